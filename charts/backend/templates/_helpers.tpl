@@ -1,0 +1,53 @@
+{{/*
+Name of an object: the release's name and a suffix, at most 63 characters and a valid Service name.
+A name that has to be shortened or changed gets a hash, so that two releases never meet. Takes {root, suffix}.
+*/}}
+{{- define "backend.name" -}}
+{{- $release := .root.Release.Name -}}
+{{- $safe := $release | replace "." "-" -}}
+{{- if regexMatch "^[0-9]" $safe }}{{ $safe = printf "r%s" $safe }}{{ end -}}
+{{- if and (eq $safe $release) (le (add (len $safe) (len .suffix)) 63) -}}
+{{- printf "%s%s" $safe .suffix -}}
+{{- else -}}
+{{- printf "%s-%s%s" ($safe | trunc (int (sub 54 (len .suffix))) | trimSuffix "-") ($release | sha256sum | trunc 8) .suffix -}}
+{{- end -}}
+{{- end }}
+
+{{- define "backend.fullname" -}}
+{{ include "backend.name" (dict "root" . "suffix" "") }}
+{{- end }}
+
+{{- define "backend.secretName" -}}
+{{ .Values.secrets.name | default (include "backend.name" (dict "root" . "suffix" "-database")) }}
+{{- end }}
+
+{{- define "backend.verificationName" -}}
+{{ include "backend.name" (dict "root" . "suffix" "-verification") }}
+{{- end }}
+
+{{/* The labels that select the pods: immutable, so nothing that changes with a version belongs here. */}}
+{{- define "backend.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: server
+{{- end }}
+
+{{- define "backend.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "backend.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: k8s-deployment
+{{- end }}
+
+{{/* The check's own labels: another component, so that no Service, autoscaler, budget or Deployment counts its pods. */}}
+{{- define "backend.verificationLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: verification
+{{- end }}
+
+{{/* At least this many pods: what a disruption budget may count on. */}}
+{{- define "backend.minimum" -}}
+{{ ternary .Values.autoscaling.minReplicas .Values.replicas .Values.autoscaling.enabled }}
+{{- end }}

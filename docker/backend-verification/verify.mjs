@@ -1,0 +1,136 @@
+// Checks a backend from outside: that its environment has all database variables, and that the database accepts a login
+// with them. Every check is tried and each result is one line on stdout, `ok <check>` or `FAILED <check>: <reason>`;
+// exit code 0 when all are ok, else 1. The failures also become the pod's termination message. No value is ever printed.
+//
+// Settings, from the environment:
+//   BACKEND_URL               asks the backend itself: GET <BACKEND_URL>/api?env=true, as traefik/whoami answers it
+//   BACKEND_TIMEOUT_SECONDS   how long a backend that is not up yet is waited for; default 60
+//   ENVIRONMENT_FILE          instead of BACKEND_URL: a JSON object of the variables, `-` for stdin
+//   DATABASE_ADDRESS          host:port to connect to instead of DB_HOST and DB_PORT, for a port-forward
+//   DATABASE_NAME             database to log in to; default postgres
+//   DATABASE_TIMEOUT_SECONDS  for the connection and again for the query; default 10
+//   TERMINATION_MESSAGE_PATH  default /dev/termination-log where the kubelet made it
+
+import { writeFile } from 'node:fs/promises';
+import pg from 'pg';
+import { readEnvironment, reasonOf, seconds } from './environment.mjs';
+
+/** @typedef {{ check: string, reason?: string }} Result `reason` only of a failure */
+/** @typedef {import('./environment.mjs').Environment} Environment */
+
+const needed = ['DB_HOST', 'DB_PORT', 'DB_USER', 'DB_PASSWORD'];
+
+/** @returns {Promise<Result[]>} */
+async function verify() {
+  /** @type {Environment} */
+  let environment;
+  const source = process.env.BACKEND_URL ? 'backend' : 'environment';
+  try {
+    environment = await readEnvironment();
+  } catch (error) {
+    const notTried = `not tried, the variables are not known`;
+    return [
+      { check: source, reason: reasonOf(error) },
+      { check: 'database variables', reason: notTried },
+      { check: 'database login', reason: notTried },
+    ];
+  }
+  const problems = variableProblems(environment);
+  const variables = problems.map((reason) => ({ check: 'database variables', reason }));
+  return [
+    { check: source },
+    ...(variables.length > 0 ? variables : [{ check: 'database variables' }]),
+    await login(environment, problems),
+  ].map((result) => withoutSecret(result, environment.DB_PASSWORD));
+}
+
+/**
+ * @param {Environment} environment
+ * @returns {string[]}
+ */
+function variableProblems(environment) {
+  return needed.flatMap((name) => {
+    const value = environment[name];
+    if (value === undefined) return [`${name} is missing`];
+    if (value === '') return [`${name} is empty`];
+    return name === 'DB_PORT' && portOf(value) === undefined ? [`${name} is not a port number`] : [];
+  });
+}
+
+/**
+ * @param {Environment} environment
+ * @param {string[]} problems of the variables
+ * @returns {Promise<Result>}
+ */
+async function login(environment, problems) {
+  const check = 'database login';
+  if (problems.length > 0) return { check, reason: 'not tried, the database variables are not complete' };
+  try {
+    const timeoutMs = seconds('DATABASE_TIMEOUT_SECONDS', 10) * 1000;
+    const client = new pg.Client({
+      ...databaseAddress(environment),
+      user: environment.DB_USER,
+      password: environment.DB_PASSWORD,
+      database: process.env.DATABASE_NAME || 'postgres',
+      application_name: 'backend-verification',
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: timeoutMs,
+    });
+    // A connection that breaks also rejects the call that waits on it; without a listener it would end the program.
+    client.on('error', () => {});
+    await client.connect();
+    await client.query('SELECT 1');
+    // Not awaited: a server that hangs here has already proven what was asked.
+    client.end().catch(() => {});
+    return { check };
+  } catch (error) {
+    return { check, reason: reasonOf(error) };
+  }
+}
+
+/** @param {Environment} environment */
+function databaseAddress(environment) {
+  const address = process.env.DATABASE_ADDRESS;
+  if (!address) return { host: environment.DB_HOST, port: portOf(environment.DB_PORT ?? '') };
+  const end = address.lastIndexOf(':');
+  const port = portOf(address.slice(end + 1));
+  if (end < 1 || port === undefined) throw new Error('Expected DATABASE_ADDRESS to be host:port');
+  return { host: address.slice(0, end).replace(/^\[(.*)\]$/, '$1'), port };
+}
+
+/** @param {string} text */
+function portOf(text) {
+  return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535 ? Number(text) : undefined;
+}
+
+/**
+ * @param {Result} result
+ * @param {string | undefined} secret
+ * @returns {Result}
+ */
+function withoutSecret(result, secret) {
+  // A shorter one would tear up the text and so tell itself.
+  if (result.reason === undefined || secret === undefined || secret.length < 4) return result;
+  return { ...result, reason: result.reason.replaceAll(secret, '***') };
+}
+
+/** @param {string[]} failures */
+async function leaveMessage(failures) {
+  const path = process.env.TERMINATION_MESSAGE_PATH;
+  // `r+` does not make the file: outside of a pod /dev is none of our business.
+  const [file, flag] = path ? [path, 'w'] : ['/dev/termination-log', 'r+'];
+  // The kubelet keeps 4096 bytes.
+  await writeFile(file, Buffer.from(failures.join('\n')).subarray(0, 4096), { flag }).catch(() => {});
+}
+
+const results = await verify();
+const lines = results.map(({ check, reason }) =>
+  reason === undefined ? `ok ${check}` : `FAILED ${check}: ${reason}`,
+);
+const failures = lines.filter((line) => line.startsWith('FAILED '));
+if (failures.length > 0) await leaveMessage(failures);
+await new Promise((resolve) => {
+  process.stdout.write(`${lines.join('\n')}\n`, resolve);
+});
+// Everything is written; a database connection that does not close must not keep the program.
+process.exit(failures.length > 0 ? 1 : 0);

@@ -1,0 +1,69 @@
+import { access } from 'node:fs/promises';
+import type { Environment } from '../environment.ts';
+import { type Connection, withPortForward } from '../kubectl.ts';
+import { type TaskContext, TaskError } from '../runner/runner.ts';
+import type { ProviderName } from '../settings.ts';
+import { embedded } from './embedded/embedded.ts';
+import { connectExisting, existing } from './existing.ts';
+import { minikube } from './minikube.ts';
+import type { ClusterProvider } from './provider.ts';
+
+const providers: { readonly [name in ProviderName]: ClusterProvider } = { minikube, embedded, existing };
+
+export const providerOf = (environment: Pick<Environment, 'provider'>): ClusterProvider => providers[environment.provider];
+
+/** Throws `TaskError` with the right advice unless the cluster is there and can be talked to. */
+export async function requireCluster(environment: Environment, context: TaskContext): Promise<void> {
+  if (environment.provider === 'existing') {
+    // Single tasks may be steps of a pipeline that never ran create-k8s here.
+    await access(environment.kubeconfig).catch(() => connectExisting(environment, context));
+    return;
+  }
+  const phase = await providerOf(environment).phase(environment, context);
+  const cluster = `the cluster of environment \`${environment.name}\``;
+  switch (phase) {
+    case 'running':
+      return;
+    case 'absent':
+      throw new TaskError({
+        what: `${cluster} is not created`,
+        why: 'this task needs one',
+        advice: 'run create-environment, or create-k8s for the cluster alone',
+      });
+    case 'creating':
+      throw new TaskError({
+        what: `${cluster} is only half created`,
+        why: 'the run that made it did not come to its end',
+        advice: 'run create-environment again: it goes on',
+      });
+    case 'stopped':
+      throw new TaskError({ what: `${cluster} is stopped`, why: 'this task needs it', advice: 'run start-k8s' });
+    case 'degraded':
+      throw new TaskError({
+        what: `${cluster} is degraded`,
+        why: 'a part of it does not run or does not answer',
+        advice: 'run start-k8s: it starts what is missing; `status` shows more',
+      });
+    default: {
+      const never: never = phase;
+      throw new Error(`unknown phase ${String(never)}`);
+    }
+  }
+}
+
+const targets = {
+  vault: { namespace: 'vault', service: 'vault', port: 8200 },
+  postgresql: { namespace: 'database', service: 'postgresql', port: 5432 },
+};
+
+/** Calls `use` with an address of this machine that leads to Vault or PostgreSQL of the environment. */
+export async function withServer<Result>(
+  context: Pick<TaskContext, '$' | 'options'>,
+  environment: Environment,
+  server: keyof typeof targets,
+  use: (connection: Connection) => Promise<Result>,
+): Promise<Result> {
+  const port = await providerOf(environment).direct(environment, server);
+  if (port !== undefined) return use({ host: '127.0.0.1', port });
+  return withPortForward(context, environment, targets[server], use);
+}

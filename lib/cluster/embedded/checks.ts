@@ -1,0 +1,26 @@
+import { join } from 'node:path';
+import type { Environment } from '../../environment.ts';
+import { root } from '../../project.ts';
+import type { TaskContext } from '../../runner/runner.ts';
+import { isUp, launchService } from './launch.ts';
+
+const program = 'lib/cluster/embedded/job-runner.ts';
+
+export const jobRunnerCommands = (environment: Environment): readonly string[] => [
+  `node --import tsx ${program} ${environment.name} .state/${environment.name}/`,
+];
+
+/** Starts the service that runs the check Jobs of simulated pods as processes. */
+export async function ensureJobRunner(environment: Environment, context: TaskContext): Promise<'changed' | 'unchanged'> {
+  // It has no port of its own to be asked: that it lives is all there is to see.
+  const ready = async () => true;
+  if (await isUp(environment, 'job-runner', ready)) return 'unchanged';
+  return launchService(environment, context, {
+    name: 'job-runner',
+    program: process.execPath,
+    // The state folder is only there to be found in the list of processes.
+    command: [process.execPath, '--import', 'tsx', join(root, program), environment.name, `${environment.state}/`],
+    ports: {},
+    ready,
+  });
+}

@@ -1,0 +1,84 @@
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Environment, shellOf } from '../../environment.ts';
+import { isPostgresqlReady } from '../../postgresql.ts';
+import { MissingToolError, type TaskContext } from '../../runner/runner.ts';
+import type { Settings } from '../../settings.ts';
+import { decryptValue } from '../../sops.ts';
+import { type FoundTool, findTool } from '../../tools/tools.ts';
+import { isUp, launchService } from './launch.ts';
+import { requireState } from './state.ts';
+
+/** PostgreSQL refuses to run as root; a user namespace in which we are user 1000 needs no other account (unshare(1)). */
+const asUser = (): readonly string[] =>
+  process.getuid?.() === 0 ? ['unshare', '--user', '--map-user=1000', '--map-group=1000'] : [];
+
+export const databaseCommands = (environment: Environment): readonly string[] => {
+  const data = `.state/${environment.name}/postgresql/data`;
+  const secrets = `environments/${environment.name}/secrets/database.yaml`;
+  return [
+    `sops decrypt --extract '["password"]' ${secrets} | initdb --pgdata ${data} --username postgres --auth scram-sha-256 --encoding UTF8 --pwfile /dev/stdin`,
+    `postgres -D ${data} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''`,
+  ];
+};
+
+/** Makes the data folder when there is none, and starts the real PostgreSQL behind the simulated pod. */
+export async function ensureDatabase(
+  environment: Environment,
+  settings: Settings,
+  context: TaskContext,
+): Promise<'changed' | 'unchanged'> {
+  const { ports } = await requireState(environment);
+  const ready = () => isPostgresqlReady('127.0.0.1', ports.postgresql);
+  if (await isUp(environment, 'postgresql', ready)) return 'unchanged';
+
+  const data = join(environment.state, 'postgresql', 'data');
+  const server = await findServer(data);
+  await initialise(environment, settings, server.folder, data, context);
+  return launchService(environment, context, {
+    name: 'postgresql',
+    program: server.path,
+    command: [
+      ...asUser(),
+      ...[server.path, '-D', data, '-p', String(ports.postgresql)],
+      ...['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'logging_collector=off'],
+    ],
+    ports: { postgresql: ports.postgresql },
+    ready,
+  });
+}
+
+async function initialise(
+  environment: Environment,
+  settings: Settings,
+  programs: string,
+  data: string,
+  context: TaskContext,
+): Promise<void> {
+  const made = await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => undefined);
+  if (made !== undefined) return;
+  const password = await decryptValue(environment, 'database.yaml', 'password', context);
+  // Made under another name first: a killed initdb leaves a folder that neither it nor the server would take.
+  const partial = `${data}.new`;
+  await rm(partial, { recursive: true, force: true });
+  await mkdir(dirname(data), { recursive: true, mode: 0o700 });
+  const $ = await shellOf(context);
+  // Through cat, because the stdin of a child of Node is a socket, and those cannot be opened by the name /dev/stdin.
+  await $({
+    quiet: true,
+    input: `${password}\n`,
+  })`cat | ${asUser()} ${join(programs, 'initdb')} --pgdata ${partial} --username ${settings.database.user} --auth scram-sha-256 --encoding UTF8 --locale C --no-sync --pwfile /dev/stdin`;
+  await rename(partial, data);
+}
+
+/** A server of the major version that the data was made with; a data folder cannot be opened by another one. */
+async function findServer(data: string): Promise<FoundTool> {
+  const made = (await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => '')).trim();
+  const server = await findTool('postgresql', made === '' ? {} : { postgresqlMajor: Number.parseInt(made, 10) });
+  if (server) return server;
+  throw new MissingToolError({
+    what: `the database was made by PostgreSQL ${made}, which this machine does not have any more`,
+    why: 'a data folder belongs to one major version',
+    advice: `put PostgreSQL ${made} on the PATH, or run destroy-environment and make the environment anew`,
+  });
+}

@@ -1,0 +1,88 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isAlive, readServices } from '../services.ts';
+import type { ClusterProvider } from '../provider.ts';
+import { isApiReady } from './api.ts';
+import { jobRunnerCommands } from './checks.ts';
+import { databaseCommands } from './database.ts';
+import { kubernetesCommands } from './kubernetes.ts';
+import { operatorCommands } from './operator.ts';
+import { allServices, handOver, readState, stopEverything } from './state.ts';
+import { vaultCommands } from './vault.ts';
+
+/**
+ * A real Kubernetes API with simulated nodes (kwok), and Vault, PostgreSQL and the Vault Secrets Operator as processes of
+ * this machine. Its parts are tasks of their own (tasks/embedded.ts), so that they start side by side; what is left for
+ * `create` and `start` is to let the processes outlive the run.
+ */
+export const embedded: ClusterProvider = {
+  name: 'embedded',
+  commands: {
+    // The parts are tasks of their own and print their commands themselves.
+    create: () => [],
+    start: () => [],
+    stop: (environment) => [
+      `KWOK_WORKDIR=.state/${environment.name}/kwok kwokctl stop cluster --name ${environment.clusterName}`,
+      `kill $(sed -n 's/.*"pid":\\([0-9]*\\).*/\\1/p' .state/${environment.name}/services/*.json)`,
+    ],
+    destroy: (environment) => [
+      ...embedded.commands.stop(environment),
+      `KWOK_WORKDIR=.state/${environment.name}/kwok kwokctl delete cluster --name ${environment.clusterName}`,
+      `rm -rf .state/${environment.name}/{kwok,kwok.yaml,nodes.yaml,kubeconfig,cluster.yaml,embedded.json,vault,postgresql,services}`,
+    ],
+    services: () => ['# the pods are simulated: only the addresses below lead to something real'],
+  },
+
+  phase: async (environment) => {
+    const state = await readState(environment);
+    if (!state) return 'absent';
+    const records = await readServices(environment.state);
+    const living = await Promise.all(records.map(isAlive));
+    const alive = new Set(records.filter((_, index) => living[index]).map(({ name }) => name));
+    if (state.phase === 'creating') return 'creating';
+    if (alive.size === 0) return 'stopped';
+    const complete = allServices.every((name) => alive.has(name));
+    return complete && (await isApiReady(environment, state.ports.kubeApiserver)) ? 'running' : 'degraded';
+  },
+
+  create: async () => {
+    handOver();
+    return 'unchanged';
+  },
+  start: async () => {
+    handOver();
+    return 'unchanged';
+  },
+  stop: async (environment) => ((await stopEverything(environment)) > 0 ? 'changed' : 'unchanged'),
+
+  destroy: async (environment) => {
+    const stopped = await stopEverything(environment);
+    const known = await readState(environment);
+    const own = ['kwok', 'kwok.yaml', 'nodes.yaml', 'kubeconfig', 'cluster.yaml', 'vault', 'postgresql', 'services'];
+    // The state file goes last: a destroy that was interrupted can be run again.
+    for (const path of [...own, 'embedded.json']) await rm(join(environment.state, path), { recursive: true, force: true });
+    return known || stopped > 0 ? 'changed' : 'unchanged';
+  },
+
+  addresses: async (environment) => {
+    const state = await readState(environment);
+    if (!state) return [];
+    const { kubeApiserver, vault, postgresql } = state.ports;
+    return [
+      { name: 'Kubernetes API', address: `https://127.0.0.1:${kubeApiserver}` },
+      { name: 'Vault', address: `http://127.0.0.1:${vault}` },
+      { name: 'PostgreSQL', address: `127.0.0.1:${postgresql}` },
+    ];
+  },
+
+  direct: async (environment, service) => (await readState(environment))?.ports[service],
+};
+
+/** The plain commands of all parts, in the order in which they depend on each other. */
+export const partCommands = {
+  kubernetes: kubernetesCommands,
+  database: databaseCommands,
+  vault: vaultCommands,
+  operator: operatorCommands,
+  jobRunner: jobRunnerCommands,
+};

@@ -1,0 +1,209 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Environment, remember, shellOf, writeWhole } from '../../environment.ts';
+import { root } from '../../project.ts';
+import { type TaskContext, TaskError } from '../../runner/runner.ts';
+import type { Settings } from '../../settings.ts';
+import { findTool, type ToolName } from '../../tools/tools.ts';
+import { checkPorts } from '../ports.ts';
+import {
+  isAlive,
+  readServices,
+  recordService,
+  type ServiceRecord,
+  stopServices,
+  waitForService,
+} from '../services.ts';
+import { isApiReady } from './api.ts';
+import { findProcesses } from './processes.ts';
+import {
+  type EmbeddedState,
+  requireState,
+  forgetPids,
+  kubernetesServices,
+  type Ports,
+  startedByThisRun,
+  stopStrays,
+  writeState,
+} from './state.ts';
+
+const here = 'lib/cluster/embedded';
+
+/** The plain commands, for `--dry-run`. */
+export const kubernetesCommands = (environment: Environment): readonly string[] => {
+  const state = `.state/${environment.name}`;
+  const kubectl = `kubectl --kubeconfig ${state}/kubeconfig --context ${environment.context}`;
+  return [
+    `KWOK_WORKDIR=${state}/kwok kwokctl create cluster --name ${environment.clusterName} --runtime binary --config ${state}/kwok.yaml --kubeconfig ${state}/kubeconfig`,
+    `${kubectl} apply --server-side -f ${state}/nodes.yaml -f ${here}/system.yaml`,
+  ];
+};
+
+/**
+ * Makes or starts the Kubernetes part of the cluster and waits until the API server is ready.
+ * Returns whether anything had to be done. A half made cluster of a killed run is cleared and made again.
+ */
+export async function ensureKubernetes(
+  environment: Environment,
+  settings: Settings,
+  context: TaskContext,
+): Promise<'changed' | 'unchanged'> {
+  const state = await requireState(environment);
+  if (state.phase === 'created' && state.kubernetesVersion !== settings.cluster.kubernetesVersion) {
+    throw new TaskError({
+      what: `the cluster runs ${state.kubernetesVersion}, the settings ask for ${settings.cluster.kubernetesVersion}`,
+      why: 'a cluster keeps the version it was made with',
+      advice: 'set the version back, or run destroy-environment and create-environment',
+    });
+  }
+  let alive = await aliveServices(environment);
+  if (alive.length === kubernetesServices.length && (await isApiReady(environment, state.ports.kubeApiserver))) {
+    if (state.phase === 'created') return 'unchanged';
+  }
+  if (state.phase === 'creating') {
+    await stopServices(environment.state, alive);
+    alive = [];
+    await rm(join(environment.state, 'kwok'), { recursive: true, force: true });
+  }
+  await launch(environment, settings, state, alive, context);
+  return 'changed';
+}
+
+async function aliveServices(environment: Environment): Promise<ServiceRecord[]> {
+  const records = (await readServices(environment.state)).filter(({ name }) =>
+    (kubernetesServices as readonly string[]).includes(name),
+  );
+  const living = await Promise.all(records.map(isAlive));
+  return records.filter((_, index) => living[index]);
+}
+
+async function launch(
+  environment: Environment,
+  settings: Settings,
+  state: EmbeddedState,
+  alive: readonly ServiceRecord[],
+  context: TaskContext,
+): Promise<void> {
+  const { ports } = state;
+  const strays = await stopStrays(environment, kubernetesServices);
+  if (strays > 0) context.log(`cleared ${strays} processes that a run which was killed left behind`);
+  if (alive.length === 0) {
+    const { vault: _v, vaultCluster: _c, postgresql: _p, operatorMetrics: _m, operatorHealth: _h, ...own } = ports;
+    await checkPorts(own);
+  }
+  await remember(environment);
+  const $ = await shellOf(context);
+  // kwokctl trusts any living pid in its files; only those of processes that we know may stay.
+  await forgetPids(environment);
+  await keepPids(environment, alive);
+  const before = new Set(alive.map(({ name }) => name));
+  try {
+    const verb = state.phase === 'creating' ? await createArguments(environment, settings, ports) : ['start', 'cluster'];
+    const result = await $({ quiet: true, nothrow: true })`kwokctl ${verb} --name ${environment.clusterName}`;
+    if (result.exitCode !== 0) throw kwokctlFailed(result.stderr, result.exitCode);
+  } finally {
+    // Also when kwokctl failed or was stopped half-way: what it started is ours to take down.
+    await adoptProcesses(environment, before, context);
+  }
+  const apiServer = (await aliveServices(environment)).find(({ name }) => name === 'kube-apiserver');
+  if (!apiServer) {
+    throw new TaskError({
+      what: 'the API server did not start',
+      why: 'kwokctl ended well, but left no living kube-apiserver',
+      advice: `see ${join(environment.state, 'kwok', 'clusters', environment.clusterName, 'logs')}`,
+    });
+  }
+  await waitForService(environment.state, apiServer, () => isApiReady(environment, ports.kubeApiserver), {
+    timeoutMs: 120_000,
+    signal: context.signal,
+  });
+  await writeNodes(environment, settings);
+  await $({ quiet: true })`kubectl --kubeconfig ${environment.kubeconfig} --context ${environment.context} apply --server-side --force-conflicts -f ${join(environment.state, 'nodes.yaml')} -f ${join(root, here, 'system.yaml')}`;
+  await writeState(environment, { ...state, phase: 'created' });
+}
+
+const pidFolder = (environment: Environment): string =>
+  join(environment.state, 'kwok', 'clusters', environment.clusterName, 'pids');
+
+async function keepPids(environment: Environment, alive: readonly ServiceRecord[]): Promise<void> {
+  for (const { name, pid } of alive) await writeWhole(join(pidFolder(environment), `${name}.pid`), String(pid));
+}
+
+/** Records what kwokctl started: taken from the list of processes, since it may have failed before it wrote a pid file. */
+async function adoptProcesses(environment: Environment, before: ReadonlySet<string>, context: TaskContext): Promise<void> {
+  for (const { pid, program } of await findProcesses(environment.state)) {
+    if (before.has(program) || !(kubernetesServices as readonly string[]).includes(program)) continue;
+    const record = await recordService(environment.state, program, pid);
+    if (record) startedByThisRun(environment, context, record);
+  }
+}
+
+async function createArguments(environment: Environment, settings: Settings, ports: Ports): Promise<string[]> {
+  const { kubernetesVersion } = settings.cluster;
+  await writeConfiguration(environment, ports);
+  const flags: { readonly [flag: string]: ToolName } = {
+    'etcd-binary': 'etcd',
+    'kube-apiserver-binary': 'kube-apiserver',
+    'kube-controller-manager-binary': 'kube-controller-manager',
+    'kube-scheduler-binary': 'kube-scheduler',
+    'kwok-controller-binary': 'kwok',
+  };
+  const found = await Promise.all(
+    Object.entries(flags).map(async ([flag, tool]) => {
+      const program = await findTool(tool, { kubernetesVersion });
+      return program ? [`--${flag}`, program.path] : [];
+    }),
+  );
+  const files = ['--config', join(environment.state, 'kwok.yaml'), '--kubeconfig', environment.kubeconfig];
+  return ['create', 'cluster', '--runtime', 'binary', ...files, ...found.flat()];
+}
+
+/** kwokctl logs one JSON object a line; its last one says what went wrong in `err`. */
+function kwokctlFailed(stderr: string, exitCode: number): TaskError {
+  const reasons = [...stderr.matchAll(/"err":"((?:[^"\\\\]|\\\\.)*)"/g)].map(([, reason]) => reason);
+  return new TaskError({
+    what: 'kwokctl could not start the cluster',
+    why: reasons.at(-1) ?? stderr.trim().split('\n').at(-1) ?? '',
+    advice: 'run again with --verbose; if it stays, destroy-environment and create-environment make it anew',
+    exitCode,
+  });
+}
+
+/** `kwok.yaml` of the sources with this cluster's ports, as `.state/<environment>/kwok.yaml`. */
+async function writeConfiguration(environment: Environment, ports: Ports): Promise<void> {
+  const { parseAllDocuments } = await import('yaml');
+  const documents = parseAllDocuments(await readFile(join(root, here, 'kwok.yaml'), 'utf8'));
+  for (const document of documents) {
+    if (document.get('kind') === 'KwokctlConfiguration') {
+      document.setIn(['options', 'kubeApiserverPort'], ports.kubeApiserver);
+      document.setIn(['options', 'etcdPort'], ports.etcd);
+      document.setIn(['options', 'etcdPeerPort'], ports.etcdPeer);
+      document.setIn(['options', 'kubeControllerManagerPort'], ports.kubeControllerManager);
+      document.setIn(['options', 'kubeSchedulerPort'], ports.kubeScheduler);
+      document.setIn(['options', 'kwokControllerPort'], ports.kwokController);
+    }
+    if (document.get('kind') === 'ClusterPortForward') {
+      const server = document.getIn(['metadata', 'name']) as 'vault' | 'postgresql';
+      document.setIn(['spec', 'forwards', 0, 'target', 'port'], ports[server]);
+    }
+  }
+  await writeWhole(join(environment.state, 'kwok.yaml'), documents.map(String).join(''));
+}
+
+async function writeNodes(environment: Environment, settings: Settings): Promise<void> {
+  const { parse, stringify } = await import('yaml');
+  const template = parse(await readFile(join(root, here, 'node.yaml'), 'utf8'));
+  const { cpus, memoryMB, nodes, kubernetesVersion } = settings.cluster;
+  const manifests = Array.from({ length: nodes }, (_, index) => {
+    const node = structuredClone(template);
+    const name = `${environment.name}-${index + 1}`;
+    node.metadata.name = name;
+    node.metadata.labels['kubernetes.io/hostname'] = name;
+    const resources = { ...node.status.capacity, cpu: String(cpus), memory: `${memoryMB}M` };
+    node.status.capacity = resources;
+    node.status.allocatable = { ...resources };
+    node.status.nodeInfo.kubeletVersion = kubernetesVersion;
+    return stringify(node);
+  });
+  await writeWhole(join(environment.state, 'nodes.yaml'), manifests.join('---\n'));
+}

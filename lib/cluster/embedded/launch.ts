@@ -1,0 +1,57 @@
+import { basename } from 'node:path';
+import { type Environment, processEnvironment } from '../../environment.ts';
+import { root } from '../../project.ts';
+import type { TaskContext } from '../../runner/runner.ts';
+import { checkPorts } from '../ports.ts';
+import type { Outcome } from '../provider.ts';
+import { isAlive, readServices, startService, stopServices, waitForService } from '../services.ts';
+import { startedByThisRun, stopStrays } from './state.ts';
+
+/** Milliseconds that a server may take until it answers. */
+const startMs = 60_000;
+
+export type ServiceLaunch = {
+  readonly name: string;
+  /** The program itself, by which it is found in the list of processes; `command` may be one that calls it. */
+  readonly program: string;
+  readonly command: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  /** Loopback ports that it will listen on, by the name that an error gives them. */
+  readonly ports: { readonly [name: string]: number };
+  readonly ready: () => Promise<boolean>;
+};
+
+/** Whether the service runs and answers. */
+export async function isUp(environment: Environment, name: string, ready: () => Promise<boolean>): Promise<boolean> {
+  const known = (await readServices(environment.state)).find((record) => record.name === name);
+  return known !== undefined && (await isAlive(known)) && (await ready());
+}
+
+/**
+ * Starts a service anew and waits until it answers. One that lives but does not answer, or that a killed run left without
+ * a record, is stopped first. The service ends with this run unless it is handed over.
+ */
+export async function launchService(environment: Environment, context: TaskContext, launch: ServiceLaunch): Promise<Outcome> {
+  const { name, ready } = launch;
+  const known = (await readServices(environment.state)).filter((record) => record.name === name);
+  await stopServices(environment.state, known);
+  await stopStrays(environment, [basename(launch.program)]);
+  await checkPorts(launch.ports);
+  const [command = '', ...args] = launch.command;
+  const env = { ...(await processEnvironment(environment)), ...launch.env };
+  const record = await startService(environment.state, { name, command, args, env, cwd: root });
+  startedByThisRun(environment, context, record);
+  await waitForService(environment.state, record, ready, { timeoutMs: startMs, signal: context.signal });
+  return 'changed';
+}
+
+/** Whether a GET is answered with 2xx within two seconds. */
+export async function answers(url: string): Promise<boolean> {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(2000) });
+    await answer.arrayBuffer();
+    return answer.ok;
+  } catch {
+    return false;
+  }
+}

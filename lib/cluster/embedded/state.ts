@@ -1,0 +1,152 @@
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cloneKey, type Environment, writeWhole } from '../../environment.ts';
+import { bootId, processStartTime, type TaskContext, TaskError } from '../../runner/runner.ts';
+import { choosePorts, portBlock } from '../ports.ts';
+import { readServices, type ServiceRecord, stopServices } from '../services.ts';
+import { findProcesses } from './processes.ts';
+
+const portNames = [
+  'kubeApiserver',
+  'etcd',
+  'etcdPeer',
+  'kubeControllerManager',
+  'kubeScheduler',
+  'kwokController',
+  'vault',
+  'vaultCluster',
+  'postgresql',
+  'operatorMetrics',
+  'operatorHealth',
+] as const;
+
+export type Ports = { readonly [name in (typeof portNames)[number]]: number };
+
+/** What an embedded cluster was made with. `creating` until the API server answered for the first time. */
+export type EmbeddedState = {
+  readonly phase: 'creating' | 'created';
+  readonly kubernetesVersion: string;
+  readonly ports: Ports;
+};
+
+const path = (environment: Environment): string => join(environment.state, 'embedded.json');
+
+/** The services of the cluster in the order in which they depend on each other. */
+export const kubernetesServices = [
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kwok-controller',
+] as const;
+export const allServices = [
+  ...kubernetesServices,
+  'postgresql',
+  'vault',
+  'vault-secrets-operator',
+  'job-runner',
+] as const;
+
+export async function readState(environment: Environment): Promise<EmbeddedState | undefined> {
+  try {
+    return JSON.parse(await readFile(path(environment), 'utf8')) as EmbeddedState;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** The ports of the cluster, or those that it would be given if all are free: for `--dry-run`. */
+export const expectedPorts = async (environment: Environment): Promise<Ports> =>
+  (await readState(environment))?.ports ?? portBlock(cloneKey(environment.name), portNames);
+
+/** The state of a cluster that was made. Throws `TaskError` when there is none. */
+export async function requireState(environment: Environment): Promise<EmbeddedState> {
+  const state = await readState(environment);
+  if (state) return state;
+  throw new TaskError({
+    what: `the cluster of environment \`${environment.name}\` is not created`,
+    why: `.state/${environment.name}/ does not know of one`,
+    advice: 'run create-environment, or create-k8s for the cluster alone',
+  });
+}
+
+export const writeState = (environment: Environment, state: EmbeddedState): Promise<void> =>
+  writeWhole(path(environment), `${JSON.stringify(state, null, 2)}\n`);
+
+/**
+ * The environment's state, made when it is not there: chooses the ports and writes `cluster.yaml`, the layer of settings
+ * that tells helmfile where the real servers are.
+ */
+export async function ensureState(environment: Environment, kubernetesVersion: string): Promise<EmbeddedState> {
+  const known = await readState(environment);
+  if (known) return known;
+  const state: EmbeddedState = {
+    phase: 'creating',
+    kubernetesVersion,
+    ports: await choosePorts(cloneKey(environment.name), portNames),
+  };
+  const { stringify } = await import('yaml');
+  await writeWhole(
+    join(environment.state, 'cluster.yaml'),
+    `# Written by create-k8s: where the processes behind the simulated pods listen.\n${stringify({
+      vault: { address: `http://127.0.0.1:${state.ports.vault}` },
+    })}`,
+  );
+  await writeState(environment, state);
+  return state;
+}
+
+/** Services that this run started: an interrupted run takes them down again, a failed one unless they were handed over. */
+const startedHere = new Map<string, ServiceRecord>();
+let handedOver = false;
+
+/** Keeps what `create-k8s` or `start-k8s` started beyond this run, unless the run is interrupted later. */
+export const handOver = (): void => {
+  handedOver = true;
+};
+
+/** Registers a service that was started by this run. */
+export function startedByThisRun(environment: Environment, context: TaskContext, record: ServiceRecord): void {
+  if (startedHere.size === 0) {
+    context.onRunEnd(async (outcome) => {
+      if (outcome === 'interrupted' || (outcome === 'failed' && !handedOver)) {
+        context.log(`stopping what this run started: ${[...startedHere.keys()].join(', ')}`);
+        await stopServices(environment.state, [...startedHere.values()], 5000);
+      }
+    });
+  }
+  startedHere.set(record.name, record);
+}
+
+/** Stops every process of the environment, recorded or left behind by a killed run. Returns how many there were. */
+export async function stopEverything(environment: Environment): Promise<number> {
+  const records = await readServices(environment.state);
+  await stopServices(environment.state, records);
+  return records.length + (await stopStrays(environment));
+}
+
+/**
+ * Stops processes of the environment that no record names: a run was killed right after it started them. `programs` limits
+ * it to those that nobody else is starting at this moment.
+ */
+export async function stopStrays(environment: Environment, programs?: readonly string[]): Promise<number> {
+  const recorded = new Set((await readServices(environment.state)).map(({ pid }) => pid));
+  const strays: ServiceRecord[] = [];
+  for (const { pid, program } of await findProcesses(environment.state)) {
+    if (recorded.has(pid) || (programs !== undefined && !programs.includes(program))) continue;
+    const startTime = await processStartTime(pid);
+    if (startTime !== undefined) strays.push({ name: `${program}-${pid}`, pid, startTime, bootId: await bootId() });
+  }
+  await stopServices(environment.state, strays);
+  return strays.length;
+}
+
+/** Removes pid files of kwokctl: it takes any living pid for its own, and would skip or kill somebody else's process. */
+export async function forgetPids(environment: Environment): Promise<void> {
+  const folder = join(environment.state, 'kwok', 'clusters', environment.clusterName, 'pids');
+  // kwokctl wants the folder itself to be there.
+  await mkdir(folder, { recursive: true });
+  const files = await readdir(folder);
+  await Promise.all(files.map((file) => rm(join(folder, file), { force: true })));
+}

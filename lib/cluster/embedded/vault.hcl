@@ -1,0 +1,16 @@
+# The real Vault server behind the simulated pod. ${...} is filled in when the cluster is made.
+ui            = false
+disable_mlock = true
+api_addr      = "http://127.0.0.1:${port}"
+cluster_addr  = "http://127.0.0.1:${clusterPort}"
+
+storage "file" {
+  path = "${data}"
+}
+
+# Loopback only, so without TLS: what reaches it is on this machine already.
+listener "tcp" {
+  address         = "127.0.0.1:${port}"
+  cluster_address = "127.0.0.1:${clusterPort}"
+  tls_disable     = true
+}

@@ -1,0 +1,33 @@
+import type { Environment } from '../environment.ts';
+import type { TaskContext } from '../runner/runner.ts';
+import type { ProviderName, Settings } from '../settings.ts';
+
+export type ClusterPhase = 'absent' | 'creating' | 'running' | 'degraded' | 'stopped';
+
+export type Address = { readonly name: string; readonly address: string; readonly note?: string };
+
+export type Outcome = 'changed' | 'unchanged';
+
+/**
+ * A kind of cluster. The methods may be called again and again: what is done already is left alone. They throw
+ * `TaskError` with advice; commands are pure and print nothing secret.
+ */
+export type ClusterProvider = {
+  readonly name: ProviderName;
+  /** What the tasks stand for, for `--dry-run`; what cannot be done is a `#` line. */
+  readonly commands: {
+    create(environment: Environment, settings: Settings): readonly string[];
+    start(environment: Environment, settings: Settings): readonly string[];
+    stop(environment: Environment): readonly string[];
+    destroy(environment: Environment): readonly string[];
+    services(environment: Environment): readonly string[];
+  };
+  phase(environment: Environment, context: TaskContext): Promise<ClusterPhase>;
+  create(environment: Environment, settings: Settings, context: TaskContext): Promise<Outcome>;
+  start(environment: Environment, settings: Settings, context: TaskContext): Promise<Outcome>;
+  stop(environment: Environment, context: TaskContext): Promise<Outcome>;
+  destroy(environment: Environment, context: TaskContext): Promise<Outcome>;
+  addresses(environment: Environment, settings: Settings, context: TaskContext): Promise<readonly Address[]>;
+  /** Where Vault or PostgreSQL listens on this machine, when no port-forward is needed. */
+  direct(environment: Environment, service: 'vault' | 'postgresql'): Promise<number | undefined>;
+};

@@ -1,0 +1,148 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { writeWhole } from '../environment.ts';
+import { bootId, isSameProcess, processStartTime, TaskError } from '../runner/runner.ts';
+
+/**
+ * A process that outlives the run which started it. It is known by pid, start time and boot: a pid alone may by now belong
+ * to somebody else.
+ */
+export type ServiceRecord = {
+  readonly name: string;
+  readonly pid: number;
+  readonly startTime: string;
+  readonly bootId: string;
+};
+
+export type Launch = {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+};
+
+const folder = (state: string): string => join(state, 'services');
+
+/** Path of a service's log. */
+export const serviceLog = (state: string, name: string): string => join(state, 'logs', `${name}.log`);
+
+/** All services that were ever recorded and not stopped. */
+export async function readServices(state: string): Promise<ServiceRecord[]> {
+  const files = await readdir(folder(state)).catch(() => []);
+  const records = await Promise.all(
+    files
+      .filter((file) => file.endsWith('.json'))
+      .map(async (file) => {
+        try {
+          return JSON.parse(await readFile(join(folder(state), file), 'utf8')) as ServiceRecord;
+        } catch {
+          return undefined; // Removed by another run meanwhile.
+        }
+      }),
+  );
+  return records.filter((record) => record !== undefined);
+}
+
+export const isAlive = (record: ServiceRecord): Promise<boolean> => isSameProcess(record);
+
+/** Remembers a process that somebody else (kwokctl) started. Returns undefined when it is not there any more. */
+export async function recordService(state: string, name: string, pid: number): Promise<ServiceRecord | undefined> {
+  const startTime = await processStartTime(pid);
+  if (startTime === undefined) return undefined;
+  const record: ServiceRecord = { name, pid, startTime, bootId: await bootId() };
+  await writeWhole(join(folder(state), `${name}.json`), `${JSON.stringify(record)}\n`);
+  return record;
+}
+
+/** Starts a service in its own process group, with its output in its log. Throws `TaskError` when it cannot be started. */
+export async function startService(state: string, launch: Launch): Promise<ServiceRecord> {
+  const log = serviceLog(state, launch.name);
+  await mkdir(join(state, 'logs'), { recursive: true, mode: 0o700 });
+  const output = openSync(log, 'a', 0o600);
+  try {
+    const child = spawn(launch.command, launch.args, {
+      detached: true,
+      stdio: ['ignore', output, output],
+      ...(launch.env ? { env: launch.env } : {}),
+      ...(launch.cwd ? { cwd: launch.cwd } : {}),
+    });
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', reject);
+    });
+    child.unref();
+    const record = child.pid === undefined ? undefined : await recordService(state, launch.name, child.pid);
+    if (record) return record;
+    throw new Error('it ended at once');
+  } catch (error) {
+    throw new TaskError({
+      what: `${launch.name} could not be started`,
+      why: (error as Error).message,
+      advice: `see ${log}`,
+    });
+  } finally {
+    closeSync(output);
+  }
+}
+
+/** The last lines of a service's log, for an error message. */
+export async function logTail(state: string, name: string, lines = 5): Promise<string> {
+  const text = await readFile(serviceLog(state, name), 'utf8').catch(() => '');
+  return text.trimEnd().split('\n').slice(-lines).join('\n');
+}
+
+const signal = (pid: number, name: NodeJS.Signals): void => {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It has ended already.
+  }
+};
+
+/**
+ * Stops services side by side: TERM (PostgreSQL: INT, its "fast" shutdown), and KILL after `graceMs`. A record whose
+ * process is another one by now is only forgotten.
+ */
+export async function stopServices(state: string, records: readonly ServiceRecord[], graceMs = 10_000): Promise<void> {
+  await Promise.all(
+    records.map(async (record) => {
+      if (await isAlive(record)) {
+        signal(record.pid, record.name === 'postgresql' ? 'SIGINT' : 'SIGTERM');
+        const deadline = Date.now() + graceMs;
+        while ((await isAlive(record)) && Date.now() < deadline) await delay(50);
+        if (await isAlive(record)) signal(record.pid, 'SIGKILL');
+        while (await isAlive(record)) await delay(20);
+      }
+      await rm(join(folder(state), `${record.name}.json`), { force: true });
+    }),
+  );
+}
+
+/**
+ * Polls until `ready` says so. Throws when the service dies meanwhile, or after `timeoutMs`, with the end of its log.
+ */
+export async function waitForService(
+  state: string,
+  record: ServiceRecord,
+  ready: () => Promise<boolean>,
+  options: { readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<void> {
+  const deadline = Date.now() + options.timeoutMs;
+  for (;;) {
+    options.signal.throwIfAborted();
+    if (await ready()) return;
+    const alive = await isAlive(record);
+    if (!alive || Date.now() > deadline) {
+      throw new TaskError({
+        what: alive ? `${record.name} was not ready after ${options.timeoutMs / 1000} s` : `${record.name} ended while starting`,
+        why: (await logTail(state, record.name, 1)) || 'its log is empty',
+        advice: `see ${serviceLog(state, record.name)}, then run again`,
+      });
+    }
+    await delay(50);
+  }
+}

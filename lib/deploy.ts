@@ -1,0 +1,147 @@
+import { type Diagnosis, watchCluster } from './diagnostics.ts';
+import { type Environment, environmentOf, shellOf } from './environment.ts';
+import { declaredReleases, helmfile, type Release, withNeeds } from './helmfile.ts';
+import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
+import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
+
+export type Selection = { readonly tier?: string; readonly app?: string };
+
+export const selectsRelease = (selection: Selection) => (release: Release) =>
+  (selection.tier === undefined || release.tier === selection.tier) &&
+  (selection.app === undefined || release.app === selection.app);
+
+/** `-l` arguments of a selection; none for everything. */
+export const selector = (selection: Selection): readonly string[] =>
+  selection.tier !== undefined
+    ? ['-l', `tier=${selection.tier}`]
+    : selection.app !== undefined
+      ? ['-l', `app=${selection.app}`]
+      : [];
+
+/**
+ * Installs or upgrades the selected releases and everything they need, and leaves alone what is deployed as it should be.
+ * With `passThrough` helmfile is called in any case. A failure is explained by what was seen in the cluster meanwhile.
+ */
+export async function install(context: TaskContext, selection: Selection): Promise<void> {
+  const environment = environmentOf(context.options);
+  const $ = await shellOf(context);
+  const releases = withNeeds(await declaredReleases(), selectsRelease(selection));
+  const deployed = await deployedReleases($, environment);
+  await repairPending($, environment, releases, deployed, context);
+
+  const changed = context.passThrough.length > 0 ? releases : await findChanged(context, environment, releases, deployed);
+  if (changed.length === 0) {
+    context.report('unchanged');
+    context.log(`unchanged: ${releases.map(({ name }) => name).join(', ')}`);
+    return;
+  }
+  const same = releases.filter((release) => !changed.includes(release));
+  if (same.length > 0) context.log(`unchanged: ${same.map(({ name }) => name).join(', ')}`);
+  context.log(`installing: ${changed.map(({ name }) => name).join(', ')}`);
+
+  const selectors = changed.flatMap(({ name }) => ['-l', `name=${name}`]);
+  const command = await helmfile(environment, '--quiet', ...selectors, 'sync', ...context.passThrough);
+  await explained(context, environment, changed, () => $`${command}`);
+  context.report('changed');
+}
+
+/** Runs the releases' helm tests. Fails with what the checks said. */
+export async function test(context: TaskContext, selection: Selection): Promise<void> {
+  const environment = environmentOf(context.options);
+  const $ = await shellOf(context);
+  const wanted = (await declaredReleases()).filter(selectsRelease(selection));
+  const deployed = await deployedReleases($, environment);
+  const missing = wanted.filter(({ name }) => !deployed.some((release) => release.name === name && release.status === 'deployed'));
+  if (missing.length > 0) {
+    throw new TaskError({
+      what: `not deployed: ${missing.map(({ name }) => name).join(', ')}`,
+      why: 'only a deployed release can be tested',
+      advice: `run ${selection.app === undefined ? 'install-all' : `install-app ${selection.app}`}`,
+    });
+  }
+  const command = await helmfile(environment, '--quiet', ...selector(selection), 'test', ...context.passThrough);
+  await explained(context, environment, wanted, () => $`${command}`);
+}
+
+async function findChanged(
+  context: TaskContext,
+  environment: Environment,
+  releases: readonly Release[],
+  deployed: readonly DeployedRelease[],
+): Promise<readonly Release[]> {
+  const inPlace = (release: Release) =>
+    deployed.find(({ name, namespace }) => name === release.name && namespace === release.namespace);
+  const known = releases.filter((release) => inPlace(release)?.status === 'deployed');
+  if (known.length === 0) return releases;
+  const digests = await renderedDigests(context, environment, known);
+  return releases.filter((release) => !known.includes(release) || inPlace(release)?.digest !== digests.get(release.name));
+}
+
+/**
+ * A run that was killed leaves a release in `pending-*`, and helm then refuses every further change. On a cluster of ours
+ * the environment's lock says that nobody works on it; elsewhere the release's own time limit must have passed.
+ */
+async function repairPending(
+  $: Shell,
+  environment: Environment,
+  releases: readonly Release[],
+  deployed: readonly DeployedRelease[],
+  context: TaskContext,
+): Promise<void> {
+  for (const release of releases) {
+    const found = deployed.find(({ name, namespace }) => name === release.name && namespace === release.namespace);
+    if (!found?.status.startsWith('pending-')) continue;
+    const ageSeconds = (Date.now() - found.updated.getTime()) / 1000;
+    if (environment.provider === 'existing' && ageSeconds < release.timeout) {
+      throw new TaskError({
+        what: `release ${release.name} is ${found.status} since ${Math.round(ageSeconds)} s`,
+        why: 'somebody else may be working on it: its time limit has not passed',
+        advice: `wait until ${release.timeout} s have passed, then run again: it is repaired then`,
+      });
+    }
+    context.log(`${release.name} was left ${found.status} by a run that was killed: repairing it`);
+    const helm = ['helm', '--kubeconfig', environment.kubeconfig, '--kube-context', environment.context, '-n', release.namespace];
+    const history = await $({ quiet: true })`${helm} history ${release.name} -o json`;
+    const revisions = JSON.parse(history.stdout) as readonly { revision: number; status: string }[];
+    const good = revisions.filter(({ status }) => status === 'deployed' || status === 'superseded').at(-1);
+    if (good) await $`${helm} rollback ${release.name} ${good.revision} --wait --timeout ${`${release.timeout}s`}`;
+    else await $`${helm} uninstall ${release.name} --wait --timeout ${`${release.timeout}s`}`;
+  }
+}
+
+/** Runs a helmfile command while the cluster is watched, and turns its failure into one that says why. */
+async function explained(
+  context: TaskContext,
+  environment: Environment,
+  releases: readonly Release[],
+  run: () => PromiseLike<unknown>,
+): Promise<void> {
+  const namespaces = new Set(releases.map(({ namespace }) => namespace));
+  const diagnosis = await watchCluster(context, environment, namespaces);
+  try {
+    await run();
+  } catch (error) {
+    if (context.signal.aborted || !(error instanceof TaskError)) throw error;
+    throw await withCause(error, diagnosis, environment, releases);
+  } finally {
+    await diagnosis.stop();
+  }
+}
+
+async function withCause(
+  error: TaskError,
+  diagnosis: Diagnosis,
+  environment: Environment,
+  releases: readonly Release[],
+): Promise<TaskError> {
+  const findings = diagnosis.findings();
+  const file = await diagnosis.save(releases.length === 1 ? (releases[0]?.name ?? '') : 'install');
+  const [first] = findings;
+  return new TaskError({
+    what: error.what,
+    why: first ? `${first.object}: ${first.text}` : (error.why ?? ''),
+    advice: `all that was seen is in ${file.slice(file.indexOf('.state/'))}; the last good revision is back where there was one (environment ${environment.name})`,
+    exitCode: error.exitCode,
+    cause: error,
+  });
+}

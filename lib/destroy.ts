@@ -1,0 +1,50 @@
+import { rm, rmdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { connectExisting } from './cluster/existing.ts';
+import { providerOf } from './cluster/cluster.ts';
+import { type Environment, remembered, shellOf } from './environment.ts';
+import { declaredReleases, helmfile } from './helmfile.ts';
+import { kubectl } from './kubectl.ts';
+import type { TaskContext } from './runner/runner.ts';
+import { removeKeyring } from './sops.ts';
+
+/** Takes the whole environment away: cluster (or, of an existing one, our releases and namespaces), keyring and state folder. */
+export async function destroyEnvironment(environment: Environment, context: TaskContext): Promise<void> {
+  const known = await remembered(environment.name);
+  if (environment.provider === 'existing') {
+    if (known) await removeFromExisting(environment, context);
+  }
+  const outcome = await providerOf(environment).destroy(environment, context);
+  await removeKeyring(environment, context);
+  await rm(environment.state, { recursive: true, force: true });
+  // Only when no other environment is left in it.
+  context.onRunEnd(() => rmdir(dirname(environment.state)).catch(() => undefined));
+  if (!known && outcome === 'unchanged') context.log('there is nothing of this environment: nothing to do');
+  context.report(known || outcome === 'changed' ? 'changed' : 'unchanged');
+}
+
+/** The cluster itself stays. helm leaves the namespaces (they are kept on purpose) and the operator's types behind. */
+async function removeFromExisting(environment: Environment, context: TaskContext): Promise<void> {
+  await connectExisting(environment, context);
+  const $ = await shellOf(context);
+  await $`${await helmfile(environment, '--quiet', 'destroy')}`;
+  const namespaces = [...new Set((await declaredReleases()).map(({ namespace }) => namespace))];
+  await $`${kubectl(environment)} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`;
+  const types = await $({ quiet: true })`${kubectl(environment)} get crd -o name`;
+  const own = types.stdout.split('\n').filter((name) => name.endsWith('.secrets.hashicorp.com'));
+  if (own.length > 0) await $`${kubectl(environment)} delete ${own} --ignore-not-found`;
+}
+
+/** The same as plain commands. */
+export async function destroyCommands(environment: Environment, helmfileDestroy: string): Promise<readonly string[]> {
+  const own =
+    environment.provider === 'existing'
+      ? [
+          helmfileDestroy,
+          `kubectl --kubeconfig .state/${environment.name}/kubeconfig --context ${environment.context || '<context>'} delete namespace ${[
+            ...new Set((await declaredReleases()).map(({ namespace }) => namespace)),
+          ].join(' ')} --ignore-not-found`,
+        ]
+      : providerOf(environment).commands.destroy(environment);
+  return [...own, `gpgconf --homedir .state/${environment.name}/gnupg --kill all`, `rm -rf .state/${environment.name}`];
+}

@@ -1,0 +1,123 @@
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type Environment, shellOf, writeWhole } from './environment.ts';
+import { endCommand, kubectl } from './kubectl.ts';
+import type { Shell, TaskContext } from './runner/runner.ts';
+
+type ContainerStatus = {
+  readonly name: string;
+  readonly ready?: boolean;
+  readonly restartCount?: number;
+  readonly state?: {
+    readonly waiting?: { readonly reason?: string; readonly message?: string };
+    readonly terminated?: { readonly exitCode: number; readonly reason?: string; readonly message?: string };
+  };
+};
+
+type PodStatus = {
+  readonly phase?: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly containerStatuses?: readonly ContainerStatus[];
+  readonly initContainerStatuses?: readonly ContainerStatus[];
+};
+
+/** One finding: a pod or an object, and what is wrong with it. */
+export type Finding = { readonly object: string; readonly text: string };
+
+export type Diagnosis = {
+  /** What explains a failure, the most telling first. Empty when nothing was seen. */
+  findings(): Finding[];
+  /** Writes all that was seen to a file below the state folder and returns its path. */
+  save(name: string): Promise<string>;
+  stop(): Promise<void>;
+};
+
+/**
+ * Watches pods and warnings of some namespaces from now on. helm takes a failed release away with its pods and logs
+ * (rollback, or uninstall on a first install), so what explains it has to be gathered while it happens.
+ */
+export async function watchCluster(
+  context: TaskContext,
+  environment: Environment,
+  namespaces: ReadonlySet<string>,
+): Promise<Diagnosis> {
+  const $ = (await shellOf(context))({ quiet: true, nothrow: true });
+  const pods = new Map<string, { status: PodStatus; logs?: Promise<string> }>();
+  const warnings: Finding[] = [];
+
+  const watchPods = watch($, environment, ['get', 'pods', '-A', '--watch-only'], podTemplate, ([namespace, name, status]) => {
+    if (!namespace || !name || !status || !namespaces.has(namespace)) return;
+    const key = `${namespace}/${name}`;
+    const pod = { ...pods.get(key), status: JSON.parse(status) as PodStatus };
+    // Asked for at once: a moment later the pod may be gone.
+    if (problemOf(pod.status) && !pod.logs) pod.logs = lastLines($, environment, namespace, name);
+    pods.set(key, pod);
+  });
+  const eventFlags = ['get', 'events', '-A', '--watch-only', '--field-selector', 'type=Warning'];
+  const watchEvents = watch($, environment, eventFlags, eventTemplate, ([namespace, kind, name, reason, ...message]) => {
+    if (!namespace || !namespaces.has(namespace)) return;
+    warnings.push({ object: `${kind?.toLowerCase()} ${namespace}/${name}`, text: `${reason}: ${message.join('\t')}` });
+  });
+
+  return {
+    findings: () => [
+      ...[...pods].flatMap(([key, { status }]) => {
+        const problem = problemOf(status);
+        return problem ? [{ object: `pod ${key}`, text: problem }] : [];
+      }),
+      ...distinct(warnings),
+    ],
+    save: async (name) => {
+      const stamp = new Date().toISOString().replace(/[:.]/g, '-');
+      const path = join(environment.state, 'diagnostics', `${stamp}-${name}.txt`);
+      const sections = await Promise.all(
+        [...pods].map(async ([key, { status, logs }]) =>
+          [`# pod ${key}`, JSON.stringify(status, null, 2), ...(logs ? ['## last log lines', await logs] : [])].join('\n'),
+        ),
+      );
+      const events = warnings.map(({ object, text }) => `${object}: ${text}`);
+      await writeWhole(path, `${[...sections, '# warnings', ...events].join('\n')}\n`);
+      return path;
+    },
+    stop: async () => {
+      await Promise.all([watchPods, watchEvents].map(endCommand));
+    },
+  };
+}
+
+// One line for each event: JSON of a watch comes in many lines, a template's does not.
+const podTemplate = '{.metadata.namespace}{"\\t"}{.metadata.name}{"\\t"}{.status}{"\\n"}';
+const eventTemplate =
+  '{.involvedObject.namespace}{"\\t"}{.involvedObject.kind}{"\\t"}{.involvedObject.name}{"\\t"}{.reason}{"\\t"}{.message}{"\\n"}';
+
+function watch($: Shell, environment: Environment, flags: string[], template: string, onFields: (fields: string[]) => void) {
+  const child = $`exec ${kubectl(environment)} ${flags} -o ${`jsonpath=${template}`}`;
+  createInterface({ input: child.stdout }).on('line', (line) => onFields(line.split('\t')));
+  return child;
+}
+
+async function lastLines($: Shell, environment: Environment, namespace: string, pod: string): Promise<string> {
+  const output = await $`${kubectl(environment)} -n ${namespace} logs ${pod} --all-containers --tail 20`;
+  return output.exitCode === 0 ? output.stdout : '';
+}
+
+/** What a person would say is wrong with a pod, or undefined when nothing is. */
+export function problemOf(status: PodStatus): string | undefined {
+  for (const container of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
+    const { terminated, waiting } = container.state ?? {};
+    if (terminated && terminated.exitCode !== 0) {
+      return terminated.message?.trim() || `container ${container.name} ended with exit code ${terminated.exitCode} (${terminated.reason ?? ''})`;
+    }
+    if (waiting?.reason && !['ContainerCreating', 'PodInitializing'].includes(waiting.reason)) {
+      return `container ${container.name}: ${waiting.reason}${waiting.message ? `: ${waiting.message}` : ''}`;
+    }
+  }
+  if (status.phase === 'Failed') return status.message ?? status.reason ?? 'failed';
+  return undefined;
+}
+
+function distinct(findings: readonly Finding[]): Finding[] {
+  const seen = new Map(findings.map((finding) => [`${finding.object}\n${finding.text}`, finding]));
+  return [...seen.values()];
+}

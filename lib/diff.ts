@@ -1,0 +1,81 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { selector, type Selection, selectsRelease } from './deploy.ts';
+import { type Environment, environmentOf, shellOf } from './environment.ts';
+import { declaredReleases, helmfile, type Release, withNeeds } from './helmfile.ts';
+import { kubectl } from './kubectl.ts';
+import { deployedReleases, render } from './releases.ts';
+import { type TaskContext, TaskError } from './runner/runner.ts';
+
+/**
+ * What an install would change, on stdout. With helm's plugin `diff` that is `helmfile diff`; without it the rendered
+ * objects are compared by `kubectl diff --server-side`. Both leave secret values out.
+ */
+export async function diff(context: TaskContext, selection: Selection): Promise<void> {
+  const environment = environmentOf(context.options);
+  if (await hasDiffPlugin(environment)) {
+    const $ = await shellOf(context);
+    const words = await helmfile(environment, '--quiet', ...selector(selection), 'diff', '--suppress-secrets', ...context.passThrough);
+    context.print((await $({ quiet: true })`${words}`).stdout.trimEnd() || 'no difference');
+    return;
+  }
+  const releases = withNeeds(await declaredReleases(), selectsRelease(selection));
+  const $ = await shellOf(context);
+  const deployed = await deployedReleases($, environment);
+  const folder = await mkdtemp(join(environment.state, 'diff-'));
+  context.onRunEnd(() => rm(folder, { recursive: true, force: true }));
+  try {
+    await render(context, environment, releases, folder);
+    for (const release of releases) {
+      const known = deployed.some(({ name, namespace }) => name === release.name && namespace === release.namespace);
+      context.print(known ? await compare(context, environment, release, folder) : await announce(release, folder));
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const hasDiffPlugin = async (environment: Environment): Promise<boolean> => {
+  const names = await readdir(join(environment.state, 'helm', 'data', 'plugins')).catch(() => []);
+  return names.some((name) => name.includes('diff'));
+};
+
+type Manifest = {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly annotations?: { readonly [name: string]: string } };
+};
+
+/** The objects of a release without its hooks, which an install makes anew each time. */
+async function objects(release: Release, folder: string): Promise<Manifest[]> {
+  const { parseAllDocuments } = await import('yaml');
+  const files = await readdir(join(folder, release.name), { recursive: true, withFileTypes: true });
+  const texts = files.filter((file) => file.isFile()).map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));
+  return (await Promise.all(texts))
+    .flatMap((text) => parseAllDocuments(text).map((document) => document.toJS() as Manifest | null))
+    .filter((manifest): manifest is Manifest => manifest !== null && manifest.metadata.annotations?.['helm.sh/hook'] === undefined);
+}
+
+async function compare(context: TaskContext, environment: Environment, release: Release, folder: string): Promise<string> {
+  const file = join(folder, `${release.name}.json`);
+  const items = await objects(release, folder);
+  await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }), { mode: 0o600 });
+  const $ = await shellOf(context);
+  const output = await $({
+    quiet: true,
+    nothrow: true,
+  })`${kubectl(environment)} -n ${release.namespace} diff --server-side --force-conflicts --field-manager helm -f ${file}`;
+  // kubectl: 0 no difference, 1 differences, more than that an error.
+  if (output.exitCode > 1) {
+    throw new TaskError({
+      what: `${release.name} cannot be compared`,
+      why: output.stderr.trim().split('\n').at(-1) ?? '',
+      advice: 'check the cluster with `status`',
+    });
+  }
+  return output.exitCode === 0 ? `${release.name}: no difference` : `${release.name}:\n${output.stdout.trimEnd()}`;
+}
+
+async function announce(release: Release, folder: string): Promise<string> {
+  const made = (await objects(release, folder)).map(({ kind, metadata }) => `+ ${kind} ${metadata.name}`);
+  return `${release.name}: would be installed\n${made.join('\n')}`;
+}

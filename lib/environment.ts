@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { root } from './project.ts';
+import type { Options, Shell, TaskContext } from './runner/runner.ts';
+import { loadSettings, type ProviderName, type Settings } from './settings.ts';
+import { toolEnvironment } from './tools/tools.ts';
+
+/** Where an environment is and what it is made of. Everything it keeps lies below `state`. */
+export type Environment = {
+  readonly name: string;
+  readonly provider: ProviderName;
+  /** Absolute path of `.state/<environment>`. */
+  readonly state: string;
+  readonly kubeconfig: string;
+  /** Name of the kube context. Always passed on; "the current context" is never used. */
+  readonly context: string;
+  /** minikube's profile or kwokctl's cluster: differs between two clones and two environments. */
+  readonly clusterName: string;
+  readonly gnupgHome: string;
+};
+
+/** Eight hexadecimal digits that tell one clone's environment from every other. */
+export function cloneKey(environment: string, clone: string = root): string {
+  return createHash('sha256').update(`${clone}\n${environment}`).digest('hex').slice(0, 8);
+}
+
+/**
+ * gpg-agent's socket lies in its home, and the path of a socket is limited to about 107 bytes (`sun_path`, unix(7)): where
+ * the clone is deep, the keyring moves to a short folder.
+ */
+function gnupgHomeOf(state: string, key: string): string {
+  const home = join(state, 'gnupg');
+  return Buffer.byteLength(join(home, 'S.gpg-agent.browser')) <= 100 ? home : join(tmpdir(), `k8sd-${key}`);
+}
+
+/** The environment that resolved global options speak of. */
+export function environmentOf(options: Options): Environment {
+  const name = String(options['env']);
+  const provider = options['provider'] as ProviderName;
+  const key = cloneKey(name);
+  const state = join(root, '.state', name);
+  const clusterName = `${name}-${key}`;
+  const context =
+    provider === 'existing' ? String(options['context'] ?? '') : provider === 'embedded' ? `kwok-${clusterName}` : clusterName;
+  return {
+    name,
+    provider,
+    state,
+    kubeconfig: join(state, 'kubeconfig'),
+    context,
+    clusterName,
+    gnupgHome: gnupgHomeOf(state, key),
+  };
+}
+
+export const settingsOf = (environment: Environment): Promise<Settings> =>
+  loadSettings(environment.name, environment.provider);
+
+/** The variables that a child of ours runs with, beside the user's own: our tools first, and no home of the user's. */
+export async function processEnvironment(environment: Environment): Promise<NodeJS.ProcessEnv> {
+  const helm = join(environment.state, 'helm');
+  return {
+    ...process.env,
+    PATH: await toolEnvironment(),
+    KUBECONFIG: environment.kubeconfig,
+    GNUPGHOME: environment.gnupgHome,
+    HELM_CACHE_HOME: join(helm, 'cache'),
+    HELM_CONFIG_HOME: join(helm, 'config'),
+    HELM_DATA_HOME: join(helm, 'data'),
+    // helmfile keeps remote values and charts below it.
+    HELMFILE_CACHE_HOME: join(helm, 'helmfile'),
+    KWOK_WORKDIR: join(environment.state, 'kwok'),
+    NO_COLOR: '1',
+  };
+}
+
+/** The task's shell with the environment's variables, in the project's folder. */
+export async function shellOf(context: Pick<TaskContext, '$' | 'options'>): Promise<Shell> {
+  return context.$({ env: await processEnvironment(environmentOf(context.options)), cwd: root });
+}
+
+type Memory = { readonly provider: ProviderName; readonly context?: string };
+
+const memoryPath = (environment: string): string => join(root, '.state', environment, 'environment.json');
+
+/** What the environment was made with, or undefined when it was never made. */
+export async function remembered(environment: string): Promise<Memory | undefined> {
+  try {
+    return JSON.parse(await readFile(memoryPath(environment), 'utf8')) as Memory;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+export async function remember(environment: Environment): Promise<void> {
+  const { provider, context } = environment;
+  const memory: Memory = provider === 'existing' ? { provider, context } : { provider };
+  await writeWhole(memoryPath(environment.name), `${JSON.stringify(memory, null, 2)}\n`);
+}
+
+/** Writes a file of ours so that a reader sees the old or the new content, never a part; only the user may read it. */
+export async function writeWhole(path: string, content: string, mode = 0o600): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${process.pid}`;
+  await writeFile(temporary, content, { mode });
+  await rename(temporary, path);
+}

@@ -1,0 +1,106 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Environment, environmentOf } from './environment.ts';
+import { root } from './project.ts';
+import { type Options, TaskError } from './runner/runner.ts';
+import { settingsFiles } from './settings.ts';
+
+/** A release as `helmfile.yaml` declares it. */
+export type Release = {
+  readonly name: string;
+  readonly namespace: string;
+  /** As declared: a path of ours, or a template that the settings fill in. */
+  readonly chart: string;
+  readonly tier: string;
+  readonly app: string;
+  /** Names of releases, without their namespace. */
+  readonly needs: readonly string[];
+  /** Seconds. */
+  readonly timeout: number;
+};
+
+type Declared = {
+  readonly helmDefaults?: { readonly timeout?: number };
+  readonly templates?: unknown;
+  readonly releases: readonly {
+    readonly name: string;
+    readonly namespace: string;
+    readonly chart: string;
+    readonly labels: { readonly tier: string; readonly app: string };
+    readonly needs?: readonly string[];
+    readonly timeout?: number;
+  }[];
+};
+
+/** The releases in the order of the file. `helmfile.yaml` is kept plain YAML, so that it can be read without helmfile. */
+export async function declaredReleases(): Promise<readonly Release[]> {
+  const { parse } = await import('yaml');
+  let declared: Declared;
+  try {
+    declared = parse(await readFile(join(root, 'helmfile.yaml'), 'utf8'), { merge: true }) as Declared;
+  } catch (error) {
+    throw new TaskError({
+      what: 'helmfile.yaml cannot be read',
+      why: (error as Error).message.split('\n')[0] ?? '',
+      advice: 'mend the file and run again; nothing was changed',
+    });
+  }
+  return declared.releases.map((release) => ({
+    name: release.name,
+    namespace: release.namespace,
+    chart: release.chart,
+    tier: release.labels.tier,
+    app: release.labels.app,
+    needs: (release.needs ?? []).map((need) => need.split('/').at(-1) ?? need),
+    timeout: release.timeout ?? declared.helmDefaults?.timeout ?? 300,
+  }));
+}
+
+/** The values of label `app`, for arguments. */
+export const appNames = async (): Promise<string[]> => [...new Set((await declaredReleases()).map(({ app }) => app))];
+
+export const tierNames = async (): Promise<string[]> => [...new Set((await declaredReleases()).map(({ tier }) => tier))];
+
+export const releaseNames = async (): Promise<string[]> => (await declaredReleases()).map(({ name }) => name);
+
+/** The releases that `selected` picks and everything these need, in the order of the file. */
+export function withNeeds(releases: readonly Release[], selected: (release: Release) => boolean): Release[] {
+  const wanted = new Set<string>();
+  const add = (release: Release): void => {
+    if (wanted.has(release.name)) return;
+    wanted.add(release.name);
+    for (const need of release.needs) {
+      const needed = releases.find(({ name }) => name === need);
+      if (needed) add(needed);
+    }
+  };
+  for (const release of releases) if (selected(release)) add(release);
+  return releases.filter(({ name }) => wanted.has(name));
+}
+
+async function globalArguments(environment: Environment, kubeconfig: string): Promise<string[]> {
+  const files = await settingsFiles(environment.name, environment.provider);
+  return [
+    '--kubeconfig',
+    kubeconfig,
+    '--kube-context',
+    environment.context,
+    ...files.flatMap((file) => ['--state-values-file', file]),
+    '--state-values-set',
+    `environment=${environment.name}`,
+    // The stand-ins are local charts: no chart repository is asked.
+    ...(environment.provider === 'embedded' ? ['--skip-deps'] : []),
+  ];
+}
+
+/** A helmfile call with kubeconfig, context and values named, to be run in the project's folder. */
+export async function helmfile(environment: Environment, ...args: readonly string[]): Promise<string[]> {
+  return ['helmfile', ...(await globalArguments(environment, environment.kubeconfig)), ...args];
+}
+
+/** The same as text with relative paths, for `--dry-run`. */
+export async function helmfileText(options: Options, ...args: readonly string[]): Promise<string> {
+  const environment = environmentOf(options);
+  const words = ['helmfile', ...(await globalArguments(environment, `.state/${environment.name}/kubeconfig`)), ...args];
+  return words.map((word) => (word === '' ? '<context>' : /^[\w./=:,@%+-]+$/.test(word) ? word : `'${word}'`)).join(' ');
+}

@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process';
+import { remembered } from './environment.ts';
+import { type Options, UsageError } from './runner/runner.ts';
+import { checkEnvironment, loadSettings, type ProviderName } from './settings.ts';
+import { isReachable } from './tools/release-host.ts';
+import { findTool } from './tools/tools.ts';
+
+/**
+ * Checks the environment's name and settles on a provider and, for an existing cluster, on a context. An environment stays
+ * with what it was made with. Throws `UsageError`.
+ */
+export async function resolveOptions(options: Options): Promise<Options> {
+  const environment = String(options.env);
+  await checkEnvironment(environment);
+  const memory = await remembered(environment);
+  const asked = options.provider as ProviderName | undefined;
+  if (memory && asked && memory.provider !== asked) {
+    throw new UsageError({
+      what: `environment \`${environment}\` was made with provider \`${memory.provider}\`, not \`${asked}\``,
+      why: 'an environment stays with the provider it was made with',
+      advice: 'run destroy-environment first, or leave --provider and CLUSTER_PROVIDER out',
+    });
+  }
+  const provider = memory?.provider ?? asked ?? (await automaticProvider());
+  const context = provider === 'existing' ? await contextOf(environment, options, memory?.context) : undefined;
+  return { ...options, provider, context };
+}
+
+/** minikube where Docker answers and minikube is there or can be got, else embedded. */
+async function automaticProvider(): Promise<ProviderName> {
+  if (!(await dockerAnswers())) return 'embedded';
+  const there = (await findTool('minikube')) !== undefined || (await isReachable('github.com')) || (await findTool('go')) !== undefined;
+  return there ? 'minikube' : 'embedded';
+}
+
+/** Whether a Docker engine answers, not only its client. */
+function dockerAnswers(): Promise<boolean> {
+  return new Promise((resolve) => {
+    execFile('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 5000 }, (error, stdout) =>
+      resolve(error === null && stdout.trim() !== ''),
+    );
+  });
+}
+
+async function contextOf(environment: string, options: Options, known: string | undefined): Promise<string> {
+  const asked = options.context === undefined ? undefined : String(options.context);
+  if (known !== undefined && asked !== undefined && known !== asked) {
+    throw new UsageError({
+      what: `environment \`${environment}\` was made in context \`${known}\`, not \`${asked}\``,
+      why: 'an environment stays with the cluster it was made in',
+      advice: 'run destroy-environment first, or leave --context out',
+    });
+  }
+  const context = known ?? asked ?? (await loadSettings(environment, 'existing')).cluster.context;
+  if (context !== '') return context;
+  throw new UsageError({
+    what: 'provider `existing` needs a kube context',
+    why: 'nothing is ever run against "the current context"',
+    advice: 'name it with --context, CLUSTER_CONTEXT or the setting cluster.context',
+  });
+}
+

@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { type Environment, shellOf } from './environment.ts';
+import { helmfile, type Release } from './helmfile.ts';
+import { kubectlJson } from './kubectl.ts';
+import type { Shell, TaskContext } from './runner/runner.ts';
+
+/** The newest revision of a release in the cluster. */
+export type DeployedRelease = {
+  readonly name: string;
+  readonly namespace: string;
+  /** helm's word: deployed, failed, pending-install, pending-upgrade, pending-rollback, uninstalling, … */
+  readonly status: string;
+  readonly revision: number;
+  /** When helm last touched it. */
+  readonly updated: Date;
+  /** Digest of its manifests and hooks, comparable with `renderedDigests`. */
+  readonly digest: string;
+};
+
+type Stored = {
+  readonly manifest: string;
+  readonly hooks?: readonly { readonly manifest: string }[];
+  readonly info: { readonly last_deployed: string };
+};
+
+type SecretList = {
+  readonly items: readonly {
+    readonly metadata: { readonly name: string; readonly namespace: string; readonly labels: { readonly [key: string]: string } };
+    readonly data?: { readonly release?: string };
+  }[];
+};
+
+/**
+ * What helm knows of the cluster, in one call instead of one `helm` per release: helm keeps each revision as a Secret
+ * labelled `owner=helm` with the gzipped JSON of the release (helm: "Storage backends").
+ */
+export async function deployedReleases($: Shell, environment: Environment): Promise<readonly DeployedRelease[]> {
+  const list = await kubectlJson<SecretList>($, environment, 'get', 'secrets', '-A', '-l', 'owner=helm,status!=superseded');
+  const newest = new Map<string, SecretList['items'][number]>();
+  for (const item of list.items) {
+    const key = `${item.metadata.namespace}/${item.metadata.labels['name']}`;
+    const other = newest.get(key);
+    if (!other || version(item) > version(other)) newest.set(key, item);
+  }
+  return Promise.all(
+    [...newest.values()].map(async (item) => {
+      const packed = Buffer.from(Buffer.from(item.data?.release ?? '', 'base64').toString(), 'base64');
+      const stored = JSON.parse((await promisify(gunzip)(packed)).toString()) as Stored;
+      return {
+        name: item.metadata.labels['name'] ?? '',
+        namespace: item.metadata.namespace,
+        status: item.metadata.labels['status'] ?? 'unknown',
+        revision: version(item),
+        updated: new Date(stored.info.last_deployed),
+        digest: digest([stored.manifest, ...(stored.hooks ?? []).map(({ manifest }) => manifest)]),
+      };
+    }),
+  );
+}
+
+const version = (item: SecretList['items'][number]): number => Number(item.metadata.labels['version']);
+
+/** Equal for the same objects, whatever their order and helm's comments. */
+function digest(texts: readonly string[]): string {
+  const objects = texts
+    .flatMap((text) => text.split(/^---.*$/m))
+    .map((text) =>
+      text
+        .split('\n')
+        .filter((line) => !line.startsWith('#') && line.trim() !== '')
+        .map((line) => line.trimEnd())
+        .join('\n'),
+    )
+    .filter((text) => text !== '')
+    .sort();
+  return createHash('sha256').update(objects.join('\n---\n')).digest('hex');
+}
+
+/** Renders releases as an install would, into `folder`/<release>/. The files hold secrets: the caller removes them. */
+export async function render(
+  context: TaskContext,
+  environment: Environment,
+  releases: readonly Release[],
+  folder: string,
+): Promise<void> {
+  const $ = await shellOf(context);
+  const selectors = releases.flatMap(({ name }) => ['-l', `name=${name}`]);
+  const template = ['template', '--output-dir', folder, '--output-dir-template', '{{ .OutputDir }}/{{ .Release.Name }}'];
+  await $({ quiet: true })`${await helmfile(environment, '--quiet', ...selectors, ...template)}`;
+}
+
+/** Digest by release of what an install would write now. The rendered secrets are on disk only meanwhile, for the user alone. */
+export async function renderedDigests(
+  context: TaskContext,
+  environment: Environment,
+  releases: readonly Release[],
+): Promise<ReadonlyMap<string, string>> {
+  const folder = await mkdtemp(join(environment.state, 'rendered-'));
+  context.onRunEnd(() => rm(folder, { recursive: true, force: true }));
+  try {
+    await render(context, environment, releases, folder);
+    const digests = new Map<string, string>();
+    for (const { name } of releases) {
+      const files = await readdir(join(folder, name), { recursive: true, withFileTypes: true }).catch(() => []);
+      const texts = files
+        .filter((file) => file.isFile())
+        .map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));
+      digests.set(name, digest(await Promise.all(texts)));
+    }
+    return digests;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

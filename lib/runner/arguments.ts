@@ -1,0 +1,136 @@
+import { UsageError } from './errors.ts';
+import { didYouMean } from './suggest.ts';
+import type { AnyTask, ArgumentSpec, ArgumentSpecs, ArgumentValues, Options, OptionValue } from './task.ts';
+
+/** The arguments that a task declares, by name. */
+export function specsOf(task: AnyTask): [string, ArgumentSpec][] {
+  return Object.entries<ArgumentSpec>(task.args ?? {});
+}
+
+/** How the argument is written in usage lines and errors: `<app>`, `[path]`, `<name>…`, `--provider`. */
+export function argumentForm(name: string, spec: ArgumentSpec): string {
+  if (!spec.positional) return spec.default === true ? `--no-${kebab(name)}` : `--${kebab(name)}`;
+  const shown = isRequired(spec) ? `<${kebab(name)}>` : `[${kebab(name)}]`;
+  return spec.variadic ? `${shown}…` : shown;
+}
+
+/** An option `dryRun` is written `--dry-run`. */
+export function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+export function isRequired(spec: ArgumentSpec): boolean {
+  return (
+    spec.default === undefined && !spec.optional && (spec.type !== 'boolean' || spec.positional === true)
+  );
+}
+
+/** The allowed values, read from where they come from. */
+export async function choicesOf(
+  spec: ArgumentSpec,
+  options: Options,
+): Promise<readonly string[] | undefined> {
+  return typeof spec.choices === 'function' ? await spec.choices(options) : spec.choices;
+}
+
+/**
+ * Checks values against their specs and returns them typed, with environment variables and defaults filled in. Takes
+ * words of the command line as well as values of a need. Throws UsageError; `usage` is its advice where nothing better
+ * is known.
+ */
+export async function checkArguments(
+  specs: ArgumentSpecs,
+  values: ArgumentValues,
+  context: { readonly options: Options; readonly usage: string },
+): Promise<Options> {
+  for (const name of Object.keys(values)) {
+    if (!(name in specs)) {
+      const advice = didYouMean(name, Object.keys(specs), context.usage);
+      throw new UsageError({ what: `unknown argument \`${name}\``, advice });
+    }
+  }
+  const checked: { [name: string]: OptionValue } = {};
+  for (const [name, spec] of Object.entries(specs)) {
+    const value = values[name] ?? fromEnvironment(spec) ?? spec.default;
+    if (value !== undefined && !(Array.isArray(value) && value.length === 0 && isRequired(spec))) {
+      checked[name] = await checkValue(name, spec, value, context.options);
+    } else if (isRequired(spec)) {
+      throw new UsageError({
+        what: `missing ${spec.positional ? 'argument' : 'option'} \`${argumentForm(name, spec)}\``,
+        why: await missingReason(spec, context.options),
+        advice: context.usage,
+      });
+    } else {
+      checked[name] = emptyValue(spec);
+    }
+  }
+  return checked;
+}
+
+async function missingReason(spec: ArgumentSpec, options: Options): Promise<string> {
+  const choices = await choicesOf(spec, options);
+  return choices === undefined ? spec.description : `${spec.description}: ${choices.join(', ')}`;
+}
+
+function fromEnvironment(spec: ArgumentSpec): string | undefined {
+  // An empty variable counts as unset: CI systems set the empty string for what was not given.
+  return spec.env === undefined ? undefined : process.env[spec.env] || undefined;
+}
+
+function emptyValue(spec: ArgumentSpec): OptionValue {
+  if (spec.variadic || (spec.type === 'list' && !spec.optional)) return [];
+  return spec.type === 'boolean' && !spec.optional ? false : undefined;
+}
+
+async function checkValue(
+  name: string,
+  spec: ArgumentSpec,
+  value: string | number | boolean | readonly string[],
+  options: Options,
+): Promise<OptionValue> {
+  if (spec.variadic || spec.type === 'list') {
+    const words = typeof value === 'object' ? value : [String(value)];
+    const items = spec.type === 'list' ? words.flatMap((word) => word.split(',')) : words;
+    for (const item of items) await checkChoice(name, spec, item, options);
+    return items;
+  }
+  switch (spec.type) {
+    case 'number': {
+      const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
+      if (!Number.isFinite(number)) throw wrongType(name, spec, 'a number', value);
+      return number;
+    }
+    case 'boolean':
+      if (value === true || value === 'true' || value === '1') return true;
+      if (value === false || value === 'false' || value === '0') return false;
+      throw wrongType(name, spec, '`true` or `false`', value);
+    case 'choice':
+    case 'string':
+      if (typeof value === 'object') throw wrongType(name, spec, 'one word', value);
+      await checkChoice(name, spec, String(value), options);
+      return String(value);
+    default: {
+      const never: never = spec.type;
+      throw new Error(`unknown argument type ${String(never)}`);
+    }
+  }
+}
+
+async function checkChoice(name: string, spec: ArgumentSpec, word: string, options: Options): Promise<void> {
+  const choices = await choicesOf(spec, options);
+  if (choices === undefined || choices.includes(word)) return;
+  const possible = choices.length === 0 ? 'there is none' : `possible: ${choices.join(', ')}`;
+  throw new UsageError({
+    what: `unknown ${spec.noun ?? kebab(name)} \`${word}\``,
+    why: possible,
+    advice: didYouMean(word, choices, `use one of these for \`${argumentForm(name, spec)}\``),
+  });
+}
+
+function wrongType(name: string, spec: ArgumentSpec, expected: string, value: unknown): UsageError {
+  const source = spec.env !== undefined && process.env[spec.env] === value ? ` (from ${spec.env})` : '';
+  return new UsageError({
+    what: `expected \`${argumentForm(name, spec)}\` to be ${expected}, got \`${String(value)}\`${source}`,
+    advice: spec.description,
+  });
+}

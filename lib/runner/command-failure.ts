@@ -1,0 +1,75 @@
+import { MissingToolError, TaskError } from './errors.ts';
+import { exitCodes } from './exit-codes.ts';
+import { formatDuration } from './format.ts';
+import type { CommandOutput } from './shell.ts';
+
+export type FinishedCommand = {
+  readonly command: string;
+  readonly output: CommandOutput;
+  /** The command could not even be started. */
+  readonly startError: Error | undefined;
+  /** The limit, when the command ran into it. */
+  readonly timeoutMs: number | undefined;
+  readonly cwd: string | undefined;
+};
+
+const longestCommand = 100;
+
+/** The error for a command that failed, in words for a user. */
+export function commandFailure(finished: FinishedCommand, redact: (text: string) => string): TaskError {
+  const { output, startError, timeoutMs } = finished;
+  const shown = `\`${shorten(redact(finished.command))}\``;
+  const why = redact(lastLine(output.stderr) ?? lastLine(output.stdout) ?? '') || undefined;
+  if (timeoutMs !== undefined) {
+    return new TaskError({
+      what: `${shown} timed out after ${formatDuration(timeoutMs)}`,
+      why,
+      exitCode: exitCodes.timeout,
+    });
+  }
+  if (startError !== undefined) {
+    return new TaskError({
+      what: `${shown} could not be started`,
+      why: startReason(startError, finished.cwd),
+      cause: startError,
+    });
+  }
+  if (output.exitCode === exitCodes.missingTool) {
+    const tool = /(?:^|[\s:])([^\s:]+): (?:command )?not found\s*$/m.exec(output.stderr)?.[1];
+    if (tool !== undefined) {
+      return new MissingToolError({
+        what: `\`${tool}\` is not installed`,
+        why: `${shown} needs it`,
+        advice: `install \`${tool}\` or put it on PATH`,
+      });
+    }
+  }
+  if (output.signal !== null) {
+    return new TaskError({ what: `${shown} was ended by ${output.signal}`, why, exitCode: output.exitCode });
+  }
+  return new TaskError({
+    what: `${shown} failed with exit code ${output.exitCode}`,
+    why,
+    exitCode: output.exitCode,
+  });
+}
+
+function startReason(error: Error, cwd: string | undefined): string {
+  const { code } = error as NodeJS.ErrnoException;
+  // Node reports a missing working directory as if the shell were missing.
+  return code === 'ENOENT' && cwd !== undefined ? `is there a folder ${cwd}?` : error.message;
+}
+
+function lastLine(text: string): string | undefined {
+  return text
+    .trimEnd()
+    .split(/[\r\n]+/)
+    .pop()
+    ?.trim();
+}
+
+/** The command on one line, cut at the end. */
+export function shorten(command: string): string {
+  const line = command.trim().replace(/\s+/g, ' ');
+  return line.length > longestCommand ? `${line.slice(0, longestCommand - 2)} …` : line;
+}

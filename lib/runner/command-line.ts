@@ -1,0 +1,169 @@
+import { argumentForm, kebab, specsOf } from './arguments.ts';
+import { UsageError } from './errors.ts';
+import { didYouMean } from './suggest.ts';
+import type { AnyTask, ArgumentSpec, ArgumentSpecs, ArgumentValues, OptionValue } from './task.ts';
+
+/** The command line taken apart; values are still unchecked words. */
+export type CommandLine = {
+  readonly task: AnyTask | undefined;
+  readonly options: ArgumentValues;
+  readonly args: ArgumentValues;
+  readonly passThrough: readonly string[];
+};
+
+type Found = {
+  readonly name: string;
+  readonly spec: ArgumentSpec;
+  readonly values: Values;
+  readonly negated: boolean;
+};
+type Values = { [name: string]: OptionValue };
+
+/**
+ * Takes the command line apart. Global options stand before or after the task's name, a task's own after it. Throws
+ * UsageError for an unknown task or option, a missing value and a word too many.
+ */
+export function parseCommandLine(
+  argv: readonly string[],
+  known: { readonly tasks: readonly AnyTask[]; readonly options: ArgumentSpecs; readonly program: string },
+): CommandLine {
+  const options: Values = {};
+  const args: Values = {};
+  const words: string[] = [];
+  let task: AnyTask | undefined;
+  let index = 0;
+
+  for (; index < argv.length && argv[index] !== '--'; index += 1) {
+    const word = argv[index] ?? '';
+    if (!isOption(word, known.options, task)) {
+      if (task === undefined) task = findTask(word, known);
+      else words.push(word);
+      continue;
+    }
+    const [written = '', given] = splitAtEquals(word);
+    if (!written.startsWith('--') && written.length > 2) {
+      // `-vn` is `-v -n`, `-j4` is `-j 4`.
+      const rest = isFlag(find(written.slice(0, 2))) ? `-${word.slice(2)}` : word.slice(2);
+      argv = [...argv.slice(0, index), written.slice(0, 2), rest, ...argv.slice(index + 1)];
+      index -= 1;
+      continue;
+    }
+    const found = find(written);
+    if (isFlag(found)) {
+      store(found, given === undefined ? !found.negated : given);
+      continue;
+    }
+    if (given === undefined) index += 1;
+    const next = given ?? argv[index];
+    if (next === undefined || (given === undefined && next === '--')) {
+      throw new UsageError({ what: `option \`${written}\` needs a value`, advice: found.spec.description });
+    }
+    store(found, next);
+  }
+  const passThrough = argv.slice(index + 1);
+  if (passThrough.length > 0 && !task?.passThrough) {
+    throw new UsageError({
+      what: `unexpected words after \`--\`: ${passThrough.join(' ')}`,
+      why: task === undefined ? 'no task was named' : `task \`${task.name}\` takes none`,
+      advice: task === undefined ? `${known.program} list` : usageLine(task, known.program),
+    });
+  }
+  if (task !== undefined) assignWords(task, words, args, known.program);
+  return { task, options, args, passThrough };
+
+  function find(written: string): Found {
+    const own = optionSpecs(task?.args ?? {});
+    const found = findOption(written, own, args) ?? findOption(written, known.options, options);
+    if (found !== undefined) return found;
+    const forms = Object.entries({ ...own, ...known.options }).map(([name, spec]) =>
+      argumentForm(name, spec),
+    );
+    const owner = task === undefined ? '' : ` of task \`${task.name}\``;
+    throw new UsageError({
+      what: `unknown option \`${written}\`${owner}`,
+      advice: didYouMean(
+        written,
+        forms,
+        `${known.program}${task === undefined ? '' : ` ${task.name}`} --help`,
+      ),
+    });
+  }
+}
+
+/** `npx tsx tasks.ts install-app <app> [--timeout <number>] [-- …]` */
+export function usageLine(task: AnyTask, program: string): string {
+  const parts = specsOf(task).map(([name, spec]) => {
+    const form = argumentForm(name, spec);
+    if (spec.positional) return form;
+    const full =
+      spec.type === 'boolean' ? form : `${form} <${spec.type === 'choice' ? kebab(name) : spec.type}>`;
+    return spec.default === undefined && !spec.optional && spec.type !== 'boolean' ? full : `[${full}]`;
+  });
+  return ['usage:', program, task.name, ...parts, ...(task.passThrough ? ['[-- …]'] : [])].join(' ');
+}
+
+function findTask(
+  word: string,
+  known: { readonly tasks: readonly AnyTask[]; readonly program: string },
+): AnyTask {
+  const callable = known.tasks.filter((task) => !task.private);
+  const found = callable.find((task) => task.name === word || task.aliases?.includes(word));
+  if (found !== undefined) return found;
+  const names = callable.flatMap((task) => [task.name, ...(task.aliases ?? [])]);
+  throw new UsageError({
+    what: `unknown task \`${word}\``,
+    advice: didYouMean(word, names, `\`${known.program} list\` shows all tasks`),
+  });
+}
+
+function assignWords(task: AnyTask, words: readonly string[], args: Values, program: string): void {
+  const rest = [...words];
+  for (const [name, spec] of specsOf(task)) {
+    if (!spec.positional || rest.length === 0) continue;
+    args[name] = spec.variadic ? rest.splice(0) : rest.shift();
+  }
+  if (rest.length > 0) {
+    throw new UsageError({
+      what: `unexpected argument \`${rest[0]}\` for task \`${task.name}\``,
+      advice: usageLine(task, program),
+    });
+  }
+}
+
+function optionSpecs(specs: ArgumentSpecs): ArgumentSpecs {
+  return Object.fromEntries(Object.entries(specs).filter(([, spec]) => !spec.positional));
+}
+
+function findOption(written: string, specs: ArgumentSpecs, values: Values): Found | undefined {
+  for (const [name, spec] of Object.entries(specs)) {
+    const form = `--${kebab(name)}`;
+    if (written === form || (spec.short !== undefined && written === `-${spec.short}`)) {
+      return { name, spec, values, negated: false };
+    }
+    if (spec.type === 'boolean' && spec.default === true && written === `--no-${kebab(name)}`) {
+      return { name, spec, values, negated: true };
+    }
+  }
+  return undefined;
+}
+
+function isFlag(found: Found): boolean {
+  return found.spec.type === 'boolean';
+}
+
+function store({ name, spec, values }: Found, value: string | boolean): void {
+  const before = values[name];
+  values[name] = spec.type === 'list' ? [...(Array.isArray(before) ? before : []), String(value)] : value;
+}
+
+/** A lone `-` is a word, and so is a negative number. */
+function isOption(word: string, globals: ArgumentSpecs, task: AnyTask | undefined): boolean {
+  if (!word.startsWith('-') || word === '-') return false;
+  if (!/^-\d/.test(word)) return true;
+  return Object.values<ArgumentSpec>({ ...globals, ...task?.args }).some((spec) => spec.short === word[1]);
+}
+
+function splitAtEquals(word: string): [string, string?] {
+  const place = word.indexOf('=');
+  return place < 0 ? [word] : [word.slice(0, place), word.slice(place + 1)];
+}

@@ -1,0 +1,95 @@
+import { exitCodes } from './exit-codes.ts';
+
+export type ErrorText = {
+  /** What happened, one line, in the user's words. */
+  readonly what: string;
+  /** What is known of the reason. */
+  readonly why?: string | undefined;
+  /** What the user can do. */
+  readonly advice?: string | undefined;
+  readonly exitCode?: number | undefined;
+  readonly cause?: unknown;
+};
+
+/** An expected failure: shown as a few lines without a stack. Any other thrown error is a bug and is shown as one. */
+export class TaskError extends Error {
+  override readonly name: string = 'TaskError';
+  readonly what: string;
+  readonly why: string | undefined;
+  readonly advice: string | undefined;
+  readonly exitCode: number;
+
+  constructor(text: ErrorText) {
+    super(text.why === undefined ? text.what : `${text.what}: ${text.why}`, { cause: text.cause });
+    this.what = text.what;
+    this.why = text.why;
+    this.advice = text.advice;
+    this.exitCode = text.exitCode ?? exitCodes.failed;
+  }
+}
+
+/** Something is wrong on the command line: exit code 2. */
+export class UsageError extends TaskError {
+  override readonly name = 'UsageError';
+
+  constructor(text: Omit<ErrorText, 'exitCode'>) {
+    super({ ...text, exitCode: exitCodes.usage });
+  }
+}
+
+/** A tool is missing or too old and cannot be got: exit code 127. */
+export class MissingToolError extends TaskError {
+  override readonly name = 'MissingToolError';
+
+  constructor(text: Omit<ErrorText, 'exitCode'>) {
+    super({ ...text, exitCode: exitCodes.missingTool });
+  }
+}
+
+/** A failure as a value: what events carry and renderers show. */
+export type Failure = {
+  readonly what: string;
+  readonly why?: string;
+  readonly advice?: string;
+  readonly exitCode: number;
+  /** Only of an internal error; shown with `--verbose`. */
+  readonly stack?: string;
+};
+
+/** Turns whatever was thrown into a value; what is not a `TaskError` becomes an internal error. */
+export function toFailure(error: unknown): Failure {
+  if (error instanceof TaskError) {
+    return {
+      what: error.what,
+      ...(error.why === undefined ? {} : { why: error.why }),
+      ...(error.advice === undefined ? {} : { advice: error.advice }),
+      exitCode: error.exitCode,
+    };
+  }
+  const text = error instanceof Error ? error.message : String(error);
+  const stack = error instanceof Error ? error.stack : undefined;
+  return {
+    what: `Internal error: ${text}`,
+    advice: 'this is a bug; `--verbose` shows where',
+    exitCode: exitCodes.failed,
+    ...(stack === undefined ? {} : { stack }),
+  };
+}
+
+/** At most 12 lines (with `verbose` also the stack): `error: …`, `  why: …`, `  do: …`. */
+export function formatFailure(failure: Failure, verbose = false): string[] {
+  const lines = [
+    ...labelled('error: ', failure.what, 4),
+    ...(failure.why === undefined ? [] : labelled('  why: ', failure.why, 4)),
+    ...(failure.advice === undefined ? [] : labelled('  do: ', failure.advice, 4)),
+  ];
+  if (verbose && failure.stack !== undefined)
+    lines.push(...failure.stack.split('\n').map((line) => `  ${line}`));
+  return lines;
+}
+
+function labelled(label: string, text: string, limit: number): string[] {
+  const lines = text.trim().split('\n');
+  const shown = lines.length > limit ? [...lines.slice(0, limit - 1), '…'] : lines;
+  return shown.map((line, index) => (index === 0 ? label : ' '.repeat(label.length)) + line);
+}

@@ -1,0 +1,96 @@
+import type { Failure } from './errors.ts';
+import type { LockHolder } from './lock.ts';
+import type { RunOutcome } from './task.ts';
+
+/** A node of the graph as events name it. */
+export type NodeSummary = {
+  readonly id: string;
+  readonly label: string;
+  readonly name: string;
+  readonly needs: readonly string[];
+  readonly file: string;
+  readonly line: number;
+};
+
+export type RunSummary = {
+  readonly outcome: RunOutcome;
+  readonly exitCode: number;
+  readonly durationMs: number;
+  readonly done: number;
+  readonly changed: number;
+  readonly unchanged: number;
+  readonly failed: number;
+  readonly interrupted: number;
+  readonly skipped: number;
+  /** In the order in which they happened. */
+  readonly failures: readonly TaskFailure[];
+};
+
+export type TaskFailure = {
+  readonly id: string;
+  readonly label: string;
+  readonly failure: Failure;
+  /** The labels from the requested task down to the one that failed. */
+  readonly chain: readonly string[];
+  readonly lastLines: readonly string[];
+  readonly place: string;
+};
+
+/** Why nothing more is started. */
+export type StopReason =
+  | { readonly type: 'signal'; readonly signal: NodeJS.Signals }
+  /** Nobody reads our log any more. */
+  | { readonly type: 'hang-up' }
+  /** A task failed and the failure mode is `kill`. */
+  | { readonly type: 'failure' }
+  /** An error outside of any task's own promise: a bug. */
+  | { readonly type: 'crash'; readonly error: unknown };
+
+/** Everything that happens in a run. Renderers know nothing else. */
+export type RunEventBody =
+  | { readonly type: 'run-started'; readonly nodes: readonly NodeSummary[]; readonly jobs: number }
+  | { readonly type: 'lock-waiting'; readonly holder: LockHolder }
+  | { readonly type: 'task-started'; readonly id: string }
+  | { readonly type: 'task-command'; readonly id: string; readonly command: string }
+  | {
+      readonly type: 'task-output';
+      readonly id: string;
+      readonly stream: 'stdout' | 'stderr' | 'log';
+      readonly line: string;
+    }
+  | { readonly type: 'task-progress'; readonly id: string; readonly text: string }
+  | { readonly type: 'task-result'; readonly id: string; readonly text: string }
+  | {
+      readonly type: 'task-retried';
+      readonly id: string;
+      readonly attempt: number;
+      readonly attempts: number;
+      readonly failure: Failure;
+    }
+  | {
+      readonly type: 'task-done';
+      readonly id: string;
+      readonly report: 'changed' | 'unchanged' | undefined;
+      readonly durationMs: number;
+    }
+  | ({ readonly type: 'task-failed'; readonly durationMs: number } & TaskFailure)
+  | { readonly type: 'task-interrupted'; readonly id: string; readonly durationMs: number }
+  /** Never started: because of the failed or interrupted node of this id, or because the run starts nothing more. */
+  | { readonly type: 'task-skipped'; readonly id: string; readonly because: string | undefined }
+  | { readonly type: 'run-stopping'; readonly reason: Exclude<StopReason, { type: 'crash' }> }
+  | { readonly type: 'cleanup-failed'; readonly id: string; readonly failure: Failure }
+  | ({ readonly type: 'run-ended' } & RunSummary);
+
+/** `at`: milliseconds since 1970. */
+export type RunEvent = RunEventBody & { readonly at: number };
+
+export type Emit = (event: RunEventBody) => void;
+
+/** What a renderer is: it is told everything, and shows what it likes. */
+export type Renderer = {
+  readonly onEvent: (event: RunEvent) => void;
+  /** Gives the terminal to an interactive task, and takes it back. */
+  readonly pause?: () => void;
+  readonly resume?: () => void;
+  readonly close?: () => void;
+};

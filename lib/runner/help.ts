@@ -1,0 +1,66 @@
+import { argumentForm, isRequired, kebab, specsOf } from './arguments.ts';
+import { formatPlace } from './call-site.ts';
+import { usageLine } from './command-line.ts';
+import { listText, neededNames } from './list.ts';
+import type { Style } from './output/terminal.ts';
+import type { AnyTask, ArgumentSpec, ArgumentSpecs } from './task.ts';
+
+export type HelpView = { readonly program: string; readonly columns: number; readonly style: Style };
+
+/** `--help` without a task: all tasks and the global options. */
+export function helpText(tasks: readonly AnyTask[], options: ArgumentSpecs, view: HelpView): string {
+  const rows = Object.entries(options).map(([name, spec]) => optionRow(name, spec));
+  return `${listText(tasks, view.program, view.columns, view.style)}\n${section('global options', rows, view.style)}`;
+}
+
+/** `<task> --help`: arguments, options, needs, aliases and where the task is declared. */
+export function taskHelpText(task: AnyTask, view: HelpView): string {
+  const specs = specsOf(task);
+  const positional = specs.filter(([, spec]) => spec.positional);
+  const named = specs.filter(([, spec]) => !spec.positional);
+  const needs = neededNames(task, {});
+  const facts: [string, string][] = [
+    ...(needs.length > 0 ? [['needs', needs.join(', ')] as [string, string]] : []),
+    ...(task.aliases?.length ? [['also', task.aliases.join(', ')] as [string, string]] : []),
+    ['declared', formatPlace(task)],
+  ];
+  const parts = [
+    `${usageLine(task, view.program)}\n`,
+    `${task.description}\n`,
+    section(
+      'arguments',
+      positional.map(([name, spec]) => [argumentForm(name, spec), explain(spec)]),
+      view.style,
+    ),
+    section(
+      'options',
+      named.map(([name, spec]) => optionRow(name, spec)),
+      view.style,
+    ),
+    `${facts.map(([name, text]) => `${name}: ${text}`).join('\n')}\n`,
+    `global options: ${view.program} --help\n`,
+  ];
+  return parts.filter((part) => part !== '').join('\n');
+}
+
+function section(title: string, rows: readonly (readonly [string, string])[], style: Style): string {
+  if (rows.length === 0) return '';
+  const width = Math.max(...rows.map(([form]) => form.length));
+  const lines = rows.map(([form, text]) => `  ${style.cyan(form.padEnd(width))}  ${text}`);
+  return `${[style.bold(title), ...lines].join('\n')}\n`;
+}
+
+function optionRow(name: string, spec: ArgumentSpec): [string, string] {
+  const short = spec.short === undefined ? '    ' : `-${spec.short}, `;
+  const value = spec.type === 'boolean' ? '' : ` <${spec.type === 'choice' ? kebab(name) : spec.type}>`;
+  return [short + argumentForm(name, spec) + value, explain(spec)];
+}
+
+function explain(spec: ArgumentSpec): string {
+  const choices = Array.isArray(spec.choices) ? spec.choices.join(' | ') : undefined;
+  const shown =
+    spec.type === 'boolean' || spec.default === undefined ? undefined : `default ${String(spec.default)}`;
+  const notes = [choices, shown, spec.env, !spec.positional && isRequired(spec) ? 'required' : undefined];
+  const known = notes.filter((note) => note !== undefined);
+  return known.length === 0 ? spec.description : `${spec.description} (${known.join('; ')})`;
+}

@@ -1,0 +1,80 @@
+import { argumentForm, specsOf } from './arguments.ts';
+import { shortPath } from './call-site.ts';
+import type { Style } from './output/terminal.ts';
+import { type AnyTask, type ArgumentSpec, needsOf, type Options, type TaskInput, task } from './task.ts';
+
+/** Shown as a task like all others; the runner answers it itself. */
+export const listTask: AnyTask = task({
+  name: 'list',
+  group: 'runner',
+  description: 'shows all tasks',
+  commands: () => [],
+});
+
+/** Wider left columns would push the descriptions off the screen. */
+const widestForm = 44;
+
+/** All public tasks by group, in the order in which they were declared. */
+export function listText(tasks: readonly AnyTask[], program: string, columns: number, style: Style): string {
+  const rows = publicTasks(tasks).map((entry) => ({
+    group: entry.group ?? 'tasks',
+    form: taskForm(entry),
+    entry,
+  }));
+  const width = Math.min(widestForm, Math.max(0, ...rows.map((row) => row.form.length)));
+  const lines = [`usage: ${program} <task> [arguments] [options]`, `       ${program} <task> --help`];
+  for (const group of new Set(rows.map((row) => row.group))) {
+    lines.push('', style.bold(group));
+    for (const { form, entry } of rows.filter((row) => row.group === group)) {
+      const room = Math.max(20, columns - width - 5);
+      const aliases = entry.aliases?.length ? ` (also ${entry.aliases.join(', ')})` : '';
+      const text = entry.description + aliases;
+      const shown = text.length > room ? `${text.slice(0, room - 1)}${style.symbols.ellipsis}` : text;
+      if (form.length > width) lines.push(`  ${style.cyan(form)}`, `  ${' '.repeat(width)}  ${shown}`);
+      else lines.push(`  ${style.cyan(form.padEnd(width))}  ${shown}`);
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** The same for programs. */
+export function listJson(tasks: readonly AnyTask[], options: Options): string {
+  const entries = publicTasks(tasks).map((entry) => ({
+    name: entry.name,
+    aliases: entry.aliases ?? [],
+    group: entry.group ?? 'tasks',
+    description: entry.description,
+    args: specsOf(entry).map(([name, spec]) => argumentJson(name, spec)),
+    needs: neededNames(entry, options),
+    file: shortPath(entry.file),
+    line: entry.line,
+  }));
+  return `${JSON.stringify(entries, undefined, 2)}\n`;
+}
+
+/** `install-app <app>`: the name with what it takes by place. */
+export function taskForm(entry: AnyTask): string {
+  const positional = specsOf(entry).filter(([, spec]) => spec.positional);
+  return [entry.name, ...positional.map(([name, spec]) => argumentForm(name, spec))].join(' ');
+}
+
+/** Names of the tasks needed. Needs that depend on arguments are asked for with none, as far as that goes. */
+export function neededNames(entry: AnyTask, options: Options): string[] {
+  try {
+    const args = Object.fromEntries(
+      specsOf(entry).map(([name, spec]) => [name, spec.default ?? (spec.variadic ? [] : undefined)]),
+    ) as TaskInput['args'];
+    return [...new Set(needsOf(entry, { args, options, passThrough: [] }).map((needed) => needed.task.name))];
+  } catch {
+    return [];
+  }
+}
+
+function publicTasks(tasks: readonly AnyTask[]): AnyTask[] {
+  return tasks.filter((entry) => !entry.private);
+}
+
+function argumentJson(name: string, spec: ArgumentSpec): object {
+  const { choices, ...rest } = spec;
+  return { name, ...rest, ...(Array.isArray(choices) ? { choices } : {}) };
+}

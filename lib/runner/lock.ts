@@ -1,0 +1,122 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { TaskError } from './errors.ts';
+import { formatClock } from './format.ts';
+import { pause } from './pause.ts';
+import { isSameProcess, ownIdentity, type ProcessIdentity } from './process-identity.ts';
+
+export type LockHolder = ProcessIdentity & {
+  /** What the run was asked to do. */
+  readonly task: string;
+  /** When it took the lock, ISO 8601. */
+  readonly since: string;
+};
+
+export type LockRequest = {
+  readonly task: string;
+  /** Without it, a lock that is taken is an error at once. */
+  readonly wait: boolean;
+  /** Called once for each holder that is waited for. */
+  readonly onWait?: (holder: LockHolder) => void;
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal;
+};
+
+export type Lock = { readonly release: () => Promise<void> };
+
+const pollMs = 200;
+/** A file without a holder is one that is just being written; after this time its writer was killed in the middle. */
+const unwrittenMs = 2000;
+
+/**
+ * Takes the lock at this path, waiting for its holder if it lives. A lock of a process that is gone (dead, pid reused,
+ * machine rebooted) is taken over. Throws TaskError when it is taken and `wait` is false, or when the signal comes.
+ */
+export async function acquireLock(path: string, request: LockRequest): Promise<Lock> {
+  const holder: LockHolder = {
+    ...(await ownIdentity()),
+    task: request.task,
+    since: new Date().toISOString(),
+  };
+  const content = `${JSON.stringify(holder)}\n`;
+  await mkdir(dirname(path), { recursive: true });
+  let unwrittenSince: number | undefined;
+  let announced: string | undefined;
+
+  for (;;) {
+    if (request.signal?.aborted)
+      throw new TaskError({ what: 'the run was stopped while it waited for another one' });
+    if (await create(path, content)) return { release: () => release(path, content) };
+    const found = await readFile(path, 'utf8').catch(() => undefined);
+    if (found === undefined) continue;
+    const other = parseHolder(found);
+    if (other === undefined) {
+      unwrittenSince ??= Date.now();
+      if (Date.now() - unwrittenSince > unwrittenMs) await takeAway(path, found, request);
+      else await pause(pollMs, request.signal);
+      continue;
+    }
+    unwrittenSince = undefined;
+    if (!(await isSameProcess(other))) {
+      await takeAway(path, found, request);
+      continue;
+    }
+    if (!request.wait) {
+      throw new TaskError({
+        what: `another run is at work: ${describeHolder(other)}`,
+        advice: 'try again when it has ended',
+      });
+    }
+    if (announced !== found) request.onWait?.(other);
+    announced = found;
+    await pause(pollMs, request.signal);
+  }
+}
+
+/** `run of create-environment by pid 123 since 12:01`. */
+export function describeHolder(holder: LockHolder): string {
+  return `run of ${holder.task} by pid ${holder.pid} since ${formatClock(new Date(holder.since))}`;
+}
+
+/**
+ * Removes a stale lock. Between seeing that it is stale and removing it another run may have done both and taken the
+ * lock, whose file we would then remove. So only the holder of a second lock may remove the first, after another look;
+ * a stale second lock is handled in the same way by a third.
+ */
+async function takeAway(path: string, stale: string, request: LockRequest): Promise<void> {
+  const { signal } = request;
+  const guard = await acquireLock(`${path}.takeover`, {
+    task: request.task,
+    wait: true,
+    ...(signal && { signal }),
+  });
+  try {
+    if ((await readFile(path, 'utf8').catch(() => undefined)) === stale) await rm(path, { force: true });
+  } finally {
+    await guard.release();
+  }
+}
+
+async function create(path: string, content: string): Promise<boolean> {
+  try {
+    await writeFile(path, content, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw new TaskError({ what: `cannot write the lock ${path}`, why: (error as Error).message });
+  }
+}
+
+async function release(path: string, content: string): Promise<void> {
+  // Not ours any more when someone removed it by hand and another run took it.
+  if ((await readFile(path, 'utf8').catch(() => undefined)) === content) await rm(path, { force: true });
+}
+
+function parseHolder(text: string): LockHolder | undefined {
+  try {
+    const holder = JSON.parse(text) as LockHolder;
+    return typeof holder.pid === 'number' && typeof holder.startTime === 'string' ? holder : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,98 @@
+import type { NodeSummary, RunEvent } from '../events.ts';
+import { formatDuration } from '../format.ts';
+import { describeHolder } from '../lock.ts';
+import type { Style } from './terminal.ts';
+
+type EventOf<Type extends RunEvent['type']> = Extract<RunEvent, { type: Type }>;
+
+/** What the line-by-line renderers have to remember of a run. */
+export class RunView {
+  readonly #nodes = new Map<string, NodeSummary>();
+  readonly running = new Set<string>();
+
+  /** Nodes of the run; 1 means that no output can mix. */
+  get size(): number {
+    return this.#nodes.size;
+  }
+
+  get labels(): readonly string[] {
+    return [...this.#nodes.values()].map((node) => node.label);
+  }
+
+  label(id: string | undefined): string {
+    return (id === undefined ? undefined : this.#nodes.get(id)?.label) ?? id ?? '';
+  }
+
+  note(event: RunEvent): void {
+    if (event.type === 'run-started') for (const node of event.nodes) this.#nodes.set(node.id, node);
+    else if (event.type === 'task-started') this.running.add(event.id);
+    else if (isEnd(event)) this.running.delete(event.id);
+  }
+}
+
+export type EndEvent = EventOf<'task-done' | 'task-failed' | 'task-interrupted'>;
+
+export function isEnd(event: RunEvent): event is EndEvent {
+  return event.type === 'task-done' || event.type === 'task-failed' || event.type === 'task-interrupted';
+}
+
+/** `✓ init-vault 2.1s changed`. */
+export function endLine(event: EndEvent, view: RunView, style: Style): string {
+  const time = style.dim(formatDuration(event.durationMs));
+  const label = view.label(event.id);
+  switch (event.type) {
+    case 'task-done': {
+      const report = event.report === undefined ? '' : ` ${style.dim(event.report)}`;
+      return `${style.green(style.symbols.done)} ${label} ${time}${report}`;
+    }
+    case 'task-failed':
+      return `${style.red(style.symbols.failed)} ${label} ${time} ${style.red(event.failure.what)}`;
+    case 'task-interrupted':
+      return `${style.yellow(style.symbols.failed)} ${label} ${time} stopped`;
+    default: {
+      const never: never = event;
+      throw new Error(`unknown event ${String(never)}`);
+    }
+  }
+}
+
+/** A line of a task's own output, or nothing when the event is none or is only for the live view. */
+export function taskLine(event: RunEvent, style: Style, verbose: boolean): string | undefined {
+  if (event.type === 'task-output') return event.line;
+  if (event.type === 'task-command') return style.dim(`$ ${event.command}`);
+  if (event.type === 'task-progress' && verbose) return style.dim(event.text);
+  return undefined;
+}
+
+/** A line about the run as a whole, or nothing. */
+export function runLine(event: RunEvent, view: RunView, style: Style): string | undefined {
+  switch (event.type) {
+    case 'lock-waiting':
+      return style.yellow(`waiting for ${describeHolder(event.holder)}`);
+    case 'task-retried': {
+      const again = `attempt ${event.attempt} of ${event.attempts} failed, trying again`;
+      return style.yellow(`${view.label(event.id)}: ${again}: ${event.failure.what}`);
+    }
+    case 'cleanup-failed':
+      return style.red(`${view.label(event.id)}: cleaning up failed: ${event.failure.what}`);
+    case 'run-stopping':
+      return style.yellow(stoppingText(event.reason));
+    default:
+      return undefined;
+  }
+}
+
+function stoppingText(reason: EventOf<'run-stopping'>['reason']): string {
+  switch (reason.type) {
+    case 'signal':
+      return `stopping on ${reason.signal}; once more kills what is still running`;
+    case 'hang-up':
+      return 'stopping: nobody reads the output any more';
+    case 'failure':
+      return 'stopping what is running';
+    default: {
+      const never: never = reason;
+      throw new Error(`unknown reason ${String(never)}`);
+    }
+  }
+}

@@ -1,0 +1,4 @@
+/** How the log of a run can be shown; apart from the renderers, so that `list` and `--help` need not load them. */
+export const outputModes = ['auto', 'live', 'grouped', 'prefixed', 'plain', 'json'] as const;
+
+export type OutputMode = (typeof outputModes)[number];

@@ -1,0 +1,64 @@
+import { formatFailure } from '../errors.ts';
+import type { RunSummary, TaskFailure } from '../events.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { count, formatDuration } from '../format.ts';
+import type { Style } from './terminal.ts';
+
+const shownLines = 10;
+
+/**
+ * The last lines of a run: counts and time, and the first failure once more. A single task that did not fail and
+ * reported nothing is its own summary.
+ */
+export function summaryLines(
+  summary: RunSummary,
+  view: {
+    readonly nodes: number;
+    readonly style: Style;
+    readonly verbose: boolean;
+    readonly logs?: string | undefined;
+  },
+): string[] {
+  const { style } = view;
+  const time = formatDuration(summary.durationMs);
+  const lines = summary.failures.slice(0, 1).flatMap((failure) => failureLines(failure, view));
+  if (summary.failures.length > 1) {
+    const others = summary.failures.slice(1).map((failure) => failure.label);
+    lines.push(style.red(`also failed: ${others.join(', ')}`));
+  }
+  if (lines.length > 0 && view.logs !== undefined) lines.push(style.dim(`  logs: ${view.logs}`));
+  if (summary.outcome === 'done') {
+    const quiet = view.nodes === 1 && summary.changed + summary.unchanged === 0;
+    const changes =
+      summary.changed > 0 ? `, ${summary.changed} changed` : summary.unchanged > 0 ? ', nothing changed' : '';
+    return quiet
+      ? lines
+      : [...lines, style.green(`done: ${count(summary.done, 'task')} in ${time}${changes}`)];
+  }
+  if (view.nodes === 1 && summary.outcome === 'failed') return lines;
+  const parts = [
+    [summary.failed, 'failed'],
+    [summary.interrupted, 'stopped'],
+    [summary.done, 'done'],
+    [summary.skipped, 'not started'],
+  ] as const;
+  const counts = parts.filter(([number]) => number > 0).map(([number, word]) => `${number} ${word}`);
+  const head = summary.outcome === 'failed' ? 'failed' : 'interrupted';
+  return [...lines, style.red(`${head} after ${time}: ${counts.join(', ')}`)];
+}
+
+function failureLines(
+  failed: TaskFailure,
+  view: { readonly nodes: number; readonly style: Style; readonly verbose: boolean },
+): string[] {
+  const { style } = view;
+  const lines = formatFailure(failed.failure, view.verbose);
+  lines[0] = style.red(lines[0] ?? '');
+  // A user's mistake needs no log; and the log of a single task has just been shown.
+  if (view.nodes === 1 || failed.failure.exitCode === exitCodes.usage) return lines;
+  lines.push(`  task: ${failed.chain.join(` ${style.symbols.arrow} `)} (${failed.place})`);
+  const last = failed.lastLines.slice(-shownLines);
+  if (last.length > 0)
+    lines.push('  last lines:', ...last.map((line) => style.dim(`  ${style.symbols.bar} ${line}`)));
+  return lines;
+}

@@ -1,0 +1,115 @@
+/** Where a run writes to: results to stdout, everything else to stderr. */
+export type Terminal = {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  /** stderr is a terminal that can be redrawn. */
+  readonly isTerminal: boolean;
+  readonly columns: () => number;
+  readonly style: Style;
+};
+
+type Paint = (text: string) => string;
+
+export type Style = {
+  readonly red: Paint;
+  readonly green: Paint;
+  readonly yellow: Paint;
+  readonly cyan: Paint;
+  readonly dim: Paint;
+  readonly bold: Paint;
+  readonly symbols: Symbols;
+};
+
+export type Symbols = {
+  readonly done: string;
+  readonly failed: string;
+  readonly skipped: string;
+  readonly running: readonly string[];
+  readonly bar: string;
+  readonly ellipsis: string;
+  readonly arrow: string;
+};
+
+const unicode: Symbols = {
+  done: '✓',
+  failed: '✗',
+  skipped: '-',
+  running: ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'],
+  bar: '│',
+  ellipsis: '…',
+  arrow: '→',
+};
+const ascii: Symbols = {
+  done: 'ok',
+  failed: 'x',
+  skipped: '-',
+  running: ['|', '/', '-', '\\'],
+  bar: '|',
+  ellipsis: '...',
+  arrow: '->',
+};
+
+/**
+ * The process's own stdout and stderr. A reader that goes away (EPIPE) or a terminal that is closed (EIO) is not an
+ * error: what nobody reads is dropped, and `onHangUp` is told when it was the log on stderr.
+ */
+export function openTerminal(onHangUp: () => void): Terminal & { readonly close: () => void } {
+  const { stdout, stderr, env } = process;
+  let outGone = false;
+  let errGone = false;
+  const onOutError = (): void => {
+    outGone = true;
+  };
+  const onErrError = (): void => {
+    if (errGone) return;
+    errGone = true;
+    onHangUp();
+  };
+  stdout.on('error', onOutError);
+  stderr.on('error', onErrError);
+  return {
+    out: (text) => void (outGone || stdout.write(text)),
+    err: (text) => void (errGone || stderr.write(text)),
+    isTerminal: stderr.isTTY === true && env.TERM !== 'dumb',
+    columns: () => stderr.columns ?? 80,
+    style: createStyle(wantsColor(stderr.isTTY === true, env), speaksUnicode(env)),
+    close: () => {
+      // A write may still be on its way: without any handler its late EPIPE would be thrown.
+      for (const stream of [stdout, stderr]) {
+        if (!stream.listeners('error').includes(ignore)) stream.on('error', ignore);
+      }
+      stdout.removeListener('error', onOutError);
+      stderr.removeListener('error', onErrError);
+    },
+  };
+}
+
+function ignore(): void {}
+
+export function createStyle(color: boolean, isUnicode: boolean): Style {
+  const paint =
+    (open: number, close: number): Paint =>
+    (text) =>
+      color && text !== '' ? `\u001B[${open}m${text}\u001B[${close}m` : text;
+  return {
+    red: paint(31, 39),
+    green: paint(32, 39),
+    yellow: paint(33, 39),
+    cyan: paint(36, 39),
+    dim: paint(2, 22),
+    bold: paint(1, 22),
+    symbols: isUnicode ? unicode : ascii,
+  };
+}
+
+/** https://no-color.org: any value but the empty one. */
+function wantsColor(isTerminal: boolean, env: NodeJS.ProcessEnv): boolean {
+  if (env.NO_COLOR) return false;
+  if (env.FORCE_COLOR !== undefined) return env.FORCE_COLOR !== '0';
+  return isTerminal && env.TERM !== 'dumb';
+}
+
+function speaksUnicode(env: NodeJS.ProcessEnv): boolean {
+  const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || '';
+  return /utf-?8/i.test(locale) || process.platform === 'darwin';
+}

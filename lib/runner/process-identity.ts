@@ -1,0 +1,83 @@
+import { execFile } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** A pid alone may be reused: only together with its start time and the boot does it name one process. */
+export type ProcessIdentity = { readonly pid: number; readonly startTime: string; readonly bootId: string };
+
+/**
+ * When the process started, in a form that is only good for comparison (Linux: clock ticks since boot, field 22 of
+ * /proc/<pid>/stat; elsewhere what `ps -o lstart=` prints). Undefined when there is no such process.
+ */
+export async function processStartTime(pid: number): Promise<string | undefined> {
+  if (process.platform === 'linux') return (await readStat(pid))?.startTime;
+  try {
+    const { stdout } = await run('ps', ['-o', 'lstart=', '-p', String(pid)], {
+      env: { ...process.env, LC_ALL: 'C' },
+    });
+    return stdout.trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+let ownBootId: Promise<string> | undefined;
+
+/** Changes with every boot of the machine. */
+export function bootId(): Promise<string> {
+  ownBootId ??= readBootId();
+  return ownBootId;
+}
+
+async function readBootId(): Promise<string> {
+  if (process.platform === 'linux') {
+    return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
+  }
+  const { stdout } = await run('sysctl', ['-n', 'kern.boottime']).catch(() => ({ stdout: '' }));
+  return stdout.trim();
+}
+
+export async function ownIdentity(): Promise<ProcessIdentity> {
+  return { pid: process.pid, startTime: (await processStartTime(process.pid)) ?? '', bootId: await bootId() };
+}
+
+/** Whether exactly this process is still alive. */
+export async function isSameProcess(identity: ProcessIdentity): Promise<boolean> {
+  if (identity.bootId !== (await bootId())) return false;
+  return (await processStartTime(identity.pid)) === identity.startTime;
+}
+
+/**
+ * Whether a process group still has a living member. Zombies do not count: where pid 1 reaps nothing (containers), a
+ * signal 0 would find them for ever.
+ */
+export async function isGroupAlive(group: number): Promise<boolean> {
+  try {
+    process.kill(-group, 0);
+  } catch (error) {
+    // EPERM: somebody is there, under another user.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+  if (process.platform === 'linux') {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    const stats = await Promise.all(pids.map((pid) => readStat(Number(pid))));
+    return stats.some((stat) => stat !== undefined && stat.group === group);
+  }
+  const { stdout } = await run('ps', ['-A', '-o', 'pgid=,stat=']).catch(() => ({ stdout: '' }));
+  return stdout.split('\n').some((line) => {
+    const [id, state = ''] = line.trim().split(/\s+/);
+    return Number(id) === group && !state.startsWith('Z');
+  });
+}
+
+/** Undefined also for a zombie: it runs no more. */
+async function readStat(pid: number): Promise<{ group: number; startTime: string } | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  // The second field is the command in brackets and may itself hold blanks and brackets.
+  const [state, , group, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  if (state === 'Z' || state === 'X') return undefined;
+  return { group: Number(group), startTime: rest[16] ?? '' };
+}

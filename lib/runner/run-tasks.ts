@@ -1,0 +1,126 @@
+import type { Children } from './children.ts';
+import { runCleanups } from './cleanup.ts';
+import type { Emit, NodeSummary, Renderer } from './events.ts';
+import { executeNode, type Run } from './execute.ts';
+import type { RunnerSettings } from './global-options.ts';
+import type { Graph, TaskNode } from './graph.ts';
+import { acquireLock, type Lock } from './lock.ts';
+import { isHeldAround } from './nesting.ts';
+import { logFiles } from './output/log-files.ts';
+import { createRenderer } from './output/renderer.ts';
+import { summaryLines } from './output/summary.ts';
+import type { Terminal } from './output/terminal.ts';
+import type { Redactor } from './redact.ts';
+import { runSchedule } from './schedule.ts';
+import type { Stop } from './stop.ts';
+import { emptyTally, outcomeOf, settle, summarize, type Tally } from './tally.ts';
+
+export type RunRequest = {
+  readonly graph: Graph;
+  readonly settings: RunnerSettings;
+  readonly children: Children;
+  readonly stop: Stop;
+  readonly redactor: Redactor;
+  readonly terminal: Terminal;
+  /** The lock to hold while the run lasts. */
+  readonly lock: string | undefined;
+  /** The folder for logs. */
+  readonly logs: string | undefined;
+};
+
+/** Runs a checked graph to its end, whatever that is, and returns the exit code. */
+export async function runTasks(request: RunRequest): Promise<number> {
+  const { graph, settings, stop, terminal, redactor, children } = request;
+  const startedAt = Date.now();
+  const screen = createRenderer(settings.output, terminal, settings.verbose, graph.nodes.length);
+  const renderers: Renderer[] = [screen];
+  const emit: Emit = (body) => {
+    const event = redactor.redactAll({ ...body, at: Date.now() });
+    for (const renderer of renderers) renderer.onEvent(event);
+  };
+  stop.onStop = (reason) => {
+    if (reason.type !== 'crash') emit({ type: 'run-stopping', reason });
+  };
+  emit({ type: 'run-started', nodes: graph.nodes.map(nodeSummary), jobs: settings.jobs });
+  const lock = await takeLock(request, emit);
+  try {
+    if (request.logs !== undefined) renderers.push(await logFiles(request.logs, graph));
+    const run: Run = {
+      children,
+      stop,
+      redactor,
+      emit,
+      cleanups: [],
+      verbose: settings.verbose,
+      lock: request.lock,
+      cleaning: false,
+    };
+    const tally = await runNodes(request, run, screen);
+    await stop.ended();
+    const clean = await runCleanups(run, outcomeOf(stop.reason, tally));
+    await children.end();
+    const summary = summarize(stop.reason, tally, clean, Date.now() - startedAt);
+    emit({ type: 'run-ended', ...summary });
+    screen.close?.();
+    if (settings.output !== 'json') {
+      const view = {
+        nodes: graph.nodes.length,
+        style: terminal.style,
+        verbose: settings.verbose,
+        logs: request.logs,
+      };
+      for (const line of summaryLines(redactor.redactAll(summary), view)) terminal.err(`${line}\n`);
+    }
+    return summary.exitCode;
+  } finally {
+    screen.close?.();
+    await lock?.release();
+  }
+}
+
+async function runNodes({ graph, settings, stop }: RunRequest, run: Run, screen: Renderer): Promise<Tally> {
+  const tally = emptyTally();
+  await runSchedule({
+    nodes: graph.nodes,
+    jobs: settings.jobs,
+    failureMode: settings.failureMode,
+    signal: stop.signal,
+    run: async (node) => {
+      run.emit({ type: 'task-started', id: node.id });
+      const at = Date.now();
+      if (node.task.interactive) screen.pause?.();
+      const result = await executeNode(node, run);
+      if (node.task.interactive) screen.resume?.();
+      settle(node, result, Date.now() - at, tally, run.emit);
+      return result.status === 'done';
+    },
+    skip: (node, because) => {
+      tally.skipped += 1;
+      run.emit({ type: 'task-skipped', id: node.id, because: because?.id });
+    },
+    kill: () => stop.begin({ type: 'failure' }),
+  });
+  return tally;
+}
+
+async function takeLock({ lock, graph, settings, stop }: RunRequest, emit: Emit): Promise<Lock | undefined> {
+  if (lock === undefined || isHeldAround(lock)) return undefined;
+  return await acquireLock(lock, {
+    task: graph.root.label,
+    wait: settings.wait,
+    onWait: (holder) => emit({ type: 'lock-waiting', holder }),
+    signal: stop.signal,
+  });
+}
+
+function nodeSummary(node: TaskNode): NodeSummary {
+  const { name, file, line } = node.task;
+  return {
+    id: node.id,
+    label: node.label,
+    name,
+    needs: [...node.needs].map((needed) => needed.id),
+    file,
+    line,
+  };
+}

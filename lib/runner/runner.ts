@@ -1,0 +1,30 @@
+/** The door of the runner: everything that tasks and other modules may use of it. */
+export type { Failure } from './errors.ts';
+export { MissingToolError, TaskError, UsageError } from './errors.ts';
+export { exitCodes } from './exit-codes.ts';
+export { formatDuration } from './format.ts';
+export type { Lock, LockHolder, LockRequest } from './lock.ts';
+export { acquireLock } from './lock.ts';
+export type { ProcessIdentity } from './process-identity.ts';
+export { bootId, isSameProcess, processStartTime } from './process-identity.ts';
+export type { CliConfig } from './run-cli.ts';
+export { runCli } from './run-cli.ts';
+export type { Command, CommandOptions, CommandOutput, Shell } from './shell.ts';
+export { didYouMean, suggest } from './suggest.ts';
+export type {
+  AnyTask,
+  ArgumentSpec,
+  ArgumentSpecs,
+  Arguments,
+  ArgumentValues,
+  Need,
+  Needs,
+  Options,
+  OptionValue,
+  RunOutcome,
+  Task,
+  TaskContext,
+  TaskDefinition,
+  TaskInput,
+} from './task.ts';
+export { need, task } from './task.ts';

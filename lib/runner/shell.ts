@@ -1,0 +1,78 @@
+import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { TaskError } from './errors.ts';
+import { startCommand } from './start-command.ts';
+
+export type CommandOptions = {
+  readonly cwd?: string | undefined;
+  /** The whole environment of the child; default: ours. */
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  /** What the child reads on stdin; without it stdin is empty. */
+  readonly input?: string | Buffer | Readable | undefined;
+  /** Only capture the output, keep it out of the task's log. */
+  readonly quiet?: boolean | undefined;
+  /** Give the output of a failing command back instead of throwing. */
+  readonly nothrow?: boolean | undefined;
+  /** Milliseconds; then the command is ended (SIGTERM, 5 s, SIGKILL) and fails with exit code 124. */
+  readonly timeoutMs?: number | undefined;
+};
+
+export type CommandOutput = {
+  readonly stdout: string;
+  readonly stderr: string;
+  /** 128 + n for a command that died by signal n. */
+  readonly exitCode: number;
+  readonly signal: NodeJS.Signals | null;
+};
+
+/**
+ * A running command; await it for its output. Of zx's own promise only what is safe here: `.json()`, `.text()` and
+ * `.lines()` mix stderr into the result, and `.pipe()` would start a child that the run does not know (write `a | b`).
+ */
+export type Command = Promise<CommandOutput> & {
+  readonly pid: number | undefined;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  quiet(on?: boolean): Command;
+  nothrow(on?: boolean): Command;
+};
+
+export type Shell = {
+  (pieces: TemplateStringsArray, ...values: readonly unknown[]): Command;
+  (options: CommandOptions): Shell;
+};
+
+/** What the shell needs of the task that it is bound to. */
+export type ShellHost = {
+  readonly interactive: boolean;
+  /** Throws when the task may start nothing more. */
+  readonly check: () => void;
+  readonly spawn: (
+    command: string,
+    args: readonly string[],
+    options: SpawnOptions,
+    interactive: boolean,
+  ) => ChildProcess;
+  /** Ends one child and its group. */
+  readonly end: (child: ChildProcess) => void;
+  readonly onCommand: (command: string) => void;
+  readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Buffer | string, child: object) => void;
+  readonly redact: (text: string) => string;
+};
+
+/** zx bound to a task. zx itself is only loaded by the first command: it costs more than all of the runner. */
+export function createShell(host: ShellHost, options: CommandOptions = {}): Shell {
+  function shell(
+    first: TemplateStringsArray | CommandOptions,
+    ...values: readonly unknown[]
+  ): Shell | Command {
+    if (!('raw' in first)) return createShell(host, { ...options, ...first });
+    return startCommand(host, options, first, values);
+  }
+  return shell as Shell;
+}
+
+/** Thrown by `$` of a task that was stopped. */
+export function stoppedError(): TaskError {
+  return new TaskError({ what: 'the run was stopped' });
+}

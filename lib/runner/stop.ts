@@ -1,0 +1,93 @@
+import { setMaxListeners } from 'node:events';
+import type { Children } from './children.ts';
+import type { StopReason } from './events.ts';
+import { nestingLevel } from './nesting.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: what an event hands over depends on the event
+type Listener = (argument: any) => void;
+
+const handled = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** After the first signal, how long children may take to end by themselves. */
+const graceMs = 10_000;
+/**
+ * The same signal again within this time is an echo: npx and tsx pass on what the terminal has already sent to the
+ * whole group.
+ */
+const echoMs = 200;
+
+/**
+ * When and how a run is stopped. The first SIGINT, SIGTERM or SIGHUP aborts `signal`, goes on to every child group, and
+ * after the grace time the groups are ended; each further signal kills what is there at that moment.
+ */
+export class Stop {
+  readonly #controller = new AbortController();
+  readonly #children: Children;
+  readonly #listeners = new Map<string, Listener>();
+  readonly #graceMs: number;
+  #ending: Promise<void> | undefined;
+  #since = 0;
+  /** Why the run stops; undefined while it does not. */
+  reason: StopReason | undefined;
+  /** A further signal came: cleanups get little time. */
+  hurried = false;
+  /** Called once, when the run begins to stop. */
+  onStop: ((reason: StopReason) => void) | undefined;
+
+  constructor(children: Children) {
+    this.#children = children;
+    // A run inside a task of another run must be through with its own children before the outer one kills it.
+    this.#graceMs = graceMs / 2 ** nestingLevel();
+    setMaxListeners(0, this.#controller.signal);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  listen(): void {
+    for (const signal of handled) this.#on(signal, () => this.#onSignal(signal));
+    this.#on('uncaughtException', (error: unknown) => this.begin({ type: 'crash', error }));
+    this.#on('unhandledRejection', (error: unknown) => this.begin({ type: 'crash', error }));
+  }
+
+  /** Starts to stop; further calls change nothing. */
+  begin(reason: StopReason): void {
+    if (this.reason !== undefined) return;
+    this.reason = reason;
+    this.#since = Date.now();
+    this.#controller.abort();
+    this.#ending =
+      reason.type === 'signal' ? this.#children.stop(reason.signal, this.#graceMs) : this.#children.end();
+    this.onStop?.(reason);
+  }
+
+  /** Resolves when the children that ran at the time of `begin` are gone; at once when nothing was stopped. */
+  async ended(): Promise<void> {
+    await this.#ending;
+  }
+
+  close(): void {
+    for (const [name, listener] of this.#listeners) process.removeListener(name, listener);
+    this.#listeners.clear();
+  }
+
+  #on(name: string, listener: Listener): void {
+    this.#listeners.set(name, listener);
+    process.on(name, listener);
+  }
+
+  #onSignal(signal: NodeJS.Signals): void {
+    // As in a shell: while a child has the terminal, Ctrl-C is meant for it, and it has got it already.
+    if (signal === 'SIGINT' && this.#children.interactive && process.stdin.isTTY) return;
+    if (this.reason === undefined) {
+      this.begin({ type: 'signal', signal });
+      return;
+    }
+    const echo =
+      this.reason.type === 'signal' && this.reason.signal === signal && Date.now() - this.#since < echoMs;
+    if (echo) return;
+    this.hurried = true;
+    this.#children.kill();
+  }
+}

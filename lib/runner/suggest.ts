@@ -1,0 +1,55 @@
+/**
+ * The candidate that was probably meant, or nothing. Understands a few wrong, missing, extra or swapped letters, the
+ * beginning of a single candidate, and words in another order (`k8s-create`).
+ */
+export function suggest(word: string, candidates: readonly string[]): string | undefined {
+  const wanted = word.toLowerCase();
+  const allowed = Math.max(1, Math.floor(wanted.length / 3));
+  let best: string | undefined;
+  let bestDistance = allowed + 1;
+  for (const candidate of candidates) {
+    const name = candidate.toLowerCase();
+    if (sortedWords(name) === sortedWords(wanted)) return candidate;
+    const distance = editDistance(wanted, name);
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  if (best !== undefined) return best;
+  const longer = wanted.length < 2 ? [] : candidates.filter((name) => name.toLowerCase().startsWith(wanted));
+  return longer.length === 1 ? longer[0] : undefined;
+}
+
+/** "Did you mean `x`?", or the given text when nothing is near. */
+export function didYouMean(word: string, candidates: readonly string[], otherwise: string): string {
+  const found = suggest(word, candidates);
+  return found === undefined ? otherwise : `Did you mean \`${found}\`?`;
+}
+
+function sortedWords(name: string): string {
+  return name.split(/[-_ ]/).sort().join(' ');
+}
+
+/** Insertions, deletions, replacements and swaps of neighbours, each counting 1. */
+function editDistance(left: string, right: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: right.length + 1 }, (_, index) => index);
+  for (let row = 1; row <= left.length; row += 1) {
+    const current = [row];
+    for (let column = 1; column <= right.length; column += 1) {
+      const same = left[row - 1] === right[column - 1];
+      let cost = Math.min(
+        at(current, column - 1) + 1,
+        at(last, column) + 1,
+        at(last, column - 1) + (same ? 0 : 1),
+      );
+      const swapped = left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
+      if (row > 1 && column > 1 && swapped) cost = Math.min(cost, at(beforeLast, column - 2) + 1);
+      current.push(cost);
+    }
+    [beforeLast, last] = [last, current];
+  }
+  return at(last, right.length);
+}
+
+function at(row: readonly number[], index: number): number {
+  return row[index] ?? Number.POSITIVE_INFINITY;
+}

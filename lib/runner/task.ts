@@ -1,0 +1,175 @@
+import { callSite } from './call-site.ts';
+import type { Shell } from './shell.ts';
+
+/** How one argument or option is written, checked and typed. */
+export type ArgumentSpec = {
+  /** `boolean` is only possible for an option; `list` is given as `--name a --name b` or `--name a,b`. */
+  readonly type: 'string' | 'number' | 'boolean' | 'choice' | 'list';
+  /** One line for `--help` and `list`. */
+  readonly description: string;
+  /** Given by place (`install-app app1`) instead of by name (`--app app1`). */
+  readonly positional?: boolean;
+  /** The last positional may take every remaining word; its value is then a `string[]`. */
+  readonly variadic?: boolean;
+  /** Allowed values of a `choice` (or of each item of a `list`); a function may read files, and is only called when needed. */
+  readonly choices?:
+    | readonly string[]
+    | ((options: Options) => readonly string[] | Promise<readonly string[]>);
+  /** The word used for a value in error messages: "unknown app `x`". Default: the argument's name. */
+  readonly noun?: string;
+  /** An argument without a default that is not `optional` is required. */
+  readonly default?: string | number | boolean | readonly string[];
+  readonly optional?: boolean;
+  /** One letter: `-e`. */
+  readonly short?: string;
+  /** Environment variable that gives the value when the command line does not. */
+  readonly env?: string;
+};
+
+export type ArgumentSpecs = { readonly [name: string]: ArgumentSpec };
+
+type Base<Spec extends ArgumentSpec> = Spec['type'] extends 'number'
+  ? number
+  : Spec['type'] extends 'boolean'
+    ? boolean
+    : Spec['type'] extends 'list'
+      ? readonly string[]
+      : Spec extends { readonly choices: readonly (infer Choice)[] }
+        ? Choice
+        : string;
+
+type Value<Spec extends ArgumentSpec> = Spec extends { readonly variadic: true }
+  ? readonly string[]
+  : Spec extends { readonly optional: true }
+    ? Base<Spec> | undefined
+    : Base<Spec>;
+
+/** What `run` gets for the arguments that a task declares. */
+export type Arguments<Specs extends ArgumentSpecs> = { readonly [Name in keyof Specs]: Value<Specs[Name]> };
+
+export type OptionValue = string | number | boolean | readonly string[] | undefined;
+
+/** The global options of the command line, by name, as `CliConfig.resolve` left them. */
+export type Options = { readonly [name: string]: OptionValue };
+
+/** Arguments of a task before they are checked: what a need may pass on. */
+export type ArgumentValues = { readonly [name: string]: OptionValue };
+
+/** What is known of a task before anything runs. */
+export type TaskInput<Specs extends ArgumentSpecs = ArgumentSpecs> = {
+  readonly args: Arguments<Specs>;
+  readonly options: Options;
+  /** Words after `--`, untouched. */
+  readonly passThrough: readonly string[];
+};
+
+export type RunOutcome = 'done' | 'failed' | 'interrupted';
+
+/** What a task's `run` is given. */
+export type TaskContext<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskInput<Specs> & {
+  /**
+   * zx, bound to this task: children live in their own process group and are stopped with the run, their output goes to
+   * the task's log (with `quiet: true` it is only captured), stdin is empty unless `input` is given. Throws `TaskError`
+   * when a command fails, with the command's own exit code. Read results from `.stdout`.
+   */
+  readonly $: Shell;
+  /** Aborted when the run is asked to stop. */
+  readonly signal: AbortSignal;
+  readonly verbose: boolean;
+  /** A result: goes to stdout as it is (with a line break added when there is none). */
+  readonly print: (text: string) => void;
+  /** A line of progress in the task's log, on stderr. */
+  readonly log: (line: string) => void;
+  /** A passing state for the live view ("building vault, 3m12s"); shown plainly only with `--verbose`. */
+  readonly progress: (text: string) => void;
+  /** Says whether the task changed anything; shown in the summary. Default: nothing is said. */
+  readonly report: (outcome: 'changed' | 'unchanged') => void;
+  /** From now on this text, and its base64 form, shows as `***` in everything that the run writes. */
+  readonly secret: (value: string) => void;
+  /** Called at the end of the run in reverse order of registration, also after a failure or a signal; its time is bounded. */
+  readonly onRunEnd: (cleanup: (outcome: RunOutcome) => void | Promise<void>) => void;
+};
+
+/** A task that is needed, with the arguments it gets. */
+export type Need = { readonly task: AnyTask; readonly args?: ArgumentValues };
+
+export type Needs = readonly (AnyTask | Need)[];
+
+export type TaskDefinition<Specs extends ArgumentSpecs> = {
+  /** kebab-case; unique. */
+  readonly name: string;
+  /** One line, no full stop. */
+  readonly description: string;
+  readonly group?: string;
+  readonly aliases?: readonly string[];
+  /** Not listed and not to be called from the command line. */
+  readonly private?: boolean;
+  readonly args?: Specs;
+  /** Takes words after `--`. */
+  readonly passThrough?: boolean;
+  /** Tasks that must be done first. A shared need runs once. */
+  readonly needs?: Needs | ((input: TaskInput<Specs>) => Needs);
+  /** Tasks that must be done first when they are part of the same run, but are not pulled in. */
+  readonly after?: readonly AnyTask[] | ((input: TaskInput<Specs>) => readonly AnyTask[]);
+  /** The question asked before anything runs; `--yes` answers it, without a terminal its lack is a usage error. */
+  readonly confirm?: string | ((input: TaskInput<Specs>) => string);
+  /** The run holds the lock of `CliConfig.lock` while a task with `lock` is part of it. */
+  readonly lock?: boolean;
+  /** Inherits the terminal and runs alone. */
+  readonly interactive?: boolean;
+  /** Tasks with the same mutex never run at the same time. */
+  readonly mutex?: string | ((input: TaskInput<Specs>) => string);
+  /** Milliseconds for one attempt; exit code 124 afterwards. */
+  readonly timeoutMs?: number;
+  /** Further attempts after a failure. Default 0. */
+  readonly retries?: number;
+  /** Milliseconds before the second attempt, doubled for each further one. Default 1000. */
+  readonly retryDelayMs?: number;
+  /** The plain commands the task stands for, ready to paste; printed by `--dry-run`. Pure: no tool, no cluster, no key. */
+  readonly commands: (input: TaskInput<Specs>) => readonly string[] | Promise<readonly string[]>;
+  /** Default: runs `commands` one after another. */
+  readonly run?: (context: TaskContext<Specs>) => void | Promise<void>;
+};
+
+export type Task<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskDefinition<Specs> & {
+  /** Where `task()` was called. */
+  readonly file: string;
+  readonly line: number;
+};
+
+// biome-ignore lint/suspicious/noExplicitAny: a task of any arguments; contravariance of `run` leaves no other type
+export type AnyTask = Task<any>;
+
+/** A task without arguments. */
+type NoArguments = Record<never, never>;
+
+/** Declares a task. Costs next to nothing: the place of the call is only worked out when it is asked for. */
+export function task<const Specs extends ArgumentSpecs = NoArguments>(
+  definition: TaskDefinition<Specs>,
+): Task<Specs> {
+  const place = callSite(task);
+  return {
+    ...definition,
+    get file() {
+      return place().file;
+    },
+    get line() {
+      return place().line;
+    },
+  };
+}
+
+/** A need with arguments; what has a default may be left out. */
+export function need<Specs extends ArgumentSpecs>(
+  needed: Task<Specs>,
+  args: Partial<Arguments<Specs>> = {},
+): Need {
+  return { task: needed, args: args as ArgumentValues };
+}
+
+/** The needs of a task for one input, all in the long form. */
+export function needsOf(definition: AnyTask, input: TaskInput): Required<Need>[] {
+  const needs: Needs =
+    typeof definition.needs === 'function' ? definition.needs(input) : (definition.needs ?? []);
+  return needs.map((entry) => ('task' in entry ? { args: {}, ...entry } : { task: entry, args: {} }));
+}

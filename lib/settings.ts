@@ -1,0 +1,141 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { root } from './project.ts';
+import { suggest, TaskError, UsageError } from './runner/runner.ts';
+
+export type ProviderName = 'minikube' | 'embedded' | 'existing';
+export const providerNames = ['minikube', 'embedded', 'existing'] as const satisfies readonly ProviderName[];
+
+export type ChartSetting = { readonly chart: string; readonly version?: string };
+
+/** The part of the settings that the tasks themselves read; helmfile reads the same files. */
+export type Settings = {
+  readonly domain: string;
+  readonly cluster: {
+    readonly kubernetesVersion: string;
+    readonly nodes: number;
+    readonly cpus: number;
+    /** MB, as minikube counts them. */
+    readonly memoryMB: number;
+    readonly cni: string;
+    readonly podCidr: string;
+    /** Only for minikube. */
+    readonly driver?: string;
+    /** Only for minikube; the ingress controller among them when it is `nginx`. */
+    readonly addons?: readonly string[];
+    readonly storageClass: string;
+    readonly context: string;
+  };
+  readonly ingress: { readonly controller: 'nginx' | 'traefik' | 'none' };
+  readonly database: { readonly host: string; readonly port: number; readonly user: string; readonly name: string };
+  readonly vault: { readonly address: string };
+  readonly images: { readonly backendVerification: { readonly repository: string; readonly tag: string } };
+  readonly [section: string]: unknown;
+};
+
+type Tree = { [key: string]: unknown };
+
+const isTree = (value: unknown): value is Tree =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Maps merge, everything else is replaced: helmfile's own rule for `--state-values-file`. */
+function merge(below: Tree, above: Tree): Tree {
+  const merged: Tree = { ...below };
+  for (const [key, value] of Object.entries(above)) {
+    const base = merged[key];
+    merged[key] = isTree(base) && isTree(value) ? merge(base, value) : value;
+  }
+  return merged;
+}
+
+/** Names of the folders under `environments/`, each one an environment. */
+export async function environmentNames(): Promise<string[]> {
+  const entries = await readdir(join(root, 'environments'), { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .sort();
+}
+
+/** Throws a `UsageError` that names the environments there are. */
+export async function checkEnvironment(name: string): Promise<void> {
+  const names = await environmentNames();
+  if (names.includes(name)) return;
+  throw new UsageError({
+    what: `unknown environment \`${name}\``,
+    why: `environments/ has ${names.map((known) => `\`${known}\``).join(', ')}`,
+    advice: suggest(name, names) ?? 'make a new one by copying a folder under environments/',
+  });
+}
+
+/**
+ * The files with the values of an environment, relative to the project, lowest layer first. The last one is written by
+ * the cluster provider (addresses and ports); it is named also while it is not there.
+ */
+export async function settingsFiles(environment: string, provider: ProviderName): Promise<string[]> {
+  const top = await readdir(join(root, 'environments'));
+  const own = await readdir(join(root, 'environments', environment));
+  return [
+    'environments/common.yaml',
+    ...(top.includes(`${provider}.yaml`) ? [`environments/${provider}.yaml`] : []),
+    ...own
+      .filter((file) => file.endsWith('.yaml'))
+      .sort()
+      .map((file) => `environments/${environment}/${file}`),
+    ...(provider === 'embedded' ? [`.state/${environment}/cluster.yaml`] : []),
+  ];
+}
+
+/** The merged settings of an environment. Throws `TaskError` for YAML that cannot be read and for missing sections. */
+export async function loadSettings(environment: string, provider: ProviderName): Promise<Settings> {
+  const { parse } = await import('yaml');
+  let settings: Tree = {};
+  for (const file of await settingsFiles(environment, provider)) {
+    const text = await readFile(join(root, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' && file.startsWith('.state/')) return '';
+      throw new TaskError({ what: `cannot read ${file}`, why: error.message, advice: 'check the file and its mode' });
+    });
+    let layer: unknown;
+    try {
+      layer = parse(text) ?? {};
+    } catch (error) {
+      throw new TaskError({
+        what: `${file} is not valid YAML`,
+        why: (error as Error).message.split('\n')[0] ?? '',
+        advice: 'mend the file and run again; nothing was changed',
+      });
+    }
+    if (!isTree(layer)) {
+      throw new TaskError({ what: `${file} holds no map`, why: 'settings are maps of names', advice: 'see environments/common.yaml' });
+    }
+    settings = merge(settings, layer);
+  }
+  check(settings, environment);
+  return settings as Settings;
+}
+
+const rules: readonly (readonly [path: string, rule: string, holds: (value: unknown) => boolean])[] = [
+  ['domain', 'a DNS name', (value) => typeof value === 'string' && /^[a-z0-9.-]+$/.test(value)],
+  ['cluster.kubernetesVersion', 'a version such as `v1.31.0`', (value) => /^v\d+\.\d+\.\d+$/.test(String(value))],
+  ['cluster.nodes', 'a whole number from 1 up', (value) => Number.isInteger(value) && Number(value) >= 1],
+  ['cluster.cpus', 'a whole number from 1 up', (value) => Number.isInteger(value) && Number(value) >= 1],
+  ['cluster.memoryMB', 'a whole number of MB from 1 up', (value) => Number.isInteger(value) && Number(value) >= 1],
+  ['ingress.controller', '`nginx`, `traefik` or `none`', (value) => ['nginx', 'traefik', 'none'].includes(String(value))],
+  ['database.host', 'a host name', (value) => typeof value === 'string' && value !== ''],
+  ['database.port', 'a port number', (value) => Number.isInteger(value)],
+  ['database.user', 'a name', (value) => typeof value === 'string' && value !== ''],
+  ['vault.address', 'a URL', (value) => /^https?:\/\//.test(String(value))],
+  ['images.backendVerification.repository', 'an image name', (value) => typeof value === 'string' && value !== ''],
+];
+
+function check(settings: Tree, environment: string): void {
+  for (const [path, rule, holds] of rules) {
+    const value = path.split('.').reduce<unknown>((tree, key) => (isTree(tree) ? tree[key] : undefined), settings);
+    if (holds(value)) continue;
+    throw new TaskError({
+      what: `Expected setting \`${path}\` of environment \`${environment}\` to be ${rule}, got \`${JSON.stringify(value)}\``,
+      why: 'the tasks need it',
+      advice: `set it in environments/${environment}/ or environments/common.yaml`,
+    });
+  }
+}

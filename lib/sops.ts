@@ -1,0 +1,111 @@
+import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Environment, shellOf } from './environment.ts';
+import { root } from './project.ts';
+import { type TaskContext, TaskError } from './runner/runner.ts';
+
+/** The operational key, both halves, for development; see sops/README.md. */
+const keyFile = 'sops/development-operational.asc';
+
+/** Path of an encrypted file of an environment, relative to the project. */
+const secretsFile = (environment: string, file: string): string => `environments/${environment}/secrets/${file}`;
+
+export const importCommands = (environment: Environment): readonly string[] => [
+  `mkdir -p -m 700 .state/${environment.name}/gnupg`,
+  `gpg --homedir .state/${environment.name}/gnupg --batch --import ${keyFile}`,
+];
+
+async function ensureHome(home: string): Promise<void> {
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  const found = await lstat(home);
+  const ours = process.getuid === undefined || found.uid === process.getuid();
+  if (found.isDirectory() && ours && (found.mode & 0o077) === 0) return;
+  throw new TaskError({
+    what: `${home} cannot hold a keyring`,
+    why: 'it is not a folder that only you can read',
+    advice: `remove it (\`rm -r ${home}\`) and run again`,
+  });
+}
+
+/**
+ * Imports the operational key into the environment's own keyring. Returns whether it had to. gpg-agent, which gpg leaves
+ * running for each keyring, is ended with the run.
+ */
+export async function importKeys(environment: Environment, context: TaskContext): Promise<'changed' | 'unchanged'> {
+  const $ = await shellOf(context);
+  const home = environment.gnupgHome;
+  await ensureHome(home);
+  context.onRunEnd(() => stopAgent(environment, context));
+  const shown = await $({ quiet: true })`gpg --batch --with-colons --show-keys ${join(root, keyFile)}`;
+  const fingerprint = /^fpr:+([0-9A-F]{40}):/m.exec(shown.stdout)?.[1] ?? '';
+  if (fingerprint === '') {
+    throw new TaskError({
+      what: `${keyFile} holds no key`,
+      why: 'gpg finds no fingerprint in it',
+      advice: `restore it: git checkout -- ${keyFile}`,
+    });
+  }
+  const known = await $({ quiet: true, nothrow: true })`gpg --batch --homedir ${home} --list-secret-keys ${fingerprint}`;
+  if (known.exitCode === 0) return 'unchanged';
+  await $({ quiet: true })`gpg --batch --homedir ${home} --import ${join(root, keyFile)}`;
+  return 'changed';
+}
+
+/** Ends the keyring's gpg-agent; nothing happens when there is none. */
+export async function stopAgent(environment: Environment, context: Pick<TaskContext, '$' | 'options'>): Promise<void> {
+  const sockets = await readdir(environment.gnupgHome).catch(() => []);
+  if (!sockets.some((name) => name.startsWith('S.gpg-agent'))) return;
+  const $ = await shellOf(context);
+  await $({ quiet: true, nothrow: true })`gpgconf --homedir ${environment.gnupgHome} --kill all`;
+}
+
+/** Ends the agent and removes a keyring that had to lie outside the state folder. */
+export async function removeKeyring(environment: Environment, context: Pick<TaskContext, '$' | 'options'>): Promise<void> {
+  await stopAgent(environment, context);
+  await rm(environment.gnupgHome, { recursive: true, force: true });
+}
+
+/**
+ * One value of an encrypted file under `environments/<environment>/secrets/`. The value is redacted from everything that the run writes. Throws `TaskError` when the
+ * file is damaged or no key of the keyring fits.
+ */
+export async function decryptValue(environment: Environment, secrets: string, key: string, context: TaskContext): Promise<string> {
+  const $ = await shellOf(context);
+  const file = secretsFile(environment.name, secrets);
+  const result = await $({
+    quiet: true,
+    nothrow: true,
+  })`sops decrypt --extract ${`["${key}"]`} ${join(root, file)}`;
+  if (result.exitCode !== 0) throw explain(file, result.stderr);
+  const value = result.stdout.replace(/\n$/, '');
+  context.secret(value);
+  return value;
+}
+
+/** What SOPS meant, in words of ours: its own message is some twenty lines. */
+function explain(file: string, stderr: string): TaskError {
+  if (/no such file/i.test(stderr)) {
+    return new TaskError({
+      what: `${file} is not there`,
+      why: 'every environment has its own database password',
+      advice: 'copy the whole folder of an environment, secrets/ included',
+    });
+  }
+  if (/MAC mismatch|invalid character|Could not unmarshal|error unmarshal|metadata not found|base64|parsing/i.test(stderr)) {
+    return new TaskError({
+      what: `${file} is damaged`,
+      why: lastLine(stderr),
+      advice: `restore it: git checkout -- ${file}`,
+    });
+  }
+  if (/could not decrypt|data key|secret key|No agent/i.test(stderr)) {
+    return new TaskError({
+      what: `no key in the keyring opens ${file}`,
+      why: 'it is encrypted for other keys than the imported one',
+      advice: 'run import-gpg-keys; if it says unchanged, ask for the file to be encrypted for the key in sops/',
+    });
+  }
+  return new TaskError({ what: `${file} cannot be decrypted`, why: lastLine(stderr), advice: `try: sops decrypt ${file}` });
+}
+
+const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.trim() ?? '';

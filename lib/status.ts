@@ -1,0 +1,143 @@
+import { providerOf, withServer } from './cluster/cluster.ts';
+import type { Address, ClusterPhase } from './cluster/provider.ts';
+import { type Environment, environmentOf, settingsOf, shellOf } from './environment.ts';
+import { declaredReleases } from './helmfile.ts';
+import { kubectlJson } from './kubectl.ts';
+import { isPostgresqlReady } from './postgresql.ts';
+import { deployedReleases } from './releases.ts';
+import type { TaskContext } from './runner/runner.ts';
+import { findTool } from './tools/tools.ts';
+import type { VaultStatus } from './vault/status.ts';
+import { readVaultStatus } from './vault-access.ts';
+
+/** `status --json`; the form is fixed. */
+export type Status = {
+  readonly environment: string;
+  readonly provider: string;
+  readonly cluster: {
+    readonly state: ClusterPhase;
+    readonly kubernetesVersion: string | null;
+    readonly nodes: readonly { readonly name: string; readonly ready: boolean }[];
+  };
+  readonly releases: readonly {
+    readonly name: string;
+    readonly namespace: string;
+    readonly status: string;
+    readonly revision: number;
+  }[];
+  readonly vault: VaultStatus | null;
+  readonly database: { readonly reachable: boolean } | null;
+};
+
+type NodeList = {
+  readonly items: readonly {
+    readonly metadata: { readonly name: string };
+    readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+  }[];
+};
+
+/** Everything at a glance. Only reads, and answers also when there is nothing to ask: what cannot be seen is null or empty. */
+export async function readStatus(context: TaskContext): Promise<Status> {
+  const environment = environmentOf(context.options);
+  const state = await readPhase(environment, context);
+  const answering = state === 'running' || state === 'degraded' || state === 'creating';
+  const [version, nodes, releases, vault, database] = await Promise.all([
+    answering ? readVersion(environment, context) : null,
+    answering ? readNodes(environment, context) : [],
+    answering ? readReleases(environment, context) : [],
+    answering ? readVaultStatus(environment, context) : null,
+    answering ? readDatabase(environment, context) : null,
+  ]);
+  return {
+    environment: environment.name,
+    provider: environment.provider,
+    cluster: { state, kubernetesVersion: version, nodes },
+    releases,
+    vault,
+    database,
+  };
+}
+
+async function readPhase(environment: Environment, context: TaskContext): Promise<ClusterPhase> {
+  // On a fresh machine the tools may not be there yet; nothing was made then.
+  if (environment.provider !== 'embedded' && !(await findTool('kubectl'))) return 'absent';
+  if (environment.provider === 'minikube' && !(await findTool('minikube'))) return 'absent';
+  return providerOf(environment).phase(environment, context);
+}
+
+async function readVersion(environment: Environment, context: TaskContext): Promise<string | null> {
+  const $ = await shellOf(context);
+  type Version = { readonly serverVersion?: { readonly gitVersion: string } };
+  return kubectlJson<Version>($, environment, 'version')
+    .then(({ serverVersion }) => serverVersion?.gitVersion ?? null)
+    .catch(() => null);
+}
+
+async function readNodes(environment: Environment, context: TaskContext): Promise<Status['cluster']['nodes']> {
+  const $ = await shellOf(context);
+  const list = await kubectlJson<NodeList>($, environment, 'get', 'nodes').catch(() => ({ items: [] }));
+  return list.items.map(({ metadata, status }) => ({
+    name: metadata.name,
+    ready: status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
+  }));
+}
+
+/** Our releases only, in the order of helmfile.yaml. */
+async function readReleases(environment: Environment, context: TaskContext): Promise<Status['releases']> {
+  const $ = await shellOf(context);
+  const deployed = await deployedReleases($, environment).catch(() => []);
+  return (await declaredReleases()).flatMap((release) => {
+    const found = deployed.find(({ name, namespace }) => name === release.name && namespace === release.namespace);
+    if (!found) return [];
+    const { name, namespace, status, revision } = found;
+    return [{ name, namespace, status, revision }];
+  });
+}
+
+async function readDatabase(environment: Environment, context: TaskContext): Promise<Status['database']> {
+  try {
+    const reachable = await withServer(context, environment, 'postgresql', ({ host, port }) => isPostgresqlReady(host, port));
+    return { reachable };
+  } catch {
+    return null;
+  }
+}
+
+/** The same for a person. */
+export async function formatStatus(status: Status, context: TaskContext): Promise<string> {
+  const environment = environmentOf(context.options);
+  const { cluster, releases, vault, database } = status;
+  const ready = cluster.nodes.filter((node) => node.ready).length;
+  const nodes = cluster.nodes.length === 0 ? '' : `, ${ready} of ${cluster.nodes.length} nodes ready`;
+  const version = cluster.kubernetesVersion === null ? '' : `, Kubernetes ${cluster.kubernetesVersion}`;
+  const lines = [
+    `environment  ${status.environment} (${status.provider})`,
+    `cluster      ${cluster.state}${version}${nodes}`,
+    `vault        ${describeVault(vault)}`,
+    `database     ${database === null ? '-' : database.reachable ? 'reachable' : 'not reachable'}`,
+  ];
+  if (status.provider === 'embedded' && cluster.state !== 'absent') {
+    lines.push('simulated    nodes, pods, Services and Ingress; the API, Vault, its operator and PostgreSQL are real');
+  }
+  const width = Math.max(0, ...releases.map(({ name }) => name.length));
+  for (const { name, namespace, status: state, revision } of releases) {
+    lines.push(`release      ${name.padEnd(width)}  ${namespace.padEnd(8)}  ${state}, revision ${revision}`);
+  }
+  if (cluster.state === 'running') {
+    const addresses = await providerOf(environment)
+      .addresses(environment, await settingsOf(environment), context)
+      .catch((): readonly Address[] => []);
+    for (const { name, address } of addresses) lines.push(`address      ${name}: ${address}`);
+  }
+  if (cluster.state === 'absent') lines.push('', 'make it with: npx tsx tasks.ts create-environment');
+  if (cluster.state === 'stopped') lines.push('', 'start it with: npx tsx tasks.ts start-k8s');
+  if (cluster.state === 'degraded') lines.push('', 'start what is missing with: npx tsx tasks.ts start-k8s');
+  return lines.join('\n');
+}
+
+function describeVault(vault: VaultStatus | null): string {
+  if (vault === null) return '-';
+  if (!vault.initialized) return 'not initialised';
+  if (vault.sealed) return 'sealed';
+  return vault.configured ? 'unsealed, configured' : 'unsealed, not configured: run init-vault';
+}

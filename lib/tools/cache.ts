@@ -1,0 +1,115 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { access, constants, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { acquireLock, TaskError } from '../runner/runner.ts';
+import type { ToolContext } from './tool-context.ts';
+
+/** Node's name of this machine's kind, such as `linux-x64`. */
+export const platform = `${process.platform}-${process.arch}`;
+
+/** The folder that all clones of a user share. A relative `XDG_CACHE_HOME` does not count, as its specification says. */
+export function cacheFolder(): string {
+  const configured = process.env.XDG_CACHE_HOME;
+  const base = configured !== undefined && isAbsolute(configured) ? configured : join(homedir(), '.cache');
+  return join(base, 'k8s-deployment');
+}
+
+/** A tool that was got: a folder that is only there when it is whole. */
+export type CacheEntry = { readonly id: string; readonly version: string };
+
+/** The program of an entry, or undefined when it was not got yet. */
+export function findEntry(entry: CacheEntry): string | undefined {
+  const folder = entryFolder(entry);
+  try {
+    const program = join(folder, readFileSync(join(folder, 'program'), 'utf8').trim());
+    return existsSync(program) ? program : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Fills an entry: `make` gets an empty folder, puts the tool there and answers with the program's path inside it, or with
+ * `undefined` when it did not succeed. The folder becomes the entry in one step, so nothing half-installed is ever seen, and
+ * what an earlier, killed run left is swept. Of several processes one makes it and the others wait for that.
+ * Throws `TaskError` when the cache cannot be written.
+ */
+export async function fillEntry(
+  entry: CacheEntry,
+  context: ToolContext,
+  make: (folder: string) => Promise<string | undefined>,
+): Promise<string | undefined> {
+  const root = cacheFolder();
+  const temporary = join(root, 'temporary', platform);
+  try {
+    for (const folder of [temporary, join(root, 'locks'), join(root, 'tools', platform)]) {
+      await mkdir(folder, { recursive: true });
+      await access(folder, constants.W_OK);
+    }
+  } catch (error) {
+    throw cacheError(error);
+  }
+  const lock = await acquireLock(join(root, 'locks', `${platform}-${entry.id}`), {
+    task: `install-tool ${entry.id}`,
+    wait: true,
+    onWait: (holder) => context.log(`${entry.id}: waiting for process ${holder.pid}, which is getting it`),
+    signal: context.signal,
+  });
+  try {
+    const existing = findEntry(entry);
+    if (existing !== undefined) return existing;
+    const prefix = `${entry.id}~`;
+    await sweep(temporary, prefix);
+    const folder = await mkdtemp(join(temporary, prefix));
+    try {
+      const program = await make(folder);
+      if (program === undefined) return undefined;
+      await writeFile(join(folder, 'program'), `${program}\n`);
+      // A folder without its program (a person deleted it) would stand in the way of the rename.
+      await rm(entryFolder(entry), { recursive: true, force: true });
+      await rename(folder, entryFolder(entry));
+      return join(entryFolder(entry), program);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  } catch (error) {
+    throw cacheError(error);
+  } finally {
+    await lock.release();
+  }
+}
+
+/** What a full disk or a folder without write access becomes; any other error stays what it is. */
+export function cacheError(error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOSPC' || code === 'EDQUOT') return diskFull((error as Error).message, error);
+  if (!['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST'].includes(code ?? '')) return error;
+  return new TaskError({
+    what: `the tool cache ${cacheFolder()} cannot be written`,
+    why: (error as Error).message,
+    advice: 'give yourself the right to write there, or set XDG_CACHE_HOME to another folder',
+    cause: error,
+  });
+}
+
+export function diskFull(why: string, cause?: unknown): TaskError {
+  return new TaskError({
+    what: `no space left for the tool cache ${cacheFolder()}`,
+    why,
+    advice:
+      'free some space (about 8 GiB for a build of every tool), or set XDG_CACHE_HOME to a folder on another disk',
+    cause,
+  });
+}
+
+function entryFolder(entry: CacheEntry): string {
+  return join(cacheFolder(), 'tools', platform, entry.id);
+}
+
+/** Safe under the entry's lock: nobody else may be making this entry. */
+async function sweep(folder: string, prefix: string): Promise<void> {
+  const names = await readdir(folder);
+  const stale = names.filter((name) => name.startsWith(prefix));
+  await Promise.all(stale.map((name) => rm(join(folder, name), { recursive: true, force: true })));
+}

@@ -1,0 +1,73 @@
+import { type FoundTool, lookForTool, pinnedVersion } from './get-tool.ts';
+import { loadManifest, type ToolEntry, toolNames } from './manifest.ts';
+import { toolsOf } from './provider-tools.ts';
+import { isReachable } from './release-host.ts';
+import { describeTool, type Requirement } from './requirement.ts';
+
+/** One line of `verify-dependencies`. */
+export type ToolRow = {
+  readonly name: string;
+  readonly for: string;
+  /** Whether the provider's environments cannot do without it. */
+  readonly needed: boolean;
+  readonly state: 'there' | 'can be got' | 'missing';
+  /** What is there, or what would be got. */
+  readonly version: string | null;
+  readonly source: FoundTool['source'] | null;
+  readonly path: string | null;
+  /** What is wrong with PATH, and how the tool is got; null when it is there. */
+  readonly how: string | null;
+};
+
+/** Which tools are there and how the others can be got; looks, but gets nothing. Asks a release host at most once (3 s). */
+export async function checkTools(provider: string, requirement: Requirement = {}): Promise<ToolRow[]> {
+  const { tools } = await loadManifest();
+  const { go } = tools;
+  const needed = toolsOf(provider);
+  const goThere = !('reason' in (await lookForTool(go, {})));
+  const rows = toolNames.map(async (name): Promise<ToolRow> => {
+    const entry = tools[name];
+    const base = { name, for: entry.for, needed: needed.includes(name) };
+    const result = await lookForTool(entry, requirement);
+    if (!('reason' in result)) {
+      const { version, source, path } = result;
+      return { ...base, state: 'there', version, source, path, how: null };
+    }
+    const way = await possibleWay(entry, requirement, goThere || (await canDownload(go)));
+    const onPath = entry.path === false || result.reason === 'not there' ? '' : `${result.reason}; `;
+    if (way === undefined) {
+      const how = `${onPath}put ${describeTool(entry, requirement)} on PATH: ${entry.advice}`;
+      return { ...base, state: 'missing', version: null, source: null, path: null, how };
+    }
+    const how = `${onPath}${way.how}`;
+    return {
+      ...base,
+      state: 'can be got',
+      version: entry.version ?? null,
+      source: way.source,
+      path: null,
+      how,
+    };
+  });
+  return Promise.all(rows);
+}
+
+type PossibleWay = { readonly source: FoundTool['source']; readonly how: string };
+
+async function possibleWay(
+  entry: ToolEntry,
+  requirement: Requirement,
+  go: boolean,
+): Promise<PossibleWay | undefined> {
+  if (pinnedVersion(entry, requirement) === undefined) return undefined;
+  if (await canDownload(entry)) {
+    return { source: 'release', how: `install-tools downloads it from ${entry.release?.host}` };
+  }
+  if (entry.go !== undefined && go) return { source: 'go', how: 'install-tools builds it from Go modules' };
+  if (entry.npm !== undefined) return { source: 'npm', how: 'install-tools gets it from npm' };
+  return undefined;
+}
+
+async function canDownload(entry: ToolEntry): Promise<boolean> {
+  return entry.release !== undefined && (await isReachable(entry.release.host));
+}

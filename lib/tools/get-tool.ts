@@ -1,0 +1,181 @@
+import { dirname } from 'node:path';
+import { MissingToolError } from '../runner/runner.ts';
+import { cacheFolder, findEntry } from './cache.ts';
+import { buildWithGo, type GoTool, goEntry } from './go-build.ts';
+import { loadManifest, type ToolEntry } from './manifest.ts';
+import { getNpmTool, type NpmTool, npmToolEntry } from './npm-package.ts';
+import { findOnPath } from './on-path.ts';
+import { getRelease, releaseEntry } from './release.ts';
+import { describeTool, type Requirement, versionNeed } from './requirement.ts';
+import type { ToolContext, WayResult } from './tool-context.ts';
+import { parseVersion, versionProblem } from './versions.ts';
+
+export type FoundTool = {
+  readonly name: string;
+  /** `4.3.1`, without a leading `v`. */
+  readonly version: string;
+  /** The program; of PostgreSQL the server `postgres`. */
+  readonly path: string;
+  readonly source: 'PATH' | 'release' | 'go' | 'npm';
+  /** Where the program lies, with what belongs to it (`initdb` and `pg_ctl`; the operator's `crds/`). */
+  readonly folder: string;
+};
+
+const seen = new Map<string, FoundTool>();
+
+/** The tool if it is there, on PATH or in the cache, else why PATH has none that will do. What was found once is remembered. */
+export async function lookForTool(
+  entry: ToolEntry,
+  requirement: Requirement,
+): Promise<FoundTool | { readonly reason: string }> {
+  const key = JSON.stringify([entry, requirement, process.env.PATH, cacheFolder()]);
+  const known = seen.get(key);
+  if (known !== undefined) return known;
+  const result = await look(entry, requirement);
+  if (!('reason' in result)) seen.set(key, result);
+  return result;
+}
+
+async function look(
+  entry: ToolEntry,
+  requirement: Requirement,
+): Promise<FoundTool | { readonly reason: string }> {
+  const onPath = await findOnPath(entry, requirement);
+  if ('program' in onPath) return found(entry, onPath.version, onPath.program, 'PATH');
+  const version = pinnedVersion(entry, requirement);
+  if (version === undefined) return onPath;
+  for (const { source, cached } of ways) {
+    const program = cached(entry, version);
+    if (program !== undefined) return found(entry, version, program, source);
+  }
+  return onPath;
+}
+
+/**
+ * The tool, got if it is not there yet: from its published release, else built from its pinned Go modules, else from npm, as
+ * far as the manifest knows these ways. Throws `MissingToolError` (127) that names every way and why it failed, `TaskError`
+ * when the cache cannot be written. `toolchain` is the Go to build with, by default the manifest's.
+ */
+export async function getTool(
+  entry: ToolEntry,
+  requirement: Requirement,
+  context: ToolContext,
+  toolchain?: ToolEntry,
+): Promise<FoundTool> {
+  const there = await lookForTool(entry, requirement);
+  if (!('reason' in there)) return there;
+  const reasons = [`PATH: ${there.reason}`];
+  const version = pinnedVersion(entry, requirement);
+  if (version === undefined) throw missing(entry, requirement, reasons);
+  for (const { source, label, get } of ways) {
+    const result = await get(entry, version, context, toolchain);
+    if (result === undefined) continue;
+    if ('program' in result) {
+      context.log(`${entry.name} ${version} ${source === 'go' ? 'built from Go modules' : 'downloaded'}`);
+      return found(entry, version, result.program, source);
+    }
+    reasons.push(`${label}: ${result.reason}`);
+    sayOnce(entry, source, result.reason, context);
+  }
+  throw missing(entry, requirement, reasons);
+}
+
+/** What the manifest would get, unless the environment asks for another version. */
+export function pinnedVersion(entry: ToolEntry, requirement: Requirement): string | undefined {
+  const version = parseVersion(entry.version ?? '');
+  if (version === undefined || versionProblem(version, versionNeed(entry, requirement)) !== undefined)
+    return undefined;
+  return entry.version;
+}
+
+type Way = {
+  readonly source: Exclude<FoundTool['source'], 'PATH'>;
+  readonly label: string;
+  readonly cached: (entry: ToolEntry, version: string) => string | undefined;
+  /** undefined when the manifest does not know this way for the tool. */
+  readonly get: (
+    entry: ToolEntry,
+    version: string,
+    context: ToolContext,
+    toolchain: ToolEntry | undefined,
+  ) => Promise<WayResult | undefined>;
+};
+
+/** In the order in which they are tried. */
+const ways: readonly Way[] = [
+  {
+    source: 'release',
+    label: 'published release',
+    cached: (entry, version) => (hasRelease(entry) ? findEntry(releaseEntry(entry, version)) : undefined),
+    get: async (entry, version, context) =>
+      hasRelease(entry) ? getRelease(entry, version, context) : undefined,
+  },
+  {
+    source: 'go',
+    label: 'Go modules',
+    cached: (entry, version) => (hasGo(entry) ? findEntry(goEntry(entry, version)) : undefined),
+    get: async (entry, version, context, toolchain) => {
+      if (!hasGo(entry)) return undefined;
+      const go = await getGo(toolchain ?? (await loadManifest()).tools.go, context);
+      return 'reason' in go ? go : buildWithGo(entry, version, go.path, context);
+    },
+  },
+  {
+    source: 'npm',
+    label: 'npm package',
+    cached: (entry, version) => (hasNpm(entry) ? findEntry(npmToolEntry(entry, version)) : undefined),
+    get: async (entry, version, context) => (hasNpm(entry) ? getNpmTool(entry, version, context) : undefined),
+  },
+];
+
+const hasRelease = (entry: ToolEntry): entry is ToolEntry & Required<Pick<ToolEntry, 'release'>> =>
+  entry.release !== undefined;
+const hasGo = (entry: ToolEntry): entry is GoTool => entry.go !== undefined;
+const hasNpm = (entry: ToolEntry): entry is NpmTool => entry.npm !== undefined;
+
+/** The Go toolchain is a tool itself. */
+async function getGo(
+  toolchain: ToolEntry,
+  context: ToolContext,
+): Promise<FoundTool | { readonly reason: string }> {
+  try {
+    return await getTool(toolchain, {}, context);
+  } catch (error) {
+    if (!(error instanceof MissingToolError)) throw error;
+    return { reason: `no ${describeTool(toolchain, {})} (${error.why?.replaceAll('\n', '; ')})` };
+  }
+}
+
+function found(entry: ToolEntry, version: string, path: string, source: FoundTool['source']): FoundTool {
+  return { name: entry.name, version, path, source, folder: dirname(path) };
+}
+
+let releasesGivenUp = false;
+
+/** That the release hosts cannot be reached is said for the first tool only: it holds for the others, too. */
+function sayOnce(entry: ToolEntry, source: Way['source'], reason: string, context: ToolContext): void {
+  if (source !== 'release' || entry.go === undefined) return;
+  if (reason.endsWith('unreachable')) {
+    if (!releasesGivenUp) context.log(`${reason}, building from Go modules`);
+    releasesGivenUp = true;
+  } else {
+    context.log(`${entry.name}: ${reason}; building from Go modules`);
+  }
+}
+
+function missing(entry: ToolEntry, requirement: Requirement, reasons: string[]): MissingToolError {
+  const tool = describeTool(entry, requirement);
+  const other = entry.version !== undefined && pinnedVersion(entry, requirement) === undefined;
+  if (other) reasons.push(`this project gets ${entry.version} only`);
+  const setting =
+    other && entry.kubernetes !== undefined ? `set cluster.kubernetesVersion to v${entry.version}, or ` : '';
+  const reach = [
+    ...(entry.release === undefined || other ? [] : [`make ${entry.release.host} reachable`]),
+    ...(entry.go === undefined || other ? [] : ['make a Go toolchain and a Go module proxy available']),
+  ];
+  return new MissingToolError({
+    what: `${tool} is ${reasons.length === 1 ? 'missing' : 'missing and cannot be got'}`,
+    why: reasons.join('\n'),
+    advice: [`${setting}put ${tool} on PATH (${entry.advice})`, ...reach].join(', or '),
+  });
+}

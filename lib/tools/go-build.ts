@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Readable } from 'node:stream';
+import { type CacheEntry, cacheError, diskFull, fillEntry } from './cache.ts';
+import { type GoRecipe, goModules, type ToolEntry } from './manifest.ts';
+import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
+
+export type GoTool = ToolEntry & { readonly go: GoRecipe };
+
+/** The flags of every build: the same ones for all, so that Go's build cache is of use from one tool to the next. */
+export function buildFlags(recipe: GoRecipe): string[] {
+  const ldflags = ['-s -w', recipe.ldflags ?? ''].join(' ').trim();
+  return ['-mod=readonly', '-trimpath', '-buildvcs=false', '-ldflags', ldflags];
+}
+
+/** The cache entry of a build: another go.sum, flag or package is another entry. */
+export function goEntry(entry: GoTool, version: string): CacheEntry {
+  const module = moduleFolder(entry.go);
+  const hash = createHash('sha256');
+  for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(module, file)));
+  hash.update(JSON.stringify([entry.go.package, buildFlags(entry.go), entry.go.folders ?? {}]));
+  return { id: `${entry.name}-${version}-go-${hash.digest('hex').slice(0, 12)}`, version };
+}
+
+/** One at a time in this process: two compilers side by side only take each other's memory. */
+let queue: Promise<unknown> = Promise.resolve();
+
+/** Builds a tool from its pinned module with the Go toolchain `go` (a path). Throws `TaskError` when the disk is full. */
+export function buildWithGo(
+  entry: GoTool,
+  version: string,
+  go: string,
+  context: ToolContext,
+): Promise<WayResult> {
+  const result = queue.then(() => {
+    context.signal.throwIfAborted();
+    return build(entry, version, go, context);
+  });
+  queue = result.catch(() => {});
+  return result;
+}
+
+async function build(entry: GoTool, version: string, go: string, context: ToolContext): Promise<WayResult> {
+  let reason = '';
+  const program = await fillEntry(goEntry(entry, version), context, async (folder) => {
+    const $ = context.$({ cwd: moduleFolder(entry.go), env: goEnvironment(), quiet: true, nothrow: true });
+    const command = $`nice -n 10 ${go} build -v ${buildFlags(entry.go)} -o ${join(folder, entry.name)} ${entry.go.package}`;
+    const last = lastLine(command.stderr);
+    const stop = everySecond((elapsed) =>
+      context.progress(`building ${entry.name} ${version}, ${elapsed}${last()}`),
+    );
+    const run = await command;
+    stop();
+    context.signal.throwIfAborted();
+    if (/no space left on device|disk quota exceeded/.test(run.stderr)) throw diskFull(lastWords(run.stderr));
+    if (run.exitCode !== 0) {
+      reason = `\`go build ${entry.go.package}\` failed: ${lastWords(run.stderr)}`;
+      return undefined;
+    }
+    for (const [name, source] of Object.entries(entry.go.folders ?? {})) {
+      const list = await $`${go} list -mod=readonly -f ${'{{.Module.Dir}}'} ${entry.go.package}`;
+      copyFiles(join(list.stdout.trim(), source), join(folder, name));
+    }
+    return entry.name;
+  });
+  return program === undefined ? { reason } : { program };
+}
+
+function moduleFolder(recipe: GoRecipe): string {
+  return resolve(goModules, recipe.module);
+}
+
+/** What would make a user's own settings, or a workspace file above the project, part of the build is taken out. */
+function goEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GOWORK: 'off', GOOS: '', GOARCH: '' };
+}
+
+/** Go's module folders are read-only: files are copied one by one, so that the copy's folder can be removed again. */
+function copyFiles(from: string, to: string): void {
+  try {
+    mkdirSync(to);
+    for (const name of readdirSync(from)) copyFileSync(join(from, name), join(to, name));
+  } catch (error) {
+    throw cacheError(error);
+  }
+}
+
+/** `go build -v` names each package as it is compiled. */
+function lastLine(stream: Readable): () => string {
+  let last = '';
+  stream.on('data', (chunk: Buffer) => {
+    last = chunk.toString().trimEnd().split('\n').at(-1) ?? '';
+  });
+  return () => (last === '' ? '' : ` (${last})`);
+}

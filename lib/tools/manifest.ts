@@ -1,0 +1,93 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+
+/** The tools of manifest.yaml, in its order: the one in which they are built. A test holds the two together. */
+export const toolNames = [
+  'sops',
+  'helm',
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kubectl',
+  'kwokctl',
+  'kwok',
+  'helmfile',
+  'vault-secrets-operator',
+  'vault',
+  'postgresql',
+  'gpg',
+  'minikube',
+  'docker',
+  'go',
+  'k9s',
+] as const;
+
+export type ToolName = (typeof toolNames)[number];
+
+/** A package of npm with a prebuilt program. `{platform}` in its name is Node's platform and architecture. */
+export type NpmRecipe = {
+  readonly package: string;
+  readonly version: string;
+  /** The program's path inside the package. */
+  readonly program: string;
+  /** A JSON list of `{source, target}` inside the package: links that npm does not make. */
+  readonly symlinks?: string;
+  /** By platform; the installed package has to have it. A platform that is not listed is checked by npm alone. */
+  readonly integrity?: { readonly [platform: string]: string };
+};
+
+export type GoRecipe = {
+  /** Folder with go.mod and go.sum: under lib/tools/go, or absolute. */
+  readonly module: string;
+  readonly package: string;
+  readonly ldflags?: string;
+  /** What is copied out of the package's Go module, as `{name beside the program: folder in the module}`. */
+  readonly folders?: { readonly [name: string]: string };
+};
+
+export type ReleaseRecipe = { readonly host: string; readonly package: string };
+
+/** One tool of the manifest; manifest.yaml says what each field means. */
+export type ToolEntry = {
+  readonly name: string;
+  readonly for: string;
+  readonly version?: string;
+  readonly minimum?: string;
+  readonly kubernetes?: 'exact' | 'minor';
+  readonly path?: false | { readonly programs: readonly string[]; readonly folders?: readonly string[] };
+  readonly versionCommand: readonly string[];
+  readonly release?: ReleaseRecipe;
+  readonly go?: GoRecipe;
+  readonly npm?: NpmRecipe;
+  readonly advice: string;
+};
+
+export type Manifest = {
+  readonly mise: Omit<NpmRecipe, 'program' | 'symlinks'>;
+  readonly tools: Readonly<Record<ToolName, ToolEntry>>;
+};
+
+/** Where the Go modules of the tools lie. */
+export const goModules = fileURLToPath(new URL('go/', import.meta.url));
+
+let manifest: Promise<Manifest> | undefined;
+
+/** The manifest; read once per process. yaml is imported only here, so that nothing pays for it at start-up. */
+export function loadManifest(): Promise<Manifest> {
+  manifest ??= readManifest();
+  return manifest;
+}
+
+async function readManifest(): Promise<Manifest> {
+  const [{ parse }, text] = await Promise.all([
+    import('yaml'),
+    readFile(new URL('manifest.yaml', import.meta.url), 'utf8'),
+  ]);
+  const { mise, tools } = parse(text, { merge: true }) as {
+    mise: Manifest['mise'];
+    tools: Record<ToolName, Omit<ToolEntry, 'name'>>;
+  };
+  const entries = Object.entries(tools).map(([name, entry]) => [name, { ...entry, name }]);
+  return { mise, tools: Object.fromEntries(entries) as Manifest['tools'] };
+}

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import { chmod, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { type CacheEntry, fillEntry, platform } from './cache.ts';
+import type { NpmRecipe, ToolEntry } from './manifest.ts';
+import { npmEnvironment } from './npm-environment.ts';
+import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
+
+/** The package's name on this machine. */
+export function npmPackageName(recipe: { readonly package: string }): string {
+  return recipe.package.replace('{platform}', platform);
+}
+
+/**
+ * Installs one package with npm into `folder`; answers with its program's path inside `folder`. No script of the package is
+ * run: the links that its install script would make are made here, from its own list.
+ */
+export async function installNpmPackage(
+  recipe: NpmRecipe,
+  folder: string,
+  context: ToolContext,
+): Promise<WayResult> {
+  const name = npmPackageName(recipe);
+  const wanted = `${name}@${recipe.version}`;
+  const stop = everySecond((elapsed) => context.progress(`fetching ${wanted}, ${elapsed}`));
+  const $ = context.$({ cwd: folder, env: npmEnvironment(process.env), quiet: true, nothrow: true });
+  const npm =
+    await $`npm install --prefix . --no-save --ignore-scripts --no-audit --no-fund --loglevel=error ${wanted}`;
+  stop();
+  context.signal.throwIfAborted();
+  if (npm.exitCode === 127) return { reason: 'there is no npm on PATH' };
+  if (npm.exitCode !== 0) return { reason: `npm cannot fetch ${wanted}: ${lastWords(npm.stderr)}` };
+
+  const packageFolder = join('node_modules', name);
+  const integrity = recipe.integrity?.[platform];
+  const installed = await installedIntegrity(folder, packageFolder);
+  if (integrity !== undefined && installed !== integrity) {
+    return {
+      reason: `${wanted} is not the package that was pinned (its checksum is ${installed ?? 'unknown'})`,
+    };
+  }
+  if (recipe.symlinks !== undefined) await makeLinks(join(folder, packageFolder), recipe.symlinks);
+  const program = join(packageFolder, recipe.program);
+  const programs = dirname(join(folder, program));
+  // npm keeps the modes of the archive, and not every publisher's archive has them right.
+  for (const file of await readdir(programs)) await chmod(join(programs, file), 0o755);
+  return { program };
+}
+
+async function installedIntegrity(folder: string, packageFolder: string): Promise<string | undefined> {
+  const text = await readFile(join(folder, 'node_modules', '.package-lock.json'), 'utf8');
+  const lock = JSON.parse(text) as { packages: Record<string, { integrity?: string }> };
+  return lock.packages[packageFolder]?.integrity;
+}
+
+async function makeLinks(packageFolder: string, list: string): Promise<void> {
+  const links = JSON.parse(await readFile(join(packageFolder, list), 'utf8')) as {
+    source: string;
+    target: string;
+  }[];
+  for (const { source, target } of links) {
+    const link = join(packageFolder, target);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(relative(dirname(link), join(packageFolder, source)), link).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+      },
+    );
+  }
+}
+
+export type NpmTool = ToolEntry & { readonly npm: NpmRecipe };
+
+/** The cache entry of a tool that comes prebuilt in an npm package. */
+export function npmToolEntry(entry: NpmTool, version: string): CacheEntry {
+  const recipe = [npmPackageName(entry.npm), entry.npm.version, entry.npm.integrity ?? {}];
+  const hash = createHash('sha256').update(JSON.stringify(recipe)).digest('hex').slice(0, 12);
+  return { id: `${entry.name}-${version}-npm-${hash}`, version };
+}
+
+export async function getNpmTool(entry: NpmTool, version: string, context: ToolContext): Promise<WayResult> {
+  let reason = '';
+  const program = await fillEntry(npmToolEntry(entry, version), context, async (folder) => {
+    const result = await installNpmPackage(entry.npm, folder, context);
+    if ('program' in result) return result.program;
+    reason = result.reason;
+    return undefined;
+  });
+  return program === undefined ? { reason } : { program };
+}

@@ -1,0 +1,74 @@
+import { accessSync, constants, readdirSync, realpathSync, statSync } from 'node:fs';
+import { delimiter, dirname, join, sep } from 'node:path';
+import { cacheFolder } from './cache.ts';
+import type { ToolEntry } from './manifest.ts';
+import { askVersion } from './program-version.ts';
+import { type Requirement, versionNeed } from './requirement.ts';
+import { formatVersion, versionProblem } from './versions.ts';
+
+export type OnPath =
+  | { readonly program: string; readonly version: string }
+  /** `helm 3.9.0 at /usr/bin/helm is too old`, `not there`. */
+  | { readonly reason: string };
+
+/** Looks for the tool on PATH (and in the folders that the manifest names beside it) in a version that will do. */
+export async function findOnPath(entry: ToolEntry, requirement: Requirement): Promise<OnPath> {
+  if (entry.path === false) return { reason: 'not taken from there' };
+  const [program = entry.name, ...companions] = entry.path?.programs ?? [];
+  let reason = 'not there';
+  for (const candidate of candidates(program, entry.path?.folders ?? [])) {
+    // Debian links single programs of PostgreSQL into a folder on PATH: the others lie where the links lead to.
+    const real = companions.length === 0 ? candidate : realpathSync(candidate);
+    const missing = companions.find((name) => !isExecutable(join(dirname(real), name)));
+    if (missing !== undefined) {
+      reason = `${real} has no ${missing} beside it`;
+      continue;
+    }
+    const version = await askVersion(real, entry.versionCommand);
+    if (version === undefined) {
+      reason = `${real} does not tell its version by \`${[program, ...entry.versionCommand].join(' ')}\``;
+      continue;
+    }
+    const problem = versionProblem(version, versionNeed(entry, requirement));
+    if (problem === undefined) return { program: real, version: formatVersion(version) };
+    reason = `${entry.name} ${formatVersion(version)} at ${real} ${problem}`;
+  }
+  return { reason };
+}
+
+/** The folders of PATH, without those of our own cache: what lies there is found by its recipe, not by chance. */
+export function pathFolders(): string[] {
+  const own = cacheFolder() + sep;
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return folders.filter((folder) => folder !== '' && !`${folder}${sep}`.startsWith(own));
+}
+
+/** The one that a shell would run, then those in the further folders, newest first. */
+function candidates(program: string, folders: readonly string[]): string[] {
+  const first = pathFolders()
+    .map((folder) => join(folder, program))
+    .find(isExecutable);
+  const further = folders.flatMap(expand).map((folder) => join(folder, program));
+  return [...(first === undefined ? [] : [first]), ...further.filter(isExecutable)];
+}
+
+/** One `*` stands for any folder name; sorted as numbers, highest first. */
+function expand(pattern: string): string[] {
+  const [before, after] = pattern.split('*');
+  if (before === undefined || after === undefined) return [pattern];
+  try {
+    const names = readdirSync(before).sort((a, b) => Number.parseFloat(b) - Number.parseFloat(a));
+    return names.map((name) => before + name + after);
+  } catch {
+    return [];
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,84 @@
+import type { VaultClient } from './client.ts';
+import { isRecorded, recordReviewer } from './reviewer-record.ts';
+import type { AuthMount, Role } from './state.ts';
+import { differingNames, type VaultObject } from './vault-object.ts';
+
+/** How Vault reaches the API server that checks the tokens of ServiceAccounts. */
+export type KubernetesAccess = {
+  /** `https://kubernetes.default.svc` for a Vault in a pod. */
+  readonly host: string;
+  /** PEM. Left out for a Vault in a pod: it then uses the one of its own ServiceAccount; else the system's. */
+  readonly caCertificate?: string;
+  /** Left out for a Vault in a pod: it then uses the token of its own ServiceAccount. */
+  readonly reviewer?: {
+    /** The token of a ServiceAccount bound to `system:auth-delegator`. */
+    readonly token: string;
+    /** Vault does not tell the token again; what was written last is remembered here, as a hash. */
+    readonly recordPath: string;
+  };
+};
+
+/** The address, certificate and reviewer token of a Kubernetes auth method. */
+export function kubernetesConfig(
+  client: VaultClient,
+  mount: AuthMount,
+  access: KubernetesAccess,
+): VaultObject {
+  const path = `auth/${mount.path}/config`;
+  const certificate = access.caCertificate?.trim() ?? '';
+  const reviewer = access.reviewer;
+  return {
+    kind: 'auth config',
+    path,
+    difference: async () => {
+      const found = await client.read(path);
+      if (found === undefined) return 'missing';
+      const recorded =
+        reviewer === undefined || (await isRecorded(reviewer.recordPath, path, reviewer.token));
+      return differingNames([
+        ['kubernetes_host', found.kubernetes_host, access.host],
+        ['kubernetes_ca_cert', String(found.kubernetes_ca_cert ?? '').trim(), certificate],
+        ['disable_local_ca_jwt', found.disable_local_ca_jwt === true, reviewer !== undefined],
+        ['token_reviewer_jwt', found.token_reviewer_jwt_set === true && recorded, reviewer !== undefined],
+      ]);
+    },
+    write: async () => {
+      await client.write(
+        path,
+        {
+          kubernetes_host: access.host,
+          kubernetes_ca_cert: certificate,
+          token_reviewer_jwt: reviewer?.token ?? '',
+          // Vault outside of a pod would look for the files of its own ServiceAccount and fail.
+          disable_local_ca_jwt: reviewer !== undefined,
+        },
+        { secrets: reviewer === undefined ? [] : [reviewer.token] },
+      );
+      if (reviewer !== undefined) await recordReviewer(reviewer.recordPath, path, reviewer.token);
+    },
+  };
+}
+
+/** A role: which ServiceAccounts may log in, and the policies they get. */
+export function roleObject(client: VaultClient, mount: AuthMount, role: Role): VaultObject {
+  const path = `auth/${mount.path}/role/${role.name}`;
+  const desired = {
+    bound_service_account_names: role.serviceAccounts,
+    bound_service_account_namespaces: role.namespaces,
+    audience: role.audience,
+    token_policies: role.policies,
+    token_ttl: role.ttlSeconds,
+  };
+  return {
+    kind: 'role',
+    path,
+    difference: async () => {
+      const found = await client.read(path);
+      if (found === undefined) return 'missing';
+      return differingNames(Object.entries(desired).map(([name, value]) => [name, found[name], value]));
+    },
+    write: async () => {
+      await client.write(path, desired);
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import { type JsonObject, objectOf, type VaultClient } from './client.ts';
+import type { AuthMount, Mount } from './state.ts';
+import { cannotChange, differingNames, type VaultObject } from './vault-object.ts';
+
+/** A secrets engine: enabled, of the right type and version, with its description and longest lease. */
+export function secretsEngine(client: VaultClient, mount: Mount): VaultObject {
+  const version = mount.version === undefined ? undefined : String(mount.version);
+  return mounted(client, {
+    kind: 'secrets engine',
+    table: 'sys/mounts',
+    path: mount.path,
+    type: mount.type,
+    description: mount.description,
+    maxTtlSeconds: mount.maxTtlSeconds,
+    options: version === undefined ? undefined : { version },
+  });
+}
+
+/** A Kubernetes auth method: enabled, with its description and longest lease. */
+export function authMethod(client: VaultClient, mount: AuthMount): VaultObject {
+  return mounted(client, {
+    kind: 'auth method',
+    table: 'sys/auth',
+    path: mount.path,
+    type: 'kubernetes',
+    description: mount.description,
+    maxTtlSeconds: mount.maxTtlSeconds,
+    options: undefined,
+  });
+}
+
+type Mounted = {
+  readonly kind: 'secrets engine' | 'auth method';
+  readonly table: 'sys/mounts' | 'sys/auth';
+  readonly path: string;
+  readonly type: string;
+  readonly description: string;
+  readonly maxTtlSeconds: number | undefined;
+  readonly options: { readonly version: string } | undefined;
+};
+
+function mounted(client: VaultClient, desired: Mounted): VaultObject {
+  const { kind, table, path, type, description, maxTtlSeconds, options } = desired;
+  let enabled = false;
+
+  async function current(): Promise<JsonObject | undefined> {
+    return objectOf((await client.read(table))?.[`${path}/`]);
+  }
+
+  return {
+    kind,
+    path: `${path}/`,
+    difference: async () => {
+      const found = await current();
+      enabled = found !== undefined;
+      if (found === undefined) return 'missing';
+      if (found.type !== type) throw cannotChange(`the ${kind} ${path}/`, found.type, type);
+      const version = objectOf(found.options)?.version;
+      if (options !== undefined && version !== options.version) {
+        throw cannotChange(`the ${kind} ${path}/`, `version ${version ?? 1}`, `version ${options.version}`);
+      }
+      return differingNames([
+        ['description', found.description, description],
+        ...(maxTtlSeconds === undefined
+          ? []
+          : [['maxTtl', objectOf(found.config)?.max_lease_ttl, maxTtlSeconds] as const]),
+      ]);
+    },
+    write: async () => {
+      // Vault takes the lease as a text with a unit, or as a text of seconds.
+      const config = maxTtlSeconds === undefined ? {} : { max_lease_ttl: `${maxTtlSeconds}s` };
+      if (enabled) await client.write(`${table}/${path}/tune`, { description, ...config });
+      else await client.write(`${table}/${path}`, { type, description, config, ...(options && { options }) });
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import { readFile } from 'node:fs/promises';
+import { parse, YAMLParseError } from 'yaml';
+import { TaskError } from '../runner/runner.ts';
+
+/** Throws `TaskError` that names the file. */
+export async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw unreadable(file, error);
+  }
+}
+
+/** The error for a part of the desired state that cannot be read. */
+export function unreadable(path: string, error: unknown): TaskError {
+  return new TaskError({
+    what: `the desired state of Vault cannot be read: ${path}`,
+    why: error instanceof Error ? error.message : String(error),
+    cause: error,
+  });
+}
+
+/** Throws `TaskError` that names file and line. */
+export function parseYaml(text: string, file: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof YAMLParseError)) throw error;
+    const line = error.linePos?.[0].line;
+    throw new TaskError({
+      what: `${file}${line === undefined ? '' : `:${line}`} is not YAML`,
+      why: error.message.split('\n')[0],
+    });
+  }
+}

@@ -1,0 +1,62 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from '../lib/project.ts';
+import { type AnyTask, type CliConfig, runCli } from '../lib/runner/runner.ts';
+import { providerNames } from '../lib/settings.ts';
+import * as cluster from './cluster.ts';
+import * as deploy from './deploy.ts';
+import * as environment from './environment.ts';
+import * as images from './images.ts';
+import * as ingress from './ingress.ts';
+import * as secrets from './secrets.ts';
+import * as toolTasks from './tools.ts';
+import * as vault from './vault.ts';
+
+const modules = [environment, cluster, deploy, ingress, secrets, vault, images, toolTasks];
+
+/** Every task that a file of this folder exports. */
+export const tasks: readonly AnyTask[] = modules.flatMap((module) =>
+  Object.values(module).filter((value): value is AnyTask => typeof value === 'object' && 'commands' in value),
+);
+
+/** What this project adds to the runner: its global options, its lock and its logs. */
+export const config: CliConfig = {
+  options: {
+    env: {
+      type: 'string',
+      short: 'e',
+      env: 'ENVIRONMENT',
+      default: 'development',
+      description: 'the environment: a folder under environments/',
+    },
+    provider: {
+      type: 'choice',
+      choices: providerNames,
+      env: 'CLUSTER_PROVIDER',
+      optional: true,
+      description: 'minikube, embedded or existing; default: what the environment was made with, else what fits here',
+    },
+    context: {
+      type: 'string',
+      env: 'CLUSTER_CONTEXT',
+      optional: true,
+      description: 'the kube context, for provider existing',
+    },
+  },
+  resolve: async (options) => (await import('../lib/provider-choice.ts')).resolveOptions(options),
+  lock: ({ env }) => join(root, '.state', `${env}.lock`),
+};
+
+/** `.env` gives what neither the command line nor the environment does. */
+async function readDotenv(): Promise<void> {
+  const file = join(root, '.env');
+  if (!existsSync(file)) return;
+  const { parse } = await import('dotenv');
+  for (const [name, value] of Object.entries(parse(readFileSync(file)))) process.env[name] ??= value;
+}
+
+/** Runs the project's command line and returns the exit code. */
+export async function run(argv: readonly string[]): Promise<number> {
+  await readDotenv();
+  return runCli(tasks, argv, config);
+}

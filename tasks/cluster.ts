@@ -1,0 +1,140 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { providerOf, requireCluster } from '../lib/cluster/cluster.ts';
+import { type Environment, environmentOf, settingsOf } from '../lib/environment.ts';
+import { task, UsageError } from '../lib/runner/runner.ts';
+import { stopAgent } from '../lib/sops.ts';
+import { unseal } from '../lib/vault-access.ts';
+import { embeddedParts } from './embedded.ts';
+import { tools } from './tools.ts';
+
+/** What the cluster's own tasks need of the tools, beside the parts of the embedded one. */
+const clusterTools = (environment: Environment) =>
+  environment.provider === 'minikube' ? tools('docker', 'minikube', 'kubectl') : tools('kubectl');
+
+export const createK8s = task({
+  name: 'create-k8s',
+  description: 'make the cluster',
+  group: 'cluster',
+  lock: true,
+  needs: ({ options }) => {
+    const environment = environmentOf(options);
+    return environment.provider === 'embedded' ? embeddedParts('create') : clusterTools(environment);
+  },
+  commands: async ({ options }) => {
+    const environment = environmentOf(options);
+    return providerOf(environment).commands.create(environment, await settingsOf(environment));
+  },
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    const outcome = await providerOf(environment).create(environment, await settingsOf(environment), context);
+    // A cluster that was stopped is started by it, and a Vault that was sealed by that is opened again.
+    if (environment.provider === 'embedded') await unseal(environment, context);
+    context.report(outcome);
+  },
+});
+
+export const startK8s = task({
+  name: 'start-k8s',
+  description: 'start the cluster again, Vault included',
+  group: 'cluster',
+  lock: true,
+  needs: ({ options }) => {
+    const environment = environmentOf(options);
+    return environment.provider === 'embedded' ? embeddedParts('start') : clusterTools(environment);
+  },
+  commands: async ({ options }) => {
+    const environment = environmentOf(options);
+    return providerOf(environment).commands.start(environment, await settingsOf(environment));
+  },
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    const outcome = await providerOf(environment).start(environment, await settingsOf(environment), context);
+    if (environment.provider !== 'existing') await unseal(environment, context);
+    context.report(outcome);
+  },
+});
+
+export const stopK8s = task({
+  name: 'stop-k8s',
+  description: 'stop the cluster; everything is kept',
+  group: 'cluster',
+  lock: true,
+  needs: ({ options }) => {
+    const environment = environmentOf(options);
+    return environment.provider === 'embedded' ? [] : clusterTools(environment);
+  },
+  commands: ({ options }) => {
+    const environment = environmentOf(options);
+    return providerOf(environment).commands.stop(environment);
+  },
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    const outcome = await providerOf(environment).stop(environment, context);
+    await stopAgent(environment, context);
+    if (outcome === 'unchanged' && environment.provider !== 'existing') context.log('the cluster is not running: nothing to do');
+    context.report(outcome);
+  },
+});
+
+export const destroyK8s = task({
+  name: 'destroy-k8s',
+  description: 'destroy the cluster and all that is in it',
+  group: 'cluster',
+  lock: true,
+  confirm: ({ options }) => {
+    const environment = environmentOf(options);
+    refuseExisting(environment);
+    return `destroy the cluster of environment \`${environment.name}\` with all its data?`;
+  },
+  needs: ({ options }) => {
+    const environment = environmentOf(options);
+    return environment.provider === 'embedded' ? [] : clusterTools(environment);
+  },
+  commands: ({ options }) => {
+    const environment = environmentOf(options);
+    return providerOf(environment).commands.destroy(environment);
+  },
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    refuseExisting(environment);
+    const outcome = await providerOf(environment).destroy(environment, context);
+    await stopAgent(environment, context);
+    // Another provider may be chosen from now on.
+    await rm(join(environment.state, 'environment.json'), { force: true });
+    if (outcome === 'unchanged') context.log('there is no cluster: nothing to do');
+    context.report(outcome);
+  },
+});
+
+function refuseExisting(environment: Environment): void {
+  if (environment.provider !== 'existing') return;
+  throw new UsageError({
+    what: 'an existing cluster is never destroyed by these tasks',
+    why: `context \`${environment.context}\` was not made by them`,
+    advice: 'destroy-environment removes our releases from it',
+  });
+}
+
+export const services = task({
+  name: 'services',
+  description: 'the services with the addresses a person can open',
+  group: 'cluster',
+  needs: tools('kubectl'),
+  commands: ({ options }) => {
+    const environment = environmentOf(options);
+    return providerOf(environment).commands.services(environment);
+  },
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    await requireCluster(environment, context);
+    const addresses = await providerOf(environment).addresses(environment, await settingsOf(environment), context);
+    if (context.options.json === true) return context.print(JSON.stringify(addresses, null, 2));
+    const width = Math.max(0, ...addresses.map(({ name }) => name.length));
+    context.print(addresses.map(({ name, address }) => `${name.padEnd(width)}  ${address}`).join('\n'));
+    if (environment.provider === 'embedded') {
+      context.log('the pods are simulated: Ingress and the other Services lead nowhere here');
+    }
+    return undefined;
+  },
+});

@@ -1,0 +1,186 @@
+import { access } from 'node:fs/promises';
+import { requireCluster } from '../lib/cluster/cluster.ts';
+import { install, type Selection, selector, test as testReleases } from '../lib/deploy.ts';
+import { diff as diffReleases } from '../lib/diff.ts';
+import { environmentOf, settingsOf, shellOf } from '../lib/environment.ts';
+import { installPlugins, pluginCommands } from '../lib/helm-plugins.ts';
+import { appNames, declaredReleases, helmfile, helmfileText, releaseNames, tierNames } from '../lib/helmfile.ts';
+import { root } from '../lib/project.ts';
+import { type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
+import { createK8s, startK8s } from './cluster.ts';
+import { importGpgKeys } from './secrets.ts';
+import { tools } from './tools.ts';
+
+const app = {
+  app: { type: 'choice', positional: true, choices: appNames, noun: 'app', description: 'an application, such as app1' },
+} as const;
+
+const tier = {
+  tier: { type: 'choice', positional: true, choices: tierNames, noun: 'tier', description: 'core or apps' },
+} as const;
+
+export const initHelmfile = task({
+  name: 'init-helmfile',
+  description: 'check helm, helmfile and the settings; get the optional helm plugins',
+  group: 'deploy',
+  lock: true,
+  needs: tools('helm', 'helmfile', 'kubectl', 'sops'),
+  commands: ({ options }) => ['helm version', 'helmfile version', ...pluginCommands(environmentOf(options))],
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    await settingsOf(environment);
+    for (const { name, chart } of await declaredReleases()) {
+      if (!chart.startsWith('./')) continue;
+      await access(`${root}/${chart}/Chart.yaml`).catch(() => {
+        throw new TaskError({ what: `release ${name} names the chart ${chart}, which is not there`, why: 'its Chart.yaml cannot be read', advice: 'mend helmfile.yaml' });
+      });
+    }
+    context.report(await installPlugins(environment, context));
+  },
+});
+
+/** What all tasks of a deployment have in common. */
+const deployment = {
+  group: 'deploy',
+  passThrough: true,
+  needs: [initHelmfile, importGpgKeys],
+  after: () => [createK8s, startK8s],
+} as const;
+
+async function onCluster(context: TaskContext, work: (context: TaskContext) => Promise<void>): Promise<void> {
+  await requireCluster(environmentOf(context.options), context);
+  await work(context);
+}
+
+/** One helmfile call as a plain command; `needs` takes in what the selected releases need. */
+const plain = async (options: Options, selection: Selection, verb: string, passThrough: readonly string[], needs = false) => [
+  await helmfileText(
+    options,
+    ...selector(selection),
+    verb,
+    ...(needs && selector(selection).length > 0 ? ['--include-transitive-needs'] : []),
+    ...passThrough,
+  ),
+];
+
+export const installAll = task({
+  ...deployment,
+  name: 'install-all',
+  description: 'install every release; arguments after -- go to helmfile',
+  lock: true,
+  commands: ({ options, passThrough }) => plain(options, {}, 'sync', passThrough),
+  run: (context) => onCluster(context, () => install(context, {})),
+});
+
+export const installTier = task({
+  ...deployment,
+  name: 'install-tier',
+  description: 'install a tier and what it needs',
+  args: tier,
+  lock: true,
+  commands: ({ args, options, passThrough }) => plain(options, { tier: args.tier }, 'sync', passThrough, true),
+  run: (context) => onCluster(context, () => install(context, { tier: context.args.tier })),
+});
+
+export const installApp = task({
+  ...deployment,
+  name: 'install-app',
+  description: 'install an application and what it needs',
+  args: app,
+  lock: true,
+  commands: ({ args, options, passThrough }) => plain(options, { app: args.app }, 'sync', passThrough, true),
+  run: (context) => onCluster(context, () => install(context, { app: context.args.app })),
+});
+
+export const diff = task({
+  ...deployment,
+  name: 'diff',
+  description: 'what install-all would change',
+  commands: ({ options, passThrough }) => plain(options, {}, 'diff', passThrough),
+  run: (context) => onCluster(context, () => diffReleases(context, {})),
+});
+
+export const diffTier = task({
+  ...deployment,
+  name: 'diff-tier',
+  description: 'what install-tier would change',
+  args: tier,
+  commands: ({ args, options, passThrough }) => plain(options, { tier: args.tier }, 'diff', passThrough, true),
+  run: (context) => onCluster(context, () => diffReleases(context, { tier: context.args.tier })),
+});
+
+export const diffApp = task({
+  ...deployment,
+  name: 'diff-app',
+  description: 'what install-app would change',
+  args: app,
+  commands: ({ args, options, passThrough }) => plain(options, { app: args.app }, 'diff', passThrough, true),
+  run: (context) => onCluster(context, () => diffReleases(context, { app: context.args.app })),
+});
+
+export const testAll = task({
+  ...deployment,
+  name: 'test',
+  description: 'run the helm tests of every release',
+  lock: true,
+  commands: ({ options, passThrough }) => plain(options, {}, 'test', passThrough),
+  run: (context) => onCluster(context, () => testReleases(context, {})),
+});
+
+export const testApp = task({
+  ...deployment,
+  name: 'test-app',
+  description: "run an application's helm tests",
+  args: app,
+  lock: true,
+  commands: ({ args, options, passThrough }) => plain(options, { app: args.app }, 'test', passThrough),
+  run: (context) => onCluster(context, () => testReleases(context, { app: context.args.app })),
+});
+
+export const uninstallApp = task({
+  ...deployment,
+  name: 'uninstall-app',
+  description: 'remove the releases of an application',
+  args: app,
+  lock: true,
+  confirm: ({ args, options }) => `remove the releases of \`${args.app}\` from environment \`${environmentOf(options).name}\`?`,
+  commands: ({ args, options, passThrough }) => plain(options, { app: args.app }, 'destroy', passThrough),
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    await requireCluster(environment, context);
+    const $ = await shellOf(context);
+    await $`${await helmfile(environment, '--quiet', ...selector({ app: context.args.app }), 'destroy', ...context.passThrough)}`;
+    context.report('changed');
+  },
+});
+
+export const rollback = task({
+  name: 'rollback',
+  description: 'bring a release back to an earlier revision (default: the one before)',
+  group: 'deploy',
+  lock: true,
+  args: {
+    release: { type: 'choice', positional: true, choices: releaseNames, noun: 'release', description: 'a release, such as app1-back' },
+    revision: { type: 'number', positional: true, optional: true, description: 'a revision of `helm history`' },
+  },
+  needs: tools('helm', 'kubectl'),
+  confirm: ({ args }) => `roll \`${args.release}\` back to ${args.revision === undefined ? 'the revision before' : `revision ${args.revision}`}?`,
+  commands: async ({ args, options }) => {
+    const { name, context } = environmentOf(options);
+    const release = (await declaredReleases()).find((candidate) => candidate.name === args.release);
+    const kubeconfig = `.state/${name}/kubeconfig`;
+    return [
+      `helm --kubeconfig ${kubeconfig} --kube-context ${context || '<context>'} --namespace ${release?.namespace} rollback ${args.release}${args.revision === undefined ? '' : ` ${args.revision}`} --wait --timeout ${release?.timeout}s`,
+    ];
+  },
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    await requireCluster(environment, context);
+    const { release: name, revision } = context.args;
+    const release = (await declaredReleases()).find((candidate) => candidate.name === name);
+    const $ = await shellOf(context);
+    const helm = ['helm', '--kubeconfig', environment.kubeconfig, '--kube-context', environment.context, '--namespace', release?.namespace ?? ''];
+    await $`${helm} rollback ${name} ${revision === undefined ? [] : [String(revision)]} --wait --timeout ${`${release?.timeout}s`}`;
+    context.report('changed');
+  },
+});

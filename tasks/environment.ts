@@ -1,0 +1,133 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { requireCluster } from '../lib/cluster/cluster.ts';
+import { readState } from '../lib/cluster/embedded/state.ts';
+import { destroyCommands, destroyEnvironment as destroyAll } from '../lib/destroy.ts';
+import { environmentOf, settingsOf, writeWhole } from '../lib/environment.ts';
+import { helmfileText } from '../lib/helmfile.ts';
+import { kubectlText } from '../lib/kubectl.ts';
+import { root } from '../lib/project.ts';
+import { need, task } from '../lib/runner/runner.ts';
+import { formatStatus, readStatus } from '../lib/status.ts';
+import { createK8s } from './cluster.ts';
+import { initHelmfile, installTier } from './deploy.ts';
+import { importGpgKeys } from './secrets.ts';
+import { tools } from './tools.ts';
+import { initVault } from './vault.ts';
+
+export const createEnvironment = task({
+  name: 'create-environment',
+  description: 'make everything: cluster, platform, secrets, Vault',
+  group: 'environment',
+  lock: true,
+  needs: [createK8s, initHelmfile, importGpgKeys, need(installTier, { tier: 'core' }), initVault],
+  commands: () => [],
+  run: ({ options, log }) => {
+    const { name, provider } = environmentOf(options);
+    log(`environment \`${name}\` (${provider}) is ready; \`install-tier apps\` adds the applications`);
+  },
+});
+
+export const destroyEnvironment = task({
+  name: 'destroy-environment',
+  description: 'remove all of it, keep nothing behind',
+  group: 'environment',
+  lock: true,
+  confirm: ({ options }) => {
+    const { name, provider, context } = environmentOf(options);
+    return provider === 'existing'
+      ? `remove our releases and our namespaces, with all their data, from context \`${context}\`?`
+      : `destroy environment \`${name}\` with all its data?`;
+  },
+  needs: ({ options }) => {
+    switch (environmentOf(options).provider) {
+      case 'minikube':
+        return tools('minikube', 'docker');
+      case 'existing':
+        return [...tools('kubectl', 'helm', 'helmfile', 'sops'), importGpgKeys];
+      default:
+        return [];
+    }
+  },
+  commands: async ({ options }) => destroyCommands(environmentOf(options), await helmfileText(options, 'destroy')),
+  run: (context) => destroyAll(environmentOf(context.options), context),
+});
+
+export const status = task({
+  name: 'status',
+  description: 'cluster, nodes, releases, Vault, database and addresses at a glance',
+  group: 'environment',
+  commands: ({ options }) => {
+    const kubectl = kubectlText(environmentOf(options));
+    return [
+      `${kubectl} version`,
+      `${kubectl} get nodes`,
+      `helm --kubeconfig .state/${environmentOf(options).name}/kubeconfig --kube-context ${environmentOf(options).context || '<context>'} list --all-namespaces`,
+      `${kubectl} -n vault get --raw /api/v1/namespaces/vault/services/vault:8200/proxy/v1/sys/seal-status`,
+    ];
+  },
+  run: async (context) => {
+    const result = await readStatus(context);
+    context.print(context.options.json === true ? JSON.stringify(result, null, 2) : await formatStatus(result, context));
+  },
+});
+
+export const env = task({
+  name: 'env',
+  description: 'print the variables for use by hand: eval "$(./run env)"',
+  group: 'environment',
+  commands: ({ options }) => [`export KUBECONFIG=.state/${environmentOf(options).name}/kubeconfig`],
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    const { toolEnvironment } = await import('../lib/tools/tools.ts');
+    await requireCluster(environment, context);
+    const embedded = environment.provider === 'embedded' ? await readState(environment) : undefined;
+    const helm = join(environment.state, 'helm');
+    const variables: { [name: string]: string } = {
+      KUBECONFIG: environment.kubeconfig,
+      VAULT_ADDR: `http://127.0.0.1:${embedded?.ports.vault ?? 8200}`,
+      VAULT_CONFIG_PATH: await writeVaultConfiguration(environment.state),
+      GNUPGHOME: environment.gnupgHome,
+      HELM_CACHE_HOME: join(helm, 'cache'),
+      HELM_CONFIG_HOME: join(helm, 'config'),
+      HELM_DATA_HOME: join(helm, 'data'),
+      KWOK_WORKDIR: join(environment.state, 'kwok'),
+      PATH: await toolEnvironment(),
+    };
+    const lines = Object.entries(variables).map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'`);
+    // Vault in a pod is reached through a forwarded port.
+    if (!embedded) lines.push(`# VAULT_ADDR needs, in another shell: ${kubectlText(environment)} -n vault port-forward svc/vault 8200`);
+    context.print(lines.join('\n'));
+  },
+});
+
+/** Vault's command line reads the token from a helper instead of a variable: a printed token would end in logs and histories. */
+async function writeVaultConfiguration(state: string): Promise<string> {
+  const path = join(state, 'vault', 'cli.hcl');
+  const helper = join(root, 'vault', 'token-helper.sh');
+  await access(helper);
+  const wrapper = join(state, 'vault', 'token-helper');
+  await writeWhole(wrapper, `#!/bin/sh\nKEYS='${join(state, 'vault', 'keys.json')}' exec sh '${helper}' "$@"\n`, 0o700);
+  await writeWhole(path, `token_helper = ${JSON.stringify(wrapper)}\n`);
+  return path;
+}
+
+export const dashboard = task({
+  name: 'dashboard',
+  description: "k9s on the environment's cluster",
+  group: 'environment',
+  interactive: true,
+  needs: tools('k9s'),
+  commands: ({ options }) => {
+    const { name, context } = environmentOf(options);
+    return [`k9s --kubeconfig .state/${name}/kubeconfig --context ${context || '<context>'}`];
+  },
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    await requireCluster(environment, context);
+    await settingsOf(environment);
+    const { shellOf } = await import('../lib/environment.ts');
+    const $ = await shellOf(context);
+    await $`k9s --kubeconfig ${environment.kubeconfig} --context ${environment.context}`;
+  },
+});

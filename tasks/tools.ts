@@ -1,0 +1,82 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { environmentOf, settingsOf } from '../lib/environment.ts';
+import { MissingToolError, type Need, need, type Options, task } from '../lib/runner/runner.ts';
+import { type ToolName, toolNames } from '../lib/tools/manifest.ts';
+import { toolsOf } from '../lib/tools/provider-tools.ts';
+import type { Requirement } from '../lib/tools/tools.ts';
+
+/** Makes sure of one tool; other tasks name theirs by `tools(…)` and start as soon as these are there. */
+export const installTool = task({
+  name: 'install-tool',
+  description: 'get one tool, unless it is there',
+  group: 'tools',
+  private: true,
+  args: { name: { type: 'choice', positional: true, choices: toolNames, description: 'the tool' } },
+  // Downloads and compilers one after another: in the order of the needs, and without two compilers side by side.
+  mutex: ({ args }) => (['gpg', 'docker', 'postgresql'].includes(args.name) ? `tool ${args.name}` : 'tools'),
+  commands: async ({ args, options }) => {
+    const { plainCommands } = await import('../lib/tools/plain-commands.ts');
+    return plainCommands(args.name, await requirementOf(options));
+  },
+  run: async (context) => {
+    const { ensureTool } = await import('../lib/tools/tools.ts');
+    await ensureTool(context.args.name, context, await requirementOf(context.options));
+  },
+});
+
+/** The needs of a task that runs these programs. */
+export function tools(...names: readonly ToolName[]): Need[] {
+  return names.map((name) => need(installTool, { name }));
+}
+
+export const installTools = task({
+  name: 'install-tools',
+  description: 'get every missing tool of the provider',
+  group: 'tools',
+  needs: ({ options }) => tools(...toolsOf(String(options.provider))),
+  commands: () => [],
+});
+
+export const verifyDependencies = task({
+  name: 'verify-dependencies',
+  description: 'show which tools are there, in which version, from where, and how to get the others',
+  group: 'tools',
+  commands: async ({ options }) => {
+    const { loadManifest } = await import('../lib/tools/manifest.ts');
+    const manifest = await loadManifest();
+    return toolsOf(String(options.provider)).map((name) => {
+      const { path, versionCommand } = manifest.tools[name];
+      return [(path || undefined)?.programs[0] ?? name, ...versionCommand].join(' ');
+    });
+  },
+  run: async ({ options, print }) => {
+    const [{ checkTools }, { toolTable }] = await Promise.all([
+      import('../lib/tools/check-tools.ts'),
+      import('../lib/tools/tool-table.ts'),
+    ]);
+    const provider = String(options.provider);
+    const rows = await checkTools(provider, await requirementOf(options));
+    print(options.json ? JSON.stringify(rows, null, 2) : toolTable(rows, provider));
+    const missing = rows.filter((row) => row.needed && row.state === 'missing');
+    if (missing.length === 0) return;
+    throw new MissingToolError({
+      what: `provider ${provider} lacks ${missing.map((row) => row.name).join(', ')}`,
+      why: 'not on PATH in a version that will do, and there is no way to get it here',
+      advice: missing.map((row) => row.how).join('\n'),
+    });
+  },
+});
+
+/** What the environment asks of its tools; PostgreSQL stays with the major version that the data was made with. */
+async function requirementOf(options: Options): Promise<Requirement> {
+  const environment = environmentOf(options);
+  const { cluster } = await settingsOf(environment);
+  const major = await readFile(join(environment.state, 'postgresql', 'data', 'PG_VERSION'), 'utf8').catch(
+    () => '',
+  );
+  return {
+    kubernetesVersion: cluster.kubernetesVersion,
+    postgresqlMajor: major === '' ? undefined : Number.parseInt(major, 10),
+  };
+}

@@ -1,0 +1,28 @@
+import { requireCluster } from '../lib/cluster/cluster.ts';
+import { environmentOf, settingsOf } from '../lib/environment.ts';
+import { task } from '../lib/runner/runner.ts';
+import { initVault as bringToState, initVaultCommands } from '../lib/vault-access.ts';
+import { createK8s, startK8s } from './cluster.ts';
+import { installAll, installTier } from './deploy.ts';
+import { importGpgKeys } from './secrets.ts';
+import { tools } from './tools.ts';
+
+export const initVault = task({
+  name: 'init-vault',
+  description: 'bring Vault to the state kept under vault/',
+  group: 'secrets',
+  lock: true,
+  needs: [importGpgKeys, ...tools('sops', 'kubectl')],
+  // In a pod, Vault is there once its release is; beside the embedded cluster it runs from the start.
+  after: ({ options }) =>
+    environmentOf(options).provider === 'embedded' ? [createK8s, startK8s] : [createK8s, startK8s, installTier, installAll],
+  commands: async ({ options }) => {
+    const environment = environmentOf(options);
+    return initVaultCommands(environment, await settingsOf(environment));
+  },
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    await requireCluster(environment, context);
+    await bringToState(environment, context);
+  },
+});

@@ -1,0 +1,147 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  type KubernetesObject,
+  objectsOf,
+  ofKind,
+  only,
+  render,
+  renderEnvironment,
+  type Tree,
+} from './render.ts';
+import { cleanUp } from './tools.ts';
+
+const test = suite('frontend');
+test.after(cleanUp);
+
+const whitelist = 'nginx.ingress.kubernetes.io/whitelist-source-range';
+const values: Tree = {
+  ingress: {
+    publicWhitelist: ['0.0.0.0/0'],
+    adminWhitelist: ['192.0.2.0/24', '198.51.100.7/32'],
+    internalWhitelist: ['10.9.0.0/16'],
+  },
+};
+
+test('three routes, each with source ranges of its own', async () => {
+  const routes = ofKind(await render('frontend', { values }), 'Ingress');
+  const found = routes.map((route) => {
+    const [rule] = route.spec.rules;
+    const [path] = rule.http.paths;
+    return [
+      route.metadata.name,
+      rule.host,
+      path.path,
+      path.pathType,
+      route.metadata.annotations?.[whitelist],
+    ].join(' ');
+  });
+  assert.equal(found.sort(), [
+    'app-admin app-front.test.example /admin Prefix 192.0.2.0/24,198.51.100.7/32',
+    'app-internal app-front.test.example /api/internal Prefix 10.244.0.0/16,10.9.0.0/16',
+    'app-public app-front.test.example / Prefix 0.0.0.0/0',
+  ]);
+});
+
+test('each route leads to the front, which only the cluster can reach', async () => {
+  const objects = await render('frontend', { values });
+  const service = only(objects, 'Service');
+  assert.is(service.spec.type, 'ClusterIP');
+  for (const route of ofKind(objects, 'Ingress')) {
+    assert.equal(route.spec.rules[0].http.paths[0].backend.service, {
+      name: service.metadata.name,
+      port: { name: service.spec.ports[0].name },
+    });
+  }
+});
+
+test('Traefik gets the same ranges by Middleware', async () => {
+  const objects = await render('frontend', {
+    namespace: 'fronts',
+    values: { ...values, ingress: { ...(values.ingress as Tree), controller: 'traefik' } },
+  });
+  const ranges = (name: string) => only(objects, 'Middleware', name).spec.ipAllowList.sourceRange;
+  assert.equal(ranges('app-admin'), ['192.0.2.0/24', '198.51.100.7/32']);
+  assert.equal(ranges('app-internal'), ['10.244.0.0/16', '10.9.0.0/16']);
+  assert.equal(ranges('app-public'), ['0.0.0.0/0']);
+  for (const route of ofKind(objects, 'Ingress')) {
+    assert.equal(route.metadata.annotations, {
+      'traefik.ingress.kubernetes.io/router.middlewares': `fronts-${route.metadata.name}@kubernetescrd`,
+    });
+    assert.is(route.spec.ingressClassName, 'traefik');
+  }
+});
+
+test('without an ingress controller there is no route', async () => {
+  const objects = await render('frontend', { values: { ingress: { controller: 'none' } } });
+  assert.equal(ofKind(objects, 'Ingress'), []);
+});
+
+test('in development the pod network may call the internal route, and not the admin one', async () => {
+  const rendered = await renderEnvironment('minikube');
+  for (const release of ['app1-front', 'app2-front']) {
+    const objects = objectsOf(rendered.get(release) ?? '');
+    const ranges = (name: string) =>
+      only(objects, 'Ingress', `${release}-${name}`).metadata.annotations?.[whitelist] ?? '';
+    assert.match(ranges('internal'), '10.244.0.0/16');
+    assert.ok(ranges('admin').length > 0 && !ranges('admin').includes('0.0.0.0/0'));
+  }
+});
+
+const configuration = (objects: readonly KubernetesObject[]): string =>
+  only(objects, 'ConfigMap').data['nginx.conf'];
+
+test('the configuration is complete: braces close, nothing is left to render', async () => {
+  const text = configuration(await render('frontend'));
+  const code = text.replace(/"[^"\n]*"|'[^'\n]*'|#.*$/gm, '');
+  assert.is(code.split('{').length, code.split('}').length);
+  assert.not.match(text, /\{\{|<no value>/);
+  assert.match(text, 'set $backend "app-back.backend.svc.cluster.local:80";');
+});
+
+test('every spelling of the parameter env is answered 404, and no other parameter', async () => {
+  const text = configuration(await render('frontend'));
+  const [, expression = ''] = /"~\*(.+)" 1;/.exec(text) ?? [];
+  const asks = (address: string): boolean => new RegExp(expression, 'i').test(address);
+  const asking = [
+    '/api?env',
+    '/api?env=true',
+    '/?env=1',
+    '/api?a=b&env=true',
+    '/api?%65nv=true',
+    '/api?e%6Ev=true',
+    '/api?en%76=t',
+    '/api?%65%6e%76=T',
+    '/api?x;env=1',
+    '/api?env&a',
+    '/api?ENV=true',
+    // nginx cuts its own $args at the #, and hands on the whole line
+    '/api?x=1#&env=true',
+    '/api#?env=true',
+  ];
+  for (const address of asking) assert.ok(asks(address), address);
+  const harmless = [
+    '/env',
+    '/api',
+    '/?environment=true',
+    '/?a=env',
+    '/?xenv=true',
+    '/?wait=1s',
+    '/?env2=1',
+    '/?my-env=1',
+  ];
+  for (const address of harmless) assert.not.ok(asks(address), address);
+  assert.match(text, /if \(\$asks_for_environment\) \{\s+return 404;/);
+  assert.match(text, /location = \/health \{\s+return 404;/);
+});
+
+test('a changed configuration makes new pods', async () => {
+  const checksum = async (change: Tree) =>
+    only(await render('frontend', { values: change }), 'Deployment').spec.template.metadata.annotations[
+      'checksum/configuration'
+    ];
+  assert.is(await checksum({}), await checksum({ replicas: 3 }));
+  assert.is.not(await checksum({}), await checksum({ backend: { timeoutSeconds: 31 } }));
+});
+
+test.run();

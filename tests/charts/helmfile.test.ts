@@ -1,0 +1,146 @@
+import { cp, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { helmfileArguments, objectsOf, ofKind, only, readYaml, renderEnvironment } from './render.ts';
+import { cleanUp, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
+
+const test = suite('helmfile.yaml');
+test.after(cleanUp);
+
+const releases = [
+  'devops core core devops',
+  'metrics-server core core metrics-server core/devops',
+  'vault vault core vault core/devops',
+  'vault-operator vault core vault vault/vault',
+  'reloader core core reloader core/devops',
+  'postgresql database core postgresql core/devops',
+  'app1-back backend apps app1 core/devops database/postgresql vault/vault-operator',
+  'app1-front frontend apps app1 backend/app1-back',
+  'app2-back backend apps app2 core/devops database/postgresql',
+  'app2-front frontend apps app2 backend/app2-back',
+];
+
+type Release = {
+  name: string;
+  namespace: string;
+  labels: { tier: string; app: string };
+  needs?: string[];
+  timeout?: number;
+};
+
+test('declares the ten releases with namespace, labels, needs and a timeout of their own', async () => {
+  const file = (await readYaml('helmfile.yaml')) as {
+    releases: Release[];
+    helmDefaults: { atomic: boolean };
+  };
+  const found = file.releases.map(({ name, namespace, labels, needs = [] }) =>
+    [name, namespace, labels.tier, labels.app, ...needs].join(' '),
+  );
+  assert.equal(found, releases);
+  for (const { name, timeout } of file.releases) assert.ok((timeout ?? 0) >= 60, `${name} has a timeout`);
+  assert.is(file.helmDefaults.atomic, true);
+});
+
+test('gives no chart a way around its values: the file itself is plain YAML', async () => {
+  const text = await readFile(join(root, 'helmfile.yaml'), 'utf8');
+  const templates = [...text.matchAll(/^.*\{\{.*$/gm)].map(([line]) => line.trim());
+  for (const line of templates)
+    assert.match(line, /^(chart|version): "\{\{ \.Values\.charts\.[A-Za-z]+\.(chart|version) \}\}"$/);
+});
+
+test('renders all ten releases on the embedded cluster, every one with objects in its namespace', async () => {
+  const rendered = await renderEnvironment('embedded');
+  assert.equal([...rendered.keys()].sort(), releases.map((line) => line.split(' ')[0] ?? '').sort());
+  for (const [release, text] of rendered) {
+    const objects = objectsOf(text);
+    assert.ok(objects.length > 0, release);
+    const namespace = releases.find((line) => line.startsWith(`${release} `))?.split(' ')[1];
+    for (const object of objects) {
+      if (release === 'devops' || object.kind === 'ClusterRoleBinding') continue;
+      assert.is(object.metadata.namespace, namespace, `${object.kind} ${object.metadata.name}`);
+    }
+  }
+});
+
+for (const provider of ['minikube', 'existing'] as const) {
+  test(`renders our own charts for ${provider}, where data is on volumes`, async () => {
+    const rendered = await renderEnvironment(provider);
+    const server = only(objectsOf(rendered.get('postgresql') ?? ''), 'StatefulSet');
+    const claim = server.spec.volumeClaimTemplates[0].spec;
+    assert.is(claim.storageClassName, provider === 'minikube' ? 'csi-hostpath-sc' : undefined);
+  });
+}
+
+test('takes third-party charts from upstream, with a pinned version, where pods are real', async () => {
+  const list = async (provider: 'minikube' | 'embedded') => {
+    const args = [...helmfileArguments(provider, 'development'), 'list', '--output', 'json'];
+    const found = JSON.parse((await succeed('helmfile', args)).stdout) as {
+      name: string;
+      chart: string;
+      version: string;
+    }[];
+    return new Map(found.map(({ name, chart, version }) => [name, `${chart} ${version}`]));
+  };
+  const upstream = await list('minikube');
+  assert.match(upstream.get('vault') ?? '', /^hashicorp\/vault \d+\.\d+\.\d+$/);
+  assert.match(upstream.get('vault-operator') ?? '', /^hashicorp\/vault-secrets-operator \d+\.\d+\.\d+$/);
+  assert.match(upstream.get('reloader') ?? '', /^stakater\/reloader \d+\.\d+\.\d+$/);
+  assert.match(upstream.get('metrics-server') ?? '', /^metrics-server\/metrics-server \d+\.\d+\.\d+$/);
+  const embedded = await list('embedded');
+  for (const name of ['vault', 'vault-operator', 'reloader', 'metrics-server']) {
+    assert.is(embedded.get(name)?.trim(), './charts/stand-in');
+  }
+});
+
+test('makes a new environment of a copied folder: hosts and secrets follow its name', async () => {
+  const folder = await temporaryFolder();
+  for (const name of ['charts', 'environments', 'helmfile.yaml']) {
+    await cp(join(root, name), join(folder, name), { recursive: true });
+  }
+  await rename(join(folder, 'environments/development'), join(folder, 'environments/staging'));
+  const rendered = await renderEnvironment('embedded', 'staging', folder);
+  const hosts = ['app1-front', 'app2-front'].flatMap((release) =>
+    ofKind(objectsOf(rendered.get(release) ?? ''), 'Ingress').map((route) => route.spec.rules[0].host),
+  );
+  assert.equal([...new Set(hosts)].sort(), [
+    'app1-front.staging.k8s-deployment.test',
+    'app2-front.staging.k8s-deployment.test',
+  ]);
+  assert.ok(only(objectsOf(rendered.get('devops') ?? ''), 'Secret').stringData.DB_PASSWORD.length >= 16);
+});
+
+test('refuses a secret as a value of any release but devops and postgresql', async () => {
+  const folder = await temporaryFolder();
+  for (const name of ['charts', 'environments', 'helmfile.yaml']) {
+    await cp(join(root, name), join(folder, name), { recursive: true });
+  }
+  const stray = join(folder, 'stray.yaml');
+  await writeFile(stray, 'releases: {app1-back: {database: {name: sops://database.yaml#/password}}}\n');
+  const args = [...helmfileArguments('embedded', 'development'), '--state-values-file', stray];
+  const ended = await withKeyring((environment) =>
+    run('helmfile', [...args, '--selector', 'name=app1-back', 'template'], { folder, environment }),
+  );
+  assert.is.not(ended.exitCode, 0);
+  assert.match(ended.stderr, 'release app1-back may not have a secret as a value');
+});
+
+test('lints strictly, every chart with the values of every provider', async () => {
+  await withKeyring(async (environment) => {
+    for (const provider of ['embedded', 'minikube', 'existing'] as const) {
+      const own = ['app=devops', 'app=postgresql', 'tier=apps'].flatMap((label) => ['--selector', label]);
+      const selectors = provider === 'embedded' ? [] : own;
+      const args = [
+        ...helmfileArguments(provider, 'development'),
+        ...selectors,
+        'lint',
+        '--args',
+        '--strict',
+      ];
+      const ended = await run('helmfile', args, { environment });
+      assert.is(ended.exitCode, 0, ended.stdout + ended.stderr);
+    }
+  });
+});
+
+test.run();

@@ -1,0 +1,196 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type ChartName, type KubernetesObject, ofKind, only, render, type Tree } from './render.ts';
+import { cleanUp } from './tools.ts';
+
+const test = suite('pods');
+test.after(cleanUp);
+
+const charts: readonly (readonly [ChartName, Tree])[] = [
+  ['backend', {}],
+  ['frontend', {}],
+  ['postgresql', {}],
+  ['stand-in', { workload: { kind: 'StatefulSet' } }],
+];
+
+/** Templates of pods with a name for messages. */
+const templates = (objects: readonly KubernetesObject[]): [string, KubernetesObject['spec']][] =>
+  objects
+    .filter((object) => object.spec?.template)
+    .map((object) => [`${object.kind} ${object.metadata.name}`, object.spec.template.spec]);
+
+const millis = (cpu: string): number => (cpu.endsWith('m') ? Number(cpu.slice(0, -1)) : Number(cpu) * 1000);
+const mebi = (memory: string): number => Number.parseInt(memory, 10) * (memory.endsWith('Gi') ? 1024 : 1);
+
+for (const [chart, values] of charts) {
+  test(`${chart}: pods comply with Pod Security "restricted", and more`, async () => {
+    for (const [name, pod] of templates(await render(chart, { values }))) {
+      assert.is(pod.securityContext.runAsNonRoot, true, name);
+      assert.ok(pod.securityContext.runAsUser > 0, name);
+      assert.is(pod.securityContext.seccompProfile.type, 'RuntimeDefault', name);
+      assert.is(pod.automountServiceAccountToken, false, name);
+      assert.is(pod.enableServiceLinks, false, name);
+      for (const forbidden of ['hostNetwork', 'hostPID', 'hostIPC']) assert.is(pod[forbidden], undefined);
+      for (const volume of pod.volumes ?? []) assert.is(volume.hostPath, undefined);
+      for (const container of pod.containers) {
+        assert.is(container.securityContext.allowPrivilegeEscalation, false, name);
+        assert.is(container.securityContext.readOnlyRootFilesystem, true, name);
+        assert.equal(container.securityContext.capabilities, { drop: ['ALL'] }, name);
+        assert.match(container.image, /^[^:@]+:[^:@]+(@sha256:[0-9a-f]{64})?$/, name);
+        assert.not.match(container.image, /:latest/);
+        const { requests, limits } = container.resources;
+        assert.ok(
+          millis(requests.cpu) <= millis(limits.cpu) && mebi(requests.memory) <= mebi(limits.memory),
+          name,
+        );
+      }
+    }
+  });
+}
+
+test('what runs for long has the three probes, what runs once has a deadline', async () => {
+  for (const chart of ['backend', 'frontend', 'postgresql'] as const) {
+    const objects = await render(chart);
+    const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
+    const [container] = workload?.spec.template.spec.containers ?? [];
+    for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe'])
+      assert.ok(container[probe], `${chart} ${probe}`);
+  }
+  const job = only(await render('backend'), 'Job').spec;
+  assert.ok(job.activeDeadlineSeconds > 0 && job.ttlSecondsAfterFinished > 0 && job.backoffLimit >= 0);
+  assert.is(job.template.spec.restartPolicy, 'Never');
+  assert.is(job.template.spec.containers[0].terminationMessagePolicy, 'FallbackToLogsOnError');
+});
+
+test('a pod drains before it is ended, within its grace period', async () => {
+  for (const chart of ['backend', 'frontend'] as const) {
+    const pod = only(await render(chart, { values: { drainSeconds: 40 } }), 'Deployment').spec.template.spec;
+    assert.is(pod.containers[0].lifecycle.preStop.sleep.seconds, 40);
+    assert.ok(pod.terminationGracePeriodSeconds > 40);
+  }
+});
+
+test('applications get the limits of the specification, below the maximum of their namespace', async () => {
+  const limits = async (chart: ChartName) =>
+    only(await render(chart), 'Deployment').spec.template.spec.containers[0].resources.limits;
+  assert.equal(await limits('backend'), { cpu: '100m', memory: '128Mi' });
+  assert.equal(await limits('frontend'), { cpu: '100m', memory: '256Mi' });
+  const ranges = ofKind(await render('devops'), 'LimitRange');
+  assert.equal(ranges.map(({ metadata }) => metadata.namespace).sort(), ['backend', 'frontend']);
+  for (const range of ranges) {
+    const [limit] = range.spec.limits;
+    assert.is(limit.type, 'Container');
+    assert.equal(limit.defaultRequest, { cpu: '100m', memory: '100Mi' });
+    assert.equal(limit.max, { cpu: '500m', memory: '500Mi' });
+    assert.ok(millis(limit.default.cpu) <= 500 && mebi(limit.default.memory) <= 500);
+  }
+});
+
+test('namespaces outlive the release, and enforce "restricted" where all pods are ours', async () => {
+  const namespaces = ofKind(await render('devops'), 'Namespace');
+  assert.equal(namespaces.map(({ metadata }) => metadata.name).sort(), [
+    'backend',
+    'core',
+    'database',
+    'frontend',
+    'vault',
+  ]);
+  for (const { metadata } of namespaces) {
+    assert.is(metadata.annotations?.['helm.sh/resource-policy'], 'keep');
+    const enforced = metadata.labels?.['pod-security.kubernetes.io/enforce'];
+    assert.is(enforced, ['core', 'vault'].includes(metadata.name) ? 'baseline' : 'restricted', metadata.name);
+  }
+});
+
+test('a namespace that is set to null is not made', async () => {
+  const objects = await render('devops', { values: { namespaces: { vault: null } } });
+  assert.not.ok(objects.some(({ metadata }) => metadata.name === 'vault' || metadata.namespace === 'vault'));
+});
+
+test('the autoscaler decides over the number of pods alone', async () => {
+  const fixed = await render('backend', { values: { replicas: 4 } });
+  assert.is(only(fixed, 'Deployment').spec.replicas, 4);
+  assert.equal(ofKind(fixed, 'HorizontalPodAutoscaler'), []);
+  const scaled = await render('backend', { values: { replicas: 4, autoscaling: { enabled: true } } });
+  assert.is(only(scaled, 'Deployment').spec.replicas, undefined);
+  assert.is(only(scaled, 'HorizontalPodAutoscaler').spec.minReplicas, 3);
+  const narrow = await render('backend', {
+    values: { autoscaling: { enabled: true, minReplicas: 4, maxReplicas: 2 } },
+  });
+  assert.is(only(narrow, 'HorizontalPodAutoscaler').spec.maxReplicas, 4, 'at least the minimum');
+});
+
+test('a disruption budget is there with two pods or more, and never with one', async () => {
+  const budgets = async (chart: ChartName, values: Tree) =>
+    ofKind(await render(chart, { values }), 'PodDisruptionBudget').length;
+  assert.is(await budgets('backend', { replicas: 1 }), 0);
+  assert.is(await budgets('backend', { replicas: 2 }), 1);
+  assert.is(await budgets('backend', { replicas: 1, autoscaling: { enabled: true, minReplicas: 2 } }), 1);
+  assert.is(await budgets('backend', { replicas: 2, autoscaling: { enabled: true, minReplicas: 1 } }), 0);
+  assert.is(await budgets('frontend', { replicas: 1 }), 0);
+  assert.is(await budgets('frontend', { replicas: 2 }), 1);
+});
+
+test('the check is a helm test always, and decides over the release with autoRollback', async () => {
+  const hook = async (autoRollback: boolean) =>
+    only(await render('backend', { values: { autoRollback } }), 'Job').metadata.annotations;
+  assert.is((await hook(false))?.['helm.sh/hook'], 'test');
+  assert.is((await hook(true))?.['helm.sh/hook'], 'test,post-install,post-upgrade');
+  assert.is((await hook(true))?.['helm.sh/hook-delete-policy'], 'before-hook-creation,hook-succeeded');
+});
+
+test('the database Secret comes from Vault or from SOPS, and one of them restarts the pods', async () => {
+  const vault = await render('backend', { release: 'app1-back' });
+  const secret = only(vault, 'VaultStaticSecret').spec;
+  assert.is(secret.destination.name, 'app1-back-database');
+  assert.is(secret.destination.transformation.excludeRaw, true);
+  assert.is(secret.vaultAuthRef, only(vault, 'VaultAuth').metadata.name);
+  assert.equal(only(vault, 'VaultAuth').spec.kubernetes, {
+    role: 'app1-back',
+    serviceAccount: only(vault, 'ServiceAccount').metadata.name,
+    audiences: ['vault'],
+  });
+  assert.is(only(vault, 'Deployment').metadata.annotations, undefined);
+
+  const sops = await render('backend', { release: 'app2-back', values: { secrets: { managedBy: 'sops' } } });
+  assert.equal(
+    [...ofKind(sops, 'VaultAuth'), ...ofKind(sops, 'VaultStaticSecret'), ...ofKind(sops, 'Secret')],
+    [],
+  );
+  assert.equal(only(sops, 'Deployment').metadata.annotations, {
+    'secret.reloader.stakater.com/reload': 'app2-back-database',
+  });
+  for (const [objects, name] of [
+    [vault, 'app1-back-database'],
+    [sops, 'app2-back-database'],
+  ] as const) {
+    const [container] = only(objects, 'Deployment').spec.template.spec.containers;
+    assert.equal(
+      container.envFrom,
+      [{ secretRef: { name } }],
+      'not optional: no Secret, no running container',
+    );
+  }
+});
+
+test('PostgreSQL asks everybody for a password, local connections and port-forwards included', async () => {
+  const [container] = only(await render('postgresql'), 'StatefulSet').spec.template.spec.containers;
+  const variable = (name: string) =>
+    container.env.find((entry: { name: string }) => entry.name === name)?.value;
+  assert.is(variable('POSTGRES_INITDB_ARGS'), '--auth-host=scram-sha-256 --auth-local=scram-sha-256');
+  assert.is(variable('POSTGRES_PASSWORD_FILE'), '/run/secrets/postgresql/password');
+  assert.is(variable('POSTGRES_PASSWORD'), undefined);
+});
+
+test('what is simulated says so on every object and pod', async () => {
+  const objects = await render('stand-in', {
+    values: { services: { app: { http: 80 } }, vaultAddress: 'http://vault:8200' },
+  });
+  for (const { kind, metadata } of objects)
+    assert.is(metadata.labels?.['k8s-deployment/simulated'], 'true', kind);
+  const pod = only(objects, 'Deployment').spec.template.metadata;
+  assert.is(pod.labels['k8s-deployment/simulated'], 'true');
+  assert.is(pod.annotations['k8s-deployment/simulated'], 'true');
+});
+
+test.run();

@@ -1,0 +1,142 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse, parseAllDocuments } from 'yaml';
+import { type Ended, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
+
+export type Tree = { [key: string]: unknown };
+
+/** A rendered Kubernetes object; what a test reads of it, it casts. */
+export type KubernetesObject = {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  // biome-ignore lint/suspicious/noExplicitAny: objects of every kind; a wrong path fails the assertion on it
+  readonly [field: string]: any;
+};
+
+export const chartNames = ['backend', 'devops', 'frontend', 'postgresql', 'stand-in'] as const;
+export type ChartName = (typeof chartNames)[number];
+
+/** What each chart needs and has no default for. */
+export const required: Readonly<Record<ChartName, Tree>> = {
+  backend: {
+    secrets: { managedBy: 'vault', vault: { path: 'app/database' } },
+    front: { release: 'app-front' },
+  },
+  devops: {},
+  frontend: {
+    backend: { release: 'app-back' },
+    cluster: { podCidr: '10.244.0.0/16' },
+    ingress: { host: 'app-front.test.example', adminWhitelist: ['192.0.2.0/24'] },
+  },
+  postgresql: { password: 'a password' },
+  'stand-in': {},
+};
+
+/** Objects of a YAML stream; throws for a document that does not parse. */
+export function objectsOf(text: string): KubernetesObject[] {
+  return parseAllDocuments(text).flatMap((document) => {
+    if (document.errors.length > 0) throw document.errors[0];
+    const object = document.toJS() as KubernetesObject | null;
+    return object === null ? [] : [object];
+  });
+}
+
+export const isTree = (value: unknown): value is Tree =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Maps merge, everything else is replaced, as helm does it. */
+export function merge(below: Tree, above: Tree): Tree {
+  const merged: Tree = { ...below };
+  for (const [key, value] of Object.entries(above)) {
+    const base = merged[key];
+    merged[key] = isTree(base) && isTree(value) ? merge(base, value) : value;
+  }
+  return merged;
+}
+
+export type RenderOptions = {
+  /** Over `required`. */
+  readonly values?: Tree;
+  readonly release?: string;
+  readonly namespace?: string;
+  /** Instead of `required`. */
+  readonly base?: Tree;
+};
+
+/** `helm template` of a chart of ours, however it ends. */
+export async function tryRender(chart: ChartName, options: RenderOptions = {}): Promise<Ended> {
+  const { release = 'app', namespace = 'here', values = {}, base = required[chart] } = options;
+  const args = ['template', release, join('charts', chart), '--namespace', namespace, '--values', '-'];
+  // JSON, since helm reads an unquoted yes as a boolean
+  return run('helm', args, { stdin: JSON.stringify(merge(base, values)) });
+}
+
+/** The objects of a chart; throws what helm said when it failed. */
+export async function render(chart: ChartName, options: RenderOptions = {}): Promise<KubernetesObject[]> {
+  const ended = await tryRender(chart, options);
+  if (ended.exitCode !== 0) throw new Error(`helm template ${chart}: ${ended.stderr}`);
+  return objectsOf(ended.stdout);
+}
+
+/** The one object of a kind (and name); throws where there is none or more than one. */
+export function only(objects: readonly KubernetesObject[], kind: string, name?: string): KubernetesObject {
+  const found = objects.filter(
+    (object) => object.kind === kind && (name === undefined || object.metadata.name === name),
+  );
+  const [object] = found;
+  if (found.length === 1 && object) return object;
+  const names = objects.map((other) => `${other.kind} ${other.metadata.name}`).join(', ');
+  throw new Error(`Expected one ${kind} ${name ?? ''}, got ${found.length} among: ${names}`);
+}
+
+export const ofKind = (objects: readonly KubernetesObject[], kind: string): KubernetesObject[] =>
+  objects.filter((object) => object.kind === kind);
+
+export async function readYaml(path: string): Promise<Tree> {
+  return parse(await readFile(join(root, path), 'utf8')) as Tree;
+}
+
+export type Provider = 'embedded' | 'minikube' | 'existing';
+
+/** Arguments of every helmfile call, as `helmfile.yaml` describes them. */
+export function helmfileArguments(provider: Provider, environment: string): string[] {
+  const files = ['common.yaml', `${provider}.yaml`, `${environment}/settings.yaml`];
+  return [
+    '--quiet',
+    '--skip-deps',
+    ...files.flatMap((file) => ['--state-values-file', `environments/${file}`]),
+    '--state-values-set',
+    `environment=${environment}`,
+  ];
+}
+
+/** Text of every object by release, rendered by helmfile with the real key; third-party charts only where they are local. */
+export async function renderEnvironment(
+  provider: Provider,
+  environment = 'development',
+  folder = root,
+): Promise<ReadonlyMap<string, string>> {
+  const output = await temporaryFolder();
+  const own = ['app=devops', 'app=postgresql', 'tier=apps'].flatMap((label) => ['--selector', label]);
+  const args = [
+    ...helmfileArguments(provider, environment),
+    ...(provider === 'embedded' ? [] : own),
+    ...['template', '--output-dir', output, '--output-dir-template', '{{ .OutputDir }}/{{ .Release.Name }}'],
+  ];
+  await withKeyring((keyring) => succeed('helmfile', args, { environment: keyring, folder }));
+  const rendered = new Map<string, string>();
+  for (const release of await readdir(output)) {
+    const files = await readdir(join(output, release), { recursive: true, withFileTypes: true });
+    const texts = files
+      .filter((file) => file.isFile())
+      .map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));
+    rendered.set(release, (await Promise.all(texts)).join('\n---\n'));
+  }
+  return rendered;
+}

@@ -1,0 +1,129 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type ChartName, chartNames, isTree, type Tree, tryRender } from './render.ts';
+import { cleanUp, inPairs, root } from './tools.ts';
+
+const test = suite('values.schema.json');
+test.after(cleanUp);
+
+const placed = (path: string, value: unknown): Tree =>
+  path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Tree;
+
+/** Wrong values, each with what helm has to say: the place, so that a person finds it. */
+const wrong: readonly (readonly [chart: ChartName, path: string, value: unknown])[] = [
+  ['backend', 'replicas', 0],
+  ['backend', 'replicas', '2'],
+  ['backend', 'spread', 'everywhere'],
+  ['backend', 'image.tag', 'latest'],
+  ['backend', 'image.pullPolicy', 'Sometimes'],
+  ['backend', 'resources.limits.memory', '128 megabytes'],
+  ['backend', 'resources.limits.cpu', 1],
+  ['backend', 'rollingUpdate.maxSurge', '120%'],
+  ['backend', 'secrets.managedBy', 'nobody'],
+  ['backend', 'secrets.managedBy', ''],
+  ['backend', 'secrets.vault.refreshAfter', '10 seconds'],
+  ['backend', 'secrets.vault.connection', 'default'],
+  ['backend', 'front.release', 'App_Front'],
+  ['backend', 'service.port', 70000],
+  ['backend', 'verification.timeoutSeconds', 0],
+  ['backend', 'autoRollback', 'yes'],
+  ['backend', 'autoscaling.minReplicas', 0],
+  ['devops', 'namespaces.backend.podSecurity.enforce', 'strict'],
+  ['devops', 'namespaces.backend.isolate', ['Inward']],
+  ['devops', 'namespaces.backend.limits.max.memory', '500'],
+  ['devops', 'namespaces.core.accept.metrics.ports', ['https']],
+  ['devops', 'namespaces.Backend', { podSecurity: {} }],
+  ['devops', 'databaseSecrets.app.namespace', 'Backend'],
+  ['devops', 'databaseSecrets.app.password', 123],
+  ['frontend', 'ingress.controller', 'apache'],
+  ['frontend', 'ingress.host', 'app front'],
+  ['frontend', 'ingress.adminWhitelist', []],
+  ['frontend', 'ingress.adminWhitelist', ['10.0.0.0']],
+  ['frontend', 'ingress.publicWhitelist', ['10.0.0.0/33']],
+  ['frontend', 'cluster.podCidr', 'pods'],
+  ['frontend', 'backend.timeoutSeconds', '30s'],
+  ['postgresql', 'password', ''],
+  ['postgresql', 'password', 123],
+  ['postgresql', 'user', 'postgres; DROP'],
+  ['postgresql', 'persistence.size', '2GB'],
+  ['postgresql', 'service.port', 'postgresql'],
+  ['stand-in', 'workload.kind', 'DaemonSet'],
+  ['stand-in', 'vaultAddress', 'vault:8200'],
+  ['stand-in', 'services.Vault', { http: 8200 }],
+];
+
+test('a wrong value is refused, and named', async () => {
+  await inPairs(wrong, async ([chart, path, value]) => {
+    const ended = await tryRender(chart, { values: placed(path, value) });
+    const label = `${chart}: ${path} = ${JSON.stringify(value)}`;
+    assert.is.not(ended.exitCode, 0, label);
+    const place = path.split('.').at(-1) ?? '';
+    assert.ok(ended.stderr.includes(place), `${label}: helm says where\n${ended.stderr}`);
+  });
+});
+
+/** Places of maps with fixed keys: the whole of the values, and each map in the defaults. */
+async function mapsOf(chart: ChartName): Promise<string[]> {
+  type Schema = { properties?: Record<string, Schema>; additionalProperties?: unknown; $ref?: string };
+  const schema = JSON.parse(
+    await readFile(join(root, 'charts', chart, 'values.schema.json'), 'utf8'),
+  ) as Schema & {
+    definitions: Record<string, Schema>;
+  };
+  const found: string[] = [];
+  const walk = (node: Schema, path: string[]): void => {
+    const resolved = node.$ref ? (schema.definitions[node.$ref.split('/').at(-1) ?? ''] ?? {}) : node;
+    if (resolved.additionalProperties === false) found.push(path.join('.'));
+    for (const [key, inner] of Object.entries(resolved.properties ?? {})) {
+      if (isTree(inner)) walk(inner, [...path, key]);
+    }
+  };
+  walk(schema, []);
+  return found;
+}
+
+test('an unknown key is refused at every level, and named', async () => {
+  for (const chart of chartNames) {
+    const places = await mapsOf(chart);
+    assert.ok(places.includes(''), `${chart} refuses unknown values at the top`);
+    await inPairs(places, async (place) => {
+      const path = place === '' ? 'unheardOf' : `${place}.unheardOf`;
+      const ended = await tryRender(chart, { values: placed(path, 1) });
+      assert.is.not(ended.exitCode, 0, `${chart}: ${path}`);
+      assert.match(ended.stderr, 'unheardOf');
+    });
+  }
+});
+
+const missing: readonly (readonly [chart: ChartName, base: Tree, name: string])[] = [
+  [
+    'frontend',
+    { backend: { release: 'b' }, cluster: { podCidr: '10.0.0.0/8' }, ingress: { host: 'h' } },
+    'adminWhitelist',
+  ],
+  [
+    'frontend',
+    {
+      backend: { release: 'b' },
+      cluster: { podCidr: '10.0.0.0/8' },
+      ingress: { adminWhitelist: ['10.0.0.0/8'] },
+    },
+    'host',
+  ],
+  ['backend', { front: { release: 'f' } }, 'managedBy'],
+  ['backend', { front: { release: 'f' }, secrets: { managedBy: 'vault' } }, 'path'],
+  ['backend', { secrets: { managedBy: 'sops' } }, 'release'],
+  ['postgresql', {}, 'password'],
+];
+
+test('what has no default has to be given', async () => {
+  for (const [chart, base, name] of missing) {
+    const ended = await tryRender(chart, { base });
+    assert.is.not(ended.exitCode, 0, `${chart} without ${name}`);
+    assert.match(ended.stderr, `'${name}'`);
+  }
+});
+
+test.run();

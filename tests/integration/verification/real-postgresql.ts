@@ -1,0 +1,99 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export type RealPostgresql = {
+  /** `127.0.0.1:<port>` */
+  readonly address: string;
+  readonly port: number;
+  readonly remove: () => Promise<void>;
+};
+
+/** A real PostgreSQL on a free port of loopback that asks every login for its password. Needs its programs on the PATH. */
+export async function realPostgresql(user: string, password: string): Promise<RealPostgresql> {
+  const folder = await mkdtemp(join(tmpdir(), 'real-postgresql-'));
+  // PostgreSQL refuses to run as root; its own user needs to enter the folder.
+  await chmod(folder, 0o755);
+  const passwordFile = join(folder, 'password');
+  await writeFile(passwordFile, password);
+  const data = join(folder, 'data');
+  await run('initdb', [
+    '-D',
+    data,
+    '-U',
+    user,
+    '--auth=scram-sha-256',
+    `--pwfile=${passwordFile}`,
+    '--no-sync',
+  ]);
+
+  const port = await freePort();
+  const settings = { listen_addresses: '127.0.0.1', port, unix_socket_directories: '', fsync: 'off' };
+  const server = start('postgres', [
+    '-D',
+    data,
+    ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`),
+  ]);
+  process.once('exit', () => server.child.kill('SIGKILL'));
+  await server.said('database system is ready to accept connections');
+
+  return {
+    address: `127.0.0.1:${port}`,
+    port,
+    remove: async () => {
+      const ended = once(server.child, 'exit');
+      // "Fast": does not wait for clients.
+      server.child.kill('SIGINT');
+      await ended;
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+async function run(program: string, words: string[]): Promise<void> {
+  const { child, output } = start(program, words);
+  const [code] = await once(child, 'close');
+  if (code !== 0) throw new Error(`${program} ended with ${code}: ${output()}`);
+}
+
+function start(program: string, words: string[]) {
+  const asRoot = process.getuid?.() === 0;
+  const userNamespace = ['unshare', '-U', '--map-user=1000', '--map-group=1000'];
+  const [first = program, ...rest] = [...(asRoot ? userNamespace : []), program, ...words];
+  const child: ChildProcess = spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  const waiting: (() => void)[] = [];
+  const wake = (chunk: Buffer | string) => {
+    text += chunk;
+    for (const check of waiting) check();
+  };
+  child.stdout?.on('data', wake);
+  child.stderr?.on('data', wake);
+  child.on('error', (error) => wake(`${first}: ${error.message}\n`));
+  return {
+    child,
+    output: () => text,
+    /** Resolves when the program has printed the text, rejects when it ends before. */
+    said: (wanted: string) =>
+      new Promise<void>((resolve, reject) => {
+        waiting.push(() => {
+          if (text.includes(wanted)) resolve();
+        });
+        child.on('close', (code) => reject(new Error(`${program} ended with ${code}: ${text}`)));
+      }),
+  };
+}
+
+/** A port that the operating system had free; nobody listens on it. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}

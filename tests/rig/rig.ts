@@ -1,0 +1,251 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { processStartTime } from '../../lib/runner/runner.ts';
+
+/** A task of the program `tasks.ts`; `commands` are mostly made by `Rig.command`. */
+export type RigTask = {
+  readonly name: string;
+  readonly commands?: readonly string[];
+  readonly needs?: readonly string[];
+  readonly after?: readonly string[];
+  readonly secrets?: readonly string[];
+  /** A command for the end of the run; it gets the outcome as its last word. */
+  readonly cleanup?: string;
+  readonly behaviour?: 'print' | 'changed' | 'unchanged' | 'wait' | 'deaf' | 'bug' | 'stray';
+  readonly mutex?: string;
+  readonly lock?: boolean;
+  readonly interactive?: boolean;
+  readonly confirm?: string;
+  readonly private?: boolean;
+  readonly timeoutMs?: number;
+  readonly retries?: number;
+  readonly retryDelayMs?: number;
+};
+
+type Started = { readonly name: string; readonly pid: number; readonly words: readonly string[] };
+
+type Message = { readonly event: string; readonly [field: string]: unknown };
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const deadlineMs = 30_000;
+
+/** Rejects when what a test waits for does not come: uvu itself has no time limit. */
+export function within<Value>(promise: Promise<Value>, what: string): Promise<Value> {
+  let timer: NodeJS.Timeout;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not come within ${deadlineMs} ms`)), deadlineMs);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** Things that arrive and are waited for, in whatever order these two happen. */
+class Mailbox<Item> {
+  readonly #items: Item[] = [];
+  readonly #waiting: { readonly wanted: (item: Item) => boolean; readonly resolve: (item: Item) => void }[] =
+    [];
+
+  put(item: Item): void {
+    const place = this.#waiting.findIndex(({ wanted }) => wanted(item));
+    if (place < 0) this.#items.push(item);
+    else this.#waiting.splice(place, 1)[0]?.resolve(item);
+  }
+
+  take(wanted: (item: Item) => boolean, what: string): Promise<Item> {
+    const place = this.#items.findIndex(wanted);
+    const [found] = place < 0 ? [] : this.#items.splice(place, 1);
+    if (found !== undefined) return Promise.resolve(found);
+    return within(new Promise((resolve) => this.#waiting.push({ wanted, resolve })), what);
+  }
+
+  has(wanted: (item: Item) => boolean): boolean {
+    return this.#items.some(wanted);
+  }
+}
+
+/** One running command, at the other end of its socket. */
+export class Invocation {
+  readonly name: string;
+  readonly pid: number;
+  /** What stood after its name. */
+  readonly words: readonly string[];
+  /** Resolves when its process is gone, however it ended. */
+  readonly ended: Promise<void>;
+  readonly #socket: Socket;
+  readonly #messages = new Mailbox<Message>();
+
+  constructor(socket: Socket, lines: AsyncIterator<string>, started: Started) {
+    this.name = started.name;
+    this.pid = started.pid;
+    this.words = started.words;
+    this.#socket = socket;
+    this.ended = within(
+      new Promise((resolve) => socket.once('close', () => resolve())),
+      `the end of ${started.name}`,
+    );
+    this.ended.catch(() => {});
+    void this.#listen(lines);
+  }
+
+  async print(text: string): Promise<void> {
+    await this.#ask({ action: 'print', text }, 'printed');
+  }
+
+  async printError(text: string): Promise<void> {
+    await this.#ask({ action: 'printError', text }, 'printed');
+  }
+
+  async trap(signal: NodeJS.Signals): Promise<void> {
+    await this.#ask({ action: 'trap', signal }, 'trapped');
+  }
+
+  async environment(variable: string): Promise<unknown> {
+    return (await this.#ask({ action: 'environment', variable }, 'environment')).value;
+  }
+
+  spawn(name: string): void {
+    this.#send({ action: 'spawn', name });
+  }
+
+  /** Resolves when a trapped signal has arrived. */
+  async signalled(signal: NodeJS.Signals): Promise<void> {
+    await this.#messages.take((message) => message.signal === signal, `${signal} at ${this.name}`);
+  }
+
+  async exit(code = 0): Promise<void> {
+    this.#send({ action: 'exit', code });
+    await this.ended;
+  }
+
+  async #listen(lines: AsyncIterator<string>): Promise<void> {
+    for (let line = await lines.next(); !line.done; line = await lines.next())
+      this.#messages.put(JSON.parse(line.value));
+  }
+
+  #ask(message: object, event: string): Promise<Message> {
+    this.#send(message);
+    return this.#messages.take((answer) => answer.event === event, `${event} of ${this.name}`);
+  }
+
+  #send(message: object): void {
+    this.#socket.write(`${JSON.stringify(message)}\n`);
+  }
+}
+
+/** A run in a process of its own. */
+export class RunnerProcess {
+  readonly child: ChildProcess;
+  stdout = '';
+  stderr = '';
+  /** The exit code, or the signal's name for a process that was ended by one. */
+  readonly exit: Promise<number | NodeJS.Signals | null>;
+  readonly #watchers = new Set<() => void>();
+
+  constructor(child: ChildProcess) {
+    this.child = child;
+    child.stdout?.on('data', (chunk) => this.#note(() => (this.stdout += chunk)));
+    child.stderr?.on('data', (chunk) => this.#note(() => (this.stderr += chunk)));
+    this.exit = within(
+      new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal))),
+      'the end of the run',
+    );
+    this.exit.catch(() => child.kill('SIGKILL'));
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** Resolves when stderr holds this text. */
+  says(text: string): Promise<void> {
+    const seen = new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (!this.stderr.includes(text)) return;
+        this.#watchers.delete(look);
+        resolve();
+      };
+      this.#watchers.add(look);
+      look();
+    });
+    return within(seen, `"${text}" on stderr, which was: ${this.stderr}`);
+  }
+
+  #note(append: () => void): void {
+    append();
+    for (const look of [...this.#watchers]) look();
+  }
+}
+
+export class Rig {
+  readonly #server: Server;
+  readonly #invocations = new Mailbox<Invocation>();
+  readonly #pids = new Set<number>();
+  readonly #runs = new Set<RunnerProcess>();
+
+  private constructor(server: Server) {
+    this.#server = server;
+    server.on('connection', (socket) => void this.#onConnection(socket));
+  }
+
+  static async open(): Promise<Rig> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return new Rig(server);
+  }
+
+  /** The shell command of an invocation with this name. */
+  command(name: string): string {
+    const address = this.#server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    return `${process.execPath} ${here}child.mjs ${port} ${name}`;
+  }
+
+  /** The next command of this name to be started. */
+  next(name: string): Promise<Invocation> {
+    return this.#invocations.take((invocation) => invocation.name === name, `the start of ${name}`);
+  }
+
+  /** Whether such a command was started and not yet taken by `next`. */
+  hasStarted(name: string): boolean {
+    return this.#invocations.has((invocation) => invocation.name === name);
+  }
+
+  /** Starts `node --import tsx tests/rig/tasks.ts` with these tasks. */
+  run(tasks: readonly RigTask[], args: readonly string[], env: NodeJS.ProcessEnv = {}): RunnerProcess {
+    const { CI: _, ...inherited } = process.env;
+    const child = spawn(process.execPath, ['--import', 'tsx', `${here}tasks.ts`, ...args], {
+      env: { ...inherited, NO_COLOR: '1', LC_ALL: 'C.UTF-8', ...env, RIG_TASKS: JSON.stringify(tasks) },
+      cwd: `${here}../..`,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const run = new RunnerProcess(child);
+    this.#runs.add(run);
+    return run;
+  }
+
+  /** Pids of invocations that still live; a zombie does not. */
+  async survivors(): Promise<number[]> {
+    const pids = [...this.#pids];
+    const times = await Promise.all(pids.map(processStartTime));
+    return pids.filter((_, index) => times[index] !== undefined);
+  }
+
+  /** Ends whatever a failed test has left. */
+  async close(): Promise<void> {
+    for (const run of this.#runs) run.kill('SIGKILL');
+    for (const pid of await this.survivors()) process.kill(pid, 'SIGKILL');
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  async #onConnection(socket: Socket): Promise<void> {
+    // A killed child resets its connection; that is one way to end.
+    socket.on('error', () => {});
+    const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
+    const first = await lines.next();
+    if (first.done) return;
+    const started = JSON.parse(first.value) as Started;
+    this.#pids.add(started.pid);
+    this.#invocations.put(new Invocation(socket, lines, started));
+  }
+}

@@ -1,0 +1,55 @@
+// A program of tasks made from the RIG_TASKS variable, for tests that need a run in a process of its own.
+import { setTimeout as wait } from 'node:timers/promises';
+import { type AnyTask, runCli, task, UsageError } from '../../lib/runner/runner.ts';
+import type { RigTask } from './rig.ts';
+
+const declared = new Map<string, AnyTask>();
+for (const entry of JSON.parse(process.env.RIG_TASKS ?? '[]') as RigTask[]) {
+  declared.set(entry.name, declare(entry));
+}
+
+process.exitCode = await runCli([...declared.values()], process.argv.slice(2), {
+  program: 'rig',
+  version: '1.2.3',
+  options: { environment: { type: 'string', default: 'development', description: 'the environment' } },
+  resolve: async (options) => {
+    if (options.environment === 'nowhere') throw new UsageError({ what: 'unknown environment `nowhere`' });
+    return options;
+  },
+  lock: () => process.env.RIG_LOCK ?? '',
+  logs: () => process.env.RIG_LOGS,
+});
+
+function declare(entry: RigTask): AnyTask {
+  const { name, commands = [], needs = [], after = [], secrets, cleanup, behaviour, ...rest } = entry;
+  return task({
+    ...rest,
+    name,
+    description: `the task ${name}`,
+    commands: () => commands,
+    needs: needs.map(find),
+    after: after.map(find),
+    run: async ({ $, onRunEnd, secret, print, report, signal }) => {
+      for (const value of secrets ?? []) secret(value);
+      if (cleanup !== undefined) {
+        onRunEnd(async (outcome) => {
+          await $`sh -c ${`${cleanup} ${outcome}`}`;
+        });
+      }
+      for (const command of commands) await $`sh -c ${`exec ${command}`}`;
+      if (behaviour === 'print') print(`result of ${name}`);
+      if (behaviour === 'changed' || behaviour === 'unchanged') report(behaviour);
+      if (behaviour === 'wait') await wait(600_000, undefined, { signal });
+      if (behaviour === 'deaf') await wait(600_000, undefined, { ref: false });
+      if (behaviour === 'bug') throw new Error('a bug');
+      if (behaviour === 'stray') setImmediate(() => Promise.reject(new Error('a stray bug')));
+      if (behaviour === 'stray') await wait(600_000, undefined, { signal });
+    },
+  });
+}
+
+function find(name: string): AnyTask {
+  const found = declared.get(name);
+  if (found === undefined) throw new Error(`declare ${name} first`);
+  return found;
+}

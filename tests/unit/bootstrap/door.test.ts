@@ -1,0 +1,120 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, promises, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { isGroupAlive } from '../../../lib/runner/process-identity.ts';
+import { inClone, installs, lockfile, says } from './door-fixture.ts';
+
+test('on a fresh clone the packages are installed, and the run goes on with the installed tsx', () =>
+  inClone(async ({ folder, npm, start, calls }) => {
+    npm(installs);
+    const { code, stdout, stderr } = await start(['0', '--env', 'a b']).end;
+    assert.is(code, 0, stderr);
+    const { argv, cwd, execArgv, mark } = JSON.parse(stdout);
+    assert.equal(argv, ['0', '--env', 'a b']);
+    assert.is(cwd, folder);
+    assert.equal(execArgv, ['--import', 'tsx']);
+    assert.is(mark, null);
+    assert.equal(calls(), ['ci --include=dev --no-audit --no-fund']);
+    assert.match(stderr, /^installing npm packages…\nnpm speaks on stdout\n/);
+    assert.not.ok(existsSync(join(folder, '.state')), 'nothing of an environment is made');
+  }));
+
+test('the exit code of the run is kept, and a second run installs nothing', () =>
+  inClone(async ({ npm, start, calls }) => {
+    npm(installs);
+    assert.is((await start(['7']).end).code, 7);
+    const second = await start(['3']).end;
+    assert.is(second.code, 3);
+    assert.is(second.stderr, '');
+    assert.is(calls().length, 1);
+  }));
+
+test('another lockfile is installed, the same one with another time is not', () =>
+  inClone(async ({ folder, npm, start, calls }) => {
+    npm(installs);
+    await start(['0']).end;
+    writeFileSync(join(folder, 'package-lock.json'), JSON.stringify(lockfile('4.23.15')));
+    await start(['0']).end;
+    assert.is(calls().length, 1);
+    writeFileSync(join(folder, 'package-lock.json'), JSON.stringify(lockfile('4.24.0')));
+    assert.is((await start(['0']).end).code, 0);
+    assert.is(calls().length, 2);
+  }));
+
+test('two runs on a fresh clone install once', () =>
+  inClone(async ({ folder, npm, start, calls }) => {
+    const gate = join(folder, 'gate');
+    execFileSync('mkfifo', [gate]);
+    npm(`echo installing >&2; read -r line < gate; ${installs}`);
+    const first = start(['0']);
+    await says(first, 'installing\n');
+    const second = start(['5']);
+    await says(second, `waiting for process ${first.pid}, which is installing the npm packages…`);
+    await promises.writeFile(gate, 'on\n');
+    assert.is((await first.end).code, 0);
+    const { code, stderr } = await second.end;
+    assert.is(code, 5, stderr);
+    assert.is(calls().length, 1);
+  }));
+
+test('a failing npm is an error with advice, and the next run tries again', () =>
+  inClone(async ({ npm, start }) => {
+    npm('echo "npm error code ENOTFOUND" >&2; exit 4');
+    const { code, stdout, stderr } = await start(['0']).end;
+    assert.is(code, 1);
+    assert.is(stdout, '');
+    assert.match(
+      stderr,
+      /npm error code ENOTFOUND\nerror: `npm ci` failed with exit code 4.*\n {2}why: .*\n {2}do: .*\n$/,
+    );
+    npm(installs);
+    assert.is((await start(['0']).end).code, 0);
+  }));
+
+test('without npm the error says so, with exit code 127', () =>
+  inClone(async ({ bin, start }) => {
+    symlinkSync('/bin/sh', join(bin, 'sh'));
+    const { code, stderr } = await start(['0'], { path: bin }).end;
+    assert.is(code, 127);
+    assert.match(stderr, /^error: npm cannot be started.*\n {2}why: .*\n {2}do: put npm on PATH/m);
+  }));
+
+test('a signal ends npm and everything that it started', () =>
+  inClone(async ({ npm, start }) => {
+    npm('sleep 600 & echo "npm $$" >&2; wait');
+    const door = start(['0']);
+    await says(door, 'npm ');
+    const group = Number(/npm (\d+)/.exec(door.output.stderr)?.[1]);
+    door.kill('SIGTERM');
+    assert.is((await door.end).code, 143);
+    assert.not.ok(await isGroupAlive(group));
+  }));
+
+test('a signal is passed on to the repeated run, and its exit code is kept', () =>
+  inClone(async ({ npm, start }) => {
+    npm(installs);
+    for (const [signal, code] of [
+      ['SIGTERM', 143],
+      ['SIGINT', 130],
+    ] as const) {
+      const door = start(['wait']);
+      await says(door, 'waiting');
+      door.kill(signal);
+      assert.is((await door.end).code, code);
+    }
+  }));
+
+test('an old Node is told at once, before anything is installed', () =>
+  inClone(async ({ npm, start, calls }) => {
+    npm(installs);
+    const old = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.8' } })`;
+    const { code, stdout, stderr } = await start(['0'], { imports: [old] }).end;
+    assert.is(code, 127);
+    assert.is(stdout, '');
+    assert.match(stderr, /^error: Node 18\.20\.8 is too old\n {2}why: .*20 or newer\n {2}do: .*\n$/);
+    assert.equal(calls(), []);
+  }));
+
+test.run();

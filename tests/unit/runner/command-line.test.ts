@@ -1,0 +1,140 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parseCommandLine, usageLine } from '../../../lib/runner/command-line.ts';
+import { formatFailure, toFailure, UsageError } from '../../../lib/runner/errors.ts';
+import { runnerOptions } from '../../../lib/runner/global-options.ts';
+import { task } from '../../../lib/runner/task.ts';
+
+const commands = () => [];
+const install = task({
+  name: 'install-app',
+  description: 'd',
+  aliases: ['install'],
+  passThrough: true,
+  args: {
+    app: { type: 'string', positional: true, description: 'd' },
+    retries: { type: 'number', default: 3, short: 'r', description: 'd' },
+    atomic: { type: 'boolean', default: true, description: 'd' },
+    setValues: { type: 'list', optional: true, short: 's', description: 'd' },
+  },
+  commands,
+});
+const test_ = task({
+  name: 'test-many',
+  description: 'd',
+  args: {
+    first: { type: 'string', positional: true, description: 'd' },
+    rest: { type: 'string', positional: true, variadic: true, optional: true, description: 'd' },
+  },
+  commands,
+});
+const hidden = task({ name: 'hidden', description: 'd', private: true, commands });
+const known = {
+  tasks: [install, test_, hidden],
+  program: 'run',
+  options: { ...runnerOptions, environment: { type: 'string', short: 'e', description: 'd' } as const },
+};
+
+function parse(
+  line: string,
+): Omit<ReturnType<typeof parseCommandLine>, 'task'> & { task: string | undefined } {
+  const parsed = parseCommandLine(line.split(' ').filter(Boolean), known);
+  return { ...parsed, task: parsed.task?.name };
+}
+
+function errorOf(line: string): string[] {
+  try {
+    parse(line);
+  } catch (error) {
+    assert.instance(error, UsageError);
+    assert.is((error as UsageError).exitCode, 2);
+    const lines = formatFailure(toFailure(error));
+    assert.ok(lines.length <= 12);
+    return lines;
+  }
+  throw new Error(`nothing was thrown for ${line}`);
+}
+
+test('global options stand before or after the task', () => {
+  for (const line of [
+    '--environment dev --jobs 2 --yes install-app app1',
+    'install-app --environment=dev app1 --jobs=2 --yes',
+    '-e dev -j2 -y install-app app1',
+    'install app1 -yj 2 -e=dev',
+  ]) {
+    const { task: name, options, args } = parse(line);
+    assert.is(name, 'install-app', line);
+    assert.equal(
+      { ...options, environment: String(options.environment).replace('=', '') },
+      { environment: 'dev', jobs: '2', yes: true },
+      line,
+    );
+    assert.equal(args, { app: 'app1' }, line);
+  }
+});
+
+test('options of a task stand after its name', () => {
+  assert.equal(parse('install-app app1 --retries 5 --no-atomic').args, {
+    app: 'app1',
+    retries: '5',
+    atomic: false,
+  });
+  assert.equal(parse('install-app app1 -r5 --atomic=false').args, {
+    app: 'app1',
+    retries: '5',
+    atomic: 'false',
+  });
+  assert.equal(errorOf('--retries 5 install-app app1')[0], 'error: unknown option `--retries`');
+});
+
+test('a list may be given several times, a single value is taken from its last place', () => {
+  assert.equal(parse('install-app a -s x=1 --set-values y=2').args.setValues, ['x=1', 'y=2']);
+  assert.equal(parse('install-app a -r 1 -r 2').args.retries, '2');
+});
+
+test('words after -- are passed through untouched', () => {
+  const { args, passThrough } = parse('install-app app1 -- --debug -- -x');
+  assert.equal(args, { app: 'app1' });
+  assert.equal(passThrough, ['--debug', '--', '-x']);
+});
+
+test('a variadic argument takes all further words, also - and negative numbers', () => {
+  assert.equal(parse('test-many a b - -1').args, { first: 'a', rest: ['b', '-', '-1'] });
+});
+
+test('no task is no error', () => {
+  assert.is(parse('').task, undefined);
+  assert.equal(parse('--json').options, { json: true });
+});
+
+test('mistakes are named, with advice', () => {
+  assert.equal(errorOf('instal-app'), [
+    'error: unknown task `instal-app`',
+    '  do: Did you mean `install-app`?',
+  ]);
+  assert.equal(errorOf('zebra'), ['error: unknown task `zebra`', '  do: `run list` shows all tasks']);
+  assert.equal(errorOf('hidden')[0], 'error: unknown task `hidden`');
+  assert.equal(errorOf('--enviroment dev'), [
+    'error: unknown option `--enviroment`',
+    '  do: Did you mean `--environment`?',
+  ]);
+  assert.equal(errorOf('install-app a --retrys=2'), [
+    'error: unknown option `--retrys` of task `install-app`',
+    '  do: Did you mean `--retries`?',
+  ]);
+  assert.equal(errorOf('install-app a b')[0], 'error: unexpected argument `b` for task `install-app`');
+  assert.equal(errorOf('install-app a --retries')[0], 'error: option `--retries` needs a value');
+  assert.equal(errorOf('install-app a --retries -- x')[0], 'error: option `--retries` needs a value');
+  assert.equal(errorOf('test-many a -- b')[0], 'error: unexpected words after `--`: b');
+  assert.equal(errorOf('install-app -q')[0], 'error: unknown option `-q` of task `install-app`');
+});
+
+test('the usage line shows what is required and what is not', () => {
+  assert.is(
+    usageLine(install, 'run'),
+    'usage: run install-app <app> [--retries <number>] [--no-atomic] [--set-values <list>] [-- …]',
+  );
+  assert.is(usageLine(test_, 'run'), 'usage: run test-many <first> [rest]…');
+});
+
+test.run();

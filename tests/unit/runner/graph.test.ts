@@ -1,0 +1,158 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { countDependents } from '../../../lib/runner/count-dependents.ts';
+import { UsageError } from '../../../lib/runner/errors.ts';
+import { buildGraph, type Graph } from '../../../lib/runner/graph.ts';
+import { type AnyTask, type ArgumentValues, need, task } from '../../../lib/runner/task.ts';
+
+const commands = () => [];
+const described = { description: 'd', commands };
+
+function build(requested: AnyTask, args: ArgumentValues = {}, passThrough: string[] = []): Promise<Graph> {
+  return buildGraph({ task: requested, args, passThrough }, {}, 'run');
+}
+
+async function labels(requested: AnyTask, args: ArgumentValues = {}): Promise<string[]> {
+  return (await build(requested, args)).nodes.map((node) => node.label);
+}
+
+const deploy = task({
+  ...described,
+  name: 'deploy',
+  args: {
+    app: { type: 'string', positional: true, description: 'd' },
+    force: { type: 'boolean', description: 'd' },
+    tier: { type: 'string', default: 'core', description: 'd' },
+  },
+});
+
+test('needs come before their dependents, in the order in which they are written', async () => {
+  const a = task({ ...described, name: 'a' });
+  const b = task({ ...described, name: 'b', needs: [a] });
+  const c = task({ ...described, name: 'c' });
+  const d = task({ ...described, name: 'd', needs: [c, b, a] });
+  assert.equal(await labels(d), ['c', 'a', 'b', 'd']);
+});
+
+test('the same arguments are one node, however they are written; others are another one', async () => {
+  const top = task({
+    ...described,
+    name: 'top',
+    needs: [
+      need(deploy, { app: 'x' }),
+      need(deploy, { tier: 'core', app: 'x' }),
+      need(deploy, { app: 'x', force: false }),
+      need(deploy, { app: 'y', force: true, tier: 'apps' }),
+    ],
+  });
+  assert.equal(await labels(top), ['deploy x', 'deploy y --force --tier=apps', 'top']);
+});
+
+test('needs may depend on arguments; words after -- go to the requested task alone', async () => {
+  const wrapper = task({
+    ...described,
+    name: 'wrapper',
+    args: { app: { type: 'string', positional: true, description: 'd' } },
+    needs: ({ args }) => [need(deploy, { app: args.app })],
+  });
+  const graph = await build(wrapper, { app: 'z' }, ['--debug']);
+  assert.equal(
+    graph.nodes.map((node) => [node.label, node.input.passThrough]),
+    [
+      ['deploy z', []],
+      ['wrapper z', ['--debug']],
+    ],
+  );
+  assert.is(graph.root.label, 'wrapper z');
+});
+
+test('after orders what is part of the run, and pulls nothing in', async () => {
+  const first = task({ ...described, name: 'first' });
+  const absent = task({ ...described, name: 'absent' });
+  const second = task({ ...described, name: 'second', after: () => [first, absent] });
+  const top = task({ ...described, name: 'top', needs: [second, first] });
+  assert.equal(await labels(top), ['first', 'second', 'top']);
+  assert.equal(await labels(second), ['second']);
+});
+
+test('a cycle is an error that shows the way and each place', async () => {
+  const tasks: { [name: string]: AnyTask } = {};
+  for (const [name, needed] of [
+    ['a', 'b'],
+    ['b', 'c'],
+    ['c', 'a'],
+  ] as const) {
+    tasks[name] = task({ ...described, name, needs: () => [tasks[needed] as AnyTask] });
+  }
+  const top = task({ ...described, name: 'top', needs: [tasks.a as AnyTask] });
+  try {
+    await build(top);
+    assert.unreachable();
+  } catch (error) {
+    assert.instance(error, UsageError);
+    assert.match(
+      (error as UsageError).why ?? '',
+      /^a \(.*graph\.test\.ts:\d+\) -> b \(.*\) -> c \(.*\) -> a \(.*\)$/,
+    );
+  }
+});
+
+test('a task that needs itself is a cycle, with ever new arguments it is endless', async () => {
+  const self: AnyTask = task({ ...described, name: 'self', needs: () => [self] });
+  const endless: AnyTask = task({
+    ...described,
+    name: 'endless',
+    args: { depth: { type: 'number', default: 0, description: 'd' } },
+    needs: ({ args }) => [{ task: endless, args: { depth: args.depth + 1 } }],
+  });
+  await build(self).then(
+    () => assert.unreachable(),
+    (error) => assert.match(error.message, 'circle'),
+  );
+  await build(endless).then(
+    () => assert.unreachable(),
+    (error) => assert.match(error.message, 'without end'),
+  );
+});
+
+test('wrong arguments of a need name both tasks', async () => {
+  const top = task({ ...described, name: 'top', needs: [{ task: deploy, args: { aap: 'x' } }] });
+  await build(top).then(
+    () => assert.unreachable(),
+    (error) => {
+      assert.is(error.what, 'task `top` needs `deploy` in a wrong way');
+      assert.is(error.why, 'unknown argument `aap`');
+      assert.match(error.advice, /graph\.test\.ts:\d+/);
+    },
+  );
+});
+
+test('a chain of 10,000 needs is no problem', async () => {
+  let last: AnyTask = task({ ...described, name: 'task-0' });
+  for (let index = 1; index < 10_000; index += 1)
+    last = task({ ...described, name: `task-${index}`, needs: [last] });
+  const { nodes } = await build(last);
+  assert.is(nodes.length, 10_000);
+  const [first] = nodes;
+  assert.is(first && countDependents(nodes).get(first), 9999);
+});
+
+test('dependents are counted once each', async () => {
+  const a = task({ ...described, name: 'a' });
+  const b = task({ ...described, name: 'b', needs: [a] });
+  const c = task({ ...described, name: 'c', needs: [a] });
+  const d = task({ ...described, name: 'd', needs: [b, c, a] });
+  const { nodes } = await build(d);
+  const counts = countDependents(nodes);
+  assert.equal(
+    nodes.map((node) => [node.label, counts.get(node)]),
+    [
+      ['a', 3],
+      ['b', 1],
+      ['c', 1],
+      ['d', 0],
+    ],
+  );
+});
+
+test.run();

@@ -1,0 +1,15 @@
+import { readFileSync } from 'node:fs';
+import { getTool } from '../../../lib/tools/get-tool.ts';
+import { plainShell } from './tool-fixture.ts';
+
+// Run by two-processes.test.ts: gets one tool and tells on stdout how it goes.
+const { entry, toolchain } = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'));
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+const context = {
+  $: plainShell(),
+  signal: new AbortController().signal,
+  log: (line: string) => say(`log ${line}`),
+  progress: () => {},
+};
+const tool = await getTool(entry, {}, context, toolchain);
+say(`got ${tool.path}`);

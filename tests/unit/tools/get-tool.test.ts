@@ -1,0 +1,304 @@
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { MissingToolError, TaskError } from '../../../lib/runner/errors.ts';
+import { platform } from '../../../lib/tools/cache.ts';
+import { getTool, lookForTool } from '../../../lib/tools/get-tool.ts';
+import { loadManifest } from '../../../lib/tools/manifest.ts';
+import { entryOf, goScript, inPlace, moduleOf, type Place, toolchain, writeScript } from './tool-fixture.ts';
+
+/** The error of a promise that has to fail. */
+async function failure(promise: Promise<unknown>): Promise<TaskError> {
+  const error = await promise.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof TaskError)) throw new Error(`expected a TaskError, got ${String(error)}`);
+  return error;
+}
+
+/** What is in the cache of a place: entries, and what is half made. */
+function inCache({ cache }: Place): { tools: string[]; temporary: string[]; locks: string[] } {
+  const list = (folder: string) => {
+    try {
+      return readdirSync(join(cache, folder));
+    } catch {
+      return [];
+    }
+  };
+  return {
+    tools: list(join('tools', platform)),
+    temporary: list(join('temporary', platform)),
+    locks: list('locks'),
+  };
+}
+
+/** A port of this machine where nobody listens. */
+async function closedPort(): Promise<string> {
+  return withServer(async (host) => host);
+}
+
+async function withServer<T>(body: (host: string) => Promise<T>): Promise<T> {
+  const server = createServer((socket) => socket.end());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    return await body(`127.0.0.1:${(server.address() as AddressInfo).port}`);
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+/** Puts a program in the place of the real mise. */
+async function fakeMise(place: Place, body: string): Promise<void> {
+  const { mise } = await loadManifest();
+  const folder = join(place.cache, 'tools', platform, `mise-${mise.version}`);
+  writeScript(join(folder, 'mise'), body);
+  writeFileSync(join(folder, 'program'), 'mise\n');
+}
+
+test('a tool that is nowhere is built from its Go module, and found in the cache from then on', () =>
+  inPlace(async (place) => {
+    place.script('fake-go', goScript());
+    const entry = entryOf({
+      version: '1.2.3',
+      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
+    });
+    const tool = await getTool(entry, {}, place.context, toolchain);
+    assert.is(tool.source, 'go');
+    assert.is(tool.version, '1.2.3');
+    assert.is(tool.path, join(tool.folder, 'hammer'));
+    assert.equal(await lookForTool(entry, {}), tool);
+    assert.equal(await getTool(entry, {}, place.context, toolchain), tool);
+    assert.is(place.calls().length, 1);
+    assert.match(
+      place.calls()[0] ?? '',
+      /^build -v -mod=readonly -trimpath -buildvcs=false -ldflags -s -w -o \S+\/hammer example\.org\/hammer$/,
+    );
+    assert.equal(place.logged, ['hammer 1.2.3 built from Go modules']);
+    assert.equal(inCache(place).temporary, []);
+  }));
+
+test('PATH comes first, and a cached tool is not run to be found', () =>
+  inPlace(async (place) => {
+    place.script('fake-go', goScript());
+    const entry = entryOf({
+      version: '1.2.3',
+      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
+    });
+    const built = await getTool(entry, {}, place.context, toolchain);
+    writeScript(built.path, 'exit 1');
+    assert.is((await getTool(entry, {}, place.context, toolchain)).source, 'go');
+    place.script('hammer', 'echo 1.2.0');
+    const other = { ...entry, minimum: '1.2.0' };
+    assert.is((await getTool(other, {}, place.context, toolchain)).source, 'PATH');
+  }));
+
+test('another go.sum is another tool', () =>
+  inPlace(async (place) => {
+    place.script('fake-go', goScript());
+    const module = moduleOf(place.folder);
+    const entry = entryOf({ version: '1.2.3', go: { module, package: 'example.org/hammer' } });
+    const first = await getTool(entry, {}, place.context, toolchain);
+    writeFileSync(join(module, 'go.sum'), 'changed');
+    const second = await getTool({ ...entry, for: 'a look with no memory' }, {}, place.context, toolchain);
+    assert.is.not(first.folder, second.folder);
+    assert.is(inCache(place).tools.length, 2);
+  }));
+
+test('a failing build leaves nothing and names every way', () =>
+  inPlace(async (place) => {
+    place.script(
+      'fake-go',
+      goScript('touch "$(dirname "$8")/half"; echo "go: example.org/hammer: no matching hash" >&2; exit 1'),
+    );
+    const host = await closedPort();
+    place.script('hammer', 'echo 0.9.1');
+    const entry = entryOf({
+      version: '1.2.3',
+      minimum: '1.0.0',
+      release: { host, package: 'aqua:smith/hammer' },
+      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
+    });
+    const error = await failure(getTool(entry, {}, place.context, toolchain));
+    assert.instance(error, MissingToolError);
+    assert.is(error.exitCode, 127);
+    assert.is(error.what, 'hammer 1.0.0 or newer is missing and cannot be got');
+    assert.equal(error.why?.split('\n'), [
+      `PATH: hammer 0.9.1 at ${join(place.bin, 'hammer')} is too old`,
+      `published release: release host ${host} unreachable`,
+      'Go modules: `go build example.org/hammer` failed: go: example.org/hammer: no matching hash',
+    ]);
+    assert.match(
+      error.advice ?? '',
+      /^put hammer 1\.0\.0 or newer on PATH \(ask the smith\), or make \S+ reachable, or make a Go/,
+    );
+    assert.equal(inCache(place), { tools: [], temporary: [], locks: [] });
+  }));
+
+test('without Go the reason says so', () =>
+  inPlace(async (place) => {
+    const entry = entryOf({
+      version: '1.2.3',
+      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
+    });
+    const error = await failure(getTool(entry, {}, place.context, toolchain));
+    assert.match(error.why ?? '', /^Go modules: no fake-go 1\.21\.0 or newer \(PATH: not there\)$/m);
+    place.script('fake-go', 'echo go1.19.2');
+    const old = await failure(getTool(entry, {}, place.context, toolchain));
+    assert.match(old.why ?? '', /fake-go 1\.19\.2 at \S+ is too old/);
+  }));
+
+test('a tool that only PATH can have is missing with the way to get it', () =>
+  inPlace(async (place) => {
+    const error = await failure(getTool(entryOf({ minimum: '2.0.0' }), {}, place.context, toolchain));
+    assert.is(error.what, 'hammer 2.0.0 or newer is missing');
+    assert.is(error.exitCode, 127);
+    assert.is(error.advice, 'put hammer 2.0.0 or newer on PATH (ask the smith)');
+  }));
+
+test('a version of Kubernetes that is not pinned cannot be got', () =>
+  inPlace(async (place) => {
+    const entry = entryOf({
+      version: '1.31.0',
+      kubernetes: 'exact',
+      release: { host: 'no.invalid', package: 'x' },
+    });
+    const error = await failure(getTool(entry, { kubernetesVersion: 'v1.30.2' }, place.context, toolchain));
+    assert.is(error.what, 'hammer 1.30.2 is missing and cannot be got');
+    assert.match(error.why ?? '', /this project gets 1\.31\.0 only/);
+    assert.match(
+      error.advice ?? '',
+      /^set cluster\.kubernetesVersion to v1\.31\.0, or put hammer 1\.30\.2 on PATH/,
+    );
+  }));
+
+test('a release is downloaded by mise where its host can be reached', () =>
+  inPlace(async (place) => {
+    await fakeMise(
+      place,
+      `echo "$*" >> "$LOG"; test "$MISE_SYSTEM_PACKAGES_SUDO" = false || exit 9
+      mkdir -p "$5/bin"; printf '#!/bin/sh\\n' > "$5/bin/hammer"; chmod +x "$5/bin/hammer"`,
+    );
+    process.env.MISE_LOCKED = '1';
+    await withServer(async (host) => {
+      const entry = entryOf({ version: '1.2.3', release: { host, package: 'aqua:smith/hammer' } });
+      const tool = await getTool(entry, {}, place.context, toolchain);
+      assert.is(tool.source, 'release');
+      assert.match(tool.path, /hammer-1\.2\.3-release-[0-9a-f]+\/release\/bin\/hammer$/);
+      assert.match(place.calls()[0] ?? '', /^--no-config --yes install-into aqua:smith\/hammer@1\.2\.3 \//);
+      assert.equal(await lookForTool(entry, {}), tool);
+    });
+    delete process.env.MISE_LOCKED;
+  }));
+
+test('a broken download leaves nothing, is said, and the Go modules are next', () =>
+  inPlace(async (place) => {
+    await fakeMise(
+      place,
+      'mkdir -p "$5"; echo part > "$5/hammer"; echo "mise ERROR checksum mismatch" >&2; exit 1',
+    );
+    place.script('fake-go', goScript());
+    await withServer(async (host) => {
+      const go = { module: moduleOf(place.folder), package: 'example.org/hammer' };
+      const entry = entryOf({ version: '1.2.3', release: { host, package: 'aqua:smith/hammer' }, go });
+      assert.is((await getTool(entry, {}, place.context, toolchain)).source, 'go');
+    });
+    assert.match(
+      place.logged[0] ?? '',
+      /^hammer: mise cannot install \S+: mise ERROR checksum mismatch; building from Go/,
+    );
+    assert.equal(inCache(place).temporary, []);
+    assert.is(inCache(place).tools.filter((name) => name.startsWith('hammer')).length, 1);
+  }));
+
+test('a cache that cannot be written is an error with advice', () =>
+  inPlace(async (place) => {
+    place.script('fake-go', goScript());
+    writeFileSync(join(place.folder, 'cache'), 'a file where a folder should be');
+    const entry = entryOf({
+      version: '1.2.3',
+      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
+    });
+    const error = await failure(getTool(entry, {}, place.context, toolchain));
+    assert.is(error.exitCode, 1);
+    assert.match(error.what, /^the tool cache .* cannot be written$/);
+    assert.match(error.advice ?? '', /XDG_CACHE_HOME/);
+  }));
+
+test('a full disk is told as such', () =>
+  inPlace(async (place) => {
+    place.script('fake-go', goScript('echo "write /x/y.a: no space left on device" >&2; exit 1'));
+    const entry = entryOf({
+      version: '1.2.3',
+      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
+    });
+    const error = await failure(getTool(entry, {}, place.context, toolchain));
+    assert.is(error.exitCode, 1);
+    assert.match(error.what, /^no space left/);
+    assert.match(error.advice ?? '', /XDG_CACHE_HOME/);
+    assert.equal(inCache(place), { tools: [], temporary: [], locks: [] });
+  }));
+
+test('what a killed run left half-made is swept, and an entry whose program was deleted is made anew', () =>
+  inPlace(async (place) => {
+    place.script('fake-go', goScript());
+    const entry = entryOf({
+      version: '1.2.3',
+      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
+    });
+    const tool = await getTool(entry, {}, place.context, toolchain);
+    const [id] = inCache(place).tools;
+    mkdirSync(join(place.cache, 'temporary', platform, `${id}~killed`));
+    rmSync(tool.path);
+    await getTool({ ...entry, for: 'a look with no memory' }, {}, place.context, toolchain);
+    assert.is(place.calls().length, 2);
+    assert.match(readFileSync(tool.path, 'utf8'), /hammer 1\.2\.3/);
+    assert.equal(inCache(place).temporary, []);
+  }));
+
+test('a stopped run builds nothing more and leaves nothing', () =>
+  inPlace(async (place) => {
+    place.script('fake-go', goScript());
+    place.abort.abort(new Error('stopped'));
+    const entry = entryOf({
+      version: '1.2.3',
+      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
+    });
+    const error = await getTool(entry, {}, place.context, toolchain).catch((thrown: unknown) => thrown);
+    assert.is((error as Error).message, 'stopped');
+    assert.equal(place.calls(), []);
+    assert.equal(inCache(place), { tools: [], temporary: [], locks: [] });
+  }));
+
+test('an npm package is taken when it is the pinned one, with the links that npm does not make', () =>
+  inPlace(async (place) => {
+    const body = `name=${'$(echo "$*" | sed "s/.* //; s/@[^@]*$//")'}
+    mkdir -p "node_modules/$name/native/bin" "node_modules/$name/native/lib"
+    echo program > "node_modules/$name/native/bin/hammer"
+    echo library > "node_modules/$name/native/lib/lib.so.1.2"
+    echo '[{"source":"native/lib/lib.so.1.2","target":"native/lib/lib.so.1"}]' > "node_modules/$name/native/links.json"
+    echo "{\\"packages\\":{\\"node_modules/$name\\":{\\"integrity\\":\\"sha512-good\\"}}}" > node_modules/.package-lock.json`;
+    place.script('npm', body);
+    const npm = {
+      package: '@smith/{platform}',
+      version: '1.2.3-beta.1',
+      program: 'native/bin/hammer',
+      symlinks: 'native/links.json',
+      integrity: { [platform]: 'sha512-good' },
+    };
+    const entry = entryOf({ version: '1.2.3', npm });
+    const tool = await getTool(entry, {}, place.context, toolchain);
+    assert.is(tool.source, 'npm');
+    assert.is(readFileSync(join(tool.folder, '..', 'lib', 'lib.so.1'), 'utf8'), 'library\n');
+    chmodSync(tool.path, 0o644);
+    const other = entryOf({ version: '1.2.3', npm: { ...npm, integrity: { [platform]: 'sha512-other' } } });
+    const error = await failure(getTool(other, {}, place.context, toolchain));
+    assert.match(
+      error.why ?? '',
+      /npm package: @smith\/\S+@1\.2\.3-beta\.1 is not the package that was pinned/,
+    );
+  }));
+
+test.run();

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { buildFlags } from '../../../lib/tools/go-build.ts';
+import { goModules, loadManifest, toolNames } from '../../../lib/tools/manifest.ts';
+import { plainCommands } from '../../../lib/tools/plain-commands.ts';
+import { toolsOf } from '../../../lib/tools/provider-tools.ts';
+
+const { tools } = await loadManifest();
+
+test('the names in the code are those of the manifest, in its order', () => {
+  assert.equal(Object.keys(tools), [...toolNames]);
+});
+
+test('every Go module requires the very version that the manifest pins', () => {
+  for (const { name, version, go } of Object.values(tools)) {
+    if (go === undefined) continue;
+    const goMod = readFileSync(join(goModules, go.module, 'go.mod'), 'utf8');
+    const [, module, required] = /^require (\S+) (\S+)$/m.exec(goMod) ?? [];
+    assert.is(required, `v${version}`, name);
+    assert.ok(`${go.package}/`.startsWith(`${module}/`), name);
+    assert.ok(
+      readFileSync(join(goModules, go.module, 'go.sum'), 'utf8').includes(`${module} ${required} h1:`),
+      name,
+    );
+    if (go.ldflags !== undefined) assert.ok(go.ldflags.includes(String(version)), name);
+  }
+});
+
+test('the programs of Kubernetes are built with its version written into both of its packages', () => {
+  const flags = buildFlags(tools['kube-apiserver'].go ?? { module: '', package: '' });
+  assert.equal(flags, [
+    '-mod=readonly',
+    '-trimpath',
+    '-buildvcs=false',
+    '-ldflags',
+    '-s -w -X k8s.io/component-base/version.gitVersion=v1.31.0 -X k8s.io/client-go/pkg/version.gitVersion=v1.31.0',
+  ]);
+});
+
+test('what a provider needs is in the order of the builds, and embedded needs no Docker', () => {
+  assert.equal(toolsOf('existing'), ['sops', 'helm', 'kubectl', 'helmfile', 'gpg']);
+  assert.ok(toolsOf('minikube').includes('docker'));
+  const embedded = toolsOf('embedded');
+  assert.not.ok(embedded.includes('docker'));
+  assert.ok(embedded.indexOf('vault') > embedded.indexOf('helmfile'));
+});
+
+test('the plain commands of every tool hold no path of this machine', async () => {
+  for (const name of toolNames) {
+    const commands = await plainCommands(name);
+    assert.ok(commands.length > 0, name);
+    for (const command of commands) assert.not.match(command, /(^|[ '"=])\/(root|home|work|tmp|usr)/, name);
+  }
+});
+
+test('the plain commands name the release, and the Go build as the other way', async () => {
+  const [need, first, other] = await plainCommands('sops');
+  assert.is(need, '# sops 3.9.0 or newer, unless it is on PATH:');
+  assert.is(first, 'mise use --global aqua:getsops/sops@3.13.2');
+  assert.match(
+    other ?? '',
+    /^# or: CGO_ENABLED=0 go -C lib\/tools\/go\/sops build -mod=readonly .*-ldflags '-s -w' -o/,
+  );
+  assert.match((await plainCommands('gpg'))[0] ?? '', /^# gpg 2\.2\.0 or newer has to be on PATH/);
+});
+
+test.run();

@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { createShell } from '../../../lib/runner/shell.ts';
+import type { ToolEntry } from '../../../lib/tools/manifest.ts';
+import type { ToolContext } from '../../../lib/tools/tool-context.ts';
+
+export type Place = {
+  readonly folder: string;
+  /** The only folder of PATH that is not the system's. */
+  readonly bin: string;
+  /** What is in the cache, half-made things included. */
+  readonly cache: string;
+  /** Everything that was logged by the context below. */
+  readonly logged: string[];
+  readonly context: ToolContext;
+  readonly abort: AbortController;
+  /** Puts a shell script on PATH. */
+  readonly script: (name: string, body: string) => string;
+  /** Lines that scripts appended to `$LOG`. */
+  readonly calls: () => string[];
+};
+
+/** A PATH, a cache and a context of its own for the body; all of it is gone afterwards. */
+export async function inPlace(body: (place: Place) => Promise<void> | void): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'tools-'));
+  const bin = join(folder, 'bin');
+  const log = join(folder, 'calls');
+  const changes = {
+    // Programs of the system (sh, nice, mkdir) stay, so the tools of the tests have names that no system has.
+    PATH: [bin, '/usr/bin', '/bin'].join(delimiter),
+    XDG_CACHE_HOME: join(folder, 'cache'),
+    LOG: log,
+    HTTPS_PROXY: undefined,
+    https_proxy: undefined,
+  };
+  const before = Object.keys(changes).map((name) => [name, process.env[name]] as const);
+  setVariables(Object.entries(changes));
+  mkdirSync(bin);
+  const logged: string[] = [];
+  const abort = new AbortController();
+  try {
+    await body({
+      folder,
+      bin,
+      cache: join(folder, 'cache', 'k8s-deployment'),
+      logged,
+      abort,
+      context: {
+        $: plainShell(),
+        signal: abort.signal,
+        log: (line) => logged.push(line),
+        progress: () => {},
+      },
+      script: (name, text) => writeScript(join(bin, name), text),
+      calls: () => {
+        try {
+          return readFileSync(log, 'utf8').trim().split('\n');
+        } catch {
+          return [];
+        }
+      },
+    });
+  } finally {
+    setVariables(before);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The runner's shell without a run around it. */
+export function plainShell(): ToolContext['$'] {
+  return createShell({
+    interactive: false,
+    check: () => {},
+    spawn: (command, args, options) => spawn(command, args, options),
+    end: (child) => child.kill(),
+    onCommand: () => {},
+    onOutput: () => {},
+    redact: (text) => text,
+  });
+}
+
+export function writeScript(path: string, body: string): string {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+  return path;
+}
+
+/** A tool that no machine has. */
+export function entryOf(changes: Partial<ToolEntry>): ToolEntry {
+  return { name: 'hammer', for: 'tests', versionCommand: ['--version'], advice: 'ask the smith', ...changes };
+}
+
+/** The Go toolchain that scripts of the tests play. */
+export const toolchain: ToolEntry = {
+  name: 'fake-go',
+  for: 'tests',
+  minimum: '1.21.0',
+  versionCommand: ['version'],
+  advice: 'ask the gopher',
+};
+
+/** Body of a `fake-go` that writes a program where `-o` says, after `before`. */
+export function goScript(before = ''): string {
+  return `
+if [ "$1" = version ]; then echo go version go1.26.8 linux/amd64; exit 0; fi
+echo "$*" >> "$LOG"
+${before}
+while [ "$1" != -o ]; do shift; done
+printf '#!/bin/sh\\necho hammer 1.2.3\\n' > "$2"
+chmod +x "$2"`;
+}
+
+/** A Go module for a recipe: only its files' contents matter to a fake Go. */
+export function moduleOf(folder: string, content = 'module hammer\n'): string {
+  const module = join(folder, 'module');
+  mkdirSync(module, { recursive: true });
+  writeFileSync(join(module, 'go.mod'), content);
+  writeFileSync(join(module, 'go.sum'), '');
+  return module;
+}
+
+function setVariables(variables: Iterable<readonly [string, string | undefined]>): void {
+  for (const [name, value] of variables) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+}

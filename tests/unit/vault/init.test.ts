@@ -1,0 +1,250 @@
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { vaultClient } from '../../../lib/vault/client.ts';
+import { initialiseVault, unsealVault, waitForVault } from '../../../lib/vault/init.ts';
+import { readKeys } from '../../../lib/vault/keys-file.ts';
+import { type Answer, type Call, failureOf, withVault } from './scripted-vault.ts';
+
+const keys = { keys: ['00'], keys_base64: ['a2V5'], root_token: 'hvs.root' };
+const stored = JSON.stringify({ unseal_keys_b64: ['a2V5'], root_token: 'hvs.root' });
+
+const test = suite<{ folder: string; keysPath: string }>('vault/init');
+
+test.before.each(async (context) => {
+  context.folder = await mkdtemp(join(tmpdir(), 'vault-init-'));
+  context.keysPath = join(context.folder, 'vault', 'keys.json');
+});
+test.after.each(async ({ folder }) => {
+  await rm(folder, { recursive: true });
+});
+
+/** A Vault in the given state that opens with the key `a2V5`. */
+function vaultIn(
+  state: { initialized: boolean; sealed: boolean },
+  overrides?: (call: Call) => Answer | undefined,
+) {
+  const now = { ...state };
+  return (call: Call): Answer | undefined => {
+    const answer = overrides?.(call);
+    if (answer !== undefined) return answer;
+    switch (`${call.method} ${call.path}`) {
+      case 'GET sys/seal-status':
+        return { body: now };
+      case 'PUT sys/init':
+        now.initialized = true;
+        return { body: keys };
+      case 'PUT sys/unseal':
+        if (call.body.key !== 'a2V5') {
+          return {
+            status: 400,
+            body: { errors: [`'key' must be a valid hex or base64 string ${call.body.key}`] },
+          };
+        }
+        now.sealed = false;
+        return { body: now };
+      case 'GET auth/token/lookup-self':
+        return call.token === 'hvs.root'
+          ? { body: { data: {} } }
+          : { status: 403, body: { errors: ['permission denied'] } };
+      default:
+        return undefined;
+    }
+  };
+}
+
+async function keep(keysPath: string, text: string): Promise<void> {
+  await mkdir(join(keysPath, '..'), { recursive: true });
+  await writeFile(keysPath, text);
+}
+
+test('a new Vault is initialised and unsealed, its keys kept for the owner only', ({ keysPath }) =>
+  withVault(vaultIn({ initialized: false, sealed: true }), async ({ address, calls }) => {
+    const result = await initialiseVault({ client: vaultClient({ address }), keysPath });
+    assert.equal(result, { token: 'hvs.root', initialised: true, unsealed: true });
+    assert.equal(calls.find(({ path }) => path === 'sys/init')?.body, {
+      secret_shares: 1,
+      secret_threshold: 1,
+    });
+    assert.is((await stat(keysPath)).mode & 0o777, 0o600);
+    assert.is((await stat(join(keysPath, '..'))).mode & 0o777, 0o700);
+    assert.equal(await readKeys(keysPath), { unsealKeys: ['a2V5'], rootToken: 'hvs.root' });
+    assert.equal(await readdir(join(keysPath, '..')), ['keys.json']);
+  }));
+
+test('the keys are in place before Vault is asked for anything else', async ({ keysPath }) => {
+  let kept = false;
+  const script = vaultIn({ initialized: false, sealed: true }, ({ path }) => {
+    if (path === 'sys/unseal') return { status: 500, body: { errors: ['internal error'] } };
+    return undefined;
+  });
+  await withVault(script, async ({ address }) => {
+    await failureOf(initialiseVault({ client: vaultClient({ address }), keysPath }));
+    kept = (await readKeys(keysPath)) !== undefined;
+  });
+  assert.ok(kept);
+});
+
+test('an interrupted run still gets and keeps the keys', async ({ keysPath }) => {
+  const controller = new AbortController();
+  const script = vaultIn({ initialized: false, sealed: true }, ({ path }) => {
+    if (path === 'sys/init') controller.abort(new Error('stopped'));
+    return undefined;
+  });
+  await withVault(script, async ({ address }) => {
+    const client = vaultClient({ address, signal: controller.signal });
+    const failure = await failureOf(initialiseVault({ client, keysPath, signal: controller.signal }));
+    assert.match(failure.what, 'stopped');
+  });
+  assert.equal(await readKeys(keysPath), { unsealKeys: ['a2V5'], rootToken: 'hvs.root' });
+});
+
+test('Vault is not initialised when there is no place for its keys', ({ folder, keysPath }) =>
+  withVault(vaultIn({ initialized: false, sealed: true }), async ({ address, requests }) => {
+    await writeFile(join(folder, 'vault'), 'a file where the folder should be');
+    const failure = await failureOf(initialiseVault({ client: vaultClient({ address }), keysPath }));
+    assert.is(failure.what, `no place to keep the Vault keys: ${keysPath}`);
+    assert.equal(requests(), ['GET sys/seal-status']);
+  }));
+
+test('a refused initialisation leaves no file behind', ({ keysPath }) =>
+  withVault(
+    vaultIn({ initialized: false, sealed: true }, ({ path }) =>
+      path === 'sys/init' ? { status: 400, body: { errors: ['no storage'] } } : undefined,
+    ),
+    async ({ address }) => {
+      const failure = await failureOf(initialiseVault({ client: vaultClient({ address }), keysPath }));
+      assert.is(failure.why, 'no storage');
+      assert.equal(await readdir(join(keysPath, '..')), []);
+    },
+  ));
+
+test('keys of an earlier Vault are kept aside', ({ keysPath }) =>
+  withVault(vaultIn({ initialized: false, sealed: true }), async ({ address }) => {
+    await keep(keysPath, 'earlier');
+    await writeFile(`${keysPath}.1`, 'even earlier');
+    await initialiseVault({ client: vaultClient({ address }), keysPath });
+    assert.equal((await readdir(join(keysPath, '..'))).sort(), ['keys.json', 'keys.json.1', 'keys.json.2']);
+    assert.is(await readFile(`${keysPath}.2`, 'utf8'), 'earlier');
+  }));
+
+test('keys that a killed run had not yet moved into place are found', ({ keysPath }) =>
+  withVault(vaultIn({ initialized: true, sealed: true }), async ({ address }) => {
+    await keep(`${keysPath}.pending`, stored.padEnd(4096));
+    const result = await initialiseVault({ client: vaultClient({ address }), keysPath });
+    assert.equal(result, { token: 'hvs.root', initialised: false, unsealed: true });
+    assert.equal(await readdir(join(keysPath, '..')), ['keys.json']);
+  }));
+
+test('a Vault that is ready is left as it is', ({ keysPath }) =>
+  withVault(vaultIn({ initialized: true, sealed: false }), async ({ address, requests }) => {
+    await keep(keysPath, stored);
+    const result = await initialiseVault({ client: vaultClient({ address }), keysPath });
+    assert.equal(result, { token: 'hvs.root', initialised: false, unsealed: false });
+    assert.equal(requests(), ['GET sys/seal-status', 'GET auth/token/lookup-self']);
+  }));
+
+test('lost keys are said to be lost, with a way out', ({ keysPath }) =>
+  withVault(vaultIn({ initialized: true, sealed: false }), async ({ address }) => {
+    const failure = await failureOf(initialiseVault({ client: vaultClient({ address }), keysPath }));
+    assert.is(failure.what, `Vault at ${address} is initialised, but its keys are not in ${keysPath}`);
+    assert.match(failure.advice, 'destroy-environment');
+  }));
+
+test('keys of another Vault are named, never shown', ({ keysPath }) =>
+  withVault(vaultIn({ initialized: true, sealed: true }), async ({ address }) => {
+    await keep(keysPath, stored.replace('a2V5', 'b3RoZXI='));
+    const failure = await failureOf(initialiseVault({ client: vaultClient({ address }), keysPath }));
+    assert.is(failure.what, `Vault at ${address} stays sealed: the keys of ${keysPath} do not open it`);
+    assert.is(failure.why, "'key' must be a valid hex or base64 string ***");
+  }));
+
+test('too few keys leave Vault sealed and say so', ({ keysPath }) =>
+  withVault(
+    vaultIn({ initialized: true, sealed: true }, ({ path }) =>
+      path === 'sys/unseal' ? { body: { sealed: true } } : undefined,
+    ),
+    async ({ address }) => {
+      await keep(keysPath, stored);
+      const failure = await failureOf(initialiseVault({ client: vaultClient({ address }), keysPath }));
+      assert.is(failure.why, 'it is still sealed after 1 of the keys');
+    },
+  ));
+
+test('a token of another Vault is told from missing rights', ({ keysPath }) =>
+  withVault(vaultIn({ initialized: true, sealed: false }), async ({ address }) => {
+    await keep(keysPath, stored.replace('hvs.root', 'hvs.other'));
+    const failure = await failureOf(initialiseVault({ client: vaultClient({ address }), keysPath }));
+    assert.is(failure.what, `Vault at ${address} refuses the token of ${keysPath}`);
+    assert.not.match(JSON.stringify(failure), 'hvs.other');
+  }));
+
+for (const text of ['', '{"unseal_keys_b64": ["a2V5"', '{"unseal_keys_b64": [], "root_token": "x"}', '[]']) {
+  test(`a damaged keys file is an error that names it: ${text || 'empty'}`, ({ keysPath }) =>
+    withVault(vaultIn({ initialized: true, sealed: true }), async ({ address }) => {
+      await keep(keysPath, text);
+      const failure = await failureOf(initialiseVault({ client: vaultClient({ address }), keysPath }));
+      assert.is(failure.what, `the Vault keys in ${keysPath} are damaged`);
+    }));
+}
+
+test('a Vault that becomes active only after a while is waited for', async ({ keysPath }) => {
+  let asked = 0;
+  const script = vaultIn({ initialized: true, sealed: true }, ({ path }) => {
+    if (path !== 'auth/token/lookup-self') return undefined;
+    asked += 1;
+    return asked < 3 ? { status: 500, body: { errors: ['local node not active'] } } : undefined;
+  });
+  await withVault(script, async ({ address }) => {
+    await keep(keysPath, stored);
+    await initialiseVault({ client: vaultClient({ address }), keysPath });
+  });
+  assert.is(asked, 3);
+});
+
+test('unsealVault does nothing to a new and to an open Vault', async ({ keysPath }) => {
+  await withVault(vaultIn({ initialized: false, sealed: true }), async ({ address, requests }) => {
+    assert.is(await unsealVault({ client: vaultClient({ address }), keysPath }), 'new');
+    assert.equal(requests(), ['GET sys/seal-status']);
+  });
+  await withVault(vaultIn({ initialized: true, sealed: false }), async ({ address }) => {
+    assert.is(await unsealVault({ client: vaultClient({ address }), keysPath }), 'unchanged');
+  });
+});
+
+test('unsealVault opens a sealed Vault, and complains about lost keys', async ({ keysPath }) => {
+  const script = vaultIn({ initialized: true, sealed: true });
+  await withVault(script, async ({ address }) => {
+    const client = vaultClient({ address });
+    assert.match((await failureOf(unsealVault({ client, keysPath }))).what, 'its keys are not in');
+    await keep(keysPath, stored);
+    assert.is(await unsealVault({ client, keysPath }), 'changed');
+  });
+});
+
+test('waitForVault outlasts a Vault that starts, and gives the last reason when it does not', async () => {
+  let asked = 0;
+  const script = (): Answer => {
+    asked += 1;
+    return asked < 3 ? { status: 502, text: 'starting' } : { body: { sealed: true } };
+  };
+  await withVault(script, async ({ address }) => waitForVault(vaultClient({ address }), 5000));
+  assert.is(asked, 3);
+  await withVault(
+    () => ({ status: 502, text: 'starting' }),
+    async ({ address }) => {
+      const failure = await failureOf(waitForVault(vaultClient({ address }), 30));
+      assert.is(failure.why, 'HTTP 502');
+    },
+  );
+});
+
+test('a keys file that may not be read is an error of its own', async ({ keysPath }) => {
+  await mkdir(keysPath, { recursive: true });
+  await chmod(keysPath, 0o700);
+  assert.is((await failureOf(readKeys(keysPath))).what, `the Vault keys in ${keysPath} cannot be read`);
+});
+
+test.run();

@@ -1,0 +1,93 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { JsonObject } from '../../../lib/vault/client.ts';
+
+export type Call = {
+  readonly method: string;
+  /** Without `/v1/`. */
+  readonly path: string;
+  readonly token: string | undefined;
+  readonly body: JsonObject;
+};
+
+/** `silent` never answers. `text` is sent as it is, instead of JSON. */
+export type Answer = { status?: number; body?: unknown; text?: string; location?: string } | 'silent';
+
+export type ScriptedVault = {
+  readonly address: string;
+  readonly calls: readonly Call[];
+  /** The calls as `GET sys/mounts`. */
+  readonly requests: () => string[];
+  readonly close: () => Promise<void>;
+};
+
+/** An HTTP server on loopback that answers as the script says; a call without an answer is a 404 of Vault's form. */
+export async function scriptedVault(script: (call: Call) => Answer | undefined): Promise<ScriptedVault> {
+  const calls: Call[] = [];
+  const server = createServer((request, response) => {
+    let text = '';
+    request.setEncoding('utf8');
+    request.on('data', (chunk: string) => {
+      text += chunk;
+    });
+    request.on('end', () => {
+      const token = request.headers['x-vault-token'];
+      const call = {
+        method: request.method ?? '',
+        path: (request.url ?? '').replace('/v1/', ''),
+        token: typeof token === 'string' ? token : undefined,
+        body: text === '' ? {} : JSON.parse(text),
+      };
+      calls.push(call);
+      const answer = script(call) ?? { status: 404, body: { errors: [] } };
+      if (answer === 'silent') return;
+      response.statusCode = answer.status ?? 200;
+      if (answer.location !== undefined) response.setHeader('location', answer.location);
+      response.end(answer.text ?? (answer.body === undefined ? '' : JSON.stringify(answer.body)));
+    });
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  return {
+    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    calls,
+    requests: () => calls.map(({ method, path }) => `${method} ${path}`),
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => {
+        server.close(resolve);
+      });
+    },
+  };
+}
+
+/** Runs the body against a scripted server, which is closed in any case. */
+export async function withVault(
+  script: (call: Call) => Answer | undefined,
+  body: (vault: ScriptedVault) => Promise<void>,
+): Promise<void> {
+  const vault = await scriptedVault(script);
+  try {
+    await body(vault);
+  } finally {
+    await vault.close();
+  }
+}
+
+/** What the promise rejects with, as the lines a user would see. */
+export async function failureOf(
+  promise: Promise<unknown>,
+): Promise<{ what: string; why: string; advice: string }> {
+  try {
+    await promise;
+  } catch (error) {
+    const {
+      what = `not a TaskError: ${error}`,
+      why = '',
+      advice = '',
+    } = error as Record<string, string | undefined>;
+    return { what, why, advice };
+  }
+  throw new Error('Expected the promise to reject');
+}

@@ -1,0 +1,73 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { vaultClient } from '../../../lib/vault/client.ts';
+import type { DesiredState } from '../../../lib/vault/state.ts';
+import { vaultStatus } from '../../../lib/vault/status.ts';
+import { type Answer, type Call, withVault } from './scripted-vault.ts';
+
+const state: DesiredState = {
+  file: 'state.yaml',
+  mounts: [],
+  policies: [{ name: 'a', file: 'a.hcl', text: 'x' }],
+  auth: [{ path: 'kubernetes', description: 'd', maxTtlSeconds: undefined, roles: [] }],
+  keyValues: [{ mount: 'kv', path: 'app', values: [{ name: 'DB_PASSWORD', from: { file: 'f', key: 'k' } }] }],
+};
+
+const good: Record<string, Answer> = {
+  'sys/seal-status': { body: { initialized: true, sealed: false } },
+  'sys/policies/acl/a': { body: { data: { policy: 'x\n' } } },
+  'sys/auth': { body: { data: { 'kubernetes/': { type: 'kubernetes', description: 'd' } } } },
+  'auth/kubernetes/config': { body: { data: { kubernetes_host: 'h' } } },
+  'kv/data/app': { body: { data: { data: { DB_PASSWORD: 'p' }, metadata: { version: 1 } } } },
+};
+
+async function statusWith(overrides: Record<string, Answer>) {
+  let status: unknown;
+  const script = ({ path, method }: Call) => {
+    assert.is(method, 'GET');
+    return overrides[path] ?? good[path];
+  };
+  await withVault(script, async ({ address }) => {
+    status = await vaultStatus(vaultClient({ address, token: 't', timeoutMs: 100 }), state);
+  });
+  return status;
+}
+
+const open = { initialized: true, sealed: false };
+const refused = { status: 403, body: { errors: ['permission denied'] } };
+const missing = { status: 404, body: { errors: [] } };
+
+const cases: [string, Record<string, Answer>, unknown][] = [
+  ['everything there is configured', {}, { ...open, configured: true }],
+  [
+    'a policy with another text is not',
+    { 'sys/policies/acl/a': { body: { data: { policy: 'y' } } } },
+    { ...open, configured: false },
+  ],
+  ['a missing auth config is not', { 'auth/kubernetes/config': missing }, { ...open, configured: false }],
+  ['a missing secret is not', { 'kv/data/app': missing }, { ...open, configured: false }],
+  [
+    'an empty value is not',
+    { 'kv/data/app': { body: { data: { data: { DB_PASSWORD: '' }, metadata: { version: 1 } } } } },
+    { ...open, configured: false },
+  ],
+  ['missing rights are not', { 'sys/auth': refused }, { ...open, configured: false }],
+  ['a silent path is not', { 'sys/auth': 'silent' }, { ...open, configured: false }],
+  [
+    'a sealed Vault is asked no more',
+    { 'sys/seal-status': { body: { initialized: true, sealed: true } }, 'sys/auth': 'silent' },
+    { initialized: true, sealed: true, configured: false },
+  ],
+  [
+    'a new Vault is asked no more',
+    { 'sys/seal-status': { body: { initialized: false, sealed: true } }, 'sys/auth': 'silent' },
+    { initialized: false, sealed: true, configured: false },
+  ],
+  ['something else than Vault is null', { 'sys/seal-status': { text: '<html>' } }, null],
+  ['no answer is null', { 'sys/seal-status': 'silent' }, null],
+];
+for (const [name, overrides, expected] of cases) {
+  test(name, async () => assert.equal(await statusWith(overrides), expected));
+}
+
+test.run();
