@@ -114,7 +114,7 @@ async function install(): Promise<number | undefined> {
 
 async function runNpm(signal: AbortSignal): Promise<number | undefined> {
   // npm's own output goes to stderr: stdout belongs to the results of tasks.
-  const npm = spawn('npm', ['ci', '--include=dev', '--no-audit', '--no-fund'], {
+  const npm = spawn('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: projectFolder,
     env: npmEnvironment(process.env),
     stdio: ['ignore', 2, 2],

@@ -1,8 +1,8 @@
 import { type Diagnosis, watchCluster } from './diagnostics.ts';
 import { type Environment, environmentOf, shellOf } from './environment.ts';
 import { declaredReleases, helmfile, type Release, withNeeds } from './helmfile.ts';
-import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
 import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
+import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
 
 export type Selection = { readonly tier?: string; readonly app?: string };
 
@@ -29,7 +29,8 @@ export async function install(context: TaskContext, selection: Selection): Promi
   const deployed = await deployedReleases($, environment);
   await repairPending($, environment, releases, deployed, context);
 
-  const changed = context.passThrough.length > 0 ? releases : await findChanged(context, environment, releases, deployed);
+  const changed =
+    context.passThrough.length > 0 ? releases : await findChanged(context, environment, releases, deployed);
   if (changed.length === 0) {
     context.report('unchanged');
     context.log(`unchanged: ${releases.map(({ name }) => name).join(', ')}`);
@@ -51,7 +52,9 @@ export async function test(context: TaskContext, selection: Selection): Promise<
   const $ = await shellOf(context);
   const wanted = (await declaredReleases()).filter(selectsRelease(selection));
   const deployed = await deployedReleases($, environment);
-  const missing = wanted.filter(({ name }) => !deployed.some((release) => release.name === name && release.status === 'deployed'));
+  const missing = wanted.filter(
+    ({ name }) => !deployed.some((release) => release.name === name && release.status === 'deployed'),
+  );
   if (missing.length > 0) {
     throw new TaskError({
       what: `not deployed: ${missing.map(({ name }) => name).join(', ')}`,
@@ -59,7 +62,13 @@ export async function test(context: TaskContext, selection: Selection): Promise<
       advice: `run ${selection.app === undefined ? 'install-all' : `install-app ${selection.app}`}`,
     });
   }
-  const command = await helmfile(environment, '--quiet', ...selector(selection), 'test', ...context.passThrough);
+  const command = await helmfile(
+    environment,
+    '--quiet',
+    ...selector(selection),
+    'test',
+    ...context.passThrough,
+  );
   await explained(context, environment, wanted, () => $`${command}`);
 }
 
@@ -74,7 +83,9 @@ async function findChanged(
   const known = releases.filter((release) => inPlace(release)?.status === 'deployed');
   if (known.length === 0) return releases;
   const digests = await renderedDigests(context, environment, known);
-  return releases.filter((release) => !known.includes(release) || inPlace(release)?.digest !== digests.get(release.name));
+  return releases.filter(
+    (release) => !known.includes(release) || inPlace(release)?.digest !== digests.get(release.name),
+  );
 }
 
 /**
@@ -89,7 +100,9 @@ async function repairPending(
   context: TaskContext,
 ): Promise<void> {
   for (const release of releases) {
-    const found = deployed.find(({ name, namespace }) => name === release.name && namespace === release.namespace);
+    const found = deployed.find(
+      ({ name, namespace }) => name === release.name && namespace === release.namespace,
+    );
     if (!found?.status.startsWith('pending-')) continue;
     const ageSeconds = (Date.now() - found.updated.getTime()) / 1000;
     if (environment.provider === 'existing' && ageSeconds < release.timeout) {
@@ -100,11 +113,20 @@ async function repairPending(
       });
     }
     context.log(`${release.name} was left ${found.status} by a run that was killed: repairing it`);
-    const helm = ['helm', '--kubeconfig', environment.kubeconfig, '--kube-context', environment.context, '-n', release.namespace];
+    const helm = [
+      'helm',
+      '--kubeconfig',
+      environment.kubeconfig,
+      '--kube-context',
+      environment.context,
+      '-n',
+      release.namespace,
+    ];
     const history = await $({ quiet: true })`${helm} history ${release.name} -o json`;
     const revisions = JSON.parse(history.stdout) as readonly { revision: number; status: string }[];
     const good = revisions.filter(({ status }) => status === 'deployed' || status === 'superseded').at(-1);
-    if (good) await $`${helm} rollback ${release.name} ${good.revision} --wait --timeout ${`${release.timeout}s`}`;
+    if (good)
+      await $`${helm} rollback ${release.name} ${good.revision} --wait --timeout ${`${release.timeout}s`}`;
     else await $`${helm} uninstall ${release.name} --wait --timeout ${`${release.timeout}s`}`;
   }
 }

@@ -1,7 +1,7 @@
 import { rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { connectExisting } from './cluster/existing.ts';
 import { providerOf } from './cluster/cluster.ts';
+import { connectExisting } from './cluster/existing.ts';
 import { type Environment, remembered, shellOf } from './environment.ts';
 import { declaredReleases, helmfile } from './helmfile.ts';
 import { kubectl } from './kubectl.ts';
@@ -36,7 +36,10 @@ async function removeFromExisting(environment: Environment, context: TaskContext
 }
 
 /** The same as plain commands. */
-export async function destroyCommands(environment: Environment, helmfileDestroy: string): Promise<readonly string[]> {
+export async function destroyCommands(
+  environment: Environment,
+  helmfileDestroy: string,
+): Promise<readonly string[]> {
   const own =
     environment.provider === 'existing'
       ? [
@@ -46,5 +49,9 @@ export async function destroyCommands(environment: Environment, helmfileDestroy:
           ].join(' ')} --ignore-not-found`,
         ]
       : providerOf(environment).commands.destroy(environment);
-  return [...own, `gpgconf --homedir .state/${environment.name}/gnupg --kill all`, `rm -rf .state/${environment.name}`];
+  return [
+    ...own,
+    `gpgconf --homedir .state/${environment.name}/gnupg --kill all`,
+    `rm -rf .state/${environment.name}`,
+  ];
 }

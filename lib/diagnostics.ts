@@ -46,19 +46,34 @@ export async function watchCluster(
   const pods = new Map<string, { status: PodStatus; logs?: Promise<string> }>();
   const warnings: Finding[] = [];
 
-  const watchPods = watch($, environment, ['get', 'pods', '-A', '--watch-only'], podTemplate, ([namespace, name, status]) => {
-    if (!namespace || !name || !status || !namespaces.has(namespace)) return;
-    const key = `${namespace}/${name}`;
-    const pod = { ...pods.get(key), status: JSON.parse(status) as PodStatus };
-    // Asked for at once: a moment later the pod may be gone.
-    if (problemOf(pod.status) && !pod.logs) pod.logs = lastLines($, environment, namespace, name);
-    pods.set(key, pod);
-  });
+  const watchPods = watch(
+    $,
+    environment,
+    ['get', 'pods', '-A', '--watch-only'],
+    podTemplate,
+    ([namespace, name, status]) => {
+      if (!namespace || !name || !status || !namespaces.has(namespace)) return;
+      const key = `${namespace}/${name}`;
+      const pod = { ...pods.get(key), status: JSON.parse(status) as PodStatus };
+      // Asked for at once: a moment later the pod may be gone.
+      if (problemOf(pod.status) && !pod.logs) pod.logs = lastLines($, environment, namespace, name);
+      pods.set(key, pod);
+    },
+  );
   const eventFlags = ['get', 'events', '-A', '--watch-only', '--field-selector', 'type=Warning'];
-  const watchEvents = watch($, environment, eventFlags, eventTemplate, ([namespace, kind, name, reason, ...message]) => {
-    if (!namespace || !namespaces.has(namespace)) return;
-    warnings.push({ object: `${kind?.toLowerCase()} ${namespace}/${name}`, text: `${reason}: ${message.join('\t')}` });
-  });
+  const watchEvents = watch(
+    $,
+    environment,
+    eventFlags,
+    eventTemplate,
+    ([namespace, kind, name, reason, ...message]) => {
+      if (!namespace || !namespaces.has(namespace)) return;
+      warnings.push({
+        object: `${kind?.toLowerCase()} ${namespace}/${name}`,
+        text: `${reason}: ${message.join('\t')}`,
+      });
+    },
+  );
 
   return {
     findings: () => [
@@ -73,7 +88,11 @@ export async function watchCluster(
       const path = join(environment.state, 'diagnostics', `${stamp}-${name}.txt`);
       const sections = await Promise.all(
         [...pods].map(async ([key, { status, logs }]) =>
-          [`# pod ${key}`, JSON.stringify(status, null, 2), ...(logs ? ['## last log lines', await logs] : [])].join('\n'),
+          [
+            `# pod ${key}`,
+            JSON.stringify(status, null, 2),
+            ...(logs ? ['## last log lines', await logs] : []),
+          ].join('\n'),
         ),
       );
       const events = warnings.map(({ object, text }) => `${object}: ${text}`);
@@ -91,13 +110,24 @@ const podTemplate = '{.metadata.namespace}{"\\t"}{.metadata.name}{"\\t"}{.status
 const eventTemplate =
   '{.involvedObject.namespace}{"\\t"}{.involvedObject.kind}{"\\t"}{.involvedObject.name}{"\\t"}{.reason}{"\\t"}{.message}{"\\n"}';
 
-function watch($: Shell, environment: Environment, flags: string[], template: string, onFields: (fields: string[]) => void) {
+function watch(
+  $: Shell,
+  environment: Environment,
+  flags: string[],
+  template: string,
+  onFields: (fields: string[]) => void,
+) {
   const child = $`exec ${kubectl(environment)} ${flags} -o ${`jsonpath=${template}`}`;
   createInterface({ input: child.stdout }).on('line', (line) => onFields(line.split('\t')));
   return child;
 }
 
-async function lastLines($: Shell, environment: Environment, namespace: string, pod: string): Promise<string> {
+async function lastLines(
+  $: Shell,
+  environment: Environment,
+  namespace: string,
+  pod: string,
+): Promise<string> {
   const output = await $`${kubectl(environment)} -n ${namespace} logs ${pod} --all-containers --tail 20`;
   return output.exitCode === 0 ? output.stdout : '';
 }
@@ -107,7 +137,10 @@ export function problemOf(status: PodStatus): string | undefined {
   for (const container of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
     const { terminated, waiting } = container.state ?? {};
     if (terminated && terminated.exitCode !== 0) {
-      return terminated.message?.trim() || `container ${container.name} ended with exit code ${terminated.exitCode} (${terminated.reason ?? ''})`;
+      return (
+        terminated.message?.trim() ||
+        `container ${container.name} ended with exit code ${terminated.exitCode} (${terminated.reason ?? ''})`
+      );
     }
     if (waiting?.reason && !['ContainerCreating', 'PodInitializing'].includes(waiting.reason)) {
       return `container ${container.name}: ${waiting.reason}${waiting.message ? `: ${waiting.message}` : ''}`;

@@ -1,6 +1,6 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { selector, type Selection, selectsRelease } from './deploy.ts';
+import { type Selection, selector, selectsRelease } from './deploy.ts';
 import { type Environment, environmentOf, shellOf } from './environment.ts';
 import { declaredReleases, helmfile, type Release, withNeeds } from './helmfile.ts';
 import { kubectl } from './kubectl.ts';
@@ -15,7 +15,14 @@ export async function diff(context: TaskContext, selection: Selection): Promise<
   const environment = environmentOf(context.options);
   if (await hasDiffPlugin(environment)) {
     const $ = await shellOf(context);
-    const words = await helmfile(environment, '--quiet', ...selector(selection), 'diff', '--suppress-secrets', ...context.passThrough);
+    const words = await helmfile(
+      environment,
+      '--quiet',
+      ...selector(selection),
+      'diff',
+      '--suppress-secrets',
+      ...context.passThrough,
+    );
     context.print((await $({ quiet: true })`${words}`).stdout.trimEnd() || 'no difference');
     return;
   }
@@ -27,8 +34,12 @@ export async function diff(context: TaskContext, selection: Selection): Promise<
   try {
     await render(context, environment, releases, folder);
     for (const release of releases) {
-      const known = deployed.some(({ name, namespace }) => name === release.name && namespace === release.namespace);
-      context.print(known ? await compare(context, environment, release, folder) : await announce(release, folder));
+      const known = deployed.some(
+        ({ name, namespace }) => name === release.name && namespace === release.namespace,
+      );
+      context.print(
+        known ? await compare(context, environment, release, folder) : await announce(release, folder),
+      );
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -49,13 +60,23 @@ type Manifest = {
 async function objects(release: Release, folder: string): Promise<Manifest[]> {
   const { parseAllDocuments } = await import('yaml');
   const files = await readdir(join(folder, release.name), { recursive: true, withFileTypes: true });
-  const texts = files.filter((file) => file.isFile()).map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));
+  const texts = files
+    .filter((file) => file.isFile())
+    .map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));
   return (await Promise.all(texts))
     .flatMap((text) => parseAllDocuments(text).map((document) => document.toJS() as Manifest | null))
-    .filter((manifest): manifest is Manifest => manifest !== null && manifest.metadata.annotations?.['helm.sh/hook'] === undefined);
+    .filter(
+      (manifest): manifest is Manifest =>
+        manifest !== null && manifest.metadata.annotations?.['helm.sh/hook'] === undefined,
+    );
 }
 
-async function compare(context: TaskContext, environment: Environment, release: Release, folder: string): Promise<string> {
+async function compare(
+  context: TaskContext,
+  environment: Environment,
+  release: Release,
+  folder: string,
+): Promise<string> {
   const file = join(folder, `${release.name}.json`);
   const items = await objects(release, folder);
   await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }), { mode: 0o600 });
@@ -72,7 +93,9 @@ async function compare(context: TaskContext, environment: Environment, release: 
       advice: 'check the cluster with `status`',
     });
   }
-  return output.exitCode === 0 ? `${release.name}: no difference` : `${release.name}:\n${output.stdout.trimEnd()}`;
+  return output.exitCode === 0
+    ? `${release.name}: no difference`
+    : `${release.name}:\n${output.stdout.trimEnd()}`;
 }
 
 async function announce(release: Release, folder: string): Promise<string> {

@@ -43,7 +43,11 @@ export function environmentOf(options: Options): Environment {
   const state = join(root, '.state', name);
   const clusterName = `${name}-${key}`;
   const context =
-    provider === 'existing' ? String(options['context'] ?? '') : provider === 'embedded' ? `kwok-${clusterName}` : clusterName;
+    provider === 'existing'
+      ? String(options['context'] ?? '')
+      : provider === 'embedded'
+        ? `kwok-${clusterName}`
+        : clusterName;
   return {
     name,
     provider,

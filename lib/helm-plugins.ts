@@ -21,18 +21,26 @@ export const pluginCommands = (environment: Environment): readonly string[] =>
  * Installs the missing plugins into the environment's own helm folder, where their host can be reached. Never prompts, and a
  * plugin that cannot be had is said and left out. Returns whether one was installed.
  */
-export async function installPlugins(environment: Environment, context: TaskContext): Promise<'changed' | 'unchanged'> {
+export async function installPlugins(
+  environment: Environment,
+  context: TaskContext,
+): Promise<'changed' | 'unchanged'> {
   const known = await readdir(join(environment.state, 'helm', 'data', 'plugins')).catch(() => []);
   const missing = helmPlugins.filter(({ name }) => !known.some((folder) => folder.includes(name)));
   if (missing.length === 0) return 'unchanged';
   if (!(await isReachable('github.com'))) {
-    context.log(`without the optional helm plugins ${missing.map(({ name }) => name).join(' and ')}: their host cannot be reached`);
+    context.log(
+      `without the optional helm plugins ${missing.map(({ name }) => name).join(' and ')}: their host cannot be reached`,
+    );
     return 'unchanged';
   }
   const $ = await shellOf(context);
   let outcome: 'changed' | 'unchanged' = 'unchanged';
   for (const { name, url, version } of missing) {
-    const result = await $({ nothrow: true, timeoutMs: 120_000 })`helm plugin install ${url} --version ${version} --verify=false`;
+    const result = await $({
+      nothrow: true,
+      timeoutMs: 120_000,
+    })`helm plugin install ${url} --version ${version} --verify=false`;
     if (result.exitCode === 0) outcome = 'changed';
     else context.log(`without the optional helm plugin ${name}: it could not be installed`);
   }

@@ -57,9 +57,13 @@ export async function declaredReleases(): Promise<readonly Release[]> {
 }
 
 /** The values of label `app`, for arguments. */
-export const appNames = async (): Promise<string[]> => [...new Set((await declaredReleases()).map(({ app }) => app))];
+export const appNames = async (): Promise<string[]> => [
+  ...new Set((await declaredReleases()).map(({ app }) => app)),
+];
 
-export const tierNames = async (): Promise<string[]> => [...new Set((await declaredReleases()).map(({ tier }) => tier))];
+export const tierNames = async (): Promise<string[]> => [
+  ...new Set((await declaredReleases()).map(({ tier }) => tier)),
+];
 
 export const releaseNames = async (): Promise<string[]> => (await declaredReleases()).map(({ name }) => name);
 
@@ -101,6 +105,12 @@ export async function helmfile(environment: Environment, ...args: readonly strin
 /** The same as text with relative paths, for `--dry-run`. */
 export async function helmfileText(options: Options, ...args: readonly string[]): Promise<string> {
   const environment = environmentOf(options);
-  const words = ['helmfile', ...(await globalArguments(environment, `.state/${environment.name}/kubeconfig`)), ...args];
-  return words.map((word) => (word === '' ? '<context>' : /^[\w./=:,@%+-]+$/.test(word) ? word : `'${word}'`)).join(' ');
+  const words = [
+    'helmfile',
+    ...(await globalArguments(environment, `.state/${environment.name}/kubeconfig`)),
+    ...args,
+  ];
+  return words
+    .map((word) => (word === '' ? '<context>' : /^[\w./=:,@%+-]+$/.test(word) ? word : `'${word}'`))
+    .join(' ');
 }

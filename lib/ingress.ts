@@ -5,11 +5,20 @@ import { type TaskContext, TaskError } from './runner/runner.ts';
 
 type Ingress = {
   readonly spec: { readonly rules: readonly { readonly host: string }[] };
-  readonly status: { readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[] } };
+  readonly status: {
+    readonly loadBalancer?: {
+      readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[];
+    };
+  };
 };
 
 /** Calls the application through the ingress and throws unless the answer is 200. */
-export async function testIngress(environment: Environment, app: string, path: string, context: TaskContext): Promise<void> {
+export async function testIngress(
+  environment: Environment,
+  app: string,
+  path: string,
+  context: TaskContext,
+): Promise<void> {
   if (environment.provider === 'embedded') {
     throw new TaskError({
       what: `there is no ingress to test on the embedded cluster`,
@@ -19,7 +28,16 @@ export async function testIngress(environment: Environment, app: string, path: s
   }
   const $ = await shellOf(context);
   type List = { readonly items: readonly Ingress[] };
-  const { items } = await kubectlJson<List>($, environment, '-n', 'frontend', 'get', 'ingress', '-l', `app.kubernetes.io/instance=${app}-front`);
+  const { items } = await kubectlJson<List>(
+    $,
+    environment,
+    '-n',
+    'frontend',
+    'get',
+    'ingress',
+    '-l',
+    `app.kubernetes.io/instance=${app}-front`,
+  );
   const ingress = items[0];
   const host = ingress?.spec.rules[0]?.host;
   if (!ingress || !host) {
@@ -29,7 +47,8 @@ export async function testIngress(environment: Environment, app: string, path: s
       advice: `run install-app ${app}`,
     });
   }
-  const address = environment.provider === 'minikube' ? await minikubeAddress(environment, context) : loadBalancer(ingress);
+  const address =
+    environment.provider === 'minikube' ? await minikubeAddress(environment, context) : loadBalancer(ingress);
   if (address === undefined) {
     throw new TaskError({
       what: `the Ingress of ${app} has no address yet`,
@@ -42,7 +61,10 @@ export async function testIngress(environment: Environment, app: string, path: s
   if (status === 200) return;
   throw new TaskError({
     what: `http://${host}${path} answered ${status}, expected 200`,
-    why: status === 403 ? 'the caller is outside the allowed source ranges' : 'the application or its ingress is not in order',
+    why:
+      status === 403
+        ? 'the caller is outside the allowed source ranges'
+        : 'the application or its ingress is not in order',
     advice: `see: diff-app ${app}, test-app ${app}`,
   });
 }
@@ -60,17 +82,21 @@ function loadBalancer(ingress: Ingress): string | undefined {
 /** HTTP status of a GET on port 80 with another Host than the address. */
 function call(address: string, host: string, path: string, signal: AbortSignal): Promise<number> {
   return new Promise((resolve, reject) => {
-    const sent = request({ host: address, port: 80, path, headers: { host }, timeout: 10_000, signal }, (response) => {
-      response.resume();
-      resolve(response.statusCode ?? 0);
-    });
+    const sent = request(
+      { host: address, port: 80, path, headers: { host }, timeout: 10_000, signal },
+      (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      },
+    );
     sent.once('timeout', () => sent.destroy(new Error('no answer within 10 s')));
     sent.once('error', (error) =>
       reject(
         new TaskError({
           what: `http://${host}${path} cannot be reached at ${address}`,
           why: error.message,
-          advice: 'check that this machine can reach the ingress controller (with Docker Desktop: `minikube tunnel`)',
+          advice:
+            'check that this machine can reach the ingress controller (with Docker Desktop: `minikube tunnel`)',
         }),
       ),
     );

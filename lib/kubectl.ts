@@ -16,7 +16,11 @@ export const kubectlText = (environment: Environment): string =>
   `kubectl --kubeconfig .state/${environment.name}/kubeconfig --context ${environment.context || '<context>'}`;
 
 /** Parsed `-o json` of a kubectl command. Throws `TaskError` when it fails. */
-export async function kubectlJson<Result>($: Shell, environment: Environment, ...args: string[]): Promise<Result> {
+export async function kubectlJson<Result>(
+  $: Shell,
+  environment: Environment,
+  ...args: string[]
+): Promise<Result> {
   const output = await $({ quiet: true })`${kubectl(environment)} ${args} -o json`;
   return JSON.parse(output.stdout) as Result;
 }

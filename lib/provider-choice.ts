@@ -22,14 +22,18 @@ export async function resolveOptions(options: Options): Promise<Options> {
     });
   }
   const provider = memory?.provider ?? asked ?? (await automaticProvider());
-  const context = provider === 'existing' ? await contextOf(environment, options, memory?.context) : undefined;
+  const context =
+    provider === 'existing' ? await contextOf(environment, options, memory?.context) : undefined;
   return { ...options, provider, context };
 }
 
 /** minikube where Docker answers and minikube is there or can be got, else embedded. */
 async function automaticProvider(): Promise<ProviderName> {
   if (!(await dockerAnswers())) return 'embedded';
-  const there = (await findTool('minikube')) !== undefined || (await isReachable('github.com')) || (await findTool('go')) !== undefined;
+  const there =
+    (await findTool('minikube')) !== undefined ||
+    (await isReachable('github.com')) ||
+    (await findTool('go')) !== undefined;
   return there ? 'minikube' : 'embedded';
 }
 
@@ -59,4 +63,3 @@ async function contextOf(environment: string, options: Options, known: string | 
     advice: 'name it with --context, CLUSTER_CONTEXT or the setting cluster.context',
   });
 }
-

@@ -29,7 +29,11 @@ type Stored = {
 
 type SecretList = {
   readonly items: readonly {
-    readonly metadata: { readonly name: string; readonly namespace: string; readonly labels: { readonly [key: string]: string } };
+    readonly metadata: {
+      readonly name: string;
+      readonly namespace: string;
+      readonly labels: { readonly [key: string]: string };
+    };
     readonly data?: { readonly release?: string };
   }[];
 };
@@ -38,8 +42,19 @@ type SecretList = {
  * What helm knows of the cluster, in one call instead of one `helm` per release: helm keeps each revision as a Secret
  * labelled `owner=helm` with the gzipped JSON of the release (helm: "Storage backends").
  */
-export async function deployedReleases($: Shell, environment: Environment): Promise<readonly DeployedRelease[]> {
-  const list = await kubectlJson<SecretList>($, environment, 'get', 'secrets', '-A', '-l', 'owner=helm,status!=superseded');
+export async function deployedReleases(
+  $: Shell,
+  environment: Environment,
+): Promise<readonly DeployedRelease[]> {
+  const list = await kubectlJson<SecretList>(
+    $,
+    environment,
+    'get',
+    'secrets',
+    '-A',
+    '-l',
+    'owner=helm,status!=superseded',
+  );
   const newest = new Map<string, SecretList['items'][number]>();
   for (const item of list.items) {
     const key = `${item.metadata.namespace}/${item.metadata.labels['name']}`;
@@ -89,7 +104,13 @@ export async function render(
 ): Promise<void> {
   const $ = await shellOf(context);
   const selectors = releases.flatMap(({ name }) => ['-l', `name=${name}`]);
-  const template = ['template', '--output-dir', folder, '--output-dir-template', '{{ .OutputDir }}/{{ .Release.Name }}'];
+  const template = [
+    'template',
+    '--output-dir',
+    folder,
+    '--output-dir-template',
+    '{{ .OutputDir }}/{{ .Release.Name }}',
+  ];
   await $({ quiet: true })`${await helmfile(environment, '--quiet', ...selectors, ...template)}`;
 }
 
@@ -105,7 +126,9 @@ export async function renderedDigests(
     await render(context, environment, releases, folder);
     const digests = new Map<string, string>();
     for (const { name } of releases) {
-      const files = await readdir(join(folder, name), { recursive: true, withFileTypes: true }).catch(() => []);
+      const files = await readdir(join(folder, name), { recursive: true, withFileTypes: true }).catch(
+        () => [],
+      );
       const texts = files
         .filter((file) => file.isFile())
         .map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));

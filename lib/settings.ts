@@ -27,7 +27,12 @@ export type Settings = {
     readonly context: string;
   };
   readonly ingress: { readonly controller: 'nginx' | 'traefik' | 'none' };
-  readonly database: { readonly host: string; readonly port: number; readonly user: string; readonly name: string };
+  readonly database: {
+    readonly host: string;
+    readonly port: number;
+    readonly user: string;
+    readonly name: string;
+  };
   readonly vault: { readonly address: string };
   readonly images: { readonly backendVerification: { readonly repository: string; readonly tag: string } };
   readonly [section: string]: unknown;
@@ -93,7 +98,11 @@ export async function loadSettings(environment: string, provider: ProviderName):
   for (const file of await settingsFiles(environment, provider)) {
     const text = await readFile(join(root, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' && file.startsWith('.state/')) return '';
-      throw new TaskError({ what: `cannot read ${file}`, why: error.message, advice: 'check the file and its mode' });
+      throw new TaskError({
+        what: `cannot read ${file}`,
+        why: error.message,
+        advice: 'check the file and its mode',
+      });
     });
     let layer: unknown;
     try {
@@ -106,7 +115,11 @@ export async function loadSettings(environment: string, provider: ProviderName):
       });
     }
     if (!isTree(layer)) {
-      throw new TaskError({ what: `${file} holds no map`, why: 'settings are maps of names', advice: 'see environments/common.yaml' });
+      throw new TaskError({
+        what: `${file} holds no map`,
+        why: 'settings are maps of names',
+        advice: 'see environments/common.yaml',
+      });
     }
     settings = merge(settings, layer);
   }
@@ -116,21 +129,39 @@ export async function loadSettings(environment: string, provider: ProviderName):
 
 const rules: readonly (readonly [path: string, rule: string, holds: (value: unknown) => boolean])[] = [
   ['domain', 'a DNS name', (value) => typeof value === 'string' && /^[a-z0-9.-]+$/.test(value)],
-  ['cluster.kubernetesVersion', 'a version such as `v1.31.0`', (value) => /^v\d+\.\d+\.\d+$/.test(String(value))],
+  [
+    'cluster.kubernetesVersion',
+    'a version such as `v1.31.0`',
+    (value) => /^v\d+\.\d+\.\d+$/.test(String(value)),
+  ],
   ['cluster.nodes', 'a whole number from 1 up', (value) => Number.isInteger(value) && Number(value) >= 1],
   ['cluster.cpus', 'a whole number from 1 up', (value) => Number.isInteger(value) && Number(value) >= 1],
-  ['cluster.memoryMB', 'a whole number of MB from 1 up', (value) => Number.isInteger(value) && Number(value) >= 1],
-  ['ingress.controller', '`nginx`, `traefik` or `none`', (value) => ['nginx', 'traefik', 'none'].includes(String(value))],
+  [
+    'cluster.memoryMB',
+    'a whole number of MB from 1 up',
+    (value) => Number.isInteger(value) && Number(value) >= 1,
+  ],
+  [
+    'ingress.controller',
+    '`nginx`, `traefik` or `none`',
+    (value) => ['nginx', 'traefik', 'none'].includes(String(value)),
+  ],
   ['database.host', 'a host name', (value) => typeof value === 'string' && value !== ''],
   ['database.port', 'a port number', (value) => Number.isInteger(value)],
   ['database.user', 'a name', (value) => typeof value === 'string' && value !== ''],
   ['vault.address', 'a URL', (value) => /^https?:\/\//.test(String(value))],
-  ['images.backendVerification.repository', 'an image name', (value) => typeof value === 'string' && value !== ''],
+  [
+    'images.backendVerification.repository',
+    'an image name',
+    (value) => typeof value === 'string' && value !== '',
+  ],
 ];
 
 function check(settings: Tree, environment: string): void {
   for (const [path, rule, holds] of rules) {
-    const value = path.split('.').reduce<unknown>((tree, key) => (isTree(tree) ? tree[key] : undefined), settings);
+    const value = path
+      .split('.')
+      .reduce<unknown>((tree, key) => (isTree(tree) ? tree[key] : undefined), settings);
     if (holds(value)) continue;
     throw new TaskError({
       what: `Expected setting \`${path}\` of environment \`${environment}\` to be ${rule}, got \`${JSON.stringify(value)}\``,

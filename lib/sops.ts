@@ -8,7 +8,8 @@ import { type TaskContext, TaskError } from './runner/runner.ts';
 const keyFile = 'sops/development-operational.asc';
 
 /** Path of an encrypted file of an environment, relative to the project. */
-const secretsFile = (environment: string, file: string): string => `environments/${environment}/secrets/${file}`;
+const secretsFile = (environment: string, file: string): string =>
+  `environments/${environment}/secrets/${file}`;
 
 export const importCommands = (environment: Environment): readonly string[] => [
   `mkdir -p -m 700 .state/${environment.name}/gnupg`,
@@ -31,7 +32,10 @@ async function ensureHome(home: string): Promise<void> {
  * Imports the operational key into the environment's own keyring. Returns whether it had to. gpg-agent, which gpg leaves
  * running for each keyring, is ended with the run.
  */
-export async function importKeys(environment: Environment, context: TaskContext): Promise<'changed' | 'unchanged'> {
+export async function importKeys(
+  environment: Environment,
+  context: TaskContext,
+): Promise<'changed' | 'unchanged'> {
   const $ = await shellOf(context);
   const home = environment.gnupgHome;
   await ensureHome(home);
@@ -45,14 +49,20 @@ export async function importKeys(environment: Environment, context: TaskContext)
       advice: `restore it: git checkout -- ${keyFile}`,
     });
   }
-  const known = await $({ quiet: true, nothrow: true })`gpg --batch --homedir ${home} --list-secret-keys ${fingerprint}`;
+  const known = await $({
+    quiet: true,
+    nothrow: true,
+  })`gpg --batch --homedir ${home} --list-secret-keys ${fingerprint}`;
   if (known.exitCode === 0) return 'unchanged';
   await $({ quiet: true })`gpg --batch --homedir ${home} --import ${join(root, keyFile)}`;
   return 'changed';
 }
 
 /** Ends the keyring's gpg-agent; nothing happens when there is none. */
-export async function stopAgent(environment: Environment, context: Pick<TaskContext, '$' | 'options'>): Promise<void> {
+export async function stopAgent(
+  environment: Environment,
+  context: Pick<TaskContext, '$' | 'options'>,
+): Promise<void> {
   const sockets = await readdir(environment.gnupgHome).catch(() => []);
   if (!sockets.some((name) => name.startsWith('S.gpg-agent'))) return;
   const $ = await shellOf(context);
@@ -60,7 +70,10 @@ export async function stopAgent(environment: Environment, context: Pick<TaskCont
 }
 
 /** Ends the agent and removes a keyring that had to lie outside the state folder. */
-export async function removeKeyring(environment: Environment, context: Pick<TaskContext, '$' | 'options'>): Promise<void> {
+export async function removeKeyring(
+  environment: Environment,
+  context: Pick<TaskContext, '$' | 'options'>,
+): Promise<void> {
   await stopAgent(environment, context);
   await rm(environment.gnupgHome, { recursive: true, force: true });
 }
@@ -69,7 +82,12 @@ export async function removeKeyring(environment: Environment, context: Pick<Task
  * One value of an encrypted file under `environments/<environment>/secrets/`. The value is redacted from everything that the run writes. Throws `TaskError` when the
  * file is damaged or no key of the keyring fits.
  */
-export async function decryptValue(environment: Environment, secrets: string, key: string, context: TaskContext): Promise<string> {
+export async function decryptValue(
+  environment: Environment,
+  secrets: string,
+  key: string,
+  context: TaskContext,
+): Promise<string> {
   const $ = await shellOf(context);
   const file = secretsFile(environment.name, secrets);
   const result = await $({
@@ -91,7 +109,11 @@ function explain(file: string, stderr: string): TaskError {
       advice: 'copy the whole folder of an environment, secrets/ included',
     });
   }
-  if (/MAC mismatch|invalid character|Could not unmarshal|error unmarshal|metadata not found|base64|parsing/i.test(stderr)) {
+  if (
+    /MAC mismatch|invalid character|Could not unmarshal|error unmarshal|metadata not found|base64|parsing/i.test(
+      stderr,
+    )
+  ) {
     return new TaskError({
       what: `${file} is damaged`,
       why: lastLine(stderr),
@@ -102,10 +124,15 @@ function explain(file: string, stderr: string): TaskError {
     return new TaskError({
       what: `no key in the keyring opens ${file}`,
       why: 'it is encrypted for other keys than the imported one',
-      advice: 'run import-gpg-keys; if it says unchanged, ask for the file to be encrypted for the key in sops/',
+      advice:
+        'run import-gpg-keys; if it says unchanged, ask for the file to be encrypted for the key in sops/',
     });
   }
-  return new TaskError({ what: `${file} cannot be decrypted`, why: lastLine(stderr), advice: `try: sops decrypt ${file}` });
+  return new TaskError({
+    what: `${file} cannot be decrypted`,
+    why: lastLine(stderr),
+    advice: `try: sops decrypt ${file}`,
+  });
 }
 
 const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.trim() ?? '';

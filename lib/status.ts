@@ -73,7 +73,10 @@ async function readVersion(environment: Environment, context: TaskContext): Prom
     .catch(() => null);
 }
 
-async function readNodes(environment: Environment, context: TaskContext): Promise<Status['cluster']['nodes']> {
+async function readNodes(
+  environment: Environment,
+  context: TaskContext,
+): Promise<Status['cluster']['nodes']> {
   const $ = await shellOf(context);
   const list = await kubectlJson<NodeList>($, environment, 'get', 'nodes').catch(() => ({ items: [] }));
   return list.items.map(({ metadata, status }) => ({
@@ -87,7 +90,9 @@ async function readReleases(environment: Environment, context: TaskContext): Pro
   const $ = await shellOf(context);
   const deployed = await deployedReleases($, environment).catch(() => []);
   return (await declaredReleases()).flatMap((release) => {
-    const found = deployed.find(({ name, namespace }) => name === release.name && namespace === release.namespace);
+    const found = deployed.find(
+      ({ name, namespace }) => name === release.name && namespace === release.namespace,
+    );
     if (!found) return [];
     const { name, namespace, status, revision } = found;
     return [{ name, namespace, status, revision }];
@@ -96,7 +101,9 @@ async function readReleases(environment: Environment, context: TaskContext): Pro
 
 async function readDatabase(environment: Environment, context: TaskContext): Promise<Status['database']> {
   try {
-    const reachable = await withServer(context, environment, 'postgresql', ({ host, port }) => isPostgresqlReady(host, port));
+    const reachable = await withServer(context, environment, 'postgresql', ({ host, port }) =>
+      isPostgresqlReady(host, port),
+    );
     return { reachable };
   } catch {
     return null;
@@ -117,7 +124,9 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
     `database     ${database === null ? '-' : database.reachable ? 'reachable' : 'not reachable'}`,
   ];
   if (status.provider === 'embedded' && cluster.state !== 'absent') {
-    lines.push('simulated    nodes, pods, Services and Ingress; the API, Vault, its operator and PostgreSQL are real');
+    lines.push(
+      'simulated    nodes, pods, Services and Ingress; the API, Vault, its operator and PostgreSQL are real',
+    );
   }
   const width = Math.max(0, ...releases.map(({ name }) => name.length));
   for (const { name, namespace, status: state, revision } of releases) {

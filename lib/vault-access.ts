@@ -33,7 +33,11 @@ export async function initVault(environment: Environment, context: TaskContext):
   await withServer(context, environment, 'vault', async ({ host, port }) => {
     const client = vaultClient({ address: `http://${host}:${port}`, signal: context.signal });
     await waitForVault(client, startMs, context.signal);
-    const { token, initialised, unsealed } = await initialiseVault({ client, keysPath: keysPath(environment), signal: context.signal });
+    const { token, initialised, unsealed } = await initialiseVault({
+      client,
+      keysPath: keysPath(environment),
+      signal: context.signal,
+    });
     await redactKeys(environment, context);
     if (initialised) context.log(`initialised; its keys are in .state/${environment.name}/vault/keys.json`);
     else if (unsealed) context.log('unsealed');
@@ -102,7 +106,15 @@ async function kubernetesAccess(environment: Environment, context: TaskContext):
   };
 }
 
-const reviewerArguments = ['-n', 'kube-system', 'create', 'token', 'vault-token-reviewer', '--duration', '8760h'];
+const reviewerArguments = [
+  '-n',
+  'kube-system',
+  'create',
+  'token',
+  'vault-token-reviewer',
+  '--duration',
+  '8760h',
+];
 
 /** Kept for as long as it is good for another month: a new one for each run would be a change for each run. */
 async function reviewerToken(environment: Environment, context: TaskContext): Promise<string> {
@@ -130,7 +142,10 @@ function expiry(token: string): number {
 }
 
 /** The plain commands of `init-vault`, for `--dry-run`. */
-export async function initVaultCommands(environment: Environment, settings: Settings): Promise<readonly string[]> {
+export async function initVaultCommands(
+  environment: Environment,
+  settings: Settings,
+): Promise<readonly string[]> {
   const inPod = environment.provider !== 'embedded';
   const ports = await expectedPorts(environment);
   const lines = vaultCommands({
@@ -150,4 +165,3 @@ export async function initVaultCommands(environment: Environment, settings: Sett
   const forward = `${kubectlText(environment)} -n vault port-forward svc/vault 8200 & # leave it running for the following commands`;
   return inPod ? [forward, ...lines] : lines;
 }
-

@@ -34,7 +34,8 @@ export const config: CliConfig = {
       choices: providerNames,
       env: 'CLUSTER_PROVIDER',
       optional: true,
-      description: 'minikube, embedded or existing; default: what the environment was made with, else what fits here',
+      description:
+        'minikube, embedded or existing; default: what the environment was made with, else what fits here',
     },
     context: {
       type: 'string',

@@ -72,7 +72,8 @@ export const stopK8s = task({
     const environment = environmentOf(context.options);
     const outcome = await providerOf(environment).stop(environment, context);
     await stopAgent(environment, context);
-    if (outcome === 'unchanged' && environment.provider !== 'existing') context.log('the cluster is not running: nothing to do');
+    if (outcome === 'unchanged' && environment.provider !== 'existing')
+      context.log('the cluster is not running: nothing to do');
     context.report(outcome);
   },
 });
@@ -128,7 +129,11 @@ export const services = task({
   run: async (context) => {
     const environment = environmentOf(context.options);
     await requireCluster(environment, context);
-    const addresses = await providerOf(environment).addresses(environment, await settingsOf(environment), context);
+    const addresses = await providerOf(environment).addresses(
+      environment,
+      await settingsOf(environment),
+      context,
+    );
     if (context.options.json === true) return context.print(JSON.stringify(addresses, null, 2));
     const width = Math.max(0, ...addresses.map(({ name }) => name.length));
     context.print(addresses.map(({ name, address }) => `${name.padEnd(width)}  ${address}`).join('\n'));

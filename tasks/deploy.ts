@@ -4,7 +4,14 @@ import { install, type Selection, selector, test as testReleases } from '../lib/
 import { diff as diffReleases } from '../lib/diff.ts';
 import { environmentOf, settingsOf, shellOf } from '../lib/environment.ts';
 import { installPlugins, pluginCommands } from '../lib/helm-plugins.ts';
-import { appNames, declaredReleases, helmfile, helmfileText, releaseNames, tierNames } from '../lib/helmfile.ts';
+import {
+  appNames,
+  declaredReleases,
+  helmfile,
+  helmfileText,
+  releaseNames,
+  tierNames,
+} from '../lib/helmfile.ts';
 import { root } from '../lib/project.ts';
 import { type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
 import { createK8s, startK8s } from './cluster.ts';
@@ -12,7 +19,13 @@ import { importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
 const app = {
-  app: { type: 'choice', positional: true, choices: appNames, noun: 'app', description: 'an application, such as app1' },
+  app: {
+    type: 'choice',
+    positional: true,
+    choices: appNames,
+    noun: 'app',
+    description: 'an application, such as app1',
+  },
 } as const;
 
 const tier = {
@@ -32,7 +45,11 @@ export const initHelmfile = task({
     for (const { name, chart } of await declaredReleases()) {
       if (!chart.startsWith('./')) continue;
       await access(`${root}/${chart}/Chart.yaml`).catch(() => {
-        throw new TaskError({ what: `release ${name} names the chart ${chart}, which is not there`, why: 'its Chart.yaml cannot be read', advice: 'mend helmfile.yaml' });
+        throw new TaskError({
+          what: `release ${name} names the chart ${chart}, which is not there`,
+          why: 'its Chart.yaml cannot be read',
+          advice: 'mend helmfile.yaml',
+        });
       });
     }
     context.report(await installPlugins(environment, context));
@@ -53,7 +70,13 @@ async function onCluster(context: TaskContext, work: (context: TaskContext) => P
 }
 
 /** One helmfile call as a plain command; `needs` takes in what the selected releases need. */
-const plain = async (options: Options, selection: Selection, verb: string, passThrough: readonly string[], needs = false) => [
+const plain = async (
+  options: Options,
+  selection: Selection,
+  verb: string,
+  passThrough: readonly string[],
+  needs = false,
+) => [
   await helmfileText(
     options,
     ...selector(selection),
@@ -78,7 +101,8 @@ export const installTier = task({
   description: 'install a tier and what it needs',
   args: tier,
   lock: true,
-  commands: ({ args, options, passThrough }) => plain(options, { tier: args.tier }, 'sync', passThrough, true),
+  commands: ({ args, options, passThrough }) =>
+    plain(options, { tier: args.tier }, 'sync', passThrough, true),
   run: (context) => onCluster(context, () => install(context, { tier: context.args.tier })),
 });
 
@@ -105,7 +129,8 @@ export const diffTier = task({
   name: 'diff-tier',
   description: 'what install-tier would change',
   args: tier,
-  commands: ({ args, options, passThrough }) => plain(options, { tier: args.tier }, 'diff', passThrough, true),
+  commands: ({ args, options, passThrough }) =>
+    plain(options, { tier: args.tier }, 'diff', passThrough, true),
   run: (context) => onCluster(context, () => diffReleases(context, { tier: context.args.tier })),
 });
 
@@ -143,7 +168,8 @@ export const uninstallApp = task({
   description: 'remove the releases of an application',
   args: app,
   lock: true,
-  confirm: ({ args, options }) => `remove the releases of \`${args.app}\` from environment \`${environmentOf(options).name}\`?`,
+  confirm: ({ args, options }) =>
+    `remove the releases of \`${args.app}\` from environment \`${environmentOf(options).name}\`?`,
   commands: ({ args, options, passThrough }) => plain(options, { app: args.app }, 'destroy', passThrough),
   run: async (context) => {
     const environment = environmentOf(context.options);
@@ -160,11 +186,23 @@ export const rollback = task({
   group: 'deploy',
   lock: true,
   args: {
-    release: { type: 'choice', positional: true, choices: releaseNames, noun: 'release', description: 'a release, such as app1-back' },
-    revision: { type: 'number', positional: true, optional: true, description: 'a revision of `helm history`' },
+    release: {
+      type: 'choice',
+      positional: true,
+      choices: releaseNames,
+      noun: 'release',
+      description: 'a release, such as app1-back',
+    },
+    revision: {
+      type: 'number',
+      positional: true,
+      optional: true,
+      description: 'a revision of `helm history`',
+    },
   },
   needs: tools('helm', 'kubectl'),
-  confirm: ({ args }) => `roll \`${args.release}\` back to ${args.revision === undefined ? 'the revision before' : `revision ${args.revision}`}?`,
+  confirm: ({ args }) =>
+    `roll \`${args.release}\` back to ${args.revision === undefined ? 'the revision before' : `revision ${args.revision}`}?`,
   commands: async ({ args, options }) => {
     const { name, context } = environmentOf(options);
     const release = (await declaredReleases()).find((candidate) => candidate.name === args.release);
@@ -179,7 +217,15 @@ export const rollback = task({
     const { release: name, revision } = context.args;
     const release = (await declaredReleases()).find((candidate) => candidate.name === name);
     const $ = await shellOf(context);
-    const helm = ['helm', '--kubeconfig', environment.kubeconfig, '--kube-context', environment.context, '--namespace', release?.namespace ?? ''];
+    const helm = [
+      'helm',
+      '--kubeconfig',
+      environment.kubeconfig,
+      '--kube-context',
+      environment.context,
+      '--namespace',
+      release?.namespace ?? '',
+    ];
     await $`${helm} rollback ${name} ${revision === undefined ? [] : [String(revision)]} --wait --timeout ${`${release?.timeout}s`}`;
     context.report('changed');
   },

@@ -39,7 +39,15 @@ const embeddedKubernetes = task({
   description: 'etcd, the Kubernetes control plane and simulated nodes',
   needs: ({ args }) => [
     need(embeddedState, args),
-    ...tools('etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok', 'kwokctl', 'kubectl'),
+    ...tools(
+      'etcd',
+      'kube-apiserver',
+      'kube-controller-manager',
+      'kube-scheduler',
+      'kwok',
+      'kwokctl',
+      'kubectl',
+    ),
   ],
   commands: ({ options }) => partCommands.kubernetes(environmentOf(options)),
   run: async (context) => {

@@ -2,7 +2,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { requireCluster } from '../lib/cluster/cluster.ts';
 import { readState } from '../lib/cluster/embedded/state.ts';
-import { destroyCommands, destroyEnvironment as destroyAll } from '../lib/destroy.ts';
+import { destroyEnvironment as destroyAll, destroyCommands } from '../lib/destroy.ts';
 import { environmentOf, settingsOf, writeWhole } from '../lib/environment.ts';
 import { helmfileText } from '../lib/helmfile.ts';
 import { kubectlText } from '../lib/kubectl.ts';
@@ -49,7 +49,8 @@ export const destroyEnvironment = task({
         return [];
     }
   },
-  commands: async ({ options }) => destroyCommands(environmentOf(options), await helmfileText(options, 'destroy')),
+  commands: async ({ options }) =>
+    destroyCommands(environmentOf(options), await helmfileText(options, 'destroy')),
   run: (context) => destroyAll(environmentOf(context.options), context),
 });
 
@@ -68,7 +69,9 @@ export const status = task({
   },
   run: async (context) => {
     const result = await readStatus(context);
-    context.print(context.options.json === true ? JSON.stringify(result, null, 2) : await formatStatus(result, context));
+    context.print(
+      context.options.json === true ? JSON.stringify(result, null, 2) : await formatStatus(result, context),
+    );
   },
 });
 
@@ -94,9 +97,14 @@ export const env = task({
       KWOK_WORKDIR: join(environment.state, 'kwok'),
       PATH: await toolEnvironment(),
     };
-    const lines = Object.entries(variables).map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'`);
+    const lines = Object.entries(variables).map(
+      ([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'`,
+    );
     // Vault in a pod is reached through a forwarded port.
-    if (!embedded) lines.push(`# VAULT_ADDR needs, in another shell: ${kubectlText(environment)} -n vault port-forward svc/vault 8200`);
+    if (!embedded)
+      lines.push(
+        `# VAULT_ADDR needs, in another shell: ${kubectlText(environment)} -n vault port-forward svc/vault 8200`,
+      );
     context.print(lines.join('\n'));
   },
 });
@@ -107,7 +115,11 @@ async function writeVaultConfiguration(state: string): Promise<string> {
   const helper = join(root, 'vault', 'token-helper.sh');
   await access(helper);
   const wrapper = join(state, 'vault', 'token-helper');
-  await writeWhole(wrapper, `#!/bin/sh\nKEYS='${join(state, 'vault', 'keys.json')}' exec sh '${helper}' "$@"\n`, 0o700);
+  await writeWhole(
+    wrapper,
+    `#!/bin/sh\nKEYS='${join(state, 'vault', 'keys.json')}' exec sh '${helper}' "$@"\n`,
+    0o700,
+  );
   await writeWhole(path, `token_helper = ${JSON.stringify(wrapper)}\n`);
   return path;
 }

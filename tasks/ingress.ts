@@ -14,16 +14,26 @@ export const testIngress = task({
   description: 'call an application through the ingress and check the status',
   group: 'deploy',
   args: {
-    app: { type: 'choice', positional: true, choices: appsWithFront, noun: 'app', description: 'an application with a front' },
+    app: {
+      type: 'choice',
+      positional: true,
+      choices: appsWithFront,
+      noun: 'app',
+      description: 'an application with a front',
+    },
     path: { type: 'string', positional: true, default: '/', description: 'the path to call' },
   },
   needs: tools('kubectl'),
   commands: async ({ args, options }) => {
     const environment = environmentOf(options);
-    if (environment.provider === 'embedded') return ['# the embedded cluster has no ingress: nothing listens behind it'];
+    if (environment.provider === 'embedded')
+      return ['# the embedded cluster has no ingress: nothing listens behind it'];
     const { domain } = await settingsOf(environment);
     const host = `${args.app}-front.${environment.name}.${domain}`;
-    const address = environment.provider === 'minikube' ? `"$(minikube ip --profile ${environment.clusterName})"` : '<address of the ingress controller>';
+    const address =
+      environment.provider === 'minikube'
+        ? `"$(minikube ip --profile ${environment.clusterName})"`
+        : '<address of the ingress controller>';
     return [`curl --fail --header 'Host: ${host}' http://${address}${args.path}`];
   },
   run: async (context) => {

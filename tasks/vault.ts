@@ -15,7 +15,9 @@ export const initVault = task({
   needs: [importGpgKeys, ...tools('sops', 'kubectl')],
   // In a pod, Vault is there once its release is; beside the embedded cluster it runs from the start.
   after: ({ options }) =>
-    environmentOf(options).provider === 'embedded' ? [createK8s, startK8s] : [createK8s, startK8s, installTier, installAll],
+    environmentOf(options).provider === 'embedded'
+      ? [createK8s, startK8s]
+      : [createK8s, startK8s, installTier, installAll],
   commands: async ({ options }) => {
     const environment = environmentOf(options);
     return initVaultCommands(environment, await settingsOf(environment));

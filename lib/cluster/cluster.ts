@@ -10,7 +10,8 @@ import type { ClusterProvider } from './provider.ts';
 
 const providers: { readonly [name in ProviderName]: ClusterProvider } = { minikube, embedded, existing };
 
-export const providerOf = (environment: Pick<Environment, 'provider'>): ClusterProvider => providers[environment.provider];
+export const providerOf = (environment: Pick<Environment, 'provider'>): ClusterProvider =>
+  providers[environment.provider];
 
 /** Throws `TaskError` with the right advice unless the cluster is there and can be talked to. */
 export async function requireCluster(environment: Environment, context: TaskContext): Promise<void> {
@@ -37,7 +38,11 @@ export async function requireCluster(environment: Environment, context: TaskCont
         advice: 'run create-environment again: it goes on',
       });
     case 'stopped':
-      throw new TaskError({ what: `${cluster} is stopped`, why: 'this task needs it', advice: 'run start-k8s' });
+      throw new TaskError({
+        what: `${cluster} is stopped`,
+        why: 'this task needs it',
+        advice: 'run start-k8s',
+      });
     case 'degraded':
       throw new TaskError({
         what: `${cluster} is degraded`,

@@ -22,7 +22,10 @@ const oldestMinor = 29;
  * Writes the context alone, with its credentials, to the environment's own kubeconfig: from then on nothing depends on
  * which context is current in the user's, and nothing of ours is ever written there.
  */
-export async function connectExisting(environment: Environment, context: Pick<TaskContext, '$' | 'options'>): Promise<void> {
+export async function connectExisting(
+  environment: Environment,
+  context: Pick<TaskContext, '$' | 'options'>,
+): Promise<void> {
   const $ = await shellOf(context);
   const KUBECONFIG = process.env['KUBECONFIG'] ?? join(homedir(), '.kube', 'config');
   const view = $({ quiet: true, nothrow: true, env: { ...process.env, KUBECONFIG } });
@@ -47,7 +50,9 @@ export const existing: ClusterProvider = {
       `${kubectlText(environment)} get --raw /readyz`,
       `${kubectlText(environment)} version`,
       `${kubectlText(environment)} get storageclass`,
-      ...rights.map(([verb, resource]) => `${kubectlText(environment)} auth can-i ${verb} ${resource} --all-namespaces`),
+      ...rights.map(
+        ([verb, resource]) => `${kubectlText(environment)} auth can-i ${verb} ${resource} --all-namespaces`,
+      ),
     ],
     start: () => ['# an existing cluster is not started by us'],
     stop: () => ['# an existing cluster is not stopped by us'],
@@ -67,7 +72,11 @@ export const existing: ClusterProvider = {
     const $ = (await shellOf(context))({ quiet: true });
     const ready = await $({ nothrow: true })`${kubectl(environment)} get --raw /readyz --request-timeout 15s`;
     if (ready.exitCode !== 0) throw unreachable(environment, ready.stderr);
-    const { serverVersion } = await kubectlJson<{ serverVersion: { gitVersion: string; minor: string } }>($, environment, 'version');
+    const { serverVersion } = await kubectlJson<{ serverVersion: { gitVersion: string; minor: string } }>(
+      $,
+      environment,
+      'version',
+    );
     if (Number.parseInt(serverVersion.minor, 10) < oldestMinor) {
       throw new TaskError({
         what: `the cluster runs Kubernetes ${serverVersion.gitVersion}`,
@@ -77,7 +86,9 @@ export const existing: ClusterProvider = {
     }
     await checkStorageClass(environment, context);
     for (const [verb, resource] of rights) {
-      const answer = await $({ nothrow: true })`${kubectl(environment)} auth can-i ${verb} ${resource} --all-namespaces`;
+      const answer = await $({
+        nothrow: true,
+      })`${kubectl(environment)} auth can-i ${verb} ${resource} --all-namespaces`;
       if (answer.stdout.trim() === 'yes') continue;
       throw new TaskError({
         what: `you may not ${verb} ${resource.split('.')[0]} in context \`${environment.context}\``,
@@ -102,7 +113,8 @@ export const existing: ClusterProvider = {
     return 'unchanged';
   },
 
-  addresses: async (environment, settings, context) => ingressAddresses(environment, settings.domain, context),
+  addresses: async (environment, settings, context) =>
+    ingressAddresses(environment, settings.domain, context),
   direct: async () => undefined,
 };
 
@@ -134,12 +146,20 @@ export async function ingressAddresses(
   _domain: string,
   context: Pick<TaskContext, '$' | 'options'>,
 ): Promise<{ name: string; address: string }[]> {
-  type List = { items: { metadata: { namespace: string; name: string }; spec: { rules?: { host?: string; http?: { paths: { path?: string }[] } }[] } }[] };
+  type List = {
+    items: {
+      metadata: { namespace: string; name: string };
+      spec: { rules?: { host?: string; http?: { paths: { path?: string }[] } }[] };
+    }[];
+  };
   const $ = await shellOf(context);
   const { items } = await kubectlJson<List>($, environment, 'get', 'ingresses', '-A');
   return items.flatMap(({ metadata, spec }) =>
     (spec.rules ?? []).flatMap(({ host, http }) =>
-      (http?.paths ?? []).map(({ path }) => ({ name: `${metadata.namespace}/${metadata.name}`, address: `http://${host ?? ''}${path ?? '/'}` })),
+      (http?.paths ?? []).map(({ path }) => ({
+        name: `${metadata.namespace}/${metadata.name}`,
+        address: `http://${host ?? ''}${path ?? '/'}`,
+      })),
     ),
   );
 }

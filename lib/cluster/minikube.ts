@@ -23,12 +23,20 @@ const addonArguments = (environment: Environment, addon: string): readonly strin
 
 /** minikube's hostPath class is broken with several nodes, so the CSI driver's becomes the default one. */
 const storageClasses = (settings: Settings): readonly (readonly [name: string, isDefault: boolean])[] =>
-  settings.cluster.storageClass === '' ? [] : [['standard', false], [settings.cluster.storageClass, true]];
+  settings.cluster.storageClass === ''
+    ? []
+    : [
+        ['standard', false],
+        [settings.cluster.storageClass, true],
+      ];
 
-const defaultAnnotation = (isDefault: boolean): string => `storageclass.kubernetes.io/is-default-class=${isDefault}`;
+const defaultAnnotation = (isDefault: boolean): string =>
+  `storageclass.kubernetes.io/is-default-class=${isDefault}`;
 
 const addons = (settings: Settings): readonly string[] =>
-  (settings.cluster.addons ?? []).filter((addon) => addon !== 'ingress' || settings.ingress.controller === 'nginx');
+  (settings.cluster.addons ?? []).filter(
+    (addon) => addon !== 'ingress' || settings.ingress.controller === 'nginx',
+  );
 
 /** Text of a minikube call with the environment's own kubeconfig, for `--dry-run`. */
 const text = (environment: Environment, args: readonly string[]): string =>
@@ -101,12 +109,16 @@ export const minikube: ClusterProvider = {
     return profile === undefined ? 'unchanged' : 'changed';
   },
 
-  addresses: async (environment, settings, context) => ingressAddresses(environment, settings.domain, context),
+  addresses: async (environment, settings, context) =>
+    ingressAddresses(environment, settings.domain, context),
   direct: async () => undefined,
 };
 
 /** The profile by its exact name: a search in the printed list would also find others that begin with it. */
-async function findProfile(environment: Environment, context: Pick<TaskContext, '$' | 'options'>): Promise<Profile | undefined> {
+async function findProfile(
+  environment: Environment,
+  context: Pick<TaskContext, '$' | 'options'>,
+): Promise<Profile | undefined> {
   const $ = (await shellOf(context))({ quiet: true, nothrow: true });
   // Exits 0 or not, and also prints profiles that it calls invalid (half made): what counts is its stdout.
   const output = await $`minikube profile list -o json`;

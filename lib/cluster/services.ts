@@ -50,7 +50,11 @@ export async function readServices(state: string): Promise<ServiceRecord[]> {
 export const isAlive = (record: ServiceRecord): Promise<boolean> => isSameProcess(record);
 
 /** Remembers a process that somebody else (kwokctl) started. Returns undefined when it is not there any more. */
-export async function recordService(state: string, name: string, pid: number): Promise<ServiceRecord | undefined> {
+export async function recordService(
+  state: string,
+  name: string,
+  pid: number,
+): Promise<ServiceRecord | undefined> {
   const startTime = await processStartTime(pid);
   if (startTime === undefined) return undefined;
   const record: ServiceRecord = { name, pid, startTime, bootId: await bootId() };
@@ -103,23 +107,30 @@ const signal = (pid: number, name: NodeJS.Signals): void => {
   }
 };
 
+/** What the others talk to goes last, each after the one before: an API server without its etcd waits for it in vain. */
+const lastToStop = ['kube-apiserver', 'etcd'];
+
 /**
- * Stops services side by side: TERM (PostgreSQL: INT, its "fast" shutdown), and KILL after `graceMs`. A record whose
- * process is another one by now is only forgotten.
+ * Stops services: TERM (PostgreSQL: INT, its "fast" shutdown), and KILL after `graceMs`. A record whose process is another
+ * one by now is only forgotten.
  */
 export async function stopServices(state: string, records: readonly ServiceRecord[], graceMs = 10_000): Promise<void> {
-  await Promise.all(
-    records.map(async (record) => {
-      if (await isAlive(record)) {
-        signal(record.pid, record.name === 'postgresql' ? 'SIGINT' : 'SIGTERM');
-        const deadline = Date.now() + graceMs;
-        while ((await isAlive(record)) && Date.now() < deadline) await delay(50);
-        if (await isAlive(record)) signal(record.pid, 'SIGKILL');
-        while (await isAlive(record)) await delay(20);
-      }
-      await rm(join(folder(state), `${record.name}.json`), { force: true });
-    }),
-  );
+  const isLast = ({ name }: ServiceRecord): boolean => lastToStop.some((last) => name.startsWith(last));
+  await Promise.all(records.filter((record) => !isLast(record)).map((record) => stopService(state, record, graceMs)));
+  for (const last of lastToStop) {
+    for (const record of records) if (record.name.startsWith(last)) await stopService(state, record, graceMs);
+  }
+}
+
+async function stopService(state: string, record: ServiceRecord, graceMs: number): Promise<void> {
+  if (await isAlive(record)) {
+    signal(record.pid, record.name.startsWith('postgres') ? 'SIGINT' : 'SIGTERM');
+    const deadline = Date.now() + graceMs;
+    while ((await isAlive(record)) && Date.now() < deadline) await delay(50);
+    if (await isAlive(record)) signal(record.pid, 'SIGKILL');
+    while (await isAlive(record)) await delay(20);
+  }
+  await rm(join(folder(state), `${record.name}.json`), { force: true });
 }
 
 /**
@@ -138,7 +149,9 @@ export async function waitForService(
     const alive = await isAlive(record);
     if (!alive || Date.now() > deadline) {
       throw new TaskError({
-        what: alive ? `${record.name} was not ready after ${options.timeoutMs / 1000} s` : `${record.name} ended while starting`,
+        what: alive
+          ? `${record.name} was not ready after ${options.timeoutMs / 1000} s`
+          : `${record.name} ended while starting`,
         why: (await logTail(state, record.name, 1)) || 'its log is empty',
         advice: `see ${serviceLog(state, record.name)}, then run again`,
       });

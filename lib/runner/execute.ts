@@ -167,7 +167,7 @@ function createContext(node: TaskNode, run: Run, state: AttemptState): TaskConte
     verbose: run.verbose,
     print: (text) => run.emit({ type: 'task-result', id, text: text.endsWith('\n') ? text : `${text}\n` }),
     log: (text) => {
-      for (const line of text.split('\n')) show('log', run.redactor.redact(line));
+      for (const line of text.split('\n')) show('log', line);
     },
     progress: (text) => run.emit({ type: 'task-progress', id, text }),
     report: (outcome) => {

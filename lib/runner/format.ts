@@ -1,7 +1,7 @@
 /** `0.4s`, `12s`, `3m12s`, `1h05m`. */
 export function formatDuration(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000);
-  if (seconds < 10) return `${(milliseconds / 1000).toFixed(1)}s`;
+  if (seconds < 10) return `${(Math.floor(milliseconds / 100) / 10).toFixed(1)}s`;
   if (seconds < 60) return `${seconds}s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes}m${String(seconds % 60).padStart(2, '0')}s`;

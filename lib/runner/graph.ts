@@ -147,11 +147,9 @@ function cycleError(path: readonly TaskNode[]): Error {
   });
 }
 
-/** Arguments without what is undefined, in one order whatever order they were given in. */
+/** What is undefined does not count; the order is that of the specs already, whatever order they were given in. */
 function canonical(args: Options): [string, unknown][] {
-  return Object.entries(args)
-    .filter(([, value]) => value !== undefined)
-    .sort(([left], [right]) => (left < right ? -1 : 1));
+  return Object.entries(args).filter(([, value]) => value !== undefined);
 }
 
 function nodeLabel(task: AnyTask, args: Options): string {

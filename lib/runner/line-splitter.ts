@@ -6,7 +6,7 @@ const longestLine = 64 * 1024;
 
 /**
  * Cuts a child's output into whole lines, so that a secret or a character that arrives in two chunks is seen as one. A
- * carriage return (progress bars) ends a line too. Lines come out redacted.
+ * carriage return (progress bars) ends a line too.
  */
 export class LineSplitter {
   readonly #decoder = new StringDecoder('utf8');
@@ -24,14 +24,14 @@ export class LineSplitter {
     // A carriage return at the very end may be the first half of a line break.
     const lines = text.split(/\r?\n|\r(?!$)/);
     this.#rest = lines.pop() ?? '';
-    for (const line of lines) this.#emit(line);
+    for (const line of lines) this.#onLine(line);
     while (this.#rest.length > longestLine) this.#cut();
   }
 
   end(): void {
     const last = (this.#rest + this.#decoder.end()).replace(/\r$/, '');
     this.#rest = '';
-    if (last !== '') this.#emit(last);
+    if (last !== '') this.#onLine(last);
   }
 
   #cut(): void {
@@ -40,9 +40,5 @@ export class LineSplitter {
     const place = Math.max(longestLine / 2, redacted.length - this.#redactor.longest);
     this.#rest = redacted.slice(place);
     this.#onLine(redacted.slice(0, place));
-  }
-
-  #emit(line: string): void {
-    this.#onLine(this.#redactor.redact(line));
   }
 }

@@ -24,7 +24,7 @@ export type LockRequest = {
 
 export type Lock = { readonly release: () => Promise<void> };
 
-const pollMs = 200;
+const pollMs = 100;
 /** A file without a holder is one that is just being written; after this time its writer was killed in the middle. */
 const unwrittenMs = 2000;
 
@@ -39,7 +39,6 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
     since: new Date().toISOString(),
   };
   const content = `${JSON.stringify(holder)}\n`;
-  await mkdir(dirname(path), { recursive: true });
   let unwrittenSince: number | undefined;
   let announced: string | undefined;
 
@@ -99,10 +98,16 @@ async function takeAway(path: string, stale: string, request: LockRequest): Prom
 
 async function create(path: string, content: string): Promise<boolean> {
   try {
+    // Each time: the run that is waited for may be the one that removes the folder.
+    await mkdir(dirname(path), { recursive: true });
     await writeFile(path, content, { flag: 'wx' });
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    // Taken; or the folder went away between the two calls, and the next attempt makes it again.
+    if (syscall === 'open' && (code === 'EEXIST' || code === 'ENOENT')) return false;
+    // A disk that is full leaves the new file empty.
+    if (syscall === 'write') await rm(path, { force: true });
     throw new TaskError({ what: `cannot write the lock ${path}`, why: (error as Error).message });
   }
 }

@@ -47,8 +47,8 @@ export class Stop {
 
   listen(): void {
     for (const signal of handled) this.#on(signal, () => this.#onSignal(signal));
+    // Node raises this one for a rejected promise that nobody handles, too.
     this.#on('uncaughtException', (error: unknown) => this.begin({ type: 'crash', error }));
-    this.#on('unhandledRejection', (error: unknown) => this.begin({ type: 'crash', error }));
   }
 
   /** Starts to stop; further calls change nothing. */

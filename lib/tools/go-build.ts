@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type CacheEntry, cacheError, diskFull, fillEntry } from './cache.ts';
@@ -44,7 +45,10 @@ export function buildWithGo(
 async function build(entry: GoTool, version: string, go: string, context: ToolContext): Promise<WayResult> {
   let reason = '';
   const program = await fillEntry(goEntry(entry, version), context, async (folder) => {
-    const $ = context.$({ cwd: moduleFolder(entry.go), env: goEnvironment(), quiet: true, nothrow: true });
+    const work = join(folder, 'go-work');
+    await mkdir(work);
+    const env = goEnvironment(work);
+    const $ = context.$({ cwd: moduleFolder(entry.go), env, quiet: true, nothrow: true });
     const command = $`nice -n 10 ${go} build -v ${buildFlags(entry.go)} -o ${join(folder, entry.name)} ${entry.go.package}`;
     const last = lastLine(command.stderr);
     const stop = everySecond((elapsed) =>
@@ -62,6 +66,7 @@ async function build(entry: GoTool, version: string, go: string, context: ToolCo
       const list = await $`${go} list -mod=readonly -f ${'{{.Module.Dir}}'} ${entry.go.package}`;
       copyFiles(join(list.stdout.trim(), source), join(folder, name));
     }
+    await rm(work, { recursive: true, force: true });
     return entry.name;
   });
   return program === undefined ? { reason } : { program };
@@ -72,8 +77,17 @@ function moduleFolder(recipe: GoRecipe): string {
 }
 
 /** What would make a user's own settings, or a workspace file above the project, part of the build is taken out. */
-function goEnvironment(): NodeJS.ProcessEnv {
-  return { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GOWORK: 'off', GOOS: '', GOARCH: '' };
+function goEnvironment(work: string): NodeJS.ProcessEnv {
+  // A compiler that is killed leaves its work behind: it lies where it is swept.
+  return {
+    ...process.env,
+    GOTMPDIR: work,
+    CGO_ENABLED: '0',
+    GOFLAGS: '',
+    GOWORK: 'off',
+    GOOS: '',
+    GOARCH: '',
+  };
 }
 
 /** Go's module folders are read-only: files are copied one by one, so that the copy's folder can be removed again. */

@@ -9,7 +9,12 @@ import type { Environment } from '../../environment.ts';
  */
 export type Api = {
   /** Status and parsed body; rejects when the server cannot be reached within `timeoutMs` (5 s unless told). */
-  call(method: string, path: string, body?: unknown, options?: CallOptions): Promise<{ status: number; body: unknown }>;
+  call(
+    method: string,
+    path: string,
+    body?: unknown,
+    options?: CallOptions,
+  ): Promise<{ status: number; body: unknown }>;
   /** Calls `onEvent` for each event of a watch until the server or `signal` ends it. */
   watch(path: string, onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void>;
 };
@@ -21,23 +26,29 @@ export type WatchEvent = { readonly type: string; readonly object: any };
 /** A client for the environment's API server. Throws when the cluster's certificates are not there (yet). */
 export async function connectApi(environment: Environment, port: number): Promise<Api> {
   const pki = join(environment.state, 'kwok', 'clusters', environment.clusterName, 'pki');
-  const [ca, cert, key] = await Promise.all(['ca.crt', 'admin.crt', 'admin.key'].map((file) => readFile(join(pki, file))));
+  const [ca, cert, key] = await Promise.all(
+    ['ca.crt', 'admin.crt', 'admin.key'].map((file) => readFile(join(pki, file))),
+  );
   const tls = { host: '127.0.0.1', port, ca, cert, key };
 
   return {
     call: (method, path, body, options = {}) =>
       new Promise((resolve, reject) => {
-        const headers = body === undefined ? {} : { 'content-type': options.contentType ?? 'application/json' };
-        const sent = request({ ...tls, method, path, headers, timeout: options.timeoutMs ?? 5000 }, (response) => {
-          const chunks: Buffer[] = [];
-          response.on('data', (chunk: Buffer) => chunks.push(chunk));
-          response.once('error', reject);
-          response.once('end', () => {
-            const text = Buffer.concat(chunks).toString();
-            const json = response.headers['content-type']?.includes('json') && text !== '';
-            resolve({ status: response.statusCode ?? 0, body: json ? JSON.parse(text) : text });
-          });
-        });
+        const headers =
+          body === undefined ? {} : { 'content-type': options.contentType ?? 'application/json' };
+        const sent = request(
+          { ...tls, method, path, headers, timeout: options.timeoutMs ?? 5000 },
+          (response) => {
+            const chunks: Buffer[] = [];
+            response.on('data', (chunk: Buffer) => chunks.push(chunk));
+            response.once('error', reject);
+            response.once('end', () => {
+              const text = Buffer.concat(chunks).toString();
+              const json = response.headers['content-type']?.includes('json') && text !== '';
+              resolve({ status: response.statusCode ?? 0, body: json ? JSON.parse(text) : text });
+            });
+          },
+        );
         sent.once('timeout', () => sent.destroy(new Error('the API server did not answer in time')));
         sent.once('error', reject);
         sent.end(body === undefined ? undefined : JSON.stringify(body));

@@ -11,7 +11,10 @@ export const jobRunnerCommands = (environment: Environment): readonly string[] =
 ];
 
 /** Starts the service that runs the check Jobs of simulated pods as processes. */
-export async function ensureJobRunner(environment: Environment, context: TaskContext): Promise<'changed' | 'unchanged'> {
+export async function ensureJobRunner(
+  environment: Environment,
+  context: TaskContext,
+): Promise<'changed' | 'unchanged'> {
   // It has no port of its own to be asked: that it lives is all there is to see.
   const ready = async () => true;
   if (await isUp(environment, 'job-runner', ready)) return 'unchanged';
@@ -19,7 +22,14 @@ export async function ensureJobRunner(environment: Environment, context: TaskCon
     name: 'job-runner',
     program: process.execPath,
     // The state folder is only there to be found in the list of processes.
-    command: [process.execPath, '--import', 'tsx', join(root, program), environment.name, `${environment.state}/`],
+    command: [
+      process.execPath,
+      '--import',
+      'tsx',
+      join(root, program),
+      environment.name,
+      `${environment.state}/`,
+    ],
     ports: {},
     ready,
   });

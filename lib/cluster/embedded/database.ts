@@ -41,7 +41,14 @@ export async function ensureDatabase(
     command: [
       ...asUser(),
       ...[server.path, '-D', data, '-p', String(ports.postgresql)],
-      ...['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'logging_collector=off'],
+      ...[
+        '-c',
+        'listen_addresses=127.0.0.1',
+        '-c',
+        'unix_socket_directories=',
+        '-c',
+        'logging_collector=off',
+      ],
     ],
     ports: { postgresql: ports.postgresql },
     ready,
@@ -74,7 +81,10 @@ async function initialise(
 /** A server of the major version that the data was made with; a data folder cannot be opened by another one. */
 async function findServer(data: string): Promise<FoundTool> {
   const made = (await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => '')).trim();
-  const server = await findTool('postgresql', made === '' ? {} : { postgresqlMajor: Number.parseInt(made, 10) });
+  const server = await findTool(
+    'postgresql',
+    made === '' ? {} : { postgresqlMajor: Number.parseInt(made, 10) },
+  );
   if (server) return server;
   throw new MissingToolError({
     what: `the database was made by PostgreSQL ${made}, which this machine does not have any more`,

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isAlive, readServices } from '../services.ts';
 import type { ClusterProvider } from '../provider.ts';
+import { isAlive, readServices } from '../services.ts';
 import { isApiReady } from './api.ts';
 import { jobRunnerCommands } from './checks.ts';
 import { databaseCommands } from './database.ts';
@@ -58,9 +58,19 @@ export const embedded: ClusterProvider = {
   destroy: async (environment) => {
     const stopped = await stopEverything(environment);
     const known = await readState(environment);
-    const own = ['kwok', 'kwok.yaml', 'nodes.yaml', 'kubeconfig', 'cluster.yaml', 'vault', 'postgresql', 'services'];
+    const own = [
+      'kwok',
+      'kwok.yaml',
+      'nodes.yaml',
+      'kubeconfig',
+      'cluster.yaml',
+      'vault',
+      'postgresql',
+      'services',
+    ];
     // The state file goes last: a destroy that was interrupted can be run again.
-    for (const path of [...own, 'embedded.json']) await rm(join(environment.state, path), { recursive: true, force: true });
+    for (const path of [...own, 'embedded.json'])
+      await rm(join(environment.state, path), { recursive: true, force: true });
     return known || stopped > 0 ? 'changed' : 'unchanged';
   },
 

@@ -41,16 +41,22 @@ async function main(environmentName: string): Promise<void> {
     const deployment = pod.metadata.annotations?.[annotation];
     if (deployment === undefined || pod.status.phase !== 'Running' || seen.has(pod.metadata.uid)) return;
     seen.add(pod.metadata.uid);
-    check(api, pod, deployment, ports.postgresql, stop.signal).catch((error: Error) => log(pod, `could not be checked: ${error.message}`));
+    check(api, pod, deployment, ports.postgresql, stop.signal).catch((error: Error) =>
+      log(pod, `could not be checked: ${error.message}`),
+    );
   };
 
   log(undefined, `watching for pods with the annotation ${annotation}`);
   while (!stop.signal.aborted) {
     try {
       // A watch without a resource version begins with the pods that are there.
-      await api.watch('/api/v1/pods?watch=true', ({ type, object }) => {
-        if (type === 'ADDED' || type === 'MODIFIED') consider(object as Pod);
-      }, stop.signal);
+      await api.watch(
+        '/api/v1/pods?watch=true',
+        ({ type, object }) => {
+          if (type === 'ADDED' || type === 'MODIFIED') consider(object as Pod);
+        },
+        stop.signal,
+      );
     } catch (error) {
       if (!stop.signal.aborted) log(undefined, `the watch ended: ${(error as Error).message}`);
     }
@@ -59,7 +65,13 @@ async function main(environmentName: string): Promise<void> {
   }
 }
 
-async function check(api: Api, pod: Pod, deployment: string, databasePort: number, signal: AbortSignal): Promise<void> {
+async function check(
+  api: Api,
+  pod: Pod,
+  deployment: string,
+  databasePort: number,
+  signal: AbortSignal,
+): Promise<void> {
   const { namespace } = pod.metadata;
   log(pod, `checks deployment ${deployment}`);
   const resolved = await resolve(api, namespace, deployment, signal);
@@ -77,15 +89,24 @@ async function check(api: Api, pod: Pod, deployment: string, databasePort: numbe
   await finish(api, pod, result.ok, (result.ok ? result.lines : failed).join('\n'));
 }
 
-type Resolved = { readonly environment: Readonly<Record<string, string>>; readonly failures: readonly CheckFailure[] };
+type Resolved = {
+  readonly environment: Readonly<Record<string, string>>;
+  readonly failures: readonly CheckFailure[];
+};
 
 /** The environment that the deployment's pods would have, as soon as all that it refers to is there. */
-async function resolve(api: Api, namespace: string, deployment: string, signal: AbortSignal): Promise<Resolved> {
+async function resolve(
+  api: Api,
+  namespace: string,
+  deployment: string,
+  signal: AbortSignal,
+): Promise<Resolved> {
   const read: ObjectReader = async (kind, name) => {
     const kinds = kind === 'Secret' ? 'secrets' : 'configmaps';
     const answer = await api.call('GET', `/api/v1/namespaces/${namespace}/${kinds}/${name}`);
     if (answer.status === 404) return undefined;
-    if (answer.status !== 200) throw new Error(`reading ${kinds}/${name} was answered with HTTP ${answer.status}`);
+    if (answer.status !== 200)
+      throw new Error(`reading ${kinds}/${name} was answered with HTTP ${answer.status}`);
     return (answer.body as { data?: Record<string, string> }).data ?? {};
   };
   const deadline = Date.now() + secretsMs;
@@ -116,7 +137,12 @@ async function finish(api: Api, pod: Pod, ok: boolean, message: string): Promise
     phase: ok ? 'Succeeded' : 'Failed',
     conditions: [
       { type: 'Ready', status: 'False', reason: ok ? 'PodCompleted' : 'PodFailed', lastTransitionTime: now },
-      { type: 'ContainersReady', status: 'False', reason: ok ? 'PodCompleted' : 'PodFailed', lastTransitionTime: now },
+      {
+        type: 'ContainersReady',
+        status: 'False',
+        reason: ok ? 'PodCompleted' : 'PodFailed',
+        lastTransitionTime: now,
+      },
     ],
     containerStatuses: pod.spec.containers.map((container) => ({
       name: container.name,
@@ -130,7 +156,10 @@ async function finish(api: Api, pod: Pod, ok: boolean, message: string): Promise
   };
   const path = `/api/v1/namespaces/${namespace}/pods/${name}/status`;
   const answer = await api.call('PATCH', path, { status }, { contentType: 'application/merge-patch+json' });
-  log(pod, answer.status === 200 ? (ok ? 'succeeded' : 'failed') : `its status was refused: HTTP ${answer.status}`);
+  log(
+    pod,
+    answer.status === 200 ? (ok ? 'succeeded' : 'failed') : `its status was refused: HTTP ${answer.status}`,
+  );
 }
 
 function log(pod: Pod | undefined, text: string): void {

@@ -18,10 +18,10 @@ import { isApiReady } from './api.ts';
 import { findProcesses } from './processes.ts';
 import {
   type EmbeddedState,
-  requireState,
   forgetPids,
   kubernetesServices,
   type Ports,
+  requireState,
   startedByThisRun,
   stopStrays,
   writeState,
@@ -57,7 +57,10 @@ export async function ensureKubernetes(
     });
   }
   let alive = await aliveServices(environment);
-  if (alive.length === kubernetesServices.length && (await isApiReady(environment, state.ports.kubeApiserver))) {
+  if (
+    alive.length === kubernetesServices.length &&
+    (await isApiReady(environment, state.ports.kubeApiserver))
+  ) {
     if (state.phase === 'created') return 'unchanged';
   }
   if (state.phase === 'creating') {
@@ -88,7 +91,14 @@ async function launch(
   const strays = await stopStrays(environment, kubernetesServices);
   if (strays > 0) context.log(`cleared ${strays} processes that a run which was killed left behind`);
   if (alive.length === 0) {
-    const { vault: _v, vaultCluster: _c, postgresql: _p, operatorMetrics: _m, operatorHealth: _h, ...own } = ports;
+    const {
+      vault: _v,
+      vaultCluster: _c,
+      postgresql: _p,
+      operatorMetrics: _m,
+      operatorHealth: _h,
+      ...own
+    } = ports;
     await checkPorts(own);
   }
   await remember(environment);
@@ -98,7 +108,8 @@ async function launch(
   await keepPids(environment, alive);
   const before = new Set(alive.map(({ name }) => name));
   try {
-    const verb = state.phase === 'creating' ? await createArguments(environment, settings, ports) : ['start', 'cluster'];
+    const verb =
+      state.phase === 'creating' ? await createArguments(environment, settings, ports) : ['start', 'cluster'];
     const result = await $({ quiet: true, nothrow: true })`kwokctl ${verb} --name ${environment.clusterName}`;
     if (result.exitCode !== 0) throw kwokctlFailed(result.stderr, result.exitCode);
   } finally {
@@ -118,7 +129,9 @@ async function launch(
     signal: context.signal,
   });
   await writeNodes(environment, settings);
-  await $({ quiet: true })`kubectl --kubeconfig ${environment.kubeconfig} --context ${environment.context} apply --server-side --force-conflicts -f ${join(environment.state, 'nodes.yaml')} -f ${join(root, here, 'system.yaml')}`;
+  await $({
+    quiet: true,
+  })`kubectl --kubeconfig ${environment.kubeconfig} --context ${environment.context} apply --server-side --force-conflicts -f ${join(environment.state, 'nodes.yaml')} -f ${join(root, here, 'system.yaml')}`;
   await writeState(environment, { ...state, phase: 'created' });
 }
 
@@ -126,11 +139,16 @@ const pidFolder = (environment: Environment): string =>
   join(environment.state, 'kwok', 'clusters', environment.clusterName, 'pids');
 
 async function keepPids(environment: Environment, alive: readonly ServiceRecord[]): Promise<void> {
-  for (const { name, pid } of alive) await writeWhole(join(pidFolder(environment), `${name}.pid`), String(pid));
+  for (const { name, pid } of alive)
+    await writeWhole(join(pidFolder(environment), `${name}.pid`), String(pid));
 }
 
 /** Records what kwokctl started: taken from the list of processes, since it may have failed before it wrote a pid file. */
-async function adoptProcesses(environment: Environment, before: ReadonlySet<string>, context: TaskContext): Promise<void> {
+async function adoptProcesses(
+  environment: Environment,
+  before: ReadonlySet<string>,
+  context: TaskContext,
+): Promise<void> {
   for (const { pid, program } of await findProcesses(environment.state)) {
     if (before.has(program) || !(kubernetesServices as readonly string[]).includes(program)) continue;
     const record = await recordService(environment.state, program, pid);
@@ -138,7 +156,11 @@ async function adoptProcesses(environment: Environment, before: ReadonlySet<stri
   }
 }
 
-async function createArguments(environment: Environment, settings: Settings, ports: Ports): Promise<string[]> {
+async function createArguments(
+  environment: Environment,
+  settings: Settings,
+  ports: Ports,
+): Promise<string[]> {
   const { kubernetesVersion } = settings.cluster;
   await writeConfiguration(environment, ports);
   const flags: { readonly [flag: string]: ToolName } = {

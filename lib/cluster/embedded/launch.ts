@@ -22,7 +22,11 @@ export type ServiceLaunch = {
 };
 
 /** Whether the service runs and answers. */
-export async function isUp(environment: Environment, name: string, ready: () => Promise<boolean>): Promise<boolean> {
+export async function isUp(
+  environment: Environment,
+  name: string,
+  ready: () => Promise<boolean>,
+): Promise<boolean> {
   const known = (await readServices(environment.state)).find((record) => record.name === name);
   return known !== undefined && (await isAlive(known)) && (await ready());
 }
@@ -31,7 +35,11 @@ export async function isUp(environment: Environment, name: string, ready: () => 
  * Starts a service anew and waits until it answers. One that lives but does not answer, or that a killed run left without
  * a record, is stopped first. The service ends with this run unless it is handed over.
  */
-export async function launchService(environment: Environment, context: TaskContext, launch: ServiceLaunch): Promise<Outcome> {
+export async function launchService(
+  environment: Environment,
+  context: TaskContext,
+  launch: ServiceLaunch,
+): Promise<Outcome> {
   const { name, ready } = launch;
   const known = (await readServices(environment.state)).filter((record) => record.name === name);
   await stopServices(environment.state, known);

@@ -26,7 +26,9 @@ export async function ensureOperator(
   const tool = await findTool('vault-secrets-operator');
   if (!tool) throw new Error('the need for the tool vault-secrets-operator was not declared');
   const $ = await shellOf(context);
-  await $({ quiet: true })`${kubectl(environment)} apply --server-side --force-conflicts -f ${join(tool.folder, 'crds')}`;
+  await $({
+    quiet: true,
+  })`${kubectl(environment)} apply --server-side --force-conflicts -f ${join(tool.folder, 'crds')}`;
   return launchService(environment, context, {
     name: 'vault-secrets-operator',
     program: tool.path,
@@ -34,6 +36,7 @@ export async function ensureOperator(
       tool.path,
       `--kubeconfig=${environment.kubeconfig}`,
       '--leader-elect=false',
+      '--client-cache-persistence-model=direct-encrypted',
       `--metrics-bind-address=127.0.0.1:${ports.operatorMetrics}`,
       `--health-probe-bind-address=127.0.0.1:${ports.operatorHealth}`,
     ],

@@ -18,7 +18,9 @@ const programs = new Set([
  * Pids of the cluster's own programs that were started with a path below `state`, recorded or not: what a killed run may
  * have left. A user's `tail -f` of a log there is not among them.
  */
-export async function findProcesses(state: string): Promise<{ readonly pid: number; readonly program: string }[]> {
+export async function findProcesses(
+  state: string,
+): Promise<{ readonly pid: number; readonly program: string }[]> {
   const { stdout } = await promisify(execFile)('ps', ['-axww', '-o', 'pid=,args='], { maxBuffer: 16 << 20 });
   const found: { pid: number; program: string }[] = [];
   for (const line of stdout.split('\n')) {

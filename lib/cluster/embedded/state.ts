@@ -78,7 +78,10 @@ export const writeState = (environment: Environment, state: EmbeddedState): Prom
  * The environment's state, made when it is not there: chooses the ports and writes `cluster.yaml`, the layer of settings
  * that tells helmfile where the real servers are.
  */
-export async function ensureState(environment: Environment, kubernetesVersion: string): Promise<EmbeddedState> {
+export async function ensureState(
+  environment: Environment,
+  kubernetesVersion: string,
+): Promise<EmbeddedState> {
   const known = await readState(environment);
   if (known) return known;
   const state: EmbeddedState = {
@@ -107,7 +110,11 @@ export const handOver = (): void => {
 };
 
 /** Registers a service that was started by this run. */
-export function startedByThisRun(environment: Environment, context: TaskContext, record: ServiceRecord): void {
+export function startedByThisRun(
+  environment: Environment,
+  context: TaskContext,
+  record: ServiceRecord,
+): void {
   if (startedHere.size === 0) {
     context.onRunEnd(async (outcome) => {
       if (outcome === 'interrupted' || (outcome === 'failed' && !handedOver)) {
@@ -136,7 +143,8 @@ export async function stopStrays(environment: Environment, programs?: readonly s
   for (const { pid, program } of await findProcesses(environment.state)) {
     if (recorded.has(pid) || (programs !== undefined && !programs.includes(program))) continue;
     const startTime = await processStartTime(pid);
-    if (startTime !== undefined) strays.push({ name: `${program}-${pid}`, pid, startTime, bootId: await bootId() });
+    if (startTime !== undefined)
+      strays.push({ name: `${program}-${pid}`, pid, startTime, bootId: await bootId() });
   }
   await stopServices(environment.state, strays);
   return strays.length;

@@ -42,6 +42,9 @@ async function writeConfiguration(environment: Environment, ports: Ports): Promi
   };
   const template = await readFile(join(root, 'lib/cluster/embedded/vault.hcl'), 'utf8');
   const path = join(folder, 'server.hcl');
-  await writeWhole(path, template.replace(/\$\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole));
+  await writeWhole(
+    path,
+    template.replace(/\$\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole),
+  );
   return path;
 }

@@ -16,7 +16,7 @@ test('on a fresh clone the packages are installed, and the run goes on with the 
     assert.is(cwd, folder);
     assert.equal(execArgv, ['--import', 'tsx']);
     assert.is(mark, null);
-    assert.equal(calls(), ['ci --include=dev --no-audit --no-fund']);
+    assert.equal(calls(), ['ci --include=dev --no-audit --no-fund --loglevel=error']);
     assert.match(stderr, /^installing npm packages…\nnpm speaks on stdout\n/);
     assert.not.ok(existsSync(join(folder, '.state')), 'nothing of an environment is made');
   }));

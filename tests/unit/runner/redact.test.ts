@@ -65,7 +65,7 @@ test('hides texts at any depth of a value, and leaves the rest alone', () => {
 
 function split(chunks: readonly (string | Buffer)[], redactor = redactorOf(secret)): string[] {
   const lines: string[] = [];
-  const splitter = new LineSplitter(redactor, (line) => lines.push(line));
+  const splitter = new LineSplitter(redactor, (line) => lines.push(redactor.redact(line)));
   for (const chunk of chunks) splitter.push(chunk);
   splitter.end();
   return lines;

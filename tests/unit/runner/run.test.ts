@@ -163,20 +163,25 @@ test('a time limit ends the whole group and gives 124', async () => {
   await grandchild.ended;
   assert.is(await run.exit, 124);
   assert.match(run.stderr, 'task `slow` timed out after 1.5s');
+  assert.not.match(run.stderr, 'given up');
 });
 
 test('what a task leaves in the background ends with the task, not with the command', async () => {
   const run = rig.run(
-    [{ name: 'server', commands: [`sh -c '${rig.command('background')} & exit 0'`, rig.command('next')] }],
-    ['server'],
+    [
+      { name: 'server', commands: [`sh -c '${rig.command('background')} & exit 0'`, rig.command('next')] },
+      { name: 'after', commands: [rig.command('after')], needs: ['server'] },
+    ],
+    ['after'],
   );
   const background = await rig.next('background');
   const next = await rig.next('next');
-
+  assert.ok((await rig.survivors()).includes(background.pid));
   await next.exit();
-  await background.ended;
+  const after = await rig.next('after');
+  assert.equal(await rig.survivors(), [after.pid]);
+  await after.exit();
   assert.is(await run.exit, 0);
-  assert.equal(await rig.survivors(), []);
 });
 
 test('results go to stdout and everything else to stderr', async () => {

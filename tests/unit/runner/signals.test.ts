@@ -72,19 +72,6 @@ test('children that ignore the signal and SIGTERM are killed in the end, without
   assert.equal(await rig.survivors(), []);
 });
 
-test('an echo of the same signal does not count as a second one', async () => {
-  const run = rig.run([{ name: 'slow', commands: [rig.command('slow')] }], ['slow']);
-  const slow = await rig.next('slow');
-  await slow.trap('SIGINT');
-  run.kill('SIGINT');
-  run.kill('SIGINT');
-  await slow.signalled('SIGINT');
-  await slow.print('still here\n');
-  await slow.exit();
-  assert.is(await run.exit, 130);
-  assert.match(run.stderr, 'still here');
-});
-
 test('a signal while a cleanup runs kills its children, and the next cleanup still runs', async () => {
   const run = rig.run(
     [

@@ -1,0 +1,45 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  formatFailure,
+  MissingToolError,
+  TaskError,
+  toFailure,
+  UsageError,
+} from '../../../lib/runner/errors.ts';
+
+test('an expected failure is what, why and advice', () => {
+  const error = new TaskError({ what: 'it broke', why: 'of age', advice: 'buy another', exitCode: 4 });
+  assert.equal(formatFailure(toFailure(error)), ['error: it broke', '  why: of age', '  do: buy another']);
+  assert.is(toFailure(error).exitCode, 4);
+  assert.is(error.message, 'it broke: of age');
+});
+
+test('what is not known is left out', () => {
+  assert.equal(formatFailure(toFailure(new TaskError({ what: 'it broke' }))), ['error: it broke']);
+});
+
+test('the classes have their exit codes', () => {
+  assert.is(new TaskError({ what: 'x' }).exitCode, 1);
+  assert.is(new UsageError({ what: 'x' }).exitCode, 2);
+  assert.is(new MissingToolError({ what: 'x' }).exitCode, 127);
+  assert.instance(new UsageError({ what: 'x' }), TaskError);
+});
+
+test('any other error is a bug, its stack only shown when asked for', () => {
+  const failure = toFailure(new TypeError('x is not a function'));
+  assert.is(failure.what, 'Internal error: x is not a function');
+  assert.is(failure.exitCode, 1);
+  assert.not.match(formatFailure(failure).join('\n'), 'errors.test.ts');
+  assert.match(formatFailure(failure, true).join('\n'), 'errors.test.ts');
+  assert.is(toFailure('a text').what, 'Internal error: a text');
+});
+
+test('long texts are cut to 12 lines in all', () => {
+  const text = Array.from({ length: 50 }, (_, index) => `line ${index}`).join('\n');
+  const lines = formatFailure(toFailure(new TaskError({ what: text, why: text, advice: text })));
+  assert.is(lines.length, 12);
+  assert.is(lines[1], '       line 1');
+});
+
+test.run();

@@ -1,0 +1,23 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { failuresExitCode, signalExitCode, stopExitCode } from '../../../lib/runner/exit-codes.ts';
+
+test('a signal is 128 and its number', () => {
+  assert.is(signalExitCode('SIGINT'), 130);
+  assert.is(signalExitCode('SIGTERM'), 143);
+  assert.is(signalExitCode('SIGKILL'), 137);
+});
+
+test('a single failure keeps its code, several are 1, none is 0', () => {
+  assert.is(failuresExitCode([]), 0);
+  assert.is(failuresExitCode([{ exitCode: 42 }]), 42);
+  assert.is(failuresExitCode([{ exitCode: 42 }, { exitCode: 43 }]), 1);
+});
+
+test('a run stopped from outside has the code of the signal, otherwise its own', () => {
+  assert.is(stopExitCode({ type: 'signal', signal: 'SIGINT' }), 130);
+  assert.is(stopExitCode({ type: 'hang-up' }), 129);
+  assert.is(stopExitCode({ type: 'failure' }), undefined);
+});
+
+test.run();

@@ -1,0 +1,95 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { runnerOptions } from '../../../lib/runner/global-options.ts';
+import { helpText, taskHelpText } from '../../../lib/runner/help.ts';
+import { listJson, listTask, listText } from '../../../lib/runner/list.ts';
+import { createStyle } from '../../../lib/runner/output/terminal.ts';
+import { type AnyTask, need, task } from '../../../lib/runner/task.ts';
+
+const commands = () => [];
+const create = task({ name: 'create-k8s', group: 'cluster', description: 'makes the cluster', commands });
+const hidden = task({ name: 'hidden', description: 'not to be seen', private: true, commands });
+const install = task({
+  name: 'install-app',
+  group: 'deploy',
+  aliases: ['install'],
+  description: 'deploys one application',
+  args: {
+    app: { type: 'choice', positional: true, description: 'the application', choices: () => ['app1'] },
+    timeout: { type: 'number', default: 60, short: 't', description: 'seconds to wait' },
+  },
+  needs: ({ args }) => [need(create), ...(args.app === 'x' ? [hidden] : [])],
+  commands,
+});
+const tasks: AnyTask[] = [create, install, hidden, listTask];
+const style = createStyle(false, true);
+
+test('tasks are listed by group, aligned, private ones left out, list itself included', () => {
+  assert.is(
+    listText(tasks, 'run', 80, style),
+    [
+      'usage: run <task> [arguments] [options]',
+      '       run <task> --help',
+      '',
+      'cluster',
+      '  create-k8s         makes the cluster',
+      '',
+      'deploy',
+      '  install-app <app>  deploys one application (also install)',
+      '',
+      'runner',
+      '  list               shows all tasks',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('a narrow terminal cuts the descriptions', () => {
+  for (const line of listText(tasks, 'run', 44, style).split('\n').slice(2))
+    assert.ok(line.length <= 44, line);
+});
+
+test('the list for programs has every field of every public task', () => {
+  const entries = JSON.parse(listJson(tasks, {}));
+  assert.equal(
+    entries.map((entry: { name: string }) => entry.name),
+    ['create-k8s', 'install-app', 'list'],
+  );
+  const { line, file, ...entry } = entries[1];
+  assert.match(file, /list\.test\.ts$/);
+  assert.type(line, 'number');
+  assert.equal(entry, {
+    name: 'install-app',
+    aliases: ['install'],
+    group: 'deploy',
+    description: 'deploys one application',
+    args: [
+      { name: 'app', type: 'choice', positional: true, description: 'the application' },
+      { name: 'timeout', type: 'number', default: 60, short: 't', description: 'seconds to wait' },
+    ],
+    needs: ['create-k8s'],
+  });
+});
+
+test('the help of a task explains arguments, options, needs, aliases and place', () => {
+  const text = taskHelpText(install, { program: 'run', columns: 80, style });
+  for (const part of [
+    'usage: run install-app <app> [--timeout <number>]',
+    'deploys one application',
+    '<app>  the application',
+    '-t, --timeout <number>  seconds to wait (default 60)',
+    'needs: create-k8s',
+    'also: install',
+    'list.test.ts:',
+  ]) {
+    assert.match(text, part);
+  }
+});
+
+test('the help of everything has tasks and global options', () => {
+  const text = helpText(tasks, runnerOptions, { program: 'run', columns: 80, style });
+  for (const part of ['create-k8s', '-j, --jobs <number>', '--no-wait', '-h, --help'])
+    assert.match(text, part);
+});
+
+test.run();

@@ -1,0 +1,122 @@
+import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Rig, type RigTask } from '../../rig/rig.ts';
+
+let rig: Rig;
+let folder: string;
+test.before.each(async () => {
+  rig = await Rig.open();
+  folder = await mkdtemp(join(tmpdir(), 'lock-run-'));
+});
+test.after.each(async () => {
+  await rig.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const locked = (name: string): RigTask => ({ name, lock: true, commands: [rig.command(name)] });
+const environment = (): NodeJS.ProcessEnv => ({ RIG_LOCK: join(folder, 'development.lock') });
+
+async function isLocked(): Promise<boolean> {
+  return access(join(folder, 'development.lock')).then(
+    () => true,
+    () => false,
+  );
+}
+
+test('a second run waits for the first, and says for whom', async () => {
+  const first = rig.run([locked('create')], ['create'], environment());
+  const create = await rig.next('create');
+  const second = rig.run([locked('destroy')], ['destroy'], environment());
+  await second.says('waiting for run of create by pid');
+  assert.not(rig.hasStarted('destroy'));
+  await create.exit();
+  assert.is(await first.exit, 0);
+  await (await rig.next('destroy')).exit();
+  assert.is(await second.exit, 0);
+  assert.not(await isLocked());
+});
+
+test('with CI set or --no-wait the second run ends at once with 1', async () => {
+  const first = rig.run([locked('create')], ['create'], environment());
+  const create = await rig.next('create');
+  const second = rig.run([locked('create')], ['create', '--no-wait'], environment());
+  const third = rig.run([locked('create')], ['create'], { ...environment(), CI: 'true' });
+  for (const run of [second, third]) {
+    assert.is(await run.exit, 1);
+    assert.match(run.stderr, 'another run is at work: run of create by pid');
+  }
+  await create.exit();
+  assert.is(await first.exit, 0);
+});
+
+test('a signal ends the waiting', async () => {
+  const first = rig.run([locked('create')], ['create'], environment());
+  const create = await rig.next('create');
+  const second = rig.run([locked('destroy')], ['destroy'], environment());
+  await second.says('waiting for run');
+  second.kill('SIGTERM');
+  assert.is(await second.exit, 143);
+  await create.exit();
+  assert.is(await first.exit, 0);
+});
+
+test('the lock of a killed run is taken over, that of a stopped one is released', async () => {
+  const killed = rig.run([locked('create')], ['create'], environment());
+  await rig.next('create');
+  killed.kill('SIGKILL');
+  await killed.exit;
+  assert.ok(await isLocked());
+  const next = rig.run([locked('create')], ['create', '--no-wait'], environment());
+  const create = await rig.next('create');
+  next.kill('SIGTERM');
+  await create.ended;
+  assert.is(await next.exit, 143);
+  assert.not(await isLocked());
+});
+
+test('a task without lock does not wait', async () => {
+  const first = rig.run([locked('create')], ['create'], environment());
+  const create = await rig.next('create');
+  const status = rig.run([{ name: 'status', behaviour: 'print' }], ['status'], environment());
+  assert.is(await status.exit, 0);
+  await create.exit();
+  assert.is(await first.exit, 0);
+});
+
+test('a run inside a run does not wait for the lock of the outer one', async () => {
+  const run = rig.run([locked('create')], ['create'], environment());
+  const create = await rig.next('create');
+  assert.is(await create.environment('TASK_RUNNER_LOCK'), join(folder, 'development.lock'));
+  assert.is(await create.environment('TASK_RUNNER_LEVEL'), '1');
+  const inner = rig.run([locked('inner')], ['inner'], {
+    ...environment(),
+    TASK_RUNNER_LOCK: environment().RIG_LOCK,
+  });
+  await (await rig.next('inner')).exit();
+  assert.is(await inner.exit, 0);
+  await create.exit();
+  assert.is(await run.exit, 0);
+});
+
+test('a run with lock leaves a log of each task, one without leaves nothing', async () => {
+  const logs = join(folder, 'logs');
+  const tasks = [
+    { name: 'a', commands: ['echo from a', 'echo warning >&2'], lock: true },
+    { name: 'b', commands: ["sh -c 'exit 3'"], needs: ['a'], secrets: ['from'] },
+    { name: 'status', behaviour: 'print' },
+  ] as const;
+  const status = rig.run(tasks, ['status'], { ...environment(), RIG_LOGS: logs });
+  assert.is(await status.exit, 0);
+  assert.not((await readdir(folder)).includes('logs'));
+  const run = rig.run(tasks, ['b'], { ...environment(), RIG_LOGS: logs });
+  assert.is(await run.exit, 3);
+  assert.equal((await readdir(logs)).sort(), ['a.log', 'b.log']);
+  assert.match(await readFile(join(logs, 'a.log'), 'utf8'), /\$ .*echo from a.*\nfrom a\n(.*\n)*warning\n/);
+  assert.match(await readFile(join(logs, 'b.log'), 'utf8'), 'failed: ');
+  assert.match(run.stderr, `logs: ${logs}`);
+});
+
+test.run();

@@ -1,0 +1,66 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  bootId,
+  isGroupAlive,
+  isSameProcess,
+  ownIdentity,
+  processStartTime,
+} from '../../../lib/runner/process-identity.ts';
+
+test('a process is the same with pid, start time and boot, and another one when any of them differs', async () => {
+  const own = await ownIdentity();
+  assert.is(own.pid, process.pid);
+  assert.is(own.bootId, await bootId());
+  assert.ok(await isSameProcess(own));
+  assert.not(await isSameProcess({ ...own, startTime: `${own.startTime}1` }));
+  assert.not(await isSameProcess({ ...own, bootId: 'another boot' }));
+  assert.not(await isSameProcess({ ...own, pid: 1 }));
+});
+
+test('a process that has ended has no start time', async () => {
+  const child = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] });
+  const pid = child.pid ?? 0;
+  assert.type(await processStartTime(pid), 'string');
+  child.stdin.end();
+  await once(child, 'exit');
+  assert.is(await processStartTime(pid), undefined);
+});
+
+test('a command with blanks and brackets in its name does not confuse', async () => {
+  const child = spawn('bash', ['-c', 'exec -a ") S 1 (x" cat'], { stdio: ['pipe', 'ignore', 'ignore'] });
+  const own = await ownIdentity();
+  const startTime = await processStartTime(child.pid ?? 0);
+  assert.ok(Math.abs(Number(startTime) - Number(own.startTime)) < 100 * 3600);
+  child.stdin.end();
+  await once(child, 'exit');
+});
+
+test('a group lives as long as any member, whether its leader lives or not', async () => {
+  const leader = spawn('sh', ['-c', 'sleep 1000 & exit 0'], { detached: true, stdio: 'ignore' });
+  const group = leader.pid ?? 0;
+  await once(leader, 'exit');
+  assert.ok(await isGroupAlive(group));
+  process.kill(-group, 'SIGKILL');
+  while (await isGroupAlive(group)) await new Promise((resolve) => setImmediate(resolve));
+  assert.not(await isGroupAlive(group));
+});
+
+test('a group of nothing but zombies is not alive', async () => {
+  // Job control gives the background process a group of its own; the sleep that bash turns into never reaps it.
+  const script = 'set -m; sleep 0 & echo $!; exec sleep 1000';
+  const parent = spawn('bash', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+  try {
+    const [line] = await once(parent.stdout, 'data');
+    const group = Number(line);
+    for (const deadline = Date.now() + 5000; await isGroupAlive(group); ) assert.ok(Date.now() < deadline);
+    assert.ok(process.kill(-group, 0));
+  } finally {
+    parent.kill('SIGKILL');
+    await once(parent, 'exit');
+  }
+});
+
+test.run();

@@ -1,0 +1,87 @@
+import { delimiter } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { checkTools, type ToolRow } from '../../../lib/tools/check-tools.ts';
+import { lastWords } from '../../../lib/tools/tool-context.ts';
+import { toolTable } from '../../../lib/tools/tool-table.ts';
+import { toolEnvironment } from '../../../lib/tools/tools.ts';
+import { inPlace, type Place } from './tool-fixture.ts';
+
+/** Nothing of the system on PATH, and every release host counts as reachable without being asked. */
+async function rowsOf(
+  place: Place,
+  provider: string,
+  kubernetesVersion = 'v1.31.0',
+): Promise<Map<string, ToolRow>> {
+  process.env.PATH = place.bin;
+  process.env.HTTPS_PROXY = 'http://127.0.0.1:9';
+  const rows = await checkTools(provider, { kubernetesVersion });
+  return new Map(rows.map((row) => [row.name, row]));
+}
+
+test('tells what is there, what can be got and what is missing', () =>
+  inPlace(async (place) => {
+    const helm = place.script('helm', 'echo v4.0.2');
+    place.script('gpg', 'echo "gpg (GnuPG) 2.0.22"');
+    const rows = await rowsOf(place, 'embedded');
+    assert.equal(rows.get('helm'), {
+      name: 'helm',
+      for: 'charts and releases',
+      needed: true,
+      state: 'there',
+      version: '4.0.2',
+      source: 'PATH',
+      path: helm,
+      how: null,
+    });
+    assert.is(rows.get('vault')?.state, 'can be got');
+    assert.is(rows.get('vault')?.how, 'install-tools downloads it from releases.hashicorp.com');
+    assert.is(rows.get('vault-secrets-operator')?.how, 'install-tools builds it from Go modules');
+    assert.is(rows.get('gpg')?.state, 'missing');
+    assert.match(
+      rows.get('gpg')?.how ?? '',
+      /^gpg 2\.0\.22 at \S+ is too old; put gpg 2\.2\.0 or newer on PATH: install GnuPG/,
+    );
+    assert.is(rows.get('docker')?.needed, false);
+    assert.is((await rowsOf(place, 'minikube')).get('docker')?.needed, true);
+  }));
+
+test('a Kubernetes that is not pinned is missing', () =>
+  inPlace(async (place) => {
+    const rows = await rowsOf(place, 'embedded', 'v1.99.0');
+    assert.is(rows.get('kube-apiserver')?.state, 'missing');
+    assert.match(rows.get('kube-apiserver')?.how ?? '', /^put kube-apiserver 1\.99\.0 on PATH/);
+  }));
+
+test('the table puts first what the provider needs', () =>
+  inPlace(async (place) => {
+    const rows = await rowsOf(place, 'existing');
+    const lines = toolTable([...rows.values()], 'existing').split('\n');
+    assert.is(lines[0], 'provider existing needs:');
+    assert.match(
+      lines[1] ?? '',
+      /^ {2}sops +3\.13\.2 {2}can be got +install-tools downloads it from github\.com$/,
+    );
+    assert.ok(lines.indexOf('not needed for it:') > 0);
+  }));
+
+test('tools of PATH add nothing to it', () =>
+  inPlace(async (place) => {
+    place.script('helm', 'echo v4.0.2');
+    assert.is(await toolEnvironment(['helm']), [place.bin, '/usr/bin', '/bin'].join(delimiter));
+  }));
+
+test('of a failing program the line about its error is kept', () => {
+  assert.is(
+    lastWords('mise WARN  not found, failed\nmise ERROR dns error\nmise ERROR Run with --verbose'),
+    'mise ERROR dns error',
+  );
+  assert.is(
+    lastWords('compiling\ngo: example.org/x: no matching hash\n'),
+    'go: example.org/x: no matching hash',
+  );
+  assert.is(lastWords('WARN failed once'), 'WARN failed once');
+  assert.is(lastWords('\n'), 'it said nothing');
+});
+
+test.run();
