@@ -94,7 +94,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   const { tasks, specs, program, terminal, config } = session;
   checkDefinitions(tasks, specs);
   const line = parseCommandLine(argv, { tasks, options: specs, program });
-  const columns = process.stdout.columns ?? Number.POSITIVE_INFINITY;
+  const columns = process.stdout.columns || Number.POSITIVE_INFINITY;
   if (line.options.version === true) {
     terminal.out(`${config.version ?? '0.0.0'}\n`);
     return exitCodes.done;

@@ -71,7 +71,8 @@ export function openTerminal(onHangUp: () => void): Terminal & { readonly close:
     out: (text) => void (outGone || stdout.write(text)),
     err: (text) => void (errGone || stderr.write(text)),
     isTerminal: stderr.isTTY === true && env.TERM !== 'dumb',
-    columns: () => stderr.columns ?? 80,
+    // A pseudo-terminal without a size says 0.
+    columns: () => stderr.columns || 80,
     style: createStyle(wantsColor(stderr.isTTY === true, env), speaksUnicode(env)),
     close: () => {
       // A write may still be on its way: without any handler its late EPIPE would be thrown.
