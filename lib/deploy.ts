@@ -4,6 +4,8 @@ import { declaredReleases, helmfile, type Release, withNeeds } from './helmfile.
 import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
 import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
 
+const names = (releases: readonly Release[]): string => releases.map(({ name }) => name).join(', ');
+
 export type Selection = { readonly tier?: string; readonly app?: string };
 
 export const selectsRelease = (selection: Selection) => (release: Release) =>
@@ -33,16 +35,17 @@ export async function install(context: TaskContext, selection: Selection): Promi
     context.passThrough.length > 0 ? releases : await findChanged(context, environment, releases, deployed);
   if (changed.length === 0) {
     context.report('unchanged');
-    context.log(`unchanged: ${releases.map(({ name }) => name).join(', ')}`);
+    context.log(`unchanged: ${names(releases)}`);
     return;
   }
   const same = releases.filter((release) => !changed.includes(release));
-  if (same.length > 0) context.log(`unchanged: ${same.map(({ name }) => name).join(', ')}`);
-  context.log(`installing: ${changed.map(({ name }) => name).join(', ')}`);
+  if (same.length > 0) context.log(`unchanged: ${names(same)}`);
+  context.log(`installing: ${names(changed)}`);
 
   const selectors = changed.flatMap(({ name }) => ['-l', `name=${name}`]);
   const command = await helmfile(environment, '--quiet', ...selectors, 'sync', ...context.passThrough);
-  await explained(context, environment, changed, () => $`${command}`);
+  const what = `installing ${names(changed)} failed; what was deployed before is back`;
+  await explained(context, environment, what, changed, () => $`${command}`);
   context.report('changed');
 }
 
@@ -57,7 +60,7 @@ export async function test(context: TaskContext, selection: Selection): Promise<
   );
   if (missing.length > 0) {
     throw new TaskError({
-      what: `not deployed: ${missing.map(({ name }) => name).join(', ')}`,
+      what: `not deployed: ${names(missing)}`,
       why: 'only a deployed release can be tested',
       advice: `run ${selection.app === undefined ? 'install-all' : `install-app ${selection.app}`}`,
     });
@@ -69,7 +72,7 @@ export async function test(context: TaskContext, selection: Selection): Promise<
     'test',
     ...context.passThrough,
   );
-  await explained(context, environment, wanted, () => $`${command}`);
+  await explained(context, environment, `the check of ${names(wanted)} failed`, wanted, () => $`${command}`);
 }
 
 async function findChanged(
@@ -135,6 +138,7 @@ async function repairPending(
 async function explained(
   context: TaskContext,
   environment: Environment,
+  what: string,
   releases: readonly Release[],
   run: () => PromiseLike<unknown>,
 ): Promise<void> {
@@ -144,25 +148,27 @@ async function explained(
     await run();
   } catch (error) {
     if (context.signal.aborted || !(error instanceof TaskError)) throw error;
-    throw await withCause(error, diagnosis, environment, releases);
+    throw await withCause(error, diagnosis, what, releases);
   } finally {
     await diagnosis.stop();
   }
 }
 
+/** How many findings an error shows; all of them are in the file that it names. */
+const shownFindings = 3;
+
 async function withCause(
   error: TaskError,
   diagnosis: Diagnosis,
-  environment: Environment,
+  what: string,
   releases: readonly Release[],
 ): Promise<TaskError> {
-  const findings = diagnosis.findings();
-  const file = await diagnosis.save(releases.length === 1 ? (releases[0]?.name ?? '') : 'install');
-  const [first] = findings;
+  const findings = diagnosis.findings().map(({ object, text }) => `${object}: ${text}`);
+  const file = await diagnosis.save(releases.length === 1 ? (releases[0]?.name ?? '') : 'releases');
   return new TaskError({
-    what: error.what,
-    why: first ? `${first.object}: ${first.text}` : (error.why ?? ''),
-    advice: `all that was seen is in ${file.slice(file.indexOf('.state/'))}; the last good revision is back where there was one (environment ${environment.name})`,
+    what,
+    why: findings.length > 0 ? findings.slice(0, shownFindings).join('\n') : (error.why ?? ''),
+    advice: `mend it and run again; all that was seen is in ${file.slice(file.indexOf('.state/'))}`,
     exitCode: error.exitCode,
     cause: error,
   });

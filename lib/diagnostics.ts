@@ -51,8 +51,10 @@ export async function watchCluster(
     environment,
     ['get', 'pods', '-A', '--watch-only'],
     podTemplate,
-    ([namespace, name, status]) => {
-      if (!namespace || !name || !status || !namespaces.has(namespace)) return;
+    ([namespace, name, ...rest]) => {
+      if (!namespace || !name || !namespaces.has(namespace)) return;
+      // A message in it may hold the separator.
+      const status = rest.join('|');
       const key = `${namespace}/${name}`;
       const pod = { ...pods.get(key), status: JSON.parse(status) as PodStatus };
       // Asked for at once: a moment later the pod may be gone.
@@ -70,7 +72,7 @@ export async function watchCluster(
       if (!namespace || !namespaces.has(namespace)) return;
       warnings.push({
         object: `${kind?.toLowerCase()} ${namespace}/${name}`,
-        text: `${reason}: ${message.join('\t')}`,
+        text: `${reason}: ${message.join('|')}`,
       });
     },
   );
@@ -105,10 +107,11 @@ export async function watchCluster(
   };
 }
 
-// One line for each event: JSON of a watch comes in many lines, a template's does not.
-const podTemplate = '{.metadata.namespace}{"\\t"}{.metadata.name}{"\\t"}{.status}{"\\n"}';
+// One line for each event: JSON of a watch comes in many lines, a template's does not. Not with tabs between the fields,
+// which kubectl turns into blanks.
+const podTemplate = '{.metadata.namespace}{"|"}{.metadata.name}{"|"}{.status}{"\\n"}';
 const eventTemplate =
-  '{.involvedObject.namespace}{"\\t"}{.involvedObject.kind}{"\\t"}{.involvedObject.name}{"\\t"}{.reason}{"\\t"}{.message}{"\\n"}';
+  '{.involvedObject.namespace}{"|"}{.involvedObject.kind}{"|"}{.involvedObject.name}{"|"}{.reason}{"|"}{.message}{"\\n"}';
 
 function watch(
   $: Shell,
@@ -118,7 +121,7 @@ function watch(
   onFields: (fields: string[]) => void,
 ) {
   const child = $`exec ${kubectl(environment)} ${flags} -o ${`jsonpath=${template}`}`;
-  createInterface({ input: child.stdout }).on('line', (line) => onFields(line.split('\t')));
+  createInterface({ input: child.stdout }).on('line', (line) => onFields(line.split('|')));
   return child;
 }
 

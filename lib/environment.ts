@@ -37,14 +37,14 @@ function gnupgHomeOf(state: string, key: string): string {
 
 /** The environment that resolved global options speak of. */
 export function environmentOf(options: Options): Environment {
-  const name = String(options['env']);
-  const provider = options['provider'] as ProviderName;
+  const name = String(options.env);
+  const provider = options.provider as ProviderName;
   const key = cloneKey(name);
   const state = join(root, '.state', name);
   const clusterName = `${name}-${key}`;
   const context =
     provider === 'existing'
-      ? String(options['context'] ?? '')
+      ? String(options.context ?? '')
       : provider === 'embedded'
         ? `kwok-${clusterName}`
         : clusterName;

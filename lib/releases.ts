@@ -57,7 +57,7 @@ export async function deployedReleases(
   );
   const newest = new Map<string, SecretList['items'][number]>();
   for (const item of list.items) {
-    const key = `${item.metadata.namespace}/${item.metadata.labels['name']}`;
+    const key = `${item.metadata.namespace}/${item.metadata.labels.name}`;
     const other = newest.get(key);
     if (!other || version(item) > version(other)) newest.set(key, item);
   }
@@ -66,9 +66,9 @@ export async function deployedReleases(
       const packed = Buffer.from(Buffer.from(item.data?.release ?? '', 'base64').toString(), 'base64');
       const stored = JSON.parse((await promisify(gunzip)(packed)).toString()) as Stored;
       return {
-        name: item.metadata.labels['name'] ?? '',
+        name: item.metadata.labels.name ?? '',
         namespace: item.metadata.namespace,
-        status: item.metadata.labels['status'] ?? 'unknown',
+        status: item.metadata.labels.status ?? 'unknown',
         revision: version(item),
         updated: new Date(stored.info.last_deployed),
         digest: digest([stored.manifest, ...(stored.hooks ?? []).map(({ manifest }) => manifest)]),
@@ -77,7 +77,7 @@ export async function deployedReleases(
   );
 }
 
-const version = (item: SecretList['items'][number]): number => Number(item.metadata.labels['version']);
+const version = (item: SecretList['items'][number]): number => Number(item.metadata.labels.version);
 
 /** Equal for the same objects, whatever their order and helm's comments. */
 function digest(texts: readonly string[]): string {

@@ -27,7 +27,7 @@ export async function connectExisting(
   context: Pick<TaskContext, '$' | 'options'>,
 ): Promise<void> {
   const $ = await shellOf(context);
-  const KUBECONFIG = process.env['KUBECONFIG'] ?? join(homedir(), '.kube', 'config');
+  const KUBECONFIG = process.env.KUBECONFIG ?? join(homedir(), '.kube', 'config');
   const view = $({ quiet: true, nothrow: true, env: { ...process.env, KUBECONFIG } });
   const output = await view`kubectl config view --minify --flatten --raw --context ${environment.context}`;
   if (output.exitCode !== 0) {

@@ -114,9 +114,15 @@ const lastToStop = ['kube-apiserver', 'etcd'];
  * Stops services: TERM (PostgreSQL: INT, its "fast" shutdown), and KILL after `graceMs`. A record whose process is another
  * one by now is only forgotten.
  */
-export async function stopServices(state: string, records: readonly ServiceRecord[], graceMs = 10_000): Promise<void> {
+export async function stopServices(
+  state: string,
+  records: readonly ServiceRecord[],
+  graceMs = 10_000,
+): Promise<void> {
   const isLast = ({ name }: ServiceRecord): boolean => lastToStop.some((last) => name.startsWith(last));
-  await Promise.all(records.filter((record) => !isLast(record)).map((record) => stopService(state, record, graceMs)));
+  await Promise.all(
+    records.filter((record) => !isLast(record)).map((record) => stopService(state, record, graceMs)),
+  );
   for (const last of lastToStop) {
     for (const record of records) if (record.name.startsWith(last)) await stopService(state, record, graceMs);
   }
