@@ -163,7 +163,14 @@ async function withCause(
   what: string,
   releases: readonly Release[],
 ): Promise<TaskError> {
-  const findings = diagnosis.findings().map(({ object, text }) => `${object}: ${text}`);
+  // Every attempt of a Job says the same: each text is shown with the first object that it is about.
+  const byText = new Map(
+    diagnosis
+      .findings()
+      .reverse()
+      .map((finding) => [finding.text, finding]),
+  );
+  const findings = [...byText.values()].reverse().map(({ object, text }) => `${object}: ${text}`);
   const file = await diagnosis.save(releases.length === 1 ? (releases[0]?.name ?? '') : 'releases');
   return new TaskError({
     what,

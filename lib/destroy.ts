@@ -1,5 +1,4 @@
-import { rm, rmdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { providerOf } from './cluster/cluster.ts';
 import { connectExisting } from './cluster/existing.ts';
 import { type Environment, remembered, shellOf } from './environment.ts';
@@ -17,8 +16,6 @@ export async function destroyEnvironment(environment: Environment, context: Task
   const outcome = await providerOf(environment).destroy(environment, context);
   await removeKeyring(environment, context);
   await rm(environment.state, { recursive: true, force: true });
-  // Only when no other environment is left in it.
-  context.onRunEnd(() => rmdir(dirname(environment.state)).catch(() => undefined));
   if (!known && outcome === 'unchanged') context.log('there is nothing of this environment: nothing to do');
   context.report(known || outcome === 'changed' ? 'changed' : 'unchanged');
 }

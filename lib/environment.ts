@@ -65,8 +65,15 @@ export const settingsOf = (environment: Environment): Promise<Settings> =>
 /** The variables that a child of ours runs with, beside the user's own: our tools first, and no home of the user's. */
 export async function processEnvironment(environment: Environment): Promise<NodeJS.ProcessEnv> {
   const helm = join(environment.state, 'helm');
+  // helmfile writes decrypted values to temporary files: what a killed one leaves goes with the environment.
+  const temporary = join(environment.state, 'tmp');
+  const TMPDIR = await mkdir(temporary, { mode: 0o700 }).then(
+    () => temporary,
+    (error: NodeJS.ErrnoException) => (error.code === 'EEXIST' ? temporary : tmpdir()),
+  );
   return {
     ...process.env,
+    TMPDIR,
     PATH: await toolEnvironment(),
     KUBECONFIG: environment.kubeconfig,
     GNUPGHOME: environment.gnupgHome,

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { TaskError } from './errors.ts';
 import { formatClock } from './format.ts';
@@ -114,7 +114,10 @@ async function create(path: string, content: string): Promise<boolean> {
 
 async function release(path: string, content: string): Promise<void> {
   // Not ours any more when someone removed it by hand and another run took it.
-  if ((await readFile(path, 'utf8').catch(() => undefined)) === content) await rm(path, { force: true });
+  if ((await readFile(path, 'utf8').catch(() => undefined)) !== content) return;
+  await rm(path, { force: true });
+  // The folder was made for the lock; it stays when there is more in it.
+  await rmdir(dirname(path)).catch(() => undefined);
 }
 
 function parseHolder(text: string): LockHolder | undefined {

@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { getTool } from '../../../lib/tools/get-tool.ts';
 import { loadManifest } from '../../../lib/tools/manifest.ts';
-import { entryOf, inPlace } from './tool-fixture.ts';
+import { entryOf, inPlace } from '../../unit/tools/tool-fixture.ts';
 
 const go = spawnable('go');
 const buildCache = go === undefined ? '' : execFileSync(go, ['env', 'GOCACHE'], { encoding: 'utf8' }).trim();

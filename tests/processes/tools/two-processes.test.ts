@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { entryOf, goScript, inPlace, moduleOf, toolchain } from './tool-fixture.ts';
+import { entryOf, goScript, inPlace, moduleOf, toolchain } from '../../unit/tools/tool-fixture.ts';
 
 test('two processes that want the same tool at once build it once', () =>
   inPlace(async (place) => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { getTool } from '../../../lib/tools/get-tool.ts';
-import { plainShell } from './tool-fixture.ts';
+import { plainShell } from '../../unit/tools/tool-fixture.ts';
 
 // Run by two-processes.test.ts: gets one tool and tells on stdout how it goes.
 const { entry, toolchain } = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'));

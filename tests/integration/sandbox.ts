@@ -1,0 +1,102 @@
+import { execFile, spawn } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { root } from '../../lib/project.ts';
+
+export type Ended = { readonly exitCode: number | null; readonly stdout: string; readonly stderr: string };
+
+export type Sandbox = {
+  /** A copy of the sources, so that the developer's own environment is left alone. */
+  readonly folder: string;
+  /** An empty home: what a run puts there is seen. */
+  readonly home: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Runs a task by `node --import tsx tasks.ts`. */
+  task(...words: readonly string[]): Promise<Ended>;
+  /** Runs a bash script in the folder after `eval "$(./run env)"`. */
+  shell(script: string): Promise<Ended>;
+  /** Path of a file in the folder. */
+  path(...names: readonly string[]): string;
+  /** Destroys the environments, and removes everything. */
+  remove(...environments: readonly string[]): Promise<void>;
+};
+
+/** A clone of the project as it is in the working tree. `prefix` ends the folder's name. */
+export async function makeSandbox(prefix = 'kd-'): Promise<Sandbox> {
+  const base = await mkdtemp(join(tmpdir(), prefix));
+  const folder = join(base, 'clone');
+  const home = join(base, 'home');
+  await mkdir(home);
+  const { stdout } = await promisify(execFile)('git', ['ls-files', '-co', '--exclude-standard'], {
+    cwd: root,
+    maxBuffer: 16 << 20,
+  });
+  for (const file of stdout.split('\n').filter((name) => name !== '')) {
+    await mkdir(dirname(join(folder, file)), { recursive: true });
+    // A file that git still lists but that was removed meanwhile is no file of the tree.
+    await cp(join(root, file), join(folder, file)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+  }
+  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
+
+  const env: NodeJS.ProcessEnv = { ...process.env, HOME: home };
+  // The tools and what they are built from stay where they are: only the home is new.
+  env.XDG_CACHE_HOME ??= join(homedir(), '.cache');
+  for (const name of ['ENVIRONMENT', 'CLUSTER_PROVIDER', 'CLUSTER_CONTEXT', 'KUBECONFIG', 'CI'])
+    delete env[name];
+
+  const run = (command: string, args: readonly string[]): Promise<Ended> =>
+    new Promise((resolve, reject) => {
+      const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+      let stdout = '';
+      let stderr = '';
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+        stdout += chunk;
+      });
+      child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+        stderr += chunk;
+      });
+      child.once('error', reject);
+      child.once('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
+    });
+  const task = (...words: readonly string[]) =>
+    run(process.execPath, ['--import', 'tsx', 'tasks.ts', ...words]);
+
+  return {
+    folder,
+    home,
+    env,
+    task,
+    shell: (script) => run('bash', ['-c', `set -euo pipefail; eval "$(./run env)"; ${script}`]),
+    path: (...names) => join(folder, ...names),
+    remove: async (...environments) => {
+      for (const environment of environments)
+        await task('destroy-environment', '--yes', '--env', environment);
+      await rm(base, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Command lines of all processes that name the folder. */
+export async function processesOf(folder: string): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-axww', '-o', 'args='], { maxBuffer: 16 << 20 });
+  return stdout.split('\n').filter((line) => line.includes(`${folder}/.state`));
+}
+
+/** A value of a Secret, decoded, through the sandbox's own kubeconfig. */
+export async function secretOf(
+  sandbox: Sandbox,
+  namespace: string,
+  name: string,
+): Promise<{ [key: string]: string }> {
+  const { stdout } = await sandbox.shell(`kubectl -n ${namespace} get secret ${name} -o json`);
+  const { data } = JSON.parse(stdout) as { data: { [key: string]: string } };
+  return Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]),
+  );
+}
+
+export const readText = (path: string): Promise<string> => readFile(path, 'utf8');

@@ -1,0 +1,225 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import { root } from '../lib/project.ts';
+import { toolEnvironment } from '../lib/tools/tools.ts';
+
+/*
+ * Runs the tests: `node --import tsx tests/run.ts [check] [unit] [processes] [charts] [integration]`, all by default. Each
+ * file is a process of its own (the unit tests are one), with a time limit that uvu does not have. Ends with `N passed, N failed` over all of them, and fails
+ * when fewer than `testing.minimum` of package.json passed: a file that forgets `test.run()` passes with no test at all.
+ */
+
+type Suite = {
+  readonly name: string;
+  /** Files that run at the same time. */
+  readonly jobs: number;
+  /** For one file. */
+  readonly timeoutMs: number;
+  /** Needs helm, vault and the others on PATH. */
+  readonly tools: boolean;
+};
+
+const suites: readonly Suite[] = [
+  { name: 'check', jobs: 2, timeoutMs: 300_000, tools: false },
+  { name: 'unit', jobs: 1, timeoutMs: 120_000, tools: false },
+  // What is about processes, signals and pipes, with real ones.
+  { name: 'processes', jobs: 2, timeoutMs: 180_000, tools: false },
+  { name: 'charts', jobs: 2, timeoutMs: 300_000, tools: true },
+  // Clusters and their servers: one at a time.
+  { name: 'integration', jobs: 1, timeoutMs: 900_000, tools: true },
+];
+
+type Result = {
+  readonly label: string;
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+};
+
+const running = new Set<ChildProcess>();
+
+/** Runs a command in its own process group and returns its exit code (null: killed) and output. */
+function run(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  timeoutMs: number,
+  show = false,
+) {
+  return new Promise<{ exitCode: number | null; output: string; timedOut: boolean }>((resolve) => {
+    const child = spawn(command, args, { cwd: root, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    running.add(child);
+    let output = '';
+    let timedOut = false;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (chunk: string) => {
+        output += chunk;
+        if (show) process.stdout.write(chunk);
+      });
+    }
+    const timer = setTimeout(() => {
+      timedOut = true;
+      killGroup(child, 'SIGKILL');
+    }, timeoutMs);
+    child.once('error', (error) => {
+      output += error.message;
+    });
+    child.once('close', (exitCode) => {
+      clearTimeout(timer);
+      running.delete(child);
+      resolve({ exitCode, output, timedOut });
+    });
+  });
+}
+
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, signal);
+  } catch {
+    // It has ended already.
+  }
+}
+
+/** uvu's closing lines. Its exit code alone is not enough: it also exits 0 when a `before` hook threw. */
+function count(coloured: string, exitCode: number | null): Omit<Result, 'label'> {
+  const output = stripVTControlCharacters(coloured);
+  const number = (word: string): number =>
+    [...output.matchAll(new RegExp(`^\\s*${word}:\\s+(\\d+)\\s*$`, 'gm'))].reduce(
+      (sum, [, n]) => sum + Number(n),
+      0,
+    );
+  const total = number('Total');
+  const passed = number('Passed');
+  const skipped = number('Skipped');
+  const failed = Math.max(0, total - passed - skipped);
+  return { passed, skipped, failed: failed === 0 && (exitCode !== 0 || total === 0) ? 1 : failed };
+}
+
+async function testFiles(suite: string): Promise<string[]> {
+  const entries = await readdir(join(root, 'tests', suite), { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
+    .map((entry) => relative(root, join(entry.parentPath ?? entry.path, entry.name)))
+    .sort();
+}
+
+async function runFile(file: string, suite: Suite, env: NodeJS.ProcessEnv): Promise<Result> {
+  const started = performance.now();
+  const { exitCode, output, timedOut } = await run(
+    process.execPath,
+    ['--import', 'tsx', file],
+    env,
+    suite.timeoutMs,
+  );
+  const result = { label: file, ...count(output, exitCode) };
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const skipped = result.skipped > 0 ? `, ${result.skipped} skipped` : '';
+  process.stdout.write(
+    `${result.failed === 0 ? 'ok    ' : 'FAILED'} ${file} (${result.passed} passed${skipped}, ${seconds} s)\n`,
+  );
+  if (result.skipped > 0) process.stdout.write(output.replace(/^(?!.*(left out|skipped)).*\n?/gim, ''));
+  if (timedOut) process.stdout.write(`  no end within ${suite.timeoutMs / 1000} s\n`);
+  if (result.failed > 0) process.stdout.write(`${output.trimEnd().replace(/^/gm, '  ')}\n`);
+  return result;
+}
+
+/** Types and style count as two tests. */
+async function runChecks(suite: Suite, env: NodeJS.ProcessEnv): Promise<Result[]> {
+  const bin = (name: string) => join(root, 'node_modules', '.bin', name);
+  const commands = [
+    ['types', bin('tsc'), '--noEmit'],
+    ['style', bin('biome'), 'check', '--error-on-warnings', '.'],
+  ] as const;
+  return Promise.all(
+    commands.map(async ([label, command, ...args]) => {
+      const { exitCode, output } = await run(command, args, env, suite.timeoutMs);
+      process.stdout.write(`${exitCode === 0 ? 'ok    ' : 'FAILED'} ${label}\n`);
+      if (exitCode !== 0) process.stdout.write(`${output.trimEnd().replace(/^/gm, '  ')}\n`);
+      return { label, passed: exitCode === 0 ? 1 : 0, failed: exitCode === 0 ? 0 : 1, skipped: 0 };
+    }),
+  );
+}
+
+/** All files in one process: starting one for each takes longer than the tests. */
+async function runUnit(suite: Suite, env: NodeJS.ProcessEnv): Promise<Result[]> {
+  const args = [
+    '--import',
+    'tsx',
+    join(root, 'node_modules', 'uvu', 'bin.js'),
+    'tests/unit',
+    '\\.test\\.ts$',
+  ];
+  const { exitCode, output, timedOut } = await run(process.execPath, args, env, suite.timeoutMs, true);
+  if (timedOut) process.stdout.write(`  no end within ${suite.timeoutMs / 1000} s\n`);
+  return [{ label: 'tests/unit', ...count(output, exitCode) }];
+}
+
+async function runSuite(suite: Suite, env: NodeJS.ProcessEnv): Promise<Result[]> {
+  if (suite.name === 'check') return runChecks(suite, env);
+  if (suite.name === 'unit') return runUnit(suite, env);
+  const files = await testFiles(suite.name);
+  const results: Result[] = [];
+  const worker = async (): Promise<void> => {
+    for (let file = files.shift(); file !== undefined; file = files.shift())
+      results.push(await runFile(file, suite, env));
+  };
+  await Promise.all(Array.from({ length: suite.jobs }, worker));
+  return results;
+}
+
+/** Gets what the tests call, by the project's own tool manager, and returns the environment in which they find it. */
+async function withTools(): Promise<NodeJS.ProcessEnv> {
+  const args = [
+    '--import',
+    'tsx',
+    'tasks.ts',
+    'install-tools',
+    '--provider',
+    'embedded',
+    '--output',
+    'plain',
+  ];
+  // A machine that builds all of them needs up to an hour.
+  const { exitCode } = await run(process.execPath, args, process.env, 3_600_000, true);
+  if (exitCode !== 0) throw new Error('the tools that the tests need could not be got');
+  return { ...process.env, PATH: await toolEnvironment() };
+}
+
+async function minimum(): Promise<number> {
+  const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  return Number(manifest.testing.minimum);
+}
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !suites.some((suite) => suite.name === name));
+if (unknown.length > 0) {
+  process.stderr.write(
+    `error: unknown suite ${unknown.join(', ')}; there are ${suites.map(({ name }) => name).join(', ')}\n`,
+  );
+  process.exitCode = 2;
+} else {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      for (const child of running) killGroup(child, 'SIGTERM');
+      process.exitCode = signal === 'SIGINT' ? 130 : 143;
+    });
+  }
+  const chosen = suites.filter(({ name }) => asked.length === 0 || asked.includes(name));
+  const env = chosen.some(({ tools }) => tools) ? await withTools() : process.env;
+  const results: Result[] = [];
+  for (const suite of chosen) {
+    process.stdout.write(`\n# ${suite.name}\n`);
+    results.push(...(await runSuite(suite, env)));
+  }
+  const passed = results.reduce((sum, result) => sum + result.passed, 0);
+  const failed = results.reduce((sum, result) => sum + result.failed, 0);
+  const least = asked.length === 0 ? await minimum() : 1;
+  for (const { label } of results.filter((result) => result.failed > 0))
+    process.stdout.write(`FAILED ${label}\n`);
+  if (passed < least)
+    process.stdout.write(`\nonly ${passed} tests passed, expected at least ${least} (package.json)\n`);
+  process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
+  if (failed > 0 || passed < least) process.exitCode ??= 1;
+}
