@@ -62,13 +62,22 @@ export function environmentOf(options: Options): Environment {
 export const settingsOf = (environment: Environment): Promise<Settings> =>
   loadSettings(environment.name, environment.provider);
 
-/** The variables that a child of ours runs with, beside the user's own: our tools first, and no home of the user's. */
+/**
+ * Variables by which a user steers the same programs elsewhere. Left in, they would be settings of ours: `HELM_KUBEAPISERVER`
+ * names another cluster, `VAULT_SEAL_TYPE` another seal, and etcd refuses to start beside any `ETCD_…`.
+ */
+const foreign = /^(?:(?:ETCD|HELM|HELMFILE|KUBECTL|KUBERNETES|KWOK|OPERATOR|SOPS|VAULT|VSO)_|PG[A-Z])/;
+
+/** The variables that a child of ours runs with: the user's own without those, our tools first, and no home of the user's. */
 export async function processEnvironment(environment: Environment): Promise<NodeJS.ProcessEnv> {
   const helm = join(environment.state, 'helm');
+  const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name));
   return {
-    ...process.env,
+    ...Object.fromEntries(kept),
     PATH: await toolEnvironment(),
     KUBECONFIG: environment.kubeconfig,
+    // kubectl and helm keep what they know of an API server under ~/.kube unless told otherwise.
+    KUBECACHEDIR: join(environment.state, 'kube-cache'),
     GNUPGHOME: environment.gnupgHome,
     HELM_CACHE_HOME: join(helm, 'cache'),
     HELM_CONFIG_HOME: join(helm, 'config'),
