@@ -3,8 +3,8 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { root } from './project.ts';
-import type { Options, Shell, TaskContext } from './runner/runner.ts';
-import { loadSettings, type ProviderName, type Settings } from './settings.ts';
+import { type Options, type Shell, type TaskContext, TaskError } from './runner/runner.ts';
+import { loadSettings, type ProviderName, providerNames, type Settings } from './settings.ts';
 import { toolEnvironment } from './tools/tools.ts';
 
 /** Where an environment is and what it is made of. Everything it keeps lies below `state`. */
@@ -98,14 +98,21 @@ type Memory = { readonly provider: ProviderName; readonly context?: string };
 
 const memoryPath = (environment: string): string => join(root, '.state', environment, 'environment.json');
 
-/** What the environment was made with, or undefined when it was never made. */
+/** What the environment was made with, or undefined when it was never made. Throws `TaskError` when that cannot be told. */
 export async function remembered(environment: string): Promise<Memory | undefined> {
+  let reason = 'it names no provider';
   try {
-    return JSON.parse(await readFile(memoryPath(environment), 'utf8')) as Memory;
+    const memory = JSON.parse(await readFile(memoryPath(environment), 'utf8')) as Memory;
+    if (providerNames.includes(memory?.provider)) return memory;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    reason = (error as Error).message;
   }
+  throw new TaskError({
+    what: `.state/${environment}/environment.json, which says what the environment was made with, is damaged`,
+    why: reason,
+    advice: `say it with --provider (${providerNames.join(', ')}): create-environment mends the file, destroy-environment removes all`,
+  });
 }
 
 export async function remember(environment: Environment): Promise<void> {
