@@ -9,7 +9,8 @@ import { removeKeyring } from './sops.ts';
 
 /** Takes the whole environment away: cluster (or, of an existing one, our releases and namespaces), keyring and state folder. */
 export async function destroyEnvironment(environment: Environment, context: TaskContext): Promise<void> {
-  const known = await remembered(environment.name);
+  // What cannot be read was there, too.
+  const known = await remembered(environment.name).catch(() => true);
   if (environment.provider === 'existing') {
     if (known) await removeFromExisting(environment, context);
   }

@@ -3,8 +3,8 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { root } from './project.ts';
-import type { Options, Shell, TaskContext } from './runner/runner.ts';
-import { loadSettings, type ProviderName, type Settings } from './settings.ts';
+import { type Options, type Shell, type TaskContext, TaskError } from './runner/runner.ts';
+import { loadSettings, type ProviderName, providerNames, type Settings } from './settings.ts';
 import { toolEnvironment } from './tools/tools.ts';
 
 /** Where an environment is and what it is made of. Everything it keeps lies below `state`. */
@@ -62,7 +62,13 @@ export function environmentOf(options: Options): Environment {
 export const settingsOf = (environment: Environment): Promise<Settings> =>
   loadSettings(environment.name, environment.provider);
 
-/** The variables that a child of ours runs with, beside the user's own: our tools first, and no home of the user's. */
+/**
+ * Variables by which a user steers the same programs elsewhere. Left in, they would be settings of ours: `HELM_KUBEAPISERVER`
+ * names another cluster, `VAULT_SEAL_TYPE` another seal, and etcd refuses to start beside any `ETCD_…`.
+ */
+const foreign = /^(?:(?:ETCD|HELM|HELMFILE|KUBECTL|KUBERNETES|KWOK|OPERATOR|SOPS|VAULT|VSO)_|PG[A-Z])/;
+
+/** The variables that a child of ours runs with: the user's own without those, our tools first, and no home of the user's. */
 export async function processEnvironment(environment: Environment): Promise<NodeJS.ProcessEnv> {
   const helm = join(environment.state, 'helm');
   // helmfile writes decrypted values to temporary files: what a killed one leaves goes with the environment.
@@ -71,11 +77,14 @@ export async function processEnvironment(environment: Environment): Promise<Node
     () => temporary,
     (error: NodeJS.ErrnoException) => (error.code === 'EEXIST' ? temporary : tmpdir()),
   );
+  const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name));
   return {
-    ...process.env,
+    ...Object.fromEntries(kept),
     TMPDIR,
     PATH: await toolEnvironment(),
     KUBECONFIG: environment.kubeconfig,
+    // kubectl and helm keep what they know of an API server under ~/.kube unless told otherwise.
+    KUBECACHEDIR: join(environment.state, 'kube-cache'),
     GNUPGHOME: environment.gnupgHome,
     HELM_CACHE_HOME: join(helm, 'cache'),
     HELM_CONFIG_HOME: join(helm, 'config'),
@@ -96,14 +105,21 @@ type Memory = { readonly provider: ProviderName; readonly context?: string };
 
 const memoryPath = (environment: string): string => join(root, '.state', environment, 'environment.json');
 
-/** What the environment was made with, or undefined when it was never made. */
+/** What the environment was made with, or undefined when it was never made. Throws `TaskError` when that cannot be told. */
 export async function remembered(environment: string): Promise<Memory | undefined> {
+  let reason = 'it names no provider';
   try {
-    return JSON.parse(await readFile(memoryPath(environment), 'utf8')) as Memory;
+    const memory = JSON.parse(await readFile(memoryPath(environment), 'utf8')) as Memory;
+    if (providerNames.includes(memory?.provider)) return memory;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    reason = (error as Error).message;
   }
+  throw new TaskError({
+    what: `.state/${environment}/environment.json, which says what the environment was made with, is damaged`,
+    why: reason,
+    advice: `say it with --provider (${providerNames.join(', ')}): create-environment mends the file, destroy-environment removes all`,
+  });
 }
 
 export async function remember(environment: Environment): Promise<void> {

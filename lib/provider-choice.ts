@@ -12,8 +12,12 @@ import { findTool } from './tools/tools.ts';
 export async function resolveOptions(options: Options): Promise<Options> {
   const environment = String(options.env);
   await checkEnvironment(environment);
-  const memory = await remembered(environment);
   const asked = options.provider as ProviderName | undefined;
+  const memory = await remembered(environment).catch((error: unknown) => {
+    // A damaged memory is replaced by what the user says.
+    if (asked !== undefined) return undefined;
+    throw error;
+  });
   if (memory && asked && memory.provider !== asked) {
     throw new UsageError({
       what: `environment \`${environment}\` was made with provider \`${memory.provider}\`, not \`${asked}\``,

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { root } from './project.ts';
-import { suggest, TaskError, UsageError } from './runner/runner.ts';
+import { didYouMean, TaskError, UsageError } from './runner/runner.ts';
 
 export type ProviderName = 'minikube' | 'embedded' | 'existing';
 export const providerNames = ['minikube', 'embedded', 'existing'] as const satisfies readonly ProviderName[];
@@ -69,7 +69,7 @@ export async function checkEnvironment(name: string): Promise<void> {
   throw new UsageError({
     what: `unknown environment \`${name}\``,
     why: `environments/ has ${names.map((known) => `\`${known}\``).join(', ')}`,
-    advice: suggest(name, names) ?? 'make a new one by copying a folder under environments/',
+    advice: didYouMean(name, names, 'make a new one by copying a folder under environments/'),
   });
 }
 

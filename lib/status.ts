@@ -117,9 +117,12 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
   const ready = cluster.nodes.filter((node) => node.ready).length;
   const nodes = cluster.nodes.length === 0 ? '' : `, ${ready} of ${cluster.nodes.length} nodes ready`;
   const version = cluster.kubernetesVersion === null ? '' : `, Kubernetes ${cluster.kubernetesVersion}`;
+  const known =
+    cluster.state === 'degraded' ? await providerOf(environment).faults?.(environment) : undefined;
+  const faults = known === undefined ? '' : ` (${known.join(', ')})`;
   const lines = [
     `environment  ${status.environment} (${status.provider})`,
-    `cluster      ${cluster.state}${version}${nodes}`,
+    `cluster      ${cluster.state}${faults}${version}${nodes}`,
     `vault        ${describeVault(vault)}`,
     `database     ${database === null ? '-' : database.reachable ? 'reachable' : 'not reachable'}`,
   ];

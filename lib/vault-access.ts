@@ -54,15 +54,20 @@ export async function initVault(environment: Environment, context: TaskContext):
   });
 }
 
-/** Unseals a Vault that was initialised before; one that was not is left as it is. */
-export async function unseal(environment: Environment, context: TaskContext): Promise<void> {
-  if ((await readKeys(keysPath(environment))) === undefined) return;
+/** Unseals a Vault that was initialised before; one that was not is left as it is. Returns whether it had to. */
+export async function unseal(
+  environment: Environment,
+  context: TaskContext,
+): Promise<'changed' | 'unchanged'> {
+  if ((await readKeys(keysPath(environment))) === undefined) return 'unchanged';
   await redactKeys(environment, context);
-  await withServer(context, environment, 'vault', async ({ host, port }) => {
+  return withServer(context, environment, 'vault', async ({ host, port }) => {
     const client = vaultClient({ address: `http://${host}:${port}`, signal: context.signal });
     await waitForVault(client, startMs, context.signal);
     const outcome = await unsealVault({ client, keysPath: keysPath(environment), signal: context.signal });
-    if (outcome === 'changed') context.log('Vault is unsealed');
+    if (outcome !== 'changed') return 'unchanged';
+    context.log('Vault is unsealed');
+    return 'changed';
   });
 }
 

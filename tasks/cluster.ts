@@ -29,8 +29,8 @@ export const createK8s = task({
     const environment = environmentOf(context.options);
     const outcome = await providerOf(environment).create(environment, await settingsOf(environment), context);
     // A cluster that was stopped is started by it, and a Vault that was sealed by that is opened again.
-    if (environment.provider === 'embedded') await unseal(environment, context);
-    context.report(outcome);
+    const opened = environment.provider === 'embedded' ? await unseal(environment, context) : 'unchanged';
+    context.report(opened === 'changed' ? opened : outcome);
   },
 });
 
@@ -50,8 +50,8 @@ export const startK8s = task({
   run: async (context) => {
     const environment = environmentOf(context.options);
     const outcome = await providerOf(environment).start(environment, await settingsOf(environment), context);
-    if (environment.provider !== 'existing') await unseal(environment, context);
-    context.report(outcome);
+    const opened = environment.provider === 'existing' ? 'unchanged' : await unseal(environment, context);
+    context.report(opened === 'changed' ? opened : outcome);
   },
 });
 

@@ -46,7 +46,7 @@ export async function requireCluster(environment: Environment, context: TaskCont
     case 'degraded':
       throw new TaskError({
         what: `${cluster} is degraded`,
-        why: 'a part of it does not run or does not answer',
+        why: (await providerOf(environment).faults?.(environment))?.join(', ') ?? 'it does not answer',
         advice: 'run start-k8s: it starts what is missing; `status` shows more',
       });
     default: {

@@ -22,6 +22,8 @@ export type ClusterProvider = {
     destroy(environment: Environment): readonly string[];
     services(environment: Environment): readonly string[];
   };
+  /** Of a degraded cluster: what is wrong, each in a few words. */
+  faults?(environment: Environment): Promise<readonly string[]>;
   phase(environment: Environment, context: TaskContext): Promise<ClusterPhase>;
   create(environment: Environment, settings: Settings, context: TaskContext): Promise<Outcome>;
   start(environment: Environment, settings: Settings, context: TaskContext): Promise<Outcome>;

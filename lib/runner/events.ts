@@ -50,6 +50,8 @@ export type StopReason =
 export type RunEventBody =
   | { readonly type: 'run-started'; readonly nodes: readonly NodeSummary[]; readonly jobs: number }
   | { readonly type: 'lock-waiting'; readonly holder: LockHolder }
+  /** Commands that a killed run had left behind. */
+  | { readonly type: 'orphans-ended'; readonly holder: LockHolder; readonly count: number }
   | { readonly type: 'task-started'; readonly id: string }
   | { readonly type: 'task-command'; readonly id: string; readonly command: string }
   | {

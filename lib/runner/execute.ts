@@ -6,7 +6,9 @@ import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import type { TaskNode } from './graph.ts';
 import { LineSplitter } from './line-splitter.ts';
+import type { LockHolder } from './lock.ts';
 import { nestedEnvironment } from './nesting.ts';
+import { markEnvironment } from './orphans.ts';
 import { pause } from './pause.ts';
 import type { Redactor } from './redact.ts';
 import { createShell, stoppedError } from './shell.ts';
@@ -28,6 +30,8 @@ export type Run = {
   readonly verbose: boolean;
   /** The path of the lock that the run holds. */
   readonly lock: string | undefined;
+  /** The run as the lock's holder; undefined also inside a run that holds it. */
+  readonly holder: LockHolder | undefined;
   /** The cleanups run: their commands are let through although the run was stopped. */
   cleaning: boolean;
 };
@@ -154,8 +158,9 @@ function createContext(node: TaskNode, run: Run, state: AttemptState): TaskConte
       check: () => {
         if (!run.cleaning && (state.abort.signal.aborted || state.over)) throw stoppedError();
       },
-      spawn: (command, args, options, interactive) => {
-        const env = { ...options.env, ...nestedEnvironment(run.lock) };
+      spawn: (command, args, options, { interactive, daemons }) => {
+        const mark = daemons ? markEnvironment(undefined) : run.holder && markEnvironment(run.holder);
+        const env = { ...options.env, ...nestedEnvironment(run.lock), ...mark };
         return run.children.spawn(id, command, args, { ...options, env }, interactive);
       },
       end: (child: ChildProcess) => void run.children.endOne(child),

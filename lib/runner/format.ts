@@ -14,6 +14,6 @@ export function formatClock(time: Date): string {
 }
 
 /** `1 task`, `3 tasks`. */
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+export function count(number: number, noun: string, plural = `${noun}s`): string {
+  return `${number} ${number === 1 ? noun : plural}`;
 }

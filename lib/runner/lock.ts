@@ -18,11 +18,13 @@ export type LockRequest = {
   readonly wait: boolean;
   /** Called once for each holder that is waited for. */
   readonly onWait?: (holder: LockHolder) => void;
+  /** Called for a holder that is gone, before anybody can take its lock. */
+  readonly onStale?: (holder: LockHolder) => Promise<void>;
   /** Ends the waiting. */
   readonly signal?: AbortSignal;
 };
 
-export type Lock = { readonly release: () => Promise<void> };
+export type Lock = { readonly holder: LockHolder; readonly release: () => Promise<void> };
 
 const pollMs = 100;
 /** A file without a holder is one that is just being written; after this time its writer was killed in the middle. */
@@ -45,7 +47,7 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
   for (;;) {
     if (request.signal?.aborted)
       throw new TaskError({ what: 'the run was stopped while it waited for another one' });
-    if (await create(path, content)) return { release: () => release(path, content) };
+    if (await create(path, content)) return { holder, release: () => release(path, content) };
     const found = await readFile(path, 'utf8').catch(() => undefined);
     if (found === undefined) continue;
     const other = parseHolder(found);
@@ -90,7 +92,10 @@ async function takeAway(path: string, stale: string, request: LockRequest): Prom
     ...(signal && { signal }),
   });
   try {
-    if ((await readFile(path, 'utf8').catch(() => undefined)) === stale) await rm(path, { force: true });
+    if ((await readFile(path, 'utf8').catch(() => undefined)) !== stale) return;
+    const holder = parseHolder(stale);
+    if (holder !== undefined) await request.onStale?.(holder);
+    await rm(path, { force: true });
   } finally {
     await guard.release();
   }

@@ -43,6 +43,12 @@ export async function ownIdentity(): Promise<ProcessIdentity> {
   return { pid: process.pid, startTime: (await processStartTime(process.pid)) ?? '', bootId: await bootId() };
 }
 
+/** The identity of a living process; undefined when there is none of this pid. */
+export async function processIdentity(pid: number): Promise<ProcessIdentity | undefined> {
+  const startTime = await processStartTime(pid);
+  return startTime === undefined ? undefined : { pid, startTime, bootId: await bootId() };
+}
+
 /** Whether exactly this process is still alive. */
 export async function isSameProcess(identity: ProcessIdentity): Promise<boolean> {
   if (identity.bootId !== (await bootId())) return false;

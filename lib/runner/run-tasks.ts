@@ -6,6 +6,7 @@ import type { RunnerSettings } from './global-options.ts';
 import type { Graph, TaskNode } from './graph.ts';
 import { acquireLock, type Lock } from './lock.ts';
 import { isHeldAround } from './nesting.ts';
+import { endOrphans } from './orphans.ts';
 import { logFiles } from './output/log-files.ts';
 import { createRenderer } from './output/renderer.ts';
 import { summaryLines } from './output/summary.ts';
@@ -53,6 +54,7 @@ export async function runTasks(request: RunRequest): Promise<number> {
       cleanups: [],
       verbose: settings.verbose,
       lock: request.lock,
+      holder: lock?.holder,
       cleaning: false,
     };
     const tally = await runNodes(request, run, screen);
@@ -109,6 +111,10 @@ async function takeLock({ lock, graph, settings, stop }: RunRequest, emit: Emit)
     task: graph.root.label,
     wait: settings.wait,
     onWait: (holder) => emit({ type: 'lock-waiting', holder }),
+    onStale: async (holder) => {
+      const ended = await endOrphans(holder);
+      if (ended > 0) emit({ type: 'orphans-ended', holder, count: ended });
+    },
     signal: stop.signal,
   });
 }

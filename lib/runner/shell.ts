@@ -15,6 +15,11 @@ export type CommandOptions = {
   readonly nothrow?: boolean | undefined;
   /** Milliseconds; then the command is ended (SIGTERM, 5 s, SIGKILL) and fails with exit code 124. */
   readonly timeoutMs?: number | undefined;
+  /**
+   * The command starts processes that shall outlive the run (they leave its group by themselves). When this run is killed,
+   * the next one does not take them for leftovers; neither the command itself.
+   */
+  readonly daemons?: boolean | undefined;
 };
 
 export type CommandOutput = {
@@ -51,7 +56,7 @@ export type ShellHost = {
     command: string,
     args: readonly string[],
     options: SpawnOptions,
-    interactive: boolean,
+    kind: { readonly interactive: boolean; readonly daemons: boolean },
   ) => ChildProcess;
   /** Ends one child and its group. */
   readonly end: (child: ChildProcess) => void;

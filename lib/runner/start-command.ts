@@ -53,7 +53,12 @@ export function startCommand(
       const terminal = host.interactive && !options.quiet && options.input === undefined;
       const stdin = options.input === undefined ? 'ignore' : 'pipe';
       const stdio: SpawnOptions['stdio'] = terminal ? 'inherit' : [stdin, 'pipe', 'pipe'];
-      run.child = host.spawn(file, args, { ...rest, stdio }, terminal);
+      run.child = host.spawn(
+        file,
+        args,
+        { ...rest, stdio },
+        { interactive: terminal, daemons: options.daemons ?? false },
+      );
       run.child.stdin?.on('error', () => {});
       closeAfterExit(run.child);
       return run.child;

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Environment, remember } from '../../environment.ts';
 import type { ClusterProvider } from '../provider.ts';
 import { isAlive, readServices } from '../services.ts';
 import { isApiReady } from './api.ts';
@@ -36,28 +37,35 @@ export const embedded: ClusterProvider = {
   phase: async (environment) => {
     const state = await readState(environment);
     if (!state) return 'absent';
-    const records = await readServices(environment.state);
-    const living = await Promise.all(records.map(isAlive));
-    const alive = new Set(records.filter((_, index) => living[index]).map(({ name }) => name));
     if (state.phase === 'creating') return 'creating';
+    const alive = await livingServices(environment);
     if (alive.size === 0) return 'stopped';
     const complete = allServices.every((name) => alive.has(name));
     return complete && (await isApiReady(environment, state.ports.kubeApiserver)) ? 'running' : 'degraded';
   },
 
-  create: async () => {
+  faults: async (environment) => {
+    const alive = await livingServices(environment);
+    const dead = allServices.filter((name) => !alive.has(name));
+    return dead.length > 0 ? dead.map((name) => `${name} does not run`) : ['the API server does not answer'];
+  },
+
+  create: async (environment) => {
     handOver();
+    await remember(environment);
     return 'unchanged';
   },
-  start: async () => {
+  start: async (environment) => {
     handOver();
+    await remember(environment);
     return 'unchanged';
   },
   stop: async (environment) => ((await stopEverything(environment)) > 0 ? 'changed' : 'unchanged'),
 
   destroy: async (environment) => {
     const stopped = await stopEverything(environment);
-    const known = await readState(environment);
+    // A damaged file is one, too.
+    const known = await readState(environment).catch(() => true);
     const own = [
       'kwok',
       'kwok.yaml',
@@ -87,6 +95,13 @@ export const embedded: ClusterProvider = {
 
   direct: async (environment, service) => (await readState(environment))?.ports[service],
 };
+
+/** Names of the recorded services that live. */
+async function livingServices(environment: Environment): Promise<ReadonlySet<string>> {
+  const records = await readServices(environment.state);
+  const living = await Promise.all(records.map(isAlive));
+  return new Set(records.filter((_, index) => living[index]).map(({ name }) => name));
+}
 
 /** The plain commands of all parts, in the order in which they depend on each other. */
 export const partCommands = {

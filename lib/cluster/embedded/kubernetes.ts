@@ -80,6 +80,14 @@ async function aliveServices(environment: Environment): Promise<ServiceRecord[]>
   return records.filter((_, index) => living[index]);
 }
 
+const portsOf: { readonly [service in (typeof kubernetesServices)[number]]: readonly (keyof Ports)[] } = {
+  etcd: ['etcd', 'etcdPeer'],
+  'kube-apiserver': ['kubeApiserver'],
+  'kube-controller-manager': ['kubeControllerManager'],
+  'kube-scheduler': ['kubeScheduler'],
+  'kwok-controller': ['kwokController'],
+};
+
 async function launch(
   environment: Environment,
   settings: Settings,
@@ -88,33 +96,28 @@ async function launch(
   context: TaskContext,
 ): Promise<void> {
   const { ports } = state;
-  const strays = await stopStrays(environment, kubernetesServices);
+  const strays = await stopStrays(environment, ['kwokctl', ...kubernetesServices]);
   if (strays > 0) context.log(`cleared ${strays} processes that a run which was killed left behind`);
-  if (alive.length === 0) {
-    const {
-      vault: _v,
-      vaultCluster: _c,
-      postgresql: _p,
-      operatorMetrics: _m,
-      operatorHealth: _h,
-      ...own
-    } = ports;
-    await checkPorts(own);
-  }
+  const living = new Set(alive.map(({ name }) => name));
+  const needed = kubernetesServices.filter((name) => !living.has(name)).flatMap((name) => portsOf[name]);
+  await checkPorts(Object.fromEntries(needed.map((name) => [name, ports[name]])));
   await remember(environment);
   const $ = await shellOf(context);
   // kwokctl trusts any living pid in its files; only those of processes that we know may stay.
   await forgetPids(environment);
   await keepPids(environment, alive);
-  const before = new Set(alive.map(({ name }) => name));
   try {
     const verb =
       state.phase === 'creating' ? await createArguments(environment, settings, ports) : ['start', 'cluster'];
-    const result = await $({ quiet: true, nothrow: true })`kwokctl ${verb} --name ${environment.clusterName}`;
+    const result = await $({
+      quiet: true,
+      nothrow: true,
+      daemons: true,
+    })`kwokctl ${verb} --name ${environment.clusterName}`;
     if (result.exitCode !== 0) throw kwokctlFailed(result.stderr, result.exitCode);
   } finally {
     // Also when kwokctl failed or was stopped half-way: what it started is ours to take down.
-    await adoptProcesses(environment, before, context);
+    await adoptProcesses(environment, living, context);
   }
   const apiServer = (await aliveServices(environment)).find(({ name }) => name === 'kube-apiserver');
   if (!apiServer) {
@@ -149,7 +152,7 @@ async function adoptProcesses(
   before: ReadonlySet<string>,
   context: TaskContext,
 ): Promise<void> {
-  for (const { pid, program } of await findProcesses(environment.state)) {
+  for (const { pid, program } of await findProcesses(environment)) {
     if (before.has(program) || !(kubernetesServices as readonly string[]).includes(program)) continue;
     const record = await recordService(environment.state, program, pid);
     if (record) startedByThisRun(environment, context, record);

@@ -1,8 +1,12 @@
 import { execFile } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
+import type { Environment } from '../../environment.ts';
 
 const programs = new Set([
+  'kwokctl',
+  'gpg-agent',
   'etcd',
   'kube-apiserver',
   'kube-controller-manager',
@@ -15,23 +19,43 @@ const programs = new Set([
 ]);
 
 /**
- * Pids of the cluster's own programs that were started with a path below `state`, recorded or not: what a killed run may
- * have left. A user's `tail -f` of a log there is not among them.
+ * Pids of the environment's own programs, recorded or not: what a killed run may have left. They were started with a path
+ * of the environment or with its cluster's name. A user's `tail -f` of a log there is not among them.
  */
 export async function findProcesses(
-  state: string,
+  environment: Pick<Environment, 'state' | 'clusterName' | 'gnupgHome'>,
 ): Promise<{ readonly pid: number; readonly program: string }[]> {
-  const { stdout } = await promisify(execFile)('ps', ['-axww', '-o', 'pid=,args='], { maxBuffer: 16 << 20 });
+  const { state, clusterName, gnupgHome } = environment;
   const found: { pid: number; program: string }[] = [];
-  for (const line of stdout.split('\n')) {
-    const match = /^\s*(\d+)\s+(\S+)\s*(.*)$/.exec(line);
-    if (!match) continue;
-    const [, pid, command = '', args = ''] = match;
-    const program = basename(command);
-    if (!programs.has(program) || Number(pid) === process.pid) continue;
+  for (const { pid, words } of await commandLines()) {
+    const program = basename(words[0] ?? '');
+    if (!programs.has(program) || pid === process.pid) continue;
     // Of Node's processes only our job runner is meant, never a run of the tasks or of a test.
-    if (program === 'node' && !args.includes('job-runner.ts')) continue;
-    if (`${command} ${args} `.includes(`${state}/`)) found.push({ pid: Number(pid), program });
+    if (program === 'node' && !words.some((word) => word.endsWith('/job-runner.ts'))) continue;
+    if (words.some((word) => word.includes(`${state}/`) || word === clusterName || word === gnupgHome))
+      found.push({ pid, program });
   }
   return found;
+}
+
+type CommandLine = { readonly pid: number; readonly words: readonly string[] };
+
+/** Every process with its words. Linux tells where one ends, and needs no `ps`, which small images do not have. */
+async function commandLines(): Promise<CommandLine[]> {
+  if (process.platform !== 'linux') {
+    const { stdout } = await promisify(execFile)('ps', ['-axww', '-o', 'pid=,args='], {
+      maxBuffer: 16 << 20,
+    });
+    return stdout.split('\n').map((line) => {
+      const [pid, ...words] = line.trim().split(/\s+/);
+      return { pid: Number(pid), words };
+    });
+  }
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  return Promise.all(
+    pids.map(async (pid) => {
+      const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+      return { pid, words: text.split('\0') };
+    }),
+  );
 }

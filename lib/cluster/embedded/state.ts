@@ -47,13 +47,21 @@ export const allServices = [
   'job-runner',
 ] as const;
 
+/** What was written about the cluster, or undefined when there is none. Throws `TaskError` when the file is damaged. */
 export async function readState(environment: Environment): Promise<EmbeddedState | undefined> {
+  let reason = 'it does not name the ports';
   try {
-    return JSON.parse(await readFile(path(environment), 'utf8')) as EmbeddedState;
+    const state = JSON.parse(await readFile(path(environment), 'utf8')) as EmbeddedState;
+    if (portNames.every((name) => Number.isInteger(state?.ports?.[name]))) return state;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    reason = (error as Error).message;
   }
+  throw new TaskError({
+    what: `.state/${environment.name}/embedded.json, which describes the cluster, is damaged`,
+    why: reason,
+    advice: 'restore it from a copy, or run destroy-environment and create-environment',
+  });
 }
 
 /** The ports of the cluster, or those that it would be given if all are free: for `--dry-run`. */
@@ -138,9 +146,15 @@ export async function stopEverything(environment: Environment): Promise<number> 
  * it to those that nobody else is starting at this moment.
  */
 export async function stopStrays(environment: Environment, programs?: readonly string[]): Promise<number> {
+  // A kwokctl that goes on would start more of them.
+  const first = programs?.includes('kwokctl') === false ? 0 : await endStrays(environment, ['kwokctl']);
+  return first + (await endStrays(environment, programs));
+}
+
+async function endStrays(environment: Environment, programs?: readonly string[]): Promise<number> {
   const recorded = new Set((await readServices(environment.state)).map(({ pid }) => pid));
   const strays: ServiceRecord[] = [];
-  for (const { pid, program } of await findProcesses(environment.state)) {
+  for (const { pid, program } of await findProcesses(environment)) {
     if (recorded.has(pid) || (programs !== undefined && !programs.includes(program))) continue;
     const startTime = await processStartTime(pid);
     if (startTime !== undefined)

@@ -1,5 +1,5 @@
 import type { NodeSummary, RunEvent } from '../events.ts';
-import { formatDuration } from '../format.ts';
+import { count, formatDuration } from '../format.ts';
 import { describeHolder } from '../lock.ts';
 import type { Style } from './terminal.ts';
 
@@ -69,6 +69,10 @@ export function runLine(event: RunEvent, view: RunView, style: Style): string | 
   switch (event.type) {
     case 'lock-waiting':
       return style.yellow(`waiting for ${describeHolder(event.holder)}`);
+    case 'orphans-ended':
+      return style.yellow(
+        `ended ${count(event.count, 'process', 'processes')} that the ${describeHolder(event.holder)}, which was killed, left behind`,
+      );
     case 'task-retried': {
       const again = `attempt ${event.attempt} of ${event.attempts} failed, trying again`;
       return style.yellow(`${view.label(event.id)}: ${again}: ${event.failure.what}`);
