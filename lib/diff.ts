@@ -1,5 +1,5 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Selection, selector, selectsRelease } from './deploy.ts';
 import { type Environment, environmentOf, shellOf } from './environment.ts';
 import { declaredReleases, helmfile, type Release, withNeeds } from './helmfile.ts';
@@ -53,7 +53,12 @@ const hasDiffPlugin = async (environment: Environment): Promise<boolean> => {
 
 type Manifest = {
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly annotations?: { readonly [name: string]: string } };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly annotations?: { readonly [name: string]: string };
+    readonly labels?: { readonly [name: string]: string };
+  };
 };
 
 /** The objects of a release without its hooks, which an install makes anew each time. */
@@ -71,31 +76,64 @@ async function objects(release: Release, folder: string): Promise<Manifest[]> {
     );
 }
 
+/** With the marks that helm adds to every object of a release; without them each would differ. */
+const owned = (manifest: Manifest, release: Release): Manifest => ({
+  ...manifest,
+  metadata: {
+    ...manifest.metadata,
+    annotations: {
+      ...manifest.metadata.annotations,
+      'meta.helm.sh/release-name': release.name,
+      'meta.helm.sh/release-namespace': release.namespace,
+    },
+    labels: { ...manifest.metadata.labels, 'app.kubernetes.io/managed-by': 'Helm' },
+  },
+});
+
 async function compare(
   context: TaskContext,
   environment: Environment,
   release: Release,
   folder: string,
 ): Promise<string> {
-  const file = join(folder, `${release.name}.json`);
-  const items = await objects(release, folder);
+  const items = (await objects(release, folder)).map((manifest) => owned(manifest, release));
+  // With `-n` kubectl refuses what names another namespace (devops has such objects); without it, what names none would
+  // be looked for in `default`.
+  const named = items.filter(({ metadata }) => metadata.namespace !== undefined);
+  const others = items.filter(({ metadata }) => metadata.namespace === undefined);
+  const differences = [
+    await differenceOf(context, environment, named, join(folder, `${release.name}.json`), []),
+    await differenceOf(context, environment, others, join(folder, `${release.name}-others.json`), [
+      '-n',
+      release.namespace,
+    ]),
+  ].filter((text) => text !== '');
+  return differences.length === 0
+    ? `${release.name}: no difference`
+    : `${release.name}:\n${differences.join('\n')}`;
+}
+
+async function differenceOf(
+  context: TaskContext,
+  environment: Environment,
+  items: readonly Manifest[],
+  file: string,
+  namespace: readonly string[],
+): Promise<string> {
+  if (items.length === 0) return '';
   await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }), { mode: 0o600 });
   const $ = await shellOf(context);
   const output = await $({
     quiet: true,
     nothrow: true,
-  })`${kubectl(environment)} -n ${release.namespace} diff --server-side --force-conflicts --field-manager helm -f ${file}`;
+  })`${kubectl(environment)} ${namespace} diff --server-side --force-conflicts --field-manager helm -f ${file}`;
   // kubectl: 0 no difference, 1 differences, more than that an error.
-  if (output.exitCode > 1) {
-    throw new TaskError({
-      what: `${release.name} cannot be compared`,
-      why: output.stderr.trim().split('\n').at(-1) ?? '',
-      advice: 'check the cluster with `status`',
-    });
-  }
-  return output.exitCode === 0
-    ? `${release.name}: no difference`
-    : `${release.name}:\n${output.stdout.trimEnd()}`;
+  if (output.exitCode === 0 || output.exitCode === 1) return output.stdout.trimEnd();
+  throw new TaskError({
+    what: `${basename(file, '.json')} cannot be compared`,
+    why: output.stderr.trim().split('\n').at(-1) ?? '',
+    advice: 'check the cluster with `status`',
+  });
 }
 
 async function announce(release: Release, folder: string): Promise<string> {

@@ -21,6 +21,7 @@ export const tasks: readonly AnyTask[] = modules.flatMap((module) =>
 
 /** What this project adds to the runner: its global options, its lock and its logs. */
 export const config: CliConfig = {
+  version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
   options: {
     env: {
       type: 'string',
@@ -45,6 +46,11 @@ export const config: CliConfig = {
     },
   },
   resolve: async (options) => (await import('../lib/provider-choice.ts')).resolveOptions(options),
+  // A task that is only its plain commands finds the same tools as the others.
+  shell: async (options) => {
+    const { environmentOf, processEnvironment } = await import('../lib/environment.ts');
+    return { env: await processEnvironment(environmentOf(options)), cwd: root };
+  },
   lock: ({ env }) => join(root, '.state', `${env}.lock`),
 };
 

@@ -11,9 +11,9 @@ import { nestedEnvironment } from './nesting.ts';
 import { markEnvironment } from './orphans.ts';
 import { pause } from './pause.ts';
 import type { Redactor } from './redact.ts';
-import { createShell, stoppedError } from './shell.ts';
+import { type CommandOptions, createShell, stoppedError } from './shell.ts';
 import type { Stop } from './stop.ts';
-import type { RunOutcome, TaskContext } from './task.ts';
+import type { Options, RunOutcome, TaskContext } from './task.ts';
 
 export type Cleanup = {
   readonly node: TaskNode;
@@ -28,6 +28,8 @@ export type Run = {
   readonly emit: Emit;
   readonly cleanups: Cleanup[];
   readonly verbose: boolean;
+  /** What the commands of tasks without a `run` start with. */
+  readonly shell: ((options: Options) => Promise<CommandOptions>) | undefined;
   /** The path of the lock that the run holds. */
   readonly lock: string | undefined;
   /** The run as the lock's holder; undefined also inside a run that holds it. */
@@ -86,7 +88,7 @@ async function executeAttempt(node: TaskNode, run: Run, count: string): Promise<
   const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs);
   let error: unknown;
   try {
-    const body = runBody(node, createContext(node, run, state));
+    const body = runBody(node, createContext(node, run, state), run);
     if ((await Promise.race([body, abandoned])) === 'abandoned') {
       run.emit({
         type: 'task-output',
@@ -121,14 +123,15 @@ type AttemptState = {
   report: 'changed' | 'unchanged' | undefined;
 };
 
-async function runBody(node: TaskNode, context: TaskContext): Promise<void> {
+async function runBody(node: TaskNode, context: TaskContext, run: Run): Promise<void> {
   if (node.task.run !== undefined) {
     await node.task.run(context);
     return;
   }
+  const $ = context.$((await run.shell?.(node.input.options)) ?? {});
   for (const command of await node.task.commands(node.input)) {
     // A template of one piece: the command is taken as it is, nothing is quoted.
-    await context.$(Object.assign([command], { raw: [command] }));
+    await $(Object.assign([command], { raw: [command] }));
   }
 }
 

@@ -8,6 +8,7 @@ import { runnerOptions, runnerSettings } from './global-options.ts';
 import { listJson, listTask, listText } from './list.ts';
 import { openTerminal, type Terminal } from './output/terminal.ts';
 import { Redactor } from './redact.ts';
+import type { CommandOptions } from './shell.ts';
 import { Stop } from './stop.ts';
 import type { AnyTask, ArgumentSpecs, Options } from './task.ts';
 
@@ -24,6 +25,8 @@ export type CliConfig = {
   readonly resolve?: (options: Options) => Promise<Options>;
   /** The lock file for runs in which a task has `lock`. */
   readonly lock?: (options: Options) => string;
+  /** Folder and environment variables for the commands of tasks without a `run`. Default: ours. */
+  readonly shell?: (options: Options) => Promise<CommandOptions>;
   /** The folder for the logs of such a run. */
   readonly logs?: (options: Options) => string | undefined;
 };
@@ -142,6 +145,7 @@ async function runRequested(line: CommandLine, task: AnyTask, session: Session):
     ...session,
     graph,
     settings,
+    shell: config.shell,
     lock: locked ? config.lock?.(options) : undefined,
     // Only with the lock: a task that changes nothing leaves no files behind, and two runs never share a log.
     logs: locked ? config.logs?.(options) : undefined,

@@ -23,6 +23,7 @@ export type RunRequest = {
   readonly stop: Stop;
   readonly redactor: Redactor;
   readonly terminal: Terminal;
+  readonly shell: Run['shell'];
   /** The lock to hold while the run lasts. */
   readonly lock: string | undefined;
   /** The folder for logs. */
@@ -53,6 +54,7 @@ export async function runTasks(request: RunRequest): Promise<number> {
       emit,
       cleanups: [],
       verbose: settings.verbose,
+      shell: request.shell,
       lock: request.lock,
       holder: lock?.holder,
       cleaning: false,
