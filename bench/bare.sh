@@ -8,7 +8,7 @@ set -euo pipefail
 
 state=$1
 cluster=$2
-export KUBECONFIG="$state/kubeconfig" KWOK_WORKDIR="$state/kwok"
+export KUBECONFIG="$state/kubeconfig" KUBECACHEDIR="$state/kube-cache" KWOK_WORKDIR="$state/kwok"
 mkdir -p "$KWOK_WORKDIR"
 
 # The default address is 0.0.0.0, and etcd asks for no password.

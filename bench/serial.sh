@@ -15,7 +15,7 @@ state="$PWD/.state/$environment"
 
 embedded=lib/cluster/embedded
 context="kwok-$cluster"
-export KUBECONFIG="$state/kubeconfig" KWOK_WORKDIR="$state/kwok" GNUPGHOME="$state/gnupg"
+export KUBECONFIG="$state/kubeconfig" KUBECACHEDIR="$state/kube-cache" KWOK_WORKDIR="$state/kwok" GNUPGHOME="$state/gnupg"
 export HELM_CACHE_HOME="$state/helm/cache" HELM_CONFIG_HOME="$state/helm/config" HELM_DATA_HOME="$state/helm/data"
 export HELMFILE_CACHE_HOME="$state/helm/helmfile" NO_COLOR=1
 

@@ -76,6 +76,8 @@ export async function processEnvironment(environment: Environment): Promise<Node
     TMPDIR,
     PATH: await toolEnvironment(),
     KUBECONFIG: environment.kubeconfig,
+    // kubectl and helm keep what they learn of the API in ~/.kube otherwise.
+    KUBECACHEDIR: join(environment.state, 'kube-cache'),
     GNUPGHOME: environment.gnupgHome,
     HELM_CACHE_HOME: join(helm, 'cache'),
     HELM_CONFIG_HOME: join(helm, 'config'),

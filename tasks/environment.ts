@@ -88,6 +88,7 @@ export const env = task({
     const helm = join(environment.state, 'helm');
     const variables: { [name: string]: string } = {
       KUBECONFIG: environment.kubeconfig,
+      KUBECACHEDIR: join(environment.state, 'kube-cache'),
       VAULT_ADDR: `http://127.0.0.1:${embedded?.ports.vault ?? 8200}`,
       VAULT_CONFIG_PATH: await writeVaultConfiguration(environment.state),
       GNUPGHOME: environment.gnupgHome,
