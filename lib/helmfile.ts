@@ -32,12 +32,16 @@ type Declared = {
   }[];
 };
 
+let last: { readonly text: string; readonly declared: Declared } | undefined;
+
 /** The releases in the order of the file. `helmfile.yaml` is kept plain YAML, so that it can be read without helmfile. */
 export async function declaredReleases(): Promise<readonly Release[]> {
   const { parse } = await import('yaml');
   let declared: Declared;
   try {
-    declared = parse(await readFile(join(root, 'helmfile.yaml'), 'utf8'), { merge: true }) as Declared;
+    const text = await readFile(join(root, 'helmfile.yaml'), 'utf8');
+    if (text !== last?.text) last = { text, declared: parse(text, { merge: true }) as Declared };
+    declared = last.declared;
   } catch (error) {
     throw new TaskError({
       what: 'helmfile.yaml cannot be read',

@@ -40,6 +40,9 @@ export type Settings = {
 
 type Tree = { [key: string]: unknown };
 
+/** Parsed files by their text: settings are read for every tool and task, and parsing takes longer than all the rest. */
+const layers = new Map<string, unknown>();
+
 const isTree = (value: unknown): value is Tree =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -106,7 +109,8 @@ export async function loadSettings(environment: string, provider: ProviderName):
     });
     let layer: unknown;
     try {
-      layer = parse(text) ?? {};
+      layer = layers.get(text) ?? parse(text) ?? {};
+      layers.set(text, layer);
     } catch (error) {
       throw new TaskError({
         what: `${file} is not valid YAML`,

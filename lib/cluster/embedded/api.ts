@@ -8,7 +8,10 @@ import type { Environment } from '../../environment.ts';
  * Only for the embedded cluster, whose client certificate is a file of ours; everything else goes through kubectl.
  */
 export type Api = {
-  /** Status and parsed body; rejects when the server cannot be reached within `timeoutMs` (5 s unless told). */
+  /**
+   * Status and parsed body; rejects when the server cannot be reached within `timeoutMs` (5 s unless told). A text is sent
+   * as it is, any other body as JSON.
+   */
   call(
     method: string,
     path: string,
@@ -51,7 +54,7 @@ export async function connectApi(environment: Environment, port: number): Promis
         );
         sent.once('timeout', () => sent.destroy(new Error('the API server did not answer in time')));
         sent.once('error', reject);
-        sent.end(body === undefined ? undefined : JSON.stringify(body));
+        sent.end(body === undefined || typeof body === 'string' ? body : JSON.stringify(body));
       }),
 
     watch: (path, onEvent, signal) =>

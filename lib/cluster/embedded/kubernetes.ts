@@ -14,7 +14,8 @@ import {
   stopServices,
   waitForService,
 } from '../services.ts';
-import { isApiReady } from './api.ts';
+import { connectApi, isApiReady } from './api.ts';
+import { applyManifests } from './apply.ts';
 import { findProcesses } from './processes.ts';
 import {
   type EmbeddedState,
@@ -132,9 +133,9 @@ async function launch(
     signal: context.signal,
   });
   await writeNodes(environment, settings);
-  await $({
-    quiet: true,
-  })`kubectl --kubeconfig ${environment.kubeconfig} --context ${environment.context} apply --server-side --force-conflicts -f ${join(environment.state, 'nodes.yaml')} -f ${join(root, here, 'system.yaml')}`;
+  const api = await connectApi(environment, ports.kubeApiserver);
+  for (const file of [join(environment.state, 'nodes.yaml'), join(root, here, 'system.yaml')])
+    await applyManifests(api, await readFile(file, 'utf8'));
   await writeState(environment, { ...state, phase: 'created' });
 }
 

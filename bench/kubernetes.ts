@@ -1,0 +1,27 @@
+import { ensureKubernetes } from '../lib/cluster/embedded/kubernetes.ts';
+import { ensureState, handOver } from '../lib/cluster/embedded/state.ts';
+import { environmentOf, settingsOf } from '../lib/environment.ts';
+import { runCli, task } from '../lib/runner/runner.ts';
+
+/*
+ * The Kubernetes part of create-k8s alone, without the servers that start beside it: `node --import tsx bench/kubernetes.ts
+ * <environment>`, run in the copy of the sources that the benchmark made.
+ */
+const kubernetes = task({
+  name: 'kubernetes',
+  description: 'etcd, the Kubernetes control plane and simulated nodes',
+  args: { environment: { type: 'string', positional: true, description: 'a folder under environments/' } },
+  commands: () => [],
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    const settings = await settingsOf(environment);
+    await ensureState(environment, settings.cluster.kubernetesVersion);
+    await ensureKubernetes(environment, settings, context);
+    handOver();
+  },
+});
+
+const environment = process.argv[2] ?? '';
+process.exitCode = await runCli([kubernetes], ['kubernetes', environment], {
+  resolve: async (options) => ({ ...options, env: environment, provider: 'embedded' }),
+});

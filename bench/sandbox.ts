@@ -1,0 +1,85 @@
+import { cp, mkdtemp, realpath, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, delimiter, join } from 'node:path';
+import { stopEverything } from '../lib/cluster/embedded/state.ts';
+import { cloneKey, type Environment, environmentOf } from '../lib/environment.ts';
+import { root } from '../lib/project.ts';
+import { MissingToolError, type Shell, type TaskContext } from '../lib/runner/runner.ts';
+import { toolsOf } from '../lib/tools/provider-tools.ts';
+import { findTool } from '../lib/tools/tools.ts';
+
+/** A copy of the sources to measure in: the developer's own environments are never touched. */
+export type Sandbox = {
+  readonly folder: string;
+  readonly environments: { readonly [name in EnvironmentName]: Environment };
+  /** What commands in it run with: all tools on PATH, and none of the variables that choose an environment. */
+  readonly variables: NodeJS.ProcessEnv;
+  readonly $: Shell;
+  /** Ends whatever still runs of an environment and removes its files. */
+  readonly clear: (name: EnvironmentName) => Promise<void>;
+};
+
+/** `development` is made by the tasks, `serial` by serial.sh, `bare` by kwokctl alone. */
+const names = ['development', 'serial', 'bare'] as const;
+export type EnvironmentName = (typeof names)[number];
+
+/** Copies the sources into a temporary folder that the end of the run removes. Throws `MissingToolError` when a tool is missing. */
+export async function makeSandbox(context: TaskContext): Promise<Sandbox> {
+  const path = await toolPath();
+  // Short: the keyring's socket lies in it, and the length of its path is limited.
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'k8sd-bench-')));
+  const environments = Object.fromEntries(
+    names.map((name) => [name, environmentIn(folder, name)]),
+  ) as Sandbox['environments'];
+  const left = new Set(['node_modules', '.state', '.git', '.env']);
+  const { ENVIRONMENT: _e, CLUSTER_PROVIDER: _p, CLUSTER_CONTEXT: _c, ...own } = process.env;
+  const variables = { ...own, PATH: path };
+  const $ = context.$({ cwd: folder, env: variables, quiet: true });
+
+  const clear = async (name: EnvironmentName): Promise<void> => {
+    const { state } = environments[name];
+    await stopEverything(environments[name]);
+    await $({ nothrow: true })`gpgconf --homedir ${join(state, 'gnupg')} --kill all`;
+    await rm(state, { recursive: true, force: true });
+  };
+  context.onRunEnd(async () => {
+    for (const name of names) await clear(name);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  await cp(root, folder, {
+    recursive: true,
+    preserveTimestamps: true,
+    filter: (source) => !left.has(basename(source)),
+  });
+  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
+  await cp(join(folder, 'environments', 'development'), join(folder, 'environments', 'serial'), {
+    recursive: true,
+  });
+  return { folder, environments, variables, $, clear };
+}
+
+/** The environment of that name in the copy: its state lies there, and its cluster is called as the tasks call it there. */
+function environmentIn(folder: string, name: EnvironmentName): Environment {
+  const clusterName = `${name}-${cloneKey(name, folder)}`;
+  const state = join(folder, '.state', name);
+  const kubeconfig = join(state, 'kubeconfig');
+  const own = { state, kubeconfig, clusterName, context: `kwok-${clusterName}` };
+  return { ...environmentOf({ env: name, provider: 'embedded' }), ...own };
+}
+
+/** PATH with every tool of the embedded cluster in front, PostgreSQL's programs included. */
+async function toolPath(): Promise<string> {
+  const folders = await Promise.all(
+    toolsOf('embedded').map(async (name) => {
+      const tool = await findTool(name);
+      if (tool) return tool.folder;
+      throw new MissingToolError({
+        what: `${name} is missing`,
+        why: 'only what is done with the tools is measured, not how they are got',
+        advice: 'run ./run install-tools --provider embedded',
+      });
+    }),
+  );
+  return [...new Set(folders), process.env.PATH ?? ''].join(delimiter);
+}

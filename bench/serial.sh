@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# The steps of create-environment on the embedded cluster, one after another: what one would write without a task runner.
+#
+#   bench/serial.sh <environment> <cluster name> <first port>
+#
+# Runs in the project's folder, with the tools on PATH, and writes nothing outside .state/<environment>. What it starts keeps
+# running; the caller ends it.
+set -euo pipefail
+umask 077
+
+environment=$1
+cluster=$2
+port=$3
+state="$PWD/.state/$environment"
+
+embedded=lib/cluster/embedded
+context="kwok-$cluster"
+export KUBECONFIG="$state/kubeconfig" KUBECACHEDIR="$state/kube-cache" KWOK_WORKDIR="$state/kwok" GNUPGHOME="$state/gnupg"
+export HELM_CACHE_HOME="$state/helm/cache" HELM_CONFIG_HOME="$state/helm/config" HELM_DATA_HOME="$state/helm/data"
+export HELMFILE_CACHE_HOME="$state/helm/helmfile" NO_COLOR=1
+
+api_port=$port etcd_port=$((port + 1)) peer_port=$((port + 2)) manager_port=$((port + 3)) scheduler_port=$((port + 4))
+kwok_port=$((port + 5)) vault_port=$((port + 6)) vault_cluster_port=$((port + 7)) database_port=$((port + 8))
+metrics_port=$((port + 9)) health_port=$((port + 10))
+
+kubectl() { command kubectl --kubeconfig "$KUBECONFIG" --context "$context" "$@"; }
+
+# wait_until <what> <command...>: polls every 0.2 s, for a minute at most.
+wait_until() {
+  local what=$1 deadline=$((SECONDS + 60))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    if ((SECONDS > deadline)); then
+      echo "error: $what was not ready after 60 s" >&2
+      exit 1
+    fi
+    sleep 0.2
+  done
+}
+
+# start <name> <command...>: in the background, in a session of its own, with its output in a log.
+start() {
+  local name=$1
+  shift
+  setsid "$@" </dev/null >"$state/logs/$name.log" 2>&1 &
+}
+
+# A setting of the environment that the database and Vault get.
+setting() { sed -n "/^database:/,/^[^ ]/ s/^  $1: *//p" environments/common.yaml; }
+password() { sops decrypt --extract '["password"]' "environments/$environment/secrets/database.yaml"; }
+
+step() { echo "== $*"; }
+
+mkdir -p "$state/logs" "$GNUPGHOME"
+trap 'gpgconf --homedir "$GNUPGHOME" --kill all' EXIT
+
+step 'import the operational key'
+gpg --batch --quiet --import sops/development-operational.asc
+
+step 'cluster'
+sed -e "s/^  kubeApiserverPort: 0/&\n  etcdPort: $etcd_port\n  etcdPeerPort: $peer_port\n  kubeControllerManagerPort: $manager_port\n  kubeSchedulerPort: $scheduler_port\n  kwokControllerPort: $kwok_port/" \
+  -e "s/^  kubeApiserverPort: 0/  kubeApiserverPort: $api_port/" \
+  -e "/^  name: vault/,/port: 0/ s/port: 0/port: $vault_port/" \
+  -e "/^  name: postgresql/,/port: 0/ s/port: 0/port: $database_port/" \
+  "$embedded/kwok.yaml" >"$state/kwok.yaml"
+kwokctl create cluster --name "$cluster" --runtime binary --config "$state/kwok.yaml" --kubeconfig "$KUBECONFIG" \
+  --etcd-binary "$(command -v etcd)" \
+  --kube-apiserver-binary "$(command -v kube-apiserver)" \
+  --kube-controller-manager-binary "$(command -v kube-controller-manager)" \
+  --kube-scheduler-binary "$(command -v kube-scheduler)" \
+  --kwok-controller-binary "$(command -v kwok)"
+wait_until 'the API server' kubectl get --raw /readyz
+
+step 'nodes'
+for number in 1 2 3; do
+  echo '---'
+  sed -e "s/^  name: node/  name: $environment-$number/" \
+    -e "s/^    kubernetes.io\/hostname: node/    kubernetes.io\/hostname: $environment-$number/" "$embedded/node.yaml"
+done >"$state/nodes.yaml"
+kubectl apply --server-side --force-conflicts -f "$state/nodes.yaml" -f "$embedded/system.yaml"
+
+step 'types of the Vault Secrets Operator'
+operator=$(command -v vault-secrets-operator)
+kubectl apply --server-side --force-conflicts -f "$(dirname "$operator")/crds"
+
+step 'Vault'
+mkdir -p "$state/vault/data"
+data="$state/vault/data"
+sed -e "s|\${data}|$data|" -e "s/\${port}/$vault_port/" -e "s/\${clusterPort}/$vault_cluster_port/" \
+  "$embedded/vault.hcl" >"$state/vault/server.hcl"
+export VAULT_ADDR="http://127.0.0.1:$vault_port"
+printf 'vault:\n  address: %s\n' "$VAULT_ADDR" >"$state/cluster.yaml"
+start vault vault server -config "$state/vault/server.hcl"
+wait_until 'Vault' curl -fs "$VAULT_ADDR/v1/sys/seal-status"
+
+step 'PostgreSQL'
+# PostgreSQL refuses to run as root.
+as_user=()
+if [ "$(id -u)" = 0 ]; then as_user=(unshare --user --map-user=1000 --map-group=1000); fi
+data="$state/postgresql/data"
+mkdir -p "$state/postgresql"
+password | "${as_user[@]}" initdb --pgdata "$data" --username "$(setting user)" --auth scram-sha-256 \
+  --encoding UTF8 --locale C --no-sync --pwfile /dev/stdin >"$state/logs/initdb.log"
+start postgresql "${as_user[@]}" postgres -D "$data" -p "$database_port" -c listen_addresses=127.0.0.1 \
+  -c unix_socket_directories= -c logging_collector=off
+wait_until 'PostgreSQL' pg_isready --host 127.0.0.1 --port "$database_port"
+
+step 'Vault Secrets Operator'
+OPERATOR_NAMESPACE=vault OPERATOR_POD_NAME=vault-secrets-operator start vault-secrets-operator "$operator" \
+  --kubeconfig="$KUBECONFIG" --leader-elect=false --client-cache-persistence-model=direct-encrypted \
+  --metrics-bind-address="127.0.0.1:$metrics_port" --health-probe-bind-address="127.0.0.1:$health_port"
+wait_until 'the Vault Secrets Operator' curl -fs "http://127.0.0.1:$health_port/readyz"
+
+step 'runner of the check Jobs'
+# It finds the API server and the database by this file.
+printf '{"phase":"created","kubernetesVersion":"v1.31.0","ports":{"kubeApiserver":%d,"postgresql":%d}}\n' \
+  "$api_port" "$database_port" >"$state/embedded.json"
+start job-runner node --import tsx "$embedded/job-runner.ts" "$environment" "$state/"
+
+step 'state of Vault'
+keys="$state/vault/keys.json"
+vault operator init -key-shares=1 -key-threshold=1 -format=json >"$keys"
+sed -n '/"unseal_keys_b64"/ { n; s/[ ",]//g; p; }' "$keys" | vault write sys/unseal key=-
+VAULT_TOKEN=$(sed -n 's/.*"root_token": "\(.*\)".*/\1/p' "$keys")
+export VAULT_TOKEN
+for policy in vault/policies/*.hcl; do vault policy write "$(basename "$policy" .hcl)" "$policy"; done
+vault secrets enable -path=kv -version=2 -description='Parameters of the applications' kv
+vault secrets enable -path=transit -description="Encryption of the operator's client cache" transit
+vault write -f transit/keys/vso-client-cache type=aes256-gcm96
+password | vault kv put -mount=kv app1/database DB_HOST="$(setting host)" DB_PORT="$(setting port)" \
+  DB_USER="$(setting user)" DB_PASSWORD=-
+vault auth enable -path=kubernetes -description='ServiceAccounts of this cluster' kubernetes
+kubectl -n kube-system create token vault-token-reviewer --duration 8760h |
+  vault write auth/kubernetes/config kubernetes_host="https://127.0.0.1:$api_port" \
+    kubernetes_ca_cert="@$KWOK_WORKDIR/clusters/$cluster/pki/ca.crt" disable_local_ca_jwt=true token_reviewer_jwt=-
+vault write auth/kubernetes/role/app1-back bound_service_account_names=app1-back \
+  bound_service_account_namespaces=backend audience=vault token_policies=app1-back token_ttl=3600s
+vault write auth/kubernetes/role/vso-transit \
+  bound_service_account_names=vault-operator-vault-secrets-operator-controller-manager \
+  bound_service_account_namespaces=vault audience=vault token_policies=vso-transit token_ttl=3600s
+
+settings=(--state-values-file environments/common.yaml --state-values-file environments/embedded.yaml)
+for file in environments/"$environment"/*.yaml; do settings+=(--state-values-file "$file"); done
+settings+=(--state-values-file "$state/cluster.yaml" --state-values-set "environment=$environment")
+# In the order of `needs`.
+for release in devops metrics-server vault vault-operator reloader postgresql; do
+  step "release $release"
+  helmfile --quiet --kubeconfig "$KUBECONFIG" --kube-context "$context" "${settings[@]}" --skip-deps \
+    --selector "name=$release" sync
+done
