@@ -92,8 +92,6 @@ export async function processEnvironment(environment: Environment): Promise<Node
     // helmfile keeps remote values and charts below it.
     HELMFILE_CACHE_HOME: join(helm, 'helmfile'),
     KWOK_WORKDIR: join(environment.state, 'kwok'),
-    // What kubectl and helm learnt of the API, otherwise kept below ~/.kube.
-    KUBECACHEDIR: join(environment.state, 'kube-cache'),
     NO_COLOR: '1',
   };
 }

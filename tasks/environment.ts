@@ -96,7 +96,6 @@ export const env = task({
       HELM_CONFIG_HOME: join(helm, 'config'),
       HELM_DATA_HOME: join(helm, 'data'),
       KWOK_WORKDIR: join(environment.state, 'kwok'),
-      KUBECACHEDIR: join(environment.state, 'kube-cache'),
       PATH: await toolEnvironment(),
     };
     const lines = Object.entries(variables).map(
