@@ -3,6 +3,7 @@ import { type Environment, environmentOf, shellOf } from './environment.ts';
 import { declaredReleases, helmfile, type Release, withNeeds } from './helmfile.ts';
 import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
 import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
+import { checkVault } from './vault-check.ts';
 
 const names = (releases: readonly Release[]): string => releases.map(({ name }) => name).join(', ');
 
@@ -40,6 +41,7 @@ export async function install(context: TaskContext, selection: Selection): Promi
   }
   const same = releases.filter((release) => !changed.includes(release));
   if (same.length > 0) context.log(`unchanged: ${names(same)}`);
+  await checkVault(environment, changed, context);
   context.log(`installing: ${names(changed)}`);
 
   const selectors = changed.flatMap(({ name }) => ['-l', `name=${name}`]);

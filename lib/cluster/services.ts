@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { writeWhole } from '../environment.ts';
-import { bootId, isSameProcess, processStartTime, TaskError } from '../runner/runner.ts';
+import { bootId, childrenOf, isSameProcess, processStartTime, TaskError } from '../runner/runner.ts';
 
 /**
  * A process that outlives the run which started it. It is known by pid, start time and boot: a pid alone may by now belong
@@ -133,8 +133,12 @@ async function stopService(state: string, record: ServiceRecord, graceMs: number
     signal(record.pid, record.name.startsWith('postgres') ? 'SIGINT' : 'SIGTERM');
     const deadline = Date.now() + graceMs;
     while ((await isAlive(record)) && Date.now() < deadline) await delay(50);
-    if (await isAlive(record)) signal(record.pid, 'SIGKILL');
-    while (await isAlive(record)) await delay(20);
+    if (await isAlive(record)) {
+      // PostgreSQL's children lead groups of their own and hold its memory until each has seen that the server is gone.
+      const family = [record, ...(await childrenOf(record.pid))];
+      for (const { pid } of family) signal(pid, 'SIGKILL');
+      for (const member of family) while (await isSameProcess(member)) await delay(20);
+    }
   }
   await rm(join(folder(state), `${record.name}.json`), { force: true });
 }

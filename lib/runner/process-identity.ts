@@ -78,12 +78,29 @@ export async function isGroupAlive(group: number): Promise<boolean> {
   });
 }
 
+/** The processes that this one started and that still run. */
+export async function childrenOf(pid: number): Promise<ProcessIdentity[]> {
+  let pids: number[];
+  if (process.platform === 'linux') {
+    const all = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+    const stats = await Promise.all(all.map(readStat));
+    pids = all.filter((_, index) => stats[index]?.parent === pid);
+  } else {
+    const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=']).catch(() => ({ stdout: '' }));
+    const lines = stdout.split('\n').map((line) => line.trim().split(/\s+/).map(Number));
+    pids = lines.flatMap(([child, parent]) => (child !== undefined && parent === pid ? [child] : []));
+  }
+  return (await Promise.all(pids.map(processIdentity))).filter((child) => child !== undefined);
+}
+
 /** Undefined also for a zombie: it runs no more. */
-async function readStat(pid: number): Promise<{ group: number; startTime: string } | undefined> {
+async function readStat(
+  pid: number,
+): Promise<{ parent: number; group: number; startTime: string } | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   // The second field is the command in brackets and may itself hold blanks and brackets.
-  const [state, , group, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const [state, parent, group, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ');
   if (state === 'Z' || state === 'X') return undefined;
-  return { group: Number(group), startTime: rest[16] ?? '' };
+  return { parent: Number(parent), group: Number(group), startTime: rest[16] ?? '' };
 }

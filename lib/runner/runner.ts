@@ -6,7 +6,7 @@ export { formatDuration } from './format.ts';
 export type { Lock, LockHolder, LockRequest } from './lock.ts';
 export { acquireLock } from './lock.ts';
 export type { ProcessIdentity } from './process-identity.ts';
-export { bootId, isSameProcess, processStartTime } from './process-identity.ts';
+export { bootId, childrenOf, isSameProcess, processStartTime } from './process-identity.ts';
 export type { CliConfig } from './run-cli.ts';
 export { runCli } from './run-cli.ts';
 export type { Command, CommandOptions, CommandOutput, Shell } from './shell.ts';

@@ -52,6 +52,8 @@ export async function ensureDatabase(
     ],
     ports: { postgresql: ports.postgresql },
     ready,
+    // PostgreSQL takes any process of the pid in it for its own: one that nobody reaps, or another one by now.
+    prepare: () => rm(join(data, 'postmaster.pid'), { force: true }),
   });
 }
 

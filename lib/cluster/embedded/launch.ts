@@ -19,6 +19,8 @@ export type ServiceLaunch = {
   /** Loopback ports that it will listen on, by the name that an error gives them. */
   readonly ports: { readonly [name: string]: number };
   readonly ready: () => Promise<boolean>;
+  /** Called when it is sure that no earlier process of this service runs. */
+  readonly prepare?: () => Promise<void>;
 };
 
 /** Whether the service runs and answers. */
@@ -45,6 +47,7 @@ export async function launchService(
   await stopServices(environment.state, known);
   await stopStrays(environment, [basename(launch.program)]);
   await checkPorts(launch.ports);
+  await launch.prepare?.();
   const [command = '', ...args] = launch.command;
   const env = { ...(await processEnvironment(environment)), ...launch.env };
   const record = await startService(environment.state, { name, command, args, env, cwd: root });

@@ -5,6 +5,8 @@ import { count, formatDuration } from '../format.ts';
 import type { Style } from './terminal.ts';
 
 const shownLines = 10;
+/** An error that knows its reason is told in so many lines, the counts below it included. */
+const errorLines = 12;
 
 /**
  * The last lines of a run: counts and time, and the first failure once more. A single task that did not fail and
@@ -57,7 +59,9 @@ function failureLines(
   // A user's mistake needs no log; and the log of a single task has just been shown.
   if (view.nodes === 1 || failed.failure.exitCode === exitCodes.usage) return lines;
   lines.push(`  task: ${failed.chain.join(` ${style.symbols.arrow} `)} (${failed.place})`);
-  const last = failed.lastLines.slice(-shownLines);
+  // Less a heading, another failure and the counts.
+  const room = failed.failure.why === undefined ? shownLines : Math.max(0, errorLines - lines.length - 3);
+  const last = room === 0 ? [] : failed.lastLines.slice(-Math.min(room, shownLines));
   if (last.length > 0)
     lines.push('  last lines:', ...last.map((line) => style.dim(`  ${style.symbols.bar} ${line}`)));
   return lines;

@@ -1,0 +1,30 @@
+import type { Environment } from './environment.ts';
+import type { Release } from './helmfile.ts';
+import { type TaskContext, TaskError } from './runner/runner.ts';
+import { readVaultStatus } from './vault-access.ts';
+
+/**
+ * Throws `TaskError` when a release among `changed` gets its secrets from a Vault that is sealed, new or away: it would wait for
+ * them in vain until its time limit. A Vault that is installed in the same run cannot be asked before.
+ */
+export async function checkVault(
+  environment: Environment,
+  changed: readonly Release[],
+  context: TaskContext,
+): Promise<void> {
+  const waiting = changed.filter(({ needs }) => needs.includes('vault-operator')).map(({ name }) => name);
+  if (waiting.length === 0 || changed.some(({ name }) => name === 'vault')) return;
+  const status = await readVaultStatus(environment, context);
+  if (status?.initialized === true && !status.sealed) return;
+  const state =
+    status === null
+      ? 'does not answer'
+      : status.sealed && status.initialized
+        ? 'is sealed'
+        : 'is not initialised';
+  throw new TaskError({
+    what: `Vault of environment \`${environment.name}\` ${state}`,
+    why: `${waiting.join(', ')} would wait for secrets from it; nothing was changed`,
+    advice: status === null ? 'run start-k8s, then install again' : 'run init-vault, then install again',
+  });
+}
