@@ -3,6 +3,7 @@ import { type Environment, environmentOf, shellOf } from './environment.ts';
 import { declaredReleases, helmfile, type Release, withNeeds } from './helmfile.ts';
 import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
 import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
+import { secretFailure } from './sops.ts';
 import { checkVault } from './vault-check.ts';
 
 const names = (releases: readonly Release[]): string => releases.map(({ name }) => name).join(', ');
@@ -150,7 +151,8 @@ async function explained(
     await run();
   } catch (error) {
     if (context.signal.aborted || !(error instanceof TaskError)) throw error;
-    throw await withCause(error, diagnosis, what, releases);
+    const secret = await secretFailure(error, environment, context);
+    throw secret === error ? await withCause(error, diagnosis, what, releases) : secret;
   } finally {
     await diagnosis.stop();
   }

@@ -7,6 +7,7 @@ import { type Environment, shellOf } from './environment.ts';
 import { helmfile, type Release } from './helmfile.ts';
 import { kubectlJson } from './kubectl.ts';
 import type { Shell, TaskContext } from './runner/runner.ts';
+import { secretFailure } from './sops.ts';
 
 /** The newest revision of a release in the cluster. */
 export type DeployedRelease = {
@@ -111,7 +112,10 @@ export async function render(
     '--output-dir-template',
     '{{ .OutputDir }}/{{ .Release.Name }}',
   ];
-  await $({ quiet: true })`${await helmfile(environment, '--quiet', ...selectors, ...template)}`;
+  const command = await helmfile(environment, '--quiet', ...selectors, ...template);
+  await $({ quiet: true })`${command}`.catch(async (error: unknown) => {
+    throw await secretFailure(error, environment, context);
+  });
 }
 
 /** Digest by release of what an install would write now. The rendered secrets are on disk only meanwhile, for the user alone. */

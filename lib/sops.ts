@@ -94,45 +94,57 @@ export async function decryptValue(
     quiet: true,
     nothrow: true,
   })`sops decrypt --extract ${`["${key}"]`} ${join(root, file)}`;
-  if (result.exitCode !== 0) throw explain(file, result.stderr);
+  if (result.exitCode !== 0) throw explainSops(file, key, result.stderr);
   const value = result.stdout.replace(/\n$/, '');
   context.secret(value);
   return value;
 }
 
 /** What SOPS meant, in words of ours: its own message is some twenty lines. */
-function explain(file: string, stderr: string): TaskError {
-  if (/no such file/i.test(stderr)) {
+export function explainSops(file: string, key: string, stderr: string): TaskError {
+  const restore = `restore it: git checkout -- ${file}`;
+  if (/non-existent file/.test(stderr)) {
     return new TaskError({
       what: `${file} is not there`,
       why: 'every environment has its own database password',
-      advice: 'copy the whole folder of an environment, secrets/ included',
+      advice: `copy the whole folder of an environment, secrets/ included, or ${restore}`,
     });
   }
-  if (
-    /MAC mismatch|invalid character|Could not unmarshal|error unmarshal|metadata not found|base64|parsing/i.test(
-      stderr,
-    )
-  ) {
+  if (/component \[.*\] not found/.test(stderr)) {
     return new TaskError({
-      what: `${file} is damaged`,
+      what: `${file} has no value \`${key}\``,
       why: lastLine(stderr),
-      advice: `restore it: git checkout -- ${file}`,
+      advice: `${restore}, or add it: sops edit ${file}`,
     });
   }
-  if (/could not decrypt|data key|secret key|No agent/i.test(stderr)) {
+  const locked = /get the data key/.test(stderr);
+  // Where the part for one key is damaged, those for the others are still well and only have no key here.
+  const broken = /gpg: (?:CRC error|no valid|invalid|.*(?:armor|packet|malformed|bad))/i.exec(stderr)?.[0];
+  if (locked && broken === undefined) {
     return new TaskError({
       what: `no key in the keyring opens ${file}`,
-      why: 'it is encrypted for other keys than the imported one',
-      advice:
-        'run import-gpg-keys; if it says unchanged, ask for the file to be encrypted for the key in sops/',
+      why: `it is encrypted for other keys than the one in ${keyFile}`,
+      advice: `${restore}, or ask somebody with one of its keys for: sops updatekeys ${file}`,
     });
   }
-  return new TaskError({
-    what: `${file} cannot be decrypted`,
-    why: lastLine(stderr),
-    advice: `try: sops decrypt ${file}`,
-  });
+  return new TaskError({ what: `${file} is damaged`, why: broken ?? lastLine(stderr), advice: restore });
+}
+
+/**
+ * What stands behind the failure of a command that reads encrypted files by itself (helmfile). Returns an error that names
+ * the file, or the failure itself when it is about something else.
+ */
+export async function secretFailure(
+  failure: unknown,
+  environment: Environment,
+  context: TaskContext,
+): Promise<unknown> {
+  if (!(failure instanceof TaskError) || context.signal.aborted) return failure;
+  const named = /sops:\/\/environments\/[^/]+\/secrets\/([^#\s]+)#\/([^\s:]+): *(.*)/.exec(failure.why ?? '');
+  if (named === null) return failure;
+  const [, file = '', key = '', reason = ''] = named;
+  const opened = await decryptValue(environment, file, key, context).catch((error: unknown) => error);
+  return opened instanceof TaskError ? opened : explainSops(secretsFile(environment.name, file), key, reason);
 }
 
 const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.trim() ?? '';
