@@ -110,7 +110,7 @@ function explain(file: string, stderr: string): TaskError {
     });
   }
   if (
-    /MAC mismatch|invalid character|Could not unmarshal|error unmarshal|metadata not found|base64|parsing/i.test(
+    /decrypting tree|MAC mismatch|invalid character|Could not unmarshal|error unmarshal|metadata not found|base64|parsing/i.test(
       stderr,
     )
   ) {
