@@ -53,6 +53,10 @@ export async function launchService(
   return 'changed';
 }
 
+/** A server as a plain command for `--dry-run`: beside the shell, with its output in its log. */
+export const inBackground = (environment: Environment, name: string, command: string): string =>
+  `${command} >> .state/${environment.name}/logs/${name}.log 2>&1 &`;
+
 /** Whether a GET is answered with 2xx within two seconds. */
 export async function answers(url: string): Promise<boolean> {
   try {
