@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative, sep } from 'node:path';
+import { dirname, join } from 'node:path';
 import { root } from './project.ts';
 import { type Options, type Shell, type TaskContext, TaskError } from './runner/runner.ts';
 import { loadSettings, type ProviderName, providerNames, type Settings } from './settings.ts';
@@ -92,9 +92,7 @@ export const helmHomes = [
 /** Sets some of them as a plain command, to be pasted in the project's folder. */
 export function exportHomes(environment: Environment, ...names: readonly Home[]): string {
   const homes = homesOf(environment);
-  const value = (path: string): string =>
-    path.startsWith(root + sep) ? `"$PWD/${relative(root, path)}"` : shellWord(path);
-  return ['export', ...names.map((name) => `${name}=${value(homes[name])}`)].join(' ');
+  return ['export', ...names.map((name) => `${name}=${shellWord(homes[name])}`)].join(' ');
 }
 
 /**

@@ -7,11 +7,14 @@ import { inBackground, isUp, launchService } from './launch.ts';
 const program = 'lib/cluster/embedded/job-runner.ts';
 
 export const jobRunnerCommands = (environment: Environment): readonly string[] => [
-  inBackground(
-    environment,
-    'job-runner',
-    `node --import tsx ${program} ${environment.name} .state/${environment.name}/`,
-  ),
+  inBackground(environment, 'job-runner', [
+    'node',
+    '--import',
+    'tsx',
+    program,
+    environment.name,
+    `${environment.state}/`,
+  ]),
 ];
 
 /** Starts the service that runs the check Jobs of simulated pods as processes. */

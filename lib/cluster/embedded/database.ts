@@ -34,10 +34,10 @@ export async function databaseCommands(
   const secrets = `environments/${environment.name}/secrets/database.yaml`;
   const { postgresql } = await expectedPorts(environment);
   const initialise = shellWords([...asUser(), 'initdb', ...initdbArguments(data, settings)]);
-  const server = shellWords([...asUser(), 'postgres', ...serverArguments(data, postgresql)]);
+  const server = serverArguments(join(environment.state, 'postgresql', 'data'), postgresql);
   return [
     ...(mode === 'create' ? [`sops decrypt --extract '["password"]' ${secrets} | ${initialise}`] : []),
-    inBackground(environment, 'postgresql', server),
+    inBackground(environment, 'postgresql', [...asUser(), 'postgres', ...server]),
   ];
 }
 

@@ -2,22 +2,17 @@ import { join } from 'node:path';
 import { type Environment, shellOf } from '../../environment.ts';
 import { kubectl, kubectlText } from '../../kubectl.ts';
 import type { TaskContext } from '../../runner/runner.ts';
-import { shellWords } from '../../shell-words.ts';
 import { findTool } from '../../tools/tools.ts';
 import { answers, inBackground, isUp, launchService } from './launch.ts';
 import { expectedPorts, type Ports, requireState } from './state.ts';
 
 /** The plain commands, for `--dry-run`. */
 export async function operatorCommands(environment: Environment): Promise<readonly string[]> {
-  const words = operatorArguments(`.state/${environment.name}/kubeconfig`, await expectedPorts(environment));
+  const words = operatorArguments(environment.kubeconfig, await expectedPorts(environment));
   const variables = Object.entries(variablesOfPod).map(([name, value]) => `${name}=${value}`);
   return [
     `${kubectlText(environment)} apply --server-side --force-conflicts -f "$(dirname "$(command -v vault-secrets-operator)")/crds"`,
-    inBackground(
-      environment,
-      'vault-secrets-operator',
-      shellWords([...variables, 'vault-secrets-operator', ...words]),
-    ),
+    inBackground(environment, 'vault-secrets-operator', [...variables, 'vault-secrets-operator', ...words]),
   ];
 }
 

@@ -14,7 +14,9 @@ export async function vaultCommands(environment: Environment): Promise<readonly 
   return [
     `mkdir -p -m 700 ${folder}/data`,
     `${fillCommand('vault.hcl', values)} > ${folder}/server.hcl`,
-    inBackground(environment, 'vault', `vault server -config ${folder}/server.hcl`),
+    inBackground(environment, 'vault', [
+      ...['vault', 'server', '-config', join(environment.state, 'vault', 'server.hcl')],
+    ]),
   ];
 }
 
