@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { providerOf } from './cluster/cluster.ts';
-import { connectExisting } from './cluster/existing.ts';
-import { type Environment, remembered, shellOf } from './environment.ts';
+import { connectCommand, connectExisting } from './cluster/existing.ts';
+import { type Environment, exportHomes, helmHomes, remembered, shellOf } from './environment.ts';
 import { declaredReleases, helmfile } from './helmfile.ts';
-import { kubectl } from './kubectl.ts';
+import { kubectl, kubectlText } from './kubectl.ts';
 import type { TaskContext } from './runner/runner.ts';
 import { removeKeyring } from './sops.ts';
 
@@ -21,15 +21,21 @@ export async function destroyEnvironment(environment: Environment, context: Task
   context.report(known || outcome === 'changed' ? 'changed' : 'unchanged');
 }
 
+const ourNamespaces = async (): Promise<string[]> => [
+  ...new Set((await declaredReleases()).map(({ namespace }) => namespace)),
+];
+
+/** The operator's types, which helm leaves behind; a basic regular expression, for grep too. */
+const ownTypes = /\.secrets\.hashicorp\.com$/;
+
 /** The cluster itself stays. helm leaves the namespaces (they are kept on purpose) and the operator's types behind. */
 async function removeFromExisting(environment: Environment, context: TaskContext): Promise<void> {
   await connectExisting(environment, context);
   const $ = await shellOf(context);
   await $`${await helmfile(environment, '--quiet', 'destroy')}`;
-  const namespaces = [...new Set((await declaredReleases()).map(({ namespace }) => namespace))];
-  await $`${kubectl(environment)} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`;
+  await $`${kubectl(environment)} delete namespace ${await ourNamespaces()} --ignore-not-found --wait --timeout 300s`;
   const types = await $({ quiet: true })`${kubectl(environment)} get crd -o name`;
-  const own = types.stdout.split('\n').filter((name) => name.endsWith('.secrets.hashicorp.com'));
+  const own = types.stdout.split('\n').filter((name) => ownTypes.test(name));
   if (own.length > 0) await $`${kubectl(environment)} delete ${own} --ignore-not-found`;
 }
 
@@ -41,15 +47,17 @@ export async function destroyCommands(
   const own =
     environment.provider === 'existing'
       ? [
+          connectCommand(environment),
+          exportHomes(environment, ...helmHomes),
           helmfileDestroy,
-          `kubectl --kubeconfig .state/${environment.name}/kubeconfig --context ${environment.context || '<context>'} delete namespace ${[
-            ...new Set((await declaredReleases()).map(({ namespace }) => namespace)),
-          ].join(' ')} --ignore-not-found`,
+          `${kubectlText(environment)} delete namespace ${(await ourNamespaces()).join(' ')} --ignore-not-found --wait --timeout 300s`,
+          `${kubectlText(environment)} get crd -o name | grep '${ownTypes.source}' | xargs -r ${kubectlText(environment)} delete --ignore-not-found`,
         ]
       : providerOf(environment).commands.destroy(environment);
   return [
     ...own,
-    `gpgconf --homedir .state/${environment.name}/gnupg --kill all`,
-    `rm -rf .state/${environment.name}`,
+    exportHomes(environment, 'GNUPGHOME'),
+    'gpgconf --kill all',
+    `rm -rf "$GNUPGHOME" .state/${environment.name}`,
   ];
 }

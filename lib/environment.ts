@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { root } from './project.ts';
 import { type Options, type Shell, type TaskContext, TaskError } from './runner/runner.ts';
 import { loadSettings, type ProviderName, providerNames, type Settings } from './settings.ts';
+import { shellWord } from './shell-words.ts';
 import { toolEnvironment } from './tools/tools.ts';
 
 /** Where an environment is and what it is made of. Everything it keeps lies below `state`. */
@@ -62,6 +63,38 @@ export function environmentOf(options: Options): Environment {
 export const settingsOf = (environment: Environment): Promise<Settings> =>
   loadSettings(environment.name, environment.provider);
 
+/** What keeps the tools out of the user's own homes: each has one below the state folder. */
+export function homesOf(environment: Environment) {
+  const helm = join(environment.state, 'helm');
+  return {
+    KUBECONFIG: environment.kubeconfig,
+    // kubectl and helm keep what they know of an API server under ~/.kube unless told otherwise.
+    KUBECACHEDIR: join(environment.state, 'kube-cache'),
+    GNUPGHOME: environment.gnupgHome,
+    HELM_CACHE_HOME: join(helm, 'cache'),
+    HELM_CONFIG_HOME: join(helm, 'config'),
+    HELM_DATA_HOME: join(helm, 'data'),
+    // helmfile keeps remote values and charts below it.
+    HELMFILE_CACHE_HOME: join(helm, 'helmfile'),
+    KWOK_WORKDIR: join(environment.state, 'kwok'),
+  } as const;
+}
+
+type Home = keyof ReturnType<typeof homesOf>;
+
+export const helmHomes = [
+  'HELM_CACHE_HOME',
+  'HELM_CONFIG_HOME',
+  'HELM_DATA_HOME',
+  'HELMFILE_CACHE_HOME',
+] as const;
+
+/** Sets some of them as a plain command, to be pasted in the project's folder. */
+export function exportHomes(environment: Environment, ...names: readonly Home[]): string {
+  const homes = homesOf(environment);
+  return ['export', ...names.map((name) => `${name}=${shellWord(homes[name])}`)].join(' ');
+}
+
 /**
  * Variables by which a user steers the same programs elsewhere. Left in, they would be settings of ours: `HELM_KUBEAPISERVER`
  * names another cluster, `VAULT_SEAL_TYPE` another seal, and etcd refuses to start beside any `ETCD_…`.
@@ -70,7 +103,6 @@ const foreign = /^(?:(?:ETCD|HELM|HELMFILE|KUBECTL|KUBERNETES|KWOK|OPERATOR|SOPS
 
 /** The variables that a child of ours runs with: the user's own without those, our tools first, and no home of the user's. */
 export async function processEnvironment(environment: Environment): Promise<NodeJS.ProcessEnv> {
-  const helm = join(environment.state, 'helm');
   // helmfile writes decrypted values to temporary files: what a killed one leaves goes with the environment.
   const temporary = join(environment.state, 'tmp');
   const TMPDIR = await mkdir(temporary, { mode: 0o700 }).then(
@@ -82,16 +114,7 @@ export async function processEnvironment(environment: Environment): Promise<Node
     ...Object.fromEntries(kept),
     TMPDIR,
     PATH: await toolEnvironment(),
-    KUBECONFIG: environment.kubeconfig,
-    // kubectl and helm keep what they know of an API server under ~/.kube unless told otherwise.
-    KUBECACHEDIR: join(environment.state, 'kube-cache'),
-    GNUPGHOME: environment.gnupgHome,
-    HELM_CACHE_HOME: join(helm, 'cache'),
-    HELM_CONFIG_HOME: join(helm, 'config'),
-    HELM_DATA_HOME: join(helm, 'data'),
-    // helmfile keeps remote values and charts below it.
-    HELMFILE_CACHE_HOME: join(helm, 'helmfile'),
-    KWOK_WORKDIR: join(environment.state, 'kwok'),
+    ...homesOf(environment),
     NO_COLOR: '1',
   };
 }

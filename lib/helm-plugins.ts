@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Environment, shellOf } from './environment.ts';
+import { type Environment, exportHomes, helmHomes, shellOf } from './environment.ts';
 import type { TaskContext } from './runner/runner.ts';
 import { isReachable } from './tools/release-host.ts';
 
@@ -11,11 +11,10 @@ export const helmPlugins = [
 ] as const;
 
 /** The plain commands, for `--dry-run`. helm 4 verifies plugins by default, and these are not signed as git repositories. */
-export const pluginCommands = (environment: Environment): readonly string[] =>
-  helmPlugins.map(
-    ({ url, version }) =>
-      `HELM_DATA_HOME=.state/${environment.name}/helm/data helm plugin install ${url} --version ${version} --verify=false`,
-  );
+export const pluginCommands = (environment: Environment): readonly string[] => [
+  exportHomes(environment, ...helmHomes),
+  ...helmPlugins.map(({ url, version }) => `helm plugin install ${url} --version ${version} --verify=false`),
+];
 
 /**
  * Installs the missing plugins into the environment's own helm folder, where their host can be reached. Never prompts, and a

@@ -4,6 +4,7 @@ import { type Environment, environmentOf } from './environment.ts';
 import { root } from './project.ts';
 import { type Options, TaskError } from './runner/runner.ts';
 import { settingsFiles } from './settings.ts';
+import { shellWords } from './shell-words.ts';
 
 /** A release as `helmfile.yaml` declares it. */
 export type Release = {
@@ -114,7 +115,5 @@ export async function helmfileText(options: Options, ...args: readonly string[])
     ...(await globalArguments(environment, `.state/${environment.name}/kubeconfig`)),
     ...args,
   ];
-  return words
-    .map((word) => (word === '' ? '<context>' : /^[\w./=:,@%+-]+$/.test(word) ? word : `'${word}'`))
-    .join(' ');
+  return shellWords(words);
 }

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline';
 import { type Environment, shellOf } from './environment.ts';
 import { type Command, type Shell, type TaskContext, TaskError } from './runner/runner.ts';
+import { shellWords } from './shell-words.ts';
 
 /** `kubectl` with the environment's kubeconfig and context: "the current context" is never used. */
 export const kubectl = (environment: Environment): readonly string[] => [
@@ -13,7 +14,23 @@ export const kubectl = (environment: Environment): readonly string[] => [
 
 /** The same as text, with paths relative to the project, for `--dry-run`. */
 export const kubectlText = (environment: Environment): string =>
-  `kubectl --kubeconfig .state/${environment.name}/kubeconfig --context ${environment.context || '<context>'}`;
+  shellWords([
+    'kubectl',
+    '--kubeconfig',
+    `.state/${environment.name}/kubeconfig`,
+    '--context',
+    environment.context,
+  ]);
+
+/** `helm` in the same way. */
+export const helmText = (environment: Environment): string =>
+  shellWords([
+    'helm',
+    '--kubeconfig',
+    `.state/${environment.name}/kubeconfig`,
+    '--kube-context',
+    environment.context,
+  ]);
 
 /** Parsed `-o json` of a kubectl command. Throws `TaskError` when it fails. */
 export async function kubectlJson<Result>(

@@ -1,6 +1,6 @@
 import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Environment, shellOf } from './environment.ts';
+import { type Environment, exportHomes, shellOf } from './environment.ts';
 import { root } from './project.ts';
 import { type TaskContext, TaskError } from './runner/runner.ts';
 
@@ -12,8 +12,9 @@ const secretsFile = (environment: string, file: string): string =>
   `environments/${environment}/secrets/${file}`;
 
 export const importCommands = (environment: Environment): readonly string[] => [
-  `mkdir -p -m 700 .state/${environment.name}/gnupg`,
-  `gpg --homedir .state/${environment.name}/gnupg --batch --import ${keyFile}`,
+  exportHomes(environment, 'GNUPGHOME'),
+  'mkdir -p -m 700 "$GNUPGHOME"',
+  `gpg --batch --import ${keyFile}`,
 ];
 
 async function ensureHome(home: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { withServer } from './cluster/cluster.ts';
 import { expectedPorts, readState } from './cluster/embedded/state.ts';
 import { type Environment, settingsOf, shellOf, writeWhole } from './environment.ts';
@@ -10,7 +10,7 @@ import type { Settings } from './settings.ts';
 import { decryptValue } from './sops.ts';
 import { vaultClient } from './vault/client.ts';
 import { convergeVault, formatChange } from './vault/converge.ts';
-import { vaultCommands } from './vault/dry-run.ts';
+import { unsealCommands as plainUnseal, vaultCommands } from './vault/dry-run.ts';
 import { initialiseVault, unsealVault, waitForVault } from './vault/init.ts';
 import { readKeys } from './vault/keys-file.ts';
 import type { KubernetesAccess } from './vault/kubernetes-auth.ts';
@@ -146,27 +146,48 @@ function expiry(token: string): number {
   }
 }
 
+/** The address of Vault in plain commands, and what makes it reachable there. */
+async function plainAccess(environment: Environment): Promise<{ address: string; forward: string[] }> {
+  if (environment.provider === 'embedded') {
+    return { address: `http://127.0.0.1:${(await expectedPorts(environment)).vault}`, forward: [] };
+  }
+  const forward = `${kubectlText(environment)} -n vault port-forward svc/vault 8200 & # leave it running for the following commands`;
+  return { address: 'http://127.0.0.1:8200', forward: [forward] };
+}
+
+const keysText = (environment: Environment): string => relative(root, keysPath(environment));
+
+/** The plain commands of `unseal`, for `--dry-run`. */
+export async function unsealCommands(environment: Environment): Promise<readonly string[]> {
+  const { address, forward } = await plainAccess(environment);
+  return [...forward, ...plainUnseal(address, keysText(environment))];
+}
+
 /** The plain commands of `init-vault`, for `--dry-run`. */
 export async function initVaultCommands(
   environment: Environment,
   settings: Settings,
 ): Promise<readonly string[]> {
-  const inPod = environment.provider !== 'embedded';
+  const { address, forward } = await plainAccess(environment);
   const ports = await expectedPorts(environment);
+  const state = await desiredState();
   const lines = vaultCommands({
-    state: await desiredState(),
+    state: {
+      ...state,
+      policies: state.policies.map((policy) => ({ ...policy, file: relative(root, policy.file) })),
+    },
     environment: environment.name,
-    address: inPod ? 'http://127.0.0.1:8200' : `http://127.0.0.1:${ports.vault}`,
-    keysPath: `.state/${environment.name}/vault/keys.json`,
+    address,
+    keysPath: keysText(environment),
     settings,
-    kubernetes: inPod
-      ? { host: 'https://kubernetes.default.svc' }
-      : {
-          host: `https://127.0.0.1:${ports.kubeApiserver}`,
-          caCertificateFile: `.state/${environment.name}/kwok/clusters/${environment.clusterName}/pki/ca.crt`,
-          reviewerTokenCommand: `${kubectlText(environment)} ${reviewerArguments.join(' ')}`,
-        },
+    kubernetes:
+      environment.provider === 'embedded'
+        ? {
+            host: `https://127.0.0.1:${ports.kubeApiserver}`,
+            caCertificateFile: `.state/${environment.name}/kwok/clusters/${environment.clusterName}/pki/ca.crt`,
+            reviewerTokenCommand: `${kubectlText(environment)} ${reviewerArguments.join(' ')}`,
+          }
+        : { host: 'https://kubernetes.default.svc' },
   });
-  const forward = `${kubectlText(environment)} -n vault port-forward svc/vault 8200 & # leave it running for the following commands`;
-  return inPod ? [forward, ...lines] : lines;
+  return [...forward, ...lines];
 }

@@ -1,26 +1,44 @@
-import { rm } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { providerOf, requireCluster } from '../lib/cluster/cluster.ts';
+import { connectCommand, connectExisting } from '../lib/cluster/existing.ts';
 import { type Environment, environmentOf, settingsOf } from '../lib/environment.ts';
-import { task, UsageError } from '../lib/runner/runner.ts';
+import { type AnyTask, type Needs, type Options, task, UsageError } from '../lib/runner/runner.ts';
 import { stopAgent } from '../lib/sops.ts';
-import { unseal } from '../lib/vault-access.ts';
+import { unseal, unsealCommands } from '../lib/vault-access.ts';
 import { embeddedParts } from './embedded.ts';
 import { tools } from './tools.ts';
 
-/** What the cluster's own tasks need of the tools, beside the parts of the embedded one. */
-const clusterTools = (environment: Environment) =>
-  environment.provider === 'minikube' ? tools('docker', 'minikube', 'kubectl') : tools('kubectl');
+const connect = task({
+  name: 'connect',
+  description: 'take the context of an existing cluster into a kubeconfig of our own',
+  group: 'cluster',
+  private: true,
+  needs: tools('kubectl'),
+  commands: ({ options }) => [connectCommand(environmentOf(options))],
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    await access(environment.kubeconfig).catch(() => connectExisting(environment, context));
+  },
+});
+
+/** Single tasks may be steps of a pipeline that never ran create-k8s: each is connected to an existing cluster on its own. */
+export const connection = (options: Options): readonly AnyTask[] =>
+  environmentOf(options).provider === 'existing' ? [connect] : [];
+
+/** What the cluster's own tasks need, beside the parts of the embedded one. */
+const clusterNeeds = (options: Options): Needs =>
+  environmentOf(options).provider === 'minikube'
+    ? tools('docker', 'minikube', 'kubectl')
+    : [...tools('kubectl'), ...connection(options)];
 
 export const createK8s = task({
   name: 'create-k8s',
   description: 'make the cluster',
   group: 'cluster',
   lock: true,
-  needs: ({ options }) => {
-    const environment = environmentOf(options);
-    return environment.provider === 'embedded' ? embeddedParts('create') : clusterTools(environment);
-  },
+  needs: ({ options }) =>
+    environmentOf(options).provider === 'embedded' ? embeddedParts('create') : clusterNeeds(options),
   commands: async ({ options }) => {
     const environment = environmentOf(options);
     return providerOf(environment).commands.create(environment, await settingsOf(environment));
@@ -40,12 +58,14 @@ export const startK8s = task({
   group: 'cluster',
   lock: true,
   needs: ({ options }) => {
-    const environment = environmentOf(options);
-    return environment.provider === 'embedded' ? embeddedParts('start') : clusterTools(environment);
+    const { provider } = environmentOf(options);
+    if (provider === 'existing') return [];
+    return provider === 'embedded' ? embeddedParts('start') : clusterNeeds(options);
   },
   commands: async ({ options }) => {
     const environment = environmentOf(options);
-    return providerOf(environment).commands.start(environment, await settingsOf(environment));
+    const start = providerOf(environment).commands.start(environment, await settingsOf(environment));
+    return [...start, ...(environment.provider === 'existing' ? [] : await unsealCommands(environment))];
   },
   run: async (context) => {
     const environment = environmentOf(context.options);
@@ -61,8 +81,7 @@ export const stopK8s = task({
   group: 'cluster',
   lock: true,
   needs: ({ options }) => {
-    const environment = environmentOf(options);
-    return environment.provider === 'embedded' ? [] : clusterTools(environment);
+    return environmentOf(options).provider === 'minikube' ? tools('docker', 'minikube') : [];
   },
   commands: ({ options }) => {
     const environment = environmentOf(options);
@@ -89,8 +108,7 @@ export const destroyK8s = task({
     return `destroy the cluster of environment \`${environment.name}\` with all its data?`;
   },
   needs: ({ options }) => {
-    const environment = environmentOf(options);
-    return environment.provider === 'embedded' ? [] : clusterTools(environment);
+    return environmentOf(options).provider === 'minikube' ? tools('docker', 'minikube') : [];
   },
   commands: ({ options }) => {
     const environment = environmentOf(options);
@@ -121,7 +139,7 @@ export const services = task({
   name: 'services',
   description: 'the services with the addresses a person can open',
   group: 'cluster',
-  needs: tools('kubectl'),
+  needs: ({ options }) => clusterNeeds(options),
   commands: ({ options }) => {
     const environment = environmentOf(options);
     return providerOf(environment).commands.services(environment);

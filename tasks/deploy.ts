@@ -12,9 +12,10 @@ import {
   releaseNames,
   tierNames,
 } from '../lib/helmfile.ts';
+import { helmText } from '../lib/kubectl.ts';
 import { root } from '../lib/project.ts';
 import { type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
-import { createK8s, startK8s } from './cluster.ts';
+import { connection, createK8s, startK8s } from './cluster.ts';
 import { importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
@@ -38,7 +39,11 @@ export const initHelmfile = task({
   group: 'deploy',
   lock: true,
   needs: tools('helm', 'helmfile', 'kubectl', 'sops'),
-  commands: ({ options }) => ['helm version', 'helmfile version', ...pluginCommands(environmentOf(options))],
+  commands: ({ options }) => [
+    'helm version',
+    'helmfile --version',
+    ...pluginCommands(environmentOf(options)),
+  ],
   run: async (context) => {
     const environment = environmentOf(context.options);
     await settingsOf(environment);
@@ -60,7 +65,11 @@ export const initHelmfile = task({
 const deployment = {
   group: 'deploy',
   passThrough: true,
-  needs: [initHelmfile, importGpgKeys],
+  needs: ({ options }: { readonly options: Options }) => [
+    ...connection(options),
+    initHelmfile,
+    importGpgKeys,
+  ],
   after: () => [createK8s, startK8s],
 } as const;
 
@@ -120,7 +129,7 @@ export const diff = task({
   ...deployment,
   name: 'diff',
   description: 'what install-all would change',
-  commands: ({ options, passThrough }) => plain(options, {}, 'diff', passThrough),
+  commands: ({ options, passThrough }) => plain(options, {}, 'diff', ['--suppress-secrets', ...passThrough]),
   run: (context) => onCluster(context, () => diffReleases(context, {})),
 });
 
@@ -130,7 +139,7 @@ export const diffTier = task({
   description: 'what install-tier would change',
   args: tier,
   commands: ({ args, options, passThrough }) =>
-    plain(options, { tier: args.tier }, 'diff', passThrough, true),
+    plain(options, { tier: args.tier }, 'diff', ['--suppress-secrets', ...passThrough], true),
   run: (context) => onCluster(context, () => diffReleases(context, { tier: context.args.tier })),
 });
 
@@ -139,7 +148,8 @@ export const diffApp = task({
   name: 'diff-app',
   description: 'what install-app would change',
   args: app,
-  commands: ({ args, options, passThrough }) => plain(options, { app: args.app }, 'diff', passThrough, true),
+  commands: ({ args, options, passThrough }) =>
+    plain(options, { app: args.app }, 'diff', ['--suppress-secrets', ...passThrough], true),
   run: (context) => onCluster(context, () => diffReleases(context, { app: context.args.app })),
 });
 
@@ -200,15 +210,13 @@ export const rollback = task({
       description: 'a revision of `helm history`',
     },
   },
-  needs: tools('helm', 'kubectl'),
+  needs: ({ options }) => [...tools('helm', 'kubectl'), ...connection(options)],
   confirm: ({ args }) =>
     `roll \`${args.release}\` back to ${args.revision === undefined ? 'the revision before' : `revision ${args.revision}`}?`,
   commands: async ({ args, options }) => {
-    const { name, context } = environmentOf(options);
     const release = (await declaredReleases()).find((candidate) => candidate.name === args.release);
-    const kubeconfig = `.state/${name}/kubeconfig`;
     return [
-      `helm --kubeconfig ${kubeconfig} --kube-context ${context || '<context>'} --namespace ${release?.namespace} rollback ${args.release}${args.revision === undefined ? '' : ` ${args.revision}`} --wait --timeout ${release?.timeout}s`,
+      `${helmText(environmentOf(options))} --namespace ${release?.namespace} rollback ${args.release}${args.revision === undefined ? '' : ` ${args.revision}`} --wait --timeout ${release?.timeout}s`,
     ];
   },
   run: async (context) => {

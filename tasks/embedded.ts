@@ -24,7 +24,12 @@ const embeddedState = task({
   ...part,
   name: 'embedded-state',
   description: 'choose names and ports of the embedded cluster',
-  commands: () => [],
+  commands: async ({ args, options }) => {
+    if (args.mode === 'start') return [];
+    const environment = environmentOf(options);
+    const { cluster } = await settingsOf(environment);
+    return partCommands.state(environment, cluster.kubernetesVersion);
+  },
   run: async ({ args, options }) => {
     const environment = environmentOf(options);
     const { cluster } = await settingsOf(environment);
@@ -49,7 +54,10 @@ const embeddedKubernetes = task({
       'kubectl',
     ),
   ],
-  commands: ({ options }) => partCommands.kubernetes(environmentOf(options)),
+  commands: async ({ args, options }) => {
+    const environment = environmentOf(options);
+    return partCommands.kubernetes(environment, await settingsOf(environment), args.mode);
+  },
   run: async (context) => {
     const environment = environmentOf(context.options);
     context.report(await ensureKubernetes(environment, await settingsOf(environment), context));
@@ -61,7 +69,10 @@ const embeddedDatabase = task({
   name: 'embedded-database',
   description: 'the real PostgreSQL behind the simulated pod',
   needs: ({ args }) => [need(embeddedState, args), importGpgKeys, ...tools('sops', 'postgresql')],
-  commands: ({ options }) => partCommands.database(environmentOf(options)),
+  commands: async ({ args, options }) => {
+    const environment = environmentOf(options);
+    return partCommands.database(environment, await settingsOf(environment), args.mode);
+  },
   run: async (context) => {
     const environment = environmentOf(context.options);
     context.report(await ensureDatabase(environment, await settingsOf(environment), context));

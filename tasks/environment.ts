@@ -3,13 +3,15 @@ import { join } from 'node:path';
 import { requireCluster } from '../lib/cluster/cluster.ts';
 import { readState } from '../lib/cluster/embedded/state.ts';
 import { destroyEnvironment as destroyAll, destroyCommands } from '../lib/destroy.ts';
-import { environmentOf, settingsOf, writeWhole } from '../lib/environment.ts';
+import { environmentOf, homesOf, settingsOf, writeWhole } from '../lib/environment.ts';
 import { helmfileText } from '../lib/helmfile.ts';
 import { kubectlText } from '../lib/kubectl.ts';
+import { environmentCommands, statusCommands } from '../lib/plain-views.ts';
 import { root } from '../lib/project.ts';
 import { need, task } from '../lib/runner/runner.ts';
+import { shellWords } from '../lib/shell-words.ts';
 import { formatStatus, readStatus } from '../lib/status.ts';
-import { createK8s } from './cluster.ts';
+import { connection, createK8s } from './cluster.ts';
 import { initHelmfile, installTier } from './deploy.ts';
 import { importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
@@ -58,15 +60,7 @@ export const status = task({
   name: 'status',
   description: 'cluster, nodes, releases, Vault, database and addresses at a glance',
   group: 'environment',
-  commands: ({ options }) => {
-    const kubectl = kubectlText(environmentOf(options));
-    return [
-      `${kubectl} version`,
-      `${kubectl} get nodes`,
-      `helm --kubeconfig .state/${environmentOf(options).name}/kubeconfig --kube-context ${environmentOf(options).context || '<context>'} list --all-namespaces`,
-      `${kubectl} -n vault get --raw /api/v1/namespaces/vault/services/vault:8200/proxy/v1/sys/seal-status`,
-    ];
-  },
+  commands: ({ options }) => statusCommands(environmentOf(options)),
   run: async (context) => {
     const result = await readStatus(context);
     context.print(
@@ -79,23 +73,17 @@ export const env = task({
   name: 'env',
   description: 'print the variables for use by hand: eval "$(./run env)"',
   group: 'environment',
-  commands: ({ options }) => [`export KUBECONFIG=.state/${environmentOf(options).name}/kubeconfig`],
+  needs: ({ options }) => connection(options),
+  commands: ({ options }) => environmentCommands(environmentOf(options)),
   run: async (context) => {
     const environment = environmentOf(context.options);
     const { toolEnvironment } = await import('../lib/tools/tools.ts');
     await requireCluster(environment, context);
     const embedded = environment.provider === 'embedded' ? await readState(environment) : undefined;
-    const helm = join(environment.state, 'helm');
     const variables: { [name: string]: string } = {
-      KUBECONFIG: environment.kubeconfig,
-      KUBECACHEDIR: join(environment.state, 'kube-cache'),
+      ...homesOf(environment),
       VAULT_ADDR: `http://127.0.0.1:${embedded?.ports.vault ?? 8200}`,
       VAULT_CONFIG_PATH: await writeVaultConfiguration(environment.state),
-      GNUPGHOME: environment.gnupgHome,
-      HELM_CACHE_HOME: join(helm, 'cache'),
-      HELM_CONFIG_HOME: join(helm, 'config'),
-      HELM_DATA_HOME: join(helm, 'data'),
-      KWOK_WORKDIR: join(environment.state, 'kwok'),
       PATH: await toolEnvironment(),
     };
     const lines = Object.entries(variables).map(
@@ -130,10 +118,10 @@ export const dashboard = task({
   description: "k9s on the environment's cluster",
   group: 'environment',
   interactive: true,
-  needs: tools('k9s'),
+  needs: ({ options }) => [...tools('k9s'), ...connection(options)],
   commands: ({ options }) => {
     const { name, context } = environmentOf(options);
-    return [`k9s --kubeconfig .state/${name}/kubeconfig --context ${context || '<context>'}`];
+    return [shellWords(['k9s', '--kubeconfig', `.state/${name}/kubeconfig`, '--context', context])];
   },
   run: async (context) => {
     const environment = environmentOf(context.options);

@@ -2,7 +2,7 @@ import { requireCluster } from '../lib/cluster/cluster.ts';
 import { environmentOf, settingsOf } from '../lib/environment.ts';
 import { task } from '../lib/runner/runner.ts';
 import { initVault as bringToState, initVaultCommands } from '../lib/vault-access.ts';
-import { createK8s, startK8s } from './cluster.ts';
+import { connection, createK8s, startK8s } from './cluster.ts';
 import { installAll, installTier } from './deploy.ts';
 import { importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
@@ -12,7 +12,7 @@ export const initVault = task({
   description: 'bring Vault to the state kept under vault/',
   group: 'secrets',
   lock: true,
-  needs: [importGpgKeys, ...tools('sops', 'kubectl')],
+  needs: ({ options }) => [...connection(options), importGpgKeys, ...tools('sops', 'kubectl')],
   // In a pod, Vault is there once its release is; beside the embedded cluster it runs from the start.
   after: ({ options }) =>
     environmentOf(options).provider === 'embedded'

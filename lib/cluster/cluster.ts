@@ -1,10 +1,9 @@
-import { access } from 'node:fs/promises';
 import type { Environment } from '../environment.ts';
 import { type Connection, withPortForward } from '../kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { ProviderName } from '../settings.ts';
 import { embedded } from './embedded/embedded.ts';
-import { connectExisting, existing } from './existing.ts';
+import { existing } from './existing.ts';
 import { minikube } from './minikube.ts';
 import type { ClusterProvider } from './provider.ts';
 
@@ -15,11 +14,8 @@ export const providerOf = (environment: Pick<Environment, 'provider'>): ClusterP
 
 /** Throws `TaskError` with the right advice unless the cluster is there and can be talked to. */
 export async function requireCluster(environment: Environment, context: TaskContext): Promise<void> {
-  if (environment.provider === 'existing') {
-    // Single tasks may be steps of a pipeline that never ran create-k8s here.
-    await access(environment.kubeconfig).catch(() => connectExisting(environment, context));
-    return;
-  }
+  // The task `connect` has seen to it.
+  if (environment.provider === 'existing') return;
   const phase = await providerOf(environment).phase(environment, context);
   const cluster = `the cluster of environment \`${environment.name}\``;
   switch (phase) {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Environment, remember, remembered, shellOf, writeWhole } from '../environment.ts';
 import { kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
 import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
+import { shellWord } from '../shell-words.ts';
 import type { ClusterProvider } from './provider.ts';
 
 /** What an install needs to do; each is asked with `kubectl auth can-i`. */
@@ -41,12 +42,15 @@ export async function connectExisting(
   await writeWhole(environment.kubeconfig, output.stdout);
 }
 
+/** The same as a plain command. */
+export const connectCommand = ({ name, context }: Environment): string =>
+  `(umask 077; mkdir -p .state/${name}; kubectl config view --minify --flatten --raw --context ${shellWord(context)} > .state/${name}/kubeconfig)`;
+
 /** A cluster that is there already: used, never created, started, stopped or destroyed by us. */
 export const existing: ClusterProvider = {
   name: 'existing',
   commands: {
     create: (environment) => [
-      `kubectl config view --minify --flatten --raw --context ${environment.context || '<context>'} > .state/${environment.name}/kubeconfig`,
       `${kubectlText(environment)} get --raw /readyz`,
       `${kubectlText(environment)} version`,
       `${kubectlText(environment)} get storageclass`,

@@ -12,15 +12,20 @@ export type GoTool = ToolEntry & { readonly go: GoRecipe };
 /** The flags of every build: the same ones for all, so that Go's build cache is of use from one tool to the next. */
 export function buildFlags(recipe: GoRecipe): string[] {
   const ldflags = ['-s -w', recipe.ldflags ?? ''].join(' ').trim();
-  return ['-mod=readonly', '-trimpath', '-buildvcs=false', '-ldflags', ldflags];
+  const tags = recipe.tags === undefined ? [] : ['-tags', recipe.tags];
+  return ['-mod=readonly', '-trimpath', '-buildvcs=false', ...tags, '-ldflags', ldflags];
 }
+
+/** The value of `CGO_ENABLED`: off unless the program cannot do without, so that no C compiler is needed. */
+export const cgoEnabled = (recipe: GoRecipe): '0' | '1' => (recipe.cgo ? '1' : '0');
 
 /** The cache entry of a build: another go.sum, flag or package is another entry. */
 export function goEntry(entry: GoTool, version: string): CacheEntry {
   const module = moduleFolder(entry.go);
   const hash = createHash('sha256');
   for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(module, file)));
-  hash.update(JSON.stringify([entry.go.package, buildFlags(entry.go), entry.go.folders ?? {}]));
+  const { package: name, folders = {}, cgo } = entry.go;
+  hash.update(JSON.stringify([name, buildFlags(entry.go), folders, ...(cgo ? ['cgo'] : [])]));
   return { id: `${entry.name}-${version}-go-${hash.digest('hex').slice(0, 12)}`, version };
 }
 
@@ -47,7 +52,7 @@ async function build(entry: GoTool, version: string, go: string, context: ToolCo
   const program = await fillEntry(goEntry(entry, version), context, async (folder) => {
     const work = join(folder, 'go-work');
     await mkdir(work);
-    const env = goEnvironment(work);
+    const env = goEnvironment(entry.go, work);
     const $ = context.$({ cwd: moduleFolder(entry.go), env, quiet: true, nothrow: true });
     const command = $`nice -n 10 ${go} build -v ${buildFlags(entry.go)} -o ${join(folder, entry.name)} ${entry.go.package}`;
     const last = lastLine(command.stderr);
@@ -77,12 +82,12 @@ function moduleFolder(recipe: GoRecipe): string {
 }
 
 /** What would make a user's own settings, or a workspace file above the project, part of the build is taken out. */
-function goEnvironment(work: string): NodeJS.ProcessEnv {
+function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv {
   // A compiler that is killed leaves its work behind: it lies where it is swept.
   return {
     ...process.env,
     GOTMPDIR: work,
-    CGO_ENABLED: '0',
+    CGO_ENABLED: cgoEnabled(recipe),
     GOFLAGS: '',
     GOWORK: 'off',
     GOOS: '',

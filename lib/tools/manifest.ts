@@ -42,6 +42,10 @@ export type GoRecipe = {
   readonly module: string;
   readonly package: string;
   readonly ldflags?: string;
+  /** Build tags, comma-separated. */
+  readonly tags?: string;
+  /** Whether the program needs a C compiler to be built. */
+  readonly cgo?: boolean;
   /** What is copied out of the package's Go module, as `{name beside the program: folder in the module}`. */
   readonly folders?: { readonly [name: string]: string };
 };

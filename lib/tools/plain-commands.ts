@@ -1,4 +1,5 @@
-import { buildFlags } from './go-build.ts';
+import { shellWord } from '../shell-words.ts';
+import { buildFlags, cgoEnabled } from './go-build.ts';
 import { loadManifest, type ToolName } from './manifest.ts';
 import { npmPackageName } from './npm-package.ts';
 import { misePackage } from './release.ts';
@@ -12,14 +13,16 @@ export async function plainCommands(name: ToolName, requirement: Requirement = {
   const entry = (await loadManifest()).tools[name];
   const { version = '', release, go, npm } = entry;
   const commands: string[] = [];
-  if (release !== undefined) commands.push(`mise use --global ${word(misePackage(release, version))}`);
+  if (release !== undefined) commands.push(`mise use --global ${shellWord(misePackage(release, version))}`);
   if (go !== undefined) {
-    const flags = buildFlags(go).map(word).join(' ');
+    const flags = buildFlags(go).map(shellWord).join(' ');
     const program = `"$HOME/.local/bin/${name}"`;
-    commands.push(`CGO_ENABLED=0 go -C lib/tools/go/${go.module} build ${flags} -o ${program} ${go.package}`);
+    commands.push(
+      `CGO_ENABLED=${cgoEnabled(go)} go -C lib/tools/go/${go.module} build ${flags} -o ${program} ${go.package}`,
+    );
   }
   if (npm !== undefined) {
-    const wanted = word(`${npmPackageName(npm)}@${npm.version}`);
+    const wanted = shellWord(`${npmPackageName(npm)}@${npm.version}`);
     commands.push(`npm install --prefix "$HOME/.local/lib/${name}" --no-save ${wanted}`, entry.advice);
   }
   const [first, ...others] = commands;
@@ -27,9 +30,4 @@ export async function plainCommands(name: ToolName, requirement: Requirement = {
   if (first === undefined) return [`# ${need} has to be on PATH: ${entry.advice}`];
   const header = entry.path === false ? `# ${name} ${version}:` : `# ${need}, unless it is on PATH:`;
   return [header, first, ...others.map((command) => `# or: ${command}`)];
-}
-
-/** One word for the shell. */
-function word(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -2,12 +2,19 @@ import { join } from 'node:path';
 import type { Environment } from '../../environment.ts';
 import { root } from '../../project.ts';
 import type { TaskContext } from '../../runner/runner.ts';
-import { isUp, launchService } from './launch.ts';
+import { inBackground, isUp, launchService } from './launch.ts';
 
 const program = 'lib/cluster/embedded/job-runner.ts';
 
 export const jobRunnerCommands = (environment: Environment): readonly string[] => [
-  `node --import tsx ${program} ${environment.name} .state/${environment.name}/`,
+  inBackground(environment, 'job-runner', [
+    'node',
+    '--import',
+    'tsx',
+    program,
+    environment.name,
+    `${environment.state}/`,
+  ]),
 ];
 
 /** Starts the service that runs the check Jobs of simulated pods as processes. */

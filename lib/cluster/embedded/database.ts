@@ -4,23 +4,42 @@ import { type Environment, shellOf } from '../../environment.ts';
 import { isPostgresqlReady } from '../../postgresql.ts';
 import { MissingToolError, type TaskContext } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
+import { shellWords } from '../../shell-words.ts';
 import { decryptValue } from '../../sops.ts';
 import { type FoundTool, findTool } from '../../tools/tools.ts';
-import { isUp, launchService } from './launch.ts';
-import { requireState } from './state.ts';
+import { inBackground, isUp, launchService } from './launch.ts';
+import { expectedPorts, requireState } from './state.ts';
 
 /** PostgreSQL refuses to run as root; a user namespace in which we are user 1000 needs no other account (unshare(1)). */
 const asUser = (): readonly string[] =>
   process.getuid?.() === 0 ? ['unshare', '--user', '--map-user=1000', '--map-group=1000'] : [];
 
-export const databaseCommands = (environment: Environment): readonly string[] => {
+const initdbArguments = (data: string, settings: Settings): readonly string[] => [
+  ...['--pgdata', data, '--username', settings.database.user, '--auth', 'scram-sha-256'],
+  ...['--encoding', 'UTF8', '--locale', 'C', '--no-sync', '--pwfile', '/dev/stdin'],
+];
+
+const serverArguments = (data: string, port: number): readonly string[] => [
+  ...['-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1'],
+  ...['-c', 'unix_socket_directories=', '-c', 'logging_collector=off'],
+];
+
+/** The plain commands, for `--dry-run`. */
+export async function databaseCommands(
+  environment: Environment,
+  settings: Settings,
+  mode: 'create' | 'start',
+): Promise<readonly string[]> {
   const data = `.state/${environment.name}/postgresql/data`;
   const secrets = `environments/${environment.name}/secrets/database.yaml`;
+  const { postgresql } = await expectedPorts(environment);
+  const initialise = shellWords([...asUser(), 'initdb', ...initdbArguments(data, settings)]);
+  const server = serverArguments(join(environment.state, 'postgresql', 'data'), postgresql);
   return [
-    `sops decrypt --extract '["password"]' ${secrets} | initdb --pgdata ${data} --username postgres --auth scram-sha-256 --encoding UTF8 --pwfile /dev/stdin`,
-    `postgres -D ${data} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''`,
+    ...(mode === 'create' ? [`sops decrypt --extract '["password"]' ${secrets} | ${initialise}`] : []),
+    inBackground(environment, 'postgresql', [...asUser(), 'postgres', ...server]),
   ];
-};
+}
 
 /** Makes the data folder when there is none, and starts the real PostgreSQL behind the simulated pod. */
 export async function ensureDatabase(
@@ -38,18 +57,7 @@ export async function ensureDatabase(
   return launchService(environment, context, {
     name: 'postgresql',
     program: server.path,
-    command: [
-      ...asUser(),
-      ...[server.path, '-D', data, '-p', String(ports.postgresql)],
-      ...[
-        '-c',
-        'listen_addresses=127.0.0.1',
-        '-c',
-        'unix_socket_directories=',
-        '-c',
-        'logging_collector=off',
-      ],
-    ],
+    command: [...asUser(), server.path, ...serverArguments(data, ports.postgresql)],
     ports: { postgresql: ports.postgresql },
     ready,
     // PostgreSQL takes any process of the pid in it for its own: one that nobody reaps, or another one by now.
@@ -76,7 +84,7 @@ async function initialise(
   await $({
     quiet: true,
     input: `${password}\n`,
-  })`cat | ${asUser()} ${join(programs, 'initdb')} --pgdata ${partial} --username ${settings.database.user} --auth scram-sha-256 --encoding UTF8 --locale C --no-sync --pwfile /dev/stdin`;
+  })`cat | ${asUser()} ${join(programs, 'initdb')} ${initdbArguments(partial, settings)}`;
   await rename(partial, data);
 }
 

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Environment, remember } from '../../environment.ts';
+import { type Environment, exportHomes, remember } from '../../environment.ts';
 import type { ClusterProvider } from '../provider.ts';
 import { isAlive, readServices } from '../services.ts';
 import { isApiReady } from './api.ts';
@@ -8,8 +8,14 @@ import { jobRunnerCommands } from './checks.ts';
 import { databaseCommands } from './database.ts';
 import { kubernetesCommands } from './kubernetes.ts';
 import { operatorCommands } from './operator.ts';
-import { allServices, handOver, readState, stopEverything } from './state.ts';
+import { allServices, handOver, readState, stateCommands, stopEverything } from './state.ts';
 import { vaultCommands } from './vault.ts';
+
+/** What the cluster has in the state folder. Its own record goes last: a destroy that was interrupted can be run again. */
+const files = [
+  ...['kwok', 'kwok.yaml', 'nodes.yaml', 'kubeconfig', 'cluster.yaml'],
+  ...['vault', 'postgresql', 'services', 'embedded.json'],
+];
 
 /**
  * A real Kubernetes API with simulated nodes (kwok), and Vault, PostgreSQL and the Vault Secrets Operator as processes of
@@ -23,15 +29,20 @@ export const embedded: ClusterProvider = {
     create: () => [],
     start: () => [],
     stop: (environment) => [
-      `KWOK_WORKDIR=.state/${environment.name}/kwok kwokctl stop cluster --name ${environment.clusterName}`,
-      `kill $(sed -n 's/.*"pid":\\([0-9]*\\).*/\\1/p' .state/${environment.name}/services/*.json)`,
+      `for service in job-runner vault-secrets-operator vault; do kill "$(sed 's/.*"pid":\\([0-9]*\\).*/\\1/' .state/${environment.name}/services/$service.json)"; done`,
+      `kill -INT "$(head -n 1 .state/${environment.name}/postgresql/data/postmaster.pid)"`,
+      exportHomes(environment, 'KWOK_WORKDIR'),
+      `kwokctl stop cluster --name ${environment.clusterName}`,
     ],
     destroy: (environment) => [
       ...embedded.commands.stop(environment),
-      `KWOK_WORKDIR=.state/${environment.name}/kwok kwokctl delete cluster --name ${environment.clusterName}`,
-      `rm -rf .state/${environment.name}/{kwok,kwok.yaml,nodes.yaml,kubeconfig,cluster.yaml,embedded.json,vault,postgresql,services}`,
+      `kwokctl delete cluster --name ${environment.clusterName} --kubeconfig .state/${environment.name}/kubeconfig`,
+      `rm -rf ${files.map((file) => `.state/${environment.name}/${file}`).join(' ')}`,
     ],
-    services: () => ['# the pods are simulated: only the addresses below lead to something real'],
+    services: (environment) => [
+      '# simulated pods: Ingress and the Services of the cluster lead nowhere, only these processes of this machine answer',
+      `cat .state/${environment.name}/embedded.json`,
+    ],
   },
 
   phase: async (environment) => {
@@ -66,19 +77,7 @@ export const embedded: ClusterProvider = {
     const stopped = await stopEverything(environment);
     // A damaged file is one, too.
     const known = await readState(environment).catch(() => true);
-    const own = [
-      'kwok',
-      'kwok.yaml',
-      'nodes.yaml',
-      'kubeconfig',
-      'cluster.yaml',
-      'vault',
-      'postgresql',
-      'services',
-    ];
-    // The state file goes last: a destroy that was interrupted can be run again.
-    for (const path of [...own, 'embedded.json'])
-      await rm(join(environment.state, path), { recursive: true, force: true });
+    for (const file of files) await rm(join(environment.state, file), { recursive: true, force: true });
     return known || stopped > 0 ? 'changed' : 'unchanged';
   },
 
@@ -105,6 +104,7 @@ async function livingServices(environment: Environment): Promise<ReadonlySet<str
 
 /** The plain commands of all parts, in the order in which they depend on each other. */
 export const partCommands = {
+  state: stateCommands,
   kubernetes: kubernetesCommands,
   database: databaseCommands,
   vault: vaultCommands,

@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Environment, remember, shellOf, writeWhole } from '../../environment.ts';
+import { type Environment, exportHomes, remember, shellOf, writeWhole } from '../../environment.ts';
+import { kubectlText } from '../../kubectl.ts';
 import { root } from '../../project.ts';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
@@ -19,6 +20,7 @@ import { applyManifests } from './apply.ts';
 import { findProcesses } from './processes.ts';
 import {
   type EmbeddedState,
+  expectedPorts,
   forgetPids,
   kubernetesServices,
   type Ports,
@@ -27,18 +29,41 @@ import {
   stopStrays,
   writeState,
 } from './state.ts';
+import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
 const here = 'lib/cluster/embedded';
 
-/** The plain commands, for `--dry-run`. */
-export const kubernetesCommands = (environment: Environment): readonly string[] => {
-  const state = `.state/${environment.name}`;
-  const kubectl = `kubectl --kubeconfig ${state}/kubeconfig --context ${environment.context}`;
-  return [
-    `KWOK_WORKDIR=${state}/kwok kwokctl create cluster --name ${environment.clusterName} --runtime binary --config ${state}/kwok.yaml --kubeconfig ${state}/kubeconfig`,
-    `${kubectl} apply --server-side -f ${state}/nodes.yaml -f ${here}/system.yaml`,
-  ];
+/** The programs that kwokctl is told, by its flags. */
+const binaries: { readonly [flag: string]: ToolName } = {
+  'etcd-binary': 'etcd',
+  'kube-apiserver-binary': 'kube-apiserver',
+  'kube-controller-manager-binary': 'kube-controller-manager',
+  'kube-scheduler-binary': 'kube-scheduler',
+  'kwok-controller-binary': 'kwok',
 };
+
+/** The plain commands, for `--dry-run`. */
+export async function kubernetesCommands(
+  environment: Environment,
+  settings: Settings,
+  mode: 'create' | 'start',
+): Promise<readonly string[]> {
+  const state = `.state/${environment.name}`;
+  const nodes = Array.from({ length: settings.cluster.nodes }, (_, index) => index + 1);
+  const programs = Object.entries(binaries).map(([flag, name]) => `--${flag} "$(command -v ${name})"`);
+  const start = `kwokctl ${mode} cluster --name ${environment.clusterName} --wait 2m`;
+  return [
+    exportHomes(environment, 'KWOK_WORKDIR'),
+    ...(mode === 'create'
+      ? [
+          `${fillCommand('kwok.yaml', kwokValues(await expectedPorts(environment)))} > ${state}/kwok.yaml`,
+          `${start} --runtime binary --config ${state}/kwok.yaml --kubeconfig ${state}/kubeconfig ${programs.join(' ')}`,
+        ]
+      : [start]),
+    `for node in ${nodes.join(' ')}; do ${fillCommand('node.yaml', nodeValues(environment, settings, '$node'))}; echo ---; done > ${state}/nodes.yaml`,
+    `${kubectlText(environment)} apply --server-side --force-conflicts -f ${state}/nodes.yaml -f ${here}/system.yaml`,
+  ];
+}
 
 /**
  * Makes or starts the Kubernetes part of the cluster and waits until the API server is ready.
@@ -166,16 +191,9 @@ async function createArguments(
   ports: Ports,
 ): Promise<string[]> {
   const { kubernetesVersion } = settings.cluster;
-  await writeConfiguration(environment, ports);
-  const flags: { readonly [flag: string]: ToolName } = {
-    'etcd-binary': 'etcd',
-    'kube-apiserver-binary': 'kube-apiserver',
-    'kube-controller-manager-binary': 'kube-controller-manager',
-    'kube-scheduler-binary': 'kube-scheduler',
-    'kwok-controller-binary': 'kwok',
-  };
+  await writeWhole(join(environment.state, 'kwok.yaml'), await fillTemplate('kwok.yaml', kwokValues(ports)));
   const found = await Promise.all(
-    Object.entries(flags).map(async ([flag, tool]) => {
+    Object.entries(binaries).map(async ([flag, tool]) => {
       const program = await findTool(tool, { kubernetesVersion });
       return program ? [`--${flag}`, program.path] : [];
     }),
@@ -195,41 +213,19 @@ function kwokctlFailed(stderr: string, exitCode: number): TaskError {
   });
 }
 
-/** `kwok.yaml` of the sources with this cluster's ports, as `.state/<environment>/kwok.yaml`. */
-async function writeConfiguration(environment: Environment, ports: Ports): Promise<void> {
-  const { parseAllDocuments } = await import('yaml');
-  const documents = parseAllDocuments(await readFile(join(root, here, 'kwok.yaml'), 'utf8'));
-  for (const document of documents) {
-    if (document.get('kind') === 'KwokctlConfiguration') {
-      document.setIn(['options', 'kubeApiserverPort'], ports.kubeApiserver);
-      document.setIn(['options', 'etcdPort'], ports.etcd);
-      document.setIn(['options', 'etcdPeerPort'], ports.etcdPeer);
-      document.setIn(['options', 'kubeControllerManagerPort'], ports.kubeControllerManager);
-      document.setIn(['options', 'kubeSchedulerPort'], ports.kubeScheduler);
-      document.setIn(['options', 'kwokControllerPort'], ports.kwokController);
-    }
-    if (document.get('kind') === 'ClusterPortForward') {
-      const server = document.getIn(['metadata', 'name']) as 'vault' | 'postgresql';
-      document.setIn(['spec', 'forwards', 0, 'target', 'port'], ports[server]);
-    }
-  }
-  await writeWhole(join(environment.state, 'kwok.yaml'), documents.map(String).join(''));
-}
+const kwokValues = ({ vaultCluster, operatorMetrics, operatorHealth, ...ports }: Ports): TemplateValues =>
+  ports;
+
+const nodeValues = (environment: Environment, { cluster }: Settings, number: string): TemplateValues => ({
+  name: `${environment.name}-${number}`,
+  cpus: cluster.cpus,
+  memoryMB: cluster.memoryMB,
+  kubernetesVersion: cluster.kubernetesVersion,
+});
 
 async function writeNodes(environment: Environment, settings: Settings): Promise<void> {
-  const { parse, stringify } = await import('yaml');
-  const template = parse(await readFile(join(root, here, 'node.yaml'), 'utf8'));
-  const { cpus, memoryMB, nodes, kubernetesVersion } = settings.cluster;
-  const manifests = Array.from({ length: nodes }, (_, index) => {
-    const node = structuredClone(template);
-    const name = `${environment.name}-${index + 1}`;
-    node.metadata.name = name;
-    node.metadata.labels['kubernetes.io/hostname'] = name;
-    const resources = { ...node.status.capacity, cpu: String(cpus), memory: `${memoryMB}M` };
-    node.status.capacity = resources;
-    node.status.allocatable = { ...resources };
-    node.status.nodeInfo.kubeletVersion = kubernetesVersion;
-    return stringify(node);
-  });
-  await writeWhole(join(environment.state, 'nodes.yaml'), manifests.join('---\n'));
+  const manifests = Array.from({ length: settings.cluster.nodes }, (_, index) =>
+    fillTemplate('node.yaml', nodeValues(environment, settings, String(index + 1))),
+  );
+  await writeWhole(join(environment.state, 'nodes.yaml'), (await Promise.all(manifests)).join('---\n'));
 }

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { type Environment, processEnvironment } from '../../environment.ts';
 import { root } from '../../project.ts';
 import type { TaskContext } from '../../runner/runner.ts';
+import { shellWords } from '../../shell-words.ts';
 import { checkPorts } from '../ports.ts';
 import type { Outcome } from '../provider.ts';
 import { isAlive, readServices, startService, stopServices, waitForService } from '../services.ts';
@@ -55,6 +56,13 @@ export async function launchService(
   await waitForService(environment.state, record, ready, { timeoutMs: startMs, signal: context.signal });
   return 'changed';
 }
+
+/**
+ * A server as a plain command for `--dry-run`: beside the shell, with its output in its log. The state folder's whole path
+ * has to be among the words, or else stop-k8s would not find the process.
+ */
+export const inBackground = (environment: Environment, name: string, words: readonly string[]): string =>
+  `${shellWords(words)} >> .state/${environment.name}/logs/${name}.log 2>&1 &`;
 
 /** Whether a GET is answered with 2xx within two seconds. */
 export async function answers(url: string): Promise<boolean> {

@@ -5,8 +5,9 @@ import { bootId, processStartTime, type TaskContext, TaskError } from '../../run
 import { choosePorts, portBlock } from '../ports.ts';
 import { readServices, type ServiceRecord, stopServices } from '../services.ts';
 import { findProcesses } from './processes.ts';
+import { fillCommand, fillTemplate } from './template.ts';
 
-const portNames = [
+export const portNames = [
   'kubeApiserver',
   'etcd',
   'etcdPeer',
@@ -68,6 +69,22 @@ export async function readState(environment: Environment): Promise<EmbeddedState
 export const expectedPorts = async (environment: Environment): Promise<Ports> =>
   (await readState(environment))?.ports ?? portBlock(cloneKey(environment.name), portNames);
 
+/** The plain commands of `ensureState`, for `--dry-run` */
+export async function stateCommands(
+  environment: Environment,
+  kubernetesVersion: string,
+): Promise<readonly string[]> {
+  const ports = await expectedPorts(environment);
+  const { vault } = ports;
+  const state = `.state/${environment.name}`;
+  const record: EmbeddedState = { phase: 'created', kubernetesVersion, ports };
+  return [
+    `mkdir -p -m 700 ${state}/logs`,
+    `${fillCommand('cluster.yaml', { vault })} > ${state}/cluster.yaml`,
+    `echo '${JSON.stringify(record)}' > ${state}/embedded.json`,
+  ];
+}
+
 /** The state of a cluster that was made. Throws `TaskError` when there is none. */
 export async function requireState(environment: Environment): Promise<EmbeddedState> {
   const state = await readState(environment);
@@ -97,12 +114,9 @@ export async function ensureState(
     kubernetesVersion,
     ports: await choosePorts(cloneKey(environment.name), portNames),
   };
-  const { stringify } = await import('yaml');
   await writeWhole(
     join(environment.state, 'cluster.yaml'),
-    `# Written by create-k8s: where the processes behind the simulated pods listen.\n${stringify({
-      vault: { address: `http://127.0.0.1:${state.ports.vault}` },
-    })}`,
+    await fillTemplate('cluster.yaml', { vault: state.ports.vault }),
   );
   await writeState(environment, state);
   return state;

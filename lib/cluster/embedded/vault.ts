@@ -1,15 +1,30 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Environment, writeWhole } from '../../environment.ts';
-import { root } from '../../project.ts';
 import type { TaskContext } from '../../runner/runner.ts';
 import { findTool } from '../../tools/tools.ts';
-import { answers, isUp, launchService } from './launch.ts';
-import { type Ports, requireState } from './state.ts';
+import { answers, inBackground, isUp, launchService } from './launch.ts';
+import { expectedPorts, type Ports, requireState } from './state.ts';
+import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
-export const vaultCommands = (environment: Environment): readonly string[] => [
-  `vault server -config .state/${environment.name}/vault/server.hcl`,
-];
+/** The plain commands, for `--dry-run`. */
+export async function vaultCommands(environment: Environment): Promise<readonly string[]> {
+  const folder = `.state/${environment.name}/vault`;
+  const values = configurationValues(`$PWD/${folder}/data`, await expectedPorts(environment));
+  return [
+    `mkdir -p -m 700 ${folder}/data`,
+    `${fillCommand('vault.hcl', values)} > ${folder}/server.hcl`,
+    inBackground(environment, 'vault', [
+      ...['vault', 'server', '-config', join(environment.state, 'vault', 'server.hcl')],
+    ]),
+  ];
+}
+
+const configurationValues = (data: string, ports: Ports): TemplateValues => ({
+  data,
+  port: ports.vault,
+  clusterPort: ports.vaultCluster,
+});
 
 /** Starts the real Vault server, with its data in the state folder. It is not unsealed here. */
 export async function ensureVault(
@@ -35,16 +50,7 @@ async function writeConfiguration(environment: Environment, ports: Ports): Promi
   const folder = join(environment.state, 'vault');
   const data = join(folder, 'data');
   await mkdir(data, { recursive: true, mode: 0o700 });
-  const values: { readonly [name: string]: string } = {
-    data,
-    port: String(ports.vault),
-    clusterPort: String(ports.vaultCluster),
-  };
-  const template = await readFile(join(root, 'lib/cluster/embedded/vault.hcl'), 'utf8');
   const path = join(folder, 'server.hcl');
-  await writeWhole(
-    path,
-    template.replace(/\$\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole),
-  );
+  await writeWhole(path, await fillTemplate('vault.hcl', configurationValues(data, ports)));
   return path;
 }

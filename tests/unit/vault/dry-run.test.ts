@@ -21,7 +21,8 @@ test('the project’s state as plain commands', async () => {
     vaultCommands({ ...input, state }).map((line) => line.replace(folder, 'vault')),
     [
       'export VAULT_ADDR=http://127.0.0.1:8200',
-      '(umask 077; vault operator init -key-shares=1 -key-threshold=1 -format=json > .state/development/vault/keys.json)',
+      'until vault status > /dev/null 2>&1; [ $? -ne 1 ]; do sleep 1; done',
+      '(umask 077; mkdir -p .state/development/vault; vault operator init -key-shares=1 -key-threshold=1 -format=json > .state/development/vault/keys.json)',
       "node -e 'process.stdout.write(JSON.parse(fs.readFileSync(process.argv[1])).unseal_keys_b64[0])' .state/development/vault/keys.json | vault write sys/unseal key=-",
       'export VAULT_TOKEN="$(node -e \'process.stdout.write(JSON.parse(fs.readFileSync(process.argv[1])).root_token)\' .state/development/vault/keys.json)"',
       'vault policy write app1-back vault/policies/app1-back.hcl',

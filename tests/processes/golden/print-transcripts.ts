@@ -1,0 +1,21 @@
+// `print-transcripts.ts <project> <JSON list of command lines>`: the dry run of each one, in one process, as a JSON list of
+// `{exitCode, text}`. A process for each would take minutes.
+import { pathToFileURL } from 'node:url';
+
+const [project = '', commandLines = '[]'] = process.argv.slice(2);
+const { run } = await import(`${pathToFileURL(project)}/tasks/all.ts`);
+process.chdir(project);
+
+const write = process.stdout.write.bind(process.stdout);
+let text = '';
+process.stdout.write = ((chunk: string | Uint8Array) => {
+  text += chunk;
+  return true;
+}) as typeof process.stdout.write;
+
+const transcripts: { exitCode: number; text: string }[] = [];
+for (const words of JSON.parse(commandLines) as string[][]) {
+  text = '';
+  transcripts.push({ exitCode: await run([...words, '--dry-run']), text });
+}
+write(JSON.stringify(transcripts));

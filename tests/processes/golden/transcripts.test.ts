@@ -1,0 +1,98 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { promisify } from 'node:util';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../../lib/project.ts';
+import { type ProviderName, providerNames } from '../../../lib/settings.ts';
+import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
+import { dryRuns, normalise, publicTasks, store, stored, type Transcript } from './transcripts.ts';
+
+// What each public task stands for, on each provider. After a change that is meant: run this file with UPDATE_GOLDEN=1 and
+// read what git says.
+
+type State = {
+  clone: ProjectCopy;
+  before: string[];
+  transcripts: Map<ProviderName, Map<string, Transcript>>;
+};
+
+const test = suite<State>('transcripts');
+
+test.before(async (state) => {
+  state.clone = copyProject();
+  state.before = state.clone.files();
+  const { folder } = state.clone;
+  const all = providerNames.map(async (provider) => [provider, await dryRuns(folder, provider)] as const);
+  state.transcripts = new Map(await Promise.all(all));
+});
+
+test.after((state) => state.clone.remove());
+
+for (const provider of providerNames) {
+  const all = (state: State): [name: string, transcript: Transcript][] => [
+    ...(state.transcripts.get(provider) ?? []),
+  ];
+
+  test(`${provider}: every public task prints its plain commands, without any tool`, (state) => {
+    assert.equal(
+      all(state).map(([name]) => name),
+      publicTasks,
+    );
+    for (const [name, { exitCode, text }] of all(state)) {
+      assert.is(exitCode, 0, name);
+      assert.not.equal(text, '', name);
+    }
+  });
+
+  test(`${provider}: the transcripts are those under tests/golden/${provider}`, (state) => {
+    const now = new Map(
+      all(state).map(([name, { text }]) => [name, normalise(text, state.clone.folder)] as const),
+    );
+    if (process.env.UPDATE_GOLDEN === '1') store(provider, now);
+    const known = stored(provider);
+    assert.equal([...known.keys()].sort(), [...now.keys()].sort());
+    for (const [name, text] of now) assert.fixture(text, known.get(name) ?? '', `${provider} ${name}`);
+  });
+
+  test(`${provider}: a shell takes every line, and nothing is left to be filled in`, (state) => {
+    for (const [name, { text }] of all(state)) {
+      const shell = spawnSync('sh', ['-n'], { input: text, encoding: 'utf8' });
+      assert.is(shell.status, 0, `${name}: ${shell.stderr}`);
+      assert.not.match(text, /<[a-z]|undefined|\[object/, name);
+    }
+  });
+
+  test(`${provider}: no path of this machine and no secret is in them`, (state) => {
+    for (const [name, { text }] of all(state)) {
+      assert.not.ok(text.includes(state.clone.folder), name);
+      assert.not.ok(text.includes(root), name);
+      assert.not.match(text, /BEGIN PGP|hvs\.|ENC\[/, name);
+    }
+  });
+
+  test(`${provider}: kubectl, helm and helmfile are always told which cluster`, (state) => {
+    for (const [name, { text }] of all(state)) {
+      for (const line of text.split('\n').filter((line) => !line.startsWith('#'))) {
+        if (/\b(version|--version|plugin install|config view)\b/.test(line)) continue;
+        if (/(^|\| |\$\()kubectl /.test(line)) assert.match(line, /--kubeconfig \S+ --context \S+/, name);
+        if (/(^|\| )helm(file)? /.test(line)) assert.match(line, /--kubeconfig \S+ --kube-context \S+/, name);
+      }
+    }
+  });
+}
+
+test('a dry run writes nothing', (state) => {
+  assert.equal(state.clone.files(), state.before);
+});
+
+test('the door itself, on a fresh clone without Docker, shows the embedded cluster', async (state) => {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--import', 'tsx', 'tasks.ts', '--dry-run', 'create-k8s'],
+    { cwd: state.clone.folder, env: { PATH: '', HOME: '/nonexistent' } },
+  );
+  assert.is(normalise(stdout, state.clone.folder), stored('embedded').get('create-k8s'));
+  assert.equal(state.clone.files(), state.before);
+});
+
+test.run();

@@ -1,0 +1,77 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { portNames } from '../../../lib/cluster/embedded/state.ts';
+import { portBlock } from '../../../lib/cluster/ports.ts';
+import { cloneKey } from '../../../lib/environment.ts';
+import { root } from '../../../lib/project.ts';
+import type { ProviderName } from '../../../lib/settings.ts';
+import { tasks } from '../../../tasks/all.ts';
+
+export type Transcript = { readonly exitCode: number; readonly text: string };
+
+/** What the tasks with arguments are called with. */
+const examples: { readonly [task: string]: readonly string[] } = {
+  'install-tier': ['apps'],
+  'diff-tier': ['apps'],
+  'install-app': ['app1'],
+  'diff-app': ['app1'],
+  'test-app': ['app1'],
+  'uninstall-app': ['app1'],
+  'test-ingress': ['app1', '/admin'],
+  rollback: ['app1-back', '3'],
+  'build-backend-verification': ['1.2.0'],
+  'build-push-backend-verification': ['1.2.0'],
+};
+
+export const publicTasks = tasks.filter((task) => !task.private).map(({ name }) => name);
+
+const printer = fileURLToPath(new URL('print-transcripts.ts', import.meta.url));
+
+/** The dry run of every public task in a project's folder, by task. Nothing is there that it could ask: no program, no home. */
+export async function dryRuns(folder: string, provider: ProviderName): Promise<Map<string, Transcript>> {
+  const context = provider === 'existing' ? ['--context', 'some-context'] : [];
+  const lines = publicTasks.map((name) => [
+    name,
+    ...(examples[name] ?? []),
+    ...['--provider', provider, ...context],
+  ]);
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--import', 'tsx', printer, folder, JSON.stringify(lines)],
+    { cwd: root, env: { PATH: '', HOME: '/nonexistent', XDG_CACHE_HOME: '/nonexistent' } },
+  );
+  const transcripts = JSON.parse(stdout) as Transcript[];
+  return new Map(publicTasks.map((name, index) => [name, transcripts[index] ?? { exitCode: -1, text: '' }]));
+}
+
+/** The same on every machine: the clone's key, its ports, the platform and the way around root (PostgreSQL) are taken out. */
+export function normalise(text: string, folder: string): string {
+  const key = cloneKey('development', folder);
+  let normal = text.replaceAll(`-${key}`, '-CLONE');
+  for (const [name, port] of Object.entries(portBlock(key, portNames))) {
+    normal = normal.replaceAll(String(port), `PORT_${name}`);
+  }
+  return normal
+    .replaceAll('unshare --user --map-user=1000 --map-group=1000 ', '')
+    .replaceAll(`${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`, 'OS-ARCH')
+    .replaceAll(`${process.platform}-${process.arch}`, 'PLATFORM');
+}
+
+const folderOf = (provider: ProviderName): string => join(root, 'tests/golden', provider);
+
+/** The stored transcripts of a provider by task. */
+export function stored(provider: ProviderName): Map<string, string> {
+  const files = readdirSync(folderOf(provider)).sort();
+  return new Map(
+    files.map((file) => [file.replace(/\.txt$/, ''), readFileSync(join(folderOf(provider), file), 'utf8')]),
+  );
+}
+
+export function store(provider: ProviderName, transcripts: ReadonlyMap<string, string>): void {
+  rmSync(folderOf(provider), { recursive: true, force: true });
+  mkdirSync(folderOf(provider), { recursive: true });
+  for (const [name, text] of transcripts) writeFileSync(join(folderOf(provider), `${name}.txt`), text);
+}
