@@ -15,6 +15,7 @@ import {
 import { root } from '../lib/project.ts';
 import { type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
 import { createK8s, startK8s } from './cluster.ts';
+import { runningParts } from './embedded.ts';
 import { importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
@@ -61,7 +62,8 @@ const deployment = {
   group: 'deploy',
   passThrough: true,
   needs: [initHelmfile, importGpgKeys],
-  after: () => [createK8s, startK8s],
+  after: ({ options }: { readonly options: Options }) =>
+    environmentOf(options).provider === 'embedded' ? runningParts : [createK8s, startK8s],
 } as const;
 
 async function onCluster(context: TaskContext, work: (context: TaskContext) => Promise<void>): Promise<void> {
