@@ -6,7 +6,7 @@ import { ensureOperator } from '../lib/cluster/embedded/operator.ts';
 import { ensureState, requireState } from '../lib/cluster/embedded/state.ts';
 import { ensureVault } from '../lib/cluster/embedded/vault.ts';
 import { environmentOf, settingsOf } from '../lib/environment.ts';
-import { need, task } from '../lib/runner/runner.ts';
+import { type AnyTask, need, task } from '../lib/runner/runner.ts';
 import { importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
@@ -112,8 +112,10 @@ const embeddedJobRunner = task({
   },
 });
 
+const parts = [embeddedKubernetes, embeddedDatabase, embeddedVault, embeddedOperator, embeddedJobRunner];
+
 /** All parts of the embedded cluster, as needs. */
-export const embeddedParts = (mode: 'create' | 'start') =>
-  [embeddedKubernetes, embeddedDatabase, embeddedVault, embeddedOperator, embeddedJobRunner].map((part) =>
-    need(part, { mode }),
-  );
+export const embeddedParts = (mode: 'create' | 'start') => parts.map((part) => need(part, { mode }));
+
+/** What a deployment comes after: the API takes releases as soon as all parts run, also while the operator still starts. */
+export const runningParts: readonly AnyTask[] = parts;

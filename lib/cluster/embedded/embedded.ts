@@ -1,19 +1,20 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Environment, exportHomes, remember } from '../../environment.ts';
-import type { ClusterProvider } from '../provider.ts';
+import type { TaskContext } from '../../runner/runner.ts';
+import type { ClusterProvider, Outcome } from '../provider.ts';
 import { isAlive, readServices } from '../services.ts';
 import { isApiReady } from './api.ts';
 import { jobRunnerCommands } from './checks.ts';
 import { databaseCommands } from './database.ts';
 import { kubernetesCommands } from './kubernetes.ts';
-import { operatorCommands } from './operator.ts';
+import { operatorCommands, waitForOperator } from './operator.ts';
 import { allServices, handOver, readState, stateCommands, stopEverything } from './state.ts';
 import { vaultCommands } from './vault.ts';
 
 /** What the cluster has in the state folder. Its own record goes last: a destroy that was interrupted can be run again. */
 const files = [
-  ...['kwok', 'kwok.yaml', 'nodes.yaml', 'kubeconfig', 'cluster.yaml'],
+  ...['kwok', 'kwok.yaml', 'nodes.yaml', 'kubeconfig', 'kube-cache', 'cluster.yaml'],
   ...['vault', 'postgresql', 'services', 'embedded.json'],
 ];
 
@@ -61,16 +62,8 @@ export const embedded: ClusterProvider = {
     return dead.length > 0 ? dead.map((name) => `${name} does not run`) : ['the API server does not answer'];
   },
 
-  create: async (environment) => {
-    handOver();
-    await remember(environment);
-    return 'unchanged';
-  },
-  start: async (environment) => {
-    handOver();
-    await remember(environment);
-    return 'unchanged';
-  },
+  create: async (environment, _settings, context) => complete(environment, context),
+  start: async (environment, _settings, context) => complete(environment, context),
   stop: async (environment) => ((await stopEverything(environment)) > 0 ? 'changed' : 'unchanged'),
 
   destroy: async (environment) => {
@@ -100,6 +93,14 @@ async function livingServices(environment: Environment): Promise<ReadonlySet<str
   const records = await readServices(environment.state);
   const living = await Promise.all(records.map(isAlive));
   return new Set(records.filter((_, index) => living[index]).map(({ name }) => name));
+}
+
+/** The parts have done the work; the operator alone may still be on its way. */
+async function complete(environment: Environment, context: TaskContext): Promise<Outcome> {
+  await waitForOperator(environment, context);
+  handOver();
+  await remember(environment);
+  return 'unchanged';
 }
 
 /** The plain commands of all parts, in the order in which they depend on each other. */

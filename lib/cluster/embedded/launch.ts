@@ -19,7 +19,6 @@ export type ServiceLaunch = {
   readonly env?: NodeJS.ProcessEnv;
   /** Loopback ports that it will listen on, by the name that an error gives them. */
   readonly ports: { readonly [name: string]: number };
-  readonly ready: () => Promise<boolean>;
   /** Called when it is sure that no earlier process of this service runs. */
   readonly prepare?: () => Promise<void>;
 };
@@ -34,16 +33,27 @@ export async function isUp(
   return known !== undefined && (await isAlive(known)) && (await ready());
 }
 
-/**
- * Starts a service anew and waits until it answers. One that lives but does not answer, or that a killed run left without
- * a record, is stopped first. The service ends with this run unless it is handed over.
- */
+/** Starts a service anew and waits until it answers; see `startAnew`. */
 export async function launchService(
   environment: Environment,
   context: TaskContext,
-  launch: ServiceLaunch,
+  { ready, ...launch }: ServiceLaunch & { readonly ready: () => Promise<boolean> },
 ): Promise<Outcome> {
-  const { name, ready } = launch;
+  await startAnew(environment, context, launch);
+  await waitUntilUp(environment, context, launch.name, ready);
+  return 'changed';
+}
+
+/**
+ * Starts a service anew. One that lives but does not answer, or that a killed run left without a record, is stopped first.
+ * The service ends with this run unless it is handed over.
+ */
+export async function startAnew(
+  environment: Environment,
+  context: TaskContext,
+  launch: ServiceLaunch,
+): Promise<void> {
+  const { name } = launch;
   const known = (await readServices(environment.state)).filter((record) => record.name === name);
   await stopServices(environment.state, known);
   await stopStrays(environment, [basename(launch.program)]);
@@ -53,8 +63,18 @@ export async function launchService(
   const env = { ...(await processEnvironment(environment)), ...launch.env };
   const record = await startService(environment.state, { name, command, args, env, cwd: root });
   startedByThisRun(environment, context, record);
+}
+
+/** Waits until a service that was started answers. Throws `TaskError` when it ends or takes longer than a minute. */
+export async function waitUntilUp(
+  environment: Environment,
+  context: TaskContext,
+  name: string,
+  ready: () => Promise<boolean>,
+): Promise<void> {
+  const record = (await readServices(environment.state)).find((known) => known.name === name);
+  if (record === undefined) throw new Error(`${name} was not started`);
   await waitForService(environment.state, record, ready, { timeoutMs: startMs, signal: context.signal });
-  return 'changed';
 }
 
 /**

@@ -1,9 +1,12 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Environment, shellOf } from '../../environment.ts';
-import { kubectl, kubectlText } from '../../kubectl.ts';
+import type { Environment } from '../../environment.ts';
+import { kubectlText } from '../../kubectl.ts';
 import type { TaskContext } from '../../runner/runner.ts';
 import { findTool } from '../../tools/tools.ts';
-import { answers, inBackground, isUp, launchService } from './launch.ts';
+import { connectApi } from './api.ts';
+import { applyManifests } from './apply.ts';
+import { answers, inBackground, isUp, startAnew, waitUntilUp } from './launch.ts';
 import { expectedPorts, type Ports, requireState } from './state.ts';
 
 /** The plain commands, for `--dry-run`. */
@@ -27,27 +30,38 @@ const operatorArguments = (kubeconfig: string, ports: Ports): readonly string[] 
 /** What the operator would be told about itself in a pod. */
 const variablesOfPod = { OPERATOR_NAMESPACE: 'vault', OPERATOR_POD_NAME: 'vault-secrets-operator' };
 
-/** Gives the API server the operator's types and starts the real Vault Secrets Operator against it. */
+const isReady = (ports: Ports) => () => answers(`http://127.0.0.1:${ports.operatorHealth}/readyz`);
+
+/**
+ * Gives the API server the operator's types and starts the real Vault Secrets Operator against it. Does not wait until it
+ * is ready: releases need the types alone.
+ */
 export async function ensureOperator(
   environment: Environment,
   context: TaskContext,
 ): Promise<'changed' | 'unchanged'> {
   const { ports } = await requireState(environment);
-  const ready = () => answers(`http://127.0.0.1:${ports.operatorHealth}/readyz`);
-  if (await isUp(environment, 'vault-secrets-operator', ready)) return 'unchanged';
+  if (await isUp(environment, 'vault-secrets-operator', isReady(ports))) return 'unchanged';
 
   const tool = await findTool('vault-secrets-operator');
   if (!tool) throw new Error('the need for the tool vault-secrets-operator was not declared');
-  const $ = await shellOf(context);
-  await $({
-    quiet: true,
-  })`${kubectl(environment)} apply --server-side --force-conflicts -f ${join(tool.folder, 'crds')}`;
-  return launchService(environment, context, {
+  const folder = join(tool.folder, 'crds');
+  const files = await readdir(folder);
+  const types = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
+  const api = await connectApi(environment, ports.kubeApiserver);
+  await applyManifests(api, types.join('\n---\n'));
+  await startAnew(environment, context, {
     name: 'vault-secrets-operator',
     program: tool.path,
     command: [tool.path, ...operatorArguments(environment.kubeconfig, ports)],
     env: variablesOfPod,
     ports: { 'the operator (metrics)': ports.operatorMetrics, 'the operator (health)': ports.operatorHealth },
-    ready,
   });
+  return 'changed';
+}
+
+/** Waits until the operator that `ensureOperator` started is ready. Throws `TaskError` when it ends instead. */
+export async function waitForOperator(environment: Environment, context: TaskContext): Promise<void> {
+  const { ports } = await requireState(environment);
+  await waitUntilUp(environment, context, 'vault-secrets-operator', isReady(ports));
 }
