@@ -2,6 +2,7 @@ import { type Diagnosis, watchCluster } from './diagnostics.ts';
 import { type Environment, environmentOf, shellOf } from './environment.ts';
 import { declaredReleases, helmfile, type Release, withNeeds } from './helmfile.ts';
 import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
+import { rememberRendered, renderInputs } from './render-memory.ts';
 import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
 import { secretFailure } from './sops.ts';
 import { checkVault } from './vault-check.ts';
@@ -33,8 +34,11 @@ export async function install(context: TaskContext, selection: Selection): Promi
   const deployed = await deployedReleases($, environment);
   await repairPending($, environment, releases, deployed, context);
 
+  const inputs = await renderInputs(environment);
   const changed =
-    context.passThrough.length > 0 ? releases : await findChanged(context, environment, releases, deployed);
+    context.passThrough.length > 0
+      ? releases
+      : await findChanged(context, environment, releases, deployed, inputs);
   if (changed.length === 0) {
     context.report('unchanged');
     context.log(`unchanged: ${names(releases)}`);
@@ -50,6 +54,11 @@ export async function install(context: TaskContext, selection: Selection): Promi
   const what = `installing ${names(changed)} failed; what was deployed before is back`;
   await explained(context, environment, what, changed, () => $`${command}`);
   context.report('changed');
+  // helmfile's own arguments may change what it renders.
+  if (context.passThrough.length > 0) return;
+  const wanted = new Set(releases.map(({ name }) => name));
+  const installed = (await deployedReleases($, environment)).filter(({ name }) => wanted.has(name));
+  await rememberRendered(environment, inputs, new Map(installed.map(({ name, digest }) => [name, digest])));
 }
 
 /** Runs the releases' helm tests. Fails with what the checks said. */
@@ -83,12 +92,13 @@ async function findChanged(
   environment: Environment,
   releases: readonly Release[],
   deployed: readonly DeployedRelease[],
+  inputs: string,
 ): Promise<readonly Release[]> {
   const inPlace = (release: Release) =>
     deployed.find(({ name, namespace }) => name === release.name && namespace === release.namespace);
   const known = releases.filter((release) => inPlace(release)?.status === 'deployed');
   if (known.length === 0) return releases;
-  const digests = await renderedDigests(context, environment, known);
+  const digests = await renderedDigests(context, environment, known, inputs);
   return releases.filter(
     (release) => !known.includes(release) || inPlace(release)?.digest !== digests.get(release.name),
   );

@@ -6,6 +6,7 @@ import { gunzip } from 'node:zlib';
 import { type Environment, shellOf } from './environment.ts';
 import { helmfile, type Release } from './helmfile.ts';
 import { kubectlJson } from './kubectl.ts';
+import { recallRendered, rememberRendered } from './render-memory.ts';
 import type { Shell, TaskContext } from './runner/runner.ts';
 import { secretFailure } from './sops.ts';
 
@@ -118,12 +119,18 @@ export async function render(
   });
 }
 
-/** Digest by release of what an install would write now. The rendered secrets are on disk only meanwhile, for the user alone. */
+/**
+ * Digest by release of what an install would write now; `inputs` is the digest of what it would be made from. Rendered
+ * secrets are on disk only meanwhile, for the user alone.
+ */
 export async function renderedDigests(
   context: TaskContext,
   environment: Environment,
   releases: readonly Release[],
+  inputs: string,
 ): Promise<ReadonlyMap<string, string>> {
+  const remembered = await recallRendered(environment, inputs);
+  if (releases.every(({ name }) => remembered.has(name))) return remembered;
   const folder = await mkdtemp(join(environment.state, 'rendered-'));
   context.onRunEnd(() => rm(folder, { recursive: true, force: true }));
   try {
@@ -138,6 +145,7 @@ export async function renderedDigests(
         .map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));
       digests.set(name, digest(await Promise.all(texts)));
     }
+    await rememberRendered(environment, inputs, digests);
     return digests;
   } finally {
     await rm(folder, { recursive: true, force: true });
