@@ -16,6 +16,7 @@ import { helmText } from '../lib/kubectl.ts';
 import { root } from '../lib/project.ts';
 import { type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
+import { runningParts } from './embedded.ts';
 import { importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
@@ -70,7 +71,8 @@ const deployment = {
     initHelmfile,
     importGpgKeys,
   ],
-  after: () => [createK8s, startK8s],
+  after: ({ options }: { readonly options: Options }) =>
+    environmentOf(options).provider === 'embedded' ? runningParts : [createK8s, startK8s],
 } as const;
 
 async function onCluster(context: TaskContext, work: (context: TaskContext) => Promise<void>): Promise<void> {
