@@ -30,8 +30,6 @@ const operatorArguments = (kubeconfig: string, ports: Ports): readonly string[] 
 /** What the operator would be told about itself in a pod. */
 const variablesOfPod = { OPERATOR_NAMESPACE: 'vault', OPERATOR_POD_NAME: 'vault-secrets-operator' };
 
-const name = 'vault-secrets-operator';
-
 const isReady = (ports: Ports) => () => answers(`http://127.0.0.1:${ports.operatorHealth}/readyz`);
 
 /**
@@ -43,18 +41,17 @@ export async function ensureOperator(
   context: TaskContext,
 ): Promise<'changed' | 'unchanged'> {
   const { ports } = await requireState(environment);
-  if (await isUp(environment, name, isReady(ports))) return 'unchanged';
+  if (await isUp(environment, 'vault-secrets-operator', isReady(ports))) return 'unchanged';
 
-  const tool = await findTool(name);
+  const tool = await findTool('vault-secrets-operator');
   if (!tool) throw new Error('the need for the tool vault-secrets-operator was not declared');
   const folder = join(tool.folder, 'crds');
-  const types = await Promise.all(
-    (await readdir(folder)).map((file) => readFile(join(folder, file), 'utf8')),
-  );
+  const files = await readdir(folder);
+  const types = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
   const api = await connectApi(environment, ports.kubeApiserver);
   await applyManifests(api, types.join('\n---\n'));
   await startAnew(environment, context, {
-    name,
+    name: 'vault-secrets-operator',
     program: tool.path,
     command: [tool.path, ...operatorArguments(environment.kubeconfig, ports)],
     env: variablesOfPod,
@@ -66,5 +63,5 @@ export async function ensureOperator(
 /** Waits until the operator that `ensureOperator` started is ready. Throws `TaskError` when it ends instead. */
 export async function waitForOperator(environment: Environment, context: TaskContext): Promise<void> {
   const { ports } = await requireState(environment);
-  await waitUntilUp(environment, context, name, isReady(ports));
+  await waitUntilUp(environment, context, 'vault-secrets-operator', isReady(ports));
 }

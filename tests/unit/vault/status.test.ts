@@ -28,7 +28,7 @@ async function statusWith(overrides: Record<string, Answer>) {
     return overrides[path] ?? good[path];
   };
   await withVault(script, async ({ address }) => {
-    status = await vaultStatus(vaultClient({ address, token: 't', timeoutMs: 100 }), state);
+    status = await vaultStatus(vaultClient({ address, token: 't', timeoutMs: 1000 }), state);
   });
   return status;
 }
