@@ -1,7 +1,14 @@
 import { rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { type Environment, remember, remembered, shellOf, writeWhole } from '../environment.ts';
+import {
+  type Environment,
+  processEnvironment,
+  remember,
+  remembered,
+  shellOf,
+  writeWhole,
+} from '../environment.ts';
 import { kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
 import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
 import { shellWord } from '../shell-words.ts';
@@ -29,7 +36,8 @@ export async function connectExisting(
 ): Promise<void> {
   const $ = await shellOf(context);
   const KUBECONFIG = process.env.KUBECONFIG ?? join(homedir(), '.kube', 'config');
-  const view = $({ quiet: true, nothrow: true, env: { ...process.env, KUBECONFIG } });
+  const env = { ...(await processEnvironment(environment)), KUBECONFIG };
+  const view = $({ quiet: true, nothrow: true, env });
   const output = await view`kubectl config view --minify --flatten --raw --context ${environment.context}`;
   if (output.exitCode !== 0) {
     const known = await view`kubectl config get-contexts -o name`;
