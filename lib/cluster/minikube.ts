@@ -1,5 +1,6 @@
-import { rm } from 'node:fs/promises';
-import { type Environment, remember, shellOf } from '../environment.ts';
+import { access, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Environment, remember, shellOf, writeWhole } from '../environment.ts';
 import { kubectl, kubectlText } from '../kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
@@ -65,12 +66,16 @@ export const minikube: ClusterProvider = {
 
   phase: async (environment, context) => {
     const profile = await findProfile(environment, context);
-    return profile === undefined ? 'absent' : phaseOf(profile);
+    if (profile === undefined) return 'absent';
+    const phase = phaseOf(profile);
+    return phase === 'running' && !(await isComplete(environment)) ? 'creating' : phase;
   },
 
   create: async (environment, settings, context) => {
     const profile = await findProfile(environment, context);
-    if (profile !== undefined && phaseOf(profile) === 'running') return 'unchanged';
+    if (profile !== undefined && phaseOf(profile) === 'running' && (await isComplete(environment))) {
+      return 'unchanged';
+    }
     // From here on the environment is minikube's, also when the rest fails: destroy-environment has to find it.
     await remember(environment);
     const $ = await shellOf(context);
@@ -79,6 +84,7 @@ export const minikube: ClusterProvider = {
     for (const [name, isDefault] of storageClasses(settings)) {
       await $`${kubectl(environment)} annotate storageclass ${name} ${defaultAnnotation(isDefault)} --overwrite`;
     }
+    await writeWhole(completeMark(environment), '');
     return 'changed';
   },
 
@@ -105,7 +111,7 @@ export const minikube: ClusterProvider = {
       const $ = await shellOf(context);
       await $`minikube delete --profile ${environment.clusterName}`;
     }
-    await rm(environment.kubeconfig, { force: true });
+    for (const file of [environment.kubeconfig, completeMark(environment)]) await rm(file, { force: true });
     return profile === undefined ? 'unchanged' : 'changed';
   },
 
@@ -113,6 +119,15 @@ export const minikube: ClusterProvider = {
     ingressAddresses(environment, settings.domain, context),
   direct: async () => undefined,
 };
+
+/** minikube says `Running` also when a run was killed before the addons: only this file says that nothing is left to do. */
+const completeMark = ({ state }: Environment): string => join(state, 'minikube.complete');
+
+const isComplete = (environment: Environment): Promise<boolean> =>
+  access(completeMark(environment)).then(
+    () => true,
+    () => false,
+  );
 
 /** The profile by its exact name: a search in the printed list would also find others that begin with it. */
 async function findProfile(

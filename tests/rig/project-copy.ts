@@ -10,17 +10,19 @@ const kept = [
 
 export type ProjectCopy = {
   readonly folder: string;
+  /** Takes back what a test has done to `environments/` and `.state/`. */
+  readonly reset: () => void;
   /** Every file in it, relative to it, without the packages. */
   readonly files: () => string[];
   readonly remove: () => void;
 };
 
-/** A fresh clone of the project as it is now, with the packages of this one: nothing of a developer's own state is in it. */
-export function copyProject(): ProjectCopy {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'clone-')));
-  // What pins the Go modules is most of the project, and only looked at where something is built.
-  const small = (path: string): boolean => !path.includes(`${sep}node_modules`);
-  for (const name of kept) cpSync(join(root, name), join(folder, name), { recursive: true, filter: small });
+/** A fresh clone of the project as it is now, in a folder of this name, with the packages of this one: nothing of a developer's own state is in it. */
+export function copyProject(name = 'clone'): ProjectCopy {
+  const base = realpathSync(mkdtempSync(join(tmpdir(), 'k8sd-')));
+  const folder = join(base, name);
+  const ours = (path: string): boolean => !path.includes(`${sep}node_modules`);
+  for (const entry of kept) cpSync(join(root, entry), join(folder, entry), { recursive: true, filter: ours });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   return {
     folder,
@@ -28,6 +30,11 @@ export function copyProject(): ProjectCopy {
       (readdirSync(folder, { recursive: true }) as string[])
         .filter((path) => !path.startsWith('node_modules'))
         .sort(),
-    remove: () => rmSync(folder, { recursive: true, force: true }),
+    reset: () => {
+      for (const name of ['environments', '.state'])
+        rmSync(join(folder, name), { recursive: true, force: true });
+      cpSync(join(root, 'environments'), join(folder, 'environments'), { recursive: true });
+    },
+    remove: () => rmSync(base, { recursive: true, force: true }),
   };
 }

@@ -1,0 +1,17 @@
+import { join } from 'node:path';
+import type { Environment } from '../../lib/environment.ts';
+import type { ProviderName } from '../../lib/settings.ts';
+
+/** An environment with its state in any folder. */
+export function environmentIn(folder: string, provider: ProviderName = 'embedded'): Environment {
+  const state = join(folder, '.state', 'development');
+  return {
+    name: 'development',
+    provider,
+    state,
+    kubeconfig: join(state, 'kubeconfig'),
+    context: provider === 'existing' ? 'some-context' : 'development-0badcafe',
+    clusterName: 'development-0badcafe',
+    gnupgHome: join(state, 'gnupg'),
+  };
+}

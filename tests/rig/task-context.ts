@@ -1,0 +1,59 @@
+import { spawn } from 'node:child_process';
+import type { Options, RunOutcome, TaskContext, TaskError } from '../../lib/runner/runner.ts';
+import { createShell } from '../../lib/runner/shell.ts';
+
+export type RecordedContext = TaskContext & {
+  readonly logged: string[];
+  readonly printed: string[];
+  readonly secrets: string[];
+  readonly reported: string[];
+  /** Calls what was registered for the end of the run, last first. */
+  readonly end: (outcome: RunOutcome) => Promise<void>;
+};
+
+/** What a task is given, without a run around it: commands are real, and what the task says is kept. */
+export function taskContext(options: Options, passThrough: readonly string[] = []): RecordedContext {
+  const cleanups: ((outcome: RunOutcome) => void | Promise<void>)[] = [];
+  const recorded = {
+    logged: [] as string[],
+    printed: [] as string[],
+    secrets: [] as string[],
+    reported: [] as string[],
+  };
+  return {
+    ...recorded,
+    args: {},
+    options,
+    passThrough,
+    $: createShell({
+      interactive: false,
+      check: () => {},
+      spawn: (command, args, settings) => spawn(command, args, settings),
+      end: (child) => child.kill(),
+      onCommand: () => {},
+      onOutput: () => {},
+      redact: (text) => text,
+    }),
+    signal: new AbortController().signal,
+    verbose: false,
+    print: (text) => recorded.printed.push(text),
+    log: (line) => recorded.logged.push(line),
+    progress: () => {},
+    report: (outcome) => recorded.reported.push(outcome),
+    secret: (value) => recorded.secrets.push(value),
+    onRunEnd: (cleanup) => cleanups.push(cleanup),
+    end: async (outcome) => {
+      for (const cleanup of cleanups.reverse()) await cleanup(outcome);
+    },
+  };
+}
+
+/** The error that a promise is rejected with; of a class that may have been loaded from a copy of the project. */
+export async function failureOf(promise: Promise<unknown>): Promise<TaskError> {
+  try {
+    await promise;
+  } catch (error) {
+    return error as TaskError;
+  }
+  throw new Error('expected a failure');
+}

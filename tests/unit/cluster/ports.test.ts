@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { checkPorts, choosePorts, isFree, portBlock } from '../../../lib/cluster/ports.ts';
+import { failureOf } from '../../rig/task-context.ts';
+
+const names = ['api', 'vault', 'database'] as const;
+
+async function listening<Result>(port: number, body: () => Promise<Result>): Promise<Result> {
+  const server = createServer().listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    return await body();
+  } finally {
+    server.close();
+  }
+}
+
+test('a block is consecutive, below the ports that clients use, and the same for a key', () => {
+  const block = portBlock('0badcafe', names);
+  assert.equal(block, portBlock('0badcafe', names));
+  assert.is(block.vault, block.api + 1);
+  assert.is(block.database, block.api + 2);
+  for (const key of ['00000000', '0badcafe', 'ffffffff']) {
+    for (const port of Object.values(portBlock(key, names))) assert.ok(port >= 20_000 && port < 32_768);
+  }
+});
+
+test('two keys and two steps have blocks that do not meet', () => {
+  const seen = ['00000000', '00000001', '00000002'].map((key) => portBlock(key, names).api);
+  assert.is(new Set(seen).size, 3);
+  assert.is(portBlock('00000000', names, 1).api, portBlock('00000001', names).api);
+  assert.is(Math.abs((seen[1] ?? 0) - (seen[0] ?? 0)), names.length);
+});
+
+test('a port that is listened on is not free', async () => {
+  const { api } = await choosePorts('00001234', names);
+  assert.is(await isFree(api), true);
+  await listening(api, async () => assert.is(await isFree(api), false));
+  assert.is(await isFree(api), true);
+});
+
+test('the next block is taken as soon as one port is in use', async () => {
+  const ports = await choosePorts('00004321', names);
+  await listening(ports.vault, async () => {
+    const others = await choosePorts('00004321', names);
+    assert.is(new Set([...Object.values(ports), ...Object.values(others)]).size, 6);
+  });
+});
+
+test('a taken port is told with what it is for and with what finds the taker', async () => {
+  const ports = await choosePorts('00009876', names);
+  await checkPorts(ports);
+  await listening(ports.vault, async () => {
+    const error = await failureOf(checkPorts(ports));
+    assert.is(error.what, `port ${ports.vault} of vault is taken`);
+    assert.match(error.advice ?? '', new RegExp(`ss -ltnp 'sport = :${ports.vault}'`));
+    assert.is(error.exitCode, 1);
+  });
+});
+
+test.run();

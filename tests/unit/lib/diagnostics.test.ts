@@ -1,0 +1,58 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { problemOf } from '../../../lib/diagnostics.ts';
+
+const container = (state: object, name = 'backend') => ({ name, state });
+
+test('a pod that starts or runs has no problem', () => {
+  assert.is(problemOf({}), undefined);
+  assert.is(problemOf({ phase: 'Pending' }), undefined);
+  assert.is(problemOf({ phase: 'Running', containerStatuses: [container({ running: {} })] }), undefined);
+  for (const reason of ['ContainerCreating', 'PodInitializing']) {
+    assert.is(problemOf({ containerStatuses: [container({ waiting: { reason } })] }), undefined);
+  }
+  assert.is(
+    problemOf({ phase: 'Succeeded', containerStatuses: [container({ terminated: { exitCode: 0 } })] }),
+    undefined,
+  );
+});
+
+test('a container that waits for something else is told with the reason', () => {
+  const waiting = { reason: 'ImagePullBackOff', message: 'no such image' };
+  assert.is(
+    problemOf({ containerStatuses: [container({ waiting })] }),
+    'container backend: ImagePullBackOff: no such image',
+  );
+  assert.is(
+    problemOf({ containerStatuses: [container({ waiting: { reason: 'CrashLoopBackOff' } })] }),
+    'container backend: CrashLoopBackOff',
+  );
+});
+
+test('what a failed container said itself comes before anything that could be said about it', () => {
+  const terminated = { exitCode: 1, reason: 'Error', message: 'FAILED database login: no password\n' };
+  assert.is(
+    problemOf({ phase: 'Failed', containerStatuses: [container({ terminated })] }),
+    'FAILED database login: no password',
+  );
+  assert.is(
+    problemOf({ containerStatuses: [container({ terminated: { exitCode: 137, reason: 'OOMKilled' } })] }),
+    'container backend ended with exit code 137 (OOMKilled)',
+  );
+});
+
+test('an init container that failed explains the containers that wait for it', () => {
+  const status = {
+    initContainerStatuses: [container({ terminated: { exitCode: 2, reason: 'Error' } }, 'prepare')],
+    containerStatuses: [container({ waiting: { reason: 'PodInitializing' } })],
+  };
+  assert.is(problemOf(status), 'container prepare ended with exit code 2 (Error)');
+});
+
+test('a pod without containers that failed is told by its own reason', () => {
+  assert.is(problemOf({ phase: 'Failed', reason: 'Evicted', message: 'low on memory' }), 'low on memory');
+  assert.is(problemOf({ phase: 'Failed', reason: 'Evicted' }), 'Evicted');
+  assert.is(problemOf({ phase: 'Failed' }), 'failed');
+});
+
+test.run();

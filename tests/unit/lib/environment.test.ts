@@ -1,0 +1,95 @@
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { cloneKey, environmentOf, exportHomes, homesOf, writeWhole } from '../../../lib/environment.ts';
+import { root } from '../../../lib/project.ts';
+import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
+import { failureOf } from '../../rig/task-context.ts';
+
+type Lib = typeof import('../../../lib/environment.ts');
+type State = { clone: ProjectCopy; lib: Lib };
+
+const test = suite<State>('environment');
+
+test.before(async (state) => {
+  state.clone = copyProject();
+  state.lib = await import(join(state.clone.folder, 'lib/environment.ts'));
+});
+
+test.after.each(({ clone }) => clone.reset());
+test.after(({ clone }) => clone.remove());
+
+test('two clones and two environments have different keys, one has always the same', () => {
+  const key = cloneKey('development', '/a');
+  assert.match(key, /^[0-9a-f]{8}$/);
+  assert.is(cloneKey('development', '/a'), key);
+  assert.is.not(cloneKey('development', '/b'), key);
+  assert.is.not(cloneKey('staging', '/a'), key);
+});
+
+test('the context is the one that the provider gives its cluster', () => {
+  const name = `development-${cloneKey('development')}`;
+  assert.is(environmentOf({ env: 'development', provider: 'minikube' }).context, name);
+  assert.is(environmentOf({ env: 'development', provider: 'embedded' }).context, `kwok-${name}`);
+  const existing = environmentOf({ env: 'development', provider: 'existing', context: 'team' });
+  assert.is(existing.context, 'team');
+});
+
+test('everything of an environment lies below its state folder', () => {
+  const environment = environmentOf({ env: 'development', provider: 'embedded' });
+  assert.is(environment.state, join(root, '.state', 'development'));
+  for (const [name, path] of Object.entries(homesOf(environment))) {
+    if (name !== 'GNUPGHOME') assert.ok(path.startsWith(`${environment.state}/`), name);
+  }
+});
+
+test('the keyring of a deep clone moves to a folder in which the socket of gpg-agent has a path short enough', async () => {
+  const deep = copyProject('k'.repeat(100));
+  try {
+    const lib: Lib = await import(join(deep.folder, 'lib/environment.ts'));
+    const environment = lib.environmentOf({ env: 'development', provider: 'embedded' });
+    assert.is(basename(environment.gnupgHome), `k8sd-${cloneKey('development', deep.folder)}`);
+    assert.ok(`${environment.gnupgHome}/S.gpg-agent.browser`.length <= 107);
+  } finally {
+    deep.remove();
+  }
+});
+
+test('plain commands name the homes relative to the project', () => {
+  const environment = environmentOf({ env: 'development', provider: 'embedded' });
+  assert.is(
+    exportHomes(environment, 'KUBECONFIG', 'KWOK_WORKDIR'),
+    'export KUBECONFIG="$PWD/.state/development/kubeconfig" KWOK_WORKDIR="$PWD/.state/development/kwok"',
+  );
+});
+
+test('an environment that was never made is not remembered, and a made one by provider', async ({ lib }) => {
+  assert.is(await lib.remembered('development'), undefined);
+  await lib.remember(lib.environmentOf({ env: 'development', provider: 'embedded', context: 'no' }));
+  assert.equal(await lib.remembered('development'), { provider: 'embedded' });
+  await lib.remember(lib.environmentOf({ env: 'development', provider: 'existing', context: 'team' }));
+  assert.equal(await lib.remembered('development'), { provider: 'existing', context: 'team' });
+});
+
+test('a damaged memory is told with what mends it', async ({ lib, clone }) => {
+  await lib.remember(lib.environmentOf({ env: 'development', provider: 'embedded' }));
+  for (const text of ['{"prov', '{}', 'null', '{"provider":"kind"}']) {
+    writeFileSync(join(clone.folder, '.state/development/environment.json'), text);
+    const error = await failureOf(lib.remembered('development'));
+    assert.match(error.what, /^\.state\/development\/environment\.json, .* is damaged$/, text);
+    assert.match(error.advice ?? '', /--provider/);
+  }
+});
+
+test('files are only for the user and are replaced as a whole', async ({ clone }) => {
+  const path = join(clone.folder, '.state/deep/down/keys.json');
+  await writeWhole(path, 'one');
+  await writeWhole(path, 'two');
+  assert.is(readFileSync(path, 'utf8'), 'two');
+  assert.is(statSync(path).mode & 0o777, 0o600);
+  assert.is(statSync(join(path, '..')).mode & 0o777, 0o700);
+  assert.equal(readdirSync(join(path, '..')), ['keys.json']);
+});
+
+test.run();

@@ -1,0 +1,111 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { selector, selectsRelease } from '../../../lib/deploy.ts';
+import { environmentOf } from '../../../lib/environment.ts';
+import {
+  appNames,
+  declaredReleases,
+  helmfile,
+  helmfileText,
+  releaseNames,
+  tierNames,
+  withNeeds,
+} from '../../../lib/helmfile.ts';
+import { copyProject } from '../../rig/project-copy.ts';
+import { failureOf } from '../../rig/task-context.ts';
+
+test('the ten releases with namespace, tier, app and needs', async () => {
+  const table = (await declaredReleases()).map(({ name, namespace, tier, app, needs }) =>
+    [name, namespace, tier, app, needs.join(' ')].join(' | '),
+  );
+  assert.equal(table, [
+    'devops | core | core | devops | ',
+    'metrics-server | core | core | metrics-server | devops',
+    'vault | vault | core | vault | devops',
+    'vault-operator | vault | core | vault | vault',
+    'reloader | core | core | reloader | devops',
+    'postgresql | database | core | postgresql | devops',
+    'app1-back | backend | apps | app1 | devops postgresql vault-operator',
+    'app1-front | frontend | apps | app1 | app1-back',
+    'app2-back | backend | apps | app2 | devops postgresql',
+    'app2-front | frontend | apps | app2 | app2-back',
+  ]);
+});
+
+test('arguments know every app, tier and release', async () => {
+  const apps = ['devops', 'metrics-server', 'vault', 'reloader', 'postgresql', 'app1', 'app2'];
+  assert.equal(await appNames(), apps);
+  assert.equal(await tierNames(), ['core', 'apps']);
+  assert.is((await releaseNames()).length, 10);
+});
+
+test('a selection takes in what it needs, in the order of the file, and nothing else', async () => {
+  const releases = await declaredReleases();
+  const names = (selection: Parameters<typeof selectsRelease>[0]): string[] =>
+    withNeeds(releases, selectsRelease(selection)).map(({ name }) => name);
+  assert.equal(names({ app: 'app2' }), ['devops', 'postgresql', 'app2-back', 'app2-front']);
+  assert.equal(names({ app: 'vault' }), ['devops', 'vault', 'vault-operator']);
+  assert.is(names({ tier: 'apps' }).includes('reloader'), false);
+  assert.is(names({}).length, 10);
+});
+
+test('selections as arguments of helmfile', () => {
+  assert.equal(selector({ tier: 'core' }), ['-l', 'tier=core']);
+  assert.equal(selector({ app: 'app1' }), ['-l', 'app=app1']);
+  assert.equal(selector({}), []);
+});
+
+test('a call names kubeconfig, context, every layer of values and the environment', async () => {
+  const environment = environmentOf({ env: 'development', provider: 'existing', context: 'team a' });
+  const words = await helmfile(environment, 'sync');
+  assert.equal(words.slice(0, 5), [
+    'helmfile',
+    '--kubeconfig',
+    environment.kubeconfig,
+    '--kube-context',
+    'team a',
+  ]);
+  assert.ok(words.includes('environments/existing.yaml'));
+  assert.ok(words.includes('environment=development'));
+  assert.not.ok(words.includes('--skip-deps'));
+  assert.is(words.at(-1), 'sync');
+});
+
+test('only the embedded cluster, with its local charts, asks no chart repository', async () => {
+  const words = await helmfile(environmentOf({ env: 'development', provider: 'embedded' }), 'sync');
+  assert.ok(words.includes('--skip-deps'));
+  assert.ok(words.includes('.state/development/cluster.yaml'));
+});
+
+test('as text it can be pasted in the project’s folder', async () => {
+  const text = await helmfileText(
+    { env: 'development', provider: 'existing', context: 'team a' },
+    'diff',
+    '--args',
+    'a b',
+  );
+  assert.match(
+    text,
+    /^helmfile --kubeconfig \.state\/development\/kubeconfig --kube-context 'team a' --state-values-file /,
+  );
+  assert.match(text, / diff --args 'a b'$/);
+});
+
+test('a helmfile.yaml that cannot be read is told before anything runs', async () => {
+  const clone = copyProject();
+  try {
+    writeFileSync(join(clone.folder, 'helmfile.yaml'), 'releases: [\n');
+    const lib: typeof import('../../../lib/helmfile.ts') = await import(
+      join(clone.folder, 'lib/helmfile.ts')
+    );
+    const error = await failureOf(lib.declaredReleases());
+    assert.is(error.what, 'helmfile.yaml cannot be read');
+    assert.is(error.exitCode, 1);
+  } finally {
+    clone.remove();
+  }
+});
+
+test.run();

@@ -1,0 +1,120 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
+import { failureOf } from '../../rig/task-context.ts';
+
+type Lib = typeof import('../../../lib/settings.ts');
+type State = { clone: ProjectCopy; lib: Lib; write: (path: string, text: string) => void };
+
+const test = suite<State>('settings');
+
+test.before(async (state) => {
+  state.clone = copyProject();
+  state.lib = await import(join(state.clone.folder, 'lib/settings.ts'));
+  state.write = (path, text) => {
+    mkdirSync(join(state.clone.folder, path, '..'), { recursive: true });
+    writeFileSync(join(state.clone.folder, path), text);
+  };
+});
+
+test.after.each(({ clone }) => clone.reset());
+test.after(({ clone }) => clone.remove());
+
+test('the defaults are those of the specification', async ({ lib }) => {
+  const { cluster, ingress, vault } = await lib.loadSettings('development', 'minikube');
+  assert.is(cluster.kubernetesVersion, 'v1.31.0');
+  assert.equal([cluster.nodes, cluster.cpus, cluster.memoryMB], [3, 2, 3072]);
+  assert.is(cluster.cni, 'calico');
+  assert.equal(cluster.addons, ['ingress', 'volumesnapshots', 'csi-hostpath-driver']);
+  assert.is(ingress.controller, 'nginx');
+  assert.is(vault.address, 'http://vault.vault.svc.cluster.local:8200');
+});
+
+test('layers: common, provider, the environment’s files by name, and what the embedded cluster wrote', async ({
+  lib,
+  write,
+}) => {
+  write('environments/development/zones.yaml', 'domain: zones.test\n');
+  assert.equal(await lib.settingsFiles('development', 'embedded'), [
+    'environments/common.yaml',
+    'environments/embedded.yaml',
+    'environments/development/settings.yaml',
+    'environments/development/zones.yaml',
+    '.state/development/cluster.yaml',
+  ]);
+  const minikube = await lib.settingsFiles('development', 'minikube');
+  assert.is(minikube[1], 'environments/minikube.yaml');
+  assert.is(minikube.at(-1), 'environments/development/zones.yaml');
+});
+
+test('a later layer wins: maps merge, lists and scalars are replaced', async ({ lib, write }) => {
+  write(
+    'environments/development/zones.yaml',
+    'domain: zones.test\ncluster: { nodes: 1, addons: [ingress] }\n',
+  );
+  write('.state/development/cluster.yaml', 'vault: { address: "http://127.0.0.1:1" }\n');
+  const settings = await lib.loadSettings('development', 'minikube');
+  assert.is(settings.domain, 'zones.test');
+  assert.equal([settings.cluster.nodes, settings.cluster.cpus], [1, 2]);
+  assert.equal(settings.cluster.addons, ['ingress']);
+  assert.is(settings.vault.address, 'http://vault.vault.svc.cluster.local:8200');
+  const embedded = await lib.loadSettings('development', 'embedded');
+  assert.is(embedded.vault.address, 'http://127.0.0.1:1');
+});
+
+test('an environment is a folder; a copied one has the settings of the first', async ({ lib, write }) => {
+  write('environments/staging/settings.yaml', 'cluster: { nodes: 5 }\n');
+  assert.equal(await lib.environmentNames(), ['development', 'staging']);
+  await lib.checkEnvironment('staging');
+  assert.is((await lib.loadSettings('staging', 'existing')).cluster.nodes, 5);
+});
+
+test('an unknown environment is a usage error that names those there are', async ({ lib }) => {
+  const error = await failureOf(lib.checkEnvironment('developmnet'));
+  assert.is(error.exitCode, 2);
+  assert.is(error.what, 'unknown environment `developmnet`');
+  assert.is(error.why, 'environments/ has `development`');
+  assert.match(error.advice ?? '', /did you mean `development`/i);
+});
+
+test('damaged settings name their file, and nothing is changed', async ({ lib, write }) => {
+  write('environments/development/settings.yaml', 'cluster: [\n');
+  const damaged = await failureOf(lib.loadSettings('development', 'embedded'));
+  assert.is(damaged.what, 'environments/development/settings.yaml is not valid YAML');
+  assert.is(damaged.exitCode, 1);
+  write('environments/development/settings.yaml', '- a list\n');
+  const list = await failureOf(lib.loadSettings('development', 'embedded'));
+  assert.is(list.what, 'environments/development/settings.yaml holds no map');
+});
+
+for (const [yaml, message] of [
+  ['domain: "Not A Name"', '`domain` of environment `development` to be a DNS name, got `"Not A Name"`'],
+  [
+    'cluster: { kubernetesVersion: 1.31 }',
+    '`cluster.kubernetesVersion` of environment `development` to be a version such as `v1.31.0`, got `1.31`',
+  ],
+  [
+    'cluster: { nodes: 0 }',
+    '`cluster.nodes` of environment `development` to be a whole number from 1 up, got `0`',
+  ],
+  [
+    'cluster: { memoryMB: 3Gi }',
+    '`cluster.memoryMB` of environment `development` to be a whole number of MB from 1 up, got `"3Gi"`',
+  ],
+  [
+    'ingress: { controller: haproxy }',
+    '`ingress.controller` of environment `development` to be `nginx`, `traefik` or `none`, got `"haproxy"`',
+  ],
+  ['vault: null', '`vault.address` of environment `development` to be a URL, got `undefined`'],
+] as const) {
+  test(`a wrong value is told with its rule: ${yaml}`, async ({ lib, write }) => {
+    write('environments/development/settings.yaml', `${yaml}\n`);
+    const error = await failureOf(lib.loadSettings('development', 'embedded'));
+    assert.is(error.what, `Expected setting ${message}`);
+    assert.is(error.advice, 'set it in environments/development/ or environments/common.yaml');
+  });
+}
+
+test.run();

@@ -1,0 +1,27 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../../lib/project.ts';
+import { shellWord, shellWords } from '../../../lib/shell-words.ts';
+
+test('a plain word stays as it is, any other is quoted', () => {
+  assert.is(shellWord('--nodes=3'), '--nodes=3');
+  assert.is(shellWord('a b'), "'a b'");
+  assert.is(shellWord(''), "''");
+  assert.is(shellWord("it's"), "'it'\\''s'");
+});
+
+test('a shell reads the words that were given', () => {
+  const words = ['one', 'two words', "it's", '', '$HOME', '`id`', '*', 'a\nb', join(root, 'lib')];
+  const script = `for word in ${shellWords(words)}; do printf '%s|' "$word"; done`;
+  const read = execFileSync('sh', ['-c', script], { cwd: root, env: { PWD: root }, encoding: 'utf8' });
+  assert.equal(read.split('|').slice(0, -1), words);
+});
+
+test('a path into the project begins with the folder that the shell is in', () => {
+  assert.is(shellWord(`--config=${join(root, '.state/x')}`), '"--config=$PWD/.state/x"');
+  assert.is(shellWord(`${root}2/x`), `${root}2/x`);
+});
+
+test.run();

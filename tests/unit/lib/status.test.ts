@@ -1,0 +1,79 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { formatStatus, type Status } from '../../../lib/status.ts';
+import { taskContext } from '../../rig/task-context.ts';
+
+const context = taskContext({ env: 'development', provider: 'minikube' });
+
+const absent: Status = {
+  environment: 'development',
+  provider: 'minikube',
+  cluster: { state: 'absent', kubernetesVersion: null, nodes: [] },
+  releases: [],
+  vault: null,
+  database: null,
+};
+
+const lines = async (changes: Partial<Status>): Promise<string[]> =>
+  (await formatStatus({ ...absent, ...changes }, context)).split('\n');
+
+test('on a fresh clone it says that nothing is there, and how to make it', async () => {
+  assert.equal(await lines({}), [
+    'environment  development (minikube)',
+    'cluster      absent',
+    'vault        -',
+    'database     -',
+    '',
+    'make it with: npx tsx tasks.ts create-environment',
+  ]);
+});
+
+test('a stopped or degraded cluster comes with the task that starts it', async () => {
+  const stopped = await lines({ cluster: { ...absent.cluster, state: 'stopped' } });
+  assert.is(stopped.at(-1), 'start it with: npx tsx tasks.ts start-k8s');
+  const degraded = await lines({ cluster: { ...absent.cluster, state: 'degraded' } });
+  assert.is(degraded.at(-1), 'start what is missing with: npx tsx tasks.ts start-k8s');
+});
+
+test('version and ready nodes stand beside the state', async () => {
+  const nodes = [
+    { name: 'a', ready: true },
+    { name: 'b', ready: false },
+  ];
+  const [, cluster] = await lines({ cluster: { state: 'creating', kubernetesVersion: 'v1.31.0', nodes } });
+  assert.is(cluster, 'cluster      creating, Kubernetes v1.31.0, 1 of 2 nodes ready');
+});
+
+test('Vault’s and the database’s states in words', async () => {
+  const vault = async (initialized: boolean, sealed: boolean, configured: boolean) =>
+    (await lines({ vault: { initialized, sealed, configured } }))[2]?.slice(13);
+  assert.is(await vault(false, true, false), 'not initialised');
+  assert.is(await vault(true, true, false), 'sealed');
+  assert.is(await vault(true, false, false), 'unsealed, not configured: run init-vault');
+  assert.is(await vault(true, false, true), 'unsealed, configured');
+  assert.is((await lines({ database: { reachable: true } }))[3], 'database     reachable');
+  assert.is((await lines({ database: { reachable: false } }))[3], 'database     not reachable');
+});
+
+test('releases stand in columns', async () => {
+  const releases = [
+    { name: 'devops', namespace: 'core', status: 'deployed', revision: 1 },
+    { name: 'app1-back', namespace: 'backend', status: 'failed', revision: 12 },
+  ];
+  const printed = (await lines({ releases })).filter((line) => line.startsWith('release'));
+  assert.equal(printed, [
+    'release      devops     core      deployed, revision 1',
+    'release      app1-back  backend   failed, revision 12',
+  ]);
+});
+
+test('what is simulated is said', async () => {
+  const embedded = await lines({
+    provider: 'embedded',
+    cluster: { ...absent.cluster, state: 'creating' },
+  });
+  assert.ok(embedded.some((line) => line.startsWith('simulated    nodes, pods')));
+  assert.not.ok((await lines({})).some((line) => line.startsWith('simulated')));
+});
+
+test.run();
