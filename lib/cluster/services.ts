@@ -81,8 +81,9 @@ export async function startService(state: string, launch: Launch): Promise<Servi
     child.unref();
     const record = child.pid === undefined ? undefined : await recordService(state, launch.name, child.pid);
     if (record) return record;
-    throw new Error('it ended at once');
+    throw await endedError(state, launch.name);
   } catch (error) {
+    if (error instanceof TaskError) throw error;
     throw new TaskError({
       what: `${launch.name} could not be started`,
       why: (error as Error).message,
@@ -143,6 +144,17 @@ async function stopService(state: string, record: ServiceRecord, graceMs: number
   await rm(join(folder(state), `${record.name}.json`), { force: true });
 }
 
+const endedError = (state: string, name: string): Promise<TaskError> =>
+  startError(state, name, 'ended while starting');
+
+async function startError(state: string, name: string, what: string): Promise<TaskError> {
+  return new TaskError({
+    what: `${name} ${what}`,
+    why: (await logTail(state, name, 1)) || 'its log is empty',
+    advice: `see ${serviceLog(state, name)}, then run again`,
+  });
+}
+
 /**
  * Polls until `ready` says so. Throws when the service dies meanwhile, or after `timeoutMs`, with the end of its log.
  */
@@ -156,15 +168,9 @@ export async function waitForService(
   for (;;) {
     options.signal.throwIfAborted();
     if (await ready()) return;
-    const alive = await isAlive(record);
-    if (!alive || Date.now() > deadline) {
-      throw new TaskError({
-        what: alive
-          ? `${record.name} was not ready after ${options.timeoutMs / 1000} s`
-          : `${record.name} ended while starting`,
-        why: (await logTail(state, record.name, 1)) || 'its log is empty',
-        advice: `see ${serviceLog(state, record.name)}, then run again`,
-      });
+    if (!(await isAlive(record))) throw await endedError(state, record.name);
+    if (Date.now() > deadline) {
+      throw await startError(state, record.name, `was not ready after ${options.timeoutMs / 1000} s`);
     }
     await delay(50);
   }

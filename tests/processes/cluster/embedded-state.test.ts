@@ -1,0 +1,108 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Environment } from '../../../lib/environment.ts';
+import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+
+type State = {
+  clone: ScriptedClone;
+  lib: typeof import('../../../lib/cluster/embedded/state.ts');
+  cluster: typeof import('../../../lib/cluster/cluster.ts');
+  environment: Environment;
+  context: RecordedContext;
+};
+
+const test = suite<State>('embedded-state');
+
+test.before(async (state) => {
+  state.clone = scriptedClone();
+  state.lib = await state.clone.lib('cluster/embedded/state.ts');
+  state.cluster = await state.clone.lib('cluster/cluster.ts');
+  state.environment = await state.clone.environment('embedded');
+  state.context = state.clone.context('embedded');
+});
+
+test.after.each(({ clone }) => clone.reset());
+test.after(({ clone }) => clone.remove());
+
+test('names and ports are chosen once and stay', async ({ lib, environment }) => {
+  const made = await lib.ensureState(environment, 'v1.31.0');
+  assert.is(made.phase, 'creating');
+  assert.equal(await lib.ensureState(environment, 'v1.32.0'), made);
+  assert.equal(await lib.expectedPorts(environment), made.ports);
+  assert.is(new Set(Object.values(made.ports)).size, lib.portNames.length);
+});
+
+test('helmfile is told where the real Vault is', async ({ lib, environment }) => {
+  const { ports } = await lib.ensureState(environment, 'v1.31.0');
+  const written = readFileSync(join(environment.state, 'cluster.yaml'), 'utf8');
+  assert.match(written, new RegExp(`^vault:\\n {2}address: http://127\\.0\\.0\\.1:${ports.vault}\\n$`, 'm'));
+});
+
+test('a damaged description of the cluster is told, and not taken for none', async ({ lib, environment }) => {
+  await lib.ensureState(environment, 'v1.31.0');
+  for (const text of ['{"phase":', '{"phase":"created"}', 'null']) {
+    writeFileSync(join(environment.state, 'embedded.json'), text);
+    const error = await failureOf(lib.readState(environment));
+    assert.match(error.what, /^\.state\/development\/embedded\.json, .* is damaged$/, text);
+    assert.match(error.advice ?? '', /destroy-environment/);
+  }
+});
+
+test('where no cluster was made there is advice', async ({ lib, cluster, environment, context }) => {
+  const none = await failureOf(lib.requireState(environment));
+  assert.is(none.what, 'the cluster of environment `development` is not created');
+  const required = await failureOf(cluster.requireCluster(environment, context));
+  assert.is(required.what, none.what);
+  assert.match(required.advice ?? '', /create-environment/);
+});
+
+test('a half created cluster says that a rerun goes on', async ({ lib, cluster, environment, context }) => {
+  await lib.ensureState(environment, 'v1.31.0');
+  const error = await failureOf(cluster.requireCluster(environment, context));
+  assert.is(error.what, 'the cluster of environment `development` is only half created');
+  assert.is(error.advice, 'run create-environment again: it goes on');
+});
+
+test('a cluster without a living process is stopped', async ({ lib, cluster, environment, context }) => {
+  const state = await lib.ensureState(environment, 'v1.31.0');
+  await lib.writeState(environment, { ...state, phase: 'created' });
+  const error = await failureOf(cluster.requireCluster(environment, context));
+  assert.is(error.what, 'the cluster of environment `development` is stopped');
+  assert.is(error.advice, 'run start-k8s');
+});
+
+test('one living process of many is a degraded cluster', async ({
+  lib,
+  cluster,
+  environment,
+  context,
+  clone,
+}) => {
+  const state = await lib.ensureState(environment, 'v1.31.0');
+  await lib.writeState(environment, { ...state, phase: 'created' });
+  type Services = typeof import('../../../lib/cluster/services.ts');
+  const { recordService } = await clone.lib<Services>('cluster/services.ts');
+  await recordService(environment.state, 'etcd', process.pid);
+  const error = await failureOf(cluster.requireCluster(environment, context));
+  assert.is(error.what, 'the cluster of environment `development` is degraded');
+  assert.match(error.why ?? '', /kube-apiserver does not run/);
+});
+
+test('kwokctl never sees a pid file of an earlier life', async ({ lib, environment }) => {
+  const pids = join(environment.state, 'kwok/clusters', environment.clusterName, 'pids');
+  mkdirSync(pids, { recursive: true });
+  writeFileSync(join(pids, 'etcd.pid'), String(process.pid));
+  await lib.forgetPids(environment);
+  assert.throws(() => readFileSync(join(pids, 'etcd.pid')), /ENOENT/);
+});
+
+test('Vault and PostgreSQL are reached without kubectl', async ({ lib, cluster, environment, context }) => {
+  const { ports } = await lib.ensureState(environment, 'v1.31.0');
+  const port = await cluster.withServer(context, environment, 'vault', async (connection) => connection);
+  assert.equal(port, { host: '127.0.0.1', port: ports.vault });
+});
+
+test.run();

@@ -1,0 +1,214 @@
+import { readFileSync, statSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Environment } from '../../../lib/environment.ts';
+import type { Settings } from '../../../lib/settings.ts';
+import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+
+type State = {
+  clone: ScriptedClone;
+  lib: typeof import('../../../lib/cluster/existing.ts');
+  environment: Environment;
+  settings: Settings;
+  context: RecordedContext;
+};
+
+const test = suite<State>('existing');
+
+test.before(async (state) => {
+  state.clone = scriptedClone();
+  state.lib = await state.clone.lib('cluster/existing.ts');
+  state.environment = await state.clone.environment('existing');
+  const { loadSettings } = await state.clone.lib<typeof import('../../../lib/settings.ts')>('settings.ts');
+  state.settings = await loadSettings('development', 'existing');
+});
+
+test.before.each((state) => {
+  state.context = state.clone.context('existing');
+  state.clone.forget();
+});
+
+test.after.each(({ clone }) => clone.reset());
+test.after(({ clone }) => clone.remove());
+
+const answers = {
+  view: 'echo "the context alone"',
+  ready: 'echo ok',
+  version: `echo '{"serverVersion":{"gitVersion":"v1.31.4-eks","minor":"31+"}}'`,
+  storage: `echo '{"items":[{"metadata":{"annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}}]}'`,
+  may: 'echo yes',
+};
+
+/** A kubectl that answers in this way. */
+const kubectl = (clone: ScriptedClone, changes: Partial<typeof answers> = {}): void => {
+  const { view, ready, version, storage, may } = { ...answers, ...changes };
+  clone.script(
+    'kubectl',
+    `case "$*" in
+      *"config view"*) ${view};;
+      *get-contexts*) printf 'team-a\\nteam-b\\n';;
+      *readyz*) ${ready};;
+      *"get storageclass"*) ${storage};;
+      *can-i*) ${may};;
+      *version*) ${version};;
+    esac`,
+  );
+};
+
+test('create checks the cluster and changes nothing in it', async ({
+  lib,
+  clone,
+  environment,
+  settings,
+  context,
+}) => {
+  kubectl(clone);
+  assert.is(await lib.existing.create(environment, settings, context), 'unchanged');
+  const verbs = clone.calls().map((line) => line.replace(/^kubectl (--kubeconfig \S+ --context \S+ )?/, ''));
+  assert.equal(verbs, [
+    'config view --minify --flatten --raw --context some-context',
+    'get --raw /readyz --request-timeout 15s',
+    'version -o json',
+    'get storageclass -o json',
+    'auth can-i create namespaces --all-namespaces',
+    'auth can-i create clusterroles.rbac.authorization.k8s.io --all-namespaces',
+    'auth can-i create customresourcedefinitions.apiextensions.k8s.io --all-namespaces',
+    'auth can-i create deployments.apps --all-namespaces',
+    'auth can-i get secrets --all-namespaces',
+  ]);
+});
+
+test('every call but the one that reads the user’s kubeconfig names our own and the context', async ({
+  lib,
+  clone,
+  environment,
+  settings,
+  context,
+}) => {
+  kubectl(clone);
+  await lib.existing.create(environment, settings, context);
+  const [, ...others] = clone.calls();
+  for (const line of others) {
+    assert.ok(
+      line.startsWith(`kubectl --kubeconfig ${environment.kubeconfig} --context some-context `),
+      line,
+    );
+  }
+});
+
+test('the context alone becomes the environment’s kubeconfig, for the user only', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  kubectl(clone);
+  await lib.connectExisting(environment, context);
+  assert.is(readFileSync(environment.kubeconfig, 'utf8'), 'the context alone\n');
+  assert.is(statSync(environment.kubeconfig).mode & 0o777, 0o600);
+});
+
+test('the user’s own KUBECONFIG is where the context is looked for', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  kubectl(clone, { view: 'echo "$KUBECONFIG"' });
+  const before = process.env.KUBECONFIG;
+  process.env.KUBECONFIG = '/some/team/config';
+  try {
+    await lib.connectExisting(environment, context);
+  } finally {
+    if (before === undefined) delete process.env.KUBECONFIG;
+    else process.env.KUBECONFIG = before;
+  }
+  assert.is(readFileSync(environment.kubeconfig, 'utf8'), '/some/team/config\n');
+});
+
+test('an unknown context is a usage error that names those there are', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  kubectl(clone, { view: 'exit 1' });
+  const error = await failureOf(lib.connectExisting(environment, context));
+  assert.is(error.exitCode, 2);
+  assert.is(error.what, 'unknown kube context `some-context`');
+  assert.is(error.why, 'your kubeconfig has: team-a, team-b');
+});
+
+for (const [title, changes, what] of [
+  [
+    'a cluster that does not answer',
+    { ready: 'echo "dial tcp: connection refused" >&2; exit 1' },
+    'the cluster of context `some-context` does not answer',
+  ],
+  [
+    'a Kubernetes that is too old',
+    { version: `echo '{"serverVersion":{"gitVersion":"v1.28.9","minor":"28"}}'` },
+    'the cluster runs Kubernetes v1.28.9',
+  ],
+  [
+    'no default storage class',
+    { storage: `echo '{"items":[{"metadata":{}}]}'` },
+    'context `some-context` has no default StorageClass',
+  ],
+  [
+    'a right that is missing',
+    { may: 'case "$*" in *customresource*) echo no; exit 1;; *) echo yes;; esac' },
+    'you may not create customresourcedefinitions in context `some-context`',
+  ],
+] as const) {
+  test(`${title} is told, with advice`, async ({ lib, clone, environment, settings, context }) => {
+    kubectl(clone, changes);
+    const error = await failureOf(lib.existing.create(environment, settings, context));
+    assert.is(error.what, what);
+    assert.is(error.exitCode, 1);
+    assert.ok(error.advice);
+  });
+}
+
+test('a cluster that nobody connected is absent; one that stops answering is degraded', async ({
+  lib,
+  clone,
+  environment,
+  settings,
+  context,
+}) => {
+  kubectl(clone);
+  assert.is(await lib.existing.phase(environment, context), 'absent');
+  await lib.existing.create(environment, settings, context);
+  assert.is(await lib.existing.phase(environment, context), 'running');
+  kubectl(clone, { ready: 'exit 1' });
+  assert.is(await lib.existing.phase(environment, context), 'degraded');
+});
+
+test('start and stop do nothing and say so', async ({ lib, clone, environment, settings, context }) => {
+  kubectl(clone);
+  assert.is(await lib.existing.start(environment, settings, context), 'unchanged');
+  assert.is(await lib.existing.stop(environment, context), 'unchanged');
+  assert.equal(context.logged, [
+    'an existing cluster is not started by us: nothing to do',
+    'an existing cluster is not stopped by us: nothing to do',
+  ]);
+  assert.equal(clone.calls(), []);
+});
+
+test('addresses are the hosts and paths of the Ingresses', async ({ lib, clone, environment, context }) => {
+  const items = [
+    {
+      metadata: { namespace: 'frontend', name: 'app1-front-admin' },
+      spec: { rules: [{ host: 'app1.test', http: { paths: [{ path: '/admin' }] } }] },
+    },
+    { metadata: { namespace: 'other', name: 'empty' }, spec: {} },
+  ];
+  clone.script('kubectl', `echo '${JSON.stringify({ items })}'`);
+  assert.equal(await lib.ingressAddresses(environment, 'test', context), [
+    { name: 'frontend/app1-front-admin', address: 'http://app1.test/admin' },
+  ]);
+});
+
+test.run();

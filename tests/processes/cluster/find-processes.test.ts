@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { findProcesses } from '../../../lib/cluster/embedded/processes.ts';
+import { environmentIn } from '../../rig/environment.ts';
+
+type State = { folder: string; children: ChildProcess[]; play: (...words: string[]) => Promise<number> };
+
+const test = suite<State>('find-processes');
+
+test.before.each((state) => {
+  state.folder = mkdtempSync(join(tmpdir(), 'processes-'));
+  state.children = [];
+  // `sh` under another name, which waits for the end of its input.
+  state.play = async (name, ...words) => {
+    const child = spawn('sh', ['-c', 'echo; read line', ...words], {
+      argv0: name,
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    state.children.push(child);
+    await once(child.stdout, 'data');
+    return child.pid ?? 0;
+  };
+});
+
+test.after.each(({ folder, children }) => {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const found = async (folder: string): Promise<number[]> =>
+  (await findProcesses(environmentIn(folder))).map(({ pid }) => pid);
+
+test('the cluster’s programs are found by a path of the environment or its cluster’s name', async ({
+  folder,
+  play,
+}) => {
+  const { state, clusterName } = environmentIn(folder);
+  const vault = await play('/opt/vault', 'server', '-config', `${state}/vault/server.hcl`);
+  const etcd = await play('etcd', `--data-dir=${state}/kwok/etcd`);
+  const kwokctl = await play('kwokctl', 'create', 'cluster', '--name', clusterName);
+  assert.equal((await found(folder)).sort(), [vault, etcd, kwokctl].sort());
+});
+
+test('those of another environment or clone are not', async ({ folder, play }) => {
+  const { state, clusterName } = environmentIn(folder);
+  await play('vault', 'server', '-config', `${state}2/vault/server.hcl`);
+  await play('vault', 'server', '-config', `/other${state}2/server.hcl`);
+  await play('kwokctl', 'create', 'cluster', '--name', `${clusterName}0`);
+  assert.equal(await found(folder), []);
+});
+
+test('a user’s own program that looks into the folder is not', async ({ folder, play }) => {
+  const { state } = environmentIn(folder);
+  await play('tail', '-f', `${state}/logs/vault.log`);
+  await play('vim', `${state}/kubeconfig`);
+  assert.equal(await found(folder), []);
+});
+
+test('of Node’s processes only the job runner is', async ({ folder, play }) => {
+  const { state } = environmentIn(folder);
+  await play('node', '/clone/tasks.ts', 'status', `${state}/`);
+  const runner = await play('node', '/clone/lib/cluster/embedded/job-runner.ts', 'development', `${state}/`);
+  assert.equal(await found(folder), [runner]);
+});
+
+test.run();

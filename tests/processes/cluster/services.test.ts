@@ -1,0 +1,185 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  isAlive,
+  type Launch,
+  logTail,
+  readServices,
+  recordService,
+  type ServiceRecord,
+  serviceLog,
+  startService,
+  stopServices,
+  waitForService,
+} from '../../../lib/cluster/services.ts';
+import { processStartTime } from '../../../lib/runner/runner.ts';
+import { failureOf } from '../../rig/task-context.ts';
+
+type State = { folder: string };
+
+const test = suite<State>('services');
+
+test.before.each((state) => {
+  state.folder = mkdtempSync(join(tmpdir(), 'services-'));
+});
+
+test.after.each(async ({ folder }) => {
+  for (const record of await readServices(folder))
+    if (await isAlive(record)) process.kill(record.pid, 'SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A service that says what it does in its log. */
+const shell = (name: string, script: string): Launch => ({ name, command: 'sh', args: ['-c', script] });
+const server = (name: string): Launch => shell(name, 'echo ready; exec sleep 1000');
+
+/** A service that does something when the signal comes, and ends. */
+const heeding = (name: string, signal: string, action: string): Launch => ({
+  name,
+  command: process.execPath,
+  args: [
+    '-e',
+    `process.on('${signal}', () => { ${action}; process.exit(); }); setInterval(() => {}, 1e9); console.log('ready');`,
+  ],
+});
+
+const files = (folder: string): string[] => readdirSync(join(folder, 'services'));
+
+/** Resolves when the service's log holds the text. */
+async function said(folder: string, record: ServiceRecord, text: string): Promise<void> {
+  const ready = async () => (await logTail(folder, record.name)).includes(text);
+  await waitForService(folder, record, ready, { timeoutMs: 5000, signal: new AbortController().signal });
+}
+
+test('a service is recorded by pid, start time and boot, and its output goes to its log', async ({
+  folder,
+}) => {
+  const record = await startService(folder, server('vault'));
+  await said(folder, record, 'ready');
+  assert.equal(await readServices(folder), [record]);
+  assert.is(record.startTime, await processStartTime(record.pid));
+  assert.is(await isAlive(record), true);
+  assert.is(readFileSync(serviceLog(folder, 'vault'), 'utf8'), 'ready\n');
+  assert.is(statSync(serviceLog(folder, 'vault')).mode & 0o777, 0o600);
+});
+
+test('it runs in a process group of its own, which no signal for ours reaches', async ({ folder }) => {
+  const record = await startService(folder, server('vault'));
+  assert.is(process.kill(-record.pid, 0), true);
+});
+
+test('a stopped service is gone and forgotten', async ({ folder }) => {
+  const record = await startService(folder, server('vault'));
+  await stopServices(folder, [record]);
+  assert.is(await isAlive(record), false);
+  assert.equal(await readServices(folder), []);
+});
+
+test('one that does not heed TERM is killed after its grace', async ({ folder }) => {
+  const record = await startService(folder, shell('vault', 'trap "" TERM; echo deaf; exec sleep 1000'));
+  await said(folder, record, 'deaf');
+  await stopServices(folder, [record], 10);
+  assert.is(await isAlive(record), false);
+});
+
+test('PostgreSQL is stopped by INT, its fast shutdown', async ({ folder }) => {
+  const record = await startService(folder, heeding('postgresql', 'SIGINT', 'console.log("fast")'));
+  await said(folder, record, 'ready');
+  await stopServices(folder, [record]);
+  assert.match(await logTail(folder, 'postgresql'), /^fast$/m);
+});
+
+test('the API server is stopped after what talks to it, and etcd last', async ({ folder }) => {
+  const order = join(folder, 'order');
+  const names = ['etcd', 'kube-apiserver', 'vault', 'kube-scheduler'];
+  const records = await Promise.all(
+    names.map((name) => {
+      const append = `fs.appendFileSync(${JSON.stringify(order)}, ${JSON.stringify(`${name}\n`)})`;
+      return startService(folder, heeding(name, 'SIGTERM', append));
+    }),
+  );
+  await Promise.all(records.map((record) => said(folder, record, 'ready')));
+  await stopServices(folder, records);
+  const stopped = readFileSync(order, 'utf8').trim().split('\n');
+  assert.equal(stopped.slice(0, 2).sort(), ['kube-scheduler', 'vault']);
+  assert.equal(stopped.slice(2), ['kube-apiserver', 'etcd']);
+});
+
+for (const [title, change] of [
+  ['another start time', (own: ServiceRecord) => ({ ...own, startTime: `${own.startTime}1` })],
+  ['another boot', (own: ServiceRecord) => ({ ...own, bootId: 'the one before' })],
+] as const) {
+  test(`a pid that belongs to somebody else by now (${title}) is forgotten, never killed`, async ({
+    folder,
+  }) => {
+    const foreign = spawn('sleep', ['1000'], { stdio: 'ignore' });
+    try {
+      await once(foreign, 'spawn');
+      const own = await recordService(folder, 'vault', foreign.pid ?? 0);
+      assert.ok(own);
+      const reused = change(own);
+      assert.is(await isAlive(reused), false);
+      await stopServices(folder, [reused], 10);
+      assert.is(await isAlive(own), true);
+      assert.equal(files(folder), []);
+    } finally {
+      foreign.kill('SIGKILL');
+    }
+  });
+}
+
+test('a process that has ended cannot be recorded', async ({ folder }) => {
+  const ended = spawn('true', { stdio: 'ignore' });
+  await once(ended, 'exit');
+  assert.is(await recordService(folder, 'vault', ended.pid ?? 0), undefined);
+});
+
+test('a damaged record is passed over', async ({ folder }) => {
+  mkdirSync(join(folder, 'services'));
+  writeFileSync(join(folder, 'services', 'vault.json'), '{"pid":');
+  writeFileSync(join(folder, 'services', 'notes.txt'), 'mine');
+  assert.equal(await readServices(folder), []);
+});
+
+test('a program that is not there cannot be started', async ({ folder }) => {
+  const error = await failureOf(startService(folder, { name: 'vault', command: '/nowhere/vault', args: [] }));
+  assert.is(error.what, 'vault could not be started');
+  assert.match(error.why ?? '', /ENOENT/);
+  assert.equal(await readServices(folder), []);
+});
+
+test('one that ends while it is waited for is told with the last line of its log', async ({ folder }) => {
+  const waiting = { timeoutMs: 5000, signal: new AbortController().signal };
+  const start = async (): Promise<void> => {
+    const launch = shell('vault', 'echo starting; echo "bad port" >&2; exit 3');
+    await waitForService(folder, await startService(folder, launch), async () => false, waiting);
+  };
+  // It may be gone before it could be recorded: that must not read differently.
+  const error = await failureOf(start());
+  assert.is(error.what, 'vault ended while starting');
+  assert.is(error.why, 'bad port');
+});
+
+test('one that is not ready in time is told so', async ({ folder }) => {
+  const record = await startService(folder, server('vault'));
+  await said(folder, record, 'ready');
+  const waiting = { timeoutMs: 0, signal: new AbortController().signal };
+  const error = await failureOf(waitForService(folder, record, async () => false, waiting));
+  assert.is(error.what, 'vault was not ready after 0 s');
+});
+
+test('waiting ends with the run', async ({ folder }) => {
+  const record = await startService(folder, server('vault'));
+  const stop = AbortSignal.abort();
+  const error = await failureOf(
+    waitForService(folder, record, async () => true, { timeoutMs: 5000, signal: stop }),
+  );
+  assert.is(error.name, 'AbortError');
+});
+
+test.run();

@@ -1,0 +1,112 @@
+import { mkdirSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+
+type Lib = typeof import('../../../lib/deploy.ts');
+type State = { clone: ScriptedClone; lib: Lib; context: RecordedContext };
+
+const test = suite<State>('deploy');
+
+test.before(async (state) => {
+  state.clone = scriptedClone();
+  state.lib = await state.clone.lib('deploy.ts');
+});
+
+test.before.each(async (state) => {
+  state.context = state.clone.context('minikube');
+  mkdirSync((await state.clone.environment('minikube')).state, { recursive: true });
+  state.clone.script('helmfile', '');
+  state.clone.forget();
+});
+
+test.after.each(({ clone }) => clone.reset());
+test.after(({ clone }) => clone.remove());
+
+/** A cluster in which devops is in this state, last touched so many seconds ago. */
+function cluster(clone: ScriptedClone, status: string, ageSeconds: number): void {
+  const last_deployed = new Date(Date.now() - ageSeconds * 1000).toISOString();
+  const content = gzipSync(JSON.stringify({ manifest: '', info: { last_deployed } })).toString('base64');
+  const labels = { name: 'devops', status, version: '3', owner: 'helm' };
+  const metadata = { name: 'sh.helm.release.v1.devops.v3', namespace: 'core', labels };
+  const items = [{ metadata, data: { release: Buffer.from(content).toString('base64') } }];
+  clone.script(
+    'kubectl',
+    `case "$*" in *"get secrets"*) cat <<'END'\n${JSON.stringify({ items })}\nEND\n;; *--watch*) exec sleep 1000;; esac`,
+  );
+}
+
+const helm = (clone: ScriptedClone, history: readonly object[]): void =>
+  clone.script('helm', `case "$*" in *history*) echo '${JSON.stringify(history)}';; esac`);
+
+const helmCalls = (clone: ScriptedClone): string[] =>
+  clone
+    .calls()
+    .filter((line) => line.startsWith('helm '))
+    .map((line) => line.replace(/--kubeconfig \S+ --kube-context \S+ /, ''));
+
+test('a release that a killed run left pending is rolled back to its last good revision first', async ({
+  lib,
+  clone,
+  context,
+}) => {
+  cluster(clone, 'pending-upgrade', 1);
+  helm(clone, [
+    { revision: 1, status: 'superseded' },
+    { revision: 2, status: 'deployed' },
+    { revision: 3, status: 'pending-upgrade' },
+  ]);
+  await lib.install(context, { app: 'devops' });
+  assert.equal(helmCalls(clone), [
+    'helm -n core history devops -o json',
+    'helm -n core rollback devops 2 --wait --timeout 120s',
+  ]);
+  assert.ok(
+    clone.calls().some((line) => line.startsWith('helmfile ') && line.endsWith('-l name=devops sync')),
+  );
+});
+
+test('one that never was good is removed first', async ({ lib, clone, context }) => {
+  cluster(clone, 'pending-install', 1);
+  helm(clone, [{ revision: 1, status: 'pending-install' }]);
+  await lib.install(context, { app: 'devops' });
+  assert.is(helmCalls(clone).at(-1), 'helm -n core uninstall devops --wait --timeout 120s');
+});
+
+test('on somebody else’s cluster a young pending release is left alone', async ({ lib, clone }) => {
+  const context = clone.context('existing');
+  cluster(clone, 'pending-upgrade', 5);
+  helm(clone, []);
+  const error = await failureOf(lib.install(context, { app: 'devops' }));
+  assert.match(error.what, /^release devops is pending-upgrade since [56] s$/);
+  assert.match(error.advice ?? '', /120 s/);
+  assert.equal(helmCalls(clone), []);
+  cluster(clone, 'pending-upgrade', 121);
+  helm(clone, [{ revision: 2, status: 'deployed' }]);
+  await lib.install(context, { app: 'devops' });
+  assert.is(helmCalls(clone).at(-1), 'helm -n core rollback devops 2 --wait --timeout 120s');
+});
+
+test('what is installed as it should be is left alone', async ({ lib, clone, context }) => {
+  cluster(clone, 'deployed', 60);
+  await lib.install(context, { app: 'devops' });
+  assert.equal(context.reported, ['unchanged']);
+  assert.not.ok(clone.calls().some((line) => line.endsWith('sync')));
+});
+
+test('only a deployed release can be tested', async ({ lib, clone, context }) => {
+  cluster(clone, 'failed', 60);
+  const error = await failureOf(lib.test(context, { app: 'devops' }));
+  assert.is(error.what, 'not deployed: devops');
+  assert.is(error.advice, 'run install-app devops');
+});
+
+test('words after -- go to helmfile, which is then called in any case', async ({ lib, clone, context }) => {
+  cluster(clone, 'deployed', 60);
+  await lib.install({ ...context, passThrough: ['--debug'] }, { app: 'devops' });
+  assert.ok(clone.calls().some((line) => line.endsWith('sync --debug')));
+});
+
+test.run();

@@ -1,0 +1,112 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Environment } from '../../../lib/environment.ts';
+import type { Options } from '../../../lib/runner/runner.ts';
+import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf } from '../../rig/task-context.ts';
+
+type State = {
+  clone: ScriptedClone;
+  resolve: (options?: Options) => Promise<Options>;
+  /** Lets the environment have been made with this provider. */
+  made: (provider: Environment['provider'], context?: string) => Promise<void>;
+};
+
+const test = suite<State>('provider-choice');
+
+test.before(async (state) => {
+  state.clone = scriptedClone();
+  type Choice = typeof import('../../../lib/provider-choice.ts');
+  const { resolveOptions } = await state.clone.lib<Choice>('provider-choice.ts');
+  type Lib = typeof import('../../../lib/environment.ts');
+  const { remember } = await state.clone.lib<Lib>('environment.ts');
+  state.resolve = (options = {}) => resolveOptions({ env: 'development', ...options });
+  state.made = async (provider, context = '') =>
+    remember({ ...(await state.clone.environment(provider)), context });
+});
+
+test.before.each(({ clone }) => {
+  clone.script('docker', 'exit 1');
+  clone.script('minikube', '');
+});
+
+test.after.each(({ clone }) => clone.reset());
+test.after(({ clone }) => clone.remove());
+
+test('without a Docker engine it is the embedded cluster', async ({ clone, resolve }) => {
+  assert.is((await resolve()).provider, 'embedded');
+  // The client answers alone: no version of a server.
+  clone.script('docker', 'echo; exit 0');
+  assert.is((await resolve()).provider, 'embedded');
+});
+
+test('with a Docker engine and minikube it is minikube', async ({ clone, resolve }) => {
+  clone.script('docker', 'echo 27.3.0');
+  assert.is((await resolve()).provider, 'minikube');
+  assert.equal(clone.calls().at(-1), 'docker version --format {{.Server.Version}}');
+});
+
+test('what the user asks for overrides, and Docker is not even asked', async ({ clone, resolve }) => {
+  clone.forget();
+  assert.is((await resolve({ provider: 'minikube' })).provider, 'minikube');
+  assert.equal(clone.calls(), []);
+});
+
+test('an environment stays with what it was made with', async ({ clone, resolve, made }) => {
+  clone.script('docker', 'echo 27.3.0');
+  await made('embedded');
+  assert.is((await resolve()).provider, 'embedded');
+  assert.is((await resolve({ provider: 'embedded' })).provider, 'embedded');
+  const error = await failureOf(resolve({ provider: 'minikube' }));
+  assert.is(error.exitCode, 2);
+  assert.is(error.what, 'environment `development` was made with provider `embedded`, not `minikube`');
+  assert.match(error.advice ?? '', /destroy-environment/);
+});
+
+test('an unknown environment is told before anything is asked', async ({ clone, resolve }) => {
+  clone.forget();
+  const error = await failureOf(resolve({ env: 'nowhere' }));
+  assert.is(error.exitCode, 2);
+  assert.is(error.what, 'unknown environment `nowhere`');
+  assert.equal(clone.calls(), []);
+});
+
+test('an existing cluster needs a context: by option, setting, or as it was made', async ({
+  clone,
+  resolve,
+  made,
+}) => {
+  const missing = await failureOf(resolve({ provider: 'existing' }));
+  assert.is(missing.exitCode, 2);
+  assert.match(missing.advice ?? '', /--context, CLUSTER_CONTEXT or the setting cluster\.context/);
+  assert.is((await resolve({ provider: 'existing', context: 'team' })).context, 'team');
+  writeFileSync(
+    join(clone.folder, 'environments/development/context.yaml'),
+    'cluster: { context: from-settings }\n',
+  );
+  assert.is((await resolve({ provider: 'existing' })).context, 'from-settings');
+  await made('existing', 'as-made');
+  assert.is((await resolve()).context, 'as-made');
+});
+
+test('the context of an environment cannot be changed afterwards', async ({ resolve, made }) => {
+  await made('existing', 'team-a');
+  const error = await failureOf(resolve({ context: 'team-b' }));
+  assert.is(error.exitCode, 2);
+  assert.is(error.what, 'environment `development` was made in context `team-a`, not `team-b`');
+});
+
+test('a context says nothing to the other providers', async ({ resolve }) => {
+  assert.is((await resolve({ provider: 'embedded', context: 'team' })).context, undefined);
+});
+
+test('a damaged memory is replaced by what the user says', async ({ clone, resolve, made }) => {
+  await made('minikube');
+  writeFileSync(join(clone.folder, '.state/development/environment.json'), '{');
+  assert.match((await failureOf(resolve())).what, /is damaged/);
+  assert.is((await resolve({ provider: 'embedded' })).provider, 'embedded');
+});
+
+test.run();
