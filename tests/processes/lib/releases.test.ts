@@ -151,9 +151,24 @@ test('what an install would write has the digest of what it wrote', async (state
     'devops/templates/hooks/check.yaml': `---\n${hook}`,
     'devops/templates/b.yaml': `---\n${role}`,
   });
-  const digests = await lib.renderedDigests(context, environment, [release('devops')]);
+  const digests = await lib.renderedDigests(context, environment, [release('devops')], 'inputs');
   const installed = await digest(state, { manifest: `---\n${role}---\n${config}`, hooks: [hook] });
   assert.is(digests.get('devops'), installed);
+});
+
+test('what the same inputs gave before is not rendered again', async ({
+  lib,
+  clone,
+  context,
+  environment,
+}) => {
+  render(clone, 'devops', { 'devops/templates/a.yaml': config });
+  const first = await lib.renderedDigests(context, environment, [release('devops')], 'inputs');
+  clone.forget();
+  assert.equal(await lib.renderedDigests(context, environment, [release('devops')], 'inputs'), first);
+  assert.equal(clone.calls(), []);
+  await lib.renderedDigests(context, environment, [release('devops')], 'others');
+  assert.ok(clone.calls().length > 0);
 });
 
 test('rendered secrets lie in a folder for the user alone, and are gone afterwards', async ({
@@ -163,7 +178,7 @@ test('rendered secrets lie in a folder for the user alone, and are gone afterwar
   environment,
 }) => {
   render(clone, 'devops', { 'devops/templates/a.yaml': config });
-  await lib.renderedDigests(context, environment, [release('devops')]);
+  await lib.renderedDigests(context, environment, [release('devops')], 'inputs');
   assert.ok(clone.calls().includes('700'));
   assert.not.ok(readdirSync(environment.state).some((name) => name.startsWith('rendered-')));
 });
@@ -171,7 +186,7 @@ test('rendered secrets lie in a folder for the user alone, and are gone afterwar
 test('they are gone also after a failure', async ({ lib, clone, context, environment }) => {
   clone.script('helmfile', 'exit 1');
   let failed = false;
-  await lib.renderedDigests(context, environment, [release('devops')]).catch(() => {
+  await lib.renderedDigests(context, environment, [release('devops')], 'inputs').catch(() => {
     failed = true;
   });
   assert.ok(failed);
@@ -185,7 +200,12 @@ test('a release that renders nothing differs from one that has objects', async (
   environment,
 }) => {
   render(clone, 'other', { 'x.yaml': config });
-  const digests = await lib.renderedDigests(context, environment, [release('devops'), release('other')]);
+  const digests = await lib.renderedDigests(
+    context,
+    environment,
+    [release('devops'), release('other')],
+    'inputs',
+  );
   assert.is.not(digests.get('devops'), digests.get('other'));
 });
 

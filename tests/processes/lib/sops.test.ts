@@ -40,31 +40,26 @@ test('a value is decrypted with the environment’s keyring and is a secret from
   assert.equal(state.clone.calls(), [`sops decrypt --extract ["password"] ${file}`]);
 });
 
+const file = 'environments/development/secrets/database.yaml';
+
 for (const [stderr, what, advice] of [
+  ['MAC mismatch. File has 1, computed 2', `${file} is damaged`, /^restore it: git checkout -- environments/],
+  ['Error unmarshalling input yaml: yaml: line 3', `${file} is damaged`, /git checkout/],
+  ['sops metadata not found', `${file} is damaged`, /git checkout/],
   [
-    'MAC mismatch. File has 1, computed 2',
-    'environments/development/secrets/database.yaml is damaged',
-    /git checkout -- environments/,
+    'Failed to get the data key required to decrypt the SOPS file.\n\nGroup 0: FAILED\n  0A: FAILED\n    - | gpg: no secret key',
+    `no key in the keyring opens ${file}`,
+    /sops updatekeys/,
   ],
   [
-    'Error unmarshalling input yaml: yaml: line 3',
-    'environments/development/secrets/database.yaml is damaged',
+    'Failed to get the data key required to decrypt the SOPS file.\n\n    - | gpg: CRC error; 123456 - 654321',
+    `${file} is damaged`,
     /git checkout/,
   ],
-  ['sops metadata not found', 'environments/development/secrets/database.yaml is damaged', /git checkout/],
-  [
-    'Failed to get the data key required to decrypt the SOPS file.\n\nGroup 0: FAILED\n  0A: FAILED\n    - | could not decrypt data key with PGP key',
-    'no key in the keyring opens environments/development/secrets/database.yaml',
-    /import-gpg-keys/,
-  ],
-  [
-    'open environments/development/secrets/database.yaml: no such file or directory',
-    'environments/development/secrets/database.yaml is not there',
-    /secrets\/ included/,
-  ],
-  ['something new', 'environments/development/secrets/database.yaml cannot be decrypted', /sops decrypt/],
+  ['cannot operate on non-existent file', `${file} is not there`, /secrets\/ included/],
+  ['error: component ["password"] not found', `${file} has no value \`password\``, /sops edit/],
 ] as const) {
-  test(`what SOPS says, in words of ours: ${stderr.split('\n')[0]}`, async (state) => {
+  test(`what SOPS says, in words of ours: ${stderr.split('\n').at(-1)}`, async (state) => {
     state.clone.script('sops', `cat >&2 <<'END'\n${stderr}\nEND\nexit 128`);
     const error = await failureOf(decrypt(state));
     assert.is(error.what, what);
