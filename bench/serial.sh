@@ -58,10 +58,9 @@ step 'import the operational key'
 gpg --batch --quiet --import sops/development-operational.asc
 
 step 'cluster'
-sed -e "s/^  kubeApiserverPort: 0/&\n  etcdPort: $etcd_port\n  etcdPeerPort: $peer_port\n  kubeControllerManagerPort: $manager_port\n  kubeSchedulerPort: $scheduler_port\n  kwokControllerPort: $kwok_port/" \
-  -e "s/^  kubeApiserverPort: 0/  kubeApiserverPort: $api_port/" \
-  -e "/^  name: vault/,/port: 0/ s/port: 0/port: $vault_port/" \
-  -e "/^  name: postgresql/,/port: 0/ s/port: 0/port: $database_port/" \
+sed -e "s/\${kubeApiserver}/$api_port/" -e "s/\${etcd}/$etcd_port/" -e "s/\${etcdPeer}/$peer_port/" \
+  -e "s/\${kubeControllerManager}/$manager_port/" -e "s/\${kubeScheduler}/$scheduler_port/" \
+  -e "s/\${kwokController}/$kwok_port/" -e "s/\${vault}/$vault_port/" -e "s/\${postgresql}/$database_port/" \
   "$embedded/kwok.yaml" >"$state/kwok.yaml"
 kwokctl create cluster --name "$cluster" --runtime binary --config "$state/kwok.yaml" --kubeconfig "$KUBECONFIG" \
   --etcd-binary "$(command -v etcd)" \
@@ -74,8 +73,8 @@ wait_until 'the API server' kubectl get --raw /readyz
 step 'nodes'
 for number in 1 2 3; do
   echo '---'
-  sed -e "s/^  name: node/  name: $environment-$number/" \
-    -e "s/^    kubernetes.io\/hostname: node/    kubernetes.io\/hostname: $environment-$number/" "$embedded/node.yaml"
+  sed -e "s/\${name}/$environment-$number/" -e "s/\${cpus}/2/" -e "s/\${memoryMB}/3072/" \
+    -e "s/\${kubernetesVersion}/v1.31.0/" "$embedded/node.yaml"
 done >"$state/nodes.yaml"
 kubectl apply --server-side --force-conflicts -f "$state/nodes.yaml" -f "$embedded/system.yaml"
 
