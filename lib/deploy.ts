@@ -31,10 +31,9 @@ export async function install(context: TaskContext, selection: Selection): Promi
   const environment = environmentOf(context.options);
   const $ = await shellOf(context);
   const releases = withNeeds(await declaredReleases(), selectsRelease(selection));
-  const deployed = await deployedReleases($, environment);
+  const [deployed, inputs] = await Promise.all([deployedReleases($, environment), renderInputs(environment)]);
   await repairPending($, environment, releases, deployed, context);
 
-  const inputs = await renderInputs(environment);
   const changed =
     context.passThrough.length > 0
       ? releases
