@@ -145,7 +145,7 @@ async function runNpm(signal: AbortSignal): Promise<number | undefined> {
 
 /** The same command line, with the tsx that package-lock.json pins: the one that runs us may be any. */
 async function runAgain(argv: readonly string[]): Promise<number> {
-  const run = spawn(process.execPath, ['--import', 'tsx', 'tasks.ts', ...argv], {
+  const run = spawn(process.execPath, ['--max-semi-space-size=2', '--import', 'tsx', 'tasks.ts', ...argv], {
     cwd: projectFolder,
     env: { ...process.env, [installedMark]: projectFolder },
     stdio: 'inherit',
