@@ -1,0 +1,52 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Environment, environmentOf } from '../../../lib/environment.ts';
+import { recallRendered, rememberRendered, renderInputs } from '../../../lib/render-memory.ts';
+
+const test = suite<{ environment: Environment }>('render memory');
+
+test.before.each(async (context) => {
+  const state = await mkdtemp(join(tmpdir(), 'render-memory-'));
+  context.environment = { ...environmentOf({ env: 'development', provider: 'embedded' }), state };
+});
+test.after.each(({ environment }) => rm(environment.state, { recursive: true, force: true }));
+
+test('nothing is known at first', async ({ environment }) => {
+  assert.is((await recallRendered(environment, 'a')).size, 0);
+});
+
+test('digests of the same inputs add up', async ({ environment }) => {
+  await rememberRendered(environment, 'a', new Map([['devops', '1']]));
+  await rememberRendered(environment, 'a', new Map([['vault', '2']]));
+  const known = await recallRendered(environment, 'a');
+  assert.equal(
+    [...known],
+    [
+      ['devops', '1'],
+      ['vault', '2'],
+    ],
+  );
+});
+
+test('other inputs forget what was known', async ({ environment }) => {
+  await rememberRendered(environment, 'a', new Map([['devops', '1']]));
+  assert.is((await recallRendered(environment, 'b')).size, 0);
+  await rememberRendered(environment, 'b', new Map([['vault', '2']]));
+  assert.is((await recallRendered(environment, 'a')).size, 0);
+});
+
+test('a damaged memory is none', async ({ environment }) => {
+  await writeFile(join(environment.state, 'rendered.json'), '{"inputs":"a"');
+  assert.is((await recallRendered(environment, 'a')).size, 0);
+});
+
+test('the digest of the inputs stays the same until one of them differs', async ({ environment }) => {
+  const digest = await renderInputs(environment);
+  assert.is(await renderInputs(environment), digest);
+  assert.is.not(await renderInputs({ ...environment, provider: 'minikube' }), digest);
+});
+
+test.run();
