@@ -45,6 +45,14 @@ start() {
   setsid "$@" </dev/null >"$state/logs/$name.log" 2>&1 &
 }
 
+# fill <file> <name>=<value>...: the file with each ${name} filled in.
+fill() {
+  local file=$1 pair script=()
+  shift
+  for pair in "$@"; do script+=(-e "s|\${${pair%%=*}}|${pair#*=}|g"); done
+  sed "${script[@]}" "$file"
+}
+
 # A setting of the environment that the database and Vault get.
 setting() { sed -n "/^database:/,/^[^ ]/ s/^  $1: *//p" environments/common.yaml; }
 password() { sops decrypt --extract '["password"]' "environments/$environment/secrets/database.yaml"; }
@@ -58,10 +66,9 @@ step 'import the operational key'
 gpg --batch --quiet --import sops/development-operational.asc
 
 step 'cluster'
-sed -e "s/\${kubeApiserver}/$api_port/" -e "s/\${etcd}/$etcd_port/" -e "s/\${etcdPeer}/$peer_port/" \
-  -e "s/\${kubeControllerManager}/$manager_port/" -e "s/\${kubeScheduler}/$scheduler_port/" \
-  -e "s/\${kwokController}/$kwok_port/" -e "s/\${vault}/$vault_port/" -e "s/\${postgresql}/$database_port/" \
-  "$embedded/kwok.yaml" >"$state/kwok.yaml"
+fill "$embedded/kwok.yaml" kubeApiserver="$api_port" etcd="$etcd_port" etcdPeer="$peer_port" \
+  kubeControllerManager="$manager_port" kubeScheduler="$scheduler_port" kwokController="$kwok_port" \
+  vault="$vault_port" postgresql="$database_port" >"$state/kwok.yaml"
 kwokctl create cluster --name "$cluster" --runtime binary --config "$state/kwok.yaml" --kubeconfig "$KUBECONFIG" \
   --etcd-binary "$(command -v etcd)" \
   --kube-apiserver-binary "$(command -v kube-apiserver)" \
@@ -72,9 +79,8 @@ wait_until 'the API server' kubectl get --raw /readyz
 
 step 'nodes'
 for number in 1 2 3; do
+  fill "$embedded/node.yaml" name="$environment-$number" cpus=2 memoryMB=3072 kubernetesVersion=v1.31.0
   echo '---'
-  sed -e "s/\${name}/$environment-$number/" -e "s/\${cpus}/2/" -e "s/\${memoryMB}/3072/" \
-    -e "s/\${kubernetesVersion}/v1.31.0/" "$embedded/node.yaml"
 done >"$state/nodes.yaml"
 kubectl apply --server-side --force-conflicts -f "$state/nodes.yaml" -f "$embedded/system.yaml"
 
@@ -85,10 +91,9 @@ kubectl apply --server-side --force-conflicts -f "$(dirname "$operator")/crds"
 step 'Vault'
 mkdir -p "$state/vault/data"
 data="$state/vault/data"
-sed -e "s|\${data}|$data|" -e "s/\${port}/$vault_port/" -e "s/\${clusterPort}/$vault_cluster_port/" \
-  "$embedded/vault.hcl" >"$state/vault/server.hcl"
+fill "$embedded/vault.hcl" data="$data" port="$vault_port" clusterPort="$vault_cluster_port" >"$state/vault/server.hcl"
 export VAULT_ADDR="http://127.0.0.1:$vault_port"
-printf 'vault:\n  address: %s\n' "$VAULT_ADDR" >"$state/cluster.yaml"
+fill "$embedded/cluster.yaml" vault="$vault_port" >"$state/cluster.yaml"
 start vault vault server -config "$state/vault/server.hcl"
 wait_until 'Vault' curl -fs "$VAULT_ADDR/v1/sys/seal-status"
 
