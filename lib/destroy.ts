@@ -1,7 +1,6 @@
-import { rm } from 'node:fs/promises';
 import { providerOf } from './cluster/cluster.ts';
 import { connectCommand, connectExisting } from './cluster/existing.ts';
-import { type Environment, exportHomes, helmHomes, remembered, shellOf } from './environment.ts';
+import { type Environment, exportHomes, helmHomes, remembered, removeState, shellOf } from './environment.ts';
 import { declaredReleases, helmfile } from './helmfile.ts';
 import { kubectl, kubectlText } from './kubectl.ts';
 import type { TaskContext } from './runner/runner.ts';
@@ -16,7 +15,7 @@ export async function destroyEnvironment(environment: Environment, context: Task
   }
   const outcome = await providerOf(environment).destroy(environment, context);
   await removeKeyring(environment, context);
-  await rm(environment.state, { recursive: true, force: true });
+  await removeState(environment);
   if (!known && outcome === 'unchanged') context.log('there is nothing of this environment: nothing to do');
   context.report(known || outcome === 'changed' ? 'changed' : 'unchanged');
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { root } from './project.ts';
@@ -20,6 +20,8 @@ export type Environment = {
   /** minikube's profile or kwokctl's cluster: differs between two clones and two environments. */
   readonly clusterName: string;
   readonly gnupgHome: string;
+  /** `state`, or a link to it whose path holds nothing special. */
+  readonly plainState: string;
 };
 
 /** Eight hexadecimal digits that tell one clone's environment from every other. */
@@ -34,6 +36,33 @@ export function cloneKey(environment: string, clone: string = root): string {
 function gnupgHomeOf(state: string, key: string): string {
   const home = join(state, 'gnupg');
   return Buffer.byteLength(join(home, 'S.gpg-agent.browser')) <= 100 ? home : join(tmpdir(), `k8sd-${key}`);
+}
+
+/**
+ * kwok reads a variable only up to the first blank, and it and helm take lists of files apart at commas and quotes: where the
+ * clone's path holds such a thing, they are given a link to the state folder.
+ */
+function plainStateOf(state: string, key: string): string {
+  return /[\s,"'`#\\]/.test(state) ? join(tmpdir(), `k8sd-${key}-state`) : state;
+}
+
+/** Makes that link where there has to be one. Throws `TaskError` when its place is somebody else's. */
+async function linkState({ state, plainState }: Environment): Promise<void> {
+  if (plainState === state) return;
+  await symlink(state, plainState).catch(async (error: Error) => {
+    if ((await readlink(plainState).catch(() => '')) === state) return;
+    throw new TaskError({
+      what: `${plainState} cannot be made a link to ${state}`,
+      why: error.message,
+      advice: `remove it (\`rm -r ${plainState}\`), or move the clone to a path without blanks, commas and quotes`,
+    });
+  });
+}
+
+/** Removes the state folder, and the link to it. */
+export async function removeState({ state, plainState }: Environment): Promise<void> {
+  if (plainState !== state) await rm(plainState, { force: true });
+  await rm(state, { recursive: true, force: true });
 }
 
 /** The environment that resolved global options speak of. */
@@ -57,6 +86,7 @@ export function environmentOf(options: Options): Environment {
     context,
     clusterName,
     gnupgHome: gnupgHomeOf(state, key),
+    plainState: plainStateOf(state, key),
   };
 }
 
@@ -76,7 +106,7 @@ export function homesOf(environment: Environment) {
     HELM_DATA_HOME: join(helm, 'data'),
     // helmfile keeps remote values and charts below it.
     HELMFILE_CACHE_HOME: join(helm, 'helmfile'),
-    KWOK_WORKDIR: join(environment.state, 'kwok'),
+    KWOK_WORKDIR: join(environment.plainState, 'kwok'),
   } as const;
 }
 
@@ -104,15 +134,15 @@ const foreign = /^(?:(?:ETCD|HELM|HELMFILE|KUBECTL|KUBERNETES|KWOK|OPERATOR|SOPS
 /** The variables that a child of ours runs with: the user's own without those, our tools first, and no home of the user's. */
 export async function processEnvironment(environment: Environment): Promise<NodeJS.ProcessEnv> {
   // helmfile writes decrypted values to temporary files: what a killed one leaves goes with the environment.
-  const temporary = join(environment.state, 'tmp');
-  const TMPDIR = await mkdir(temporary, { mode: 0o700 }).then(
-    () => temporary,
-    (error: NodeJS.ErrnoException) => (error.code === 'EEXIST' ? temporary : tmpdir()),
+  const own = await mkdir(join(environment.state, 'tmp'), { mode: 0o700 }).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code === 'EEXIST',
   );
+  if (own) await linkState(environment);
   const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name));
   return {
     ...Object.fromEntries(kept),
-    TMPDIR,
+    TMPDIR: own ? join(environment.plainState, 'tmp') : tmpdir(),
     PATH: await toolEnvironment(),
     ...homesOf(environment),
     NO_COLOR: '1',

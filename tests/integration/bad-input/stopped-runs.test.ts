@@ -1,0 +1,125 @@
+import { readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { cloneKey } from '../../../lib/environment.ts';
+import type { Status } from '../../../lib/status.ts';
+import { makeSandbox, type Sandbox } from '../sandbox.ts';
+import { leftovers, nonsense, startRun } from './live-run.ts';
+
+/*
+ * Runs that are stopped in the middle, by Ctrl-C, SIGTERM and SIGKILL, and what a plain rerun makes of it. All of it in a clone whose
+ * path is a trial of its own, under variables that make no sense, for a user whose files are private. The tests build on each other.
+ */
+
+const stopped = suite('stopped runs');
+let sandbox: Sandbox;
+const umask = process.umask(0o077);
+
+const create = ['create-environment'];
+const status = async (): Promise<Status> =>
+  JSON.parse((await sandbox.task('status', '--json')).stdout) as Status;
+
+async function assertNothingLeft(): Promise<void> {
+  assert.equal(await leftovers(sandbox), []);
+}
+
+async function assertNothingAtAll(): Promise<void> {
+  await assertNothingLeft();
+  assert.not.ok((await readdir(sandbox.folder)).includes('.state'));
+  const key = cloneKey('development', sandbox.folder);
+  assert.equal(
+    (await readdir(tmpdir())).filter((name) => name.includes(key)),
+    [],
+  );
+}
+
+stopped('destroy-environment after a SIGKILL in the middle of the start leaves nothing', async () => {
+  sandbox = await makeSandbox(`kd 'a' "b" #1, ü ${'so long that no socket fits '.repeat(3)}`);
+  Object.assign(sandbox.env, nonsense);
+  const run = startRun(sandbox, create);
+  await run.task('done', 'embedded-vault');
+  run.kill('SIGKILL');
+  await run.exit;
+  const { exitCode, stderr } = await sandbox.task('destroy-environment', '--yes');
+  assert.is(exitCode, 0, stderr);
+  await assertNothingAtAll();
+});
+
+stopped('Ctrl-C while the cluster starts ends with 130 and takes everything down', async () => {
+  const run = startRun(sandbox, create, true);
+  await run.task('done', 'embedded-vault');
+  run.pressCtrlC();
+  assert.is(await run.exit, 130, run.output);
+  await assertNothingLeft();
+});
+
+stopped('a half made cluster is told, and asking changes nothing', async () => {
+  assert.is((await status()).cluster.state, 'creating');
+  const { exitCode, stderr } = await sandbox.task('install-app', 'app1');
+  assert.is(exitCode, 1);
+  assert.match(stderr, /error: .* is only half created\n {2}why: .*\n {2}do: run create-environment again/);
+});
+
+stopped('SIGTERM during the installation ends with 143 and takes everything down', async () => {
+  const run = startRun(sandbox, create);
+  await run.said('installing: devops');
+  run.kill('SIGTERM');
+  assert.is(await run.exit, 143, run.output);
+  await assertNothingLeft();
+});
+
+stopped('after a SIGKILL during the installation a plain rerun goes on', async () => {
+  const run = startRun(sandbox, create);
+  await run.said('installing: devops');
+  run.kill('SIGKILL');
+  await run.exit;
+  const { exitCode, stderr } = await sandbox.task('create-environment');
+  assert.is(exitCode, 0, stderr);
+  assert.match(stderr, /ended \d+ process(es)? that the run of create-environment by pid \d+/);
+  const { cluster, releases, vault, database } = await status();
+  assert.is(cluster.state, 'running');
+  assert.equal([...new Set(releases.map((release) => release.status))], ['deployed']);
+  assert.is(releases.length, 6);
+  assert.equal(vault, { initialized: true, sealed: false, configured: true });
+  assert.equal(database, { reachable: true });
+});
+
+stopped('Ctrl-C during install-tier leaves the cluster alone, and a plain rerun goes on', async () => {
+  const before = await leftovers(sandbox);
+  assert.ok(before.length >= 9, 'the services of the cluster are seen');
+  const run = startRun(sandbox, ['install-tier', 'apps'], true);
+  await run.said('installing: app1-back');
+  run.pressCtrlC();
+  assert.is(await run.exit, 130, run.output);
+  assert.equal((await leftovers(sandbox)).sort(), before.sort());
+  assert.is((await status()).cluster.state, 'running');
+  const { exitCode, stderr } = await sandbox.task('install-tier', 'apps');
+  assert.is(exitCode, 0, stderr);
+});
+
+stopped('after SIGTERM during stop-k8s a plain rerun ends it', async () => {
+  const run = startRun(sandbox, ['stop-k8s']);
+  await run.task('started', 'stop-k8s');
+  run.kill('SIGTERM');
+  assert.is(await run.exit, 143, run.output);
+  assert.is((await sandbox.task('stop-k8s')).exitCode, 0);
+  assert.is((await status()).cluster.state, 'stopped');
+  await assertNothingLeft();
+});
+
+stopped('after SIGTERM during destroy-environment a plain rerun leaves nothing', async () => {
+  const run = startRun(sandbox, ['destroy-environment', '--yes']);
+  await run.task('started', 'destroy-environment');
+  run.kill('SIGTERM');
+  assert.is(await run.exit, 143, run.output);
+  assert.is((await sandbox.task('destroy-environment', '--yes')).exitCode, 0);
+  await assertNothingAtAll();
+});
+
+stopped.after(async () => {
+  process.umask(umask);
+  await sandbox.remove('development');
+});
+
+stopped.run();
