@@ -22,6 +22,8 @@ export type LockRequest = {
   readonly onStale?: (holder: LockHolder) => Promise<void>;
   /** Ends the waiting. */
   readonly signal?: AbortSignal;
+  /** The folder is only there for the run: it goes with the lock when nothing else is in it. */
+  readonly ownsFolder?: boolean;
 };
 
 export type Lock = { readonly holder: LockHolder; readonly release: () => Promise<void> };
@@ -117,12 +119,12 @@ async function create(path: string, content: string): Promise<boolean> {
   }
 }
 
-async function release(path: string, content: string): Promise<void> {
+async function release(path: string, content: string, ownsFolder: boolean): Promise<void> {
   // Not ours any more when someone removed it by hand and another run took it.
   if ((await readFile(path, 'utf8').catch(() => undefined)) !== content) return;
   await rm(path, { force: true });
-  // The folder was made for the lock; it stays when there is more in it.
-  await rmdir(dirname(path)).catch(() => undefined);
+  // It stays when there is more in it.
+  if (ownsFolder) await rmdir(dirname(path)).catch(() => undefined);
 }
 
 function parseHolder(text: string): LockHolder | undefined {

@@ -112,6 +112,7 @@ async function takeLock({ lock, graph, settings, stop }: RunRequest, emit: Emit)
   return await acquireLock(lock, {
     task: graph.root.label,
     wait: settings.wait,
+    ownsFolder: true,
     onWait: (holder) => emit({ type: 'lock-waiting', holder }),
     onStale: async (holder) => {
       const ended = await endOrphans(holder);

@@ -9,6 +9,7 @@ export function environmentIn(folder: string, provider: ProviderName = 'embedded
     name: 'development',
     provider,
     state,
+    plainState: state,
     kubeconfig: join(state, 'kubeconfig'),
     context: provider === 'existing' ? 'some-context' : 'development-0badcafe',
     clusterName: 'development-0badcafe',

@@ -14,7 +14,7 @@ test('on a fresh clone the packages are installed, and the run goes on with the 
     const { argv, cwd, execArgv, mark } = JSON.parse(stdout);
     assert.equal(argv, ['0', '--env', 'a b']);
     assert.is(cwd, folder);
-    assert.equal(execArgv, ['--import', 'tsx']);
+    assert.equal(execArgv, ['--max-semi-space-size=2', '--import', 'tsx']);
     assert.is(mark, null);
     assert.equal(calls(), ['ci --include=dev --no-audit --no-fund --loglevel=error']);
     assert.match(stderr, /^installing npm packages…\nnpm speaks on stdout\n/);
