@@ -49,7 +49,8 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
   for (;;) {
     if (request.signal?.aborted)
       throw new TaskError({ what: 'the run was stopped while it waited for another one' });
-    if (await create(path, content)) return { holder, release: () => release(path, content) };
+    if (await create(path, content))
+      return { holder, release: () => release(path, content, request.ownsFolder ?? false) };
     const found = await readFile(path, 'utf8').catch(() => undefined);
     if (found === undefined) continue;
     const other = parseHolder(found);

@@ -61,10 +61,9 @@ async function lastLine(child: Running): Promise<string | undefined> {
   return child.lines.at(-1);
 }
 
-/** Opening the reading end returns when the writer is there. */
+/** Returns when the writer has written and closed its end: closed before that, its write would fail. */
 async function opened(fifo: string): Promise<void> {
-  const handle = await promises.open(fifo, 'r');
-  await handle.close();
+  await promises.readFile(fifo);
 }
 
 test.run();
