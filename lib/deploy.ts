@@ -1,5 +1,6 @@
 import { type Diagnosis, watchCluster } from './diagnostics.ts';
 import { type Environment, environmentOf, shellOf } from './environment.ts';
+import { helm, lastGoodRevision, rollBack } from './helm.ts';
 import { declaredReleases, helmfile, type Release, withNeeds } from './helmfile.ts';
 import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
 import { rememberRendered, renderInputs } from './render-memory.ts';
@@ -128,21 +129,12 @@ async function repairPending(
       });
     }
     context.log(`${release.name} was left ${found.status} by a run that was killed: repairing it`);
-    const helm = [
-      'helm',
-      '--kubeconfig',
-      environment.kubeconfig,
-      '--kube-context',
-      environment.context,
-      '-n',
-      release.namespace,
-    ];
-    const history = await $({ quiet: true })`${helm} history ${release.name} -o json`;
-    const revisions = JSON.parse(history.stdout) as readonly { revision: number; status: string }[];
-    const good = revisions.filter(({ status }) => status === 'deployed' || status === 'superseded').at(-1);
-    if (good)
-      await $`${helm} rollback ${release.name} ${good.revision} --wait --timeout ${`${release.timeout}s`}`;
-    else await $`${helm} uninstall ${release.name} --wait --timeout ${`${release.timeout}s`}`;
+    const good = await lastGoodRevision($, environment, release, false);
+    if (good !== undefined) await rollBack($, environment, release, good);
+    else {
+      const limit = `${release.timeout}s`;
+      await $`${helm(environment, release)} uninstall ${release.name} --wait --timeout ${limit}`;
+    }
   }
 }
 

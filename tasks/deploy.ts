@@ -3,6 +3,7 @@ import { requireCluster } from '../lib/cluster/cluster.ts';
 import { install, type Selection, selector, test as testReleases } from '../lib/deploy.ts';
 import { diff as diffReleases } from '../lib/diff.ts';
 import { environmentOf, settingsOf, shellOf } from '../lib/environment.ts';
+import { lastGoodRevision, rollBack } from '../lib/helm.ts';
 import { installPlugins, pluginCommands } from '../lib/helm-plugins.ts';
 import {
   appNames,
@@ -194,7 +195,7 @@ export const uninstallApp = task({
 
 export const rollback = task({
   name: 'rollback',
-  description: 'bring a release back to an earlier revision (default: the one before)',
+  description: 'bring a release back to an earlier revision (default: the last good one)',
   group: 'deploy',
   lock: true,
   args: {
@@ -224,19 +225,18 @@ export const rollback = task({
   run: async (context) => {
     const environment = environmentOf(context.options);
     await requireCluster(environment, context);
-    const { release: name, revision } = context.args;
-    const release = (await declaredReleases()).find((candidate) => candidate.name === name);
+    const release = (await declaredReleases()).find(({ name }) => name === context.args.release);
+    if (!release) throw new Error(`helmfile.yaml lost the release ${context.args.release} meanwhile`);
     const $ = await shellOf(context);
-    const helm = [
-      'helm',
-      '--kubeconfig',
-      environment.kubeconfig,
-      '--kube-context',
-      environment.context,
-      '--namespace',
-      release?.namespace ?? '',
-    ];
-    await $`${helm} rollback ${name} ${revision === undefined ? [] : [String(revision)]} --wait --timeout ${`${release?.timeout}s`}`;
+    const revision = context.args.revision ?? (await lastGoodRevision($, environment, release, true));
+    if (revision === undefined) {
+      throw new TaskError({
+        what: `${release.name} has no earlier revision to go back to`,
+        why: 'only a revision that was once in service counts',
+        advice: `see: helm --namespace ${release.namespace} history ${release.name}`,
+      });
+    }
+    await rollBack($, environment, release, revision);
     context.report('changed');
   },
 });

@@ -60,8 +60,8 @@ test('a release that a killed run left pending is rolled back to its last good r
   ]);
   await lib.install(context, { app: 'devops' });
   assert.equal(helmCalls(clone), [
-    'helm -n core history devops -o json',
-    'helm -n core rollback devops 2 --wait --timeout 120s',
+    'helm --namespace core history devops -o json',
+    'helm --namespace core rollback devops 2 --wait --timeout 120s',
   ]);
   assert.ok(
     clone.calls().some((line) => line.startsWith('helmfile ') && line.endsWith('-l name=devops sync')),
@@ -72,7 +72,7 @@ test('one that never was good is removed first', async ({ lib, clone, context })
   cluster(clone, 'pending-install', 1);
   helm(clone, [{ revision: 1, status: 'pending-install' }]);
   await lib.install(context, { app: 'devops' });
-  assert.is(helmCalls(clone).at(-1), 'helm -n core uninstall devops --wait --timeout 120s');
+  assert.is(helmCalls(clone).at(-1), 'helm --namespace core uninstall devops --wait --timeout 120s');
 });
 
 test('on somebody else’s cluster a young pending release is left alone', async ({ lib, clone }) => {
@@ -86,7 +86,7 @@ test('on somebody else’s cluster a young pending release is left alone', async
   cluster(clone, 'pending-upgrade', 121);
   helm(clone, [{ revision: 2, status: 'deployed' }]);
   await lib.install(context, { app: 'devops' });
-  assert.is(helmCalls(clone).at(-1), 'helm -n core rollback devops 2 --wait --timeout 120s');
+  assert.is(helmCalls(clone).at(-1), 'helm --namespace core rollback devops 2 --wait --timeout 120s');
 });
 
 test('what is installed as it should be is left alone', async ({ lib, clone, context }) => {
