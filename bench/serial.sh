@@ -43,7 +43,9 @@ start() {
   local name=$1
   shift
   setsid "$@" </dev/null >"$state/logs/$name.log" 2>&1 &
+  started+=($!)
 }
+started=()
 
 # fill <file> <name>=<value>...: the file with each ${name} filled in.
 fill() {
@@ -117,8 +119,12 @@ wait_until 'the Vault Secrets Operator' curl -fs "http://127.0.0.1:$health_port/
 
 step 'runner of the check Jobs'
 # It finds the API server and the database by this file.
-printf '{"phase":"created","kubernetesVersion":"v1.31.0","ports":{"kubeApiserver":%d,"postgresql":%d}}\n' \
-  "$api_port" "$database_port" >"$state/embedded.json"
+cat >"$state/embedded.json" <<JSON
+{ "phase": "created", "kubernetesVersion": "v1.31.0", "ports": {
+  "kubeApiserver": $api_port, "etcd": $etcd_port, "etcdPeer": $peer_port, "kubeControllerManager": $manager_port,
+  "kubeScheduler": $scheduler_port, "kwokController": $kwok_port, "vault": $vault_port, "vaultCluster": $vault_cluster_port,
+  "postgresql": $database_port, "operatorMetrics": $metrics_port, "operatorHealth": $health_port } }
+JSON
 start job-runner node --import tsx "$embedded/job-runner.ts" "$environment" "$state/"
 
 step 'state of Vault'
@@ -152,3 +158,6 @@ for release in devops metrics-server vault vault-operator reloader postgresql; d
   helmfile --quiet --kubeconfig "$KUBECONFIG" --kube-context "$context" "${settings[@]}" --skip-deps \
     --selector "name=$release" sync
 done
+
+step 'all servers live'
+for pid in "${started[@]}"; do kill -0 "$pid"; done

@@ -149,9 +149,16 @@ export async function processEnvironment(environment: Environment): Promise<Node
   };
 }
 
+/**
+ * For programs in Go that do their work and end: they may grow more before they clean up their memory. helmfile with its
+ * helms needs a quarter less CPU. Not for servers, which would keep what they took.
+ */
+const briefPrograms = { GOGC: '400' };
+
 /** The task's shell with the environment's variables, in the project's folder. */
 export async function shellOf(context: Pick<TaskContext, '$' | 'options'>): Promise<Shell> {
-  return context.$({ env: await processEnvironment(environmentOf(context.options)), cwd: root });
+  const env = await processEnvironment(environmentOf(context.options));
+  return context.$({ env: { ...briefPrograms, ...env }, cwd: root });
 }
 
 type Memory = { readonly provider: ProviderName; readonly context?: string };

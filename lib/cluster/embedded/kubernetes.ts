@@ -1,6 +1,13 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Environment, exportHomes, remember, shellOf, writeWhole } from '../../environment.ts';
+import {
+  type Environment,
+  exportHomes,
+  processEnvironment,
+  remember,
+  shellOf,
+  writeWhole,
+} from '../../environment.ts';
 import { kubectlText } from '../../kubectl.ts';
 import { root } from '../../project.ts';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
@@ -136,6 +143,8 @@ async function launch(
     const verb =
       state.phase === 'creating' ? await createArguments(environment, settings, ports) : ['start', 'cluster'];
     const result = await $({
+      // The servers of the cluster inherit it: not the one for brief programs.
+      env: await processEnvironment(environment),
       quiet: true,
       nothrow: true,
       daemons: true,
