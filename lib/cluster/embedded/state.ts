@@ -174,7 +174,8 @@ async function endStrays(environment: Environment, programs?: readonly string[])
     if (startTime !== undefined)
       strays.push({ name: `${program}-${pid}`, pid, startTime, bootId: await bootId() });
   }
-  await stopServices(environment.state, strays);
+  // They have no future: none gets the time for a slow end.
+  await stopServices(environment.state, strays, 3000);
   return strays.length;
 }
 
