@@ -192,6 +192,11 @@ export async function remember(environment: Environment): Promise<void> {
 export async function writeWhole(path: string, content: string, mode = 0o600): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${process.pid}`;
-  await writeFile(temporary, content, { mode });
-  await rename(temporary, path);
+  try {
+    await writeFile(temporary, content, { mode });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
 }

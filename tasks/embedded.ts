@@ -1,9 +1,10 @@
+import { providerOf } from '../lib/cluster/cluster.ts';
 import { ensureJobRunner } from '../lib/cluster/embedded/checks.ts';
 import { ensureDatabase } from '../lib/cluster/embedded/database.ts';
 import { partCommands } from '../lib/cluster/embedded/embedded.ts';
 import { ensureKubernetes } from '../lib/cluster/embedded/kubernetes.ts';
 import { ensureOperator } from '../lib/cluster/embedded/operator.ts';
-import { ensureState, requireState } from '../lib/cluster/embedded/state.ts';
+import { checkSpace, ensureState, requireState } from '../lib/cluster/embedded/state.ts';
 import { ensureVault } from '../lib/cluster/embedded/vault.ts';
 import { environmentOf, settingsOf } from '../lib/environment.ts';
 import { type AnyTask, need, task } from '../lib/runner/runner.ts';
@@ -30,11 +31,13 @@ const embeddedState = task({
     const { cluster } = await settingsOf(environment);
     return partCommands.state(environment, cluster.kubernetesVersion);
   },
-  run: async ({ args, options }) => {
-    const environment = environmentOf(options);
+  run: async (context) => {
+    const environment = environmentOf(context.options);
     const { cluster } = await settingsOf(environment);
-    if (args.mode === 'create') await ensureState(environment, cluster.kubernetesVersion);
+    if (context.args.mode === 'create') await ensureState(environment, cluster.kubernetesVersion);
     else await requireState(environment);
+    if ((await providerOf(environment).phase(environment, context)) !== 'running')
+      await checkSpace(environment);
   },
 });
 

@@ -19,7 +19,10 @@ const longestCommand = 100;
 export function commandFailure(finished: FinishedCommand, redact: (text: string) => string): TaskError {
   const { output, startError, timeoutMs } = finished;
   const shown = `\`${shorten(redact(finished.command))}\``;
-  const why = redact(lastLine(output.stderr) ?? lastLine(output.stdout) ?? '') || undefined;
+  // What a program says after that is about its own tidying up.
+  const full = /^.*(?:no space left on device|disk quota exceeded).*$/im.exec(output.stderr)?.[0].trim();
+  const why = redact(full ?? lastLine(output.stderr) ?? lastLine(output.stdout) ?? '') || undefined;
+  const advice = full === undefined ? undefined : 'free some space, then run again';
   if (timeoutMs !== undefined) {
     return new TaskError({
       what: `${shown} timed out after ${formatDuration(timeoutMs)}`,
@@ -45,11 +48,13 @@ export function commandFailure(finished: FinishedCommand, redact: (text: string)
     }
   }
   if (output.signal !== null) {
-    return new TaskError({ what: `${shown} was ended by ${output.signal}`, why, exitCode: output.exitCode });
+    const what = `${shown} was ended by ${output.signal}`;
+    return new TaskError({ what, why, advice, exitCode: output.exitCode });
   }
   return new TaskError({
     what: `${shown} failed with exit code ${output.exitCode}`,
     why,
+    advice,
     exitCode: output.exitCode,
   });
 }

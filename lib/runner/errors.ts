@@ -66,6 +66,8 @@ export function toFailure(error: unknown): Failure {
       exitCode: error.exitCode,
     };
   }
+  const file = fileFailure(error);
+  if (file !== undefined) return file;
   const text = error instanceof Error ? error.message : String(error);
   const stack = error instanceof Error ? error.stack : undefined;
   return {
@@ -73,6 +75,21 @@ export function toFailure(error: unknown): Failure {
     advice: 'this is a bug; `--verbose` shows where',
     exitCode: exitCodes.failed,
     ...(stack === undefined ? {} : { stack }),
+  };
+}
+
+/** A disk that is full or a folder that is not ours to write is no bug, wherever it is met. */
+function fileFailure(error: unknown): Failure | undefined {
+  const { code, path, message } = (error ?? {}) as NodeJS.ErrnoException;
+  const full = code === 'ENOSPC' || code === 'EDQUOT';
+  if (!full && !(path !== undefined && ['EACCES', 'EPERM', 'EROFS'].includes(code ?? ''))) return undefined;
+  return {
+    what: path === undefined ? 'no space left' : `cannot ${full ? 'write' : 'use'} ${path}`,
+    why: message,
+    advice: full
+      ? 'free some space, then run again'
+      : 'give yourself the right to write there, then run again',
+    exitCode: exitCodes.failed,
   };
 }
 

@@ -116,7 +116,11 @@ async function create(path: string, content: string): Promise<boolean> {
     if (syscall === 'open' && (code === 'EEXIST' || code === 'ENOENT')) return false;
     // A disk that is full leaves the new file empty.
     if (syscall === 'write') await rm(path, { force: true });
-    throw new TaskError({ what: `cannot write the lock ${path}`, why: (error as Error).message });
+    throw new TaskError({
+      what: `cannot write the lock ${path}`,
+      why: (error as Error).message,
+      advice: `make ${dirname(path)} a folder that you can write to, with some space left`,
+    });
   }
 }
 

@@ -7,7 +7,7 @@ import type { Settings } from '../../settings.ts';
 import { shellWords } from '../../shell-words.ts';
 import { decryptValue } from '../../sops.ts';
 import { type FoundTool, findTool } from '../../tools/tools.ts';
-import { inBackground, isUp, launchService } from './launch.ts';
+import { clearService, inBackground, isUp, launchService } from './launch.ts';
 import { expectedPorts, requireState } from './state.ts';
 
 /** PostgreSQL refuses to run as root; a user namespace in which we are user 1000 needs no other account (unshare(1)). */
@@ -75,6 +75,8 @@ async function initialise(
   const made = await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => undefined);
   if (made !== undefined) return;
   const password = await decryptValue(environment, 'database.yaml', 'password', context);
+  // A server whose folder was deleted under it would write to the new one of the same path as it ends.
+  await clearService(environment, 'postgresql', 'postgres');
   // Made under another name first: a killed initdb leaves a folder that neither it nor the server would take.
   const partial = `${data}.new`;
   await rm(partial, { recursive: true, force: true });

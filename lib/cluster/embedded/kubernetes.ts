@@ -1,5 +1,5 @@
 import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import {
   type Environment,
   exportHomes,
@@ -207,7 +207,9 @@ async function createArguments(
       return program ? [`--${flag}`, program.path] : [];
     }),
   );
-  const files = ['--config', join(environment.state, 'kwok.yaml'), '--kubeconfig', environment.kubeconfig];
+  // Relative: kwokctl takes the value apart at commas and quotes, which the path of a clone may hold.
+  const config = relative(root, join(environment.state, 'kwok.yaml'));
+  const files = ['--config', config, '--kubeconfig', environment.kubeconfig];
   return ['create', 'cluster', '--runtime', 'binary', ...files, ...found.flat()];
 }
 

@@ -44,6 +44,13 @@ export async function launchService(
   return 'changed';
 }
 
+/** Stops a service, recorded or left behind by a killed run. */
+export async function clearService(environment: Environment, name: string, program: string): Promise<void> {
+  const known = (await readServices(environment.state)).filter((record) => record.name === name);
+  await stopServices(environment.state, known);
+  await stopStrays(environment, [basename(program)]);
+}
+
 /**
  * Starts a service anew. One that lives but does not answer, or that a killed run left without a record, is stopped first.
  * The service ends with this run unless it is handed over.
@@ -54,9 +61,7 @@ export async function startAnew(
   launch: ServiceLaunch,
 ): Promise<void> {
   const { name } = launch;
-  const known = (await readServices(environment.state)).filter((record) => record.name === name);
-  await stopServices(environment.state, known);
-  await stopStrays(environment, [basename(launch.program)]);
+  await clearService(environment, name, launch.program);
   await checkPorts(launch.ports);
   await launch.prepare?.();
   const [command = '', ...args] = launch.command;

@@ -23,17 +23,21 @@ const programs = new Set([
  * of the environment or with its cluster's name. A user's `tail -f` of a log there is not among them.
  */
 export async function findProcesses(
-  environment: Pick<Environment, 'state' | 'clusterName' | 'gnupgHome'>,
+  environment: Pick<Environment, 'state' | 'clusterName' | 'gnupgHome' | 'plainState'>,
 ): Promise<{ readonly pid: number; readonly program: string }[]> {
-  const { state, clusterName, gnupgHome } = environment;
+  const { state, clusterName, gnupgHome, plainState } = environment;
+  const ours = (word: string): boolean =>
+    word.includes(`${state}/`) ||
+    word.includes(`${plainState}/`) ||
+    word === clusterName ||
+    word === gnupgHome;
   const found: { pid: number; program: string }[] = [];
   for (const { pid, words } of await commandLines()) {
     const program = basename(words[0] ?? '');
     if (!programs.has(program) || pid === process.pid) continue;
     // Of Node's processes only our job runner is meant, never a run of the tasks or of a test.
     if (program === 'node' && !words.some((word) => word.endsWith('/job-runner.ts'))) continue;
-    if (words.some((word) => word.includes(`${state}/`) || word === clusterName || word === gnupgHome))
-      found.push({ pid, program });
+    if (words.some(ours)) found.push({ pid, program });
   }
   return found;
 }

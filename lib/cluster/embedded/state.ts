@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cloneKey, type Environment, writeWhole } from '../../environment.ts';
 import { bootId, processStartTime, type TaskContext, TaskError } from '../../runner/runner.ts';
@@ -122,6 +122,23 @@ export async function ensureState(
   return state;
 }
 
+/** MiB. etcd and PostgreSQL take the space of their logs in advance; without it servers wait for each other in vain. */
+const spaceToMake = 256;
+const spaceToStart = 32;
+
+/** Throws `TaskError` when the disk has no room for a cluster that is about to be made or started. */
+export async function checkSpace(environment: Environment): Promise<void> {
+  const neededMiB = (await readState(environment))?.phase === 'created' ? spaceToStart : spaceToMake;
+  const { bavail, bsize } = await statfs(environment.state);
+  const freeMiB = Math.floor((bavail * bsize) / 2 ** 20);
+  if (freeMiB >= neededMiB) return;
+  throw new TaskError({
+    what: `no space left for environment \`${environment.name}\``,
+    why: `${environment.state} has ${freeMiB} MiB free, the servers need about ${neededMiB}`,
+    advice: 'free some space, then run again',
+  });
+}
+
 /** Services that this run started: an interrupted run takes them down again, a failed one unless they were handed over. */
 const startedHere = new Map<string, ServiceRecord>();
 let handedOver = false;
@@ -174,7 +191,8 @@ async function endStrays(environment: Environment, programs?: readonly string[])
     if (startTime !== undefined)
       strays.push({ name: `${program}-${pid}`, pid, startTime, bootId: await bootId() });
   }
-  await stopServices(environment.state, strays);
+  // They have no future: none gets the time for a slow end.
+  await stopServices(environment.state, strays, 3000);
   return strays.length;
 }
 

@@ -51,6 +51,8 @@ async function writeConfiguration(environment: Environment, ports: Ports): Promi
   const data = join(folder, 'data');
   await mkdir(data, { recursive: true, mode: 0o700 });
   const path = join(folder, 'server.hcl');
-  await writeWhole(path, await fillTemplate('vault.hcl', configurationValues(data, ports)));
+  // Within quotes of HCL a path is escaped as in JSON.
+  const escaped = JSON.stringify(data).slice(1, -1);
+  await writeWhole(path, await fillTemplate('vault.hcl', configurationValues(escaped, ports)));
   return path;
 }

@@ -1,0 +1,292 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
+import { isAlive, readServices, type ServiceRecord } from '../../../lib/cluster/services.ts';
+import { acquireLock } from '../../../lib/runner/runner.ts';
+import type { Status } from '../../../lib/status.ts';
+import { readKeys } from '../../../lib/vault/keys-file.ts';
+import { type Ended, makeSandbox, type Sandbox } from '../sandbox.ts';
+import { leftovers, startRun } from './live-run.ts';
+
+/*
+ * What goes wrong with a cluster that is there: parts that died, a sealed Vault, damaged files, ports that are taken, releases that
+ * were left half done. One environment for all of it, a copy of `development` by another name. The tests build on each other.
+ */
+
+const trouble = suite('trouble with a cluster');
+const name = 'trial';
+let sandbox: Sandbox;
+let bystander: ChildProcess;
+
+const state = (...names: string[]): string => sandbox.path('.state', name, ...names);
+const status = async (): Promise<Status> =>
+  JSON.parse((await sandbox.task('status', '--json')).stdout) as Status;
+const embedded = async (): Promise<EmbeddedState> =>
+  JSON.parse(await readFile(state('embedded.json'), 'utf8')) as EmbeddedState;
+
+/** Expects an error of few lines, without a stack, with this exit code and text. */
+async function refuses(words: string[], exitCode: number, said: RegExp): Promise<void> {
+  const ended = await sandbox.task(...words);
+  assert.is(ended.exitCode, exitCode, ended.stderr);
+  assert.match(ended.stderr, said);
+  const error = ended.stderr.slice(ended.stderr.indexOf('error: ')).trimEnd().split('\n');
+  assert.ok(error.length <= 12, ended.stderr);
+  assert.match(error[1] ?? '', /^ {2}(why|do): /);
+  assert.not.match(ended.stderr, /^ +at .*:\d+/m);
+}
+
+const succeeds = async (...words: string[]): Promise<Ended> => {
+  const ended = await sandbox.task(...words);
+  assert.is(ended.exitCode, 0, ended.stderr);
+  return ended;
+};
+
+/** Kills services, and returns the records of the others. */
+async function killServices(...names: string[]): Promise<ServiceRecord[]> {
+  const records = await readServices(state());
+  for (const record of records.filter((record) => names.includes(record.name)))
+    process.kill(record.pid, 'SIGKILL');
+  return records.filter((record) => !names.includes(record.name));
+}
+
+async function sealVault(): Promise<void> {
+  const keys = await readKeys(state('vault', 'keys.json'));
+  const address = `http://127.0.0.1:${(await embedded()).ports.vault}/v1/sys/seal`;
+  await fetch(address, { method: 'PUT', headers: { 'X-Vault-Token': keys?.rootToken ?? '' } });
+}
+
+/** Changes a file for as long as `body` lasts. */
+async function withFile(
+  path: string,
+  change: (text: string) => string | undefined,
+  body: () => Promise<void>,
+) {
+  const before = await readFile(path);
+  const after = change(before.toString());
+  if (after === undefined) await rm(path);
+  else await writeFile(path, after);
+  try {
+    await body();
+  } finally {
+    await writeFile(path, before);
+  }
+}
+
+trouble('an environment made by copying a folder comes up', async () => {
+  sandbox = await makeSandbox();
+  sandbox.env.ENVIRONMENT = name;
+  await cp(sandbox.path('environments', 'development'), sandbox.path('environments', name), {
+    recursive: true,
+  });
+  await refuses(
+    ['install-app', 'app1'],
+    1,
+    /cluster .* is not created\n {2}why: .*\n {2}do: run create-environment/,
+  );
+  await succeeds('create-environment');
+  await succeeds('install-tier', 'apps');
+});
+
+trouble('it stays with its provider', async () => {
+  await refuses(
+    ['status', '--provider', 'minikube'],
+    2,
+    /was made with provider `embedded`.*\n.*\n.*destroy-environment/,
+  );
+});
+
+trouble('a second run waits and says for whom, or ends at once with --no-wait and CI', async () => {
+  const path = sandbox.path('.state', `${name}.lock`);
+  const lock = await acquireLock(path, { task: 'create-environment', wait: false });
+  const waiting = startRun(sandbox, ['import-gpg-keys']);
+  try {
+    await waiting.said('"type":"lock-waiting"');
+    await refuses(
+      ['init-vault', '--no-wait'],
+      1,
+      /another run is at work: run of create-environment by pid \d+/,
+    );
+    sandbox.env.CI = 'true';
+    await refuses(['init-vault'], 1, /another run is at work/);
+  } finally {
+    delete sandbox.env.CI;
+    await lock.release();
+  }
+  assert.is(await waiting.exit, 0);
+});
+
+trouble('a damaged, a foreign and a missing secrets file are told apart', async () => {
+  const file = sandbox.path('environments', name, 'secrets', 'database.yaml');
+  const damages: readonly [(text: string) => string | undefined, RegExp][] = [
+    [(text) => text.slice(0, 300), /is damaged/],
+    [
+      (text) =>
+        text.replace(
+          /(password: ENC\[AES256_GCM,data:)(.)/,
+          (_, head, first) => `${head}${first === 'A' ? 'B' : 'A'}`,
+        ),
+      /is damaged\n {2}why: .*AES_GCM/,
+    ],
+    [
+      (text) =>
+        text.replace(
+          /(mac: ENC\[AES256_GCM,data:)(.)/,
+          (_, head, first) => `${head}${first === 'A' ? 'B' : 'A'}`,
+        ),
+      /is damaged\n {2}why: .*AES_GCM/,
+    ],
+    [() => '{{{ not: yaml: [', /is damaged\n {2}why: yaml/],
+    [() => undefined, /database.yaml is not there/],
+  ];
+  for (const [damage, said] of damages) await withFile(file, damage, () => refuses(['init-vault'], 1, said));
+  await withFile(file, damages[1]?.[0] ?? String, () => refuses(['install-tier', 'core'], 1, /is damaged/));
+
+  const made = await sandbox.shell(
+    `export GNUPGHOME="$HOME/other"; mkdir -m 700 "$GNUPGHOME"
+    gpg --batch --quiet --passphrase '' --quick-generate-key other default default never
+    key=$(gpg --list-keys --with-colons | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | head -1)
+    echo 'password: other' > "$HOME/plain.yaml"
+    sops --config /dev/null encrypt --pgp "$key" "$HOME/plain.yaml"; gpgconf --kill all`,
+  );
+  assert.is(made.exitCode, 0, made.stderr);
+  await withFile(
+    file,
+    () => made.stdout,
+    () => refuses(['init-vault'], 1, /no key in the keyring opens .*database.yaml/),
+  );
+});
+
+trouble('a sealed Vault is told by status and install, and opened by init-vault', async () => {
+  await sealVault();
+  assert.is((await status()).vault?.sealed, true);
+  await withFile(
+    sandbox.path('environments', name, 'settings.yaml'),
+    (text) => text.replace('replicas: 2', 'replicas: 3'),
+    () =>
+      refuses(
+        ['install-app', 'app1'],
+        1,
+        /Vault .* is sealed\n {2}why: app1-back .*\n {2}do: run init-vault/,
+      ),
+  );
+  await succeeds('init-vault');
+  assert.equal((await status()).vault, { initialized: true, sealed: false, configured: true });
+});
+
+trouble('a dead Vault and a dead database are named, and start-k8s starts nothing but them', async () => {
+  const others = await killServices('vault', 'postgresql');
+  const { cluster, vault, database } = await status();
+  assert.is(cluster.state, 'degraded');
+  assert.is(vault, null);
+  assert.equal(database, { reachable: false });
+  const dead = /is degraded\n {2}why: postgresql does not run, vault does not run\n {2}do: run start-k8s/;
+  for (const words of [['init-vault'], ['install-app', 'app2'], ['test-app', 'app2']])
+    await refuses(words, 1, dead);
+  await succeeds('start-k8s');
+  assert.equal((await Promise.all(others.map(isAlive))).includes(false), false);
+  assert.is((await status()).cluster.state, 'running');
+});
+
+/** Makes helm's newest record of a release one of an upgrade (or a first install) that was killed. */
+async function leavePending(release: string, to: 'pending-upgrade' | 'pending-install'): Promise<void> {
+  const kubectl = async (words: string, input = ''): Promise<string> => {
+    const ended = await sandbox.shell(`kubectl -n backend ${words} <<'END'\n${input}\nEND`);
+    assert.is(ended.exitCode, 0, ended.stderr);
+    return ended.stdout;
+  };
+  const secret = JSON.parse(await kubectl(`get secret sh.helm.release.v1.${release}.v1 -o json`));
+  const packed = Buffer.from(Buffer.from(secret.data.release, 'base64').toString(), 'base64');
+  const stored = JSON.parse(gunzipSync(packed).toString());
+  if (to === 'pending-upgrade') {
+    stored.version = 2;
+    secret.metadata.name = `sh.helm.release.v1.${release}.v2`;
+    secret.metadata.labels.version = '2';
+  }
+  stored.info.status = to;
+  secret.metadata.labels.status = to;
+  secret.data.release = Buffer.from(gzipSync(JSON.stringify(stored)).toString('base64')).toString('base64');
+  for (const field of ['uid', 'resourceVersion', 'creationTimestamp', 'managedFields'])
+    delete secret.metadata[field];
+  await kubectl('apply --server-side --force-conflicts -f -', JSON.stringify(secret));
+}
+
+trouble('releases that a killed helm left pending are repaired by the next install', async () => {
+  await leavePending('app2-back', 'pending-upgrade');
+  await leavePending('app1-back', 'pending-install');
+  const pending = (await status()).releases.filter((release) => release.status.startsWith('pending-'));
+  assert.equal(
+    pending.map((release) => release.name),
+    ['app1-back', 'app2-back'],
+  );
+  const { stderr } = await succeeds('install-tier', 'apps');
+  assert.match(stderr, /app2-back was left pending-upgrade by a run that was killed: repairing it/);
+  assert.is(
+    (await status()).releases.every((release) => release.status === 'deployed'),
+    true,
+  );
+});
+
+trouble('damaged files of the state folder are named', async () => {
+  const half = (text: string): string => text.slice(0, text.length / 2);
+  await withFile(state('embedded.json'), half, () =>
+    refuses(['status'], 1, /embedded\.json.* is damaged\n.*\n.*destroy-environment/),
+  );
+  await withFile(state('environment.json'), half, async () => {
+    await refuses(['status'], 1, /environment\.json.* is damaged\n.*\n {2}do: say it with --provider/);
+    assert.is((await sandbox.task('status', '--provider', 'embedded')).exitCode, 0);
+  });
+});
+
+trouble('a port that is taken meanwhile is named, and pids of others are left alone', async () => {
+  await succeeds('stop-k8s');
+  const { ports } = await embedded();
+  bystander = spawn('sleep', ['600']);
+  const pid = bystander.pid ?? 0;
+  const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
+  const record = { name: 'vault', pid, startTime: '1', bootId: boot };
+  await mkdir(state('services'), { recursive: true });
+  await writeFile(state('services', 'vault.json'), JSON.stringify(record));
+  const clusters = state('kwok', 'clusters');
+  const [cluster = ''] = await readdir(clusters);
+  await writeFile(join(clusters, cluster, 'pids', 'etcd.pid'), String(pid));
+
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(ports.vault, '127.0.0.1', resolve));
+  await refuses(
+    ['start-k8s'],
+    1,
+    new RegExp(`port ${ports.vault} of vault is taken\\n {2}why: .*\\n {2}do: .*ss -ltnp`),
+  );
+  assert.equal(await leftovers(sandbox), []);
+  await new Promise((resolve) => server.close(resolve));
+  await succeeds('start-k8s');
+  assert.equal((await status()).vault, { initialized: true, sealed: false, configured: true });
+  assert.is(bystander.exitCode ?? bystander.signalCode, null);
+});
+
+trouble(
+  'create-environment replaces what runs when the state folder was deleted by hand, and destroy-environment finds it, too',
+  async () => {
+    await rm(sandbox.path('.state'), { recursive: true });
+    assert.is((await status()).cluster.state, 'absent');
+    await succeeds('create-k8s');
+    assert.is((await readServices(state())).length, 9);
+    assert.is((await leftovers(sandbox)).filter((line) => /bin\/(etcd|kube-apiserver)/.test(line)).length, 2);
+    await rm(sandbox.path('.state'), { recursive: true });
+    await succeeds('destroy-environment', '--yes');
+    assert.equal(await leftovers(sandbox), []);
+    assert.is(bystander.exitCode ?? bystander.signalCode, null);
+  },
+);
+
+trouble.after(async () => {
+  bystander?.kill();
+  await sandbox.remove(name);
+});
+
+trouble.run();
