@@ -1,6 +1,7 @@
+import { dirname } from 'node:path';
 import { shellWord } from '../shell-words.ts';
 import { buildFlags, cgoEnabled } from './go-build.ts';
-import { loadManifest, type ToolName } from './manifest.ts';
+import { type GoRecipe, loadManifest, type NpmRecipe, type ToolName } from './manifest.ts';
 import { npmPackageName } from './npm-package.ts';
 import { misePackage } from './release.ts';
 import { describeTool, type Requirement } from './requirement.ts';
@@ -12,22 +13,44 @@ import { describeTool, type Requirement } from './requirement.ts';
 export async function plainCommands(name: ToolName, requirement: Requirement = {}): Promise<string[]> {
   const entry = (await loadManifest()).tools[name];
   const { version = '', release, go, npm } = entry;
-  const commands: string[] = [];
-  if (release !== undefined) commands.push(`mise use --global ${shellWord(misePackage(release, version))}`);
-  if (go !== undefined) {
-    const flags = buildFlags(go).map(shellWord).join(' ');
-    const program = `"$HOME/.local/bin/${name}"`;
-    commands.push(
-      `CGO_ENABLED=${cgoEnabled(go)} go -C lib/tools/go/${go.module} build ${flags} -o ${program} ${go.package}`,
-    );
-  }
-  if (npm !== undefined) {
-    const wanted = shellWord(`${npmPackageName(npm)}@${npm.version}`);
-    commands.push(`npm install --prefix "$HOME/.local/lib/${name}" --no-save ${wanted}`, entry.advice);
-  }
-  const [first, ...others] = commands;
+  const ways: string[][] = [];
+  if (release !== undefined) ways.push([`mise use --global ${shellWord(misePackage(release, version))}`]);
+  if (go !== undefined) ways.push(goCommands(name, go));
+  if (npm !== undefined) ways.push(npmCommands(name, npm), [entry.advice]);
+  const [first, ...others] = ways;
   const need = describeTool(entry, requirement);
   if (first === undefined) return [`# ${need} has to be on PATH: ${entry.advice}`];
   const header = entry.path === false ? `# ${name} ${version}:` : `# ${need}, unless it is on PATH:`;
-  return [header, first, ...others.map((command) => `# or: ${command}`)];
+  return [header, ...first, ...others.map((commands) => `# or: ${commands.join(' && ')}`)];
+}
+
+const onPath = (folder: string): string => `export PATH="${folder}:$PATH"`;
+
+function goCommands(name: string, recipe: GoRecipe): string[] {
+  const folder = '$HOME/.local/bin';
+  const go = `go -C lib/tools/go/${recipe.module}`;
+  const flags = buildFlags(recipe).map(shellWord).join(' ');
+  const copies = Object.entries(recipe.folders ?? {}).map(([target, source]) => {
+    const module = `$(${go} list -mod=readonly -f '{{.Module.Dir}}' ${recipe.package})`;
+    return `mkdir -p "${folder}/${target}" && cp "${module}"/${source}/* "${folder}/${target}/"`;
+  });
+  const build = `CGO_ENABLED=${cgoEnabled(recipe)} ${go} build ${flags} -o "${folder}/${name}" ${recipe.package}`;
+  return [build, ...copies, onPath(folder)];
+}
+
+/** What the package's install script would do, which npm does not run unasked: makes the links that it lists. */
+const makeLinks =
+  'for (const { source, target } of JSON.parse(fs.readFileSync(process.argv[1]))) { fs.rmSync(target, { force: true }); fs.symlinkSync(path.relative(path.dirname(target), source), target); }';
+
+function npmCommands(name: string, recipe: NpmRecipe): string[] {
+  const prefix = `$HOME/.local/lib/${name}`;
+  const folder = `${prefix}/node_modules/${npmPackageName(recipe)}`;
+  const wanted = shellWord(`${npmPackageName(recipe)}@${recipe.version}`);
+  const { program, symlinks } = recipe;
+  return [
+    `npm install --prefix "${prefix}" --no-save --ignore-scripts ${wanted}`,
+    ...(symlinks === undefined ? [] : [`(cd "${folder}" && node -e '${makeLinks}' ${symlinks})`]),
+    `chmod +x "${folder}/${dirname(program)}"/*`,
+    onPath(`${folder}/${dirname(program)}`),
+  ];
 }

@@ -55,6 +55,27 @@ test('the plain commands of every tool hold no path of this machine', async () =
   }
 });
 
+test('minikube is built with C, for the binding of libvirt that is looked for only when it is used', async () => {
+  const { go } = tools.minikube;
+  assert.ok(go?.cgo);
+  assert.equal(buildFlags(go).slice(3, 5), ['-tags', 'libvirt_dlopen']);
+  assert.match(
+    (await plainCommands('minikube')).at(-1) ?? '',
+    /^# or: CGO_ENABLED=1 go .* -tags libvirt_dlopen /,
+  );
+});
+
+test('what belongs to a tool comes with it in the plain commands, too', async () => {
+  const operator = await plainCommands('vault-secrets-operator');
+  assert.match(
+    operator[2] ?? '',
+    /^mkdir -p .* cp ".*"\/config\/crd\/bases\/\* "\$HOME\/\.local\/bin\/crds\/"$/,
+  );
+  const postgresql = await plainCommands('postgresql');
+  assert.match(postgresql[2] ?? '', /native\/pg-symlinks\.json\)$/);
+  assert.match(postgresql[4] ?? '', /^export PATH=".*\/native\/bin:\$PATH"$/);
+});
+
 test('the plain commands name the release, and the Go build as the other way', async () => {
   const [need, first, other] = await plainCommands('sops');
   assert.is(need, '# sops 3.9.0 or newer, unless it is on PATH:');
