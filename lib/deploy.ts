@@ -150,6 +150,9 @@ async function explained(
   const diagnosis = await watchCluster(context, environment, namespaces);
   try {
     await run();
+    const how =
+      environment.provider === 'embedded' ? ' (run as a process of this machine: the pod is simulated)' : '';
+    for (const { object, text } of diagnosis.passed()) context.log(`${object}: ${text}${how}`);
   } catch (error) {
     if (context.signal.aborted || !(error instanceof TaskError)) throw error;
     const secret = await secretFailure(error, environment, context);

@@ -28,6 +28,8 @@ export type Finding = { readonly object: string; readonly text: string };
 export type Diagnosis = {
   /** What explains a failure, the most telling first. Empty when nothing was seen. */
   findings(): Finding[];
+  /** What checks that ended well said of themselves. */
+  passed(): Finding[];
   /** Writes all that was seen to a file below the state folder and returns its path. */
   save(name: string): Promise<string>;
   stop(): Promise<void>;
@@ -85,6 +87,12 @@ export async function watchCluster(
       }),
       ...distinct(warnings),
     ],
+    passed: () =>
+      [...pods].flatMap(([key, { status }]) => {
+        const [ended] = status.containerStatuses?.flatMap(({ state }) => state?.terminated ?? []) ?? [];
+        const said = ended?.exitCode === 0 ? ended.message?.trim() : undefined;
+        return said ? [{ object: `pod ${key}`, text: said.replaceAll('\n', ', ') }] : [];
+      }),
     save: async (name) => {
       const stamp = new Date().toISOString().replace(/[:.]/g, '-');
       const path = join(environment.state, 'diagnostics', `${stamp}-${name}.txt`);

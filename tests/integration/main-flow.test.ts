@@ -188,7 +188,9 @@ flow('a check that fails rolls the release back and names itself', async () => {
     assert.ok(Date.now() < deadline, 'the old number of replicas is back');
     await delay(1000);
   }
-  assert.is((await sandbox.task('test-app', 'app2')).exitCode, 0);
+  const checked = await sandbox.task('test-app', 'app2');
+  assert.is(checked.exitCode, 0, checked.stderr);
+  assert.match(checked.stderr, /ok database login.*run as a process of this machine/);
   const installed = await sandbox.task('install-app', 'app2');
   assert.is(installed.exitCode, 0, installed.stderr);
   await giveBack();
