@@ -63,7 +63,7 @@ test('a forwarded port is used as soon as kubectl names it, and kubectl is gone 
 }) => {
   clone.script(
     'kubectl',
-    'echo "Forwarding from 127.0.0.1:40123 -> 8200"; echo "Forwarding from [::1]:40123 -> 8200"; echo "$$" >> "$CALLS"; exec sleep 1000',
+    'echo "$$" >> "$CALLS"; echo "Forwarding from 127.0.0.1:40123 -> 8200"; echo "Forwarding from [::1]:40123 -> 8200"; exec sleep 1000',
   );
   const used = await lib.withPortForward(context, environment, vault, async (connection) => connection);
   assert.equal(used, { host: '127.0.0.1', port: 40123 });
