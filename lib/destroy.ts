@@ -35,7 +35,12 @@ async function removeFromExisting(environment: Environment, context: TaskContext
   await $`${kubectl(environment)} delete namespace ${await ourNamespaces()} --ignore-not-found --wait --timeout 300s`;
   const types = await $({ quiet: true })`${kubectl(environment)} get crd -o name`;
   const own = types.stdout.split('\n').filter((name) => ownTypes.test(name));
-  if (own.length > 0) await $`${kubectl(environment)} delete ${own} --ignore-not-found`;
+  if (own.length === 0) return;
+  // Objects of these types outside our namespaces are somebody else's, and would be deleted with their type.
+  const kinds = own.map((name) => name.slice(name.indexOf('/') + 1)).join(',');
+  const used = await $({ quiet: true })`${kubectl(environment)} get ${kinds} -A -o name`;
+  if (used.stdout.trim() === '') await $`${kubectl(environment)} delete ${own} --ignore-not-found`;
+  else context.log('the types of the Vault Secrets Operator stay: other namespaces use them');
 }
 
 /** The same as plain commands. */
