@@ -3,7 +3,7 @@ import { type Connection, withPortForward } from '../kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { ProviderName } from '../settings.ts';
 import { embedded } from './embedded/embedded.ts';
-import { existing } from './existing.ts';
+import { checkReachable, existing } from './existing.ts';
 import { minikube } from './minikube.ts';
 import type { ClusterProvider } from './provider.ts';
 
@@ -14,8 +14,8 @@ export const providerOf = (environment: Pick<Environment, 'provider'>): ClusterP
 
 /** Throws `TaskError` with the right advice unless the cluster is there and can be talked to. */
 export async function requireCluster(environment: Environment, context: TaskContext): Promise<void> {
-  // The task `connect` has seen to it.
-  if (environment.provider === 'existing') return;
+  // The task `connect` has written its kubeconfig.
+  if (environment.provider === 'existing') return checkReachable(environment, context);
   const phase = await providerOf(environment).phase(environment, context);
   const cluster = `the cluster of environment \`${environment.name}\``;
   switch (phase) {

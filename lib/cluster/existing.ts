@@ -54,6 +54,16 @@ export async function connectExisting(
 export const connectCommand = ({ name, context }: Environment): string =>
   `(umask 077; mkdir -p .state/${name}; kubectl config view --minify --flatten --raw --context ${shellWord(context)} > .state/${name}/kubeconfig)`;
 
+/** Throws `TaskError` with kubectl's reason when the API server does not answer within 15 s. */
+export async function checkReachable(
+  environment: Environment,
+  context: Pick<TaskContext, '$' | 'options'>,
+): Promise<void> {
+  const $ = (await shellOf(context))({ quiet: true, nothrow: true });
+  const ready = await $`${kubectl(environment)} get --raw /readyz --request-timeout 15s`;
+  if (ready.exitCode !== 0) throw unreachable(environment, ready.stderr);
+}
+
 /** A cluster that is there already: used, never created, started, stopped or destroyed by us. */
 export const existing: ClusterProvider = {
   name: 'existing',
@@ -82,8 +92,7 @@ export const existing: ClusterProvider = {
   create: async (environment, _settings, context) => {
     await connectExisting(environment, context);
     const $ = (await shellOf(context))({ quiet: true });
-    const ready = await $({ nothrow: true })`${kubectl(environment)} get --raw /readyz --request-timeout 15s`;
-    if (ready.exitCode !== 0) throw unreachable(environment, ready.stderr);
+    await checkReachable(environment, context);
     const { serverVersion } = await kubectlJson<{ serverVersion: { gitVersion: string; minor: string } }>(
       $,
       environment,
