@@ -48,7 +48,9 @@ export async function fillEntry(
       await access(folder, constants.W_OK);
     }
   } catch (error) {
-    throw cacheError(error);
+    // Node's word for a read-only file system on which a folder's parent is missing, too.
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw cacheError(missing ? Object.assign(error as Error, { code: 'EROFS' }) : error);
   }
   const lock = await acquireLock(join(root, 'locks', `${platform}-${entry.id}`), {
     task: `install-tool ${entry.id}`,

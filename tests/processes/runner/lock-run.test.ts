@@ -119,4 +119,21 @@ test('a run with lock leaves a log of each task, one without leaves nothing', as
   assert.match(run.stderr, `logs: ${logs}`);
 });
 
+test('the commands of a run that was killed are ended before the next one begins', async () => {
+  const first = rig.run([locked('create')], ['create'], environment());
+  const create = await rig.next('create');
+  first.kill('SIGKILL');
+  await first.exit;
+  assert.equal(await rig.survivors(), [create.pid]);
+  const second = rig.run([locked('destroy')], ['destroy'], environment());
+  const destroy = await rig.next('destroy');
+  assert.equal(await rig.survivors(), [destroy.pid]);
+  await destroy.exit();
+  assert.is(await second.exit, 0);
+  assert.match(
+    second.stderr,
+    /ended \d+ process(es)? that the run of create by pid \d+ .*, which was killed, left behind/,
+  );
+});
+
 test.run();
