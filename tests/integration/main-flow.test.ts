@@ -27,7 +27,9 @@ const revisions = async (): Promise<string> =>
 async function login(user: string, password: string, sql = 'SELECT 1'): Promise<string | undefined> {
   const kubeconfig = sandbox.path('.state/development/kubeconfig');
   const words = ['--kubeconfig', kubeconfig, '-n', 'database', 'port-forward', 'svc/postgresql', ':5432'];
-  const forward = spawn('kubectl', words, { stdio: ['ignore', 'pipe', 'ignore'], env: sandbox.env });
+  // Its own kubectl must not be what leaves something in the home that is looked at in the end.
+  const env = { ...sandbox.env, KUBECACHEDIR: sandbox.path('.state/development/kube-cache') };
+  const forward = spawn('kubectl', words, { stdio: ['ignore', 'pipe', 'ignore'], env });
   try {
     const [line] = (await once(createInterface({ input: forward.stdout }), 'line')) as [string];
     const port = Number(/:(\d+) ->/.exec(line)?.[1]);
