@@ -37,6 +37,19 @@ export async function readKeys(path: string): Promise<VaultKeys | undefined> {
 }
 
 /**
+ * Whether a run was killed between asking Vault for its keys and storing them. If Vault answered, they are lost; nobody can
+ * have used it since, for it was never unsealed.
+ */
+export async function keysNeverStored(path: string): Promise<boolean> {
+  if ((await readIfThere(path)) !== undefined) return false;
+  const pending = await readIfThere(pendingPath(path));
+  return pending !== undefined && parseKeys(pending) === undefined;
+}
+
+/** Takes away what such a run left beside `path`. */
+export const dropReservation = (path: string): Promise<void> => rm(pendingPath(path), { force: true });
+
+/**
  * Makes a file of mode 0600 next to `path` and takes its space on the disk before Vault is asked for keys that it
  * tells only once. Keys of an earlier Vault are kept as `<path>.1`, `.2`, … Throws `TaskError` when the place is not writable.
  */

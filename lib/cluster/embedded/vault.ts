@@ -1,8 +1,9 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Environment, writeWhole } from '../../environment.ts';
 import type { TaskContext } from '../../runner/runner.ts';
 import { findTool } from '../../tools/tools.ts';
+import { dropReservation, keysNeverStored } from '../../vault/keys-file.ts';
 import { answers, inBackground, isUp, launchService } from './launch.ts';
 import { expectedPorts, type Ports, requireState } from './state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
@@ -26,6 +27,8 @@ const configurationValues = (data: string, ports: Ports): TemplateValues => ({
   clusterPort: ports.vaultCluster,
 });
 
+const dataFolder = (environment: Environment): string => join(environment.state, 'vault', 'data');
+
 /** Starts the real Vault server, with its data in the state folder. It is not unsealed here. */
 export async function ensureVault(
   environment: Environment,
@@ -33,7 +36,11 @@ export async function ensureVault(
 ): Promise<'changed' | 'unchanged'> {
   const { ports } = await requireState(environment);
   const ready = () => answers(`http://127.0.0.1:${ports.vault}/v1/sys/seal-status`);
-  if (await isUp(environment, 'vault', ready)) return 'unchanged';
+  const keys = join(environment.state, 'vault', 'keys.json');
+  const anew = await keysNeverStored(keys);
+  if (!anew && (await isUp(environment, 'vault', ready))) return 'unchanged';
+  if (anew)
+    context.log('a run was killed before it had the keys of Vault, which is still empty: making it anew');
 
   const tool = await findTool('vault');
   if (!tool) throw new Error('the need for the tool vault was not declared');
@@ -43,16 +50,18 @@ export async function ensureVault(
     command: [tool.path, 'server', '-config', await writeConfiguration(environment, ports)],
     ports: { vault: ports.vault, 'vault (cluster)': ports.vaultCluster },
     ready,
+    prepare: async () => {
+      if (anew) await rm(dataFolder(environment), { recursive: true, force: true });
+      await mkdir(dataFolder(environment), { recursive: true, mode: 0o700 });
+      if (anew) await dropReservation(keys);
+    },
   });
 }
 
 async function writeConfiguration(environment: Environment, ports: Ports): Promise<string> {
-  const folder = join(environment.state, 'vault');
-  const data = join(folder, 'data');
-  await mkdir(data, { recursive: true, mode: 0o700 });
-  const path = join(folder, 'server.hcl');
+  const path = join(environment.state, 'vault', 'server.hcl');
   // Within quotes of HCL a path is escaped as in JSON.
-  const escaped = JSON.stringify(data).slice(1, -1);
+  const escaped = JSON.stringify(dataFolder(environment)).slice(1, -1);
   await writeWhole(path, await fillTemplate('vault.hcl', configurationValues(escaped, ports)));
   return path;
 }

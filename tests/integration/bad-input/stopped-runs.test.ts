@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -83,6 +83,16 @@ stopped('after a SIGKILL during the installation a plain rerun goes on', async (
   assert.is(releases.length, 6);
   assert.equal(vault, { initialized: true, sealed: false, configured: true });
   assert.equal(database, { reachable: true });
+});
+
+stopped('a Vault whose keys a killed run never got is made anew', async () => {
+  const keys = sandbox.path('.state', 'development', 'vault', 'keys.json');
+  await rm(keys);
+  await writeFile(`${keys}.pending`, ' '.repeat(4096));
+  const { exitCode, stderr } = await sandbox.task('create-environment');
+  assert.is(exitCode, 0, stderr);
+  assert.match(stderr, /killed before it had the keys of Vault/);
+  assert.equal((await status()).vault, { initialized: true, sealed: false, configured: true });
 });
 
 stopped('Ctrl-C during install-tier leaves the cluster alone, and a plain rerun goes on', async () => {
