@@ -90,18 +90,25 @@ export async function ensureKubernetes(
     });
   }
   let alive = await aliveServices(environment);
-  if (
-    alive.length === kubernetesServices.length &&
-    (await isApiReady(environment, state.ports.kubeApiserver))
-  ) {
-    if (state.phase === 'created') return 'unchanged';
-  }
+  const ready = alive.length > 0 && (await isApiReady(environment, state.ports.kubeApiserver));
+  if (ready && alive.length === kubernetesServices.length && state.phase === 'created') return 'unchanged';
   if (state.phase === 'creating') {
     await stopServices(environment.state, alive);
     alive = [];
     await rm(join(environment.state, 'kwok'), { recursive: true, force: true });
+  } else if (!ready) {
+    // They may be on their way out, as a run that was killed while it stopped them leaves them.
+    await stopServices(
+      environment.state,
+      alive.filter(({ name }) => name === 'kube-apiserver' || name === 'etcd'),
+    );
+    alive = await aliveServices(environment);
   }
   await launch(environment, settings, state, alive, context);
+  // For the same reason one of the others may have ended meanwhile.
+  const left = await aliveServices(environment);
+  if (left.length < kubernetesServices.length)
+    await launch(environment, settings, { ...state, phase: 'created' }, left, context);
   return 'changed';
 }
 
