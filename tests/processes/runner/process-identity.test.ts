@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -49,12 +50,16 @@ test('a group lives as long as any member, whether its leader lives or not', asy
 });
 
 test('a group of nothing but zombies is not alive', async () => {
-  // Job control gives the background process a group of its own; the sleep that bash turns into never reaps it.
-  const script = 'set -m; sleep 0 & echo $!; exec sleep 1000';
-  const parent = spawn('bash', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+  // Job control gives the background process a group of its own. It must end only after bash has turned into a cat,
+  // which never reaps it (bash would): the answer on standard output tells that this has come to pass.
+  const script = 'set -m; cat <&3 & echo $!; exec 3<&-; exec cat';
+  const parent = spawn('bash', ['-c', script], { stdio: ['pipe', 'pipe', 'ignore', 'pipe'] });
   try {
-    const [line] = await once(parent.stdout, 'data');
+    const [line] = await once(parent.stdout as Readable, 'data');
     const group = Number(line);
+    (parent.stdin as Writable).write('?');
+    await once(parent.stdout as Readable, 'data');
+    (parent.stdio[3] as Writable).end();
     for (const deadline = Date.now() + 5000; await isGroupAlive(group); ) assert.ok(Date.now() < deadline);
     assert.ok(process.kill(-group, 0));
   } finally {
