@@ -1,4 +1,4 @@
-import { ensureKubernetes } from '../lib/cluster/embedded/kubernetes.ts';
+import { ensureKubernetes, waitForKubernetes } from '../lib/cluster/embedded/kubernetes.ts';
 import { ensureState, handOver } from '../lib/cluster/embedded/state.ts';
 import { environmentOf, settingsOf } from '../lib/environment.ts';
 import { runCli, task } from '../lib/runner/runner.ts';
@@ -17,6 +17,7 @@ const kubernetes = task({
     const settings = await settingsOf(environment);
     await ensureState(environment, settings.cluster.kubernetesVersion);
     await ensureKubernetes(environment, settings, context);
+    await waitForKubernetes(environment, context);
     handOver();
   },
 });

@@ -76,11 +76,26 @@ export async function connectApi(environment: Environment, port: number): Promis
   };
 }
 
-/** Whether the API server says that it is ready. */
-export async function isApiReady(environment: Environment, port: number): Promise<boolean> {
+/**
+ * What a new API server does last, a second or more after all else: with its own roles and priority classes still missing it
+ * serves an administrator, who needs no role. Names of the checks of /readyz.
+ */
+const lastSteps = [
+  'poststarthook/rbac/bootstrap-roles',
+  'poststarthook/scheduling/bootstrap-system-priority-classes',
+];
+
+/** Whether the API server says that it is ready: for everybody, or `for: 'administrator'`, which is earlier. */
+export async function isApiReady(
+  environment: Environment,
+  port: number,
+  options: { readonly for: 'administrator' | 'everybody' },
+): Promise<boolean> {
+  const left = options.for === 'administrator' ? lastSteps.map((check) => `exclude=${check}`) : [];
   try {
     const api = await connectApi(environment, port);
-    return (await api.call('GET', '/readyz', undefined, { timeoutMs: 2000 })).status === 200;
+    const { status } = await api.call('GET', `/readyz?${left.join('&')}`, undefined, { timeoutMs: 2000 });
+    return status === 200;
   } catch {
     return false;
   }

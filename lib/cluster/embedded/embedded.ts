@@ -7,7 +7,7 @@ import { isAlive, readServices } from '../services.ts';
 import { isApiReady } from './api.ts';
 import { jobRunnerCommands } from './checks.ts';
 import { databaseCommands } from './database.ts';
-import { kubernetesCommands } from './kubernetes.ts';
+import { kubernetesCommands, waitForKubernetes } from './kubernetes.ts';
 import { operatorCommands, waitForOperator } from './operator.ts';
 import { allServices, handOver, readState, stateCommands, stopEverything } from './state.ts';
 import { vaultCommands } from './vault.ts';
@@ -53,7 +53,9 @@ export const embedded: ClusterProvider = {
     const alive = await livingServices(environment);
     if (alive.size === 0) return 'stopped';
     const complete = allServices.every((name) => alive.has(name));
-    return complete && (await isApiReady(environment, state.ports.kubeApiserver)) ? 'running' : 'degraded';
+    const ready =
+      complete && (await isApiReady(environment, state.ports.kubeApiserver, { for: 'administrator' }));
+    return ready ? 'running' : 'degraded';
   },
 
   faults: async (environment) => {
@@ -95,8 +97,9 @@ async function livingServices(environment: Environment): Promise<ReadonlySet<str
   return new Set(records.filter((_, index) => living[index]).map(({ name }) => name));
 }
 
-/** The parts have done the work; the operator alone may still be on its way. */
+/** The parts have done the work; the API server's last steps and the operator may still be on their way. */
 async function complete(environment: Environment, context: TaskContext): Promise<Outcome> {
+  await waitForKubernetes(environment, context);
   await waitForOperator(environment, context);
   handOver();
   await remember(environment);

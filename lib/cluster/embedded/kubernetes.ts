@@ -24,6 +24,7 @@ import {
 } from '../services.ts';
 import { connectApi, isApiReady } from './api.ts';
 import { applyManifests } from './apply.ts';
+import { waitUntilUp } from './launch.ts';
 import { findProcesses } from './processes.ts';
 import {
   type EmbeddedState,
@@ -39,6 +40,11 @@ import {
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
 const here = 'lib/cluster/embedded';
+
+/** Milliseconds that the API server may take until it is ready. */
+const timeoutMs = 120_000;
+
+const forAdministrator = { for: 'administrator' } as const;
 
 /** The programs that kwokctl is told, by its flags. */
 const binaries: { readonly [flag: string]: ToolName } = {
@@ -73,7 +79,8 @@ export async function kubernetesCommands(
 }
 
 /**
- * Makes or starts the Kubernetes part of the cluster and waits until the API server is ready.
+ * Makes or starts the Kubernetes part of the cluster and waits until the API server serves us, its administrator: the
+ * releases need not wait until it serves everybody, see `waitForKubernetes`.
  * Returns whether anything had to be done. A half made cluster of a killed run is cleared and made again.
  */
 export async function ensureKubernetes(
@@ -90,7 +97,8 @@ export async function ensureKubernetes(
     });
   }
   let alive = await aliveServices(environment);
-  const ready = alive.length > 0 && (await isApiReady(environment, state.ports.kubeApiserver));
+  const ready =
+    alive.length > 0 && (await isApiReady(environment, state.ports.kubeApiserver, forAdministrator));
   if (ready && alive.length === kubernetesServices.length && state.phase === 'created') return 'unchanged';
   if (state.phase === 'creating') {
     await stopServices(environment.state, alive);
@@ -110,6 +118,14 @@ export async function ensureKubernetes(
   if (left.length < kubernetesServices.length)
     await launch(environment, settings, { ...state, phase: 'created' }, left, context);
   return 'changed';
+}
+
+/** Waits until the API server that `ensureKubernetes` started is ready for everybody. Throws `TaskError` when it ends instead. */
+export async function waitForKubernetes(environment: Environment, context: TaskContext): Promise<void> {
+  const { ports } = await requireState(environment);
+  await waitUntilUp(environment, context, 'kube-apiserver', () =>
+    isApiReady(environment, ports.kubeApiserver, { for: 'everybody' }),
+  );
 }
 
 async function aliveServices(environment: Environment): Promise<ServiceRecord[]> {
@@ -169,10 +185,8 @@ async function launch(
       advice: `see ${join(environment.state, 'kwok', 'clusters', environment.clusterName, 'logs')}`,
     });
   }
-  await waitForService(environment.state, apiServer, () => isApiReady(environment, ports.kubeApiserver), {
-    timeoutMs: 120_000,
-    signal: context.signal,
-  });
+  const ready = () => isApiReady(environment, ports.kubeApiserver, forAdministrator);
+  await waitForService(environment.state, apiServer, ready, { timeoutMs, signal: context.signal });
   await writeNodes(environment, settings);
   const api = await connectApi(environment, ports.kubeApiserver);
   for (const file of [join(environment.state, 'nodes.yaml'), join(root, here, 'system.yaml')])
