@@ -9,7 +9,7 @@ import { findTool } from './tools/tools.ts';
  * Checks the environment's name and settles on a provider and, for an existing cluster, on a context. An environment stays
  * with what it was made with. Throws `UsageError`.
  */
-export async function resolveOptions(options: Options): Promise<Options> {
+export async function resolveOptions(options: Options, user = process.getuid?.()): Promise<Options> {
   const environment = String(options.env);
   await checkEnvironment(environment);
   const asked = options.provider as ProviderName | undefined;
@@ -25,14 +25,15 @@ export async function resolveOptions(options: Options): Promise<Options> {
       advice: 'run destroy-environment first, or leave --provider and CLUSTER_PROVIDER out',
     });
   }
-  const provider = memory?.provider ?? asked ?? (await automaticProvider());
+  const provider = memory?.provider ?? asked ?? (await automaticProvider(user));
   const context =
     provider === 'existing' ? await contextOf(environment, options, memory?.context) : undefined;
   return { ...options, provider, context };
 }
 
-/** minikube where Docker answers and minikube is there or can be got, else embedded. */
-async function automaticProvider(): Promise<ProviderName> {
+/** minikube where Docker answers and minikube is there or can be got, else embedded; so for root, whom minikube refuses its docker driver. */
+async function automaticProvider(user: number | undefined): Promise<ProviderName> {
+  if (user === 0) return 'embedded';
   if (!(await dockerAnswers())) return 'embedded';
   const there =
     (await findTool('minikube')) !== undefined ||

@@ -9,7 +9,7 @@ import { failureOf } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
-  resolve: (options?: Options) => Promise<Options>;
+  resolve: (options?: Options, user?: number) => Promise<Options>;
   /** Lets the environment have been made with this provider. */
   made: (provider: Environment['provider'], context?: string) => Promise<void>;
 };
@@ -22,7 +22,7 @@ test.before(async (state) => {
   const { resolveOptions } = await state.clone.lib<Choice>('provider-choice.ts');
   type Lib = typeof import('../../../lib/environment.ts');
   const { remember } = await state.clone.lib<Lib>('environment.ts');
-  state.resolve = (options = {}) => resolveOptions({ env: 'development', ...options });
+  state.resolve = (options = {}, user = 1000) => resolveOptions({ env: 'development', ...options }, user);
   state.made = async (provider, context = '') =>
     remember({ ...(await state.clone.environment(provider)), context });
 });
@@ -46,6 +46,12 @@ test('with a Docker engine and minikube it is minikube', async ({ clone, resolve
   clone.script('docker', 'echo 27.3.0');
   assert.is((await resolve()).provider, 'minikube');
   assert.equal(clone.calls().at(-1), 'docker version --format {{.Server.Version}}');
+});
+
+test('root gets the embedded cluster, since minikube would refuse', async ({ clone, resolve }) => {
+  clone.script('docker', 'echo 27.3.0');
+  assert.is((await resolve({}, 0)).provider, 'embedded');
+  assert.is((await resolve({ provider: 'minikube' }, 0)).provider, 'minikube');
 });
 
 test('what the user asks for overrides, and Docker is not even asked', async ({ clone, resolve }) => {
