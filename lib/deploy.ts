@@ -1,7 +1,7 @@
 import { type Diagnosis, watchCluster } from './diagnostics.ts';
 import { type Environment, environmentOf, shellOf } from './environment.ts';
 import { helm, lastGoodRevision, rollBack } from './helm.ts';
-import { declaredReleases, helmfile, type Release, withNeeds } from './helmfile.ts';
+import { declaredReleases, helmfile, type Release, saidByHelm, withNeeds } from './helmfile.ts';
 import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
 import { rememberRendered, renderInputs } from './render-memory.ts';
 import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
@@ -52,7 +52,7 @@ export async function install(context: TaskContext, selection: Selection): Promi
   const selectors = changed.flatMap(({ name }) => ['-l', `name=${name}`]);
   const command = await helmfile(environment, '--quiet', ...selectors, 'sync', ...context.passThrough);
   const what = `installing ${names(changed)} failed; what was deployed before is back`;
-  await explained(context, environment, what, changed, () => $`${command}`);
+  await explained(context, environment, what, changed, command);
   context.report('changed');
   // helmfile's own arguments may change what it renders.
   if (context.passThrough.length > 0) return;
@@ -84,7 +84,7 @@ export async function test(context: TaskContext, selection: Selection): Promise<
     'test',
     ...context.passThrough,
   );
-  await explained(context, environment, `the check of ${names(wanted)} failed`, wanted, () => $`${command}`);
+  await explained(context, environment, `the check of ${names(wanted)} failed`, wanted, command);
 }
 
 async function findChanged(
@@ -144,17 +144,26 @@ async function explained(
   environment: Environment,
   what: string,
   releases: readonly Release[],
-  run: () => PromiseLike<unknown>,
+  command: readonly string[],
 ): Promise<void> {
   const namespaces = new Set(releases.map(({ namespace }) => namespace));
   const diagnosis = await watchCluster(context, environment, namespaces);
+  const $ = await shellOf(context);
+  // Of a failure helmfile tells forty lines, most of them its own command line; who asks for more or adds words sees them.
+  const whole = context.verbose || context.passThrough.length > 0;
+  const running = $({ quiet: !whole })`${command}`;
+  let said = '';
+  running.stderr.on('data', (chunk) => {
+    said += chunk;
+  });
   try {
-    await run();
+    await running;
     const how =
       environment.provider === 'embedded' ? ' (run as a process of this machine: the pod is simulated)' : '';
     for (const { object, text } of diagnosis.passed()) context.log(`${object}: ${text}${how}`);
   } catch (error) {
     if (context.signal.aborted || !(error instanceof TaskError)) throw error;
+    if (!whole) for (const line of saidByHelm(said)) context.log(line);
     const secret = await secretFailure(error, environment, context);
     throw secret === error ? await withCause(error, diagnosis, what, releases) : secret;
   } finally {

@@ -117,3 +117,15 @@ export async function helmfileText(options: Options, ...args: readonly string[])
   ];
   return shellWords(words);
 }
+
+/**
+ * Of what helmfile printed on stderr, what helm said: of a failed release helmfile tells program, arguments, exit status,
+ * then helm's own lines under `STDERR:` and once more under `COMBINED OUTPUT:`. Everything, when it holds no such part.
+ */
+export function saidByHelm(stderr: string): string[] {
+  const parts = [...stderr.matchAll(/^ *STDERR:\n([\s\S]*?)(?=^ *COMBINED OUTPUT:|(?![\s\S]))/gm)].map(
+    ([, part]) => part ?? '',
+  );
+  const lines = (parts.length > 0 ? parts.join('') : stderr).split('\n').map((line) => line.trim());
+  return [...new Set(lines.filter((line) => line !== ''))];
+}

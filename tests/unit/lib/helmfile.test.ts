@@ -10,6 +10,7 @@ import {
   helmfile,
   helmfileText,
   releaseNames,
+  saidByHelm,
   tierNames,
   withNeeds,
 } from '../../../lib/helmfile.ts';
@@ -106,6 +107,16 @@ test('a helmfile.yaml that cannot be read is told before anything runs', async (
   } finally {
     clone.remove();
   }
+});
+
+test('of a failed release what helm said is taken, once, and of anything else all', () => {
+  const block = (name: string, line: string): string =>
+    `failed processing release ${name}: command "helm" exited with non-zero status:\n\nARGS:\n  0: helm (4 bytes)\n\nSTDERR:\n  ${line}\n\nCOMBINED OUTPUT:\n  ${line}\n`;
+  const two = block('one', 'Error: UPGRADE FAILED: one') + block('two', 'Error: UPGRADE FAILED: two');
+  assert.equal(saidByHelm(two), ['Error: UPGRADE FAILED: one', 'Error: UPGRADE FAILED: two']);
+  const last = 'STDERR:\n  Error: UPGRADE FAILED: one';
+  assert.equal(saidByHelm(last), ['Error: UPGRADE FAILED: one']);
+  assert.equal(saidByHelm('in ./helmfile.yaml: no such file\n'), ['in ./helmfile.yaml: no such file']);
 });
 
 test.run();
