@@ -98,6 +98,7 @@ export async function settingsFiles(environment: string, provider: ProviderName)
 export async function loadSettings(environment: string, provider: ProviderName): Promise<Settings> {
   const { parse } = await import('yaml');
   let settings: Tree = {};
+  let known: Tree | undefined;
   for (const file of await settingsFiles(environment, provider)) {
     const text = await readFile(join(root, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' && file.startsWith('.state/')) return '';
@@ -125,10 +126,34 @@ export async function loadSettings(environment: string, provider: ProviderName):
         advice: 'see environments/common.yaml',
       });
     }
+    known ??= layer;
+    checkKnown(layer, known, file);
     settings = merge(settings, layer);
   }
   check(settings, environment);
   return settings as Settings;
+}
+
+/** Values of another chart than the one of common.yaml. */
+const otherValues = /^charts\.[^.]+\.values$/;
+/** Below them the chart's own schema says what there is. */
+const releaseValues = /^releases\.[^.]+$/;
+
+/** A misspelt setting would have no effect, and nobody would notice: all there are have their place in common.yaml, the lowest layer. */
+function checkKnown(layer: Tree, known: Tree, file: string, above = ''): void {
+  for (const [key, value] of Object.entries(layer)) {
+    const path = `${above}${key}`;
+    if (!(key in known) && !otherValues.test(path)) {
+      throw new TaskError({
+        what: `${file} has an unknown setting \`${path}\``,
+        why: 'every setting has its default in environments/common.yaml',
+        advice: didYouMean(key, Object.keys(known), 'take it out, or declare it there'),
+      });
+    }
+    const below = known[key];
+    if (isTree(value) && isTree(below) && !releaseValues.test(path))
+      checkKnown(value, below, file, `${path}.`);
+  }
 }
 
 const rules: readonly (readonly [path: string, rule: string, holds: (value: unknown) => boolean])[] = [

@@ -79,6 +79,24 @@ test('an unknown environment is a usage error that names those there are', async
   assert.match(error.advice ?? '', /did you mean `development`/i);
 });
 
+test('a misspelt setting is named, with the one that was meant', async ({ lib, write }) => {
+  const unknown = async (text: string): Promise<string[]> => {
+    write('environments/development/zones.yaml', text);
+    const { what, advice } = await failureOf(lib.loadSettings('development', 'embedded'));
+    return [what, advice ?? ''];
+  };
+  const file = 'environments/development/zones.yaml';
+  const [what, advice] = await unknown('cluster: { kubernetesVerison: v1.31.0 }\n');
+  assert.is(what, `${file} has an unknown setting \`cluster.kubernetesVerison\``);
+  assert.match(advice ?? '', /kubernetesVersion/);
+  assert.match((await unknown('relases: {}\n'))[0] ?? '', /`relases`/);
+  assert.match((await unknown('releases: { app1-bakc: {} }\n'))[0] ?? '', /`releases.app1-bakc`/);
+  assert.match((await unknown('charts: { vault: { chrat: x } }\n'))[0] ?? '', /`charts.vault.chrat`/);
+  // What a chart takes its own schema says, when the release is rendered.
+  write(file, 'charts: { vault: { values: { a: 1 } } }\nreleases: { app1-back: { b: 1 } }\n');
+  await lib.loadSettings('development', 'embedded');
+});
+
 test('damaged settings name their file, and nothing is changed', async ({ lib, write }) => {
   write('environments/development/settings.yaml', 'cluster: [\n');
   const damaged = await failureOf(lib.loadSettings('development', 'embedded'));
