@@ -119,8 +119,8 @@ export class Invocation {
   }
 
   async #listen(lines: AsyncIterator<string>): Promise<void> {
-    for (let line = await lines.next(); !line.done; line = await lines.next())
-      this.#messages.put(JSON.parse(line.value));
+    for (let line = await nextLine(lines); line !== undefined; line = await nextLine(lines))
+      this.#messages.put(JSON.parse(line));
   }
 
   #ask(message: object, event: string): Promise<Message> {
@@ -239,13 +239,19 @@ export class Rig {
   }
 
   async #onConnection(socket: Socket): Promise<void> {
-    // A killed child resets its connection; that is one way to end.
+    // The lines end with the connection, see `nextLine`.
     socket.on('error', () => {});
     const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
-    const first = await lines.next();
-    if (first.done) return;
-    const started = JSON.parse(first.value) as Started;
+    const first = await nextLine(lines);
+    if (first === undefined) return;
+    const started = JSON.parse(first) as Started;
     this.#pids.add(started.pid);
     this.#invocations.put(new Invocation(socket, lines, started));
   }
+}
+
+/** Undefined at the end of the connection. A killed child resets it, which the lines tell as an error: one more way to end. */
+async function nextLine(lines: AsyncIterator<string>): Promise<string | undefined> {
+  const line = await lines.next().catch(() => undefined);
+  return line === undefined || line.done ? undefined : line.value;
 }
