@@ -95,6 +95,22 @@ export type Need = { readonly task: AnyTask; readonly args?: ArgumentValues };
 
 export type Needs = readonly (AnyTask | Need)[];
 
+export type Variables = { readonly [name: string]: string };
+
+/** When a long-running process counts as ready: by exactly one of the first four. */
+export type Readiness = {
+  /** A TCP port of this machine accepts connections. */
+  readonly port?: number;
+  /** A GET is answered with 2xx. */
+  readonly url?: string;
+  /** A line of its output holds this text or matches. */
+  readonly log?: string | RegExp;
+  /** A command exits with 0. */
+  readonly command?: string;
+  /** Milliseconds until it must be ready. Default 60,000. */
+  readonly timeoutMs?: number;
+};
+
 export type TaskDefinition<Specs extends ArgumentSpecs> = {
   /** kebab-case; unique. */
   readonly name: string;
@@ -125,6 +141,26 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   readonly retries?: number;
   /** Milliseconds before the second attempt, doubled for each further one. Default 1000. */
   readonly retryDelayMs?: number;
+  /** Folder for its commands, and what relative `inputs` and `outputs` start from. Default: `CliConfig.shell`'s, else ours. */
+  readonly cwd?: string | ((input: TaskInput<Specs>) => string);
+  /** Further variables for its commands; they win over all others. */
+  readonly env?: Variables | ((input: TaskInput<Specs>) => Variables);
+  /**
+   * Finalisers: tasks that run once this one and everything that needs it has ended, however it ended, also after a failure
+   * or a signal; not when this one was never started. Their own failure fails the run.
+   */
+  readonly finally?: Needs | ((input: TaskInput<Specs>) => Needs);
+  /**
+   * Makes it a long-running process: its dependents start as soon as it is ready, and it is ended when the last of them has
+   * ended. That it ends by itself before is a failure. Requested on the command line it runs until a signal comes.
+   */
+  readonly ready?: Readiness | ((input: TaskInput<Specs>) => Readiness);
+  /** Globs of files that the task reads (`!` in front leaves out). It is up to date while these and its arguments stay the same. */
+  readonly inputs?: readonly string[] | ((input: TaskInput<Specs>) => readonly string[]);
+  /** Globs of files that the task makes: it is not up to date when one matches nothing or was changed by others. */
+  readonly outputs?: readonly string[] | ((input: TaskInput<Specs>) => readonly string[]);
+  /** A command that exits 0 when nothing is to be done. With `inputs` both must say so. */
+  readonly status?: string | ((input: TaskInput<Specs>) => string);
   /** The plain commands the task stands for, ready to paste; printed by `--dry-run`. Pure: no tool, no cluster, no key. */
   readonly commands: (input: TaskInput<Specs>) => readonly string[] | Promise<readonly string[]>;
   /** Default: runs `commands` one after another. */
