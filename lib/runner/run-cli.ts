@@ -131,8 +131,9 @@ async function runRequested(line: CommandLine, task: AnyTask, session: Session):
   stop.signal.throwIfAborted();
 
   if (options.dryRun === true) {
+    const { plainCommands } = await import('./plain-commands.ts');
     for (const node of graph.nodes) {
-      const commands = await node.task.commands(node.input);
+      const commands = await plainCommands(node);
       terminal.out(commands.map((command) => `${session.redactor.redact(command)}\n`).join(''));
     }
     return exitCodes.done;
