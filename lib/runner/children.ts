@@ -21,6 +21,7 @@ const pollMs = 20;
  */
 export class Children {
   readonly #groups = new Map<number, Group>();
+  readonly #spared = new Set<string>();
   readonly #onExit = (): void => this.kill();
 
   constructor() {
@@ -47,9 +48,27 @@ export class Children {
     return child;
   }
 
+  /** Whether there is anything of this owner. */
+  has(owner: string): boolean {
+    for (const group of this.#groups.values()) if (group.owner === owner) return true;
+    return false;
+  }
+
   /** Whether a child has the terminal at the moment. */
   get interactive(): boolean {
     return [...this.#groups.values()].some((group) => !group.leads);
+  }
+
+  /**
+   * From now on what is meant for all groups leaves those of this owner alone, SIGKILL excepted: finalisers, and what they
+   * need, go on when the run is stopped.
+   */
+  spare(owner: string): void {
+    this.#spared.add(owner);
+  }
+
+  spareNoMore(owner: string): void {
+    this.#spared.delete(owner);
   }
 
   /** Passes a signal on to the groups of one owner, or to all. */
@@ -59,7 +78,9 @@ export class Children {
 
   /** SIGKILL to everything at once. */
   kill(owner?: string): void {
-    this.signal('SIGKILL', owner);
+    for (const [pid, group] of this.#groups) {
+      if (owner === undefined || group.owner === owner) sendSignal(group.leads ? -pid : pid, 'SIGKILL');
+    }
   }
 
   /** Ends the groups of one owner, or all: SIGTERM, after 5 s SIGKILL. Returns when none is left. */
@@ -69,7 +90,7 @@ export class Children {
     // A stopped process (SIGTTIN, SIGSTOP) takes a SIGTERM only after it was told to go on.
     this.signal('SIGCONT', owner);
     if (await this.#gone(owner, termMs)) return;
-    this.kill(owner);
+    this.signal('SIGKILL', owner);
     // A process in uninterruptible sleep survives even that for a while; nobody can do more.
     await this.#gone(owner, termMs);
   }
@@ -101,7 +122,9 @@ export class Children {
   }
 
   #of(owner: string | undefined): [number, Group][] {
-    return [...this.#groups].filter(([, group]) => owner === undefined || group.owner === owner);
+    return [...this.#groups].filter(([, group]) =>
+      owner === undefined ? !this.#spared.has(group.owner) : group.owner === owner,
+    );
   }
 
   /** Whether all groups are gone within the time. Polls, since nothing tells of the end of a grandchild. */

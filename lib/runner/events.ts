@@ -53,6 +53,8 @@ export type RunEventBody =
   /** Commands that a killed run had left behind. */
   | { readonly type: 'orphans-ended'; readonly holder: LockHolder; readonly count: number }
   | { readonly type: 'task-started'; readonly id: string }
+  /** A long-running process is ready; `task-done` follows when it was ended because nobody needs it any more. */
+  | { readonly type: 'task-ready'; readonly id: string; readonly durationMs: number }
   | { readonly type: 'task-command'; readonly id: string; readonly command: string }
   | {
       readonly type: 'task-output';

@@ -13,6 +13,7 @@ import { pause } from './pause.ts';
 import type { Redactor } from './redact.ts';
 import { type CommandOptions, createShell, stoppedError } from './shell.ts';
 import type { Stop } from './stop.ts';
+import { checkFolder, surroundingsOf } from './surroundings.ts';
 import type { Options, RunOutcome, TaskContext } from './task.ts';
 
 export type Cleanup = {
@@ -47,100 +48,173 @@ export type NodeResult =
 const bodyGraceMs = 5000;
 const keptLines = 20;
 
+/** What interrupts a node. Of most it is the stop of the run. */
+export type Gate = {
+  readonly signal: AbortSignal;
+  /** Resolves when the children that the interruption is for are gone. */
+  readonly ended: () => Promise<void>;
+  /** The interruption is a failure, and this one. */
+  readonly failure?: () => TaskError | undefined;
+  /** From now on it interrupts nothing; may be called twice. */
+  readonly close?: () => void;
+};
+
 /** Runs one task, with its retries and time limit; never rejects. No child of it is left when this returns. */
-export async function executeNode(node: TaskNode, run: Run): Promise<NodeResult> {
+export function executeNode(node: TaskNode, run: Run, gate: Gate = run.stop): Promise<NodeResult> {
+  return withRetries(node, run, gate, (count) => executeAttempt(node, run, gate, count));
+}
+
+/** `count` is ` (attempt 2 of 3)`, or nothing when there is only one. */
+export async function withRetries(
+  node: TaskNode,
+  run: Run,
+  gate: Gate,
+  execute: (count: string) => Promise<NodeResult>,
+  mayRetry: () => boolean = () => true,
+): Promise<NodeResult> {
   const attempts = 1 + (node.task.retries ?? 0);
   for (let attempt = 1; ; attempt += 1) {
-    const result = await executeAttempt(
-      node,
-      run,
-      attempts > 1 ? ` (attempt ${attempt} of ${attempts})` : '',
-    );
-    if (result.status !== 'failed' || attempt === attempts) return result;
+    const result = await execute(attempts > 1 ? ` (attempt ${attempt} of ${attempts})` : '');
+    if (result.status !== 'failed' || attempt === attempts || gate.signal.aborted || !mayRetry())
+      return result;
     run.emit({ type: 'task-retried', id: node.id, attempt, attempts, failure: result.failure });
-    await pause((node.task.retryDelayMs ?? 1000) * 2 ** (attempt - 1), run.stop.signal);
-    if (run.stop.signal.aborted) return { status: 'interrupted' };
+    await pause((node.task.retryDelayMs ?? 1000) * 2 ** (attempt - 1), gate.signal);
+    if (gate.signal.aborted) return interrupted(gate, []);
   }
 }
 
-async function executeAttempt(node: TaskNode, run: Run, count: string): Promise<NodeResult> {
+async function executeAttempt(node: TaskNode, run: Run, gate: Gate, count: string): Promise<NodeResult> {
   const { timeoutMs } = node.task;
-  const abort = new AbortController();
-  const lastLines: string[] = [];
-  const state: AttemptState = { abort, lastLines, over: false, report: undefined };
+  if (gate.signal.aborted) return interrupted(gate, []);
+  const attempt = new Attempt(node, run, gate);
   let timedOut = false;
-  let giveUp: () => void = () => {};
-  const abandoned = new Promise<'abandoned'>((resolve) => {
-    giveUp = () => resolve('abandoned');
-  });
-
-  const onStop = (): void => {
-    abort.abort();
-    void run.stop.ended().then(() => setTimeout(giveUp, bodyGraceMs).unref());
-  };
   const onTimeout = (): void => {
     timedOut = true;
-    abort.abort();
-    void run.children.end(node.id).then(() => setTimeout(giveUp, bodyGraceMs).unref());
+    attempt.interrupt(run.children.end(node.id));
   };
-  if (run.stop.signal.aborted) return { status: 'interrupted' };
-  run.stop.signal.addEventListener('abort', onStop, { once: true });
   const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs);
   let error: unknown;
   try {
-    const body = runBody(node, createContext(node, run, state), run);
-    if ((await Promise.race([body, abandoned])) === 'abandoned') {
-      run.emit({
-        type: 'task-output',
-        id: node.id,
-        stream: 'log',
-        line: 'did not end when it was asked to; given up',
-      });
-      error = new TaskError({ what: `task \`${node.label}\` does not react to its signal` });
-    }
+    await attempt.body();
   } catch (thrown) {
     error = thrown ?? new Error('a task threw nothing');
   } finally {
     clearTimeout(timer);
-    run.stop.signal.removeEventListener('abort', onStop);
-    state.over = true;
-    await run.children.end(node.id);
+    await attempt.close();
   }
+  const { lastLines } = attempt;
   if (timedOut && timeoutMs !== undefined) {
     const what = `task \`${node.label}\` timed out after ${formatDuration(timeoutMs)}${count}`;
     const failure = toFailure(new TaskError({ what, why: lastLines.at(-1), exitCode: exitCodes.timeout }));
     return { status: 'failed', failure, lastLines };
   }
-  if (error === undefined) return { status: 'done', report: state.report };
-  if (run.stop.signal.aborted) return { status: 'interrupted' };
+  if (error === undefined) return { status: 'done', report: attempt.report };
+  if (gate.signal.aborted) return interrupted(gate, lastLines);
   return { status: 'failed', failure: toFailure(error), lastLines };
 }
 
-type AttemptState = {
-  readonly abort: AbortController;
-  readonly lastLines: string[];
-  over: boolean;
+export function interrupted(gate: Gate, lastLines: readonly string[]): NodeResult {
+  const failure = gate.failure?.();
+  return failure === undefined
+    ? { status: 'interrupted' }
+    : { status: 'failed', failure: toFailure(failure), lastLines };
+}
+
+/** One go at a task. */
+export class Attempt {
+  readonly #node: TaskNode;
+  readonly #run: Run;
+  readonly #gate: Gate;
+  #context: TaskContext | undefined;
+  #abort: AbortController | undefined;
+  #giveUp: (() => void) | undefined;
+  /** The newest lines of its output. */
+  readonly lastLines: string[] = [];
+  /** It was told to stop. */
+  stopping = false;
+  /** It may start nothing more. */
+  over = false;
   report: 'changed' | 'unchanged' | undefined;
-};
+  /** Is told each line. */
+  onLine: ((line: string) => void) | undefined;
+
+  constructor(node: TaskNode, run: Run, gate: Gate) {
+    this.#node = node;
+    this.#run = run;
+    this.#gate = gate;
+    gate.signal.addEventListener('abort', this);
+  }
+
+  /** Made when it is asked for: most tasks do without. */
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.stopping) this.#abort.abort();
+    return this.#abort.signal;
+  }
+
+  get context(): TaskContext {
+    this.#context ??= createContext(this.#node, this.#run, this);
+    return this.#context;
+  }
+
+  /** Runs the task's body; rejects as it does, and when it goes on for too long after it was told to stop. */
+  async body(): Promise<void> {
+    const body = runBody(this.#node, this.context, this.#run);
+    const abandoned = new Promise<boolean>((resolve) => {
+      this.#giveUp = () => resolve(true);
+    });
+    if (!(await Promise.race([body, abandoned]))) return;
+    const line = 'did not end when it was asked to; given up';
+    this.#run.emit({ type: 'task-output', id: this.#node.id, stream: 'log', line });
+    throw new TaskError({ what: `task \`${this.#node.label}\` does not react to its signal` });
+  }
+
+  /** Tells it to stop, and gives it up some time after its children have gone. */
+  interrupt(gone: Promise<void>): void {
+    this.stopping = true;
+    this.#abort?.abort();
+    void gone.then(() => setTimeout(() => this.#giveUp?.(), bodyGraceMs).unref());
+  }
+
+  /** From now on nothing but `interrupt` stops it. */
+  detach(): void {
+    this.#gate.signal.removeEventListener('abort', this);
+  }
+
+  /** The listener of the gate's signal: the object itself, which is cheaper than a function for each. */
+  handleEvent(): void {
+    this.interrupt(this.#gate.ended());
+  }
+
+  /** Ends what its commands have left. */
+  async close(): Promise<void> {
+    this.detach();
+    this.over = true;
+    if (this.#run.children.has(this.#node.id)) await this.#run.children.end(this.#node.id);
+  }
+}
 
 async function runBody(node: TaskNode, context: TaskContext, run: Run): Promise<void> {
   if (node.task.run !== undefined) {
     await node.task.run(context);
     return;
   }
-  const $ = context.$((await run.shell?.(node.input.options)) ?? {});
-  for (const command of await node.task.commands(node.input)) {
+  const commands = await node.task.commands(node.input);
+  if (commands.length === 0) return;
+  const $ = context.$(surroundingsOf(node, await run.shell?.(node.input.options)));
+  for (const command of commands) {
     // A template of one piece: the command is taken as it is, nothing is quoted.
     await $(Object.assign([command], { raw: [command] }));
   }
 }
 
-function createContext(node: TaskNode, run: Run, state: AttemptState): TaskContext {
+function createContext(node: TaskNode, run: Run, state: Attempt): TaskContext {
   const { id } = node;
   const splitters = new WeakMap<object, { readonly stdout: LineSplitter; readonly stderr: LineSplitter }>();
 
   const show = (stream: 'stdout' | 'stderr' | 'log', line: string): void => {
     if (state.lastLines.push(line) > keptLines) state.lastLines.shift();
+    state.onLine?.(line);
     run.emit({ type: 'task-output', id, stream, line });
   };
   const splittersOf = (child: object): { readonly stdout: LineSplitter; readonly stderr: LineSplitter } => {
@@ -156,22 +230,28 @@ function createContext(node: TaskNode, run: Run, state: AttemptState): TaskConte
 
   return {
     ...node.input,
-    $: createShell({
-      interactive: node.task.interactive ?? false,
-      check: () => {
-        if (!run.cleaning && (state.abort.signal.aborted || state.over)) throw stoppedError();
+    $: createShell(
+      {
+        interactive: node.task.interactive ?? false,
+        check: (folder) => {
+          if (!run.cleaning && (state.stopping || state.over)) throw stoppedError();
+          checkFolder(node, folder);
+        },
+        spawn: (command, args, options, { interactive, daemons }) => {
+          const mark = daemons ? markEnvironment(undefined) : run.holder && markEnvironment(run.holder);
+          const env = { ...options.env, ...nestedEnvironment(run.lock), ...mark };
+          return run.children.spawn(id, command, args, { ...options, env }, interactive);
+        },
+        end: (child: ChildProcess) => void run.children.endOne(child),
+        onCommand: (command) => run.emit({ type: 'task-command', id, command }),
+        onOutput: (stream, chunk, child) => splittersOf(child)[stream].push(chunk),
+        redact: (text) => run.redactor.redact(text),
       },
-      spawn: (command, args, options, { interactive, daemons }) => {
-        const mark = daemons ? markEnvironment(undefined) : run.holder && markEnvironment(run.holder);
-        const env = { ...options.env, ...nestedEnvironment(run.lock), ...mark };
-        return run.children.spawn(id, command, args, { ...options, env }, interactive);
-      },
-      end: (child: ChildProcess) => void run.children.endOne(child),
-      onCommand: (command) => run.emit({ type: 'task-command', id, command }),
-      onOutput: (stream, chunk, child) => splittersOf(child)[stream].push(chunk),
-      redact: (text) => run.redactor.redact(text),
-    }),
-    signal: state.abort.signal,
+      node.task.cwd === undefined && node.task.env === undefined ? {} : surroundingsOf(node),
+    ),
+    get signal() {
+      return state.signal;
+    },
     verbose: run.verbose,
     print: (text) => run.emit({ type: 'task-result', id, text: text.endsWith('\n') ? text : `${text}\n` }),
     log: (text) => {

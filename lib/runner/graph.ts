@@ -2,7 +2,16 @@ import { checkArguments, specsOf } from './arguments.ts';
 import { formatPlace } from './call-site.ts';
 import { usageLine } from './command-line.ts';
 import { UsageError } from './errors.ts';
-import { type AnyTask, type ArgumentValues, needsOf, type Options, type TaskInput } from './task.ts';
+import type { LongRunningNode } from './long-running-nodes.ts';
+import {
+  type AnyTask,
+  type ArgumentValues,
+  longForm,
+  type Need,
+  needsOf,
+  type Options,
+  type TaskInput,
+} from './task.ts';
 
 /** One task with one set of arguments; a shared need is one node. */
 export type TaskNode = {
@@ -17,15 +26,28 @@ export type TaskNode = {
   readonly dependents: Set<TaskNode>;
   /** The first node that asked for this one; undefined for the requested task. */
   readonly neededBy: TaskNode | undefined;
+  /** Its finalisers. */
+  readonly finalisers: TaskNode[];
+  /** The nodes that it is a finaliser of. */
+  readonly finalises: TaskNode[];
+  /** Only there for a finaliser: no need leads to it from the requested task. */
+  readonly late: boolean;
+  /** Set for a long-running process. */
+  longRunning: LongRunningNode | undefined;
 };
 
-/** The nodes of a run in dependency order; the requested one is the last. */
+/**
+ * The nodes of a run in dependency order: the requested one is the last of those that are needed, after it come the
+ * finalisers with what only they need.
+ */
 export type Graph = { readonly root: TaskNode; readonly nodes: readonly TaskNode[] };
 
 type Request = {
   readonly task: AnyTask;
   readonly args: ArgumentValues;
   readonly neededBy: TaskNode | undefined;
+  /** The node that it is to be a finaliser of. */
+  readonly finalises?: TaskNode;
 };
 
 /** More nodes than this can only come from a task that needs itself with ever new arguments. */
@@ -45,26 +67,46 @@ export async function buildGraph(
   program: string,
 ): Promise<Graph> {
   const nodes = new Map<string, TaskNode>();
-  const requests: Request[] = [{ task: requested.task, args: requested.args, neededBy: undefined }];
-  let root: TaskNode | undefined;
-
-  for (let request = requests.pop(); request !== undefined; request = requests.pop()) {
-    const { task, neededBy } = request;
-    const args = await checkRequest(request, options, program);
-    const id = `${task.name} ${JSON.stringify(canonical(args))}`;
-    const node = nodes.get(id) ?? create(id, request, args);
-    root ??= node;
-    if (neededBy !== undefined) connect(node, neededBy);
+  const requests: Request[] = [];
+  const root = await expand({ task: requested.task, args: requested.args, neededBy: undefined }, false);
+  // A set grows while it is walked: finalisers have needs and finalisers of their own.
+  for (const node of nodes.values()) {
+    for (const { task, args } of finalisersOf(node)) {
+      const finaliser = await expand({ task, args, neededBy: node, finalises: node }, true);
+      finalise(finaliser, node);
+    }
   }
-  if (root === undefined) throw new Error('no task was requested');
   connectAfter([...nodes.values()]);
-  return { root, nodes: dependencyOrder([...nodes.values()]) };
+  const ordered = dependencyOrder([...nodes.values()]);
+  if (ordered.some((node) => node.task.ready !== undefined)) {
+    const { markLongRunning } = await import('./long-running-nodes.ts');
+    await markLongRunning(ordered, root);
+  }
+  return { root, nodes: ordered };
 
-  function create(id: string, { task, neededBy }: Request, args: Options): TaskNode {
+  /** Makes the node and all that it needs. */
+  async function expand(first: Request, late: boolean): Promise<TaskNode> {
+    let top: TaskNode | undefined;
+    requests.push(first);
+    for (let request = requests.pop(); request !== undefined; request = requests.pop()) {
+      const args = await checkRequest(request, options, program);
+      const id = `${request.task.name} ${JSON.stringify(canonical(args))}`;
+      const node = nodes.get(id) ?? create(id, request, args, late);
+      top ??= node;
+      if (request.neededBy !== undefined && request !== first) connect(node, request.neededBy);
+    }
+    if (top === undefined) throw new Error('no task was requested');
+    return top;
+  }
+
+  function create(id: string, { task, neededBy }: Request, args: Options, late: boolean): TaskNode {
     const passThrough = neededBy === undefined ? requested.passThrough : [];
     const input: TaskInput = { args: args as TaskInput['args'], options, passThrough };
     const label = nodeLabel(task, args);
-    const node: TaskNode = { id, label, task, input, needs: new Set(), dependents: new Set(), neededBy };
+    const node: TaskNode = {
+      ...{ id, label, task, input, needs: new Set(), dependents: new Set(), neededBy },
+      ...{ finalisers: [], finalises: [], late, longRunning: undefined },
+    };
     nodes.set(id, node);
     if (nodes.size > maximumNodes) throw new Error(`task \`${task.name}\` needs itself without end`);
     // Reversed because the list is a stack: needs are expanded in the order in which they are written.
@@ -74,7 +116,7 @@ export async function buildGraph(
 }
 
 async function checkRequest(
-  { task, args, neededBy }: Request,
+  { task, args, neededBy, finalises }: Request,
   options: Options,
   program: string,
 ): Promise<Options> {
@@ -83,7 +125,7 @@ async function checkRequest(
   } catch (error) {
     if (neededBy === undefined || !(error instanceof UsageError)) throw error;
     throw new UsageError({
-      what: `task \`${neededBy.label}\` needs \`${task.name}\` in a wrong way`,
+      what: `task \`${neededBy.label}\` ${finalises === undefined ? 'needs' : 'has the finaliser'} \`${task.name}\` in a wrong way`,
       why: [error.what, error.why].filter(Boolean).join('; '),
       advice: `see ${formatPlace(neededBy.task)}`,
     });
@@ -95,6 +137,25 @@ function connect(needed: TaskNode, dependent: TaskNode): void {
   needed.dependents.add(dependent);
 }
 
+function finalisersOf({ task, input }: TaskNode): Required<Need>[] {
+  if (task.finally === undefined) return [];
+  return longForm(typeof task.finally === 'function' ? task.finally(input) : task.finally);
+}
+
+function finalise(finaliser: TaskNode, node: TaskNode): void {
+  if (node.finalisers.includes(finaliser)) return;
+  if (node.late && !finaliser.late) {
+    // Needed before the requested task ends, and to run after a task that begins when that has ended.
+    throw new UsageError({
+      what: `task \`${finaliser.label}\` is needed too early to be a finaliser of \`${node.label}\``,
+      why: `\`${node.label}\` is a finaliser itself, or needed by one: it runs when all others have ended`,
+      advice: `see ${formatPlace(node.task)}`,
+    });
+  }
+  node.finalisers.push(finaliser);
+  finaliser.finalises.push(node);
+}
+
 function connectAfter(nodes: readonly TaskNode[]): void {
   const byTask = new Map<AnyTask, TaskNode[]>();
   for (const node of nodes) byTask.set(node.task, [...(byTask.get(node.task) ?? []), node]);
@@ -102,20 +163,29 @@ function connectAfter(nodes: readonly TaskNode[]): void {
     const after =
       typeof node.task.after === 'function' ? node.task.after(node.input) : (node.task.after ?? []);
     for (const earlier of after.flatMap((task) => byTask.get(task) ?? [])) {
-      if (earlier !== node) connect(earlier, node);
+      // Nothing waits for a task that is only there as a finaliser, and that one comes after all others anyway.
+      if (earlier !== node && earlier.late === node.late) connect(earlier, node);
     }
   }
 }
 
 /**
  * Needs before dependents, in the order in which they are written, depth first: the order in which a person would run
- * them by hand. Throws when there is a cycle. A stack of its own, since a chain of 10,000 needs overflows the real one.
+ * them by hand. Finalisers last, those of the latest tasks first. Throws when there is a cycle. A stack of its own, since a chain of 10,000 needs overflows the real one.
  */
 function dependencyOrder(nodes: readonly TaskNode[]): TaskNode[] {
   const ordered = new Set<TaskNode>();
   const open = new Set<TaskNode>();
-  for (const first of nodes) {
-    if (ordered.has(first)) continue;
+  visit(nodes.filter((node) => !node.late));
+  visit([...ordered].reverse().flatMap((node) => node.finalisers));
+  visit(nodes);
+  return [...ordered];
+
+  function visit(some: readonly TaskNode[]): void {
+    for (const first of some) if (!ordered.has(first)) visitOne(first);
+  }
+
+  function visitOne(first: TaskNode): void {
     const stack = [enter(first)];
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
       const { value: needed, done } = top.rest.next();
@@ -130,20 +200,29 @@ function dependencyOrder(nodes: readonly TaskNode[]): TaskNode[] {
       }
     }
   }
-  return [...ordered];
 
   function enter(node: TaskNode): { readonly node: TaskNode; readonly rest: Iterator<TaskNode, undefined> } {
     open.add(node);
-    return { node, rest: node.needs.values() };
+    // A finaliser comes after its task as if it needed it.
+    const earlier = node.finalises.length === 0 ? node.needs : new Set([...node.needs, ...node.finalises]);
+    return { node, rest: earlier.values() };
   }
 }
 
 function cycleError(path: readonly TaskNode[]): Error {
-  const steps = [...path, ...path.slice(0, 1)].map((node) => `${node.label} (${formatPlace(node.task)})`);
+  const circle = [...path, ...path.slice(0, 1)];
+  const steps = circle.map((node, index) => {
+    const before = circle[index - 1];
+    const arrow = before === undefined ? '' : before.needs.has(node) ? ' -> ' : ' is a finaliser of ';
+    return `${arrow}${node.label} (${formatPlace(node.task)})`;
+  });
+  const finalising = steps.some((step) => step.startsWith(' is'));
   return new UsageError({
-    what: 'tasks need each other in a circle',
-    why: steps.join(' -> '),
-    advice: 'remove one of these needs',
+    what: finalising
+      ? 'a finaliser is needed by the task that it runs after'
+      : 'tasks need each other in a circle',
+    why: steps.join(''),
+    advice: `remove one of these needs${finalising ? ' or the finaliser' : ''}`,
   });
 }
 

@@ -27,6 +27,8 @@ export type CliConfig = {
   readonly lock?: (options: Options) => string;
   /** Folder and environment variables for the commands of tasks without a `run`. Default: ours. */
   readonly shell?: (options: Options) => Promise<CommandOptions>;
+  /** The folder for what the runner remembers between runs: fingerprints and the journal. Default: `.tasks` in the working directory. */
+  readonly memory?: (options: Options) => string;
   /** The folder for the logs of such a run. */
   readonly logs?: (options: Options) => string | undefined;
 };
@@ -129,8 +131,9 @@ async function runRequested(line: CommandLine, task: AnyTask, session: Session):
   stop.signal.throwIfAborted();
 
   if (options.dryRun === true) {
+    const { plainCommands } = await import('./plain-commands.ts');
     for (const node of graph.nodes) {
-      const commands = await node.task.commands(node.input);
+      const commands = await plainCommands(node);
       terminal.out(commands.map((command) => `${session.redactor.redact(command)}\n`).join(''));
     }
     return exitCodes.done;

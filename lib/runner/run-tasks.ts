@@ -84,19 +84,43 @@ export async function runTasks(request: RunRequest): Promise<number> {
 
 async function runNodes({ graph, settings, stop }: RunRequest, run: Run, screen: Renderer): Promise<Tally> {
   const tally = emptyTally();
+  // Loaded for those who use them.
+  const { finaliserGate } = graph.nodes.some((node) => node.finalises.length > 0)
+    ? await import('./finalisers.ts')
+    : {};
+  const { startLongRunning } = graph.nodes.some((node) => node.longRunning !== undefined)
+    ? await import('./long-running.ts')
+    : {};
   await runSchedule({
     nodes: graph.nodes,
     jobs: settings.jobs,
     failureMode: settings.failureMode,
     signal: stop.signal,
-    run: async (node) => {
+    run: async (node, late) => {
       run.emit({ type: 'task-started', id: node.id });
       const at = Date.now();
+      const gate = late ? finaliserGate?.(node, run) : undefined;
       if (node.task.interactive) screen.pause?.();
-      const result = await executeNode(node, run);
+      const result = await executeNode(node, run, gate);
       if (node.task.interactive) screen.resume?.();
+      gate?.close();
       settle(node, result, Date.now() - at, tally, run.emit);
       return result.status === 'done';
+    },
+    launch: (node, late) => {
+      if (startLongRunning === undefined || node.longRunning === undefined)
+        throw new Error(`${node.label} is no long-running process`);
+      run.emit({ type: 'task-started', id: node.id });
+      const at = Date.now();
+      const gate = late ? finaliserGate?.(node, run) : undefined;
+      const process = startLongRunning(node, node.longRunning, run, gate ?? stop);
+      const ended = process.result.then((result) => {
+        gate?.close();
+        settle(node, result, Date.now() - at, tally, run.emit);
+        return result.status === 'done';
+      });
+      const ready = Promise.race([process.ready.then(() => true), ended.then(() => false)]);
+      return { ready, ended, stop: process.stop };
     },
     skip: (node, because) => {
       tally.skipped += 1;

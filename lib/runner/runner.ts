@@ -21,10 +21,12 @@ export type {
   Needs,
   Options,
   OptionValue,
+  Readiness,
   RunOutcome,
   Task,
   TaskContext,
   TaskDefinition,
   TaskInput,
+  Variables,
 } from './task.ts';
 export { need, task } from './task.ts';

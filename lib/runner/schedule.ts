@@ -1,142 +1,339 @@
 import { AsyncResource } from 'node:async_hooks';
-import { countDependents } from './count-dependents.ts';
+import type PQueue from 'p-queue';
+import { FinaliserOrder } from './finaliser-order.ts';
 import type { TaskNode } from './graph.ts';
+import { KeptProcesses } from './kept-processes.ts';
+import { ReadyQueue } from './ready-queue.ts';
 
 export type FailureMode = 'no-new' | 'continue' | 'kill';
+
+/** A long-running process that was started. */
+export type Launched = {
+  /** True once it is ready, false when it has ended before. */
+  readonly ready: Promise<boolean>;
+  /** True when it was ended by `stop`, false when it ended for any other reason. */
+  readonly ended: Promise<boolean>;
+  /** Ends it, also before it is ready. */
+  readonly stop: () => void;
+};
 
 export type Schedule = {
   /** In dependency order. */
   readonly nodes: readonly TaskNode[];
   readonly jobs: number;
   readonly failureMode: FailureMode;
-  /** Aborted: nothing new is started. */
+  /** Aborted: nothing new is started but finalisers and what they need. */
   readonly signal: AbortSignal;
-  /** Runs one node; never rejects. True when it is done, false when its dependents must not run. */
-  readonly run: (node: TaskNode) => Promise<boolean>;
+  /** Runs one node; never rejects. True when it is done, false when its dependents must not run. `late`: see `launch`. */
+  readonly run: (node: TaskNode, late: boolean) => Promise<boolean>;
+  /** Starts a node that is a long-running process. `late`: all but the finalisers is over, and `signal` is not for it. */
+  readonly launch: (node: TaskNode, late: boolean) => Launched;
   /** A node will never run, because of this one or because nothing new is started. */
   readonly skip: (node: TaskNode, because: TaskNode | undefined) => void;
-  /** A node failed and the mode is `kill`. */
+  /** A node failed and the mode is `kill`. Not called for a finaliser: the others run all the same. */
   readonly kill: () => void;
 };
 
 /**
  * Runs all nodes, needs first, and returns when none runs any more. The graph decides what is ready and p-queue only
- * limits: a node enters the queue when nothing holds it back, so a waiting node never occupies a slot. Of those that
- * are ready, the one that most others wait for goes first.
+ * limits: a node enters the queue when nothing holds it back, so a waiting node never occupies a slot; neither does a
+ * long-running process once it is ready.
+ *
+ * First all that the requested task needs (`main`), then finalisers (`late`). Between the two (`closing`) what will not
+ * run is left out, and long-running processes that no finaliser needs are ended.
  */
 export async function runSchedule(schedule: Schedule): Promise<void> {
-  const { default: PQueue } = await import('p-queue');
-  const queue = new PQueue({ concurrency: schedule.jobs });
-  const priorities = countDependents(schedule.nodes);
-  const missing = new Map(schedule.nodes.map((node) => [node, node.needs.size]));
-  const settled = new Set<TaskNode>();
-  const ready = schedule.nodes.filter((node) => node.needs.size === 0);
-  const mutexes = new Set<string>();
-  let interactive: TaskNode | undefined;
-  let active = 0;
-  let stopped = false;
+  const { default: Queue } = await import('p-queue');
+  await new Scheduler(schedule, new Queue({ concurrency: schedule.jobs })).run();
+}
 
-  await new Promise<void>((resolve) => {
-    pump();
+type State = 'waiting' | 'running' | 'up' | 'ended' | 'skipped';
 
-    function pump(): void {
-      if (!mayStart()) {
-        if (active === 0) end();
-        return;
-      }
-      // Sorted although p-queue sorts too: it starts the first ones before it has seen the others.
-      const startable = takeStartable().sort((left, right) => priorityOf(right) - priorityOf(left));
-      for (const node of startable) start(node);
-      if (active === 0) end();
-    }
+type Entry = {
+  /** Needs that are neither done nor ready. */
+  missing: number;
+  state: State;
+  /** In the late phase: it may run, for a finaliser's sake. */
+  wanted: boolean;
+};
 
-    function end(): void {
-      for (const node of schedule.nodes) if (!settled.has(node)) skip(node, undefined);
-      resolve();
-    }
+class Scheduler {
+  readonly #schedule: Schedule;
+  readonly #queue: PQueue;
+  readonly #ready: ReadyQueue;
+  readonly #entries: Map<TaskNode, Entry>;
+  readonly #kept: KeptProcesses;
+  // p-queue 9 runs a queued job in the async context of the job that made room for it.
+  readonly #context = new AsyncResource('schedule');
+  /** Ready, but finalisers too: they begin when nothing else can. */
+  readonly #held = new Set<TaskNode>();
+  #places: ReadonlyMap<TaskNode, number> | undefined;
+  #order: FinaliserOrder | undefined;
+  #phase: 'main' | 'closing' | 'late' | 'over' = 'main';
+  /** Nodes that hold a slot, or are about to. */
+  #active = 0;
+  #stopped = false;
+  #resolve: () => void = () => {};
+  #reject: (error: unknown) => void = () => {};
 
-    /** An interactive node waits until it is alone, and holds back what becomes ready meanwhile. */
-    function takeStartable(): TaskNode[] {
-      if (interactive !== undefined) return [];
-      const alone = ready.findIndex((node) => node.task.interactive);
-      if (alone >= 0) {
-        if (active > 0) return [];
-        interactive = ready[alone];
-        return ready.splice(alone, 1);
-      }
-      const startable: TaskNode[] = [];
-      const held: TaskNode[] = [];
-      for (const node of ready.splice(0)) {
-        const mutex = mutexOf(node);
-        if (mutex !== undefined && mutexes.has(mutex)) held.push(node);
-        else startable.push(node);
-        if (mutex !== undefined) mutexes.add(mutex);
-      }
-      ready.push(...held);
-      return startable;
-    }
-
-    function start(node: TaskNode): void {
-      active += 1;
-      // p-queue 9 runs a queued job in the async context of the job that made room for it.
-      const job = AsyncResource.bind(async () => {
-        if (mayStart()) {
-          settled.add(node);
-          finish(node, await schedule.run(node));
-        }
-        release(node);
-        // Before the slot is free: the queue must know what has become ready when it chooses the next one.
-        pump();
-      });
-      void queue.add(job, { priority: priorityOf(node) });
-    }
-
-    function release(node: TaskNode): void {
-      active -= 1;
-      const mutex = mutexOf(node);
-      if (mutex !== undefined) mutexes.delete(mutex);
-      if (interactive === node) interactive = undefined;
-    }
-
-    function finish(node: TaskNode, done: boolean): void {
-      if (!done) {
-        if (schedule.failureMode !== 'continue') stopped = true;
-        if (schedule.failureMode === 'kill') schedule.kill();
-        skipDependents(node);
-        return;
-      }
-      for (const dependent of node.dependents) {
-        const left = (missing.get(dependent) ?? 0) - 1;
-        missing.set(dependent, left);
-        if (left === 0 && !settled.has(dependent)) ready.push(dependent);
-      }
-    }
-  });
-
-  function priorityOf(node: TaskNode): number {
-    return priorities.get(node) ?? 0;
+  constructor(schedule: Schedule, queue: PQueue) {
+    this.#schedule = schedule;
+    this.#queue = queue;
+    const { nodes } = schedule;
+    this.#ready = new ReadyQueue(nodes);
+    this.#entries = new Map(
+      nodes.map((node) => [node, { missing: node.needs.size, state: 'waiting', wanted: false }]),
+    );
+    this.#kept = new KeptProcesses(nodes);
   }
 
-  function mayStart(): boolean {
-    return !stopped && !schedule.signal.aborted;
+  async run(): Promise<void> {
+    const { nodes, signal } = this.#schedule;
+    // Not at once: it may be this very scheduler that stops the run, in the middle of a step.
+    const onAbort = (): void => queueMicrotask(() => this.#pump());
+    await new Promise<void>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      for (const node of nodes) if (node.needs.size === 0) this.#enqueue(node);
+      signal.addEventListener('abort', onAbort);
+      this.#pump();
+    }).finally(() => signal.removeEventListener('abort', onAbort));
   }
 
-  function skipDependents(failed: TaskNode): void {
-    const rest = [...failed.dependents];
+  /** Starts what may start, and goes on to what comes next when there is nothing. */
+  #pump(): void {
+    while (this.#active < this.#schedule.jobs && this.#mayStart()) {
+      const node = this.#ready.take(this.#active);
+      if (node === undefined) break;
+      this.#start(node);
+    }
+    if (this.#active === 0) this.#advance();
+  }
+
+  #advance(): void {
+    // It comes here again when they have ended.
+    if (this.#phase === 'over' || this.#kept.someEnding) return;
+    if (this.#phase === 'main' && this.#mayStart()) {
+      const held = this.#takeHeld();
+      if (held !== undefined) {
+        this.#ready.add(held);
+        this.#pump();
+        return;
+      }
+      // A long-running process that was asked for by the user: until a signal comes, or its end.
+      if (this.#kept.someRequested) return;
+    }
+    if (this.#phase === 'main') {
+      this.#phase = 'closing';
+      this.#close();
+      this.#pump();
+      return;
+    }
+    if (this.#phase === 'closing') {
+      this.#phase = 'late';
+      this.#order = new FinaliserOrder(
+        this.#schedule.nodes,
+        (node) => this.#isOver(node),
+        (node) => this.#want(node),
+      );
+      this.#order.begin();
+      this.#pump();
+      return;
+    }
+    if (this.#order?.releaseNext((node) => this.#isEligible(node))) {
+      this.#pump();
+      return;
+    }
+    this.#skipRest(() => true);
+    if (this.#kept.someEnding) return;
+    this.#phase = 'over';
+    this.#resolve();
+  }
+
+  #mayStart(): boolean {
+    if (this.#phase === 'late') return true;
+    return this.#phase === 'main' && !this.#stopped && !this.#schedule.signal.aborted;
+  }
+
+  #start(node: TaskNode): void {
+    this.#active += 1;
+    this.#entry(node).state = 'running';
+    this.#queue.add(() => this.#context.runInAsyncScope(this.#work, this, node)).catch(this.#reject);
+  }
+
+  async #work(node: TaskNode): Promise<void> {
+    if (!this.#mayStart()) {
+      // Stopped while p-queue was about to begin: as if it had not been taken.
+      this.#entry(node).state = 'waiting';
+      this.#free(node);
+    } else if (node.longRunning === undefined) {
+      await this.#run(node);
+    } else {
+      await this.#launch(node);
+    }
+    // Before the slot is free: the queue must know what has become ready when it chooses the next one.
+    this.#pump();
+  }
+
+  async #run(node: TaskNode): Promise<void> {
+    const done = await this.#schedule.run(node, this.#phase === 'late');
+    this.#free(node);
+    if (done) this.#satisfy(node);
+    else this.#fail(node);
+    this.#end(node, 'ended');
+  }
+
+  async #launch(node: TaskNode): Promise<void> {
+    const launched = this.#schedule.launch(node, this.#phase === 'late');
+    this.#kept.started(node, launched.stop);
+    const ready = await launched.ready;
+    this.#free(node);
+    if (ready) {
+      this.#entry(node).state = 'up';
+      this.#satisfy(node);
+      this.#kept.ready(node);
+      void launched.ended
+        .then((asked) => {
+          this.#processEnded(node, asked);
+          this.#pump();
+        })
+        .catch(this.#reject);
+    } else {
+      this.#processEnded(node, false);
+    }
+  }
+
+  #processEnded(node: TaskNode, asked: boolean): void {
+    this.#kept.ended(node);
+    if (!asked) this.#fail(node);
+    this.#end(node, 'ended');
+  }
+
+  #free(node: TaskNode): void {
+    this.#active -= 1;
+    this.#ready.release(node);
+  }
+
+  #satisfy(node: TaskNode): void {
+    for (const dependent of node.dependents) {
+      const entry = this.#entry(dependent);
+      entry.missing -= 1;
+      if (entry.missing === 0) this.#enqueue(dependent);
+    }
+  }
+
+  /** Takes a node whose needs are done to where it waits for its turn. */
+  #enqueue(node: TaskNode): void {
+    const entry = this.#entry(node);
+    if (entry.state !== 'waiting') return;
+    if (this.#phase === 'late') {
+      if (entry.wanted) this.#ready.add(node);
+    } else if (!node.late) {
+      if (node.finalises.length > 0) this.#held.add(node);
+      else this.#ready.add(node);
+    }
+  }
+
+  /** Of those that are finalisers too, the one whose task comes last: what was made last is taken away first. */
+  #takeHeld(): TaskNode | undefined {
+    this.#places ??= new Map(this.#schedule.nodes.map((node, place) => [node, place]));
+    const places = this.#places;
+    const latest = ({ finalises }: TaskNode): number =>
+      finalises.reduce((last, owner) => Math.max(last, places.get(owner) ?? 0), 0);
+    let first: TaskNode | undefined;
+    for (const node of this.#held) if (first === undefined || latest(node) > latest(first)) first = node;
+    if (first !== undefined) this.#held.delete(first);
+    return first;
+  }
+
+  #fail(node: TaskNode): void {
+    const { failureMode, kill } = this.#schedule;
+    if (this.#phase === 'main') {
+      if (failureMode !== 'continue') this.#stopped = true;
+      if (failureMode === 'kill') kill();
+    }
+    const rest = dependentsOf(node);
+    for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
+      if (this.#entry(next).state !== 'waiting') continue;
+      this.#skip(next, node);
+      rest.push(...dependentsOf(next));
+    }
+  }
+
+  #skip(node: TaskNode, because: TaskNode | undefined): void {
+    this.#held.delete(node);
+    this.#schedule.skip(node, because);
+    this.#end(node, 'skipped');
+  }
+
+  #end(node: TaskNode, state: 'ended' | 'skipped'): void {
+    this.#entry(node).state = state;
+    this.#kept.keeperEnded(node);
+    this.#order?.ended(node);
+  }
+
+  /** What no finaliser needs will not run any more. */
+  #close(): void {
+    this.#ready.clear();
+    this.#held.clear();
+    const wanted = this.#wantedByFinalisers();
+    this.#skipRest((node) => !wanted.has(node));
+    this.#kept.dropRequests();
+  }
+
+  #skipRest(choose: (node: TaskNode) => boolean): void {
+    for (const node of this.#schedule.nodes) {
+      if (this.#entry(node).state === 'waiting' && choose(node)) this.#skip(node, undefined);
+    }
+  }
+
+  /** The finalisers that will run, what they need, and the finalisers of all these. */
+  #wantedByFinalisers(): Set<TaskNode> {
+    const isWaiting = (node: TaskNode): boolean => this.#entry(node).state === 'waiting';
+    const wanted = new Set(this.#schedule.nodes.filter((node) => isWaiting(node) && this.#isEligible(node)));
+    // A set grows while it is walked.
+    for (const node of wanted) {
+      for (const other of [...node.needs, ...node.finalisers]) if (isWaiting(other)) wanted.add(other);
+    }
+    return wanted;
+  }
+
+  /** A finaliser's time has come. */
+  #want(finaliser: TaskNode): void {
+    if (this.#entry(finaliser).state !== 'waiting') return;
+    if (!this.#isEligible(finaliser)) {
+      this.#skip(finaliser, undefined);
+      return;
+    }
+    const rest = [finaliser];
     for (let node = rest.pop(); node !== undefined; node = rest.pop()) {
-      if (settled.has(node)) continue;
-      skip(node, failed);
-      rest.push(...node.dependents);
+      const entry = this.#entry(node);
+      if (entry.state !== 'waiting' || entry.wanted) continue;
+      entry.wanted = true;
+      if (entry.missing === 0) this.#ready.add(node);
+      rest.push(...node.needs);
     }
   }
 
-  function skip(node: TaskNode, because: TaskNode | undefined): void {
-    settled.add(node);
-    schedule.skip(node, because);
+  /** Whether it is a finaliser of a task that was started, and has not run yet. */
+  #isEligible(node: TaskNode): boolean {
+    if (this.#entry(node).state !== 'waiting') return false;
+    return node.finalises.some((owner) => !['waiting', 'skipped'].includes(this.#entry(owner).state));
+  }
+
+  #isOver(node: TaskNode): boolean {
+    const { state } = this.#entry(node);
+    return state === 'ended' || state === 'skipped';
+  }
+
+  #entry(node: TaskNode): Entry {
+    const entry = this.#entries.get(node);
+    if (entry === undefined) throw new Error(`${node.label} is not part of the run`);
+    return entry;
   }
 }
 
-function mutexOf(node: TaskNode): string | undefined {
-  const { mutex } = node.task;
-  return typeof mutex === 'function' ? mutex(node.input) : mutex;
+/** Those that must not start any more when this node has failed: of a long-running process also those behind a group. */
+function dependentsOf(node: TaskNode): TaskNode[] {
+  return [...node.dependents, ...(node.longRunning?.keptBy ?? [])];
 }

@@ -50,8 +50,8 @@ export type Shell = {
 /** What the shell needs of the task that it is bound to. */
 export type ShellHost = {
   readonly interactive: boolean;
-  /** Throws when the task may start nothing more. */
-  readonly check: () => void;
+  /** Throws when the task may start nothing more, or not in this folder. */
+  readonly check: (folder: string | undefined) => void;
   readonly spawn: (
     command: string,
     args: readonly string[],

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import type * as Zx from 'zx/core';
 import { commandFailure, type FinishedCommand } from './command-failure.ts';
 import { exitCodes, signalExitCode } from './exit-codes.ts';
+import { quote } from './quote.ts';
 import type { Command, CommandOptions, CommandOutput, ShellHost } from './shell.ts';
 
 /** After a command's end, how long its output may stay silent while something in the background holds it open. */
@@ -26,7 +27,7 @@ export function startCommand(
   pieces: TemplateStringsArray,
   values: readonly unknown[],
 ): Command {
-  host.check();
+  host.check(options.cwd);
   checkValues(pieces, values);
   const zx = require('zx/core') as typeof Zx;
   const run: { timedOut: boolean; child?: ChildProcess } = { timedOut: false };
@@ -131,11 +132,6 @@ function shellOf(zx: typeof Zx): {
     postfix: '',
     quote,
   };
-}
-
-/** One word for any POSIX shell; zx's own form (`$'…'`) is only understood by bash. */
-function quote(text: string): string {
-  return /^[\w/.:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** zx would write the word `undefined` into the command. */

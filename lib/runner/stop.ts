@@ -22,6 +22,7 @@ const echoMs = 200;
  */
 export class Stop {
   readonly #controller = new AbortController();
+  readonly #hurry = new AbortController();
   readonly #children: Children;
   readonly #listeners = new Map<string, Listener>();
   readonly #graceMs: number;
@@ -38,11 +39,16 @@ export class Stop {
     this.#children = children;
     // A run inside a task of another run must be through with its own children before the outer one kills it.
     this.#graceMs = graceMs / 2 ** nestingLevel();
-    setMaxListeners(0, this.#controller.signal);
+    setMaxListeners(0, this.#controller.signal, this.#hurry.signal);
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** Aborted by a further signal. */
+  get hurrySignal(): AbortSignal {
+    return this.#hurry.signal;
   }
 
   listen(): void {
@@ -88,6 +94,7 @@ export class Stop {
       this.reason.type === 'signal' && this.reason.signal === signal && Date.now() - this.#since < echoMs;
     if (echo) return;
     this.hurried = true;
+    this.#hurry.abort();
     this.#children.kill();
   }
 }

@@ -95,6 +95,22 @@ export type Need = { readonly task: AnyTask; readonly args?: ArgumentValues };
 
 export type Needs = readonly (AnyTask | Need)[];
 
+export type Variables = { readonly [name: string]: string };
+
+/** When a long-running process counts as ready: by exactly one of the first four. */
+export type Readiness = {
+  /** A TCP port of this machine accepts connections. */
+  readonly port?: number;
+  /** A GET is answered with 2xx. */
+  readonly url?: string;
+  /** A line of its output holds this text or matches. */
+  readonly log?: string | RegExp;
+  /** A command exits with 0. */
+  readonly command?: string;
+  /** Milliseconds until it must be ready; exit code 124 afterwards. Default: the task's `timeoutMs`, else 60,000. */
+  readonly timeoutMs?: number;
+};
+
 export type TaskDefinition<Specs extends ArgumentSpecs> = {
   /** kebab-case; unique. */
   readonly name: string;
@@ -117,14 +133,39 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   readonly lock?: boolean;
   /** Inherits the terminal and runs alone. */
   readonly interactive?: boolean;
-  /** Tasks with the same mutex never run at the same time. */
+  /** Tasks with the same mutex never run at the same time. A long-running process gives it back when it is ready. */
   readonly mutex?: string | ((input: TaskInput<Specs>) => string);
-  /** Milliseconds for one attempt; exit code 124 afterwards. */
+  /** Milliseconds for one attempt; exit code 124 afterwards. Of a long-running process: to become ready, see `ready`. */
   readonly timeoutMs?: number;
   /** Further attempts after a failure. Default 0. */
   readonly retries?: number;
   /** Milliseconds before the second attempt, doubled for each further one. Default 1000. */
   readonly retryDelayMs?: number;
+  /** Folder for its commands, and what relative `inputs` and `outputs` start from. Default: `CliConfig.shell`'s, else ours. */
+  readonly cwd?: string | ((input: TaskInput<Specs>) => string);
+  /** Further variables for its commands; they win over all others. */
+  readonly env?: Variables | ((input: TaskInput<Specs>) => Variables);
+  /**
+   * Finalisers: tasks that run once this one and everything that needs it has ended, however it ended, also after a failure
+   * (in every failure mode) or a signal; not when this one was never started. They run when all else has ended, what was
+   * made last is taken away first, each once for however many tasks it belongs to. One that is needed in the usual way too
+   * runs as late as those who need it allow. After a signal each has 2 minutes, or its `timeoutMs`, after a second one 5
+   * seconds. Their own failure fails the run.
+   */
+  readonly finally?: Needs | ((input: TaskInput<Specs>) => Needs);
+  /**
+   * Makes it a long-running process: its dependents start as soon as it is ready, and it is ended when the last of them has
+   * ended (SIGTERM to its group, after 5 s SIGKILL); a task without commands of its own stands for those who need it. That
+   * it ends by itself before is a failure. Requested on the command line, also as a need of a task without commands, it runs
+   * until a signal comes. `retries` are for becoming ready.
+   */
+  readonly ready?: Readiness | ((input: TaskInput<Specs>) => Readiness);
+  /** Globs of files that the task reads (`!` in front leaves out). It is up to date while these and its arguments stay the same. */
+  readonly inputs?: readonly string[] | ((input: TaskInput<Specs>) => readonly string[]);
+  /** Globs of files that the task makes: it is not up to date when one matches nothing or was changed by others. */
+  readonly outputs?: readonly string[] | ((input: TaskInput<Specs>) => readonly string[]);
+  /** A command that exits 0 when nothing is to be done. With `inputs` both must say so. */
+  readonly status?: string | ((input: TaskInput<Specs>) => string);
   /** The plain commands the task stands for, ready to paste; printed by `--dry-run`. Pure: no tool, no cluster, no key. */
   readonly commands: (input: TaskInput<Specs>) => readonly string[] | Promise<readonly string[]>;
   /** Default: runs `commands` one after another. */
@@ -171,5 +212,9 @@ export function need<Specs extends ArgumentSpecs>(
 export function needsOf(definition: AnyTask, input: TaskInput): Required<Need>[] {
   const needs: Needs =
     typeof definition.needs === 'function' ? definition.needs(input) : (definition.needs ?? []);
+  return longForm(needs);
+}
+
+export function longForm(needs: Needs): Required<Need>[] {
   return needs.map((entry) => ('task' in entry ? { args: {}, ...entry } : { task: entry, args: {} }));
 }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { processStartTime } from '../../lib/runner/runner.ts';
+import { processStartTime, type Readiness } from '../../lib/runner/runner.ts';
 
 /** A task of the program `tasks.ts`; `commands` are mostly made by `Rig.command`. */
 export type RigTask = {
@@ -22,6 +22,14 @@ export type RigTask = {
   readonly timeoutMs?: number;
   readonly retries?: number;
   readonly retryDelayMs?: number;
+  readonly cwd?: string;
+  readonly env?: { readonly [name: string]: string };
+  /** May be declared later than this one. */
+  readonly finally?: readonly string[];
+  /** `pattern` is the source of a regular expression for `log`. */
+  readonly ready?: Readiness & { readonly pattern?: string };
+  /** Without a `run` of its own: the runner runs its `commands`. */
+  readonly plain?: boolean;
 };
 
 type Started = { readonly name: string; readonly pid: number; readonly words: readonly string[] };
@@ -104,6 +112,16 @@ export class Invocation {
     return (await this.#ask({ action: 'environment', variable }, 'environment')).value;
   }
 
+  /** Its working directory. */
+  async folder(): Promise<unknown> {
+    return (await this.#ask({ action: 'folder' }, 'folder')).folder;
+  }
+
+  /** Answers HTTP requests at this port with this status from now on. */
+  async listen(port: number, status = 200): Promise<void> {
+    await this.#ask({ action: 'listen', port, status }, 'listening');
+  }
+
   spawn(name: string): void {
     this.#send({ action: 'spawn', name });
   }
@@ -175,6 +193,15 @@ export class RunnerProcess {
     append();
     for (const look of [...this.#watchers]) look();
   }
+}
+
+/** A port that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 export class Rig {

@@ -1,6 +1,13 @@
 // A program of tasks made from the RIG_TASKS variable, for tests that need a run in a process of its own.
 import { setTimeout as wait } from 'node:timers/promises';
-import { type AnyTask, runCli, task, UsageError } from '../../lib/runner/runner.ts';
+import {
+  type AnyTask,
+  type Readiness,
+  runCli,
+  type TaskContext,
+  task,
+  UsageError,
+} from '../../lib/runner/runner.ts';
 import type { RigTask } from './rig.ts';
 
 const declared = new Map<string, AnyTask>();
@@ -21,31 +28,40 @@ process.exitCode = await runCli([...declared.values()], process.argv.slice(2), {
 });
 
 function declare(entry: RigTask): AnyTask {
-  const { name, commands = [], needs = [], after = [], secrets, cleanup, behaviour, ...rest } = entry;
+  const { name, commands = [], needs = [], after = [], secrets, cleanup, behaviour, ...others } = entry;
+  const { finally: finalisers, ready, plain, ...rest } = others;
   return task({
     ...rest,
+    ...(finalisers && { finally: () => finalisers.map(find) }),
+    ...(ready && { ready: readiness(ready) }),
     name,
     description: `the task ${name}`,
     commands: () => commands,
     needs: needs.map(find),
     after: after.map(find),
-    run: async ({ $, onRunEnd, secret, print, report, signal }) => {
-      for (const value of secrets ?? []) secret(value);
-      if (cleanup !== undefined) {
-        onRunEnd(async (outcome) => {
-          await $`sh -c ${`${cleanup} ${outcome}`}`;
-        });
-      }
-      for (const command of commands) await $`sh -c ${`exec ${command}`}`;
-      if (behaviour === 'print') print(`result of ${name}`);
-      if (behaviour === 'changed' || behaviour === 'unchanged') report(behaviour);
-      if (behaviour === 'wait') await wait(600_000, undefined, { signal });
-      if (behaviour === 'deaf') await wait(600_000, undefined, { ref: false });
-      if (behaviour === 'bug') throw new Error('a bug');
-      if (behaviour === 'stray') setImmediate(() => Promise.reject(new Error('a stray bug')));
-      if (behaviour === 'stray') await wait(600_000, undefined, { signal });
-    },
+    ...(plain ? {} : { run: body }),
   });
+
+  async function body({ $, onRunEnd, secret, print, report, signal }: TaskContext): Promise<void> {
+    for (const value of secrets ?? []) secret(value);
+    if (cleanup !== undefined) {
+      onRunEnd(async (outcome) => {
+        await $`sh -c ${`${cleanup} ${outcome}`}`;
+      });
+    }
+    for (const command of commands) await $`sh -c ${`exec ${command}`}`;
+    if (behaviour === 'print') print(`result of ${name}`);
+    if (behaviour === 'changed' || behaviour === 'unchanged') report(behaviour);
+    if (behaviour === 'wait') await wait(600_000, undefined, { signal });
+    if (behaviour === 'deaf') await wait(600_000, undefined, { ref: false });
+    if (behaviour === 'bug') throw new Error('a bug');
+    if (behaviour === 'stray') setImmediate(() => Promise.reject(new Error('a stray bug')));
+    if (behaviour === 'stray') await wait(600_000, undefined, { signal });
+  }
+}
+
+function readiness({ pattern, ...rest }: NonNullable<RigTask['ready']>): Readiness {
+  return pattern === undefined ? rest : { ...rest, log: new RegExp(pattern, 'g') };
 }
 
 function find(name: string): AnyTask {

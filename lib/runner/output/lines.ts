@@ -77,6 +77,8 @@ export function runLine(event: RunEvent, view: RunView, style: Style): string | 
       const again = `attempt ${event.attempt} of ${event.attempts} failed, trying again`;
       return style.yellow(`${view.label(event.id)}: ${again}: ${event.failure.what}`);
     }
+    case 'task-ready':
+      return style.dim(`${view.label(event.id)} is ready after ${formatDuration(event.durationMs)}`);
     case 'cleanup-failed':
       return style.red(`${view.label(event.id)}: cleaning up failed: ${event.failure.what}`);
     case 'run-stopping':

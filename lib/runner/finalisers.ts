@@ -1,0 +1,52 @@
+import { TaskError } from './errors.ts';
+import type { Gate, Run } from './execute.ts';
+import { exitCodes } from './exit-codes.ts';
+import { formatDuration } from './format.ts';
+import type { TaskNode } from './graph.ts';
+
+/** After a signal, how long a finaliser without a `timeoutMs` of its own may take; after a second one less. */
+const limitMs = 120_000;
+const hurriedLimitMs = 5000;
+
+/**
+ * What stops a finaliser, or what only finalisers need: not the signal that stops the run, which its children do not get
+ * either, but a limit of time that begins with it, and a further signal. To be closed when it has ended.
+ */
+export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
+  const { stop, children } = run;
+  const abort = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  let ending: Promise<void> | undefined;
+  let failure: TaskError | undefined;
+
+  const end = (): void => {
+    ending = children.end(node.id);
+    abort.abort();
+  };
+  const limit = (): void => {
+    // A failure that stops the run leaves nobody waiting: finalisers take the time that they need.
+    if (stop.reason?.type !== 'signal' && stop.reason?.type !== 'hang-up' && !stop.hurried) return;
+    const milliseconds = stop.hurried ? hurriedLimitMs : (node.task.timeoutMs ?? limitMs);
+    timer = setTimeout(() => {
+      const what = `task \`${node.label}\` did not end within ${formatDuration(milliseconds)} after the signal`;
+      failure = new TaskError({ what, exitCode: exitCodes.timeout });
+      end();
+    }, milliseconds);
+  };
+
+  children.spare(node.id);
+  if (stop.signal.aborted) limit();
+  else stop.signal.addEventListener('abort', limit);
+  if (!stop.hurried) stop.hurrySignal.addEventListener('abort', end);
+  return {
+    signal: abort.signal,
+    ended: async () => ending,
+    failure: () => failure,
+    close: () => {
+      clearTimeout(timer);
+      stop.signal.removeEventListener('abort', limit);
+      stop.hurrySignal.removeEventListener('abort', end);
+      children.spareNoMore(node.id);
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { formatPlace } from './call-site.ts';
+import { TaskError } from './errors.ts';
+import type { TaskNode } from './graph.ts';
+import type { CommandOptions } from './shell.ts';
+import type { Variables } from './task.ts';
+
+/** The folder that the task declares for its commands, absolute; undefined when it declares none. */
+export function declaredFolder({ task, input }: TaskNode): string | undefined {
+  const folder = typeof task.cwd === 'function' ? task.cwd(input) : task.cwd;
+  return folder === undefined ? undefined : resolve(folder);
+}
+
+/** The variables that the task declares for its commands. */
+export function declaredVariables({ task, input }: TaskNode): Variables | undefined {
+  return typeof task.env === 'function' ? task.env(input) : task.env;
+}
+
+/** What the commands of a task start with: what it declares, else what `base` says, else what is ours. */
+export function surroundingsOf(node: TaskNode, base: CommandOptions = {}): CommandOptions {
+  const folder = declaredFolder(node);
+  const variables = declaredVariables(node);
+  return {
+    ...base,
+    ...(folder === undefined ? {} : { cwd: folder }),
+    ...(variables === undefined ? {} : { env: { ...(base.env ?? process.env), ...variables } }),
+  };
+}
+
+/**
+ * Throws TaskError when the folder that the task declares is not there. Asked before each command, not once before the
+ * task: a task may make the folder itself.
+ */
+export function checkFolder(node: TaskNode, folder: string | undefined): void {
+  if (folder === undefined || folder !== declaredFolder(node)) return;
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found?.isDirectory()) return;
+  throw new TaskError({
+    what: `task \`${node.label}\` cannot run in ${folder}`,
+    why: found === undefined ? 'there is no such folder' : 'it is not a folder',
+    advice: `make it first, or change \`cwd\` at ${formatPlace(node.task)}`,
+  });
+}
