@@ -26,6 +26,8 @@ export type RunRequest = {
   readonly shell: Run['shell'];
   /** The lock to hold while the run lasts. */
   readonly lock: string | undefined;
+  /** The folder for what is remembered. */
+  readonly memory: string;
   /** The folder for logs. */
   readonly logs: string | undefined;
 };
@@ -82,19 +84,25 @@ export async function runTasks(request: RunRequest): Promise<number> {
   }
 }
 
-async function runNodes({ graph, settings, stop }: RunRequest, run: Run, screen: Renderer): Promise<Tally> {
+async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promise<Tally> {
+  const { graph, settings, stop } = request;
   const tally = emptyTally();
+  const { openMemory } = await import('./memory/memory.ts');
+  const memory = await openMemory(request, run, tally);
   await runSchedule({
     nodes: graph.nodes,
     jobs: settings.jobs,
     failureMode: settings.failureMode,
     signal: stop.signal,
     run: async (node) => {
+      const settled = await memory?.before(node);
+      if (settled !== undefined) return settled;
       run.emit({ type: 'task-started', id: node.id });
       const at = Date.now();
       if (node.task.interactive) screen.pause?.();
       const result = await executeNode(node, run);
       if (node.task.interactive) screen.resume?.();
+      await memory?.after(node, result);
       settle(node, result, Date.now() - at, tally, run.emit);
       return result.status === 'done';
     },
@@ -104,6 +112,7 @@ async function runNodes({ graph, settings, stop }: RunRequest, run: Run, screen:
     },
     kill: () => stop.begin({ type: 'failure' }),
   });
+  memory?.end(outcomeOf(stop.reason, tally));
   return tally;
 }
 
