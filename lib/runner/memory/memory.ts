@@ -161,7 +161,7 @@ export class Memory {
     const look = await tracker.look(node, (needed) => this.#effects.get(needed));
     if (run.stop.signal.aborted) throw new Error('stopped');
     if (look.run) {
-      await tracker.started(node);
+      await tracker.started(node, look);
       this.#looks.set(node, look);
       this.#runs(node, look.reason);
       return undefined;

@@ -84,15 +84,17 @@ export class Tracker {
   }
 
   /** Forgets the task before it starts, so that an end in the middle leaves nothing to believe in. */
-  async started(node: TaskNode): Promise<void> {
+  async started(node: TaskNode, { before }: Look): Promise<void> {
     const { store } = this.#settings;
     const mark = randomUUID();
     this.#marks.set(node, mark);
     try {
       await store.write(this.#key(node), { running: mark });
     } catch {
-      // Where nothing can be written (a full disk) removing may still do. If it does not, running would be a lie later on.
-      await store.remove(this.#key(node));
+      // Where nothing can be written (a full disk) removing may still do. If not, what is remembered would turn into a lie.
+      await store.remove(this.#key(node)).catch((error: unknown) => {
+        if (before !== undefined) throw error;
+      });
     }
   }
 
