@@ -22,6 +22,10 @@ export type RunSummary = {
   readonly failed: number;
   readonly interrupted: number;
   readonly skipped: number;
+  /** Not run because their inputs or status command say that nothing is to be done. */
+  readonly upToDate: number;
+  /** Not run because the run that is resumed had done them. */
+  readonly resumed: number;
   /** In the order in which they happened. */
   readonly failures: readonly TaskFailure[];
 };
@@ -43,6 +47,8 @@ export type StopReason =
   | { readonly type: 'hang-up' }
   /** A task failed and the failure mode is `kill`. */
   | { readonly type: 'failure' }
+  /** An input of a long-running task changed: a watch starts it anew. */
+  | { readonly type: 'change' }
   /** An error outside of any task's own promise: a bug. */
   | { readonly type: 'crash'; readonly error: unknown };
 
@@ -81,6 +87,15 @@ export type RunEventBody =
   | { readonly type: 'task-interrupted'; readonly id: string; readonly durationMs: number }
   /** Never started: because of the failed or interrupted node of this id, or because the run starts nothing more. */
   | { readonly type: 'task-skipped'; readonly id: string; readonly because: string | undefined }
+  /** Not started: nothing is to be done. The explanation is there when it was asked for. */
+  | { readonly type: 'task-up-to-date'; readonly id: string; readonly explanation?: string }
+  /** Not started: the run that is resumed had done it. */
+  | { readonly type: 'task-resumed'; readonly id: string; readonly explanation?: string }
+  /** Why it runs, right before it starts; only when that was asked for. */
+  | { readonly type: 'task-explained'; readonly id: string; readonly explanation: string }
+  /** The run waits for its inputs to change. */
+  | { readonly type: 'watch-waiting'; readonly files: number; readonly tasks: number }
+  | { readonly type: 'watch-changed'; readonly changes: readonly string[] }
   | { readonly type: 'run-stopping'; readonly reason: Exclude<StopReason, { type: 'crash' }> }
   | { readonly type: 'cleanup-failed'; readonly id: string; readonly failure: Failure }
   | ({ readonly type: 'run-ended' } & RunSummary);

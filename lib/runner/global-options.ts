@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { kebab } from './arguments.ts';
 import { UsageError } from './errors.ts';
 import { type OutputMode, outputModes } from './output/modes.ts';
 import type { FailureMode } from './schedule.ts';
@@ -24,6 +25,10 @@ export const runnerOptions: ArgumentSpecs = {
     description:
       'after a failure: start nothing new, continue with what does not depend on it, or kill the rest',
   },
+  explain: { type: 'boolean', description: 'says of every task why it runs or not' },
+  force: { type: 'boolean', description: 'runs every task, also one that is up to date' },
+  resume: { type: 'boolean', description: 'leaves out what the last run of the same task had done' },
+  watch: { type: 'boolean', short: 'w', description: 'runs again whenever an input of a task changes' },
   wait: {
     type: 'boolean',
     default: true,
@@ -31,12 +36,24 @@ export const runnerOptions: ArgumentSpecs = {
   },
 };
 
+/** Each says the opposite of the other, or has no sense with it. */
+const contradictions = [
+  ['force', 'resume'],
+  ['watch', 'resume'],
+  ['dryRun', 'watch'],
+  ['dryRun', 'resume'],
+] as const;
+
 export type RunnerSettings = {
   readonly jobs: number;
   readonly verbose: boolean;
   readonly output: OutputMode;
   readonly failureMode: FailureMode;
   readonly wait: boolean;
+  readonly explain: boolean;
+  readonly force: boolean;
+  readonly resume: boolean;
+  readonly watch: boolean;
 };
 
 /** The runner's own options in typed form. Throws UsageError for what their specs cannot say. */
@@ -47,12 +64,20 @@ export function runnerSettings(options: Options): RunnerSettings {
       what: `expected \`--jobs\` to be an integer from 1 and up, got \`${String(jobs)}\``,
     });
   }
+  for (const [one, other] of contradictions) {
+    if (options[one] === true && options[other] === true)
+      throw new UsageError({ what: `\`--${kebab(one)}\` and \`--${kebab(other)}\` exclude each other` });
+  }
   return {
     jobs,
     verbose: options.verbose === true,
     output: options.output as OutputMode,
     failureMode: options.failure as FailureMode,
     wait: options.wait === true && !isSet(process.env.CI),
+    explain: options.explain === true,
+    force: options.force === true,
+    resume: options.resume === true,
+    watch: options.watch === true,
   };
 }
 

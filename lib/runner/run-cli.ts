@@ -4,10 +4,12 @@ import { type CommandLine, parseCommandLine } from './command-line.ts';
 import { type Failure, formatFailure, toFailure } from './errors.ts';
 import type { StopReason } from './events.ts';
 import { exitCodes, stopExitCode } from './exit-codes.ts';
-import { runnerOptions, runnerSettings } from './global-options.ts';
+import { type RunnerSettings, runnerOptions, runnerSettings } from './global-options.ts';
+import type { Graph, TaskNode } from './graph.ts';
 import { listJson, listTask, listText } from './list.ts';
 import { openTerminal, type Terminal } from './output/terminal.ts';
 import { Redactor } from './redact.ts';
+import type { RunRequest } from './run-tasks.ts';
 import type { CommandOptions } from './shell.ts';
 import { Stop } from './stop.ts';
 import type { AnyTask, ArgumentSpecs, Options } from './task.ts';
@@ -129,10 +131,13 @@ async function runRequested(line: CommandLine, task: AnyTask, session: Session):
   const options = config.resolve === undefined ? given : await config.resolve(given);
   const graph = await buildGraph({ ...line, task }, options, program);
   stop.signal.throwIfAborted();
+  const memory = config.memory?.(options) ?? '.tasks';
 
   if (options.dryRun === true) {
     const { plainCommands } = await import('./plain-commands.ts');
+    const reasons = settings.explain ? await explain(graph, memory, settings, config) : undefined;
     for (const node of graph.nodes) {
+      if (reasons !== undefined) terminal.err(`${session.redactor.redact(reasons.get(node) ?? '')}\n`);
       const commands = await plainCommands(node);
       terminal.out(commands.map((command) => `${session.redactor.redact(command)}\n`).join(''));
     }
@@ -142,17 +147,29 @@ async function runRequested(line: CommandLine, task: AnyTask, session: Session):
     const { confirmTask } = await import('./confirm.ts');
     await confirmTask(graph.root, stop.signal);
   }
-  const { runTasks } = await import('./run-tasks.ts');
   const locked = graph.nodes.some((node) => node.task.lock);
-  return runTasks({
+  const request: RunRequest = {
     ...session,
     graph,
     settings,
     shell: config.shell,
+    memory,
     lock: locked ? config.lock?.(options) : undefined,
     // Only with the lock: a task that changes nothing leaves no files behind, and two runs never share a log.
     logs: locked ? config.logs?.(options) : undefined,
-  });
+  };
+  if (settings.watch) return (await import('./watch.ts')).watchTasks(request);
+  return (await import('./run-tasks.ts')).runTasks(request);
+}
+
+async function explain(
+  graph: Graph,
+  memory: string,
+  { force }: RunnerSettings,
+  { shell }: CliConfig,
+): Promise<Map<TaskNode, string>> {
+  const { predict } = await import('./memory/explain.ts');
+  return predict({ graph, memory, shell, force });
 }
 
 /** Mistakes in the tasks themselves, seen before a user runs into them. */

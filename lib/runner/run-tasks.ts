@@ -26,6 +26,8 @@ export type RunRequest = {
   readonly shell: Run['shell'];
   /** The lock to hold while the run lasts. */
   readonly lock: string | undefined;
+  /** The folder for what is remembered. */
+  readonly memory: string;
   /** The folder for logs. */
   readonly logs: string | undefined;
 };
@@ -82,7 +84,8 @@ export async function runTasks(request: RunRequest): Promise<number> {
   }
 }
 
-async function runNodes({ graph, settings, stop }: RunRequest, run: Run, screen: Renderer): Promise<Tally> {
+async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promise<Tally> {
+  const { graph, settings, stop } = request;
   const tally = emptyTally();
   // Loaded for those who use them.
   const { finaliserGate } = graph.nodes.some((node) => node.finalises.length > 0)
@@ -91,12 +94,16 @@ async function runNodes({ graph, settings, stop }: RunRequest, run: Run, screen:
   const { startLongRunning } = graph.nodes.some((node) => node.longRunning !== undefined)
     ? await import('./long-running.ts')
     : {};
+  const { openMemory } = await import('./memory/memory.ts');
+  const memory = await openMemory(request, run, tally);
   await runSchedule({
     nodes: graph.nodes,
     jobs: settings.jobs,
     failureMode: settings.failureMode,
     signal: stop.signal,
     run: async (node, late) => {
+      const settled = await memory?.before(node, late);
+      if (settled !== undefined) return settled;
       run.emit({ type: 'task-started', id: node.id });
       const at = Date.now();
       const gate = late ? finaliserGate?.(node, run) : undefined;
@@ -104,12 +111,14 @@ async function runNodes({ graph, settings, stop }: RunRequest, run: Run, screen:
       const result = await executeNode(node, run, gate);
       if (node.task.interactive) screen.resume?.();
       gate?.close();
+      await memory?.after(node, result);
       settle(node, result, Date.now() - at, tally, run.emit);
       return result.status === 'done';
     },
     launch: (node, late) => {
       if (startLongRunning === undefined || node.longRunning === undefined)
         throw new Error(`${node.label} is no long-running process`);
+      const noted = memory?.before(node, late);
       run.emit({ type: 'task-started', id: node.id });
       const at = Date.now();
       const gate = late ? finaliserGate?.(node, run) : undefined;
@@ -120,7 +129,8 @@ async function runNodes({ graph, settings, stop }: RunRequest, run: Run, screen:
         return result.status === 'done';
       });
       const ready = Promise.race([process.ready.then(() => true), ended.then(() => false)]);
-      return { ready, ended, stop: process.stop };
+      // What its dependents are told of its inputs has to be known before they start.
+      return { ready: ready.then((done) => noted?.then(() => done) ?? done), ended, stop: process.stop };
     },
     skip: (node, because) => {
       tally.skipped += 1;
@@ -128,6 +138,7 @@ async function runNodes({ graph, settings, stop }: RunRequest, run: Run, screen:
     },
     kill: () => stop.begin({ type: 'failure' }),
   });
+  memory?.end(outcomeOf(stop.reason, tally));
   return tally;
 }
 

@@ -21,7 +21,7 @@ const echoMs = 200;
  * after the grace time the groups are ended; each further signal kills what is there at that moment.
  */
 export class Stop {
-  readonly #controller = new AbortController();
+  #controller = new AbortController();
   readonly #hurry = new AbortController();
   readonly #children: Children;
   readonly #listeners = new Map<string, Listener>();
@@ -71,6 +71,15 @@ export class Stop {
   /** Resolves when the children that ran at the time of `begin` are gone; at once when nothing was stopped. */
   async ended(): Promise<void> {
     await this.#ending;
+  }
+
+  /** Forgets a stop that the run itself brought about, for the next run of a watch; one from outside stays. */
+  recover(): void {
+    if (this.reason?.type !== 'failure' && this.reason?.type !== 'change') return;
+    this.reason = undefined;
+    this.#ending = undefined;
+    this.#controller = new AbortController();
+    setMaxListeners(0, this.#controller.signal);
   }
 
   close(): void {

@@ -12,11 +12,22 @@ export type Tally = {
   unchanged: number;
   interrupted: number;
   skipped: number;
+  upToDate: number;
+  resumed: number;
   readonly failures: TaskFailure[];
 };
 
 export function emptyTally(): Tally {
-  return { done: 0, changed: 0, unchanged: 0, interrupted: 0, skipped: 0, failures: [] };
+  return {
+    done: 0,
+    changed: 0,
+    unchanged: 0,
+    interrupted: 0,
+    skipped: 0,
+    upToDate: 0,
+    resumed: 0,
+    failures: [],
+  };
 }
 
 /** Counts how a node ended, and tells it. */
@@ -79,7 +90,8 @@ export function summarize(
 }
 
 export function outcomeOf(reason: StopReason | undefined, tally: Tally): RunOutcome {
-  if (reason?.type === 'signal' || reason?.type === 'hang-up') return 'interrupted';
+  if (reason?.type === 'signal' || reason?.type === 'hang-up' || reason?.type === 'change')
+    return 'interrupted';
   return reason !== undefined || tally.failures.length > 0 ? 'failed' : 'done';
 }
 

@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { processStartTime, type Readiness } from '../../lib/runner/runner.ts';
@@ -30,6 +33,10 @@ export type RigTask = {
   readonly ready?: Readiness & { readonly pattern?: string };
   /** Without a `run` of its own: the runner runs its `commands`. */
   readonly plain?: boolean;
+  readonly passThrough?: boolean;
+  readonly inputs?: readonly string[];
+  readonly outputs?: readonly string[];
+  readonly status?: string;
 };
 
 type Started = { readonly name: string; readonly pid: number; readonly words: readonly string[] };
@@ -210,15 +217,19 @@ export class Rig {
   readonly #pids = new Set<number>();
   readonly #runs = new Set<RunnerProcess>();
 
-  private constructor(server: Server) {
+  /** What the runs of this rig remember. */
+  readonly memory: string;
+
+  private constructor(server: Server, memory: string) {
     this.#server = server;
+    this.memory = memory;
     server.on('connection', (socket) => void this.#onConnection(socket));
   }
 
   static async open(): Promise<Rig> {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return new Rig(server);
+    return new Rig(server, await mkdtemp(join(tmpdir(), 'rig-memory-')));
   }
 
   /** The shell command of an invocation with this name. */
@@ -242,7 +253,14 @@ export class Rig {
   run(tasks: readonly RigTask[], args: readonly string[], env: NodeJS.ProcessEnv = {}): RunnerProcess {
     const { CI: _, ...inherited } = process.env;
     const child = spawn(process.execPath, ['--import', 'tsx', `${here}tasks.ts`, ...args], {
-      env: { ...inherited, NO_COLOR: '1', LC_ALL: 'C.UTF-8', ...env, RIG_TASKS: JSON.stringify(tasks) },
+      env: {
+        ...inherited,
+        NO_COLOR: '1',
+        LC_ALL: 'C.UTF-8',
+        RIG_MEMORY: this.memory,
+        ...env,
+        RIG_TASKS: JSON.stringify(tasks),
+      },
       cwd: `${here}../..`,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -263,6 +281,7 @@ export class Rig {
     for (const run of this.#runs) run.kill('SIGKILL');
     for (const pid of await this.survivors()) process.kill(pid, 'SIGKILL');
     await new Promise((resolve) => this.#server.close(resolve));
+    await rm(this.memory, { recursive: true, force: true });
   }
 
   async #onConnection(socket: Socket): Promise<void> {

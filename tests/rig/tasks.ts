@@ -25,6 +25,7 @@ process.exitCode = await runCli([...declared.values()], process.argv.slice(2), {
   },
   lock: () => process.env.RIG_LOCK ?? '',
   logs: () => process.env.RIG_LOGS,
+  memory: () => process.env.RIG_MEMORY ?? '.tasks',
 });
 
 function declare(entry: RigTask): AnyTask {

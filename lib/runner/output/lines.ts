@@ -1,5 +1,5 @@
 import type { NodeSummary, RunEvent } from '../events.ts';
-import { count, formatDuration } from '../format.ts';
+import { count, formatDuration, listChanges } from '../format.ts';
 import { describeHolder } from '../lock.ts';
 import type { Style } from './terminal.ts';
 
@@ -81,6 +81,19 @@ export function runLine(event: RunEvent, view: RunView, style: Style): string | 
       return style.dim(`${view.label(event.id)} is ready after ${formatDuration(event.durationMs)}`);
     case 'cleanup-failed':
       return style.red(`${view.label(event.id)}: cleaning up failed: ${event.failure.what}`);
+    case 'task-up-to-date':
+    case 'task-resumed': {
+      const word = event.type === 'task-resumed' ? 'was done by the last run' : 'is up to date';
+      return `${style.green(style.symbols.done)} ${event.explanation ?? `${view.label(event.id)} ${word}`}`;
+    }
+    case 'task-explained':
+      return style.dim(event.explanation);
+    case 'watch-waiting':
+      return style.dim(
+        `watching ${count(event.files, 'input')} of ${count(event.tasks, 'task')}; Ctrl-C ends it`,
+      );
+    case 'watch-changed':
+      return style.cyan(listChanges(event.changes, 3));
     case 'run-stopping':
       return style.yellow(stoppingText(event.reason));
     default:
@@ -96,6 +109,8 @@ function stoppingText(reason: EventOf<'run-stopping'>['reason']): string {
       return 'stopping: nobody reads the output any more';
     case 'failure':
       return 'stopping what is running';
+    case 'change':
+      return 'stopping: an input changed';
     default: {
       const never: never = reason;
       throw new Error(`unknown reason ${String(never)}`);

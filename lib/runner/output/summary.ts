@@ -31,22 +31,31 @@ export function summaryLines(
   if (lines.length > 0 && view.logs !== undefined) lines.push(style.dim(`  logs: ${view.logs}`));
   if (summary.outcome === 'done') {
     const quiet = view.nodes === 1 && summary.changed + summary.unchanged === 0;
+    const spared = sparedText(summary);
+    const total = summary.done + summary.upToDate + summary.resumed;
     const changes =
       summary.changed > 0 ? `, ${summary.changed} changed` : summary.unchanged > 0 ? ', nothing changed' : '';
     return quiet
       ? lines
-      : [...lines, style.green(`done: ${count(summary.done, 'task')} in ${time}${changes}`)];
+      : [...lines, style.green(`done: ${count(total, 'task')} in ${time}${spared}${changes}`)];
   }
   if (view.nodes === 1 && summary.outcome === 'failed') return lines;
   const parts = [
     [summary.failed, 'failed'],
     [summary.interrupted, 'stopped'],
     [summary.done, 'done'],
+    [summary.upToDate, 'up to date'],
+    [summary.resumed, 'resumed'],
     [summary.skipped, 'not started'],
   ] as const;
   const counts = parts.filter(([number]) => number > 0).map(([number, word]) => `${number} ${word}`);
   const head = summary.outcome === 'failed' ? 'failed' : 'interrupted';
   return [...lines, style.red(`${head} after ${time}: ${counts.join(', ')}`)];
+}
+
+/** `, 3 up to date, 1 resumed`: tasks that did not have to run. */
+function sparedText({ upToDate, resumed }: RunSummary): string {
+  return (upToDate > 0 ? `, ${upToDate} up to date` : '') + (resumed > 0 ? `, ${resumed} resumed` : '');
 }
 
 function failureLines(

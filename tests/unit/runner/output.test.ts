@@ -143,6 +143,8 @@ const summary: RunSummary = {
   failed: 0,
   interrupted: 0,
   skipped: 0,
+  upToDate: 0,
+  resumed: 0,
   failures: [],
 };
 const view = { nodes: 3, style: createStyle(false, true), verbose: false };

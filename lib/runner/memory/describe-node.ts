@@ -1,0 +1,71 @@
+import type { TaskNode } from '../graph.ts';
+import { needsOf, type Options, type TaskInput } from '../task.ts';
+import { digestOf } from './file-state.ts';
+
+/** What a task is besides its files, each part by the name that it has in explanations; values only as digests. */
+export type Facets = { readonly [name: string]: string };
+
+/** What a task declares as a value or as a function of its input. */
+export function declared<Value>(
+  field: Value | ((input: TaskInput) => Value) | undefined,
+  input: TaskInput,
+): Value | undefined {
+  return typeof field === 'function' ? (field as (input: TaskInput) => Value)(input) : field;
+}
+
+/** Whether the task says when nothing is to be done. A long-running one is wanted for being there, not for what it did. */
+export function isTracked({ task }: TaskNode): boolean {
+  return (task.inputs !== undefined || task.status !== undefined) && task.ready === undefined;
+}
+
+/** Its needs, without those that it only comes after. */
+export function neededBy(node: TaskNode): TaskNode[] {
+  if (node.task.after === undefined) return [...node.needs];
+  const needed = new Set(needsOf(node.task, node.input).map(({ task }) => task));
+  return [...node.needs].filter(({ task }) => needed.has(task));
+}
+
+/** The facets of a node. Throws what its `commands` throws. */
+export async function facetsOf({ task, input }: TaskNode): Promise<Facets> {
+  const variables = Object.entries(declared(task.env, input) ?? {}).map(
+    ([name, value]) => [`variable ${name}`, digestOf(value)] as const,
+  );
+  return {
+    commands: digestOf(await task.commands(input)),
+    code: codeDigest(task.run),
+    folder: digestOf(declared(task.cwd, input)),
+    'words after `--`': digestOf(input.passThrough),
+    'list of inputs': digestOf(declared(task.inputs, input)),
+    'list of outputs': digestOf(declared(task.outputs, input)),
+    ...Object.fromEntries(variables),
+  };
+}
+
+/** All facets in one; undefined when they cannot be told. */
+export async function settingsDigest(node: TaskNode): Promise<string | undefined> {
+  const { task, input } = node;
+  try {
+    const parts = [await task.commands(input), codeDigest(task.run), declared(task.cwd, input)];
+    return digestOf([...parts, declared(task.env, input), input.passThrough]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The options that are not the runner's own: those that a task's work may depend on. */
+export function ownOptions(options: Options, runnerNames: readonly string[]): [string, unknown][] {
+  const own = Object.entries(options).filter(
+    ([name, value]) => value !== undefined && !runnerNames.includes(name),
+  );
+  return own.sort(([left], [right]) => (left < right ? -1 : 1));
+}
+
+const codeDigests = new WeakMap<object, string>();
+
+/** Of the text of a task's `run`. What that calls in other files has to be among the task's inputs. */
+function codeDigest(run: object | undefined): string {
+  if (run === undefined) return '';
+  const known = codeDigests.get(run) ?? digestOf(String(run));
+  codeDigests.set(run, known);
+  return known;
+}

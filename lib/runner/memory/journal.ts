@@ -1,0 +1,164 @@
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ownIdentity, type ProcessIdentity } from '../process-identity.ts';
+import type { RunOutcome } from '../task.ts';
+import { makeMemoryFolder } from './store.ts';
+
+const version = 1;
+const folderName = 'journal';
+/** Runs that are kept: of the same request, and in all. */
+const keptAlike = 3;
+const keptRuns = 50;
+
+export type JournalHeader = ProcessIdentity & {
+  readonly version: number;
+  /** The label of the requested task. */
+  readonly task: string;
+  /** When the run began, ISO 8601. */
+  readonly since: string;
+};
+
+/** In place of a digest: the node is done, and what it made went with the run (it registered a cleanup). */
+export const passing = 'passing';
+/** In place of a digest: an earlier run had done the node, and this one has begun it again. */
+export const begunAgain = 'begun again';
+
+/** A node that is done, and what it was like: see `settingsDigest`. The last entry of a node counts. */
+export type JournalEntry = { readonly id: string; readonly digest: string };
+
+/** A run as its journal tells it. */
+export type JournaledRun = {
+  readonly header: JournalHeader;
+  readonly done: ReadonlyMap<string, string>;
+  /** Undefined for a run that was killed or is still at work. */
+  readonly outcome: RunOutcome | undefined;
+};
+
+/**
+ * Writes down what a run has done, one line of JSON for each node that is done. Each line is handed to the system at once:
+ * it stays when the run is killed. A journal that cannot be written is given up: it is never worth a failure.
+ */
+export class Journal {
+  readonly #header: string;
+  #file: number | undefined;
+
+  private constructor(header: string, file: number) {
+    this.#header = header;
+    this.#file = file;
+  }
+
+  /**
+   * Begins the journal of a run with what it carries over from an earlier one. `request`: a name that only the same task with
+   * the same arguments and options has, fit for a file. Undefined when it cannot be written.
+   */
+  static async begin(
+    memory: string,
+    request: string,
+    task: string,
+    carried: readonly JournalEntry[] = [],
+  ): Promise<Journal | undefined> {
+    try {
+      const folder = await makeMemoryFolder(memory, folderName);
+      const identity = await ownIdentity();
+      const header: JournalHeader = { version, task, since: new Date().toISOString(), ...identity };
+      const lines = [header, ...carried].map((line) => `${JSON.stringify(line)}\n`);
+      const name = `${request}-${header.since.replaceAll(/\D/g, '')}-${process.pid}`;
+      const draft = join(folder, `${name}.tmp`);
+      const path = join(folder, `${name}.jsonl`);
+      await writeFile(draft, lines.join(''), { mode: 0o600 });
+      await rename(draft, path);
+      await prune(folder);
+      return new Journal(lines[0] ?? '', openSync(path, 'a'));
+    } catch {
+      return undefined;
+    }
+  }
+
+  note(entry: JournalEntry): void {
+    this.#write(`${JSON.stringify(entry)}\n`);
+  }
+
+  /** A run that came to a good end has nothing to resume: only that remains. */
+  end(outcome: RunOutcome): void {
+    const file = this.#file;
+    if (file === undefined) return;
+    try {
+      if (outcome === 'done') {
+        ftruncateSync(file);
+        this.#write(this.#header);
+      }
+      this.#write(`${JSON.stringify({ outcome })}\n`);
+    } catch {
+      // As with any other line.
+    }
+    if (this.#file === undefined) return;
+    this.#file = undefined;
+    closeSync(file);
+  }
+
+  #write(text: string): void {
+    if (this.#file === undefined) return;
+    try {
+      writeSync(this.#file, text);
+    } catch {
+      closeSync(this.#file);
+      this.#file = undefined;
+    }
+  }
+}
+
+/** The last run of a request; undefined when there is none. */
+export async function readLastRun(memory: string, request: string): Promise<JournaledRun | undefined> {
+  const folder = join(memory, folderName);
+  for (const name of (await namesIn(folder)).filter((found) => found.startsWith(`${request}-`)).reverse()) {
+    const run = parseJournal(await readFile(join(folder, name), 'utf8').catch(() => ''));
+    if (run !== undefined) return run;
+  }
+  return undefined;
+}
+
+/** Undefined for a file without a header; a line that is cut off or damaged is left out. */
+export function parseJournal(text: string): JournaledRun | undefined {
+  const [header, ...lines] = text.split('\n').map(parseLine);
+  if (header === undefined || header.version !== version || typeof header.task !== 'string') return undefined;
+  const done = new Map<string, string>();
+  let outcome: RunOutcome | undefined;
+  for (const line of lines) {
+    if (typeof line?.id === 'string' && typeof line.digest === 'string') done.set(line.id, line.digest);
+    if (line?.outcome === 'done' || line?.outcome === 'failed' || line?.outcome === 'interrupted')
+      outcome = line.outcome;
+  }
+  return { header: header as unknown as JournalHeader, done, outcome };
+}
+
+/** Removes the oldest runs. One that is still at work and is removed all the same only loses its journal. */
+async function prune(folder: string): Promise<void> {
+  const names = await namesIn(folder);
+  const requests = new Map<string, number>();
+  for (const [place, name] of names.reverse().entries()) {
+    const request = name.split('-')[0] ?? '';
+    const newer = requests.get(request) ?? 0;
+    requests.set(request, newer + 1);
+    if (newer >= keptAlike || place >= keptRuns) await rm(join(folder, name), { force: true });
+  }
+}
+
+/** The journals, oldest first. */
+async function namesIn(folder: string): Promise<string[]> {
+  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.jsonl'));
+  return names.sort((left, right) => (timeOf(left) < timeOf(right) ? -1 : 1));
+}
+
+function timeOf(name: string): string {
+  return name.split('-')[1] ?? '';
+}
+
+function parseLine(line: string): { readonly [name: string]: unknown } | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? (value as { [name: string]: unknown }) : undefined;
+  } catch {
+    return undefined;
+  }
+}

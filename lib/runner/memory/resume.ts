@@ -1,0 +1,83 @@
+import { UsageError } from '../errors.ts';
+import { formatSince } from '../format.ts';
+import type { TaskNode } from '../graph.ts';
+import { isSameProcess } from '../process-identity.ts';
+import { declared, neededBy, settingsDigest } from './describe-node.ts';
+import { begunAgain, type JournalEntry, type JournaledRun, passing } from './journal.ts';
+
+/** What an earlier run has done, as far as it still holds. */
+export class Resumption {
+  readonly #run: JournaledRun;
+  readonly #finalisers: ReadonlySet<unknown>;
+  /** Nodes that are not done anew in this run. */
+  readonly #settled = new Set<TaskNode>();
+
+  /** Throws UsageError when there is nothing to resume. `program`: how the run was called, for advice. */
+  static async of(
+    run: JournaledRun | undefined,
+    nodes: readonly TaskNode[],
+    task: string,
+  ): Promise<Resumption> {
+    if (run === undefined) {
+      throw new UsageError({
+        what: `nothing to resume: no earlier run of \`${task}\` with these arguments and options is known`,
+        advice: 'run it without `--resume`',
+      });
+    }
+    const since = `the last run of \`${task}\`, since ${formatSince(new Date(run.header.since))},`;
+    if (run.outcome === 'done') {
+      throw new UsageError({
+        what: `nothing to resume: ${since} succeeded`,
+        advice: 'run it without `--resume` to do everything again',
+      });
+    }
+    if (run.outcome === undefined && (await isSameProcess(run.header))) {
+      throw new UsageError({
+        what: `nothing to resume yet: ${since} is still at work`,
+        why: `it is pid ${run.header.pid}`,
+        advice: 'try again when it has ended',
+      });
+    }
+    return new Resumption(run, nodes);
+  }
+
+  private constructor(run: JournaledRun, nodes: readonly TaskNode[]) {
+    this.#run = run;
+    const finalisers = nodes.flatMap(({ task, input }) => declared(task.finally, input) ?? []);
+    this.#finalisers = new Set(finalisers.map((entry) => ('task' in entry ? entry.task : entry)));
+  }
+
+  #passes(node: TaskNode): boolean {
+    return isPassing(node) || this.#run.done.get(node.id) === passing;
+  }
+
+  /** What the earlier run had done, for the journal of this one: resumed once more, this run is the last. */
+  get entries(): JournalEntry[] {
+    return [...this.#run.done].map(([id, digest]) => ({ id, digest }));
+  }
+
+  /** Notes that a node need not run, for whatever reason. */
+  settle(node: TaskNode): void {
+    this.#settled.add(node);
+  }
+
+  /** Why a node runs although the run is resumed; undefined when it was done and still is. */
+  async reasonToRun(node: TaskNode): Promise<string | undefined> {
+    if (isPassing(node)) return 'it does not outlast a run';
+    if (this.#finalisers.has(node.task)) return 'it ends what others began';
+    const digest = this.#run.done.get(node.id);
+    if (digest === passing) return 'what it made went with the last run';
+    if (digest === undefined || digest === begunAgain) return 'the last run did not get it done';
+    if (digest !== (await settingsDigest(node))) return 'it was declared differently in the last run';
+    const again = neededBy(node).find((needed) => !this.#settled.has(needed) && !this.#passes(needed));
+    return again && `${again.label}, which it needs, runs again`;
+  }
+}
+
+/**
+ * Whether what the task made is gone with the run: a long-running process, or something that is ended by a finaliser. It runs
+ * again, and tasks that used it and are done need not.
+ */
+export function isPassing({ task }: TaskNode): boolean {
+  return task.ready !== undefined || task.finally !== undefined;
+}
