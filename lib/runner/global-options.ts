@@ -24,6 +24,16 @@ export const runnerOptions: ArgumentSpecs = {
     description:
       'after a failure: start nothing new, continue with what does not depend on it, or kill the rest',
   },
+  report: {
+    type: 'string',
+    optional: true,
+    description: 'a file to write a report of the run to: one HTML page',
+  },
+  trace: {
+    type: 'string',
+    optional: true,
+    description: 'a file to write a trace of the run to, for Perfetto or chrome://tracing',
+  },
   wait: {
     type: 'boolean',
     default: true,
@@ -37,6 +47,8 @@ export type RunnerSettings = {
   readonly output: OutputMode;
   readonly failureMode: FailureMode;
   readonly wait: boolean;
+  /** Files to write at the end of the run. */
+  readonly reports: { readonly report: string | undefined; readonly trace: string | undefined };
 };
 
 /** The runner's own options in typed form. Throws UsageError for what their specs cannot say. */
@@ -53,6 +65,7 @@ export function runnerSettings(options: Options): RunnerSettings {
     output: options.output as OutputMode,
     failureMode: options.failure as FailureMode,
     wait: options.wait === true && !isSet(process.env.CI),
+    reports: { report: options.report as string | undefined, trace: options.trace as string | undefined },
   };
 }
 

@@ -37,7 +37,7 @@ export function svgElement(view: GraphView, head = ''): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" class="graph" role="img" aria-label="${escapeXml(`graph of ${view.title}`)}" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">`,
     head,
-    '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z"/></marker></defs>',
+    '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z"/></marker></defs>',
     ...view.edges.map((edge, place) => edgeElement(edge, layout.paths[place] ?? [])),
     ...view.nodes.map((node, place) => nodeElement(node, layout.boxes[place])),
     ...(legend === ''
