@@ -22,7 +22,7 @@ const columnGap = 56;
 const margin = 12;
 const alignments = 12;
 /** Beyond so many bends an edge is drawn straight: they would outnumber the boxes many times. */
-const mostBends = 20_000;
+const mostBends = 5000;
 
 /**
  * Draws a graph in columns from left to right: everything stands right of what it depends on. Edges that pass columns get
