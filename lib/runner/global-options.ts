@@ -29,6 +29,16 @@ export const runnerOptions: ArgumentSpecs = {
   force: { type: 'boolean', description: 'runs every task, also one that is up to date' },
   resume: { type: 'boolean', description: 'leaves out what the last run of the same task had done' },
   watch: { type: 'boolean', short: 'w', description: 'runs again whenever an input of a task changes' },
+  report: {
+    type: 'string',
+    optional: true,
+    description: 'a file to write a report of the run to: one HTML page',
+  },
+  trace: {
+    type: 'string',
+    optional: true,
+    description: 'a file to write a trace of the run to, for Perfetto or chrome://tracing',
+  },
   wait: {
     type: 'boolean',
     default: true,
@@ -54,6 +64,8 @@ export type RunnerSettings = {
   readonly force: boolean;
   readonly resume: boolean;
   readonly watch: boolean;
+  /** Files to write at the end of the run. */
+  readonly reports: { readonly report: string | undefined; readonly trace: string | undefined };
 };
 
 /** The runner's own options in typed form. Throws UsageError for what their specs cannot say. */
@@ -78,6 +90,7 @@ export function runnerSettings(options: Options): RunnerSettings {
     force: options.force === true,
     resume: options.resume === true,
     watch: options.watch === true,
+    reports: { report: options.report as string | undefined, trace: options.trace as string | undefined },
   };
 }
 

@@ -11,6 +11,31 @@ export const listTask: AnyTask = task({
   commands: () => [],
 });
 
+export const graphFormat = {
+  type: 'choice',
+  choices: ['mermaid', 'dot', 'json', 'svg'],
+  default: 'mermaid',
+  description: 'how it is written',
+} as const satisfies ArgumentSpec;
+
+/** Answered by the runner too. Of the task that it draws, the command line may hold every argument and option. */
+export const graphTask = task({
+  name: 'graph',
+  group: 'runner',
+  description: 'draws what a task needs, or all tasks',
+  args: {
+    task: {
+      type: 'string',
+      positional: true,
+      variadic: true,
+      optional: true,
+      description: 'a task with its arguments; without one, all public tasks',
+    },
+    format: graphFormat,
+  },
+  commands: () => [],
+});
+
 /** Wider left columns would push the descriptions off the screen. */
 const widestForm = 44;
 

@@ -6,7 +6,7 @@ import type { StopReason } from './events.ts';
 import { exitCodes, stopExitCode } from './exit-codes.ts';
 import { type RunnerSettings, runnerOptions, runnerSettings } from './global-options.ts';
 import type { Graph, TaskNode } from './graph.ts';
-import { listJson, listTask, listText } from './list.ts';
+import { graphTask, listJson, listTask, listText } from './list.ts';
 import { openTerminal, type Terminal } from './output/terminal.ts';
 import { Redactor } from './redact.ts';
 import type { RunRequest } from './run-tasks.ts';
@@ -60,7 +60,7 @@ export async function runCli(
   stop.listen();
   const terminal = openTerminal(() => stop.begin({ type: 'hang-up' }));
   const session: Session = {
-    tasks: [...tasks, listTask],
+    tasks: [...tasks, listTask, graphTask],
     specs: { ...config.options, ...runnerOptions },
     config,
     program: config.program ?? 'npx tsx tasks.ts',
@@ -100,7 +100,16 @@ export async function runCli(
 async function dispatch(argv: readonly string[], session: Session): Promise<number> {
   const { tasks, specs, program, terminal, config } = session;
   checkDefinitions(tasks, specs);
-  const line = parseCommandLine(argv, { tasks, options: specs, program });
+  const known = { tasks, options: specs, program };
+  if (argv.includes(graphTask.name)) {
+    const { showGraph } = await import('./graph-view/show.ts');
+    const text = await showGraph(argv, known, config.resolve);
+    if (text !== undefined) {
+      terminal.out(text);
+      return exitCodes.done;
+    }
+  }
+  const line = parseCommandLine(argv, known);
   const columns = process.stdout.columns || Number.POSITIVE_INFINITY;
   if (line.options.version === true) {
     terminal.out(`${config.version ?? '0.0.0'}\n`);

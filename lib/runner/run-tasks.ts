@@ -1,7 +1,9 @@
 import type { Children } from './children.ts';
 import { runCleanups } from './cleanup.ts';
+import { formatFailure } from './errors.ts';
 import type { Emit, NodeSummary, Renderer } from './events.ts';
 import { executeNode, type Run } from './execute.ts';
+import { exitCodes } from './exit-codes.ts';
 import type { RunnerSettings } from './global-options.ts';
 import type { Graph, TaskNode } from './graph.ts';
 import { acquireLock, type Lock } from './lock.ts';
@@ -12,6 +14,7 @@ import { createRenderer } from './output/renderer.ts';
 import { summaryLines } from './output/summary.ts';
 import type { Terminal } from './output/terminal.ts';
 import type { Redactor } from './redact.ts';
+import { RunRecorder } from './report/recorder.ts';
 import { runSchedule } from './schedule.ts';
 import type { Stop } from './stop.ts';
 import { emptyTally, outcomeOf, settle, summarize, type Tally } from './tally.ts';
@@ -36,8 +39,13 @@ export type RunRequest = {
 export async function runTasks(request: RunRequest): Promise<number> {
   const { graph, settings, stop, terminal, redactor, children } = request;
   const startedAt = Date.now();
+  const recorder = new RunRecorder(graph, {
+    lines: settings.reports.report !== undefined,
+    redact: (text) => redactor.redact(text),
+  });
+  const reports = await openReports(request, recorder);
   const screen = createRenderer(settings.output, terminal, settings.verbose, graph.nodes.length);
-  const renderers: Renderer[] = [screen];
+  const renderers: Renderer[] = [screen, recorder];
   const emit: Emit = (body) => {
     const event = redactor.redactAll({ ...body, at: Date.now() });
     for (const renderer of renderers) renderer.onEvent(event);
@@ -68,20 +76,45 @@ export async function runTasks(request: RunRequest): Promise<number> {
     const summary = summarize(stop.reason, tally, clean, Date.now() - startedAt);
     emit({ type: 'run-ended', ...summary });
     screen.close?.();
+    const written = await reports?.write();
     if (settings.output !== 'json') {
       const view = {
         nodes: graph.nodes.length,
         style: terminal.style,
         verbose: settings.verbose,
         logs: request.logs,
+        timing: await timingOf(request, recorder),
+        reports: written?.files,
       };
       for (const line of summaryLines(redactor.redactAll(summary), view)) terminal.err(`${line}\n`);
     }
-    return summary.exitCode;
+    if (written?.failure === undefined) return summary.exitCode;
+    for (const line of formatFailure(written.failure, settings.verbose)) terminal.err(`${line}\n`);
+    return summary.exitCode || exitCodes.failed;
   } finally {
     screen.close?.();
     await lock?.release();
   }
+}
+
+/** Throws UsageError when a file that was asked for cannot be written. */
+async function openReports({ settings, graph, redactor }: RunRequest, recorder: RunRecorder) {
+  if (settings.reports.report === undefined && settings.reports.trace === undefined) return undefined;
+  const { Reports } = await import('./report/reports.ts');
+  return await Reports.open(settings.reports, { recorder, graph, redactor });
+}
+
+/** What the time went into, for runs that are worth it. */
+async function timingOf(
+  { settings, terminal, redactor }: RunRequest,
+  recorder: RunRecorder,
+): Promise<string[]> {
+  if (recorder.durationMs < 1000) return [];
+  const { timingLines } = await import('./report/timing-lines.ts');
+  // What is no terminal has no width.
+  const columns = terminal.isTerminal ? terminal.columns() : 160;
+  const { style } = terminal;
+  return timingLines(redactor.redactAll(recorder.recorded()), { style, verbose: settings.verbose, columns });
 }
 
 async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promise<Tally> {

@@ -19,6 +19,10 @@ export function summaryLines(
     readonly style: Style;
     readonly verbose: boolean;
     readonly logs?: string | undefined;
+    /** What the time went into. */
+    readonly timing?: readonly string[];
+    /** Files that were written about the run. */
+    readonly reports?: readonly string[] | undefined;
   },
 ): string[] {
   const { style } = view;
@@ -29,6 +33,8 @@ export function summaryLines(
     lines.push(style.red(`also failed: ${others.join(', ')}`));
   }
   if (lines.length > 0 && view.logs !== undefined) lines.push(style.dim(`  logs: ${view.logs}`));
+  lines.push(...(view.timing ?? []));
+  if (view.reports?.length) lines.push(style.dim(`written: ${view.reports.join(', ')}`));
   if (summary.outcome === 'done') {
     const quiet = view.nodes === 1 && summary.changed + summary.unchanged === 0;
     const spared = sparedText(summary);

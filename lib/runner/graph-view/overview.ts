@@ -1,0 +1,74 @@
+import { choicesOf, isRequired, specsOf } from '../arguments.ts';
+import { type AnyTask, needsOf, type Options, type OptionValue, type TaskInput } from '../task.ts';
+import { describe, type EdgeKind, finallyOf, type GraphView, marksOf, type ViewEdge } from './view.ts';
+
+/** A task with several required choices is asked for its needs with at most so many combinations. */
+const mostInputs = 64;
+
+/**
+ * All public tasks and what they need, one node per task whatever its arguments: an edge means that the task has this need
+ * for its default arguments, or for one of the choices of those that it requires.
+ */
+export async function overview(tasks: readonly AnyTask[], options: Options): Promise<GraphView> {
+  const nodes = new Set(tasks.filter((task) => !task.private));
+  const edges = new Map<string, { from: AnyTask; to: AnyTask; kind: EdgeKind }>();
+  const finalisers = new Set<AnyTask>();
+  const connect = (from: AnyTask, to: AnyTask, kind: EdgeKind): void => {
+    if (from !== to) edges.set(`${from.name} ${to.name} ${kind}`, { from, to, kind });
+  };
+  // The set grows while it is walked, by the private tasks that are needed.
+  for (const task of nodes) {
+    for (const input of await inputsOf(task, options)) {
+      for (const needed of ask(() => needsOf(task, input))) {
+        nodes.add(needed.task);
+        connect(needed.task, task, 'need');
+      }
+      for (const finaliser of ask(() => finallyOf(task, input))) {
+        nodes.add(finaliser.task);
+        finalisers.add(finaliser.task);
+        connect(task, finaliser.task, 'finally');
+      }
+      const after = ask(() => (typeof task.after === 'function' ? task.after(input) : (task.after ?? [])));
+      for (const earlier of after) if (nodes.has(earlier)) connect(earlier, task, 'after');
+    }
+  }
+  const ids = new Map([...nodes].map((task, index) => [task, `n${index}`]));
+  return {
+    title: 'all tasks',
+    nodes: [...ids].map(([task, id]) => ({
+      ...describe(task),
+      id,
+      label: task.name,
+      marks: [...marksOf(task), ...(finalisers.has(task) ? (['finaliser'] as const) : [])],
+    })),
+    edges: [...edges.values()].map(
+      ({ from, to, kind }): ViewEdge => ({ from: ids.get(from) ?? '', to: ids.get(to) ?? '', kind }),
+    ),
+  };
+}
+
+/** Default arguments, with every combination of choices for what is required. */
+async function inputsOf(task: AnyTask, options: Options): Promise<TaskInput[]> {
+  let combinations: { [name: string]: OptionValue }[] = [{}];
+  for (const [name, spec] of specsOf(task)) {
+    const empty = spec.variadic || spec.type === 'list' ? [] : undefined;
+    const choices = isRequired(spec) ? ((await choicesOf(spec, options)) ?? []) : [];
+    const values: OptionValue[] =
+      choices.length > 0
+        ? choices.map((choice) => (empty === undefined ? choice : [choice]))
+        : [spec.default ?? empty];
+    combinations = combinations
+      .flatMap((known) => values.map((value) => ({ ...known, [name]: value })))
+      .slice(0, mostInputs);
+  }
+  return combinations.map((args) => ({ args: args as TaskInput['args'], options, passThrough: [] }));
+}
+
+/** A function that cannot do without an argument that nobody gave has nothing to say. */
+function ask<Item>(question: () => readonly Item[]): readonly Item[] {
+  try {
+    return question();
+  } catch {
+    return [];
+  }
+}

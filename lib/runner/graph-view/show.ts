@@ -1,0 +1,79 @@
+import { checkArguments } from '../arguments.ts';
+import { type CommandLine, parseCommandLine } from '../command-line.ts';
+import { buildGraph } from '../graph.ts';
+import { graphFormat as format, graphTask, listTask } from '../list.ts';
+import type { AnyTask, ArgumentSpecs, Options } from '../task.ts';
+import { overview } from './overview.ts';
+import { type GraphView, viewOfGraph } from './view.ts';
+
+type Known = {
+  readonly tasks: readonly AnyTask[];
+  readonly options: ArgumentSpecs;
+  readonly program: string;
+};
+
+/**
+ * The text that `graph [task] [arguments] [--format …]` prints; undefined when the command line does not call `graph`, or
+ * only asks for help. The graph is expanded and checked as for a run, with the options as `resolve` leaves them. Throws
+ * UsageError.
+ */
+export async function showGraph(
+  argv: readonly string[],
+  known: Known,
+  resolve: (options: Options) => Promise<Options> = async (options) => options,
+): Promise<string | undefined> {
+  const line = parseGraphLine(argv, known);
+  if (line === undefined) return undefined;
+  const usage = `${known.program} ${graphTask.name} --help`;
+  const context = { options: line.options, usage };
+  const { format: chosen, ...given } = await checkArguments(
+    { ...known.options, format },
+    line.options,
+    context,
+  );
+  const options = await resolve(given);
+  const view = await viewOf(line, options, known);
+  return await write(
+    view,
+    line.options.format === undefined && given.json === true ? 'json' : String(chosen),
+  );
+}
+
+/** The command line without the word `graph`: that of the task to be drawn, with `format` among the global options. */
+function parseGraphLine(argv: readonly string[], known: Known): CommandLine | undefined {
+  const place = argv.findIndex((word, index) => {
+    // Only the parser knows whether this word is the task's name or the value of an option before it.
+    return word === graphTask.name && parseCommandLine(argv.slice(0, index + 1), known).task === graphTask;
+  });
+  if (place < 0) return undefined;
+  const rest = [...argv.slice(0, place), ...argv.slice(place + 1)];
+  const line = parseCommandLine(rest, { ...known, options: { ...known.options, format } });
+  return line.options.help === true || line.options.version === true ? undefined : line;
+}
+
+async function viewOf(line: CommandLine, options: Options, known: Known): Promise<GraphView> {
+  const { task } = line;
+  if (task === undefined) {
+    const own = known.tasks.filter((known) => known !== listTask && known !== graphTask);
+    return await overview(own, options);
+  }
+  const graph = await buildGraph({ ...line, task }, options, known.program);
+  return await viewOfGraph(graph, (needed) =>
+    buildGraph({ ...needed, passThrough: [] }, options, known.program),
+  );
+}
+
+async function write(view: GraphView, chosen: string): Promise<string> {
+  switch (chosen) {
+    case 'mermaid':
+      return (await import('./mermaid.ts')).mermaid(view);
+    case 'dot':
+      return (await import('./dot.ts')).dot(view);
+    case 'json':
+      return (await import('./json.ts')).json(view);
+    case 'svg':
+      return await (await import('./svg.ts')).svg(view);
+    default:
+      throw new Error(`unknown format ${chosen}`);
+  }
+}

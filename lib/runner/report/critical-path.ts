@@ -1,0 +1,65 @@
+import type { RecordedTask } from './recorded-run.ts';
+
+/** A task that ran, as the schedule sees it. Milliseconds. */
+export type Measured = {
+  /** The task's place in the recorded run. */
+  readonly task: number;
+  /** Places in the list of measured tasks. */
+  readonly needs: readonly number[];
+  /** How long those that wait for it had to wait: to its end, or for a long-running one until it was ready. */
+  readonly durationMs: number;
+  readonly mutex: string | undefined;
+  readonly alone: boolean;
+};
+
+type Timed = Pick<RecordedTask, 'needs' | 'mutex' | 'alone' | 'startedAt' | 'endedAt'>;
+
+/** The tasks that ran, in dependency order. */
+export function measured(tasks: readonly Timed[]): Measured[] {
+  const ends = tasks.map((task) => task.endedAt);
+  // Whose dependent began before its end was ready then.
+  for (const { needs, startedAt } of tasks) {
+    for (const needed of needs) {
+      const end = ends[needed];
+      if (startedAt !== undefined && end !== undefined) ends[needed] = Math.min(end, startedAt);
+    }
+  }
+  const places = new Map<number, number>();
+  for (const [place, task] of tasks.entries())
+    if (task.startedAt !== undefined && ends[place] !== undefined) places.set(place, places.size);
+  return [...places.keys()].map((place) => {
+    const task = tasks[place];
+    return {
+      task: place,
+      needs: (task?.needs ?? []).flatMap((needed) => places.get(needed) ?? []),
+      durationMs: Math.max(0, (ends[place] ?? 0) - (task?.startedAt ?? 0)),
+      mutex: task?.mutex,
+      alone: task?.alone ?? false,
+    };
+  });
+}
+
+/**
+ * The chain of tasks, each needed by the next one, that took longest: no number of workers makes the run shorter. Returns
+ * its places in the recorded run, first to last, and their time together.
+ */
+export function criticalPath(tasks: readonly Measured[]): {
+  readonly tasks: readonly number[];
+  readonly durationMs: number;
+} {
+  const ends: number[] = [];
+  const before: (number | undefined)[] = [];
+  let last: number | undefined;
+  for (const [place, { needs, durationMs }] of tasks.entries()) {
+    let longest: number | undefined;
+    for (const needed of needs)
+      if (longest === undefined || (ends[needed] ?? 0) > (ends[longest] ?? 0)) longest = needed;
+    before[place] = longest;
+    ends[place] = durationMs + (longest === undefined ? 0 : (ends[longest] ?? 0));
+    if (last === undefined || (ends[place] ?? 0) > (ends[last] ?? 0)) last = place;
+  }
+  const durationMs = last === undefined ? 0 : (ends[last] ?? 0);
+  const path: number[] = [];
+  for (let place = last; place !== undefined; place = before[place]) path.push(tasks[place]?.task ?? 0);
+  return { tasks: path.reverse(), durationMs };
+}

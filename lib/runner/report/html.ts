@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { escapeXml, svgElement } from '../graph-view/svg.ts';
+import type { GraphView } from '../graph-view/view.ts';
+import { criticalPath, measured } from './critical-path.ts';
+import type { RecordedRun } from './recorded-run.ts';
+import { simulate, workerCounts } from './simulate.ts';
+
+/** What a report is made of; everything in it is redacted already. */
+export type ReportSource = {
+  readonly run: RecordedRun;
+  readonly view: GraphView;
+  /** The node in the view of each task of the run. */
+  readonly nodeIds: readonly string[];
+  /** How many tasks wait for each task of the run. */
+  readonly priorities: readonly number[];
+};
+
+/** A picture of more boxes is no help, and slow to show. */
+const mostNodes = 1500;
+
+/**
+ * The report as one page that asks for nothing: style, script and data are in it, and its Content-Security-Policy allows
+ * these alone, by their hashes.
+ */
+export async function reportPage(source: ReportSource): Promise<string> {
+  const [template, style, graphStyle, script] = await Promise.all([
+    readPart('page/report.html'),
+    readPart('page/report.css'),
+    readPart('../graph-view/graph.css'),
+    readPart('page/report.js'),
+  ]);
+  const { run, view } = source;
+  const styles = `${graphStyle}\n${style}`;
+  const policy = [
+    "default-src 'none'",
+    `script-src '${hash(script)}'`,
+    `style-src '${hash(styles)}'`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+  const parts: { readonly [name: string]: string } = {
+    policy: `<meta http-equiv="Content-Security-Policy" content="${policy}">`,
+    title: `<title>${escapeXml(`${run.label}: ${run.outcome}`)}</title>`,
+    style: `<style>${styles}</style>`,
+    graph:
+      view.nodes.length > mostNodes
+        ? `<p class="hint">Not drawn: ${view.nodes.length} tasks are too many for a picture.</p>`
+        : svgElement(view),
+    data: `<script type="application/json" id="data">${embeddedJson(pageData(source))}</script>`,
+    script: `<script>${script}</script>`,
+  };
+  return template.replace(/<!-- (\w+) -->/g, (_, name: string) => parts[name] ?? '');
+}
+
+/**
+ * JSON that can stand in a script element: no text in it can end the element or begin a comment, since each `<` is an
+ * escape. https://html.spec.whatwg.org/multipage/scripting.html#restrictions-for-contents-of-script-elements
+ */
+export function embeddedJson(value: unknown): string {
+  return JSON.stringify(value)
+    .replaceAll('<', '\\u003c')
+    .replaceAll('\u2028', '\\u2028')
+    .replaceAll('\u2029', '\\u2029');
+}
+
+/** What the page's script calls `Run`. */
+function pageData({ run, nodeIds, priorities }: ReportSource): object {
+  const ran = measured(run.tasks);
+  const critical = criticalPath(ran);
+  const onPath = new Set(critical.tasks);
+  const counts = [...new Set([...workerCounts, run.jobs])].sort((left, right) => left - right);
+  return {
+    ...run,
+    tasks: run.tasks.map(({ retriedAt, mutex: _, alone: __, name: ___, ...task }, place) => ({
+      ...task,
+      attempts: retriedAt.length + 1,
+      critical: onPath.has(place),
+      node: nodeIds[place],
+    })),
+    critical,
+    workers: counts.map((workers) => ({
+      // JSON has no word for infinity.
+      workers: Number.isFinite(workers) ? workers : null,
+      durationMs: simulate(ran, workers, priorities),
+    })),
+  };
+}
+
+function hash(text: string): string {
+  return `sha256-${createHash('sha256').update(text).digest('base64')}`;
+}
+
+async function readPart(file: string): Promise<string> {
+  return await readFile(new URL(file, import.meta.url), 'utf8');
+}

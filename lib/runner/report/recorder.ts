@@ -1,0 +1,214 @@
+import { formatPlace } from '../call-site.ts';
+import type { Failure } from '../errors.ts';
+import type { Renderer, RunEvent } from '../events.ts';
+import type { Graph, TaskNode } from '../graph.ts';
+import { RunView, runLine } from '../output/lines.ts';
+import { createStyle } from '../output/terminal.ts';
+import type { RunOutcome } from '../task.ts';
+import { KeptLines } from './kept-lines.ts';
+import type { RecordedLine, RecordedRun, RecordedTask, TaskStatus } from './recorded-run.ts';
+
+/** Times are milliseconds since 1970 here. */
+type State = {
+  readonly node: TaskNode;
+  readonly place: number;
+  status: TaskStatus;
+  report: 'changed' | 'unchanged' | undefined;
+  startedAt: number | undefined;
+  endedAt: number | undefined;
+  lane: number | undefined;
+  readonly retriedAt: number[];
+  failure: Failure | undefined;
+  chain: readonly string[];
+  because: string | undefined;
+};
+
+/**
+ * Remembers what happens in a run, as a renderer that shows nothing. Costs a few fields per task; with `lines` also the
+ * last lines of each. `redact` is that of the run.
+ */
+export class RunRecorder implements Renderer {
+  readonly #label: string;
+  readonly #states: readonly State[];
+  readonly #byId: Map<string, State>;
+  readonly #redact: (text: string) => string;
+  readonly #lines: KeptLines | undefined;
+  readonly #view = new RunView();
+  readonly #notes: { at: number; text: string }[] = [];
+  readonly #lanes: (State | undefined)[] = [];
+  #startedAt = 0;
+  #endedAt = 0;
+  #jobs = 1;
+  #outcome: RunOutcome = 'interrupted';
+  #exitCode = 1;
+
+  constructor(graph: Graph, options: { readonly lines: boolean; readonly redact: (text: string) => string }) {
+    this.#label = graph.root.label;
+    this.#states = graph.nodes.map((node, place) => ({
+      node,
+      place,
+      status: 'waiting',
+      report: undefined,
+      startedAt: undefined,
+      endedAt: undefined,
+      lane: undefined,
+      retriedAt: [],
+      failure: undefined,
+      chain: [],
+      because: undefined,
+    }));
+    this.#byId = new Map(this.#states.map((state) => [state.node.id, state]));
+    this.#redact = options.redact;
+    this.#lines = options.lines ? new KeptLines() : undefined;
+  }
+
+  onEvent(event: RunEvent): void {
+    this.#endedAt = event.at;
+    if (this.#lines !== undefined) this.#noteRun(event);
+    if (event.type === 'run-started') {
+      this.#startedAt = event.at;
+      this.#jobs = event.jobs;
+    } else if (event.type === 'run-ended') {
+      this.#outcome = event.outcome;
+      this.#exitCode = event.exitCode;
+    } else if ('id' in event) {
+      const state = this.#find(event.id);
+      if (state !== undefined) this.#noteTask(state, event);
+    }
+  }
+
+  get durationMs(): number {
+    return this.#endedAt - this.#startedAt;
+  }
+
+  /** What is known by now; what still runs counts until the last event. */
+  recorded(): RecordedRun {
+    const first = Math.min(...this.#started(), this.#endedAt);
+    return {
+      label: this.#label,
+      startedAt: this.#startedAt,
+      durationMs: this.durationMs,
+      jobs: this.#jobs,
+      outcome: this.#outcome,
+      exitCode: this.#exitCode,
+      notes: this.#notes,
+      tasks: this.#states.map((state) => this.#task(state, first)),
+    };
+  }
+
+  #task(state: State, first: number): RecordedTask {
+    const { node, startedAt, endedAt, status } = state;
+    const end = endedAt ?? (status === 'running' ? this.#endedAt : undefined);
+    const relative = (at: number | undefined): number | undefined => at && at - this.#startedAt;
+    const { mutex, interactive, name, description } = node.task;
+    return {
+      label: node.label,
+      name,
+      description,
+      place: formatPlace(node.task),
+      needs: [...node.needs].flatMap((needed) => this.#byId.get(needed.id)?.place ?? []),
+      mutex: typeof mutex === 'function' ? mutex(node.input) : mutex,
+      alone: interactive ?? false,
+      status,
+      report: state.report,
+      startedAt: relative(startedAt),
+      endedAt: relative(end),
+      waitedMs: startedAt === undefined ? 0 : Math.max(0, startedAt - this.#readyAt(state, first)),
+      lane: state.lane,
+      retriedAt: state.retriedAt.map((at) => at - this.#startedAt),
+      failure: state.failure,
+      chain: state.chain,
+      because: state.because === undefined ? undefined : this.#find(state.because)?.place,
+      ...(this.#lines?.of(state.place) ?? { lines: [], dropped: 0 }),
+    };
+  }
+
+  /** Nothing can run before the first task of all: until then the run waited for its lock. */
+  #readyAt({ node }: State, first: number): number {
+    let readyAt = first;
+    for (const needed of node.needs) readyAt = Math.max(readyAt, this.#byId.get(needed.id)?.endedAt ?? first);
+    return readyAt;
+  }
+
+  #noteTask(state: State, event: Extract<RunEvent, { id: string }>): void {
+    switch (event.type) {
+      case 'task-started':
+        state.status = 'running';
+        state.startedAt = event.at;
+        state.lane = this.#takeLane(state);
+        return;
+      case 'task-done':
+        this.#end(state, 'done', event.at);
+        state.report = event.report;
+        return;
+      case 'task-failed':
+        this.#end(state, 'failed', event.at);
+        state.failure = event.failure;
+        state.chain = event.chain;
+        return;
+      case 'task-interrupted':
+        this.#end(state, 'interrupted', event.at);
+        return;
+      case 'task-skipped':
+        state.status = 'skipped';
+        state.because = event.because;
+        return;
+      case 'task-retried':
+        state.retriedAt.push(event.at);
+        this.#keep(
+          state,
+          event.at,
+          'log',
+          `attempt ${event.attempt} of ${event.attempts} failed: ${event.failure.what}`,
+        );
+        return;
+      case 'task-command':
+        this.#keep(state, event.at, 'command', event.command);
+        return;
+      case 'task-output':
+        this.#keep(state, event.at, event.stream, event.line);
+        return;
+      case 'task-result':
+        for (const line of event.text.trimEnd().split('\n')) this.#keep(state, event.at, 'stdout', line);
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** What renderers say about the run as a whole goes into the report in the same words. */
+  #noteRun(event: RunEvent): void {
+    this.#view.note(event);
+    const text = event.type === 'task-retried' ? undefined : runLine(event, this.#view, plainStyle);
+    if (text !== undefined) this.#notes.push({ at: event.at - this.#startedAt, text });
+  }
+
+  #end(state: State, status: TaskStatus, at: number): void {
+    state.status = status;
+    state.endedAt = at;
+    if (state.lane !== undefined) this.#lanes[state.lane] = undefined;
+  }
+
+  /** The first lane on which nothing is drawn at this time: as many as tasks ever ran at once. */
+  #takeLane(state: State): number {
+    const free = this.#lanes.indexOf(undefined);
+    const lane = free < 0 ? this.#lanes.length : free;
+    this.#lanes[lane] = state;
+    return lane;
+  }
+
+  #keep(state: State, at: number, stream: RecordedLine['stream'], text: string): void {
+    this.#lines?.add(state.place, { at: at - this.#startedAt, stream, text });
+  }
+
+  /** An id that holds a secret is another one from the moment that the secret is known. */
+  #find(id: string): State | undefined {
+    return this.#byId.get(id) ?? this.#states.find((state) => this.#redact(state.node.id) === id);
+  }
+
+  *#started(): Iterable<number> {
+    for (const { startedAt } of this.#states) if (startedAt !== undefined) yield startedAt;
+  }
+}
+
+const plainStyle = createStyle(false, true);
