@@ -10,6 +10,8 @@ export type FinishedCommand = {
   readonly startError: Error | undefined;
   /** The limit, when the command ran into it. */
   readonly timeoutMs: number | undefined;
+  /** It printed more than these bytes, although all of it was wanted. */
+  readonly overflow: number | undefined;
   readonly cwd: string | undefined;
 };
 
@@ -35,6 +37,13 @@ export function commandFailure(finished: FinishedCommand, redact: (text: string)
       what: `${shown} could not be started`,
       why: startReason(startError, finished.cwd),
       cause: startError,
+    });
+  }
+  if (finished.overflow !== undefined && output.exitCode === 0) {
+    return new TaskError({
+      what: `${shown} printed more than ${finished.overflow >> 20} MiB`,
+      why: 'its output is wanted as a result, and only the end of it was kept',
+      advice: 'send it to a file (`… > file`), or let it print less',
     });
   }
   if (output.exitCode === exitCodes.missingTool) {

@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import type { BackPressure } from './back-pressure.ts';
 import type { Children } from './children.ts';
 import { type Failure, TaskError, toFailure } from './errors.ts';
 import type { Emit } from './events.ts';
@@ -35,6 +36,8 @@ export type Run = {
   readonly lock: string | undefined;
   /** The run as the lock's holder; undefined also inside a run that holds it. */
   readonly holder: LockHolder | undefined;
+  /** Keeps children from printing faster than can be written. */
+  readonly pressure: BackPressure | undefined;
   /** The cleanups run: their commands are let through although the run was stopped. */
   cleaning: boolean;
 };
@@ -246,6 +249,7 @@ function createContext(node: TaskNode, run: Run, state: Attempt): TaskContext {
         onCommand: (command) => run.emit({ type: 'task-command', id, command }),
         onOutput: (stream, chunk, child) => splittersOf(child)[stream].push(chunk),
         redact: (text) => run.redactor.redact(text),
+        pressure: run.pressure,
       },
       node.task.cwd === undefined && node.task.env === undefined ? {} : surroundingsOf(node),
     ),

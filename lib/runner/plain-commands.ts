@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
+import { quote } from './command-text.ts';
 import type { TaskNode } from './graph.ts';
-import { quote } from './quote.ts';
 import { declaredFolder, declaredVariables } from './surroundings.ts';
 
 /**

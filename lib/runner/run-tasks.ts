@@ -51,6 +51,7 @@ export async function runTasks(request: RunRequest): Promise<number> {
     for (const renderer of renderers) renderer.onEvent(event);
   };
   stop.onStop = (reason) => {
+    terminal.pressure?.release();
     if (reason.type !== 'crash') emit({ type: 'run-stopping', reason });
   };
   emit({ type: 'run-started', nodes: graph.nodes.map(nodeSummary), jobs: settings.jobs });
@@ -67,6 +68,7 @@ export async function runTasks(request: RunRequest): Promise<number> {
       shell: request.shell,
       lock: request.lock,
       holder: lock?.holder,
+      pressure: terminal.pressure,
       cleaning: false,
     };
     const tally = await runNodes(request, run, screen);

@@ -1,5 +1,6 @@
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import type { Readable } from 'node:stream';
+import type { BackPressure } from './back-pressure.ts';
 import { TaskError } from './errors.ts';
 import { startCommand } from './start-command.ts';
 
@@ -9,7 +10,10 @@ export type CommandOptions = {
   readonly env?: NodeJS.ProcessEnv | undefined;
   /** What the child reads on stdin; without it stdin is empty. */
   readonly input?: string | Buffer | Readable | undefined;
-  /** Only capture the output, keep it out of the task's log. */
+  /**
+   * Only capture the output, keep it out of the task's log. All of it is kept, up to 64 MiB of each stream; a command that
+   * prints more fails (with `nothrow` only the end is given back).
+   */
   readonly quiet?: boolean | undefined;
   /** Give the output of a failing command back instead of throwing. */
   readonly nothrow?: boolean | undefined;
@@ -23,8 +27,11 @@ export type CommandOptions = {
 };
 
 export type CommandOutput = {
+  /** Whole with `quiet`; of a command whose output is in the task's log the last MiB, from the start of a line. */
   readonly stdout: string;
   readonly stderr: string;
+  /** More was printed than is kept. */
+  readonly truncated: boolean;
   /** 128 + n for a command that died by signal n. */
   readonly exitCode: number;
   readonly signal: NodeJS.Signals | null;
@@ -63,9 +70,11 @@ export type ShellHost = {
   readonly onCommand: (command: string) => void;
   readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Buffer | string, child: object) => void;
   readonly redact: (text: string) => string;
+  /** Slows children down whose output cannot be written as fast as it comes. */
+  readonly pressure?: BackPressure | undefined;
 };
 
-/** zx bound to a task. zx itself is only loaded by the first command: it costs more than all of the runner. */
+/** What zx's `$` is, bound to a task. */
 export function createShell(host: ShellHost, options: CommandOptions = {}): Shell {
   function shell(
     first: TemplateStringsArray | CommandOptions,

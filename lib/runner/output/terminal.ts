@@ -1,3 +1,5 @@
+import { BackPressure } from '../back-pressure.ts';
+
 /** Where a run writes to: results to stdout, everything else to stderr. */
 export type Terminal = {
   readonly out: (text: string) => void;
@@ -5,7 +7,12 @@ export type Terminal = {
   /** stderr is a terminal that can be redrawn. */
   readonly isTerminal: boolean;
   readonly columns: () => number;
+  readonly rows?: () => number;
   readonly style: Style;
+  /** Told of every write to stderr. */
+  readonly pressure?: BackPressure;
+  /** Writes at once what `err` has put together. */
+  readonly flush?: () => void;
 };
 
 type Paint = (text: string) => string;
@@ -49,6 +56,9 @@ const ascii: Symbols = {
   arrow: '->',
 };
 
+/** Characters that are put together for one write. */
+const batchLength = 64 * 1024;
+
 /**
  * The process's own stdout and stderr. A reader that goes away (EPIPE) or a terminal that is closed (EIO) is not an
  * error: what nobody reads is dropped, and `onHangUp` is told when it was the log on stderr.
@@ -67,14 +77,38 @@ export function openTerminal(onHangUp: () => void): Terminal & { readonly close:
   };
   stdout.on('error', onOutError);
   stderr.on('error', onErrError);
+  const pressure = new BackPressure();
+  let waiting = '';
+  const flush = (): void => {
+    const text = waiting;
+    waiting = '';
+    if (text === '' || errGone || pressure.overflows(stderr)) return;
+    stderr.write(text);
+    pressure.note(stderr);
+  };
+  // For a `process.exit` in the middle of something.
+  process.once('exit', flush);
   return {
-    out: (text) => void (outGone || stdout.write(text)),
-    err: (text) => void (errGone || stderr.write(text)),
+    out: (text) => {
+      flush();
+      if (!outGone) stdout.write(text);
+    },
+    err: (text) => {
+      // All lines of one chunk of a child's output are written at once, still before anything else happens.
+      if (waiting === '') queueMicrotask(flush);
+      waiting += text;
+      if (waiting.length > batchLength) flush();
+    },
     isTerminal: stderr.isTTY === true && env.TERM !== 'dumb',
     // A pseudo-terminal without a size says 0.
     columns: () => stderr.columns || 80,
+    rows: () => stderr.rows || 24,
     style: createStyle(wantsColor(stderr.isTTY === true, env), speaksUnicode(env)),
+    pressure,
+    flush,
     close: () => {
+      flush();
+      process.removeListener('exit', flush);
       // A write may still be on its way: without any handler its late EPIPE would be thrown.
       for (const stream of [stdout, stderr]) {
         if (!stream.listeners('error').includes(ignore)) stream.on('error', ignore);
@@ -106,7 +140,7 @@ export function createStyle(color: boolean, isUnicode: boolean): Style {
 /** https://no-color.org: any value but the empty one. */
 function wantsColor(isTerminal: boolean, env: NodeJS.ProcessEnv): boolean {
   if (env.NO_COLOR) return false;
-  if (env.FORCE_COLOR !== undefined) return env.FORCE_COLOR !== '0';
+  if (env.FORCE_COLOR !== undefined) return !['0', 'false'].includes(env.FORCE_COLOR);
   return isTerminal && env.TERM !== 'dumb';
 }
 
