@@ -4,7 +4,7 @@ import { type CommandLine, parseCommandLine } from './command-line.ts';
 import { completionTask } from './completion/completion-task.ts';
 import { type Failure, formatFailure, toFailure } from './errors.ts';
 import type { StopReason } from './events.ts';
-import { exitCodes, stopExitCode } from './exit-codes.ts';
+import { exitCodes, signalExitCode, stopExitCode } from './exit-codes.ts';
 import { runnerOptions, runnerSettings } from './global-options.ts';
 import { listJson, listTask, listText } from './list.ts';
 import { openTerminal, type Terminal } from './output/terminal.ts';
@@ -131,7 +131,11 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     return exitCodes.done;
   }
   if (line.options.choose === true) {
-    return exitCodes.usage;
+    const { choose } = await import('./choose.ts');
+    const words = await choose(argv, line, session);
+    if (words !== undefined) return dispatch(words, session);
+    terminal.err('nothing was chosen\n');
+    return signalExitCode('SIGINT');
   }
   if (line.task === undefined || line.task === listTask || line.options.list === true) {
     const json = line.options.json === true;
