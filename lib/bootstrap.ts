@@ -35,6 +35,8 @@ export async function bootstrap(argv: readonly string[]): Promise<number | undef
   const justInstalled = process.env[installedMark] === projectFolder;
   delete process.env[installedMark];
   if (justInstalled || packagesInstalled(projectFolder)) return undefined;
+  // A completion script of the shell: nobody asked for an installation.
+  if (argv[0] === '__complete') return 1;
   const failure = await install();
   return failure ?? runAgain(argv);
 }

@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../lib/project.ts';
 import { type AnyTask, type CliConfig, runCli } from '../lib/runner/runner.ts';
-import { providerNames } from '../lib/settings.ts';
+import { environmentNames, providerNames } from '../lib/settings.ts';
 import * as cluster from './cluster.ts';
 import * as deploy from './deploy.ts';
 import * as environment from './environment.ts';
@@ -28,6 +28,7 @@ export const config: CliConfig = {
       short: 'e',
       env: 'ENVIRONMENT',
       default: 'development',
+      suggestions: environmentNames,
       description: 'the environment: a folder under environments/',
     },
     provider: {
@@ -51,19 +52,13 @@ export const config: CliConfig = {
     const { environmentOf, processEnvironment } = await import('../lib/environment.ts');
     return { env: await processEnvironment(environmentOf(options)), cwd: root };
   },
+  dotenv: join(root, '.env'),
+  sources: ['package.json', 'helmfile.yaml', 'environments'].map((name) => join(root, name)),
+  launcher: 'run',
   lock: ({ env }) => join(root, '.state', `${env}.lock`),
 };
 
-/** `.env` gives what neither the command line nor the environment does. */
-async function readDotenv(): Promise<void> {
-  const file = join(root, '.env');
-  if (!existsSync(file)) return;
-  const { parse } = await import('dotenv');
-  for (const [name, value] of Object.entries(parse(readFileSync(file)))) process.env[name] ??= value;
-}
-
 /** Runs the project's command line and returns the exit code. */
-export async function run(argv: readonly string[]): Promise<number> {
-  await readDotenv();
+export function run(argv: readonly string[]): Promise<number> {
   return runCli(tasks, argv, config);
 }

@@ -11,6 +11,8 @@ const failureModes = ['no-new', 'continue', 'kill'] as const satisfies readonly 
 export const runnerOptions: ArgumentSpecs = {
   help: { type: 'boolean', short: 'h', description: 'explains the task, or everything' },
   version: { type: 'boolean', description: 'prints the version' },
+  list: { type: 'boolean', short: 'l', description: 'shows all tasks, as the task `list` does' },
+  choose: { type: 'boolean', description: 'picks a task and its arguments on the terminal, then runs it' },
   dryRun: { type: 'boolean', short: 'n', description: 'prints the plain commands and runs nothing' },
   jobs: { type: 'number', short: 'j', optional: true, description: 'how many tasks run at once' },
   yes: { type: 'boolean', short: 'y', description: 'answers every question with yes' },

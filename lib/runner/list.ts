@@ -38,28 +38,38 @@ export const graphTask = task({
 
 /** Wider left columns would push the descriptions off the screen. */
 const widestForm = 44;
+/** With less room than this beside them, descriptions say next to nothing. */
+const narrowestText = 24;
 
-/** All public tasks by group, in the order in which they were declared. */
+/**
+ * All public tasks by group, in the order in which they were declared. No task takes more than `columns`; where descriptions
+ * would have no room beside the names, they go below them.
+ */
 export function listText(tasks: readonly AnyTask[], program: string, columns: number, style: Style): string {
   const rows = publicTasks(tasks).map((entry) => ({
     group: entry.group ?? 'tasks',
     form: taskForm(entry),
-    entry,
+    text: entry.description + (entry.aliases?.length ? ` (also ${entry.aliases.join(', ')})` : ''),
   }));
-  const width = Math.min(widestForm, Math.max(0, ...rows.map((row) => row.form.length)));
+  const longest = Math.max(0, ...rows.map((row) => row.form.length));
+  const isStacked = columns - Math.min(widestForm, longest) - 4 < narrowestText;
+  const width = isStacked ? 2 : Math.min(widestForm, longest);
+  const cut = (text: string, room: number): string => cutText(text, room, style.symbols.ellipsis);
   const lines = [`usage: ${program} <task> [arguments] [options]`, `       ${program} <task> --help`];
   for (const group of new Set(rows.map((row) => row.group))) {
     lines.push('', style.bold(group));
-    for (const { form, entry } of rows.filter((row) => row.group === group)) {
-      const room = Math.max(20, columns - width - 5);
-      const aliases = entry.aliases?.length ? ` (also ${entry.aliases.join(', ')})` : '';
-      const text = entry.description + aliases;
-      const shown = text.length > room ? `${text.slice(0, room - 1)}${style.symbols.ellipsis}` : text;
-      if (form.length > width) lines.push(`  ${style.cyan(form)}`, `  ${' '.repeat(width)}  ${shown}`);
-      else lines.push(`  ${style.cyan(form.padEnd(width))}  ${shown}`);
+    for (const { form, text } of rows.filter((row) => row.group === group)) {
+      const shown = cut(text, columns - width - 4);
+      if (form.length <= width) lines.push(`  ${style.cyan(form.padEnd(width))}  ${shown}`);
+      else lines.push(`  ${style.cyan(cut(form, columns - 2))}`, `  ${' '.repeat(width)}  ${shown}`);
     }
   }
   return `${lines.join('\n')}\n`;
+}
+
+function cutText(text: string, room: number, ellipsis: string): string {
+  if (text.length <= room) return text;
+  return `${text.slice(0, Math.max(0, room - ellipsis.length)).trimEnd()}${ellipsis}`;
 }
 
 /** The same for programs. */

@@ -1,13 +1,15 @@
 import { checkArguments } from './arguments.ts';
 import { Children } from './children.ts';
 import { type CommandLine, parseCommandLine } from './command-line.ts';
+import { completionTask } from './completion/completion-task.ts';
 import { type Failure, formatFailure, toFailure } from './errors.ts';
 import type { StopReason } from './events.ts';
-import { exitCodes, stopExitCode } from './exit-codes.ts';
+import { exitCodes, signalExitCode, stopExitCode } from './exit-codes.ts';
 import { type RunnerSettings, runnerOptions, runnerSettings } from './global-options.ts';
 import type { Graph, TaskNode } from './graph.ts';
 import { graphTask, listJson, listTask, listText } from './list.ts';
 import { openTerminal, type Terminal } from './output/terminal.ts';
+import { openQuestion } from './quick-answer.ts';
 import { Redactor } from './redact.ts';
 import type { RunRequest } from './run-tasks.ts';
 import type { CommandOptions } from './shell.ts';
@@ -31,6 +33,15 @@ export type CliConfig = {
   readonly shell?: (options: Options) => Promise<CommandOptions>;
   /** The folder for what the runner remembers between runs: fingerprints and the journal. Default: `.tasks` in the working directory. */
   readonly memory?: (options: Options) => string;
+  /** A file `NAME=value`; it gives the variables that the environment does not. */
+  readonly dotenv?: string;
+  /**
+   * Files and folders that the version, choices and suggestions are read from. Lists and completions are remembered until one
+   * of these, or a file that Node has loaded, changes. A folder stands for the names in it.
+   */
+  readonly sources?: readonly string[];
+  /** The name of a program that starts the tasks and lies beside the main file, such as `run`: it is completed too. */
+  readonly launcher?: string;
   /** The folder for the logs of such a run. */
   readonly logs?: (options: Options) => string | undefined;
 };
@@ -60,7 +71,7 @@ export async function runCli(
   stop.listen();
   const terminal = openTerminal(() => stop.begin({ type: 'hang-up' }));
   const session: Session = {
-    tasks: [...tasks, listTask, graphTask],
+    tasks: [...tasks, listTask, graphTask, completionTask],
     specs: { ...config.options, ...runnerOptions },
     config,
     program: config.program ?? 'npx tsx tasks.ts',
@@ -100,6 +111,12 @@ export async function runCli(
 async function dispatch(argv: readonly string[], session: Session): Promise<number> {
   const { tasks, specs, program, terminal, config } = session;
   checkDefinitions(tasks, specs);
+  if (config.dotenv !== undefined) await (await import('./dotenv.ts')).readDotenv(config.dotenv);
+  if (argv[0] === '__complete') {
+    const { answerShell } = await import('./completion/answer-shell.ts');
+    terminal.out(await answerShell(argv.slice(1), session));
+    return exitCodes.done;
+  }
   const known = { tasks, options: specs, program };
   if (argv.includes(graphTask.name)) {
     const { showGraph } = await import('./graph-view/show.ts');
@@ -112,21 +129,48 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   const line = parseCommandLine(argv, known);
   const columns = process.stdout.columns || Number.POSITIVE_INFINITY;
   if (line.options.version === true) {
-    terminal.out(`${config.version ?? '0.0.0'}\n`);
+    await printAnswer(`${config.version ?? '0.0.0'}\n`, session);
     return exitCodes.done;
   }
   if (line.options.help === true) {
     const { helpText, taskHelpText } = await import('./help.ts');
     const view = { program, columns, style: terminal.style };
-    terminal.out(line.task === undefined ? helpText(tasks, specs, view) : taskHelpText(line.task, view));
+    await printAnswer(
+      line.task === undefined ? helpText(tasks, specs, view) : taskHelpText(line.task, view),
+      session,
+    );
     return exitCodes.done;
   }
-  if (line.task === undefined || line.task === listTask) {
+  if (line.options.choose === true) {
+    const { choose } = await import('./choose.ts');
+    const words = await choose(argv, line, session);
+    if (words !== undefined) return dispatch(words, session);
+    terminal.err('nothing was chosen\n');
+    return signalExitCode('SIGINT');
+  }
+  if (line.task === undefined || line.task === listTask || line.options.list === true) {
     const json = line.options.json === true;
-    terminal.out(json ? listJson(tasks, line.options) : listText(tasks, program, columns, terminal.style));
+    await printAnswer(
+      json ? listJson(tasks, line.options) : listText(tasks, program, columns, terminal.style),
+      session,
+    );
+    return exitCodes.done;
+  }
+  if (line.task === completionTask) {
+    const { completionAnswer } = await import('./completion/completion-answer.ts');
+    await printAnswer(await completionAnswer(line.args, session), session);
     return exitCodes.done;
   }
   return runRequested(line, line.task, session);
+}
+
+/** Prints an answer and, when `quickAnswer` could not give it, keeps it for the next process. */
+async function printAnswer(text: string, { terminal, config }: Session): Promise<void> {
+  terminal.out(text);
+  const question = openQuestion();
+  if (question === undefined) return;
+  const { rememberAnswer } = await import('./completion/memory.ts');
+  await rememberAnswer(question, text, config);
 }
 
 async function runRequested(line: CommandLine, task: AnyTask, session: Session): Promise<number> {

@@ -15,6 +15,10 @@ export type ArgumentSpec = {
   readonly choices?:
     | readonly string[]
     | ((options: Options) => readonly string[] | Promise<readonly string[]>);
+  /** Values that completion and `--choose` offer, where others are allowed too. */
+  readonly suggestions?:
+    | readonly string[]
+    | ((options: Options) => readonly string[] | Promise<readonly string[]>);
   /** The word used for a value in error messages: "unknown app `x`". Default: the argument's name. */
   readonly noun?: string;
   /** An argument without a default that is not `optional` is required. */

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { parse, YAMLParseError } from 'yaml';
 import { TaskError } from '../runner/runner.ts';
 
 /** Throws `TaskError` that names the file. */
@@ -21,7 +20,8 @@ export function unreadable(path: string, error: unknown): TaskError {
 }
 
 /** Throws `TaskError` that names file and line. */
-export function parseYaml(text: string, file: string): unknown {
+export async function parseYaml(text: string, file: string): Promise<unknown> {
+  const { parse, YAMLParseError } = await import('yaml');
   try {
     return parse(text);
   } catch (error) {

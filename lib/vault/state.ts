@@ -62,7 +62,7 @@ export type DesiredState = {
  */
 export async function loadDesiredState(folder: string): Promise<DesiredState> {
   const file = join(folder, 'state.yaml');
-  const root = Fields.of(parseYaml(await readText(file), file), { file, place: '' }, [
+  const root = Fields.of(await parseYaml(await readText(file), file), { file, place: '' }, [
     'mounts',
     'auth',
     'secrets',

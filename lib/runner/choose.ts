@@ -1,0 +1,173 @@
+import { argumentForm, checkArguments, isRequired, kebab, specsOf } from './arguments.ts';
+import { type Asked, ask, type View } from './choose/ask.ts';
+import { Screen } from './choose/screen.ts';
+import type { CommandLine } from './command-line.ts';
+import { offered } from './completion/word-list.ts';
+import { TaskError, UsageError } from './errors.ts';
+import { taskForm } from './list.ts';
+import type { Terminal } from './output/terminal.ts';
+import type { CliConfig } from './run-cli.ts';
+import type { Stop } from './stop.ts';
+import type { AnyTask, ArgumentSpec, ArgumentSpecs, ArgumentValues, Options } from './task.ts';
+
+type Program = {
+  readonly tasks: readonly AnyTask[];
+  readonly specs: ArgumentSpecs;
+  readonly program: string;
+  readonly config: CliConfig;
+  readonly terminal: Terminal;
+  readonly stop: Stop;
+};
+
+/** What was left without an answer. */
+class Left extends Error {}
+
+/**
+ * Completes a command line that has `--choose` by asking for its task and for every argument that is required and not given.
+ * Prints the command line that does the same and returns its words; undefined when the person leaves. Throws UsageError
+ * without a terminal.
+ */
+export async function choose(
+  argv: readonly string[],
+  line: CommandLine,
+  program: Program,
+): Promise<readonly string[] | undefined> {
+  const { terminal, stop } = program;
+  if (!process.stdin.isTTY || !terminal.isTerminal) {
+    throw new UsageError({
+      what: '`--choose` needs a terminal',
+      why: 'tasks are picked with the keys, and this is no terminal that can show them',
+      advice: `name the task: \`${program.program} list\` shows all`,
+    });
+  }
+  const screen = new Screen(terminal, stop.signal);
+  let words: readonly string[];
+  screen.open();
+  try {
+    words = await completeLine(argv, line, program, { screen, ...terminal });
+  } catch (error) {
+    if (error instanceof Left) return undefined;
+    throw error;
+  } finally {
+    screen.close();
+  }
+  terminal.err(`${terminal.style.dim('$')} ${[program.program, ...words.map(shellWord)].join(' ')}\n`);
+  return words;
+}
+
+async function completeLine(
+  argv: readonly string[],
+  line: CommandLine,
+  { tasks, specs, config }: Program,
+  view: View,
+): Promise<string[]> {
+  const task = line.task ?? (await askTask(tasks, view));
+  const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
+  const words = argv.slice(0, end).filter((word) => word !== '--choose' && word !== '--choose=true');
+  if (line.task === undefined) words.push(task.name);
+  const globals = await askMissing(Object.entries(specs), line.options, {}, view);
+  const given = { ...line.options, ...globals.values };
+  const checked = await checkArguments(specs, given, { options: given, usage: '' });
+  const needed = specsOf(task);
+  const missing = needed.some(([name, spec]) => isMissing(spec, line.args[name]));
+  const options = missing ? ((await config.resolve?.(checked)) ?? checked) : checked;
+  const own = await askMissing(needed, line.args, options, view);
+  return [...words, ...globals.words, ...own.words, ...argv.slice(end)];
+}
+
+async function askTask(tasks: readonly AnyTask[], view: View): Promise<AnyTask> {
+  const items = tasks
+    .filter((task) => !task.private)
+    .map((task) => ({
+      task,
+      word: taskForm(task),
+      text: [task.description, task.group, ...(task.aliases ?? [])].filter(Boolean).join(' · '),
+    }));
+  const answer = await answerTo({ title: 'task', items, free: false }, view);
+  const found = items.find(({ word }) => word === answer);
+  if (found === undefined) throw new Left();
+  return found.task;
+}
+
+type Answers = { readonly values: ArgumentValues; readonly words: readonly string[] };
+
+/** Asks for what is required and comes from nowhere else, in the order of the specs. */
+async function askMissing(
+  specs: readonly (readonly [string, ArgumentSpec])[],
+  given: ArgumentValues,
+  options: Options,
+  view: View,
+): Promise<Answers> {
+  const values: { [name: string]: ArgumentValues[string] } = {};
+  const words: string[] = [];
+  for (const [name, spec] of specs) {
+    if (!isMissing(spec, given[name])) continue;
+    const several = spec.variadic || spec.type === 'list';
+    const answers = await askArgument(name, spec, options, view);
+    values[name] = several ? answers : answers[0];
+    words.push(...(spec.positional ? answers : answers.map((answer) => `--${kebab(name)}=${answer}`)));
+  }
+  return { values, words };
+}
+
+function isMissing(spec: ArgumentSpec, given: ArgumentValues[string]): boolean {
+  return given === undefined && isRequired(spec) && !(spec.env && process.env[spec.env]);
+}
+
+/** One answer, or as many as are wanted where several are possible. */
+async function askArgument(
+  name: string,
+  spec: ArgumentSpec,
+  options: Options,
+  view: View,
+): Promise<string[]> {
+  const several = spec.variadic || spec.type === 'list';
+  const known = spec.type === 'boolean' ? ['true', 'false'] : await offered(spec, options);
+  const done = { word: '(done)', text: 'these are all' };
+  const answers: string[] = [];
+  for (;;) {
+    const left = (known ?? []).filter((word) => !answers.includes(word));
+    const more = answers.length > 0;
+    const items = [...(more ? [done] : []), ...left.map((word) => ({ word, text: '' }))];
+    const title = `${argumentForm(name, spec)} (${spec.description})${more ? `, beside ${answers.join(', ')}` : ''}`;
+    // Values that can only be suggested may be others, too; what has a list that cannot be read is checked all the same.
+    const free = known === undefined || spec.choices === undefined;
+    const answer = await answerTo(
+      { title, items, free, check: (word) => complain(name, spec, word, options) },
+      view,
+    );
+    if (more && answer === done.word) return answers;
+    answers.push(answer);
+    if (!several || (known !== undefined && !free && left.length === 1)) return answers;
+  }
+}
+
+async function answerTo(asked: Asked, view: View): Promise<string> {
+  const answer = await ask(asked, view);
+  if (answer === undefined) throw new Left();
+  return answer;
+}
+
+async function complain(
+  name: string,
+  spec: ArgumentSpec,
+  word: string,
+  options: Options,
+): Promise<string | undefined> {
+  if (word === '(done)') return undefined;
+  if (word === '') return 'an answer is needed';
+  if (spec.positional && word.startsWith('-') && !/^-(\d|$)/.test(word)) return 'it cannot begin with -';
+  try {
+    const value = spec.variadic || spec.type === 'list' ? [word] : word;
+    await checkArguments({ [name]: spec }, { [name]: value }, { options, usage: '' });
+    return undefined;
+  } catch (error) {
+    if (error instanceof TaskError) return [error.what, error.why].filter(Boolean).join(': ');
+    throw error;
+  }
+}
+
+/** As a shell would need it. */
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,47 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Answers, isCurrent, memoryFolder, type Question } from '../quick-answer.ts';
+import type { CliConfig } from '../run-cli.ts';
+import { sourceStamps } from './sources.ts';
+
+/** More than these are only kept for terminals of other widths; the oldest go. */
+const maximumAnswers = 20;
+
+/** Remembers an answer for `quickAnswer`. Where nothing can be kept, nothing is: the next process finds the answer anew. */
+export async function rememberAnswer(
+  { main, key }: Question,
+  text: string,
+  config: Pick<CliConfig, 'sources' | 'dotenv'>,
+): Promise<void> {
+  const sources = sourceStamps(config);
+  const folder = memoryFolder(main);
+  if (sources === undefined || folder === undefined) return;
+  const before = await readAnswers(join(folder, 'answers.json'));
+  const union = [...new Set([...(before?.sources ?? []), ...sources])];
+  // Answers of one file are of the same sources; what another answer has loaded beside ours counts for both.
+  const kept = before?.main === main && isCurrent(union) ? before.answers : {};
+  const { [key]: _, ...older } = kept;
+  const answers = Object.fromEntries([...Object.entries(older), [key, text] as const].slice(-maximumAnswers));
+  const memory: Answers = { main, sources: kept === before?.answers ? union : sources, answers };
+  await keep(folder, 'answers.json', `${JSON.stringify(memory)}\n`);
+}
+
+/** Writes a file of the memory as a whole, so that a reader sees the old or the new one. Failing is no error. */
+export async function keep(folder: string, name: string, text: string): Promise<void> {
+  const temporary = join(folder, `${name}.${process.pid}`);
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await writeFile(temporary, text);
+    await rename(temporary, join(folder, name));
+  } catch {
+    await rm(temporary, { force: true }).catch(() => undefined);
+  }
+}
+
+async function readAnswers(file: string): Promise<Answers | undefined> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as Answers;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const shells = ['bash', 'zsh', 'fish'] as const;
+export type ShellName = (typeof shells)[number];
+
+const parts = { bash: 'bash.sh', zsh: 'zsh.zsh', fish: 'fish.fish' } as const;
+const common = ['candidates.awk', 'complete.sh'] as const;
+
+const installation: { readonly [shell in ShellName]: (command: string) => readonly string[] } = {
+  bash: (command) => [
+    `  ${command} > ~/.task-completion.bash`,
+    "  echo 'source ~/.task-completion.bash' >> ~/.bashrc",
+  ],
+  zsh: (command) => [
+    `  ${command} > ~/.task-completion.zsh`,
+    "  echo 'source ~/.task-completion.zsh' >> ~/.zshrc   # after compinit",
+  ],
+  fish: (command) => [`  ${command} > ~/.config/fish/conf.d/task-completion.fish`],
+};
+
+/** The files that a script is made from. */
+export const scriptFiles: readonly string[] = [...common, ...Object.values(parts)].map(pathOf);
+
+/**
+ * The completion script of a shell for the program with this main file. `launcher` is the name of a program beside it that
+ * starts it too. Other clones of the same program are completed as well, once they have run.
+ */
+export async function completionScript(
+  shell: ShellName,
+  {
+    main,
+    launcher,
+    program,
+  }: { readonly main: string; readonly launcher: string | undefined; readonly program: string },
+): Promise<string> {
+  const [candidates = '', complete = '', own = ''] = await Promise.all(
+    [...common, parts[shell]].map((name) => readFile(pathOf(name), 'utf8')),
+  );
+  const worker = `candidates=${posixQuote(withoutComments(candidates))}\n${withoutComments(complete)}`;
+  const name = basename(main);
+  const variables: [string, string][] = [
+    ['_task_runner_main', main],
+    ['_task_runner_launcher', launcher === undefined ? '' : `${launcher}:${name}`],
+    ['_task_runner_script', worker],
+  ];
+  const head = [
+    `# ${shell} completion for ${[...(launcher === undefined ? [] : [`./${launcher}`]), name].join(' and ')}. To install it:`,
+    ...installation[shell](`${launcher === undefined ? program : `./${launcher}`} completion ${shell}`).map(
+      (line) => `#${line}`,
+    ),
+    '# Make it anew after an update of the runner; tasks, options and values are always those of the moment.',
+  ];
+  const assignments = variables.map(([variable, value]) =>
+    shell === 'fish' ? `set -g ${variable} ${fishQuote(value)}` : `${variable}=${posixQuote(value)}`,
+  );
+  return `${[...head, ...assignments].join('\n')}\n${own}`;
+}
+
+function pathOf(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url));
+}
+
+/** What is only said to a reader of our sources need not be read at every completion. */
+function withoutComments(script: string): string {
+  return script.replace(/^\s*#.*\n/gm, '').replace(/\n{2,}/g, '\n');
+}
+
+function posixQuote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function fishQuote(text: string): string {
+  return `'${text.replace(/[\\']/g, '\\$&')}'`;
+}
