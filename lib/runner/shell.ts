@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { TaskError } from './errors.ts';
 import { startCommand } from './start-command.ts';
 
+/** How a command is run: `$({ cwd, env })`. */
 export type CommandOptions = {
   readonly cwd?: string | undefined;
   /** The whole environment of the child; default: ours. */
@@ -22,6 +23,7 @@ export type CommandOptions = {
   readonly daemons?: boolean | undefined;
 };
 
+/** What a command left behind. */
 export type CommandOutput = {
   readonly stdout: string;
   readonly stderr: string;
@@ -42,6 +44,7 @@ export type Command = Promise<CommandOutput> & {
   nothrow(on?: boolean): Command;
 };
 
+/** Starts commands: as a template for one of them, called with options for a shell that has these. */
 export type Shell = {
   (pieces: TemplateStringsArray, ...values: readonly unknown[]): Command;
   (options: CommandOptions): Shell;
