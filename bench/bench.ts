@@ -1,119 +1,48 @@
-import { mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { choosePorts } from '../lib/cluster/ports.ts';
-import { runCli, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
-import { memoryRow, type Row, table, timeRow } from './report.ts';
-import { makeSandbox, type Sandbox } from './sandbox.ts';
+import { runCli, TaskError, task } from '../lib/runner/runner.ts';
+import { environmentRows } from './environment.ts';
+import { type Row, table } from './report.ts';
+import { runnerRows } from './runner/runner-rows.ts';
 
 /*
- * How long the main job takes, as ratios to what it is compared with, measured in one run on one machine: `npm run bench`,
- * `npm run -s bench -- --json`. It is no test: the exit code says whether the steps worked, not how fast they were.
+ * All measurements in one run on one machine, as ratios to what each is compared with: `npm run bench`, one part of it `npm run
+ * bench -- runner`, for programs `npm run -s bench -- --json`. It is no test: the exit code says whether everything worked, not how
+ * fast it was.
  */
 const bench = task({
   name: 'bench',
-  description: 'measure create-environment on the embedded cluster; the tools have to be there',
+  description: 'measure the main job on the embedded cluster, and the runner against its peers',
   args: {
-    repetitions: { type: 'number', short: 'r', default: 3, description: 'how often each step is measured' },
+    part: {
+      type: 'choice',
+      choices: ['environment', 'runner', 'start', 'ten-tasks', 'no-op', 'commands', 'wall-time', 'memory'],
+      positional: true,
+      optional: true,
+      description: 'only this part (the last six are those of the runner); `environment` needs the tools',
+    },
+    repetitions: {
+      type: 'number',
+      short: 'r',
+      default: 3,
+      description: 'how often each step of the environment is measured',
+    },
   },
   commands: () => [],
   run: async (context) => {
-    const { repetitions } = context.args;
+    const { part, repetitions } = context.args;
     if (!Number.isInteger(repetitions) || repetitions < 1) {
       throw new TaskError({
         what: `Expected \`repetitions\` to be a whole number from 1 up, got \`${repetitions}\``,
         exitCode: 2,
       });
     }
-    const sandbox = await makeSandbox(context);
-    const measured: Measurement[] = [];
-    // The steps of one repetition follow each other, so that what slows the machine down slows all of them.
-    for (let round = 1; round <= repetitions; round += 1) {
-      context.log(`repetition ${round} of ${repetitions}`);
-      measured.push(await measure(sandbox, context));
-    }
-    const rows = compare(measured);
+    const rows: Row[] = [];
+    if (part === undefined || part === 'environment')
+      rows.push(...(await environmentRows(context, repetitions)));
+    if (part !== 'environment')
+      rows.push(...(await runnerRows(context, part === 'runner' ? undefined : part)));
     context.print(context.options.json === true ? JSON.stringify(rows, null, 2) : table(rows));
   },
 });
-
-/** Milliseconds, and MiB for the memory. */
-type Measurement = {
-  readonly create: number;
-  readonly again: number;
-  readonly serial: number;
-  readonly kubernetes: number;
-  readonly bare: number;
-  readonly memory: number;
-};
-
-function compare(measured: readonly Measurement[]): Row[] {
-  const of = (step: keyof Measurement): number[] => measured.map((measurement) => measurement[step]);
-  return [
-    timeRow('create-environment', of('create'), 'bench/serial.sh', of('serial'), 0.7),
-    timeRow('create-environment again, unchanged', of('again'), 'the first run', of('create'), 0.2),
-    timeRow('cluster ready', of('kubernetes'), 'bare kwokctl', of('bare'), 1.2),
-    memoryRow("the runner's own memory at its peak", of('memory'), 150),
-  ];
-}
-
-async function measure(sandbox: Sandbox, context: TaskContext): Promise<Measurement> {
-  const { folder, environments, variables, $ } = sandbox;
-  const timed = async (name: string, step: () => PromiseLike<unknown>): Promise<number> => {
-    const start = performance.now();
-    await step();
-    const ms = performance.now() - start;
-    context.log(`${name}: ${(ms / 1000).toFixed(2)} s`);
-    return ms;
-  };
-  const run = ['./run', '--env', 'development', '--provider', 'embedded'];
-
-  const memoryFile = join(folder, 'peak-memory');
-  const watched = $({ env: { ...variables, ...memoryVariables(folder, memoryFile) } });
-  const create = await timed('create-environment', () => watched`${run} create-environment`);
-  const memory = Number(await readFile(memoryFile, 'utf8')) / 1024;
-  const again = await timed('again', async () => {
-    const { stderr } = await $`${run} create-environment`;
-    if (!stderr.includes('nothing changed')) throw changedAgain(stderr);
-  });
-  await $`${run} destroy-environment --yes`;
-
-  const { clusterName } = environments.serial;
-  const first = Math.min(...Object.values(await choosePorts(clusterName.slice(-8), serialPorts)));
-  const serial = await timed('serial.sh', () => $`bench/serial.sh serial ${clusterName} ${first}`);
-  await sandbox.clear('serial');
-
-  const { kubeconfig } = environments.development;
-  const kubernetes = await timed('Kubernetes part', async () => {
-    await $`node --import tsx bench/kubernetes.ts development`;
-    await $`kubectl --kubeconfig ${kubeconfig} wait --for=condition=Ready node --all --timeout=60s`;
-  });
-  await $`${run} destroy-environment --yes`;
-
-  const { state, clusterName: bareName } = environments.bare;
-  await mkdir(state, { recursive: true });
-  const bare = await timed('bare kwokctl', () => $`bench/bare.sh ${state} ${bareName}`);
-  await sandbox.clear('bare');
-
-  return { create, again, serial, kubernetes, bare, memory };
-}
-
-/** serial.sh counts eleven ports up from the first. */
-const serialPorts = Array.from({ length: 11 }, (_, index) => `port ${index}`);
-
-/** Has the run write down the peak of its own memory; its children are not counted. */
-function memoryVariables(folder: string, file: string): NodeJS.ProcessEnv {
-  const preload = `--import=${pathToFileURL(join(folder, 'bench', 'peak-memory.mjs'))}`;
-  return { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} ${preload}`, BENCH_PEAK_MEMORY: file };
-}
-
-function changedAgain(stderr: string): TaskError {
-  return new TaskError({
-    what: 'the second run of create-environment changed something',
-    why: stderr.trim().split('\n').at(-1) ?? '',
-    advice: 'only an unchanged run can be compared with the first',
-  });
-}
 
 process.exitCode = await runCli([bench], ['bench', ...process.argv.slice(2)], {
   program: 'npm run bench --',

@@ -8,75 +8,110 @@ export type Row = {
   readonly medianMs: number | null;
   readonly peerMinMs: number | null;
   readonly peerMedianMs: number | null;
-  /** Of the two minima; what else runs on the machine can only make a measurement longer. For memory: MiB. */
+  /** How many times as long as the peer's; of a row of memory MiB. */
   readonly ratio: number;
-  readonly limit: number;
+  /** What the ratio may be at most; null where the row is for information. */
+  readonly limit: number | null;
+  readonly unit: 'times' | 'MiB';
+  /** How often each side was measured. */
+  readonly runs: number;
+  readonly peerRuns: number;
+  /** What the ratio comes to in the words of the aim: `31 ms over it, 50 allowed`. */
+  readonly note: string;
 };
 
-/** Compares the times of a step with those of its peer. */
-export function timeRow(
-  name: string,
-  times: readonly number[],
-  peer: string,
-  peerTimes: readonly number[],
-  limit: number,
-): Row {
-  const minMs = Math.min(...times);
-  const peerMinMs = Math.min(...peerTimes);
+/** A name and the milliseconds that were measured for it. */
+export type Measured = { readonly name: string; readonly times: readonly number[] };
+
+/** Which of the repetitions the ratio is made of. */
+export type Basis = 'min' | 'median';
+
+/**
+ * Compares the times of a step with those of its peer. By default the ratio is that of the two minima: what else runs on the
+ * machine can only make a measurement longer.
+ */
+export function timeRow(own: Measured, peer: Measured, limit: number | null, basis: Basis = 'min'): Row {
+  const [value, peerValue] = basis === 'min' ? [least(own), least(peer)] : [middle(own), middle(peer)];
   return {
-    ...{ name, peer, minMs: Math.round(minMs), medianMs: Math.round(median(times)) },
-    ...{ peerMinMs: Math.round(peerMinMs), peerMedianMs: Math.round(median(peerTimes)) },
-    ratio: Number((minMs / peerMinMs).toFixed(3)),
-    limit,
+    ...{ name: own.name, peer: peer.name },
+    ...{ minMs: rounded(least(own)), medianMs: rounded(middle(own)) },
+    ...{ peerMinMs: rounded(least(peer)), peerMedianMs: rounded(middle(peer)) },
+    ratio: Number((value / peerValue).toFixed(3)),
+    limit: limit === null ? null : Number(limit.toFixed(3)),
+    ...{ unit: 'times', runs: own.times.length, peerRuns: peer.times.length, note: '' },
   };
+}
+
+/** The same where so many milliseconds more than the peer's are allowed. With `tasks`, the note says what that is for each of them. */
+export function overRow(own: Measured, peer: Measured, allowedMs: number, tasks?: number): Row {
+  const over = least(own) - least(peer);
+  const note =
+    tasks === undefined
+      ? `${over.toFixed(0)} ms over it, ${allowedMs} allowed`
+      : `${(over / tasks).toFixed(3)} ms each over it, ${allowedMs / tasks} allowed`;
+  return { ...timeRow(own, peer, 1 + allowedMs / least(peer)), note };
 }
 
 /** The largest of the peaks, in MiB. */
 export function memoryRow(name: string, peaksMiB: readonly number[], limit: number): Row {
   const none = { minMs: null, medianMs: null, peerMinMs: null, peerMedianMs: null };
-  return { name, peer: 'MiB', ...none, ratio: Math.round(Math.max(...peaksMiB)), limit };
+  const ratio = Math.round(Math.max(...peaksMiB));
+  const runs = { runs: peaksMiB.length, peerRuns: 0 };
+  return { name, peer: 'MiB', ...none, ratio, limit, unit: 'MiB', ...runs, note: '' };
 }
 
+const least = ({ times }: Measured): number => Math.min(...times);
+const middle = ({ times }: Measured): number => median(times);
+
+/** Whole milliseconds, and tenths where they count. */
+function rounded(ms: number): number {
+  return Number(ms.toFixed(ms < 100 ? 1 : 0));
+}
+
+/** Of an even number of values the mean of the middle two. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((left, right) => left - right);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
+  const half = sorted.length >> 1;
+  const upper = sorted[half] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[half - 1] ?? upper) + upper) / 2;
 }
 
-const seconds = (ms: number | null): string => (ms === null ? '' : `${(ms / 1000).toFixed(2)} s`);
+const head = ['what', 'compared with', 'min', 'median', "peer's min", "peer's median", 'ratio', 'limit', ''];
+const leftAligned = 2;
 
-/** The rows as a table for a person. */
+/** The rows as a table for a person, in Markdown: it can be pasted into a document as it is. */
 export function table(rows: readonly Row[]): string {
-  const head = [
-    'step',
-    'compared with',
-    'min',
-    'median',
-    "peer's min",
-    "peer's median",
-    'ratio',
-    'limit',
-    '',
+  const lines = [head, ...rows.map(cells)];
+  const widths = head.map((_, column) => Math.max(2, ...lines.map((line) => (line[column] ?? '').length)));
+  const line = (texts: readonly string[]): string => {
+    const padded = texts.map((text, column) => {
+      const width = widths[column] ?? 0;
+      return column < leftAligned || column === head.length - 1 ? text.padEnd(width) : text.padStart(width);
+    });
+    return `| ${padded.join(' | ')} |`;
+  };
+  const rule = widths.map((width, column) =>
+    column < leftAligned || column === head.length - 1 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`,
+  );
+  const [titles = '', ...body] = lines.map(line);
+  return [titles, line(rule), ...body].join('\n');
+}
+
+function cells(row: Row): string[] {
+  const times = [row.minMs, row.medianMs, row.peerMinMs, row.peerMedianMs].map(duration);
+  const shown = (value: number): string => (row.unit === 'MiB' ? `${value} MiB` : value.toFixed(2));
+  const verdict = row.limit === null ? '' : row.ratio <= row.limit ? 'within' : 'OVER';
+  return [
+    row.name,
+    row.unit === 'MiB' ? '' : row.peer,
+    ...times,
+    shown(row.ratio),
+    row.limit === null ? '' : shown(row.limit),
+    [verdict, row.note].filter((text) => text !== '').join(': '),
   ];
-  const cells = rows.map((row) => {
-    const isMemory = row.minMs === null;
-    const times = [row.minMs, row.medianMs, row.peerMinMs, row.peerMedianMs].map(seconds);
-    const ratio = isMemory ? `${row.ratio} MiB` : row.ratio.toFixed(2);
-    const limit = isMemory ? `${row.limit} MiB` : row.limit.toFixed(2);
-    const verdict = row.ratio <= row.limit ? 'within' : 'OVER';
-    return [row.name, isMemory ? '' : row.peer, ...times, ratio, limit, verdict];
-  });
-  const lines = [head, ...cells];
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)));
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) =>
-          column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-        )
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+}
+
+function duration(ms: number | null): string {
+  if (ms === null) return '';
+  return ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }

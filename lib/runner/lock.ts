@@ -5,6 +5,7 @@ import { formatClock } from './format.ts';
 import { pause } from './pause.ts';
 import { isSameProcess, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
+/** Who holds a lock: the process, what it runs and since when. */
 export type LockHolder = ProcessIdentity & {
   /** What the run was asked to do. */
   readonly task: string;
@@ -12,6 +13,7 @@ export type LockHolder = ProcessIdentity & {
   readonly since: string;
 };
 
+/** What a lock is asked for with. */
 export type LockRequest = {
   readonly task: string;
   /** Without it, a lock that is taken is an error at once. */
@@ -26,6 +28,7 @@ export type LockRequest = {
   readonly ownsFolder?: boolean;
 };
 
+/** A lock that is held. */
 export type Lock = { readonly holder: LockHolder; readonly release: () => Promise<void> };
 
 const pollMs = 100;

@@ -16,6 +16,7 @@ import type { CommandOptions } from './shell.ts';
 import { Stop } from './stop.ts';
 import type { AnyTask, ArgumentSpecs, Options } from './task.ts';
 
+/** What a file of tasks may set beside its tasks; everything has a default. */
 export type CliConfig = {
   /** The name in usage lines. Default: `npx tsx tasks.ts`. */
   readonly program?: string;

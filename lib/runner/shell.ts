@@ -4,6 +4,7 @@ import type { BackPressure } from './back-pressure.ts';
 import { TaskError } from './errors.ts';
 import { startCommand } from './start-command.ts';
 
+/** How a command is run: `$({ cwd, env })`. */
 export type CommandOptions = {
   readonly cwd?: string | undefined;
   /** The whole environment of the child; default: ours. */
@@ -26,6 +27,7 @@ export type CommandOptions = {
   readonly daemons?: boolean | undefined;
 };
 
+/** What a command left behind. */
 export type CommandOutput = {
   /** Whole with `quiet`; of a command whose output is in the task's log the last MiB, from the start of a line. */
   readonly stdout: string;
@@ -49,6 +51,7 @@ export type Command = Promise<CommandOutput> & {
   nothrow(on?: boolean): Command;
 };
 
+/** Starts commands: as a template for one of them, called with options for a shell that has these. */
 export type Shell = {
   (pieces: TemplateStringsArray, ...values: readonly unknown[]): Command;
   (options: CommandOptions): Shell;

@@ -30,6 +30,7 @@ export type ArgumentSpec = {
   readonly env?: string;
 };
 
+/** The arguments of a task by name; in words of the command line `dryRun` is `--dry-run`. */
 export type ArgumentSpecs = { readonly [name: string]: ArgumentSpec };
 
 type Base<Spec extends ArgumentSpec> = Spec['type'] extends 'number'
@@ -51,6 +52,7 @@ type Value<Spec extends ArgumentSpec> = Spec extends { readonly variadic: true }
 /** What `run` gets for the arguments that a task declares. */
 export type Arguments<Specs extends ArgumentSpecs> = { readonly [Name in keyof Specs]: Value<Specs[Name]> };
 
+/** What an argument or option can be. */
 export type OptionValue = string | number | boolean | readonly string[] | undefined;
 
 /** The global options of the command line, by name, as `CliConfig.resolve` left them. */
@@ -67,6 +69,7 @@ export type TaskInput<Specs extends ArgumentSpecs = ArgumentSpecs> = {
   readonly passThrough: readonly string[];
 };
 
+/** How a run ended. */
 export type RunOutcome = 'done' | 'failed' | 'interrupted';
 
 /** What a task's `run` is given. */
@@ -97,8 +100,10 @@ export type TaskContext<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskInput
 /** A task that is needed, with the arguments it gets. */
 export type Need = { readonly task: AnyTask; readonly args?: ArgumentValues };
 
+/** What a task needs: tasks by reference, with arguments where they take some. */
 export type Needs = readonly (AnyTask | Need)[];
 
+/** Environment variables by name. */
 export type Variables = { readonly [name: string]: string };
 
 /** When a long-running process counts as ready: by exactly one of the first four. */
@@ -115,6 +120,7 @@ export type Readiness = {
   readonly timeoutMs?: number;
 };
 
+/** What a task is declared with; only name, description and commands have to be given. */
 export type TaskDefinition<Specs extends ArgumentSpecs> = {
   /** kebab-case; unique. */
   readonly name: string;
@@ -176,12 +182,14 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   readonly run?: (context: TaskContext<Specs>) => void | Promise<void>;
 };
 
+/** A declared task. */
 export type Task<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskDefinition<Specs> & {
   /** Where `task()` was called. */
   readonly file: string;
   readonly line: number;
 };
 
+/** A task, whatever arguments it takes. */
 // biome-ignore lint/suspicious/noExplicitAny: a task of any arguments; contravariance of `run` leaves no other type
 export type AnyTask = Task<any>;
 

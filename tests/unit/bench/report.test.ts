@@ -1,28 +1,74 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { median, memoryRow, table, timeRow } from '../../../bench/report.ts';
+import { median, memoryRow, overRow, table, timeRow } from '../../../bench/report.ts';
+
+const measured = (name: string, ...times: number[]) => ({ name, times });
 
 test('the median of an even number of times lies between the middle two', () => {
   assert.is(median([4, 1, 3, 2]), 2.5);
   assert.is(median([9, 1, 5]), 5);
 });
 
-test('the ratio is that of the two minima', () => {
-  const row = timeRow('step', [300, 200.4], 'peer', [900, 400.8, 500], 0.7);
+test('the ratio is that of the two minima, or of the two medians', () => {
+  const [step, peer] = [measured('step', 300, 200.4, 210), measured('peer', 900, 400.8, 500)];
+  const row = timeRow(step, peer, 0.7);
   assert.is(row.ratio, 0.5);
   assert.is(row.minMs, 200);
   assert.is(row.peerMedianMs, 500);
+  assert.is(row.runs, 3);
+  assert.is(timeRow(step, peer, 0.7, 'median').ratio, 0.42);
 });
 
-test('memory is the largest peak', () => {
-  assert.is(memoryRow('memory', [100.2, 120.4], 150).ratio, 120);
+test('every row for programs has the name, the peer, both times, the ratio and the limit', () => {
+  const rows = [
+    timeRow(measured('a', 1), measured('b', 2), null),
+    overRow(measured('a', 1), measured('b', 2), 50),
+    memoryRow('c', [1], 2),
+  ];
+  for (const row of rows) {
+    for (const field of ['name', 'peer', 'minMs', 'medianMs', 'ratio', 'limit'])
+      assert.ok(field in row, field);
+  }
 });
 
-test('the table says what is over its limit', () => {
-  const text = table([timeRow('slow', [9], 'peer', [10], 0.7), timeRow('fast', [1], 'peer', [10], 0.7)]);
-  const [, slow, fast] = text.split('\n');
-  assert.match(slow ?? '', /0\.90 +0\.70 +OVER$/);
-  assert.match(fast ?? '', /0\.10 +0\.70 +within$/);
+test('what may take so many milliseconds more is within its limit up to these', () => {
+  const within = overRow(measured('graph', 249), measured('empty', 200), 50);
+  const over = overRow(measured('graph', 251), measured('empty', 200), 50);
+  assert.is(within.limit, 1.25);
+  assert.ok(within.ratio <= (within.limit ?? 0));
+  assert.ok(over.ratio > (over.limit ?? 0));
+  assert.is(within.note, '49 ms over it, 50 allowed');
+  assert.is(
+    overRow(measured('graph', 290), measured('empty', 200), 100, 1000).note,
+    '0.090 ms each over it, 0.1 allowed',
+  );
+});
+
+test('memory is the largest peak, in MiB', () => {
+  const row = memoryRow('memory', [100.2, 120.4], 150);
+  assert.is(row.ratio, 120);
+  assert.is(row.unit, 'MiB');
+});
+
+test('the table says what is over its limit, and nothing of what has none', () => {
+  const peer = measured('peer', 10);
+  const text = table([
+    timeRow(measured('slow', 9), peer, 0.7),
+    timeRow(measured('fast', 1), peer, 0.7),
+    timeRow(measured('known', 1), peer, null),
+    memoryRow('memory', [200], 150),
+  ]);
+  const [, , slow, fast, known, memory] = text.split('\n');
+  assert.match(slow ?? '', /\| +0\.90 \| +0\.70 \| OVER +\|$/);
+  assert.match(fast ?? '', /\| +0\.10 \| +0\.70 \| within +\|$/);
+  assert.match(known ?? '', /\| +0\.10 \| +\| +\|$/);
+  assert.match(memory ?? '', /\| 200 MiB \| 150 MiB \| OVER +\|$/);
+});
+
+test('the table is one of Markdown', () => {
+  const lines = table([timeRow(measured('a', 1), measured('b', 2), 1)]).split('\n');
+  assert.is(new Set(lines.map((line) => line.length)).size, 1);
+  assert.match(lines[1] ?? '', /^\| -+ \| -+ \| -+: \|/);
 });
 
 test.run();

@@ -1,0 +1,98 @@
+import { mkdir, mkdtemp, readFile, realpath, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { root } from '../../lib/project.ts';
+import { type TaskContext, TaskError } from '../../lib/runner/runner.ts';
+import type { Measured } from '../report.ts';
+import { type ShapeTask, tree } from './graph-shape.ts';
+import { endLeftovers } from './leftovers.ts';
+import { type Contender, interleave, type Measure, measureProcess } from './measure.ts';
+import { writeFiles } from './peer-files.ts';
+import { getPeers, type Peer } from './peers.ts';
+
+/** What the measurements of the runner share. */
+export type BenchRun = {
+  readonly peers: readonly Peer[];
+  /** A folder that the end of the run removes. */
+  readonly folder: string;
+  readonly measure: Measure;
+  /** Measures the contenders side by side, and answers with a function that gives one's times by its name. */
+  readonly compare: (
+    what: string,
+    contenders: readonly Contender[],
+    rounds: number,
+  ) => Promise<(name: string) => Measured>;
+  /** Writes a graph in a peer's words; answers with how the peer runs it. */
+  readonly contender: (peer: Peer, graph: readonly ShapeTask[]) => Promise<Contender>;
+};
+
+/** Gets the peers and a folder to work in. Whatever still runs in that folder at the end of the run is ended, and told. */
+export async function openBenchRun(context: TaskContext): Promise<BenchRun> {
+  const peers = await getPeers(context);
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'k8sd-bench-peers-')));
+  context.onRunEnd(async () => {
+    const left = await endLeftovers(folder);
+    if (left.length > 0) context.log(`ended what the peers had left running: ${left.join(', ')}`);
+    await rm(folder, { recursive: true, force: true });
+  });
+  const measure = measureProcess(context.signal);
+  let graphs = 0;
+  return {
+    peers,
+    folder,
+    measure,
+    compare: async (what, contenders, rounds) => {
+      context.log(what);
+      const times = await interleave(contenders, rounds, async (contender) => {
+        context.progress(`${what}: ${contender.name}`);
+        return await measure(contender);
+      });
+      return (name) => {
+        const own = times[name];
+        if (own === undefined) throw new Error(`${name} was not measured`);
+        return { name, times: own };
+      };
+    },
+    contender: async (peer, graph) => {
+      graphs += 1;
+      const place = join(folder, `${graphs}-${peer.name}`);
+      await mkdir(place);
+      await writeFiles(place, peer.files(graph));
+      if (peer.packages !== undefined) await symlink(peer.packages, join(place, 'node_modules'));
+      return { name: peer.name, cwd: place, ...peer.run(place) };
+    },
+  };
+}
+
+/** A program of ours under the loader that everything here runs under; what lies in `bench/runner/programs`. */
+export function underLoader(program: string, ...words: readonly string[]): Contender['command'] {
+  return [process.execPath, '--import', 'tsx', join(programs, program), ...words];
+}
+
+/** The folder of the programs that are measured. */
+export const programs = join(root, 'bench', 'runner', 'programs');
+
+/** What everything is measured against that has to start Node and the loader before it can do anything. */
+export const emptyFile: Contender = { name: 'an empty file, same loader', command: underLoader('empty.ts') };
+
+/** In the peer's folder: every task that runs writes one letter there. */
+const marksFile = 'marks';
+
+/**
+ * Whether a peer runs every task of a graph, once, and again the next time: with a cache left on it would be measured at doing
+ * nothing. Throws `TaskError` that names the one that does not.
+ */
+export async function checkPeer(run: BenchRun, peer: Peer): Promise<void> {
+  const graph = tree(10, `printf x >> ${marksFile}`);
+  const contender = await run.contender(peer, graph);
+  const marks = join(contender.cwd ?? run.folder, marksFile);
+  for (const times of [1, 2]) {
+    await run.measure(contender);
+    const written = (await readFile(marks, 'utf8').catch(() => '')).length;
+    if (written === graph.length * times) continue;
+    throw new TaskError({
+      what: `${peer.name} ran ${written} tasks where ${graph.length * times} were to be run`,
+      why: 'only a peer that runs everything can be compared with',
+    });
+  }
+}

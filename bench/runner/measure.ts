@@ -1,0 +1,125 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { devNull, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { root } from '../../lib/project.ts';
+import { TaskError } from '../../lib/runner/runner.ts';
+import { npmEnvironment } from '../../lib/tools/npm-environment.ts';
+
+/** A command whose wall time is measured, from its start to the end of its process. */
+export type Contender = {
+  readonly name: string;
+  readonly command: readonly [program: string, ...words: string[]];
+  /** Default: the project's folder. */
+  readonly cwd?: string;
+  /** Beside our own environment. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Takes part in so many rounds only; for what takes minutes. It gets no round to warm up then. Default: all. */
+  readonly rounds?: number;
+  /** Where its output goes. Default: a file, of which an error tells the last lines. */
+  readonly output?: 'none';
+};
+
+/** Milliseconds, one for each round that the contender took part in. */
+export type Times = { readonly [contender: string]: readonly number[] };
+
+/** Runs one command and answers with its milliseconds. */
+export type Measure = (contender: Contender) => Promise<number>;
+
+/**
+ * Measures all contenders once per round, so that what slows the machine down for a while slows all of them. Who begins a round
+ * changes from one to the next. Each runs once before that, unmeasured: files are in memory then, and caches of loaders are filled.
+ */
+export async function interleave(
+  contenders: readonly Contender[],
+  rounds: number,
+  measure: Measure,
+): Promise<Times> {
+  const times = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
+  for (const contender of contenders) if (contender.rounds === undefined) await measure(contender);
+  for (let round = 0; round < rounds; round += 1) {
+    const first = round % contenders.length;
+    for (const contender of [...contenders.slice(first), ...contenders.slice(0, first)]) {
+      const own = times.get(contender.name) ?? [];
+      if (own.length < (contender.rounds ?? rounds)) own.push(await measure(contender));
+    }
+  }
+  return Object.fromEntries(times);
+}
+
+/** Measures real processes until `signal` is aborted; throws `TaskError` with its last words when one fails. */
+export function measureProcess(signal: AbortSignal): Measure {
+  return async (contender) => {
+    signal.throwIfAborted();
+    const folder = mkdtempSync(join(tmpdir(), 'bench-output-'));
+    try {
+      return await run(contender, join(folder, 'log'), signal);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  };
+}
+
+/** What commands that are measured find: nothing of the npm that started us, and none of what changes how programs talk. */
+export function cleanEnvironment(): NodeJS.ProcessEnv {
+  const { CI: _c, FORCE_COLOR: _f, NODE_OPTIONS: _n, ...own } = npmEnvironment(process.env);
+  return { ...own, NO_COLOR: '1', LC_ALL: 'C.UTF-8' };
+}
+
+function run(contender: Contender, log: string, signal: AbortSignal): Promise<number> {
+  const { name, command, cwd, env } = contender;
+  const [program, ...words] = command;
+  // A file, not a pipe: we would have to read it, on a machine of which all should belong to what is measured.
+  const output = openSync(contender.output === 'none' ? devNull : log, 'w');
+  return new Promise<number>((resolve, reject) => {
+    const start = performance.now();
+    const child = spawn(program, words, {
+      cwd: cwd ?? root,
+      env: { ...cleanEnvironment(), ...env },
+      // A group of its own: whatever it leaves behind there is ended with it.
+      detached: true,
+      stdio: ['ignore', output, output],
+    });
+    const stop = (): void => killGroup(child);
+    signal.addEventListener('abort', stop, { once: true });
+    child.once('error', (error) => {
+      reject(new TaskError({ what: `${name}: ${program} cannot be started`, why: error.message }));
+    });
+    child.once('exit', (exitCode, killedBy) => {
+      const ms = performance.now() - start;
+      signal.removeEventListener('abort', stop);
+      killGroup(child);
+      if (exitCode === 0) resolve(ms);
+      else
+        reject(
+          failure(
+            name,
+            command,
+            exitCode ?? killedBy,
+            contender.output === 'none' ? '' : readFileSync(log, 'utf8'),
+          ),
+        );
+    });
+  }).finally(() => closeSync(output));
+}
+
+function failure(
+  name: string,
+  command: readonly string[],
+  end: number | string | null,
+  output: string,
+): TaskError {
+  const last = output.trim().split('\n').slice(-5).join('\n');
+  return new TaskError({
+    what: `${name}: \`${command.join(' ')}\` ended with ${end}`,
+    why: last || undefined,
+  });
+}
+
+function killGroup(child: ChildProcess): void {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // Nothing is left of it.
+  }
+}

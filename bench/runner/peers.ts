@@ -1,0 +1,184 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { copyFile, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { root } from '../../lib/project.ts';
+import { MissingToolError, type TaskContext } from '../../lib/runner/runner.ts';
+import { fillEntry } from '../../lib/tools/cache.ts';
+import { getTool } from '../../lib/tools/get-tool.ts';
+import type { ToolEntry } from '../../lib/tools/manifest.ts';
+import { npmEnvironment } from '../../lib/tools/npm-environment.ts';
+import { everySecond, lastWords } from '../../lib/tools/tool-context.ts';
+import type { ShapeTask } from './graph-shape.ts';
+import type { Contender } from './measure.ts';
+import {
+  goTaskFiles,
+  justFiles,
+  makeFiles,
+  nxFiles,
+  type PeerFiles,
+  requested,
+  turboFiles,
+  wireitFiles,
+} from './peer-files.ts';
+
+/** Every task runner that is compared with; one that cannot be had is an error. */
+export const peerNames = ['just', 'make', 'go-task', 'wireit', 'turbo', 'nx'] as const;
+export type PeerName = (typeof peerNames)[number];
+
+/** A task runner that is there. */
+export type Peer = {
+  readonly name: PeerName;
+  /** The same graph in its own words. */
+  readonly files: (graph: readonly ShapeTask[]) => PeerFiles;
+  /** Where its packages have to lie beside the graph's files; nx looks for itself in the folder that it works in. */
+  readonly packages?: string;
+  /** How it runs the graph that lies in `folder`, two tasks at a time, with every cache and daemon of its own off. */
+  readonly run: (folder: string) => Pick<Contender, 'command' | 'env'>;
+};
+
+/** Pinned here: make comes with the system, go-task is built from its pinned Go module, the others are in `peers/package.json`. */
+const goTask: ToolEntry = {
+  name: 'go-task',
+  for: 'the benchmark',
+  version: '3.53.0',
+  versionCommand: ['--version'],
+  // Another version on PATH would make another benchmark.
+  path: false,
+  go: { module: join(root, 'bench/peers/go-task'), package: 'github.com/go-task/task/v3/cmd/task' },
+  advice: 'see the installation page of go-task',
+};
+
+const make: ToolEntry = {
+  name: 'make',
+  for: 'the benchmark',
+  minimum: '4.0.0',
+  versionCommand: ['--version'],
+  advice: 'such as `apt-get install make`',
+};
+
+/** The programs themselves where npm's package is a script of Node around one: what the peer does, without what started it. */
+const programs = {
+  just: `rust-just-${process.platform}-${process.arch}/bin/just`,
+  wireit: 'wireit/bin/wireit.js',
+  turbo: `@turbo/${process.platform}-${process.arch.replace('x64', '64')}/bin/turbo`,
+  nx: 'nx/dist/bin/nx.js',
+} as const;
+
+/** A file of the installed folder by which the others are found. */
+const marker = programs.just;
+
+/**
+ * All peers, got into the user's cache folder where they are not there yet. Throws `MissingToolError` (127) that names the one that
+ * cannot be had.
+ */
+export async function getPeers(context: TaskContext): Promise<Peer[]> {
+  const packages = await getPackages(context);
+  const { path: makeProgram } = await getTool(make, {}, context);
+  const { path: taskProgram } = await getTool(goTask, {}, context);
+  return [
+    {
+      name: 'just',
+      files: justFiles,
+      run: () => ({ command: [join(packages, programs.just), requested] }),
+    },
+    {
+      name: 'make',
+      files: makeFiles,
+      run: () => ({ command: [makeProgram, '-j2', requested] }),
+    },
+    {
+      name: 'go-task',
+      files: goTaskFiles,
+      run: () => ({ command: [taskProgram, '--concurrency', '2', requested] }),
+    },
+    {
+      name: 'wireit',
+      files: wireitFiles,
+      // Without the npm around it, which alone takes longer than all of ours: by what npm would hand over.
+      run: (folder) => ({
+        command: [process.execPath, join(packages, programs.wireit)],
+        env: {
+          npm_package_json: join(folder, 'package.json'),
+          npm_lifecycle_event: requested,
+          npm_config_user_agent: 'npm/10.0.0',
+          WIREIT_CACHE: 'none',
+          WIREIT_PARALLEL: '2',
+        },
+      }),
+    },
+    {
+      name: 'turbo',
+      files: turboFiles,
+      run: () => ({
+        command: [
+          join(packages, programs.turbo),
+          ...['run', requested, '--daemon=false', '--no-cache', '--force', '--concurrency=2'],
+        ],
+        env: {
+          TURBO_TELEMETRY_DISABLED: '1',
+          DO_NOT_TRACK: '1',
+          TURBO_NO_UPDATE_NOTIFIER: '1',
+          npm_config_update_notifier: 'false',
+        },
+      }),
+    },
+    {
+      name: 'nx',
+      files: nxFiles,
+      packages,
+      run: (folder) => ({
+        command: [
+          process.execPath,
+          join(packages, programs.nx),
+          ...['run', `peer:${requested}`, '--parallel=2', '--skip-nx-cache', '--output-style=stream'],
+        ],
+        env: {
+          NX_DAEMON: 'false',
+          NX_NO_CLOUD: 'true',
+          NX_TUI: 'false',
+          NX_SKIP_NX_CACHE: 'true',
+          // It copies its native part there on the first run, by default into the system's folder for temporary files.
+          NX_NATIVE_FILE_CACHE_DIRECTORY: join(folder, '.native'),
+        },
+      }),
+    },
+  ];
+}
+
+/** `node_modules` with what `peers/package.json` pins, installed once for all clones of the user. */
+async function getPackages(context: TaskContext): Promise<string> {
+  const source = join(root, 'bench', 'peers');
+  const files = ['package.json', 'package-lock.json'];
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(await readFile(join(source, file)));
+  const id = `bench-peers-${hash.digest('hex').slice(0, 12)}`;
+  const program = await fillEntry({ id, version: '1' }, context, async (folder) => {
+    for (const file of files) await copyFile(join(source, file), join(folder, file));
+    const stop = everySecond((elapsed) =>
+      context.progress(`fetching ${Object.keys(programs).join(', ')}, ${elapsed}`),
+    );
+    const $ = context.$({ cwd: folder, env: npmEnvironment(process.env), quiet: true, nothrow: true });
+    // Not `npm ci`: it refuses a lockfile without the programs of other platforms, which not every registry has.
+    const npm = await $`npm install --ignore-scripts --no-audit --no-fund --loglevel=error`;
+    stop();
+    context.signal.throwIfAborted();
+    if (npm.exitCode !== 0)
+      throw missing(Object.keys(programs).join(', '), `npm install: ${lastWords(npm.stderr)}`);
+    for (const [name, program] of Object.entries(programs)) {
+      if (existsSync(join(folder, 'node_modules', program))) continue;
+      throw missing(name, `npm has no ${program} for ${process.platform} on ${process.arch}`);
+    }
+    return join('node_modules', marker);
+  });
+  if (program === undefined) throw new Error('an entry that was filled has no program');
+  return program.slice(0, -marker.length - 1);
+}
+
+function missing(name: string, why: string): MissingToolError {
+  return new MissingToolError({
+    what: `${name} cannot be had`,
+    why,
+    advice: 'make the npm registry reachable; the benchmark compares with all of its peers or with none',
+  });
+}
