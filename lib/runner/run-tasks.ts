@@ -103,7 +103,7 @@ async function runNodes({ graph, settings, stop }: RunRequest, run: Run, screen:
       if (node.task.interactive) screen.pause?.();
       const result = await executeNode(node, run, gate);
       if (node.task.interactive) screen.resume?.();
-      gate?.close();
+      gate?.release();
       settle(node, result, Date.now() - at, tally, run.emit);
       return result.status === 'done';
     },
@@ -115,7 +115,7 @@ async function runNodes({ graph, settings, stop }: RunRequest, run: Run, screen:
       const gate = late ? finaliserGate?.(node, run) : undefined;
       const process = startLongRunning(node, node.longRunning, run, gate ?? stop);
       const ended = process.result.then((result) => {
-        gate?.close();
+        gate?.release();
         settle(node, result, Date.now() - at, tally, run.emit);
         return result.status === 'done';
       });
