@@ -59,7 +59,7 @@ export type Gate = {
   /** The interruption is a failure, and this one. */
   readonly failure?: () => TaskError | undefined;
   /** From now on it interrupts nothing; may be called twice. */
-  readonly close?: () => void;
+  readonly release?: () => void;
 };
 
 /** Runs one task, with its retries and time limit; never rejects. No child of it is left when this returns. */
@@ -186,7 +186,8 @@ export class Attempt {
 
   /** The listener of the gate's signal: the object itself, which is cheaper than a function for each. */
   handleEvent(): void {
-    this.interrupt(this.#gate.ended());
+    // Not at once: the signal comes before the children are told, and so before their end can be waited for.
+    this.interrupt(Promise.resolve().then(() => this.#gate.ended()));
   }
 
   /** Ends what its commands have left. */

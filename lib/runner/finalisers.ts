@@ -10,7 +10,7 @@ const hurriedLimitMs = 5000;
 
 /**
  * What stops a finaliser, or what only finalisers need: not the signal that stops the run, which its children do not get
- * either, but a limit of time that begins with it, and a further signal. To be closed when it has ended.
+ * either, but a limit of time that begins with it, and a further signal. To be released when it has ended.
  */
 export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
   const { stop, children } = run;
@@ -42,7 +42,7 @@ export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
     signal: abort.signal,
     ended: async () => ending,
     failure: () => failure,
-    close: () => {
+    release: () => {
       clearTimeout(timer);
       stop.signal.removeEventListener('abort', limit);
       stop.hurrySignal.removeEventListener('abort', end);

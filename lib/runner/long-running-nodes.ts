@@ -29,14 +29,14 @@ export async function markLongRunning(nodes: readonly TaskNode[], root: TaskNode
     node.longRunning = { readiness, keptBy, requested, outlivesSignals: needed.has(node) };
   }
 
-  /** A task that does nothing itself, such as one that only brings servers together, stands for those who need it. */
+  /** A task that does nothing itself, such as one that only brings servers together, stands for those who need it as well. */
   async function keepersOf(first: TaskNode): Promise<{ keptBy: Set<TaskNode>; requested: boolean }> {
     const keptBy = new Set<TaskNode>();
     const seen = new Set([first]);
     for (const node of seen) {
       for (const dependent of node.dependents) {
+        keptBy.add(dependent);
         if (await isGroup(dependent)) seen.add(dependent);
-        else keptBy.add(dependent);
       }
     }
     return { keptBy, requested: seen.has(root) };

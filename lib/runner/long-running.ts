@@ -52,23 +52,22 @@ export function startLongRunning(
       if (outcome.type === 'ready') {
         isReady = true;
         if (longRunning.outlivesSignals) {
-          gate.close?.();
+          gate.release?.();
           attempt.detach();
           run.children.spare(node.id);
         }
         run.emit({ type: 'task-ready', id: node.id, durationMs: Date.now() - startedAt });
         tellReady();
         const end = await Promise.race([outcome.body, stopped]);
-        if (end === 'stopped') {
-          attempt.interrupt(run.children.end(node.id));
-          await outcome.body;
-          if (!gate.signal.aborted || longRunning.outlivesSignals)
-            return { status: 'done', report: attempt.report };
-        }
+        const isOurs = longRunning.outlivesSignals || !gate.signal.aborted;
+        // Otherwise it was told already, in the way of the signal.
+        if (end === 'stopped' && isOurs) attempt.interrupt(run.children.end(node.id));
+        await outcome.body;
+        if (end === 'stopped' && isOurs) return { status: 'done', report: attempt.report };
         if (gate.signal.aborted || run.stop.hurried) return interrupted(gate, lastLines);
         return failed(endedText(node, end === 'stopped' ? undefined : end.error, 'while it was needed', ''));
       }
-      attempt.interrupt(run.children.end(node.id));
+      if (!gate.signal.aborted) attempt.interrupt(run.children.end(node.id));
       if (outcome.type !== 'taken') await outcome.body;
       if (gate.signal.aborted) return interrupted(gate, lastLines);
       switch (outcome.type) {

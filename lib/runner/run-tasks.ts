@@ -145,7 +145,7 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
       if (node.task.interactive) screen.pause?.();
       const result = await executeNode(node, run, gate);
       if (node.task.interactive) screen.resume?.();
-      gate?.close();
+      gate?.release();
       await memory?.after(node, result);
       settle(node, result, Date.now() - at, tally, run.emit);
       return result.status === 'done';
@@ -159,7 +159,7 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
       const gate = late ? finaliserGate?.(node, run) : undefined;
       const process = startLongRunning(node, node.longRunning, run, gate ?? stop);
       const ended = process.result.then((result) => {
-        gate?.close();
+        gate?.release();
         settle(node, result, Date.now() - at, tally, run.emit);
         return result.status === 'done';
       });

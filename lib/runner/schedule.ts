@@ -47,7 +47,7 @@ export async function runSchedule(schedule: Schedule): Promise<void> {
   await new Scheduler(schedule, new Queue({ concurrency: schedule.jobs })).run();
 }
 
-type State = 'waiting' | 'running' | 'up' | 'ended' | 'skipped';
+type State = 'waiting' | 'queued' | 'running' | 'up' | 'ended' | 'skipped';
 
 type Entry = {
   /** Needs that are neither done nor ready. */
@@ -105,7 +105,9 @@ class Scheduler {
     while (this.#active < this.#schedule.jobs && this.#mayStart()) {
       const node = this.#ready.take(this.#active);
       if (node === undefined) break;
-      this.#start(node);
+      // One that was left out meanwhile, because the long-running process that it needs has ended.
+      if (this.#entry(node).state !== 'waiting') this.#ready.release(node);
+      else this.#start(node);
     }
     if (this.#active === 0) this.#advance();
   }
@@ -157,14 +159,16 @@ class Scheduler {
 
   #start(node: TaskNode): void {
     this.#active += 1;
-    this.#entry(node).state = 'running';
-    this.#queue.add(() => this.#context.runInAsyncScope(this.#work, this, node)).catch(this.#reject);
+    this.#entry(node).state = 'queued';
+    const work = this.#context.runInAsyncScope(() => AsyncResource.bind(() => this.#work(node)));
+    this.#queue.add(work).catch(this.#reject);
   }
 
   async #work(node: TaskNode): Promise<void> {
-    if (!this.#mayStart()) {
-      // Stopped while p-queue was about to begin: as if it had not been taken.
-      this.#entry(node).state = 'waiting';
+    const entry = this.#entry(node);
+    if (entry.state !== 'queued' || !this.#mayStart()) {
+      // Left out or stopped while p-queue was about to begin: as if it had not been taken.
+      if (entry.state === 'queued') entry.state = 'waiting';
       this.#free(node);
     } else if (node.longRunning === undefined) {
       await this.#run(node);
@@ -176,6 +180,7 @@ class Scheduler {
   }
 
   async #run(node: TaskNode): Promise<void> {
+    this.#entry(node).state = 'running';
     const done = await this.#schedule.run(node, this.#phase === 'late');
     this.#free(node);
     if (done) this.#satisfy(node);
@@ -184,6 +189,7 @@ class Scheduler {
   }
 
   async #launch(node: TaskNode): Promise<void> {
+    this.#entry(node).state = 'running';
     const launched = this.#schedule.launch(node, this.#phase === 'late');
     this.#kept.started(node, launched.stop);
     const ready = await launched.ready;
@@ -254,7 +260,7 @@ class Scheduler {
     }
     const rest = dependentsOf(node);
     for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
-      if (this.#entry(next).state !== 'waiting') continue;
+      if (!['waiting', 'queued'].includes(this.#entry(next).state)) continue;
       this.#skip(next, node);
       rest.push(...dependentsOf(next));
     }
@@ -318,7 +324,9 @@ class Scheduler {
   /** Whether it is a finaliser of a task that was started, and has not run yet. */
   #isEligible(node: TaskNode): boolean {
     if (this.#entry(node).state !== 'waiting') return false;
-    return node.finalises.some((owner) => !['waiting', 'skipped'].includes(this.#entry(owner).state));
+    return node.finalises.some(
+      (owner) => !['waiting', 'queued', 'skipped'].includes(this.#entry(owner).state),
+    );
   }
 
   #isOver(node: TaskNode): boolean {

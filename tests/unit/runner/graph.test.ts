@@ -127,6 +127,92 @@ test('wrong arguments of a need name both tasks', async () => {
   );
 });
 
+test('finalisers come after all others, those of the latest tasks first, with what only they need', async () => {
+  const tool = task({ ...described, name: 'tool' });
+  const undoA = task({ ...described, name: 'undo-a', needs: [tool] });
+  const undoB = task({ ...described, name: 'undo-b', finally: [tool] });
+  const a = task({ ...described, name: 'a', finally: [undoA] });
+  const b = task({ ...described, name: 'b', needs: [a], finally: () => [undoB] });
+  const { nodes, root } = await build(b);
+  assert.equal(
+    nodes.map((node) => node.label),
+    ['a', 'b', 'undo-b', 'tool', 'undo-a'],
+  );
+  assert.is(root.label, 'b');
+  assert.equal(
+    nodes.map((node) => node.late),
+    [false, false, true, true, true],
+  );
+});
+
+test('arguments of finalisers are checked, and the same arguments are one node', async () => {
+  const undo = task({ ...described, name: 'undo', finally: [need(deploy, { app: 'x' })] });
+  const top = task({
+    ...described,
+    name: 'top',
+    needs: [undo],
+    finally: [need(deploy, { app: 'x', tier: 'core' })],
+  });
+  assert.equal(await labels(top), ['undo', 'top', 'deploy x']);
+  const wrong = task({ ...described, name: 'wrong', finally: [{ task: deploy, args: { aap: 'x' } }] });
+  await build(wrong).then(
+    () => assert.unreachable(),
+    (error) => assert.is(error.what, 'task `wrong` has the finaliser `deploy` in a wrong way'),
+  );
+});
+
+test('a finaliser that its own task needs is a cycle, as is one that ends in itself', async () => {
+  const undo = task({ ...described, name: 'undo' });
+  const middle = task({ ...described, name: 'middle', needs: [undo] });
+  const top = task({ ...described, name: 'top', needs: [middle], finally: [undo] });
+  await build(top).then(
+    () => assert.unreachable(),
+    (error) => {
+      assert.instance(error, UsageError);
+      assert.match(
+        error.why,
+        /^top \(.*graph\.test\.ts:\d+\) -> middle \(.*\) -> undo \(.*:\d+\) is a finaliser of top \(.*\)$/,
+      );
+    },
+  );
+  const self: AnyTask = task({ ...described, name: 'self', finally: () => [self] });
+  await build(self).then(
+    () => assert.unreachable(),
+    (error) => assert.match(error.message, 'finaliser'),
+  );
+});
+
+test('a finaliser of a finaliser cannot be needed before', async () => {
+  const last = task({ ...described, name: 'last' });
+  const undo = task({ ...described, name: 'undo', finally: [last] });
+  const top = task({ ...described, name: 'top', needs: [last], finally: [undo] });
+  await build(top).then(
+    () => assert.unreachable(),
+    (error) => assert.is(error.what, 'task `last` is needed too early to be a finaliser of `undo`'),
+  );
+});
+
+test('nobody waits for a finaliser by after', async () => {
+  const undo: AnyTask = task({ ...described, name: 'undo' });
+  const a = task({ ...described, name: 'a', after: [undo], finally: [undo] });
+  assert.equal(await labels(a), ['a', 'undo']);
+});
+
+test('a long-running process is kept by those who need it, also behind a task without commands', async () => {
+  const server = task({ ...described, name: 'server', commands: () => ['serve'], ready: { port: 80 } });
+  const group = task({ ...described, name: 'group', needs: [server] });
+  const user = task({ ...described, name: 'user', needs: [group], run: () => {} });
+  const top = task({ ...described, name: 'top', needs: [user], run: () => {} });
+  const keepers = async (requested: AnyTask): Promise<unknown[]> => {
+    const { nodes } = await build(requested);
+    const { longRunning } = nodes[0] as (typeof nodes)[number];
+    return [[...(longRunning?.keptBy ?? [])].map(({ label }) => label), longRunning?.requested];
+  };
+  assert.equal(await keepers(top), [['group', 'user'], false]);
+  assert.equal(await keepers(group), [['group'], true]);
+  assert.equal(await keepers(server), [[], true]);
+});
+
 test('a chain of 10,000 needs is no problem', async () => {
   let last: AnyTask = task({ ...described, name: 'task-0' });
   for (let index = 1; index < 10_000; index += 1)

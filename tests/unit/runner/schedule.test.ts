@@ -1,142 +1,116 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildGraph, type TaskNode } from '../../../lib/runner/graph.ts';
-import { type FailureMode, runSchedule } from '../../../lib/runner/schedule.ts';
-import { type AnyTask, type TaskDefinition, task } from '../../../lib/runner/task.ts';
+import { runSchedule, type Schedule } from '../../../lib/runner/schedule.ts';
+import { type AnyTask, task } from '../../../lib/runner/task.ts';
 
-/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
+const plain = { description: 'd', commands: () => ['true'] };
 
-async function nodesOf(tasks: readonly AnyTask[]): Promise<readonly TaskNode[]> {
-  const top = task({ name: 'top', description: 'd', commands: () => [], needs: [...tasks] });
+async function nodesOf(...tasks: AnyTask[]): Promise<readonly TaskNode[]> {
+  const top = task({ ...plain, name: 'top', needs: tasks });
   return (await buildGraph({ task: top, args: {}, passThrough: [] }, {}, 'run')).nodes;
 }
 
-function randomTasks(size: number, random: () => number): AnyTask[] {
-  const tasks: AnyTask[] = [];
-  for (let index = 0; index < size; index += 1) {
-    const pick = (): AnyTask[] => tasks.filter(() => random() < 3 / (tasks.length + 1));
-    const traits: Partial<TaskDefinition<Record<never, never>>> = {
-      ...(random() < 0.1 ? { mutex: `mutex-${Math.floor(random() * 3)}` } : {}),
-      ...(random() < 0.03 ? { interactive: true } : {}),
-    };
-    tasks.push(
-      task({
-        ...traits,
-        name: `t${index}`,
-        description: 'd',
-        commands: () => [],
-        needs: pick(),
-        after: pick(),
-      }),
-    );
-  }
-  return tasks;
-}
-
-type Trial = {
-  readonly seed: number;
-  readonly jobs: number;
-  readonly mode: FailureMode;
-  readonly failing: number;
-};
-
-/** Runs a random graph and checks everything that must hold in any run. */
-async function trial({ seed, jobs, mode, failing }: Trial): Promise<void> {
-  const random = randomOf(seed);
-  const nodes = await nodesOf(randomTasks(50 + Math.floor(random() * 250), random));
-  const note = `seed ${seed}, jobs ${jobs}, ${mode}`;
-  const abort = new AbortController();
-  const running = new Set<TaskNode>();
-  const done = new Set<TaskNode>();
-  const failed = new Set<TaskNode>();
-  const skipped = new Map<TaskNode, TaskNode | undefined>();
-
+/** Runs the nodes and returns their labels in the order in which they were started. */
+async function orderOf(nodes: readonly TaskNode[], traits: Partial<Schedule> = {}): Promise<string[]> {
+  const order: string[] = [];
   await runSchedule({
     nodes,
-    jobs,
-    failureMode: mode,
-    signal: abort.signal,
-    run: async (node) => {
-      assert.not(running.has(node) || done.has(node) || failed.has(node), `${note}: twice ${node.label}`);
-      for (const needed of node.needs)
-        assert.ok(done.has(needed), `${note}: ${node.label} before ${needed.label}`);
-      for (const other of running) {
-        assert.not(other.task.interactive || node.task.interactive, `${note}: not alone`);
-        assert.ok(other.task.mutex === undefined || other.task.mutex !== node.task.mutex, `${note}: mutex`);
-      }
-      if (mode !== 'continue') assert.is(failed.size, 0, `${note}: new after a failure`);
-      running.add(node);
-      assert.ok(running.size <= jobs, `${note}: too many at once`);
-      for (let turns = random() * 4; turns > 0; turns -= 1)
-        await new Promise((resolve) => setImmediate(resolve));
-      running.delete(node);
-      const good = random() >= failing;
-      (good ? done : failed).add(node);
-      return good;
+    jobs: 1,
+    failureMode: 'no-new',
+    signal: new AbortController().signal,
+    skip: () => {},
+    launch: () => assert.unreachable() as never,
+    kill: assert.unreachable,
+    ...traits,
+    run: async (node, late) => {
+      order.push(node.label);
+      return (await traits.run?.(node, late)) ?? true;
     },
-    skip: (node, because) => {
-      assert.not(skipped.has(node), `${note}: skipped twice`);
-      skipped.set(node, because);
-    },
-    kill: () => assert.is(mode, 'kill'),
   });
-  assert.is(running.size, 0, `${note}: ended early`);
-  assert.is(done.size + failed.size + skipped.size, nodes.length, `${note}: lost`);
-  if (failing === 0) assert.is(done.size, nodes.length, note);
-  if (mode !== 'continue') return;
-  for (const [node, because] of skipped) {
-    assert.ok(because !== undefined && failed.has(because), `${note}: ${node.label} skipped for nothing`);
-  }
+  return order;
 }
 
-test('random graphs: needs first, nothing twice, nothing lost, never too many, always an end', async () => {
-  for (let seed = 1; seed <= 60; seed += 1) {
-    const random = randomOf(seed * 7919);
-    const jobs = 1 + Math.floor(random() * 16);
-    const mode = (['no-new', 'continue', 'kill'] as const)[seed % 3] ?? 'no-new';
-    await trial({ seed, jobs, mode, failing: seed % 4 === 0 ? 0 : random() * 0.1 });
-  }
-});
-
 test('of several ready nodes the one that most others wait for goes first', async () => {
-  const plain = { description: 'd', commands: () => [] };
   const lonely = task({ ...plain, name: 'lonely' });
   const base = task({ ...plain, name: 'base' });
   const middle = task({ ...plain, name: 'middle', needs: [base] });
   const late = task({ ...plain, name: 'late', needs: [middle] });
-  const order: string[] = [];
-  await runSchedule({
-    nodes: await nodesOf([lonely, late]),
-    jobs: 1,
-    failureMode: 'no-new',
-    signal: new AbortController().signal,
-    run: async (node) => {
-      order.push(node.label);
-      return true;
-    },
-    skip: () => assert.unreachable(),
-    kill: assert.unreachable,
+  assert.equal(await orderOf(await nodesOf(lonely, late)), ['base', 'middle', 'lonely', 'late', 'top']);
+});
+
+test('of equals the one that was written first goes first', async () => {
+  const names = ['c', 'a', 'b', 'z', 'd'];
+  const tasks = names.map((name) => task({ ...plain, name }));
+  assert.equal(await orderOf(await nodesOf(...tasks)), [...names, 'top']);
+});
+
+test('a mutex goes to the one that most others wait for, also when it came later', async () => {
+  const first = task({ ...plain, name: 'first', mutex: 'm' });
+  const few = task({ ...plain, name: 'few', mutex: 'm' });
+  const base = task({ ...plain, name: 'base' });
+  const many = task({ ...plain, name: 'many', mutex: 'm', needs: [base] });
+  const users = ['u1', 'u2', 'u3'].map((name) => task({ ...plain, name, needs: [many] }));
+  const firstUser = task({ ...plain, name: 'first-user', needs: [first, first] });
+  const order = await orderOf(await nodesOf(first, few, firstUser, ...users));
+  assert.ok(order.indexOf('many') < order.indexOf('few'), order.join());
+});
+
+test('a mutex may depend on the arguments', async () => {
+  const deploy = task({
+    ...plain,
+    name: 'deploy',
+    args: { app: { type: 'string', positional: true, description: 'd' } },
+    mutex: ({ args }) => args.app.slice(0, 1),
   });
-  assert.equal(order, ['base', 'middle', 'lonely', 'late', 'top']);
+  const top = task({
+    ...plain,
+    name: 'top',
+    needs: ['a1', 'a2', 'b1'].map((app) => ({ task: deploy, args: { app } })),
+  });
+  const { nodes } = await buildGraph({ task: top, args: {}, passThrough: [] }, {}, 'run');
+  const ends = new Map<string, () => void>();
+  const both = orderOf(nodes, {
+    jobs: 4,
+    run: (node) => {
+      assert.not(node.label === 'deploy a2' && ends.has('deploy a1'));
+      if (node.label !== 'deploy b1') {
+        return Promise.resolve(true);
+      }
+      return new Promise((resolve) => ends.set(node.label, () => resolve(true)));
+    },
+  });
+  // `b1` holds another mutex all the time, which keeps nobody.
+  while (!ends.has('deploy b1')) await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+  ends.get('deploy b1')?.();
+  assert.equal((await both).at(-1), 'top');
+});
+
+test('a node runs in the async context of the run, not in that of the node that made room for it', async () => {
+  const storage = new AsyncLocalStorage<string>();
+  const tasks = ['a', 'b', 'c'].map((name) => task({ ...plain, name }));
+  const nodes = await nodesOf(...tasks);
+  await storage.run('outside', () =>
+    orderOf(nodes, {
+      run: async (node) => {
+        assert.is(storage.getStore(), 'outside');
+        storage.enterWith(node.label);
+        await Promise.resolve();
+        return true;
+      },
+    }),
+  );
 });
 
 test('after an abort nothing new starts, and everything is accounted for', async () => {
-  const random = randomOf(5);
-  const nodes = await nodesOf(randomTasks(100, random));
+  const tasks = Array.from({ length: 100 }, (_, index) => task({ ...plain, name: `t${index}` }));
+  const nodes = await nodesOf(...tasks);
   const abort = new AbortController();
-  let ran = 0;
   let skipped = 0;
-  await runSchedule({
-    nodes,
+  let ran = 0;
+  const order = await orderOf(nodes, {
     jobs: 3,
     failureMode: 'continue',
     signal: abort.signal,
@@ -150,10 +124,17 @@ test('after an abort nothing new starts, and everything is accounted for', async
     skip: () => {
       skipped += 1;
     },
-    kill: assert.unreachable,
   });
-  assert.is(ran + skipped, nodes.length);
-  assert.ok(ran < 15);
+  assert.is(order.length + skipped, nodes.length);
+  assert.ok(order.length < 15);
+});
+
+test('a bug in what is called ends the schedule with its error', async () => {
+  const nodes = await nodesOf(task({ ...plain, name: 'a' }));
+  const error = await orderOf(nodes, { run: () => Promise.reject(new Error('a bug')) }).catch(
+    (thrown) => thrown,
+  );
+  assert.is(error.message, 'a bug');
 });
 
 test.run();
