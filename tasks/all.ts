@@ -51,6 +51,8 @@ export const config: CliConfig = {
     const { environmentOf, processEnvironment } = await import('../lib/environment.ts');
     return { env: await processEnvironment(environmentOf(options)), cwd: root };
   },
+  // Not in .state, which goes with the last environment.
+  memory: () => join(root, '.tasks'),
   lock: ({ env }) => join(root, '.state', `${env}.lock`),
 };
 

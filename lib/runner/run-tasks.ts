@@ -87,7 +87,7 @@ export async function runTasks(request: RunRequest): Promise<number> {
 async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promise<Tally> {
   const { graph, settings, stop } = request;
   const tally = emptyTally();
-  const { openMemory } = await import('./memory/memory.ts');
+  const { openMemory } = await import('./memory/open-memory.ts');
   const memory = await openMemory(request, run, tally);
   await runSchedule({
     nodes: graph.nodes,
