@@ -55,6 +55,8 @@ export const config: CliConfig = {
   dotenv: join(root, '.env'),
   sources: ['package.json', 'helmfile.yaml', 'environments'].map((name) => join(root, name)),
   launcher: 'run',
+  // Not in .state: what a killed run left there tells that there is an environment.
+  memory: ({ env }) => join(root, '.tasks', String(env)),
   lock: ({ env }) => join(root, '.state', `${env}.lock`),
 };
 

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { TaskError } from './errors.ts';
-import { formatClock } from './format.ts';
+import { formatSince } from './format.ts';
 import { pause } from './pause.ts';
 import { isSameProcess, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
@@ -80,9 +80,9 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
   }
 }
 
-/** `run of create-environment by pid 123 since 12:01`. */
+/** `run of create-environment by pid 123 since 12:01`; with the day when that was not today. */
 export function describeHolder(holder: LockHolder): string {
-  return `run of ${holder.task} by pid ${holder.pid} since ${formatClock(new Date(holder.since))}`;
+  return `run of ${holder.task} by pid ${holder.pid} since ${formatSince(new Date(holder.since))}`;
 }
 
 /**

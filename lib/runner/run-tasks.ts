@@ -129,7 +129,7 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
   const { startLongRunning } = graph.nodes.some((node) => node.longRunning !== undefined)
     ? await import('./long-running.ts')
     : {};
-  const { openMemory } = await import('./memory/memory.ts');
+  const { openMemory } = await import('./memory/open-memory.ts');
   const memory = await openMemory(request, run, tally);
   await runSchedule({
     nodes: graph.nodes,

@@ -13,11 +13,6 @@ export function declared<Value>(
   return typeof field === 'function' ? (field as (input: TaskInput) => Value)(input) : field;
 }
 
-/** Whether the task says when nothing is to be done. A long-running one is wanted for being there, not for what it did. */
-export function isTracked({ task }: TaskNode): boolean {
-  return (task.inputs !== undefined || task.status !== undefined) && task.ready === undefined;
-}
-
 /** Its needs, without those that it only comes after. */
 export function neededBy(node: TaskNode): TaskNode[] {
   if (node.task.after === undefined) return [...node.needs];

@@ -1,6 +1,7 @@
 import type { TaskNode } from '../graph.ts';
 import { neededBy } from './describe-node.ts';
 import { digestOf } from './file-state.ts';
+import type { Fingerprint } from './fingerprint.ts';
 
 /**
  * What a need did to the tasks that need it, as a text to compare with the one of last time:
@@ -36,4 +37,11 @@ export function effectReason(
     if (before[needed.id] !== effect) return `${needed.label}, which it needs, changed something since`;
   }
   return undefined;
+}
+
+/** What an up-to-date or successful task means for the tasks that need it. */
+export function effectOfFingerprint(node: TaskNode, fingerprint: Fingerprint | undefined): Effect {
+  if (fingerprint === undefined) return 'none';
+  if (node.task.outputs === undefined) return fingerprint.generation;
+  return digestOf(Object.entries(fingerprint.outputs).map(([path, { digest }]) => [path, digest]));
 }

@@ -4,11 +4,13 @@ import { runnerOptions } from '../global-options.ts';
 import type { Graph, TaskNode } from '../graph.ts';
 import type { CommandOptions } from '../shell.ts';
 import type { Options } from '../task.ts';
-import { isTracked, neededBy, ownOptions } from './describe-node.ts';
-import { carriedOver, type Effect } from './effects.ts';
-import { declaredReason, fingerprints } from './memory.ts';
+import { neededBy, ownOptions } from './describe-node.ts';
+import { carriedOver, type Effect, effectOfFingerprint } from './effects.ts';
+import { isTracked } from './is-tracked.ts';
+import { declaredReason } from './memory.ts';
+import { fingerprints } from './open-memory.ts';
 import { Store } from './store.ts';
-import { effectOfFingerprint, Tracker } from './tracker.ts';
+import { Tracker } from './tracker.ts';
 
 export type Prediction = {
   readonly graph: Graph;

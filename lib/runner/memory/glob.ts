@@ -12,8 +12,8 @@ type Pattern = {
   readonly matches: (path: string) => boolean;
   /** Whether something below this folder may match. */
   readonly reaches: (folder: string) => boolean;
-  /** Whether everything below a folder that matches does match, too. */
-  readonly whole: boolean;
+  /** Whether it stands for everything in this folder. */
+  readonly covers: (folder: string) => boolean;
 };
 
 export type Globs = { readonly included: readonly Pattern[]; readonly excluded: readonly Pattern[] };
@@ -112,7 +112,7 @@ export async function findFiles(
   function isWanted(pattern: Pattern, folder: string, name: string): boolean {
     if (settings.ignored?.includes(folder) || !pattern.reaches(folder)) return false;
     if (passedOver.includes(name) && !pattern.text.includes(name)) return false;
-    return !globs.excluded.some((glob) => glob.whole && glob.matches(folder));
+    return !globs.excluded.some((glob) => glob.covers(folder));
   }
 }
 
@@ -129,7 +129,7 @@ function compile(text: string, glob: string, folder: string): Pattern {
   const start = resolve(folder, plain(base));
   const below = (path: string): boolean =>
     path === start || path.startsWith(start === sep ? sep : start + sep);
-  if (rest === '') return { text, start, matches: below, reaches: below, whole: true };
+  if (rest === '') return { text, start, matches: below, reaches: below, covers: below };
   const isMatch = pico()(rest, options);
   const reaches = reachOf(rest);
   return {
@@ -137,7 +137,10 @@ function compile(text: string, glob: string, folder: string): Pattern {
     start,
     matches: (path) => below(path) && path !== start && isMatch(relative(start, path)),
     reaches: (path) => below(path) && reaches(relative(start, path).split(sep)),
-    whole: rest.endsWith('**'),
+    covers: (path) =>
+      path === start
+        ? rest === '**'
+        : /(^|\/)\*\*$/.test(rest) && below(path) && isMatch(relative(start, path)),
   };
 }
 

@@ -17,6 +17,18 @@ export type JournalHeader = ProcessIdentity & {
   readonly task: string;
   /** When the run began, ISO 8601. */
   readonly since: string;
+  /** The lock that the run held. */
+  readonly lock?: string;
+};
+
+/** What a run was asked to do. */
+export type JournaledRequest = {
+  /** A name that only the same task with the same arguments and options has, fit for a file. */
+  readonly name: string;
+  /** The label of the requested task. */
+  readonly task: string;
+  /** The lock that the run holds. */
+  readonly lock: string | undefined;
 };
 
 /** In place of a digest: the node is done, and what it made went with the run (it registered a cleanup). */
@@ -33,6 +45,8 @@ export type JournaledRun = {
   readonly done: ReadonlyMap<string, string>;
   /** Undefined for a run that was killed or is still at work. */
   readonly outcome: RunOutcome | undefined;
+  /** A run of something else that has held the same lock since, and may have undone it all. */
+  readonly later: JournalHeader | undefined;
 };
 
 /**
@@ -49,21 +63,27 @@ export class Journal {
   }
 
   /**
-   * Begins the journal of a run with what it carries over from an earlier one. `request`: a name that only the same task with
-   * the same arguments and options has, fit for a file. Undefined when it cannot be written.
+   * Begins the journal of a run with what it carries over from an earlier one. Undefined when it cannot be written.
    */
   static async begin(
     memory: string,
-    request: string,
-    task: string,
+    request: JournaledRequest,
     carried: readonly JournalEntry[] = [],
   ): Promise<Journal | undefined> {
     try {
       const folder = await makeMemoryFolder(memory, folderName);
       const identity = await ownIdentity();
-      const header: JournalHeader = { version, task, since: new Date().toISOString(), ...identity };
+      const { task, lock } = request;
+      const since = new Date().toISOString();
+      const header: JournalHeader = {
+        version,
+        task,
+        since,
+        ...identity,
+        ...(lock !== undefined && { lock }),
+      };
       const lines = [header, ...carried].map((line) => `${JSON.stringify(line)}\n`);
-      const name = `${request}-${header.since.replaceAll(/\D/g, '')}-${process.pid}`;
+      const name = `${request.name}-${since.replaceAll(/\D/g, '')}-${process.pid}`;
       const draft = join(folder, `${name}.tmp`);
       const path = join(folder, `${name}.jsonl`);
       await writeFile(draft, lines.join(''), { mode: 0o600 });
@@ -109,17 +129,23 @@ export class Journal {
 }
 
 /** The last run of a request; undefined when there is none. */
-export async function readLastRun(memory: string, request: string): Promise<JournaledRun | undefined> {
+export async function readLastRun(
+  memory: string,
+  request: JournaledRequest,
+): Promise<JournaledRun | undefined> {
   const folder = join(memory, folderName);
-  for (const name of (await namesIn(folder)).filter((found) => found.startsWith(`${request}-`)).reverse()) {
+  let later: JournalHeader | undefined;
+  for (const name of (await namesIn(folder)).reverse()) {
     const run = parseJournal(await readFile(join(folder, name), 'utf8').catch(() => ''));
-    if (run !== undefined) return run;
+    if (run === undefined) continue;
+    if (name.startsWith(`${request.name}-`)) return { ...run, later };
+    if (request.lock !== undefined && run.header.lock === request.lock) later ??= run.header;
   }
   return undefined;
 }
 
 /** Undefined for a file without a header; a line that is cut off or damaged is left out. */
-export function parseJournal(text: string): JournaledRun | undefined {
+export function parseJournal(text: string): Omit<JournaledRun, 'later'> | undefined {
   const [header, ...lines] = text.split('\n').map(parseLine);
   if (header === undefined || header.version !== version || typeof header.task !== 'string') return undefined;
   const done = new Map<string, string>();

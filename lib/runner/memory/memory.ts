@@ -1,87 +1,35 @@
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
 import { toFailure } from '../errors.ts';
 import type { NodeResult, Run } from '../execute.ts';
-import { type RunnerSettings, runnerOptions } from '../global-options.ts';
-import type { Graph, TaskNode } from '../graph.ts';
+import type { RunnerSettings } from '../global-options.ts';
+import type { TaskNode } from '../graph.ts';
 import { settle, type Tally } from '../tally.ts';
 import type { RunOutcome } from '../task.ts';
-import { isTracked, ownOptions, settingsDigest } from './describe-node.ts';
-import { carriedOver, type Effect, joinedEffect } from './effects.ts';
-import { digestOf } from './file-state.ts';
-import { begunAgain, Journal, passing, readLastRun } from './journal.ts';
-import { Resumption } from './resume.ts';
-import { askStatus } from './status.ts';
-import { Store } from './store.ts';
-import { effectOfFingerprint, type Look, Tracker } from './tracker.ts';
+import { settingsDigest } from './describe-node.ts';
+import { carriedOver, type Effect, effectOfFingerprint, joinedEffect } from './effects.ts';
+import { isTracked } from './is-tracked.ts';
+import { begunAgain, type Journal, passing } from './journal.ts';
+import type { Resumption } from './resume.ts';
+import type { Look, Tracker } from './tracker.ts';
 
-export type MemoryRequest = {
-  readonly graph: Graph;
-  readonly settings: RunnerSettings;
-  /** The folder for what is remembered. */
-  readonly memory: string;
-};
-
-/** The fingerprints' own folder in what is remembered. */
-export const fingerprints = 'fingerprints';
-
-/**
- * Opens what is remembered for a run; undefined when the run has nothing to do with it: a single task that declares nothing
- * leaves no files behind. Throws UsageError when nothing can be resumed. Call it with the lock held: an earlier run must have
- * ended before its journal is read.
- */
-export async function openMemory(
-  request: MemoryRequest,
-  run: Run,
-  tally: Tally,
-): Promise<Memory | undefined> {
-  const { graph, settings } = request;
-  const folder = resolve(request.memory);
-  const known = existsSync(join(folder, fingerprints));
-  const tracks = graph.nodes.some(isTracked);
-  if (graph.nodes.length === 1 && !tracks && !known && !settings.explain && !settings.resume)
-    return undefined;
-
-  const { label, id, input } = graph.root;
-  const options = ownOptions(input.options, Object.keys(runnerOptions));
-  const requestName = digestOf([id, options, input.passThrough]);
-  const last = settings.resume ? await readLastRun(folder, requestName) : undefined;
-  const resumption = settings.resume ? await Resumption.of(last, graph.nodes, label) : undefined;
-  // A single task is done or it is not: there is nothing in between to resume.
-  const journal =
-    graph.nodes.length > 1 ? await Journal.begin(folder, requestName, label, resumption?.entries) : undefined;
-  const base = resolve((tracks ? (await run.shell?.(input.options))?.cwd : undefined) ?? '.');
-  const tracker = new Tracker({
-    store: new Store(folder, fingerprints),
-    options,
-    base,
-    ignored: [folder],
-    force: settings.force,
-    askStatus: (node, command) => askStatus(node, command, run),
-  });
-  return new Memory({ run, tally, settings, tracker, journal, resumption, effects: tracks, known });
-}
-
-type Parts = {
+export type MemoryParts = {
   readonly run: Run;
   readonly tally: Tally;
   readonly settings: RunnerSettings;
-  readonly tracker: Tracker;
+  /** Undefined when no run has ever tracked a task. */
+  readonly tracker: Tracker | undefined;
+  /** A task of this run wants to know what its needs did. */
+  readonly tracks: boolean;
   readonly journal: Journal | undefined;
   readonly resumption: Resumption | undefined;
-  /** Some task of the run wants to know what its needs did. */
-  readonly effects: boolean;
-  /** Other runs may want to know. */
-  readonly known: boolean;
 };
 
 /** Stands around each node of a run: `before` may find that nothing is to be done, `after` remembers what was. */
 export class Memory {
-  readonly #parts: Parts;
+  readonly #parts: MemoryParts;
   readonly #looks = new Map<TaskNode, Look>();
   readonly #effects = new Map<TaskNode, Effect>();
 
-  constructor(parts: Parts) {
+  constructor(parts: MemoryParts) {
     this.#parts = parts;
   }
 
@@ -106,20 +54,20 @@ export class Memory {
 
   /** Remembers how a node ended that has run. Never rejects. */
   async after(node: TaskNode, result: NodeResult): Promise<void> {
-    const { tracker, journal, run, effects, known } = this.#parts;
+    const { tracker, tracks } = this.#parts;
     const look = this.#looks.get(node);
     const effectOf = (needed: TaskNode): Effect => this.#effects.get(needed);
     if (result.status !== 'done') {
-      if (look !== undefined) await tracker.failed(node);
+      if (look !== undefined) await tracker?.failed(node);
       return;
     }
     try {
       if (look !== undefined) {
-        this.#effects.set(node, await tracker.succeeded(node, look, result.report, effectOf));
-      } else if (result.report !== undefined && (effects || known)) {
-        this.#effects.set(node, await tracker.reported(node, result.report));
+        this.#effects.set(node, await tracker?.succeeded(node, look, result.report, effectOf));
+      } else if (result.report !== undefined) {
+        this.#effects.set(node, await tracker?.reported(node, result.report));
       } else if (
-        effects &&
+        tracks &&
         node.task.run === undefined &&
         (await node.task.commands(node.input)).length === 0
       ) {
@@ -128,23 +76,27 @@ export class Memory {
     } catch {
       // What cannot be told about a task leaves its effect unknown: the tasks that need it run.
     }
-    if (journal === undefined) return;
-    const digest = run.cleanups.some((cleanup) => cleanup.node === node)
-      ? passing
-      : await settingsDigest(node);
-    if (digest !== undefined) journal.note({ id: node.id, digest });
+    await this.#noteDone(node);
   }
 
   end(outcome: RunOutcome): void {
     this.#parts.journal?.end(outcome);
   }
 
+  async #noteDone(node: TaskNode): Promise<void> {
+    const { journal, run } = this.#parts;
+    if (journal === undefined) return;
+    const passes = run.cleanups.some((cleanup) => cleanup.node === node);
+    const digest = passes ? passing : await settingsDigest(node);
+    if (digest !== undefined) journal.note({ id: node.id, digest });
+  }
+
   async #decide(node: TaskNode, stopped: () => boolean): Promise<boolean | undefined> {
-    const { run, resumption } = this.#parts;
+    const { run, resumption, tracker, tracks } = this.#parts;
     if (stopped()) throw new Error('stopped');
-    if (isTracked(node)) return this.#check(node, stopped);
-    if (node.task.ready !== undefined && node.task.inputs !== undefined)
-      this.#effects.set(node, await this.#parts.tracker.inputsEffect(node));
+    if (tracker !== undefined && isTracked(node)) return this.#check(node, tracker, stopped);
+    if (tracker !== undefined && tracks && node.task.inputs !== undefined)
+      this.#effects.set(node, await tracker.inputsEffect(node));
     const reason = await resumption?.reasonToRun(node);
     if (resumption === undefined || reason !== undefined) {
       this.#runs(node, reason ?? declaredReason(node));
@@ -157,8 +109,8 @@ export class Memory {
     return true;
   }
 
-  async #check(node: TaskNode, stopped: () => boolean): Promise<boolean | undefined> {
-    const { run, tracker, resumption, tally } = this.#parts;
+  async #check(node: TaskNode, tracker: Tracker, stopped: () => boolean): Promise<boolean | undefined> {
+    const { run, resumption, tally } = this.#parts;
     const look = await tracker.look(node, (needed) => this.#effects.get(needed));
     if (stopped()) throw new Error('stopped');
     if (look.run) {

@@ -12,7 +12,7 @@ export class Resumption {
   /** Nodes that are not done anew in this run. */
   readonly #settled = new Set<TaskNode>();
 
-  /** Throws UsageError when there is nothing to resume. `program`: how the run was called, for advice. */
+  /** Throws UsageError when there is nothing to resume. `task`: the label of the requested task. */
   static async of(
     run: JournaledRun | undefined,
     nodes: readonly TaskNode[],
@@ -36,6 +36,14 @@ export class Resumption {
         what: `nothing to resume yet: ${since} is still at work`,
         why: `it is pid ${run.header.pid}`,
         advice: 'try again when it has ended',
+      });
+    }
+    if (run.later !== undefined) {
+      const { task: other, since: time } = run.later;
+      throw new UsageError({
+        what: `nothing to resume: \`${other}\` was run since, at ${formatSince(new Date(time))}`,
+        why: 'it held the same lock, and may have undone what the last run had done',
+        advice: 'run it without `--resume`',
       });
     }
     return new Resumption(run, nodes);

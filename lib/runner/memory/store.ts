@@ -15,6 +15,9 @@ export async function makeMemoryFolder(memory: string, name: string): Promise<st
   return folder;
 }
 
+/** Not `.json`: what checks or formats the JSON of a project shall not find it. */
+const ending = '.memory';
+
 /** Small JSON files by key. Each is replaced as a whole, so that a reader sees the old or the new one and never a half. */
 export class Store {
   readonly #memory: string;
@@ -55,6 +58,6 @@ export class Store {
   }
 
   #path(key: string): string {
-    return join(this.#memory, this.#name, `${digestOf(key)}.json`);
+    return join(this.#memory, this.#name, `${digestOf(key)}${ending}`);
   }
 }

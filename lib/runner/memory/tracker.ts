@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { count, listChanges } from '../format.ts';
 import type { TaskNode } from '../graph.ts';
 import { declared, type Facets, facetsOf } from './describe-node.ts';
-import { type Effect, effectReason } from './effects.ts';
+import { type Effect, effectOfFingerprint, effectReason } from './effects.ts';
 import { digestOf, type FileStates } from './file-state.ts';
 import {
   changedFacet,
@@ -180,13 +180,6 @@ export class Tracker {
   #key(node: TaskNode): string {
     return `${node.id} ${JSON.stringify(this.#settings.options)}`;
   }
-}
-
-/** What an up-to-date or successful task means for the tasks that need it. */
-export function effectOfFingerprint(node: TaskNode, fingerprint: Fingerprint | undefined): Effect {
-  if (fingerprint === undefined) return 'none';
-  if (node.task.outputs === undefined) return fingerprint.generation;
-  return digestOf(Object.entries(fingerprint.outputs).map(([path, { digest }]) => [path, digest]));
 }
 
 function sentence(parts: readonly string[]): string {

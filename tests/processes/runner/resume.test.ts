@@ -192,6 +192,22 @@ test('a task with inputs is judged by them, not by the journal', async () => {
   assert.match(changed.stderr, 'use runs: build, which it needs, runs again');
 });
 
+test('nothing is resumed after another run that held the same lock', async () => {
+  const env = { RIG_LOCK: join(folder, 'lock') };
+  const tasks = [ok('a', { lock: true }), gated('b', { needs: ['a'] }), ok('destroy', { lock: true })];
+  for (const task of ['b', 'destroy']) await rig.run(tasks, [task], env).exit;
+  const run = rig.run(tasks, ['b', '--resume'], env);
+  assert.is(await run.exit, 2);
+  assert.match(
+    run.stderr,
+    /nothing to resume: `destroy` was run since, at \d\d:\d\d\n {2}why: it held the same lock/,
+  );
+  const inner = { ...env, TASK_RUNNER_LOCK: env.RIG_LOCK };
+  assert.is(await rig.run(tasks, ['b'], env).exit, 1);
+  assert.is(await rig.run(tasks, ['destroy'], inner).exit, 0);
+  assert.is(await rig.run(tasks, ['b', '--resume'], env).exit, 1);
+});
+
 test('--resume goes with neither --force, --watch nor --dry-run', async () => {
   for (const other of ['--force', '--watch', '--dry-run']) {
     const run = await ends(chain(), ['top', '--resume', other], 2);

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -44,31 +44,6 @@ function explanations(run: RunnerProcess): string[] {
     .filter((line) => / runs: | is up to date: | was done by /.test(line));
 }
 
-test('a task runs, is up to date, and runs again for each thing that counts', async () => {
-  const steps: [string, Partial<RigTask>, () => unknown][] = [
-    ['build runs: src/a.ts changed', {}, () => write('src/a.ts', 'two')],
-    ['build runs: src/b.ts is new', {}, () => write('src/b.ts', 'two')],
-    [
-      'build runs: src/a.ts is gone and 1 more change',
-      {},
-      () => rename(join(folder, 'src/a.ts'), join(folder, 'src/.c')),
-    ],
-    ['build runs: src/b.ts changed', {}, () => chmod(join(folder, 'src/b.ts'), 0o755)],
-    ['build runs: its variable MODE changed', { env: { MODE: 'fast' } }, () => {}],
-    ['build runs: its variable MODE changed', { env: { MODE: 'slow' } }, () => {}],
-    ['build runs: its folder changed', { cwd: `${folder}/.` }, () => {}],
-    ['build runs: its list of inputs changed', { inputs: ['src/**', '!src/b.ts'] }, () => {}],
-    ['build runs: its commands changed', { commands: ['echo other'] }, () => {}],
-  ];
-  assert.equal(await explain([build()], 'build'), ['build runs: no earlier success is remembered']);
-  assert.equal(await explain([build()], 'build'), ['build is up to date: 1 input says so']);
-  for (const [reason, more, change] of steps) {
-    await change();
-    assert.equal(await explain([build(more)], 'build'), [reason]);
-    assert.match((await explain([build(more)], 'build'))[0] ?? '', 'build is up to date', reason);
-  }
-});
-
 test('the summary says how many are up to date; a single task says it of itself', async () => {
   const tasks = [build(), { name: 'top', commands: ['true'], needs: ['build'] }];
   assert.is(await rig.run(tasks, ['top']).exit, 0);
@@ -89,25 +64,6 @@ test('words after -- and other arguments are other tasks to remember', async () 
   assert.equal(await explain([task], 'build', '--', 'y'), ['build runs: its words after `--` changed']);
   const other = await explain([task], 'build', '--environment', 'production', '--', 'y');
   assert.equal(other, ['build runs: no earlier success is remembered']);
-});
-
-test('outputs: missing, changed by others, and contents that are the same again', async () => {
-  const task = build({ outputs: ['dist/**'] });
-  await explain([task], 'build');
-  assert.equal(await explain([task], 'build'), ['build is up to date: 1 input and 1 output say so']);
-  await write('dist/all', 'by hand');
-  assert.equal(await explain([task], 'build'), ['build runs: its output dist/all changed']);
-  await rm(join(folder, 'dist'), { recursive: true });
-  assert.equal(await explain([task], 'build'), ['build runs: its output dist/all is gone']);
-  const idle = build({ name: 'idle', outputs: ['nowhere/*'], commands: ['true'] });
-  await explain([idle], 'idle');
-  assert.equal(await explain([idle], 'idle'), ['idle runs: its output `nowhere/*` matches no file']);
-});
-
-test('what a task makes is none of its inputs', async () => {
-  const task = build({ inputs: ['**'], outputs: ['dist/**'] });
-  await explain([task], 'build');
-  assert.equal(await explain([task], 'build'), ['build is up to date: 1 input and 1 output say so']);
 });
 
 test('a status command decides alone, or together with inputs', async () => {
@@ -207,12 +163,6 @@ test('a glob that matches nothing is an error that names it, also with --force',
   }
 });
 
-test('--force runs all, and what it made counts', async () => {
-  await explain([build()], 'build');
-  assert.equal(await explain([build()], 'build', '--force'), ['build runs: --force asks for it']);
-  assert.equal(await explain([build()], 'build'), ['build is up to date: 1 input says so']);
-});
-
 test('a damaged file counts as nothing remembered', async () => {
   await explain([build()], 'build');
   const files = join(rig.memory, 'fingerprints');
@@ -240,66 +190,6 @@ test('a need with outputs re-triggers only when it made something else', async (
     (await explain(tasks, 'test'))[1],
     'test runs: generate, which it needs, changed something since',
   );
-});
-
-test('a need without outputs re-triggers whenever it ran, also in a run of its own, unless it changed nothing', async () => {
-  const tasks = (behaviour: 'changed' | 'unchanged'): RigTask[] => [
-    build({ name: 'deploy', behaviour }),
-    build({ name: 'test', inputs: [], needs: ['deploy'], commands: ['true'] }),
-  ];
-  await explain(tasks('changed'), 'test');
-  assert.equal((await explain(tasks('changed'), 'test'))[1], 'test is up to date: 0 inputs say so');
-  await write('src/a.ts', 'two');
-  assert.equal(await explain(tasks('unchanged'), 'test'), [
-    'deploy runs: src/a.ts changed',
-    'test is up to date: 0 inputs say so',
-  ]);
-  await write('src/a.ts', 'three');
-  await explain(tasks('changed'), 'deploy');
-  assert.equal(await explain(tasks('changed'), 'test'), [
-    'deploy is up to date: 1 input says so',
-    'test runs: deploy, which it needs, changed something since',
-  ]);
-});
-
-test('a need that says nothing of itself re-triggers, one that reports `unchanged` or only groups does not', async () => {
-  const silent = (behaviour?: 'changed' | 'unchanged'): RigTask[] => [
-    { name: 'setup', commands: ['true'], ...(behaviour && { behaviour }) },
-    build({ needs: ['setup'] }),
-  ];
-  await explain(silent(), 'build');
-  assert.equal(await explain(silent(), 'build'), [
-    'setup runs: it declares neither inputs nor status',
-    'build runs: setup, which it needs, ran and does not say whether it changed anything',
-  ]);
-  await explain(silent('changed'), 'build');
-  assert.match((await explain(silent('unchanged'), 'build'))[1] ?? '', 'build is up to date');
-  // What it changed when it was asked for alone is not forgotten.
-  await explain(silent('changed'), 'setup');
-  assert.match(
-    (await explain(silent('unchanged'), 'build'))[1] ?? '',
-    'build runs: setup, which it needs, changed',
-  );
-});
-
-test('links count by where they lead and what is there; a folder behind one is not searched', async () => {
-  await mkdir(join(folder, 'other'));
-  await write('other/deep.ts', '1');
-  await symlink('../other', join(folder, 'src/link'));
-  await symlink('../other/deep.ts', join(folder, 'src/file.ts'));
-  await symlink('nowhere', join(folder, 'src/broken.ts'));
-  const task = build({ commands: ['true'] });
-  await explain([task], 'build');
-  assert.equal(await explain([task], 'build'), ['build is up to date: 4 inputs say so']);
-  await write('other/deep.ts', '2');
-  assert.equal(await explain([task], 'build'), ['build runs: src/file.ts changed']);
-});
-
-test('a name with a line break is one like others, and no line of its own', async () => {
-  await write('src/a\nb.ts', '1');
-  await explain([build()], 'build');
-  await write('src/a\nb.ts', '2');
-  assert.equal(await explain([build()], 'build'), ['build runs: src/a\\nb.ts changed']);
 });
 
 test('the memory is a folder that version control leaves alone, and a plain single task makes none', async () => {

@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Run } from '../execute.ts';
+import { type RunnerSettings, runnerOptions } from '../global-options.ts';
+import type { Graph } from '../graph.ts';
+import type { Tally } from '../tally.ts';
+import type { Options } from '../task.ts';
+import { isTracked } from './is-tracked.ts';
+import type { Memory } from './memory.ts';
+import type { Tracker } from './tracker.ts';
+
+export type MemoryRequest = {
+  readonly graph: Graph;
+  readonly settings: RunnerSettings;
+  /** The folder for what is remembered. */
+  readonly memory: string;
+};
+
+/** The fingerprints' own folder in what is remembered. */
+export const fingerprints = 'fingerprints';
+
+/**
+ * Opens what is remembered for a run; undefined when the run has nothing to do with it: a single task that declares nothing
+ * leaves no files behind. Throws UsageError when nothing can be resumed. Call it with the lock held: an earlier run must have
+ * ended before its journal is read.
+ */
+export async function openMemory(
+  request: MemoryRequest,
+  run: Run,
+  tally: Tally,
+): Promise<Memory | undefined> {
+  const { graph, settings } = request;
+  const folder = resolve(request.memory);
+  const known = existsSync(join(folder, fingerprints));
+  const tracks = graph.nodes.some(isTracked);
+  const single = graph.nodes.length === 1;
+  if (single && run.holder === undefined && !tracks && !known && !settings.explain && !settings.resume)
+    return undefined;
+
+  const [{ Memory }, { Journal, readLastRun }, { ownOptions }, { digestOf }] = await Promise.all([
+    import('./memory.ts'),
+    import('./journal.ts'),
+    import('./describe-node.ts'),
+    import('./file-state.ts'),
+  ]);
+  const { label, id, input } = graph.root;
+  const options = ownOptions(input.options, Object.keys(runnerOptions));
+  // Inside of a run that holds the lock this one does nothing behind that run's back.
+  const lock = run.holder === undefined ? undefined : run.lock;
+  const asked = { name: digestOf([id, options, input.passThrough]), task: label, lock };
+  const resumption = settings.resume
+    ? await (await import('./resume.ts')).Resumption.of(await readLastRun(folder, asked), graph.nodes, label)
+    : undefined;
+  // A single task is done or it is not: there is nothing in between to resume. With a lock others have to know of it.
+  const journal =
+    single && lock === undefined ? undefined : await Journal.begin(folder, asked, resumption?.entries);
+  const tracker =
+    tracks || known ? await openTracker(folder, input.options, options, tracks, settings, run) : undefined;
+  return new Memory({ run, tally, settings, tracker, tracks, journal, resumption });
+}
+
+async function openTracker(
+  folder: string,
+  taskOptions: Options,
+  options: unknown,
+  tracks: boolean,
+  { force }: RunnerSettings,
+  run: Run,
+): Promise<Tracker> {
+  const [{ Tracker }, { Store }, { askStatus }] = await Promise.all([
+    import('./tracker.ts'),
+    import('./store.ts'),
+    import('./status.ts'),
+  ]);
+  // Asked for only where files are looked at: it may be costly.
+  const base = tracks ? (await run.shell?.(taskOptions))?.cwd : undefined;
+  return new Tracker({
+    store: new Store(folder, fingerprints),
+    options,
+    base: resolve(base ?? '.'),
+    ignored: [folder],
+    force,
+    askStatus: (node, command) => askStatus(node, command, run),
+  });
+}
