@@ -1,12 +1,14 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Page } from 'playwright-core';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { reportPage } from '../../lib/runner/report/html.ts';
 import { type Browser, findChromium, openChromium } from '../rig/chromium.ts';
 import { Rig } from '../rig/rig.ts';
+import { ran, recordedRun } from '../unit/runner/report/fixture.ts';
 
 /*
  * The report of a real run, opened from its file in a real browser. With REPORT_SCREENSHOTS set to a folder, pictures of it
@@ -222,6 +224,22 @@ browserTest('it can be read in light and dark, and on a narrow screen', async ()
   const widest = await page.evaluate('document.documentElement.scrollWidth');
   assert.ok(Number(widest) <= 420, `${widest} pixels wide`);
   if (pictures !== undefined) await page.screenshot({ path: join(pictures, 'report-narrow.png') });
+});
+
+browserTest('of a long critical path only the longest steps are named', async () => {
+  const labels = Array.from({ length: 40 }, (_, place) => `step-${place}`);
+  const tasks = labels.map((label, place) => {
+    const startedAt = (place * (place + 1)) / 2;
+    return ran(label, startedAt, startedAt + place + 1, { needs: place === 0 ? [] : [place - 1] });
+  });
+  const long = join(folder, 'long.html');
+  const view = { title: 'long', nodes: [], edges: [] };
+  writeFileSync(long, await reportPage({ run: recordedRun(tasks), view, nodeIds: [], priorities: [] }));
+  await page.goto(pathToFileURL(long).href);
+  const text = await page.locator('#critical').innerText();
+  assert.match(text, /: … → step-28 29 ms → .* → step-39 40 ms$/);
+  assert.is(await page.locator('.bar.critical').count(), 40);
+  assert.equal(complaints, []);
 });
 
 /** As WCAG reckons it, 1 to 21; colours as `rgb(1, 2, 3)`. */

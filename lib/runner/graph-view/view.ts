@@ -97,6 +97,7 @@ export function describe(task: AnyTask): Omit<ViewNode, 'id' | 'label' | 'marks'
   };
 }
 
+/** What is special about a task by itself. */
 export function marksOf(task: AnyTask): Mark[] {
   return [
     ...(task.private ? (['private'] as const) : []),

@@ -38,7 +38,7 @@ test('the page has one script and one block of data, whatever the logs hold', as
   const html = await page(['a', nasty]);
   assert.equal(
     scripts(html).map(([, attributes]) => attributes),
-    [' type="application/json" id="data"', ''],
+    [' type="application/json" id="data"', ' type="module"'],
   );
   const data = JSON.parse(scripts(html)[0]?.[2] ?? '');
   assert.is(data.tasks[1].label, nasty);
@@ -65,6 +65,16 @@ test('nothing but its own style and script is allowed, by their hashes', async (
     /https?:|\ssrc=|\shref=|@import|url\((?!#)/,
   );
   assert.not.match(html, / style="| on[a-z]+="/);
+});
+
+test('the modules of the script become one, which imports nothing', async () => {
+  const script = scripts(await page(['a']))[1]?.[2] ?? '';
+  assert.not.match(script, /^(import|export) /m);
+  const names = [...script.matchAll(/^(?:async )?(?:function|const|let|class) (\w+)/gm)].map(
+    ([, name]) => name,
+  );
+  assert.ok(names.includes('showTimeline') && names.includes('showDetail'));
+  assert.is(new Set(names).size, names.length);
 });
 
 test('the data tells the critical path and the time with other numbers of workers', async () => {
