@@ -6,7 +6,7 @@ import { root } from '../lib/project.ts';
 import { toolEnvironment } from '../lib/tools/tools.ts';
 
 /*
- * Runs the tests: `node --import tsx tests/run.ts [check] [unit] [processes] [charts] [integration]`, all by default. Each
+ * Runs the tests: `node --import tsx tests/run.ts [check] [unit] [processes] [browser] [charts] [integration]`, all by default. Each
  * file is a process of its own (the unit tests are one), with a time limit that uvu does not have. Ends with `N passed, N failed` over all of them, and fails
  * when fewer than `testing.minimum` of package.json passed: a file that forgets `test.run()` passes with no test at all.
  */
@@ -26,6 +26,8 @@ const suites: readonly Suite[] = [
   { name: 'unit', jobs: 1, timeoutMs: 120_000, tools: false },
   // What is about processes, signals and pipes, with real ones.
   { name: 'processes', jobs: 2, timeoutMs: 180_000, tools: false },
+  // Pages in a real browser, where there is one; what is left out without it is said and counted as skipped.
+  { name: 'browser', jobs: 1, timeoutMs: 180_000, tools: false },
   { name: 'charts', jobs: 2, timeoutMs: 300_000, tools: true },
   // Clusters and their servers: one at a time.
   { name: 'integration', jobs: 1, timeoutMs: 900_000, tools: true },
@@ -125,11 +127,12 @@ async function runFile(file: string, suite: Suite, env: NodeJS.ProcessEnv): Prom
   return result;
 }
 
-/** Types and style count as two tests. */
+/** Types, those of scripts for the browser, and style count as a test each. */
 async function runChecks(suite: Suite, env: NodeJS.ProcessEnv): Promise<Result[]> {
   const bin = (name: string) => join(root, 'node_modules', '.bin', name);
   const commands = [
     ['types', bin('tsc'), '--noEmit'],
+    ['types of pages', bin('tsc'), '--noEmit', '-p', 'lib/runner/report/page'],
     ['style', bin('biome'), 'check', '--error-on-warnings', '.'],
   ] as const;
   return Promise.all(

@@ -35,9 +35,10 @@ function attributes({ label, description, marks }: ViewNode): string {
 }
 
 /**
- * A double-quoted string as a label: there a backslash begins an escape such as `\N`, which stands for the node's name, so
- * it is doubled. https://graphviz.org/docs/attr-types/escString/
+ * A double-quoted string as a label: there a backslash begins an escape such as `\N`, which stands for the node's name, and
+ * an ampersand an entity. https://graphviz.org/docs/attr-types/escString/
  */
 function quote(text: string): string {
-  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll(/\r?\n/g, '\\n')}"`;
+  const escaped = text.replaceAll('&', '&amp;').replaceAll('\\', '\\\\').replaceAll('"', '\\"');
+  return `"${escaped.replaceAll(/\r?\n/g, '\\n')}"`;
 }

@@ -69,7 +69,8 @@ function sorted(next: readonly number[][], before: readonly number[][]): number[
   return order;
 }
 
-export function adjacency(size: number, links: Links): number[][] {
+/** For each node the nodes that its edges lead to. */
+function adjacency(size: number, links: Links): number[][] {
   const next: number[][] = Array.from({ length: size }, () => []);
   for (const { from, to } of links) next[from]?.push(to);
   return next;

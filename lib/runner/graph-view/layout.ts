@@ -29,6 +29,7 @@ const mostBends = 5000;
  * a place of their own there, so that they do not run through boxes. Deterministic.
  */
 export function layOut(widths: readonly number[], edges: Links): Layout {
+  if (widths.length === 0) return { width: 2 * margin, height: 2 * margin, boxes: [], paths: [] };
   const links = withoutCircles(widths.length, edges);
   const columns = columnsOf(widths.length, links);
   const items: Item[] = columns.map((column) => ({ column, left: [], right: [] }));
@@ -41,7 +42,8 @@ export function layOut(widths: readonly number[], edges: Links): Layout {
 
   const columnWidth = (column: number): number =>
     Math.max(0, ...(order[column] ?? []).map((item) => widths[item] ?? 0));
-  const top = Math.min(...middles, 0) - boxHeight / 2 - margin;
+  const [highest, lowest] = [Math.min(...middles), Math.max(...middles)];
+  const top = highest - boxHeight / 2 - margin;
   const y = (item: number): number => round((middles[item] ?? 0) - top);
   const boxes = widths.map((width, item) => {
     const x = (lefts[columns[item] ?? 0] ?? 0) + width / 2;
@@ -56,7 +58,7 @@ export function layOut(widths: readonly number[], edges: Links): Layout {
   const last = order.length - 1;
   return {
     width: round((lefts[last] ?? 0) + columnWidth(last) + margin),
-    height: round(Math.max(...middles, 0) - top + boxHeight / 2 + margin),
+    height: round(lowest - top + boxHeight / 2 + margin),
     boxes,
     paths,
   };

@@ -64,8 +64,9 @@ export async function viewOfGraph(
   };
   for (const node of nodes.values()) {
     const finalised = finalisers.get(node.id) ?? new Set();
+    const isNeed = await declaredNeeds(node);
     for (const needed of node.needs)
-      if (!finalised.has(needed.id)) connect(needed.id, node.id, await edgeKind(needed, node));
+      if (!finalised.has(needed.id)) connect(needed.id, node.id, isNeed(needed) ? 'need' : 'after');
     for (const id of finalised) if (id !== node.id) connect(id, node.id, 'finally');
   }
   return {
@@ -96,6 +97,7 @@ export function describe(task: AnyTask): Omit<ViewNode, 'id' | 'label' | 'marks'
   };
 }
 
+/** What is special about a task by itself. */
 export function marksOf(task: AnyTask): Mark[] {
   return [
     ...(task.private ? (['private'] as const) : []),
@@ -109,13 +111,15 @@ export function finallyOf(task: AnyTask, input: TaskInput): Required<Need>[] {
   return needs.map((entry) => ('task' in entry ? { args: {}, ...entry } : { task: entry, args: {} }));
 }
 
-/** `after` tasks are among a node's needs: what it does not need by itself is one of them. */
-async function edgeKind(needed: TaskNode, node: TaskNode): Promise<EdgeKind> {
-  const declared = needsOf(node.task, node.input).filter((entry) => entry.task === needed.task);
-  const wanted = JSON.stringify(needed.input.args);
-  for (const { task, args } of declared) {
+/**
+ * What a node needs by itself, as opposed to `after` tasks, which are among its needs too: tells for each of these whether
+ * it does.
+ */
+async function declaredNeeds(node: TaskNode): Promise<(needed: TaskNode) => boolean> {
+  const declared = new Map<AnyTask, Set<string>>();
+  for (const { task, args } of needsOf(node.task, node.input)) {
     const checked = await checkArguments(task.args ?? {}, args, { options: node.input.options, usage: '' });
-    if (JSON.stringify(checked) === wanted) return 'need';
+    declared.set(task, (declared.get(task) ?? new Set()).add(JSON.stringify(checked)));
   }
-  return 'after';
+  return ({ task, input }) => declared.get(task)?.has(JSON.stringify(input.args)) ?? false;
 }

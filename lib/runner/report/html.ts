@@ -16,6 +16,8 @@ export type ReportSource = {
   readonly priorities: readonly number[];
 };
 
+/** The modules of the page's script, each after those that it needs while it is loaded. */
+const modules = ['elements', 'data', 'detail', 'timeline', 'graph', 'tables', 'main'];
 /** A picture of more boxes is no help, and slow to show. */
 const mostNodes = 1500;
 
@@ -28,7 +30,7 @@ export async function reportPage(source: ReportSource): Promise<string> {
     readPart('page/report.html'),
     readPart('page/report.css'),
     readPart('../graph-view/graph.css'),
-    readPart('page/report.js'),
+    pageScript(),
   ]);
   const { run, view } = source;
   const styles = `${graphStyle}\n${style}`;
@@ -48,7 +50,7 @@ export async function reportPage(source: ReportSource): Promise<string> {
         ? `<p class="hint">Not drawn: ${view.nodes.length} tasks are too many for a picture.</p>`
         : svgElement(view),
     data: `<script type="application/json" id="data">${embeddedJson(pageData(source))}</script>`,
-    script: `<script>${script}</script>`,
+    script: `<script type="module">${script}</script>`,
   };
   return template.replace(/<!-- (\w+) -->/g, (_, name: string) => parts[name] ?? '');
 }
@@ -85,6 +87,15 @@ function pageData({ run, nodeIds, priorities }: ReportSource): object {
       durationMs: simulate(ran, workers, priorities),
     })),
   };
+}
+
+/**
+ * The page's modules as one: a page that is a file cannot import others. Their imports name only each other, so they are
+ * dropped, and no two modules use the same name.
+ */
+async function pageScript(): Promise<string> {
+  const sources = await Promise.all(modules.map((name) => readPart(`page/${name}.js`)));
+  return sources.map((source) => source.replace(/^import .*;\n/gm, '').replace(/^export /gm, '')).join('\n');
 }
 
 function hash(text: string): string {

@@ -6,6 +6,7 @@ import { RunView, runLine } from '../output/lines.ts';
 import { createStyle } from '../output/terminal.ts';
 import type { RunOutcome } from '../task.ts';
 import { KeptLines } from './kept-lines.ts';
+import { Lanes } from './lanes.ts';
 import type { RecordedLine, RecordedRun, RecordedTask, TaskStatus } from './recorded-run.ts';
 
 /** Times are milliseconds since 1970 here. */
@@ -35,7 +36,7 @@ export class RunRecorder implements Renderer {
   readonly #lines: KeptLines | undefined;
   readonly #view = new RunView();
   readonly #notes: { at: number; text: string }[] = [];
-  readonly #lanes: (State | undefined)[] = [];
+  readonly #lanes = new Lanes();
   #startedAt = 0;
   #endedAt = 0;
   #jobs = 1;
@@ -77,6 +78,7 @@ export class RunRecorder implements Renderer {
     }
   }
 
+  /** Milliseconds from the first event to the last one. */
   get durationMs(): number {
     return this.#endedAt - this.#startedAt;
   }
@@ -135,7 +137,7 @@ export class RunRecorder implements Renderer {
       case 'task-started':
         state.status = 'running';
         state.startedAt = event.at;
-        state.lane = this.#takeLane(state);
+        state.lane = this.#lanes.take();
         return;
       case 'task-done':
         this.#end(state, 'done', event.at);
@@ -186,15 +188,7 @@ export class RunRecorder implements Renderer {
   #end(state: State, status: TaskStatus, at: number): void {
     state.status = status;
     state.endedAt = at;
-    if (state.lane !== undefined) this.#lanes[state.lane] = undefined;
-  }
-
-  /** The first lane on which nothing is drawn at this time: as many as tasks ever ran at once. */
-  #takeLane(state: State): number {
-    const free = this.#lanes.indexOf(undefined);
-    const lane = free < 0 ? this.#lanes.length : free;
-    this.#lanes[lane] = state;
-    return lane;
+    if (state.lane !== undefined) this.#lanes.leave(state.lane);
   }
 
   #keep(state: State, at: number, stream: RecordedLine['stream'], text: string): void {

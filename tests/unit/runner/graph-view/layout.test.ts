@@ -64,6 +64,17 @@ test('boxes lie within the picture and not on each other, edges lead to the righ
   }
 });
 
+test('no room is left above or below', () => {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const { widths, edges } = randomGraph(seed);
+    const { boxes, paths, height } = layOut(widths, edges);
+    const middles = [...boxes, ...paths.flat()].map(({ y }) => y);
+    const above = Math.min(...middles);
+    assert.ok(Math.abs(above + Math.max(...middles) - height) < 0.3, `seed ${seed}`);
+    assert.ok(above < 30, `seed ${seed}`);
+  }
+});
+
 test('no edge runs through a box that it does not belong to', () => {
   for (let seed = 1; seed <= 60; seed += 1) {
     const { widths, edges } = randomGraph(seed);
