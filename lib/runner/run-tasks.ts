@@ -1,3 +1,4 @@
+import { BackPressure } from './back-pressure.ts';
 import type { Children } from './children.ts';
 import { runCleanups } from './cleanup.ts';
 import type { Emit, NodeSummary, Renderer } from './events.ts';
@@ -34,6 +35,7 @@ export type RunRequest = {
 export async function runTasks(request: RunRequest): Promise<number> {
   const { graph, settings, stop, terminal, redactor, children } = request;
   const startedAt = Date.now();
+  terminal.pressure = new BackPressure();
   const screen = createRenderer(settings.output, terminal, settings.verbose, graph.nodes.length);
   const renderers: Renderer[] = [screen];
   const emit: Emit = (body) => {
@@ -47,7 +49,7 @@ export async function runTasks(request: RunRequest): Promise<number> {
   emit({ type: 'run-started', nodes: graph.nodes.map(nodeSummary), jobs: settings.jobs });
   const lock = await takeLock(request, emit);
   try {
-    if (request.logs !== undefined) renderers.push(await logFiles(request.logs, graph));
+    if (request.logs !== undefined) renderers.push(await logFiles(request.logs, graph, terminal.pressure));
     const run: Run = {
       children,
       stop,

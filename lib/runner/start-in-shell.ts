@@ -58,7 +58,9 @@ export function startInShell(
 /** Takes what zx would keep of the output, which is all of it, and keeps nothing. */
 function noStore(): NonNullable<Partial<Zx.Options>['store']> {
   const nothing = (): string[] => Object.assign([], { push: () => 0 });
-  return { stdout: nothing(), stderr: nothing(), stdall: nothing() } as unknown as NonNullable<Partial<Zx.Options>['store']>;
+  return { stdout: nothing(), stderr: nothing(), stdall: nothing() } as unknown as NonNullable<
+    Partial<Zx.Options>['store']
+  >;
 }
 
 /** bash where there is one; else plain sh, which has no pipefail. */
