@@ -2,7 +2,7 @@ import type { Renderer, RunEvent } from '../events.ts';
 import { formatDuration } from '../format.ts';
 import { endLine, isEnd, RunView, runLine, taskLine } from './lines.ts';
 import type { Terminal } from './terminal.ts';
-import { cutText, plainText, textWidth } from './text.ts';
+import { cutText, linesOf, plainText, textWidth } from './text.ts';
 
 const frameMs = 100;
 /** More running tasks than this are counted, not listed; fewer on a low terminal. */
@@ -12,7 +12,7 @@ const leastText = 8;
 
 type Running = { readonly since: number; text: string };
 
-type Row = { readonly text: string; readonly width: number };
+type Row = { readonly text: string; readonly plain: string };
 
 /**
  * For a terminal: finished tasks scroll by as single lines; below them stand the running ones with their time and last
@@ -25,7 +25,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
   const { symbols } = style;
   const running = new Map<string, Running>();
   const counts = { done: 0, failed: 0, skipped: 0 };
-  let drawn: readonly number[] = [];
+  let drawn: readonly string[] = [];
   let drawnColumns = 0;
   let frame = 0;
   let paused = false;
@@ -49,7 +49,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     const erase = eraseDrawn(columns);
     if (above === '' && erase === '' && rows.length === 0) return;
     terminal.err(erase + above + rows.map((row) => `${row.text}\n`).join(''));
-    drawn = rows.map((row) => row.width);
+    drawn = rows.map((row) => row.plain);
     drawnColumns = columns;
   }
 
@@ -57,10 +57,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
   function eraseDrawn(columns: number): string {
     if (drawn.length === 0) return '';
     const narrower = columns < drawnColumns;
-    const lines = drawn.reduce(
-      (sum, width) => sum + (narrower ? Math.max(1, Math.ceil(width / columns)) : 1),
-      0,
-    );
+    const lines = drawn.reduce((sum, row) => sum + (narrower ? linesOf(row, columns) : 1), 0);
     // What has scrolled out cannot be reached, and the cursor stops at the top.
     return `\u001B[${Math.min(lines, height() - 1)}A\r\u001B[0J`;
   }
@@ -88,13 +85,13 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     const head = cutText([symbol, label, time].filter((part) => part !== '').join(' '), width, '');
     const left = width - textWidth(head) - 1;
     const text = left < leastText ? '' : cutText(plainText(state.text), left, symbols.ellipsis);
-    if (text === '') return { text: style.cyan(head), width: textWidth(head) };
-    return { text: `${style.cyan(head)} ${style.dim(text)}`, width: textWidth(head) + 1 + textWidth(text) };
+    if (text === '') return { text: style.cyan(head), plain: head };
+    return { text: `${style.cyan(head)} ${style.dim(text)}`, plain: `${head} ${text}` };
   }
 
   function dimRow(text: string, width: number): Row {
     const shown = cutText(text, width, symbols.ellipsis);
-    return { text: style.dim(shown), width: textWidth(shown) };
+    return { text: style.dim(shown), plain: shown };
   }
 
   function countsText(): string {

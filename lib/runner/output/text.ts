@@ -53,6 +53,20 @@ export function textWidth(text: string): number {
   return width;
 }
 
+/** How many lines a text takes on a terminal of this width: a wide character never stands half on the next one. */
+export function linesOf(text: string, columns: number): number {
+  let lines = 1;
+  let column = 0;
+  for (const character of text) {
+    const width = characterWidth(character);
+    column += width;
+    if (column <= columns) continue;
+    lines += 1;
+    column = width;
+  }
+  return lines;
+}
+
 /** At most this many columns of a text, with the ellipsis at the end when something was left out. */
 export function cutText(text: string, columns: number, ellipsis: string): string {
   if (textWidth(text) <= columns) return text;
