@@ -1,34 +1,52 @@
+import { anchorOf, escapePattern, patternOf, type SecretPattern } from './secret-pattern.ts';
+
 const mask = '***';
 /** Shorter fragments of base64 would hide harmless text. */
 const shortestEncoded = 6;
+/** Of a secret of several lines each one is hidden by itself, but not `{` and the like. */
+const shortestLine = 4;
 
-/** Replaces secrets by `***`. One per run; secrets are added while it goes on. */
+/**
+ * Replaces secrets by `***`. One per run; secrets are added while it goes on. Any length is hidden, so that one of few
+ * characters makes a log hard to read; what was written before a secret was added is not called back.
+ */
 export class Redactor {
-  readonly #forms = new Set<string>();
-  #pattern: RegExp | undefined;
+  readonly #known = new Set<string>();
+  readonly #index = new AnchorIndex();
+  /** Patterns without an anchor: each text is searched for them. */
+  readonly #always: Found[] = [];
   /** Length of the longest text that is replaced: what a cut in the middle of a line has to hold back. */
   longest = 0;
 
-  /** From now on hides the value, each of its lines, its JSON and URL forms, and its base64 form at any place. */
+  /**
+   * From now on hides the value and each of its lines, as they are and as JSON, URLs, shells and YAML write them, and their
+   * base64 at any place in a longer text.
+   */
   add(value: string): void {
-    const lines = value.split(/\r?\n/).filter((line) => line.trim().length > 3);
+    const lines = value.split(/\r?\n/).filter((line) => line.trim().length >= shortestLine);
     for (const text of new Set([value, value.trim(), ...lines])) {
       if (text.trim() === '') continue;
-      for (const form of formsOf(text)) this.#forms.add(form);
+      for (const pattern of [patternOf(text), ...encodedForms(text)]) this.#add(pattern);
     }
-    if (this.#forms.size === 0) return;
-    const longestFirst = [...this.#forms].sort((left, right) => right.length - left.length);
-    this.longest = longestFirst[0]?.length ?? 0;
-    this.#pattern = new RegExp(longestFirst.map(escapePattern).join('|'), 'g');
   }
 
   redact(text: string): string {
-    return this.#pattern === undefined ? text : text.replace(this.#pattern, mask);
+    if (this.#known.size === 0) return text;
+    const found = [...this.#index.find(text), ...this.#always];
+    if (found.length === 0) return text;
+    // Of two that begin in the same way the longer one is replaced whole.
+    found.sort((left, right) => right.longest - left.longest);
+    let redacted = text;
+    for (const pattern of found) {
+      pattern.expression ??= new RegExp(pattern.source, 'g');
+      redacted = redacted.replace(pattern.expression, mask);
+    }
+    return redacted;
   }
 
   /** The same value with every text in it redacted. */
   redactAll<Value>(value: Value): Value {
-    if (this.#pattern === undefined) return value;
+    if (this.#known.size === 0) return value;
     if (typeof value === 'string') return this.redact(value) as Value;
     if (Array.isArray(value)) return value.map((item) => this.redactAll(item)) as Value;
     if (typeof value !== 'object' || value === null) return value;
@@ -36,22 +54,66 @@ export class Redactor {
       Object.entries(value).map(([name, field]) => [name, this.redactAll(field)]),
     ) as Value;
   }
+
+  #add(pattern: SecretPattern): void {
+    if (this.#known.has(pattern.source)) return;
+    this.#known.add(pattern.source);
+    this.longest = Math.max(this.longest, pattern.longest);
+    if (pattern.anchor === undefined) this.#always.push({ ...pattern });
+    else this.#index.add(pattern.anchor, { ...pattern });
+  }
 }
 
-function formsOf(text: string): string[] {
+/** Compiled when it is first needed. */
+type Found = SecretPattern & { expression?: RegExp };
+
+const anchorLength = 4;
+
+/**
+ * Finds the patterns that can be in a text, by four letters that stand in each. A key of some 50 lines has hundreds of
+ * forms: to try all of them at each place of each line would take longer than everything else in a run.
+ */
+class AnchorIndex {
+  readonly #patterns = new Map<number, Found[]>();
+  /** Whether a key with these last bits is in the map: faster to ask than that. */
+  readonly #seen = new Uint8Array(1 << 20);
+
+  add(anchor: string, pattern: Found): void {
+    let key = 0;
+    for (let place = 0; place < anchorLength; place += 1) key = nextKey(key, anchor.charCodeAt(place));
+    this.#seen[key & 0xfffff] = 1;
+    this.#patterns.set(key, [...(this.#patterns.get(key) ?? []), pattern]);
+  }
+
+  find(text: string): Set<Found> {
+    const found = new Set<Found>();
+    let key = 0;
+    for (let place = 0; place < text.length; place += 1) {
+      key = nextKey(key, text.charCodeAt(place));
+      if (this.#seen[key & 0xfffff] === 0) continue;
+      for (const pattern of this.#patterns.get(key) ?? []) found.add(pattern);
+    }
+    return found;
+  }
+}
+
+/** The last four characters, seven bits of each. */
+function nextKey(key: number, character: number): number {
+  return ((key << 7) | (character & 0x7f)) & 0xfffffff;
+}
+
+function encodedForms(text: string): SecretPattern[] {
   const bytes = Buffer.from(text);
-  const encoded = [0, 1, 2]
-    .map((offset) => encodedInside(bytes, offset))
-    .filter((form) => form.length >= shortestEncoded);
-  const padded = bytes.toString('base64');
-  return [
-    text,
-    JSON.stringify(text).slice(1, -1),
-    encodeURIComponent(bytes.toString()),
-    ...(padded.length >= shortestEncoded ? [padded] : []),
-    ...encoded,
-    ...encoded.map((form) => form.replaceAll('+', '-').replaceAll('/', '_')),
-  ];
+  const inside = [0, 1, 2].map((offset) => encodedInside(bytes, offset));
+  const forms = [bytes.toString('base64'), ...inside]
+    .filter((form) => form.length >= shortestEncoded)
+    .flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')]);
+  // In a URL or JSON the three special characters are escaped again.
+  return [...new Set(forms)].map((form) => (/[+/=]/.test(form) ? patternOf(form) : plain(form)));
+}
+
+function plain(text: string): SecretPattern {
+  return { source: escapePattern(text), longest: text.length, anchor: anchorOf(text) };
 }
 
 /**
@@ -61,8 +123,4 @@ function formsOf(text: string): string[] {
 function encodedInside(bytes: Buffer, offset: number): string {
   const encoded = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64');
   return encoded.slice(Math.ceil((offset * 8) / 6), Math.floor(((offset + bytes.length) * 8) / 6));
-}
-
-function escapePattern(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }

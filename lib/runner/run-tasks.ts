@@ -1,3 +1,4 @@
+import { BackPressure } from './back-pressure.ts';
 import type { Children } from './children.ts';
 import { runCleanups } from './cleanup.ts';
 import { formatFailure } from './errors.ts';
@@ -44,6 +45,7 @@ export async function runTasks(request: RunRequest): Promise<number> {
     redact: (text) => redactor.redact(text),
   });
   const reports = await openReports(request, recorder);
+  terminal.pressure = new BackPressure();
   const screen = createRenderer(settings.output, terminal, settings.verbose, graph.nodes.length);
   const renderers: Renderer[] = [screen, recorder];
   const emit: Emit = (body) => {
@@ -57,7 +59,7 @@ export async function runTasks(request: RunRequest): Promise<number> {
   emit({ type: 'run-started', nodes: graph.nodes.map(nodeSummary), jobs: settings.jobs });
   const lock = await takeLock(request, emit);
   try {
-    if (request.logs !== undefined) renderers.push(await logFiles(request.logs, graph));
+    if (request.logs !== undefined) renderers.push(await logFiles(request.logs, graph, terminal.pressure));
     const run: Run = {
       children,
       stop,

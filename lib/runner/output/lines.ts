@@ -2,6 +2,7 @@ import type { NodeSummary, RunEvent } from '../events.ts';
 import { count, formatDuration, listChanges } from '../format.ts';
 import { describeHolder } from '../lock.ts';
 import type { Style } from './terminal.ts';
+import { plainText } from './text.ts';
 
 type EventOf<Type extends RunEvent['type']> = Extract<RunEvent, { type: Type }>;
 
@@ -24,8 +25,10 @@ export class RunView {
   }
 
   note(event: RunEvent): void {
-    if (event.type === 'run-started') for (const node of event.nodes) this.#nodes.set(node.id, node);
-    else if (event.type === 'task-started') this.running.add(event.id);
+    if (event.type === 'run-started') {
+      // Arguments are part of a label, and may hold anything.
+      for (const node of event.nodes) this.#nodes.set(node.id, { ...node, label: plainText(node.label) });
+    } else if (event.type === 'task-started') this.running.add(event.id);
     else if (isEnd(event)) this.running.delete(event.id);
   }
 }

@@ -2,19 +2,31 @@ import type { Renderer, RunEvent } from '../events.ts';
 import { formatDuration } from '../format.ts';
 import { endLine, isEnd, RunView, runLine, taskLine } from './lines.ts';
 import type { Terminal } from './terminal.ts';
+import { cutText, linesOf, plainText, textWidth } from './text.ts';
 
 const frameMs = 100;
-/** More running tasks than this are counted, not listed. */
+/** More running tasks than this are counted, not listed; fewer on a low terminal. */
 const listed = 12;
+/** Less room than this is not worth a last line. */
+const leastText = 8;
 
 type Running = { readonly since: number; text: string };
 
-/** For a terminal: finished tasks scroll by as single lines, below them the running ones with time and last line. */
+type Row = { readonly text: string; readonly plain: string };
+
+/**
+ * For a terminal: finished tasks scroll by as single lines; below them stand the running ones with their time and last
+ * line, and how far the run is. The cursor is never hidden and always at the start of the line below: however a run ends,
+ * also by SIGKILL, there is nothing to put right.
+ */
 export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
   const view = new RunView();
   const { style } = terminal;
+  const { symbols } = style;
   const running = new Map<string, Running>();
-  let drawn = 0;
+  const counts = { done: 0, failed: 0, skipped: 0 };
+  let drawn: readonly string[] = [];
+  let drawnColumns = 0;
   let frame = 0;
   let paused = false;
   const timer = setInterval(() => {
@@ -23,6 +35,8 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
   }, frameMs);
   // The view alone must not keep the process alive.
   timer.unref();
+  const onResize = (): void => redraw('');
+  process.on('SIGWINCH', onResize);
 
   /** Writes lines above the running tasks. */
   function redraw(above: string): void {
@@ -30,30 +44,67 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
       terminal.err(above);
       return;
     }
-    const rows = [...running].slice(0, listed).map(([id, state]) => runningRow(id, state));
-    if (running.size > listed) rows.push(style.dim(`  and ${running.size - listed} more`));
-    const erase = drawn === 0 ? '' : `\u001B[${drawn}A\u001B[0J`;
+    const columns = Math.max(1, terminal.columns());
+    const rows = currentRows(columns - 1);
+    const erase = eraseDrawn(columns);
     if (above === '' && erase === '' && rows.length === 0) return;
-    terminal.err(erase + above + rows.map((row) => `${row}\n`).join(''));
-    drawn = rows.length;
+    terminal.err(erase + above + rows.map((row) => `${row.text}\n`).join(''));
+    drawn = rows.map((row) => row.plain);
+    drawnColumns = columns;
   }
 
-  /** Cut to the width of the terminal: a row that wraps could not be erased again. */
-  function runningRow(id: string, state: Running): string {
-    const { running: frames, ellipsis } = style.symbols;
+  /** A terminal that has become narrower has broken rows in several. */
+  function eraseDrawn(columns: number): string {
+    if (drawn.length === 0) return '';
+    const narrower = columns < drawnColumns;
+    const lines = drawn.reduce((sum, row) => sum + (narrower ? linesOf(row, columns) : 1), 0);
+    // What has scrolled out cannot be reached, and the cursor stops at the top.
+    return `\u001B[${Math.min(lines, height() - 1)}A\r\u001B[0J`;
+  }
+
+  function height(): number {
+    return Math.max(2, terminal.rows?.() ?? 24);
+  }
+
+  /** No row is wider than that: one that wraps could not be erased again. Nor are there more than the terminal has lines. */
+  function currentRows(width: number): Row[] {
+    if (running.size === 0) return [];
+    // One line is the cursor's, one for the counts, and some for what scrolls by.
+    const room = Math.max(1, Math.min(listed, height() - 3));
+    const shown = running.size > room ? Math.max(1, room - 1) : running.size;
+    const rows = [...running].slice(0, shown).map(([id, state]) => runningRow(id, state, width));
+    if (running.size > shown) rows.push(dimRow(`  and ${running.size - shown} more`, width));
+    if (height() > 3 && view.size > 1) rows.push(dimRow(countsText(), width));
+    return rows;
+  }
+
+  function runningRow(id: string, state: Running, width: number): Row {
     const time = formatDuration(Date.now() - state.since);
-    const head = `${frames[frame % frames.length] ?? ''} ${view.label(id)} ${time}`;
-    const room = Math.max(4, terminal.columns() - 1);
-    if (head.length >= room) return style.cyan(head.slice(0, room));
-    const text = ` ${plainText(state.text)}`;
-    const left = room - head.length;
-    const shown = text.length > left ? text.slice(0, Math.max(0, left - ellipsis.length)) + ellipsis : text;
-    return style.cyan(head) + style.dim(left > ellipsis.length ? shown : '');
+    const symbol = symbols.running[frame % symbols.running.length] ?? '';
+    const label = cutText(view.label(id), width - textWidth(symbol) - time.length - 2, symbols.ellipsis);
+    const head = cutText([symbol, label, time].filter((part) => part !== '').join(' '), width, '');
+    const left = width - textWidth(head) - 1;
+    const text = left < leastText ? '' : cutText(plainText(state.text), left, symbols.ellipsis);
+    if (text === '') return { text: style.cyan(head), plain: head };
+    return { text: `${style.cyan(head)} ${style.dim(text)}`, plain: `${head} ${text}` };
+  }
+
+  function dimRow(text: string, width: number): Row {
+    const shown = cutText(text, width, symbols.ellipsis);
+    return { text: style.dim(shown), plain: shown };
+  }
+
+  function countsText(): string {
+    const parts = [`${counts.done} of ${view.size} done`, `${running.size} running`];
+    if (counts.failed > 0) parts.push(`${counts.failed} failed`);
+    if (counts.skipped > 0) parts.push(`${counts.skipped} not started`);
+    return `  ${parts.join(', ')}`;
   }
 
   function onEvent(event: RunEvent): void {
     view.note(event);
     if (event.type === 'task-started') running.set(event.id, { since: event.at, text: '' });
+    if (event.type === 'task-skipped') counts.skipped += 1;
     const state = 'id' in event && event.id !== undefined ? running.get(event.id) : undefined;
     const own = event.type === 'task-progress' ? event.text : taskLine(event, style, verbose);
     if (own !== undefined && state !== undefined && own.trim() !== '') state.text = own;
@@ -66,19 +117,24 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     if (line !== undefined) redraw(`${line}\n`);
     if (isEnd(event)) {
       running.delete(event.id);
+      if (event.type === 'task-done') counts.done += 1;
+      if (event.type === 'task-failed') counts.failed += 1;
       redraw(`${endLine(event, view, style)}\n`);
     }
   }
 
   function hide(): void {
-    if (drawn > 0) terminal.err(`\u001B[${drawn}A\u001B[0J`);
-    drawn = 0;
+    const erase = eraseDrawn(Math.max(1, terminal.columns()));
+    if (erase !== '') terminal.err(erase);
+    drawn = [];
   }
 
   return {
     onEvent,
     pause: () => {
       hide();
+      // Before the child that gets the terminal writes to it.
+      terminal.flush?.();
       paused = true;
     },
     resume: () => {
@@ -86,13 +142,8 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     },
     close: () => {
       clearInterval(timer);
+      process.removeListener('SIGWINCH', onResize);
       hide();
     },
   };
-}
-
-/** Without colours and cursor movements, which would leave the row. */
-function plainText(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
-  return text.replace(/\u001B\[[0-9;?]*[A-Za-z]|[\u0000-\u001F]/g, '').trim();
 }

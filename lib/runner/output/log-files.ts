@@ -1,6 +1,7 @@
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { BackPressure } from '../back-pressure.ts';
 import { TaskError } from '../errors.ts';
 import type { Renderer } from '../events.ts';
 import type { Graph } from '../graph.ts';
@@ -8,7 +9,7 @@ import { isEnd, taskLine } from './lines.ts';
 import { createStyle } from './terminal.ts';
 
 /** Writes the full log of each task to `<folder>/<task>.log`, for what the live view does not show. */
-export async function logFiles(folder: string, graph: Graph): Promise<Renderer> {
+export async function logFiles(folder: string, graph: Graph, pressure?: BackPressure): Promise<Renderer> {
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {
@@ -30,7 +31,11 @@ export async function logFiles(folder: string, graph: Graph): Promise<Renderer> 
       if (!('id' in event)) return;
       const line =
         event.type === 'task-failed' ? `failed: ${event.failure.what}` : taskLine(event, style, true);
-      if (line !== undefined) files.get(event.id)?.write(`${line}\n`);
+      const file = files.get(event.id);
+      if (line !== undefined && file !== undefined) {
+        file.write(`${line}\n`);
+        pressure?.note(file);
+      }
       if (isEnd(event)) {
         files.get(event.id)?.end();
         files.delete(event.id);

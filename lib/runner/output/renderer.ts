@@ -1,4 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import type { Renderer } from '../events.ts';
+import { nestingLevel } from '../nesting.ts';
+import { githubRenderer } from './github.ts';
+import { gitlabRenderer } from './gitlab.ts';
 import { groupedRenderer } from './grouped.ts';
 import { jsonRenderer } from './json.ts';
 import { liveRenderer } from './live.ts';
@@ -8,20 +12,26 @@ import { prefixedRenderer } from './prefixed.ts';
 import type { Terminal } from './terminal.ts';
 
 /**
- * The renderer for a mode. `auto`: a single task writes straight through; several show live on a terminal (with
- * `verbose` prefixed, since then all lines are wanted) and grouped elsewhere.
+ * The renderer for a mode. `auto`: in the jobs of GitHub Actions and GitLab CI theirs; else a single task writes straight
+ * through, and several show live on a terminal (with `verbose` prefixed, since then all lines are wanted; with CI set
+ * grouped, since nobody looks) and grouped elsewhere.
  */
 export function createRenderer(
   mode: OutputMode,
   terminal: Terminal,
   verbose: boolean,
   nodes: number,
+  env: NodeJS.ProcessEnv = process.env,
 ): Renderer {
   switch (mode) {
-    case 'auto':
+    case 'auto': {
+      const found = detected(terminal, env);
+      if (found === 'gitlab' && nodes === 1) return plainRenderer(terminal, verbose);
+      if (found !== undefined) return createRenderer(found, terminal, verbose, nodes, env);
       if (nodes === 1) return plainRenderer(terminal, verbose);
-      if (!terminal.isTerminal) return groupedRenderer(terminal, verbose);
+      if (!terminal.isTerminal || isSet(env.CI)) return groupedRenderer(terminal, verbose);
       return verbose ? prefixedRenderer(terminal, verbose) : liveRenderer(terminal, verbose);
+    }
     case 'live':
       // Without a terminal there is nothing to redraw.
       return terminal.isTerminal ? liveRenderer(terminal, verbose) : groupedRenderer(terminal, verbose);
@@ -33,9 +43,33 @@ export function createRenderer(
       return plainRenderer(terminal, verbose);
     case 'json':
       return jsonRenderer(terminal);
+    case 'github': {
+      const root = env.GITHUB_WORKSPACE || process.cwd();
+      return githubRenderer(terminal, verbose, {
+        root,
+        token: randomBytes(20).toString('hex'),
+        single: nodes === 1,
+      });
+    }
+    case 'gitlab':
+      return gitlabRenderer(terminal, verbose);
     default: {
       const never: never = mode;
       throw new Error(`unknown output mode ${String(never)}`);
     }
   }
+}
+
+/**
+ * Whose job this run is the log of. A run inside another run is not: its lines are lines of a task there. Neither is one
+ * whose log goes to a terminal.
+ */
+function detected(terminal: Terminal, env: NodeJS.ProcessEnv): 'github' | 'gitlab' | undefined {
+  if (terminal.isTerminal || nestingLevel() > 0) return undefined;
+  if (env.GITHUB_ACTIONS === 'true') return 'github';
+  return env.GITLAB_CI === 'true' ? 'gitlab' : undefined;
+}
+
+function isSet(variable: string | undefined): boolean {
+  return variable !== undefined && !['', '0', 'false'].includes(variable);
 }

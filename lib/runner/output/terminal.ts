@@ -1,4 +1,4 @@
-import { BackPressure } from '../back-pressure.ts';
+import type { BackPressure } from '../back-pressure.ts';
 
 /** Where a run writes to: results to stdout, everything else to stderr. */
 export type Terminal = {
@@ -9,8 +9,8 @@ export type Terminal = {
   readonly columns: () => number;
   readonly rows?: () => number;
   readonly style: Style;
-  /** Told of every write to stderr. */
-  readonly pressure?: BackPressure;
+  /** Told of every write to stderr. Set by a run: nothing else prints so much. */
+  pressure?: BackPressure;
   /** Writes at once what `err` has put together. */
   readonly flush?: () => void;
 };
@@ -77,18 +77,17 @@ export function openTerminal(onHangUp: () => void): Terminal & { readonly close:
   };
   stdout.on('error', onOutError);
   stderr.on('error', onErrError);
-  const pressure = new BackPressure();
   let waiting = '';
   const flush = (): void => {
     const text = waiting;
     waiting = '';
-    if (text === '' || errGone || pressure.overflows(stderr)) return;
+    if (text === '' || errGone || terminal.pressure?.overflows(stderr)) return;
     stderr.write(text);
-    pressure.note(stderr);
+    terminal.pressure?.note(stderr);
   };
   // For a `process.exit` in the middle of something.
   process.once('exit', flush);
-  return {
+  const terminal: Terminal & { readonly close: () => void } = {
     out: (text) => {
       flush();
       if (!outGone) stdout.write(text);
@@ -104,7 +103,6 @@ export function openTerminal(onHangUp: () => void): Terminal & { readonly close:
     columns: () => stderr.columns || 80,
     rows: () => stderr.rows || 24,
     style: createStyle(wantsColor(stderr.isTTY === true, env), speaksUnicode(env)),
-    pressure,
     flush,
     close: () => {
       flush();
@@ -117,6 +115,7 @@ export function openTerminal(onHangUp: () => void): Terminal & { readonly close:
       stderr.removeListener('error', onErrError);
     },
   };
+  return terminal;
 }
 
 function ignore(): void {}

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { quote } from '../../../lib/runner/command-text.ts';
 import { LineSplitter } from '../../../lib/runner/line-splitter.ts';
 import { Redactor } from '../../../lib/runner/redact.ts';
 
@@ -37,6 +38,98 @@ test('hides JSON and URL forms', () => {
   const redactor = redactorOf(value);
   assert.is(redactor.redact(JSON.stringify({ value })), '{"value":"***"}');
   assert.is(redactor.redact(`postgres://user:${encodeURIComponent(value)}@host`), 'postgres://user:***@host');
+});
+
+const writings: { readonly [name: string]: (value: string) => string } = {
+  'as it is': (value) => value,
+  JSON: (value) => JSON.stringify(value),
+  'JSON in JSON': (value) => JSON.stringify(JSON.stringify(value)),
+  'JSON for HTML': (value) =>
+    JSON.stringify(value).replace(/[<>&]/g, (found) => `\\u00${found.charCodeAt(0).toString(16)}`),
+  'JSON in ASCII': (value) =>
+    JSON.stringify(value).replace(
+      /[^ -~]/g,
+      (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    ),
+  'a URL': encodeURIComponent,
+  'a strict URL in small letters': (value) =>
+    [...Buffer.from(value)]
+      .map((byte) =>
+        /[A-Za-z0-9]/.test(String.fromCharCode(byte))
+          ? String.fromCharCode(byte)
+          : `%${byte.toString(16).padStart(2, '0')}`,
+      )
+      .join(''),
+  'a form': (value) => new URLSearchParams({ value }).toString().slice('value='.length),
+  'a shell': quote,
+  'a double quoted shell word': (value) => `"${value.replace(/["\\$`]/g, '\\$&')}"`,
+  'an escaped shell word': (value) => value.replace(/[^\w\n]/gu, '\\$&'),
+  YAML: (value) => `'${value.replaceAll("'", "''")}'`,
+  XML: (value) =>
+    value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;'),
+  base64: (value) => Buffer.from(value).toString('base64'),
+  'base64 later in a text': (value) => Buffer.from(`x${value}yz`).toString('base64'),
+  'base64 still later': (value) => Buffer.from(`xy${value}z`).toString('base64url'),
+  'base64 in a URL': (value) => encodeURIComponent(Buffer.from(value).toString('base64')),
+};
+
+/** The same numbers in every run. */
+function randomNumbers(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state * 1103515245 + 12345) % 2147483648;
+    return Math.floor((state / 2147483648) * below);
+  };
+}
+
+for (const [name, write] of Object.entries(writings)) {
+  test(`hides any secret in ${name}, however the output is cut`, () => {
+    const random = randomNumbers(name.length);
+    const characters = [...'abcXYZ0189 !"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~üß€😀'];
+    for (let round = 0; round < 40; round += 1) {
+      const length = 8 + random(24);
+      const middle = Array.from({ length }, () => characters[random(characters.length)]).join('');
+      // Blanks at its ends would be hidden apart from it.
+      const value = `s${middle}t`;
+      const redactor = redactorOf(value);
+      const bytes = Buffer.from(`before <${write(value)}> after\nnext line\n`);
+      const chunks: Buffer[] = [];
+      for (let place = 0; place < bytes.length; ) {
+        const end = place + 1 + random(20);
+        chunks.push(bytes.subarray(place, end));
+        place = end;
+      }
+      const [line = '', next] = split(chunks, redactor);
+      assert.is(next, 'next line');
+      // What stays of base64 are the characters that belong to its neighbours too, and the padding.
+      const rest = name.includes('base64') ? 12 : 6;
+      assert.match(line, /^before <.*\*\*\*.*> after$/, `${value} in ${write(value)}`);
+      assert.ok(line.length <= 'before <***> after'.length + rest, `${value} in ${write(value)}: ${line}`);
+    }
+  });
+}
+
+test('many backslashes are no riddle', () => {
+  const value = `${'\\'.repeat(20)}"x`;
+  const redactor = redactorOf(value);
+  // Tried in all possible ways this would never end.
+  const line = '\\'.repeat(1000);
+  assert.is(redactor.redact(line), line);
+  assert.is(redactor.redact(JSON.stringify(value)), '"***"');
+});
+
+test('a secret of few characters is hidden as it is, but not in base64', () => {
+  assert.is(redactorOf('abc').redact(`abc ${Buffer.from('abc').toString('base64')}`), '*** YWJj');
+});
+
+test('hides a secret of several lines in one', () => {
+  const value = 'first line of it\nsecond "line"\n';
+  for (const write of [
+    JSON.stringify,
+    encodeURIComponent,
+    (text: string) => Buffer.from(text).toString('base64'),
+  ])
+    assert.match(redactorOf(value).redact(`<${write(value)}>`), /^<"?(\*\*\*|\\n|%0A)+"?>$/);
 });
 
 test('hides every line of a secret of several lines', () => {

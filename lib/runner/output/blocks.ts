@@ -1,0 +1,107 @@
+import type { Renderer, RunEvent } from '../events.ts';
+import { type EndEvent, endLine, isEnd, RunView, runLine, taskLine } from './lines.ts';
+import type { Terminal } from './terminal.ts';
+
+/** What is kept of a task that must wait for its block: lines, and characters in all of them. */
+const keptLines = 5000;
+const keptCharacters = 4 << 20;
+
+/** How a block looks. All texts end with a line break, or are empty. */
+export type BlockFormat = {
+  /** `again`: the task had a block before. `ended`: how it has ended already, when its lines come all at once. */
+  readonly open: (id: string, label: string, again: boolean, ended: EndEvent | undefined) => string;
+  readonly line: (line: string) => string;
+  readonly close: () => string;
+  /** After the line that tells how a task ended. */
+  readonly afterEnd: (event: EndEvent, view: RunView) => string;
+  /** Told of every event first. */
+  readonly note?: (event: RunEvent) => void;
+};
+
+/**
+ * One block per task, shown when it ends. While only one task is running its lines appear at once: nothing can mix with
+ * them, and a long build in CI must not look dead.
+ */
+export function blockRenderer(terminal: Terminal, verbose: boolean, format: BlockFormat): Renderer {
+  const view = new RunView();
+  const { style } = terminal;
+  const waiting = new Map<string, Buffered>();
+  const opened = new Set<string>();
+  let open: string | undefined;
+
+  const close = (): void => {
+    if (open !== undefined) terminal.err(format.close());
+    open = undefined;
+  };
+  const write = (id: string, lines: readonly string[], ended?: EndEvent): void => {
+    if (lines.length === 0) return;
+    if (open !== id) {
+      close();
+      terminal.err(format.open(id, view.label(id), opened.has(id), ended));
+      opened.add(id);
+      open = id;
+    }
+    terminal.err(lines.map(format.line).join(''));
+  };
+  const flush = (id: string, ended?: EndEvent): void => {
+    write(id, waiting.get(id)?.take() ?? [], ended);
+    waiting.delete(id);
+  };
+
+  return {
+    onEvent: (event) => {
+      view.note(event);
+      format.note?.(event);
+      if (event.type === 'task-result') terminal.out(event.text);
+      const own = taskLine(event, style, verbose);
+      if (own !== undefined && 'id' in event) {
+        if (view.running.size === 1 && !waiting.has(event.id)) {
+          write(event.id, [own]);
+        } else {
+          const buffer = waiting.get(event.id) ?? new Buffered();
+          buffer.add(own);
+          waiting.set(event.id, buffer);
+          if (view.running.size === 1) flush(event.id);
+        }
+      }
+      const line = runLine(event, view, style);
+      if (line !== undefined) {
+        close();
+        terminal.err(`${line}\n`);
+      }
+      if (isEnd(event)) {
+        flush(event.id, event);
+        close();
+        terminal.err(`${endLine(event, view, style)}\n${format.afterEnd(event, view)}`);
+        if (view.running.size === 1) for (const id of view.running) flush(id);
+      }
+    },
+    close: () => {
+      for (const id of waiting.keys()) flush(id);
+      close();
+    },
+  };
+}
+
+/** The newest lines, in two parts of which the older one is dropped as a whole: one line at a time would cost far more. */
+class Buffered {
+  #older: string[] = [];
+  #lines: string[] = [];
+  #characters = 0;
+  #dropped = 0;
+
+  add(line: string): void {
+    this.#lines.push(line);
+    this.#characters += line.length;
+    if (this.#lines.length < keptLines && this.#characters < keptCharacters) return;
+    this.#dropped += this.#older.length;
+    this.#older = this.#lines;
+    this.#lines = [];
+    this.#characters = 0;
+  }
+
+  take(): string[] {
+    const lines = [...this.#older, ...this.#lines];
+    return this.#dropped === 0 ? lines : [`(${this.#dropped} lines left out)`, ...lines];
+  }
+}

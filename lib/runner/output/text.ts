@@ -1,0 +1,90 @@
+/* What a child prints is text of others: how wide it is on a terminal, and how it is kept from doing anything there. */
+
+// biome-ignore-start lint/suspicious/noControlCharactersInRegex: control characters are what this is about
+const controls = /[\u0000-\u0008\u000A-\u001F\u007F-\u009F]/;
+const sequences = new RegExp(
+  [
+    // CSI: `ESC [` or its single character, parameters, and a letter that says what it does.
+    '(?:\\u001B\\[|\\u009B)[0-?]*[ -/]*[@-~]',
+    // OSC, DCS, SOS, PM and APC with their text: titles, links, the clipboard.
+    '(?:\\u001B[\\]PX^_]|[\\u0090\\u0098\\u009D-\\u009F])[^\\u0007\\u001B\\u009C]*(?:\\u0007|\\u001B\\\\|\\u009C)',
+    // Two or three characters: character sets, reset, saved cursors.
+    '\\u001B[ -/]+[0-~]',
+    '\\u001B[0-Z\\\\^-~]',
+    '[\\u0000-\\u0008\\u000A-\\u001F\\u007F-\\u009F]',
+  ].join('|'),
+  'g',
+);
+const colour = /^\u001B\[[\d;:]*m$/;
+const noColour = /^\u001B\[0?m$/;
+// biome-ignore-end lint/suspicious/noControlCharactersInRegex: see above
+
+/**
+ * A line without anything that moves the cursor, clears, renames the window or reaches the clipboard; colours stay, and end
+ * with the line.
+ */
+export function neutralLine(line: string): string {
+  if (!controls.test(line)) return line;
+  let coloured = false;
+  const neutral = line.replace(sequences, (found) => {
+    if (!colour.test(found)) return '';
+    coloured = !noColour.test(found);
+    return found;
+  });
+  return coloured ? `${neutral}\u001B[0m` : neutral;
+}
+
+/** A line without colours too, and with blanks for tabs: of a width that is known. */
+export function plainText(line: string): string {
+  const text = controls.test(line) ? line.replace(sequences, '') : line;
+  return text.replaceAll('\t', ' ').trim();
+}
+
+const ascii = /^[ -~]*$/;
+const nothing = /^[\p{Mn}\p{Me}\p{Cf}\u1160-\u11FF]$/u;
+const wide =
+  /^(?:[\u1100-\u115F\u2329\u232A\u2E80-\u303E\u3041-\uA4CF\uA960-\uA97F\uAC00-\uD7A3\uF900-\uFAFF\uFE10-\uFE19\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6\u{16FE0}-\u{18DFF}\u{1AFF0}-\u{1B2FF}\u{1F300}-\u{1FAFF}\u{20000}-\u{3FFFD}]|\p{Emoji_Presentation})$/u;
+
+/** Columns that a text without control characters takes; where terminals differ, the larger number. */
+export function textWidth(text: string): number {
+  if (ascii.test(text)) return text.length;
+  let width = 0;
+  for (const character of text) width += characterWidth(character);
+  return width;
+}
+
+/** How many lines a text takes on a terminal of this width: a wide character never stands half on the next one. */
+export function linesOf(text: string, columns: number): number {
+  let lines = 1;
+  let column = 0;
+  for (const character of text) {
+    const width = characterWidth(character);
+    column += width;
+    if (column <= columns) continue;
+    lines += 1;
+    column = width;
+  }
+  return lines;
+}
+
+/** At most this many columns of a text, with the ellipsis at the end when something was left out. */
+export function cutText(text: string, columns: number, ellipsis: string): string {
+  if (textWidth(text) <= columns) return text;
+  const room = columns - textWidth(ellipsis);
+  if (room < 0) return '';
+  let width = 0;
+  let kept = '';
+  for (const character of text) {
+    width += characterWidth(character);
+    if (width > room) break;
+    kept += character;
+  }
+  return kept + ellipsis;
+}
+
+function characterWidth(character: string): number {
+  // The soft hyphen is shown by most; this selector makes a narrow symbol wide.
+  if (character === '\u00AD' || character === '\uFE0F') return 1;
+  if (nothing.test(character)) return 0;
+  return wide.test(character) ? 2 : 1;
+}

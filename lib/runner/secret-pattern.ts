@@ -1,0 +1,98 @@
+/** What finds a secret, however it is written. */
+export type SecretPattern = {
+  readonly source: string;
+  /** Characters of the longest text that it finds. */
+  readonly longest: number;
+  /** Four letters or digits that stand in everything that it finds; undefined when there are none. */
+  readonly anchor: string | undefined;
+};
+
+type Spelling = { readonly source: string; readonly longest: number };
+
+/** JSON in JSON in a shell: that many backslashes in front of one character are taken for its escape. */
+const backslashes = 4;
+
+/**
+ * A pattern for a text in which every character may be written as it is, or escaped as in JSON (`\n`, `\u003c`), URLs
+ * (`%2F`, `+`), XML (`&amp;`), shells (`\ `, `'\''`) or YAML (`''`), each by itself: encoders differ in what they escape.
+ */
+export function patternOf(text: string): SecretPattern {
+  let source = '';
+  let longest = 0;
+  // Several backslashes in a row are one piece: each with its own repetition they could match in very many ways.
+  for (const character of text.match(/\\+|[^\\]/gu) ?? []) {
+    if (/^[A-Za-z0-9]$/.test(character)) {
+      source += character;
+      longest += 1;
+      continue;
+    }
+    const spellings = spellingsOf(character);
+    source += `(?:${spellings.map((spelling) => spelling.source).join('|')})`;
+    longest += Math.max(...spellings.map((spelling) => spelling.longest));
+  }
+  return { source, longest, anchor: anchorOf(text) };
+}
+
+/** Of characters that have a short escape in JSON or shells, or a name in XML. */
+const special: { readonly [character: string]: readonly string[] } = {
+  ' ': ['+'],
+  "'": ["'\\''", `'"'"'`, "''", '&#39;', '&#x27;', '&apos;'],
+  '"': ['&quot;', '&#34;'],
+  '&': ['&amp;'],
+  '<': ['&lt;'],
+  '>': ['&gt;'],
+  '\n': ['\r\n'],
+};
+
+const letters: { readonly [character: string]: string } = {
+  '\n': 'n',
+  '\r': 'r',
+  '\t': 't',
+  '\b': 'b',
+  '\f': 'f',
+};
+
+function spellingsOf(character: string): Spelling[] {
+  const spellings = (special[character] ?? []).map(literal);
+  // Each time it is escaped a backslash becomes two.
+  if (character.startsWith('\\')) {
+    const most = 2 * backslashes * character.length;
+    spellings.push({ source: `\\\\{${character.length},${most}}`, longest: most });
+  } else {
+    const source = `\\\\{0,${backslashes}}${escapePattern(character)}`;
+    spellings.push({ source, longest: backslashes + character.length });
+  }
+  const letter = letters[character];
+  if (letter !== undefined)
+    spellings.push({ source: `\\\\{1,${backslashes}}${letter}`, longest: backslashes + 1 });
+  const bytes = [...Buffer.from(character)];
+  spellings.push({
+    source: bytes.map((byte) => `%(?:25)?${hexadecimal(byte, 2)}`).join(''),
+    longest: 5 * bytes.length,
+  });
+  const units = character.split('').map((unit) => unit.charCodeAt(0));
+  spellings.push({
+    source: units.map((unit) => `\\\\{1,${backslashes}}u${hexadecimal(unit, 4)}`).join(''),
+    longest: (backslashes + 5) * units.length,
+  });
+  return spellings;
+}
+
+function literal(text: string): Spelling {
+  return { source: escapePattern(text), longest: text.length };
+}
+
+/** In either case. */
+function hexadecimal(number: number, digits: number): string {
+  const text = number.toString(16).padStart(digits, '0');
+  return text.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
+}
+
+export function escapePattern(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
+/** The first four letters or digits in a row: nothing writes those in another way. */
+export function anchorOf(text: string): string | undefined {
+  return /[A-Za-z0-9]{4}/.exec(text)?.[0];
+}
