@@ -4,15 +4,18 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { tickMs } from '../../lib/runner/completion/sources.ts';
 import { within } from './rig.ts';
 
 const project = fileURLToPath(new URL('../../', import.meta.url));
@@ -25,10 +28,11 @@ process.exitCode = quickAnswer(argv) ?? (await (await import('./all.ts')).run(ar
 `;
 
 const tasksFile = `
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { runCli, task } from '${project}lib/runner/runner.ts';
 
 const here = import.meta.dirname;
+appendFileSync(here + '/../loads', 'loaded\\n');
 const apps = () => readFileSync(here + '/apps.txt', 'utf8').trim().split('\\n');
 const app = { type: 'choice', positional: true, choices: apps, noun: 'app', description: 'an application' } as const;
 
@@ -101,8 +105,12 @@ export type Program = {
   readonly env: NodeJS.ProcessEnv;
   /** How often Node was started by whoever has that environment. */
   readonly nodeStarts: () => number;
+  /** How often its tasks were loaded. */
+  readonly loads: () => number;
   readonly write: (name: string, text: string) => void;
   readonly run: (argv: readonly string[], env?: NodeJS.ProcessEnv) => Promise<ProgramRun>;
+  /** Returns when all that was written is old enough for a process that starts now to remember what it makes of it. */
+  readonly settle: () => void;
   /** Any command, in its folder. */
   readonly command: (
     command: string,
@@ -137,9 +145,18 @@ export function makeProgram(): Program {
   };
   const command: Program['command'] = (name, args, further = {}) =>
     ended(spawn(name, args, { cwd: folder, env: { ...env, ...further }, stdio: ['ignore', 'pipe', 'pipe'] }));
+  const linesOf = (file: string): number =>
+    existsSync(file) ? readFileSync(file, 'utf8').split('\n').length - 1 : 0;
   return {
     ...{ folder, main: join(folder, 'tasks.ts'), cache, env, write, command },
-    nodeStarts: () => (existsSync(log) ? readFileSync(log, 'utf8').split('\n').length - 1 : 0),
+    nodeStarts: () => linesOf(log),
+    settle: () => {
+      const changed = ['.', ...readdirSync(folder).filter((name) => name !== 'node_modules')].map(
+        (name) => statSync(join(folder, name)).ctimeMs,
+      );
+      while (Date.now() <= Math.max(...changed) + tickMs + 1);
+    },
+    loads: () => linesOf(join(base, 'loads')),
     run: (argv, further) => command('node', ['--import', 'tsx', 'tasks.ts', ...argv], further),
     remove: () => rmSync(base, { recursive: true, force: true }),
   };

@@ -12,7 +12,7 @@ test.after(() => program.remove());
 
 const up = '\u001B[A';
 const down = '\u001B[B';
-const escape = '\u001B';
+const escapeKey = '\u001B';
 const hideCursor = '\u001B[?25l';
 const showCursor = '\u001B[?25h';
 
@@ -85,7 +85,7 @@ test('with a task only its missing arguments are asked for, and words after -- s
 });
 
 test('Escape and Ctrl-C leave with 130, and nothing is run', async () => {
-  for (const key of [escape, '\u0003']) {
+  for (const key of [escapeKey, '\u0003']) {
     const terminal = open('--choose');
     await terminal.shows('Esc: leave');
     terminal.type(key);

@@ -46,6 +46,7 @@ zstyle ':completion:*' list-separator '--'
 `;
 
 async function complete(words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string[]> {
+  program.settle();
   const { code, stdout, stderr } = await program.command('bash', ['../bash-test', ...words], env);
   assert.is(code, 0, stderr);
   assert.is(stderr, '');
