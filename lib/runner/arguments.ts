@@ -85,21 +85,19 @@ function emptyValue(spec: ArgumentSpec): OptionValue {
 async function checkValue(
   name: string,
   spec: ArgumentSpec,
-  value: string | number | boolean | readonly string[],
+  value: NonNullable<OptionValue>,
   options: Options,
 ): Promise<OptionValue> {
   if (spec.variadic || spec.type === 'list') {
-    const words = typeof value === 'object' ? value : [String(value)];
-    const items = spec.type === 'list' ? words.flatMap((word) => word.split(',')) : words;
+    const words = typeof value === 'object' ? value : [value];
+    if (spec.type === 'number') return words.map((word) => checkNumber(name, spec, word));
+    const items = words.flatMap((word) => (spec.type === 'list' ? String(word).split(',') : String(word)));
     for (const item of items) await checkChoice(name, spec, item, options);
     return items;
   }
   switch (spec.type) {
-    case 'number': {
-      const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
-      if (!Number.isFinite(number)) throw wrongType(name, spec, 'a number', value);
-      return number;
-    }
+    case 'number':
+      return checkNumber(name, spec, value);
     case 'boolean':
       if (value === true || value === 'true' || value === '1') return true;
       if (value === false || value === 'false' || value === '0') return false;
@@ -110,10 +108,16 @@ async function checkValue(
       await checkChoice(name, spec, String(value), options);
       return String(value);
     default: {
-      const never: never = spec.type;
+      const never: never = spec;
       throw new Error(`unknown argument type ${String(never)}`);
     }
   }
+}
+
+function checkNumber(name: string, spec: ArgumentSpec, value: NonNullable<OptionValue>): number {
+  const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
+  if (!Number.isFinite(number)) throw wrongType(name, spec, 'a number', value);
+  return number;
 }
 
 async function checkChoice(name: string, spec: ArgumentSpec, word: string, options: Options): Promise<void> {

@@ -1,28 +1,21 @@
 import { callSite } from './call-site.ts';
 import type { Shell } from './shell.ts';
 
-/** How one argument or option is written, checked and typed. */
-export type ArgumentSpec = {
-  /** `boolean` is only possible for an option; `list` is given as `--name a --name b` or `--name a,b`. */
-  readonly type: 'string' | 'number' | 'boolean' | 'choice' | 'list';
+/** Allowed or possible words; a function may read files, and is only called when needed. */
+type Words = readonly string[] | ((options: Options) => readonly string[] | Promise<readonly string[]>);
+
+type CommonSpec = {
   /** One line for `--help` and `list`. */
   readonly description: string;
   /** Given by place (`install-app app1`) instead of by name (`--app app1`). */
   readonly positional?: boolean;
-  /** The last positional may take every remaining word; its value is then a `string[]`. */
+  /** The last positional may take every remaining word; its value is then a list. */
   readonly variadic?: boolean;
-  /** Allowed values of a `choice` (or of each item of a `list`); a function may read files, and is only called when needed. */
-  readonly choices?:
-    | readonly string[]
-    | ((options: Options) => readonly string[] | Promise<readonly string[]>);
   /** Values that completion and `--choose` offer, where others are allowed too. */
-  readonly suggestions?:
-    | readonly string[]
-    | ((options: Options) => readonly string[] | Promise<readonly string[]>);
+  readonly suggestions?: Words;
   /** The word used for a value in error messages: "unknown app `x`". Default: the argument's name. */
   readonly noun?: string;
   /** An argument without a default that is not `optional` is required. */
-  readonly default?: string | number | boolean | readonly string[];
   readonly optional?: boolean;
   /** One letter: `-e`. */
   readonly short?: string;
@@ -30,30 +23,45 @@ export type ArgumentSpec = {
   readonly env?: string;
 };
 
+/** How one argument or option is written, checked and typed. */
+export type ArgumentSpec = CommonSpec &
+  (
+    | { readonly type: 'string'; readonly default?: string; readonly choices?: Words }
+    | { readonly type: 'number'; readonly default?: number; readonly choices?: never }
+    /** `--force` or `--force=false`; one whose default is `true` is written `--no-force`. */
+    | {
+        readonly type: 'boolean';
+        readonly default?: boolean;
+        readonly choices?: never;
+        readonly variadic?: never;
+      }
+    | { readonly type: 'choice'; readonly default?: string; readonly choices: Words }
+    /** Given as `--name a --name b` or `--name a,b`; choices hold for each item. */
+    | { readonly type: 'list'; readonly default?: readonly string[]; readonly choices?: Words }
+  );
+
 /** The arguments of a task by name; in words of the command line `dryRun` is `--dry-run`. */
 export type ArgumentSpecs = { readonly [name: string]: ArgumentSpec };
 
-type Base<Spec extends ArgumentSpec> = Spec['type'] extends 'number'
+type Item<Spec extends ArgumentSpec> = Spec['type'] extends 'number'
   ? number
   : Spec['type'] extends 'boolean'
     ? boolean
-    : Spec['type'] extends 'list'
-      ? readonly string[]
-      : Spec extends { readonly choices: readonly (infer Choice)[] }
-        ? Choice
-        : string;
+    : Spec extends { readonly choices: readonly (infer Choice)[] }
+      ? Choice
+      : string;
 
 type Value<Spec extends ArgumentSpec> = Spec extends { readonly variadic: true }
-  ? readonly string[]
-  : Spec extends { readonly optional: true }
-    ? Base<Spec> | undefined
-    : Base<Spec>;
+  ? readonly Item<Spec>[]
+  :
+      | (Spec['type'] extends 'list' ? readonly Item<Spec>[] : Item<Spec>)
+      | (Spec extends { readonly optional: true } ? undefined : never);
 
 /** What `run` gets for the arguments that a task declares. */
 export type Arguments<Specs extends ArgumentSpecs> = { readonly [Name in keyof Specs]: Value<Specs[Name]> };
 
 /** What an argument or option can be. */
-export type OptionValue = string | number | boolean | readonly string[] | undefined;
+export type OptionValue = string | number | boolean | readonly string[] | readonly number[] | undefined;
 
 /** The global options of the command line, by name, as `CliConfig.resolve` left them. */
 export type Options = { readonly [name: string]: OptionValue };
@@ -212,12 +220,26 @@ export function task<const Specs extends ArgumentSpecs = NoArguments>(
   };
 }
 
+/** Names of the arguments that a need has to give: the others have a default, are optional or may come from the environment. */
+type RequiredNames<Specs extends ArgumentSpecs> = {
+  [Name in keyof Specs]: Specs[Name] extends
+    | { readonly default: unknown }
+    | { readonly optional: true }
+    | { readonly env: string }
+    | { readonly type: 'boolean' }
+    ? never
+    : Name;
+}[keyof Specs];
+
+type GivenArguments<Specs extends ArgumentSpecs> = Partial<Arguments<Specs>> &
+  Pick<Arguments<Specs>, RequiredNames<Specs>>;
+
 /** A need with arguments; what has a default may be left out. */
 export function need<Specs extends ArgumentSpecs>(
   needed: Task<Specs>,
-  args: Partial<Arguments<Specs>> = {},
+  ...args: [RequiredNames<Specs>] extends [never] ? [GivenArguments<Specs>?] : [GivenArguments<Specs>]
 ): Need {
-  return { task: needed, args: args as ArgumentValues };
+  return { task: needed, args: (args[0] ?? {}) as ArgumentValues };
 }
 
 /** The needs of a task for one input, all in the long form. */

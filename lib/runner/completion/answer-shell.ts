@@ -44,7 +44,7 @@ export async function rememberWords({ tasks, specs, config }: Program): Promise<
   return text;
 }
 
-/** The global options as far as they are written already; a line that is not finished may well be wrong. */
+/** The global options as far as they are written already: of a line that is not finished, the longest part that is right. */
 async function optionsOf(
   line: readonly string[],
   { tasks, specs, program, config }: Program,
@@ -54,6 +54,6 @@ async function optionsOf(
     const checked = await checkArguments(specs, options, { options, usage: '' });
     return await (config.resolve?.(checked).catch(() => checked) ?? checked);
   } catch {
-    return {};
+    return line.length === 0 ? {} : optionsOf(line.slice(0, -1), { tasks, specs, program, config });
   }
 }

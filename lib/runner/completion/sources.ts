@@ -10,7 +10,7 @@ type Declared = Pick<CliConfig, 'sources' | 'dotenv'>;
 /** A clock of the file system that only knows seconds (or two of them, FAT) hides what comes after within the same one. */
 const coarseMs = 2000;
 /** Linux takes the time of a file from its last tick, at most 10 ms ago. */
-const tickMs = 20;
+export const tickMs = 20;
 
 /**
  * The stamps of all that this process was made from: every file that Node has loaded, the folders that these are in (a new file

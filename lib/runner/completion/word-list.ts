@@ -1,5 +1,5 @@
-import { choicesOf, kebab, specsOf } from '../arguments.ts';
-import type { AnyTask, ArgumentSpec, ArgumentSpecs } from '../task.ts';
+import { kebab, specsOf } from '../arguments.ts';
+import type { AnyTask, ArgumentSpec, ArgumentSpecs, Options } from '../task.ts';
 
 /** What may stand for a value: a list of the words by its number, or one of these. */
 type Values = number | 'ask' | 'files' | 'none';
@@ -31,8 +31,8 @@ export async function wordList(tasks: readonly AnyTask[], options: ArgumentSpecs
     );
   };
   const valuesOf = async (spec: ArgumentSpec): Promise<Values> => {
-    const { choices } = spec.choices === undefined ? { choices: spec.suggestions } : spec;
-    if (typeof choices === 'function' && choices.length > 0) return 'ask';
+    const source = spec.choices ?? spec.suggestions;
+    if (typeof source === 'function' && source.length > 0) return 'ask';
     const words = spec.type === 'boolean' ? ['true', 'false'] : await offered(spec);
     if (words === undefined) return spec.type === 'number' ? 'none' : 'files';
     const key = words.join('\n');
@@ -58,15 +58,11 @@ export async function wordList(tasks: readonly AnyTask[], options: ArgumentSpecs
 /** The words to offer for an argument; undefined when any will do, or when they cannot be read at the moment. */
 export async function offered(
   spec: ArgumentSpec,
-  options: Parameters<typeof choicesOf>[1] = {},
+  options: Options = {},
 ): Promise<readonly string[] | undefined> {
+  const words = spec.choices ?? spec.suggestions;
   try {
-    return await choicesOf(
-      spec.choices === undefined && spec.suggestions !== undefined
-        ? { ...spec, choices: spec.suggestions }
-        : spec,
-      options,
-    );
+    return typeof words === 'function' ? await words(options) : words;
   } catch {
     return undefined;
   }

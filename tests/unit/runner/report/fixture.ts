@@ -26,6 +26,8 @@ export const summary: RunSummary = {
   done: 0,
   changed: 0,
   unchanged: 0,
+  upToDate: 0,
+  resumed: 0,
   failed: 0,
   interrupted: 0,
   skipped: 0,

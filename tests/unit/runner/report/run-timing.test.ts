@@ -44,6 +44,7 @@ async function run(count: number, output: OutputMode = 'plain', verbose = false)
         style: createStyle(false, true),
       },
       shell: undefined,
+      memory: '.tasks',
       lock: undefined,
       logs: undefined,
     });
