@@ -13,11 +13,12 @@ export function makeFiles(graph: readonly ShapeTask[]): PeerFiles {
   return { Makefile: `.PHONY: ${graph.map(({ name }) => name).join(' ')}\n${rules.join('')}` };
 }
 
-/** The graph as a justfile. just runs what a recipe needs one after another; `[parallel]` would know no limit. */
+/** The graph as a justfile, in which what a recipe needs may run at the same time. */
 export function justFiles(graph: readonly ShapeTask[]): PeerFiles {
-  const recipes = graph.map(
-    ({ name, needs, command }) => `${name}: ${needs.join(' ')}\n${command === '' ? '' : `  @${command}\n`}`,
-  );
+  const recipes = graph.map(({ name, needs, command }) => {
+    const attribute = needs.length === 0 ? '' : '[parallel]\n';
+    return `${attribute}${name}: ${needs.join(' ')}\n${command === '' ? '' : `  @${command}\n`}`;
+  });
   return { justfile: recipes.join('') };
 }
 

@@ -80,7 +80,7 @@ export async function getPeers(context: TaskContext): Promise<Peer[]> {
     {
       name: 'just',
       files: justFiles,
-      run: () => ({ command: [join(packages, programs.just), requested] }),
+      run: () => ({ command: [join(packages, programs.just), '--jobs', '2', requested] }),
     },
     {
       name: 'make',

@@ -188,7 +188,9 @@ function isDocumented(text: string, name: string): boolean {
   let place = lines.findIndex((line) => declares.test(line)) - 1;
   if (place < -1) throw new Error(`${name} is not declared where the door takes it from`);
   while (lines[place]?.startsWith('// biome-ignore')) place -= 1;
-  return /\*\/\s*$/.test(lines[place] ?? '') && /\/\*\*/.test(lines.slice(0, place + 1).join('\n'));
+  // Of its own: from the opening on there is nothing but the comment.
+  const comment = lines.slice(0, place + 1).join('\n');
+  return /\/\*\*(?:(?!\*\/)[\s\S])*\*\/$/.test(comment) && !/^\s*\/\/.*$/.test(lines[place] ?? '');
 }
 
 test('every type and function of the door says what it is', () => {
@@ -204,6 +206,7 @@ test('every type and function of the door says what it is', () => {
 test('a declaration without a comment of its own is seen', () => {
   assert.ok(isDocumented('/** Says it. */\nexport type A = 1;\n', 'A'));
   assert.not(isDocumented('/** Of B. */\nexport type B = 1;\nexport type A = 1;\n', 'A'));
+  assert.not(isDocumented('/** Of B. */\nexport type B = 1;\n// not one */\nexport type A = 1;\n', 'A'));
   assert.not(isDocumented('// no doc comment\nexport function A() {}\n', 'A'));
   assert.throws(() => isDocumented('export type B = 1;\n', 'A'), 'A is not declared');
 });

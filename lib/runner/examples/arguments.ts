@@ -1,0 +1,30 @@
+import { runCli, task } from '../runner.ts';
+
+/*
+ * Arguments: `arguments.ts copy a.txt b.txt --to backup -v 2 --tags x,y -- --preserve`. What `args` holds is known to the compiler.
+ */
+const copy = task({
+  name: 'copy',
+  aliases: ['cp'],
+  description: 'copy files',
+  args: {
+    // By place; the last of these may take all words that are left.
+    files: { type: 'string', positional: true, variadic: true, description: 'what to copy' },
+    // By name. Without a default and not optional it is required; `env` gives it where the command line does not.
+    to: { type: 'string', env: 'BACKUP_FOLDER', description: 'the folder to copy to' },
+    versions: { type: 'number', short: 'v', default: 1, description: 'how many to keep' },
+    compress: { type: 'choice', choices: ['none', 'gzip', 'zstd'], default: 'none', description: 'how' },
+    tags: { type: 'list', optional: true, description: '`--tags a,b` or `--tags a --tags b`' },
+    // A flag that is on: `--no-check` turns it off.
+    check: { type: 'boolean', default: true, description: 'do not compare afterwards' },
+  },
+  // Words after `--` are handed on as they are.
+  passThrough: true,
+  commands: ({ args, passThrough }) => [
+    `echo cp ${[...passThrough, ...args.files].join(' ')} ${args.to}`,
+    `echo keep ${args.versions}, ${args.compress}, tags ${args.tags?.join('+') ?? 'none'}`,
+    ...(args.check ? ['echo compare'] : []),
+  ],
+});
+
+process.exitCode = await runCli([copy], process.argv.slice(2), { program: 'arguments.ts' });

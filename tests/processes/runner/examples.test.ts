@@ -1,0 +1,117 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../../lib/project.ts';
+
+const examples = join(root, 'lib', 'runner', 'examples');
+const loader = pathToFileURL(join(root, 'node_modules', 'tsx', 'dist', 'loader.mjs')).href;
+
+type Ended = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
+
+/* Examples run in a folder that is empty but for what they make themselves. */
+let folder = '';
+test.before.each(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'runner-examples-')));
+});
+test.after.each(() => rm(folder, { recursive: true, force: true }));
+
+const ran = new Set<string>();
+
+/** Runs an example as a user would, without a terminal. */
+function run(example: string, ...words: readonly string[]): Promise<Ended> {
+  ran.add(example);
+  const { CI: _c, STAGE: _s, BACKUP_FOLDER: _b, ...inherited } = process.env;
+  const env = { ...inherited, NO_COLOR: '1', LC_ALL: 'C.UTF-8' };
+  return new Promise((done) => {
+    execFile(
+      process.execPath,
+      ['--import', loader, join(examples, example), ...words],
+      { cwd: folder, env },
+      (error, stdout, stderr) => done({ exitCode: error === null ? 0 : Number(error.code), stdout, stderr }),
+    );
+  });
+}
+
+/** How many lines of the log are exactly this text. */
+const times = (log: string, line: string): number =>
+  log.split('\n').filter((candidate) => candidate.trim() === line).length;
+
+test('minimal: one task, and how it is found', async () => {
+  const hello = await run('minimal.ts', 'hello');
+  assert.equal([hello.exitCode, hello.stderr], [0, '$ echo hello\nhello\n']);
+  assert.match((await run('minimal.ts')).stdout, /hello +say hello/);
+  const wrong = await run('minimal.ts', 'helo');
+  assert.is(wrong.exitCode, 2);
+  assert.match(wrong.stderr, 'hello');
+});
+
+test('arguments: by place, by name, from the environment, as they are', async () => {
+  const words = ['copy', 'a.txt', 'b.txt', '--to', 'backup', '-v', '2', '--tags', 'x,y', '--', '--preserve'];
+  const full = await run('arguments.ts', ...words);
+  assert.match(full.stderr, 'cp --preserve a.txt b.txt backup\n');
+  assert.match(full.stderr, 'keep 2, none, tags x+y\n');
+  assert.is(times(full.stderr, 'compare'), 1);
+  const short = await run(
+    'arguments.ts',
+    'cp',
+    'a.txt',
+    '--to=b',
+    '--compress',
+    'gzip',
+    '--no-check',
+    '--dry-run',
+  );
+  assert.is(short.stdout, 'echo cp a.txt b\necho keep 1, gzip, tags none\n');
+  const wrong = await run('arguments.ts', 'copy', 'a.txt', '--to', 'b', '--compress', 'gzipp');
+  assert.equal([wrong.exitCode, /gzip\b/.test(wrong.stderr)], [2, true]);
+});
+
+test('needs: before their dependents, a shared one once, a private one not by itself', async () => {
+  const { exitCode, stderr } = await run('needs.ts', 'release');
+  assert.is(exitCode, 0);
+  for (const line of ['install', 'lint', 'build client', 'build server', 'publish'])
+    assert.is(times(stderr, line), 1, line);
+  const ends = [...stderr.matchAll(/^✓ (.*) [\d.]+s$/gm)].map((match) => match[1] ?? '');
+  assert.is(ends[0], 'install');
+  assert.equal(ends.slice(-2), ['publish', 'release']);
+  assert.is((await run('needs.ts', 'install')).exitCode, 2);
+  assert.not.match((await run('needs.ts', 'publish', '--dry-run')).stdout, 'lint');
+});
+
+test('commands: results on stdout alone, nothing secret, a cleanup at the end', async () => {
+  const { exitCode, stdout, stderr } = await run('commands.ts', 'inspect');
+  assert.equal([exitCode, stdout], [0, process.platform === 'darwin' ? 'Darwin\n' : 'Linux\n']);
+  assert.match(stderr, 'the folder is missing, the password is ***\nthe run is done\n');
+  assert.not.match(stderr, 'hunter2');
+  assert.match(stderr, 'nothing changed');
+});
+
+test('guarded: what is destructive wants a yes', async () => {
+  const refused = await run('guarded.ts', 'drop', '--database', 'live');
+  assert.is(refused.exitCode, 2);
+  assert.match(refused.stderr, 'Remove the database live?');
+  assert.match((await run('guarded.ts', 'drop', '-y')).stderr, 'drop scratch\n');
+  assert.is((await run('guarded.ts', 'fetch')).exitCode, 0);
+});
+
+test('configured: options for all tasks, checked once, and logs', async () => {
+  const { exitCode, stderr } = await run('configured.ts', '--stage', 'live', 'deploy');
+  assert.equal([exitCode, times(stderr, 'deploy to live')], [0, 1]);
+  assert.equal(readdirSync(join(folder, '.state', 'live', 'logs')), ['deploy.log']);
+  assert.is((await run('configured.ts', 'deploy', '--stage', 'attic')).exitCode, 2);
+  assert.is((await run('configured.ts', '--version')).stdout, '1.0.0\n');
+});
+
+test('every example is run here and named in the README', () => {
+  const files = readdirSync(examples).filter((name) => name.endsWith('.ts'));
+  assert.equal([...ran].sort(), files.sort());
+  const readme = readFileSync(join(root, 'lib', 'runner', 'README.md'), 'utf8');
+  for (const file of files) assert.ok(readme.includes(`examples/${file}`), file);
+});
+
+test.run();

@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { endLeftovers } from '../../../bench/runner/leftovers.ts';
+import { type Contender, interleave, measureProcess } from '../../../bench/runner/measure.ts';
+
+const contender = (name: string, rounds?: number): Contender => ({
+  name,
+  command: [name],
+  ...(rounds === undefined ? {} : { rounds }),
+});
+
+test('contenders take turns after a round to warm up, and each begins a round', async () => {
+  const order: string[] = [];
+  const times = await interleave([contender('a'), contender('b')], 3, async ({ name }) => order.push(name));
+  assert.is(order.join(''), 'ab' + 'ab' + 'ba' + 'ab');
+  assert.equal(times, { a: [3, 6, 7], b: [4, 5, 8] });
+});
+
+test('a slow contender takes part in so many rounds only, and warms up in none', async () => {
+  const order: string[] = [];
+  const times = await interleave([contender('a'), contender('slow', 1)], 3, async ({ name }) =>
+    order.push(name),
+  );
+  assert.is(order.filter((name) => name === 'slow').length, 1);
+  assert.is(times.slow?.length, 1);
+  assert.is(times.a?.length, 3);
+});
+
+test('a process is measured to its end, and one that fails is an error with its last words', async () => {
+  const measure = measureProcess(new AbortController().signal);
+  assert.ok((await measure({ name: 'true', command: ['true'] })) > 0);
+  const script = 'echo something is wrong; exit 3';
+  try {
+    await measure({ name: 'peer', command: ['sh', '-c', script] });
+    assert.unreachable();
+  } catch (error) {
+    assert.match(String(error), /^TaskError: peer: `sh -c .*` ended with 3: something is wrong$/s);
+  }
+  await measure({ name: 'missing', command: ['/no/such/program'] }).then(
+    () => assert.unreachable(),
+    (error) => assert.match(String(error), 'cannot be started'),
+  );
+});
+
+test('what is measured is ended when the run is stopped', async () => {
+  const abort = new AbortController();
+  const measured = measureProcess(abort.signal)({ name: 'endless', command: ['sleep', '1000'] });
+  abort.abort();
+  await measured.then(
+    () => assert.unreachable(),
+    (error) => assert.match(String(error), 'ended with SIGKILL'),
+  );
+  await measureProcess(abort.signal)({ name: 'late', command: ['true'] }).then(
+    () => assert.unreachable(),
+    () => {},
+  );
+});
+
+test('what works in a folder is ended, and nothing else', async () => {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'bench-left-')));
+  const inside = spawn('sleep', ['1000'], { cwd: folder, stdio: 'ignore' });
+  const outside = spawn('sleep', ['1000'], { cwd: tmpdir(), stdio: 'ignore' });
+  await Promise.all([once(inside, 'spawn'), once(outside, 'spawn')]);
+  const ended = once(inside, 'exit');
+  const left = await endLeftovers(folder);
+  if (process.platform === 'linux') {
+    assert.equal(left, [inside.pid]);
+    await ended;
+  }
+  assert.is(outside.exitCode, null);
+  assert.is(outside.signalCode, null);
+  for (const child of [inside, outside]) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test.run();
