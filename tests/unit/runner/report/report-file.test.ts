@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
@@ -8,8 +9,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UsageError } from '../../../../lib/runner/errors.ts';
@@ -76,9 +79,13 @@ test('a link is followed, not replaced', async () => {
   assert.equal(readdirSync(folder).sort(), ['link.html', 'target.html']);
 });
 
-test('a device is written to, not replaced', async () => {
-  await (await openReportFile('/dev/null', '--report')).write('page');
-  assert.ok(statSync('/dev/null').isCharacterDevice());
+test('a pipe is written to, not replaced', async () => {
+  const pipe = join(folder, 'pipe');
+  await promisify(execFile)('mkfifo', [pipe]);
+  const read = readFile(pipe, 'utf8');
+  await (await openReportFile(pipe, '--report')).write('page');
+  assert.is(await read, 'page');
+  assert.ok(statSync(pipe).isFIFO());
 });
 
 test('a folder that has gone meanwhile is an error, and leaves nothing behind', async () => {
