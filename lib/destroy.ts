@@ -1,6 +1,14 @@
 import { providerOf } from './cluster/cluster.ts';
 import { connectCommand, connectExisting } from './cluster/existing.ts';
-import { type Environment, exportHomes, helmHomes, remembered, removeState, shellOf } from './environment.ts';
+import {
+  type Environment,
+  exportHomes,
+  forgetRuns,
+  helmHomes,
+  remembered,
+  removeState,
+  shellOf,
+} from './environment.ts';
 import { declaredReleases, helmfile } from './helmfile.ts';
 import { kubectl, kubectlText } from './kubectl.ts';
 import type { TaskContext } from './runner/runner.ts';
@@ -16,6 +24,7 @@ export async function destroyEnvironment(environment: Environment, context: Task
   const outcome = await providerOf(environment).destroy(environment, context);
   await removeKeyring(environment, context);
   await removeState(environment);
+  await forgetRuns(environment.name);
   if (!known && outcome === 'unchanged') context.log('there is nothing of this environment: nothing to do');
   context.report(known || outcome === 'changed' ? 'changed' : 'unchanged');
 }
@@ -62,6 +71,6 @@ export async function destroyCommands(
     ...own,
     exportHomes(environment, 'GNUPGHOME'),
     'gpgconf --kill all',
-    `rm -rf "$GNUPGHOME" .state/${environment.name}`,
+    `rm -rf "$GNUPGHOME" .state/${environment.name} .tasks/${environment.name}`,
   ];
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { root } from './project.ts';
@@ -63,6 +63,16 @@ async function linkState({ state, plainState }: Environment): Promise<void> {
 export async function removeState({ state, plainState }: Environment): Promise<void> {
   if (plainState !== state) await rm(plainState, { force: true });
   await rm(state, { recursive: true, force: true });
+}
+
+/** Where the runner remembers what the runs of an environment have done. Not in its state folder, which says that there is an environment. */
+export const memoryOf = (environment: string): string => join(root, '.tasks', environment);
+
+/** Forgets what earlier runs have done: what they had made is gone, and nothing of it can be resumed. */
+export async function forgetRuns(environment: string): Promise<void> {
+  await rm(memoryOf(environment), { recursive: true, force: true });
+  // It stays while another environment's are in it.
+  await rmdir(join(root, '.tasks')).catch(() => undefined);
 }
 
 /** The environment that resolved global options speak of. */

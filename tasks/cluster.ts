@@ -2,7 +2,7 @@ import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { providerOf, requireCluster } from '../lib/cluster/cluster.ts';
 import { connectCommand, connectExisting } from '../lib/cluster/existing.ts';
-import { type Environment, environmentOf, settingsOf } from '../lib/environment.ts';
+import { type Environment, environmentOf, forgetRuns, settingsOf } from '../lib/environment.ts';
 import { type AnyTask, type Needs, type Options, task, UsageError } from '../lib/runner/runner.ts';
 import { stopAgent } from '../lib/sops.ts';
 import { unseal, unsealCommands } from '../lib/vault-access.ts';
@@ -121,6 +121,7 @@ export const destroyK8s = task({
     await stopAgent(environment, context);
     // Another provider may be chosen from now on.
     await rm(join(environment.state, 'environment.json'), { force: true });
+    await forgetRuns(environment.name);
     if (outcome === 'unchanged') context.log('there is no cluster: nothing to do');
     context.report(outcome);
   },

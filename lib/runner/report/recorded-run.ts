@@ -2,7 +2,15 @@ import type { Failure } from '../errors.ts';
 import type { RunOutcome } from '../task.ts';
 
 /** How a task of a run ended; `waiting`: never started, and nobody said why. */
-export type TaskStatus = 'waiting' | 'running' | 'done' | 'failed' | 'interrupted' | 'skipped';
+export type TaskStatus =
+  | 'waiting'
+  | 'running'
+  | 'done'
+  | 'up-to-date'
+  | 'resumed'
+  | 'failed'
+  | 'interrupted'
+  | 'skipped';
 
 export type RecordedLine = {
   /** Milliseconds since the start of the run. */

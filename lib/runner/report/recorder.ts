@@ -16,6 +16,8 @@ type State = {
   status: TaskStatus;
   report: 'changed' | 'unchanged' | undefined;
   startedAt: number | undefined;
+  /** When those that need it could start, where that was not its end. */
+  readyAt: number | undefined;
   endedAt: number | undefined;
   lane: number | undefined;
   readonly retriedAt: number[];
@@ -51,6 +53,7 @@ export class RunRecorder implements Renderer {
       status: 'waiting',
       report: undefined,
       startedAt: undefined,
+      readyAt: undefined,
       endedAt: undefined,
       lane: undefined,
       retriedAt: [],
@@ -128,7 +131,10 @@ export class RunRecorder implements Renderer {
   /** Nothing can run before the first task of all: until then the run waited for its lock. */
   #readyAt({ node }: State, first: number): number {
     let readyAt = first;
-    for (const needed of node.needs) readyAt = Math.max(readyAt, this.#byId.get(needed.id)?.endedAt ?? first);
+    for (const needed of node.needs) {
+      const state = this.#byId.get(needed.id);
+      readyAt = Math.max(readyAt, state?.readyAt ?? state?.endedAt ?? first);
+    }
     return readyAt;
   }
 
@@ -150,6 +156,17 @@ export class RunRecorder implements Renderer {
         return;
       case 'task-interrupted':
         this.#end(state, 'interrupted', event.at);
+        return;
+      case 'task-ready':
+        state.readyAt = event.at;
+        return;
+      case 'task-up-to-date':
+        state.status = 'up-to-date';
+        state.readyAt = event.at;
+        return;
+      case 'task-resumed':
+        state.status = 'resumed';
+        state.readyAt = event.at;
         return;
       case 'task-skipped':
         state.status = 'skipped';

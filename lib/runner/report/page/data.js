@@ -22,7 +22,9 @@ export const run = JSON.parse(find('data').textContent ?? '');
 /** Words for a status that are not the status itself. */
 const statusWords = /** @type {Record<string, string>} */ ({
   interrupted: 'stopped',
+  resumed: 'done by the last run',
   skipped: 'not started',
+  'up-to-date': 'up to date',
   waiting: 'not started',
 });
 
