@@ -3,13 +3,22 @@ import { TaskError, UsageError } from './errors.ts';
 import type { TaskNode } from './graph.ts';
 
 /**
- * Asks what the requested task wants to be asked, before anything runs. Throws UsageError without a terminal, TaskError
- * for any answer but yes.
+ * Asks what the tasks of a run want to be asked, before anything runs: also those that are only needed, since a reset that
+ * destroys is no less destructive. The same question is asked once. Throws UsageError without a terminal, TaskError for any
+ * answer but yes.
  */
-export async function confirmTask(node: TaskNode, signal: AbortSignal): Promise<void> {
-  const { confirm } = node.task;
-  if (confirm === undefined || node.input.options.yes === true) return;
-  const question = typeof confirm === 'function' ? confirm(node.input) : confirm;
+export async function confirmTasks(nodes: readonly TaskNode[], signal: AbortSignal): Promise<void> {
+  const questions = new Map<string, TaskNode>();
+  for (const node of nodes) {
+    const { confirm } = node.task;
+    if (confirm === undefined || node.input.options.yes === true) continue;
+    const question = typeof confirm === 'function' ? confirm(node.input) : confirm;
+    if (!questions.has(question)) questions.set(question, node);
+  }
+  for (const [question, node] of questions) await ask(question, node, signal);
+}
+
+async function ask(question: string, node: TaskNode, signal: AbortSignal): Promise<void> {
   if (!process.stdin.isTTY) {
     throw new UsageError({
       what: `task \`${node.label}\` asks first: ${question}`,

@@ -197,9 +197,9 @@ async function runRequested(line: CommandLine, task: AnyTask, session: Session):
     }
     return exitCodes.done;
   }
-  if (task.confirm !== undefined) {
-    const { confirmTask } = await import('./confirm.ts');
-    await confirmTask(graph.root, stop.signal);
+  if (graph.nodes.some((node) => node.task.confirm !== undefined)) {
+    const { confirmTasks } = await import('./confirm.ts');
+    await confirmTasks(graph.nodes, stop.signal);
   }
   const locked = graph.nodes.some((node) => node.task.lock);
   const request: RunRequest = {

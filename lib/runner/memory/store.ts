@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestOf } from './file-state.ts';
 
@@ -17,6 +17,10 @@ export async function makeMemoryFolder(memory: string, name: string): Promise<st
 
 /** Not `.json`: what checks or formats the JSON of a project shall not find it. */
 const ending = '.memory';
+/** What nobody has renewed for so long is most likely of arguments that are gone; a task that is not only runs once more. */
+const keptMs = 90 * 24 * 3600 * 1000;
+/** A draft that is older was left behind by a kill. */
+const draftMs = 3600 * 1000;
 
 /** Small JSON files by key. Each is replaced as a whole, so that a reader sees the old or the new one and never a half. */
 export class Store {
@@ -40,7 +44,7 @@ export class Store {
 
   /** Throws when it cannot be written. */
   async write(key: string, value: unknown): Promise<void> {
-    this.#folder ??= makeMemoryFolder(this.#memory, this.#name);
+    this.#folder ??= makeMemoryFolder(this.#memory, this.#name).then(tidied);
     await this.#folder;
     const path = this.#path(key);
     const draft = join(dirname(path), `${randomUUID()}.tmp`);
@@ -60,4 +64,14 @@ export class Store {
   #path(key: string): string {
     return join(this.#memory, this.#name, `${digestOf(key)}${ending}`);
   }
+}
+
+/** Removes what is too old from the folder. */
+async function tidied(folder: string): Promise<string> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now());
+    if (age > (name.endsWith(ending) ? keptMs : draftMs)) await rm(path, { recursive: true, force: true });
+  }
+  return folder;
 }

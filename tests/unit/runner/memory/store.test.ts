@@ -5,6 +5,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -65,6 +66,23 @@ test('what cannot be written is thrown, and leaves no draft', async () => {
     assert.match((error as NodeJS.ErrnoException).code ?? '', /EISDIR|ENOTEMPTY|EEXIST/);
   }
   assert.equal(readdirSync(join(memory, 'x')), [name]);
+});
+
+test('what is very old goes: values after 90 days, drafts of a killed run after an hour', async () => {
+  const memory = join(folder, 'old');
+  await new Store(memory, 'x').write('kept', 1);
+  await new Store(memory, 'x').write('old', 1);
+  const [one = '', two = ''] = readdirSync(join(memory, 'x'));
+  writeFileSync(join(memory, 'x', 'a.tmp'), '');
+  writeFileSync(join(memory, 'x', 'b.tmp'), '');
+  const ago = (days: number): Date => new Date(Date.now() - days * 24 * 3600 * 1000);
+  utimesSync(join(memory, 'x', one), ago(89), ago(89));
+  utimesSync(join(memory, 'x', two), ago(91), ago(91));
+  utimesSync(join(memory, 'x', 'a.tmp'), ago(0.5), ago(0.5));
+  await new Store(memory, 'x').write('new', 1);
+  const left = readdirSync(join(memory, 'x'));
+  assert.is(left.length, 3);
+  assert.ok(left.includes(one) && !left.includes(two) && !left.includes('a.tmp') && left.includes('b.tmp'));
 });
 
 test('what is read is checked in every field', () => {
