@@ -18,7 +18,10 @@ if (process.argv[1]?.endsWith('/tasks.ts'))
 test.after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** A run whose output is read as fast as it comes but not kept; how much that was, and its own peak in MiB. */
-async function measure(tasks: readonly RigTask[], args: readonly string[]): Promise<{ bytes: number; peak: number }> {
+async function measure(
+  tasks: readonly RigTask[],
+  args: readonly string[],
+): Promise<{ bytes: number; peak: number }> {
   const rig = await Rig.open();
   const run = rig.run(tasks, args, { NODE_OPTIONS: `--import=${preload}`, RIG_DEADLINE_MS: '150000' });
   let bytes = 0;
