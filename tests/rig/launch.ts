@@ -61,7 +61,7 @@ export class LaunchFolder {
 
   /** Starts a line in a pseudo-terminal of this size, by script(1) of util-linux. */
   inTerminal(
-    line: LaunchLine,
+    line: string,
     tasks: readonly RigTask[],
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
