@@ -1,7 +1,7 @@
 /** The door of the runner: everything that tasks and other modules may use of it. */
 export type { Failure } from './errors.ts';
 export { MissingToolError, TaskError, UsageError } from './errors.ts';
-export { exitCodes } from './exit-codes.ts';
+export { exitCodes, exitCodeTable } from './exit-codes.ts';
 export { formatDuration } from './format.ts';
 export type { Lock, LockHolder, LockRequest } from './lock.ts';
 export { acquireLock } from './lock.ts';

@@ -251,7 +251,7 @@ export class Rig {
 
   /** Starts `node --import tsx tests/rig/tasks.ts` with these tasks. */
   run(tasks: readonly RigTask[], args: readonly string[], env: NodeJS.ProcessEnv = {}): RunnerProcess {
-    const { CI: _, ...inherited } = process.env;
+    const { CI: _c, GITHUB_ACTIONS: _h, GITLAB_CI: _l, ...inherited } = process.env;
     const child = spawn(process.execPath, ['--import', 'tsx', `${here}tasks.ts`, ...args], {
       env: {
         ...inherited,

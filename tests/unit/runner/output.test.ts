@@ -46,7 +46,7 @@ const start = (id: string): RunEventBody => ({ type: 'task-started', id });
 const done = (id: string): RunEventBody => ({ type: 'task-done', id, report: 'changed', durationMs: 1200 });
 
 function render(mode: OutputMode, ids: string[], events: RunEventBody[], terminal = fakeTerminal()): Fake {
-  const renderer = createRenderer(mode, terminal, false, ids.length);
+  const renderer = createRenderer(mode, terminal, false, ids.length, {});
   const started: RunEventBody = { type: 'run-started', nodes: ids.map(node), jobs: 4 };
   for (const event of [started, ...events]) renderer.onEvent({ ...event, at: 0 });
   renderer.close?.();
@@ -82,6 +82,14 @@ test('grouped: a task that prints without end while another runs is cut, and say
   assert.match(shown, 'lines left out');
   assert.match(shown, 'line 29999');
   assert.ok(shown.split('\n').length < 11_000);
+});
+
+test('grouped: also few lines are cut when they are long, and lines of the task itself stay whole', () => {
+  const many = Array.from({ length: 2000 }, (_, index) => output('a', `line ${index} ${'x'.repeat(10_000)}`));
+  const { shown } = render('grouped', ['a', 'b'], [start('a'), start('b'), ...many, done('a'), done('b')]);
+  assert.match(shown, 'lines left out');
+  assert.match(shown, 'line 1999 ');
+  assert.ok(shown.length < 10 << 20, `${shown.length}`);
 });
 
 test('prefixed: every line says whose it is', () => {
