@@ -44,9 +44,28 @@ test('tasks are listed by group, aligned, private ones left out, list itself inc
   );
 });
 
-test('a narrow terminal cuts the descriptions', () => {
-  for (const line of listText(tasks, 'run', 44, style).split('\n').slice(2))
-    assert.ok(line.length <= 44, line);
+test('in a narrow terminal no task is wider than it, and where names take all the room descriptions go below them', () => {
+  for (const columns of [44, 30, 12])
+    for (const symbols of [true, false])
+      for (const line of listText(tasks, 'run', columns, createStyle(false, symbols)).split('\n').slice(2))
+        assert.ok(line.length <= columns, line);
+  assert.match(listText(tasks, 'run', 50, style), '  install-app <app>  deploys one application (also i…\n');
+  assert.match(listText(tasks, 'run', 44, style), '  install-app <app>  deploys one application…\n');
+  assert.match(
+    listText(tasks, 'run', 40, style),
+    '  install-app <app>\n      deploys one application (also inst…\n',
+  );
+  assert.match(
+    listText(tasks, 'run', 40, createStyle(false, false)),
+    '      deploys one application (also in...\n',
+  );
+});
+
+test("a very long name does not push the others' descriptions away", () => {
+  const long = task({ name: 'a'.repeat(60), description: 'long', commands });
+  const text = listText([create, long], 'run', 100, style);
+  assert.match(text, `  create-k8s${' '.repeat(36)}makes the cluster\n`);
+  assert.match(text, `  ${'a'.repeat(60)}\n${' '.repeat(48)}long\n`);
 });
 
 test('the list for programs has every field of every public task', () => {
