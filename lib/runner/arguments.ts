@@ -108,7 +108,7 @@ async function checkValue(
       await checkChoice(name, spec, String(value), options);
       return String(value);
     default: {
-      const never: never = spec;
+      const never: never = spec.type;
       throw new Error(`unknown argument type ${String(never)}`);
     }
   }

@@ -23,22 +23,27 @@ type CommonSpec = {
   readonly env?: string;
 };
 
-/** How one argument or option is written, checked and typed. */
-export type ArgumentSpec = CommonSpec &
-  (
-    | { readonly type: 'string'; readonly default?: string; readonly choices?: Words }
-    | { readonly type: 'number'; readonly default?: number; readonly choices?: never }
-    /** `--force` or `--force=false`; one whose default is `true` is written `--no-force`. */
-    | {
-        readonly type: 'boolean';
-        readonly default?: boolean;
-        readonly choices?: never;
-        readonly variadic?: never;
-      }
-    | { readonly type: 'choice'; readonly default?: string; readonly choices: Words }
-    /** Given as `--name a --name b` or `--name a,b`; choices hold for each item. */
-    | { readonly type: 'list'; readonly default?: readonly string[]; readonly choices?: Words }
-  );
+/** How one argument or option is written, checked and typed; `ExactSpec` says what goes together. */
+export type ArgumentSpec = CommonSpec & {
+  /** A list is given as `--name a --name b` or `--name a,b`; a boolean whose default is true is written `--no-name`. */
+  readonly type: 'string' | 'number' | 'boolean' | 'choice' | 'list';
+  /** Allowed values of a `choice`, or of each item of a `list`. */
+  readonly choices?: Words;
+  readonly default?: string | number | boolean | readonly string[];
+};
+
+/** A union cannot take its place: the compiler would not know the parameter of a function of `choices` any more. */
+type ExactSpec =
+  | { readonly type: 'string'; readonly default?: string }
+  | { readonly type: 'number'; readonly default?: number; readonly choices?: never }
+  | {
+      readonly type: 'boolean';
+      readonly default?: boolean;
+      readonly choices?: never;
+      readonly variadic?: never;
+    }
+  | { readonly type: 'choice'; readonly default?: string; readonly choices: Words }
+  | { readonly type: 'list'; readonly default?: readonly string[] };
 
 /** The arguments of a task by name; in words of the command line `dryRun` is `--dry-run`. */
 export type ArgumentSpecs = { readonly [name: string]: ArgumentSpec };
@@ -138,7 +143,7 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   readonly aliases?: readonly string[];
   /** Not listed and not to be called from the command line. */
   readonly private?: boolean;
-  readonly args?: Specs;
+  readonly args?: Specs & { readonly [Name in keyof Specs]: ExactSpec };
   /** Takes words after `--`. */
   readonly passThrough?: boolean;
   /** Tasks that must be done first. A shared need runs once. */
@@ -231,8 +236,9 @@ type RequiredNames<Specs extends ArgumentSpecs> = {
     : Name;
 }[keyof Specs];
 
-type GivenArguments<Specs extends ArgumentSpecs> = Partial<Arguments<Specs>> &
-  Pick<Arguments<Specs>, RequiredNames<Specs>>;
+type GivenArguments<Specs extends ArgumentSpecs> = [keyof Specs] extends [never]
+  ? Record<string, never>
+  : Partial<Arguments<Specs>> & Pick<Arguments<Specs>, RequiredNames<Specs>>;
 
 /** A need with arguments; what has a default may be left out. */
 export function need<Specs extends ArgumentSpecs>(

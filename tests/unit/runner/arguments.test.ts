@@ -114,6 +114,15 @@ test('wrong types are named with option, rule and value', async () => {
   );
 });
 
+test('each of several numbers is checked', async () => {
+  const specs = { ports: { type: 'number', positional: true, variadic: true, description: 'd' } } as const;
+  assert.equal(await check(specs, { ports: ['80', '8080'] }), { ports: [80, 8080] });
+  assert.is(
+    (await errorOf(specs, { ports: ['80', 'http'] })).what,
+    'expected `<ports>…` to be a number, got `http`',
+  );
+});
+
 test('an argument that is not declared is an error', async () => {
   const error = await errorOf({ app }, { app: 'app1', aap: 'x' });
   assert.is(error.what, 'unknown argument `aap`');

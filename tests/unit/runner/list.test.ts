@@ -44,9 +44,25 @@ test('tasks are listed by group, aligned, private ones left out, list itself inc
   );
 });
 
-test('a narrow terminal cuts the descriptions', () => {
-  for (const line of listText(tasks, 'run', 44, style).split('\n').slice(2))
-    assert.ok(line.length <= 44, line);
+test('in a narrow terminal no task is wider than it, and where names take all the room descriptions go below them', () => {
+  for (const columns of [44, 30, 12])
+    for (const symbols of [true, false])
+      for (const line of listText(tasks, 'run', columns, createStyle(false, symbols)).split('\n').slice(2))
+        assert.ok(line.length <= columns, line);
+  const has = (columns: number, text: string, unicode = true): void =>
+    assert.match(listText(tasks, 'run', columns, createStyle(false, unicode)), text);
+  has(60, '  install-app <app>  deploys one application (also install)\n');
+  has(50, '  install-app <app>  deploys one application (als…\n');
+  has(44, '  install-app <app>\n      deploys one application (also install)\n');
+  has(40, '  install-app <app>\n      deploys one application (also ins…\n');
+  has(40, '      deploys one application (also i...\n', false);
+});
+
+test("a very long name does not push the others' descriptions away", () => {
+  const long = task({ name: 'a'.repeat(60), description: 'long', commands });
+  const text = listText([create, long], 'run', 100, style);
+  assert.match(text, `  create-k8s${' '.repeat(36)}makes the cluster\n`);
+  assert.match(text, `  ${'a'.repeat(60)}\n${' '.repeat(48)}long\n`);
 });
 
 test('the list for programs has every field of every public task', () => {
