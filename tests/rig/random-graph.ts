@@ -28,8 +28,8 @@ export async function withSeeds(count: number, trial: (seed: number) => Promise<
     try {
       await trial(seed);
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      throw new Error(`${text} (again with RANDOM_SEED=${seed})`, { cause: error });
+      if (error instanceof Error) error.message += ` (again with RANDOM_SEED=${seed})`;
+      throw error;
     }
   }
 }
@@ -89,7 +89,7 @@ export async function randomGraph(random: Random, traits: Traits): Promise<Graph
       helpers.push(helper);
       const own = make({
         ...common(`f${index}`),
-        ...(has(0.1) ? { ready: { log: 'up' } } : {}),
+        ...(has(traits.ready && 0.1) ? { ready: { log: 'up' } } : {}),
         needs: [...pick(helpers, 2), ...pick(tasks, 1)],
         finally: finalisers.length > 0 && has(0.2) ? [one(finalisers)] : [],
       });
