@@ -78,9 +78,15 @@ export async function withRetries(
     if (result.status !== 'failed' || attempt === attempts || gate.signal.aborted || !mayRetry())
       return result;
     run.emit({ type: 'task-retried', id: node.id, attempt, attempts, failure: result.failure });
-    await pause((node.task.retryDelayMs ?? 1000) * 2 ** (attempt - 1), gate.signal);
+    await pause(retryDelay(node.task.retryDelayMs, attempt), gate.signal);
     if (gate.signal.aborted) return interrupted(gate, []);
   }
+}
+
+/** Milliseconds to wait after this attempt (from 1): the first wait, doubled each time. */
+export function retryDelay(firstMs = 1000, attempt = 1): number {
+  // A timer of more milliseconds than this goes off at once.
+  return Math.min(firstMs * 2 ** (attempt - 1), 2 ** 31 - 1);
 }
 
 async function executeAttempt(node: TaskNode, run: Run, gate: Gate, count: string): Promise<NodeResult> {
