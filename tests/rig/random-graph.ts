@@ -109,7 +109,12 @@ export async function randomGraph(random: Random, traits: Traits): Promise<Graph
       }),
     );
   }
-  const top = make({ ...common('top'), needs: tasks });
+  // As a group it asks for all long-running processes, which then run until a signal comes.
+  const top = make({
+    ...common('top'),
+    needs: tasks,
+    ...(has(0.25) ? { commands: () => [], run: undefined as never } : {}),
+  });
   return buildGraph({ task: top, args: {}, passThrough: [] }, {}, 'run');
 
   /** A task that gets a finaliser which is needed by the next one in the usual way too. */

@@ -178,6 +178,7 @@ async function trial(seed: number): Promise<void> {
         'no end',
       );
       assert.not(abort.signal.aborted, 'no end after the signal');
+      assert.ok(failedInMain === 0 || failureMode === 'continue', 'no end after a failure');
       abort.abort();
       continue;
     }
