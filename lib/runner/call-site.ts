@@ -9,7 +9,11 @@ export type Place = { readonly file: string; readonly line: number };
  */
 export function callSite(callee: (...args: never[]) => unknown): () => Place {
   const holder: { stack?: string } = {};
+  // One frame is enough, and kept frames are what costs when there are thousands of tasks.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 1;
   Error.captureStackTrace(holder, callee);
+  Error.stackTraceLimit = stackTraceLimit;
   let place: Place | undefined;
   return () => {
     place ??= parsePlace(holder.stack ?? '');

@@ -12,7 +12,7 @@ import { nestedEnvironment } from './nesting.ts';
 import { markEnvironment } from './orphans.ts';
 import { pause } from './pause.ts';
 import type { Redactor } from './redact.ts';
-import { type CommandOptions, createShell, stoppedError } from './shell.ts';
+import { type CommandOptions, createShell, type Shell, stoppedError } from './shell.ts';
 import type { Stop } from './stop.ts';
 import { checkFolder, surroundingsOf } from './surroundings.ts';
 import type { Options, RunOutcome, TaskContext } from './task.ts';
@@ -81,9 +81,15 @@ export async function withRetries(
     if (result.status !== 'failed' || attempt === attempts || gate.signal.aborted || !mayRetry())
       return result;
     run.emit({ type: 'task-retried', id: node.id, attempt, attempts, failure: result.failure });
-    await pause((node.task.retryDelayMs ?? 1000) * 2 ** (attempt - 1), gate.signal);
+    await pause(retryDelay(node.task.retryDelayMs, attempt), gate.signal);
     if (gate.signal.aborted) return interrupted(gate, []);
   }
+}
+
+/** Milliseconds to wait after this attempt (from 1): the first wait, doubled each time. */
+export function retryDelay(firstMs = 1000, attempt = 1): number {
+  // A timer of more milliseconds than this goes off at once.
+  return Math.min(firstMs * 2 ** (attempt - 1), 2 ** 31 - 1);
 }
 
 async function executeAttempt(node: TaskNode, run: Run, gate: Gate, count: string): Promise<NodeResult> {
@@ -127,8 +133,10 @@ export function interrupted(gate: Gate, lastLines: readonly string[]): NodeResul
 export class Attempt {
   readonly #node: TaskNode;
   readonly #run: Run;
-  readonly #gate: Gate;
+  /** Those that the same signal interrupts. */
+  readonly #others: Set<Attempt>;
   #context: TaskContext | undefined;
+  #shell: Shell | undefined;
   #abort: AbortController | undefined;
   #giveUp: (() => void) | undefined;
   /** The newest lines of its output. */
@@ -144,8 +152,8 @@ export class Attempt {
   constructor(node: TaskNode, run: Run, gate: Gate) {
     this.#node = node;
     this.#run = run;
-    this.#gate = gate;
-    gate.signal.addEventListener('abort', this);
+    this.#others = attemptsOf(gate);
+    this.#others.add(this);
   }
 
   /** Made when it is asked for: most tasks do without. */
@@ -161,15 +169,27 @@ export class Attempt {
   }
 
   /** Runs the task's body; rejects as it does, and when it goes on for too long after it was told to stop. */
-  async body(): Promise<void> {
-    const body = runBody(this.#node, this.context, this.#run);
-    const abandoned = new Promise<boolean>((resolve) => {
-      this.#giveUp = () => resolve(true);
+  body(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#giveUp = () => {
+        this.show('log', 'did not end when it was asked to; given up');
+        reject(new TaskError({ what: `task \`${this.#node.label}\` does not react to its signal` }));
+      };
+      runBody(this.#node, this, this.#run).then(resolve, reject);
     });
-    if (!(await Promise.race([body, abandoned]))) return;
-    const line = 'did not end when it was asked to; given up';
-    this.#run.emit({ type: 'task-output', id: this.#node.id, stream: 'log', line });
-    throw new TaskError({ what: `task \`${this.#node.label}\` does not react to its signal` });
+  }
+
+  /** A line of its output. */
+  show(stream: 'stdout' | 'stderr' | 'log', line: string): void {
+    if (this.lastLines.push(line) > keptLines) this.lastLines.shift();
+    this.onLine?.(line);
+    this.#run.emit({ type: 'task-output', id: this.#node.id, stream, line });
+  }
+
+  /** Made when it is asked for, like the signal. */
+  get shell(): Shell {
+    this.#shell ??= shellOf(this.#node, this.#run, this);
+    return this.#shell;
   }
 
   /** Tells it to stop, and gives it up some time after its children have gone. */
@@ -181,13 +201,7 @@ export class Attempt {
 
   /** From now on nothing but `interrupt` stops it. */
   detach(): void {
-    this.#gate.signal.removeEventListener('abort', this);
-  }
-
-  /** The listener of the gate's signal: the object itself, which is cheaper than a function for each. */
-  handleEvent(): void {
-    // Not at once: the signal comes before the children are told, and so before their end can be waited for.
-    this.interrupt(Promise.resolve().then(() => this.#gate.ended()));
+    this.#others.delete(this);
   }
 
   /** Ends what its commands have left. */
@@ -198,39 +212,94 @@ export class Attempt {
   }
 }
 
-async function runBody(node: TaskNode, context: TaskContext, run: Run): Promise<void> {
+const attempts = new WeakMap<AbortSignal, Set<Attempt>>();
+
+/** All attempts that a gate's signal interrupts, by one listener: one for each costs as much as a short task. */
+function attemptsOf(gate: Gate): Set<Attempt> {
+  const { signal } = gate;
+  let known = attempts.get(signal);
+  if (known === undefined) {
+    const all = new Set<Attempt>();
+    attempts.set(signal, all);
+    signal.addEventListener('abort', () => {
+      // Not at once: the signal comes before the children are told, and so before their end can be waited for.
+      const gone = Promise.resolve().then(() => gate.ended());
+      for (const attempt of [...all]) attempt.interrupt(gone);
+    });
+    known = all;
+  }
+  return known;
+}
+
+async function runBody(node: TaskNode, attempt: Attempt, run: Run): Promise<void> {
   if (node.task.run !== undefined) {
-    await node.task.run(context);
+    await node.task.run(attempt.context);
     return;
   }
   const commands = await node.task.commands(node.input);
   if (commands.length === 0) return;
-  const $ = context.$(surroundingsOf(node, await run.shell?.(node.input.options)));
+  const $ = attempt.shell(surroundingsOf(node, await run.shell?.(node.input.options)));
   for (const command of commands) {
     // A template of one piece: the command is taken as it is, nothing is quoted.
     await $(Object.assign([command], { raw: [command] }));
   }
 }
 
-function createContext(node: TaskNode, run: Run, state: Attempt): TaskContext {
+/** Getters only, which cost nothing until they are used: it is made for every attempt of every task. */
+function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext {
+  const { id } = node;
+  return {
+    ...node.input,
+    verbose: run.verbose,
+    get $() {
+      return attempt.shell;
+    },
+    get signal() {
+      return attempt.signal;
+    },
+    get print() {
+      return (text: string) =>
+        run.emit({ type: 'task-result', id, text: text.endsWith('\n') ? text : `${text}\n` });
+    },
+    get log() {
+      return (text: string) => {
+        for (const line of text.split('\n')) attempt.show('log', line);
+      };
+    },
+    get progress() {
+      return (text: string) => run.emit({ type: 'task-progress', id, text });
+    },
+    get report() {
+      return (outcome: 'changed' | 'unchanged') => {
+        attempt.report = outcome;
+      };
+    },
+    get secret() {
+      return (value: string) => run.redactor.add(value);
+    },
+    get onRunEnd() {
+      return (cleanup: Cleanup['run']) => {
+        run.cleanups.push({ node, run: cleanup });
+      };
+    },
+  };
+}
+
+/** The shell of an attempt: its commands run in the task's surroundings, and are known to the run. */
+function shellOf(node: TaskNode, run: Run, attempt: Attempt): Shell {
   const { id } = node;
   const splitters = new WeakMap<object, { readonly stdout: LineSplitter; readonly stderr: LineSplitter }>();
-
-  const show = (stream: 'stdout' | 'stderr' | 'log', line: string): void => {
-    if (state.lastLines.push(line) > keptLines) state.lastLines.shift();
-    state.onLine?.(line);
-    run.emit({ type: 'task-output', id, stream, line });
-  };
   const splittersOf = (child: object): { readonly stdout: LineSplitter; readonly stderr: LineSplitter } => {
     let found = splitters.get(child);
     if (found === undefined) {
       const make = (stream: 'stdout' | 'stderr'): LineSplitter =>
-        new LineSplitter(run.redactor, (line) => show(stream, line));
+        new LineSplitter(run.redactor, (line) => attempt.show(stream, line));
       found = { stdout: make('stdout'), stderr: make('stderr') };
       splitters.set(child, found);
     }
     return found;
   };
+<<<<<<< HEAD
 
   return {
     ...node.input,
@@ -251,24 +320,25 @@ function createContext(node: TaskNode, run: Run, state: Attempt): TaskContext {
         onOutput: (stream, chunk, child) => splittersOf(child)[stream].push(chunk),
         redact: (text) => run.redactor.redact(text),
         pressure: run.pressure,
+=======
+  return createShell(
+    {
+      interactive: node.task.interactive ?? false,
+      check: (folder) => {
+        if (!run.cleaning && (attempt.stopping || attempt.over)) throw stoppedError();
+        checkFolder(node, folder);
+>>>>>>> 50010c5a79c863390b3e0bf2c4b807d7b86ebcd2
       },
-      node.task.cwd === undefined && node.task.env === undefined ? {} : surroundingsOf(node),
-    ),
-    get signal() {
-      return state.signal;
+      spawn: (command, args, options, { interactive, daemons }) => {
+        const mark = daemons ? markEnvironment(undefined) : run.holder && markEnvironment(run.holder);
+        const env = { ...options.env, ...nestedEnvironment(run.lock), ...mark };
+        return run.children.spawn(id, command, args, { ...options, env }, interactive);
+      },
+      end: (child: ChildProcess) => void run.children.endOne(child),
+      onCommand: (command) => run.emit({ type: 'task-command', id, command }),
+      onOutput: (stream, chunk, child) => splittersOf(child)[stream].push(chunk),
+      redact: (text) => run.redactor.redact(text),
     },
-    verbose: run.verbose,
-    print: (text) => run.emit({ type: 'task-result', id, text: text.endsWith('\n') ? text : `${text}\n` }),
-    log: (text) => {
-      for (const line of text.split('\n')) show('log', line);
-    },
-    progress: (text) => run.emit({ type: 'task-progress', id, text }),
-    report: (outcome) => {
-      state.report = outcome;
-    },
-    secret: (value) => run.redactor.add(value),
-    onRunEnd: (cleanup) => {
-      run.cleanups.push({ node, run: cleanup });
-    },
-  };
+    surroundingsOf(node),
+  );
 }

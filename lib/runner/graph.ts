@@ -67,6 +67,8 @@ export async function buildGraph(
   program: string,
 ): Promise<Graph> {
   const nodes = new Map<string, TaskNode>();
+  /** Most tasks: what asks for them need not be checked again and again. */
+  const withoutArguments = new Map<AnyTask, TaskNode>();
   const requests: Request[] = [];
   const root = await expand({ task: requested.task, args: requested.args, neededBy: undefined }, false);
   // A set grows while it is walked: finalisers have needs and finalisers of their own.
@@ -89,9 +91,8 @@ export async function buildGraph(
     let top: TaskNode | undefined;
     requests.push(first);
     for (let request = requests.pop(); request !== undefined; request = requests.pop()) {
-      const args = await checkRequest(request, options, program);
-      const id = `${request.task.name} ${JSON.stringify(canonical(args))}`;
-      const node = nodes.get(id) ?? create(id, request, args, late);
+      const known = Object.keys(request.args).length === 0 ? withoutArguments.get(request.task) : undefined;
+      const node = known ?? (await find(request, late));
       top ??= node;
       if (request.neededBy !== undefined && request !== first) connect(node, request.neededBy);
     }
@@ -99,13 +100,31 @@ export async function buildGraph(
     return top;
   }
 
+  async function find(request: Request, late: boolean): Promise<TaskNode> {
+    const { task } = request;
+    const args = await checkRequest(request, options, program);
+    const id = `${task.name} ${JSON.stringify(canonical(args))}`;
+    const node = nodes.get(id) ?? create(id, request, args, late);
+    if (task.args === undefined) withoutArguments.set(task, node);
+    return node;
+  }
+
   function create(id: string, { task, neededBy }: Request, args: Options, late: boolean): TaskNode {
     const passThrough = neededBy === undefined ? requested.passThrough : [];
     const input: TaskInput = { args: args as TaskInput['args'], options, passThrough };
     const label = nodeLabel(task, args);
     const node: TaskNode = {
-      ...{ id, label, task, input, needs: new Set(), dependents: new Set(), neededBy },
-      ...{ finalisers: [], finalises: [], late, longRunning: undefined },
+      id,
+      label,
+      task,
+      input,
+      needs: new Set(),
+      dependents: new Set(),
+      neededBy,
+      finalisers: [],
+      finalises: [],
+      late,
+      longRunning: undefined,
     };
     nodes.set(id, node);
     if (nodes.size > maximumNodes) throw new Error(`task \`${task.name}\` needs itself without end`);
@@ -121,7 +140,12 @@ async function checkRequest(
   program: string,
 ): Promise<Options> {
   try {
-    return await checkArguments(task.args ?? {}, args, { options, usage: usageLine(task, program) });
+    return await checkArguments(task.args ?? {}, args, {
+      options,
+      get usage() {
+        return usageLine(task, program);
+      },
+    });
   } catch (error) {
     if (neededBy === undefined || !(error instanceof UsageError)) throw error;
     throw new UsageError({

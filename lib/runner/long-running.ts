@@ -132,6 +132,10 @@ async function becomeReady(
   let timer: NodeJS.Timeout | undefined;
   try {
     if (await isTaken(readiness, asking.signal)) return { type: 'taken', waitedFor };
+    // The run was stopped meanwhile: not even begun.
+    const notBegun = Promise.resolve<Ended>({ type: 'ended', error: undefined });
+    if (attempt.stopping) return { type: 'stopped', body: notBegun };
+    if ((await Promise.race([stopped, notBegun])) === 'stopped') return { type: 'stopped', body: notBegun };
     const { $ } = attempt.context;
     const ready = untilReady(
       readiness,

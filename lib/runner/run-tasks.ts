@@ -194,14 +194,18 @@ async function takeLock({ lock, graph, settings, stop }: RunRequest, emit: Emit)
   });
 }
 
-function nodeSummary(node: TaskNode): NodeSummary {
-  const { name, file, line } = node.task;
+function nodeSummary({ id, label, needs, task }: TaskNode): NodeSummary {
   return {
-    id: node.id,
-    label: node.label,
-    name,
-    needs: [...node.needs].map((needed) => needed.id),
-    file,
-    line,
+    id,
+    label,
+    name: task.name,
+    needs: Array.from(needs, (needed) => needed.id),
+    // Asked for when somebody looks: mapping a place back to TypeScript costs more than the rest of a short task.
+    get file() {
+      return task.file;
+    },
+    get line() {
+      return task.line;
+    },
   };
 }

@@ -131,7 +131,7 @@ class Scheduler {
       this.#pump();
       return;
     }
-    if (this.#phase === 'closing') {
+    if (this.#phase === 'closing' && this.#schedule.nodes.some((node) => node.finalises.length > 0)) {
       this.#phase = 'late';
       this.#order = new FinaliserOrder(
         this.#schedule.nodes,
@@ -160,8 +160,8 @@ class Scheduler {
   #start(node: TaskNode): void {
     this.#active += 1;
     this.#entry(node).state = 'queued';
-    const work = this.#context.runInAsyncScope(() => AsyncResource.bind(() => this.#work(node)));
-    this.#queue.add(work).catch(this.#reject);
+    const context = this.#context.runInAsyncScope(() => new AsyncResource('task'));
+    this.#queue.add(() => context.runInAsyncScope(this.#work, this, node)).catch(this.#reject);
   }
 
   async #work(node: TaskNode): Promise<void> {

@@ -28,8 +28,8 @@ export async function withSeeds(count: number, trial: (seed: number) => Promise<
     try {
       await trial(seed);
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      throw new Error(`${text} (again with RANDOM_SEED=${seed})`, { cause: error });
+      if (error instanceof Error) error.message += ` (again with RANDOM_SEED=${seed})`;
+      throw error;
     }
   }
 }
@@ -89,7 +89,7 @@ export async function randomGraph(random: Random, traits: Traits): Promise<Graph
       helpers.push(helper);
       const own = make({
         ...common(`f${index}`),
-        ...(has(0.1) ? { ready: { log: 'up' } } : {}),
+        ...(has(traits.ready && 0.1) ? { ready: { log: 'up' } } : {}),
         needs: [...pick(helpers, 2), ...pick(tasks, 1)],
         finally: finalisers.length > 0 && has(0.2) ? [one(finalisers)] : [],
       });
@@ -109,7 +109,12 @@ export async function randomGraph(random: Random, traits: Traits): Promise<Graph
       }),
     );
   }
-  const top = make({ ...common('top'), needs: tasks });
+  // As a group it asks for all long-running processes, which then run until a signal comes.
+  const top = make({
+    ...common('top'),
+    needs: tasks,
+    ...(has(0.25) ? { commands: () => [], run: undefined as never } : {}),
+  });
   return buildGraph({ task: top, args: {}, passThrough: [] }, {}, 'run');
 
   /** A task that gets a finaliser which is needed by the next one in the usual way too. */

@@ -27,6 +27,8 @@ export type RigTask = {
   readonly retryDelayMs?: number;
   readonly cwd?: string;
   readonly env?: { readonly [name: string]: string };
+  /** Given to `$` for each of its commands. */
+  readonly explicit?: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv };
   /** May be declared later than this one. */
   readonly finally?: readonly string[];
   /** `pattern` is the source of a regular expression for `log`. */

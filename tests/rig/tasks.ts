@@ -24,13 +24,16 @@ process.exitCode = await runCli([...declared.values()], process.argv.slice(2), {
     return options;
   },
   lock: () => process.env.RIG_LOCK ?? '',
+  ...(process.env.RIG_SHELL && {
+    shell: async () => ({ env: { ...process.env, ...JSON.parse(process.env.RIG_SHELL ?? '') } }),
+  }),
   logs: () => process.env.RIG_LOGS,
   memory: () => process.env.RIG_MEMORY ?? '.tasks',
 });
 
 function declare(entry: RigTask): AnyTask {
   const { name, commands = [], needs = [], after = [], secrets, cleanup, behaviour, ...others } = entry;
-  const { finally: finalisers, ready, plain, ...rest } = others;
+  const { finally: finalisers, ready, plain, explicit, ...rest } = others;
   return task({
     ...rest,
     ...(finalisers && { finally: () => finalisers.map(find) }),
@@ -50,7 +53,8 @@ function declare(entry: RigTask): AnyTask {
         await $`sh -c ${`${cleanup} ${outcome}`}`;
       });
     }
-    for (const command of commands) await $`sh -c ${`exec ${command}`}`;
+    const own = explicit === undefined ? $ : $(explicit);
+    for (const command of commands) await own`sh -c ${`exec ${command}`}`;
     if (behaviour === 'print') print(`result of ${name}`);
     if (behaviour === 'changed' || behaviour === 'unchanged') report(behaviour);
     if (behaviour === 'wait') await wait(600_000, undefined, { signal });

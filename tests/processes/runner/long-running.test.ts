@@ -326,6 +326,26 @@ test('a signal leaves it alone while a finaliser needs it', async () => {
   assert.is(await run.exit, 130);
 });
 
+test('requested on the command line, and needed by a finaliser, it ends after that when a signal comes', async () => {
+  const run = rig.run(
+    [
+      { name: 'prepare', finally: ['dump'] },
+      { name: 'server', commands: [rig.command('server')], ready: { log: 'up' }, needs: ['prepare'] },
+      { name: 'dump', commands: [rig.command('dump')], needs: ['server'] },
+    ],
+    ['server'],
+  );
+  const server = await rig.next('server');
+  await server.print('up\n');
+  await run.says('server is ready');
+  run.kill('SIGTERM');
+  const dump = await rig.next('dump');
+  assert.ok((await rig.survivors()).includes(server.pid));
+  await dump.exit();
+  await server.ended;
+  assert.is(await run.exit, 143);
+});
+
 test('a finaliser may need one that nobody else does', async () => {
   const run = rig.run(
     [

@@ -1,3 +1,6 @@
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Rig } from '../../rig/rig.ts';
@@ -271,6 +274,114 @@ test('what resolve refuses ends the run before it begins', async () => {
   const run = rig.run([{ name: 'a', behaviour: 'print' }], ['a', '--environment', 'nowhere']);
   assert.is(await run.exit, 2);
   assert.is(run.stderr, 'error: unknown environment `nowhere`\n');
+});
+
+for (const plain of [true, false]) {
+  const kind = plain ? 'a task of commands' : 'a task with a run';
+  test(`commands of ${kind} run in its folder, with its variables`, async () => {
+    const folder = realpathSync(mkdtempSync(join(tmpdir(), 'rig ')));
+    try {
+      const run = rig.run(
+        [
+          {
+            name: 'a',
+            commands: [rig.command('a')],
+            cwd: folder,
+            env: { COLOUR: 'green', NO_COLOR: '' },
+            plain,
+          },
+        ],
+        ['a'],
+        { COLOUR: 'red', OTHER: 'inherited' },
+      );
+      const a = await rig.next('a');
+      assert.is(await a.folder(), folder);
+      assert.is(await a.environment('COLOUR'), 'green');
+      assert.is(await a.environment('NO_COLOR'), '');
+      assert.is(await a.environment('OTHER'), 'inherited');
+      await a.exit();
+      assert.is(await run.exit, 0);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test(`a folder that is not there is told before the first command of ${kind} starts`, async () => {
+    for (const [cwd, why] of [
+      ['no/such/folder', 'there is no such folder'],
+      ['package.json', 'it is not a folder'],
+    ] as const) {
+      const run = rig.run([{ name: 'a', commands: [rig.command('a')], cwd, plain }], ['a']);
+      assert.is(await run.exit, 1);
+      assert.match(run.stderr, `task \`a\` cannot run in ${process.cwd()}/${cwd}`);
+      assert.match(run.stderr, `why: ${why}`);
+      assert.match(run.stderr, /do: make it first, or change `cwd` at .*tasks\.ts:\d+/);
+      assert.not.match(run.stderr, /\$ /);
+      assert.not(rig.hasStarted('a'));
+    }
+  });
+}
+
+test('what a command is given explicitly wins over the folder and the variables of its task', async () => {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'rig ')));
+  try {
+    const run = rig.run(
+      [
+        {
+          ...{ name: 'a', commands: [rig.command('a')], cwd: 'no/such/folder', env: { COLOUR: 'green' } },
+          explicit: { cwd: folder, env: { PATH: process.env.PATH ?? '' } },
+        },
+      ],
+      ['a'],
+    );
+    const a = await rig.next('a');
+    assert.is(await a.folder(), folder);
+    assert.is(await a.environment('COLOUR'), null);
+    await a.exit();
+    assert.is(await run.exit, 0);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('variables of a task win over those that the configuration gives to all', async () => {
+  const run = rig.run(
+    [{ name: 'a', commands: [rig.command('a')], env: { COLOUR: 'green' }, plain: true }],
+    ['a'],
+    { RIG_SHELL: JSON.stringify({ COLOUR: 'blue', SHAPE: 'round' }) },
+  );
+  const a = await rig.next('a');
+  assert.is(await a.environment('COLOUR'), 'green');
+  assert.is(await a.environment('SHAPE'), 'round');
+  await a.exit();
+  assert.is(await run.exit, 0);
+});
+
+test('a dry run shows folder and variables so that the commands can be pasted', async () => {
+  const run = rig.run(
+    [
+      { name: 'a', commands: ['make', 'make test'], cwd: 'lib', env: { NAME: "it's", KEPT: 'same' } },
+      { name: 'b', commands: ['serve'], cwd: '/', needs: ['a'], ready: { port: 80 } },
+    ],
+    ['b', '--dry-run'],
+    { KEPT: 'same' },
+  );
+  assert.is(await run.exit, 0);
+  assert.is(
+    run.stdout,
+    "(cd lib && export NAME='it'\\''s' && make)\n(cd lib && export NAME='it'\\''s' && make test)\n(cd / && serve) &\n",
+  );
+});
+
+test('a stop ends the wait before another attempt', async () => {
+  const run = rig.run(
+    [{ name: 'flaky', commands: [rig.command('flaky')], retries: 9, retryDelayMs: 3_600_000 }],
+    ['flaky'],
+  );
+  await (await rig.next('flaky')).exit(3);
+  await run.says('attempt 1 of 10 failed');
+  run.kill('SIGTERM');
+  assert.is(await run.exit, 143);
 });
 
 test('an unchanged run says that nothing changed', async () => {

@@ -213,6 +213,15 @@ test('a long-running process is kept by those who need it, also behind a task wi
   assert.equal(await keepers(server), [[], true]);
 });
 
+test('arguments for a task that takes none are told, also when it is part of the run already', async () => {
+  const plain = task({ ...described, name: 'plain' });
+  const top = task({ ...described, name: 'top', needs: [plain, { task: plain, args: { aap: 'x' } }] });
+  await build(top).then(
+    () => assert.unreachable(),
+    (error) => assert.is(error.why, 'unknown argument `aap`'),
+  );
+});
+
 test('a chain of 10,000 needs is no problem', async () => {
   let last: AnyTask = task({ ...described, name: 'task-0' });
   for (let index = 1; index < 10_000; index += 1)
