@@ -23,6 +23,10 @@ export async function watchTasks(request: RunRequest): Promise<number> {
     globs.some(({ inputs }) => matchesGlobs(inputs, path)) &&
     !globs.some(({ outputs }) => matchesGlobs(outputs, path));
   const watcher = new FolderWatcher(isInput);
+  const tellWaiting = (files: number): void => {
+    const tasks = globs.filter(({ inputs }) => inputs.included.length > 0).length;
+    tell({ type: 'watch-waiting', files, tasks });
+  };
   const tell = (body: RunEventBody): void => {
     const event = redactor.redactAll({ ...body, at: Date.now() });
     const json = settings.output === 'json';
@@ -36,16 +40,15 @@ export async function watchTasks(request: RunRequest): Promise<number> {
       await running;
       await restarted;
       if (isStopped()) return exitCodes.done;
-      const tasks = globs.filter(({ inputs }) => inputs.included.length > 0).length;
-      if (restarted === undefined) tell({ type: 'watch-waiting', files: Object.keys(files).length, tasks });
-      const news = await nextChange(files, stop.signal);
+      const news = await nextChange(files, stop.signal, tellWaiting);
       if (news === undefined) return exitCodes.done;
       files = news.files;
       tell({ type: 'watch-changed', changes: news.changes });
     }
     async function restartOnChange(running: Promise<void>): Promise<void> {
       const over = new AbortController();
-      void running.then(() => over.abort());
+      const end = (): void => over.abort();
+      void running.then(end, end);
       const news = await nextChange(files, AbortSignal.any([stop.signal, over.signal]));
       if (news !== undefined) stop.begin({ type: 'change' });
     }
@@ -75,12 +78,15 @@ export async function watchTasks(request: RunRequest): Promise<number> {
   async function nextChange(
     before: FileStates,
     signal: AbortSignal,
+    onWait?: (files: number) => void,
   ): Promise<{ readonly files: FileStates; readonly changes: string[] } | undefined> {
-    while (!signal.aborted) {
+    for (let told = false; !signal.aborted; ) {
       const now = await look(before);
       const changes = changedFiles(before, now);
       if (signal.aborted) return undefined;
       if (changes.length > 0) return { files: now, changes };
+      if (!told) onWait?.(Object.keys(now).length);
+      told = true;
       await watcher.next(signal);
     }
     return undefined;

@@ -1,3 +1,4 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -87,6 +88,14 @@ test('sees what appears in new folders, and folders that go away and come back',
   await run.says('src/a.ts is new');
   await run.says('✓ build is up to date');
   await write('src/deep/er/c.ts', '3');
+  await again(run, 'c.ts changed');
+  // So fast that nobody sees it missing: the folder is another one now.
+  rmSync(join(folder, 'src/deep'), { recursive: true });
+  mkdirSync(join(folder, 'src/deep/er'), { recursive: true });
+  for (const name of ['c', 'd']) writeFileSync(join(folder, `src/deep/er/${name}.ts`), '4');
+  await again(run, 'd.ts is new');
+  await run.says('watching 3 inputs');
+  await write('src/deep/er/c.ts', '5');
   await again(run, 'c.ts changed');
   await interrupt(run);
 });

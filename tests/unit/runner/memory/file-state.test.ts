@@ -1,13 +1,4 @@
-import {
-  chmodSync,
-  mkdtempSync,
-  renameSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdtempSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -44,15 +35,15 @@ test('large files are read as well, to their end', async () => {
 });
 
 test('a file whose stamp is the same is not read again, any other is', async () => {
+  utimesSync(file, 1000, 1000);
   const { states } = await readStates([file], {}, later());
   const stamp = states[file]?.stamp ?? '';
   assert.is.not(stamp, '');
   const known = { [file]: { digest: 'remembered', stamp } };
   assert.is((await readStates([file], known)).states[file]?.digest, 'remembered');
   // Same size, and a time that a tool sets back.
-  const { atime, mtime } = statSync(file);
   writeFileSync(file, 'eno');
-  utimesSync(file, atime, mtime);
+  utimesSync(file, 1000, 1000);
   assert.is.not((await readStates([file], known)).states[file]?.digest, 'remembered');
 });
 
