@@ -1,5 +1,6 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type Answers, isCurrent, memoryFolder, type Question } from '../quick-answer.ts';
 import type { CliConfig } from '../run-cli.ts';
 import { sourceStamps } from './sources.ts';
@@ -33,8 +34,20 @@ export async function keep(folder: string, name: string, text: string): Promise<
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await writeFile(temporary, text);
     await rename(temporary, join(folder, name));
+    await forgetGone(dirname(folder));
   } catch {
     await rm(temporary, { force: true }).catch(() => undefined);
+  }
+}
+
+/** Removes what is remembered of programs that are not there any more, so that nobody has to. */
+async function forgetGone(memories: string): Promise<void> {
+  for (const name of await readdir(memories)) {
+    const folder = join(memories, name);
+    const words = await readFile(join(folder, 'words'), 'utf8').catch(() => '');
+    const [, main = (await readAnswers(join(folder, 'answers.json')))?.main] =
+      /^main\t(.*)$/m.exec(words) ?? [];
+    if (main !== undefined && !existsSync(main)) await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -210,6 +210,10 @@ test('another clone is completed by the same script once it was used', async () 
   } finally {
     other.remove();
   }
+  const memories = (): string[] => readdirSync(join(program.cache, 'task-runner'));
+  assert.is(memories().length, 2);
+  await program.run(['completion', 'zsh'], { COLUMNS: '99' });
+  assert.is(memories().length, 1, 'of a clone that is gone nothing is kept');
 });
 
 test("what is remembered lies in the user's cache, readable for nobody else, and nothing in the program's folder", async () => {
