@@ -46,10 +46,10 @@ type Started = { readonly name: string; readonly pid: number; readonly words: re
 type Message = { readonly event: string; readonly [field: string]: unknown };
 
 const here = fileURLToPath(new URL('.', import.meta.url));
-const deadlineMs = Number(process.env.RIG_DEADLINE_MS ?? 30_000);
 
 /** Rejects when what a test waits for does not come: uvu itself has no time limit. */
 export function within<Value>(promise: Promise<Value>, what: string): Promise<Value> {
+  const deadlineMs = Number(process.env.RIG_DEADLINE_MS ?? 30_000);
   let timer: NodeJS.Timeout;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`${what} did not come within ${deadlineMs} ms`)), deadlineMs);

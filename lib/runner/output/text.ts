@@ -7,11 +7,13 @@ const sequences = new RegExp(
     // CSI: `ESC [` or its single character, parameters, and a letter that says what it does.
     '(?:\\u001B\\[|\\u009B)[0-?]*[ -/]*[@-~]',
     // OSC, DCS, SOS, PM and APC with their text: titles, links, the clipboard.
-    '(?:\\u001B[\\]PX^_]|[\\u0090\\u0098\\u009D-\\u009F])[^\\u0007\\u001B\\u009C]*(?:\\u0007|\\u001B\\\\|\\u009C)',
+    '(?:\\u001B[\\]PX^_]|[\\u0090\\u0098\\u009D-\\u009F])[^\\u0007\\u001B\\u0080-\\u009F]*(?:\\u0007|\\u001B\\\\|\\u009C)',
     // Two or three characters: character sets, reset, saved cursors.
     '\\u001B[ -/]+[0-~]',
     '\\u001B[0-Z\\\\^-~]',
-    '[\\u0000-\\u0008\\u000A-\\u001F\\u007F-\\u009F]',
+    // Not the characters that begin one of the others; as many as there are, since binary data is full of them.
+    '[\\u0000-\\u0008\\u000A-\\u001A\\u001C-\\u001F\\u007F-\\u008F]+',
+    '[\\u001B\\u0080-\\u009F]',
   ].join('|'),
   'g',
 );

@@ -3,11 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { RigTask } from '../../rig/rig.ts';
+import { Rig, type RigTask } from '../../rig/rig.ts';
 
-// A slow machine needs a while for 1 GiB; the rig reads this when it is loaded.
+// A slow machine needs a while for 1 GiB.
 process.env.RIG_DEADLINE_MS ??= '150000';
-const { Rig } = await import('../../rig/rig.ts');
 
 const folder = mkdtempSync(join(tmpdir(), 'memory-'));
 const preload = join(folder, 'peak.mjs');
@@ -32,8 +31,9 @@ async function measure(
   run.child.stderr?.removeAllListeners('data').on('data', (chunk: Buffer) => {
     bytes += chunk.length;
   });
-  assert.is(await new Promise((resolve) => run.child.once('close', resolve)), 0);
+  const exit = await new Promise((resolve) => run.child.once('close', resolve));
   await rig.close();
+  assert.is(exit, 0);
   return { bytes, peak: Number(readFileSync(peakFile, 'utf8')) / 1024 };
 }
 
