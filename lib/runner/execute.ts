@@ -299,35 +299,12 @@ function shellOf(node: TaskNode, run: Run, attempt: Attempt): Shell {
     }
     return found;
   };
-<<<<<<< HEAD
-
-  return {
-    ...node.input,
-    $: createShell(
-      {
-        interactive: node.task.interactive ?? false,
-        check: (folder) => {
-          if (!run.cleaning && (state.stopping || state.over)) throw stoppedError();
-          checkFolder(node, folder);
-        },
-        spawn: (command, args, options, { interactive, daemons }) => {
-          const mark = daemons ? markEnvironment(undefined) : run.holder && markEnvironment(run.holder);
-          const env = { ...options.env, ...nestedEnvironment(run.lock), ...mark };
-          return run.children.spawn(id, command, args, { ...options, env }, interactive);
-        },
-        end: (child: ChildProcess) => void run.children.endOne(child),
-        onCommand: (command) => run.emit({ type: 'task-command', id, command }),
-        onOutput: (stream, chunk, child) => splittersOf(child)[stream].push(chunk),
-        redact: (text) => run.redactor.redact(text),
-        pressure: run.pressure,
-=======
   return createShell(
     {
       interactive: node.task.interactive ?? false,
       check: (folder) => {
         if (!run.cleaning && (attempt.stopping || attempt.over)) throw stoppedError();
         checkFolder(node, folder);
->>>>>>> 50010c5a79c863390b3e0bf2c4b807d7b86ebcd2
       },
       spawn: (command, args, options, { interactive, daemons }) => {
         const mark = daemons ? markEnvironment(undefined) : run.holder && markEnvironment(run.holder);
@@ -338,6 +315,7 @@ function shellOf(node: TaskNode, run: Run, attempt: Attempt): Shell {
       onCommand: (command) => run.emit({ type: 'task-command', id, command }),
       onOutput: (stream, chunk, child) => splittersOf(child)[stream].push(chunk),
       redact: (text) => run.redactor.redact(text),
+      pressure: run.pressure,
     },
     surroundingsOf(node),
   );
