@@ -1,5 +1,6 @@
 import { Children } from '../../lib/runner/children.ts';
 import type { RunEvent } from '../../lib/runner/events.ts';
+import { runnerSettings } from '../../lib/runner/global-options.ts';
 import type { Graph } from '../../lib/runner/graph.ts';
 import { createStyle } from '../../lib/runner/output/terminal.ts';
 import { Redactor } from '../../lib/runner/redact.ts';
@@ -20,7 +21,7 @@ export function runInProcess(graph: Graph, jobs: number, failureMode: FailureMod
   const events: RunEvent[] = [];
   const exitCode = runTasks({
     graph,
-    settings: { jobs, failureMode, verbose: false, output: 'json', wait: false },
+    settings: { ...runnerSettings({ jobs, failure: failureMode }), output: 'json' },
     children,
     stop,
     redactor: new Redactor(),
@@ -34,6 +35,8 @@ export function runInProcess(graph: Graph, jobs: number, failureMode: FailureMod
     shell: undefined,
     lock: undefined,
     logs: undefined,
+    // No folder can be made there: nothing is remembered.
+    memory: '/dev/null/memory',
   }).finally(() => children.close());
   return { stop, events, exitCode };
 }

@@ -28,7 +28,7 @@ export function taskContext(options: Options, passThrough: readonly string[] = [
     $: createShell({
       interactive: false,
       check: () => {},
-      spawn: (command, args, settings) => spawn(command, args, settings),
+      spawn: (command, args, settings) => spawn(command, args, { ...settings, detached: true }),
       end: (child) => child.kill(),
       onCommand: () => {},
       onOutput: () => {},

@@ -1,5 +1,6 @@
 import { checkArguments } from '../arguments.ts';
 import { type CommandLine, parseCommandLine } from '../command-line.ts';
+import { completionTask } from '../completion/completion-task.ts';
 import { buildGraph } from '../graph.ts';
 import { graphFormat as format, graphTask, listTask } from '../list.ts';
 import type { AnyTask, ArgumentSpecs, Options } from '../task.ts';
@@ -54,7 +55,8 @@ function parseGraphLine(argv: readonly string[], known: Known): CommandLine | un
 async function viewOf(line: CommandLine, options: Options, known: Known): Promise<GraphView> {
   const { task } = line;
   if (task === undefined) {
-    const own = known.tasks.filter((known) => known !== listTask && known !== graphTask);
+    const ofRunner: readonly AnyTask[] = [listTask, graphTask, completionTask];
+    const own = known.tasks.filter((known) => !ofRunner.includes(known));
     return await overview(own, options);
   }
   const graph = await buildGraph({ ...line, task }, options, known.program);
