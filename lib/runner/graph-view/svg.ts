@@ -16,7 +16,7 @@ const legends: { readonly [Name in Mark]: string } = {
 
 /** The graph as a picture of its own, in light or dark as the reader's system is. */
 export async function svg(view: GraphView): Promise<string> {
-  const style = await readFile(new URL('graph.css', import.meta.url), 'utf8');
+  const style = await readFile(new URL('./graph.css', import.meta.url), 'utf8');
   return `${svgElement(view, `<style>${style}</style>`)}\n`;
 }
 
