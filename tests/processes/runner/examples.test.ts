@@ -31,7 +31,8 @@ function run(example: string, ...words: readonly string[]): Promise<Ended> {
     execFile(
       process.execPath,
       ['--import', loader, join(examples, example), ...words],
-      { cwd: folder, env },
+      // Far more than it takes: an example that never ends is a failure, not a hang.
+      { cwd: folder, env, timeout: 60_000 },
       (error, stdout, stderr) => done({ exitCode: error === null ? 0 : Number(error.code), stdout, stderr }),
     );
   });
