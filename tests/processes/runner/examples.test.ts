@@ -1,17 +1,13 @@
-import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/project.ts';
+import { type Ended, loader, runFile } from '../../rig/run-file.ts';
 
 const examples = join(root, 'lib', 'runner', 'examples');
-const loader = pathToFileURL(join(root, 'node_modules', 'tsx', 'dist', 'loader.mjs')).href;
-
-type Ended = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
 
 /* Examples run in a folder that is empty but for what they make themselves. */
 let folder = '';
@@ -22,20 +18,12 @@ test.after.each(() => rm(folder, { recursive: true, force: true }));
 
 const ran = new Set<string>();
 
-/** Runs an example as a user would, without a terminal. */
+/** Runs an example as a user would. */
 function run(example: string, ...words: readonly string[]): Promise<Ended> {
   ran.add(example);
-  const { CI: _c, STAGE: _s, BACKUP_FOLDER: _b, ...inherited } = process.env;
-  const env = { ...inherited, NO_COLOR: '1', LC_ALL: 'C.UTF-8' };
-  return new Promise((done) => {
-    execFile(
-      process.execPath,
-      ['--import', loader, join(examples, example), ...words],
-      // Far more than it takes: an example that never ends is a failure, not a hang.
-      { cwd: folder, env, timeout: 60_000 },
-      (error, stdout, stderr) => done({ exitCode: error === null ? 0 : Number(error.code), stdout, stderr }),
-    );
-  });
+  // What the examples read from the environment, as if it were not set.
+  const unset = { STAGE: undefined, BACKUP_FOLDER: undefined };
+  return runFile(process.execPath, ['--import', loader, join(examples, example), ...words], folder, unset);
 }
 
 /** How many lines of the log are exactly this text. */

@@ -1,13 +1,12 @@
-import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/project.ts';
+import { type Ended, loader, runFile } from '../../rig/run-file.ts';
 
 const library = join(root, 'lib', 'runner');
 const door = join(library, 'runner.ts');
@@ -69,18 +68,7 @@ const party = task({
 process.exitCode = await runCli([greet, party], process.argv.slice(2), { program: 'npx tsx tasks.ts' });
 `;
 
-type Ended = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
-
-function run(program: string, ...words: readonly string[]): Promise<Ended> {
-  const { CI: _, ...env } = process.env;
-  return new Promise((done) => {
-    execFile(program, words, { cwd: folder, env: { ...env, NO_COLOR: '1' } }, (error, stdout, stderr) =>
-      done({ exitCode: error === null ? 0 : Number(error.code), stdout, stderr }),
-    );
-  });
-}
-
-const loader = pathToFileURL(join(root, 'node_modules', 'tsx', 'dist', 'loader.mjs')).href;
+const run = (program: string, ...words: readonly string[]): Promise<Ended> => runFile(program, words, folder);
 const compile = (): Promise<Ended> => run(join(root, 'node_modules', '.bin', 'tsc'), '--project', folder);
 
 test('a file of tasks outside the project imports the door and runs', async () => {
