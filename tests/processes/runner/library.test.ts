@@ -127,7 +127,7 @@ function staysInside(file: string, imported: string): boolean {
 }
 
 /** Named in the library's README. */
-const packages = new Set(['zx', 'p-queue']);
+const packages = new Set(['zx', 'p-queue', 'picomatch', 'dotenv']);
 
 test('the library imports nothing of the project outside itself', () => {
   const outside = sources().flatMap((file) =>
@@ -136,6 +136,14 @@ test('the library imports nothing of the project outside itself', () => {
       .map((imported) => `${relative(root, file)}: ${imported}`),
   );
   assert.equal(outside, []);
+});
+
+test('every package that the library may import is a dependency and named in its README', () => {
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    dependencies: object;
+  };
+  const readme = readFileSync(join(library, 'README.md'), 'utf8');
+  for (const name of packages) assert.ok(name in dependencies && readme.includes(name), name);
 });
 
 test('an import that leads out of the library is seen in every form', () => {
