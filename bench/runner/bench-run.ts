@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, readFile, realpath, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../../lib/project.ts';
 import { type TaskContext, TaskError } from '../../lib/runner/runner.ts';
@@ -35,6 +35,12 @@ export async function openBenchRun(context: TaskContext): Promise<BenchRun> {
     if (left.length > 0) context.log(`ended what the peers had left running: ${left.join(', ')}`);
     await rm(folder, { recursive: true, force: true });
   });
+  const [load = 0] = loadavg();
+  if (load > availableParallelism() / 2) {
+    context.log(
+      `the machine is busy with other things (load ${load.toFixed(1)}): what is measured now is worth little`,
+    );
+  }
   const measure = measureProcess(context.signal);
   let graphs = 0;
   return {
