@@ -6,31 +6,26 @@ import { type BenchRun, programs, underLoader } from './bench-run.ts';
 
 const rounds = 3;
 
-/** MiB of the runner's own process at its peak; an empty file under the same loader has 70 to 90. */
-const manyTasksMiB = 256;
-const muchOutputMiB = 192;
+/** MiB of the runner's own process at its peak, for all of these; an empty file under the same loader has 70 to 90. */
+const limitMiB = 256;
 
 /** Memory does not grow with what commands print, and with the tasks only by a few KiB for each. */
 export async function memoryRows(run: BenchRun): Promise<Row[]> {
   const print = `${process.execPath} ${join(programs, 'print-gigabyte.mjs')}`;
   return [
-    await memory(run, 'memory: 10,000 tasks that do nothing', { BENCH_TASKS: '10000' }, manyTasksMiB),
-    await memory(
-      run,
-      'memory: a command that prints 1 GiB in lines',
-      { BENCH_TASKS: '1', BENCH_COMMAND: print },
-      muchOutputMiB,
-    ),
-    await memory(
-      run,
-      'memory: a command that prints 1 GiB in one line',
-      { BENCH_TASKS: '1', BENCH_COMMAND: `${print} one-line` },
-      muchOutputMiB,
-    ),
+    await memory(run, 'memory: 10,000 tasks that do nothing', { BENCH_TASKS: '10000' }),
+    await memory(run, 'memory: a command that prints 1 GiB in lines', {
+      BENCH_TASKS: '1',
+      BENCH_COMMAND: print,
+    }),
+    await memory(run, 'memory: a command that prints 1 GiB in one line', {
+      BENCH_TASKS: '1',
+      BENCH_COMMAND: `${print} one-line`,
+    }),
   ];
 }
 
-async function memory(run: BenchRun, name: string, env: NodeJS.ProcessEnv, limit: number): Promise<Row> {
+async function memory(run: BenchRun, name: string, env: NodeJS.ProcessEnv): Promise<Row> {
   const file = join(run.folder, 'peak-memory');
   const [node, ...words] = underLoader('graph.ts', 't0', '--output', 'grouped');
   const preload = join(root, 'bench', 'peak-memory.mjs');
@@ -44,5 +39,5 @@ async function memory(run: BenchRun, name: string, env: NodeJS.ProcessEnv, limit
     });
     peaks.push(Number(await readFile(file, 'utf8')) / 1024);
   }
-  return memoryRow(name, peaks, limit);
+  return memoryRow(name, peaks, limitMiB);
 }

@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -94,6 +94,66 @@ test('configured: options for all tasks, checked once, and logs', async () => {
   assert.equal(readdirSync(join(folder, '.state', 'live', 'logs')), ['deploy.log']);
   assert.is((await run('configured.ts', 'deploy', '--stage', 'attic')).exitCode, 2);
   assert.is((await run('configured.ts', '--version')).stdout, '1.0.0\n');
+});
+
+test('surroundings: commands run in the folder and with the variables of their task', async () => {
+  await mkdir(join(folder, 'web'));
+  const { exitCode, stderr } = await run('surroundings.ts', 'where', '--mode', 'release');
+  assert.equal([exitCode, times(stderr, 'web'), times(stderr, 'mode release')], [0, 1, 1]);
+});
+
+test('finally: what was made is taken away at the end, also after a failure', async () => {
+  const good = await run('finally.ts', 'check');
+  assert.is(good.exitCode, 0);
+  assert.ok(good.stderr.indexOf('\n  checked\n') < good.stderr.indexOf('\n  database removed\n'));
+  const bad = await run('finally.ts', 'check', '--broken');
+  assert.equal([bad.exitCode, times(bad.stderr, 'database removed')], [3, 1]);
+});
+
+test('ready: who needs the server starts when it is there, and the run ends with it', async () => {
+  const { exitCode, stderr } = await run('ready.ts', 'check');
+  assert.equal([exitCode, times(stderr, 'the server is there')], [0, 1]);
+  const ready = stderr.search(/listening on \d+\n/);
+  assert.ok(ready >= 0 && ready < stderr.indexOf('\n  the server is there\n'));
+});
+
+test('up-to-date: a second time nothing is done, a changed input or --force does it again', async () => {
+  await mkdir(join(folder, 'source'));
+  await writeFile(join(folder, 'source', 'a.txt'), 'a');
+  const command = '$ mkdir -p out';
+  assert.is(times((await run('up-to-date.ts', 'build')).stderr, command), 1);
+  assert.is(readFileSync(join(folder, 'out', 'all.txt'), 'utf8'), 'a');
+  const again = await run('up-to-date.ts', 'build', '--explain');
+  assert.is(times(again.stderr, command), 0);
+  assert.match(again.stderr, 'build is up to date');
+  await writeFile(join(folder, 'source', 'draft-b.txt'), 'b');
+  assert.is(times((await run('up-to-date.ts', 'build')).stderr, command), 0);
+  await writeFile(join(folder, 'source', 'c.txt'), 'c');
+  assert.is(times((await run('up-to-date.ts', 'build')).stderr, command), 1);
+  assert.is(times((await run('up-to-date.ts', 'build', '--force')).stderr, command), 1);
+  assert.is(times((await run('up-to-date.ts', 'folder')).stderr, '$ mkdir made'), 1);
+  assert.is(times((await run('up-to-date.ts', 'folder')).stderr, '$ mkdir made'), 0);
+});
+
+test('resume: what the failed run had done is left out', async () => {
+  const failed = await run('resume.ts', 'deploy');
+  assert.equal([failed.exitCode, times(failed.stderr, 'uploaded')], [1, 1]);
+  await writeFile(join(folder, 'ready'), '');
+  const { exitCode, stderr } = await run('resume.ts', 'deploy', '--resume');
+  assert.equal([exitCode, times(stderr, 'uploaded'), times(stderr, 'deployed')], [0, 0, 1]);
+});
+
+test('what the README shows of graphs, reports and completion works with an example', async () => {
+  const graph = await run('needs.ts', 'graph', 'release');
+  assert.match(graph.stdout, /^(graph|flowchart) /m);
+  assert.match((await run('needs.ts', 'graph', 'release', '--format', 'svg')).stdout, '<svg');
+  const reported = await run('needs.ts', 'release', '--report', 'run.html', '--trace', 'run.json');
+  assert.is(reported.exitCode, 0, reported.stderr);
+  assert.match(readFileSync(join(folder, 'run.html'), 'utf8'), /<html/i);
+  assert.ok(existsSync(join(folder, 'run.json')));
+  const completion = await run('needs.ts', 'completion', 'bash');
+  assert.equal([completion.exitCode, completion.stdout.includes('complete')], [0, true]);
+  assert.is((await run('needs.ts', '--choose')).exitCode, 2);
 });
 
 test('every example is run here and named in the README', () => {

@@ -138,6 +138,14 @@ test('the library imports nothing of the project outside itself', () => {
   assert.equal(outside, []);
 });
 
+test('every package that the library may import is a dependency and named in its README', () => {
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    dependencies: object;
+  };
+  const readme = readFileSync(join(library, 'README.md'), 'utf8');
+  for (const name of packages) assert.ok(name in dependencies && readme.includes(name), name);
+});
+
 test('an import that leads out of the library is seen in every form', () => {
   const file = join(library, 'output', 'plain.ts');
   const forms = [
