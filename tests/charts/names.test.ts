@@ -109,6 +109,37 @@ test('names of the releases that are out there stay', async () => {
   ]);
 });
 
+test('what cannot be changed of a StatefulSet stays, or no release that is out there could be upgraded', async () => {
+  const changeable = ['replicas', 'ordinals', 'template', 'updateStrategy', 'minReadySeconds'];
+  const kept = async (chart: ChartName, release: string, values: Tree = {}) => {
+    const { spec } = only(await render(chart, { release, values }), 'StatefulSet');
+    const fields = Object.entries(spec).filter(([field]) => !changeable.includes(field));
+    return Object.fromEntries(fields.filter(([field]) => field !== 'persistentVolumeClaimRetentionPolicy'));
+  };
+  const labels = {
+    'app.kubernetes.io/name': 'postgresql',
+    'app.kubernetes.io/instance': 'postgresql',
+    'app.kubernetes.io/component': 'server',
+  };
+  assert.equal(await kept('postgresql', 'postgresql'), {
+    serviceName: 'postgresql',
+    revisionHistoryLimit: 5,
+    selector: { matchLabels: labels },
+    volumeClaimTemplates: [
+      {
+        metadata: { name: 'data', labels },
+        spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '2Gi' } } },
+      },
+    ],
+  });
+  assert.equal(await kept('stand-in', 'vault', { workload: { kind: 'StatefulSet' } }), {
+    serviceName: 'vault',
+    selector: {
+      matchLabels: { 'app.kubernetes.io/name': 'stand-in', 'app.kubernetes.io/instance': 'vault' },
+    },
+  });
+});
+
 test('every object that lives in a namespace says in which', async () => {
   for (const [chart, values] of variants) {
     for (const object of await render(chart, { values, namespace: 'there' })) {
