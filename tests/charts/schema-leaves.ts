@@ -107,9 +107,8 @@ function fits(schema: Schema, value: unknown): boolean {
   );
 }
 
-/** Texts of the forms that values have; the first that fits a schema is its other value. */
+/** Texts of the forms that values have; the first that fits a schema is its other value, after the next number of its own. */
 const texts = [
-  'other',
   'http://other:8200',
   'other/other',
   '7Mi',
@@ -134,11 +133,6 @@ export function alternatives(schema: Schema, value: unknown): unknown[] {
   const candidates =
     typeof value === 'number'
       ? [value + 1, value - 1]
-      : [
-          ...(typeof value === 'string'
-            ? [value.replace(/^\d+/, (number) => String(Number(number) + 1))]
-            : []),
-          ...texts,
-        ];
+      : ['other', String(value).replace(/^\d+/, (number) => String(Number(number) + 1)), ...texts];
   return candidates.filter((other) => other !== value && fits(schema, other)).slice(0, 1);
 }

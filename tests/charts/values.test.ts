@@ -24,12 +24,15 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
     {
       databaseSecrets: { app: database },
       namespaces: {
+        core: { reach: { one: { outside: 'other' }, two: { outside: '77m' } } },
         backend: { quota: { 'limits.cpu': '9', 'requests.storage': '9Gi', persistentvolumeclaims: '3' } },
         frontend: { quota: { 'services.nodeports': '0', 'services.loadbalancers': '0' } },
       },
       outside: {
         'api-server': { ranges: [{ cidr: '0.0.0.0/0', except: ['10.0.0.0/8'] }], ports: [443] },
+        // each can take the place of the other
         other: { ranges: [{ cidr: '192.0.2.0/24' }], ports: [9] },
+        '77m': { ranges: [{ cidr: '198.51.100.0/24' }], ports: [9] },
       },
     },
   ],
