@@ -61,6 +61,12 @@ export async function install(context: TaskContext, selection: Selection): Promi
   await rememberRendered(environment, inputs, new Map(installed.map(({ name, digest }) => [name, digest])));
 }
 
+/**
+ * helmfile's words for the helm tests. That of Vault's upstream chart is left out: its pod has no security context, so the
+ * namespace refuses it, and it only looks whether Vault answers, which `status` does.
+ */
+export const testWords = ['test', '--args', '--filter=!name=vault-server-test'] as const;
+
 /** Runs the releases' helm tests. Fails with what the checks said. */
 export async function test(context: TaskContext, selection: Selection): Promise<void> {
   const environment = environmentOf(context.options);
@@ -81,7 +87,7 @@ export async function test(context: TaskContext, selection: Selection): Promise<
     environment,
     '--quiet',
     ...selector(selection),
-    'test',
+    ...testWords,
     ...context.passThrough,
   );
   await explained(context, environment, `the check of ${names(wanted)} failed`, wanted, command);

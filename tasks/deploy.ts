@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { requireCluster } from '../lib/cluster/cluster.ts';
-import { install, type Selection, selector, test as testReleases } from '../lib/deploy.ts';
+import { install, type Selection, selector, test as testReleases, testWords } from '../lib/deploy.ts';
 import { diff as diffReleases } from '../lib/diff.ts';
 import { environmentOf, settingsOf, shellOf } from '../lib/environment.ts';
 import { lastGoodRevision, rollBack } from '../lib/helm.ts';
@@ -85,14 +85,14 @@ async function onCluster(context: TaskContext, work: (context: TaskContext) => P
 const plain = async (
   options: Options,
   selection: Selection,
-  verb: string,
+  words: readonly string[],
   passThrough: readonly string[],
   needs = false,
 ) => [
   await helmfileText(
     options,
     ...selector(selection),
-    verb,
+    ...words,
     ...(needs && selector(selection).length > 0 ? ['--include-transitive-needs'] : []),
     ...passThrough,
   ),
@@ -103,7 +103,7 @@ export const installAll = task({
   name: 'install-all',
   description: 'install every release; arguments after -- go to helmfile',
   lock: true,
-  commands: ({ options, passThrough }) => plain(options, {}, 'sync', passThrough),
+  commands: ({ options, passThrough }) => plain(options, {}, ['sync'], passThrough),
   run: (context) => onCluster(context, () => install(context, {})),
 });
 
@@ -114,7 +114,7 @@ export const installTier = task({
   args: tier,
   lock: true,
   commands: ({ args, options, passThrough }) =>
-    plain(options, { tier: args.tier }, 'sync', passThrough, true),
+    plain(options, { tier: args.tier }, ['sync'], passThrough, true),
   run: (context) => onCluster(context, () => install(context, { tier: context.args.tier })),
 });
 
@@ -124,7 +124,8 @@ export const installApp = task({
   description: 'install an application and what it needs',
   args: app,
   lock: true,
-  commands: ({ args, options, passThrough }) => plain(options, { app: args.app }, 'sync', passThrough, true),
+  commands: ({ args, options, passThrough }) =>
+    plain(options, { app: args.app }, ['sync'], passThrough, true),
   run: (context) => onCluster(context, () => install(context, { app: context.args.app })),
 });
 
@@ -132,7 +133,8 @@ export const diff = task({
   ...deployment,
   name: 'diff',
   description: 'what install-all would change',
-  commands: ({ options, passThrough }) => plain(options, {}, 'diff', ['--suppress-secrets', ...passThrough]),
+  commands: ({ options, passThrough }) =>
+    plain(options, {}, ['diff'], ['--suppress-secrets', ...passThrough]),
   run: (context) => onCluster(context, () => diffReleases(context, {})),
 });
 
@@ -142,7 +144,7 @@ export const diffTier = task({
   description: 'what install-tier would change',
   args: tier,
   commands: ({ args, options, passThrough }) =>
-    plain(options, { tier: args.tier }, 'diff', ['--suppress-secrets', ...passThrough], true),
+    plain(options, { tier: args.tier }, ['diff'], ['--suppress-secrets', ...passThrough], true),
   run: (context) => onCluster(context, () => diffReleases(context, { tier: context.args.tier })),
 });
 
@@ -152,7 +154,7 @@ export const diffApp = task({
   description: 'what install-app would change',
   args: app,
   commands: ({ args, options, passThrough }) =>
-    plain(options, { app: args.app }, 'diff', ['--suppress-secrets', ...passThrough], true),
+    plain(options, { app: args.app }, ['diff'], ['--suppress-secrets', ...passThrough], true),
   run: (context) => onCluster(context, () => diffReleases(context, { app: context.args.app })),
 });
 
@@ -161,7 +163,7 @@ export const testAll = task({
   name: 'test',
   description: 'run the helm tests of every release',
   lock: true,
-  commands: ({ options, passThrough }) => plain(options, {}, 'test', passThrough),
+  commands: ({ options, passThrough }) => plain(options, {}, testWords, passThrough),
   run: (context) => onCluster(context, () => testReleases(context, {})),
 });
 
@@ -171,7 +173,7 @@ export const testApp = task({
   description: "run an application's helm tests",
   args: app,
   lock: true,
-  commands: ({ args, options, passThrough }) => plain(options, { app: args.app }, 'test', passThrough),
+  commands: ({ args, options, passThrough }) => plain(options, { app: args.app }, testWords, passThrough),
   run: (context) => onCluster(context, () => testReleases(context, { app: context.args.app })),
 });
 
@@ -183,7 +185,7 @@ export const uninstallApp = task({
   lock: true,
   confirm: ({ args, options }) =>
     `remove the releases of \`${args.app}\` from environment \`${environmentOf(options).name}\`?`,
-  commands: ({ args, options, passThrough }) => plain(options, { app: args.app }, 'destroy', passThrough),
+  commands: ({ args, options, passThrough }) => plain(options, { app: args.app }, ['destroy'], passThrough),
   run: async (context) => {
     const environment = environmentOf(context.options);
     await requireCluster(environment, context);

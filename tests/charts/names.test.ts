@@ -1,28 +1,49 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type KubernetesObject, render, type Tree } from './render.ts';
-import { cleanUp } from './tools.ts';
+import { type ChartName, type KubernetesObject, only, render, type Tree } from './render.ts';
+import { cleanUp, inPairs } from './tools.ts';
 
 const test = suite('names');
 test.after(cleanUp);
 
-// helm allows 53 characters, dots, and a digit in front
+// helm allows 53 characters, dots, and a digit in front; the last ones are names that others' objects might have
 const long = 'a-release-with-the-longest-name-that-helm-would-accept';
-const releases = [long.slice(0, 53), `${long.slice(0, 52)}x`, 'a.b', 'a-b', '1app', 'app', 'app-database'];
+const releases = [
+  long.slice(0, 53),
+  `${long.slice(0, 52)}x`,
+  'a.b',
+  'a-b',
+  '1app',
+  'app',
+  ...['admin', 'database', 'internal', 'public', 'server', 'superuser', 'transit', 'verification'].map(
+    (suffix) => `app-${suffix}`,
+  ),
+];
 
-const variants: readonly (readonly ['backend' | 'frontend' | 'postgresql', Tree])[] = [
+const variants: readonly (readonly [ChartName, Tree])[] = [
   ['backend', { autoscaling: { enabled: true } }],
   ['frontend', { ingress: { controller: 'traefik' } }],
   ['postgresql', {}],
+  // VaultConnection `default` and Services are named by others, which ask for them by name
+  ['stand-in', { workload: { kind: 'StatefulSet' } }],
 ];
 
 const key = ({ kind, metadata }: KubernetesObject): string => `${kind}/${metadata.name}`;
 
 for (const [chart, values] of variants) {
-  test(`${chart}: any release name gives valid names of at most 63 characters`, async () => {
-    for (const release of releases) {
-      for (const { kind, metadata } of await render(chart, { release, values })) {
+  let once: Promise<KubernetesObject[][]> | undefined;
+  const rendered = () => {
+    once ??= inPairs(releases, (release) => render(chart, { release, values }));
+    return once;
+  };
+
+  test(`${chart}: any release name gives valid names and labels of at most 63 characters`, async () => {
+    for (const [index, objects] of (await rendered()).entries()) {
+      const release = releases[index];
+      for (const { kind, metadata } of objects) {
         assert.match(metadata.name, /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/, `${kind} of ${release}`);
+        // its pods carry the name and a hash of ten characters as label controller-revision-hash
+        if (kind === 'StatefulSet') assert.ok(metadata.name.length <= 52, `${kind} of ${release}`);
         for (const [label, value] of Object.entries(metadata.labels ?? {})) {
           assert.match(value, /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/, `${label} of ${release}`);
         }
@@ -31,16 +52,93 @@ for (const [chart, values] of variants) {
   });
 
   test(`${chart}: two releases in one namespace share no object and select only their own pods`, async () => {
-    const all = await Promise.all(releases.map((release) => render(chart, { release, values })));
-    const names = all.flat().map(key);
+    const names = (await rendered()).flat().map(key);
     assert.equal([...new Set(names)].length, names.length);
-    const selectors = all.map((objects) => {
+    const selectors = (await rendered()).map((objects) => {
       const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
       return JSON.stringify(workload?.spec.selector.matchLabels);
     });
     assert.is(new Set(selectors).size, releases.length);
   });
 }
+
+test('two backends that are given the same Secret still have an object each that writes it', async () => {
+  const values = { secrets: { name: 'shared' } };
+  const [one, two] = await Promise.all(
+    ['one', 'two'].map(async (release) =>
+      only(await render('backend', { release, values }), 'VaultStaticSecret'),
+    ),
+  );
+  assert.is.not(one?.metadata.name, two?.metadata.name);
+  assert.is(one?.spec.destination.name, two?.spec.destination.name);
+});
+
+test('a front finds the Service of its backend, whatever the release is called', async () => {
+  for (const release of releases) {
+    const service = only(await render('backend', { release }), 'Service').metadata.name;
+    const front = await render('frontend', { values: { backend: { release } } });
+    assert.match(
+      only(front, 'ConfigMap').data['nginx.conf'],
+      `set $backend "${service}.backend.svc.cluster.local:80";`,
+    );
+    const backend = only(front, 'NetworkPolicy').spec.egress[0].to[0].podSelector.matchLabels;
+    assert.is(backend['app.kubernetes.io/instance'], release);
+  }
+});
+
+test('names of the releases that are out there stay', async () => {
+  const found = async (chart: ChartName, release: string, values: Tree = {}) =>
+    (await render(chart, { release, values })).map(key).sort();
+  assert.equal(await found('backend', 'app1-back'), [
+    'Deployment/app1-back',
+    'Job/app1-back-verification',
+    'NetworkPolicy/app1-back-server',
+    'NetworkPolicy/app1-back-verification',
+    'PodDisruptionBudget/app1-back',
+    'Service/app1-back',
+    'ServiceAccount/app1-back',
+    'VaultAuth/app1-back',
+    'VaultStaticSecret/app1-back-database',
+  ]);
+  assert.equal(await found('postgresql', 'postgresql'), [
+    'NetworkPolicy/postgresql-server',
+    'Secret/postgresql-superuser',
+    'Service/postgresql',
+    'ServiceAccount/postgresql',
+    'StatefulSet/postgresql',
+  ]);
+});
+
+test('what cannot be changed of a StatefulSet stays, or no release that is out there could be upgraded', async () => {
+  const changeable = ['replicas', 'ordinals', 'template', 'updateStrategy', 'minReadySeconds'];
+  const kept = async (chart: ChartName, release: string, values: Tree = {}) => {
+    const { spec } = only(await render(chart, { release, values }), 'StatefulSet');
+    const fields = Object.entries(spec).filter(([field]) => !changeable.includes(field));
+    return Object.fromEntries(fields.filter(([field]) => field !== 'persistentVolumeClaimRetentionPolicy'));
+  };
+  const labels = {
+    'app.kubernetes.io/name': 'postgresql',
+    'app.kubernetes.io/instance': 'postgresql',
+    'app.kubernetes.io/component': 'server',
+  };
+  assert.equal(await kept('postgresql', 'postgresql'), {
+    serviceName: 'postgresql',
+    revisionHistoryLimit: 5,
+    selector: { matchLabels: labels },
+    volumeClaimTemplates: [
+      {
+        metadata: { name: 'data', labels },
+        spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '2Gi' } } },
+      },
+    ],
+  });
+  assert.equal(await kept('stand-in', 'vault', { workload: { kind: 'StatefulSet' } }), {
+    serviceName: 'vault',
+    selector: {
+      matchLabels: { 'app.kubernetes.io/name': 'stand-in', 'app.kubernetes.io/instance': 'vault' },
+    },
+  });
+});
 
 test('every object that lives in a namespace says in which', async () => {
   for (const [chart, values] of variants) {

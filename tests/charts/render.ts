@@ -98,6 +98,12 @@ export function only(objects: readonly KubernetesObject[], kind: string, name?: 
 export const ofKind = (objects: readonly KubernetesObject[], kind: string): KubernetesObject[] =>
   objects.filter((object) => object.kind === kind);
 
+/** Templates of pods with a name for messages. */
+export const podTemplates = (objects: readonly KubernetesObject[]): [string, KubernetesObject['spec']][] =>
+  objects
+    .filter((object) => object.spec?.template)
+    .map((object) => [`${object.kind} ${object.metadata.name}`, object.spec.template.spec]);
+
 export async function readYaml(path: string): Promise<Tree> {
   return parse(await readFile(join(root, path), 'utf8')) as Tree;
 }

@@ -18,6 +18,14 @@ const wrong: readonly (readonly [chart: ChartName, path: string, value: unknown]
   ['backend', 'spread', 'everywhere'],
   ['backend', 'image.tag', 'latest'],
   ['backend', 'image.pullPolicy', 'Sometimes'],
+  ['backend', 'image.digest', 'sha256:123'],
+  ['backend', 'image.repository', 'traefik/whoami:v1'],
+  ['backend', 'image.tag', 'v1@sha256:123'],
+  ['backend', 'priorityClassName', 'High'],
+  ['backend', 'rollingUpdate', { maxUnavailable: 0, maxSurge: '0%' }],
+  ['backend', 'database.podLabels.app', 'a b'],
+  ['backend', 'service.port', '70000'],
+  ['backend', 'resources.requests.cpu', '0'],
   ['backend', 'resources.limits.memory', '128 megabytes'],
   ['backend', 'resources.limits.cpu', 1],
   ['backend', 'rollingUpdate.maxSurge', '120%'],
@@ -34,6 +42,17 @@ const wrong: readonly (readonly [chart: ChartName, path: string, value: unknown]
   ['devops', 'namespaces.backend.isolate', ['Inward']],
   ['devops', 'namespaces.backend.limits.max.memory', '500'],
   ['devops', 'namespaces.core.accept.metrics.ports', ['https']],
+  ['devops', 'namespaces.core.accept.metrics.from', ['vault']],
+  ['devops', 'namespaces.core.reach.api-server.to', [{ namespace: 'kube-system' }]],
+  ['devops', 'namespaces.core.reach.other', { to: [{ namespace: 'vault' }] }],
+  ['devops', 'namespaces.backend.quota', { 'requests.gpu': '1' }],
+  ['devops', 'namespaces.backend.quota', { pods: 10 }],
+  ['devops', 'outside.api-server.ranges', ['10.0.0.0/8']],
+  ['devops', 'outside.api-server.ranges', [{ cidr: '10.0.0/8' }]],
+  ['devops', 'teams.backend.groups', []],
+  ['devops', 'teams.backend.operates', ['Backend']],
+  ['devops', 'teams.backend.administers', ['backend']],
+  ['devops', 'priorityClasses.k8s-deployment-platform.value', 2000000000],
   ['devops', 'namespaces.Backend', { podSecurity: {} }],
   ['devops', 'databaseSecrets.app.namespace', 'Backend'],
   ['devops', 'databaseSecrets.app.password', 123],
@@ -43,6 +62,9 @@ const wrong: readonly (readonly [chart: ChartName, path: string, value: unknown]
   ['frontend', 'ingress.adminWhitelist', ['10.0.0.0']],
   ['frontend', 'ingress.publicWhitelist', ['10.0.0.0/33']],
   ['frontend', 'cluster.podCidr', 'pods'],
+  ['frontend', 'cluster.podCidr', '10.256.0.0/16'],
+  ['frontend', 'ingress.host', 'a..b'],
+  ['frontend', 'backend.release', 'a'.repeat(54)],
   ['frontend', 'backend.timeoutSeconds', '30s'],
   ['postgresql', 'password', ''],
   ['postgresql', 'password', 123],
@@ -59,8 +81,16 @@ test('a wrong value is refused, and named', async () => {
     const ended = await tryRender(chart, { values: placed(path, value) });
     const label = `${chart}: ${path} = ${JSON.stringify(value)}`;
     assert.is.not(ended.exitCode, 0, label);
-    const place = path.split('.').at(-1) ?? '';
-    assert.ok(ended.stderr.includes(place), `${label}: helm says where\n${ended.stderr}`);
+    // JSON pointers, down to the value or to the map in which it must not be
+    const pointer = `/${path.split('.').join('/')}`;
+    const above = pointer.slice(0, pointer.lastIndexOf('/'));
+    const last = path.split('.').at(-1) ?? '';
+    const named =
+      ended.stderr.includes(`'${pointer}`) ||
+      // of a key that does not fit, helm's validator knows the name alone
+      ended.stderr.includes(`invalid propertyName '${last}'`) ||
+      (ended.stderr.includes(`at '${above}'`) && ended.stderr.includes(`'${last}'`));
+    assert.ok(named, `${label}: helm says where\n${ended.stderr}`);
   });
 });
 

@@ -1,14 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  type KubernetesObject,
-  objectsOf,
-  ofKind,
-  only,
-  render,
-  renderEnvironment,
-  required,
-} from './render.ts';
+import { type KubernetesObject, ofKind, only, render, required } from './render.ts';
 import { cleanUp } from './tools.ts';
 
 const test = suite('selectors');
@@ -103,83 +95,35 @@ test('pods of the verification Job are counted by no selector but their own poli
   assert.is(job.spec.template.metadata.annotations[annotation], deployment);
 });
 
-type Peer = { namespaceSelector?: { matchLabels?: Labels }; podSelector?: { matchLabels?: Labels } };
-
-/** Pods of the whole environment that a policy's peer stands for. */
-const peers = (pods: readonly Pod[], peer: Peer, namespace: string): Pod[] =>
-  pods.filter(
-    (pod) =>
-      (peer.namespaceSelector === undefined
-        ? pod.namespace === namespace
-        : selects(peer.namespaceSelector.matchLabels, { 'kubernetes.io/metadata.name': pod.namespace })) &&
-      selects(peer.podSelector?.matchLabels, pod.labels),
-  );
-
-test('policies of the whole environment name pods that exist, and let through exactly who belongs', async () => {
-  const rendered = await renderEnvironment('embedded');
-  const objects = [...rendered.values()].flatMap(objectsOf);
-  const pods = podsOf(objects);
-  const allowed = new Set<string>();
-  for (const policy of ofKind(objects, 'NetworkPolicy')) {
-    const namespace = policy.metadata.namespace ?? '';
-    const own = pods.filter((pod) => pod.namespace === namespace && selects(selectorOf(policy), pod.labels));
-    assert.ok(own.length > 0, `NetworkPolicy ${namespace}/${policy.metadata.name} selects a pod`);
-    for (const rule of policy.spec.ingress ?? []) {
-      for (const peer of (rule.from ?? []) as Peer[]) {
-        for (const from of peers(pods, peer, namespace)) {
-          for (const to of own) allowed.add(`${from.owner} -> ${to.owner}`);
-        }
-      }
-    }
-  }
-  const backends = ['app1', 'app2'].flatMap((app) => [
-    `Deployment ${app}-front -> Deployment ${app}-back`,
-    `Job ${app}-back-verification -> Deployment ${app}-back`,
-    `Deployment ${app}-back -> StatefulSet postgresql`,
-    `Job ${app}-back-verification -> StatefulSet postgresql`,
-  ]);
-  const operator = 'Deployment vault-operator-vault-secrets-operator-controller-manager';
-  const vault = [operator, 'StatefulSet vault'];
-  const within = vault.flatMap((from) => vault.map((to) => `${from} -> ${to}`));
-  assert.equal([...allowed].sort(), [...backends, ...within].sort());
-});
-
-test('what an egress rule allows, the other end accepts', async () => {
-  const rendered = await renderEnvironment('embedded');
-  const objects = [...rendered.values()].flatMap(objectsOf);
-  const pods = podsOf(objects);
-  const reached = new Set<string>();
-  for (const policy of ofKind(objects, 'NetworkPolicy')) {
-    const namespace = policy.metadata.namespace ?? '';
-    const own = pods.filter((pod) => pod.namespace === namespace && selects(selectorOf(policy), pod.labels));
-    for (const rule of policy.spec.egress ?? []) {
-      for (const peer of rule.to as Peer[]) {
-        for (const to of peers(pods, peer, namespace))
-          for (const from of own) reached.add(`${from.owner} -> ${to.owner}`);
-      }
-    }
-  }
-  const expected = ['app1', 'app2'].flatMap((app) => [
-    `Deployment ${app}-front -> Deployment ${app}-back`,
-    `Job ${app}-back-verification -> Deployment ${app}-back`,
-    `Deployment ${app}-back -> StatefulSet postgresql`,
-    `Job ${app}-back-verification -> StatefulSet postgresql`,
-  ]);
-  assert.equal([...reached].sort(), expected.sort());
-});
-
-test('the front accepts the namespace of its ingress controller, and nobody without one', async () => {
+test('the front accepts the pods of its ingress controller, and nobody without one', async () => {
   const from = async (ingress: Record<string, unknown>) => {
     const policy = only(
       await render('frontend', { base: { ...required.frontend }, values: { ingress } }),
       'NetworkPolicy',
     );
-    return policy.spec.ingress?.[0].from[0].namespaceSelector.matchLabels['kubernetes.io/metadata.name'];
+    const peer = policy.spec.ingress?.[0].from[0];
+    return peer && { ...peer.namespaceSelector.matchLabels, ...peer.podSelector.matchLabels };
   };
-  assert.is(await from({ controller: 'nginx' }), 'ingress-nginx');
-  assert.is(await from({ controller: 'traefik' }), 'traefik');
-  assert.is(await from({ controller: 'nginx', controllerNamespace: 'edge' }), 'edge');
+  const name = 'app.kubernetes.io/name';
+  const namespace = 'kubernetes.io/metadata.name';
+  assert.equal(await from({ controller: 'nginx' }), {
+    [namespace]: 'ingress-nginx',
+    [name]: 'ingress-nginx',
+  });
+  assert.equal(await from({ controller: 'traefik' }), { [namespace]: 'traefik', [name]: 'traefik' });
+  assert.equal(
+    await from({ controller: 'nginx', controllerNamespace: 'edge', controllerLabels: { app: 'edge' } }),
+    { [namespace]: 'edge', app: 'edge' },
+  );
   assert.is(await from({ controller: 'none' }), undefined);
+});
+
+test('a database without clients lets nobody in, rather than everybody', async () => {
+  const clients = async (values: Record<string, unknown>) =>
+    only(await render('postgresql', { values: { clients: values } }), 'NetworkPolicy').spec.ingress;
+  assert.is((await clients({}))?.[0].from.length, 1);
+  assert.is(await clients({ backend: null }), undefined);
+  assert.is(await clients({ backend: null, other: null }), undefined);
 });
 
 test.run();

@@ -1,16 +1,21 @@
 {{/*
-Name of an object: the release's name and a suffix, at most 63 characters and a valid Service name.
-A name that has to be shortened or changed gets a hash, so that two releases never meet. Takes {root, suffix}.
+Name for a release and a suffix: at most 63 characters (or `limit`) and a valid Service name. A release that has to be
+shortened or changed gets a hash, so that two releases never meet. Takes {release, suffix, limit}.
 */}}
-{{- define "backend.name" -}}
-{{- $release := .root.Release.Name -}}
-{{- $safe := $release | replace "." "-" -}}
+{{- define "backend.safe" -}}
+{{- $limit := .limit | default 63 -}}
+{{- $safe := .release | replace "." "-" -}}
 {{- if regexMatch "^[0-9]" $safe }}{{ $safe = printf "r%s" $safe }}{{ end -}}
-{{- if and (eq $safe $release) (le (add (len $safe) (len .suffix)) 63) -}}
+{{- if and (eq $safe .release) (le (add (len $safe) (len .suffix)) (int $limit)) -}}
 {{- printf "%s%s" $safe .suffix -}}
 {{- else -}}
-{{- printf "%s-%s%s" ($safe | trunc (int (sub 54 (len .suffix))) | trimSuffix "-") ($release | sha256sum | trunc 8) .suffix -}}
+{{- printf "%s-%s%s" ($safe | trunc (int (sub $limit (add 9 (len .suffix)))) | trimSuffix "-") (.release | sha256sum | trunc 8) .suffix -}}
 {{- end -}}
+{{- end }}
+
+{{/* Name of an object of this release. Takes {root, suffix}. */}}
+{{- define "backend.name" -}}
+{{ include "backend.safe" (dict "release" .root.Release.Name "suffix" .suffix) }}
 {{- end }}
 
 {{- define "backend.fullname" -}}
@@ -50,4 +55,9 @@ app.kubernetes.io/component: verification
 {{/* At least this many pods: what a disruption budget may count on. */}}
 {{- define "backend.minimum" -}}
 {{ ternary .Values.autoscaling.minReplicas .Values.replicas .Values.autoscaling.enabled }}
+{{- end }}
+
+{{/* An image by its tag, and by its digest where one is given: then no other content can come under the tag. */}}
+{{- define "backend.image" -}}
+{{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}

@@ -1,16 +1,21 @@
 {{/*
-Name of an object: the release's name and a suffix, at most 63 characters and a valid Service name.
-A name that has to be shortened or changed gets a hash, so that two releases never meet. Takes {root, suffix}.
+Name for a release and a suffix: at most 63 characters (or `limit`) and a valid Service name. A release that has to be
+shortened or changed gets a hash, so that two releases never meet. Takes {release, suffix, limit}.
 */}}
-{{- define "frontend.name" -}}
-{{- $release := .root.Release.Name -}}
-{{- $safe := $release | replace "." "-" -}}
+{{- define "frontend.safe" -}}
+{{- $limit := .limit | default 63 -}}
+{{- $safe := .release | replace "." "-" -}}
 {{- if regexMatch "^[0-9]" $safe }}{{ $safe = printf "r%s" $safe }}{{ end -}}
-{{- if and (eq $safe $release) (le (add (len $safe) (len .suffix)) 63) -}}
+{{- if and (eq $safe .release) (le (add (len $safe) (len .suffix)) (int $limit)) -}}
 {{- printf "%s%s" $safe .suffix -}}
 {{- else -}}
-{{- printf "%s-%s%s" ($safe | trunc (int (sub 54 (len .suffix))) | trimSuffix "-") ($release | sha256sum | trunc 8) .suffix -}}
+{{- printf "%s-%s%s" ($safe | trunc (int (sub $limit (add 9 (len .suffix)))) | trimSuffix "-") (.release | sha256sum | trunc 8) .suffix -}}
 {{- end -}}
+{{- end }}
+
+{{/* Name of an object of this release. Takes {root, suffix}. */}}
+{{- define "frontend.name" -}}
+{{ include "frontend.safe" (dict "release" .root.Release.Name "suffix" .suffix) }}
 {{- end }}
 
 {{- define "frontend.fullname" -}}
@@ -52,11 +57,25 @@ internal:
 {{- end -}}
 {{- end }}
 
+{{/* Labels of the ingress controller's pods: those of its own chart. */}}
+{{- define "frontend.controllerLabels" -}}
+{{- if .Values.ingress.controllerLabels -}}
+{{ toYaml .Values.ingress.controllerLabels }}
+{{- else -}}
+app.kubernetes.io/name: {{ get (dict "nginx" "ingress-nginx" "traefik" "traefik") .Values.ingress.controller }}
+{{- end -}}
+{{- end }}
+
 {{/* The backend's full name: nginx's own resolver knows no search domains. */}}
 {{- define "frontend.backendHost" -}}
-{{ .Values.backend.release }}.{{ .Values.backend.namespace }}.svc.{{ .Values.cluster.domain }}
+{{ include "frontend.safe" (dict "release" .Values.backend.release "suffix" "") }}.{{ .Values.backend.namespace }}.svc.{{ .Values.cluster.domain }}
 {{- end }}
 
 {{- define "frontend.configuration" -}}
 {{ tpl (.Files.Get "files/nginx.conf") . }}
+{{- end }}
+
+{{/* An image by its tag, and by its digest where one is given: then no other content can come under the tag. */}}
+{{- define "frontend.image" -}}
+{{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}

@@ -1,20 +1,26 @@
 {{/*
-Name of an object: the release's name and a suffix, at most 63 characters and a valid Service name.
-A name that has to be shortened or changed gets a hash, so that two releases never meet. Takes {root, suffix}.
+Name for a release and a suffix: at most 63 characters (or `limit`) and a valid Service name. A release that has to be
+shortened or changed gets a hash, so that two releases never meet. Takes {release, suffix, limit}.
 */}}
-{{- define "postgresql.name" -}}
-{{- $release := .root.Release.Name -}}
-{{- $safe := $release | replace "." "-" -}}
+{{- define "postgresql.safe" -}}
+{{- $limit := .limit | default 63 -}}
+{{- $safe := .release | replace "." "-" -}}
 {{- if regexMatch "^[0-9]" $safe }}{{ $safe = printf "r%s" $safe }}{{ end -}}
-{{- if and (eq $safe $release) (le (add (len $safe) (len .suffix)) 63) -}}
+{{- if and (eq $safe .release) (le (add (len $safe) (len .suffix)) (int $limit)) -}}
 {{- printf "%s%s" $safe .suffix -}}
 {{- else -}}
-{{- printf "%s-%s%s" ($safe | trunc (int (sub 54 (len .suffix))) | trimSuffix "-") ($release | sha256sum | trunc 8) .suffix -}}
+{{- printf "%s-%s%s" ($safe | trunc (int (sub $limit (add 9 (len .suffix)))) | trimSuffix "-") (.release | sha256sum | trunc 8) .suffix -}}
 {{- end -}}
 {{- end }}
 
+{{/* Name of an object of this release. Takes {root, suffix}. */}}
+{{- define "postgresql.name" -}}
+{{ include "postgresql.safe" (dict "release" .root.Release.Name "suffix" .suffix) }}
+{{- end }}
+
+{{/* At most 52 characters: a StatefulSet's pods carry its name and a hash of ten in a label, which takes no more than 63. */}}
 {{- define "postgresql.fullname" -}}
-{{ include "postgresql.name" (dict "root" . "suffix" "") }}
+{{ include "postgresql.safe" (dict "release" .Release.Name "suffix" "" "limit" 52) }}
 {{- end }}
 
 {{- define "postgresql.secretName" -}}
@@ -34,4 +40,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: k8s-deployment
+{{- end }}
+
+{{/* An image by its tag, and by its digest where one is given: then no other content can come under the tag. */}}
+{{- define "postgresql.image" -}}
+{{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}

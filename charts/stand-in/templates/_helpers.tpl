@@ -1,9 +1,24 @@
+{{/*
+The release's name as one of an object: at most 52 characters, since a StatefulSet's pods carry it with a hash of ten in a
+label, and a valid Service name. What has to be shortened or changed gets a hash, so that two releases never meet.
+*/}}
+{{- define "stand-in.release" -}}
+{{- $release := .Release.Name -}}
+{{- $safe := $release | replace "." "-" -}}
+{{- if regexMatch "^[0-9]" $safe }}{{ $safe = printf "r%s" $safe }}{{ end -}}
+{{- if and (eq $safe $release) (le (len $safe) 52) -}}
+{{ $safe }}
+{{- else -}}
+{{- printf "%s-%s" ($safe | trunc 43 | trimSuffix "-") ($release | sha256sum | trunc 8) -}}
+{{- end -}}
+{{- end }}
+
 {{- define "stand-in.name" -}}
-{{ .Values.workload.name | default .Release.Name }}
+{{ .Values.workload.name | default (include "stand-in.release" .) }}
 {{- end }}
 
 {{- define "stand-in.serviceAccount" -}}
-{{ .Values.serviceAccount | default .Release.Name }}
+{{ .Values.serviceAccount | default (include "stand-in.release" .) }}
 {{- end }}
 
 {{/* The labels that select the pods: immutable, so nothing that changes with a version belongs here. */}}
@@ -19,4 +34,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: k8s-deployment
 k8s-deployment/simulated: "true"
+{{- end }}
+
+{{/* An image by its tag, and by its digest where one is given: then no other content can come under the tag. */}}
+{{- define "stand-in.image" -}}
+{{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}

@@ -1,0 +1,131 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { connectionName, type Described, ourNamespaces, readConnections } from '../network/connections.ts';
+import { type Party, type Policy, selects, verdict } from '../network/verdict.ts';
+import { type KubernetesObject, objectsOf, ofKind, renderEnvironment } from './render.ts';
+import { cleanUp } from './tools.ts';
+
+/* The table of tests/network/connections.yaml against the policies of all releases as they are rendered. */
+
+const test = suite('who may talk to whom');
+test.after(cleanUp);
+
+const embedded = (async () => [...(await renderEnvironment('embedded')).values()].flatMap(objectsOf))();
+
+/** Parties with addresses and labels: of our pods as they are rendered, of third parties' as upstream makes them if asked. */
+function partiesOf(
+  described: Readonly<Record<string, Described>>,
+  objects: readonly KubernetesObject[],
+  upstream: boolean,
+): Map<string, Party> {
+  const parties = new Map<string, Party>();
+  for (const [index, [name, party]] of Object.entries(described).entries()) {
+    const { namespace, workload, address } = party;
+    if (namespace === undefined) {
+      assert.ok(address, name);
+      parties.set(name, { address });
+      continue;
+    }
+    const template = objects.find(
+      (object) =>
+        object.metadata.namespace === namespace && `${object.kind}/${object.metadata.name}` === workload,
+    )?.spec.template;
+    if (workload) assert.ok(template, `${name}: ${workload} is rendered`);
+    type Container = { ports?: { name: string; containerPort: number; protocol?: 'TCP' }[] };
+    const containers = (template?.spec.containers ?? []) as Container[];
+    const own = objects.find((object) => object.kind === 'Namespace' && object.metadata.name === namespace);
+    parties.set(name, {
+      address: `10.244.0.${index + 1}`,
+      pod: {
+        namespace,
+        namespaceLabels: { ...own?.metadata.labels, 'kubernetes.io/metadata.name': namespace },
+        labels: (upstream && party.upstream) || party.labels || template.metadata.labels,
+        ports: containers.flatMap(({ ports = [] }) =>
+          ports.map(({ name: port, containerPort, protocol }) => ({
+            name: port,
+            port: containerPort,
+            ...(protocol ? { protocol } : {}),
+          })),
+        ),
+      },
+    });
+  }
+  return parties;
+}
+
+for (const upstream of [false, true]) {
+  test(`policies allow exactly what the table says${upstream ? ', with the pods of upstream charts' : ''}`, async () => {
+    const objects = await embedded;
+    const table = await readConnections();
+    const policies = ofKind(objects, 'NetworkPolicy') as unknown as Policy[];
+    const parties = partiesOf(table.parties, objects, upstream);
+    const wrong: string[] = [];
+    let tried = 0;
+    for (const [fromName, from] of parties) {
+      for (const [toName, to] of parties) {
+        // What is between others is none of our business.
+        if (![from, to].some(({ pod }) => ourNamespaces.some((name) => name === pod?.namespace))) continue;
+        for (const port of table.ports) {
+          tried += 1;
+          const name = connectionName(fromName, toName, port);
+          const found = verdict(policies, from, to, port);
+          if (found.allowed === table.allowed.has(name)) continue;
+          wrong.push(`${name}: egress ${found.egress}, ingress ${found.ingress}`);
+        }
+      }
+    }
+    assert.equal(wrong, []);
+    assert.ok(tried > 5000 && table.allowed.size > 50);
+  });
+}
+
+test('every pod that we make is a party, and every policy selects one of them', async () => {
+  const objects = await embedded;
+  const { parties } = await readConnections();
+  const known = new Set(Object.values(parties).map(({ namespace, workload }) => `${namespace} ${workload}`));
+  const workloads = objects.filter((object) => object.spec?.template?.metadata);
+  for (const { kind, metadata } of workloads) {
+    assert.ok(known.has(`${metadata.namespace} ${kind}/${metadata.name}`), `${kind} ${metadata.name}`);
+  }
+  for (const policy of ofKind(objects, 'NetworkPolicy')) {
+    const selected = workloads.filter(
+      ({ metadata, spec }) =>
+        metadata.namespace === policy.metadata.namespace &&
+        selects(policy.spec.podSelector, spec.template.metadata.labels),
+    );
+    assert.ok(selected.length > 0, `${policy.metadata.namespace}/${policy.metadata.name}`);
+  }
+});
+
+test('every namespace of ours denies both directions by default', async () => {
+  const denying = ofKind(await embedded, 'NetworkPolicy').filter(
+    ({ spec }) => JSON.stringify(spec.podSelector) === '{}' && !spec.ingress && !spec.egress,
+  );
+  assert.equal(
+    denying.map(({ metadata, spec }) => `${metadata.namespace} ${spec.policyTypes.join(' ')}`).sort(),
+    ourNamespaces.map((name) => `${name} Ingress Egress`).sort(),
+  );
+});
+
+for (const provider of ['minikube', 'existing'] as const) {
+  test(`policies of our own charts are the same for ${provider}`, async () => {
+    const policies = async (objects: Promise<KubernetesObject[]>) =>
+      Object.fromEntries(
+        ofKind(await objects, 'NetworkPolicy').map(({ metadata, spec }) => [
+          `${metadata.namespace}/${metadata.name}`,
+          spec,
+        ]),
+      );
+    const rendered = async () => [...(await renderEnvironment(provider)).values()].flatMap(objectsOf);
+    assert.equal(await policies(rendered()), await policies(embedded));
+  });
+}
+
+test('the pod network is no way to the API server: it is excepted from what is outside', async () => {
+  const policy = ofKind(await embedded, 'NetworkPolicy').find(
+    ({ metadata }) => metadata.namespace === 'core' && metadata.name === 'reach-api-server',
+  );
+  assert.equal(policy?.spec.egress[0].to, [{ ipBlock: { cidr: '0.0.0.0/0', except: ['10.244.0.0/16'] } }]);
+});
+
+test.run();

@@ -1,0 +1,108 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { amount } from './quantity.ts';
+import {
+  type KubernetesObject,
+  objectsOf,
+  ofKind,
+  type Provider,
+  render,
+  renderEnvironment,
+} from './render.ts';
+import { cleanUp } from './tools.ts';
+
+const test = suite('quotas');
+test.after(cleanUp);
+
+type Use = Record<string, number>;
+
+/** A number or a share of the pods, rounded up as for maxSurge. */
+const surge = (value: number | string, pods: number): number =>
+  typeof value === 'number' ? value : Math.ceil((Number.parseInt(value, 10) / 100) * pods);
+
+/**
+ * The most pods that a workload has at once: autoscaled as far as it goes, in the middle of an update. An old pod counts until
+ * it is gone, and it drains while the next one already starts: all old ones may still be there.
+ */
+function mostPods(workload: KubernetesObject, objects: readonly KubernetesObject[]): number {
+  const { spec, metadata, kind } = workload;
+  if (kind === 'Job') return 1;
+  const scaler = ofKind(objects, 'HorizontalPodAutoscaler').find(
+    (object) =>
+      object.metadata.namespace === metadata.namespace && object.spec.scaleTargetRef.name === metadata.name,
+  );
+  const pods: number = scaler?.spec.maxReplicas ?? spec.replicas;
+  return kind === 'StatefulSet'
+    ? pods
+    : 2 * pods + surge(spec.strategy?.rollingUpdate.maxSurge ?? '25%', pods);
+}
+
+/** What all pods of a namespace may come to ask for at once. */
+function useOf(objects: readonly KubernetesObject[], namespace: string): Use {
+  const use: Use = { pods: 0, persistentvolumeclaims: 0 };
+  const add = (name: string, value: number) => {
+    use[name] = (use[name] ?? 0) + value;
+  };
+  for (const workload of objects) {
+    if (workload.metadata.namespace !== namespace || !workload.spec?.template?.spec) continue;
+    const pods = mostPods(workload, objects);
+    add('pods', pods);
+    add('persistentvolumeclaims', pods * (workload.spec.volumeClaimTemplates?.length ?? 0));
+    for (const { resources } of workload.spec.template.spec.containers) {
+      for (const kind of ['requests', 'limits'] as const)
+        for (const name of ['cpu', 'memory']) add(`${kind}.${name}`, pods * amount(resources[kind][name]));
+    }
+  }
+  return use;
+}
+
+for (const provider of ['embedded', 'minikube', 'existing'] as const satisfies readonly Provider[]) {
+  test(`${provider}: quotas leave room for updates, checks and the autoscalers' maxima`, async () => {
+    const objects = [...(await renderEnvironment(provider)).values()].flatMap(objectsOf);
+    const quotas = ofKind(objects, 'ResourceQuota');
+    assert.is(quotas.length, 5);
+    for (const { metadata, spec } of quotas) {
+      const use = useOf(objects, metadata.namespace ?? '');
+      for (const [name, hard] of Object.entries<string>(spec.hard)) {
+        const label = `${metadata.namespace} ${name}: ${use[name]} of ${hard}`;
+        assert.ok((use[name] ?? 0) <= amount(hard), label);
+        // where all pods are ours, what nobody needs is not granted
+        if (name === 'pods' && ['backend', 'frontend'].includes(metadata.namespace ?? ''))
+          assert.ok((use[name] ?? 0) * 3 >= amount(hard), label);
+      }
+    }
+    assert.ok((useOf(objects, 'backend').pods ?? 0) >= 8, 'updates and checks are counted');
+  });
+}
+
+test('containers of ours fit the LimitRange of their namespace', async () => {
+  const objects = [...(await renderEnvironment('minikube')).values()].flatMap(objectsOf);
+  for (const { metadata, spec } of ofKind(objects, 'LimitRange')) {
+    const [{ defaultRequest, default: limit, max }] = spec.limits;
+    for (const name of ['cpu', 'memory']) {
+      assert.ok(amount(defaultRequest[name]) <= amount(limit[name]), `${metadata.name} ${name}`);
+      assert.ok(amount(limit[name]) <= amount(max[name]), `${metadata.name} ${name}`);
+    }
+    const own = objects.filter(
+      (object) => object.metadata.namespace === metadata.namespace && object.spec?.template?.spec,
+    );
+    for (const container of own.flatMap((object) => object.spec.template.spec.containers))
+      for (const name of ['cpu', 'memory'])
+        assert.ok(amount(container.resources.limits[name]) <= amount(max[name]), container.name);
+  }
+});
+
+test('every namespace has a quota and a LimitRange, so that a container without requests is no way round', async () => {
+  const objects = await render('devops');
+  const names = (kind: string) =>
+    ofKind(objects, kind)
+      .map(({ metadata }) => metadata.namespace)
+      .sort();
+  const namespaces = ofKind(objects, 'Namespace')
+    .map(({ metadata }) => metadata.name)
+    .sort();
+  assert.equal(names('ResourceQuota'), namespaces);
+  assert.equal(names('LimitRange'), namespaces);
+});
+
+test.run();

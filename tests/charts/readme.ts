@@ -1,0 +1,165 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isMap, isPair, isScalar, type Pair, parseDocument, type YAMLMap } from 'yaml';
+import type { ChartName } from './render.ts';
+import { definitionOf, readSchema, resolve, type Schema } from './schema-leaves.ts';
+import { root } from './tools.ts';
+
+/** A value of a chart as its README shows it. */
+export type Row = {
+  readonly path: string;
+  /** Absent for a map, whose values have rows of their own. */
+  readonly standard?: string;
+  readonly allowed: string;
+  readonly meaning: string;
+};
+
+/** What people call the definitions of the schemas. */
+const words: Readonly<Record<string, string>> = {
+  amounts: 'cpu and memory',
+  blocks: 'list of address ranges',
+  cidr: 'address range (CIDR)',
+  connection: 'namespace/name',
+  count: 'count, quoted',
+  cpu: 'CPU quantity',
+  digest: 'sha256:… or empty',
+  dns: 'map',
+  domain: 'host name',
+  duration: 'duration (s, m, h)',
+  image: 'map',
+  labels: 'labels',
+  memory: 'quantity (Ki, Mi, Gi)',
+  mount: 'path',
+  name: 'name',
+  namespaces: 'list of namespaces',
+  optionalClass: 'name or empty',
+  optionalName: 'name or empty',
+  optionalRole: 'name or empty',
+  optionalUrl: 'URL or empty',
+  peers: 'list of namespaces with pods',
+  port: 'port',
+  ports: 'list of ports',
+  ranges: 'list of address ranges (CIDR)',
+  release: 'name of a release',
+  repository: 'image name',
+  resources: 'requests and limits',
+  share: 'number or per cent',
+  sqlName: 'SQL name',
+  tag: 'tag, not latest',
+  storage: 'quantity (Mi, Gi, Ti)',
+};
+
+/** What a schema accepts, in a few words. */
+function allowed(whole: Schema, schema: Schema | undefined): string {
+  if (schema === undefined) return '';
+  const name = definitionOf(schema);
+  if (name !== undefined && words[name]) return words[name];
+  const here = resolve(whole, schema);
+  if (here.enum) return here.enum.map((choice) => `\`${choice}\``).join(', ');
+  const types = [here.type].flat();
+  if (types.includes('object')) return 'map';
+  if (types.includes('array')) {
+    const one = allowed(whole, here.items);
+    return one === words.cidr ? (words.ranges ?? '') : `list of ${one}`;
+  }
+  if (types.includes('boolean')) return '`true`, `false`';
+  if (types.includes('integer') && !types.includes('string')) return `${here.minimum} to ${here.maximum}`;
+  return here.pattern === undefined ? 'text' : `\`${here.pattern.replaceAll('|', '\\|')}\``;
+}
+
+const schemaAt = (whole: Schema, path: readonly string[]): Schema | undefined =>
+  path.reduce<Schema | undefined>((schema, key) => {
+    if (schema === undefined) return undefined;
+    const here = resolve(whole, schema);
+    const open = typeof here.additionalProperties === 'object' ? here.additionalProperties : undefined;
+    return here.properties?.[key] ?? open;
+  }, whole);
+
+const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
+
+/** Paragraphs of a comment: lines without their `#`, parted by empty ones. */
+const paragraphs = (comment: string | null | undefined): string[] =>
+  (comment ?? '')
+    .split('\n')
+    .map((line) => line.trim())
+    .join('\n')
+    .split(/\n{2,}/)
+    .map(oneLine)
+    .filter((text) => text !== '');
+
+/** `name (required): text`: a value without a default has no line that a comment could stand above. */
+const withoutDefault = /^([A-Za-z]+) \((required[^)]*)\): (.+)$/;
+
+/** Rows of all values of a `values.yaml`: what stands in the comment right above a value is its meaning. */
+export function rowsOf(text: string, whole: Schema): Row[] {
+  const document = parseDocument(text);
+  const rows: Row[] = [];
+  const walk = (map: YAMLMap, above: readonly string[], first: string): void => {
+    for (const [index, pair] of (map.items as Pair[]).entries()) {
+      if (!isPair(pair) || !isScalar(pair.key)) continue;
+      const path = [...above, String(pair.key.value)];
+      const texts = paragraphs(`${index === 0 ? first : ''}\n\n${pair.key.commentBefore ?? ''}`);
+      const meaning: string[] = [];
+      for (const paragraph of texts) {
+        const [, name = '', when = '', what = ''] = withoutDefault.exec(paragraph) ?? [];
+        if (name === '') meaning.push(paragraph);
+        else {
+          const schema = schemaAt(whole, [...above, name]);
+          rows.push({
+            path: [...above, name].join('.'),
+            standard: when,
+            allowed: allowed(whole, schema),
+            meaning: what,
+          });
+        }
+      }
+      const value = pair.value;
+      const row = {
+        path: path.join('.'),
+        allowed: allowed(whole, schemaAt(whole, path)),
+        meaning: meaning.join(' '),
+      };
+      // A map in one line is one value; one of several lines has a row for each of its own.
+      if (isMap(value) && !value.flow && value.items.length > 0 && !plain.test(path.join('.'))) {
+        rows.push({ ...row, allowed: '' });
+        walk(value, path, value.commentBefore ?? '');
+        continue;
+      }
+      const inner: unknown = document.getIn(path);
+      const standard = JSON.stringify(isMap(inner) || typeof inner === 'object' ? toJs(inner) : inner);
+      rows.push({ ...row, standard: `\`${standard.replaceAll('|', '\\|')}\`` });
+    }
+  };
+  const toJs = (node: unknown): unknown =>
+    typeof node === 'object' && node !== null && 'toJS' in node
+      ? (node as { toJS(of: typeof document): unknown }).toJS(document)
+      : node;
+  if (isMap(document.contents)) walk(document.contents, [], document.commentBefore ?? '');
+  return rows;
+}
+
+/** Maps of several lines that are one value all the same: their names say all. */
+const plain = /(^|\.)(podLabels|quota)$/;
+
+/** The README of a chart, made from its `values.yaml`, schema and `Chart.yaml`. */
+export async function readmeOf(chart: ChartName): Promise<string> {
+  const read = (name: string) => readFile(join(root, 'charts', chart, name), 'utf8');
+  const { name, description, kubeVersion } = parseDocument(await read('Chart.yaml')).toJS() as {
+    [field: string]: string;
+  };
+  const rows = rowsOf(await read('values.yaml'), await readSchema(chart));
+  const cell = (text: string): string => text.replace(/(?<!\\)\|/g, '\\|').replaceAll('<', '&lt;');
+  return `# ${name}
+
+${description}. Kubernetes ${kubeVersion?.replace('-0', '')}.
+
+Made from the comments of \`values.yaml\` and from \`values.schema.json\` by \`UPDATE_README=1 node --import tsx tests/charts/readme.test.ts\`;
+a test compares.
+
+| value | default | allowed | meaning |
+|---|---|---|---|
+${rows
+  .map((row) => `| \`${row.path}\` | ${row.standard ?? ''} | ${row.allowed} | ${cell(row.meaning)} |`)
+  .join('\n')}
+`;
+}

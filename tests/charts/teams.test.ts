@@ -1,0 +1,86 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ofKind, only, render, type Tree } from './render.ts';
+import { cleanUp } from './tools.ts';
+
+const test = suite('teams');
+test.after(cleanUp);
+
+type Rule = { apiGroups: string[]; resources: string[]; verbs: string[] };
+
+/** Roles by `namespace/name`. */
+const roles = async (values: Tree = {}): Promise<Map<string, Rule[]>> =>
+  new Map(
+    ofKind(await render('devops', { values }), 'Role').map(({ metadata, rules }) => [
+      `${metadata.namespace}/${metadata.name}`,
+      rules as Rule[],
+    ]),
+  );
+
+const verbsFor = (rules: readonly Rule[], group: string, resource: string): string[] =>
+  rules
+    .filter(({ apiGroups, resources }) => apiGroups.includes(group) && resources.includes(resource))
+    .flatMap(({ verbs }) => verbs);
+
+test('each team has its namespaces, and a group of the identity provider is bound to each role', async () => {
+  const found = await roles();
+  const own = (team: string) =>
+    [...found.keys()].filter((name) => name.endsWith(`/team-${team}`)).map((name) => name.split('/')[0]);
+  assert.equal(own('backend'), ['backend']);
+  assert.equal(own('frontend'), ['frontend']);
+  assert.equal(own('devops').sort(), ['backend', 'core', 'database', 'frontend', 'vault']);
+  assert.equal(own('deployers').sort(), own('devops').sort());
+  const objects = await render('devops', { values: { teams: { backend: { groups: ['one', 'two'] } } } });
+  const binding = ofKind(objects, 'RoleBinding').find(({ metadata }) => metadata.name === 'team-backend');
+  assert.equal(
+    binding?.subjects.map(({ kind, name }: { kind: string; name: string }) => `${kind} ${name}`),
+    ['Group one', 'Group two'],
+  );
+  assert.is(binding?.roleRef.name, 'team-backend');
+});
+
+test('nobody but who installs reads Secrets, or makes what could show one', async () => {
+  for (const [name, rules] of await roles()) {
+    const deploys = /^(database|backend|frontend)\/team-deployers$/.test(name);
+    const showing = [
+      ...verbsFor(rules, '', 'secrets'),
+      ...verbsFor(rules, '', 'pods/exec'),
+      ...verbsFor(rules, '', 'pods/portforward'),
+      ...verbsFor(rules, 'apps', 'deployments').filter((verb) => !/^(get|list|watch)$/.test(verb)),
+    ];
+    assert.is(showing.length > 0, deploys, name);
+    for (const { apiGroups, resources, verbs } of rules) {
+      assert.not.ok(apiGroups.includes('*') || verbs.includes('*'), name);
+      // every resource of a group is only for looking
+      if (resources.includes('*')) assert.equal(verbs, ['get', 'list', 'watch'], name);
+      assert.not.ok(apiGroups.includes('') && resources.includes('*'), name);
+      assert.not.ok(apiGroups.includes('rbac.authorization.k8s.io'), name);
+      for (const resource of [
+        'pods/attach',
+        'pods/ephemeralcontainers',
+        'pods/proxy',
+        'serviceaccounts/token',
+      ])
+        assert.not.ok(resources.includes(resource), name);
+    }
+  }
+});
+
+test('only who observes the cluster looks beyond the namespaces, and changes nothing there', async () => {
+  const objects = await render('devops');
+  for (const { verbs } of only(objects, 'ClusterRole').rules as Rule[])
+    assert.ok(verbs.every((verb) => /^(get|list|watch)$/.test(verb)));
+  const subjects = only(objects, 'ClusterRoleBinding').subjects.map(({ name }: { name: string }) => name);
+  assert.equal(subjects, ['k8s-deployment:deployers', 'k8s-deployment:devops']);
+  const nobody = { devops: { observesCluster: false }, deployers: { observesCluster: false } };
+  assert.equal(ofKind(await render('devops', { values: { teams: nobody } }), 'ClusterRole'), []);
+});
+
+test('a team that is dropped has no role, and a namespace that is dropped no team', async () => {
+  const without = await roles({ teams: { backend: null }, namespaces: { vault: null } });
+  const names = [...without.keys()];
+  assert.not.ok(names.some((name) => name.endsWith('team-backend') || name.startsWith('vault/')));
+  assert.ok(names.includes('backend/team-devops'));
+});
+
+test.run();

@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process';
+import type { KubernetesObject, Tree } from '../../charts/render.ts';
+import type { Ended, Sandbox } from '../sandbox.ts';
+
+/** Runs a program against the cluster of a sandbox. */
+export function call(sandbox: Sandbox, program: string, args: readonly string[], stdin = ''): Promise<Ended> {
+  const kubeconfig = sandbox.path('.state/development/kubeconfig');
+  const env = { ...sandbox.env, KUBECONFIG: kubeconfig, KUBECACHEDIR: sandbox.path('.state/kube-cache') };
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd: sandbox.folder, env });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    child.once('error', reject);
+    child.once('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
+    // a program that reads no stdin may be gone before it is written
+    child.stdin.on('error', () => {});
+    child.stdin.end(stdin);
+  });
+}
+
+/** A list of objects for `kubectl -f -`. */
+export const list = (objects: readonly object[]): string =>
+  JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
+
+/** `kubectl apply --dry-run=server`: unknown fields are errors, and Pod Security tells of pods that it would refuse. */
+export const dryRunOn = (sandbox: Sandbox, objects: readonly object[], more: readonly string[]) =>
+  call(
+    sandbox,
+    'kubectl',
+    [
+      ...['apply', '--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict'],
+      ...more,
+      ...['-f', '-'],
+    ],
+    list(objects),
+  );
+
+/** The pods that workloads would make, with an account that is there before the release is. */
+export function podsOf(objects: readonly KubernetesObject[]): KubernetesObject[] {
+  return objects.flatMap(({ kind, metadata, spec }) => {
+    if (!spec?.template?.spec) return [];
+    // as the StatefulSet's controller adds them
+    const claims = (spec.volumeClaimTemplates ?? []).map((claim: KubernetesObject) => ({
+      name: claim.metadata.name,
+      persistentVolumeClaim: { claimName: claim.metadata.name },
+    }));
+    return [
+      {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: {
+          ...spec.template.metadata,
+          name: `${kind.toLowerCase()}-${metadata.name}`.slice(0, 63),
+          namespace: metadata.namespace,
+        },
+        spec: {
+          ...spec.template.spec,
+          serviceAccountName: 'default',
+          volumes: [...(spec.template.spec.volumes ?? []), ...claims],
+        },
+      },
+    ];
+  });
+}
+
+/** A pod that is as restricted as it gets, with a change of its container's security context. */
+export const podOf = (namespace: string, change: Tree = {}, resources: Tree = {}) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'asked', namespace },
+  spec: {
+    securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: 'RuntimeDefault' } },
+    containers: [
+      {
+        name: 'asked',
+        image: 'registry.example/asked:1',
+        securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] }, ...change },
+        resources,
+      },
+    ],
+  },
+});

@@ -1,0 +1,128 @@
+import { ourNamespaces } from '../../network/connections.ts';
+
+/* What the teams may do, as the API server is to see it; verbs by resource, as `kubectl auth can-i --list` shows them. */
+
+type Rights = Readonly<Record<string, string>>;
+
+/** kubectl's words for a member of a team. */
+export const asTeam = (team: string): string[] => [
+  '--as',
+  'somebody',
+  '--as-group',
+  `k8s-deployment:${team}`,
+];
+
+const look = 'get list watch';
+const write = 'create delete patch update';
+
+const all = (verbs: string, ...resources: readonly string[]): Rights =>
+  Object.fromEntries(resources.flatMap((names) => names.split(' ').map((name) => [name, verbs])));
+
+/** Where a team looks after something. */
+const operates: Rights = {
+  ...all(
+    look,
+    'configmaps endpoints events limitranges persistentvolumeclaims pods/log resourcequotas serviceaccounts services',
+    'controllerrevisions.apps daemonsets.apps deployments.apps replicasets.apps statefulsets.apps',
+    '*.autoscaling *.batch *.discovery.k8s.io *.events.k8s.io *.metrics.k8s.io *.networking.k8s.io *.policy',
+    '*.secrets.hashicorp.com *.traefik.io',
+  ),
+  pods: `delete ${look}`,
+  'deployments.apps/scale': 'get patch update',
+};
+
+/** Where a team installs releases. */
+const deploys: Rights = {
+  ...operates,
+  ...all(
+    `${write} ${look}`,
+    'configmaps persistentvolumeclaims serviceaccounts services deployments.apps statefulsets.apps secrets',
+  ),
+  ...all(
+    write,
+    'horizontalpodautoscalers.autoscaling cronjobs.batch jobs.batch ingresses.networking.k8s.io',
+    'networkpolicies.networking.k8s.io poddisruptionbudgets.policy middlewares.traefik.io',
+    'vaultauths.secrets.hashicorp.com vaultconnections.secrets.hashicorp.com',
+    'vaultdynamicsecrets.secrets.hashicorp.com vaultstaticsecrets.secrets.hashicorp.com',
+  ),
+  ...all('create get', 'pods/exec pods/portforward'),
+};
+
+/** What who observes the cluster sees in addition, in whatever namespace one asks. */
+const observes: Rights = {
+  ...all(
+    look,
+    'customresourcedefinitions.apiextensions.k8s.io ingressclasses.networking.k8s.io namespaces nodes',
+    'persistentvolumes priorityclasses.scheduling.k8s.io storageclasses.storage.k8s.io',
+  ),
+  'nodes.metrics.k8s.io': 'get list',
+};
+
+/** Rights in the form in which they are compared. */
+const normal = (rights: Rights): Rights =>
+  Object.fromEntries(
+    Object.entries(rights)
+      .map(([resource, verbs]) => [resource, [...new Set(verbs.split(' '))].sort().join(' ')] as const)
+      .sort(([one], [other]) => (one < other ? -1 : 1)),
+  );
+
+const isOurs = (namespace: string): boolean => ourNamespaces.some((name) => name === namespace);
+
+/** All rights of each team in a namespace; `nobody` is a group that is no team. */
+export const rightsOf: Readonly<Record<string, (namespace: string) => Rights>> = {
+  backend: (namespace) => normal(namespace === 'backend' ? operates : {}),
+  frontend: (namespace) => normal(namespace === 'frontend' ? operates : {}),
+  devops: (namespace) => normal({ ...observes, ...(isOurs(namespace) ? operates : {}) }),
+  deployers: (namespace) =>
+    normal({
+      ...observes,
+      ...(['database', 'backend', 'frontend'].includes(namespace)
+        ? deploys
+        : isOurs(namespace)
+          ? operates
+          : {}),
+    }),
+  nobody: () => ({}),
+};
+
+/** What `kubectl auth can-i --list` printed, without what everybody may do (ask about oneself, read /healthz). */
+export function parseRights(table: string): Rights {
+  const rights: Record<string, string> = {};
+  for (const line of table.split('\n').slice(1)) {
+    const [, resource = '', verbs = ''] = /^(\S+)\s+\[\]\s+\[\]\s+\[(.*)\]$/.exec(line) ?? [];
+    if (resource === '' || /^selfsubject\w+\.auth(entication|orization)\.k8s\.io$/.test(resource)) continue;
+    rights[resource] = rights[resource] === undefined ? verbs : `${rights[resource]} ${verbs}`;
+  }
+  return normal(rights);
+}
+
+/** Questions of which the answer decides over a Secret. */
+export const questions: readonly (readonly [
+  team: string,
+  namespace: string,
+  question: string,
+  answer: string,
+])[] = [
+  ['backend', 'backend', 'get secrets', 'no'],
+  ['backend', 'backend', 'get pods --subresource=log', 'yes'],
+  ['backend', 'backend', 'create pods', 'no'],
+  ['backend', 'backend', 'create pods --subresource=exec', 'no'],
+  ['backend', 'backend', 'create pods --subresource=portforward', 'no'],
+  ['backend', 'backend', 'get pods --subresource=proxy', 'no'],
+  ['backend', 'backend', 'get services --subresource=proxy', 'no'],
+  ['backend', 'backend', 'patch pods --subresource=ephemeralcontainers', 'no'],
+  ['backend', 'backend', 'create serviceaccounts --subresource=token', 'no'],
+  ['backend', 'backend', 'patch deployments.apps', 'no'],
+  ['backend', 'backend', 'patch deployments.apps --subresource=scale', 'yes'],
+  ['frontend', 'frontend', 'get secrets', 'no'],
+  ['frontend', 'backend', 'get pods', 'no'],
+  ['devops', 'core', 'get secrets', 'no'],
+  ['devops', 'vault', 'create pods --subresource=exec', 'no'],
+  ['devops', 'database', 'list secrets', 'no'],
+  ['deployers', 'core', 'get secrets', 'no'],
+  ['deployers', 'vault', 'get secrets', 'no'],
+  ['deployers', 'backend', 'get secrets', 'yes'],
+  ['deployers', 'backend', 'create serviceaccounts --subresource=token', 'no'],
+  ['deployers', 'backend', 'patch roles.rbac.authorization.k8s.io', 'no'],
+  ['deployers', 'backend', 'patch resourcequotas', 'no'],
+];

@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import type { Port } from './verdict.ts';
+
+/** A party as the table describes it. */
+export type Described = {
+  readonly namespace?: string;
+  /** `Kind/name` of what makes the pod. */
+  readonly workload?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly upstream?: Readonly<Record<string, string>>;
+  readonly address?: string;
+};
+
+export type Connections = {
+  readonly parties: Readonly<Record<string, Described>>;
+  /** On which every pair is tried. */
+  readonly ports: readonly Port[];
+  /** `from -> to port/protocol` of all that is allowed. */
+  readonly allowed: ReadonlySet<string>;
+};
+
+/** How a connection is called in messages and in `allowed`. */
+export const connectionName = (from: string, to: string, { port, protocol }: Port): string =>
+  `${from} -> ${to} ${port}/${protocol}`;
+
+/** Namespaces that the release devops separates. */
+export const ourNamespaces = ['core', 'vault', 'database', 'backend', 'frontend'] as const;
+
+/**
+ * The table of `connections.yaml`, its groups written out: `ours` (all pods in namespaces of ours), `foreign` (all pods
+ * elsewhere), `outside` (addresses). Throws for a name that it does not have.
+ */
+export async function readConnections(): Promise<Connections> {
+  type Table = {
+    parties: Record<string, Described>;
+    ports: number[];
+    allowed: { from: string[]; to: string[]; ports: (number | string)[] }[];
+  };
+  const file = fileURLToPath(new URL('connections.yaml', import.meta.url));
+  const { parties, ports, allowed } = parse(await readFile(file, 'utf8')) as Table;
+  const ours = (party: Described) => ourNamespaces.some((name) => name === party.namespace);
+  const named = (holds: (party: Described) => boolean): string[] =>
+    Object.entries(parties).flatMap(([name, party]) => (holds(party) ? [name] : []));
+  const groups: Readonly<Record<string, string[]>> = {
+    ours: named(ours),
+    foreign: named((party) => party.namespace !== undefined && !ours(party)),
+    outside: named(({ address }) => address !== undefined),
+  };
+  const members = (name: string): string[] => {
+    const found = groups[name] ?? (parties[name] ? [name] : undefined);
+    if (!found) throw new Error(`Expected a party or a group in connections.yaml, got \`${name}\``);
+    return found;
+  };
+  const portOf = (text: number | string): Port => {
+    const [port, protocol = 'TCP'] = String(text).split('/');
+    return { port: Number(port), protocol: protocol === 'UDP' ? 'UDP' : 'TCP' };
+  };
+  return {
+    parties,
+    ports: [...ports.map(portOf), { port: 53, protocol: 'UDP' }],
+    allowed: new Set(
+      allowed.flatMap((row) =>
+        row.from
+          .flatMap(members)
+          .flatMap((from) =>
+            row.to
+              .flatMap(members)
+              .flatMap((to) => row.ports.map((port) => connectionName(from, to, portOf(port)))),
+          ),
+      ),
+    ),
+  };
+}

@@ -1,0 +1,160 @@
+import { isIPv4 } from 'node:net';
+
+/*
+ * What NetworkPolicies mean (networking.k8s.io/v1): a pod that no policy of a direction selects may do everything in it;
+ * otherwise what at least one of them allows. A connection between pods takes both ends. Computed here, so that charts can
+ * be judged without a cluster that enforces.
+ */
+
+type Labels = Readonly<Record<string, string>>;
+
+export type Selector = {
+  readonly matchLabels?: Labels;
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+    readonly values?: readonly string[];
+  }[];
+};
+
+export type Peer = {
+  readonly podSelector?: Selector;
+  readonly namespaceSelector?: Selector;
+  readonly ipBlock?: { readonly cidr: string; readonly except?: readonly string[] };
+};
+
+type Protocol = 'TCP' | 'UDP' | 'SCTP';
+type PolicyPort = {
+  readonly protocol?: Protocol;
+  readonly port?: number | string;
+  readonly endPort?: number;
+};
+
+export type Policy = {
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly spec: {
+    readonly podSelector: Selector;
+    readonly policyTypes?: readonly ('Ingress' | 'Egress')[];
+    readonly ingress?: readonly { readonly from?: readonly Peer[]; readonly ports?: readonly PolicyPort[] }[];
+    readonly egress?: readonly { readonly to?: readonly Peer[]; readonly ports?: readonly PolicyPort[] }[];
+  };
+};
+
+/** A pod, or with `pod` left out an address outside the pod network. */
+export type Party = {
+  readonly address: string;
+  readonly pod?: {
+    readonly namespace: string;
+    readonly namespaceLabels: Labels;
+    readonly labels: Labels;
+    /** Named ports of its containers. */
+    readonly ports?: readonly {
+      readonly name: string;
+      readonly port: number;
+      readonly protocol?: Protocol;
+    }[];
+  };
+};
+
+export type Port = { readonly port: number; readonly protocol: Protocol };
+
+/** Whether labels fit; an empty selector fits all. */
+export function selects(selector: Selector, labels: Labels): boolean {
+  const expressions = (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
+    const value = labels[key];
+    switch (operator) {
+      case 'In':
+        return value !== undefined && values.includes(value);
+      case 'NotIn':
+        return value === undefined || !values.includes(value);
+      case 'Exists':
+        return value !== undefined;
+      case 'DoesNotExist':
+        return value === undefined;
+      default: {
+        const never: never = operator;
+        throw new Error(`Expected an operator, got ${never}`);
+      }
+    }
+  });
+  return (
+    expressions && Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value)
+  );
+}
+
+const numberOf = (address: string): number =>
+  address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+
+/** Whether an IPv4 range holds an address; an IPv6 range holds no IPv4 address. */
+export function holds(cidr: string, address: string): boolean {
+  const [base = '', length = ''] = cidr.split('/');
+  if (!isIPv4(base) || !isIPv4(address)) return false;
+  const size = 2 ** (32 - Number(length));
+  return Math.floor(numberOf(base) / size) === Math.floor(numberOf(address) / size);
+}
+
+function isPeer(peer: Peer, party: Party, policyNamespace: string): boolean {
+  if (peer.ipBlock) {
+    const { cidr, except = [] } = peer.ipBlock;
+    return holds(cidr, party.address) && !except.some((range) => holds(range, party.address));
+  }
+  const { pod } = party;
+  if (!pod) return false;
+  const inNamespace = peer.namespaceSelector
+    ? selects(peer.namespaceSelector, pod.namespaceLabels)
+    : pod.namespace === policyNamespace;
+  return inNamespace && selects(peer.podSelector ?? {}, pod.labels);
+}
+
+/** Whether a port of a rule is the asked one; a name is one of the called pod's containers. */
+function isPort(rule: PolicyPort, asked: Port, called: Party): boolean {
+  if ((rule.protocol ?? 'TCP') !== asked.protocol) return false;
+  if (rule.port === undefined) return true;
+  if (typeof rule.port === 'number')
+    return asked.port >= rule.port && asked.port <= (rule.endPort ?? rule.port);
+  return (called.pod?.ports ?? []).some(
+    ({ name, port, protocol = 'TCP' }) =>
+      name === rule.port && port === asked.port && protocol === asked.protocol,
+  );
+}
+
+/** One end's verdict: that of the policies which select it. */
+function lets(
+  policies: readonly Policy[],
+  direction: 'Ingress' | 'Egress',
+  own: Party,
+  other: Party,
+  asked: Port,
+): boolean {
+  const { pod } = own;
+  if (!pod) return true;
+  const selecting = policies.filter(({ metadata, spec }) => {
+    // As the API server fills it in: Ingress always, Egress where there are rules for it.
+    const types = spec.policyTypes ?? (spec.egress ? ['Ingress', 'Egress'] : ['Ingress']);
+    return (
+      metadata.namespace === pod.namespace &&
+      types.includes(direction) &&
+      selects(spec.podSelector, pod.labels)
+    );
+  });
+  if (selecting.length === 0) return true;
+  const called = direction === 'Ingress' ? own : other;
+  return selecting.some(({ metadata, spec }) => {
+    const rules =
+      direction === 'Ingress'
+        ? (spec.ingress ?? []).map(({ from, ports }) => ({ peers: from, ports }))
+        : (spec.egress ?? []).map(({ to, ports }) => ({ peers: to, ports }));
+    return rules.some(
+      ({ peers = [], ports = [] }) =>
+        (peers.length === 0 || peers.some((peer) => isPeer(peer, other, metadata.namespace ?? ''))) &&
+        (ports.length === 0 || ports.some((port) => isPort(port, asked, called))),
+    );
+  });
+}
+
+/** Whether `from` may open a connection to `to`: its own policies have to let it out, and the other's have to let it in. */
+export function verdict(policies: readonly Policy[], from: Party, to: Party, asked: Port) {
+  const egress = lets(policies, 'Egress', from, to, asked);
+  const ingress = lets(policies, 'Ingress', to, from, asked);
+  return { egress, ingress, allowed: egress && ingress };
+}
