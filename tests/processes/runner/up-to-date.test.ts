@@ -212,7 +212,9 @@ test('a dry run explains on stderr and leaves stdout to paste; nothing is run fo
   ];
   const run = rig.run(tasks, ['deploy', '--dry-run', '--explain']);
   assert.is(await run.exit, 0);
-  assert.is(run.stdout, 'echo generate\necho late\necho test\necho make\necho deploy\n');
+  const inFolder = (command: string): string => `(cd ${folder} && ${command})\n`;
+  const own = ['echo generate', 'echo late', 'echo test'].map(inFolder).join('');
+  assert.is(run.stdout, `${own}echo make\necho deploy\n`);
   assert.equal(run.stderr.trim().split('\n'), [
     'generate runs: no earlier success is remembered',
     'late runs after generate: input `dist/late` of task `late` matches no file yet',
