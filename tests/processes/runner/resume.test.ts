@@ -164,7 +164,7 @@ test('a task that was begun again and not finished is not done any more', async 
 test('what went with the last run is made again, and what used it is not', async () => {
   const tasks = [
     ok('tunnel', { cleanup: 'echo closed' }),
-    ok('server', { commands: ['exec sleep 1000'], ready: { command: 'true' } }),
+    ok('server', { commands: ['sleep 1000'], ready: { command: 'true' } }),
     ok('fill', { needs: ['tunnel', 'server'] }),
     gated('check', { needs: ['fill'] }),
   ];
