@@ -3,6 +3,7 @@ import type { Gate, Run } from './execute.ts';
 import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import type { TaskNode } from './graph.ts';
+import { nestingLevel } from './nesting.ts';
 
 /** After a signal, how long a finaliser without a `timeoutMs` of its own may take; after a second one less. */
 const limitMs = 120_000;
@@ -26,7 +27,9 @@ export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
   const limit = (): void => {
     // A failure that stops the run leaves nobody waiting: finalisers take the time that they need.
     if (stop.reason?.type !== 'signal' && stop.reason?.type !== 'hang-up' && !stop.hurried) return;
-    const milliseconds = stop.hurried ? hurriedLimitMs : (node.task.timeoutMs ?? limitMs);
+    const usual = stop.hurried ? hurriedLimitMs : limitMs;
+    // A run inside a task of another run must be through before the outer one loses patience.
+    const milliseconds = (stop.hurried ? undefined : node.task.timeoutMs) ?? usual / 2 ** nestingLevel();
     timer = setTimeout(() => {
       const what = `task \`${node.label}\` did not end within ${formatDuration(milliseconds)} after the signal`;
       failure = new TaskError({ what, exitCode: exitCodes.timeout });

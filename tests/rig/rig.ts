@@ -140,6 +140,11 @@ export class Invocation {
     await this.#messages.take((message) => message.signal === signal, `${signal} at ${this.name}`);
   }
 
+  /** Whether a trapped signal has arrived and was not asked for by `signalled`. */
+  hasSignalled(signal: NodeJS.Signals): boolean {
+    return this.#messages.has((message) => message.signal === signal);
+  }
+
   async exit(code = 0): Promise<void> {
     this.#send({ action: 'exit', code });
     await this.ended;

@@ -94,6 +94,7 @@ test('the first signal leaves a finaliser that runs alone, a second one kills it
   // It would have been told before it answers.
   assert.is(await removeApp.environment('NO_COLOR'), '1');
   assert.equal(await rig.survivors(), [removeApp.pid]);
+  assert.not(removeApp.hasSignalled('SIGINT') || removeApp.hasSignalled('SIGTERM'));
   run.kill('SIGTERM');
   await removeApp.ended;
   await pass('tool', 'remove-cluster');
@@ -101,20 +102,45 @@ test('the first signal leaves a finaliser that runs alone, a second one kills it
   assert.equal(await rig.survivors(), []);
 });
 
-test('after a signal a finaliser has only the time that it says', async () => {
+test('a finaliser that waits without a command ends with the second signal, not with the first', async () => {
   const run = rig.run(
     [
-      { name: 'undo', commands: [rig.command('undo')], timeoutMs: 1500 },
+      { name: 'undo', commands: [rig.command('undo')], behaviour: 'wait' },
       { name: 'work', commands: [rig.command('work')], finally: ['undo'] },
     ],
-    ['work'],
+    ['work', '--output', 'json'],
   );
-  const work = await rig.next('work');
+  await pass('work', 'undo');
   run.kill('SIGTERM');
-  await work.ended;
-  await (await rig.next('undo')).ended;
+  await run.says('run-stopping');
+  assert.not.match(run.stderr, 'task-interrupted');
+  run.kill('SIGINT');
   assert.is(await run.exit, 143);
-  assert.match(run.stderr, /undo.*(timed out after 1\.5s|did not end within 1\.5s)/);
+  assert.match(run.stderr, 'task-interrupted');
+});
+
+test('after a signal a finaliser has only the time that it says, else 2 minutes', async () => {
+  for (const [timeoutMs, level, limit] of [
+    [1500, '0', '1.5s'],
+    // A run inside a run has half of it: 7 levels down less than a second.
+    [undefined, '7', '0.9s'],
+  ] as const) {
+    const run = rig.run(
+      [
+        { name: 'undo', commands: [rig.command('undo')], ...(timeoutMs && { timeoutMs }) },
+        { name: 'work', commands: [rig.command('work')], finally: ['undo'] },
+      ],
+      ['work'],
+      { TASK_RUNNER_LEVEL: level },
+    );
+    const work = await rig.next('work');
+    run.kill('SIGTERM');
+    await work.ended;
+    await (await rig.next('undo')).ended;
+    assert.is(await run.exit, 143);
+    assert.match(run.stderr, /undo.*(timed out after|did not end within)/);
+    assert.match(run.stderr, limit);
+  }
 });
 
 test('a failing finaliser fails the run, and the others run all the same', async () => {
