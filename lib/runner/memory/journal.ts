@@ -83,7 +83,9 @@ export class Journal {
         ...(lock !== undefined && { lock }),
       };
       const lines = [header, ...carried].map((line) => `${JSON.stringify(line)}\n`);
-      const name = `${request.name}-${since.replaceAll(/\D/g, '')}-${process.pid}`;
+      // Microseconds: two runs that follow each other at once are still in order.
+      const begun = Math.round((performance.timeOrigin + performance.now()) * 1000);
+      const name = `${request.name}-${begun}-${process.pid}`;
       const draft = join(folder, `${name}.tmp`);
       const path = join(folder, `${name}.jsonl`);
       await writeFile(draft, lines.join(''), { mode: 0o600 });
