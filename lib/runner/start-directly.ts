@@ -25,7 +25,10 @@ export function startDirectly(text: string, launch: Launch): Promise<Ended> | un
     child.once('error', () => {});
     return undefined;
   }
-  launch.host.onCommand(text);
+  // As zx does, not before the caller could say `.quiet()`.
+  queueMicrotask(() => {
+    if (!launch.state.quiet) launch.host.onCommand(text);
+  });
   return new Promise((done) => {
     child.once('close', (exitCode, signal) => done({ exitCode, signal }));
   });

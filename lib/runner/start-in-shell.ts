@@ -37,7 +37,7 @@ export function startInShell(
     detached: true,
     preferLocal: false,
     log: (entry) => {
-      if (entry.kind === 'cmd') host.onCommand(entry.cmd);
+      if (entry.kind === 'cmd' && !launch.state.quiet) host.onCommand(entry.cmd);
     },
     spawn: ((file: string, args: readonly string[], spawnOptions: SpawnOptions) => {
       // zx's own abort signal is left out: it would kill the shell alone, at once. Stopping is the run's business.
