@@ -61,6 +61,13 @@ export function runChild(
   return child;
 }
 
+/** Shows the command, unless it is quiet; the caller may still say `.quiet()`. */
+export function echo({ host, state }: Launch, text: string): void {
+  queueMicrotask(() => {
+    if (!state.quiet) host.onCommand(text);
+  });
+}
+
 function feed({ stdin }: ChildProcess, input: CommandOptions['input']): void {
   // A child may end without having read all of it.
   stdin?.on('error', () => {});

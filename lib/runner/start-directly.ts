@@ -2,7 +2,7 @@ import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { plainWords } from './command-text.ts';
 import { findProgram } from './find-program.ts';
-import { type Ended, type Launch, runChild } from './run-child.ts';
+import { type Ended, echo, type Launch, runChild } from './run-child.ts';
 
 /** With these bash does something before the command, or something else. */
 const shellVariables = /^(?:BASH_ENV|BASHOPTS|EXECIGNORE|SHELLOPTS|BASH_FUNC_.*)$/;
@@ -25,10 +25,7 @@ export function startDirectly(text: string, launch: Launch): Promise<Ended> | un
     child.once('error', () => {});
     return undefined;
   }
-  // As zx does, not before the caller could say `.quiet()`.
-  queueMicrotask(() => {
-    if (!launch.state.quiet) launch.host.onCommand(text);
-  });
+  echo(launch, text);
   return new Promise((done) => {
     child.once('close', (exitCode, signal) => done({ exitCode, signal }));
   });

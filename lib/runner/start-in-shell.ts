@@ -2,7 +2,7 @@ import type { SpawnOptions } from 'node:child_process';
 import { createRequire } from 'node:module';
 import type * as Zx from 'zx/core';
 import { quote } from './command-text.ts';
-import { type Ended, type Launch, runChild } from './run-child.ts';
+import { type Ended, echo, type Launch, runChild } from './run-child.ts';
 
 /** Every option is given: zx takes the others from global defaults, which ZX_… variables change. */
 const unset = {
@@ -24,7 +24,7 @@ export function startInShell(
   launch: Launch,
 ): { readonly text: () => string; readonly ended: Promise<Ended> } {
   const zx = require('zx/core') as typeof Zx;
-  const { host, options } = launch;
+  const { options } = launch;
   const command = zx.$({
     ...unset,
     ...shellOf(zx),
@@ -37,7 +37,7 @@ export function startInShell(
     detached: true,
     preferLocal: false,
     log: (entry) => {
-      if (entry.kind === 'cmd' && !launch.state.quiet) host.onCommand(entry.cmd);
+      if (entry.kind === 'cmd') echo(launch, entry.cmd);
     },
     spawn: ((file: string, args: readonly string[], spawnOptions: SpawnOptions) => {
       // zx's own abort signal is left out: it would kill the shell alone, at once. Stopping is the run's business.
