@@ -1,5 +1,6 @@
+import { Attempt } from './attempt.ts';
 import { type ErrorText, TaskError, toFailure } from './errors.ts';
-import { Attempt, type Gate, interrupted, type NodeResult, type Run, withRetries } from './execute.ts';
+import { type Gate, interrupted, type NodeResult, type Run, withRetries } from './execute.ts';
 import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import type { TaskNode } from './graph.ts';

@@ -1,8 +1,9 @@
 import { AsyncResource } from 'node:async_hooks';
 import type PQueue from 'p-queue';
-import { FinaliserOrder } from './finaliser-order.ts';
+import type { FinaliserOrder } from './finaliser-order.ts';
 import type { TaskNode } from './graph.ts';
-import { KeptProcesses } from './kept-processes.ts';
+import type { KeptProcesses } from './kept-processes.ts';
+import { Progress } from './progress.ts';
 import { ReadyQueue } from './ready-queue.ts';
 
 export type FailureMode = 'no-new' | 'continue' | 'kill';
@@ -43,31 +44,27 @@ export type Schedule = {
  * run is left out, and long-running processes that no finaliser needs are ended.
  */
 export async function runSchedule(schedule: Schedule): Promise<void> {
+  const { nodes, jobs } = schedule;
   const { default: Queue } = await import('p-queue');
-  await new Scheduler(schedule, new Queue({ concurrency: schedule.jobs })).run();
+  // Loaded for those who use them: each module of a run makes all of them begin later.
+  const kept = nodes.some((node) => node.longRunning !== undefined)
+    ? new (await import('./kept-processes.ts')).KeptProcesses(nodes)
+    : undefined;
+  const order = nodes.some((node) => node.finalises.length > 0)
+    ? (await import('./finaliser-order.ts')).FinaliserOrder
+    : undefined;
+  await new Scheduler(schedule, new Queue({ concurrency: jobs }), kept, order).run();
 }
-
-type State = 'waiting' | 'queued' | 'running' | 'up' | 'ended' | 'skipped';
-
-type Entry = {
-  /** Needs that are neither done nor ready. */
-  missing: number;
-  state: State;
-  /** In the late phase: it may run, for a finaliser's sake. */
-  wanted: boolean;
-};
 
 class Scheduler {
   readonly #schedule: Schedule;
   readonly #queue: PQueue;
   readonly #ready: ReadyQueue;
-  readonly #entries: Map<TaskNode, Entry>;
-  readonly #kept: KeptProcesses;
+  readonly #progress: Progress;
+  readonly #kept: KeptProcesses | undefined;
+  readonly #Order: typeof FinaliserOrder | undefined;
   // p-queue 9 runs a queued job in the async context of the job that made room for it.
   readonly #context = new AsyncResource('schedule');
-  /** Ready, but finalisers too: they begin when nothing else can. */
-  readonly #held = new Set<TaskNode>();
-  #places: ReadonlyMap<TaskNode, number> | undefined;
   #order: FinaliserOrder | undefined;
   #phase: 'main' | 'closing' | 'late' | 'over' = 'main';
   /** Nodes that hold a slot, or are about to. */
@@ -76,15 +73,19 @@ class Scheduler {
   #resolve: () => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
-  constructor(schedule: Schedule, queue: PQueue) {
+  constructor(
+    schedule: Schedule,
+    queue: PQueue,
+    kept: KeptProcesses | undefined,
+    order: typeof FinaliserOrder | undefined,
+  ) {
     this.#schedule = schedule;
     this.#queue = queue;
     const { nodes } = schedule;
     this.#ready = new ReadyQueue(nodes);
-    this.#entries = new Map(
-      nodes.map((node) => [node, { missing: node.needs.size, state: 'waiting', wanted: false }]),
-    );
-    this.#kept = new KeptProcesses(nodes);
+    this.#progress = new Progress(nodes);
+    this.#kept = kept;
+    this.#Order = order;
   }
 
   async run(): Promise<void> {
@@ -106,7 +107,7 @@ class Scheduler {
       const node = this.#ready.take(this.#active);
       if (node === undefined) break;
       // One that was left out meanwhile, because the long-running process that it needs has ended.
-      if (this.#entry(node).state !== 'waiting') this.#ready.release(node);
+      if (!this.#progress.isWaiting(node)) this.#ready.release(node);
       else this.#start(node);
     }
     if (this.#active === 0) this.#advance();
@@ -114,16 +115,14 @@ class Scheduler {
 
   #advance(): void {
     // It comes here again when they have ended.
-    if (this.#phase === 'over' || this.#kept.someEnding) return;
+    if (this.#phase === 'over' || this.#kept?.someEnding) return;
     if (this.#phase === 'main' && this.#mayStart()) {
-      const held = this.#takeHeld();
-      if (held !== undefined) {
-        this.#ready.add(held);
+      if (this.#ready.addHeld()) {
         this.#pump();
         return;
       }
       // A long-running process that was asked for by the user: until a signal comes, or its end.
-      if (this.#kept.someRequested) return;
+      if (this.#kept?.someRequested) return;
     }
     if (this.#phase === 'main') {
       this.#phase = 'closing';
@@ -131,23 +130,23 @@ class Scheduler {
       this.#pump();
       return;
     }
-    if (this.#phase === 'closing' && this.#schedule.nodes.some((node) => node.finalises.length > 0)) {
+    if (this.#phase === 'closing' && this.#Order !== undefined) {
       this.#phase = 'late';
-      this.#order = new FinaliserOrder(
+      this.#order = new this.#Order(
         this.#schedule.nodes,
-        (node) => this.#isOver(node),
+        (node) => this.#progress.isOver(node),
         (node) => this.#want(node),
       );
       this.#order.begin();
       this.#pump();
       return;
     }
-    if (this.#order?.releaseNext((node) => this.#isEligible(node))) {
+    if (this.#order?.releaseNext((node) => this.#progress.isEligible(node))) {
       this.#pump();
       return;
     }
     this.#skipRest(() => true);
-    if (this.#kept.someEnding) return;
+    if (this.#kept?.someEnding) return;
     this.#phase = 'over';
     this.#resolve();
   }
@@ -159,16 +158,16 @@ class Scheduler {
 
   #start(node: TaskNode): void {
     this.#active += 1;
-    this.#entry(node).state = 'queued';
+    this.#progress.set(node, 'queued');
     const context = this.#context.runInAsyncScope(() => new AsyncResource('task'));
     this.#queue.add(() => context.runInAsyncScope(this.#work, this, node)).catch(this.#reject);
   }
 
   async #work(node: TaskNode): Promise<void> {
-    const entry = this.#entry(node);
-    if (entry.state !== 'queued' || !this.#mayStart()) {
+    const isQueued = this.#progress.isQueued(node);
+    if (!isQueued || !this.#mayStart()) {
       // Left out or stopped while p-queue was about to begin: as if it had not been taken.
-      if (entry.state === 'queued') entry.state = 'waiting';
+      if (isQueued) this.#progress.set(node, 'waiting');
       this.#free(node);
     } else if (node.longRunning === undefined) {
       await this.#run(node);
@@ -180,7 +179,7 @@ class Scheduler {
   }
 
   async #run(node: TaskNode): Promise<void> {
-    this.#entry(node).state = 'running';
+    this.#progress.set(node, 'running');
     const done = await this.#schedule.run(node, this.#phase === 'late');
     this.#free(node);
     if (done) this.#satisfy(node);
@@ -189,15 +188,15 @@ class Scheduler {
   }
 
   async #launch(node: TaskNode): Promise<void> {
-    this.#entry(node).state = 'running';
+    this.#progress.set(node, 'running');
     const launched = this.#schedule.launch(node, this.#phase === 'late');
-    this.#kept.started(node, launched.stop);
+    this.#kept?.started(node, launched.stop);
     const ready = await launched.ready;
     this.#free(node);
     if (ready) {
-      this.#entry(node).state = 'up';
+      this.#progress.set(node, 'up');
       this.#satisfy(node);
-      this.#kept.ready(node);
+      this.#kept?.ready(node);
       void launched.ended
         .then((asked) => {
           this.#processEnded(node, asked);
@@ -210,7 +209,7 @@ class Scheduler {
   }
 
   #processEnded(node: TaskNode, asked: boolean): void {
-    this.#kept.ended(node);
+    this.#kept?.ended(node);
     if (!asked) this.#fail(node);
     this.#end(node, 'ended');
   }
@@ -221,35 +220,17 @@ class Scheduler {
   }
 
   #satisfy(node: TaskNode): void {
-    for (const dependent of node.dependents) {
-      const entry = this.#entry(dependent);
-      entry.missing -= 1;
-      if (entry.missing === 0) this.#enqueue(dependent);
-    }
+    for (const dependent of node.dependents) if (this.#progress.satisfy(dependent)) this.#enqueue(dependent);
   }
 
   /** Takes a node whose needs are done to where it waits for its turn. */
   #enqueue(node: TaskNode): void {
-    const entry = this.#entry(node);
-    if (entry.state !== 'waiting') return;
     if (this.#phase === 'late') {
-      if (entry.wanted) this.#ready.add(node);
+      if (this.#progress.isWanted(node)) this.#ready.add(node);
     } else if (!node.late) {
-      if (node.finalises.length > 0) this.#held.add(node);
+      if (node.finalises.length > 0) this.#ready.hold(node);
       else this.#ready.add(node);
     }
-  }
-
-  /** Of those that are finalisers too, the one whose task comes last: what was made last is taken away first. */
-  #takeHeld(): TaskNode | undefined {
-    this.#places ??= new Map(this.#schedule.nodes.map((node, place) => [node, place]));
-    const places = this.#places;
-    const latest = ({ finalises }: TaskNode): number =>
-      finalises.reduce((last, owner) => Math.max(last, places.get(owner) ?? 0), 0);
-    let first: TaskNode | undefined;
-    for (const node of this.#held) if (first === undefined || latest(node) > latest(first)) first = node;
-    if (first !== undefined) this.#held.delete(first);
-    return first;
   }
 
   #fail(node: TaskNode): void {
@@ -260,84 +241,42 @@ class Scheduler {
     }
     const rest = dependentsOf(node);
     for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
-      if (!['waiting', 'queued'].includes(this.#entry(next).state)) continue;
+      if (!this.#progress.isWaiting(next) && !this.#progress.isQueued(next)) continue;
       this.#skip(next, node);
       rest.push(...dependentsOf(next));
     }
   }
 
   #skip(node: TaskNode, because: TaskNode | undefined): void {
-    this.#held.delete(node);
     this.#schedule.skip(node, because);
     this.#end(node, 'skipped');
   }
 
   #end(node: TaskNode, state: 'ended' | 'skipped'): void {
-    this.#entry(node).state = state;
-    this.#kept.keeperEnded(node);
+    this.#progress.set(node, state);
+    this.#kept?.keeperEnded(node);
     this.#order?.ended(node);
   }
 
   /** What no finaliser needs will not run any more. */
   #close(): void {
     this.#ready.clear();
-    this.#held.clear();
-    const wanted = this.#wantedByFinalisers();
+    const wanted = this.#progress.wantedByFinalisers();
     this.#skipRest((node) => !wanted.has(node));
-    this.#kept.dropRequests();
+    this.#kept?.dropRequests();
   }
 
   #skipRest(choose: (node: TaskNode) => boolean): void {
     for (const node of this.#schedule.nodes) {
-      if (this.#entry(node).state === 'waiting' && choose(node)) this.#skip(node, undefined);
+      if (this.#progress.isWaiting(node) && choose(node)) this.#skip(node, undefined);
     }
-  }
-
-  /** The finalisers that will run, what they need, and the finalisers of all these. */
-  #wantedByFinalisers(): Set<TaskNode> {
-    const isWaiting = (node: TaskNode): boolean => this.#entry(node).state === 'waiting';
-    const wanted = new Set(this.#schedule.nodes.filter((node) => isWaiting(node) && this.#isEligible(node)));
-    // A set grows while it is walked.
-    for (const node of wanted) {
-      for (const other of [...node.needs, ...node.finalisers]) if (isWaiting(other)) wanted.add(other);
-    }
-    return wanted;
   }
 
   /** A finaliser's time has come. */
   #want(finaliser: TaskNode): void {
-    if (this.#entry(finaliser).state !== 'waiting') return;
-    if (!this.#isEligible(finaliser)) {
-      this.#skip(finaliser, undefined);
-      return;
-    }
-    const rest = [finaliser];
-    for (let node = rest.pop(); node !== undefined; node = rest.pop()) {
-      const entry = this.#entry(node);
-      if (entry.state !== 'waiting' || entry.wanted) continue;
-      entry.wanted = true;
-      if (entry.missing === 0) this.#ready.add(node);
-      rest.push(...node.needs);
-    }
-  }
-
-  /** Whether it is a finaliser of a task that was started, and has not run yet. */
-  #isEligible(node: TaskNode): boolean {
-    if (this.#entry(node).state !== 'waiting') return false;
-    return node.finalises.some(
-      (owner) => !['waiting', 'queued', 'skipped'].includes(this.#entry(owner).state),
-    );
-  }
-
-  #isOver(node: TaskNode): boolean {
-    const { state } = this.#entry(node);
-    return state === 'ended' || state === 'skipped';
-  }
-
-  #entry(node: TaskNode): Entry {
-    const entry = this.#entries.get(node);
-    if (entry === undefined) throw new Error(`${node.label} is not part of the run`);
-    return entry;
+    if (!this.#progress.isWaiting(finaliser)) return;
+    if (!this.#progress.isEligible(finaliser)) this.#skip(finaliser, undefined);
+    else for (const node of this.#progress.want(finaliser)) this.#ready.add(node);
   }
 }
 

@@ -1,0 +1,206 @@
+import type { ChildProcess } from 'node:child_process';
+import { TaskError } from './errors.ts';
+import type { Cleanup, Gate, Run } from './execute.ts';
+import type { TaskNode } from './graph.ts';
+import { LineSplitter } from './line-splitter.ts';
+import { nestedEnvironment } from './nesting.ts';
+import { markEnvironment } from './orphans.ts';
+import { createShell, type Shell, stoppedError } from './shell.ts';
+import { checkFolder, surroundingsOf } from './surroundings.ts';
+import type { TaskContext } from './task.ts';
+
+/** How long a body whose children are gone may go on before the run gives up waiting for it. */
+const bodyGraceMs = 5000;
+const keptLines = 20;
+
+/** One go at a task. */
+export class Attempt {
+  readonly #node: TaskNode;
+  readonly #run: Run;
+  /** Those that the same signal interrupts. */
+  readonly #others: Set<Attempt>;
+  #context: TaskContext | undefined;
+  #shell: Shell | undefined;
+  #abort: AbortController | undefined;
+  #giveUp: (() => void) | undefined;
+  /** The newest lines of its output. */
+  readonly lastLines: string[] = [];
+  /** It was told to stop. */
+  stopping = false;
+  /** It may start nothing more. */
+  over = false;
+  report: 'changed' | 'unchanged' | undefined;
+  /** Is told each line. */
+  onLine: ((line: string) => void) | undefined;
+
+  constructor(node: TaskNode, run: Run, gate: Gate) {
+    this.#node = node;
+    this.#run = run;
+    this.#others = attemptsOf(gate);
+    this.#others.add(this);
+  }
+
+  /** Made when it is asked for: most tasks do without. */
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.stopping) this.#abort.abort();
+    return this.#abort.signal;
+  }
+
+  get context(): TaskContext {
+    this.#context ??= createContext(this.#node, this.#run, this);
+    return this.#context;
+  }
+
+  /** Runs the task's body; rejects as it does, and when it goes on for too long after it was told to stop. */
+  body(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#giveUp = () => {
+        this.show('log', 'did not end when it was asked to; given up');
+        reject(new TaskError({ what: `task \`${this.#node.label}\` does not react to its signal` }));
+      };
+      runBody(this.#node, this, this.#run).then(resolve, reject);
+    });
+  }
+
+  /** A line of its output. */
+  show(stream: 'stdout' | 'stderr' | 'log', line: string): void {
+    if (this.lastLines.push(line) > keptLines) this.lastLines.shift();
+    this.onLine?.(line);
+    this.#run.emit({ type: 'task-output', id: this.#node.id, stream, line });
+  }
+
+  /** Made when it is asked for, like the signal. */
+  get shell(): Shell {
+    this.#shell ??= shellOf(this.#node, this.#run, this);
+    return this.#shell;
+  }
+
+  /** Tells it to stop, and gives it up some time after its children have gone. */
+  interrupt(gone: Promise<void>): void {
+    this.stopping = true;
+    this.#abort?.abort();
+    void gone.then(() => setTimeout(() => this.#giveUp?.(), bodyGraceMs).unref());
+  }
+
+  /** From now on nothing but `interrupt` stops it. */
+  detach(): void {
+    this.#others.delete(this);
+  }
+
+  /** Ends what its commands have left. */
+  async close(): Promise<void> {
+    this.detach();
+    this.over = true;
+    if (this.#run.children.has(this.#node.id)) await this.#run.children.end(this.#node.id);
+  }
+}
+
+const attempts = new WeakMap<AbortSignal, Set<Attempt>>();
+
+/** All attempts that a gate's signal interrupts, by one listener: one for each costs as much as a short task. */
+function attemptsOf(gate: Gate): Set<Attempt> {
+  const { signal } = gate;
+  let known = attempts.get(signal);
+  if (known === undefined) {
+    const all = new Set<Attempt>();
+    attempts.set(signal, all);
+    signal.addEventListener('abort', () => {
+      // Not at once: the signal comes before the children are told, and so before their end can be waited for.
+      const gone = Promise.resolve().then(() => gate.ended());
+      for (const attempt of [...all]) attempt.interrupt(gone);
+    });
+    known = all;
+  }
+  return known;
+}
+
+async function runBody(node: TaskNode, attempt: Attempt, run: Run): Promise<void> {
+  if (node.task.run !== undefined) {
+    await node.task.run(attempt.context);
+    return;
+  }
+  const commands = await node.task.commands(node.input);
+  if (commands.length === 0) return;
+  const $ = attempt.shell(surroundingsOf(node, await run.shell?.(node.input.options)));
+  for (const command of commands) {
+    // A template of one piece: the command is taken as it is, nothing is quoted.
+    await $(Object.assign([command], { raw: [command] }));
+  }
+}
+
+/** Getters only, which cost nothing until they are used: it is made for every attempt of every task. */
+function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext {
+  const { id } = node;
+  return {
+    ...node.input,
+    verbose: run.verbose,
+    get $() {
+      return attempt.shell;
+    },
+    get signal() {
+      return attempt.signal;
+    },
+    get print() {
+      return (text: string) =>
+        run.emit({ type: 'task-result', id, text: text.endsWith('\n') ? text : `${text}\n` });
+    },
+    get log() {
+      return (text: string) => {
+        for (const line of text.split('\n')) attempt.show('log', line);
+      };
+    },
+    get progress() {
+      return (text: string) => run.emit({ type: 'task-progress', id, text });
+    },
+    get report() {
+      return (outcome: 'changed' | 'unchanged') => {
+        attempt.report = outcome;
+      };
+    },
+    get secret() {
+      return (value: string) => run.redactor.add(value);
+    },
+    get onRunEnd() {
+      return (cleanup: Cleanup['run']) => {
+        run.cleanups.push({ node, run: cleanup });
+      };
+    },
+  };
+}
+
+/** The shell of an attempt: its commands run in the task's surroundings, and are known to the run. */
+function shellOf(node: TaskNode, run: Run, attempt: Attempt): Shell {
+  const { id } = node;
+  const splitters = new WeakMap<object, { readonly stdout: LineSplitter; readonly stderr: LineSplitter }>();
+  const splittersOf = (child: object): { readonly stdout: LineSplitter; readonly stderr: LineSplitter } => {
+    let found = splitters.get(child);
+    if (found === undefined) {
+      const make = (stream: 'stdout' | 'stderr'): LineSplitter =>
+        new LineSplitter(run.redactor, (line) => attempt.show(stream, line));
+      found = { stdout: make('stdout'), stderr: make('stderr') };
+      splitters.set(child, found);
+    }
+    return found;
+  };
+  return createShell(
+    {
+      interactive: node.task.interactive ?? false,
+      check: (folder) => {
+        if (!run.cleaning && (attempt.stopping || attempt.over)) throw stoppedError();
+        checkFolder(node, folder);
+      },
+      spawn: (command, args, options, { interactive, daemons }) => {
+        const mark = daemons ? markEnvironment(undefined) : run.holder && markEnvironment(run.holder);
+        const env = { ...options.env, ...nestedEnvironment(run.lock), ...mark };
+        return run.children.spawn(id, command, args, { ...options, env }, interactive);
+      },
+      end: (child: ChildProcess) => void run.children.endOne(child),
+      onCommand: (command) => run.emit({ type: 'task-command', id, command }),
+      onOutput: (stream, chunk, child) => splittersOf(child)[stream].push(chunk),
+      redact: (text) => run.redactor.redact(text),
+      pressure: run.pressure,
+    },
+    surroundingsOf(node),
+  );
+}
