@@ -40,6 +40,9 @@ type Result = {
   readonly skipped: number;
 };
 
+// Runs are tested as on a developer's machine, also in a CI job.
+for (const variable of ['GITHUB_ACTIONS', 'GITLAB_CI']) delete process.env[variable];
+
 const running = new Set<ChildProcess>();
 
 /** Runs a command in its own process group and returns its exit code (null: killed) and output. */

@@ -127,6 +127,25 @@ test('cleanups run in reverse order and get the outcome', async () => {
   }
 });
 
+test('a reader that has stopped reading the log does not keep a run from ending', async () => {
+  const run = rig.run(
+    [{ name: 'loud', commands: [rig.command('loud')], cleanup: rig.command('cleanup') }],
+    ['loud'],
+  );
+  const loud = await rig.next('loud');
+  run.child.stderr?.pause();
+  // Not awaited: it is only through when somebody has read it.
+  void loud.print(`${'x'.repeat(999)}\n`.repeat(16_000)).catch(() => {});
+  // Answered when that is on its way.
+  await loud.environment('HOME');
+  run.kill('SIGTERM');
+  await loud.ended;
+  await (await rig.next('cleanup')).exit();
+  run.child.stderr?.resume();
+  assert.is(await run.exit, 143);
+  assert.not.match(run.stderr, 'given up');
+});
+
 test('when nobody reads stderr any more the run stops as on a hang-up', async () => {
   const run = rig.run([{ name: 'a', commands: [rig.command('a')] }], ['a']);
   const a = await rig.next('a');
