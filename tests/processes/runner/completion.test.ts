@@ -20,7 +20,14 @@ test.before(async () => {
   program.write('../zshrc', zshTest);
   program.write('other.ts', 'throw new Error("never to be started");\n');
   // The folder has changed by that.
-  assert.equal(await complete(['./run', '']), ['install-app', 'install', 'label', 'list', 'graph', 'completion']);
+  assert.equal(await complete(['./run', '']), [
+    'install-app',
+    'install',
+    'label',
+    'list',
+    'graph',
+    'completion',
+  ]);
 });
 test.after(() => program.remove());
 
