@@ -40,7 +40,7 @@ const ownTypes = /\.secrets\.hashicorp\.com$/;
 async function removeFromExisting(environment: Environment, context: TaskContext): Promise<void> {
   await connectExisting(environment, context);
   const $ = await shellOf(context);
-  await $`${await helmfile(environment, '--quiet', 'destroy')}`;
+  await $`${await helmfile(environment, '--quiet', '--skip-deps', 'destroy')}`;
   await $`${kubectl(environment)} delete namespace ${await ourNamespaces()} --ignore-not-found --wait --timeout 300s`;
   const types = await $({ quiet: true })`${kubectl(environment)} get crd -o name`;
   const own = types.stdout.split('\n').filter((name) => ownTypes.test(name));

@@ -89,6 +89,11 @@ export const env = task({
     const lines = Object.entries(variables).map(
       ([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'`,
     );
+    // What the user has set to steer the same programs elsewhere would lead them astray here.
+    const astray = Object.keys(process.env).filter(
+      (name) => /^(?:HELM|HELMFILE|SOPS|VAULT)_[A-Z_]+$/.test(name) && !(name in variables),
+    );
+    if (astray.length > 0) lines.unshift(`unset ${astray.join(' ')}`);
     // Vault in a pod is reached through a forwarded port.
     if (!embedded)
       lines.push(

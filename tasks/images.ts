@@ -1,14 +1,26 @@
 import { environmentOf, settingsOf } from '../lib/environment.ts';
-import { need, type Options, task } from '../lib/runner/runner.ts';
+import { need, type Options, task, UsageError } from '../lib/runner/runner.ts';
+import { shellWord } from '../lib/shell-words.ts';
 import { tools } from './tools.ts';
 
 const tag = {
   tag: { type: 'string', positional: true, description: "the image's tag, such as 1.2.0" },
 } as const;
 
+/** What a registry takes as a tag (https://github.com/opencontainers/distribution-spec, "Pulling manifests"). */
+const tagForm = /^\w[\w.-]{0,127}$/;
+
+/** The image as one word for a shell. Throws UsageError for a tag that no registry takes, such as the name of a branch with a slash. */
 async function image(options: Options, tagName: string): Promise<string> {
+  if (!tagForm.test(tagName)) {
+    throw new UsageError({
+      what: `\`${tagName}\` is no tag of an image`,
+      why: 'a tag is up to 128 letters, digits, `_`, `.` and `-`, and begins with none of the last two',
+      advice: 'replace other characters, for example `/` of a branch by `-`',
+    });
+  }
   const { images } = await settingsOf(environmentOf(options));
-  return `${images.backendVerification.repository}:${tagName}`;
+  return shellWord(`${images.backendVerification.repository}:${tagName}`);
 }
 
 export const buildBackendVerification = task({

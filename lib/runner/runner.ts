@@ -1,4 +1,6 @@
 /** The door of the runner: everything that tasks and other modules may use of it. */
+
+export { quote } from './command-text.ts';
 export type { Failure } from './errors.ts';
 export { MissingToolError, TaskError, UsageError } from './errors.ts';
 export { exitCodes, exitCodeTable } from './exit-codes.ts';
