@@ -20,7 +20,8 @@ export function startDirectly(text: string, launch: Launch): Promise<Ended> | un
   const [name, ...args] = words;
   const file = findProgram(name, env.PATH, cwd);
   if (file === undefined) return undefined;
-  const child = runChild(launch, file, args, { argv0: name, cwd, env: withWorkingDirectory(env, cwd) });
+  const settings = { argv0: name, cwd, env: withWorkingDirectory(env, cwd), detached: true };
+  const child = runChild(launch, file, args, settings);
   if (child.pid === undefined) {
     child.once('error', () => {});
     return undefined;

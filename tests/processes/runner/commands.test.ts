@@ -38,7 +38,8 @@ function rigOf(env: NodeJS.ProcessEnv, more: Partial<ShellHost> = {}): Rig {
     interactive: false,
     check: () => {},
     spawn: (file, args, options) => {
-      const child = spawn(file, args, { ...options, detached: true });
+      // Nothing of ours on top: a command leads its own group by itself.
+      const child = spawn(file, args, options);
       if (child.pid !== undefined) shells.push(options.shell !== undefined && options.shell !== false);
       return child;
     },
