@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { root } from '../../lib/project.ts';
 import { type Row, timeRow } from '../report.ts';
 import { type BenchRun, emptyFile, underLoader } from './bench-run.ts';
@@ -7,22 +9,33 @@ import type { Contender } from './measure.ts';
 
 const rounds = 15;
 
+/** Sources the script of `completion bash`, and completes a word as readline would have it. */
+const completeWord = 'source "$1"; COMP_WORDS=(./run inst); COMP_CWORD=1; _task_runner_complete ./run';
+
 /** What is asked before anything runs, against an empty file; for a small file of tasks and for this project's own. */
 export async function startRows(run: BenchRun): Promise<Row[]> {
-  const files = [
-    ['ten tasks', underLoader('graph.ts')],
-    ['this project', [process.execPath, '--import', 'tsx', join(root, 'tasks.ts')]],
-  ] as const;
-  const questions = [
-    ['--version', 1.15],
-    ['list', 1.3],
-  ] as const;
-  const asked = files.flatMap(([file, command]) =>
-    questions.map(([question, limit]) => ({
-      limit,
-      contender: { name: `${question}, ${file}`, command: [...command, question] } as Contender,
-    })),
-  );
+  const project: Contender['command'] = [
+    process.execPath,
+    '--import',
+    import.meta.resolve('tsx'),
+    join(root, 'tasks.ts'),
+  ];
+  const script = join(run.folder, 'completion.bash');
+  await promisify(execFile)('sh', ['-c', '"$0" "$@" > completion.bash', ...project, 'completion', 'bash'], {
+    cwd: run.folder,
+  });
+  const commands: readonly (readonly [name: string, command: Contender['command'], limit: number])[] = [
+    ['--version, ten tasks', [...underLoader('graph.ts'), '--version'], 1.15],
+    ['list, ten tasks', [...underLoader('graph.ts'), 'list'], 1.3],
+    ['--version, this project', [...project, '--version'], 1.15],
+    ['list, this project', [...project, 'list'], 1.3],
+    ['completion bash, this project', [...project, 'completion', 'bash'], 1.15],
+    ['a TAB in bash, this project', ['bash', '-c', completeWord, 'bash', script], 1.15],
+  ];
+  const asked = commands.map(([name, command, limit]) => ({
+    limit,
+    contender: { name, command },
+  }));
   const times = await run.compare(
     'start-up',
     [emptyFile, ...asked.map(({ contender }) => contender)],
