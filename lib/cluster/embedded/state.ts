@@ -101,7 +101,8 @@ export const writeState = (environment: Environment, state: EmbeddedState): Prom
 
 /**
  * The environment's state, made when it is not there: chooses the ports and writes `cluster.yaml`, the layer of settings
- * that tells helmfile where the real servers are.
+ * that tells helmfile where the real servers are. Services that are recorded without a state belong to one that was lost,
+ * with other ports, and are stopped.
  */
 export async function ensureState(
   environment: Environment,
@@ -109,6 +110,7 @@ export async function ensureState(
 ): Promise<EmbeddedState> {
   const known = await readState(environment);
   if (known) return known;
+  await stopServices(environment.state, await readServices(environment.state));
   const state: EmbeddedState = {
     phase: 'creating',
     kubernetesVersion,

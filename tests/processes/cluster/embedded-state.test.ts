@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -89,6 +91,36 @@ test('one living process of many is a degraded cluster', async ({
   const error = await failureOf(cluster.requireCluster(environment, context));
   assert.is(error.what, 'the cluster of environment `development` is degraded');
   assert.match(error.why ?? '', /kube-apiserver does not run/);
+});
+
+test('services of a state that was lost are stopped when a new one is made', async ({
+  lib,
+  environment,
+  clone,
+}) => {
+  type Services = typeof import('../../../lib/cluster/services.ts');
+  const { readServices, recordService } = await clone.lib<Services>('cluster/services.ts');
+  // It lives until its input ends.
+  const old = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] });
+  try {
+    await once(old, 'spawn');
+    await recordService(environment.state, 'job-runner', old.pid ?? 0);
+    const ended = once(old, 'exit');
+    await lib.ensureState(environment, 'v1.31.0');
+    assert.equal(await readServices(environment.state), []);
+    assert.equal(await ended, [null, 'SIGTERM']);
+  } finally {
+    old.kill('SIGKILL');
+  }
+});
+
+test('services of a state that is known stay', async ({ lib, environment, clone }) => {
+  await lib.ensureState(environment, 'v1.31.0');
+  type Services = typeof import('../../../lib/cluster/services.ts');
+  const { readServices, recordService } = await clone.lib<Services>('cluster/services.ts');
+  await recordService(environment.state, 'job-runner', process.pid);
+  await lib.ensureState(environment, 'v1.31.0');
+  assert.is((await readServices(environment.state)).length, 1);
 });
 
 test('kwokctl never sees a pid file of an earlier life', async ({ lib, environment }) => {
