@@ -102,7 +102,7 @@ export const writeState = (environment: Environment, state: EmbeddedState): Prom
 /**
  * The environment's state, made when it is not there: chooses the ports and writes `cluster.yaml`, the layer of settings
  * that tells helmfile where the real servers are. Services that are recorded without a state belong to one that was lost,
- * with other ports, and are stopped.
+ * with other ports, and are stopped; its cluster's token goes with them.
  */
 export async function ensureState(
   environment: Environment,
@@ -111,6 +111,8 @@ export async function ensureState(
   const known = await readState(environment);
   if (known) return known;
   await stopServices(environment.state, await readServices(environment.state));
+  // A token of the cluster that is made anew below: Vault would show it to the new one, which does not know it.
+  await rm(join(environment.state, 'vault', 'reviewer.jwt'), { force: true });
   const state: EmbeddedState = {
     phase: 'creating',
     kubernetesVersion,

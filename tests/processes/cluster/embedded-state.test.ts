@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Environment } from '../../../lib/environment.ts';
@@ -106,9 +106,13 @@ test('services of a state that was lost are stopped when a new one is made', asy
     await once(old, 'spawn');
     await recordService(environment.state, 'job-runner', old.pid ?? 0);
     const ended = once(old, 'exit');
+    const token = join(environment.state, 'vault/reviewer.jwt');
+    mkdirSync(dirname(token));
+    writeFileSync(token, 'of the old cluster');
     await lib.ensureState(environment, 'v1.31.0');
     assert.equal(await readServices(environment.state), []);
     assert.equal(await ended, [null, 'SIGTERM']);
+    assert.throws(() => readFileSync(token), /ENOENT/);
   } finally {
     old.kill('SIGKILL');
   }
