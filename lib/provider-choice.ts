@@ -5,13 +5,20 @@ import { checkEnvironment, loadSettings, type ProviderName } from './settings.ts
 import { isReachable } from './tools/release-host.ts';
 import { findTool } from './tools/tools.ts';
 
+/** Tasks that end or show what was made of an environment: its folder under environments/ may be gone. */
+const withoutFolder = ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status'];
+
 /**
  * Checks the environment's name and settles on a provider and, for an existing cluster, on a context. An environment stays
- * with what it was made with. Throws `UsageError`.
+ * with what it was made with. `words` are those of the command line, which name the task. Throws `UsageError`.
  */
-export async function resolveOptions(options: Options, user = process.getuid?.()): Promise<Options> {
+export async function resolveOptions(
+  options: Options,
+  user = process.getuid?.(),
+  words: readonly string[] = [],
+): Promise<Options> {
   const environment = String(options.env);
-  await checkEnvironment(environment);
+  await checkEnvironment(environment, words.some((word) => withoutFolder.includes(word)) ? 'made' : 'folder');
   const asked = options.provider as ProviderName | undefined;
   const memory = await remembered(environment).catch((error: unknown) => {
     // A damaged memory is replaced by what the user says.

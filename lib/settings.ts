@@ -65,14 +65,41 @@ export async function environmentNames(): Promise<string[]> {
     .sort();
 }
 
-/** Throws a `UsageError` that names the environments there are. */
-export async function checkEnvironment(name: string): Promise<void> {
+/** Names of the environments of which something was made, whether or not their folder is still there. */
+async function madeEnvironments(): Promise<string[]> {
+  const entries = await readdir(join(root, '.state'), { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+}
+
+/**
+ * Letters of the longest name: the longest thing that is made of it is a node of minikube, `<name>-<8 hex digits>-m02`, which
+ * has to be a DNS label of at most 63 letters (RFC 1123).
+ */
+const longestName = 50;
+
+/**
+ * Throws a `UsageError` that names the rule for an environment's name, or the environments there are. With `made` it is
+ * enough that something was made of the environment: what takes that away needs no folder under environments/.
+ */
+export async function checkEnvironment(name: string, enough: 'folder' | 'made' = 'folder'): Promise<void> {
+  const made = (await madeEnvironments()).includes(name);
+  if (made && enough === 'made') return;
+  const wayOut = `\`destroy-environment --env ${name}\` removes what was made of it`;
+  if (name.length > longestName || !/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(name)) {
+    throw new UsageError({
+      what: `\`${name}\` cannot be the name of an environment`,
+      why: `hosts, nodes and the cluster are named after it: at most ${longestName} of a-z, 0-9 and \`-\`, which is neither the first nor the last`,
+      advice: made ? wayOut : 'rename its folder under environments/',
+    });
+  }
   const names = await environmentNames();
   if (names.includes(name)) return;
   throw new UsageError({
     what: `unknown environment \`${name}\``,
     why: `environments/ has ${names.map((known) => `\`${known}\``).join(', ')}`,
-    advice: didYouMean(name, names, 'make a new one by copying a folder under environments/'),
+    advice: made
+      ? `bring its folder back; or else ${wayOut}`
+      : didYouMean(name, names, 'make a new one by copying a folder under environments/'),
   });
 }
 
@@ -82,7 +109,11 @@ export async function checkEnvironment(name: string): Promise<void> {
  */
 export async function settingsFiles(environment: string, provider: ProviderName): Promise<string[]> {
   const top = await readdir(join(root, 'environments'));
-  const own = await readdir(join(root, 'environments', environment));
+  // Where the folder is gone, what was made of it is taken away with the layers that are left.
+  const own = await readdir(join(root, 'environments', environment)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
   return [
     'environments/common.yaml',
     ...(top.includes(`${provider}.yaml`) ? [`environments/${provider}.yaml`] : []),

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../lib/project.ts';
-import { type AnyTask, type CliConfig, runCli } from '../lib/runner/runner.ts';
+import { type AnyTask, type CliConfig, type Options, runCli } from '../lib/runner/runner.ts';
 import { environmentNames, providerNames } from '../lib/settings.ts';
 import * as cluster from './cluster.ts';
 import * as deploy from './deploy.ts';
@@ -46,7 +46,6 @@ export const config: CliConfig = {
       description: 'the kube context, for provider existing',
     },
   },
-  resolve: async (options) => (await import('../lib/provider-choice.ts')).resolveOptions(options),
   // A task that is only its plain commands finds the same tools as the others.
   shell: async (options) => {
     const { environmentOf, processEnvironment } = await import('../lib/environment.ts');
@@ -62,5 +61,7 @@ export const config: CliConfig = {
 
 /** Runs the project's command line and returns the exit code. */
 export function run(argv: readonly string[]): Promise<number> {
-  return runCli(tasks, argv, config);
+  const resolve = async (options: Options): Promise<Options> =>
+    (await import('../lib/provider-choice.ts')).resolveOptions(options, undefined, argv);
+  return runCli(tasks, argv, { ...config, resolve });
 }

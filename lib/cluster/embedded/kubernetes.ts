@@ -1,4 +1,4 @@
-import { readFile, rm } from 'node:fs/promises';
+import { access, readFile, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import {
   type Environment,
@@ -25,6 +25,7 @@ import {
 import { connectApi, isApiReady } from './api.ts';
 import { applyManifests } from './apply.ts';
 import { waitUntilUp } from './launch.ts';
+import { applyNodes, compareNodes, nodeValues, restoreNodes } from './nodes.ts';
 import { findProcesses } from './processes.ts';
 import {
   type EmbeddedState,
@@ -99,7 +100,13 @@ export async function ensureKubernetes(
   let alive = await aliveServices(environment);
   const ready =
     alive.length > 0 && (await isApiReady(environment, state.ports.kubeApiserver, forAdministrator));
-  if (ready && alive.length === kubernetesServices.length && state.phase === 'created') return 'unchanged';
+  if (state.phase === 'created') await compareNodes(environment, settings, context);
+  if (ready && alive.length === kubernetesServices.length && state.phase === 'created') {
+    const restored = await restoreKubeconfig(environment, context);
+    const api = await connectApi(environment, state.ports.kubeApiserver);
+    const nodes = await restoreNodes(api, environment, settings, context);
+    return restored ? 'changed' : nodes;
+  }
   if (state.phase === 'creating') {
     await stopServices(environment.state, alive);
     alive = [];
@@ -187,11 +194,37 @@ async function launch(
   }
   const ready = () => isApiReady(environment, ports.kubeApiserver, forAdministrator);
   await waitForService(environment.state, apiServer, ready, { timeoutMs, signal: context.signal });
-  await writeNodes(environment, settings);
+  await restoreKubeconfig(environment, context);
   const api = await connectApi(environment, ports.kubeApiserver);
-  for (const file of [join(environment.state, 'nodes.yaml'), join(root, here, 'system.yaml')])
-    await applyManifests(api, await readFile(file, 'utf8'));
+  await applyNodes(api, environment, settings, state.phase);
+  await applyManifests(api, await readFile(join(root, here, 'system.yaml'), 'utf8'));
   await writeState(environment, { ...state, phase: 'created' });
+}
+
+/**
+ * Writes the environment's kubeconfig again when it was deleted. kwokctl writes it only when it makes a cluster; what it
+ * wrote is the cluster's own one, which stays in the cluster's folder. Returns whether it did.
+ */
+export async function restoreKubeconfig(
+  environment: Environment,
+  context: Pick<TaskContext, 'log'>,
+): Promise<boolean> {
+  const there = await access(environment.kubeconfig).then(
+    () => true,
+    () => false,
+  );
+  if (there) return false;
+  const folder = join(environment.state, 'kwok', 'clusters', environment.clusterName);
+  const own = await readFile(join(folder, 'kubeconfig.yaml'), 'utf8').catch((error: Error) => {
+    throw new TaskError({
+      what: `.state/${environment.name}/kubeconfig is gone and cannot be written again`,
+      why: error.message,
+      advice: 'run destroy-environment and create-environment',
+    });
+  });
+  await writeWhole(environment.kubeconfig, own);
+  context.log(`wrote .state/${environment.name}/kubeconfig again`);
+  return true;
 }
 
 const pidFolder = (environment: Environment): string =>
@@ -247,17 +280,3 @@ function kwokctlFailed(stderr: string, exitCode: number): TaskError {
 
 const kwokValues = ({ vaultCluster, operatorMetrics, operatorHealth, ...ports }: Ports): TemplateValues =>
   ports;
-
-const nodeValues = (environment: Environment, { cluster }: Settings, number: string): TemplateValues => ({
-  name: `${environment.name}-${number}`,
-  cpus: cluster.cpus,
-  memoryMB: cluster.memoryMB,
-  kubernetesVersion: cluster.kubernetesVersion,
-});
-
-async function writeNodes(environment: Environment, settings: Settings): Promise<void> {
-  const manifests = Array.from({ length: settings.cluster.nodes }, (_, index) =>
-    fillTemplate('node.yaml', nodeValues(environment, settings, String(index + 1))),
-  );
-  await writeWhole(join(environment.state, 'nodes.yaml'), (await Promise.all(manifests)).join('---\n'));
-}

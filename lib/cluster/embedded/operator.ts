@@ -8,6 +8,7 @@ import { connectApi } from './api.ts';
 import { applyManifests } from './apply.ts';
 import { answers, inBackground, isUp, startAnew, waitUntilUp } from './launch.ts';
 import { expectedPorts, type Ports, requireState } from './state.ts';
+import { missingTypes, typesOf, waitForTypes } from './types.ts';
 
 /** The plain commands, for `--dry-run`. */
 export async function operatorCommands(environment: Environment): Promise<readonly string[]> {
@@ -33,30 +34,40 @@ const variablesOfPod = { OPERATOR_NAMESPACE: 'vault', OPERATOR_POD_NAME: 'vault-
 const isReady = (ports: Ports) => () => answers(`http://127.0.0.1:${ports.operatorHealth}/readyz`);
 
 /**
- * Gives the API server the operator's types and starts the real Vault Secrets Operator against it. Does not wait until it
- * is ready: releases need the types alone.
+ * Gives the API server the operator's types and starts the real Vault Secrets Operator against it. Waits until the types
+ * are served, which releases need, but not until the operator is ready. Also of an operator that runs the types are looked
+ * at: they may have been left half made, or be gone. Throws `TaskError` when the API server does not serve them.
  */
 export async function ensureOperator(
   environment: Environment,
   context: TaskContext,
 ): Promise<'changed' | 'unchanged'> {
   const { ports } = await requireState(environment);
-  if (await isUp(environment, 'vault-secrets-operator', isReady(ports))) return 'unchanged';
-
   const tool = await findTool('vault-secrets-operator');
   if (!tool) throw new Error('the need for the tool vault-secrets-operator was not declared');
   const folder = join(tool.folder, 'crds');
   const files = await readdir(folder);
-  const types = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
+  const manifests = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
+  const types = typesOf(manifests);
   const api = await connectApi(environment, ports.kubeApiserver);
-  await applyManifests(api, types.join('\n---\n'));
-  await startAnew(environment, context, {
-    name: 'vault-secrets-operator',
-    program: tool.path,
-    command: [tool.path, ...operatorArguments(environment.kubeconfig, ports)],
-    env: variablesOfPod,
-    ports: { 'the operator (metrics)': ports.operatorMetrics, 'the operator (health)': ports.operatorHealth },
-  });
+  const running = await isUp(environment, 'vault-secrets-operator', isReady(ports));
+  if (running && (await missingTypes(api, types)).length === 0) return 'unchanged';
+
+  await applyManifests(api, manifests.join('\n---\n'));
+  if (!running) {
+    await startAnew(environment, context, {
+      name: 'vault-secrets-operator',
+      program: tool.path,
+      command: [tool.path, ...operatorArguments(environment.kubeconfig, ports)],
+      env: variablesOfPod,
+      ports: {
+        'the operator (metrics)': ports.operatorMetrics,
+        'the operator (health)': ports.operatorHealth,
+      },
+    });
+  }
+  // Only now: by the time that the operator is started they are established.
+  await waitForTypes(api, types, context.signal);
   return 'changed';
 }
 

@@ -101,7 +101,8 @@ export const writeState = (environment: Environment, state: EmbeddedState): Prom
 
 /**
  * The environment's state, made when it is not there: chooses the ports and writes `cluster.yaml`, the layer of settings
- * that tells helmfile where the real servers are.
+ * that tells helmfile where the real servers are. Services that are recorded without a state belong to one that was lost,
+ * with other ports, and are stopped; its cluster's token goes with them.
  */
 export async function ensureState(
   environment: Environment,
@@ -109,6 +110,9 @@ export async function ensureState(
 ): Promise<EmbeddedState> {
   const known = await readState(environment);
   if (known) return known;
+  await stopServices(environment.state, await readServices(environment.state));
+  // A token of the cluster that is made anew below: Vault would show it to the new one, which does not know it.
+  await rm(join(environment.state, 'vault', 'reviewer.jwt'), { force: true });
   const state: EmbeddedState = {
     phase: 'creating',
     kubernetesVersion,

@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Environment } from '../../../lib/environment.ts';
@@ -89,6 +91,40 @@ test('one living process of many is a degraded cluster', async ({
   const error = await failureOf(cluster.requireCluster(environment, context));
   assert.is(error.what, 'the cluster of environment `development` is degraded');
   assert.match(error.why ?? '', /kube-apiserver does not run/);
+});
+
+test('services of a state that was lost are stopped when a new one is made', async ({
+  lib,
+  environment,
+  clone,
+}) => {
+  type Services = typeof import('../../../lib/cluster/services.ts');
+  const { readServices, recordService } = await clone.lib<Services>('cluster/services.ts');
+  // It lives until its input ends.
+  const old = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] });
+  try {
+    await once(old, 'spawn');
+    await recordService(environment.state, 'job-runner', old.pid ?? 0);
+    const ended = once(old, 'exit');
+    const token = join(environment.state, 'vault/reviewer.jwt');
+    mkdirSync(dirname(token));
+    writeFileSync(token, 'of the old cluster');
+    await lib.ensureState(environment, 'v1.31.0');
+    assert.equal(await readServices(environment.state), []);
+    assert.equal(await ended, [null, 'SIGTERM']);
+    assert.throws(() => readFileSync(token), /ENOENT/);
+  } finally {
+    old.kill('SIGKILL');
+  }
+});
+
+test('services of a state that is known stay', async ({ lib, environment, clone }) => {
+  await lib.ensureState(environment, 'v1.31.0');
+  type Services = typeof import('../../../lib/cluster/services.ts');
+  const { readServices, recordService } = await clone.lib<Services>('cluster/services.ts');
+  await recordService(environment.state, 'job-runner', process.pid);
+  await lib.ensureState(environment, 'v1.31.0');
+  assert.is((await readServices(environment.state)).length, 1);
 });
 
 test('kwokctl never sees a pid file of an earlier life', async ({ lib, environment }) => {

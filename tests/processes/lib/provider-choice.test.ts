@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -9,7 +9,7 @@ import { failureOf } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
-  resolve: (options?: Options, user?: number) => Promise<Options>;
+  resolve: (options?: Options, user?: number, words?: readonly string[]) => Promise<Options>;
   /** Lets the environment have been made with this provider. */
   made: (provider: Environment['provider'], context?: string) => Promise<void>;
 };
@@ -22,7 +22,8 @@ test.before(async (state) => {
   const { resolveOptions } = await state.clone.lib<Choice>('provider-choice.ts');
   type Lib = typeof import('../../../lib/environment.ts');
   const { remember } = await state.clone.lib<Lib>('environment.ts');
-  state.resolve = (options = {}, user = 1000) => resolveOptions({ env: 'development', ...options }, user);
+  state.resolve = (options = {}, user = 1000, words = []) =>
+    resolveOptions({ env: 'development', ...options }, user, words);
   state.made = async (provider, context = '') =>
     remember({ ...(await state.clone.environment(provider)), context });
 });
@@ -77,6 +78,20 @@ test('an unknown environment is told before anything is asked', async ({ clone, 
   assert.is(error.exitCode, 2);
   assert.is(error.what, 'unknown environment `nowhere`');
   assert.equal(clone.calls(), []);
+});
+
+test('what was made of an environment whose folder is gone can be shown, stopped and destroyed', async ({
+  clone,
+  resolve,
+  made,
+}) => {
+  await made('minikube');
+  rmSync(join(clone.folder, 'environments/development'), { recursive: true });
+  for (const task of ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status'])
+    assert.is((await resolve({}, 1000, ['--yes', task])).provider, 'minikube', task);
+  const error = await failureOf(resolve({}, 1000, ['install-all']));
+  assert.is(error.exitCode, 2);
+  assert.match(error.advice ?? '', /`destroy-environment --env development`/);
 });
 
 test('an existing cluster needs a context: by option, setting, or as it was made', async ({

@@ -79,6 +79,37 @@ test('an unknown environment is a usage error that names those there are', async
   assert.match(error.advice ?? '', /did you mean `development`/i);
 });
 
+test('a name that is no DNS label, or too long for what is made of it, is told with the rule', async ({
+  lib,
+  write,
+}) => {
+  for (const name of ['with blank', '-x', 'x-', 'Bad_Name', 'a.b', '', 'a'.repeat(51)]) {
+    if (name !== '') write(`environments/${name}/settings.yaml`, '');
+    const error = await failureOf(lib.checkEnvironment(name));
+    assert.is(error.exitCode, 2, name);
+    assert.is(error.what, `\`${name}\` cannot be the name of an environment`);
+    assert.match(error.why ?? '', /at most 50 of a-z, 0-9 and `-`/);
+  }
+  for (const name of ['x', '0-1', 'a'.repeat(50)]) {
+    write(`environments/${name}/settings.yaml`, '');
+    await lib.checkEnvironment(name);
+  }
+});
+
+test('an environment whose folder is gone is enough for what takes it away, and others name that', async ({
+  lib,
+  write,
+}) => {
+  write('.state/staging/environment.json', '{}');
+  await lib.checkEnvironment('staging', 'made');
+  const error = await failureOf(lib.checkEnvironment('staging'));
+  assert.is(error.what, 'unknown environment `staging`');
+  assert.match(error.advice ?? '', /`destroy-environment --env staging`/);
+  assert.is((await lib.loadSettings('staging', 'embedded')).cluster.nodes, 3);
+  for (const name of ['nowhere', '..', '../environments', 'staging/..'])
+    assert.is((await failureOf(lib.checkEnvironment(name, 'made'))).exitCode, 2, name);
+});
+
 test('a misspelt setting is named, with the one that was meant', async ({ lib, write }) => {
   const unknown = async (text: string): Promise<string[]> => {
     write('environments/development/zones.yaml', text);

@@ -1,0 +1,84 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Environment, writeWhole } from '../../environment.ts';
+import type { TaskContext } from '../../runner/runner.ts';
+import type { Settings } from '../../settings.ts';
+import type { Api } from './api.ts';
+import { applyManifests } from './apply.ts';
+import { fillTemplate, type TemplateValues } from './template.ts';
+
+/** What `node.yaml` is filled in with for one node. */
+export const nodeValues = (
+  environment: Environment,
+  { cluster }: Settings,
+  number: string,
+): TemplateValues => ({
+  name: `${environment.name}-${number}`,
+  cpus: cluster.cpus,
+  memoryMB: cluster.memoryMB,
+  kubernetesVersion: cluster.kubernetesVersion,
+});
+
+const manifestsOf = (environment: Environment): string => join(environment.state, 'nodes.yaml');
+
+/** The names of the nodes that the cluster was made with, or undefined when it has none yet. */
+async function madeNodes(environment: Environment): Promise<string[] | undefined> {
+  const text = await readFile(manifestsOf(environment), 'utf8').catch(() => '');
+  const names = [...text.matchAll(/^ {2}name: (\S+)$/gm)].map(([, name]) => name ?? '');
+  return names.length > 0 ? names : undefined;
+}
+
+/**
+ * Gives the API server the simulated nodes: as many as the settings ask for when the cluster is `creating`, later as many as
+ * it was made with. Throws `TaskError` when one is refused.
+ */
+export async function applyNodes(
+  api: Api,
+  environment: Environment,
+  settings: Settings,
+  phase: 'creating' | 'created',
+): Promise<void> {
+  const made = phase === 'created' ? await madeNodes(environment) : undefined;
+  const count = made?.length ?? settings.cluster.nodes;
+  const manifests = await Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      fillTemplate('node.yaml', nodeValues(environment, settings, String(index + 1))),
+    ),
+  );
+  await writeWhole(manifestsOf(environment), manifests.join('---\n'));
+  await applyManifests(api, manifests.join('---\n'));
+}
+
+/** Makes nodes that were deleted again, and says which. Throws `TaskError` when one is refused. */
+export async function restoreNodes(
+  api: Api,
+  environment: Environment,
+  settings: Settings,
+  context: Pick<TaskContext, 'log'>,
+): Promise<'changed' | 'unchanged'> {
+  const { status, body } = await api.call('GET', '/api/v1/nodes');
+  const made = await madeNodes(environment);
+  if (status !== 200 || made === undefined) return 'unchanged';
+  const { items } = body as { items: readonly { metadata: { name: string } }[] };
+  const there = new Set(items.map(({ metadata }) => metadata.name));
+  const gone = made.filter((name) => !there.has(name));
+  if (gone.length === 0) return 'unchanged';
+  await applyNodes(api, environment, settings, 'created');
+  context.log(`made again what was deleted: ${gone.join(', ')}`);
+  return 'changed';
+}
+
+/** Says so when the settings ask for another number of nodes than the cluster was made with: it keeps them. */
+export async function compareNodes(
+  environment: Environment,
+  settings: Settings,
+  context: Pick<TaskContext, 'log'>,
+): Promise<void> {
+  const made = (await madeNodes(environment))?.length;
+  const asked = settings.cluster.nodes;
+  if (made === undefined || made === asked) return;
+  const number = `${made} ${made === 1 ? 'node' : 'nodes'}`;
+  context.log(
+    `the settings ask for ${asked}, but the cluster keeps its ${number} until destroy-environment and create-environment make it anew`,
+  );
+}

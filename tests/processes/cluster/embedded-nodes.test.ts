@@ -1,0 +1,106 @@
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Api } from '../../../lib/cluster/embedded/api.ts';
+import type { Environment } from '../../../lib/environment.ts';
+import type { Settings } from '../../../lib/settings.ts';
+import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+
+type State = {
+  clone: ScriptedClone;
+  nodes: typeof import('../../../lib/cluster/embedded/nodes.ts');
+  kubernetes: typeof import('../../../lib/cluster/embedded/kubernetes.ts');
+  environment: Environment;
+  context: RecordedContext;
+};
+
+const test = suite<State>('embedded-nodes');
+
+test.before(async (state) => {
+  state.clone = scriptedClone();
+  state.nodes = await state.clone.lib('cluster/embedded/nodes.ts');
+  state.kubernetes = await state.clone.lib('cluster/embedded/kubernetes.ts');
+  state.environment = await state.clone.environment('embedded');
+});
+
+test.before.each((state) => {
+  state.context = state.clone.context('embedded');
+});
+
+test.after.each(({ clone }) => clone.reset());
+test.after(({ clone }) => clone.remove());
+
+const asking = (nodes: number): Settings =>
+  ({ cluster: { nodes, cpus: 2, memoryMB: 3072, kubernetesVersion: 'v1.31.0' } }) as unknown as Settings;
+
+/** An API server that has nodes, and takes new ones. */
+function server(...names: string[]) {
+  const there = new Set(names);
+  const api: Api = {
+    call: async (method, path) => {
+      const name = /^\/api\/v1\/nodes\/([^?]+)/.exec(path)?.[1];
+      if (method === 'PATCH' && name !== undefined) there.add(name);
+      return { status: 200, body: { items: [...there].map((known) => ({ metadata: { name: known } })) } };
+    },
+    watch: () => Promise.reject(new Error('not expected')),
+  };
+  return { api, there };
+}
+
+test('a cluster that is made gets as many nodes as the settings ask for', async ({ nodes, environment }) => {
+  const { api, there } = server();
+  await nodes.applyNodes(api, environment, asking(3), 'creating');
+  assert.equal([...there], ['development-1', 'development-2', 'development-3']);
+  // A half made one is made again with what is asked for by then.
+  const again = server();
+  await nodes.applyNodes(again.api, environment, asking(2), 'creating');
+  assert.is(again.there.size, 2);
+});
+
+test('later it keeps them, whatever the settings ask for, and that is said', async ({
+  nodes,
+  environment,
+  context,
+}) => {
+  await nodes.applyNodes(server().api, environment, asking(3), 'creating');
+  await nodes.compareNodes(environment, asking(3), context);
+  assert.equal(context.logged, []);
+  for (const asked of [2, 5]) {
+    const { api, there } = server();
+    await nodes.applyNodes(api, environment, asking(asked), 'created');
+    assert.is(there.size, 3);
+  }
+  await nodes.compareNodes(environment, asking(2), context);
+  assert.match(context.logged.join(), /^the settings ask for 2, but the cluster keeps its 3 nodes until /);
+});
+
+test('a node that was deleted comes back', async ({ nodes, environment, context }) => {
+  await nodes.applyNodes(server().api, environment, asking(3), 'creating');
+  const { api, there } = server('development-1', 'development-3', 'somebody-elses');
+  assert.is(await nodes.restoreNodes(api, environment, asking(2), context), 'changed');
+  assert.ok(there.has('development-2'));
+  assert.equal(context.logged, ['made again what was deleted: development-2']);
+  assert.is(await nodes.restoreNodes(api, environment, asking(2), context), 'unchanged');
+});
+
+test('a kubeconfig that was deleted is written again, for the user alone', async ({
+  kubernetes,
+  environment,
+  context,
+}) => {
+  const folder = join(environment.state, 'kwok/clusters', environment.clusterName);
+  const missing = await failureOf(kubernetes.restoreKubeconfig(environment, context));
+  assert.match(missing.what, /kubeconfig is gone and cannot be written again/);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'kubeconfig.yaml'), 'own\n');
+  assert.is(await kubernetes.restoreKubeconfig(environment, context), true);
+  assert.is(readFileSync(environment.kubeconfig, 'utf8'), 'own\n');
+  assert.is(statSync(environment.kubeconfig).mode & 0o777, 0o600);
+  // One that is there stays as it is.
+  rmSync(folder, { recursive: true });
+  assert.is(await kubernetes.restoreKubeconfig(environment, context), false);
+});
+
+test.run();
