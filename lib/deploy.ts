@@ -2,6 +2,7 @@ import { type Diagnosis, watchCluster } from './diagnostics.ts';
 import { type Environment, environmentOf, shellOf } from './environment.ts';
 import { helm, lastGoodRevision, rollBack } from './helm.ts';
 import { declaredReleases, helmfile, type Release, saidByHelm, withNeeds } from './helmfile.ts';
+import { missingObjects } from './missing-objects.ts';
 import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
 import { rememberRendered, renderInputs } from './render-memory.ts';
 import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
@@ -93,6 +94,15 @@ export async function test(context: TaskContext, selection: Selection): Promise<
   await explained(context, environment, `the check of ${names(wanted)} failed`, wanted, command);
 }
 
+/** How many missing objects of a release the log names. */
+const shownMissing = 5;
+
+function someOf(objects: readonly string[]): string {
+  const more = objects.length - shownMissing;
+  return objects.slice(0, shownMissing).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
+/** What is not deployed, would be rendered differently now, or has lost objects that were deleted behind helm's back. */
 async function findChanged(
   context: TaskContext,
   environment: Environment,
@@ -104,9 +114,20 @@ async function findChanged(
     deployed.find(({ name, namespace }) => name === release.name && namespace === release.namespace);
   const known = releases.filter((release) => inPlace(release)?.status === 'deployed');
   if (known.length === 0) return releases;
-  const digests = await renderedDigests(context, environment, known, inputs);
+  const $ = await shellOf(context);
+  const installed = known.flatMap((release) => inPlace(release) ?? []);
+  const [digests, missing] = await Promise.all([
+    renderedDigests(context, environment, known, inputs),
+    missingObjects($, environment, installed, (reason) =>
+      context.log(`whether something was deleted by hand cannot be told: ${reason}`),
+    ),
+  ]);
+  for (const [name, objects] of missing) context.log(`missing of ${name}: ${someOf(objects)}`);
   return releases.filter(
-    (release) => !known.includes(release) || inPlace(release)?.digest !== digests.get(release.name),
+    (release) =>
+      !known.includes(release) ||
+      missing.has(release.name) ||
+      inPlace(release)?.digest !== digests.get(release.name),
   );
 }
 

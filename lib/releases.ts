@@ -6,6 +6,7 @@ import { gunzip } from 'node:zlib';
 import { type Environment, shellOf } from './environment.ts';
 import { helmfile, type Release } from './helmfile.ts';
 import { kubectlJson } from './kubectl.ts';
+import { type ObjectName, objectsOf } from './manifest-objects.ts';
 import { recallRendered, rememberRendered } from './render-memory.ts';
 import type { Shell, TaskContext } from './runner/runner.ts';
 import { secretFailure } from './sops.ts';
@@ -21,6 +22,8 @@ export type DeployedRelease = {
   readonly updated: Date;
   /** Digest of its manifests and hooks, comparable with `renderedDigests`. */
   readonly digest: string;
+  /** What it consists of, without its hooks. */
+  readonly objects: readonly ObjectName[];
 };
 
 type Stored = {
@@ -74,6 +77,7 @@ export async function deployedReleases(
         revision: version(item),
         updated: new Date(stored.info.last_deployed),
         digest: digest([stored.manifest, ...(stored.hooks ?? []).map(({ manifest }) => manifest)]),
+        objects: objectsOf(stored.manifest),
       };
     }),
   );

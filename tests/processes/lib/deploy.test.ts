@@ -26,15 +26,21 @@ test.after.each(({ clone }) => clone.reset());
 test.after(({ clone }) => clone.remove());
 
 /** A cluster in which devops is in this state, last touched so many seconds ago. */
-function cluster(clone: ScriptedClone, status: string, ageSeconds: number): void {
+function cluster(
+  clone: ScriptedClone,
+  status: string,
+  ageSeconds: number,
+  manifest = '',
+  found = 'true',
+): void {
   const last_deployed = new Date(Date.now() - ageSeconds * 1000).toISOString();
-  const content = gzipSync(JSON.stringify({ manifest: '', info: { last_deployed } })).toString('base64');
+  const content = gzipSync(JSON.stringify({ manifest, info: { last_deployed } })).toString('base64');
   const labels = { name: 'devops', status, version: '3', owner: 'helm' };
   const metadata = { name: 'sh.helm.release.v1.devops.v3', namespace: 'core', labels };
   const items = [{ metadata, data: { release: Buffer.from(content).toString('base64') } }];
   clone.script(
     'kubectl',
-    `case "$*" in *"get secrets"*) cat <<'END'\n${JSON.stringify({ items })}\nEND\n;; *--watch*) exec sleep 1000;; esac`,
+    `case "$*" in *"get secrets"*) cat <<'END'\n${JSON.stringify({ items })}\nEND\n;; *managed-by=Helm*) ${found};; *--watch*) exec sleep 1000;; esac`,
   );
 }
 
@@ -94,6 +100,86 @@ test('what is installed as it should be is left alone', async ({ lib, clone, con
   await lib.install(context, { app: 'devops' });
   assert.equal(context.reported, ['unchanged']);
   assert.not.ok(clone.calls().some((line) => line.endsWith('sync')));
+});
+
+const manifest = `---
+# Source: devops/templates/a.yaml
+apiVersion: v1
+kind: Namespace
+metadata:
+  labels:
+    name: wrong
+  name: backend
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: "front"
+  namespace: frontend
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: password
+`;
+
+/** A helmfile that renders that manifest. */
+const rendering = (clone: ScriptedClone): void =>
+  clone.script(
+    'helmfile',
+    `case "$*" in *--output-dir*) while [ "$1" != --output-dir ]; do shift; done; mkdir -p "$2/devops"; cat > "$2/devops/a.yaml" <<'END'\n${manifest}END\n;; esac`,
+  );
+
+const rows = ['Namespace v1 <none> backend', 'Deployment apps/v1 frontend front', 'Secret v1 core password'];
+const printed = (lines: readonly string[]): string =>
+  `printf '%s\\n' ${lines.map((line) => `'${line}'`).join(' ')}`;
+
+test('a release whose objects are all there is left alone', async ({ lib, clone, context }) => {
+  rendering(clone);
+  cluster(clone, 'deployed', 60, manifest, printed(rows));
+  await lib.install(context, { app: 'devops' });
+  assert.equal(context.reported, ['unchanged']);
+  assert.is(clone.calls().filter((line) => line.includes('managed-by=Helm')).length, 1);
+});
+
+test('a release that lost an object is installed again, and the log names the object', async ({
+  lib,
+  clone,
+}) => {
+  rendering(clone);
+  const gone = ['namespace backend', 'deployment frontend/front', 'secret core/password'];
+  for (const [index, object] of gone.entries()) {
+    const context = clone.context('minikube');
+    cluster(clone, 'deployed', 60, manifest, printed(rows.toSpliced(index, 1)));
+    clone.forget();
+    await lib.install(context, { app: 'devops' });
+    assert.ok(context.logged.includes(`missing of devops: ${object}`));
+    assert.ok(clone.calls().some((line) => line.endsWith('-l name=devops sync')));
+  }
+});
+
+test('objects of a kind that the cluster does not know any more are missing', async ({
+  lib,
+  clone,
+  context,
+}) => {
+  rendering(clone);
+  const unknown = `case "$*" in *Deployment*) echo "error: the server doesn't have a resource type \\"Deployment\\"" >&2; exit 1;; *) ${printed([rows[0] ?? '', rows[2] ?? ''])};; esac`;
+  cluster(clone, 'deployed', 60, manifest, unknown);
+  await lib.install(context, { app: 'devops' });
+  assert.ok(context.logged.includes('missing of devops: deployment frontend/front'));
+});
+
+test('where the objects may not be listed nothing counts as missing, and the log says so', async ({
+  lib,
+  clone,
+  context,
+}) => {
+  rendering(clone);
+  cluster(clone, 'deployed', 60, manifest, 'echo "Error: secrets is forbidden" >&2; exit 1');
+  await lib.install(context, { app: 'devops' });
+  assert.equal(context.reported, ['unchanged']);
+  assert.match(context.logged.join('\n'), /cannot be told: Error: secrets is forbidden/);
 });
 
 test('only a deployed release can be tested', async ({ lib, clone, context }) => {
