@@ -1,6 +1,7 @@
 import { type Diagnosis, watchCluster } from './diagnostics.ts';
 import { type Environment, environmentOf, shellOf } from './environment.ts';
 import { helm, lastGoodRevision, rollBack } from './helm.ts';
+import { placesToMend, readHelmFailure } from './helm-failure.ts';
 import { declaredReleases, helmfile, type Release, saidByHelm, withNeeds } from './helmfile.ts';
 import { missingObjects } from './missing-objects.ts';
 import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
@@ -52,8 +53,7 @@ export async function install(context: TaskContext, selection: Selection): Promi
 
   const selectors = changed.flatMap(({ name }) => ['-l', `name=${name}`]);
   const command = await helmfile(environment, '--quiet', ...selectors, 'sync', ...context.passThrough);
-  const what = `installing ${names(changed)} failed; what was deployed before is back`;
-  await explained(context, environment, what, changed, command);
+  await explained(context, environment, 'installing', changed, command);
   context.report('changed');
   // helmfile's own arguments may change what it renders.
   if (context.passThrough.length > 0) return;
@@ -91,7 +91,7 @@ export async function test(context: TaskContext, selection: Selection): Promise<
     ...testWords,
     ...context.passThrough,
   );
-  await explained(context, environment, `the check of ${names(wanted)} failed`, wanted, command);
+  await explained(context, environment, 'the check of', wanted, command);
 }
 
 /** How many missing objects of a release the log names. */
@@ -169,7 +169,7 @@ async function repairPending(
 async function explained(
   context: TaskContext,
   environment: Environment,
-  what: string,
+  doing: 'installing' | 'the check of',
   releases: readonly Release[],
   command: readonly string[],
 ): Promise<void> {
@@ -192,7 +192,7 @@ async function explained(
     if (context.signal.aborted || !(error instanceof TaskError)) throw error;
     if (!whole) for (const line of saidByHelm(said)) context.log(line);
     const secret = await secretFailure(error, environment, context);
-    throw secret === error ? await withCause(error, diagnosis, what, releases) : secret;
+    throw secret === error ? await withCause(error, diagnosis, doing, releases, said, environment) : secret;
   } finally {
     await diagnosis.stop();
   }
@@ -204,8 +204,10 @@ const shownFindings = 3;
 async function withCause(
   error: TaskError,
   diagnosis: Diagnosis,
-  what: string,
+  doing: 'installing' | 'the check of',
   releases: readonly Release[],
+  stderr: string,
+  environment: Environment,
 ): Promise<TaskError> {
   // Every attempt of a Job says the same: each text is shown with the first object that it is about.
   const byText = new Map(
@@ -214,12 +216,24 @@ async function withCause(
       .reverse()
       .map((finding) => [finding.text, finding]),
   );
+  const { failed, said, restored, rendering } = readHelmFailure(stderr, releases);
   const findings = [...byText.values()].reverse().map(({ object, text }) => `${object}: ${text}`);
-  const file = await diagnosis.save(releases.length === 1 ? (releases[0]?.name ?? '') : 'releases');
+  // What is wrong with a chart shows in no pod.
+  const seen = rendering ? [] : findings;
+  const named = failed.length > 0 ? failed : releases;
+  const file = await diagnosis.save(named.length === 1 ? (named[0]?.name ?? '') : 'releases');
+  const place = rendering ? placesToMend(failed, environment.name) : 'it';
+  const untouched = rendering && failed.length > 0 ? `; nothing of ${names(failed)} was changed` : '';
+  const more = `; all that was seen is in ${file.slice(file.indexOf('.state/'))}`;
+  // helmfile names every release that it fails with. When it names none and nothing was seen, it did not get that far.
+  const early = failed.length === 0 && findings.length === 0;
+  const what = early
+    ? `${doing.replace(/ of$/, '')} failed before it came to a release`
+    : `${doing} ${names(named)} failed`;
   return new TaskError({
-    what,
-    why: findings.length > 0 ? findings.slice(0, shownFindings).join('\n') : (error.why ?? ''),
-    advice: `mend it and run again; all that was seen is in ${file.slice(file.indexOf('.state/'))}`,
+    what: `${what}${restored ? '; what was deployed before is back' : ''}`,
+    why: seen.length > 0 ? seen.slice(0, shownFindings).join('\n') : said || (error.why ?? ''),
+    advice: `mend ${place} and run again${untouched || more}`,
     exitCode: error.exitCode,
     cause: error,
   });

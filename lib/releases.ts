@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { type Environment, shellOf } from './environment.ts';
+import { renderingFailure } from './helm-failure.ts';
 import { helmfile, type Release } from './helmfile.ts';
 import { kubectlJson } from './kubectl.ts';
 import { type ObjectName, objectsOf } from './manifest-objects.ts';
@@ -118,8 +119,14 @@ export async function render(
     '{{ .OutputDir }}/{{ .Release.Name }}',
   ];
   const command = await helmfile(environment, '--quiet', ...selectors, ...template);
-  await $({ quiet: true })`${command}`.catch(async (error: unknown) => {
-    throw await secretFailure(error, environment, context);
+  const running = $({ quiet: true })`${command}`;
+  let said = '';
+  running.stderr.on('data', (chunk) => {
+    said += chunk;
+  });
+  await running.catch(async (error: unknown) => {
+    const secret = await secretFailure(error, environment, context);
+    throw secret === error ? renderingFailure(error, said, releases, 'rendering', environment.name) : secret;
   });
 }
 

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
@@ -193,6 +194,87 @@ test('words after -- go to helmfile, which is then called in any case', async ({
   cluster(clone, 'deployed', 60);
   await lib.install({ ...context, passThrough: ['--debug'] }, { app: 'devops' });
   assert.ok(clone.calls().some((line) => line.endsWith('sync --debug')));
+});
+
+/** Commands that fail with the error class of the clone, which the clone's modules know. */
+async function withShell(clone: ScriptedClone): Promise<RecordedContext> {
+  const { createShell } = await clone.lib<typeof import('../../../lib/runner/shell.ts')>('runner/shell.ts');
+  const $ = createShell({
+    interactive: false,
+    check: () => {},
+    spawn: (command, args, settings) => spawn(command, args, { ...settings, detached: true }),
+    end: (child) => child.kill(),
+    onCommand: () => {},
+    onOutput: () => {},
+    redact: (text) => text,
+  });
+  return { ...clone.context('minikube'), $ };
+}
+
+/** A helmfile whose command fails as it does when helm fails with a release. */
+const failing = (clone: ScriptedClone, word: string, release: string, said: string): void =>
+  clone.script(
+    'helmfile',
+    `case "$*" in *${word}*) cat >&2 <<'END'\nARGS:\n  0: helm (4 bytes)\n  1: ${release} (1 bytes)\n\nSTDERR:\n  ${said}\n  Use --debug flag to render out invalid YAML\n\nCOMBINED OUTPUT:\n  ${said}\n  Use --debug flag to render out invalid YAML\nEND\nexit 1;; esac`,
+  );
+
+test('of several releases only the failed one is named, and helm’s word decides whether it is back', async ({
+  lib,
+  clone,
+}) => {
+  const context = await withShell(clone);
+  cluster(clone, 'deployed', 60);
+  const said = 'Error: release app2-back failed, and has been rolled back due to x';
+  failing(clone, 'sync', 'app2-back', said);
+  const back = await failureOf(lib.install(context, { app: 'app2' }));
+  assert.is(back.what, 'installing app2-back failed; what was deployed before is back');
+  assert.is(back.why, said);
+  failing(clone, 'sync', 'app2-back', 'Error: context deadline exceeded');
+  const left = await failureOf(lib.install(context, { app: 'app2' }));
+  assert.is(left.what, 'installing app2-back failed');
+});
+
+test('an error in a template is told with helm’s message, whether it shows in rendering or in the install', async ({
+  lib,
+  clone,
+}) => {
+  const said = 'Error: execution error at (devops/templates/a.yaml:3:4): my very own message';
+  for (const [status, word, doing] of [
+    ['deployed', '--output-dir', 'rendering'],
+    ['failed', 'sync', 'installing'],
+  ] as const) {
+    cluster(clone, status, 60);
+    failing(clone, word, 'devops', said);
+    const context = await withShell(clone);
+    const error = await failureOf(lib.install(context, { app: 'devops' }));
+    assert.is(error.what, `${doing} devops failed`);
+    assert.is(error.why, said);
+    assert.match(
+      error.advice ?? '',
+      /^mend charts\/devops or environments\/development\/ and run again; nothing/,
+    );
+  }
+});
+
+test('of the checks only the failed one is named', async ({ lib, clone }) => {
+  const context = await withShell(clone);
+  cluster(clone, 'deployed', 60);
+  failing(clone, '--filter', 'devops', 'Error: 1 error occurred: job failed: BackoffLimitExceeded');
+  const error = await failureOf(lib.test(context, { app: 'devops' }));
+  assert.is(error.what, 'the check of devops failed');
+  assert.is(error.why, 'Error: 1 error occurred: job failed: BackoffLimitExceeded');
+});
+
+test('when helmfile comes to no release none is said to have failed or to be back', async ({
+  lib,
+  clone,
+}) => {
+  const context = await withShell(clone);
+  cluster(clone, 'deployed', 60);
+  clone.script('helmfile', 'case "$*" in *sync*) echo "unknown flag: --bogus" >&2; exit 1;; esac');
+  const error = await failureOf(lib.install({ ...context, passThrough: ['--bogus'] }, { app: 'app2' }));
+  assert.is(error.what, 'installing failed before it came to a release');
+  assert.is(error.why, 'unknown flag: --bogus');
 });
 
 test.run();
