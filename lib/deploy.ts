@@ -1,7 +1,9 @@
 import { type Diagnosis, watchCluster } from './diagnostics.ts';
 import { type Environment, environmentOf, shellOf } from './environment.ts';
 import { helm, lastGoodRevision, rollBack } from './helm.ts';
+import { placesToMend, readHelmFailure } from './helm-failure.ts';
 import { declaredReleases, helmfile, type Release, saidByHelm, withNeeds } from './helmfile.ts';
+import { missingObjects } from './missing-objects.ts';
 import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
 import { rememberRendered, renderInputs } from './render-memory.ts';
 import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
@@ -51,8 +53,7 @@ export async function install(context: TaskContext, selection: Selection): Promi
 
   const selectors = changed.flatMap(({ name }) => ['-l', `name=${name}`]);
   const command = await helmfile(environment, '--quiet', ...selectors, 'sync', ...context.passThrough);
-  const what = `installing ${names(changed)} failed; what was deployed before is back`;
-  await explained(context, environment, what, changed, command);
+  await explained(context, environment, 'installing', changed, command);
   context.report('changed');
   // helmfile's own arguments may change what it renders.
   if (context.passThrough.length > 0) return;
@@ -90,9 +91,18 @@ export async function test(context: TaskContext, selection: Selection): Promise<
     ...testWords,
     ...context.passThrough,
   );
-  await explained(context, environment, `the check of ${names(wanted)} failed`, wanted, command);
+  await explained(context, environment, 'the check of', wanted, command);
 }
 
+/** How many missing objects of a release the log names. */
+const shownMissing = 5;
+
+function someOf(objects: readonly string[]): string {
+  const more = objects.length - shownMissing;
+  return objects.slice(0, shownMissing).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
+/** What is not deployed, would be rendered differently now, or has lost objects that were deleted behind helm's back. */
 async function findChanged(
   context: TaskContext,
   environment: Environment,
@@ -104,9 +114,20 @@ async function findChanged(
     deployed.find(({ name, namespace }) => name === release.name && namespace === release.namespace);
   const known = releases.filter((release) => inPlace(release)?.status === 'deployed');
   if (known.length === 0) return releases;
-  const digests = await renderedDigests(context, environment, known, inputs);
+  const $ = await shellOf(context);
+  const installed = known.flatMap((release) => inPlace(release) ?? []);
+  const [digests, missing] = await Promise.all([
+    renderedDigests(context, environment, known, inputs),
+    missingObjects($, environment, installed, (reason) =>
+      context.log(`whether something was deleted by hand cannot be told: ${reason}`),
+    ),
+  ]);
+  for (const [name, objects] of missing) context.log(`missing of ${name}: ${someOf(objects)}`);
   return releases.filter(
-    (release) => !known.includes(release) || inPlace(release)?.digest !== digests.get(release.name),
+    (release) =>
+      !known.includes(release) ||
+      missing.has(release.name) ||
+      inPlace(release)?.digest !== digests.get(release.name),
   );
 }
 
@@ -148,7 +169,7 @@ async function repairPending(
 async function explained(
   context: TaskContext,
   environment: Environment,
-  what: string,
+  doing: 'installing' | 'the check of',
   releases: readonly Release[],
   command: readonly string[],
 ): Promise<void> {
@@ -171,7 +192,7 @@ async function explained(
     if (context.signal.aborted || !(error instanceof TaskError)) throw error;
     if (!whole) for (const line of saidByHelm(said)) context.log(line);
     const secret = await secretFailure(error, environment, context);
-    throw secret === error ? await withCause(error, diagnosis, what, releases) : secret;
+    throw secret === error ? await withCause(error, diagnosis, doing, releases, said, environment) : secret;
   } finally {
     await diagnosis.stop();
   }
@@ -183,8 +204,10 @@ const shownFindings = 3;
 async function withCause(
   error: TaskError,
   diagnosis: Diagnosis,
-  what: string,
+  doing: 'installing' | 'the check of',
   releases: readonly Release[],
+  stderr: string,
+  environment: Environment,
 ): Promise<TaskError> {
   // Every attempt of a Job says the same: each text is shown with the first object that it is about.
   const byText = new Map(
@@ -193,12 +216,24 @@ async function withCause(
       .reverse()
       .map((finding) => [finding.text, finding]),
   );
+  const { failed, said, restored, rendering } = readHelmFailure(stderr, releases);
   const findings = [...byText.values()].reverse().map(({ object, text }) => `${object}: ${text}`);
-  const file = await diagnosis.save(releases.length === 1 ? (releases[0]?.name ?? '') : 'releases');
+  // What is wrong with a chart shows in no pod.
+  const seen = rendering ? [] : findings;
+  const named = failed.length > 0 ? failed : releases;
+  const file = await diagnosis.save(named.length === 1 ? (named[0]?.name ?? '') : 'releases');
+  const place = rendering ? placesToMend(failed, environment.name) : 'it';
+  const untouched = rendering && failed.length > 0 ? `; nothing of ${names(failed)} was changed` : '';
+  const more = `; all that was seen is in ${file.slice(file.indexOf('.state/'))}`;
+  // helmfile names every release that it fails with. When it names none and nothing was seen, it did not get that far.
+  const early = failed.length === 0 && findings.length === 0;
+  const what = early
+    ? `${doing.replace(/ of$/, '')} failed before it came to a release`
+    : `${doing} ${names(named)} failed`;
   return new TaskError({
-    what,
-    why: findings.length > 0 ? findings.slice(0, shownFindings).join('\n') : (error.why ?? ''),
-    advice: `mend it and run again; all that was seen is in ${file.slice(file.indexOf('.state/'))}`,
+    what: `${what}${restored ? '; what was deployed before is back' : ''}`,
+    why: seen.length > 0 ? seen.slice(0, shownFindings).join('\n') : said || (error.why ?? ''),
+    advice: `mend ${place} and run again${untouched || more}`,
     exitCode: error.exitCode,
     cause: error,
   });

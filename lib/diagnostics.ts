@@ -36,6 +36,11 @@ export type Diagnosis = {
 };
 
 /**
+ * An autoscaler complains until the pods of a new release have been measured. That explains no failure, and hides what does.
+ */
+export const aboutMetrics = /^(?:FailedGet\w*Metrics?|FailedComputeMetricsReplicas): /;
+
+/**
  * Watches pods and warnings of some namespaces from now on. helm takes a failed release away with its pods and logs
  * (rollback, or uninstall on a first install), so what explains it has to be gathered while it happens.
  */
@@ -85,7 +90,7 @@ export async function watchCluster(
         const problem = problemOf(status);
         return problem ? [{ object: `pod ${key}`, text: problem }] : [];
       }),
-      ...distinct(warnings),
+      ...distinct(warnings.filter(({ text }) => !aboutMetrics.test(text))),
     ],
     passed: () =>
       [...pods].flatMap(([key, { status }]) => {

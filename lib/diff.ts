@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Selection, selector, selectsRelease } from './deploy.ts';
 import { type Environment, environmentOf, shellOf } from './environment.ts';
+import { renderingFailure } from './helm-failure.ts';
 import { declaredReleases, helmfile, type Release, withNeeds } from './helmfile.ts';
 import { kubectl } from './kubectl.ts';
 import { deployedReleases, render } from './releases.ts';
@@ -23,7 +24,16 @@ export async function diff(context: TaskContext, selection: Selection): Promise<
       '--suppress-secrets',
       ...context.passThrough,
     );
-    context.print((await $({ quiet: true })`${words}`).stdout.trimEnd() || 'no difference');
+    const releases = (await declaredReleases()).filter(selectsRelease(selection));
+    const running = $({ quiet: true })`${words}`;
+    let said = '';
+    running.stderr.on('data', (chunk) => {
+      said += chunk;
+    });
+    const output = await running.catch((error: unknown) => {
+      throw renderingFailure(error, said, releases, 'the comparison of', environment.name);
+    });
+    context.print(output.stdout.trimEnd() || 'no difference');
     return;
   }
   const releases = withNeeds(await declaredReleases(), selectsRelease(selection));

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { type Environment, shellOf } from './environment.ts';
+import { renderingFailure } from './helm-failure.ts';
 import { helmfile, type Release } from './helmfile.ts';
 import { kubectlJson } from './kubectl.ts';
+import { type ObjectName, objectsOf } from './manifest-objects.ts';
 import { recallRendered, rememberRendered } from './render-memory.ts';
 import type { Shell, TaskContext } from './runner/runner.ts';
 import { secretFailure } from './sops.ts';
@@ -21,6 +23,8 @@ export type DeployedRelease = {
   readonly updated: Date;
   /** Digest of its manifests and hooks, comparable with `renderedDigests`. */
   readonly digest: string;
+  /** What it consists of, without its hooks. */
+  readonly objects: readonly ObjectName[];
 };
 
 type Stored = {
@@ -74,6 +78,7 @@ export async function deployedReleases(
         revision: version(item),
         updated: new Date(stored.info.last_deployed),
         digest: digest([stored.manifest, ...(stored.hooks ?? []).map(({ manifest }) => manifest)]),
+        objects: objectsOf(stored.manifest),
       };
     }),
   );
@@ -114,8 +119,14 @@ export async function render(
     '{{ .OutputDir }}/{{ .Release.Name }}',
   ];
   const command = await helmfile(environment, '--quiet', ...selectors, ...template);
-  await $({ quiet: true })`${command}`.catch(async (error: unknown) => {
-    throw await secretFailure(error, environment, context);
+  const running = $({ quiet: true })`${command}`;
+  let said = '';
+  running.stderr.on('data', (chunk) => {
+    said += chunk;
+  });
+  await running.catch(async (error: unknown) => {
+    const secret = await secretFailure(error, environment, context);
+    throw secret === error ? renderingFailure(error, said, releases, 'rendering', environment.name) : secret;
   });
 }
 

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
@@ -26,15 +27,21 @@ test.after.each(({ clone }) => clone.reset());
 test.after(({ clone }) => clone.remove());
 
 /** A cluster in which devops is in this state, last touched so many seconds ago. */
-function cluster(clone: ScriptedClone, status: string, ageSeconds: number): void {
+function cluster(
+  clone: ScriptedClone,
+  status: string,
+  ageSeconds: number,
+  manifest = '',
+  found = 'true',
+): void {
   const last_deployed = new Date(Date.now() - ageSeconds * 1000).toISOString();
-  const content = gzipSync(JSON.stringify({ manifest: '', info: { last_deployed } })).toString('base64');
+  const content = gzipSync(JSON.stringify({ manifest, info: { last_deployed } })).toString('base64');
   const labels = { name: 'devops', status, version: '3', owner: 'helm' };
   const metadata = { name: 'sh.helm.release.v1.devops.v3', namespace: 'core', labels };
   const items = [{ metadata, data: { release: Buffer.from(content).toString('base64') } }];
   clone.script(
     'kubectl',
-    `case "$*" in *"get secrets"*) cat <<'END'\n${JSON.stringify({ items })}\nEND\n;; *--watch*) exec sleep 1000;; esac`,
+    `case "$*" in *"get secrets"*) cat <<'END'\n${JSON.stringify({ items })}\nEND\n;; *managed-by=Helm*) ${found};; *--watch*) exec sleep 1000;; esac`,
   );
 }
 
@@ -96,6 +103,86 @@ test('what is installed as it should be is left alone', async ({ lib, clone, con
   assert.not.ok(clone.calls().some((line) => line.endsWith('sync')));
 });
 
+const manifest = `---
+# Source: devops/templates/a.yaml
+apiVersion: v1
+kind: Namespace
+metadata:
+  labels:
+    name: wrong
+  name: backend
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: "front"
+  namespace: frontend
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: password
+`;
+
+/** A helmfile that renders that manifest. */
+const rendering = (clone: ScriptedClone): void =>
+  clone.script(
+    'helmfile',
+    `case "$*" in *--output-dir*) while [ "$1" != --output-dir ]; do shift; done; mkdir -p "$2/devops"; cat > "$2/devops/a.yaml" <<'END'\n${manifest}END\n;; esac`,
+  );
+
+const rows = ['Namespace v1 <none> backend', 'Deployment apps/v1 frontend front', 'Secret v1 core password'];
+const printed = (lines: readonly string[]): string =>
+  `printf '%s\\n' ${lines.map((line) => `'${line}'`).join(' ')}`;
+
+test('a release whose objects are all there is left alone', async ({ lib, clone, context }) => {
+  rendering(clone);
+  cluster(clone, 'deployed', 60, manifest, printed(rows));
+  await lib.install(context, { app: 'devops' });
+  assert.equal(context.reported, ['unchanged']);
+  assert.is(clone.calls().filter((line) => line.includes('managed-by=Helm')).length, 1);
+});
+
+test('a release that lost an object is installed again, and the log names the object', async ({
+  lib,
+  clone,
+}) => {
+  rendering(clone);
+  const gone = ['namespace backend', 'deployment frontend/front', 'secret core/password'];
+  for (const [index, object] of gone.entries()) {
+    const context = clone.context('minikube');
+    cluster(clone, 'deployed', 60, manifest, printed(rows.toSpliced(index, 1)));
+    clone.forget();
+    await lib.install(context, { app: 'devops' });
+    assert.ok(context.logged.includes(`missing of devops: ${object}`));
+    assert.ok(clone.calls().some((line) => line.endsWith('-l name=devops sync')));
+  }
+});
+
+test('objects of a kind that the cluster does not know any more are missing', async ({
+  lib,
+  clone,
+  context,
+}) => {
+  rendering(clone);
+  const unknown = `case "$*" in *Deployment*) echo "error: the server doesn't have a resource type \\"Deployment\\"" >&2; exit 1;; *) ${printed([rows[0] ?? '', rows[2] ?? ''])};; esac`;
+  cluster(clone, 'deployed', 60, manifest, unknown);
+  await lib.install(context, { app: 'devops' });
+  assert.ok(context.logged.includes('missing of devops: deployment frontend/front'));
+});
+
+test('where the objects may not be listed nothing counts as missing, and the log says so', async ({
+  lib,
+  clone,
+  context,
+}) => {
+  rendering(clone);
+  cluster(clone, 'deployed', 60, manifest, 'echo "Error: secrets is forbidden" >&2; exit 1');
+  await lib.install(context, { app: 'devops' });
+  assert.equal(context.reported, ['unchanged']);
+  assert.match(context.logged.join('\n'), /cannot be told: Error: secrets is forbidden/);
+});
+
 test('only a deployed release can be tested', async ({ lib, clone, context }) => {
   cluster(clone, 'failed', 60);
   const error = await failureOf(lib.test(context, { app: 'devops' }));
@@ -107,6 +194,87 @@ test('words after -- go to helmfile, which is then called in any case', async ({
   cluster(clone, 'deployed', 60);
   await lib.install({ ...context, passThrough: ['--debug'] }, { app: 'devops' });
   assert.ok(clone.calls().some((line) => line.endsWith('sync --debug')));
+});
+
+/** Commands that fail with the error class of the clone, which the clone's modules know. */
+async function withShell(clone: ScriptedClone): Promise<RecordedContext> {
+  const { createShell } = await clone.lib<typeof import('../../../lib/runner/shell.ts')>('runner/shell.ts');
+  const $ = createShell({
+    interactive: false,
+    check: () => {},
+    spawn: (command, args, settings) => spawn(command, args, { ...settings, detached: true }),
+    end: (child) => child.kill(),
+    onCommand: () => {},
+    onOutput: () => {},
+    redact: (text) => text,
+  });
+  return { ...clone.context('minikube'), $ };
+}
+
+/** A helmfile whose command fails as it does when helm fails with a release. */
+const failing = (clone: ScriptedClone, word: string, release: string, said: string): void =>
+  clone.script(
+    'helmfile',
+    `case "$*" in *${word}*) cat >&2 <<'END'\nARGS:\n  0: helm (4 bytes)\n  1: ${release} (1 bytes)\n\nSTDERR:\n  ${said}\n  Use --debug flag to render out invalid YAML\n\nCOMBINED OUTPUT:\n  ${said}\n  Use --debug flag to render out invalid YAML\nEND\nexit 1;; esac`,
+  );
+
+test('of several releases only the failed one is named, and helm’s word decides whether it is back', async ({
+  lib,
+  clone,
+}) => {
+  const context = await withShell(clone);
+  cluster(clone, 'deployed', 60);
+  const said = 'Error: release app2-back failed, and has been rolled back due to x';
+  failing(clone, 'sync', 'app2-back', said);
+  const back = await failureOf(lib.install(context, { app: 'app2' }));
+  assert.is(back.what, 'installing app2-back failed; what was deployed before is back');
+  assert.is(back.why, said);
+  failing(clone, 'sync', 'app2-back', 'Error: context deadline exceeded');
+  const left = await failureOf(lib.install(context, { app: 'app2' }));
+  assert.is(left.what, 'installing app2-back failed');
+});
+
+test('an error in a template is told with helm’s message, whether it shows in rendering or in the install', async ({
+  lib,
+  clone,
+}) => {
+  const said = 'Error: execution error at (devops/templates/a.yaml:3:4): my very own message';
+  for (const [status, word, doing] of [
+    ['deployed', '--output-dir', 'rendering'],
+    ['failed', 'sync', 'installing'],
+  ] as const) {
+    cluster(clone, status, 60);
+    failing(clone, word, 'devops', said);
+    const context = await withShell(clone);
+    const error = await failureOf(lib.install(context, { app: 'devops' }));
+    assert.is(error.what, `${doing} devops failed`);
+    assert.is(error.why, said);
+    assert.match(
+      error.advice ?? '',
+      /^mend charts\/devops or environments\/development\/ and run again; nothing/,
+    );
+  }
+});
+
+test('of the checks only the failed one is named', async ({ lib, clone }) => {
+  const context = await withShell(clone);
+  cluster(clone, 'deployed', 60);
+  failing(clone, '--filter', 'devops', 'Error: 1 error occurred: job failed: BackoffLimitExceeded');
+  const error = await failureOf(lib.test(context, { app: 'devops' }));
+  assert.is(error.what, 'the check of devops failed');
+  assert.is(error.why, 'Error: 1 error occurred: job failed: BackoffLimitExceeded');
+});
+
+test('when helmfile comes to no release none is said to have failed or to be back', async ({
+  lib,
+  clone,
+}) => {
+  const context = await withShell(clone);
+  cluster(clone, 'deployed', 60);
+  clone.script('helmfile', 'case "$*" in *sync*) echo "unknown flag: --bogus" >&2; exit 1;; esac');
+  const error = await failureOf(lib.install({ ...context, passThrough: ['--bogus'] }, { app: 'app2' }));
+  assert.is(error.what, 'installing failed before it came to a release');
+  assert.is(error.why, 'unknown flag: --bogus');
 });
 
 test.run();

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { problemOf } from '../../../lib/diagnostics.ts';
+import { aboutMetrics, problemOf } from '../../../lib/diagnostics.ts';
 
 const container = (state: object, name = 'backend') => ({ name, state });
 
@@ -53,6 +53,12 @@ test('a pod without containers that failed is told by its own reason', () => {
   assert.is(problemOf({ phase: 'Failed', reason: 'Evicted', message: 'low on memory' }), 'low on memory');
   assert.is(problemOf({ phase: 'Failed', reason: 'Evicted' }), 'Evicted');
   assert.is(problemOf({ phase: 'Failed' }), 'failed');
+});
+
+test('what an autoscaler says before its pods are measured explains no failure', () => {
+  assert.match('FailedGetResourceMetric: no metrics returned from resource metrics API', aboutMetrics);
+  assert.match('FailedComputeMetricsReplicas: invalid metrics (1 invalid out of 1)', aboutMetrics);
+  assert.not.match('FailedCreate: pods "x" is forbidden', aboutMetrics);
 });
 
 test.run();

@@ -1,0 +1,75 @@
+import { type Release, saidByHelm } from './helmfile.ts';
+import { TaskError } from './runner/runner.ts';
+
+export type HelmFailure = {
+  /** The releases that helm failed with; empty when helmfile failed before any, or said not which. */
+  readonly failed: readonly Release[];
+  /** helm's message, or helmfile's last line; empty when neither said anything. */
+  readonly said: string;
+  /** helm says that it brought back what was there before. */
+  readonly restored: boolean;
+  /** The charts or their values are wrong: nothing of these releases was sent to the cluster. */
+  readonly rendering: boolean;
+};
+
+// helm: "Use --debug flag …", "ensure CRDs …" and structured log lines follow or precede the message and explain nothing.
+const noise =
+  /^(?:Use --debug flag|ensure CRDs are installed|level=(?:WARN|INFO|DEBUG)|Release ".*" does not exist)/;
+
+const aboutRendering =
+  /execution error at|parse error|template: |error calling|YAML parse error|don't meet the specifications of the schema|unable to build kubernetes objects|no matches for kind|error converting YAML/;
+
+/** What helmfile's stderr tells of a failed command over `releases`. */
+export function readHelmFailure(stderr: string, releases: readonly Release[]): HelmFailure {
+  const names = new Set<string>();
+  for (const [, name] of stderr.matchAll(/failed processing release (\S+?): /g)) names.add(name ?? '');
+  // helm's words, of which the release comes before the namespace, which may have the same name.
+  for (const [, words = ''] of stderr.matchAll(/^ARGS:\n((?: +\d+: .*\n)+)/gm)) {
+    const args = [...words.matchAll(/^ +\d+: (.*) \(\d+ bytes\)$/gm)].map(([, word]) => word);
+    const release = args.find((word) => releases.some(({ name }) => name === word));
+    if (release !== undefined) names.add(release);
+  }
+  const lines = saidByHelm(stderr).filter((line) => !noise.test(line));
+  const start = lines.findIndex((line) => /^Error: /.test(line));
+  const said = start >= 0 ? lines.slice(start, start + shownLines) : lines.slice(-1);
+  return {
+    failed: releases.filter(({ name }) => names.has(name)),
+    said: said.join('\n'),
+    restored: /has been (?:rolled back|uninstalled)/.test(stderr),
+    rendering: aboutRendering.test(said.join('\n')),
+  };
+}
+
+/** A schema error is a line for each value. */
+const shownLines = 8;
+
+/** Where to mend what a release renders to, for an error's `do`. */
+export function placesToMend(releases: readonly Release[], environment: string): string {
+  const charts = releases.map(({ chart }) => chart).filter((chart) => chart.startsWith('./'));
+  const places = [...new Set(charts.map((chart) => chart.slice(2)))];
+  return [...(places.length > 0 ? places : ['charts/']), `environments/${environment}/`].join(' or ');
+}
+
+/**
+ * The error of a command that only renders (`doing` as in "rendering"), with helm's message instead of helmfile's last line.
+ * Anything that is not the failure of a command is given back as it is.
+ */
+export function renderingFailure(
+  error: unknown,
+  stderr: string,
+  releases: readonly Release[],
+  doing: string,
+  environment: string,
+): unknown {
+  if (!(error instanceof TaskError)) return error;
+  const { failed, said } = readHelmFailure(stderr, releases);
+  if (said === '') return error;
+  const named = failed.length > 0 ? failed : releases;
+  return new TaskError({
+    what: `${doing} ${named.map(({ name }) => name).join(', ')} failed`,
+    why: said,
+    advice: `mend ${placesToMend(failed, environment)} and run again; nothing was changed`,
+    exitCode: error.exitCode,
+    cause: error,
+  });
+}

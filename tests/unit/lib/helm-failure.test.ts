@@ -1,0 +1,91 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { placesToMend, readHelmFailure } from '../../../lib/helm-failure.ts';
+import type { Release } from '../../../lib/helmfile.ts';
+
+const release = (name: string, chart = './charts/backend'): Release => ({
+  ...{ name, chart, namespace: 'vault', tier: 'core', app: name, needs: [], timeout: 60 },
+});
+
+const releases = [release('vault', '{{ .Values.chart }}'), release('app1-back'), release('app1-front')];
+
+/** As helmfile tells that helm failed. */
+const told = (name: string, ...lines: string[]): string =>
+  [
+    'in ./helmfile.yaml: command "/bin/helm" exited with non-zero status:',
+    '',
+    'ARGS:',
+    ...['helm', 'upgrade', '--install', name, 'charts/backend', '--namespace', 'vault'].map(
+      (word, index) => `  ${index}: ${word} (${word.length} bytes)`,
+    ),
+    '',
+    'STDERR:',
+    ...lines.map((line) => `  ${line}`),
+    '',
+    'COMBINED OUTPUT:',
+    ...lines.map((line) => `  ${line}`),
+    '',
+  ].join('\n');
+
+const hint = 'Use --debug flag to render out invalid YAML';
+const names = (found: readonly Release[]): string[] => found.map(({ name }) => name);
+
+test('the message of a template is told with its place, without what helm says to everybody', () => {
+  const said = 'Error: execution error at (backend/templates/deployment.yaml:121:3): my very own message';
+  const failure = readHelmFailure(told('app1-back', said, hint), releases);
+  assert.is(failure.said, said);
+  assert.equal(names(failure.failed), ['app1-back']);
+  assert.ok(failure.rendering);
+  assert.not.ok(failure.restored);
+});
+
+test('each way in which a chart can be wrong counts as its error', () => {
+  for (const said of [
+    'Error: parse error at (backend/templates/deployment.yaml:121): missing value for if',
+    'Error: YAML parse error on backend/templates/deployment.yaml: error converting YAML to JSON: yaml: line 124: x',
+    'Error: unable to build kubernetes objects from release manifest: no matches for kind "Servize" in version "v1"',
+  ]) {
+    const failure = readHelmFailure(told('app1-back', said, 'ensure CRDs are installed first'), releases);
+    assert.is(failure.said, said);
+    assert.ok(failure.rendering);
+  }
+});
+
+test('wrong values are told with chart, path and rule', () => {
+  const said = [
+    "Error: values don't meet the specifications of the schema(s) in the following chart(s):",
+    'backend:',
+    "- at '/replicas': got string, want integer",
+  ];
+  const failure = readHelmFailure(told('app1-back', ...said), releases);
+  assert.is(failure.said, said.join('\n'));
+  assert.ok(failure.rendering);
+});
+
+test('a release is not taken for failed because its name is the namespace of another one', () => {
+  assert.equal(names(readHelmFailure(told('app1-back', 'Error: no'), releases).failed), ['app1-back']);
+  const named = 'in ./helmfile.yaml: failed processing release app1-front: release "app1-front" failed\n';
+  assert.equal(names(readHelmFailure(named, releases).failed), ['app1-front']);
+});
+
+test('what was there is back only when helm says so', () => {
+  const restored = (said: string): boolean => readHelmFailure(told('app1-back', said), releases).restored;
+  assert.ok(restored('Error: UPGRADE FAILED: release app1-back failed, and has been rolled back due to x'));
+  assert.ok(restored('Error: release app1-back failed, and has been uninstalled due to x'));
+  assert.not.ok(restored('Error: UPGRADE FAILED: an error occurred while rolling back the release'));
+});
+
+test('when helm was never called no release failed, and helmfile is quoted', () => {
+  assert.equal(readHelmFailure('Usage:\n  helmfile sync\nError: unknown flag: --no\n', releases), {
+    ...{ failed: [], said: 'Error: unknown flag: --no', restored: false, rendering: false },
+  });
+  assert.is(readHelmFailure('first\nno repository answers\n', releases).said, 'no repository answers');
+  assert.is(readHelmFailure('', releases).said, '');
+});
+
+test('the places to mend are charts of this project, and the settings', () => {
+  assert.is(placesToMend(releases, 'development'), 'charts/backend or environments/development/');
+  assert.is(placesToMend([], 'development'), 'charts/ or environments/development/');
+});
+
+test.run();
