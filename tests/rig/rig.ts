@@ -109,6 +109,11 @@ export class Invocation {
     await this.#ask({ action: 'print', text }, 'printed');
   }
 
+  /** Prints without waiting for its answer, which does not come when the run ends it meanwhile. */
+  say(text: string): void {
+    this.#send({ action: 'print', text });
+  }
+
   async printError(text: string): Promise<void> {
     await this.#ask({ action: 'printError', text }, 'printed');
   }

@@ -150,7 +150,7 @@ test('when nobody reads stderr any more the run stops as on a hang-up', async ()
   const run = rig.run([{ name: 'a', commands: [rig.command('a')] }], ['a']);
   const a = await rig.next('a');
   run.child.stderr?.destroy();
-  await a.print('one\n');
+  a.say('one\n');
   await a.ended;
   assert.is(await run.exit, 129);
   assert.equal(await rig.survivors(), []);
