@@ -213,6 +213,8 @@ test('another clone is completed by the same script once it was used', async () 
   try {
     const launcher = join(other.folder, 'run');
     assert.equal(await complete([launcher, 'lab']), [], 'nobody knows it yet');
+    // What a process finds that began as soon as a file was written is not remembered.
+    other.settle();
     await other.run(['completion', 'bash'], env);
     assert.equal(await complete([launcher, 'lab']), ['label']);
     other.write('apps.txt', 'elsewhere\n');
