@@ -63,8 +63,8 @@ export async function checkSecrets(environment: Environment, context: TaskContex
       findings.push(`${file}:${line}: the value \`${key}\` of ${owner}, ${form.name}`);
     }
   }
-  if (findings.length === 0) return context.log(`nothing in plain among ${files.length} files`);
-  for (const finding of findings) context.log(finding);
+  if (findings.length === 0) return context.print(`nothing in plain among ${files.length} files`);
+  context.print(findings.join('\n'));
   throw new TaskError({
     what: `${findings.length} in plain: ${findings[0]}${findings.length > 1 ? ', …' : ''}`,
     why: 'whoever can read the repository can read it',

@@ -80,7 +80,7 @@ export async function editSecrets(
   })`sops edit ${file}`;
   await removeFolder();
   if (edited.exitCode === unchangedCode) {
-    context.log(`${file} was not changed`);
+    context.print(`${file} was not changed`);
     return context.report('unchanged');
   }
   if (edited.exitCode !== 0) {
@@ -92,11 +92,11 @@ export async function editSecrets(
     });
   }
   context.report('changed');
-  for (const line of await whereTo(environment, file)) context.log(line);
+  context.print(await whereTo(environment, file));
 }
 
-/** What brings an edited file to where its values are used, as lines of the log. */
-async function whereTo(environment: Environment, file: string): Promise<string[]> {
+/** What brings an edited file to where its values are used, in one line. */
+async function whereTo(environment: Environment, file: string): Promise<string> {
   const name = file.slice(file.lastIndexOf('/') + 1);
   const { releases = {} } = (await settingsOf(environment)) as { releases?: { [release: string]: unknown } };
   const uses = (release: string): boolean =>
@@ -111,6 +111,6 @@ async function whereTo(environment: Environment, file: string): Promise<string[]
     ...[...new Set(tiers)].map((tier) => `install-tier ${tier}`),
   ];
   if (tasks.length === 0)
-    return [`nothing uses ${file} yet: see releases in environments/ and vault/state.yaml`];
-  return [`to bring it to the cluster: ${tasks.map((task) => `\`${task}\``).join(', then ')}`];
+    return `nothing uses ${file} yet: see releases in environments/ and vault/state.yaml`;
+  return `to bring it to the cluster: ${tasks.map((task) => `\`${task}\``).join(', then ')}`;
 }

@@ -65,7 +65,7 @@ export async function rotateKeys(
 ): Promise<void> {
   if (await isSealed()) {
     await putInPlace();
-    context.log('the rotation that was interrupted is done');
+    context.print('the rotation that was interrupted is done');
     return context.report('changed');
   }
   const $ = await shellOf(context);
@@ -102,7 +102,7 @@ export async function rotateKeys(
   done = true;
   await forgetKey($, old[0] ?? '');
   context.report('changed');
-  for (const line of news(place, fresh, files)) context.log(line);
+  context.print(news(place, fresh, files).join('\n'));
 }
 
 function news(place: KeyPlace, fresh: string, files: readonly string[]): string[] {

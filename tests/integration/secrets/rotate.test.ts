@@ -168,9 +168,9 @@ test('a rotation that was killed while it replaced files is ended by the next ru
   await writeFile(two, 'old two');
   assert.is(await staging(one, two, ''), 0);
   const before = await everything();
-  const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes');
+  const { exitCode, stdout, stderr } = await sandbox.task('rotate-keys', '--yes');
   assert.is(exitCode, 0, stderr);
-  assert.match(stderr, 'the rotation that was interrupted is done');
+  assert.match(stdout, 'the rotation that was interrupted is done');
   assert.is(await readText(two), 'new two');
   assert.equal(await everything(), before);
   assert.not.ok((await readdir(sandbox.path('.state'))).includes('.key-rotation'));
@@ -181,7 +181,7 @@ test('when a file cannot be put in place, those before it are brought back', asy
   const one = sandbox.path('one');
   await writeFile(one, 'old one');
   // below a file there is no place
-  const last = `await staged.putInPlace().catch(() => process.exit(await staged.isSealed() ? 9 : 7));`;
+  const last = `await staged.putInPlace().catch(async () => process.exit(await staged.isSealed() ? 9 : 7));`;
   assert.is(await staging(one, `${one}/two`, last), 7);
   assert.is(await readText(one), 'old one');
   await rm(one);
@@ -209,9 +209,9 @@ test('a key of one’s own does not go into the project, nor over another file',
 });
 
 test('the private half of a key of one’s own lies where it was told, for its owner alone', async () => {
-  const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes', '--key-file', ownKey());
+  const { exitCode, stdout, stderr } = await sandbox.task('rotate-keys', '--yes', '--key-file', ownKey());
   assert.is(exitCode, 0, stderr);
-  assert.match(stderr, /its private half is in .*own\.asc: keep it safe and out of git/);
+  assert.match(stdout, /its private half is in .*own\.asc: keep it safe and out of git/);
   assert.is((await stat(ownKey())).mode & 0o777, 0o600);
   assert.match(await readText(ownKey()), /PRIVATE KEY/);
   const shown = await readText(sandbox.path('sops/operational.public.asc'));
