@@ -54,7 +54,8 @@ test('the operational key opens the password, which nobody would guess', async (
   assert.match(password, /^[A-Za-z0-9]{24,}$/);
 });
 
-test('keys are marked as for development, and the backup key has no private half here', async () => {
+test('keys are marked and listed as for development, and the backup key has no private half here', async () => {
+  const known = (await readYaml('sops/development-keys.yaml')) as unknown as string[];
   for (const name of await readdir(join(root, 'sops'))) {
     if (!name.endsWith('.asc')) continue;
     const text = await readFile(join(root, 'sops', name), 'utf8');
@@ -66,6 +67,8 @@ test('keys are marked as for development, and the backup key has no private half
       environment,
     });
     assert.match(shown.stdout, /\(DEVELOPMENT ONLY\)/);
+    const parts = [...shown.stdout.matchAll(/^fpr:+([0-9A-F]{40}):/gm)].map(([, part]) => part ?? '');
+    assert.ok(parts.length > 1 && parts.every((part) => known.includes(part)), name);
     await run('gpgconf', ['--homedir', environment.GNUPGHOME, '--kill', 'all'], { environment });
   }
 });
