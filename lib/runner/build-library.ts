@@ -34,7 +34,7 @@ export function buildLibrary(door: string): Built {
     logLevel: 'silent',
   });
   // Left in comments only: with one byte for each letter the file is read as fast as can be.
-  const code = (outputFiles[0]?.text ?? '').replace(/[^\n -~]/g, '?');
+  const code = (outputFiles[0]?.text ?? '').replace(/[\u0080-\uffff]/g, '?');
   const sources = Object.keys(metafile.inputs).map((input) => stampOf(resolve(folder, input)));
   return { code, id: createHash('sha256').update(code).digest('hex').slice(0, 16), sources };
 }
