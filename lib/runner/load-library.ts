@@ -1,10 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { cachedDataVersionTag } from 'node:v8';
 import { Script } from 'node:vm';
 import type * as BuildLibrary from './build-library.ts';
-import { runnerFolder } from './folder.ts';
 import type * as Library from './library.ts';
 import { isCurrent, memoryFolder, shared } from './quick-answer.ts';
 
@@ -17,7 +17,7 @@ export type Built = {
   readonly sources: readonly string[];
 };
 
-const door = join(runnerFolder, 'runner.ts');
+const door = fileURLToPath(new URL('runner.ts', import.meta.url));
 const require = createRequire(door);
 const libraryFile = 'library.js';
 /** In front of what belongs to the code, as JSON in its last line. */
@@ -74,7 +74,7 @@ function build(folder: string | undefined): Built | undefined {
 }
 
 function evaluate({ code, id, sources }: Built, folder: string | undefined): typeof Library {
-  const filename = join(folder ?? runnerFolder, libraryFile);
+  const filename = folder === undefined ? `${door} (built)` : join(folder, libraryFile);
   shared.libraries.push({ file: filename, sources });
   // V8 itself only compares the length of the code.
   const compiled = `compiled-${id}-${cachedDataVersionTag()}`;
