@@ -17,7 +17,7 @@ export type Built = {
   readonly sources: readonly string[];
 };
 
-const door = fileURLToPath(new URL('runner.ts', import.meta.url));
+const door = fileURLToPath(new URL('./runner.ts', import.meta.url));
 const require = createRequire(door);
 const libraryFile = 'library.js';
 /** In front of what belongs to the code, as JSON in its last line. */
