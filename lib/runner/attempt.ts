@@ -23,6 +23,7 @@ export class Attempt {
   #shell: Shell | undefined;
   #abort: AbortController | undefined;
   #giveUp: (() => void) | undefined;
+  #reject: ((error: TaskError) => void) | undefined;
   /** The newest lines of its output. */
   readonly lastLines: string[] = [];
   /** It was told to stop. */
@@ -59,8 +60,21 @@ export class Attempt {
         this.show('log', 'did not end when it was asked to; given up');
         reject(new TaskError({ what: `task \`${this.#node.label}\` does not react to its signal` }));
       };
+      this.#reject = reject;
+      this.#run.stop.waiting.add(this);
       runBody(this.#node, this, this.#run).then(resolve, reject);
     });
+  }
+
+  /** Nothing is left that could let the body end. */
+  idle(): void {
+    this.#reject?.(
+      new TaskError({
+        what: `task \`${this.#node.label}\` waits for something that never comes`,
+        why: 'its promise has not settled, and nothing is left that could do it',
+        advice: 'look for a promise that nobody resolves',
+      }),
+    );
   }
 
   /** A line of its output. */
@@ -91,6 +105,7 @@ export class Attempt {
   /** Ends what its commands have left. */
   async close(): Promise<void> {
     this.detach();
+    this.#run.stop.waiting.delete(this);
     this.over = true;
     if (this.#run.children.has(this.#node.id)) await this.#run.children.end(this.#node.id);
   }

@@ -88,6 +88,10 @@ export async function runCli(
     );
     terminal.err(lines.map((line) => `${line}\n`).join(''));
   };
+  stop.onCutShort = (error) => {
+    showFailure(toFailure(error));
+    terminal.flush?.();
+  };
   const stoppedCode = (reason: StopReason, otherwise: number): number => {
     if (reason.type === 'crash') showFailure(toFailure(reason.error));
     return reason.type === 'crash' ? exitCodes.failed : (stopExitCode(reason) ?? otherwise);
