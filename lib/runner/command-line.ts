@@ -50,6 +50,10 @@ export function parseCommandLine(
     }
     const found = find(written);
     if (isFlag(found)) {
+      if (found.negated && given !== undefined) {
+        const advice = `\`${written}\`, or \`--${kebab(found.name)}=${given}\``;
+        throw new UsageError({ what: `option \`${written}\` takes no value`, advice });
+      }
       store(found, given === undefined ? !found.negated : given);
       continue;
     }
@@ -140,7 +144,10 @@ function findOption(written: string, specs: ArgumentSpecs, values: Values): Foun
     if (written === form || (spec.short !== undefined && written === `-${spec.short}`)) {
       return { name, spec, values, negated: false };
     }
-    if (spec.type === 'boolean' && spec.default === true && written === `--no-${kebab(name)}`) {
+  }
+  // Of every flag, whatever its default: its value may come from the environment, or from an alias of the shell.
+  for (const [name, spec] of Object.entries(specs)) {
+    if (spec.type === 'boolean' && written === `--no-${kebab(name)}`) {
       return { name, spec, values, negated: true };
     }
   }
