@@ -44,7 +44,6 @@ const cases: { readonly [code: string]: readonly Case[] } = {
   '2': [
     { tasks: [], args: ['no-such-task'] },
     { tasks: [], args: ['--no-such-option'] },
-    { tasks: [{ name: 'a' }, { name: 'a' }], args: ['a'] },
     { tasks: [{ name: 'list' }], args: ['list'] },
     { tasks: [{ name: 'a', confirm: 'really?' }], args: ['a'] },
   ],
