@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { formatPlace } from './call-site.ts';
 import { TaskError } from './errors.ts';
 import type { Cleanup, Gate, Run } from './execute.ts';
 import type { TaskNode } from './graph.ts';
@@ -111,6 +112,14 @@ export class Attempt {
   }
 }
 
+function overError(node: TaskNode): TaskError {
+  return new TaskError({
+    what: `task \`${node.label}\` starts a command after it has ended`,
+    why: 'something that it began was not waited for',
+    advice: `\`await\` all of it in \`run\`, see ${formatPlace(node.task)}`,
+  });
+}
+
 const attempts = new WeakMap<AbortSignal, Set<Attempt>>();
 
 /** All attempts that a gate's signal interrupts, by one listener: one for each costs as much as a short task. */
@@ -202,7 +211,8 @@ function shellOf(node: TaskNode, run: Run, attempt: Attempt): Shell {
     {
       interactive: node.task.interactive ?? false,
       check: (folder) => {
-        if (!run.cleaning && (attempt.stopping || attempt.over)) throw stoppedError();
+        if (!run.cleaning && attempt.stopping) throw stoppedError();
+        if (!run.cleaning && attempt.over) throw overError(node);
         checkFolder(node, folder);
       },
       spawn: (command, args, options, { interactive, daemons }) => {

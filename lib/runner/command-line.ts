@@ -25,7 +25,13 @@ type Values = { [name: string]: OptionValue };
  */
 export function parseCommandLine(
   argv: readonly string[],
-  known: { readonly tasks: readonly AnyTask[]; readonly options: ArgumentSpecs; readonly program: string },
+  known: {
+    readonly tasks: readonly AnyTask[];
+    readonly options: ArgumentSpecs;
+    readonly program: string;
+    /** Private tasks can be named: they are only looked at. */
+    readonly privateToo?: boolean;
+  },
 ): CommandLine {
   const options: Values = {};
   const args: Values = {};
@@ -108,9 +114,9 @@ export function usageLine(task: AnyTask, program: string): string {
 
 function findTask(
   word: string,
-  known: { readonly tasks: readonly AnyTask[]; readonly program: string },
+  known: { readonly tasks: readonly AnyTask[]; readonly program: string; readonly privateToo?: boolean },
 ): AnyTask {
-  const callable = known.tasks.filter((task) => !task.private);
+  const callable = known.tasks.filter((task) => !task.private || known.privateToo);
   const found = callable.find((task) => task.name === word || task.aliases?.includes(word));
   if (found !== undefined) return found;
   const names = callable.flatMap((task) => [task.name, ...(task.aliases ?? [])]);

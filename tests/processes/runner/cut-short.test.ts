@@ -64,6 +64,16 @@ test('process.exit(0) in a task is no success, and other codes stay', async () =
   }
 });
 
+test('a command that a task starts after its end is an error that says so', async () => {
+  const { exitCode, stderr } = await run(`
+    const early = task({ ...described, name: 'early', run: ({ $ }) => { setTimeout(() => $\`echo late\`, 20); } });
+    const top = task({ name: 'top', description: 'd', needs: [early], commands: () => ['sleep 600'] });
+    const tasks = [early, top];`);
+  assert.is(exitCode, 1, stderr);
+  assert.match(stderr, 'error: task `early` starts a command after it has ended\n');
+  assert.match(stderr, /do: `await` all of it in `run`, see \S*tasks\.ts:\d+\n/);
+});
+
 test('a run that cannot even begin, because its options never come, is no success', async () => {
   const { exitCode, stderr } = await run(
     `const tasks = [task({ ...described, name: 'top' })];`,
