@@ -83,6 +83,20 @@ test('a run that cannot even begin, because its options never come, is no succes
   assert.match(stderr, 'error: nothing is left to wait for, but the run has not ended\n');
 });
 
+test('a result that the disk does not take is no success, one that nobody reads is', async () => {
+  const body = `const top = task({ ...described, name: 'top', run: ({ print }) => print('result') }); const tasks = [top];`;
+  const file = join(folder, 'full.ts');
+  writeFileSync(file, `${head}\n${body}\nprocess.exitCode = await runCli(tasks, process.argv.slice(2));\n`);
+  const start = `"${process.execPath}" --import "${loader}" "${file}"`;
+  for (const words of ['top', 'list']) {
+    const { exitCode, stderr } = await runFile('bash', ['-c', `${start} ${words} > /dev/full`], folder);
+    assert.is(exitCode, 1, stderr);
+    assert.match(stderr, /error: cannot write all results\n {2}why: ENOSPC/);
+  }
+  const closed = await runFile('bash', ['-c', `set -o pipefail; ${start} top | true`], folder);
+  assert.equal([closed.exitCode, closed.stderr], [0, '']);
+});
+
 test('after the end of a run process.exit is nobody else’s business', async () => {
   const { exitCode, stderr } = await run(
     `const tasks = [task({ ...described, name: 'top' })];`,
