@@ -52,6 +52,8 @@ export type Failure = {
   readonly why?: string;
   readonly advice?: string;
   readonly exitCode: number;
+  /** A UsageError: what the user wrote is wrong, and no log says more. A command may have exit code 2 too. */
+  readonly usage?: true;
   /** Only of an internal error; shown with `--verbose`. */
   readonly stack?: string;
 };
@@ -64,6 +66,7 @@ export function toFailure(error: unknown): Failure {
       ...(error.why === undefined ? {} : { why: error.why }),
       ...(error.advice === undefined ? {} : { advice: error.advice }),
       exitCode: error.exitCode,
+      ...(error instanceof UsageError ? { usage: true } : {}),
     };
   }
   const file = fileFailure(error);
