@@ -142,7 +142,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     const { helpText, taskHelpText } = await import('./help.ts');
     const view = { program, columns, style: terminal.style };
     await printAnswer(
-      line.task === undefined ? helpText(tasks, specs, view) : taskHelpText(line.task, view),
+      line.task === undefined ? await helpText(tasks, specs, view) : taskHelpText(line.task, view),
       session,
     );
     return exitCodes.done;
@@ -157,7 +157,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   if (line.task === undefined || line.task === listTask || line.options.list === true) {
     const json = line.options.json === true;
     await printAnswer(
-      json ? listJson(tasks, line.options) : listText(tasks, program, columns, terminal.style),
+      json ? listJson(tasks, line.options) : await listText(tasks, program, columns, terminal.style),
       session,
     );
     return exitCodes.done;
