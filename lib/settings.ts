@@ -33,7 +33,7 @@ export type Settings = {
     readonly user: string;
     readonly name: string;
   };
-  readonly vault: { readonly address: string };
+  readonly vault: { readonly address: string; readonly auditLog: string; readonly databaseAddress: string };
   readonly images: { readonly backendVerification: { readonly repository: string; readonly tag: string } };
   readonly [section: string]: unknown;
 };
