@@ -40,7 +40,7 @@ export type Settings = {
     /** Roles that make logins for applications whose password is empty. */
     readonly issuers: DatabaseRoles;
   };
-  readonly vault: { readonly address: string };
+  readonly vault: { readonly address: string; readonly auditLog: string; readonly databaseAddress: string };
   readonly images: { readonly backendVerification: { readonly repository: string; readonly tag: string } };
   readonly [section: string]: unknown;
 };

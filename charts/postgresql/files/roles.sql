@@ -38,6 +38,10 @@ SELECT format('REVOKE %I FROM %I', application.name, issuer.name)
 SELECT format('ALTER ROLE %I SET createrole_self_grant = %L', name, 'set, inherit')
   FROM issuer WHERE current_setting('server_version_num')::integer >= 160000 \gexec
 
+-- Before, that took membership in a role of the server's.
+SELECT format('GRANT pg_signal_backend TO %I', name)
+  FROM issuer WHERE current_setting('server_version_num')::integer < 160000 \gexec
+
 SELECT format('CREATE DATABASE %I OWNER %I', name, name) FROM application
   WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name) \gexec
 
