@@ -1,5 +1,5 @@
 import type { Environment } from '../environment.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
 import type { DatabaseRoles, Settings } from '../settings.ts';
 import { decryptValue } from '../sops.ts';
 
@@ -50,6 +50,20 @@ export function loginRoles({ database, releases }: Settings): readonly LoginRole
 
 /** The superuser among them. */
 export const superuserOf = (settings: Settings): LoginRole => loginRoles(settings)[0] as LoginRole;
+
+/** The roles that `name` means: `all`, `superuser`, or one by its name. Throws `UsageError` for another. */
+export function selectRoles(roles: readonly LoginRole[], name: string): readonly LoginRole[] {
+  const selected = roles.filter(
+    (role) => name === 'all' || role.name === name || (name === 'superuser' && role.kind === 'superuser'),
+  );
+  if (selected.length > 0) return selected;
+  const others = roles.filter(({ kind }) => kind !== 'superuser').map((role) => role.name);
+  throw new UsageError({
+    what: `\`${name}\` is no role with a password of its own`,
+    why: `there are: all, superuser, ${others.join(', ')}`,
+    advice: 'those of applications without a password are made by Vault, and end by themselves',
+  });
+}
 
 /** What the server is to be made of, as the chart `postgresql` renders it: JSON with passwords. */
 export async function wantedRoles(
