@@ -25,6 +25,7 @@ import { removeRouteCertificates, routeCertificateCommands } from '../lib/ingres
 import { helmText } from '../lib/kubectl.ts';
 import { root } from '../lib/project.ts';
 import { type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
+import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { runningParts } from './embedded.ts';
 import { importGpgKeys } from './secrets.ts';
@@ -80,6 +81,7 @@ const deployment = {
     ...connection(options),
     initHelmfile,
     importGpgKeys,
+    databaseCertificate,
   ],
   after: ({ options }: { readonly options: Options }) =>
     environmentOf(options).provider === 'embedded' ? runningParts : [createK8s, startK8s],
