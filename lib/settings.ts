@@ -8,6 +8,9 @@ export const providerNames = ['minikube', 'embedded', 'existing'] as const satis
 
 export type ChartSetting = { readonly chart: string; readonly version?: string };
 
+/** An environment takes a role out by `null`. */
+export type DatabaseRoles = { readonly [name: string]: { readonly password: string } | null };
+
 /** The part of the settings that the tasks themselves read; helmfile reads the same files. */
 export type Settings = {
   readonly domain: string;
@@ -32,6 +35,10 @@ export type Settings = {
     readonly port: number;
     readonly user: string;
     readonly name: string;
+    /** A role and a database by name; the password of the role as `sops://FILE#/KEY`, or empty. */
+    readonly applications: DatabaseRoles;
+    /** Roles that make logins for applications whose password is empty. */
+    readonly issuers: DatabaseRoles;
   };
   readonly vault: { readonly address: string; readonly auditLog: string; readonly databaseAddress: string };
   readonly images: { readonly backendVerification: { readonly repository: string; readonly tag: string } };
@@ -167,8 +174,8 @@ export async function loadSettings(environment: string, provider: ProviderName):
 
 /** Values of another chart than the one of common.yaml. */
 const otherValues = /^charts\.[^.]+\.values$/;
-/** Below them the chart's own schema says what there is. */
-const releaseValues = /^releases\.[^.]+$/;
+/** Below them names are free, or the chart's own schema says what there is. */
+const freeNames = /^(releases\.[^.]+|database\.(applications|issuers))$/;
 
 /** A misspelt setting would have no effect, and nobody would notice: all there are have their place in common.yaml, the lowest layer. */
 function checkKnown(layer: Tree, known: Tree, file: string, above = ''): void {
@@ -182,10 +189,16 @@ function checkKnown(layer: Tree, known: Tree, file: string, above = ''): void {
       });
     }
     const below = known[key];
-    if (isTree(value) && isTree(below) && !releaseValues.test(path))
-      checkKnown(value, below, file, `${path}.`);
+    if (isTree(value) && isTree(below) && !freeNames.test(path)) checkKnown(value, below, file, `${path}.`);
   }
 }
+
+/** A password itself has no place in settings: `sops://FILE#/KEY`, or empty. */
+const isRoles = (value: unknown): boolean =>
+  isTree(value) &&
+  Object.values(value).every(
+    (role) => role === null || (isTree(role) && /^(sops:\/\/[^#]+#\/.+)?$/.test(String(role.password))),
+  );
 
 const rules: readonly (readonly [path: string, rule: string, holds: (value: unknown) => boolean])[] = [
   ['domain', 'a DNS name', (value) => typeof value === 'string' && /^[a-z0-9.-]+$/.test(value)],
@@ -209,6 +222,8 @@ const rules: readonly (readonly [path: string, rule: string, holds: (value: unkn
   ['database.host', 'a host name', (value) => typeof value === 'string' && value !== ''],
   ['database.port', 'a port number', (value) => Number.isInteger(value)],
   ['database.user', 'a name', (value) => typeof value === 'string' && value !== ''],
+  ['database.applications', 'a map of roles with a `password`', isRoles],
+  ['database.issuers', 'a map of roles with a `password`', isRoles],
   ['vault.address', 'a URL', (value) => /^https?:\/\//.test(String(value))],
   [
     'images.backendVerification.repository',

@@ -63,14 +63,17 @@ for (const [chart, values] of variants) {
 }
 
 test('two backends that are given the same Secret still have an object each that writes it', async () => {
-  const values = { secrets: { name: 'shared' } };
-  const [one, two] = await Promise.all(
-    ['one', 'two'].map(async (release) =>
-      only(await render('backend', { release, values }), 'VaultStaticSecret'),
-    ),
-  );
-  assert.is.not(one?.metadata.name, two?.metadata.name);
-  assert.is(one?.spec.destination.name, two?.spec.destination.name);
+  for (const [kind, made] of [
+    ['dynamic', 'VaultDynamicSecret'],
+    ['static', 'VaultStaticSecret'],
+  ] as const) {
+    const values = { secrets: { name: 'shared', vault: { kind } } };
+    const [one, two] = await Promise.all(
+      ['one', 'two'].map(async (release) => only(await render('backend', { release, values }), made)),
+    );
+    assert.is.not(one?.metadata.name, two?.metadata.name);
+    assert.is(one?.spec.destination.name, two?.spec.destination.name);
+  }
 });
 
 test('a front finds the Service of its backend, whatever the release is called', async () => {
@@ -98,10 +101,14 @@ test('names of the releases that are out there stay', async () => {
     'Service/app1-back',
     'ServiceAccount/app1-back',
     'VaultAuth/app1-back',
-    'VaultStaticSecret/app1-back-database',
+    'VaultDynamicSecret/app1-back-database',
   ]);
   assert.equal(await found('postgresql', 'postgresql'), [
+    'ConfigMap/postgresql-set-up',
+    'Job/postgresql-set-up',
     'NetworkPolicy/postgresql-server',
+    'NetworkPolicy/postgresql-set-up',
+    'Secret/postgresql-set-up',
     'Secret/postgresql-superuser',
     'Service/postgresql',
     'ServiceAccount/postgresql',
