@@ -18,7 +18,7 @@ import { operatorToken } from './vault/operator.ts';
 import type { Replica } from './vault/replica.ts';
 import { loadDesiredState, type Policy } from './vault/state.ts';
 import { type VaultStatus, vaultStatus } from './vault/status.ts';
-import { type NamedConnection, vaultSelector, withVaultReplicas } from './vault-replicas.ts';
+import { type NamedConnection, podStartMs, vaultSelector, withVaultReplicas } from './vault-replicas.ts';
 
 const keysPath = (environment: Environment): string => join(environment.state, 'vault', 'keys.json');
 const desiredState = () => loadDesiredState(join(root, 'vault'));
@@ -35,7 +35,7 @@ export async function initVault(environment: Environment, context: TaskContext):
   const state = await desiredState();
   const { authority } = await serverIdentity(environment, await settingsOf(environment), context);
   await redactKeys(environment, context);
-  await withVaultReplicas(context, environment, async (connections) => {
+  await withVaultReplicas(context, environment, podStartMs, async (connections) => {
     const replicas = await answering(connections, context);
     const input = { keysPath: keysPath(environment), signal: context.signal };
     const { client, initialised, unsealed } = await initialiseVault({ ...input, replicas });
@@ -70,7 +70,7 @@ export async function unseal(
 ): Promise<'changed' | 'unchanged'> {
   if ((await readKeys(keysPath(environment))) === undefined) return 'unchanged';
   await redactKeys(environment, context);
-  return withVaultReplicas(context, environment, async (connections) => {
+  return withVaultReplicas(context, environment, podStartMs, async (connections) => {
     const replicas = await answering(connections, context);
     const outcome = await unsealVault({
       replicas,
@@ -92,7 +92,7 @@ export async function readVaultStatus(
   const state = await desiredState();
   const settings = await vaultSettings(environment);
   try {
-    return await withVaultReplicas(context, environment, (connections) => {
+    return await withVaultReplicas(context, environment, 0, (connections) => {
       const replicas = connections.map(({ name, host, port }) => {
         const client = vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 });
         return { name, client: keys?.adminToken ? client.withToken(keys.adminToken) : client };
