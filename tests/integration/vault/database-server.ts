@@ -1,14 +1,19 @@
 import { Client } from 'pg';
+import { makeCertificate } from '../../rig/certificate.ts';
 import { type RealPostgresql, realPostgresql } from '../verification/real-postgresql.ts';
 
 export type DatabaseServer = RealPostgresql & {
+  /** PEM of the authority that signed the server's certificate. */
+  readonly authority: string;
   readonly run: (sql: string) => Promise<Record<string, unknown>[]>;
 };
 
-/** A real PostgreSQL with the database `app1`, its owner, and the role by which Vault logs in. */
-export async function databaseServer(vaultPassword: string): Promise<DatabaseServer> {
+/** A real PostgreSQL with TLS, with the database `app1`, its owner, and the role by which Vault logs in. `folder` is for its certificate. */
+export async function databaseServer(vaultPassword: string, folder: string): Promise<DatabaseServer> {
   const password = 'password-of-the-superuser';
-  const server = await realPostgresql('postgres', password);
+  const { certificate, key, authority } = await makeCertificate(folder, 'postgresql', ['IP:127.0.0.1']);
+  const tls = { ssl: 'on', ssl_cert_file: certificate, ssl_key_file: key };
+  const server = await realPostgresql('postgres', password, tls);
   const run = (sql: string) => query({ port: server.port, user: 'postgres', password, sql });
   for (const statement of [
     'CREATE ROLE app1 NOLOGIN',
@@ -18,7 +23,7 @@ export async function databaseServer(vaultPassword: string): Promise<DatabaseSer
     'REVOKE CONNECT, TEMPORARY ON DATABASE app1 FROM PUBLIC',
   ])
     await run(statement);
-  return { ...server, run };
+  return { ...server, authority, run };
 }
 
 type Query = { port: number; user: string; password: string; database?: string; sql: string };

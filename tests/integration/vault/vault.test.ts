@@ -38,7 +38,7 @@ test('a real Vault and a real PostgreSQL start', async (context) => {
   context.review = await tokenReview(reviewer);
   context.vault = await realVault();
   await context.vault.start();
-  context.database = await databaseServer(context.password);
+  context.database = await databaseServer(context.password, context.vault.folder);
 });
 test.after(async ({ vault, review, database }) => {
   await vault?.remove();
@@ -47,7 +47,7 @@ test.after(async ({ vault, review, database }) => {
 });
 
 const settingsOf = ({ vault, database }: Context) => ({
-  database: { host: 'postgresql.database', port: 5432, name: 'postgres', sslmode: 'disable' },
+  database: { host: 'postgresql.database', port: 5432, name: 'postgres', sslmode: 'verify-full' },
   vault: { auditLog: join(vault.folder, 'audit.log'), databaseAddress: database.address },
 });
 
@@ -98,6 +98,7 @@ async function converge(context: Context): Promise<VaultChange[]> {
         return password;
       },
       passwordRecord: join(vault.folder, 'passwords.json'),
+      databaseAuthority: context.database.authority,
     },
   });
   return [...changes, ...others];
@@ -438,6 +439,7 @@ test('the plain commands of the dry run lead to the same Vault', async (context)
     const commands = vaultCommands({
       state: context.state,
       environment: 'development',
+      databaseAuthorityFile: join(context.vault.folder, 'postgresql.crt'),
       address: byHand.address,
       keysPath,
       settings: settingsOf(there),
