@@ -357,7 +357,10 @@ flow(
     assert.match(refused.stderr, /what was deployed before is back/);
     const { exitCode, stderr } = await sandbox.task('rotate-database-password', 'superuser', '--yes');
     assert.is(exitCode, 0, stderr);
-    assert.match((await sandbox.task('status')).stdout, /database {5}reachable\n/);
+    await until(
+    async () => /database {5}reachable\n/.test((await sandbox.task('status')).stdout),
+    'the database is well',
+  );
     const usage = await sandbox.task('rotate-database-password', 'app1', '--yes');
     assert.is(usage.exitCode, 2);
     assert.match(usage.stderr, /`app1` is no role with a password of its own/);
