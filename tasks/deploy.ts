@@ -28,7 +28,7 @@ import { type Options, type TaskContext, TaskError, task } from '../lib/runner/r
 import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { runningParts } from './embedded.ts';
-import { importGpgKeys } from './secrets.ts';
+import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
 const app = {
@@ -134,6 +134,7 @@ const installation = {
 
 export const installAll = task({
   ...installation,
+  check: refuseDevelopmentKeys,
   name: 'install-all',
   description: 'install every release; arguments after -- go to helmfile',
   lock: true,
@@ -143,6 +144,7 @@ export const installAll = task({
 
 export const installTier = task({
   ...installation,
+  check: refuseDevelopmentKeys,
   name: 'install-tier',
   description: 'install a tier and what it needs',
   args: tier,
@@ -153,6 +155,7 @@ export const installTier = task({
 
 export const installApp = task({
   ...installation,
+  check: refuseDevelopmentKeys,
   name: 'install-app',
   description: 'install an application and what it needs',
   args: app,

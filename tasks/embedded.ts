@@ -9,7 +9,7 @@ import { ensureVault } from '../lib/cluster/embedded/vault.ts';
 import { environmentOf, settingsOf } from '../lib/environment.ts';
 import { type AnyTask, need, task } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
-import { importGpgKeys } from './secrets.ts';
+import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
 /*
@@ -72,6 +72,8 @@ const embeddedDatabase = task({
   ...part,
   name: 'embedded-database',
   description: 'the real PostgreSQL behind the simulated pod',
+  // Its first password is the one of the secrets file.
+  check: (input) => (input.args.mode === 'create' ? refuseDevelopmentKeys(input) : undefined),
   needs: ({ args }) => [
     need(embeddedState, args),
     importGpgKeys,

@@ -5,7 +5,7 @@ import { initVault as bringToState, initVaultCommands } from '../lib/vault-acces
 import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { installAll, installTier } from './deploy.ts';
-import { importGpgKeys } from './secrets.ts';
+import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
 export const initVault = task({
@@ -13,6 +13,7 @@ export const initVault = task({
   description: 'bring Vault to the state kept under vault/',
   group: 'secrets',
   lock: true,
+  check: refuseDevelopmentKeys,
   needs: ({ options }) => [
     ...connection(options),
     importGpgKeys,

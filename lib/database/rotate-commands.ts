@@ -4,7 +4,7 @@ import { helmfileText } from '../helmfile.ts';
 import { kubectlText } from '../kubectl.ts';
 import type { Options } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
-import { secretsFile } from '../sops.ts';
+import { secretsFile } from '../sops/encrypted-file.ts';
 import { initVaultCommands } from '../vault-access.ts';
 import { authorityFile } from './certificate.ts';
 import { consumerSecrets } from './consumers.ts';
