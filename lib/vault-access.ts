@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { expectedPorts, expectedSettings, readState } from './cluster/embedded/state.ts';
+import { authorityFile, serverIdentity } from './database/certificate.ts';
 import { type Environment, settingsOf, shellOf, writeWhole } from './environment.ts';
 import { kubectl, kubectlText } from './kubectl.ts';
 import { root } from './project.ts';
@@ -32,6 +33,7 @@ const startMs = 60_000;
 export async function initVault(environment: Environment, context: TaskContext): Promise<void> {
   const settings = await vaultSettings(environment);
   const state = await desiredState();
+  const { authority } = await serverIdentity(environment, await settingsOf(environment), context);
   await redactKeys(environment, context);
   await withVaultReplicas(context, environment, podStartMs, async (connections) => {
     const replicas = await answering(connections, context);
@@ -51,6 +53,7 @@ export async function initVault(environment: Environment, context: TaskContext):
         settings,
         decrypt: (file, key) => decryptValue(environment, file, key, context),
         passwordRecord: join(environment.state, 'vault', 'passwords.sha256'),
+        databaseAuthority: authority,
       },
       signal: context.signal,
       onChange,
@@ -221,6 +224,7 @@ export async function initVaultCommands(environment: Environment): Promise<reado
       policies: state.policies.map(fromRoot),
     },
     environment: environment.name,
+    databaseAuthorityFile: authorityFile(environment, await settingsOf(environment)),
     settings: await vaultSettings(environment, embedded ? expectedSettings(environment, ports).vault : {}),
     kubernetes: embedded
       ? {

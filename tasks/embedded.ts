@@ -8,6 +8,7 @@ import { checkSpace, ensureState, requireState } from '../lib/cluster/embedded/s
 import { ensureVault } from '../lib/cluster/embedded/vault.ts';
 import { environmentOf, settingsOf } from '../lib/environment.ts';
 import { type AnyTask, need, task } from '../lib/runner/runner.ts';
+import { databaseCertificate } from './certificates.ts';
 import { importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
@@ -71,7 +72,12 @@ const embeddedDatabase = task({
   ...part,
   name: 'embedded-database',
   description: 'the real PostgreSQL behind the simulated pod',
-  needs: ({ args }) => [need(embeddedState, args), importGpgKeys, ...tools('sops', 'postgresql')],
+  needs: ({ args }) => [
+    need(embeddedState, args),
+    importGpgKeys,
+    databaseCertificate,
+    ...tools('sops', 'postgresql'),
+  ],
   commands: async ({ args, options }) => {
     const environment = environmentOf(options);
     return partCommands.database(environment, await settingsOf(environment), args.mode);

@@ -2,6 +2,7 @@ import { requireCluster } from '../lib/cluster/cluster.ts';
 import { environmentOf } from '../lib/environment.ts';
 import { task } from '../lib/runner/runner.ts';
 import { initVault as bringToState, initVaultCommands } from '../lib/vault-access.ts';
+import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { installAll, installTier } from './deploy.ts';
 import { importGpgKeys } from './secrets.ts';
@@ -12,7 +13,12 @@ export const initVault = task({
   description: 'bring Vault to the state kept under vault/',
   group: 'secrets',
   lock: true,
-  needs: ({ options }) => [...connection(options), importGpgKeys, ...tools('sops', 'kubectl')],
+  needs: ({ options }) => [
+    ...connection(options),
+    importGpgKeys,
+    databaseCertificate,
+    ...tools('sops', 'kubectl'),
+  ],
   // In a pod, Vault is there once its release is; beside the embedded cluster it runs from the start.
   after: ({ options }) =>
     environmentOf(options).provider === 'embedded'

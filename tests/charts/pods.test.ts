@@ -9,6 +9,7 @@ import {
   podTemplates,
   render,
   type Tree,
+  tryRender,
 } from './render.ts';
 import { cleanUp } from './tools.ts';
 
@@ -20,6 +21,7 @@ const charts: readonly (readonly [ChartName, Tree])[] = [
   ['frontend', {}],
   ['postgresql', {}],
   ['stand-in', { workload: { kind: 'StatefulSet' } }],
+  ['traefik', {}],
 ];
 
 for (const [chart, values] of charts) {
@@ -28,7 +30,8 @@ for (const [chart, values] of charts) {
       assert.is(pod.securityContext.runAsNonRoot, true, name);
       assert.ok(pod.securityContext.runAsUser > 0, name);
       assert.is(pod.securityContext.seccompProfile.type, 'RuntimeDefault', name);
-      assert.is(pod.automountServiceAccountToken, false, name);
+      // Traefik reads its routes from the API
+      assert.is(pod.automountServiceAccountToken, chart === 'traefik', name);
       assert.is(pod.enableServiceLinks, false, name);
       for (const forbidden of ['hostNetwork', 'hostPID', 'hostIPC']) assert.is(pod[forbidden], undefined);
       for (const volume of pod.volumes ?? []) assert.is(volume.hostPath, undefined);
@@ -49,7 +52,7 @@ for (const [chart, values] of charts) {
 }
 
 test('what runs for long has the three probes, what runs once has a deadline', async () => {
-  for (const chart of ['backend', 'frontend', 'postgresql'] as const) {
+  for (const chart of ['backend', 'frontend', 'postgresql', 'traefik'] as const) {
     const objects = await render(chart);
     const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
     const [container] = workload?.spec.template.spec.containers ?? [];
@@ -63,7 +66,7 @@ test('what runs for long has the three probes, what runs once has a deadline', a
 });
 
 test('a pod drains before it is ended, within its grace period', async () => {
-  for (const chart of ['backend', 'frontend'] as const) {
+  for (const chart of ['backend', 'frontend', 'traefik'] as const) {
     const pod = only(await render(chart, { values: { drainSeconds: 40 } }), 'Deployment').spec.template.spec;
     assert.is(pod.containers[0].lifecycle.preStop.sleep.seconds, 40);
     assert.ok(pod.terminationGracePeriodSeconds > 40);
@@ -77,7 +80,7 @@ test('PostgreSQL is told to end fast, since it waits for its clients otherwise',
 });
 
 test('old revisions are kept to roll back to, five of them', async () => {
-  for (const chart of ['backend', 'frontend', 'postgresql', 'stand-in'] as const) {
+  for (const chart of ['backend', 'frontend', 'postgresql', 'stand-in', 'traefik'] as const) {
     const workload = (await render(chart)).find(
       ({ kind }) => kind === 'Deployment' || kind === 'StatefulSet',
     );
@@ -256,6 +259,48 @@ test('roles and databases are made after each install and upgrade, by the releas
     'roles.sql',
     'set-up.sh',
   ]);
+});
+
+test('PostgreSQL takes nothing but TLS, with a certificate of the values or of somebody else', async () => {
+  const objects = await render('postgresql', { values: { settings: { ssl: 'off' } } });
+  const { spec, metadata } = only(objects, 'StatefulSet').spec.template;
+  const args = (spec.containers[0].args as string[]).filter((word) => word !== '-c');
+  // The last one counts.
+  assert.ok(args.lastIndexOf('ssl=on') > args.indexOf('ssl=off'));
+  assert.ok(args.includes('hba_file=/etc/postgresql-server/pg_hba.conf'));
+  const rules = only(objects, 'ConfigMap', 'app-server').data['pg_hba.conf'] as string;
+  const kinds = rules.split('\n').flatMap((line) => /^\w+/.exec(line) ?? []);
+  assert.equal(kinds, ['local', 'hostssl']);
+  assert.equal(Object.keys(only(objects, 'Secret', 'app-tls').stringData), ['tls.crt', 'tls.key', 'ca.crt']);
+
+  const values = { tls: { existingSecret: 'from-cert-manager', certificate: '', key: '', authority: '' } };
+  const foreign = await render('postgresql', { values });
+  assert.not.ok(foreign.some(({ kind, metadata }) => kind === 'Secret' && metadata.name === 'app-tls'));
+  const pod = only(foreign, 'StatefulSet').spec.template;
+  const secrets = pod.spec.volumes.flatMap((volume: Tree) => (volume.secret as Tree)?.secretName ?? []);
+  assert.ok(secrets.includes('from-cert-manager'));
+  assert.not.equal(pod.metadata.annotations, metadata.annotations);
+
+  const none = await tryRender('postgresql', {
+    values: { tls: { certificate: '', key: '', authority: '' } },
+  });
+  assert.match(none.stderr, /tls needs existingSecret, or certificate, key and authority/);
+});
+
+test('a backend and its check have the authority of the database where its variable says', async () => {
+  const objects = await render('backend');
+  const { data, metadata } = only(objects, 'ConfigMap');
+  assert.equal(Object.keys(data), ['ca.crt']);
+  const { spec } = only(objects, 'Deployment').spec.template;
+  const variables = Object.fromEntries(
+    spec.containers[0].env.map(({ name, value }: { name: string; value: string }) => [name, value]),
+  );
+  assert.is(variables.DB_SSLMODE, 'verify-full');
+  for (const pod of [spec, only(objects, 'Job').spec.template.spec]) {
+    const [mount] = pod.containers[0].volumeMounts;
+    assert.is(`${mount.mountPath}/ca.crt`, variables.DB_SSLROOTCERT);
+    assert.equal(pod.volumes, [{ name: mount.name, configMap: { name: metadata.name } }]);
+  }
 });
 
 test('PostgreSQL asks everybody for a password, local connections and port-forwards included', async () => {
