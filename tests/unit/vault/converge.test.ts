@@ -71,7 +71,7 @@ function converge(
       settings: { database: { host: 'db' } },
       decrypt,
       passwordRecord: join(tmpdir(), 'no-password'),
-      databaseAuthority: 'PEM',
+      databaseAuthority: 'ca',
       ...sources,
     },
   });
@@ -436,7 +436,7 @@ const connectionAs = (values: object) => ({
       ...{ plugin_name: 'p', allowed_roles: ['app-back'], ...values },
       connection_details: {
         ...{ connection_url: 'db://{{username}}:{{password}}@db', username: 'vault' },
-        ...{ password_authentication: 'scram-sha-256', max_open_connections: 4, tls_ca: 'PEM' },
+        ...{ password_authentication: 'scram-sha-256', max_open_connections: 4, tls_ca: 'ca' },
       },
     },
   },
@@ -470,8 +470,7 @@ test('the password of a database is written once, remembered as a hash, and neve
         connection_url: 'db://{{username}}:{{password}}@db',
       },
       ...{ username: 'vault', password: 'first-password', password_authentication: 'scram-sha-256' },
-      max_open_connections: 4,
-      tls_ca: 'PEM',
+      ...{ max_open_connections: 4, tls_ca: 'ca' },
     });
     assert.not.match(await readFile(passwordRecord, 'utf8'), /first|second/);
   });
@@ -496,7 +495,7 @@ test('a login is made by the statements in their order', () =>
   withVault(
     script({
       ...databaseThere,
-      'GET db/roles/app-back': [roleAs({ creation_statements: ['two', 'one'], max_ttl: 1 }), roleAs({})],
+      'GET db/roles/app-back': [roleAs({ creation_statements: ['two', 'one'] }), roleAs({})],
       'POST db/roles/app-back': done,
       'GET db/config/pg': missing,
       'POST db/config/pg': { status: 500 },
