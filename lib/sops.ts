@@ -95,6 +95,36 @@ export async function decryptValue(
 }
 
 /**
+ * Replaces one value of an encrypted file. It goes to sops by stdin; the file's keys stay as they are. Throws `TaskError` as
+ * `decryptValue` does.
+ */
+export async function encryptValue(
+  environment: Environment,
+  secrets: string,
+  key: string,
+  value: string,
+  context: TaskContext,
+): Promise<void> {
+  context.secret(value);
+  const $ = await shellOf(context);
+  const file = secretsFile(environment.name, secrets);
+  const result = await $({
+    quiet: true,
+    nothrow: true,
+    input: JSON.stringify(value),
+  })`sops set --value-stdin ${join(root, file)} ${`["${key}"]`}`;
+  if (result.exitCode === 0) return;
+  if (/flag provided but not defined/.test(result.stderr)) {
+    throw new TaskError({
+      what: 'this sops cannot set a value that comes by stdin',
+      why: 'it is older than 3.11, and a value among its arguments would be seen by everybody on this machine',
+      advice: 'put sops 3.11 or newer on the PATH, or none: then `install-tools` gets it',
+    });
+  }
+  throw explainSops(file, key, result.stderr);
+}
+
+/**
  * From now on no value of the environment's secrets shows in what the run writes: for programs that read the files by themselves
  * and, asked for details, tell what they have read. A file that cannot be opened is left to them to complain about.
  */

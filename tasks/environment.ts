@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { requireCluster } from '../lib/cluster/cluster.ts';
 import { readState } from '../lib/cluster/embedded/state.ts';
+import { checkPassword } from '../lib/database/server.ts';
 import { destroyEnvironment as destroyAll, destroyCommands } from '../lib/destroy.ts';
 import { environmentOf, homesOf, settingsOf, writeWhole } from '../lib/environment.ts';
 import { helmfileText } from '../lib/helmfile.ts';
@@ -11,6 +12,7 @@ import { root } from '../lib/project.ts';
 import { need, task } from '../lib/runner/runner.ts';
 import { shellWords } from '../lib/shell-words.ts';
 import { formatStatus, readStatus } from '../lib/status.ts';
+import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s } from './cluster.ts';
 import { initHelmfile, installTier } from './deploy.ts';
 import { importGpgKeys } from './secrets.ts';
@@ -24,8 +26,11 @@ export const createEnvironment = task({
   lock: true,
   needs: [createK8s, initHelmfile, importGpgKeys, need(installTier, { tier: 'core' }), initVault],
   commands: () => [],
-  run: ({ options, log }) => {
-    const { name, provider } = environmentOf(options);
+  run: async (context) => {
+    const { options, log } = context;
+    const environment = environmentOf(options);
+    const { name, provider } = environment;
+    await checkPassword(environment, context);
     log(`environment \`${name}\` (${provider}) is ready; \`install-tier apps\` adds the applications`);
   },
 });
@@ -46,7 +51,7 @@ export const destroyEnvironment = task({
       case 'minikube':
         return tools('minikube', 'docker');
       case 'existing':
-        return [...tools('kubectl', 'helm', 'helmfile', 'sops'), importGpgKeys];
+        return [...tools('kubectl', 'helm', 'helmfile', 'sops'), importGpgKeys, databaseCertificate];
       default:
         return [];
     }

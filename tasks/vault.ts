@@ -1,7 +1,8 @@
 import { requireCluster } from '../lib/cluster/cluster.ts';
-import { environmentOf, settingsOf } from '../lib/environment.ts';
+import { environmentOf } from '../lib/environment.ts';
 import { task } from '../lib/runner/runner.ts';
 import { initVault as bringToState, initVaultCommands } from '../lib/vault-access.ts';
+import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { installAll, installTier } from './deploy.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
@@ -13,16 +14,18 @@ export const initVault = task({
   group: 'secrets',
   lock: true,
   check: refuseDevelopmentKeys,
-  needs: ({ options }) => [...connection(options), importGpgKeys, ...tools('sops', 'kubectl')],
+  needs: ({ options }) => [
+    ...connection(options),
+    importGpgKeys,
+    databaseCertificate,
+    ...tools('sops', 'kubectl'),
+  ],
   // In a pod, Vault is there once its release is; beside the embedded cluster it runs from the start.
   after: ({ options }) =>
     environmentOf(options).provider === 'embedded'
       ? [createK8s, startK8s]
       : [createK8s, startK8s, installTier, installAll],
-  commands: async ({ options }) => {
-    const environment = environmentOf(options);
-    return initVaultCommands(environment, await settingsOf(environment));
-  },
+  commands: ({ options }) => initVaultCommands(environmentOf(options)),
   run: async (context) => {
     const environment = environmentOf(context.options);
     await requireCluster(environment, context);

@@ -26,6 +26,8 @@ const variants: readonly (readonly [ChartName, Tree])[] = [
   ['postgresql', {}],
   // VaultConnection `default` and Services are named by others, which ask for them by name
   ['stand-in', { workload: { kind: 'StatefulSet' } }],
+  // there is one of each class in a cluster, and Ingresses ask for it by its name
+  ['traefik', {}],
 ];
 
 const key = ({ kind, metadata }: KubernetesObject): string => `${kind}/${metadata.name}`;
@@ -52,7 +54,8 @@ for (const [chart, values] of variants) {
   });
 
   test(`${chart}: two releases in one namespace share no object and select only their own pods`, async () => {
-    const names = (await rendered()).flat().map(key);
+    const named = (object: KubernetesObject) => object.kind !== 'IngressClass';
+    const names = (await rendered()).flat().filter(named).map(key);
     assert.equal([...new Set(names)].length, names.length);
     const selectors = (await rendered()).map((objects) => {
       const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
@@ -63,14 +66,17 @@ for (const [chart, values] of variants) {
 }
 
 test('two backends that are given the same Secret still have an object each that writes it', async () => {
-  const values = { secrets: { name: 'shared' } };
-  const [one, two] = await Promise.all(
-    ['one', 'two'].map(async (release) =>
-      only(await render('backend', { release, values }), 'VaultStaticSecret'),
-    ),
-  );
-  assert.is.not(one?.metadata.name, two?.metadata.name);
-  assert.is(one?.spec.destination.name, two?.spec.destination.name);
+  for (const [kind, made] of [
+    ['dynamic', 'VaultDynamicSecret'],
+    ['static', 'VaultStaticSecret'],
+  ] as const) {
+    const values = { secrets: { name: 'shared', vault: { kind } } };
+    const [one, two] = await Promise.all(
+      ['one', 'two'].map(async (release) => only(await render('backend', { release, values }), made)),
+    );
+    assert.is.not(one?.metadata.name, two?.metadata.name);
+    assert.is(one?.spec.destination.name, two?.spec.destination.name);
+  }
 });
 
 test('a front finds the Service of its backend, whatever the release is called', async () => {
@@ -90,6 +96,7 @@ test('names of the releases that are out there stay', async () => {
   const found = async (chart: ChartName, release: string, values: Tree = {}) =>
     (await render(chart, { release, values })).map(key).sort();
   assert.equal(await found('backend', 'app1-back'), [
+    'ConfigMap/app1-back-database-authority',
     'Deployment/app1-back',
     'Job/app1-back-verification',
     'NetworkPolicy/app1-back-server',
@@ -98,11 +105,17 @@ test('names of the releases that are out there stay', async () => {
     'Service/app1-back',
     'ServiceAccount/app1-back',
     'VaultAuth/app1-back',
-    'VaultStaticSecret/app1-back-database',
+    'VaultDynamicSecret/app1-back-database',
   ]);
   assert.equal(await found('postgresql', 'postgresql'), [
+    'ConfigMap/postgresql-server',
+    'ConfigMap/postgresql-set-up',
+    'Job/postgresql-set-up',
     'NetworkPolicy/postgresql-server',
+    'NetworkPolicy/postgresql-set-up',
+    'Secret/postgresql-set-up',
     'Secret/postgresql-superuser',
+    'Secret/postgresql-tls',
     'Service/postgresql',
     'ServiceAccount/postgresql',
     'StatefulSet/postgresql',
@@ -143,7 +156,8 @@ test('what cannot be changed of a StatefulSet stays, or no release that is out t
 test('every object that lives in a namespace says in which', async () => {
   for (const [chart, values] of variants) {
     for (const object of await render(chart, { values, namespace: 'there' })) {
-      assert.is(object.metadata.namespace, 'there', key(object));
+      const cluster = ['ClusterRole', 'ClusterRoleBinding', 'IngressClass'].includes(object.kind);
+      assert.is(object.metadata.namespace, cluster ? undefined : 'there', key(object));
     }
   }
 });

@@ -18,6 +18,7 @@ export type Row = {
 const words: Readonly<Record<string, string>> = {
   amounts: 'cpu and memory',
   blocks: 'list of address ranges',
+  certificate: 'PEM',
   cidr: 'address range (CIDR)',
   connection: 'namespace/name',
   count: 'count, quoted',
@@ -31,6 +32,7 @@ const words: Readonly<Record<string, string>> = {
   memory: 'quantity (Ki, Mi, Gi)',
   mount: 'path',
   name: 'name',
+  narrowCidr: 'address range (CIDR), not everybody',
   namespaces: 'list of namespaces',
   optionalClass: 'name or empty',
   optionalName: 'name or empty',

@@ -1,6 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
+import { makeCertificate } from '../rig/certificate.ts';
 import { type Ended, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
 
 export type Tree = { [key: string]: unknown };
@@ -19,7 +20,7 @@ export type KubernetesObject = {
   readonly [field: string]: any;
 };
 
-export const chartNames = ['backend', 'devops', 'frontend', 'postgresql', 'stand-in'] as const;
+export const chartNames = ['backend', 'devops', 'frontend', 'postgresql', 'stand-in', 'traefik'] as const;
 export type ChartName = (typeof chartNames)[number];
 
 /** What each chart needs and has no default for. */
@@ -27,6 +28,7 @@ export const required: Readonly<Record<ChartName, Tree>> = {
   backend: {
     secrets: { managedBy: 'vault', vault: { path: 'app/database' } },
     front: { release: 'app-front' },
+    database: { authority: '-----BEGIN CERTIFICATE-----\n' },
   },
   devops: {},
   frontend: {
@@ -34,8 +36,16 @@ export const required: Readonly<Record<ChartName, Tree>> = {
     cluster: { podCidr: '10.244.0.0/16' },
     ingress: { host: 'app-front.test.example', adminWhitelist: ['192.0.2.0/24'] },
   },
-  postgresql: { password: 'a password' },
+  postgresql: {
+    password: 'a password',
+    tls: {
+      certificate: '-----BEGIN CERTIFICATE-----\nof the server\n',
+      key: '-----BEGIN PRIVATE KEY-----\n',
+      authority: '-----BEGIN CERTIFICATE-----\n',
+    },
+  },
   'stand-in': {},
+  traefik: {},
 };
 
 /** Objects of a YAML stream; throws for a document that does not parse. */
@@ -122,6 +132,16 @@ export function helmfileArguments(provider: Provider, environment: string): stri
   ];
 }
 
+/** What an environment has in its state folder before anything is rendered, in a folder that takes its place. */
+export async function stateArguments(): Promise<string[]> {
+  const state = await temporaryFolder();
+  const certificates = join(state, 'certificates');
+  await mkdir(certificates);
+  const { authority } = await makeCertificate(certificates, 'postgresql', ['DNS:postgresql']);
+  await writeFile(join(certificates, 'ca.crt'), authority);
+  return ['--state-values-set', `state=${state}`];
+}
+
 /** Text of every object by release, rendered by helmfile with the real key; third-party charts only where they are local. */
 export async function renderEnvironment(
   provider: Provider,
@@ -132,6 +152,7 @@ export async function renderEnvironment(
   const own = ['app=devops', 'app=postgresql', 'tier=apps'].flatMap((label) => ['--selector', label]);
   const args = [
     ...helmfileArguments(provider, environment),
+    ...(await stateArguments()),
     ...(provider === 'embedded' ? [] : own),
     ...['template', '--output-dir', output, '--output-dir-template', '{{ .OutputDir }}/{{ .Release.Name }}'],
   ];

@@ -12,14 +12,18 @@ import { cleanUp, inPairs } from './tools.ts';
 const test = suite('values.yaml');
 test.after(cleanUp);
 
-const database = { namespace: 'backend', host: 'db', port: 5432, user: 'app', password: 'word' };
+const database = { namespace: 'backend', host: 'db', port: 5432, name: 'app', user: 'app', password: 'word' };
 
 /**
  * Values under which a leaf has its effect. What no default shows (optional values, entries of maps) is given in the first,
  * and the others switch on what excludes it. One that shows an effect is enough.
  */
 const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
-  backend: [{}, { autoscaling: { enabled: true, maxReplicas: 9 } }],
+  backend: [
+    {},
+    { autoscaling: { enabled: true, maxReplicas: 9 } },
+    { secrets: { vault: { kind: 'static' } } },
+  ],
   devops: [
     {
       databaseSecrets: { app: database },
@@ -36,8 +40,15 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
       },
     },
   ],
-  frontend: [{ ingress: { controllerLabels: { app: 'edge' } } }, { ingress: { controller: 'traefik' } }],
-  postgresql: [{}, { persistence: { enabled: false } }],
+  frontend: [
+    { ingress: { controllerLabels: { app: 'edge' }, tls: { enabled: true } } },
+    { ingress: { controllerLabels: { app: 'edge' }, tls: { enabled: 'true' }, kind: 'httproute' } },
+    { ingress: { controllerLabels: { app: 'edge' } } },
+  ],
+  postgresql: [
+    { applications: { app: { password: 'word' } }, issuers: { vault: { password: 'word' } } },
+    { persistence: { enabled: false } },
+  ],
   'stand-in': [
     {
       vaultAddress: 'http://vault:8200',
@@ -45,6 +56,13 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
       clusterRoleBindings: { one: 'view' },
       services: { app: { http: 80 } },
     },
+  ],
+  traefik: [
+    {
+      trustedProxies: ['10.0.0.0/8'],
+      gateway: { enabled: true, certificates: [{ name: 'a', namespace: 'b' }] },
+    },
+    { service: { type: 'NodePort' } },
   ],
 };
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -26,8 +26,12 @@ const status = async (): Promise<Status> =>
 const revisions = async (): Promise<string> =>
   (await status()).releases.map(({ name, revision }) => `${name}:${revision}`).join(' ');
 
-/** Logs in through `kubectl port-forward`, as a person would. Returns the server's refusal, or undefined. */
-async function login(user: string, password: string, sql = 'SELECT 1'): Promise<string | undefined> {
+/** Logs in with the parameters of an application through `kubectl port-forward`, as a person would. Returns the server's refusal, or undefined. */
+async function login(
+  secret: Readonly<Record<string, string>>,
+  password = secret.DB_PASSWORD ?? '',
+  sql = 'SELECT 1',
+): Promise<string | undefined> {
   const kubeconfig = sandbox.path('.state/development/kubeconfig');
   const words = ['--kubeconfig', kubeconfig, '-n', 'database', 'port-forward', 'svc/postgresql', ':5432'];
   // Its own kubectl must not be what leaves something in the home that is looked at in the end.
@@ -36,7 +40,12 @@ async function login(user: string, password: string, sql = 'SELECT 1'): Promise<
   try {
     const [line] = (await once(createInterface({ input: forward.stdout }), 'line')) as [string];
     const port = Number(/:(\d+) ->/.exec(line)?.[1]);
-    const client = new Client({ host: '127.0.0.1', port, user, password, database: 'postgres' });
+    const { DB_USER: user = '', DB_NAME: database = '' } = secret;
+    const client = new Client({
+      ...{ host: '127.0.0.1', port, user, password, database },
+      // What a backend has in DB_SSLROOTCERT; the server takes nothing but TLS.
+      ssl: { ca: await readFile(sandbox.path('.state/development/certificates/ca.crt'), 'utf8') },
+    });
     try {
       await client.connect();
       await client.query(sql);
@@ -52,13 +61,34 @@ async function login(user: string, password: string, sql = 'SELECT 1'): Promise<
   }
 }
 
-/** Changes one line of the development settings, and gives it back with the returned function. */
-async function changeSettings(from: string, to: string): Promise<() => Promise<void>> {
-  const file = sandbox.path('environments/development/settings.yaml');
+/** Changes a part of a file of the clone, and gives it back with the returned function. */
+async function change(path: string, from: string, to: string): Promise<() => Promise<void>> {
+  const file = sandbox.path(path);
   const before = await readFile(file, 'utf8');
-  assert.ok(before.includes(from), `settings.yaml holds \`${from}\``);
+  assert.ok(before.includes(from), `${path} holds \`${from}\``);
   await writeFile(file, before.replace(from, to));
   return () => writeFile(file, before);
+}
+
+const settingsFile = 'environments/development/settings.yaml';
+
+/** A field of an object in the namespace of the backends. */
+const fieldOf = async (object: string, path: string): Promise<string> =>
+  (await sandbox.shell(`kubectl -n backend get ${object} -o jsonpath={${path}}`)).stdout;
+
+/** Rises with each restart. */
+const generationOf = async (deployment: string): Promise<number> =>
+  Number(await fieldOf(`deployment/${deployment}`, '.metadata.generation'));
+
+const app1Secret = () => secretOf(sandbox, 'backend', 'app1-back-database');
+const app2Secret = () => secretOf(sandbox, 'backend', 'app2-back-database');
+
+async function until(holds: () => Promise<boolean>, what: string, seconds = 90): Promise<void> {
+  const deadline = Date.now() + seconds * 1000;
+  while (!(await holds())) {
+    assert.ok(Date.now() < deadline, `${what} within ${seconds} s`);
+    await delay(500);
+  }
 }
 
 /** Files below folders of the sandbox, relative to it. */
@@ -106,14 +136,18 @@ flow('install-tier apps installs both applications, with secrets from Vault and 
   assert.is(exitCode, 0, stderr);
   for (const name of ['app1-back-database', 'app2-back-database']) {
     const secret = await secretOf(sandbox, 'backend', name);
-    assert.equal(Object.keys(secret).sort(), ['DB_HOST', 'DB_PASSWORD', 'DB_PORT', 'DB_USER']);
-    assert.is(await login(secret.DB_USER ?? '', secret.DB_PASSWORD ?? ''), undefined);
-    assert.match((await login(secret.DB_USER ?? '', 'wrong')) ?? '', /password authentication failed/);
+    assert.equal(Object.keys(secret).sort(), ['DB_HOST', 'DB_NAME', 'DB_PASSWORD', 'DB_PORT', 'DB_USER']);
+    assert.is(await login(secret), undefined);
+    assert.match((await login(secret, 'wrong')) ?? '', /password authentication failed/);
   }
   const owner = await sandbox.shell(
     'kubectl -n backend get secret app1-back-database -o jsonpath={.metadata.ownerReferences[0].kind}',
   );
-  assert.is(owner.stdout, 'VaultStaticSecret');
+  assert.is(owner.stdout, 'VaultDynamicSecret');
+  assert.match(
+    (await secretOf(sandbox, 'backend', 'app1-back-database')).DB_USER ?? '',
+    /^v-kubernet-app1-bac-/,
+  );
 });
 
 flow('the variables of env serve kubectl, helm, helmfile, sops and vault by hand', async () => {
@@ -124,29 +158,77 @@ flow('the variables of env serve kubectl, helm, helmfile, sops and vault by hand
     helm -n core list -q --filter devops
     helmfile --skip-deps ${values} --state-values-set environment=development list --output json | cut -c1-2
     sops decrypt --extract '["password"]' environments/development/secrets/database.yaml | wc -c
-    vault kv get -mount=kv -field=DB_USER app1/database`);
+    vault kv get -mount=kv -field=DB_PORT app1/database`);
   assert.is(exitCode, 0, stderr);
-  const [nodes, release, list, password, user] = stdout.trim().split('\n');
+  const [nodes, release, list, password, port] = stdout.trim().split('\n');
   assert.is(nodes?.trim(), '3');
   assert.is(release, 'devops');
   assert.is(list, '[{');
   assert.ok(Number(password) > 10);
-  assert.is(user, 'postgres');
+  assert.is(port, '5432');
 });
 
 flow(
-  'a value changed in Vault reaches the Secret within a minute, and init-vault brings it back',
+  'what was changed in Vault by hand is brought back by init-vault, and every request is in the audit log',
   async () => {
-    const wanted = await sandbox.shell('vault kv patch -mount=kv app1/database DB_USER=somebody >&2');
-    assert.is(wanted.exitCode, 0, wanted.stderr);
-    const deadline = Date.now() + 60_000;
-    while ((await secretOf(sandbox, 'backend', 'app1-back-database')).DB_USER !== 'somebody') {
-      assert.ok(Date.now() < deadline, 'the Secret follows within a minute');
-      await delay(500);
-    }
+    const patched = await sandbox.shell('vault kv patch -mount=kv app1/database DB_HOST=somewhere >&2');
+    assert.is(patched.exitCode, 0, patched.stderr);
     const { exitCode, stderr } = await sandbox.task('init-vault');
-    assert.is(exitCode, 0);
-    assert.match(stderr, /changed {3}secret kv\/app1\/database \(DB_USER\)/);
+    assert.is(exitCode, 0, stderr);
+    assert.match(stderr, /changed {3}secret kv\/app1\/database \(DB_HOST\)/);
+    const log = await readFile(sandbox.path('.state/development/logs/vault-audit.log'), 'utf8');
+    assert.match(log, /"path":"kv\/data\/app1\/database"/);
+    assert.not.ok(log.includes('somewhere'));
+  },
+);
+
+flow(
+  'the operator prolongs a lease, and before its longest time is over it gives app1 another login and restarts it',
+  async () => {
+    const giveBack = await change(
+      'vault/state.yaml',
+      'ttl: 1h\n    maxTtl: 24h',
+      'ttl: 10s\n    maxTtl: 30s',
+    );
+    const asked = await sandbox.task('init-vault');
+    assert.match(asked.stderr, /changed {3}database role database\/roles\/app1-back/);
+    // A changed specification makes the operator ask for a login at once, the first one with these times.
+    const renewAt = (percent: number) =>
+      sandbox.shell(
+        `kubectl -n backend patch vaultdynamicsecret app1-back-database --type merge -p '{"spec":{"renewalPercent":${percent}}}' >&2`,
+      );
+    const before = await app1Secret();
+    assert.is((await renewAt(50)).exitCode, 0);
+    await until(async () => (await app1Secret()).DB_USER !== before.DB_USER, 'a login with short times');
+
+    const status = async () => {
+      const { secretLease, lastRenewalTime } = JSON.parse(
+        await fieldOf('vaultdynamicsecret/app1-back-database', '.status'),
+      );
+      return { lease: secretLease.id as string, renewed: lastRenewalTime as number };
+    };
+    let first = await status();
+    await until(async () => {
+      const now = await status();
+      if (now.lease === first.lease) return now.renewed > first.renewed;
+      first = now;
+      return false;
+    }, 'a lease is prolonged');
+    const short = await app1Secret();
+    const generation = await generationOf('app1-back');
+    assert.is(await login(short), undefined);
+    await until(async () => (await app1Secret()).DB_USER !== short.DB_USER, 'another login');
+    await until(async () => (await generationOf('app1-back')) > generation, 'app1 is restarted');
+    await until(async () => (await login(short)) !== undefined, 'the old login is gone');
+    assert.match((await login(short)) ?? '', /authentication failed/);
+
+    await giveBack();
+    assert.is((await sandbox.task('init-vault')).exitCode, 0);
+    const last = await app1Secret();
+    assert.is((await renewAt(67)).exitCode, 0);
+    await until(async () => (await app1Secret()).DB_USER !== last.DB_USER, 'a login with the usual times');
+    assert.is(await login(await app1Secret()), undefined);
+    assert.is((await sandbox.task('test-app', 'app1')).exitCode, 0);
   },
 );
 
@@ -174,13 +256,14 @@ flow('stop-k8s and start-k8s bring everything back', async () => {
 });
 
 flow('a check that fails rolls the release back and names itself', async () => {
-  const { DB_USER = '', DB_PASSWORD = '' } = await secretOf(sandbox, 'backend', 'app2-back-database');
+  const secret = await secretOf(sandbox, 'backend', 'app2-back-database');
+  const { DB_USER = '', DB_PASSWORD = '' } = secret;
   assert.is(
-    await login(DB_USER, DB_PASSWORD, `ALTER ROLE ${DB_USER} PASSWORD 'changed-behind-its-back'`),
+    await login(secret, DB_PASSWORD, `ALTER ROLE ${DB_USER} PASSWORD 'changed-behind-its-back'`),
     undefined,
   );
-  const giveBack = await changeSettings('minReplicas: 3', 'minReplicas: 4');
-  const said = /FAILED database login: password authentication failed for user "postgres"/;
+  const giveBack = await change(settingsFile, 'minReplicas: 3', 'minReplicas: 4');
+  const said = /FAILED database login: password authentication failed for user "app2"/;
 
   const refused = await sandbox.task('install-app', 'app2');
   assert.is(refused.exitCode, 1);
@@ -193,7 +276,7 @@ flow('a check that fails rolls the release back and names itself', async () => {
   assert.match(tested.stderr, said);
 
   assert.is(
-    await login(DB_USER, 'changed-behind-its-back', `ALTER ROLE ${DB_USER} PASSWORD '${DB_PASSWORD}'`),
+    await login(secret, 'changed-behind-its-back', `ALTER ROLE ${DB_USER} PASSWORD '${DB_PASSWORD}'`),
     undefined,
   );
   // Without metrics the autoscaler only looks every 15 s.
@@ -212,6 +295,91 @@ flow('a check that fails rolls the release back and names itself', async () => {
   await giveBack();
 });
 
+flow(
+  'rotate-database-password gives every role another password, and restarts who has the old one',
+  async () => {
+    const file = sandbox.path('environments/development/secrets/database.yaml');
+    const passwords = async () =>
+      (await sandbox.shell(`sops decrypt ${file}`)).stdout.trim().split('\n').sort();
+    const before = { file: await passwords(), secret: await app2Secret() };
+    const generation = await generationOf('app2-back');
+    const unasked = await sandbox.task('rotate-database-password');
+    assert.is(unasked.exitCode, 2);
+    assert.match(unasked.stderr, /--yes/);
+
+    const { exitCode, stdout, stderr } = await sandbox.task('rotate-database-password', '--yes');
+    assert.is(exitCode, 0, stderr);
+    assert.match(stderr, /changed in the server: postgres, app2, vault/);
+    assert.match(stderr, /changed {3}database connection database\/config\/postgresql \(password\)/);
+    assert.match(stderr, /app2-back-verification.*ok database login/);
+    const after = { file: await passwords(), secret: await app2Secret() };
+    assert.is(after.file.length, 3);
+    for (const line of before.file) assert.not.ok(after.file.includes(line));
+    for (const line of [...before.file, ...after.file])
+      assert.not.ok((stdout + stderr).includes(line.split(': ')[1] ?? ''));
+    assert.is(await login(after.secret), undefined);
+    assert.match((await login(before.secret)) ?? '', /password authentication failed/);
+    assert.ok((await generationOf('app2-back')) > generation);
+    assert.not.ok((await readdir(sandbox.path('.state/development'))).includes('database-rotation.json'));
+  },
+);
+
+flow(
+  'a rotation that failed half-way is completed by the next one, with the passwords that it chose',
+  async () => {
+    const before = await app2Secret();
+    const giveBack = await change(
+      settingsFile,
+      'releases:\n',
+      'releases:\n  postgresql: { user: "Not SQL" }\n',
+    );
+    const failed = await sandbox.task('rotate-database-password', 'app2', '--yes');
+    assert.is(failed.exitCode, 1);
+    assert.match(
+      failed.stderr,
+      /the rotation is not finished: .*\n {2}why: [\s\S]*run rotate-database-password again/,
+    );
+    const state = sandbox.path('.state/development/database-rotation.json');
+    assert.is((await stat(state)).mode & 0o777, 0o600);
+    const chosen = JSON.parse(await readFile(state, 'utf8'));
+    assert.equal(Object.keys(chosen), ['app2']);
+    assert.match((await sandbox.task('status')).stdout, /the rotation of app2 is not finished/);
+    await giveBack();
+    const { exitCode, stderr } = await sandbox.task('rotate-database-password', 'app2', '--yes');
+    assert.is(exitCode, 0, stderr);
+    const after = await app2Secret();
+    assert.is(after.DB_PASSWORD, chosen.app2.new);
+    assert.not.equal(after.DB_PASSWORD, before.DB_PASSWORD);
+    assert.is(await login(after), undefined);
+  },
+);
+
+flow(
+  'an encrypted file that the server has come apart from is seen, changes nothing, and is mended by a rotation',
+  async () => {
+    const changed = await sandbox.shell(
+      `echo '"by-hand-in-the-file"' | sops set --value-stdin environments/development/secrets/database.yaml '["password"]'`,
+    );
+    assert.is(changed.exitCode, 0, changed.stderr);
+    assert.match(
+      (await sandbox.task('status')).stdout,
+      /reachable; refuses the password of the encrypted file/,
+    );
+    const refused = await sandbox.task('install-app', 'postgresql');
+    assert.is(refused.exitCode, 1);
+    assert.match(refused.stderr, /FAILED database roles: password authentication failed for user "postgres"/);
+    assert.match(refused.stderr, /what was deployed before is back/);
+    const { exitCode, stderr } = await sandbox.task('rotate-database-password', 'superuser', '--yes');
+    assert.is(exitCode, 0, stderr);
+    await until(
+      async () => /database {5}reachable\n/.test((await sandbox.task('status')).stdout),
+      'the database is well',
+    );
+    const usage = await sandbox.task('rotate-database-password', 'app1', '--yes');
+    assert.is(usage.exitCode, 2);
+    assert.match(usage.stderr, /`app1` is no role with a password of its own/);
+  },
+);
 flow('no secret shows in events, logs, reports or what was seen of a failure', async () => {
   const { DB_PASSWORD = '' } = await secretOf(sandbox, 'backend', 'app2-back-database');
   const keys = JSON.parse(await readFile(sandbox.path('.state/development/vault/keys.json'), 'utf8'));

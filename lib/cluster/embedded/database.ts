@@ -1,12 +1,20 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Environment, shellOf } from '../../environment.ts';
+import { authorityFile, databaseCertificate, serverIdentity } from '../../database/certificate.ts';
+import { isRefusedLogin } from '../../database/login.ts';
+import { passwordAdvice } from '../../database/password-advice.ts';
+import { decryptText, superuserOf, wantedRoles, wantedRolesText } from '../../database/roles.ts';
+import { setUpDatabases } from '../../database/set-up.ts';
+import { type Environment, shellOf, writeWhole } from '../../environment.ts';
 import { isPostgresqlReady } from '../../postgresql.ts';
-import { MissingToolError, type TaskContext } from '../../runner/runner.ts';
+import { root } from '../../project.ts';
+import { MissingToolError, type TaskContext, TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
 import { shellWords } from '../../shell-words.ts';
 import { decryptValue } from '../../sops.ts';
 import { type FoundTool, findTool } from '../../tools/tools.ts';
+import type { Outcome } from '../provider.ts';
 import { clearService, inBackground, isUp, launchService } from './launch.ts';
 import { expectedPorts, requireState } from './state.ts';
 
@@ -19,10 +27,26 @@ const initdbArguments = (data: string, settings: Settings): readonly string[] =>
   ...['--encoding', 'UTF8', '--locale', 'C', '--no-sync', '--pwfile', '/dev/stdin'],
 ];
 
-const serverArguments = (data: string, port: number): readonly string[] => [
+type ServerFiles = { readonly certificate: string; readonly key: string; readonly access: string };
+
+/** Who may connect and how: the chart's own file. */
+const accessFile = 'charts/postgresql/files/server/pg_hba.conf';
+
+const serverArguments = (data: string, port: number, files: ServerFiles): readonly string[] => [
   ...['-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1'],
   ...['-c', 'unix_socket_directories=', '-c', 'logging_collector=off'],
+  ...['-c', 'ssl=on', '-c', 'ssl_min_protocol_version=TLSv1.2'],
+  ...['-c', `ssl_cert_file=${files.certificate}`, '-c', `ssl_key_file=${files.key}`],
+  ...['-c', `hba_file=${files.access}`],
 ];
+
+const serverFiles = (environment: Environment): ServerFiles => ({
+  ...databaseCertificate(environment),
+  access: join(root, accessFile),
+});
+
+/** Says that the data has had its roles and databases once. */
+const rolesMade = (environment: Environment): string => join(environment.state, 'postgresql', 'roles-made');
 
 /** The plain commands, for `--dry-run`. */
 export async function databaseCommands(
@@ -31,13 +55,21 @@ export async function databaseCommands(
   mode: 'create' | 'start',
 ): Promise<readonly string[]> {
   const data = `.state/${environment.name}/postgresql/data`;
-  const secrets = `environments/${environment.name}/secrets/database.yaml`;
+  const decrypt = decryptText(environment.name, superuserOf(settings).secret);
   const { postgresql } = await expectedPorts(environment);
   const initialise = shellWords([...asUser(), 'initdb', ...initdbArguments(data, settings)]);
-  const server = serverArguments(join(environment.state, 'postgresql', 'data'), postgresql);
+  const server = serverArguments(
+    join(environment.state, 'postgresql', 'data'),
+    postgresql,
+    serverFiles(environment),
+  );
+  const { user, name } = settings.database;
+  const address = `PGHOST=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile(environment, settings)} PGPORT=${postgresql} PGUSER=${user} PGDATABASE=${name}`;
+  const roles = `PGPASSWORD="$(${decrypt})" DATABASE_ROLES="$(${wantedRolesText(environment.name, settings)})"`;
   return [
-    ...(mode === 'create' ? [`sops decrypt --extract '["password"]' ${secrets} | ${initialise}`] : []),
+    ...(mode === 'create' ? [`${decrypt} | ${initialise}`] : []),
     inBackground(environment, 'postgresql', [...asUser(), 'postgres', ...server]),
+    ...(mode === 'create' ? [`${address} ${roles} sh charts/postgresql/files/set-up/set-up.sh`] : []),
   ];
 }
 
@@ -46,23 +78,74 @@ export async function ensureDatabase(
   environment: Environment,
   settings: Settings,
   context: TaskContext,
-): Promise<'changed' | 'unchanged'> {
+): Promise<Outcome> {
+  const started = await ensureServer(environment, settings, context);
+  const made = await ensureRoles(environment, settings, context);
+  return started === 'changed' ? started : made;
+}
+
+async function ensureServer(
+  environment: Environment,
+  settings: Settings,
+  context: TaskContext,
+): Promise<Outcome> {
   const { ports } = await requireState(environment);
   const ready = () => isPostgresqlReady('127.0.0.1', ports.postgresql);
-  if (await isUp(environment, 'postgresql', ready)) return 'unchanged';
-
   const data = join(environment.state, 'postgresql', 'data');
+  const files = serverFiles(environment);
+  const settled = serverArguments(data, ports.postgresql, files);
+  // A server that was started in another way, or with a certificate that was renewed since, is started anew.
+  const record = join(environment.state, 'postgresql', 'server.sha256');
+  const digest = createHash('sha256')
+    .update(JSON.stringify(settled))
+    .update(await readFile(files.certificate))
+    .digest('hex');
+  const known = await readFile(record, 'utf8').catch(() => '');
+  if (known.trim() === digest && (await isUp(environment, 'postgresql', ready))) return 'unchanged';
+
   const server = await findServer(data);
   await initialise(environment, settings, server.folder, data, context);
+  await writeWhole(record, `${digest}\n`);
   return launchService(environment, context, {
     name: 'postgresql',
     program: server.path,
-    command: [...asUser(), server.path, ...serverArguments(data, ports.postgresql)],
+    command: [...asUser(), server.path, ...settled],
     ports: { postgresql: ports.postgresql },
     ready,
     // PostgreSQL takes any process of the pid in it for its own: one that nobody reaps, or another one by now.
     prepare: () => rm(join(data, 'postmaster.pid'), { force: true }),
   });
+}
+
+/**
+ * Makes roles and databases once: Vault logs in as one of them, and is set up while the releases are still being installed. From
+ * then on the chart's Job does it, as everywhere.
+ */
+async function ensureRoles(
+  environment: Environment,
+  settings: Settings,
+  context: TaskContext,
+): Promise<Outcome> {
+  const done = rolesMade(environment);
+  if ((await readFile(done).catch(() => undefined)) !== undefined) return 'unchanged';
+  const { ports } = await requireState(environment);
+  const { name: user, database, secret } = superuserOf(settings);
+  const password = await decryptValue(environment, secret.file, secret.key, context);
+  const identity = await serverIdentity(environment, settings, context);
+  const login = { host: '127.0.0.1', port: ports.postgresql, user, password, database, identity };
+  const wanted = await wantedRoles(environment, settings, context);
+  await setUpDatabases(login, wanted).catch((error: Error) => {
+    throw new TaskError({
+      what: `the roles of the database could not be made as \`${user}\``,
+      why: error.message,
+      advice: isRefusedLogin(error)
+        ? passwordAdvice(environment.name, secret)
+        : `see .state/${environment.name}/logs/postgresql.log, then run again`,
+      cause: error,
+    });
+  });
+  await writeWhole(done, '');
+  return 'changed';
 }
 
 async function initialise(
@@ -74,12 +157,14 @@ async function initialise(
 ): Promise<void> {
   const made = await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => undefined);
   if (made !== undefined) return;
-  const password = await decryptValue(environment, 'database.yaml', 'password', context);
+  const { secret } = superuserOf(settings);
+  const password = await decryptValue(environment, secret.file, secret.key, context);
   // A server whose folder was deleted under it would write to the new one of the same path as it ends.
   await clearService(environment, 'postgresql', 'postgres');
   // Made under another name first: a killed initdb leaves a folder that neither it nor the server would take.
   const partial = `${data}.new`;
   await rm(partial, { recursive: true, force: true });
+  await rm(rolesMade(environment), { force: true });
   await mkdir(dirname(data), { recursive: true, mode: 0o700 });
   const $ = await shellOf(context);
   // Through cat, because the stdin of a child of Node is a socket, and those cannot be opened by the name /dev/stdin.

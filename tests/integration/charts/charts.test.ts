@@ -46,7 +46,7 @@ for (const provider of ['embedded', 'minikube', 'existing'] as const) {
       const kinds = new Set(objects.map(({ kind }) => kind));
       for (const kind of [
         'VaultAuth',
-        'VaultStaticSecret',
+        'VaultDynamicSecret',
         'PriorityClass',
         'HorizontalPodAutoscaler',
         'Ingress',
@@ -69,6 +69,7 @@ charts(
     const variants: readonly (readonly ['backend' | 'frontend' | 'postgresql' | 'stand-in', string, Tree])[] =
       [
         ['backend', 'backend', { image, spread: 'required', replicas: 1, secrets: { managedBy: 'sops' } }],
+        ['backend', 'backend', { secrets: { vault: { kind: 'static' } } }],
         [
           'backend',
           'backend',

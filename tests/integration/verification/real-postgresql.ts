@@ -9,11 +9,20 @@ export type RealPostgresql = {
   /** `127.0.0.1:<port>` */
   readonly address: string;
   readonly port: number;
+  /** What the server has written so far. */
+  readonly log: () => string;
   readonly remove: () => Promise<void>;
 };
 
-/** A real PostgreSQL on a free port of loopback that asks every login for its password. Needs its programs on the PATH. */
-export async function realPostgresql(user: string, password: string): Promise<RealPostgresql> {
+/**
+ * A real PostgreSQL on a free port of loopback that asks every login for its password. Needs its programs on the PATH. `further` are
+ * settings of the server.
+ */
+export async function realPostgresql(
+  user: string,
+  password: string,
+  further: { readonly [setting: string]: string } = {},
+): Promise<RealPostgresql> {
   const folder = await mkdtemp(join(tmpdir(), 'real-postgresql-'));
   // PostgreSQL refuses to run as root; its own user needs to enter the folder.
   await chmod(folder, 0o755);
@@ -31,7 +40,10 @@ export async function realPostgresql(user: string, password: string): Promise<Re
   ]);
 
   const port = await freePort();
-  const settings = { listen_addresses: '127.0.0.1', port, unix_socket_directories: '', fsync: 'off' };
+  const settings = {
+    ...{ listen_addresses: '127.0.0.1', port, unix_socket_directories: '', fsync: 'off' },
+    ...further,
+  };
   const server = start('postgres', [
     '-D',
     data,
@@ -43,6 +55,7 @@ export async function realPostgresql(user: string, password: string): Promise<Re
   return {
     address: `127.0.0.1:${port}`,
     port,
+    log: server.output,
     remove: async () => {
       const ended = once(server.child, 'exit');
       // "Fast": does not wait for clients.
