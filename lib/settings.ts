@@ -26,7 +26,23 @@ export type Settings = {
     readonly storageClass: string;
     readonly context: string;
   };
-  readonly ingress: { readonly controller: 'nginx' | 'traefik' | 'none' };
+  readonly ingress: {
+    readonly controller: 'traefik' | 'nginx' | 'none';
+    readonly kind: 'ingress' | 'httproute';
+    /** Of the controller's pods; empty: where its own chart puts them. */
+    readonly namespace: string;
+    /** Where test-ingress calls, as `host` or `host:port`; empty: where the controller's Service says. */
+    readonly address: string;
+    readonly tls: {
+      readonly enabled: boolean;
+      readonly existingSecret: string;
+      readonly clusterIssuer: string;
+      readonly port: number;
+    };
+    /** Of the controller traefik; `repository` and `version` are empty for a local chart. */
+    readonly chart: ChartSetting & { readonly repository: string; readonly values?: unknown };
+    readonly values: unknown;
+  };
   readonly database: {
     readonly host: string;
     readonly port: number;
@@ -166,9 +182,9 @@ export async function loadSettings(environment: string, provider: ProviderName):
 }
 
 /** Values of another chart than the one of common.yaml. */
-const otherValues = /^charts\.[^.]+\.values$/;
+const otherValues = /^(?:charts\.[^.]+|ingress\.chart)\.values$/;
 /** Below them the chart's own schema says what there is. */
-const releaseValues = /^releases\.[^.]+$/;
+const releaseValues = /^(?:releases\.[^.]+|ingress\.values)$/;
 
 /** A misspelt setting would have no effect, and nobody would notice: all there are have their place in common.yaml, the lowest layer. */
 function checkKnown(layer: Tree, known: Tree, file: string, above = ''): void {
@@ -203,8 +219,21 @@ const rules: readonly (readonly [path: string, rule: string, holds: (value: unkn
   ],
   [
     'ingress.controller',
-    '`nginx`, `traefik` or `none`',
-    (value) => ['nginx', 'traefik', 'none'].includes(String(value)),
+    '`traefik`, `nginx` or `none`',
+    (value) => ['traefik', 'nginx', 'none'].includes(String(value)),
+  ],
+  ['ingress.kind', '`ingress` or `httproute`', (value) => ['ingress', 'httproute'].includes(String(value))],
+  [
+    'ingress.address',
+    'a host or host:port, or empty',
+    (value) => typeof value === 'string' && /^(?:[\w.-]+(?::\d{1,5})?)?$/.test(value),
+  ],
+  ['ingress.tls.enabled', '`true` or `false`', (value) => typeof value === 'boolean'],
+  ['ingress.tls.port', 'a port number', (value) => Number.isInteger(value)],
+  [
+    'ingress.chart.chart',
+    'the name or folder of a chart',
+    (value) => typeof value === 'string' && value !== '',
   ],
   ['database.host', 'a host name', (value) => typeof value === 'string' && value !== ''],
   ['database.port', 'a port number', (value) => Number.isInteger(value)],

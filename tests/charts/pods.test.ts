@@ -12,6 +12,7 @@ const charts: readonly (readonly [ChartName, Tree])[] = [
   ['frontend', {}],
   ['postgresql', {}],
   ['stand-in', { workload: { kind: 'StatefulSet' } }],
+  ['traefik', {}],
 ];
 
 for (const [chart, values] of charts) {
@@ -20,7 +21,8 @@ for (const [chart, values] of charts) {
       assert.is(pod.securityContext.runAsNonRoot, true, name);
       assert.ok(pod.securityContext.runAsUser > 0, name);
       assert.is(pod.securityContext.seccompProfile.type, 'RuntimeDefault', name);
-      assert.is(pod.automountServiceAccountToken, false, name);
+      // Traefik reads its routes from the API
+      assert.is(pod.automountServiceAccountToken, chart === 'traefik', name);
       assert.is(pod.enableServiceLinks, false, name);
       for (const forbidden of ['hostNetwork', 'hostPID', 'hostIPC']) assert.is(pod[forbidden], undefined);
       for (const volume of pod.volumes ?? []) assert.is(volume.hostPath, undefined);
@@ -41,7 +43,7 @@ for (const [chart, values] of charts) {
 }
 
 test('what runs for long has the three probes, what runs once has a deadline', async () => {
-  for (const chart of ['backend', 'frontend', 'postgresql'] as const) {
+  for (const chart of ['backend', 'frontend', 'postgresql', 'traefik'] as const) {
     const objects = await render(chart);
     const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
     const [container] = workload?.spec.template.spec.containers ?? [];
@@ -55,7 +57,7 @@ test('what runs for long has the three probes, what runs once has a deadline', a
 });
 
 test('a pod drains before it is ended, within its grace period', async () => {
-  for (const chart of ['backend', 'frontend'] as const) {
+  for (const chart of ['backend', 'frontend', 'traefik'] as const) {
     const pod = only(await render(chart, { values: { drainSeconds: 40 } }), 'Deployment').spec.template.spec;
     assert.is(pod.containers[0].lifecycle.preStop.sleep.seconds, 40);
     assert.ok(pod.terminationGracePeriodSeconds > 40);
@@ -69,7 +71,7 @@ test('PostgreSQL is told to end fast, since it waits for its clients otherwise',
 });
 
 test('old revisions are kept to roll back to, five of them', async () => {
-  for (const chart of ['backend', 'frontend', 'postgresql', 'stand-in'] as const) {
+  for (const chart of ['backend', 'frontend', 'postgresql', 'stand-in', 'traefik'] as const) {
     const workload = (await render(chart)).find(
       ({ kind }) => kind === 'Deployment' || kind === 'StatefulSet',
     );

@@ -30,7 +30,7 @@ function selectorOf(object: KubernetesObject): Labels | undefined {
   return object.spec?.selector?.matchLabels;
 }
 
-for (const chart of ['backend', 'frontend', 'postgresql', 'stand-in'] as const) {
+for (const chart of ['backend', 'frontend', 'postgresql', 'stand-in', 'traefik'] as const) {
   test(`${chart}: Service, budget, policy, spread and workload share one selector, free of versions`, async () => {
     const values =
       chart === 'backend'
@@ -110,7 +110,7 @@ test('the front accepts the pods of its ingress controller, and nobody without o
     [namespace]: 'ingress-nginx',
     [name]: 'ingress-nginx',
   });
-  assert.equal(await from({ controller: 'traefik' }), { [namespace]: 'traefik', [name]: 'traefik' });
+  assert.equal(await from({ controller: 'traefik' }), { [namespace]: 'ingress', [name]: 'traefik' });
   assert.equal(
     await from({ controller: 'nginx', controllerNamespace: 'edge', controllerLabels: { app: 'edge' } }),
     { [namespace]: 'edge', app: 'edge' },

@@ -36,7 +36,11 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
       },
     },
   ],
-  frontend: [{ ingress: { controllerLabels: { app: 'edge' } } }, { ingress: { controller: 'traefik' } }],
+  frontend: [
+    { ingress: { controllerLabels: { app: 'edge' }, tls: { enabled: true } } },
+    { ingress: { controllerLabels: { app: 'edge' }, tls: { enabled: 'true' }, kind: 'httproute' } },
+    { ingress: { controllerLabels: { app: 'edge' } } },
+  ],
   postgresql: [{}, { persistence: { enabled: false } }],
   'stand-in': [
     {
@@ -45,6 +49,13 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
       clusterRoleBindings: { one: 'view' },
       services: { app: { http: 80 } },
     },
+  ],
+  traefik: [
+    {
+      trustedProxies: ['10.0.0.0/8'],
+      gateway: { enabled: true, certificates: [{ name: 'a', namespace: 'b' }] },
+    },
+    { service: { type: 'NodePort' } },
   ],
 };
 
