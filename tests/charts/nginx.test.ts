@@ -3,7 +3,8 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { exchange, findNginx, type Nginx, startNginx } from '../rig/nginx.ts';
+import { findProgram } from '../rig/find-program.ts';
+import { exchange, type Nginx, startNginx } from '../rig/nginx.ts';
 import { only, render } from './render.ts';
 import { cleanUp } from './tools.ts';
 
@@ -13,7 +14,7 @@ import { cleanUp } from './tools.ts';
 
 type State = { backend: Server; nginx: Nginx | undefined; port: number; reached: string[] };
 
-const program = findNginx();
+const program = findProgram('NGINX_PATH', 'nginx');
 if (program === undefined)
   process.stdout.write('left out: the front in a real nginx, since there is none (NGINX_PATH, or on PATH)\n');
 const suiteTest = suite<State>('nginx of the front');
