@@ -27,7 +27,7 @@ import { root } from '../lib/project.ts';
 import { type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { runningParts } from './embedded.ts';
-import { importGpgKeys } from './secrets.ts';
+import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
 const app = {
@@ -121,9 +121,10 @@ const plainInstall = async (
   ];
 };
 
-/** What makes the certificates of the fronts comes on top. */
+/** What all installs have in common: openssl makes the certificates of the fronts. */
 const installation = {
   ...deployment,
+  check: refuseDevelopmentKeys,
   needs: ({ options }: { readonly options: Options }) => [
     ...deployment.needs({ options }),
     ...tools('openssl'),
