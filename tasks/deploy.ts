@@ -123,9 +123,10 @@ const plainInstall = async (
   ];
 };
 
-/** What makes the certificates of the fronts comes on top. */
+/** What all installs have in common: openssl makes the certificates of the fronts. */
 const installation = {
   ...deployment,
+  check: refuseDevelopmentKeys,
   needs: ({ options }: { readonly options: Options }) => [
     ...deployment.needs({ options }),
     ...tools('openssl'),
@@ -134,7 +135,6 @@ const installation = {
 
 export const installAll = task({
   ...installation,
-  check: refuseDevelopmentKeys,
   name: 'install-all',
   description: 'install every release; arguments after -- go to helmfile',
   lock: true,
@@ -144,7 +144,6 @@ export const installAll = task({
 
 export const installTier = task({
   ...installation,
-  check: refuseDevelopmentKeys,
   name: 'install-tier',
   description: 'install a tier and what it needs',
   args: tier,
@@ -155,7 +154,6 @@ export const installTier = task({
 
 export const installApp = task({
   ...installation,
-  check: refuseDevelopmentKeys,
   name: 'install-app',
   description: 'install an application and what it needs',
   args: app,

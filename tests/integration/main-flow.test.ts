@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -10,7 +11,7 @@ import * as assert from 'uvu/assert';
 import { leavesOf } from '../../lib/sops/encrypted-file.ts';
 import { secretForms, shortestSecret } from '../../lib/sops/secret-forms.ts';
 import type { Status } from '../../lib/status.ts';
-import { makeSandbox, processesOf, type Sandbox, secretOf } from './sandbox.ts';
+import { makeSandbox, processesOf, readText, type Sandbox, secretOf } from './sandbox.ts';
 
 /*
  * The main job from a fresh clone to nothing left, on the embedded cluster: a real API server, Vault, operator and PostgreSQL.
@@ -148,6 +149,28 @@ flow('install-tier apps installs both applications, with secrets from Vault and 
     (await secretOf(sandbox, 'backend', 'app1-back-database')).DB_USER ?? '',
     /^v-kubernet-app1-bac-/,
   );
+});
+
+flow('each route has its ranges, and a certificate that the environment’s authority signed', async () => {
+  const ranges = await sandbox.shell(
+    'kubectl -n frontend get middleware app1-front-internal -o jsonpath={.spec.ipAllowList.sourceRange}',
+  );
+  assert.equal(JSON.parse(ranges.stdout), ['10.244.0.0/16']);
+  const { 'tls.crt': certificate = '', 'tls.key': key = '' } = await secretOf(
+    sandbox,
+    'frontend',
+    'app1-front-tls',
+  );
+  const authority = await readText(sandbox.path('.state/development/certificates/ca.crt'));
+  const server = new X509Certificate(certificate);
+  assert.ok(server.verify(new X509Certificate(authority).publicKey));
+  assert.ok(server.checkPrivateKey(createPrivateKey(key)));
+  assert.is(
+    server.checkHost('app1-front.development.k8s-deployment.test'),
+    'app1-front.development.k8s-deployment.test',
+  );
+  const values = await sandbox.shell('helm -n frontend get values app1-front --all');
+  assert.not.match(values.stdout, 'PRIVATE KEY');
 });
 
 flow('the variables of env serve kubectl, helm, helmfile, sops and vault by hand', async () => {

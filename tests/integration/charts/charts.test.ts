@@ -1,6 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
+  type ChartName,
   type KubernetesObject,
   objectsOf,
   type Provider,
@@ -66,19 +67,22 @@ charts(
   'what an environment may set is taken, too: no persistence, other spread, digests, no budget',
   async () => {
     const image = { digest: `sha256:${'0'.repeat(64)}` };
-    const variants: readonly (readonly ['backend' | 'frontend' | 'postgresql' | 'stand-in', string, Tree])[] =
+    const variants: readonly (readonly [ChartName, string, Tree])[] = [
+      ['backend', 'backend', { image, spread: 'required', replicas: 1, secrets: { managedBy: 'sops' } }],
+      ['backend', 'backend', { secrets: { vault: { kind: 'static' } } }],
       [
-        ['backend', 'backend', { image, spread: 'required', replicas: 1, secrets: { managedBy: 'sops' } }],
-        ['backend', 'backend', { secrets: { vault: { kind: 'static' } } }],
-        [
-          'backend',
-          'backend',
-          { spread: 'none', autoscaling: { enabled: true }, rollingUpdate: { maxSurge: '30%' } },
-        ],
-        ['frontend', 'frontend', { image, spread: 'required', ingress: { controller: 'none' } }],
-        ['postgresql', 'database', { image, persistence: { enabled: false }, clients: { backend: null } }],
-        ['stand-in', 'core', { image, workload: { kind: 'StatefulSet' }, services: { one: { http: 80 } } }],
-      ];
+        'backend',
+        'backend',
+        { spread: 'none', autoscaling: { enabled: true }, rollingUpdate: { maxSurge: '30%' } },
+      ],
+      ['frontend', 'frontend', { image, spread: 'required', ingress: { controller: 'none' } }],
+      ['frontend', 'frontend', { ingress: { controller: 'nginx', tls: { enabled: true } } }],
+      ['frontend', 'frontend', { ingress: { forwardedDepth: 1, tls: { enabled: true } } }],
+      ['traefik', 'default', { image, service: { type: 'NodePort', httpNodePort: 30080 } }],
+      ['traefik', 'default', { kind: 'DaemonSet', trustedProxies: ['192.0.2.0/24'] }],
+      ['postgresql', 'database', { image, persistence: { enabled: false }, clients: { backend: null } }],
+      ['stand-in', 'core', { image, workload: { kind: 'StatefulSet' }, services: { one: { http: 80 } } }],
+    ];
     for (const [chart, namespace, values] of variants) {
       const objects = await render(chart, { namespace, values });
       for (const wanted of [objects, podsOf(objects)]) {
