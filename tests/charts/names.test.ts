@@ -22,6 +22,7 @@ const releases = [
 
 const variants: readonly (readonly [ChartName, Tree])[] = [
   ['backend', { autoscaling: { enabled: true } }],
+  ['backend', { autoscaling: { enabled: true, kind: 'keda' } }],
   ['frontend', { ingress: { controller: 'traefik' } }],
   ['postgresql', {}],
   // VaultConnection `default` and Services are named by others, which ask for them by name

@@ -143,6 +143,47 @@ test('the autoscaler decides over the number of pods alone', async () => {
   assert.is(only(narrow, 'HorizontalPodAutoscaler').spec.maxReplicas, 4, 'at least the minimum');
 });
 
+test('an autoscaler is an HPA or a ScaledObject of KEDA, never both, at the same pace', async () => {
+  const behavior = { scaleDown: { stabilizationSeconds: 600, pods: 2, periodSeconds: 90 } };
+  const triggers = {
+    hours: { type: 'cron', metadata: { timezone: 'Etc/UTC', start: '0 8 * * *', desiredReplicas: '6' } },
+    load: {
+      type: 'prometheus',
+      metadata: { serverAddress: 'http://prometheus:9090', query: 'sum(rate(a[1m]))', threshold: '5' },
+      authentication: 'prometheus-reader',
+    },
+    none: null,
+  };
+  const scaled = async (kind: 'hpa' | 'keda') => {
+    const autoscaling = { enabled: true, kind, minReplicas: 4, maxReplicas: 2, behavior, keda: { triggers } };
+    const objects = await render('backend', { values: { autoscaling } });
+    assert.is(only(objects, 'Deployment').spec.replicas, undefined, kind);
+    assert.is(ofKind(objects, 'HorizontalPodAutoscaler').length, kind === 'hpa' ? 1 : 0);
+    assert.is(ofKind(objects, 'ScaledObject').length, kind === 'keda' ? 1 : 0);
+    return objects;
+  };
+  const hpa = only(await scaled('hpa'), 'HorizontalPodAutoscaler');
+  const { spec } = only(await scaled('keda'), 'ScaledObject');
+  assert.equal(hpa.spec.behavior.scaleDown, {
+    stabilizationWindowSeconds: 600,
+    policies: [{ type: 'Pods', value: 2, periodSeconds: 90 }],
+  });
+  assert.is(hpa.spec.behavior.scaleUp.stabilizationWindowSeconds, 0);
+  assert.equal(spec.advanced.horizontalPodAutoscalerConfig.behavior, hpa.spec.behavior);
+  assert.equal(spec.scaleTargetRef, hpa.spec.scaleTargetRef);
+  assert.equal([spec.minReplicaCount, spec.maxReplicaCount], [4, 4], 'at least the minimum');
+  assert.equal(spec.triggers, [
+    { type: 'cpu', metricType: 'Utilization', metadata: { value: '80' } },
+    { name: 'hours', type: 'cron', metadata: triggers.hours.metadata },
+    {
+      name: 'load',
+      type: 'prometheus',
+      metadata: triggers.load.metadata,
+      authenticationRef: { name: 'prometheus-reader' },
+    },
+  ]);
+});
+
 test('a disruption budget is there with two pods or more, and never with one', async () => {
   const budgets = async (chart: ChartName, values: Tree) =>
     ofKind(await render(chart, { values }), 'PodDisruptionBudget').length;

@@ -27,11 +27,13 @@ const surge = (value: number | string, pods: number): number =>
 function mostPods(workload: KubernetesObject, objects: readonly KubernetesObject[]): number {
   const { spec, metadata, kind } = workload;
   if (kind === 'Job') return 1;
-  const scaler = ofKind(objects, 'HorizontalPodAutoscaler').find(
-    (object) =>
-      object.metadata.namespace === metadata.namespace && object.spec.scaleTargetRef.name === metadata.name,
-  );
-  const pods: number = scaler?.spec.maxReplicas ?? spec.replicas;
+  const scaler = ['HorizontalPodAutoscaler', 'ScaledObject']
+    .flatMap((scaling) => ofKind(objects, scaling))
+    .find(
+      (object) =>
+        object.metadata.namespace === metadata.namespace && object.spec.scaleTargetRef.name === metadata.name,
+    );
+  const pods: number = scaler?.spec.maxReplicas ?? scaler?.spec.maxReplicaCount ?? spec.replicas;
   return kind === 'StatefulSet'
     ? pods
     : 2 * pods + surge(spec.strategy?.rollingUpdate.maxSurge ?? '25%', pods);

@@ -12,6 +12,13 @@ import { cleanUp, inPairs } from './tools.ts';
 const test = suite('values.yaml');
 test.after(cleanUp);
 
+const trigger = {
+  type: 'prometheus',
+  metadata: { serverAddress: 'http://prometheus' },
+  metricType: 'Value',
+  authentication: 'reader',
+};
+
 const database = { namespace: 'backend', host: 'db', port: 5432, user: 'app', password: 'word' };
 
 /**
@@ -19,7 +26,11 @@ const database = { namespace: 'backend', host: 'db', port: 5432, user: 'app', pa
  * and the others switch on what excludes it. One that shows an effect is enough.
  */
 const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
-  backend: [{}, { autoscaling: { enabled: true, maxReplicas: 9 } }],
+  backend: [
+    { autoscaling: { keda: { triggers: { queue: trigger } } } },
+    { autoscaling: { enabled: true, maxReplicas: 9, keda: { triggers: { queue: trigger } } } },
+    { autoscaling: { enabled: true, kind: 'keda', maxReplicas: 9, keda: { triggers: { queue: trigger } } } },
+  ],
   devops: [
     {
       databaseSecrets: { app: database },
