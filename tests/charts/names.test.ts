@@ -25,6 +25,7 @@ const variants: readonly (readonly [ChartName, Tree])[] = [
   ['backend', { autoscaling: { enabled: true, kind: 'keda' } }],
   ['frontend', { ingress: { controller: 'traefik' } }],
   ['postgresql', {}],
+  ['postgresql', { kind: 'cloudnative-pg', cluster: { backup: { enabled: true } } }],
   // VaultConnection `default` and Services are named by others, which ask for them by name
   ['stand-in', { workload: { kind: 'StatefulSet' } }],
 ];
@@ -43,6 +44,8 @@ for (const [chart, values] of variants) {
       const release = releases[index];
       for (const { kind, metadata } of objects) {
         assert.match(metadata.name, /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/, `${kind} of ${release}`);
+        // CloudNativePG takes no longer one
+        if (kind === 'Cluster') assert.ok(metadata.name.length <= 50, `${kind} of ${release}`);
         // its pods carry the name and a hash of ten characters as label controller-revision-hash
         if (kind === 'StatefulSet') assert.ok(metadata.name.length <= 52, `${kind} of ${release}`);
         for (const [label, value] of Object.entries(metadata.labels ?? {})) {
@@ -57,7 +60,9 @@ for (const [chart, values] of variants) {
     assert.equal([...new Set(names)].length, names.length);
     const selectors = (await rendered()).map((objects) => {
       const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
-      return JSON.stringify(workload?.spec.selector.matchLabels);
+      // the pods of a Cluster carry its name
+      const cluster = objects.find(({ kind }) => kind === 'Cluster');
+      return JSON.stringify(workload?.spec.selector.matchLabels ?? cluster?.metadata.name);
     });
     assert.is(new Set(selectors).size, releases.length);
   });

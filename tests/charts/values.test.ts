@@ -48,7 +48,16 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
     },
   ],
   frontend: [{ ingress: { controllerLabels: { app: 'edge' } } }, { ingress: { controller: 'traefik' } }],
-  postgresql: [{}, { persistence: { enabled: false } }],
+  postgresql: [
+    {},
+    { persistence: { enabled: false } },
+    { kind: 'cloudnative-pg' },
+    {
+      kind: 'cloudnative-pg',
+      cluster: { backup: { enabled: true, objectStore: 'store' }, certificates: { serverSecret: 'server' } },
+    },
+    { kind: 'cloudnative-pg', cluster: { backup: { enabled: true, method: 'plugin', objectStore: 'store' } } },
+  ],
   'stand-in': [
     {
       vaultAddress: 'http://vault:8200',
