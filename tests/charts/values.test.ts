@@ -56,7 +56,10 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
       kind: 'cloudnative-pg',
       cluster: { backup: { enabled: true, objectStore: 'store' }, certificates: { serverSecret: 'server' } },
     },
-    { kind: 'cloudnative-pg', cluster: { backup: { enabled: true, method: 'plugin', objectStore: 'store' } } },
+    {
+      kind: 'cloudnative-pg',
+      cluster: { backup: { enabled: true, method: 'plugin', objectStore: 'store' } },
+    },
   ],
   'stand-in': [
     {
