@@ -11,7 +11,11 @@ export type ChartSetting = { readonly chart: string; readonly version?: string }
 /** The part of the settings that the tasks themselves read; helmfile reads the same files. */
 export type Settings = {
   readonly domain: string;
+  /** Whether people depend on the environment. */
+  readonly production: boolean;
   readonly cluster: {
+    /** The only one that the environment may be made with; empty: any. */
+    readonly provider: ProviderName | '';
     readonly kubernetesVersion: string;
     readonly nodes: number;
     readonly cpus: number;
@@ -189,6 +193,12 @@ function checkKnown(layer: Tree, known: Tree, file: string, above = ''): void {
 
 const rules: readonly (readonly [path: string, rule: string, holds: (value: unknown) => boolean])[] = [
   ['domain', 'a DNS name', (value) => typeof value === 'string' && /^[a-z0-9.-]+$/.test(value)],
+  ['production', '`true` or `false`', (value) => typeof value === 'boolean'],
+  [
+    'cluster.provider',
+    '`minikube`, `embedded`, `existing` or empty',
+    (value) => ['', ...providerNames].includes(String(value)),
+  ],
   [
     'cluster.kubernetesVersion',
     'a version such as `v1.31.0`',
