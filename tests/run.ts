@@ -182,6 +182,7 @@ async function withTools(): Promise<NodeJS.ProcessEnv> {
     'tsx',
     'tasks.ts',
     'install-tools',
+    '--tests',
     '--provider',
     'embedded',
     '--output',

@@ -4,6 +4,14 @@ go 1.26
 
 require github.com/yannh/kubeconform v0.8.0
 
+// Only files of these are taken, their custom resource definitions: nothing of them is compiled. `go mod tidy` would take them out.
+require (
+	github.com/cloudnative-pg/cloudnative-pg v1.30.0
+	github.com/kedacore/keda/v2 v2.21.0
+	github.com/traefik/traefik/v3 v3.6.12
+	sigs.k8s.io/gateway-api v1.6.0
+)
+
 require (
 	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
 	github.com/hashicorp/go-retryablehttp v0.7.8 // indirect
