@@ -34,6 +34,7 @@ export type Settings = {
     readonly name: string;
   };
   readonly vault: { readonly address: string };
+  readonly charts: { readonly [name: string]: ChartSetting };
   readonly images: { readonly backendVerification: { readonly repository: string; readonly tag: string } };
   readonly [section: string]: unknown;
 };

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { amount } from './quantity.ts';
-import { type ChartName, ofKind, only, podTemplates, render, type Tree } from './render.ts';
+import { type ChartName, chartNames, ofKind, only, podTemplates, render, type Tree } from './render.ts';
 import { cleanUp } from './tools.ts';
 
 const test = suite('pods');
@@ -10,9 +10,14 @@ test.after(cleanUp);
 const charts: readonly (readonly [ChartName, Tree])[] = [
   ['backend', {}],
   ['frontend', {}],
+  ['metrics-server', {}],
   ['postgresql', {}],
   ['stand-in', { workload: { kind: 'StatefulSet' } }],
+  ['vault', {}],
 ];
+
+/** Who asks the API server, and has a token for it. */
+const askers: readonly ChartName[] = ['metrics-server', 'vault'];
 
 for (const [chart, values] of charts) {
   test(`${chart}: pods comply with Pod Security "restricted", and more`, async () => {
@@ -20,7 +25,7 @@ for (const [chart, values] of charts) {
       assert.is(pod.securityContext.runAsNonRoot, true, name);
       assert.ok(pod.securityContext.runAsUser > 0, name);
       assert.is(pod.securityContext.seccompProfile.type, 'RuntimeDefault', name);
-      assert.is(pod.automountServiceAccountToken, false, name);
+      assert.is(pod.automountServiceAccountToken, askers.includes(chart), name);
       assert.is(pod.enableServiceLinks, false, name);
       for (const forbidden of ['hostNetwork', 'hostPID', 'hostIPC']) assert.is(pod[forbidden], undefined);
       for (const volume of pod.volumes ?? []) assert.is(volume.hostPath, undefined);
@@ -41,7 +46,7 @@ for (const [chart, values] of charts) {
 }
 
 test('what runs for long has the three probes, what runs once has a deadline', async () => {
-  for (const chart of ['backend', 'frontend', 'postgresql'] as const) {
+  for (const chart of ['backend', 'frontend', 'metrics-server', 'postgresql', 'vault'] as const) {
     const objects = await render(chart);
     const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
     const [container] = workload?.spec.template.spec.containers ?? [];
@@ -69,7 +74,7 @@ test('PostgreSQL is told to end fast, since it waits for its clients otherwise',
 });
 
 test('old revisions are kept to roll back to, five of them', async () => {
-  for (const chart of ['backend', 'frontend', 'postgresql', 'stand-in'] as const) {
+  for (const chart of chartNames.filter((name) => name !== 'devops')) {
     const workload = (await render(chart)).find(
       ({ kind }) => kind === 'Deployment' || kind === 'StatefulSet',
     );

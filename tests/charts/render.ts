@@ -19,7 +19,15 @@ export type KubernetesObject = {
   readonly [field: string]: any;
 };
 
-export const chartNames = ['backend', 'devops', 'frontend', 'postgresql', 'stand-in'] as const;
+export const chartNames = [
+  'backend',
+  'devops',
+  'frontend',
+  'metrics-server',
+  'postgresql',
+  'stand-in',
+  'vault',
+] as const;
 export type ChartName = (typeof chartNames)[number];
 
 /** What each chart needs and has no default for. */
@@ -34,8 +42,10 @@ export const required: Readonly<Record<ChartName, Tree>> = {
     cluster: { podCidr: '10.244.0.0/16' },
     ingress: { host: 'app-front.test.example', adminWhitelist: ['192.0.2.0/24'] },
   },
+  'metrics-server': {},
   postgresql: { password: 'a password' },
   'stand-in': {},
+  vault: {},
 };
 
 /** Objects of a YAML stream; throws for a document that does not parse. */

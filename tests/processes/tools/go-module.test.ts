@@ -21,6 +21,8 @@ const buildCache = go === undefined ? '' : execFileSync(go, ['env', 'GOCACHE'], 
       mkdirSync(join(module, 'config'), { recursive: true });
       writeFileSync(join(module, 'go.mod'), 'module example.org/hammer\n\ngo 1.21\n');
       writeFileSync(join(module, 'go.sum'), '');
+      mkdirSync(join(module, 'config', 'deep'));
+      writeFileSync(join(module, 'config', 'deep', 'part.yaml'), 'kind: Head\n', { mode: 0o444 });
       writeFileSync(join(module, 'config', 'schema.yaml'), 'kind: Nail\n', { mode: 0o444 });
       // println: no package of the standard library has to be compiled for it, beside the runtime.
       writeFileSync(
@@ -40,6 +42,7 @@ const buildCache = go === undefined ? '' : execFileSync(go, ['env', 'GOCACHE'], 
         /^hammer 1\.2\.3$/m,
       );
       assert.is(readFileSync(join(tool.folder, 'schemas', 'schema.yaml'), 'utf8'), 'kind: Nail\n');
+      assert.is(readFileSync(join(tool.folder, 'schemas', 'deep', 'part.yaml'), 'utf8'), 'kind: Head\n');
     }),
 );
 
