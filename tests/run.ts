@@ -204,15 +204,24 @@ async function minimum(): Promise<number> {
   return Number(manifest.testing.minimum);
 }
 
-const { values: e2e, positionals: asked } = parseArgs({
-  allowPositionals: true,
-  options: {
-    context: { type: 'string', default: process.env.CLUSTER_CONTEXT ?? '' },
-    env: { type: 'string', default: 'lab' },
-    only: { type: 'string', default: '' },
-    keep: { type: 'boolean', default: false },
-  },
-});
+function commandLine() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        context: { type: 'string', default: process.env.CLUSTER_CONTEXT ?? '' },
+        env: { type: 'string', default: 'lab' },
+        only: { type: 'string', default: '' },
+        keep: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    process.stderr.write(`error: ${(error as Error).message}\n`);
+    process.exit(2);
+  }
+}
+
+const { values: e2e, positionals: asked } = commandLine();
 const unknown = asked.filter((name) => !suites.some((suite) => suite.name === name));
 if (unknown.length > 0) {
   process.stderr.write(
