@@ -1,7 +1,10 @@
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { remembered } from './environment.ts';
+import { root } from './project.ts';
 import { type Options, UsageError } from './runner/runner.ts';
-import { checkEnvironment, loadSettings, type ProviderName } from './settings.ts';
+import { checkEnvironment, loadSettings, type ProviderName, settingsFiles } from './settings.ts';
 import { isReachable } from './tools/release-host.ts';
 import { findTool } from './tools/tools.ts';
 
@@ -32,10 +35,28 @@ export async function resolveOptions(
       advice: 'run destroy-environment first, or leave --provider and CLUSTER_PROVIDER out',
     });
   }
-  const provider = memory?.provider ?? asked ?? (await automaticProvider(user));
+  const only = memory ? undefined : await onlyProvider(environment);
+  if (only && asked && only !== asked) {
+    throw new UsageError({
+      what: `environment \`${environment}\` is for provider \`${only}\`, not \`${asked}\``,
+      why: 'its setting cluster.provider says so',
+      advice: 'leave --provider and CLUSTER_PROVIDER out, or use another environment',
+    });
+  }
+  const provider = memory?.provider ?? asked ?? only ?? (await automaticProvider(user));
   const context =
     provider === 'existing' ? await contextOf(environment, options, memory?.context) : undefined;
   return { ...options, provider, context };
+}
+
+/** The provider that an environment's own files bind it to, or undefined. */
+async function onlyProvider(environment: string): Promise<ProviderName | undefined> {
+  const files = await settingsFiles(environment, 'existing');
+  const own = files.filter((file) => file.startsWith(`environments/${environment}/`));
+  const texts = await Promise.all(own.map((file) => readFile(join(root, file), 'utf8')));
+  // Most bind it to none, and reading YAML takes longer than all the rest of the choice.
+  if (!texts.some((text) => text.includes('provider'))) return undefined;
+  return (await loadSettings(environment, 'existing')).cluster.provider || undefined;
 }
 
 /** minikube where Docker answers and minikube is there or can be got, else embedded; so for root, whom minikube refuses its docker driver. */

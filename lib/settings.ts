@@ -22,6 +22,8 @@ export type Settings = {
     readonly allowDevelopmentKeys: boolean;
   };
   readonly cluster: {
+    /** The only one that the environment may be made with; empty: any. */
+    readonly provider: ProviderName | '';
     readonly kubernetesVersion: string;
     readonly nodes: number;
     readonly cpus: number;
@@ -64,6 +66,7 @@ export type Settings = {
     readonly issuers: DatabaseRoles;
   };
   readonly vault: { readonly address: string; readonly auditLog: string; readonly databaseAddress: string };
+  readonly charts: { readonly [name: string]: ChartSetting };
   readonly images: { readonly backendVerification: { readonly repository: string; readonly tag: string } };
   readonly [section: string]: unknown;
 };
@@ -226,6 +229,11 @@ const isRoles = (value: unknown): boolean =>
 const rules: readonly (readonly [path: string, rule: string, holds: (value: unknown) => boolean])[] = [
   ['domain', 'a DNS name', (value) => typeof value === 'string' && /^[a-z0-9.-]+$/.test(value)],
   ['production', '`true` or `false`', (value) => typeof value === 'boolean'],
+  [
+    'cluster.provider',
+    '`minikube`, `embedded`, `existing` or empty',
+    (value) => ['', ...providerNames].includes(String(value)),
+  ],
   ['sops.key', 'a path', (value) => typeof value === 'string' && value !== ''],
   ['sops.allowDevelopmentKeys', '`true` or `false`', (value) => typeof value === 'boolean'],
   [

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { environmentOf, settingsOf } from '../lib/environment.ts';
 import { MissingToolError, type Need, need, type Options, task } from '../lib/runner/runner.ts';
 import { type ToolName, toolNames } from '../lib/tools/manifest.ts';
-import { toolsOf } from '../lib/tools/provider-tools.ts';
+import { testTools, toolsOf } from '../lib/tools/provider-tools.ts';
 import type { Requirement } from '../lib/tools/tools.ts';
 
 /** Makes sure of one tool; other tasks name theirs by `tools(…)` and start as soon as these are there. */
@@ -35,7 +35,8 @@ export const installTools = task({
   name: 'install-tools',
   description: 'get every missing tool of the provider',
   group: 'tools',
-  needs: ({ options }) => tools(...toolsOf(String(options.provider))),
+  args: { tests: { type: 'boolean', description: 'those that only the tests need, too' } },
+  needs: ({ args, options }) => tools(...toolsOf(String(options.provider)), ...(args.tests ? testTools : [])),
   commands: () => [],
 });
 

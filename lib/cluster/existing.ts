@@ -13,6 +13,7 @@ import { kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
 import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
 import { shellWord } from '../shell-words.ts';
+import { checkOperators, operatorCommands } from './operators.ts';
 import type { ClusterProvider } from './provider.ts';
 
 /** What an install needs to do; each is asked with `kubectl auth can-i`. */
@@ -69,10 +70,11 @@ export async function checkReachable(
 export const existing: ClusterProvider = {
   name: 'existing',
   commands: {
-    create: (environment) => [
+    create: (environment, settings) => [
       `${kubectlText(environment)} get --raw /readyz`,
       `${kubectlText(environment)} version`,
       `${kubectlText(environment)} get storageclass`,
+      ...operatorCommands(environment, settings),
       ...rights.map(
         ([verb, resource]) => `${kubectlText(environment)} auth can-i ${verb} ${resource} --all-namespaces`,
       ),
@@ -90,7 +92,7 @@ export const existing: ClusterProvider = {
     return output.exitCode === 0 ? 'running' : 'degraded';
   },
 
-  create: async (environment, _settings, context) => {
+  create: async (environment, settings, context) => {
     await connectExisting(environment, context);
     const $ = (await shellOf(context))({ quiet: true });
     await checkReachable(environment, context);
@@ -107,6 +109,7 @@ export const existing: ClusterProvider = {
       });
     }
     await checkStorageClass(environment, context);
+    await checkOperators(environment, settings, context);
     for (const [verb, resource] of rights) {
       const answer = await $({
         nothrow: true,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type CacheEntry, cacheError, diskFull, fillEntry } from './cache.ts';
 import { type GoRecipe, goModules, type ToolEntry } from './manifest.ts';
@@ -24,8 +24,9 @@ export function goEntry(entry: GoTool, version: string): CacheEntry {
   const module = moduleFolder(entry.go);
   const hash = createHash('sha256');
   for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(module, file)));
-  const { package: name, folders = {}, cgo } = entry.go;
-  hash.update(JSON.stringify([name, buildFlags(entry.go), folders, ...(cgo ? ['cgo'] : [])]));
+  const { package: name, folders = {}, files, cgo } = entry.go;
+  const more = [...(cgo ? ['cgo'] : []), ...(files ? [files] : [])];
+  hash.update(JSON.stringify([name, buildFlags(entry.go), folders, ...more]));
   return { id: `${entry.name}-${version}-go-${hash.digest('hex').slice(0, 12)}`, version };
 }
 
@@ -71,6 +72,16 @@ async function build(entry: GoTool, version: string, go: string, context: ToolCo
       const list = await $`${go} list -mod=readonly -f ${'{{.Module.Dir}}'} ${entry.go.package}`;
       copyFiles(join(list.stdout.trim(), source), join(folder, name));
     }
+    for (const [name, { module, path }] of Object.entries(entry.go.files ?? {})) {
+      const got = await $`${go} mod download ${module}`;
+      context.signal.throwIfAborted();
+      if (got.exitCode !== 0) {
+        reason = `\`go mod download ${module}\` failed: ${lastWords(got.stderr)}`;
+        return undefined;
+      }
+      const list = await $`${go} list -mod=readonly -m -f ${'{{.Dir}}'} ${module}`;
+      copyFiles(join(list.stdout.trim(), path), join(folder, name));
+    }
     await rm(work, { recursive: true, force: true });
     return entry.name;
   });
@@ -95,11 +106,19 @@ function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv {
   };
 }
 
-/** Go's module folders are read-only: files are copied one by one, so that the copy's folder can be removed again. */
+/** Go's module folders are read-only: files are copied one by one, so that the copy's folders can be removed again. */
 function copyFiles(from: string, to: string): void {
   try {
     mkdirSync(to);
-    for (const name of readdirSync(from)) copyFileSync(join(from, name), join(to, name));
+    if (statSync(from).isFile()) {
+      copyFileSync(from, join(to, basename(from)));
+      return;
+    }
+    for (const entry of readdirSync(from, { withFileTypes: true })) {
+      const [source, target] = [join(from, entry.name), join(to, entry.name)];
+      if (entry.isDirectory()) copyFiles(source, target);
+      else copyFileSync(source, target);
+    }
   } catch (error) {
     throw cacheError(error);
   }

@@ -22,6 +22,8 @@ export const toolNames = [
   'docker',
   'go',
   'k9s',
+  'kubeconform',
+  'kube-apiserver-newest',
 ] as const;
 
 export type ToolName = (typeof toolNames)[number];
@@ -49,9 +51,16 @@ export type GoRecipe = {
   readonly cgo?: boolean;
   /** What is copied out of the package's Go module, as `{name beside the program: folder in the module}`. */
   readonly folders?: { readonly [name: string]: string };
+  /** What is copied out of other Go modules, which the go.mod requires, into folders of this name beside the program. */
+  readonly files?: { readonly [name: string]: { readonly module: string; readonly path: string } };
 };
 
-export type ReleaseRecipe = { readonly host: string; readonly package: string };
+export type ReleaseRecipe = {
+  readonly host: string;
+  readonly package: string;
+  /** The program's name in it, where it is not the tool's. */
+  readonly program?: string;
+};
 
 /** One tool of the manifest; manifest.yaml says what each field means. */
 export type ToolEntry = {

@@ -32,10 +32,15 @@ function goCommands(name: string, recipe: GoRecipe): string[] {
   const flags = buildFlags(recipe).map(shellWord).join(' ');
   const copies = Object.entries(recipe.folders ?? {}).map(([target, source]) => {
     const module = `$(${go} list -mod=readonly -f '{{.Module.Dir}}' ${recipe.package})`;
-    return `mkdir -p "${folder}/${target}" && cp "${module}"/${source}/* "${folder}/${target}/"`;
+    return `mkdir -p "${folder}/${target}" && cp -R "${module}"/${source}/* "${folder}/${target}/"`;
+  });
+  const files = Object.entries(recipe.files ?? {}).map(([target, { module, path }]) => {
+    const place = `$(${go} list -mod=readonly -m -f '{{.Dir}}' ${module})`;
+    const all = path.includes('.') ? '' : '/*';
+    return `${go} mod download ${module} && mkdir -p "${folder}/${target}" && cp "${place}"/${path}${all} "${folder}/${target}/"`;
   });
   const build = `CGO_ENABLED=${cgoEnabled(recipe)} ${go} build ${flags} -o "${folder}/${name}" ${recipe.package}`;
-  return [build, ...copies, onPath(folder)];
+  return [build, ...copies, ...files, onPath(folder)];
 }
 
 /** What the package's install script would do, which npm does not run unasked: makes the links that it lists. */

@@ -24,3 +24,6 @@ export function toolsOf(provider: string): ToolName[] {
   const needed = [...everywhere, ...(further[provider] ?? [])];
   return toolNames.filter((name) => needed.includes(name));
 }
+
+/** What the tests call beside the tools of the embedded cluster; no environment needs it. */
+export const testTools: readonly ToolName[] = ['kubeconform', 'kube-apiserver-newest'];

@@ -33,7 +33,7 @@ export async function getRelease(
   version: string,
   context: ToolContext,
 ): Promise<WayResult> {
-  const { host } = entry.release;
+  const { host, program: name = entry.name } = entry.release;
   if (!(await isReachable(host))) return { reason: `release host ${host} unreachable` };
   let reason = '';
   const program = await fillEntry(releaseEntry(entry, version), context, async (folder) => {
@@ -54,8 +54,8 @@ export async function getRelease(
       reason = `mise cannot install ${wanted}: ${lastWords(run.stderr)}`;
       return undefined;
     }
-    const found = await findProgram(folder, 'release', entry.name);
-    if (found === undefined) reason = `${wanted} has no program ${entry.name} in it`;
+    const found = await findProgram(folder, 'release', name);
+    if (found === undefined) reason = `${wanted} has no program ${name} in it`;
     return found;
   });
   return program === undefined ? { reason } : { program };

@@ -2,6 +2,7 @@ import { delimiter } from 'node:path';
 import { type FoundTool, getTool, lookForTool } from './get-tool.ts';
 import { loadManifest, type ToolName, toolNames } from './manifest.ts';
 import { pathFolders } from './on-path.ts';
+import { testTools } from './provider-tools.ts';
 import type { Requirement } from './requirement.ts';
 import type { ToolContext } from './tool-context.ts';
 
@@ -30,12 +31,15 @@ export async function ensureTool(
   return getTool(tools[name], requirement, context);
 }
 
+/** All but those of the tests, among which another kube-apiserver is. */
+const usualTools = toolNames.filter((name) => !testTools.includes(name));
+
 /**
- * A value for `PATH` under which the named tools (default: all) are the ones that the project chose. Only folders of tools that
+ * A value for `PATH` under which the named tools (default: all that environments need) are the ones that the project chose. Only folders of tools that
  * PATH itself does not have are put first; tools that are not there yet are left out.
  */
 export async function toolEnvironment(
-  names: readonly ToolName[] = toolNames,
+  names: readonly ToolName[] = usualTools,
   requirement: Requirement = {},
 ): Promise<string> {
   const found = await Promise.all(names.map((name) => findTool(name, requirement)));

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { amount } from './quantity.ts';
 import {
   type ChartName,
+  chartNames,
   type KubernetesObject,
   ofKind,
   only,
@@ -19,10 +20,15 @@ test.after(cleanUp);
 const charts: readonly (readonly [ChartName, Tree])[] = [
   ['backend', {}],
   ['frontend', {}],
+  ['metrics-server', {}],
   ['postgresql', {}],
   ['stand-in', { workload: { kind: 'StatefulSet' } }],
   ['traefik', {}],
+  ['vault', {}],
 ];
+
+/** Who asks the API server, and has a token for it. */
+const askers: readonly ChartName[] = ['metrics-server', 'traefik', 'vault'];
 
 for (const [chart, values] of charts) {
   test(`${chart}: pods comply with Pod Security "restricted", and more`, async () => {
@@ -30,8 +36,7 @@ for (const [chart, values] of charts) {
       assert.is(pod.securityContext.runAsNonRoot, true, name);
       assert.ok(pod.securityContext.runAsUser > 0, name);
       assert.is(pod.securityContext.seccompProfile.type, 'RuntimeDefault', name);
-      // Traefik reads its routes from the API
-      assert.is(pod.automountServiceAccountToken, chart === 'traefik', name);
+      assert.is(pod.automountServiceAccountToken, askers.includes(chart), name);
       assert.is(pod.enableServiceLinks, false, name);
       for (const forbidden of ['hostNetwork', 'hostPID', 'hostIPC']) assert.is(pod[forbidden], undefined);
       for (const volume of pod.volumes ?? []) assert.is(volume.hostPath, undefined);
@@ -52,7 +57,7 @@ for (const [chart, values] of charts) {
 }
 
 test('what runs for long has the three probes, what runs once has a deadline', async () => {
-  for (const chart of ['backend', 'frontend', 'postgresql', 'traefik'] as const) {
+  for (const chart of ['backend', 'frontend', 'metrics-server', 'postgresql', 'traefik', 'vault'] as const) {
     const objects = await render(chart);
     const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
     const [container] = workload?.spec.template.spec.containers ?? [];
@@ -80,7 +85,7 @@ test('PostgreSQL is told to end fast, since it waits for its clients otherwise',
 });
 
 test('old revisions are kept to roll back to, five of them', async () => {
-  for (const chart of ['backend', 'frontend', 'postgresql', 'stand-in', 'traefik'] as const) {
+  for (const chart of chartNames.filter((name) => name !== 'devops')) {
     const workload = (await render(chart)).find(
       ({ kind }) => kind === 'Deployment' || kind === 'StatefulSet',
     );
@@ -152,6 +157,47 @@ test('the autoscaler decides over the number of pods alone', async () => {
     values: { autoscaling: { enabled: true, minReplicas: 4, maxReplicas: 2 } },
   });
   assert.is(only(narrow, 'HorizontalPodAutoscaler').spec.maxReplicas, 4, 'at least the minimum');
+});
+
+test('an autoscaler is an HPA or a ScaledObject of KEDA, never both, at the same pace', async () => {
+  const behavior = { scaleDown: { stabilizationSeconds: 600, pods: 2, periodSeconds: 90 } };
+  const triggers = {
+    hours: { type: 'cron', metadata: { timezone: 'Etc/UTC', start: '0 8 * * *', desiredReplicas: '6' } },
+    load: {
+      type: 'prometheus',
+      metadata: { serverAddress: 'http://prometheus:9090', query: 'sum(rate(a[1m]))', threshold: '5' },
+      authentication: 'prometheus-reader',
+    },
+    none: null,
+  };
+  const scaled = async (kind: 'hpa' | 'keda') => {
+    const autoscaling = { enabled: true, kind, minReplicas: 4, maxReplicas: 2, behavior, keda: { triggers } };
+    const objects = await render('backend', { values: { autoscaling } });
+    assert.is(only(objects, 'Deployment').spec.replicas, undefined, kind);
+    assert.is(ofKind(objects, 'HorizontalPodAutoscaler').length, kind === 'hpa' ? 1 : 0);
+    assert.is(ofKind(objects, 'ScaledObject').length, kind === 'keda' ? 1 : 0);
+    return objects;
+  };
+  const hpa = only(await scaled('hpa'), 'HorizontalPodAutoscaler');
+  const { spec } = only(await scaled('keda'), 'ScaledObject');
+  assert.equal(hpa.spec.behavior.scaleDown, {
+    stabilizationWindowSeconds: 600,
+    policies: [{ type: 'Pods', value: 2, periodSeconds: 90 }],
+  });
+  assert.is(hpa.spec.behavior.scaleUp.stabilizationWindowSeconds, 0);
+  assert.equal(spec.advanced.horizontalPodAutoscalerConfig.behavior, hpa.spec.behavior);
+  assert.equal(spec.scaleTargetRef, hpa.spec.scaleTargetRef);
+  assert.equal([spec.minReplicaCount, spec.maxReplicaCount], [4, 4], 'at least the minimum');
+  assert.equal(spec.triggers, [
+    { type: 'cpu', metricType: 'Utilization', metadata: { value: '80' } },
+    { name: 'hours', type: 'cron', metadata: triggers.hours.metadata },
+    {
+      name: 'load',
+      type: 'prometheus',
+      metadata: triggers.load.metadata,
+      authenticationRef: { name: 'prometheus-reader' },
+    },
+  ]);
 });
 
 test('a disruption budget is there with two pods or more, and never with one', async () => {

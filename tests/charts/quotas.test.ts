@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { renderProduction } from './production.ts';
 import { amount } from './quantity.ts';
 import {
   type KubernetesObject,
@@ -15,6 +16,8 @@ const test = suite('quotas');
 test.after(cleanUp);
 
 type Use = Record<string, number>;
+type Amounts = Record<'cpu' | 'memory', string>;
+type Resources = Record<'requests' | 'limits', Amounts>;
 
 /** A number or a share of the pods, rounded up as for maxSurge. */
 const surge = (value: number | string, pods: number): number =>
@@ -27,11 +30,13 @@ const surge = (value: number | string, pods: number): number =>
 function mostPods(workload: KubernetesObject, objects: readonly KubernetesObject[]): number {
   const { spec, metadata, kind } = workload;
   if (kind === 'Job') return 1;
-  const scaler = ofKind(objects, 'HorizontalPodAutoscaler').find(
-    (object) =>
-      object.metadata.namespace === metadata.namespace && object.spec.scaleTargetRef.name === metadata.name,
-  );
-  const pods: number = scaler?.spec.maxReplicas ?? spec.replicas;
+  const scaler = ['HorizontalPodAutoscaler', 'ScaledObject']
+    .flatMap((scaling) => ofKind(objects, scaling))
+    .find(
+      (object) =>
+        object.metadata.namespace === metadata.namespace && object.spec.scaleTargetRef.name === metadata.name,
+    );
+  const pods: number = scaler?.spec.maxReplicas ?? scaler?.spec.maxReplicaCount ?? spec.replicas;
   return kind === 'StatefulSet'
     ? pods
     : 2 * pods + surge(spec.strategy?.rollingUpdate.maxSurge ?? '25%', pods);
@@ -43,22 +48,39 @@ function useOf(objects: readonly KubernetesObject[], namespace: string): Use {
   const add = (name: string, value: number) => {
     use[name] = (use[name] ?? 0) + value;
   };
+  const addResources = (pods: number, resources: Resources) => {
+    for (const kind of ['requests', 'limits'] as const)
+      for (const name of ['cpu', 'memory'] as const)
+        add(`${kind}.${name}`, pods * amount(resources[kind][name]));
+  };
   for (const workload of objects) {
-    if (workload.metadata.namespace !== namespace || !workload.spec?.template?.spec) continue;
+    if (workload.metadata.namespace !== namespace) continue;
+    if (workload.kind === 'Cluster') {
+      // a Job as large as a server makes the next one, each with a volume for its data and one for its log
+      const pods = workload.spec.instances + 1;
+      add('pods', pods);
+      add('persistentvolumeclaims', 2 * pods);
+      addResources(pods, workload.spec.resources);
+    }
+    if (!workload.spec?.template?.spec) continue;
     const pods = mostPods(workload, objects);
     add('pods', pods);
     add('persistentvolumeclaims', pods * (workload.spec.volumeClaimTemplates?.length ?? 0));
-    for (const { resources } of workload.spec.template.spec.containers) {
-      for (const kind of ['requests', 'limits'] as const)
-        for (const name of ['cpu', 'memory']) add(`${kind}.${name}`, pods * amount(resources[kind][name]));
-    }
+    for (const { resources } of workload.spec.template.spec.containers) addResources(pods, resources);
   }
   return use;
 }
 
-for (const provider of ['embedded', 'minikube', 'existing'] as const satisfies readonly Provider[]) {
-  test(`${provider}: quotas leave room for updates, checks and the autoscalers' maxima`, async () => {
-    const objects = [...(await renderEnvironment(provider)).values()].flatMap(objectsOf);
+const environments = [
+  ...(['embedded', 'minikube', 'existing'] as const satisfies readonly Provider[]).map(
+    (provider) => [`development on ${provider}`, () => renderEnvironment(provider)] as const,
+  ),
+  ['production', renderProduction] as const,
+];
+
+for (const [name, rendered] of environments) {
+  test(`${name}: quotas leave room for updates, checks and the autoscalers' maxima`, async () => {
+    const objects = [...(await rendered()).values()].flatMap(objectsOf);
     const quotas = ofKind(objects, 'ResourceQuota');
     assert.is(quotas.length, 5);
     for (const { metadata, spec } of quotas) {
@@ -75,22 +97,24 @@ for (const provider of ['embedded', 'minikube', 'existing'] as const satisfies r
   });
 }
 
-test('containers of ours fit the LimitRange of their namespace', async () => {
-  const objects = [...(await renderEnvironment('minikube')).values()].flatMap(objectsOf);
-  for (const { metadata, spec } of ofKind(objects, 'LimitRange')) {
-    const [{ defaultRequest, default: limit, max }] = spec.limits;
-    for (const name of ['cpu', 'memory']) {
-      assert.ok(amount(defaultRequest[name]) <= amount(limit[name]), `${metadata.name} ${name}`);
-      assert.ok(amount(limit[name]) <= amount(max[name]), `${metadata.name} ${name}`);
+for (const [name, rendered] of environments.slice(1)) {
+  test(`${name}: containers of ours fit the LimitRange of their namespace`, async () => {
+    const objects = [...(await rendered()).values()].flatMap(objectsOf);
+    for (const { metadata, spec } of ofKind(objects, 'LimitRange')) {
+      const [{ defaultRequest, default: limit, max }] = spec.limits;
+      for (const name of ['cpu', 'memory']) {
+        assert.ok(amount(defaultRequest[name]) <= amount(limit[name]), `${metadata.name} ${name}`);
+        assert.ok(amount(limit[name]) <= amount(max[name]), `${metadata.name} ${name}`);
+      }
+      const own = objects.filter(
+        (object) => object.metadata.namespace === metadata.namespace && object.spec?.template?.spec,
+      );
+      for (const container of own.flatMap((object) => object.spec.template.spec.containers))
+        for (const name of ['cpu', 'memory'])
+          assert.ok(amount(container.resources.limits[name]) <= amount(max[name]), container.name);
     }
-    const own = objects.filter(
-      (object) => object.metadata.namespace === metadata.namespace && object.spec?.template?.spec,
-    );
-    for (const container of own.flatMap((object) => object.spec.template.spec.containers))
-      for (const name of ['cpu', 'memory'])
-        assert.ok(amount(container.resources.limits[name]) <= amount(max[name]), container.name);
-  }
-});
+  });
+}
 
 test('every namespace has a quota and a LimitRange, so that a container without requests is no way round', async () => {
   const objects = await render('devops');

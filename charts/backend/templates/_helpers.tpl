@@ -66,6 +66,21 @@ app.kubernetes.io/component: verification
 {{ ternary .Values.autoscaling.minReplicas .Values.replicas .Values.autoscaling.enabled }}
 {{- end }}
 
+{{/* At most this many pods: never fewer than the minimum. */}}
+{{- define "backend.maximum" -}}
+{{ max .Values.autoscaling.minReplicas .Values.autoscaling.maxReplicas }}
+{{- end }}
+
+{{/* How fast an autoscaler changes the number of pods. */}}
+{{- define "backend.behavior" -}}
+{{- range $direction, $pace := .Values.autoscaling.behavior }}
+{{ $direction }}:
+  stabilizationWindowSeconds: {{ $pace.stabilizationSeconds }}
+  policies:
+    - {type: Pods, value: {{ $pace.pods }}, periodSeconds: {{ $pace.periodSeconds }}}
+{{- end }}
+{{- end }}
+
 {{/* An image by its tag, and by its digest where one is given: then no other content can come under the tag. */}}
 {{- define "backend.image" -}}
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}

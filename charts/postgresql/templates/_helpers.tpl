@@ -57,6 +57,35 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: k8s-deployment
 {{- end }}
 
+{{/* Of kind cloudnative-pg: the Cluster, whose name is at most 50 characters. The name without a suffix is that of the Service. */}}
+{{- define "postgresql.clusterName" -}}
+{{ include "postgresql.safe" (dict "release" .Release.Name "suffix" "-cluster" "limit" 50) }}
+{{- end }}
+
+{{- define "postgresql.clusterSecretName" -}}
+{{ include "postgresql.name" (dict "root" . "suffix" "-cluster-superuser") }}
+{{- end }}
+
+{{/* What the operator puts on each pod of the Cluster. */}}
+{{- define "postgresql.clusterLabels" -}}
+cnpg.io/cluster: {{ include "postgresql.clusterName" . }}
+{{- end }}
+
+{{/* The labels of the servers, whoever makes them. */}}
+{{- define "postgresql.serverLabels" -}}
+{{- if eq .Values.kind "cloudnative-pg" }}{{ include "postgresql.clusterLabels" . }}{{ else }}{{ include "postgresql.selectorLabels" . }}{{ end -}}
+{{- end }}
+
+{{/* Pods of a namespace. Takes {namespace, podLabels}. */}}
+{{- define "postgresql.peer" -}}
+namespaceSelector:
+  matchLabels:
+    kubernetes.io/metadata.name: {{ .namespace }}
+podSelector:
+  matchLabels:
+    {{- toYaml .podLabels | nindent 4 }}
+{{- end }}
+
 {{/* An image by its tag, and by its digest where one is given: then no other content can come under the tag. */}}
 {{- define "postgresql.image" -}}
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}

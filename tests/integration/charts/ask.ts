@@ -2,12 +2,31 @@ import { spawn } from 'node:child_process';
 import type { KubernetesObject, Tree } from '../../charts/render.ts';
 import type { Ended, Sandbox } from '../sandbox.ts';
 
+/** Where a program runs, and against which cluster: KUBECONFIG and KUBECACHEDIR are in `env`. */
+export type Place = { readonly folder: string; readonly env: NodeJS.ProcessEnv };
+
+/** The cluster of a sandbox. */
+export const placeOf = (sandbox: Sandbox): Place => ({
+  folder: sandbox.folder,
+  env: {
+    ...sandbox.env,
+    KUBECONFIG: sandbox.path('.state/development/kubeconfig'),
+    KUBECACHEDIR: sandbox.path('.state/kube-cache'),
+  },
+});
+
 /** Runs a program against the cluster of a sandbox. */
-export function call(sandbox: Sandbox, program: string, args: readonly string[], stdin = ''): Promise<Ended> {
-  const kubeconfig = sandbox.path('.state/development/kubeconfig');
-  const env = { ...sandbox.env, KUBECONFIG: kubeconfig, KUBECACHEDIR: sandbox.path('.state/kube-cache') };
+export const call = (
+  sandbox: Sandbox,
+  program: string,
+  args: readonly string[],
+  stdin = '',
+): Promise<Ended> => callIn(placeOf(sandbox), program, args, stdin);
+
+/** Runs a program in a place. */
+export function callIn(place: Place, program: string, args: readonly string[], stdin = ''): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: sandbox.folder, env });
+    const child = spawn(program, args, { cwd: place.folder, env: place.env });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -29,9 +48,9 @@ export const list = (objects: readonly object[]): string =>
   JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
 
 /** `kubectl apply --dry-run=server`: unknown fields are errors, and Pod Security tells of pods that it would refuse. */
-export const dryRunOn = (sandbox: Sandbox, objects: readonly object[], more: readonly string[]) =>
-  call(
-    sandbox,
+export const dryRunOn = (place: Place, objects: readonly object[], more: readonly string[] = []) =>
+  callIn(
+    place,
     'kubectl',
     [
       ...['apply', '--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict'],

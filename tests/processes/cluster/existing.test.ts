@@ -38,11 +38,12 @@ const answers = {
   version: `echo '{"serverVersion":{"gitVersion":"v1.31.4-eks","minor":"31+"}}'`,
   storage: `echo '{"items":[{"metadata":{"annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}}]}'`,
   may: 'echo yes',
+  type: 'echo there',
 };
 
 /** A kubectl that answers in this way. */
 const kubectl = (clone: ScriptedClone, changes: Partial<typeof answers> = {}): void => {
-  const { view, ready, version, storage, may } = { ...answers, ...changes };
+  const { view, ready, version, storage, may, type } = { ...answers, ...changes };
   clone.script(
     'kubectl',
     `case "$*" in
@@ -51,10 +52,37 @@ const kubectl = (clone: ScriptedClone, changes: Partial<typeof answers> = {}): v
       *readyz*) ${ready};;
       *"get storageclass"*) ${storage};;
       *can-i*) ${may};;
+      *customresourcedefinition*) ${type};;
       *version*) ${version};;
     esac`,
   );
 };
+
+test('what the settings ask of operators has to be there: who lacks is named, with the setting', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  type Lib = typeof import('../../../lib/settings.ts');
+  const settings = await (await clone.lib<Lib>('settings.ts')).loadSettings('production', 'existing');
+  kubectl(clone);
+  await lib.existing.create(environment, settings, context);
+  const asked = clone.calls().filter((line) => line.includes(' get customresourcedefinition '));
+  assert.equal(
+    asked.map((line) => line.split(' ').at(-3)),
+    ['clusters.postgresql.cnpg.io'],
+  );
+  kubectl(clone, { type: 'echo "Error: not found" >&2; exit 1' });
+  const error = await failureOf(lib.existing.create(environment, settings, context));
+  assert.is(
+    error.what,
+    'context `some-context` has no CloudNativePG, which the setting releases.postgresql.kind asks for',
+  );
+  const scaled = { 'app2-back': { autoscaling: { enabled: true, kind: 'keda' } } };
+  const keda = await failureOf(lib.existing.create(environment, { ...settings, releases: scaled }, context));
+  assert.match(keda.what, 'has no KEDA, which the setting releases.app2-back.autoscaling.kind asks for');
+});
 
 test('create checks the cluster and changes nothing in it', async ({
   lib,

@@ -22,7 +22,10 @@ test.before(async (state) => {
   state.clone = copyProject();
   state.before = state.clone.files();
   const { folder } = state.clone;
-  const all = providerNames.map(async (provider) => [provider, await dryRuns(folder, provider)] as const);
+  const all = providerNames.map(async (provider) => {
+    const context = provider === 'existing' ? ['--context', 'some-context'] : [];
+    return [provider, await dryRuns(folder, '--provider', provider, ...context)] as const;
+  });
   state.transcripts = new Map(await Promise.all(all));
 });
 
@@ -80,6 +83,23 @@ for (const provider of providerNames) {
     }
   });
 }
+
+test('production: every public task prints its plain commands, without secrets, and with its own files', async (state) => {
+  const transcripts = await dryRuns(state.clone.folder, '--env', 'production', '--context', 'some-context');
+  for (const [name, { exitCode, text }] of transcripts) {
+    assert.is(exitCode, 0, name);
+    assert.not.equal(text, '', name);
+    // which go through the files of every environment
+    if (!['check-secrets', 'rotate-keys'].includes(name))
+      assert.not.match(text, /environments\/development|\.state\/development/, name);
+    assert.is(spawnSync('sh', ['-n'], { input: text, encoding: 'utf8' }).status, 0, name);
+  }
+  const { text = '' } = transcripts.get('install-all') ?? {};
+  assert.match(
+    text,
+    '--state-values-file environments/existing.yaml --state-values-file environments/production/settings.yaml',
+  );
+});
 
 test('a dry run writes nothing', (state) => {
   assert.equal(state.clone.files(), state.before);

@@ -30,14 +30,9 @@ export const publicTasks = tasks.filter((task) => !task.private).map(({ name }) 
 
 const printer = fileURLToPath(new URL('print-transcripts.ts', import.meta.url));
 
-/** The dry run of every public task in a project's folder, by task. Nothing is there that it could ask: no program, no home. */
-export async function dryRuns(folder: string, provider: ProviderName): Promise<Map<string, Transcript>> {
-  const context = provider === 'existing' ? ['--context', 'some-context'] : [];
-  const lines = publicTasks.map((name) => [
-    name,
-    ...(examples[name] ?? []),
-    ...['--provider', provider, ...context],
-  ]);
+/** The dry run of every public task in a project's folder, by task, with further words. Nothing is there that it could ask: no program, no home. */
+export async function dryRuns(folder: string, ...words: readonly string[]): Promise<Map<string, Transcript>> {
+  const lines = publicTasks.map((name) => [name, ...(examples[name] ?? []), ...words]);
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--import', 'tsx', printer, folder, JSON.stringify(lines)],

@@ -49,6 +49,25 @@ test('with a Docker engine and minikube it is minikube', async ({ clone, resolve
   assert.equal(clone.calls().at(-1), 'docker version --format {{.Server.Version}}');
 });
 
+test('an environment may be for one provider alone', async ({ clone, resolve }) => {
+  clone.script('docker', 'echo 27.3.0');
+  const settings = join(clone.folder, 'environments/development/settings.yaml');
+  writeFileSync(settings, 'cluster: { provider: existing, context: team-cluster }\n');
+  const chosen = await resolve();
+  assert.equal([chosen.provider, chosen.context], ['existing', 'team-cluster']);
+  const error = await failureOf(resolve({ provider: 'embedded' }));
+  assert.is(error.exitCode, 2);
+  assert.is(error.what, 'environment `development` is for provider `existing`, not `embedded`');
+});
+
+test('production is never made on a cluster of our own', async ({ resolve }) => {
+  const options = { env: 'production', context: 'team-cluster' };
+  assert.is((await resolve(options)).provider, 'existing');
+  for (const provider of ['embedded', 'minikube'])
+    assert.is((await failureOf(resolve({ ...options, provider }))).exitCode, 2);
+  assert.match((await failureOf(resolve({ env: 'production' }))).what, /needs a kube context/);
+});
+
 test('root gets the embedded cluster, since minikube would refuse', async ({ clone, resolve }) => {
   clone.script('docker', 'echo 27.3.0');
   assert.is((await resolve({}, 0)).provider, 'embedded');

@@ -179,7 +179,7 @@ test('a release is downloaded by mise where its host can be reached', () =>
     await fakeMise(
       place,
       `echo "$*" >> "$LOG"; test "$MISE_SYSTEM_PACKAGES_SUDO" = false || exit 9
-      mkdir -p "$5/bin"; printf '#!/bin/sh\\n' > "$5/bin/hammer"; chmod +x "$5/bin/hammer"`,
+      mkdir -p "$5/bin"; for name in hammer mallet; do printf '#!/bin/sh\\n' > "$5/bin/$name"; chmod +x "$5/bin/$name"; done`,
     );
     process.env.MISE_LOCKED = '1';
     await withServer(async (host) => {
@@ -189,6 +189,9 @@ test('a release is downloaded by mise where its host can be reached', () =>
       assert.match(tool.path, /hammer-1\.2\.3-release-[0-9a-f]+\/release\/bin\/hammer$/);
       assert.match(place.calls()[0] ?? '', /^--no-config --yes install-into aqua:smith\/hammer@1\.2\.3 \//);
       assert.equal(await lookForTool(entry, {}), tool);
+      const release = { host, package: 'aqua:smith/mallet', program: 'mallet' };
+      const other = await getTool(entryOf({ version: '1.2.3', release }), {}, place.context, toolchain);
+      assert.match(other.path, /\/bin\/mallet$/);
     });
     delete process.env.MISE_LOCKED;
   }));

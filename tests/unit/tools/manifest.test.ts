@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { buildFlags } from '../../../lib/tools/go-build.ts';
 import { goModules, loadManifest, toolNames } from '../../../lib/tools/manifest.ts';
 import { plainCommands } from '../../../lib/tools/plain-commands.ts';
-import { toolsOf } from '../../../lib/tools/provider-tools.ts';
+import { testTools, toolsOf } from '../../../lib/tools/provider-tools.ts';
 
 const { tools } = await loadManifest();
 
@@ -47,6 +47,24 @@ test('what a provider needs is in the order of the builds, and embedded needs no
   assert.ok(embedded.indexOf('vault') > embedded.indexOf('helmfile'));
 });
 
+test('what only the tests need is got with no environment', () => {
+  for (const provider of ['minikube', 'embedded', 'existing'])
+    for (const name of testTools) assert.not.ok(toolsOf(provider).includes(name), `${name} for ${provider}`);
+  // Last in the order of the builds: nothing waits for them.
+  assert.equal(toolNames.slice(-testTools.length), [...testTools]);
+});
+
+test('files of other modules are of versions that go.mod and go.sum pin', () => {
+  const { go } = tools.kubeconform;
+  const read = (name: string) => readFileSync(join(goModules, 'kubeconform', name), 'utf8');
+  assert.ok(Object.keys(go?.files ?? {}).length >= 4);
+  for (const { module } of Object.values(go?.files ?? {})) {
+    const [, version] = new RegExp(`^\\s${module} (v\\S+)$`, 'm').exec(read('go.mod')) ?? [];
+    assert.ok(version, module);
+    assert.ok(read('go.sum').includes(`${module} ${version} h1:`), module);
+  }
+});
+
 test('the plain commands of every tool hold no path of this machine', async () => {
   for (const name of toolNames) {
     const commands = await plainCommands(name);
@@ -69,7 +87,7 @@ test('what belongs to a tool comes with it in the plain commands, too', async ()
   const operator = await plainCommands('vault-secrets-operator');
   assert.match(
     operator[2] ?? '',
-    /^mkdir -p .* cp ".*"\/config\/crd\/bases\/\* "\$HOME\/\.local\/bin\/crds\/"$/,
+    /^mkdir -p .* cp -R ".*"\/config\/crd\/bases\/\* "\$HOME\/\.local\/bin\/crds\/"$/,
   );
   const postgresql = await plainCommands('postgresql');
   assert.match(postgresql[2] ?? '', /native\/pg-symlinks\.json\)$/);

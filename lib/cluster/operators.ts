@@ -1,0 +1,59 @@
+import { type Environment, shellOf } from '../environment.ts';
+import { kubectl, kubectlText } from '../kubectl.ts';
+import { type TaskContext, TaskError } from '../runner/runner.ts';
+import type { Settings } from '../settings.ts';
+
+/** An operator that somebody else puts into the cluster, by a type that is there with it. */
+type Operator = { readonly name: string; readonly type: string; readonly setting: string };
+
+type Values = {
+  readonly kind?: unknown;
+  readonly autoscaling?: { readonly enabled?: boolean; readonly kind?: string };
+};
+
+/** The operators that the releases count on as they are set. */
+export function operatorsOf({ releases }: Settings): Operator[] {
+  return Object.entries((releases ?? {}) as { readonly [release: string]: Values }).flatMap(
+    ([release, { kind, autoscaling }]) => [
+      ...(kind === 'cloudnative-pg'
+        ? [
+            {
+              name: 'CloudNativePG',
+              type: 'clusters.postgresql.cnpg.io',
+              setting: `releases.${release}.kind`,
+            },
+          ]
+        : []),
+      ...(autoscaling?.enabled && autoscaling.kind === 'keda'
+        ? [{ name: 'KEDA', type: 'scaledobjects.keda.sh', setting: `releases.${release}.autoscaling.kind` }]
+        : []),
+    ],
+  );
+}
+
+/** The plain commands of `checkOperators`. */
+export const operatorCommands = (environment: Environment, settings: Settings): string[] => [
+  ...new Set(
+    operatorsOf(settings).map(
+      ({ type }) => `${kubectlText(environment)} get customresourcedefinition ${type}`,
+    ),
+  ),
+];
+
+/** Throws `TaskError` that names the operator which the cluster lacks; without it helm would fail in the middle of the deployment. */
+export async function checkOperators(
+  environment: Environment,
+  settings: Settings,
+  context: TaskContext,
+): Promise<void> {
+  const $ = (await shellOf(context))({ quiet: true, nothrow: true });
+  for (const { name, type, setting } of operatorsOf(settings)) {
+    const found = await $`${kubectl(environment)} get customresourcedefinition ${type} -o name`;
+    if (found.exitCode === 0) continue;
+    throw new TaskError({
+      what: `context \`${environment.context}\` has no ${name}, which the setting ${setting} asks for`,
+      why: found.stderr.trim().split('\n').at(-1) ?? '',
+      advice: `have ${name} installed in the cluster, or change the setting`,
+    });
+  }
+}

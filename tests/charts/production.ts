@@ -1,0 +1,25 @@
+import { cp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { renderEnvironment } from './render.ts';
+import { root, temporaryFolder } from './tools.ts';
+
+let folder: Promise<string> | undefined;
+
+/** A copy of what is rendered in which production has secrets: the repository holds none, and the development's do for a test. */
+export function productionFolder(): Promise<string> {
+  folder ??= (async () => {
+    const copy = await temporaryFolder();
+    for (const name of ['charts', 'environments', 'helmfile.yaml', 'vault'])
+      await cp(join(root, name), join(copy, name), { recursive: true });
+    const secrets = join('environments', 'development', 'secrets');
+    await cp(join(root, secrets), join(copy, secrets.replace('development', 'production')), {
+      recursive: true,
+    });
+    return copy;
+  })();
+  return folder;
+}
+
+/** As `renderEnvironment`, of the environment `production`. */
+export const renderProduction = async (): Promise<ReadonlyMap<string, string>> =>
+  renderEnvironment('existing', 'production', await productionFolder());

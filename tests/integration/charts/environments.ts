@@ -1,0 +1,87 @@
+import { renderProduction } from '../../charts/production.ts';
+import {
+  type ChartName,
+  type KubernetesObject,
+  objectsOf,
+  render,
+  renderEnvironment,
+  type Tree,
+} from '../../charts/render.ts';
+
+/* Everything that is rendered: what the environments deploy, and what else an environment may set. */
+
+type Objects = readonly KubernetesObject[];
+
+const all = async (rendered: Promise<ReadonlyMap<string, string>>): Promise<Objects> =>
+  [...(await rendered).values()].flatMap(objectsOf);
+
+const image = { digest: `sha256:${'0'.repeat(64)}` };
+/** The API server looks into certificates, and those of the other tests are none. */
+const tls = { existingSecret: 'certificate' };
+const triggers = {
+  hours: {
+    type: 'cron',
+    metadata: { timezone: 'Etc/UTC', start: '0 8 * * *', end: '0 18 * * *', desiredReplicas: '6' },
+  },
+  load: {
+    type: 'prometheus',
+    metricType: 'AverageValue',
+    metadata: { serverAddress: 'http://prometheus:9090', query: 'sum(rate(a[1m]))', threshold: '5' },
+    authentication: 'prometheus-reader',
+  },
+};
+
+const variants: readonly (readonly [ChartName, string, Tree])[] = [
+  ['backend', 'backend', { image, spread: 'required', replicas: 1, secrets: { managedBy: 'sops' } }],
+  [
+    'backend',
+    'backend',
+    { spread: 'none', autoscaling: { enabled: true }, rollingUpdate: { maxSurge: '30%' } },
+  ],
+  ['backend', 'backend', { autoscaling: { enabled: true, kind: 'keda', keda: { triggers } } }],
+  ['frontend', 'frontend', { image, spread: 'required', ingress: { controller: 'none' } }],
+  ['backend', 'backend', { secrets: { vault: { kind: 'static' } } }],
+  ['frontend', 'frontend', { ingress: { controller: 'nginx', tls: { enabled: true } } }],
+  ['frontend', 'frontend', { ingress: { forwardedDepth: 1, tls: { enabled: true } } }],
+  ['frontend', 'frontend', { ingress: { kind: 'httproute', tls: { enabled: true } } }],
+  ['traefik', 'default', { image, service: { type: 'NodePort', httpNodePort: 30080 } }],
+  ['traefik', 'default', { kind: 'DaemonSet', trustedProxies: ['192.0.2.0/24'] }],
+  ['postgresql', 'database', { image, persistence: { enabled: false }, tls, clients: { backend: null } }],
+  [
+    'postgresql',
+    'database',
+    {
+      kind: 'cloudnative-pg',
+      tls,
+      cluster: {
+        synchronousReplicas: 0,
+        backup: { enabled: true, method: 'plugin', objectStore: 'store' },
+      },
+    },
+  ],
+  ['stand-in', 'core', { image, workload: { kind: 'StatefulSet' }, services: { one: { http: 80 } } }],
+];
+
+/** Each with a name for messages; rendered when it is asked for, and once. */
+export const environments: readonly (readonly [name: string, objects: () => Promise<Objects>])[] = [
+  ['development on embedded', once(() => all(renderEnvironment('embedded')))],
+  ['development on minikube', once(() => all(renderEnvironment('minikube')))],
+  ['development on existing', once(() => all(renderEnvironment('existing')))],
+  ['lab', once(() => all(renderEnvironment('existing', 'lab')))],
+  ['production', once(() => all(renderProduction()))],
+  ...variants.map(
+    ([chart, namespace, values]) =>
+      [
+        `${chart} with ${JSON.stringify(values).slice(0, 80)}`,
+        once(() => render(chart, { namespace, values })),
+      ] as const,
+  ),
+];
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
