@@ -11,6 +11,13 @@ export type ChartSetting = { readonly chart: string; readonly version?: string }
 /** The part of the settings that the tasks themselves read; helmfile reads the same files. */
 export type Settings = {
   readonly domain: string;
+  /** Whether people depend on the environment. */
+  readonly production: boolean;
+  readonly sops: {
+    /** Path of the operational key with its private half. */
+    readonly key: string;
+    readonly allowDevelopmentKeys: boolean;
+  };
   readonly cluster: {
     readonly kubernetesVersion: string;
     readonly nodes: number;
@@ -190,6 +197,9 @@ function checkKnown(layer: Tree, known: Tree, file: string, above = ''): void {
 
 const rules: readonly (readonly [path: string, rule: string, holds: (value: unknown) => boolean])[] = [
   ['domain', 'a DNS name', (value) => typeof value === 'string' && /^[a-z0-9.-]+$/.test(value)],
+  ['production', '`true` or `false`', (value) => typeof value === 'boolean'],
+  ['sops.key', 'a path', (value) => typeof value === 'string' && value !== ''],
+  ['sops.allowDevelopmentKeys', '`true` or `false`', (value) => typeof value === 'boolean'],
   [
     'cluster.kubernetesVersion',
     'a version such as `v1.31.0`',

@@ -20,7 +20,7 @@ import { type Options, type TaskContext, TaskError, task } from '../lib/runner/r
 import { ensureTool } from '../lib/tools/tools.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { runningParts } from './embedded.ts';
-import { importGpgKeys } from './secrets.ts';
+import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
 const app = {
@@ -105,6 +105,7 @@ const plain = async (
 
 export const installAll = task({
   ...deployment,
+  check: refuseDevelopmentKeys,
   name: 'install-all',
   description: 'install every release; arguments after -- go to helmfile',
   lock: true,
@@ -114,6 +115,7 @@ export const installAll = task({
 
 export const installTier = task({
   ...deployment,
+  check: refuseDevelopmentKeys,
   name: 'install-tier',
   description: 'install a tier and what it needs',
   args: tier,
@@ -125,6 +127,7 @@ export const installTier = task({
 
 export const installApp = task({
   ...deployment,
+  check: refuseDevelopmentKeys,
   name: 'install-app',
   description: 'install an application and what it needs',
   args: app,
