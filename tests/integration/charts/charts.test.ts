@@ -1,7 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
-  type ChartName,
   type KubernetesObject,
   objectsOf,
   ofKind,
