@@ -13,6 +13,11 @@ export type Settings = {
   readonly domain: string;
   /** Whether people depend on the environment. */
   readonly production: boolean;
+  readonly sops: {
+    /** Path of the operational key with its private half. */
+    readonly key: string;
+    readonly allowDevelopmentKeys: boolean;
+  };
   readonly cluster: {
     /** The only one that the environment may be made with; empty: any. */
     readonly provider: ProviderName | '';
@@ -199,6 +204,8 @@ const rules: readonly (readonly [path: string, rule: string, holds: (value: unkn
     '`minikube`, `embedded`, `existing` or empty',
     (value) => ['', ...providerNames].includes(String(value)),
   ],
+  ['sops.key', 'a path', (value) => typeof value === 'string' && value !== ''],
+  ['sops.allowDevelopmentKeys', '`true` or `false`', (value) => typeof value === 'boolean'],
   [
     'cluster.kubernetesVersion',
     'a version such as `v1.31.0`',

@@ -3,18 +3,15 @@ import { join } from 'node:path';
 import { type Environment, exportHomes, shellOf } from './environment.ts';
 import { root } from './project.ts';
 import { type TaskContext, TaskError } from './runner/runner.ts';
+import { secretsFile } from './sops/encrypted-file.ts';
+import { fingerprintsOf, importPublicKeys, keySource, plainReading } from './sops/operational-key.ts';
 
-/** The operational key, both halves, for development; see sops/README.md. */
-const keyFile = 'sops/development-operational.asc';
-
-/** Path of an encrypted file of an environment, relative to the project. */
-const secretsFile = (environment: string, file: string): string =>
-  `environments/${environment}/secrets/${file}`;
-
-export const importCommands = (environment: Environment): readonly string[] => [
+/** The plain commands of `importKeys`, for `--dry-run`. */
+export const importCommands = async (environment: Environment): Promise<readonly string[]> => [
   exportHomes(environment, 'GNUPGHOME'),
   'mkdir -p -m 700 "$GNUPGHOME"',
-  `gpg --batch --import ${keyFile}`,
+  plainReading(await keySource(environment), 'gpg --batch --import'),
+  'gpg --batch --import sops/*.public.asc',
 ];
 
 async function ensureHome(home: string): Promise<void> {
@@ -41,21 +38,17 @@ export async function importKeys(
   const home = environment.gnupgHome;
   await ensureHome(home);
   context.onRunEnd(() => stopAgent(environment, context));
-  const shown = await $({ quiet: true })`gpg --batch --with-colons --show-keys ${join(root, keyFile)}`;
-  const fingerprint = /^fpr:+([0-9A-F]{40}):/m.exec(shown.stdout)?.[1] ?? '';
-  if (fingerprint === '') {
-    throw new TaskError({
-      what: `${keyFile} holds no key`,
-      why: 'gpg finds no fingerprint in it',
-      advice: `restore it: git checkout -- ${keyFile}`,
-    });
-  }
+  const source = await keySource(environment);
+  const [fingerprint] = await fingerprintsOf(source, context);
   const known = await $({
     quiet: true,
     nothrow: true,
   })`gpg --batch --homedir ${home} --list-secret-keys ${fingerprint}`;
   if (known.exitCode === 0) return 'unchanged';
-  await $({ quiet: true })`gpg --batch --homedir ${home} --import ${join(root, keyFile)}`;
+  const load = ['--batch', '--homedir', home, '--import'];
+  if (source.kind === 'file') await $({ quiet: true })`gpg ${load} ${source.path}`;
+  else await $({ quiet: true, input: `${source.text}\n` })`gpg ${load}`;
+  await importPublicKeys(environment, context);
   return 'changed';
 }
 
@@ -124,8 +117,8 @@ export function explainSops(file: string, key: string, stderr: string): TaskErro
   if (locked && broken === undefined) {
     return new TaskError({
       what: `no key in the keyring opens ${file}`,
-      why: `it is encrypted for other keys than the one in ${keyFile}`,
-      advice: `${restore}, or ask somebody with one of its keys for: sops updatekeys ${file}`,
+      why: 'it is encrypted for other keys than the operational one',
+      advice: `${restore}; name its key (sops/README.md); or ask who has one for: sops updatekeys ${file}`,
     });
   }
   return new TaskError({ what: `${file} is damaged`, why: broken ?? lastLine(stderr), advice: restore });

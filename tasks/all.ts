@@ -45,6 +45,10 @@ export const config: CliConfig = {
       optional: true,
       description: 'the kube context, for provider existing',
     },
+    allowDevelopmentKeys: {
+      type: 'boolean',
+      description: 'take the SOPS keys for development also in production and with provider existing',
+    },
   },
   // A task that is only its plain commands finds the same tools as the others.
   shell: async (options) => {

@@ -18,7 +18,7 @@ import { root } from '../lib/project.ts';
 import { type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { runningParts } from './embedded.ts';
-import { importGpgKeys } from './secrets.ts';
+import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
 const app = {
@@ -100,6 +100,7 @@ const plain = async (
 
 export const installAll = task({
   ...deployment,
+  check: refuseDevelopmentKeys,
   name: 'install-all',
   description: 'install every release; arguments after -- go to helmfile',
   lock: true,
@@ -109,6 +110,7 @@ export const installAll = task({
 
 export const installTier = task({
   ...deployment,
+  check: refuseDevelopmentKeys,
   name: 'install-tier',
   description: 'install a tier and what it needs',
   args: tier,
@@ -120,6 +122,7 @@ export const installTier = task({
 
 export const installApp = task({
   ...deployment,
+  check: refuseDevelopmentKeys,
   name: 'install-app',
   description: 'install an application and what it needs',
   args: app,

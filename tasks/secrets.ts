@@ -1,7 +1,15 @@
 import { environmentOf } from '../lib/environment.ts';
-import { task } from '../lib/runner/runner.ts';
+import { type Options, task } from '../lib/runner/runner.ts';
+import { environmentNames } from '../lib/settings.ts';
+import { secretNames } from '../lib/sops/encrypted-file.ts';
 import { importCommands, importKeys } from '../lib/sops.ts';
 import { tools } from './tools.ts';
+
+/** The `check` of tasks that bring secrets to a cluster: none that anybody can read go to one that matters. */
+export const refuseDevelopmentKeys = async (input: { readonly options: Options }): Promise<void> => {
+  const keys = await import('../lib/sops/development-keys.ts');
+  await keys.refuseDevelopmentKeys(input);
+};
 
 export const importGpgKeys = task({
   name: 'import-gpg-keys',
@@ -12,5 +20,87 @@ export const importGpgKeys = task({
   commands: ({ options }) => importCommands(environmentOf(options)),
   run: async (context) => {
     context.report(await importKeys(environmentOf(context.options), context));
+  },
+});
+
+/** Names of the encrypted files of any environment. */
+const fileNames = async (): Promise<string[]> => [
+  ...new Set((await Promise.all((await environmentNames()).map(secretNames))).flat()),
+];
+
+export const editSecrets = task({
+  name: 'edit-secrets',
+  description: 'open an encrypted file of the environment in your editor',
+  group: 'secrets',
+  lock: true,
+  interactive: true,
+  args: {
+    file: {
+      type: 'choice',
+      positional: true,
+      optional: true,
+      choices: fileNames,
+      noun: 'secrets file',
+      description: 'a file under secrets/; default: database.yaml, or the only one there is',
+    },
+  },
+  needs: [importGpgKeys, ...tools('sops')],
+  check: async ({ args, options }) => {
+    const { fileToEdit, requireTerminal } = await import('../lib/sops/edit.ts');
+    requireTerminal(await fileToEdit(environmentOf(options).name, args.file));
+  },
+  commands: async ({ args, options }) => {
+    const { editCommands, fileToEdit } = await import('../lib/sops/edit.ts');
+    const environment = environmentOf(options);
+    return editCommands(environment, await fileToEdit(environment.name, args.file));
+  },
+  run: async (context) => {
+    const { editSecrets, fileToEdit } = await import('../lib/sops/edit.ts');
+    const environment = environmentOf(context.options);
+    await editSecrets(environment, await fileToEdit(environment.name, context.args.file), context);
+  },
+});
+
+export const rotateKeys = task({
+  name: 'rotate-keys',
+  description: 'make a new operational SOPS key and encrypt all secrets of all environments for it',
+  group: 'secrets',
+  lock: true,
+  args: {
+    keyFile: {
+      type: 'string',
+      optional: true,
+      description: 'where the private half goes, outside of the project; default: where it is now',
+    },
+  },
+  needs: [importGpgKeys, ...tools('sops')],
+  check: async ({ args, options }) => {
+    const { checkPlace } = await import('../lib/sops/key-place.ts');
+    await checkPlace(options, args.keyFile);
+  },
+  confirm: 'make a new operational key and encrypt the secrets of all environments for it?',
+  commands: async ({ args, options }) => {
+    const { rotateCommands } = await import('../lib/sops/rotate.ts');
+    return rotateCommands(environmentOf(options), args.keyFile);
+  },
+  run: async (context) => {
+    const { rotateKeys } = await import('../lib/sops/rotate.ts');
+    await rotateKeys(environmentOf(context.options), context.args.keyFile, context);
+  },
+});
+
+export const checkSecrets = task({
+  name: 'check-secrets',
+  description: 'look for secrets that are, or are about to be, committed in plain',
+  group: 'secrets',
+  lock: true,
+  needs: tools('gpg', 'sops'),
+  commands: async ({ options }) => {
+    const { checkCommands } = await import('../lib/sops/check.ts');
+    return checkCommands(environmentOf(options));
+  },
+  run: async (context) => {
+    const { checkSecrets } = await import('../lib/sops/check.ts');
+    await checkSecrets(environmentOf(context.options), context);
   },
 });

@@ -4,7 +4,7 @@ import { task } from '../lib/runner/runner.ts';
 import { initVault as bringToState, initVaultCommands } from '../lib/vault-access.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { installAll, installTier } from './deploy.ts';
-import { importGpgKeys } from './secrets.ts';
+import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
 export const initVault = task({
@@ -12,6 +12,7 @@ export const initVault = task({
   description: 'bring Vault to the state kept under vault/',
   group: 'secrets',
   lock: true,
+  check: refuseDevelopmentKeys,
   needs: ({ options }) => [...connection(options), importGpgKeys, ...tools('sops', 'kubectl')],
   // In a pod, Vault is there once its release is; beside the embedded cluster it runs from the start.
   after: ({ options }) =>

@@ -150,6 +150,11 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   readonly needs?: Needs | ((input: TaskInput<Specs>) => Needs);
   /** Tasks that must be done first when they are part of the same run, but are not pulled in. */
   readonly after?: readonly AnyTask[] | ((input: TaskInput<Specs>) => readonly AnyTask[]);
+  /**
+   * Called before anything runs and before any question, also when the task is only needed; not in a dry run. What it throws,
+   * a `UsageError` or `TaskError`, ends the run.
+   */
+  readonly check?: (input: TaskInput<Specs>) => void | Promise<void>;
   /** The question asked before anything runs; `--yes` answers it, without a terminal its lack is a usage error. */
   readonly confirm?: string | ((input: TaskInput<Specs>) => string);
   /** The run holds the lock of `CliConfig.lock` while a task with `lock` is part of it. */

@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
+import { leavesOf } from '../../lib/sops/encrypted-file.ts';
+import { secretForms, shortestSecret } from '../../lib/sops/secret-forms.ts';
 import { objectsOf, only, readYaml, render, renderEnvironment } from './render.ts';
-import { cleanUp, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
+import { cleanUp, inPairs, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
 
 const test = suite('secrets');
 test.after(cleanUp);
@@ -54,7 +56,8 @@ test('the operational key opens the password, which nobody would guess', async (
   assert.match(password, /^[A-Za-z0-9]{24,}$/);
 });
 
-test('keys are marked as for development, and the backup key has no private half here', async () => {
+test('keys are marked and listed as for development, and the backup key has no private half here', async () => {
+  const known = (await readYaml('sops/development-keys.yaml')) as unknown as string[];
   for (const name of await readdir(join(root, 'sops'))) {
     if (!name.endsWith('.asc')) continue;
     const text = await readFile(join(root, 'sops', name), 'utf8');
@@ -66,27 +69,47 @@ test('keys are marked as for development, and the backup key has no private half
       environment,
     });
     assert.match(shown.stdout, /\(DEVELOPMENT ONLY\)/);
+    const parts = [...shown.stdout.matchAll(/^fpr:+([0-9A-F]{40}):/gm)].map(([, part]) => part ?? '');
+    assert.ok(parts.length > 1 && parts.every((part) => known.includes(part)), name);
     await run('gpgconf', ['--homedir', environment.GNUPGHOME, '--kill', 'all'], { environment });
   }
 });
 
-test('the database password is in the objects of devops and postgresql and nowhere else', async () => {
-  const opened = await withKeyring((environment) => succeed('sops', ['decrypt', file], { environment }));
-  const { password } = parse(opened.stdout) as { password: string };
-  const forms = [password, Buffer.from(password).toString('base64')];
-  const holders: string[] = [];
-  for (const [release, text] of await renderEnvironment('embedded')) {
-    if (forms.some((form) => text.includes(form))) holders.push(release);
-    for (const object of objectsOf(text)) {
-      if (object.kind === 'Secret') continue;
-      assert.not.ok(
-        forms.some((form) => JSON.stringify(object).includes(form)),
-        `${object.kind} of ${release}`,
-      );
+/** Everything secret of an environment that helmfile can read. */
+async function secretsOf(environment: string): Promise<string[]> {
+  const names = await readdir(join(root, 'environments', environment, 'secrets'));
+  const opened = await withKeyring((keyring) =>
+    inPairs(names, (name) =>
+      succeed('sops', ['decrypt', `environments/${environment}/secrets/${name}`], { environment: keyring }),
+    ),
+  );
+  return opened
+    .flatMap(({ stdout }) => leavesOf(parse(stdout)).map(({ value }) => String(value)))
+    .filter((value) => value.length >= shortestSecret);
+}
+
+for (const [provider, environment] of [
+  ['embedded', 'development'],
+  ['minikube', 'development'],
+  ['existing', 'development'],
+] as const) {
+  test(`${environment} on ${provider}: secrets are in Secrets of devops and postgresql and nowhere else`, async () => {
+    const secrets = await secretsOf(environment);
+    assert.ok(secrets.length > 0);
+    const forms = secrets.flatMap(secretForms);
+    const showing = (text: string) =>
+      forms.filter((form) => text.includes(form.text)).map(({ name }) => name);
+    const holders: string[] = [];
+    for (const [release, text] of await renderEnvironment(provider, environment)) {
+      if (showing(text).length > 0) holders.push(release);
+      for (const object of objectsOf(text)) {
+        if (object.kind === 'Secret') continue;
+        assert.equal(showing(JSON.stringify(object)), [], `${object.kind} of ${release}`);
+      }
     }
-  }
-  assert.equal(holders.sort(), ['devops', 'postgresql']);
-});
+    assert.equal(holders.sort(), ['devops', 'postgresql']);
+  });
+}
 
 test('both Secrets hold awkward passwords unchanged', async () => {
   for (const password of awkward) {

@@ -41,7 +41,7 @@ test('each team has its namespaces, and a group of the identity provider is boun
 
 test('nobody but who installs reads Secrets, or makes what could show one', async () => {
   for (const [name, rules] of await roles()) {
-    const deploys = /^(database|backend|frontend)\/team-deployers$/.test(name);
+    const deploys = /^(backend|frontend)\/team-deployers$/.test(name);
     const showing = [
       ...verbsFor(rules, '', 'secrets'),
       ...verbsFor(rules, '', 'pods/exec'),

@@ -62,7 +62,7 @@ could mount every Secret of the namespace, and no tokens of ServiceAccounts.
   verbs: [get, patch, update]
 {{- end }}
 
-{{/* Rights of who installs releases: what the charts of applications and databases are made of, helm's own Secrets included. */}}
+{{/* Rights of who installs releases: what the charts of applications are made of, helm's own Secrets included. */}}
 {{- define "devops.deploy" -}}
 - apiGroups: [""]
   resources: [configmaps, persistentvolumeclaims, secrets, serviceaccounts, services]

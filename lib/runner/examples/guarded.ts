@@ -1,4 +1,4 @@
-import { runCli, task } from '../runner.ts';
+import { runCli, task, UsageError } from '../runner.ts';
 
 /*
  * What may go wrong: `guarded.ts fetch`, `guarded.ts drop --yes`.
@@ -17,6 +17,11 @@ const drop = task({
   name: 'drop',
   description: 'remove the database',
   args: { database: { type: 'string', default: 'scratch', description: 'which' } },
+  // Looked at first, and not in a dry run.
+  check: ({ args }) => {
+    if (args.database !== 'production') return;
+    throw new UsageError({ what: 'the database production is never removed', advice: 'name another one' });
+  },
   // Asked before anything runs. `--yes` answers; without a terminal its lack is an error (exit code 2).
   confirm: ({ args }) => `Remove the database ${args.database}?`,
   commands: ({ args }) => [`echo drop ${args.database}`],

@@ -78,11 +78,7 @@ export const rightsOf: Readonly<Record<string, (namespace: string) => Rights>> =
   deployers: (namespace) =>
     normal({
       ...observes,
-      ...(['database', 'backend', 'frontend'].includes(namespace)
-        ? deploys
-        : isOurs(namespace)
-          ? operates
-          : {}),
+      ...(['backend', 'frontend'].includes(namespace) ? deploys : isOurs(namespace) ? operates : {}),
     }),
   nobody: () => ({}),
 };
@@ -123,6 +119,9 @@ export const questions: readonly (readonly [
   ['devops', 'database', 'list secrets', 'no'],
   ['deployers', 'core', 'get secrets', 'no'],
   ['deployers', 'vault', 'get secrets', 'no'],
+  ['deployers', 'database', 'get secrets', 'no'],
+  ['deployers', 'database', 'create pods --subresource=exec', 'no'],
+  ['deployers', 'database', 'patch statefulsets.apps', 'no'],
   ['deployers', 'backend', 'get secrets', 'yes'],
   ['deployers', 'backend', 'create serviceaccounts --subresource=token', 'no'],
   ['deployers', 'backend', 'patch roles.rbac.authorization.k8s.io', 'no'],

@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -75,7 +84,7 @@ const gpg = (clone: ScriptedClone): void =>
   clone.script(
     'gpg',
     `case "$*" in
-      *--show-keys*) echo "fpr:::::::::${fingerprint}:";;
+      *--show-keys*) echo "sec:u:"; echo "fpr:::::::::${fingerprint}:";;
       *--list-secret-keys*) [ -e "$GNUPGHOME/imported" ] || exit 2;;
       *--import*) : > "$GNUPGHOME/imported";;
     esac`,
@@ -93,13 +102,68 @@ test('the key is imported once, into a keyring that only the user can read', asy
   assert.is(await lib.importKeys(environment, context), 'unchanged');
   const imports = clone.calls().filter((line) => line.includes('--import'));
   const key = join(clone.folder, 'sops/development-operational.asc');
-  assert.equal(imports, [`gpg --batch --homedir ${environment.gnupgHome} --import ${key}`]);
+  const load = `gpg --batch --homedir ${environment.gnupgHome} --import`;
+  // with it the public halves, so that new secrets can be encrypted for the backup key
+  const open = 'sops/development-backup.public.asc sops/development-operational.public.asc';
+  assert.equal(imports, [`${load} ${key}`, `${load} ${open}`]);
 });
 
-test('a key file without a key is told', async ({ lib, clone, environment, context }) => {
+test('another key is named by a variable or the setting; its text is given on stdin, to gpg alone', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  gpg(clone);
+  const imported = async (): Promise<string | undefined> => {
+    clone.forget();
+    rmSync(environment.gnupgHome, { recursive: true, force: true });
+    await lib.importKeys(environment, context);
+    return clone.calls().find((line) => line.includes('--import'));
+  };
+  const settings = join(clone.folder, 'environments/development/more.yaml');
+  const key = join(clone.folder, 'own.asc');
+  writeFileSync(key, '');
+  writeFileSync(settings, 'sops: { key: own.asc }');
+  assert.match((await imported()) ?? '', `--import ${key}`);
+  writeFileSync(settings, 'sops: { key: nowhere.asc }');
+  const missing = await failureOf(lib.importKeys(environment, context));
+  assert.is(missing.what, 'the operational key nowhere.asc cannot be read');
+  assert.match(missing.advice ?? '', /SOPS_PGP_KEY_FILE or the setting sops\.key/);
+  try {
+    process.env.SOPS_PGP_KEY_FILE = key;
+    assert.match((await imported()) ?? '', `--import ${key}`);
+    process.env.SOPS_PGP_KEY = 'armour';
+    clone.script(
+      'gpg',
+      `case "$*" in
+        *--show-keys*) echo "sec:u:"; echo "fpr:::::::::${fingerprint}:"; cat > "$CALLS.shown";;
+        *--list-secret-keys*) exit 2;;
+        *--import) cat > "$CALLS.imported"; env | sed -n '/^SOPS_/p' | wc -l > "$CALLS.seen";;
+      esac`,
+    );
+    assert.match((await imported()) ?? '', /--import$/);
+    const kept = (name: string) => readFileSync(`${process.env.CALLS}.${name}`, 'utf8').trim();
+    assert.equal([kept('shown'), kept('imported'), kept('seen')], ['armour', 'armour', '0']);
+  } finally {
+    delete process.env.SOPS_PGP_KEY;
+    delete process.env.SOPS_PGP_KEY_FILE;
+  }
+});
+
+test('a key file without a key, or with a public half alone, is told', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
   clone.script('gpg', '');
-  const error = await failureOf(lib.importKeys(environment, context));
-  assert.is(error.what, 'sops/development-operational.asc holds no key');
+  const what = 'sops/development-operational.asc holds no key that opens anything';
+  const empty = await failureOf(lib.importKeys(environment, context));
+  assert.equal([empty.what, empty.why], [what, 'gpg finds no key in it']);
+  clone.script('gpg', `echo "pub:u:"; echo "fpr:::::::::${fingerprint}:"`);
+  const open = await failureOf(lib.importKeys(environment, context));
+  assert.equal([open.what, open.why], [what, 'it is a public half alone']);
 });
 
 test('a keyring that others can read is not used', async ({ lib, clone, environment, context }) => {

@@ -85,6 +85,16 @@ test('guarded: what is destructive wants a yes', async () => {
   assert.is(refused.exitCode, 2);
   assert.match(refused.stderr, 'Remove the database live?');
   assert.match((await run('guarded.ts', 'drop', '-y')).stderr, 'drop scratch\n');
+  const never = ['drop', '--database', 'production'] as const;
+  for (const more of [[], ['--yes']]) {
+    const checked = await run('guarded.ts', ...never, ...more);
+    assert.equal([checked.exitCode, checked.stdout], [2, '']);
+    assert.match(
+      checked.stderr,
+      /^error: the database production is never removed\n {2}do: name another one\n$/,
+    );
+  }
+  assert.is((await run('guarded.ts', ...never, '--dry-run')).stdout, 'echo drop production\n');
   assert.is((await run('guarded.ts', 'fetch')).exitCode, 0);
 });
 

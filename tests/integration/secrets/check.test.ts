@@ -1,0 +1,125 @@
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
+import { secretForms } from '../../../lib/sops/secret-forms.ts';
+import { type Ended, makeSandbox, type Sandbox } from '../sandbox.ts';
+import { openedBy, withKeys } from './keyring.ts';
+
+const test = suite('check-secrets');
+let sandbox: Sandbox;
+let password: string;
+
+const file = 'environments/development/secrets/database.yaml';
+
+test.before(async () => {
+  sandbox = await makeSandbox();
+  const opened = await openedBy(sandbox, [sandbox.path('sops/development-operational.asc')], file);
+  ({ password } = parse(opened ?? '') as { password: string });
+  // as in a fresh clone, only that nothing has to be committed for it
+  await promisify(execFile)('git', ['init', '--quiet'], { cwd: sandbox.folder });
+});
+test.after(() => sandbox.remove('development'));
+
+/** The check with one file written anew, which is given back afterwards. */
+async function checkWith(path: string, change: (text: string) => string): Promise<Ended> {
+  const full = sandbox.path(path);
+  const before = await readFile(full).catch(() => undefined);
+  await mkdir(dirname(full), { recursive: true });
+  await writeFile(full, change(before?.toString() ?? ''));
+  try {
+    return await sandbox.task('check-secrets');
+  } finally {
+    if (before === undefined) await rm(full);
+    else await writeFile(full, before);
+  }
+}
+
+/** Everything that was said, of which no secret may be a part. */
+const said = ({ stdout, stderr }: Ended): string => stdout + stderr;
+
+test('nothing of this repository is secret and in plain', async () => {
+  const { exitCode, stdout, stderr } = await sandbox.task('check-secrets');
+  assert.is(exitCode, 0, stderr);
+  assert.match(stdout, /nothing in plain among \d{3,} files/);
+});
+
+test('a value that is not encrypted is named by its file and key, and not shown', async () => {
+  const plain = await checkWith(file, (text) => `token: hunter2-hunter2\n${text}`);
+  assert.is(plain.exitCode, 1);
+  assert.match(plain.stdout, `${file}: the value \`token\` is not encrypted`);
+  assert.not.match(said(plain), 'hunter2');
+  const opened = await checkWith(file, (text) => text.replace(/^password: .*$/m, `password: ${password}`));
+  assert.is(opened.exitCode, 1);
+  assert.match(opened.stdout, `${file}: the value \`password\` is not encrypted`);
+  assert.not.ok(said(opened).includes(password));
+});
+
+test('values below maps and lists, of any type, and comments count too', async () => {
+  const more = 'nested:\n  list: [1]\n  port_unencrypted: 5432\n# a comment\nempty: ""\nnothing: null\n';
+  const { exitCode, stdout, stderr } = await checkWith(file, (text) => more + text);
+  assert.is(exitCode, 1);
+  assert.match(stdout, '`nested.list.0` is not encrypted');
+  assert.match(stdout, '`nested.port_unencrypted` is not encrypted');
+  assert.match(stdout, `${file}:4: a comment that is not encrypted`);
+  assert.match(stderr, 'error: 3 in plain');
+});
+
+test('a file that SOPS has never seen, or would not take, is found', async () => {
+  const fresh = await checkWith(
+    'environments/development/secrets/new.yaml',
+    () => 'token: hunter2-hunter2\n',
+  );
+  assert.match(fresh.stdout, 'new.yaml: it is not encrypted by SOPS');
+  const text = await checkWith('environments/development/secrets/token.txt', () => 'hunter2-hunter2');
+  assert.is(text.exitCode, 1);
+  assert.match(text.stdout, 'token.txt: no rule of .sops.yaml is for it');
+});
+
+test('the value of a secret is found wherever it stands, in every form', async () => {
+  for (const { name, text } of secretForms(password)) {
+    const ended = await checkWith('charts/backend/notes.txt', () => `first line\nkey=xx${text}yy\n`);
+    assert.is(ended.exitCode, 1, name);
+    assert.match(ended.stdout, `charts/backend/notes.txt:2: the value \`password\` of ${file}, ${name}`);
+    assert.not.ok(said(ended).includes(password) || said(ended).includes(text), name);
+  }
+});
+
+test('private keys are found by what they are; only those for development may be here', async () => {
+  const made = await withKeys(
+    sandbox,
+    [],
+    'sh',
+    '-c',
+    [
+      'gpg --batch --quiet --passphrase "" --quick-generate-key somebody ed25519 2> /dev/null',
+      'gpg --batch --armor --export-secret-keys',
+    ].join('\n'),
+  );
+  const armour = made.stdout;
+  assert.match(armour, 'BEGIN PGP PRIVATE KEY');
+  const own = await checkWith('sops/development-mine.asc', () => `DEVELOPMENT ONLY.\n\n${armour}`);
+  assert.is(own.exitCode, 1);
+  assert.match(own.stdout, 'sops/development-mine.asc:3: a private OpenPGP key');
+  const pem = `-----BEGIN PRIVATE KEY-----\n${'A'.repeat(64)}\n-----END PRIVATE KEY-----\n`;
+  const packed = await checkWith('docs/config', () => `data: ${Buffer.from(pem).toString('base64')}\n${pem}`);
+  assert.match(packed.stdout, 'docs/config:2: a private key\n');
+  assert.match(packed.stdout, 'docs/config:1: a private key in base64');
+  const development = await readFile(sandbox.path('sops/development-operational.asc'), 'utf8');
+  assert.is((await checkWith('sops/other-name.asc', () => development)).exitCode, 0);
+});
+
+test('without a key the rest is checked all the same, and the log says what is left out', async () => {
+  sandbox.env.SOPS_PGP_KEY_FILE = `${sandbox.home}/nowhere.asc`;
+  await sandbox.task('destroy-environment', '--yes');
+  const good = await sandbox.task('check-secrets');
+  assert.is(good.exitCode, 0, good.stderr);
+  assert.match(good.stderr, `no key here opens ${file}: its values are not looked for`);
+  const bad = await checkWith(file, (text) => `token: hunter2-hunter2\n${text}`);
+  assert.is(bad.exitCode, 1);
+});
+
+test.run();

@@ -1,0 +1,116 @@
+import { existsSync } from 'node:fs';
+import { cp, readdir, writeFile } from 'node:fs/promises';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
+import { PseudoTerminal } from '../../rig/pseudo-terminal.ts';
+import { makeSandbox, readText, type Sandbox } from '../sandbox.ts';
+import { openedBy } from './keyring.ts';
+
+const test = suite('edit-secrets');
+let sandbox: Sandbox;
+let key: string;
+
+const file = 'environments/development/secrets/database.yaml';
+
+test.before(async () => {
+  sandbox = await makeSandbox();
+  key = sandbox.path('sops/development-operational.asc');
+});
+test.after(() => sandbox.remove('development'));
+
+/** Runs the task on a terminal, with a shell script as the editor: `$1` is the decrypted file. */
+async function edit(script: string, variable = 'VISUAL'): Promise<{ exitCode: number | null; text: string }> {
+  const path = `${sandbox.home}/editor`;
+  await writeFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const { EDITOR: _, VISUAL: __, SOPS_EDITOR: ___, ...env } = sandbox.env;
+  const terminal = new PseudoTerminal(`${process.execPath} --import tsx tasks.ts edit-secrets`, {
+    cwd: sandbox.folder,
+    env: { ...(env as Record<string, string>), EDITOR: 'false', [variable]: path },
+  });
+  const exitCode = await terminal.exit;
+  return { exitCode, text: terminal.text.replaceAll('\r', '') };
+}
+
+const values = async (): Promise<Record<string, string>> =>
+  parse((await openedBy(sandbox, [key], file)) ?? '{}') as Record<string, string>;
+
+/** Nothing decrypted is left in the state, not even what the editor put beside its file. */
+const nothingLeft = (): void => assert.not.ok(existsSync(sandbox.path('.state/development/edit')));
+
+test('without a terminal it says what to do instead, before it does anything', async () => {
+  const { exitCode, stderr } = await sandbox.task('edit-secrets');
+  assert.is(exitCode, 2);
+  assert.match(
+    stderr,
+    /^error: an editor needs a terminal, and there is none\n.*\n {2}do: .*sops set --value-stdin /,
+  );
+  assert.not.ok(existsSync(sandbox.path('.state')));
+});
+
+test('a file that no environment has, or that this environment lacks, is told', async () => {
+  const unknown = await sandbox.task('edit-secrets', 'databse.yaml');
+  assert.is(unknown.exitCode, 2);
+  assert.match(unknown.stderr, /unknown secrets file `databse\.yaml`[\s\S]*database\.yaml/);
+  await cp(sandbox.path(file), sandbox.path('environments/staging/secrets/other.yaml'));
+  const missing = await sandbox.task('edit-secrets', 'other.yaml');
+  assert.is(missing.exitCode, 2);
+  assert.match(
+    missing.stderr,
+    /`development` has no secrets file `other\.yaml`\n {2}why: it has database\.yaml\n/,
+  );
+});
+
+test('what the editor writes is encrypted, and the log says what brings it to the cluster', async () => {
+  const before = await values();
+  const note = `${sandbox.home}/note`;
+  const script = `
+    printf '%s %s\\n' "$(stat -c %a "$1")" "$(stat -c %a "$TMPDIR")" > ${note}
+    printf '%s\\n' "$1" >> ${note}
+    cp "$1" "$1~"; cp "$1" "$TMPDIR/.swap"
+    echo 'added: something new' >> "$1"`;
+  const { exitCode, text } = await edit(script);
+  assert.is(exitCode, 0, text);
+  assert.match(text, 'to bring it to the cluster: `init-vault`, then `install-tier core`');
+  assert.equal(await values(), { ...before, added: 'something new' });
+  assert.not.match(await readText(sandbox.path(file)), 'something new');
+  const [modes, place = ''] = (await readText(note)).split('\n');
+  assert.is(modes, '600 700');
+  assert.ok(place.startsWith(sandbox.path('.state/development/edit/')), place);
+  nothingLeft();
+});
+
+test('a file that was closed as it was stays as it was; EDITOR counts, too', async () => {
+  const before = await readText(sandbox.path(file));
+  const { exitCode, text } = await edit('exit 0', 'EDITOR');
+  assert.is(exitCode, 0, text);
+  assert.match(text, `${file} was not changed`);
+  assert.match(text, 'nothing changed');
+  assert.is(await readText(sandbox.path(file)), before);
+  nothingLeft();
+});
+
+test('an editor that fails changes nothing and leaves nothing', async () => {
+  const before = await readText(sandbox.path(file));
+  const { exitCode, text } = await edit('echo lost: 1 >> "$1"; exit 3');
+  assert.is(exitCode, 1);
+  assert.match(text, /error: the editor failed\n {2}why: .*is as it was\n/);
+  assert.is(await readText(sandbox.path(file)), before);
+  nothingLeft();
+});
+
+test('what a killed run has left is gone with the next one, and damage is told before the editor opens', async () => {
+  const before = await readText(sandbox.path(file));
+  // sops is killed, its decrypted file stays
+  await edit('kill -9 $PPID; sleep 1');
+  await writeFile(sandbox.path(file), before.replace(/data:\w{4}/, 'data:AAAA'));
+  const { exitCode, text } = await edit('echo "the editor is open" > /dev/tty');
+  assert.is(exitCode, 1);
+  assert.match(text, `error: ${file} is damaged`);
+  assert.not.match(text, 'the editor is open');
+  await writeFile(sandbox.path(file), before);
+  nothingLeft();
+  assert.not.ok((await readdir(sandbox.path('.state/development'))).includes('edit'));
+});
+
+test.run();

@@ -1,0 +1,57 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Ended, Sandbox } from '../sandbox.ts';
+
+/** Runs a program in the sandbox's folder with a keyring, and leaves no agent behind. */
+async function withHome(
+  sandbox: Sandbox,
+  home: string,
+  program: string,
+  args: readonly string[],
+): Promise<Ended> {
+  const env = { ...sandbox.env, GNUPGHOME: home };
+  const run = (name: string, words: readonly string[]): Promise<Ended> =>
+    new Promise((resolve) => {
+      execFile(name, words, { cwd: sandbox.folder, env }, (error, stdout, stderr) =>
+        resolve({ exitCode: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
+      );
+    });
+  const ended = await run(program, args);
+  await run('gpgconf', ['--kill', 'all']);
+  return ended;
+}
+
+/** Runs a program with the keyring of the environment `development`. */
+export const inKeyring = (sandbox: Sandbox, program: string, ...args: readonly string[]): Promise<Ended> =>
+  withHome(sandbox, sandbox.path('.state/development/gnupg'), program, args);
+
+/** Runs a program with a new keyring that holds the keys of these files. */
+export async function withKeys(
+  sandbox: Sandbox,
+  files: readonly string[],
+  program: string,
+  ...args: readonly string[]
+): Promise<Ended> {
+  const home = await mkdtemp(join(tmpdir(), 'kdk-'));
+  try {
+    if (files.length > 0) {
+      const { exitCode, stderr } = await withHome(sandbox, home, 'gpg', ['--batch', '--import', ...files]);
+      if (exitCode !== 0) throw new Error(stderr);
+    }
+    return await withHome(sandbox, home, program, args);
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+/** What these keys read of an encrypted file: its values, or undefined when none of them opens it. */
+export async function openedBy(
+  sandbox: Sandbox,
+  keys: readonly string[],
+  file: string,
+): Promise<string | undefined> {
+  const { exitCode, stdout } = await withKeys(sandbox, keys, 'sops', 'decrypt', file);
+  return exitCode === 0 ? stdout : undefined;
+}

@@ -1,0 +1,53 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parseEncrypted } from '../../../lib/sops/encrypted-file.ts';
+import { findPrivateKeys } from '../../../lib/sops/private-keys.ts';
+import { secretForms } from '../../../lib/sops/secret-forms.ts';
+
+const test = suite('what is secret');
+
+const isSeen = (text: string, value: string): boolean =>
+  secretForms(value).some((form) => text.includes(form.text));
+
+test('a value is recognised in base64 wherever it begins and ends in what was encoded', () => {
+  const value = 'p4ssw0rd/of+someöne';
+  for (const before of ['', 'a', 'ab', 'abc', 'user:']) {
+    for (const after of ['', 'x', 'xy', '\n']) {
+      const text = Buffer.from(before + value + after).toString('base64');
+      assert.ok(isSeen(`"${text}"`, value), `${before}…${after}`);
+    }
+  }
+  assert.ok(isSeen(`postgres://me:${encodeURIComponent(value)}@host/`, value));
+  assert.not.ok(isSeen(Buffer.from('p4ssw0rd/of+somebody').toString('base64'), value));
+});
+
+test('values in plain are found, and a damaged file is told without its text', async () => {
+  const text = 'a: ENC[AES256_GCM,data:x,type:str]\nb: plain\nc: [ENC, ""]\nsops:\n  pgp: [{ fp: ab cd }]\n';
+  const { recipients, plain, values } = await parseEncrypted(text, 'some.yaml');
+  assert.equal(recipients, ['ABCD']);
+  assert.equal(plain, [['b'], ['c', '0']]);
+  assert.is(values.length, 4);
+  for (const damaged of ['- a list', 'secret: "no end', '']) {
+    const error = await parseEncrypted(damaged, 'some.yaml').catch((reason: Error) => reason);
+    assert.match(String(error), /some\.yaml is damaged/);
+    assert.not.match(String(error), 'no end');
+  }
+});
+
+test('recipients in groups of keys count, too', async () => {
+  const text = 'sops:\n  key_groups:\n    - pgp: [{ fp: AB }]\n    - pgp: [{ fp: CD }]\n';
+  assert.equal((await parseEncrypted(text, 'some.yaml')).recipients, ['AB', 'CD']);
+});
+
+test('the mention of a private key is none', () => {
+  assert.equal(findPrivateKeys("text.includes('-----BEGIN PGP PRIVATE KEY BLOCK-----')\n"), []);
+  assert.equal(findPrivateKeys('-----BEGIN RSA PRIVATE KEY-----\n…\n'), []);
+  const key = `-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n${'Ab+/'.repeat(16)}\n`;
+  assert.equal(findPrivateKeys(`first\n${key}`), [{ line: 2, what: 'a private key' }]);
+  assert.equal(
+    findPrivateKeys(`t: hvs.${'a'.repeat(24)} AGE-SECRET-KEY-1${'Q'.repeat(58)}`).map(({ what }) => what),
+    ['an age key', 'a token of Vault'],
+  );
+});
+
+test.run();
