@@ -1,8 +1,9 @@
 import { type Diagnosis, watchCluster } from './diagnostics.ts';
-import { type Environment, environmentOf, shellOf } from './environment.ts';
+import { type Environment, environmentOf, settingsOf, shellOf } from './environment.ts';
 import { helm, lastGoodRevision, rollBack } from './helm.ts';
 import { placesToMend, readHelmFailure } from './helm-failure.ts';
 import { declaredReleases, helmfile, type Release, saidByHelm, withNeeds } from './helmfile.ts';
+import { ensureRouteCertificates } from './ingress/certificates.ts';
 import { missingObjects } from './missing-objects.ts';
 import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
 import { rememberRendered, renderInputs } from './render-memory.ts';
@@ -41,8 +42,10 @@ export async function install(context: TaskContext, selection: Selection): Promi
     context.passThrough.length > 0
       ? releases
       : await findChanged(context, environment, releases, deployed, inputs);
+  const settings = await settingsOf(environment);
+  const certificates = await ensureRouteCertificates(environment, settings, releases, context);
   if (changed.length === 0) {
-    context.report('unchanged');
+    context.report(certificates === 'changed' ? 'changed' : 'unchanged');
     context.log(`unchanged: ${names(releases)}`);
     return;
   }
@@ -54,6 +57,8 @@ export async function install(context: TaskContext, selection: Selection): Promi
   const selectors = changed.flatMap(({ name }) => ['-l', `name=${name}`]);
   const command = await helmfile(environment, '--quiet', ...selectors, 'sync', ...context.passThrough);
   await explained(context, environment, 'installing', changed, command);
+  // The namespace came with the release devops.
+  if (certificates === 'later') await ensureRouteCertificates(environment, settings, releases, context);
   context.report('changed');
   // helmfile's own arguments may change what it renders.
   if (context.passThrough.length > 0) return;

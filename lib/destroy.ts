@@ -7,9 +7,11 @@ import {
   helmHomes,
   remembered,
   removeState,
+  settingsOf,
   shellOf,
 } from './environment.ts';
 import { declaredReleases, helmfile } from './helmfile.ts';
+import { removeController, removeControllerCommands } from './ingress/install.ts';
 import { kubectl, kubectlText } from './kubectl.ts';
 import type { TaskContext } from './runner/runner.ts';
 import { removeKeyring } from './sops.ts';
@@ -42,6 +44,7 @@ async function removeFromExisting(environment: Environment, context: TaskContext
   const $ = await shellOf(context);
   await $`${await helmfile(environment, '--quiet', '--skip-deps', 'destroy')}`;
   await $`${kubectl(environment)} delete namespace ${await ourNamespaces()} --ignore-not-found --wait --timeout 300s`;
+  await removeController(environment, context);
   const types = await $({ quiet: true })`${kubectl(environment)} get crd -o name`;
   const own = types.stdout.split('\n').filter((name) => ownTypes.test(name));
   if (own.length === 0) return;
@@ -64,6 +67,7 @@ export async function destroyCommands(
           exportHomes(environment, ...helmHomes),
           helmfileDestroy,
           `${kubectlText(environment)} delete namespace ${(await ourNamespaces()).join(' ')} --ignore-not-found --wait --timeout 300s`,
+          ...removeControllerCommands(environment, await settingsOf(environment)),
           `${kubectlText(environment)} get crd -o name | grep '${ownTypes.source}' | xargs -r ${kubectlText(environment)} delete --ignore-not-found`,
         ]
       : providerOf(environment).commands.destroy(environment);

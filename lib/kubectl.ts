@@ -45,21 +45,21 @@ export async function kubectlJson<Result>(
 export type Connection = { readonly host: string; readonly port: number };
 
 /**
- * Calls `use` with a loopback address that leads to a Service's port for as long as it runs, by `kubectl port-forward`.
- * Throws `TaskError` when no pod answers behind the Service.
+ * Calls `use` with a loopback address that leads to a port of a Service or pod for as long as it runs, by `kubectl port-forward`.
+ * Throws `TaskError` when no pod answers behind it.
  */
 export async function withPortForward<Result>(
   context: Pick<TaskContext, '$' | 'options'>,
   environment: Environment,
-  target: { readonly namespace: string; readonly service: string; readonly port: number },
+  target: { readonly namespace: string; readonly resource: string; readonly port: number },
   use: (connection: Connection) => Promise<Result>,
 ): Promise<Result> {
-  const { namespace, service, port } = target;
+  const { namespace, resource, port } = target;
   const $ = await shellOf(context);
   const forward = $({
     quiet: true,
     nothrow: true,
-  })`exec ${kubectl(environment)} -n ${namespace} port-forward ${`svc/${service}`} ${`:${port}`} --address 127.0.0.1`;
+  })`exec ${kubectl(environment)} -n ${namespace} port-forward ${resource} ${`:${port}`} --address 127.0.0.1`;
   try {
     const local = await new Promise<number>((resolve, reject) => {
       createInterface({ input: forward.stdout }).on('line', (line) => {
@@ -69,7 +69,7 @@ export async function withPortForward<Result>(
       forward.then((output) =>
         reject(
           new TaskError({
-            what: `service ${namespace}/${service} cannot be reached`,
+            what: `${resource} of the namespace ${namespace} cannot be reached`,
             why: output.stderr.trim().split('\n').at(-1) ?? '',
             advice: `see: ${kubectlText(environment)} -n ${namespace} get pods`,
           }),

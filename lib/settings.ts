@@ -8,6 +8,9 @@ export const providerNames = ['minikube', 'embedded', 'existing'] as const satis
 
 export type ChartSetting = { readonly chart: string; readonly version?: string };
 
+/** An environment takes a role out by `null`. */
+export type DatabaseRoles = { readonly [name: string]: { readonly password: string } | null };
+
 /** The part of the settings that the tasks themselves read; helmfile reads the same files. */
 export type Settings = {
   readonly domain: string;
@@ -35,14 +38,34 @@ export type Settings = {
     readonly storageClass: string;
     readonly context: string;
   };
-  readonly ingress: { readonly controller: 'nginx' | 'traefik' | 'none' };
+  readonly ingress: {
+    readonly controller: 'traefik' | 'nginx' | 'none';
+    readonly kind: 'ingress' | 'httproute';
+    /** Of the controller's pods; empty: where its own chart puts them. */
+    readonly namespace: string;
+    /** Where test-ingress calls, as `host` or `host:port`; empty: where the controller's Service says. */
+    readonly address: string;
+    readonly tls: {
+      readonly enabled: boolean;
+      readonly existingSecret: string;
+      readonly clusterIssuer: string;
+      readonly port: number;
+    };
+    /** Of the controller traefik; `repository` and `version` are empty for a local chart. */
+    readonly chart: ChartSetting & { readonly repository: string; readonly values?: unknown };
+    readonly values: unknown;
+  };
   readonly database: {
     readonly host: string;
     readonly port: number;
     readonly user: string;
     readonly name: string;
+    /** A role and a database by name; the password of the role as `sops://FILE#/KEY`, or empty. */
+    readonly applications: DatabaseRoles;
+    /** Roles that make logins for applications whose password is empty. */
+    readonly issuers: DatabaseRoles;
   };
-  readonly vault: { readonly address: string };
+  readonly vault: { readonly address: string; readonly auditLog: string; readonly databaseAddress: string };
   readonly images: { readonly backendVerification: { readonly repository: string; readonly tag: string } };
   readonly [section: string]: unknown;
 };
@@ -175,9 +198,9 @@ export async function loadSettings(environment: string, provider: ProviderName):
 }
 
 /** Values of another chart than the one of common.yaml. */
-const otherValues = /^charts\.[^.]+\.values$/;
-/** Below them the chart's own schema says what there is. */
-const releaseValues = /^releases\.[^.]+$/;
+const otherValues = /^(?:charts\.[^.]+|ingress\.chart)\.values$/;
+/** Below them names are free, or the chart's own schema says what there is. */
+const freeNames = /^(?:releases\.[^.]+|ingress\.values|database\.(?:applications|issuers))$/;
 
 /** A misspelt setting would have no effect, and nobody would notice: all there are have their place in common.yaml, the lowest layer. */
 function checkKnown(layer: Tree, known: Tree, file: string, above = ''): void {
@@ -191,10 +214,16 @@ function checkKnown(layer: Tree, known: Tree, file: string, above = ''): void {
       });
     }
     const below = known[key];
-    if (isTree(value) && isTree(below) && !releaseValues.test(path))
-      checkKnown(value, below, file, `${path}.`);
+    if (isTree(value) && isTree(below) && !freeNames.test(path)) checkKnown(value, below, file, `${path}.`);
   }
 }
+
+/** A password itself has no place in settings: `sops://FILE#/KEY`, or empty. */
+const isRoles = (value: unknown): boolean =>
+  isTree(value) &&
+  Object.values(value).every(
+    (role) => role === null || (isTree(role) && /^(sops:\/\/[^#]+#\/.+)?$/.test(String(role.password))),
+  );
 
 const rules: readonly (readonly [path: string, rule: string, holds: (value: unknown) => boolean])[] = [
   ['domain', 'a DNS name', (value) => typeof value === 'string' && /^[a-z0-9.-]+$/.test(value)],
@@ -220,12 +249,27 @@ const rules: readonly (readonly [path: string, rule: string, holds: (value: unkn
   ],
   [
     'ingress.controller',
-    '`nginx`, `traefik` or `none`',
-    (value) => ['nginx', 'traefik', 'none'].includes(String(value)),
+    '`traefik`, `nginx` or `none`',
+    (value) => ['traefik', 'nginx', 'none'].includes(String(value)),
+  ],
+  ['ingress.kind', '`ingress` or `httproute`', (value) => ['ingress', 'httproute'].includes(String(value))],
+  [
+    'ingress.address',
+    'a host or host:port, or empty',
+    (value) => typeof value === 'string' && /^(?:[\w.-]+(?::\d{1,5})?)?$/.test(value),
+  ],
+  ['ingress.tls.enabled', '`true` or `false`', (value) => typeof value === 'boolean'],
+  ['ingress.tls.port', 'a port number', (value) => Number.isInteger(value)],
+  [
+    'ingress.chart.chart',
+    'the name or folder of a chart',
+    (value) => typeof value === 'string' && value !== '',
   ],
   ['database.host', 'a host name', (value) => typeof value === 'string' && value !== ''],
   ['database.port', 'a port number', (value) => Number.isInteger(value)],
   ['database.user', 'a name', (value) => typeof value === 'string' && value !== ''],
+  ['database.applications', 'a map of roles with a `password`', isRoles],
+  ['database.issuers', 'a map of roles with a `password`', isRoles],
   ['vault.address', 'a URL', (value) => /^https?:\/\//.test(String(value))],
   [
     'images.backendVerification.repository',

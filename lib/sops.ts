@@ -94,6 +94,36 @@ export async function decryptValue(
   return value;
 }
 
+/**
+ * Replaces one value of an encrypted file. It goes to sops by stdin; the file's keys stay as they are. Throws `TaskError` as
+ * `decryptValue` does.
+ */
+export async function encryptValue(
+  environment: Environment,
+  secrets: string,
+  key: string,
+  value: string,
+  context: TaskContext,
+): Promise<void> {
+  context.secret(value);
+  const $ = await shellOf(context);
+  const file = secretsFile(environment.name, secrets);
+  const result = await $({
+    quiet: true,
+    nothrow: true,
+    input: JSON.stringify(value),
+  })`sops set --value-stdin ${join(root, file)} ${`["${key}"]`}`;
+  if (result.exitCode === 0) return;
+  if (/flag provided but not defined/.test(result.stderr)) {
+    throw new TaskError({
+      what: 'this sops cannot set a value that comes by stdin',
+      why: 'it is older than 3.11, and a value among its arguments would be seen by everybody on this machine',
+      advice: 'put sops 3.11 or newer on the PATH, or none: then `install-tools` gets it',
+    });
+  }
+  throw explainSops(file, key, result.stderr);
+}
+
 /** What SOPS meant, in words of ours: its own message is some twenty lines. */
 export function explainSops(file: string, key: string, stderr: string): TaskError {
   const restore = `restore it: git checkout -- ${file}`;

@@ -1,5 +1,6 @@
 import { providerOf, withServer } from './cluster/cluster.ts';
 import type { Address, ClusterPhase } from './cluster/provider.ts';
+import { databaseProblem } from './database/status.ts';
 import { type Environment, environmentOf, settingsOf, shellOf } from './environment.ts';
 import { declaredReleases } from './helmfile.ts';
 import { kubectlJson } from './kubectl.ts';
@@ -124,7 +125,7 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
     `environment  ${status.environment} (${status.provider})`,
     `cluster      ${cluster.state}${faults}${version}${nodes}`,
     `vault        ${describeVault(vault)}`,
-    `database     ${database === null ? '-' : database.reachable ? 'reachable' : 'not reachable'}`,
+    `database     ${await describeDatabase(database, environment, context)}`,
   ];
   if (status.provider === 'embedded' && cluster.state !== 'absent') {
     lines.push(
@@ -145,6 +146,17 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
   if (cluster.state === 'stopped') lines.push('', 'start it with: npx tsx tasks.ts start-k8s');
   if (cluster.state === 'degraded') lines.push('', 'start what is missing with: npx tsx tasks.ts start-k8s');
   return lines.join('\n');
+}
+
+async function describeDatabase(
+  database: Status['database'],
+  environment: Environment,
+  context: TaskContext,
+): Promise<string> {
+  if (database === null) return '-';
+  if (!database.reachable) return 'not reachable';
+  const problem = await databaseProblem(environment, context);
+  return problem === undefined ? 'reachable' : `reachable; ${problem}`;
 }
 
 function describeVault(vault: VaultStatus | null): string {

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { withServer } from './cluster/cluster.ts';
-import { expectedPorts, readState } from './cluster/embedded/state.ts';
+import { expectedPorts, expectedSettings, readState } from './cluster/embedded/state.ts';
 import { type Environment, settingsOf, shellOf, writeWhole } from './environment.ts';
 import { kubectl, kubectlText } from './kubectl.ts';
 import { root } from './project.ts';
@@ -9,13 +8,16 @@ import type { TaskContext } from './runner/runner.ts';
 import type { Settings } from './settings.ts';
 import { decryptValue } from './sops.ts';
 import { vaultClient } from './vault/client.ts';
-import { convergeVault, formatChange } from './vault/converge.ts';
-import { unsealCommands as plainUnseal, vaultCommands } from './vault/dry-run.ts';
+import { convergeVault, formatChange, type VaultChange } from './vault/converge.ts';
+import { type PlainAccess, unsealCommands as plainUnseal, vaultCommands } from './vault/dry-run.ts';
 import { initialiseVault, unsealVault, waitForVault } from './vault/init.ts';
-import { readKeys } from './vault/keys-file.ts';
+import { readKeys, secretsOf } from './vault/keys-file.ts';
 import type { KubernetesAccess } from './vault/kubernetes-auth.ts';
-import { loadDesiredState } from './vault/state.ts';
+import { operatorToken } from './vault/operator.ts';
+import type { Replica } from './vault/replica.ts';
+import { loadDesiredState, type Policy } from './vault/state.ts';
 import { type VaultStatus, vaultStatus } from './vault/status.ts';
+import { type NamedConnection, vaultSelector, withVaultReplicas } from './vault-replicas.ts';
 
 const keysPath = (environment: Environment): string => join(environment.state, 'vault', 'keys.json');
 const desiredState = () => loadDesiredState(join(root, 'vault'));
@@ -28,29 +30,33 @@ const startMs = 60_000;
  * unchanged and reports whether any was changed.
  */
 export async function initVault(environment: Environment, context: TaskContext): Promise<void> {
-  const settings = await settingsOf(environment);
+  const settings = await vaultSettings(environment);
   const state = await desiredState();
-  await withServer(context, environment, 'vault', async ({ host, port }) => {
-    const client = vaultClient({ address: `http://${host}:${port}`, signal: context.signal });
-    await waitForVault(client, startMs, context.signal);
-    const { token, initialised, unsealed } = await initialiseVault({
-      client,
-      keysPath: keysPath(environment),
-      signal: context.signal,
-    });
+  await redactKeys(environment, context);
+  await withVaultReplicas(context, environment, async (connections) => {
+    const replicas = await answering(connections, context);
+    const input = { keysPath: keysPath(environment), signal: context.signal };
+    const { client, initialised, unsealed } = await initialiseVault({ ...input, replicas });
     await redactKeys(environment, context);
     if (initialised) context.log(`initialised; its keys are in .state/${environment.name}/vault/keys.json`);
-    else if (unsealed) context.log('unsealed');
+    else if (unsealed.length > 0) context.log(unsealedText(replicas, unsealed));
+    const onChange = (change: VaultChange) => context.log(formatChange(change));
+    const secret = (text: string) => context.secret(text);
+    const operator = await operatorToken({ ...input, client, state, settings, secret, onChange });
     const changes = await convergeVault({
-      client: client.withToken(token),
+      client: client.withToken(operator.token),
       state,
       kubernetes: await kubernetesAccess(environment, context),
-      sources: { settings, decrypt: (file, key) => decryptValue(environment, file, key, context) },
+      sources: {
+        settings,
+        decrypt: (file, key) => decryptValue(environment, file, key, context),
+        passwordRecord: join(environment.state, 'vault', 'passwords.sha256'),
+      },
       signal: context.signal,
-      onChange: (change) => context.log(formatChange(change)),
+      onChange,
     });
-    const changed = initialised || unsealed || changes.some(({ outcome }) => outcome === 'changed');
-    context.report(changed ? 'changed' : 'unchanged');
+    const changed = [...operator.changes, ...changes].some(({ outcome }) => outcome === 'changed');
+    context.report(initialised || unsealed.length > 0 || changed ? 'changed' : 'unchanged');
   });
 }
 
@@ -61,10 +67,13 @@ export async function unseal(
 ): Promise<'changed' | 'unchanged'> {
   if ((await readKeys(keysPath(environment))) === undefined) return 'unchanged';
   await redactKeys(environment, context);
-  return withServer(context, environment, 'vault', async ({ host, port }) => {
-    const client = vaultClient({ address: `http://${host}:${port}`, signal: context.signal });
-    await waitForVault(client, startMs, context.signal);
-    const outcome = await unsealVault({ client, keysPath: keysPath(environment), signal: context.signal });
+  return withVaultReplicas(context, environment, async (connections) => {
+    const replicas = await answering(connections, context);
+    const outcome = await unsealVault({
+      replicas,
+      keysPath: keysPath(environment),
+      signal: context.signal,
+    });
     if (outcome !== 'changed') return 'unchanged';
     context.log('Vault is unsealed');
     return 'changed';
@@ -78,19 +87,51 @@ export async function readVaultStatus(
 ): Promise<VaultStatus | null> {
   const keys = await readKeys(keysPath(environment)).catch(() => undefined);
   const state = await desiredState();
+  const settings = await vaultSettings(environment);
   try {
-    return await withServer(context, environment, 'vault', ({ host, port }) => {
-      const client = vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 });
-      return vaultStatus(keys ? client.withToken(keys.rootToken) : client, state);
+    return await withVaultReplicas(context, environment, (connections) => {
+      const replicas = connections.map(({ name, host, port }) => {
+        const client = vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 });
+        return { name, client: keys?.adminToken ? client.withToken(keys.adminToken) : client };
+      });
+      return vaultStatus(replicas, state, settings);
     });
   } catch {
     return null;
   }
 }
 
+/** The replicas, each of which answers, sealed or not. */
+async function answering(
+  connections: readonly NamedConnection[],
+  { signal }: TaskContext,
+): Promise<readonly Replica[]> {
+  const replicas = connections.map(({ name, host, port }) => ({
+    name,
+    client: vaultClient({ address: `http://${host}:${port}`, signal }),
+  }));
+  await Promise.all(replicas.map(({ client }) => waitForVault(client, startMs, signal)));
+  return replicas;
+}
+
+const unsealedText = (replicas: readonly Replica[], unsealed: readonly string[]): string =>
+  replicas.length === 1 ? 'unsealed' : `unsealed: ${unsealed.join(', ')}`;
+
 async function redactKeys(environment: Environment, context: TaskContext): Promise<void> {
   const keys = await readKeys(keysPath(environment));
-  for (const secret of keys ? [keys.rootToken, ...keys.unsealKeys] : []) context.secret(secret);
+  for (const secret of keys ? secretsOf(keys) : []) context.secret(secret);
+}
+
+/** The settings, with the address by which Vault reaches PostgreSQL filled in; `known` are those that the cluster will be made with. */
+async function vaultSettings(
+  environment: Environment,
+  known: Partial<Settings['vault']> = {},
+): Promise<Settings> {
+  const loaded = await settingsOf(environment);
+  const settings = { ...loaded, vault: { ...loaded.vault, ...known } };
+  const { host, port } = settings.database;
+  const databaseAddress = settings.vault.databaseAddress || `${host}:${port}`;
+  return { ...settings, vault: { ...settings.vault, databaseAddress } };
 }
 
 /**
@@ -146,48 +187,47 @@ function expiry(token: string): number {
   }
 }
 
-/** The address of Vault in plain commands, and what makes it reachable there. */
-async function plainAccess(environment: Environment): Promise<{ address: string; forward: string[] }> {
-  if (environment.provider === 'embedded') {
-    return { address: `http://127.0.0.1:${(await expectedPorts(environment)).vault}`, forward: [] };
-  }
-  const forward = `${kubectlText(environment)} -n vault port-forward svc/vault 8200 & # leave it running for the following commands`;
-  return { address: 'http://127.0.0.1:8200', forward: [forward] };
+async function plainAccess(environment: Environment): Promise<PlainAccess> {
+  const keys = relative(root, keysPath(environment));
+  if (environment.provider === 'embedded')
+    return { address: `http://127.0.0.1:${(await expectedPorts(environment)).vault}`, keysPath: keys };
+  const kubectl = kubectlText(environment);
+  const forward = `${kubectl} -n vault port-forward svc/vault 8200 & # leave it running for the following commands`;
+  return {
+    address: 'http://127.0.0.1:8200',
+    keysPath: keys,
+    pods: { kubectl, selector: vaultSelector, forward },
+  };
 }
-
-const keysText = (environment: Environment): string => relative(root, keysPath(environment));
 
 /** The plain commands of `unseal`, for `--dry-run`. */
-export async function unsealCommands(environment: Environment): Promise<readonly string[]> {
-  const { address, forward } = await plainAccess(environment);
-  return [...forward, ...plainUnseal(address, keysText(environment))];
-}
+export const unsealCommands = async (environment: Environment): Promise<readonly string[]> =>
+  plainUnseal(await plainAccess(environment));
 
 /** The plain commands of `init-vault`, for `--dry-run`. */
-export async function initVaultCommands(
-  environment: Environment,
-  settings: Settings,
-): Promise<readonly string[]> {
-  const { address, forward } = await plainAccess(environment);
+export async function initVaultCommands(environment: Environment): Promise<readonly string[]> {
   const ports = await expectedPorts(environment);
+  const embedded = environment.provider === 'embedded';
   const state = await desiredState();
-  const lines = vaultCommands({
+  const fromRoot = (policy: Policy): Policy => ({
+    ...policy,
+    files: policy.files.map((file) => relative(root, file)),
+  });
+  return vaultCommands({
+    ...(await plainAccess(environment)),
     state: {
       ...state,
-      policies: state.policies.map((policy) => ({ ...policy, file: relative(root, policy.file) })),
+      operator: { ...state.operator, policy: fromRoot(state.operator.policy) },
+      policies: state.policies.map(fromRoot),
     },
     environment: environment.name,
-    address,
-    keysPath: keysText(environment),
-    settings,
-    kubernetes:
-      environment.provider === 'embedded'
-        ? {
-            host: `https://127.0.0.1:${ports.kubeApiserver}`,
-            caCertificateFile: `.state/${environment.name}/kwok/clusters/${environment.clusterName}/pki/ca.crt`,
-            reviewerTokenCommand: `${kubectlText(environment)} ${reviewerArguments.join(' ')}`,
-          }
-        : { host: 'https://kubernetes.default.svc' },
+    settings: await vaultSettings(environment, embedded ? expectedSettings(environment, ports).vault : {}),
+    kubernetes: embedded
+      ? {
+          host: `https://127.0.0.1:${ports.kubeApiserver}`,
+          caCertificateFile: `.state/${environment.name}/kwok/clusters/${environment.clusterName}/pki/ca.crt`,
+          reviewerTokenCommand: `${kubectlText(environment)} ${reviewerArguments.join(' ')}`,
+        }
+      : { host: 'https://kubernetes.default.svc' },
   });
-  return [...forward, ...lines];
 }

@@ -15,7 +15,8 @@ export async function checkVault(
   const waiting = changed.filter(({ needs }) => needs.includes('vault-operator')).map(({ name }) => name);
   if (waiting.length === 0 || changed.some(({ name }) => name === 'vault')) return;
   const status = await readVaultStatus(environment, context);
-  if (status?.initialized === true && !status.sealed) return;
+  // Where one of several replicas is sealed, the others still serve.
+  if (status?.initialized === true && (!status.sealed || status.configured)) return;
   const state =
     status === null
       ? 'does not answer'

@@ -4,6 +4,7 @@ import { root } from '../lib/project.ts';
 import { type AnyTask, type CliConfig, type Options, runCli } from '../lib/runner/runner.ts';
 import { environmentNames, providerNames } from '../lib/settings.ts';
 import * as cluster from './cluster.ts';
+import * as database from './database.ts';
 import * as deploy from './deploy.ts';
 import * as environment from './environment.ts';
 import * as images from './images.ts';
@@ -12,7 +13,7 @@ import * as secrets from './secrets.ts';
 import * as toolTasks from './tools.ts';
 import * as vault from './vault.ts';
 
-const modules = [environment, cluster, deploy, ingress, secrets, vault, images, toolTasks];
+const modules = [environment, cluster, deploy, ingress, secrets, vault, database, images, toolTasks];
 
 /** Every task that a file of this folder exports. */
 export const tasks: readonly AnyTask[] = modules.flatMap((module) =>

@@ -2,7 +2,9 @@ import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { providerOf, requireCluster } from '../lib/cluster/cluster.ts';
 import { connectCommand, connectExisting } from '../lib/cluster/existing.ts';
+import type { Outcome } from '../lib/cluster/provider.ts';
 import { type Environment, environmentOf, forgetRuns, settingsOf } from '../lib/environment.ts';
+import { controllerCommands, ensureController } from '../lib/ingress/install.ts';
 import { type AnyTask, type Needs, type Options, task, UsageError } from '../lib/runner/runner.ts';
 import { stopAgent } from '../lib/sops.ts';
 import { unseal, unsealCommands } from '../lib/vault-access.ts';
@@ -38,14 +40,31 @@ export const createK8s = task({
   group: 'cluster',
   lock: true,
   needs: ({ options }) =>
-    environmentOf(options).provider === 'embedded' ? embeddedParts('create') : clusterNeeds(options),
+    environmentOf(options).provider === 'embedded'
+      ? embeddedParts('create')
+      : // helm for the ingress controller
+        [...clusterNeeds(options), ...tools('helm')],
   commands: async ({ options }) => {
     const environment = environmentOf(options);
-    return providerOf(environment).commands.create(environment, await settingsOf(environment));
+    const settings = await settingsOf(environment);
+    const create = providerOf(environment).commands.create(environment, settings);
+    return environment.provider === 'embedded'
+      ? create
+      : [...create, ...controllerCommands(environment, settings)];
   },
   run: async (context) => {
     const environment = environmentOf(context.options);
-    const outcome = await providerOf(environment).create(environment, await settingsOf(environment), context);
+    const settings = await settingsOf(environment);
+    const made = await providerOf(environment).create(environment, settings, context);
+    let controller: Outcome = 'unchanged';
+    if (environment.provider !== 'embedded') {
+      controller = await ensureController(environment, settings, context);
+    } else if (settings.ingress.controller !== 'none') {
+      context.log(
+        'the routes are objects only: the ingress controller is simulated like all pods, and nothing listens',
+      );
+    }
+    const outcome = controller === 'changed' ? controller : made;
     // A cluster that was stopped is started by it, and a Vault that was sealed by that is opened again.
     const opened = environment.provider === 'embedded' ? await unseal(environment, context) : 'unchanged';
     context.report(opened === 'changed' ? opened : outcome);

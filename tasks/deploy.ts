@@ -1,6 +1,13 @@
 import { access } from 'node:fs/promises';
 import { requireCluster } from '../lib/cluster/cluster.ts';
-import { install, type Selection, selector, test as testReleases, testWords } from '../lib/deploy.ts';
+import {
+  install,
+  type Selection,
+  selector,
+  selectsRelease,
+  test as testReleases,
+  testWords,
+} from '../lib/deploy.ts';
 import { diff as diffReleases } from '../lib/diff.ts';
 import { environmentOf, settingsOf, shellOf } from '../lib/environment.ts';
 import { lastGoodRevision, rollBack } from '../lib/helm.ts';
@@ -12,7 +19,9 @@ import {
   helmfileText,
   releaseNames,
   tierNames,
+  withNeeds,
 } from '../lib/helmfile.ts';
+import { removeRouteCertificates, routeCertificateCommands } from '../lib/ingress/certificates.ts';
 import { helmText } from '../lib/kubectl.ts';
 import { root } from '../lib/project.ts';
 import { type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
@@ -98,37 +107,56 @@ const plain = async (
   ),
 ];
 
-export const installAll = task({
+/** One helmfile call, and the certificates of the fronts that it installs. */
+const plainInstall = async (
+  options: Options,
+  selection: Selection,
+  passThrough: readonly string[],
+): Promise<readonly string[]> => {
+  const environment = environmentOf(options);
+  const releases = withNeeds(await declaredReleases(), selectsRelease(selection));
+  return [
+    ...(await plain(options, selection, ['sync'], passThrough, true)),
+    ...routeCertificateCommands(environment, await settingsOf(environment), releases),
+  ];
+};
+
+/** What makes the certificates of the fronts comes on top. */
+const installation = {
   ...deployment,
   check: refuseDevelopmentKeys,
+  needs: ({ options }: { readonly options: Options }) => [
+    ...deployment.needs({ options }),
+    ...tools('openssl'),
+  ],
+} as const;
+
+export const installAll = task({
+  ...installation,
   name: 'install-all',
   description: 'install every release; arguments after -- go to helmfile',
   lock: true,
-  commands: ({ options, passThrough }) => plain(options, {}, ['sync'], passThrough),
+  commands: ({ options, passThrough }) => plainInstall(options, {}, passThrough),
   run: (context) => onCluster(context, () => install(context, {})),
 });
 
 export const installTier = task({
-  ...deployment,
-  check: refuseDevelopmentKeys,
+  ...installation,
   name: 'install-tier',
   description: 'install a tier and what it needs',
   args: tier,
   lock: true,
-  commands: ({ args, options, passThrough }) =>
-    plain(options, { tier: args.tier }, ['sync'], passThrough, true),
+  commands: ({ args, options, passThrough }) => plainInstall(options, { tier: args.tier }, passThrough),
   run: (context) => onCluster(context, () => install(context, { tier: context.args.tier })),
 });
 
 export const installApp = task({
-  ...deployment,
-  check: refuseDevelopmentKeys,
+  ...installation,
   name: 'install-app',
   description: 'install an application and what it needs',
   args: app,
   lock: true,
-  commands: ({ args, options, passThrough }) =>
-    plain(options, { app: args.app }, ['sync'], passThrough, true),
+  commands: ({ args, options, passThrough }) => plainInstall(options, { app: args.app }, passThrough),
   run: (context) => onCluster(context, () => install(context, { app: context.args.app })),
 });
 
@@ -194,6 +222,8 @@ export const uninstallApp = task({
     await requireCluster(environment, context);
     const $ = await shellOf(context);
     await $`${await helmfile(environment, '--quiet', ...selector({ app: context.args.app }), 'destroy', ...context.passThrough)}`;
+    const removed = (await declaredReleases()).filter(selectsRelease({ app: context.args.app }));
+    await removeRouteCertificates(environment, removed, context);
     context.report('changed');
   },
 });

@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { requireCluster } from '../lib/cluster/cluster.ts';
 import { readState } from '../lib/cluster/embedded/state.ts';
+import { checkPassword } from '../lib/database/server.ts';
 import { destroyEnvironment as destroyAll, destroyCommands } from '../lib/destroy.ts';
 import { environmentOf, homesOf, settingsOf, writeWhole } from '../lib/environment.ts';
 import { helmfileText } from '../lib/helmfile.ts';
@@ -24,8 +25,11 @@ export const createEnvironment = task({
   lock: true,
   needs: [createK8s, initHelmfile, importGpgKeys, need(installTier, { tier: 'core' }), initVault],
   commands: () => [],
-  run: ({ options, log }) => {
-    const { name, provider } = environmentOf(options);
+  run: async (context) => {
+    const { options, log } = context;
+    const environment = environmentOf(options);
+    const { name, provider } = environment;
+    await checkPassword(environment, context);
     log(`environment \`${name}\` (${provider}) is ready; \`install-tier apps\` adds the applications`);
   },
 });

@@ -14,7 +14,8 @@ export const installTool = task({
   private: true,
   args: { name: { type: 'choice', positional: true, choices: toolNames, description: 'the tool' } },
   // Downloads and compilers one after another: in the order of the needs, and without two compilers side by side.
-  mutex: ({ args }) => (['gpg', 'docker', 'postgresql'].includes(args.name) ? `tool ${args.name}` : 'tools'),
+  mutex: ({ args }) =>
+    ['gpg', 'openssl', 'docker', 'postgresql'].includes(args.name) ? `tool ${args.name}` : 'tools',
   commands: async ({ args, options }) => {
     const { plainCommands } = await import('../lib/tools/plain-commands.ts');
     return plainCommands(args.name, await requirementOf(options));

@@ -1,5 +1,5 @@
 import { requireCluster } from '../lib/cluster/cluster.ts';
-import { environmentOf, settingsOf } from '../lib/environment.ts';
+import { environmentOf } from '../lib/environment.ts';
 import { task } from '../lib/runner/runner.ts';
 import { initVault as bringToState, initVaultCommands } from '../lib/vault-access.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
@@ -19,10 +19,7 @@ export const initVault = task({
     environmentOf(options).provider === 'embedded'
       ? [createK8s, startK8s]
       : [createK8s, startK8s, installTier, installAll],
-  commands: async ({ options }) => {
-    const environment = environmentOf(options);
-    return initVaultCommands(environment, await settingsOf(environment));
-  },
+  commands: ({ options }) => initVaultCommands(environmentOf(options)),
   run: async (context) => {
     const environment = environmentOf(context.options);
     await requireCluster(environment, context);

@@ -7,7 +7,6 @@
 //   BACKEND_TIMEOUT_SECONDS   how long a backend that is not up yet is waited for; default 60
 //   ENVIRONMENT_FILE          instead of BACKEND_URL: a JSON object of the variables, `-` for stdin
 //   DATABASE_ADDRESS          host:port to connect to instead of DB_HOST and DB_PORT, for a port-forward
-//   DATABASE_NAME             database to log in to; default postgres
 //   DATABASE_TIMEOUT_SECONDS  for the connection and again for the query; default 10
 //   TERMINATION_MESSAGE_PATH  default /dev/termination-log where the kubelet made it
 
@@ -18,7 +17,7 @@ import { readEnvironment, reasonOf, seconds } from './environment.mjs';
 /** @typedef {{ check: string, reason?: string }} Result `reason` only of a failure */
 /** @typedef {import('./environment.mjs').Environment} Environment */
 
-const needed = ['DB_HOST', 'DB_PORT', 'DB_USER', 'DB_PASSWORD'];
+const needed = ['DB_HOST', 'DB_PORT', 'DB_NAME', 'DB_USER', 'DB_PASSWORD'];
 
 /** @returns {Promise<Result[]>} */
 async function verify() {
@@ -71,7 +70,7 @@ async function login(environment, problems) {
       ...databaseAddress(environment),
       user: environment.DB_USER,
       password: environment.DB_PASSWORD,
-      database: process.env.DATABASE_NAME || 'postgres',
+      database: environment.DB_NAME,
       application_name: 'backend-verification',
       connectionTimeoutMillis: timeoutMs,
       query_timeout: timeoutMs,

@@ -53,11 +53,10 @@ export async function requireCluster(environment: Environment, context: TaskCont
 }
 
 const targets = {
-  vault: { namespace: 'vault', service: 'vault', port: 8200 },
-  postgresql: { namespace: 'database', service: 'postgresql', port: 5432 },
+  postgresql: { namespace: 'database', resource: 'svc/postgresql', port: 5432 },
 };
 
-/** Calls `use` with an address of this machine that leads to Vault or PostgreSQL of the environment. */
+/** Calls `use` with an address of this machine that leads to PostgreSQL of the environment; those of Vault: vault-replicas.ts. */
 export async function withServer<Result>(
   context: Pick<TaskContext, '$' | 'options'>,
   environment: Environment,

@@ -173,7 +173,7 @@ export async function ingressAddresses(
   type List = {
     items: {
       metadata: { namespace: string; name: string };
-      spec: { rules?: { host?: string; http?: { paths: { path?: string }[] } }[] };
+      spec: { tls?: unknown[]; rules?: { host?: string; http?: { paths: { path?: string }[] } }[] };
     }[];
   };
   const $ = await shellOf(context);
@@ -182,7 +182,7 @@ export async function ingressAddresses(
     (spec.rules ?? []).flatMap(({ host, http }) =>
       (http?.paths ?? []).map(({ path }) => ({
         name: `${metadata.namespace}/${metadata.name}`,
-        address: `http://${host ?? ''}${path ?? '/'}`,
+        address: `${spec.tls ? 'https' : 'http'}://${host ?? ''}${path ?? '/'}`,
       })),
     ),
   );

@@ -34,10 +34,11 @@ const storageClasses = (settings: Settings): readonly (readonly [name: string, i
 const defaultAnnotation = (isDefault: boolean): string =>
   `storageclass.kubernetes.io/is-default-class=${isDefault}`;
 
-const addons = (settings: Settings): readonly string[] =>
-  (settings.cluster.addons ?? []).filter(
-    (addon) => addon !== 'ingress' || settings.ingress.controller === 'nginx',
-  );
+/** minikube's own ingress controller is ingress-nginx. */
+const addons = ({ cluster, ingress }: Settings): readonly string[] => [
+  ...(ingress.controller === 'nginx' ? ['ingress'] : []),
+  ...(cluster.addons ?? []),
+];
 
 /** Text of a minikube call with the environment's own kubeconfig, for `--dry-run`. */
 const text = (environment: Environment, args: readonly string[]): string =>

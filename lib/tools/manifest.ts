@@ -17,6 +17,7 @@ export const toolNames = [
   'vault',
   'postgresql',
   'gpg',
+  'openssl',
   'minikube',
   'docker',
   'go',

@@ -2,7 +2,7 @@ import { type ToolName, toolNames } from './manifest.ts';
 
 // Not in manifest.yaml: the graph of a run is built, and `list` answers, without reading any YAML.
 
-const everywhere: readonly ToolName[] = ['sops', 'helm', 'kubectl', 'helmfile', 'gpg'];
+const everywhere: readonly ToolName[] = ['sops', 'helm', 'kubectl', 'helmfile', 'gpg', 'openssl'];
 
 const further: { readonly [provider: string]: readonly ToolName[] } = {
   minikube: ['minikube', 'docker'],

@@ -1,9 +1,12 @@
 import { TaskError } from '../runner/runner.ts';
+import { auditObject } from './audit.ts';
 import type { VaultClient } from './client.ts';
+import { connectionObject, type DatabaseSources, loginRoleObject } from './database.ts';
 import { keyValuesObject, type ValueSources } from './key-values.ts';
 import { type KubernetesAccess, kubernetesConfig, roleObject } from './kubernetes-auth.ts';
 import { authMethod, secretsEngine } from './mounts.ts';
 import { policyObject, transitKey } from './policies.ts';
+import { removedApplications } from './removed.ts';
 import type { DesiredState } from './state.ts';
 import type { VaultObject, VaultObjectKind } from './vault-object.ts';
 
@@ -12,7 +15,7 @@ export type ConvergeInput = {
   readonly client: VaultClient;
   readonly state: DesiredState;
   readonly kubernetes: KubernetesAccess;
-  readonly sources: ValueSources;
+  readonly sources: DatabaseSources;
   readonly signal?: AbortSignal;
   /** Called for each object as soon as it is settled. */
   readonly onChange?: (change: VaultChange) => void;
@@ -28,16 +31,28 @@ export type VaultChange = {
 
 /**
  * Brings Vault to the desired state: reads each object, compares, writes what differs and reads it again. A second run
- * changes nothing. Objects beside the desired state are left alone. Stops at the first error (`TaskError`), after
- * which a further run goes on where it stopped.
+ * changes nothing. Objects beside the desired state are left alone, save those of applications that were removed from it.
+ * Stops at the first error (`TaskError`), after which a further run goes on where it stopped.
  */
 export async function convergeVault(input: ConvergeInput): Promise<VaultChange[]> {
+  const { client, state } = input;
+  return [
+    ...(await settleAll(await removedApplications(client, state), input)),
+    ...(await settleAll(allObjects(input), input)),
+  ];
+}
+
+/** Settles objects one after another; reports each. */
+export async function settleAll(
+  objects: readonly VaultObject[],
+  { signal, onChange }: Pick<ConvergeInput, 'signal' | 'onChange'>,
+): Promise<VaultChange[]> {
   const changes: VaultChange[] = [];
-  for (const object of allObjects(input)) {
-    input.signal?.throwIfAborted();
+  for (const object of objects) {
+    signal?.throwIfAborted();
     const change = await settle(object);
     changes.push(change);
-    input.onChange?.(change);
+    onChange?.(change);
   }
   return changes;
 }
@@ -65,14 +80,19 @@ async function settle(object: VaultObject): Promise<VaultChange> {
   return { kind, path, outcome: 'changed', difference };
 }
 
-/** Policies before roles, engines before what they hold. */
+/** The audit log before all else, policies before roles, engines before what they hold; last what needs another server. */
 function allObjects({ client, state, kubernetes, sources, signal }: ConvergeInput): VaultObject[] {
+  const { engines, roles } = structure(client, state);
   return [
-    ...structure(client, state).engines,
+    ...state.audit.map((device) => auditObject(client, device, sources.settings)),
+    ...engines,
     ...state.keyValues.map((secret) => keyValuesObject(client, secret, sources, signal)),
     ...state.auth.map((mount) => authMethod(client, mount)),
     ...state.auth.map((mount) => kubernetesConfig(client, mount, kubernetes)),
-    ...structure(client, state).roles,
+    ...roles,
+    ...state.mounts.flatMap((mount) =>
+      mount.connections.map((connection) => connectionObject(client, mount, connection, sources)),
+    ),
   ];
 }
 
@@ -86,12 +106,25 @@ function structure(
       ...state.mounts.map((mount) => secretsEngine(client, mount)),
       ...state.mounts.flatMap((mount) => mount.keys.map((key) => transitKey(client, mount, key))),
     ],
-    roles: state.auth.flatMap((mount) => mount.roles.map((role) => roleObject(client, mount, role))),
+    roles: [
+      ...state.auth.flatMap((mount) => mount.roles.map((role) => roleObject(client, mount, role))),
+      ...state.mounts.flatMap((mount) => mount.logins.map((role) => loginRoleObject(client, mount, role))),
+    ],
   };
 }
 
-/** The objects whose desired form is known without settings, keys and cluster: what `status` can compare. */
-export function structuralObjects(client: VaultClient, state: DesiredState): VaultObject[] {
+/** The objects whose desired form is known without keys and cluster: what `status` can compare. */
+export function structuralObjects(
+  client: VaultClient,
+  state: DesiredState,
+  settings: ValueSources['settings'],
+): VaultObject[] {
   const { engines, roles } = structure(client, state);
-  return [...engines, ...state.auth.map((mount) => authMethod(client, mount)), ...roles];
+  return [
+    ...state.audit.map((device) => auditObject(client, device, settings)),
+    policyObject(client, state.operator.policy),
+    ...engines,
+    ...state.auth.map((mount) => authMethod(client, mount)),
+    ...roles,
+  ];
 }

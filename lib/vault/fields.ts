@@ -32,14 +32,30 @@ export class Fields {
     return Fields.of(value, { file: this.#file, place }, known);
   }
 
+  /** The map under a key, which has to be there. */
+  section(key: string, known: readonly string[]): Fields {
+    return this.child(this.#name(key), this.#values[key], known);
+  }
+
   has(key: string): boolean {
     return this.#values[key] !== undefined;
+  }
+
+  value(key: string): unknown {
+    return this.#values[key];
   }
 
   text(key: string): string {
     const value = this.#values[key];
     if (typeof value === 'string' && value !== '') return value;
     throw this.problem(key, 'must be a text that is not empty');
+  }
+
+  /** A name that may stand in a path of Vault and within the quotes of SQL. */
+  name(key: string): string {
+    const value = this.text(key);
+    if (/^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$/.test(value)) return value;
+    throw this.problem(key, 'must be a name of a-z, 0-9, - and _');
   }
 
   number(key: string): number {

@@ -99,7 +99,8 @@ async function resolveValues(secret: KeyValues, sources: ValueSources): Promise<
   return Object.fromEntries(await Promise.all(pairs));
 }
 
-async function resolveValue(from: Reference, sources: ValueSources): Promise<string> {
+/** The value that a reference stands for. Throws `TaskError` when it is missing or empty. */
+export async function resolveValue(from: Reference, sources: ValueSources): Promise<string> {
   if ('setting' in from) return settingText(from.setting, sources.settings);
   const value = await sources.decrypt(from.file, from.key);
   if (value !== '') return value;

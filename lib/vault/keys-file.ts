@@ -3,8 +3,17 @@ import { dirname } from 'node:path';
 import { TaskError } from '../runner/runner.ts';
 import { objectOf } from './client.ts';
 
-/** What Vault gives once, when it is initialised. */
-export type VaultKeys = { readonly unsealKeys: readonly string[]; readonly rootToken: string };
+/** What opens a Vault and manages it. */
+export type VaultKeys = {
+  /** Empty where Vault unseals itself, or where somebody keeps them elsewhere. */
+  readonly unsealKeys: readonly string[];
+  /** Of a Vault that unseals itself: they open nothing, but give a root token when one is needed. */
+  readonly recoveryKeys?: readonly string[];
+  /** The token of `init-vault` and `status`, with the rights of vault/policies/operations.hcl. */
+  readonly adminToken?: string;
+  /** Only of a new Vault, and of a run that was killed before it could revoke it. */
+  readonly rootToken?: string;
+};
 
 export type ReservedKeysFile = {
   readonly store: (keys: VaultKeys) => Promise<void>;
@@ -15,8 +24,9 @@ export type ReservedKeysFile = {
 const reservedBytes = 4096;
 
 /**
- * The keys kept at `path`, in the format of `vault operator init -format=json`; undefined when there are none.
- * Also finds keys that a killed run had written but not yet moved into place. Throws `TaskError` for a damaged file.
+ * The keys kept at `path`, in the format of `vault operator init -format=json` with `admin_token` beside; undefined when
+ * there are none. Also finds keys that a killed run had written but not yet moved into place. Throws `TaskError` for a
+ * damaged file.
  */
 export async function readKeys(path: string): Promise<VaultKeys | undefined> {
   const text = await readIfThere(path);
@@ -30,11 +40,17 @@ export async function readKeys(path: string): Promise<VaultKeys | undefined> {
   if (keys !== undefined) return keys;
   throw new TaskError({
     what: `the Vault keys in ${path} are damaged`,
-    why: 'Expected JSON with `unseal_keys_b64` and `root_token`',
+    why: 'Expected JSON with `unseal_keys_b64` or `admin_token`',
     advice:
       'restore the file from a copy; without it, `destroy-environment` and `create-environment` start over',
   });
 }
+
+/** Every text of the keys that must not be seen. */
+export const secretsOf = (keys: VaultKeys): string[] =>
+  [...keys.unsealKeys, ...(keys.recoveryKeys ?? []), keys.adminToken ?? '', keys.rootToken ?? ''].filter(
+    (secret) => secret !== '',
+  );
 
 /**
  * Whether a run was killed between asking Vault for its keys and storing them. If Vault answered, they are lost; nobody can
@@ -81,6 +97,15 @@ export async function reserveKeysFile(path: string): Promise<ReservedKeysFile> {
   };
 }
 
+/** Puts other keys in the place of those at `path`: a reader finds the old or the new ones, mode 0600. */
+export async function replaceKeys(path: string, keys: VaultKeys): Promise<void> {
+  const next = `${path}.next`;
+  await rm(next, { force: true });
+  await writeSynced(next, `${formatKeys(keys)}\n`, 'wx');
+  await rename(next, path);
+  await syncFolder(dirname(path));
+}
+
 function pendingPath(path: string): string {
   return `${path}.pending`;
 }
@@ -96,17 +121,14 @@ async function freeName(path: string): Promise<string> {
   }
 }
 
-function formatKeys(keys: VaultKeys): string {
-  return JSON.stringify(
-    {
-      unseal_keys_b64: keys.unsealKeys,
-      unseal_shares: keys.unsealKeys.length,
-      unseal_threshold: keys.unsealKeys.length,
-      root_token: keys.rootToken,
-    },
-    undefined,
-    2,
-  );
+function formatKeys({ unsealKeys, recoveryKeys, adminToken, rootToken }: VaultKeys): string {
+  const content = {
+    unseal_keys_b64: unsealKeys,
+    ...(recoveryKeys === undefined ? {} : { recovery_keys_b64: recoveryKeys }),
+    ...(adminToken === undefined ? {} : { admin_token: adminToken }),
+    ...(rootToken === undefined ? {} : { root_token: rootToken }),
+  };
+  return JSON.stringify(content, undefined, 2);
 }
 
 function parseKeys(text: string): VaultKeys | undefined {
@@ -116,11 +138,26 @@ function parseKeys(text: string): VaultKeys | undefined {
   } catch {
     return undefined;
   }
-  const unsealKeys = content?.unseal_keys_b64;
-  const rootToken = content?.root_token;
-  if (!Array.isArray(unsealKeys) || unsealKeys.length === 0) return undefined;
-  if (!unsealKeys.every((key): key is string => typeof key === 'string' && key !== '')) return undefined;
-  return typeof rootToken === 'string' && rootToken !== '' ? { unsealKeys, rootToken } : undefined;
+  const unsealKeys = textsOf(content?.unseal_keys_b64 ?? []);
+  const recoveryKeys = textsOf(content?.recovery_keys_b64 ?? []);
+  if (unsealKeys === undefined || recoveryKeys === undefined) return undefined;
+  const adminToken = textOf(content?.admin_token);
+  const rootToken = textOf(content?.root_token);
+  const keys: VaultKeys = {
+    unsealKeys,
+    ...(recoveryKeys.length === 0 ? {} : { recoveryKeys }),
+    ...(adminToken === undefined ? {} : { adminToken }),
+    ...(rootToken === undefined ? {} : { rootToken }),
+  };
+  return secretsOf(keys).length === 0 ? undefined : keys;
+}
+
+const textOf = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : undefined;
+
+function textsOf(value: unknown): string[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  return value.every((item): item is string => typeof item === 'string' && item !== '') ? value : undefined;
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

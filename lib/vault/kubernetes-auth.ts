@@ -1,5 +1,5 @@
 import type { VaultClient } from './client.ts';
-import { isRecorded, recordReviewer } from './reviewer-record.ts';
+import { isRecorded, recordSecret } from './secret-record.ts';
 import type { AuthMount, Role } from './state.ts';
 import { differingNames, type VaultObject } from './vault-object.ts';
 
@@ -54,7 +54,7 @@ export function kubernetesConfig(
         },
         { secrets: reviewer === undefined ? [] : [reviewer.token] },
       );
-      if (reviewer !== undefined) await recordReviewer(reviewer.recordPath, path, reviewer.token);
+      if (reviewer !== undefined) await recordSecret(reviewer.recordPath, path, reviewer.token);
     },
   };
 }
@@ -67,6 +67,8 @@ export function roleObject(client: VaultClient, mount: AuthMount, role: Role): V
     bound_service_account_namespaces: role.namespaces,
     audience: role.audience,
     token_policies: role.policies,
+    // Vault's policy `default` allows more than these accounts need, and nobody looks after it here.
+    token_no_default_policy: true,
     token_ttl: role.ttlSeconds,
   };
   return {

@@ -2,7 +2,7 @@ import { objectOf, type VaultClient } from './client.ts';
 import type { Mount, Policy, TransitKey } from './state.ts';
 import { cannotChange, type VaultObject } from './vault-object.ts';
 
-/** An ACL policy with the text of its file. */
+/** An ACL policy with its text. */
 export function policyObject(client: VaultClient, policy: Policy): VaultObject {
   const path = `sys/policies/acl/${policy.name}`;
   return {

@@ -1,7 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Application, loadApplications } from './applications.ts';
 import { Fields } from './fields.ts';
 import { parseYaml, readText, unreadable } from './state-files.ts';
+import { auditDevice, authMount, mount } from './state-sections.ts';
 
 /** A secrets engine. */
 export type Mount = {
@@ -14,9 +16,53 @@ export type Mount = {
   readonly maxTtlSeconds: number | undefined;
   /** Only of a transit engine: name and type of each key. */
   readonly keys: readonly TransitKey[];
+  /** Only of a database engine. */
+  readonly connections: readonly DatabaseConnection[];
+  /** Only of a database engine: how logins are made, one role for each application. */
+  readonly logins: readonly LoginRole[];
 };
 
 export type TransitKey = { readonly name: string; readonly type: string };
+
+/** How a database engine reaches a server, and as whom. */
+export type DatabaseConnection = {
+  readonly name: string;
+  readonly plugin: string;
+  /** With `{{username}}` and `{{password}}` for Vault, and `${setting}` for settings by their dotted name. */
+  readonly url: string;
+  readonly username: string;
+  readonly password: SecretReference;
+  /** How the server keeps passwords of the logins; `scram-sha-256` keeps them out of its statements. */
+  readonly passwordAuthentication: string;
+  readonly maxOpenConnections: number;
+};
+
+/** A role of a database engine: the statements by which a login is made, prolonged and ended. */
+export type LoginRole = {
+  readonly name: string;
+  readonly connection: string;
+  readonly create: readonly string[];
+  readonly renew: readonly string[];
+  readonly revoke: readonly string[];
+  readonly ttlSeconds: number;
+  readonly maxTtlSeconds: number;
+};
+
+/** Where Vault notes every request and answer, with the secrets in them as hashes. */
+export type AuditDevice = {
+  readonly path: string;
+  readonly description: string;
+  /** The setting that names its file; `stdout` is Vault's own output. */
+  readonly file: { readonly setting: string };
+};
+
+/** The token that init-vault and status use in place of the root token. */
+export type Operator = {
+  /** Its only policy. It cannot change that policy itself. */
+  readonly policy: Policy;
+  /** How long the token lives unless it is used by init-vault, which prolongs it. */
+  readonly periodSeconds: number;
+};
 
 /** A way to log in with a Kubernetes ServiceAccount. */
 export type AuthMount = {
@@ -35,10 +81,18 @@ export type Role = {
   readonly ttlSeconds: number;
 };
 
-export type Policy = { readonly name: string; readonly file: string; readonly text: string };
+export type Policy = {
+  readonly name: string;
+  /** Where the text comes from: of an application, the templates and what they are filled in with. */
+  readonly files: readonly string[];
+  readonly values?: { readonly [name: string]: string };
+  readonly text: string;
+};
 
 /** Where a value comes from: a setting by its dotted name, or a key of a SOPS file of the environment. Never a literal. */
-export type Reference = { readonly setting: string } | { readonly file: string; readonly key: string };
+export type Reference = { readonly setting: string } | SecretReference;
+
+export type SecretReference = { readonly file: string; readonly key: string };
 
 export type KeyValues = {
   /** The kv engine and the path in it. */
@@ -50,108 +104,45 @@ export type KeyValues = {
 /** What Vault is to hold, as kept under `vault/`. */
 export type DesiredState = {
   readonly file: string;
+  readonly operator: Operator;
+  readonly audit: readonly AuditDevice[];
   readonly mounts: readonly Mount[];
   readonly auth: readonly AuthMount[];
+  readonly applications: readonly Application[];
+  /** All but the operator's. */
   readonly policies: readonly Policy[];
   readonly keyValues: readonly KeyValues[];
 };
 
 /**
- * Reads `<folder>/state.yaml` and `<folder>/policies/*.hcl`. Throws `TaskError` that names the file and the key for
- * anything unknown, missing, of the wrong type, or pointing nowhere.
+ * Reads `<folder>/state.yaml` and the policies and statements beside it. Throws `TaskError` that names the file and the key
+ * for anything unknown, missing, of the wrong type, or pointing nowhere.
  */
 export async function loadDesiredState(folder: string): Promise<DesiredState> {
   const file = join(folder, 'state.yaml');
   const root = Fields.of(await parseYaml(await readText(file), file), { file, place: '' }, [
+    'operator',
+    'audit',
     'mounts',
     'auth',
-    'secrets',
+    'applications',
+    'access',
   ]);
-  const policies = await readPolicies(join(folder, 'policies'));
+  const files = await readPolicies(join(folder, 'policies'));
+  const operator = operatorOf(root, files);
+  const policies = files.filter(({ name }) => name !== operator.policy.name);
+  const audit = root.entries('audit').map(([path, value]) => auditDevice(path, value, root));
   const mounts = root.entries('mounts').map(([path, value]) => mount(path, value, root));
   const auth = root.entries('auth').map(([path, value]) => authMount(path, value, root, policies));
-  const keyValues = root.entries('secrets').map(([path, value]) => keyValuesAt(path, value, root, mounts));
-  return { file, mounts, auth, policies, keyValues };
+  const declared = { file, operator, audit, mounts, auth, applications: [], policies, keyValues: [] };
+  return loadApplications(folder, root, declared);
 }
 
-function mount(path: string, value: unknown, root: Fields): Mount {
-  const fields = root.child(`mounts.${path}`, value, ['type', 'version', 'description', 'maxTtl', 'keys']);
-  const type = fields.text('type');
-  if (type === 'kv') {
-    if (fields.number('version') !== 2) throw fields.problem('version', 'must be 2, the only one supported');
-  } else if (fields.has('version')) {
-    throw fields.problem('version', 'is only possible with type kv');
-  }
-  if (type !== 'transit' && fields.has('keys'))
-    throw fields.problem('keys', 'is only possible with type transit');
-  const keys = fields.has('keys') ? fields.entries('keys') : [];
-  return {
-    path,
-    type,
-    version: type === 'kv' ? 2 : undefined,
-    description: fields.text('description'),
-    maxTtlSeconds: fields.has('maxTtl') ? fields.seconds('maxTtl') : undefined,
-    keys: keys.map(([name, key]) => ({
-      name,
-      type: root.child(`mounts.${path}.keys.${name}`, key, ['type']).text('type'),
-    })),
-  };
-}
-
-function authMount(path: string, value: unknown, root: Fields, policies: readonly Policy[]): AuthMount {
-  const fields = root.child(`auth.${path}`, value, ['type', 'description', 'maxTtl', 'roles']);
-  if (fields.text('type') !== 'kubernetes') {
-    throw fields.problem('type', 'must be kubernetes, the only one supported');
-  }
-  return {
-    path,
-    description: fields.text('description'),
-    maxTtlSeconds: fields.has('maxTtl') ? fields.seconds('maxTtl') : undefined,
-    roles: fields.entries('roles').map(([name, role]) => {
-      const place = `auth.${path}.roles.${name}`;
-      const known = ['serviceAccounts', 'namespaces', 'audience', 'policies', 'ttl'];
-      const roleFields = root.child(place, role, known);
-      const names = roleFields.texts('policies');
-      const missing = names.find((policy) => !policies.some(({ name: there }) => there === policy));
-      if (missing !== undefined) {
-        throw roleFields.problem('policies', `names \`${missing}\`, but there is no policies/${missing}.hcl`);
-      }
-      return {
-        name,
-        serviceAccounts: roleFields.texts('serviceAccounts'),
-        namespaces: roleFields.texts('namespaces'),
-        audience: roleFields.text('audience'),
-        policies: names,
-        ttlSeconds: roleFields.seconds('ttl'),
-      };
-    }),
-  };
-}
-
-function keyValuesAt(path: string, value: unknown, root: Fields, mounts: readonly Mount[]): KeyValues {
-  const place = `secrets.${path}`;
-  const engine = mounts.find((candidate) => candidate.type === 'kv' && path.startsWith(`${candidate.path}/`));
-  if (engine === undefined)
-    throw root.problem(place, 'does not begin with the path of a kv engine of `mounts`');
-  const fields = root.child(place, value);
-  return {
-    mount: engine.path,
-    path: path.slice(engine.path.length + 1),
-    values: fields
-      .entries()
-      .map(([name, from]) => ({ name, from: reference(`${place}.${name}`, from, root) })),
-  };
-}
-
-function reference(place: string, value: unknown, root: Fields): Reference {
-  if (typeof value !== 'object' || value === null) {
-    // The value itself is not shown: it may be a password that somebody wrote here.
-    throw root.problem(place, 'must be {setting: name} or {file: name, key: name}, never the value itself');
-  }
-  const fields = root.child(place, value, ['setting', 'file', 'key']);
-  if (!fields.has('setting')) return { file: fields.text('file'), key: fields.text('key') };
-  if (fields.has('file') || fields.has('key')) throw root.problem(place, 'has both a setting and a file');
-  return { setting: fields.text('setting') };
+function operatorOf(root: Fields, policies: readonly Policy[]): Operator {
+  const fields = root.section('operator', ['policy', 'period']);
+  const policy = policies.find(({ name }) => name === fields.text('policy'));
+  if (policy === undefined) throw fields.problem('policy', 'names no file of policies/');
+  return { policy, periodSeconds: fields.seconds('period') };
 }
 
 async function readPolicies(folder: string): Promise<Policy[]> {
@@ -167,7 +158,7 @@ async function readPolicies(folder: string): Promise<Policy[]> {
       .sort()
       .map(async (name) => {
         const file = join(folder, name);
-        return { name: name.slice(0, -'.hcl'.length), file, text: await readText(file) };
+        return { name: name.slice(0, -'.hcl'.length), files: [file], text: await readText(file) };
       }),
   );
 }

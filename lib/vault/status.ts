@@ -1,8 +1,8 @@
 import { TaskError } from '../runner/runner.ts';
 import { objectOf, type VaultClient } from './client.ts';
 import { structuralObjects } from './converge.ts';
-import { sealStatus } from './init.ts';
-import { readSecret } from './key-values.ts';
+import { readSecret, type ValueSources } from './key-values.ts';
+import { type Replica, sealStatus } from './replica.ts';
 import type { DesiredState } from './state.ts';
 import { VaultError } from './vault-error.ts';
 
@@ -15,25 +15,41 @@ export type VaultStatus = {
 };
 
 /**
- * How Vault is; null when it cannot be reached. Only reads, and throws no `TaskError`: what cannot be seen (no token,
- * no right to read) counts as not configured. `client` carries the token, and should have a short time limit.
+ * How Vault is; null when it cannot be reached. Sealed as long as one of several replicas is. Only reads, and throws no
+ * `TaskError`: what cannot be seen (no token, no right to read) counts as not configured. The clients carry the token, and
+ * should have a short time limit.
  */
-export async function vaultStatus(client: VaultClient, state: DesiredState): Promise<VaultStatus | null> {
+export async function vaultStatus(
+  replicas: readonly Replica[],
+  state: DesiredState,
+  settings: ValueSources['settings'],
+): Promise<VaultStatus | null> {
   try {
-    const answer = await sealStatus(client);
-    const initialized = answer.initialized === true;
-    const sealed = answer.sealed !== false;
-    return { initialized, sealed, configured: initialized && !sealed && (await isConfigured(client, state)) };
+    const answers = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
+    const initialized = answers.some((answer) => answer.initialized === true);
+    const sealed = answers.length === 0 || answers.some((answer) => answer.sealed !== false);
+    const open = replicas.find((_, index) => answers[index]?.sealed === false);
+    const configured = open !== undefined && (await isConfigured(open.client, state, settings));
+    return { initialized, sealed, configured };
   } catch (error) {
     if (error instanceof VaultError) return null;
     throw error;
   }
 }
 
-async function isConfigured(client: VaultClient, state: DesiredState): Promise<boolean> {
+async function isConfigured(
+  client: VaultClient,
+  state: DesiredState,
+  settings: ValueSources['settings'],
+): Promise<boolean> {
   try {
-    for (const object of structuralObjects(client, state)) {
+    for (const object of structuralObjects(client, state, settings)) {
       if ((await object.difference()) !== undefined) return false;
+    }
+    for (const mount of state.mounts) {
+      for (const { name } of mount.connections) {
+        if ((await client.read(`${mount.path}/config/${name}`)) === undefined) return false;
+      }
     }
     for (const mount of state.auth) {
       if (objectOf(await client.read(`auth/${mount.path}/config`)) === undefined) return false;

@@ -1,13 +1,18 @@
 import { TaskError } from '../runner/runner.ts';
 
 export type VaultObjectKind =
+  | 'audit device'
   | 'policy'
   | 'secrets engine'
   | 'transit key'
   | 'secret'
   | 'auth method'
   | 'auth config'
-  | 'role';
+  | 'role'
+  | 'database connection'
+  | 'database role'
+  | 'application'
+  | 'token';
 
 /** One thing that Vault is to hold: how it is compared and how it is written. */
 export type VaultObject = {

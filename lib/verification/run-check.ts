@@ -21,8 +21,6 @@ export type CheckInput = {
   readonly environment: Readonly<Record<string, string>>;
   /** `127.0.0.1:<port>` of a port-forward; left out, the program connects to `DB_HOST` itself. */
   readonly databaseAddress?: string;
-  /** Default `postgres`. */
-  readonly databaseName?: string;
   /** Milliseconds for the whole program. Default 60000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -62,7 +60,6 @@ function runProgram(program: string, input: CheckInput, timeoutMs: number): Prom
         PATH: process.env.PATH ?? '',
         ENVIRONMENT_FILE: '-',
         ...(input.databaseAddress === undefined ? {} : { DATABASE_ADDRESS: input.databaseAddress }),
-        ...(input.databaseName === undefined ? {} : { DATABASE_NAME: input.databaseName }),
       },
     });
     const ended: Ended = { exitCode: null, timedOut: false, stdout: '', stderr: '' };

@@ -8,6 +8,7 @@ import {
   render,
   renderEnvironment,
   type Tree,
+  tryRender,
 } from './render.ts';
 import { cleanUp } from './tools.ts';
 
@@ -17,6 +18,7 @@ test.after(cleanUp);
 const whitelist = 'nginx.ingress.kubernetes.io/whitelist-source-range';
 const values: Tree = {
   ingress: {
+    controller: 'nginx',
     publicWhitelist: ['0.0.0.0/0'],
     adminWhitelist: ['192.0.2.0/24', '198.51.100.7/32'],
     internalWhitelist: ['10.9.0.0/16'],
@@ -77,15 +79,100 @@ test('without an ingress controller there is no route', async () => {
   assert.equal(ofKind(objects, 'Ingress'), []);
 });
 
-test('in development the pod network may call the internal route, and not the admin one', async () => {
+test('in development the pod network may call the internal route, and not everybody the admin one', async () => {
   const rendered = await renderEnvironment('minikube');
   for (const release of ['app1-front', 'app2-front']) {
     const objects = objectsOf(rendered.get(release) ?? '');
-    const ranges = (name: string) =>
-      only(objects, 'Ingress', `${release}-${name}`).metadata.annotations?.[whitelist] ?? '';
-    assert.match(ranges('internal'), '10.244.0.0/16');
+    const ranges = (name: string): string[] =>
+      only(objects, 'Middleware', `${release}-${name}`).spec.ipAllowList.sourceRange;
+    assert.ok(ranges('internal').includes('10.244.0.0/16'));
     assert.ok(ranges('admin').length > 0 && !ranges('admin').includes('0.0.0.0/0'));
   }
+});
+
+/** One Ingress and what belongs to it, by the controller and with TLS. */
+const secured = async (controller: string, tls: Tree = {}) =>
+  render('frontend', { values: { ingress: { controller, tls: { enabled: true, ...tls } } } });
+
+test('with TLS every route has the certificate, and HTTP is redirected', async () => {
+  const traefik = await secured('traefik', { port: 30443 });
+  for (const route of ofKind(traefik, 'Ingress')) {
+    assert.equal(route.spec.tls, [{ hosts: ['app-front.test.example'], secretName: 'app-tls' }]);
+    // the redirect comes first: what the ranges protect is not asked for in the clear
+    assert.is(
+      route.metadata.annotations?.['traefik.ingress.kubernetes.io/router.middlewares'],
+      `here-app-https@kubernetescrd,here-${route.metadata.name}@kubernetescrd`,
+    );
+  }
+  assert.equal(only(traefik, 'Middleware', 'app-https').spec.redirectScheme, {
+    scheme: 'https',
+    port: '30443',
+    permanent: true,
+  });
+  for (const route of ofKind(await secured('nginx'), 'Ingress')) {
+    assert.ok(route.spec.tls);
+    assert.is(route.metadata.annotations?.['nginx.ingress.kubernetes.io/force-ssl-redirect'], 'true');
+  }
+});
+
+test('the certificate may be a Secret that is there, or come from cert-manager', async () => {
+  const [route] = ofKind(
+    await secured('traefik', { secretName: 'wildcard', clusterIssuer: 'letsencrypt' }),
+    'Ingress',
+  );
+  assert.is(route?.spec.tls[0].secretName, 'wildcard');
+  assert.is(route?.metadata.annotations?.['cert-manager.io/cluster-issuer'], 'letsencrypt');
+  const [without] = ofKind(await render('frontend'), 'Ingress');
+  assert.is(without?.spec.tls, undefined);
+  assert.not.ok(
+    Object.keys(without?.metadata.annotations ?? {}).some((name) => name.includes('cert-manager')),
+  );
+});
+
+test('as HTTPRoute, each path has the filter with its ranges, and no rule is without', async () => {
+  const gateway = { name: 'edge', namespace: 'gateways' };
+  const ingress = { kind: 'httproute', gateway, tls: { enabled: true } };
+  const objects = await render('frontend', { values: { ingress } });
+  assert.equal(ofKind(objects, 'Ingress'), []);
+  const route = only(objects, 'HTTPRoute', 'app').spec;
+  assert.equal(route.parentRefs, [{ ...gateway, sectionName: 'websecure' }]);
+  const rules = route.rules.map((rule: KubernetesObject) => [
+    rule.matches[0].path.value,
+    ...rule.filters.map((filter: KubernetesObject) => filter.extensionRef.name),
+  ]);
+  assert.equal(rules, [
+    ['/admin', 'app-admin'],
+    ['/api/internal', 'app-internal'],
+    ['/', 'app-public'],
+  ]);
+  for (const name of ['app-admin', 'app-internal', 'app-public'])
+    assert.ok(only(objects, 'Middleware', name).spec.ipAllowList.sourceRange.length > 0);
+  const redirect = only(objects, 'HTTPRoute', 'app-https').spec;
+  assert.is(redirect.parentRefs[0].sectionName, 'web');
+  assert.equal(redirect.rules[0].filters[0].requestRedirect, { scheme: 'https', port: 443, statusCode: 301 });
+  const grant = only(objects, 'ReferenceGrant').spec;
+  assert.is(grant.from[0].namespace, 'gateways');
+  assert.is(grant.to[0].name, 'app-tls');
+});
+
+test('what would leave the ranges out without a word is refused, and says why', async () => {
+  const refusal = async (ingress: Tree) => (await tryRender('frontend', { values: { ingress } })).stderr;
+  assert.match(
+    await refusal({ kind: 'httproute', controller: 'nginx' }),
+    'ingress.kind: httproute needs ingress.controller: traefik',
+  );
+  assert.match(
+    await refusal({ forwardedDepth: 1, controller: 'nginx' }),
+    'ingress.forwardedDepth has no effect with ingress.controller: nginx',
+  );
+});
+
+test('behind a proxy the ranges are for the address that it forwards', async () => {
+  const strategy = async (forwardedDepth: number) =>
+    only(await render('frontend', { values: { ingress: { forwardedDepth } } }), 'Middleware', 'app-admin')
+      .spec.ipAllowList.ipStrategy;
+  assert.equal(await strategy(2), { depth: 2 });
+  assert.is(await strategy(0), undefined);
 });
 
 const configuration = (objects: readonly KubernetesObject[]): string =>

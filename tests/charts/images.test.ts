@@ -23,6 +23,7 @@ const charts: readonly (readonly [ChartName, Tree])[] = [
   ['frontend', {}],
   ['postgresql', {}],
   ['stand-in', { workload: { kind: 'StatefulSet' } }],
+  ['traefik', {}],
 ];
 
 test('an image goes by its tag, and by its digest where one is given', async () => {

@@ -28,6 +28,8 @@ const variants: readonly (readonly [ChartName, Tree])[] = [
   ['postgresql', { kind: 'cloudnative-pg', cluster: { backup: { enabled: true } } }],
   // VaultConnection `default` and Services are named by others, which ask for them by name
   ['stand-in', { workload: { kind: 'StatefulSet' } }],
+  // there is one of each class in a cluster, and Ingresses ask for it by its name
+  ['traefik', {}],
 ];
 
 const key = ({ kind, metadata }: KubernetesObject): string => `${kind}/${metadata.name}`;
@@ -56,7 +58,8 @@ for (const [chart, values] of variants) {
   });
 
   test(`${chart}: two releases in one namespace share no object and select only their own pods`, async () => {
-    const names = (await rendered()).flat().map(key);
+    const named = (object: KubernetesObject) => object.kind !== 'IngressClass';
+    const names = (await rendered()).flat().filter(named).map(key);
     assert.equal([...new Set(names)].length, names.length);
     const selectors = (await rendered()).map((objects) => {
       const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
@@ -69,14 +72,17 @@ for (const [chart, values] of variants) {
 }
 
 test('two backends that are given the same Secret still have an object each that writes it', async () => {
-  const values = { secrets: { name: 'shared' } };
-  const [one, two] = await Promise.all(
-    ['one', 'two'].map(async (release) =>
-      only(await render('backend', { release, values }), 'VaultStaticSecret'),
-    ),
-  );
-  assert.is.not(one?.metadata.name, two?.metadata.name);
-  assert.is(one?.spec.destination.name, two?.spec.destination.name);
+  for (const [kind, made] of [
+    ['dynamic', 'VaultDynamicSecret'],
+    ['static', 'VaultStaticSecret'],
+  ] as const) {
+    const values = { secrets: { name: 'shared', vault: { kind } } };
+    const [one, two] = await Promise.all(
+      ['one', 'two'].map(async (release) => only(await render('backend', { release, values }), made)),
+    );
+    assert.is.not(one?.metadata.name, two?.metadata.name);
+    assert.is(one?.spec.destination.name, two?.spec.destination.name);
+  }
 });
 
 test('a front finds the Service of its backend, whatever the release is called', async () => {
@@ -104,10 +110,14 @@ test('names of the releases that are out there stay', async () => {
     'Service/app1-back',
     'ServiceAccount/app1-back',
     'VaultAuth/app1-back',
-    'VaultStaticSecret/app1-back-database',
+    'VaultDynamicSecret/app1-back-database',
   ]);
   assert.equal(await found('postgresql', 'postgresql'), [
+    'ConfigMap/postgresql-set-up',
+    'Job/postgresql-set-up',
     'NetworkPolicy/postgresql-server',
+    'NetworkPolicy/postgresql-set-up',
+    'Secret/postgresql-set-up',
     'Secret/postgresql-superuser',
     'Service/postgresql',
     'ServiceAccount/postgresql',
@@ -149,7 +159,8 @@ test('what cannot be changed of a StatefulSet stays, or no release that is out t
 test('every object that lives in a namespace says in which', async () => {
   for (const [chart, values] of variants) {
     for (const object of await render(chart, { values, namespace: 'there' })) {
-      assert.is(object.metadata.namespace, 'there', key(object));
+      const cluster = ['ClusterRole', 'ClusterRoleBinding', 'IngressClass'].includes(object.kind);
+      assert.is(object.metadata.namespace, cluster ? undefined : 'there', key(object));
     }
   }
 });

@@ -1,7 +1,15 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { amount } from './quantity.ts';
-import { type ChartName, ofKind, only, podTemplates, render, type Tree } from './render.ts';
+import {
+  type ChartName,
+  type KubernetesObject,
+  ofKind,
+  only,
+  podTemplates,
+  render,
+  type Tree,
+} from './render.ts';
 import { cleanUp } from './tools.ts';
 
 const test = suite('pods');
@@ -12,6 +20,7 @@ const charts: readonly (readonly [ChartName, Tree])[] = [
   ['frontend', {}],
   ['postgresql', {}],
   ['stand-in', { workload: { kind: 'StatefulSet' } }],
+  ['traefik', {}],
 ];
 
 for (const [chart, values] of charts) {
@@ -20,7 +29,8 @@ for (const [chart, values] of charts) {
       assert.is(pod.securityContext.runAsNonRoot, true, name);
       assert.ok(pod.securityContext.runAsUser > 0, name);
       assert.is(pod.securityContext.seccompProfile.type, 'RuntimeDefault', name);
-      assert.is(pod.automountServiceAccountToken, false, name);
+      // Traefik reads its routes from the API
+      assert.is(pod.automountServiceAccountToken, chart === 'traefik', name);
       assert.is(pod.enableServiceLinks, false, name);
       for (const forbidden of ['hostNetwork', 'hostPID', 'hostIPC']) assert.is(pod[forbidden], undefined);
       for (const volume of pod.volumes ?? []) assert.is(volume.hostPath, undefined);
@@ -41,7 +51,7 @@ for (const [chart, values] of charts) {
 }
 
 test('what runs for long has the three probes, what runs once has a deadline', async () => {
-  for (const chart of ['backend', 'frontend', 'postgresql'] as const) {
+  for (const chart of ['backend', 'frontend', 'postgresql', 'traefik'] as const) {
     const objects = await render(chart);
     const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
     const [container] = workload?.spec.template.spec.containers ?? [];
@@ -55,7 +65,7 @@ test('what runs for long has the three probes, what runs once has a deadline', a
 });
 
 test('a pod drains before it is ended, within its grace period', async () => {
-  for (const chart of ['backend', 'frontend'] as const) {
+  for (const chart of ['backend', 'frontend', 'traefik'] as const) {
     const pod = only(await render(chart, { values: { drainSeconds: 40 } }), 'Deployment').spec.template.spec;
     assert.is(pod.containers[0].lifecycle.preStop.sleep.seconds, 40);
     assert.ok(pod.terminationGracePeriodSeconds > 40);
@@ -69,7 +79,7 @@ test('PostgreSQL is told to end fast, since it waits for its clients otherwise',
 });
 
 test('old revisions are kept to roll back to, five of them', async () => {
-  for (const chart of ['backend', 'frontend', 'postgresql', 'stand-in'] as const) {
+  for (const chart of ['backend', 'frontend', 'postgresql', 'stand-in', 'traefik'] as const) {
     const workload = (await render(chart)).find(
       ({ kind }) => kind === 'Deployment' || kind === 'StatefulSet',
     );
@@ -205,7 +215,7 @@ test('the check is a helm test always, and decides over the release with autoRol
 
 test('the database Secret comes from Vault or from SOPS, and one of them restarts the pods', async () => {
   const vault = await render('backend', { release: 'app1-back' });
-  const secret = only(vault, 'VaultStaticSecret').spec;
+  const secret = only(vault, 'VaultDynamicSecret').spec;
   assert.is(secret.destination.name, 'app1-back-database');
   assert.is(secret.destination.transformation.excludeRaw, true);
   assert.is(secret.vaultAuthRef, only(vault, 'VaultAuth').metadata.name);
@@ -218,7 +228,7 @@ test('the database Secret comes from Vault or from SOPS, and one of them restart
 
   const sops = await render('backend', { release: 'app2-back', values: { secrets: { managedBy: 'sops' } } });
   assert.equal(
-    [...ofKind(sops, 'VaultAuth'), ...ofKind(sops, 'VaultStaticSecret'), ...ofKind(sops, 'Secret')],
+    sops.filter(({ kind }) => /^Vault|^Secret$/.test(kind)).map(({ kind }) => kind),
     [],
   );
   assert.equal(only(sops, 'Deployment').metadata.annotations, {
@@ -235,6 +245,60 @@ test('the database Secret comes from Vault or from SOPS, and one of them restart
       'not optional: no Secret, no running container',
     );
   }
+});
+
+test('a dynamic secret takes the login from Vault and the place from the values, a static one takes all from Vault', async () => {
+  const secrets = async (vault: Record<string, unknown>) => {
+    const database = { host: 'db.example', name: 'app1', port: 5433 };
+    const values = { secrets: { vault: { path: 'some/path', ...vault } }, database };
+    const found = (await render('backend', { values })).filter(({ kind }) => /^Vault.*Secret$/.test(kind));
+    assert.is(found.length, 1);
+    return found[0] as KubernetesObject;
+  };
+  const dynamic = await secrets({});
+  assert.is(dynamic.kind, 'VaultDynamicSecret');
+  assert.is(`${dynamic.spec.mount}/${dynamic.spec.path}`, 'database/some/path');
+  const { templates, excludes } = dynamic.spec.destination.transformation;
+  assert.equal(excludes, ['.*']);
+  assert.equal(templates, {
+    DB_HOST: { text: 'db.example' },
+    DB_PORT: { text: '5433' },
+    DB_NAME: { text: 'app1' },
+    DB_USER: { text: '{{ .Secrets.username }}' },
+    DB_PASSWORD: { text: '{{ .Secrets.password }}' },
+  });
+  const fixed = await secrets({ kind: 'static' });
+  assert.is(fixed.kind, 'VaultStaticSecret');
+  assert.is(`${fixed.spec.mount}/${fixed.spec.path}`, 'kv/some/path');
+  const [includes] = fixed.spec.destination.transformation.includes;
+  for (const name of Object.keys(templates)) assert.match(name, new RegExp(includes));
+  for (const { spec } of [dynamic, fixed]) {
+    assert.is(spec.destination.transformation.excludeRaw, true);
+    assert.equal(spec.rolloutRestartTargets, [{ kind: 'Deployment', name: 'app' }]);
+  }
+});
+
+test('roles and databases are made after each install and upgrade, by the release’s own Job', async () => {
+  const values = {
+    applications: { app1: { password: '' }, app2: { password: 'two' }, gone: null },
+    issuers: { vault: { password: 'three' } },
+  };
+  const objects = await render('postgresql', { values });
+  const job = only(objects, 'Job');
+  assert.is(job.metadata.annotations?.['helm.sh/hook'], 'post-install,post-upgrade');
+  const [container] = job.spec.template.spec.containers;
+  const [from] = container.env.filter(({ name }: { name: string }) => name === 'DATABASE_ROLES');
+  const { name, key } = from.valueFrom.secretKeyRef;
+  assert.equal(JSON.parse(only(objects, 'Secret', name).stringData[key]), {
+    applications: { app1: { password: '' }, app2: { password: 'two' } },
+    issuers: { vault: { password: 'three' } },
+  });
+  const { configMap } = job.spec.template.spec.volumes[0];
+  assert.equal(Object.keys(only(objects, 'ConfigMap', configMap.name).data).sort(), [
+    'database.sql',
+    'roles.sql',
+    'set-up.sh',
+  ]);
 });
 
 test('PostgreSQL asks everybody for a password, local connections and port-forwards included', async () => {

@@ -31,6 +31,7 @@ const words: Readonly<Record<string, string>> = {
   memory: 'quantity (Ki, Mi, Gi)',
   mount: 'path',
   name: 'name',
+  narrowCidr: 'address range (CIDR), not everybody',
   namespaces: 'list of namespaces',
   optionalClass: 'name or empty',
   optionalName: 'name or empty',

@@ -19,7 +19,7 @@ export type KubernetesObject = {
   readonly [field: string]: any;
 };
 
-export const chartNames = ['backend', 'devops', 'frontend', 'postgresql', 'stand-in'] as const;
+export const chartNames = ['backend', 'devops', 'frontend', 'postgresql', 'stand-in', 'traefik'] as const;
 export type ChartName = (typeof chartNames)[number];
 
 /** What each chart needs and has no default for. */
@@ -36,6 +36,7 @@ export const required: Readonly<Record<ChartName, Tree>> = {
   },
   postgresql: { password: 'a password' },
   'stand-in': {},
+  traefik: {},
 };
 
 /** Objects of a YAML stream; throws for a document that does not parse. */

@@ -50,10 +50,11 @@ test('one rule encrypts every secret to the operational and the backup key', asy
   assert.equal(encrypted.sops.pgp.map(({ fp }) => fp).sort(), [...recipients].sort());
 });
 
-test('the operational key opens the password, which nobody would guess', async () => {
+test('the operational key opens the passwords, which nobody would guess', async () => {
   const opened = await withKeyring((environment) => succeed('sops', ['decrypt', file], { environment }));
-  const { password } = parse(opened.stdout) as { password: string };
-  assert.match(password, /^[A-Za-z0-9]{24,}$/);
+  const passwords = parse(opened.stdout) as Record<string, string>;
+  assert.equal(Object.keys(passwords).sort(), ['app2Password', 'password', 'vaultPassword']);
+  for (const password of Object.values(passwords)) assert.match(password, /^[A-Za-z0-9]{24,}$/);
 });
 
 test('keys are marked and listed as for development, and the backup key has no private half here', async () => {
@@ -113,16 +114,20 @@ for (const [provider, environment] of [
 
 test('both Secrets hold awkward passwords unchanged', async () => {
   for (const password of awkward) {
-    const database = { namespace: 'backend', host: 'db', port: 5432, user: 'app', password };
+    const database = { namespace: 'backend', host: 'db', port: 5432, name: 'app', user: 'app', password };
     const devops = await render('devops', { values: { databaseSecrets: { 'app-database': database } } });
     assert.equal(only(devops, 'Secret').stringData, {
       DB_HOST: 'db',
       DB_PORT: '5432',
+      DB_NAME: 'app',
       DB_USER: 'app',
       DB_PASSWORD: password,
     });
-    const postgresql = await render('postgresql', { values: { password } });
-    assert.is(only(postgresql, 'Secret').stringData.password, password);
+    const values = { password, applications: { app: { password } } };
+    const postgresql = await render('postgresql', { values });
+    assert.is(only(postgresql, 'Secret', 'app-superuser').stringData.password, password);
+    const { roles } = only(postgresql, 'Secret', 'app-set-up').stringData;
+    assert.is(JSON.parse(roles).applications.app.password, password);
   }
 });
 
@@ -145,7 +150,14 @@ test('an awkward password comes unchanged all the way from a SOPS file', async (
   const databaseSecrets = Object.fromEntries(
     names.map((name) => [
       name,
-      { namespace: 'backend', host: 'db', port: 1, user: 'app', password: `sops://awkward.yaml#/${name}` },
+      {
+        namespace: 'backend',
+        host: 'db',
+        port: 1,
+        name: 'app',
+        user: 'app',
+        password: `sops://awkward.yaml#/${name}`,
+      },
     ]),
   );
   const settings = join(folder, 'environments/development/settings.yaml');

@@ -30,7 +30,7 @@ function selectorOf(object: KubernetesObject): Labels | undefined {
   return object.spec?.selector?.matchLabels;
 }
 
-for (const chart of ['backend', 'frontend', 'postgresql', 'stand-in'] as const) {
+for (const chart of ['backend', 'frontend', 'postgresql', 'stand-in', 'traefik'] as const) {
   test(`${chart}: Service, budget, policy, spread and workload share one selector, free of versions`, async () => {
     const values =
       chart === 'backend'
@@ -73,7 +73,9 @@ test('the autoscaler and the operator restart name the Deployment', async () => 
     kind: 'Deployment',
     name,
   });
-  assert.equal(only(objects, 'VaultStaticSecret').spec.rolloutRestartTargets, [{ kind: 'Deployment', name }]);
+  assert.equal(only(objects, 'VaultDynamicSecret').spec.rolloutRestartTargets, [
+    { kind: 'Deployment', name },
+  ]);
 });
 
 test('pods of the verification Job are counted by no selector but their own policy', async () => {
@@ -110,7 +112,7 @@ test('the front accepts the pods of its ingress controller, and nobody without o
     [namespace]: 'ingress-nginx',
     [name]: 'ingress-nginx',
   });
-  assert.equal(await from({ controller: 'traefik' }), { [namespace]: 'traefik', [name]: 'traefik' });
+  assert.equal(await from({ controller: 'traefik' }), { [namespace]: 'ingress', [name]: 'traefik' });
   assert.equal(
     await from({ controller: 'nginx', controllerNamespace: 'edge', controllerLabels: { app: 'edge' } }),
     { [namespace]: 'edge', app: 'edge' },
@@ -118,12 +120,17 @@ test('the front accepts the pods of its ingress controller, and nobody without o
   assert.is(await from({ controller: 'none' }), undefined);
 });
 
-test('a database without clients lets nobody in, rather than everybody', async () => {
-  const clients = async (values: Record<string, unknown>) =>
-    only(await render('postgresql', { values: { clients: values } }), 'NetworkPolicy').spec.ingress;
-  assert.is((await clients({}))?.[0].from.length, 1);
-  assert.is(await clients({ backend: null }), undefined);
-  assert.is(await clients({ backend: null, other: null }), undefined);
+test('a database without clients lets nobody in but who makes its roles, rather than everybody', async () => {
+  const clients = async (values: Record<string, unknown>) => {
+    const objects = await render('postgresql', { values: { clients: values } });
+    return only(objects, 'NetworkPolicy', 'app-server').spec.ingress[0].from;
+  };
+  assert.is((await clients({})).length, 3);
+  const nobody = await clients({ backend: null, vault: null, other: null });
+  assert.equal(
+    nobody.map(({ podSelector }: { podSelector: { matchLabels: Labels } }) => podSelector.matchLabels),
+    [only(await render('postgresql'), 'Job').spec.template.metadata.labels],
+  );
 });
 
 test.run();

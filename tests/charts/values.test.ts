@@ -19,7 +19,7 @@ const trigger = {
   authentication: 'reader',
 };
 
-const database = { namespace: 'backend', host: 'db', port: 5432, user: 'app', password: 'word' };
+const database = { namespace: 'backend', host: 'db', port: 5432, name: 'app', user: 'app', password: 'word' };
 
 /**
  * Values under which a leaf has its effect. What no default shows (optional values, entries of maps) is given in the first,
@@ -30,6 +30,7 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
     { autoscaling: { keda: { triggers: { queue: trigger } } } },
     { autoscaling: { enabled: true, maxReplicas: 9, keda: { triggers: { queue: trigger } } } },
     { autoscaling: { enabled: true, kind: 'keda', maxReplicas: 9, keda: { triggers: { queue: trigger } } } },
+    { secrets: { vault: { kind: 'static' } } },
   ],
   devops: [
     {
@@ -47,9 +48,13 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
       },
     },
   ],
-  frontend: [{ ingress: { controllerLabels: { app: 'edge' } } }, { ingress: { controller: 'traefik' } }],
+  frontend: [
+    { ingress: { controllerLabels: { app: 'edge' }, tls: { enabled: true } } },
+    { ingress: { controllerLabels: { app: 'edge' }, tls: { enabled: 'true' }, kind: 'httproute' } },
+    { ingress: { controllerLabels: { app: 'edge' } } },
+  ],
   postgresql: [
-    {},
+    { applications: { app: { password: 'word' } }, issuers: { vault: { password: 'word' } } },
     { persistence: { enabled: false } },
     { kind: 'cloudnative-pg' },
     {
@@ -68,6 +73,13 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
       clusterRoleBindings: { one: 'view' },
       services: { app: { http: 80 } },
     },
+  ],
+  traefik: [
+    {
+      trustedProxies: ['10.0.0.0/8'],
+      gateway: { enabled: true, certificates: [{ name: 'a', namespace: 'b' }] },
+    },
+    { service: { type: 'NodePort' } },
   ],
 };
 

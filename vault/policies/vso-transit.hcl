@@ -6,3 +6,16 @@ path "transit/encrypt/vso-client-cache" {
 path "transit/decrypt/vso-client-cache" {
   capabilities = ["create", "update"]
 }
+
+# What the operator does with its own token.
+path "auth/token/lookup-self" {
+  capabilities = ["read"]
+}
+
+path "auth/token/renew-self" {
+  capabilities = ["update"]
+}
+
+path "auth/token/revoke-self" {
+  capabilities = ["update"]
+}

@@ -50,7 +50,7 @@ could mount every Secret of the namespace, and no tokens of ServiceAccounts.
 - apiGroups: [apps]
   resources: [controllerrevisions, daemonsets, deployments, replicasets, statefulsets]
   verbs: [get, list, watch]
-- apiGroups: [autoscaling, batch, discovery.k8s.io, events.k8s.io, keda.sh, metrics.k8s.io, networking.k8s.io, policy, postgresql.cnpg.io, secrets.hashicorp.com, traefik.io]
+- apiGroups: [autoscaling, batch, discovery.k8s.io, events.k8s.io, gateway.networking.k8s.io, keda.sh, metrics.k8s.io, networking.k8s.io, policy, postgresql.cnpg.io, secrets.hashicorp.com, traefik.io]
   resources: ["*"]
   verbs: [get, list, watch]
 # instead of a restart, which is a change of the pod's template: its controller makes a new one
@@ -81,6 +81,9 @@ could mount every Secret of the namespace, and no tokens of ServiceAccounts.
   verbs: [create, delete, patch, update]
 - apiGroups: [batch]
   resources: [cronjobs, jobs]
+  verbs: [create, delete, patch, update]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes, referencegrants]
   verbs: [create, delete, patch, update]
 - apiGroups: [keda.sh]
   resources: [scaledobjects]

@@ -50,10 +50,57 @@ internal:
   ranges: {{ prepend .Values.ingress.internalWhitelist .Values.cluster.podCidr | uniq | toJson }}
 {{- end }}
 
+{{/* Something where the routes speak TLS, else nothing. */}}
+{{- define "frontend.tls" -}}
+{{- if eq (toString .Values.ingress.tls.enabled) "true" }}yes{{ end -}}
+{{- end }}
+
+{{/* The Secret with the certificate. */}}
+{{- define "frontend.tlsSecret" -}}
+{{ .Values.ingress.tls.secretName | default (include "frontend.name" (dict "root" . "suffix" "-tls")) }}
+{{- end }}
+
+{{/* Traefik's middlewares of a route, by the names that its annotation wants. Takes {root, name}. */}}
+{{- define "frontend.middlewares" -}}
+{{- $of := printf "%s-%%s@kubernetescrd" .root.Release.Namespace -}}
+{{- if include "frontend.tls" .root -}}
+{{- printf $of (include "frontend.name" (dict "root" .root "suffix" "-https")) }},
+{{- end -}}
+{{- printf $of .name -}}
+{{- end }}
+
+{{/* A listener of the Gateway. Takes {root, listener}. */}}
+{{- define "frontend.parent" -}}
+{{- $gateway := .root.Values.ingress.gateway -}}
+{{- $namespace := $gateway.namespace | default (include "frontend.controllerNamespace" .root) -}}
+{{ dict "name" $gateway.name "namespace" $namespace "sectionName" .listener | toJson }}
+{{- end }}
+
+{{/*
+Stops what would leave a route open to everybody. The schema refuses open ranges; these are settings that a controller would
+ignore without a word.
+*/}}
+{{- define "frontend.checkRoutes" -}}
+{{- $ingress := .Values.ingress -}}
+{{- if and (eq $ingress.kind "httproute") (eq $ingress.controller "nginx") -}}
+{{- fail "ingress.kind: httproute needs ingress.controller: traefik. The Gateway API has no source ranges; Traefik's come by a filter of its own, and with any other controller /admin would be open" -}}
+{{- end -}}
+{{- if and (gt (int $ingress.forwardedDepth) 0) (eq $ingress.controller "nginx") -}}
+{{- fail "ingress.forwardedDepth has no effect with ingress.controller: nginx. Set use-forwarded-headers and proxy-real-ip-cidr in the controller's own ConfigMap, and leave it 0 here" -}}
+{{- end -}}
+{{- end }}
+
+{{/* Expression for the paths of the routes that not everybody may call. */}}
+{{- define "frontend.guardedPaths" -}}
+{{- $paths := list -}}
+{{- range include "frontend.routes" . | fromYaml }}{{ if ne .path "/" }}{{ $paths = append $paths .path }}{{ end }}{{ end -}}
+({{ join "|" $paths }})
+{{- end }}
+
 {{/* Namespace of the ingress controller's pods; nothing without a controller. */}}
 {{- define "frontend.controllerNamespace" -}}
 {{- if ne .Values.ingress.controller "none" -}}
-{{ .Values.ingress.controllerNamespace | default (get (dict "nginx" "ingress-nginx" "traefik" "traefik") .Values.ingress.controller) }}
+{{ .Values.ingress.controllerNamespace | default (get (dict "nginx" "ingress-nginx" "traefik" "ingress") .Values.ingress.controller) }}
 {{- end -}}
 {{- end }}
 

@@ -27,11 +27,22 @@ shortened or changed gets a hash, so that two releases never meet. Takes {releas
 {{ include "postgresql.name" (dict "root" . "suffix" "-superuser") }}
 {{- end }}
 
+{{- define "postgresql.setUpName" -}}
+{{ include "postgresql.name" (dict "root" . "suffix" "-set-up") }}
+{{- end }}
+
 {{/* The labels that select the pods: immutable, so nothing that changes with a version belongs here. */}}
 {{- define "postgresql.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: server
+{{- end }}
+
+{{/* Labels of the pod that makes roles and databases: another component, so that neither Service nor StatefulSet takes it for a server. */}}
+{{- define "postgresql.setUpLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: set-up
 {{- end }}
 
 {{- define "postgresql.labels" -}}
@@ -74,4 +85,15 @@ podSelector:
 {{/* An image by its tag, and by its digest where one is given: then no other content can come under the tag. */}}
 {{- define "postgresql.image" -}}
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{/* What the Job is to make of the server, as JSON: applications and issuers, those that were set to null left out. */}}
+{{- define "postgresql.roles" -}}
+{{- $roles := dict -}}
+{{- range $kind := list "applications" "issuers" -}}
+{{- $kept := dict -}}
+{{- range $name, $role := get $.Values $kind }}{{ if $role }}{{ $_ := set $kept $name $role }}{{ end }}{{ end -}}
+{{- $_ := set $roles $kind $kept -}}
+{{- end -}}
+{{- $roles | toJson -}}
 {{- end }}

@@ -8,6 +8,7 @@ const collections: { readonly [kind: string]: (namespace: string) => string } = 
   Node: () => '/api/v1/nodes',
   ServiceAccount: (namespace) => `/api/v1/namespaces/${namespace}/serviceaccounts`,
   ClusterRoleBinding: () => '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
+  IngressClass: () => '/apis/networking.k8s.io/v1/ingressclasses',
   CustomResourceDefinition: () => '/apis/apiextensions.k8s.io/v1/customresourcedefinitions',
 };
 

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Environment } from '../../environment.ts';
+import { type Environment, writeWhole } from '../../environment.ts';
 import { root } from '../../project.ts';
 import type { TaskContext } from '../../runner/runner.ts';
 import { inBackground, isUp, launchService } from './launch.ts';
@@ -17,14 +19,23 @@ export const jobRunnerCommands = (environment: Environment): readonly string[] =
   ]),
 ];
 
-/** Starts the service that runs the check Jobs of simulated pods as processes. */
+/**
+ * Starts the service that runs the Jobs of simulated pods as processes. One that was started from other sources is replaced: it
+ * would let a Job that it does not know pass.
+ */
 export async function ensureJobRunner(
   environment: Environment,
   context: TaskContext,
 ): Promise<'changed' | 'unchanged'> {
   // It has no port of its own to be asked: that it lives is all there is to see.
   const ready = async () => true;
-  if (await isUp(environment, 'job-runner', ready)) return 'unchanged';
+  const record = join(environment.state, 'job-runner.sha256');
+  const sources = createHash('sha256')
+    .update(await readFile(join(root, program)))
+    .digest('hex');
+  const known = await readFile(record, 'utf8').catch(() => '');
+  if (known.trim() === sources && (await isUp(environment, 'job-runner', ready))) return 'unchanged';
+  await writeWhole(record, `${sources}\n`);
   return launchService(environment, context, {
     name: 'job-runner',
     program: process.execPath,

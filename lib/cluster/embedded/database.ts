@@ -1,12 +1,17 @@
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Environment, shellOf } from '../../environment.ts';
+import { isRefusedLogin } from '../../database/login.ts';
+import { passwordAdvice } from '../../database/password-advice.ts';
+import { decryptText, superuserOf, wantedRoles, wantedRolesText } from '../../database/roles.ts';
+import { setUpDatabases } from '../../database/set-up.ts';
+import { type Environment, shellOf, writeWhole } from '../../environment.ts';
 import { isPostgresqlReady } from '../../postgresql.ts';
-import { MissingToolError, type TaskContext } from '../../runner/runner.ts';
+import { MissingToolError, type TaskContext, TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
 import { shellWords } from '../../shell-words.ts';
 import { decryptValue } from '../../sops.ts';
 import { type FoundTool, findTool } from '../../tools/tools.ts';
+import type { Outcome } from '../provider.ts';
 import { clearService, inBackground, isUp, launchService } from './launch.ts';
 import { expectedPorts, requireState } from './state.ts';
 
@@ -24,6 +29,9 @@ const serverArguments = (data: string, port: number): readonly string[] => [
   ...['-c', 'unix_socket_directories=', '-c', 'logging_collector=off'],
 ];
 
+/** Says that the data has had its roles and databases once. */
+const rolesMade = (environment: Environment): string => join(environment.state, 'postgresql', 'roles-made');
+
 /** The plain commands, for `--dry-run`. */
 export async function databaseCommands(
   environment: Environment,
@@ -31,13 +39,17 @@ export async function databaseCommands(
   mode: 'create' | 'start',
 ): Promise<readonly string[]> {
   const data = `.state/${environment.name}/postgresql/data`;
-  const secrets = `environments/${environment.name}/secrets/database.yaml`;
+  const decrypt = decryptText(environment.name, superuserOf(settings).secret);
   const { postgresql } = await expectedPorts(environment);
   const initialise = shellWords([...asUser(), 'initdb', ...initdbArguments(data, settings)]);
   const server = serverArguments(join(environment.state, 'postgresql', 'data'), postgresql);
+  const { user, name } = settings.database;
+  const address = `PGHOST=127.0.0.1 PGPORT=${postgresql} PGUSER=${user} PGDATABASE=${name}`;
+  const roles = `PGPASSWORD="$(${decrypt})" DATABASE_ROLES="$(${wantedRolesText(environment.name, settings)})"`;
   return [
-    ...(mode === 'create' ? [`sops decrypt --extract '["password"]' ${secrets} | ${initialise}`] : []),
+    ...(mode === 'create' ? [`${decrypt} | ${initialise}`] : []),
     inBackground(environment, 'postgresql', [...asUser(), 'postgres', ...server]),
+    ...(mode === 'create' ? [`${address} ${roles} sh charts/postgresql/files/set-up.sh`] : []),
   ];
 }
 
@@ -46,7 +58,17 @@ export async function ensureDatabase(
   environment: Environment,
   settings: Settings,
   context: TaskContext,
-): Promise<'changed' | 'unchanged'> {
+): Promise<Outcome> {
+  const started = await ensureServer(environment, settings, context);
+  const made = await ensureRoles(environment, settings, context);
+  return started === 'changed' ? started : made;
+}
+
+async function ensureServer(
+  environment: Environment,
+  settings: Settings,
+  context: TaskContext,
+): Promise<Outcome> {
   const { ports } = await requireState(environment);
   const ready = () => isPostgresqlReady('127.0.0.1', ports.postgresql);
   if (await isUp(environment, 'postgresql', ready)) return 'unchanged';
@@ -65,6 +87,36 @@ export async function ensureDatabase(
   });
 }
 
+/**
+ * Makes roles and databases once: Vault logs in as one of them, and is set up while the releases are still being installed. From
+ * then on the chart's Job does it, as everywhere.
+ */
+async function ensureRoles(
+  environment: Environment,
+  settings: Settings,
+  context: TaskContext,
+): Promise<Outcome> {
+  const done = rolesMade(environment);
+  if ((await readFile(done).catch(() => undefined)) !== undefined) return 'unchanged';
+  const { ports } = await requireState(environment);
+  const { name: user, database, secret } = superuserOf(settings);
+  const password = await decryptValue(environment, secret.file, secret.key, context);
+  const login = { host: '127.0.0.1', port: ports.postgresql, user, password, database };
+  const wanted = await wantedRoles(environment, settings, context);
+  await setUpDatabases(login, wanted).catch((error: Error) => {
+    throw new TaskError({
+      what: `the roles of the database could not be made as \`${user}\``,
+      why: error.message,
+      advice: isRefusedLogin(error)
+        ? passwordAdvice(environment.name, secret)
+        : `see .state/${environment.name}/logs/postgresql.log, then run again`,
+      cause: error,
+    });
+  });
+  await writeWhole(done, '');
+  return 'changed';
+}
+
 async function initialise(
   environment: Environment,
   settings: Settings,
@@ -74,12 +126,14 @@ async function initialise(
 ): Promise<void> {
   const made = await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => undefined);
   if (made !== undefined) return;
-  const password = await decryptValue(environment, 'database.yaml', 'password', context);
+  const { secret } = superuserOf(settings);
+  const password = await decryptValue(environment, secret.file, secret.key, context);
   // A server whose folder was deleted under it would write to the new one of the same path as it ends.
   await clearService(environment, 'postgresql', 'postgres');
   // Made under another name first: a killed initdb leaves a folder that neither it nor the server would take.
   const partial = `${data}.new`;
   await rm(partial, { recursive: true, force: true });
+  await rm(rolesMade(environment), { force: true });
   await mkdir(dirname(data), { recursive: true, mode: 0o700 });
   const $ = await shellOf(context);
   // Through cat, because the stdin of a child of Node is a socket, and those cannot be opened by the name /dev/stdin.

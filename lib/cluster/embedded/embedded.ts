@@ -14,7 +14,7 @@ import { vaultCommands } from './vault.ts';
 
 /** What the cluster has in the state folder. Its own record goes last: a destroy that was interrupted can be run again. */
 const files = [
-  ...['kwok', 'kwok.yaml', 'nodes.yaml', 'kubeconfig', 'kube-cache', 'cluster.yaml'],
+  ...['kwok', 'kwok.yaml', 'nodes.yaml', 'ingress-class.yaml', 'kubeconfig', 'kube-cache', 'cluster.yaml'],
   ...['vault', 'postgresql', 'services', 'embedded.json'],
 ];
 

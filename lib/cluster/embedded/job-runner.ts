@@ -1,29 +1,46 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { setUpDatabases } from '../../database/set-up.ts';
 import type { Environment } from '../../environment.ts';
 import { environmentOf } from '../../environment.ts';
 import { root } from '../../project.ts';
-import { type ObjectReader, podEnvironment, type Workload } from '../../verification/pod-environment.ts';
+import {
+  type Container,
+  type ObjectReader,
+  podEnvironment,
+  type Workload,
+} from '../../verification/pod-environment.ts';
 import { type CheckFailure, runCheck } from '../../verification/run-check.ts';
 import { type Api, connectApi } from './api.ts';
 import { requireState } from './state.ts';
 
 /*
- * The kubelet of check Jobs on the embedded cluster, as a service of its own: `node --import tsx job-runner.ts <environment>
- * <state folder>`. Simulated pods run nothing, so the pod of a check would be worth nothing; here the same program runs as
+ * The kubelet of our Jobs on the embedded cluster, as a service of its own: `node --import tsx job-runner.ts <environment>
+ * <state folder>`. Simulated pods run nothing, so the pod of a check would be worth nothing; here the same is done by
  * a process, and its result becomes the pod's. helm sees a Job that failed or succeeded for a reason.
  */
 
-const annotation = 'k8s-deployment/verify-deployment';
-
 type Pod = {
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace: string;
+  readonly metadata: Workload['metadata'] & {
     readonly uid: string;
     readonly annotations?: { readonly [name: string]: string };
   };
-  readonly spec: { readonly containers: readonly { readonly name: string; readonly image: string }[] };
+  readonly spec: { readonly containers: readonly (Container & { readonly image: string })[] };
   readonly status: { readonly phase?: string };
+};
+
+type Result = { readonly ok: boolean; readonly lines: readonly string[] };
+
+type Work = {
+  readonly api: Api;
+  readonly pod: Pod;
+  readonly databasePort: number;
+  readonly signal: AbortSignal;
+};
+
+/** What a pod is for, by the annotation that says so; its value is what it is done to. */
+const jobs: { readonly [annotation: string]: (work: Work, target: string) => Promise<Result> } = {
+  'k8s-deployment/verify-deployment': verify,
+  'k8s-deployment/set-up-database': setUp,
 };
 
 /** Secrets come a moment after the release (the operator writes them): a pod would wait for them too. */
@@ -38,15 +55,18 @@ async function main(environmentName: string): Promise<void> {
   const seen = new Set<string>();
 
   const consider = (pod: Pod): void => {
-    const deployment = pod.metadata.annotations?.[annotation];
-    if (deployment === undefined || pod.status.phase !== 'Running' || seen.has(pod.metadata.uid)) return;
-    seen.add(pod.metadata.uid);
-    check(api, pod, deployment, ports.postgresql, stop.signal).catch((error: Error) =>
-      log(pod, `could not be checked: ${error.message}`),
-    );
+    if (pod.status.phase !== 'Running' || seen.has(pod.metadata.uid)) return;
+    for (const [annotation, job] of Object.entries(jobs)) {
+      const target = pod.metadata.annotations?.[annotation];
+      if (target === undefined) continue;
+      seen.add(pod.metadata.uid);
+      log(pod, `${annotation}: ${target}`);
+      const work = { api, pod, databasePort: ports.postgresql, signal: stop.signal };
+      run(work, job, target).catch((error: Error) => log(pod, `could not be run: ${error.message}`));
+    }
   };
 
-  log(undefined, `watching for pods with the annotation ${annotation}`);
+  log(undefined, `watching for pods with one of the annotations ${Object.keys(jobs).join(', ')}`);
   while (!stop.signal.aborted) {
     try {
       // A watch without a resource version begins with the pods that are there.
@@ -65,28 +85,48 @@ async function main(environmentName: string): Promise<void> {
   }
 }
 
-async function check(
-  api: Api,
-  pod: Pod,
-  deployment: string,
-  databasePort: number,
-  signal: AbortSignal,
-): Promise<void> {
+async function run(work: Work, job: (typeof jobs)[string], target: string): Promise<void> {
+  const { ok, lines } = await job(work, target);
+  for (const line of lines) log(work.pod, line);
+  const failed = lines.filter((line) => line.startsWith('FAILED '));
+  await finish(work.api, work.pod, ok, (ok ? lines : failed).join('\n'));
+}
+
+const failuresAsLines = (failures: readonly CheckFailure[]): string[] =>
+  failures.map(({ check, reason }) => `FAILED ${check}: ${reason}`);
+
+/** The check of a backend: its Deployment's environment has the database parameters, and the real server takes them. */
+async function verify({ api, pod, databasePort, signal }: Work, deployment: string): Promise<Result> {
   const { namespace } = pod.metadata;
-  log(pod, `checks deployment ${deployment}`);
-  const resolved = await resolve(api, namespace, deployment, signal);
-  const result =
-    resolved.failures.length > 0
-      ? { ok: false, lines: resolved.failures.map(({ check, reason }) => `FAILED ${check}: ${reason}`) }
-      : await runCheck({
-          projectFolder: root,
-          environment: resolved.environment,
-          databaseAddress: `127.0.0.1:${databasePort}`,
-          signal,
-        });
-  for (const line of result.lines) log(pod, line);
-  const failed = result.lines.filter((line) => line.startsWith('FAILED '));
-  await finish(api, pod, result.ok, (result.ok ? result.lines : failed).join('\n'));
+  const { failures, environment } = await resolve(
+    api,
+    namespace,
+    async () => {
+      const answer = await api.call('GET', `/apis/apps/v1/namespaces/${namespace}/deployments/${deployment}`);
+      return answer.status === 200 ? (answer.body as Workload) : `deployment ${deployment} is not there`;
+    },
+    signal,
+  );
+  if (failures.length > 0) return { ok: false, lines: failuresAsLines(failures) };
+  const databaseAddress = `127.0.0.1:${databasePort}`;
+  return runCheck({ projectFolder: root, environment, databaseAddress, signal });
+}
+
+/** What `set-up.sh` does in a real pod: brings the server to the roles and databases that the pod's environment describes. */
+async function setUp({ api, pod, databasePort, signal }: Work): Promise<Result> {
+  const { metadata, spec } = pod;
+  const workload: Workload = { metadata, spec: { template: { metadata, spec } } };
+  const { failures, environment } = await resolve(api, metadata.namespace, async () => workload, signal);
+  if (failures.length > 0) return { ok: false, lines: failuresAsLines(failures) };
+  const { PGUSER = '', PGPASSWORD = '', PGDATABASE = '', DATABASE_ROLES = '' } = environment;
+  const server = { host: '127.0.0.1', port: databasePort };
+  const login = { ...server, user: PGUSER, password: PGPASSWORD, database: PGDATABASE };
+  try {
+    const databases = await setUpDatabases(login, DATABASE_ROLES);
+    return { ok: true, lines: [`ok database roles: ${databases.join(' ')}`] };
+  } catch (error) {
+    return { ok: false, lines: [`FAILED database roles: ${(error as Error).message}`] };
+  }
 }
 
 type Resolved = {
@@ -94,11 +134,11 @@ type Resolved = {
   readonly failures: readonly CheckFailure[];
 };
 
-/** The environment that the deployment's pods would have, as soon as all that it refers to is there. */
+/** The environment that a workload's pods would have, as soon as all that it refers to is there. `find` gives it, or says why not. */
 async function resolve(
   api: Api,
   namespace: string,
-  deployment: string,
+  find: () => Promise<Workload | string>,
   signal: AbortSignal,
 ): Promise<Resolved> {
   const read: ObjectReader = async (kind, name) => {
@@ -111,11 +151,11 @@ async function resolve(
   };
   const deadline = Date.now() + secretsMs;
   for (;;) {
-    const answer = await api.call('GET', `/apis/apps/v1/namespaces/${namespace}/deployments/${deployment}`);
-    const found = answer.status === 200;
-    const resolved: Resolved = found
-      ? await podEnvironment(answer.body as Workload, read)
-      : { environment: {}, failures: [{ check: 'deployment', reason: `${deployment} is not there` }] };
+    const workload = await find();
+    const resolved: Resolved =
+      typeof workload === 'string'
+        ? { environment: {}, failures: [{ check: 'pod environment', reason: workload }] }
+        : await podEnvironment(workload, read);
     if (resolved.failures.length === 0 || Date.now() > deadline) return resolved;
     await delay(500, undefined, { signal });
   }

@@ -24,6 +24,7 @@ import {
 } from '../services.ts';
 import { connectApi, isApiReady } from './api.ts';
 import { applyManifests } from './apply.ts';
+import { applyIngress, ingressCommands } from './ingress.ts';
 import { waitUntilUp } from './launch.ts';
 import { applyNodes, compareNodes, nodeValues, restoreNodes } from './nodes.ts';
 import { findProcesses } from './processes.ts';
@@ -65,6 +66,7 @@ export async function kubernetesCommands(
   const state = `.state/${environment.name}`;
   const nodes = Array.from({ length: settings.cluster.nodes }, (_, index) => index + 1);
   const programs = Object.entries(binaries).map(([flag, name]) => `--${flag} "$(command -v ${name})"`);
+  const ingress = ingressCommands(settings, state);
   const start = `kwokctl ${mode} cluster --name ${environment.clusterName} --wait 2m`;
   return [
     exportHomes(environment, 'KWOK_WORKDIR'),
@@ -75,7 +77,8 @@ export async function kubernetesCommands(
         ]
       : [start]),
     `for node in ${nodes.join(' ')}; do ${fillCommand('node.yaml', nodeValues(environment, settings, '$node'))}; echo ---; done > ${state}/nodes.yaml`,
-    `${kubectlText(environment)} apply --server-side --force-conflicts -f ${state}/nodes.yaml -f ${here}/system.yaml`,
+    ...ingress.commands,
+    `${kubectlText(environment)} apply --server-side --force-conflicts ${[`${state}/nodes.yaml`, `${here}/system.yaml`, ...ingress.files].map((file) => `-f ${file}`).join(' ')}`,
   ];
 }
 
@@ -105,6 +108,7 @@ export async function ensureKubernetes(
     const restored = await restoreKubeconfig(environment, context);
     const api = await connectApi(environment, state.ports.kubeApiserver);
     const nodes = await restoreNodes(api, environment, settings, context);
+    await applyIngress(api, settings);
     return restored ? 'changed' : nodes;
   }
   if (state.phase === 'creating') {
@@ -198,6 +202,7 @@ async function launch(
   const api = await connectApi(environment, ports.kubeApiserver);
   await applyNodes(api, environment, settings, state.phase);
   await applyManifests(api, await readFile(join(root, here, 'system.yaml'), 'utf8'));
+  await applyIngress(api, settings);
   await writeState(environment, { ...state, phase: 'created' });
 }
 

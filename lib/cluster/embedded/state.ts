@@ -2,10 +2,11 @@ import { mkdir, readdir, readFile, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cloneKey, type Environment, writeWhole } from '../../environment.ts';
 import { bootId, processStartTime, type TaskContext, TaskError } from '../../runner/runner.ts';
+import type { Settings } from '../../settings.ts';
 import { choosePorts, portBlock } from '../ports.ts';
 import { readServices, type ServiceRecord, stopServices } from '../services.ts';
 import { findProcesses } from './processes.ts';
-import { fillCommand, fillTemplate } from './template.ts';
+import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
 export const portNames = [
   'kubeApiserver',
@@ -69,18 +70,44 @@ export async function readState(environment: Environment): Promise<EmbeddedState
 export const expectedPorts = async (environment: Environment): Promise<Ports> =>
   (await readState(environment))?.ports ?? portBlock(cloneKey(environment.name), portNames);
 
+const settingsValues = ({ vault, postgresql }: Ports, state: string): TemplateValues => ({
+  vault,
+  postgresql,
+  auditLog: `${state}/logs/vault-audit.log`,
+});
+
+/** What `cluster.yaml` holds or will hold of Vault, for `--dry-run`. */
+export function expectedSettings(environment: Environment, ports: Ports): Pick<Settings, 'vault'> {
+  const { vault, postgresql, auditLog } = settingsValues(ports, environment.state);
+  return {
+    vault: {
+      address: `http://127.0.0.1:${vault}`,
+      auditLog: String(auditLog),
+      databaseAddress: `127.0.0.1:${postgresql}`,
+    },
+  };
+}
+
+/** Writes the layer of settings that tells the tasks and helmfile where the real servers are. */
+async function writeSettings(environment: Environment, ports: Ports): Promise<void> {
+  // Within quotes of YAML a path is escaped as in JSON.
+  const escaped = JSON.stringify(environment.state).slice(1, -1);
+  const text = await fillTemplate('cluster.yaml', settingsValues(ports, escaped));
+  await writeWhole(join(environment.state, 'cluster.yaml'), text);
+}
+
 /** The plain commands of `ensureState`, for `--dry-run` */
 export async function stateCommands(
   environment: Environment,
   kubernetesVersion: string,
 ): Promise<readonly string[]> {
   const ports = await expectedPorts(environment);
-  const { vault } = ports;
   const state = `.state/${environment.name}`;
+  const values = settingsValues(ports, `$PWD/${state}`);
   const record: EmbeddedState = { phase: 'created', kubernetesVersion, ports };
   return [
     `mkdir -p -m 700 ${state}/logs`,
-    `${fillCommand('cluster.yaml', { vault })} > ${state}/cluster.yaml`,
+    `${fillCommand('cluster.yaml', values)} > ${state}/cluster.yaml`,
     `echo '${JSON.stringify(record)}' > ${state}/embedded.json`,
   ];
 }
@@ -100,8 +127,7 @@ export const writeState = (environment: Environment, state: EmbeddedState): Prom
   writeWhole(path(environment), `${JSON.stringify(state, null, 2)}\n`);
 
 /**
- * The environment's state, made when it is not there: chooses the ports and writes `cluster.yaml`, the layer of settings
- * that tells helmfile where the real servers are. Services that are recorded without a state belong to one that was lost,
+ * The environment's state, made when it is not there: chooses the ports and writes `cluster.yaml`. Services that are recorded without a state belong to one that was lost,
  * with other ports, and are stopped; its cluster's token goes with them.
  */
 export async function ensureState(
@@ -109,7 +135,11 @@ export async function ensureState(
   kubernetesVersion: string,
 ): Promise<EmbeddedState> {
   const known = await readState(environment);
-  if (known) return known;
+  if (known) {
+    // An environment of before may lack a setting.
+    await writeSettings(environment, known.ports);
+    return known;
+  }
   await stopServices(environment.state, await readServices(environment.state));
   // A token of the cluster that is made anew below: Vault would show it to the new one, which does not know it.
   await rm(join(environment.state, 'vault', 'reviewer.jwt'), { force: true });
@@ -118,10 +148,7 @@ export async function ensureState(
     kubernetesVersion,
     ports: await choosePorts(cloneKey(environment.name), portNames),
   };
-  await writeWhole(
-    join(environment.state, 'cluster.yaml'),
-    await fillTemplate('cluster.yaml', { vault: state.ports.vault }),
-  );
+  await writeSettings(environment, state.ports);
   await writeState(environment, state);
   return state;
 }

@@ -9,6 +9,8 @@ export type RealPostgresql = {
   /** `127.0.0.1:<port>` */
   readonly address: string;
   readonly port: number;
+  /** What the server has written so far. */
+  readonly log: () => string;
   readonly remove: () => Promise<void>;
 };
 
@@ -43,6 +45,7 @@ export async function realPostgresql(user: string, password: string): Promise<Re
   return {
     address: `127.0.0.1:${port}`,
     port,
+    log: server.output,
     remove: async () => {
       const ended = once(server.child, 'exit');
       // "Fast": does not wait for clients.

@@ -18,6 +18,7 @@ const password = 'p=ss "wörd" $(1)';
 const good = {
   DB_HOST: 'postgresql.database.invalid',
   DB_PORT: '5432',
+  DB_NAME: 'postgres',
   DB_USER: 'postgres',
   DB_PASSWORD: password,
 };
@@ -109,6 +110,7 @@ test('every problem of the variables is named, and no value', async ({ postgresq
     const failures = [
       'FAILED database variables: DB_HOST is missing',
       'FAILED database variables: DB_PORT is not a port number',
+      'FAILED database variables: DB_NAME is missing',
       'FAILED database variables: DB_USER is empty',
       'FAILED database variables: DB_PASSWORD is missing',
       'FAILED database login: not tried, the database variables are not complete',
@@ -137,7 +139,8 @@ test('a database that is not up is "refused", one that is silent "timeout"', asy
 });
 
 test('another database that does not exist is named by the server', async ({ postgresql }) => {
-  const { failures } = await check({ databaseAddress: postgresql.address, databaseName: 'app3' });
+  const environment = { ...good, DB_NAME: 'app3' };
+  const { failures } = await check({ databaseAddress: postgresql.address, environment });
   assert.equal(failures, [{ check: 'database login', reason: 'database "app3" does not exist' }]);
 });
 
@@ -223,7 +226,7 @@ test('the environment may come from a file', async ({ folder, postgresql }) => {
 
 test('runCheck: good variables, and nothing of our own environment gets in', async ({ postgresql }) => {
   process.env.PGPASSWORD = 'foreign';
-  process.env.DATABASE_NAME = 'foreign';
+  process.env.PGDATABASE = 'foreign';
   const result = await check({ databaseAddress: postgresql.address });
   assert.equal(result, {
     ok: true,

@@ -231,11 +231,16 @@ test('addresses are the hosts and paths of the Ingresses', async ({ lib, clone, 
       metadata: { namespace: 'frontend', name: 'app1-front-admin' },
       spec: { rules: [{ host: 'app1.test', http: { paths: [{ path: '/admin' }] } }] },
     },
+    {
+      metadata: { namespace: 'frontend', name: 'app2-front-public' },
+      spec: { tls: [{}], rules: [{ host: 'app2.test', http: { paths: [{}] } }] },
+    },
     { metadata: { namespace: 'other', name: 'empty' }, spec: {} },
   ];
   clone.script('kubectl', `echo '${JSON.stringify({ items })}'`);
   assert.equal(await lib.ingressAddresses(environment, 'test', context), [
     { name: 'frontend/app1-front-admin', address: 'http://app1.test/admin' },
+    { name: 'frontend/app2-front-public', address: 'https://app2.test/' },
   ]);
 });
 

@@ -111,7 +111,6 @@ test('create starts, enables the addons in their order and moves the default sto
   assert.equal(clone.calls(), [
     'minikube profile list -o json',
     `minikube ${lib.startArguments(environment, settings).join(' ')}`,
-    `minikube addons enable ingress --profile ${profile}`,
     `minikube addons enable volumesnapshots --profile ${profile}`,
     `minikube addons enable csi-hostpath-driver --profile ${profile}`,
     `${kubectl} standard ${annotation}=false --overwrite`,
@@ -177,10 +176,12 @@ test('a run that was killed before the addons is gone on with', async ({
   assert.is(await lib.minikube.phase(environment, context), 'running');
 });
 
-test('without ingress-nginx its addon is left out', async ({ lib, environment, settings }) => {
-  const others = lib.minikube.commands.create(environment, { ...settings, ingress: { controller: 'none' } });
-  assert.not.ok(others.some((line) => line.includes('enable ingress')));
-  assert.ok(others.some((line) => line.includes('enable csi-hostpath-driver')));
+test('only the controller nginx is an addon', async ({ lib, environment, settings }) => {
+  const enables = (controller: 'traefik' | 'nginx' | 'none') =>
+    lib.minikube.commands
+      .create(environment, { ...settings, ingress: { ...settings.ingress, controller } })
+      .some((line) => line.includes('addons enable ingress '));
+  assert.equal([enables('traefik'), enables('nginx'), enables('none')], [false, true, false]);
 });
 
 test('with the cluster’s own storage class nothing is annotated', async ({ lib, environment, settings }) => {

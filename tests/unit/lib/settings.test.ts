@@ -27,8 +27,8 @@ test('the defaults are those of the specification', async ({ lib }) => {
   assert.is(cluster.kubernetesVersion, 'v1.31.0');
   assert.equal([cluster.nodes, cluster.cpus, cluster.memoryMB], [3, 2, 3072]);
   assert.is(cluster.cni, 'calico');
-  assert.equal(cluster.addons, ['ingress', 'volumesnapshots', 'csi-hostpath-driver']);
-  assert.is(ingress.controller, 'nginx');
+  assert.equal(cluster.addons, ['volumesnapshots', 'csi-hostpath-driver']);
+  assert.is(ingress.controller, 'traefik');
   assert.is(vault.address, 'http://vault.vault.svc.cluster.local:8200');
 });
 
@@ -155,7 +155,7 @@ for (const [yaml, message] of [
   ],
   [
     'ingress: { controller: haproxy }',
-    '`ingress.controller` of environment `development` to be `nginx`, `traefik` or `none`, got `"haproxy"`',
+    '`ingress.controller` of environment `development` to be `traefik`, `nginx` or `none`, got `"haproxy"`',
   ],
   ['vault: null', '`vault.address` of environment `development` to be a URL, got `undefined`'],
 ] as const) {

@@ -40,7 +40,7 @@ test('the programs of Kubernetes are built with its version written into both of
 });
 
 test('what a provider needs is in the order of the builds, and embedded needs no Docker', () => {
-  assert.equal(toolsOf('existing'), ['sops', 'helm', 'kubectl', 'helmfile', 'gpg']);
+  assert.equal(toolsOf('existing'), ['sops', 'helm', 'kubectl', 'helmfile', 'gpg', 'openssl']);
   assert.ok(toolsOf('minikube').includes('docker'));
   const embedded = toolsOf('embedded');
   assert.not.ok(embedded.includes('docker'));

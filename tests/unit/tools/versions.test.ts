@@ -24,6 +24,7 @@ test('reads the version out of what each tool prints', () => {
     'kwok version v0.8.0 go1.26.8 (linux/amd64)': '0.8.0',
     'go version go1.26.8 linux/amd64': '1.26.8',
     'gpg (GnuPG) 2.2.40': '2.2.40',
+    'OpenSSL 1.1.1w  11 Sep 2023': '1.1.1',
     'postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)': '15.18.0',
     'Docker version 28.2.2, build e6534b4': '28.2.2',
     '{"gitVersion": "0.10.0"}': '0.10.0',

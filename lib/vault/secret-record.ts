@@ -7,33 +7,33 @@ import { objectOf } from './client.ts';
 type Fingerprint = { readonly hash: string; readonly refreshAfter?: number };
 
 /**
- * Whether the token that Vault was given last, for the auth config at `path`, still serves. A token without an end (of a
- * Secret) has to be the same one. A bounded token is another one each time it is asked for: it serves while it belongs
- * to the same ServiceAccount and less than half of the time that it had left when it was written is over.
+ * Whether the secret that Vault was given last for `path`, which it does not tell again, still serves. A password, or a token
+ * without an end (of a Secret), has to be the same one. A bounded token is another one each time it is asked for: it
+ * serves while it belongs to the same ServiceAccount and less than half of the time that it had left when it was written is over.
  */
 export async function isRecorded(
   recordPath: string,
   path: string,
-  token: string,
+  secret: string,
   nowSeconds: number = Date.now() / 1000,
 ): Promise<boolean> {
   const record = objectOf((await readRecord(recordPath))[path]);
-  if (record?.hash !== fingerprint(token, nowSeconds).hash) return false;
+  if (record?.hash !== fingerprint(secret, nowSeconds).hash) return false;
   return typeof record.refreshAfter !== 'number' || nowSeconds < record.refreshAfter;
 }
 
-/** Remembers the token as a hash, in a file of mode 0600. Throws `TaskError` for a token that has expired. */
-export async function recordReviewer(
+/** Remembers the secret as a hash, in a file of mode 0600. Throws `TaskError` for a token that has expired. */
+export async function recordSecret(
   recordPath: string,
   path: string,
-  token: string,
+  secret: string,
   nowSeconds: number = Date.now() / 1000,
 ): Promise<void> {
-  const record = { ...(await readRecord(recordPath)), [path]: fingerprint(token, nowSeconds) };
+  const record = { ...(await readRecord(recordPath)), [path]: fingerprint(secret, nowSeconds) };
   const { refreshAfter } = record[path] as Fingerprint;
   if (refreshAfter !== undefined && refreshAfter <= nowSeconds) {
     throw new TaskError({
-      what: `the reviewer's token for ${path} has expired`,
+      what: `the token for ${path} has expired`,
       advice: 'run `init-vault` again with a new token',
     });
   }

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isRecorded, recordReviewer } from '../../../lib/vault/reviewer-record.ts';
+import { isRecorded, recordSecret } from '../../../lib/vault/secret-record.ts';
 import { failureOf } from './scripted-vault.ts';
 
-const test = suite<{ folder: string; record: string }>('vault/reviewer-record');
+const test = suite<{ folder: string; record: string }>('vault/secret-record');
 
 test.before.each(async (context) => {
   context.folder = await mkdtemp(join(tmpdir(), 'vault-record-'));
@@ -35,7 +35,7 @@ test('nothing is recorded at first, nor in a damaged file', async ({ record }) =
 });
 
 test('a token without an end has to be the same one', async ({ record }) => {
-  await recordReviewer(record, path, 'token');
+  await recordSecret(record, path, 'token');
   assert.ok(await isRecorded(record, path, 'token'));
   assert.not.ok(await isRecorded(record, path, 'another'));
   assert.not.ok(await isRecorded(record, 'auth/other/config', 'token'));
@@ -44,13 +44,13 @@ test('a token without an end has to be the same one', async ({ record }) => {
 
 test('a fresh bounded token of the same account counts as the recorded one', async ({ record }) => {
   const times = { iat: now() - 100, exp: now() + 1000 };
-  await recordReviewer(record, path, boundedToken({ uid: 'a', ...times }));
+  await recordSecret(record, path, boundedToken({ uid: 'a', ...times }));
   assert.ok(await isRecorded(record, path, boundedToken({ uid: 'a', iat: now(), exp: now() + 3600 })));
 });
 
 test('a bounded token of an account that was made again does not', async ({ record }) => {
   const times = { iat: now(), exp: now() + 1000 };
-  await recordReviewer(record, path, boundedToken({ uid: 'a', ...times }));
+  await recordSecret(record, path, boundedToken({ uid: 'a', ...times }));
   assert.not.ok(await isRecorded(record, path, boundedToken({ uid: 'b', ...times })));
 });
 
@@ -58,17 +58,17 @@ test('a bounded token is renewed after half of the time it had left, and then se
   record,
 }) => {
   const token = boundedToken({ uid: 'a', iat: 0, exp: 1000 });
-  await recordReviewer(record, path, token, 600);
+  await recordSecret(record, path, token, 600);
   assert.ok(await isRecorded(record, path, token, 799));
   assert.not.ok(await isRecorded(record, path, token, 801));
-  await recordReviewer(record, path, token, 801);
+  await recordSecret(record, path, token, 801);
   assert.ok(await isRecorded(record, path, token, 802));
 });
 
 test('an expired token is an error, not a change in every run', async ({ record }) => {
   const token = boundedToken({ uid: 'a', iat: 0, exp: 1000 });
-  const failure = await failureOf(recordReviewer(record, path, token, 1000));
-  assert.is(failure.what, `the reviewer's token for ${path} has expired`);
+  const failure = await failureOf(recordSecret(record, path, token, 1000));
+  assert.is(failure.what, `the token for ${path} has expired`);
 });
 
 test.run();

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Brings the server of PGHOST to what DATABASE_ROLES (JSON) describes. Prints one line, and ends with 1 when that failed.
+set -u
+cd "$(dirname "$0")" || exit 1
+
+run() { # database, words of psql
+  database=$1
+  shift
+  # The roles come by the environment and go as a setting: no argument of a process, no statement.
+  psql --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 --dbname="$database" --file=- "$@" <<'SQL' 2>&1
+\getenv wanted DATABASE_ROLES
+SELECT set_config('setup.wanted', :'wanted', false) \g /dev/null
+SQL
+}
+
+fail() {
+  echo "FAILED database roles: $(echo "$1" | tr '\n' ' ')"
+  exit 1
+}
+
+# A Service may take a moment to lead to a server that has become ready.
+for attempt in $(seq 30); do
+  pg_isready --quiet --timeout=2 && break
+  sleep 1
+done
+
+said=$(run "$PGDATABASE" --file=roles.sql) || fail "$said"
+databases=$(run "$PGDATABASE" --command="SELECT jsonb_object_keys(current_setting('setup.wanted')::jsonb -> 'applications')") || fail "$databases"
+for database in $databases; do
+  said=$(run "$database" --file=database.sql) || fail "$said"
+done
+echo "ok database roles: $(echo "$databases" | tr '\n' ' ')"

@@ -1,0 +1,202 @@
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { join, relative } from 'node:path';
+import { type Environment, processEnvironment, shellOf } from './environment.ts';
+import { root } from './project.ts';
+import type { Shell, TaskContext } from './runner/runner.ts';
+import { shellWord, shellWords } from './shell-words.ts';
+
+/** What a server certificate is made for. */
+export type CertificateRequest = {
+  /** Names the files and the subject, such as `app1-front`. */
+  readonly name: string;
+  /** DNS names and IP addresses by which the server is called; at least one. */
+  readonly hosts: readonly string[];
+};
+
+/** Absolute paths of PEM files. */
+export type CertificateFiles = {
+  readonly certificate: string;
+  readonly key: string;
+  /** Certificate of the environment's authority, which clients trust. */
+  readonly authority: string;
+};
+
+const authorityDays = 3650;
+const serverDays = 90;
+/** A certificate that ends sooner than this is made anew. */
+const renewDays = 30;
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+const folderOf = (environment: Environment): string => join(environment.state, 'certificates');
+
+/** Where a certificate of the environment lies, whether it is there or not. */
+export function certificateFiles(environment: Environment, name: string): CertificateFiles {
+  const folder = folderOf(environment);
+  return {
+    certificate: join(folder, `${name}.crt`),
+    key: join(folder, `${name}.key`),
+    authority: join(folder, 'ca.crt'),
+  };
+}
+
+const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-sha256'] as const;
+const configuration = 'lib/certificates.cnf';
+
+const authorityWords = (environment: Environment, key: string, certificate: string): readonly string[] => [
+  ...['openssl', 'req', '-x509', '-config', configuration, '-extensions', 'authority', ...newKey],
+  ...['-days', String(authorityDays), '-subj', `/O=k8s-deployment/CN=${environment.name} local CA`],
+  ...['-keyout', key, '-out', certificate],
+];
+
+const requestWords = (name: string, key: string, request: string): readonly string[] => [
+  ...['openssl', 'req', '-new', '-config', configuration, ...newKey, '-subj', `/CN=${name}`],
+  ...['-keyout', key, '-out', request],
+];
+
+const signWords = (authority: string, request: string, certificate: string): readonly string[] => [
+  ...[
+    'openssl',
+    'x509',
+    '-req',
+    '-in',
+    request,
+    '-CA',
+    `${authority}/ca.crt`,
+    '-CAkey',
+    `${authority}/ca.key`,
+  ],
+  ...['-sha256', '-days', String(serverDays), '-extfile', configuration, '-extensions', 'server'],
+  ...['-out', certificate],
+];
+
+const alternativeNames = (hosts: readonly string[]): string =>
+  hosts.map((host) => `${isIP(host) ? 'IP' : 'DNS'}:${host}`).join(',');
+
+/** The plain commands that make the authority and one certificate, for `--dry-run`. */
+export function certificateCommands(
+  environment: Environment,
+  request: CertificateRequest,
+): readonly string[] {
+  const folder = `.state/${environment.name}/certificates`;
+  const file = (name: string): string => `${folder}/${name}`;
+  const { name, hosts } = request;
+  return [
+    `mkdir -p -m 700 ${folder}`,
+    `export SUBJECT_ALT_NAME=${shellWord(alternativeNames(hosts))}`,
+    `[ -e ${file('ca.crt')} ] || ${shellWords(authorityWords(environment, file('ca.key'), file('ca.crt')))}`,
+    shellWords(requestWords(name, file(`${name}.key`), file(`${name}.csr`))),
+    `${shellWords(signWords(folder, file(`${name}.csr`), file(`${name}.crt`)))} -set_serial "0x$(openssl rand -hex 16)"`,
+  ];
+}
+
+/** One after another for each environment: two servers would otherwise make two authorities. */
+const turns = new Map<string, Promise<unknown>>();
+
+/**
+ * Makes sure of a server certificate that is valid for at least 30 days, for exactly these hosts, and of the environment's
+ * authority that signs it. Everything lies in `.state/<environment>/certificates`, readable by the user alone. Returns where, and
+ * whether anything had to be made. Throws `TaskError` when openssl fails; needs the tool `openssl`.
+ */
+export async function ensureCertificate(
+  environment: Environment,
+  request: CertificateRequest,
+  context: Pick<TaskContext, '$' | 'options'>,
+  now = new Date(),
+): Promise<CertificateFiles & { readonly outcome: 'changed' | 'unchanged' }> {
+  const before = turns.get(environment.state) ?? Promise.resolve();
+  const turn = before.then(() => makeSure(environment, request, context, now));
+  turns.set(
+    environment.state,
+    turn.catch(() => undefined),
+  );
+  const outcome = await turn;
+  return { ...certificateFiles(environment, request.name), outcome };
+}
+
+async function makeSure(
+  environment: Environment,
+  request: CertificateRequest,
+  context: Pick<TaskContext, '$' | 'options'>,
+  now: Date,
+): Promise<'changed' | 'unchanged'> {
+  const folder = folderOf(environment);
+  if ((await certificateProblem(environment, request, now)) === undefined) return 'unchanged';
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  // openssl reads its configuration as a whole, the names of the server included.
+  const env = {
+    ...(await processEnvironment(environment)),
+    SUBJECT_ALT_NAME: alternativeNames(request.hosts),
+  };
+  const $ = (await shellOf(context))({ quiet: true, env });
+  // In a folder beside: what is half made never takes the place of what works.
+  const fresh = await mkdtemp(join(folder, '.new-'));
+  try {
+    if ((await authorityProblem(folder, now)) !== undefined) {
+      await run($, authorityWords(environment, join(fresh, 'ca.key'), join(fresh, 'ca.crt')));
+      for (const file of ['ca.key', 'ca.crt']) await rename(join(fresh, file), join(folder, file));
+    }
+    const file = (extension: string): string => join(fresh, `${request.name}.${extension}`);
+    const serial = `0x${randomBytes(16).toString('hex')}`;
+    await run($, requestWords(request.name, file('key'), file('csr')));
+    const words = [...signWords(folder, file('csr'), file('crt')), '-set_serial', serial];
+    await run($, words);
+    for (const extension of ['key', 'crt'])
+      await rename(file(extension), join(folder, `${request.name}.${extension}`));
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
+  return 'changed';
+}
+
+const run = async ($: Shell, words: readonly string[]): Promise<void> => {
+  await $`${words}`;
+};
+
+/** Why the certificate that is there will not do; undefined when it will. */
+export async function certificateProblem(
+  environment: Environment,
+  request: CertificateRequest,
+  now = new Date(),
+): Promise<string | undefined> {
+  const folder = folderOf(environment);
+  const authority = await authorityProblem(folder, now);
+  if (authority !== undefined) return authority;
+  const pair = await readPair(folder, request.name);
+  if (typeof pair === 'string') return pair;
+  const { certificate } = pair;
+  const signer = new X509Certificate(await readFile(join(folder, 'ca.crt')));
+  if (!certificate.verify(signer.publicKey)) return `${request.name} was signed by another authority`;
+  if (!lasts(certificate, now)) return `${request.name} ends on ${certificate.validTo}`;
+  const names = (certificate.subjectAltName ?? '').replaceAll('IP Address:', 'IP:').split(', ').sort();
+  const wanted = alternativeNames(request.hosts).split(',').sort();
+  return names.join() === wanted.join() ? undefined : `${request.name} is for ${names.join(', ')}`;
+}
+
+/** Why the authority that is there will not do. One that ends before what it would sign is made anew. */
+async function authorityProblem(folder: string, now: Date): Promise<string | undefined> {
+  const pair = await readPair(folder, 'ca');
+  if (typeof pair === 'string') return pair;
+  const whole = new Date(now.getTime() + serverDays * dayMs);
+  return lasts(pair.certificate, whole) ? undefined : `the authority ends on ${pair.certificate.validTo}`;
+}
+
+const lasts = (certificate: X509Certificate, now: Date): boolean =>
+  Date.parse(certificate.validTo) - now.getTime() > renewDays * dayMs;
+
+/** A certificate with the key that belongs to it, or what is wrong with the two files. */
+async function readPair(
+  folder: string,
+  name: string,
+): Promise<{ readonly certificate: X509Certificate } | string> {
+  try {
+    const certificate = new X509Certificate(await readFile(join(folder, `${name}.crt`)));
+    const key = createPrivateKey(await readFile(join(folder, `${name}.key`)));
+    return certificate.checkPrivateKey(key) ? { certificate } : `${name}.key belongs to another certificate`;
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return missing ? `there is no ${name}` : `${relative(root, join(folder, name))} cannot be read`;
+  }
+}

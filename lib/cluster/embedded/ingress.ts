@@ -1,0 +1,45 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { controllerOf } from '../../ingress/controllers.ts';
+import { root } from '../../project.ts';
+import type { Settings } from '../../settings.ts';
+import type { Api } from './api.ts';
+import { applyManifests } from './apply.ts';
+import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
+
+/** The types that Traefik watches; its upstream chart brings its own. */
+const types = 'charts/traefik/crds';
+
+function valuesOf(settings: Settings): TemplateValues | undefined {
+  const controller = controllerOf(settings);
+  return controller && { name: settings.ingress.controller, controller: controller.class };
+}
+
+/**
+ * What the routes need to be accepted by the API server: the class of the ingress controller, and Traefik's types. The
+ * controller itself would be a simulated pod.
+ */
+export async function applyIngress(api: Api, settings: Settings): Promise<void> {
+  const values = valuesOf(settings);
+  if (values === undefined) return;
+  const manifests = [await fillTemplate('ingress-class.yaml', values)];
+  if (settings.ingress.controller === 'traefik') {
+    for (const file of await readdir(join(root, types)))
+      manifests.push(await readFile(join(root, types, file), 'utf8'));
+  }
+  await Promise.all(manifests.map((manifest) => applyManifests(api, manifest)));
+}
+
+/** The same for `--dry-run`: commands that write files, and the files for `kubectl apply`. */
+export function ingressCommands(
+  settings: Settings,
+  state: string,
+): { readonly commands: readonly string[]; readonly files: readonly string[] } {
+  const values = valuesOf(settings);
+  if (values === undefined) return { commands: [], files: [] };
+  const file = `${state}/ingress-class.yaml`;
+  return {
+    commands: [`${fillCommand('ingress-class.yaml', values)} > ${file}`],
+    files: [file, ...(settings.ingress.controller === 'traefik' ? [types] : [])],
+  };
+}

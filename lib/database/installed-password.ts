@@ -1,0 +1,19 @@
+import { type Environment, shellOf } from '../environment.ts';
+import { kubectlJson } from '../kubectl.ts';
+import type { TaskContext } from '../runner/runner.ts';
+
+/** The superuser's password of the last install, which the release keeps in a Secret; undefined where there is none. */
+export async function installedPassword(
+  environment: Environment,
+  context: TaskContext,
+): Promise<string | undefined> {
+  const $ = await shellOf(context);
+  type Secret = { readonly data?: { readonly password?: string } };
+  const words = ['get', 'secret', 'postgresql-superuser', '-n', 'database'] as const;
+  const secret = await kubectlJson<Secret>($, environment, ...words).catch((): Secret => ({}));
+  const encoded = secret.data?.password;
+  if (encoded === undefined) return undefined;
+  const password = Buffer.from(encoded, 'base64').toString();
+  context.secret(password);
+  return password;
+}

@@ -1,0 +1,5 @@
+import type { SecretKey } from './roles.ts';
+
+/** The way out when a SOPS file and the server have come apart. */
+export const passwordAdvice = (environment: string, { file }: SecretKey): string =>
+  `run rotate-database-password, or bring back the environments/${environment}/secrets/${file} that fits (git)`;

@@ -1,0 +1,114 @@
+import type { Environment } from '../environment.ts';
+import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
+import type { DatabaseRoles, Settings } from '../settings.ts';
+import { decryptValue } from '../sops.ts';
+
+/** A key of an encrypted file of the environment. */
+export type SecretKey = { readonly file: string; readonly key: string };
+
+/** A role that logs in with a password of its own. */
+export type LoginRole = {
+  readonly name: string;
+  readonly kind: 'superuser' | 'application' | 'issuer';
+  /** The database that it logs in to. */
+  readonly database: string;
+  readonly secret: SecretKey;
+};
+
+/** As the settings write it: `sops://FILE#/KEY`. Undefined for an empty text. */
+export function secretKey(reference: string): SecretKey | undefined {
+  const [, file, key] = /^sops:\/\/([^#]+)#\/(.+)$/.exec(reference) ?? [];
+  return file === undefined || key === undefined ? undefined : { file, key };
+}
+
+const withPassword = (roles: DatabaseRoles) =>
+  Object.entries(roles).flatMap(([name, role]) => {
+    const secret = secretKey(role?.password ?? '');
+    return secret === undefined ? [] : [{ name, secret }];
+  });
+
+/** The roles whose passwords are in SOPS, the superuser first. */
+export function loginRoles({ database, releases }: Settings): readonly LoginRole[] {
+  const { postgresql } = (releases ?? {}) as { readonly postgresql?: { readonly password?: string } };
+  const superuser = secretKey(postgresql?.password ?? '');
+  if (superuser === undefined) {
+    throw new TaskError({
+      what: 'Expected setting `releases.postgresql.password` to be `sops://FILE#/KEY`',
+      why: "the superuser's password is kept encrypted",
+      advice: 'see environments/common.yaml',
+    });
+  }
+  const { user, name: own, applications, issuers } = database;
+  return [
+    { name: user, kind: 'superuser', database: own, secret: superuser },
+    ...withPassword(applications).map(
+      (role) => ({ ...role, kind: 'application', database: role.name }) as const,
+    ),
+    ...withPassword(issuers).map((role) => ({ ...role, kind: 'issuer', database: own }) as const),
+  ];
+}
+
+/** The superuser among them. */
+export const superuserOf = (settings: Settings): LoginRole => loginRoles(settings)[0] as LoginRole;
+
+/** The roles that `name` means: `all`, `superuser`, or one by its name. Throws `UsageError` for another. */
+export function selectRoles(roles: readonly LoginRole[], name: string): readonly LoginRole[] {
+  const selected = roles.filter(
+    (role) => name === 'all' || role.name === name || (name === 'superuser' && role.kind === 'superuser'),
+  );
+  if (selected.length > 0) return selected;
+  const others = roles.filter(({ kind }) => kind !== 'superuser').map((role) => role.name);
+  throw new UsageError({
+    what: `\`${name}\` is no role with a password of its own`,
+    why: `there are: all, superuser, ${others.join(', ')}`,
+    advice: 'those of applications without a password are made by Vault, and end by themselves',
+  });
+}
+
+/** What the server is to be made of, as the chart `postgresql` renders it: JSON with passwords. */
+export async function wantedRoles(
+  environment: Environment,
+  settings: Settings,
+  context: TaskContext,
+): Promise<string> {
+  const open = async (roles: DatabaseRoles) => {
+    const opened = Object.entries(roles).flatMap(([name, role]) => (role === null ? [] : [{ name, role }]));
+    return Object.fromEntries(
+      await Promise.all(
+        opened.map(async ({ name, role }) => {
+          const secret = secretKey(role.password);
+          const password =
+            secret === undefined ? '' : await decryptValue(environment, secret.file, secret.key, context);
+          return [name, { password }] as const;
+        }),
+      ),
+    );
+  };
+  const [applications, issuers] = await Promise.all([
+    open(settings.database.applications),
+    open(settings.database.issuers),
+  ]);
+  return JSON.stringify({ applications, issuers });
+}
+
+/** The same as a plain command that prints it, for `--dry-run`. */
+export function wantedRolesText(environment: string, settings: Settings): string {
+  const commands: string[] = [];
+  const form = (roles: DatabaseRoles) =>
+    Object.fromEntries(
+      Object.entries(roles).flatMap(([name, role]) => {
+        if (role === null) return [];
+        const secret = secretKey(role.password);
+        if (secret === undefined) return [[name, { password: '' }]];
+        commands.push(decryptText(environment, secret));
+        return [[name, { password: '%s' }]];
+      }),
+    );
+  const { applications, issuers } = settings.database;
+  const text = JSON.stringify({ applications: form(applications), issuers: form(issuers) });
+  return [`printf '${text}'`, ...commands.map((command) => `"$(${command})"`)].join(' ');
+}
+
+/** A plain command that prints a value of an encrypted file. */
+export const decryptText = (environment: string, { file, key }: SecretKey): string =>
+  `sops decrypt --extract '["${key}"]' environments/${environment}/secrets/${file}`;

@@ -1,0 +1,27 @@
+import { withServer } from '../cluster/cluster.ts';
+import { type Environment, settingsOf } from '../environment.ts';
+import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { decryptValue } from '../sops.ts';
+import { acceptsLogin } from './login.ts';
+import { passwordAdvice } from './password-advice.ts';
+import { superuserOf } from './roles.ts';
+
+/** Whether the server takes the superuser's password of the SOPS file. Rejects when either cannot be asked. */
+export async function knowsPassword(environment: Environment, context: TaskContext): Promise<boolean> {
+  const { name: user, database, secret } = superuserOf(await settingsOf(environment));
+  const password = await decryptValue(environment, secret.file, secret.key, context);
+  return withServer(context, environment, 'postgresql', (address) =>
+    acceptsLogin({ ...address, user, password, database }),
+  );
+}
+
+/** Throws `TaskError` when the SOPS file and the server have come apart: nothing that needs the superuser would work. */
+export async function checkPassword(environment: Environment, context: TaskContext): Promise<void> {
+  if (await knowsPassword(environment, context)) return;
+  const { name, secret } = superuserOf(await settingsOf(environment));
+  throw new TaskError({
+    what: `the database refuses the password of \`${name}\``,
+    why: 'the server keeps the password it was given once, and the encrypted file holds another one',
+    advice: passwordAdvice(environment.name, secret),
+  });
+}

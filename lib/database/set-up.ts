@@ -1,0 +1,54 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { root } from '../project.ts';
+import { type Login, withLogin } from './login.ts';
+
+/** Where the chart keeps what is executed; the Job of a real pod runs the same files with psql. */
+const folder = join(root, 'charts', 'postgresql', 'files');
+
+type Statement = {
+  readonly sql: string;
+  /** psql's \gexec: every value that the query gives is a statement itself. */
+  readonly givesStatements: boolean;
+};
+
+/** Statements of a file as the chart writes them: each ends with `;` or `\gexec` at the end of a line. */
+export function statementsOf(text: string): Statement[] {
+  const statements: Statement[] = [];
+  let lines: string[] = [];
+  for (const line of text.split('\n')) {
+    if (line.startsWith('--')) continue;
+    lines.push(line);
+    const end = /(;|\\gexec)\s*$/.exec(line)?.[1];
+    if (end === undefined) continue;
+    const whole = lines.join('\n').trimEnd();
+    statements.push({ sql: whole.slice(0, -end.length).trim(), givesStatements: end === '\\gexec' });
+    lines = [];
+  }
+  if (lines.join('').trim() !== '') throw new Error('Expected the last statement to end with ; or \\gexec');
+  return statements;
+}
+
+/**
+ * Brings a server to the roles and databases that `wanted` describes (JSON, as the chart `postgresql` renders it), by the
+ * chart's own SQL. `login` is the superuser's. Returns the names of the databases; rejects with the server's refusal.
+ */
+export async function setUpDatabases(login: Login, wanted: string): Promise<readonly string[]> {
+  await runFile(login, wanted, 'roles.sql');
+  const { applications } = JSON.parse(wanted) as { readonly applications: object };
+  const databases = Object.keys(applications);
+  for (const database of databases) await runFile({ ...login, database }, wanted, 'database.sql');
+  return databases;
+}
+
+async function runFile(login: Login, wanted: string, file: string): Promise<void> {
+  const statements = statementsOf(await readFile(join(folder, file), 'utf8'));
+  await withLogin(login, async (query) => {
+    await query("SELECT set_config('setup.wanted', $1, false)", [wanted]);
+    for (const { sql, givesStatements } of statements) {
+      const rows = await query(sql);
+      if (!givesStatements) continue;
+      for (const row of rows) for (const made of Object.values(row)) await query(String(made));
+    }
+  });
+}

@@ -1,0 +1,73 @@
+import { type IncomingMessage, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { TaskError } from '../runner/runner.ts';
+
+export type Answer = {
+  readonly status: number;
+  /** Where a redirect leads. */
+  readonly location: string | undefined;
+  /** The first 64 KiB. */
+  readonly body: string;
+  /** Our own address on the connection. */
+  readonly from: string;
+};
+
+export type Call = {
+  readonly address: string;
+  readonly port: number;
+  readonly tls: boolean;
+  readonly host: string;
+  readonly path: string;
+  /** The authority to trust, as PEM; without it those that Node trusts. */
+  readonly authority: string | undefined;
+  readonly signal: AbortSignal;
+};
+
+const bodyBytes = 64 * 1024;
+const timeoutMs = 10_000;
+
+/** Asks for a path of a host at another address than its name has. Throws `TaskError` when nobody answers within 10 s. */
+export function call(wanted: Call): Promise<Answer> {
+  const { address, port, tls, host, path, authority, signal } = wanted;
+  return new Promise((resolve, reject) => {
+    const options = {
+      host: address,
+      port,
+      path,
+      headers: { host },
+      timeout: timeoutMs,
+      signal,
+      agent: false,
+    };
+    const sent = tls
+      ? requestHttps({ ...options, servername: host, ...(authority === undefined ? {} : { ca: authority }) })
+      : requestHttp(options);
+    sent.once('response', (response: IncomingMessage) => {
+      const from = response.socket.localAddress ?? '';
+      const { location } = response.headers;
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (text: string) => {
+        if (body.length < bodyBytes) body += text;
+      });
+      const end = () => resolve({ status: response.statusCode ?? 0, location, body, from });
+      response.once('end', end);
+      response.once('error', end);
+    });
+    sent.once('timeout', () => sent.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
+    sent.once('error', (error: NodeJS.ErrnoException) => reject(explain(wanted, error)));
+    sent.end();
+  });
+}
+
+function explain({ address, port, tls, host, path }: Call, error: NodeJS.ErrnoException): TaskError {
+  const url = `${tls ? 'https' : 'http'}://${host}${path}`;
+  const untrusted = tls && /^(?:ERR_TLS|.*CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)/.test(error.code ?? '');
+  return new TaskError({
+    what: untrusted ? `${url} has no certificate to trust` : `${url} cannot be reached at ${address}:${port}`,
+    why: error.message || (error.code ?? ''),
+    advice: untrusted
+      ? 'run install-app: it makes and renews the certificate; the controller needs some seconds to take it'
+      : 'see that the ingress controller runs and that this machine reaches it (Docker Desktop: `minikube tunnel`), or set ingress.address',
+  });
+}

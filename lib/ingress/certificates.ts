@@ -1,0 +1,121 @@
+import { readFile } from 'node:fs/promises';
+import { certificateCommands, ensureCertificate } from '../certificates.ts';
+import { type Environment, shellOf } from '../environment.ts';
+import type { Release } from '../helmfile.ts';
+import { kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
+import type { TaskContext } from '../runner/runner.ts';
+import type { Settings } from '../settings.ts';
+
+const namespace = 'frontend';
+
+/** Whether the environment's own authority signs the certificates of the routes. */
+export function ownCertificates({ ingress }: Pick<Settings, 'ingress'>): boolean {
+  const { enabled, existingSecret, clusterIssuer } = ingress.tls;
+  return ingress.controller !== 'none' && enabled && existingSecret === '' && clusterIssuer === '';
+}
+
+export const isFront = ({ name }: Pick<Release, 'name'>): boolean => name.endsWith('-front');
+
+const secretOf = (release: string): string => `${release}-tls`;
+
+const requestOf = (release: string, environment: Environment, { domain }: Settings) => ({
+  name: release,
+  hosts: [`${release}.${environment.name}.${domain}`],
+});
+
+const labelsOf = (release: string) => ({
+  'app.kubernetes.io/instance': release,
+  'app.kubernetes.io/component': 'certificate',
+  'app.kubernetes.io/part-of': 'k8s-deployment',
+});
+
+/**
+ * Makes sure that the fronts among these releases have a valid certificate in the cluster. It is no helm value, which helm would
+ * keep; the key goes to the API server on stdin. Returns `later` while the namespace is not there.
+ */
+export async function ensureRouteCertificates(
+  environment: Environment,
+  settings: Settings,
+  releases: readonly Release[],
+  context: TaskContext,
+): Promise<'changed' | 'unchanged' | 'later'> {
+  const fronts = releases.filter(isFront);
+  if (fronts.length === 0 || !ownCertificates(settings)) return 'unchanged';
+  const wanted = await Promise.all(
+    fronts.map(async ({ name }) => {
+      const files = await ensureCertificate(environment, requestOf(name, environment, settings), context);
+      const [certificate, key] = await Promise.all(
+        [files.certificate, files.key].map((file) => readFile(file, 'base64')),
+      );
+      context.secret(key ?? '');
+      return { name, data: { 'tls.crt': certificate ?? '', 'tls.key': key ?? '' } };
+    }),
+  );
+  const $ = (await shellOf(context))({ quiet: true });
+  type Secrets = {
+    readonly items: readonly {
+      readonly metadata: { readonly name: string };
+      readonly data?: { readonly [key: string]: string };
+    }[];
+  };
+  const selector = 'app.kubernetes.io/component=certificate';
+  const { items } = await kubectlJson<Secrets>(
+    $,
+    environment,
+    '-n',
+    namespace,
+    'get',
+    'secrets',
+    '-l',
+    selector,
+  );
+  const differing = wanted.filter(({ name, data }) => {
+    const found = items.find(({ metadata }) => metadata.name === secretOf(name));
+    return found?.data?.['tls.crt'] !== data['tls.crt'] || found?.data?.['tls.key'] !== data['tls.key'];
+  });
+  if (differing.length === 0) return 'unchanged';
+  const there = await $`${kubectl(environment)} get namespace ${namespace} --ignore-not-found -o name`;
+  if (there.stdout.trim() === '') return 'later';
+  const secrets = differing.map(({ name, data }) => ({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: secretOf(name), namespace, labels: labelsOf(name) },
+    type: 'kubernetes.io/tls',
+    data,
+  }));
+  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: secrets });
+  // Server-side: the client's way would keep the key once more, in an annotation.
+  await $({ input })`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
+  context.log(`certificates of ${differing.map(({ name }) => name).join(', ')} are in place`);
+  return 'changed';
+}
+
+/** The same as plain commands. */
+export function routeCertificateCommands(
+  environment: Environment,
+  settings: Settings,
+  releases: readonly Release[],
+): readonly string[] {
+  if (!ownCertificates(settings)) return [];
+  const files = `.state/${environment.name}/certificates`;
+  return releases
+    .filter(isFront)
+    .flatMap(({ name }) => [
+      ...certificateCommands(environment, requestOf(name, environment, settings)),
+      `${kubectlText(environment)} -n ${namespace} create secret tls ${secretOf(name)} --cert ${files}/${name}.crt --key ${files}/${name}.key --dry-run=client -o yaml | ${kubectlText(environment)} apply --server-side -f -`,
+    ]);
+}
+
+/** Removes the certificates of fronts from the cluster; those on this machine stay, for the next install. */
+export async function removeRouteCertificates(
+  environment: Environment,
+  releases: readonly Release[],
+  context: TaskContext,
+): Promise<void> {
+  const names = releases.filter(isFront).map(({ name }) => secretOf(name));
+  if (names.length === 0) return;
+  const $ = await shellOf(context);
+  await $({
+    quiet: true,
+  })`${kubectl(environment)} -n ${namespace} delete secret ${names} --ignore-not-found`;
+}

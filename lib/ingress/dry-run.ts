@@ -1,0 +1,42 @@
+import type { Environment } from '../environment.ts';
+import { kubectlText } from '../kubectl.ts';
+import type { Settings } from '../settings.ts';
+import { shellWord } from '../shell-words.ts';
+import { ownCertificates } from './certificates.ts';
+import { controllerOf } from './controllers.ts';
+
+/** The plain commands of `test-ingress`: they print the status of each route. */
+export function testIngressCommands(
+  environment: Environment,
+  settings: Settings,
+  app: string,
+  path: string | undefined,
+): readonly string[] {
+  const controller = controllerOf(settings);
+  if (controller === undefined) return ['# ingress.controller is none: there are no routes'];
+  const { tls, address } = settings.ingress;
+  const host = `${app}-front.${environment.name}.${settings.domain}`;
+  const port = tls.enabled ? 443 : 80;
+  const scheme = tls.enabled ? 'https' : 'http';
+  const trust = ownCertificates(settings) ? `--cacert .state/${environment.name}/certificates/ca.crt ` : '';
+  const service = `${kubectlText(environment)} -n ${controller.namespace} get service -l app.kubernetes.io/name=${controller.label} -o`;
+  const balancer = '.items[0].status.loadBalancer.ingress[0]';
+  // minikube has no load balancer: each node answers on a port of its own
+  const lookup =
+    environment.provider === 'minikube'
+      ? [
+          `address=$(minikube ip --profile ${environment.clusterName})`,
+          `port=$(${service} jsonpath='{.items[0].spec.ports[?(@.port==${port})].nodePort}')`,
+        ]
+      : [`address=$(${service} jsonpath='{${balancer}.ip}{${balancer}.hostname}')`, `port=${port}`];
+  const [given = '', givenPort = String(port)] = address.split(':');
+  const found = given === '' ? lookup : [`address=${given}`, `port=${givenPort}`];
+  const paths = path === undefined ? ['/', '/admin', '/api/internal'] : [path];
+  return [
+    ...found,
+    ...paths.map(
+      (one) =>
+        `curl --silent --show-error --output /dev/null --write-out '%{http_code}\\n' ${trust}--connect-to "${host}:${port}:$address:$port" ${shellWord(`${scheme}://${host}${one}`)}`,
+    ),
+  ];
+}

@@ -1,0 +1,139 @@
+import { BlockList, isIP, isIPv6 } from 'node:net';
+import { type Environment, shellOf } from '../environment.ts';
+import { kubectlJson } from '../kubectl.ts';
+import { type TaskContext, TaskError } from '../runner/runner.ts';
+import type { Settings } from '../settings.ts';
+
+export type Route = { readonly path: string; readonly ranges: readonly string[] };
+
+/** An application as the ingress controller is told to serve it. */
+export type Site = {
+  readonly host: string;
+  readonly tls: boolean;
+  /** The longest path first: the first one that fits a path decides. */
+  readonly routes: readonly Route[];
+  /** Address that the controller has written into the Ingress. */
+  readonly published: string | undefined;
+};
+
+type Metadata = { readonly name: string; readonly annotations?: { readonly [name: string]: string } };
+
+type Middleware = {
+  readonly kind: 'Middleware';
+  readonly metadata: Metadata;
+  readonly spec: { readonly ipAllowList?: { readonly sourceRange?: readonly string[] } };
+};
+
+type Ingress = {
+  readonly kind: 'Ingress';
+  readonly metadata: Metadata;
+  readonly spec: {
+    readonly tls?: readonly unknown[];
+    readonly rules?: readonly {
+      readonly host?: string;
+      readonly http?: { readonly paths: readonly { readonly path?: string }[] };
+    }[];
+  };
+  readonly status?: {
+    readonly loadBalancer?: {
+      readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[];
+    };
+  };
+};
+
+type HttpRoute = {
+  readonly kind: 'HTTPRoute';
+  readonly metadata: Metadata;
+  readonly spec: {
+    readonly hostnames?: readonly string[];
+    readonly rules?: readonly {
+      readonly matches?: readonly { readonly path?: { readonly value: string } }[];
+      readonly filters?: readonly { readonly extensionRef?: { readonly name: string } }[];
+    }[];
+  };
+};
+
+const nginxRanges = 'nginx.ingress.kubernetes.io/whitelist-source-range';
+
+/** Reads the routes of an application from the cluster. Throws `TaskError` when it has none. */
+export async function readSite(
+  environment: Environment,
+  settings: Settings,
+  app: string,
+  context: TaskContext,
+): Promise<Site> {
+  const { controller, kind } = settings.ingress;
+  const kinds = [
+    kind === 'httproute' ? 'httproutes.gateway.networking.k8s.io' : 'ingresses.networking.k8s.io',
+    ...(controller === 'traefik' ? ['middlewares.traefik.io'] : []),
+  ];
+  type List = { readonly items: readonly (Ingress | Middleware | HttpRoute)[] };
+  const { items } = await kubectlJson<List>(
+    await shellOf(context),
+    environment,
+    ...['-n', 'frontend', 'get', kinds.join(','), '-l', `app.kubernetes.io/instance=${app}-front`],
+  );
+  const site = siteOf(items, settings);
+  if (site) return site;
+  throw new TaskError({
+    what: `${app} has no route`,
+    why: 'it is not installed, or ingress.controller is `none`',
+    advice: `run install-app ${app}`,
+  });
+}
+
+/** The routes that these objects describe; undefined when there are none. */
+export function siteOf(
+  items: readonly (Ingress | Middleware | HttpRoute)[],
+  settings: Pick<Settings, 'ingress'>,
+): Site | undefined {
+  const ranges = new Map<string, readonly string[]>();
+  const routes: (Route & { readonly host: string })[] = [];
+  let published: string | undefined;
+  for (const item of items) {
+    if (item.kind === 'Middleware') ranges.set(item.metadata.name, item.spec.ipAllowList?.sourceRange ?? []);
+  }
+  for (const item of items) {
+    if (item.kind === 'Ingress') {
+      const listed = item.metadata.annotations?.[nginxRanges]?.split(',').map((range) => range.trim());
+      const allowed = listed ?? ranges.get(item.metadata.name) ?? [];
+      const [balancer] = item.status?.loadBalancer?.ingress ?? [];
+      published ??= balancer?.ip ?? balancer?.hostname;
+      for (const { host = '', http } of item.spec.rules ?? [])
+        for (const { path = '/' } of http?.paths ?? []) routes.push({ host, path, ranges: allowed });
+    }
+    if (item.kind === 'HTTPRoute') {
+      for (const { matches, filters } of item.spec.rules ?? []) {
+        const filter = filters?.find(({ extensionRef }) => extensionRef)?.extensionRef?.name;
+        // The one that redirects to HTTPS has no ranges.
+        if (filter === undefined) continue;
+        const allowed = ranges.get(filter) ?? [];
+        const host = item.spec.hostnames?.[0] ?? '';
+        routes.push({ host, path: matches?.[0]?.path?.value ?? '/', ranges: allowed });
+      }
+    }
+  }
+  const [first] = routes;
+  if (!first) return undefined;
+  routes.sort((one, other) => other.path.length - one.path.length);
+  return { host: first.host, tls: settings.ingress.tls.enabled, routes, published };
+}
+
+/** The route that serves a path, with or without a query. */
+export function routeOf(site: Site, path: string): Route | undefined {
+  const plain = path.split(/[?#]/)[0] ?? '';
+  const below = (prefix: string) => plain === prefix || plain.startsWith(prefix.replace(/\/?$/, '/'));
+  return site.routes.find((route) => below(route.path));
+}
+
+/** Whether an address is in one of the ranges. */
+export function isAllowed(address: string, ranges: readonly string[]): boolean {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/, '');
+  if (isIP(plain) === 0) return false;
+  const list = new BlockList();
+  for (const range of ranges) {
+    const [network = '', bits] = range.split('/');
+    list.addSubnet(network, Number(bits ?? (isIPv6(network) ? 128 : 32)), isIPv6(network) ? 'ipv6' : 'ipv4');
+  }
+  return list.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4');
+}

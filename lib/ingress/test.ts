@@ -1,0 +1,96 @@
+import { readFile } from 'node:fs/promises';
+import { certificateFiles } from '../certificates.ts';
+import { type Environment, settingsOf } from '../environment.ts';
+import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { type Answer, call } from './call.ts';
+import { ownCertificates } from './certificates.ts';
+import { type Entrance, withEntrance } from './entrance.ts';
+import { isAllowed, readSite, routeOf, type Site } from './routes.ts';
+
+/** What is asked for; without a path all routes are. */
+export type Wanted = {
+  readonly app: string;
+  readonly path: string | undefined;
+  /** Status instead of the one that the source ranges ask for. */
+  readonly expect: number | undefined;
+};
+
+/**
+ * Calls an application through the ingress. Throws `TaskError` unless every path answers as the source ranges in the cluster say:
+ * 200 where our address is allowed, 403 where it is not; and, with TLS, HTTP leads to HTTPS.
+ */
+export async function testIngress(
+  environment: Environment,
+  wanted: Wanted,
+  context: TaskContext,
+): Promise<void> {
+  if (environment.provider === 'embedded') {
+    throw new TaskError({
+      what: `there is no ingress to test on the embedded cluster`,
+      why: 'its nodes and pods are simulated: nothing listens behind the routes',
+      advice: 'use --provider minikube, or --provider existing with a cluster of your own',
+    });
+  }
+  const settings = await settingsOf(environment);
+  const site = await readSite(environment, settings, wanted.app, context);
+  const { authority: file } = certificateFiles(environment, '');
+  const authority = ownCertificates(settings)
+    ? await readFile(file, 'utf8').catch(() => undefined)
+    : undefined;
+  const problems = await withEntrance(environment, settings, site, context, (entrance) =>
+    checkSite({ site, entrance, authority, wanted, context }),
+  );
+  if (problems.length === 0) return;
+  throw new TaskError({
+    what: `the ingress of ${wanted.app} does not answer as it should`,
+    why: problems.join('\n'),
+    advice: `see: diff-app ${wanted.app}, test-app ${wanted.app}; --expect names another status`,
+  });
+}
+
+export type Check = {
+  readonly site: Site;
+  readonly entrance: Entrance;
+  readonly authority: string | undefined;
+  readonly wanted: Wanted;
+  readonly context: Pick<TaskContext, 'log' | 'signal'>;
+};
+
+/** What is wrong, each in a line; what is right goes to the log. */
+export async function checkSite(check: Check): Promise<readonly string[]> {
+  const { site, entrance, authority, wanted, context } = check;
+  const port = site.tls ? entrance.https : entrance.http;
+  const scheme = site.tls ? 'https' : 'http';
+  if (port === undefined) return [`the ingress controller offers no ${scheme}`];
+  const ask = (path: string): Promise<Answer> =>
+    call({ ...entrance, port, tls: site.tls, host: site.host, path, authority, signal: context.signal });
+  const all = wanted.path === undefined && wanted.expect === undefined;
+  const paths = all ? site.routes.map((route) => route.path) : [wanted.path ?? '/'];
+  // A controller behind another address translation sees another address than ours; the backend tells which.
+  const seen = all || wanted.expect === undefined ? seenAddress(await ask('/')) : '';
+  const problems: string[] = [];
+  for (const path of paths.sort()) {
+    const { status } = await ask(path);
+    const ranges = routeOf(site, path)?.ranges ?? [];
+    const allowed = isAllowed(seen, ranges);
+    const expected = wanted.expect ?? (allowed ? 200 : 403);
+    const why =
+      wanted.expect === undefined ? `: ${seen} is ${allowed ? 'in' : 'outside'} ${ranges.join(', ')}` : '';
+    const url = `${scheme}://${site.host}${path}`;
+    if (status === expected) context.log(`${url} answered ${status} as it should${why}`);
+    else problems.push(`${url} answered ${status}, expected ${expected}${why}`);
+  }
+  if (all && site.tls && entrance.http !== undefined) {
+    const plain = { ...entrance, port: entrance.http, tls: false, host: site.host, path: '/', authority };
+    const { status, location } = await call({ ...plain, signal: context.signal });
+    const leads = status >= 301 && status <= 308 && location?.startsWith(`https://${site.host}`) === true;
+    if (leads) context.log(`http://${site.host}/ leads to ${location}`);
+    else problems.push(`http://${site.host}/ answered ${status}, expected a redirect to https`);
+  }
+  return problems;
+}
+
+/** Our address as the controller saw it: the first of X-Forwarded-For, where the backend shows its headers; else our own. */
+function seenAddress({ body, from }: Answer): string {
+  return /^X-Forwarded-For: *([0-9a-f.:]+)/im.exec(body)?.[1] ?? from;
+}

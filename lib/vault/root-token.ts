@@ -1,0 +1,64 @@
+import { TaskError } from '../runner/runner.ts';
+import type { VaultClient } from './client.ts';
+import type { VaultKeys } from './keys-file.ts';
+import { VaultError } from './vault-error.ts';
+
+/**
+ * A new root token, made with the unseal keys (of a Vault that opens itself: the recovery keys). Whoever asks for it revokes
+ * it. Throws `TaskError` when the keys do not suffice.
+ */
+export async function generateRootToken(client: VaultClient, keys: VaultKeys): Promise<string> {
+  const shares = keys.recoveryKeys ?? keys.unsealKeys;
+  if (shares.length === 0) throw notEnough(client, 'the keys are kept elsewhere');
+  // An attempt that somebody left unfinished is in the way; the shares given to it are lost.
+  await client.request('DELETE', 'sys/generate-root/attempt');
+  const attempt = (await client.request('PUT', 'sys/generate-root/attempt', { body: {} })).body;
+  const password = String(attempt.otp);
+  try {
+    for (const key of shares) {
+      const { body } = await client.request('PUT', 'sys/generate-root/update', {
+        body: { key, nonce: attempt.nonce },
+        secrets: [...shares, password],
+        // The answer is a token that nobody could revoke without it.
+        uninterruptible: true,
+      });
+      if (body.complete === true) return decode(String(body.encoded_root_token), password);
+    }
+  } catch (error) {
+    if (!(error instanceof VaultError) || error.status === undefined) throw error;
+    throw notEnough(client, error.errors.join('; ') || `HTTP ${error.status}`);
+  }
+  await client.request('DELETE', 'sys/generate-root/attempt');
+  throw notEnough(client, `${shares.length} of the keys do not suffice`);
+}
+
+/** Whether Vault knows the token. Throws `VaultError` when it cannot be asked. */
+export async function isValidToken(client: VaultClient, token: string): Promise<boolean> {
+  const answer = await client
+    .withToken(token)
+    .request('GET', 'auth/token/lookup-self', { accept: [403], secrets: [token] });
+  return answer.status === 200;
+}
+
+/** Ends a token; one that Vault does not know any more is no error. Goes on when the run is interrupted. */
+export async function revokeToken(client: VaultClient, token: string): Promise<void> {
+  await client
+    .withToken(token)
+    .request('PUT', 'auth/token/revoke-self', { accept: [403], uninterruptible: true });
+}
+
+/** Vault gives the token XORed with the one-time password, in base64 without padding. */
+function decode(encoded: string, password: string): string {
+  const mask = Buffer.from(password);
+  const bytes = Buffer.from(encoded, 'base64').map((byte, index) => byte ^ (mask[index] ?? 0));
+  return Buffer.from(bytes).toString();
+}
+
+function notEnough(client: VaultClient, reason: string): TaskError {
+  return new TaskError({
+    what: `Vault at ${client.address} gives no root token, which is needed to set up the one of init-vault`,
+    why: reason,
+    advice:
+      'whoever has the keys runs `vault operator generate-root`; put the token into the keys file as `root_token` and run `init-vault`, which revokes it',
+  });
+}

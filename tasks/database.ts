@@ -1,0 +1,38 @@
+import { requireCluster } from '../lib/cluster/cluster.ts';
+import { rotatePasswords } from '../lib/database/rotate.ts';
+import { rotateCommands } from '../lib/database/rotate-commands.ts';
+import { environmentOf, settingsOf } from '../lib/environment.ts';
+import { task } from '../lib/runner/runner.ts';
+import { connection } from './cluster.ts';
+import { initHelmfile } from './deploy.ts';
+import { importGpgKeys } from './secrets.ts';
+import { tools } from './tools.ts';
+
+export const rotateDatabasePassword = task({
+  name: 'rotate-database-password',
+  description:
+    'new passwords in SOPS, PostgreSQL, Vault and the pods; completes what an interrupted run has begun',
+  group: 'secrets',
+  lock: true,
+  args: {
+    role: {
+      type: 'string',
+      positional: true,
+      default: 'all',
+      suggestions: ['all', 'superuser', 'app2', 'vault'],
+      description: 'superuser, a role with a password of its own, or all',
+    },
+  },
+  confirm: ({ args, options }) =>
+    `replace the database passwords (${args.role}) of environment \`${environmentOf(options).name}\`, in its encrypted files too?`,
+  needs: ({ options }) => [...connection(options), initHelmfile, importGpgKeys, ...tools('sops', 'kubectl')],
+  commands: async ({ args, options }) => {
+    const environment = environmentOf(options);
+    return rotateCommands(options, await settingsOf(environment), args.role);
+  },
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    await requireCluster(environment, context);
+    await rotatePasswords(environment, context.args.role, context);
+  },
+});

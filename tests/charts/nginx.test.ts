@@ -1,0 +1,170 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, createServer as createSocketServer } from 'node:net';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { exchange, findNginx, type Nginx, startNginx } from '../rig/nginx.ts';
+import { only, render } from './render.ts';
+import { cleanUp } from './tools.ts';
+
+/*
+ * The front's configuration in a real nginx, before a backend that reads a request as Go does and shows what it must not show.
+ */
+
+type State = { backend: Server; nginx: Nginx | undefined; port: number; reached: string[] };
+
+const program = findNginx();
+if (program === undefined)
+  process.stdout.write('left out: the front in a real nginx, since there is none (NGINX_PATH, or on PATH)\n');
+const suiteTest = suite<State>('nginx of the front');
+const test = program === undefined ? suiteTest.skip : suiteTest;
+
+async function freePort(): Promise<number> {
+  const server = createSocketServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** As `net/url` and `net/http` of Go: parts of the query are decoded, and the path is decoded and cleaned. */
+function shows(url: string): string {
+  const [path = '', ...query] = url.split('?');
+  const names = query
+    .join('?')
+    .split(/[&;]/)
+    .map((part) => decodeURIComponent((part.split('=')[0] ?? '').replaceAll('+', ' ')));
+  if (names.includes('env')) return 'the environment';
+  const clean = new URL(decodeURIComponent(path).replace(/\/+/g, '/'), 'http://backend').pathname;
+  return /^\/(admin|api\/internal)(?=[/;]|$)/i.exec(clean)?.[1] ?? 'the page';
+}
+
+suiteTest('the made-up backend reads a request as Go does', () => {
+  for (const url of ['/api?env', '/?a=b&%65nv=1', '/api?x;env'])
+    assert.is(shows(url), 'the environment', url);
+  for (const url of ['/x/..%2fadmin', '//admin', '/%61dmin/users']) assert.is(shows(url), 'admin', url);
+  for (const url of ['/', '/administrator', '/api?a=env']) assert.is(shows(url), 'the page', url);
+});
+
+suiteTest.before(async (state) => {
+  state.reached = [];
+  state.backend = createServer((request, response) => {
+    state.reached.push(request.url ?? '');
+    response.end(shows(request.url ?? ''));
+  }).listen(0, '127.0.0.1');
+  await once(state.backend, 'listening');
+  if (program === undefined) return;
+  const { port } = state.backend.address() as AddressInfo;
+  state.port = await freePort();
+  const text = only(await render('frontend', { values: { cluster: { resolver: '127.0.0.1' } } }), 'ConfigMap')
+    .data['nginx.conf'] as string;
+  const configuration = text
+    .replace(/set \$backend "[^"]+"/, `set $backend "127.0.0.1:${port}"`)
+    .replace('listen 8080', `listen 127.0.0.1:${state.port}`)
+    .replace('listen 8081', `listen 127.0.0.1:${await freePort()}`)
+    .replaceAll(/\/dev\/std(?:err|out)/g, '/dev/null');
+  state.nginx = await startNginx(program, configuration, state.port);
+});
+
+suiteTest.after(async ({ nginx, backend }) => {
+  await nginx?.stop();
+  backend.close();
+  await cleanUp();
+});
+suiteTest.before.each(({ reached }) => {
+  reached.length = 0;
+});
+
+const get = async (port: number, target: string, method = 'GET'): Promise<[status: number, body: string]> => {
+  const answer = await exchange(
+    port,
+    `${method} ${target} HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+  );
+  return [Number(answer.split(' ')[1]), answer.slice(answer.indexOf('\r\n\r\n') + 4)];
+};
+
+test('no spelling of the parameter env reaches the backend', async ({ port, reached }) => {
+  const targets = [
+    '/api?env',
+    '/api?env=true',
+    '/api?ENV',
+    '/?env',
+    '/?ENV',
+    '/api/?env=true',
+    '//api?env',
+    '/api?%65nv',
+    '/api?e%6Ev=1',
+    '/api?%65%6E%76=T',
+    '/api?x=1&env',
+    '/api?x=1;env=1',
+    '/api?env&env',
+    '/api?env=&env=1',
+    '/api?&env',
+    '/%61pi?env',
+    '/x/../api?env',
+    '/api#?env',
+    'http://app.test/api?env',
+    'http://app.test?env',
+  ];
+  for (const target of targets) {
+    const [status, body] = await get(port, target);
+    assert.ok(status === 404 || status === 400, `${target}: ${status}`);
+    assert.not.match(body, 'the environment', target);
+  }
+  for (const method of ['POST', 'HEAD', 'PUT'])
+    assert.is((await get(port, '/api?env', method))[0], 404, method);
+  assert.equal(reached, []);
+});
+
+test('other parameters come through as they are', async ({ port, reached }) => {
+  const targets = ['/api?environment=true', '/?a=env', '/api?my-env=1', '/api?wait=1s&x=%20', '/env'];
+  for (const target of targets) assert.is((await get(port, target))[0], 200, target);
+  assert.equal(reached, targets);
+});
+
+test('a guarded path is only reached by the name by which the ingress controller knows it', async ({
+  port,
+  reached,
+}) => {
+  const disguised = [
+    '/%61dmin',
+    '/admi%6e/users',
+    '//admin',
+    '/./admin',
+    '/x/../admin',
+    '/x/..%2fadmin',
+    '/x/%2e%2e/admin',
+    '/admin;x',
+    '/ADMIN',
+    '/api//internal',
+    '/api/%69nternal?x=1',
+    '/api%2finternal',
+    'http://app.test/%61dmin',
+  ];
+  for (const target of disguised) {
+    const [status, body] = await get(port, target);
+    assert.is(status, 404, `${target}: ${body}`);
+  }
+  assert.equal(reached, []);
+  const plain = [
+    '/admin',
+    '/admin/users?x=1',
+    '/admin?x',
+    '/api/internal',
+    '/api/internal/%61',
+    '/administrator',
+  ];
+  for (const target of plain) assert.is((await get(port, target))[0], 200, target);
+  assert.equal(reached, plain);
+});
+
+test('the backend’s health is not for callers, and its answer comes through', async ({ port }) => {
+  assert.is((await get(port, '/health', 'POST'))[0], 404);
+  assert.is((await get(port, '/%68ealth', 'POST'))[0], 404);
+  const [status, body] = await get(port, '/');
+  assert.is(status, 200);
+  assert.match(body, 'the page');
+});
+
+suiteTest.run();

@@ -1,0 +1,245 @@
+import { once } from 'node:events';
+import { readFileSync, rmSync } from 'node:fs';
+import { createServer as createHttp, type RequestListener, type Server } from 'node:http';
+import { createServer as createHttps } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Environment } from '../../../lib/environment.ts';
+import type { Site } from '../../../lib/ingress/routes.ts';
+import type { Wanted } from '../../../lib/ingress/test.ts';
+import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+
+/* A real server in the place of the ingress controller: how its answers are judged, and what is said when it fails. */
+
+type State = {
+  clone: ScriptedClone;
+  lib: typeof import('../../../lib/ingress/test.ts');
+  environment: Environment;
+  context: RecordedContext;
+  files: { certificate: string; key: string; authority: string };
+  servers: Server[];
+};
+
+const test = suite<State>('test-ingress');
+const host = 'app1-front.development.k8s-deployment.test';
+
+test.before(async (state) => {
+  state.clone = scriptedClone();
+  state.lib = await state.clone.lib('ingress/test.ts');
+  state.environment = await state.clone.environment('existing');
+  const { ensureCertificate } =
+    await state.clone.lib<typeof import('../../../lib/certificates.ts')>('certificates.ts');
+  const request = { name: 'app1-front', hosts: [host] };
+  state.files = await ensureCertificate(state.environment, request, state.clone.context('existing'));
+});
+test.before.each((state) => {
+  state.context = state.clone.context('existing');
+  state.servers = [];
+});
+test.after.each(({ servers }) => {
+  for (const server of servers) server.close();
+});
+test.after(({ clone }) => clone.remove());
+
+async function listen({ servers }: State, server: Server): Promise<number> {
+  servers.push(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+/** A controller that lets everybody in on /, and here and there on the other routes. */
+const controller =
+  (statuses: { readonly [path: string]: number }, body = ''): RequestListener =>
+  (request, response) => {
+    assert.is(request.headers.host, host);
+    response.writeHead(statuses[request.url ?? ''] ?? 404).end(body);
+  };
+
+const site = (tls: boolean): Site => ({
+  host,
+  tls,
+  published: undefined,
+  routes: [
+    { path: '/api/internal', ranges: ['127.0.0.0/8'] },
+    { path: '/admin', ranges: ['10.0.0.0/8'] },
+    { path: '/', ranges: ['0.0.0.0/0'] },
+  ],
+});
+
+const asked: Wanted = { app: 'app1', path: undefined, expect: undefined };
+
+/** What is wrong when HTTP alone is spoken. */
+async function check(state: State, listener: RequestListener, wanted: Partial<Wanted> = {}) {
+  const http = await listen(state, createHttp(listener));
+  const entrance = { address: '127.0.0.1', http, https: undefined };
+  const { context } = state;
+  return state.lib.checkSite({
+    site: site(false),
+    entrance,
+    authority: undefined,
+    wanted: { ...asked, ...wanted },
+    context,
+  });
+}
+
+test('200 where we are in the range and 403 where not is as it should be', async (state) => {
+  assert.equal(await check(state, controller({ '/': 200, '/admin': 403, '/api/internal': 200 })), []);
+  assert.equal(state.context.logged, [
+    `http://${host}/ answered 200 as it should: 127.0.0.1 is in 0.0.0.0/0`,
+    `http://${host}/admin answered 403 as it should: 127.0.0.1 is outside 10.0.0.0/8`,
+    `http://${host}/api/internal answered 200 as it should: 127.0.0.1 is in 127.0.0.0/8`,
+  ]);
+});
+
+test('a route that lets in whom it should not is named, and so is one that keeps out whom it should let in', async (state) => {
+  assert.equal(await check(state, controller({ '/': 200, '/admin': 200, '/api/internal': 403 })), [
+    `http://${host}/admin answered 200, expected 403: 127.0.0.1 is outside 10.0.0.0/8`,
+    `http://${host}/api/internal answered 403, expected 200: 127.0.0.1 is in 127.0.0.0/8`,
+  ]);
+});
+
+test('what counts is the address that the controller saw, where the backend shows it', async (state) => {
+  const body = 'Hostname: app1-back\nX-Forwarded-For: 10.1.2.3, 10.244.0.9\n';
+  const statuses = { '/': 200, '/admin': 200, '/api/internal': 403 };
+  assert.equal(await check(state, controller(statuses, body)), []);
+});
+
+test('one path is judged by the route that it belongs to', async (state) => {
+  const statuses = { '/': 200, '/admin/users': 403, '/other': 503 };
+  assert.equal(await check(state, controller(statuses), { path: '/admin/users' }), []);
+  assert.match((await check(state, controller(statuses), { path: '/other' }))[0] ?? '', /503, expected 200/);
+});
+
+test('the expected status may be told', async (state) => {
+  const statuses = { '/': 200, '/api?env': 404 };
+  assert.equal(await check(state, controller(statuses), { path: '/api?env', expect: 404 }), []);
+  assert.equal(await check(state, controller(statuses), { expect: 200 }), []);
+  assert.equal(await check(state, controller(statuses), { expect: 403 }), [
+    `http://${host}/ answered 200, expected 403`,
+  ]);
+});
+
+/** What is wrong with a controller that speaks TLS, and HTTP in this way. */
+async function checkTls(state: State, plain: RequestListener, certificate = state.files.certificate) {
+  const keys = { cert: readFileSync(certificate), key: readFileSync(state.files.key) };
+  const listener = controller({ '/': 200, '/admin': 403, '/api/internal': 200 });
+  const https = await listen(state, createHttps(keys, listener));
+  const http = await listen(state, createHttp(plain));
+  return state.lib.checkSite({
+    site: site(true),
+    entrance: { address: '127.0.0.1', http, https },
+    authority: readFileSync(state.files.authority, 'utf8'),
+    wanted: asked,
+    context: state.context,
+  });
+}
+
+const redirect =
+  (location: string): RequestListener =>
+  (_request, response) =>
+    response.writeHead(301, { location }).end();
+
+test('with TLS the certificate is checked by the environment’s authority, and HTTP has to lead to HTTPS', async (state) => {
+  assert.equal(await checkTls(state, redirect(`https://${host}:30443/`)), []);
+  assert.match(state.context.logged.at(-1) ?? '', `http://${host}/ leads to https://${host}:30443/`);
+  assert.equal(await checkTls(state, redirect('http://other.test/')), [
+    `http://${host}/ answered 301, expected a redirect to https`,
+  ]);
+  assert.equal(await checkTls(state, controller({ '/': 200 })), [
+    `http://${host}/ answered 200, expected a redirect to https`,
+  ]);
+});
+
+test('a certificate of somebody else, as a controller has it by default, is an error with advice', async (state) => {
+  const { ensureCertificate } =
+    await state.clone.lib<typeof import('../../../lib/certificates.ts')>('certificates.ts');
+  const authority = readFileSync(state.files.authority, 'utf8');
+  rmSync(state.environment.state, { recursive: true, force: true });
+  await ensureCertificate(state.environment, { name: 'app1-front', hosts: [host] }, state.context);
+  const keys = { cert: readFileSync(state.files.certificate), key: readFileSync(state.files.key) };
+  const https = await listen(state, createHttps(keys, controller({})));
+  const entrance = { address: '127.0.0.1', http: undefined, https };
+  const { context } = state;
+  const failure = await failureOf(
+    state.lib.checkSite({ site: site(true), entrance, authority, wanted: asked, context }),
+  );
+  assert.match(failure.message, 'has no certificate to trust');
+  assert.match(failure.advice ?? '', 'run install-app');
+});
+
+test('where nobody answers the error names the address', async (state) => {
+  const server = createHttp();
+  const http = await listen(state, server);
+  server.close();
+  const entrance = { address: '127.0.0.1', http, https: undefined };
+  const { context } = state;
+  const failure = await failureOf(
+    state.lib.checkSite({ site: site(false), entrance, authority: undefined, wanted: asked, context }),
+  );
+  assert.match(failure.message, `cannot be reached at 127.0.0.1:${http}`);
+  assert.match(failure.why ?? '', 'ECONNREFUSED');
+});
+
+/** kubectl with these objects of the cluster. */
+const cluster = (
+  { clone }: State,
+  objects: { routes?: unknown[]; services?: unknown[]; pods?: unknown[] },
+): void => {
+  const list = (items: unknown[] = []) => `cat <<'END'\n${JSON.stringify({ items })}\nEND`;
+  clone.script(
+    'kubectl',
+    `case "$*" in
+*ingresses.networking*) ${list(objects.routes)}
+;;
+*"get services"*) ${list(objects.services)}
+;;
+*"get pods"*) ${list(objects.pods)}
+;;
+esac`,
+  );
+};
+
+const route = (path: string) => ({
+  kind: 'Ingress',
+  metadata: { name: `app1-front${path}` },
+  spec: { rules: [{ host, http: { paths: [{ path }] } }] },
+});
+
+test('an application without routes, and a cluster without a controller, are errors that say what to do', async (state) => {
+  cluster(state, {});
+  const absent = await failureOf(state.lib.testIngress(state.environment, asked, state.context));
+  assert.match(absent.message, 'app1 has no route');
+  assert.match(absent.advice ?? '', 'install-app app1');
+  cluster(state, { routes: [route('/')] });
+  const alone = await failureOf(state.lib.testIngress(state.environment, asked, state.context));
+  assert.match(alone.message, 'no ingress controller answers');
+  assert.match(alone.why ?? '', 'namespace ingress has no Service of traefik');
+});
+
+test('the controller is found by its Service, and called at the port of a node', async (state) => {
+  const keys = { cert: readFileSync(state.files.certificate), key: readFileSync(state.files.key) };
+  const https = await listen(state, createHttps(keys, controller({ '/': 200 })));
+  const http = await listen(state, createHttp(redirect(`https://${host}/`)));
+  const middleware = {
+    kind: 'Middleware',
+    metadata: { name: 'app1-front/' },
+    spec: { ipAllowList: { sourceRange: ['127.0.0.0/8'] } },
+  };
+  const ports = [
+    { port: 80, nodePort: http },
+    { port: 443, nodePort: https },
+  ];
+  const conditions = [{ type: 'Ready', status: 'True' }];
+  cluster(state, {
+    routes: [route('/'), middleware],
+    services: [{ metadata: { name: 'traefik' }, spec: { ports } }],
+    pods: [{ status: { hostIP: '127.0.0.1', conditions } }],
+  });
+  await state.lib.testIngress(state.environment, asked, state.context);
+  assert.is(state.context.logged.length, 2);
+});
+
+test.run();

@@ -1,0 +1,168 @@
+import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { connect, createServer } from 'node:tls';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { CertificateRequest } from '../../../lib/certificates.ts';
+import type { Environment } from '../../../lib/environment.ts';
+import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+
+type State = {
+  clone: ScriptedClone;
+  lib: typeof import('../../../lib/certificates.ts');
+  environment: Environment;
+};
+
+const test = suite<State>('certificates');
+
+test.before(async (state) => {
+  state.clone = scriptedClone();
+  state.lib = await state.clone.lib('certificates.ts');
+  state.environment = await state.clone.environment('minikube');
+});
+test.before.each(({ environment }) => rmSync(environment.state, { recursive: true, force: true }));
+test.after(({ clone }) => clone.remove());
+
+const request: CertificateRequest = {
+  name: 'app1-front',
+  hosts: ['app1-front.development.k8s-deployment.test', 'localhost', '127.0.0.1'],
+};
+
+const ensure = ({ lib, environment, clone }: State, change: Partial<CertificateRequest> = {}, now?: Date) =>
+  lib.ensureCertificate(environment, { ...request, ...change }, clone.context('minikube'), now);
+
+const inDays = (days: number): Date => new Date(Date.now() + days * 24 * 60 * 60 * 1000);
+
+/** What a client says that trusts the authority and calls the server by this name; an empty text when it is content. */
+async function handshake(files: { certificate: string; key: string; authority: string }, servername: string) {
+  const server = createServer({ cert: readFileSync(files.certificate), key: readFileSync(files.key) });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const client = connect({ host: '127.0.0.1', port, servername, ca: readFileSync(files.authority) });
+  try {
+    await once(client, 'secureConnect');
+    return '';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? '';
+  } finally {
+    client.destroy();
+    server.close();
+  }
+}
+
+test('a client that trusts the authority reaches the server by its names, and by no other', async (state) => {
+  const files = await ensure(state);
+  assert.is(files.outcome, 'changed');
+  assert.is(await handshake(files, 'app1-front.development.k8s-deployment.test'), '');
+  assert.is(await handshake(files, 'localhost'), '');
+  assert.is(
+    await handshake(files, 'app2-front.development.k8s-deployment.test'),
+    'ERR_TLS_CERT_ALTNAME_INVALID',
+  );
+  execFileSync('openssl', [
+    'verify',
+    '-x509_strict',
+    '-purpose',
+    'sslserver',
+    '-CAfile',
+    files.authority,
+    files.certificate,
+  ]);
+});
+
+test('what was made for a server signs nothing itself', async (state) => {
+  const files = await ensure(state);
+  assert.is(new X509Certificate(readFileSync(files.certificate)).ca, false);
+  assert.is(new X509Certificate(readFileSync(files.authority)).ca, true);
+});
+
+test('only the user may read any of it, and nothing half made stays', async (state) => {
+  const { authority } = await ensure(state);
+  const folder = join(authority, '..');
+  assert.is(statSync(folder).mode & 0o777, 0o700);
+  assert.equal(readdirSync(folder).sort(), ['app1-front.crt', 'app1-front.key', 'ca.crt', 'ca.key']);
+  for (const name of ['ca.key', 'app1-front.key'])
+    assert.is(statSync(join(folder, name)).mode & 0o777, 0o600, name);
+});
+
+test('what is in order stays as it is', async (state) => {
+  const { certificate } = await ensure(state);
+  const before = readFileSync(certificate, 'utf8');
+  assert.is((await ensure(state, {}, inDays(59))).outcome, 'unchanged');
+  assert.is(readFileSync(certificate, 'utf8'), before);
+});
+
+test('a certificate is renewed 30 days before its end, by the same authority', async (state) => {
+  const files = await ensure(state);
+  const authority = readFileSync(files.authority, 'utf8');
+  assert.match(
+    (await state.lib.certificateProblem(state.environment, request, inDays(61))) ?? '',
+    'app1-front ends on',
+  );
+  assert.is((await ensure(state, {}, inDays(61))).outcome, 'changed');
+  assert.is(readFileSync(files.authority, 'utf8'), authority);
+});
+
+test('an authority that would end before what it signs is made anew, and all that it signed', async (state) => {
+  const files = await ensure(state);
+  const authority = readFileSync(files.authority, 'utf8');
+  assert.is((await ensure(state, {}, inDays(3600))).outcome, 'changed');
+  assert.is.not(readFileSync(files.authority, 'utf8'), authority);
+  assert.is(await handshake(files, 'localhost'), '');
+});
+
+test('other hosts, a lost authority, a damaged file and a foreign key each make a new certificate', async (state) => {
+  const files = await ensure(state);
+  await ensure(state, { name: 'other', hosts: ['other.test'] });
+  const folder = join(files.authority, '..');
+  const problems: [change: () => void, says: RegExp, hosts?: string[]][] = [
+    [() => {}, /app1-front is for DNS:app1-front/, ['localhost']],
+    [() => rmSync(files.authority), /there is no ca/],
+    [() => writeFileSync(files.certificate, 'no certificate'), /app1-front cannot be read/],
+    [
+      () => writeFileSync(files.key, readFileSync(join(folder, 'ca.key'))),
+      /app1-front\.key belongs to another/,
+    ],
+  ];
+  for (const [change, says, hosts = request.hosts] of problems) {
+    await ensure(state);
+    change();
+    assert.match((await state.lib.certificateProblem(state.environment, { ...request, hosts })) ?? '', says);
+    assert.is((await ensure(state, { hosts })).outcome, 'changed');
+    assert.is(await handshake(files, 'localhost'), '');
+  }
+  // Signed by the authority that was lost above.
+  const other = await state.lib.certificateProblem(state.environment, {
+    name: 'other',
+    hosts: ['other.test'],
+  });
+  assert.match(other ?? '', 'other was signed by another authority');
+});
+
+test('two servers at the same time get certificates of one authority', async (state) => {
+  const [first, second] = await Promise.all([ensure(state), ensure(state, { name: 'postgresql' })]);
+  assert.is(await handshake(first, 'localhost'), '');
+  assert.is(await handshake(second, 'localhost'), '');
+});
+
+test('the plain commands make the same', async (state) => {
+  const { lib, environment, clone } = state;
+  const commands = lib.certificateCommands(environment, request);
+  execFileSync('bash', ['-euc', commands.join('\n')], { cwd: clone.folder, stdio: 'pipe' });
+  assert.is(await lib.certificateProblem(environment, request), undefined);
+  assert.is(await handshake(lib.certificateFiles(environment, request.name), 'localhost'), '');
+});
+
+test('where openssl fails nothing is made, and the error names it', async (state) => {
+  state.clone.script('openssl', 'echo "unable to write" >&2; exit 1');
+  const failure = await ensure(state).catch((error: Error) => error);
+  assert.match(String((failure as Error).message), 'openssl');
+  assert.equal(readdirSync(join(state.environment.state, 'certificates')), []);
+});
+
+test.run();
