@@ -95,7 +95,7 @@ mkdir -p "$state/vault/data"
 data="$state/vault/data"
 fill "$embedded/vault.hcl" data="$data" port="$vault_port" clusterPort="$vault_cluster_port" >"$state/vault/server.hcl"
 export VAULT_ADDR="http://127.0.0.1:$vault_port"
-fill "$embedded/cluster.yaml" vault="$vault_port" >"$state/cluster.yaml"
+fill "$embedded/cluster.yaml" vault="$vault_port" postgresql="$database_port" auditLog="$state/logs/vault-audit.log" >"$state/cluster.yaml"
 start vault vault server -config "$state/vault/server.hcl"
 wait_until 'Vault' curl -fs "$VAULT_ADDR/v1/sys/seal-status"
 
@@ -133,21 +133,34 @@ vault operator init -key-shares=1 -key-threshold=1 -format=json >"$keys"
 sed -n '/"unseal_keys_b64"/ { n; s/[ ",]//g; p; }' "$keys" | vault write sys/unseal key=-
 VAULT_TOKEN=$(sed -n 's/.*"root_token": "\(.*\)".*/\1/p' "$keys")
 export VAULT_TOKEN
-for policy in vault/policies/*.hcl; do vault policy write "$(basename "$policy" .hcl)" "$policy"; done
+vault audit enable -path=file -description='Every request and answer' file file_path="$state/logs/vault-audit.log"
+vault policy write operations vault/policies/operations.hcl
+token=$(vault token create -orphan -no-default-policy -policy=operations -period=720h -field=token)
+vault token revoke -self
+VAULT_TOKEN=$token
+vault policy write vso-transit vault/policies/vso-transit.hcl
+fill_application() { cat "$@" | sed -e 's|${application}|app1|g' -e 's|${backend}|app1-back|g' -e 's|${database}|app1|g'; }
+fill_application vault/application/policy.hcl vault/application/database-policy.hcl | vault policy write app1-back -
 vault secrets enable -path=kv -version=2 -description='Parameters of the applications' kv
 vault secrets enable -path=transit -description="Encryption of the operator's client cache" transit
+vault secrets enable -path=database -description='Logins of the applications, each for one lease' database
 vault write -f transit/keys/vso-client-cache type=aes256-gcm96
-password | vault kv put -mount=kv app1/database DB_HOST="$(setting host)" DB_PORT="$(setting port)" \
-  DB_USER="$(setting user)" DB_PASSWORD=-
+vault kv put -mount=kv app1/database DB_HOST="$(setting host)" DB_PORT="$(setting port)"
 vault auth enable -path=kubernetes -description='ServiceAccounts of this cluster' kubernetes
 kubectl -n kube-system create token vault-token-reviewer --duration 8760h |
   vault write auth/kubernetes/config kubernetes_host="https://127.0.0.1:$api_port" \
     kubernetes_ca_cert="@$KWOK_WORKDIR/clusters/$cluster/pki/ca.crt" disable_local_ca_jwt=true token_reviewer_jwt=-
-vault write auth/kubernetes/role/app1-back bound_service_account_names=app1-back \
-  bound_service_account_namespaces=backend audience=vault token_policies=app1-back token_ttl=3600s
 vault write auth/kubernetes/role/vso-transit \
   bound_service_account_names=vault-operator-vault-secrets-operator-controller-manager \
-  bound_service_account_namespaces=vault audience=vault token_policies=vso-transit token_ttl=3600s
+  bound_service_account_namespaces=vault audience=vault token_policies=vso-transit token_no_default_policy=true \
+  token_ttl=3600s
+vault write auth/kubernetes/role/app1-back bound_service_account_names=app1-back \
+  bound_service_account_namespaces=backend audience=vault token_policies=app1-back token_no_default_policy=true \
+  token_ttl=3600s
+statements() { fill_application "vault/application/$1" | sed '/^--/d'; }
+vault write database/roles/app1-back db_name=postgresql default_ttl=1h max_ttl=24h \
+  creation_statements="$(statements create-login.sql)" renew_statements="$(statements renew-login.sql)" \
+  revocation_statements="$(statements revoke-login.sql)"
 
 settings=(--state-values-file environments/common.yaml --state-values-file environments/embedded.yaml)
 for file in environments/"$environment"/*.yaml; do settings+=(--state-values-file "$file"); done
@@ -158,6 +171,12 @@ for release in devops metrics-server vault vault-operator reloader postgresql; d
   helmfile --quiet --kubeconfig "$KUBECONFIG" --kube-context "$context" "${settings[@]}" --skip-deps \
     --selector "name=$release" sync
 done
+
+step 'login of Vault'
+sops decrypt --extract '["vaultPassword"]' "environments/$environment/secrets/database.yaml" |
+  vault write database/config/postgresql plugin_name=postgresql-database-plugin allowed_roles=app1-back username=vault password=- \
+    connection_url="postgresql://{{username}}:{{password}}@127.0.0.1:$database_port/$(setting name)?sslmode=$(setting sslmode)" \
+    password_authentication=scram-sha-256 max_open_connections=4
 
 step 'all servers live'
 for pid in "${started[@]}"; do kill -0 "$pid"; done

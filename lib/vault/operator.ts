@@ -3,7 +3,7 @@ import { auditObject } from './audit.ts';
 import { objectOf, type VaultClient } from './client.ts';
 import { type ConvergeInput, settleAll, type VaultChange } from './converge.ts';
 import type { ValueSources } from './key-values.ts';
-import { replaceKeys, type VaultKeys } from './keys-file.ts';
+import { replaceKeys, secretsOf, type VaultKeys } from './keys-file.ts';
 import { policyObject } from './policies.ts';
 import { requireKeys } from './replica.ts';
 import { generateRootToken, isValidToken, revokeToken } from './root-token.ts';
@@ -27,6 +27,7 @@ export type OperatorToken = { readonly token: string; readonly changes: readonly
 export async function operatorToken(input: OperatorInput): Promise<OperatorToken> {
   const { client, keysPath, state, secret } = input;
   const keys = await requireKeys(client, keysPath);
+  for (const text of secretsOf(keys)) secret(text);
   const known = keys.adminToken;
   const serves = known !== undefined && (await isOperators(client, known, state.operator));
   const changes =
@@ -36,7 +37,6 @@ export async function operatorToken(input: OperatorInput): Promise<OperatorToken
   const { adminToken, rootToken } = await requireKeys(client, keysPath);
   if (rootToken !== undefined) await endRoot(input, rootToken);
   if (adminToken === undefined) throw new Error('no token of the operator was stored');
-  secret(adminToken);
   await client.withToken(adminToken).write('auth/token/renew-self', {});
   return { token: adminToken, changes };
 }

@@ -2,3 +2,5 @@
 -- it makes belongs to the owner and outlives the login. {{...}} is filled in by Vault.
 CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' IN ROLE "${database}";
 ALTER ROLE "{{name}}" SET role = '${database}';
+-- Only a member may end its sessions.
+GRANT "{{name}}" TO CURRENT_USER;

@@ -57,7 +57,7 @@ async function killServices(...names: string[]): Promise<ServiceRecord[]> {
 async function sealVault(): Promise<void> {
   const keys = await readKeys(state('vault', 'keys.json'));
   const address = `http://127.0.0.1:${(await embedded()).ports.vault}/v1/sys/seal`;
-  await fetch(address, { method: 'PUT', headers: { 'X-Vault-Token': keys?.rootToken ?? '' } });
+  await fetch(address, { method: 'PUT', headers: { 'X-Vault-Token': keys?.adminToken ?? '' } });
 }
 
 /** Changes a file for as long as `body` lasts. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -18,16 +18,44 @@ export type RealVault = {
   readonly remove: () => Promise<void>;
 };
 
+/** Where a server of several listens; chosen in advance, since each has to know the others. */
+export type VaultPlace = { readonly port: number; readonly clusterPort: number };
+
+export type RealVaultOptions = {
+  readonly place?: VaultPlace;
+  /** Raft storage that is shared with the servers at these places; without it a file storage. */
+  readonly joins?: readonly VaultPlace[];
+  /** A seal that opens it, in place of keys. */
+  readonly seal?: object;
+};
+
 /** A real Vault server on a free port of loopback with its data in a folder of its own; not started yet. */
-export async function realVault(): Promise<RealVault> {
+export async function realVault({ place, joins, seal }: RealVaultOptions = {}): Promise<RealVault> {
   const folder = await mkdtemp(join(tmpdir(), 'real-vault-'));
-  const port = await freePort();
+  const { port, clusterPort } = place ?? { port: await freePort(), clusterPort: await freePort() };
   const address = `http://127.0.0.1:${port}`;
+  const path = join(folder, 'data');
+  await mkdir(path);
+  const raft = {
+    path,
+    node_id: `node-${port}`,
+    // Decides within a second who leads.
+    performance_multiplier: 1,
+    retry_join: joins?.map((other) => ({ leader_api_addr: `http://127.0.0.1:${other.port}` })) ?? [],
+  };
   const configuration = {
-    storage: { file: { path: join(folder, 'data') } },
-    listener: { tcp: { address: `127.0.0.1:${port}`, tls_disable: true } },
+    storage: joins === undefined ? { file: { path } } : { raft },
+    listener: {
+      tcp: {
+        address: `127.0.0.1:${port}`,
+        cluster_address: `127.0.0.1:${clusterPort}`,
+        tls_disable: true,
+      },
+    },
     disable_mlock: true,
     api_addr: address,
+    cluster_addr: `http://127.0.0.1:${clusterPort}`,
+    ...(seal === undefined ? {} : { seal }),
   };
   await writeFile(join(folder, 'vault.json'), JSON.stringify(configuration));
   let child: ChildProcess | undefined;

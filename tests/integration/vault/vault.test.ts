@@ -1,64 +1,106 @@
-import { spawn } from 'node:child_process';
-import { chmod, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { spawn, spawnSync } from 'node:child_process';
+import { chmod, cp, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { vaultClient } from '../../../lib/vault/client.ts';
+import { objectOf, type VaultClient, vaultClient } from '../../../lib/vault/client.ts';
 import { convergeVault, type VaultChange } from '../../../lib/vault/converge.ts';
 import { vaultCommands } from '../../../lib/vault/dry-run.ts';
 import { initialiseVault, unsealVault } from '../../../lib/vault/init.ts';
+import { readKeys, replaceKeys } from '../../../lib/vault/keys-file.ts';
+import { operatorToken } from '../../../lib/vault/operator.ts';
+import { generateRootToken, isValidToken, revokeToken } from '../../../lib/vault/root-token.ts';
 import { type DesiredState, loadDesiredState } from '../../../lib/vault/state.ts';
 import { vaultStatus } from '../../../lib/vault/status.ts';
 import { failureOf } from '../../unit/vault/scripted-vault.ts';
+import { type DatabaseServer, databaseServer, query } from './database-server.ts';
 import { type RealVault, realVault } from './real-vault.ts';
 import { serviceAccountToken, type TokenReview, tokenReview } from './token-review.ts';
 
 const project = fileURLToPath(new URL('../../..', import.meta.url));
-const settings = {
-  database: { host: 'postgresql.database.svc.cluster.local', port: 5432, user: 'postgres' },
-};
 const reviewer = 'token-of-the-reviewer';
 const operator = 'vault-operator-vault-secrets-operator-controller-manager';
 
-type Context = { vault: RealVault; review: TokenReview; state: DesiredState };
+type Context = {
+  vault: RealVault;
+  review: TokenReview;
+  database: DatabaseServer;
+  state: DesiredState;
+  password: string;
+};
 const test = suite<Context>('vault, a real server');
 
 // A test, not a hook: uvu says nothing of an error in `before`, and ends with 0.
-test('a real Vault starts', async (context) => {
+test('a real Vault and a real PostgreSQL start', async (context) => {
   context.state = await loadDesiredState(join(project, 'vault'));
+  context.password = 'first-password';
   context.review = await tokenReview(reviewer);
   context.vault = await realVault();
   await context.vault.start();
+  context.database = await databaseServer(context.password);
 });
-test.after(async ({ vault, review }) => {
+test.after(async ({ vault, review, database }) => {
   await vault?.remove();
   await review?.close();
+  await database?.remove();
+});
+
+const settingsOf = ({ vault, database }: Context) => ({
+  database: { host: 'postgresql.database', port: 5432, name: 'postgres', sslmode: 'disable' },
+  vault: { auditLog: join(vault.folder, 'audit.log'), databaseAddress: database.address },
 });
 
 const anonymous = ({ vault }: Context) => vaultClient({ address: vault.address });
+const replicasOf = (context: Context) => [{ name: 'vault', client: anonymous(context) }];
 
-async function rootClient(context: Context) {
-  const { token } = await initialiseVault({ client: anonymous(context), keysPath: context.vault.keysPath });
-  return anonymous(context).withToken(token);
+async function operatorClient(context: Context): Promise<VaultClient> {
+  return anonymous(context).withToken((await readKeys(context.vault.keysPath))?.adminToken ?? '');
 }
 
-async function converge(context: Context, password = 'first-password'): Promise<VaultChange[]> {
-  return convergeVault({
-    client: await rootClient(context),
-    state: context.state,
+/** Calls `use` with a root token made by the unseal key, as somebody would who means harm or well. */
+async function asRoot(context: Context, use: (client: VaultClient) => Promise<unknown>): Promise<void> {
+  const keys = await readKeys(context.vault.keysPath);
+  if (keys === undefined) throw new Error('no keys');
+  const root = await generateRootToken(anonymous(context), keys);
+  await use(anonymous(context).withToken(root));
+  await revokeToken(anonymous(context), root);
+}
+
+const status = async (context: Context, client?: VaultClient) =>
+  vaultStatus(
+    [{ name: 'vault', client: client ?? (await operatorClient(context)) }],
+    context.state,
+    settingsOf(context),
+  );
+
+/** All that init-vault does. */
+async function converge(context: Context): Promise<VaultChange[]> {
+  const { vault, state, review, password } = context;
+  const { keysPath } = vault;
+  const settings = settingsOf(context);
+  const { client } = await initialiseVault({ replicas: replicasOf(context), keysPath });
+  const { token, changes } = await operatorToken({
+    ...{ client, keysPath, state, settings },
+    secret: () => undefined,
+  });
+  const others = await convergeVault({
+    client: client.withToken(token),
+    state,
     kubernetes: {
-      host: context.review.host,
-      reviewer: { token: reviewer, recordPath: join(context.vault.folder, 'reviewer.json') },
+      host: review.host,
+      reviewer: { token: reviewer, recordPath: join(vault.folder, 'reviewer.json') },
     },
     sources: {
       settings,
       decrypt: async (file, key) => {
-        assert.is(`${file} ${key}`, 'database.yaml password');
+        assert.is(`${file} ${key}`, 'database.yaml vaultPassword');
         return password;
       },
+      passwordRecord: join(vault.folder, 'passwords.json'),
     },
   });
+  return [...changes, ...others];
 }
 
 const changed = (changes: VaultChange[]) =>
@@ -75,53 +117,148 @@ async function login(context: Context, role: string, token: string) {
 }
 
 test('a new Vault is initialised, unsealed, and its keys kept', async (context) => {
-  const { vault, state } = context;
-  const client = anonymous(context);
-  assert.equal(await vaultStatus(client, state), { initialized: false, sealed: true, configured: false });
-  const first = await initialiseVault({ client, keysPath: vault.keysPath });
-  assert.equal([first.initialised, first.unsealed], [true, true]);
+  const { vault } = context;
+  assert.equal(await status(context), { initialized: false, sealed: true, configured: false });
+  const input = { replicas: replicasOf(context), keysPath: vault.keysPath };
+  const first = await initialiseVault(input);
+  assert.equal([first.initialised, first.unsealed], [true, ['vault']]);
   assert.is((await stat(vault.keysPath)).mode & 0o777, 0o600);
-  const second = await initialiseVault({ client, keysPath: vault.keysPath });
-  assert.equal(second, { token: first.token, initialised: false, unsealed: false });
-  assert.equal(await vaultStatus(client.withToken(first.token), state), {
-    ...{ initialized: true, sealed: false, configured: false },
-  });
+  const second = await initialiseVault(input);
+  assert.equal([second.initialised, second.unsealed], [false, []]);
+  assert.equal(await status(context), { initialized: true, sealed: false, configured: false });
 });
 
-test('the first run changes every object, the second none', async (context) => {
+test('the first run changes every object and ends the root token, the second changes none', async (context) => {
+  const { rootToken = '' } = (await readKeys(context.vault.keysPath)) ?? {};
+  assert.ok(await isValidToken(anonymous(context), rootToken));
   const first = await converge(context);
-  assert.ok(first.length >= 10);
+  assert.ok(first.length >= 18);
+  // What is set up with the root token is found well with the other one.
+  const made = first.filter(({ outcome }) => outcome === 'changed');
   assert.equal(
-    first.filter(({ difference }) => difference !== 'missing'),
+    first.filter((change) => !made.includes(change)).map(({ path }) => path),
+    ['file/'],
+  );
+  assert.equal(
+    made.filter(({ difference }) => difference !== 'missing'),
     [],
   );
+  assert.not.ok(await isValidToken(anonymous(context), rootToken));
+  assert.equal(Object.keys((await readKeys(context.vault.keysPath)) ?? {}), ['unsealKeys', 'adminToken']);
+  assert.is((await stat(context.vault.keysPath)).mode & 0o777, 0o600);
   assert.equal(changed(await converge(context)), []);
-  const client = await rootClient(context);
-  assert.equal(await vaultStatus(client, context.state), {
-    initialized: true,
-    sealed: false,
-    configured: true,
-  });
-  const secret = (await client.read('kv/data/app1/database')) as {
-    data: object;
-    metadata: { version: number };
-  };
-  assert.equal(secret.data, {
-    ...{
-      DB_HOST: settings.database.host,
-      DB_PORT: '5432',
-      DB_USER: 'postgres',
-      DB_PASSWORD: 'first-password',
-    },
-  });
-  assert.is(secret.metadata.version, 1);
+  assert.equal(await status(context), { initialized: true, sealed: false, configured: true });
 });
 
+test('the operator’s token lives for its period, is prolonged by each run, and may not do more than it has to', async (context) => {
+  const client = await operatorClient(context);
+  const { policies, period, orphan, ttl } = (await client.read('auth/token/lookup-self')) ?? {};
+  assert.equal([policies, period, orphan], [['operations'], 2_592_000, true]);
+  assert.ok(Number(ttl) > 2_591_000);
+  const refused: [string, string, object?][] = [
+    ['GET', 'database/creds/app1-back'],
+    ['POST', 'auth/token/create', {}],
+    ['POST', 'sys/policies/acl/operations', { policy: '' }],
+    ['DELETE', 'sys/mounts/kv'],
+    ['DELETE', 'sys/auth/kubernetes'],
+    ['DELETE', 'kv/metadata/app1/database'],
+    ['POST', 'sys/auth/userpass', { type: 'userpass' }],
+    ['POST', 'transit/decrypt/vso-client-cache', { ciphertext: 'vault:v1:x' }],
+    ['POST', 'transit/keys/vso-client-cache/config', { deletion_allowed: true }],
+    ['POST', 'database/rotate-root/postgresql', {}],
+    ['GET', 'sys/storage/raft/snapshot'],
+  ];
+  for (const [method, path, body] of refused) {
+    const failure = await failureOf(
+      client.request(method, path, body === undefined ? {} : { body: { ...body } }),
+    );
+    assert.match(failure.why, 'permission denied', path);
+  }
+});
+
+test('every request is in the audit log, which only its owner reads, and no secret is', async (context) => {
+  const log = join(context.vault.folder, 'audit.log');
+  assert.is((await stat(log)).mode & 0o777, 0o600);
+  const text = await readFile(log, 'utf8');
+  for (const path of ['auth/token/create-orphan', 'database/config/postgresql', 'sys/policies/acl/app1-back'])
+    assert.match(text, `"path":"${path}"`);
+  const { adminToken = 'none', unsealKeys = [] } = (await readKeys(context.vault.keysPath)) ?? {};
+  for (const secret of [adminToken, ...unsealKeys, context.password, reviewer])
+    assert.not.ok(text.includes(secret));
+});
+
+test('the token helper of the command line gives the operator’s token, or the old one where there is no other', async ({
+  vault,
+}) => {
+  const helper = (KEYS: string) =>
+    spawnSync('sh', [join(project, 'vault', 'token-helper.sh'), 'get'], { env: { ...process.env, KEYS } });
+  assert.is(helper(vault.keysPath).stdout.toString(), (await readKeys(vault.keysPath))?.adminToken);
+  const old = join(vault.folder, 'old.json');
+  await writeFile(old, JSON.stringify({ unseal_keys_b64: ['a'], root_token: 'hvs.old' }, null, 2));
+  assert.is(helper(old).stdout.toString(), 'hvs.old');
+});
+
+const loginOfApp1 = (context: Context) =>
+  login(context, 'app1-back', serviceAccountToken('backend', 'app1-back', 'vault'));
+
 test('app1 logs in with its ServiceAccount and reads its own parameters only', async (context) => {
-  const app = await login(context, 'app1-back', serviceAccountToken('backend', 'app1-back', 'vault'));
-  assert.ok(await app.read('kv/data/app1/database'));
-  for (const path of ['kv/data/app2/database', 'kv/metadata/app1/database', 'sys/mounts']) {
+  const app = await loginOfApp1(context);
+  assert.equal((await app.read('kv/data/app1/database'))?.data, {
+    ...{ DB_HOST: 'postgresql.database', DB_PORT: '5432' },
+  });
+  const others = [
+    'kv/data/app2/database',
+    'kv/metadata/app1/database',
+    'sys/mounts',
+    'database/creds/app2-back',
+  ];
+  for (const path of [...others, 'database/config/postgresql', 'cubbyhole/x']) {
     assert.match((await failureOf(app.read(path))).why, 'permission denied');
+  }
+});
+
+test('app1 gets a login of its own database, which is prolonged, ended, and leaves what was made with it', async (context) => {
+  const { database } = context;
+  const app = await loginOfApp1(context);
+  const { body } = await app.request('GET', 'database/creds/app1-back');
+  assert.is(body.lease_duration, 3600);
+  const { username, password } = objectOf(body.data) as { username: string; password: string };
+  const ask = (sql: string, name = 'app1') =>
+    query({ port: database.port, user: username, password, database: name, sql });
+  assert.equal(await ask('SELECT current_user, rolsuper FROM pg_roles WHERE rolname = session_user'), [
+    { current_user: 'app1', rolsuper: false },
+  ]);
+  await ask('CREATE SCHEMA made; CREATE TABLE made.kept (id int)');
+  const until = () => database.run(`SELECT rolvaliduntil::text FROM pg_roles WHERE rolname = '${username}'`);
+  const before = await until();
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  const lease = { lease_id: body.lease_id };
+  await app.write('sys/leases/renew', { ...lease, increment: 7200 });
+  assert.not.equal(await until(), before);
+  await app.write('sys/leases/revoke', { ...lease, sync: true });
+  assert.equal(await until(), []);
+  const failure = await ask('SELECT 1').catch((error: Error) => error.message);
+  assert.match(String(failure), 'password authentication failed');
+  assert.equal((await database.run("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'v-%'"))[0], {
+    count: '0',
+  });
+  const again = objectOf(await app.read('database/creds/app1-back')) as {
+    username: string;
+    password: string;
+  };
+  assert.equal(
+    await query({
+      ...{ port: database.port, user: again.username, password: again.password, database: 'app1' },
+      sql: "SELECT tableowner FROM pg_tables WHERE tablename = 'kept'",
+    }),
+    [{ tableowner: 'app1' }],
+  );
+  // The end of the application's token is the end of its logins.
+  await app.write('auth/token/revoke-self', {});
+  const deadline = Date.now() + 10_000;
+  while ((await database.run("SELECT FROM pg_roles WHERE rolname LIKE 'v-%'")).length > 0) {
+    assert.ok(Date.now() < deadline, 'the login ends with its token');
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 });
 
@@ -147,73 +284,145 @@ test('another account, namespace or audience may not log in', async (context) =>
   }
 });
 
-test('a new password changes the secret only, as a new version', async (context) => {
-  assert.equal(changed(await converge(context, 'second-password')), ['kv/app1/database: DB_PASSWORD']);
-  const secret = (await (await rootClient(context)).read('kv/data/app1/database')) as {
-    metadata: { version: number };
-  };
-  assert.is(secret.metadata.version, 2);
+test('a new password is given to Vault once; one that the database does not take is refused', async (context) => {
+  const old = context.password;
+  context.password = 'second-password';
+  const failure = await failureOf(converge(context));
+  assert.is(failure.what, 'Vault cannot log in to the database `postgresql` as `vault`');
+  assert.not.match(failure.why, /(first|second)-password/);
+  await context.database.run(`ALTER ROLE vault PASSWORD '${context.password}'`);
+  assert.equal(changed(await converge(context)), ['database/config/postgresql: password']);
+  assert.equal(changed(await converge(context)), []);
+  assert.ok(await (await loginOfApp1(context)).read('database/creds/app1-back'));
+  assert.not.match(await readFile(join(context.vault.folder, 'passwords.json'), 'utf8'), old);
 });
 
 test('what was changed by hand is set right, and only that', async (context) => {
-  const client = await rootClient(context);
+  const client = await operatorClient(context);
   await client.write('sys/policies/acl/app1-back', { policy: 'path "kv/*" { capabilities = ["read"] }' });
   await client.write('auth/kubernetes/role/app1-back', {
     token_ttl: '2h',
     token_policies: ['app1-back', 'extra'],
+    token_no_default_policy: false,
   });
   await client.write('sys/mounts/kv/tune', { description: 'by hand' });
-  await client.request('DELETE', 'kv/data/app1/database');
+  await client.write('kv/data/app1/database', { data: { DB_HOST: 'elsewhere' } });
   await client.request('DELETE', 'auth/kubernetes/role/vso-transit');
-  assert.equal(await vaultStatus(client, context.state), {
-    initialized: true,
-    sealed: false,
-    configured: false,
-  });
-  assert.equal(changed(await converge(context, 'second-password')), [
+  await client.write('database/roles/app1-back', { db_name: 'postgresql', max_ttl: '48h' });
+  await client.write('database/config/postgresql', { allowed_roles: ['*'] });
+  await client.request('DELETE', 'sys/audit/file');
+  await asRoot(context, (root) =>
+    root.write('sys/policies/acl/operations', {
+      policy: `${context.state.operator.policy.text}\npath "secret/*" { capabilities = ["read"] }`,
+    }),
+  );
+  assert.equal(await status(context), { initialized: true, sealed: false, configured: false });
+  assert.equal(changed(await converge(context)), [
+    'file/: missing',
+    'operations: text',
     'app1-back: text',
     'kv/: description',
-    'kv/app1/database: missing',
-    'auth/kubernetes/role/app1-back: token_policies, token_ttl',
+    'kv/app1/database: DB_HOST, DB_PORT',
     'auth/kubernetes/role/vso-transit: missing',
+    'auth/kubernetes/role/app1-back: token_policies, token_no_default_policy, token_ttl',
+    'database/roles/app1-back: max_ttl',
+    'database/config/postgresql: roles',
   ]);
-  assert.equal(changed(await converge(context, 'second-password')), []);
+  assert.equal(changed(await converge(context)), []);
+});
+
+test('a token that is lost, ended, or of before is replaced, and no root token is left', async (context) => {
+  const { keysPath } = context.vault;
+  const kept = await readKeys(keysPath);
+  if (kept?.adminToken === undefined) throw new Error('no token');
+  await replaceKeys(keysPath, { unsealKeys: kept.unsealKeys });
+  assert.equal(changed(await converge(context)), ['operations: missing']);
+  await revokeToken(anonymous(context), (await readKeys(keysPath))?.adminToken ?? '');
+  assert.equal(changed(await converge(context)), ['operations: not valid any more']);
+  const root = await generateRootToken(anonymous(context), kept);
+  await replaceKeys(keysPath, { unsealKeys: kept.unsealKeys, rootToken: root });
+  assert.equal(changed(await converge(context)), ['operations: missing']);
+  assert.not.ok(await isValidToken(anonymous(context), root));
+  await asRoot(context, async (client) => {
+    const { keys } = (await client.read('auth/token/accessors?list=true')) as { keys: string[] };
+    const found = await Promise.all(
+      keys.map((accessor) => client.write('auth/token/lookup-accessor', { accessor })),
+    );
+    const roots = found.filter(({ policies }) => String(policies).includes('root'));
+    assert.is(roots.length, 1, 'the one that asks');
+  });
+});
+
+test('an application is added by its entry, and loses everything but its secrets without it', async (context) => {
+  const folder = join(context.vault.folder, 'state');
+  await cp(join(project, 'vault'), folder, { recursive: true });
+  const file = join(folder, 'state.yaml');
+  const entry = [
+    '  app3:',
+    ...['    backend: app3-back', '    namespace: backend', '    database: app1', '    secrets:'],
+    '      more: { DB_HOST: { setting: database.host } }',
+    '',
+  ].join('\n');
+  const text = await readFile(file, 'utf8');
+  await writeFile(
+    file,
+    text.replace(/^applications:\n/m, (line) => line + entry),
+  );
+  const before = context.state;
+  context.state = await loadDesiredState(folder);
+  assert.equal(changed(await converge(context)), [
+    'app3-back: missing',
+    'kv/app3/more: missing',
+    'auth/kubernetes/role/app3-back: missing',
+    'database/roles/app3-back: missing',
+    'database/config/postgresql: roles',
+  ]);
+  const account = serviceAccountToken('backend', 'app3-back', 'vault');
+  const app = await login(context, 'app3-back', account);
+  assert.ok(await app.read('database/creds/app3-back'));
+  assert.ok(await app.read('kv/data/app3/more'));
+
+  context.state = before;
+  assert.equal(changed(await converge(context)), [
+    'app3-back: declared no more: removed',
+    'database/config/postgresql: roles',
+  ]);
+  assert.match((await failureOf(login(context, 'app3-back', account))).why, 'invalid role name');
+  assert.match((await failureOf(app.read('kv/data/app3/more'))).why, 'permission denied');
+  assert.equal(await context.database.run("SELECT FROM pg_roles WHERE rolname LIKE '%app3-bac%'"), []);
+  assert.ok(await (await operatorClient(context)).read('kv/data/app3/more'));
+  assert.equal(changed(await converge(context)), []);
 });
 
 test('after a restart Vault is sealed, unsealVault opens it, and it is configured', async (context) => {
-  const client = await rootClient(context);
+  const client = await operatorClient(context);
   await context.vault.stop();
-  assert.is(await vaultStatus(client, context.state), null);
+  assert.is(await status(context), null);
   await context.vault.start();
-  assert.equal(await vaultStatus(client, context.state), {
-    initialized: true,
-    sealed: true,
-    configured: false,
-  });
+  assert.equal(await status(context), { initialized: true, sealed: true, configured: false });
   assert.match((await failureOf(client.read('sys/mounts'))).what, 'is sealed');
-  assert.is(await unsealVault({ client: anonymous(context), keysPath: context.vault.keysPath }), 'changed');
-  assert.equal(changed(await converge(context, 'second-password')), []);
-  assert.equal(await vaultStatus(client, context.state), {
-    initialized: true,
-    sealed: false,
-    configured: true,
-  });
+  const input = { replicas: replicasOf(context), keysPath: context.vault.keysPath };
+  assert.is(await unsealVault(input), 'changed');
+  assert.is(await unsealVault(input), 'unchanged');
+  assert.equal(changed(await converge(context)), []);
+  assert.equal(await status(context), { initialized: true, sealed: false, configured: true });
 });
 
 test('lost and foreign keys are told apart, and the right ones still open it', async (context) => {
   const { keysPath } = context.vault;
-  const client = await rootClient(context);
-  await client.request('PUT', 'sys/seal');
+  const replicas = replicasOf(context);
+  // In an emergency, whoever holds the token may shut Vault.
+  await (await operatorClient(context)).request('PUT', 'sys/seal');
   await rename(keysPath, `${keysPath}.safe`);
-  const lost = await failureOf(initialiseVault({ client: anonymous(context), keysPath }));
+  const lost = await failureOf(initialiseVault({ replicas, keysPath }));
   assert.match(lost.what, 'is initialised, but its keys are not in');
   const foreign = { unseal_keys_b64: [Buffer.alloc(32, 1).toString('base64')], root_token: 'hvs.foreign' };
   await writeFile(keysPath, JSON.stringify(foreign));
-  const wrong = await failureOf(initialiseVault({ client: anonymous(context), keysPath }));
+  const wrong = await failureOf(initialiseVault({ replicas, keysPath }));
   assert.match(wrong.what, `stays sealed: the keys of ${keysPath} do not open it`);
   assert.match(wrong.why, 'message authentication failed');
   await rename(`${keysPath}.safe`, keysPath);
-  assert.is(await unsealVault({ client: anonymous(context), keysPath }), 'changed');
+  assert.is(await unsealVault({ replicas, keysPath }), 'changed');
 });
 
 test('the plain commands of the dry run lead to the same Vault', async (context) => {
@@ -221,24 +430,27 @@ test('the plain commands of the dry run lead to the same Vault', async (context)
   try {
     await byHand.start();
     const { folder, keysPath } = byHand;
+    const there = { ...context, vault: byHand };
     await mkdir(join(folder, 'keys'));
     // In place of sops with the project's key, which is not what is tested here.
-    await writeFile(join(folder, 'sops'), '#!/bin/sh\nprintf %s first-password\n');
+    await writeFile(join(folder, 'sops'), `#!/bin/sh\nprintf %s ${context.password}\n`);
     await chmod(join(folder, 'sops'), 0o755);
     const commands = vaultCommands({
       state: context.state,
       environment: 'development',
       address: byHand.address,
       keysPath,
-      settings,
+      settings: settingsOf(there),
       kubernetes: { host: context.review.host, reviewerTokenCommand: `printf %s ${reviewer}` },
     });
     await shell(commands.join('\n'), folder);
-    assert.not.match(commands.join('\n'), 'first-password');
+    assert.not.match(commands.join('\n'), context.password);
     assert.is((await stat(keysPath)).mode & 0o777, 0o600);
-    // Only the memory of the reviewer's token is missing: nobody could have written it.
-    assert.equal(changed(await converge({ ...context, vault: byHand })), [
+    assert.not.match(await readFile(keysPath, 'utf8'), 'root_token');
+    // Only the memory of what Vault does not tell is missing: nobody could have written it.
+    assert.equal(changed(await converge(there)), [
       'auth/kubernetes/config: token_reviewer_jwt',
+      'database/config/postgresql: password',
     ]);
     assert.not.match(await readFile(join(folder, 'reviewer.json'), 'utf8'), reviewer);
   } finally {

@@ -37,10 +37,17 @@ test('names and ports are chosen once and stay', async ({ lib, environment }) =>
   assert.is(new Set(Object.values(made.ports)).size, lib.portNames.length);
 });
 
-test('helmfile is told where the real Vault is', async ({ lib, environment }) => {
+test('helmfile and Vault are told where the real servers are, also those of an older environment', async ({
+  lib,
+  environment,
+}) => {
   const { ports } = await lib.ensureState(environment, 'v1.31.0');
-  const written = readFileSync(join(environment.state, 'cluster.yaml'), 'utf8');
-  assert.match(written, new RegExp(`^vault:\\n {2}address: http://127\\.0\\.0\\.1:${ports.vault}\\n$`, 'm'));
+  const file = join(environment.state, 'cluster.yaml');
+  const { parse } = await import('yaml');
+  assert.equal(parse(readFileSync(file, 'utf8')), lib.expectedSettings(environment, ports));
+  writeFileSync(file, 'vault: {}');
+  await lib.ensureState(environment, 'v1.31.0');
+  assert.equal(parse(readFileSync(file, 'utf8')), lib.expectedSettings(environment, ports));
 });
 
 test('a damaged description of the cluster is told, and not taken for none', async ({ lib, environment }) => {
@@ -135,10 +142,25 @@ test('kwokctl never sees a pid file of an earlier life', async ({ lib, environme
   assert.throws(() => readFileSync(join(pids, 'etcd.pid')), /ENOENT/);
 });
 
-test('Vault and PostgreSQL are reached without kubectl', async ({ lib, cluster, environment, context }) => {
+test('Vault and PostgreSQL are reached without kubectl', async ({
+  lib,
+  cluster,
+  clone,
+  environment,
+  context,
+}) => {
   const { ports } = await lib.ensureState(environment, 'v1.31.0');
-  const port = await cluster.withServer(context, environment, 'vault', async (connection) => connection);
-  assert.equal(port, { host: '127.0.0.1', port: ports.vault });
+  const found = await cluster.withServer(
+    context,
+    environment,
+    'postgresql',
+    async (connection) => connection,
+  );
+  assert.equal(found, { host: '127.0.0.1', port: ports.postgresql });
+  const { withVaultReplicas } =
+    await clone.lib<typeof import('../../../lib/vault-replicas.ts')>('vault-replicas.ts');
+  const vaults = await withVaultReplicas(context, environment, async (connections) => connections);
+  assert.equal(vaults, [{ name: 'vault', host: '127.0.0.1', port: ports.vault }]);
 });
 
 test.run();

@@ -25,7 +25,7 @@ test.before(async (state) => {
 test.before.each(({ clone }) => clone.forget());
 test.after(({ clone }) => clone.remove());
 
-const vault = { namespace: 'vault', service: 'vault', port: 8200 };
+const vault = { namespace: 'vault', resource: 'svc/vault', port: 8200 };
 
 test('every call names kubeconfig and context', ({ lib, environment }) => {
   assert.equal(lib.kubectl(environment), [
@@ -92,7 +92,7 @@ test('a Service without a pod is told with kubectl’s last line', async ({
 }) => {
   clone.script('kubectl', 'echo "first" >&2; echo "error: no running pods" >&2; exit 1');
   const error = await failureOf(lib.withPortForward(context, environment, vault, async () => undefined));
-  assert.is(error.what, 'service vault/vault cannot be reached');
+  assert.is(error.what, 'svc/vault of the namespace vault cannot be reached');
   assert.is(error.why, 'error: no running pods');
 });
 

@@ -11,7 +11,7 @@ import { failureOf } from '../../rig/task-context.ts';
 const ports = portBlock('0badcafe', portNames);
 const templates: { readonly [file: string]: TemplateValues } = {
   'kwok.yaml': ports,
-  'cluster.yaml': { vault: 20_001 },
+  'cluster.yaml': { vault: 20_001, postgresql: 20_003, auditLog: '/state/logs/vault-audit.log' },
   'node.yaml': { name: 'development-1', cpus: 2, memoryMB: 3072, kubernetesVersion: 'v1.31.0' },
   'vault.hcl': { data: '/state/vault/data', port: 20_001, clusterPort: 20_002 },
 };

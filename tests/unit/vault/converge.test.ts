@@ -5,16 +5,32 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/client.ts';
 import { convergeVault, formatChange } from '../../../lib/vault/converge.ts';
+import type { DatabaseSources } from '../../../lib/vault/database.ts';
 import type { KubernetesAccess } from '../../../lib/vault/kubernetes-auth.ts';
-import type { DesiredState } from '../../../lib/vault/state.ts';
+import type { DesiredState, Mount } from '../../../lib/vault/state.ts';
 import { type Answer, type Call, failureOf, type ScriptedVault, withVault } from './scripted-vault.ts';
 
-const nothing: DesiredState = { file: 'state.yaml', mounts: [], auth: [], policies: [], keyValues: [] };
+const policy = (name: string) => ({ name, files: [`${name}.hcl`], text: 'x' });
+const nothing: DesiredState = {
+  file: 'state.yaml',
+  operator: { policy: policy('operations'), periodSeconds: 60 },
+  ...{ audit: [], applications: [], mounts: [], auth: [], policies: [], keyValues: [] },
+};
+const noLogins = { connections: [], logins: [] };
 const auth = { path: 'kubernetes', description: 'd', maxTtlSeconds: undefined, roles: [] };
-const engine = { path: 'kv', type: 'kv', version: 2, description: 'd', maxTtlSeconds: 60, keys: [] };
+const engine = {
+  path: 'kv',
+  type: 'kv',
+  version: 2,
+  description: 'd',
+  maxTtlSeconds: 60,
+  keys: [],
+  ...noLogins,
+};
 const transit = {
   ...{ path: 'transit', type: 'transit', version: undefined, description: 'd', maxTtlSeconds: undefined },
   keys: [{ name: 'cache', type: 'aes256-gcm96' }],
+  ...noLogins,
 };
 const password = {
   mount: 'kv',
@@ -45,12 +61,18 @@ function converge(
   vault: ScriptedVault,
   state: Partial<DesiredState>,
   kubernetes: KubernetesAccess = { host: 'h' },
+  sources: Partial<DatabaseSources> = {},
 ) {
   return convergeVault({
     client: vaultClient({ address: vault.address, token: 't' }),
     state: { ...nothing, ...state },
     kubernetes,
-    sources: { settings: { database: { host: 'db' } }, decrypt },
+    sources: {
+      settings: { database: { host: 'db' } },
+      decrypt,
+      passwordRecord: join(tmpdir(), 'no-password'),
+      ...sources,
+    },
   });
 }
 
@@ -62,6 +84,10 @@ function script(answers: Record<string, Answer | Answer[]>) {
     return found.length > 1 ? found.shift() : found[0];
   };
 }
+
+/** What came after the search for applications that are declared no more. */
+const calls = (vault: ScriptedVault) =>
+  vault.calls.filter(({ path }) => path !== 'sys/policies/acl?list=true');
 
 const missing = { status: 404, body: { errors: [] } };
 const done = { status: 204 };
@@ -90,7 +116,7 @@ test('an engine is enabled with everything it needs', () =>
       assert.equal(await converge(vault, { mounts: [engine] }), [
         { kind: 'secrets engine', path: 'kv/', outcome: 'changed', difference: 'missing' },
       ]);
-      assert.equal(vault.calls[1]?.body, {
+      assert.equal(calls(vault)[1]?.body, {
         ...{ type: 'kv', description: 'd', options: { version: '2' } },
         config: { max_lease_ttl: '60s' },
       });
@@ -131,7 +157,10 @@ test('an engine with another description or lease is tuned, not enabled again', 
     async (vault) => {
       const [change] = await converge(vault, { mounts: [engine] });
       assert.is(change?.difference, 'description, maxTtl');
-      assert.equal(vault.requests(), ['GET sys/mounts', 'POST sys/mounts/kv/tune', 'GET sys/mounts']);
+      assert.equal(
+        calls(vault).map(({ method, path }) => `${method} ${path}`),
+        ['GET sys/mounts', 'POST sys/mounts/kv/tune', 'GET sys/mounts'],
+      );
     },
   ));
 
@@ -162,7 +191,7 @@ for (const [name, state, answers, what] of unchangeable) {
   test(`${name} is an error and nothing is written`, () =>
     withVault(script(answers), async (vault) => {
       assert.is((await failureOf(converge(vault, state))).what, what);
-      assert.ok(vault.calls.every(({ method }) => method === 'GET'));
+      assert.ok(calls(vault).every(({ method }) => method === 'GET'));
     }));
 }
 
@@ -173,10 +202,10 @@ test('the first error ends the run, with Vault’s text', () =>
       'POST sys/policies/acl/a': { status: 400, body: { errors: ['failed to parse policy'] } },
     }),
     async (vault) => {
-      const policies = ['a', 'b'].map((name) => ({ name, file: `${name}.hcl`, text: 'x' }));
+      const policies = ['a', 'b'].map(policy);
       const failure = await failureOf(converge(vault, { policies }));
       assert.is(failure.why, 'failed to parse policy');
-      assert.is(vault.calls.length, 2);
+      assert.is(calls(vault).length, 2);
     },
   ));
 
@@ -187,9 +216,7 @@ test('a write that does not take is an error, since every run would repeat it', 
       'POST sys/policies/acl/a': done,
     }),
     async (vault) => {
-      const failure = await failureOf(
-        converge(vault, { policies: [{ name: 'a', file: 'a.hcl', text: 'x' }] }),
-      );
+      const failure = await failureOf(converge(vault, { policies: [policy('a')] }));
       assert.is(failure.what, 'Vault took the policy a, but it still differs from the desired state');
       assert.is(failure.why, 'text');
     },
@@ -203,7 +230,7 @@ test('a secret as desired is not written', () =>
     assert.equal(await converge(vault, { keyValues: [password] }), [
       { kind: 'secret', path: 'kv/app/database', outcome: 'unchanged' },
     ]);
-    assert.is(vault.calls.length, 1);
+    assert.is(calls(vault).length, 1);
   }));
 
 test('a secret is written for the version that was compared, and reported by names only', () =>
@@ -220,7 +247,7 @@ test('a secret is written for the version that was compared, and reported by nam
       const [change] = await converge(vault, { keyValues: [password] });
       assert.is(decrypted, 1);
       assert.is(change?.difference, 'DB_PASSWORD, EXTRA');
-      assert.equal(vault.calls[1]?.body, { data: whole, options: { cas: 3 } });
+      assert.equal(calls(vault)[1]?.body, { data: whole, options: { cas: 3 } });
     },
   ));
 
@@ -236,7 +263,7 @@ test('a deleted secret is written again with its last version', () =>
     async (vault) => {
       const [change] = await converge(vault, { keyValues: [password] });
       assert.is(change?.difference, 'missing');
-      assert.equal(vault.calls[1]?.body.options, { cas: 7 });
+      assert.equal(calls(vault)[1]?.body.options, { cas: 7 });
     },
   ));
 
@@ -264,7 +291,7 @@ test('an engine that Vault still prepares is waited for', () => {
     script({ 'GET kv/data/app/database': [upgrading, upgrading, storedSecret(whole, 1)] }),
     async (vault) => {
       assert.is((await converge(vault, { keyValues: [password] }))[0]?.outcome, 'unchanged');
-      assert.is(vault.calls.length, 3);
+      assert.is(calls(vault).length, 3);
     },
   );
 });
@@ -276,7 +303,7 @@ test('a missing setting is named before anything is written', () =>
       const secret = { ...password, values: [{ name: 'DB_HOST', from: { setting: 'database.hots' } }] };
       const failure = await failureOf(converge(vault, { keyValues: [secret] }));
       assert.is(failure.what, "Vault's desired state needs the setting `database.hots`, which is missing");
-      assert.is(vault.calls.length, 0);
+      assert.is(calls(vault).length, 0);
     },
   ));
 
@@ -310,7 +337,7 @@ test('the reviewer’s token is written once, remembered as a hash, and written 
       outcomes.push((await converge(vault, { auth: [auth] }, access(token)))[1]?.difference ?? 'unchanged');
     }
     assert.equal(outcomes, ['missing', 'unchanged', 'token_reviewer_jwt']);
-    const write = vault.calls.find(({ method }) => method === 'POST');
+    const write = calls(vault).find(({ method }) => method === 'POST');
     assert.equal(write?.body, {
       kubernetes_host: 'h',
       kubernetes_ca_cert: 'ca',
@@ -338,6 +365,178 @@ test('a Vault in a pod needs no certificate and no token', () =>
       );
     },
   ));
+
+const audit = { path: 'file', description: 'd', file: { setting: 'database.host' } };
+const audited = (options: object) => ({
+  body: { data: { 'file/': { type: 'file', description: 'd', options } } },
+});
+
+test('the audit log is enabled before all else, and with another file disabled first', async () => {
+  const policies = [policy('a')];
+  await withVault(
+    script({
+      'GET sys/audit': [{ body: { data: {} } }, audited({ file_path: 'db' })],
+      'POST sys/audit/file': done,
+      'GET sys/policies/acl/a': { body: { data: { policy: 'x' } } },
+    }),
+    async (vault) => {
+      assert.equal(
+        (await converge(vault, { audit: [audit], policies })).map(
+          ({ path, outcome }) => `${path} ${outcome}`,
+        ),
+        ['file/ changed', 'a unchanged'],
+      );
+      assert.equal(calls(vault)[1]?.body, { type: 'file', description: 'd', options: { file_path: 'db' } });
+    },
+  );
+  await withVault(
+    script({
+      'GET sys/audit': [audited({ file_path: 'other' }), audited({ file_path: 'db' })],
+      'DELETE sys/audit/file': done,
+      'POST sys/audit/file': done,
+    }),
+    async (vault) => {
+      assert.is((await converge(vault, { audit: [audit] }))[0]?.difference, 'file');
+      assert.equal(
+        calls(vault).map(({ method }) => method),
+        ['GET', 'DELETE', 'POST', 'GET'],
+      );
+    },
+  );
+});
+
+const connection = {
+  ...{ name: 'pg', plugin: 'p', url: `db://{{username}}:{{password}}@\${database.host}`, username: 'vault' },
+  ...{ password: { file: 'database.yaml', key: 'vaultPassword' }, passwordAuthentication: 'scram-sha-256' },
+  maxOpenConnections: 4,
+};
+const login = {
+  ...{ name: 'app-back', connection: 'pg', create: ['one', 'two'], renew: ['r'], revoke: ['e'] },
+  ...{ ttlSeconds: 60, maxTtlSeconds: 120 },
+};
+const database: Mount = {
+  ...{ path: 'db', type: 'database', version: undefined, description: 'd', maxTtlSeconds: undefined },
+  ...{ keys: [], connections: [connection], logins: [login] },
+};
+const databaseThere = {
+  'GET sys/mounts': { body: { data: { 'db/': { type: 'database', description: 'd' } } } },
+};
+const roleAs = (role: object) => ({
+  body: {
+    data: {
+      ...{ db_name: 'pg', creation_statements: ['one', 'two'], renew_statements: ['r'] },
+      ...{ revocation_statements: ['e'], default_ttl: 60, max_ttl: 120, ...role },
+    },
+  },
+});
+const connectionAs = (values: object) => ({
+  body: {
+    data: {
+      ...{ plugin_name: 'p', allowed_roles: ['app-back'], ...values },
+      connection_details: {
+        ...{ connection_url: 'db://{{username}}:{{password}}@db', username: 'vault' },
+        ...{ password_authentication: 'scram-sha-256', max_open_connections: 4 },
+      },
+    },
+  },
+});
+
+test('the password of a database is written once, remembered as a hash, and never read back', async ({
+  folder,
+}) => {
+  const passwordRecord = join(folder, 'passwords');
+  const answers = script({
+    ...databaseThere,
+    'GET db/roles/app-back': roleAs({}),
+    'GET db/config/pg': [missing, connectionAs({})],
+    'POST db/config/pg': done,
+  });
+  await withVault(answers, async (vault) => {
+    const outcomes: string[] = [];
+    for (const secret of ['first-password', 'first-password', 'second-password']) {
+      const changes = await converge(vault, { mounts: [database] }, undefined, {
+        passwordRecord,
+        decrypt: async () => secret,
+      });
+      outcomes.push(changes.at(-1)?.difference ?? 'unchanged');
+    }
+    assert.equal(outcomes, ['missing', 'unchanged', 'password']);
+    const write = calls(vault).find(({ method }) => method === 'POST');
+    assert.equal(write?.body, {
+      ...{
+        plugin_name: 'p',
+        allowed_roles: ['app-back'],
+        connection_url: 'db://{{username}}:{{password}}@db',
+      },
+      ...{ username: 'vault', password: 'first-password', password_authentication: 'scram-sha-256' },
+      max_open_connections: 4,
+    });
+    assert.not.match(await readFile(passwordRecord, 'utf8'), /first|second/);
+  });
+});
+
+test('a database that refuses Vault is named, without the password', () =>
+  withVault(
+    script({
+      ...databaseThere,
+      'GET db/roles/app-back': roleAs({}),
+      'GET db/config/pg': missing,
+      'POST db/config/pg': { status: 400, body: { errors: ['failed SASL auth for vault:hunter22'] } },
+    }),
+    async (vault) => {
+      const failure = await failureOf(converge(vault, { mounts: [database] }));
+      assert.is(failure.what, 'Vault cannot log in to the database `pg` as `vault`');
+      assert.is(failure.why, 'failed SASL auth for vault:***');
+    },
+  ));
+
+test('a login is made by the statements in their order', () =>
+  withVault(
+    script({
+      ...databaseThere,
+      'GET db/roles/app-back': [roleAs({ creation_statements: ['two', 'one'], max_ttl: 1 }), roleAs({})],
+      'POST db/roles/app-back': done,
+      'GET db/config/pg': missing,
+      'POST db/config/pg': { status: 500 },
+    }),
+    async (vault) => {
+      await failureOf(converge(vault, { mounts: [database] }));
+      assert.equal(calls(vault).find(({ method }) => method === 'POST')?.body, {
+        ...{ db_name: 'pg', creation_statements: ['one', 'two'], renew_statements: ['r'] },
+        ...{ revocation_statements: ['e'], default_ttl: 60, max_ttl: 120 },
+      });
+    },
+  ));
+
+test('an application that is declared no more loses its logins and rights, and nothing else is touched', async () => {
+  const text = '# Of the application old; written by init-vault, which …';
+  const policies: Record<string, string> = { 'old-back': text, 'by-hand': '# mine', root: '' };
+  const removed: string[] = [];
+  await withVault(
+    ({ method, path }) => {
+      if (method === 'GET' && path === 'sys/policies/acl?list=true')
+        return { body: { data: { keys: Object.keys(policies) } } };
+      const name = path.replace('sys/policies/acl/', '');
+      if (method === 'GET' && name in policies) return { body: { data: { policy: policies[name] } } };
+      if (method === 'DELETE' || path.startsWith('sys/leases')) {
+        removed.push(`${method} ${path}`);
+        delete policies[name];
+        return done;
+      }
+      return script(databaseThere)({ method, path } as Call);
+    },
+    async (vault) => {
+      await failureOf(converge(vault, { mounts: [database], auth: [auth] }));
+      assert.equal(removed, [
+        'DELETE auth/kubernetes/role/old-back',
+        'POST sys/leases/revoke-prefix/db/creds/old-back',
+        'DELETE db/roles/old-back',
+        'DELETE sys/policies/acl/old-back',
+      ]);
+      assert.equal(Object.keys(policies), ['by-hand', 'root']);
+    },
+  );
+});
 
 test('a change reads as one line', () => {
   assert.is(

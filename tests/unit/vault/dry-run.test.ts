@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { vaultCommands } from '../../../lib/vault/dry-run.ts';
+import { unsealCommands, vaultCommands } from '../../../lib/vault/dry-run.ts';
 import { type DesiredState, loadDesiredState } from '../../../lib/vault/state.ts';
 import { failureOf } from './scripted-vault.ts';
 
@@ -11,38 +11,74 @@ const input = {
   environment: 'development',
   address: 'http://127.0.0.1:8200',
   keysPath: '.state/development/vault/keys.json',
-  settings: { database: { host: 'postgresql.database', port: 5432, user: 'postgres' } },
+  settings: {
+    database: { host: 'postgresql.database', port: 5432, name: 'postgres', sslmode: 'require' },
+    vault: { auditLog: 'stdout', databaseAddress: '127.0.0.1:5432' },
+  },
   kubernetes: { host: 'https://kubernetes.default.svc' },
 };
 
 test('the project’s state as plain commands', async () => {
   const state = await loadDesiredState(folder);
+  const commands = vaultCommands({ ...input, state }).map((line) => line.replaceAll(folder, 'vault'));
+  const said = commands.map((line) => line.replace(/node -e '[^']*'/g, 'node'));
+  assert.equal(said.slice(0, 8), [
+    'export VAULT_ADDR=http://127.0.0.1:8200',
+    'until vault status > /dev/null 2>&1; [ $? -ne 1 ]; do sleep 1; done',
+    '(umask 077; mkdir -p .state/development/vault; vault operator init -key-shares=1 -key-threshold=1 -format=json > .state/development/vault/keys.json)',
+    'node .state/development/vault/keys.json | vault write sys/unseal key=-',
+    'export VAULT_TOKEN="$(node .state/development/vault/keys.json)"',
+    "vault audit enable -path=file -description='Every request and answer' file file_path=stdout",
+    'vault policy write operations "$PWD/vault/policies/operations.hcl"',
+    'vault token create -orphan -no-default-policy -policy=operations -period=2592000s -display-name=init-vault -format=json | node .state/development/vault/keys.json',
+  ]);
+  assert.equal(said.slice(8, 12), [
+    'vault token revoke -self',
+    'export VAULT_TOKEN="$(node .state/development/vault/keys.json)"',
+    'vault policy write vso-transit "$PWD/vault/policies/vso-transit.hcl"',
+    `sed -e 's|\\\${application}|app1|g' -e 's|\\\${backend}|app1-back|g' -e 's|\\\${database}|app1|g' "$PWD/vault/application/policy.hcl" "$PWD/vault/application/database-policy.hcl" | vault policy write app1-back -`,
+  ]);
+  assert.match(commands[4] ?? '', /\.root_token\b/);
+  assert.match(commands[9] ?? '', /\.admin_token\b/);
+  assert.is(
+    commands.at(-1),
+    "sops decrypt --extract '[\"vaultPassword\"]' environments/development/secrets/database.yaml | vault write database/config/postgresql plugin_name=postgresql-database-plugin allowed_roles=app1-back connection_url='postgresql://{{username}}:{{password}}@127.0.0.1:5432/postgres?sslmode=require' username=vault password=- password_authentication=scram-sha-256 max_open_connections=4",
+  );
+  assert.ok(
+    commands.includes(
+      'vault write auth/kubernetes/role/app1-back bound_service_account_names=app1-back bound_service_account_namespaces=backend audience=vault token_policies=app1-back token_no_default_policy=true token_ttl=3600s',
+    ),
+  );
+});
+
+const pods = { kubectl: 'kubectl --context c', selector: 'app=vault', forward: 'kubectl port-forward &' };
+
+test('in pods Vault is initialised in the first, and every one is unsealed by itself', () => {
+  const commands = vaultCommands({ ...input, state, pods }).map((line) =>
+    line.replace(/node -e '[^']*'/g, 'node'),
+  );
+  assert.equal(commands.slice(0, 4), [
+    '(umask 077; mkdir -p .state/development/vault; kubectl --context c -n vault exec vault-0 -- vault operator init -key-shares=1 -key-threshold=1 -format=json > .state/development/vault/keys.json)',
+    'for pod in $(kubectl --context c -n vault get pods --selector app=vault --output name | sort); do until node .state/development/vault/keys.json | kubectl --context c -n vault exec -i "$pod" -- vault write sys/unseal key=-; do sleep 1; done; done',
+    'kubectl port-forward &',
+    'export VAULT_ADDR=http://127.0.0.1:8200',
+  ]);
   assert.equal(
-    vaultCommands({ ...input, state }).map((line) => line.replace(folder, 'vault')),
-    [
-      'export VAULT_ADDR=http://127.0.0.1:8200',
-      'until vault status > /dev/null 2>&1; [ $? -ne 1 ]; do sleep 1; done',
-      '(umask 077; mkdir -p .state/development/vault; vault operator init -key-shares=1 -key-threshold=1 -format=json > .state/development/vault/keys.json)',
-      "node -e 'process.stdout.write(JSON.parse(fs.readFileSync(process.argv[1])).unseal_keys_b64[0])' .state/development/vault/keys.json | vault write sys/unseal key=-",
-      'export VAULT_TOKEN="$(node -e \'process.stdout.write(JSON.parse(fs.readFileSync(process.argv[1])).root_token)\' .state/development/vault/keys.json)"',
-      'vault policy write app1-back "$PWD/vault/policies/app1-back.hcl"',
-      'vault policy write vso-transit "$PWD/vault/policies/vso-transit.hcl"',
-      "vault secrets enable -path=kv -version=2 -description='Parameters of the applications' kv",
-      "vault secrets enable -path=transit -description='Encryption of the operator'\\''s client cache' transit",
-      'vault write -f transit/keys/vso-client-cache type=aes256-gcm96',
-      'sops decrypt --extract \'["password"]\' environments/development/secrets/database.yaml | vault kv put -mount=kv app1/database DB_HOST=postgresql.database DB_PORT=5432 DB_USER=postgres DB_PASSWORD=-',
-      "vault auth enable -path=kubernetes -description='ServiceAccounts of this cluster' kubernetes",
-      'vault write auth/kubernetes/config kubernetes_host=https://kubernetes.default.svc',
-      'vault write auth/kubernetes/role/app1-back bound_service_account_names=app1-back bound_service_account_namespaces=backend audience=vault token_policies=app1-back token_ttl=3600s',
-      'vault write auth/kubernetes/role/vso-transit bound_service_account_names=vault-operator-vault-secrets-operator-controller-manager bound_service_account_namespaces=vault audience=vault token_policies=vso-transit token_ttl=3600s',
-    ],
+    unsealCommands({ ...input, pods }).map((line) => line.replace(/node -e '[^']*'/g, 'node')),
+    commands.slice(1, 2),
   );
 });
 
 const state: DesiredState = {
   file: 'state.yaml',
-  policies: [],
-  mounts: [{ path: 'kv', type: 'kv', version: 2, description: 'd', maxTtlSeconds: 60, keys: [] }],
+  operator: { policy: { name: 'operations', files: ['o.hcl'], text: '' }, periodSeconds: 60 },
+  ...{ audit: [], applications: [], policies: [] },
+  mounts: [
+    {
+      ...{ path: 'kv', type: 'kv', version: 2, description: 'd', maxTtlSeconds: 60 },
+      ...{ keys: [], connections: [], logins: [] },
+    },
+  ],
   auth: [{ path: 'kubernetes', description: 'd', maxTtlSeconds: 60, roles: [] }],
   keyValues: [
     {
@@ -89,7 +125,7 @@ test('the longest lease is part of enabling', () => {
 test('a missing setting is named', async () => {
   const loaded = await loadDesiredState(folder);
   const failure = await failureOf((async () => vaultCommands({ ...input, state: loaded, settings: {} }))());
-  assert.match(failure.what, '`database.host`');
+  assert.match(failure.what, '`vault.auditLog`');
 });
 
 test.run();

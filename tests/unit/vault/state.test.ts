@@ -11,27 +11,64 @@ import { failureOf } from './scripted-vault.ts';
 const project = fileURLToPath(new URL('../../../vault', import.meta.url));
 
 const valid = `
+operator: { policy: operations, period: 2d }
+audit:
+  file: { type: file, description: log, file: { setting: vault.auditLog } }
 mounts:
   kv: { type: kv, version: 2, description: parameters, maxTtl: 1h30m }
   transit: { type: transit, description: encryption, keys: { cache: { type: aes256-gcm96 } } }
+  db:
+    type: database
+    description: logins
+    connections:
+      pg:
+        plugin: p
+        url: 'db://{{username}}:{{password}}@host'
+        username: vault
+        password: { file: database.yaml, key: vaultPassword }
+        passwordAuthentication: scram-sha-256
+        maxOpenConnections: 4
 auth:
   kubernetes:
     type: kubernetes
     description: accounts
     roles:
       one: { serviceAccounts: [one], namespaces: [a, b], audience: vault, policies: [one], ttl: 2h }
-secrets:
-  kv/app/database:
-    DB_HOST: { setting: database.host }
-    DB_PASSWORD: { file: database.yaml, key: password }
+applications:
+  app:
+    backend: app-back
+    namespace: backend
+    database: app
+    secrets:
+      database:
+        DB_HOST: { setting: database.host }
+        DB_PASSWORD: { file: database.yaml, key: password }
+access:
+  auth: kubernetes
+  audience: vault
+  tokenTtl: 1h
+  secrets: kv
+  policy: policy.hcl
+  database:
+    { mount: db, connection: pg, policy: database.hcl, create: create.sql, renew: renew.sql, revoke: revoke.sql, ttl: 1h, maxTtl: 2h }
 `;
+
+const files = {
+  'policies/one.hcl': 'path "x" {}',
+  'policies/operations.hcl': 'path "y" {}',
+  'policy.hcl': `# Of the application \${application}; written by init-vault\npath "kv/data/\${application}/*" {}\n`,
+  'database.hcl': `path "db/creds/\${backend}" {}\n`,
+  'create.sql': `-- a comment; with a semicolon\nCREATE ROLE "{{name}}"\n  IN ROLE "\${database}";\nALTER ROLE "{{name}}" SET role = '\${database}';\n`,
+  'renew.sql': 'ALTER ROLE "{{name}}";\n',
+  'revoke.sql': 'DROP ROLE "{{name}}";\n',
+};
 
 const test = suite<{ folder: string }>('vault/state');
 
 test.before.each(async (context) => {
   context.folder = await mkdtemp(join(tmpdir(), 'vault-state-'));
   await mkdir(join(context.folder, 'policies'));
-  await writeFile(join(context.folder, 'policies', 'one.hcl'), 'path "x" {}');
+  for (const [name, text] of Object.entries(files)) await writeFile(join(context.folder, name), text);
 });
 test.after.each(async ({ folder }) => {
   await rm(folder, { recursive: true });
@@ -56,21 +93,69 @@ test('the project’s own state loads and refers only to policies and engines th
     [
       ['kv', 'kv', 2],
       ['transit', 'transit', undefined],
+      ['database', 'database', undefined],
     ],
   );
-  assert.equal(state.auth[0]?.roles[0], {
-    name: 'app1-back',
-    serviceAccounts: ['app1-back'],
-    namespaces: ['backend'],
-    audience: 'vault',
-    policies: ['app1-back'],
-    ttlSeconds: 3600,
-  });
-  const [secret] = state.keyValues;
-  assert.is(`${secret?.mount} ${secret?.path}`, 'kv app1/database');
   assert.equal(
-    secret?.values.map(({ name }) => name),
-    ['DB_HOST', 'DB_PORT', 'DB_USER', 'DB_PASSWORD'],
+    state.auth[0]?.roles.map(({ name, serviceAccounts, namespaces, audience, policies, ttlSeconds }) => [
+      ...[name, ...serviceAccounts, ...namespaces, audience, ...policies, ttlSeconds],
+    ]),
+    [
+      [
+        'vso-transit',
+        'vault-operator-vault-secrets-operator-controller-manager',
+        ...['vault', 'vault', 'vso-transit', 3600],
+      ],
+      ['app1-back', 'app1-back', 'backend', 'vault', 'app1-back', 3600],
+    ],
+  );
+  assert.equal(
+    state.policies.map(({ name }) => name),
+    ['vso-transit', 'app1-back'],
+  );
+  assert.is(state.operator.policy.name, 'operations');
+});
+
+test('an application is one entry: policy, role, login and secrets are made of it', async ({ folder }) => {
+  const entry = { backend: 'other-back', namespace: 'elsewhere', database: 'other' };
+  const state = await loadWith(folder, 'applications other', entry);
+  const policy = state.policies.find(({ name }) => name === 'other-back');
+  assert.is(
+    policy?.text,
+    '# Of the application other; written by init-vault\npath "kv/data/other/*" {}\npath "db/creds/other-back" {}\n',
+  );
+  assert.equal(state.auth[0]?.roles.at(-1), {
+    ...{ name: 'other-back', serviceAccounts: ['other-back'], namespaces: ['elsewhere'] },
+    ...{ audience: 'vault', policies: ['other-back'], ttlSeconds: 3600 },
+  });
+  assert.equal(state.mounts[2]?.logins.at(-1), {
+    ...{ name: 'other-back', connection: 'pg', ttlSeconds: 3600, maxTtlSeconds: 7200 },
+    create: ['CREATE ROLE "{{name}}" IN ROLE "other"', 'ALTER ROLE "{{name}}" SET role = \'other\''],
+    renew: ['ALTER ROLE "{{name}}"'],
+    revoke: ['DROP ROLE "{{name}}"'],
+  });
+  assert.equal(
+    state.keyValues.map(({ mount, path, values }) => [mount, path, values.length]),
+    [['kv', 'app/database', 2]],
+  );
+});
+
+test('an application without a database gets no login and no right to one', async ({ folder }) => {
+  const state = await loadWith(folder, 'applications app database', undefined);
+  assert.equal(state.mounts[2]?.logins, []);
+  assert.not.match(state.policies.at(-1)?.text ?? '', 'db/creds');
+});
+
+test('a template that asks for what there is not, or cannot be recognised later, is an error', async ({
+  folder,
+}) => {
+  await writeFile(join(folder, 'create.sql'), `CREATE ROLE \${owner};`);
+  assert.match((await failureOf(loadWith(folder, 'operator period', '1d'))).what, `asks for \${owner}`);
+  await writeFile(join(folder, 'create.sql'), files['create.sql']);
+  await writeFile(join(folder, 'policy.hcl'), 'path "x" {}');
+  assert.match(
+    (await failureOf(loadWith(folder, 'operator period', '1d'))).advice,
+    'begin with: # Of the app',
   );
 });
 
@@ -92,9 +177,9 @@ const wrong: [string, string, unknown, string][] = [
   ],
   [
     'an unknown key of a reference',
-    'secrets kv/app/database DB_HOST default',
+    'applications app secrets database DB_HOST default',
     'x',
-    'unknown key `secrets.kv/app/database.DB_HOST.default` in FILE',
+    'unknown key `applications.app.secrets.database.DB_HOST.default` in FILE',
   ],
   [
     'a missing type',
@@ -148,25 +233,76 @@ const wrong: [string, string, unknown, string][] = [
     'a policy that is not there',
     'auth kubernetes roles one policies',
     ['two'],
-    '`auth.kubernetes.roles.one.policies` in FILE names `two`, but there is no policies/two.hcl',
+    '`auth.kubernetes.roles.one.policies` in FILE names `two`, but there is no policies/two.hcl for it',
+  ],
+  ['an unknown operator', 'operator policy', 'none', '`operator.policy` in FILE names no file of policies/'],
+  ['no operator', 'operator', undefined, '`operator` in FILE must be a map'],
+  [
+    'another audit device',
+    'audit file type',
+    'socket',
+    '`audit.file.type` in FILE must be file, the only one supported',
   ],
   [
-    'a secret outside of the engines',
-    'secrets other/app',
+    'connections of another engine',
+    'mounts kv connections',
     {},
-    '`secrets.other/app` in FILE does not begin with the path of a kv engine of `mounts`',
+    '`mounts.kv.connections` in FILE is only possible with type database',
+  ],
+  [
+    'a password in the URL',
+    'mounts db connections pg url',
+    'db://vault:hunter22@host',
+    '`mounts.db.connections.pg.url` in FILE must have {{username}}:{{password}} before the host',
+  ],
+  [
+    'a password from the settings',
+    'mounts db connections pg password',
+    { setting: 'database.password' },
+    '`mounts.db.connections.pg.password` in FILE must be {file: name, key: name}: settings are no place for a password',
+  ],
+  ['no way in', 'access auth', 'ldap', '`access.auth` in FILE is no method of `auth`'],
+  [
+    'secrets outside of the kv engines',
+    'access secrets',
+    'db',
+    '`access.secrets` in FILE is no kv engine of `mounts`',
+  ],
+  [
+    'logins of no database engine',
+    'access database mount',
+    'kv',
+    '`access.database.mount` in FILE is no database engine of `mounts`',
+  ],
+  [
+    'an unknown connection',
+    'access database connection',
+    'my',
+    '`access.database.connection` in FILE is no connection of `mounts.db`',
+  ],
+  [
+    'a name that would end a quotation',
+    'applications app database',
+    'app"; DROP',
+    '`applications.app.database` in FILE must be a name of a-z, 0-9, - and _',
+  ],
+  [
+    'a name that is taken',
+    'applications app backend',
+    'operations',
+    '`applications.app.backend` in FILE is `operations`, which is taken already',
   ],
   [
     'a setting and a file at once',
-    'secrets kv/app/database DB_HOST',
+    'applications app secrets database DB_HOST',
     { setting: 'a', file: 'b' },
-    '`secrets.kv/app/database.DB_HOST` in FILE has both a setting and a file',
+    '`applications.app.secrets.database.DB_HOST` in FILE has both a setting and a file',
   ],
   [
     'a file without a key',
-    'secrets kv/app/database DB_HOST',
+    'applications app secrets database DB_HOST',
     { file: 'b' },
-    '`secrets.kv/app/database.DB_HOST.key` in FILE must be a text that is not empty',
+    '`applications.app.secrets.database.DB_HOST.key` in FILE must be a text that is not empty',
   ],
   ['a list where a map belongs', 'mounts', [], '`mounts` in FILE must be a map'],
 ];
@@ -183,7 +319,9 @@ test('a nearly right key gets a suggestion', async ({ folder }) => {
 });
 
 test('a password written into the file is refused without showing it', async ({ folder }) => {
-  const failure = await failureOf(loadWith(folder, 'secrets kv/app/database DB_PASSWORD', 'hunter22'));
+  const failure = await failureOf(
+    loadWith(folder, 'applications app secrets database DB_PASSWORD', 'hunter22'),
+  );
   assert.match(failure.what, 'must be {setting: name} or {file: name, key: name}, never the value itself');
   assert.not.match(JSON.stringify(failure), 'hunter22');
 });

@@ -5,16 +5,24 @@ import type { DesiredState } from '../../../lib/vault/state.ts';
 import { vaultStatus } from '../../../lib/vault/status.ts';
 import { type Answer, type Call, withVault } from './scripted-vault.ts';
 
+const policy = (name: string) => ({ name, files: [`${name}.hcl`], text: 'x' });
 const state: DesiredState = {
   file: 'state.yaml',
+  operator: { policy: policy('operations'), periodSeconds: 60 },
+  audit: [{ path: 'file', description: 'd', file: { setting: 'auditLog' } }],
+  applications: [],
   mounts: [],
-  policies: [{ name: 'a', file: 'a.hcl', text: 'x' }],
+  policies: [policy('a')],
   auth: [{ path: 'kubernetes', description: 'd', maxTtlSeconds: undefined, roles: [] }],
   keyValues: [{ mount: 'kv', path: 'app', values: [{ name: 'DB_PASSWORD', from: { file: 'f', key: 'k' } }] }],
 };
 
 const good: Record<string, Answer> = {
   'sys/seal-status': { body: { initialized: true, sealed: false } },
+  'sys/audit': {
+    body: { data: { 'file/': { type: 'file', description: 'd', options: { file_path: 'log' } } } },
+  },
+  'sys/policies/acl/operations': { body: { data: { policy: 'x' } } },
   'sys/policies/acl/a': { body: { data: { policy: 'x\n' } } },
   'sys/auth': { body: { data: { 'kubernetes/': { type: 'kubernetes', description: 'd' } } } },
   'auth/kubernetes/config': { body: { data: { kubernetes_host: 'h' } } },
@@ -28,7 +36,8 @@ async function statusWith(overrides: Record<string, Answer>) {
     return overrides[path] ?? good[path];
   };
   await withVault(script, async ({ address }) => {
-    status = await vaultStatus(vaultClient({ address, token: 't', timeoutMs: 1000 }), state);
+    const client = vaultClient({ address, token: 't', timeoutMs: 1000 });
+    status = await vaultStatus([{ name: 'vault', client }], state, { auditLog: 'log' });
   });
   return status;
 }
@@ -42,6 +51,16 @@ const cases: [string, Record<string, Answer>, unknown][] = [
   [
     'a policy with another text is not',
     { 'sys/policies/acl/a': { body: { data: { policy: 'y' } } } },
+    { ...open, configured: false },
+  ],
+  [
+    'a Vault without its audit log is not',
+    { 'sys/audit': { body: { data: {} } } },
+    { ...open, configured: false },
+  ],
+  [
+    'another policy of the operator is not',
+    { 'sys/policies/acl/operations': missing },
     { ...open, configured: false },
   ],
   ['a missing auth config is not', { 'auth/kubernetes/config': missing }, { ...open, configured: false }],
@@ -69,5 +88,25 @@ const cases: [string, Record<string, Answer>, unknown][] = [
 for (const [name, overrides, expected] of cases) {
   test(name, async () => assert.equal(await statusWith(overrides), expected));
 }
+
+test('one sealed replica of several is told, and an open one is asked for the rest', async () => {
+  const sealed = { body: { initialized: true, sealed: true } };
+  await withVault(
+    ({ path }) => (path === 'sys/seal-status' ? sealed : 'silent'),
+    async (first) =>
+      withVault(
+        ({ path }) => good[path],
+        async (second) => {
+          const replicas = [first, second].map(({ address }) => ({
+            name: address,
+            client: vaultClient({ address, token: 't', timeoutMs: 1000 }),
+          }));
+          assert.equal(await vaultStatus(replicas, state, { auditLog: 'log' }), {
+            ...{ initialized: true, sealed: true, configured: true },
+          });
+        },
+      ),
+  );
+});
 
 test.run();

@@ -1,0 +1,101 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { vaultClient } from '../../../lib/vault/client.ts';
+import { initialiseVault, unsealVault } from '../../../lib/vault/init.ts';
+import { readKeys } from '../../../lib/vault/keys-file.ts';
+import { sealStatus } from '../../../lib/vault/replica.ts';
+import { generateRootToken } from '../../../lib/vault/root-token.ts';
+import { freePort, type RealVault, realVault, type VaultPlace } from './real-vault.ts';
+
+type Context = { servers: RealVault[]; keysPath: string };
+const test = suite<Context>('vault, several real servers');
+
+const replicasOf = (servers: RealVault[]) =>
+  servers.map(({ address }, index) => ({ name: `vault-${index}`, client: vaultClient({ address }) }));
+
+const sealed = (servers: RealVault[]) =>
+  Promise.all(replicasOf(servers).map(async ({ client }) => (await sealStatus(client)).sealed));
+
+// A test, not a hook: uvu says nothing of an error in `before`, and ends with 0.
+test('three real servers start, each of which knows the others', async (context) => {
+  const places: VaultPlace[] = [];
+  for (let count = 0; count < 3; count += 1)
+    places.push({ port: await freePort(), clusterPort: await freePort() });
+  context.servers = await Promise.all(
+    places.map((place) => realVault({ place, joins: places.filter((other) => other !== place) })),
+  );
+  context.keysPath = context.servers[0]?.keysPath ?? '';
+  await Promise.all(context.servers.map((server) => server.start()));
+});
+test.after(async ({ servers }) => {
+  await Promise.all((servers ?? []).map((server) => server.remove()));
+});
+
+test('one is initialised, all are unsealed and share their data', async ({ servers, keysPath }) => {
+  const { client, initialised, unsealed } = await initialiseVault({
+    replicas: replicasOf(servers),
+    keysPath,
+  });
+  assert.equal([initialised, unsealed], [true, ['vault-0', 'vault-1', 'vault-2']]);
+  assert.equal(await sealed(servers), [false, false, false]);
+  const { rootToken = '' } = (await readKeys(keysPath)) ?? {};
+  await client.withToken(rootToken).write('cubbyhole/shared', { value: 'yes' });
+  // A standby hands the call to the active one.
+  const standby = replicasOf(servers).find((replica) => replica.client.address !== client.address);
+  assert.equal(await standby?.client.withToken(rootToken).read('cubbyhole/shared'), { value: 'yes' });
+});
+
+test('the active one dies, another one leads, and the one that comes back is unsealed alone', async ({
+  servers,
+  keysPath,
+}) => {
+  const keys = await readKeys(keysPath);
+  await servers[0]?.stop();
+  const left = servers.slice(1);
+  const { client } = await initialiseVault({ replicas: replicasOf(left), keysPath });
+  assert.ok(left.some(({ address }) => address === client.address));
+  assert.equal(await client.withToken(keys?.rootToken ?? '').read('cubbyhole/shared'), { value: 'yes' });
+  await servers[0]?.start();
+  assert.equal(await sealed(servers), [true, false, false]);
+  const { unsealed } = await initialiseVault({ replicas: replicasOf(servers), keysPath });
+  assert.equal(unsealed, ['vault-0']);
+  assert.equal(await sealed(servers), [false, false, false]);
+});
+
+test('one that unseals itself with the key of another needs no key, and keeps a recovery key', async ({
+  servers,
+  keysPath,
+}) => {
+  const { client } = await initialiseVault({ replicas: replicasOf(servers), keysPath });
+  const withRoot = client.withToken((await readKeys(keysPath))?.rootToken ?? '');
+  await withRoot.write('sys/mounts/transit', { type: 'transit' });
+  await withRoot.write('transit/keys/unseal', {});
+  const token = (await readKeys(keysPath))?.rootToken;
+  const seal = {
+    transit: {
+      address: client.address,
+      token,
+      key_name: 'unseal',
+      mount_path: 'transit/',
+      disable_renewal: 'true',
+    },
+  };
+  const own = await realVault({ joins: [], seal });
+  try {
+    await own.start();
+    const input = { replicas: replicasOf([own]), keysPath: own.keysPath };
+    const first = await initialiseVault(input);
+    assert.equal([first.initialised, first.unsealed], [true, []]);
+    const keys = await readKeys(own.keysPath);
+    assert.equal([keys?.unsealKeys.length, keys?.recoveryKeys?.length], [0, 1]);
+    assert.ok(keys && (await generateRootToken(first.client, keys)) !== '');
+    await own.stop();
+    await own.start();
+    assert.is(await unsealVault(input), 'unchanged');
+    assert.equal(await sealed([own]), [false]);
+  } finally {
+    await own.remove();
+  }
+});
+
+test.run();

@@ -1,0 +1,72 @@
+import { mkdirSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Environment } from '../../../lib/environment.ts';
+import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+
+type State = {
+  clone: ScriptedClone;
+  lib: typeof import('../../../lib/vault-replicas.ts');
+  environment: Environment;
+  context: RecordedContext;
+};
+
+const test = suite<State>('vault-replicas');
+
+test.before(async (state) => {
+  state.clone = scriptedClone();
+  state.lib = await state.clone.lib('vault-replicas.ts');
+  state.environment = await state.clone.environment('existing');
+  state.context = state.clone.context('existing');
+  mkdirSync(state.environment.state, { recursive: true });
+});
+test.before.each(({ clone }) => clone.forget());
+test.after(({ clone }) => clone.remove());
+
+/** A cluster with these pods of Vault, by name and phase; each is reached at a port of its own. */
+function cluster(clone: ScriptedClone, pods: Record<string, string>): void {
+  const items = Object.entries(pods).map(([name, phase]) => ({
+    metadata: { name, ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] },
+    status: { phase },
+  }));
+  clone.script(
+    'kubectl',
+    `case "$*" in
+      *"get pods"*) echo '${JSON.stringify({ items })}' ;;
+      *port-forward*)
+        number=$(echo "$*" | sed 's/.*pod.vault-\\([0-9]*\\) .*/\\1/')
+        echo "Forwarding from 127.0.0.1:4000$number -> 8200"; exec sleep 1000 ;;
+    esac`,
+  );
+}
+
+test('every pod that runs is reached by itself, in their order, and those that do not are named', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  cluster(clone, { 'vault-2': 'Running', 'vault-0': 'Running', 'vault-1': 'Pending' });
+  const found = await lib.withVaultReplicas(context, environment, async (connections) => connections);
+  assert.equal(found, [
+    { name: 'vault-0', host: '127.0.0.1', port: 40000 },
+    { name: 'vault-2', host: '127.0.0.1', port: 40002 },
+  ]);
+  assert.ok(context.logged.includes('left out, since they do not run: vault-1'));
+  const [list = '', ...forwards] = clone.calls();
+  assert.match(list, /-n vault get pods --selector app\.kubernetes\.io\/instance=vault -o json$/);
+  assert.equal(
+    forwards.map((call) => /port-forward (\S+) :8200/.exec(call)?.[1]),
+    ['pod/vault-0', 'pod/vault-2'],
+  );
+});
+
+test('where no pod runs it is said which there are', async ({ lib, clone, environment, context }) => {
+  cluster(clone, { 'vault-0': 'Pending' });
+  const none = await failureOf(lib.withVaultReplicas(context, environment, async () => undefined));
+  assert.is(none.what, 'no pod of Vault runs');
+  assert.is(none.why, 'vault-0 cannot be reached');
+});
+
+test.run();

@@ -1,0 +1,203 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { vaultClient } from '../../../lib/vault/client.ts';
+import { operatorToken } from '../../../lib/vault/operator.ts';
+import type { DesiredState } from '../../../lib/vault/state.ts';
+import { type Answer, type Call, failureOf, withVault } from './scripted-vault.ts';
+
+const state: DesiredState = {
+  file: 'state.yaml',
+  operator: { policy: { name: 'operations', files: ['operations.hcl'], text: 'rights' }, periodSeconds: 60 },
+  ...{ audit: [], applications: [], mounts: [], auth: [], policies: [], keyValues: [] },
+};
+const password = 'one-time-password-xyz';
+const generated = 'hvs.generated';
+const masked = Buffer.from(
+  [...Buffer.from(generated)].map((byte, index) => byte ^ (Buffer.from(password)[index] ?? 0)),
+)
+  .toString('base64')
+  .replace(/=+$/, '');
+
+const test = suite<{ folder: string; keysPath: string }>('vault/operator');
+
+test.before.each(async (context) => {
+  context.folder = await mkdtemp(join(tmpdir(), 'vault-operator-'));
+  context.keysPath = join(context.folder, 'keys.json');
+});
+test.after.each(async ({ folder }) => {
+  await rm(folder, { recursive: true });
+});
+
+type Tokens = { [token: string]: { policies: string[]; period: number } };
+const root = { policies: ['root'], period: 0 };
+const operations = { policies: ['operations'], period: 60 };
+
+/** A Vault that opens with `a2V5`, with these valid tokens and this policy of the operator. */
+function vaultWith(
+  tokens: Tokens,
+  policy: string | undefined,
+  overrides?: (call: Call) => Answer | undefined,
+) {
+  let stored = policy;
+  return (call: Call): Answer | undefined => {
+    const { method, path, token = '', body } = call;
+    const denied = { status: 403, body: { errors: ['permission denied'] } };
+    const answer = overrides?.(call);
+    if (answer !== undefined) return answer;
+    if (path === 'sys/generate-root/attempt')
+      return { body: method === 'DELETE' ? undefined : { nonce: 'n', otp: password } };
+    if (path === 'sys/generate-root/update') {
+      if (body.key !== 'a2V5') return { status: 400, body: { errors: [`wrong ${body.key}`] } };
+      tokens[generated] = root;
+      return { body: { complete: true, encoded_root_token: masked } };
+    }
+    const known = tokens[token];
+    if (known === undefined) return denied;
+    switch (path) {
+      case 'auth/token/lookup-self':
+        return { body: { data: known } };
+      case 'auth/token/renew-self':
+        return { body: { auth: {} } };
+      case 'auth/token/revoke-self':
+        delete tokens[token];
+        return { status: 204 };
+      case 'auth/token/create-orphan':
+        tokens['hvs.new'] = operations;
+        return { body: { auth: { client_token: 'hvs.new' } } };
+      case 'sys/policies/acl/operations':
+        if (method === 'GET')
+          return stored === undefined ? undefined : { body: { data: { policy: stored } } };
+        if (known !== root) return denied;
+        stored = String(body.policy);
+        return { status: 204 };
+      default:
+        return undefined;
+    }
+  };
+}
+
+async function run(
+  keysPath: string,
+  keys: object,
+  script: (call: Call) => Answer | undefined,
+): Promise<{ result: Awaited<ReturnType<typeof operatorToken>>; calls: Call[]; secrets: string[] }> {
+  await writeFile(keysPath, JSON.stringify(keys));
+  const secrets: string[] = [];
+  let result: Awaited<ReturnType<typeof operatorToken>> | undefined;
+  let calls: readonly Call[] = [];
+  await withVault(script, async (vault) => {
+    calls = vault.calls;
+    const client = vaultClient({ address: vault.address });
+    result = await operatorToken({
+      ...{ client, keysPath, state, settings: {} },
+      secret: (text) => secrets.push(text),
+    });
+  });
+  if (result === undefined) throw new Error('no result');
+  return { result, calls: [...calls], secrets };
+}
+
+const kept = async (keysPath: string) => JSON.parse(await readFile(keysPath, 'utf8'));
+
+test('the root token of a new Vault makes the operator’s token and ends', async ({ keysPath }) => {
+  const tokens: Tokens = { 'hvs.root': root };
+  const keys = { unseal_keys_b64: ['a2V5'], root_token: 'hvs.root' };
+  const { result, calls, secrets } = await run(keysPath, keys, vaultWith(tokens, undefined));
+  assert.is(result.token, 'hvs.new');
+  assert.equal(
+    result.changes.map(({ kind, path, difference }) => `${kind} ${path} ${difference}`),
+    ['policy operations missing', 'token operations missing'],
+  );
+  assert.equal(calls.find(({ path }) => path === 'auth/token/create-orphan')?.body, {
+    ...{ policies: ['operations'], no_default_policy: true, period: '60s', display_name: 'init-vault' },
+  });
+  assert.equal(Object.keys(tokens), ['hvs.new']);
+  assert.equal(await kept(keysPath), { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.new' });
+  assert.is((await stat(keysPath)).mode & 0o777, 0o600);
+  for (const secret of ['hvs.root', 'hvs.new', 'a2V5']) assert.ok(secrets.includes(secret), secret);
+});
+
+test('a token that serves is prolonged, and no root token is made', async ({ keysPath }) => {
+  const keys = { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin' };
+  const { result, calls } = await run(keysPath, keys, vaultWith({ 'hvs.admin': operations }, 'rights\n'));
+  assert.equal(result, { token: 'hvs.admin', changes: [] });
+  assert.equal(
+    calls.filter(({ method }) => method !== 'GET').map(({ path }) => path),
+    ['auth/token/renew-self'],
+  );
+});
+
+const wrong: [string, Tokens][] = [
+  ['that Vault does not know any more', {}],
+  ['with other rights', { 'hvs.admin': { policies: ['operations', 'more'], period: 60 } }],
+  ['that is a root token', { 'hvs.admin': root }],
+  ['with another period', { 'hvs.admin': { policies: ['operations'], period: 30 } }],
+];
+for (const [name, tokens] of wrong) {
+  test(`a token ${name} is replaced with the help of the unseal key, and revoked`, async ({ keysPath }) => {
+    const keys = { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin' };
+    const { result, secrets } = await run(keysPath, keys, vaultWith(tokens, 'rights'));
+    assert.is(result.token, 'hvs.new');
+    assert.is(result.changes.at(-1)?.difference, 'not valid any more');
+    assert.equal(Object.keys(tokens), ['hvs.new']);
+    assert.equal(await kept(keysPath), { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.new' });
+    assert.ok(secrets.includes(generated));
+  });
+}
+
+test('a policy that differs is set right with a root token that ends; the token stays', async ({
+  keysPath,
+}) => {
+  const tokens: Tokens = { 'hvs.admin': operations };
+  const keys = { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin' };
+  const { result } = await run(keysPath, keys, vaultWith(tokens, 'more rights'));
+  assert.is(result.token, 'hvs.admin');
+  assert.equal(
+    result.changes.map(({ path }) => path),
+    ['operations'],
+  );
+  assert.equal(Object.keys(tokens), ['hvs.admin']);
+});
+
+test('a root token that a killed run left is revoked', async ({ keysPath }) => {
+  const tokens: Tokens = { 'hvs.admin': operations, 'hvs.left': root };
+  const keys = { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin', root_token: 'hvs.left' };
+  await run(keysPath, keys, vaultWith(tokens, 'rights'));
+  assert.equal(Object.keys(tokens), ['hvs.admin']);
+  assert.equal(await kept(keysPath), { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin' });
+});
+
+test('a root token ends also when the rest fails, and the next run goes on', async ({ keysPath }) => {
+  const tokens: Tokens = { 'hvs.root': root };
+  let refuses = true;
+  const script = vaultWith(tokens, undefined, ({ path }) =>
+    refuses && path === 'auth/token/create-orphan' ? { status: 500, body: { errors: ['disk'] } } : undefined,
+  );
+  const keys = { unseal_keys_b64: ['a2V5'], root_token: 'hvs.root' };
+  const failure = await failureOf(run(keysPath, keys, script));
+  assert.is(failure.why, 'disk');
+  assert.equal(tokens, {});
+  assert.equal(await kept(keysPath), { unseal_keys_b64: ['a2V5'] });
+  refuses = false;
+  assert.is((await run(keysPath, await kept(keysPath), script)).result.token, 'hvs.new');
+});
+
+test('without the keys nobody gets a root token, and it is said who can', async ({ keysPath }) => {
+  const failure = await failureOf(run(keysPath, { admin_token: 'hvs.admin' }, vaultWith({}, 'rights')));
+  assert.match(failure.why, 'the keys are kept elsewhere');
+  assert.match(failure.advice, '`vault operator generate-root`');
+  const foreign = { unseal_keys_b64: ['b3RoZXI='], admin_token: 'hvs.admin' };
+  assert.is((await failureOf(run(keysPath, foreign, vaultWith({}, 'rights')))).why, 'wrong ***');
+});
+
+test('recovery keys serve where Vault unseals itself', async ({ keysPath }) => {
+  const tokens: Tokens = {};
+  const keys = { unseal_keys_b64: [], recovery_keys_b64: ['a2V5'], admin_token: 'hvs.admin' };
+  assert.is((await run(keysPath, keys, vaultWith(tokens, 'rights'))).result.token, 'hvs.new');
+  assert.equal((await kept(keysPath)).recovery_keys_b64, ['a2V5']);
+});
+
+test.run();
