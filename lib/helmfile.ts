@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Environment, environmentOf } from './environment.ts';
+import { chartArguments, chartArgumentsText, needsRepositories } from './chart-places.ts';
+import { type Environment, environmentOf, settingsOf } from './environment.ts';
 import { root } from './project.ts';
 import { type Options, TaskError } from './runner/runner.ts';
 import { settingsFiles } from './settings.ts';
@@ -97,14 +98,19 @@ async function globalArguments(environment: Environment, kubeconfig: string): Pr
     ...files.flatMap((file) => ['--state-values-file', file]),
     '--state-values-set',
     `environment=${environment.name}`,
-    // The stand-ins are local charts: no chart repository is asked.
-    ...(environment.provider === 'embedded' ? ['--skip-deps'] : []),
+    // Where all charts are local, no chart repository is asked.
+    ...(needsRepositories(await settingsOf(environment)) ? [] : ['--skip-deps']),
   ];
 }
 
 /** A helmfile call with kubeconfig, context and values named, to be run in the project's folder. */
 export async function helmfile(environment: Environment, ...args: readonly string[]): Promise<string[]> {
-  return ['helmfile', ...(await globalArguments(environment, environment.kubeconfig)), ...args];
+  return [
+    'helmfile',
+    ...(await globalArguments(environment, environment.kubeconfig)),
+    ...(await chartArguments(await settingsOf(environment))),
+    ...args,
+  ];
 }
 
 /** The same as text with relative paths, for `--dry-run`. */
@@ -113,9 +119,9 @@ export async function helmfileText(options: Options, ...args: readonly string[])
   const words = [
     'helmfile',
     ...(await globalArguments(environment, `.state/${environment.name}/kubeconfig`)),
-    ...args,
   ];
-  return shellWords(words);
+  const charts = chartArgumentsText(await settingsOf(environment));
+  return [shellWords(words), ...charts, shellWords(args)].join(' ');
 }
 
 /**

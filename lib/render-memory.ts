@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Environment, writeWhole } from './environment.ts';
+import { chartArguments } from './chart-places.ts';
+import { type Environment, settingsOf, writeWhole } from './environment.ts';
 import { root } from './project.ts';
 import { settingsFiles } from './settings.ts';
 import { findTool } from './tools/tools.ts';
@@ -28,6 +29,8 @@ export async function renderInputs(environment: Environment): Promise<string> {
   );
   const programs = await Promise.all([findTool('helm'), findTool('helmfile')]);
   const hash = createHash('sha256');
+  // A tool's chart goes by its path, which names the version.
+  hash.update((await chartArguments(await settingsOf(environment))).join('\n'));
   for (const program of programs) hash.update(`${program?.path} ${program?.version}\n`);
   // With their lengths: what moves from the end of one file to the start of the next is a change.
   for (const [index, file] of files.entries()) {

@@ -66,6 +66,7 @@ export type Settings = {
     readonly issuers: DatabaseRoles;
   };
   readonly vault: { readonly address: string; readonly auditLog: string; readonly databaseAddress: string };
+  readonly charts: { readonly [name: string]: ChartSetting };
   readonly images: { readonly backendVerification: { readonly repository: string; readonly tag: string } };
   readonly [section: string]: unknown;
 };

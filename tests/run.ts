@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
+import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { root } from '../lib/project.ts';
 import { toolEnvironment } from '../lib/tools/tools.ts';
 
 /*
- * Runs the tests: `node --import tsx tests/run.ts [check] [unit] [processes] [browser] [charts] [integration]`, all by default. Each
+ * Runs the tests: `node --import tsx tests/run.ts [check] [unit] [processes] [browser] [charts] [integration]`, all of these by
+ * default, or `e2e --context NAME [--env NAME] [--only WORDS] [--keep]`. Each
  * file is a process of its own (the unit tests are one), with a time limit that uvu does not have. Ends with `N passed, N failed` over all of them, and fails
  * when fewer than `testing.minimum` of package.json passed: a file that forgets `test.run()` passes with no test at all.
  */
@@ -19,6 +20,8 @@ type Suite = {
   readonly timeoutMs: number;
   /** Needs helm, vault and the others on PATH. */
   readonly tools: boolean;
+  /** Runs only when it is asked for, and shows what it does meanwhile. */
+  readonly asked?: boolean;
 };
 
 const suites: readonly Suite[] = [
@@ -31,6 +34,8 @@ const suites: readonly Suite[] = [
   { name: 'charts', jobs: 2, timeoutMs: 300_000, tools: true },
   // Clusters and their servers: one at a time.
   { name: 'integration', jobs: 1, timeoutMs: 900_000, tools: true },
+  // On a cluster with real pods, which somebody has to name.
+  { name: 'e2e', jobs: 1, timeoutMs: 5_400_000, tools: false, asked: true },
 ];
 
 type Result = {
@@ -117,6 +122,7 @@ async function runFile(file: string, suite: Suite, env: NodeJS.ProcessEnv): Prom
     ['--import', 'tsx', file],
     env,
     suite.timeoutMs,
+    suite.asked,
   );
   const result = { label: file, ...count(output, exitCode) };
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
@@ -126,7 +132,7 @@ async function runFile(file: string, suite: Suite, env: NodeJS.ProcessEnv): Prom
   );
   if (result.skipped > 0) process.stdout.write(output.replace(/^(?!.*(left out|skipped)).*\n?/gim, ''));
   if (timedOut) process.stdout.write(`  no end within ${suite.timeoutMs / 1000} s\n`);
-  if (result.failed > 0) process.stdout.write(`${output.trimEnd().replace(/^/gm, '  ')}\n`);
+  if (result.failed > 0 && !suite.asked) process.stdout.write(`${output.trimEnd().replace(/^/gm, '  ')}\n`);
   return result;
 }
 
@@ -199,11 +205,33 @@ async function minimum(): Promise<number> {
   return Number(manifest.testing.minimum);
 }
 
-const asked = process.argv.slice(2);
+function commandLine() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        context: { type: 'string', default: process.env.CLUSTER_CONTEXT ?? '' },
+        env: { type: 'string', default: 'lab' },
+        only: { type: 'string', default: '' },
+        keep: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    process.stderr.write(`error: ${(error as Error).message}\n`);
+    process.exit(2);
+  }
+}
+
+const { values: e2e, positionals: asked } = commandLine();
 const unknown = asked.filter((name) => !suites.some((suite) => suite.name === name));
 if (unknown.length > 0) {
   process.stderr.write(
     `error: unknown suite ${unknown.join(', ')}; there are ${suites.map(({ name }) => name).join(', ')}\n`,
+  );
+  process.exitCode = 2;
+} else if (asked.includes('e2e') && e2e.context === '') {
+  process.stderr.write(
+    'error: the end-to-end tests need a kube context: npm run test:e2e -- --context <name> (or CLUSTER_CONTEXT)\n',
   );
   process.exitCode = 2;
 } else {
@@ -213,8 +241,20 @@ if (unknown.length > 0) {
       process.exitCode = signal === 'SIGINT' ? 130 : 143;
     });
   }
-  const chosen = suites.filter(({ name }) => asked.length === 0 || asked.includes(name));
-  const env = chosen.some(({ tools }) => tools) ? await withTools() : process.env;
+  const chosen = suites.filter(({ name, asked: alone }) =>
+    asked.length === 0 ? !alone : asked.includes(name),
+  );
+  const { context, env: environment, only, keep } = e2e;
+  const chosenCluster = {
+    E2E_CONTEXT: context,
+    E2E_ENVIRONMENT: environment,
+    E2E_ONLY: only,
+    E2E_KEEP: keep ? '1' : '',
+  };
+  const env = {
+    ...(chosen.some(({ tools }) => tools) ? await withTools() : process.env),
+    ...(chosen.some(({ name }) => name === 'e2e') ? chosenCluster : {}),
+  };
   const results: Result[] = [];
   for (const suite of chosen) {
     process.stdout.write(`\n# ${suite.name}\n`);

@@ -1,6 +1,6 @@
 // Checks a backend from outside: that its environment has all database variables, and that the database accepts a login
 // with them. Every check is tried and each result is one line on stdout, `ok <check>` or `FAILED <check>: <reason>`;
-// exit code 0 when all are ok, else 1. The failures also become the pod's termination message. No value is ever printed.
+// exit code 0 when all are ok, else 1. The failures, or else all results, also become the pod's termination message. No value is ever printed.
 //
 // Settings, from the environment:
 //   BACKEND_URL               asks the backend itself: GET <BACKEND_URL>/api?env=true, as traefik/whoami answers it
@@ -113,13 +113,13 @@ function withoutSecret(result, secret) {
   return { ...result, reason: result.reason.replaceAll(secret, '***') };
 }
 
-/** @param {string[]} failures */
-async function leaveMessage(failures) {
+/** @param {string[]} results */
+async function leaveMessage(results) {
   const path = process.env.TERMINATION_MESSAGE_PATH;
   // `r+` does not make the file: outside of a pod /dev is none of our business.
   const [file, flag] = path ? [path, 'w'] : ['/dev/termination-log', 'r+'];
   // The kubelet keeps 4096 bytes.
-  await writeFile(file, Buffer.from(failures.join('\n')).subarray(0, 4096), { flag }).catch(() => {});
+  await writeFile(file, Buffer.from(results.join('\n')).subarray(0, 4096), { flag }).catch(() => {});
 }
 
 const results = await verify();
@@ -127,7 +127,7 @@ const lines = results.map(({ check, reason }) =>
   reason === undefined ? `ok ${check}` : `FAILED ${check}: ${reason}`,
 );
 const failures = lines.filter((line) => line.startsWith('FAILED '));
-if (failures.length > 0) await leaveMessage(failures);
+await leaveMessage(failures.length > 0 ? failures : lines);
 await new Promise((resolve) => {
   process.stdout.write(`${lines.join('\n')}\n`, resolve);
 });

@@ -80,7 +80,7 @@ export async function withEntrance<Result>(
   const pods = await kubectlJson<List<Pod>>($, environment, 'get', 'pods', ...select);
   const entrance = entranceOf(service, pods.items);
   if (entrance !== undefined) return use(entrance);
-  const forward = { namespace, service: service.metadata.name };
+  const forward = { namespace, resource: `svc/${service.metadata.name}` };
   return withPortForward(context, environment, { ...forward, port: 80 }, (http) =>
     site.tls
       ? withPortForward(context, environment, { ...forward, port: 443 }, (https) =>

@@ -106,12 +106,19 @@ function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv {
   };
 }
 
-/** Go's module folders are read-only: files are copied one by one, so that the copy's folder can be removed again. */
+/** Go's module folders are read-only: files are copied one by one, so that the copy's folders can be removed again. */
 function copyFiles(from: string, to: string): void {
   try {
     mkdirSync(to);
-    if (statSync(from).isFile()) copyFileSync(from, join(to, basename(from)));
-    else for (const name of readdirSync(from)) copyFileSync(join(from, name), join(to, name));
+    if (statSync(from).isFile()) {
+      copyFileSync(from, join(to, basename(from)));
+      return;
+    }
+    for (const entry of readdirSync(from, { withFileTypes: true })) {
+      const [source, target] = [join(from, entry.name), join(to, entry.name)];
+      if (entry.isDirectory()) copyFiles(source, target);
+      else copyFileSync(source, target);
+    }
   } catch (error) {
     throw cacheError(error);
   }

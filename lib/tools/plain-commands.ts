@@ -32,7 +32,7 @@ function goCommands(name: string, recipe: GoRecipe): string[] {
   const flags = buildFlags(recipe).map(shellWord).join(' ');
   const copies = Object.entries(recipe.folders ?? {}).map(([target, source]) => {
     const module = `$(${go} list -mod=readonly -f '{{.Module.Dir}}' ${recipe.package})`;
-    return `mkdir -p "${folder}/${target}" && cp "${module}"/${source}/* "${folder}/${target}/"`;
+    return `mkdir -p "${folder}/${target}" && cp -R "${module}"/${source}/* "${folder}/${target}/"`;
   });
   const files = Object.entries(recipe.files ?? {}).map(([target, { module, path }]) => {
     const place = `$(${go} list -mod=readonly -m -f '{{.Dir}}' ${module})`;

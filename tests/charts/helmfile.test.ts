@@ -74,7 +74,7 @@ for (const provider of ['minikube', 'existing'] as const) {
 
 test('takes third-party charts from upstream, with a pinned version, where pods are real', async () => {
   const list = async (provider: 'minikube' | 'embedded') => {
-    const args = [...helmfileArguments(provider, 'development'), 'list', '--output', 'json'];
+    const args = [...(await helmfileArguments(provider, 'development')), 'list', '--output', 'json'];
     const found = JSON.parse((await succeed('helmfile', args)).stdout) as {
       name: string;
       chart: string;
@@ -117,7 +117,7 @@ test('refuses a secret as a value of any release but devops and postgresql', asy
   }
   const stray = join(folder, 'stray.yaml');
   await writeFile(stray, 'releases: {app1-back: {database: {name: sops://database.yaml#/password}}}\n');
-  const args = [...helmfileArguments('embedded', 'development'), '--state-values-file', stray];
+  const args = [...(await helmfileArguments('embedded', 'development')), '--state-values-file', stray];
   const ended = await withKeyring((environment) =>
     run('helmfile', [...args, '--selector', 'name=app1-back', 'template'], { folder, environment }),
   );
@@ -131,7 +131,7 @@ test('lints strictly, every chart with the values of every provider', async () =
       const own = ['app=devops', 'app=postgresql', 'tier=apps'].flatMap((label) => ['--selector', label]);
       const selectors = provider === 'embedded' ? [] : own;
       const args = [
-        ...helmfileArguments(provider, 'development'),
+        ...(await helmfileArguments(provider, 'development')),
         ...selectors,
         'lint',
         '--args',

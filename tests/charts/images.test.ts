@@ -21,7 +21,9 @@ test.after(cleanUp);
 const charts: readonly (readonly [ChartName, Tree])[] = [
   ['backend', {}],
   ['frontend', {}],
+  ['metrics-server', {}],
   ['postgresql', {}],
+  ['vault', {}],
   ['stand-in', { workload: { kind: 'StatefulSet' } }],
   ['traefik', {}],
 ];

@@ -30,7 +30,7 @@ for (const [provider, environment] of environments) {
     const folder = environment === 'production' ? await productionFolder() : root;
     const own = ['app=devops', 'app=postgresql', 'tier=apps'].flatMap((label) => ['--selector', label]);
     const args = [
-      ...helmfileArguments(provider, environment).filter((word) => word !== '--quiet'),
+      ...(await helmfileArguments(provider, environment)).filter((word) => word !== '--quiet'),
       ...(provider === 'embedded' ? [] : own),
       ...['lint', '--args', '--strict'],
     ];

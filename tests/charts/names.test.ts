@@ -24,8 +24,11 @@ const variants: readonly (readonly [ChartName, Tree])[] = [
   ['backend', { autoscaling: { enabled: true } }],
   ['backend', { autoscaling: { enabled: true, kind: 'keda' } }],
   ['frontend', { ingress: { controller: 'traefik' } }],
+  // a cluster has one metrics API
+  ['metrics-server', { apiService: { enabled: false } }],
   ['postgresql', {}],
   ['postgresql', { kind: 'cloudnative-pg', cluster: { backup: { enabled: true } } }],
+  ['vault', {}],
   // VaultConnection `default` and Services are named by others, which ask for them by name
   ['stand-in', { workload: { kind: 'StatefulSet' } }],
   // there is one of each class in a cluster, and Ingresses ask for it by its name
@@ -125,6 +128,28 @@ test('names of the releases that are out there stay', async () => {
   ]);
 });
 
+test('objects outside the namespace of a release are not those of a release elsewhere', async () => {
+  for (const chart of ['metrics-server', 'vault'] as const) {
+    const outside = async (namespace: string) =>
+      (
+        await render(chart, {
+          namespace,
+          release: 'app',
+          values: variants.find(([name]) => name === chart)?.[1] ?? {},
+        })
+      )
+        .filter(({ metadata }) => metadata.namespace !== namespace)
+        .map(key);
+    const [here, there] = await Promise.all([outside('here'), outside('there')]);
+    assert.ok(here.length > 0);
+    assert.equal(
+      here.filter((name) => there.includes(name)),
+      [],
+      chart,
+    );
+  }
+});
+
 test('what cannot be changed of a StatefulSet stays, or no release that is out there could be upgraded', async () => {
   const changeable = ['replicas', 'ordinals', 'template', 'updateStrategy', 'minReadySeconds'];
   const kept = async (chart: ChartName, release: string, values: Tree = {}) => {
@@ -159,8 +184,11 @@ test('what cannot be changed of a StatefulSet stays, or no release that is out t
 test('every object that lives in a namespace says in which', async () => {
   for (const [chart, values] of variants) {
     for (const object of await render(chart, { values, namespace: 'there' })) {
-      const cluster = ['ClusterRole', 'ClusterRoleBinding', 'IngressClass'].includes(object.kind);
-      assert.is(object.metadata.namespace, cluster ? undefined : 'there', key(object));
+      if (/^Cluster/.test(object.kind) && object.kind !== 'Cluster') continue;
+      if (object.kind === 'IngressClass') continue;
+      // where the API server says how it is recognised
+      const elsewhere = chart === 'metrics-server' && object.kind === 'RoleBinding';
+      assert.is(object.metadata.namespace, elsewhere ? 'kube-system' : 'there', key(object));
     }
   }
 });

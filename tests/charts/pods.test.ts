@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { amount } from './quantity.ts';
 import {
   type ChartName,
+  chartNames,
   type KubernetesObject,
   ofKind,
   only,
@@ -18,10 +19,15 @@ test.after(cleanUp);
 const charts: readonly (readonly [ChartName, Tree])[] = [
   ['backend', {}],
   ['frontend', {}],
+  ['metrics-server', {}],
   ['postgresql', {}],
   ['stand-in', { workload: { kind: 'StatefulSet' } }],
   ['traefik', {}],
+  ['vault', {}],
 ];
+
+/** Who asks the API server, and has a token for it. */
+const askers: readonly ChartName[] = ['metrics-server', 'traefik', 'vault'];
 
 for (const [chart, values] of charts) {
   test(`${chart}: pods comply with Pod Security "restricted", and more`, async () => {
@@ -29,8 +35,7 @@ for (const [chart, values] of charts) {
       assert.is(pod.securityContext.runAsNonRoot, true, name);
       assert.ok(pod.securityContext.runAsUser > 0, name);
       assert.is(pod.securityContext.seccompProfile.type, 'RuntimeDefault', name);
-      // Traefik reads its routes from the API
-      assert.is(pod.automountServiceAccountToken, chart === 'traefik', name);
+      assert.is(pod.automountServiceAccountToken, askers.includes(chart), name);
       assert.is(pod.enableServiceLinks, false, name);
       for (const forbidden of ['hostNetwork', 'hostPID', 'hostIPC']) assert.is(pod[forbidden], undefined);
       for (const volume of pod.volumes ?? []) assert.is(volume.hostPath, undefined);
@@ -51,7 +56,7 @@ for (const [chart, values] of charts) {
 }
 
 test('what runs for long has the three probes, what runs once has a deadline', async () => {
-  for (const chart of ['backend', 'frontend', 'postgresql', 'traefik'] as const) {
+  for (const chart of ['backend', 'frontend', 'metrics-server', 'postgresql', 'traefik', 'vault'] as const) {
     const objects = await render(chart);
     const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
     const [container] = workload?.spec.template.spec.containers ?? [];
@@ -79,7 +84,7 @@ test('PostgreSQL is told to end fast, since it waits for its clients otherwise',
 });
 
 test('old revisions are kept to roll back to, five of them', async () => {
-  for (const chart of ['backend', 'frontend', 'postgresql', 'stand-in', 'traefik'] as const) {
+  for (const chart of chartNames.filter((name) => name !== 'devops')) {
     const workload = (await render(chart)).find(
       ({ kind }) => kind === 'Deployment' || kind === 'StatefulSet',
     );

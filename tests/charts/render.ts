@@ -1,6 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
+import { chartArguments } from '../../lib/chart-places.ts';
+import { environmentNames, loadSettings } from '../../lib/settings.ts';
 import { type Ended, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
 
 export type Tree = { [key: string]: unknown };
@@ -19,7 +21,16 @@ export type KubernetesObject = {
   readonly [field: string]: any;
 };
 
-export const chartNames = ['backend', 'devops', 'frontend', 'postgresql', 'stand-in', 'traefik'] as const;
+export const chartNames = [
+  'backend',
+  'devops',
+  'frontend',
+  'metrics-server',
+  'postgresql',
+  'stand-in',
+  'traefik',
+  'vault',
+] as const;
 export type ChartName = (typeof chartNames)[number];
 
 /** What each chart needs and has no default for. */
@@ -34,9 +45,11 @@ export const required: Readonly<Record<ChartName, Tree>> = {
     cluster: { podCidr: '10.244.0.0/16' },
     ingress: { host: 'app-front.test.example', adminWhitelist: ['192.0.2.0/24'] },
   },
+  'metrics-server': {},
   postgresql: { password: 'a password' },
   'stand-in': {},
   traefik: {},
+  vault: {},
 };
 
 /** Objects of a YAML stream; throws for a document that does not parse. */
@@ -112,14 +125,18 @@ export async function readYaml(path: string): Promise<Tree> {
 export type Provider = 'embedded' | 'minikube' | 'existing';
 
 /** Arguments of every helmfile call, as `helmfile.yaml` describes them. */
-export function helmfileArguments(provider: Provider, environment: string): string[] {
+export async function helmfileArguments(provider: Provider, environment: string): Promise<string[]> {
   const files = ['common.yaml', `${provider}.yaml`, `${environment}/settings.yaml`];
+  const charts = (await environmentNames()).includes(environment)
+    ? await chartArguments(await loadSettings(environment, provider))
+    : [];
   return [
     '--quiet',
     '--skip-deps',
     ...files.flatMap((file) => ['--state-values-file', `environments/${file}`]),
     '--state-values-set',
     `environment=${environment}`,
+    ...charts,
   ];
 }
 
@@ -132,8 +149,8 @@ export async function renderEnvironment(
   const output = await temporaryFolder();
   const own = ['app=devops', 'app=postgresql', 'tier=apps'].flatMap((label) => ['--selector', label]);
   const args = [
-    ...helmfileArguments(provider, environment),
-    ...(provider === 'embedded' ? [] : own),
+    ...(await helmfileArguments(provider, environment)),
+    ...(provider === 'embedded' || environment === 'lab' ? [] : own),
     ...['template', '--output-dir', output, '--output-dir-template', '{{ .OutputDir }}/{{ .Release.Name }}'],
   ];
   await withKeyring((keyring) => succeed('helmfile', args, { environment: keyring, folder }));

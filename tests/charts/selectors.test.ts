@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type KubernetesObject, ofKind, only, render, required } from './render.ts';
+import { chartNames, type KubernetesObject, ofKind, only, render, required } from './render.ts';
 import { cleanUp } from './tools.ts';
 
 const test = suite('selectors');
@@ -30,7 +30,7 @@ function selectorOf(object: KubernetesObject): Labels | undefined {
   return object.spec?.selector?.matchLabels;
 }
 
-for (const chart of ['backend', 'frontend', 'postgresql', 'stand-in', 'traefik'] as const) {
+for (const chart of chartNames.filter((name) => name !== 'devops')) {
   test(`${chart}: Service, budget, policy, spread and workload share one selector, free of versions`, async () => {
     const values =
       chart === 'backend'

@@ -23,12 +23,12 @@ export type Sandbox = {
   remove(...environments: readonly string[]): Promise<void>;
 };
 
-/** A clone of the project as it is in the working tree. `prefix` ends the folder's name. */
-export async function makeSandbox(prefix = 'kd-'): Promise<Sandbox> {
-  const base = await mkdtemp(join(tmpdir(), prefix));
+/** A clone of the project as it is in the working tree. `prefix` ends the folder's name; `place` is a folder to make it in, again and again. */
+export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandbox> {
+  const base = place ?? (await mkdtemp(join(tmpdir(), prefix)));
   const folder = join(base, 'clone');
   const home = join(base, 'home');
-  await mkdir(home);
+  await mkdir(home, { recursive: true });
   const { stdout } = await promisify(execFile)('git', ['ls-files', '-co', '--exclude-standard'], {
     cwd: root,
     maxBuffer: 16 << 20,
@@ -40,7 +40,11 @@ export async function makeSandbox(prefix = 'kd-'): Promise<Sandbox> {
       if (error.code !== 'ENOENT') throw error;
     });
   }
-  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
+  await symlink(join(root, 'node_modules'), join(folder, 'node_modules')).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    },
+  );
 
   const env: NodeJS.ProcessEnv = { ...process.env, HOME: home };
   // The tools and what they are built from stay where they are: only the home is new.

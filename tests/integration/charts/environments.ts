@@ -59,6 +59,7 @@ export const environments: readonly (readonly [name: string, objects: () => Prom
   ['development on embedded', once(() => all(renderEnvironment('embedded')))],
   ['development on minikube', once(() => all(renderEnvironment('minikube')))],
   ['development on existing', once(() => all(renderEnvironment('existing')))],
+  ['lab', once(() => all(renderEnvironment('existing', 'lab')))],
   ['production', once(() => all(renderProduction()))],
   ...variants.map(
     ([chart, namespace, values]) =>

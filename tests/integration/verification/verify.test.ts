@@ -83,11 +83,17 @@ const whoami =
 
 const check = (input: Partial<CheckInput>) => runCheck({ projectFolder, environment: good, ...input });
 
-test('a backend with good variables is ok, its own address of the database used', async ({ postgresql }) => {
+test('a backend with good variables is ok, its own address of the database used', async ({
+  postgresql,
+  folder,
+}) => {
+  const message = join(folder, 'good');
   const environment = { ...good, DB_HOST: '127.0.0.1', DB_PORT: String(postgresql.port) };
   await withBackend(whoami(environment), async (url) => {
-    const { code, lines } = await verify({ BACKEND_URL: `${url}/` });
-    assert.equal([code, ...lines], [0, 'ok backend', 'ok database variables', 'ok database login']);
+    const { code, lines } = await verify({ BACKEND_URL: `${url}/`, TERMINATION_MESSAGE_PATH: message });
+    const said = ['ok backend', 'ok database variables', 'ok database login'];
+    assert.equal([code, ...lines], [0, ...said]);
+    assert.is(await readFile(message, 'utf8'), said.join('\n'));
   });
 });
 

@@ -24,6 +24,8 @@ const buildCache = go === undefined ? '' : execFileSync(go, ['env', 'GOCACHE'], 
         'module example.org/hammer\n\ngo 1.21\n\nrequire example.org/anvil v1.0.0\n\nreplace example.org/anvil => ../other\n',
       );
       writeFileSync(join(module, 'go.sum'), '');
+      mkdirSync(join(module, 'config', 'deep'));
+      writeFileSync(join(module, 'config', 'deep', 'part.yaml'), 'kind: Head\n', { mode: 0o444 });
       writeFileSync(join(module, 'config', 'schema.yaml'), 'kind: Nail\n', { mode: 0o444 });
       // println: no package of the standard library has to be compiled for it, beside the runtime.
       writeFileSync(
@@ -55,6 +57,7 @@ const buildCache = go === undefined ? '' : execFileSync(go, ['env', 'GOCACHE'], 
       assert.is(readFileSync(join(tool.folder, 'schemas', 'schema.yaml'), 'utf8'), 'kind: Nail\n');
       assert.equal(readdirSync(join(tool.folder, 'one')), ['anvil.yaml']);
       assert.equal(readdirSync(join(tool.folder, 'all')).sort(), ['anvil.yaml', 'tongs.yaml']);
+      assert.is(readFileSync(join(tool.folder, 'schemas', 'deep', 'part.yaml'), 'utf8'), 'kind: Head\n');
     }),
 );
 

@@ -76,7 +76,7 @@ test('an unknown environment is a usage error that names those there are', async
   const error = await failureOf(lib.checkEnvironment('developmnet'));
   assert.is(error.exitCode, 2);
   assert.is(error.what, 'unknown environment `developmnet`');
-  assert.match(error.why ?? '', /^environments\/ has `development`/);
+  assert.match(error.why ?? '', /^environments\/ has .*`development`/);
   assert.match(error.advice ?? '', /did you mean `development`/i);
 });
 

@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { helmfileArguments, objectsOf, podTemplates, readYaml, renderEnvironment } from './render.ts';
+import { cleanUp, root, run, succeed, withKeyring } from './tools.ts';
+
+/* The environment `lab`: real pods, with nothing from a chart repository or a registry. */
+
+const test = suite('environment lab');
+test.after(cleanUp);
+
+const rendered = renderEnvironment('existing', 'lab');
+
+test('renders every release, and no chart comes from a repository', async () => {
+  const { releases } = (await readYaml('helmfile.yaml')) as { releases: { name: string }[] };
+  assert.equal([...(await rendered).keys()].sort(), releases.map(({ name }) => name).sort());
+  const args = [...(await helmfileArguments('existing', 'lab')), 'list', '--output', 'json'];
+  const listed = JSON.parse((await succeed('helmfile', args)).stdout) as { name: string; chart: string }[];
+  for (const { name, chart } of listed) assert.match(chart, /^(\.\/charts\/|\/.*\/chart$)/, name);
+});
+
+test('every pod, those of third-party charts and hooks too, complies with Pod Security "restricted"', async () => {
+  const pods = podTemplates([...(await rendered).values()].flatMap(objectsOf));
+  assert.ok(pods.length >= 13);
+  for (const [name, pod] of pods) {
+    for (const container of pod.containers) {
+      // A container's own settings go before those of its pod.
+      const context = { ...pod.securityContext, ...container.securityContext };
+      assert.is(context.runAsNonRoot, true, name);
+      assert.is(context.seccompProfile?.type, 'RuntimeDefault', name);
+      assert.is(context.allowPrivilegeEscalation, false, name);
+      assert.equal(context.capabilities?.drop, ['ALL'], name);
+      assert.ok(container.resources?.limits?.memory && container.resources?.requests?.memory, name);
+    }
+  }
+});
+
+test('tests/e2e/lab-images.sh makes exactly the images that are used', async () => {
+  const script = await readFile(join(root, 'tests/e2e/lab-images.sh'), 'utf8');
+  const made = [...script.matchAll(/^\S+ (\S+\/\S+:\S+)$/gm)].map(([, name]) => name ?? '');
+  const used = podTemplates([...(await rendered).values()].flatMap(objectsOf)).flatMap(([, pod]) =>
+    pod.containers.map(({ image }: { image: string }) =>
+      /^[^/]+\./.test(image) ? image : `docker.io/${image}`,
+    ),
+  );
+  // The lab's own: a base for the others, and what every pod is held by.
+  const own = ['docker.io/library/debian:bookworm-slim'];
+  const there = ['registry.k8s.io/pause:3.10'];
+  assert.equal(
+    made.filter((name) => !own.includes(name)).sort(),
+    [...new Set<string>(used)].filter((name) => !there.includes(name)).sort(),
+  );
+});
+
+test('lints strictly', async () => {
+  const args = [...(await helmfileArguments('existing', 'lab')), 'lint', '--args', '--strict'];
+  const ended = await withKeyring((environment) => run('helmfile', args, { environment }));
+  assert.is(ended.exitCode, 0, ended.stdout + ended.stderr);
+});
+
+test.run();

@@ -1,0 +1,61 @@
+import { suite } from 'uvu';
+import { keep, only } from './options.ts';
+import { removePods } from './pods.ts';
+import { connectionsAreThoseOfTheTable } from './scenarios/connections.ts';
+import * as deployment from './scenarios/deployment.ts';
+import * as failures from './scenarios/failures.ts';
+import { clusterWideObjects, nothingIsLeftBehind } from './scenarios/removal.ts';
+import { breaches, isRolledBack } from './scenarios/rollbacks.ts';
+import { onlyThePlatformReadsReleases, teamsHaveLeastRights } from './scenarios/teams.ts';
+import { aChangeInVaultReachesApp1 } from './scenarios/vault-change.ts';
+import { openStack, type Stack } from './stack.ts';
+
+/* The deployed environment on real pods, by its tasks and as its users see it. Needs a cluster, and nothing of its kind. */
+
+const test = suite('e2e');
+const stack = await openStack();
+const before = await clusterWideObjects(stack.user);
+let deployed = false;
+
+/** Without a deployment the others would only say the same in many ways. */
+function scenario(name: string, run: (stack: Stack) => Promise<void>): void {
+  if (!name.includes(only)) return;
+  test(name, async () => {
+    if (!deployed) throw new Error('nothing was tried: the environment is not deployed');
+    const started = performance.now();
+    try {
+      await run(stack);
+    } finally {
+      const seconds = ((performance.now() - started) / 1000).toFixed(0);
+      process.stdout.write(`\n  ${name}: ${seconds} s\n`);
+    }
+  });
+}
+
+test('the environment is created, and its applications installed', async () => {
+  await deployment.deploy(stack);
+  deployed = true;
+});
+
+scenario('status shows it whole', deployment.statusIsGreen);
+scenario('every pod is ready, under Pod Security restricted', deployment.podsAreRestricted);
+scenario('secrets come from Vault and from SOPS', deployment.secretsComeBothWays);
+scenario('both applications log in to the database', deployment.logsIn);
+scenario('app2 asks Reloader for its restart', deployment.reloaderIsAsked);
+scenario('teams have the least rights', teamsHaveLeastRights);
+scenario('only the platform reads the Secrets of releases', onlyThePlatformReadsReleases);
+scenario('a change in Vault reaches app1 and restarts it', aChangeInVaultReachesApp1);
+scenario('connections are those of the table', connectionsAreThoseOfTheTable);
+scenario('a killed database pod loses no data', failures.databaseSurvivesItsPod);
+scenario('a killed Vault pod loses no data and is unsealed by init-vault', failures.vaultSurvivesItsPod);
+scenario('a node drain loses no call', failures.aDrainLosesNoCall);
+for (const [name, breach] of Object.entries(breaches))
+  scenario(`rolled back: ${name}`, (opened) => isRolledBack(opened, breach));
+scenario('load scales app2', failures.loadScalesApp2);
+scenario('no password in explanations, events and helm', deployment.nothingIsLeaked);
+
+test.after(() => removePods(stack));
+
+if (!keep) test('destroy-environment leaves the cluster as it was', () => nothingIsLeftBehind(stack, before));
+
+test.run();

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Fills the lab's image store with all that the environment `lab` runs, under the very names that it uses. The lab's program
+# is `lab` on PATH, or $LAB. An image that is there is made anew, so a change of ours arrives.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+lab=${LAB:-lab}
+
+# What the lab has ready-made.
+while read -r kind name; do
+  "$lab" image make "$kind" "$name"
+done <<'IMAGES'
+base docker.io/library/debian:bookworm-slim
+postgres docker.io/library/postgres:17.6-bookworm
+nginx docker.io/nginxinc/nginx-unprivileged:1.28.0-alpine
+vault docker.io/hashicorp/vault:1.21.0
+vault-secrets-operator docker.io/hashicorp/vault-secrets-operator:0.10.0
+kube-rbac-proxy quay.io/brancz/kube-rbac-proxy:v0.18.1
+metrics-server registry.k8s.io/metrics-server/metrics-server:v0.9.0
+IMAGES
+
+# What is ours.
+while read -r folder name; do
+  "$lab" image build "$folder" "$name" --build-arg BASE_IMAGE=docker.io/library/debian:bookworm-slim
+done <<'IMAGES'
+docker/backend docker.io/k8s-deployment/backend:0.1.0
+docker/backend-verification docker.io/k8s-deployment/backend-verification:0.1.0
+IMAGES

@@ -1,0 +1,188 @@
+import { readFile } from 'node:fs/promises';
+import { pause, type Stack, until } from './stack.ts';
+
+/** Marks what the tests put into the cluster. */
+export const mark = { 'k8s-deployment/e2e': 'true' } as const;
+const marked = 'k8s-deployment/e2e=true';
+
+export type PodOptions = {
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** A file of tests/e2e/programs. */
+  readonly program: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** A Secret whose values become variables. */
+  readonly secret?: string;
+  /** Named ports, as another pod's. */
+  readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
+  /** Never counts as ready: no Service sends it anything, whatever labels it has. */
+  readonly aside?: boolean;
+  readonly cpu?: string;
+};
+
+/** A pod that any namespace of ours lets in, running a program of the tests in the image of the verification. */
+export async function podOf(stack: Stack, options: PodOptions): Promise<object> {
+  const { repository, tag } = stack.settings.images.backendVerification;
+  const program = await readFile(new URL(`programs/${options.program}`, import.meta.url), 'utf8');
+  const { name, namespace, labels, env = {}, secret, ports, aside, cpu = '500m' } = options;
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace, labels: { ...labels, ...mark } },
+    spec: {
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: 2,
+      ...(aside ? { readinessGates: [{ conditionType: 'k8s-deployment/never' }] } : {}),
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: 10001,
+        seccompProfile: { type: 'RuntimeDefault' },
+        sysctls: [{ name: 'net.ipv4.ip_unprivileged_port_start', value: '0' }],
+      },
+      containers: [
+        {
+          name: 'program',
+          image: `${repository}:${tag}`,
+          imagePullPolicy: 'IfNotPresent',
+          // where its packages are
+          workingDir: '/verification',
+          command: ['node', '--input-type=module', '-e', program],
+          env: Object.entries(env).map(([key, value]) => ({ name: key, value })),
+          ...(secret ? { envFrom: [{ secretRef: { name: secret } }] } : {}),
+          ...(ports ? { ports } : {}),
+          resources: { requests: { cpu: '5m', memory: '24Mi' }, limits: { cpu, memory: '128Mi' } },
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'] },
+          },
+        },
+      ],
+    },
+  };
+}
+
+export const create = (stack: Stack, objects: readonly object[]): Promise<string> =>
+  stack.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
+
+export type Pod = {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly deletionTimestamp?: string;
+    readonly uid: string;
+  };
+  readonly spec: { readonly nodeName?: string };
+  readonly status: {
+    readonly phase: string;
+    readonly podIP?: string;
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
+};
+
+export const isReady = ({ metadata, status }: Pod): boolean =>
+  metadata.deletionTimestamp === undefined &&
+  (status.conditions ?? []).some((condition) => condition.type === 'Ready' && condition.status === 'True');
+
+/** Pods of a namespace that carry the labels. */
+export async function podsOf(stack: Stack, namespace: string, selector: string): Promise<Pod[]> {
+  const { items } = await stack.get<{ items: Pod[] }>('pods', '-n', namespace, '-l', selector);
+  return items;
+}
+
+/** Makes a namespace that is not there, for `removePods` to take away. */
+export async function ensureNamespace(stack: Stack, name: string): Promise<void> {
+  const there = await stack.tryKubectl(['get', 'namespace', name]);
+  if (there.exitCode !== 0)
+    await create(stack, [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: mark } }]);
+}
+
+/** Runs a program as a pod and returns what it printed. Throws when it fails. */
+export async function runPod(stack: Stack, options: PodOptions): Promise<string> {
+  const { namespace, name } = options;
+  await stack.kubectl(['delete', 'pod', '-n', namespace, name, '--ignore-not-found', '--wait']);
+  await create(stack, [await podOf(stack, options)]);
+  try {
+    const phase = await until(`end of pod ${namespace}/${name}`, 120, async () => {
+      const { status } = await stack.get<Pod>('pod', '-n', namespace, name);
+      return ['Succeeded', 'Failed'].includes(status.phase) && status.phase;
+    });
+    const said = await stack.kubectl(['logs', '-n', namespace, name]);
+    if (phase === 'Succeeded') return said;
+    throw new Error(`pod ${namespace}/${name} failed: ${said}`);
+  } finally {
+    await stack.kubectl(['delete', 'pod', '-n', namespace, name, '--wait=false']);
+  }
+}
+
+/** Removes all that the tests put into the cluster beside the deployment. */
+export async function removePods(stack: Stack): Promise<void> {
+  await stack.kubectl(['delete', 'pods', '-A', '-l', marked, '--wait', '--timeout=120s']);
+  await stack.kubectl(['delete', 'namespaces', '-l', marked, '--wait', '--timeout=120s']);
+}
+
+export type Tally = { readonly ok: number; readonly failed: number; readonly failures: readonly string[] };
+export type Caller = {
+  /** What came of the calls so far. */
+  tally(): Promise<Tally>;
+  /** Ends it, after some more calls, and returns what came of all. */
+  end(): Promise<Tally>;
+};
+
+type Policy = {
+  readonly spec: {
+    readonly ingress?: readonly {
+      readonly from: readonly {
+        readonly namespaceSelector: { readonly matchLabels: Readonly<Record<string, string>> };
+        readonly podSelector: { readonly matchLabels: Readonly<Record<string, string>> };
+      }[];
+    }[];
+  };
+};
+
+/**
+ * Calls fronts from within the cluster for as long as it runs, from a pod that their policy takes for the ingress controller.
+ */
+export async function startCaller(
+  stack: Stack,
+  fronts: readonly string[],
+  { name = 'caller', width = 2, pauseMs = 50 } = {},
+): Promise<Caller> {
+  const policy = await stack.get<Policy>('networkpolicy', '-n', 'frontend', `${fronts[0]}-server`);
+  const peer = policy.spec.ingress?.[0]?.from[0];
+  if (!peer) throw new Error('Expected the front to accept somebody');
+  const namespace = peer.namespaceSelector.matchLabels['kubernetes.io/metadata.name'] ?? '';
+  await ensureNamespace(stack, namespace);
+  type Service = { readonly spec: { readonly clusterIP: string } };
+  const urls = await Promise.all(
+    fronts.map(async (front) => {
+      const { spec } = await stack.get<Service>('service', '-n', 'frontend', front);
+      return `http://${spec.clusterIP}/api`;
+    }),
+  );
+  const env = { URLS: urls.join(' '), WIDTH: String(width), PAUSE_MS: String(pauseMs) };
+  const labels = peer.podSelector.matchLabels;
+  await stack.kubectl(['delete', 'pod', '-n', namespace, name, '--ignore-not-found', '--wait']);
+  await create(stack, [
+    await podOf(stack, { name, namespace, labels, program: 'call.mjs', env, aside: true }),
+  ]);
+  const tally = async (): Promise<Tally> => {
+    const logs = await stack.tryKubectl(['logs', '-n', namespace, name, '--tail', '1']);
+    const line = logs.stdout.trim();
+    return line === '' ? { ok: 0, failed: 0, failures: [] } : (JSON.parse(line) as Tally);
+  };
+  await until('first answers of the fronts', 60, async () => (await tally()).ok > 10);
+  return {
+    tally,
+    end: async () => {
+      await pause(3000);
+      const last = await tally();
+      await stack.kubectl(['delete', 'pod', '-n', namespace, name, '--wait=false']);
+      return last;
+    },
+  };
+}

@@ -1,0 +1,57 @@
+// Tries connections, many at once, and prints `{"<name>": "open" | "refused" | "silent"}` as JSON. stdin is JSON: a list of
+// {name, host, port, protocol, timeoutMs}.
+
+import { createSocket } from 'node:dgram';
+import { connect } from 'node:net';
+
+/** @typedef {{ name: string, host: string, port: number, protocol: 'TCP' | 'UDP', timeoutMs: number }} Door */
+
+const width = 200;
+
+/** @param {Door} door */
+function tcp({ host, port, timeoutMs }) {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const end = (/** @type {string} */ outcome) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(outcome);
+    };
+    const timer = setTimeout(end, timeoutMs, 'silent');
+    socket.once('connect', () => end('open'));
+    socket.once('error', (error) =>
+      end('code' in error && error.code === 'ECONNREFUSED' ? 'refused' : 'silent'),
+    );
+  });
+}
+
+/** @param {Door} door */
+function udp({ host, port, timeoutMs }) {
+  return new Promise((resolve) => {
+    const socket = createSocket('udp4');
+    const end = (/** @type {string} */ outcome) => {
+      clearTimeout(timer);
+      socket.close();
+      resolve(outcome);
+    };
+    const timer = setTimeout(end, timeoutMs, 'silent');
+    socket.once('message', () => end('open'));
+    socket.once('error', () => end('silent'));
+    // A question for the root's name servers: a name server answers somehow, and so does what only echoes.
+    socket.send(Buffer.from('0001010000010000000000000000020001', 'hex'), port, host);
+  });
+}
+
+let text = '';
+for await (const chunk of process.stdin.setEncoding('utf8')) text += chunk;
+/** @type {Door[]} */
+const doors = JSON.parse(text);
+/** @type {{ [name: string]: string }} */
+const outcomes = {};
+let next = 0;
+const worker = async () => {
+  for (let door = doors[next++]; door; door = doors[next++])
+    outcomes[door.name] = String(await (door.protocol === 'UDP' ? udp(door) : tcp(door)));
+};
+await Promise.all(Array.from({ length: width }, worker));
+process.stdout.write(JSON.stringify(outcomes));

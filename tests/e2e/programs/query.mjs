@@ -1,0 +1,17 @@
+// Runs the statements of $STATEMENT with the database parameters of the environment, and prints the rows of the last as JSON.
+
+import pg from 'pg';
+
+const { DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DATABASE_NAME, STATEMENT } = process.env;
+const client = new pg.Client({
+  host: DB_HOST,
+  port: Number(DB_PORT),
+  user: DB_USER,
+  password: DB_PASSWORD,
+  database: DATABASE_NAME,
+  connectionTimeoutMillis: 10_000,
+});
+await client.connect();
+const results = [await client.query(STATEMENT ?? '')].flat();
+process.stdout.write(JSON.stringify(results.at(-1)?.rows));
+await client.end();

@@ -1,0 +1,250 @@
+import { fileURLToPath } from 'node:url';
+import * as assert from 'uvu/assert';
+import { parseAllDocuments } from 'yaml';
+import {
+  type Connections,
+  connectionName,
+  type Described,
+  ourNamespaces,
+  readConnections,
+} from '../../network/connections.ts';
+import type { Port } from '../../network/verdict.ts';
+import { create, ensureNamespace, mark, type Pod, podOf, removePods } from '../pods.ts';
+import { readText, type Stack, until } from '../stack.ts';
+
+/*
+ * The table of tests/network/connections.yaml, opened for real. Of each party of it a twin is made: a pod with its labels and
+ * ports, which no Service sends anything and which listens on all ports of the table. Every twin knocks at every other, at the
+ * real pods' own ports, the name server, the API server and a kubelet. What is between strangers is left out, and so is what
+ * leaves the cluster.
+ */
+
+type Door = {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly protocol: 'TCP' | 'UDP';
+  readonly timeoutMs: number;
+};
+type Outcomes = Readonly<Record<string, 'open' | 'refused' | 'silent'>>;
+type Template = {
+  readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+  readonly spec: {
+    readonly containers: readonly {
+      readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
+    }[];
+  };
+};
+
+const isOurs = (party: Described | undefined): boolean =>
+  ourNamespaces.some((name) => name === party?.namespace);
+
+/** The pod of a party as its release makes it; of a Job that was removed as helm remembers it. */
+async function templateOf(stack: Stack, party: Described): Promise<Template | undefined> {
+  if (!party.workload || !party.namespace) return undefined;
+  const [kind = '', name = ''] = party.workload.split('/');
+  if (kind !== 'Job') {
+    type Workload = { spec: { template: Template } };
+    return (await stack.get<Workload>(kind, '-n', party.namespace, name)).spec.template;
+  }
+  const hooks = await stack.helm('get', 'hooks', name.replace(/-verification$/, ''), '-n', party.namespace);
+  return parseAllDocuments(hooks)
+    .map((document) => document.toJS())
+    .find((object) => object?.kind === kind && object.metadata.name === name)?.spec.template;
+}
+
+type Twin = { readonly party: string; readonly namespace: string; readonly pod: string };
+
+/** A twin of each party that is a pod, outside of kube-system, where the tests make nothing. */
+async function makeTwins(stack: Stack, { parties, ports }: Connections): Promise<Twin[]> {
+  const tcp = ports.filter(({ protocol }) => protocol === 'TCP').map(({ port }) => port);
+  const twins: Twin[] = [];
+  for (const [party, described] of Object.entries(parties)) {
+    const { namespace } = described;
+    if (namespace === undefined || namespace === 'kube-system') continue;
+    await ensureNamespace(stack, namespace);
+    const template = await templateOf(stack, described);
+    if (described.workload) assert.ok(template, `${party}: ${described.workload} is deployed`);
+    const labels = template?.metadata.labels ?? described.labels ?? {};
+    const named = template?.spec.containers.flatMap((container) => container.ports ?? []) ?? [];
+    const pod = `twin-${party}`;
+    await create(stack, [
+      await podOf(stack, {
+        name: pod,
+        namespace,
+        // without the number of a revision: a twin belongs to no ReplicaSet
+        labels: Object.fromEntries(Object.entries(labels).filter(([label]) => label !== 'pod-template-hash')),
+        program: 'listen.mjs',
+        env: { PORTS: tcp.join(' ') },
+        ports: named.map(({ name, containerPort }) => ({ name, containerPort })),
+        aside: true,
+      }),
+    ]);
+    twins.push({ party, namespace, pod });
+  }
+  return twins;
+}
+
+/** Addresses of the twins, once all run. */
+async function addressesOf(stack: Stack, twins: readonly Twin[]): Promise<ReadonlyMap<string, Pod>> {
+  const [label, value] = Object.entries(mark)[0] ?? [];
+  return until('the twins', 300, async () => {
+    const { items } = await stack.get<{ items: Pod[] }>('pods', '-A', '-l', `${label}=${value}`);
+    const running = items.filter(({ status }) => status.phase === 'Running' && status.podIP);
+    const found = new Map(
+      twins.flatMap(({ party, namespace, pod }) => {
+        const own = running.find(({ metadata }) => metadata.namespace === namespace && metadata.name === pod);
+        return own ? [[party, own] as const] : [];
+      }),
+    );
+    return found.size === twins.length ? found : undefined;
+  });
+}
+
+type Place = { readonly party: string; readonly host: string; readonly ports: readonly Port[] };
+
+/** What listens for real: pods of the releases, name server, API server, a kubelet. */
+async function realPlaces(stack: Stack, { parties, allowed }: Connections): Promise<Place[]> {
+  const places: Place[] = [];
+  const portsInto = (party: string): Port[] => {
+    const found = [...allowed].flatMap((name) => {
+      const [, to, port, protocol] = /^\S+ -> (\S+) (\d+)\/(TCP|UDP)$/.exec(name) ?? [];
+      return to === party ? [`${port}/${protocol}`] : [];
+    });
+    return [...new Set(found)].map((text) => ({
+      port: Number.parseInt(text, 10),
+      protocol: text.endsWith('UDP') ? 'UDP' : 'TCP',
+    }));
+  };
+  for (const [party, described] of Object.entries(parties)) {
+    const { namespace, workload } = described;
+    if (namespace === 'kube-system') {
+      const labels = Object.entries(described.labels ?? {}).map(([label, value]) => `${label}=${value}`);
+      const { items } = await stack.get<{ items: Pod[] }>('pods', '-n', namespace, '-l', labels.join(','));
+      const host = items.find(({ status }) => status.phase === 'Running')?.status.podIP;
+      if (host) places.push({ party, host, ports: portsInto(party) });
+      continue;
+    }
+    if (!workload || !namespace || workload.startsWith('Job/')) continue;
+    const template = await templateOf(stack, described);
+    const listening = template?.spec.containers.flatMap(({ ports = [] }) => ports) ?? [];
+    const selector = Object.entries(template?.metadata.labels ?? {}).map(
+      ([label, value]) => `${label}=${value}`,
+    );
+    const { items } = await stack.get<{ items: Pod[] }>(
+      'pods',
+      '-n',
+      namespace,
+      '-l',
+      [...selector, ...Object.keys(mark).map((label) => `!${label}`)].join(','),
+    );
+    const pod = items.find(
+      ({ status, metadata }) => status.phase === 'Running' && !metadata.deletionTimestamp,
+    );
+    assert.ok(pod?.status.podIP, `${party} runs`);
+    const simulated = pod.metadata.labels?.['k8s-deployment/simulated'] === 'true';
+    if (simulated) continue;
+    const ports = listening.map(({ containerPort }): Port => ({ port: containerPort, protocol: 'TCP' }));
+    places.push({ party, host: pod.status.podIP, ports });
+  }
+  type Slices = {
+    items: { endpoints: { addresses: string[] }[]; ports: { port: number }[] }[];
+  };
+  const { items } = await stack.get<Slices>(
+    'endpointslices',
+    '-n',
+    'default',
+    '-l',
+    'kubernetes.io/service-name=kubernetes',
+  );
+  const api = items[0];
+  const host = api?.endpoints[0]?.addresses[0];
+  if (host)
+    places.push({
+      party: 'api-server',
+      host,
+      ports: (api?.ports ?? []).map(({ port }) => ({ port, protocol: 'TCP' })),
+    });
+  return places;
+}
+
+/** The kubelet of another node than the caller's: a node lets its own pods in and is let in by them. */
+async function kubeletFor(stack: Stack, caller: Pod): Promise<Place | undefined> {
+  type Node = { metadata: { name: string }; status: { addresses: { type: string; address: string }[] } };
+  const { items } = await stack.get<{ items: Node[] }>('nodes');
+  const other = items.find(({ metadata }) => metadata.name !== caller.spec.nodeName);
+  const host = other?.status.addresses.find(({ type }) => type === 'InternalIP')?.address;
+  return host ? { party: 'kubelet', host, ports: [{ port: 10250, protocol: 'TCP' }] } : undefined;
+}
+
+const separator = ' @';
+
+export async function connectionsAreThoseOfTheTable(stack: Stack): Promise<void> {
+  const table = await readConnections();
+  await removePods(stack);
+  try {
+    const twins = await makeTwins(stack, table);
+    const pods = await addressesOf(stack, twins);
+    const twinPlaces = [...pods].map(
+      ([party, { status }]): Place => ({ party, host: status.podIP ?? '', ports: table.ports }),
+    );
+    const real = await realPlaces(stack, table);
+    const wrong: string[] = [];
+    let tried = 0;
+    let opened = 0;
+    const one = async ({ party: from, namespace, pod }: Twin): Promise<void> => {
+      const own = pods.get(from);
+      const kubelet = own && (await kubeletFor(stack, own));
+      const doors = [...twinPlaces, ...real, ...(kubelet ? [kubelet] : [])].flatMap((place) => {
+        if (place.host === own?.status.podIP) return [];
+        if (!isOurs(table.parties[from]) && !isOurs(table.parties[place.party])) return [];
+        return place.ports.map(
+          (port): Door => ({
+            name: `${connectionName(from, place.party, port)}${separator}${place.host}`,
+            host: place.host,
+            ...port,
+            protocol: port.protocol === 'UDP' ? 'UDP' : 'TCP',
+            timeoutMs: 1500,
+          }),
+        );
+      });
+      const isAllowed = ({ name }: Door) => table.allowed.has(name.slice(0, name.indexOf(separator)));
+      const outcomes = { ...(await knock(stack, namespace, pod, doors)) };
+      // A busy machine answers late; what stays shut for long is shut.
+      const late = doors.filter((door) => isAllowed(door) && outcomes[door.name] !== 'open');
+      if (late.length > 0) {
+        const patient = late.map((door) => ({ ...door, timeoutMs: 6000 }));
+        Object.assign(outcomes, await knock(stack, namespace, pod, patient));
+      }
+      for (const door of doors) {
+        tried += 1;
+        const outcome = outcomes[door.name];
+        if (outcome === 'open') opened += 1;
+        if ((outcome === 'open') !== isAllowed(door)) wrong.push(`${door.name}: ${outcome}`);
+      }
+    };
+    // A few at a time: each is a busy process.
+    const queue = [...twins];
+    await Promise.all(
+      Array.from({ length: 3 }, async () => {
+        for (let twin = queue.shift(); twin; twin = queue.shift()) await one(twin);
+      }),
+    );
+    assert.equal(wrong.sort(), []);
+    assert.ok(tried > 3000 && opened > 50, `${tried} tried, ${opened} opened`);
+    process.stdout.write(`\n  ${tried} connections tried, ${opened} opened\n`);
+  } finally {
+    await removePods(stack);
+  }
+}
+
+async function knock(
+  stack: Stack,
+  namespace: string,
+  pod: string,
+  doors: readonly Door[],
+): Promise<Outcomes> {
+  const program = await readText(fileURLToPath(new URL('../programs/knock.mjs', import.meta.url)));
+  const words = ['exec', '-i', '-n', namespace, pod, '--', 'node', '--input-type=module', '-e', program];
+  return JSON.parse(await stack.kubectl(words, JSON.stringify(doors))) as Outcomes;
+}

@@ -1,0 +1,118 @@
+import * as assert from 'uvu/assert';
+import { isReady, type Pod, podsOf, runPod, startCaller } from '../pods.ts';
+import { type Stack, until } from '../stack.ts';
+
+const query = (stack: Stack, statement: string): Promise<string> =>
+  runPod(stack, {
+    name: 'query',
+    namespace: 'backend',
+    // Who the database lets in.
+    labels: {
+      'app.kubernetes.io/name': 'backend',
+      'app.kubernetes.io/instance': 'app2-back',
+      'app.kubernetes.io/component': 'verification',
+    },
+    program: 'query.mjs',
+    secret: 'app2-back-database',
+    env: { STATEMENT: statement, DATABASE_NAME: stack.settings.database.name },
+  });
+
+/** Deletes the one pod of a workload and waits for the next to be ready. */
+async function replaced(stack: Stack, namespace: string, selector: string): Promise<Pod> {
+  const [before] = await podsOf(stack, namespace, selector);
+  assert.ok(before, `a pod ${selector}`);
+  await stack.kubectl(['delete', 'pod', '-n', namespace, before.metadata.name, '--wait=false']);
+  return until(`another pod ${selector}`, 180, async () =>
+    (await podsOf(stack, namespace, selector)).find(
+      (pod) => pod.metadata.uid !== before.metadata.uid && isReady(pod),
+    ),
+  );
+}
+
+export async function databaseSurvivesItsPod(stack: Stack): Promise<void> {
+  const word = `row-${Date.now()}`;
+  await query(stack, `create table if not exists e2e (word text); insert into e2e values ('${word}')`);
+  await replaced(stack, 'database', 'app.kubernetes.io/instance=postgresql');
+  const rows = JSON.parse(await query(stack, `select word from e2e where word = '${word}'`));
+  assert.equal(rows, [{ word }]);
+  await query(stack, 'drop table e2e');
+}
+
+export async function vaultSurvivesItsPod(stack: Stack): Promise<void> {
+  await replaced(stack, 'vault', 'app.kubernetes.io/instance=vault');
+  const status = async () => JSON.parse((await stack.task('status', '--json')).stdout).vault;
+  const sealed = await until('an answer of Vault', 60, async () => (await status()) ?? undefined);
+  assert.is(sealed.initialized, true, 'its data is there');
+  assert.is(sealed.sealed, true, 'the keys are not');
+  const opened = await stack.task('init-vault');
+  assert.is(opened.exitCode, 0, opened.stderr);
+  assert.match(opened.stderr, 'unsealed');
+  assert.not.match(opened.stderr, /initialised; its keys/);
+  assert.equal(await status(), { initialized: true, sealed: false, configured: true });
+  // The operator logs in again and the check still does.
+  const checked = await stack.task('test-app', 'app1');
+  assert.is(checked.exitCode, 0, checked.stderr);
+}
+
+/** A node is emptied while a client calls both fronts: disruption budgets keep enough of them, and no call is lost. */
+export async function aDrainLosesNoCall(stack: Stack): Promise<void> {
+  const { items } = await stack.get<{ items: Pod[] }>('pods', '-A');
+  const single = items.filter(
+    ({ metadata: { namespace, labels } }) =>
+      ['database', 'vault'].includes(namespace) || labels?.['k8s-app'] === 'kube-dns',
+  );
+  const pods = items.filter(({ metadata }) => ['backend', 'frontend'].includes(metadata.namespace));
+  const nodes = [...new Set(pods.map(({ spec }) => spec.nodeName ?? ''))];
+  const counted = (node: string, among: readonly Pod[]) =>
+    among.filter(({ spec }) => spec.nodeName === node).length;
+  // What there is only one of is away while it moves, drain or not: a node with as little as possible of it.
+  const [node] = nodes.sort(
+    (one, other) =>
+      counted(one, single) - counted(other, single) || counted(other, pods) - counted(one, pods),
+  );
+  assert.ok(node && nodes.length > 1, 'pods of the applications are on several nodes');
+  const caller = await startCaller(stack, ['app1-front', 'app2-front']);
+  try {
+    const drain = ['drain', node, '--ignore-daemonsets', '--delete-emptydir-data', '--force'];
+    const skipped = '--pod-selector=!k8s-deployment/e2e';
+    await stack.kubectl([...drain, skipped, '--timeout=300s']);
+    const left = await podsOf(stack, 'backend', 'app.kubernetes.io/component=server');
+    assert.equal(
+      left.filter(({ spec }) => spec.nodeName === node),
+      [],
+    );
+    for (const namespace of ['backend', 'frontend'])
+      await until(`pods of ${namespace} elsewhere`, 120, async () =>
+        (await podsOf(stack, namespace, 'app.kubernetes.io/component=server')).every(isReady),
+      );
+  } finally {
+    await stack.kubectl(['uncordon', node]);
+  }
+  const { ok, failed, failures } = await caller.end();
+  assert.equal(failures, []);
+  assert.is(failed, 0);
+  assert.ok(ok > 100, `${ok} calls`);
+  await stack.task('init-vault');
+}
+
+/** Load makes more pods of app2, by what metrics-server measures. */
+export async function loadScalesApp2(stack: Stack): Promise<void> {
+  type Scaler = {
+    spec: { minReplicas: number; maxReplicas: number };
+    status: { currentReplicas?: number; currentMetrics?: { resource: { current: object } }[] };
+  };
+  const scaler = () => stack.get<Scaler>('horizontalpodautoscaler', '-n', 'backend', 'app2-back');
+  const { minReplicas } = (await scaler()).spec;
+  await until('a measurement', 120, async () => (await scaler()).status.currentMetrics?.[0]);
+  const top = await stack.kubectl(['top', 'pods', '-n', 'backend']);
+  assert.match(top, /app2-back-\S+ +\d+m +\d+Mi/);
+  const caller = await startCaller(stack, ['app2-front'], { name: 'load', width: 24, pauseMs: 0 });
+  try {
+    await until(`more than ${minReplicas} pods`, 240, async () => {
+      const pods = await podsOf(stack, 'backend', 'app.kubernetes.io/instance=app2-back');
+      return pods.filter(isReady).length > minReplicas;
+    });
+  } finally {
+    await caller.end();
+  }
+}

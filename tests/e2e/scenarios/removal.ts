@@ -1,0 +1,54 @@
+import { access } from 'node:fs/promises';
+import * as assert from 'uvu/assert';
+import { ourNamespaces } from '../../network/connections.ts';
+import { environment } from '../options.ts';
+import type { Stack } from '../stack.ts';
+
+/** Kinds that belong to no namespace and of which our releases make some. */
+const clusterWide = [
+  'apiservices.apiregistration.k8s.io',
+  'clusterroles.rbac.authorization.k8s.io',
+  'clusterrolebindings.rbac.authorization.k8s.io',
+  'customresourcedefinitions.apiextensions.k8s.io',
+  'mutatingwebhookconfigurations.admissionregistration.k8s.io',
+  'namespaces',
+  'priorityclasses.scheduling.k8s.io',
+  'validatingwebhookconfigurations.admissionregistration.k8s.io',
+];
+
+/** Names of all objects that belong to no namespace, and of those in kube-system that helm made. */
+export async function clusterWideObjects(kubectl: Stack['kubectl']): Promise<string[]> {
+  const names = await kubectl(['get', clusterWide.join(','), '-o', 'name']);
+  const managed = ['-l', 'app.kubernetes.io/managed-by=Helm', '-o', 'name'];
+  const system = await kubectl(['get', 'roles,rolebindings,services', '-n', 'kube-system', ...managed]);
+  return [...names.split('\n'), ...system.split('\n')].filter((name) => name !== '').sort();
+}
+
+/** `destroy-environment` leaves the cluster as it was. */
+export async function nothingIsLeftBehind(stack: Stack, before: readonly string[]): Promise<void> {
+  const destroyed = await stack.task('destroy-environment', '--yes');
+  assert.is(destroyed.exitCode, 0, destroyed.stderr);
+  const gone = await access(stack.sandbox.path('.state', environment)).then(
+    () => false,
+    () => true,
+  );
+  assert.ok(gone, 'the state folder is gone');
+  const after = await clusterWideObjects(stack.user);
+  assert.equal(
+    after.filter((name) => !before.includes(name)),
+    [],
+  );
+  for (const namespace of ourNamespaces)
+    if (!before.includes(`namespace/${namespace}`)) assert.not.ok(after.includes(`namespace/${namespace}`));
+  // Volumes go with their claims, a moment later.
+  const volumes = await stack.user([
+    'get',
+    'persistentvolumes',
+    '-o',
+    'jsonpath={range .items[*]}{.spec.claimRef.namespace}{"\\n"}{end}',
+  ]);
+  assert.equal(
+    volumes.split('\n').filter((namespace) => ourNamespaces.some((own) => own === namespace)),
+    [],
+  );
+}

@@ -1,0 +1,92 @@
+import * as assert from 'uvu/assert';
+import { isReady, podsOf, startCaller } from '../pods.ts';
+import { readText, type Stack, until } from '../stack.ts';
+
+/** A change that cannot work. */
+type Breach = {
+  readonly app: 'app1' | 'app2';
+  /** Values of its back. */
+  readonly values: object;
+  /** What the error has to name, and the saved explanation too. */
+  readonly cause: RegExp;
+};
+
+export const breaches: Readonly<Record<string, Breach>> = {
+  'a bad image': {
+    app: 'app2',
+    values: { image: { tag: 'never-built' } },
+    cause: /(ErrImagePull|ImagePullBackOff).*never-built/,
+  },
+  'a failing probe': {
+    app: 'app2',
+    // It runs for ever and listens on nothing.
+    values: { image: { repository: 'registry.k8s.io/pause', tag: '3.10' } },
+    cause: /Unhealthy: Startup probe failed/,
+  },
+  'a failing verification': {
+    app: 'app1',
+    values: { database: { name: 'nowhere' } },
+    cause: /FAILED database login: database "nowhere" does not exist/,
+  },
+  'a breach of the quota': {
+    app: 'app1',
+    values: {
+      replicas: 8,
+      resources: { requests: { cpu: '100m', memory: '500Mi' }, limits: { cpu: '100m', memory: '500Mi' } },
+    },
+    cause: /exceeded quota: backend-quota/,
+  },
+  'a policy that blocks the database': {
+    app: 'app2',
+    values: { database: { podLabels: { 'app.kubernetes.io/name': 'nobody' } } },
+    cause: /FAILED database login: /,
+  },
+};
+
+/** Seconds after which helm gives a release up, instead of those of helmfile.yaml. */
+const patience = 90;
+
+type Revision = { readonly revision: number; readonly status: string; readonly description: string };
+
+/**
+ * The install fails and says why; the revision that was deployed before is back and serves; and no call is lost meanwhile.
+ */
+export async function isRolledBack(stack: Stack, { app, values, cause }: Breach): Promise<void> {
+  const release = `${app}-back`;
+  const history = async (): Promise<Revision[]> =>
+    JSON.parse(await stack.helm('history', release, '-n', 'backend', '-o', 'json'));
+  const manifest = () => stack.helm('get', 'manifest', release, '-n', 'backend');
+  const before = { revision: (await history()).at(-1)?.revision ?? 0, manifest: await manifest() };
+  const known = await stack.diagnostics();
+  const caller = await startCaller(stack, [`${app}-front`]);
+
+  const ended = await stack.impatiently(patience, () =>
+    stack.taskWith({ releases: { [release]: values } }, 'install-app', app),
+  );
+
+  assert.is.not(ended.exitCode, 0, ended.stderr);
+  assert.match(ended.stderr, `installing ${release} failed; what was deployed before is back`);
+  assert.match(ended.stderr, cause);
+  const [saved, ...more] = (await stack.diagnostics()).filter((file) => !known.includes(file));
+  assert.ok(saved && more.length === 0, 'one explanation is saved');
+  assert.match(await readText(saved), cause);
+
+  const last = (await history()).at(-1);
+  assert.is(last?.status, 'deployed');
+  assert.match(last?.description ?? '', `Rollback to ${before.revision}`);
+  assert.is(await manifest(), before.manifest);
+  await until(`pods of ${release}`, 120, async () => {
+    const pods = await podsOf(stack, 'backend', `app.kubernetes.io/instance=${release}`);
+    const servers = pods.filter(
+      ({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === 'server',
+    );
+    return servers.length >= 2 && servers.every(isReady);
+  });
+  const { ok, failed, failures } = await caller.end();
+  assert.equal(failures, []);
+  assert.is(failed, 0);
+  assert.ok(ok > 100, `${ok} calls`);
+
+  const checked = await stack.task('test-app', app);
+  assert.is(checked.exitCode, 0, checked.stderr);
+}

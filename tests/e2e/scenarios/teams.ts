@@ -1,0 +1,66 @@
+import * as assert from 'uvu/assert';
+import { ourNamespaces } from '../../network/connections.ts';
+import type { Stack } from '../stack.ts';
+
+const teams = ['deployers', 'devops', 'backend', 'frontend'] as const;
+type Team = (typeof teams)[number];
+
+async function may(stack: Stack, team: Team, namespace: string, verb: string, resource: string) {
+  const group = `k8s-deployment:${team}`;
+  const asked = ['auth', 'can-i', verb, resource, '-n', namespace, '--as', 'somebody', '--as-group', group];
+  return (await stack.tryKubectl(asked)).stdout.trim().startsWith('yes');
+}
+
+/** Where each team may look and act: the namespaces of its members. */
+const home: Readonly<Record<Team, readonly string[]>> = {
+  deployers: ourNamespaces,
+  devops: ourNamespaces,
+  backend: ['backend'],
+  frontend: ['frontend'],
+};
+
+export async function teamsHaveLeastRights(stack: Stack): Promise<void> {
+  const wrong: string[] = [];
+  for (const team of teams) {
+    for (const namespace of ourNamespaces) {
+      const own = home[team].includes(namespace);
+      // Who installs reads helm's Secrets, where they install.
+      const installs = team === 'deployers' && ['database', 'backend', 'frontend'].includes(namespace);
+      const expected: readonly (readonly [verb: string, resource: string, allowed: boolean])[] = [
+        ['get', 'pods', own],
+        ['get', 'pods/log', own],
+        ['delete', 'pods', own],
+        ['get', 'secrets', installs],
+        ['list', 'secrets', installs],
+        ['create', 'pods/exec', false],
+        ['create', 'rolebindings.rbac.authorization.k8s.io', false],
+        ['delete', 'namespaces', false],
+        ['patch', 'networkpolicies.networking.k8s.io', installs],
+        ['create', 'serviceaccounts/token', false],
+      ];
+      const answers = await Promise.all(
+        expected.map(([verb, resource]) => may(stack, team, namespace, verb, resource)),
+      );
+      for (const [index, [verb, resource, allowed]] of expected.entries())
+        if (answers[index] !== allowed)
+          wrong.push(`${team} ${allowed ? 'may not' : 'may'} ${verb} ${resource} in ${namespace}`);
+    }
+  }
+  assert.equal(wrong, []);
+}
+
+/**
+ * helm keeps values in Secrets of the release's namespace. Two releases have a secret among them, devops and postgresql: of
+ * all teams only who installs postgresql may read its Secret, and nobody but the cluster's administrator that of devops.
+ */
+export async function onlyThePlatformReadsReleases(stack: Stack): Promise<void> {
+  type Named = { metadata: { name: string; namespace: string } };
+  const { items } = await stack.get<{ items: Named[] }>('secrets', '-A', '-l', 'owner=helm');
+  const readers: string[] = [];
+  for (const namespace of new Set(items.map(({ metadata }) => metadata.namespace))) {
+    const { name } = items.find(({ metadata }) => metadata.namespace === namespace)?.metadata ?? { name: '' };
+    for (const team of teams)
+      if (await may(stack, team, namespace, 'get', `secrets/${name}`)) readers.push(`${namespace} ${team}`);
+  }
+  assert.equal(readers.sort(), ['backend deployers', 'database deployers', 'frontend deployers']);
+}

@@ -1,0 +1,133 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { loadSettings, type Settings } from '../../lib/settings.ts';
+import { toolEnvironment } from '../../lib/tools/tools.ts';
+import { type Ended, makeSandbox, type Sandbox } from '../integration/sandbox.ts';
+import { context, environment } from './options.ts';
+
+/** The deployed environment, as a user and as an administrator of the cluster see it. */
+export type Stack = {
+  readonly sandbox: Sandbox;
+  readonly settings: Settings;
+  /** Runs a task; never throws. */
+  task(...words: readonly string[]): Promise<Ended>;
+  /** Runs a task with further settings, which are gone afterwards. */
+  taskWith(settings: object, ...words: readonly string[]): Promise<Ended>;
+  /** stdout of kubectl. Throws with what it said when it fails. */
+  kubectl(args: readonly string[], stdin?: string): Promise<string>;
+  /** As kubectl, however it ends. */
+  tryKubectl(args: readonly string[], stdin?: string): Promise<Ended>;
+  get<Result>(...args: readonly string[]): Promise<Result>;
+  helm(...args: readonly string[]): Promise<string>;
+  /** Starts kubectl in the background; the caller ends it. */
+  start(...args: readonly string[]): ChildProcess;
+  /** As kubectl, with the user's own kubeconfig: also when the environment is gone. */
+  user(args: readonly string[]): Promise<string>;
+  /** Runs with every release given up after so many seconds, instead of those of helmfile.yaml. */
+  impatiently<Result>(seconds: number, run: () => Promise<Result>): Promise<Result>;
+  /** Names of the files with explanations of failures, oldest first. */
+  diagnostics(): Promise<string[]>;
+};
+
+export type List<Item> = { readonly items: readonly Item[] };
+
+/** One clone for each context and environment, so that a run that keeps the deployment is taken up by the next. */
+const place = join(tmpdir(), `kd-e2e-${context}-${environment}`.replace(/[^\w.-]/g, '_'));
+
+/** A clone of the project that acts on the cluster of the context. What is deployed is left as it is. */
+export async function openStack(): Promise<Stack> {
+  await mkdir(place, { recursive: true, mode: 0o700 });
+  const sandbox = await makeSandbox('', place);
+  Object.assign(sandbox.env, {
+    ENVIRONMENT: environment,
+    CLUSTER_PROVIDER: 'existing',
+    CLUSTER_CONTEXT: context,
+  });
+  const userConfig = process.env.KUBECONFIG ?? join(homedir(), '.kube', 'config');
+  sandbox.env.KUBECONFIG = userConfig;
+  const tools = await sandbox.task('install-tools');
+  if (tools.exitCode !== 0) throw new Error(tools.stderr);
+  const PATH = await toolEnvironment();
+  const further = sandbox.path('environments', environment, 'zz-further.yaml');
+
+  const env = { ...sandbox.env, PATH, KUBECONFIG: sandbox.path('.state', environment, 'kubeconfig') };
+  const program = (name: string, args: readonly string[], stdin = '', own = env): Promise<Ended> =>
+    new Promise((resolve, reject) => {
+      const options = { env: own, timeout: 600_000, maxBuffer: 64 << 20 };
+      const child = execFile(name, args, options, (error, stdout, stderr) => {
+        if (error && typeof error.code === 'string') reject(error);
+        else resolve({ exitCode: error ? Number(error.code ?? 1) : 0, stdout, stderr });
+      });
+      child.stdin?.on('error', () => {});
+      child.stdin?.end(stdin);
+    });
+  const succeed = async (name: string, args: readonly string[], stdin = '', own = env): Promise<string> => {
+    const ended = await program(name, args, stdin, own);
+    if (ended.exitCode === 0) return ended.stdout;
+    throw new Error(`\`${name} ${args.join(' ')}\` ended with ${ended.exitCode}:\n${ended.stderr}`);
+  };
+  const kubectl = (args: readonly string[], stdin?: string) =>
+    succeed('kubectl', ['--context', context, ...args], stdin);
+  return {
+    sandbox,
+    settings: await loadSettings(environment, 'existing'),
+    task: sandbox.task,
+    taskWith: async (settings, ...words) => {
+      await writeFile(further, stringify(settings));
+      try {
+        return await sandbox.task(...words);
+      } finally {
+        await rm(further);
+      }
+    },
+    kubectl,
+    tryKubectl: (args, stdin) => program('kubectl', ['--context', context, ...args], stdin),
+    user: (args) =>
+      succeed('kubectl', ['--context', context, ...args], '', {
+        ...sandbox.env,
+        PATH,
+        KUBECONFIG: userConfig,
+      }),
+    impatiently: async (seconds, run) => {
+      const file = sandbox.path('helmfile.yaml');
+      const text = await readText(file);
+      await writeFile(file, text.replace(/^( +timeout:) \d+$/gm, `$1 ${seconds}`));
+      try {
+        return await run();
+      } finally {
+        await writeFile(file, text);
+      }
+    },
+    get: async (...args) => JSON.parse(await kubectl(['get', ...args, '-o', 'json'])),
+    start: (...args) =>
+      spawn('kubectl', ['--context', context, ...args], { env, stdio: ['ignore', 'pipe', 'inherit'] }),
+    helm: (...args) => succeed('helm', ['--kube-context', context, ...args]),
+    diagnostics: async () => {
+      const folder = sandbox.path('.state', environment, 'diagnostics');
+      const names = await readdir(folder).catch(() => []);
+      return names.sort().map((name) => join(folder, name));
+    },
+  };
+}
+
+export const readText = (path: string): Promise<string> => readFile(path, 'utf8');
+
+/** Waits until `look` gives something. Throws after `seconds`, with what is waited for. */
+export async function until<Result>(
+  what: string,
+  seconds: number,
+  look: () => Promise<Result | undefined | false>,
+): Promise<Result> {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s`);
+    await pause(1000);
+  }
+}
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,0 +1,99 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../../lib/project.ts';
+
+/* The server of docker/backend, as a process: it stands in for traefik/whoami, so it has to answer as that does. */
+
+const test = suite('docker/backend');
+
+type Started = { readonly child: ChildProcess; readonly url: string };
+const started: ChildProcess[] = [];
+
+async function start(environment: { [name: string]: string } = {}): Promise<Started> {
+  const child = spawn(process.execPath, [join(root, 'docker/backend/server.mjs')], {
+    // 0: any free port
+    env: { WHOAMI_PORT_NUMBER: '0', ...environment },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  started.push(child);
+  const [line] = await once(child.stdout ?? child, 'data');
+  return { child, url: `http://127.0.0.1:${/port (\d+)/.exec(String(line))?.[1]}` };
+}
+
+test.after(() => {
+  for (const child of started) child.kill('SIGKILL');
+});
+
+test('tells what was asked, and its environment only when asked for it', async () => {
+  const { url } = await start({ DB_HOST: 'some=host', WHOAMI_NAME: 'app' });
+  type Answer = {
+    url: string;
+    method: string;
+    name: string;
+    hostname: string;
+    ip: string[];
+    environ: string[];
+  };
+  const api = async (query: string) => (await (await fetch(`${url}/api${query}`)).json()) as Answer;
+  const plain = await api('?a=b');
+  assert.is(plain.url, '/api?a=b');
+  assert.is(plain.method, 'GET');
+  assert.is(plain.name, 'app');
+  assert.ok(plain.hostname.length > 0 && plain.ip.includes('127.0.0.1'));
+  assert.is(plain.environ, undefined);
+  assert.ok((await api('?env=true')).environ.includes('DB_HOST=some=host'));
+  assert.ok((await api('?env=1')).environ);
+  assert.is((await api('?env=false')).environ, undefined);
+  const text = await (await fetch(url)).text();
+  assert.match(text, /^Name: app\nHostname: .+\n/);
+  assert.not.match(text, 'some=host');
+  assert.is((await fetch(`${url}/elsewhere`)).status, 404);
+});
+
+test('answers on /health with the status that it was given last', async () => {
+  const { url } = await start();
+  const health = async () => (await fetch(`${url}/health`)).status;
+  const set = async (body: string) => (await fetch(`${url}/health`, { method: 'POST', body })).status;
+  assert.is(await health(), 200);
+  assert.is(await set('503'), 200);
+  assert.is(await health(), 503);
+  assert.is(await set('nonsense'), 400);
+  assert.is(await health(), 503);
+  assert.is(await set('200'), 200);
+  assert.is(await health(), 200);
+});
+
+test('SIGTERM: what is being answered is answered, nothing new is taken, then it ends', async () => {
+  const { child, url } = await start();
+  const posting = request(`${url}/health`, { method: 'POST' });
+  posting.write('5');
+  // Its headers are there when another request, sent later, has been answered.
+  await new Promise((resolve) => posting.once('socket', (socket) => socket.once('connect', resolve)));
+  await fetch(`${url}/health`);
+  child.kill('SIGTERM');
+  await refused(url);
+  posting.end('03');
+  const [answer] = await once(posting, 'response');
+  assert.is(answer.statusCode, 200);
+  answer.resume();
+  const [exitCode] = child.exitCode === null ? await once(child, 'exit') : [child.exitCode];
+  assert.is(exitCode, 0);
+  assert.is(answer.headers.connection, 'close', 'nothing keeps it');
+});
+
+async function refused(url: string): Promise<void> {
+  for (;;) {
+    const error = await fetch(url).then(
+      () => undefined,
+      (failure: Error) => failure,
+    );
+    if (error) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+test.run();

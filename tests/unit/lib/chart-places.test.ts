@@ -1,0 +1,49 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  chartArguments,
+  chartArgumentsText,
+  needsRepositories,
+  toolCharts,
+} from '../../../lib/chart-places.ts';
+import { environmentOf } from '../../../lib/environment.ts';
+import { helmfile, helmfileText } from '../../../lib/helmfile.ts';
+import type { Settings } from '../../../lib/settings.ts';
+import { failureOf } from '../../rig/task-context.ts';
+
+const settingsWith = (chart: string): Settings => ({ charts: { other: { chart } } }) as unknown as Settings;
+
+test('a chart beside a tool becomes a path for helmfile, and is text before the tool is there', async () => {
+  const settings = settingsWith('tool://vault-secrets-operator/chart');
+  assert.equal(toolCharts(settings), [
+    { setting: 'charts.other.chart', tool: 'vault-secrets-operator', folder: 'chart' },
+  ]);
+  const [flag, value] = await chartArguments(settings);
+  assert.is(flag, '--state-values-set');
+  assert.match(value ?? '', /^charts\.other\.chart=.*vault-secrets-operator.*\/chart$/);
+  assert.equal(chartArgumentsText(settings), [
+    '--state-values-set charts.other.chart="$(dirname "$(command -v vault-secrets-operator)")/chart"',
+  ]);
+});
+
+test('a chart of a tool that there is not is named', async () => {
+  for (const chart of ['tool://vault-secret-operator/chart', 'tool://vault', 'tool://'])
+    assert.match(
+      (await failureOf((async () => toolCharts(settingsWith(chart)))())).what,
+      `\`charts.other.chart\` to be tool://<tool>/<folder>, got \`${chart}\``,
+    );
+});
+
+test('chart repositories are asked only where a chart comes from one', async () => {
+  assert.ok(needsRepositories(settingsWith('hashicorp/vault')));
+  for (const chart of ['./charts/vault', '../charts/vault', '/charts/vault', 'tool://vault/chart'])
+    assert.not.ok(needsRepositories(settingsWith(chart)), chart);
+  const lab = { env: 'lab', provider: 'existing', context: 'lab' };
+  assert.ok((await helmfile(environmentOf(lab), 'sync')).includes('--skip-deps'));
+  assert.match(
+    await helmfileText(lab, 'sync'),
+    / --skip-deps --state-values-set charts\.vaultOperator\.chart="\$\(dirname .*\)\/chart" sync$/,
+  );
+});
+
+test.run();
