@@ -130,8 +130,8 @@ export function explainSops(file: string, key: string, stderr: string): TaskErro
   if (/non-existent file/.test(stderr)) {
     return new TaskError({
       what: `${file} is not there`,
-      why: 'every environment has its own database password',
-      advice: `copy the whole folder of an environment, secrets/ included, or ${restore}`,
+      why: 'every environment has secrets of its own',
+      advice: `\`make-secrets\` makes it with random values; one that was committed comes back by: git checkout -- ${file}`,
     });
   }
   if (/component \[.*\] not found/.test(stderr)) {

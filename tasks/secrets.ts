@@ -28,6 +28,23 @@ const fileNames = async (): Promise<string[]> => [
   ...new Set((await Promise.all((await environmentNames()).map(secretNames))).flat()),
 ];
 
+export const makeSecrets = task({
+  name: 'make-secrets',
+  description: 'make the secrets files that the environment lacks, with random values, encrypted',
+  group: 'secrets',
+  lock: true,
+  needs: [importGpgKeys, ...tools('sops')],
+  check: refuseDevelopmentKeys,
+  commands: async ({ options }) => {
+    const { makeCommands } = await import('../lib/sops/make.ts');
+    return makeCommands(environmentOf(options));
+  },
+  run: async (context) => {
+    const make = await import('../lib/sops/make.ts');
+    await make.makeSecrets(environmentOf(context.options), context);
+  },
+});
+
 export const editSecrets = task({
   name: 'edit-secrets',
   description: 'open an encrypted file of the environment in your editor',
@@ -50,9 +67,9 @@ export const editSecrets = task({
     requireTerminal(await fileToEdit(environmentOf(options).name, args.file));
   },
   commands: async ({ args, options }) => {
-    const { editCommands, fileToEdit } = await import('../lib/sops/edit.ts');
+    const { editCommands, nameOfFile } = await import('../lib/sops/edit.ts');
     const environment = environmentOf(options);
-    return editCommands(environment, await fileToEdit(environment.name, args.file));
+    return editCommands(environment, await nameOfFile(environment.name, args.file));
   },
   run: async (context) => {
     const { editSecrets, fileToEdit } = await import('../lib/sops/edit.ts');

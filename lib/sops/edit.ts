@@ -1,5 +1,5 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Environment, exportHomes, processEnvironment, settingsOf, shellOf } from '../environment.ts';
 import { declaredReleases } from '../helmfile.ts';
 import { root } from '../project.ts';
@@ -20,15 +20,22 @@ export function requireTerminal(file: string): void {
   });
 }
 
-/** The file to edit: as named, else database.yaml, else the only one. Throws `UsageError` when the environment lacks it. */
+/** Path of the file that is meant, whether or not it is there: as named, else the only one, else database.yaml. */
+export async function nameOfFile(environment: string, named: string | undefined): Promise<string> {
+  const names = await secretNames(environment);
+  return secretsFile(environment, named ?? (names.length === 1 ? names[0] : undefined) ?? 'database.yaml');
+}
+
+/** The file to edit. Throws `UsageError` when the environment lacks it. */
 export async function fileToEdit(environment: string, named: string | undefined): Promise<string> {
   const names = await secretNames(environment);
-  const file = named ?? (names.length === 1 ? names[0] : undefined) ?? 'database.yaml';
-  if (names.includes(file)) return secretsFile(environment, file);
+  const path = await nameOfFile(environment, named);
+  const file = basename(path);
+  if (names.includes(file)) return path;
   throw new UsageError({
     what: `environment \`${environment}\` has no secrets file \`${file}\``,
     why: names.length === 0 ? `environments/${environment}/secrets is empty` : `it has ${names.join(', ')}`,
-    advice: `copy ${file} from another environment's secrets/, then edit it`,
+    advice: `\`make-secrets --env ${environment}\` makes what is missing, with random values`,
   });
 }
 

@@ -92,7 +92,7 @@ test('keys are known by their fingerprint: in a file, in the rule for new ones, 
   }
 });
 
-const guarded = ['install-all', 'install-tier', 'install-app', 'init-vault'];
+const guarded = ['install-all', 'install-tier', 'install-app', 'init-vault', 'make-secrets'];
 
 test('tasks that bring secrets to a cluster look first; those that only read, or remove, do not', async ({
   clone,

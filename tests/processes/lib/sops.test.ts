@@ -65,7 +65,7 @@ for (const [stderr, what, advice] of [
     `${file} is damaged`,
     /git checkout/,
   ],
-  ['cannot operate on non-existent file', `${file} is not there`, /secrets\/ included/],
+  ['cannot operate on non-existent file', `${file} is not there`, /make-secrets/],
   ['error: component ["password"] not found', `${file} has no value \`password\``, /sops edit/],
 ] as const) {
   test(`what SOPS says, in words of ours: ${stderr.split('\n').at(-1)}`, async (state) => {

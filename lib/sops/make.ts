@@ -1,0 +1,78 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Environment, exportHomes, shellOf } from '../environment.ts';
+import { root } from '../project.ts';
+import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
+import { importPublicKeys } from './operational-key.ts';
+
+/** The environment whose files say which secrets there are: names of values are not encrypted. */
+const model = 'development';
+
+type MissingFile = {
+  /** Path, relative to the project. */
+  readonly file: string;
+  /** Names of its values. */
+  readonly keys: readonly string[];
+};
+
+/** The secrets files that an environment lacks. */
+export async function missingSecrets(environment: string): Promise<MissingFile[]> {
+  const there = await secretNames(environment);
+  const missing = (await secretNames(model)).filter((name) => !there.includes(name));
+  return Promise.all(
+    missing.map(async (name) => {
+      const { values } = await readEncrypted(secretsFile(model, name));
+      return { file: secretsFile(environment, name), keys: values.map((path) => path.join('.')) };
+    }),
+  );
+}
+
+const encryption = (file: string): string[] => [
+  'encrypt',
+  ...['--filename-override', file],
+  ...['--input-type', 'yaml', '--output-type', 'yaml'],
+];
+
+/** The plain commands of `makeSecrets`, for `--dry-run`. */
+export async function makeCommands(environment: Environment): Promise<readonly string[]> {
+  const missing = await missingSecrets(environment.name);
+  if (missing.length === 0) return [`# environments/${environment.name}/secrets has every file`];
+  return [
+    exportHomes(environment, 'GNUPGHOME'),
+    ...missing.flatMap(({ file, keys }) => [
+      `mkdir -p ${dirname(file)}`,
+      `for key in ${keys.join(' ')}; do echo "$key: '$(openssl rand -hex 16)'"; done | sops ${encryption(file).join(' ')} --output ${file} /dev/stdin`,
+    ]),
+  ];
+}
+
+/**
+ * Makes the secrets files that the environment lacks, with random values, encrypted by the rule of .sops.yaml that is for them. A
+ * file that is there is left alone. Throws `TaskError` when a key of the rule is not among the public ones.
+ */
+export async function makeSecrets(environment: Environment, context: TaskContext): Promise<void> {
+  const missing = await missingSecrets(environment.name);
+  if (missing.length === 0) return context.report('unchanged');
+  await importPublicKeys(environment, context);
+  const $ = (await shellOf(context))({ quiet: true, nothrow: true });
+  for (const { file, keys } of missing) {
+    const values = keys.map((key) => [key, randomBytes(16).toString('hex')] as const);
+    for (const [, value] of values) context.secret(value);
+    const input = values.map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`).join('');
+    await mkdir(dirname(join(root, file)), { recursive: true });
+    // Node gives a socket as stdin, which cannot be opened by a name; a pipe can.
+    const made = await $({ input })`cat | sops ${encryption(file)} --output ${join(root, file)} /dev/stdin`;
+    if (made.exitCode !== 0) {
+      throw new TaskError({
+        what: `${file} cannot be encrypted`,
+        why: made.stderr.trim().split('\n').at(-1) ?? '',
+        advice:
+          'put the public halves of the keys that its rule in .sops.yaml names into sops/: sops/README.md',
+      });
+    }
+    context.log(`${file}: ${keys.join(', ')}`);
+  }
+  context.report('changed');
+}

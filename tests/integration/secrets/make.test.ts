@@ -1,0 +1,78 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
+import { makeSandbox, readText, type Sandbox } from '../sandbox.ts';
+import { openedBy, withKeys } from './keyring.ts';
+
+/* Secrets of a new environment, with the real gpg and sops; no cluster. */
+
+const test = suite('make-secrets');
+let sandbox: Sandbox;
+
+const fileOf = (environment: string): string => `environments/${environment}/secrets/database.yaml`;
+
+test.before(async () => {
+  sandbox = await makeSandbox();
+  await mkdir(sandbox.path('environments/staging'));
+  const settings = await readText(sandbox.path('environments/development/settings.yaml'));
+  await writeFile(sandbox.path('environments/staging/settings.yaml'), settings);
+});
+test.after(() => sandbox.remove('development', 'staging', 'production'));
+
+const valuesOf = async (environment: string, key: string): Promise<Record<string, string> | undefined> => {
+  const text = await openedBy(sandbox, [key], fileOf(environment));
+  return text === undefined ? undefined : (parse(text) as Record<string, string>);
+};
+
+test('an environment gets the secrets that it lacks: the names of development, other values, shown nowhere', async () => {
+  const key = sandbox.path('sops/development-operational.asc');
+  const { exitCode, stdout, stderr } = await sandbox.task('make-secrets', '--env', 'staging', '--verbose');
+  assert.is(exitCode, 0, stderr);
+  const known = (await valuesOf('development', key)) ?? {};
+  const made = (await valuesOf('staging', key)) ?? {};
+  assert.equal(Object.keys(made).sort(), Object.keys(known).sort());
+  for (const [name, value] of Object.entries(made)) {
+    assert.match(value, /^[0-9a-f]{32}$/, name);
+    assert.is.not(value, known[name], name);
+    assert.not.ok(`${stdout}${stderr}`.includes(value), name);
+  }
+  assert.is(new Set(Object.values(made)).size, Object.keys(known).length);
+});
+
+test('what is there is left alone', async () => {
+  const before = await readText(sandbox.path(fileOf('staging')));
+  const { exitCode, stderr } = await sandbox.task('make-secrets', '--env', 'staging');
+  assert.is(exitCode, 0, stderr);
+  assert.is(await readText(sandbox.path(fileOf('staging'))), before);
+});
+
+test('production takes no development key, and keys of its own', async () => {
+  const words = ['make-secrets', '--env', 'production', '--context', 'some-context'];
+  const refused = await sandbox.task(...words);
+  assert.is(refused.exitCode, 2);
+  assert.match(refused.stderr, 'is encrypted for a development key');
+  const own = `${sandbox.home}/own.asc`;
+  const generate = "--batch --passphrase '' --quick-generate-key own default default never";
+  const { stdout, stderr: said } = await withKeys(
+    sandbox,
+    [],
+    'sh',
+    '-c',
+    `gpg ${generate} && gpg --batch --armor --export-secret-keys > ${own} &&
+    gpg --batch --armor --export > sops/own.public.asc && gpg --batch --with-colons --list-keys`,
+  );
+  const fingerprint = /^fpr:+([0-9A-F]{40}):/m.exec(stdout)?.[1] ?? '';
+  assert.ok(fingerprint !== '', said);
+  const rules = await readText(sandbox.path('.sops.yaml'));
+  const rule = `creation_rules:\n  - path_regex: environments/production/\n    pgp: ${fingerprint}\n`;
+  await writeFile(sandbox.path('.sops.yaml'), rules.replace('creation_rules:\n', rule));
+  sandbox.env.SOPS_PGP_KEY_FILE = own;
+  const made = await sandbox.task(...words);
+  delete sandbox.env.SOPS_PGP_KEY_FILE;
+  assert.is(made.exitCode, 0, made.stderr);
+  assert.ok(await valuesOf('production', own));
+  assert.is(await valuesOf('production', sandbox.path('sops/development-operational.asc')), undefined);
+});
+
+test.run();
