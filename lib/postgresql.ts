@@ -1,9 +1,21 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+
+/** Length and code of an SSLRequest, by which a client asks for TLS before anything else. */
+const sslRequest = message(80877103, '');
+/** Protocol 3.0. */
+const startup = message(3 << 16, 'user\0postgres\0database\0postgres\0\0');
+
+function message(code: number, parameters: string): Buffer {
+  const head = Buffer.alloc(8);
+  head.writeInt32BE(head.length + parameters.length, 0);
+  head.writeInt32BE(code, 4);
+  return Buffer.concat([head, Buffer.from(parameters)]);
+}
 
 /**
- * Whether a PostgreSQL server answers at the address and takes connections: it is sent a StartupMessage (protocol 3.0) and
- * must ask for authentication. No password is involved. Rejects never; `timeoutMs` bounds the wait.
- * Source: PostgreSQL manual, "Message Formats".
+ * Whether a PostgreSQL server answers at the address and takes connections: it is sent a StartupMessage, by TLS where it offers
+ * it, and must ask for authentication. No password is involved, so it is not asked for its name either. Rejects never; `timeoutMs`
+ * bounds the wait. Source: PostgreSQL manual, "Message Formats".
  */
 export function isPostgresqlReady(host: string, port: number, timeoutMs = 2000): Promise<boolean> {
   return new Promise((resolve) => {
@@ -12,17 +24,28 @@ export function isPostgresqlReady(host: string, port: number, timeoutMs = 2000):
       socket.destroy();
       resolve(ready);
     };
-    socket.setTimeout(timeoutMs, () => end(false));
-    socket.once('error', () => end(false));
-    socket.once('close', () => resolve(false));
-    socket.once('connect', () => {
-      const parameters = Buffer.from('user\0postgres\0database\0postgres\0\0');
-      const head = Buffer.alloc(8);
-      head.writeInt32BE(head.length + parameters.length, 0);
-      head.writeInt32BE(3 << 16, 4);
-      socket.write(Buffer.concat([head, parameters]));
+    const timer = setTimeout(() => end(false), timeoutMs);
+    socket.once('close', () => {
+      clearTimeout(timer);
+      resolve(false);
     });
-    // 'R' asks for authentication; 'E' is an error such as "the database system is starting up".
-    socket.once('data', (answer) => end(answer[0] === 0x52));
+    socket.once('error', () => end(false));
+    const start = (stream: Pick<Socket, 'once' | 'write'>) => {
+      // 'R' asks for authentication; 'E' is an error such as "the database system is starting up".
+      stream.once('data', (answer) => end(answer[0] === 0x52));
+      stream.write(startup);
+    };
+    socket.once('connect', () => socket.write(sslRequest));
+    socket.once('data', (answer) => {
+      if (answer[0] !== 0x53) return answer[0] === 0x4e ? start(socket) : end(false);
+      import('node:tls').then(
+        (tls) => {
+          const encrypted = tls.connect({ socket, rejectUnauthorized: false });
+          encrypted.once('error', () => end(false));
+          encrypted.once('secureConnect', () => start(encrypted));
+        },
+        () => end(false),
+      );
+    });
   });
 }

@@ -23,6 +23,8 @@ export async function renderInputs(environment: Environment): Promise<string> {
     ...(await settingsFiles(environment.name, environment.provider)),
     ...(await filesBelow(`environments/${environment.name}/secrets`)),
     ...(await filesBelow('charts')),
+    // The key goes with its certificate.
+    ...['ca.crt', 'postgresql.crt'].map((file) => `.state/${environment.name}/certificates/${file}`),
   ];
   const contents = await Promise.all(
     files.map((file) => readFile(join(root, file)).catch(() => Buffer.alloc(0))),

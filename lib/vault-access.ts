@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { expectedPorts, expectedSettings, readState } from './cluster/embedded/state.ts';
+import { authorityFile, serverIdentity } from './database/certificate.ts';
 import { type Environment, settingsOf, shellOf, writeWhole } from './environment.ts';
 import { kubectl, kubectlText } from './kubectl.ts';
 import { root } from './project.ts';
@@ -17,7 +18,7 @@ import { operatorToken } from './vault/operator.ts';
 import type { Replica } from './vault/replica.ts';
 import { loadDesiredState, type Policy } from './vault/state.ts';
 import { type VaultStatus, vaultStatus } from './vault/status.ts';
-import { type NamedConnection, vaultSelector, withVaultReplicas } from './vault-replicas.ts';
+import { type NamedConnection, podStartMs, vaultSelector, withVaultReplicas } from './vault-replicas.ts';
 
 const keysPath = (environment: Environment): string => join(environment.state, 'vault', 'keys.json');
 const desiredState = () => loadDesiredState(join(root, 'vault'));
@@ -32,8 +33,9 @@ const startMs = 60_000;
 export async function initVault(environment: Environment, context: TaskContext): Promise<void> {
   const settings = await vaultSettings(environment);
   const state = await desiredState();
+  const { authority } = await serverIdentity(environment, await settingsOf(environment), context);
   await redactKeys(environment, context);
-  await withVaultReplicas(context, environment, async (connections) => {
+  await withVaultReplicas(context, environment, podStartMs, async (connections) => {
     const replicas = await answering(connections, context);
     const input = { keysPath: keysPath(environment), signal: context.signal };
     const { client, initialised, unsealed } = await initialiseVault({ ...input, replicas });
@@ -51,6 +53,7 @@ export async function initVault(environment: Environment, context: TaskContext):
         settings,
         decrypt: (file, key) => decryptValue(environment, file, key, context),
         passwordRecord: join(environment.state, 'vault', 'passwords.sha256'),
+        databaseAuthority: authority,
       },
       signal: context.signal,
       onChange,
@@ -67,7 +70,7 @@ export async function unseal(
 ): Promise<'changed' | 'unchanged'> {
   if ((await readKeys(keysPath(environment))) === undefined) return 'unchanged';
   await redactKeys(environment, context);
-  return withVaultReplicas(context, environment, async (connections) => {
+  return withVaultReplicas(context, environment, podStartMs, async (connections) => {
     const replicas = await answering(connections, context);
     const outcome = await unsealVault({
       replicas,
@@ -89,7 +92,7 @@ export async function readVaultStatus(
   const state = await desiredState();
   const settings = await vaultSettings(environment);
   try {
-    return await withVaultReplicas(context, environment, (connections) => {
+    return await withVaultReplicas(context, environment, 0, (connections) => {
       const replicas = connections.map(({ name, host, port }) => {
         const client = vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 });
         return { name, client: keys?.adminToken ? client.withToken(keys.adminToken) : client };
@@ -221,6 +224,7 @@ export async function initVaultCommands(environment: Environment): Promise<reado
       policies: state.policies.map(fromRoot),
     },
     environment: environment.name,
+    databaseAuthorityFile: authorityFile(environment, await settingsOf(environment)),
     settings: await vaultSettings(environment, embedded ? expectedSettings(environment, ports).vault : {}),
     kubernetes: embedded
       ? {

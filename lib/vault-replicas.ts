@@ -2,8 +2,12 @@ import { providerOf } from './cluster/cluster.ts';
 import { type Environment, shellOf } from './environment.ts';
 import { type Connection, kubectlJson, kubectlText, withPortForward } from './kubectl.ts';
 import { type TaskContext, TaskError } from './runner/runner.ts';
+import { poll } from './vault/poll.ts';
 
-export type Pod = {
+/** What kubectl gives of the release: its StatefulSet and the pods. */
+export type VaultObject = {
+  readonly kind: string;
+  readonly spec?: { readonly replicas?: number };
   readonly metadata: {
     readonly name: string;
     readonly deletionTimestamp?: string;
@@ -13,7 +17,12 @@ export type Pod = {
 };
 
 /** Every server of Vault: pods that can be reached, in the order in which they were made, and those that cannot. */
-export type VaultPods = { readonly running: readonly string[]; readonly others: readonly string[] };
+export type VaultPods = {
+  readonly running: readonly string[];
+  readonly others: readonly string[];
+  /** Whether all that there are to be run. */
+  readonly complete: boolean;
+};
 
 export type NamedConnection = Connection & { readonly name: string };
 
@@ -21,35 +30,42 @@ export type NamedConnection = Connection & { readonly name: string };
 export const vaultSelector = 'app.kubernetes.io/instance=vault';
 
 /** The servers among the pods of the release: those of its StatefulSet. A pod that is going away counts as not running. */
-export function vaultPods(pods: readonly Pod[]): VaultPods {
-  const servers = pods
+export function vaultPods(objects: readonly VaultObject[]): VaultPods {
+  const servers = objects
     .filter(({ metadata }) =>
       metadata.ownerReferences?.some(({ kind, name }) => kind === 'StatefulSet' && name === 'vault'),
     )
     .sort((left, right) => ordinal(left) - ordinal(right));
-  const runs = ({ metadata, status }: Pod) =>
+  const runs = ({ metadata, status }: VaultObject) =>
     status?.phase === 'Running' && metadata.deletionTimestamp === undefined;
-  const names = (list: readonly Pod[]) => list.map(({ metadata }) => metadata.name);
-  return { running: names(servers.filter(runs)), others: names(servers.filter((pod) => !runs(pod))) };
+  const names = (list: readonly VaultObject[]) => list.map(({ metadata }) => metadata.name);
+  const running = names(servers.filter(runs));
+  const set = objects.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'vault');
+  return {
+    running,
+    others: names(servers.filter((pod) => !runs(pod))),
+    complete: running.length > 0 && running.length >= (set?.spec?.replicas ?? 0),
+  };
 }
 
-const ordinal = ({ metadata }: Pod): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
+const ordinal = ({ metadata }: VaultObject): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
+
+/** Milliseconds that pods may take to run after a start of the cluster. */
+export const podStartMs = 60_000;
 
 /**
  * Calls `use` with an address of this machine for each server of Vault: the process beside the embedded cluster, or every
- * pod. Throws `TaskError` when there is none.
+ * pod that runs, for which it waits up to `waitMs` milliseconds. Throws `TaskError` when there is none.
  */
 export async function withVaultReplicas<Result>(
-  context: Pick<TaskContext, '$' | 'options'> & Partial<Pick<TaskContext, 'log'>>,
+  context: Pick<TaskContext, '$' | 'options'> & Partial<Pick<TaskContext, 'log' | 'signal'>>,
   environment: Environment,
+  waitMs: number,
   use: (connections: readonly NamedConnection[]) => Promise<Result>,
 ): Promise<Result> {
   const port = await providerOf(environment).direct(environment, 'vault');
   if (port !== undefined) return use([{ name: 'vault', host: '127.0.0.1', port }]);
-  const $ = await shellOf(context);
-  const words = ['-n', 'vault', 'get', 'pods', '--selector', vaultSelector];
-  const { items } = await kubectlJson<{ items: readonly Pod[] }>($, environment, ...words);
-  const { running, others } = vaultPods(items);
+  const { running, others } = await podsOf(context, environment, waitMs);
   if (others.length > 0) context.log?.(`left out, since they do not run: ${others.join(', ')}`);
   if (running.length === 0) {
     throw new TaskError({
@@ -70,4 +86,23 @@ export async function withVaultReplicas<Result>(
       (connection) => forward(rest, [...connections, { name, ...connection }]),
     );
   }
+}
+
+async function podsOf(
+  context: Pick<TaskContext, '$' | 'options'> & Partial<Pick<TaskContext, 'signal'>>,
+  environment: Environment,
+  waitMs: number,
+): Promise<VaultPods> {
+  const $ = await shellOf(context);
+  const words = ['-n', 'vault', 'get', 'statefulsets,pods', '--selector', vaultSelector];
+  let found: VaultPods = { running: [], others: [], complete: false };
+  await poll(
+    async () => {
+      found = vaultPods((await kubectlJson<{ items: VaultObject[] }>($, environment, ...words)).items);
+      return found.complete ? true : undefined;
+    },
+    waitMs,
+    context.signal,
+  );
+  return found;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { root } from '../lib/project.ts';
 import { type AnyTask, type CliConfig, type Options, runCli } from '../lib/runner/runner.ts';
 import { environmentNames, providerNames } from '../lib/settings.ts';
+import * as certificates from './certificates.ts';
 import * as cluster from './cluster.ts';
 import * as database from './database.ts';
 import * as deploy from './deploy.ts';
@@ -13,7 +14,18 @@ import * as secrets from './secrets.ts';
 import * as toolTasks from './tools.ts';
 import * as vault from './vault.ts';
 
-const modules = [environment, cluster, deploy, ingress, secrets, vault, database, images, toolTasks];
+const modules = [
+  environment,
+  cluster,
+  deploy,
+  ingress,
+  secrets,
+  certificates,
+  vault,
+  database,
+  images,
+  toolTasks,
+];
 
 /** Every task that a file of this folder exports. */
 export const tasks: readonly AnyTask[] = modules.flatMap((module) =>

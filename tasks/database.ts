@@ -3,6 +3,7 @@ import { rotatePasswords } from '../lib/database/rotate.ts';
 import { rotateCommands } from '../lib/database/rotate-commands.ts';
 import { environmentOf, settingsOf } from '../lib/environment.ts';
 import { task } from '../lib/runner/runner.ts';
+import { databaseCertificate } from './certificates.ts';
 import { connection } from './cluster.ts';
 import { initHelmfile } from './deploy.ts';
 import { importGpgKeys } from './secrets.ts';
@@ -25,7 +26,13 @@ export const rotateDatabasePassword = task({
   },
   confirm: ({ args, options }) =>
     `replace the database passwords (${args.role}) of environment \`${environmentOf(options).name}\`, in its encrypted files too?`,
-  needs: ({ options }) => [...connection(options), initHelmfile, importGpgKeys, ...tools('sops', 'kubectl')],
+  needs: ({ options }) => [
+    ...connection(options),
+    initHelmfile,
+    importGpgKeys,
+    databaseCertificate,
+    ...tools('sops', 'kubectl'),
+  ],
   commands: async ({ args, options }) => {
     const environment = environmentOf(options);
     return rotateCommands(options, await settingsOf(environment), args.role);

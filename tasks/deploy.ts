@@ -27,6 +27,7 @@ import { helmText } from '../lib/kubectl.ts';
 import { root } from '../lib/project.ts';
 import { type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
 import { ensureTool } from '../lib/tools/tools.ts';
+import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { runningParts } from './embedded.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
@@ -85,6 +86,7 @@ const deployment = {
     ...connection(options),
     initHelmfile,
     importGpgKeys,
+    databaseCertificate,
   ],
   after: ({ options }: { readonly options: Options }) =>
     environmentOf(options).provider === 'embedded' ? runningParts : [createK8s, startK8s],

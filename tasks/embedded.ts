@@ -8,6 +8,7 @@ import { checkSpace, ensureState, requireState } from '../lib/cluster/embedded/s
 import { ensureVault } from '../lib/cluster/embedded/vault.ts';
 import { environmentOf, settingsOf } from '../lib/environment.ts';
 import { type AnyTask, need, task } from '../lib/runner/runner.ts';
+import { databaseCertificate } from './certificates.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
@@ -73,7 +74,12 @@ const embeddedDatabase = task({
   description: 'the real PostgreSQL behind the simulated pod',
   // Its first password is the one of the secrets file.
   check: (input) => (input.args.mode === 'create' ? refuseDevelopmentKeys(input) : undefined),
-  needs: ({ args }) => [need(embeddedState, args), importGpgKeys, ...tools('sops', 'postgresql')],
+  needs: ({ args }) => [
+    need(embeddedState, args),
+    importGpgKeys,
+    databaseCertificate,
+    ...tools('sops', 'postgresql'),
+  ],
   commands: async ({ args, options }) => {
     const environment = environmentOf(options);
     return partCommands.database(environment, await settingsOf(environment), args.mode);

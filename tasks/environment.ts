@@ -12,6 +12,7 @@ import { root } from '../lib/project.ts';
 import { need, task } from '../lib/runner/runner.ts';
 import { shellWords } from '../lib/shell-words.ts';
 import { formatStatus, readStatus } from '../lib/status.ts';
+import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s } from './cluster.ts';
 import { initHelmfile, installTier } from './deploy.ts';
 import { importGpgKeys } from './secrets.ts';
@@ -50,7 +51,7 @@ export const destroyEnvironment = task({
       case 'minikube':
         return tools('minikube', 'docker');
       case 'existing':
-        return [...tools('kubectl', 'helm', 'helmfile', 'sops'), importGpgKeys];
+        return [...tools('kubectl', 'helm', 'helmfile', 'sops'), importGpgKeys, databaseCertificate];
       default:
         return [];
     }

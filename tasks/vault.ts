@@ -2,6 +2,7 @@ import { requireCluster } from '../lib/cluster/cluster.ts';
 import { environmentOf } from '../lib/environment.ts';
 import { task } from '../lib/runner/runner.ts';
 import { initVault as bringToState, initVaultCommands } from '../lib/vault-access.ts';
+import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { installAll, installTier } from './deploy.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
@@ -13,7 +14,12 @@ export const initVault = task({
   group: 'secrets',
   lock: true,
   check: refuseDevelopmentKeys,
-  needs: ({ options }) => [...connection(options), importGpgKeys, ...tools('sops', 'kubectl')],
+  needs: ({ options }) => [
+    ...connection(options),
+    importGpgKeys,
+    databaseCertificate,
+    ...tools('sops', 'kubectl'),
+  ],
   // In a pod, Vault is there once its release is; beside the embedded cluster it runs from the start.
   after: ({ options }) =>
     environmentOf(options).provider === 'embedded'

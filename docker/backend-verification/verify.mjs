@@ -7,10 +7,11 @@
 //   BACKEND_TIMEOUT_SECONDS   how long a backend that is not up yet is waited for; default 60
 //   ENVIRONMENT_FILE          instead of BACKEND_URL: a JSON object of the variables, `-` for stdin
 //   DATABASE_ADDRESS          host:port to connect to instead of DB_HOST and DB_PORT, for a port-forward
+//   DATABASE_AUTHORITY        PEM of the authority of its certificate, instead of the file that DB_SSLROOTCERT names
 //   DATABASE_TIMEOUT_SECONDS  for the connection and again for the query; default 10
 //   TERMINATION_MESSAGE_PATH  default /dev/termination-log where the kubelet made it
 
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import pg from 'pg';
 import { readEnvironment, reasonOf, seconds } from './environment.mjs';
 
@@ -68,6 +69,7 @@ async function login(environment, problems) {
     const timeoutMs = seconds('DATABASE_TIMEOUT_SECONDS', 10) * 1000;
     const client = new pg.Client({
       ...databaseAddress(environment),
+      ...(await encryption(environment)),
       user: environment.DB_USER,
       password: environment.DB_PASSWORD,
       database: environment.DB_NAME,
@@ -85,6 +87,21 @@ async function login(environment, problems) {
   } catch (error) {
     return { check, reason: reasonOf(error) };
   }
+}
+
+/**
+ * TLS as DB_SSLMODE says: verify-full, or disable (as without the variable). What is between the two would let anybody pass for
+ * the database.
+ *
+ * @param {Environment} environment
+ * @returns {Promise<{ ssl?: { ca: string, servername: string } }>}
+ */
+async function encryption(environment) {
+  const mode = environment.DB_SSLMODE || 'disable';
+  if (mode === 'disable') return {};
+  if (mode !== 'verify-full') throw new Error('Expected DB_SSLMODE to be verify-full or disable');
+  const ca = process.env.DATABASE_AUTHORITY || (await readFile(environment.DB_SSLROOTCERT ?? '', 'utf8'));
+  return { ssl: { ca, servername: environment.DB_HOST ?? '' } };
 }
 
 /** @param {Environment} environment */

@@ -1,3 +1,11 @@
+/** By what a server is known. */
+export type ServerIdentity = {
+  /** PEM of the authority that signed its certificate. */
+  readonly authority: string;
+  /** The name that has to be in the certificate, whatever address leads there. */
+  readonly name: string;
+};
+
 /** Where and as whom to log in. */
 export type Login = {
   readonly host: string;
@@ -5,6 +13,8 @@ export type Login = {
   readonly user: string;
   readonly password: string;
   readonly database: string;
+  /** Left out only in tests: without it nothing is encrypted. */
+  readonly identity?: ServerIdentity;
 };
 
 export type Query = (
@@ -17,12 +27,13 @@ const timeoutMs = 10_000;
 
 /** Calls `use` with a connection to PostgreSQL. Rejects with the server's refusal (an SQLSTATE in `code`) or the network's. */
 export async function withLogin<Result>(
-  login: Login,
+  { identity, ...login }: Login,
   use: (query: Query) => Promise<Result>,
 ): Promise<Result> {
   const { Client } = await import('pg').then((module) => module.default);
   const client = new Client({
     ...login,
+    ...(identity && { ssl: { ca: identity.authority, servername: identity.name } }),
     application_name: 'k8s-deployment',
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs,

@@ -6,6 +6,7 @@ import type { Options } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
 import { secretsFile } from '../sops/encrypted-file.ts';
 import { initVaultCommands } from '../vault-access.ts';
+import { authorityFile } from './certificate.ts';
 import { consumerSecrets } from './consumers.ts';
 import { decryptText, type LoginRole, loginRoles, selectRoles } from './roles.ts';
 
@@ -22,7 +23,7 @@ export async function rotateCommands(
   const embedded = environment.provider === 'embedded';
   const port = embedded ? (await expectedPorts(environment)).postgresql : 5432;
   const kubectl = kubectlText(environment);
-  const psql = `psql --host 127.0.0.1 --port ${port} --username ${superuser.name} --dbname ${superuser.database}`;
+  const psql = `psql --port ${port} --username ${superuser.name} --dbname ${superuser.database}`;
   // The superuser's last: until then the old password is good for all of them.
   const ordered = [
     ...selected.filter((role) => role !== superuser),
@@ -33,6 +34,8 @@ export async function rotateCommands(
   return [
     exportHomes(environment, 'GNUPGHOME'),
     ...(embedded ? [] : [`${kubectl} -n database port-forward svc/postgresql ${port} &`]),
+    // The name is looked for in the certificate, the address is where a port is forwarded.
+    `export PGHOST=${settings.database.host} PGHOSTADDR=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile(environment, settings)}`,
     `export PGPASSWORD="$(${decryptText(environment.name, superuser.secret)})"`,
     ...ordered.flatMap((role) => {
       const file = secretsFile(environment.name, role.secret.file);

@@ -11,6 +11,7 @@ import { secretsFile } from '../sops/encrypted-file.ts';
 import { decryptValue, encryptValue } from '../sops.ts';
 import { initVault, readVaultStatus } from '../vault-access.ts';
 import { setPassword } from './alter-role.ts';
+import { serverIdentity } from './certificate.ts';
 import { consumersOf, ensureRestarted } from './consumers.ts';
 import { installedPassword } from './installed-password.ts';
 import { acceptsLogin, type Login } from './login.ts';
@@ -154,6 +155,7 @@ async function superuserLogin(
   context: TaskContext,
 ): Promise<Login> {
   const pair = rotation[user];
+  const identity = await serverIdentity(environment, await settingsOf(environment), context);
   const candidates = [
     async () => pair?.old,
     async () => pair?.new,
@@ -164,7 +166,7 @@ async function superuserLogin(
   for (const candidate of candidates) {
     const password = await candidate();
     if (password === undefined) continue;
-    const login = { ...address, user, password, database };
+    const login = { ...address, user, password, database, identity };
     if (await acceptsLogin(login)) return login;
   }
   throw new TaskError({

@@ -2,16 +2,21 @@ import { withServer } from '../cluster/cluster.ts';
 import { type Environment, settingsOf } from '../environment.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { decryptValue } from '../sops.ts';
+import { serverIdentity } from './certificate.ts';
 import { acceptsLogin } from './login.ts';
 import { passwordAdvice } from './password-advice.ts';
 import { superuserOf } from './roles.ts';
 
 /** Whether the server takes the superuser's password of the SOPS file. Rejects when either cannot be asked. */
 export async function knowsPassword(environment: Environment, context: TaskContext): Promise<boolean> {
-  const { name: user, database, secret } = superuserOf(await settingsOf(environment));
-  const password = await decryptValue(environment, secret.file, secret.key, context);
+  const settings = await settingsOf(environment);
+  const { name: user, database, secret } = superuserOf(settings);
+  const [password, identity] = await Promise.all([
+    decryptValue(environment, secret.file, secret.key, context),
+    serverIdentity(environment, settings, context),
+  ]);
   return withServer(context, environment, 'postgresql', (address) =>
-    acceptsLogin({ ...address, user, password, database }),
+    acceptsLogin({ ...address, user, password, database, identity }),
   );
 }
 

@@ -4,7 +4,7 @@ import { root } from '../project.ts';
 import { type Login, withLogin } from './login.ts';
 
 /** Where the chart keeps what is executed; the Job of a real pod runs the same files with psql. */
-const folder = join(root, 'charts', 'postgresql', 'files');
+const folder = join(root, 'charts', 'postgresql', 'files', 'set-up');
 
 type Statement = {
   readonly sql: string;

@@ -9,6 +9,8 @@ import { differingNames, type VaultObject } from './vault-object.ts';
 export type DatabaseSources = ValueSources & {
   /** Vault does not tell a connection's password again; what was written last is remembered here, as a hash. */
   readonly passwordRecord: string;
+  /** PEM of the authority that signed the server's certificate. */
+  readonly databaseAuthority: string;
 };
 
 /** How Vault logs in to a database server, and the roles that may use it: those of the engine. Vault tries the login when it is written. */
@@ -36,6 +38,7 @@ export function connectionObject(
         ['url', details?.connection_url, connectionUrl(connection, sources.settings)],
         ['username', details?.username, connection.username],
         ['passwordAuthentication', details?.password_authentication, connection.passwordAuthentication],
+        ['authority', details?.tls_ca, sources.databaseAuthority],
         ['maxOpenConnections', Number(details?.max_open_connections), connection.maxOpenConnections],
         ['password', await isRecorded(sources.passwordRecord, path, password), true],
       ]);
@@ -48,6 +51,7 @@ export function connectionObject(
         connection_url: connectionUrl(connection, sources.settings),
         username: connection.username,
         password: secret,
+        tls_ca: sources.databaseAuthority,
         password_authentication: connection.passwordAuthentication,
         max_open_connections: connection.maxOpenConnections,
       };

@@ -34,6 +34,8 @@ export type VaultCommandsInput = PlainAccess & {
   readonly state: DesiredState;
   /** Names the folder `environments/<environment>/secrets/`. */
   readonly environment: string;
+  /** Of the database's certificate: a word of bash that names a file. */
+  readonly databaseAuthorityFile: string;
   readonly settings: ValueSources['settings'];
   readonly kubernetes: {
     readonly host: string;
@@ -164,7 +166,7 @@ const decryptCommand = ({ file, key }: SecretReference, environment: string): st
 function connectionCommand(
   mount: Mount,
   connection: DatabaseConnection,
-  { environment, settings }: VaultCommandsInput,
+  { environment, settings, databaseAuthorityFile }: VaultCommandsInput,
 ): string {
   return [
     `${decryptCommand(connection.password, environment)} | vault write ${shellWord(`${mount.path}/config/${connection.name}`)}`,
@@ -172,6 +174,7 @@ function connectionCommand(
     `allowed_roles=${shellWord(rolesOf(mount, connection).join(','))}`,
     `connection_url=${shellWord(connectionUrl(connection, settings))}`,
     `username=${shellWord(connection.username)} password=-`,
+    `tls_ca=@${databaseAuthorityFile}`,
     `password_authentication=${shellWord(connection.passwordAuthentication)}`,
     `max_open_connections=${connection.maxOpenConnections}`,
   ].join(' ');

@@ -6,7 +6,11 @@ export type Workload = {
   readonly spec: {
     readonly template: {
       readonly metadata?: { readonly labels?: StringMap; readonly annotations?: StringMap };
-      readonly spec: { readonly serviceAccountName?: string; readonly containers: readonly Container[] };
+      readonly spec: {
+        readonly serviceAccountName?: string;
+        readonly containers: readonly Container[];
+        readonly volumes?: readonly Volume[];
+      };
     };
   };
 };
@@ -17,6 +21,13 @@ export type Container = {
   readonly name: string;
   readonly env?: readonly Variable[];
   readonly envFrom?: readonly VariableSource[];
+  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
+};
+
+export type Volume = {
+  readonly name: string;
+  readonly configMap?: { readonly name: string };
+  readonly secret?: { readonly secretName: string };
 };
 
 type ObjectReference = { readonly name: string; readonly optional?: boolean };

@@ -21,6 +21,8 @@ export type CheckInput = {
   readonly environment: Readonly<Record<string, string>>;
   /** `127.0.0.1:<port>` of a port-forward; left out, the program connects to `DB_HOST` itself. */
   readonly databaseAddress?: string;
+  /** PEM of the authority of the database's certificate, instead of the file that `DB_SSLROOTCERT` names. */
+  readonly databaseAuthority?: string | undefined;
   /** Milliseconds for the whole program. Default 60000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -60,6 +62,7 @@ function runProgram(program: string, input: CheckInput, timeoutMs: number): Prom
         PATH: process.env.PATH ?? '',
         ENVIRONMENT_FILE: '-',
         ...(input.databaseAddress === undefined ? {} : { DATABASE_ADDRESS: input.databaseAddress }),
+        ...(input.databaseAuthority === undefined ? {} : { DATABASE_AUTHORITY: input.databaseAuthority }),
       },
     });
     const ended: Ended = { exitCode: null, timedOut: false, stdout: '', stderr: '' };

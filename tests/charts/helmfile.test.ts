@@ -2,7 +2,15 @@ import { cp, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { helmfileArguments, objectsOf, ofKind, only, readYaml, renderEnvironment } from './render.ts';
+import {
+  helmfileArguments,
+  objectsOf,
+  ofKind,
+  only,
+  readYaml,
+  renderEnvironment,
+  stateArguments,
+} from './render.ts';
 import { cleanUp, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
 
 const test = suite('helmfile.yaml');
@@ -132,6 +140,7 @@ test('lints strictly, every chart with the values of every provider', async () =
       const selectors = provider === 'embedded' ? [] : own;
       const args = [
         ...(await helmfileArguments(provider, 'development')),
+        ...(await stateArguments()),
         ...selectors,
         'lint',
         '--args',

@@ -105,6 +105,7 @@ test('names of the releases that are out there stay', async () => {
   const found = async (chart: ChartName, release: string, values: Tree = {}) =>
     (await render(chart, { release, values })).map(key).sort();
   assert.equal(await found('backend', 'app1-back'), [
+    'ConfigMap/app1-back-database-authority',
     'Deployment/app1-back',
     'Job/app1-back-verification',
     'NetworkPolicy/app1-back-server',
@@ -116,12 +117,14 @@ test('names of the releases that are out there stay', async () => {
     'VaultDynamicSecret/app1-back-database',
   ]);
   assert.equal(await found('postgresql', 'postgresql'), [
+    'ConfigMap/postgresql-server',
     'ConfigMap/postgresql-set-up',
     'Job/postgresql-set-up',
     'NetworkPolicy/postgresql-server',
     'NetworkPolicy/postgresql-set-up',
     'Secret/postgresql-set-up',
     'Secret/postgresql-superuser',
+    'Secret/postgresql-tls',
     'Service/postgresql',
     'ServiceAccount/postgresql',
     'StatefulSet/postgresql',

@@ -10,6 +10,7 @@ import {
   podTemplates,
   render,
   type Tree,
+  tryRender,
 } from './render.ts';
 import { cleanUp } from './tools.ts';
 
@@ -304,6 +305,48 @@ test('roles and databases are made after each install and upgrade, by the releas
     'roles.sql',
     'set-up.sh',
   ]);
+});
+
+test('PostgreSQL takes nothing but TLS, with a certificate of the values or of somebody else', async () => {
+  const objects = await render('postgresql', { values: { settings: { ssl: 'off' } } });
+  const { spec, metadata } = only(objects, 'StatefulSet').spec.template;
+  const args = (spec.containers[0].args as string[]).filter((word) => word !== '-c');
+  // The last one counts.
+  assert.ok(args.lastIndexOf('ssl=on') > args.indexOf('ssl=off'));
+  assert.ok(args.includes('hba_file=/etc/postgresql-server/pg_hba.conf'));
+  const rules = only(objects, 'ConfigMap', 'app-server').data['pg_hba.conf'] as string;
+  const kinds = rules.split('\n').flatMap((line) => /^\w+/.exec(line) ?? []);
+  assert.equal(kinds, ['local', 'hostssl']);
+  assert.equal(Object.keys(only(objects, 'Secret', 'app-tls').stringData), ['tls.crt', 'tls.key', 'ca.crt']);
+
+  const values = { tls: { existingSecret: 'from-cert-manager', certificate: '', key: '', authority: '' } };
+  const foreign = await render('postgresql', { values });
+  assert.not.ok(foreign.some(({ kind, metadata }) => kind === 'Secret' && metadata.name === 'app-tls'));
+  const pod = only(foreign, 'StatefulSet').spec.template;
+  const secrets = pod.spec.volumes.flatMap((volume: Tree) => (volume.secret as Tree)?.secretName ?? []);
+  assert.ok(secrets.includes('from-cert-manager'));
+  assert.not.equal(pod.metadata.annotations, metadata.annotations);
+
+  const none = await tryRender('postgresql', {
+    values: { tls: { certificate: '', key: '', authority: '' } },
+  });
+  assert.match(none.stderr, /tls needs existingSecret, or certificate, key and authority/);
+});
+
+test('a backend and its check have the authority of the database where its variable says', async () => {
+  const objects = await render('backend');
+  const { data, metadata } = only(objects, 'ConfigMap');
+  assert.equal(Object.keys(data), ['ca.crt']);
+  const { spec } = only(objects, 'Deployment').spec.template;
+  const variables = Object.fromEntries(
+    spec.containers[0].env.map(({ name, value }: { name: string; value: string }) => [name, value]),
+  );
+  assert.is(variables.DB_SSLMODE, 'verify-full');
+  for (const pod of [spec, only(objects, 'Job').spec.template.spec]) {
+    const [mount] = pod.containers[0].volumeMounts;
+    assert.is(`${mount.mountPath}/ca.crt`, variables.DB_SSLROOTCERT);
+    assert.equal(pod.volumes, [{ name: mount.name, configMap: { name: metadata.name } }]);
+  }
 });
 
 test('PostgreSQL asks everybody for a password, local connections and port-forwards included', async () => {

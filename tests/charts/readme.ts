@@ -18,6 +18,7 @@ export type Row = {
 const words: Readonly<Record<string, string>> = {
   amounts: 'cpu and memory',
   blocks: 'list of address ranges',
+  certificate: 'PEM',
   cidr: 'address range (CIDR)',
   connection: 'namespace/name',
   count: 'count, quoted',

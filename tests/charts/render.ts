@@ -1,8 +1,9 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import { chartArguments } from '../../lib/chart-places.ts';
 import { environmentNames, loadSettings } from '../../lib/settings.ts';
+import { makeCertificate } from '../rig/certificate.ts';
 import { type Ended, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
 
 export type Tree = { [key: string]: unknown };
@@ -38,6 +39,7 @@ export const required: Readonly<Record<ChartName, Tree>> = {
   backend: {
     secrets: { managedBy: 'vault', vault: { path: 'app/database' } },
     front: { release: 'app-front' },
+    database: { authority: '-----BEGIN CERTIFICATE-----\n' },
   },
   devops: {},
   frontend: {
@@ -46,7 +48,14 @@ export const required: Readonly<Record<ChartName, Tree>> = {
     ingress: { host: 'app-front.test.example', adminWhitelist: ['192.0.2.0/24'] },
   },
   'metrics-server': {},
-  postgresql: { password: 'a password' },
+  postgresql: {
+    password: 'a password',
+    tls: {
+      certificate: '-----BEGIN CERTIFICATE-----\nof the server\n',
+      key: '-----BEGIN PRIVATE KEY-----\n',
+      authority: '-----BEGIN CERTIFICATE-----\n',
+    },
+  },
   'stand-in': {},
   traefik: {},
   vault: {},
@@ -140,6 +149,16 @@ export async function helmfileArguments(provider: Provider, environment: string)
   ];
 }
 
+/** What an environment has in its state folder before anything is rendered, in a folder that takes its place. */
+export async function stateArguments(): Promise<string[]> {
+  const state = await temporaryFolder();
+  const certificates = join(state, 'certificates');
+  await mkdir(certificates);
+  const { authority } = await makeCertificate(certificates, 'postgresql', ['DNS:postgresql']);
+  await writeFile(join(certificates, 'ca.crt'), authority);
+  return ['--state-values-set', `state=${state}`];
+}
+
 /** Text of every object by release, rendered by helmfile with the real key; third-party charts only where they are local. */
 export async function renderEnvironment(
   provider: Provider,
@@ -150,6 +169,7 @@ export async function renderEnvironment(
   const own = ['app=devops', 'app=postgresql', 'tier=apps'].flatMap((label) => ['--selector', label]);
   const args = [
     ...(await helmfileArguments(provider, environment)),
+    ...(await stateArguments()),
     ...(provider === 'embedded' || environment === 'lab' ? [] : own),
     ...['template', '--output-dir', output, '--output-dir-template', '{{ .OutputDir }}/{{ .Release.Name }}'],
   ];

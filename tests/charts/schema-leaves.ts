@@ -118,6 +118,8 @@ const texts = [
   '77',
   '7.7.0.0/16',
   `sha256:${'7'.repeat(64)}`,
+  '-----BEGIN CERTIFICATE-----\nother\n',
+  '-----BEGIN PRIVATE KEY-----\nother\n',
 ];
 
 /** Other values that a schema accepts: every other choice of an enumeration, else one. Empty where none is known. */

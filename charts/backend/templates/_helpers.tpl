@@ -26,6 +26,15 @@ shortened or changed gets a hash, so that two releases never meet. Takes {releas
 {{ .Values.secrets.name | default (include "backend.name" (dict "root" . "suffix" "-database")) }}
 {{- end }}
 
+{{- define "backend.authorityName" -}}
+{{ include "backend.name" (dict "root" . "suffix" "-database-authority") }}
+{{- end }}
+
+{{/* Where the pods and the check find it. */}}
+{{- define "backend.authorityFolder" -}}
+/etc/database
+{{- end }}
+
 {{- define "backend.verificationName" -}}
 {{ include "backend.name" (dict "root" . "suffix" "-verification") }}
 {{- end }}

@@ -27,6 +27,10 @@ shortened or changed gets a hash, so that two releases never meet. Takes {releas
 {{ include "postgresql.name" (dict "root" . "suffix" "-superuser") }}
 {{- end }}
 
+{{- define "postgresql.tlsSecretName" -}}
+{{ .Values.tls.existingSecret | default (include "postgresql.name" (dict "root" . "suffix" "-tls")) }}
+{{- end }}
+
 {{- define "postgresql.setUpName" -}}
 {{ include "postgresql.name" (dict "root" . "suffix" "-set-up") }}
 {{- end }}

@@ -7,6 +7,8 @@ import type { TaskContext } from '../../runner/runner.ts';
 import { inBackground, isUp, launchService } from './launch.ts';
 
 const program = 'lib/cluster/embedded/job-runner.ts';
+/** What of it may come to know another kind of Job, or another variable. */
+const parts = ['lib/cluster/embedded/pod.ts', 'lib/verification/run-check.ts', 'lib/database/set-up.ts'];
 
 export const jobRunnerCommands = (environment: Environment): readonly string[] => [
   inBackground(environment, 'job-runner', [
@@ -30,9 +32,9 @@ export async function ensureJobRunner(
   // It has no port of its own to be asked: that it lives is all there is to see.
   const ready = async () => true;
   const record = join(environment.state, 'job-runner.sha256');
-  const sources = createHash('sha256')
-    .update(await readFile(join(root, program)))
-    .digest('hex');
+  const hash = createHash('sha256');
+  for (const source of [program, ...parts]) hash.update(await readFile(join(root, source)));
+  const sources = hash.digest('hex');
   const known = await readFile(record, 'utf8').catch(() => '');
   if (known.trim() === sources && (await isUp(environment, 'job-runner', ready))) return 'unchanged';
   await writeWhole(record, `${sources}\n`);

@@ -1,11 +1,14 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { authorityFile, databaseCertificate, serverIdentity } from '../../database/certificate.ts';
 import { isRefusedLogin } from '../../database/login.ts';
 import { passwordAdvice } from '../../database/password-advice.ts';
 import { decryptText, superuserOf, wantedRoles, wantedRolesText } from '../../database/roles.ts';
 import { setUpDatabases } from '../../database/set-up.ts';
 import { type Environment, shellOf, writeWhole } from '../../environment.ts';
 import { isPostgresqlReady } from '../../postgresql.ts';
+import { root } from '../../project.ts';
 import { MissingToolError, type TaskContext, TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
 import { shellWords } from '../../shell-words.ts';
@@ -24,10 +27,23 @@ const initdbArguments = (data: string, settings: Settings): readonly string[] =>
   ...['--encoding', 'UTF8', '--locale', 'C', '--no-sync', '--pwfile', '/dev/stdin'],
 ];
 
-const serverArguments = (data: string, port: number): readonly string[] => [
+type ServerFiles = { readonly certificate: string; readonly key: string; readonly access: string };
+
+/** Who may connect and how: the chart's own file. */
+const accessFile = 'charts/postgresql/files/server/pg_hba.conf';
+
+const serverArguments = (data: string, port: number, files: ServerFiles): readonly string[] => [
   ...['-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1'],
   ...['-c', 'unix_socket_directories=', '-c', 'logging_collector=off'],
+  ...['-c', 'ssl=on', '-c', 'ssl_min_protocol_version=TLSv1.2'],
+  ...['-c', `ssl_cert_file=${files.certificate}`, '-c', `ssl_key_file=${files.key}`],
+  ...['-c', `hba_file=${files.access}`],
 ];
+
+const serverFiles = (environment: Environment): ServerFiles => ({
+  ...databaseCertificate(environment),
+  access: join(root, accessFile),
+});
 
 /** Says that the data has had its roles and databases once. */
 const rolesMade = (environment: Environment): string => join(environment.state, 'postgresql', 'roles-made');
@@ -42,14 +58,18 @@ export async function databaseCommands(
   const decrypt = decryptText(environment.name, superuserOf(settings).secret);
   const { postgresql } = await expectedPorts(environment);
   const initialise = shellWords([...asUser(), 'initdb', ...initdbArguments(data, settings)]);
-  const server = serverArguments(join(environment.state, 'postgresql', 'data'), postgresql);
+  const server = serverArguments(
+    join(environment.state, 'postgresql', 'data'),
+    postgresql,
+    serverFiles(environment),
+  );
   const { user, name } = settings.database;
-  const address = `PGHOST=127.0.0.1 PGPORT=${postgresql} PGUSER=${user} PGDATABASE=${name}`;
+  const address = `PGHOST=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile(environment, settings)} PGPORT=${postgresql} PGUSER=${user} PGDATABASE=${name}`;
   const roles = `PGPASSWORD="$(${decrypt})" DATABASE_ROLES="$(${wantedRolesText(environment.name, settings)})"`;
   return [
     ...(mode === 'create' ? [`${decrypt} | ${initialise}`] : []),
     inBackground(environment, 'postgresql', [...asUser(), 'postgres', ...server]),
-    ...(mode === 'create' ? [`${address} ${roles} sh charts/postgresql/files/set-up.sh`] : []),
+    ...(mode === 'create' ? [`${address} ${roles} sh charts/postgresql/files/set-up/set-up.sh`] : []),
   ];
 }
 
@@ -71,15 +91,25 @@ async function ensureServer(
 ): Promise<Outcome> {
   const { ports } = await requireState(environment);
   const ready = () => isPostgresqlReady('127.0.0.1', ports.postgresql);
-  if (await isUp(environment, 'postgresql', ready)) return 'unchanged';
-
   const data = join(environment.state, 'postgresql', 'data');
+  const files = serverFiles(environment);
+  const settled = serverArguments(data, ports.postgresql, files);
+  // A server that was started in another way, or with a certificate that was renewed since, is started anew.
+  const record = join(environment.state, 'postgresql', 'server.sha256');
+  const digest = createHash('sha256')
+    .update(JSON.stringify(settled))
+    .update(await readFile(files.certificate))
+    .digest('hex');
+  const known = await readFile(record, 'utf8').catch(() => '');
+  if (known.trim() === digest && (await isUp(environment, 'postgresql', ready))) return 'unchanged';
+
   const server = await findServer(data);
   await initialise(environment, settings, server.folder, data, context);
+  await writeWhole(record, `${digest}\n`);
   return launchService(environment, context, {
     name: 'postgresql',
     program: server.path,
-    command: [...asUser(), server.path, ...serverArguments(data, ports.postgresql)],
+    command: [...asUser(), server.path, ...settled],
     ports: { postgresql: ports.postgresql },
     ready,
     // PostgreSQL takes any process of the pid in it for its own: one that nobody reaps, or another one by now.
@@ -101,7 +131,8 @@ async function ensureRoles(
   const { ports } = await requireState(environment);
   const { name: user, database, secret } = superuserOf(settings);
   const password = await decryptValue(environment, secret.file, secret.key, context);
-  const login = { host: '127.0.0.1', port: ports.postgresql, user, password, database };
+  const identity = await serverIdentity(environment, settings, context);
+  const login = { host: '127.0.0.1', port: ports.postgresql, user, password, database, identity };
   const wanted = await wantedRoles(environment, settings, context);
   await setUpDatabases(login, wanted).catch((error: Error) => {
     throw new TaskError({

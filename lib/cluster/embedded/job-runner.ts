@@ -3,14 +3,10 @@ import { setUpDatabases } from '../../database/set-up.ts';
 import type { Environment } from '../../environment.ts';
 import { environmentOf } from '../../environment.ts';
 import { root } from '../../project.ts';
-import {
-  type Container,
-  type ObjectReader,
-  podEnvironment,
-  type Workload,
-} from '../../verification/pod-environment.ts';
+import type { Container, Volume, Workload } from '../../verification/pod-environment.ts';
 import { type CheckFailure, runCheck } from '../../verification/run-check.ts';
 import { type Api, connectApi } from './api.ts';
+import { mountedFile, resolvePod } from './pod.ts';
 import { requireState } from './state.ts';
 
 /*
@@ -24,7 +20,10 @@ type Pod = {
     readonly uid: string;
     readonly annotations?: { readonly [name: string]: string };
   };
-  readonly spec: { readonly containers: readonly (Container & { readonly image: string })[] };
+  readonly spec: {
+    readonly containers: readonly (Container & { readonly image: string })[];
+    readonly volumes?: readonly Volume[];
+  };
   readonly status: { readonly phase?: string };
 };
 
@@ -42,9 +41,6 @@ const jobs: { readonly [annotation: string]: (work: Work, target: string) => Pro
   'k8s-deployment/verify-deployment': verify,
   'k8s-deployment/set-up-database': setUp,
 };
-
-/** Secrets come a moment after the release (the operator writes them): a pod would wait for them too. */
-const secretsMs = 60_000;
 
 async function main(environmentName: string): Promise<void> {
   const environment: Environment = environmentOf({ env: environmentName, provider: 'embedded' });
@@ -98,66 +94,38 @@ const failuresAsLines = (failures: readonly CheckFailure[]): string[] =>
 /** The check of a backend: its Deployment's environment has the database parameters, and the real server takes them. */
 async function verify({ api, pod, databasePort, signal }: Work, deployment: string): Promise<Result> {
   const { namespace } = pod.metadata;
-  const { failures, environment } = await resolve(
-    api,
-    namespace,
-    async () => {
-      const answer = await api.call('GET', `/apis/apps/v1/namespaces/${namespace}/deployments/${deployment}`);
-      return answer.status === 200 ? (answer.body as Workload) : `deployment ${deployment} is not there`;
-    },
+  const find = async () => {
+    const answer = await api.call('GET', `/apis/apps/v1/namespaces/${namespace}/deployments/${deployment}`);
+    return answer.status === 200 ? (answer.body as Workload) : `deployment ${deployment} is not there`;
+  };
+  const { failures, environment, workload } = await resolvePod(api, namespace, find, signal);
+  if (failures.length > 0 || workload === undefined) return { ok: false, lines: failuresAsLines(failures) };
+  return runCheck({
+    projectFolder: root,
+    environment,
+    databaseAddress: `127.0.0.1:${databasePort}`,
+    databaseAuthority: await mountedFile(api, namespace, workload, environment.DB_SSLROOTCERT),
     signal,
-  );
-  if (failures.length > 0) return { ok: false, lines: failuresAsLines(failures) };
-  const databaseAddress = `127.0.0.1:${databasePort}`;
-  return runCheck({ projectFolder: root, environment, databaseAddress, signal });
+  });
 }
 
 /** What `set-up.sh` does in a real pod: brings the server to the roles and databases that the pod's environment describes. */
 async function setUp({ api, pod, databasePort, signal }: Work): Promise<Result> {
   const { metadata, spec } = pod;
   const workload: Workload = { metadata, spec: { template: { metadata, spec } } };
-  const { failures, environment } = await resolve(api, metadata.namespace, async () => workload, signal);
+  const find = async () => workload;
+  const { failures, environment } = await resolvePod(api, metadata.namespace, find, signal);
   if (failures.length > 0) return { ok: false, lines: failuresAsLines(failures) };
-  const { PGUSER = '', PGPASSWORD = '', PGDATABASE = '', DATABASE_ROLES = '' } = environment;
-  const server = { host: '127.0.0.1', port: databasePort };
+  const { PGHOST = '', PGUSER = '', PGPASSWORD = '', PGDATABASE = '', DATABASE_ROLES = '' } = environment;
+  const authority = await mountedFile(api, metadata.namespace, workload, environment.PGSSLROOTCERT);
+  const identity = { authority: authority ?? '', name: PGHOST };
+  const server = { host: '127.0.0.1', port: databasePort, identity };
   const login = { ...server, user: PGUSER, password: PGPASSWORD, database: PGDATABASE };
   try {
     const databases = await setUpDatabases(login, DATABASE_ROLES);
     return { ok: true, lines: [`ok database roles: ${databases.join(' ')}`] };
   } catch (error) {
     return { ok: false, lines: [`FAILED database roles: ${(error as Error).message}`] };
-  }
-}
-
-type Resolved = {
-  readonly environment: Readonly<Record<string, string>>;
-  readonly failures: readonly CheckFailure[];
-};
-
-/** The environment that a workload's pods would have, as soon as all that it refers to is there. `find` gives it, or says why not. */
-async function resolve(
-  api: Api,
-  namespace: string,
-  find: () => Promise<Workload | string>,
-  signal: AbortSignal,
-): Promise<Resolved> {
-  const read: ObjectReader = async (kind, name) => {
-    const kinds = kind === 'Secret' ? 'secrets' : 'configmaps';
-    const answer = await api.call('GET', `/api/v1/namespaces/${namespace}/${kinds}/${name}`);
-    if (answer.status === 404) return undefined;
-    if (answer.status !== 200)
-      throw new Error(`reading ${kinds}/${name} was answered with HTTP ${answer.status}`);
-    return (answer.body as { data?: Record<string, string> }).data ?? {};
-  };
-  const deadline = Date.now() + secretsMs;
-  for (;;) {
-    const workload = await find();
-    const resolved: Resolved =
-      typeof workload === 'string'
-        ? { environment: {}, failures: [{ check: 'pod environment', reason: workload }] }
-        : await podEnvironment(workload, read);
-    if (resolved.failures.length === 0 || Date.now() > deadline) return resolved;
-    await delay(500, undefined, { signal });
   }
 }
 

@@ -1,11 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { setPassword } from '../../../lib/database/alter-role.ts';
 import { acceptsLogin, type Login, withLogin } from '../../../lib/database/login.ts';
 import { setUpDatabases } from '../../../lib/database/set-up.ts';
+import { isPostgresqlReady } from '../../../lib/postgresql.ts';
 import { root } from '../../../lib/project.ts';
+import { makeCertificate } from '../../rig/certificate.ts';
 import { type RealPostgresql, realPostgresql } from '../verification/real-postgresql.ts';
 
 /*
@@ -21,7 +26,8 @@ const wanted = (app2: string, vault = 'of vault', app1 = '') =>
     issuers: { vault: { password: vault } },
   });
 
-const test = suite<{ postgresql: RealPostgresql; superuser: Login }>('roles and databases');
+type State = { folder: string; authorityFile: string; postgresql: RealPostgresql; superuser: Login };
+const test = suite<State>('roles and databases');
 
 const as = (superuser: Login, user: string, password: string, database: string): Login => ({
   ...superuser,
@@ -37,10 +43,22 @@ const refusal = (login: Login, sql: string): Promise<string | undefined> =>
     (error: Error) => error.message,
   );
 
+const serverName = 'postgresql.database.svc.example';
+
 test('a new server is brought to them, with any password', async (context) => {
-  context.postgresql = await realPostgresql('postgres', password);
+  context.folder = await mkdtemp(join(tmpdir(), 'database-'));
+  const { certificate, key, authority } = await makeCertificate(context.folder, 'server', [
+    `DNS:${serverName}`,
+  ]);
+  context.authorityFile = certificate;
+  context.postgresql = await realPostgresql('postgres', password, {
+    ...{ ssl: 'on', ssl_cert_file: certificate, ssl_key_file: key },
+    hba_file: join(root, 'charts', 'postgresql', 'files', 'server', 'pg_hba.conf'),
+  });
   const { port } = context.postgresql;
-  context.superuser = { host: '127.0.0.1', port, user: 'postgres', password, database: 'postgres' };
+  const identity = { authority, name: serverName };
+  context.superuser = { host: '127.0.0.1', port, user: 'postgres', password, database: 'postgres', identity };
+  assert.ok(await isPostgresqlReady('127.0.0.1', port));
   assert.equal(await setUpDatabases(context.superuser, wanted(awkward)), ['app1', 'app2']);
   const rows = await withLogin(context.superuser, (query) =>
     query(`SELECT rolname, rolsuper, rolcreaterole, rolcanlogin, rolcreatedb FROM pg_roles
@@ -127,11 +145,21 @@ test('an application may change from logins of Vault to a password of its own, a
 type Ended = { readonly exitCode: number | null; readonly stdout: string };
 
 /** The chart's script as its Job runs it. */
-async function script({ port }: Login, password: string, roles: string): Promise<Ended> {
-  const child = spawn('sh', [join(root, 'charts', 'postgresql', 'files', 'set-up.sh')], {
+async function script(
+  { superuser: { port }, authorityFile }: State,
+  password: string,
+  roles: string,
+): Promise<Ended> {
+  const child = spawn('sh', [join(root, 'charts', 'postgresql', 'files', 'set-up', 'set-up.sh')], {
     env: {
       PATH: process.env.PATH,
-      ...{ PGHOST: '127.0.0.1', PGPORT: String(port), PGUSER: 'postgres', PGDATABASE: 'postgres' },
+      ...{ PGHOST: serverName, PGHOSTADDR: '127.0.0.1', PGPORT: String(port) },
+      ...{
+        PGSSLMODE: 'verify-full',
+        PGSSLROOTCERT: authorityFile,
+        PGUSER: 'postgres',
+        PGDATABASE: 'postgres',
+      },
       PGPASSWORD: password,
       DATABASE_ROLES: roles,
     },
@@ -145,9 +173,24 @@ async function script({ port }: Login, password: string, roles: string): Promise
   return { exitCode, stdout };
 }
 
-test("the chart's script does the same with psql", async ({ superuser }) => {
+test('nobody connects without TLS, and to nobody who only calls himself the server', async ({
+  superuser,
+  folder,
+}) => {
+  const { identity, ...login } = superuser;
+  assert.match((await refusal(login, 'SELECT 1')) ?? '', /no pg_hba.conf entry for host .*no encryption/);
+  const authority = identity?.authority ?? '';
+  const other = { ...login, identity: { authority, name: 'other.example' } };
+  assert.match((await refusal(other, 'SELECT 1')) ?? '', /does not match certificate's altnames/);
+  const { authority: stranger } = await makeCertificate(folder, 'other', [`DNS:${serverName}`]);
+  const foreign = { ...login, identity: { authority: stranger, name: serverName } };
+  assert.match((await refusal(foreign, 'SELECT 1')) ?? '', /self-signed|unable to/);
+});
+
+test("the chart's script does the same with psql", async (state) => {
+  const { superuser } = state;
   await withLogin(superuser, (query) => query('DROP DATABASE app2'));
-  assert.equal(await script(superuser, password, wanted(awkward)), {
+  assert.equal(await script(state, password, wanted(awkward)), {
     exitCode: 0,
     stdout: 'ok database roles: app1 app2 \n',
   });
@@ -155,17 +198,15 @@ test("the chart's script does the same with psql", async ({ superuser }) => {
   assert.is(await refusal(as(superuser, 'app2', awkward, 'app2'), 'CREATE TABLE t (id integer)'), undefined);
 });
 
-test('a refused login is told in one line, and no password with it', async ({ superuser }) => {
-  const { exitCode, stdout } = await script(superuser, 'wrong-one', wanted('hidden'));
+test('a refused login is told in one line, and no password with it', async (state) => {
+  const { exitCode, stdout } = await script(state, 'wrong-one', wanted('hidden'));
   assert.is(exitCode, 1);
   assert.match(stdout, /^FAILED database roles: .*password authentication failed for user "postgres".*\n$/);
   assert.not.match(stdout, /wrong-one|hidden/);
 });
 
-test('no password is in the log of the server, also when a statement fails', async ({
-  postgresql,
-  superuser,
-}) => {
+test('no password is in the log of the server, also when a statement fails', async (state) => {
+  const { postgresql, superuser } = state;
   const broken = JSON.stringify({
     applications: { ['x'.repeat(70)]: { password: 'never-logged' } },
     issuers: { pg_reserved: { password: 'never-logged' } },
@@ -174,13 +215,24 @@ test('no password is in the log of the server, also when a statement fails', asy
     () => assert.unreachable('a reserved name is refused'),
     (error: Error) => assert.match(error.message, /reserved/),
   );
-  assert.is((await script(superuser, password, broken)).exitCode, 1);
+  assert.is((await script(state, password, broken)).exitCode, 1);
   assert.match(postgresql.log(), /reserved/);
   assert.not.match(postgresql.log(), /never-logged|wörd|newer/);
 });
 
-test.after(async ({ postgresql }) => {
+test('a changed password is in no log either', async ({ postgresql, superuser }) => {
+  await setPassword(superuser, 'app2', 'never-logged');
+  assert.ok(await acceptsLogin(as(superuser, 'app2', 'never-logged', 'app2')));
+  await setPassword(superuser, 'nobody', 'never-logged').then(
+    () => assert.unreachable('there is no such role'),
+    (error: Error) => assert.match(error.message, /"nobody" does not exist/),
+  );
+  assert.not.match(postgresql.log(), /never-logged/);
+});
+
+test.after(async ({ postgresql, folder }) => {
   await postgresql?.remove();
+  if (folder !== undefined) await rm(folder, { recursive: true });
 });
 
 test.run();

@@ -14,8 +14,15 @@ export type RealPostgresql = {
   readonly remove: () => Promise<void>;
 };
 
-/** A real PostgreSQL on a free port of loopback that asks every login for its password. Needs its programs on the PATH. */
-export async function realPostgresql(user: string, password: string): Promise<RealPostgresql> {
+/**
+ * A real PostgreSQL on a free port of loopback that asks every login for its password. Needs its programs on the PATH. `further` are
+ * settings of the server.
+ */
+export async function realPostgresql(
+  user: string,
+  password: string,
+  further: { readonly [setting: string]: string } = {},
+): Promise<RealPostgresql> {
   const folder = await mkdtemp(join(tmpdir(), 'real-postgresql-'));
   // PostgreSQL refuses to run as root; its own user needs to enter the folder.
   await chmod(folder, 0o755);
@@ -33,7 +40,10 @@ export async function realPostgresql(user: string, password: string): Promise<Re
   ]);
 
   const port = await freePort();
-  const settings = { listen_addresses: '127.0.0.1', port, unix_socket_directories: '', fsync: 'off' };
+  const settings = {
+    ...{ listen_addresses: '127.0.0.1', port, unix_socket_directories: '', fsync: 'off' },
+    ...further,
+  };
   const server = start('postgres', [
     '-D',
     data,

@@ -159,7 +159,7 @@ test('Vault and PostgreSQL are reached without kubectl', async ({
   assert.equal(found, { host: '127.0.0.1', port: ports.postgresql });
   const { withVaultReplicas } =
     await clone.lib<typeof import('../../../lib/vault-replicas.ts')>('vault-replicas.ts');
-  const vaults = await withVaultReplicas(context, environment, async (connections) => connections);
+  const vaults = await withVaultReplicas(context, environment, 0, async (connections) => connections);
   assert.equal(vaults, [{ name: 'vault', host: '127.0.0.1', port: ports.vault }]);
 });
 

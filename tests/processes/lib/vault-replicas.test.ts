@@ -26,14 +26,21 @@ test.after(({ clone }) => clone.remove());
 
 /** A cluster with these pods of Vault, by name and phase; each is reached at a port of its own. */
 function cluster(clone: ScriptedClone, pods: Record<string, string>): void {
-  const items = Object.entries(pods).map(([name, phase]) => ({
+  const set = {
+    kind: 'StatefulSet',
+    metadata: { name: 'vault' },
+    spec: { replicas: Object.keys(pods).length },
+  };
+  const list = Object.entries(pods).map(([name, phase]) => ({
+    kind: 'Pod',
     metadata: { name, ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] },
     status: { phase },
   }));
+  const items = [set, ...list];
   clone.script(
     'kubectl',
     `case "$*" in
-      *"get pods"*) echo '${JSON.stringify({ items })}' ;;
+      *statefulsets,pods*) echo '${JSON.stringify({ items })}' ;;
       *port-forward*)
         number=$(echo "$*" | sed 's/.*pod.vault-\\([0-9]*\\) .*/\\1/')
         echo "Forwarding from 127.0.0.1:4000$number -> 8200"; exec sleep 1000 ;;
@@ -48,23 +55,37 @@ test('every pod that runs is reached by itself, in their order, and those that d
   context,
 }) => {
   cluster(clone, { 'vault-2': 'Running', 'vault-0': 'Running', 'vault-1': 'Pending' });
-  const found = await lib.withVaultReplicas(context, environment, async (connections) => connections);
+  const found = await lib.withVaultReplicas(context, environment, 0, async (connections) => connections);
   assert.equal(found, [
     { name: 'vault-0', host: '127.0.0.1', port: 40000 },
     { name: 'vault-2', host: '127.0.0.1', port: 40002 },
   ]);
   assert.ok(context.logged.includes('left out, since they do not run: vault-1'));
   const [list = '', ...forwards] = clone.calls();
-  assert.match(list, /-n vault get pods --selector app\.kubernetes\.io\/instance=vault -o json$/);
+  assert.match(
+    list,
+    /-n vault get statefulsets,pods --selector app\.kubernetes\.io\/instance=vault -o json$/,
+  );
   assert.equal(
     forwards.map((call) => /port-forward (\S+) :8200/.exec(call)?.[1]),
     ['pod/vault-0', 'pod/vault-2'],
   );
 });
 
+test('pods that are about to run are waited for', async ({ lib, clone, environment, context }) => {
+  cluster(clone, { 'vault-0': 'Pending' });
+  const found = lib.withVaultReplicas(context, environment, 30_000, async (connections) => connections);
+  while (clone.calls().length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  cluster(clone, { 'vault-0': 'Running' });
+  assert.equal(
+    (await found).map(({ name }) => name),
+    ['vault-0'],
+  );
+});
+
 test('where no pod runs it is said which there are', async ({ lib, clone, environment, context }) => {
   cluster(clone, { 'vault-0': 'Pending' });
-  const none = await failureOf(lib.withVaultReplicas(context, environment, async () => undefined));
+  const none = await failureOf(lib.withVaultReplicas(context, environment, 0, async () => undefined));
   assert.is(none.what, 'no pod of Vault runs');
   assert.is(none.why, 'vault-0 cannot be reached');
 });

@@ -17,10 +17,19 @@ async function ask(serve: (socket: Socket) => void, timeoutMs?: number): Promise
   }
 }
 
+/** A server without TLS: it refuses that, and answers what comes next. */
+const plain = (answer: (socket: Socket, message: Buffer) => void) => (socket: Socket) =>
+  socket.once('data', (request) => {
+    // An SSLRequest: its length, and a number that is no version of the protocol.
+    assert.equal([request.readInt32BE(0), request.readInt32BE(4)], [8, 80877103]);
+    socket.once('data', (message) => answer(socket, message));
+    socket.write('N');
+  });
+
 test('a server that asks for authentication is ready', async () => {
-  let message = Buffer.alloc(0);
-  const ready = await ask((socket) =>
-    socket.once('data', (data) => {
+  let message: Buffer = Buffer.alloc(0);
+  const ready = await ask(
+    plain((socket, data) => {
       message = data;
       socket.end(Buffer.from('R\0\0\0\u0008\0\0\0\u000a', 'latin1'));
     }),
@@ -33,6 +42,7 @@ test('a server that asks for authentication is ready', async () => {
 });
 
 test('a server that is starting up answers with an error and is not ready', async () => {
+  assert.is(await ask(plain((socket) => socket.end('E...'))), false);
   assert.is(await ask((socket) => socket.once('data', () => socket.end('E...'))), false);
 });
 

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/client.ts';
 import { initialiseVault, unsealVault } from '../../../lib/vault/init.ts';
 import { readKeys } from '../../../lib/vault/keys-file.ts';
-import { type Pod, vaultPods } from '../../../lib/vault-replicas.ts';
+import { type VaultObject, vaultPods } from '../../../lib/vault-replicas.ts';
 import { type Answer, type Call, failureOf, type ScriptedVault, scriptedVault } from './scripted-vault.ts';
 
 const test = suite<{ folder: string; keysPath: string }>('vault/replicas');
@@ -127,13 +127,24 @@ test('keys that are kept elsewhere are asked for', ({ keysPath }) =>
     assert.match(failure.advice, '`vault operator unseal`');
   }));
 
-const pod = (name: string, values: Partial<Pod['metadata']> = {}, phase = 'Running'): Pod => ({
+const pod = (
+  name: string,
+  values: Partial<VaultObject['metadata']> = {},
+  phase = 'Running',
+): VaultObject => ({
+  kind: 'Pod',
   metadata: { name, ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }], ...values },
   status: { phase },
 });
+const set = (replicas: number): VaultObject => ({
+  kind: 'StatefulSet',
+  metadata: { name: 'vault' },
+  spec: { replicas },
+});
 
-test('the servers among the pods of the release, in their order', () => {
-  const pods = [
+test('the servers among the objects of the release, in their order', () => {
+  const objects = [
+    set(4),
     pod('vault-10'),
     pod('vault-2', { deletionTimestamp: '2026-01-01T00:00:00Z' }),
     pod('vault-1', {}, 'Pending'),
@@ -143,8 +154,15 @@ test('the servers among the pods of the release, in their order', () => {
       ownerReferences: [{ kind: 'ReplicaSet', name: 'vault-agent-injector' }],
     }),
   ];
-  assert.equal(vaultPods(pods), { running: ['vault-0', 'vault-10'], others: ['vault-1', 'vault-2'] });
-  assert.equal(vaultPods([]), { running: [], others: [] });
+  assert.equal(vaultPods(objects), {
+    ...{ running: ['vault-0', 'vault-10'], others: ['vault-1', 'vault-2'], complete: false },
+  });
+  assert.equal(vaultPods([]), { running: [], others: [], complete: false });
+});
+
+test('they are complete when as many run as there are to be, made or not', () => {
+  assert.is(vaultPods([set(2), pod('vault-0')]).complete, false);
+  assert.is(vaultPods([set(2), pod('vault-0'), pod('vault-1')]).complete, true);
 });
 
 test.run();

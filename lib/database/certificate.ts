@@ -1,0 +1,91 @@
+import { readFile } from 'node:fs/promises';
+import { relative } from 'node:path';
+import {
+  type CertificateRequest,
+  certificateCommands,
+  certificateFiles,
+  ensureCertificate,
+} from '../certificates.ts';
+import { type Environment, shellOf } from '../environment.ts';
+import { kubectlJson, kubectlText } from '../kubectl.ts';
+import { root } from '../project.ts';
+import { type TaskContext, TaskError } from '../runner/runner.ts';
+import type { Settings } from '../settings.ts';
+import type { ServerIdentity } from './login.ts';
+
+const name = 'postgresql';
+
+/** The names by which the server is called: its Service's, and loopback's, where a port-forward or the embedded cluster ends. */
+const request = ({ database }: Settings): CertificateRequest => ({
+  name,
+  hosts: [...new Set([database.host, 'postgresql.database.svc', 'localhost', '127.0.0.1'])],
+});
+
+/** The Secret with a certificate that somebody else looks after, such as cert-manager; empty: the environment's own authority. */
+function existingSecret({ releases }: Settings): string {
+  const { postgresql } = (releases ?? {}) as { postgresql?: { tls?: { existingSecret?: string } } };
+  return postgresql?.tls?.existingSecret ?? '';
+}
+
+/** Makes sure of the server's certificate and of the authority that signs it; see `certificates.ts`. */
+export async function ensureDatabaseCertificate(
+  environment: Environment,
+  settings: Settings,
+  context: TaskContext,
+): Promise<'changed' | 'unchanged'> {
+  if (existingSecret(settings) !== '') return 'unchanged';
+  return (await ensureCertificate(environment, request(settings), context)).outcome;
+}
+
+/** The same as plain commands. */
+export const databaseCertificateCommands = (
+  environment: Environment,
+  settings: Settings,
+): readonly string[] =>
+  existingSecret(settings) === '' ? certificateCommands(environment, request(settings)) : [];
+
+/** Paths of its files, absolute. */
+export const databaseCertificate = (environment: Environment) => certificateFiles(environment, name);
+
+/** The authority's certificate as a word of plain commands in bash, where a file is expected. */
+export function authorityFile(environment: Environment, settings: Settings): string {
+  const secret = existingSecret(settings);
+  return secret === ''
+    ? relative(root, databaseCertificate(environment).authority)
+    : `<(${kubectlText(environment)} -n database get secret ${secret} -o jsonpath='{.data.ca\\.crt}' | base64 -d)`;
+}
+
+/** By what clients know the server: the authority that signed its certificate, and the name that has to be in it. */
+export async function serverIdentity(
+  environment: Environment,
+  settings: Settings,
+  context: Pick<TaskContext, '$' | 'options'>,
+): Promise<ServerIdentity> {
+  const secret = existingSecret(settings);
+  const authority =
+    secret === ''
+      ? await readFile(databaseCertificate(environment).authority, 'utf8').catch(missing(environment))
+      : await authorityOf(secret, environment, context);
+  return { authority, name: settings.database.host };
+}
+
+const missing =
+  ({ name }: Environment) =>
+  (error: Error): never => {
+    throw new TaskError({
+      what: `the authority of the database's certificate is not there`,
+      why: error.message,
+      advice: `run create-environment: it makes .state/${name}/certificates anew`,
+    });
+  };
+
+async function authorityOf(
+  secret: string,
+  environment: Environment,
+  context: Pick<TaskContext, '$' | 'options'>,
+): Promise<string> {
+  const $ = await shellOf(context);
+  type Secret = { readonly data?: { readonly 'ca.crt'?: string } };
+  const found = await kubectlJson<Secret>($, environment, 'get', 'secret', secret, '-n', 'database');
+  return Buffer.from(found.data?.['ca.crt'] ?? '', 'base64').toString();
+}

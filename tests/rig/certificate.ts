@@ -1,0 +1,27 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+export type TestCertificate = {
+  /** Paths; the certificate is its own authority. */
+  readonly certificate: string;
+  readonly key: string;
+  /** PEM. */
+  readonly authority: string;
+};
+
+/** A certificate for `hosts` (`DNS:name`, `IP:address`) as `<name>.crt` and `<name>.key` in a folder. Needs openssl. */
+export async function makeCertificate(
+  folder: string,
+  name: string,
+  hosts: readonly string[],
+): Promise<TestCertificate> {
+  const [key, certificate] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];
+  await promisify(execFile)('openssl', [
+    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
+    ...['-subj', `/CN=${name}`, '-addext', `subjectAltName=${hosts.join(',')}`],
+    ...['-keyout', key, '-out', certificate],
+  ]);
+  return { certificate, key, authority: await readFile(certificate, 'utf8') };
+}
