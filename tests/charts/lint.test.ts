@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { productionFolder } from './production.ts';
-import { chartNames, helmfileArguments, type Provider, required } from './render.ts';
+import { chartNames, helmfileArguments, type Provider, required, stateArguments } from './render.ts';
 import { cleanUp, root, run, withKeyring } from './tools.ts';
 
 /* `helm lint --strict`: a warning is a failure, too. */
@@ -31,6 +31,7 @@ for (const [provider, environment] of environments) {
     const own = ['app=devops', 'app=postgresql', 'tier=apps'].flatMap((label) => ['--selector', label]);
     const args = [
       ...(await helmfileArguments(provider, environment)).filter((word) => word !== '--quiet'),
+      ...(await stateArguments()),
       ...(provider === 'embedded' ? [] : own),
       ...['lint', '--args', '--strict'],
     ];

@@ -55,12 +55,30 @@ test('nothing is lost with a node: a replica has every commit, servers are sprea
   );
 });
 
-test('nobody logs in without TLS, and the certificates may be your own', async () => {
-  const own = { serverSecret: 'postgresql-tls', authoritySecret: '' };
-  const { spec } = only(await cluster({ cluster: { certificates: own } }), 'Cluster');
+test('nobody logs in without TLS, and the certificate is the one that clients know', async () => {
+  const objects = await cluster();
+  const { spec } = only(objects, 'Cluster');
   assert.equal(spec.postgresql.pg_hba, ['hostnossl all all all reject']);
-  assert.equal(spec.certificates, { serverTLSSecret: 'postgresql-tls', serverCASecret: 'postgresql-tls' });
-  assert.is(only(await cluster(), 'Cluster').spec.certificates, undefined);
+  const name = spec.certificates.serverTLSSecret;
+  assert.equal(spec.certificates, { serverTLSSecret: name, serverCASecret: name });
+  const secret = only(objects, 'Secret', name);
+  assert.equal(Object.keys(secret.stringData), ['tls.crt', 'tls.key', 'ca.crt']);
+  assert.is(secret.metadata.labels?.['cnpg.io/reload'], 'true');
+  const job = only(objects, 'Job').spec.template.spec;
+  assert.ok(job.volumes.some((volume: Tree) => (volume.secret as Tree | undefined)?.secretName === name));
+  const other = only(await cluster({ tls: { existingSecret: 'theirs' } }), 'Cluster').spec.certificates;
+  assert.is(other.serverTLSSecret, 'theirs');
+});
+
+test('the Job that makes roles and databases reaches the servers of the Cluster', async () => {
+  const objects = await cluster();
+  const job = only(objects, 'Job');
+  const policy = only(objects, 'NetworkPolicy', job.metadata.name);
+  const pods = { 'cnpg.io/cluster': only(objects, 'Cluster').metadata.name };
+  assert.equal(policy.spec.egress[0].to, [{ podSelector: { matchLabels: pods } }]);
+  const server = only(objects, 'NetworkPolicy', 'postgresql-server');
+  assert.equal(server.spec.podSelector.matchLabels, pods);
+  assert.equal(server.spec.ingress[0].from[0].podSelector.matchLabels, job.spec.template.metadata.labels);
 });
 
 test('backups are off, snapshots of the volumes, or by the plugin to an object store', async () => {

@@ -58,10 +58,7 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
     { applications: { app: { password: 'word' } }, issuers: { vault: { password: 'word' } } },
     { persistence: { enabled: false } },
     { kind: 'cloudnative-pg' },
-    {
-      kind: 'cloudnative-pg',
-      cluster: { backup: { enabled: true, objectStore: 'store' }, certificates: { serverSecret: 'server' } },
-    },
+    { kind: 'cloudnative-pg', cluster: { backup: { enabled: true, objectStore: 'store' } } },
     {
       kind: 'cloudnative-pg',
       cluster: { backup: { enabled: true, method: 'plugin', objectStore: 'store' } },

@@ -44,9 +44,9 @@ const variants: readonly (readonly ['backend' | 'frontend' | 'postgresql' | 'sta
     'database',
     {
       kind: 'cloudnative-pg',
+      tls: { existingSecret: 'certificate' },
       cluster: {
         synchronousReplicas: 0,
-        certificates: { serverSecret: 'postgresql-tls' },
         backup: { enabled: true, method: 'plugin', objectStore: 'store' },
       },
     },
