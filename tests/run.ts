@@ -174,7 +174,7 @@ async function runSuite(suite: Suite, env: NodeJS.ProcessEnv): Promise<Result[]>
   const files = await testFiles(suite.name);
   const results: Result[] = [];
   const worker = async (): Promise<void> => {
-    for (let file = files.shift(); file !== undefined; file = files.shift())
+    for (let file = files.shift(); file !== undefined && !stopped; file = files.shift())
       results.push(await runFile(file, suite, env));
   };
   await Promise.all(Array.from({ length: suite.jobs }, worker));
@@ -196,6 +196,7 @@ async function withTools(): Promise<NodeJS.ProcessEnv> {
   ];
   // A machine that builds all of them needs up to an hour.
   const { exitCode } = await run(process.execPath, args, process.env, 3_600_000, true);
+  if (stopped) return process.env;
   if (exitCode !== 0) throw new Error('the tools that the tests need could not be got');
   return { ...process.env, PATH: await toolEnvironment() };
 }
@@ -204,6 +205,9 @@ async function minimum(): Promise<number> {
   const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
   return Number(manifest.testing.minimum);
 }
+
+/** A signal came: nothing new is started. */
+let stopped = false;
 
 function commandLine() {
   try {
@@ -237,6 +241,7 @@ if (unknown.length > 0) {
 } else {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
+      stopped = true;
       for (const child of running) killGroup(child, 'SIGTERM');
       process.exitCode = signal === 'SIGINT' ? 130 : 143;
     });
@@ -257,6 +262,7 @@ if (unknown.length > 0) {
   };
   const results: Result[] = [];
   for (const suite of chosen) {
+    if (stopped) break;
     process.stdout.write(`\n# ${suite.name}\n`);
     results.push(...(await runSuite(suite, env)));
   }

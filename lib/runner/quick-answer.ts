@@ -14,6 +14,15 @@ export type Answers = {
   readonly answers: { readonly [key: string]: string };
 };
 
+const shareKey = Symbol.for('task-runner');
+
+type Shared = {
+  /** What `quickAnswer` could not answer. */
+  asked?: Question;
+  /** Built libraries, and what each was built from. More than one where tasks of several clones are in use. */
+  readonly libraries: { readonly file: string; readonly sources: readonly string[] }[];
+};
+
 /** Command lines whose answer follows from the sources alone. */
 const answerable = [
   /^(list|--list|-l)?$/,
@@ -22,7 +31,12 @@ const answerable = [
   /^completion (bash|zsh|fish)$/,
 ] as const;
 
-let asked: Question | undefined;
+/**
+ * What this process knows once, although this module is there twice: as the file that is imported first, and as a part of the built
+ * library.
+ */
+export const shared: Shared = (globalThis as { [shareKey]?: Shared })[shareKey] ?? { libraries: [] };
+(globalThis as { [shareKey]?: Shared })[shareKey] = shared;
 
 /**
  * Answers `list`, `--help`, `--version` and `completion` from what an earlier process remembered, as long as none of the files
@@ -40,8 +54,8 @@ export function quickAnswer(
   if (!answerable.some((form) => form.test(argv.join(' ')))) return undefined;
   const main = mainFile();
   if (main === undefined) return undefined;
-  asked = { main, key: JSON.stringify([argv, ...view()]) };
-  const text = remembered(asked);
+  shared.asked = { main, key: JSON.stringify([argv, ...view()]) };
+  const text = remembered(shared.asked);
   if (text === undefined) return undefined;
   write(text);
   return 0;
@@ -49,7 +63,7 @@ export function quickAnswer(
 
 /** What `quickAnswer` could not answer in this process, so that whoever can may remember it. */
 export function openQuestion(): Question | undefined {
-  return asked;
+  return shared.asked;
 }
 
 /** The real path of the file that Node was started with. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, join } from 'node:path';
+import { runnerFolder } from '../folder.ts';
 
 export const shells = ['bash', 'zsh', 'fish'] as const;
 export type ShellName = (typeof shells)[number];
@@ -59,7 +59,7 @@ export async function completionScript(
 }
 
 function pathOf(name: string): string {
-  return fileURLToPath(new URL(name, import.meta.url));
+  return join(runnerFolder, 'completion', name);
 }
 
 /** What is only said to a reader of our sources need not be read at every completion. */

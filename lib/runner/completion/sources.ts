@@ -1,7 +1,7 @@
 import { Session } from 'node:inspector';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { stampedPath, stampOf } from '../quick-answer.ts';
+import { shared, stampedPath, stampOf } from '../quick-answer.ts';
 import type { CliConfig } from '../run-cli.ts';
 import { scriptFiles } from './script.ts';
 
@@ -17,15 +17,19 @@ export const tickMs = 20;
  * may be picked up by its place), and what the configuration says that tasks read by themselves. Undefined when one of them was
  * changed since the process began: what was loaded may then be older than what is there now.
  */
-export function sourceStamps({ sources = [], dotenv }: Declared): readonly string[] | undefined {
-  const files = loadedFiles();
+export function sourceStamps({ sources: declared = [], dotenv }: Declared): readonly string[] | undefined {
+  const built = new Set(shared.libraries.map(({ file }) => file));
+  const files = [
+    ...loadedFiles().filter((file) => !built.has(file)),
+    ...shared.libraries.flatMap(({ sources }) => sources.map(stampedPath)),
+  ];
   const paths = new Set<string>();
   for (const file of files) {
     const ours = packageFile(file) === undefined;
     paths.add(packageFile(file) ?? file);
     if (ours) paths.add(dirname(file));
   }
-  for (const path of [...sources, ...scriptFiles, ...(dotenv === undefined ? [] : [dotenv])])
+  for (const path of [...declared, ...scriptFiles, ...(dotenv === undefined ? [] : [dotenv])])
     paths.add(resolve(path));
   // A stamp is one line of a file that shells read.
   if ([...paths].some((path) => /[\n\r\t]/.test(path))) return undefined;

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runnerFolder } from '../folder.ts';
 import { boxHeight, type Layout, layOut, type Point } from './layout.ts';
 import type { GraphView, Mark, ViewEdge, ViewNode } from './view.ts';
 
@@ -16,7 +18,7 @@ const legends: { readonly [Name in Mark]: string } = {
 
 /** The graph as a picture of its own, in light or dark as the reader's system is. */
 export async function svg(view: GraphView): Promise<string> {
-  const style = await readFile(new URL('./graph.css', import.meta.url), 'utf8');
+  const style = await readFile(join(runnerFolder, 'graph-view', 'graph.css'), 'utf8');
   return `${svgElement(view, `<style>${style}</style>`)}\n`;
 }
 

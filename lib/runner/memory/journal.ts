@@ -50,12 +50,14 @@ export type JournaledRun = {
 };
 
 /**
- * Writes down what a run has done, one line of JSON for each node that is done. Each line is handed to the system at once:
- * it stays when the run is killed. A journal that cannot be written is given up: it is never worth a failure.
+ * Writes down what a run has done, one line of JSON for each node that is done. Lines are handed to the system before the process
+ * turns to anything else: they stay when the run is killed. A journal that cannot be written is given up: it is never worth a failure.
  */
 export class Journal {
   readonly #header: string;
   #file: number | undefined;
+  /** Lines of nodes that are done, from one turn of the event loop: thousands of small tasks end in one. */
+  #pending = '';
 
   private constructor(header: string, file: number) {
     this.#header = header;
@@ -98,13 +100,17 @@ export class Journal {
   }
 
   note(entry: JournalEntry): void {
-    this.#write(`${JSON.stringify(entry)}\n`);
+    if (this.#pending === '') setImmediate(() => this.#flush());
+    this.#pending += `${JSON.stringify(entry)}\n`;
+    // To be forgotten is harmless for what is done, which is done once more. What is begun again must not count as done.
+    if (entry.digest === begunAgain) this.#flush();
   }
 
   /** A run that came to a good end has nothing to resume: only that remains. */
   end(outcome: RunOutcome): void {
     const file = this.#file;
     if (file === undefined) return;
+    this.#flush();
     try {
       if (outcome === 'done') {
         ftruncateSync(file);
@@ -117,6 +123,12 @@ export class Journal {
     if (this.#file === undefined) return;
     this.#file = undefined;
     closeSync(file);
+  }
+
+  #flush(): void {
+    const text = this.#pending;
+    this.#pending = '';
+    if (text !== '') this.#write(text);
   }
 
   #write(text: string): void {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runnerFolder } from '../folder.ts';
 import { escapeXml, svgElement } from '../graph-view/svg.ts';
 import type { GraphView } from '../graph-view/view.ts';
 import { criticalPath, measured } from './critical-path.ts';
@@ -103,5 +105,5 @@ function hash(text: string): string {
 }
 
 async function readPart(file: string): Promise<string> {
-  return await readFile(new URL(file, import.meta.url), 'utf8');
+  return await readFile(join(runnerFolder, 'report', file), 'utf8');
 }

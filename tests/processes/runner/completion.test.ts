@@ -222,7 +222,8 @@ test('another clone is completed by the same script once it was used', async () 
   } finally {
     other.remove();
   }
-  const memories = (): string[] => readdirSync(join(program.cache, 'task-runner'));
+  const memories = (): string[] =>
+    readdirSync(join(program.cache, 'task-runner')).filter((name) => !name.endsWith('%runner.ts'));
   assert.is(memories().length, 2);
   await program.run(['completion', 'zsh'], { COLUMNS: '99' });
   assert.is(memories().length, 1, 'of a clone that is gone nothing is kept');

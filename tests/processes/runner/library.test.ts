@@ -116,7 +116,7 @@ function sources(): string[] {
 /** What a source imports, by whatever form: `import … from`, `export … from`, `import()`, `require()`, `import 'x'`. */
 function importsOf(text: string): string[] {
   const forms =
-    /(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire(?:\.resolve)?\(\s*|\bnew URL\(\s*)['"`]([^'"`]+)['"`]/g;
+    /(?:\bfrom\s*|(?<!-)\bimport\s*\(?\s*|\brequire(?:\.resolve)?\(\s*|\bnew URL\(\s*)['"`]([^'"`]+)['"`]/g;
   return [...text.matchAll(forms)].map((match) => match[1] ?? '');
 }
 
@@ -127,7 +127,7 @@ function staysInside(file: string, imported: string): boolean {
 }
 
 /** Named in the library's README. */
-const packages = new Set(['zx', 'p-queue', 'picomatch', 'dotenv']);
+const packages = new Set(['zx', 'p-queue', 'picomatch', 'dotenv', 'esbuild']);
 
 test('the library imports nothing of the project outside itself', () => {
   const outside = sources().flatMap((file) =>
@@ -168,13 +168,16 @@ test('an import that leads out of the library is seen in every form', () => {
 /** What the door hands on, with the file that declares it. */
 function exportsOfDoor(): { readonly name: string; readonly file: string }[] {
   const lists = /export (?:type )?\{([^}]*)\} from '([^']+)'/g;
-  return [...readFileSync(door, 'utf8').matchAll(lists)].flatMap(([, names = '', file = '']) =>
+  const text = readFileSync(door, 'utf8');
+  const values = [...text.matchAll(/^export const (\w+)/gm)].map(([, name = '']) => ({ name, file: door }));
+  const types = [...text.matchAll(lists)].flatMap(([, names = '', file = '']) =>
     names
       .split(',')
       .map((name) => name.trim())
       .filter((name) => name !== '')
       .map((name) => ({ name, file: join(library, file) })),
   );
+  return [...values, ...types];
 }
 
 /** Whether a doc comment ends on the line above the declaration (a linter's instruction may stand between). */

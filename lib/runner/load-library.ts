@@ -1,0 +1,119 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { cachedDataVersionTag } from 'node:v8';
+import { Script } from 'node:vm';
+import type * as BuildLibrary from './build-library.ts';
+import type * as Library from './library.ts';
+import { isCurrent, memoryFolder, shared } from './quick-answer.ts';
+
+/** The library as the expression of one function `(require, exports, module)`. */
+export type Built = {
+  readonly code: string;
+  /** A hash of the code. */
+  readonly id: string;
+  /** What it was built from, see `stampOf`. */
+  readonly sources: readonly string[];
+};
+
+const door = fileURLToPath(new URL('./runner.ts', import.meta.url));
+const require = createRequire(door);
+const libraryFile = 'library.js';
+/** In front of what belongs to the code, as JSON in its last line. */
+const trailer = '\n// ';
+
+/**
+ * The library, built into one file by esbuild: each module that a loader fetches costs more than what is in it. The file is kept in
+ * the user's cache, with what V8 has compiled of it, and made anew when a source changes. Loaded at once, with no top-level await, so
+ * that a file of tasks may be CommonJS. Where there is no esbuild the sources themselves are loaded: Node has to strip types then.
+ */
+export function loadLibrary(): typeof Library {
+  loaded ??= load(memoryFolder(door));
+  return loaded;
+}
+
+let loaded: typeof Library | undefined;
+
+function load(folder: string | undefined): typeof Library {
+  const built = (folder === undefined ? undefined : readBuilt(folder)) ?? build(folder);
+  return built === undefined ? (require('./library.ts') as typeof Library) : evaluate(built, folder);
+}
+
+function readBuilt(folder: string): Built | undefined {
+  // esbuild writes nothing but ASCII.
+  const text = readOwn(join(folder, libraryFile))?.toString('latin1') ?? '';
+  const end = text.lastIndexOf(trailer);
+  try {
+    const { id, sources } = JSON.parse(text.slice(end + trailer.length)) as Omit<Built, 'code'>;
+    return isCurrent(sources) ? { code: text.slice(0, end), id, sources } : undefined;
+  } catch {
+    // Not there or cut off: as good as never built.
+    return undefined;
+  }
+}
+
+function build(folder: string | undefined): Built | undefined {
+  try {
+    require.resolve('esbuild');
+  } catch {
+    return undefined;
+  }
+  const { buildLibrary, forgetGoneLibraries } = require('./build-library.ts') as typeof BuildLibrary;
+  const built = buildLibrary(door);
+  if (folder !== undefined) {
+    const { code, ...about } = built;
+    keep(folder, libraryFile, `${code}${trailer}${JSON.stringify({ ...about, door })}\n`);
+    attempt(() => {
+      forgetGoneLibraries(folder, libraryFile);
+      const compiled = readdirSync(folder).filter((name) => name.startsWith('compiled-'));
+      for (const name of compiled) rmSync(join(folder, name), { force: true });
+    });
+  }
+  return built;
+}
+
+function evaluate({ code, id, sources }: Built, folder: string | undefined): typeof Library {
+  const filename = folder === undefined ? `${door} (built)` : join(folder, libraryFile);
+  shared.libraries.push({ file: filename, sources });
+  // V8 itself only compares the length of the code.
+  const compiled = `compiled-${id}-${cachedDataVersionTag()}`;
+  const cachedData = folder === undefined ? undefined : readOwn(join(folder, compiled));
+  const script = new Script(code, cachedData === undefined ? { filename } : { filename, cachedData });
+  const module = { exports: {} };
+  script.runInThisContext()(require, module.exports, module);
+  if (folder !== undefined && (cachedData === undefined || script.cachedDataRejected)) {
+    // At the end: what has run by then is compiled.
+    process.once('exit', () => keep(folder, compiled, script.createCachedData()));
+  }
+  return module.exports as typeof Library;
+}
+
+/** A file that is going to be run: what another user has written there does not count, and what cannot be read neither. */
+function readOwn(file: string): Buffer | undefined {
+  try {
+    return statSync(file).uid === process.getuid?.() ? readFileSync(file) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes a file as a whole, so that a reader sees the old or the new one. */
+function keep(folder: string, name: string, content: string | Buffer): void {
+  const temporary = join(folder, `${name}.${process.pid}`);
+  attempt(() => {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileSync(temporary, content, { mode: 0o600 });
+    renameSync(temporary, join(folder, name));
+  });
+  attempt(() => rmSync(temporary, { force: true }));
+}
+
+/** Where nothing can be kept nothing is: the next process does the same work again. */
+function attempt(work: () => void): void {
+  try {
+    work();
+  } catch {
+    // A full disk, a folder that is not ours: never a reason for a run to fail.
+  }
+}
