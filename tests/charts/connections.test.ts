@@ -53,9 +53,15 @@ function partiesOf(
   return parties;
 }
 
-for (const upstream of [false, true]) {
-  test(`policies allow exactly what the table says${upstream ? ', with the pods of upstream charts' : ''}`, async () => {
-    const objects = await embedded;
+const lab = (async () => [...(await renderEnvironment('existing', 'lab')).values()].flatMap(objectsOf))();
+
+for (const [whose, rendering, upstream] of [
+  ['stand-ins', embedded, false],
+  ['upstream charts', embedded, true],
+  ['the environment lab', lab, false],
+] as const) {
+  test(`policies allow exactly what the table says, with the pods of ${whose}`, async () => {
+    const objects = await rendering;
     const table = await readConnections();
     const policies = ofKind(objects, 'NetworkPolicy') as unknown as Policy[];
     const parties = partiesOf(table.parties, objects, upstream);

@@ -7,7 +7,7 @@ lab=${LAB:-lab}
 
 # What the lab has ready-made.
 while read -r kind name; do
-  "$lab" image make "$kind" "$name"
+  "$lab" image make "$kind" "$name" </dev/null
 done <<'IMAGES'
 base docker.io/library/debian:bookworm-slim
 postgres docker.io/library/postgres:17.6-bookworm
@@ -18,9 +18,16 @@ kube-rbac-proxy quay.io/brancz/kube-rbac-proxy:v0.18.1
 metrics-server registry.k8s.io/metrics-server/metrics-server:v0.9.0
 IMAGES
 
+# npm in a build believes whom npm here believes.
+authorities=()
+if [ -n "${NODE_EXTRA_CA_CERTS:-}" ]; then
+  authorities=(--volume "$NODE_EXTRA_CA_CERTS:/etc/authorities.crt:ro" --build-arg NODE_EXTRA_CA_CERTS=/etc/authorities.crt)
+fi
+
 # What is ours.
 while read -r folder name; do
-  "$lab" image build "$folder" "$name" --build-arg BASE_IMAGE=docker.io/library/debian:bookworm-slim
+  "$lab" image build "$folder" "$name" --build-arg BASE_IMAGE=docker.io/library/debian:bookworm-slim \
+    "${authorities[@]}" </dev/null
 done <<'IMAGES'
 docker/backend docker.io/k8s-deployment/backend:0.1.0
 docker/backend-verification docker.io/k8s-deployment/backend-verification:0.1.0
