@@ -105,9 +105,7 @@ async function activeOf({ replicas, signal }: OpenVaultInput): Promise<VaultClie
   const active = await poll(
     async () => {
       for (const { client } of replicas) {
-        // 429: unsealed, but a standby; 472 to 503: not yet (sys/health).
-        const accept = [429, 472, 473, 500, 501, 503];
-        if ((await client.request('GET', 'sys/health', { accept })).status === 200) return client;
+        if (await isActive(client)) return client;
       }
       return undefined;
     },
@@ -120,4 +118,14 @@ async function activeOf({ replicas, signal }: OpenVaultInput): Promise<VaultClie
     why: 'no replica took the lead within a minute',
     advice: 'see the logs of Vault, then run `init-vault` again',
   });
+}
+
+/** `GET sys/health` answers 200 only for the active one; a standby, one without a leader and one that starts have statuses of their own. */
+async function isActive(client: VaultClient): Promise<boolean> {
+  try {
+    return (await client.request('GET', 'sys/health')).status === 200;
+  } catch (error) {
+    if (error instanceof VaultError && error.status !== undefined) return false;
+    throw error;
+  }
 }

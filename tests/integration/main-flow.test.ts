@@ -38,7 +38,9 @@ async function login(
     const [line] = (await once(createInterface({ input: forward.stdout }), 'line')) as [string];
     const port = Number(/:(\d+) ->/.exec(line)?.[1]);
     const { DB_USER: user = '', DB_NAME: database = '' } = secret;
-    const client = new Client({ host: '127.0.0.1', port, user, password, database });
+    const ca = await readFile(sandbox.path('.state/development/certificates/ca.crt'), 'utf8');
+    const ssl = { ca, servername: 'localhost' };
+    const client = new Client({ host: '127.0.0.1', port, user, password, database, ssl });
     try {
       await client.connect();
       await client.query(sql);

@@ -1,40 +1,61 @@
-import { Client } from 'pg';
-import { type RealPostgresql, realPostgresql } from '../verification/real-postgresql.ts';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Login, withLogin } from '../../../lib/database/login.ts';
+import { setUpDatabases } from '../../../lib/database/set-up.ts';
+import { root } from '../../../lib/project.ts';
+import { makeCertificate } from '../../rig/certificate.ts';
+import { realPostgresql } from '../verification/real-postgresql.ts';
 
-export type DatabaseServer = RealPostgresql & {
-  readonly run: (sql: string) => Promise<Record<string, unknown>[]>;
+type Rows = readonly { readonly [column: string]: unknown }[];
+
+export type DatabaseServer = {
+  readonly address: string;
+  /** PEM, and its file: the authority of the server's certificate. */
+  readonly authority: string;
+  readonly authorityFile: string;
+  /** One statement of the superuser, over a connection of its own. */
+  readonly run: (sql: string) => Promise<Rows>;
+  /** One statement of somebody else, in the database `app1`. Rejects with the server's refusal. */
+  readonly ask: (user: string, password: string, sql: string) => Promise<Rows>;
+  /** What the server has written so far. */
+  readonly log: () => string;
+  readonly remove: () => Promise<void>;
 };
 
-/** A real PostgreSQL with the database `app1`, its owner, and the role by which Vault logs in. */
+/**
+ * A real PostgreSQL as the chart sets it up: TLS only, with the database `app1`, its owner, and the role by which Vault logs in.
+ * It logs every statement.
+ */
 export async function databaseServer(vaultPassword: string): Promise<DatabaseServer> {
-  const password = 'password-of-the-superuser';
-  const server = await realPostgresql('postgres', password);
-  const run = (sql: string) => query({ port: server.port, user: 'postgres', password, sql });
-  for (const statement of [
-    'CREATE ROLE app1 NOLOGIN',
-    `CREATE ROLE vault LOGIN CREATEROLE PASSWORD '${vaultPassword}'`,
-    'GRANT app1 TO vault WITH ADMIN OPTION',
-    'CREATE DATABASE app1 OWNER app1',
-    'REVOKE CONNECT, TEMPORARY ON DATABASE app1 FROM PUBLIC',
-  ])
-    await run(statement);
-  return { ...server, run };
-}
-
-type Query = { port: number; user: string; password: string; database?: string; sql: string };
-
-/** The rows of one statement, over a connection of its own. Rejects with the server's refusal. */
-export async function query({
-  sql,
-  database = 'postgres',
-  ...login
-}: Query): Promise<Record<string, unknown>[]> {
-  const client = new Client({ host: '127.0.0.1', database, ...login });
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    return (await client.query(sql)).rows;
-  } finally {
-    await client.end().catch(() => undefined);
-  }
+  const folder = await mkdtemp(join(tmpdir(), 'vault-database-'));
+  const { certificate, key, authority } = await makeCertificate(folder, 'server', [
+    'DNS:localhost',
+    'IP:127.0.0.1',
+  ]);
+  const superuser = { user: 'postgres', password: 'password-of-the-superuser', database: 'postgres' };
+  const server = await realPostgresql(superuser.user, superuser.password, {
+    ...{ ssl: 'on', ssl_cert_file: certificate, ssl_key_file: key, log_statement: 'all' },
+    hba_file: join(root, 'charts', 'postgresql', 'files', 'server', 'pg_hba.conf'),
+  });
+  const identity = { authority, name: 'localhost' };
+  const login: Login = { host: '127.0.0.1', port: server.port, identity, ...superuser };
+  const applications = { app1: { password: '' } };
+  await setUpDatabases(
+    login,
+    JSON.stringify({ applications, issuers: { vault: { password: vaultPassword } } }),
+  );
+  return {
+    address: server.address,
+    authority,
+    authorityFile: certificate,
+    run: (sql) => withLogin(login, (query) => query(sql)),
+    ask: (user, password, sql) =>
+      withLogin({ ...login, user, password, database: 'app1' }, (query) => query(sql)),
+    log: server.log,
+    remove: async () => {
+      await server.remove();
+      await rm(folder, { recursive: true });
+    },
+  };
 }

@@ -77,7 +77,10 @@ export async function realVault({ place, joins, seal }: RealVaultOptions = {}): 
       failed.abort(new Error(`this test needs vault on the PATH: ${error.message}`)),
     );
     child.on('exit', (code) => failed.abort(new Error(`vault ended with ${code}: ${output}`)));
-    await waitForVault(vaultClient({ address, signal: failed.signal }), 30_000, failed.signal);
+    const client = vaultClient({ address, signal: failed.signal });
+    await waitForVault(client, 30_000, failed.signal).catch((error) => {
+      throw failed.signal.aborted ? failed.signal.reason : error;
+    });
   }
 
   async function stop(): Promise<void> {

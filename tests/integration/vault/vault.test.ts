@@ -14,7 +14,7 @@ import { generateRootToken, isValidToken, revokeToken } from '../../../lib/vault
 import { type DesiredState, loadDesiredState } from '../../../lib/vault/state.ts';
 import { vaultStatus } from '../../../lib/vault/status.ts';
 import { failureOf } from '../../unit/vault/scripted-vault.ts';
-import { type DatabaseServer, databaseServer, query } from './database-server.ts';
+import { type DatabaseServer, databaseServer } from './database-server.ts';
 import { type RealVault, realVault } from './real-vault.ts';
 import { serviceAccountToken, type TokenReview, tokenReview } from './token-review.ts';
 
@@ -47,7 +47,7 @@ test.after(async ({ vault, review, database }) => {
 });
 
 const settingsOf = ({ vault, database }: Context) => ({
-  database: { host: 'postgresql.database', port: 5432, name: 'postgres', sslmode: 'disable' },
+  database: { host: 'postgresql.database', port: 5432, name: 'postgres', sslmode: 'verify-full' },
   vault: { auditLog: join(vault.folder, 'audit.log'), databaseAddress: database.address },
 });
 
@@ -98,6 +98,7 @@ async function converge(context: Context): Promise<VaultChange[]> {
         return password;
       },
       passwordRecord: join(vault.folder, 'passwords.json'),
+      databaseAuthority: context.database.authority,
     },
   });
   return [...changes, ...others];
@@ -132,7 +133,7 @@ test('the first run changes every object and ends the root token, the second cha
   const { rootToken = '' } = (await readKeys(context.vault.keysPath)) ?? {};
   assert.ok(await isValidToken(anonymous(context), rootToken));
   const first = await converge(context);
-  assert.ok(first.length >= 18);
+  assert.ok(first.length >= 17);
   // What is set up with the root token is found well with the other one.
   const made = first.filter(({ outcome }) => outcome === 'changed');
   assert.equal(
@@ -223,8 +224,7 @@ test('app1 gets a login of its own database, which is prolonged, ended, and leav
   const { body } = await app.request('GET', 'database/creds/app1-back');
   assert.is(body.lease_duration, 3600);
   const { username, password } = objectOf(body.data) as { username: string; password: string };
-  const ask = (sql: string, name = 'app1') =>
-    query({ port: database.port, user: username, password, database: name, sql });
+  const ask = (sql: string) => database.ask(username, password, sql);
   assert.equal(await ask('SELECT current_user, rolsuper FROM pg_roles WHERE rolname = session_user'), [
     { current_user: 'app1', rolsuper: false },
   ]);
@@ -247,12 +247,16 @@ test('app1 gets a login of its own database, which is prolonged, ended, and leav
     password: string;
   };
   assert.equal(
-    await query({
-      ...{ port: database.port, user: again.username, password: again.password, database: 'app1' },
-      sql: "SELECT tableowner FROM pg_tables WHERE tablename = 'kept'",
-    }),
+    await database.ask(
+      again.username,
+      again.password,
+      "SELECT tableowner FROM pg_tables WHERE tablename = 'kept'",
+    ),
     [{ tableowner: 'app1' }],
   );
+  // The server logs every statement, and no password is in one.
+  assert.match(database.log(), `CREATE ROLE "${username}" LOGIN PASSWORD 'SCRAM-SHA-256$`);
+  assert.not.ok(database.log().includes(password));
   // The end of the application's token is the end of its logins.
   await app.write('auth/token/revoke-self', {});
   const deadline = Date.now() + 10_000;
@@ -441,6 +445,7 @@ test('the plain commands of the dry run lead to the same Vault', async (context)
       address: byHand.address,
       keysPath,
       settings: settingsOf(there),
+      databaseAuthorityFile: context.database.authorityFile,
       kubernetes: { host: context.review.host, reviewerTokenCommand: `printf %s ${reviewer}` },
     });
     await shell(commands.join('\n'), folder);

@@ -71,6 +71,7 @@ function converge(
       settings: { database: { host: 'db' } },
       decrypt,
       passwordRecord: join(tmpdir(), 'no-password'),
+      databaseAuthority: 'ca',
       ...sources,
     },
   });
@@ -435,7 +436,7 @@ const connectionAs = (values: object) => ({
       ...{ plugin_name: 'p', allowed_roles: ['app-back'], ...values },
       connection_details: {
         ...{ connection_url: 'db://{{username}}:{{password}}@db', username: 'vault' },
-        ...{ password_authentication: 'scram-sha-256', max_open_connections: 4 },
+        ...{ password_authentication: 'scram-sha-256', max_open_connections: 4, tls_ca: 'ca' },
       },
     },
   },
@@ -469,7 +470,7 @@ test('the password of a database is written once, remembered as a hash, and neve
         connection_url: 'db://{{username}}:{{password}}@db',
       },
       ...{ username: 'vault', password: 'first-password', password_authentication: 'scram-sha-256' },
-      max_open_connections: 4,
+      ...{ max_open_connections: 4, tls_ca: 'ca' },
     });
     assert.not.match(await readFile(passwordRecord, 'utf8'), /first|second/);
   });

@@ -11,6 +11,7 @@ const input = {
   environment: 'development',
   address: 'http://127.0.0.1:8200',
   keysPath: '.state/development/vault/keys.json',
+  databaseAuthorityFile: 'ca.crt',
   settings: {
     database: { host: 'postgresql.database', port: 5432, name: 'postgres', sslmode: 'require' },
     vault: { auditLog: 'stdout', databaseAddress: '127.0.0.1:5432' },
@@ -42,7 +43,7 @@ test('the project’s state as plain commands', async () => {
   assert.match(commands[9] ?? '', /\.admin_token\b/);
   assert.is(
     commands.at(-1),
-    "sops decrypt --extract '[\"vaultPassword\"]' environments/development/secrets/database.yaml | vault write database/config/postgresql plugin_name=postgresql-database-plugin allowed_roles=app1-back connection_url='postgresql://{{username}}:{{password}}@127.0.0.1:5432/postgres?sslmode=require' username=vault password=- password_authentication=scram-sha-256 max_open_connections=4",
+    "sops decrypt --extract '[\"vaultPassword\"]' environments/development/secrets/database.yaml | vault write database/config/postgresql plugin_name=postgresql-database-plugin allowed_roles=app1-back connection_url='postgresql://{{username}}:{{password}}@127.0.0.1:5432/postgres?sslmode=require' username=vault password=- tls_ca=@ca.crt password_authentication=scram-sha-256 max_open_connections=4",
   );
   assert.ok(
     commands.includes(
