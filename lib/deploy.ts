@@ -8,7 +8,7 @@ import { missingObjects } from './missing-objects.ts';
 import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
 import { rememberRendered, renderInputs } from './render-memory.ts';
 import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
-import { secretFailure } from './sops.ts';
+import { redactSecrets, secretFailure } from './sops.ts';
 import { checkVault } from './vault-check.ts';
 
 const names = (releases: readonly Release[]): string => releases.map(({ name }) => name).join(', ');
@@ -183,6 +183,7 @@ async function explained(
   const $ = await shellOf(context);
   // Of a failure helmfile tells forty lines, most of them its own command line; who asks for more or adds words sees them.
   const whole = context.verbose || context.passThrough.length > 0;
+  if (whole) await redactSecrets(environment, context);
   const running = $({ quiet: !whole })`${command}`;
   let said = '';
   running.stderr.on('data', (chunk) => {
@@ -195,7 +196,10 @@ async function explained(
     for (const { object, text } of diagnosis.passed()) context.log(`${object}: ${text}${how}`);
   } catch (error) {
     if (context.signal.aborted || !(error instanceof TaskError)) throw error;
-    if (!whole) for (const line of saidByHelm(said)) context.log(line);
+    if (!whole) {
+      await redactSecrets(environment, context);
+      for (const line of saidByHelm(said)) context.log(line);
+    }
     const secret = await secretFailure(error, environment, context);
     throw secret === error ? await withCause(error, diagnosis, doing, releases, said, environment) : secret;
   } finally {

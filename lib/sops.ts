@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Environment, exportHomes, shellOf } from './environment.ts';
 import { root } from './project.ts';
 import { type TaskContext, TaskError } from './runner/runner.ts';
-import { secretsFile } from './sops/encrypted-file.ts';
+import { leavesOf, secretNames, secretsFile } from './sops/encrypted-file.ts';
 import { fingerprintsOf, importPublicKeys, keySource, plainReading } from './sops/operational-key.ts';
 
 /** The plain commands of `importKeys`, for `--dry-run`. */
@@ -122,6 +122,22 @@ export async function encryptValue(
     });
   }
   throw explainSops(file, key, result.stderr);
+}
+
+/**
+ * From now on no value of the environment's secrets shows in what the run writes: for programs that read the files by themselves
+ * and, asked for details, tell what they have read. A file that cannot be opened is left to them to complain about.
+ */
+export async function redactSecrets(environment: Environment, context: TaskContext): Promise<void> {
+  const $ = await shellOf(context);
+  for (const name of await secretNames(environment.name)) {
+    const file = join(root, secretsFile(environment.name, name));
+    const opened = await $({ quiet: true, nothrow: true })`sops decrypt --output-type json ${file}`;
+    if (opened.exitCode !== 0) continue;
+    for (const { value } of leavesOf(JSON.parse(opened.stdout))) {
+      if (typeof value === 'string' && value !== '') context.secret(value);
+    }
+  }
 }
 
 /** What SOPS meant, in words of ours: its own message is some twenty lines. */

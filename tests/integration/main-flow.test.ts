@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { leavesOf } from '../../lib/sops/encrypted-file.ts';
+import { secretForms, shortestSecret } from '../../lib/sops/secret-forms.ts';
 import type { Status } from '../../lib/status.ts';
 import { makeSandbox, processesOf, type Sandbox, secretOf } from './sandbox.ts';
 
@@ -63,6 +66,17 @@ async function changeSettings(from: string, to: string): Promise<() => Promise<v
   assert.ok(before.includes(from), `settings.yaml holds \`${from}\``);
   await writeFile(file, before.replace(from, to));
   return () => writeFile(file, before);
+}
+
+/** Files below folders of the sandbox, relative to it. */
+async function filesIn(...folders: readonly string[]): Promise<string[]> {
+  const found = folders.map(async (folder) => {
+    const entries = await readdir(sandbox.path(folder), { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(sandbox.folder, join(entry.parentPath ?? entry.path, entry.name)));
+  });
+  return (await Promise.all(found)).flat();
 }
 
 flow('a fresh clone has no cluster, and asking changes nothing', async () => {
@@ -224,6 +238,47 @@ flow('a check that fails rolls the release back and names itself', async () => {
   const installed = await sandbox.task('install-app', 'app2');
   assert.is(installed.exitCode, 0, installed.stderr);
   await giveBack();
+});
+
+flow('no secret shows in events, logs, reports or what was seen of a failure', async () => {
+  const { DB_PASSWORD = '' } = await secretOf(sandbox, 'backend', 'app2-back-database');
+  const keys = JSON.parse(await readFile(sandbox.path('.state/development/vault/keys.json'), 'utf8'));
+  const secrets = [DB_PASSWORD, ...leavesOf(keys).map(({ value }) => String(value))].filter(
+    (value) => value.length >= shortestSecret,
+  );
+  assert.ok(secrets.length >= 3);
+  const forms = secrets.flatMap(secretForms);
+  const showing = (text: string): boolean => forms.some((form) => text.includes(form.text));
+
+  const reports = ['--report', sandbox.path('run.html'), '--trace', sandbox.path('run.json')];
+  const words = ['install-app', 'app2', '--verbose', '--output', 'json', ...reports, '--', '--debug'];
+  const { exitCode, stdout, stderr } = await sandbox.task(...words);
+  assert.is(exitCode, 0, stderr);
+  const texts = new Map([
+    ['output', stdout + stderr],
+    ['events', (await sandbox.shell('kubectl get events --all-namespaces --output yaml')).stdout],
+  ]);
+  const folders = ['.state/development/logs', '.state/development/diagnostics', '.tasks'];
+  for (const file of ['run.html', 'run.json', ...(await filesIn(...folders))])
+    texts.set(file, await readFile(sandbox.path(file), 'utf8'));
+  // the failure above has left something to look at
+  for (const folder of folders)
+    assert.ok(
+      [...texts.keys()].some((name) => name.startsWith(folder)),
+      folder,
+    );
+  for (const [name, text] of texts) {
+    assert.ok(text.length > 0, name);
+    assert.not.ok(showing(text), name);
+  }
+  // helm keeps values and manifests of each revision; those of two releases have the password
+  const releases = (await sandbox.shell('helm list --all-namespaces --output json')).stdout;
+  const holders: string[] = [];
+  for (const { name, namespace } of JSON.parse(releases) as { name: string; namespace: string }[]) {
+    const kept = await sandbox.shell(`helm --namespace ${namespace} get all ${name}`);
+    if (showing(kept.stdout)) holders.push(name);
+  }
+  assert.equal(holders.sort(), ['devops', 'postgresql']);
 });
 
 flow('what the embedded cluster cannot do says so', async () => {

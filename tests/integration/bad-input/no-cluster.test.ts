@@ -60,6 +60,12 @@ const onTheCommandLine: readonly [words: string, said: RegExp][] = [
   ['destroy-environment', /asks first.*\n.*no terminal.*\n.*`--yes`/],
   ['create-k8s --provider existing', /needs a kube context\n.*\n {2}do: name it with --context/],
   ['create-k8s --provider existing --context nowhere', /unknown kube context `nowhere`/],
+  [
+    'install-app app1 --provider existing --context nowhere',
+    /for a development key[\s\S]*--allow-development-keys/,
+  ],
+  ['edit-secrets', /an editor needs a terminal/],
+  ['rotate-keys --yes --key-file sops/own.asc', /is a place in the project/],
   ['destroy-k8s --provider existing --context nowhere --yes', /never destroyed by these tasks/],
 ];
 
@@ -78,7 +84,7 @@ mistakes('an existing cluster that does not answer is told', async () => {
     `apiVersion: v1\nkind: Config\n${cluster}\n${context}\nusers: [{ name: away, user: { token: some } }]\n`,
   );
   sandbox.env.KUBECONFIG = kubeconfig;
-  for (const words of [['create-k8s'], ['install-app', 'app1']]) {
+  for (const words of [['create-k8s'], ['install-app', 'app1', '--allow-development-keys']]) {
     const ended = await sandbox.task(...words, '--provider', 'existing', '--context', 'away');
     assertError(ended, 1, /cluster of context `away` does not answer\n {2}why: .*refused/);
   }

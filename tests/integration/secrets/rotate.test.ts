@@ -144,7 +144,18 @@ test('the environments work with it: import-gpg-keys takes it, also where the ol
   await sandbox.task('destroy-environment', '--yes', '--env', 'staging');
 });
 
-/** Stages two new files for these places, with the sandbox's own sources, and goes on with a last line. */
+/** Runs a script with the sandbox's own sources. */
+async function evaluate(script: string): Promise<number | null> {
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
+    cwd: sandbox.folder,
+    env: sandbox.env,
+    stdio: 'ignore',
+  });
+  const [exitCode] = (await once(child, 'close')) as [number | null];
+  return exitCode;
+}
+
+/** Stages two new files for these places, and goes on with a last line. */
 async function staging(one: string, two: string, last: string): Promise<number | null> {
   const script = `
     const staged = await import('${sandbox.path('lib/sops/staged-files.ts')}');
@@ -153,13 +164,7 @@ async function staging(one: string, two: string, last: string): Promise<number |
     await staged.stage('two', 'new two');
     await staged.sealStaged(new Map([['one', '${one}'], ['two', '${two}']]));
     ${last}`;
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
-    cwd: sandbox.folder,
-    env: sandbox.env,
-    stdio: 'ignore',
-  });
-  const [exitCode] = (await once(child, 'close')) as [number | null];
-  return exitCode;
+  return evaluate(script);
 }
 
 test('a rotation that was killed while it replaced files is ended by the next run', async () => {
@@ -250,6 +255,51 @@ test('the next rotation replaces it in its place', async () => {
   assert.is(exitCode, 0, stderr);
   assert.is.not(await readText(ownKey()), before);
   assert.is(await openedBy(sandbox, [ownKey()], other), oldPassword);
+});
+
+test('with a backup key of one’s own, too, an environment that matters takes the secrets', async () => {
+  const refused = async (): Promise<boolean> => {
+    const script = `
+      const keys = await import('${sandbox.path('lib/sops/development-keys.ts')}');
+      const options = { env: 'development', provider: 'existing', context: 'team' };
+      await keys.refuseDevelopmentKeys({ options }).catch(() => process.exit(7));`;
+    return (await evaluate(script)) === 7;
+  };
+  assert.ok(await refused(), 'the backup key is still the one for development');
+  const made = await withKeys(
+    sandbox,
+    [],
+    'sh',
+    '-c',
+    'gpg --batch --quiet --passphrase "" --quick-generate-key backup 2> /dev/null; gpg --batch --armor --export; gpg --list-keys --with-colons',
+  );
+  const fingerprint = /^fpr:+([0-9A-F]{40}):/m.exec(made.stdout)?.[1] ?? '';
+  await writeFile(sandbox.path(rules), (await readText(sandbox.path(rules))).replace(backup, fingerprint));
+  const missing = await sandbox.task('rotate-keys', '--yes');
+  assert.is(missing.exitCode, 1);
+  assert.match(
+    missing.stderr,
+    /nothing was changed\n {2}why: .*\n {2}do: the public half of each key has to be in sops\//,
+  );
+  await writeFile(sandbox.path('sops/backup.public.asc'), made.stdout);
+  const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes');
+  assert.is(exitCode, 0, stderr);
+  const [fresh = ''] = await secretKeys();
+  assert.equal(await recipients(file), [fresh, fingerprint].sort());
+  assert.not.ok(await refused());
+});
+
+test('files of other keys are left alone', async () => {
+  const original = await readFile(
+    new URL('../../../environments/development/secrets/database.yaml', import.meta.url),
+    'utf8',
+  );
+  await writeFile(sandbox.path(other), original);
+  const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes');
+  assert.is(exitCode, 0, stderr);
+  assert.match(stderr, `left alone, since it is encrypted for other keys: ${other}`);
+  assert.is(await readText(sandbox.path(other)), original);
+  assert.is(await openedBy(sandbox, [ownKey()], file), oldPassword);
 });
 
 test.run();

@@ -49,6 +49,14 @@ test('a value is decrypted with the environment’s keyring and is a secret from
   assert.equal(state.clone.calls(), [`sops decrypt --extract ["password"] ${file}`]);
 });
 
+test('all values of an environment are secrets for who runs programs that read them; a closed file is nobody’s', async (state) => {
+  state.clone.script('sops', `echo '{"password": "first", "more": {"list": ["second", 3]}}'`);
+  await state.lib.redactSecrets(state.environment, state.context);
+  assert.equal(state.context.secrets, ['first', 'second']);
+  state.clone.script('sops', 'exit 128');
+  await state.lib.redactSecrets(state.environment, state.context);
+});
+
 const file = 'environments/development/secrets/database.yaml';
 
 for (const [stderr, what, advice] of [
