@@ -81,6 +81,13 @@ test('every backend is scaled, and updated without a pod less', async () => {
     assert.ok(only(await objects, 'Deployment', release).spec.replicas >= 3);
 });
 
+test('browsers trust the fronts: cert-manager makes their certificates', async () => {
+  const routes = ofKind(await objects, 'Ingress').filter(({ spec }) => spec.tls);
+  assert.ok(routes.length >= 6);
+  for (const { metadata } of routes)
+    assert.is(metadata.annotations?.['cert-manager.io/cluster-issuer'], 'letsencrypt', metadata.name);
+});
+
 test('the servers of the database reach each other and Kubernetes, and only who has to reaches them', async () => {
   const policies = ofKind(await objects, 'NetworkPolicy') as unknown as Policy[];
   const ports = [
