@@ -15,6 +15,8 @@ const all = async (rendered: Promise<ReadonlyMap<string, string>>): Promise<Obje
   [...(await rendered).values()].flatMap(objectsOf);
 
 const image = { digest: `sha256:${'0'.repeat(64)}` };
+/** The API server looks into certificates, and those of the other tests are none. */
+const tls = { existingSecret: 'certificate' };
 const triggers = {
   hours: {
     type: 'cron',
@@ -38,13 +40,13 @@ const variants: readonly (readonly ['backend' | 'frontend' | 'postgresql' | 'sta
   ['backend', 'backend', { autoscaling: { enabled: true, kind: 'keda', keda: { triggers } } }],
   ['frontend', 'frontend', { image, spread: 'required', ingress: { controller: 'none' } }],
   ['frontend', 'frontend', { ingress: { controller: 'traefik' } }],
-  ['postgresql', 'database', { image, persistence: { enabled: false }, clients: { backend: null } }],
+  ['postgresql', 'database', { image, persistence: { enabled: false }, tls, clients: { backend: null } }],
   [
     'postgresql',
     'database',
     {
       kind: 'cloudnative-pg',
-      tls: { existingSecret: 'certificate' },
+      tls,
       cluster: {
         synchronousReplicas: 0,
         backup: { enabled: true, method: 'plugin', objectStore: 'store' },
