@@ -71,7 +71,7 @@ charts('everything fits the schemas that the API server has of itself, and nothi
   const kinds = new Set(objects.map(({ kind }) => kind));
   for (const kind of [
     ...['VaultAuth', 'PriorityClass', 'HorizontalPodAutoscaler', 'Ingress', 'Job'],
-    ...['ScaledObject', 'Cluster', 'ScheduledBackup', 'Middleware'],
+    ...['ScaledObject', 'Cluster', 'ScheduledBackup', 'Middleware', 'HTTPRoute'],
   ])
     assert.ok(kinds.has(kind), kind);
   const { summary, problems } = await conform(placeOf(sandbox), objects);

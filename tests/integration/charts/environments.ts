@@ -1,5 +1,6 @@
 import { renderProduction } from '../../charts/production.ts';
 import {
+  type ChartName,
   type KubernetesObject,
   objectsOf,
   render,
@@ -30,7 +31,7 @@ const triggers = {
   },
 };
 
-const variants: readonly (readonly ['backend' | 'frontend' | 'postgresql' | 'stand-in', string, Tree])[] = [
+const variants: readonly (readonly [ChartName, string, Tree])[] = [
   ['backend', 'backend', { image, spread: 'required', replicas: 1, secrets: { managedBy: 'sops' } }],
   [
     'backend',
@@ -39,7 +40,12 @@ const variants: readonly (readonly ['backend' | 'frontend' | 'postgresql' | 'sta
   ],
   ['backend', 'backend', { autoscaling: { enabled: true, kind: 'keda', keda: { triggers } } }],
   ['frontend', 'frontend', { image, spread: 'required', ingress: { controller: 'none' } }],
-  ['frontend', 'frontend', { ingress: { controller: 'traefik' } }],
+  ['backend', 'backend', { secrets: { vault: { kind: 'static' } } }],
+  ['frontend', 'frontend', { ingress: { controller: 'nginx', tls: { enabled: true } } }],
+  ['frontend', 'frontend', { ingress: { forwardedDepth: 1, tls: { enabled: true } } }],
+  ['frontend', 'frontend', { ingress: { kind: 'httproute', tls: { enabled: true } } }],
+  ['traefik', 'default', { image, service: { type: 'NodePort', httpNodePort: 30080 } }],
+  ['traefik', 'default', { kind: 'DaemonSet', trustedProxies: ['192.0.2.0/24'] }],
   ['postgresql', 'database', { image, persistence: { enabled: false }, tls, clients: { backend: null } }],
   [
     'postgresql',

@@ -33,10 +33,10 @@ newest.before(async () => {
   await apply([...namespaces, ...ofKind(devops, 'PriorityClass')]);
   await apply([
     ...ofKind(devops, 'LimitRange'),
-    ...namespaces.map(({ metadata }) => ({
+    ...['default', ...namespaces.map(({ metadata }) => metadata.name)].map((namespace) => ({
       apiVersion: 'v1',
       kind: 'ServiceAccount',
-      metadata: { name: 'default', namespace: metadata.name },
+      metadata: { name: 'default', namespace },
     })),
   ]);
 });
