@@ -2,15 +2,7 @@ import { cp, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  helmfileArguments,
-  objectsOf,
-  ofKind,
-  only,
-  readYaml,
-  renderEnvironment,
-  stateArguments,
-} from './render.ts';
+import { helmfileArguments, objectsOf, ofKind, only, readYaml, renderEnvironment } from './render.ts';
 import { cleanUp, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
 
 const test = suite('helmfile.yaml');
@@ -131,25 +123,6 @@ test('refuses a secret as a value of any release but devops and postgresql', asy
   );
   assert.is.not(ended.exitCode, 0);
   assert.match(ended.stderr, 'release app1-back may not have a secret as a value');
-});
-
-test('lints strictly, every chart with the values of every provider', async () => {
-  await withKeyring(async (environment) => {
-    for (const provider of ['embedded', 'minikube', 'existing'] as const) {
-      const own = ['app=devops', 'app=postgresql', 'tier=apps'].flatMap((label) => ['--selector', label]);
-      const selectors = provider === 'embedded' ? [] : own;
-      const args = [
-        ...(await helmfileArguments(provider, 'development')),
-        ...(await stateArguments()),
-        ...selectors,
-        'lint',
-        '--args',
-        '--strict',
-      ];
-      const ended = await run('helmfile', args, { environment });
-      assert.is(ended.exitCode, 0, ended.stdout + ended.stderr);
-    }
-  });
 });
 
 test.run();

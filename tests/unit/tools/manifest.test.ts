@@ -87,7 +87,7 @@ test('what belongs to a tool comes with it in the plain commands, too', async ()
   const operator = await plainCommands('vault-secrets-operator');
   assert.match(
     operator[2] ?? '',
-    /^mkdir -p .* cp ".*"\/config\/crd\/bases\/\* "\$HOME\/\.local\/bin\/crds\/"$/,
+    /^mkdir -p .* cp -R ".*"\/config\/crd\/bases\/\* "\$HOME\/\.local\/bin\/crds\/"$/,
   );
   const postgresql = await plainCommands('postgresql');
   assert.match(postgresql[2] ?? '', /native\/pg-symlinks\.json\)$/);
