@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { formatPlace } from './call-site.ts';
 import { TaskError } from './errors.ts';
 import type { Cleanup, Gate, Run } from './execute.ts';
 import type { TaskNode } from './graph.ts';
@@ -23,6 +24,7 @@ export class Attempt {
   #shell: Shell | undefined;
   #abort: AbortController | undefined;
   #giveUp: (() => void) | undefined;
+  #reject: ((error: TaskError) => void) | undefined;
   /** The newest lines of its output. */
   readonly lastLines: string[] = [];
   /** It was told to stop. */
@@ -59,8 +61,21 @@ export class Attempt {
         this.show('log', 'did not end when it was asked to; given up');
         reject(new TaskError({ what: `task \`${this.#node.label}\` does not react to its signal` }));
       };
+      this.#reject = reject;
+      this.#run.stop.waiting.add(this);
       runBody(this.#node, this, this.#run).then(resolve, reject);
     });
+  }
+
+  /** Nothing is left that could let the body end. */
+  idle(): void {
+    this.#reject?.(
+      new TaskError({
+        what: `task \`${this.#node.label}\` waits for something that never comes`,
+        why: 'its promise has not settled, and nothing is left that could do it',
+        advice: 'look for a promise that nobody resolves',
+      }),
+    );
   }
 
   /** A line of its output. */
@@ -91,9 +106,18 @@ export class Attempt {
   /** Ends what its commands have left. */
   async close(): Promise<void> {
     this.detach();
+    this.#run.stop.waiting.delete(this);
     this.over = true;
     if (this.#run.children.has(this.#node.id)) await this.#run.children.end(this.#node.id);
   }
+}
+
+function overError(node: TaskNode): TaskError {
+  return new TaskError({
+    what: `task \`${node.label}\` starts a command after it has ended`,
+    why: 'something that it began was not waited for',
+    advice: `\`await\` all of it in \`run\`, see ${formatPlace(node.task)}`,
+  });
 }
 
 const attempts = new WeakMap<AbortSignal, Set<Attempt>>();
@@ -187,7 +211,8 @@ function shellOf(node: TaskNode, run: Run, attempt: Attempt): Shell {
     {
       interactive: node.task.interactive ?? false,
       check: (folder) => {
-        if (!run.cleaning && (attempt.stopping || attempt.over)) throw stoppedError();
+        if (!run.cleaning && attempt.stopping) throw stoppedError();
+        if (!run.cleaning && attempt.over) throw overError(node);
         checkFolder(node, folder);
       },
       spawn: (command, args, options, { interactive, daemons }) => {

@@ -25,7 +25,13 @@ type Values = { [name: string]: OptionValue };
  */
 export function parseCommandLine(
   argv: readonly string[],
-  known: { readonly tasks: readonly AnyTask[]; readonly options: ArgumentSpecs; readonly program: string },
+  known: {
+    readonly tasks: readonly AnyTask[];
+    readonly options: ArgumentSpecs;
+    readonly program: string;
+    /** Private tasks can be named: they are only looked at. */
+    readonly privateToo?: boolean;
+  },
 ): CommandLine {
   const options: Values = {};
   const args: Values = {};
@@ -50,6 +56,10 @@ export function parseCommandLine(
     }
     const found = find(written);
     if (isFlag(found)) {
+      if (found.negated && given !== undefined) {
+        const advice = `\`${written}\`, or \`--${kebab(found.name)}=${given}\``;
+        throw new UsageError({ what: `option \`${written}\` takes no value`, advice });
+      }
       store(found, given === undefined ? !found.negated : given);
       continue;
     }
@@ -104,9 +114,9 @@ export function usageLine(task: AnyTask, program: string): string {
 
 function findTask(
   word: string,
-  known: { readonly tasks: readonly AnyTask[]; readonly program: string },
+  known: { readonly tasks: readonly AnyTask[]; readonly program: string; readonly privateToo?: boolean },
 ): AnyTask {
-  const callable = known.tasks.filter((task) => !task.private);
+  const callable = known.tasks.filter((task) => !task.private || known.privateToo);
   const found = callable.find((task) => task.name === word || task.aliases?.includes(word));
   if (found !== undefined) return found;
   const names = callable.flatMap((task) => [task.name, ...(task.aliases ?? [])]);
@@ -140,7 +150,10 @@ function findOption(written: string, specs: ArgumentSpecs, values: Values): Foun
     if (written === form || (spec.short !== undefined && written === `-${spec.short}`)) {
       return { name, spec, values, negated: false };
     }
-    if (spec.type === 'boolean' && spec.default === true && written === `--no-${kebab(name)}`) {
+  }
+  // Of every flag, whatever its default: its value may come from the environment, or from an alias of the shell.
+  for (const [name, spec] of Object.entries(specs)) {
+    if (spec.type === 'boolean' && written === `--no-${kebab(name)}`) {
       return { name, spec, values, negated: true };
     }
   }

@@ -29,9 +29,12 @@ async function ask(question: string, node: TaskNode, signal: AbortSignal): Promi
   // Not in terminal mode: that would turn Ctrl-C into a character, and the run would not see the signal.
   const reader = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
   try {
-    const closed = new Promise<string>((resolve) => reader.once('close', () => resolve('')));
+    const closed = new Promise<undefined>((resolve) => reader.once('close', () => resolve(undefined)));
     const answer = await Promise.race([reader.question(`${question} [y/N] `, { signal }), closed]);
-    if (!/^y(es)?$/i.test(answer.trim())) throw new TaskError({ what: 'not confirmed, nothing was done' });
+    // Ctrl-D leaves the cursor behind the question.
+    if (answer === undefined) process.stderr.write('\n');
+    if (!/^y(es)?$/i.test(answer?.trim() ?? ''))
+      throw new TaskError({ what: 'not confirmed, nothing was done' });
   } finally {
     reader.close();
   }

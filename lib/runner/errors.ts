@@ -52,6 +52,8 @@ export type Failure = {
   readonly why?: string;
   readonly advice?: string;
   readonly exitCode: number;
+  /** A UsageError: what the user wrote is wrong, and no log says more. A command may have exit code 2 too. */
+  readonly usage?: true;
   /** Only of an internal error; shown with `--verbose`. */
   readonly stack?: string;
 };
@@ -64,18 +66,38 @@ export function toFailure(error: unknown): Failure {
       ...(error.why === undefined ? {} : { why: error.why }),
       ...(error.advice === undefined ? {} : { advice: error.advice }),
       exitCode: error.exitCode,
+      ...(error instanceof UsageError ? { usage: true } : {}),
     };
   }
   const file = fileFailure(error);
   if (file !== undefined) return file;
-  const text = error instanceof Error ? error.message : String(error);
+  const why = reasonsOf(error).filter((reason) => reason !== '');
   const stack = error instanceof Error ? error.stack : undefined;
   return {
-    what: `Internal error: ${text}`,
+    what: `Internal error: ${messageOf(error)}`,
+    ...(why.length === 0 ? {} : { why: why.join('\n') }),
     advice: 'this is a bug; `--verbose` shows where',
     exitCode: exitCodes.failed,
     ...(stack === undefined ? {} : { stack }),
   };
+}
+
+function messageOf(error: unknown): string {
+  const { message } = Object(error) as { readonly message?: unknown };
+  if (typeof message === 'string') return message;
+  try {
+    return (typeof error === 'object' && JSON.stringify(error)) || String(error);
+  } catch {
+    return 'something that cannot be shown was thrown';
+  }
+}
+
+/** Errors like `fetch failed` keep what happened to themselves: in their cause, or in the errors that they stand for. */
+function reasonsOf(error: unknown, depth = 0): string[] {
+  const { cause, errors } = Object(error) as { readonly cause?: unknown; readonly errors?: unknown };
+  const inner = [...(cause === undefined ? [] : [cause]), ...(Array.isArray(errors) ? errors : [])];
+  // A cause may be its own cause.
+  return depth > 4 ? [] : inner.flatMap((reason) => [messageOf(reason), ...reasonsOf(reason, depth + 1)]);
 }
 
 /** A disk that is full or a folder that is not ours to write is no bug, wherever it is met. */
@@ -101,12 +123,24 @@ export function formatFailure(failure: Failure, verbose = false): string[] {
     ...(failure.advice === undefined ? [] : labelled('  do: ', failure.advice, 4)),
   ];
   if (verbose && failure.stack !== undefined)
-    lines.push(...failure.stack.split('\n').map((line) => `  ${line}`));
+    lines.push(
+      ...harmless(failure.stack)
+        .split('\n')
+        .map((line) => `  ${line}`),
+    );
   return lines;
 }
 
 function labelled(label: string, text: string, limit: number): string[] {
-  const lines = text.trim().split('\n');
+  const lines = harmless(text.trim()).split('\n');
   const shown = lines.length > limit ? [...lines.slice(0, limit - 1), '…'] : lines;
   return shown.map((line, index) => (index === 0 ? label : ' '.repeat(label.length)) + line);
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
+const controls = /[\u0000-\u0008\u000B-\u001A\u001C-\u001F\u007F-\u009F]|\u001B(?!\[[\d;:]*m)/g;
+
+/** A message may quote what others have said: it must not clear the screen. Colours stay. */
+function harmless(text: string): string {
+  return text.replace(controls, '');
 }

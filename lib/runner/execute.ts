@@ -7,7 +7,7 @@ import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import type { TaskNode } from './graph.ts';
 import type { LockHolder } from './lock.ts';
-import { pause } from './pause.ts';
+import { pause, timerMs } from './pause.ts';
 import type { Redactor } from './redact.ts';
 import type { CommandOptions } from './shell.ts';
 import type { Stop } from './stop.ts';
@@ -80,8 +80,7 @@ export async function withRetries(
 
 /** Milliseconds to wait after this attempt (from 1): the first wait, doubled each time. */
 export function retryDelay(firstMs = 1000, attempt = 1): number {
-  // A timer of more milliseconds than this goes off at once.
-  return Math.min(firstMs * 2 ** (attempt - 1), 2 ** 31 - 1);
+  return timerMs(firstMs * 2 ** (attempt - 1));
 }
 
 async function executeAttempt(node: TaskNode, run: Run, gate: Gate, count: string): Promise<NodeResult> {
@@ -93,7 +92,7 @@ async function executeAttempt(node: TaskNode, run: Run, gate: Gate, count: strin
     timedOut = true;
     attempt.interrupt(run.children.end(node.id));
   };
-  const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs);
+  const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timerMs(timeoutMs));
   let error: unknown;
   try {
     await attempt.body();

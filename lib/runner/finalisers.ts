@@ -4,6 +4,7 @@ import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import type { TaskNode } from './graph.ts';
 import { nestingLevel } from './nesting.ts';
+import { timerMs } from './pause.ts';
 
 /** After a signal, how long a finaliser without a `timeoutMs` of its own may take; after a second one less. */
 const limitMs = 120_000;
@@ -34,7 +35,7 @@ export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
       const what = `task \`${node.label}\` did not end within ${formatDuration(milliseconds)} after the signal`;
       failure = new TaskError({ what, exitCode: exitCodes.timeout });
       end();
-    }, milliseconds);
+    }, timerMs(milliseconds));
   };
 
   children.spare(node.id);

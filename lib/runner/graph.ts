@@ -1,4 +1,4 @@
-import { checkArguments, specsOf } from './arguments.ts';
+import { checkArguments, kebab, specsOf } from './arguments.ts';
 import { formatPlace } from './call-site.ts';
 import { usageLine } from './command-line.ts';
 import { dependencyOrder } from './dependency-order.ts';
@@ -75,6 +75,7 @@ export async function buildGraph(
   // A set grows while it is walked: finalisers have needs and finalisers of their own.
   for (const node of nodes.values()) {
     for (const { task, args } of finalisersOf(node)) {
+      checkTask(task, 'finally', node.task);
       const finaliser = await expand({ task, args, neededBy: node, finalises: node }, true);
       finalise(finaliser, node);
     }
@@ -128,9 +129,12 @@ export async function buildGraph(
       longRunning: undefined,
     };
     nodes.set(id, node);
-    if (nodes.size > maximumNodes) throw new Error(`task \`${task.name}\` needs itself without end`);
+    if (nodes.size > maximumNodes) throw endless(node);
     // Reversed because the list is a stack: needs are expanded in the order in which they are written.
-    for (const needed of needsOf(task, input).reverse()) requests.push({ ...needed, neededBy: node });
+    for (const needed of needsOf(task, input).reverse()) {
+      checkTask(needed.task, 'needs', task);
+      requests.push({ ...needed, neededBy: node });
+    }
     return node;
   }
 }
@@ -155,6 +159,28 @@ async function checkRequest(
       advice: `see ${formatPlace(neededBy.task)}`,
     });
   }
+}
+
+/** The compiler refuses what is no task, but not a task of which the file is not loaded yet: that is undefined. */
+function checkTask(needed: unknown, field: 'needs' | 'finally', owner: AnyTask): void {
+  const { name, commands } = (needed ?? {}) as Partial<AnyTask>;
+  if (typeof name === 'string' && typeof commands === 'function') return;
+  throw new UsageError({
+    what: `\`${field}\` of task \`${owner.name}\` holds something that is no task: \`${String(needed)}\``,
+    why: 'needs are tasks, not names; one whose declaration comes later is undefined until then',
+    advice: `see ${formatPlace(owner)}; \`${field}: () => […]\` is read when all are declared`,
+  });
+}
+
+function endless(node: TaskNode): UsageError {
+  const chain: string[] = [];
+  for (let next: TaskNode | undefined = node; next !== undefined; next = next.neededBy)
+    chain.unshift(next.label);
+  return new UsageError({
+    what: `task \`${node.task.name}\` needs itself without end`,
+    why: `${chain.slice(0, 4).join(' -> ')} -> …, ever new arguments`,
+    advice: `see ${formatPlace(node.task)}`,
+  });
 }
 
 function connect(needed: TaskNode, dependent: TaskNode): void {
@@ -203,9 +229,13 @@ function nodeLabel(task: AnyTask, args: Options): string {
   const words: string[] = [task.name];
   for (const [name, spec] of specsOf(task)) {
     const value = args[name];
-    if (value === undefined || value === false || String(value) === String(spec.default ?? '')) continue;
+    const isFlag = spec.type === 'boolean' && !spec.positional;
+    const usual = spec.default ?? (isFlag && !spec.optional ? false : '');
+    if (value === undefined || String(value) === String(usual)) continue;
     const text = Array.isArray(value) ? value.join(spec.positional ? ' ' : ',') : String(value);
-    words.push(spec.positional ? text : value === true ? `--${name}` : `--${name}=${text}`);
+    if (spec.positional) words.push(text);
+    else if (isFlag) words.push(`--${value === true ? '' : 'no-'}${kebab(name)}`);
+    else words.push(`--${kebab(name)}=${text}`);
   }
   return words.join(' ');
 }

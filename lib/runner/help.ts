@@ -8,9 +8,14 @@ import type { AnyTask, ArgumentSpec, ArgumentSpecs } from './task.ts';
 export type HelpView = { readonly program: string; readonly columns: number; readonly style: Style };
 
 /** `--help` without a task: all tasks and the global options. */
-export function helpText(tasks: readonly AnyTask[], options: ArgumentSpecs, view: HelpView): string {
+export async function helpText(
+  tasks: readonly AnyTask[],
+  options: ArgumentSpecs,
+  view: HelpView,
+): Promise<string> {
   const rows = Object.entries(options).map(([name, spec]) => optionRow(name, spec));
-  return `${listText(tasks, view.program, view.columns, view.style)}\n${section('global options', rows, view.style)}`;
+  const list = await listText(tasks, view.program, view.columns, view.style);
+  return `${list}\n${section('global options', rows, view.style)}`;
 }
 
 /** `<task> --help`: arguments, options, needs, aliases and where the task is declared. */

@@ -5,6 +5,7 @@ import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import type { TaskNode } from './graph.ts';
 import type { LongRunningNode } from './long-running-nodes.ts';
+import { timerMs } from './pause.ts';
 
 export type LongRunningProcess = {
   /** Resolves when it is ready; never when it is not. */
@@ -158,7 +159,7 @@ async function becomeReady(
       (error: unknown): Ended => ({ type: 'ended', error }),
     );
     const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(() => resolve('late'), timeoutMs);
+      timer = setTimeout(() => resolve('late'), timerMs(timeoutMs));
     });
     const first = await Promise.race([body, ready.then(() => 'ready' as const), late, stopped]);
     if (first === 'late') return { type: 'late', body, waitedFor, timeoutMs };

@@ -10,3 +10,8 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
     signal?.addEventListener('abort', end);
   });
 }
+
+/** For a timer: one of more milliseconds than this goes off at once. */
+export function timerMs(milliseconds: number): number {
+  return Math.min(milliseconds, 2 ** 31 - 1);
+}

@@ -15,14 +15,16 @@ export class Redactor {
   readonly #index = new AnchorIndex();
   /** Patterns without an anchor: each text is searched for them. */
   readonly #always: Found[] = [];
+  readonly #broken = new BrokenForms();
   /** Length of the longest text that is replaced: what a cut in the middle of a line has to hold back. */
   longest = 0;
 
   /**
    * From now on hides the value and each of its lines, as they are and as JSON, URLs, shells and YAML write them, and their
-   * base64 at any place in a longer text.
+   * base64 at any place in a longer text, also one that is broken into lines.
    */
   add(value: string): void {
+    if (value.trim() !== '') this.#broken.add(Buffer.from(value.trim()));
     const lines = value.split(/\r?\n/).filter((line) => line.trim().length >= shortestLine);
     for (const text of new Set([value, value.trim(), ...lines])) {
       if (text.trim() === '') continue;
@@ -32,11 +34,11 @@ export class Redactor {
 
   redact(text: string): string {
     if (this.#known.size === 0) return text;
-    const found = [...this.#index.find(text), ...this.#always];
-    if (found.length === 0) return text;
+    let redacted = this.#broken.redact(text);
+    const found = [...this.#index.find(redacted), ...this.#always];
+    if (found.length === 0) return redacted;
     // Of two that begin in the same way the longer one is replaced whole.
     found.sort((left, right) => right.longest - left.longest);
-    let redacted = text;
     for (const pattern of found) {
       pattern.expression ??= new RegExp(pattern.source, 'g');
       redacted = redacted.replace(pattern.expression, mask);
@@ -100,6 +102,71 @@ class AnchorIndex {
 /** The last four characters, seven bits of each. */
 function nextKey(key: number, character: number): number {
   return ((key << 7) | (character & 0x7f)) & 0xfffffff;
+}
+
+/** A line of nothing but base64: `base64` breaks it after 76 characters, PEM files after 64. */
+const encodedLine = /^([ \t]*)([A-Za-z0-9+/_-]{4,}={0,2})(?=[ \t\r]*$)/gm;
+
+type Place = { readonly form: string; readonly place: number };
+
+/**
+ * Finds what a line of base64 has of a secret whose other part stands in the lines around it. Each line is looked at by
+ * itself, so that none has to wait for the next one: up to three characters of a secret may stay at a border.
+ */
+class BrokenForms {
+  /** Where in a form four characters stand. */
+  readonly #places = new Map<string, Place[]>();
+  /** Not in the map yet: it is made when the first such line comes. */
+  readonly #added: string[] = [];
+
+  add(bytes: Buffer): void {
+    const forms = [bytes.toString('base64'), ...[0, 1, 2].map((offset) => encodedInside(bytes, offset))];
+    this.#added.push(...forms.filter((form) => form.length >= shortestEncoded));
+  }
+
+  redact(text: string): string {
+    return text.replace(encodedLine, (all, blanks: string, line: string) => {
+      const plain = line.replaceAll('-', '+').replaceAll('_', '/');
+      const start = this.#atStart(plain);
+      if (start === line.length) return blanks + mask;
+      const end = this.#atEnd(plain, start);
+      if (start === 0 && end === line.length) return all;
+      return `${blanks}${start > 0 ? mask : ''}${line.slice(start, end)}${end < line.length ? mask : ''}`;
+    });
+  }
+
+  /** How many characters at the start belong to a form that ends there, or goes on in the next line. */
+  #atStart(line: string): number {
+    let longest = 0;
+    for (const { form, place } of this.#placesOf(line.slice(0, anchorLength))) {
+      const length = Math.min(line.length, form.length - place);
+      if (length > longest && line.startsWith(form.slice(place, place + length))) longest = length;
+    }
+    return longest;
+  }
+
+  /** Where the form begins that goes on in the next line; the end of the line when there is none. */
+  #atEnd(line: string, from: number): number {
+    let first = line.length;
+    for (const { form, place } of this.#placesOf(line.slice(-anchorLength))) {
+      const start = line.length - place - anchorLength;
+      if (start >= from && start < first && line.startsWith(form.slice(0, line.length - start), start))
+        first = start;
+    }
+    return first;
+  }
+
+  #placesOf(characters: string): readonly Place[] {
+    for (const form of new Set(this.#added.splice(0))) {
+      for (let place = 0; place + anchorLength <= form.length; place += 1) {
+        const key = form.slice(place, place + anchorLength);
+        const places = this.#places.get(key);
+        if (places === undefined) this.#places.set(key, [{ form, place }]);
+        else places.push({ form, place });
+      }
+    }
+    return this.#places.get(characters) ?? [];
+  }
 }
 
 function encodedForms(text: string): SecretPattern[] {

@@ -1,8 +1,9 @@
 import { checkArguments } from './arguments.ts';
+import { formatPlace } from './call-site.ts';
 import { Children } from './children.ts';
 import { type CommandLine, parseCommandLine } from './command-line.ts';
 import { completionTask } from './completion/completion-task.ts';
-import { type Failure, formatFailure, toFailure } from './errors.ts';
+import { type Failure, formatFailure, toFailure, UsageError } from './errors.ts';
 import type { StopReason } from './events.ts';
 import { exitCodes, signalExitCode, stopExitCode } from './exit-codes.ts';
 import { type RunnerSettings, runnerOptions, runnerSettings } from './global-options.ts';
@@ -88,6 +89,10 @@ export async function runCli(
     );
     terminal.err(lines.map((line) => `${line}\n`).join(''));
   };
+  stop.onCutShort = (error) => {
+    showFailure(toFailure(error));
+    terminal.flush?.();
+  };
   const stoppedCode = (reason: StopReason, otherwise: number): number => {
     if (reason.type === 'crash') showFailure(toFailure(reason.error));
     return reason.type === 'crash' ? exitCodes.failed : (stopExitCode(reason) ?? otherwise);
@@ -137,7 +142,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     const { helpText, taskHelpText } = await import('./help.ts');
     const view = { program, columns, style: terminal.style };
     await printAnswer(
-      line.task === undefined ? helpText(tasks, specs, view) : taskHelpText(line.task, view),
+      line.task === undefined ? await helpText(tasks, specs, view) : taskHelpText(line.task, view),
       session,
     );
     return exitCodes.done;
@@ -152,7 +157,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   if (line.task === undefined || line.task === listTask || line.options.list === true) {
     const json = line.options.json === true;
     await printAnswer(
-      json ? listJson(tasks, line.options) : listText(tasks, program, columns, terminal.style),
+      json ? listJson(tasks, line.options) : await listText(tasks, program, columns, terminal.style),
       session,
     );
     return exitCodes.done;
@@ -227,17 +232,28 @@ async function explain(
   return predict({ graph, memory, shell, force });
 }
 
-/** Mistakes in the tasks themselves, seen before a user runs into them. */
+/** Mistakes in the tasks themselves, seen before a user runs into them. Throws UsageError. */
 function checkDefinitions(tasks: readonly AnyTask[], globals: ArgumentSpecs): void {
   const owners = new Map<string, AnyTask>();
   for (const task of tasks) {
     for (const name of [task.name, ...(task.aliases ?? [])]) {
-      if (owners.has(name)) throw new Error(`two tasks are called \`${name}\``);
+      const other = owners.get(name);
+      if (other !== undefined) {
+        throw new UsageError({
+          what: `two tasks are called \`${name}\``,
+          why: [other, task].map(formatPlace).join(' and '),
+          advice: 'give one of them another name',
+        });
+      }
       owners.set(name, task);
     }
     for (const name of Object.keys(task.args ?? {})) {
-      if (name in globals)
-        throw new Error(`argument \`${name}\` of task \`${task.name}\` hides a global option`);
+      if (name in globals) {
+        throw new UsageError({
+          what: `argument \`${name}\` of task \`${task.name}\` hides a global option`,
+          advice: `give it another name, at ${formatPlace(task)}`,
+        });
+      }
     }
   }
 }

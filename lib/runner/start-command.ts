@@ -2,6 +2,7 @@ import { Capture } from './capture.ts';
 import { commandFailure, type FinishedCommand } from './command-failure.ts';
 import { checkValues, commandText } from './command-text.ts';
 import { exitCodes, signalExitCode } from './exit-codes.ts';
+import { timerMs } from './pause.ts';
 import { type CommandState, capturedBytes, type Ended, type Launch } from './run-child.ts';
 import type { Command, CommandOptions, CommandOutput, ShellHost } from './shell.ts';
 import { startDirectly } from './start-directly.ts';
@@ -29,7 +30,7 @@ export function startCommand(
   };
   const { text, ended } = start({ host, options, state }, pieces, values);
   const { timeoutMs } = options;
-  const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs);
+  const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timerMs(timeoutMs));
   function onTimeout(): void {
     state.timedOut = true;
     if (state.child !== undefined) host.end(state.child);

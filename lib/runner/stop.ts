@@ -1,6 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import type { Children } from './children.ts';
+import { type ErrorText, TaskError } from './errors.ts';
 import type { StopReason } from './events.ts';
+import { exitCodes } from './exit-codes.ts';
 import { nestingLevel } from './nesting.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: what an event hands over depends on the event
@@ -15,6 +17,8 @@ const graceMs = 10_000;
  * whole group.
  */
 const echoMs = 200;
+/** Node's own exit code when the main file awaits what never comes. */
+const unsettledCode = 13;
 
 /**
  * When and how a run is stopped. The first SIGINT, SIGTERM or SIGHUP aborts `signal`, goes on to every child group, and
@@ -34,6 +38,10 @@ export class Stop {
   hurried = false;
   /** Called once, when the run begins to stop. */
   onStop: ((reason: StopReason) => void) | undefined;
+  /** What is told that nothing is left to wait for: what has not ended by then never will. */
+  readonly waiting = new Set<{ readonly idle: () => void }>();
+  /** Called when the process ends although the run has not. */
+  onCutShort: ((error: TaskError) => void) | undefined;
 
   constructor(children: Children) {
     this.#children = children;
@@ -55,6 +63,16 @@ export class Stop {
     for (const signal of handled) this.#on(signal, () => this.#onSignal(signal));
     // Node raises this one for a rejected promise that nobody handles, too.
     this.#on('uncaughtException', (error: unknown) => this.begin({ type: 'crash', error }));
+    let idle = false;
+    this.#on('beforeExit', () => {
+      idle = true;
+      for (const waiting of [...this.waiting]) waiting.idle();
+    });
+    this.#on('exit', (code: number) => {
+      // It did not do what it was asked for: never a success.
+      if (code === 0 || code === unsettledCode) process.exitCode = exitCodes.failed;
+      this.onCutShort?.(new TaskError(cutShort(code, idle)));
+    });
   }
 
   /** Starts to stop; further calls change nothing. */
@@ -106,4 +124,15 @@ export class Stop {
     this.#hurry.abort();
     this.#children.kill();
   }
+}
+
+function cutShort(code: number, idle: boolean): ErrorText {
+  const what = idle ? 'nothing is left to wait for' : `\`process.exit(${code})\` was called`;
+  return {
+    what: `${what}, but the run has not ended`,
+    why: 'what was still to come, cleanups too, did not run',
+    advice: idle
+      ? 'look for a promise that never settles'
+      : 'let the task return or throw: a TaskError has an exit code of its own',
+  };
 }

@@ -261,5 +261,10 @@ export function needsOf(definition: AnyTask, input: TaskInput): Required<Need>[]
 }
 
 export function longForm(needs: Needs): Required<Need>[] {
-  return needs.map((entry) => ('task' in entry ? { args: {}, ...entry } : { task: entry, args: {} }));
+  return needs.map((entry) =>
+    // Not everything has fields: `needs: ['build']` is refused by the compiler, and by the check of the graph.
+    Object.hasOwn(Object(entry), 'task')
+      ? { args: {}, ...(entry as Need) }
+      : { task: entry as AnyTask, args: {} },
+  );
 }

@@ -123,7 +123,14 @@ async function filesFor(old: readonly string[], context: TaskContext): Promise<s
   for (const file of await allSecretFiles()) {
     const { recipients } = await readEncrypted(file);
     if (recipients.some((fingerprint) => isAmong(old, fingerprint))) files.push(file);
-    else context.log(`left alone, since it is encrypted for other keys: ${file}`);
+    else if (recipients.length > 0) context.log(`left alone, since it is encrypted for other keys: ${file}`);
+    else {
+      throw new TaskError({
+        what: `${file} is not encrypted`,
+        why: 'SOPS has never seen it, or lost what it wrote there',
+        advice: `encrypt it: sops encrypt --in-place ${file}`,
+      });
+    }
   }
   if (files.length > 0) return files;
   throw new TaskError({

@@ -48,7 +48,7 @@ function parseGraphLine(argv: readonly string[], known: Known): CommandLine | un
   });
   if (place < 0) return undefined;
   const rest = [...argv.slice(0, place), ...argv.slice(place + 1)];
-  const line = parseCommandLine(rest, { ...known, options: { ...known.options, format } });
+  const line = parseCommandLine(rest, { ...known, options: { ...known.options, format }, privateToo: true });
   return line.options.help === true || line.options.version === true ? undefined : line;
 }
 

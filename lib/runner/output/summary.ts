@@ -1,6 +1,5 @@
 import { formatFailure } from '../errors.ts';
 import type { RunSummary, TaskFailure } from '../events.ts';
-import { exitCodes } from '../exit-codes.ts';
 import { count, formatDuration } from '../format.ts';
 import type { Style } from './terminal.ts';
 
@@ -72,12 +71,18 @@ function failureLines(
   const lines = formatFailure(failed.failure, view.verbose);
   lines[0] = style.red(lines[0] ?? '');
   // A user's mistake needs no log; and the log of a single task has just been shown.
-  if (view.nodes === 1 || failed.failure.exitCode === exitCodes.usage) return lines;
-  lines.push(`  task: ${failed.chain.join(` ${style.symbols.arrow} `)} (${failed.place})`);
+  if (view.nodes === 1 || failed.failure.usage) return lines;
+  lines.push(`  task: ${chainText(failed.chain, style)} (${failed.place})`);
   // Less a heading, another failure and the counts.
   const room = failed.failure.why === undefined ? shownLines : Math.max(0, errorLines - lines.length - 3);
   const last = room === 0 ? [] : failed.lastLines.slice(-Math.min(room, shownLines));
   if (last.length > 0)
     lines.push('  last lines:', ...last.map((line) => style.dim(`  ${style.symbols.bar} ${line}`)));
   return lines;
+}
+
+/** Both ends of a long one: what was asked for, and what led to the failure. */
+function chainText(chain: readonly string[], { symbols }: Style): string {
+  const shown = chain.length <= 12 ? chain : [...chain.slice(0, 2), symbols.ellipsis, ...chain.slice(-8)];
+  return shown.join(` ${symbols.arrow} `);
 }

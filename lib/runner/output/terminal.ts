@@ -61,14 +61,16 @@ const batchLength = 64 * 1024;
 
 /**
  * The process's own stdout and stderr. A reader that goes away (EPIPE) or a terminal that is closed (EIO) is not an
- * error: what nobody reads is dropped, and `onHangUp` is told when it was the log on stderr.
+ * error: what nobody reads is dropped, and `onHangUp` is told when it was the log on stderr. A result that cannot be written
+ * for another reason (a full disk) makes the exit code 1.
  */
 export function openTerminal(onHangUp: () => void): Terminal & { readonly close: () => void } {
   const { stdout, stderr, env } = process;
   let outGone = false;
   let errGone = false;
-  const onOutError = (): void => {
+  const onOutError = (error: NodeJS.ErrnoException): void => {
     outGone = true;
+    tellLost(error);
   };
   const onErrError = (): void => {
     if (errGone) return;
@@ -108,9 +110,8 @@ export function openTerminal(onHangUp: () => void): Terminal & { readonly close:
       flush();
       process.removeListener('exit', flush);
       // A write may still be on its way: without any handler its late EPIPE would be thrown.
-      for (const stream of [stdout, stderr]) {
-        if (!stream.listeners('error').includes(ignore)) stream.on('error', ignore);
-      }
+      if (!stdout.listeners('error').includes(tellLost)) stdout.on('error', tellLost);
+      if (!stderr.listeners('error').includes(ignore)) stderr.on('error', ignore);
       stdout.removeListener('error', onOutError);
       stderr.removeListener('error', onErrError);
     },
@@ -119,6 +120,19 @@ export function openTerminal(onHangUp: () => void): Terminal & { readonly close:
 }
 
 function ignore(): void {}
+
+let lost = false;
+
+/** Results that a full disk does not take are no success, unlike those that nobody wants to read any more. */
+function tellLost({ code, message }: NodeJS.ErrnoException): void {
+  if (lost || code === 'EPIPE' || code === 'EIO') return;
+  lost = true;
+  process.stderr.write(`error: cannot write all results\n  why: ${message}\n`);
+  // It may come after the run has ended and its exit code was set.
+  process.once('exit', () => {
+    process.exitCode ||= 1;
+  });
+}
 
 export function createStyle(color: boolean, isUnicode: boolean): Style {
   const paint =

@@ -80,11 +80,16 @@ test('a file that SOPS has never seen, or would not take, is found', async () =>
 });
 
 test('the value of a secret is found wherever it stands, in every form', async () => {
-  for (const { name, text } of secretForms(password)) {
-    const ended = await checkWith('charts/backend/notes.txt', () => `first line\nkey=xx${text}yy\n`);
-    assert.is(ended.exitCode, 1, name);
-    assert.match(ended.stdout, `charts/backend/notes.txt:2: the value \`password\` of ${file}, ${name}`);
-    assert.not.ok(said(ended).includes(password) || said(ended).includes(text), name);
+  const forms = secretForms(password);
+  const place = (index: number): string => `charts/backend/notes${index}.txt`;
+  for (const [index, { text }] of forms.entries())
+    await writeFile(sandbox.path(place(index)), `first line\nkey=xx${text}yy\n`);
+  const ended = await sandbox.task('check-secrets');
+  assert.is(ended.exitCode, 1);
+  for (const [index, { name, text }] of forms.entries()) {
+    assert.match(ended.stdout, `${place(index)}:2: the value \`password\` of ${file}, ${name}\n`);
+    assert.not.ok(said(ended).includes(text), name);
+    await rm(sandbox.path(place(index)));
   }
 });
 

@@ -65,6 +65,8 @@ test('a file that cannot be opened leaves everything as it was', async () => {
   assert.equal(await everything(), before);
   assert.equal(await secretKeys(), [oldFingerprint]);
   assert.equal((await readdir(sandbox.path('.state'))).sort(), ['development']);
+  await writeFile(sandbox.path(other), 'password: plain\n');
+  assert.match((await sandbox.task('rotate-keys', '--yes')).stderr, `error: ${other} is not encrypted`);
   await writeFile(sandbox.path(other), whole);
 });
 

@@ -96,6 +96,22 @@ test('on somebody else’s cluster a young pending release is left alone', async
   assert.is(helmCalls(clone).at(-1), 'helm --namespace core rollback devops 2 --wait --timeout 120s');
 });
 
+test('who asks helmfile for details is shown no secret: it is known before helmfile tells it', async ({
+  lib,
+  clone,
+}) => {
+  cluster(clone, 'deployed', 60);
+  clone.script('sops', `echo '{"password": "known to be secret"}'`);
+  clone.forget();
+  const context = { ...clone.context('minikube'), passThrough: ['--debug'] };
+  await lib.install(context, { app: 'metrics-server' });
+  assert.equal(context.secrets, ['known to be secret']);
+  const [first = '', second = ''] = clone.calls().filter((line) => /^sops|sync/.test(line));
+  assert.match(first, /^sops decrypt /);
+  assert.match(second, /^helmfile .* sync --debug$/);
+  clone.script('sops', 'exit 1');
+});
+
 test('what is installed as it should be is left alone', async ({ lib, clone, context }) => {
   cluster(clone, 'deployed', 60);
   await lib.install(context, { app: 'devops' });

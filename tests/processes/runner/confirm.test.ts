@@ -60,6 +60,9 @@ test('on a terminal each question is asked once, before anything runs, and any a
   assert.is(bad.code, 1);
   assert.match(bad.shown, 'not confirmed, nothing was done');
   assert.not.match(bad.shown, 'gone');
+  const ended = await onTerminal(more, 'reset', ['\x04']);
+  assert.is(ended.code, 1);
+  assert.match(ended.shown, /\[y\/N\] \r\nerror: not confirmed/);
 });
 
 test.run();

@@ -33,6 +33,8 @@ const cases: { readonly [code: string]: readonly Case[] } = {
   '0': [
     { tasks: [{ name: 'a', commands: ['true'] }], args: ['a'] },
     { tasks: [], args: ['list'] },
+    // More than a timer of Node takes.
+    { tasks: [{ name: 'a', commands: ['true'], timeoutMs: 2 ** 40 }], args: ['a'] },
   ],
   '1': [
     { tasks: pair('sh -c "exit 7"', 'sh -c "exit 8"'), args: ['all', '--failure', 'continue'] },
@@ -42,6 +44,7 @@ const cases: { readonly [code: string]: readonly Case[] } = {
   '2': [
     { tasks: [], args: ['no-such-task'] },
     { tasks: [], args: ['--no-such-option'] },
+    { tasks: [{ name: 'list' }], args: ['list'] },
     { tasks: [{ name: 'a', confirm: 'really?' }], args: ['a'] },
   ],
   '124': [{ tasks: [{ name: 'a', commands: ['sleep 600'], timeoutMs: 1 }], args: ['a'] }],

@@ -53,6 +53,11 @@ test('without a task all public tasks are drawn, those of the runner left out', 
   );
 });
 
+test('a private task can be looked at, and is still not to be called', async () => {
+  assert.match((await graph('graph', 'tool')).stdout, 'flowchart LR\n  n0["tool"]\n');
+  assert.match((await graph('tool')).stderr, 'unknown task `tool`');
+});
+
 test('mistakes are told as for a run', async () => {
   const unknown = await graph('graph', 'tset');
   assert.is(unknown.exitCode, 2);

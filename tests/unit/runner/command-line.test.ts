@@ -87,6 +87,17 @@ test('options of a task stand after its name', () => {
   assert.equal(errorOf('--retries 5 install-app app1')[0], 'error: unknown option `--retries`');
 });
 
+test('every flag has its opposite, which takes no value and gives way to an option of that very name', () => {
+  assert.equal(parse('install-app app1 --no-json --no-wait').options, { json: false, wait: false });
+  assert.equal(errorOf('install-app app1 --no-atomic=true'), [
+    'error: option `--no-atomic` takes no value',
+    '  do: `--no-atomic`, or `--atomic=true`',
+  ]);
+  const flag = { type: 'boolean', description: 'd' } as const;
+  const both = task({ name: 'both', description: 'd', args: { cache: flag, noCache: flag }, commands });
+  assert.equal(parseCommandLine(['both', '--no-cache'], { ...known, tasks: [both] }).args, { noCache: true });
+});
+
 test('a list may be given several times, a single value is taken from its last place', () => {
   assert.equal(parse('install-app a -s x=1 --set-values y=2').args.setValues, ['x=1', 'y=2']);
   assert.equal(parse('install-app a -r 1 -r 2').args.retries, '2');

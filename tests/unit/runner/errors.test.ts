@@ -35,6 +35,39 @@ test('any other error is a bug, its stack only shown when asked for', () => {
   assert.is(toFailure('a text').what, 'Internal error: a text');
 });
 
+test('what is behind an error is told too', () => {
+  const refused = new AggregateError([new Error('refused at ::1'), new Error('refused at 127.0.0.1')], '');
+  const failure = toFailure(new TypeError('fetch failed', { cause: refused }));
+  assert.is(failure.what, 'Internal error: fetch failed');
+  assert.is(failure.why, 'refused at ::1\nrefused at 127.0.0.1');
+  const circle = new Error('round') as Error & { cause: unknown };
+  circle.cause = circle;
+  assert.match(toFailure(circle).why ?? '', 'round');
+});
+
+test('whatever is thrown can be shown', () => {
+  const loop: { self?: unknown } = {};
+  loop.self = loop;
+  for (const [thrown, text] of [
+    [{ code: 1 }, '{"code":1}'],
+    [{ message: 'like an error' }, 'like an error'],
+    [Symbol('x'), 'Symbol(x)'],
+    [null, 'null'],
+    [loop, 'something that cannot be shown was thrown'],
+    [Object.create(null), '{}'],
+  ] as const)
+    assert.is(toFailure(thrown).what, `Internal error: ${text}`);
+});
+
+test('a message moves no cursor and clears no screen', () => {
+  const error = new TaskError({ what: 'a\u001B[2J\u0007b \u001B[31mred\u001B[39m', why: 'one\r\ntwo' });
+  assert.equal(formatFailure(toFailure(error)), [
+    'error: a[2Jb \u001B[31mred\u001B[39m',
+    '  why: one',
+    '       two',
+  ]);
+});
+
 test('long texts are cut to 12 lines in all', () => {
   const text = Array.from({ length: 50 }, (_, index) => `line ${index}`).join('\n');
   const lines = formatFailure(toFailure(new TaskError({ what: text, why: text, advice: text })));

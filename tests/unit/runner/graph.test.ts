@@ -48,6 +48,48 @@ test('the same arguments are one node, however they are written; others are anot
   assert.equal(await labels(top), ['deploy x', 'deploy y --force --tier=apps', 'top']);
 });
 
+test('a label is what a user would type', async () => {
+  const build = task({
+    ...described,
+    name: 'build',
+    args: {
+      really: { type: 'boolean', positional: true, description: 'd' },
+      dryRun: { type: 'string', optional: true, description: 'd' },
+      check: { type: 'boolean', default: true, description: 'd' },
+      keepAll: { type: 'boolean', description: 'd' },
+    },
+  });
+  const top = task({
+    ...described,
+    name: 'top',
+    needs: [
+      need(build, { really: true }),
+      need(build, { really: false, check: false, keepAll: true, dryRun: 'x' }),
+    ],
+  });
+  assert.equal(await labels(top), ['build true', 'build false --dry-run=x --no-check --keep-all', 'top']);
+});
+
+test('what is no task is refused, with its place and what to do', async () => {
+  const name = 'build' as unknown as AnyTask;
+  const later = undefined as unknown as AnyTask;
+  for (const [definition, what] of [
+    [{ needs: [name] }, '`needs` of task `top` holds something that is no task: `build`'],
+    [{ needs: () => [later] }, '`needs` of task `top` holds something that is no task: `undefined`'],
+    [{ needs: [{ task: later }] }, '`needs` of task `top` holds something that is no task: `undefined`'],
+    [{ finally: [name] }, '`finally` of task `top` holds something that is no task: `build`'],
+  ] as const) {
+    await build(task({ ...described, name: 'top', ...definition })).then(
+      () => assert.unreachable(),
+      (error) => {
+        assert.instance(error, UsageError);
+        assert.is(error.what, what);
+        assert.match(error.advice, /graph\.test\.ts:\d+/);
+      },
+    );
+  }
+});
+
 test('needs may depend on arguments; words after -- go to the requested task alone', async () => {
   const wrapper = task({
     ...described,
@@ -111,7 +153,10 @@ test('a task that needs itself is a cycle, with ever new arguments it is endless
   );
   await build(endless).then(
     () => assert.unreachable(),
-    (error) => assert.match(error.message, 'without end'),
+    (error) => {
+      assert.instance(error, UsageError);
+      assert.match(error.message, 'without end: endless -> endless --depth=1 -> ');
+    },
   );
 });
 

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { TaskError, toFailure, UsageError } from '../../../lib/runner/errors.ts';
 import type { RunEventBody, RunSummary } from '../../../lib/runner/events.ts';
 import type { OutputMode } from '../../../lib/runner/output/modes.ts';
 import { createRenderer } from '../../../lib/runner/output/renderer.ts';
@@ -181,6 +182,32 @@ test('the first failure stands at the end, with its chain, place and last lines'
     'also failed: c',
     'failed after 1m02s: 2 failed, 3 done, 1 not started',
   ]);
+});
+
+test('a command with exit code 2 has failed like any other; only what the user wrote wrong needs no log', () => {
+  const of = (error: TaskError, chain: readonly string[] = ['top', 'b']): string[] => {
+    const failed = {
+      id: 'b',
+      label: 'b',
+      failure: toFailure(error),
+      chain,
+      lastLines: ['l1'],
+      place: 'x.ts:3',
+    };
+    return summaryLines({ ...summary, outcome: 'failed', failures: [failed] }, view).slice(0, -1);
+  };
+  assert.equal(of(new TaskError({ what: '`tsc` failed', exitCode: 2 })), [
+    'error: `tsc` failed',
+    '  task: top → b (x.ts:3)',
+    '  last lines:',
+    '  │ l1',
+  ]);
+  assert.equal(of(new UsageError({ what: 'no such app' })), ['error: no such app']);
+  const chain = Array.from({ length: 1000 }, (_, index) => `t${index}`);
+  assert.is(
+    of(new TaskError({ what: 'x' }), chain)[1],
+    '  task: t0 → t1 → … → t992 → t993 → t994 → t995 → t996 → t997 → t998 → t999 (x.ts:3)',
+  );
 });
 
 test('colours only when wanted, plain letters where the locale knows no others', () => {

@@ -138,6 +138,42 @@ test('hides every line of a secret of several lines', () => {
   assert.is(redactor.redact('ijklmnop'), '***');
 });
 
+test('base64 that is broken into lines is hidden line by line, wherever the secret stands in it', () => {
+  const long = 'kq7Zt0vY1nBf/3sLw+9xRjE5uHcMdAo2pGiTb8VXyCzKmQ4W6rUeNJhPSaDlOIg0FEtyuvw';
+  for (const value of [long, 'correct-horse-battery']) {
+    const redactor = redactorOf(value);
+    const inside = [0, 1, 2].map((offset) => {
+      const encoded = Buffer.from('x'.repeat(offset) + value).toString('base64');
+      return encoded.slice(Math.ceil((offset * 8) / 6));
+    });
+    for (const width of [19, 76]) {
+      for (let before = 0; before < 24; before += 1) {
+        const text = `${'#!'.repeat(12).slice(0, before)}${value}, and what follows`;
+        for (const encoding of ['base64', 'base64url'] as const) {
+          const broken =
+            Buffer.from(text)
+              .toString(encoding)
+              .match(new RegExp(`.{1,${width}}`, 'g')) ?? [];
+          const shown = broken.map((line) => redactor.redact(`  ${line}`));
+          assert.is(redactor.redact(broken.join('\n')), shown.map((line) => line.trim()).join('\n'));
+          const rest = shown.join(' ').replaceAll('-', '+').replaceAll('_', '/').replaceAll('***', ' ');
+          for (let place = 0; place + 4 <= rest.length; place += 1) {
+            const piece = rest.slice(place, place + 4);
+            const leaks = inside.some((form) => form.slice(0, -2).includes(piece));
+            assert.not(leaks, `${piece} after ${before} in lines of ${width}: ${shown.join('|')}`);
+          }
+        }
+      }
+    }
+  }
+});
+
+test('lines that only look like base64 stay as they are', () => {
+  const redactor = redactorOf(secret);
+  for (const line of ['done', '  building', 'a/path/of/words', 'YWJjZGVmZ2hpamtsbW5vcA==', 'x'.repeat(200)])
+    assert.is(redactor.redact(line), line);
+});
+
 test('an empty secret hides nothing', () => {
   assert.is(redactorOf('', ' ', '\n').redact('a b\n'), 'a b\n');
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Journal, parseJournal, readLastRun } from '../../../../lib/runner/memory/journal.ts';
+import { begunAgain, Journal, parseJournal, readLastRun } from '../../../../lib/runner/memory/journal.ts';
 
 let memory: string;
 test.before.each(() => {
@@ -60,6 +60,8 @@ test('a line that was cut off by a kill is left out, a file without a header is 
   const journal = await begin();
   journal.note({ id: 'a', digest: '1' });
   journal.note({ id: 'b', digest: '2' });
+  // Lines are written once in a turn of the event loop.
+  await new Promise((resolve) => setImmediate(resolve));
   const text = readFileSync(lastFile(), 'utf8');
   assert.equal([...(parseJournal(text.slice(0, -5))?.done.keys() ?? [])], ['a']);
   assert.is(parseJournal(text.slice(5)), undefined);
@@ -67,6 +69,20 @@ test('a line that was cut off by a kill is left out, a file without a header is 
     assert.is(parseJournal(damaged), undefined);
   writeFileSync(lastFile(), '');
   assert.is(await readLastRun(memory, request()), undefined);
+});
+
+test('what is begun again is written at once, with all that was noted before', async () => {
+  const journal = await begin();
+  journal.note({ id: 'a', digest: '1' });
+  journal.note({ id: 'b', digest: begunAgain });
+  const done = parseJournal(readFileSync(lastFile(), 'utf8'))?.done;
+  assert.equal(
+    [...(done ?? [])],
+    [
+      ['a', '1'],
+      ['b', begunAgain],
+    ],
+  );
 });
 
 test('a later run with the same lock is told, an earlier one and one with another lock are not', async () => {

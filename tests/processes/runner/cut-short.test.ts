@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../../lib/project.ts';
+import { type Ended, loader, runFile } from '../../rig/run-file.ts';
+
+/* Runs that end in another way than by the end of their tasks. */
+
+let folder = '';
+test.before.each(() => {
+  folder = mkdtempSync(join(tmpdir(), 'cut-short-'));
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+});
+test.after.each(() => rmSync(folder, { recursive: true, force: true }));
+
+const head = `
+import { runCli, task } from '${join(root, 'lib', 'runner', 'runner.ts')}';
+const described = { description: 'd', commands: () => [] };
+`;
+
+/** Runs the task `top` of a file; `last` is what the file ends with. */
+function run(
+  body: string,
+  last = 'process.exitCode = await runCli(tasks, process.argv.slice(2));',
+): Promise<Ended> {
+  const file = join(folder, 'tasks.ts');
+  writeFileSync(file, `${head}\n${body}\n${last}\n`);
+  return runFile(process.execPath, ['--import', loader, file, 'top'], folder);
+}
+
+const then = `runCli(tasks, process.argv.slice(2)).then((code) => { process.exitCode = code; });`;
+
+test('a task whose promise never settles fails when nothing is left that could settle it; finalisers and cleanups run', async () => {
+  const body = `
+    const remove = task({ name: 'remove', description: 'd', commands: () => ['echo removed'] });
+    const stuck = task({
+      ...described, name: 'stuck', finally: [remove],
+      run: async ({ $, onRunEnd }) => { onRunEnd(() => { console.error('cleaned up'); }); await $\`true\`; await new Promise(() => {}); },
+    });
+    const top = task({ ...described, name: 'top', needs: [stuck] });
+    const tasks = [stuck, top];`;
+  for (const last of [undefined, then]) {
+    const { exitCode, stderr } = await run(body, last);
+    assert.is(exitCode, 1, stderr);
+    assert.match(stderr, 'error: task `stuck` waits for something that never comes\n');
+    assert.match(stderr, 'task: top → stuck (');
+    assert.match(stderr, 'removed\n');
+    assert.match(stderr, 'cleaned up\n');
+  }
+});
+
+test('process.exit(0) in a task is no success, and other codes stay', async () => {
+  for (const [exit, expected] of [
+    [0, 1],
+    [7, 7],
+  ] as const) {
+    const { exitCode, stderr } = await run(`
+      const top = task({ ...described, name: 'top', run: () => process.exit(${exit}) });
+      const tasks = [top];`);
+    assert.is(exitCode, expected, stderr);
+    assert.match(stderr, `error: \`process.exit(${exit})\` was called, but the run has not ended\n`);
+  }
+});
+
+test('a command that a task starts after its end is an error that says so', async () => {
+  const { exitCode, stderr } = await run(`
+    const early = task({ ...described, name: 'early', run: ({ $ }) => { setTimeout(() => $\`echo late\`, 20); } });
+    const top = task({ name: 'top', description: 'd', needs: [early], commands: () => ['sleep 600'] });
+    const tasks = [early, top];`);
+  assert.is(exitCode, 1, stderr);
+  assert.match(stderr, 'error: task `early` starts a command after it has ended\n');
+  assert.match(stderr, /do: `await` all of it in `run`, see \S*tasks\.ts:\d+\n/);
+});
+
+test('a run that cannot even begin, because its options never come, is no success', async () => {
+  const { exitCode, stderr } = await run(
+    `const tasks = [task({ ...described, name: 'top' })];`,
+    `runCli(tasks, ['top'], { resolve: () => new Promise(() => {}) }).then((code) => { process.exitCode = code; });`,
+  );
+  assert.is(exitCode, 1, stderr);
+  assert.match(stderr, 'error: nothing is left to wait for, but the run has not ended\n');
+});
+
+test('a result that the disk does not take is no success, one that nobody reads is', async () => {
+  const body = `const top = task({ ...described, name: 'top', run: ({ print }) => print('result') }); const tasks = [top];`;
+  const file = join(folder, 'full.ts');
+  writeFileSync(file, `${head}\n${body}\nprocess.exitCode = await runCli(tasks, process.argv.slice(2));\n`);
+  const start = `"${process.execPath}" --import "${loader}" "${file}"`;
+  for (const words of ['top', 'list']) {
+    const { exitCode, stderr } = await runFile('bash', ['-c', `${start} ${words} > /dev/full`], folder);
+    assert.is(exitCode, 1, stderr);
+    assert.match(stderr, /error: cannot write all results\n {2}why: ENOSPC/);
+  }
+  const closed = await runFile('bash', ['-c', `set -o pipefail; ${start} top | true`], folder);
+  assert.equal([closed.exitCode, closed.stderr], [0, '']);
+});
+
+test('after the end of a run process.exit is nobody else’s business', async () => {
+  const { exitCode, stderr } = await run(
+    `const tasks = [task({ ...described, name: 'top' })];`,
+    'await runCli(tasks, ["top"]); process.exit(0);',
+  );
+  assert.is(exitCode, 0, stderr);
+  assert.is(stderr, '');
+});
+
+test.run();
