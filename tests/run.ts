@@ -181,14 +181,17 @@ async function runSuite(suite: Suite, env: NodeJS.ProcessEnv): Promise<Result[]>
   return results;
 }
 
-/** Gets what the tests call, by the project's own tool manager, and returns the environment in which they find it. */
-async function withTools(): Promise<NodeJS.ProcessEnv> {
+/**
+ * Gets what the tests call, by the project's own tool manager, and returns the environment in which they find it. With `all` also
+ * what no environment needs, which takes minutes to be built.
+ */
+async function withTools(all: boolean): Promise<NodeJS.ProcessEnv> {
   const args = [
     '--import',
     'tsx',
     'tasks.ts',
     'install-tools',
-    '--tests',
+    ...(all ? ['--tests'] : []),
     '--provider',
     'embedded',
     '--output',
@@ -257,7 +260,9 @@ if (unknown.length > 0) {
     E2E_KEEP: keep ? '1' : '',
   };
   const env = {
-    ...(chosen.some(({ tools }) => tools) ? await withTools() : process.env),
+    ...(chosen.some(({ tools }) => tools)
+      ? await withTools(chosen.some(({ name }) => name === 'integration'))
+      : process.env),
     ...(chosen.some(({ name }) => name === 'e2e') ? chosenCluster : {}),
   };
   const results: Result[] = [];
