@@ -1,5 +1,6 @@
+import { resolve } from 'node:path';
 import { countDependents } from '../count-dependents.ts';
-import { type Failure, TaskError, toFailure } from '../errors.ts';
+import { type Failure, TaskError, toFailure, UsageError } from '../errors.ts';
 import { buildGraph, type Graph } from '../graph.ts';
 import { viewOfGraph } from '../graph-view/view.ts';
 import type { Redactor } from '../redact.ts';
@@ -21,11 +22,22 @@ export class Reports {
     this.#source = source;
   }
 
-  /** Throws UsageError when one of the files cannot be written. */
+  /** Throws UsageError when one of the files cannot be written, or both are the same. */
   static async open(
     paths: { readonly report: string | undefined; readonly trace: string | undefined },
     source: Source,
   ): Promise<Reports> {
+    if (
+      paths.report !== undefined &&
+      paths.trace !== undefined &&
+      resolve(paths.report) === resolve(paths.trace)
+    ) {
+      throw new UsageError({
+        what: `\`--report\` and \`--trace\` both name \`${paths.report}\``,
+        why: 'one would overwrite the other',
+        advice: 'give each a file of its own',
+      });
+    }
     const [report, trace] = [
       paths.report === undefined ? undefined : await openReportFile(paths.report, '--report'),
       paths.trace === undefined ? undefined : await openReportFile(paths.trace, '--trace'),

@@ -155,6 +155,17 @@ test('a file that cannot be written is an error before anything runs', async () 
   assert.not(rig.hasStarted('a'));
 });
 
+test('one file for both is an error before anything runs', async () => {
+  const file = join(folder, 'both');
+  const run = rig.run(
+    [{ name: 'a', commands: [rig.command('a')] }],
+    ['a', '--report', file, '--trace', `${folder}/./both`],
+  );
+  assert.is(await run.exit, 2);
+  assert.match(run.stderr, `\`--report\` and \`--trace\` both name \`${file}\``);
+  assert.not(rig.hasStarted('a'));
+});
+
 test('a report that cannot be written in the end fails a run that went well, and only such a one', async () => {
   for (const [code, expected] of [
     [0, 1],
