@@ -46,7 +46,7 @@ export const breaches: Readonly<Record<string, Breach>> = {
 };
 
 /** Seconds after which helm gives a release up, instead of those of helmfile.yaml. */
-const patience = 90;
+const patience = 60;
 
 type Revision = { readonly revision: number; readonly status: string; readonly description: string };
 
