@@ -76,7 +76,16 @@ charts(
           { spread: 'none', autoscaling: { enabled: true }, rollingUpdate: { maxSurge: '30%' } },
         ],
         ['frontend', 'frontend', { image, spread: 'required', ingress: { controller: 'none' } }],
-        ['postgresql', 'database', { image, persistence: { enabled: false }, clients: { backend: null } }],
+        [
+          'postgresql',
+          'database',
+          {
+            image,
+            persistence: { enabled: false },
+            clients: { backend: null },
+            tls: { existingSecret: 'from-cert-manager' },
+          },
+        ],
         ['stand-in', 'core', { image, workload: { kind: 'StatefulSet' }, services: { one: { http: 80 } } }],
       ];
     for (const [chart, namespace, values] of variants) {
