@@ -99,6 +99,18 @@ fill "$embedded/cluster.yaml" vault="$vault_port" postgresql="$database_port" au
 start vault vault server -config "$state/vault/server.hcl"
 wait_until 'Vault' curl -fs "$VAULT_ADDR/v1/sys/seal-status"
 
+step 'certificate of the database'
+certificates="$state/certificates"
+mkdir -p "$certificates"
+export SUBJECT_ALT_NAME=DNS:postgresql.database.svc.cluster.local,DNS:postgresql.database.svc,DNS:localhost,IP:127.0.0.1
+key=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -sha256)
+openssl req -x509 -config lib/certificates.cnf -extensions authority "${key[@]}" -days 3650 \
+  -subj "/O=k8s-deployment/CN=$environment local CA" -keyout "$certificates/ca.key" -out "$certificates/ca.crt"
+openssl req -new -config lib/certificates.cnf "${key[@]}" -subj /CN=postgresql \
+  -keyout "$certificates/postgresql.key" -out "$certificates/postgresql.csr"
+openssl x509 -req -in "$certificates/postgresql.csr" -CA "$certificates/ca.crt" -CAkey "$certificates/ca.key" -sha256 -days 90 \
+  -extfile lib/certificates.cnf -extensions server -out "$certificates/postgresql.crt" -set_serial "0x$(openssl rand -hex 16)"
+
 step 'PostgreSQL'
 # PostgreSQL refuses to run as root.
 as_user=()
@@ -108,7 +120,9 @@ mkdir -p "$state/postgresql"
 password | "${as_user[@]}" initdb --pgdata "$data" --username "$(setting user)" --auth scram-sha-256 \
   --encoding UTF8 --locale C --no-sync --pwfile /dev/stdin >"$state/logs/initdb.log"
 start postgresql "${as_user[@]}" postgres -D "$data" -p "$database_port" -c listen_addresses=127.0.0.1 \
-  -c unix_socket_directories= -c logging_collector=off
+  -c unix_socket_directories= -c logging_collector=off -c ssl=on -c ssl_min_protocol_version=TLSv1.2 \
+  -c "ssl_cert_file=$certificates/postgresql.crt" -c "ssl_key_file=$certificates/postgresql.key" \
+  -c "hba_file=$PWD/charts/postgresql/files/server/pg_hba.conf"
 wait_until 'PostgreSQL' pg_isready --host 127.0.0.1 --port "$database_port"
 
 step 'Vault Secrets Operator'
@@ -176,7 +190,7 @@ step 'login of Vault'
 sops decrypt --extract '["vaultPassword"]' "environments/$environment/secrets/database.yaml" |
   vault write database/config/postgresql plugin_name=postgresql-database-plugin allowed_roles=app1-back username=vault password=- \
     connection_url="postgresql://{{username}}:{{password}}@127.0.0.1:$database_port/$(setting name)?sslmode=$(setting sslmode)" \
-    password_authentication=scram-sha-256 max_open_connections=4
+    password_authentication=scram-sha-256 max_open_connections=4 tls_ca="@$certificates/ca.crt"
 
 step 'all servers live'
 for pid in "${started[@]}"; do kill -0 "$pid"; done

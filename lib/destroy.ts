@@ -11,7 +11,7 @@ import {
   shellOf,
 } from './environment.ts';
 import { declaredReleases, helmfile } from './helmfile.ts';
-import { removeController, removeControllerCommands } from './ingress/install.ts';
+import { removeController, removeControllerCommands } from './ingress/remove.ts';
 import { kubectl, kubectlText } from './kubectl.ts';
 import type { TaskContext } from './runner/runner.ts';
 import { removeKeyring } from './sops.ts';

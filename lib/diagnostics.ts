@@ -14,7 +14,7 @@ type ContainerStatus = {
   };
 };
 
-type PodStatus = {
+export type PodStatus = {
   readonly phase?: string;
   readonly reason?: string;
   readonly message?: string;
@@ -50,7 +50,7 @@ export async function watchCluster(
   namespaces: ReadonlySet<string>,
 ): Promise<Diagnosis> {
   const $ = (await shellOf(context))({ quiet: true, nothrow: true });
-  const pods = new Map<string, { status: PodStatus; logs?: Promise<string> }>();
+  const pods = new Map<string, SeenPod>();
   const warnings: Finding[] = [];
 
   const watchPods = watch(
@@ -63,9 +63,9 @@ export async function watchCluster(
       // A message in it may hold the separator.
       const status = rest.join('|');
       const key = `${namespace}/${name}`;
-      const pod = { ...pods.get(key), status: JSON.parse(status) as PodStatus };
+      const pod = seen(pods.get(key), JSON.parse(status) as PodStatus);
       // Asked for at once: a moment later the pod may be gone.
-      if (problemOf(pod.status) && !pod.logs) pod.logs = lastLines($, environment, namespace, name);
+      if (pod.problem && !pod.logs) pod.logs = lastLines($, environment, namespace, name);
       pods.set(key, pod);
     },
   );
@@ -86,10 +86,9 @@ export async function watchCluster(
 
   return {
     findings: () => [
-      ...[...pods].flatMap(([key, { status }]) => {
-        const problem = problemOf(status);
-        return problem ? [{ object: `pod ${key}`, text: problem }] : [];
-      }),
+      ...[...pods].flatMap(([key, { problem }]) =>
+        problem ? [{ object: `pod ${key}`, text: problem }] : [],
+      ),
       ...distinct(warnings.filter(({ text }) => !aboutMetrics.test(text))),
     ],
     passed: () =>
@@ -146,6 +145,21 @@ async function lastLines(
 ): Promise<string> {
   const output = await $`${kubectl(environment)} -n ${namespace} logs ${pod} --all-containers --tail 20`;
   return output.exitCode === 0 ? output.stdout : '';
+}
+
+export type SeenPod = {
+  readonly status: PodStatus;
+  /** The last that was wrong with it. What a rollback takes away ends without a fault of its own, and explains it nevertheless. */
+  readonly problem?: string;
+  logs?: Promise<string>;
+};
+
+/** A pod after another look at it: once it is ready, what was wrong before explains nothing. */
+export function seen(before: SeenPod | undefined, status: PodStatus): SeenPod {
+  const { problem: earlier, ...rest } = before ?? {};
+  const ready = status.containerStatuses?.every((container) => container.ready) ?? false;
+  const problem = problemOf(status) ?? (ready ? undefined : earlier);
+  return { ...rest, status, ...(problem === undefined ? {} : { problem }) };
 }
 
 /** What a person would say is wrong with a pod, or undefined when nothing is. */

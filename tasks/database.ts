@@ -6,7 +6,7 @@ import { task } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
 import { connection } from './cluster.ts';
 import { initHelmfile } from './deploy.ts';
-import { importGpgKeys } from './secrets.ts';
+import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
 export const rotateDatabasePassword = task({
@@ -24,6 +24,7 @@ export const rotateDatabasePassword = task({
       description: 'superuser, a role with a password of its own, or all',
     },
   },
+  check: refuseDevelopmentKeys,
   confirm: ({ args, options }) =>
     `replace the database passwords (${args.role}) of environment \`${environmentOf(options).name}\`, in its encrypted files too?`,
   needs: ({ options }) => [

@@ -128,7 +128,7 @@ const plainInstall = async (
   ];
 };
 
-/** What makes the certificates of the fronts comes on top. */
+/** What all installs have in common: openssl makes the certificates of the fronts. */
 const installation = {
   ...deployment,
   check: refuseDevelopmentKeys,

@@ -11,6 +11,7 @@ import {
 } from '../environment.ts';
 import { kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
 import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
+import type { Settings } from '../settings.ts';
 import { shellWord } from '../shell-words.ts';
 import { checkOperators, operatorCommands } from './operators.ts';
 import type { ClusterProvider } from './provider.ts';
@@ -137,8 +138,7 @@ export const existing: ClusterProvider = {
     return 'unchanged';
   },
 
-  addresses: async (environment, settings, context) =>
-    ingressAddresses(environment, settings.domain, context),
+  addresses: ingressAddresses,
   direct: async () => undefined,
 };
 
@@ -164,19 +164,34 @@ const unreachable = (environment: Environment, stderr: string): TaskError =>
     advice: `try: kubectl --context ${environment.context} get nodes`,
   });
 
-/** Hosts of the Ingresses in the cluster. */
+/** Addresses of the routes in the cluster. */
 export async function ingressAddresses(
   environment: Environment,
-  _domain: string,
+  { ingress }: Pick<Settings, 'ingress'>,
   context: Pick<TaskContext, '$' | 'options'>,
 ): Promise<{ name: string; address: string }[]> {
+  const $ = await shellOf(context);
+  type Metadata = { namespace: string; name: string };
+  if (ingress.kind === 'httproute') {
+    type Rule = { matches?: { path?: { value: string } }[] };
+    type Routes = { items: { metadata: Metadata; spec: { hostnames?: string[]; rules?: Rule[] } }[] };
+    const { items } = await kubectlJson<Routes>($, environment, 'get', 'httproutes', '-A');
+    const scheme = ingress.tls.enabled ? 'https' : 'http';
+    return items.flatMap(({ metadata, spec }) =>
+      (spec.rules ?? []).flatMap(({ matches = [] }) =>
+        matches.map(({ path }) => ({
+          name: `${metadata.namespace}/${metadata.name}`,
+          address: `${scheme}://${spec.hostnames?.[0] ?? ''}${path?.value ?? '/'}`,
+        })),
+      ),
+    );
+  }
   type List = {
     items: {
-      metadata: { namespace: string; name: string };
+      metadata: Metadata;
       spec: { tls?: unknown[]; rules?: { host?: string; http?: { paths: { path?: string }[] } }[] };
     }[];
   };
-  const $ = await shellOf(context);
   const { items } = await kubectlJson<List>($, environment, 'get', 'ingresses', '-A');
   return items.flatMap(({ metadata, spec }) =>
     (spec.rules ?? []).flatMap(({ host, http }) =>

@@ -116,8 +116,7 @@ export const minikube: ClusterProvider = {
     return profile === undefined ? 'unchanged' : 'changed';
   },
 
-  addresses: async (environment, settings, context) =>
-    ingressAddresses(environment, settings.domain, context),
+  addresses: ingressAddresses,
   direct: async () => undefined,
 };
 

@@ -2,40 +2,16 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../cluster/provider.ts';
-import { type Environment, exportHomes, helmHomes, shellOf, writeWhole } from '../environment.ts';
+import { type Environment, exportHomes, helmHomes, shellOf } from '../environment.ts';
 import { helmText, kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
 import { root } from '../project.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
 import { shellWords } from '../shell-words.ts';
 import { controllerOf } from './controllers.ts';
+import { helmOf, type Installed, type Named, readRecord, release, writeRecord } from './record.ts';
 
-/** Name of the helm release. */
-const release = 'traefik';
-
-/** What was installed by us: only that is changed and removed by us. */
-type Installed = {
-  readonly namespace: string;
-  /** Whether the namespace was made for it. */
-  readonly ownNamespace: boolean;
-  /** Names of the types (CRDs) that were in the cluster before. */
-  readonly typesBefore: readonly string[];
-  /** Of chart and values; empty until the installation came to its end. */
-  readonly digest: string;
-};
-
-/** Types that come with Traefik's charts. */
-const ownTypes = /\.(?:traefik\.io|gateway\.networking\.k8s\.io)$/;
-
-const recordPath = ({ state }: Pick<Environment, 'state'>): string => join(state, 'ingress.json');
-
-async function readRecord(environment: Environment): Promise<Installed | undefined> {
-  const text = await readFile(recordPath(environment), 'utf8').catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as Installed);
-}
-
-const writeRecord = (environment: Environment, record: Installed): Promise<void> =>
-  writeWhole(recordPath(environment), `${JSON.stringify(record, null, 2)}\n`);
+const routeType = 'httproutes.gateway.networking.k8s.io';
 
 function upgradeWords({ ingress }: Settings, namespace: string): readonly string[] {
   const { chart, repository, version, values = ingress.values } = ingress.chart;
@@ -76,6 +52,29 @@ export function controllerCommands(environment: Environment, settings: Settings)
  * it, and kept up to date where we have installed it; everything else is left alone.
  */
 export async function ensureController(
+  environment: Environment,
+  settings: Settings,
+  context: TaskContext,
+): Promise<Outcome> {
+  const outcome = await installUnlessThere(environment, settings, context);
+  if (settings.ingress.kind === 'httproute') await checkGatewayTypes(environment, context);
+  return outcome;
+}
+
+/** Throws `TaskError` where the API server knows no HTTPRoute: the fronts could not be installed. */
+async function checkGatewayTypes(environment: Environment, context: TaskContext): Promise<void> {
+  const $ = (await shellOf(context))({ quiet: true });
+  const found = await $`${kubectl(environment)} get crd ${routeType} --ignore-not-found -o name`;
+  if (found.stdout.trim() !== '') return;
+  throw new TaskError({
+    what: 'the cluster has no HTTPRoute',
+    why: `ingress.kind is httproute, and the type ${routeType} is not installed`,
+    advice:
+      'install the types of the Gateway API (standard channel of its release), or set ingress.kind: ingress',
+  });
+}
+
+async function installUnlessThere(
   environment: Environment,
   settings: Settings,
   context: TaskContext,
@@ -122,12 +121,6 @@ function notInstalled({ ingress }: Settings, stderr: string): TaskError {
       : 'mend it and run again; ingress.controller: none does without routes',
   });
 }
-
-const helmOf = (environment: Environment): readonly string[] => [
-  ...['helm', '--kubeconfig', environment.kubeconfig, '--kube-context', environment.context],
-];
-
-type Named = { readonly items: readonly { readonly metadata: { readonly name: string } }[] };
 
 /** Names of the IngressClasses of a controller. */
 async function classesOf(
@@ -185,36 +178,4 @@ async function digestOf({ ingress }: Settings): Promise<string> {
     hash.update(`${file}\n`).update(await readFile(join(folder, file)).catch(() => ''));
   }
   return hash.digest('hex');
-}
-
-/** Removes the controller, its namespace and its types, as far as they came with our installation. */
-export async function removeController(environment: Environment, context: TaskContext): Promise<void> {
-  const record = await readRecord(environment);
-  if (record === undefined) return;
-  const $ = await shellOf(context);
-  const { namespace } = record;
-  await $`${helmOf(environment)} --namespace ${namespace} uninstall ${release} --ignore-not-found --wait`;
-  if (record.ownNamespace) {
-    await $`${kubectl(environment)} delete namespace ${namespace} --ignore-not-found --wait --timeout 300s`;
-  }
-  const { items } = await kubectlJson<Named>($, environment, 'get', 'crd');
-  const names = items.map(({ metadata }) => metadata.name);
-  const own = names.filter((name) => ownTypes.test(name) && !record.typesBefore.includes(name));
-  if (own.length === 0) return;
-  // Objects of these types are somebody else's by now, and would be deleted with their type.
-  const used = await $({ quiet: true })`${kubectl(environment)} get ${own.join(',')} -A -o name`;
-  if (used.stdout.trim() === '') await $`${kubectl(environment)} delete crd ${own} --ignore-not-found`;
-  else context.log('the types of the ingress controller stay: other namespaces use them');
-}
-
-/** The same as plain commands. */
-export function removeControllerCommands(environment: Environment, settings: Settings): readonly string[] {
-  const controller = controllerOf(settings);
-  if (settings.ingress.controller !== 'traefik' || controller === undefined) return [];
-  const { namespace } = controller;
-  return [
-    `# where create-k8s installed the ingress controller (.state/${environment.name}/ingress.json):`,
-    `${helmText(environment)} --namespace ${namespace} uninstall ${release} --ignore-not-found --wait`,
-    `${kubectlText(environment)} delete namespace ${namespace} --ignore-not-found --wait --timeout 300s`,
-  ];
 }

@@ -66,9 +66,13 @@ test('Traefik gets the same ranges by Middleware', async () => {
   assert.equal(ranges('app-admin'), ['192.0.2.0/24', '198.51.100.7/32']);
   assert.equal(ranges('app-internal'), ['10.244.0.0/16', '10.9.0.0/16']);
   assert.equal(ranges('app-public'), ['0.0.0.0/0']);
+  const mark = (name: string) =>
+    only(objects, 'Middleware', `${name}-mark`).spec.headers.customRequestHeaders;
+  for (const route of ['admin', 'internal', 'public'])
+    assert.equal(mark(`app-${route}`), { 'X-Ingress-Route': route });
   for (const route of ofKind(objects, 'Ingress')) {
     assert.equal(route.metadata.annotations, {
-      'traefik.ingress.kubernetes.io/router.middlewares': `fronts-${route.metadata.name}@kubernetescrd`,
+      'traefik.ingress.kubernetes.io/router.middlewares': `fronts-${route.metadata.name}@kubernetescrd,fronts-${route.metadata.name}-mark@kubernetescrd`,
     });
     assert.is(route.spec.ingressClassName, 'traefik');
   }
@@ -101,7 +105,7 @@ test('with TLS every route has the certificate, and HTTP is redirected', async (
     // the redirect comes first: what the ranges protect is not asked for in the clear
     assert.is(
       route.metadata.annotations?.['traefik.ingress.kubernetes.io/router.middlewares'],
-      `here-app-https@kubernetescrd,here-${route.metadata.name}@kubernetescrd`,
+      `here-app-https@kubernetescrd,here-${route.metadata.name}@kubernetescrd,here-${route.metadata.name}-mark@kubernetescrd`,
     );
   }
   assert.equal(only(traefik, 'Middleware', 'app-https').spec.redirectScheme, {
@@ -138,12 +142,13 @@ test('as HTTPRoute, each path has the filter with its ranges, and no rule is wit
   assert.equal(route.parentRefs, [{ ...gateway, sectionName: 'websecure' }]);
   const rules = route.rules.map((rule: KubernetesObject) => [
     rule.matches[0].path.value,
-    ...rule.filters.map((filter: KubernetesObject) => filter.extensionRef.name),
+    rule.filters[0].extensionRef.name,
+    rule.filters[1].requestHeaderModifier.set[0].value,
   ]);
   assert.equal(rules, [
-    ['/admin', 'app-admin'],
-    ['/api/internal', 'app-internal'],
-    ['/', 'app-public'],
+    ['/admin', 'app-admin', 'admin'],
+    ['/api/internal', 'app-internal', 'internal'],
+    ['/', 'app-public', 'public'],
   ]);
   for (const name of ['app-admin', 'app-internal', 'app-public'])
     assert.ok(only(objects, 'Middleware', name).spec.ipAllowList.sourceRange.length > 0);

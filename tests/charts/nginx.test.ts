@@ -3,7 +3,8 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { exchange, findNginx, type Nginx, startNginx } from '../rig/nginx.ts';
+import { findProgram } from '../rig/find-program.ts';
+import { exchange, type Nginx, startNginx } from '../rig/nginx.ts';
 import { only, render } from './render.ts';
 import { cleanUp } from './tools.ts';
 
@@ -13,7 +14,7 @@ import { cleanUp } from './tools.ts';
 
 type State = { backend: Server; nginx: Nginx | undefined; port: number; reached: string[] };
 
-const program = findNginx();
+const program = findProgram('NGINX_PATH', 'nginx');
 if (program === undefined)
   process.stdout.write('left out: the front in a real nginx, since there is none (NGINX_PATH, or on PATH)\n');
 const suiteTest = suite<State>('nginx of the front');
@@ -76,10 +77,15 @@ suiteTest.before.each(({ reached }) => {
   reached.length = 0;
 });
 
-const get = async (port: number, target: string, method = 'GET'): Promise<[status: number, body: string]> => {
+const get = async (
+  port: number,
+  target: string,
+  method = 'GET',
+  header = '',
+): Promise<[status: number, body: string]> => {
   const answer = await exchange(
     port,
-    `${method} ${target} HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+    `${method} ${target} HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n${header}Content-Length: 0\r\n\r\n`,
   );
   return [Number(answer.split(' ')[1]), answer.slice(answer.indexOf('\r\n\r\n') + 4)];
 };
@@ -157,6 +163,18 @@ test('a guarded path is only reached by the name by which the ingress controller
   ];
   for (const target of plain) assert.is((await get(port, target))[0], 200, target);
   assert.equal(reached, plain);
+});
+
+test('a guarded path that came by the public route is not found, as when the route of its own is missing', async ({
+  port,
+  reached,
+}) => {
+  const by = (route: string) => `X-Ingress-Route: ${route}\r\n`;
+  for (const target of ['/admin', '/admin/users', '/api/internal?x'])
+    assert.is((await get(port, target, 'GET', by('public')))[0], 404, target);
+  assert.equal(reached, []);
+  assert.is((await get(port, '/admin', 'GET', by('admin')))[0], 200);
+  assert.is((await get(port, '/', 'GET', by('public')))[0], 200);
 });
 
 test('the backend’s health is not for callers, and its answer comes through', async ({ port }) => {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,7 +11,7 @@ import * as assert from 'uvu/assert';
 import { leavesOf } from '../../lib/sops/encrypted-file.ts';
 import { secretForms, shortestSecret } from '../../lib/sops/secret-forms.ts';
 import type { Status } from '../../lib/status.ts';
-import { makeSandbox, processesOf, type Sandbox, secretOf } from './sandbox.ts';
+import { makeSandbox, processesOf, readText, type Sandbox, secretOf } from './sandbox.ts';
 
 /*
  * The main job from a fresh clone to nothing left, on the embedded cluster: a real API server, Vault, operator and PostgreSQL.
@@ -41,9 +42,11 @@ async function login(
     const [line] = (await once(createInterface({ input: forward.stdout }), 'line')) as [string];
     const port = Number(/:(\d+) ->/.exec(line)?.[1]);
     const { DB_USER: user = '', DB_NAME: database = '' } = secret;
-    const ca = await readFile(sandbox.path('.state/development/certificates/ca.crt'), 'utf8');
-    const ssl = { ca, servername: 'localhost' };
-    const client = new Client({ host: '127.0.0.1', port, user, password, database, ssl });
+    const client = new Client({
+      ...{ host: '127.0.0.1', port, user, password, database },
+      // What a backend has in DB_SSLROOTCERT; the server takes nothing but TLS.
+      ssl: { ca: await readFile(sandbox.path('.state/development/certificates/ca.crt'), 'utf8') },
+    });
     try {
       await client.connect();
       await client.query(sql);
@@ -59,13 +62,34 @@ async function login(
   }
 }
 
-/** Changes one line of the development settings, and gives it back with the returned function. */
-async function changeSettings(from: string, to: string): Promise<() => Promise<void>> {
-  const file = sandbox.path('environments/development/settings.yaml');
+/** Changes a part of a file of the clone, and gives it back with the returned function. */
+async function change(path: string, from: string, to: string): Promise<() => Promise<void>> {
+  const file = sandbox.path(path);
   const before = await readFile(file, 'utf8');
-  assert.ok(before.includes(from), `settings.yaml holds \`${from}\``);
+  assert.ok(before.includes(from), `${path} holds \`${from}\``);
   await writeFile(file, before.replace(from, to));
   return () => writeFile(file, before);
+}
+
+const settingsFile = 'environments/development/settings.yaml';
+
+/** A field of an object in the namespace of the backends. */
+const fieldOf = async (object: string, path: string): Promise<string> =>
+  (await sandbox.shell(`kubectl -n backend get ${object} -o jsonpath={${path}}`)).stdout;
+
+/** Rises with each restart. */
+const generationOf = async (deployment: string): Promise<number> =>
+  Number(await fieldOf(`deployment/${deployment}`, '.metadata.generation'));
+
+const app1Secret = () => secretOf(sandbox, 'backend', 'app1-back-database');
+const app2Secret = () => secretOf(sandbox, 'backend', 'app2-back-database');
+
+async function until(holds: () => Promise<boolean>, what: string, seconds = 90): Promise<void> {
+  const deadline = Date.now() + seconds * 1000;
+  while (!(await holds())) {
+    assert.ok(Date.now() < deadline, `${what} within ${seconds} s`);
+    await delay(500);
+  }
 }
 
 /** Files below folders of the sandbox, relative to it. */
@@ -127,6 +151,28 @@ flow('install-tier apps installs both applications, with secrets from Vault and 
   );
 });
 
+flow('each route has its ranges, and a certificate that the environment’s authority signed', async () => {
+  const ranges = await sandbox.shell(
+    'kubectl -n frontend get middleware app1-front-internal -o jsonpath={.spec.ipAllowList.sourceRange}',
+  );
+  assert.equal(JSON.parse(ranges.stdout), ['10.244.0.0/16']);
+  const { 'tls.crt': certificate = '', 'tls.key': key = '' } = await secretOf(
+    sandbox,
+    'frontend',
+    'app1-front-tls',
+  );
+  const authority = await readText(sandbox.path('.state/development/certificates/ca.crt'));
+  const server = new X509Certificate(certificate);
+  assert.ok(server.verify(new X509Certificate(authority).publicKey));
+  assert.ok(server.checkPrivateKey(createPrivateKey(key)));
+  assert.is(
+    server.checkHost('app1-front.development.k8s-deployment.test'),
+    'app1-front.development.k8s-deployment.test',
+  );
+  const values = await sandbox.shell('helm -n frontend get values app1-front --all');
+  assert.not.match(values.stdout, 'PRIVATE KEY');
+});
+
 flow('the variables of env serve kubectl, helm, helmfile, sops and vault by hand', async () => {
   const values =
     '--state-values-file environments/common.yaml --state-values-file environments/embedded.yaml';
@@ -159,23 +205,55 @@ flow(
   },
 );
 
-flow('app1 is given another login of its database when the operator asks for one', async () => {
-  const before = await secretOf(sandbox, 'backend', 'app1-back-database');
-  // What the operator also does by itself, before the longest time of a lease is over.
-  const renewAt = (percent: number) =>
-    sandbox.shell(
-      `kubectl -n backend patch vaultdynamicsecret app1-back-database --type merge -p '{"spec":{"renewalPercent":${percent}}}' >&2`,
+flow(
+  'the operator prolongs a lease, and before its longest time is over it gives app1 another login and restarts it',
+  async () => {
+    const giveBack = await change(
+      'vault/state.yaml',
+      'ttl: 1h\n    maxTtl: 24h',
+      'ttl: 10s\n    maxTtl: 30s',
     );
-  const { exitCode, stderr } = await renewAt(66);
-  assert.is(exitCode, 0, stderr);
-  const deadline = Date.now() + 60_000;
-  while ((await secretOf(sandbox, 'backend', 'app1-back-database')).DB_USER === before.DB_USER) {
-    assert.ok(Date.now() < deadline, 'the Secret follows within a minute');
-    await delay(500);
-  }
-  assert.is((await renewAt(67)).exitCode, 0);
-  assert.is(await login(await secretOf(sandbox, 'backend', 'app1-back-database')), undefined);
-});
+    const asked = await sandbox.task('init-vault');
+    assert.match(asked.stderr, /changed {3}database role database\/roles\/app1-back/);
+    // A changed specification makes the operator ask for a login at once, the first one with these times.
+    const renewAt = (percent: number) =>
+      sandbox.shell(
+        `kubectl -n backend patch vaultdynamicsecret app1-back-database --type merge -p '{"spec":{"renewalPercent":${percent}}}' >&2`,
+      );
+    const before = await app1Secret();
+    assert.is((await renewAt(50)).exitCode, 0);
+    await until(async () => (await app1Secret()).DB_USER !== before.DB_USER, 'a login with short times');
+
+    const status = async () => {
+      const { secretLease, lastRenewalTime } = JSON.parse(
+        await fieldOf('vaultdynamicsecret/app1-back-database', '.status'),
+      );
+      return { lease: secretLease.id as string, renewed: lastRenewalTime as number };
+    };
+    let first = await status();
+    await until(async () => {
+      const now = await status();
+      if (now.lease === first.lease) return now.renewed > first.renewed;
+      first = now;
+      return false;
+    }, 'a lease is prolonged');
+    const short = await app1Secret();
+    const generation = await generationOf('app1-back');
+    assert.is(await login(short), undefined);
+    await until(async () => (await app1Secret()).DB_USER !== short.DB_USER, 'another login');
+    await until(async () => (await generationOf('app1-back')) > generation, 'app1 is restarted');
+    await until(async () => (await login(short)) !== undefined, 'the old login is gone');
+    assert.match((await login(short)) ?? '', /authentication failed/);
+
+    await giveBack();
+    assert.is((await sandbox.task('init-vault')).exitCode, 0);
+    const last = await app1Secret();
+    assert.is((await renewAt(67)).exitCode, 0);
+    await until(async () => (await app1Secret()).DB_USER !== last.DB_USER, 'a login with the usual times');
+    assert.is(await login(await app1Secret()), undefined);
+    assert.is((await sandbox.task('test-app', 'app1')).exitCode, 0);
+  },
+);
 
 flow('a second create-environment changes nothing and says so', async () => {
   const before = await revisions();
@@ -207,7 +285,7 @@ flow('a check that fails rolls the release back and names itself', async () => {
     await login(secret, DB_PASSWORD, `ALTER ROLE ${DB_USER} PASSWORD 'changed-behind-its-back'`),
     undefined,
   );
-  const giveBack = await changeSettings('minReplicas: 3', 'minReplicas: 4');
+  const giveBack = await change(settingsFile, 'minReplicas: 3', 'minReplicas: 4');
   const said = /FAILED database login: password authentication failed for user "app2"/;
 
   const refused = await sandbox.task('install-app', 'app2');
@@ -240,6 +318,91 @@ flow('a check that fails rolls the release back and names itself', async () => {
   await giveBack();
 });
 
+flow(
+  'rotate-database-password gives every role another password, and restarts who has the old one',
+  async () => {
+    const file = sandbox.path('environments/development/secrets/database.yaml');
+    const passwords = async () =>
+      (await sandbox.shell(`sops decrypt ${file}`)).stdout.trim().split('\n').sort();
+    const before = { file: await passwords(), secret: await app2Secret() };
+    const generation = await generationOf('app2-back');
+    const unasked = await sandbox.task('rotate-database-password');
+    assert.is(unasked.exitCode, 2);
+    assert.match(unasked.stderr, /--yes/);
+
+    const { exitCode, stdout, stderr } = await sandbox.task('rotate-database-password', '--yes');
+    assert.is(exitCode, 0, stderr);
+    assert.match(stderr, /changed in the server: postgres, app2, vault/);
+    assert.match(stderr, /changed {3}database connection database\/config\/postgresql \(password\)/);
+    assert.match(stderr, /app2-back-verification.*ok database login/);
+    const after = { file: await passwords(), secret: await app2Secret() };
+    assert.is(after.file.length, 3);
+    for (const line of before.file) assert.not.ok(after.file.includes(line));
+    for (const line of [...before.file, ...after.file])
+      assert.not.ok((stdout + stderr).includes(line.split(': ')[1] ?? ''));
+    assert.is(await login(after.secret), undefined);
+    assert.match((await login(before.secret)) ?? '', /password authentication failed/);
+    assert.ok((await generationOf('app2-back')) > generation);
+    assert.not.ok((await readdir(sandbox.path('.state/development'))).includes('database-rotation.json'));
+  },
+);
+
+flow(
+  'a rotation that failed half-way is completed by the next one, with the passwords that it chose',
+  async () => {
+    const before = await app2Secret();
+    const giveBack = await change(
+      settingsFile,
+      'releases:\n',
+      'releases:\n  postgresql: { user: "Not SQL" }\n',
+    );
+    const failed = await sandbox.task('rotate-database-password', 'app2', '--yes');
+    assert.is(failed.exitCode, 1);
+    assert.match(
+      failed.stderr,
+      /the rotation is not finished: .*\n {2}why: [\s\S]*run rotate-database-password again/,
+    );
+    const state = sandbox.path('.state/development/database-rotation.json');
+    assert.is((await stat(state)).mode & 0o777, 0o600);
+    const chosen = JSON.parse(await readFile(state, 'utf8'));
+    assert.equal(Object.keys(chosen), ['app2']);
+    assert.match((await sandbox.task('status')).stdout, /the rotation of app2 is not finished/);
+    await giveBack();
+    const { exitCode, stderr } = await sandbox.task('rotate-database-password', 'app2', '--yes');
+    assert.is(exitCode, 0, stderr);
+    const after = await app2Secret();
+    assert.is(after.DB_PASSWORD, chosen.app2.new);
+    assert.not.equal(after.DB_PASSWORD, before.DB_PASSWORD);
+    assert.is(await login(after), undefined);
+  },
+);
+
+flow(
+  'an encrypted file that the server has come apart from is seen, changes nothing, and is mended by a rotation',
+  async () => {
+    const changed = await sandbox.shell(
+      `echo '"by-hand-in-the-file"' | sops set --value-stdin environments/development/secrets/database.yaml '["password"]'`,
+    );
+    assert.is(changed.exitCode, 0, changed.stderr);
+    assert.match(
+      (await sandbox.task('status')).stdout,
+      /reachable; refuses the password of the encrypted file/,
+    );
+    const refused = await sandbox.task('install-app', 'postgresql');
+    assert.is(refused.exitCode, 1);
+    assert.match(refused.stderr, /FAILED database roles: password authentication failed for user "postgres"/);
+    assert.match(refused.stderr, /what was deployed before is back/);
+    const { exitCode, stderr } = await sandbox.task('rotate-database-password', 'superuser', '--yes');
+    assert.is(exitCode, 0, stderr);
+    await until(
+      async () => /database {5}reachable\n/.test((await sandbox.task('status')).stdout),
+      'the database is well',
+    );
+    const usage = await sandbox.task('rotate-database-password', 'app1', '--yes');
+    assert.is(usage.exitCode, 2);
+    assert.match(usage.stderr, /`app1` is no role with a password of its own/);
+  },
+);
 flow('no secret shows in events, logs, reports or what was seen of a failure', async () => {
   const { DB_PASSWORD = '' } = await secretOf(sandbox, 'backend', 'app2-back-database');
   const keys = JSON.parse(await readFile(sandbox.path('.state/development/vault/keys.json'), 'utf8'));

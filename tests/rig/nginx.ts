@@ -1,27 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, chmodSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-
-/** The nginx of this machine: that of NGINX_PATH, else the one on PATH. Undefined when there is none. */
-export function findNginx(): string | undefined {
-  const { NGINX_PATH: given, PATH = '' } = process.env;
-  if (given) {
-    accessSync(given, constants.X_OK);
-    return given;
-  }
-  const candidates = [...PATH.split(delimiter), '/usr/sbin'].map((folder) => join(folder, 'nginx'));
-  return candidates.find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
 
 /** Sends bytes to a port of loopback and returns all that comes back until the other side closes. */
 export function exchange(port: number, text: string): Promise<string> {

@@ -60,13 +60,14 @@ internal:
 {{ .Values.ingress.tls.secretName | default (include "frontend.name" (dict "root" . "suffix" "-tls")) }}
 {{- end }}
 
-{{/* Traefik's middlewares of a route, by the names that its annotation wants. Takes {root, name}. */}}
+{{/* Traefik's middlewares of a route, by the names that its annotation wants: redirect, ranges, mark. Takes {root, route}. */}}
 {{- define "frontend.middlewares" -}}
 {{- $of := printf "%s-%%s@kubernetescrd" .root.Release.Namespace -}}
 {{- if include "frontend.tls" .root -}}
 {{- printf $of (include "frontend.name" (dict "root" .root "suffix" "-https")) }},
 {{- end -}}
-{{- printf $of .name -}}
+{{- printf $of (include "frontend.name" (dict "root" .root "suffix" (printf "-%s" .route))) }},
+{{- printf $of (include "frontend.name" (dict "root" .root "suffix" (printf "-%s-mark" .route))) -}}
 {{- end }}
 
 {{/* A listener of the Gateway. Takes {root, listener}. */}}
@@ -88,6 +89,11 @@ ignore without a word.
 {{- if and (gt (int $ingress.forwardedDepth) 0) (eq $ingress.controller "nginx") -}}
 {{- fail "ingress.forwardedDepth has no effect with ingress.controller: nginx. Set use-forwarded-headers and proxy-real-ip-cidr in the controller's own ConfigMap, and leave it 0 here" -}}
 {{- end -}}
+{{- end }}
+
+{{/* Header by which a route of Traefik tells the front its name. */}}
+{{- define "frontend.routeHeader" -}}
+X-Ingress-Route
 {{- end }}
 
 {{/* Expression for the paths of the routes that not everybody may call. */}}

@@ -15,7 +15,7 @@ export const breaches: Readonly<Record<string, Breach>> = {
   'a bad image': {
     app: 'app2',
     values: { image: { tag: 'never-built' } },
-    cause: /(ErrImagePull|ImagePullBackOff).*never-built/,
+    cause: /pod backend\/app2-back-\S+: .*never-built/,
   },
   'a failing probe': {
     app: 'app2',

@@ -5,9 +5,21 @@ import type { Stack } from '../stack.ts';
 const teams = ['deployers', 'devops', 'backend', 'frontend'] as const;
 type Team = (typeof teams)[number];
 
+/** `resource` may be `type:subresource`, or `type/name`. */
 async function may(stack: Stack, team: Team, namespace: string, verb: string, resource: string) {
+  const [type = '', part] = resource.split(':');
   const group = `k8s-deployment:${team}`;
-  const asked = ['auth', 'can-i', verb, resource, '-n', namespace, '--as', 'somebody', '--as-group', group];
+  const who = ['--as', 'somebody', '--as-group', group];
+  const asked = [
+    'auth',
+    'can-i',
+    verb,
+    type,
+    ...(part ? ['--subresource', part] : []),
+    '-n',
+    namespace,
+    ...who,
+  ];
   return (await stack.tryKubectl(asked)).stdout.trim().startsWith('yes');
 }
 
@@ -28,15 +40,15 @@ export async function teamsHaveLeastRights(stack: Stack): Promise<void> {
       const installs = team === 'deployers' && ['database', 'backend', 'frontend'].includes(namespace);
       const expected: readonly (readonly [verb: string, resource: string, allowed: boolean])[] = [
         ['get', 'pods', own],
-        ['get', 'pods/log', own],
+        ['get', 'pods:log', own],
         ['delete', 'pods', own],
         ['get', 'secrets', installs],
         ['list', 'secrets', installs],
-        ['create', 'pods/exec', false],
+        ['create', 'pods:exec', installs],
         ['create', 'rolebindings.rbac.authorization.k8s.io', false],
         ['delete', 'namespaces', false],
         ['patch', 'networkpolicies.networking.k8s.io', installs],
-        ['create', 'serviceaccounts/token', false],
+        ['create', 'serviceaccounts:token', false],
       ];
       const answers = await Promise.all(
         expected.map(([verb, resource]) => may(stack, team, namespace, verb, resource)),

@@ -10,6 +10,7 @@ import { acceptsLogin, type Login, withLogin } from '../../../lib/database/login
 import { setUpDatabases } from '../../../lib/database/set-up.ts';
 import { isPostgresqlReady } from '../../../lib/postgresql.ts';
 import { root } from '../../../lib/project.ts';
+import { runCheck } from '../../../lib/verification/run-check.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
 import { type RealPostgresql, realPostgresql } from '../verification/real-postgresql.ts';
 
@@ -185,6 +186,36 @@ test('nobody connects without TLS, and to nobody who only calls himself the serv
   const { authority: stranger } = await makeCertificate(folder, 'other', [`DNS:${serverName}`]);
   const foreign = { ...login, identity: { authority: stranger, name: serverName } };
   assert.match((await refusal(foreign, 'SELECT 1')) ?? '', /self-signed|unable to/);
+});
+
+test('the check of a backend verifies the server, and takes nothing between that and no TLS', async ({
+  superuser,
+  authorityFile,
+}) => {
+  const login = {
+    DB_NAME: 'app2',
+    DB_USER: 'app2',
+    DB_PASSWORD: 'new',
+    DB_HOST: serverName,
+    DB_PORT: '5432',
+  };
+  const check = async (tls: Readonly<Record<string, string>>, databaseAuthority?: string) => {
+    const { failures } = await runCheck({
+      projectFolder: root,
+      environment: { ...login, ...tls },
+      databaseAddress: `127.0.0.1:${superuser.port}`,
+      databaseAuthority,
+    });
+    return failures.map(({ check, reason }) => `${check}: ${reason}`).join();
+  };
+  const full = { DB_SSLMODE: 'verify-full', DB_SSLROOTCERT: authorityFile };
+  assert.is(await check(full), '');
+  const absent = { ...full, DB_SSLROOTCERT: '/nonexistent/ca.crt' };
+  assert.match(await check(absent), /^database login: ENOENT/);
+  assert.is(await check(absent, superuser.identity?.authority), '');
+  assert.match(await check({ ...full, DB_HOST: 'other.example' }), /does not match certificate's altnames/);
+  assert.match(await check({}), /no encryption/);
+  assert.match(await check({ DB_SSLMODE: 'require' }), /Expected DB_SSLMODE to be verify-full or disable/);
 });
 
 test("the chart's script does the same with psql", async (state) => {

@@ -185,7 +185,9 @@ test('every other command that we print or run is taken as it is, and not with a
 test('minikube has the addons of the settings', async ({ minikube, settings }) => {
   const { output } = await minikube('addons', 'list', '-o', 'json');
   const known = Object.keys(JSON.parse(output));
-  for (const addon of settings.cluster.addons ?? []) assert.ok(known.includes(addon), addon);
+  // the last one is for the ingress controller nginx
+  for (const addon of [...(settings.cluster.addons ?? []), 'ingress'])
+    assert.ok(known.includes(addon), addon);
 });
 
 test('what a start leaves that found no Docker engine is half created, and destroyed', async ({

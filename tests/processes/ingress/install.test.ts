@@ -9,7 +9,7 @@ import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
-  lib: typeof import('../../../lib/ingress/install.ts');
+  lib: typeof import('../../../lib/ingress/install.ts') & typeof import('../../../lib/ingress/remove.ts');
   environment: Environment;
   settings: Settings;
   context: RecordedContext;
@@ -19,7 +19,11 @@ const test = suite<State>('ingress controller');
 
 test.before(async (state) => {
   state.clone = scriptedClone();
-  state.lib = await state.clone.lib('ingress/install.ts');
+  const [install, remove] = await Promise.all([
+    state.clone.lib<typeof import('../../../lib/ingress/install.ts')>('ingress/install.ts'),
+    state.clone.lib<typeof import('../../../lib/ingress/remove.ts')>('ingress/remove.ts'),
+  ]);
+  state.lib = { ...install, ...remove };
   state.environment = await state.clone.environment('existing');
   const { loadSettings } = await state.clone.lib<typeof import('../../../lib/settings.ts')>('settings.ts');
   state.settings = await loadSettings('development', 'existing');
@@ -55,6 +59,7 @@ function cluster(
     'kubectl',
     `case "$*" in
 *"get ingressclass"*) if [ -e ${installed} ]; then ${classList(['traefik.io/ingress-controller'])}; else ${classList(classes)}; fi;;
+*"get crd httproutes"*) ;;
 *"get crd"*) ${named(types)};;
 *"get namespaces"*) ${named(namespaces)};;
 *" -A -o name"*) printf '%s' '${objects}';;
@@ -176,6 +181,13 @@ test('a run that failed or was killed is taken up again, and still knows what wa
   assert.ok(changes(state).includes('helm --namespace ingress uninstall traefik --wait'));
   await state.lib.removeController(state.environment, state.context);
   assert.match(changes(state).at(-1) ?? '', /delete crd after\.traefik\.io --/);
+});
+
+test('HTTPRoutes need the types of the Gateway API', async (state) => {
+  cluster(state, {});
+  const failure = await failureOf(ensure(state, { kind: 'httproute' }));
+  assert.match(failure.message, 'the cluster has no HTTPRoute');
+  assert.match(failure.advice ?? '', 'ingress.kind: ingress');
 });
 
 test('what the dry run prints is what is called', async (state) => {

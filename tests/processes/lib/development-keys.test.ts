@@ -92,7 +92,14 @@ test('keys are known by their fingerprint: in a file, in the rule for new ones, 
   }
 });
 
-const guarded = ['install-all', 'install-tier', 'install-app', 'init-vault', 'make-secrets'];
+const guarded = [
+  'install-all',
+  'install-tier',
+  'install-app',
+  'init-vault',
+  'make-secrets',
+  'rotate-database-password',
+];
 
 test('tasks that bring secrets to a cluster look first; those that only read, or remove, do not', async ({
   clone,

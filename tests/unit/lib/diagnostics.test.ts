@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { aboutMetrics, problemOf } from '../../../lib/diagnostics.ts';
+import { aboutMetrics, type PodStatus, problemOf, seen } from '../../../lib/diagnostics.ts';
 
 const container = (state: object, name = 'backend') => ({ name, state });
 
@@ -15,6 +15,20 @@ test('a pod that starts or runs has no problem', () => {
     problemOf({ phase: 'Succeeded', containerStatuses: [container({ terminated: { exitCode: 0 } })] }),
     undefined,
   );
+});
+
+test('what was wrong with a pod stays its explanation when it is taken away, and not once it is ready', () => {
+  const pulling = {
+    containerStatuses: [container({ waiting: { reason: 'ErrImagePull', message: 'none' } })],
+  };
+  const ended = { containerStatuses: [container({ terminated: { exitCode: 0 } })] };
+  const ready = { containerStatuses: [{ ...container({ running: {} }), ready: true }] };
+  const problem = (...statuses: readonly PodStatus[]) =>
+    statuses.reduce<ReturnType<typeof seen> | undefined>(seen, undefined)?.problem;
+  assert.is(problem(pulling, ended), 'container backend: ErrImagePull: none');
+  assert.is(problem(pulling, {}), 'container backend: ErrImagePull: none');
+  assert.is(problem(pulling, ready), undefined);
+  assert.is(problem(ready, ended), undefined);
 });
 
 test('a container that waits for something else is told with the reason', () => {

@@ -495,7 +495,7 @@ test('a login is made by the statements in their order', () =>
   withVault(
     script({
       ...databaseThere,
-      'GET db/roles/app-back': [roleAs({ creation_statements: ['two', 'one'], max_ttl: 1 }), roleAs({})],
+      'GET db/roles/app-back': [roleAs({ creation_statements: ['two', 'one'] }), roleAs({})],
       'POST db/roles/app-back': done,
       'GET db/config/pg': missing,
       'POST db/config/pg': { status: 500 },

@@ -1,0 +1,38 @@
+import { type Environment, shellOf } from '../environment.ts';
+import { helmText, kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
+import type { TaskContext } from '../runner/runner.ts';
+import type { Settings } from '../settings.ts';
+import { controllerOf } from './controllers.ts';
+import { helmOf, type Named, ownTypes, readRecord, release } from './record.ts';
+
+/** Removes the controller, its namespace and its types, as far as they came with our installation. */
+export async function removeController(environment: Environment, context: TaskContext): Promise<void> {
+  const record = await readRecord(environment);
+  if (record === undefined) return;
+  const $ = await shellOf(context);
+  const { namespace } = record;
+  await $`${helmOf(environment)} --namespace ${namespace} uninstall ${release} --ignore-not-found --wait`;
+  if (record.ownNamespace) {
+    await $`${kubectl(environment)} delete namespace ${namespace} --ignore-not-found --wait --timeout 300s`;
+  }
+  const { items } = await kubectlJson<Named>($, environment, 'get', 'crd');
+  const names = items.map(({ metadata }) => metadata.name);
+  const own = names.filter((name) => ownTypes.test(name) && !record.typesBefore.includes(name));
+  if (own.length === 0) return;
+  // Objects of these types are somebody else's by now, and would be deleted with their type.
+  const used = await $({ quiet: true })`${kubectl(environment)} get ${own.join(',')} -A -o name`;
+  if (used.stdout.trim() === '') await $`${kubectl(environment)} delete crd ${own} --ignore-not-found`;
+  else context.log('the types of the ingress controller stay: other namespaces use them');
+}
+
+/** The same as plain commands. */
+export function removeControllerCommands(environment: Environment, settings: Settings): readonly string[] {
+  const controller = controllerOf(settings);
+  if (settings.ingress.controller !== 'traefik' || controller === undefined) return [];
+  const { namespace } = controller;
+  return [
+    `# where create-k8s installed the ingress controller (.state/${environment.name}/ingress.json):`,
+    `${helmText(environment)} --namespace ${namespace} uninstall ${release} --ignore-not-found --wait`,
+    `${kubectlText(environment)} delete namespace ${namespace} --ignore-not-found --wait --timeout 300s`,
+  ];
+}
