@@ -1,5 +1,6 @@
 // A small web server for the backend chart where traefik/whoami cannot be had, with the same answers as far as this project
-// asks: `/` and `/api` tell who answers and what was asked, `/api?env=true` the environment too, `/health` whether it is well.
+// asks: every path tells who answers and what was asked, `/api` as JSON, `/api?env=true` the environment too, `/health` whether
+// it is well.
 // A POST to /health with a status code as its body decides what /health answers from then on, until the next one.
 //
 // Settings, from the environment:
@@ -20,8 +21,7 @@ const server = createServer((request, response) => {
   const url = new URL(request.url ?? '/', 'http://backend');
   if (url.pathname === '/health') return answerHealth(request, response);
   if (url.pathname === '/api') return answerApi(request, response, isTrue(url.searchParams.get('env')));
-  if (url.pathname === '/') return answerText(request, response);
-  return send(response, 404, 'text/plain', 'not found\n');
+  return answerText(request, response);
 });
 
 /**

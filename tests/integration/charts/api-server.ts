@@ -70,6 +70,8 @@ export async function startApiServer(programs: {
     `--etcd-servers=http://127.0.0.1:${store}`,
     '--bind-address=127.0.0.1',
     '--advertise-address=127.0.0.1',
+    // nobody looks for it by the Service kubernetes, and on loopback it would be refused
+    '--endpoint-reconciler-type=none',
     `--secure-port=${port}`,
     `--cert-dir=${join(folder, 'certificates')}`,
     `--token-auth-file=${join(folder, 'tokens.csv')}`,
