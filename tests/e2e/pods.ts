@@ -121,8 +121,8 @@ export async function runPod(stack: Stack, options: PodOptions): Promise<string>
 
 /** Removes all that the tests put into the cluster beside the deployment. */
 export async function removePods(stack: Stack): Promise<void> {
-  await stack.kubectl(['delete', 'pods', '-A', '-l', marked, '--wait', '--timeout=120s']);
-  await stack.kubectl(['delete', 'namespaces', '-l', marked, '--wait', '--timeout=120s']);
+  await stack.user(['delete', 'pods', '-A', '-l', marked, '--wait', '--timeout=120s']);
+  await stack.user(['delete', 'namespaces', '-l', marked, '--wait', '--timeout=120s']);
 }
 
 export type Tally = { readonly ok: number; readonly failed: number; readonly failures: readonly string[] };
