@@ -89,7 +89,7 @@ export async function watchCluster(
       ...[...pods].flatMap(([key, { problem }]) =>
         problem ? [{ object: `pod ${key}`, text: problem }] : [],
       ),
-      ...distinct(warnings.filter(({ text }) => !aboutMetrics.test(text))),
+      ...distinct(telling(warnings, pods)),
     ],
     passed: () =>
       [...pods].flatMap(([key, { status }]) => {
@@ -151,6 +151,8 @@ export type SeenPod = {
   readonly status: PodStatus;
   /** The last that was wrong with it. What a rollback takes away ends without a fault of its own, and explains it nevertheless. */
   readonly problem?: string;
+  /** Whether it was ready at some time. */
+  readonly wasReady?: boolean;
   logs?: Promise<string>;
 };
 
@@ -159,7 +161,8 @@ export function seen(before: SeenPod | undefined, status: PodStatus): SeenPod {
   const { problem: earlier, ...rest } = before ?? {};
   const ready = status.containerStatuses?.every((container) => container.ready) ?? false;
   const problem = problemOf(status) ?? (ready ? undefined : earlier);
-  return { ...rest, status, ...(problem === undefined ? {} : { problem }) };
+  const wasReady = ready || before?.wasReady === true;
+  return { ...rest, status, wasReady, ...(problem === undefined ? {} : { problem }) };
 }
 
 /** What a person would say is wrong with a pod, or undefined when nothing is. */
@@ -178,6 +181,19 @@ export function problemOf(status: PodStatus): string | undefined {
   }
   if (status.phase === 'Failed') return status.message ?? status.reason ?? 'failed';
   return undefined;
+}
+
+/**
+ * The warnings that may explain a failure: those about pods that cannot even be made come first, and a pod that has become ready
+ * only took its time.
+ */
+export function telling(warnings: readonly Finding[], pods: ReadonlyMap<string, SeenPod>): Finding[] {
+  const isPod = ({ object }: Finding) => object.startsWith('pod ');
+  const kept = warnings.filter(({ object, text }) => {
+    const pod = pods.get(object.slice('pod '.length));
+    return !aboutMetrics.test(text) && !(pod?.wasReady && pod.problem === undefined);
+  });
+  return [...kept.filter((warning) => !isPod(warning)), ...kept.filter(isPod)];
 }
 
 function distinct(findings: readonly Finding[]): Finding[] {

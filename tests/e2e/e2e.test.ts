@@ -7,7 +7,7 @@ import * as failures from './scenarios/failures.ts';
 import { clusterWideObjects, nothingIsLeftBehind } from './scenarios/removal.ts';
 import { breaches, isRolledBack } from './scenarios/rollbacks.ts';
 import { onlyThePlatformReadsReleases, teamsHaveLeastRights } from './scenarios/teams.ts';
-import { aChangeInVaultReachesApp1 } from './scenarios/vault-change.ts';
+import { aNewLoginOfVaultReachesApp1 } from './scenarios/vault-change.ts';
 import { openStack, type Stack } from './stack.ts';
 
 /* The deployed environment on real pods, by its tasks and as its users see it. Needs a cluster, and nothing of its kind. */
@@ -44,7 +44,7 @@ scenario('both applications log in to the database', deployment.logsIn);
 scenario('app2 asks Reloader for its restart', deployment.reloaderIsAsked);
 scenario('teams have the least rights', teamsHaveLeastRights);
 scenario('only the platform reads the Secrets of releases', onlyThePlatformReadsReleases);
-scenario('a change in Vault reaches app1 and restarts it', aChangeInVaultReachesApp1);
+scenario('a new login of Vault reaches app1 and restarts it', aNewLoginOfVaultReachesApp1);
 scenario('connections are those of the table', connectionsAreThoseOfTheTable);
 scenario('a killed database pod loses no data', failures.databaseSurvivesItsPod);
 scenario('a killed Vault pod loses no data and is unsealed by init-vault', failures.vaultSurvivesItsPod);

@@ -15,6 +15,7 @@ nginx docker.io/nginxinc/nginx-unprivileged:1.28.0-alpine
 vault docker.io/hashicorp/vault:1.21.0
 vault-secrets-operator docker.io/hashicorp/vault-secrets-operator:0.10.0
 kube-rbac-proxy quay.io/brancz/kube-rbac-proxy:v0.18.1
+traefik docker.io/library/traefik:v3.6.12
 metrics-server registry.k8s.io/metrics-server/metrics-server:v0.9.0
 IMAGES
 

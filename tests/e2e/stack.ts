@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,8 +22,6 @@ export type Stack = {
   tryKubectl(args: readonly string[], stdin?: string): Promise<Ended>;
   get<Result>(...args: readonly string[]): Promise<Result>;
   helm(...args: readonly string[]): Promise<string>;
-  /** Starts kubectl in the background; the caller ends it. */
-  start(...args: readonly string[]): ChildProcess;
   /** As kubectl, with the user's own kubeconfig: also when the environment is gone. */
   user(args: readonly string[]): Promise<string>;
   /** Runs with every release given up after so many seconds, instead of those of helmfile.yaml. */
@@ -102,8 +100,6 @@ export async function openStack(): Promise<Stack> {
       }
     },
     get: async (...args) => JSON.parse(await kubectl(['get', ...args, '-o', 'json'])),
-    start: (...args) =>
-      spawn('kubectl', ['--context', context, ...args], { env, stdio: ['ignore', 'pipe', 'inherit'] }),
     helm: (...args) => succeed('helm', ['--kube-context', context, ...args]),
     diagnostics: async () => {
       const folder = sandbox.path('.state', environment, 'diagnostics');

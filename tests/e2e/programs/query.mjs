@@ -1,14 +1,15 @@
-// Runs the statements of $STATEMENT with the database parameters of the environment, and prints the rows of the last as JSON.
+// Runs the statements of $STATEMENT with the database parameters of the environment and the authority $AUTHORITY (PEM), and prints the rows of the last as JSON.
 
 import pg from 'pg';
 
-const { DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DATABASE_NAME, STATEMENT } = process.env;
+const { DB_HOST = '', DB_PORT, DB_NAME, DB_USER, DB_PASSWORD, AUTHORITY = '', STATEMENT } = process.env;
 const client = new pg.Client({
   host: DB_HOST,
   port: Number(DB_PORT),
   user: DB_USER,
   password: DB_PASSWORD,
-  database: DATABASE_NAME,
+  database: DB_NAME,
+  ssl: { ca: AUTHORITY, servername: DB_HOST },
   connectionTimeoutMillis: 10_000,
 });
 await client.connect();

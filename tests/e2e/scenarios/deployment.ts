@@ -70,7 +70,7 @@ export async function secretsComeBothWays(stack: Stack): Promise<void> {
   assert.match(vault.metadata.ownerReferences?.[0]?.kind ?? '', /^Vault(Static|Dynamic)Secret$/);
   assert.is(sops.metadata.labels['app.kubernetes.io/instance'], 'devops');
   for (const { data } of [vault, sops])
-    assert.equal(Object.keys(data).sort(), ['DB_HOST', 'DB_PASSWORD', 'DB_PORT', 'DB_USER']);
+    assert.equal(Object.keys(data).sort(), ['DB_HOST', 'DB_NAME', 'DB_PASSWORD', 'DB_PORT', 'DB_USER']);
 }
 
 /** Nothing that the tasks wrote down holds a password. */

@@ -1,8 +1,9 @@
 import * as assert from 'uvu/assert';
+import { environment } from '../options.ts';
 import { isReady, type Pod, podsOf, runPod, startCaller } from '../pods.ts';
-import { type Stack, until } from '../stack.ts';
+import { readText, type Stack, until } from '../stack.ts';
 
-const query = (stack: Stack, statement: string): Promise<string> =>
+const query = async (stack: Stack, statement: string): Promise<string> =>
   runPod(stack, {
     name: 'query',
     namespace: 'backend',
@@ -14,7 +15,10 @@ const query = (stack: Stack, statement: string): Promise<string> =>
     },
     program: 'query.mjs',
     secret: 'app2-back-database',
-    env: { STATEMENT: statement, DATABASE_NAME: stack.settings.database.name },
+    env: {
+      STATEMENT: statement,
+      AUTHORITY: await readText(stack.sandbox.path('.state', environment, 'certificates', 'ca.crt')),
+    },
   });
 
 /** Deletes the one pod of a workload and waits for the next to be ready. */

@@ -1,3 +1,4 @@
+import { rootCertificates } from 'node:tls';
 import * as assert from 'uvu/assert';
 import { isReady, podsOf, startCaller } from '../pods.ts';
 import { readText, type Stack, until } from '../stack.ts';
@@ -24,9 +25,10 @@ export const breaches: Readonly<Record<string, Breach>> = {
     cause: /Unhealthy: Startup probe failed/,
   },
   'a failing verification': {
-    app: 'app1',
-    values: { database: { name: 'nowhere' } },
-    cause: /FAILED database login: database "nowhere" does not exist/,
+    app: 'app2',
+    // Of another authority than the one that signed the database's certificate.
+    values: { database: { authority: `${rootCertificates[0]}\n` } },
+    cause: /FAILED database login: .*certificate/,
   },
   'a breach of the quota': {
     app: 'app1',
@@ -44,7 +46,7 @@ export const breaches: Readonly<Record<string, Breach>> = {
 };
 
 /** Seconds after which helm gives a release up, instead of those of helmfile.yaml. */
-const patience = 90;
+const patience = 60;
 
 type Revision = { readonly revision: number; readonly status: string; readonly description: string };
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { aboutMetrics, type PodStatus, problemOf, seen } from '../../../lib/diagnostics.ts';
+import { aboutMetrics, type PodStatus, problemOf, seen, telling } from '../../../lib/diagnostics.ts';
 
 const container = (state: object, name = 'backend') => ({ name, state });
 
@@ -29,6 +29,20 @@ test('what was wrong with a pod stays its explanation when it is taken away, and
   assert.is(problem(pulling, {}), 'container backend: ErrImagePull: none');
   assert.is(problem(pulling, ready), undefined);
   assert.is(problem(ready, ended), undefined);
+});
+
+test('warnings about pods that only took their time explain nothing, and what keeps pods from being made comes first', () => {
+  const ready = { containerStatuses: [{ ...container({ running: {} }), ready: true }] };
+  const pods = new Map([
+    ['here/slow', seen(seen(undefined, ready), {})],
+    ['here/broken', seen(undefined, { containerStatuses: [container({ running: {} })] })],
+  ]);
+  const [slow, broken, quota] = [
+    { object: 'pod here/slow', text: 'Unhealthy: connection refused' },
+    { object: 'pod here/broken', text: 'Unhealthy: connection refused' },
+    { object: 'replicaset here/some', text: 'FailedCreate: exceeded quota' },
+  ];
+  assert.equal(telling([slow, broken, quota], pods), [quota, broken]);
 });
 
 test('a container that waits for something else is told with the reason', () => {
