@@ -28,7 +28,7 @@ const suites: readonly Suite[] = [
   { name: 'check', jobs: 2, timeoutMs: 300_000, tools: false },
   { name: 'unit', jobs: 1, timeoutMs: 120_000, tools: false },
   // What is about processes, signals and pipes, with real ones.
-  { name: 'processes', jobs: 2, timeoutMs: 180_000, tools: false },
+  { name: 'processes', jobs: 2, timeoutMs: 300_000, tools: false },
   // Pages in a real browser, where there is one; what is left out without it is said and counted as skipped.
   { name: 'browser', jobs: 1, timeoutMs: 180_000, tools: false },
   { name: 'charts', jobs: 2, timeoutMs: 300_000, tools: true },

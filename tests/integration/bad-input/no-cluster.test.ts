@@ -45,7 +45,7 @@ const onTheCommandLine: readonly [words: string, said: RegExp][] = [
   ['instal-app app1', /unknown task `instal-app`\n.*`install-app`/],
   [
     'status --env developmnt',
-    /unknown environment `developmnt`\n.*`development`\n.*Did you mean `development`\?/,
+    /unknown environment `developmnt`\n.*`development`.*\n.*Did you mean `development`\?/,
   ],
   ['install-tier cores', /unknown tier `cores`\n.*core, apps/],
   ['install-app app3', /unknown app `app3`\n.*app1, app2/],
