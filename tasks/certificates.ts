@@ -1,3 +1,4 @@
+import { reloadDatabase } from '../lib/cluster/embedded/database.ts';
 import { databaseCertificateCommands, ensureDatabaseCertificate } from '../lib/database/certificate.ts';
 import { environmentOf, settingsOf } from '../lib/environment.ts';
 import { task } from '../lib/runner/runner.ts';
@@ -17,6 +18,9 @@ export const databaseCertificate = task({
   },
   run: async (context) => {
     const environment = environmentOf(context.options);
-    context.report(await ensureDatabaseCertificate(environment, await settingsOf(environment), context));
+    const outcome = await ensureDatabaseCertificate(environment, await settingsOf(environment), context);
+    // In a pod, the release brings the server its certificate.
+    if (outcome === 'changed' && environment.provider === 'embedded') await reloadDatabase(environment);
+    context.report(outcome);
   },
 });

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -442,6 +442,17 @@ flow('no secret shows in events, logs, reports or what was seen of a failure', a
     if (showing(kept.stdout)) holders.push(name);
   }
   assert.equal(holders.sort(), ['devops', 'postgresql']);
+});
+
+flow('certificates that were lost are made anew, and everything takes them', async () => {
+  await rm(sandbox.path('.state/development/certificates'), { recursive: true });
+  const { exitCode, stderr } = await sandbox.task('install-tier', 'apps');
+  assert.is(exitCode, 0, stderr);
+  assert.is(await login(await app2Secret()), undefined);
+  for (const task of ['init-vault', 'test']) {
+    const ended = await sandbox.task(task);
+    assert.is(ended.exitCode, 0, ended.stderr);
+  }
 });
 
 flow('what the embedded cluster cannot do says so', async () => {

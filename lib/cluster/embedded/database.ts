@@ -15,6 +15,7 @@ import { shellWords } from '../../shell-words.ts';
 import { decryptValue } from '../../sops.ts';
 import { type FoundTool, findTool } from '../../tools/tools.ts';
 import type { Outcome } from '../provider.ts';
+import { isAlive, readServices } from '../services.ts';
 import { clearService, inBackground, isUp, launchService } from './launch.ts';
 import { expectedPorts, requireState } from './state.ts';
 
@@ -115,6 +116,12 @@ async function ensureServer(
     // PostgreSQL takes any process of the pid in it for its own: one that nobody reaps, or another one by now.
     prepare: () => rm(join(data, 'postmaster.pid'), { force: true }),
   });
+}
+
+/** Has a server that runs read its certificate and key again (SIGHUP); sessions that are open live on. */
+export async function reloadDatabase({ state }: Environment): Promise<void> {
+  const record = (await readServices(state)).find(({ name }) => name === 'postgresql');
+  if (record !== undefined && (await isAlive(record))) process.kill(record.pid, 'SIGHUP');
 }
 
 /**
