@@ -4,6 +4,7 @@ import { type Environment, exportHomes, shellOf } from './environment.ts';
 import { root } from './project.ts';
 import { type TaskContext, TaskError } from './runner/runner.ts';
 import { leavesOf, secretNames, secretsFile } from './sops/encrypted-file.ts';
+import { howToRestore } from './sops/how-to-restore.ts';
 import { fingerprintsOf, importPublicKeys, keySource, plainReading } from './sops/operational-key.ts';
 
 /** The plain commands of `importKeys`, for `--dry-run`. */
@@ -88,7 +89,7 @@ export async function decryptValue(
     quiet: true,
     nothrow: true,
   })`sops decrypt --extract ${`["${key}"]`} ${join(root, file)}`;
-  if (result.exitCode !== 0) throw explainSops(file, key, result.stderr);
+  if (result.exitCode !== 0) throw await explainSops(file, key, result.stderr);
   const value = result.stdout.replace(/\n$/, '');
   context.secret(value);
   return value;
@@ -121,7 +122,7 @@ export async function encryptValue(
       advice: 'put sops 3.11 or newer on the PATH, or none: then `install-tools` gets it',
     });
   }
-  throw explainSops(file, key, result.stderr);
+  throw await explainSops(file, key, result.stderr);
 }
 
 /**
@@ -141,13 +142,13 @@ export async function redactSecrets(environment: Environment, context: TaskConte
 }
 
 /** What SOPS meant, in words of ours: its own message is some twenty lines. */
-export function explainSops(file: string, key: string, stderr: string): TaskError {
-  const restore = `restore it: git checkout -- ${file}`;
+export async function explainSops(file: string, key: string, stderr: string): Promise<TaskError> {
+  const restore = await howToRestore(file);
   if (/non-existent file/.test(stderr)) {
     return new TaskError({
       what: `${file} is not there`,
       why: 'every environment has secrets of its own',
-      advice: `\`make-secrets\` makes it with random values; one that was committed comes back by: git checkout -- ${file}`,
+      advice: `\`make-secrets\` makes it with random values; one that was committed: ${restore}`,
     });
   }
   if (/component \[.*\] not found/.test(stderr)) {
@@ -157,18 +158,24 @@ export function explainSops(file: string, key: string, stderr: string): TaskErro
       advice: `${restore}, or add it: sops edit ${file}`,
     });
   }
-  const locked = /get the data key/.test(stderr);
-  // Where the part for one key is damaged, those for the others are still well and only have no key here.
-  const broken = /gpg: (?:CRC error|no valid|invalid|.*(?:armor|packet|malformed|bad))/i.exec(stderr)?.[0];
-  if (locked && broken === undefined) {
+  if (hasNoKey(stderr)) {
     return new TaskError({
       what: `no key in the keyring opens ${file}`,
       why: 'it is encrypted for other keys than the operational one',
       advice: `${restore}; name its key (sops/README.md); or ask who has one for: sops updatekeys ${file}`,
     });
   }
-  return new TaskError({ what: `${file} is damaged`, why: broken ?? lastLine(stderr), advice: restore });
+  const why = brokenPart(stderr) ?? lastLine(stderr);
+  return new TaskError({ what: `${file} is damaged`, why, advice: restore });
 }
+
+// Where the part for one key is damaged, those for the others are still well and only have no key here.
+const brokenPart = (stderr: string): string | undefined =>
+  /gpg: (?:CRC error|no valid|invalid|.*(?:armor|packet|malformed|bad))/i.exec(stderr)?.[0];
+
+/** Whether SOPS failed for want of a key, and not because the file is damaged. */
+export const hasNoKey = (stderr: string): boolean =>
+  /get the data key/.test(stderr) && brokenPart(stderr) === undefined;
 
 /**
  * What stands behind the failure of a command that reads encrypted files by itself (helmfile). Returns an error that names

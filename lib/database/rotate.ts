@@ -64,6 +64,8 @@ export async function rotatePasswords(
   }
   await endRotation(environment);
   context.report('changed');
+  const written = new Set(chosen.map(({ secret }) => secretsFile(environment.name, secret.file)));
+  context.print(`commit: ${[...written].join(' ')}`);
 }
 
 async function choosePasswords(

@@ -4,7 +4,7 @@ import { type Environment, shellOf } from '../environment.ts';
 import { root } from '../project.ts';
 import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
 import { shellWord } from '../shell-words.ts';
-import { importCommands, importKeys } from '../sops.ts';
+import { explainSops, hasNoKey, importCommands, importKeys } from '../sops.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeys, isAmong } from './development-keys.ts';
 import { allSecretFiles, leavesOf, parseEncrypted, readEncrypted } from './encrypted-file.ts';
@@ -35,12 +35,13 @@ export async function checkCommands(environment: Environment): Promise<readonly 
 
 /**
  * Looks through everything that git has, or would take: secrets files have to be encrypted whole, there is no private key but
- * that of development, and no value of a secrets file stands anywhere else. Throws `TaskError` when there is something.
+ * that of development, and no value of a secrets file stands anywhere else. Throws `TaskError` when there is something, and for
+ * a damaged file, since nobody can look for its values.
  */
 export async function checkSecrets(environment: Environment, context: TaskContext): Promise<void> {
   const $ = await shellOf(context);
   const files = await filesOfGit($);
-  const values = await openValues(environment, context);
+  const { values, damaged } = await openValues(environment, context);
   const rules = await creationRules();
   const known = await developmentKeys();
   const findings: Finding[] = [];
@@ -63,6 +64,7 @@ export async function checkSecrets(environment: Environment, context: TaskContex
       findings.push(`${file}:${line}: the value \`${key}\` of ${owner}, ${form.name}`);
     }
   }
+  if (findings.length === 0 && damaged !== undefined) throw damaged;
   if (findings.length === 0) return context.print(`nothing in plain among ${files.length} files`);
   context.print(findings.join('\n'));
   throw new TaskError({
@@ -117,8 +119,11 @@ type OpenValue = {
   readonly forms: ReturnType<typeof secretForms>;
 };
 
-/** The decrypted values, as far as there is a key for them; the log names the files that stay closed. */
-async function openValues(environment: Environment, context: TaskContext): Promise<OpenValue[]> {
+/** The decrypted values, as far as there is a key for them; the log names the files that stay closed, or are damaged. */
+async function openValues(
+  environment: Environment,
+  context: TaskContext,
+): Promise<{ readonly values: readonly OpenValue[]; readonly damaged: TaskError | undefined }> {
   const $ = await shellOf(context);
   // A pipeline for changes of strangers has no key, and the rest of the check is worth it.
   const missing = await importKeys(environment, context).then(
@@ -128,11 +133,18 @@ async function openValues(environment: Environment, context: TaskContext): Promi
   if (missing instanceof TaskError) context.log(`${missing.what}: ${missing.why}`);
   else if (missing !== undefined) throw missing;
   const values: OpenValue[] = [];
+  let damaged: TaskError | undefined;
   for (const owner of await allSecretFiles()) {
     const opened = await $({
       quiet: true,
       nothrow: true,
     })`sops decrypt --output-type json ${join(root, owner)}`;
+    if (opened.exitCode !== 0 && !hasNoKey(opened.stderr)) {
+      const error = await explainSops(owner, '', opened.stderr);
+      context.log(`${error.what}: its values are not looked for`);
+      damaged ??= error;
+      continue;
+    }
     if (opened.exitCode !== 0) {
       context.log(`no key here opens ${owner}: its values are not looked for`);
       continue;
@@ -144,5 +156,5 @@ async function openValues(environment: Environment, context: TaskContext): Promi
       values.push({ owner, key: path.join('.'), forms: secretForms(text) });
     }
   }
-  return values;
+  return { values, damaged };
 }

@@ -78,7 +78,7 @@ export async function editSecrets(
   const chosen = editor();
   // First without the editor: what is wrong with the file or its key is told in words of ours.
   const opened = await $({ quiet: true, nothrow: true })`sops decrypt --output /dev/null ${join(root, file)}`;
-  if (opened.exitCode !== 0) throw explainSops(file, '', opened.stderr);
+  if (opened.exitCode !== 0) throw await explainSops(file, '', opened.stderr);
   const before = await readFile(join(root, file), 'utf8');
   const env = { ...(await processEnvironment(environment)), TMPDIR: folder };
   const edited = await $({
@@ -109,10 +109,12 @@ async function whereTo(environment: Environment, file: string): Promise<string> 
   const uses = (release: string): boolean =>
     leavesOf(releases[release]).some(({ value }) => String(value).startsWith(`sops://${name}#/`));
   const tiers = (await declaredReleases()).filter((release) => uses(release.name)).map(({ tier }) => tier);
-  const { keyValues } = await loadDesiredState(join(root, 'vault'));
-  const inVault = keyValues.some(({ values }) =>
-    values.some(({ from }) => 'file' in from && from.file === name),
-  );
+  const { keyValues, mounts } = await loadDesiredState(join(root, 'vault'));
+  const references = [
+    ...keyValues.flatMap(({ values }) => values.map(({ from }) => from)),
+    ...mounts.flatMap(({ connections }) => connections.map(({ password }) => password)),
+  ];
+  const inVault = references.some((from) => 'file' in from && from.file === name);
   const tasks = [
     ...(inVault ? ['init-vault'] : []),
     ...[...new Set(tiers)].map((tier) => `install-tier ${tier}`),

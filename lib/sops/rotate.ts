@@ -64,8 +64,8 @@ export async function rotateKeys(
   context: TaskContext,
 ): Promise<void> {
   if (await isSealed()) {
-    await putInPlace();
-    context.print('the rotation that was interrupted is done');
+    const replaced = await putInPlace();
+    context.print(`the rotation that was interrupted is done\n${toCommit(replaced)}`);
     return context.report('changed');
   }
   const $ = await shellOf(context);
@@ -98,12 +98,15 @@ export async function rotateKeys(
       ...[...files, rulesFile].map((file) => [file, join(root, file)] as const),
     ]),
   );
-  await putInPlace();
+  const replaced = await putInPlace();
   done = true;
   await forgetKey($, old[0] ?? '');
   context.report('changed');
-  context.print(news(place, fresh, files).join('\n'));
+  context.print([...news(place, fresh, files), toCommit(replaced)].join('\n'));
 }
+
+/** Only together do they fit: the rules, the public half and the files that it encrypts. */
+const toCommit = (files: readonly string[]): string => `commit these together: ${files.join(' ')}`;
 
 function news(place: KeyPlace, fresh: string, files: readonly string[]): string[] {
   const own = [
@@ -200,7 +203,7 @@ async function reencrypt($: Shell, file: string, old: readonly string[], fresh: 
   const inStaging = $({ quiet: true, nothrow: true, cwd: stagingFolder });
   const decrypt = async (shell: Shell): Promise<string> => {
     const opened = await shell`sops decrypt ${file}`;
-    if (opened.exitCode !== 0) throw explainSops(file, '', opened.stderr);
+    if (opened.exitCode !== 0) throw await explainSops(file, '', opened.stderr);
     return opened.stdout;
   };
   const before = await decrypt($({ quiet: true, nothrow: true }));

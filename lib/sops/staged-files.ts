@@ -1,5 +1,5 @@
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { writeWhole } from '../environment.ts';
 import { root } from '../project.ts';
 import { TaskError } from '../runner/runner.ts';
@@ -56,9 +56,9 @@ export const isSealed = (): Promise<boolean> =>
 
 /**
  * Puts the files in place and drops the folder. When one cannot be written, those before it are brought back. A process that
- * is killed in the middle leaves the list, and the next call ends the work.
+ * is killed in the middle leaves the list, and the next call ends the work. Returns the files of the project among them.
  */
-export async function putInPlace(): Promise<void> {
+export async function putInPlace(): Promise<string[]> {
   const staged = JSON.parse(await readFile(listFile, 'utf8')) as readonly Staged[];
   const before = new Map<Staged, string | undefined>();
   try {
@@ -81,4 +81,5 @@ export async function putInPlace(): Promise<void> {
     });
   }
   await dropStaged();
+  return staged.flatMap(({ target }) => (isInProject(target) ? [relative(root, target)] : [])).sort();
 }

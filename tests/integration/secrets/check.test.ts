@@ -58,6 +58,13 @@ test('a value that is not encrypted is named by its file and key, and not shown'
   assert.not.ok(said(opened).includes(password));
 });
 
+test('a damaged file is no success, and is not taken for one that no key opens', async () => {
+  const broken = await checkWith(file, (text) => text.replace(/^(password: .*data:)./m, '$1*'));
+  assert.is(broken.exitCode, 1);
+  assert.match(broken.stderr, `error: ${file} is damaged`);
+  assert.not.match(broken.stderr, 'no key here opens');
+});
+
 test('values below maps and lists, of any type, and comments count too', async () => {
   const more = 'nested:\n  list: [1]\n  port_unencrypted: 5432\n# a comment\nempty: ""\nnothing: null\n';
   const { exitCode, stdout, stderr } = await checkWith(file, (text) => more + text);

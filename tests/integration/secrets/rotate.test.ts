@@ -86,8 +86,11 @@ test('what a killed run had made is taken away by the next one', async () => {
   assert.equal((await secretKeys()).sort(), [oldFingerprint, abandoned].sort());
   await mkdir(sandbox.path('.state/.key-rotation'));
   await writeFile(sandbox.path('.state/.key-rotation/new-key'), abandoned);
-  const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes');
+  const { exitCode, stdout: stdoutOfRotation, stderr } = await sandbox.task('rotate-keys', '--yes');
   assert.is(exitCode, 0, stderr);
+  const both = [developmentKey, 'sops/development-keys.yaml', 'sops/development-operational.public.asc'];
+  const named = /commit these together: (.*)/.exec(stdoutOfRotation)?.[1]?.split(' ') ?? [];
+  for (const name of [rules, file, other, ...both]) assert.ok(named.includes(name), name);
   const left = await secretKeys();
   assert.is(left.length, 1);
   assert.not.ok(left.includes(abandoned) || left.includes(oldFingerprint));

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -84,6 +85,30 @@ for (const [stderr, what, advice] of [
     assert.ok((error.why ?? '').split('\n').length === 1);
   });
 }
+
+test('a committed file that is for other keys than the rules name now is no advice', async (state) => {
+  const git = (...words: string[]) =>
+    execFileSync('git', words, { cwd: state.clone.folder, stdio: 'ignore' });
+  const rules = join(state.clone.folder, '.sops.yaml');
+  const before = readFileSync(rules, 'utf8');
+  git('init', '--quiet');
+  git('add', file);
+  git('-c', 'user.name=a', '-c', 'user.email=a@example.com', 'commit', '--quiet', '--message', 'a file');
+  for (const stderr of [
+    'MAC mismatch. File has 1, computed 2',
+    'Failed to get the data key',
+    'non-existent file',
+  ]) {
+    state.clone.script('sops', `echo '${stderr}' >&2; exit 128`);
+    assert.match((await failureOf(decrypt(state))).advice ?? '', `git checkout -- ${file}`);
+    writeFileSync(rules, before.replace(/9A48\w+/, fingerprint));
+    const { advice = '' } = await failureOf(decrypt(state));
+    assert.not.match(advice, `git checkout -- ${file}`);
+    assert.match(advice, "git checkout -- .sops.yaml sops 'environments/*/secrets/*'");
+    writeFileSync(rules, before);
+  }
+  rmSync(join(state.clone.folder, '.git'), { recursive: true });
+});
 
 const fingerprint = '0123456789ABCDEF0123456789ABCDEF01234567';
 
