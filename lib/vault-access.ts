@@ -18,7 +18,13 @@ import { operatorToken } from './vault/operator.ts';
 import type { Replica } from './vault/replica.ts';
 import { loadDesiredState, type Policy } from './vault/state.ts';
 import { type VaultStatus, vaultStatus } from './vault/status.ts';
-import { type NamedConnection, podStartMs, vaultSelector, withVaultReplicas } from './vault-replicas.ts';
+import {
+  hasVault,
+  type NamedConnection,
+  podStartMs,
+  vaultSelector,
+  withVaultReplicas,
+} from './vault-replicas.ts';
 
 const keysPath = (environment: Environment): string => join(environment.state, 'vault', 'keys.json');
 const desiredState = () => loadDesiredState(join(root, 'vault'));
@@ -63,12 +69,17 @@ export async function initVault(environment: Environment, context: TaskContext):
   });
 }
 
-/** Unseals a Vault that was initialised before; one that was not is left as it is. Returns whether it had to. */
+/**
+ * Unseals a Vault that was initialised before; one that was not is left as it is. Returns whether it had to. Throws `TaskError`
+ * when it is sealed and the keys are lost.
+ */
 export async function unseal(
   environment: Environment,
   context: TaskContext,
 ): Promise<'changed' | 'unchanged'> {
-  if ((await readKeys(keysPath(environment))) === undefined) return 'unchanged';
+  const keys = await readKeys(keysPath(environment));
+  // Without keys there may be no Vault to wait for.
+  if (keys === undefined && !(await hasVault(context, environment))) return 'unchanged';
   await redactKeys(environment, context);
   return withVaultReplicas(context, environment, podStartMs, async (connections) => {
     const replicas = await answering(connections, context);

@@ -50,6 +50,17 @@ export function vaultPods(objects: readonly VaultObject[]): VaultPods {
 
 const ordinal = ({ metadata }: VaultObject): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
 
+/** Whether there is a Vault at all, running or not: the process beside the embedded cluster, or what a release has made. */
+export async function hasVault(
+  context: Pick<TaskContext, '$' | 'options'>,
+  environment: Environment,
+): Promise<boolean> {
+  if ((await providerOf(environment).direct(environment, 'vault')) !== undefined) return true;
+  const $ = await shellOf(context);
+  const words = ['-n', 'vault', 'get', 'statefulsets', '--selector', vaultSelector];
+  return (await kubectlJson<{ items: VaultObject[] }>($, environment, ...words)).items.length > 0;
+}
+
 /** Milliseconds that pods may take to run after a start of the cluster. */
 export const podStartMs = 60_000;
 

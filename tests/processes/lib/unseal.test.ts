@@ -1,0 +1,68 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Environment } from '../../../lib/environment.ts';
+import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
+
+/* What a start does with a Vault whose keys are not there. */
+
+type State = {
+  clone: ScriptedClone;
+  lib: typeof import('../../../lib/vault-access.ts');
+  environment: Environment;
+  context: RecordedContext;
+};
+
+const test = suite<State>('unseal without keys');
+
+test.before(async (state) => {
+  state.clone = scriptedClone();
+  state.lib = await state.clone.lib('vault-access.ts');
+  state.environment = await state.clone.environment('existing');
+  state.context = state.clone.context('existing');
+  mkdirSync(state.environment.state, { recursive: true });
+});
+test.after(({ clone }) => clone.remove());
+
+/** A cluster whose Vault is in this state; undefined: it has none. */
+async function unseal(
+  { clone, lib, environment, context }: State,
+  state: { initialized: boolean; sealed: boolean } | undefined,
+): Promise<'changed' | 'unchanged'> {
+  const server = { kind: 'StatefulSet', metadata: { name: 'vault' }, spec: { replicas: 1 } };
+  const pod = {
+    kind: 'Pod',
+    metadata: { name: 'vault-0', ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] },
+    status: { phase: 'Running' },
+  };
+  const items = state === undefined ? [] : [server, pod];
+  const vault = await scriptedVault(() => ({ body: state }));
+  writeFileSync(`${clone.folder}/items.json`, JSON.stringify({ items }));
+  clone.script(
+    'kubectl',
+    `case "$*" in
+      *port-forward*) echo "Forwarding from 127.0.0.1:${new URL(vault.address).port} -> 8200"; exec sleep 1000 ;;
+      *) cat '${clone.folder}/items.json' ;;
+    esac`,
+  );
+  try {
+    return await lib.unseal(environment, context);
+  } finally {
+    await vault.close();
+  }
+}
+
+test('one that is sealed stays so, and that is a failure which says what can be done', async (state) => {
+  const error = await failureOf(unseal(state, { initialized: true, sealed: true }));
+  assert.match(error.what, /^Vault at .* is initialised, but its keys are not in .*keys\.json$/);
+  assert.match(error.advice ?? '', /restore the file from a copy/);
+});
+
+test('one that is new, or open, or not there at all, is left as it is', async (state) => {
+  for (const vault of [{ initialized: false, sealed: true }, { initialized: true, sealed: false }, undefined])
+    assert.is(await unseal(state, vault), 'unchanged');
+});
+
+test.run();
