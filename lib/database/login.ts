@@ -15,6 +15,8 @@ export type Login = {
   readonly database: string;
   /** Left out only in tests: without it nothing is encrypted. */
   readonly identity?: ServerIdentity;
+  /** Milliseconds for the connection, and again for each statement; 10 s unless told. */
+  readonly timeoutMs?: number;
 };
 
 export type Query = (
@@ -22,12 +24,9 @@ export type Query = (
   values?: readonly string[],
 ) => Promise<readonly { readonly [column: string]: unknown }[]>;
 
-/** Milliseconds for the connection, and again for each statement. */
-const timeoutMs = 10_000;
-
 /** Calls `use` with a connection to PostgreSQL. Rejects with the server's refusal (an SQLSTATE in `code`) or the network's. */
 export async function withLogin<Result>(
-  { identity, ...login }: Login,
+  { identity, timeoutMs = 10_000, ...login }: Login,
   use: (query: Query) => Promise<Result>,
 ): Promise<Result> {
   const { Client } = await import('pg').then((module) => module.default);

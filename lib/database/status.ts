@@ -1,14 +1,18 @@
 import { access } from 'node:fs/promises';
-import type { Environment } from '../environment.ts';
-import type { TaskContext } from '../runner/runner.ts';
-import { stopAgent } from '../sops.ts';
+import { withServer } from '../cluster/cluster.ts';
+import { type Environment, settingsOf } from '../environment.ts';
+import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { decryptValue, stopAgent } from '../sops.ts';
 import { findTool } from '../tools/tools.ts';
+import { serverIdentity } from './certificate.ts';
+import { acceptsLogin } from './login.ts';
+import { type LoginRole, loginRoles } from './roles.ts';
 import { readRotation } from './rotation-state.ts';
-import { knowsPassword } from './server.ts';
 
 /**
- * What a person should know of a database that answers: a rotation that did not end, an encrypted file that the server has come
- * apart from. Undefined when all is well, and when it cannot be told: without sops or keyring nothing is wrong yet.
+ * What a person should know of a database that answers: a rotation that did not end, an encrypted file that cannot be opened or
+ * that the server has come apart from. Undefined when all is well, and when it cannot be told: without sops or keyring nothing
+ * is wrong yet.
  */
 export async function databaseProblem(
   environment: Environment,
@@ -23,6 +27,41 @@ export async function databaseProblem(
   );
   if (!keyring || !(await findTool('sops'))) return undefined;
   context.onRunEnd(() => stopAgent(environment, context));
-  const known = await knowsPassword(environment, context).catch(() => true);
-  return known ? undefined : 'refuses the password of the encrypted file: run rotate-database-password';
+  const settings = await settingsOf(environment);
+  const open = ({ secret }: LoginRole) => decryptValue(environment, secret.file, secret.key, context);
+  const identity = serverIdentity(environment, settings, context);
+  identity.catch(() => undefined);
+  return withServer(context, environment, 'postgresql', (address) =>
+    loginProblem(loginRoles(settings), open, async ({ name: user, database }, password) =>
+      acceptsLogin({ ...address, user, password, database, identity: await identity, timeoutMs: 2000 }),
+    ),
+  ).catch(() => undefined);
+}
+
+/** What is wrong with the logins of the encrypted files, all of which are tried at once. */
+export async function loginProblem(
+  roles: readonly LoginRole[],
+  open: (role: LoginRole) => Promise<string>,
+  accepts: (role: LoginRole, password: string) => Promise<boolean>,
+): Promise<string | undefined> {
+  const tried = await Promise.all(
+    roles.map(async (role): Promise<LoginRole | TaskError | undefined> => {
+      try {
+        const password = await open(role);
+        // A server that does not answer in time has not refused it.
+        return (await accepts(role, password).catch(() => true)) ? undefined : role;
+      } catch (error) {
+        return error instanceof TaskError ? error : undefined;
+      }
+    }),
+  );
+  const closed = tried.find((found) => found instanceof TaskError);
+  if (closed !== undefined) return `its passwords cannot be checked: ${closed.what}`;
+  const refused = tried.filter((found) => found !== undefined) as LoginRole[];
+  if (refused.length === 0) return undefined;
+  const whose = refused.some(({ kind }) => kind === 'superuser')
+    ? ''
+    : ` for ${refused.map(({ name }) => name).join(', ')}`;
+  const made = whose === '' ? '' : ', or install-app postgresql when the role is new';
+  return `refuses the password of the encrypted file${whose}: run rotate-database-password${made}`;
 }

@@ -380,6 +380,17 @@ flow(
 flow(
   'an encrypted file that the server has come apart from is seen, changes nothing, and is mended by a rotation',
   async () => {
+    const file = sandbox.path('environments/development/secrets/database.yaml');
+    const before = await readFile(file, 'utf8');
+    const ofApp2 = await sandbox.shell(
+      `echo '"by-hand-in-the-file"' | sops set --value-stdin ${file} '["app2Password"]'`,
+    );
+    assert.is(ofApp2.exitCode, 0, ofApp2.stderr);
+    const told = async () => (await sandbox.task('status')).stdout;
+    assert.match(await told(), /reachable; refuses the password of the encrypted file for app2: /);
+    await writeFile(file, before.replace(/^app2Password: /m, 'app2Password: *'));
+    assert.match(await told(), /reachable; its passwords cannot be checked: .*database\.yaml is damaged/);
+    await writeFile(file, before);
     const changed = await sandbox.shell(
       `echo '"by-hand-in-the-file"' | sops set --value-stdin environments/development/secrets/database.yaml '["password"]'`,
     );
@@ -392,8 +403,9 @@ flow(
     assert.is(refused.exitCode, 1);
     assert.match(refused.stderr, /FAILED database roles: password authentication failed for user "postgres"/);
     assert.match(refused.stderr, /what was deployed before is back/);
-    const { exitCode, stderr } = await sandbox.task('rotate-database-password', 'superuser', '--yes');
+    const { exitCode, stdout, stderr } = await sandbox.task('rotate-database-password', 'superuser', '--yes');
     assert.is(exitCode, 0, stderr);
+    assert.match(stdout, 'commit: environments/development/secrets/database.yaml\n');
     await until(
       async () => /database {5}reachable\n/.test((await sandbox.task('status')).stdout),
       'the database is well',

@@ -1,0 +1,46 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { LoginRole } from '../../../lib/database/roles.ts';
+import { loginProblem } from '../../../lib/database/status.ts';
+import { TaskError } from '../../../lib/runner/runner.ts';
+
+const role = (name: string, kind: LoginRole['kind']): LoginRole => ({
+  ...{ name, kind, database: name, secret: { file: 'database.yaml', key: name } },
+});
+const roles = [role('postgres', 'superuser'), role('app2', 'application'), role('vault', 'issuer')];
+const open = async ({ name }: LoginRole): Promise<string> => `of ${name}`;
+
+const refusing = (...names: string[]) =>
+  loginProblem(roles, open, async ({ name }, password) => {
+    assert.is(password, `of ${name}`);
+    return !names.includes(name);
+  });
+
+test('each login whose password is in the file is tried, and those that are refused are named', async () => {
+  assert.is(await refusing(), undefined);
+  const advice = 'run rotate-database-password, or install-app postgresql when the role is new';
+  assert.is(await refusing('app2'), `refuses the password of the encrypted file for app2: ${advice}`);
+  assert.match((await refusing('app2', 'vault')) ?? '', 'for app2, vault: ');
+});
+
+test('without the superuser only a rotation helps', async () => {
+  const told = 'refuses the password of the encrypted file: run rotate-database-password';
+  assert.is(await refusing('postgres', 'app2'), told);
+});
+
+test('a file that cannot be opened is told; a server that does not answer refuses nobody', async () => {
+  const damaged = async (): Promise<string> => {
+    throw new TaskError({ what: 'database.yaml is damaged' });
+  };
+  const accepts = async () => true;
+  assert.is(
+    await loginProblem(roles, damaged, accepts),
+    'its passwords cannot be checked: database.yaml is damaged',
+  );
+  const silent = async (): Promise<boolean> => {
+    throw new Error('timeout');
+  };
+  assert.is(await loginProblem(roles, open, silent), undefined);
+});
+
+test.run();
