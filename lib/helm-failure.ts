@@ -1,5 +1,6 @@
 import { type Release, saidByHelm } from './helmfile.ts';
 import { TaskError } from './runner/runner.ts';
+import { readableRange } from './schema-words.ts';
 
 export type HelmFailure = {
   /** The releases that helm failed with; empty when helmfile failed before any, or said not which. */
@@ -29,7 +30,9 @@ export function readHelmFailure(stderr: string, releases: readonly Release[]): H
     const release = args.find((word) => releases.some(({ name }) => name === word));
     if (release !== undefined) names.add(release);
   }
-  const lines = saidByHelm(stderr).filter((line) => !noise.test(line));
+  const lines = saidByHelm(stderr)
+    .filter((line) => !noise.test(line))
+    .map(readableRange);
   const start = lines.findIndex((line) => /^Error: /.test(line));
   const said = start >= 0 ? lines.slice(start, start + shownLines) : lines.slice(-1);
   return {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { placesToMend, readHelmFailure } from '../../../lib/helm-failure.ts';
@@ -60,6 +61,22 @@ test('wrong values are told with chart, path and rule', () => {
   const failure = readHelmFailure(told('app1-back', ...said), releases);
   assert.is(failure.said, said.join('\n'));
   assert.ok(failure.rendering);
+});
+
+test('a wrong range of addresses is told in words, and other patterns as they are', () => {
+  const { definitions } = JSON.parse(
+    readFileSync(new URL('../../../charts/frontend/values.schema.json', import.meta.url), 'utf8'),
+  );
+  const place = "- at '/ingress/adminWhitelist/0': ";
+  const said = (value: string, pattern: string): string =>
+    readHelmFailure(told('app1-front', `  ${place}'${value}' does not match pattern '${pattern}'`), releases)
+      .said;
+  const { cidr, narrowCidr, domain } = definitions;
+  assert.is(said('10.0.0.0/33', cidr.pattern), `${place}'10.0.0.0/33' is not an IPv4 or IPv6 range`);
+  assert.is(said('10.0.0/8', narrowCidr.pattern), `${place}'10.0.0/8' is not an IPv4 or IPv6 range`);
+  for (const all of ['0.0.0.0/0', '::/0'])
+    assert.is(said(all, narrowCidr.pattern), `${place}'${all}' is refused: a range for everybody`);
+  assert.match(said('A', domain.pattern), 'does not match pattern');
 });
 
 test('a release is not taken for failed because its name is the namespace of another one', () => {
