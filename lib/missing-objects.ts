@@ -61,7 +61,9 @@ async function foundObjects(
     const unknown = /doesn't have a resource type "([^".]+)/.exec(output.stderr)?.[1];
     const rest = wanted.filter(({ kind }) => kind !== unknown);
     if (rest.length < wanted.length) return foundObjects($, environment, rest, cannotTell);
-    cannotTell(output.stderr.trim().split('\n').at(-1) ?? '');
+    // One that was ended by a signal has said nothing.
+    const ended = `kubectl ended with ${output.exitCode ?? output.signal}`;
+    cannotTell(output.stderr.trim().split('\n').at(-1) || ended);
     return undefined;
   }
   const lines = output.stdout.split('\n').filter((line) => line !== '');

@@ -4,7 +4,7 @@ import { declaredReleases } from '../lib/helmfile.ts';
 import { isFront } from '../lib/ingress/certificates.ts';
 import { testIngressCommands } from '../lib/ingress/dry-run.ts';
 import { testIngress as callIngress } from '../lib/ingress/test.ts';
-import { task } from '../lib/runner/runner.ts';
+import { task, UsageError } from '../lib/runner/runner.ts';
 import { connection } from './cluster.ts';
 import { tools } from './tools.ts';
 
@@ -30,6 +30,14 @@ export const testIngress = task({
       optional: true,
       description: 'the status that is expected, whatever the source ranges say',
     },
+  },
+  check: ({ args: { expect } }) => {
+    if (expect === undefined || (Number.isInteger(expect) && expect >= 100 && expect <= 599)) return;
+    throw new UsageError({
+      what: `expected \`--expect\` to be a status of HTTP, got \`${expect}\``,
+      why: 'a server answers with 100 to 599',
+      advice: 'for example: --expect 403',
+    });
   },
   // On the embedded cluster nothing is called.
   needs: ({ options }) =>

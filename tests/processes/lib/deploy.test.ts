@@ -197,6 +197,9 @@ test('where the objects may not be listed nothing counts as missing, and the log
   await lib.install(context, { app: 'devops' });
   assert.equal(context.reported, ['unchanged']);
   assert.match(context.logged.join('\n'), /cannot be told: Error: secrets is forbidden/);
+  cluster(clone, 'deployed', 60, manifest, 'exit 3');
+  await lib.install(context, { app: 'devops' });
+  assert.match(context.logged.join('\n'), /cannot be told: kubectl ended with 3/);
 });
 
 test('only a deployed release can be tested', async ({ lib, clone, context }) => {
