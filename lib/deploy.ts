@@ -1,7 +1,7 @@
 import { type Diagnosis, watchCluster } from './diagnostics.ts';
 import { type Environment, environmentOf, settingsOf, shellOf } from './environment.ts';
 import { helm, lastGoodRevision, rollBack } from './helm.ts';
-import { placesToMend, readHelmFailure } from './helm-failure.ts';
+import { authorityAdvice, findingsOf, placesToMend, readHelmFailure } from './helm-failure.ts';
 import { declaredReleases, helmfile, type Release, saidByHelm, withNeeds } from './helmfile.ts';
 import { ensureRouteCertificates } from './ingress/certificates.ts';
 import { missingObjects } from './missing-objects.ts';
@@ -218,14 +218,10 @@ async function withCause(
   stderr: string,
   environment: Environment,
 ): Promise<TaskError> {
-  // Every attempt of a Job says the same: each text is shown with the first object that it is about.
-  const byText = new Map(
-    diagnosis
-      .findings()
-      .reverse()
-      .map((finding) => [finding.text, finding]),
-  );
   const { failed, said, restored, rendering } = readHelmFailure(stderr, releases);
+  const own = findingsOf(failed, diagnosis.findings(), await declaredReleases());
+  // Every attempt of a Job says the same: each text is shown with the first object that it is about.
+  const byText = new Map(own.toReversed().map((finding) => [finding.text, finding]));
   const findings = [...byText.values()].reverse().map(({ object, text }) => `${object}: ${text}`);
   // What is wrong with a chart shows in no pod.
   const seen = rendering ? [] : findings;
@@ -239,10 +235,12 @@ async function withCause(
   const what = early
     ? `${doing.replace(/ of$/, '')} failed before it came to a release`
     : `${doing} ${names(named)} failed`;
+  const why = seen.length > 0 ? seen.slice(0, shownFindings).join('\n') : said || (error.why ?? '');
+  const known = doing === 'the check of' ? authorityAdvice(why, named) : undefined;
   return new TaskError({
     what: `${what}${restored ? '; what was deployed before is back' : ''}`,
-    why: seen.length > 0 ? seen.slice(0, shownFindings).join('\n') : said || (error.why ?? ''),
-    advice: `mend ${place} and run again${untouched || more}`,
+    why,
+    advice: `${known ?? `mend ${place} and run again`}${untouched || more}`,
     exitCode: error.exitCode,
     cause: error,
   });

@@ -1,3 +1,4 @@
+import type { Finding } from './diagnostics.ts';
 import { type Release, saidByHelm } from './helmfile.ts';
 import { TaskError } from './runner/runner.ts';
 import { readableRange } from './schema-words.ts';
@@ -41,6 +42,37 @@ export function readHelmFailure(stderr: string, releases: readonly Release[]): H
     restored: /has been (?:rolled back|uninstalled)/.test(stderr),
     rendering: aboutRendering.test(said.join('\n')),
   };
+}
+
+/**
+ * Of what was seen, what is about the failed releases: their checks may share a namespace with others that fail as well. When nothing
+ * is, what belongs to none of `declared`; everything when helm named no release.
+ */
+export function findingsOf(
+  failed: readonly Release[],
+  findings: readonly Finding[],
+  declared: readonly Release[],
+): readonly Finding[] {
+  if (failed.length === 0) return findings;
+  const owners = findings.map((finding) => ownerOf(finding, declared));
+  const own = findings.filter((_, index) => failed.some(({ name }) => name === owners[index]?.name));
+  return own.length > 0 ? own : findings.filter((_, index) => owners[index] === undefined);
+}
+
+/** The release whose name an object's begins with; of `vault` and `vault-operator` the longer one. */
+function ownerOf({ object }: Finding, declared: readonly Release[]): Release | undefined {
+  const path = object.slice(object.indexOf(' ') + 1);
+  return declared
+    .filter(({ namespace, name }) => `${path}-`.startsWith(`${namespace}/${name}-`))
+    .sort((a, b) => b.name.length - a.name.length)[0];
+}
+
+/** What mends a failed check whose pod knows another authority than the one that signed the database's certificate. */
+export function authorityAdvice(why: string, failed: readonly Release[]): string | undefined {
+  if (!/database login: .*(?:verify the first certificate|self-signed certificate)/.test(why))
+    return undefined;
+  const tiers = [...new Set(failed.map(({ tier }) => tier))];
+  return `run ${tiers.map((tier) => `install-tier ${tier}`).join(' and ')}: it gives them the authority of the database's certificate`;
 }
 
 /** A schema error is a line for each value. */

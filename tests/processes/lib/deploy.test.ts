@@ -33,6 +33,7 @@ function cluster(
   ageSeconds: number,
   manifest = '',
   found = 'true',
+  pods = 'true',
 ): void {
   const last_deployed = new Date(Date.now() - ageSeconds * 1000).toISOString();
   const content = gzipSync(JSON.stringify({ manifest, info: { last_deployed } })).toString('base64');
@@ -41,7 +42,7 @@ function cluster(
   const items = [{ metadata, data: { release: Buffer.from(content).toString('base64') } }];
   clone.script(
     'kubectl',
-    `case "$*" in *"get secrets"*) cat <<'END'\n${JSON.stringify({ items })}\nEND\n;; *managed-by=Helm*) ${found};; *--watch*) exec sleep 1000;; esac`,
+    `case "$*" in *"get secrets"*) cat <<'END'\n${JSON.stringify({ items })}\nEND\n;; *managed-by=Helm*) ${found};; *"get pods"*) ${pods}; exec sleep 1000;; *--watch*) exec sleep 1000;; esac`,
   );
 }
 
@@ -232,10 +233,10 @@ async function withShell(clone: ScriptedClone): Promise<RecordedContext> {
 }
 
 /** A helmfile whose command fails as it does when helm fails with a release. */
-const failing = (clone: ScriptedClone, word: string, release: string, said: string): void =>
+const failing = (clone: ScriptedClone, word: string, release: string, said: string, seconds = 0): void =>
   clone.script(
     'helmfile',
-    `case "$*" in *${word}*) cat >&2 <<'END'\nARGS:\n  0: helm (4 bytes)\n  1: ${release} (1 bytes)\n\nSTDERR:\n  ${said}\n  Use --debug flag to render out invalid YAML\n\nCOMBINED OUTPUT:\n  ${said}\n  Use --debug flag to render out invalid YAML\nEND\nexit 1;; esac`,
+    `case "$*" in *${word}*) sleep ${seconds}; cat >&2 <<'END'\nARGS:\n  0: helm (4 bytes)\n  1: ${release} (1 bytes)\n\nSTDERR:\n  ${said}\n  Use --debug flag to render out invalid YAML\n\nCOMBINED OUTPUT:\n  ${said}\n  Use --debug flag to render out invalid YAML\nEND\nexit 1;; esac`,
   );
 
 test('of several releases only the failed one is named, and helm’s word decides whether it is back', async ({
@@ -283,6 +284,21 @@ test('of the checks only the failed one is named', async ({ lib, clone }) => {
   const error = await failureOf(lib.test(context, { app: 'devops' }));
   assert.is(error.what, 'the check of devops failed');
   assert.is(error.why, 'Error: 1 error occurred: job failed: BackoffLimitExceeded');
+});
+
+test('a failed check is explained by its own pod, and an authority that was made anew by what hands it on', async ({
+  lib,
+  clone,
+}) => {
+  const reason = 'FAILED database login: unable to verify the first certificate';
+  const ended = { state: { terminated: { exitCode: 1, message: reason } } };
+  const status = JSON.stringify({ containerStatuses: [{ name: 'check', ...ended }] });
+  const pods = ['reloader-check-a', 'devops-check-b'].map((pod) => `core|${pod}|${status}`);
+  cluster(clone, 'deployed', 60, '', 'true', printed(pods));
+  failing(clone, '--filter', 'devops', 'Error: job failed: BackoffLimitExceeded', 1);
+  const error = await failureOf(lib.test(await withShell(clone), { app: 'devops' }));
+  assert.is(error.why, `pod core/devops-check-b: ${reason}`);
+  assert.match(error.advice ?? '', /^run install-tier core: /);
 });
 
 test('when helmfile comes to no release none is said to have failed or to be back', async ({

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { placesToMend, readHelmFailure } from '../../../lib/helm-failure.ts';
+import { authorityAdvice, findingsOf, placesToMend, readHelmFailure } from '../../../lib/helm-failure.ts';
 import type { Release } from '../../../lib/helmfile.ts';
 
 const release = (name: string, chart = './charts/backend'): Release => ({
@@ -103,6 +103,39 @@ test('when helm was never called no release failed, and helmfile is quoted', () 
 test('the places to mend are charts of this project, and the settings', () => {
   assert.is(placesToMend(releases, 'development'), 'charts/backend or environments/development/');
   assert.is(placesToMend([], 'development'), 'charts/ or environments/development/');
+});
+
+test('a failure is explained by what belongs to the failed releases, else by what belongs to none', () => {
+  const declared = [release('vault'), release('vault-operator'), release('app1-back'), release('app2-back')];
+  const seen = (...paths: string[]) => paths.map((path) => ({ object: `pod ${path}`, text: 'x' }));
+  const found = (failed: readonly string[], ...paths: string[]): string[] =>
+    findingsOf(
+      failed.map((name) => release(name)),
+      seen(...paths),
+      declared,
+    ).map(({ object }) => object.replace('pod ', ''));
+  const both = ['vault/app1-back-verification-a', 'vault/app2-back-verification-b'];
+  assert.equal(found(['app2-back'], ...both), [both[1]]);
+  assert.equal(found([], ...both), both);
+  assert.equal(found(['vault'], 'vault/vault-operator-a', 'vault/vault'), ['vault/vault']);
+  assert.equal(found(['vault-operator'], 'vault/vault-operator-a', 'vault/vault-0'), [
+    'vault/vault-operator-a',
+  ]);
+  assert.equal(found(['vault'], 'vault/app1-back-a', 'vault/other', 'else/vault-0'), [
+    'vault/other',
+    'else/vault-0',
+  ]);
+});
+
+test('a check that knows another authority is sent to the install of its tier, other failures are not', () => {
+  const said = (reason: string) => authorityAdvice(`pod a/b: FAILED ${reason}`, [release('app1-back')]) ?? '';
+  assert.match(said('database login: unable to verify the first certificate'), /^run install-tier core: /);
+  assert.match(
+    said('database login: self-signed certificate in certificate chain'),
+    /^run install-tier core: /,
+  );
+  assert.is(said('database login: password authentication failed'), '');
+  assert.is(said('backend: self-signed certificate'), '');
 });
 
 test.run();
