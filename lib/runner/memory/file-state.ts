@@ -29,12 +29,15 @@ const readers = 16;
  */
 const freshMs = 2500;
 
+/** The last digest that was made: tasks of a large graph are often alike, and a hash costs more than all else of a small one. */
+let last = { text: '', digest: '' };
+
 /** A short name for any value: equal values, equal names. */
 export function digestOf(value: unknown): string {
-  return createHash('sha256')
-    .update(JSON.stringify(value) ?? '')
-    .digest('hex')
-    .slice(0, 32);
+  const text = JSON.stringify(value) ?? '';
+  if (text !== last.text || last.digest === '')
+    last = { text, digest: createHash('sha256').update(text).digest('hex').slice(0, 32) };
+  return last.digest;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { NodeSummary, RunEvent } from '../events.ts';
+import type { RunEvent } from '../events.ts';
 import { count, formatDuration, listChanges } from '../format.ts';
 import { describeHolder } from '../lock.ts';
 import type { Style } from './terminal.ts';
@@ -8,26 +8,26 @@ type EventOf<Type extends RunEvent['type']> = Extract<RunEvent, { type: Type }>;
 
 /** What the line-by-line renderers have to remember of a run. */
 export class RunView {
-  readonly #nodes = new Map<string, NodeSummary>();
+  readonly #labels = new Map<string, string>();
   readonly running = new Set<string>();
 
   /** Nodes of the run; 1 means that no output can mix. */
   get size(): number {
-    return this.#nodes.size;
+    return this.#labels.size;
   }
 
   get labels(): readonly string[] {
-    return [...this.#nodes.values()].map((node) => node.label);
+    return [...this.#labels.values()];
   }
 
   label(id: string | undefined): string {
-    return (id === undefined ? undefined : this.#nodes.get(id)?.label) ?? id ?? '';
+    return (id === undefined ? undefined : this.#labels.get(id)) ?? id ?? '';
   }
 
   note(event: RunEvent): void {
     if (event.type === 'run-started') {
-      // Arguments are part of a label, and may hold anything.
-      for (const node of event.nodes) this.#nodes.set(node.id, { ...node, label: plainText(node.label) });
+      // Arguments are part of a label, and may hold anything. No more than that is taken: a copy would ask each node for its place.
+      for (const { id, label } of event.nodes) this.#labels.set(id, plainText(label));
     } else if (event.type === 'task-started') this.running.add(event.id);
     else if (isEnd(event)) this.running.delete(event.id);
   }
