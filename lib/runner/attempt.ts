@@ -103,12 +103,12 @@ export class Attempt {
     this.#others.delete(this);
   }
 
-  /** Ends what its commands have left. */
-  async close(): Promise<void> {
+  /** Ends what its commands have left. A promise only if there is something. */
+  close(): void | Promise<void> {
     this.detach();
     this.#run.stop.waiting.delete(this);
     this.over = true;
-    if (this.#run.children.has(this.#node.id)) await this.#run.children.end(this.#node.id);
+    if (this.#run.children.has(this.#node.id)) return this.#run.children.end(this.#node.id);
   }
 }
 

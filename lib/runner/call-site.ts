@@ -4,21 +4,26 @@ import { fileURLToPath } from 'node:url';
 export type Place = { readonly file: string; readonly line: number };
 
 /**
- * Where `callee` was called. The stack is captured now but only formatted on the first call of the returned function,
- * because mapping it back to TypeScript costs far more than capturing it.
+ * Where a function was called. The stack is captured now but only formatted when it is asked for, because mapping it back to
+ * TypeScript costs far more than capturing it.
  */
-export function callSite(callee: (...args: never[]) => unknown): () => Place {
-  const holder: { stack?: string } = {};
-  // One frame is enough, and kept frames are what costs when there are thousands of tasks.
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 1;
-  Error.captureStackTrace(holder, callee);
-  Error.stackTraceLimit = stackTraceLimit;
-  let place: Place | undefined;
-  return () => {
-    place ??= parsePlace(holder.stack ?? '');
-    return place;
-  };
+export class CallSite {
+  // Captured into this very object: one more for each of thousands of tasks would be kept as long as they are.
+  declare readonly stack: string;
+  #place: Place | undefined;
+
+  constructor(callee: (...args: never[]) => unknown) {
+    // One frame is enough, and kept frames are what costs when there are thousands of tasks.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 1;
+    Error.captureStackTrace(this, callee);
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+
+  get place(): Place {
+    this.#place ??= parsePlace(this.stack);
+    return this.#place;
+  }
 }
 
 /** `tasks/vault.ts:12`, relative to the working directory when it lies below. */

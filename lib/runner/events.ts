@@ -1,3 +1,4 @@
+import type { Place } from './call-site.ts';
 import type { Failure } from './errors.ts';
 import type { LockHolder } from './lock.ts';
 import type { RunOutcome } from './task.ts';
@@ -8,8 +9,8 @@ export type NodeSummary = {
   readonly label: string;
   readonly name: string;
   readonly needs: readonly string[];
-  readonly file: string;
-  readonly line: number;
+  /** Where its task is declared. For those who look: mapping it back to TypeScript costs more than the rest of a short task. */
+  readonly place: () => Place;
 };
 
 export type RunSummary = {

@@ -56,6 +56,7 @@ export type Gate = {
 
 /** Runs one task, with its retries and time limit; never rejects. No child of it is left when this returns. */
 export function executeNode(node: TaskNode, run: Run, gate: Gate = run.stop): Promise<NodeResult> {
+  if (node.task.retries === undefined) return executeAttempt(node, run, gate, '');
   return withRetries(node, run, gate, (count) => executeAttempt(node, run, gate, count));
 }
 

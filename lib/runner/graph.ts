@@ -68,7 +68,6 @@ export async function buildGraph(
   program: string,
 ): Promise<Graph> {
   const nodes = new Map<string, TaskNode>();
-  /** Most tasks: what asks for them need not be checked again and again. */
   const withoutArguments = new Map<AnyTask, TaskNode>();
   const requests: Request[] = [];
   const root = await expand({ task: requested.task, args: requested.args, neededBy: undefined }, false);
@@ -93,8 +92,9 @@ export async function buildGraph(
     let top: TaskNode | undefined;
     requests.push(first);
     for (let request = requests.pop(); request !== undefined; request = requests.pop()) {
-      const known = Object.keys(request.args).length === 0 ? withoutArguments.get(request.task) : undefined;
-      const node = known ?? (await find(request, late));
+      // Most tasks take no arguments: nothing of them has to be checked.
+      const plain = request.task.args === undefined && Object.keys(request.args).length === 0;
+      const node = plain ? findPlain(request, late) : await find(request, late);
       top ??= node;
       if (request.neededBy !== undefined && request !== first) connect(node, request.neededBy);
     }
@@ -105,9 +105,17 @@ export async function buildGraph(
   async function find(request: Request, late: boolean): Promise<TaskNode> {
     const { task } = request;
     const args = await checkRequest(request, options, program);
-    const id = `${task.name} ${JSON.stringify(canonical(args))}`;
-    const node = nodes.get(id) ?? create(id, request, args, late);
-    if (task.args === undefined) withoutArguments.set(task, node);
+    const id = nodeId(task, args);
+    return nodes.get(id) ?? create(id, request, args, late);
+  }
+
+  function findPlain(request: Request, late: boolean): TaskNode {
+    const { task } = request;
+    let node = withoutArguments.get(task);
+    if (node === undefined) {
+      node = create(nodeId(task, {}), request, {}, late);
+      withoutArguments.set(task, node);
+    }
     return node;
   }
 
@@ -208,6 +216,7 @@ function finalise(finaliser: TaskNode, node: TaskNode): void {
 }
 
 function connectAfter(nodes: readonly TaskNode[]): void {
+  if (nodes.every(({ task }) => task.after === undefined)) return;
   const byTask = new Map<AnyTask, TaskNode[]>();
   for (const node of nodes) byTask.set(node.task, [...(byTask.get(node.task) ?? []), node]);
   for (const node of nodes) {
@@ -218,6 +227,10 @@ function connectAfter(nodes: readonly TaskNode[]): void {
       if (earlier !== node && earlier.late === node.late) connect(earlier, node);
     }
   }
+}
+
+function nodeId(task: AnyTask, args: Options): string {
+  return `${task.name} ${JSON.stringify(canonical(args))}`;
 }
 
 /** What is undefined does not count; the order is that of the specs already, whatever order they were given in. */

@@ -40,7 +40,8 @@ async function readBootId(): Promise<string> {
 }
 
 export async function ownIdentity(): Promise<ProcessIdentity> {
-  return { pid: process.pid, startTime: (await processStartTime(process.pid)) ?? '', bootId: await bootId() };
+  const [startTime = '', boot] = await Promise.all([processStartTime(process.pid), bootId()]);
+  return { pid: process.pid, startTime, bootId: boot };
 }
 
 /** The identity of a living process; undefined when there is none of this pid. */

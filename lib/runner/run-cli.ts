@@ -247,7 +247,8 @@ function checkDefinitions(tasks: readonly AnyTask[], globals: ArgumentSpecs): vo
       }
       owners.set(name, task);
     }
-    for (const name of Object.keys(task.args ?? {})) {
+    if (task.args === undefined) continue;
+    for (const name of Object.keys(task.args)) {
       if (name in globals) {
         throw new UsageError({
           what: `argument \`${name}\` of task \`${task.name}\` hides a global option`,

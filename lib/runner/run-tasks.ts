@@ -139,7 +139,8 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
     failureMode: settings.failureMode,
     signal: stop.signal,
     run: async (node, late) => {
-      const settled = await memory?.before(node, late);
+      const looked = memory?.before(node, late);
+      const settled = typeof looked === 'object' ? await looked : looked;
       if (settled !== undefined) return settled;
       run.emit({ type: 'task-started', id: node.id });
       const at = Date.now();
@@ -148,7 +149,8 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
       const result = await executeNode(node, run, gate);
       if (node.task.interactive) screen.resume?.();
       gate?.release();
-      await memory?.after(node, result);
+      const noted = memory?.after(node, result);
+      if (noted !== undefined) await noted;
       settle(node, result, Date.now() - at, tally, run.emit);
       return result.status === 'done';
     },
@@ -167,7 +169,11 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
       });
       const ready = Promise.race([process.ready.then(() => true), ended.then(() => false)]);
       // What its dependents are told of its inputs has to be known before they start.
-      return { ready: ready.then((done) => noted?.then(() => done) ?? done), ended, stop: process.stop };
+      return {
+        ready: ready.then((done) => Promise.resolve(noted).then(() => done)),
+        ended,
+        stop: process.stop,
+      };
     },
     skip: (node, because) => {
       tally.skipped += 1;
@@ -175,7 +181,7 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
     },
     kill: () => stop.begin({ type: 'failure' }),
   });
-  memory?.end(outcomeOf(stop.reason, tally));
+  await memory?.end(outcomeOf(stop.reason, tally));
   return tally;
 }
 
@@ -200,12 +206,6 @@ function nodeSummary({ id, label, needs, task }: TaskNode): NodeSummary {
     label,
     name: task.name,
     needs: Array.from(needs, (needed) => needed.id),
-    // Asked for when somebody looks: mapping a place back to TypeScript costs more than the rest of a short task.
-    get file() {
-      return task.file;
-    },
-    get line() {
-      return task.line;
-    },
+    place: () => task,
   };
 }

@@ -37,8 +37,9 @@ export type Schedule = {
 
 /**
  * Runs all nodes, needs first, and returns when none runs any more. The graph decides what is ready and p-queue only
- * limits: a node enters the queue when nothing holds it back, so a waiting node never occupies a slot; neither does a
- * long-running process once it is ready.
+ * limits: a slot is queued for a node when nothing holds that back, so a waiting node never occupies one; neither does a
+ * long-running process once it is ready. A slot goes on with the next node while there is one: a job of the queue for each
+ * would cost as much as a short task.
  *
  * First all that the requested task needs (`main`), then finalisers (`late`). Between the two (`closing`) what will not
  * run is left out, and long-running processes that no finaliser needs are ended.
@@ -63,7 +64,7 @@ class Scheduler {
   readonly #progress: Progress;
   readonly #kept: KeptProcesses | undefined;
   readonly #Order: typeof FinaliserOrder | undefined;
-  // p-queue 9 runs a queued job in the async context of the job that made room for it.
+  // A node is not to begin in the async context of the one that made room for it.
   readonly #context = new AsyncResource('schedule');
   #order: FinaliserOrder | undefined;
   #phase: 'main' | 'closing' | 'late' | 'over' = 'main';
@@ -103,14 +104,27 @@ class Scheduler {
 
   /** Starts what may start, and goes on to what comes next when there is nothing. */
   #pump(): void {
-    while (this.#active < this.#schedule.jobs && this.#mayStart()) {
-      const node = this.#ready.take(this.#active);
-      if (node === undefined) break;
-      // One that was left out meanwhile, because the long-running process that it needs has ended.
-      if (!this.#progress.isWaiting(node)) this.#ready.release(node);
-      else this.#start(node);
+    for (let node = this.#take(); node !== undefined; node = this.#take()) {
+      const first = node;
+      this.#queue.add(() => this.#slot(first)).catch(this.#reject);
     }
     if (this.#active === 0) this.#advance();
+  }
+
+  /** The next node that may start. */
+  #take(): TaskNode | undefined {
+    while (this.#active < this.#schedule.jobs && this.#mayStart()) {
+      const node = this.#ready.take(this.#active);
+      if (node === undefined) return undefined;
+      if (this.#progress.isWaiting(node)) {
+        this.#active += 1;
+        this.#progress.set(node, 'queued');
+        return node;
+      }
+      // It was left out meanwhile, because the long-running process that it needs has ended.
+      this.#ready.release(node);
+    }
+    return undefined;
   }
 
   #advance(): void {
@@ -156,11 +170,14 @@ class Scheduler {
     return this.#phase === 'main' && !this.#stopped && !this.#schedule.signal.aborted;
   }
 
-  #start(node: TaskNode): void {
-    this.#active += 1;
-    this.#progress.set(node, 'queued');
-    const context = this.#context.runInAsyncScope(() => new AsyncResource('task'));
-    this.#queue.add(() => context.runInAsyncScope(this.#work, this, node)).catch(this.#reject);
+  async #slot(first: TaskNode): Promise<void> {
+    for (let node: TaskNode | undefined = first; node !== undefined; ) {
+      const context = this.#context.runInAsyncScope(() => new AsyncResource('task'));
+      await context.runInAsyncScope(this.#work, this, node);
+      node = this.#take();
+      // Before the slot is free: the queue must know what else has become ready.
+      this.#pump();
+    }
   }
 
   async #work(node: TaskNode): Promise<void> {
@@ -174,8 +191,6 @@ class Scheduler {
     } else {
       await this.#launch(node);
     }
-    // Before the slot is free: the queue must know what has become ready when it chooses the next one.
-    this.#pump();
   }
 
   async #run(node: TaskNode): Promise<void> {

@@ -1,4 +1,4 @@
-import { callSite } from './call-site.ts';
+import { CallSite } from './call-site.ts';
 import type { Shell } from './shell.ts';
 
 /** Allowed or possible words; a function may read files, and is only called when needed. */
@@ -218,16 +218,25 @@ type NoArguments = Record<never, never>;
 export function task<const Specs extends ArgumentSpecs = NoArguments>(
   definition: TaskDefinition<Specs>,
 ): Task<Specs> {
-  const place = callSite(task);
-  return {
-    ...definition,
-    get file() {
-      return place().file;
-    },
-    get line() {
-      return place().line;
-    },
-  };
+  return new DeclaredTask(definition, new CallSite(task)) as unknown as Task<Specs>;
+}
+
+/** A class, since getters of its own would make of each task a dictionary that is slow to read. */
+class DeclaredTask {
+  readonly #site: CallSite;
+
+  constructor(definition: object, site: CallSite) {
+    this.#site = site;
+    Object.assign(this, definition);
+  }
+
+  get file(): string {
+    return this.#site.place.file;
+  }
+
+  get line(): number {
+    return this.#site.place.line;
+  }
 }
 
 /** Names of the arguments that a need has to give: the others have a default, are optional or may come from the environment. */

@@ -36,12 +36,15 @@ export async function facetsOf({ task, input }: TaskNode): Promise<Facets> {
   };
 }
 
-/** All facets in one; undefined when they cannot be told. */
-export async function settingsDigest(node: TaskNode): Promise<string | undefined> {
-  const { task, input } = node;
+/** All facets in one; undefined when they cannot be told. A promise only for a task that makes one of its commands. */
+export function settingsDigest({ task, input }: TaskNode): string | undefined | Promise<string | undefined> {
+  const digest = (commands: readonly string[]): string => {
+    const parts = [commands, codeDigest(task.run), declared(task.cwd, input), declared(task.env, input)];
+    return digestOf([...parts, input.passThrough]);
+  };
   try {
-    const parts = [await task.commands(input), codeDigest(task.run), declared(task.cwd, input)];
-    return digestOf([...parts, declared(task.env, input), input.passThrough]);
+    const commands = task.commands(input);
+    return 'then' in commands ? commands.then(digest).catch(() => undefined) : digest(commands);
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { closeSync, ftruncateSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ownIdentity, type ProcessIdentity } from '../process-identity.ts';
 import type { RunOutcome } from '../task.ts';
@@ -55,13 +55,16 @@ export type JournaledRun = {
  */
 export class Journal {
   readonly #header: string;
+  /** Older runs are removed meanwhile. */
+  readonly #pruned: Promise<void>;
   #file: number | undefined;
   /** Lines of nodes that are done, from one turn of the event loop: thousands of small tasks end in one. */
   #pending = '';
 
-  private constructor(header: string, file: number) {
+  private constructor(header: string, file: number, pruned: Promise<void>) {
     this.#header = header;
     this.#file = file;
+    this.#pruned = pruned;
   }
 
   /**
@@ -73,8 +76,7 @@ export class Journal {
     carried: readonly JournalEntry[] = [],
   ): Promise<Journal | undefined> {
     try {
-      const folder = await makeMemoryFolder(memory, folderName);
-      const identity = await ownIdentity();
+      const [folder, identity] = await Promise.all([makeMemoryFolder(memory, folderName), ownIdentity()]);
       const { task, lock } = request;
       const since = new Date().toISOString();
       const header: JournalHeader = {
@@ -90,10 +92,10 @@ export class Journal {
       const name = `${request.name}-${begun}-${process.pid}`;
       const draft = join(folder, `${name}.tmp`);
       const path = join(folder, `${name}.jsonl`);
-      await writeFile(draft, lines.join(''), { mode: 0o600 });
-      await rename(draft, path);
-      await prune(folder);
-      return new Journal(lines[0] ?? '', openSync(path, 'a'));
+      // No task has begun, and each promise would be one more wait for a thread.
+      writeFileSync(draft, lines.join(''), { mode: 0o600 });
+      renameSync(draft, path);
+      return new Journal(lines[0] ?? '', openSync(path, 'a'), prune(folder));
     } catch {
       return undefined;
     }
@@ -107,7 +109,12 @@ export class Journal {
   }
 
   /** A run that came to a good end has nothing to resume: only that remains. */
-  end(outcome: RunOutcome): void {
+  async end(outcome: RunOutcome): Promise<void> {
+    this.#close(outcome);
+    await this.#pruned;
+  }
+
+  #close(outcome: RunOutcome): void {
     const file = this.#file;
     if (file === undefined) return;
     this.#flush();
@@ -172,7 +179,7 @@ export function parseJournal(text: string): Omit<JournaledRun, 'later'> | undefi
   return { header: header as unknown as JournalHeader, done, outcome };
 }
 
-/** Removes the oldest runs. One that is still at work and is removed all the same only loses its journal. */
+/** Removes the oldest runs; never rejects. One that is still at work and is removed all the same only loses its journal. */
 async function prune(folder: string): Promise<void> {
   const names = await namesIn(folder);
   const requests = new Map<string, number>();
@@ -180,7 +187,8 @@ async function prune(folder: string): Promise<void> {
     const request = name.split('-')[0] ?? '';
     const newer = requests.get(request) ?? 0;
     requests.set(request, newer + 1);
-    if (newer >= keptAlike || place >= keptRuns) await rm(join(folder, name), { force: true });
+    if (newer >= keptAlike || place >= keptRuns)
+      await rm(join(folder, name), { force: true }).catch(() => {});
   }
 }
 

@@ -35,9 +35,16 @@ export class Memory {
 
   /**
    * True when the node is as good as done, false when it failed before it started; both are counted and told. Undefined when
-   * it has to run. `late`: the stop of the run is not for this one. Never rejects.
+   * it has to run. `late`: the stop of the run is not for this one. Never rejects. No promise where nothing has to be looked
+   * at: making some for each node costs as much as a short task.
    */
-  async before(node: TaskNode, late: boolean): Promise<boolean | undefined> {
+  before(node: TaskNode, late: boolean): boolean | undefined | Promise<boolean | undefined> {
+    const { tracker, resumption, settings } = this.#parts;
+    const looks = tracker !== undefined || resumption !== undefined || settings.explain;
+    return looks ? this.#before(node, late) : undefined;
+  }
+
+  async #before(node: TaskNode, late: boolean): Promise<boolean | undefined> {
     const { run, tally } = this.#parts;
     const stopped = (): boolean => run.stop.signal.aborted && !late;
     try {
@@ -52,8 +59,14 @@ export class Memory {
     }
   }
 
-  /** Remembers how a node ended that has run. Never rejects. */
-  async after(node: TaskNode, result: NodeResult): Promise<void> {
+  /** Remembers how a node ended that has run. Never rejects; a promise only where that takes time. */
+  after(node: TaskNode, result: NodeResult): void | Promise<void> {
+    const { tracker, tracks } = this.#parts;
+    if (tracker !== undefined || tracks) return this.#after(node, result);
+    if (result.status === 'done') return this.#noteDone(node);
+  }
+
+  async #after(node: TaskNode, result: NodeResult): Promise<void> {
     const { tracker, tracks } = this.#parts;
     const look = this.#looks.get(node);
     const effectOf = (needed: TaskNode): Effect => this.#effects.get(needed);
@@ -79,16 +92,20 @@ export class Memory {
     await this.#noteDone(node);
   }
 
-  end(outcome: RunOutcome): void {
-    this.#parts.journal?.end(outcome);
+  async end(outcome: RunOutcome): Promise<void> {
+    await this.#parts.journal?.end(outcome);
   }
 
-  async #noteDone(node: TaskNode): Promise<void> {
+  #noteDone(node: TaskNode): void | Promise<void> {
     const { journal, run } = this.#parts;
     if (journal === undefined) return;
+    const note = (digest: string | undefined): void => {
+      if (digest !== undefined) journal.note({ id: node.id, digest });
+    };
     const passes = run.cleanups.some((cleanup) => cleanup.node === node);
-    const digest = passes ? passing : await settingsDigest(node);
-    if (digest !== undefined) journal.note({ id: node.id, digest });
+    const digest = passes ? passing : settingsDigest(node);
+    if (typeof digest === 'object') return digest.then(note);
+    note(digest);
   }
 
   async #decide(node: TaskNode, stopped: () => boolean): Promise<boolean | undefined> {

@@ -45,9 +45,10 @@ export function githubRenderer(terminal: Terminal, verbose: boolean, options: Gi
 
 /** Nothing for a task that is declared outside of the repository. */
 function placeOf(node: NodeSummary | undefined, root: string): string {
-  const path = node === undefined ? '' : relative(root, node.file);
-  if (node === undefined || path === '' || path.startsWith('..')) return '';
-  return `file=${escapeProperty(path)},line=${node.line},`;
+  const place = node?.place();
+  const path = place === undefined ? '' : relative(root, place.file);
+  if (place === undefined || path === '' || path.startsWith('..')) return '';
+  return `file=${escapeProperty(path)},line=${place.line},`;
 }
 
 function escapeData(text: string): string {

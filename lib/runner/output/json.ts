@@ -6,7 +6,11 @@ export function jsonRenderer(terminal: Terminal): Renderer {
   return {
     onEvent: (event) => {
       if (event.type === 'task-result') terminal.out(event.text);
-      terminal.err(`${JSON.stringify(event)}\n`);
+      const nodes =
+        event.type === 'run-started'
+          ? event.nodes.map(({ place, ...node }) => ({ ...node, file: place().file, line: place().line }))
+          : undefined;
+      terminal.err(`${JSON.stringify({ ...event, nodes })}\n`);
     },
   };
 }

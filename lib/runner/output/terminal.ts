@@ -95,8 +95,9 @@ export function openTerminal(onHangUp: () => void): Terminal & { readonly close:
       if (!outGone) stdout.write(text);
     },
     err: (text) => {
-      // All lines of one chunk of a child's output are written at once, still before anything else happens.
-      if (waiting === '') queueMicrotask(flush);
+      // All lines of one chunk of a child's output, or of many small tasks, are written at once, still before the process turns to
+      // anything else.
+      if (waiting === '') process.nextTick(flush);
       waiting += text;
       if (waiting.length > batchLength) flush();
     },

@@ -23,7 +23,7 @@ function logOf(isTerminal = false): Log {
 }
 
 function node(id: string, file = '/repository/tasks/vault.ts'): NodeSummary {
-  return { id, label: id, name: id, needs: [], file, line: 12 };
+  return { id, label: id, name: id, needs: [], place: () => ({ file, line: 12 }) };
 }
 
 const start = (id: string): RunEventBody => ({ type: 'task-started', id });

@@ -13,7 +13,7 @@ type View = {
 };
 
 function node(id: string): NodeSummary {
-  return { id, label: id, name: id, needs: [], file: '/x.ts', line: 1 };
+  return { id, label: id, name: id, needs: [], place: () => ({ file: '/x.ts', line: 1 }) };
 }
 
 function viewOf(ids: readonly string[], columns = 80, rows = 24, unicode = true): View {

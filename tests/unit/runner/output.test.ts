@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError, toFailure, UsageError } from '../../../lib/runner/errors.ts';
-import type { RunEventBody, RunSummary } from '../../../lib/runner/events.ts';
+import type { NodeSummary, RunEventBody, RunSummary } from '../../../lib/runner/events.ts';
 import type { OutputMode } from '../../../lib/runner/output/modes.ts';
 import { createRenderer } from '../../../lib/runner/output/renderer.ts';
 import { summaryLines } from '../../../lib/runner/output/summary.ts';
@@ -26,15 +26,8 @@ function fakeTerminal(isTerminal = false, columns = 40): Fake {
   return fake;
 }
 
-function node(id: string): {
-  id: string;
-  label: string;
-  name: string;
-  needs: string[];
-  file: string;
-  line: number;
-} {
-  return { id, label: id, name: id, needs: [], file: '/x.ts', line: 1 };
+function node(id: string): NodeSummary {
+  return { id, label: id, name: id, needs: [], place: () => ({ file: '/x.ts', line: 1 }) };
 }
 
 const output = (id: string, line: string): RunEventBody => ({

@@ -47,7 +47,7 @@ test('a good end leaves only that, a failure keeps what was done', async () => {
   for (const outcome of ['failed', 'done'] as const) {
     const journal = await begin();
     journal.note({ id: 'a'.repeat(1000), digest: '1' });
-    journal.end(outcome);
+    await journal.end(outcome);
     journal.note({ id: 'late', digest: '1' });
     const run = await readLastRun(memory, request());
     assert.is(run?.outcome, outcome);
@@ -96,9 +96,9 @@ test('a later run with the same lock is told, an earlier one and one with anothe
 });
 
 test('three runs of a request are kept, and fifty in all', async () => {
-  for (let round = 0; round < 5; round += 1) (await begin()).end('failed');
+  for (let round = 0; round < 5; round += 1) await (await begin()).end('failed');
   assert.is(files().length, 3);
-  for (let round = 0; round < 60; round += 1) (await begin(`r${round}`)).end('failed');
+  for (let round = 0; round < 60; round += 1) await (await begin(`r${round}`)).end('failed');
   assert.is(files().length, 50);
   assert.ok(await readLastRun(memory, request('r59')));
   assert.is(await readLastRun(memory, request('r1')), undefined);

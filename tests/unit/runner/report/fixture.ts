@@ -49,8 +49,7 @@ export function record(
     label,
     name: label,
     needs: [],
-    file: 'x',
-    line: 1,
+    place: () => ({ file: 'x', line: 1 }),
   }));
   for (const [at, event] of [[0, { type: 'run-started', nodes, jobs: 2 }] as const, ...events])
     recorder.onEvent({ ...event, at: begin + at });
