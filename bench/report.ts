@@ -63,9 +63,9 @@ export function memoryRow(name: string, peaksMiB: readonly number[], limit: numb
 const least = ({ times }: Measured): number => Math.min(...times);
 const middle = ({ times }: Measured): number => median(times);
 
-/** Whole milliseconds, and tenths where they count. */
+/** Whole milliseconds, and parts of one where they count. */
 function rounded(ms: number): number {
-  return Number(ms.toFixed(ms < 100 ? 1 : 0));
+  return Number(ms.toFixed(ms < 1 ? 3 : ms < 100 ? 1 : 0));
 }
 
 /** Of an even number of values the mean of the middle two. */
@@ -113,5 +113,6 @@ function cells(row: Row): string[] {
 
 function duration(ms: number | null): string {
   if (ms === null) return '';
+  if (ms < 1) return `${ms.toFixed(3)} ms`;
   return ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }

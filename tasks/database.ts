@@ -1,4 +1,5 @@
 import { requireCluster } from '../lib/cluster/cluster.ts';
+import { loginRoles, selectRoles } from '../lib/database/roles.ts';
 import { rotatePasswords } from '../lib/database/rotate.ts';
 import { rotateCommands } from '../lib/database/rotate-commands.ts';
 import { environmentOf, settingsOf } from '../lib/environment.ts';
@@ -24,7 +25,10 @@ export const rotateDatabasePassword = task({
       description: 'superuser, a role with a password of its own, or all',
     },
   },
-  check: refuseDevelopmentKeys,
+  check: async (input) => {
+    await refuseDevelopmentKeys(input);
+    selectRoles(loginRoles(await settingsOf(environmentOf(input.options))), input.args.role);
+  },
   confirm: ({ args, options }) =>
     `replace the database passwords (${args.role}) of environment \`${environmentOf(options).name}\`, in its encrypted files too?`,
   needs: ({ options }) => [

@@ -410,7 +410,8 @@ flow(
       async () => /database {5}reachable\n/.test((await sandbox.task('status')).stdout),
       'the database is well',
     );
-    const usage = await sandbox.task('rotate-database-password', 'app1', '--yes');
+    // Refused before anything is asked.
+    const usage = await sandbox.task('rotate-database-password', 'app1');
     assert.is(usage.exitCode, 2);
     assert.match(usage.stderr, /`app1` is no role with a password of its own/);
   },
@@ -457,10 +458,22 @@ flow('no secret shows in events, logs, reports or what was seen of a failure', a
 });
 
 flow('certificates that were lost are made anew, and everything takes them', async () => {
+  const server = await readText(sandbox.path('.state/development/services/postgresql.json'));
   await rm(sandbox.path('.state/development/certificates'), { recursive: true });
   const { exitCode, stderr } = await sandbox.task('install-tier', 'apps');
   assert.is(exitCode, 0, stderr);
   assert.is(await login(await app2Secret()), undefined);
+  // As a run leaves it that is killed before it tells the server of the new certificate.
+  const record = sandbox.path('.state/development/postgresql/server.json');
+  await writeFile(record, JSON.stringify({ ...JSON.parse(await readText(record)), certificate: 'older' }));
+  const told = await sandbox.task('create-k8s');
+  assert.is(told.exitCode, 0, told.stderr);
+  assert.not.match(await readText(record), /older/);
+  assert.is(
+    await readText(sandbox.path('.state/development/services/postgresql.json')),
+    server,
+    'PostgreSQL was not started anew',
+  );
   for (const task of ['init-vault', 'test']) {
     const ended = await sandbox.task(task);
     assert.is(ended.exitCode, 0, ended.stderr);

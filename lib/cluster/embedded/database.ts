@@ -95,18 +95,21 @@ async function ensureServer(
   const data = join(environment.state, 'postgresql', 'data');
   const files = serverFiles(environment);
   const settled = serverArguments(data, ports.postgresql, files);
-  // A server that was started in another way, or with a certificate that was renewed since, is started anew.
-  const record = join(environment.state, 'postgresql', 'server.sha256');
-  const digest = createHash('sha256')
-    .update(JSON.stringify(settled))
-    .update(await readFile(files.certificate))
-    .digest('hex');
-  const known = await readFile(record, 'utf8').catch(() => '');
-  if (known.trim() === digest && (await isUp(environment, 'postgresql', ready))) return 'unchanged';
-
+  const wanted = {
+    started: digestOf(JSON.stringify(settled)),
+    certificate: await certificateDigest(environment),
+  };
+  const known = await readRecord(environment);
+  // A server that was started in another way is started anew.
+  if (known.started === wanted.started && (await isUp(environment, 'postgresql', ready))) {
+    if (known.certificate === wanted.certificate) return 'unchanged';
+    // The run that renewed it was killed before it told the server.
+    await reloadDatabase(environment);
+    return 'changed';
+  }
   const server = await findServer(data);
   await initialise(environment, settings, server.folder, data, context);
-  await writeWhole(record, `${digest}\n`);
+  await writeRecord(environment, wanted);
   return launchService(environment, context, {
     name: 'postgresql',
     program: server.path,
@@ -119,10 +122,36 @@ async function ensureServer(
 }
 
 /** Has a server that runs read its certificate and key again (SIGHUP); sessions that are open live on. */
-export async function reloadDatabase({ state }: Environment): Promise<void> {
-  const record = (await readServices(state)).find(({ name }) => name === 'postgresql');
-  if (record !== undefined && (await isAlive(record))) process.kill(record.pid, 'SIGHUP');
+export async function reloadDatabase(environment: Environment): Promise<void> {
+  const certificate = await certificateDigest(environment);
+  const service = (await readServices(environment.state)).find(({ name }) => name === 'postgresql');
+  if (service === undefined || !(await isAlive(service))) return;
+  process.kill(service.pid, 'SIGHUP');
+  await writeRecord(environment, { ...(await readRecord(environment)), certificate });
 }
+
+/** Digests of the command line of the server, and of the certificate that it has read last. */
+type ServerRecord = { readonly started?: string; readonly certificate?: string };
+
+const recordFile = (environment: Environment): string => join(environment.state, 'postgresql', 'server.json');
+
+async function readRecord(environment: Environment): Promise<ServerRecord> {
+  try {
+    return (JSON.parse(await readFile(recordFile(environment), 'utf8')) as ServerRecord | null) ?? {};
+  } catch {
+    // Not there or damaged: the server is started anew.
+    return {};
+  }
+}
+
+async function writeRecord(environment: Environment, record: ServerRecord): Promise<void> {
+  await writeWhole(recordFile(environment), `${JSON.stringify(record)}\n`);
+}
+
+const digestOf = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');
+
+const certificateDigest = async (environment: Environment): Promise<string> =>
+  digestOf(await readFile(serverFiles(environment).certificate));
 
 /**
  * Makes roles and databases once: Vault logs in as one of them, and is set up while the releases are still being installed. From
