@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,7 +6,7 @@ import { cachedDataVersionTag } from 'node:v8';
 import { Script } from 'node:vm';
 import type * as BuildLibrary from './build-library.ts';
 import type * as Library from './library.ts';
-import { isCurrent, memoryFolder, shared } from './quick-answer.ts';
+import { attempt, isCurrent, keep, memoryFolder, shared } from './quick-answer.ts';
 
 /** The library as the expression of one function `(require, exports, module)`. */
 export type Built = {
@@ -95,25 +95,5 @@ function readOwn(file: string): Buffer | undefined {
     return statSync(file).uid === process.getuid?.() ? readFileSync(file) : undefined;
   } catch {
     return undefined;
-  }
-}
-
-/** Writes a file as a whole, so that a reader sees the old or the new one. */
-function keep(folder: string, name: string, content: string | Buffer): void {
-  const temporary = join(folder, `${name}.${process.pid}`);
-  attempt(() => {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    writeFileSync(temporary, content, { mode: 0o600 });
-    renameSync(temporary, join(folder, name));
-  });
-  attempt(() => rmSync(temporary, { force: true }));
-}
-
-/** Where nothing can be kept nothing is: the next process does the same work again. */
-function attempt(work: () => void): void {
-  try {
-    work();
-  } catch {
-    // A full disk, a folder that is not ours: never a reason for a run to fail.
   }
 }

@@ -1,4 +1,13 @@
-import { readFileSync, realpathSync, statSync, writeSync } from 'node:fs';
+import {
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { isatty } from 'node:tty';
 
@@ -87,6 +96,31 @@ export function memoryFolder(main: string): string | undefined {
   // A relative one does not count, as its specification says.
   if (configured?.startsWith('/')) return join(configured, 'task-runner', name);
   return home?.startsWith('/') ? join(home, '.cache', 'task-runner', name) : undefined;
+}
+
+/**
+ * Writes a file of the memory as a whole, so that a reader sees the old or the new one. Where nothing can be kept nothing is: the
+ * next process does the same work again.
+ */
+export function keep(folder: string, name: string, content: string | Buffer): void {
+  const temporary = join(folder, `${name}.${process.pid}`);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileSync(temporary, content, { mode: 0o600 });
+    renameSync(temporary, join(folder, name));
+  } catch {
+    // A full disk, a folder that is not ours: never a reason for a run to fail.
+    attempt(() => rmSync(temporary, { force: true }));
+  }
+}
+
+/** Does what may fail without harm. */
+export function attempt(work: () => void): void {
+  try {
+    work();
+  } catch {
+    // As if it had not been tried.
+  }
 }
 
 /**

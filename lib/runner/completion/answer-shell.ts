@@ -3,7 +3,7 @@ import { parseCommandLine } from '../command-line.ts';
 import { mainFile, memoryFolder } from '../quick-answer.ts';
 import type { CliConfig } from '../run-cli.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs, Options } from '../task.ts';
-import { keep } from './memory.ts';
+import { remember } from './memory.ts';
 import { sourceStamps } from './sources.ts';
 import { offered, wordList } from './word-list.ts';
 
@@ -40,7 +40,7 @@ export async function rememberWords({ tasks, specs, config }: Program): Promise<
   const lines = [`main\t${main}`, ...stamps.map((stamp) => `source\t${stamp}`), ...words];
   const text = lines.map((line) => `${line}\n`).join('');
   const folder = memoryFolder(main);
-  if (folder !== undefined && stamps.length > 0) await keep(folder, 'words', text);
+  if (folder !== undefined && stamps.length > 0) await remember(folder, 'words', text);
   return text;
 }
 

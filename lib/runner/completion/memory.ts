@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Answers, isCurrent, memoryFolder, type Question } from '../quick-answer.ts';
+import { type Answers, isCurrent, keep, memoryFolder, type Question } from '../quick-answer.ts';
 import type { CliConfig } from '../run-cli.ts';
 import { sourceStamps } from './sources.ts';
 
@@ -24,20 +24,13 @@ export async function rememberAnswer(
   const { [key]: _, ...older } = kept;
   const answers = Object.fromEntries([...Object.entries(older), [key, text] as const].slice(-maximumAnswers));
   const memory: Answers = { main, sources: kept === before?.answers ? union : sources, answers };
-  await keep(folder, 'answers.json', `${JSON.stringify(memory)}\n`);
+  await remember(folder, 'answers.json', `${JSON.stringify(memory)}\n`);
 }
 
-/** Writes a file of the memory as a whole, so that a reader sees the old or the new one. Failing is no error. */
-export async function keep(folder: string, name: string, text: string): Promise<void> {
-  const temporary = join(folder, `${name}.${process.pid}`);
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await writeFile(temporary, text);
-    await rename(temporary, join(folder, name));
-    await forgetGone(dirname(folder));
-  } catch {
-    await rm(temporary, { force: true }).catch(() => undefined);
-  }
+/** Keeps a file of the memory, and forgets what is of no use any more. Failing is no error. */
+export async function remember(folder: string, name: string, text: string): Promise<void> {
+  keep(folder, name, text);
+  await forgetGone(dirname(folder)).catch(() => undefined);
 }
 
 /** Removes what is remembered of programs that are not there any more, so that nobody has to. */
