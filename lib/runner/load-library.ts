@@ -78,13 +78,22 @@ function evaluate({ code, id, sources }: Built, folder: string | undefined): typ
   shared.libraries.push({ file: filename, sources });
   // V8 itself only compares the length of the code.
   const compiled = `compiled-${id}-${cachedDataVersionTag()}`;
-  const cachedData = folder === undefined ? undefined : readOwn(join(folder, compiled));
+  const ofRun = `${compiled}-run`;
+  const found = (name: string): Buffer | undefined =>
+    folder === undefined ? undefined : readOwn(join(folder, name));
+  const compiledByRun = found(ofRun);
+  const cachedData = compiledByRun ?? found(compiled);
   const script = new Script(code, cachedData === undefined ? { filename } : { filename, cachedData });
   const module = { exports: {} };
   script.runInThisContext()(require, module.exports, module);
-  if (folder !== undefined && (cachedData === undefined || script.cachedDataRejected)) {
-    // At the end: what has run by then is compiled.
-    process.once('exit', () => keep(folder, compiled, script.createCachedData()));
+  const isKept = cachedData !== undefined && !script.cachedDataRejected;
+  if (folder !== undefined && !(isKept && compiledByRun !== undefined)) {
+    // At the end: what has run by then is compiled. A list leaves most of it to the first run of a task.
+    process.once('exit', () => {
+      if (isKept && !shared.ran) return;
+      for (const name of [compiled, ofRun]) attempt(() => rmSync(join(folder, name), { force: true }));
+      keep(folder, shared.ran ? ofRun : compiled, script.createCachedData());
+    });
   }
   return module.exports as typeof Library;
 }

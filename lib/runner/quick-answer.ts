@@ -28,6 +28,8 @@ const shareKey = Symbol.for('task-runner');
 type Shared = {
   /** What `quickAnswer` could not answer. */
   asked?: Question;
+  /** Tasks were run, so that all of a library that a run needs is compiled. */
+  ran?: boolean;
   /** Built libraries, and what each was built from. More than one where tasks of several clones are in use. */
   readonly libraries: { readonly file: string; readonly sources: readonly string[] }[];
 };

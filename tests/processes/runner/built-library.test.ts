@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -61,6 +62,27 @@ test('the library is built once, readable for nobody else, and kept with what wa
   assert.equal(readdirSync(memory()).length, 2, 'no temporary file is left');
 });
 
+test('what a list compiles is replaced by what the first run does, and that stays', async () => {
+  const known = (): readonly number[] => {
+    const { ino, size } = statSync(join(memory(), compiled()[0] ?? ''));
+    return [compiled().length, ino, size];
+  };
+  const list = () =>
+    runFile(process.execPath, ['--import', loader, 'tasks.ts'], folder, { XDG_CACHE_HOME: cache });
+  rmSync(join(memory(), compiled()[0] ?? ''));
+  assert.is((await list()).exitCode, 0);
+  const [, , light = 0] = known();
+  await list();
+  assert.is(known()[2], light);
+  await greets();
+  const whole = known();
+  assert.is(whole[0], 1);
+  assert.ok((whole[2] ?? 0) > light, 'a run has compiled more');
+  await list();
+  await greets();
+  assert.equal(known(), whole);
+});
+
 test('a source that changes counts at once', async () => {
   const source = join(folder, 'lib', 'runner', 'exit-codes.ts');
   const text = readFileSync(source, 'utf8');
@@ -82,6 +104,7 @@ test('a kept file that is damaged is built anew', async () => {
   }
   writeFileSync(join(memory(), compiled()[0] ?? ''), 'no compiled code');
   await greets();
+  assert.is.not(readFileSync(join(memory(), compiled()[0] ?? ''), 'utf8'), 'no compiled code');
 });
 
 test('where nothing can be kept it is built for the process alone', async () => {
