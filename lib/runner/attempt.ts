@@ -54,8 +54,14 @@ export class Attempt {
     return this.#context;
   }
 
-  /** Runs the task's body; rejects as it does, and when it goes on for too long after it was told to stop. */
-  body(): Promise<void> {
+  /**
+   * Runs the task's body; throws or rejects as it does, and when it goes on for too long after it was told to stop. A promise only
+   * if it is one: many tasks are there for what they need.
+   */
+  body(): void | Promise<void> {
+    const running = runBody(this.#node, this, this.#run);
+    // What is no promise, whatever it is, has been done.
+    if (typeof running !== 'object') return;
     return new Promise((resolve, reject) => {
       this.#giveUp = () => {
         this.show('log', 'did not end when it was asked to; given up');
@@ -63,7 +69,7 @@ export class Attempt {
       };
       this.#reject = reject;
       this.#run.stop.waiting.add(this);
-      runBody(this.#node, this, this.#run).then(resolve, reject);
+      Promise.resolve(running).then(resolve, reject);
     });
   }
 
@@ -139,12 +145,21 @@ function attemptsOf(gate: Gate): Set<Attempt> {
   return known;
 }
 
-async function runBody(node: TaskNode, attempt: Attempt, run: Run): Promise<void> {
-  if (node.task.run !== undefined) {
-    await node.task.run(attempt.context);
-    return;
-  }
-  const commands = await node.task.commands(node.input);
+function runBody(node: TaskNode, attempt: Attempt, run: Run): void | Promise<void> {
+  const { task, input } = node;
+  if (task.run !== undefined) return task.run(attempt.context);
+  const commands = task.commands(input);
+  if (!('then' in commands) && commands.length === 0) return;
+  return runCommands(commands, node, attempt, run);
+}
+
+async function runCommands(
+  listed: readonly string[] | Promise<readonly string[]>,
+  node: TaskNode,
+  attempt: Attempt,
+  run: Run,
+): Promise<void> {
+  const commands = await listed;
   if (commands.length === 0) return;
   const $ = attempt.shell(surroundingsOf(node, await run.shell?.(node.input.options)));
   for (const command of commands) {

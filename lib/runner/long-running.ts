@@ -154,10 +154,12 @@ async function becomeReady(
       },
       asking.signal,
     );
-    const body = attempt.body().then(
-      (): Ended => ({ type: 'ended', error: undefined }),
-      (error: unknown): Ended => ({ type: 'ended', error }),
-    );
+    const body = Promise.resolve()
+      .then(() => attempt.body())
+      .then(
+        (): Ended => ({ type: 'ended', error: undefined }),
+        (error: unknown): Ended => ({ type: 'ended', error }),
+      );
     const late = new Promise<'late'>((resolve) => {
       timer = setTimeout(() => resolve('late'), timerMs(timeoutMs));
     });

@@ -202,7 +202,7 @@ async function runRequested(line: CommandLine, task: AnyTask, session: Session):
     }
     return exitCodes.done;
   }
-  for (const node of graph.nodes) await node.task.check?.(node.input);
+  for (const node of graph.nodes) if (node.task.check !== undefined) await node.task.check(node.input);
   if (graph.nodes.some((node) => node.task.confirm !== undefined)) {
     const { confirmTasks } = await import('./confirm.ts');
     await confirmTasks(graph.nodes, stop.signal);

@@ -174,29 +174,26 @@ class Scheduler {
     for (let node: TaskNode | undefined = first; node !== undefined; ) {
       const context = this.#context.runInAsyncScope(() => new AsyncResource('task'));
       await context.runInAsyncScope(this.#work, this, node);
+      // Here and no earlier: another slot would take its place.
+      this.#active -= 1;
+      this.#ready.release(node);
       node = this.#take();
       // Before the slot is free: the queue must know what else has become ready.
       this.#pump();
     }
   }
 
-  async #work(node: TaskNode): Promise<void> {
+  #work(node: TaskNode): void | Promise<void> {
     const isQueued = this.#progress.isQueued(node);
-    if (!isQueued || !this.#mayStart()) {
-      // Left out or stopped while p-queue was about to begin: as if it had not been taken.
-      if (isQueued) this.#progress.set(node, 'waiting');
-      this.#free(node);
-    } else if (node.longRunning === undefined) {
-      await this.#run(node);
-    } else {
-      await this.#launch(node);
-    }
+    if (isQueued && this.#mayStart())
+      return node.longRunning === undefined ? this.#run(node) : this.#launch(node);
+    // Left out or stopped while p-queue was about to begin: as if it had not been taken.
+    if (isQueued) this.#progress.set(node, 'waiting');
   }
 
   async #run(node: TaskNode): Promise<void> {
     this.#progress.set(node, 'running');
     const done = await this.#schedule.run(node, this.#phase === 'late');
-    this.#free(node);
     if (done) this.#satisfy(node);
     else this.#fail(node);
     this.#end(node, 'ended');
@@ -207,7 +204,6 @@ class Scheduler {
     const launched = this.#schedule.launch(node, this.#phase === 'late');
     this.#kept?.started(node, launched.stop);
     const ready = await launched.ready;
-    this.#free(node);
     if (ready) {
       this.#progress.set(node, 'up');
       this.#satisfy(node);
@@ -227,11 +223,6 @@ class Scheduler {
     this.#kept?.ended(node);
     if (!asked) this.#fail(node);
     this.#end(node, 'ended');
-  }
-
-  #free(node: TaskNode): void {
-    this.#active -= 1;
-    this.#ready.release(node);
   }
 
   #satisfy(node: TaskNode): void {

@@ -101,11 +101,13 @@ export class Journal {
     }
   }
 
-  note(entry: JournalEntry): void {
+  /** Notes a node as done, or begun again; one that cannot be told from another (`undefined`) is not noted. */
+  note(id: string, digest: string | undefined): void {
+    if (digest === undefined) return;
     if (this.#pending === '') setImmediate(() => this.#flush());
-    this.#pending += `${JSON.stringify(entry)}\n`;
+    this.#pending += `{"id":${JSON.stringify(id)},"digest":"${digest}"}\n`;
     // To be forgotten is harmless for what is done, which is done once more. What is begun again must not count as done.
-    if (entry.digest === begunAgain) this.#flush();
+    if (digest === begunAgain) this.#flush();
   }
 
   /** A run that came to a good end has nothing to resume: only that remains. */

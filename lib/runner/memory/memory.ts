@@ -99,13 +99,10 @@ export class Memory {
   #noteDone(node: TaskNode): void | Promise<void> {
     const { journal, run } = this.#parts;
     if (journal === undefined) return;
-    const note = (digest: string | undefined): void => {
-      if (digest !== undefined) journal.note({ id: node.id, digest });
-    };
     const passes = run.cleanups.some((cleanup) => cleanup.node === node);
     const digest = passes ? passing : settingsDigest(node);
-    if (typeof digest === 'object') return digest.then(note);
-    note(digest);
+    if (typeof digest === 'object') return digest.then((told) => journal.note(node.id, told));
+    journal.note(node.id, digest);
   }
 
   async #decide(node: TaskNode, stopped: () => boolean): Promise<boolean | undefined> {
@@ -146,7 +143,7 @@ export class Memory {
 
   #runs(node: TaskNode, reason: string): void {
     const { run, journal, resumption, settings } = this.#parts;
-    if (resumption !== undefined) journal?.note({ id: node.id, digest: begunAgain });
+    if (resumption !== undefined) journal?.note(node.id, begunAgain);
     if (settings.explain)
       run.emit({ type: 'task-explained', id: node.id, explanation: `${node.label} runs: ${reason}` });
   }

@@ -23,9 +23,9 @@ async function begin(name = 'abc', lock?: string): Promise<Journal> {
 
 test('each entry is in the file as soon as it is noted, and the last one of a node counts', async () => {
   const journal = await begin();
-  journal.note({ id: 'a', digest: '1' });
-  journal.note({ id: 'b', digest: '2' });
-  journal.note({ id: 'a', digest: '3' });
+  journal.note('a', '1');
+  journal.note('b', '2');
+  journal.note('a', '3');
   const run = await readLastRun(memory, request());
   assert.equal(
     [...(run?.done ?? [])],
@@ -46,9 +46,9 @@ test('what is carried over is there from the first moment', async () => {
 test('a good end leaves only that, a failure keeps what was done', async () => {
   for (const outcome of ['failed', 'done'] as const) {
     const journal = await begin();
-    journal.note({ id: 'a'.repeat(1000), digest: '1' });
+    journal.note('a'.repeat(1000), '1');
     await journal.end(outcome);
-    journal.note({ id: 'late', digest: '1' });
+    journal.note('late', '1');
     const run = await readLastRun(memory, request());
     assert.is(run?.outcome, outcome);
     assert.is(run?.done.size, outcome === 'done' ? 0 : 1);
@@ -58,8 +58,8 @@ test('a good end leaves only that, a failure keeps what was done', async () => {
 
 test('a line that was cut off by a kill is left out, a file without a header is no journal', async () => {
   const journal = await begin();
-  journal.note({ id: 'a', digest: '1' });
-  journal.note({ id: 'b', digest: '2' });
+  journal.note('a', '1');
+  journal.note('b', '2');
   // Lines are written once in a turn of the event loop.
   await new Promise((resolve) => setImmediate(resolve));
   const text = readFileSync(lastFile(), 'utf8');
@@ -73,8 +73,8 @@ test('a line that was cut off by a kill is left out, a file without a header is 
 
 test('what is begun again is written at once, with all that was noted before', async () => {
   const journal = await begin();
-  journal.note({ id: 'a', digest: '1' });
-  journal.note({ id: 'b', digest: begunAgain });
+  journal.note('a', '1');
+  journal.note('b', begunAgain);
   const done = parseJournal(readFileSync(lastFile(), 'utf8'))?.done;
   assert.equal(
     [...(done ?? [])],
