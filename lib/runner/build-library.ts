@@ -1,8 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { buildSync } from 'esbuild';
 import type { Built } from './load-library.ts';
 import { stampOf } from './quick-answer.ts';
 
@@ -11,32 +12,36 @@ const external = ['zx', 'dotenv', 'picomatch', 'esbuild'];
 
 /**
  * Builds all that the runner's door hands out, with the packages that every run uses, into one function. Takes some 100 ms.
- * `door` is the path of runner.ts: files beside the sources are found from there.
+ * `door` is the path of runner.ts: files beside the sources are found from there. `esbuild` is the folder of that package: its
+ * program is run, since its library keeps 15 MiB of the process that is to run the tasks.
  */
-export function buildLibrary(door: string): Built {
+export function buildLibrary(door: string, esbuild: string): Built {
   const folder = dirname(door);
-  const { outputFiles, metafile } = buildSync({
-    entryPoints: [join(folder, 'library.ts')],
-    absWorkingDir: folder,
-    bundle: true,
-    write: false,
-    metafile: true,
-    platform: 'node',
-    format: 'cjs',
-    target: `node${process.versions.node}`,
-    charset: 'ascii',
-    external,
-    define: { 'import.meta.url': JSON.stringify(pathToFileURL(door).href) },
-    // What is imported late becomes a part of the file that runs late.
-    supported: { 'dynamic-import': false },
-    banner: { js: '(function (require, exports, module) {' },
-    footer: { js: '})' },
-    logLevel: 'silent',
-  });
-  // Left in comments only: with one byte for each letter the file is read as fast as can be.
-  const code = (outputFiles[0]?.text ?? '').replace(/[\u0080-\uffff]/g, '?');
-  const sources = Object.keys(metafile.inputs).map((input) => stampOf(resolve(folder, input)));
-  return { code, id: createHash('sha256').update(code).digest('hex').slice(0, 16), sources };
+  const place = mkdtempSync(join(tmpdir(), 'task-runner-'));
+  try {
+    const [built, about] = [join(place, 'library.js'), join(place, 'about.json')];
+    execFileSync(
+      join(esbuild, 'bin', 'esbuild'),
+      [
+        join(folder, 'library.ts'),
+        ...['--bundle', `--outfile=${built}`, `--metafile=${about}`, '--log-level=error'],
+        ...['--platform=node', '--format=cjs', `--target=node${process.versions.node}`, '--charset=ascii'],
+        ...external.map((name) => `--external:${name}`),
+        `--define:import.meta.url=${JSON.stringify(pathToFileURL(door).href)}`,
+        // What is imported late becomes a part of the file that runs late.
+        '--supported:dynamic-import=false',
+        ...['--banner:js=(function (require, exports, module) {', '--footer:js=})'],
+      ],
+      { cwd: folder },
+    );
+    // Letters beyond ASCII are left in comments only: with one byte for each the file is read as fast as can be.
+    const code = readFileSync(built, 'latin1').replace(/[\u0080-\u00ff]/g, '?');
+    const { inputs } = JSON.parse(readFileSync(about, 'utf8')) as { readonly inputs: object };
+    const sources = Object.keys(inputs).map((input) => stampOf(resolve(folder, input)));
+    return { code, id: createHash('sha256').update(code).digest('hex').slice(0, 16), sources };
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
 }
 
 /** Removes what is kept of libraries whose door is not there any more, so that nobody has to. `folder`: where one of them is kept. */

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cachedDataVersionTag } from 'node:v8';
 import { Script } from 'node:vm';
@@ -54,13 +54,14 @@ function readBuilt(folder: string): Built | undefined {
 }
 
 function build(folder: string | undefined): Built | undefined {
+  let esbuild: string;
   try {
-    require.resolve('esbuild');
+    esbuild = dirname(require.resolve('esbuild/package.json'));
   } catch {
     return undefined;
   }
   const { buildLibrary, forgetGoneLibraries } = require('./build-library.ts') as typeof BuildLibrary;
-  const built = buildLibrary(door);
+  const built = buildLibrary(door, esbuild);
   if (folder !== undefined) {
     const { code, ...about } = built;
     keep(folder, libraryFile, `${code}${trailer}${JSON.stringify({ ...about, door })}\n`);
