@@ -1,6 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -50,8 +60,20 @@ export function forgetGoneLibraries(folder: string, file: string): void {
   for (const name of readdirSync(memories)) {
     const path = join(memories, name, file);
     if (!existsSync(path)) continue;
-    const [, door] = /"door":"([^"]*)"[^\n]*\n$/.exec(readFileSync(path, 'latin1')) ?? [];
+    const [, door] = /"door":"([^"]*)"[^\n]*\n$/.exec(endOf(path)) ?? [];
     if (door !== undefined && !existsSync(door))
       rmSync(join(memories, name), { recursive: true, force: true });
+  }
+}
+
+/** Enough of the end of a file for the longest path: there may be many of these files, and each is some 400 kB. */
+function endOf(path: string): string {
+  const end = Buffer.alloc(8192);
+  const file = openSync(path, 'r');
+  try {
+    const length = readSync(file, end, 0, end.length, Math.max(0, fstatSync(file).size - end.length));
+    return end.toString('utf8', 0, length);
+  } finally {
+    closeSync(file);
   }
 }
