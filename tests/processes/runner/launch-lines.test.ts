@@ -98,11 +98,13 @@ for (const stopping of stoppings) {
   const { name, stop } = stopping;
 
   test(`${name} while the program loads`, async () => {
-    await eachLine(stopping, {}, async (launched) => {
+    await eachLine(stopping, {}, async (launched, index) => {
+      // On a busy machine the program is through with loading when the signal comes: then a task has begun, and cleans up.
+      answerCleanups([`cleanup-a-${index}`], []);
       await launched.shows('loading');
       stop(launched);
     });
-    assert.not(rig.hasStarted('b-0'));
+    for (const index of stopping.lines.keys()) assert.not(rig.hasStarted(`b-${index}`));
   });
 
   test(`${name} in the first task: its cleanup runs, nothing else does`, async () => {
