@@ -57,6 +57,9 @@ export async function runSchedule(schedule: Schedule): Promise<void> {
   await new Scheduler(schedule, new Queue({ concurrency: jobs }), kept, order).run();
 }
 
+/** How long nodes may follow one another before the event loop has a turn. */
+const turnMs = 10;
+
 class Scheduler {
   readonly #schedule: Schedule;
   readonly #queue: PQueue;
@@ -68,6 +71,8 @@ class Scheduler {
   readonly #context = new AsyncResource('schedule');
   #order: FinaliserOrder | undefined;
   #phase: 'main' | 'closing' | 'late' | 'over' = 'main';
+  /** When the event loop last had a turn between two nodes. */
+  #turnedAt = performance.now();
   /** Nodes that hold a slot, or are about to. */
   #active = 0;
   #stopped = false;
@@ -174,6 +179,7 @@ class Scheduler {
     for (let node: TaskNode | undefined = first; node !== undefined; ) {
       const context = this.#context.runInAsyncScope(() => new AsyncResource('task'));
       await context.runInAsyncScope(this.#work, this, node);
+      await this.#turn();
       // Here and no earlier: another slot would take its place.
       this.#active -= 1;
       this.#ready.release(node);
@@ -181,6 +187,20 @@ class Scheduler {
       // Before the slot is free: the queue must know what else has become ready.
       this.#pump();
     }
+  }
+
+  /**
+   * Lets signals, timers and the ends of children in between, where tasks that wait for nothing follow one another: promises alone
+   * never do.
+   */
+  #turn(): void | Promise<void> {
+    if (performance.now() - this.#turnedAt < turnMs) return;
+    return new Promise((resolve) => {
+      setImmediate(() => {
+        this.#turnedAt = performance.now();
+        resolve();
+      });
+    });
   }
 
   #work(node: TaskNode): void | Promise<void> {

@@ -104,6 +104,24 @@ test('a node runs in the async context of the run, not in that of the node that 
   );
 });
 
+test('what is on its way is heard between tasks that wait for nothing', async () => {
+  const tasks = Array.from({ length: 40 }, (_, index) => task({ ...plain, name: `t${index}` }));
+  const nodes = await nodesOf(...tasks);
+  const abort = new AbortController();
+  let ran = 0;
+  await orderOf(nodes, {
+    signal: abort.signal,
+    run: async () => {
+      ran += 1;
+      // As a signal would come: by the event loop.
+      if (ran === 1) setTimeout(() => abort.abort(), 1);
+      for (const end = performance.now() + 5; performance.now() < end; );
+      return true;
+    },
+  });
+  assert.ok(ran < tasks.length, `${ran} ran`);
+});
+
 test('after an abort nothing new starts, and everything is accounted for', async () => {
   const tasks = Array.from({ length: 100 }, (_, index) => task({ ...plain, name: `t${index}` }));
   const nodes = await nodesOf(...tasks);
