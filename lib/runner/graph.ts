@@ -68,7 +68,6 @@ export async function buildGraph(
   program: string,
 ): Promise<Graph> {
   const nodes = new Map<string, TaskNode>();
-  const withoutArguments = new Map<AnyTask, TaskNode>();
   const requests: Request[] = [];
   const root = await expand({ task: requested.task, args: requested.args, neededBy: undefined }, false);
   // A set grows while it is walked: finalisers have needs and finalisers of their own.
@@ -94,7 +93,7 @@ export async function buildGraph(
     for (let request = requests.pop(); request !== undefined; request = requests.pop()) {
       // Most tasks take no arguments: nothing of them has to be checked.
       const plain = request.task.args === undefined && Object.keys(request.args).length === 0;
-      const node = plain ? findPlain(request, late) : await find(request, late);
+      const node = find(request, plain ? {} : await checkRequest(request, options, program), late);
       top ??= node;
       if (request.neededBy !== undefined && request !== first) connect(node, request.neededBy);
     }
@@ -102,21 +101,9 @@ export async function buildGraph(
     return top;
   }
 
-  async function find(request: Request, late: boolean): Promise<TaskNode> {
-    const { task } = request;
-    const args = await checkRequest(request, options, program);
-    const id = nodeId(task, args);
+  function find(request: Request, args: Options, late: boolean): TaskNode {
+    const id = `${request.task.name} ${JSON.stringify(canonical(args))}`;
     return nodes.get(id) ?? create(id, request, args, late);
-  }
-
-  function findPlain(request: Request, late: boolean): TaskNode {
-    const { task } = request;
-    let node = withoutArguments.get(task);
-    if (node === undefined) {
-      node = create(nodeId(task, {}), request, {}, late);
-      withoutArguments.set(task, node);
-    }
-    return node;
   }
 
   function create(id: string, { task, neededBy }: Request, args: Options, late: boolean): TaskNode {
@@ -227,10 +214,6 @@ function connectAfter(nodes: readonly TaskNode[]): void {
       if (earlier !== node && earlier.late === node.late) connect(earlier, node);
     }
   }
-}
-
-function nodeId(task: AnyTask, args: Options): string {
-  return `${task.name} ${JSON.stringify(canonical(args))}`;
 }
 
 /** What is undefined does not count; the order is that of the specs already, whatever order they were given in. */

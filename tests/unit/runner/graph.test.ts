@@ -48,6 +48,11 @@ test('the same arguments are one node, however they are written; others are anot
   assert.equal(await labels(top), ['deploy x', 'deploy y --force --tier=apps', 'top']);
 });
 
+test('tasks of the same name without arguments are one node: its id is its own', async () => {
+  const twins = [task({ ...described, name: 'twin' }), task({ ...described, name: 'twin' })];
+  assert.equal(await labels(task({ ...described, name: 'top', needs: twins })), ['twin', 'top']);
+});
+
 test('a label is what a user would type', async () => {
   const build = task({
     ...described,
