@@ -31,10 +31,15 @@ export type Settings = {
     readonly memoryMB: number;
     readonly cni: string;
     readonly podCidr: string;
-    /** Only for minikube. */
-    readonly driver?: string;
-    /** Only for minikube; the ingress controller among them when it is `nginx`. */
-    readonly addons?: readonly string[];
+    /** This and the next four: only for minikube. */
+    readonly driver: string;
+    /** Empty: minikube's default; so for `baseImage`. */
+    readonly containerRuntime: string;
+    readonly baseImage: string;
+    /** Further words of `minikube start`. */
+    readonly startArguments: readonly string[];
+    /** Enabled in this order; with the ingress controller `nginx`, `ingress` comes first. */
+    readonly addons: readonly string[];
     readonly storageClass: string;
     readonly context: string;
   };
@@ -226,6 +231,9 @@ const isRoles = (value: unknown): boolean =>
     (role) => role === null || (isTree(role) && /^(sops:\/\/[^#]+#\/.+)?$/.test(String(role.password))),
   );
 
+const isWords = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((word) => typeof word === 'string' && word !== '');
+
 const rules: readonly (readonly [path: string, rule: string, holds: (value: unknown) => boolean])[] = [
   ['domain', 'a DNS name', (value) => typeof value === 'string' && /^[a-z0-9.-]+$/.test(value)],
   ['production', '`true` or `false`', (value) => typeof value === 'boolean'],
@@ -248,6 +256,11 @@ const rules: readonly (readonly [path: string, rule: string, holds: (value: unkn
     'a whole number of MB from 1 up',
     (value) => Number.isInteger(value) && Number(value) >= 1,
   ],
+  ['cluster.driver', 'a driver of minikube', (value) => typeof value === 'string' && value !== ''],
+  ['cluster.containerRuntime', 'a container runtime, or empty', (value) => typeof value === 'string'],
+  ['cluster.baseImage', 'an image, or empty', (value) => typeof value === 'string'],
+  ['cluster.startArguments', 'a list of words', isWords],
+  ['cluster.addons', 'a list of names', isWords],
   [
     'ingress.controller',
     '`traefik`, `nginx` or `none`',

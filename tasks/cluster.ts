@@ -39,6 +39,10 @@ export const createK8s = task({
   description: 'make the cluster',
   group: 'cluster',
   lock: true,
+  check: async ({ options }) => {
+    const environment = environmentOf(options);
+    providerOf(environment).check?.(environment, await settingsOf(environment), process.getuid?.());
+  },
   needs: ({ options }) =>
     environmentOf(options).provider === 'embedded'
       ? embeddedParts('create')

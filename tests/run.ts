@@ -7,7 +7,7 @@ import { toolEnvironment } from '../lib/tools/tools.ts';
 
 /*
  * Runs the tests: `node --import tsx tests/run.ts [check] [unit] [processes] [browser] [charts] [integration]`, all of these by
- * default, or `e2e --context NAME [--env NAME] [--only WORDS] [--keep]`. Each
+ * default, or `e2e --context NAME [--env NAME] [--only WORDS] [--keep]`, or `minikube [--env NAME]`. Each
  * file is a process of its own (the unit tests are one), with a time limit that uvu does not have. Ends with `N passed, N failed` over all of them, and fails
  * when fewer than `testing.minimum` of package.json passed: a file that forgets `test.run()` passes with no test at all.
  */
@@ -36,6 +36,8 @@ const suites: readonly Suite[] = [
   { name: 'integration', jobs: 1, timeoutMs: 900_000, tools: true },
   // On a cluster with real pods, which somebody has to name.
   { name: 'e2e', jobs: 1, timeoutMs: 5_400_000, tools: false, asked: true },
+  // Makes clusters with the real minikube.
+  { name: 'minikube', jobs: 1, timeoutMs: 7_200_000, tools: false, asked: true },
 ];
 
 type Result = {
@@ -218,7 +220,7 @@ function commandLine() {
       allowPositionals: true,
       options: {
         context: { type: 'string', default: process.env.CLUSTER_CONTEXT ?? '' },
-        env: { type: 'string', default: 'lab' },
+        env: { type: 'string', default: '' },
         only: { type: 'string', default: '' },
         keep: { type: 'boolean', default: false },
       },
@@ -241,6 +243,11 @@ if (unknown.length > 0) {
     'error: the end-to-end tests need a kube context: npm run test:e2e -- --context <name> (or CLUSTER_CONTEXT)\n',
   );
   process.exitCode = 2;
+} else if (asked.includes('minikube') && process.getuid?.() === 0) {
+  process.stderr.write(
+    'error: minikube refuses root with its docker driver: run the tests as another user\n',
+  );
+  process.exitCode = 2;
 } else {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
@@ -255,7 +262,7 @@ if (unknown.length > 0) {
   const { context, env: environment, only, keep } = e2e;
   const chosenCluster = {
     E2E_CONTEXT: context,
-    E2E_ENVIRONMENT: environment,
+    E2E_ENVIRONMENT: environment || 'lab',
     E2E_ONLY: only,
     E2E_KEEP: keep ? '1' : '',
   };
@@ -264,6 +271,7 @@ if (unknown.length > 0) {
       ? await withTools(chosen.some(({ name }) => name === 'integration'))
       : process.env),
     ...(chosen.some(({ name }) => name === 'e2e') ? chosenCluster : {}),
+    ...(environment === '' ? {} : { MINIKUBE_TEST_ENVIRONMENT: environment }),
   };
   const results: Result[] = [];
   for (const suite of chosen) {

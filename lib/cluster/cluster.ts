@@ -4,7 +4,7 @@ import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { ProviderName } from '../settings.ts';
 import { embedded } from './embedded/embedded.ts';
 import { checkReachable, existing } from './existing.ts';
-import { minikube } from './minikube.ts';
+import { minikube } from './minikube/minikube.ts';
 import type { ClusterProvider } from './provider.ts';
 
 const providers: { readonly [name in ProviderName]: ClusterProvider } = { minikube, embedded, existing };
@@ -42,7 +42,8 @@ export async function requireCluster(environment: Environment, context: TaskCont
     case 'degraded':
       throw new TaskError({
         what: `${cluster} is degraded`,
-        why: (await providerOf(environment).faults?.(environment))?.join(', ') ?? 'it does not answer',
+        why:
+          (await providerOf(environment).faults?.(environment, context))?.join(', ') ?? 'it does not answer',
         advice: 'run start-k8s: it starts what is missing; `status` shows more',
       });
     default: {

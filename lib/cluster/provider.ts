@@ -22,8 +22,10 @@ export type ClusterProvider = {
     destroy(environment: Environment): readonly string[];
     services(environment: Environment): readonly string[];
   };
+  /** Throws `UsageError` when this user (a uid) can never make such a cluster; called before anything is written. */
+  check?(environment: Environment, settings: Settings, user: number | undefined): void;
   /** Of a degraded cluster: what is wrong, each in a few words. */
-  faults?(environment: Environment): Promise<readonly string[]>;
+  faults?(environment: Environment, context: TaskContext): Promise<readonly string[]>;
   phase(environment: Environment, context: TaskContext): Promise<ClusterPhase>;
   create(environment: Environment, settings: Settings, context: TaskContext): Promise<Outcome>;
   start(environment: Environment, settings: Settings, context: TaskContext): Promise<Outcome>;

@@ -74,11 +74,11 @@ function startReason(error: Error, cwd: string | undefined): string {
   return code === 'ENOENT' && cwd !== undefined ? `is there a folder ${cwd}?` : error.message;
 }
 
+/** The last line that says something: some programs end with the border of a box. */
 function lastLine(text: string): string | undefined {
   return text
-    .trimEnd()
     .split(/[\r\n]+/)
-    .pop()
+    .findLast((line) => /[\p{L}\d]/u.test(line))
     ?.trim();
 }
 

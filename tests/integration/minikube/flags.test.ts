@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { minikube as provider, startArguments } from '../../../lib/cluster/minikube.ts';
+import { minikube as provider, startArguments } from '../../../lib/cluster/minikube/minikube.ts';
 import type { Environment } from '../../../lib/environment.ts';
 import { root } from '../../../lib/project.ts';
 import { loadSettings, type Settings } from '../../../lib/settings.ts';
@@ -68,7 +68,8 @@ function commands(environment: Environment, settings: Settings): readonly string
     ...services(environment),
   ].flatMap((line) => /^KUBECONFIG=\S+ minikube (.*)$/.exec(line)?.[1] ?? []);
   const others = printed.filter((line) => !line.startsWith('start '));
-  return [...others, 'profile list -o json', `ip --profile ${environment.clusterName}`];
+  const status = `status --profile ${environment.clusterName} --output json`;
+  return [...others, status, `ip --profile ${environment.clusterName}`];
 }
 
 /** Exit codes of minikube: its command line is wrong; there is no such profile. */
@@ -84,7 +85,8 @@ all('the commands checked here are those of the transcripts', async () => {
   const environment = { ...environmentIn('', 'minikube'), clusterName: 'development-CLONE' };
   const settings = await loadSettings('development', 'minikube');
   const checked = [startArguments(environment, settings).join(' '), ...commands(environment, settings)];
-  assert.equal([...new Set([...printed, 'profile list -o json'])].sort(), checked.sort());
+  const status = 'status --profile development-CLONE --output json';
+  assert.equal([...new Set([...printed, status])].sort(), checked.sort());
 });
 
 all.before(async (state) => {
@@ -186,8 +188,7 @@ test('minikube has the addons of the settings', async ({ minikube, settings }) =
   const { output } = await minikube('addons', 'list', '-o', 'json');
   const known = Object.keys(JSON.parse(output));
   // the last one is for the ingress controller nginx
-  for (const addon of [...(settings.cluster.addons ?? []), 'ingress'])
-    assert.ok(known.includes(addon), addon);
+  for (const addon of [...settings.cluster.addons, 'ingress']) assert.ok(known.includes(addon), addon);
 });
 
 test('what a start leaves that found no Docker engine is half created, and destroyed', async ({

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -7,50 +7,88 @@ import type { Settings } from '../../../lib/settings.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
+/*
+ * What the provider makes of minikube's and Docker's answers, which are played: states and failures that a real cluster is
+ * not brought to in a test. The whole way on a real minikube is `npm run test:minikube`.
+ */
+
 type State = {
   clone: ScriptedClone;
-  lib: typeof import('../../../lib/cluster/minikube.ts');
+  lib: typeof import('../../../lib/cluster/minikube/minikube.ts');
   environment: Environment;
   settings: Settings;
   context: RecordedContext;
-  /** Lets minikube know of profiles; `list` is the text of `profile list -o json`. */
-  profiles: (list: string, body?: string) => void;
+  /** Plays `minikube status`: what it prints, and shell code for the other commands. */
+  status: (text: string, exitCode?: number, body?: string) => void;
+  /** Plays Docker: names of containers, volumes and networks, and what `docker info` says of its engine. */
+  docker: (names: { readonly [kind: string]: readonly string[] }, info?: object) => void;
+  /** As after a create that came so far. */
+  progress: (step: 'started' | 'complete' | undefined) => void;
 };
 
 const test = suite<State>('minikube');
 
+const engine = { NCPU: 8, MemTotal: 16 * 2 ** 30, ServerVersion: '27.3.0' };
+
 test.before(async (state) => {
   state.clone = scriptedClone();
-  state.lib = await state.clone.lib('cluster/minikube.ts');
+  state.lib = await state.clone.lib('cluster/minikube/minikube.ts');
   state.environment = await state.clone.environment('minikube');
   const { loadSettings } = await state.clone.lib<typeof import('../../../lib/settings.ts')>('settings.ts');
   state.settings = await loadSettings('development', 'minikube');
-  state.profiles = (list, body = '') =>
-    state.clone.script(
+  const { clone, environment } = state;
+  state.status = (text, exitCode = 0, body = '') =>
+    clone.script(
       'minikube',
-      `case "$*" in "profile list -o json") cat <<'END'\n${list}\nEND\n;; esac\n${body}`,
+      `case "$1" in status) cat <<'END'\n${text}\nEND\nexit ${exitCode};; esac\n${body}`,
     );
-  state.clone.script('kubectl', '');
+  state.docker = (names, info = engine) => {
+    const list = (kind: string) => `${kind}) printf '%s\\n' foreign ${(names[kind] ?? []).join(' ')};;`;
+    clone.script(
+      'docker',
+      `case "$1 $2" in *\\ rm) exit 0;; esac\ncase "$1" in ${['container', 'volume', 'network'].map(list).join(' ')} info) cat <<'END'\n${JSON.stringify(info)}\nEND\n;; esac`,
+    );
+  };
+  state.progress = (step) => {
+    mkdirSync(environment.state, { recursive: true });
+    const file = join(environment.state, 'minikube.progress');
+    if (step === undefined) rmSync(file, { force: true });
+    else writeFileSync(file, step);
+    writeFileSync(join(environment.state, 'environment.json'), '{"provider":"minikube"}');
+  };
 });
 
 test.before.each((state) => {
   state.context = state.clone.context('minikube');
+  state.clone.script('kubectl', '');
+  state.docker({});
   state.clone.forget();
 });
 
 test.after.each(({ clone }) => clone.reset());
 test.after(({ clone }) => clone.remove());
 
-const named = (environment: Environment, status: string, list = 'valid'): string =>
-  JSON.stringify({ invalid: [], valid: [], [list]: [{ Name: environment.clusterName, Status: status }] });
+type Node = { Name?: string; Host?: string; Kubelet?: string; APIServer?: string };
 
-/** As a create leaves it that came to its end. */
-function complete(environment: Environment): void {
-  mkdirSync(environment.state, { recursive: true });
-  writeFileSync(join(environment.state, 'minikube.complete'), '');
-}
+/** What `minikube status` prints of nodes, the first of which is the control plane. */
+const nodes = (...states: readonly Node[]): string =>
+  JSON.stringify(
+    states.map(({ Host = 'Running', Name, Kubelet, APIServer }, index) => ({
+      Name: Name ?? `node-${index + 1}`,
+      Host,
+      Kubelet: Kubelet ?? Host,
+      APIServer: APIServer ?? (index === 0 ? Host : 'Irrelevant'),
+    })),
+  );
+const running = nodes({}, {}, {});
+const stopped = nodes({ Host: 'Stopped' }, { Host: 'Stopped' }, { Host: 'Stopped' });
 
-const none = '{"invalid":[],"valid":[]}';
+/** Answers as one that has no profile until `start`, and three nodes from then on. */
+const untilStart = (state: State): string =>
+  `case "$1" in status) if [ -e "${state.environment.state}/started" ]; then echo '${running}'; else exit 85; fi;; start) mkdir -p "${state.environment.state}"; touch "${state.environment.state}/started";; esac`;
+
+const changes = (clone: ScriptedClone): string[] =>
+  clone.calls().filter((line) => !/^(minikube status|docker (info|\w+ ls)) /.test(line));
 
 test('start is told everything that the settings say', ({ lib, environment, settings }) => {
   assert.is(
@@ -58,125 +96,304 @@ test('start is told everything that the settings say', ({ lib, environment, sett
     `start --profile ${environment.clusterName} --driver docker --nodes 3 --cpus 2 --memory 3072mb ` +
       '--kubernetes-version v1.31.0 --cni calico --wait all --interactive=false',
   );
-  const cluster = { ...settings.cluster, driver: 'podman', nodes: 1, memoryMB: 4096, cni: 'cilium' };
-  const words = lib.startArguments(environment, { ...settings, cluster });
-  for (const word of ['podman', '1', '4096mb', 'cilium']) assert.ok(words.includes(word), word);
-});
-
-test('the phase is what minikube says of the very profile', async ({
-  lib,
-  environment,
-  context,
-  profiles,
-}) => {
-  const phase = (list: string) => {
-    profiles(list);
-    return lib.minikube.phase(environment, context);
+  const cluster = {
+    ...settings.cluster,
+    ...{ driver: 'podman', nodes: 1, memoryMB: 4096, cni: 'cilium' },
+    ...{ containerRuntime: 'containerd', baseImage: 'base:v1', startArguments: ['--preload=false'] },
   };
-  assert.is(await phase(none), 'absent');
-  complete(environment);
-  assert.is(await phase(named(environment, 'Running')), 'running');
-  assert.is(await phase(named(environment, 'OK')), 'running');
-  assert.is(await phase(named(environment, 'Stopped')), 'stopped');
-  assert.is(await phase(named(environment, 'Starting')), 'creating');
-  assert.is(await phase(named(environment, 'Degraded')), 'degraded');
-  assert.is(await phase(named(environment, '', 'invalid')), 'creating');
-  const longer = { valid: [{ Name: `${environment.clusterName}-2`, Status: 'Running' }] };
-  assert.is(await phase(JSON.stringify(longer)), 'absent');
-});
-
-test('a minikube without any profile says so in words, which counts as absent', async ({
-  lib,
-  environment,
-  context,
-  clone,
-}) => {
-  clone.script('minikube', 'echo "X No minikube profile was found." >&2; exit 1');
-  assert.is(await lib.minikube.phase(environment, context), 'absent');
-});
-
-test('create starts, enables the addons in their order and moves the default storage class', async ({
-  lib,
-  environment,
-  settings,
-  context,
-  clone,
-  profiles,
-}) => {
-  profiles(none);
-  assert.is(await lib.minikube.create(environment, settings, context), 'changed');
-  const profile = environment.clusterName;
-  const kubectl = `kubectl --kubeconfig ${environment.kubeconfig} --context ${profile} annotate storageclass`;
-  const annotation = 'storageclass.kubernetes.io/is-default-class';
-  assert.equal(clone.calls(), [
-    'minikube profile list -o json',
-    `minikube ${lib.startArguments(environment, settings).join(' ')}`,
-    `minikube addons enable volumesnapshots --profile ${profile}`,
-    `minikube addons enable csi-hostpath-driver --profile ${profile}`,
-    `${kubectl} standard ${annotation}=false --overwrite`,
-    `${kubectl} csi-hostpath-sc ${annotation}=true --overwrite`,
-  ]);
-  assert.ok(existsSync(join(environment.state, 'environment.json')));
-});
-
-test('what create does is what its dry run prints', async ({
-  lib,
-  environment,
-  settings,
-  context,
-  clone,
-  profiles,
-}) => {
-  profiles(none);
-  await lib.minikube.create(environment, settings, context);
-  const [, ...done] = clone.calls();
-  const printed = lib.minikube.commands
-    .create(environment, settings)
-    .map((line) => line.replace(/^KUBECONFIG=\S+ /, ''));
-  assert.equal(
-    done.map((line) => line.replace(environment.kubeconfig, '.state/development/kubeconfig')),
-    printed,
+  assert.is(
+    lib.startArguments(environment, { ...settings, cluster }).join(' '),
+    `start --profile ${environment.clusterName} --driver podman --nodes 1 --cpus 2 --memory 4096mb ` +
+      '--kubernetes-version v1.31.0 --cni cilium --container-runtime containerd --base-image base:v1 ' +
+      '--wait all --interactive=false --preload=false',
   );
 });
 
-test('minikube writes to the environment’s kubeconfig, never to the user’s', async ({
-  lib,
-  environment,
-  settings,
-  context,
-  clone,
-  profiles,
-}) => {
-  profiles(none, 'echo "$KUBECONFIG" >> "$CALLS"');
-  await lib.minikube.create(environment, settings, context);
-  const files = clone.calls().filter((line) => line.startsWith('/'));
-  assert.equal([...new Set(files)], [environment.kubeconfig]);
+test('the phase is that of all nodes', async ({ lib, environment, context, status, progress }) => {
+  const phase = (text: string, exitCode?: number) => {
+    status(text, exitCode);
+    return lib.minikube.phase(environment, context);
+  };
+  assert.is(await phase('* Profile "x" not found.', 85), 'absent');
+  assert.is(await phase(running), 'creating');
+  progress('started');
+  assert.is(await phase(running), 'creating');
+  progress('complete');
+  assert.is(await phase(running), 'running');
+  assert.is(
+    await phase('{"Name":"one","Host":"Running","Kubelet":"Running","APIServer":"Running"}'),
+    'running',
+  );
+  assert.is(await phase(stopped, 7), 'stopped');
+  assert.is(await phase(nodes({}, {}, { Host: 'Stopped' }), 3), 'degraded');
+  assert.equal(await lib.minikube.faults?.(environment, context), ['node node-3: Stopped']);
+  assert.is(await phase(nodes({}, { Kubelet: 'Stopped' }), 2), 'degraded');
+  assert.equal(await lib.minikube.faults?.(environment, context), ['kubelet of node-2: Stopped']);
+  assert.is(await phase(nodes({ APIServer: 'Paused' }, {}), 2), 'degraded');
+  assert.is(await phase('X Exiting due to HOST_CONFIG_LOAD: unexpected end of JSON input', 38), 'degraded');
 });
 
-test('a running cluster is left alone', async ({ lib, environment, settings, context, clone, profiles }) => {
-  complete(environment);
-  profiles(named(environment, 'Running'));
-  assert.is(await lib.minikube.create(environment, settings, context), 'unchanged');
-  assert.is(await lib.minikube.start(environment, settings, context), 'unchanged');
-  assert.is(clone.calls().length, 2);
-});
-
-test('a run that was killed before the addons is gone on with', async ({
+test('a minikube or a Docker that fails is an error, not the absence of a cluster', async ({
   lib,
   environment,
-  settings,
   context,
   clone,
-  profiles,
+  status,
+  progress,
 }) => {
-  profiles(named(environment, 'Running'));
-  assert.is(await lib.minikube.phase(environment, context), 'creating');
+  progress('complete');
+  status('cannot find home', 1);
+  const error = await failureOf(lib.minikube.phase(environment, context));
+  assert.equal([error.what, error.why], ['`minikube status` failed', 'cannot find home']);
+  // So minikube answers when Docker is down, and also when a container is gone.
+  status('null', 7);
+  clone.script('docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
+  for (const attempt of ['phase', 'destroy', 'stop'] as const) {
+    const { what } = await failureOf(lib.minikube[attempt](environment, context));
+    assert.is(what, 'Docker does not answer', attempt);
+  }
+  assert.ok(existsSync(join(environment.state, 'minikube.progress')));
+});
+
+test('create starts, enables the addons, waits for them and moves the default storage class', async (state) => {
+  const { lib, environment, settings, context, clone } = state;
+  clone.script('minikube', untilStart(state));
   assert.is(await lib.minikube.create(environment, settings, context), 'changed');
-  assert.ok(clone.calls().some((line) => line.includes('addons enable csi-hostpath-driver')));
+  const profile = environment.clusterName;
+  const kubectl = `kubectl --kubeconfig ${environment.kubeconfig} --context ${profile}`;
+  const annotation = 'storageclass.kubernetes.io/is-default-class';
+  const done = changes(clone);
+  assert.equal(done, [
+    `minikube ${lib.startArguments(environment, settings).join(' ')}`,
+    `minikube addons enable volumesnapshots --profile ${profile}`,
+    `minikube addons enable csi-hostpath-driver --profile ${profile}`,
+    `${kubectl} --namespace kube-system rollout status deployments,statefulsets,daemonsets --timeout 360s`,
+    `${kubectl} annotate storageclass standard ${annotation}=false --overwrite`,
+    `${kubectl} annotate storageclass csi-hostpath-sc ${annotation}=true --overwrite`,
+  ]);
+  assert.equal(
+    done.map((line) => line.replace(environment.kubeconfig, '.state/development/kubeconfig')),
+    lib.minikube.commands.create(environment, settings).map((line) => line.replace(/^KUBECONFIG=\S+ /, '')),
+  );
+  assert.ok(existsSync(join(environment.state, 'environment.json')));
   assert.is(await lib.minikube.phase(environment, context), 'running');
 });
 
-test('only the controller nginx is an addon', async ({ lib, environment, settings }) => {
+test('without addons and with the cluster’s own storage class, create only starts', ({
+  lib,
+  environment,
+  settings,
+}) => {
+  const cluster = { ...settings.cluster, storageClass: '', addons: [] };
+  assert.is(lib.minikube.commands.create(environment, { ...settings, cluster }).length, 1);
+});
+
+test('minikube writes to the environment’s kubeconfig, and locks where the user’s other profiles lock', async (state) => {
+  const { lib, environment, settings, context, clone } = state;
+  clone.script('minikube', `echo "$KUBECONFIG $TMPDIR" >> "$CALLS"\n${untilStart(state)}`);
+  process.env.TMPDIR = '/tmp';
+  await lib.minikube.create(environment, settings, context);
+  const places = clone.calls().filter((line) => line.startsWith('/'));
+  assert.equal([...new Set(places)], [`${environment.kubeconfig} /tmp`]);
+});
+
+test('a running cluster is left alone', async ({
+  lib,
+  environment,
+  settings,
+  context,
+  clone,
+  status,
+  progress,
+}) => {
+  progress('complete');
+  status(running);
+  assert.is(await lib.minikube.create(environment, settings, context), 'unchanged');
+  assert.is(await lib.minikube.start(environment, settings, context), 'unchanged');
+  assert.equal(changes(clone), []);
+});
+
+test('a cluster whose first start was interrupted is deleted and started over', async (state) => {
+  const { lib, environment, settings, context, clone, progress } = state;
+  progress(undefined);
+  const file = join(environment.state, 'deleted');
+  clone.script(
+    'minikube',
+    `case "$1" in status) if [ -e "${environment.state}/started" ]; then echo '${running}'; elif [ -e "${file}" ]; then exit 85; else echo '${nodes({})}'; fi;; delete) touch "${file}";; start) touch "${environment.state}/started";; esac`,
+  );
+  assert.is(await lib.minikube.phase(environment, context), 'creating');
+  assert.is(
+    (await failureOf(lib.minikube.start(environment, settings, context))).advice,
+    'run create-environment again',
+  );
+  assert.is(await lib.minikube.create(environment, settings, context), 'changed');
+  assert.equal(
+    changes(clone)
+      .slice(0, 2)
+      .map((line) => line.split(' ')[1]),
+    ['delete', 'start'],
+  );
+  assert.is(await lib.minikube.phase(environment, context), 'running');
+});
+
+test('one whose addons were interrupted goes on with these', async ({
+  lib,
+  environment,
+  settings,
+  context,
+  clone,
+  status,
+  progress,
+}) => {
+  progress('started');
+  status(running);
+  assert.is(await lib.minikube.create(environment, settings, context), 'changed');
+  assert.is(changes(clone)[0], `minikube addons enable volumesnapshots --profile ${environment.clusterName}`);
+  assert.is(await lib.minikube.phase(environment, context), 'running');
+});
+
+test('a start that ends with fewer nodes is a failure', async (state) => {
+  const { lib, environment, settings, context, clone } = state;
+  clone.script('minikube', untilStart(state).replace(running, nodes({})));
+  const error = await failureOf(lib.minikube.create(environment, settings, context));
+  assert.is(error.why, 'it has 1 of 3 nodes (setting cluster.nodes)');
+  assert.is(await lib.minikube.phase(environment, context), 'creating');
+});
+
+test('a profile that the environment has no record of is not touched', async ({
+  lib,
+  environment,
+  settings,
+  context,
+  clone,
+  status,
+}) => {
+  status(running);
+  const error = await failureOf(lib.minikube.create(environment, settings, context));
+  assert.match(error.advice ?? '', /^destroy-environment removes the cluster/);
+  assert.equal(changes(clone), []);
+});
+
+test('a control plane whose disk is gone is recreated by create, and start says so', async (state) => {
+  const { lib, environment, settings, context, clone, progress, docker } = state;
+  const { clusterName } = environment;
+  progress('complete');
+  docker({ container: [`${clusterName}-m02`], volume: [`${clusterName}-m02`], network: [clusterName] });
+  clone.script('minikube', untilStart(state).replace('exit 85', 'echo null; exit 7'));
+  const error = await failureOf(lib.minikube.start(environment, settings, context));
+  assert.equal(
+    [error.why, error.advice],
+    [`the machine ${clusterName} is gone`, 'its data are lost: create-environment recreates the cluster'],
+  );
+  assert.is(await lib.minikube.create(environment, settings, context), 'changed');
+  assert.match(context.logged.join(), /recreated without its data/);
+  assert.equal(
+    changes(clone)
+      .slice(0, 5)
+      .map((line) => line.replaceAll(clusterName, 'X')),
+    [
+      'minikube delete --profile X',
+      'docker container rm --force --volumes X-m02',
+      'docker volume rm X-m02',
+      'docker network rm X',
+      `minikube ${lib.startArguments(environment, settings).join(' ').replace(clusterName, 'X')}`,
+    ],
+  );
+});
+
+test('a worker whose machine is gone is brought back by start', async (state) => {
+  const { lib, environment, settings, context, clone, progress, docker } = state;
+  const { clusterName } = environment;
+  progress('complete');
+  docker({ container: [clusterName], volume: [clusterName, `${clusterName}-m02`] });
+  clone.script('minikube', untilStart(state).replace('exit 85', 'echo null; exit 7'));
+  assert.equal(await lib.minikube.faults?.(environment, context), [`the machine ${clusterName}-m02 is gone`]);
+  assert.is(await lib.minikube.start(environment, settings, context), 'changed');
+  assert.is(changes(clone).length, 1);
+});
+
+test('a profile that cannot be read is named, and only destroyed on request', async ({
+  lib,
+  environment,
+  settings,
+  context,
+  clone,
+  status,
+  progress,
+}) => {
+  progress('complete');
+  status('X Exiting due to HOST_CONFIG_LOAD: unexpected end of JSON input', 38);
+  for (const attempt of [lib.minikube.create, lib.minikube.start]) {
+    const error = await failureOf(attempt(environment, settings, context));
+    assert.match(error.why ?? '', /unexpected end of JSON input/);
+    assert.match(error.advice ?? '', /destroy-environment/);
+  }
+  assert.equal(changes(clone), []);
+  assert.is(await lib.minikube.destroy(environment, context), 'changed');
+});
+
+test('a failed start gives minikube’s reason, suggestion and exit code', async (state) => {
+  const { lib, environment, settings, context, clone } = state;
+  const says = [
+    'X Exiting due to GUEST_PROVISION: error provisioning guest: Failed to start host: no space',
+    '* Suggestion: free some space',
+    '╭──────────╮',
+    '│ * please attach the file │',
+    '╰──────────╯',
+  ];
+  clone.script(
+    'minikube',
+    `case "$1" in status) exit 85;; start) printf '%s\\n' '${says.join("' '")}' >&2; exit 80;; esac`,
+  );
+  const error = await failureOf(lib.minikube.create(environment, settings, context));
+  assert.equal(
+    [error.exitCode, error.why, error.advice],
+    [80, 'GUEST_PROVISION: error provisioning guest: Failed to start host: no space', 'free some space'],
+  );
+  assert.ok(existsSync(join(environment.state, 'environment.json')), 'destroy-environment knows it');
+});
+
+test('what Docker has too little of is named before anything is written', async ({
+  lib,
+  environment,
+  settings,
+  context,
+  clone,
+  status,
+  docker,
+}) => {
+  status('', 85);
+  const failure = (info: object) => {
+    docker({}, { ...engine, ...info });
+    return failureOf(lib.minikube.create(environment, settings, context));
+  };
+  const memory = await failure({ MemTotal: 8 * 2 ** 30 });
+  assert.is(memory.what, 'Docker has 8192 MB of memory, the cluster needs 9216 MB');
+  assert.match(memory.advice ?? '', /cluster\.memoryMB or cluster\.nodes in environments\/development/);
+  const cpus = await failure({ NCPU: 1 });
+  assert.is(cpus.what, 'Docker has 1 CPUs, a node of the cluster needs 2');
+  assert.is((await failure({ NCPU: 0, ServerErrors: ['no daemon'] })).what, 'Docker does not answer');
+  assert.equal(changes(clone), []);
+  assert.not.ok(existsSync(join(environment.state, 'environment.json')));
+});
+
+test('an old Docker engine is said, not refused', async (state) => {
+  const { lib, environment, settings, context, clone, docker } = state;
+  clone.script('minikube', untilStart(state));
+  docker({}, { ...engine, ServerVersion: '20.10.24' });
+  await lib.minikube.create(environment, settings, context);
+  assert.match(context.logged.join(), /Docker engine 20\.10\.24 is older than 24/);
+});
+
+test('root is refused for the docker driver only', ({ lib, environment, settings }) => {
+  const check = (user: number, driver: string) =>
+    lib.minikube.check?.(environment, { ...settings, cluster: { ...settings.cluster, driver } }, user);
+  assert.throws(() => check(0, 'docker'), /cannot be run as root/);
+  check(0, 'kvm2');
+  check(1000, 'docker');
+});
+
+test('only the controller nginx is an addon', ({ lib, environment, settings }) => {
   const enables = (controller: 'traefik' | 'nginx' | 'none') =>
     lib.minikube.commands
       .create(environment, { ...settings, ingress: { ...settings.ingress, controller } })
@@ -184,65 +401,45 @@ test('only the controller nginx is an addon', async ({ lib, environment, setting
   assert.equal([enables('traefik'), enables('nginx'), enables('none')], [false, true, false]);
 });
 
-test('with the cluster’s own storage class nothing is annotated', async ({ lib, environment, settings }) => {
-  const cluster = { ...settings.cluster, storageClass: '' };
-  const lines = lib.minikube.commands.create(environment, { ...settings, cluster });
-  assert.not.ok(lines.some((line) => line.includes('storageclass')));
-});
-
-test('a start that fails fails with minikube’s own exit code, and destroy knows the environment', async ({
-  lib,
-  environment,
-  settings,
-  context,
-  profiles,
-}) => {
-  profiles(none, 'case "$1" in start) echo "X no space" >&2; exit 80;; esac');
-  const error = await failureOf(lib.minikube.create(environment, settings, context));
-  assert.is(error.exitCode, 80);
-  assert.ok(existsSync(join(environment.state, 'environment.json')));
-});
-
-test('a stopped cluster starts with the same words; one that is not there is an error', async ({
-  lib,
-  environment,
-  settings,
-  context,
-  clone,
-  profiles,
-}) => {
-  profiles(named(environment, 'Stopped'));
+test('a stopped cluster starts with the same words; one that does not exist is an error', async (state) => {
+  const { lib, environment, settings, context, clone, status, progress } = state;
+  progress('complete');
+  clone.script('minikube', untilStart(state).replace('exit 85', `echo '${stopped}'; exit 7`));
+  assert.is(await lib.minikube.stop(environment, context), 'unchanged');
   assert.is(await lib.minikube.start(environment, settings, context), 'changed');
-  assert.is(clone.calls()[1], `minikube ${lib.startArguments(environment, settings).join(' ')}`);
-  profiles(none);
+  assert.equal(changes(clone), [`minikube ${lib.startArguments(environment, settings).join(' ')}`]);
+  status('', 85);
   const error = await failureOf(lib.minikube.start(environment, settings, context));
   assert.is(error.what, 'the cluster of environment `development` is not created');
 });
 
-test('stop and destroy name the profile, and do nothing where there is nothing', async ({
+test('stop and destroy name the profile, remove what minikube leaves, and do nothing where there is nothing', async ({
   lib,
   environment,
   context,
   clone,
-  profiles,
+  status,
+  docker,
+  progress,
 }) => {
-  profiles(none);
+  const { clusterName, kubeconfig } = environment;
+  status('', 85);
   assert.is(await lib.minikube.stop(environment, context), 'unchanged');
   assert.is(await lib.minikube.destroy(environment, context), 'unchanged');
-  profiles(named(environment, 'Stopped'));
-  assert.is(await lib.minikube.stop(environment, context), 'unchanged');
-  clone.forget();
-  profiles(named(environment, 'Running'));
+  assert.equal(changes(clone), []);
+  progress('complete');
+  status(running);
+  docker({ network: [clusterName, `${clusterName}x`] });
   assert.is(await lib.minikube.stop(environment, context), 'changed');
-  mkdirSync(environment.state, { recursive: true });
-  writeFileSync(environment.kubeconfig, '');
+  writeFileSync(kubeconfig, '');
   assert.is(await lib.minikube.destroy(environment, context), 'changed');
-  const changes = clone.calls().filter((line) => !line.includes('profile list'));
-  assert.equal(changes, [
-    `minikube stop --profile ${environment.clusterName}`,
-    `minikube delete --profile ${environment.clusterName}`,
+  assert.equal(changes(clone), [
+    `minikube stop --profile ${clusterName}`,
+    `minikube delete --profile ${clusterName}`,
+    `docker network rm ${clusterName}`,
   ]);
-  assert.not.ok(existsSync(environment.kubeconfig));
+  assert.not.ok(existsSync(kubeconfig));
+  assert.throws(() => readFileSync(join(environment.state, 'minikube.progress')));
 });
 
 test.run();

@@ -1,0 +1,110 @@
+import type { Environment } from '../../environment.ts';
+import { type TaskContext, TaskError } from '../../runner/runner.ts';
+import type { Settings } from '../../settings.ts';
+import { type Minikube, minikubeShell } from './shell.ts';
+
+/** What minikube's docker driver has made for a profile, by name: nodes are `<profile>`, `<profile>-m02`, … */
+export type Remains = {
+  readonly containers: readonly string[];
+  /** A node's disk has the node's name. */
+  readonly volumes: readonly string[];
+  /** The network has the profile's name. */
+  readonly networks: readonly string[];
+};
+
+/** Asks Docker what there is of the environment's profile. Throws `TaskError` when Docker does not answer. */
+export async function findRemains(environment: Environment, context: Minikube): Promise<Remains> {
+  const [containers, volumes, networks] = await Promise.all([
+    list(environment, context, ['container', 'ls', '--all', '--format', '{{.Names}}']),
+    list(environment, context, ['volume', 'ls', '--format', '{{.Name}}']),
+    list(environment, context, ['network', 'ls', '--format', '{{.Name}}']),
+  ]);
+  return { containers, volumes, networks };
+}
+
+async function list(
+  { clusterName }: Environment,
+  context: Minikube,
+  words: readonly string[],
+): Promise<readonly string[]> {
+  const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 30_000 });
+  const output = await $`docker ${words}`;
+  if (output.exitCode !== 0) throw noAnswer(output.stderr);
+  const ours = new RegExp(`^${clusterName}(-m\\d+)?$`);
+  return output.stdout
+    .split('\n')
+    .filter((name) => ours.test(name))
+    .sort();
+}
+
+const noAnswer = (stderr: string): TaskError =>
+  new TaskError({
+    what: 'Docker does not answer',
+    why: stderr.trim().split('\n').at(-1) || 'it said nothing',
+    advice: 'start Docker, then run again',
+  });
+
+/**
+ * Removes what `minikube delete` leaves: of a profile of several nodes the network (minikube's issue 9776), of one whose
+ * configuration is lost everything. Returns true when there was something.
+ */
+export async function removeRemains(environment: Environment, context: Minikube): Promise<boolean> {
+  const { containers, volumes, networks } = await findRemains(environment, context);
+  const $ = (await minikubeShell(context))({ quiet: true });
+  if (containers.length > 0) await $`docker container rm --force --volumes ${containers}`;
+  if (volumes.length > 0) await $`docker volume rm ${volumes}`;
+  if (networks.length > 0) await $`docker network rm ${networks}`;
+  return containers.length + volumes.length + networks.length > 0;
+}
+
+type Engine = { readonly NCPU: number; readonly MemTotal: number; readonly ServerVersion: string };
+
+/** The oldest Docker engine that is tried; older ones may work. */
+const oldestEngine = 24;
+
+/**
+ * Compares what the cluster asks for with what Docker has, before anything is started. Throws `TaskError` that names the
+ * setting to change.
+ */
+export async function checkEngine(
+  { name }: Environment,
+  { cluster }: Settings,
+  context: TaskContext,
+): Promise<void> {
+  const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 30_000 });
+  const output = await $`docker info --format ${'{{json .}}'}`;
+  const engine = parseEngine(output.stdout);
+  if (output.exitCode !== 0 || engine === undefined) throw noAnswer(output.stderr);
+  const { nodes, cpus, memoryMB } = cluster;
+  const settings = `environments/${name}/settings.yaml`;
+  const availableMB = Math.floor(engine.MemTotal / 2 ** 20);
+  if (nodes * memoryMB > availableMB) {
+    throw new TaskError({
+      what: `Docker has ${availableMB} MB of memory, the cluster needs ${nodes * memoryMB} MB`,
+      why: `cluster.nodes is ${nodes} and cluster.memoryMB is ${memoryMB} for each of them`,
+      advice: `lower cluster.memoryMB or cluster.nodes in ${settings}, or give Docker more memory (Docker Desktop: Settings, Resources)`,
+    });
+  }
+  if (cpus > engine.NCPU) {
+    throw new TaskError({
+      what: `Docker has ${engine.NCPU} CPUs, a node of the cluster needs ${cpus}`,
+      why: `cluster.cpus is ${cpus}`,
+      advice: `lower cluster.cpus in ${settings}, or give Docker more CPUs (Docker Desktop: Settings, Resources)`,
+    });
+  }
+  if (Number.parseInt(engine.ServerVersion, 10) < oldestEngine) {
+    context.log(
+      `Docker engine ${engine.ServerVersion} is older than ${oldestEngine}, the oldest that this project is tried with: it may work`,
+    );
+  }
+}
+
+/** `docker info` prints a document also when the engine does not answer; then these fields are zero. */
+function parseEngine(text: string): Engine | undefined {
+  try {
+    const engine = JSON.parse(text) as Partial<Engine>;
+    return engine.NCPU && engine.MemTotal && engine.ServerVersion ? (engine as Engine) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,103 @@
+import type { Environment } from '../../environment.ts';
+import { TaskError } from '../../runner/runner.ts';
+import type { ClusterPhase } from '../provider.ts';
+import { findRemains } from './docker.ts';
+import { type Minikube, minikubeShell, reasonOf } from './shell.ts';
+
+/** One node, as `minikube status -o json` reports it. */
+export type Node = {
+  readonly Name: string;
+  /** `Running`, `Stopped`, … of the machine: with the docker driver, the container. */
+  readonly Host: string;
+  readonly Kubelet: string;
+  /** `Irrelevant` for workers. */
+  readonly APIServer: string;
+};
+
+/** What minikube knows of the environment's profile. */
+export type Profile =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'nodes'; readonly nodes: readonly Node[] }
+  /** The machine of at least one node is gone; `dataLost` when the control plane's disk is gone too. */
+  | { readonly kind: 'incomplete'; readonly missing: readonly string[]; readonly dataLost: boolean }
+  /** Its configuration cannot be read. */
+  | { readonly kind: 'unreadable'; readonly reason: string };
+
+/** Exit codes of minikube (pkg/minikube/reason/exitcodes.go): the profile does not exist; its configuration is invalid. */
+const notFound = 85;
+const invalidConfiguration = 38;
+
+/**
+ * Asks minikube for the profile's nodes. `profile list` would not do: it tells of the control plane only. Throws `TaskError`
+ * when minikube or Docker fails: that is never read as "no cluster".
+ */
+export async function readProfile(
+  environment: Environment,
+  context: Minikube,
+  driver: string,
+): Promise<Profile> {
+  const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 60_000 });
+  const output = await $`minikube status --profile ${environment.clusterName} --output json`;
+  if (output.exitCode === notFound) return { kind: 'none' };
+  if (output.exitCode === invalidConfiguration) return { kind: 'unreadable', reason: reasonOf(output) };
+  const nodes = parseNodes(output.stdout);
+  if (nodes === undefined) {
+    throw new TaskError({
+      what: '`minikube status` failed',
+      why: reasonOf(output),
+      advice: `try: minikube status --profile ${environment.clusterName}`,
+    });
+  }
+  // minikube answers with no node at all when it does not find the machine of one, and also when Docker does not answer.
+  if (nodes.length > 0) return { kind: 'nodes', nodes };
+  if (driver !== 'docker') return { kind: 'incomplete', missing: ['a node'], dataLost: false };
+  const { containers, volumes } = await findRemains(environment, context);
+  const names = [...new Set([environment.clusterName, ...containers, ...volumes])];
+  const missing = names.filter((name) => !containers.includes(name));
+  return { kind: 'incomplete', missing, dataLost: !volumes.includes(environment.clusterName) };
+}
+
+/** One node is an object, several are a list, none is `null`. */
+function parseNodes(text: string): readonly Node[] | undefined {
+  try {
+    const parsed = JSON.parse(text) as Node | readonly Node[] | null;
+    return parsed === null ? [] : [parsed].flat();
+  } catch {
+    return undefined;
+  }
+}
+
+const isUp = ({ Host, Kubelet, APIServer }: Node): boolean =>
+  Host === 'Running' && Kubelet === 'Running' && ['Running', 'Irrelevant'].includes(APIServer);
+
+/** The state of a cluster whose creation came to its end. */
+export function phaseOf(profile: Profile): ClusterPhase {
+  if (profile.kind === 'none') return 'absent';
+  if (profile.kind !== 'nodes') return 'degraded';
+  if (profile.nodes.every(isUp)) return 'running';
+  return profile.nodes.every(({ Host }) => Host === 'Stopped') ? 'stopped' : 'degraded';
+}
+
+/** What is wrong with a profile, each in a few words. */
+export function faultsOf(profile: Profile): readonly string[] {
+  switch (profile.kind) {
+    case 'none':
+      return [];
+    case 'unreadable':
+      return [`minikube cannot read its profile: ${profile.reason}`];
+    case 'incomplete':
+      return [
+        `the ${profile.missing.length === 0 ? 'machine of a node' : `machine ${profile.missing.join(', ')}`} is gone`,
+      ];
+    case 'nodes':
+      return profile.nodes
+        .filter((node) => !isUp(node))
+        .map(({ Name, Host, Kubelet }) =>
+          Host === 'Running' ? `kubelet of ${Name}: ${Kubelet}` : `node ${Name}: ${Host}`,
+        );
+    default: {
+      const never: never = profile;
+      throw new Error(`unknown profile ${JSON.stringify(never)}`);
+    }
+  }
+}

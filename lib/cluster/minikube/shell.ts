@@ -1,0 +1,46 @@
+import { tmpdir } from 'node:os';
+import { environmentOf, processEnvironment } from '../../environment.ts';
+import { root } from '../../project.ts';
+import { type CommandOutput, type Shell, type TaskContext, TaskError } from '../../runner/runner.ts';
+
+export type Minikube = Pick<TaskContext, '$' | 'options'>;
+
+/**
+ * The shell for minikube, with the user's own TMPDIR: its locks lie there, and guard files that all profiles of the user
+ * share (pkg/util/lock).
+ */
+export async function minikubeShell(context: Minikube): Promise<Shell> {
+  const env = await processEnvironment(environmentOf(context.options));
+  return context.$({ env: { ...env, TMPDIR: tmpdir() }, cwd: root });
+}
+
+/** Runs a minikube command that changes something. Throws `TaskError` with minikube's own reason and suggestion. */
+export async function runMinikube(context: TaskContext, words: readonly string[]): Promise<void> {
+  const $ = await minikubeShell(context);
+  const output = await $({ nothrow: true })`minikube ${words}`;
+  if (output.exitCode === 0) return;
+  context.signal.throwIfAborted();
+  throw new TaskError({
+    what: `\`minikube ${words[0]}\` failed with exit code ${output.exitCode}`,
+    why: reasonOf(output),
+    advice: suggestionOf(output) ?? `\`minikube logs --profile ${profileOf(words)}\` shows more`,
+    exitCode: output.exitCode,
+  });
+}
+
+const profileOf = (words: readonly string[]): string => words[words.indexOf('--profile') + 1] ?? '';
+
+/** Why minikube ended: its line "Exiting due to CODE: reason", else its last line with words in it. */
+export function reasonOf({ stdout, stderr }: Pick<CommandOutput, 'stdout' | 'stderr'>): string {
+  const lines = `${stdout}\n${stderr}`.split(/[\r\n]+/);
+  const exiting = lines.findLast((line) => line.includes('Exiting due to '));
+  if (exiting !== undefined)
+    return exiting.slice(exiting.indexOf('Exiting due to ') + 'Exiting due to '.length).trim();
+  const words = lines.findLast((line) => /\p{L}{2}/u.test(line));
+  return words?.replace(/^[^\p{L}\d]+/u, '').trim() ?? 'it said nothing';
+}
+
+/** minikube's own "Suggestion: …", if it made one. */
+function suggestionOf({ stdout, stderr }: CommandOutput): string | undefined {
+  return /Suggestion: (.+)/.exec(`${stderr}\n${stdout}`)?.[1]?.trim();
+}

@@ -1,0 +1,68 @@
+import { execFile } from 'node:child_process';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { type Ended, makeSandbox, type Sandbox } from '../integration/sandbox.ts';
+
+/** The environment that the suite makes; tests/run.ts reads it from the command line. */
+export const environment = process.env.MINIKUBE_TEST_ENVIRONMENT ?? 'development';
+
+export type Clone = Sandbox & {
+  /** Name of the profile, of its network and of its first node. */
+  readonly profile: string;
+  /** Runs a task and returns its stdout. Throws with what it said unless it exits with 0. */
+  succeed(...words: readonly string[]): Promise<Ended>;
+  status(): Promise<Status>;
+};
+
+export type Status = {
+  readonly cluster: { readonly state: string; readonly nodes: readonly { readonly ready: boolean }[] };
+  readonly vault: { readonly sealed: boolean; readonly configured: boolean } | null;
+  readonly database: { readonly reachable: boolean } | null;
+};
+
+/** A clone of the project for the provider minikube, with a home of its own but the user's minikube and its caches. */
+export async function makeClone(prefix: string): Promise<Clone> {
+  const sandbox = await makeSandbox(prefix);
+  Object.assign(sandbox.env, {
+    ENVIRONMENT: environment,
+    CLUSTER_PROVIDER: 'minikube',
+    MINIKUBE_HOME: process.env.MINIKUBE_HOME ?? join(homedir(), '.minikube'),
+  });
+  const { cloneKey } = await import('../../lib/environment.ts');
+  const succeed = async (...words: readonly string[]): Promise<Ended> => {
+    const ended = await sandbox.task(...words);
+    if (ended.exitCode === 0) return ended;
+    throw new Error(`\`./run ${words.join(' ')}\` ended with ${ended.exitCode}:\n${ended.stderr}`);
+  };
+  return {
+    ...sandbox,
+    profile: `${environment}-${cloneKey(environment, sandbox.folder)}`,
+    succeed,
+    status: async () => JSON.parse((await succeed('status', '--json')).stdout) as Status,
+  };
+}
+
+/** stdout of a docker command. Throws when it fails. */
+export function docker(...args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile('docker', args, (error, stdout, stderr) =>
+      error ? reject(new Error(`docker ${args.join(' ')}: ${stderr}`)) : resolve(stdout.trim()),
+    );
+  });
+}
+
+/** Containers, volumes and networks whose name begins with the profile's, each as `kind name`. */
+export async function remainsOf({ profile }: Clone): Promise<string[]> {
+  const kinds = [
+    ['container', '{{.Names}}', '--all'],
+    ['volume', '{{.Name}}'],
+    ['network', '{{.Name}}'],
+  ] as const;
+  const lists = await Promise.all(
+    kinds.map(async ([kind, format, ...more]) => {
+      const names = await docker(kind, 'ls', ...more, '--format', format);
+      return names.split('\n').map((name) => `${kind} ${name}`);
+    }),
+  );
+  return lists.flat().filter((line) => line.includes(` ${profile}`));
+}

@@ -1,0 +1,128 @@
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { killAt, moments } from './kills.ts';
+import { type Clone, docker, environment, makeClone, remainsOf } from './machine.ts';
+
+/*
+ * The whole way on a real minikube: `npm run test:minikube [-- --env NAME]`, as an ordinary user who may use Docker. It needs
+ * what a user of the provider needs: Docker, and minikube on PATH or a way to get it.
+ */
+
+const test = suite('minikube');
+const clone = await makeClone('kd-minikube-');
+
+function timed(name: string, run: () => Promise<void>): void {
+  test(name, async () => {
+    const started = performance.now();
+    await run();
+    process.stdout.write(`\n  ${name}: ${((performance.now() - started) / 1000).toFixed(0)} s\n`);
+  });
+}
+
+/** Asserts that everything works: three nodes, Vault open, both applications' checks. */
+async function everythingWorks(): Promise<void> {
+  const { cluster, vault, database } = await clone.status();
+  assert.equal([cluster.state, cluster.nodes.map(({ ready }) => ready)], ['running', [true, true, true]]);
+  assert.equal([vault?.sealed, vault?.configured, database?.reachable], [false, true, true]);
+  await clone.succeed('test');
+}
+
+timed('create-environment makes everything', async () => {
+  await clone.succeed('create-environment');
+  const { cluster, vault, database } = await clone.status();
+  assert.equal([cluster.state, cluster.nodes.length], ['running', 3]);
+  assert.equal([vault?.sealed, vault?.configured, database?.reachable], [false, true, true]);
+});
+
+timed('install-tier apps and test', async () => {
+  await clone.succeed('install-tier', 'apps');
+  await everythingWorks();
+});
+
+timed('the applications answer through the ingress, at the addresses that `services` prints', async () => {
+  for (const app of ['app1', 'app2']) await clone.succeed('test-ingress', app);
+});
+
+timed('create-environment again changes nothing', async () => {
+  const { stderr } = await clone.succeed('create-environment');
+  assert.match(stderr, /nothing changed/);
+});
+
+timed('after stop-k8s and start-k8s everything works without a further command', async () => {
+  await clone.succeed('stop-k8s');
+  assert.is((await clone.status()).cluster.state, 'stopped');
+  await clone.succeed('start-k8s');
+  await everythingWorks();
+});
+
+timed('a stopped environment is started by create-environment', async () => {
+  await clone.succeed('stop-k8s');
+  await clone.succeed('create-environment');
+  await everythingWorks();
+});
+
+timed('a worker that died is seen, and brought back by start-k8s', async () => {
+  await docker('kill', `${clone.profile}-m03`);
+  assert.is((await clone.status()).cluster.state, 'degraded');
+  await clone.succeed('start-k8s');
+  await everythingWorks();
+});
+
+timed('start-k8s brings everything back after the machine was restarted', async () => {
+  // What a power cut does to the nodes.
+  await docker('kill', clone.profile, `${clone.profile}-m02`, `${clone.profile}-m03`);
+  assert.is((await clone.status()).cluster.state, 'stopped');
+  await clone.succeed('start-k8s');
+  await everythingWorks();
+});
+
+timed('a second clone makes its own cluster meanwhile', async () => {
+  const other = await makeClone('kd-minikube-other-');
+  try {
+    await writeFile(other.path('environments', environment, 'zz-small.yaml'), 'cluster: { nodes: 1 }\n');
+    await Promise.all([other.succeed('create-k8s'), everythingWorks()]);
+    await other.succeed('destroy-environment', '--yes');
+    assert.equal(await remainsOf(other), []);
+    assert.is((await clone.status()).cluster.state, 'running');
+  } finally {
+    await other.remove(environment);
+  }
+});
+
+timed('a cluster that lost its data is recreated by create-environment', async () => {
+  await docker('rm', '--force', '--volumes', clone.profile);
+  await docker('volume', 'rm', clone.profile);
+  assert.is((await clone.status()).cluster.state, 'degraded');
+  const refused = await clone.task('start-k8s');
+  assert.is(refused.exitCode, 1);
+  assert.match(refused.stderr, /create-environment recreates the cluster/);
+  await clone.succeed('create-environment');
+  const { cluster, vault } = await clone.status();
+  assert.equal([cluster.state, vault?.configured], ['running', true]);
+});
+
+const destroyLeavesNothing = async (made: Clone): Promise<void> => {
+  await made.succeed('destroy-environment', '--yes');
+  assert.equal(await remainsOf(made), []);
+  assert.not.ok(existsSync(made.path('.state', environment)));
+  const profiles = `${made.env.MINIKUBE_HOME}/profiles/${made.profile}`;
+  assert.not.ok(existsSync(profiles), profiles);
+};
+
+timed('destroy-environment leaves nothing', () => destroyLeavesNothing(clone));
+
+for (const moment of moments) {
+  timed(`create-k8s goes on after a kill -9 when ${moment.name}`, async () => {
+    await killAt(moment, clone);
+    await clone.succeed('create-k8s');
+    const { cluster } = await clone.status();
+    assert.equal([cluster.state, cluster.nodes.map(({ ready }) => ready)], ['running', [true, true, true]]);
+    await destroyLeavesNothing(clone);
+  });
+}
+
+test.after(() => clone.remove(environment));
+
+test.run();
