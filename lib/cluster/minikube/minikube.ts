@@ -219,7 +219,8 @@ async function removeProfile(
   context: TaskContext,
 ): Promise<boolean> {
   const profile = await readProfile(environment, context, cluster.driver);
-  if (profile.kind !== 'none') {
+  // A start that failed early leaves files that are no profile yet.
+  if (profile.kind !== 'none' || (await remembered(environment.name)) !== undefined) {
     await runMinikube(context, ['delete', '--profile', environment.clusterName]);
   }
   const remains = cluster.driver === 'docker' && (await removeRemains(environment, context));

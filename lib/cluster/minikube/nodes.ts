@@ -57,11 +57,11 @@ export async function readProfile(
   return { kind: 'incomplete', missing, dataLost: !volumes.includes(environment.clusterName) };
 }
 
-/** One node is an object, several are a list, none is `null`. */
+/** One node is an object, several are a list, none is `null`; a failure is an event, which has no `Host`. */
 function parseNodes(text: string): readonly Node[] | undefined {
   try {
-    const parsed = JSON.parse(text) as Node | readonly Node[] | null;
-    return parsed === null ? [] : [parsed].flat();
+    const nodes = [JSON.parse(text) as Node | readonly Node[] | null].flat().filter((node) => node !== null);
+    return nodes.every(({ Host }) => typeof Host === 'string') ? nodes : undefined;
   } catch {
     return undefined;
   }

@@ -30,14 +30,21 @@ export async function runMinikube(context: TaskContext, words: readonly string[]
 
 const profileOf = (words: readonly string[]): string => words[words.indexOf('--profile') + 1] ?? '';
 
-/** Why minikube ended: its line "Exiting due to CODE: reason", else its last line with words in it. */
+/** Why minikube ended: its line "Exiting due to CODE: reason", the same as a JSON event, or its last line with words in it. */
 export function reasonOf({ stdout, stderr }: Pick<CommandOutput, 'stdout' | 'stderr'>): string {
   const lines = `${stdout}\n${stderr}`.split(/[\r\n]+/);
-  const exiting = lines.findLast((line) => line.includes('Exiting due to '));
-  if (exiting !== undefined)
-    return exiting.slice(exiting.indexOf('Exiting due to ') + 'Exiting due to '.length).trim();
-  const words = lines.findLast((line) => /\p{L}{2}/u.test(line));
-  return words?.replace(/^[^\p{L}\d]+/u, '').trim() ?? 'it said nothing';
+  const reasons = lines.flatMap((line) => /Exiting due to (.+)/.exec(line)?.[1] ?? errorEvent(line) ?? []);
+  const last = lines.findLast((line) => /\p{L}{2}/u.test(line));
+  return reasons[0] ?? last?.replace(/^[^\p{L}\d]+/u, '').trim() ?? 'it said nothing';
+}
+
+/** With `--output json`, a failure is an event of this type; only the one that ends the command has a name. */
+function errorEvent(line: string): string | undefined {
+  if (!line.includes('"io.k8s.sigs.minikube.error"')) return undefined;
+  const { data } = JSON.parse(line) as {
+    readonly data: { readonly name?: string; readonly message: string };
+  };
+  return data.name === undefined ? undefined : `${data.name}: ${data.message}`;
 }
 
 /** minikube's own "Suggestion: …", if it made one. */

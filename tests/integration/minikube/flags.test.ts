@@ -1,5 +1,13 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -13,7 +21,7 @@ import { loadSettings, type Settings } from '../../../lib/settings.ts';
 import { cacheFolder } from '../../../lib/tools/cache.ts';
 import { findTool } from '../../../lib/tools/tools.ts';
 import { environmentIn } from '../../rig/environment.ts';
-import { taskContext } from '../../rig/task-context.ts';
+import { failureOf, taskContext } from '../../rig/task-context.ts';
 import { startDockerEngine } from './docker-engine.ts';
 
 /*
@@ -191,22 +199,46 @@ test('minikube has the addons of the settings', async ({ minikube, settings }) =
   for (const addon of [...settings.cluster.addons, 'ingress']) assert.ok(known.includes(addon), addon);
 });
 
-test('what a start leaves that found no Docker engine is half created, and destroyed', async ({
-  minikube,
+test('without a Docker engine nothing is made, and nothing is taken for removed', async ({
   environment,
   settings,
 }) => {
   const context = taskContext({ env: 'development', provider: 'minikube' });
   const { DOCKER_HOST } = process.env;
   process.env.DOCKER_HOST = 'unix:///nowhere.sock';
-  const { exitCode, output } = await minikube(...startArguments(environment, settings));
-  process.env.DOCKER_HOST = DOCKER_HOST;
-  assert.is.not(exitCode, 0);
-  assert.match(output, /PROVIDER_DOCKER/);
-  assert.is(await provider.phase(environment, context), 'creating');
-  assert.is(await provider.destroy(environment, context), 'changed');
+  try {
+    for (const attempt of [
+      () => provider.create(environment, settings, context),
+      () => provider.destroy(environment, context),
+    ]) {
+      const error = await failureOf(attempt());
+      assert.is(error.what, 'Docker does not answer');
+      assert.match(error.why ?? '', /nowhere\.sock/);
+    }
+  } finally {
+    process.env.DOCKER_HOST = DOCKER_HOST;
+  }
   assert.is(await provider.phase(environment, context), 'absent');
-  assert.is(await provider.destroy(environment, context), 'unchanged');
+});
+
+test('a profile whose configuration is damaged is told apart from one that does not exist', async ({
+  folder,
+  environment,
+  settings,
+}) => {
+  const context = taskContext({ env: 'development', provider: 'minikube' });
+  const profile = join(folder, '.minikube', 'profiles', environment.clusterName);
+  mkdirSync(profile, { recursive: true });
+  writeFileSync(join(profile, 'config.json'), '{');
+  assert.is(await provider.phase(environment, context), 'creating');
+  const faults = await provider.faults?.(environment, context);
+  assert.match(
+    faults?.join() ?? '',
+    /cannot read its profile: HOST_CONFIG_LOAD: .*unexpected end of JSON input/,
+  );
+  assert.is(await provider.destroy(environment, context), 'changed');
+  assert.not.ok(existsSync(profile));
+  assert.match((await failureOf(provider.start(environment, settings, context))).what, /is not created/);
 });
 
 all.run();
