@@ -91,13 +91,14 @@ for (const { way, env, shell } of ways) {
 
   test(`${way}: a failing command throws with its own code and last words, with nothrow it gives its output`, async () => {
     const { $ } = rigOf(env);
-    const command = 'console.log("one"); console.error("two"); process.exit(7)';
+    // The border of a box says nothing.
+    const command = 'console.log("one"); console.error("two\\n╰──╯"); process.exit(7)';
     const error = await failure($`node -e ${command}`);
     assert.is(error.exitCode, 7);
     assert.match(error.what, /^`node -e .* failed with exit code 7$/);
     assert.is(error.why, 'two');
     const output = await $({ nothrow: true })`node -e ${command}`;
-    assert.equal([output.exitCode, output.stdout, output.stderr], [7, 'one\n', 'two\n']);
+    assert.equal([output.exitCode, output.stdout, output.stderr], [7, 'one\n', 'two\n╰──╯\n']);
     assert.is((await $`node -e ${command}`.nothrow()).exitCode, 7);
   });
 
