@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { chartArguments } from './chart-places.ts';
 import { type Environment, settingsOf, writeWhole } from './environment.ts';
-import { root } from './project.ts';
+import { fileDigest, filesBelow } from './file-digest.ts';
 import { settingsFiles } from './settings.ts';
 import { findTool } from './tools/tools.ts';
 
@@ -26,28 +25,13 @@ export async function renderInputs(environment: Environment): Promise<string> {
     // The key goes with its certificate.
     ...['ca.crt', 'postgresql.crt'].map((file) => `.state/${environment.name}/certificates/${file}`),
   ];
-  const contents = await Promise.all(
-    files.map((file) => readFile(join(root, file)).catch(() => Buffer.alloc(0))),
-  );
   const programs = await Promise.all([findTool('helm'), findTool('helmfile')]);
-  const hash = createHash('sha256');
-  // A tool's chart goes by its path, which names the version.
-  hash.update((await chartArguments(await settingsOf(environment))).join('\n'));
-  for (const program of programs) hash.update(`${program?.path} ${program?.version}\n`);
-  // With their lengths: what moves from the end of one file to the start of the next is a change.
-  for (const [index, file] of files.entries()) {
-    const content = contents[index] ?? Buffer.alloc(0);
-    hash.update(`${file} ${content.length}\n`).update(content);
-  }
-  return hash.digest('hex');
-}
-
-async function filesBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(join(root, folder), { recursive: true, withFileTypes: true }).catch(() => []);
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(root.length + 1))
-    .sort();
+  return fileDigest(
+    files,
+    // A tool's chart goes by its path, which names the version.
+    ...(await chartArguments(await settingsOf(environment))),
+    ...programs.map((program) => `${program?.path} ${program?.version}`),
+  );
 }
 
 /** What the same inputs gave before, or nothing. */

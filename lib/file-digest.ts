@@ -1,0 +1,27 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { root } from './project.ts';
+
+/** The files below a folder of the project, by their paths from its root, sorted. None where the folder does not exist. */
+export async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(join(root, folder), { recursive: true, withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(root.length + 1))
+    .sort();
+}
+
+/** A digest (SHA-256, hexadecimal) of words and of files of the project by path and content; a file that does not exist counts as empty. */
+export async function fileDigest(files: readonly string[], ...words: readonly string[]): Promise<string> {
+  const contents = await Promise.all(
+    files.map((file) => readFile(join(root, file)).catch(() => Buffer.alloc(0))),
+  );
+  const hash = createHash('sha256').update(JSON.stringify(words));
+  // With their lengths: what moves from the end of one file to the start of the next is a change.
+  for (const [index, file] of files.entries()) {
+    const content = contents[index] ?? Buffer.alloc(0);
+    hash.update(`${file} ${content.length}\n`).update(content);
+  }
+  return hash.digest('hex');
+}
