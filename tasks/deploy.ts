@@ -1,5 +1,4 @@
 import { access } from 'node:fs/promises';
-import { toolCharts } from '../lib/chart-places.ts';
 import { requireCluster } from '../lib/cluster/cluster.ts';
 import {
   install,
@@ -26,12 +25,11 @@ import { removeRouteCertificates, routeCertificateCommands } from '../lib/ingres
 import { helmText } from '../lib/kubectl.ts';
 import { root } from '../lib/project.ts';
 import { type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
-import { ensureTool } from '../lib/tools/tools.ts';
 import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { runningParts } from './embedded.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
-import { tools } from './tools.ts';
+import { chartTools, tools } from './tools.ts';
 
 const app = {
   app: {
@@ -52,18 +50,14 @@ export const initHelmfile = task({
   description: 'check helm, helmfile and the settings; get the optional helm plugins',
   group: 'deploy',
   lock: true,
-  needs: tools('helm', 'helmfile', 'kubectl', 'sops'),
-  commands: async ({ options }) => {
-    const { plainCommands } = await import('../lib/tools/plain-commands.ts');
-    const environment = environmentOf(options);
-    const chartTools = await Promise.all(
-      toolCharts(await settingsOf(environment)).map(({ tool }) => plainCommands(tool)),
-    );
-    return ['helm version', 'helmfile --version', ...chartTools.flat(), ...pluginCommands(environment)];
-  },
+  needs: [...tools('helm', 'helmfile', 'kubectl', 'sops'), chartTools],
+  commands: ({ options }) => [
+    'helm version',
+    'helmfile --version',
+    ...pluginCommands(environmentOf(options)),
+  ],
   run: async (context) => {
     const environment = environmentOf(context.options);
-    for (const { tool } of toolCharts(await settingsOf(environment))) await ensureTool(tool, context);
     for (const { name, chart } of await declaredReleases()) {
       if (!chart.startsWith('./')) continue;
       await access(`${root}/${chart}/Chart.yaml`).catch(() => {

@@ -31,12 +31,38 @@ export function tools(...names: readonly ToolName[]): Need[] {
   return names.map((name) => need(installTool, { name }));
 }
 
+/** Gets the tools whose sources bring the charts that the settings name by tool://…. */
+export const chartTools = task({
+  name: 'chart-tools',
+  description: 'get the tools that bring charts',
+  group: 'tools',
+  private: true,
+  mutex: 'tools',
+  commands: async ({ options }) => {
+    const { plainCommands } = await import('../lib/tools/plain-commands.ts');
+    return (await Promise.all((await chartToolNames(options)).map((tool) => plainCommands(tool)))).flat();
+  },
+  run: async (context) => {
+    const { ensureTool } = await import('../lib/tools/tools.ts');
+    for (const tool of await chartToolNames(context.options)) await ensureTool(tool, context);
+  },
+});
+
+async function chartToolNames(options: Options): Promise<ToolName[]> {
+  const { toolCharts } = await import('../lib/chart-places.ts');
+  const settings = await settingsOf(environmentOf(options));
+  return [...new Set(toolCharts(settings).map(({ tool }) => tool))];
+}
+
 export const installTools = task({
   name: 'install-tools',
   description: 'get every missing tool of the provider',
   group: 'tools',
   args: { tests: { type: 'boolean', description: 'those that only the tests need, too' } },
-  needs: ({ args, options }) => tools(...toolsOf(String(options.provider)), ...(args.tests ? testTools : [])),
+  needs: ({ args, options }) => [
+    ...tools(...toolsOf(String(options.provider)), ...(args.tests ? testTools : [])),
+    chartTools,
+  ],
   commands: () => [],
 });
 
@@ -47,7 +73,8 @@ export const verifyDependencies = task({
   commands: async ({ options }) => {
     const { loadManifest } = await import('../lib/tools/manifest.ts');
     const manifest = await loadManifest();
-    return toolsOf(String(options.provider)).map((name) => {
+    const names = new Set([...toolsOf(String(options.provider)), ...(await chartToolNames(options))]);
+    return [...names].map((name) => {
       const { path, versionCommand } = manifest.tools[name];
       return [(path || undefined)?.programs[0] ?? name, ...versionCommand].join(' ');
     });
@@ -58,7 +85,7 @@ export const verifyDependencies = task({
       import('../lib/tools/tool-table.ts'),
     ]);
     const provider = String(options.provider);
-    const rows = await checkTools(provider, await requirementOf(options));
+    const rows = await checkTools(provider, await requirementOf(options), await chartToolNames(options));
     print(options.json ? JSON.stringify(rows, null, 2) : toolTable(rows, provider));
     const missing = rows.filter((row) => row.needed && row.state === 'missing');
     if (missing.length === 0) return;

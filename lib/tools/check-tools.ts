@@ -1,5 +1,5 @@
 import { type FoundTool, lookForTool, pinnedVersion } from './get-tool.ts';
-import { loadManifest, type ToolEntry, toolNames } from './manifest.ts';
+import { loadManifest, type ToolEntry, type ToolName, toolNames } from './manifest.ts';
 import { toolsOf } from './provider-tools.ts';
 import { isReachable } from './release-host.ts';
 import { describeTool, type Requirement } from './requirement.ts';
@@ -19,11 +19,15 @@ export type ToolRow = {
   readonly how: string | null;
 };
 
-/** Which tools are there and how the others can be got; looks, but gets nothing. Asks a release host at most once (3 s). */
-export async function checkTools(provider: string, requirement: Requirement = {}): Promise<ToolRow[]> {
+/** Which tools are there and how the others can be got; looks, but gets nothing. Asks a release host at most once (3 s). `charts`: tools that bring charts. */
+export async function checkTools(
+  provider: string,
+  requirement: Requirement = {},
+  charts: readonly ToolName[] = [],
+): Promise<ToolRow[]> {
   const { tools } = await loadManifest();
   const { go } = tools;
-  const needed = toolsOf(provider);
+  const needed = [...toolsOf(provider), ...charts];
   const goThere = !('reason' in (await lookForTool(go, {})));
   const rows = toolNames.map(async (name): Promise<ToolRow> => {
     const entry = tools[name];

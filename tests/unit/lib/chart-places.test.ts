@@ -8,7 +8,9 @@ import {
 } from '../../../lib/chart-places.ts';
 import { environmentOf } from '../../../lib/environment.ts';
 import { helmfile, helmfileText } from '../../../lib/helmfile.ts';
+import { needsOf } from '../../../lib/runner/task.ts';
 import type { Settings } from '../../../lib/settings.ts';
+import { chartTools, installTools } from '../../../tasks/tools.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const settingsWith = (chart: string): Settings => ({ charts: { other: { chart } } }) as unknown as Settings;
@@ -24,6 +26,14 @@ test('a chart beside a tool becomes a path for helmfile, and is text before the 
   assert.equal(chartArgumentsText(settings), [
     '--state-values-set charts.other.chart="$(dirname "$(command -v vault-secrets-operator)")/chart"',
   ]);
+});
+
+test('install-tools gets the tools that bring charts, also those that the provider does not need', async () => {
+  const input = { args: {}, options: { env: 'lab', provider: 'existing' }, passThrough: [] };
+  assert.ok(needsOf(installTools, input).some(({ task }) => task === chartTools));
+  assert.match((await chartTools.commands(input)).join('\n'), 'go -C lib/tools/go/vault-secrets-operator');
+  const none = { ...input, options: { env: 'development', provider: 'existing' } };
+  assert.equal(await chartTools.commands(none), []);
 });
 
 test('a chart of a tool that there is not is named', async () => {
