@@ -8,6 +8,15 @@ export const providerNames = ['minikube', 'embedded', 'existing'] as const satis
 
 export type ChartSetting = { readonly chart: string; readonly version?: string };
 
+export type ImageSetting = {
+  readonly repository: string;
+  readonly tag: string;
+  /** `sha256:…`, or empty. */
+  readonly digest: string;
+  /** Folder of the project that it is built from; empty: somebody else builds it. */
+  readonly build: string;
+};
+
 /** An environment takes a role out by `null`. */
 export type DatabaseRoles = { readonly [name: string]: { readonly password: string } | null };
 
@@ -72,7 +81,11 @@ export type Settings = {
   };
   readonly vault: { readonly address: string; readonly auditLog: string; readonly databaseAddress: string };
   readonly charts: { readonly [name: string]: ChartSetting };
-  readonly images: { readonly backendVerification: { readonly repository: string; readonly tag: string } };
+  readonly images: { readonly backendVerification: ImageSetting; readonly [name: string]: ImageSetting };
+  /** What every `docker build` is given by `--build-arg`. */
+  readonly buildArguments: { readonly [name: string]: string };
+  /** Values of the releases by name. */
+  readonly releases: { readonly [name: string]: unknown };
   readonly [section: string]: unknown;
 };
 
@@ -206,7 +219,7 @@ export async function loadSettings(environment: string, provider: ProviderName):
 /** Values of another chart than the one of common.yaml. */
 const otherValues = /^(?:charts\.[^.]+|ingress\.chart)\.values$/;
 /** Below them names are free, or the chart's own schema says what there is. */
-const freeNames = /^(?:releases\.[^.]+|ingress\.values|database\.(?:applications|issuers))$/;
+const freeNames = /^(?:releases\.[^.]+|ingress\.values|database\.(?:applications|issuers)|buildArguments)$/;
 
 /** A misspelt setting would have no effect, and nobody would notice: all there are have their place in common.yaml, the lowest layer. */
 function checkKnown(layer: Tree, known: Tree, file: string, above = ''): void {
@@ -234,7 +247,9 @@ const isRoles = (value: unknown): boolean =>
 const isWords = (value: unknown): boolean =>
   Array.isArray(value) && value.every((word) => typeof word === 'string' && word !== '');
 
-const rules: readonly (readonly [path: string, rule: string, holds: (value: unknown) => boolean])[] = [
+type Rule = readonly [path: string, rule: string, holds: (value: unknown) => boolean];
+
+const rules: readonly Rule[] = [
   ['domain', 'a DNS name', (value) => typeof value === 'string' && /^[a-z0-9.-]+$/.test(value)],
   ['production', '`true` or `false`', (value) => typeof value === 'boolean'],
   [
@@ -286,14 +301,35 @@ const rules: readonly (readonly [path: string, rule: string, holds: (value: unkn
   ['database.issuers', 'a map of roles with a `password`', isRoles],
   ['vault.address', 'a URL', (value) => /^https?:\/\//.test(String(value))],
   [
-    'images.backendVerification.repository',
-    'an image name',
-    (value) => typeof value === 'string' && value !== '',
+    'buildArguments',
+    'a map of texts',
+    (value) => isTree(value) && Object.values(value).every((text) => typeof text === 'string'),
   ],
 ];
 
+/** A tag that YAML takes for a number is another one for helmfile than here: `1.10`, `010`. */
+const imageRules = (images: unknown): Rule[] =>
+  Object.keys(isTree(images) ? images : {}).flatMap((name): Rule[] => [
+    [`images.${name}.repository`, 'an image name', (value) => typeof value === 'string' && value !== ''],
+    [
+      `images.${name}.tag`,
+      'a tag as text, such as "1.2.0"',
+      (value) => typeof value === 'string' && value !== '',
+    ],
+    [
+      `images.${name}.digest`,
+      'sha256:…, or empty',
+      (value) => typeof value === 'string' && /^(?:sha256:[0-9a-f]{64})?$/.test(value),
+    ],
+    [
+      `images.${name}.build`,
+      'a folder of the project with a Dockerfile, or empty',
+      (value) => typeof value === 'string' && !/^\/|(?:^|\/)\.\.(?:\/|$)/.test(value),
+    ],
+  ]);
+
 function check(settings: Tree, environment: string): void {
-  for (const [path, rule, holds] of rules) {
+  for (const [path, rule, holds] of [...rules, ...imageRules(settings.images)]) {
     const value = path
       .split('.')
       .reduce<unknown>((tree, key) => (isTree(tree) ? tree[key] : undefined), settings);

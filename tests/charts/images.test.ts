@@ -44,7 +44,7 @@ test('an image goes by its tag, and by its digest where one is given', async () 
 test('a digest in the settings reaches the pods of every provider', async () => {
   const { images } = (await readYaml('environments/common.yaml')) as { images: Record<string, Tree> };
   for (const image of Object.values(images))
-    assert.equal(Object.keys(image), ['repository', 'tag', 'digest']);
+    assert.equal(Object.keys(image), ['repository', 'tag', 'digest', 'build']);
   const folder = await temporaryFolder();
   for (const name of ['charts', 'environments', 'helmfile.yaml'])
     await cp(join(root, name), join(folder, name), { recursive: true });

@@ -167,4 +167,28 @@ for (const [yaml, message] of [
   });
 }
 
+test('names, tags and digests of images are text, since YAML reads numbers in more than one way', async ({
+  lib,
+  write,
+}) => {
+  const failure = (text: string) => {
+    write('environments/development/zones.yaml', `images: { backend: { ${text} } }\n`);
+    return failureOf(lib.loadSettings('development', 'minikube'));
+  };
+  assert.match(
+    (await failure('tag: 1.10')).what,
+    '`images.backend.tag` of environment `development` to be a tag as text',
+  );
+  assert.match((await failure('digest: latest')).what, 'images.backend.digest');
+  for (const build of ['/docker', '../docker', '[docker]'])
+    assert.match((await failure(`build: ${build}`)).what, 'images.backend.build');
+});
+
+test('build arguments have names of their own, and are text', async ({ lib, write }) => {
+  write('environments/development/zones.yaml', 'buildArguments: { BASE_IMAGE: debian }\n');
+  assert.equal((await lib.loadSettings('development', 'minikube')).buildArguments, { BASE_IMAGE: 'debian' });
+  write('environments/development/zones.yaml', 'buildArguments: { NODE: 22 }\n');
+  assert.match((await failureOf(lib.loadSettings('development', 'minikube'))).what, 'buildArguments');
+});
+
 test.run();
