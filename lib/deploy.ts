@@ -13,7 +13,7 @@ import { checkVault } from './vault-check.ts';
 
 const names = (releases: readonly Release[]): string => releases.map(({ name }) => name).join(', ');
 
-export type Selection = { readonly tier?: string; readonly app?: string };
+export type Selection = { readonly tier?: string | undefined; readonly app?: string | undefined };
 
 export const selectsRelease = (selection: Selection) => (release: Release) =>
   (selection.tier === undefined || release.tier === selection.tier) &&

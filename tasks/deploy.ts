@@ -24,10 +24,11 @@ import {
 import { removeRouteCertificates, routeCertificateCommands } from '../lib/ingress/certificates.ts';
 import { helmText } from '../lib/kubectl.ts';
 import { root } from '../lib/project.ts';
-import { type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
+import { type Needs, type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { runningParts } from './embedded.ts';
+import { imagesFor } from './images.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { chartTools, tools } from './tools.ts';
 
@@ -122,20 +123,21 @@ const plainInstall = async (
   ];
 };
 
-/** What all installs have in common: openssl makes the certificates of the fronts. */
-const installation = {
-  ...deployment,
-  check: refuseDevelopmentKeys,
-  needs: ({ options }: { readonly options: Options }) => [
-    ...deployment.needs({ options }),
-    ...tools('openssl'),
-  ],
-} as const;
+/** What all installs have in common. */
+const installation = { ...deployment, check: refuseDevelopmentKeys } as const;
+
+/** The needs of an install: openssl makes the certificates of the fronts. */
+const installNeeds = (options: Options, selection: Selection): Needs => [
+  ...deployment.needs({ options }),
+  ...tools('openssl'),
+  ...imagesFor(options, selection),
+];
 
 export const installAll = task({
   ...installation,
   name: 'install-all',
   description: 'install every release; arguments after -- go to helmfile',
+  needs: ({ options }) => installNeeds(options, {}),
   lock: true,
   commands: ({ options, passThrough }) => plainInstall(options, {}, passThrough),
   run: (context) => onCluster(context, () => install(context, {})),
@@ -146,6 +148,7 @@ export const installTier = task({
   name: 'install-tier',
   description: 'install a tier and what it needs',
   args: tier,
+  needs: ({ args, options }) => installNeeds(options, args),
   lock: true,
   commands: ({ args, options, passThrough }) => plainInstall(options, { tier: args.tier }, passThrough),
   run: (context) => onCluster(context, () => install(context, { tier: context.args.tier })),
@@ -156,6 +159,7 @@ export const installApp = task({
   name: 'install-app',
   description: 'install an application and what it needs',
   args: app,
+  needs: ({ args, options }) => installNeeds(options, args),
   lock: true,
   commands: ({ args, options, passThrough }) => plainInstall(options, { app: args.app }, passThrough),
   run: (context) => onCluster(context, () => install(context, { app: context.args.app })),

@@ -1,6 +1,14 @@
+import { requireCluster } from '../lib/cluster/cluster.ts';
+import { type Selection, selectsRelease } from '../lib/deploy.ts';
 import { environmentOf, settingsOf } from '../lib/environment.ts';
-import { need, type Options, task, UsageError } from '../lib/runner/runner.ts';
-import { shellWord } from '../lib/shell-words.ts';
+import { declaredReleases, withNeeds } from '../lib/helmfile.ts';
+import { buildImages as build, buildCommands } from '../lib/images/build.ts';
+import { loadImages as load, loadCommands } from '../lib/images/load.ts';
+import { buildWords, type OwnImage, ownImages } from '../lib/images/own-images.ts';
+import { checkImages as check, preflightCommands } from '../lib/images/preflight.ts';
+import { type Needs, need, type Options, task, UsageError } from '../lib/runner/runner.ts';
+import { shellWords } from '../lib/shell-words.ts';
+import { connection, createK8s, startK8s } from './cluster.ts';
 import { tools } from './tools.ts';
 
 const tag = {
@@ -10,7 +18,7 @@ const tag = {
 /** What a registry takes as a tag (https://github.com/opencontainers/distribution-spec, "Pulling manifests"). */
 const tagForm = /^\w[\w.-]{0,127}$/;
 
-/** The image as one word for a shell. Throws UsageError for a tag that no registry takes, such as the name of a branch with a slash. */
+/** The image's full name. Throws UsageError for a tag that no registry takes, such as the name of a branch with a slash. */
 async function image(options: Options, tagName: string): Promise<string> {
   if (!tagForm.test(tagName)) {
     throw new UsageError({
@@ -20,7 +28,7 @@ async function image(options: Options, tagName: string): Promise<string> {
     });
   }
   const { images } = await settingsOf(environmentOf(options));
-  return shellWord(`${images.backendVerification.repository}:${tagName}`);
+  return `${images.backendVerification.repository}:${tagName}`;
 }
 
 export const buildBackendVerification = task({
@@ -30,7 +38,13 @@ export const buildBackendVerification = task({
   args: tag,
   needs: tools('docker'),
   commands: async ({ args, options }) => [
-    `docker build --tag ${await image(options, args.tag)} docker/backend-verification`,
+    shellWords(
+      buildWords(
+        await settingsOf(environmentOf(options)),
+        'docker/backend-verification',
+        await image(options, args.tag),
+      ),
+    ),
   ],
 });
 
@@ -40,5 +54,87 @@ export const buildPushBackendVerification = task({
   group: 'images',
   args: tag,
   needs: ({ args }) => [need(buildBackendVerification, { tag: args.tag })],
-  commands: async ({ args, options }) => [`docker push ${await image(options, args.tag)}`],
+  commands: async ({ args, options }) => [shellWords(['docker', 'push', await image(options, args.tag)])],
 });
+
+const selection = {
+  tier: { type: 'string', optional: true, description: 'a tier' },
+  app: { type: 'string', optional: true, description: 'an application' },
+} as const;
+
+/** The images of the project's own that an install of the selection runs. */
+async function imagesOf(options: Options, selected: Selection): Promise<OwnImage[]> {
+  const releases = withNeeds(await declaredReleases(), selectsRelease(selected));
+  return ownImages(await settingsOf(environmentOf(options)), releases);
+}
+
+/** One with a digest is that of its registry: no other content may take its place. */
+const toBuild = async (options: Options, selected: Selection): Promise<OwnImage[]> =>
+  (await imagesOf(options, selected)).filter(({ digest }) => digest === '');
+
+export const buildImages = task({
+  name: 'build-images',
+  description: "build the project's own images that the selected releases run",
+  group: 'images',
+  private: true,
+  args: selection,
+  needs: tools('docker'),
+  commands: async ({ args, options }) =>
+    buildCommands(await settingsOf(environmentOf(options)), await toBuild(options, args)),
+  run: async (context) => {
+    const { args, options } = context;
+    context.report(await build(environmentOf(options), await toBuild(options, args), context));
+  },
+});
+
+export const loadImages = task({
+  name: 'load-images',
+  description: 'load them into the nodes',
+  group: 'images',
+  private: true,
+  args: selection,
+  needs: ({ args }) => [need(buildImages, args), ...tools('kubectl', 'minikube')],
+  after: [createK8s, startK8s],
+  // Another clone's build may move the tag between two of its commands.
+  retries: 1,
+  commands: async ({ args, options }) => {
+    const environment = environmentOf(options);
+    return loadCommands(environment, await settingsOf(environment), await toBuild(options, args));
+  },
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    const images = await toBuild(context.options, context.args);
+    if (images.length > 0) await requireCluster(environment, context);
+    context.report(await load(environment, images, context));
+  },
+});
+
+export const checkImages = task({
+  name: 'check-images',
+  description: "check that the cluster can run the project's own images",
+  group: 'images',
+  private: true,
+  args: selection,
+  needs: ({ options }) => [...tools('kubectl'), ...connection(options)],
+  after: [createK8s],
+  commands: async ({ args, options }) =>
+    preflightCommands(environmentOf(options), await imagesOf(options, args)),
+  run: async (context) => {
+    const environment = environmentOf(context.options);
+    const images = await imagesOf(context.options, context.args);
+    if (images.length > 0) await requireCluster(environment, context);
+    await check(environment, images, context);
+  },
+});
+
+/** What an install of the selection needs of these images: nodes of minikube get them, an existing cluster has to have them, simulated pods need none. */
+export function imagesFor(options: Options, selected: Selection): Needs {
+  switch (environmentOf(options).provider) {
+    case 'minikube':
+      return [need(loadImages, selected)];
+    case 'existing':
+      return [need(checkImages, selected)];
+    default:
+      return [];
+  }
+}

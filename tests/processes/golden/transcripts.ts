@@ -42,7 +42,7 @@ export async function dryRuns(folder: string, ...words: readonly string[]): Prom
   return new Map(publicTasks.map((name, index) => [name, transcripts[index] ?? { exitCode: -1, text: '' }]));
 }
 
-/** The same on every machine: the clone's key, its ports, the platform and the way around root (PostgreSQL) are taken out. */
+/** The same on every machine and for any image: the clone's key, its ports, the platform, the way around root (PostgreSQL) and what images are built from are taken out. */
 export function normalise(text: string, folder: string): string {
   const key = cloneKey('development', folder);
   let normal = text.replaceAll(`-${key}`, '-CLONE');
@@ -50,6 +50,7 @@ export function normalise(text: string, folder: string): string {
     normal = normal.replaceAll(String(port), `PORT_${name}`);
   }
   return normal
+    .replaceAll(/:inputs-[0-9a-f]{12}/g, ':inputs-DIGEST')
     .replaceAll('unshare --user --map-user=1000 --map-group=1000 ', '')
     .replaceAll(`${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`, 'OS-ARCH')
     .replaceAll(`${process.platform}-${process.arch}`, 'PLATFORM');
