@@ -119,7 +119,11 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
   const nodes = cluster.nodes.length === 0 ? '' : `, ${ready} of ${cluster.nodes.length} nodes ready`;
   const version = cluster.kubernetesVersion === null ? '' : `, Kubernetes ${cluster.kubernetesVersion}`;
   const known =
-    cluster.state === 'degraded' ? await providerOf(environment).faults?.(environment, context) : undefined;
+    cluster.state === 'degraded'
+      ? await providerOf(environment)
+          .faults?.(environment, context)
+          .catch(() => undefined)
+      : undefined;
   const faults = known === undefined ? '' : ` (${known.join(', ')})`;
   const lines = [
     `environment  ${status.environment} (${status.provider})`,

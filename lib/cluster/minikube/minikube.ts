@@ -43,6 +43,11 @@ const addons = ({ cluster, ingress }: Settings): readonly string[] => [
   ...cluster.addons,
 ];
 
+/** minikube asks each node's kubelet; that the API server sees it takes some seconds more. */
+const waitForNodes: readonly string[] = [
+  ...['wait', '--for=condition=Ready', 'nodes', '--all', '--timeout', '120s'],
+];
+
 /** minikube waits for the pods of some addons only, and volumes stay Pending until their driver runs. */
 const waitForAddons: readonly string[] = [
   ...['--namespace', 'kube-system', 'rollout', 'status'],
@@ -73,16 +78,21 @@ const afterwards = (settings: Settings): readonly (readonly string[])[] => [
 const text = (environment: Environment, words: readonly string[]): string =>
   `KUBECONFIG=.state/${environment.name}/kubeconfig ${shellWords(['minikube', ...words])}`;
 
+const startCommands = (environment: Environment, settings: Settings): readonly string[] => [
+  text(environment, startArguments(environment, settings)),
+  `${kubectlText(environment)} ${shellWords(waitForNodes)}`,
+];
+
 /** minikube: one profile for each environment of each clone. */
 export const minikube: ClusterProvider = {
   name: 'minikube',
   commands: {
     create: (environment, settings) => [
-      text(environment, startArguments(environment, settings)),
+      ...startCommands(environment, settings),
       ...addons(settings).map((addon) => text(environment, addonArguments(environment, addon))),
       ...afterwards(settings).map((words) => `${kubectlText(environment)} ${shellWords(words)}`),
     ],
-    start: (environment, settings) => [text(environment, startArguments(environment, settings))],
+    start: (environment, settings) => startCommands(environment, settings),
     stop: (environment) => [text(environment, ['stop', '--profile', environment.clusterName])],
     destroy: (environment) => [
       text(environment, ['delete', '--profile', environment.clusterName]),
@@ -187,7 +197,10 @@ async function readProgress(environment: Environment): Promise<string | undefine
 
 const progressFile = ({ state }: Environment): string => join(state, 'minikube.progress');
 
-/** Starts what was created before. Throws `TaskError` where `minikube start` would hang or fail. */
+/**
+ * Starts what was created before. A worker whose machine is gone is replaced: `minikube start` would make a machine of its name
+ * that never joins, and wait for it for six minutes.
+ */
 async function startCreated(
   environment: Environment,
   settings: Settings,
@@ -195,22 +208,35 @@ async function startCreated(
   context: TaskContext,
 ): Promise<void> {
   refuseBroken(environment, profile);
+  for (const node of profile.kind === 'incomplete' ? profile.missing : []) {
+    context.log(`replacing node ${node}: its machine is gone, and the volumes on it are lost`);
+    await runMinikube(context, ['node', 'delete', node, '--profile', environment.clusterName]);
+  }
   await startNodes(environment, settings, context);
 }
 
 /** Starts all nodes. Throws `TaskError` unless each of them runs in the end. */
 async function startNodes(environment: Environment, settings: Settings, context: TaskContext): Promise<void> {
   await runMinikube(context, startArguments(environment, settings));
-  const profile = await profileOf(environment, context);
   const { nodes } = settings.cluster;
-  const count = profile.kind === 'nodes' ? profile.nodes.length : 0;
-  if (phaseOf(profile) === 'running' && count === nodes) return;
+  let profile = await profileOf(environment, context);
+  while (nodeCount(profile) > 0 && nodeCount(profile) < nodes) {
+    await runMinikube(context, ['node', 'add', '--worker', '--profile', environment.clusterName]);
+    profile = await profileOf(environment, context);
+  }
+  if (phaseOf(profile) === 'running') {
+    const $ = await shellOf(context);
+    await $`${kubectl(environment)} ${waitForNodes}`;
+    return;
+  }
   throw new TaskError({
     what: '`minikube start` ended, but the cluster is not complete',
-    why: faultsOf(profile).join(', ') || `it has ${count} of ${nodes} nodes (setting cluster.nodes)`,
+    why: faultsOf(profile).join(', '),
     advice: `see: minikube logs --profile ${environment.clusterName}; run destroy-environment to start over`,
   });
 }
+
+const nodeCount = (profile: Profile): number => (profile.kind === 'nodes' ? profile.nodes.length : 0);
 
 /** Removes the profile with everything that belongs to it. Returns true when there was something. */
 async function removeProfile(

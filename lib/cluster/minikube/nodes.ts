@@ -50,9 +50,11 @@ export async function readProfile(
   }
   // minikube answers with no node at all when it does not find the machine of one, and also when Docker does not answer.
   if (nodes.length > 0) return { kind: 'nodes', nodes };
-  if (driver !== 'docker') return { kind: 'incomplete', missing: ['a node'], dataLost: false };
+  if (driver !== 'docker') return { kind: 'incomplete', missing: [], dataLost: false };
   const { containers, volumes } = await findRemains(environment, context);
-  const names = [...new Set([environment.clusterName, ...containers, ...volumes])];
+  const listed = await $`minikube node list --profile ${environment.clusterName}`;
+  // A name and an address in each line.
+  const names = listed.stdout.split('\n').flatMap((line) => /^(\S+)\t/.exec(line)?.[1] ?? []);
   const missing = names.filter((name) => !containers.includes(name));
   return { kind: 'incomplete', missing, dataLost: !volumes.includes(environment.clusterName) };
 }
@@ -87,7 +89,9 @@ export function faultsOf(profile: Profile): readonly string[] {
       return [`minikube cannot read its profile: ${profile.reason}`];
     case 'incomplete':
       return [
-        `the ${profile.missing.length === 0 ? 'machine of a node' : `machine ${profile.missing.join(', ')}`} is gone`,
+        profile.missing.length === 0
+          ? 'minikube does not find all machines'
+          : `the machine of ${profile.missing.join(', ')} is gone`,
       ];
     case 'nodes':
       return profile.nodes

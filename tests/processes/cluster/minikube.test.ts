@@ -88,7 +88,7 @@ const untilStart = (state: State): string =>
   `case "$1" in status) if [ -e "${state.environment.state}/started" ]; then echo '${running}'; else exit 85; fi;; start) mkdir -p "${state.environment.state}"; touch "${state.environment.state}/started";; esac`;
 
 const changes = (clone: ScriptedClone): string[] =>
-  clone.calls().filter((line) => !/^(minikube status|docker (info|\w+ ls)) /.test(line));
+  clone.calls().filter((line) => !/^(minikube (status|node list)|docker (info|\w+ ls)) /.test(line));
 
 test('start is told everything that the settings say', ({ lib, environment, settings }) => {
   assert.is(
@@ -165,6 +165,7 @@ test('create starts, enables the addons, waits for them and moves the default st
   const done = changes(clone);
   assert.equal(done, [
     `minikube ${lib.startArguments(environment, settings).join(' ')}`,
+    `${kubectl} wait --for=condition=Ready nodes --all --timeout 120s`,
     `minikube addons enable volumesnapshots --profile ${profile}`,
     `minikube addons enable csi-hostpath-driver --profile ${profile}`,
     `${kubectl} --namespace kube-system rollout status deployments,statefulsets,daemonsets --timeout 360s`,
@@ -185,7 +186,8 @@ test('without addons and with the cluster’s own storage class, create only sta
   settings,
 }) => {
   const cluster = { ...settings.cluster, storageClass: '', addons: [] };
-  assert.is(lib.minikube.commands.create(environment, { ...settings, cluster }).length, 1);
+  const { create, start } = lib.minikube.commands;
+  assert.equal(create(environment, { ...settings, cluster }), start(environment, { ...settings, cluster }));
 });
 
 test('minikube writes to the environment’s kubeconfig, and locks where the user’s other profiles lock', async (state) => {
@@ -252,11 +254,14 @@ test('one whose addons were interrupted goes on with these', async ({
   assert.is(await lib.minikube.phase(environment, context), 'running');
 });
 
-test('a start that ends with fewer nodes is a failure', async (state) => {
+test('a start that ends with a node that does not run is a failure', async (state) => {
   const { lib, environment, settings, context, clone } = state;
-  clone.script('minikube', untilStart(state).replace(running, nodes({})));
+  clone.script(
+    'minikube',
+    untilStart(state).replace(running, nodes({}, { Name: 'X-m02', Kubelet: 'Stopped' }, {})),
+  );
   const error = await failureOf(lib.minikube.create(environment, settings, context));
-  assert.is(error.why, 'it has 1 of 3 nodes (setting cluster.nodes)');
+  assert.is(error.why, 'kubelet of X-m02: Stopped');
   assert.is(await lib.minikube.phase(environment, context), 'creating');
 });
 
@@ -279,11 +284,14 @@ test('a control plane whose disk is gone is recreated by create, and start says 
   const { clusterName } = environment;
   progress('complete');
   docker({ container: [`${clusterName}-m02`], volume: [`${clusterName}-m02`], network: [clusterName] });
-  clone.script('minikube', untilStart(state).replace('exit 85', 'echo null; exit 7'));
+  clone.script(
+    'minikube',
+    `${untilStart(state).replace('exit 85', 'echo null; exit 7')}\n[ "$1 $2" != 'node list' ] || printf '%s\\t-\\n' ${clusterName} ${clusterName}-m02`,
+  );
   const error = await failureOf(lib.minikube.start(environment, settings, context));
   assert.equal(
     [error.why, error.advice],
-    [`the machine ${clusterName} is gone`, 'its data are lost: create-environment recreates the cluster'],
+    [`the machine of ${clusterName} is gone`, 'its data are lost: create-environment recreates the cluster'],
   );
   assert.is(await lib.minikube.create(environment, settings, context), 'changed');
   assert.match(context.logged.join(), /recreated without its data/);
@@ -301,15 +309,34 @@ test('a control plane whose disk is gone is recreated by create, and start says 
   );
 });
 
-test('a worker whose machine is gone is brought back by start', async (state) => {
+test('a worker whose machine is gone is replaced by start', async (state) => {
   const { lib, environment, settings, context, clone, progress, docker } = state;
   const { clusterName } = environment;
   progress('complete');
-  docker({ container: [clusterName], volume: [clusterName, `${clusterName}-m02`] });
-  clone.script('minikube', untilStart(state).replace('exit 85', 'echo null; exit 7'));
-  assert.equal(await lib.minikube.faults?.(environment, context), [`the machine ${clusterName}-m02 is gone`]);
+  docker({ container: [clusterName, `${clusterName}-m03`], volume: [clusterName, `${clusterName}-m02`] });
+  const mark = (name: string) => join(environment.state, name);
+  clone.script(
+    'minikube',
+    `case "$1 $2" in
+      status*) if [ -e ${mark('added')} ]; then echo '${running}'; elif [ -e ${mark('started')} ]; then echo '${nodes({}, {})}'; else echo null; exit 7; fi;;
+      'node list') printf '%s\\t192.168.49.2\\n' ${clusterName} ${clusterName}-m02 ${clusterName}-m03;;
+      'node add') touch ${mark('added')};;
+      start*) touch ${mark('started')};;
+    esac`,
+  );
+  assert.equal(await lib.minikube.faults?.(environment, context), [
+    `the machine of ${clusterName}-m02 is gone`,
+  ]);
   assert.is(await lib.minikube.start(environment, settings, context), 'changed');
-  assert.is(changes(clone).length, 1);
+  assert.equal(
+    changes(clone).map((line) => line.replaceAll(clusterName, 'X').split(' ').slice(0, 4).join(' ')),
+    [
+      'minikube node delete X-m02',
+      'minikube start --profile X',
+      'minikube node add --worker',
+      `kubectl --kubeconfig ${environment.kubeconfig} --context`,
+    ],
+  );
 });
 
 test('a profile that cannot be read is named, and only destroyed on request', async ({
@@ -407,7 +434,7 @@ test('a stopped cluster starts with the same words; one that does not exist is a
   clone.script('minikube', untilStart(state).replace('exit 85', `echo '${stopped}'; exit 7`));
   assert.is(await lib.minikube.stop(environment, context), 'unchanged');
   assert.is(await lib.minikube.start(environment, settings, context), 'changed');
-  assert.equal(changes(clone), [`minikube ${lib.startArguments(environment, settings).join(' ')}`]);
+  assert.is(changes(clone)[0], `minikube ${lib.startArguments(environment, settings).join(' ')}`);
   status('', 85);
   const error = await failureOf(lib.minikube.start(environment, settings, context));
   assert.is(error.what, 'the cluster of environment `development` is not created');
