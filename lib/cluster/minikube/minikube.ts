@@ -268,15 +268,21 @@ const halfCreated = (environment: Environment): TaskError =>
     advice: 'run create-environment again',
   });
 
-/** Throws `TaskError` for a profile of which minikube can neither start nor stop the nodes. */
+/** Throws `TaskError` for a profile whose nodes minikube can neither start nor stop: it hangs or fails. */
 function refuseBroken(environment: Environment, profile: Profile): void {
-  if (profile.kind !== 'unreadable' && !isLost(profile)) return;
+  const { clusterName, name } = environment;
+  const headless = profile.kind === 'incomplete' && profile.missing.includes(clusterName);
+  if (profile.kind !== 'unreadable' && !headless) return;
+  const over =
+    'destroy-environment removes the cluster with its data, then create-environment makes a new one';
   throw new TaskError({
-    what: `minikube cannot work with the cluster of environment \`${environment.name}\``,
+    what: `minikube cannot work with the cluster of environment \`${name}\``,
     why: faultsOf(profile).join(', '),
     advice: isLost(profile)
       ? 'its data are lost: create-environment recreates the cluster'
-      : `repair ~/.minikube/profiles/${environment.clusterName}/config.json, or run destroy-environment, which removes the cluster with its data`,
+      : profile.kind === 'unreadable'
+        ? `repair ~/.minikube/profiles/${clusterName}/config.json; or: ${over}`
+        : `its data are still in the Docker volume ${clusterName}, copy what you need; ${over}`,
   });
 }
 

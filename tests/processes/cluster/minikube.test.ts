@@ -309,6 +309,22 @@ test('a control plane whose disk is gone is recreated by create, and start says 
   );
 });
 
+test('a control plane whose disk is still there is not removed', async (state) => {
+  const { lib, environment, settings, context, clone, progress, docker } = state;
+  const { clusterName } = environment;
+  progress('complete');
+  docker({ volume: [clusterName] });
+  clone.script(
+    'minikube',
+    `case "$1" in status) echo null; exit 7;; node) printf '%s\\t-\\n' ${clusterName};; esac`,
+  );
+  for (const attempt of [lib.minikube.create, lib.minikube.start]) {
+    const error = await failureOf(attempt(environment, settings, context));
+    assert.match(error.advice ?? '', /^its data are still in the Docker volume/);
+  }
+  assert.equal(changes(clone), []);
+});
+
 test('a worker whose machine is gone is replaced by start', async (state) => {
   const { lib, environment, settings, context, clone, progress, docker } = state;
   const { clusterName } = environment;
