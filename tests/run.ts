@@ -7,7 +7,7 @@ import { toolEnvironment } from '../lib/tools/tools.ts';
 
 /*
  * Runs the tests: `node --import tsx tests/run.ts [check] [unit] [processes] [browser] [charts] [integration]`, all of these by
- * default, or `e2e --context NAME [--env NAME] [--only WORDS] [--keep]`, or `minikube [--env NAME]`. Each
+ * default, or `e2e --context NAME [--env NAME] [--only WORDS] [--keep]`, or `minikube [--env NAME] [--only WORDS]`. Each
  * file is a process of its own (the unit tests are one), with a time limit that uvu does not have. Ends with `N passed, N failed` over all of them, and fails
  * when fewer than `testing.minimum` of package.json passed: a file that forgets `test.run()` passes with no test at all.
  */
@@ -271,6 +271,7 @@ if (unknown.length > 0) {
       ? await withTools(chosen.some(({ name }) => name === 'integration'))
       : process.env),
     ...(chosen.some(({ name }) => name === 'e2e') ? chosenCluster : {}),
+    MINIKUBE_TEST_ONLY: only,
     ...(environment === '' ? {} : { MINIKUBE_TEST_ENVIRONMENT: environment }),
   };
   const results: Result[] = [];

@@ -3,8 +3,9 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Ended, makeSandbox, type Sandbox } from '../integration/sandbox.ts';
 
-/** The environment that the suite makes; tests/run.ts reads it from the command line. */
+/** The environment that the suite makes, and what the names of its tests have to contain: from the command line, by tests/run.ts. */
 export const environment = process.env.MINIKUBE_TEST_ENVIRONMENT ?? 'development';
+export const only = process.env.MINIKUBE_TEST_ONLY ?? '';
 
 export type Clone = Sandbox & {
   /** Name of the profile, of its network and of its first node. */

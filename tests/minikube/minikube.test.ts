@@ -3,10 +3,10 @@ import { writeFile } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { killAt, moments } from './kills.ts';
-import { type Clone, docker, environment, makeClone, remainsOf } from './machine.ts';
+import { type Clone, docker, environment, makeClone, only, remainsOf } from './machine.ts';
 
 /*
- * The whole way on a real minikube: `npm run test:minikube [-- --env NAME]`, as an ordinary user who may use Docker. It needs
+ * The whole way on a real minikube: `npm run test:minikube [-- --env NAME] [--only WORDS]`, as an ordinary user who may use Docker. It needs
  * what a user of the provider needs: Docker, and minikube on PATH or a way to get it.
  */
 
@@ -14,6 +14,7 @@ const test = suite('minikube');
 const clone = await makeClone('kd-minikube-');
 
 function timed(name: string, run: () => Promise<void>): void {
+  if (!name.includes(only)) return;
   test(name, async () => {
     const started = performance.now();
     await run();
