@@ -13,10 +13,11 @@ export type Answer = {
 };
 
 export type Call = {
+  /** Where to connect. */
   readonly address: string;
   readonly port: number;
-  readonly tls: boolean;
-  readonly host: string;
+  /** Scheme, host and port of the URL. As a browser does, the port is sent in `Host` unless it is the scheme's default. */
+  readonly origin: URL;
   readonly path: string;
   /** The authority to trust, as PEM; without it those that Node trusts. */
   readonly authority: string | undefined;
@@ -26,21 +27,25 @@ export type Call = {
 const bodyBytes = 64 * 1024;
 const timeoutMs = 10_000;
 
-/** Asks for a path of a host at another address than its name has. Throws `TaskError` when nobody answers within 10 s. */
+/** Asks for a path of an origin at another address than its name has, as curl's `--connect-to` does. Throws `TaskError` when nobody answers within 10 s. */
 export function call(wanted: Call): Promise<Answer> {
-  const { address, port, tls, host, path, authority, signal } = wanted;
+  const { address, port, origin, path, authority, signal } = wanted;
   return new Promise((resolve, reject) => {
     const options = {
       host: address,
       port,
       path,
-      headers: { host },
+      headers: { host: origin.host },
       timeout: timeoutMs,
       signal,
       agent: false,
     };
-    const sent = tls
-      ? requestHttps({ ...options, servername: host, ...(authority === undefined ? {} : { ca: authority }) })
+    const sent = isTls(origin)
+      ? requestHttps({
+          ...options,
+          servername: origin.hostname,
+          ...(authority === undefined ? {} : { ca: authority }),
+        })
       : requestHttp(options);
     sent.once('response', (response: IncomingMessage) => {
       const from = response.socket.localAddress ?? '';
@@ -60,9 +65,12 @@ export function call(wanted: Call): Promise<Answer> {
   });
 }
 
-function explain({ address, port, tls, host, path }: Call, error: NodeJS.ErrnoException): TaskError {
-  const url = `${tls ? 'https' : 'http'}://${host}${path}`;
-  const untrusted = tls && /^(?:ERR_TLS|.*CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)/.test(error.code ?? '');
+const isTls = ({ protocol }: URL): boolean => protocol === 'https:';
+
+function explain({ address, port, origin, path }: Call, error: NodeJS.ErrnoException): TaskError {
+  const url = `${origin.origin}${path}`;
+  const untrusted =
+    isTls(origin) && /^(?:ERR_TLS|.*CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)/.test(error.code ?? '');
   return new TaskError({
     what: untrusted ? `${url} has no certificate to trust` : `${url} cannot be reached at ${address}:${port}`,
     why: error.message || (error.code ?? ''),

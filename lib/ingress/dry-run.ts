@@ -4,6 +4,7 @@ import type { Settings } from '../settings.ts';
 import { shellWord } from '../shell-words.ts';
 import { ownCertificates } from './certificates.ts';
 import { controllerOf } from './controllers.ts';
+import { redirectPort } from './routes.ts';
 
 /** The plain commands of `test-ingress`: they print the status of each route. */
 export function testIngressCommands(
@@ -31,12 +32,14 @@ export function testIngressCommands(
       : [`address=$(${service} jsonpath='{${balancer}.ip}{${balancer}.hostname}')`, `port=${port}`];
   const [given = '', givenPort = String(port)] = address.split(':');
   const found = given === '' ? lookup : [`address=${given}`, `port=${givenPort}`];
+  const shown = redirectPort(settings) ?? port;
+  const origin = new URL(`${scheme}://${host}:${shown}`).origin;
   const paths = path === undefined ? ['/', '/admin', '/api/internal'] : [path];
   return [
     ...found,
     ...paths.map(
       (one) =>
-        `curl --silent --show-error --output /dev/null --write-out '%{http_code}\\n' ${trust}--connect-to "${host}:${port}:$address:$port" ${shellWord(`${scheme}://${host}${one}`)}`,
+        `curl --silent --show-error --output /dev/null --write-out '%{http_code}\\n' ${trust}--connect-to "${host}:${shown}:$address:$port" ${shellWord(`${origin}${one}`)}`,
     ),
   ];
 }

@@ -10,6 +10,8 @@ export type Route = { readonly path: string; readonly ranges: readonly string[] 
 export type Site = {
   readonly host: string;
   readonly tls: boolean;
+  /** Port of its URL where the controller insists on one; undefined: the port that the controller listens on. */
+  readonly port: number | undefined;
   /** The longest path first: the first one that fits a path decides. */
   readonly routes: readonly Route[];
   /** Address that the controller has written into the Ingress. */
@@ -116,8 +118,13 @@ export function siteOf(
   const [first] = routes;
   if (!first) return undefined;
   routes.sort((one, other) => other.path.length - one.path.length);
-  return { host: first.host, tls: settings.ingress.tls.enabled, routes, published };
+  const { tls } = settings.ingress;
+  return { host: first.host, tls: tls.enabled, port: redirectPort(settings), routes, published };
 }
+
+/** The port that Traefik redirects to: HTTPS with another port in `Host` is redirected as well. */
+export const redirectPort = ({ ingress }: Pick<Settings, 'ingress'>): number | undefined =>
+  ingress.tls.enabled && ingress.controller === 'traefik' ? ingress.tls.port : undefined;
 
 /** The route that serves a path, with or without a query. */
 export function routeOf(site: Site, path: string): Route | undefined {

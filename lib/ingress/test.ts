@@ -62,8 +62,9 @@ export async function checkSite(check: Check): Promise<readonly string[]> {
   const port = site.tls ? entrance.https : entrance.http;
   const scheme = site.tls ? 'https' : 'http';
   if (port === undefined) return [`the ingress controller offers no ${scheme}`];
-  const ask = (path: string): Promise<Answer> =>
-    call({ ...entrance, port, tls: site.tls, host: site.host, path, authority, signal: context.signal });
+  const origin = new URL(`${scheme}://${site.host}:${site.port ?? port}`);
+  const { signal } = context;
+  const ask = (path: string): Promise<Answer> => call({ ...entrance, port, origin, path, authority, signal });
   const all = wanted.path === undefined && wanted.expect === undefined;
   const paths = all ? site.routes.map((route) => route.path) : [wanted.path ?? '/'];
   // A controller behind another address translation sees another address than ours; the backend tells which.
@@ -76,16 +77,23 @@ export async function checkSite(check: Check): Promise<readonly string[]> {
     const expected = wanted.expect ?? (allowed ? 200 : 403);
     const why =
       wanted.expect === undefined ? `: ${seen} is ${allowed ? 'in' : 'outside'} ${ranges.join(', ')}` : '';
-    const url = `${scheme}://${site.host}${path}`;
+    const url = `${origin.origin}${path}`;
     if (status === expected) context.log(`${url} answered ${status} as it should${why}`);
     else problems.push(`${url} answered ${status}, expected ${expected}${why}`);
   }
   if (all && site.tls && entrance.http !== undefined) {
-    const plain = { ...entrance, port: entrance.http, tls: false, host: site.host, path: '/', authority };
-    const { status, location } = await call({ ...plain, signal: context.signal });
-    const leads = status >= 301 && status <= 308 && location?.startsWith(`https://${site.host}`) === true;
-    if (leads) context.log(`http://${site.host}/ leads to ${location}`);
-    else problems.push(`http://${site.host}/ answered ${status}, expected a redirect to https`);
+    const plain = new URL(`http://${site.host}:${entrance.http}`);
+    const called = { ...entrance, port: entrance.http, origin: plain, path: '/', authority, signal };
+    const { status, location = '' } = await call(called);
+    const target = URL.canParse(location) ? new URL(location) : undefined;
+    // Only of Traefik is the port known that it has to lead to.
+    const leads = site.port === undefined ? target?.hostname === site.host : target?.host === origin.host;
+    const redirects = status >= 301 && status <= 308 && target?.protocol === 'https:';
+    if (redirects && leads) context.log(`${plain.origin}/ leads to ${location}`);
+    else {
+      const answer = location === '' ? status : `${status} with ${location}`;
+      problems.push(`${plain.origin}/ answered ${answer}, expected a redirect to ${origin.origin}`);
+    }
   }
   return problems;
 }

@@ -276,15 +276,30 @@ test('who only claims another address is who he is, and the front hears the true
   assert.equal(state.reached, ['/ public', '/admin admin']);
 });
 
-test('test-ingress finds all of it as it should be', async (state) => {
-  const { clone, environment, api } = state;
+for (const [provider, port] of [
+  ['minikube', 30443],
+  ['existing', 443],
+] as const)
+  test(`test-ingress finds all of it as it should be, redirected to port ${port}`, async (state) => {
+    const { http } = state;
+    await applyRoutes(state, { tls: { enabled: true, port } });
+    const { origin } = new URL(`https://${host}:${port}`);
+    await until(state, '/admin', `301 ${origin}/admin`, {
+      plain: true,
+      headers: { host: `${host}:${http}` },
+    });
+    await checkRoutes(state, provider);
+  });
+
+async function checkRoutes(state: State, provider: 'existing' | 'minikube'): Promise<void> {
+  const { clone, api } = state;
   const [{ checkSite }, { siteOf }, { loadSettings }] = await Promise.all([
     clone.lib<typeof import('../../../lib/ingress/test.ts')>('ingress/test.ts'),
     clone.lib<typeof import('../../../lib/ingress/routes.ts')>('ingress/routes.ts'),
     clone.lib<typeof import('../../../lib/settings.ts')>('settings.ts'),
   ]);
   const objects = await api.kubectl(['-n', 'frontend', 'get', 'ingress,middleware', '-o', 'json']);
-  const site = siteOf(JSON.parse(objects).items, await loadSettings('development', environment.provider));
+  const site = siteOf(JSON.parse(objects).items, await loadSettings('development', provider));
   if (!site) throw new Error('expected routes');
   const context = clone.context('existing');
   const problems = await checkSite({
@@ -296,7 +311,7 @@ test('test-ingress finds all of it as it should be', async (state) => {
   });
   assert.equal(problems, []);
   assert.is(context.logged.length, 4);
-});
+}
 
 test('a guarded path whose middleware is gone comes by the public route, and says so to the front', async (state) => {
   await state.api.kubectl(['-n', 'frontend', 'delete', 'middleware', 'app1-front-admin']);

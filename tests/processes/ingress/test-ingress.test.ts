@@ -50,17 +50,20 @@ async function listen({ servers }: State, server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** A controller that lets everybody in on /, and here and there on the other routes. */
+/** A controller with these answers; as Traefik does, it redirects to its own port what names another one in `Host`. */
 const controller =
-  (statuses: { readonly [path: string]: number }, body = ''): RequestListener =>
+  (statuses: { readonly [path: string]: number }, body = '', port?: number): RequestListener =>
   (request, response) => {
-    assert.is(request.headers.host, host);
-    response.writeHead(statuses[request.url ?? ''] ?? 404).end(body);
+    const own = new URL(`https://${host}:${port ?? request.socket.localPort}`).host;
+    if (request.headers.host !== own) response.writeHead(301, { location: `https://${own}${request.url}` });
+    else response.writeHead(statuses[request.url ?? ''] ?? 404);
+    response.end(body);
   };
 
-const site = (tls: boolean): Site => ({
+const site = (tls: boolean, port?: number): Site => ({
   host,
   tls,
+  port,
   published: undefined,
   routes: [
     { path: '/api/internal', ranges: ['127.0.0.0/8'] },
@@ -76,13 +79,16 @@ async function check(state: State, listener: RequestListener, wanted: Partial<Wa
   const http = await listen(state, createHttp(listener));
   const entrance = { address: '127.0.0.1', http, https: undefined };
   const { context } = state;
-  return state.lib.checkSite({
+  const problems = await state.lib.checkSite({
     site: site(false),
     entrance,
     authority: undefined,
     wanted: { ...asked, ...wanted },
     context,
   });
+  const plain = (line: string) => line.replace(`${host}:${http}`, host);
+  context.logged.splice(0, context.logged.length, ...context.logged.map(plain));
+  return problems.map(plain);
 }
 
 test('200 where we are in the range and 403 where not is as it should be', async (state) => {
@@ -123,18 +129,19 @@ test('the expected status may be told', async (state) => {
 });
 
 /** What is wrong with a controller that speaks TLS, and HTTP in this way. */
-async function checkTls(state: State, plain: RequestListener, certificate = state.files.certificate) {
-  const keys = { cert: readFileSync(certificate), key: readFileSync(state.files.key) };
-  const listener = controller({ '/': 200, '/admin': 403, '/api/internal': 200 });
+async function checkTls(state: State, plain: RequestListener, port?: number) {
+  const keys = { cert: readFileSync(state.files.certificate), key: readFileSync(state.files.key) };
+  const listener = controller({ '/': 200, '/admin': 403, '/api/internal': 200 }, '', port);
   const https = await listen(state, createHttps(keys, listener));
   const http = await listen(state, createHttp(plain));
-  return state.lib.checkSite({
-    site: site(true),
+  const problems = await state.lib.checkSite({
+    site: site(true, port),
     entrance: { address: '127.0.0.1', http, https },
     authority: readFileSync(state.files.authority, 'utf8'),
     wanted: asked,
     context: state.context,
   });
+  return problems.map((line) => line.replace(`:${http}/`, '/').replace(`:${https}`, ''));
 }
 
 const redirect =
@@ -144,12 +151,22 @@ const redirect =
 
 test('with TLS the certificate is checked by the environment’s authority, and HTTP has to lead to HTTPS', async (state) => {
   assert.equal(await checkTls(state, redirect(`https://${host}:30443/`)), []);
-  assert.match(state.context.logged.at(-1) ?? '', `http://${host}/ leads to https://${host}:30443/`);
+  assert.match(state.context.logged.at(-1) ?? '', /^http:\S+ leads to https:\S+:30443\/$/);
   assert.equal(await checkTls(state, redirect('http://other.test/')), [
-    `http://${host}/ answered 301, expected a redirect to https`,
+    `http://${host}/ answered 301 with http://other.test/, expected a redirect to https://${host}`,
   ]);
   assert.equal(await checkTls(state, controller({ '/': 200 })), [
-    `http://${host}/ answered 200, expected a redirect to https`,
+    `http://${host}/ answered 200, expected a redirect to https://${host}`,
+  ]);
+});
+
+test('the port of Traefik’s redirect is sent in Host wherever Traefik listens, and HTTP has to lead to it', async (state) => {
+  assert.equal(await checkTls(state, redirect(`https://${host}:30443/`), 30443), []);
+  assert.match(state.context.logged[0] ?? '', `https://${host}:30443/ answered 200`);
+  assert.equal(await checkTls(state, redirect(`https://${host}/`), 443), []);
+  assert.match(state.context.logged[4] ?? '', `https://${host}/ answered 200`);
+  assert.equal(await checkTls(state, redirect(`https://${host}/`), 30443), [
+    `http://${host}/ answered 301 with https://${host}/, expected a redirect to https://${host}:30443`,
   ]);
 });
 
@@ -221,7 +238,7 @@ test('an application without routes, and a cluster without a controller, are err
 
 test('the controller is found by its Service, and called at the port of a node', async (state) => {
   const keys = { cert: readFileSync(state.files.certificate), key: readFileSync(state.files.key) };
-  const https = await listen(state, createHttps(keys, controller({ '/': 200 })));
+  const https = await listen(state, createHttps(keys, controller({ '/': 200 }, '', 443)));
   const http = await listen(state, createHttp(redirect(`https://${host}/`)));
   const middleware = {
     kind: 'Middleware',

@@ -1,11 +1,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { entranceOf, type Pod, type Service } from '../../../lib/ingress/entrance.ts';
-import { isAllowed, routeOf, siteOf } from '../../../lib/ingress/routes.ts';
+import { isAllowed, redirectPort, routeOf, siteOf } from '../../../lib/ingress/routes.ts';
 import type { Settings } from '../../../lib/settings.ts';
 
 const settings = (ingress: Partial<Settings['ingress']> = {}) =>
-  ({ ingress: { tls: { enabled: true }, ...ingress } }) as Pick<Settings, 'ingress'>;
+  ({ ingress: { controller: 'traefik', tls: { enabled: true, port: 30443 }, ...ingress } }) as Pick<
+    Settings,
+    'ingress'
+  >;
 
 const host = 'app1-front.development.k8s-deployment.test';
 
@@ -40,6 +43,13 @@ test('Traefik: the ranges of a route are those of the middleware of its name', (
     site?.routes.map(({ path, ranges }) => `${path} ${ranges}`),
     ['/admin 10.0.0.0/8', '/ 0.0.0.0/0'],
   );
+});
+
+test('Traefik insists on the port of its redirect; others, and plain HTTP, on none', () => {
+  assert.is(redirectPort(settings()), 30443);
+  assert.is(redirectPort(settings({ controller: 'nginx' })), undefined);
+  const tls = { enabled: false, existingSecret: '', clusterIssuer: '', port: 443 };
+  assert.is(redirectPort(settings({ tls })), undefined);
 });
 
 test('ingress-nginx: the ranges are in the annotation', () => {
