@@ -102,8 +102,12 @@ async function readReleases(environment: Environment, context: TaskContext): Pro
 
 async function readDatabase(environment: Environment, context: TaskContext): Promise<Status['database']> {
   try {
-    const reachable = await withServer(context, environment, 'postgresql', ({ host, port }) =>
-      isPostgresqlReady(host, port),
+    const reachable = await withServer(
+      context,
+      environment,
+      'postgresql',
+      ({ host, port }) => isPostgresqlReady(host, port),
+      0,
     );
     return { reachable };
   } catch {

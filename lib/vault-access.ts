@@ -4,6 +4,7 @@ import { expectedPorts, expectedSettings, readState } from './cluster/embedded/s
 import { authorityFile, serverIdentity } from './database/certificate.ts';
 import { type Environment, settingsOf, shellOf, writeWhole } from './environment.ts';
 import { kubectl, kubectlText } from './kubectl.ts';
+import { podStartMs } from './port-forward.ts';
 import { root } from './project.ts';
 import type { TaskContext } from './runner/runner.ts';
 import type { Settings } from './settings.ts';
@@ -18,13 +19,7 @@ import { operatorToken } from './vault/operator.ts';
 import type { Replica } from './vault/replica.ts';
 import { loadDesiredState, type Policy } from './vault/state.ts';
 import { type VaultStatus, vaultStatus } from './vault/status.ts';
-import {
-  hasVault,
-  type NamedConnection,
-  podStartMs,
-  vaultSelector,
-  withVaultReplicas,
-} from './vault-replicas.ts';
+import { hasVault, type NamedConnection, vaultSelector, withVaultReplicas } from './vault-replicas.ts';
 
 const keysPath = (environment: Environment): string => join(environment.state, 'vault', 'keys.json');
 const desiredState = () => loadDesiredState(join(root, 'vault'));

@@ -1,8 +1,11 @@
 import { providerOf } from './cluster/cluster.ts';
 import { type Environment, shellOf } from './environment.ts';
-import { type Connection, kubectlJson, kubectlText, withPortForward } from './kubectl.ts';
+import { kubectlJson, kubectlText } from './kubectl.ts';
+import { type Connection, type ForwardContext, withPortForward } from './port-forward.ts';
 import { type TaskContext, TaskError } from './runner/runner.ts';
+import { vaultClient } from './vault/client.ts';
 import { poll } from './vault/poll.ts';
+import { sealStatus } from './vault/replica.ts';
 
 /** What kubectl gives of the release: its StatefulSet and the pods. */
 export type VaultObject = {
@@ -61,15 +64,12 @@ export async function hasVault(
   return (await kubectlJson<{ items: VaultObject[] }>($, environment, ...words)).items.length > 0;
 }
 
-/** Milliseconds that pods may take to run after a start of the cluster. */
-export const podStartMs = 60_000;
-
 /**
  * Calls `use` with an address of this machine for each server of Vault: the process beside the embedded cluster, or every
- * pod that runs, for which it waits up to `waitMs` milliseconds. Throws `TaskError` when there is none.
+ * pod that runs; they may take up to `waitMs` milliseconds to run, and as long again to answer. Throws `TaskError` when there is none.
  */
 export async function withVaultReplicas<Result>(
-  context: Pick<TaskContext, '$' | 'options'> & Partial<Pick<TaskContext, 'log' | 'signal'>>,
+  context: ForwardContext & Partial<Pick<TaskContext, 'log'>>,
   environment: Environment,
   waitMs: number,
   use: (connections: readonly NamedConnection[]) => Promise<Result>,
@@ -93,17 +93,20 @@ export async function withVaultReplicas<Result>(
     return withPortForward(
       context,
       environment,
-      { namespace: 'vault', resource: `pod/${name}`, port: 8200 },
+      { namespace: 'vault', resource: `pod/${name}`, port: 8200, waitMs, answers },
       (connection) => forward(rest, [...connections, { name, ...connection }]),
     );
   }
 }
 
-async function podsOf(
-  context: Pick<TaskContext, '$' | 'options'> & Partial<Pick<TaskContext, 'signal'>>,
-  environment: Environment,
-  waitMs: number,
-): Promise<VaultPods> {
+/** Whether a Vault answers, in whatever state. */
+const answers = ({ host, port }: Connection): Promise<boolean> =>
+  sealStatus(vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 })).then(
+    () => true,
+    () => false,
+  );
+
+async function podsOf(context: ForwardContext, environment: Environment, waitMs: number): Promise<VaultPods> {
   const $ = await shellOf(context);
   const words = ['-n', 'vault', 'get', 'statefulsets,pods', '--selector', vaultSelector];
   let found: VaultPods = { running: [], others: [], complete: false };

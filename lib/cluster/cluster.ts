@@ -1,5 +1,6 @@
 import type { Environment } from '../environment.ts';
-import { type Connection, withPortForward } from '../kubectl.ts';
+import { type Connection, type ForwardContext, podStartMs, withPortForward } from '../port-forward.ts';
+import { isPostgresqlReady } from '../postgresql.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { ProviderName } from '../settings.ts';
 import { embedded } from './embedded/embedded.ts';
@@ -54,17 +55,26 @@ export async function requireCluster(environment: Environment, context: TaskCont
 }
 
 const targets = {
-  postgresql: { namespace: 'database', resource: 'svc/postgresql', port: 5432 },
+  postgresql: {
+    namespace: 'database',
+    resource: 'svc/postgresql',
+    port: 5432,
+    answers: ({ host, port }: Connection) => isPostgresqlReady(host, port),
+  },
 };
 
-/** Calls `use` with an address of this machine that leads to PostgreSQL of the environment; those of Vault: vault-replicas.ts. */
+/**
+ * Calls `use` with an address of this machine that leads to PostgreSQL of the environment; those of Vault: vault-replicas.ts. A pod
+ * may take up to `waitMs` milliseconds to answer.
+ */
 export async function withServer<Result>(
-  context: Pick<TaskContext, '$' | 'options'>,
+  context: ForwardContext,
   environment: Environment,
   server: keyof typeof targets,
   use: (connection: Connection) => Promise<Result>,
+  waitMs = podStartMs,
 ): Promise<Result> {
   const port = await providerOf(environment).direct(environment, server);
   if (port !== undefined) return use({ host: '127.0.0.1', port });
-  return withPortForward(context, environment, targets[server], use);
+  return withPortForward(context, environment, { ...targets[server], waitMs }, use);
 }

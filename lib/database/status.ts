@@ -31,10 +31,15 @@ export async function databaseProblem(
   const open = ({ secret }: LoginRole) => decryptValue(environment, secret.file, secret.key, context);
   const identity = serverIdentity(environment, settings, context);
   identity.catch(() => undefined);
-  return withServer(context, environment, 'postgresql', (address) =>
-    loginProblem(loginRoles(settings), open, async ({ name: user, database }, password) =>
-      acceptsLogin({ ...address, user, password, database, identity: await identity, timeoutMs: 2000 }),
-    ),
+  return withServer(
+    context,
+    environment,
+    'postgresql',
+    (address) =>
+      loginProblem(loginRoles(settings), open, async ({ name: user, database }, password) =>
+        acceptsLogin({ ...address, user, password, database, identity: await identity, timeoutMs: 2000 }),
+      ),
+    0,
   ).catch(() => undefined);
 }
 

@@ -1,5 +1,6 @@
 import { type Environment, shellOf } from '../environment.ts';
-import { kubectlJson, kubectlText, withPortForward } from '../kubectl.ts';
+import { kubectlJson, kubectlText } from '../kubectl.ts';
+import { withPortForward } from '../port-forward.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
 import { controllerOf } from './controllers.ts';

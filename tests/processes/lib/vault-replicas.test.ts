@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import type { Environment } from '../../../lib/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
 type State = {
   clone: ScriptedClone;
@@ -24,8 +25,8 @@ test.before(async (state) => {
 test.before.each(({ clone }) => clone.forget());
 test.after(({ clone }) => clone.remove());
 
-/** A cluster with these pods of Vault, by name and phase; each is reached at a port of its own. */
-function cluster(clone: ScriptedClone, pods: Record<string, string>): void {
+/** A cluster with these pods of Vault, by name and phase; each is reached at a port of its own, or all at `port`. */
+function cluster(clone: ScriptedClone, pods: Record<string, string>, port?: string): void {
   const set = {
     kind: 'StatefulSet',
     metadata: { name: 'vault' },
@@ -43,7 +44,7 @@ function cluster(clone: ScriptedClone, pods: Record<string, string>): void {
       *statefulsets,pods*) echo '${JSON.stringify({ items })}' ;;
       *port-forward*)
         number=$(echo "$*" | sed 's/.*pod.vault-\\([0-9]*\\) .*/\\1/')
-        echo "Forwarding from 127.0.0.1:4000$number -> 8200"; exec sleep 1000 ;;
+        echo "Forwarding from 127.0.0.1:${port ?? '4000$number'} -> 8200"; exec sleep 1000 ;;
     esac`,
   );
 }
@@ -76,11 +77,16 @@ test('pods that are about to run are waited for', async ({ lib, clone, environme
   cluster(clone, { 'vault-0': 'Pending' });
   const found = lib.withVaultReplicas(context, environment, 30_000, async (connections) => connections);
   while (clone.calls().length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
-  cluster(clone, { 'vault-0': 'Running' });
+  const vault = await scriptedVault(({ path }) =>
+    path === 'sys/seal-status' ? { body: { initialized: true, sealed: true } } : undefined,
+  );
+  cluster(clone, { 'vault-0': 'Running' }, new URL(vault.address).port);
   assert.equal(
     (await found).map(({ name }) => name),
     ['vault-0'],
   );
+  assert.ok(vault.requests().includes('GET sys/seal-status'));
+  await vault.close();
 });
 
 test('where no pod runs it is said which there are', async ({ lib, clone, environment, context }) => {

@@ -1,0 +1,47 @@
+import { type Finding, type PodStatus, problemOf } from './diagnostics.ts';
+import type { Environment } from './environment.ts';
+import { kubectlJson } from './kubectl.ts';
+import type { Shell } from './runner/runner.ts';
+
+/** What is read of a pod. */
+export type Pod = {
+  readonly metadata: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly deletionTimestamp?: string;
+  };
+  readonly status?: PodStatus & {
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly message?: string;
+    }[];
+  };
+};
+
+/** The pods of some namespaces that should serve and are not ready, each with the reason. Throws `TaskError` when kubectl fails. */
+export async function unreadyPods(
+  $: Shell,
+  environment: Environment,
+  namespaces: ReadonlySet<string>,
+): Promise<readonly Finding[]> {
+  const { items } = await kubectlJson<{ items: readonly Pod[] }>($, environment, 'get', 'pods', '-A');
+  return unreadyOf(items.filter(({ metadata }) => namespaces.has(metadata.namespace)));
+}
+
+/** The same of known pods. Those of Jobs end, and a pod that is going away is replaced by another. */
+export function unreadyOf(pods: readonly Pod[]): readonly Finding[] {
+  return pods.flatMap(({ metadata, status = {} }) => {
+    const { phase = 'Pending', conditions = [] } = status;
+    const holds = (wanted: string) =>
+      conditions.some(({ type, status: is }) => type === wanted && is === 'True');
+    if (phase === 'Succeeded' || phase === 'Failed' || metadata.deletionTimestamp !== undefined) return [];
+    if (holds('Ready')) return [];
+    const scheduling = conditions.find(({ type, status: is }) => type === 'PodScheduled' && is === 'False');
+    const text =
+      problemOf(status) ??
+      scheduling?.message ??
+      (phase === 'Running' ? 'it is not ready' : `it is ${phase}`);
+    return [{ object: `pod ${metadata.namespace}/${metadata.name}`, text }];
+  });
+}

@@ -1,0 +1,153 @@
+import { mkdirSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Environment } from '../../../lib/environment.ts';
+import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+
+type State = {
+  clone: ScriptedClone;
+  lib: typeof import('../../../lib/port-forward.ts');
+  environment: Environment;
+  context: RecordedContext;
+};
+
+const test = suite<State>('port-forward');
+
+test.before(async (state) => {
+  state.clone = scriptedClone();
+  state.lib = await state.clone.lib('port-forward.ts');
+  state.environment = await state.clone.environment('minikube');
+  state.context = state.clone.context('minikube');
+  mkdirSync(state.environment.state, { recursive: true });
+});
+
+test.before.each(({ clone }) => clone.forget());
+test.after(({ clone }) => clone.remove());
+
+const vault = { namespace: 'vault', resource: 'svc/vault', port: 8200 };
+
+test('a forwarded port is used as soon as kubectl names it, and kubectl is gone afterwards', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  clone.script(
+    'kubectl',
+    'echo "$$" >> "$CALLS"; echo "Forwarding from 127.0.0.1:40123 -> 8200"; echo "Forwarding from [::1]:40123 -> 8200"; exec sleep 1000',
+  );
+  const used = await lib.withPortForward(context, environment, vault, async (connection) => connection);
+  assert.equal(used, { host: '127.0.0.1', port: 40123 });
+  const [call, pid] = clone.calls();
+  assert.match(call ?? '', /-n vault port-forward svc\/vault :8200 --address 127\.0\.0\.1$/);
+  assert.throws(() => process.kill(Number(pid), 0), /ESRCH/);
+});
+
+test('kubectl is ended also when its use fails', async ({ lib, clone, environment, context }) => {
+  clone.script(
+    'kubectl',
+    'echo "$$" >> "$CALLS"; echo "Forwarding from 127.0.0.1:40123 -> 8200"; exec sleep 1000',
+  );
+  const failing = lib.withPortForward(context, environment, vault, async () => {
+    throw new Error('sealed');
+  });
+  assert.is((await failureOf(failing)).message, 'sealed');
+  assert.throws(() => process.kill(Number(clone.calls()[1]), 0), /ESRCH/);
+});
+
+test('a Service without a pod is told with kubectl’s last line', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  clone.script('kubectl', 'echo "first" >&2; echo "error: no running pods" >&2; exit 1');
+  const error = await failureOf(lib.withPortForward(context, environment, vault, async () => undefined));
+  assert.is(error.what, 'svc/vault of the namespace vault cannot be reached');
+  assert.is(error.why, 'error: no running pods');
+});
+
+/** A kubectl whose port-forwards do these in turn, the last of them again and again; pods as given. */
+function attempts(clone: ScriptedClone, bodies: readonly string[], pods: readonly object[] = []): void {
+  const cases = bodies.map((body, index) => `${index === bodies.length - 1 ? '*' : index + 1}) ${body};;`);
+  clone.script(
+    'kubectl',
+    `case "$*" in
+*"get pods"*) echo '${JSON.stringify({ items: pods })}'; exit;;
+esac
+case $(grep -c port-forward "$CALLS") in
+${cases.join('\n')}
+esac`,
+  );
+}
+
+const forwarding = 'echo "Forwarding from 127.0.0.1:40123 -> 8200"; exec sleep 1000';
+const notThere =
+  'echo "error: error upgrading connection: unable to upgrade connection: pod does not exist" >&2; exit 1';
+
+test('a pod that kubectl does not reach yet, or whose server does not answer, is tried again', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  attempts(clone, [notThere, forwarding]);
+  let asked = 0;
+  const answers = async () => {
+    asked += 1;
+    return asked === 2;
+  };
+  const told: string[] = [];
+  const used = await lib.withPortForward(
+    { ...context, progress: (text) => told.push(text) },
+    environment,
+    { ...vault, waitMs: 60_000, answers },
+    async ({ port }) => port,
+  );
+  assert.is(used, 40123);
+  assert.is(clone.calls().length, 3);
+  assert.match(told[0] ?? '', /^waiting for svc\/vault of the namespace vault: .*pod does not exist$/);
+  assert.match(told[1] ?? '', 'the pod does not answer');
+});
+
+test('when time is up, the last reason is told with what is wrong with the pods of the namespace', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  const waiting = { reason: 'CrashLoopBackOff' };
+  const pod = (namespace: string) => ({
+    metadata: { namespace, name: 'vault-0' },
+    status: { phase: 'Running', containerStatuses: [{ name: 'vault', state: { waiting } }] },
+  });
+  attempts(clone, [notThere], [pod('vault'), pod('other')]);
+  const error = await failureOf(
+    lib.withPortForward(context, environment, { ...vault, waitMs: 1 }, async () => undefined),
+  );
+  assert.is(error.what, 'svc/vault of the namespace vault cannot be reached');
+  assert.match(error.why ?? '', /pod does not exist\npod vault\/vault-0: container vault: CrashLoopBackOff$/);
+});
+
+test('what the API server does not have is not waited for, and neither is what is only looked at', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  attempts(clone, ['echo \'Error from server (NotFound): services "vault" not found\' >&2; exit 1']);
+  const once = async (waitMs: number) => {
+    clone.forget();
+    const error = await failureOf(
+      lib.withPortForward(context, environment, { ...vault, waitMs }, async () => undefined),
+    );
+    return [error.why, clone.calls().filter((line) => line.includes('port-forward')).length];
+  };
+  const reason = 'Error from server (NotFound): services "vault" not found';
+  assert.equal(await once(60_000), [reason, 1]);
+  attempts(clone, [notThere]);
+  assert.is((await once(0))[1], 1);
+});
+
+test.run();
