@@ -19,17 +19,20 @@ export type Pod = {
   };
 };
 
-/** The pods of some namespaces that should serve and are not ready, each with the reason. Throws `TaskError` when kubectl fails. */
-export async function unreadyPods(
+/** The pods of some namespaces. Throws `TaskError` when kubectl fails. */
+export async function readPods(
   $: Shell,
   environment: Environment,
   namespaces: ReadonlySet<string>,
-): Promise<readonly Finding[]> {
+): Promise<readonly Pod[]> {
   const { items } = await kubectlJson<{ items: readonly Pod[] }>($, environment, 'get', 'pods', '-A');
-  return unreadyOf(items.filter(({ metadata }) => namespaces.has(metadata.namespace)));
+  return items.filter(({ metadata }) => namespaces.has(metadata.namespace));
 }
 
-/** The same of known pods. Those of Jobs end, and a pod that is going away is replaced by another. */
+/**
+ * Those that should serve and are not ready, each with the reason. Pods of Jobs end, and a pod that is going away is replaced by
+ * another.
+ */
 export function unreadyOf(pods: readonly Pod[]): readonly Finding[] {
   return pods.flatMap(({ metadata, status = {} }) => {
     const { phase = 'Pending', conditions = [] } = status;

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { type Environment, shellOf } from './environment.ts';
 import { endCommand, kubectl, kubectlText } from './kubectl.ts';
-import { unreadyPods } from './pods.ts';
+import { readPods, unreadyOf } from './pods.ts';
 import { type Command, type Shell, type TaskContext, TaskError } from './runner/runner.ts';
 import { poll } from './vault/poll.ts';
 
@@ -69,10 +69,10 @@ async function openForward(
   );
   if (found) return found;
   context.signal?.throwIfAborted();
-  const pods = waitMs === 0 ? [] : await unreadyPods($, environment, new Set([namespace])).catch(() => []);
+  const pods = waitMs === 0 ? [] : await readPods($, environment, new Set([namespace])).catch(() => []);
   throw new TaskError({
     what: `${resource} of the namespace ${namespace} cannot be reached`,
-    why: [reason, ...pods.map(({ object, text }) => `${object}: ${text}`)].join('\n'),
+    why: [reason, ...unreadyOf(pods).map(({ object, text }) => `${object}: ${text}`)].join('\n'),
     advice: `see: ${kubectlText(environment)} -n ${namespace} get pods`,
   });
 }

@@ -5,7 +5,15 @@ import { connectCommand, connectExisting } from '../lib/cluster/existing.ts';
 import type { Outcome } from '../lib/cluster/provider.ts';
 import { type Environment, environmentOf, forgetRuns, settingsOf } from '../lib/environment.ts';
 import { controllerCommands, ensureController } from '../lib/ingress/install.ts';
-import { type AnyTask, type Needs, type Options, task, UsageError } from '../lib/runner/runner.ts';
+import { reopen } from '../lib/reopen.ts';
+import {
+  type AnyTask,
+  type Needs,
+  type Options,
+  type TaskContext,
+  task,
+  UsageError,
+} from '../lib/runner/runner.ts';
 import { stopAgent } from '../lib/sops.ts';
 import { unseal, unsealCommands } from '../lib/vault-access.ts';
 import { embeddedParts } from './embedded.ts';
@@ -60,6 +68,8 @@ export const createK8s = task({
     const environment = environmentOf(context.options);
     const settings = await settingsOf(environment);
     const made = await providerOf(environment).create(environment, settings, context);
+    // A cluster that was stopped is started by it, and a Vault that was sealed by that is opened again.
+    const opened = await openAgain(environment, made, context);
     let controller: Outcome = 'unchanged';
     if (environment.provider !== 'embedded') {
       controller = await ensureController(environment, settings, context);
@@ -69,8 +79,6 @@ export const createK8s = task({
       );
     }
     const outcome = controller === 'changed' ? controller : made;
-    // A cluster that was stopped is started by it, and a Vault that was sealed by that is opened again.
-    const opened = environment.provider === 'embedded' ? await unseal(environment, context) : 'unchanged';
     context.report(opened === 'changed' ? opened : outcome);
   },
 });
@@ -93,10 +101,17 @@ export const startK8s = task({
   run: async (context) => {
     const environment = environmentOf(context.options);
     const outcome = await providerOf(environment).start(environment, await settingsOf(environment), context);
-    const opened = environment.provider === 'existing' ? 'unchanged' : await unseal(environment, context);
+    const opened = await openAgain(environment, outcome, context);
     context.report(opened === 'changed' ? opened : outcome);
   },
 });
+
+/** Unseals Vault on a cluster of ours and, where `started` says that real nodes were started, waits for what ran on them. */
+async function openAgain(environment: Environment, started: Outcome, context: TaskContext): Promise<Outcome> {
+  if (environment.provider === 'existing') return 'unchanged';
+  if (environment.provider === 'minikube' && started === 'changed') return reopen(environment, context);
+  return unseal(environment, context);
+}
 
 export const stopK8s = task({
   name: 'stop-k8s',

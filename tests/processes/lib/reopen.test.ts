@@ -1,0 +1,108 @@
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Environment } from '../../../lib/environment.ts';
+import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+
+/* The first minute after real nodes were started, as the API shows it: played, since no test can bring a cluster there. */
+
+type State = {
+  clone: ScriptedClone;
+  lib: typeof import('../../../lib/reopen.ts');
+  environment: Environment;
+  context: RecordedContext;
+  database: Server;
+};
+
+const test = suite<State>('reopen');
+
+test.before(async (state) => {
+  state.clone = scriptedClone();
+  state.lib = await state.clone.lib('reopen.ts');
+  state.environment = await state.clone.environment('minikube');
+  mkdirSync(state.environment.state, { recursive: true });
+  // A PostgreSQL without TLS: refuses that, then asks for authentication.
+  state.database = createServer((socket) => {
+    socket.once('data', () => {
+      socket.once('data', () => socket.end('R'));
+      socket.write('N');
+    });
+  }).listen(0, '127.0.0.1');
+  await once(state.database, 'listening');
+});
+test.before.each((state) => {
+  state.context = state.clone.context('minikube');
+  state.clone.forget();
+});
+test.after(({ clone, database }) => {
+  database.close();
+  clone.remove();
+});
+
+const pod = (ready: boolean) => ({
+  metadata: { namespace: 'database', name: 'postgresql-0' },
+  status: { phase: 'Running', conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
+});
+
+/** What kubectl answers to each question in turn, the last again and again. */
+function cluster({ clone }: State, answers: { [question: string]: readonly string[] }): void {
+  const cases = Object.entries(answers).map(([question, texts], index) => {
+    texts.forEach((text, turn) => {
+      writeFileSync(`${clone.folder}/answer-${index}-${turn + 1}`, text);
+    });
+    return `*"${question}"*)
+      turn=$(grep -c -e "${question}" "$CALLS"); [ "$turn" -gt ${texts.length} ] && turn=${texts.length}
+      . '${clone.folder}'/answer-${index}-$turn;;`;
+  });
+  clone.script('kubectl', `case "$*" in\n${cases.join('\n')}\n*) echo '{"items":[]}';;\nesac`);
+}
+
+const print = (items: readonly object[]): string => `echo '${JSON.stringify({ items })}'`;
+const leases = (renewTime: string): string => print([{ metadata: { name: 'node-1' }, spec: { renewTime } }]);
+const forward = ({ database }: State): string =>
+  `echo "Forwarding from 127.0.0.1:${(database.address() as AddressInfo).port} -> 5432"; exec sleep 1000`;
+const refused = 'echo "error: unable to upgrade connection: pod does not exist" >&2; exit 1';
+
+/** The questions in the order in which they were first asked. */
+const asked = ({ clone }: State): readonly string[] => [
+  ...new Set(
+    clone.calls().map((line) => /leases|port-forward|get pods|service|statefulsets/.exec(line)?.[0] ?? line),
+  ),
+];
+
+test('kubelets, then PostgreSQL itself, then readiness are waited for: the API shows pods as before the stop', async (state) => {
+  cluster(state, {
+    'get leases': [leases('1'), leases('1'), leases('2')],
+    'get service postgresql': ['echo service/postgresql'],
+    'port-forward': [refused, forward(state)],
+    'get pods': [print([pod(true)]), print([pod(false)]), print([pod(true)])],
+  });
+  assert.is(await state.lib.reopen(state.environment, state.context), 'unchanged');
+  assert.equal(asked(state), ['get pods', 'leases', 'statefulsets', 'service', 'port-forward']);
+  const count = (word: string) => state.clone.calls().filter((line) => line.includes(word)).length;
+  assert.equal(['leases', 'port-forward', 'get pods'].map(count), [3, 2, 3]);
+  assert.equal(state.context.logged, []);
+});
+
+test('on a cluster on which nothing was deployed nothing is waited for', async (state) => {
+  cluster(state, {});
+  assert.is(await state.lib.reopen(state.environment, state.context), 'unchanged');
+  assert.equal(asked(state), ['get pods', 'statefulsets']);
+});
+
+test('a database that may not be asked for is an error', async (state) => {
+  cluster(state, {
+    'get leases': [leases('1'), leases('2')],
+    'get service postgresql': ['echo service/postgresql'],
+    'port-forward': ['echo "Error from server (Forbidden): no" >&2; exit 1'],
+    'get pods': [print([pod(false)])],
+  });
+  const error = await failureOf(state.lib.reopen(state.environment, state.context));
+  assert.is(error.what, 'svc/postgresql of the namespace database cannot be reached');
+  assert.match(error.why ?? '', /Forbidden.*\npod database\/postgresql-0: it is not ready$/);
+});
+
+test.run();
