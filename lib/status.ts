@@ -1,5 +1,5 @@
 import { providerOf, withServer } from './cluster/cluster.ts';
-import type { Address, ClusterPhase } from './cluster/provider.ts';
+import { type Address, type ClusterPhase, notesOf } from './cluster/provider.ts';
 import { databaseProblem } from './database/status.ts';
 import { type Environment, environmentOf, settingsOf, shellOf } from './environment.ts';
 import { declaredReleases } from './helmfile.ts';
@@ -149,6 +149,7 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
       .addresses(environment, await settingsOf(environment), context)
       .catch((): readonly Address[] => []);
     for (const { name, address } of addresses) lines.push(`address      ${name}: ${address}`);
+    for (const note of notesOf(addresses)) lines.push(`             ${note}`);
   }
   if (cluster.state === 'absent') lines.push('', 'make it with: npx tsx tasks.ts create-environment');
   if (cluster.state === 'stopped') lines.push('', 'start it with: npx tsx tasks.ts start-k8s');

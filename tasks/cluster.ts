@@ -2,7 +2,7 @@ import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { providerOf, requireCluster } from '../lib/cluster/cluster.ts';
 import { connectCommand, connectExisting } from '../lib/cluster/existing.ts';
-import type { Outcome } from '../lib/cluster/provider.ts';
+import { notesOf, type Outcome } from '../lib/cluster/provider.ts';
 import { type Environment, environmentOf, forgetRuns, settingsOf } from '../lib/environment.ts';
 import { controllerCommands, ensureController } from '../lib/ingress/install.ts';
 import { reopen } from '../lib/reopen.ts';
@@ -179,9 +179,9 @@ export const services = task({
   description: 'the services with the addresses a person can open',
   group: 'cluster',
   needs: ({ options }) => clusterNeeds(options),
-  commands: ({ options }) => {
+  commands: async ({ options }) => {
     const environment = environmentOf(options);
-    return providerOf(environment).commands.services(environment);
+    return providerOf(environment).commands.services(environment, await settingsOf(environment));
   },
   run: async (context) => {
     const environment = environmentOf(context.options);
@@ -194,6 +194,7 @@ export const services = task({
     if (context.options.json === true) return context.print(JSON.stringify(addresses, null, 2));
     const width = Math.max(0, ...addresses.map(({ name }) => name.length));
     context.print(addresses.map(({ name, address }) => `${name.padEnd(width)}  ${address}`).join('\n'));
+    for (const note of notesOf(addresses)) context.log(note);
     if (environment.provider === 'embedded') {
       context.log('the pods are simulated: Ingress and the other Services lead nowhere here');
     }

@@ -9,9 +9,9 @@ import {
   shellOf,
   writeWhole,
 } from '../environment.ts';
+import { routeAddresses, routeCommands } from '../ingress/addresses.ts';
 import { kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
 import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
-import type { Settings } from '../settings.ts';
 import { shellWord } from '../shell-words.ts';
 import { checkOperators, operatorCommands } from './operators.ts';
 import type { ClusterProvider } from './provider.ts';
@@ -82,7 +82,7 @@ export const existing: ClusterProvider = {
     start: () => ['# an existing cluster is not started by us'],
     stop: () => ['# an existing cluster is not stopped by us'],
     destroy: () => ['# an existing cluster is not destroyed by us'],
-    services: (environment) => [`${kubectlText(environment)} get services,ingresses --all-namespaces`],
+    services: routeCommands,
   },
 
   phase: async (environment, context) => {
@@ -138,7 +138,7 @@ export const existing: ClusterProvider = {
     return 'unchanged';
   },
 
-  addresses: ingressAddresses,
+  addresses: routeAddresses,
   direct: async () => undefined,
 };
 
@@ -163,42 +163,3 @@ const unreachable = (environment: Environment, stderr: string): TaskError =>
     why: stderr.trim().split('\n').at(-1) ?? '',
     advice: `try: kubectl --context ${environment.context} get nodes`,
   });
-
-/** Addresses of the routes in the cluster. */
-export async function ingressAddresses(
-  environment: Environment,
-  { ingress }: Pick<Settings, 'ingress'>,
-  context: Pick<TaskContext, '$' | 'options'>,
-): Promise<{ name: string; address: string }[]> {
-  const $ = await shellOf(context);
-  type Metadata = { namespace: string; name: string };
-  if (ingress.kind === 'httproute') {
-    type Rule = { matches?: { path?: { value: string } }[] };
-    type Routes = { items: { metadata: Metadata; spec: { hostnames?: string[]; rules?: Rule[] } }[] };
-    const { items } = await kubectlJson<Routes>($, environment, 'get', 'httproutes', '-A');
-    const scheme = ingress.tls.enabled ? 'https' : 'http';
-    return items.flatMap(({ metadata, spec }) =>
-      (spec.rules ?? []).flatMap(({ matches = [] }) =>
-        matches.map(({ path }) => ({
-          name: `${metadata.namespace}/${metadata.name}`,
-          address: `${scheme}://${spec.hostnames?.[0] ?? ''}${path?.value ?? '/'}`,
-        })),
-      ),
-    );
-  }
-  type List = {
-    items: {
-      metadata: Metadata;
-      spec: { tls?: unknown[]; rules?: { host?: string; http?: { paths: { path?: string }[] } }[] };
-    }[];
-  };
-  const { items } = await kubectlJson<List>($, environment, 'get', 'ingresses', '-A');
-  return items.flatMap(({ metadata, spec }) =>
-    (spec.rules ?? []).flatMap(({ host, http }) =>
-      (http?.paths ?? []).map(({ path }) => ({
-        name: `${metadata.namespace}/${metadata.name}`,
-        address: `${spec.tls ? 'https' : 'http'}://${host ?? ''}${path ?? '/'}`,
-      })),
-    ),
-  );
-}

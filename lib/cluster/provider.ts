@@ -4,7 +4,17 @@ import type { ProviderName, Settings } from '../settings.ts';
 
 export type ClusterPhase = 'absent' | 'creating' | 'running' | 'degraded' | 'stopped';
 
-export type Address = { readonly name: string; readonly address: string; readonly note?: string };
+export type Address = {
+  readonly name: string;
+  readonly address: string;
+  /** How a person gets there, where the address alone does not say it. */
+  readonly note?: string;
+};
+
+/** Each note once. */
+export const notesOf = (addresses: readonly Address[]): readonly string[] => [
+  ...new Set(addresses.flatMap(({ note }) => note ?? [])),
+];
 
 export type Outcome = 'changed' | 'unchanged';
 
@@ -20,7 +30,7 @@ export type ClusterProvider = {
     start(environment: Environment, settings: Settings): readonly string[];
     stop(environment: Environment): readonly string[];
     destroy(environment: Environment): readonly string[];
-    services(environment: Environment): readonly string[];
+    services(environment: Environment, settings: Settings): readonly string[];
   };
   /** Throws `UsageError` when this user (a uid) can never make such a cluster; called before anything is written. */
   check?(environment: Environment, settings: Settings, user: number | undefined): void;

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { type Environment, shellOf } from '../environment.ts';
 import { kubectlJson, kubectlText } from '../kubectl.ts';
 import { withPortForward } from '../port-forward.ts';
@@ -48,7 +49,77 @@ export function entranceOf(service: Service, pods: readonly Pod[]): Entrance | u
   return { address: node, http: port(80)?.nodePort, https: port(443)?.nodePort };
 }
 
-/** Calls `use` with the place where the controller answers. Throws `TaskError` when there is none. */
+/** How this machine gets to the controller. */
+export type Way =
+  | { readonly kind: 'direct'; readonly entrance: Entrance }
+  /** Only through a forwarded port; `tried` is the address that does not answer from here. */
+  | {
+      readonly kind: 'forward';
+      readonly namespace: string;
+      readonly service: string;
+      readonly tried: string | undefined;
+    };
+
+type List<Item> = { readonly items: readonly Item[] };
+
+/** Finds the controller by the setting `ingress.address`, else by its Service. Throws `TaskError` when there is none. */
+export async function findWay(
+  environment: Environment,
+  settings: Settings,
+  site: Pick<Site, 'tls' | 'published'>,
+  context: Pick<TaskContext, '$' | 'options'>,
+): Promise<Way> {
+  const [host = '', port] = settings.ingress.address.split(':');
+  if (host !== '') {
+    const given = port === undefined ? undefined : Number(port);
+    // A port that is given is that of the routes.
+    const entrance = site.tls
+      ? { address: host, http: given === undefined ? 80 : undefined, https: given ?? 443 }
+      : { address: host, http: given ?? 80, https: undefined };
+    return { kind: 'direct', entrance };
+  }
+  const controller = controllerOf(settings);
+  if (controller === undefined) throw noEntrance(environment, 'ingress.controller is `none`');
+  const { namespace, label } = controller;
+  const $ = await shellOf(context);
+  const select = ['-n', namespace, '-l', `app.kubernetes.io/name=${label}`] as const;
+  const { items } = await kubectlJson<List<Service>>($, environment, 'get', 'services', ...select);
+  const service = items.find(({ spec }) => spec.ports?.some((candidate) => candidate.port === 80));
+  if (service === undefined) {
+    if (site.published !== undefined)
+      return { kind: 'direct', entrance: { address: site.published, http: 80, https: 443 } };
+    throw noEntrance(environment, `namespace ${namespace} has no Service of ${settings.ingress.controller}`);
+  }
+  const pods = await kubectlJson<List<Pod>>($, environment, 'get', 'pods', ...select);
+  const entrance = entranceOf(service, pods.items);
+  const entrancePort = site.tls ? entrance?.https : entrance?.http;
+  if (
+    entrance !== undefined &&
+    entrancePort !== undefined &&
+    (await connects(entrance.address, entrancePort))
+  )
+    return { kind: 'direct', entrance };
+  const tried = entrance === undefined ? undefined : `${entrance.address}:${entrancePort}`;
+  return { kind: 'forward', namespace, service: service.metadata.name, tried };
+}
+
+/** A node of a cluster in a virtual machine (Docker Desktop, WSL) often cannot be reached: packets to it are dropped. */
+const connectMs = 2000;
+
+function connects(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: connectMs });
+    const end = (open: boolean) => {
+      socket.destroy();
+      resolve(open);
+    };
+    socket.once('connect', () => end(true));
+    socket.once('timeout', () => end(false));
+    socket.once('error', () => end(false));
+  });
+}
+
+/** Calls `use` with the place where the controller answers, a forwarded port included. Throws `TaskError` when there is none. */
 export async function withEntrance<Result>(
   environment: Environment,
   settings: Settings,
@@ -56,32 +127,14 @@ export async function withEntrance<Result>(
   context: TaskContext,
   use: (entrance: Entrance) => Promise<Result>,
 ): Promise<Result> {
-  const [host = '', port] = settings.ingress.address.split(':');
-  if (host !== '') {
-    const given = port === undefined ? undefined : Number(port);
-    // A port that is given is that of the routes.
-    return use(
-      site.tls
-        ? { address: host, http: given === undefined ? 80 : undefined, https: given ?? 443 }
-        : { address: host, http: given ?? 80, https: undefined },
-    );
-  }
-  const controller = controllerOf(settings);
-  if (controller === undefined) throw noEntrance(environment, 'ingress.controller is `none`');
-  const { namespace, label } = controller;
-  const $ = await shellOf(context);
-  const select = ['-n', namespace, '-l', `app.kubernetes.io/name=${label}`] as const;
-  type List<Item> = { readonly items: readonly Item[] };
-  const { items } = await kubectlJson<List<Service>>($, environment, 'get', 'services', ...select);
-  const service = items.find(({ spec }) => spec.ports?.some((candidate) => candidate.port === 80));
-  if (service === undefined) {
-    if (site.published !== undefined) return use({ address: site.published, http: 80, https: 443 });
-    throw noEntrance(environment, `namespace ${namespace} has no Service of ${settings.ingress.controller}`);
-  }
-  const pods = await kubectlJson<List<Pod>>($, environment, 'get', 'pods', ...select);
-  const entrance = entranceOf(service, pods.items);
-  if (entrance !== undefined) return use(entrance);
-  const forward = { namespace, resource: `svc/${service.metadata.name}` };
+  const way = await findWay(environment, settings, site, context);
+  if (way.kind === 'direct') return use(way.entrance);
+  const { namespace, service, tried } = way;
+  const reason = tried === undefined ? 'has no address outside the cluster' : `does not answer at ${tried}`;
+  context.log(
+    `the ingress controller ${reason}: called through a forwarded port, so that it sees 127.0.0.1 as the caller`,
+  );
+  const forward = { namespace, resource: `svc/${service}` };
   return withPortForward(context, environment, { ...forward, port: 80 }, (http) =>
     site.tls
       ? withPortForward(context, environment, { ...forward, port: 443 }, (https) =>

@@ -8,11 +8,11 @@ import {
   shellOf,
   writeWhole,
 } from '../../environment.ts';
+import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
 import { kubectl, kubectlText } from '../../kubectl.ts';
 import { type TaskContext, TaskError, UsageError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
 import { shellWords } from '../../shell-words.ts';
-import { ingressAddresses } from '../existing.ts';
 import type { ClusterProvider } from '../provider.ts';
 import { checkEngine, removeRemains } from './docker.ts';
 import { faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
@@ -98,7 +98,7 @@ export const minikube: ClusterProvider = {
       text(environment, ['delete', '--profile', environment.clusterName]),
       `docker network rm --force ${environment.clusterName}`,
     ],
-    services: (environment) => [text(environment, ['service', 'list', '--profile', environment.clusterName])],
+    services: routeCommands,
   },
 
   check: (_environment, { cluster }, user) => {
@@ -174,7 +174,7 @@ export const minikube: ClusterProvider = {
     return removed ? 'changed' : 'unchanged';
   },
 
-  addresses: ingressAddresses,
+  addresses: routeAddresses,
   direct: async () => undefined,
 };
 

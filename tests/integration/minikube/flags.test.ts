@@ -68,13 +68,10 @@ const test: typeof all | typeof all.skip = reason === undefined ? all : all.skip
 
 /** Everything that minikube is called with, beside `start`. */
 function commands(environment: Environment, settings: Settings): readonly string[] {
-  const { create, stop, destroy, services } = provider.commands;
-  const printed = [
-    ...create(environment, settings),
-    ...stop(environment),
-    ...destroy(environment),
-    ...services(environment),
-  ].flatMap((line) => /^KUBECONFIG=\S+ minikube (.*)$/.exec(line)?.[1] ?? []);
+  const { create, stop, destroy } = provider.commands;
+  const printed = [...create(environment, settings), ...stop(environment), ...destroy(environment)].flatMap(
+    (line) => /^KUBECONFIG=\S+ minikube (.*)$/.exec(line)?.[1] ?? [],
+  );
   const others = printed.filter((line) => !line.startsWith('start '));
   const status = `status --profile ${environment.clusterName} --output json`;
   return [...others, status, `ip --profile ${environment.clusterName}`];

@@ -225,38 +225,4 @@ test('start and stop do nothing and say so', async ({ lib, clone, environment, s
   assert.equal(clone.calls(), []);
 });
 
-test('addresses are the hosts and paths of the routes', async ({
-  lib,
-  clone,
-  environment,
-  settings,
-  context,
-}) => {
-  const items = [
-    {
-      metadata: { namespace: 'frontend', name: 'app1-front-admin' },
-      spec: { rules: [{ host: 'app1.test', http: { paths: [{ path: '/admin' }] } }] },
-    },
-    {
-      metadata: { namespace: 'frontend', name: 'app2-front-public' },
-      spec: { tls: [{}], rules: [{ host: 'app2.test', http: { paths: [{}] } }] },
-    },
-    { metadata: { namespace: 'other', name: 'empty' }, spec: {} },
-  ];
-  clone.script('kubectl', `echo '${JSON.stringify({ items })}'`);
-  assert.equal(await lib.ingressAddresses(environment, settings, context), [
-    { name: 'frontend/app1-front-admin', address: 'http://app1.test/admin' },
-    { name: 'frontend/app2-front-public', address: 'https://app2.test/' },
-  ]);
-  const ingress = { ...settings.ingress, kind: 'httproute' as const };
-  const route = {
-    metadata: { namespace: 'frontend', name: 'app1-front' },
-    spec: { hostnames: ['app1.test'], rules: [{ matches: [{ path: { value: '/admin' } }] }, {}] },
-  };
-  clone.script('kubectl', `echo '${JSON.stringify({ items: [route] })}'`);
-  assert.equal(await lib.ingressAddresses(environment, { ingress }, context), [
-    { name: 'frontend/app1-front', address: 'https://app1.test/admin' },
-  ]);
-});
-
 test.run();

@@ -200,11 +200,18 @@ test('where nobody answers the error names the address', async (state) => {
   assert.match(failure.why ?? '', 'ECONNREFUSED');
 });
 
+/** By port of the Service, where a port-forward leads. */
+type Forwards = { readonly [port: number]: number };
+
 /** kubectl with these objects of the cluster. */
 const cluster = (
   { clone }: State,
-  objects: { routes?: unknown[]; services?: unknown[]; pods?: unknown[] },
+  objects: { routes?: unknown[]; services?: unknown[]; pods?: unknown[]; forwards?: Forwards },
 ): void => {
+  const forwards = Object.entries(objects.forwards ?? {}).map(
+    ([port, local]) => `*"port-forward svc/traefik :${port} "*)
+echo "Forwarding from 127.0.0.1:${local} -> ${port}"; exec sleep 1000;;`,
+  );
   const list = (items: unknown[] = []) => `cat <<'END'\n${JSON.stringify({ items })}\nEND`;
   clone.script(
     'kubectl',
@@ -215,6 +222,7 @@ const cluster = (
 ;;
 *"get pods"*) ${list(objects.pods)}
 ;;
+${forwards.join('\n')}
 esac`,
   );
 };
@@ -236,10 +244,8 @@ test('an application without routes, and a cluster without a controller, are err
   assert.match(alone.why ?? '', 'namespace ingress has no Service of traefik');
 });
 
-test('the controller is found by its Service, and called at the port of a node', async (state) => {
-  const keys = { cert: readFileSync(state.files.certificate), key: readFileSync(state.files.key) };
-  const https = await listen(state, createHttps(keys, controller({ '/': 200 }, '', 443)));
-  const http = await listen(state, createHttp(redirect(`https://${host}/`)));
+/** A cluster whose controller answers at these ports of a node. */
+function nodePorts(state: State, http: number, https: number, more: { forwards?: Forwards } = {}): void {
   const middleware = {
     kind: 'Middleware',
     metadata: { name: 'app1-front/' },
@@ -254,9 +260,32 @@ test('the controller is found by its Service, and called at the port of a node',
     routes: [route('/'), middleware],
     services: [{ metadata: { name: 'traefik' }, spec: { ports } }],
     pods: [{ status: { hostIP: '127.0.0.1', conditions } }],
+    ...more,
   });
+}
+
+test('the controller is found by its Service, and called at the port of a node', async (state) => {
+  const keys = { cert: readFileSync(state.files.certificate), key: readFileSync(state.files.key) };
+  const https = await listen(state, createHttps(keys, controller({ '/': 200 }, '', 443)));
+  const http = await listen(state, createHttp(redirect(`https://${host}/`)));
+  nodePorts(state, http, https);
   await state.lib.testIngress(state.environment, asked, state.context);
   assert.is(state.context.logged.length, 2);
+});
+
+test('a node that does not answer from here is gone around by a forwarded port, as which address is said', async (state) => {
+  const keys = { cert: readFileSync(state.files.certificate), key: readFileSync(state.files.key) };
+  const https = await listen(state, createHttps(keys, controller({ '/': 200 }, '', 443)));
+  const http = await listen(state, createHttp(redirect(`https://${host}/`)));
+  const closed = createHttp();
+  const nobody = await listen(state, closed);
+  closed.close();
+  nodePorts(state, nobody, nobody, { forwards: { 80: http, 443: https } });
+  await state.lib.testIngress(state.environment, asked, state.context);
+  const [reason, ...answers] = state.context.logged;
+  assert.match(reason ?? '', `does not answer at 127.0.0.1:${nobody}: called through a forwarded port`);
+  assert.is(answers.length, 2);
+  assert.match(answers[0] ?? '', `https://${host}/ answered 200 as it should: 127.0.0.1 is in 127.0.0.0/8`);
 });
 
 test.run();

@@ -1,0 +1,144 @@
+import { isIP } from 'node:net';
+import type { Address } from '../cluster/provider.ts';
+import { type Environment, shellOf } from '../environment.ts';
+import { kubectlJson, kubectlText } from '../kubectl.ts';
+import { type TaskContext, TaskError } from '../runner/runner.ts';
+import type { Settings } from '../settings.ts';
+import { controllerOf } from './controllers.ts';
+import { findWay, type Way } from './entrance.ts';
+import { redirectPort } from './routes.ts';
+
+type Metadata = { readonly namespace: string; readonly name: string };
+
+type Ingress = {
+  readonly metadata: Metadata;
+  readonly spec: {
+    readonly tls?: readonly unknown[];
+    readonly rules?: readonly {
+      readonly host?: string;
+      readonly http?: { readonly paths: readonly { readonly path?: string }[] };
+    }[];
+  };
+  readonly status?: {
+    readonly loadBalancer?: {
+      readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[];
+    };
+  };
+};
+
+type HttpRoute = {
+  readonly metadata: Metadata;
+  readonly spec: {
+    readonly hostnames?: readonly string[];
+    readonly rules?: readonly {
+      readonly matches?: readonly { readonly path?: { readonly value: string } }[];
+    }[];
+  };
+};
+
+/** One path of one host, without a port. */
+type Place = Metadata & { readonly tls: boolean; readonly host: string; readonly path: string };
+
+/** Where our fronts are; the routes of others may have another controller. */
+const ownNamespace = 'frontend';
+
+/** The plain commands of `routeAddresses`, for `--dry-run`. */
+export function routeCommands(environment: Environment, settings: Settings): readonly string[] {
+  const kubectl = kubectlText(environment);
+  const controller = controllerOf(settings);
+  return [
+    `${kubectl} get ${routeKind(settings)} --all-namespaces`,
+    ...(controller === undefined
+      ? []
+      : [
+          `${kubectl} -n ${controller.namespace} get services,pods -l app.kubernetes.io/name=${controller.label}`,
+        ]),
+  ];
+}
+
+const routeKind = ({ ingress }: Pick<Settings, 'ingress'>): string =>
+  ingress.kind === 'httproute' ? 'httproutes' : 'ingresses';
+
+/** The URLs of all routes in the cluster; those of our fronts with their port, and a note on how to open them from here. */
+export async function routeAddresses(
+  environment: Environment,
+  settings: Settings,
+  context: TaskContext,
+): Promise<readonly Address[]> {
+  const words = ['get', routeKind(settings), '-A'];
+  const { items } = await kubectlJson<{ items: readonly (Ingress | HttpRoute)[] }>(
+    await shellOf(context),
+    environment,
+    ...words,
+  );
+  const places = items.flatMap((item) => placesOf(item, settings));
+  const own = places.filter(({ namespace }) => namespace === ownNamespace);
+  if (own.length === 0) return places.map((place) => ({ name: nameOf(place), address: urlOf(place) }));
+  const published = items.flatMap(
+    (item) => ('status' in item && item.status?.loadBalancer?.ingress) || [],
+  )[0];
+  const site = { tls: settings.ingress.tls.enabled, published: published?.ip ?? published?.hostname };
+  const way = await findWay(environment, settings, site, context).catch((error: unknown) => {
+    if (error instanceof TaskError) return error;
+    throw error;
+  });
+  const { port, note } = wayIn(way, environment, settings, [...new Set(own.map(({ host }) => host))]);
+  return places.map((place) =>
+    own.includes(place)
+      ? { name: nameOf(place), address: urlOf(place, port), note }
+      : { name: nameOf(place), address: urlOf(place) },
+  );
+}
+
+const nameOf = ({ namespace, name }: Place): string => `${namespace}/${name}`;
+
+function urlOf({ tls, host, path }: Place, port?: number): string {
+  const shown = port === undefined || port === (tls ? 443 : 80) ? '' : `:${port}`;
+  return `${tls ? 'https' : 'http'}://${host}${shown}${path}`;
+}
+
+function placesOf(item: Ingress | HttpRoute, { ingress }: Settings): readonly Place[] {
+  const { namespace, name } = item.metadata;
+  if ('hostnames' in item.spec) {
+    const host = item.spec.hostnames?.[0] ?? '';
+    const { rules = [] } = (item as HttpRoute).spec;
+    return rules.flatMap(({ matches = [] }) =>
+      matches.map(({ path }) => ({
+        ...{ namespace, name, tls: ingress.tls.enabled, host },
+        path: path?.value ?? '/',
+      })),
+    );
+  }
+  const { tls, rules = [] } = (item as Ingress).spec;
+  return rules.flatMap(({ host = '', http }) =>
+    (http?.paths ?? []).map(({ path = '/' }) => ({ namespace, name, tls: tls !== undefined, host, path })),
+  );
+}
+
+/** The port in the URL, and how its host gets there. */
+export function wayIn(
+  way: Way | TaskError,
+  environment: Environment,
+  settings: Settings,
+  hosts: readonly string[],
+): { readonly port: number | undefined; readonly note: string } {
+  const { enabled: tls } = settings.ingress.tls;
+  const fixed = redirectPort(settings);
+  const names = (address: string): string => `${address} ${hosts.join(' ')}`;
+  if (way instanceof TaskError) return { port: fixed, note: `${way.what}: ${way.why}` };
+  if (way.kind === 'direct') {
+    const { address, http, https } = way.entrance;
+    const port = tls ? https : http;
+    const byHand = isIP(address) === 0 ? '' : `; without DNS, add to /etc/hosts: ${names(address)}`;
+    return { port: fixed ?? port, note: `served at ${address}:${port}${byHand}` };
+  }
+  const { namespace, service, tried } = way;
+  const port = fixed ?? (tls ? 8443 : 8080);
+  const why = tried === undefined ? 'has no address outside the cluster' : `does not answer at ${tried}`;
+  const root = port < 1024 ? ' (as root)' : '';
+  const command = `${kubectlText(environment)} -n ${namespace} port-forward svc/${service} ${port}:${tls ? 443 : 80}`;
+  return {
+    port,
+    note: `the ingress controller ${why}; forward a port${root}: ${command}; and add to /etc/hosts: ${names('127.0.0.1')}`,
+  };
+}
