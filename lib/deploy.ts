@@ -1,7 +1,14 @@
 import { type Diagnosis, watchCluster } from './diagnostics.ts';
 import { type Environment, environmentOf, settingsOf, shellOf } from './environment.ts';
 import { helm, lastGoodRevision, rollBack } from './helm.ts';
-import { authorityAdvice, findingsOf, placesToMend, readHelmFailure } from './helm-failure.ts';
+import {
+  authorityAdvice,
+  findingsOf,
+  placesToMend,
+  readHelmFailure,
+  seenIn,
+  shownLinesOf,
+} from './helm-failure.ts';
 import { declaredReleases, helmfile, type Release, saidByHelm, withNeeds } from './helmfile.ts';
 import { ensureRouteCertificates } from './ingress/certificates.ts';
 import { missingObjects } from './missing-objects.ts';
@@ -207,9 +214,6 @@ async function explained(
   }
 }
 
-/** How many findings an error shows; all of them are in the file that it names. */
-const shownFindings = 3;
-
 async function withCause(
   error: TaskError,
   diagnosis: Diagnosis,
@@ -219,23 +223,20 @@ async function withCause(
   environment: Environment,
 ): Promise<TaskError> {
   const { failed, said, restored, rendering } = readHelmFailure(stderr, releases);
-  const own = findingsOf(failed, diagnosis.findings(), await declaredReleases());
-  // Every attempt of a Job says the same: each text is shown with the first object that it is about.
-  const byText = new Map(own.toReversed().map((finding) => [finding.text, finding]));
-  const findings = [...byText.values()].reverse().map(({ object, text }) => `${object}: ${text}`);
+  const findings = shownLinesOf(findingsOf(failed, diagnosis.findings(), await declaredReleases()));
   // What is wrong with a chart shows in no pod.
   const seen = rendering ? [] : findings;
   const named = failed.length > 0 ? failed : releases;
   const file = await diagnosis.save(named.length === 1 ? (named[0]?.name ?? '') : 'releases');
   const place = rendering ? placesToMend(failed, environment.name) : 'it';
   const untouched = rendering && failed.length > 0 ? `; nothing of ${names(failed)} was changed` : '';
-  const more = `; all that was seen is in ${file.slice(file.indexOf('.state/'))}`;
+  const more = `; ${seenIn(file)}`;
   // helmfile names every release that it fails with. When it names none and nothing was seen, it did not get that far.
   const early = failed.length === 0 && findings.length === 0;
   const what = early
     ? `${doing.replace(/ of$/, '')} failed before it came to a release`
     : `${doing} ${names(named)} failed`;
-  const why = seen.length > 0 ? seen.slice(0, shownFindings).join('\n') : said || (error.why ?? '');
+  const why = seen.length > 0 ? seen.join('\n') : said || (error.why ?? '');
   const known = doing === 'the check of' ? authorityAdvice(why, named) : undefined;
   return new TaskError({
     what: `${what}${restored ? '; what was deployed before is back' : ''}`,

@@ -59,6 +59,20 @@ export function findingsOf(
   return own.length > 0 ? own : findings.filter((_, index) => owners[index] === undefined);
 }
 
+/** How many findings an error shows; all of them are in the file that it names. */
+const shownFindings = 3;
+
+/** The findings for an error's `why`. Every attempt of a Job says the same: each text is shown with the first object that it is about. */
+export function shownLinesOf(findings: readonly Finding[]): readonly string[] {
+  const byText = new Map(findings.toReversed().map((finding) => [finding.text, finding]));
+  const lines = [...byText.values()].reverse().map(({ object, text }) => `${object}: ${text}`);
+  return lines.slice(0, shownFindings);
+}
+
+/** Where all that was seen is kept, for an error's `do`; the path is told from the project's folder. */
+export const seenIn = (file: string): string =>
+  `all that was seen is in ${file.slice(file.indexOf('.state/'))}`;
+
 /** The release whose name an object's begins with; of `vault` and `vault-operator` the longer one. */
 function ownerOf({ object }: Finding, declared: readonly Release[]): Release | undefined {
   const path = object.slice(object.indexOf(' ') + 1);

@@ -2,8 +2,11 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../cluster/provider.ts';
+import { watchCluster } from '../diagnostics.ts';
 import { type Environment, exportHomes, helmHomes, shellOf } from '../environment.ts';
+import { seenIn, shownLinesOf } from '../helm-failure.ts';
 import { helmText, kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
+import { readPods, unreadyOf } from '../pods.ts';
 import { root } from '../project.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
@@ -104,11 +107,38 @@ async function installUnlessThere(
   }
   await clearPending(environment, started.namespace, context);
   context.log(`installing the ingress controller traefik into namespace ${started.namespace}`);
-  const words = [...helmOf(environment), ...upgradeWords(settings, started.namespace)];
-  const output = await $({ nothrow: true })`${words}`;
-  if (output.exitCode !== 0 && !context.signal.aborted) throw notInstalled(settings, output.stderr);
+  await upgrade(environment, settings, started.namespace, context);
   await writeRecord(environment, { ...started, digest });
   return 'changed';
+}
+
+/** Installs or upgrades the release. Throws `TaskError` with what was wrong with its pods, or else with what helm says. */
+async function upgrade(
+  environment: Environment,
+  settings: Settings,
+  namespace: string,
+  context: TaskContext,
+): Promise<void> {
+  const $ = (await shellOf(context))({ quiet: true, nothrow: true });
+  const namespaces = new Set([namespace]);
+  const diagnosis = await watchCluster(context, environment, namespaces);
+  try {
+    const output = await $`${helmOf(environment)} ${upgradeWords(settings, namespace)}`;
+    if (output.exitCode === 0) return;
+    context.signal.throwIfAborted();
+    const seen = diagnosis.findings();
+    // Pods of an earlier run that failed may not have changed since.
+    const pods = seen.length > 0 ? [] : await readPods($, environment, namespaces).catch(() => []);
+    const lines = shownLinesOf([...seen, ...unreadyOf(pods)]);
+    if (lines.length === 0) throw notInstalled(settings, output.stderr);
+    throw new TaskError({
+      what: `the ingress controller ${release} does not start`,
+      why: lines.join('\n'),
+      advice: `fix it and run again; ${seenIn(await diagnosis.save(release))}`,
+    });
+  } finally {
+    await diagnosis.stop();
+  }
 }
 
 function notInstalled({ ingress }: Settings, stderr: string): TaskError {
@@ -118,7 +148,7 @@ function notInstalled({ ingress }: Settings, stderr: string): TaskError {
     why: stderr.trim().split('\n').at(-1) || `helm said nothing about ${chart}`,
     advice: repository
       ? `see that ${repository} can be reached, or set ingress.chart to { chart: ./charts/traefik, repository: "", version: "", values: {} }`
-      : 'mend it and run again; ingress.controller: none does without routes',
+      : 'fix it and run again; ingress.controller: none does without routes',
   });
 }
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -181,6 +182,48 @@ test('a run that failed or was killed is taken up again, and still knows what wa
   assert.ok(changes(state).includes('helm --namespace ingress uninstall traefik --wait'));
   await state.lib.removeController(state.environment, state.context);
   assert.match(changes(state).at(-1) ?? '', /delete crd after\.traefik\.io --/);
+});
+
+/** A Traefik whose pods do not come up, as the API tells it: by the watch, or only when it is asked. */
+function failing(state: State, watched: boolean): void {
+  cluster(state, {});
+  const waiting = { reason: 'ImagePullBackOff', message: 'Back-off pulling image "traefik:v0"' };
+  const status = { phase: 'Pending', containerStatuses: [{ name: 'traefik', state: { waiting } }] };
+  const pod = { metadata: { namespace: 'ingress', name: 'traefik-x' }, status };
+  // helm fails once what the watch told is known: the pod's log is asked for then.
+  const told = join(state.clone.folder, '..', 'told');
+  rmSync(told, { force: true });
+  execFileSync('mkfifo', [told]);
+  const watch = watched ? `echo 'ingress|traefik-x|${JSON.stringify(status)}';` : '';
+  state.clone.script(
+    'kubectl',
+    `case "$*" in
+*"get pods -A --watch-only"*) ${watch} exec sleep 1000;;
+*"get pods -A -o json"*) echo '${JSON.stringify({ items: [pod] })}';;
+*--watch-only*) exec sleep 1000;;
+*" logs "*) echo told > ${told}; echo 'a line of its log';;
+*) echo '{"items":[]}';;
+esac`,
+  );
+  state.clone.script(
+    'helm',
+    `case "$*" in *" upgrade "*) ${watched ? `read -r line < ${told};` : ''} echo "Error: context deadline exceeded" >&2; exit 1;; esac`,
+  );
+}
+
+test('pods that do not start are the reason, and all that was seen is kept', async (state) => {
+  for (const watched of [true, false]) {
+    failing(state, watched);
+    const failure = await failureOf(ensure(state));
+    assert.is(failure.message.split(':')[0], 'the ingress controller traefik does not start');
+    assert.is(
+      failure.why,
+      'pod ingress/traefik-x: container traefik: ImagePullBackOff: Back-off pulling image "traefik:v0"',
+    );
+    const file = /\.state\/\S+-traefik\.txt$/.exec(failure.advice ?? '')?.[0] ?? '';
+    const kept = readFileSync(join(state.clone.folder, file), 'utf8');
+    if (watched) assert.match(kept, /# pod ingress\/traefik-x[\s\S]*a line of its log/);
+  }
 });
 
 test('HTTPRoutes need the types of the Gateway API', async (state) => {
