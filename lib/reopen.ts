@@ -11,23 +11,27 @@ import { poll } from './vault/poll.ts';
 import { unseal } from './vault-access.ts';
 
 /**
- * After real nodes were started: unseals Vault and waits until what ran before runs again, so that the next task finds it. Pods that
- * are not ready after two minutes are named, but are no failure of the start. Throws `TaskError` when Vault or PostgreSQL is
- * deployed and does not answer.
+ * Unseals Vault on a cluster with real nodes and waits for PostgreSQL. Where the nodes have just been started, it also waits until
+ * all that ran before runs again, so that the next task finds it: pods that are not ready after two minutes are named, but are no
+ * failure. Throws `TaskError` when Vault or PostgreSQL is deployed and does not answer.
  */
-export async function reopen(environment: Environment, context: TaskContext): Promise<Outcome> {
+export async function reopen(
+  environment: Environment,
+  started: Outcome,
+  context: TaskContext,
+): Promise<Outcome> {
   const $ = await shellOf(context);
   const namespaces = await namespacesOf(environment);
   // Nothing was deployed yet: there is nothing to wait for.
   if ((await readPods($, environment, namespaces)).length === 0) return unseal(environment, context);
-  await waitForKubelets($, environment, context);
+  if (started === 'changed') await waitForKubelets($, environment, context);
   const opened = await unseal(environment, context);
   const words = ['-n', 'database', 'get', 'service', 'postgresql', '--ignore-not-found', '-o', 'name'];
   const database = await $({ quiet: true })`${kubectl(environment)} ${words}`;
   if (database.stdout.trim() !== '') {
     await withServer(context, environment, 'postgresql', async () => undefined);
   }
-  await waitForPods($, environment, namespaces, context);
+  if (started === 'changed') await waitForPods($, environment, namespaces, context);
   return opened;
 }
 

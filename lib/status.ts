@@ -132,8 +132,8 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
   const lines = [
     `environment  ${status.environment} (${status.provider})`,
     `cluster      ${cluster.state}${faults}${version}${nodes}`,
-    `vault        ${describeVault(vault)}`,
-    `database     ${await describeDatabase(database, environment, context)}`,
+    `vault        ${vault === null && isDeployed(status, 'vault') ? notReachable : describeVault(vault)}`,
+    `database     ${database === null && isDeployed(status, 'postgresql') ? notReachable : await describeDatabase(database, environment, context)}`,
   ];
   if (status.provider === 'embedded' && cluster.state !== 'absent') {
     lines.push(
@@ -154,7 +154,27 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
   if (cluster.state === 'absent') lines.push('', 'make it with: npx tsx tasks.ts create-environment');
   if (cluster.state === 'stopped') lines.push('', 'start it with: npx tsx tasks.ts start-k8s');
   if (cluster.state === 'degraded') lines.push('', 'start what is missing with: npx tsx tasks.ts start-k8s');
+  if (isHalfStarted(status)) {
+    lines.push('', 'start what does not answer, and unseal Vault, with: npx tsx tasks.ts start-k8s');
+  }
   return lines.join('\n');
+}
+
+const notReachable = 'not reachable';
+
+const isDeployed = ({ cluster, releases }: Status, wanted: string): boolean =>
+  cluster.state === 'running' &&
+  releases.some(({ name, status }) => name === wanted && status === 'deployed');
+
+/** Whether Vault or PostgreSQL, though deployed, does not serve: a start that did not come to its end leaves that. */
+function isHalfStarted(status: Status): boolean {
+  const { vault, database, provider } = status;
+  if (provider === 'existing') return false;
+  const shut = vault === null || (vault.initialized && vault.sealed);
+  return (
+    (isDeployed(status, 'vault') && shut) ||
+    (isDeployed(status, 'postgresql') && database?.reachable !== true)
+  );
 }
 
 async function describeDatabase(
@@ -163,7 +183,7 @@ async function describeDatabase(
   context: TaskContext,
 ): Promise<string> {
   if (database === null) return '-';
-  if (!database.reachable) return 'not reachable';
+  if (!database.reachable) return notReachable;
   const problem = await databaseProblem(environment, context);
   return problem === undefined ? 'reachable' : `reachable; ${problem}`;
 }

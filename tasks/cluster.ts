@@ -68,8 +68,10 @@ export const createK8s = task({
     const environment = environmentOf(context.options);
     const settings = await settingsOf(environment);
     const made = await providerOf(environment).create(environment, settings, context);
-    // A cluster that was stopped is started by it, and a Vault that was sealed by that is opened again.
-    const opened = await openAgain(environment, made, context);
+    // A cluster that was stopped is started by it, and a Vault that was sealed by that is opened again. minikube says what it
+    // started; the embedded cluster's parts are tasks of their own.
+    const mayBeSealed = environment.provider === 'embedded' || made === 'changed';
+    const opened = mayBeSealed ? await openAgain(environment, made, context) : 'unchanged';
     let controller: Outcome = 'unchanged';
     if (environment.provider !== 'embedded') {
       controller = await ensureController(environment, settings, context);
@@ -106,11 +108,16 @@ export const startK8s = task({
   },
 });
 
-/** Unseals Vault on a cluster of ours and, where `started` says that real nodes were started, waits for what ran on them. */
+/** Unseals Vault on a cluster of ours; `started` says whether its nodes have just been started. */
 async function openAgain(environment: Environment, started: Outcome, context: TaskContext): Promise<Outcome> {
-  if (environment.provider === 'existing') return 'unchanged';
-  if (environment.provider === 'minikube' && started === 'changed') return reopen(environment, context);
-  return unseal(environment, context);
+  switch (environment.provider) {
+    case 'existing':
+      return 'unchanged';
+    case 'minikube':
+      return reopen(environment, started, context);
+    default:
+      return unseal(environment, context);
+  }
 }
 
 export const stopK8s = task({

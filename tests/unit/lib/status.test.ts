@@ -35,6 +35,31 @@ test('a stopped or degraded cluster comes with the task that starts it', async (
   assert.is(degraded.at(-1), 'start what is missing with: npx tsx tasks.ts start-k8s');
 });
 
+test('on a running cluster, a sealed Vault or a database that does not answer comes with start-k8s, too', async () => {
+  const release = (name: string) => ({ name, namespace: name, status: 'deployed', revision: 1 });
+  const running: Partial<Status> = {
+    cluster: { ...absent.cluster, state: 'running' },
+    releases: [release('vault'), release('postgresql')],
+    vault: { initialized: true, sealed: false, configured: true },
+    database: { reachable: true },
+  };
+  const advised = async (changes: Partial<Status>) =>
+    (await lines({ ...running, ...changes })).at(-1)?.endsWith('with: npx tsx tasks.ts start-k8s');
+  assert.is(await advised({}), false);
+  assert.is(await advised({ vault: { initialized: true, sealed: true, configured: false } }), true);
+  assert.is(await advised({ database: { reachable: false } }), true);
+  const half = { vault: null, database: null };
+  assert.is(await advised(half), true);
+  assert.equal((await lines({ ...running, ...half })).slice(2, 4), [
+    'vault        not reachable',
+    'database     not reachable',
+  ]);
+  // Not deployed yet, or not initialised: there is nothing to start.
+  assert.is(await advised({ ...half, releases: [] }), false);
+  assert.is(await advised({ vault: { initialized: false, sealed: true, configured: false } }), false);
+  assert.is(await advised({ ...half, provider: 'existing' }), false);
+});
+
 test('version and ready nodes stand beside the state', async () => {
   const nodes = [
     { name: 'a', ready: true },
