@@ -6,38 +6,16 @@ import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
 import { controllerOf } from './controllers.ts';
 import { findWay, type Way } from './entrance.ts';
-import { redirectPort } from './routes.ts';
-
-type Metadata = { readonly namespace: string; readonly name: string };
-
-type Ingress = {
-  readonly metadata: Metadata;
-  readonly spec: {
-    readonly tls?: readonly unknown[];
-    readonly rules?: readonly {
-      readonly host?: string;
-      readonly http?: { readonly paths: readonly { readonly path?: string }[] };
-    }[];
-  };
-  readonly status?: {
-    readonly loadBalancer?: {
-      readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[];
-    };
-  };
-};
-
-type HttpRoute = {
-  readonly metadata: Metadata;
-  readonly spec: {
-    readonly hostnames?: readonly string[];
-    readonly rules?: readonly {
-      readonly matches?: readonly { readonly path?: { readonly value: string } }[];
-    }[];
-  };
-};
+import { type HttpRoute, type Ingress, publishedAddress, redirectPort } from './routes.ts';
 
 /** One path of one host, without a port. */
-type Place = Metadata & { readonly tls: boolean; readonly host: string; readonly path: string };
+type Place = {
+  readonly namespace: string;
+  readonly name: string;
+  readonly tls: boolean;
+  readonly host: string;
+  readonly path: string;
+};
 
 /** Where our fronts are; the routes of others may have another controller. */
 const ownNamespace = 'frontend';
@@ -74,10 +52,10 @@ export async function routeAddresses(
   const places = items.flatMap((item) => placesOf(item, settings));
   const own = places.filter(({ namespace }) => namespace === ownNamespace);
   if (own.length === 0) return places.map((place) => ({ name: nameOf(place), address: urlOf(place) }));
-  const published = items.flatMap(
-    (item) => ('status' in item && item.status?.loadBalancer?.ingress) || [],
-  )[0];
-  const site = { tls: settings.ingress.tls.enabled, published: published?.ip ?? published?.hostname };
+  const [published] = items.flatMap((item) =>
+    item.kind === 'Ingress' && item.metadata.namespace === ownNamespace ? (publishedAddress(item) ?? []) : [],
+  );
+  const site = { tls: settings.ingress.tls.enabled, published };
   const way = await findWay(environment, settings, site, context).catch((error: unknown) => {
     if (error instanceof TaskError) return error;
     throw error;
@@ -98,25 +76,22 @@ function urlOf({ tls, host, path }: Place, port?: number): string {
 }
 
 function placesOf(item: Ingress | HttpRoute, { ingress }: Settings): readonly Place[] {
-  const { namespace, name } = item.metadata;
-  if ('hostnames' in item.spec) {
-    const host = item.spec.hostnames?.[0] ?? '';
-    const { rules = [] } = (item as HttpRoute).spec;
-    return rules.flatMap(({ matches = [] }) =>
-      matches.map(({ path }) => ({
-        ...{ namespace, name, tls: ingress.tls.enabled, host },
-        path: path?.value ?? '/',
-      })),
+  const { namespace = '', name } = item.metadata;
+  if (item.kind === 'Ingress') {
+    const { tls, rules = [] } = item.spec;
+    return rules.flatMap(({ host = '', http }) =>
+      (http?.paths ?? []).map(({ path = '/' }) => ({ namespace, name, tls: tls !== undefined, host, path })),
     );
   }
-  const { tls, rules = [] } = (item as Ingress).spec;
-  return rules.flatMap(({ host = '', http }) =>
-    (http?.paths ?? []).map(({ path = '/' }) => ({ namespace, name, tls: tls !== undefined, host, path })),
+  const { hostnames: [host = ''] = [], rules = [] } = item.spec;
+  const { enabled: tls } = ingress.tls;
+  return rules.flatMap(({ matches = [] }) =>
+    matches.map(({ path }) => ({ namespace, name, tls, host, path: path?.value ?? '/' })),
   );
 }
 
 /** The port in the URL, and how its host gets there. */
-export function wayIn(
+function wayIn(
   way: Way | TaskError,
   environment: Environment,
   settings: Settings,

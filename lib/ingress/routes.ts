@@ -18,7 +18,11 @@ export type Site = {
   readonly published: string | undefined;
 };
 
-type Metadata = { readonly name: string; readonly annotations?: { readonly [name: string]: string } };
+type Metadata = {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly annotations?: { readonly [name: string]: string };
+};
 
 type Middleware = {
   readonly kind: 'Middleware';
@@ -26,7 +30,7 @@ type Middleware = {
   readonly spec: { readonly ipAllowList?: { readonly sourceRange?: readonly string[] } };
 };
 
-type Ingress = {
+export type Ingress = {
   readonly kind: 'Ingress';
   readonly metadata: Metadata;
   readonly spec: {
@@ -43,7 +47,7 @@ type Ingress = {
   };
 };
 
-type HttpRoute = {
+export type HttpRoute = {
   readonly kind: 'HTTPRoute';
   readonly metadata: Metadata;
   readonly spec: {
@@ -99,8 +103,7 @@ export function siteOf(
     if (item.kind === 'Ingress') {
       const listed = item.metadata.annotations?.[nginxRanges]?.split(',').map((range) => range.trim());
       const allowed = listed ?? ranges.get(item.metadata.name) ?? [];
-      const [balancer] = item.status?.loadBalancer?.ingress ?? [];
-      published ??= balancer?.ip ?? balancer?.hostname;
+      published ??= publishedAddress(item);
       for (const { host = '', http } of item.spec.rules ?? [])
         for (const { path = '/' } of http?.paths ?? []) routes.push({ host, path, ranges: allowed });
     }
@@ -125,6 +128,12 @@ export function siteOf(
 /** The port that Traefik redirects to: HTTPS with another port in `Host` is redirected as well. */
 export const redirectPort = ({ ingress }: Pick<Settings, 'ingress'>): number | undefined =>
   ingress.tls.enabled && ingress.controller === 'traefik' ? ingress.tls.port : undefined;
+
+/** Address that the controller has written into an Ingress. */
+export function publishedAddress({ status }: Ingress): string | undefined {
+  const [balancer] = status?.loadBalancer?.ingress ?? [];
+  return balancer?.ip ?? balancer?.hostname;
+}
 
 /** The route that serves a path, with or without a query. */
 export function routeOf(site: Site, path: string): Route | undefined {

@@ -36,6 +36,7 @@ test.after(({ clone, node }) => {
 });
 
 const route = (namespace: string, name: string, host: string, path: string) => ({
+  kind: 'Ingress',
   metadata: { namespace, name },
   spec: { tls: [{}], rules: [{ host, http: { paths: [{ path }] } }] },
 });
@@ -106,6 +107,7 @@ test('without a controller the note says so', async (state) => {
 
 test('the hosts and paths of an HTTPRoute, and of no route at all', async (state) => {
   const item = {
+    kind: 'HTTPRoute',
     metadata: { namespace: 'frontend', name: 'app1-front' },
     spec: { hostnames: ['app1.test'], rules: [{ matches: [{ path: { value: '/admin' } }] }, {}] },
   };
