@@ -62,6 +62,27 @@ export type ReleaseRecipe = {
   readonly program?: string;
 };
 
+/** Folders of a published archive (tar, packed or not). */
+export type ArchiveRecipe = {
+  readonly url: string;
+  /** Checksum of the archive, 64 hexadecimal digits; without it nothing is taken. */
+  readonly sha256?: string;
+  /** `{name beside the program: folder in the archive}`. */
+  readonly folders: { readonly [name: string]: string };
+};
+
+/** A program that is published in an image for Linux. */
+export type ImageRecipe = {
+  /** With the registry's host, as in `docker.io/hashicorp/vault`. */
+  readonly repository: string;
+  readonly tag: string;
+  /** Of what the tag names, all platforms together: `sha256:…`. Without it nothing is taken. */
+  readonly digest?: string;
+  /** The program's path in the image, without a slash in front. */
+  readonly program: string;
+  readonly archive: ArchiveRecipe;
+};
+
 /** One tool of the manifest; manifest.yaml says what each field means. */
 export type ToolEntry = {
   readonly name: string;
@@ -72,6 +93,7 @@ export type ToolEntry = {
   readonly path?: false | { readonly programs: readonly string[]; readonly folders?: readonly string[] };
   readonly versionCommand: readonly string[];
   readonly release?: ReleaseRecipe;
+  readonly image?: ImageRecipe;
   readonly go?: GoRecipe;
   readonly npm?: NpmRecipe;
   readonly advice: string;
