@@ -23,6 +23,7 @@ export const toolNames = [
   'go',
   'k9s',
   'kubeconform',
+  'actionlint',
   'kube-apiserver-newest',
 ] as const;
 
