@@ -89,12 +89,13 @@ async function build(entry: GoTool, version: string, go: string, context: ToolCo
   return program === undefined ? { reason } : { program };
 }
 
-function moduleFolder(recipe: GoRecipe): string {
+/** The folder with go.mod and go.sum. */
+export function moduleFolder(recipe: GoRecipe): string {
   return resolve(goModules, recipe.module);
 }
 
 /** What would make a user's own settings, or a workspace file above the project, part of the build is taken out. */
-function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv {
+export function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv {
   // A compiler that is killed leaves its work behind: it lies where it is swept.
   return {
     ...process.env,
