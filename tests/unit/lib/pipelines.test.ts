@@ -23,12 +23,7 @@ const workflows = join(root, '.github', 'workflows');
 const gitHub = readdirSync(workflows).map((file) => parse(readFileSync(join(workflows, file), 'utf8')));
 const gitLab = parse(readFileSync(join(root, '.gitlab-ci.yml'), 'utf8')) as Record<string, Job>;
 
-const {
-  stages,
-  default: shared,
-  variables: _,
-  ...jobs
-} = gitLab as Record<string, Job> & { stages: unknown };
+const { stages, default: shared, ...jobs } = gitLab as Record<string, Job> & { stages: unknown };
 const scriptsOf = ({ before_script = [], script = [], after_script = [] }: Job = {}) => [
   ...before_script,
   ...script,
