@@ -84,7 +84,7 @@ export async function getFromImage(
 }
 
 /** fetch hides what happened to the connection in the cause of its error, which may have no words but a code. */
-function reasonOf(error: Error): string {
+export function reasonOf(error: Error): string {
   const cause = error.cause as NodeJS.ErrnoException | undefined;
   return cause?.message || cause?.code || error.message;
 }

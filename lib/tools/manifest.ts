@@ -108,6 +108,8 @@ export type Manifest = {
 /** Where the Go modules of the tools lie. */
 export const goModules = fileURLToPath(new URL('go/', import.meta.url));
 
+export const manifestFile = fileURLToPath(new URL('manifest.yaml', import.meta.url));
+
 let manifest: Promise<Manifest> | undefined;
 
 /** The manifest; read once per process. yaml is imported only here, so that nothing pays for it at start-up. */
@@ -117,10 +119,7 @@ export function loadManifest(): Promise<Manifest> {
 }
 
 async function readManifest(): Promise<Manifest> {
-  const [{ parse }, text] = await Promise.all([
-    import('yaml'),
-    readFile(new URL('manifest.yaml', import.meta.url), 'utf8'),
-  ]);
+  const [{ parse }, text] = await Promise.all([import('yaml'), readFile(manifestFile, 'utf8')]);
   const { mise, tools } = parse(text, { merge: true }) as {
     mise: Manifest['mise'];
     tools: Record<ToolName, Omit<ToolEntry, 'name'>>;
