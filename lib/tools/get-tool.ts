@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { serverOf } from '../registry/call.ts';
 import { MissingToolError } from '../runner/runner.ts';
 import { cacheFolder, findEntry } from './cache.ts';
 import { buildWithGo, type GoTool, goEntry } from './go-build.ts';
@@ -6,7 +7,6 @@ import { getFromImage, hasImage, imageEntry } from './image.ts';
 import { loadManifest, type ToolEntry } from './manifest.ts';
 import { getNpmTool, type NpmTool, npmToolEntry } from './npm-package.ts';
 import { findOnPath } from './on-path.ts';
-import { registryOf } from './registry.ts';
 import { getRelease, releaseEntry } from './release.ts';
 import { describeTool, type Requirement, versionNeed } from './requirement.ts';
 import type { ToolContext, WayResult } from './tool-context.ts';
@@ -180,7 +180,7 @@ function missing(entry: ToolEntry, requirement: Requirement, reasons: string[]):
     other && entry.kubernetes !== undefined ? `set cluster.kubernetesVersion to v${entry.version}, or ` : '';
   const reach = [
     ...(entry.release === undefined || other ? [] : [`make ${entry.release.host} reachable`]),
-    ...(!hasImage(entry) || other ? [] : [`make ${registryOf(entry.image.repository).host} reachable`]),
+    ...(!hasImage(entry) || other ? [] : [`make ${serverOf(entry.image.repository)} reachable`]),
     ...(entry.go === undefined || other ? [] : ['make a Go toolchain and a Go module proxy available']),
   ];
   return new MissingToolError({

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { reasonOf, serverOf } from '../registry/call.ts';
+import { type ImageManifest, type OpenRepository, openRepository } from '../registry/manifest.ts';
+import { digestOf, saveVerified } from '../registry/verified.ts';
 import { TaskError } from '../runner/runner.ts';
 import { type CacheEntry, cacheError, diskFull, fillEntry } from './cache.ts';
 import { copyFiles } from './copy-files.ts';
-import { digestOf, saveVerified } from './download.ts';
 import type { ArchiveRecipe, ImageRecipe, ToolEntry } from './manifest.ts';
-import { type Manifest, openRepository, type Repository, registryOf } from './registry.ts';
 import { isReachable } from './release-host.ts';
 import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
 
@@ -55,7 +56,7 @@ export async function getFromImage(
   const { image } = entry;
   if (!isPinned(image)) return { reason: 'its checksums are not pinned yet (update-tools fills them in)' };
   const { repository, archive } = image;
-  const { host } = registryOf(repository);
+  const host = serverOf(repository);
   if (!(await isReachable(host))) return { reason: `registry ${host} unreachable` };
   let reason = '';
   const program = await fillEntry(imageEntry(entry, version), context, async (folder) => {
@@ -83,23 +84,17 @@ export async function getFromImage(
   return program === undefined ? { reason } : { program };
 }
 
-/** fetch hides what happened to the connection in the cause of its error, which may have no words but a code. */
-export function reasonOf(error: Error): string {
-  const cause = error.cause as NodeJS.ErrnoException | undefined;
-  return cause?.message || cause?.code || error.message;
-}
-
 /** Node's names of architectures, where images have others. */
 const architectures: { readonly [node: string]: string } = { x64: 'amd64' };
 
 async function takeProgram(
-  repository: Repository,
+  repository: OpenRepository,
   { program, repository: name, digest }: PinnedImage,
   folder: string,
   context: ToolContext,
 ): Promise<void> {
   const architecture = architectures[process.arch] ?? process.arch;
-  let { manifest }: { manifest: Manifest } = await repository.manifest(digest);
+  let { manifest }: { manifest: ImageManifest } = await repository.manifest(digest);
   if (manifest.manifests !== undefined) {
     const build = manifest.manifests.find(
       ({ platform }) => platform?.os === 'linux' && platform.architecture === architecture,

@@ -1,7 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import type { Document, Scalar, YAMLMap } from 'yaml';
+import { reasonOf } from '../registry/call.ts';
 import { TaskError } from '../runner/runner.ts';
-import { currentPins, reasonOf } from './image.ts';
+import { currentPins } from './image.ts';
 import { type Manifest, manifestFile } from './manifest.ts';
 import { npmEnvironment } from './npm-environment.ts';
 import { everySecond, lastWords, type ToolContext } from './tool-context.ts';

@@ -7,7 +7,6 @@ import { platform } from '../../../lib/tools/cache.ts';
 import { getTool, lookForTool } from '../../../lib/tools/get-tool.ts';
 import { currentPins } from '../../../lib/tools/image.ts';
 import type { ImageRecipe } from '../../../lib/tools/manifest.ts';
-import { registryOf } from '../../../lib/tools/registry.ts';
 import { onPlatform } from '../../rig/platform.ts';
 import { type PlayedRegistry, withRegistry } from './played-registry.ts';
 import { entryOf, goScript, inPlace, moduleOf, type Place, toolchain } from './tool-fixture.ts';
@@ -150,16 +149,5 @@ test('on macOS the image is no way, since its program is for Linux', () =>
       }),
     ),
   ));
-
-test('the registry of a repository is its first word, if that is a host', () => {
-  assert.equal(registryOf('docker.io/hashicorp/vault'), {
-    host: 'registry-1.docker.io',
-    name: 'hashicorp/vault',
-  });
-  assert.equal(registryOf('hashicorp/vault'), { host: 'registry-1.docker.io', name: 'hashicorp/vault' });
-  assert.equal(registryOf('nginx'), { host: 'registry-1.docker.io', name: 'library/nginx' });
-  assert.equal(registryOf('ghcr.io/a/b/c'), { host: 'ghcr.io', name: 'a/b/c' });
-  assert.equal(registryOf('localhost:5000/a'), { host: 'localhost:5000', name: 'a' });
-});
 
 test.run();
