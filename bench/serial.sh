@@ -102,14 +102,15 @@ wait_until 'Vault' curl -fs "$VAULT_ADDR/v1/sys/seal-status"
 step 'certificate of the database'
 certificates="$state/certificates"
 mkdir -p "$certificates"
-export SUBJECT_ALT_NAME=DNS:postgresql.database.svc.cluster.local,DNS:postgresql.database.svc,DNS:localhost,IP:127.0.0.1
-key=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -sha256)
+key=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -pkeyopt ec_param_enc:named_curve -nodes -sha256)
+names=DNS:postgresql.database.svc.cluster.local,DNS:postgresql.database.svc,DNS:localhost,IP:127.0.0.1
 openssl req -x509 -config lib/certificates.cnf -extensions authority "${key[@]}" -days 3650 \
   -subj "/O=k8s-deployment/CN=$environment local CA" -keyout "$certificates/ca.key" -out "$certificates/ca.crt"
 openssl req -new -config lib/certificates.cnf "${key[@]}" -subj /CN=postgresql \
   -keyout "$certificates/postgresql.key" -out "$certificates/postgresql.csr"
+{ cat lib/certificates.cnf; echo "subjectAltName = $names"; } >"$certificates/postgresql.cnf"
 openssl x509 -req -in "$certificates/postgresql.csr" -CA "$certificates/ca.crt" -CAkey "$certificates/ca.key" -sha256 -days 90 \
-  -extfile lib/certificates.cnf -extensions server -out "$certificates/postgresql.crt" -set_serial "0x$(openssl rand -hex 16)"
+  -extfile "$certificates/postgresql.cnf" -extensions server -out "$certificates/postgresql.crt" -set_serial "0x$(openssl rand -hex 16)"
 
 step 'PostgreSQL'
 # PostgreSQL refuses to run as root.

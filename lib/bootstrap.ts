@@ -22,6 +22,14 @@ const installedMark = 'TASKS_PACKAGES_INSTALLED';
  * the whole run, repeated with the packages that were just installed.
  */
 export async function bootstrap(argv: readonly string[]): Promise<number | undefined> {
+  if (process.platform === 'win32') {
+    return fail({
+      what: 'the tasks do not run on Windows itself',
+      why: 'they need bash, GnuPG and programs that exist for Linux and macOS only',
+      advice: 'use WSL2: clone the project inside its Linux distribution and run the same command there',
+      exitCode: 1,
+    });
+  }
   const major = Number.parseInt(process.versions.node, 10);
   if (major < oldestNode) {
     return fail({

@@ -1,8 +1,8 @@
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join, relative } from 'node:path';
-import { type Environment, processEnvironment, shellOf } from './environment.ts';
+import { type Environment, shellOf } from './environment.ts';
 import { root } from './project.ts';
 import type { Shell, TaskContext } from './runner/runner.ts';
 import { shellWord, shellWords } from './shell-words.ts';
@@ -42,7 +42,11 @@ export function certificateFiles(environment: Environment, name: string): Certif
   };
 }
 
-const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-sha256'] as const;
+// The curve by name: older LibreSSL would write its parameters out, which Node and Go refuse to read.
+const newKey = [
+  ...['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-pkeyopt', 'ec_param_enc:named_curve'],
+  ...['-nodes', '-sha256'],
+] as const;
 const configuration = 'lib/certificates.cnf';
 
 const authorityWords = (environment: Environment, key: string, certificate: string): readonly string[] => [
@@ -56,24 +60,19 @@ const requestWords = (name: string, key: string, request: string): readonly stri
   ...['-keyout', key, '-out', request],
 ];
 
-const signWords = (authority: string, request: string, certificate: string): readonly string[] => [
-  ...[
-    'openssl',
-    'x509',
-    '-req',
-    '-in',
-    request,
-    '-CA',
-    `${authority}/ca.crt`,
-    '-CAkey',
-    `${authority}/ca.key`,
-  ],
-  ...['-sha256', '-days', String(serverDays), '-extfile', configuration, '-extensions', 'server'],
-  ...['-out', certificate],
+/** `file` is the path of the request, the extensions and the certificate to be made, without their endings. */
+const signWords = (authority: string, file: string): readonly string[] => [
+  ...['openssl', 'x509', '-req', '-in', `${file}.csr`],
+  ...['-CA', `${authority}/ca.crt`, '-CAkey', `${authority}/ca.key`],
+  ...['-sha256', '-days', String(serverDays), '-extfile', `${file}.cnf`, '-extensions', 'server'],
+  ...['-out', `${file}.crt`],
 ];
 
 const alternativeNames = (hosts: readonly string[]): string =>
   hosts.map((host) => `${isIP(host) ? 'IP' : 'DNS'}:${host}`).join(',');
+
+/** Belongs to the end of the configuration. */
+const namesLine = (hosts: readonly string[]): string => `subjectAltName = ${alternativeNames(hosts)}`;
 
 /** The plain commands that make the authority and one certificate, for `--dry-run`. */
 export function certificateCommands(
@@ -85,10 +84,10 @@ export function certificateCommands(
   const { name, hosts } = request;
   return [
     `mkdir -p -m 700 ${folder}`,
-    `export SUBJECT_ALT_NAME=${shellWord(alternativeNames(hosts))}`,
     `[ -e ${file('ca.crt')} ] || ${shellWords(authorityWords(environment, file('ca.key'), file('ca.crt')))}`,
     shellWords(requestWords(name, file(`${name}.key`), file(`${name}.csr`))),
-    `${shellWords(signWords(folder, file(`${name}.csr`), file(`${name}.crt`)))} -set_serial "0x$(openssl rand -hex 16)"`,
+    `{ cat ${configuration}; echo ${shellWord(namesLine(hosts))}; } > ${file(`${name}.cnf`)}`,
+    `${shellWords(signWords(folder, file(name)))} -set_serial "0x$(openssl rand -hex 16)"`,
   ];
 }
 
@@ -125,12 +124,7 @@ async function makeSure(
   const folder = folderOf(environment);
   if ((await certificateProblem(environment, request, now)) === undefined) return 'unchanged';
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  // openssl reads its configuration as a whole, the names of the server included.
-  const env = {
-    ...(await processEnvironment(environment)),
-    SUBJECT_ALT_NAME: alternativeNames(request.hosts),
-  };
-  const $ = (await shellOf(context))({ quiet: true, env });
+  const $ = (await shellOf(context))({ quiet: true });
   // In a folder beside: what is half made never takes the place of what works.
   const fresh = await mkdtemp(join(folder, '.new-'));
   try {
@@ -138,13 +132,14 @@ async function makeSure(
       await run($, authorityWords(environment, join(fresh, 'ca.key'), join(fresh, 'ca.crt')));
       for (const file of ['ca.key', 'ca.crt']) await rename(join(fresh, file), join(folder, file));
     }
-    const file = (extension: string): string => join(fresh, `${request.name}.${extension}`);
+    const file = join(fresh, request.name);
     const serial = `0x${randomBytes(16).toString('hex')}`;
-    await run($, requestWords(request.name, file('key'), file('csr')));
-    const words = [...signWords(folder, file('csr'), file('crt')), '-set_serial', serial];
-    await run($, words);
+    await run($, requestWords(request.name, `${file}.key`, `${file}.csr`));
+    const common = await readFile(join(root, configuration), 'utf8');
+    await writeFile(`${file}.cnf`, `${common}${namesLine(request.hosts)}\n`);
+    await run($, [...signWords(folder, file), '-set_serial', serial]);
     for (const extension of ['key', 'crt'])
-      await rename(file(extension), join(folder, `${request.name}.${extension}`));
+      await rename(`${file}.${extension}`, join(folder, `${request.name}.${extension}`));
   } finally {
     await rm(fresh, { recursive: true, force: true });
   }

@@ -68,7 +68,7 @@ export async function destroyCommands(
           helmfileDestroy,
           `${kubectlText(environment)} delete namespace ${(await ourNamespaces()).join(' ')} --ignore-not-found --wait --timeout 300s`,
           ...removeControllerCommands(environment, await settingsOf(environment)),
-          `${kubectlText(environment)} get crd -o name | grep '${ownTypes.source}' | xargs -r ${kubectlText(environment)} delete --ignore-not-found`,
+          `${kubectlText(environment)} get crd -o name | grep '${ownTypes.source}' | while read -r type; do ${kubectlText(environment)} delete --ignore-not-found "$type"; done`,
         ]
       : providerOf(environment).commands.destroy(environment);
   return [

@@ -43,7 +43,7 @@ export async function choosePorts<Name extends string>(
   throw new TaskError({
     what: `no ${names.length} free ports next to each other`,
     why: `every block between ${first} and ${last} has a port that is in use`,
-    advice: 'stop what listens there: `ss -ltnp`',
+    advice: `stop what listens there: \`${listeners()}\``,
   });
 }
 
@@ -54,7 +54,13 @@ export async function checkPorts(ports: { readonly [name: string]: number }): Pr
     throw new TaskError({
       what: `port ${port} of ${name} is taken`,
       why: `another program listens on 127.0.0.1:${port}, and this environment was made with that port`,
-      advice: `stop it (\`ss -ltnp 'sport = :${port}'\` names it), or make the environment anew with destroy-environment`,
+      advice: `stop it (\`${listeners(port)}\` names it), or make the environment anew with destroy-environment`,
     });
   }
+}
+
+/** A command that names the programs which listen, on one port or any. macOS has no `ss`. */
+function listeners(port?: number): string {
+  if (process.platform === 'linux') return port === undefined ? 'ss -ltnp' : `ss -ltnp 'sport = :${port}'`;
+  return `lsof -nP -iTCP${port === undefined ? '' : `:${port}`} -sTCP:LISTEN`;
 }

@@ -4,11 +4,11 @@ import { minikubeShell, reasonOf, runMinikube } from '../cluster/minikube/shell.
 import type { Outcome } from '../cluster/provider.ts';
 import { type Environment, settingsOf, shellOf } from '../environment.ts';
 import { kubectl } from '../kubectl.ts';
+import { fullName } from '../registry/reference.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
 import { shellWords } from '../shell-words.ts';
 import { type OwnImage, tagged, taggedByInputs } from './own-images.ts';
-import { fullName } from './reference.ts';
 
 /** An image by its two names: the one that the pods ask for, and the one that tells its inputs. */
 type Loadable = { readonly asked: string; readonly built: string };

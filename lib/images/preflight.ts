@@ -1,8 +1,8 @@
 import { type Environment, shellOf } from '../environment.ts';
 import { kubectl, kubectlText } from '../kubectl.ts';
+import { fullName, namesHost, parseRepository } from '../registry/reference.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { type OwnImage, tagged } from './own-images.ts';
-import { fullName, namesHost, parseRepository } from './reference.ts';
 import { askRegistry, type RegistryAnswer } from './registry.ts';
 
 /** What a node says of its images: at most 50, the largest, so that a full list proves nothing (kubelet's `nodeStatusMaxImages`). */

@@ -9,13 +9,14 @@ export type ProcessIdentity = { readonly pid: number; readonly startTime: string
 
 /**
  * When the process started, in a form that is only good for comparison (Linux: clock ticks since boot, field 22 of
- * /proc/<pid>/stat; elsewhere what `ps -o lstart=` prints). Undefined when there is no such process.
+ * /proc/<pid>/stat; elsewhere what `ps -o lstart=` prints, in UTC: it has to be the same in another time zone). Undefined when
+ * there is no such process.
  */
 export async function processStartTime(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') return (await readStat(pid))?.startTime;
   try {
     const { stdout } = await run('ps', ['-o', 'lstart=', '-p', String(pid)], {
-      env: { ...process.env, LC_ALL: 'C' },
+      env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
     });
     return stdout.trim() || undefined;
   } catch {
@@ -35,7 +36,8 @@ async function readBootId(): Promise<string> {
   if (process.platform === 'linux') {
     return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
   }
-  const { stdout } = await run('sysctl', ['-n', 'kern.boottime']).catch(() => ({ stdout: '' }));
+  // Not kern.boottime, which macOS moves when the clock is set.
+  const { stdout } = await run('sysctl', ['-n', 'kern.bootsessionuuid']).catch(() => ({ stdout: '' }));
   return stdout.trim();
 }
 

@@ -44,7 +44,7 @@ export async function rotateCommands(
     exportHomes(environment, 'GNUPGHOME'),
     `old=$(${show} | sed -n 's/^fpr:*\\([0-9A-F]*\\):$/\\1/p' | head -n 1)`,
     `new=$(gpg --batch --status-fd 1 --generate-key ${parametersFile} | sed -n 's/.*KEY_CREATED B \\([0-9A-F]*\\).*/\\1/p')`,
-    `sed -i "s/$old/$new/" ${rulesFile}`,
+    `sed -i.old "s/$old/$new/" ${rulesFile} && rm ${rulesFile}.old`,
     ...files.flatMap((file) => [`sops updatekeys --yes ${file}`, `sops rotate --in-place ${file}`]),
     plainWriting(place.path, 'gpg --batch --armor --export-secret-keys "$new"'),
     `gpg --batch --armor --export "$new" > ${place.publicFile}`,

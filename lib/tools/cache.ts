@@ -1,12 +1,28 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
 import { access, constants, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { acquireLock, TaskError } from '../runner/runner.ts';
 import type { ToolContext } from './tool-context.ts';
 
-/** Node's name of this machine's kind, such as `linux-x64`. */
-export const platform = `${process.platform}-${process.arch}`;
+/** Node's name of this machine's kind, such as `linux-x64`; with `-musl` (Alpine) what is built for glibc does not run. */
+export const platform = [
+  process.platform,
+  process.arch,
+  ...(usesMusl(process.execPath) ? ['musl'] : []),
+].join('-');
+
+/** Whether a program of Linux is loaded by musl: the loader's path stands near the beginning of the file (ELF's PT_INTERP). */
+export function usesMusl(program: string): boolean {
+  const file = openSync(program, 'r');
+  try {
+    const start = Buffer.alloc(4096);
+    readSync(file, start, 0, start.length, 0);
+    return start.includes('/ld-musl-');
+  } finally {
+    closeSync(file);
+  }
+}
 
 /** The folder that all clones of a user share. A relative `XDG_CACHE_HOME` does not count, as its specification says. */
 export function cacheFolder(): string {

@@ -1,4 +1,6 @@
+import { serverOf } from '../registry/call.ts';
 import { type FoundTool, lookForTool, pinnedVersion } from './get-tool.ts';
+import { hasImage, isPinned } from './image.ts';
 import { loadManifest, type ToolEntry, type ToolName, toolNames } from './manifest.ts';
 import { toolsOf } from './provider-tools.ts';
 import { isReachable } from './release-host.ts';
@@ -67,6 +69,8 @@ async function possibleWay(
   if (await canDownload(entry)) {
     return { source: 'release', how: `install-tools downloads it from ${entry.release?.host}` };
   }
+  if (hasImage(entry) && isPinned(entry.image) && (await isReachable(serverOf(entry.image.repository))))
+    return { source: 'image', how: `install-tools takes it out of the image ${entry.image.repository}` };
   if (entry.go !== undefined && go) return { source: 'go', how: 'install-tools builds it from Go modules' };
   if (entry.npm !== undefined) return { source: 'npm', how: 'install-tools gets it from npm' };
   return undefined;

@@ -1,7 +1,9 @@
 import { dirname } from 'node:path';
+import { serverOf } from '../registry/call.ts';
 import { MissingToolError } from '../runner/runner.ts';
 import { cacheFolder, findEntry } from './cache.ts';
 import { buildWithGo, type GoTool, goEntry } from './go-build.ts';
+import { getFromImage, hasImage, imageEntry } from './image.ts';
 import { loadManifest, type ToolEntry } from './manifest.ts';
 import { getNpmTool, type NpmTool, npmToolEntry } from './npm-package.ts';
 import { findOnPath } from './on-path.ts';
@@ -16,7 +18,7 @@ export type FoundTool = {
   readonly version: string;
   /** The program; of PostgreSQL the server `postgres`. */
   readonly path: string;
-  readonly source: 'PATH' | 'release' | 'go' | 'npm';
+  readonly source: 'PATH' | 'release' | 'image' | 'go' | 'npm';
   /** Where the program lies, with what belongs to it (`initdb` and `pg_ctl`; the operator's `crds/`). */
   readonly folder: string;
 };
@@ -52,7 +54,7 @@ async function look(
 }
 
 /**
- * The tool, got if it is not there yet: from its published release, else built from its pinned Go modules, else from npm, as
+ * The tool, got if it is not there yet: from its published release or image, else built from its pinned Go modules, else from npm, as
  * far as the manifest knows these ways. Throws `MissingToolError` (127) that names every way and why it failed, `TaskError`
  * when the cache cannot be written. `toolchain` is the Go to build with, by default the manifest's.
  */
@@ -111,6 +113,13 @@ const ways: readonly Way[] = [
       hasRelease(entry) ? getRelease(entry, version, context) : undefined,
   },
   {
+    source: 'image',
+    label: 'published image',
+    cached: (entry, version) => (hasImage(entry) ? findEntry(imageEntry(entry, version)) : undefined),
+    get: async (entry, version, context) =>
+      hasImage(entry) ? getFromImage(entry, version, context) : undefined,
+  },
+  {
     source: 'go',
     label: 'Go modules',
     cached: (entry, version) => (hasGo(entry) ? findEntry(goEntry(entry, version)) : undefined),
@@ -154,7 +163,7 @@ let releasesGivenUp = false;
 
 /** That the release hosts cannot be reached is said for the first tool only: it holds for the others, too. */
 function sayOnce(entry: ToolEntry, source: Way['source'], reason: string, context: ToolContext): void {
-  if (source !== 'release' || entry.go === undefined) return;
+  if (!['release', 'image'].includes(source) || entry.go === undefined) return;
   if (reason.endsWith('unreachable')) {
     if (!releasesGivenUp) context.log(`${reason}, building from Go modules`);
     releasesGivenUp = true;
@@ -171,6 +180,7 @@ function missing(entry: ToolEntry, requirement: Requirement, reasons: string[]):
     other && entry.kubernetes !== undefined ? `set cluster.kubernetesVersion to v${entry.version}, or ` : '';
   const reach = [
     ...(entry.release === undefined || other ? [] : [`make ${entry.release.host} reachable`]),
+    ...(!hasImage(entry) || other ? [] : [`make ${serverOf(entry.image.repository)} reachable`]),
     ...(entry.go === undefined || other ? [] : ['make a Go toolchain and a Go module proxy available']),
   ];
   return new MissingToolError({

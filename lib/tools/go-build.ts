@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
-import { type CacheEntry, cacheError, diskFull, fillEntry } from './cache.ts';
+import { type CacheEntry, diskFull, fillEntry } from './cache.ts';
+import { copyFiles } from './copy-files.ts';
 import { type GoRecipe, goModules, type ToolEntry } from './manifest.ts';
 import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
 
@@ -88,12 +89,13 @@ async function build(entry: GoTool, version: string, go: string, context: ToolCo
   return program === undefined ? { reason } : { program };
 }
 
-function moduleFolder(recipe: GoRecipe): string {
+/** The folder with go.mod and go.sum. */
+export function moduleFolder(recipe: GoRecipe): string {
   return resolve(goModules, recipe.module);
 }
 
 /** What would make a user's own settings, or a workspace file above the project, part of the build is taken out. */
-function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv {
+export function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv {
   // A compiler that is killed leaves its work behind: it lies where it is swept.
   return {
     ...process.env,
@@ -104,24 +106,6 @@ function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv {
     GOOS: '',
     GOARCH: '',
   };
-}
-
-/** Go's module folders are read-only: files are copied one by one, so that the copy's folders can be removed again. */
-function copyFiles(from: string, to: string): void {
-  try {
-    mkdirSync(to);
-    if (statSync(from).isFile()) {
-      copyFileSync(from, join(to, basename(from)));
-      return;
-    }
-    for (const entry of readdirSync(from, { withFileTypes: true })) {
-      const [source, target] = [join(from, entry.name), join(to, entry.name)];
-      if (entry.isDirectory()) copyFiles(source, target);
-      else copyFileSync(source, target);
-    }
-  } catch (error) {
-    throw cacheError(error);
-  }
 }
 
 /** `go build -v` names each package as it is compiled. */

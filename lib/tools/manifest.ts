@@ -23,6 +23,7 @@ export const toolNames = [
   'go',
   'k9s',
   'kubeconform',
+  'actionlint',
   'kube-apiserver-newest',
 ] as const;
 
@@ -62,6 +63,27 @@ export type ReleaseRecipe = {
   readonly program?: string;
 };
 
+/** Folders of a published archive (tar, packed or not). */
+export type ArchiveRecipe = {
+  readonly url: string;
+  /** Checksum of the archive, 64 hexadecimal digits; without it nothing is taken. */
+  readonly sha256?: string;
+  /** `{name beside the program: folder in the archive}`. */
+  readonly folders: { readonly [name: string]: string };
+};
+
+/** A program that is published in an image for Linux. */
+export type ImageRecipe = {
+  /** With the registry's host, as in `docker.io/hashicorp/vault`. */
+  readonly repository: string;
+  readonly tag: string;
+  /** Of what the tag names, all platforms together: `sha256:…`. Without it nothing is taken. */
+  readonly digest?: string;
+  /** The program's path in the image, without a slash in front. */
+  readonly program: string;
+  readonly archive: ArchiveRecipe;
+};
+
 /** One tool of the manifest; manifest.yaml says what each field means. */
 export type ToolEntry = {
   readonly name: string;
@@ -72,6 +94,7 @@ export type ToolEntry = {
   readonly path?: false | { readonly programs: readonly string[]; readonly folders?: readonly string[] };
   readonly versionCommand: readonly string[];
   readonly release?: ReleaseRecipe;
+  readonly image?: ImageRecipe;
   readonly go?: GoRecipe;
   readonly npm?: NpmRecipe;
   readonly advice: string;
@@ -85,6 +108,8 @@ export type Manifest = {
 /** Where the Go modules of the tools lie. */
 export const goModules = fileURLToPath(new URL('go/', import.meta.url));
 
+export const manifestFile = fileURLToPath(new URL('manifest.yaml', import.meta.url));
+
 let manifest: Promise<Manifest> | undefined;
 
 /** The manifest; read once per process. yaml is imported only here, so that nothing pays for it at start-up. */
@@ -94,10 +119,7 @@ export function loadManifest(): Promise<Manifest> {
 }
 
 async function readManifest(): Promise<Manifest> {
-  const [{ parse }, text] = await Promise.all([
-    import('yaml'),
-    readFile(new URL('manifest.yaml', import.meta.url), 'utf8'),
-  ]);
+  const [{ parse }, text] = await Promise.all([import('yaml'), readFile(manifestFile, 'utf8')]);
   const { mise, tools } = parse(text, { merge: true }) as {
     mise: Manifest['mise'];
     tools: Record<ToolName, Omit<ToolEntry, 'name'>>;

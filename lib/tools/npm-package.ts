@@ -29,6 +29,8 @@ export async function installNpmPackage(
   stop();
   context.signal.throwIfAborted();
   if (npm.exitCode === 127) return { reason: 'there is no npm on PATH' };
+  if (/\bE404\b/.test(npm.stderr))
+    return { reason: `npm has no ${wanted}: it is not published for ${platform}` };
   if (npm.exitCode !== 0) return { reason: `npm cannot fetch ${wanted}: ${lastWords(npm.stderr)}` };
 
   const packageFolder = join('node_modules', name);

@@ -26,4 +26,4 @@ export function toolsOf(provider: string): ToolName[] {
 }
 
 /** What the tests call beside the tools of the embedded cluster; no environment needs it. */
-export const testTools: readonly ToolName[] = ['kubeconform', 'kube-apiserver-newest'];
+export const testTools: readonly ToolName[] = ['kubeconform', 'actionlint', 'kube-apiserver-newest'];

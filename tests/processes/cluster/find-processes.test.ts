@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findProcesses } from '../../../lib/cluster/embedded/processes.ts';
 import { environmentIn } from '../../rig/environment.ts';
+import { onPlatform } from '../../rig/platform.ts';
 
 type State = { folder: string; children: ChildProcess[]; play: (...words: string[]) => Promise<number> };
 
@@ -66,6 +67,24 @@ test('of Node’s processes only the job runner is', async ({ folder, play }) =>
   await play('node', '/clone/tasks.ts', 'status', `${state}/`);
   const runner = await play('node', '/clone/lib/cluster/embedded/job-runner.ts', 'development', `${state}/`);
   assert.equal(await found(folder), [runner]);
+});
+
+test('on macOS, where ps prints a line, blanks in paths do not hide them', async ({ folder }) => {
+  const { state } = environmentIn(join(folder, 'my clone'));
+  const processes = [
+    ['7', '/Users/ada/my tools/vault', `server -config ${state}/vault/server.hcl`],
+    ['42', '/Users/ada/my tools/kube-controller-manager', `--kubeconfig=${state}/kubeconfig`],
+    ['43', '/usr/bin/tail', `-f ${state}/logs/vault`],
+    ['44', '/Users/ada/my tools/vault', `server -config ${state}2/vault/server.hcl`],
+  ];
+  const print = (lines: string[]): string => lines.map((line) => `echo '${line}'`).join('\n');
+  const paths = print(processes.map(([pid, path]) => `   ${pid} ${path}`));
+  const lines = print(processes.map(([pid, path, words]) => `   ${pid} ${path} ${words}`));
+  const script = `#!/bin/sh\ncase "$*" in *comm=) ${paths};; *args=) ${lines};; esac\n`;
+  writeFileSync(join(folder, 'ps'), script, { mode: 0o755 });
+  await onPlatform('darwin', { PATH: folder }, async () =>
+    assert.equal(await found(join(folder, 'my clone')), [7, 42]),
+  );
 });
 
 test.run();

@@ -158,6 +158,24 @@ test('the plain commands make the same', async (state) => {
   assert.is(await handshake(lib.certificateFiles(environment, request.name), 'localhost'), '');
 });
 
+/** What macOS has for openssl: no environment variables in configurations, and none of the newer options. */
+const libressl = `[ "$1" != version ] || { echo LibreSSL 3.3.6; exit 0; }
+for word in "$@"; do
+  case $word in -addext | -copy_extensions) echo "unknown option $word" >&2; exit 1 ;; esac
+  [ ! -f "$word" ] || ! grep -q '[$]ENV::' "$word" || { echo "configuration file routines: variable has no value" >&2; exit 1; }
+done
+exec /usr/bin/openssl "$@"`;
+
+test('the openssl of macOS, which is LibreSSL, makes the same, by the plain commands, too', async (state) => {
+  const { lib, environment, clone } = state;
+  clone.script('openssl', libressl);
+  assert.is(await handshake(await ensure(state), 'localhost'), '');
+  rmSync(environment.state, { recursive: true });
+  const commands = lib.certificateCommands(environment, request);
+  execFileSync('bash', ['-euc', commands.join('\n')], { cwd: clone.folder, stdio: 'pipe' });
+  assert.is(await handshake(lib.certificateFiles(environment, request.name), 'localhost'), '');
+});
+
 test('where openssl fails nothing is made, and the error names it', async (state) => {
   state.clone.script('openssl', 'echo "unable to write" >&2; exit 1');
   const failure = await ensure(state).catch((error: Error) => error);

@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -10,6 +13,7 @@ import {
   ownIdentity,
   processStartTime,
 } from '../../../lib/runner/process-identity.ts';
+import { onPlatform } from '../../rig/platform.ts';
 
 test('a process is the same with pid, start time and boot, and another one when any of them differs', async () => {
   const own = await ownIdentity();
@@ -65,6 +69,27 @@ test('a group of nothing but zombies is not alive', async () => {
   } finally {
     parent.kill('SIGKILL');
     await once(parent, 'exit');
+  }
+});
+
+test('on macOS the boot is known by its session, and a start time does not depend on the time zone', async () => {
+  const bin = mkdtempSync(join(tmpdir(), 'mac-'));
+  const script = '#!/bin/sh\n[ "$*" = "-n kern.bootsessionuuid" ] && echo 2F6A\n';
+  writeFileSync(join(bin, 'sysctl'), script, { mode: 0o755 });
+  try {
+    const variables = { PATH: [bin, process.env.PATH].join(delimiter), TZ: 'Asia/Tokyo' };
+    await onPlatform('darwin', variables, async () => {
+      // A copy that has not asked for the boot yet.
+      const module = '../../../lib/runner/process-identity.ts?mac';
+      const fresh: typeof import('../../../lib/runner/process-identity.ts') = await import(module);
+      const own = await fresh.ownIdentity();
+      assert.is(own.bootId, '2F6A');
+      assert.match(own.startTime, /^\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4}$/);
+      process.env.TZ = 'America/Lima';
+      assert.ok(await fresh.isSameProcess(own));
+    });
+  } finally {
+    rmSync(bin, { recursive: true });
   }
 });
 

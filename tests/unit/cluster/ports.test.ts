@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkPorts, choosePorts, isFree, portBlock } from '../../../lib/cluster/ports.ts';
+import { onPlatform } from '../../rig/platform.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const names = ['api', 'vault', 'database'] as const;
@@ -57,6 +58,12 @@ test('a taken port is told with what it is for and with what finds the taker', a
     assert.is(error.what, `port ${ports.vault} of vault is taken`);
     assert.match(error.advice ?? '', new RegExp(`ss -ltnp 'sport = :${ports.vault}'`));
     assert.is(error.exitCode, 1);
+    await onPlatform('darwin', {}, async () =>
+      assert.match(
+        (await failureOf(checkPorts(ports))).advice ?? '',
+        `lsof -nP -iTCP:${ports.vault} -sTCP:LISTEN`,
+      ),
+    );
   });
 });
 

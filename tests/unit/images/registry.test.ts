@@ -2,8 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { fullName, namesHost } from '../../../lib/images/reference.ts';
 import { askRegistry } from '../../../lib/images/registry.ts';
+import { serverOf } from '../../../lib/registry/call.ts';
+import { fullName, namesHost } from '../../../lib/registry/reference.ts';
 
 /* A registry on loopback, played. */
 
@@ -92,6 +93,13 @@ test('names of Docker and of containerd are the same name', () => {
   assert.is(fullName('a/b:1'), 'docker.io/a/b:1');
   assert.is(fullName('localhost:5000/a:1'), 'localhost:5000/a:1');
   assert.equal(['a/b', 'localhost/b', 'ghcr.io/a', 'host:5000/a'].map(namesHost), [false, true, true, true]);
+});
+
+test('Docker Hub is asked at its server, every other registry by its name', () => {
+  for (const repository of ['nginx', 'hashicorp/vault', 'docker.io/hashicorp/vault'])
+    assert.is(serverOf(repository), 'registry-1.docker.io');
+  assert.is(serverOf('ghcr.io/a/b/c'), 'ghcr.io');
+  assert.is(serverOf('localhost:5000/a'), 'localhost:5000');
 });
 
 test.run();

@@ -2,6 +2,7 @@ import { delimiter } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkTools, type ToolRow } from '../../../lib/tools/check-tools.ts';
+import { loadManifest } from '../../../lib/tools/manifest.ts';
 import { lastWords } from '../../../lib/tools/tool-context.ts';
 import { toolTable } from '../../../lib/tools/tool-table.ts';
 import { toolEnvironment } from '../../../lib/tools/tools.ts';
@@ -36,7 +37,6 @@ test('tells what is there, what can be got and what is missing', () =>
     });
     assert.is(rows.get('vault')?.state, 'can be got');
     assert.is(rows.get('vault')?.how, 'install-tools downloads it from releases.hashicorp.com');
-    assert.is(rows.get('vault-secrets-operator')?.how, 'install-tools builds it from Go modules');
     assert.is(rows.get('gpg')?.state, 'missing');
     assert.match(
       rows.get('gpg')?.how ?? '',
@@ -44,6 +44,27 @@ test('tells what is there, what can be got and what is missing', () =>
     );
     assert.is(rows.get('docker')?.needed, false);
     assert.is((await rowsOf(place, 'minikube')).get('docker')?.needed, true);
+  }));
+
+test('an image is a way as long as its checksums are pinned', () =>
+  inPlace(async (place) => {
+    const { image } = (await loadManifest()).tools['vault-secrets-operator'];
+    if (image === undefined) throw new Error('the operator has no image');
+    const { digest, archive } = image;
+    const { sha256 } = archive;
+    const howWith = async (pins: { digest?: string | undefined; sha256?: string | undefined }) => {
+      Object.assign(image, { digest: pins.digest });
+      Object.assign(archive, { sha256: pins.sha256 });
+      return (await rowsOf(place, 'embedded')).get('vault-secrets-operator')?.how ?? '';
+    };
+    try {
+      const pinned = { digest: 'sha256:0', sha256: '0' };
+      assert.match(await howWith(pinned), /takes it out of the image docker\.io\/hashicorp/);
+      assert.match(await howWith({ ...pinned, sha256: undefined }), /builds it from Go modules/);
+      assert.match(await howWith({ ...pinned, digest: undefined }), /builds it from Go modules/);
+    } finally {
+      await howWith({ digest, sha256 });
+    }
   }));
 
 test('a Kubernetes that is not pinned is missing', () =>

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { MissingToolError, TaskError } from '../../../lib/runner/runner.ts';
-import { platform } from '../../../lib/tools/cache.ts';
+import { platform, usesMusl } from '../../../lib/tools/cache.ts';
 import { getTool, lookForTool } from '../../../lib/tools/get-tool.ts';
 import { loadManifest } from '../../../lib/tools/manifest.ts';
 import { entryOf, goScript, inPlace, moduleOf, type Place, toolchain, writeScript } from './tool-fixture.ts';
@@ -302,6 +302,26 @@ test('an npm package is taken when it is the pinned one, with the links that npm
       error.why ?? '',
       /npm package: @smith\/\S+@1\.2\.3-beta\.1 is not the package that was pinned/,
     );
+  }));
+
+test('a package that npm does not have for this kind of machine is told as such', () =>
+  inPlace(async (place) => {
+    place.script('npm', 'echo "npm error code E404" >&2; echo "npm error 404 Not Found" >&2; exit 1');
+    const npm = { package: '@smith/{platform}', version: '1.2.3', program: 'hammer' };
+    const error = await failure(getTool(entryOf({ version: '1.2.3', npm }), {}, place.context, toolchain));
+    const reason = `npm package: npm has no @smith/${platform}@1.2.3: it is not published for ${platform}`;
+    assert.is(error.why?.split('\n')[1], reason);
+  }));
+
+test('a machine whose programs are loaded by musl is of another kind', () =>
+  inPlace(({ folder }) => {
+    const program = join(folder, 'program');
+    const loadedBy = (loader: string) => {
+      writeFileSync(program, `\x7fELF${'\0'.repeat(600)}${loader}\0code`);
+      return usesMusl(program);
+    };
+    assert.ok(loadedBy('/lib/ld-musl-x86_64.so.1'));
+    assert.not(loadedBy('/lib64/ld-linux-x86-64.so.2'));
   }));
 
 test.run();

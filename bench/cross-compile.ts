@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { buildFlags, goEnvironment, moduleFolder } from '../lib/tools/go-build.ts';
+import { type GoRecipe, loadManifest, type ToolName } from '../lib/tools/manifest.ts';
+import { toolsOf } from '../lib/tools/provider-tools.ts';
+
+/*
+ * `node --import tsx bench/cross-compile.ts [--platform darwin/arm64] [names]`: compiles and links the Go programs of the embedded
+ * cluster (by default all of them, for darwin/arm64 and linux/arm64), with the flags of the real build, and keeps none. One line
+ * each; exit code 1 when one fails. Not a test: all of it takes an hour on two cores.
+ */
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { platform: { type: 'string', multiple: true, default: ['darwin/arm64', 'linux/arm64'] } },
+});
+const { tools } = await loadManifest();
+const known = toolsOf('embedded').filter((name) => tools[name].go !== undefined);
+const unknown = positionals.filter((name) => !known.includes(name as ToolName));
+if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(', ')}; there are ${known.join(', ')}`);
+
+const folder = await mkdtemp(join(tmpdir(), 'cross-'));
+try {
+  for (const name of known.filter((known) => positionals.length === 0 || positionals.includes(known))) {
+    for (const platform of values.platform) {
+      const started = performance.now();
+      const failure = await compile(tools[name].go as GoRecipe, platform);
+      const seconds = Math.round((performance.now() - started) / 1000);
+      process.stdout.write(
+        `${failure === '' ? 'ok    ' : 'FAILED'} ${name} for ${platform} (${seconds} s)\n${failure}`,
+      );
+      if (failure !== '') process.exitCode = 1;
+    }
+  }
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** What the compiler says when it fails; else an empty text. */
+function compile(recipe: GoRecipe, platform: string): Promise<string> {
+  const [GOOS, GOARCH] = platform.split('/');
+  const words = [
+    '-n',
+    '10',
+    'go',
+    'build',
+    ...buildFlags(recipe),
+    '-o',
+    join(folder, 'program'),
+    recipe.package,
+  ];
+  const child = spawn('nice', words, {
+    cwd: moduleFolder(recipe),
+    env: { ...goEnvironment(recipe, folder), GOOS, GOARCH },
+    stdio: ['ignore', 'inherit', 'pipe'],
+  });
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk;
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code === 0 ? '' : said || `go ended with ${code}\n`));
+  });
+}

@@ -1,0 +1,68 @@
+import { parseRepository } from './reference.ts';
+
+/** Media types of a list of one image's builds, and of one build (OCI's and Docker's). */
+const manifestTypes = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+].join(', ');
+
+/** Calls a path of one repository, such as `manifests/1.2`; the answer may have any status. */
+export type RegistryCall = (method: 'GET' | 'HEAD', path: string, signal: AbortSignal) => Promise<Response>;
+
+/** Host (and port) that answers for a registry. Docker Hub's name is not that of its server. */
+export function serverOf(repository: string): string {
+  const { host } = parseRepository(repository);
+  return host === 'docker.io' ? 'registry-1.docker.io' : host;
+}
+
+/**
+ * The HTTP API of a repository's registry (https://github.com/opencontainers/distribution-spec), without a login: a token for anybody
+ * is taken where the registry hands one out. Plain HTTP only on this machine itself, as Docker does.
+ */
+export function registryCall(repository: string): RegistryCall {
+  const host = serverOf(repository);
+  const scheme = /^(?:localhost|127\.[\d.]+)(?::|$)/.test(host) ? 'http' : 'https';
+  const base = `${scheme}://${host}/v2/${parseRepository(repository).path}`;
+  let token: string | undefined;
+  return async (method, path, signal) => {
+    // What is redirected to another host goes there without the token: fetch takes it out.
+    const call = () => {
+      const authorization = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+      return fetch(`${base}/${path}`, {
+        method,
+        headers: { Accept: manifestTypes, ...authorization },
+        signal,
+      });
+    };
+    const first = await call();
+    const tokenUrl = first.status === 401 ? tokenAddress(first.headers.get('www-authenticate') ?? '') : '';
+    if (tokenUrl === '' || token !== undefined) return first;
+    await first.body?.cancel();
+    const handed = await fetch(tokenUrl, { signal });
+    if (!handed.ok) return handed;
+    const answer = (await handed.json()) as { token?: string; access_token?: string };
+    token = answer.token ?? answer.access_token;
+    if (token === undefined) throw new Error(`${tokenUrl} hands out no token`);
+    return call();
+  };
+}
+
+/** Where a challenge says that tokens are handed out, or empty (https://distribution.github.io/distribution/spec/auth/token/). */
+function tokenAddress(challenge: string): string {
+  if (!/^bearer /i.test(challenge)) return '';
+  const { realm, ...query } = Object.fromEntries(
+    [...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]),
+  ) as { [name: string]: string };
+  if (realm === undefined || !URL.canParse(realm)) return '';
+  const url = new URL(realm);
+  for (const name of ['service', 'scope']) if (query[name]) url.searchParams.set(name, query[name]);
+  return url.href;
+}
+
+/** What happened to a call that got no answer, in a few words: fetch hides it in its error's cause, which may have a code only. */
+export function reasonOf(error: Error): string {
+  const cause = error.cause as NodeJS.ErrnoException | undefined;
+  return cause?.message || cause?.code || error.message;
+}

@@ -1,0 +1,24 @@
+import { copyFileSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { cacheError } from './cache.ts';
+
+/**
+ * Copies a folder, or one file into a new folder. Go's module folders are read-only: files are copied one by one, so that the
+ * copy's folders can be removed again. Throws `TaskError` when the cache cannot be written.
+ */
+export function copyFiles(from: string, to: string): void {
+  try {
+    mkdirSync(to);
+    if (statSync(from).isFile()) {
+      copyFileSync(from, join(to, basename(from)));
+      return;
+    }
+    for (const entry of readdirSync(from, { withFileTypes: true })) {
+      const [source, target] = [join(from, entry.name), join(to, entry.name)];
+      if (entry.isDirectory()) copyFiles(source, target);
+      else copyFileSync(source, target);
+    }
+  } catch (error) {
+    throw cacheError(error);
+  }
+}

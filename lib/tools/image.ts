@@ -1,0 +1,146 @@
+import { createHash } from 'node:crypto';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { reasonOf, serverOf } from '../registry/call.ts';
+import { type ImageManifest, type OpenRepository, openRepository } from '../registry/manifest.ts';
+import { digestOf, saveVerified } from '../registry/verified.ts';
+import { TaskError } from '../runner/runner.ts';
+import { type CacheEntry, cacheError, diskFull, fillEntry } from './cache.ts';
+import { copyFiles } from './copy-files.ts';
+import type { ArchiveRecipe, ImageRecipe, ToolEntry } from './manifest.ts';
+import { isReachable } from './release-host.ts';
+import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
+
+export type ImageTool = ToolEntry & { readonly image: ImageRecipe };
+
+/** Images are made for Linux alone. */
+export const hasImage = (entry: ToolEntry): entry is ImageTool =>
+  entry.image !== undefined && process.platform === 'linux';
+
+type PinnedImage = ImageRecipe & {
+  readonly digest: string;
+  readonly archive: { readonly sha256: string };
+};
+
+export const isPinned = (recipe: ImageRecipe): recipe is PinnedImage =>
+  recipe.digest !== undefined && recipe.archive.sha256 !== undefined;
+
+/** The cache entry of what comes out of an image: another digest or archive is another entry. */
+export function imageEntry(entry: ImageTool, version: string): CacheEntry {
+  const hash = createHash('sha256').update(JSON.stringify(entry.image)).digest('hex').slice(0, 12);
+  return { id: `${entry.name}-${version}-image-${hash}`, version };
+}
+
+/**
+ * The checksums that the registry and the archive's host have now, to be pinned. Throws `Error` with a reason in a few words.
+ */
+export async function currentPins(
+  { repository, tag, archive }: ImageRecipe,
+  signal: AbortSignal,
+): Promise<{ readonly digest: string; readonly sha256: string }> {
+  const { digest } = await openRepository(repository, signal).manifest(tag);
+  const content = await (await fetchArchive(archive, signal)).arrayBuffer();
+  return { digest, sha256: digestOf(Buffer.from(content)).replace('sha256:', '') };
+}
+
+/**
+ * Takes the program out of its published image, and what belongs to it out of an archive, over HTTP: without Docker. Only content
+ * of the pinned digests is taken; a recipe without them is refused. Throws `TaskError` for content with another checksum and when
+ * the disk is full: neither gets better by another way.
+ */
+export async function getFromImage(
+  entry: ImageTool,
+  version: string,
+  context: ToolContext,
+): Promise<WayResult> {
+  const { image } = entry;
+  if (!isPinned(image)) return { reason: 'its checksums are not pinned yet (update-tools fills them in)' };
+  const { repository, archive } = image;
+  const host = serverOf(repository);
+  if (!(await isReachable(host))) return { reason: `registry ${host} unreachable` };
+  let reason = '';
+  const program = await fillEntry(imageEntry(entry, version), context, async (folder) => {
+    const stop = everySecond((elapsed) =>
+      context.progress(`downloading ${entry.name} ${version}, ${elapsed}`),
+    );
+    try {
+      const work = join(folder, 'work');
+      await mkdir(work);
+      await takeProgram(openRepository(repository, context.signal), image, work, context);
+      await rename(join(work, image.program), join(folder, entry.name));
+      await takeFolders(archive, work, folder, context);
+      await rm(work, { recursive: true });
+      return entry.name;
+    } catch (error) {
+      context.signal.throwIfAborted();
+      const told = cacheError(error);
+      if (told instanceof TaskError) throw told;
+      reason = reasonOf(error as Error);
+      return undefined;
+    } finally {
+      stop();
+    }
+  });
+  return program === undefined ? { reason } : { program };
+}
+
+/** Node's names of architectures, where images have others. */
+const architectures: { readonly [node: string]: string } = { x64: 'amd64' };
+
+async function takeProgram(
+  repository: OpenRepository,
+  { program, repository: name, digest }: PinnedImage,
+  folder: string,
+  context: ToolContext,
+): Promise<void> {
+  const architecture = architectures[process.arch] ?? process.arch;
+  let { manifest }: { manifest: ImageManifest } = await repository.manifest(digest);
+  if (manifest.manifests !== undefined) {
+    const build = manifest.manifests.find(
+      ({ platform }) => platform?.os === 'linux' && platform.architecture === architecture,
+    );
+    if (build === undefined) throw new Error(`${name} has no image for linux/${architecture}`);
+    manifest = (await repository.manifest(build.digest)).manifest;
+  }
+  const file = join(folder, 'layer');
+  // A higher layer covers the lower ones.
+  for (const layer of [...(manifest.layers ?? [])].reverse()) {
+    await saveVerified(await repository.blob(layer.digest), file, layer.digest, context.signal);
+    const members = (await tar(context, folder, '-tf', file)).split('\n');
+    const member = members.find((path) => path.replace(/^(\.?\/)+/, '') === program);
+    if (member === undefined) continue;
+    await tar(context, folder, '-xof', file, member);
+    return;
+  }
+  throw new Error(`${name} has no program ${program} in it`);
+}
+
+/** Copies folders of an archive into another folder. */
+async function takeFolders(
+  archive: PinnedImage['archive'],
+  work: string,
+  folder: string,
+  context: ToolContext,
+): Promise<void> {
+  const file = join(work, 'archive');
+  const response = await fetchArchive(archive, context.signal);
+  await saveVerified(response, file, `sha256:${archive.sha256}`, context.signal);
+  await tar(context, work, '-xof', file);
+  for (const [name, source] of Object.entries(archive.folders))
+    copyFiles(join(work, source), join(folder, name));
+}
+
+async function fetchArchive({ url }: ArchiveRecipe, signal: AbortSignal): Promise<Response> {
+  const response = await fetch(url, { signal });
+  if (!response.ok) throw new Error(`${url} answered HTTP ${response.status}`);
+  return response;
+}
+
+/** Runs tar in a folder; returns what it prints. GNU's and BSD's know the compression by the content. */
+async function tar(context: ToolContext, folder: string, ...words: string[]): Promise<string> {
+  const run = await context.$({ cwd: folder, quiet: true, nothrow: true })`tar ${words}`;
+  context.signal.throwIfAborted();
+  if (/no space left|quota exceeded/i.test(run.stderr)) throw diskFull(lastWords(run.stderr));
+  if (run.exitCode !== 0) throw new Error(`tar failed: ${lastWords(run.stderr)}`);
+  return run.stdout;
+}

@@ -1,0 +1,85 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import type { Document, Scalar, YAMLMap } from 'yaml';
+import { reasonOf } from '../registry/call.ts';
+import { TaskError } from '../runner/runner.ts';
+import { currentPins } from './image.ts';
+import { type Manifest, manifestFile } from './manifest.ts';
+import { npmEnvironment } from './npm-environment.ts';
+import { everySecond, lastWords, type ToolContext } from './tool-context.ts';
+
+/** For which mise is published on npm. */
+const misePlatforms = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'];
+
+type Pin = { readonly path: readonly string[]; readonly value: string };
+
+/**
+ * Asks the publishers for the checksums that stand in the manifest itself, those of mise's packages and of images, and fills in what
+ * is missing. Returns a line for each that could not be had. Throws `TaskError` when a publisher names another checksum than the
+ * pinned one; nothing is written then.
+ */
+export async function updateManifest(context: ToolContext, file = manifestFile): Promise<string[]> {
+  const { parseDocument } = await import('yaml');
+  let text = await readFile(file, 'utf8');
+  const document = parseDocument(text, { merge: true });
+  const manifest = document.toJS() as Manifest;
+  const missing: string[] = [];
+  const stop = everySecond((elapsed) => context.progress(`asking for checksums, ${elapsed}`));
+  const asked = await Promise.all([
+    misePins(manifest, context, missing),
+    imagePins(manifest, context, missing),
+  ]);
+  stop();
+  context.signal.throwIfAborted();
+  const pins = asked.flat();
+  const changed = pins.filter(
+    ({ path, value }) => ![undefined, value].includes(document.getIn(path) as string),
+  );
+  if (changed.length > 0) {
+    throw new TaskError({
+      what: 'a publisher names another checksum than the pinned one; nothing was written',
+      why: changed.map(({ path, value }) => `${path.join('.')}: ${value}`).join('\n'),
+      advice:
+        'ask the publisher; if the new one is right, remove the pinned one from lib/tools/manifest.yaml and run again',
+    });
+  }
+  for (const { path, value } of pins.filter(({ path }) => !document.hasIn(path)))
+    text = withLine(text, parseDocument(text, { merge: true }), path, value);
+  await writeFile(file, text);
+  return missing;
+}
+
+/** The text with one more pair, as the first one of its map. Everything else stays as somebody has written it. */
+function withLine(text: string, document: Document, path: readonly string[], value: string): string {
+  const map = document.getIn(path.slice(0, -1), true) as YAMLMap<Scalar>;
+  const start = map.items[0]?.key.range?.[0] ?? 0;
+  const indent = text.slice(text.lastIndexOf('\n', start) + 1, start);
+  return `${text.slice(0, start)}${path.at(-1)}: ${value}\n${indent}${text.slice(start)}`;
+}
+
+async function misePins({ mise }: Manifest, context: ToolContext, missing: string[]): Promise<Pin[]> {
+  const $ = context.$({ env: npmEnvironment(process.env), quiet: true, nothrow: true });
+  const pins: Pin[] = [];
+  for (const platform of misePlatforms) {
+    const wanted = `${mise.package.replace('{platform}', platform)}@${mise.version}`;
+    const npm = await $`npm view --loglevel=error ${wanted} dist.integrity`;
+    const value = npm.stdout.trim();
+    if (npm.exitCode === 0 && value !== '') pins.push({ path: ['mise', 'integrity', platform], value });
+    else missing.push(`mise ${mise.version} on ${platform}: ${lastWords(npm.stderr)}`);
+  }
+  return pins;
+}
+
+async function imagePins({ tools }: Manifest, context: ToolContext, missing: string[]): Promise<Pin[]> {
+  const pins: Pin[] = [];
+  for (const [name, { image }] of Object.entries(tools)) {
+    if (image === undefined) continue;
+    try {
+      const { digest, sha256 } = await currentPins(image, context.signal);
+      pins.push({ path: ['tools', name, 'image', 'digest'], value: digest });
+      pins.push({ path: ['tools', name, 'image', 'archive', 'sha256'], value: sha256 });
+    } catch (error) {
+      missing.push(`${name} ${image.tag} in its image: ${reasonOf(error as Error)}`);
+    }
+  }
+  return pins;
+}

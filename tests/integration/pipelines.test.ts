@@ -1,0 +1,19 @@
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../lib/project.ts';
+import { toolOf } from './charts/kubeconform.ts';
+
+test('actionlint has nothing to say of the workflows for GitHub', async () => {
+  const { path } = await toolOf('actionlint');
+  const folder = join(root, '.github', 'workflows');
+  // What it would call beside, if it were there: the scripts are too short to need it.
+  const words = ['-shellcheck=', '-pyflakes=', ...readdirSync(folder).map((file) => join(folder, file))];
+  const { code = 0, stdout, stderr } = await promisify(execFile)(path, words).catch((error) => error);
+  assert.equal([code, stdout, stderr], [0, '', '']);
+});
+
+test.run();

@@ -1,0 +1,115 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { ImageRecipe } from '../../../lib/tools/manifest.ts';
+
+export type PlayedRegistry = {
+  /** A recipe for the image and archive below, with the right checksums. */
+  readonly recipe: ImageRecipe & { readonly digest: string };
+  /** Paths that were asked for, in order, of both servers. */
+  readonly asked: string[];
+  /** Takes the place of the usual answer to a path; by default all is well. */
+  readonly fault: { answer: (path: string) => { status?: number; body?: Uint8Array } | 'hang' | undefined };
+};
+
+const sha256 = (content: Uint8Array): string => createHash('sha256').update(content).digest('hex');
+
+/** A packed archive of these files. */
+function packed(files: Readonly<Record<string, string>>): Buffer {
+  const folder = mkdtempSync(join(tmpdir(), 'layer-'));
+  try {
+    for (const [path, content] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), content);
+      chmodSync(join(folder, path), 0o755);
+    }
+    return execFileSync('tar', ['-cz', '.'], { cwd: folder });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const layers = [{ 'etc/passwd': 'root' }, { hammer: '#!/bin/sh\nexit 1\n' }, { 'licenses/text': 'free' }].map(
+  packed,
+);
+const archive = packed({
+  'hammer/chart/Chart.yaml': 'name: hammer',
+  'hammer/chart/crds/nail.yaml': 'kind: Nail',
+});
+
+/**
+ * A registry with one image, which has the program `hammer` in its middle layer for each of `architectures`, and a storage host that
+ * the registry redirects to. As with Docker Hub, nothing is answered without a token, and the storage refuses the token.
+ */
+export async function withRegistry(
+  body: (registry: PlayedRegistry) => Promise<void>,
+  architectures: readonly string[] = ['amd64', 'arm64'],
+): Promise<void> {
+  const bytes = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+  const digestOf = (content: Uint8Array): string => `sha256:${sha256(content)}`;
+  const image = bytes({ layers: layers.map((layer) => ({ digest: digestOf(layer) })) });
+  const platforms = architectures.map((architecture) => ({ os: 'linux', architecture }));
+  const list = bytes({ manifests: platforms.map((platform) => ({ digest: digestOf(image), platform })) });
+  const contents = new Map([image, list, ...layers].map((content) => [digestOf(content), content]));
+
+  const asked: string[] = [];
+  const fault: PlayedRegistry['fault'] = { answer: () => undefined };
+  const serve = (usual: (...call: Parameters<RequestListener>) => unknown): Server =>
+    createServer((request, response) => {
+      const path = request.url ?? '';
+      asked.push(path);
+      const played = fault.answer(path);
+      if (played === undefined) usual(request, response);
+      else if (played === 'hang') response.writeHead(200).write('half');
+      else response.writeHead(played.status ?? 200).end(played.body);
+    });
+
+  const storage = serve((request, response) => {
+    const [path = ''] = (request.url ?? '').slice(1).split('?');
+    const content = path === 'hammer.tgz' ? archive : contents.get(`sha256:${path}`);
+    const status = request.headers.authorization !== undefined ? 400 : content === undefined ? 404 : 200;
+    response.writeHead(status).end(content);
+  });
+  const registry = serve((request, response) => {
+    const [path = ''] = (request.url ?? '').split('?');
+    if (path === '/token') return response.end(JSON.stringify({ token: 'pass' }));
+    if (request.headers.authorization !== 'Bearer pass') {
+      const challenge = `Bearer realm="http://${hostOf(registry)}/token",service="played",scope="repository:smith/hammer:pull"`;
+      return response.writeHead(401, { 'WWW-Authenticate': challenge }).end('{}');
+    }
+    const [, kind, reference = ''] = /^\/v2\/smith\/hammer\/(manifests|blobs)\/(.+)$/.exec(path) ?? [];
+    const digest = reference === '1.2.3' ? digestOf(list) : reference;
+    if (!contents.has(digest)) return response.writeHead(404).end();
+    if (kind === 'manifests') return response.end(contents.get(digest));
+    return response
+      .writeHead(307, { Location: `http://${hostOf(storage)}/${digest.replace('sha256:', '')}?key=hidden` })
+      .end();
+  });
+  const servers = [storage, registry];
+  try {
+    for (const server of servers) await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    const recipe = {
+      repository: `${hostOf(registry)}/smith/hammer`,
+      tag: '1.2.3',
+      digest: digestOf(list),
+      program: 'hammer',
+      archive: {
+        url: `http://${hostOf(storage)}/hammer.tgz`,
+        sha256: sha256(archive),
+        folders: { crds: 'hammer/chart/crds', chart: 'hammer/chart' },
+      },
+    };
+    await body({ recipe, asked, fault });
+  } finally {
+    for (const server of servers) {
+      server.closeAllConnections();
+      await new Promise((done) => server.close(done));
+    }
+  }
+}
+
+const hostOf = (server: Server): string => `127.0.0.1:${(server.address() as AddressInfo).port}`;

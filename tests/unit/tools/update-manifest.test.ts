@@ -1,0 +1,73 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parse, stringify } from 'yaml';
+import { TaskError } from '../../../lib/runner/runner.ts';
+import { updateManifest } from '../../../lib/tools/update-manifest.ts';
+import { type PlayedRegistry, withRegistry } from './played-registry.ts';
+import { inPlace, type Place } from './tool-fixture.ts';
+
+/** A manifest with one image, whose checksums are not pinned, and an npm that knows mise for Linux on x64 alone. */
+const withManifest = (
+  body: (file: string, registry: PlayedRegistry, place: Place) => Promise<void>,
+): Promise<void> =>
+  withRegistry((registry) =>
+    inPlace(async (place) => {
+      const { digest: _digest, archive, ...image } = registry.recipe;
+      const { sha256: _sha256, ...unpinned } = archive;
+      const mise = {
+        version: '2026.1.2',
+        package: '@smith/mise-{platform}',
+        integrity: { other: 'sha512-y' },
+      };
+      const text = stringify({ mise, tools: { hammer: { image: { ...image, archive: unpinned } } } });
+      const file = join(place.folder, 'manifest.yaml');
+      writeFileSync(file, `# Kept.\n${text}`);
+      place.script(
+        'npm',
+        'case "$*" in "view --loglevel=error @smith/mise-linux-x64@2026.1.2 dist.integrity") echo sha512-x ;; *) echo "npm error 404 Not Found" >&2; exit 1 ;; esac',
+      );
+      await body(file, registry, place);
+    }),
+  );
+
+test('what is missing is filled in, and what cannot be had is said', () =>
+  withManifest(async (file, { recipe }, place) => {
+    const unpinned = readFileSync(file, 'utf8');
+    const missing = await updateManifest(place.context, file);
+    assert.equal(
+      missing,
+      ['linux-arm64', 'darwin-x64', 'darwin-arm64'].map(
+        (platform) => `mise 2026.1.2 on ${platform}: npm error 404 Not Found`,
+      ),
+    );
+    const text = readFileSync(file, 'utf8');
+    assert.is(text.replace(/^ *(linux-x64|digest|sha256): .*\n/gm, ''), unpinned, 'the rest stays as it was');
+    const { mise, tools } = parse(text);
+    assert.is(mise.integrity['linux-x64'], 'sha512-x');
+    assert.is(tools.hammer.image.digest, recipe.digest);
+    assert.is(tools.hammer.image.archive.sha256, recipe.archive.sha256);
+    await updateManifest(place.context, file);
+    assert.is(readFileSync(file, 'utf8'), text);
+  }));
+
+test('another checksum than the pinned one is refused, and nothing is written', () =>
+  withManifest(async (file, { fault }, place) => {
+    await updateManifest(place.context, file);
+    const text = readFileSync(file, 'utf8');
+    fault.answer = (path) => (path === '/hammer.tgz' ? { body: Buffer.from('other') } : undefined);
+    const error = await updateManifest(place.context, file).catch((it) => it);
+    assert.instance(error, TaskError);
+    assert.match(error.why, /^tools\.hammer\.image\.archive\.sha256: [0-9a-f]{64}$/);
+    assert.is(readFileSync(file, 'utf8'), text);
+  }));
+
+test('a registry that refuses is said', () =>
+  withManifest(async (file, { fault }, place) => {
+    fault.answer = (path) => (/manifests/.test(path) ? { status: 429 } : undefined);
+    const missing = await updateManifest(place.context, file);
+    assert.match(missing.join('\n'), /^hammer 1\.2\.3 in its image: \S+ has a rate limit/m);
+  }));
+
+test.run();
