@@ -60,8 +60,9 @@ async function waitForKubelets($: Shell, environment: Environment, context: Task
     async () => {
       const now = await read();
       silent = [...before].filter(([name, time]) => now.get(name) === time).map(([name]) => name);
+      if (silent.length === 0) return true;
       context.progress(`waiting for the kubelets of ${silent.join(', ')}`);
-      return silent.length === 0 ? true : undefined;
+      return undefined;
     },
     kubeletMs,
     context.signal,
@@ -86,8 +87,9 @@ async function waitForPods(
     async () => {
       const found = unreadyOf(await readPods($, environment, namespaces));
       unready = found.map(({ object, text }) => `${object}: ${text}`);
+      if (found.length === 0) return true;
       context.progress(`waiting for ${found.map(({ object }) => object).join(', ')}`);
-      return found.length === 0 ? true : undefined;
+      return undefined;
     },
     podStartMs,
     context.signal,

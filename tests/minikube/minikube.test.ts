@@ -44,6 +44,11 @@ timed('install-tier apps and test', async () => {
 
 timed('the applications answer through the ingress, at the addresses that `services` prints', async () => {
   for (const app of ['app1', 'app2']) await clone.succeed('test-ingress', app);
+  type Address = { readonly name: string; readonly address: string; readonly note?: string };
+  const addresses = JSON.parse((await clone.succeed('services', '--json')).stdout) as readonly Address[];
+  assert.is(addresses.length, 6);
+  for (const { address, note } of addresses)
+    assert.match(note ?? '', `:${new URL(address).port}; without DNS`, address);
 });
 
 timed('create-environment again changes nothing', async () => {
