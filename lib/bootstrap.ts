@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { constants, tmpdir, userInfo } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { npmEnvironment } from './tools/npm-environment.ts';
+import { settleVariables } from './variables.ts';
 
 // Before `npm ci` is done there are no packages: everything here, and what it imports, is Node alone, and old Node too.
 
@@ -39,6 +40,7 @@ export async function bootstrap(argv: readonly string[]): Promise<number | undef
       exitCode: 127,
     });
   }
+  settleVariables(process.env, projectFolder);
   process.chdir(projectFolder);
   const justInstalled = process.env[installedMark] === projectFolder;
   delete process.env[installedMark];
@@ -92,7 +94,7 @@ async function install(): Promise<number | undefined> {
   const { acquireLock } = await import('./runner/lock.ts');
   // Not in the clone: a folder made for the lock could not be removed again while others wait for it.
   const clone = createHash('sha256').update(projectFolder).digest('hex').slice(0, 12);
-  const lockFile = join(tmpdir(), `k8s-deployment-${userInfo().uid}-${clone}.lock`);
+  const lockFile = join(tmpdir(), `k8s-deployment-${process.getuid?.()}-${clone}.lock`);
   const waiting = new AbortController();
   const stop = onSignals((signal) => waiting.abort(signal));
   try {
