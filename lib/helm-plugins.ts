@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Environment, exportHomes, helmHomes, shellOf } from './environment.ts';
 import type { TaskContext } from './runner/runner.ts';
 import { isReachable } from './tools/release-host.ts';
+import { findTool } from './tools/tools.ts';
 
 /** Optional: without them `diff` uses kubectl, and secrets are edited by sops itself. */
 export const helmPlugins = [
@@ -10,10 +11,13 @@ export const helmPlugins = [
   { name: 'secrets', url: 'https://github.com/jkroepke/helm-secrets', version: 'v4.7.7' },
 ] as const;
 
-/** The plain commands, for `--dry-run`. helm 4 verifies plugins by default, and these are not signed as git repositories. */
+/** Helm 4 verifies plugins by default, and these are not signed as git repositories. Helm 3 knows no such option. */
+const unsigned = '--verify=false';
+
+/** The plain commands of the pinned Helm, for `--dry-run`. */
 export const pluginCommands = (environment: Environment): readonly string[] => [
   exportHomes(environment, ...helmHomes),
-  ...helmPlugins.map(({ url, version }) => `helm plugin install ${url} --version ${version} --verify=false`),
+  ...helmPlugins.map(({ url, version }) => `helm plugin install ${url} --version ${version} ${unsigned}`),
 ];
 
 /**
@@ -34,12 +38,14 @@ export async function installPlugins(
     return 'unchanged';
   }
   const $ = await shellOf(context);
+  const helm = await findTool('helm');
+  const options = helm?.version.startsWith('3.') ? [] : [unsigned];
   let outcome: 'changed' | 'unchanged' = 'unchanged';
   for (const { name, url, version } of missing) {
     const result = await $({
       nothrow: true,
       timeoutMs: 120_000,
-    })`helm plugin install ${url} --version ${version} --verify=false`;
+    })`helm plugin install ${url} --version ${version} ${options}`;
     if (result.exitCode === 0) outcome = 'changed';
     else context.log(`without the optional helm plugin ${name}: it could not be installed`);
   }
