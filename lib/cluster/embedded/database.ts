@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { authorityFile, databaseCertificate, serverIdentity } from '../../database/certificate.ts';
 import { isRefusedLogin } from '../../database/login.ts';
@@ -16,12 +16,9 @@ import { decryptValue } from '../../sops.ts';
 import { type FoundTool, findTool } from '../../tools/tools.ts';
 import type { Outcome } from '../provider.ts';
 import { isAlive, readServices } from '../services.ts';
+import { findAccount, plainAccount } from './account.ts';
 import { clearService, inBackground, isUp, launchService } from './launch.ts';
 import { expectedPorts, requireState } from './state.ts';
-
-/** PostgreSQL refuses to run as root; a user namespace in which we are user 1000 needs no other account (unshare(1)). */
-const asUser = (): readonly string[] =>
-  process.getuid?.() === 0 ? ['unshare', '--user', '--map-user=1000', '--map-group=1000'] : [];
 
 const initdbArguments = (data: string, settings: Settings): readonly string[] => [
   ...['--pgdata', data, '--username', settings.database.user, '--auth', 'scram-sha-256'],
@@ -58,7 +55,8 @@ export async function databaseCommands(
   const data = `.state/${environment.name}/postgresql/data`;
   const decrypt = decryptText(environment.name, superuserOf(settings).secret);
   const { postgresql } = await expectedPorts(environment);
-  const initialise = shellWords([...asUser(), 'initdb', ...initdbArguments(data, settings)]);
+  const account = await plainAccount();
+  const initialise = shellWords([...account, 'initdb', ...initdbArguments(data, settings)]);
   const server = serverArguments(
     join(environment.state, 'postgresql', 'data'),
     postgresql,
@@ -69,7 +67,7 @@ export async function databaseCommands(
   const roles = `PGPASSWORD="$(${decrypt})" DATABASE_ROLES="$(${wantedRolesText(environment.name, settings)})"`;
   return [
     ...(mode === 'create' ? [`${decrypt} | ${initialise}`] : []),
-    inBackground(environment, 'postgresql', [...asUser(), 'postgres', ...server]),
+    inBackground(environment, 'postgresql', [...account, 'postgres', ...server]),
     ...(mode === 'create' ? [`${address} ${roles} sh charts/postgresql/files/set-up/set-up.sh`] : []),
   ];
 }
@@ -109,11 +107,15 @@ async function ensureServer(
   }
   const server = await findServer(data);
   await initialise(environment, settings, server.folder, data, context);
+  const $ = await shellOf(context);
+  const account = await findAccount('postgres', $);
+  // It was another one where a user namespace was refused then and is not now, or the other way round.
+  if ((await stat(data)).uid !== account.owner) await $`chown -R ${account.owner} ${data}`;
   await writeRecord(environment, wanted);
   return launchService(environment, context, {
     name: 'postgresql',
     program: server.path,
-    command: [...asUser(), server.path, ...settled],
+    command: [...account.words, server.path, ...settled],
     ports: { postgresql: ports.postgresql },
     ready,
     // PostgreSQL takes any process of the pid in it for its own: one that nobody reaps, or another one by now.
@@ -203,11 +205,12 @@ async function initialise(
   await rm(rolesMade(environment), { force: true });
   await mkdir(dirname(data), { recursive: true, mode: 0o700 });
   const $ = await shellOf(context);
+  const { words } = await findAccount('initdb', $);
   // Through cat, because the stdin of a child of Node is a socket, and those cannot be opened by the name /dev/stdin.
   await $({
     quiet: true,
     input: `${password}\n`,
-  })`cat | ${asUser()} ${join(programs, 'initdb')} ${initdbArguments(partial, settings)}`;
+  })`cat | ${words} ${join(programs, 'initdb')} ${initdbArguments(partial, settings)}`;
   await rename(partial, data);
 }
 

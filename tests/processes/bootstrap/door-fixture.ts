@@ -50,7 +50,13 @@ export async function inClone(body: (clone: Clone) => Promise<void>): Promise<vo
   const bin = join(folder, 'bin');
   const clone = join(folder, 'a clone');
   mkdirSync(bin);
-  for (const path of ['tasks.ts', 'lib/bootstrap.ts', 'lib/variables.ts', 'lib/tools/npm-environment.ts', 'lib/runner']) {
+  for (const path of [
+    'tasks.ts',
+    'lib/bootstrap.ts',
+    'lib/variables.ts',
+    'lib/tools/npm-environment.ts',
+    'lib/runner',
+  ]) {
     mkdirSync(dirname(join(clone, path)), { recursive: true });
     cpSync(join(project, path), join(clone, path), { recursive: true });
   }

@@ -51,7 +51,7 @@ export function normalise(text: string, folder: string): string {
   }
   return normal
     .replaceAll(/:inputs-[0-9a-f]{12}/g, ':inputs-DIGEST')
-    .replaceAll('unshare --user --map-user=1000 --map-group=1000 ', '')
+    .replaceAll(/unshare --user --map-user=\d+ --map-group=\d+ /g, '')
     .replaceAll(`${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`, 'OS-ARCH')
     .replaceAll(`${process.platform}-${process.arch}`, 'PLATFORM');
 }

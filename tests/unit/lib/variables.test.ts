@@ -31,7 +31,9 @@ test('variables that make a shell run something else first, or understand its wo
   assert.equal(variables, kept);
 });
 
-test('a relative folder for temporary files becomes absolute, and one that is not there is left out', ({ folder }) => {
+test('a relative folder for temporary files becomes absolute, and one that is not there is left out', ({
+  folder,
+}) => {
   const { TMPDIR, TMP, TEMP } = settled({
     TMPDIR: relative(process.cwd(), folder),
     TMP: join(folder, 'none'),

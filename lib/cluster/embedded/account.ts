@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { type TaskContext, TaskError } from '../../runner/runner.ts';
+
+/** How a program is run as somebody else. */
+export type Account = {
+  /** Words to be put before the program. */
+  readonly words: readonly string[];
+  /** The user id that owns the files of such a program. */
+  readonly owner: number;
+};
+
+type Named = { readonly uid: number; readonly gid: number };
+
+/** A user namespace (user_namespaces(7)): no right is needed, and outside of it the files are ours. */
+const namespaceWords = ({ uid, gid }: Named): readonly string[] => [
+  ...['unshare', '--user', `--map-user=${uid}`, `--map-group=${gid}`],
+];
+
+/** Another user id, which may still enter our folders (CAP_DAC_OVERRIDE, capabilities(7)): programs and data lie below a home of root. */
+const otherUserWords = ({ uid, gid }: Named): readonly string[] => [
+  ...['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'],
+  ...['--inh-caps=+dac_override', '--ambient-caps=+dac_override'],
+];
+
+const isRoot = (): boolean => process.getuid?.() === 0;
+
+/** The words for `--dry-run`, which tries nothing. */
+export const plainAccount = async (): Promise<readonly string[]> =>
+  isRoot() ? namespaceWords(await namedUser()) : [];
+
+/**
+ * Who runs PostgreSQL: it refuses root, and its `initdb` refuses a user id that has no account. Throws `TaskError` where this machine
+ * lets us be nobody else.
+ */
+export async function findAccount(program: 'initdb' | 'postgres', $: TaskContext['$']): Promise<Account> {
+  const owner = process.getuid?.() ?? 0;
+  if (!isRoot() && (program === 'postgres' || hasAccount())) return { words: [], owner };
+  const named = await namedUser();
+  const tried: string[] = [];
+  const ways = [
+    { words: namespaceWords(named), owner },
+    ...(isRoot() ? [{ words: otherUserWords(named), owner: named.uid }] : []),
+  ];
+  for (const account of ways) {
+    const { exitCode, stderr } = await $({ quiet: true, nothrow: true })`${account.words} true`;
+    if (exitCode === 0) return account;
+    tried.push(stderr.trim().split('\n').at(-1) ?? '');
+  }
+  throw new TaskError({
+    what: `${program} does not run as ${isRoot() ? 'root' : `user id ${owner}, which has no account`}`,
+    why: tried.join('\n'),
+    advice: isRoot()
+      ? 'run as another user, or install setpriv of util-linux (Alpine: `apk add setpriv`) and leave root its capabilities'
+      : `give it an account (\`useradd --uid ${owner} …\` or a line in /etc/passwd), or allow user namespaces`,
+  });
+}
+
+function hasAccount(): boolean {
+  try {
+    userInfo();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** An account of this machine that is not root's: `nobody` is on almost every one. */
+async function namedUser(): Promise<Named> {
+  const text = await readFile('/etc/passwd', 'utf8').catch(() => '');
+  const accounts = text.split('\n').map((line) => {
+    const [name, , uid, gid] = line.split(':');
+    return { name, uid: Number(uid), gid: Number(gid) };
+  });
+  const others = accounts.filter(({ uid }) => uid > 0);
+  return others.find(({ name }) => name === 'nobody') ?? others[0] ?? { uid: 65534, gid: 65534 };
+}

@@ -1,0 +1,23 @@
+import { bootstrap } from '../../../lib/bootstrap.ts';
+
+/*
+ * Starts one part of the embedded cluster of this clone, with all that it needs, as `create-environment` does:
+ * `node --import tsx tests/integration/machines/start-part.ts database`.
+ */
+const argv = ['start-part', ...process.argv.slice(2), '--provider', 'embedded'];
+process.exitCode = (await bootstrap(argv)) ?? (await start());
+
+async function start(): Promise<number> {
+  const { runCli, task } = await import('../../../lib/runner/runner.ts');
+  const { config } = await import('../../../tasks/all.ts');
+  const { embeddedParts } = await import('../../../tasks/embedded.ts');
+  const startPart = task({
+    name: 'start-part',
+    description: 'start one part',
+    args: { part: { type: 'string', positional: true, description: 'its name' } },
+    needs: ({ args }) =>
+      embeddedParts('create').filter(({ task: { name } }) => name === `embedded-${args.part}`),
+    commands: () => [],
+  });
+  return runCli([startPart], argv, config);
+}
