@@ -10,6 +10,7 @@ export type Account = {
   readonly owner: number;
 };
 
+type Program = 'initdb' | 'postgres';
 type Named = { readonly uid: number; readonly gid: number };
 
 /** A user namespace (user_namespaces(7)): no right is needed, and outside of it the files are ours. */
@@ -25,17 +26,17 @@ const otherUserWords = ({ uid, gid }: Named): readonly string[] => [
 
 const isRoot = (): boolean => process.getuid?.() === 0;
 
-/** The words for `--dry-run`, which tries nothing. */
-export const plainAccount = async (): Promise<readonly string[]> =>
-  isRoot() ? namespaceWords(await namedUser()) : [];
+/** PostgreSQL refuses root, and its `initdb` a user id that has no account. */
+const isRefused = (program: Program): boolean => isRoot() || (program === 'initdb' && !hasAccount());
 
-/**
- * Who runs PostgreSQL: it refuses root, and its `initdb` refuses a user id that has no account. Throws `TaskError` where this machine
- * lets us be nobody else.
- */
-export async function findAccount(program: 'initdb' | 'postgres', $: TaskContext['$']): Promise<Account> {
+/** The words for `--dry-run`, which tries nothing. */
+export const plainAccount = async (program: Program): Promise<readonly string[]> =>
+  isRefused(program) ? namespaceWords(await namedUser()) : [];
+
+/** Who runs a program of PostgreSQL. Throws `TaskError` where it refuses us, and this machine lets us be nobody else. */
+export async function findAccount(program: Program, $: TaskContext['$']): Promise<Account> {
   const owner = process.getuid?.() ?? 0;
-  if (!isRoot() && (program === 'postgres' || hasAccount())) return { words: [], owner };
+  if (!isRefused(program)) return { words: [], owner };
   const named = await namedUser();
   const tried: string[] = [];
   const ways = [

@@ -55,8 +55,11 @@ export async function databaseCommands(
   const data = `.state/${environment.name}/postgresql/data`;
   const decrypt = decryptText(environment.name, superuserOf(settings).secret);
   const { postgresql } = await expectedPorts(environment);
-  const account = await plainAccount();
-  const initialise = shellWords([...account, 'initdb', ...initdbArguments(data, settings)]);
+  const initialise = shellWords([
+    ...(await plainAccount('initdb')),
+    'initdb',
+    ...initdbArguments(data, settings),
+  ]);
   const server = serverArguments(
     join(environment.state, 'postgresql', 'data'),
     postgresql,
@@ -67,7 +70,7 @@ export async function databaseCommands(
   const roles = `PGPASSWORD="$(${decrypt})" DATABASE_ROLES="$(${wantedRolesText(environment.name, settings)})"`;
   return [
     ...(mode === 'create' ? [`${decrypt} | ${initialise}`] : []),
-    inBackground(environment, 'postgresql', [...account, 'postgres', ...server]),
+    inBackground(environment, 'postgresql', [...(await plainAccount('postgres')), 'postgres', ...server]),
     ...(mode === 'create' ? [`${address} ${roles} sh charts/postgresql/files/set-up/set-up.sh`] : []),
   ];
 }

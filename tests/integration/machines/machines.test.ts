@@ -100,7 +100,7 @@ const list: readonly Machine[] = [
   },
 ];
 
-for (const { name, words, part, env = (same) => same, check } of list) {
+for (const { name, words, part, env = (same: NodeJS.ProcessEnv) => same, check } of list) {
   machines(name, async ({ sandbox }) => {
     const reason = words[0] === 'perl' && !asRoot ? 'only root can try that' : await whyLeftOut(words);
     if (reason !== undefined) {

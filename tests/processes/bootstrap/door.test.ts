@@ -1,6 +1,8 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, promises, symlinkSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, promises, symlinkSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isGroupAlive } from '../../../lib/runner/process-identity.ts';
@@ -79,6 +81,21 @@ test('without npm the error says so, with exit code 127', () =>
     const { code, stderr } = await start(['0'], { path: bin }).end;
     assert.is(code, 127);
     assert.match(stderr, /^error: npm cannot be started.*\n {2}why: .*\n {2}do: put npm on PATH/m);
+  }));
+
+test('npx is given a home where there is none', () =>
+  inClone(async ({ folder, bin }) => {
+    copyFileSync(new URL('../../../run', import.meta.url), join(folder, 'run'));
+    writeFileSync(join(bin, 'npx'), '#!/bin/sh\necho "$HOME"\n', { mode: 0o755 });
+    const homeOf = async (HOME: string | undefined): Promise<string> => {
+      const { HOME: _, ...others } = process.env;
+      const env = { ...others, PATH: `${bin}:${process.env.PATH}`, ...(HOME === undefined ? {} : { HOME }) };
+      const { stdout } = await promisify(execFile)(join(folder, 'run'), ['status'], { env });
+      return stdout.trim();
+    };
+    assert.is(await homeOf(bin), bin);
+    assert.is(await homeOf(undefined), userInfo().homedir);
+    assert.is(await homeOf(join(folder, 'none')), join(folder, '.home'));
   }));
 
 test('a signal ends npm and everything that it started', () =>
