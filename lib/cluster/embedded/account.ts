@@ -10,7 +10,7 @@ export type Account = {
   readonly owner: number;
 };
 
-type Program = 'initdb' | 'postgres';
+export type Program = 'initdb' | 'postgres';
 type Named = { readonly uid: number; readonly gid: number };
 
 /** A user namespace (user_namespaces(7)): no right is needed, and outside of it the files are ours. */

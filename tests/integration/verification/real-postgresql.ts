@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { findAccount, type Program } from '../../../lib/cluster/embedded/account.ts';
+import { taskContext } from '../../rig/task-context.ts';
 
 export type RealPostgresql = {
   /** `127.0.0.1:<port>` */
@@ -24,8 +26,6 @@ export async function realPostgresql(
   further: { readonly [setting: string]: string } = {},
 ): Promise<RealPostgresql> {
   const folder = await mkdtemp(join(tmpdir(), 'real-postgresql-'));
-  // PostgreSQL refuses to run as root; its own user needs to enter the folder.
-  await chmod(folder, 0o755);
   const passwordFile = join(folder, 'password');
   await writeFile(passwordFile, password);
   const data = join(folder, 'data');
@@ -44,7 +44,7 @@ export async function realPostgresql(
     ...{ listen_addresses: '127.0.0.1', port, unix_socket_directories: '', fsync: 'off' },
     ...further,
   };
-  const server = start('postgres', [
+  const server = await start('postgres', [
     '-D',
     data,
     ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`),
@@ -66,16 +66,15 @@ export async function realPostgresql(
   };
 }
 
-async function run(program: string, words: string[]): Promise<void> {
-  const { child, output } = start(program, words);
+async function run(program: Program, words: string[]): Promise<void> {
+  const { child, output } = await start(program, words);
   const [code] = await once(child, 'close');
   if (code !== 0) throw new Error(`${program} ended with ${code}: ${output()}`);
 }
 
-function start(program: string, words: string[]) {
-  const asRoot = process.getuid?.() === 0;
-  const userNamespace = ['unshare', '-U', '--map-user=1000', '--map-group=1000'];
-  const [first = program, ...rest] = [...(asRoot ? userNamespace : []), program, ...words];
+async function start(program: Program, words: string[]) {
+  const account = await findAccount(program, taskContext({}).$);
+  const [first = program, ...rest] = [...account.words, program, ...words];
   const child: ChildProcess = spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   const waiting: (() => void)[] = [];
