@@ -18,10 +18,13 @@ const namespaceWords = ({ uid, gid }: Named): readonly string[] => [
   ...['unshare', '--user', `--map-user=${uid}`, `--map-group=${gid}`],
 ];
 
-/** Another user id, which may still enter our folders (CAP_DAC_OVERRIDE, capabilities(7)): programs and data lie below a home of root. */
-const otherUserWords = ({ uid, gid }: Named): readonly string[] => [
+/**
+ * Another user id, which may still enter our folders (CAP_DAC_OVERRIDE, capabilities(7)): programs and data lie below a home of root.
+ * Without the secure bit, access(2) would not count that, and initdb would not find its server.
+ */
+export const otherUserWords = ({ uid, gid }: Named): readonly string[] => [
   ...['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'],
-  ...['--inh-caps=+dac_override', '--ambient-caps=+dac_override'],
+  ...['--inh-caps=+dac_override', '--ambient-caps=+dac_override', '--securebits=+no_setuid_fixup'],
 ];
 
 const isRoot = (): boolean => process.getuid?.() === 0;
