@@ -29,13 +29,18 @@ export function cloneKey(environment: string, clone: string = root): string {
   return createHash('sha256').update(`${clone}\n${environment}`).digest('hex').slice(0, 8);
 }
 
+/** For what needs a short or plain path. Not TMPDIR, which the next run may not have: processes that outlive this one know the path. */
+const shortFolder = '/tmp';
+
 /**
  * gpg-agent's socket lies in its home, and the path of a socket is limited to about 107 bytes (`sun_path`, unix(7)): where
  * the clone is deep, the keyring moves to a short folder.
  */
 function gnupgHomeOf(state: string, key: string): string {
   const home = join(state, 'gnupg');
-  return Buffer.byteLength(join(home, 'S.gpg-agent.browser')) <= 100 ? home : join(tmpdir(), `k8sd-${key}`);
+  return Buffer.byteLength(join(home, 'S.gpg-agent.browser')) <= 100
+    ? home
+    : join(shortFolder, `k8sd-${key}`);
 }
 
 /**
@@ -43,7 +48,7 @@ function gnupgHomeOf(state: string, key: string): string {
  * clone's path holds such a thing, they are given a link to the state folder.
  */
 function plainStateOf(state: string, key: string): string {
-  return /[\s,"'`#\\]/.test(state) ? join(tmpdir(), `k8sd-${key}-state`) : state;
+  return /[\s,"'`#\\]/.test(state) ? join(shortFolder, `k8sd-${key}-state`) : state;
 }
 
 /** Makes that link where there has to be one. Throws `TaskError` when its place is somebody else's. */

@@ -56,6 +56,25 @@ test('the keyring of a deep clone moves to a folder in which the socket of gpg-a
   }
 });
 
+test('short and plain paths of a clone stay the same when TMPDIR changes', async () => {
+  const deep = copyProject(`${'k'.repeat(100)} `);
+  const { TMPDIR } = process.env;
+  try {
+    const lib: Lib = await import(join(deep.folder, 'lib/environment.ts'));
+    const paths = (): string[] => {
+      const { gnupgHome, plainState } = lib.environmentOf({ env: 'development', provider: 'embedded' });
+      return [gnupgHome, plainState];
+    };
+    const before = paths();
+    process.env.TMPDIR = deep.folder;
+    assert.equal(paths(), before);
+  } finally {
+    if (TMPDIR === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = TMPDIR;
+    deep.remove();
+  }
+});
+
 test('plain commands name the homes relative to the project', () => {
   const environment = environmentOf({ env: 'development', provider: 'embedded' });
   assert.is(
