@@ -1,5 +1,4 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cloneKey } from '../../../lib/environment.ts';
@@ -29,7 +28,7 @@ async function assertNothingAtAll(): Promise<void> {
   assert.not.ok((await readdir(sandbox.folder)).includes('.state'));
   const key = cloneKey('development', sandbox.folder);
   assert.equal(
-    (await readdir(tmpdir())).filter((name) => name.includes(key)),
+    (await readdir('/tmp')).filter((name) => name.includes(key)),
     [],
   );
 }
