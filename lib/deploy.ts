@@ -11,6 +11,7 @@ import {
 } from './helm-failure.ts';
 import { declaredReleases, helmfile, type Release, saidByHelm, withNeeds } from './helmfile.ts';
 import { ensureRouteCertificates } from './ingress/certificates.ts';
+import { kubectl } from './kubectl.ts';
 import { missingObjects } from './missing-objects.ts';
 import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
 import { rememberRendered, renderInputs } from './render-memory.ts';
@@ -60,6 +61,7 @@ export async function install(context: TaskContext, selection: Selection): Promi
   if (same.length > 0) context.log(`unchanged: ${names(same)}`);
   await checkVault(environment, changed, context);
   context.log(`installing: ${names(changed)}`);
+  await makeNamespaces($, environment, changed, deployed);
 
   const selectors = changed.flatMap(({ name }) => ['-l', `name=${name}`]);
   const command = await helmfile(environment, '--quiet', ...selectors, 'sync', ...context.passThrough);
@@ -72,6 +74,26 @@ export async function install(context: TaskContext, selection: Selection): Promi
   const wanted = new Set(releases.map(({ name }) => name));
   const installed = (await deployedReleases($, environment)).filter(({ name }) => wanted.has(name));
   await rememberRendered(environment, inputs, new Map(installed.map(({ name, digest }) => [name, digest])));
+}
+
+/**
+ * Makes the namespaces that are described by a release in them. helm would do so itself, but version 3 looks what a release adopts
+ * before that, and fails at the namespace that it then meets.
+ */
+async function makeNamespaces(
+  $: Shell,
+  environment: Environment,
+  releases: readonly Release[],
+  deployed: readonly DeployedRelease[],
+): Promise<void> {
+  for (const { name, namespace, createNamespace } of releases) {
+    if (!createNamespace || deployed.some((release) => release.name === name)) continue;
+    const manifest = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } };
+    await $({
+      quiet: true,
+      input: JSON.stringify(manifest),
+    })`${kubectl(environment)} apply --server-side -f -`;
+  }
 }
 
 /**

@@ -19,6 +19,8 @@ export type Release = {
   readonly needs: readonly string[];
   /** Seconds. */
   readonly timeout: number;
+  /** It describes its own namespace, which has to be there before. */
+  readonly createNamespace?: boolean;
 };
 
 type Declared = {
@@ -31,6 +33,7 @@ type Declared = {
     readonly labels: { readonly tier: string; readonly app: string };
     readonly needs?: readonly string[];
     readonly timeout?: number;
+    readonly createNamespace?: boolean;
   }[];
 };
 
@@ -59,6 +62,7 @@ export async function declaredReleases(): Promise<readonly Release[]> {
     app: release.labels.app,
     needs: (release.needs ?? []).map((need) => need.split('/').at(-1) ?? need),
     timeout: release.timeout ?? declared.helmDefaults?.timeout ?? 300,
+    createNamespace: release.createNamespace ?? false,
   }));
 }
 

@@ -97,6 +97,22 @@ test('on somebody else’s cluster a young pending release is left alone', async
   assert.is(helmCalls(clone).at(-1), 'helm --namespace core rollback devops 2 --wait --timeout 120s');
 });
 
+test('the namespace of devops is there before helm is called, which Helm 3 would make too late', async ({
+  lib,
+  clone,
+  context,
+}) => {
+  clone.script(
+    'kubectl',
+    `case "$*" in *"get secrets"*) echo '{"items": []}';; *apply*) cat >> "$CALLS"; echo >> "$CALLS";; *--watch*) exec sleep 1000;; esac`,
+  );
+  await lib.install(context, { app: 'devops' });
+  const calls = clone.calls();
+  const made = calls.indexOf('{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"core"}}');
+  const installed = calls.findIndex((line) => line.endsWith('-l name=devops sync'));
+  assert.ok(made >= 0 && made < installed, calls.join('\n'));
+});
+
 test('who asks helmfile for details is shown no secret: it is known before helmfile tells it', async ({
   lib,
   clone,
