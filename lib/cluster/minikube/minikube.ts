@@ -14,74 +14,11 @@ import { type TaskContext, TaskError, UsageError } from '../../runner/runner.ts'
 import type { Settings } from '../../settings.ts';
 import { shellWords } from '../../shell-words.ts';
 import type { ClusterProvider } from '../provider.ts';
+import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
 import { checkEngine, removeRemains } from './docker.ts';
-import { faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
-import { type Minikube, runMinikube } from './shell.ts';
-
-/** `minikube start` with all that the settings say. Running it again on a stopped cluster starts that one. */
-export function startArguments(environment: Environment, { cluster }: Settings): readonly string[] {
-  const { driver, nodes, cpus, memoryMB, kubernetesVersion, cni } = cluster;
-  const { containerRuntime, baseImage } = cluster;
-  return [
-    ...['start', '--profile', environment.clusterName, '--driver', driver],
-    ...['--nodes', String(nodes), '--cpus', String(cpus), '--memory', `${memoryMB}mb`],
-    ...['--kubernetes-version', kubernetesVersion, '--cni', cni],
-    ...(containerRuntime === '' ? [] : ['--container-runtime', containerRuntime]),
-    ...(baseImage === '' ? [] : ['--base-image', baseImage]),
-    ...['--wait', 'all', '--interactive=false'],
-    ...cluster.startArguments,
-  ];
-}
-
-const addonArguments = (environment: Environment, addon: string): readonly string[] => [
-  ...['addons', 'enable', addon, '--profile', environment.clusterName],
-];
-
-/** minikube's own ingress controller is ingress-nginx. */
-const addons = ({ cluster, ingress }: Settings): readonly string[] => [
-  ...(ingress.controller === 'nginx' ? ['ingress'] : []),
-  ...cluster.addons,
-];
-
-/** minikube asks each node's kubelet; that the API server sees it takes some seconds more. */
-const waitForNodes: readonly string[] = [
-  ...['wait', '--for=condition=Ready', 'nodes', '--all', '--timeout', '120s'],
-];
-
-/** minikube waits for the pods of some addons only, and volumes stay Pending until their driver runs. */
-const waitForAddons: readonly string[] = [
-  ...['--namespace', 'kube-system', 'rollout', 'status'],
-  ...['deployments,statefulsets,daemonsets', '--timeout', '360s'],
-];
-
-/** minikube's hostPath class is broken with several nodes, so another one becomes the default. */
-const storageClassArguments = ({ cluster }: Settings): readonly (readonly string[])[] =>
-  cluster.storageClass === ''
-    ? []
-    : (
-        [
-          ['standard', false],
-          [cluster.storageClass, true],
-        ] as const
-      ).map(([name, isDefault]) => [
-        ...['annotate', 'storageclass', name],
-        ...[`storageclass.kubernetes.io/is-default-class=${isDefault}`, '--overwrite'],
-      ]);
-
-/** The kubectl calls that follow the start. */
-const afterwards = (settings: Settings): readonly (readonly string[])[] => [
-  ...(addons(settings).length === 0 ? [] : [waitForAddons]),
-  ...storageClassArguments(settings),
-];
-
-/** Text of a minikube call with the environment's own kubeconfig, for `--dry-run`. */
-const text = (environment: Environment, words: readonly string[]): string =>
-  `KUBECONFIG=.state/${environment.name}/kubeconfig ${shellWords(['minikube', ...words])}`;
-
-const startCommands = (environment: Environment, settings: Settings): readonly string[] => [
-  text(environment, startArguments(environment, settings)),
-  `${kubectlText(environment)} ${shellWords(waitForNodes)}`,
-];
+import { faultsOf, phaseOf, readProfile } from './nodes.ts';
+import { runMinikube } from './shell.ts';
+import { isLost, profileOf, refuseBroken, startCreated, startNodes } from './start.ts';
 
 /** minikube: one profile for each environment of each clone. */
 export const minikube: ClusterProvider = {
@@ -178,12 +115,6 @@ export const minikube: ClusterProvider = {
   direct: async () => undefined,
 };
 
-const profileOf = async (environment: Environment, context: Minikube): Promise<Profile> =>
-  readProfile(environment, context, (await settingsOf(environment)).cluster.driver);
-
-/** Nothing of the cluster's data is left: it can only be recreated. */
-const isLost = (profile: Profile): boolean => profile.kind === 'incomplete' && profile.dataLost;
-
 /**
  * How far `create` came: `started` when minikube has started every node, `complete` after the rest. minikube itself says
  * `Running` as soon as the first node is, and does not add the others on a second start.
@@ -196,47 +127,6 @@ async function readProgress(environment: Environment): Promise<string | undefine
 }
 
 const progressFile = ({ state }: Environment): string => join(state, 'minikube.progress');
-
-/**
- * Starts what was created before. A worker whose machine is gone is replaced: `minikube start` would make a machine of its name
- * that never joins, and wait for it for six minutes.
- */
-async function startCreated(
-  environment: Environment,
-  settings: Settings,
-  profile: Profile,
-  context: TaskContext,
-): Promise<void> {
-  refuseBroken(environment, profile);
-  for (const node of profile.kind === 'incomplete' ? profile.missing : []) {
-    context.log(`replacing node ${node}: its machine is gone, and the volumes on it are lost`);
-    await runMinikube(context, ['node', 'delete', node, '--profile', environment.clusterName]);
-  }
-  await startNodes(environment, settings, context);
-}
-
-/** Starts all nodes. Throws `TaskError` unless each of them runs in the end. */
-async function startNodes(environment: Environment, settings: Settings, context: TaskContext): Promise<void> {
-  await runMinikube(context, startArguments(environment, settings));
-  const { nodes } = settings.cluster;
-  let profile = await profileOf(environment, context);
-  while (nodeCount(profile) > 0 && nodeCount(profile) < nodes) {
-    await runMinikube(context, ['node', 'add', '--worker', '--profile', environment.clusterName]);
-    profile = await profileOf(environment, context);
-  }
-  if (phaseOf(profile) === 'running') {
-    const $ = await shellOf(context);
-    await $`${kubectl(environment)} ${waitForNodes}`;
-    return;
-  }
-  throw new TaskError({
-    what: '`minikube start` ended, but the cluster is not complete',
-    why: faultsOf(profile).join(', '),
-    advice: `see: minikube logs --profile ${environment.clusterName}; run destroy-environment to start over`,
-  });
-}
-
-const nodeCount = (profile: Profile): number => (profile.kind === 'nodes' ? profile.nodes.length : 0);
 
 /** Removes the profile with everything that belongs to it. Returns true when there was something. */
 async function removeProfile(
@@ -267,24 +157,6 @@ const halfCreated = (environment: Environment): TaskError =>
     why: 'the run that created it was interrupted',
     advice: 'run create-environment again',
   });
-
-/** Throws `TaskError` for a profile whose nodes minikube can neither start nor stop: it hangs or fails. */
-function refuseBroken(environment: Environment, profile: Profile): void {
-  const { clusterName, name } = environment;
-  const headless = profile.kind === 'incomplete' && profile.missing.includes(clusterName);
-  if (profile.kind !== 'unreadable' && !headless) return;
-  const over =
-    'destroy-environment removes the cluster with its data, then create-environment makes a new one';
-  throw new TaskError({
-    what: `minikube cannot work with the cluster of environment \`${name}\``,
-    why: faultsOf(profile).join(', '),
-    advice: isLost(profile)
-      ? 'its data are lost: create-environment recreates the cluster'
-      : profile.kind === 'unreadable'
-        ? `repair ~/.minikube/profiles/${clusterName}/config.json; or: ${over}`
-        : `its data are still in the Docker volume ${clusterName}, copy what you need; ${over}`,
-  });
-}
 
 const unknownProfile = (environment: Environment): TaskError =>
   new TaskError({

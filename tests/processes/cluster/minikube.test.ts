@@ -14,7 +14,8 @@ import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
-  lib: typeof import('../../../lib/cluster/minikube/minikube.ts');
+  lib: typeof import('../../../lib/cluster/minikube/minikube.ts') &
+    typeof import('../../../lib/cluster/minikube/commands.ts');
   environment: Environment;
   settings: Settings;
   context: RecordedContext;
@@ -32,7 +33,14 @@ const engine = { NCPU: 8, MemTotal: 16 * 2 ** 30, ServerVersion: '27.3.0' };
 
 test.before(async (state) => {
   state.clone = scriptedClone();
-  state.lib = await state.clone.lib('cluster/minikube/minikube.ts');
+  state.lib = {
+    ...(await state.clone.lib<typeof import('../../../lib/cluster/minikube/minikube.ts')>(
+      'cluster/minikube/minikube.ts',
+    )),
+    ...(await state.clone.lib<typeof import('../../../lib/cluster/minikube/commands.ts')>(
+      'cluster/minikube/commands.ts',
+    )),
+  };
   state.environment = await state.clone.environment('minikube');
   const { loadSettings } = await state.clone.lib<typeof import('../../../lib/settings.ts')>('settings.ts');
   state.settings = await loadSettings('development', 'minikube');

@@ -1,0 +1,69 @@
+import type { Environment } from '../../environment.ts';
+import { kubectlText } from '../../kubectl.ts';
+import type { Settings } from '../../settings.ts';
+import { shellWords } from '../../shell-words.ts';
+
+/** `minikube start` with all that the settings say. Running it again on a stopped cluster starts that one. */
+export function startArguments(environment: Environment, { cluster }: Settings): readonly string[] {
+  const { driver, nodes, cpus, memoryMB, kubernetesVersion, cni } = cluster;
+  const { containerRuntime, baseImage } = cluster;
+  return [
+    ...['start', '--profile', environment.clusterName, '--driver', driver],
+    ...['--nodes', String(nodes), '--cpus', String(cpus), '--memory', `${memoryMB}mb`],
+    ...['--kubernetes-version', kubernetesVersion, '--cni', cni],
+    ...(containerRuntime === '' ? [] : ['--container-runtime', containerRuntime]),
+    ...(baseImage === '' ? [] : ['--base-image', baseImage]),
+    ...['--wait', 'all', '--interactive=false'],
+    ...cluster.startArguments,
+  ];
+}
+
+export const addonArguments = (environment: Environment, addon: string): readonly string[] => [
+  ...['addons', 'enable', addon, '--profile', environment.clusterName],
+];
+
+/** minikube's own ingress controller is ingress-nginx. */
+export const addons = ({ cluster, ingress }: Settings): readonly string[] => [
+  ...(ingress.controller === 'nginx' ? ['ingress'] : []),
+  ...cluster.addons,
+];
+
+/** minikube asks each node's kubelet; that the API server sees it takes some seconds more. */
+export const waitForNodes: readonly string[] = [
+  ...['wait', '--for=condition=Ready', 'nodes', '--all', '--timeout', '120s'],
+];
+
+/** minikube waits for the pods of some addons only, and volumes stay Pending until their driver runs. */
+const waitForAddons: readonly string[] = [
+  ...['--namespace', 'kube-system', 'rollout', 'status'],
+  ...['deployments,statefulsets,daemonsets', '--timeout', '360s'],
+];
+
+/** minikube's hostPath class is broken with several nodes, so another one becomes the default. */
+const storageClassArguments = ({ cluster }: Settings): readonly (readonly string[])[] =>
+  cluster.storageClass === ''
+    ? []
+    : (
+        [
+          ['standard', false],
+          [cluster.storageClass, true],
+        ] as const
+      ).map(([name, isDefault]) => [
+        ...['annotate', 'storageclass', name],
+        ...[`storageclass.kubernetes.io/is-default-class=${isDefault}`, '--overwrite'],
+      ]);
+
+/** The kubectl calls that follow the start. */
+export const afterwards = (settings: Settings): readonly (readonly string[])[] => [
+  ...(addons(settings).length === 0 ? [] : [waitForAddons]),
+  ...storageClassArguments(settings),
+];
+
+/** Text of a minikube call with the environment's own kubeconfig, for `--dry-run`. */
+export const text = (environment: Environment, words: readonly string[]): string =>
+  `KUBECONFIG=.state/${environment.name}/kubeconfig ${shellWords(['minikube', ...words])}`;
+
+export const startCommands = (environment: Environment, settings: Settings): readonly string[] => [
+  text(environment, startArguments(environment, settings)),
+  `${kubectlText(environment)} ${shellWords(waitForNodes)}`,
+];
