@@ -61,7 +61,7 @@ async function misePins({ mise }: Manifest, context: ToolContext, missing: strin
   const pins: Pin[] = [];
   for (const platform of misePlatforms) {
     const wanted = `${mise.package.replace('{platform}', platform)}@${mise.version}`;
-    const npm = await $`npm view --loglevel=error ${wanted} dist.integrity`;
+    const npm = await $`npm view --loglevel=error --fetch-retries=0 ${wanted} dist.integrity`;
     const value = npm.stdout.trim();
     if (npm.exitCode === 0 && value !== '') pins.push({ path: ['mise', 'integrity', platform], value });
     else missing.push(`mise ${mise.version} on ${platform}: ${lastWords(npm.stderr)}`);

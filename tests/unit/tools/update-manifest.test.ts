@@ -26,7 +26,7 @@ const withManifest = (
       writeFileSync(file, `# Kept.\n${text}`);
       place.script(
         'npm',
-        'case "$*" in "view --loglevel=error @smith/mise-linux-x64@2026.1.2 dist.integrity") echo sha512-x ;; *) echo "npm error 404 Not Found" >&2; exit 1 ;; esac',
+        'case "$*" in "view --loglevel=error --fetch-retries=0 @smith/mise-linux-x64@2026.1.2 dist.integrity") echo sha512-x ;; *) echo "npm error 404 Not Found" >&2; exit 1 ;; esac',
       );
       await body(file, registry, place);
     }),
