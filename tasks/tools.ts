@@ -66,6 +66,20 @@ export const installTools = task({
   commands: () => [],
 });
 
+export const updateTools = task({
+  name: 'update-tools',
+  description: 'pin where each published release is, and its checksum, in lib/tools/mise.lock',
+  group: 'tools',
+  commands: async () => (await import('../lib/tools/update-pins.ts')).updateCommands(),
+  run: async (context) => {
+    const { updatePins } = await import('../lib/tools/update-pins.ts');
+    const missing = await updatePins(context);
+    context.print(
+      missing.length === 0 ? 'all releases are pinned' : `not pinned:\n  ${missing.join('\n  ')}`,
+    );
+  },
+});
+
 export const verifyDependencies = task({
   name: 'verify-dependencies',
   description: 'show which tools are there, in which version, from where, and how to get the others',

@@ -3,6 +3,7 @@ import { type FoundTool, lookForTool, pinnedVersion } from './get-tool.ts';
 import { hasImage, isPinned } from './image.ts';
 import { loadManifest, type ToolEntry, type ToolName, toolNames } from './manifest.ts';
 import { toolsOf } from './provider-tools.ts';
+import { isPublished } from './release.ts';
 import { isReachable } from './release-host.ts';
 import { describeTool, type Requirement } from './requirement.ts';
 
@@ -77,5 +78,6 @@ async function possibleWay(
 }
 
 async function canDownload(entry: ToolEntry): Promise<boolean> {
-  return entry.release !== undefined && (await isReachable(entry.release.host));
+  const { release } = entry;
+  return release !== undefined && isPublished(release) && (await isReachable(release.host));
 }

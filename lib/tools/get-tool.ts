@@ -1,5 +1,4 @@
 import { dirname } from 'node:path';
-import { serverOf } from '../registry/call.ts';
 import { MissingToolError } from '../runner/runner.ts';
 import { cacheFolder, findEntry } from './cache.ts';
 import { buildWithGo, type GoTool, goEntry } from './go-build.ts';
@@ -66,9 +65,9 @@ export async function getTool(
 ): Promise<FoundTool> {
   const there = await lookForTool(entry, requirement);
   if (!('reason' in there)) return there;
-  const reasons = [`PATH: ${there.reason}`];
+  const failed = [{ label: 'PATH', reason: there.reason }];
   const version = pinnedVersion(entry, requirement);
-  if (version === undefined) throw missing(entry, requirement, reasons);
+  if (version === undefined) throw missing(entry, requirement, failed);
   for (const { source, label, get } of ways) {
     const result = await get(entry, version, context, toolchain);
     if (result === undefined) continue;
@@ -76,10 +75,10 @@ export async function getTool(
       context.log(`${entry.name} ${version} ${source === 'go' ? 'built from Go modules' : 'downloaded'}`);
       return found(entry, version, result.program, source);
     }
-    reasons.push(`${label}: ${result.reason}`);
-    sayOnce(entry, source, result.reason, context);
+    failed.push({ label, ...result });
+    if (['release', 'image'].includes(source) && entry.go !== undefined) sayOnce(entry, result, context);
   }
-  throw missing(entry, requirement, reasons);
+  throw missing(entry, requirement, failed);
 }
 
 /** What the manifest would get, unless the environment asks for another version. */
@@ -126,7 +125,8 @@ const ways: readonly Way[] = [
     get: async (entry, version, context, toolchain) => {
       if (!hasGo(entry)) return undefined;
       const go = await getGo(toolchain ?? (await loadManifest()).tools.go, context);
-      return 'reason' in go ? go : buildWithGo(entry, version, go.path, context);
+      const advice = 'make a Go toolchain and a Go module proxy available';
+      return 'reason' in go ? { ...go, advice } : buildWithGo(entry, version, go.path, context);
     },
   },
   {
@@ -159,33 +159,35 @@ function found(entry: ToolEntry, version: string, path: string, source: FoundToo
   return { name: entry.name, version, path, source, folder: dirname(path) };
 }
 
-let releasesGivenUp = false;
+const said = new Set<string>();
 
-/** That the release hosts cannot be reached is said for the first tool only: it holds for the others, too. */
-function sayOnce(entry: ToolEntry, source: Way['source'], reason: string, context: ToolContext): void {
-  if (!['release', 'image'].includes(source) || entry.go === undefined) return;
-  if (reason.endsWith('unreachable')) {
-    if (!releasesGivenUp) context.log(`${reason}, building from Go modules`);
-    releasesGivenUp = true;
-  } else {
-    context.log(`${entry.name}: ${reason}; building from Go modules`);
-  }
+/** What holds for the other tools, too, is said for the first one only: hosts that cannot be reached, a limit, a token. */
+function sayOnce(entry: ToolEntry, { reason, advice }: Failure, context: ToolContext): void {
+  const key = reason.includes(' unreachable: ') ? 'unreachable' : reason;
+  if (said.has(key)) return;
+  said.add(key);
+  context.log(
+    `${entry.name}: ${reason}; building from Go modules${advice ? ` (to avoid that, ${advice})` : ''}`,
+  );
 }
 
-function missing(entry: ToolEntry, requirement: Requirement, reasons: string[]): MissingToolError {
+type Failure = Exclude<WayResult, { readonly program: string }>;
+
+function missing(
+  entry: ToolEntry,
+  requirement: Requirement,
+  failed: readonly (Failure & { readonly label: string })[],
+): MissingToolError {
   const tool = describeTool(entry, requirement);
   const other = entry.version !== undefined && pinnedVersion(entry, requirement) === undefined;
+  const reasons = failed.map(({ label, reason }) => `${label}: ${reason}`);
   if (other) reasons.push(`this project gets ${entry.version} only`);
   const setting =
     other && entry.kubernetes !== undefined ? `set cluster.kubernetesVersion to v${entry.version}, or ` : '';
-  const reach = [
-    ...(entry.release === undefined || other ? [] : [`make ${entry.release.host} reachable`]),
-    ...(!hasImage(entry) || other ? [] : [`make ${serverOf(entry.image.repository)} reachable`]),
-    ...(entry.go === undefined || other ? [] : ['make a Go toolchain and a Go module proxy available']),
-  ];
+  const advice = failed.flatMap((failure) => failure.advice ?? []);
   return new MissingToolError({
-    what: `${tool} is ${reasons.length === 1 ? 'missing' : 'missing and cannot be got'}`,
+    what: `${tool} is ${reasons.length === 1 ? 'missing' : 'missing and could not be downloaded or built'}`,
     why: reasons.join('\n'),
-    advice: [`${setting}put ${tool} on PATH (${entry.advice})`, ...reach].join(', or '),
+    advice: [`${setting}put ${tool} on PATH (${entry.advice})`, ...advice].join(', or '),
   });
 }

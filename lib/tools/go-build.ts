@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
-import { type CacheEntry, diskFull, fillEntry } from './cache.ts';
+import { type CacheEntry, diskFull } from './cache.ts';
 import { copyFiles } from './copy-files.ts';
+import { keepTool } from './keep-tool.ts';
 import { type GoRecipe, goModules, type ToolEntry } from './manifest.ts';
 import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
 
@@ -49,9 +50,10 @@ export function buildWithGo(
   return result;
 }
 
+const proxy = 'make a Go module proxy available';
+
 async function build(entry: GoTool, version: string, go: string, context: ToolContext): Promise<WayResult> {
-  let reason = '';
-  const program = await fillEntry(goEntry(entry, version), context, async (folder) => {
+  return keepTool(goEntry(entry, version), entry, context, async (folder) => {
     const work = join(folder, 'go-work');
     await mkdir(work);
     const env = goEnvironment(entry.go, work);
@@ -65,10 +67,8 @@ async function build(entry: GoTool, version: string, go: string, context: ToolCo
     stop();
     context.signal.throwIfAborted();
     if (/no space left on device|disk quota exceeded/.test(run.stderr)) throw diskFull(lastWords(run.stderr));
-    if (run.exitCode !== 0) {
-      reason = `\`go build ${entry.go.package}\` failed: ${lastWords(run.stderr)}`;
-      return undefined;
-    }
+    if (run.exitCode !== 0)
+      return { reason: `\`go build ${entry.go.package}\` failed: ${lastWords(run.stderr)}`, advice: proxy };
     for (const [name, source] of Object.entries(entry.go.folders ?? {})) {
       const list = await $`${go} list -mod=readonly -f ${'{{.Module.Dir}}'} ${entry.go.package}`;
       copyFiles(join(list.stdout.trim(), source), join(folder, name));
@@ -76,17 +76,14 @@ async function build(entry: GoTool, version: string, go: string, context: ToolCo
     for (const [name, { module, path }] of Object.entries(entry.go.files ?? {})) {
       const got = await $`${go} mod download ${module}`;
       context.signal.throwIfAborted();
-      if (got.exitCode !== 0) {
-        reason = `\`go mod download ${module}\` failed: ${lastWords(got.stderr)}`;
-        return undefined;
-      }
+      if (got.exitCode !== 0)
+        return { reason: `\`go mod download ${module}\` failed: ${lastWords(got.stderr)}`, advice: proxy };
       const list = await $`${go} list -mod=readonly -m -f ${'{{.Dir}}'} ${module}`;
       copyFiles(join(list.stdout.trim(), path), join(folder, name));
     }
     await rm(work, { recursive: true, force: true });
-    return entry.name;
+    return { program: entry.name };
   });
-  return program === undefined ? { reason } : { program };
 }
 
 /** The folder with go.mod and go.sum. */

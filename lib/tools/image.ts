@@ -5,10 +5,11 @@ import { reasonOf, serverOf } from '../registry/call.ts';
 import { type ImageManifest, type OpenRepository, openRepository } from '../registry/manifest.ts';
 import { digestOf, saveVerified } from '../registry/verified.ts';
 import { TaskError } from '../runner/runner.ts';
-import { type CacheEntry, cacheError, diskFull, fillEntry } from './cache.ts';
+import { type CacheEntry, cacheError, diskFull } from './cache.ts';
 import { copyFiles } from './copy-files.ts';
+import { keepTool } from './keep-tool.ts';
 import type { ArchiveRecipe, ImageRecipe, ToolEntry } from './manifest.ts';
-import { isReachable } from './release-host.ts';
+import { whyUnreachable } from './release-host.ts';
 import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
 
 export type ImageTool = ToolEntry & { readonly image: ImageRecipe };
@@ -57,9 +58,9 @@ export async function getFromImage(
   if (!isPinned(image)) return { reason: 'its checksums are not pinned yet (update-tools fills them in)' };
   const { repository, archive } = image;
   const host = serverOf(repository);
-  if (!(await isReachable(host))) return { reason: `registry ${host} unreachable` };
-  let reason = '';
-  const program = await fillEntry(imageEntry(entry, version), context, async (folder) => {
+  const unreachable = await whyUnreachable(host, 'registry');
+  if (unreachable !== undefined) return unreachable;
+  return keepTool(imageEntry(entry, version), entry, context, async (folder) => {
     const stop = everySecond((elapsed) =>
       context.progress(`downloading ${entry.name} ${version}, ${elapsed}`),
     );
@@ -70,18 +71,16 @@ export async function getFromImage(
       await rename(join(work, image.program), join(folder, entry.name));
       await takeFolders(archive, work, folder, context);
       await rm(work, { recursive: true });
-      return entry.name;
+      return { program: entry.name };
     } catch (error) {
       context.signal.throwIfAborted();
       const told = cacheError(error);
       if (told instanceof TaskError) throw told;
-      reason = reasonOf(error as Error);
-      return undefined;
+      return { reason: reasonOf(error as Error) };
     } finally {
       stop();
     }
   });
-  return program === undefined ? { reason } : { program };
 }
 
 /** Node's names of architectures, where images have others. */

@@ -59,6 +59,8 @@ export type GoRecipe = {
 export type ReleaseRecipe = {
   readonly host: string;
   readonly package: string;
+  /** Node's names of the only operating systems that it is published for. */
+  readonly systems?: readonly string[];
   /** The program's name in it, where it is not the tool's. */
   readonly program?: string;
 };
@@ -93,6 +95,8 @@ export type ToolEntry = {
   readonly kubernetes?: 'exact' | 'minor';
   readonly path?: false | { readonly programs: readonly string[]; readonly folders?: readonly string[] };
   readonly versionCommand: readonly string[];
+  /** How its answer starts, where another program could be taken for it. */
+  readonly answers?: string;
   readonly release?: ReleaseRecipe;
   readonly image?: ImageRecipe;
   readonly go?: GoRecipe;

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { type CacheEntry, fillEntry, platform } from './cache.ts';
+import { type CacheEntry, platform } from './cache.ts';
+import { keepTool } from './keep-tool.ts';
 import type { NpmRecipe, ToolEntry } from './manifest.ts';
 import { npmEnvironment } from './npm-environment.ts';
 import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
@@ -80,13 +81,8 @@ export function npmToolEntry(entry: NpmTool, version: string): CacheEntry {
   return { id: `${entry.name}-${version}-npm-${hash}`, version };
 }
 
-export async function getNpmTool(entry: NpmTool, version: string, context: ToolContext): Promise<WayResult> {
-  let reason = '';
-  const program = await fillEntry(npmToolEntry(entry, version), context, async (folder) => {
-    const result = await installNpmPackage(entry.npm, folder, context);
-    if ('program' in result) return result.program;
-    reason = result.reason;
-    return undefined;
-  });
-  return program === undefined ? { reason } : { program };
+export function getNpmTool(entry: NpmTool, version: string, context: ToolContext): Promise<WayResult> {
+  return keepTool(npmToolEntry(entry, version), entry, context, (folder) =>
+    installNpmPackage(entry.npm, folder, context),
+  );
 }

@@ -24,9 +24,9 @@ export async function findOnPath(entry: ToolEntry, requirement: Requirement): Pr
       reason = `${real} has no ${missing} beside it`;
       continue;
     }
-    const version = await askVersion(real, entry.versionCommand);
-    if (version === undefined) {
-      reason = `${real} does not tell its version by \`${[program, ...entry.versionCommand].join(' ')}\``;
+    const version = await askVersion(real, entry);
+    if ('problem' in version) {
+      reason = `${real} ${version.problem}`;
       continue;
     }
     const problem = versionProblem(version, versionNeed(entry, requirement));

@@ -3,7 +3,7 @@ import { shellWord } from '../shell-words.ts';
 import { buildFlags, cgoEnabled } from './go-build.ts';
 import { type GoRecipe, loadManifest, type NpmRecipe, type ToolName } from './manifest.ts';
 import { npmPackageName } from './npm-package.ts';
-import { misePackage } from './release.ts';
+import { isPublished } from './release.ts';
 import { describeTool, type Requirement } from './requirement.ts';
 
 /**
@@ -14,7 +14,8 @@ export async function plainCommands(name: ToolName, requirement: Requirement = {
   const entry = (await loadManifest()).tools[name];
   const { version = '', release, go, npm } = entry;
   const ways: string[][] = [];
-  if (release !== undefined) ways.push([`mise use --global ${shellWord(misePackage(release, version))}`]);
+  if (release !== undefined && isPublished(release))
+    ways.push([`mise use --global ${shellWord(`${release.package}@${version}`)}`]);
   if (go !== undefined) ways.push(goCommands(name, go));
   if (npm !== undefined) ways.push(npmCommands(name, npm), [entry.advice]);
   const [first, ...others] = ways;

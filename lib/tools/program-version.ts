@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, readSync, realpathSync, statSync } f
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { cacheFolder } from './cache.ts';
+import type { ToolEntry } from './manifest.ts';
 import { formatVersion, parseVersion, type Version } from './versions.ts';
 
 const answerWithinMs = 15_000;
@@ -11,25 +12,45 @@ type Remembered = { readonly size: number; readonly modified: number; readonly v
 
 let memory: { file: string; programs: Map<string, Remembered> } | undefined;
 
+type Asked = Pick<ToolEntry, 'versionCommand' | 'answers'>;
+
 /**
- * The version that a program tells on stdout (else stderr), or undefined when it does not answer well. An answer is
- * remembered by the program's real path, size and time of change, so that asking costs nothing the next time.
+ * The version that a program tells on stdout (else stderr), or `problem`: why it tells none, or another name than the manifest
+ * expects. An answer is remembered by the program's real path, size and time of change, so that asking costs nothing the next time.
  */
-export async function askVersion(program: string, words: readonly string[]): Promise<Version | undefined> {
+export async function askVersion(
+  program: string,
+  entry: Asked,
+): Promise<Version | { readonly problem: string }> {
   const real = realpathSync(program);
   const { size, mtimeMs } = statSync(real);
-  const key = [real, ...words].join(' ');
+  const key = [real, ...entry.versionCommand, ...(entry.answers === undefined ? [] : [entry.answers])].join(
+    ' ',
+  );
   const steady = isSteady(program, real);
   const known = steady ? programs().get(key) : undefined;
-  if (known?.version !== undefined && known.size === size && known.modified === mtimeMs)
-    return parseVersion(known.version);
-  const version = parseVersion((await run(program, words)) ?? '');
-  if (version !== undefined && steady) {
+  const remembered =
+    known?.size === size && known.modified === mtimeMs ? parseVersion(known.version) : undefined;
+  if (remembered !== undefined) return remembered;
+  const answer = await ask(program, entry.versionCommand);
+  if ('problem' in answer) return answer;
+  const version = versionOf(answer.output, entry);
+  if (version === undefined) return { problem: `is another program: it answers ${firstLine(answer.output)}` };
+  if (steady) {
     programs().set(key, { size, modified: mtimeMs, version: formatVersion(version) });
     await save();
   }
   return version;
 }
+
+/** The version in an answer, or undefined when there is none or the answer is another program's. */
+export function versionOf(output: string, { answers }: Pick<Asked, 'answers'>): Version | undefined {
+  return output.startsWith(answers ?? '') ? parseVersion(output) : undefined;
+}
+
+/** The first line of an answer, quoted. */
+export const firstLine = (output: string): string =>
+  JSON.stringify(output.trim().split('\n')[0]?.slice(0, 100));
 
 /**
  * A script, or a link to a program of another name (version managers put such things on PATH), may stand for another version
@@ -47,7 +68,11 @@ function isSteady(program: string, real: string): boolean {
   }
 }
 
-function run(program: string, words: readonly string[]): Promise<string | undefined> {
+/** What a program says on stdout (else stderr) when it is run with these words, or why it says nothing. */
+export function ask(
+  program: string,
+  words: readonly string[],
+): Promise<{ readonly output: string } | { readonly problem: string }> {
   return new Promise((resolve) => {
     // No stdin: a program that would ask a question ends instead of waiting for an answer.
     const child = execFile(
@@ -55,12 +80,24 @@ function run(program: string, words: readonly string[]): Promise<string | undefi
       words,
       { timeout: answerWithinMs, killSignal: 'SIGKILL' },
       (error, stdout, stderr) => {
-        resolve(error === null ? (stdout.trim() === '' ? stderr : stdout) : undefined);
+        if (error === null) return resolve({ output: stdout.trim() === '' ? stderr : stdout });
+        const refused = cannotRun[String(error.code)];
+        const command = [basename(program), ...words].join(' ');
+        return resolve({ problem: refused ?? `does not tell its version by \`${command}\`` });
       },
     );
     child.stdin?.end();
   });
 }
+
+/** A program that is there cannot be started: by the error of execve(2). */
+const cannotRun: { readonly [code: string]: string } = {
+  // The file that is missing is the one that the program names as its loader.
+  ENOENT:
+    'cannot run here: its loader is missing (it was made for glibc; Alpine and NixOS have none in its place)',
+  ENOEXEC: 'cannot run here: it was made for another kind of machine',
+  EACCES: 'cannot run here: programs may not be started from its folder (mounted noexec?)',
+};
 
 function memoryFile(): string {
   return join(cacheFolder(), 'versions.json');

@@ -1,33 +1,57 @@
-import { connect } from 'node:net';
+import { execFile } from 'node:child_process';
 
 const answerWithinMs = 3000;
-const probes = new Map<string, Promise<boolean>>();
+const probes = new Map<string, Promise<string | undefined>>();
 
 /**
- * Whether a host takes connections on port 443 (or on the port in `host:port`) within 3 s; asked once per process. Behind a
- * proxy it counts as reachable, since only the download itself can tell.
+ * Why a host takes no connections on port 443 (or on the port in `host:port`) within 3 s, or undefined; asked once per process.
+ * Behind a proxy or with mise's own mirrors it counts as reachable, since only the download itself can tell. `kind` is what the host is.
  */
-export function isReachable(host: string): Promise<boolean> {
-  if (process.env.HTTPS_PROXY || process.env.https_proxy) return Promise.resolve(true);
-  const known = probes.get(host);
-  if (known !== undefined) return known;
-  const probe = tryToConnect(host);
+export async function whyUnreachable(
+  host: string,
+  kind = 'release host',
+): Promise<{ readonly reason: string; readonly advice: string } | undefined> {
+  const { HTTPS_PROXY, https_proxy, MISE_URL_REPLACEMENTS } = process.env;
+  if (HTTPS_PROXY || https_proxy || MISE_URL_REPLACEMENTS) return undefined;
+  const probe = probes.get(host) ?? tryToConnect(host);
   probes.set(host, probe);
-  return probe;
+  const why = await probe;
+  return why === undefined
+    ? undefined
+    : { reason: `${kind} ${host} unreachable: ${why}`, advice: `make ${host} reachable` };
 }
 
-function tryToConnect(host: string): Promise<boolean> {
+/** Whether the host takes connections, as above. */
+export const isReachable = async (host: string): Promise<boolean> =>
+  (await whyUnreachable(host)) === undefined;
+
+// In a process of its own: the look-up of a name cannot be ended otherwise, and would keep this process alive.
+const attempt = `const [host, port] = process.argv.slice(1);
+require('net').connect({ host, port }).on('connect', () => process.exit()).on('error', ({ code }) => {
+  process.stdout.write(String(code), () => process.exit(1));
+});`;
+
+const words: { readonly [code: string]: string } = {
+  ENOTFOUND: 'its name cannot be looked up',
+  EAI_AGAIN: 'its name cannot be looked up',
+  ECONNREFUSED: 'it refuses connections',
+  '': `no answer within ${answerWithinMs / 1000} s`,
+};
+
+function tryToConnect(host: string): Promise<string | undefined> {
   const [name = host, port = '443'] = host.split(':');
+  const options = {
+    timeout: answerWithinMs,
+    killSignal: 'SIGKILL',
+    env: { ...process.env, NODE_OPTIONS: '' },
+  } as const;
   return new Promise((resolve) => {
-    const socket = connect({ host: name, port: Number(port) });
-    const finish = (reachable: boolean) => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(reachable);
-    };
-    // A timer of our own: the socket's own timeout does not run while the name is looked up.
-    const timer = setTimeout(() => finish(false), answerWithinMs);
-    socket.once('connect', () => finish(true));
-    socket.once('error', () => finish(false));
+    execFile(process.execPath, ['-e', attempt, name, port], options, (error, code) =>
+      resolve(
+        error === null
+          ? undefined
+          : (words[code] ?? `it fails with ${code}`),
+      ),
+    );
   });
 }

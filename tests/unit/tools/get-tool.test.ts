@@ -7,6 +7,7 @@ import { MissingToolError, TaskError } from '../../../lib/runner/runner.ts';
 import { platform, usesMusl } from '../../../lib/tools/cache.ts';
 import { getTool, lookForTool } from '../../../lib/tools/get-tool.ts';
 import { loadManifest } from '../../../lib/tools/manifest.ts';
+import { pinnedPlatforms } from '../../../lib/tools/pins.ts';
 import { entryOf, goScript, inPlace, moduleOf, type Place, toolchain, writeScript } from './tool-fixture.ts';
 
 /** The error of a promise that has to fail. */
@@ -124,10 +125,10 @@ test('a failing build leaves nothing and names every way', () =>
     const error = await failure(getTool(entry, {}, place.context, toolchain));
     assert.instance(error, MissingToolError);
     assert.is(error.exitCode, 127);
-    assert.is(error.what, 'hammer 1.0.0 or newer is missing and cannot be got');
+    assert.is(error.what, 'hammer 1.0.0 or newer is missing and could not be downloaded or built');
     assert.equal(error.why?.split('\n'), [
       `PATH: hammer 0.9.1 at ${join(place.bin, 'hammer')} is too old`,
-      `published release: release host ${host} unreachable`,
+      `published release: release host ${host} unreachable: it refuses connections`,
       'Go modules: `go build example.org/hammer` failed: go: example.org/hammer: no matching hash',
     ]);
     assert.match(
@@ -166,7 +167,7 @@ test('a version of Kubernetes that is not pinned cannot be got', () =>
       release: { host: 'no.invalid', package: 'x' },
     });
     const error = await failure(getTool(entry, { kubernetesVersion: 'v1.30.2' }, place.context, toolchain));
-    assert.is(error.what, 'hammer 1.30.2 is missing and cannot be got');
+    assert.is(error.what, 'hammer 1.30.2 is missing and could not be downloaded or built');
     assert.match(error.why ?? '', /this project gets 1\.31\.0 only/);
     assert.match(
       error.advice ?? '',
@@ -174,46 +175,101 @@ test('a version of Kubernetes that is not pinned cannot be got', () =>
     );
   }));
 
-test('a release is downloaded by mise where its host can be reached', () =>
+/** A mise that installs a program into the folder that the real one would take, and writes what it checked to the lockfile. */
+const miseScript = (program: string, checksum = 'sha256:played') => `
+place="$MISE_DATA_DIR/installs/hammer/1.2.3/bin"; mkdir -p "$place"
+printf '#!/bin/sh\necho ${program}\n' | tee "$place/hammer" > "$place/mallet"; chmod +x "$place"/*
+printf '[[tools.hammer]]\nversion = "1.2.3"\n\n[tools.hammer."platforms.%s"]\nchecksum = "${checksum}"\n' ${pinnedPlatforms[platform]} > mise.lock`;
+
+test('a release is downloaded by mise, which knows of the user only tokens, mirrors and patience', () =>
   inPlace(async (place) => {
     await fakeMise(
       place,
-      `echo "$*" >> "$LOG"; test "$MISE_SYSTEM_PACKAGES_SUDO" = false || exit 9
-      mkdir -p "$5/bin"; for name in hammer mallet; do printf '#!/bin/sh\\n' > "$5/bin/$name"; chmod +x "$5/bin/$name"; done`,
+      `echo "$*, locked=$MISE_LOCKED token=$MISE_GITHUB_TOKEN time=$MISE_HTTP_TIMEOUT" >> "$LOG"
+      test "$MISE_SYSTEM_PACKAGES_SUDO" = false || exit 9; cat mise.toml >> "$LOG"; ${miseScript('hammer 1.2.3')}`,
     );
-    process.env.MISE_LOCKED = '1';
+    const variables = { MISE_LOCKED: '1', MISE_GITHUB_TOKEN: 'mine', MISE_HTTP_TIMEOUT: '9s' };
+    Object.assign(process.env, variables);
     await withServer(async (host) => {
       const entry = entryOf({ version: '1.2.3', release: { host, package: 'aqua:smith/hammer' } });
       const tool = await getTool(entry, {}, place.context, toolchain);
       assert.is(tool.source, 'release');
       assert.match(tool.path, /hammer-1\.2\.3-release-[0-9a-f]+\/release\/bin\/hammer$/);
-      assert.match(place.calls()[0] ?? '', /^--no-config --yes install-into aqua:smith\/hammer@1\.2\.3 \//);
+      const [call, ...config] = place.calls();
+      assert.is(call, '--yes install, locked= token=mine time=9s');
+      assert.equal(config, [
+        '[tool_alias]',
+        'hammer = "aqua:smith/hammer"',
+        '',
+        '[tools]',
+        'hammer = "1.2.3"',
+      ]);
       assert.equal(await lookForTool(entry, {}), tool);
       const release = { host, package: 'aqua:smith/mallet', program: 'mallet' };
       const other = await getTool(entryOf({ version: '1.2.3', release }), {}, place.context, toolchain);
       assert.match(other.path, /\/bin\/mallet$/);
     });
-    delete process.env.MISE_LOCKED;
+    for (const name of Object.keys(variables)) delete process.env[name];
   }));
 
-test('a broken download leaves nothing, is said, and the Go modules are next', () =>
+test('what another program, another version or no publisher vouches for is not kept', () =>
   inPlace(async (place) => {
-    await fakeMise(
-      place,
-      'mkdir -p "$5"; echo part > "$5/hammer"; echo "mise ERROR checksum mismatch" >&2; exit 1',
-    );
-    place.script('fake-go', goScript());
+    const cases = [
+      [miseScript('mallet 1.2.3'), /is not hammer 1\.2\.3: it answers "mallet 1\.2\.3"/],
+      [miseScript('hammer 1.2.4'), /is not hammer 1\.2\.3: it answers "hammer 1\.2\.4"/],
+      [miseScript('hammer 1.2.3', 'blake3:own'), /has no published checksum, and none is pinned/],
+    ] as const;
     await withServer(async (host) => {
-      const go = { module: moduleOf(place.folder), package: 'example.org/hammer' };
+      const release = { host, package: 'aqua:smith/hammer' };
+      const entry = entryOf({ version: '1.2.3', answers: 'hammer ', release });
+      for (const [script, reason] of cases) {
+        await fakeMise(place, script);
+        const error = await failure(getTool(entry, {}, place.context, toolchain));
+        assert.match(error.why ?? '', reason);
+        assert.equal(inCache(place).temporary, []);
+        assert.not.ok(inCache(place).tools.some((name) => name.startsWith('hammer')));
+      }
+    });
+  }));
+
+test('a release that does not come leaves nothing, is said once, and the Go modules are next', () =>
+  inPlace(async (place) => {
+    await fakeMise(place, 'echo "mise ERROR Failed: 401 Unauthorized (token from GITHUB_TOKEN)" >&2; exit 1');
+    place.script('fake-go', goScript());
+    const go = { module: moduleOf(place.folder), package: 'example.org/hammer' };
+    await withServer(async (host) => {
       const entry = entryOf({ version: '1.2.3', release: { host, package: 'aqua:smith/hammer' }, go });
       assert.is((await getTool(entry, {}, place.context, toolchain)).source, 'go');
+      const other = { ...entry, go: { ...go, ldflags: '-X other' } };
+      assert.is((await getTool(other, {}, place.context, toolchain)).source, 'go');
     });
-    assert.match(
-      place.logged[0] ?? '',
-      /^hammer: mise cannot install \S+: mise ERROR checksum mismatch; building from Go/,
-    );
+    assert.equal(place.logged, [
+      'hammer: GitHub refuses the token in GITHUB_TOKEN; building from Go modules (to avoid that, renew or unset GITHUB_TOKEN)',
+      'hammer 1.2.3 built from Go modules',
+      'hammer 1.2.3 built from Go modules',
+    ]);
     assert.equal(inCache(place).temporary, []);
-    assert.is(inCache(place).tools.filter((name) => name.startsWith('hammer')).length, 1);
+  }));
+
+test('what is published for other systems only is built', () =>
+  inPlace(async (place) => {
+    place.script('fake-go', goScript());
+    const entry = entryOf({
+      version: '1.2.3',
+      release: { host: 'no.invalid', package: 'aqua:smith/hammer', systems: ['plan9'] },
+      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
+    });
+    assert.is((await getTool(entry, {}, place.context, toolchain)).source, 'go');
+    assert.is(place.logged[0], 'hammer: published for plan9 only; building from Go modules');
+  }));
+
+test('a program built from Go modules that is not the tool is not kept', () =>
+  inPlace(async (place) => {
+    place.script('fake-go', goScript());
+    const go = { module: moduleOf(place.folder), package: 'example.org/hammer' };
+    const error = await failure(getTool(entryOf({ version: '1.2.4', go }), {}, place.context, toolchain));
+    assert.match(error.why ?? '', /Go modules: the program that came is not hammer 1\.2\.4/);
+    assert.equal(inCache(place).tools, []);
   }));
 
 test('a cache that cannot be written is an error with advice', () =>
@@ -279,7 +335,7 @@ test('an npm package is taken when it is the pinned one, with the links that npm
   inPlace(async (place) => {
     const body = `name=${'$(echo "$*" | sed "s/.* //; s/@[^@]*$//")'}
     mkdir -p "node_modules/$name/native/bin" "node_modules/$name/native/lib"
-    echo program > "node_modules/$name/native/bin/hammer"
+    printf '#!/bin/sh\\necho hammer 1.2.3\\n' > "node_modules/$name/native/bin/hammer"
     echo library > "node_modules/$name/native/lib/lib.so.1.2"
     echo '[{"source":"native/lib/lib.so.1.2","target":"native/lib/lib.so.1"}]' > "node_modules/$name/native/links.json"
     echo "{\\"packages\\":{\\"node_modules/$name\\":{\\"integrity\\":\\"sha512-good\\"}}}" > node_modules/.package-lock.json`;

@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import { type CacheEntry, fillEntry } from './cache.ts';
+import type { ToolEntry } from './manifest.ts';
+import { ask, firstLine, versionOf } from './program-version.ts';
+import type { ToolContext, WayResult } from './tool-context.ts';
+import { formatVersion } from './versions.ts';
+
+/**
+ * Fills a cache entry with a tool. `make` puts it into an empty folder and returns the program's path there. The entry is kept
+ * only if the program itself answers with its name and the entry's version: a publisher may have another program under that name.
+ */
+export async function keepTool(
+  cached: CacheEntry,
+  entry: Pick<ToolEntry, 'name' | 'versionCommand' | 'answers'>,
+  context: ToolContext,
+  make: (folder: string) => Promise<WayResult>,
+): Promise<WayResult> {
+  let failure: WayResult = { reason: '' };
+  const program = await fillEntry(cached, context, async (folder) => {
+    const made = await make(folder);
+    if ('program' in made) {
+      const reason = await whyNotItself(join(folder, made.program), entry, cached.version);
+      if (reason === undefined) return made.program;
+      failure = { reason };
+    } else failure = made;
+    return undefined;
+  });
+  return program === undefined ? failure : { program };
+}
+
+async function whyNotItself(
+  program: string,
+  entry: Pick<ToolEntry, 'name' | 'versionCommand' | 'answers'>,
+  version: string,
+): Promise<string | undefined> {
+  const answer = await ask(program, entry.versionCommand);
+  if ('problem' in answer) return `the ${entry.name} that came ${answer.problem}`;
+  const told = versionOf(answer.output, entry);
+  if (told !== undefined && formatVersion(told) === version) return undefined;
+  return `the program that came is not ${entry.name} ${version}: it answers ${firstLine(answer.output)}`;
+}
