@@ -24,32 +24,21 @@ export const pinnedPlatforms: { readonly [platform: string]: string } = {
   'darwin-arm64': 'macos-arm64',
 };
 
-let known: ReturnType<typeof readPins> | undefined;
-
-/** The project's pin of a tool on this machine's platform, if it is one of this version. Read once per process. */
+/** The project's pin of a tool on this machine's platform, if it is one of this version. */
 export function pinOf(tool: string, version: string): Pin | undefined {
-  known ??= readPins(readFileSync(lockFile, 'utf8'));
-  const pin = known(tool, platform);
+  const pin = pinIn(readFileSync(lockFile, 'utf8'), tool, platform);
   return pin?.version === version ? pin : undefined;
 }
 
-/** The pins in the text of a lockfile, by the tool's name in the manifest and Node's name of a platform. */
-export function readPins(text: string): (tool: string, platform: string) => Pin | undefined {
-  const pins = new Map<string, { [key: string]: string }>();
-  let section: { [key: string]: string } = {};
-  let version = '';
-  for (const line of text.split('\n')) {
-    const [, tool, place] = /^\[tools\.([\w-]+)\."platforms\.([\w-]+)"\]$/.exec(line) ?? [];
-    const [, key = '', value = ''] = /^(\w+) = "(.*)"$/.exec(line) ?? [];
-    if (tool !== undefined) {
-      section = { version };
-      pins.set(`${tool} ${place}`, section);
-    } else if (line.startsWith('[')) section = {};
-    else if (key === 'version') version = value;
-    else section[key] = value;
-  }
-  return (tool, place) => {
-    const pin = pins.get(`${tool} ${pinnedPlatforms[place]}`);
-    return pin && { version: pin.version ?? '', url: pin.url, checksum: pin.checksum };
+/** The pin in the text of a lockfile, by the tool's name in the manifest and Node's name of a platform. */
+export function pinIn(text: string, tool: string, place: string): Pin | undefined {
+  const entry = text.split(`[[tools.${tool}]]\n`)[1]?.split('\n[[')[0] ?? '';
+  const section = entry.split(`[tools.${tool}."platforms.${pinnedPlatforms[place]}"]\n`)[1]?.split('\n[')[0];
+  if (section === undefined) return undefined;
+  const value = (key: string, part: string) => new RegExp(`^${key} = "(.*)"$`, 'm').exec(part)?.[1];
+  return {
+    version: value('version', entry) ?? '',
+    url: value('url', section),
+    checksum: value('checksum', section),
   };
 }

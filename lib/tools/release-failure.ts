@@ -40,19 +40,16 @@ const kinds: readonly { readonly sign: RegExp; readonly tell: (text: string) => 
   {
     sign: /invalid peer certificate|TLS certificate/i,
     tell: (text) => ({
-      reason: `the host's certificate is not trusted (TLS: ${after(text, 'invalid peer certificate: ')})`,
+      reason: `the host's certificate is not trusted (TLS: ${after(text, 'invalid peer certificate: ').split(';')[0]})`,
       advice: "set SSL_CERT_FILE to your proxy's certificate authority",
     }),
   },
   {
     sign: /dns error|failed to lookup address/i,
-    tell: (text) => {
-      const host = /https:\/\/([^/)\s]+)/.exec(text)?.[1];
-      return {
-        reason: `the name of ${host ?? 'a host that it is redirected to'} cannot be looked up`,
-        advice: `make ${host ?? 'that host'} reachable`,
-      };
-    },
+    tell: () => ({
+      reason: "a host's name cannot be looked up (DNS)",
+      advice: 'check the name server, or set HTTPS_PROXY if there is a proxy',
+    }),
   },
   {
     sign: /timed out/i,

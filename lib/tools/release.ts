@@ -6,7 +6,7 @@ import { type CacheEntry, platform } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import type { ReleaseRecipe } from './manifest.ts';
 import { getMise, miseConfig, miseEnvironment, type ReleasedTool } from './mise.ts';
-import { lockFile, pinOf, readPins } from './pins.ts';
+import { lockFile, pinIn, pinOf } from './pins.ts';
 import { releaseFailure } from './release-failure.ts';
 import { whyUnreachable } from './release-host.ts';
 import { everySecond, type ToolContext, type WayResult } from './tool-context.ts';
@@ -50,7 +50,7 @@ export async function getRelease(
     context.signal.throwIfAborted();
     if (run.exitCode !== 0) return releaseFailure(entry, version, run.stderr);
     // mise writes down what it checked; a checksum that it had to make itself checks nothing.
-    const checked = readPins(await readFile(join(folder, 'mise.lock'), 'utf8'))(entry.name, platform);
+    const checked = pinIn(await readFile(join(folder, 'mise.lock'), 'utf8'), entry.name, platform);
     if (!checked?.checksum?.startsWith('sha'))
       return { reason: `${entry.release.package} ${version} has no published checksum, and none is pinned` };
     await rename(join(folder, 'data', 'installs', entry.name, version), join(folder, 'release'));

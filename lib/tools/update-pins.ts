@@ -5,7 +5,7 @@ import { shellWord } from '../shell-words.ts';
 import { cacheFolder } from './cache.ts';
 import { loadManifest } from './manifest.ts';
 import { getMise, miseConfig, miseEnvironment, type ReleasedTool } from './mise.ts';
-import { lockFile, pinnedPlatforms, readPins } from './pins.ts';
+import { lockFile, pinIn, pinnedPlatforms } from './pins.ts';
 import { releaseFailure } from './release-failure.ts';
 import { everySecond, type ToolContext } from './tool-context.ts';
 
@@ -64,12 +64,11 @@ export async function updateCommands(): Promise<string[]> {
 
 /** The tools and platforms, one a line, whose release has no checksum in the text of a lockfile. */
 export function missingPins(entries: readonly ReleasedTool[], text: string): string[] {
-  const pins = readPins(text);
   return entries.flatMap(({ name, version, release }) =>
     Object.keys(pinnedPlatforms)
       .filter((platform) => release.systems?.includes(platform.split('-')[0] ?? '') ?? true)
       .filter((platform) => {
-        const pin = pins(name, platform);
+        const pin = pinIn(text, name, platform);
         return pin?.version !== version || pin?.checksum === undefined;
       })
       .map((platform) => `${name} ${version} on ${platform}`),
@@ -85,14 +84,16 @@ export async function releasedTools(): Promise<ReleasedTool[]> {
 
 /** A published version never changes: another checksum for it is a wrong file or an attack. */
 function refuseChanges(entries: readonly ReleasedTool[], before: string, after: string): void {
-  const [old, fresh] = [readPins(before), readPins(after)];
   const changed = entries.flatMap(({ name, version }) =>
     Object.keys(pinnedPlatforms)
       .filter((platform) => {
-        const [was, is] = [old(name, platform), fresh(name, platform)];
+        const [was, is] = [pinIn(before, name, platform), pinIn(after, name, platform)];
         return was?.version === version && was?.checksum !== undefined && was.checksum !== is?.checksum;
       })
-      .map((platform) => `${name} ${version} on ${platform}: ${fresh(name, platform)?.checksum ?? 'none'}`),
+      .map(
+        (platform) =>
+          `${name} ${version} on ${platform}: ${pinIn(after, name, platform)?.checksum ?? 'none'}`,
+      ),
   );
   if (changed.length === 0) return;
   throw new TaskError({

@@ -28,7 +28,6 @@ export const hostNames = [
   'dl.k8s.io',
   'get.helm.sh',
   'github.com',
-  'portal.example',
   'release-assets.githubusercontent.com',
   'releases.hashicorp.com',
 ];
@@ -44,9 +43,9 @@ export async function playHosts(folder: string): Promise<Hosts> {
     const content = find(hosts, place);
     const fault = hosts.faults.find(({ at }) => at.test(place));
     if (fault !== undefined) fault.play(response, content ?? Buffer.alloc(0), request);
-    else if (place.startsWith('github.com/') && place.includes('/releases/download/'))
-      response.writeHead(302, { location: `https://${store}/${place}` }).end();
     else if (content === undefined) response.writeHead(404).end('{"message":"Not Found"}');
+    else if (/^(api\.)?github\.com\/.*\/releases\/(download|assets)\//.test(place))
+      response.writeHead(302, { location: `https://${store}/${place}` }).end();
     else response.writeHead(200, { 'content-length': content.length }).end(content);
   });
   const hosts: Hosts = {
@@ -70,7 +69,9 @@ function find(hosts: Hosts, place: string): Buffer | undefined {
   if (repository !== undefined) {
     const listed = [...hosts.releases]
       .filter(([key]) => key.startsWith(`${owner}/${repository}/`))
-      .map(([key, paths]) => describeRelease(hosts, key.split('/')[2] ?? '', paths));
+      .map(([key, paths]) =>
+        describeRelease(hosts, `${owner}/${repository}`, key.split('/')[2] ?? '', paths),
+      );
     const one = listed.find((release) => release.tag_name === tag);
     if (tag !== undefined && one === undefined) return undefined;
     return Buffer.from(JSON.stringify(one ?? listed));
@@ -82,10 +83,14 @@ function find(hosts: Hosts, place: string): Buffer | undefined {
     );
     return Buffer.from(versions.map((version) => `${'1'.repeat(40)}\trefs/tags/go${version}\n`).join(''));
   }
-  return hosts.files.get(place.replace(`${store}/`, ''));
+  const path = place.replace(`${store}/`, '');
+  const [, key, id] = /^api\.github\.com\/repos\/(.+)\/releases\/assets\/(\d+)$/.exec(path) ?? [];
+  if (key === undefined) return hosts.files.get(path);
+  const paths = [...hosts.releases].flatMap(([name, assets]) => (name.startsWith(`${key}/`) ? assets : []));
+  return hosts.files.get(paths[Number(id)] ?? '');
 }
 
-function describeRelease(hosts: Hosts, tag: string, paths: readonly string[]) {
+function describeRelease(hosts: Hosts, repository: string, tag: string, paths: readonly string[]) {
   const date = '2026-01-01T00:00:00Z';
   const assets = paths.map((path, id) => {
     const content = hosts.files.get(path) ?? Buffer.alloc(0);
@@ -94,7 +99,7 @@ function describeRelease(hosts: Hosts, tag: string, paths: readonly string[]) {
       name: path.slice(path.lastIndexOf('/') + 1),
       size: content.length,
       content_type: 'application/octet-stream',
-      url: `https://api.github.com/assets/${id}`,
+      url: `https://api.github.com/repos/${repository}/releases/assets/${id}`,
       browser_download_url: `https://${path}`,
       ...(hosts.digests ? { digest: `sha256:${sha256(content)}` } : {}),
     };

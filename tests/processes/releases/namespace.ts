@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { lockFile } from '../../../lib/tools/pins.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
 import { hostNames } from './hosts.ts';
 
@@ -25,8 +26,8 @@ export function whyNot(): string | undefined {
 }
 
 /**
- * Runs a file again in namespaces where the names of the release hosts lead to this machine and nothing else can be reached;
- * returns its exit code. All that it starts ends with it.
+ * Runs a file again in namespaces where the names of the release hosts lead to this machine, nothing else can be reached, and the
+ * project's lockfile is an empty one; returns its exit code. All that it starts ends with it.
  */
 export async function runInside(file: string): Promise<number | null> {
   const folder = mkdtempSync(join(tmpdir(), 'releases-'));
@@ -38,12 +39,14 @@ export async function runInside(file: string): Promise<number | null> {
     );
     writeFileSync(
       join(folder, 'names'),
-      ['localhost', ...hostNames].map((name) => `127.0.0.1 ${name}\n`).join(''),
+      ['localhost', ...hostNames, 'other.example'].map((name) => `127.0.0.1 ${name}\n`).join(''),
     );
+    writeFileSync(join(folder, 'mise.lock'), '');
     writeFileSync(join(folder, 'resolv.conf'), 'nameserver 127.0.0.1\n');
     const script = `ip link set lo up
 mount --bind "$0/names" ${realpathSync('/etc/hosts')}
 mount --bind "$0/resolv.conf" ${realpathSync('/etc/resolv.conf')}
+mount --bind "$0/mise.lock" '${lockFile}'
 exec "$@"`;
     const command = ['sh', '-ec', script, folder, process.execPath, '--import', 'tsx', file];
     const env = {

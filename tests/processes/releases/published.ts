@@ -33,6 +33,10 @@ const both = ['linux', 'darwin'];
 
 /** How the publishers of the manifest's tools name what they publish. */
 const shapes: { readonly [tool: string]: Shape } = {
+  sops: {
+    ...github('getsops/sops', ({ v, os, arch }) => `sops-v${v}.${os}.${arch}`),
+    sums: (_, { v }) => `sops-v${v}.checksums.txt`,
+  },
   helm: {
     path: ({ v, os, arch }) => `get.helm.sh/helm-v${v}-${os}-${arch}.tar.gz`,
     member: ({ os, arch }) => `${os}-${arch}/helm`,
@@ -81,7 +85,7 @@ const shapes: { readonly [tool: string]: Shape } = {
 
 const etcdFolder = ({ v, os, arch }: Target): string => `etcd-v${v}-${os}-${arch}`;
 
-/** The tools whose releases can be played; the signature of sops is checked against a host whose keys mise holds. */
+/** The tools whose releases are played. */
 export const playedTools = Object.keys(shapes);
 
 /** A program that answers as the real one would: with its name, where it tells that, and its version. */

@@ -4,8 +4,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildFlags } from '../../../lib/tools/go-build.ts';
 import { goModules, loadManifest, toolNames } from '../../../lib/tools/manifest.ts';
+import { lockFile, pinIn, pinnedPlatforms } from '../../../lib/tools/pins.ts';
 import { plainCommands } from '../../../lib/tools/plain-commands.ts';
 import { testTools, toolsOf } from '../../../lib/tools/provider-tools.ts';
+import { missingPins, releasedTools } from '../../../lib/tools/update-pins.ts';
 
 const { tools } = await loadManifest();
 
@@ -26,6 +28,34 @@ test('every Go module requires the very version that the manifest pins', () => {
     );
     if (go.ldflags !== undefined) assert.ok(go.ldflags.includes(String(version)), name);
   }
+});
+
+test('the lockfile of mise pins the versions and packages of the manifest', () => {
+  const lock = readFileSync(lockFile, 'utf8');
+  const pinned = [...lock.matchAll(/^\[\[tools\.(.+)\]\]\nversion = "(.+)"\nbackend = "(.+)"$/gm)];
+  assert.ok(pinned.length > 0);
+  for (const [, name = '', version, backend] of pinned) {
+    const entry = Object.values(tools).find((tool) => tool.name === name);
+    assert.equal([version, backend], [entry?.version, entry?.release?.package.replace(/\[.*/, '')], name);
+    assert.ok(
+      Object.keys(pinnedPlatforms).some((platform) => pinIn(lock, name, platform)?.url !== undefined),
+    );
+  }
+  assert.is(lock.match(/^checksum = "sha256:[0-9a-f]{64}"$/gm)?.length, lock.match(/^checksum/gm)?.length);
+});
+
+test('what has no checksum for a platform that it is published for is missing', async () => {
+  const kubernetes = (await releasedTools()).filter(({ name }) => /^kube(-scheduler|ctl)$/.test(name));
+  const pin =
+    '[[tools.kubectl]]\nversion = "1.31.0"\n\n[tools.kubectl."platforms.macos-x64"]\nchecksum = "sha256:1"\n';
+  assert.equal(missingPins(kubernetes, pin), [
+    'kube-scheduler 1.31.0 on linux-x64',
+    'kube-scheduler 1.31.0 on linux-arm64',
+    'kubectl 1.31.0 on linux-x64',
+    'kubectl 1.31.0 on linux-arm64',
+    'kubectl 1.31.0 on darwin-arm64',
+  ]);
+  assert.is(missingPins(kubernetes, pin.replace('1.31.0', '1.30.0')).length, 6);
 });
 
 test('the programs of Kubernetes are built with its version written into both of its packages', () => {

@@ -1,0 +1,270 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../../lib/project.ts';
+import { MissingToolError, TaskError } from '../../../lib/runner/runner.ts';
+import { cacheFolder, platform } from '../../../lib/tools/cache.ts';
+import { getTool } from '../../../lib/tools/get-tool.ts';
+import { loadManifest, type ToolEntry, type ToolName } from '../../../lib/tools/manifest.ts';
+import { getMise } from '../../../lib/tools/mise.ts';
+import { lockFile, pinIn } from '../../../lib/tools/pins.ts';
+import { inPlace, type Place, plainShell } from '../../unit/tools/tool-fixture.ts';
+import { type Fault, playHosts } from './hosts.ts';
+import { playFolder, runInside, whyNot } from './namespace.ts';
+import { playedTools, publish } from './published.ts';
+
+/** Every tool comes by its release path from played hosts; the real mise asks them. */
+async function outside(): Promise<void> {
+  const silent = { $: plainShell(), signal: new AbortController().signal, log: () => {}, progress: () => {} };
+  const reason =
+    whyNot() ?? (await getMise(silent).then((mise) => ('reason' in mise ? mise.reason : undefined)));
+  if (reason === undefined) {
+    process.exitCode = (await runInside(new URL(import.meta.url).pathname)) ?? 1;
+    return;
+  }
+  process.stdout.write(`skipped: release hosts cannot be played here (${reason})\n`);
+  test.skip('tools from played release hosts', () => {});
+  test.run();
+}
+
+async function inside(folder: string): Promise<void> {
+  const { mise, tools } = await loadManifest();
+  const hosts = await playHosts(folder);
+  // Of the cache that the machine has: inPlace gives each test another.
+  const miseEntry = join(cacheFolder(), 'tools', platform, `mise-${mise.version}`);
+
+  /** A cache of its own with nothing but mise; all is published as it should be. */
+  const played = (body: (place: Place) => Promise<void>): Promise<void> =>
+    inPlace(async (place) => {
+      Object.assign(hosts, publish(Object.values(tools)), { faults: [], digests: true, requests: [] });
+      mkdirSync(join(place.cache, 'tools', platform), { recursive: true });
+      mkdirSync(join(place.cache, 'temporary', platform), { recursive: true });
+      symlinkSync(miseEntry, join(place.cache, 'tools', platform, `mise-${mise.version}`));
+      await body(place);
+    });
+  /** Only the release: nothing of PATH, no compiler. */
+  const get = (name: ToolName, place: Place, changes: Partial<ToolEntry> = {}) => {
+    const { go: _, ...entry }: ToolEntry = tools[name];
+    return getTool({ ...entry, path: false, ...changes }, {}, place.context);
+  };
+  const failure = async (place: Place, getting: Promise<unknown>): Promise<TaskError> => {
+    const error = await getting.catch((thrown: unknown) => thrown);
+    if (!(error instanceof TaskError)) throw new Error(`expected a TaskError, got ${String(error)}`);
+    assert.equal(leftovers(place), [], 'nothing half-made and no entry of the tool');
+    return error;
+  };
+  const updateTools = async (): Promise<string> => {
+    const run = spawn(process.execPath, ['--import', 'tsx', 'tasks.ts', 'update-tools'], { cwd: root });
+    let output = '';
+    for (const stream of [run.stdout, run.stderr])
+      stream.on('data', (chunk) => {
+        output += chunk;
+      });
+    await once(run, 'close');
+    return output;
+  };
+  const leftovers = ({ cache }: Place) => [
+    ...readdirSync(join(cache, 'temporary', platform)),
+    ...readdirSync(join(cache, 'temporary')).filter((name) => name !== platform),
+    ...readdirSync(join(cache, 'tools', platform)).filter((entry) => !entry.startsWith('mise-')),
+  ];
+
+  test('every tool of the manifest comes from its release and answers with its name and version', () =>
+    played(async (place) => {
+      for (const name of playedTools as ToolName[]) {
+        // The signature of sops is checked with keys of a host that mise holds: nobody else can play it.
+        if (name === 'sops') continue;
+        const tool = await get(name, place);
+        assert.is(tool.source, 'release', name);
+        assert.is(execFileSync(tool.path, { encoding: 'utf8' }), `${name} version v${tools[name].version}\n`);
+      }
+      const released = Object.values(tools).flatMap((entry) => (entry.release ? [entry.name] : []));
+      assert.equal([...playedTools].sort(), released.sort());
+    }));
+
+  test('without a published checksum nothing is kept', () =>
+    played(async (place) => {
+      hosts.digests = false;
+      const error = await failure(place, get('kwok', place));
+      assert.match(error.why ?? '', /kwok\S+ 0\.8\.0 has no published checksum, and none is pinned/);
+    }));
+
+  test('a wrong checksum and a truncated file end the run: nothing is built instead', () =>
+    played(async (place) => {
+      const changed: Fault['play'] = (response, content) =>
+        response.end(Buffer.concat([content, Buffer.from('?')]));
+      const half: Fault['play'] = (response, content) =>
+        response.end(content.subarray(0, content.length / 2));
+      for (const play of [changed, half]) {
+        hosts.faults = [{ at: /^get\.helm\.sh\/.*gz$/, play }];
+        const error = await failure(place, get('helm', place));
+        assert.not.instance(error, MissingToolError);
+        assert.is(
+          error.what,
+          `the file that came for helm ${tools.helm.version} is not the published one; it was not kept`,
+        );
+        assert.match(
+          error.why ?? '',
+          /^its publisher names the checksum sha256:\w+, the file has sha256:\w+$/,
+        );
+      }
+    }));
+
+  test('a rate limit is told with its end; a token of the user reaches mise', () =>
+    played(async (place) => {
+      const reset = 1795890600; // 18:30 UTC
+      const limited: Fault = {
+        at: /^api\.github\.com/,
+        play: (response, content, request) => {
+          if (request.headers.authorization !== undefined) return response.end(content);
+          const headers = { 'x-ratelimit-limit': 60, 'x-ratelimit-remaining': 0, 'x-ratelimit-reset': reset };
+          return response
+            .writeHead(403, headers)
+            .end('{"message":"API rate limit exceeded for 203.0.113.7."}');
+        },
+      };
+      hosts.faults = [limited];
+      const error = await failure(place, get('helmfile', place));
+      assert.match(error.why ?? '', /^published release: GitHub's rate limit is used up until 18:30 UTC$/m);
+      assert.match(error.advice ?? '', /, or set GITHUB_TOKEN to a token of yours, or wait until 18:30 UTC$/);
+      for (const name of ['GITHUB_TOKEN', 'MISE_GITHUB_TOKEN'] as const) {
+        process.env[name] = 'a-token';
+        await get(name === 'GITHUB_TOKEN' ? 'helmfile' : 'minikube', place);
+        delete process.env[name];
+      }
+    }));
+
+  test('every other reason is told in one line', () =>
+    played(async (place) => {
+      const asset = /^release-assets/;
+      const cases: readonly [Fault, RegExp, RegExp][] = [
+        [
+          { at: /^api/, play: (response) => response.writeHead(401).end('{"message":"Bad credentials"}') },
+          /GitHub refuses the token in GITHUB_TOKEN/,
+          /renew or unset GITHUB_TOKEN/,
+        ],
+        [{ at: asset, play: () => {} }, /the host stopped answering \(time-out\)/, /MISE_HTTP_TIMEOUT/],
+        [
+          { at: asset, play: (response) => response.writeHead(503).end() },
+          /503 Service Unavailable/,
+          /on PATH/,
+        ],
+        [
+          { at: asset, play: redirectTo('https://nowhere.example/') },
+          /name cannot be looked up \(DNS\)/,
+          /HTTPS_PROXY/,
+        ],
+        [
+          { at: asset, play: redirectTo('https://other.example/') },
+          /certificate is not trusted \(TLS: .*other\.example/,
+          /SSL_CERT_FILE/,
+        ],
+      ];
+      for (const [fault, why, advice] of cases) {
+        const token = fault.at.source === '^api' ? { GITHUB_TOKEN: 'wrong' } : {};
+        Object.assign(process.env, token);
+        hosts.faults = [fault];
+        const error = await failure(place, get('helmfile', place));
+        delete process.env.GITHUB_TOKEN;
+        assert.match(error.why ?? '', why);
+        assert.is(error.why?.split('\n').length, 2, error.why);
+        assert.match(error.advice ?? '', advice);
+      }
+    }));
+
+  test('a full disk ends the run', () =>
+    played(async (place) => {
+      const small = join(place.cache, 'temporary', platform);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'none', small]);
+      const error = await failure(place, get('helm', place));
+      execFileSync('umount', [small]);
+      assert.match(error.what, /^no space left for the tool cache/);
+      assert.not.instance(error, MissingToolError);
+    }));
+
+  test('Ctrl-C ends a download at once and leaves nothing', () =>
+    played(async (place) => {
+      for (const name of ['sops', 'kubectl', 'helmfile', 'gpg', 'openssl'] as const)
+        place.script(name, `echo ${tools[name].version ?? tools[name].minimum}`);
+      const asked = new Promise<void>((resolve) => {
+        hosts.faults = [{ at: /^get\.helm\.sh\/.*gz$/, play: () => resolve() }];
+      });
+      const words = [
+        '--import',
+        'tsx',
+        'tasks.ts',
+        'install-tools',
+        '--provider',
+        'existing',
+        '--context',
+        'none',
+      ];
+      const run = spawn(process.execPath, words, {
+        cwd: root,
+        detached: true,
+        stdio: ['ignore', 'ignore', 'inherit'],
+      });
+      const ended = once(run, 'close');
+      await Promise.race([asked, ended]);
+      process.kill(-(run.pid ?? 0), 'SIGINT');
+      assert.equal((await ended)[0], 130);
+      assert.equal(leftovers(place), []);
+    }));
+
+  test('a name that nobody answers for is given up', () =>
+    played(async (place) => {
+      const silent = createSocket('udp4');
+      await new Promise<void>((resolve) => silent.bind(53, '127.0.0.1', resolve));
+      const release = { host: 'silent.example', package: 'aqua:helm/helm' };
+      const error = await failure(place, get('helm', place, { release })).finally(() => silent.close());
+      assert.match(error.why ?? '', /release host silent\.example unreachable: no answer within 3 s/);
+    }));
+
+  // The lockfile has pins from here on.
+  test('update-tools pins every release for Linux and macOS, and says what is missing', () =>
+    played(async () => {
+      const sops = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'].map(
+        (missing) => `  sops ${tools.sops.version} on ${missing}\n`,
+      );
+      // For the reason above.
+      assert.ok((await updateTools()).includes(`not pinned:\n${sops.join('')}`));
+      const text = readFileSync(lockFile, 'utf8');
+      assert.match(pinIn(text, 'etcd', 'darwin-arm64')?.url ?? '', /darwin-arm64\.zip$/);
+      assert.match(pinIn(text, 'kwokctl', 'linux-arm64')?.url ?? '', /kwokctl-linux-arm64$/);
+      assert.is(pinIn(text, 'kube-apiserver', 'darwin-arm64')?.checksum, undefined);
+    }));
+
+  test('with pins no API is asked, and a publisher cannot change what was pinned', () =>
+    played(async (place) => {
+      for (const [path, content] of hosts.files)
+        if (path.includes('/kwok-')) hosts.files.set(path, Buffer.concat([content, Buffer.from('#')]));
+      const error = await failure(place, get('kwok', place));
+      assert.match(
+        error.why ?? '',
+        /^lib\/tools\/mise\.lock has the checksum sha256:\w+, the file has sha256:\w+$/,
+      );
+      const before = hosts.requests.length;
+      await get('kwokctl', place);
+      assert.not.ok(hosts.requests.slice(before).some((request) => request.startsWith('api.github.com')));
+      const pinned = readFileSync(lockFile, 'utf8');
+      assert.match(await updateTools(), /another checksum than the pinned one; nothing was written/);
+      assert.is(readFileSync(lockFile, 'utf8'), pinned);
+    }));
+
+  process.env.MISE_HTTP_RETRIES = '0';
+  process.env.MISE_HTTP_TIMEOUT = '1s';
+  test.after(() => hosts.close());
+  test.run();
+}
+
+const redirectTo =
+  (location: string): Fault['play'] =>
+  (response) =>
+    response.writeHead(302, { location }).end();
+
+if (playFolder === undefined) await outside();
+else await inside(playFolder);
