@@ -11,7 +11,10 @@ export type TestCertificate = {
   readonly authority: string;
 };
 
-/** A certificate for `hosts` (`DNS:name`, `IP:address`) as `<name>.crt` and `<name>.key` in a folder. Needs openssl. */
+/**
+ * A certificate for `hosts` (`DNS:name`, `IP:address`) as `<name>.crt` and `<name>.key` in a folder. Needs openssl.
+ * It is marked as no authority: rustls refuses an authority's certificate from a server.
+ */
 export async function makeCertificate(
   folder: string,
   name: string,
@@ -20,7 +23,14 @@ export async function makeCertificate(
   const [key, certificate] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];
   await promisify(execFile)('openssl', [
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-    ...['-subj', `/CN=${name}`, '-addext', 'basicConstraints=critical,CA:FALSE', '-addext', `subjectAltName=${hosts.join(',')}`],
+    ...[
+      '-subj',
+      `/CN=${name}`,
+      '-addext',
+      'basicConstraints=critical,CA:FALSE',
+      '-addext',
+      `subjectAltName=${hosts.join(',')}`,
+    ],
     ...['-keyout', key, '-out', certificate],
   ]);
   return { certificate, key, authority: await readFile(certificate, 'utf8') };

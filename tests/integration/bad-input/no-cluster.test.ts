@@ -104,7 +104,7 @@ mistakes('a tool that is too old and cannot be got ends with 127 and names the w
     `unset HTTPS_PROXY https_proxy; export ${exports.join(' ')}; ${run} install-tools --provider embedded`,
   );
   if (ended === false) return;
-  assertError(ended, 127, /PATH: .*\n.*published release: .*unreachable\n.*Go modules: /);
+  assertError(ended, 127, /PATH: .*\n.*published release: .*unreachable: .*\n.*Go modules: /);
   const helm = await apart(
     '--net',
     `export ${exports.join(' ')}; ${run} init-helmfile --provider embedded --jobs 1`,

@@ -49,11 +49,14 @@ export function normalise(text: string, folder: string): string {
   for (const [name, port] of Object.entries(portBlock(key, portNames))) {
     normal = normal.replaceAll(String(port), `PORT_${name}`);
   }
-  return normal
-    .replaceAll(/:inputs-[0-9a-f]{12}/g, ':inputs-DIGEST')
-    .replaceAll(/unshare --user --map-user=\d+ --map-group=\d+ /g, '')
-    .replaceAll(`${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`, 'OS-ARCH')
-    .replaceAll(`${process.platform}-${process.arch}`, 'PLATFORM');
+  return (
+    normal
+      .replaceAll(/:inputs-[0-9a-f]{12}/g, ':inputs-DIGEST')
+      .replaceAll(/unshare --user --map-user=\d+ --map-group=\d+ /g, '')
+      .replaceAll(`${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`, 'OS-ARCH')
+      // In a list of platforms it stays.
+      .replace(new RegExp(`${process.platform}-${process.arch}(?!,)`, 'g'), 'PLATFORM')
+  );
 }
 
 const folderOf = (provider: ProviderName): string => join(root, 'tests/golden', provider);

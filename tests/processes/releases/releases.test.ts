@@ -230,6 +230,12 @@ async function inside(folder: string): Promise<void> {
       const sops = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'].map(
         (missing) => `  sops ${tools.sops.version} on ${missing}\n`,
       );
+      hosts.faults = [
+        { at: /^api\.github\.com\/repos\/derailed/, play: (response) => response.writeHead(503).end() },
+      ];
+      assert.match(await updateTools(), /1 of \d+ releases could not be looked up\n.*why: k9s: .*503/s);
+      assert.is.not(pinIn(readFileSync(lockFile, 'utf8'), 'kwok', 'linux-x64'), undefined);
+      hosts.faults = [];
       // For the reason above.
       assert.ok((await updateTools()).includes(`not pinned:\n${sops.join('')}`));
       const text = readFileSync(lockFile, 'utf8');
