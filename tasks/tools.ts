@@ -68,15 +68,17 @@ export const installTools = task({
 
 export const updateTools = task({
   name: 'update-tools',
-  description: 'pin where each published release is, and its checksum, in lib/tools/mise.lock',
+  description: 'pin the places and checksums of releases, images and mise under lib/tools',
   group: 'tools',
   commands: async () => (await import('../lib/tools/update-pins.ts')).updateCommands(),
   run: async (context) => {
-    const { updatePins } = await import('../lib/tools/update-pins.ts');
-    const missing = await updatePins(context);
-    context.print(
-      missing.length === 0 ? 'all releases are pinned' : `not pinned:\n  ${missing.join('\n  ')}`,
-    );
+    const [{ updateManifest }, { updatePins }] = await Promise.all([
+      import('../lib/tools/update-manifest.ts'),
+      import('../lib/tools/update-pins.ts'),
+    ]);
+    // mise first: it is the one that is asked for the releases.
+    const missing = [...(await updateManifest(context)), ...(await updatePins(context))];
+    context.print(missing.length === 0 ? 'everything is pinned' : `not pinned:\n  ${missing.join('\n  ')}`);
   },
 });
 

@@ -47,11 +47,7 @@ function tryToConnect(host: string): Promise<string | undefined> {
   } as const;
   return new Promise((resolve) => {
     execFile(process.execPath, ['-e', attempt, name, port], options, (error, code) =>
-      resolve(
-        error === null
-          ? undefined
-          : (words[code] ?? `it fails with ${code}`),
-      ),
+      resolve(error === null ? undefined : (words[code] ?? `it fails with ${code}`)),
     );
   });
 }

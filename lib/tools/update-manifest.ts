@@ -42,9 +42,10 @@ export async function updateManifest(context: ToolContext, file = manifestFile):
         'ask the publisher; if the new one is right, remove the pinned one from lib/tools/manifest.yaml and run again',
     });
   }
-  for (const { path, value } of pins.filter(({ path }) => !document.hasIn(path)))
+  const fresh = pins.filter(({ path }) => !document.hasIn(path));
+  for (const { path, value } of fresh)
     text = withLine(text, parseDocument(text, { merge: true }), path, value);
-  await writeFile(file, text);
+  if (fresh.length > 0) await writeFile(file, text);
   return missing;
 }
 

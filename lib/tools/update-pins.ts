@@ -48,8 +48,12 @@ export async function updatePins(context: ToolContext): Promise<string[]> {
   });
 }
 
-/** The same as plain commands. */
+/** The same as plain commands, with what `updateManifest` asks as remarks. */
 export async function updateCommands(): Promise<string[]> {
+  const { mise, tools } = await loadManifest();
+  const images = Object.values(tools).flatMap(({ image }) =>
+    image ? [`# the digest of ${image.repository}:${image.tag}, and the sha256 of ${image.archive.url}`] : [],
+  );
   const lines = miseConfig(await releasedTools())
     .trim()
     .split('\n')
@@ -59,6 +63,9 @@ export async function updateCommands(): Promise<string[]> {
     `printf '%s\\n' ${lines.join(' ')} > "$folder/mise.toml"`,
     `(cd "$folder" && mise trust && mise lock --platform ${platformList})`,
     'cp "$folder/mise.lock" lib/tools/',
+    '# and for lib/tools/manifest.yaml:',
+    `# npm view ${mise.package.replace('{platform}', '*')}@${mise.version} dist.integrity`,
+    ...images,
   ];
 }
 

@@ -76,6 +76,11 @@ const shapes: { readonly [tool: string]: Shape } = {
     member: () => 'go/bin/go',
     sums: (asset) => `${asset}.sha256`,
   },
+  actionlint: {
+    ...github('rhysd/actionlint', ({ v, os, arch }) => `actionlint_${v}_${os}_${arch}.tar.gz`),
+    member: () => 'actionlint',
+    sums: (_, { v }) => `actionlint_${v}_checksums.txt`,
+  },
   k9s: {
     ...github('derailed/k9s', ({ os, arch }) => `k9s_${os === 'linux' ? 'Linux' : 'Darwin'}_${arch}.tar.gz`),
     member: () => 'k9s',

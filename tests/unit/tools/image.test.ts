@@ -48,7 +48,7 @@ test('a program is taken out of its image, with what belongs to it, and found fr
     inPlace(async (place) => {
       const found = await getTool(tool(recipe), {}, place.context);
       assert.is(found.source, 'image');
-      assert.is(readFileSync(found.path, 'utf8'), '#!/bin/sh\nexit 1\n');
+      assert.is(readFileSync(found.path, 'utf8'), '#!/bin/sh\necho hammer 1.2.3\n');
       assert.is(readFileSync(join(found.folder, 'crds', 'nail.yaml'), 'utf8'), 'kind: Nail');
       assert.is(readFileSync(join(found.folder, 'chart', 'Chart.yaml'), 'utf8'), 'name: hammer');
       assert.equal(readdirSync(found.folder).sort(), ['chart', 'crds', 'hammer', 'program']);

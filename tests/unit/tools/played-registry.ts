@@ -33,7 +33,7 @@ function packed(files: Readonly<Record<string, string>>): Buffer {
   }
 }
 
-const layers = [{ 'etc/passwd': 'root' }, { hammer: '#!/bin/sh\nexit 1\n' }, { 'licenses/text': 'free' }].map(
+const layers = [{ 'etc/passwd': 'root' }, { hammer: '#!/bin/sh\necho hammer 1.2.3\n' }, { 'licenses/text': 'free' }].map(
   packed,
 );
 const archive = packed({
