@@ -206,7 +206,7 @@ async function inside(folder: string): Promise<void> {
       const run = spawn(process.execPath, words, {
         cwd: root,
         detached: true,
-        stdio: ['ignore', 'ignore', 'inherit'],
+        stdio: 'ignore',
       });
       const ended = once(run, 'close');
       await Promise.race([asked, ended]);

@@ -33,9 +33,11 @@ function packed(files: Readonly<Record<string, string>>): Buffer {
   }
 }
 
-const layers = [{ 'etc/passwd': 'root' }, { hammer: '#!/bin/sh\necho hammer 1.2.3\n' }, { 'licenses/text': 'free' }].map(
-  packed,
-);
+const layers = [
+  { 'etc/passwd': 'root' },
+  { hammer: '#!/bin/sh\necho hammer 1.2.3\n' },
+  { 'licenses/text': 'free' },
+].map(packed);
 const archive = packed({
   'hammer/chart/Chart.yaml': 'name: hammer',
   'hammer/chart/crds/nail.yaml': 'kind: Nail',
