@@ -1,6 +1,7 @@
 import type { Environment } from '../../environment.ts';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
+import { nodeNames } from './machines.ts';
 import { type Minikube, minikubeShell } from './shell.ts';
 
 /** What minikube's docker driver has made for a profile, by name: nodes are `<profile>`, `<profile>-m02`, … */
@@ -23,14 +24,14 @@ export async function findRemains(environment: Environment, context: Minikube): 
 }
 
 async function list(
-  { clusterName }: Environment,
+  environment: Environment,
   context: Minikube,
   words: readonly string[],
 ): Promise<readonly string[]> {
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 30_000 });
   const output = await $`docker ${words}`;
   if (output.exitCode !== 0) throw noAnswer(output.stderr);
-  const ours = new RegExp(`^${clusterName}(-m\\d+)?$`);
+  const ours = nodeNames(environment);
   return output.stdout
     .split('\n')
     .filter((name) => ours.test(name))

@@ -16,6 +16,7 @@ import { shellWords } from '../../shell-words.ts';
 import type { ClusterProvider } from '../provider.ts';
 import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
 import { checkEngine, removeRemains } from './docker.ts';
+import { forgetMachines, nodeNames } from './machines.ts';
 import { faultsOf, phaseOf, readProfile } from './nodes.ts';
 import { runMinikube } from './shell.ts';
 import { isLost, profileOf, refuseBroken, startCreated, startNodes } from './start.ts';
@@ -140,6 +141,7 @@ async function removeProfile(
     await runMinikube(context, ['delete', '--profile', environment.clusterName]);
   }
   const remains = cluster.driver === 'docker' && (await removeRemains(environment, context));
+  await forgetMachines((name) => nodeNames(environment).test(name));
   await rm(progressFile(environment), { force: true });
   return profile.kind !== 'none' || remains;
 }

@@ -3,6 +3,7 @@ import { kubectl } from '../../kubectl.ts';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
 import { startArguments, waitForNodes } from './commands.ts';
+import { forgetMachines } from './machines.ts';
 import { faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
 import { type Minikube, runMinikube } from './shell.ts';
 
@@ -26,6 +27,7 @@ export async function startCreated(
   for (const node of profile.kind === 'incomplete' ? profile.missing : []) {
     context.log(`replacing node ${node}: its machine is gone, and the volumes on it are lost`);
     await runMinikube(context, ['node', 'delete', node, '--profile', environment.clusterName]);
+    await forgetMachines((name) => name === node);
   }
   await startNodes(environment, settings, context);
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -44,6 +44,7 @@ test.before(async (state) => {
   state.environment = await state.clone.environment('minikube');
   const { loadSettings } = await state.clone.lib<typeof import('../../../lib/settings.ts')>('settings.ts');
   state.settings = await loadSettings('development', 'minikube');
+  process.env.MINIKUBE_HOME = join(state.clone.folder, '..', '.minikube');
   const { clone, environment } = state;
   state.status = (text, exitCode = 0, body = '') =>
     clone.script(
@@ -481,6 +482,9 @@ test('stop and destroy name the profile, remove what minikube leaves, and do not
   progress('complete');
   status(running);
   docker({ network: [clusterName, `${clusterName}x`] });
+  const machines = join(process.env.MINIKUBE_HOME ?? '', 'machines');
+  for (const name of [`${clusterName}-m02`, `${clusterName}x`])
+    mkdirSync(join(machines, name), { recursive: true });
   assert.is(await lib.minikube.stop(environment, context), 'changed');
   writeFileSync(kubeconfig, '');
   assert.is(await lib.minikube.destroy(environment, context), 'changed');
@@ -490,6 +494,7 @@ test('stop and destroy name the profile, remove what minikube leaves, and do not
     `docker network rm ${clusterName}`,
   ]);
   assert.not.ok(existsSync(kubeconfig));
+  assert.equal(readdirSync(machines), [`${clusterName}x`]);
   assert.throws(() => readFileSync(join(environment.state, 'minikube.progress')));
 });
 
