@@ -1,5 +1,5 @@
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join, relative } from 'node:path';
 import { type Environment, shellOf } from './environment.ts';
@@ -86,6 +86,7 @@ export function certificateCommands(
     `mkdir -p -m 700 ${folder}`,
     `[ -e ${file('ca.crt')} ] || ${shellWords(authorityWords(environment, file('ca.key'), file('ca.crt')))}`,
     shellWords(requestWords(name, file(`${name}.key`), file(`${name}.csr`))),
+    `chmod 600 ${file('ca.key')} ${file(`${name}.key`)}`,
     `{ cat ${configuration}; echo ${shellWord(namesLine(hosts))}; } > ${file(`${name}.cnf`)}`,
     `${shellWords(signWords(folder, file(name)))} -set_serial "0x$(openssl rand -hex 16)"`,
   ];
@@ -130,11 +131,13 @@ async function makeSure(
   try {
     if ((await authorityProblem(folder, now)) !== undefined) {
       await run($, authorityWords(environment, join(fresh, 'ca.key'), join(fresh, 'ca.crt')));
+      await chmod(join(fresh, 'ca.key'), keyMode);
       for (const file of ['ca.key', 'ca.crt']) await rename(join(fresh, file), join(folder, file));
     }
     const file = join(fresh, request.name);
     const serial = `0x${randomBytes(16).toString('hex')}`;
     await run($, requestWords(request.name, `${file}.key`, `${file}.csr`));
+    await chmod(`${file}.key`, keyMode);
     const common = await readFile(join(root, configuration), 'utf8');
     await writeFile(`${file}.cnf`, `${common}${namesLine(request.hosts)}\n`);
     await run($, [...signWords(folder, file), '-set_serial', serial]);
@@ -145,6 +148,9 @@ async function makeSure(
   }
   return 'changed';
 }
+
+/** PostgreSQL takes no key that others may read, and LibreSSL writes it with whatever mode the umask leaves. */
+const keyMode = 0o600;
 
 const run = async ($: Shell, words: readonly string[]): Promise<void> => {
   await $`${words}`;

@@ -158,22 +158,27 @@ test('the plain commands make the same', async (state) => {
   assert.is(await handshake(lib.certificateFiles(environment, request.name), 'localhost'), '');
 });
 
-/** What macOS has for openssl: no environment variables in configurations, and none of the newer options. */
+/** What macOS has for openssl: no environment variables in configurations, none of the newer options, keys that all may read. */
 const libressl = `[ "$1" != version ] || { echo LibreSSL 3.3.6; exit 0; }
 for word in "$@"; do
   case $word in -addext | -copy_extensions) echo "unknown option $word" >&2; exit 1 ;; esac
   [ ! -f "$word" ] || ! grep -q '[$]ENV::' "$word" || { echo "configuration file routines: variable has no value" >&2; exit 1; }
 done
-exec /usr/bin/openssl "$@"`;
+/usr/bin/openssl "$@" || exit
+for word in "$@"; do [ "$before" != -keyout ] || chmod 644 "$word"; before=$word; done`;
 
 test('the openssl of macOS, which is LibreSSL, makes the same, by the plain commands, too', async (state) => {
   const { lib, environment, clone } = state;
   clone.script('openssl', libressl);
-  assert.is(await handshake(await ensure(state), 'localhost'), '');
+  const made = await ensure(state);
+  assert.is(await handshake(made, 'localhost'), '');
+  assert.is(statSync(made.key).mode & 0o777, 0o600);
   rmSync(environment.state, { recursive: true });
   const commands = lib.certificateCommands(environment, request);
   execFileSync('bash', ['-euc', commands.join('\n')], { cwd: clone.folder, stdio: 'pipe' });
-  assert.is(await handshake(lib.certificateFiles(environment, request.name), 'localhost'), '');
+  const printed = lib.certificateFiles(environment, request.name);
+  assert.is(await handshake(printed, 'localhost'), '');
+  assert.is(statSync(printed.key).mode & 0o777, 0o600);
 });
 
 test('where openssl fails nothing is made, and the error names it', async (state) => {
