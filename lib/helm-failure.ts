@@ -69,7 +69,7 @@ export function shownLinesOf(findings: readonly Finding[]): readonly string[] {
   return lines.slice(0, shownFindings);
 }
 
-/** Where all that was seen is kept, for an error's `do`; the path is told from the project's folder. */
+/** Names the diagnostics file for an error's advice, with its path relative to the project. */
 export const seenIn = (file: string): string =>
   `all that was seen is in ${file.slice(file.indexOf('.state/'))}`;
 

@@ -54,7 +54,7 @@ export async function checkPorts(ports: { readonly [name: string]: number }): Pr
     throw new TaskError({
       what: `port ${port} of ${name} is taken`,
       why: `another program listens on 127.0.0.1:${port}, and this environment was made with that port`,
-      advice: `stop it (\`${listeners(port)}\` names it), or make the environment anew with destroy-environment`,
+      advice: `stop it (\`${listeners(port)}\` names it), or recreate the environment after destroy-environment`,
     });
   }
 }

@@ -62,7 +62,7 @@ export const preflightCommands = (environment: Environment, images: readonly Own
         ...images.map((image) => `docker manifest inspect ${nameOf(image)}`),
       ];
 
-/** Throws `TaskError` for images of ours that the cluster cannot run, with how to push them; says what it could not find out. */
+/** Throws `TaskError` when the cluster cannot pull one of the project's images, with how to push it; logs what it could not check. */
 export async function checkImages(
   environment: Environment,
   images: readonly OwnImage[],

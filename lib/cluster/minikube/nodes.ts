@@ -14,7 +14,7 @@ export type Node = {
   readonly APIServer: string;
 };
 
-/** What minikube knows of the environment's profile. */
+/** The state of the environment's minikube profile. */
 export type Profile =
   | { readonly kind: 'none' }
   | { readonly kind: 'nodes'; readonly nodes: readonly Node[] }

@@ -64,7 +64,7 @@ type Machine = {
   readonly words: readonly string[];
   readonly part: 'database' | 'kubernetes';
   readonly env?: (env: NodeJS.ProcessEnv) => NodeJS.ProcessEnv;
-  /** Looks at what is there afterwards. */
+  /** Checks the result. */
   readonly check?: (sandbox: Sandbox) => Promise<void>;
 };
 
