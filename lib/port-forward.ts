@@ -77,6 +77,9 @@ async function openForward(
   });
 }
 
+/** Milliseconds for kubectl to find the pod: of a node that has just died, the API server waits for much longer. */
+const openMs = 15_000;
+
 /** What the API server refuses, or does not have, does not come by waiting. */
 const isFinal = (reason: string): boolean => /\((?:NotFound|Forbidden|Unauthorized)\)/.test(reason);
 
@@ -90,9 +93,16 @@ async function tryForward(
   const command = $`exec ${kubectl(environment)} ${words}`;
   const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';
   const local = await new Promise<number | string>((resolve) => {
+    const timer = setTimeout(() => {
+      resolve(`no answer within ${openMs / 1000} s`);
+      void endCommand(command);
+    }, openMs);
+    command.finally(() => clearTimeout(timer));
     createInterface({ input: command.stdout }).on('line', (line) => {
       const match = /^Forwarding from 127\.0\.0\.1:(\d+) /.exec(line);
-      if (match) resolve(Number(match[1]));
+      if (!match) return;
+      clearTimeout(timer);
+      resolve(Number(match[1]));
     });
     command.then(({ stderr, exitCode }) =>
       resolve(lastLine(stderr) || `kubectl ended with exit code ${exitCode}`),
