@@ -72,9 +72,8 @@ export async function unseal(
   environment: Environment,
   context: TaskContext,
 ): Promise<'changed' | 'unchanged'> {
-  const keys = await readKeys(keysPath(environment));
-  // Without keys there may be no Vault to wait for.
-  if (keys === undefined && !(await hasVault(context, environment))) return 'unchanged';
+  // A recreated cluster has none to wait for, although the keys of the one before are kept.
+  if (!(await hasVault(context, environment))) return 'unchanged';
   await redactKeys(environment, context);
   return withVaultReplicas(context, environment, podStartMs, async (connections) => {
     const replicas = await answering(connections, context);

@@ -1,4 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Environment } from '../../../lib/environment.ts';
@@ -6,7 +7,7 @@ import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
-/* What a start does with a Vault whose keys are not there. */
+/* What a start does with a Vault whose keys are lost, or that is gone. */
 
 type State = {
   clone: ScriptedClone;
@@ -15,7 +16,7 @@ type State = {
   context: RecordedContext;
 };
 
-const test = suite<State>('unseal without keys');
+const test = suite<State>('unseal');
 
 test.before(async (state) => {
   state.clone = scriptedClone();
@@ -63,6 +64,16 @@ test('one that is sealed stays so, and that is a failure which says what can be 
 test('one that is new, or open, or not there at all, is left as it is', async (state) => {
   for (const vault of [{ initialized: false, sealed: true }, { initialized: true, sealed: false }, undefined])
     assert.is(await unseal(state, vault), 'unchanged');
+});
+
+test('keys of a Vault that the cluster does not have are no reason to wait for it', async (state) => {
+  const keys = await state.clone.lib<typeof import('../../../lib/vault/keys-file.ts')>('vault/keys-file.ts');
+  mkdirSync(join(state.environment.state, 'vault'));
+  await keys.replaceKeys(join(state.environment.state, 'vault', 'keys.json'), {
+    unsealKeys: ['a'],
+    rootToken: 'b',
+  });
+  assert.is(await unseal(state, undefined), 'unchanged');
 });
 
 test.run();
