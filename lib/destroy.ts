@@ -1,5 +1,6 @@
+import { access } from 'node:fs/promises';
 import { providerOf } from './cluster/cluster.ts';
-import { connectCommand, connectExisting } from './cluster/existing.ts';
+import { checkReachable, connectCommand, connectExisting } from './cluster/existing.ts';
 import {
   type Environment,
   exportHomes,
@@ -13,7 +14,7 @@ import {
 import { declaredReleases, helmfile } from './helmfile.ts';
 import { removeController, removeControllerCommands } from './ingress/remove.ts';
 import { kubectl, kubectlText } from './kubectl.ts';
-import type { TaskContext } from './runner/runner.ts';
+import { type TaskContext, TaskError } from './runner/runner.ts';
 import { removeKeyring } from './sops.ts';
 
 /** Takes the whole environment away: cluster (or, of an existing one, our releases and namespaces), keyring and state folder. */
@@ -40,7 +41,18 @@ const ownTypes = /\.secrets\.hashicorp\.com$/;
 
 /** The cluster itself stays. helm leaves the namespaces (they are kept on purpose) and the operator's types behind. */
 async function removeFromExisting(environment: Environment, context: TaskContext): Promise<void> {
-  await connectExisting(environment, context);
+  await connectExisting(environment, context).catch(async (error: unknown) => {
+    // The user's kubeconfig may have lost the context meanwhile: then the copy counts.
+    await access(environment.kubeconfig).catch(() => {
+      throw error;
+    });
+  });
+  await checkReachable(environment, context).catch((error: unknown) => {
+    if (!(error instanceof TaskError)) throw error;
+    const { name } = environment;
+    const advice = `${error.advice}; if the cluster is gone for good, remove what is kept of it here: rm -r .state/${name}`;
+    throw new TaskError({ what: error.what, why: error.why, advice });
+  });
   const $ = await shellOf(context);
   await $`${await helmfile(environment, '--quiet', '--skip-deps', 'destroy')}`;
   await $`${kubectl(environment)} delete namespace ${await ourNamespaces()} --ignore-not-found --wait --timeout 300s`;

@@ -1,6 +1,6 @@
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { askEngine } from './cluster/minikube/engine.ts';
 import { remembered } from './environment.ts';
 import { root } from './project.ts';
 import { type Options, UsageError } from './runner/runner.ts';
@@ -62,21 +62,12 @@ async function onlyProvider(environment: string): Promise<ProviderName | undefin
 /** minikube where Docker answers and minikube is there or can be got, else embedded; so for root, whom minikube refuses its docker driver. */
 async function automaticProvider(user: number | undefined): Promise<ProviderName> {
   if (user === 0) return 'embedded';
-  if (!(await dockerAnswers())) return 'embedded';
+  if ((await askEngine()) !== 'answers') return 'embedded';
   const there =
     (await findTool('minikube')) !== undefined ||
     (await isReachable('github.com')) ||
     (await findTool('go')) !== undefined;
   return there ? 'minikube' : 'embedded';
-}
-
-/** Whether a Docker engine answers, not only its client. */
-function dockerAnswers(): Promise<boolean> {
-  return new Promise((resolve) => {
-    execFile('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 5000 }, (error, stdout) =>
-      resolve(error === null && stdout.trim() !== ''),
-    );
-  });
 }
 
 async function contextOf(environment: string, options: Options, known: string | undefined): Promise<string> {

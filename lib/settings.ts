@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { root } from './project.ts';
 import { didYouMean, TaskError, UsageError } from './runner/runner.ts';
@@ -244,8 +245,28 @@ const isRoles = (value: unknown): boolean =>
     (role) => role === null || (isTree(role) && /^(sops:\/\/[^#]+#\/.+)?$/.test(String(role.password))),
   );
 
-const isWords = (value: unknown): boolean =>
-  Array.isArray(value) && value.every((word) => typeof word === 'string' && word !== '');
+const isText = (form: RegExp) => (value: unknown) => typeof value === 'string' && form.test(value);
+
+const isListOf = (form: RegExp) => (value: unknown) =>
+  Array.isArray(value) && new Set(value).size === value.length && value.every(isText(form));
+
+/** Options of `minikube start` that the tasks give themselves, or that would make it something else than a start. */
+const ownOptions =
+  'profile|driver|vm-driver|nodes|cpus|memory|kubernetes-version|cni|container-runtime|base-image|wait|interactive|dry-run|download-only|help|output';
+const startOption = new RegExp(`^--(?!(?:${ownOptions})(?:=|$))[a-z][a-z0-9-]*(?:=.*)?$`);
+
+/** An image's name, without tag and digest (https://github.com/distribution/reference). */
+const imageName = /^[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?::\d+)?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*$/;
+const imageReference = new RegExp(
+  `^(?:${imageName.source.slice(1, -1)}(?::[\\w.-]+)?(?:@sha256:[0-9a-f]{64})?)?$`,
+);
+
+/** A range of addresses, such as `10.244.0.0/16`. */
+const isRange = (value: unknown): boolean => {
+  const [address = '', length = ''] = String(value).split('/');
+  const bits = { 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return /^\d+$/.test(length) && Number(length) <= bits;
+};
 
 type Rule = readonly [path: string, rule: string, holds: (value: unknown) => boolean];
 
@@ -271,11 +292,23 @@ const rules: readonly Rule[] = [
     'a whole number of MB from 1 up',
     (value) => Number.isInteger(value) && Number(value) >= 1,
   ],
-  ['cluster.driver', 'a driver of minikube', (value) => typeof value === 'string' && value !== ''],
-  ['cluster.containerRuntime', 'a container runtime, or empty', (value) => typeof value === 'string'],
-  ['cluster.baseImage', 'an image, or empty', (value) => typeof value === 'string'],
-  ['cluster.startArguments', 'a list of words', isWords],
-  ['cluster.addons', 'a list of names', isWords],
+  ['cluster.cni', 'a network that minikube knows, or a manifest', isText(/^[\w./][^\n]*$/)],
+  ['cluster.podCidr', 'a range of addresses, such as `10.244.0.0/16`', isRange],
+  ['cluster.driver', 'a driver of minikube', isText(/^[a-z][a-z0-9]*$/)],
+  [
+    'cluster.containerRuntime',
+    '`docker`, `containerd`, `cri-o` or empty',
+    isText(/^(?:docker|containerd|cri-o)?$/),
+  ],
+  ['cluster.baseImage', 'an image, or empty', isText(imageReference)],
+  [
+    'cluster.startArguments',
+    'a list of options `--name` or `--name=value`, none of which another setting gives',
+    isListOf(startOption),
+  ],
+  ['cluster.addons', 'a list of different names of addons', isListOf(/^[a-z0-9][a-z0-9-]*$/)],
+  ['cluster.storageClass', 'the name of a class, or empty', isText(/^(?:[a-z0-9][a-z0-9.-]*)?$/)],
+  ['cluster.context', 'the name of a context, or empty', (value) => typeof value === 'string'],
   [
     'ingress.controller',
     '`traefik`, `nginx` or `none`',
@@ -302,25 +335,19 @@ const rules: readonly Rule[] = [
   ['vault.address', 'a URL', (value) => /^https?:\/\//.test(String(value))],
   [
     'buildArguments',
-    'a map of texts',
-    (value) => isTree(value) && Object.values(value).every((text) => typeof text === 'string'),
+    'a map of names and texts',
+    (value) =>
+      isTree(value) &&
+      Object.entries(value).every(([name, text]) => /^[A-Za-z_]\w*$/.test(name) && typeof text === 'string'),
   ],
 ];
 
 /** A tag that YAML takes for a number is another one for helmfile than here: `1.10`, `010`. */
 const imageRules = (images: unknown): Rule[] =>
   Object.keys(isTree(images) ? images : {}).flatMap((name): Rule[] => [
-    [`images.${name}.repository`, 'an image name', (value) => typeof value === 'string' && value !== ''],
-    [
-      `images.${name}.tag`,
-      'a tag as text, such as "1.2.0"',
-      (value) => typeof value === 'string' && value !== '',
-    ],
-    [
-      `images.${name}.digest`,
-      'sha256:…, or empty',
-      (value) => typeof value === 'string' && /^(?:sha256:[0-9a-f]{64})?$/.test(value),
-    ],
+    [`images.${name}.repository`, 'the name of an image, without its tag', isText(imageName)],
+    [`images.${name}.tag`, 'a tag as text, such as "1.2.0"', isText(/^\w[\w.-]{0,127}$/)],
+    [`images.${name}.digest`, 'sha256:…, or empty', isText(/^(?:sha256:[0-9a-f]{64})?$/)],
     [
       `images.${name}.build`,
       'a folder of the project with a Dockerfile, or empty',

@@ -152,6 +152,7 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
     for (const note of notesOf(addresses)) lines.push(`             ${note}`);
   }
   if (cluster.state === 'absent') lines.push('', 'make it with: npx tsx tasks.ts create-environment');
+  if (cluster.state === 'creating') lines.push('', 'finish it with: npx tsx tasks.ts create-environment');
   if (cluster.state === 'stopped') lines.push('', 'start it with: npx tsx tasks.ts start-k8s');
   if (cluster.state === 'degraded') lines.push('', 'start what is missing with: npx tsx tasks.ts start-k8s');
   if (isHalfStarted(status)) {

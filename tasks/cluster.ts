@@ -42,15 +42,18 @@ const clusterNeeds = (options: Options): Needs =>
     ? tools('docker', 'minikube', 'kubectl')
     : [...tools('kubectl'), ...connection(options)];
 
+/** Refuses, before anything runs, what cannot work with the provider at all. */
+export async function checkProvider({ options }: { readonly options: Options }): Promise<void> {
+  const environment = environmentOf(options);
+  await providerOf(environment).check?.(await settingsOf(environment), process.getuid?.());
+}
+
 export const createK8s = task({
   name: 'create-k8s',
   description: 'make the cluster',
   group: 'cluster',
   lock: true,
-  check: async ({ options }) => {
-    const environment = environmentOf(options);
-    providerOf(environment).check?.(environment, await settingsOf(environment), process.getuid?.());
-  },
+  check: checkProvider,
   needs: ({ options }) =>
     environmentOf(options).provider === 'embedded'
       ? embeddedParts('create')
@@ -90,6 +93,7 @@ export const startK8s = task({
   description: 'start the cluster again, Vault included',
   group: 'cluster',
   lock: true,
+  check: checkProvider,
   needs: ({ options }) => {
     const { provider } = environmentOf(options);
     if (provider === 'existing') return [];

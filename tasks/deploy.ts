@@ -26,7 +26,7 @@ import { helmText } from '../lib/kubectl.ts';
 import { root } from '../lib/project.ts';
 import { type Needs, type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
-import { connection, createK8s, startK8s } from './cluster.ts';
+import { checkProvider, connection, createK8s, startK8s } from './cluster.ts';
 import { runningParts } from './embedded.ts';
 import { imagesFor } from './images.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
@@ -124,7 +124,13 @@ const plainInstall = async (
 };
 
 /** What all installs have in common. */
-const installation = { ...deployment, check: refuseDevelopmentKeys } as const;
+const installation = {
+  ...deployment,
+  check: async (input: { readonly options: Options }) => {
+    await checkProvider(input);
+    await refuseDevelopmentKeys(input);
+  },
+} as const;
 
 /** The needs of an install: openssl makes the certificates of the fronts. */
 const installNeeds = (options: Options, selection: Selection): Needs => [

@@ -32,8 +32,11 @@ export type ClusterProvider = {
     destroy(environment: Environment): readonly string[];
     services(environment: Environment, settings: Settings): readonly string[];
   };
-  /** Throws `UsageError` when this user (a uid) can never make such a cluster; called before anything is written. */
-  check?(environment: Environment, settings: Settings, user: number | undefined): void;
+  /**
+   * Throws `UsageError` when this user (a uid) can never work with such a cluster, `TaskError` when what it runs on does not answer;
+   * called before anything is written.
+   */
+  check?(settings: Settings, user: number | undefined): Promise<void>;
   /** Of a degraded cluster: what is wrong, each in a few words. */
   faults?(environment: Environment, context: TaskContext): Promise<readonly string[]>;
   phase(environment: Environment, context: TaskContext): Promise<ClusterPhase>;

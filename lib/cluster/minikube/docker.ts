@@ -38,7 +38,7 @@ async function list(
     .sort();
 }
 
-const noAnswer = (stderr: string): TaskError =>
+export const noAnswer = (stderr: string): TaskError =>
   new TaskError({
     what: 'Docker does not answer',
     why: stderr.trim().split('\n').at(-1) || 'it said nothing',

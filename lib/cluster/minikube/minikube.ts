@@ -15,7 +15,8 @@ import type { Settings } from '../../settings.ts';
 import { shellWords } from '../../shell-words.ts';
 import type { ClusterProvider } from '../provider.ts';
 import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
-import { checkEngine, removeRemains } from './docker.ts';
+import { checkEngine, noAnswer, removeRemains } from './docker.ts';
+import { askEngine } from './engine.ts';
 import { forgetMachines, nodeNames } from './machines.ts';
 import { faultsOf, phaseOf, readProfile } from './nodes.ts';
 import { runMinikube } from './shell.ts';
@@ -39,13 +40,16 @@ export const minikube: ClusterProvider = {
     services: routeCommands,
   },
 
-  check: (_environment, { cluster }, user) => {
-    if (user !== 0 || cluster.driver !== 'docker') return;
-    throw new UsageError({
-      what: 'minikube cannot be run as root',
-      why: 'it refuses root with its docker driver',
-      advice: 'run as another user in the group docker, or use --provider embedded',
-    });
+  check: async ({ cluster }, user) => {
+    if (cluster.driver !== 'docker') return;
+    if (user === 0) {
+      throw new UsageError({
+        what: 'minikube cannot be run as root',
+        why: 'it refuses root with its docker driver',
+        advice: 'run as another user in the group docker, or use --provider embedded',
+      });
+    }
+    if ((await askEngine()) === 'silent') throw noAnswer('`docker version` got no answer within 5 s');
   },
 
   phase: async (environment, context) => {

@@ -437,12 +437,19 @@ test('an old Docker engine is said, not refused', async (state) => {
   assert.match(context.logged.join(), /Docker engine 20\.10\.24 is older than 24/);
 });
 
-test('root is refused for the docker driver only', ({ lib, environment, settings }) => {
-  const check = (user: number, driver: string) =>
-    lib.minikube.check?.(environment, { ...settings, cluster: { ...settings.cluster, driver } }, user);
-  assert.throws(() => check(0, 'docker'), /cannot be run as root/);
-  check(0, 'kvm2');
-  check(1000, 'docker');
+test('root, and a Docker that is down, are refused for the docker driver only', async ({
+  lib,
+  settings,
+  clone,
+}) => {
+  const check = async (user: number, driver: string): Promise<void> =>
+    lib.minikube.check?.({ ...settings, cluster: { ...settings.cluster, driver } }, user);
+  clone.script('docker', 'echo 27.3.0');
+  assert.match((await failureOf(check(0, 'docker'))).what, /cannot be run as root/);
+  await check(1000, 'docker');
+  clone.script('docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
+  assert.is((await failureOf(check(1000, 'docker'))).what, 'Docker does not answer');
+  await check(0, 'kvm2');
 });
 
 test('only the controller nginx is an addon', ({ lib, environment, settings }) => {

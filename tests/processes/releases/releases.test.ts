@@ -253,6 +253,10 @@ async function inside(folder: string): Promise<void> {
       assert.match(pinIn(text, 'etcd', 'darwin-arm64')?.url ?? '', /darwin-arm64\.zip$/);
       assert.match(pinIn(text, 'kwokctl', 'linux-arm64')?.url ?? '', /kwokctl-linux-arm64$/);
       assert.is(pinIn(text, 'kube-apiserver', 'darwin-arm64')?.checksum, undefined);
+      // Without an answer mise drops some of what it knew.
+      hosts.faults = [{ at: /./, play: (response) => response.writeHead(503).end() }];
+      assert.match(await updateTools(), /\d+ of \d+ releases could not be looked up/);
+      assert.is(readFileSync(lockFile, 'utf8'), text);
     }));
 
   test('with pins no API is asked, and a publisher cannot change what was pinned', () =>

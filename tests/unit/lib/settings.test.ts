@@ -191,4 +191,41 @@ test('build arguments have names of their own, and are text', async ({ lib, writ
   assert.match((await failureOf(lib.loadSettings('development', 'minikube'))).what, 'buildArguments');
 });
 
+for (const [path, good, bad] of [
+  ['cluster.cni', ['calico', '/etc/cni.yaml'], ['', '-x', 5]],
+  ['cluster.podCidr', ['10.244.0.0/16', 'fd00::/48'], ['foo', '10.244.0.0', '10.0.0.0/99', 5]],
+  ['cluster.driver', ['docker', 'kvm2'], ['', '--foo', 5]],
+  ['cluster.containerRuntime', ['', 'containerd', 'cri-o'], ['bogus', '--foo']],
+  ['cluster.baseImage', ['', 'mirror.test:5000/kicbase:v0.0.50'], ['--foo', 'a b']],
+  [
+    'cluster.startArguments',
+    [[], ['--preload=false', '--registry-mirror=https://mirror.test']],
+    [['-p'], ['--profile=x'], ['--nodes=7'], ['--dry-run'], ['--help'], ['foo'], [''], 'x'],
+  ],
+  ['cluster.addons', [[], ['ingress']], [['-x'], ['a b'], ['ingress', 'ingress']]],
+  ['cluster.storageClass', ['', 'csi-hostpath-sc'], ['A b', 3]],
+  ['cluster.context', ['', 'arn:aws:eks:x'], [5]],
+  ['images.backend.tag', ['1.2.0'], ['a b', '-x']],
+  ['images.backend.repository', ['docker.io/traefik/whoami', 'host:5000/a'], ['UPPER/case', 'a:tag', '--x']],
+  ['buildArguments', [{ BASE_IMAGE: 'x' }], [{ 'A B': 'x' }, { 'A=B': 'x' }, { '': 'x' }]],
+] as const) {
+  test(`${path} takes what minikube and Docker take, and is refused with its place otherwise`, async ({
+    lib,
+    write,
+  }) => {
+    const load = (value: unknown) => {
+      const settings = path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value);
+      write('environments/development/zz.yaml', JSON.stringify(settings));
+      return lib.loadSettings('development', 'minikube');
+    };
+    for (const value of good) await load(value);
+    for (const value of bad)
+      assert.match(
+        (await failureOf(load(value))).what,
+        `Expected setting \`${path}\``,
+        JSON.stringify(value),
+      );
+  });
+}
+
 test.run();
