@@ -37,7 +37,8 @@ export async function updatePins(context: ToolContext): Promise<string[]> {
       const answer = await readFile(lock, 'utf8');
       // mise drops a checksum for which it finds no file, and calls that a success.
       const lost = missingPins([entry], answer).some((line) => !missingPins([entry], text).includes(line));
-      if (run.exitCode === 0 && !lost) text = answer;
+      // What has no checksum is no pin: an answer without news is not written down.
+      if (run.exitCode === 0 && !lost) text = sameChecksums(entry, text, answer) ? text : answer;
       else failed.push(`${entry.name}: ${releaseFailure(entry, entry.version ?? '', run.stderr).reason}`);
     }
     return text;
@@ -86,6 +87,11 @@ export function missingPins(entries: readonly ReleasedTool[], text: string): str
       .map((platform) => `${name} ${version} on ${platform}`),
   );
 }
+
+const sameChecksums = ({ name }: ReleasedTool, one: string, other: string): boolean =>
+  Object.keys(pinnedPlatforms).every(
+    (platform) => pinIn(one, name, platform)?.checksum === pinIn(other, name, platform)?.checksum,
+  );
 
 export async function releasedTools(): Promise<ReleasedTool[]> {
   const { tools } = await loadManifest();
