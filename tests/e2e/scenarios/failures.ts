@@ -108,8 +108,11 @@ export async function loadScalesApp2(stack: Stack): Promise<void> {
   const scaler = () => stack.get<Scaler>('horizontalpodautoscaler', '-n', 'backend', 'app2-back');
   const { minReplicas } = (await scaler()).spec;
   await until('a measurement', 120, async () => (await scaler()).status.currentMetrics?.[0]);
-  const top = await stack.kubectl(['top', 'pods', '-n', 'backend']);
-  assert.match(top, /app2-back-\S+ +\d+m +\d+Mi/);
+  // A drain or a restart of metrics-server takes the API away for a moment.
+  await until('kubectl top', 120, async () => {
+    const top = await stack.tryKubectl(['top', 'pods', '-n', 'backend']);
+    return /app2-back-\S+ +\d+m +\d+Mi/.test(top.stdout);
+  });
   const caller = await startCaller(stack, ['app2-front'], { name: 'load', width: 24, pauseMs: 0 });
   try {
     await until(`more than ${minReplicas} pods`, 240, async () => {
