@@ -1,5 +1,5 @@
 import type { Environment } from '../../environment.ts';
-import { TaskError } from '../../runner/runner.ts';
+import { type CommandOutput, TaskError } from '../../runner/runner.ts';
 import type { ClusterPhase } from '../provider.ts';
 import { findRemains } from './docker.ts';
 import { type Minikube, minikubeShell, reasonOf } from './shell.ts';
@@ -41,23 +41,25 @@ export async function readProfile(
   if (output.exitCode === notFound) return { kind: 'none' };
   if (output.exitCode === invalidConfiguration) return { kind: 'unreadable', reason: reasonOf(output) };
   const nodes = parseNodes(output.stdout);
-  if (nodes === undefined) {
-    throw new TaskError({
-      what: '`minikube status` failed',
-      why: reasonOf(output),
-      advice: `try: minikube status --profile ${environment.clusterName}`,
-    });
-  }
+  if (nodes === undefined) throw failed(environment, 'status', output);
   // minikube answers with no node at all when it does not find the machine of one, and also when Docker does not answer.
   if (nodes.length > 0) return { kind: 'nodes', nodes };
   if (driver !== 'docker') return { kind: 'incomplete', missing: [], dataLost: false };
   const { containers, volumes } = await findRemains(environment, context);
   const listed = await $`minikube node list --profile ${environment.clusterName}`;
+  if (listed.exitCode !== 0) throw failed(environment, 'node list', listed);
   // A name and an address in each line.
   const names = listed.stdout.split('\n').flatMap((line) => /^(\S+)\t/.exec(line)?.[1] ?? []);
   const missing = names.filter((name) => !containers.includes(name));
   return { kind: 'incomplete', missing, dataLost: !volumes.includes(environment.clusterName) };
 }
+
+const failed = ({ clusterName }: Environment, command: string, output: CommandOutput): TaskError =>
+  new TaskError({
+    what: `\`minikube ${command}\` failed`,
+    why: reasonOf(output),
+    advice: `try: minikube ${command} --profile ${clusterName}`,
+  });
 
 /** One node is an object, several are a list, none is `null`; a failure is an event, which has no `Host`. */
 function parseNodes(text: string): readonly Node[] | undefined {

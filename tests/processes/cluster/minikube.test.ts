@@ -154,6 +154,9 @@ test('a minikube or a Docker that fails is an error, not the absence of a cluste
   status('cannot find home', 1);
   const error = await failureOf(lib.minikube.phase(environment, context));
   assert.equal([error.what, error.why], ['`minikube status` failed', 'cannot find home']);
+  status('null', 7, 'echo "no such file" >&2; exit 1');
+  const listing = await failureOf(lib.minikube.phase(environment, context));
+  assert.equal([listing.what, listing.why], ['`minikube node list` failed', 'no such file']);
   // So minikube answers when Docker is down, and also when a container is gone.
   status('null', 7);
   clone.script('docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
