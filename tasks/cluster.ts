@@ -112,7 +112,7 @@ export const startK8s = task({
   },
 });
 
-/** Unseals Vault on a cluster of ours; `started` says whether its nodes have just been started. */
+/** Unseals Vault unless the cluster is an existing one; `started` is `changed` when its nodes were just started. */
 async function openAgain(environment: Environment, started: Outcome, context: TaskContext): Promise<Outcome> {
   switch (environment.provider) {
     case 'existing':

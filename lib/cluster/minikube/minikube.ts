@@ -18,7 +18,7 @@ import { addonArguments, addons, afterwards, startCommands, text } from './comma
 import { checkEngine, noAnswer, removeRemains } from './docker.ts';
 import { askEngine } from './engine.ts';
 import { forgetMachines, nodeNames } from './machines.ts';
-import { faultsOf, phaseOf, readProfile } from './nodes.ts';
+import { faultsOf, type Profile, phaseOf } from './nodes.ts';
 import { runMinikube } from './shell.ts';
 import { isLost, profileOf, refuseBroken, startCreated, startNodes } from './start.ts';
 
@@ -81,7 +81,7 @@ export const minikube: ClusterProvider = {
             ? `the cluster is recreated without its data: ${faultsOf(profile).join(', ')}`
             : 'the cluster is only half created, by a run that was killed: starting over',
         );
-        await removeProfile(environment, settings, context);
+        await removeProfile(environment, settings, profile, context);
       }
       await startNodes(environment, settings, context);
       await writeWhole(progressFile(environment), 'started');
@@ -111,7 +111,8 @@ export const minikube: ClusterProvider = {
   },
 
   destroy: async (environment, context) => {
-    const removed = await removeProfile(environment, await settingsOf(environment), context);
+    const profile = await profileOf(environment, context);
+    const removed = await removeProfile(environment, await settingsOf(environment), profile, context);
     await rm(environment.kubeconfig, { force: true });
     return removed ? 'changed' : 'unchanged';
   },
@@ -137,9 +138,9 @@ const progressFile = ({ state }: Environment): string => join(state, 'minikube.p
 async function removeProfile(
   environment: Environment,
   { cluster }: Settings,
+  profile: Profile,
   context: TaskContext,
 ): Promise<boolean> {
-  const profile = await readProfile(environment, context, cluster.driver);
   // A start that failed early leaves files that are no profile yet.
   if (profile.kind !== 'none' || (await remembered(environment.name)) !== undefined) {
     await runMinikube(context, ['delete', '--profile', environment.clusterName]);

@@ -219,7 +219,7 @@ test('without a Docker engine nothing is made, and nothing is taken for removed'
   assert.is(await provider.phase(environment, context), 'absent');
 });
 
-test('a profile whose configuration is damaged is told apart from one that does not exist', async ({
+test('a profile with a damaged configuration differs from one that does not exist', async ({
   folder,
   environment,
   settings,

@@ -56,7 +56,7 @@ test('kubectl is ended also when its use fails', async ({ lib, clone, environmen
   assert.throws(() => process.kill(Number(clone.calls()[1]), 0), /ESRCH/);
 });
 
-test('a Service without a pod is told with kubectl’s last line', async ({
+test('a Service without a pod fails with kubectl’s last line', async ({
   lib,
   clone,
   environment,
@@ -111,7 +111,7 @@ test('a pod that kubectl does not reach yet, or whose server does not answer, is
   assert.match(told[1] ?? '', 'the pod does not answer');
 });
 
-test('when time is up, the last reason is told with what is wrong with the pods of the namespace', async ({
+test('when time is up, the error gives the last reason and what is wrong with the pods of the namespace', async ({
   lib,
   clone,
   environment,

@@ -122,7 +122,7 @@ async function inside(folder: string): Promise<void> {
       }
     }));
 
-  test('a rate limit is told with its end; a token of the user reaches mise', () =>
+  test('a rate limit is reported with the time of its reset, and the user’s token reaches mise', () =>
     played(async (place) => {
       const reset = 1795890600; // 18:30 UTC
       const limited: Fault = {
@@ -146,7 +146,7 @@ async function inside(folder: string): Promise<void> {
       }
     }));
 
-  test('every other reason is told in one line', () =>
+  test('every other reason is reported in one line', () =>
     played(async (place) => {
       const asset = /^release-assets/;
       const cases: readonly [Fault, RegExp, RegExp][] = [

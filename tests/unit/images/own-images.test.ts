@@ -70,7 +70,7 @@ test('the tag by inputs changes with a file, a name and a build argument, and wi
   assert.is(new Set(tags).size, 4);
 });
 
-test('a folder without a Dockerfile is told with the setting that names it', async ({ lib, of }) => {
+test('the error for a folder without a Dockerfile names the setting', async ({ lib, of }) => {
   const [settings] = await of('development', 'apps');
   const image = { ...settings.images.backendVerification, name: 'some', folder: 'docker/none', releases: [] };
   const error = await failureOf(lib.taggedByInputs(settings, image));

@@ -181,7 +181,7 @@ place="$MISE_DATA_DIR/installs/hammer/1.2.3/bin"; mkdir -p "$place"
 printf '#!/bin/sh\necho ${program}\n' | tee "$place/hammer" > "$place/mallet"; chmod +x "$place"/*
 printf '[[tools.hammer]]\nversion = "1.2.3"\n\n[tools.hammer."platforms.%s"]\nchecksum = "${checksum}"\n' ${pinnedPlatforms[platform]} > mise.lock`;
 
-test('a release is downloaded by mise, which knows of the user only tokens, mirrors and patience', () =>
+test('a release is downloaded by mise, which gets only tokens, mirrors and time limits from the user', () =>
   inPlace(async (place) => {
     await fakeMise(
       place,
@@ -360,7 +360,7 @@ test('an npm package is taken when it is the pinned one, with the links that npm
     );
   }));
 
-test('a package that npm does not have for this kind of machine is told as such', () =>
+test('the error for a package that npm lacks for this platform says so', () =>
   inPlace(async (place) => {
     place.script('npm', 'echo "npm error code E404" >&2; echo "npm error 404 Not Found" >&2; exit 1');
     const npm = { package: '@smith/{platform}', version: '1.2.3', program: 'hammer' };

@@ -39,7 +39,7 @@ test('one that fails or tells no version will not do', () =>
     });
   }));
 
-test('another program under the name of the tool will not do, and one without its loader is told', () =>
+test('another program under the tool’s name is refused, and a missing loader is reported', () =>
   inPlace(async ({ bin, script }) => {
     const program = script('hammer', 'echo mallet version v1.2.3');
     assert.equal(await findOnPath(entryOf({ answers: 'hammer ' }), {}), {
