@@ -26,8 +26,11 @@ export class CallSite {
   }
 }
 
-/** `tasks/vault.ts:12`, relative to the working directory when it lies below. */
-export function formatPlace(place: Place): string {
+/**
+ * `tasks/vault.ts:12`, relative to the working directory when it lies below. A copy of a task (`{ ...build }`) was declared nowhere.
+ */
+export function formatPlace(place: Partial<Place>): string {
+  if (place.file === undefined) return 'an unknown place (a copy of a task)';
   return `${shortPath(place.file)}:${place.line}`;
 }
 

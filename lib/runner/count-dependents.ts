@@ -1,9 +1,12 @@
 import type { TaskNode } from './graph.ts';
 
+const exactlyCounted = 50_000;
+
 /**
  * How many nodes wait for each node, directly or not: what decides which of several ready nodes goes first. Exact, by
  * one bit per node: counting paths instead would overflow on wide graphs. Nodes are in dependency order; so a node's bits
- * begin with its own, and go when those before it have been counted (12 MB for 10,000 nodes at the very most).
+ * begin with its own, and go when those before it have been counted (12 MB for 10,000 nodes at the very most). Of more than
+ * 50,000 nodes (300 MB) the paths are counted after all, up to the number of nodes: nearly the same order.
  */
 export function countDependents(nodes: readonly TaskNode[]): Map<TaskNode, number> {
   const places = new Map<TaskNode, number>();
@@ -12,6 +15,14 @@ export function countDependents(nodes: readonly TaskNode[]): Map<TaskNode, numbe
   const waiting: (Uint32Array | undefined)[] = new Array(nodes.length);
   const uncounted = new Uint32Array(nodes.length);
   const counts = new Map<TaskNode, number>();
+  if (nodes.length > exactlyCounted) {
+    for (const node of nodes.toReversed()) {
+      let paths = 0;
+      for (const dependent of node.dependents) paths += 1 + (counts.get(dependent) as number);
+      counts.set(node, Math.min(paths, nodes.length));
+    }
+    return counts;
+  }
   for (let place = nodes.length - 1; place >= 0; place -= 1) {
     const node = nodes[place] as TaskNode;
     uncounted[place] = node.needs.size;

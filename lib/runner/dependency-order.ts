@@ -42,19 +42,29 @@ export function dependencyOrder(nodes: readonly TaskNode[]): TaskNode[] {
   }
 }
 
+/** A circle of more steps is shown by its ends. */
+const shownOfCircle = 12;
+
 function cycleError(path: readonly TaskNode[]): Error {
   const circle = [...path, ...path.slice(0, 1)];
-  const steps = circle.map((node, index) => {
+  const arrows = circle.map((node, index) => {
     const before = circle[index - 1];
-    const arrow = before === undefined ? '' : before.needs.has(node) ? ' -> ' : ' is a finaliser of ';
-    return `${arrow}${node.label} (${formatPlace(node.task)})`;
+    if (before === undefined) return '';
+    return before.needs.has(node) ? ' -> ' : ' is a finaliser of ';
   });
-  const finalising = steps.some((step) => step.startsWith(' is'));
+  const steps = (from: number, to?: number): string[] =>
+    circle.slice(from, to).map(({ label, task }, index) => {
+      return `${arrows[from + index]}${label} (${formatPlace(task)})`;
+    });
+  const half = shownOfCircle / 2;
+  const left = circle.length - shownOfCircle;
+  const shown = left > 0 ? [...steps(0, half), ` -> … ${left} more …`, ...steps(half + left)] : steps(0);
+  const finalising = arrows.includes(' is a finaliser of ');
   return new UsageError({
     what: finalising
       ? 'a finaliser is needed by the task that it runs after'
       : 'tasks need each other in a circle',
-    why: steps.join(''),
+    why: shown.join(''),
     advice: `remove one of these needs${finalising ? ' or the finaliser' : ''}`,
   });
 }

@@ -1,4 +1,4 @@
-import { exitCodes } from './exit-codes.ts';
+import { exitCodes, failureExitCode } from './exit-codes.ts';
 
 export type ErrorText = {
   /** What happened, one line, in the user's words. */
@@ -7,6 +7,7 @@ export type ErrorText = {
   readonly why?: string | undefined;
   /** What the user can do. */
   readonly advice?: string | undefined;
+  /** 1 to 255; any other counts as 1. */
   readonly exitCode?: number | undefined;
   readonly cause?: unknown;
 };
@@ -24,7 +25,7 @@ export class TaskError extends Error {
     this.what = text.what;
     this.why = text.why;
     this.advice = text.advice;
-    this.exitCode = text.exitCode ?? exitCodes.failed;
+    this.exitCode = failureExitCode(text.exitCode);
   }
 }
 
@@ -65,7 +66,7 @@ export function toFailure(error: unknown): Failure {
       what: error.what,
       ...(error.why === undefined ? {} : { why: error.why }),
       ...(error.advice === undefined ? {} : { advice: error.advice }),
-      exitCode: error.exitCode,
+      exitCode: failureExitCode(error.exitCode),
       ...(error instanceof UsageError ? { usage: true } : {}),
     };
   }

@@ -29,6 +29,13 @@ export const exitCodeTable: readonly { readonly code: string; readonly meaning: 
   },
 ];
 
+/** A failure's code as the system can pass it on, which takes 8 bits: 1 for whatever would end in 0 or is no code at all. */
+export function failureExitCode(code: unknown): number {
+  return typeof code === 'number' && Number.isInteger(code) && code > 0 && code < 256
+    ? code
+    : exitCodes.failed;
+}
+
 /** What a shell reports for a process that ended by this signal: SIGINT 130, SIGTERM 143, SIGHUP 129, SIGKILL 137. */
 export function signalExitCode(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];

@@ -13,6 +13,7 @@ import {
   type Options,
   type TaskInput,
 } from './task.ts';
+import { claimName, type TaskNames } from './task-names.ts';
 
 /** One task with one set of arguments; a shared need is one node. */
 export type TaskNode = {
@@ -51,12 +52,15 @@ type Request = {
   readonly finalises?: TaskNode;
 };
 
-/** More nodes than this can only come from a task that needs itself with ever new arguments. */
-const maximumNodes = 50_000;
+/** So often a graph is looked at for a chain that never ends: a task that needs itself with ever new arguments. */
+const lookEvery = 10_000;
+/** A task that is so often in one chain of needs never comes to an end; nor does a chain of ever new tasks that is so long. */
+const mostInChain = 60_000;
+const longestChain = 500_000;
 
 /**
- * Expands a task's needs to the whole graph and checks it: arguments, also those that needs pass on, and cycles. Throws
- * UsageError.
+ * Expands a task's needs to the whole graph and checks it: arguments, also those that needs pass on, names, also against the
+ * `listed` ones of the program, and cycles. Throws UsageError.
  */
 export async function buildGraph(
   requested: {
@@ -66,8 +70,10 @@ export async function buildGraph(
   },
   options: Options,
   program: string,
+  listed?: TaskNames,
 ): Promise<Graph> {
   const nodes = new Map<string, TaskNode>();
+  const names = new Map<string, AnyTask>();
   const requests: Request[] = [];
   const root = await expand({ task: requested.task, args: requested.args, neededBy: undefined }, false);
   // A set grows while it is walked: finalisers have needs and finalisers of their own.
@@ -102,6 +108,7 @@ export async function buildGraph(
   }
 
   function find(request: Request, args: Options, late: boolean): TaskNode {
+    claimName(request.task.name, request.task, names, listed);
     const id = `${request.task.name} ${JSON.stringify(canonical(args))}`;
     return nodes.get(id) ?? create(id, request, args, late);
   }
@@ -124,7 +131,7 @@ export async function buildGraph(
       longRunning: undefined,
     };
     nodes.set(id, node);
-    if (nodes.size > maximumNodes) throw endless(node);
+    if (nodes.size % lookEvery === 0) checkEnd(node);
     // Reversed because the list is a stack: needs are expanded in the order in which they are written.
     for (const needed of needsOf(task, input).reverse()) {
       checkTask(needed.task, 'needs', task);
@@ -167,13 +174,16 @@ function checkTask(needed: unknown, field: 'needs' | 'finally', owner: AnyTask):
   });
 }
 
-function endless(node: TaskNode): UsageError {
-  const chain: string[] = [];
-  for (let next: TaskNode | undefined = node; next !== undefined; next = next.neededBy)
-    chain.unshift(next.label);
-  return new UsageError({
-    what: `task \`${node.task.name}\` needs itself without end`,
-    why: `${chain.slice(0, 4).join(' -> ')} -> …, ever new arguments`,
+/** Throws UsageError for a node at the end of a chain that can only be endless. */
+function checkEnd(node: TaskNode): void {
+  const chain: TaskNode[] = [];
+  for (let next: TaskNode | undefined = node; next !== undefined; next = next.neededBy) chain.push(next);
+  const itself = chain.filter(({ task }) => task === node.task).length >= mostInChain;
+  if (!itself && chain.length < longestChain) return;
+  const first = chain.slice(-4).reverse();
+  throw new UsageError({
+    what: `task \`${node.task.name}\` needs ${itself ? 'itself' : 'others'} without end`,
+    why: `${first.map(({ label }) => label).join(' -> ')} -> …, ever new ${itself ? 'arguments' : 'tasks'}`,
     advice: `see ${formatPlace(node.task)}`,
   });
 }
@@ -189,7 +199,11 @@ function finalisersOf({ task, input }: TaskNode): Required<Need>[] {
 }
 
 function finalise(finaliser: TaskNode, node: TaskNode): void {
-  if (node.finalisers.includes(finaliser)) return;
+  // Looked up in the shorter list: one finaliser of thousands of tasks and thousands of one task are both possible.
+  const { finalisers } = node;
+  const { finalises } = finaliser;
+  if (finalisers.length < finalises.length ? finalisers.includes(finaliser) : finalises.includes(node))
+    return;
   if (node.late && !finaliser.late) {
     // Needed before the requested task ends, and to run after a task that begins when that has ended.
     throw new UsageError({
@@ -198,14 +212,18 @@ function finalise(finaliser: TaskNode, node: TaskNode): void {
       advice: `see ${formatPlace(node.task)}`,
     });
   }
-  node.finalisers.push(finaliser);
-  finaliser.finalises.push(node);
+  finalisers.push(finaliser);
+  finalises.push(node);
 }
 
 function connectAfter(nodes: readonly TaskNode[]): void {
   if (nodes.every(({ task }) => task.after === undefined)) return;
   const byTask = new Map<AnyTask, TaskNode[]>();
-  for (const node of nodes) byTask.set(node.task, [...(byTask.get(node.task) ?? []), node]);
+  for (const node of nodes) {
+    const same = byTask.get(node.task);
+    if (same === undefined) byTask.set(node.task, [node]);
+    else same.push(node);
+  }
   for (const node of nodes) {
     const after =
       typeof node.task.after === 'function' ? node.task.after(node.input) : (node.task.after ?? []);

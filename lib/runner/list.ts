@@ -1,5 +1,6 @@
 import { argumentForm, specsOf } from './arguments.ts';
 import { shortPath } from './call-site.ts';
+import { largest } from './extremes.ts';
 import type { Style } from './output/terminal.ts';
 import { type AnyTask, type ArgumentSpec, needsOf, type Options, type TaskInput, task } from './task.ts';
 
@@ -58,7 +59,10 @@ export async function listText(
     form: taskForm(entry),
     text: plain(entry.description) + (entry.aliases?.length ? ` (also ${entry.aliases.join(', ')})` : ''),
   }));
-  const longest = Math.max(0, ...rows.map((row) => widthOf(row.form)));
+  const longest = largest(
+    0,
+    rows.map((row) => widthOf(row.form)),
+  );
   const isStacked = columns - Math.min(widestForm, longest) - 4 < narrowestText;
   const width = isStacked ? 2 : Math.min(widestForm, longest);
   const { ellipsis } = style.symbols;

@@ -76,7 +76,7 @@ export class Progress {
       if (entry.state !== 'waiting' || entry.wanted) continue;
       entry.wanted = true;
       if (entry.missing === 0) ready.push(node);
-      rest.push(...node.needs);
+      for (const needed of node.needs) rest.push(needed);
     }
     return ready;
   }

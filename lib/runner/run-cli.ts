@@ -3,7 +3,7 @@ import { formatPlace } from './call-site.ts';
 import { Children } from './children.ts';
 import { type CommandLine, parseCommandLine } from './command-line.ts';
 import { completionTask } from './completion/completion-task.ts';
-import { type Failure, formatFailure, toFailure, UsageError } from './errors.ts';
+import { type Failure, formatFailure, TaskError, toFailure, UsageError } from './errors.ts';
 import type { StopReason } from './events.ts';
 import { exitCodes, signalExitCode, stopExitCode } from './exit-codes.ts';
 import { type RunnerSettings, runnerOptions, runnerSettings } from './global-options.ts';
@@ -16,6 +16,7 @@ import type { RunRequest } from './run-tasks.ts';
 import type { CommandOptions } from './shell.ts';
 import { Stop } from './stop.ts';
 import type { AnyTask, ArgumentSpecs, Options } from './task.ts';
+import { namesOf, type TaskNames } from './task-names.ts';
 
 /** What a file of tasks may set beside its tasks; everything has a default. */
 export type CliConfig = {
@@ -68,6 +69,7 @@ export async function runCli(
   argv: readonly string[],
   config: CliConfig = {},
 ): Promise<number> {
+  const codeBefore = process.exitCode;
   const children = new Children();
   const stop = new Stop(children);
   stop.listen();
@@ -98,7 +100,7 @@ export async function runCli(
     return reason.type === 'crash' ? exitCodes.failed : (stopExitCode(reason) ?? otherwise);
   };
   try {
-    const exitCode = await dispatch(argv, session);
+    const exitCode = (await dispatch(argv, session)) || strayExitCode(codeBefore, showFailure);
     return stop.reason === undefined ? exitCode : stoppedCode(stop.reason, exitCode);
   } catch (error) {
     await stop.ended();
@@ -114,16 +116,27 @@ export async function runCli(
   }
 }
 
+/** `process.exitCode`, as a task may set it: a library that ran in this process has failed. It would be lost. */
+function strayExitCode(before: unknown, showFailure: (failure: Failure) => void): number {
+  const { exitCode } = process;
+  if (exitCode === before || Number(exitCode ?? 0) === 0) return exitCodes.done;
+  const what = `something that a task called has set \`process.exitCode\` to ${exitCode}`;
+  const advice = 'let the task throw: a TaskError has an exit code of its own';
+  const failure = toFailure(new TaskError({ what, advice, exitCode: Number(exitCode) }));
+  showFailure(failure);
+  return failure.exitCode;
+}
+
 async function dispatch(argv: readonly string[], session: Session): Promise<number> {
   const { tasks, specs, program, terminal, config } = session;
-  checkDefinitions(tasks, specs);
+  const names = checkDefinitions(tasks, specs);
   if (config.dotenv !== undefined) await (await import('./dotenv.ts')).readDotenv(config.dotenv);
   if (argv[0] === '__complete') {
     const { answerShell } = await import('./completion/answer-shell.ts');
     terminal.out(await answerShell(argv.slice(1), session));
     return exitCodes.done;
   }
-  const known = { tasks, options: specs, program };
+  const known = { tasks, names, options: specs, program };
   if (argv.includes(graphTask.name)) {
     const { showGraph } = await import('./graph-view/show.ts');
     const text = await showGraph(argv, known, config.resolve);
@@ -167,7 +180,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     await printAnswer(await completionAnswer(line.args, session), session);
     return exitCodes.done;
   }
-  return runRequested(line, line.task, session);
+  return runRequested(line, line.task, names, session);
 }
 
 /** Prints an answer and, when `quickAnswer` could not give it, keeps it for the next process. */
@@ -179,7 +192,12 @@ async function printAnswer(text: string, { terminal, config }: Session): Promise
   await rememberAnswer(question, text, config);
 }
 
-async function runRequested(line: CommandLine, task: AnyTask, session: Session): Promise<number> {
+async function runRequested(
+  line: CommandLine,
+  task: AnyTask,
+  names: TaskNames,
+  session: Session,
+): Promise<number> {
   const { specs, program, config, stop, terminal } = session;
   const { buildGraph } = await import('./graph.ts');
   const given = await checkArguments(specs, line.options, {
@@ -188,7 +206,7 @@ async function runRequested(line: CommandLine, task: AnyTask, session: Session):
   });
   const settings = runnerSettings(given);
   const options = config.resolve === undefined ? given : await config.resolve(given);
-  const graph = await buildGraph({ ...line, task }, options, program);
+  const graph = await buildGraph({ ...line, task }, options, program, names);
   stop.signal.throwIfAborted();
   const memory = config.memory?.(options) ?? '.tasks';
 
@@ -233,20 +251,9 @@ async function explain(
 }
 
 /** Mistakes in the tasks themselves, seen before a user runs into them. Throws UsageError. */
-function checkDefinitions(tasks: readonly AnyTask[], globals: ArgumentSpecs): void {
-  const owners = new Map<string, AnyTask>();
+function checkDefinitions(tasks: readonly AnyTask[], globals: ArgumentSpecs): TaskNames {
+  const names = namesOf(tasks);
   for (const task of tasks) {
-    for (const name of [task.name, ...(task.aliases ?? [])]) {
-      const other = owners.get(name);
-      if (other !== undefined) {
-        throw new UsageError({
-          what: `two tasks are called \`${name}\``,
-          why: [other, task].map(formatPlace).join(' and '),
-          advice: 'give one of them another name',
-        });
-      }
-      owners.set(name, task);
-    }
     if (task.args === undefined) continue;
     for (const name of Object.keys(task.args)) {
       if (name in globals) {
@@ -257,4 +264,5 @@ function checkDefinitions(tasks: readonly AnyTask[], globals: ArgumentSpecs): vo
       }
     }
   }
+  return names;
 }

@@ -269,7 +269,7 @@ class Scheduler {
     for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
       if (!this.#progress.isWaiting(next) && !this.#progress.isQueued(next)) continue;
       this.#skip(next, node);
-      rest.push(...dependentsOf(next));
+      for (const dependent of dependentsOf(next)) rest.push(dependent);
     }
   }
 

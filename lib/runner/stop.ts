@@ -70,7 +70,7 @@ export class Stop {
     });
     this.#on('exit', (code: number) => {
       // It did not do what it was asked for: never a success.
-      if (code === 0 || code === unsettledCode) process.exitCode = exitCodes.failed;
+      if (code === unsettledCode || code % 256 === 0) process.exitCode = exitCodes.failed;
       this.onCutShort?.(new TaskError(cutShort(code, idle)));
     });
   }

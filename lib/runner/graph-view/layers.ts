@@ -1,3 +1,4 @@
+import { largest, smallest } from '../extremes.ts';
 /** Edges by the places of their nodes in a list. */
 export type Links = readonly { readonly from: number; readonly to: number }[];
 
@@ -46,11 +47,17 @@ export function columnsOf(size: number, links: Links): number[] {
   const order = sorted(next, before);
   const column = (node: number): number => columns[node] ?? 0;
   for (const node of order)
-    columns[node] = Math.max(0, ...(before[node] ?? []).map((needed) => column(needed) + 1));
+    columns[node] = largest(
+      0,
+      (before[node] ?? []).map((needed) => column(needed) + 1),
+    );
   for (const node of order.reverse()) {
     const dependents = next[node] ?? [];
     if (dependents.length > (before[node]?.length ?? 0))
-      columns[node] = Math.min(...dependents.map((dependent) => column(dependent) - 1));
+      columns[node] = smallest(
+        size,
+        dependents.map((dependent) => column(dependent) - 1),
+      );
   }
   return columns;
 }

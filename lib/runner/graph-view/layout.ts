@@ -1,3 +1,4 @@
+import { largest, smallest } from '../extremes.ts';
 import { place } from './align.ts';
 import { columnsOf, type Links, withoutCircles } from './layers.ts';
 import { type Item, orderColumns } from './order.ts';
@@ -41,8 +42,14 @@ export function layOut(widths: readonly number[], edges: Links): Layout {
   const lefts = columnStarts(order, widths);
 
   const columnWidth = (column: number): number =>
-    Math.max(0, ...(order[column] ?? []).map((item) => widths[item] ?? 0));
-  const [highest, lowest] = [Math.min(...middles), Math.max(...middles)];
+    largest(
+      0,
+      (order[column] ?? []).map((item) => widths[item] ?? 0),
+    );
+  const [highest, lowest] = [
+    smallest(Number.POSITIVE_INFINITY, middles),
+    largest(Number.NEGATIVE_INFINITY, middles),
+  ];
   const top = highest - boxHeight / 2 - margin;
   const y = (item: number): number => round((middles[item] ?? 0) - top);
   const boxes = widths.map((width, item) => {
@@ -127,7 +134,11 @@ function columnStarts(order: readonly number[][], widths: readonly number[]): nu
   let x = margin;
   for (const column of order) {
     starts.push(x);
-    x += Math.max(0, ...column.map((item) => widths[item] ?? 0)) + columnGap;
+    x +=
+      largest(
+        0,
+        column.map((item) => widths[item] ?? 0),
+      ) + columnGap;
   }
   return starts;
 }

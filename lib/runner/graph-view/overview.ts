@@ -1,5 +1,6 @@
 import { choicesOf, isRequired, specsOf } from '../arguments.ts';
 import { type AnyTask, needsOf, type Options, type OptionValue, type TaskInput } from '../task.ts';
+import { claimName } from '../task-names.ts';
 import { describe, type EdgeKind, finallyOf, type GraphView, marksOf, type ViewEdge } from './view.ts';
 
 /** A task with several required choices is asked for its needs with at most so many combinations. */
@@ -17,7 +18,9 @@ export async function overview(tasks: readonly AnyTask[], options: Options): Pro
     if (from !== to) edges.set(`${from.name} ${to.name} ${kind}`, { from, to, kind });
   };
   // The set grows while it is walked, by the private tasks that are needed.
+  const names = new Map<string, AnyTask>();
   for (const task of nodes) {
+    claimName(task.name, task, names);
     for (const input of await inputsOf(task, options)) {
       for (const needed of ask(() => needsOf(task, input))) {
         nodes.add(needed.task);

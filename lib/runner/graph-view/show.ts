@@ -4,11 +4,13 @@ import { completionTask } from '../completion/completion-task.ts';
 import { buildGraph } from '../graph.ts';
 import { graphFormat as format, graphTask, listTask } from '../list.ts';
 import type { AnyTask, ArgumentSpecs, Options } from '../task.ts';
+import type { TaskNames } from '../task-names.ts';
 import { overview } from './overview.ts';
 import { type GraphView, viewOfGraph } from './view.ts';
 
 type Known = {
   readonly tasks: readonly AnyTask[];
+  readonly names?: TaskNames;
   readonly options: ArgumentSpecs;
   readonly program: string;
 };
@@ -59,7 +61,7 @@ async function viewOf(line: CommandLine, options: Options, known: Known): Promis
     const own = known.tasks.filter((known) => !ofRunner.includes(known));
     return await overview(own, options);
   }
-  const graph = await buildGraph({ ...line, task }, options, known.program);
+  const graph = await buildGraph({ ...line, task }, options, known.program, known.names);
   return await viewOfGraph(graph, (needed) =>
     buildGraph({ ...needed, passThrough: [] }, options, known.program),
   );

@@ -1,6 +1,7 @@
 import { formatPlace } from '../call-site.ts';
 import type { Failure } from '../errors.ts';
 import type { Renderer, RunEvent } from '../events.ts';
+import { smallest } from '../extremes.ts';
 import type { Graph, TaskNode } from '../graph.ts';
 import { RunView, runLine } from '../output/lines.ts';
 import { createStyle } from '../output/terminal.ts';
@@ -88,7 +89,7 @@ export class RunRecorder implements Renderer {
 
   /** What is known by now; what still runs counts until the last event. */
   recorded(): RecordedRun {
-    const first = Math.min(...this.#started(), this.#endedAt);
+    const first = smallest(this.#endedAt, this.#started());
     return {
       label: this.#label,
       startedAt: this.#startedAt,

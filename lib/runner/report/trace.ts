@@ -1,3 +1,4 @@
+import { largest } from '../extremes.ts';
 import type { RecordedRun, RecordedTask } from './recorded-run.ts';
 
 /**
@@ -36,7 +37,10 @@ const shortest = 1;
 export function traceOf(run: RecordedRun): Trace {
   const ran = slicesOf(run.tasks);
   const slices = new Map(ran.map((slice) => [slice.place, slice]));
-  const lanes = Math.max(0, ...ran.map(({ tid }) => tid));
+  const lanes = largest(
+    0,
+    ran.map(({ tid }) => tid),
+  );
   const events: TraceEvent[] = [
     metadata('process_name', 0, { name: run.label }),
     ...Array.from({ length: lanes }, (_, lane) => [

@@ -26,6 +26,14 @@ test('the classes have their exit codes', () => {
   assert.instance(new UsageError({ what: 'x' }), TaskError);
 });
 
+test('an expected failure is no success, also when its exit code says so', () => {
+  for (const exitCode of [0, 256, Number.NaN]) {
+    const error = new TaskError({ what: 'x', exitCode });
+    assert.is(error.exitCode, 1);
+    assert.is(toFailure(Object.assign(error, { exitCode })).exitCode, 1);
+  }
+});
+
 test('any other error is a bug, its stack only shown when asked for', () => {
   const failure = toFailure(new TypeError('x is not a function'));
   assert.is(failure.what, 'Internal error: x is not a function');

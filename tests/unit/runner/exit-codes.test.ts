@@ -1,6 +1,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { failuresExitCode, signalExitCode, stopExitCode } from '../../../lib/runner/exit-codes.ts';
+import {
+  failureExitCode,
+  failuresExitCode,
+  signalExitCode,
+  stopExitCode,
+} from '../../../lib/runner/exit-codes.ts';
 
 test('a signal is 128 and its number', () => {
   assert.is(signalExitCode('SIGINT'), 130);
@@ -12,6 +17,12 @@ test('a single failure keeps its code, several are 1, none is 0', () => {
   assert.is(failuresExitCode([]), 0);
   assert.is(failuresExitCode([{ exitCode: 42 }]), 42);
   assert.is(failuresExitCode([{ exitCode: 42 }, { exitCode: 43 }]), 1);
+});
+
+test('a failure has a code from 1 to 255, whatever it says itself', () => {
+  for (const code of [1, 7, 255]) assert.is(failureExitCode(code), code);
+  for (const code of [0, -1, 256, 512, 3221225786, 1.5, Number.NaN, '3', null, undefined])
+    assert.is(failureExitCode(code), 1);
 });
 
 test('a run stopped from outside has the code of the signal, otherwise its own', () => {

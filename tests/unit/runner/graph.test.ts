@@ -4,6 +4,7 @@ import { countDependents } from '../../../lib/runner/count-dependents.ts';
 import { UsageError } from '../../../lib/runner/errors.ts';
 import { buildGraph, type Graph } from '../../../lib/runner/graph.ts';
 import { type AnyTask, type ArgumentValues, need, task } from '../../../lib/runner/task.ts';
+import { namesOf } from '../../../lib/runner/task-names.ts';
 
 const commands = () => [];
 const described = { description: 'd', commands };
@@ -48,9 +49,38 @@ test('the same arguments are one node, however they are written; others are anot
   assert.equal(await labels(top), ['deploy x', 'deploy y --force --tier=apps', 'top']);
 });
 
-test('tasks of the same name without arguments are one node: its id is its own', async () => {
-  const twins = [task({ ...described, name: 'twin' }), task({ ...described, name: 'twin' })];
-  assert.equal(await labels(task({ ...described, name: 'top', needs: twins })), ['twin', 'top']);
+test('two tasks of one name are refused, wherever they stand in the graph; a task may stand there often', async () => {
+  const shared = task({ ...described, name: 'twin' });
+  const other = task({ ...described, name: 'twin' });
+  const between = task({ ...described, name: 'between', needs: () => [other] });
+  for (const definition of [
+    { needs: [shared, other] },
+    { needs: [shared, between] },
+    { needs: [shared], finally: [between] },
+    { needs: [need(deploy, { app: 'x' }), need({ ...deploy }, { app: 'y' })] },
+    { needs: [task({ ...described, name: 'top' })] },
+  ]) {
+    await build(task({ ...described, name: 'top', ...definition })).then(
+      () => assert.unreachable(),
+      (error) => {
+        assert.instance(error, UsageError);
+        assert.match(error.what, /^two tasks are called `(?:twin|deploy|top)`$/);
+        assert.match(error.why, /^\S*graph\.test\.ts:\d+ and (?:\S*graph\.test\.ts:\d+|an unknown place)/);
+      },
+    );
+  }
+  assert.equal(await labels(task({ ...described, name: 'top', needs: [shared, shared] })), ['twin', 'top']);
+});
+
+test('a task that is only needed has no name or alias of a listed one', async () => {
+  const listed = namesOf([task({ ...described, name: 'clean', aliases: ['wipe'] })]);
+  for (const name of ['clean', 'wipe']) {
+    const top = task({ ...described, name: 'top', needs: [task({ ...described, name })] });
+    await buildGraph({ task: top, args: {}, passThrough: [] }, {}, 'run', listed).then(
+      () => assert.unreachable(),
+      (error) => assert.is(error.what, `two tasks are called \`${name}\``),
+    );
+  }
 });
 
 test('a label is what a user would type', async () => {
@@ -272,14 +302,35 @@ test('arguments for a task that takes none are told, also when it is part of the
   );
 });
 
-test('a chain of 10,000 needs is no problem', async () => {
+test('a chain of 51,000 needs is no problem, nor are 51,000 needs of one task', async () => {
   let last: AnyTask = task({ ...described, name: 'task-0' });
-  for (let index = 1; index < 10_000; index += 1)
+  for (let index = 1; index < 51_000; index += 1)
     last = task({ ...described, name: `task-${index}`, needs: [last] });
-  const { nodes } = await build(last);
-  assert.is(nodes.length, 10_000);
-  const [first] = nodes;
-  assert.is(first && countDependents(nodes).get(first), 9999);
+  const copies = Array.from({ length: 51_000 }, (_, index) => need(deploy, { app: `${index}` }));
+  for (const [top, size, waiting] of [
+    [last, 51_000, 50_999],
+    [task({ ...described, name: 'top', needs: copies }), 51_001, 1],
+  ] as const) {
+    const { nodes } = await build(top);
+    assert.is(nodes.length, size);
+    const [first] = nodes;
+    assert.is(first && countDependents(nodes).get(first), waiting);
+  }
+});
+
+test('a long circle is shown by its ends', async () => {
+  const ring: AnyTask[] = [];
+  for (let index = 0; index < 3000; index += 1) {
+    const next = (index + 1) % 3000;
+    ring.push(task({ ...described, name: `ring-${index}`, needs: () => [ring[next] as AnyTask] }));
+  }
+  await build(ring[0] as AnyTask).then(
+    () => assert.unreachable(),
+    ({ why }) => {
+      assert.ok(why.length < 1000);
+      assert.match(why, /^ring-0 \(.*\) -> ring-1 .* -> … 2989 more … -> ring-2995 .* -> ring-0 \([^()]*\)$/);
+    },
+  );
 });
 
 test('dependents are counted once each', async () => {

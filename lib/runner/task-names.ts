@@ -1,0 +1,36 @@
+import { formatPlace } from './call-site.ts';
+import { UsageError } from './errors.ts';
+import type { AnyTask } from './task.ts';
+
+/** Tasks by their names and aliases. */
+export type TaskNames = ReadonlyMap<string, AnyTask>;
+
+/** Names and aliases of the tasks of a program. Throws UsageError when two tasks share one. */
+export function namesOf(tasks: readonly AnyTask[]): TaskNames {
+  const names = new Map<string, AnyTask>();
+  for (const task of tasks) {
+    for (const name of [task.name, ...(task.aliases ?? [])]) claimName(name, task, names);
+  }
+  return names;
+}
+
+/**
+ * Notes the name of a task that may not be listed. Throws UsageError when another task, of these or of the program, has it:
+ * what a run, its memory and its log know of a task is its name.
+ */
+export function claimName(
+  name: string,
+  task: AnyTask,
+  names: Map<string, AnyTask>,
+  listed?: TaskNames,
+): void {
+  const owner = names.get(name) ?? listed?.get(name);
+  if (owner === undefined) names.set(name, task);
+  else if (owner !== task) {
+    throw new UsageError({
+      what: `two tasks are called \`${name}\``,
+      why: [owner, task].map(formatPlace).join(' and '),
+      advice: 'give one of them another name',
+    });
+  }
+}
