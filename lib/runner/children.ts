@@ -76,6 +76,23 @@ export class Children {
     for (const [pid, group] of this.#of(owner)) sendSignal(group.leads ? -pid : pid, signal);
   }
 
+  /**
+   * Stops all groups for a while, also those that are spared. False: there are none. What has the terminal gets SIGTSTP alone, by
+   * which it puts the terminal right before it stops.
+   */
+  suspend(signal: 'SIGTSTP' | 'SIGSTOP'): boolean {
+    for (const [pid, group] of this.#groups) {
+      if (group.leads) sendSignal(-pid, signal);
+      else if (signal === 'SIGTSTP') sendSignal(pid, signal);
+    }
+    return this.#groups.size > 0;
+  }
+
+  /** Lets all groups go on after `suspend`. */
+  resume(): void {
+    for (const [pid, group] of this.#groups) sendSignal(group.leads ? -pid : pid, 'SIGCONT');
+  }
+
   /** SIGKILL to everything at once. */
   kill(owner?: string): void {
     for (const [pid, group] of this.#groups) {
@@ -87,7 +104,6 @@ export class Children {
   async end(owner?: string): Promise<void> {
     if (await this.#gone(owner, 0)) return;
     this.signal('SIGTERM', owner);
-    // A stopped process (SIGTTIN, SIGSTOP) takes a SIGTERM only after it was told to go on.
     this.signal('SIGCONT', owner);
     if (await this.#gone(owner, termMs)) return;
     this.signal('SIGKILL', owner);
@@ -101,6 +117,7 @@ export class Children {
     if (pid === undefined || this.#groups.get(pid)?.child !== child) return;
     const target = this.#groups.get(pid)?.leads ? -pid : pid;
     sendSignal(target, 'SIGTERM');
+    sendSignal(target, 'SIGCONT');
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, termMs);
       child.once('exit', () => {
@@ -114,6 +131,8 @@ export class Children {
   /** Passes a signal on, and ends what has not ended by itself after `graceMs`. */
   async stop(signal: NodeJS.Signals, graceMs: number): Promise<void> {
     this.signal(signal);
+    // A stopped process takes it only after it was told to go on.
+    this.signal('SIGCONT');
     if (!(await this.#gone(undefined, graceMs))) await this.end();
   }
 

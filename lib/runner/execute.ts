@@ -11,6 +11,7 @@ import { pause, timerMs } from './pause.ts';
 import type { Redactor } from './redact.ts';
 import type { CommandOptions } from './shell.ts';
 import type { Stop } from './stop.ts';
+import { startLimit } from './suspend.ts';
 import type { Options, RunOutcome } from './task.ts';
 
 export type Cleanup = {
@@ -93,14 +94,14 @@ async function executeAttempt(node: TaskNode, run: Run, gate: Gate, count: strin
     timedOut = true;
     attempt.interrupt(run.children.end(node.id));
   };
-  const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timerMs(timeoutMs));
+  const endLimit = timeoutMs === undefined ? undefined : startLimit(timeoutMs, onTimeout);
   let error: unknown;
   try {
     await attempt.body();
   } catch (thrown) {
     error = thrown ?? new Error('a task threw nothing');
   } finally {
-    clearTimeout(timer);
+    endLimit?.();
     await attempt.close();
   }
   const { lastLines } = attempt;

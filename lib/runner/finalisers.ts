@@ -4,7 +4,7 @@ import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import type { TaskNode } from './graph.ts';
 import { nestingLevel } from './nesting.ts';
-import { timerMs } from './pause.ts';
+import { startLimit } from './suspend.ts';
 
 /** After a signal, how long a finaliser without a `timeoutMs` of its own may take; after a second one less. */
 const limitMs = 120_000;
@@ -17,7 +17,7 @@ const hurriedLimitMs = 5000;
 export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
   const { stop, children } = run;
   const abort = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
+  let endLimit: (() => void) | undefined;
   let ending: Promise<void> | undefined;
   let failure: TaskError | undefined;
 
@@ -31,11 +31,11 @@ export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
     const usual = stop.hurried ? hurriedLimitMs : limitMs;
     // A run inside a task of another run must be through before the outer one loses patience.
     const milliseconds = (stop.hurried ? undefined : node.task.timeoutMs) ?? usual / 2 ** nestingLevel();
-    timer = setTimeout(() => {
+    endLimit = startLimit(milliseconds, () => {
       const what = `task \`${node.label}\` did not end within ${formatDuration(milliseconds)} after the signal`;
       failure = new TaskError({ what, exitCode: exitCodes.timeout });
       end();
-    }, timerMs(milliseconds));
+    });
   };
 
   children.spare(node.id);
@@ -47,7 +47,7 @@ export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
     ended: async () => ending,
     failure: () => failure,
     release: () => {
-      clearTimeout(timer);
+      endLimit?.();
       stop.signal.removeEventListener('abort', limit);
       stop.hurrySignal.removeEventListener('abort', end);
       children.spareNoMore(node.id);

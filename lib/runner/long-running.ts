@@ -5,7 +5,7 @@ import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import type { TaskNode } from './graph.ts';
 import type { LongRunningNode } from './long-running-nodes.ts';
-import { timerMs } from './pause.ts';
+import { startLimit } from './suspend.ts';
 
 export type LongRunningProcess = {
   /** Resolves when it is ready; never when it is not. */
@@ -131,7 +131,7 @@ async function becomeReady(
   const waitedFor = describeReadiness(readiness);
   const timeoutMs = readiness.timeoutMs ?? node.task.timeoutMs ?? defaultTimeoutMs;
   const asking = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
+  let endLimit: (() => void) | undefined;
   try {
     if (await isTaken(readiness, asking.signal)) return { type: 'taken', waitedFor };
     // The run was stopped meanwhile: not even begun.
@@ -161,13 +161,13 @@ async function becomeReady(
         (error: unknown): Ended => ({ type: 'ended', error }),
       );
     const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(() => resolve('late'), timerMs(timeoutMs));
+      endLimit = startLimit(timeoutMs, () => resolve('late'));
     });
     const first = await Promise.race([body, ready.then(() => 'ready' as const), late, stopped]);
     if (first === 'late') return { type: 'late', body, waitedFor, timeoutMs };
     return typeof first === 'string' ? { type: first, body } : { ...first, body };
   } finally {
-    clearTimeout(timer);
+    endLimit?.();
     attempt.onLine = undefined;
     asking.abort();
   }

@@ -15,6 +15,7 @@ import { Redactor } from './redact.ts';
 import type { RunRequest } from './run-tasks.ts';
 import type { CommandOptions } from './shell.ts';
 import { Stop } from './stop.ts';
+import { Suspend } from './suspend.ts';
 import type { AnyTask, ArgumentSpecs, Options } from './task.ts';
 import { namesOf, type TaskNames } from './task-names.ts';
 
@@ -73,6 +74,8 @@ export async function runCli(
   const children = new Children();
   const stop = new Stop(children);
   stop.listen();
+  const suspend = new Suspend(children);
+  suspend.listen();
   const terminal = openTerminal(() => stop.begin({ type: 'hang-up' }));
   const session: Session = {
     tasks: [...tasks, listTask, graphTask, completionTask],
@@ -111,6 +114,7 @@ export async function runCli(
     return failure.exitCode;
   } finally {
     stop.close();
+    suspend.close();
     children.close();
     terminal.close();
   }

@@ -2,11 +2,11 @@ import { Capture } from './capture.ts';
 import { commandFailure, type FinishedCommand } from './command-failure.ts';
 import { checkValues, commandText } from './command-text.ts';
 import { exitCodes, signalExitCode } from './exit-codes.ts';
-import { timerMs } from './pause.ts';
 import { type CommandState, capturedBytes, type Ended, type Launch } from './run-child.ts';
 import type { Command, CommandOptions, CommandOutput, ShellHost } from './shell.ts';
 import { startDirectly } from './start-directly.ts';
 import { startInShell } from './start-in-shell.ts';
+import { startLimit } from './suspend.ts';
 
 /**
  * Starts one command: without a shell when it needs none, else by zx. Both ways give the same output, exit code and errors.
@@ -30,14 +30,14 @@ export function startCommand(
   };
   const { text, ended } = start({ host, options, state }, pieces, values);
   const { timeoutMs } = options;
-  const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timerMs(timeoutMs));
+  const endLimit = timeoutMs === undefined ? undefined : startLimit(timeoutMs, onTimeout);
   function onTimeout(): void {
     state.timedOut = true;
     if (state.child !== undefined) host.end(state.child);
   }
 
   const done = ended
-    .finally(() => clearTimeout(timer))
+    .finally(() => endLimit?.())
     .then((end) => {
       const finished = finish(text(), end, state, options);
       if (!state.nothrow && hasFailed(finished)) throw commandFailure(finished, host.redact);

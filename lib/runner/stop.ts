@@ -8,7 +8,7 @@ import { nestingLevel } from './nesting.ts';
 // biome-ignore lint/suspicious/noExplicitAny: what an event hands over depends on the event
 type Listener = (argument: any) => void;
 
-const handled = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const handled = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /** After the first signal, how long children may take to end by themselves. */
 const graceMs = 10_000;
@@ -21,7 +21,7 @@ const echoMs = 200;
 const unsettledCode = 13;
 
 /**
- * When and how a run is stopped. The first SIGINT, SIGTERM or SIGHUP aborts `signal`, goes on to every child group, and
+ * When and how a run is stopped. The first SIGINT, SIGTERM, SIGHUP or SIGQUIT aborts `signal`, goes on to every child group, and
  * after the grace time the groups are ended; each further signal kills what is there at that moment.
  */
 export class Stop {
@@ -111,8 +111,9 @@ export class Stop {
   }
 
   #onSignal(signal: NodeJS.Signals): void {
-    // As in a shell: while a child has the terminal, Ctrl-C is meant for it, and it has got it already.
-    if (signal === 'SIGINT' && this.#children.interactive && process.stdin.isTTY) return;
+    // As in a shell: while a child has the terminal, Ctrl-C and Ctrl-\ are meant for it, and it has got them already.
+    const isKey = signal === 'SIGINT' || signal === 'SIGQUIT';
+    if (isKey && this.#children.interactive && process.stdin.isTTY) return;
     if (this.reason === undefined) {
       this.begin({ type: 'signal', signal });
       return;

@@ -1,6 +1,6 @@
 export type Key =
   | { readonly name: 'up' | 'down' | 'page-up' | 'page-down' | 'home' | 'end' }
-  | { readonly name: 'enter' | 'leave' | 'erase' | 'erase-word' | 'erase-all' }
+  | { readonly name: 'enter' | 'leave' | 'erase' | 'erase-word' | 'erase-all' | 'suspend' }
   | { readonly name: 'text'; readonly text: string };
 
 /** What terminals send, as xterm(1) has it; the second forms are those of a keypad in application mode. */
@@ -19,7 +19,7 @@ const sequences: { readonly [sequence: string]: Key['name'] } = {
   '[4~': 'end',
 };
 
-/** Control characters: `^P` and so on as in a shell; `^C` and `^D` leave, `^M` and `^J` are Enter. */
+/** Control characters: `^P` and so on as in a shell; `^C` and `^D` leave, `^Z` suspends, `^M` and `^J` are Enter. */
 const controls: { readonly [character: string]: Key['name'] } = {
   '\u0003': 'leave',
   '\u0004': 'leave',
@@ -30,6 +30,7 @@ const controls: { readonly [character: string]: Key['name'] } = {
   '\u000E': 'down',
   '\u0010': 'up',
   '\u0015': 'erase-all',
+  '\u001A': 'suspend',
   '\u0017': 'erase-word',
   '\t': 'down',
 };

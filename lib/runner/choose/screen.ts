@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import type { Terminal } from '../output/terminal.ts';
+import { onSuspend } from '../suspend.ts';
 import { decodeKeys, type Key } from './keys.ts';
 
 /** A lone Escape is the key; a terminal sends the other bytes of a sequence well within this time. */
@@ -21,6 +22,7 @@ export class Screen {
   #height = 0;
   #over = false;
   #redraw: (() => void) | undefined;
+  #forgetSuspend: (() => void) | undefined;
 
   constructor(terminal: Terminal, signal: AbortSignal) {
     this.#terminal = terminal;
@@ -40,6 +42,7 @@ export class Screen {
     stderr.on('resize', this.#onResize);
     this.#signal.addEventListener('abort', this.#onEnd, { once: true });
     this.#terminal.err(hideCursor);
+    this.#forgetSuspend = onSuspend({ hide: () => this.#leave(), show: () => this.#enter() });
   }
 
   /** Takes the lines away and gives the terminal back. */
@@ -53,8 +56,8 @@ export class Screen {
       .removeListener('end', this.#onEnd)
       .removeListener('error', this.#onEnd);
     stdin.pause();
-    stdin.setRawMode(false);
-    this.#terminal.err(`${this.#clear()}${showCursor}`);
+    this.#forgetSuspend?.();
+    this.#leave();
     process.removeListener('exit', this.#onExit);
   }
 
@@ -85,6 +88,19 @@ export class Screen {
     return this.#keys.shift() ?? { name: 'leave' };
   }
 
+  /** Gives the terminal to the shell for a while. */
+  #leave(): void {
+    process.stdin.setRawMode(false);
+    this.#terminal.err(`${this.#clear()}${showCursor}`);
+    this.#terminal.flush?.();
+  }
+
+  #enter(): void {
+    process.stdin.setRawMode(true);
+    this.#terminal.err(hideCursor);
+    this.#redraw?.();
+  }
+
   #clear(): string {
     const up = this.#height > 1 ? `\u001B[${this.#height - 1}A` : '';
     this.#height = 0;
@@ -94,7 +110,11 @@ export class Screen {
   readonly #onData = (data: string): void => {
     clearTimeout(this.#timer);
     const { keys, rest } = decodeKeys(this.#pending + data);
-    this.#keys.push(...keys);
+    for (const key of keys) {
+      // In raw mode the terminal sends no signal; to our whole group, as it would.
+      if (key.name === 'suspend') process.kill(0, 'SIGTSTP');
+      else this.#keys.push(key);
+    }
     this.#pending = rest;
     if (rest !== '') this.#timer = setTimeout(this.#onEscape, escapeMs);
     this.#wake?.();

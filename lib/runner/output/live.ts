@@ -1,5 +1,6 @@
 import type { Renderer, RunEvent } from '../events.ts';
 import { formatDuration } from '../format.ts';
+import { onSuspend } from '../suspend.ts';
 import { endLine, isEnd, RunView, runLine, taskLine } from './lines.ts';
 import type { Terminal } from './terminal.ts';
 import { cutText, linesOf, plainText, textWidth } from './text.ts';
@@ -29,6 +30,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
   let drawnColumns = 0;
   let frame = 0;
   let paused = false;
+  let suspended = false;
   const timer = setInterval(() => {
     frame += 1;
     redraw('');
@@ -37,10 +39,21 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
   timer.unref();
   const onResize = (): void => redraw('');
   process.on('SIGWINCH', onResize);
+  const forgetSuspend = onSuspend({
+    hide: () => {
+      hide();
+      terminal.flush?.();
+      suspended = true;
+    },
+    show: () => {
+      suspended = false;
+      redraw('');
+    },
+  });
 
   /** Writes lines above the running tasks. */
   function redraw(above: string): void {
-    if (paused) {
+    if (paused || suspended) {
       terminal.err(above);
       return;
     }
@@ -143,6 +156,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     close: () => {
       clearInterval(timer);
       process.removeListener('SIGWINCH', onResize);
+      forgetSuspend();
       hide();
     },
   };

@@ -113,4 +113,20 @@ test('without a terminal it is an error with advice, exit code 2', async () => {
   );
 });
 
+test('Ctrl-Z gives the terminal to the shell as it was, and fg takes it again', async () => {
+  const line = 'set -m; node --import tsx tasks.ts --choose; stty -a | grep -o -e "-*icanon"; read -r; fg';
+  const terminal = new PseudoTerminal(`bash -c '${line}'`, { cwd: program.folder, env: program.env });
+  await terminal.shows('Esc: leave');
+  terminal.type('lab');
+  await terminal.shows('task: lab_');
+  terminal.type('\x1A');
+  await terminal.shows(/Stopped.*\s+icanon/);
+  assert.ok(terminal.raw.lastIndexOf(showCursor) > terminal.raw.lastIndexOf(hideCursor));
+  terminal.type('\n');
+  await terminal.shows('task: lab_');
+  terminal.type(escapeKey);
+  await terminal.shows('nothing was chosen');
+  assert.is(await terminal.exit, 130);
+});
+
 test.run();

@@ -9,9 +9,9 @@ test.before.each(async () => {
 });
 test.after.each(() => rig.close());
 
-const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGQUIT: 131 } as const;
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) {
   test(`${signal} reaches every child and grandchild, runs the cleanups and gives ${exitCodes[signal]}`, async () => {
     const run = rig.run(
       [
