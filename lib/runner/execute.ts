@@ -101,7 +101,7 @@ async function executeAttempt(node: TaskNode, run: Run, gate: Gate, count: strin
   } catch (thrown) {
     error = thrown ?? new Error('a task threw nothing');
   } finally {
-    endLimit?.();
+    if (endLimit?.()) timedOut = true;
     await attempt.close();
   }
   const { lastLines } = attempt;

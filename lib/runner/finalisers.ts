@@ -17,7 +17,7 @@ const hurriedLimitMs = 5000;
 export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
   const { stop, children } = run;
   const abort = new AbortController();
-  let endLimit: (() => void) | undefined;
+  let endLimit: (() => unknown) | undefined;
   let ending: Promise<void> | undefined;
   let failure: TaskError | undefined;
 

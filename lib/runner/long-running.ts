@@ -131,7 +131,7 @@ async function becomeReady(
   const waitedFor = describeReadiness(readiness);
   const timeoutMs = readiness.timeoutMs ?? node.task.timeoutMs ?? defaultTimeoutMs;
   const asking = new AbortController();
-  let endLimit: (() => void) | undefined;
+  let endLimit: (() => unknown) | undefined;
   try {
     if (await isTaken(readiness, asking.signal)) return { type: 'taken', waitedFor };
     // The run was stopped meanwhile: not even begun.

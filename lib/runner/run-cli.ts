@@ -8,6 +8,7 @@ import type { StopReason } from './events.ts';
 import { exitCodes, signalExitCode, stopExitCode } from './exit-codes.ts';
 import { type RunnerSettings, runnerOptions, runnerSettings } from './global-options.ts';
 import type { Graph, TaskNode } from './graph.ts';
+import { endLeftOpen, keepOpen } from './left-open.ts';
 import { graphTask, listJson, listTask, listText } from './list.ts';
 import { openTerminal, type Terminal } from './output/terminal.ts';
 import { openQuestion } from './quick-answer.ts';
@@ -59,7 +60,11 @@ type Session = {
   readonly stop: Stop;
   readonly terminal: Terminal;
   readonly redactor: Redactor;
+  /** Its tasks run, or are watched. */
+  begun: boolean;
 };
+
+const abandonMs = 5000;
 
 /**
  * Does what the command line says and returns the exit code; never ends the process by itself. Every error is shown
@@ -70,6 +75,7 @@ export async function runCli(
   argv: readonly string[],
   config: CliConfig = {},
 ): Promise<number> {
+  keepOpen();
   const codeBefore = process.exitCode;
   const children = new Children();
   const stop = new Stop(children);
@@ -86,6 +92,7 @@ export async function runCli(
     stop,
     terminal,
     redactor: new Redactor(),
+    begun: false,
   };
   const showFailure = (failure: Failure): void => {
     const lines = formatFailure(
@@ -103,7 +110,8 @@ export async function runCli(
     return reason.type === 'crash' ? exitCodes.failed : (stopExitCode(reason) ?? otherwise);
   };
   try {
-    const exitCode = (await dispatch(argv, session)) || strayExitCode(codeBefore, showFailure);
+    const code = await Promise.race([dispatch(argv, session), abandoned(session)]);
+    const exitCode = code || strayExitCode(codeBefore, showFailure);
     return stop.reason === undefined ? exitCode : stoppedCode(stop.reason, exitCode);
   } catch (error) {
     await stop.ended();
@@ -117,7 +125,22 @@ export async function runCli(
     suspend.close();
     children.close();
     terminal.close();
+    endLeftOpen();
   }
+}
+
+/**
+ * Rejects when the run is stopped before it has begun, and what the tasks' functions do then (`resolve`, `check`, a promise of
+ * `commands`) does not end. A run itself gives up by itself.
+ */
+function abandoned(session: Session): Promise<never> {
+  const { signal } = session.stop;
+  return new Promise((_, reject) => {
+    const giveUp = (): void => {
+      if (!session.begun) reject(new TaskError({ what: 'did not end when it was asked to; given up' }));
+    };
+    signal.addEventListener('abort', () => setTimeout(giveUp, abandonMs).unref(), { once: true });
+  });
 }
 
 /** `process.exitCode`, as a task may set it: a library that ran in this process has failed. It would be lost. */
@@ -240,6 +263,7 @@ async function runRequested(
     // Only with the lock: a task that changes nothing leaves no files behind, and two runs never share a log.
     logs: locked ? config.logs?.(options) : undefined,
   };
+  session.begun = true;
   if (settings.watch) return (await import('./watch.ts')).watchTasks(request);
   return (await import('./run-tasks.ts')).runTasks(request);
 }

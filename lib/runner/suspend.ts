@@ -20,17 +20,23 @@ export function onSuspend(view: Suspendable): () => void {
   return () => void shown.delete(view);
 }
 
-/** A time limit in milliseconds of running: the time for which Ctrl-Z stopped the run does not count. Returns what ends it. */
-export function startLimit(milliseconds: number, onLimit: () => void): () => void {
+/**
+ * A time limit in milliseconds of running: the time for which Ctrl-Z stopped the run does not count. Returns what ends it, and tells
+ * whether it is over: what never gives the event loop a turn is not interrupted.
+ */
+export function startLimit(milliseconds: number, onLimit: () => void): () => boolean {
   const startedAt = performance.now() - stoppedMs;
   let timer = setTimeout(look, timerMs(milliseconds));
+  const leftMs = (): number => startedAt + milliseconds + stoppedMs - performance.now();
   function look(): void {
-    const leftMs = startedAt + milliseconds + stoppedMs - performance.now();
     // Timers are whole milliseconds.
-    if (leftMs < 1) onLimit();
-    else timer = setTimeout(look, timerMs(leftMs));
+    if (leftMs() < 1) onLimit();
+    else timer = setTimeout(look, timerMs(leftMs()));
   }
-  return () => clearTimeout(timer);
+  return () => {
+    clearTimeout(timer);
+    return leftMs() < 0;
+  };
 }
 
 /**

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/project.ts';
+import { processStartTime } from '../../../lib/runner/process-identity.ts';
 import { type Ended, loader, runFile } from '../../rig/run-file.ts';
 
 /* Runs that end in another way than by the end of their tasks. */
@@ -16,7 +17,10 @@ test.before.each(() => {
 test.after.each(() => rmSync(folder, { recursive: true, force: true }));
 
 const head = `
-import { runCli, task } from '${join(root, 'lib', 'runner', 'runner.ts')}';
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:http';
+import { Worker } from 'node:worker_threads';
+import { runCli, task, TaskError } from '${join(root, 'lib', 'runner', 'runner.ts')}';
 const described = { description: 'd', commands: () => [] };
 `;
 
@@ -54,6 +58,7 @@ test('a task whose promise never settles fails when nothing is left that could s
 test('process.exit(0) in a task is no success, and other codes stay', async () => {
   for (const [exit, expected] of [
     [0, 1],
+    [256, 1],
     [7, 7],
   ] as const) {
     const { exitCode, stderr } = await run(`
@@ -104,6 +109,63 @@ test('after the end of a run process.exit is nobody else’s business', async ()
   );
   assert.is(exitCode, 0, stderr);
   assert.is(stderr, '');
+});
+
+const stay = 'setInterval(() => {}, 1000);';
+
+test('what tasks have left open does not keep the process, whatever the outcome, and is named', async () => {
+  for (const [definition, expected, named] of [
+    [`run: () => { ${stay} }`, 0, '1 timer'],
+    [`run: () => { createServer().listen(0); ${stay} ${stay} }`, 0, '1 server, 2 timers'],
+    [`run: () => { new Worker('${stay}', { eval: true }); }`, 0, 'a worker'],
+    [`run: () => { ${stay} throw new TaskError({ what: 'no', exitCode: 7 }); }`, 7, '1 timer'],
+    [`timeoutMs: 1, run: () => new Promise(() => { ${stay} })`, 124, '1 timer'],
+    [`run: () => new Promise(() => { ${stay} process.kill(process.pid, 'SIGTERM'); })`, 143, '1 timer'],
+    [`check: () => new Promise(() => { ${stay} process.kill(process.pid, 'SIGTERM'); })`, 143, '1 timer'],
+  ] as const) {
+    const { exitCode, stderr } = await run(
+      `const tasks = [task({ ...described, name: 'top', ${definition} })];`,
+    );
+    assert.is(exitCode, expected, stderr);
+    const warning = stderr.split('\n').find((line) => line.startsWith('warning'));
+    const [text, things] = warning?.split(': ').slice(1) ?? [];
+    assert.is(text, 'ended although something was still open');
+    assert.equal(things?.split(', ').sort(), named.split(', ').sort());
+  }
+});
+
+test('a process that a task has started by itself and left ends with the run; all that was written is there', async () => {
+  const { exitCode, stdout } = await run(`
+    const top = task({ ...described, name: 'top', run: ({ print }) => {
+      print(String(spawn('sleep', ['600']).pid));
+      print('x'.repeat(900_000));
+    } });
+    const tasks = [top];`);
+  assert.is(exitCode, 0);
+  const [pid, text] = stdout.split('\n');
+  assert.is(text?.length, 900_000);
+  assert.is(await processStartTime(Number(pid)), undefined);
+});
+
+test('a time limit counts for a body that never lets go of the processor, too', async () => {
+  const { exitCode, stderr } = await run(`
+    const until = performance.now() + 50;
+    const busy = () => { while (performance.now() < until + 50); };
+    const tasks = [task({ ...described, name: 'top', timeoutMs: 1, run: busy })];`);
+  assert.is(exitCode, 124, stderr);
+});
+
+test('an exit code that something in this process has set is not lost', async () => {
+  for (const [code, expected] of [
+    ['3', 3],
+    ['256', 1],
+  ] as const) {
+    const { exitCode, stderr } = await run(
+      `const tasks = [task({ ...described, name: 'top', run: () => { process.exitCode = ${code}; } })];`,
+    );
+    assert.is(exitCode, expected, stderr);
+    assert.match(stderr, `error: something that a task called has set \`process.exitCode\` to ${code}\n`);
+  }
 });
 
 test.run();

@@ -4,7 +4,10 @@ import * as assert from 'uvu/assert';
 import type { Children } from '../../../lib/runner/children.ts';
 import { Suspend, startLimit } from '../../../lib/runner/suspend.ts';
 
-test.after.each(() => mock.reset());
+test.after.each(() => {
+  mock.timers.reset();
+  mock.reset();
+});
 
 test('the time for which the process was stopped is not part of a time limit', () => {
   mock.timers.enable({ apis: ['setTimeout'] });
