@@ -17,6 +17,7 @@ test.before.each(() => {
 });
 test.after.each(() => {
   process.exitCode = undefined;
+  Reflect.deleteProperty(process.stdout, 'writableLength');
   mock.timers.reset();
   mock.reset();
 });
@@ -42,7 +43,7 @@ test('a process is ended two seconds after its main file has set the exit code',
 
 test('a reader of the output has the time that it takes', async () => {
   let unread = 1;
-  mock.getter(process.stdout, 'writableLength', () => unread);
+  Object.defineProperty(process.stdout, 'writableLength', { configurable: true, get: () => unread });
   endLeftOpen();
   process.exitCode = 0;
   await pass(60_000);
