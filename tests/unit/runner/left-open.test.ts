@@ -27,7 +27,7 @@ async function pass(milliseconds: number): Promise<void> {
     now += 100;
     mock.timers.tick(100);
   }
-  await Promise.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
 }
 
 test('a process is ended two seconds after its main file has set the exit code', async () => {
