@@ -232,7 +232,7 @@ function shellOf(node: TaskNode, run: Run, attempt: Attempt): Shell {
       },
       spawn: (command, args, options, { interactive, daemons }) => {
         const mark = daemons ? markEnvironment(undefined) : run.holder && markEnvironment(run.holder);
-        const env = { ...options.env, ...nestedEnvironment(run.lock), ...mark };
+        const env = { ...options.env, ...nestedEnvironment(), ...mark };
         return run.children.spawn(id, command, args, { ...options, env }, interactive);
       },
       end: (child: ChildProcess) => void run.children.endOne(child),

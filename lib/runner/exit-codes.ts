@@ -22,6 +22,7 @@ export const exitCodeTable: readonly { readonly code: string; readonly meaning: 
   { code: '127', meaning: 'a tool is not installed' },
   { code: '129', meaning: 'SIGHUP, or nobody reads the log any more' },
   { code: '130', meaning: 'SIGINT (Ctrl-C)' },
+  { code: '131', meaning: 'SIGQUIT (Ctrl-\\)' },
   { code: '143', meaning: 'SIGTERM' },
   {
     code: 'any other',

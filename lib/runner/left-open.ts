@@ -31,26 +31,25 @@ let looking: NodeJS.Timeout | undefined;
  */
 export function endLeftOpen(): void {
   let since: number | undefined;
-  clearInterval(looking);
-  looking = setInterval(() => {
+  const look = (): void => {
     // A reader may take its time, as one that shows a page after another.
     const isRead = process.stdout.writableLength + process.stderr.writableLength === 0;
-    if (process.exitCode === undefined || !isRead) {
-      since = undefined;
-      return;
-    }
-    since ??= performance.now();
-    if (performance.now() - since < graceMs) return;
-    clearInterval(looking);
-    void end();
-  }, lookMs);
+    if (process.exitCode === undefined || !isRead) since = undefined;
+    else since ??= performance.now();
+    if (since !== undefined && performance.now() - since >= graceMs) void end();
+    else wait();
+  };
   // It keeps nothing open itself: with nothing else left the process ends before.
-  looking.unref();
+  const wait = (): void => {
+    looking = setTimeout(look, lookMs).unref();
+  };
+  keepOpen();
+  wait();
 }
 
 /** A run begins: the one before was not the last thing to do. */
 export function keepOpen(): void {
-  clearInterval(looking);
+  clearTimeout(looking);
 }
 
 async function end(): Promise<void> {

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { TaskError } from './errors.ts';
 import { formatSince } from './format.ts';
 import { pause } from './pause.ts';
-import { isSameProcess, ownIdentity, type ProcessIdentity } from './process-identity.ts';
+import { isAncestor, isSameProcess, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
 /** Who holds a lock: the process, what it runs and since when. */
 export type LockHolder = ProcessIdentity & {
@@ -78,6 +78,15 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
     announced = found;
     await pause(pollMs, request.signal);
   }
+}
+
+/**
+ * Whether a run around us holds this lock: waiting for it would never end. A process that has left that run (`setsid … &`, a session of
+ * tmux) is not waited for by it, and waits for the lock as any other.
+ */
+export async function isHeldAround(path: string): Promise<boolean> {
+  const holder = parseHolder(await readFile(path, 'utf8').catch(() => ''));
+  return holder !== undefined && (await isAncestor(holder));
 }
 
 /** `run of create-environment by pid 123 since 12:01`; with the day when that was not today. */

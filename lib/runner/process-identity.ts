@@ -58,6 +58,21 @@ export async function isSameProcess(identity: ProcessIdentity): Promise<boolean>
   return (await processStartTime(identity.pid)) === identity.startTime;
 }
 
+/** Whether exactly this process is alive and has started us, directly or not, by processes that live. */
+export async function isAncestor(identity: ProcessIdentity): Promise<boolean> {
+  if (!(await isSameProcess(identity))) return false;
+  for (let pid: number | undefined = process.ppid; pid !== undefined && pid > 1; pid = await parentOf(pid)) {
+    if (pid === identity.pid) return true;
+  }
+  return false;
+}
+
+async function parentOf(pid: number): Promise<number | undefined> {
+  if (process.platform === 'linux') return (await readStat(pid))?.parent;
+  const { stdout } = await run('ps', ['-o', 'ppid=', '-p', String(pid)]).catch(() => ({ stdout: '' }));
+  return Number.parseInt(stdout, 10) || undefined;
+}
+
 /**
  * Whether a process group still has a living member. Zombies do not count: where pid 1 reaps nothing (containers), a
  * signal 0 would find them for ever.

@@ -67,8 +67,8 @@ type Session = {
 const abandonMs = 5000;
 
 /**
- * Does what the command line says and returns the exit code; never ends the process by itself. Every error is shown
- * here. Signals are handled from the first line to the last.
+ * Does what the command line says and returns the exit code. Every error is shown here. Signals are handled from the first
+ * line to the last. What tasks have left open ends soon after the caller has set `process.exitCode`.
  */
 export async function runCli(
   tasks: readonly AnyTask[],

@@ -7,8 +7,7 @@ import { executeNode, type Run } from './execute.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { RunnerSettings } from './global-options.ts';
 import type { Graph, TaskNode } from './graph.ts';
-import { acquireLock, type Lock } from './lock.ts';
-import { isHeldAround } from './nesting.ts';
+import { acquireLock, isHeldAround, type Lock } from './lock.ts';
 import { endOrphans } from './orphans.ts';
 import { logFiles } from './output/log-files.ts';
 import { createRenderer } from './output/renderer.ts';
@@ -188,7 +187,7 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
 }
 
 async function takeLock({ lock, graph, settings, stop }: RunRequest, emit: Emit): Promise<Lock | undefined> {
-  if (lock === undefined || isHeldAround(lock)) return undefined;
+  if (lock === undefined || (await isHeldAround(lock))) return undefined;
   return await acquireLock(lock, {
     task: graph.root.label,
     wait: settings.wait,

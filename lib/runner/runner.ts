@@ -38,8 +38,8 @@ export const task: typeof Library.task = library.task;
 export const need: typeof Library.need = library.need;
 
 /**
- * Does what the command line says and returns the exit code; never ends the process by itself. Every error is shown
- * here. Signals are handled from the first line to the last.
+ * Does what the command line says and returns the exit code. Every error is shown here. Signals are handled from the first
+ * line to the last. What tasks have left open ends soon after the caller has set `process.exitCode`.
  */
 export const runCli: typeof Library.runCli = library.runCli;
 

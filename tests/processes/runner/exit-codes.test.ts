@@ -61,6 +61,7 @@ const cases: { readonly [code: string]: readonly Case[] } = {
     },
   ],
   '130': [stopped('SIGINT')],
+  '131': [stopped('SIGQUIT')],
   '143': [stopped('SIGTERM')],
   'any other': [
     { tasks: [{ name: 'a', commands: [`sh -c 'exit 42'`] }], args: ['a'] },

@@ -1,9 +1,10 @@
 import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as poll } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Rig, type RigTask } from '../../rig/rig.ts';
+import { Rig, type RigTask, within } from '../../rig/rig.ts';
 
 let rig: Rig;
 let folder: string;
@@ -17,6 +18,9 @@ test.after.each(async () => {
 });
 
 const locked = (name: string): RigTask => ({ name, lock: true, commands: [rig.command(name)] });
+/** The start of a run inside a task. */
+const inside = `${process.execPath} --import tsx tests/rig/tasks.ts`;
+const outer = (...commands: string[]): RigTask => ({ name: 'create', lock: true, plain: true, commands });
 const environment = (): NodeJS.ProcessEnv => ({ RIG_LOCK: join(folder, 'development.lock') });
 
 async function isLocked(): Promise<boolean> {
@@ -87,18 +91,32 @@ test('a task without lock does not wait', async () => {
 });
 
 test('a run inside a run does not wait for the lock of the outer one', async () => {
-  const run = rig.run([locked('create')], ['create'], environment());
+  const run = rig.run([outer(`${inside} inner`), locked('inner')], ['create'], environment());
+  const inner = await rig.next('inner');
+  assert.is(await inner.environment('TASK_RUNNER_LEVEL'), '2');
+  await inner.exit();
+  assert.is(await run.exit, 0, run.stderr);
+});
+
+test('what leaves a run takes its own lock: it waits for that run, and others wait for it', async () => {
+  const log = join(folder, 'log');
+  const leave = `sh -c 'setsid ${inside} left > ${log} 2>&1 &'`;
+  const tasks = [outer(leave, rig.command('create')), locked('left'), locked('next')];
+  const first = rig.run(tasks, ['create'], environment());
   const create = await rig.next('create');
-  assert.is(await create.environment('TASK_RUNNER_LOCK'), join(folder, 'development.lock'));
-  assert.is(await create.environment('TASK_RUNNER_LEVEL'), '1');
-  const inner = rig.run([locked('inner')], ['inner'], {
-    ...environment(),
-    TASK_RUNNER_LOCK: environment().RIG_LOCK,
-  });
-  await (await rig.next('inner')).exit();
-  assert.is(await inner.exit, 0);
+  const waits = async (): Promise<void> => {
+    while (!(await readFile(log, 'utf8').catch(() => '')).includes('waiting for run of create by pid'))
+      await poll(20);
+  };
+  await within(waits(), 'the wait of what was left');
   await create.exit();
-  assert.is(await run.exit, 0);
+  assert.is(await first.exit, 0);
+  const left = await rig.next('left');
+  const second = rig.run(tasks, ['next'], environment());
+  await second.says('waiting for run of left by pid');
+  await left.exit();
+  await (await rig.next('next')).exit();
+  assert.is(await second.exit, 0);
 });
 
 test('a run with lock leaves a log of each task, one without leaves nothing', async () => {

@@ -8,7 +8,7 @@ let ended = false;
 test.before.each(() => {
   now = 0;
   ended = false;
-  mock.timers.enable({ apis: ['setInterval'] });
+  mock.timers.enable({ apis: ['setTimeout'] });
   mock.method(performance, 'now', () => now);
   mock.method(process.stderr, 'write', () => true);
   mock.method(process, 'exit', () => {
