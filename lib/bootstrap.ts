@@ -5,7 +5,7 @@ import { constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { npmEnvironment } from './tools/npm-environment.ts';
-import { settleVariables } from './variables.ts';
+import { passedOn, settleVariables } from './variables.ts';
 
 // Before `npm ci` is done there are no packages: everything here, and what it imports, is Node alone, and old Node too.
 
@@ -40,7 +40,16 @@ export async function bootstrap(argv: readonly string[]): Promise<number | undef
       exitCode: 127,
     });
   }
-  settleVariables(process.env, projectFolder);
+  try {
+    settleVariables(process.env, projectFolder);
+  } catch (error) {
+    return fail({
+      what: 'environments/variables.json, which names the variables that programs are given, cannot be read',
+      why: (error as Error).message,
+      advice: 'correct the file, or restore it from git',
+      exitCode: 1,
+    });
+  }
   process.chdir(projectFolder);
   const justInstalled = process.env[installedMark] === projectFolder;
   delete process.env[installedMark];
@@ -128,7 +137,7 @@ async function runNpm(signal: AbortSignal): Promise<number | undefined> {
   // npm's own output goes to stderr: stdout belongs to the results of tasks.
   const npm = spawn('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: projectFolder,
-    env: npmEnvironment(process.env),
+    env: npmEnvironment(passedOn(process.env)),
     stdio: ['ignore', 2, 2],
     detached: true,
   });

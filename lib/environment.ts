@@ -7,6 +7,7 @@ import { type Options, type Shell, type TaskContext, TaskError } from './runner/
 import { loadSettings, type ProviderName, providerNames, type Settings } from './settings.ts';
 import { shellWord } from './shell-words.ts';
 import { toolEnvironment } from './tools/tools.ts';
+import { passedOn } from './variables.ts';
 
 /** Where an environment is and what it is made of. Everything it keeps lies below `state`. */
 export type Environment = {
@@ -140,13 +141,7 @@ export function exportHomes(environment: Environment, ...names: readonly Home[])
   return ['export', ...names.map((name) => `${name}=${shellWord(homes[name])}`)].join(' ');
 }
 
-/**
- * Variables by which a user steers the same programs elsewhere. Left in, they would be settings of ours: `HELM_KUBEAPISERVER`
- * names another cluster, `VAULT_SEAL_TYPE` another seal, and etcd refuses to start beside any `ETCD_…`.
- */
-const foreign = /^(?:(?:ETCD|HELM|HELMFILE|KUBECTL|KUBERNETES|KWOK|OPERATOR|SOPS|VAULT|VSO)_|PG[A-Z])/;
-
-/** The variables that a child of ours runs with: the user's own without those, our tools first, and no home of the user's. */
+/** The variables that a child of ours runs with: what of the user's is passed on, our tools first, and no home of the user's. */
 export async function processEnvironment(environment: Environment): Promise<NodeJS.ProcessEnv> {
   // helmfile writes decrypted values to temporary files: what a killed one leaves goes with the environment.
   const own = await mkdir(join(environment.state, 'tmp'), { mode: 0o700 }).then(
@@ -154,9 +149,8 @@ export async function processEnvironment(environment: Environment): Promise<Node
     (error: NodeJS.ErrnoException) => error.code === 'EEXIST',
   );
   if (own) await linkState(environment);
-  const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name));
   return {
-    ...Object.fromEntries(kept),
+    ...passedOn(process.env),
     TMPDIR: own ? join(environment.plainState, 'tmp') : tmpdir(),
     PATH: await toolEnvironment(),
     ...homesOf(environment),

@@ -1,19 +1,43 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 // Used before the npm packages are installed: Node alone.
 
-/** With these a shell runs something else first, or programs understand their words differently. */
-const misleading =
-  /^(?:BASH_ENV|BASH_FUNC_.*|BASH_XTRACEFD|BASHOPTS|CDPATH|ENV|EXECIGNORE|GLOBIGNORE|GREP_OPTIONS|POSIXLY_CORRECT|SHELLOPTS)$/;
+/** Names by what they are for; `*` at the end stands for any letters. */
+const listFile = fileURLToPath(new URL('../environments/variables.json', import.meta.url));
+
+/** What only the tasks themselves read: secrets, and what would steer the programs that they call. */
+const forTasks = patternOf([
+  ...[
+    'ENVIRONMENT',
+    'CLUSTER_PROVIDER',
+    'CLUSTER_CONTEXT',
+    'KUBECONFIG',
+    'SOPS_PGP_KEY',
+    'SOPS_PGP_KEY_FILE',
+  ],
+  ...['SOPS_EDITOR', 'NODE_OPTIONS', 'NO_COLOR', 'FORCE_COLOR', 'COLUMNS', 'TASKS_PACKAGES_INSTALLED'],
+]);
 
 /**
- * Changes the variables that this process was started with into ones that every program it calls can work with. `folder` is the
- * project's: `.home` in it becomes the home of a user who has none.
+ * The variables that a program is started with: those of environments/variables.json. With others a shell runs something else
+ * first (BASH_ENV), or a program works elsewhere (GIT_DIR, PGHOST, HELM_KUBEAPISERVER) or for a key that it need not know.
+ */
+export function passedOn(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const listed = listedNames();
+  return Object.fromEntries(Object.entries(variables).filter(([name]) => listed.test(name)));
+}
+
+/**
+ * Changes the variables that this process was started with into ones that it and every program it calls can work with. `folder`
+ * is the project's: `.home` in it becomes the home of a user who has none. Throws when the list of names cannot be read.
  */
 export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): void {
-  for (const name of Object.keys(variables)) if (misleading.test(name)) delete variables[name];
+  const listed = listedNames();
+  for (const name of Object.keys(variables))
+    if (!listed.test(name) && !forTasks.test(name)) delete variables[name];
   // In this order Node takes the first that is set, without a look at it; and programs start in several folders.
   for (const name of ['TMPDIR', 'TMP', 'TEMP']) {
     const path = resolve(variables[name] || 'none');
@@ -22,6 +46,21 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
   }
   variables.HOME ??= accountHome();
   if (!isHome(variables.HOME)) variables.HOME = join(folder, '.home');
+}
+
+let listedOnce: RegExp | undefined;
+
+function listedNames(): RegExp {
+  if (listedOnce !== undefined) return listedOnce;
+  const names: unknown[] = Object.values(JSON.parse(readFileSync(listFile, 'utf8'))).flat();
+  const wrong = names.find((name) => !/^[A-Za-z_]\w*\*?$/.test(String(name)));
+  if (wrong !== undefined) throw new Error(`${JSON.stringify(wrong)} is not the name of a variable`);
+  listedOnce = patternOf(names as string[]);
+  return listedOnce;
+}
+
+function patternOf(names: readonly string[]): RegExp {
+  return new RegExp(`^(?:${names.join('|').replaceAll('*', '.*')})$`);
 }
 
 /** The home of this user's account; empty where the user id has no account, as in a container that was started with any id. */

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
+import { passedOn } from '../variables.ts';
 import { type CacheEntry, diskFull } from './cache.ts';
 import { copyFiles } from './copy-files.ts';
 import { keepTool } from './keep-tool.ts';
@@ -95,7 +96,7 @@ export function moduleFolder(recipe: GoRecipe): string {
 export function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv {
   // A compiler that is killed leaves its work behind: it lies where it is swept.
   return {
-    ...process.env,
+    ...passedOn(process.env),
     GOTMPDIR: work,
     CGO_ENABLED: cgoEnabled(recipe),
     GOFLAGS: '',

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { passedOn } from '../variables.ts';
 import { cacheFolder, platform } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import { loadManifest, type ReleaseRecipe, type ToolEntry } from './manifest.ts';
@@ -35,7 +36,7 @@ const usersSettings =
  * no other settings; never sudo. What it installs lies under `data/installs/<tool>/<version>`.
  */
 export function miseEnvironment(folder: string): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(
+  const kept = Object.entries(passedOn(process.env)).filter(
     ([name]) => !/^_*MISE_/.test(name) || usersSettings.test(name),
   );
   const own = join(cacheFolder(), 'mise', platform);

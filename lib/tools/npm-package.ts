@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { passedOn } from '../variables.ts';
 import { type CacheEntry, platform } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import type { NpmRecipe, ToolEntry } from './manifest.ts';
@@ -24,7 +25,12 @@ export async function installNpmPackage(
   const name = npmPackageName(recipe);
   const wanted = `${name}@${recipe.version}`;
   const stop = everySecond((elapsed) => context.progress(`fetching ${wanted}, ${elapsed}`));
-  const $ = context.$({ cwd: folder, env: npmEnvironment(process.env), quiet: true, nothrow: true });
+  const $ = context.$({
+    cwd: folder,
+    env: npmEnvironment(passedOn(process.env)),
+    quiet: true,
+    nothrow: true,
+  });
   const npm =
     await $`npm install --prefix . --no-save --ignore-scripts --no-audit --no-fund --loglevel=error ${wanted}`;
   stop();

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { passedOn } from '../variables.ts';
 
 const answerWithinMs = 3000;
 const probes = new Map<string, Promise<string | undefined>>();
@@ -43,7 +44,7 @@ function tryToConnect(host: string): Promise<string | undefined> {
   const options = {
     timeout: answerWithinMs,
     killSignal: 'SIGKILL',
-    env: { ...process.env, NODE_OPTIONS: '' },
+    env: passedOn(process.env),
   } as const;
   return new Promise((resolve) => {
     execFile(process.execPath, ['-e', attempt, name, port], options, (error, code) =>

@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { Document, Scalar, YAMLMap } from 'yaml';
 import { reasonOf } from '../registry/call.ts';
 import { TaskError } from '../runner/runner.ts';
+import { passedOn } from '../variables.ts';
 import { currentPins } from './image.ts';
 import { type Manifest, manifestFile } from './manifest.ts';
 import { npmEnvironment } from './npm-environment.ts';
@@ -58,7 +59,7 @@ function withLine(text: string, document: Document, path: readonly string[], val
 }
 
 async function misePins({ mise }: Manifest, context: ToolContext, missing: string[]): Promise<Pin[]> {
-  const $ = context.$({ env: npmEnvironment(process.env), quiet: true, nothrow: true });
+  const $ = context.$({ env: npmEnvironment(passedOn(process.env)), quiet: true, nothrow: true });
   const pins: Pin[] = [];
   for (const platform of misePlatforms) {
     const wanted = `${mise.package.replace('{platform}', platform)}@${mise.version}`;

@@ -44,9 +44,13 @@ export function scriptedClone(): ScriptedClone {
     lib: (path) => import(join(clone.folder, 'lib', path)),
     script: (tool, body) => {
       const version = `case "$*" in version\\ --client|version\\ --short|--version*) echo '${versions[tool] ?? ''}'; exit 0;; esac`;
-      writeFileSync(join(bin, tool), `#!/bin/sh\n${version}\necho "${tool} $*" >> "$CALLS"\n${body}\n`, {
-        mode: 0o755,
-      });
+      writeFileSync(
+        join(bin, tool),
+        `#!/bin/sh\nCALLS='${log}'\n${version}\necho "${tool} $*" >> "$CALLS"\n${body}\n`,
+        {
+          mode: 0o755,
+        },
+      );
     },
     calls: () => readFileSync(log, 'utf8').split('\n').slice(0, -1),
     forget: () => writeFileSync(log, ''),

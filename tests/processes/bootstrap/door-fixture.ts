@@ -22,6 +22,7 @@ export type StartOptions = {
   readonly cwd?: string;
   readonly imports?: readonly string[];
   readonly path?: string;
+  readonly env?: NodeJS.ProcessEnv;
 };
 
 export type Door = ChildProcess & {
@@ -52,6 +53,7 @@ export async function inClone(body: (clone: Clone) => Promise<void>): Promise<vo
   mkdirSync(bin);
   for (const path of [
     'tasks.ts',
+    'environments/variables.json',
     'lib/bootstrap.ts',
     'lib/variables.ts',
     'lib/tools/npm-environment.ts',
@@ -71,15 +73,18 @@ export async function inClone(body: (clone: Clone) => Promise<void>): Promise<vo
       folder: clone,
       bin,
       npm: (text) => {
-        writeFileSync(join(bin, 'npm'), `#!/bin/sh\necho "$*" >> "$LOG"\n${text}\n`);
+        writeFileSync(
+          join(bin, 'npm'),
+          `#!/bin/sh\nLOG='${log}' TSX='${join(project, 'node_modules', 'tsx')}'\necho "$*" >> "$LOG"\n${text}\n`,
+        );
         chmodSync(join(bin, 'npm'), 0o755);
       },
       calls: () => readLines(log),
-      start: (argv, { cwd = folder, imports = [], path = `${bin}:/usr/bin:/bin` } = {}) => {
+      start: (argv, { cwd = folder, imports = [], path = `${bin}:/usr/bin:/bin`, env = {} } = {}) => {
         const before = [loader, ...imports].flatMap((url) => ['--import', url]);
         const child = spawn(process.execPath, [...before, join(clone, 'tasks.ts'), ...argv], {
           cwd,
-          env: { ...process.env, PATH: path, LOG: log, TSX: join(project, 'node_modules', 'tsx') },
+          env: { ...process.env, PATH: path, ...env },
           stdio: ['ignore', 'pipe', 'pipe'],
         });
         running.push(child);

@@ -83,6 +83,23 @@ test('without npm the error says so, with exit code 127', () =>
     assert.match(stderr, /^error: npm cannot be started.*\n {2}why: .*\n {2}do: put npm on PATH/m);
   }));
 
+test('npm gets the variables of the list, and an unreadable list is told before anything is done', () =>
+  inClone(async ({ folder, npm, start, calls }) => {
+    npm(`env | sed -n 's/^/npm has /p' >&2; ${installs}`);
+    const env = { BASH_ENV: '/nowhere', SOPS_PGP_KEY: 'armour', PGHOST: 'x', AWS_PROFILE: 'team' };
+    const { code, stderr } = await start(['0'], { env }).end;
+    assert.is(code, 0, stderr);
+    assert.match(stderr, 'npm has AWS_PROFILE=team');
+    assert.not.match(stderr, /npm has (?:BASH_ENV|SOPS_PGP_KEY|PGHOST)=/);
+    for (const text of ['{', '{"all":["*"]}']) {
+      writeFileSync(join(folder, 'environments/variables.json'), text);
+      const refused = await start(['0']).end;
+      assert.is(refused.code, 1);
+      assert.match(refused.stderr, /^error: environments\/variables\.json, .*\n {2}why: .*\n {2}do: .*\n$/);
+    }
+    assert.is(calls().length, 1);
+  }));
+
 test('npx is given a home where there is none', () =>
   inClone(async ({ folder, bin }) => {
     copyFileSync(new URL('../../../run', import.meta.url), join(folder, 'run'));

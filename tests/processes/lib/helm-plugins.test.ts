@@ -29,7 +29,7 @@ for (const [version, refused] of [
     mkdirSync(bin);
     const script = `[ "$1" != version ] || exec echo ${version}
 case "$*" in *${refused}*) echo "Error: unknown flag: ${refused}" >&2; exit 1;; esac
-echo "helm $*" >> "$CALLS"`;
+echo "helm $*" >> "${process.env.CALLS}"`;
     writeFileSync(join(bin, 'helm'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     process.env.PATH = [bin, process.env.PATH].join(delimiter);
     clone.forget();

@@ -3,7 +3,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join, relative } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { settleVariables } from '../../../lib/variables.ts';
+import { passedOn, settleVariables } from '../../../lib/variables.ts';
 
 const test = suite<{ folder: string }>('variables');
 
@@ -21,14 +21,44 @@ function settled(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return copy;
 }
 
-test('variables that make a shell run something else first, or understand its words differently, are left out', () => {
-  const kept = { HOME: tmpdir(), PATH: '/bin', ENVIRONMENT: 'staging', BASH: '/bin/bash' };
+test('only variables of the list are kept, and those that the tasks read', () => {
+  const kept = {
+    HOME: tmpdir(),
+    PATH: '/bin',
+    LC_ALL: 'C',
+    https_proxy: 'http://proxy',
+    AWS_PROFILE: 'team',
+  };
+  const forTasks = { ENVIRONMENT: 'staging', SOPS_PGP_KEY: 'armour', KUBECONFIG: '/some/config', CI: 'true' };
   const variables = settled({
     ...kept,
-    ...{ BASH_ENV: '/nowhere', ENV: '/nowhere', SHELLOPTS: 'noexec', BASHOPTS: 'extglob', CDPATH: '/' },
+    ...forTasks,
+    ...{ BASH_ENV: '/nowhere', ENV: '/nowhere', SHELLOPTS: 'noexec', PS4: '$(date)', CDPATH: '/', IFS: 'x' },
     ...{ 'BASH_FUNC_helm%%': '() {  exit 3; }', POSIXLY_CORRECT: '', GREP_OPTIONS: '--invert-match' },
+    ...{
+      GIT_DIR: '/else',
+      GIT_INDEX_FILE: 'x',
+      PGHOST: 'x',
+      PGSERVICE: 'x',
+      OPENSSL_CONF: '/none',
+      DEBUG: '*',
+    },
+    ...{
+      HELM_KUBEAPISERVER: 'x',
+      VAULT_TOKEN: 'x',
+      GNUPGHOME: '/x',
+      KUBECTL_EXTERNAL_DIFF: 'x',
+      ETCD_NAME: 'x',
+    },
+    ...{ PATH_INFO: 'x', MYHOME: 'x', 'odd name': 'x' },
   });
-  assert.equal(variables, kept);
+  assert.equal(variables, { ...kept, ...forTasks });
+});
+
+test('a program is not given what only the tasks read', () => {
+  const given = { HOME: '/home', GITHUB_TOKEN: 'token', SSH_AUTH_SOCK: '/agent', npm_config_registry: 'x' };
+  const own = { SOPS_PGP_KEY: 'armour', KUBECONFIG: '/x', NODE_OPTIONS: '--inspect', FORCE_COLOR: '1' };
+  assert.equal(passedOn({ ...given, ...own, BASH_ENV: '/nowhere' }), given);
 });
 
 test('a relative folder for temporary files becomes absolute, and one that is not there is left out', ({

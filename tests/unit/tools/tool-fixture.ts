@@ -83,7 +83,8 @@ export function plainShell(): ToolContext['$'] {
 
 export function writeScript(path: string, body: string): string {
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+  // Variables of the tests do not reach the programs that a tool is got by.
+  writeFileSync(path, `#!/bin/sh\nLOG='${process.env.LOG}'\n${body}\n`, { mode: 0o755 });
   return path;
 }
 
