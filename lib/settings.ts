@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import { namesEnding } from './leftover-files.ts';
 import { root } from './project.ts';
 import { didYouMean, TaskError, UsageError } from './runner/runner.ts';
 
@@ -108,11 +109,11 @@ function merge(below: Tree, above: Tree): Tree {
   return merged;
 }
 
-/** Names of the folders under `environments/`, each one an environment. */
+/** Names of the folders under `environments/`, each one an environment; hidden ones (`.idea`) are somebody else's. */
 export async function environmentNames(): Promise<string[]> {
   const entries = await readdir(join(root, 'environments'), { withFileTypes: true });
   return entries
-    .filter((entry) => entry.isDirectory())
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
     .map((entry) => entry.name)
     .sort();
 }
@@ -169,10 +170,7 @@ export async function settingsFiles(environment: string, provider: ProviderName)
   return [
     'environments/common.yaml',
     ...(top.includes(`${provider}.yaml`) ? [`environments/${provider}.yaml`] : []),
-    ...own
-      .filter((file) => file.endsWith('.yaml'))
-      .sort()
-      .map((file) => `environments/${environment}/${file}`),
+    ...namesEnding(own, '.yaml').map((file) => `environments/${environment}/${file}`),
     ...(provider === 'embedded' ? [`.state/${environment}/cluster.yaml`] : []),
   ];
 }

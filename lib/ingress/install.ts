@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Outcome } from '../cluster/provider.ts';
 import { watchCluster } from '../diagnostics.ts';
 import { type Environment, exportHomes, helmHomes, shellOf } from '../environment.ts';
 import { seenIn, shownLinesOf } from '../helm-failure.ts';
 import { helmText, kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
+import { isLeftover } from '../leftover-files.ts';
 import { readPods, unreadyOf } from '../pods.ts';
 import { root } from '../project.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
@@ -204,7 +205,7 @@ async function digestOf({ ingress }: Settings): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([ingress.chart, ingress.values]));
   const folder = join(root, ingress.chart.chart);
   const local = ingress.chart.repository ? [] : await readdir(folder, { recursive: true }).catch(() => []);
-  for (const file of local.sort()) {
+  for (const file of local.filter((path) => !isLeftover(basename(path))).sort()) {
     hash.update(`${file}\n`).update(await readFile(join(folder, file)).catch(() => ''));
   }
   return hash.digest('hex');

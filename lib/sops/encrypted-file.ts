@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { namesEnding } from '../leftover-files.ts';
 import { root } from '../project.ts';
 import { TaskError } from '../runner/runner.ts';
 import { environmentNames } from '../settings.ts';
@@ -23,7 +24,7 @@ export const secretsFile = (environment: string, file: string): string =>
 /** Names of the encrypted files of an environment, sorted. */
 export async function secretNames(environment: string): Promise<string[]> {
   const names = await readdir(join(root, 'environments', environment, 'secrets')).catch(() => []);
-  return names.filter((name) => name.endsWith('.yaml')).sort();
+  return namesEnding(names, '.yaml');
 }
 
 /** Paths of the encrypted files of all environments, relative to the project. */

@@ -2,6 +2,7 @@ import { access, readdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, relative } from 'node:path';
 import { type Environment, settingsOf, shellOf } from '../environment.ts';
+import { namesEnding } from '../leftover-files.ts';
 import { root } from '../project.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { shellWord } from '../shell-words.ts';
@@ -71,10 +72,7 @@ export async function fingerprintsOf(source: KeySource, context: TaskContext): P
 /** Public halves of all keys that files are encrypted for, relative to the project. */
 export async function publicKeyFiles(): Promise<string[]> {
   const names = await readdir(join(root, 'sops'));
-  return names
-    .filter((name) => name.endsWith('.public.asc'))
-    .sort()
-    .map((name) => `sops/${name}`);
+  return namesEnding(names, '.public.asc').map((name) => `sops/${name}`);
 }
 
 /** Puts them into the keyring: whoever writes a secret encrypts it for the backup key as well. */

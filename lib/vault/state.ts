@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { namesEnding } from '../leftover-files.ts';
 import { type Application, loadApplications } from './applications.ts';
 import { Fields } from './fields.ts';
 import { parseYaml, readText, unreadable } from './state-files.ts';
@@ -153,12 +154,9 @@ async function readPolicies(folder: string): Promise<Policy[]> {
     throw unreadable(folder, error);
   }
   return Promise.all(
-    names
-      .filter((name) => name.endsWith('.hcl'))
-      .sort()
-      .map(async (name) => {
-        const file = join(folder, name);
-        return { name: name.slice(0, -'.hcl'.length), files: [file], text: await readText(file) };
-      }),
+    namesEnding(names, '.hcl').map(async (name) => {
+      const file = join(folder, name);
+      return { name: name.slice(0, -'.hcl'.length), files: [file], text: await readText(file) };
+    }),
   );
 }

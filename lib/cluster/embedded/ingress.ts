@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { controllerOf } from '../../ingress/controllers.ts';
+import { namesEnding } from '../../leftover-files.ts';
 import { root } from '../../project.ts';
 import type { Settings } from '../../settings.ts';
 import type { Api } from './api.ts';
@@ -24,7 +25,7 @@ export async function applyIngress(api: Api, settings: Settings): Promise<void> 
   if (values === undefined) return;
   const manifests = [await fillTemplate('ingress-class.yaml', values)];
   if (settings.ingress.controller === 'traefik') {
-    for (const file of await readdir(join(root, types)))
+    for (const file of namesEnding(await readdir(join(root, types)), '.yaml'))
       manifests.push(await readFile(join(root, types, file), 'utf8'));
   }
   await Promise.all(manifests.map((manifest) => applyManifests(api, manifest)));

@@ -1,7 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { leftovers } from '../../rig/leftovers.ts';
 import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
@@ -47,6 +48,27 @@ test('layers: common, provider, the environment’s files by name, and what the 
   const minikube = await lib.settingsFiles('development', 'minikube');
   assert.is(minikube[1], 'environments/minikube.yaml');
   assert.is(minikube.at(-1), 'environments/development/zones.yaml');
+});
+
+test('what editors and systems leave in the folders is no setting, no secrets file and no environment', async ({
+  clone,
+  lib,
+  write,
+}) => {
+  const before = [await lib.settingsFiles('development', 'minikube'), await lib.environmentNames()];
+  const { allSecretFiles } = (await import(
+    join(clone.folder, 'lib/sops/encrypted-file.ts')
+  )) as typeof import('../../../lib/sops/encrypted-file.ts');
+  const secrets = await allSecretFiles();
+  for (const folder of ['environments', 'environments/development', 'environments/development/secrets']) {
+    for (const name of leftovers('database.yaml')) write(`${folder}/${name}`, '\0 not YAML: [');
+    symlinkSync('somebody@somewhere.1234:1', join(clone.folder, folder, '.#settings.yaml'));
+  }
+  write('environments/.idea/workspace.xml', '');
+  const after = [await lib.settingsFiles('development', 'minikube'), await lib.environmentNames()];
+  assert.equal(after, before);
+  assert.equal(await allSecretFiles(), secrets);
+  await lib.loadSettings('development', 'minikube');
 });
 
 test('a later layer wins: maps merge, lists and scalars are replaced', async ({ lib, write }) => {
