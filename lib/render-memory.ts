@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { chartArguments } from './chart-places.ts';
 import { type Environment, settingsOf, writeWhole } from './environment.ts';
 import { fileDigest, filesBelow } from './file-digest.ts';
+import { checkLineEnds } from './line-ends.ts';
+import { root } from './project.ts';
 import { settingsFiles } from './settings.ts';
 import { findTool } from './tools/tools.ts';
 
@@ -13,15 +15,19 @@ const path = (environment: Environment): string => join(environment.state, 'rend
 
 /**
  * A digest of all that decides what releases render to: the sources, the settings, the encrypted secrets, helm and helmfile
- * themselves. Rendering anew takes half a second, this a few milliseconds.
+ * themselves. Rendering anew takes half a second, this a few milliseconds. Throws `TaskError` for a chart with Windows line ends.
  */
 export async function renderInputs(environment: Environment): Promise<string> {
+  const charts = await filesBelow('charts');
+  checkLineEnds(
+    await Promise.all(charts.map(async (path) => ({ path, text: await readFile(join(root, path)) }))),
+  );
   const files = [
     'helmfile.yaml',
     'environments/values.yaml.gotmpl',
     ...(await settingsFiles(environment.name, environment.provider)),
     ...(await filesBelow(`environments/${environment.name}/secrets`)),
-    ...(await filesBelow('charts')),
+    ...charts,
     // The key goes with its certificate.
     ...['ca.crt', 'postgresql.crt'].map((file) => `.state/${environment.name}/certificates/${file}`),
   ];

@@ -1,13 +1,16 @@
 import { readFile } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { checkLineEnds } from '../line-ends.ts';
+import { root } from '../project.ts';
 import { TaskError } from '../runner/runner.ts';
 
-/** Throws `TaskError` that names the file. */
+/** Throws `TaskError` that names the file, also for Windows line ends. */
 export async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw unreadable(file, error);
-  }
+  });
+  checkLineEnds([{ path: relative(root, file), text }]);
+  return text;
 }
 
 /** The error for a part of the desired state that cannot be read. */

@@ -6,6 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
 import { loadDesiredState } from '../../../lib/vault/state.ts';
+import { leftovers } from '../../rig/leftovers.ts';
 import { failureOf } from './scripted-vault.ts';
 
 const project = fileURLToPath(new URL('../../../vault', import.meta.url));
@@ -157,6 +158,16 @@ test('a template that asks for what there is not, or cannot be recognised later,
     (await failureOf(loadWith(folder, 'operator period', '1d'))).advice,
     'begin with: # Of the app',
   );
+});
+
+test('a statement with Windows line ends is refused, and what editors leave is no policy', async ({
+  folder,
+}) => {
+  for (const name of leftovers('vso.hcl')) await writeFile(join(folder, 'policies', name), 'not a policy {');
+  await loadWith(folder, 'operator period', '1d');
+  await writeFile(join(folder, 'create.sql'), files['create.sql'].replaceAll('\n', '\r\n'));
+  const { what } = await failureOf(loadWith(folder, 'operator period', '1d'));
+  assert.match(what, /create\.sql with Windows line ends$/);
 });
 
 test('durations are read in seconds', async ({ folder }) => {

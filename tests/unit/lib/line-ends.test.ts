@@ -1,0 +1,23 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { checkLineEnds } from '../../../lib/line-ends.ts';
+import { failureOf } from '../../rig/task-context.ts';
+
+const check = (...texts: readonly (string | Buffer)[]): Promise<void> =>
+  Promise.resolve().then(() =>
+    checkLineEnds(texts.map((text, index) => ({ path: `charts/${index}`, text }))),
+  );
+
+test('texts with plain line ends, and a carriage return within a line, are let through', async () => {
+  await check('', 'one\ntwo\n', Buffer.from('a\rb'), 'last\r');
+});
+
+test('Windows line ends are told with the first file and the number of others', async () => {
+  const { what, why, advice } = await failureOf(check('fine\n', 'one\r\ntwo\n', Buffer.from('\r\n')));
+  assert.is(what, 'charts/1 and 1 more with Windows line ends');
+  assert.ok(why);
+  assert.match(advice ?? '', 'perl -pi');
+  assert.is((await failureOf(check('one\r\n'))).what, 'charts/0 with Windows line ends');
+});
+
+test.run();
