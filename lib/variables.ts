@@ -36,8 +36,11 @@ export function passedOn(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
  */
 export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): void {
   const listed = listedNames();
-  for (const name of Object.keys(variables))
-    if (!listed.test(name) && !forTasks.test(name)) delete variables[name];
+  for (const name of Object.keys(variables)) {
+    if (listed.test(name) || forTasks.test(name)) continue;
+    delete variables[name];
+    leftOut.push(name);
+  }
   // In this order Node takes the first that is set, without a look at it; and programs start in several folders.
   for (const name of ['TMPDIR', 'TMP', 'TEMP']) {
     const path = resolve(variables[name] || 'none');
@@ -47,6 +50,9 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
   variables.HOME ??= accountHome();
   if (!isHome(variables.HOME)) variables.HOME = join(folder, '.home');
 }
+
+/** Names of the variables that this process was started with and does without. */
+export const leftOut: string[] = [];
 
 let listedOnce: RegExp | undefined;
 

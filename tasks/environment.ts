@@ -10,8 +10,10 @@ import { kubectlText } from '../lib/kubectl.ts';
 import { environmentCommands, statusCommands } from '../lib/plain-views.ts';
 import { root } from '../lib/project.ts';
 import { need, task } from '../lib/runner/runner.ts';
+import { shellSetup } from '../lib/shell-setup.ts';
 import { shellWords } from '../lib/shell-words.ts';
 import { formatStatus, readStatus } from '../lib/status.ts';
+import { leftOut } from '../lib/variables.ts';
 import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s } from './cluster.ts';
 import { initHelmfile, installTier } from './deploy.ts';
@@ -91,14 +93,7 @@ export const env = task({
       VAULT_CONFIG_PATH: await writeVaultConfiguration(environment.state),
       PATH: await toolEnvironment(),
     };
-    const lines = Object.entries(variables).map(
-      ([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'`,
-    );
-    // What the user has set to steer the same programs elsewhere would lead them astray here.
-    const astray = Object.keys(process.env).filter(
-      (name) => /^(?:HELM|HELMFILE|SOPS|VAULT)_[A-Z_]+$/.test(name) && !(name in variables),
-    );
-    if (astray.length > 0) lines.unshift(`unset ${astray.join(' ')}`);
+    const lines = shellSetup(variables, leftOut);
     // Vault in a pod is reached through a forwarded port.
     if (!embedded)
       lines.push(
