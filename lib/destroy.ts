@@ -1,6 +1,6 @@
-import { access } from 'node:fs/promises';
 import { providerOf } from './cluster/cluster.ts';
-import { checkReachable, connectCommand, connectExisting } from './cluster/existing.ts';
+import { checkReachable, connectCommand } from './cluster/existing.ts';
+import { connectExisting } from './cluster/user-kubeconfig.ts';
 import {
   type Environment,
   exportHomes,
@@ -41,12 +41,7 @@ const ownTypes = /\.secrets\.hashicorp\.com$/;
 
 /** The cluster itself stays. helm leaves the namespaces (they are kept on purpose) and the operator's types behind. */
 async function removeFromExisting(environment: Environment, context: TaskContext): Promise<void> {
-  await connectExisting(environment, context).catch(async (error: unknown) => {
-    // The user's kubeconfig may have lost the context meanwhile: then the copy counts.
-    await access(environment.kubeconfig).catch(() => {
-      throw error;
-    });
-  });
+  await connectExisting(environment, context);
   await checkReachable(environment, context).catch((error: unknown) => {
     if (!(error instanceof TaskError)) throw error;
     const { name } = environment;

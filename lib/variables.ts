@@ -1,6 +1,6 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
+import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 // Used before the npm packages are installed: Node alone.
@@ -18,7 +18,15 @@ const forTasks = patternOf([
     'SOPS_PGP_KEY',
     'SOPS_PGP_KEY_FILE',
   ],
-  ...['SOPS_EDITOR', 'NODE_OPTIONS', 'NO_COLOR', 'FORCE_COLOR', 'COLUMNS', 'TASKS_PACKAGES_INSTALLED'],
+  ...[
+    'SOPS_EDITOR',
+    'NODE_OPTIONS',
+    'NO_COLOR',
+    'FORCE_COLOR',
+    'COLUMNS',
+    'TASKS_PACKAGES_INSTALLED',
+    'TASKS_CALLED_IN',
+  ],
 ]);
 
 /**
@@ -29,6 +37,12 @@ export function passedOn(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const listed = listedNames();
   return Object.fromEntries(Object.entries(variables).filter(([name]) => listed.test(name)));
 }
+
+/** Of what is passed on or read, what holds paths, one or several. */
+const pathVariables = [
+  ...['KUBECONFIG', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'],
+  ...['CURL_CA_BUNDLE', 'REQUESTS_CA_BUNDLE', 'GIT_SSL_CAINFO'],
+];
 
 /**
  * Changes the variables that this process was started with into ones that it and every program it calls can work with. `folder`
@@ -41,9 +55,17 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
     delete variables[name];
     leftOut.push(name);
   }
-  // In this order Node takes the first that is set, without a look at it; and programs start in several folders.
+  // Programs start in several folders, `run` in the project's.
+  const { TASKS_CALLED_IN: calledIn = process.cwd() } = variables;
+  delete variables.TASKS_CALLED_IN;
+  for (const name of pathVariables) {
+    const paths = variables[name]?.split(delimiter) ?? [];
+    if (variables[name])
+      variables[name] = paths.map((path) => path && resolve(calledIn, path)).join(delimiter);
+  }
+  // In this order Node takes the first that is set, without a look at it.
   for (const name of ['TMPDIR', 'TMP', 'TEMP']) {
-    const path = resolve(variables[name] || 'none');
+    const path = resolve(calledIn, variables[name] || 'none');
     if (variables[name] && may(path, constants.W_OK)) variables[name] = path;
     else delete variables[name];
   }

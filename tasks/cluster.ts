@@ -1,8 +1,9 @@
-import { access, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { providerOf, requireCluster } from '../lib/cluster/cluster.ts';
-import { connectCommand, connectExisting } from '../lib/cluster/existing.ts';
+import { connectCommand } from '../lib/cluster/existing.ts';
 import { notesOf, type Outcome } from '../lib/cluster/provider.ts';
+import { connectExisting } from '../lib/cluster/user-kubeconfig.ts';
 import { type Environment, environmentOf, forgetRuns, settingsOf } from '../lib/environment.ts';
 import { controllerCommands, ensureController } from '../lib/ingress/install.ts';
 import { reopen } from '../lib/reopen.ts';
@@ -26,10 +27,7 @@ const connect = task({
   private: true,
   needs: tools('kubectl'),
   commands: ({ options }) => [connectCommand(environmentOf(options))],
-  run: async (context) => {
-    const environment = environmentOf(context.options);
-    await access(environment.kubeconfig).catch(() => connectExisting(environment, context));
-  },
+  run: (context) => connectExisting(environmentOf(context.options), context),
 });
 
 /** Single tasks may be steps of a pipeline that never ran create-k8s: each is connected to an existing cluster on its own. */

@@ -1,20 +1,12 @@
 import { rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import {
-  type Environment,
-  processEnvironment,
-  remember,
-  remembered,
-  shellOf,
-  writeWhole,
-} from '../environment.ts';
+import { type Environment, remember, remembered, shellOf } from '../environment.ts';
 import { routeAddresses, routeCommands } from '../ingress/addresses.ts';
 import { kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
-import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
+import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { shellWord } from '../shell-words.ts';
 import { checkOperators, operatorCommands } from './operators.ts';
 import type { ClusterProvider } from './provider.ts';
+import { connectExisting, connectionAdvice } from './user-kubeconfig.ts';
 
 /** What an install needs to do; each is asked with `kubectl auth can-i`. */
 const rights = [
@@ -28,42 +20,23 @@ const rights = [
 /** The oldest version that the charts are made for. */
 const oldestMinor = 29;
 
-/**
- * Writes the context alone, with its credentials, to the environment's own kubeconfig: from then on nothing depends on
- * which context is current in the user's, and nothing of ours is ever written there.
- */
-export async function connectExisting(
-  environment: Environment,
-  context: Pick<TaskContext, '$' | 'options'>,
-): Promise<void> {
-  const $ = await shellOf(context);
-  const KUBECONFIG = process.env.KUBECONFIG ?? join(homedir(), '.kube', 'config');
-  const env = { ...(await processEnvironment(environment)), KUBECONFIG };
-  const view = $({ quiet: true, nothrow: true, env });
-  const output = await view`kubectl config view --minify --flatten --raw --context ${environment.context}`;
-  if (output.exitCode !== 0) {
-    const known = await view`kubectl config get-contexts -o name`;
-    throw new UsageError({
-      what: `unknown kube context \`${environment.context}\``,
-      why: `your kubeconfig has: ${known.stdout.trim().split('\n').join(', ') || 'none'}`,
-      advice: 'name one with --context, CLUSTER_CONTEXT or the setting cluster.context',
-    });
-  }
-  await writeWhole(environment.kubeconfig, output.stdout);
-}
-
-/** The same as a plain command. */
+/** What `connectExisting` does, as a plain command. */
 export const connectCommand = ({ name, context }: Environment): string =>
   `(umask 077; mkdir -p .state/${name}; kubectl config view --minify --flatten --raw --context ${shellWord(context)} > .state/${name}/kubeconfig)`;
 
 /** Throws `TaskError` with kubectl's reason when the API server does not answer within 15 s. */
 export async function checkReachable(
   environment: Environment,
-  context: Pick<TaskContext, '$' | 'options'>,
+  context: Pick<TaskContext, '$' | 'options' | 'log'>,
 ): Promise<void> {
   const $ = (await shellOf(context))({ quiet: true, nothrow: true });
   const ready = await $`${kubectl(environment)} get --raw /readyz --request-timeout 15s`;
-  if (ready.exitCode !== 0) throw unreachable(environment, ready.stderr);
+  if (ready.exitCode === 0) return;
+  throw new TaskError({
+    what: `the cluster of context \`${environment.context}\` does not answer`,
+    why: ready.stderr.trim().split('\n').at(-1) ?? '',
+    advice: await connectionAdvice(environment, context),
+  });
 }
 
 /** A cluster that is there already: used, never created, started, stopped or destroyed by us. */
@@ -87,6 +60,7 @@ export const existing: ClusterProvider = {
 
   phase: async (environment, context) => {
     if (!(await remembered(environment.name))) return 'absent';
+    await connectExisting(environment, context).catch(() => undefined);
     const $ = (await shellOf(context))({ quiet: true, nothrow: true, timeoutMs: 15_000 });
     const output = await $`${kubectl(environment)} get --raw /readyz`;
     return output.exitCode === 0 ? 'running' : 'degraded';
@@ -156,10 +130,3 @@ async function checkStorageClass(environment: Environment, context: TaskContext)
     advice: 'mark one: kubectl annotate storageclass <name> storageclass.kubernetes.io/is-default-class=true',
   });
 }
-
-const unreachable = (environment: Environment, stderr: string): TaskError =>
-  new TaskError({
-    what: `the cluster of context \`${environment.context}\` does not answer`,
-    why: stderr.trim().split('\n').at(-1) ?? '',
-    advice: `try: kubectl --context ${environment.context} get nodes`,
-  });

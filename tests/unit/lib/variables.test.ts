@@ -72,6 +72,17 @@ test('a relative folder for temporary files becomes absolute, and one that is no
   assert.equal([TMPDIR, TMP, TEMP], [folder, undefined, undefined]);
 });
 
+test('a relative path is the one from the folder in which the launcher was called', ({ folder }) => {
+  const { KUBECONFIG, SSL_CERT_FILE, TMPDIR, TASKS_CALLED_IN } = settled({
+    ...{ KUBECONFIG: 'one:/two', SSL_CERT_FILE: '../ca.pem', TMPDIR: 'home', TASKS_CALLED_IN: folder },
+  });
+  assert.equal(
+    [KUBECONFIG, SSL_CERT_FILE, TMPDIR, TASKS_CALLED_IN],
+    [`${folder}/one:/two`, join(folder, '../ca.pem'), `${folder}/home`, undefined],
+  );
+  assert.is(settled({ KUBECONFIG: 'one' }).KUBECONFIG, join(process.cwd(), 'one'));
+});
+
 test('without HOME the home is the one of the account', () => {
   assert.is(settled({}).HOME, userInfo().homedir);
 });

@@ -1,0 +1,131 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { delimiter, dirname, isAbsolute, join, resolve, sep } from 'node:path';
+import { type Environment, processEnvironment, shellOf, writeWhole } from '../environment.ts';
+import { root } from '../project.ts';
+import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
+
+type KubeContext = Pick<TaskContext, '$' | 'options' | 'log'>;
+
+/** Of a kubeconfig with one context, what is looked at. */
+type Kubeconfig = {
+  readonly clusters?: readonly { readonly cluster?: { readonly server?: string } }[];
+  readonly users?: readonly {
+    readonly user?: { tokenFile?: string; readonly exec?: { command?: string } };
+  }[];
+};
+
+/** What the user's kubeconfig has of the environment's context: it alone as a kubeconfig, or why there is nothing. */
+type UserContext = { readonly text: string; readonly server: string } | { readonly error: TaskError };
+
+/**
+ * Writes the context alone, with its credentials, to the environment's own kubeconfig: from then on nothing depends on which context
+ * is current in the user's, and nothing of ours is ever written there. Called again, it takes over what changed there, such as a new
+ * token, as long as the context leads to the same server: an environment stays in its cluster. Where the user's kubeconfig has lost
+ * the context, the copy stays. Throws `UsageError` when there is neither.
+ */
+export async function connectExisting(environment: Environment, context: KubeContext): Promise<void> {
+  const copy = await readFile(environment.kubeconfig, 'utf8').catch(() => undefined);
+  const own = await userContext(environment, context);
+  if (copy === undefined) {
+    if ('error' in own) throw own.error;
+    return writeWhole(environment.kubeconfig, own.text);
+  }
+  if ('error' in own || own.text === copy) return;
+  const server = await serverOf(copy);
+  if (server === own.server || server === '') {
+    await writeWhole(environment.kubeconfig, own.text);
+    context.log(
+      `context \`${environment.context}\` changed in your kubeconfig: its credentials are taken over`,
+    );
+  } else context.log(`${movedWords(environment, own.server)}: the environment stays with ${server}`);
+}
+
+const movedWords = ({ context }: Environment, server: string): string =>
+  `context \`${context}\` of your kubeconfig leads to another server, ${server}`;
+
+/** What helps when the cluster does not answer with the environment's copy of the context. */
+export async function connectionAdvice(environment: Environment, context: KubeContext): Promise<string> {
+  const own = await userContext(environment, context);
+  if ('error' in own)
+    return `new credentials would come from your kubeconfig, but: ${own.error.what}; bring it back there, then run again`;
+  const copy = `.state/${environment.name}/kubeconfig`;
+  const server = await serverOf(await readFile(environment.kubeconfig, 'utf8').catch(() => ''));
+  return server === own.server
+    ? `make this work, by a new login where it needs one, and run again: kubectl --context ${environment.context} get nodes`
+    : `${movedWords(environment, own.server)}; if it is the same cluster, \`rm ${copy}\` and run again`;
+}
+
+async function userContext(environment: Environment, context: KubeContext): Promise<UserContext> {
+  const files = userFiles();
+  const env = { ...(await processEnvironment(environment)), KUBECONFIG: files.join(delimiter) };
+  const $ = (await shellOf(context))({ quiet: true, nothrow: true, env });
+  const output =
+    await $`kubectl config view --minify --flatten --raw --output json --context ${environment.context}`;
+  const kubeconfig = output.exitCode === 0 ? parseJson(output.stdout) : undefined;
+  const server = serverIn(kubeconfig);
+  if (kubeconfig && server !== '')
+    return { text: `${JSON.stringify(withWholePaths(kubeconfig, files), null, 2)}\n`, server };
+  const otherwise = output.exitCode === 0 ? 'it names no server' : `kubectl ended with ${output.exitCode}`;
+  const reason = output.stderr.trim().split('\n').at(-1) || otherwise;
+  if (!reason.includes('cannot locate context')) {
+    return {
+      error: new TaskError({
+        what: `your kubeconfig (${files.join(', ')}) does not give the context \`${environment.context}\``,
+        why: reason,
+        advice: `make this work first: kubectl config view --minify --context ${environment.context}`,
+      }),
+    };
+  }
+  const known = await $`kubectl config get-contexts -o name`;
+  return {
+    error: new UsageError({
+      what: `unknown kube context \`${environment.context}\``,
+      why: `your kubeconfig (${files.join(', ')}) has: ${known.stdout.trim().split('\n').join(', ') || 'none'}`,
+      advice: 'name one with --context, CLUSTER_CONTEXT or the setting cluster.context',
+    }),
+  };
+}
+
+/** The user's files, by KUBECONFIG or kubectl's default. In a shell of `./run env` KUBECONFIG is the copy, which is no source of its own. */
+function userFiles(): string[] {
+  const named = (process.env.KUBECONFIG ?? '').split(delimiter).filter((file) => file !== '');
+  const own = named.filter((file) => !resolve(file).startsWith(join(root, '.state') + sep));
+  return own.length > 0 ? own : [join(homedir(), '.kube', 'config')];
+}
+
+/** kubectl puts certificates into the copy, but leaves a token's file and a plugin as they are, relative to the file that names them. */
+function withWholePaths(kubeconfig: Kubeconfig, files: readonly string[]): Kubeconfig {
+  const whole = (path: string): string => {
+    const places = files.map((file) => resolve(dirname(file), path));
+    return isAbsolute(path) ? path : (places.find((place) => existsSync(place)) ?? places[0] ?? path);
+  };
+  for (const { user } of kubeconfig.users ?? []) {
+    if (user?.tokenFile) user.tokenFile = whole(user.tokenFile);
+    // Without a slash it is found on PATH.
+    if (user?.exec?.command?.includes('/')) user.exec.command = whole(user.exec.command);
+  }
+  return kubeconfig;
+}
+
+const serverIn = (kubeconfig: Kubeconfig | undefined): string =>
+  kubeconfig?.clusters?.[0]?.cluster?.server ?? '';
+
+/** Empty for a damaged copy, or one that holds no server. */
+async function serverOf(copy: string): Promise<string> {
+  const { parse } = await import('yaml');
+  try {
+    return serverIn(parse(copy) ?? undefined);
+  } catch {
+    return '';
+  }
+}
+
+function parseJson(text: string): Kubeconfig | undefined {
+  try {
+    return JSON.parse(text) as Kubeconfig;
+  } catch {
+    return undefined;
+  }
+}
