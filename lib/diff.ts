@@ -1,5 +1,5 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Selection, selector, selectsRelease } from './deploy.ts';
 import { type Environment, environmentOf, shellOf } from './environment.ts';
 import { renderingFailure } from './helm-failure.ts';
@@ -112,11 +112,8 @@ async function compare(
   const named = items.filter(({ metadata }) => metadata.namespace !== undefined);
   const others = items.filter(({ metadata }) => metadata.namespace === undefined);
   const differences = [
-    await differenceOf(context, environment, named, join(folder, `${release.name}.json`), []),
-    await differenceOf(context, environment, others, join(folder, `${release.name}-others.json`), [
-      '-n',
-      release.namespace,
-    ]),
+    await differenceOf(context, environment, release, named, []),
+    await differenceOf(context, environment, release, others, ['-n', release.namespace]),
   ].filter((text) => text !== '');
   return differences.length === 0
     ? `${release.name}: no difference`
@@ -126,21 +123,21 @@ async function compare(
 async function differenceOf(
   context: TaskContext,
   environment: Environment,
+  release: Release,
   items: readonly Manifest[],
-  file: string,
   namespace: readonly string[],
 ): Promise<string> {
   if (items.length === 0) return '';
-  await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }), { mode: 0o600 });
   const $ = await shellOf(context);
   const output = await $({
     quiet: true,
     nothrow: true,
-  })`${kubectl(environment)} ${namespace} diff --server-side --force-conflicts --field-manager helm -f ${file}`;
+    input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
+  })`${kubectl(environment)} ${namespace} diff --server-side --force-conflicts --field-manager helm -f -`;
   // kubectl: 0 no difference, 1 differences, more than that an error.
   if (output.exitCode === 0 || output.exitCode === 1) return output.stdout.trimEnd();
   throw new TaskError({
-    what: `${basename(file, '.json')} cannot be compared`,
+    what: `${release.name} cannot be compared`,
     why: output.stderr.trim().split('\n').at(-1) ?? '',
     advice: 'check the cluster with `status`',
   });

@@ -45,11 +45,11 @@ function gnupgHomeOf(state: string, key: string): string {
 }
 
 /**
- * kwok reads a variable only up to the first blank, and it and helm take lists of files apart at commas and quotes: where the
- * clone's path holds such a thing, they are given a link to the state folder.
+ * kwok reads a variable only up to the first blank, it and helm take lists of files apart at commas and quotes, and vault calls its
+ * token helper by a shell: where the clone's path holds anything but letters and a few signs, they are given a link to the state folder.
  */
-function plainStateOf(state: string, key: string): string {
-  return /[\s,"'`#\\]/.test(state) ? join(shortFolder, `k8sd-${key}-state`) : state;
+export function plainStateOf(state: string, key: string): string {
+  return /^[\p{L}\p{N}_@%+=:./-]+$/u.test(state) ? state : join(shortFolder, `k8sd-${key}-state`);
 }
 
 /** Makes that link where there has to be one. Throws `TaskError` when its place is somebody else's. */
@@ -60,7 +60,7 @@ async function linkState({ state, plainState }: Environment): Promise<void> {
     throw new TaskError({
       what: `${plainState} cannot be made a link to ${state}`,
       why: error.message,
-      advice: `remove it (\`rm -r ${plainState}\`), or move the clone to a path without blanks, commas and quotes`,
+      advice: `remove it (\`rm -r ${plainState}\`), or move the clone to a path of plain letters`,
     });
   });
 }

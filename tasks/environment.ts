@@ -1,16 +1,13 @@
-import { access } from 'node:fs/promises';
-import { join } from 'node:path';
 import { requireCluster } from '../lib/cluster/cluster.ts';
 import { readState } from '../lib/cluster/embedded/state.ts';
 import { checkPassword } from '../lib/database/server.ts';
 import { destroyEnvironment as destroyAll, destroyCommands } from '../lib/destroy.ts';
-import { environmentOf, homesOf, settingsOf, writeWhole } from '../lib/environment.ts';
+import { environmentOf, homesOf, settingsOf } from '../lib/environment.ts';
 import { helmfileText } from '../lib/helmfile.ts';
 import { kubectlText } from '../lib/kubectl.ts';
 import { environmentCommands, statusCommands } from '../lib/plain-views.ts';
-import { root } from '../lib/project.ts';
 import { need, task } from '../lib/runner/runner.ts';
-import { shellSetup } from '../lib/shell-setup.ts';
+import { shellSetup, writeVaultConfiguration } from '../lib/shell-setup.ts';
 import { shellWords } from '../lib/shell-words.ts';
 import { formatStatus, readStatus } from '../lib/status.ts';
 import { leftOut } from '../lib/variables.ts';
@@ -90,7 +87,7 @@ export const env = task({
     const variables: { [name: string]: string } = {
       ...homesOf(environment),
       VAULT_ADDR: `http://127.0.0.1:${embedded?.ports.vault ?? 8200}`,
-      VAULT_CONFIG_PATH: await writeVaultConfiguration(environment.state),
+      VAULT_CONFIG_PATH: await writeVaultConfiguration(environment),
       PATH: await toolEnvironment(),
     };
     const lines = shellSetup(variables, leftOut);
@@ -102,21 +99,6 @@ export const env = task({
     context.print(lines.join('\n'));
   },
 });
-
-/** Vault's command line reads the token from a helper instead of a variable: a printed token would end in logs and histories. */
-async function writeVaultConfiguration(state: string): Promise<string> {
-  const path = join(state, 'vault', 'cli.hcl');
-  const helper = join(root, 'vault', 'token-helper.sh');
-  await access(helper);
-  const wrapper = join(state, 'vault', 'token-helper');
-  await writeWhole(
-    wrapper,
-    `#!/bin/sh\nKEYS='${join(state, 'vault', 'keys.json')}' exec sh '${helper}' "$@"\n`,
-    0o700,
-  );
-  await writeWhole(path, `token_helper = ${JSON.stringify(wrapper)}\n`);
-  return path;
-}
 
 export const dashboard = task({
   name: 'dashboard',

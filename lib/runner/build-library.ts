@@ -33,7 +33,8 @@ export function buildLibrary(door: string, esbuild: string): Built {
     execFileSync(
       join(esbuild, 'bin', 'esbuild'),
       [
-        join(folder, 'library.ts'),
+        // Not the whole path: in it, an asterisk would stand for any letters.
+        './library.ts',
         ...['--bundle', `--outfile=${built}`, `--metafile=${about}`, '--log-level=error'],
         ...['--platform=node', '--format=cjs', `--target=node${process.versions.node}`, '--charset=ascii'],
         ...external.map((name) => `--external:${name}`),

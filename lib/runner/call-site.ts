@@ -42,6 +42,6 @@ export function shortPath(file: string): string {
 function parsePlace(stack: string): Place {
   const frame = stack.split('\n').find((line) => /^\s+at /.test(line)) ?? '';
   const [, path = '', line = '0'] =
-    /\(?((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*?):(\d+):\d+\)?$/.exec(frame) ?? [];
+    /(?:\(|at (?:async )?)((?:file:\/\/|\/|[A-Za-z]:\\).*?):(\d+):\d+\)?$/.exec(frame) ?? [];
   return { file: path.startsWith('file:') ? fileURLToPath(path) : path, line: Number(line) };
 }

@@ -10,9 +10,9 @@ import { passedOn } from '../../../lib/variables.ts';
 
 const run = promisify(execFile);
 
-test('a clone of somebody whose git makes Windows line ends has none, and its launcher runs', async () => {
+test('a clone of somebody whose git makes Windows line ends has none, and its launcher runs in a folder of any name', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'clone-'));
-  const [repository, clone] = [join(folder, 'repository'), join(folder, 'clone')];
+  const [repository, clone] = [join(folder, 'repository'), join(folder, `it's a *clone* (#1, $HOME, ü)`)];
   const env = { ...passedOn(process.env), GIT_CONFIG_GLOBAL: devNull, GIT_CONFIG_NOSYSTEM: '1' };
   const git = async (...words: readonly string[]): Promise<string> =>
     (await run('git', [...words], { env, maxBuffer: 16 << 20 })).stdout;

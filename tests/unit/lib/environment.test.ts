@@ -2,7 +2,14 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cloneKey, environmentOf, exportHomes, homesOf, writeWhole } from '../../../lib/environment.ts';
+import {
+  cloneKey,
+  environmentOf,
+  exportHomes,
+  homesOf,
+  plainStateOf,
+  writeWhole,
+} from '../../../lib/environment.ts';
 import { root } from '../../../lib/project.ts';
 import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
@@ -73,6 +80,13 @@ test('short and plain paths of a clone stay the same when TMPDIR changes', async
     else process.env.TMPDIR = TMPDIR;
     deep.remove();
   }
+});
+
+test('a path with signs gets a link for programs that take paths apart; letters of any kind are plain', () => {
+  const plain = '/home/jürgen_日本-1.2@%+/.state/a';
+  assert.is(plainStateOf(plain, 'key'), plain);
+  for (const name of ['a b', "it's", '$HOME', '(copy)', 'a&b', 'a,b', 'a;b', 'a#b', 'a*'])
+    assert.is(plainStateOf(`/home/${name}/.state/a`, 'key'), '/tmp/k8sd-key-state', name);
 });
 
 test('plain commands name the homes relative to the project', () => {

@@ -1,12 +1,20 @@
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { shellSetup } from '../../../lib/shell-setup.ts';
+import { writeWhole } from '../../../lib/environment.ts';
+import { root } from '../../../lib/project.ts';
+import { shellSetup, writeVaultConfiguration } from '../../../lib/shell-setup.ts';
+import { leftOut, settleVariables } from '../../../lib/variables.ts';
+import { environmentIn } from '../../rig/environment.ts';
 
 const variables = { KUBECONFIG: "/a clone's/$state", VAULT_ADDR: 'http://127.0.0.1:1' };
 const users = {
   SOPS_PGP_KEY_FILE: '/home/key.asc',
   SOPS_AGE_KEY_FILE: '/home/age',
+  SOPS_PGP_FP: 'other',
   ENVIRONMENT: 'staging',
   HELM_NAMESPACE: 'other',
   VAULT_TOKEN: 'other',
@@ -15,7 +23,8 @@ const users = {
 };
 
 test('a shell gets the variables, keeps the user’s own, and loses those that lead elsewhere; once and twice', () => {
-  const lines = shellSetup(variables, Object.keys(users)).join('\n');
+  settleVariables({ ...users }, root);
+  const lines = shellSetup(variables, leftOut).join('\n');
   for (const times of [1, 2]) {
     const script = `set -eu; ${'eval "$LINES_OF_ENV"; '.repeat(times)} unset LINES_OF_ENV; env -0`;
     const env = { ...users, PATH: process.env.PATH, LINES_OF_ENV: lines };
@@ -25,12 +34,29 @@ test('a shell gets the variables, keeps the user’s own, and loses those that l
       ...['SOPS_PGP_KEY_FILE=/home/key.asc', 'SOPS_AGE_KEY_FILE=/home/age'],
     ])
       assert.ok(shown.includes(line), line);
-    assert.not.match(shown.join('\n'), /HELM_NAMESPACE|VAULT_TOKEN/);
+    assert.not.match(shown.join('\n'), /HELM_NAMESPACE|VAULT_TOKEN|SOPS_PGP_FP/);
   }
 });
 
 test('a shell that has nothing of the kind is not told to remove it', () => {
   assert.equal(shellSetup({ PATH: '/bin' }, ['HOME', 'MY_VAULT_ADDR']), ['export PATH=/bin']);
+});
+
+test('Vault’s helper gives the token of a clone whose path is full of signs', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'shell-setup-'));
+  try {
+    const environment = environmentIn(join(folder, `it's "a" $HOME (clone)`));
+    const plainState = join(folder, 'plain');
+    symlinkSync(environment.state, plainState);
+    await writeWhole(environment.kubeconfig, '');
+    const path = await writeVaultConfiguration({ ...environment, plainState });
+    writeFileSync(join(environment.state, 'vault/keys.json'), '{"admin_token": "hvs.token"}');
+    const helper = JSON.parse(readFileSync(path, 'utf8').replace('token_helper = ', ''));
+    // As vault calls it.
+    assert.is(execFileSync('sh', ['-c', `${helper} get`], { encoding: 'utf8' }), 'hvs.token');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test.run();
