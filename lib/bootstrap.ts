@@ -40,6 +40,16 @@ export async function bootstrap(argv: readonly string[]): Promise<number | undef
       exitCode: 127,
     });
   }
+  if (/[:\r\n]/.test(projectFolder)) {
+    return fail({
+      what: `the project cannot work in ${JSON.stringify(projectFolder)}`,
+      why: 'programs take lists of paths apart at colons and line breaks',
+      advice: 'move the clone to a path without them',
+      exitCode: 1,
+    });
+  }
+  // Whatever the user's umask allows, nobody else writes to what is made here.
+  process.umask(process.umask() | 0o022);
   try {
     settleVariables(process.env, projectFolder);
   } catch (error) {

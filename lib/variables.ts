@@ -63,6 +63,8 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
     if (variables[name])
       variables[name] = paths.map((path) => path && resolve(calledIn, path)).join(delimiter);
   }
+  // As a shell does without one.
+  variables.PATH ??= '/usr/local/bin:/usr/bin:/bin';
   // In this order Node takes the first that is set, without a look at it.
   for (const name of ['TMPDIR', 'TMP', 'TEMP']) {
     const path = resolve(calledIn, variables[name] || 'none');

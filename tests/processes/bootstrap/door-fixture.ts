@@ -23,6 +23,8 @@ export type StartOptions = {
   readonly imports?: readonly string[];
   readonly path?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Where the clone is by now. */
+  readonly clone?: string;
 };
 
 export type Door = ChildProcess & {
@@ -80,9 +82,12 @@ export async function inClone(body: (clone: Clone) => Promise<void>): Promise<vo
         chmodSync(join(bin, 'npm'), 0o755);
       },
       calls: () => readLines(log),
-      start: (argv, { cwd = folder, imports = [], path = `${bin}:/usr/bin:/bin`, env = {} } = {}) => {
+      start: (
+        argv,
+        { cwd = folder, imports = [], path = `${bin}:/usr/bin:/bin`, env = {}, clone: place = clone } = {},
+      ) => {
         const before = [loader, ...imports].flatMap((url) => ['--import', url]);
-        const child = spawn(process.execPath, [...before, join(clone, 'tasks.ts'), ...argv], {
+        const child = spawn(process.execPath, [...before, join(place, 'tasks.ts'), ...argv], {
           cwd,
           env: { ...process.env, PATH: path, ...env },
           stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,5 +1,13 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, promises, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  promises,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -81,6 +89,21 @@ test('without npm the error says so, with exit code 127', () =>
     const { code, stderr } = await start(['0'], { path: bin }).end;
     assert.is(code, 127);
     assert.match(stderr, /^error: npm cannot be started.*\n {2}why: .*\n {2}do: put npm on PATH/m);
+  }));
+
+test('a path that programs would take apart is refused, and nobody else may write what a run makes', () =>
+  inClone(async ({ folder, npm, start }) => {
+    npm(installs);
+    const loose = `data:text/javascript,process.umask(0)`;
+    assert.is((await start(['0'], { imports: [loose] }).end).code, 0);
+    assert.is(statSync(join(folder, 'node_modules')).mode & 0o777, 0o755);
+    for (const odd of ['a:b', 'a\nb']) {
+      renameSync(folder, `${folder}${odd}`);
+      const { code, stderr } = await start(['0'], { clone: `${folder}${odd}` }).end;
+      assert.is(code, 1);
+      assert.match(stderr, /^error: the project cannot work in .*\n {2}why: .*\n {2}do: .*\n$/);
+      renameSync(`${folder}${odd}`, folder);
+    }
   }));
 
 test('npm gets the variables of the list, and an unreadable list is told before anything is done', () =>

@@ -83,8 +83,10 @@ test('a relative path is the one from the folder in which the launcher was calle
   assert.is(settled({ KUBECONFIG: 'one' }).KUBECONFIG, join(process.cwd(), 'one'));
 });
 
-test('without HOME the home is the one of the account', () => {
+test('without HOME the home is the one of the account, and without PATH there are the usual folders', () => {
   assert.is(settled({}).HOME, userInfo().homedir);
+  assert.match(settled({}).PATH ?? '', /:\/usr\/bin:/);
+  assert.is(settled({ PATH: '' }).PATH, '');
 });
 
 test('a home that is not there is replaced by a folder of the project', ({ folder }) => {
