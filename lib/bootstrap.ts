@@ -165,7 +165,15 @@ async function runNpm(signal: AbortSignal): Promise<number | undefined> {
       exitCode: 127,
     });
   }
-  if (end === 0) return undefined;
+  if (end === 0 && packagesInstalled(projectFolder)) return undefined;
+  if (end === 0) {
+    return fail({
+      what: '`npm ci` ended well, but the packages of package-lock.json are not there',
+      why: 'a setting of npm may keep it from installing (dry-run, global, prefix)',
+      advice: 'look at `npm config list`, then run the same command again',
+      exitCode: 1,
+    });
+  }
   return fail({
     what: `\`npm ci\` failed with exit code ${end}; npm says above why`,
     why: 'the packages of package-lock.json are needed before any task can run',

@@ -9,25 +9,12 @@ import { fileURLToPath } from 'node:url';
 const listFile = fileURLToPath(new URL('../environments/variables.json', import.meta.url));
 
 /** What only the tasks themselves read: secrets, and what would steer the programs that they call. */
-const forTasks = patternOf([
-  ...[
-    'ENVIRONMENT',
-    'CLUSTER_PROVIDER',
-    'CLUSTER_CONTEXT',
-    'KUBECONFIG',
-    'SOPS_PGP_KEY',
-    'SOPS_PGP_KEY_FILE',
-  ],
-  ...[
-    'SOPS_EDITOR',
-    'NODE_OPTIONS',
-    'NO_COLOR',
-    'FORCE_COLOR',
-    'COLUMNS',
-    'TASKS_PACKAGES_INSTALLED',
-    'TASKS_CALLED_IN',
-  ],
-]);
+const forTasks = patternOf(
+  [
+    'ENVIRONMENT CLUSTER_PROVIDER CLUSTER_CONTEXT KUBECONFIG SOPS_PGP_KEY SOPS_PGP_KEY_FILE SOPS_EDITOR',
+    'NODE_OPTIONS NO_COLOR FORCE_COLOR COLUMNS TASKS_PACKAGES_INSTALLED TASKS_CALLED_IN',
+  ].flatMap((names) => names.split(' ')),
+);
 
 /**
  * The variables that a program is started with: those of environments/variables.json. With others a shell runs something else

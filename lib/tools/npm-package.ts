@@ -32,7 +32,7 @@ export async function installNpmPackage(
     nothrow: true,
   });
   const npm =
-    await $`npm install --prefix . --no-save --ignore-scripts --no-audit --no-fund --loglevel=error ${wanted}`;
+    await $`npm install --no-global --no-dry-run --prefix . --no-save --ignore-scripts --no-audit --no-fund --loglevel=error ${wanted}`;
   stop();
   context.signal.throwIfAborted();
   if (npm.exitCode === 127) return { reason: 'there is no npm on PATH' };

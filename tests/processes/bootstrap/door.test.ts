@@ -14,6 +14,7 @@ import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isGroupAlive } from '../../../lib/runner/process-identity.ts';
+import { npmEnvironment } from '../../../lib/tools/npm-environment.ts';
 import { inClone, installs, lockfile, says } from './door-fixture.ts';
 
 test('on a fresh clone the packages are installed, and the run goes on with the installed tsx', () =>
@@ -81,6 +82,27 @@ test('a failing npm is an error with advice, and the next run tries again', () =
     );
     npm(installs);
     assert.is((await start(['0']).end).code, 0);
+  }));
+
+test('an npm that installs nothing is told, and the settings of the project keep a user’s from that', () =>
+  inClone(async ({ folder, npm, start }) => {
+    npm('exit 0');
+    const { code, stderr } = await start(['0']).end;
+    assert.is(code, 1);
+    assert.match(stderr, /^error: `npm ci` ended well, but .* not there\n {2}why: .*\n {2}do: .*\n$/m);
+    copyFileSync(new URL('../../../.npmrc', import.meta.url), join(folder, '.npmrc'));
+    const userconfig = join(folder, 'user.npmrc');
+    writeFileSync(userconfig, 'global=true\nlocation=global\ndry-run=true\npackage-lock-only=true\n');
+    const words = ['config', 'list', '--json', '--userconfig', userconfig];
+    const { stdout } = await promisify(execFile)('npm', words, {
+      cwd: folder,
+      env: npmEnvironment(process.env),
+    });
+    const config = JSON.parse(stdout);
+    assert.equal(
+      ['global', 'location', 'dry-run', 'package-lock-only'].map((name) => config[name]),
+      [false, 'project', false, false],
+    );
   }));
 
 test('without npm the error says so, with exit code 127', () =>
