@@ -39,13 +39,14 @@ export function layOut(widths: readonly number[], edges: Links): Layout {
     if (!bends.has(`${from} ${to}`)) bends.set(`${from} ${to}`, bend(from, to));
   const order = orderColumns(items);
   const middles = alignRows(order, items, widths.length);
-  const lefts = columnStarts(order, widths);
-
-  const columnWidth = (column: number): number =>
+  const columnWidths = order.map((column) =>
     largest(
       0,
-      (order[column] ?? []).map((item) => widths[item] ?? 0),
-    );
+      column.map((item) => widths[item] ?? 0),
+    ),
+  );
+  const lefts = columnStarts(columnWidths);
+
   const [highest, lowest] = [
     smallest(Number.POSITIVE_INFINITY, middles),
     largest(Number.NEGATIVE_INFINITY, middles),
@@ -64,7 +65,7 @@ export function layOut(widths: readonly number[], edges: Links): Layout {
   });
   const last = order.length - 1;
   return {
-    width: round((lefts[last] ?? 0) + columnWidth(last) + margin),
+    width: round((lefts[last] ?? 0) + (columnWidths[last] ?? 0) + margin),
     height: round(lowest - top + boxHeight / 2 + margin),
     boxes,
     paths,
@@ -74,7 +75,10 @@ export function layOut(widths: readonly number[], edges: Links): Layout {
   function path(from: number, passed: readonly number[], to: number): Point[] {
     const edge = (item: number, side: 'left' | 'right'): Point => {
       const column = columns[item] ?? items[item]?.column ?? 0;
-      return { x: round((lefts[column] ?? 0) + (side === 'left' ? 0 : columnWidth(column))), y: y(item) };
+      return {
+        x: round((lefts[column] ?? 0) + (side === 'left' ? 0 : (columnWidths[column] ?? 0))),
+        y: y(item),
+      };
     };
     const start = { x: round((boxes[from]?.x ?? 0) + (widths[from] ?? 0) / 2), y: y(from) };
     const between = passed.flatMap((item) => [edge(item, 'left'), edge(item, 'right')]);
@@ -129,16 +133,12 @@ function alignRows(order: readonly number[][], items: readonly Item[], boxCount:
   return middles;
 }
 
-function columnStarts(order: readonly number[][], widths: readonly number[]): number[] {
+function columnStarts(widths: readonly number[]): number[] {
   const starts: number[] = [];
   let x = margin;
-  for (const column of order) {
+  for (const width of widths) {
     starts.push(x);
-    x +=
-      largest(
-        0,
-        column.map((item) => widths[item] ?? 0),
-      ) + columnGap;
+    x += width + columnGap;
   }
   return starts;
 }
