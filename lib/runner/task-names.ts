@@ -27,10 +27,12 @@ export function claimName(
   const owner = names.get(name) ?? listed?.get(name);
   if (owner === undefined) names.set(name, task);
   else if (owner !== task) {
+    const [first, second] = [formatPlace(owner), formatPlace(task)];
+    const again = first === second;
     throw new UsageError({
       what: `two tasks are called \`${name}\``,
-      why: [owner, task].map(formatPlace).join(' and '),
-      advice: 'give one of them another name',
+      why: again ? `\`task()\` was called twice at ${first}` : `${first} and ${second}`,
+      advice: again ? 'call it once and need that task' : 'give one of them another name',
     });
   }
 }

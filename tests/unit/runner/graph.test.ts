@@ -70,6 +70,11 @@ test('two tasks of one name are refused, wherever they stand in the graph; a tas
     );
   }
   assert.equal(await labels(task({ ...described, name: 'top', needs: [shared, shared] })), ['twin', 'top']);
+  const made = () => task({ ...described, name: 'made' });
+  await build(task({ ...described, name: 'top', needs: () => [made(), made()] })).then(
+    () => assert.unreachable(),
+    ({ why }) => assert.match(why, /^`task\(\)` was called twice at \S*graph\.test\.ts:\d+$/),
+  );
 });
 
 test('a task that is only needed has no name or alias of a listed one', async () => {
