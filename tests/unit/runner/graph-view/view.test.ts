@@ -150,4 +150,13 @@ test('the overview has every public task and the private ones they need, each on
   assert.equal(marks(drawn, 'tool'), ['private']);
 });
 
+test('the picture of all tasks has no two of one name either', async () => {
+  const twin = task({ name: 'twin', description: 'd', commands: () => [] });
+  const other = task({ name: 'other', description: 'd', needs: [{ ...twin }], commands: () => [] });
+  await overview([twin, other], {}).then(
+    () => assert.unreachable(),
+    ({ what }) => assert.is(what, 'two tasks are called `twin`'),
+  );
+});
+
 test.run();
