@@ -71,8 +71,13 @@ async function completeLine(
   const needed = specsOf(task);
   const missing = needed.some(([name, spec]) => isMissing(spec, line.args[name]));
   const options = missing ? ((await config.resolve?.(checked)) ?? checked) : checked;
-  const own = await askMissing(needed, line.args, options, view);
-  return [...words, ...globals.words, ...own.words, ...argv.slice(end)];
+  const own = await askMissing(needed, line.args, options, view, !task.passThrough);
+  const rest = argv.slice(end);
+  words.push(...globals.words);
+  const dashed = !task.passThrough && (rest.length > 0 || own.places.some((word) => word.startsWith('-')));
+  return dashed
+    ? [...words, ...own.words, '--', ...rest.slice(1), ...own.places]
+    : [...words, ...own.places, ...own.words, ...rest];
 }
 
 async function askTask(tasks: readonly AnyTask[], view: View): Promise<AnyTask> {
@@ -89,7 +94,13 @@ async function askTask(tasks: readonly AnyTask[], view: View): Promise<AnyTask> 
   return found.task;
 }
 
-type Answers = { readonly values: ArgumentValues; readonly words: readonly string[] };
+type Answers = {
+  readonly values: ArgumentValues;
+  /** Options and flags as they are written. */
+  readonly words: readonly string[];
+  /** Positional arguments. */
+  readonly places: readonly string[];
+};
 
 /** Asks for what is required and comes from nowhere else, in the order of the specs. */
 async function askMissing(
@@ -97,17 +108,21 @@ async function askMissing(
   given: ArgumentValues,
   options: Options,
   view: View,
+  /** A positional may begin with a dash: it can be written after `--`. */
+  dashes = false,
 ): Promise<Answers> {
   const values: { [name: string]: ArgumentValues[string] } = {};
   const words: string[] = [];
+  const places: string[] = [];
   for (const [name, spec] of specs) {
     if (!isMissing(spec, given[name])) continue;
     const several = spec.variadic || spec.type === 'list';
-    const answers = await askArgument(name, spec, options, view);
+    const answers = await askArgument(name, spec, options, view, dashes);
     values[name] = several ? answers : answers[0];
-    words.push(...(spec.positional ? answers : answers.map((answer) => `--${kebab(name)}=${answer}`)));
+    if (spec.positional) places.push(...answers);
+    else words.push(...answers.map((answer) => `--${kebab(name)}=${answer}`));
   }
-  return { values, words };
+  return { values, words, places };
 }
 
 function isMissing(spec: ArgumentSpec, given: ArgumentValues[string]): boolean {
@@ -120,6 +135,7 @@ async function askArgument(
   spec: ArgumentSpec,
   options: Options,
   view: View,
+  dashes: boolean,
 ): Promise<string[]> {
   const several = spec.variadic || spec.type === 'list';
   const known = spec.type === 'boolean' ? ['true', 'false'] : await offered(spec, options);
@@ -133,7 +149,7 @@ async function askArgument(
     // Values that can only be suggested may be others, too; what has a list that cannot be read is checked all the same.
     const free = known === undefined || spec.choices === undefined;
     const answer = await answerTo(
-      { title, items, free, check: (word) => complain(name, spec, word, options) },
+      { title, items, free, check: (word) => complain(name, spec, word, options, dashes) },
       view,
     );
     if (more && answer === done.word) return answers;
@@ -153,10 +169,11 @@ async function complain(
   spec: ArgumentSpec,
   word: string,
   options: Options,
+  dashes: boolean,
 ): Promise<string | undefined> {
   if (word === '(done)') return undefined;
   if (word === '') return 'an answer is needed';
-  if (spec.positional && word.startsWith('-') && !/^-(\d|$)/.test(word)) return 'it cannot begin with -';
+  if (!dashes && spec.positional && word.startsWith('-') && word !== '-') return 'it cannot begin with -';
   try {
     const value = spec.variadic || spec.type === 'list' ? [word] : word;
     await checkArguments({ [name]: spec }, { [name]: value }, { options, usage: '' });

@@ -20,8 +20,9 @@ type Found = {
 type Values = { [name: string]: OptionValue };
 
 /**
- * Takes the command line apart. Global options stand before or after the task's name, a task's own after it. Throws
- * UsageError for an unknown task or option, a missing value and a word too many.
+ * Takes the command line apart. Global options stand before or after the task's name, a task's own after it. `--` ends the
+ * options: what follows goes to the task untouched, as its pass-through words where it takes them, else as positional
+ * arguments. Throws UsageError for an unknown task or option, a missing value and a word too many.
  */
 export function parseCommandLine(
   argv: readonly string[],
@@ -48,8 +49,10 @@ export function parseCommandLine(
     }
     const [written = '', given] = splitAtEquals(word);
     if (!written.startsWith('--') && written.length > 2) {
-      // `-vn` is `-v -n`, `-j4` is `-j 4`.
-      const rest = isFlag(find(written.slice(0, 2))) ? `-${word.slice(2)}` : word.slice(2);
+      // `-vn` is `-v -n`, `-j4` is `-j 4`. No option is called `-`: the rest of `-v-` would end the options.
+      const flag = isFlag(find(written.slice(0, 2)));
+      if (flag && word[2] === '-') throw unknownOption(written);
+      const rest = flag ? `-${word.slice(2)}` : word.slice(2);
       argv = [...argv.slice(0, index), written.slice(0, 2), rest, ...argv.slice(index + 1)];
       index -= 1;
       continue;
@@ -70,32 +73,28 @@ export function parseCommandLine(
     }
     store(found, next);
   }
-  const passThrough = argv.slice(index + 1);
-  if (passThrough.length > 0 && !task?.passThrough) {
-    throw new UsageError({
-      what: `unexpected words after \`--\`: ${passThrough.join(' ')}`,
-      why: task === undefined ? 'no task was named' : `task \`${task.name}\` takes none`,
-      advice: task === undefined ? `${known.program} list` : usageLine(task, known.program),
-    });
-  }
+  const rest = argv.slice(index + 1);
+  if (task === undefined && rest.length > 0) task = findTask(rest.shift() ?? '', known);
+  if (task?.passThrough !== true) words.push(...rest.splice(0));
   if (task !== undefined) assignWords(task, words, args, known.program);
-  return { task, options, args, passThrough };
+  return { task, options, args, passThrough: rest };
 
   function find(written: string): Found {
     const own = optionSpecs(task?.args ?? {});
     const found = findOption(written, own, args) ?? findOption(written, known.options, options);
     if (found !== undefined) return found;
-    const forms = Object.entries({ ...own, ...known.options }).map(([name, spec]) =>
-      argumentForm(name, spec),
-    );
+    throw unknownOption(written);
+  }
+
+  function unknownOption(written: string): UsageError {
+    const specs = { ...optionSpecs(task?.args ?? {}), ...known.options };
+    const forms = Object.entries(specs).map(([name, spec]) => argumentForm(name, spec));
     const owner = task === undefined ? '' : ` of task \`${task.name}\``;
-    throw new UsageError({
+    const help = `${known.program}${task === undefined ? '' : ` ${task.name}`} --help`;
+    const asWord = task !== undefined && takesWords(task) ? `; as an argument, write it after \`--\`` : '';
+    return new UsageError({
       what: `unknown option \`${written}\`${owner}`,
-      advice: didYouMean(
-        written,
-        forms,
-        `${known.program}${task === undefined ? '' : ` ${task.name}`} --help`,
-      ),
+      advice: didYouMean(written, forms, help + asWord),
     });
   }
 }
@@ -169,10 +168,15 @@ function store({ name, spec, values }: Found, value: string | boolean): void {
   values[name] = spec.type === 'list' ? [...(Array.isArray(before) ? before : []), String(value)] : value;
 }
 
-/** A lone `-` is a word, and so is a negative number. */
+/** Whether a word that begins with a dash can be given to the task at all. */
+function takesWords(task: AnyTask): boolean {
+  return !task.passThrough && specsOf(task).some(([, spec]) => spec.positional);
+}
+
+/** A lone `-` is a word, and so is a negative number. candidates.awk has the same rule. */
 function isOption(word: string, globals: ArgumentSpecs, task: AnyTask | undefined): boolean {
   if (!word.startsWith('-') || word === '-') return false;
-  if (!/^-\d/.test(word)) return true;
+  if (!/^-\.?\d/.test(word)) return true;
   return Object.values<ArgumentSpec>({ ...globals, ...task?.args }).some((spec) => spec.short === word[1]);
 }
 

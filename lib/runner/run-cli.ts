@@ -94,11 +94,10 @@ export async function runCli(
     redactor: new Redactor(),
     begun: false,
   };
+  const options = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
+  const verbose = options.includes('--verbose') || options.includes('-v');
   const showFailure = (failure: Failure): void => {
-    const lines = formatFailure(
-      session.redactor.redactAll(failure),
-      argv.includes('--verbose') || argv.includes('-v'),
-    );
+    const lines = formatFailure(session.redactor.redactAll(failure), verbose);
     terminal.err(lines.map((line) => `${line}\n`).join(''));
   };
   stop.onCutShort = (error) => {

@@ -1,7 +1,7 @@
 # What can stand at the end of a command line: awk "$program" -- <words> <beginning of the word> < word list
 #
 # The word list has these lines, their fields separated by tabs (word-list.ts makes them):
-#   task    <name or alias> <name> <description>
+#   task    <name or alias> <name> <description> <1: words after -- are passed through>
 #   option  <task, empty: of all> <--form> <-s> <flag | value | list> <values> <name> <description>
 #   place   <task> <1: takes all further words> <values> <name>
 #   word    <list> <word>
@@ -21,6 +21,7 @@ $1 == "task" {
   order[++tasks] = $2
   name[$2] = $3
   about[$2] = $4
+  passThrough[$3] = $5
 }
 $1 == "option" {
   n = ++options
@@ -42,7 +43,7 @@ function find(written, i) {
 # As the parser does it: a lone - is a word, and so is a negative number.
 function isOption(w) {
   if (substr(w, 1, 1) != "-" || w == "-") return 0
-  if (w !~ /^-[0-9]/) return 1
+  if (w !~ /^-[.]?[0-9]/) return 1
   return (("", substr(w, 2, 1)) in letters) || ((task, substr(w, 2, 1)) in letters)
 }
 
@@ -91,21 +92,25 @@ END {
   for (i = 1; i < count; i++) {
     w = word[i]
     if (pending) { pending = 0; continue }
-    if (w == "--") { print "files"; exit }
-    if (isOption(w)) pending = option(w)
+    if (w == "--" && !ended) {
+      if (passThrough[task]) { print "files"; exit }
+      ended = 1
+    }
+    else if (!ended && isOption(w)) pending = option(w)
     else if (task != "") place++
     else if (w in name) task = name[w]
     else { print "none"; exit }
+    if (ended && passThrough[task]) { print "files"; exit }
   }
   w = word[count]
   if (pending) { showValues(pending, "", w); exit }
-  if (match(w, /^--[^=]*=/)) {
+  if (!ended && match(w, /^--[^=]*=/)) {
     o = find(substr(w, 1, RLENGTH - 1))
     if (o && kind[o] != "flag") showValues(o, substr(w, 1, RLENGTH), substr(w, RLENGTH + 1))
     else print "none"
     exit
   }
-  if (substr(w, 1, 1) == "-") { showOptions(w); exit }
+  if (!ended && substr(w, 1, 1) == "-") { showOptions(w); exit }
   if (task == "") {
     print "words"
     for (i = 1; i <= tasks; i++) print order[i] "\t" about[order[i]]
@@ -116,5 +121,6 @@ END {
       show(placeValues[task, i], "", placeName[task, i])
       exit
     }
-  showOptions(w)
+  if (ended) print "none"
+  else showOptions(w)
 }

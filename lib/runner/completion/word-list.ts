@@ -45,8 +45,9 @@ export async function wordList(tasks: readonly AnyTask[], options: ArgumentSpecs
   for (const [name, spec] of Object.entries(options)) await addOption('', name, spec);
   for (const task of tasks.filter((entry) => !entry.private)) {
     const { name, description, aliases = [] } = task;
-    add('task', name, name, description);
-    for (const alias of aliases) add('task', alias, name, `${description} (${name})`);
+    const passThrough = task.passThrough ? 1 : 0;
+    add('task', name, name, description, passThrough);
+    for (const alias of aliases) add('task', alias, name, `${description} (${name})`, passThrough);
     for (const [argument, spec] of specsOf(task)) {
       if (!spec.positional) await addOption(name, argument, spec);
       else add('place', name, spec.variadic ? 1 : 0, await valuesOf(spec), argument);

@@ -139,6 +139,17 @@ test('bash: nothing of ours after --, and for a task that is not known', async (
   assert.equal(await complete(['./run', 'nonsense', '']), []);
 });
 
+test('bash: after -- a task that passes nothing through gets its arguments, and no option', async () => {
+  assert.equal(await complete(['./run', 'label', '--', '']), ['app1', 'app2']);
+  assert.equal(await complete(['./run', 'label', '--', '--']), []);
+  assert.equal(await complete(['./run', 'label', '--', 'app1', '3', '']), []);
+  assert.equal(await complete(['./run', '--', 'lab']), ['label']);
+  assert.equal(
+    await complete(['./run', 'label', 'app1', '-.5', '--']),
+    await complete(['./run', 'label', 'app1', '5', '--']),
+  );
+});
+
 test('bash: a program that is not ours is never started, and keeps its own completion', async () => {
   const starts = program.nodeStarts();
   for (const words of [

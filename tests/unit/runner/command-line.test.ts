@@ -29,8 +29,9 @@ const test_ = task({
   commands,
 });
 const hidden = task({ name: 'hidden', description: 'd', private: true, commands });
+const plain = task({ name: 'plain', description: 'd', commands });
 const known = {
-  tasks: [install, test_, hidden],
+  tasks: [install, test_, hidden, plain],
   program: 'run',
   options: { ...runnerOptions, environment: { type: 'string', short: 'e', description: 'd' } as const },
 };
@@ -109,6 +110,35 @@ test('words after -- are passed through untouched', () => {
   assert.equal(passThrough, ['--debug', '--', '-x']);
 });
 
+test('-- ends the options: what follows is for the positional arguments of a task that passes nothing through', () => {
+  const of = (...words: string[]): unknown => {
+    const { task: name, args, options } = parseCommandLine(words, known);
+    return [name?.name, args, options];
+  };
+  assert.equal(of('test-many', '--', '-rf'), ['test-many', { first: '-rf' }, {}]);
+  assert.equal(of('test-many', '-v', 'a', '--', '--help', '--', '-n', ''), [
+    'test-many',
+    { first: 'a', rest: ['--help', '--', '-n', ''] },
+    { verbose: true },
+  ]);
+  assert.equal(of('test-many', '--'), ['test-many', {}, {}]);
+  assert.equal(of('-v', '--', 'test-many', '--jobs=2'), [
+    'test-many',
+    { first: '--jobs=2' },
+    { verbose: true },
+  ]);
+  assert.equal(parse('-- install-app --debug').passThrough, ['--debug']);
+  assert.is(parse('--').task, undefined);
+});
+
+test('what looks like a number is a word, and the value of an option may begin with a dash', () => {
+  for (const word of ['-5', '-1.5', '-.5', '-.5e3', '-0', '-', ''])
+    assert.equal(parseCommandLine(['test-many', word], known).args, { first: word });
+  for (const words of [['-r', '-.5'], ['--retries', '-.5'], ['--retries=-.5'], ['-r-.5']])
+    assert.equal(parseCommandLine(['install', ...words], known).args, { retries: '-.5' }, words.join(' '));
+  assert.equal(parse('install -s --x=1 --set-values=-y').args, { setValues: ['--x=1', '-y'] });
+});
+
 test('a variadic argument takes all further words, also - and negative numbers', () => {
   assert.equal(parse('test-many a b - -1').args, { first: 'a', rest: ['b', '-', '-1'] });
 });
@@ -136,7 +166,16 @@ test('mistakes are named, with advice', () => {
   assert.equal(errorOf('install-app a b')[0], 'error: unexpected argument `b` for task `install-app`');
   assert.equal(errorOf('install-app a --retries')[0], 'error: option `--retries` needs a value');
   assert.equal(errorOf('install-app a --retries -- x')[0], 'error: option `--retries` needs a value');
-  assert.equal(errorOf('test-many a -- b')[0], 'error: unexpected words after `--`: b');
+  assert.equal(errorOf('-- instal-app'), [
+    'error: unknown task `instal-app`',
+    '  do: Did you mean `install-app`?',
+  ]);
+  assert.equal(errorOf('plain -- --force')[0], 'error: unexpected argument `--force` for task `plain`');
+  assert.equal(errorOf('install-app -y-')[0], 'error: unknown option `-y-` of task `install-app`');
+  assert.equal(errorOf('test-many -rf'), [
+    'error: unknown option `-r` of task `test-many`',
+    '  do: run test-many --help; as an argument, write it after `--`',
+  ]);
   assert.equal(errorOf('install-app -q')[0], 'error: unknown option `-q` of task `install-app`');
 });
 
