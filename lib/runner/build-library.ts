@@ -18,7 +18,7 @@ import type { Built } from './load-library.ts';
 import { stampOf } from './quick-answer.ts';
 
 /** Packages that only some runs use: they are loaded when they are, from node_modules. */
-const external = ['zx', 'dotenv', 'picomatch'];
+const external = ['zx', 'picomatch'];
 
 /**
  * Builds all that the runner's door hands out, with the packages that every run uses, into one function. Takes some 100 ms.

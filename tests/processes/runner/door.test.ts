@@ -139,6 +139,20 @@ test('the command line wins over the environment, that over .env, that over the 
   assert.is(await installed([]), 'file');
   assert.is(await installed([], { PROGRAM_ENV: 'variable' }), 'variable');
   assert.is(await installed(['--env', 'words'], { PROGRAM_ENV: 'variable' }), 'words');
+  program.write('.env', `\uFEFFexport BASE=fi\r\nPROGRAM_ENV=\${BASE}le # a comment\r\n`);
+  assert.is(await installed([]), 'file');
+  for (const [content, why] of [
+    ['A=1\nhunter2\n', 'line 2 is not NAME=value'],
+    ['A=\0', 'it is not text in UTF-8'],
+  ]) {
+    program.write('.env', String(content));
+    const { code, stderr } = await program.run(['install', 'app1']);
+    assert.is(code, 1);
+    assert.match(
+      stderr,
+      new RegExp(`^error: cannot read .*\\.env\\n  why: ${why}\\n  do: fix it and run again\\n$`),
+    );
+  }
   rmSync(join(program.folder, '.env'));
   mkdirSync(join(program.folder, '.env'));
   const { code, stderr } = await program.run(['install', 'app1']);
@@ -181,7 +195,7 @@ test('of this project, --version loads next to nothing, and so does a list that 
   for (const argv of [['list'], ['--help']]) {
     const first = await loadedModules(argv);
     assert.ok(first.length > 50, 'the tasks were loaded');
-    for (const heavy of ['zx', 'yaml', 'p-queue', 'dotenv', 'pg'])
+    for (const heavy of ['zx', 'yaml', 'p-queue', 'pg'])
       assert.not(
         first.some((url) => url.includes(`/node_modules/${heavy}/`)),
         `${argv} loads ${heavy}`,
