@@ -6,6 +6,7 @@ import type { TaskNode } from './graph.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { nestedEnvironment } from './nesting.ts';
 import { markEnvironment } from './orphans.ts';
+import { ownBeginning } from './output/text.ts';
 import { createShell, type Shell, stoppedError } from './shell.ts';
 import { checkFolder, surroundingsOf } from './surroundings.ts';
 import type { TaskContext } from './task.ts';
@@ -13,6 +14,8 @@ import type { TaskContext } from './task.ts';
 /** How long a body whose children are gone may go on before the run gives up waiting for it. */
 const bodyGraceMs = 5000;
 const keptLines = 20;
+/** Characters of each of them: a line may have millions. */
+const keptLength = 2000;
 
 /** One go at a task. */
 export class Attempt {
@@ -86,7 +89,7 @@ export class Attempt {
 
   /** A line of its output. */
   show(stream: 'stdout' | 'stderr' | 'log', line: string): void {
-    if (this.lastLines.push(line) > keptLines) this.lastLines.shift();
+    if (this.lastLines.push(ownBeginning(line, keptLength)) > keptLines) this.lastLines.shift();
     this.onLine?.(line);
     this.#run.emit({ type: 'task-output', id: this.#node.id, stream, line });
   }

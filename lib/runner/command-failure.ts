@@ -1,6 +1,7 @@
 import { MissingToolError, TaskError } from './errors.ts';
 import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
+import { ownBeginning } from './output/text.ts';
 import type { CommandOutput } from './shell.ts';
 
 export type FinishedCommand = {
@@ -16,6 +17,7 @@ export type FinishedCommand = {
 };
 
 const longestCommand = 100;
+const longestLine = 2000;
 
 /** The error for a command that failed, in words for a user. */
 export function commandFailure(finished: FinishedCommand, redact: (text: string) => string): TaskError {
@@ -76,10 +78,8 @@ function startReason(error: Error, cwd: string | undefined): string {
 
 /** The last line that says something: some programs end with the border of a box. */
 function lastLine(text: string): string | undefined {
-  return text
-    .split(/[\r\n]+/)
-    .findLast((line) => /[\p{L}\d]/u.test(line))
-    ?.trim();
+  const line = text.split(/[\r\n]+/).findLast((line) => /[\p{L}\d]/u.test(line));
+  return line === undefined ? undefined : ownBeginning(line.trim(), longestLine);
 }
 
 /** The command on one line, cut at the end. */

@@ -2,8 +2,8 @@ import { StringDecoder } from 'node:string_decoder';
 import { neutralLine } from './output/text.ts';
 import type { Redactor } from './redact.ts';
 
-/** A line that does not end is shown in pieces of this many characters. */
-const longestLine = 64 * 1024;
+/** A line of up to this many characters stays one line; a longer one is shown in pieces. It has to be held in memory. */
+const longestLine = 8 << 20;
 
 /**
  * Cuts a child's output into whole lines, so that a secret or a character that arrives in two chunks is seen as one. A
@@ -13,33 +13,45 @@ export class LineSplitter {
   readonly #decoder = new StringDecoder('utf8');
   readonly #redactor: Redactor;
   readonly #onLine: (line: string) => void;
+  /** Only the new part is searched for line breaks: to look at all of a long line again with each chunk is quadratic. */
   #rest = '';
+  /** The last chunk ended with a carriage return, and with it a line; a line feed that follows belongs to it. */
+  #returned = false;
 
-  constructor(redactor: Redactor, onLine: (line: string) => void) {
+  readonly #longest: number;
+
+  constructor(redactor: Redactor, onLine: (line: string) => void, longest = longestLine) {
     this.#redactor = redactor;
     this.#onLine = onLine;
+    this.#longest = longest;
   }
 
+  /** A chunk of the output, or a text to be added at its end. */
   push(chunk: Buffer | string): void {
-    const text = this.#rest + (typeof chunk === 'string' ? chunk : this.#decoder.write(chunk));
-    // A carriage return at the very end may be the first half of a line break.
-    const lines = text.split(/\r?\n|\r(?!$)/);
-    this.#rest = lines.pop() ?? '';
-    for (const line of lines) this.#onLine(neutralLine(line));
-    while (this.#rest.length > longestLine) this.#cut();
-  }
-
-  end(): void {
-    const last = (this.#rest + this.#decoder.end()).replace(/\r$/, '');
-    this.#rest = '';
-    if (last !== '') this.#onLine(neutralLine(last));
+    const text = typeof chunk === 'string' ? this.#decoder.end() + chunk : this.#decoder.write(chunk);
+    if (text === '') return;
+    const [first = '', ...others] = text.slice(this.#returned && text[0] === '\n' ? 1 : 0).split(/\r\n?|\n/);
+    this.#returned = text.endsWith('\r');
+    this.#rest += first;
+    for (const line of others) {
+      this.#onLine(neutralLine(this.#rest));
+      this.#rest = line;
+    }
+    while (this.#rest.length > this.#longest) this.#cut();
   }
 
   #cut(): void {
     const redacted = this.#redactor.redact(this.#rest);
     // A secret may lie across the cut: as much as the longest one stays behind.
-    const place = Math.max(longestLine / 2, redacted.length - this.#redactor.longest);
+    const held = Math.min(this.#redactor.longest, redacted.length >> 1);
+    const end = redacted.length - held;
+    const place = isLowSurrogate(redacted.charCodeAt(end)) ? end - 1 : end;
     this.#rest = redacted.slice(place);
     this.#onLine(neutralLine(redacted.slice(0, place)));
   }
+}
+
+/** The second half of a character that takes two. */
+function isLowSurrogate(code: number): boolean {
+  return code >= 0xdc00 && code < 0xe000;
 }

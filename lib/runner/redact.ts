@@ -104,8 +104,8 @@ function nextKey(key: number, character: number): number {
   return ((key << 7) | (character & 0x7f)) & 0xfffffff;
 }
 
-/** A line of nothing but base64: `base64` breaks it after 76 characters, PEM files after 64. */
-const encodedLine = /^([ \t]*)([A-Za-z0-9+/_-]{4,}={0,2})(?=[ \t\r]*$)/gm;
+/** What no line of nothing but base64 has: `base64` breaks it after 76 characters, PEM files after 64. */
+const notEncoded = /[^A-Za-z0-9+/_=-]|=(?!=?$)/;
 
 type Place = { readonly form: string; readonly place: number };
 
@@ -125,15 +125,23 @@ class BrokenForms {
   }
 
   redact(text: string): string {
-    return text.replace(encodedLine, (all, blanks: string, line: string) => {
-      const plain = line.replaceAll('-', '+').replaceAll('_', '/');
-      const start = this.#atStart(plain);
-      if (start === line.length) return blanks + mask;
-      const end = this.#atEnd(plain, start);
-      if (start === 0 && end === line.length) return all;
-      return `${blanks}${start > 0 ? mask : ''}${line.slice(start, end)}${end < line.length ? mask : ''}`;
-    });
+    return text
+      .split(/([\r\n]+)/)
+      .map(this.#redactLine)
+      .join('');
   }
+
+  /** Without a pattern for all of the line: one that goes back overflows the stack in a line of some million characters. */
+  readonly #redactLine = (all: string): string => {
+    const line = all.trim();
+    if (line.length < anchorLength || notEncoded.test(line)) return all;
+    const plain = line.replaceAll('-', '+').replaceAll('_', '/');
+    const start = this.#atStart(plain);
+    const end = start === line.length ? start : this.#atEnd(plain, start);
+    if (start === 0 && end === line.length) return all;
+    const shown = `${start > 0 ? mask : ''}${line.slice(start, end)}${end < line.length ? mask : ''}`;
+    return all.replace(line, () => shown);
+  };
 
   /** How many characters at the start belong to a form that ends there, or goes on in the next line. */
   #atStart(line: string): number {

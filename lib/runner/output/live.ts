@@ -3,11 +3,13 @@ import { formatDuration } from '../format.ts';
 import { onSuspend } from '../suspend.ts';
 import { endLine, isEnd, RunView, runLine, taskLine } from './lines.ts';
 import type { Terminal } from './terminal.ts';
-import { cutText, linesOf, plainText, textWidth } from './text.ts';
+import { cutText, linesOf, ownBeginning, plainText, textWidth } from './text.ts';
 
 const frameMs = 100;
 /** More running tasks than this are counted, not listed; fewer on a low terminal. */
 const listed = 12;
+/** Characters that are looked at with each frame; no terminal is as wide. */
+const longestText = 2000;
 /** Less room than this is not worth a last line. */
 const leastText = 8;
 
@@ -120,7 +122,8 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     if (event.type === 'task-skipped') counts.skipped += 1;
     const state = 'id' in event && event.id !== undefined ? running.get(event.id) : undefined;
     const own = event.type === 'task-progress' ? event.text : taskLine(event, style, verbose);
-    if (own !== undefined && state !== undefined && own.trim() !== '') state.text = own;
+    if (own !== undefined && state !== undefined && own.trim() !== '')
+      state.text = ownBeginning(own, longestText);
     if (event.type === 'task-result') {
       hide();
       terminal.out(event.text);

@@ -42,6 +42,15 @@ export function plainText(line: string): string {
   return text.replaceAll('\t', ' ').trim();
 }
 
+/**
+ * The beginning of a line for those who keep it, with its length where that is more. A copy: a part of a string holds on to all
+ * of it.
+ */
+export function ownBeginning(line: string, length: number): string {
+  if (line.length <= length) return line;
+  return Buffer.from(`${line.slice(0, length)} … (${line.length} characters)`).toString();
+}
+
 const ascii = /^[ -~]*$/;
 const nothing = /^[\p{Mn}\p{Me}\p{Cf}\u1160-\u11FF]$/u;
 const wide =

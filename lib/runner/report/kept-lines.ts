@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
+import { ownBeginning } from '../output/text.ts';
 import type { RecordedLine } from './recorded-run.ts';
 
 /** The last lines of a task are kept, and so many characters of each. */
@@ -16,7 +17,7 @@ export class KeptLines {
   add(task: number, line: RecordedLine): void {
     const kept = this.#tasks.get(task) ?? { lines: [], dropped: 0 };
     this.#tasks.set(task, kept);
-    const text = cut(plain(line.text));
+    const text = ownBeginning(plain(line.text), lineLength);
     kept.lines.push({ ...line, text });
     this.#used += text.length;
     // In large steps: one line at a time would move the whole list for each line.
@@ -44,8 +45,4 @@ export class KeptLines {
 function plain(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: what has no look of its own
   return stripVTControlCharacters(text).replace(/[\u0000-\u0008\u000B-\u001F\u007F]/g, '');
-}
-
-function cut(text: string): string {
-  return text.length > lineLength ? `${text.slice(0, lineLength)} … (${text.length} characters)` : text;
 }

@@ -192,11 +192,21 @@ test('hides texts at any depth of a value, and leaves the rest alone', () => {
   });
 });
 
-function split(chunks: readonly (string | Buffer)[], redactor = redactorOf(secret)): string[] {
+function split(
+  chunks: readonly (string | Buffer)[],
+  redactor = redactorOf(secret),
+  longest?: number,
+): string[] {
   const lines: string[] = [];
-  const splitter = new LineSplitter(redactor, (line) => lines.push(redactor.redact(line)));
+  const splitter = new LineSplitter(redactor, (line) => lines.push(redactor.redact(line)), longest);
   for (const chunk of chunks) splitter.push(chunk);
-  splitter.end();
+  // As a command's end does.
+  if (
+    !Buffer.concat(chunks.map((chunk) => Buffer.from(chunk)))
+      .toString()
+      .endsWith('\n')
+  )
+    splitter.push('\n');
   return lines;
 }
 
@@ -216,16 +226,53 @@ test('a character that is cut is put together', () => {
 
 test('lines end at any kind of line break, and the last one may lack it', () => {
   assert.equal(split(['a\nb\r', '\nc\rd\n\ne']), ['a', 'b', 'c', 'd', '', 'e']);
+  assert.equal(split(['a\r', 'b\r', Buffer.from([0xc3]), '\n\n']), ['a', 'b', '\uFFFD', '']);
+  assert.equal(split(['a\r']), ['a']);
+  assert.equal(split([Buffer.from([0x67, 0x72, 0xc3, 0xbc, 0x00, 0xff, 0xe2, 0x82])]), ['grü\uFFFD\uFFFD']);
 });
 
-test('a line without end is shown in pieces, and no secret escapes at their borders', () => {
-  for (const length of [65_530, 65_536, 65_540, 131_072]) {
-    const lines = split(['x'.repeat(length), secret.slice(0, 4), secret.slice(4), 'y'.repeat(70_000)]);
+test('a carriage return ends a line at once, so that a progress bar is seen when it moves', () => {
+  const lines: string[] = [];
+  const splitter = new LineSplitter(redactorOf(), (line) => lines.push(line));
+  splitter.push('50 %\r');
+  assert.equal(lines, ['50 %']);
+});
+
+test('a line of millions of characters stays one line, and secrets in it are hidden', () => {
+  const piece = 'x'.repeat(65_536);
+  const long = [
+    ...Array(24).fill(piece),
+    secret.slice(0, 4),
+    `${secret.slice(4)}!`,
+    ...Array(24).fill(piece),
+  ];
+  assert.equal(split([...long, '\nnext']), [`${piece.repeat(24)}***!${piece.repeat(24)}`, 'next']);
+});
+
+test('a line beyond that is shown in pieces, and neither a secret nor a character is broken at their borders', () => {
+  const redactor = redactorOf(secret);
+  const longest = 4 * redactor.longest;
+  for (let length = 0; length < 2 * longest; length += 1) {
+    const lines = split(
+      ['x'.repeat(length), secret.slice(0, 4), secret.slice(4), 'y'.repeat(longest)],
+      redactor,
+      longest,
+    );
     assert.ok(lines.length > 1);
-    const all = lines.join('');
-    assert.is(all.replaceAll('x', '').replaceAll('y', ''), '***', String(length));
-    assert.is(all.length, length + 3 + 70_000);
+    assert.is(lines.join(''), `${'x'.repeat(length)}***${'y'.repeat(longest)}`);
+    const characters = 'x'.repeat(length % 2) + '😀'.repeat(longest);
+    assert.is(
+      split([characters], redactor, longest)
+        .map((line) => Buffer.from(line).toString())
+        .join(''),
+      characters,
+    );
   }
+});
+
+test('a line of nothing but base64 may be long', () => {
+  const line = Buffer.from('x'.repeat(9 << 20)).toString('base64');
+  assert.is(redactorOf(secret).redact(line), line);
 });
 
 test.run();
