@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { formatPlace } from './call-site.ts';
 import { TaskError } from './errors.ts';
+import type { RunEventBody } from './events.ts';
 import type { Cleanup, Gate, Run } from './execute.ts';
 import type { TaskNode } from './graph.ts';
 import { LineSplitter } from './line-splitter.ts';
@@ -16,6 +17,8 @@ const bodyGraceMs = 5000;
 const keptLines = 20;
 /** Characters of each of them: a line may have millions. */
 const keptLength = 2000;
+
+type OutputStream = Extract<RunEventBody, { type: 'task-output' }>['stream'];
 
 /** One go at a task. */
 export class Attempt {
@@ -88,7 +91,7 @@ export class Attempt {
   }
 
   /** A line of its output. */
-  show(stream: 'stdout' | 'stderr' | 'log', line: string): void {
+  show(stream: OutputStream, line: string): void {
     if (this.lastLines.push(ownBeginning(line, keptLength)) > keptLines) this.lastLines.shift();
     this.onLine?.(line);
     this.#run.emit({ type: 'task-output', id: this.#node.id, stream, line });
@@ -164,7 +167,14 @@ async function runCommands(
 ): Promise<void> {
   const commands = await listed;
   if (commands.length === 0) return;
-  const $ = attempt.shell(surroundingsOf(node, await run.shell?.(node.input.options)));
+  // Nobody reads the streams of these for themselves.
+  const oneStream = run.oneStream && !node.task.interactive;
+  const $ = shellOf(
+    node,
+    run,
+    attempt,
+    oneStream,
+  )(surroundingsOf(node, await run.shell?.(node.input.options)));
   for (const command of commands) {
     // A template of one piece: the command is taken as it is, nothing is quoted.
     await $(Object.assign([command], { raw: [command] }));
@@ -212,15 +222,15 @@ function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext 
 }
 
 /** The shell of an attempt: its commands run in the task's surroundings, and are known to the run. */
-function shellOf(node: TaskNode, run: Run, attempt: Attempt): Shell {
+function shellOf(node: TaskNode, run: Run, attempt: Attempt, oneStream = false): Shell {
   const { id } = node;
   const splitters = new WeakMap<object, { readonly stdout: LineSplitter; readonly stderr: LineSplitter }>();
   const splittersOf = (child: object): { readonly stdout: LineSplitter; readonly stderr: LineSplitter } => {
     let found = splitters.get(child);
     if (found === undefined) {
-      const make = (stream: 'stdout' | 'stderr'): LineSplitter =>
+      const make = (stream: OutputStream): LineSplitter =>
         new LineSplitter(run.redactor, (line) => attempt.show(stream, line));
-      found = { stdout: make('stdout'), stderr: make('stderr') };
+      found = { stdout: make(oneStream ? 'output' : 'stdout'), stderr: make('stderr') };
       splitters.set(child, found);
     }
     return found;
@@ -228,6 +238,7 @@ function shellOf(node: TaskNode, run: Run, attempt: Attempt): Shell {
   return createShell(
     {
       interactive: node.task.interactive ?? false,
+      oneStream,
       check: (folder) => {
         if (!run.cleaning && attempt.stopping) throw stoppedError();
         if (!run.cleaning && attempt.over) throw overError(node);

@@ -24,7 +24,8 @@ export function commandFailure(finished: FinishedCommand, redact: (text: string)
   const { output, startError, timeoutMs } = finished;
   const shown = `\`${shorten(redact(finished.command))}\``;
   // What a program says after that is about its own tidying up.
-  const full = /^.*(?:no space left on device|disk quota exceeded).*$/im.exec(output.stderr)?.[0].trim();
+  const said = output.stderr || output.stdout;
+  const full = /^.*(?:no space left on device|disk quota exceeded).*$/im.exec(said)?.[0].trim();
   const why = redact(full ?? lastLine(output.stderr) ?? lastLine(output.stdout) ?? '') || undefined;
   const advice = full === undefined ? undefined : 'free some space, then run again';
   if (timeoutMs !== undefined) {
@@ -49,7 +50,7 @@ export function commandFailure(finished: FinishedCommand, redact: (text: string)
     });
   }
   if (output.exitCode === exitCodes.missingTool) {
-    const tool = /(?:^|[\s:])([^\s:]+): (?:command )?not found\s*$/m.exec(output.stderr)?.[1];
+    const tool = /(?:^|[\s:])([^\s:]+): (?:command )?not found\s*$/m.exec(said)?.[1];
     if (tool !== undefined) {
       return new MissingToolError({
         what: `\`${tool}\` is not installed`,

@@ -66,7 +66,8 @@ export type RunEventBody =
   | {
       readonly type: 'task-output';
       readonly id: string;
-      readonly stream: 'stdout' | 'stderr' | 'log';
+      /** `output`: stdout or stderr, in the order in which a command has written to them. */
+      readonly stream: 'stdout' | 'stderr' | 'output' | 'log';
       readonly line: string;
     }
   | { readonly type: 'task-progress'; readonly id: string; readonly text: string }

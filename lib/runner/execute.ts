@@ -27,6 +27,8 @@ export type Run = {
   readonly emit: Emit;
   readonly cleanups: Cleanup[];
   readonly verbose: boolean;
+  /** Both streams of a command come as one, in the order in which it writes, unless somebody tells them apart. */
+  readonly oneStream: boolean;
   /** What the commands of tasks without a `run` start with. */
   readonly shell: ((options: Options) => Promise<CommandOptions>) | undefined;
   /** The path of the lock that the run holds. */

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, type Stats, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 /** Whether the system itself can start a file, by the file's identity; a program that is replaced is looked at again. */
@@ -45,18 +45,19 @@ function isStartable(file: string, stats: Stats): boolean {
   return known;
 }
 
-/** `#!`, or the magic number of a binary (ELF, Mach-O), which no text begins with. */
+/** `#!` with a program that exists, or the magic number of a binary (ELF, Mach-O), which no text begins with. */
 function beginsLikeProgram(file: string): boolean {
-  const head = Buffer.alloc(4);
+  const head = Buffer.alloc(256);
   try {
     const descriptor = openSync(file, 'r');
     try {
-      if (readSync(descriptor, head, 0, head.length, 0) < head.length) return false;
+      if (readSync(descriptor, head, 0, head.length, 0) < 4) return false;
     } finally {
       closeSync(descriptor);
     }
   } catch {
     return false;
   }
-  return head.toString('latin1', 0, 2) === '#!' || head[0] === 0x7f || (head[0] ?? 0) >= 0x80;
+  const [, interpreter] = /^#![ \t]*([^\s\0]+)/.exec(head.toString()) ?? [];
+  return interpreter === undefined ? head[0] === 0x7f || (head[0] ?? 0) >= 0x80 : existsSync(interpreter);
 }

@@ -37,6 +37,9 @@ export const keptBytes = mebibyte;
 /** After a command's end, how long its output may stay silent while something in the background holds it open. */
 const silenceMs = 1000;
 
+/** What a shell begins with where both streams are one, see `oneStream`. */
+export const toOneStream = 'exec 2>&1;';
+
 /** Starts the child of a command by the run, and takes care of its streams. A child without a pid could not be started. */
 export function runChild(
   { host, options, state }: Launch,

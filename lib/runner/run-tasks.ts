@@ -68,6 +68,7 @@ export async function runTasks(request: RunRequest): Promise<number> {
       emit,
       cleanups: [],
       verbose: settings.verbose,
+      oneStream: settings.output !== 'json',
       shell: request.shell,
       lock: request.lock,
       holder: lock?.holder,

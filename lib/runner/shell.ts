@@ -60,6 +60,8 @@ export type Shell = {
 /** What the shell needs of the task that it is bound to. */
 export type ShellHost = {
   readonly interactive: boolean;
+  /** Commands write both their streams to stdout, so that the order of their lines is kept. Not of interactive ones. */
+  readonly oneStream?: boolean;
   /** Throws when the task may start nothing more, or not in this folder. */
   readonly check: (folder: string | undefined) => void;
   readonly spawn: (

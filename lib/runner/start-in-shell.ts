@@ -2,7 +2,7 @@ import type { SpawnOptions } from 'node:child_process';
 import { createRequire } from 'node:module';
 import type * as Zx from 'zx/core';
 import { quote } from './command-text.ts';
-import { type Ended, echo, type Launch, runChild } from './run-child.ts';
+import { type Ended, echo, type Launch, runChild, toOneStream } from './run-child.ts';
 
 /** Every option is given: zx takes the others from global defaults, which ZX_… variables change. */
 const unset = {
@@ -27,7 +27,7 @@ export function startInShell(
   const { options } = launch;
   const command = zx.$({
     ...unset,
-    ...shellOf(zx),
+    ...shellOf(zx, launch.host.oneStream ? toOneStream : ''),
     cwd: options.cwd ?? process.cwd(),
     env: options.env ?? process.env,
     store: noStore(),
@@ -64,7 +64,10 @@ function noStore(): NonNullable<Partial<Zx.Options>['store']> {
 }
 
 /** bash where there is one; else plain sh, which has no pipefail. */
-function shellOf(zx: typeof Zx): {
+function shellOf(
+  zx: typeof Zx,
+  first: string,
+): {
   shell: string;
   prefix: string;
   postfix: string;
@@ -74,7 +77,7 @@ function shellOf(zx: typeof Zx): {
   const bash = typeof found === 'string' && found.includes('bash');
   return {
     shell: bash ? found : '/bin/sh',
-    prefix: bash ? 'set -euo pipefail;' : 'set -eu;',
+    prefix: first + (bash ? 'set -euo pipefail;' : 'set -eu;'),
     postfix: '',
     quote,
   };

@@ -15,7 +15,7 @@ export type TaskStatus =
 export type RecordedLine = {
   /** Milliseconds since the start of the run. */
   readonly at: number;
-  readonly stream: 'stdout' | 'stderr' | 'log' | 'command';
+  readonly stream: 'stdout' | 'stderr' | 'output' | 'log' | 'command';
   readonly text: string;
 };
 
