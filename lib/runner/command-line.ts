@@ -75,7 +75,7 @@ export function parseCommandLine(
   }
   const rest = argv.slice(index + 1);
   if (task === undefined && rest.length > 0) task = findTask(rest.shift() ?? '', known);
-  if (task?.passThrough !== true) words.push(...rest.splice(0));
+  if (task?.passThrough !== true) for (const word of rest.splice(0)) words.push(word);
   if (task !== undefined) assignWords(task, words, args, known.program);
   return { task, options, args, passThrough: rest };
 

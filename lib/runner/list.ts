@@ -67,9 +67,15 @@ export async function listText(
   const width = isStacked ? 2 : Math.min(widestForm, longest);
   const { ellipsis } = style.symbols;
   const lines = [`usage: ${program} <task> [arguments] [options]`, `       ${program} <task> --help`];
-  for (const group of new Set(rows.map((row) => row.group))) {
+  const groups = new Map<string, { readonly form: string; readonly text: string }[]>();
+  for (const { group, ...row } of rows) {
+    const others = groups.get(group);
+    if (others === undefined) groups.set(group, [row]);
+    else others.push(row);
+  }
+  for (const [group, members] of groups) {
     lines.push('', style.bold(group));
-    for (const { form, text } of rows.filter((row) => row.group === group)) {
+    for (const { form, text } of members) {
       const shown = cut(text, columns - width - 4, ellipsis);
       const room = width - widthOf(form);
       if (room >= 0) lines.push(`  ${style.cyan(form + ' '.repeat(room))}  ${shown}`);

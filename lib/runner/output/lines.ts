@@ -16,9 +16,8 @@ export class RunView {
     return this.#labels.size;
   }
 
-  get labels(): readonly string[] {
-    return [...this.#labels.values()];
-  }
+  /** Characters of the longest label. */
+  widest = 0;
 
   label(id: string | undefined): string {
     return (id === undefined ? undefined : this.#labels.get(id)) ?? id ?? '';
@@ -27,7 +26,11 @@ export class RunView {
   note(event: RunEvent): void {
     if (event.type === 'run-started') {
       // Arguments are part of a label, and may hold anything. No more than that is taken: a copy would ask each node for its place.
-      for (const { id, label } of event.nodes) this.#labels.set(id, plainText(label));
+      for (const { id, label } of event.nodes) {
+        const plain = plainText(label);
+        this.#labels.set(id, plain);
+        this.widest = Math.max(this.widest, plain.length);
+      }
     } else if (event.type === 'task-started') this.running.add(event.id);
     else if (isEnd(event)) this.running.delete(event.id);
   }

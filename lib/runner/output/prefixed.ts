@@ -11,7 +11,7 @@ export function prefixedRenderer(terminal: Terminal, verbose: boolean): Renderer
   const prefix = (id: string): string => {
     // On a narrow terminal the names take at most a third of it.
     const limit = Math.max(8, Math.min(widest, Math.floor(terminal.columns() / 3)));
-    const width = Math.min(limit, Math.max(...view.labels.map((label) => label.length)));
+    const width = Math.min(limit, view.widest);
     return style.cyan(`${view.label(id).slice(0, width).padEnd(width)} ${style.symbols.bar} `);
   };
   return {

@@ -44,6 +44,17 @@ test('tasks are listed by group, aligned, private ones left out, list itself inc
   );
 });
 
+test('any number of tasks in any number of groups is listed', async () => {
+  const many = Array.from({ length: 200_000 }, (_, index) => ({
+    ...create,
+    name: `t${index}`,
+    group: `g${index % 10_000}`,
+  }));
+  const lines = (await listText(many, 'run', 80, style)).split('\n');
+  assert.is(lines.length, 2 + 2 * 10_000 + many.length + 1);
+  assert.equal(lines.slice(2, 5), ['', 'g0', '  t0       makes the cluster']);
+});
+
 test('in a narrow terminal no task is wider than it, and where names take all the room descriptions go below them', async () => {
   for (const columns of [44, 30, 12])
     for (const symbols of [true, false])

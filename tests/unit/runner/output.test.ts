@@ -92,6 +92,24 @@ test('prefixed: every line says whose it is', () => {
   assert.match(shown, 'b │ b1\n');
 });
 
+test('prefixed: no line looks at all tasks, and there may be any number of them', () => {
+  const ids = Array.from({ length: 200_000 }, (_, index) => `task-${index}`);
+  let asked = 0;
+  const nodes = ids.map((id) => ({
+    ...node(id),
+    get label() {
+      asked += 1;
+      return id;
+    },
+  }));
+  const terminal = fakeTerminal(false, 120);
+  const renderer = createRenderer('prefixed', terminal, false, ids.length, {});
+  renderer.onEvent({ type: 'run-started', nodes, jobs: 4, at: 0 });
+  for (const id of ids.slice(0, 100)) renderer.onEvent({ ...output(id, 'x'), at: 0 });
+  assert.is(asked, ids.length);
+  assert.match(terminal.shown, 'task-99     │ x\n');
+});
+
 test('plain: lines as they come', () => {
   const { shown } = render('plain', ['a', 'b'], two);
   assert.match(shown, 'a1\n→ b\na2\nb1\n');
