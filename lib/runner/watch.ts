@@ -1,4 +1,4 @@
-import { relative, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { formatFailure, toFailure, UsageError } from './errors.ts';
 import type { RunEventBody } from './events.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -6,7 +6,7 @@ import { count } from './format.ts';
 import { type FileStates, readStates } from './memory/file-state.ts';
 import { changedFiles } from './memory/fingerprint.ts';
 import { FolderWatcher } from './memory/folder-watcher.ts';
-import { findFiles, matchesGlobs } from './memory/glob.ts';
+import { existingFolder, findFiles, matchesGlobs } from './memory/glob.ts';
 import { globsOf, type TaskGlobs } from './memory/task-files.ts';
 import { RunView, runLine } from './output/lines.ts';
 import { type RunRequest, runTasks } from './run-tasks.ts';
@@ -19,10 +19,12 @@ import { type RunRequest, runTasks } from './run-tasks.ts';
 export async function watchTasks(request: RunRequest): Promise<number> {
   const { graph, stop, terminal, settings, redactor } = request;
   const globs = await watchedGlobs(request);
-  const isInput = (path: string): boolean =>
-    globs.some(({ inputs }) => matchesGlobs(inputs, path)) &&
-    !globs.some(({ outputs }) => matchesGlobs(outputs, path));
-  const watcher = new FolderWatcher(isInput);
+  const isMade = (path: string): boolean => globs.some(({ outputs }) => matchesGlobs(outputs, path));
+  /** What links among the inputs lead to. */
+  const targets = new Set<string>();
+  const watcher = new FolderWatcher(
+    (path) => targets.has(path) || (globs.some(({ inputs }) => matchesGlobs(inputs, path)) && !isMade(path)),
+  );
   const tellWaiting = (files: number): void => {
     const tasks = globs.filter(({ inputs }) => inputs.included.length > 0).length;
     tell({ type: 'watch-waiting', files, tasks });
@@ -95,12 +97,18 @@ export async function watchTasks(request: RunRequest): Promise<number> {
   /** The state of all inputs by path from here; every folder is watched before it is read. */
   async function look(known: FileStates): Promise<FileStates> {
     watcher.begin();
+    targets.clear();
     const paths = new Set<string>();
     for (const { inputs } of globs) {
-      const onFolder = (folder: string): void => watcher.add(folder);
-      const found = await findFiles(inputs, { ignored: [resolve(request.memory)], onFolder });
-      for (const path of found.files) if (isInput(path)) paths.add(path);
+      const found = await findFiles(inputs, {
+        ignored: [resolve(request.memory)],
+        except: isMade,
+        onFolder: (folder) => watcher.add(folder),
+        onLink: (target) => void targets.add(target),
+      });
+      for (const path of found.files) paths.add(path);
     }
+    for (const target of targets) watcher.add(await existingFolder(dirname(target)));
     watcher.sweep();
     const absolute = Object.entries(known).map(([path, state]) => [resolve(path), state] as const);
     const { states } = await readStates([...paths].sort(), Object.fromEntries(absolute));

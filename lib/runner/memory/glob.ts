@@ -1,6 +1,6 @@
-import { lstat, readdir, stat } from 'node:fs/promises';
+import { lstat, readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import type picomatch from 'picomatch';
 
 /** One glob, bound to a folder. All paths are absolute. */
@@ -52,51 +52,87 @@ export function matchesGlobs({ included, excluded }: Globs, path: string): boole
   return included.some((glob) => glob.matches(path)) && !excluded.some((glob) => glob.matches(path));
 }
 
+/** A folder to be searched. */
+type Place = {
+  readonly path: string;
+  /** Without links. */
+  readonly real: string;
+  /** The real folders of the links that led here. */
+  readonly from: readonly string[];
+};
+
 /**
- * Finds the files that the globs stand for. Links to folders are not followed (a circle would have no end), except where
- * the fixed part of a glob leads through one. `onFolder` is told of each folder in which a file may appear, before it is read.
+ * Finds the files that the globs stand for. Links to folders are followed, except back to where they come from: such a circle
+ * has no end. A link itself counts too. `onFolder` is told of each folder in which a file may appear, before it is read;
+ * `onLink` of what a link leads to, also when that does not exist.
  */
 export async function findFiles(
   globs: Globs,
   settings: {
     readonly ignored?: readonly string[] | undefined;
+    /** Files that do not count, by their path or by the one without links. */
+    readonly except?: ((path: string) => boolean) | undefined;
     readonly onFolder?: ((folder: string) => void) | undefined;
+    readonly onLink?: ((target: string) => void) | undefined;
   } = {},
 ): Promise<Found> {
   const files = new Set<string>();
   const unmatched: string[] = [];
   const unreadable = new Set<string>();
+  const { except = () => false } = settings;
   for (const pattern of globs.included) {
     let matched = false;
-    await walk(pattern, (path) => {
+    await walk(pattern, (path, real) => {
       if (globs.excluded.some((glob) => glob.matches(path))) return;
       matched = true;
-      files.add(path);
+      if (!except(path) && !(real !== path && except(real))) files.add(path);
     });
     if (!matched) unmatched.push(pattern.text);
   }
   return { files: [...files].sort(), unmatched, unreadable: [...unreadable].sort() };
 
-  async function walk(pattern: Pattern, found: (path: string) => void): Promise<void> {
-    const first = await stat(pattern.start).catch(() => lstat(pattern.start).catch(() => undefined));
+  async function walk(pattern: Pattern, found: (path: string, real: string) => void): Promise<void> {
+    const { start } = pattern;
+    const link = await lstat(start).catch(() => undefined);
+    const first = link?.isSymbolicLink() ? await stat(start).catch(() => link) : link;
+    if (link?.isSymbolicLink()) await tellTarget(start);
     if (first?.isDirectory() !== true) {
-      settings.onFolder?.(await existingFolder(dirname(pattern.start)));
-      const link = await lstat(pattern.start).catch(() => undefined);
-      if ((first?.isFile() || link?.isSymbolicLink()) && pattern.matches(pattern.start)) found(pattern.start);
+      settings.onFolder?.(await existingFolder(dirname(start)));
+      if ((first?.isFile() || link?.isSymbolicLink()) && pattern.matches(start)) found(start, start);
       return;
     }
     // Its own removal and return is only seen from above.
-    settings.onFolder?.(dirname(pattern.start));
-    const folders = [pattern.start];
-    for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-      settings.onFolder?.(folder);
-      for (const entry of await entriesOf(folder)) {
-        const path = join(folder, entry.name);
-        if (entry.isDirectory()) {
-          if (isWanted(pattern, path, entry.name)) folders.push(path);
-        } else if ((entry.isFile() || entry.isSymbolicLink()) && pattern.matches(path)) found(path);
+    settings.onFolder?.(dirname(start));
+    const places: Place[] = [{ path: start, real: await realpath(start).catch(() => start), from: [] }];
+    for (let place = places.pop(); place !== undefined; place = places.pop()) {
+      settings.onFolder?.(place.path);
+      for (const entry of await entriesOf(place.path)) {
+        const [path, real] = [join(place.path, entry.name), join(place.real, entry.name)];
+        const isLink = entry.isSymbolicLink();
+        if ((entry.isFile() || isLink) && pattern.matches(path)) {
+          found(path, real);
+          if (isLink) await tellTarget(path);
+        }
+        if (!(entry.isDirectory() || isLink) || !isWanted(pattern, path, real)) continue;
+        const next = isLink ? await placeBehind(path, place) : { path, real, from: place.from };
+        if (next !== undefined) places.push(next);
       }
     }
+  }
+
+  /** The folder that a link leads to; undefined when it leads to none, or back. */
+  async function placeBehind(path: string, { real: here, from }: Place): Promise<Place | undefined> {
+    const real = await realpath(path).catch(() => undefined);
+    if (real === undefined || settings.ignored?.includes(real)) return undefined;
+    if (!(await stat(real).catch(() => undefined))?.isDirectory()) return undefined;
+    const passed = [...from, here];
+    return passed.some((folder) => isWithin(folder, real)) ? undefined : { path, real, from: passed };
+  }
+
+  async function tellTarget(link: string): Promise<void> {
+    if (settings.onLink === undefined) return;
+    const target = await realpath(link).catch(() => readlink(link).catch(() => ''));
+    settings.onLink(resolve(dirname(link), target));
   }
 
   async function entriesOf(folder: string) {
@@ -109,15 +145,21 @@ export async function findFiles(
     }
   }
 
-  function isWanted(pattern: Pattern, folder: string, name: string): boolean {
-    if (settings.ignored?.includes(folder) || !pattern.reaches(folder)) return false;
+  function isWanted(pattern: Pattern, folder: string, real: string): boolean {
+    if (settings.ignored?.includes(folder) || settings.ignored?.includes(real)) return false;
+    if (!pattern.reaches(folder)) return false;
+    const name = basename(folder);
     if (passedOver.includes(name) && !pattern.text.includes(name)) return false;
     return !globs.excluded.some((glob) => glob.covers(folder));
   }
 }
 
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder === sep ? sep : folder + sep);
+}
+
 /** The nearest folder above that exists: the next part of the path can only appear there. */
-async function existingFolder(path: string): Promise<string> {
+export async function existingFolder(path: string): Promise<string> {
   for (let folder = path; ; folder = dirname(folder)) {
     const found = await stat(folder).catch(() => undefined);
     if (found?.isDirectory() || folder === dirname(folder)) return folder;
@@ -127,8 +169,7 @@ async function existingFolder(path: string): Promise<string> {
 function compile(text: string, glob: string, folder: string): Pattern {
   const { base, glob: rest } = pico().scan(glob);
   const start = resolve(folder, plain(base));
-  const below = (path: string): boolean =>
-    path === start || path.startsWith(start === sep ? sep : start + sep);
+  const below = (path: string): boolean => isWithin(path, start);
   if (rest === '') return { text, start, matches: below, reaches: below, covers: below };
   const isMatch = pico()(rest, options);
   const reaches = reachOf(rest);

@@ -36,14 +36,14 @@ export async function readInputs(
   known: FileStates,
   ignored: readonly string[],
 ): Promise<SeenFiles> {
-  const found = await findFiles(globs.inputs, { ignored });
+  const except = (path: string): boolean => matchesGlobs(globs.outputs, path);
+  const found = await findFiles(globs.inputs, { ignored, except });
   const [unreadable] = found.unreadable;
   if (unreadable !== undefined)
     return { states: {}, problem: `${relative(globs.folder, unreadable)} cannot be read` };
   const [unmatched] = found.unmatched;
   if (unmatched !== undefined) throw unmatchedError(node, unmatched, globs.folder);
-  const files = found.files.filter((path) => !matchesGlobs(globs.outputs, path));
-  return readRelative(globs.folder, files, known);
+  return readRelative(globs.folder, found.files, known);
 }
 
 /** The state of the files that its output globs match now, and the globs that match nothing. */

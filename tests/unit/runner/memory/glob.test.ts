@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compileGlobs, findFiles, matchesGlobs } from '../../../../lib/runner/memory/glob.ts';
 
-const root = mkdtempSync(join(tmpdir(), 'glob-'));
+const root = realpathSync(mkdtempSync(join(tmpdir(), 'glob-')));
 // A folder whose name is itself a pattern.
 const folder = join(root, 'a [b] {c}');
 const paths = [
@@ -74,9 +74,52 @@ test('.git and node_modules only when a glob names them', async () => {
   assert.equal(await found('.git/*'), ['.git/config.ts']);
 });
 
-test('a link is found, and only followed where the fixed part of a glob leads through it', async () => {
+test('a link counts itself, and one to a folder is followed where the glob reaches below it', async () => {
   assert.equal(await found('*', '!*.*'), ['link']);
   assert.equal(await found('link/*.js'), ['link/b.js']);
+  assert.equal(await found('*/*.js'), ['link/b.js', 'src/b.js']);
+  assert.equal(await found('**/*.js'), ['link/b.js', 'src/b.js']);
+  assert.equal(await found('**/*.js', '!link/**'), ['src/b.js']);
+});
+
+test('links are followed once around, out of the folder too, and nowhere else', async () => {
+  const place = (...names: string[]): string => join(root, 'links', ...names);
+  for (const name of ['in/a', 'in/b', 'out/deep', 'in/memory']) mkdirSync(place(name), { recursive: true });
+  for (const name of ['in/a/1', 'in/b/2', 'out/deep/3', 'in/memory/4']) writeFileSync(place(name), '');
+  const links = {
+    'in/a/to-b': '../b',
+    'in/b/to-a': '../a',
+    'in/up': '..',
+    'in/self': '.',
+    'in/out': '../out',
+    'out/back': '../in',
+    'in/twice': 'out',
+    'in/file': '../out/deep/3',
+    'in/gone': 'nowhere/at/all',
+    'in/loop': 'loop',
+    'in/kept': 'memory',
+  };
+  for (const [name, target] of Object.entries(links)) symlinkSync(target, place(name));
+  const told: string[] = [];
+  const { files, unreadable } = await findFiles(compileGlobs(['**'], place('in')), {
+    ignored: [place('in/memory')],
+    onLink: (target) => told.push(target),
+  });
+  assert.equal(unreadable, []);
+  assert.equal(
+    files.map((file) => relative(place('in'), file)),
+    [
+      ...['a/1', 'a/to-b', 'a/to-b/2', 'a/to-b/to-a', 'b/2', 'b/to-a', 'b/to-a/1', 'b/to-a/to-b'],
+      ...['file', 'gone', 'kept', 'loop', 'out', 'out/back', 'out/deep/3', 'self'],
+      ...['twice', 'twice/back', 'twice/deep/3', 'up'],
+    ],
+  );
+  for (const target of ['out/deep/3', 'in/nowhere/at/all', 'out', 'in/loop'])
+    assert.ok(told.includes(place(target)), target);
+  const { files: kept } = await findFiles(compileGlobs(['*/deep/*'], place('in')), {
+    except: (path) => path.startsWith(place('out')),
+  });
+  assert.equal(kept, []);
 });
 
 test('outside of the folder, and absolute', async () => {

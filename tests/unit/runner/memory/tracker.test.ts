@@ -199,19 +199,33 @@ test('what a task without inputs reports is remembered for those that need it', 
   assert.is.not(await tracker().reported(node, 'changed'), changed);
 });
 
-test('links count by where they lead and what is there; a folder behind one is not searched', async () => {
+test('links count by where they lead and what is there, a folder behind one by all that is in it', async () => {
   await mkdir(join(folder, 'other'));
   await write('other/deep.ts', '1');
   await symlink('../other', join(folder, 'src/link'));
   await symlink('../other/deep.ts', join(folder, 'src/file.ts'));
   await symlink('nowhere', join(folder, 'src/broken.ts'));
   await go(define());
-  assert.is(await go(define()), 'fresh: 4 inputs say so');
+  assert.is(await go(define()), 'fresh: 5 inputs say so');
   await write('other/deep.ts', '2');
-  assert.is(await go(define()), 'src/file.ts changed');
+  assert.is(await go(define()), 'src/file.ts changed and 1 more change');
+  await write('other/new.ts', '1');
+  assert.is(await go(define()), 'src/link/new.ts is new');
+  await rm(join(folder, 'src/link'));
+  await mkdir(join(folder, 'src/link'));
+  assert.is(await go(define()), 'src/link is gone and 2 more changes');
   await rm(join(folder, 'src/broken.ts'));
   await symlink('elsewhere', join(folder, 'src/broken.ts'));
   assert.is(await go(define()), 'src/broken.ts changed');
+});
+
+test('what the task makes is no input, also where a link among the inputs leads to it', async () => {
+  await mkdir(join(folder, 'made'));
+  await symlink('../made', join(folder, 'src/link'));
+  await write('made/a.ts', '1');
+  await go(define({ outputs: ['made/**'] }));
+  await write('made/b.ts', '1');
+  assert.match(await go(define({ outputs: ['made/**'] })), /^fresh/);
 });
 
 test('a name with a line break is one like others, and no line of its own', async () => {
