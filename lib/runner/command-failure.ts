@@ -17,7 +17,7 @@ export type FinishedCommand = {
 };
 
 const longestCommand = 100;
-const longestLine = 2000;
+const longestLine = 500;
 
 /** The error for a command that failed, in words for a user. */
 export function commandFailure(finished: FinishedCommand, redact: (text: string) => string): TaskError {

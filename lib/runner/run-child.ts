@@ -1,4 +1,6 @@
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import type { Capture } from './capture.ts';
 import type { CommandOptions, ShellHost } from './shell.ts';
@@ -11,6 +13,8 @@ export type CommandState = {
   child: ChildProcess | undefined;
   readonly stdout: Capture;
   readonly stderr: Capture;
+  /** The child's streams have ended. Of a pipe that we gave it Node knows nothing: `close` of the child does not wait for it. */
+  closed: Promise<unknown>;
 };
 
 /** What both ways to start a command need. */
@@ -37,9 +41,6 @@ export const keptBytes = mebibyte;
 /** After a command's end, how long its output may stay silent while something in the background holds it open. */
 const silenceMs = 1000;
 
-/** What a shell begins with where both streams are one, see `oneStream`. */
-export const toOneStream = 'exec 2>&1;';
-
 /** Starts the child of a command by the run, and takes care of its streams. A child without a pid could not be started. */
 export function runChild(
   { host, options, state }: Launch,
@@ -49,7 +50,8 @@ export function runChild(
 ): ChildProcess {
   const terminal = host.interactive && !options.quiet && options.input === undefined;
   const stdin = options.input === undefined ? 'ignore' : 'pipe';
-  const stdio: SpawnOptions['stdio'] = terminal ? 'inherit' : [stdin, 'pipe', 'pipe'];
+  const output = host.pipe?.write ?? 'pipe';
+  const stdio: SpawnOptions['stdio'] = terminal ? 'inherit' : [stdin, output, output];
   const child = host.spawn(
     file,
     args,
@@ -58,9 +60,14 @@ export function runChild(
   );
   state.child = child;
   if (child.pid === undefined) return child;
+  if (host.pipe !== undefined) {
+    host.pipe.used = true;
+    closeSync(host.pipe.write);
+    Object.assign(child, { stdout: new Socket({ fd: host.pipe.read, readable: true, writable: false }) });
+  }
   feed(child, options.input);
   collect(child, host, state);
-  closeAfterExit(child, host);
+  closeAfterExit(child, host, state);
   return child;
 }
 
@@ -91,7 +98,7 @@ function collect(child: ChildProcess, host: ShellHost, state: CommandState): voi
       unfinished = chunk.at(-1) !== lineFeed;
     });
     // The last line is shown although nothing ends it.
-    child.once('close', () => {
+    source.once('close', () => {
       if (unfinished) host.onOutput(stream, '\n', state);
     });
     if (!state.quiet) host.pressure?.watch(source);
@@ -104,9 +111,10 @@ const lineFeed = 10;
  * A command is over when its process is, even if something that it left in the background holds its output open. The
  * output is closed once it has been silent for a while, so that nothing already written is lost.
  */
-function closeAfterExit(child: ChildProcess, host: ShellHost): void {
+function closeAfterExit(child: ChildProcess, host: ShellHost, state: CommandState): void {
+  const streams = [child.stdout, child.stderr].filter((stream) => stream !== null);
+  state.closed = Promise.all(streams.map((stream) => new Promise((done) => stream.once('close', done))));
   child.once('exit', () => {
-    const streams = [child.stdout, child.stderr].filter((stream) => stream !== null);
     if (streams.every((stream) => stream.closed)) return;
     let timer: NodeJS.Timeout;
     const wait = (): void => {
@@ -118,6 +126,6 @@ function closeAfterExit(child: ChildProcess, host: ShellHost): void {
     };
     wait();
     for (const stream of streams) stream.on('data', wait);
-    child.once('close', () => clearTimeout(timer));
+    void state.closed.then(() => clearTimeout(timer));
   });
 }

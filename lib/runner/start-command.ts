@@ -27,6 +27,7 @@ export function startCommand(
     child: undefined,
     stdout: new Capture(),
     stderr: new Capture(),
+    closed: Promise.resolve(),
   };
   const { text, ended } = start({ host, options, state }, pieces, values);
   const { timeoutMs } = options;

@@ -2,7 +2,7 @@ import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { plainWords } from './command-text.ts';
 import { findProgram } from './find-program.ts';
-import { type Ended, echo, type Launch, runChild, toOneStream } from './run-child.ts';
+import { type Ended, echo, type Launch, runChild } from './run-child.ts';
 
 /** With these bash does something before the command, or something else. */
 const shellVariables = /^(?:BASH_ENV|BASHOPTS|EXECIGNORE|SHELLOPTS|BASH_FUNC_.*)$/;
@@ -21,20 +21,14 @@ export function startDirectly(text: string, launch: Launch): Promise<Ended> | un
   const file = findProgram(name, env.PATH, cwd);
   if (file === undefined) return undefined;
   const settings = { argv0: name, cwd, env: withWorkingDirectory(env, cwd), detached: true };
-  // Node has no way to give a child one pipe twice; a shell that turns into the program costs 1 ms.
-  const child = launch.host.oneStream
-    ? runChild(launch, '/bin/sh', ['-c', `${toOneStream} exec "$@"`, 'sh', ...words], {
-        ...settings,
-        argv0: 'sh',
-      })
-    : runChild(launch, file, args, settings);
+  const child = runChild(launch, file, args, settings);
   if (child.pid === undefined) {
     child.once('error', () => {});
     return undefined;
   }
   echo(launch, text);
   return new Promise((done) => {
-    child.once('close', (exitCode, signal) => done({ exitCode, signal }));
+    child.once('exit', (exitCode, signal) => void launch.state.closed.then(() => done({ exitCode, signal })));
   });
 }
 

@@ -2,7 +2,7 @@ import type { SpawnOptions } from 'node:child_process';
 import { createRequire } from 'node:module';
 import type * as Zx from 'zx/core';
 import { quote } from './command-text.ts';
-import { type Ended, echo, type Launch, runChild, toOneStream } from './run-child.ts';
+import { type Ended, echo, type Launch, runChild } from './run-child.ts';
 
 /** Every option is given: zx takes the others from global defaults, which ZX_… variables change. */
 const unset = {
@@ -27,7 +27,7 @@ export function startInShell(
   const { options } = launch;
   const command = zx.$({
     ...unset,
-    ...shellOf(zx, launch.host.oneStream ? toOneStream : ''),
+    ...shellOf(zx),
     cwd: options.cwd ?? process.cwd(),
     env: options.env ?? process.env,
     store: noStore(),
@@ -47,11 +47,10 @@ export function startInShell(
   })(pieces, ...values);
   return {
     text: () => command.cmd,
-    ended: command.then(({ exitCode, signal, cause }) => ({
-      exitCode,
-      signal,
-      startError: cause ?? undefined,
-    })),
+    ended: command.then(async ({ exitCode, signal, cause }) => {
+      await launch.state.closed;
+      return { exitCode, signal, startError: cause ?? undefined };
+    }),
   };
 }
 
@@ -64,10 +63,7 @@ function noStore(): NonNullable<Partial<Zx.Options>['store']> {
 }
 
 /** bash where there is one; else plain sh, which has no pipefail. */
-function shellOf(
-  zx: typeof Zx,
-  first: string,
-): {
+function shellOf(zx: typeof Zx): {
   shell: string;
   prefix: string;
   postfix: string;
@@ -77,7 +73,7 @@ function shellOf(
   const bash = typeof found === 'string' && found.includes('bash');
   return {
     shell: bash ? found : '/bin/sh',
-    prefix: first + (bash ? 'set -euo pipefail;' : 'set -eu;'),
+    prefix: bash ? 'set -euo pipefail;' : 'set -eu;',
     postfix: '',
     quote,
   };
