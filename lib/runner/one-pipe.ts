@@ -13,7 +13,7 @@ export type OnePipe = {
 };
 
 /** Pipes that are made at once: it takes a process. */
-const batch = 8;
+const batch = 32;
 const ready: OnePipe[] = [];
 let making: Promise<boolean> | undefined;
 

@@ -14,7 +14,7 @@ const reference =
 /**
  * The variables of a `.env` file, by the rules of dotenvy (just) and godotenv (go-task) where these agree, else by those of a
  * shell. A `#` begins a comment at the start of a line and after a blank. `$NAME`, `${NAME}` and `${NAME:-default}` are filled
- * in from `environment`, then from the lines above; `\$` is a dollar. Single quotes take everything as it is; double quotes
+ * in by what `environment` has, then by the lines above; `\$` is a dollar. Single quotes take everything as it is; double quotes
  * know `\n`, `\r`, `\"`, `\\` and `\$`; both may span lines. The last of several lines for a variable counts. Throws Error with
  * the place; never with what stands there, which may be a secret.
  */
