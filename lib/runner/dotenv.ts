@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { populate } from 'dotenv';
 import { TaskError } from './errors.ts';
 import { parseDotenv } from './parse-dotenv.ts';
 
@@ -19,7 +20,7 @@ export async function readDotenv(file: string): Promise<void> {
   } catch (error) {
     throw unreadable(file, (error as Error).message, 'fix it and run again');
   }
-  for (const [name, value] of variables) if (!Object.hasOwn(process.env, name)) process.env[name] = value;
+  populate(process.env as { [name: string]: string }, Object.fromEntries(variables));
 }
 
 /** Without a byte order mark. Other encodings are refused: a password would silently become another one. */

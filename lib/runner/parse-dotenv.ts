@@ -1,4 +1,7 @@
-/* The format of a `.env` file. */
+/*
+ * The format of a `.env` file. The package dotenv, which sets the variables, reads another one: in it `PASSWORD=ab#cd` is `ab`, nothing
+ * is filled in, and lines that it cannot read are dropped.
+ */
 
 const assignment = /[^\S\n]*(?:export[^\S\n]+)?([\w.-]+)[^\S\n]*=/y;
 /** Also what may follow a closing quote. */

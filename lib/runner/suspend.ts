@@ -2,7 +2,7 @@ import type { Children } from './children.ts';
 import { nestingLevel } from './nesting.ts';
 import { timerMs } from './pause.ts';
 
-/** What is drawn on the terminal: not from `hide`, before the process stops, to `show`, when it goes on. */
+/** What is drawn on the terminal: `hide` takes it away before the process stops, `show` brings it back. */
 export type Suspendable = { readonly hide: () => void; readonly show: () => void };
 
 /** What catches SIGTSTP, such as a run inside a task, has so long to stop what it has started itself. */
