@@ -1,0 +1,135 @@
+import type { Document, Node, Pair, Scalar } from 'yaml';
+import { TaskError } from './runner/runner.ts';
+import { notAsWritten } from './yaml-scalars.ts';
+
+/** A YAML file that all its readers understand alike. */
+export type StrictYaml = {
+  /** The content, with merge keys (`<<`) resolved; null when the file is empty. */
+  readonly value: unknown;
+  /** Line, from 1, of what stands under a path of keys, or of the nearest thing above it. */
+  readonly lineOf: (path: readonly string[]) => number;
+};
+
+type Refuse = (offset: number, problem: string, advice: string) => never;
+
+/**
+ * Reads YAML that helmfile and helm may read, too. They (go-yaml v3 and v2) mix the rules of YAML 1.1 and 1.2, this process
+ * follows 1.2. What they read differently, or print differently from how it is written, is refused: `1.10` (the number 1.1),
+ * `0123` (octal), `1_000`, `yes`, `12:30:45`, dates, tags, keys that are not text. Throws `TaskError` that names file and line.
+ */
+export async function readStrictYaml(text: string, file: string): Promise<StrictYaml> {
+  const { parseDocument, visit, isScalar, isCollection } = await import('yaml');
+  const refuse: Refuse = (offset, problem, advice) => {
+    throw new TaskError({
+      what: `${file}:${lineAt(text, offset)}: ${problem}`,
+      why: 'not all programs that read this file would understand the same',
+      advice,
+    });
+  };
+  checkCharacters(text, refuse);
+  const document = parseDocument(text, { merge: true, logLevel: 'silent' });
+  const [error] = document.errors;
+  if (error?.code === 'MULTIPLE_DOCS')
+    refuse(error.pos[0], 'a second document begins', 'remove the line `---`, or what follows it');
+  if (error !== undefined) throw invalid(file, error.message, lineAt(text, error.pos[0]));
+  const blocks: Offsets[] = [];
+  visit(document, {
+    Pair: (_, pair) => checkKey(pair, refuse),
+    Alias: (_, alias) => checkAnchor(alias, alias.source, refuse),
+    Node: (key, node, path) => {
+      checkAnchor(node, node.anchor, refuse);
+      if (node.tag !== undefined) refuse(startOf(node), `the tag \`${node.tag}\``, 'leave it out');
+      if (key === 'key' || !isScalar(node)) return;
+      if (node.type?.startsWith('BLOCK_') && node.range) blocks.push(node.range);
+      const inFlow = path.some((above) => isCollection(above) && above.flow === true);
+      checkScalar(node, text, inFlow, refuse);
+    },
+  });
+  checkTabs(text, blocks, refuse);
+  try {
+    return {
+      value: document.toJS() as unknown,
+      lineOf: (path) => lineAt(text, offsetOf(document, path)),
+    };
+  } catch (failure) {
+    // An alias without its anchor, or too many of them.
+    throw invalid(file, (failure as Error).message);
+  }
+}
+
+const invalid = (file: string, message: string, line?: number): TaskError =>
+  new TaskError({
+    what: `${file}${line === undefined ? '' : `:${line}`} is not valid YAML`,
+    why: message.split('\n')[0] ?? '',
+    advice: 'fix the file and run again; nothing was changed',
+  });
+
+type Offsets = readonly [start: number, ...ends: number[]];
+
+const startOf = (node: { readonly range?: Offsets | null | undefined }): number => node.range?.[0] ?? 0;
+
+const lineAt = (text: string, offset: number): number => text.slice(0, offset).split('\n').length;
+
+function offsetOf(document: Document, path: readonly string[]): number {
+  for (let length = path.length; length > 0; length -= 1) {
+    const node = document.getIn(path.slice(0, length), true) as Node | undefined;
+    if (node?.range) return startOf(node);
+  }
+  return 0;
+}
+
+/** Control characters and the line ends that only YAML 1.1 knows; U+FFFD stands for bytes that are not UTF-8. */
+const oddCharacter =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  /\r(?!\n)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffd-\uffff]|(?<!^)\ufeff/;
+
+function checkCharacters(text: string, refuse: Refuse): void {
+  const odd = oddCharacter.exec(text);
+  if (odd !== null) {
+    const code = (odd[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+    refuse(
+      odd.index,
+      code === 'FFFD' ? 'not UTF-8' : `the character U+${code}`,
+      'save the file as UTF-8; in double quotes special characters are written as \\u and four digits',
+    );
+  }
+  const directive = /^%/m.exec(text);
+  if (directive !== null) refuse(directive.index, 'a directive', 'leave it out');
+}
+
+/** helmfile refuses an empty line with a tab, except in a block of text. */
+function checkTabs(text: string, blocks: readonly Offsets[], refuse: Refuse): void {
+  for (const { index } of text.matchAll(/^ *\t[ \t]*$/gm)) {
+    if (blocks.some(([start, end = start]) => start <= index && index < end)) continue;
+    refuse(index, 'an empty line with a tab', 'remove the tab');
+  }
+}
+
+function checkAnchor(node: { readonly range?: Offsets | null }, name: string | undefined, refuse: Refuse): void {
+  if (name === undefined || /^[\w-]+$/.test(name)) return;
+  refuse(startOf(node), `the anchor \`${name}\``, 'name it with letters, digits, - and _');
+}
+
+function checkKey({ key }: Pair, refuse: Refuse): void {
+  const { value, source, type, range } = key as Partial<Scalar>;
+  const isMerge = source === '<<' && type === 'PLAIN';
+  const isText = typeof value === 'string' && value !== '' && value !== '<<';
+  if (isMerge || (isText && (type !== 'PLAIN' || notAsWritten(value, value) === undefined))) return;
+  refuse(startOf({ range }), `the key \`${source ?? 'that is no text'}\``, 'a key is a text: write it in quotes');
+}
+
+/** Escapes of YAML 1.2 and JSON that go-yaml refuses: `\/`, and halves of surrogate pairs. */
+const foreignEscape = /(?<!\\)(?:\\\\)*\\(?:\/|u[dD][89a-fA-F])/;
+
+function checkScalar(scalar: Scalar, text: string, inFlow: boolean, refuse: Refuse): void {
+  const { type, source = '', value } = scalar;
+  const start = startOf(scalar);
+  if (type === 'QUOTE_DOUBLE' && foreignEscape.test(text.slice(start, scalar.range?.[1])))
+    refuse(start, 'an escape that not every reader knows', 'write the character itself');
+  if (type !== 'PLAIN') return;
+  if (inFlow && /^:|\?/.test(source)) refuse(start, `\`${source}\` within brackets`, `write ${quoted(source)}`);
+  const other = notAsWritten(source, value);
+  if (other !== undefined) refuse(start, `\`${source}\` is ${other}`, `write ${quoted(source)} for the text`);
+}
+
+const quoted = (text: string): string => JSON.stringify(text);
