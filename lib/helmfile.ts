@@ -100,7 +100,8 @@ async function globalArguments(environment: Environment, kubeconfig: string): Pr
     '--kube-context',
     environment.context,
     ...files.flatMap((file) => ['--state-values-file', file]),
-    '--state-values-set',
+    // A name such as 1234 or true is a text, too.
+    '--state-values-set-string',
     `environment=${environment.name}`,
     // Where all charts are local, no chart repository is asked.
     ...(needsRepositories(await settingsOf(environment)) ? [] : ['--skip-deps']),

@@ -1,12 +1,15 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { namesEnding } from './leftover-files.ts';
 import { root } from './project.ts';
+import type { ProviderName } from './provider-names.ts';
 import { didYouMean, TaskError, UsageError } from './runner/runner.ts';
+import { settingsRules } from './settings-rules.ts';
+import { freeNames, otherValues } from './settings-shape.ts';
+import { readStrictYaml, type StrictYaml } from './strict-yaml.ts';
+import { isTree, merge, type Tree, valueAt } from './tree.ts';
 
-export type ProviderName = 'minikube' | 'embedded' | 'existing';
-export const providerNames = ['minikube', 'embedded', 'existing'] as const satisfies readonly ProviderName[];
+export type { ProviderName } from './provider-names.ts';
 
 export type ChartSetting = { readonly chart: string; readonly version?: string };
 
@@ -91,23 +94,8 @@ export type Settings = {
   readonly [section: string]: unknown;
 };
 
-type Tree = { [key: string]: unknown };
-
-/** Parsed files by their text: settings are read for every tool and task, and parsing takes longer than all the rest. */
-const layers = new Map<string, unknown>();
-
-const isTree = (value: unknown): value is Tree =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Maps merge, everything else is replaced: helmfile's own rule for `--state-values-file`. */
-function merge(below: Tree, above: Tree): Tree {
-  const merged: Tree = { ...below };
-  for (const [key, value] of Object.entries(above)) {
-    const base = merged[key];
-    merged[key] = isTree(base) && isTree(value) ? merge(base, value) : value;
-  }
-  return merged;
-}
+/** Read files by their text: settings are read for every tool and task, and parsing takes longer than all the rest. */
+const read = new Map<string, StrictYaml>();
 
 /** Names of the folders under `environments/`, each one an environment; hidden ones (`.idea`) are somebody else's. */
 export async function environmentNames(): Promise<string[]> {
@@ -175,194 +163,82 @@ export async function settingsFiles(environment: string, provider: ProviderName)
   ];
 }
 
-/** The merged settings of an environment. Throws `TaskError` for YAML that cannot be read and for missing sections. */
-export async function loadSettings(environment: string, provider: ProviderName): Promise<Settings> {
-  const { parse } = await import('yaml');
-  let settings: Tree = {};
-  let known: Tree | undefined;
-  for (const file of await settingsFiles(environment, provider)) {
-    const text = await readFile(join(root, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' && file.startsWith('.state/')) return '';
-      throw new TaskError({
-        what: `cannot read ${file}`,
-        why: error.message,
-        advice: 'check the file and its mode',
-      });
+type Layer = { readonly file: string; readonly tree: Tree; readonly lineOf: StrictYaml['lineOf'] };
+
+async function readLayer(file: string): Promise<Layer> {
+  const text = await readFile(join(root, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' && file.startsWith('.state/')) return '';
+    throw new TaskError({
+      what: `cannot read ${file}`,
+      why: error.message,
+      advice: 'check the file and its mode',
     });
-    let layer: unknown;
-    try {
-      layer = layers.get(text) ?? parse(text) ?? {};
-      layers.set(text, layer);
-    } catch (error) {
-      throw new TaskError({
-        what: `${file} is not valid YAML`,
-        why: (error as Error).message.split('\n')[0] ?? '',
-        advice: 'mend the file and run again; nothing was changed',
-      });
-    }
-    if (!isTree(layer)) {
-      throw new TaskError({
-        what: `${file} holds no map`,
-        why: 'settings are maps of names',
-        advice: 'see environments/common.yaml',
-      });
-    }
-    known ??= layer;
-    checkKnown(layer, known, file);
-    settings = merge(settings, layer);
-  }
-  check(settings, environment);
+  });
+  const { value, lineOf } = read.get(text) ?? (await readStrictYaml(text, file));
+  read.set(text, { value, lineOf });
+  const tree = value ?? {};
+  if (isTree(tree)) return { file, tree, lineOf };
+  throw new TaskError({
+    what: `${file} holds no map`,
+    why: 'settings are maps of names',
+    advice: 'see environments/common.yaml',
+  });
+}
+
+/** The merged settings of an environment. Throws `TaskError` that names the file and the setting for all that is wrong with them. */
+export async function loadSettings(environment: string, provider: ProviderName): Promise<Settings> {
+  const layers = await Promise.all((await settingsFiles(environment, provider)).map(readLayer));
+  const known = layers[0]?.tree ?? {};
+  for (const layer of layers) checkKnown(layer, known);
+  const settings = layers.map(({ tree }) => tree).reduce(merge);
+  check(settings, known, layers, environment, provider);
   return settings as Settings;
 }
 
-/** Values of another chart than the one of common.yaml. */
-const otherValues = /^(?:charts\.[^.]+|ingress\.chart)\.values$/;
-/** Below them names are free, or the chart's own schema says what there is. */
-const freeNames = /^(?:releases\.[^.]+|ingress\.values|database\.(?:applications|issuers)|buildArguments)$/;
-
 /** A misspelt setting would have no effect, and nobody would notice: all there are have their place in common.yaml, the lowest layer. */
-function checkKnown(layer: Tree, known: Tree, file: string, above = ''): void {
-  for (const [key, value] of Object.entries(layer)) {
-    const path = `${above}${key}`;
-    if (!(key in known) && !otherValues.test(path)) {
+function checkKnown(layer: Layer, known: Tree, above: readonly string[] = []): void {
+  const tree = valueAt(layer.tree, above) as Tree;
+  for (const [key, value] of Object.entries(tree)) {
+    const path = [...above, key];
+    const name = path.join('.');
+    if (!Object.hasOwn(known, key) && !otherValues.test(name)) {
       throw new TaskError({
-        what: `${file} has an unknown setting \`${path}\``,
+        what: `${layer.file}:${layer.lineOf(path)} has an unknown setting \`${name}\``,
         why: 'every setting has its default in environments/common.yaml',
         advice: didYouMean(key, Object.keys(known), 'take it out, or declare it there'),
       });
     }
     const below = known[key];
-    if (isTree(value) && isTree(below) && !freeNames.test(path)) checkKnown(value, below, file, `${path}.`);
+    if (isTree(value) && isTree(below) && !freeNames.test(name)) checkKnown(layer, below, path);
   }
 }
 
-/** A password itself has no place in settings: `sops://FILE#/KEY`, or empty. */
-const isRoles = (value: unknown): boolean =>
-  isTree(value) &&
-  Object.values(value).every(
-    (role) => role === null || (isTree(role) && /^(sops:\/\/[^#]+#\/.+)?$/.test(String(role.password))),
-  );
-
-const isText = (form: RegExp) => (value: unknown) => typeof value === 'string' && form.test(value);
-
-const isListOf = (form: RegExp) => (value: unknown) =>
-  Array.isArray(value) && new Set(value).size === value.length && value.every(isText(form));
-
-/** Options of `minikube start` that the tasks give themselves, or that would make it something else than a start. */
-const ownOptions =
-  'profile|driver|vm-driver|nodes|cpus|memory|kubernetes-version|cni|container-runtime|base-image|wait|interactive|dry-run|download-only|help|output';
-const startOption = new RegExp(`^--(?!(?:${ownOptions})(?:=|$))[a-z][a-z0-9-]*(?:=.*)?$`);
-
-/** An image's name, without tag and digest (https://github.com/distribution/reference). */
-const imageName = /^[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?::\d+)?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*$/;
-const imageReference = new RegExp(
-  `^(?:${imageName.source.slice(1, -1)}(?::[\\w.-]+)?(?:@sha256:[0-9a-f]{64})?)?$`,
-);
-
-/** A range of addresses, such as `10.244.0.0/16`. */
-const isRange = (value: unknown): boolean => {
-  const [address = '', length = ''] = String(value).split('/');
-  const bits = { 4: 32, 6: 128 }[isIP(address)] ?? -1;
-  return /^\d+$/.test(length) && Number(length) <= bits;
-};
-
-type Rule = readonly [path: string, rule: string, holds: (value: unknown) => boolean];
-
-const rules: readonly Rule[] = [
-  ['domain', 'a DNS name', (value) => typeof value === 'string' && /^[a-z0-9.-]+$/.test(value)],
-  ['production', '`true` or `false`', (value) => typeof value === 'boolean'],
-  [
-    'cluster.provider',
-    '`minikube`, `embedded`, `existing` or empty',
-    (value) => ['', ...providerNames].includes(String(value)),
-  ],
-  ['sops.key', 'a path', (value) => typeof value === 'string' && value !== ''],
-  ['sops.allowDevelopmentKeys', '`true` or `false`', (value) => typeof value === 'boolean'],
-  [
-    'cluster.kubernetesVersion',
-    'a version such as `v1.31.0`',
-    (value) => /^v\d+\.\d+\.\d+$/.test(String(value)),
-  ],
-  ['cluster.nodes', 'a whole number from 1 up', (value) => Number.isInteger(value) && Number(value) >= 1],
-  ['cluster.cpus', 'a whole number from 1 up', (value) => Number.isInteger(value) && Number(value) >= 1],
-  [
-    'cluster.memoryMB',
-    'a whole number of MB from 1 up',
-    (value) => Number.isInteger(value) && Number(value) >= 1,
-  ],
-  ['cluster.cni', 'a network that minikube knows, or a manifest', isText(/^[\w./][^\n]*$/)],
-  ['cluster.podCidr', 'a range of addresses, such as `10.244.0.0/16`', isRange],
-  ['cluster.driver', 'a driver of minikube', isText(/^[a-z][a-z0-9]*$/)],
-  [
-    'cluster.containerRuntime',
-    '`docker`, `containerd`, `cri-o` or empty',
-    isText(/^(?:docker|containerd|cri-o)?$/),
-  ],
-  ['cluster.baseImage', 'an image, or empty', isText(imageReference)],
-  [
-    'cluster.startArguments',
-    'a list of options `--name` or `--name=value`, none of which another setting gives',
-    isListOf(startOption),
-  ],
-  ['cluster.addons', 'a list of different names of addons', isListOf(/^[a-z0-9][a-z0-9-]*$/)],
-  ['cluster.storageClass', 'the name of a class, or empty', isText(/^(?:[a-z0-9][a-z0-9.-]*)?$/)],
-  ['cluster.context', 'the name of a context, or empty', (value) => typeof value === 'string'],
-  [
-    'ingress.controller',
-    '`traefik`, `nginx` or `none`',
-    (value) => ['traefik', 'nginx', 'none'].includes(String(value)),
-  ],
-  ['ingress.kind', '`ingress` or `httproute`', (value) => ['ingress', 'httproute'].includes(String(value))],
-  [
-    'ingress.address',
-    'a host or host:port, or empty',
-    (value) => typeof value === 'string' && /^(?:[\w.-]+(?::\d{1,5})?)?$/.test(value),
-  ],
-  ['ingress.tls.enabled', '`true` or `false`', (value) => typeof value === 'boolean'],
-  ['ingress.tls.port', 'a port number', (value) => Number.isInteger(value)],
-  [
-    'ingress.chart.chart',
-    'the name or folder of a chart',
-    (value) => typeof value === 'string' && value !== '',
-  ],
-  ['database.host', 'a host name', (value) => typeof value === 'string' && value !== ''],
-  ['database.port', 'a port number', (value) => Number.isInteger(value)],
-  ['database.user', 'a name', (value) => typeof value === 'string' && value !== ''],
-  ['database.applications', 'a map of roles with a `password`', isRoles],
-  ['database.issuers', 'a map of roles with a `password`', isRoles],
-  ['vault.address', 'a URL', (value) => /^https?:\/\//.test(String(value))],
-  [
-    'buildArguments',
-    'a map of names and texts',
-    (value) =>
-      isTree(value) &&
-      Object.entries(value).every(([name, text]) => /^[A-Za-z_]\w*$/.test(name) && typeof text === 'string'),
-  ],
-];
-
-/** A tag that YAML takes for a number is another one for helmfile than here: `1.10`, `010`. */
-const imageRules = (images: unknown): Rule[] =>
-  Object.keys(isTree(images) ? images : {}).flatMap((name): Rule[] => [
-    [`images.${name}.repository`, 'the name of an image, without its tag', isText(imageName)],
-    [`images.${name}.tag`, 'a tag as text, such as "1.2.0"', isText(/^\w[\w.-]{0,127}$/)],
-    [`images.${name}.digest`, 'sha256:…, or empty', isText(/^(?:sha256:[0-9a-f]{64})?$/)],
-    [
-      `images.${name}.build`,
-      'a folder of the project with a Dockerfile, or empty',
-      (value) => typeof value === 'string' && !/^\/|(?:^|\/)\.\.(?:\/|$)/.test(value),
-    ],
-  ]);
-
-function check(settings: Tree, environment: string): void {
-  for (const [path, rule, holds] of [...rules, ...imageRules(settings.images)]) {
-    const value = path
-      .split('.')
-      .reduce<unknown>((tree, key) => (isTree(tree) ? tree[key] : undefined), settings);
+/** Throws `TaskError` for the first rule that does not hold, with the place where the value comes from. */
+function check(
+  settings: Tree,
+  known: Tree,
+  layers: readonly Layer[],
+  environment: string,
+  provider: ProviderName,
+): void {
+  for (const [path, rule, holds] of settingsRules(settings, known, provider)) {
+    const value = valueAt(settings, path);
     if (holds(value)) continue;
+    const layer = layers.findLast(({ tree }) => valueAt(tree, path) !== undefined);
+    const isUnquoted = typeof value !== 'string' && holds(String(value));
+    const place = layer && `${layer.file}:${layer.lineOf(path)}`;
     throw new TaskError({
-      what: `Expected setting \`${path}\` of environment \`${environment}\` to be ${rule}, got \`${JSON.stringify(value)}\``,
-      why: 'the tasks need it',
-      advice: `set it in environments/${environment}/ or environments/common.yaml`,
+      what: `Expected setting \`${path.join('.')}\` of environment \`${environment}\` to be ${rule}, got ${shown(path, value)}`,
+      why: place === undefined ? 'no file sets it' : `${place} sets it`,
+      advice: isUnquoted
+        ? `write it in quotes: "${value}"`
+        : `set it in environments/${environment}/ or environments/common.yaml`,
     });
   }
 }
+
+/** A password that somebody wrote where its reference belongs is not shown. */
+const shown = (path: readonly string[], value: unknown): string =>
+  path.at(-1) === 'password' && typeof value === 'string' && !value.startsWith('sops://')
+    ? 'another text'
+    : `\`${JSON.stringify(value)}\``;

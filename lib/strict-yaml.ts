@@ -113,7 +113,7 @@ function checkAnchor(node: { readonly range?: Offsets | null }, name: string | u
 function checkKey({ key }: Pair, refuse: Refuse): void {
   const { value, source, type, range } = key as Partial<Scalar>;
   const isMerge = source === '<<' && type === 'PLAIN';
-  const isText = typeof value === 'string' && value !== '' && value !== '<<';
+  const isText = typeof value === 'string' && value !== '<<';
   if (isMerge || (isText && (type !== 'PLAIN' || notAsWritten(value, value) === undefined))) return;
   refuse(startOf({ range }), `the key \`${source ?? 'that is no text'}\``, 'a key is a text: write it in quotes');
 }

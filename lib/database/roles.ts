@@ -1,10 +1,8 @@
 import type { Environment } from '../environment.ts';
 import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
+import { type SecretKey, secretKey } from '../secret-reference.ts';
 import type { DatabaseRoles, Settings } from '../settings.ts';
 import { decryptValue } from '../sops.ts';
-
-/** A key of an encrypted file of the environment. */
-export type SecretKey = { readonly file: string; readonly key: string };
 
 /** A role that logs in with a password of its own. */
 export type LoginRole = {
@@ -14,12 +12,6 @@ export type LoginRole = {
   readonly database: string;
   readonly secret: SecretKey;
 };
-
-/** As the settings write it: `sops://FILE#/KEY`. Undefined for an empty text. */
-export function secretKey(reference: string): SecretKey | undefined {
-  const [, file, key] = /^sops:\/\/([^#]+)#\/(.+)$/.exec(reference) ?? [];
-  return file === undefined || key === undefined ? undefined : { file, key };
-}
 
 const withPassword = (roles: DatabaseRoles) =>
   Object.entries(roles).flatMap(([name, role]) => {

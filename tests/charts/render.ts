@@ -143,7 +143,7 @@ export async function helmfileArguments(provider: Provider, environment: string)
     '--quiet',
     '--skip-deps',
     ...files.flatMap((file) => ['--state-values-file', `environments/${file}`]),
-    '--state-values-set',
+    '--state-values-set-string',
     `environment=${environment}`,
     ...charts,
   ];

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/project.ts';
-import { type ProviderName, providerNames } from '../../../lib/settings.ts';
+import { type ProviderName, providerNames } from '../../../lib/provider-names.ts';
 import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
 import { dryRuns, normalise, publicTasks, store, stored, type Transcript } from './transcripts.ts';
 

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loginRoles, secretKey, selectRoles, wantedRolesText } from '../../../lib/database/roles.ts';
+import { loginRoles, selectRoles, wantedRolesText } from '../../../lib/database/roles.ts';
+import { secretKey } from '../../../lib/secret-reference.ts';
 import { statementsOf } from '../../../lib/database/set-up.ts';
 import type { Settings } from '../../../lib/settings.ts';
 

@@ -1,0 +1,35 @@
+import { isIP } from 'node:net';
+
+/** A range of addresses in bits, as text of 0 and 1: 32 of them for IPv4, 128 for IPv6. */
+export type AddressRange = { readonly bits: string; readonly length: number };
+
+const binary = (values: readonly number[], width: number): string =>
+  values.map((value) => value.toString(2).padStart(width, '0')).join('');
+
+function bitsOf(address: string): string {
+  if (isIP(address) === 4) return binary(address.split('.').map(Number), 8);
+  // The URL parser writes every IPv6 address in one form: groups of hexadecimal digits, and at most one `::`.
+  const [head = '', tail = ''] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
+  const groups = (text: string): number[] =>
+    text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16));
+  const [first, last] = [groups(head), groups(tail)];
+  return binary([...first, ...Array<number>(8 - first.length - last.length).fill(0), ...last], 16);
+}
+
+/** Reads `10.244.0.0/16` or `fd00::/48`; undefined for anything else. */
+export function addressRange(value: unknown): AddressRange | undefined {
+  const [, address = '', digits = ''] =
+    (typeof value === 'string' && /^([\da-f.:]+)\/(0|[1-9]\d{0,2})$/i.exec(value)) || [];
+  const length = Number(digits);
+  if (isIP(address) === 0 || length > (isIP(address) === 4 ? 32 : 128)) return undefined;
+  return { bits: bitsOf(address), length };
+}
+
+/** True for a network that is not all there is: no bit is set behind its length. */
+export const isNetwork = ({ bits, length }: AddressRange): boolean => length > 0 && !bits.slice(length).includes('1');
+
+/** True when `inner` is a part of `outer`, and not all of it: what Kubernetes asks of `except` in a NetworkPolicy. */
+export const isWithin = (inner: AddressRange, outer: AddressRange): boolean =>
+  inner.bits.length === outer.bits.length &&
+  inner.length > outer.length &&
+  inner.bits.startsWith(outer.bits.slice(0, outer.length));
