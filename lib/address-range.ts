@@ -26,7 +26,8 @@ export function addressRange(value: unknown): AddressRange | undefined {
 }
 
 /** True for a network that is not all there is: no bit is set behind its length. */
-export const isNetwork = ({ bits, length }: AddressRange): boolean => length > 0 && !bits.slice(length).includes('1');
+export const isNetwork = ({ bits, length }: AddressRange): boolean =>
+  length > 0 && !bits.slice(length).includes('1');
 
 /** True when `inner` is a part of `outer`, and not all of it: what Kubernetes asks of `except` in a NetworkPolicy. */
 export const isWithin = (inner: AddressRange, outer: AddressRange): boolean =>

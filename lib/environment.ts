@@ -3,8 +3,8 @@ import { mkdir, readFile, readlink, rename, rm, rmdir, symlink, writeFile } from
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { root } from './project.ts';
-import { type Options, type Shell, type TaskContext, TaskError } from './runner/runner.ts';
 import { providerNames } from './provider-names.ts';
+import { type Options, type Shell, type TaskContext, TaskError } from './runner/runner.ts';
 import { loadSettings, type ProviderName, type Settings } from './settings.ts';
 import { shellWord } from './shell-words.ts';
 import { toolEnvironment } from './tools/tools.ts';

@@ -41,7 +41,10 @@ export function roleRules(settings: Tree): readonly Rule[] {
     const { path, name, password } = role;
     const maker = path[1] === 'issuers';
     const database = valueAt(settings, ['database', 'name']);
-    const taken = [...(maker ? [] : [database, 'template0', 'template1']), ...before.map((other) => other.name)];
+    const taken = [
+      ...(maker ? [] : [database, 'template0', 'template1']),
+      ...before.map((other) => other.name),
+    ];
     rules.push(
       [path, 'a role with a name of a-z, 0-9 and `_`, and not `pg_…`', () => isRoleName(name)],
       [path, 'a role with a name that no other role or database has', () => !taken.includes(name)],
@@ -69,9 +72,11 @@ function loginRules(settings: Tree, roles: readonly Declared[]): readonly Rule[]
   return Object.entries(isTree(secrets) ? secrets : {}).flatMap(([name, secret]): Rule[] => {
     if (!isTree(secret)) return [];
     const role = roles.find((other) => other.name === secret.user);
-    const elsewhere = ![undefined, '{{ .Values.database.host }}', valueAt(settings, ['database', 'host'])].includes(
-      secret.host as string | undefined,
-    );
+    const elsewhere = ![
+      undefined,
+      '{{ .Values.database.host }}',
+      valueAt(settings, ['database', 'host']),
+    ].includes(secret.host as string | undefined);
     if (role === undefined || elsewhere) return [];
     return [
       [

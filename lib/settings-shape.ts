@@ -16,7 +16,9 @@ const isKind = (value: unknown, model: unknown): boolean =>
 const kindOf = (model: unknown): string => {
   if (isTree(model)) return 'a map';
   if (Array.isArray(model)) return 'a list';
-  return { string: 'a text', number: 'a number', boolean: '`true` or `false`' }[String(typeof model)] ?? 'empty';
+  return (
+    { string: 'a text', number: 'a number', boolean: '`true` or `false`' }[String(typeof model)] ?? 'empty'
+  );
 };
 
 /** Every setting is of the kind that its default in common.yaml has; maps come first, as what they hold depends on them. */

@@ -19,7 +19,8 @@ const readHere =
   /^releases\.(?:devops\.databaseSecrets\.[^.]+\.(?:user|namespace)|postgresql\.tls\.existingSecret|[^.]+\.(?:kind|autoscaling\.kind))$/;
 
 /** Where a secret may be a value: helm keeps values in the cluster. */
-const mayBeSecret = /^(?:releases\.(?:devops|postgresql)\.|database\.(?:applications|issuers)\.[^.]+\.password$)/;
+const mayBeSecret =
+  /^(?:releases\.(?:devops|postgresql)\.|database\.(?:applications|issuers)\.[^.]+\.password$)/;
 
 /** vals, in helmfile, replaces it wherever it stands in a text. */
 const valsReference = /ref\+[^+:]*:\/\//;
@@ -37,7 +38,9 @@ function rulesFor({ path, text }: Text): readonly Rule[] {
   const name = path.join('.');
   const refused = (rule: string, holds = false): Rule => [path, rule, () => holds];
   return [
-    ...(valsReference.test(text) ? [refused(`a text without \`ref+\`, which helmfile would replace; a secret is ${secretForm}`)] : []),
+    ...(valsReference.test(text)
+      ? [refused(`a text without \`ref+\`, which helmfile would replace; a secret is ${secretForm}`)]
+      : []),
     ...(text.includes('sops://')
       ? [
           refused(`${secretForm}, and nothing else`, secretKey(text) !== undefined),
@@ -62,7 +65,8 @@ function rangeRules(settings: Tree): readonly Rule[] {
   const podCidr = valueAt(settings, ['cluster', 'podCidr']);
   const path = ['releases', 'devops', 'outside'];
   const outside = valueAt(settings, path);
-  const filled = (value: unknown) => addressRange(value === '{{ .Values.cluster.podCidr }}' ? podCidr : value);
+  const filled = (value: unknown) =>
+    addressRange(value === '{{ .Values.cluster.podCidr }}' ? podCidr : value);
   return Object.entries(isTree(outside) ? outside : {}).flatMap(([name, entry]) =>
     listAt(entry, 'ranges').flatMap((range, index) => {
       const outer = filled(valueAt(range, ['cidr']));

@@ -27,15 +27,20 @@ export async function readStrictYaml(text: string, file: string): Promise<Strict
     });
   };
   checkCharacters(text, refuse);
-  const document = parseDocument(text, { merge: true, logLevel: 'silent' });
+  const document = parseDocument(text, { merge: true, logLevel: 'error' });
   const [error] = document.errors;
   if (error?.code === 'MULTIPLE_DOCS')
     refuse(error.pos[0], 'a second document begins', 'remove the line `---`, or what follows it');
   if (error !== undefined) throw invalid(file, error.message, lineAt(text, error.pos[0]));
   const blocks: Offsets[] = [];
   visit(document, {
-    Pair: (_, pair) => checkKey(pair, refuse),
-    Alias: (_, alias) => checkAnchor(alias, alias.source, refuse),
+    Pair: (_, pair) => checkKey(pair, text, refuse),
+    Alias: (_, alias, path) => {
+      checkAnchor(alias, alias.source, refuse);
+      const within = path.some((above) => isCollection(above) && above.anchor === alias.source);
+      if (within || alias.resolve(document) === undefined)
+        throw invalid(file, `\`*${alias.source}\` has no anchor above it`, lineAt(text, startOf(alias)));
+    },
     Node: (key, node, path) => {
       checkAnchor(node, node.anchor, refuse);
       if (node.tag !== undefined) refuse(startOf(node), `the tag \`${node.tag}\``, 'leave it out');
@@ -52,7 +57,7 @@ export async function readStrictYaml(text: string, file: string): Promise<Strict
       lineOf: (path) => lineAt(text, offsetOf(document, path)),
     };
   } catch (failure) {
-    // An alias without its anchor, or too many of them.
+    // More aliases than any settings need.
     throw invalid(file, (failure as Error).message);
   }
 }
@@ -105,17 +110,31 @@ function checkTabs(text: string, blocks: readonly Offsets[], refuse: Refuse): vo
   }
 }
 
-function checkAnchor(node: { readonly range?: Offsets | null }, name: string | undefined, refuse: Refuse): void {
+function checkAnchor(
+  node: { readonly range?: Offsets | null },
+  name: string | undefined,
+  refuse: Refuse,
+): void {
   if (name === undefined || /^[\w-]+$/.test(name)) return;
   refuse(startOf(node), `the anchor \`${name}\``, 'name it with letters, digits, - and _');
 }
 
-function checkKey({ key }: Pair, refuse: Refuse): void {
+function checkKey({ key }: Pair, text: string, refuse: Refuse): void {
   const { value, source, type, range } = key as Partial<Scalar>;
+  if (/^:[,\]}]/.test(text.slice(range?.[1], (range?.[1] ?? 0) + 2)))
+    refuse(
+      startOf({ range }),
+      `\`${source}:\` within brackets`,
+      'write it in quotes, or a blank behind the colon',
+    );
   const isMerge = source === '<<' && type === 'PLAIN';
   const isText = typeof value === 'string' && value !== '<<';
   if (isMerge || (isText && (type !== 'PLAIN' || notAsWritten(value, value) === undefined))) return;
-  refuse(startOf({ range }), `the key \`${source ?? 'that is no text'}\``, 'a key is a text: write it in quotes');
+  refuse(
+    startOf({ range }),
+    `the key \`${source ?? 'that is no text'}\``,
+    'a key is a text: write it in quotes',
+  );
 }
 
 /** Escapes of YAML 1.2 and JSON that go-yaml refuses: `\/`, and halves of surrogate pairs. */
@@ -126,8 +145,15 @@ function checkScalar(scalar: Scalar, text: string, inFlow: boolean, refuse: Refu
   const start = startOf(scalar);
   if (type === 'QUOTE_DOUBLE' && foreignEscape.test(text.slice(start, scalar.range?.[1])))
     refuse(start, 'an escape that not every reader knows', 'write the character itself');
+  if (type?.startsWith('BLOCK_') && /^\n*\t/.test(source))
+    refuse(
+      start,
+      'a block of text that begins with a tab',
+      'write blanks, or the text in double quotes with \\t',
+    );
   if (type !== 'PLAIN') return;
-  if (inFlow && /^:|\?/.test(source)) refuse(start, `\`${source}\` within brackets`, `write ${quoted(source)}`);
+  if (inFlow && /^:|\?/.test(source))
+    refuse(start, `\`${source}\` within brackets`, `write ${quoted(source)}`);
   const other = notAsWritten(source, value);
   if (other !== undefined) refuse(start, `\`${source}\` is ${other}`, `write ${quoted(source)} for the text`);
 }

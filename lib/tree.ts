@@ -8,7 +8,9 @@ export const isTree = (value: unknown): value is Tree =>
 export const valueAt = (tree: unknown, path: readonly string[]): unknown =>
   path.reduce<unknown>(
     (above, key) =>
-      typeof above === 'object' && above !== null && Object.hasOwn(above, key) ? (above as Tree)[key] : undefined,
+      typeof above === 'object' && above !== null && Object.hasOwn(above, key)
+        ? (above as Tree)[key]
+        : undefined,
     tree,
   );
 

@@ -2,7 +2,8 @@
 const oldBoolean = /^(?:y|n|yes|no|on|off)$/i;
 
 /** `1_000`, `0b11`, `0o17`, `-0x1f`, `1.` */
-const number = /^[-+]?(?:0b[01_]+|0o[0-7_]+|0x[\da-f_]+|\d[\d_]*(?:\.[\d_]*)?(?:e[-+]?\d+)?|\.\d[\d_]*(?:e[-+]?\d+)?)$/i;
+const number =
+  /^[-+]?(?:0b[01_]+|0o[0-7_]+|0x[\da-f_]+|\d[\d_]*(?:\.[\d_]*)?(?:e[-+]?\d+)?|\.\d[\d_]*(?:e[-+]?\d+)?)$/i;
 
 /** To the base of 60, as times of day are written. */
 const sexagesimal = /^[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.[\d_]*)?$/;
@@ -19,7 +20,8 @@ export function notAsWritten(source: string, value: unknown): string | undefined
   }
   if (typeof value === 'boolean') return String(value) === source ? undefined : `the boolean ${value}`;
   if (typeof value !== 'string') return undefined;
-  if (oldBoolean.test(source)) return `the boolean ${/^(?:y|yes|on)$/i.test(source)} for some readers, a text for others`;
+  if (oldBoolean.test(source))
+    return `the boolean ${/^(?:y|yes|on)$/i.test(source)} for some readers, a text for others`;
   if (number.test(source) || sexagesimal.test(source)) return 'a number for some readers, a text for others';
   if (date.test(source)) return 'a date for some readers, a text for others';
   return undefined;
