@@ -1,3 +1,4 @@
+import { checkPasswords } from './database/check-passwords.ts';
 import { type Diagnosis, watchCluster } from './diagnostics.ts';
 import { type Environment, environmentOf, settingsOf, shellOf } from './environment.ts';
 import { helm, lastGoodRevision, rollBack } from './helm.ts';
@@ -59,6 +60,8 @@ export async function install(context: TaskContext, selection: Selection): Promi
   }
   const same = releases.filter((release) => !changed.includes(release));
   if (same.length > 0) context.log(`unchanged: ${names(same)}`);
+  if (changed.some(({ name }) => name === 'devops' || name === 'postgresql'))
+    await checkPasswords(environment, context);
   await checkVault(environment, changed, context);
   context.log(`installing: ${names(changed)}`);
   await makeNamespaces($, environment, changed, deployed);

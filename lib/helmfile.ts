@@ -6,6 +6,7 @@ import { root } from './project.ts';
 import { type Options, TaskError } from './runner/runner.ts';
 import { settingsFiles } from './settings.ts';
 import { shellWords } from './shell-words.ts';
+import { readStrictYaml } from './strict-yaml.ts';
 
 /** A release as `helmfile.yaml` declares it. */
 export type Release = {
@@ -41,19 +42,16 @@ let last: { readonly text: string; readonly declared: Declared } | undefined;
 
 /** The releases in the order of the file. `helmfile.yaml` is kept plain YAML, so that it can be read without helmfile. */
 export async function declaredReleases(): Promise<readonly Release[]> {
-  const { parse } = await import('yaml');
-  let declared: Declared;
-  try {
-    const text = await readFile(join(root, 'helmfile.yaml'), 'utf8');
-    if (text !== last?.text) last = { text, declared: parse(text, { merge: true }) as Declared };
-    declared = last.declared;
-  } catch (error) {
+  const text = await readFile(join(root, 'helmfile.yaml'), 'utf8').catch((error: Error) => {
     throw new TaskError({
       what: 'helmfile.yaml cannot be read',
-      why: (error as Error).message.split('\n')[0] ?? '',
-      advice: 'mend the file and run again; nothing was changed',
+      why: error.message,
+      advice: 'restore it: git checkout -- helmfile.yaml',
     });
-  }
+  });
+  if (text !== last?.text)
+    last = { text, declared: (await readStrictYaml(text, 'helmfile.yaml')).value as Declared };
+  const { declared } = last;
   return declared.releases.map((release) => ({
     name: release.name,
     namespace: release.namespace,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Environment, exportHomes, shellOf } from './environment.ts';
 import { root } from './project.ts';
 import { type TaskContext, TaskError } from './runner/runner.ts';
-import { leavesOf, secretNames, secretsFile } from './sops/encrypted-file.ts';
+import { isTime, leavesOf, secretNames, secretsFile } from './sops/encrypted-file.ts';
 import { howToRestore } from './sops/how-to-restore.ts';
 import { fingerprintsOf, importPublicKeys, keySource, plainReading } from './sops/operational-key.ts';
 
@@ -74,8 +74,8 @@ export async function removeKeyring(
 }
 
 /**
- * One value of an encrypted file under `environments/<environment>/secrets/`. The value is redacted from everything that the run writes. Throws `TaskError` when the
- * file is damaged or no key of the keyring fits.
+ * One value of an encrypted file under `environments/<environment>/secrets/`, exactly as vals (in helmfile) reads it. It is redacted from everything that
+ * the run writes. Throws `TaskError` when the file is damaged, no key of the keyring fits, or the value is not a text.
  */
 export async function decryptValue(
   environment: Environment,
@@ -88,11 +88,32 @@ export async function decryptValue(
   const result = await $({
     quiet: true,
     nothrow: true,
-  })`sops decrypt --extract ${`["${key}"]`} ${join(root, file)}`;
+  })`sops decrypt --output-type json ${join(root, file)}`;
   if (result.exitCode !== 0) throw await explainSops(file, key, result.stderr);
-  const value = result.stdout.replace(/\n$/, '');
-  context.secret(value);
-  return value;
+  // JSON tells a text from all else, and keeps a line break at its end; `--extract` does neither.
+  const values = valuesOf(result.stdout, file);
+  if (!Object.hasOwn(values, key)) throw await explainSops(file, key, `component ["${key}"] not found`);
+  const value = values[key];
+  if (typeof value === 'string') context.secret(value);
+  if (typeof value === 'string' && !(await isTime(file, key))) return value;
+  throw new TaskError({
+    what: `the value \`${key}\` of ${file} is not a text`,
+    why: 'without quotes YAML took it for a number, a boolean, a date or a map, and what was typed is lost',
+    advice: `write it in quotes: sops edit ${file}`,
+  });
+}
+
+/** What sops printed as JSON. Its text is not shown: it holds secrets. */
+function valuesOf(json: string, file: string): { readonly [name: string]: unknown } {
+  try {
+    return JSON.parse(json);
+  } catch {
+    throw new TaskError({
+      what: `sops did not print the values of ${file}`,
+      why: 'it ended well, and its answer is not JSON',
+      advice: 'check which sops is used: verify-dependencies',
+    });
+  }
 }
 
 /**

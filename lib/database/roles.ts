@@ -2,7 +2,7 @@ import type { Environment } from '../environment.ts';
 import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
 import { type SecretKey, secretKey } from '../secret-reference.ts';
 import type { DatabaseRoles, Settings } from '../settings.ts';
-import { decryptValue } from '../sops.ts';
+import { decryptPassword } from './password.ts';
 
 /** A role that logs in with a password of its own. */
 export type LoginRole = {
@@ -69,8 +69,7 @@ export async function wantedRoles(
       await Promise.all(
         opened.map(async ({ name, role }) => {
           const secret = secretKey(role.password);
-          const password =
-            secret === undefined ? '' : await decryptValue(environment, secret.file, secret.key, context);
+          const password = secret === undefined ? '' : await decryptPassword(environment, secret, context);
           return [name, { password }] as const;
         }),
       ),

@@ -1,9 +1,9 @@
 import { withServer } from '../cluster/cluster.ts';
 import { type Environment, settingsOf } from '../environment.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
-import { decryptValue } from '../sops.ts';
 import { serverIdentity } from './certificate.ts';
 import { acceptsLogin } from './login.ts';
+import { decryptPassword } from './password.ts';
 import { passwordAdvice } from './password-advice.ts';
 import { superuserOf } from './roles.ts';
 
@@ -12,7 +12,7 @@ export async function knowsPassword(environment: Environment, context: TaskConte
   const settings = await settingsOf(environment);
   const { name: user, database, secret } = superuserOf(settings);
   const [password, identity] = await Promise.all([
-    decryptValue(environment, secret.file, secret.key, context),
+    decryptPassword(environment, secret, context),
     serverIdentity(environment, settings, context),
   ]);
   return withServer(context, environment, 'postgresql', (address) =>

@@ -2,10 +2,11 @@ import { access } from 'node:fs/promises';
 import { withServer } from '../cluster/cluster.ts';
 import { type Environment, settingsOf } from '../environment.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
-import { decryptValue, stopAgent } from '../sops.ts';
+import { stopAgent } from '../sops.ts';
 import { findTool } from '../tools/tools.ts';
 import { serverIdentity } from './certificate.ts';
 import { acceptsLogin } from './login.ts';
+import { decryptPassword } from './password.ts';
 import { type LoginRole, loginRoles } from './roles.ts';
 import { readRotation } from './rotation-state.ts';
 
@@ -28,7 +29,7 @@ export async function databaseProblem(
   if (!keyring || !(await findTool('sops'))) return undefined;
   context.onRunEnd(() => stopAgent(environment, context));
   const settings = await settingsOf(environment);
-  const open = ({ secret }: LoginRole) => decryptValue(environment, secret.file, secret.key, context);
+  const open = ({ secret }: LoginRole) => decryptPassword(environment, secret, context);
   const identity = serverIdentity(environment, settings, context);
   identity.catch(() => undefined);
   return withServer(

@@ -72,6 +72,13 @@ export async function parseEncrypted(text: string, file: string): Promise<Encryp
 export const readEncrypted = async (file: string): Promise<EncryptedFile> =>
   parseEncrypted(await readFile(join(root, file), 'utf8'), file);
 
+/** True for a date that was written without quotes: SOPS gives it back in another form, as text. */
+export async function isTime(file: string, key: string): Promise<boolean> {
+  const { parse } = await import('yaml');
+  const content = parse(await readFile(join(root, file), 'utf8')) as { readonly [name: string]: unknown };
+  return /,type:time\]$/.test(String(content[key]));
+}
+
 /** Fingerprints as SOPS takes them: blanks do not count, and capitals neither. */
 export const fingerprintText = (text: string): string => text.replace(/\s|^0x|!$/g, '').toUpperCase();
 

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { readStrictYaml } from '../strict-yaml.ts';
 
 /** The tools of manifest.yaml, in its order: the one in which they are built. A test holds the two together. */
 export const toolNames = [
@@ -116,15 +117,15 @@ export const manifestFile = fileURLToPath(new URL('manifest.yaml', import.meta.u
 
 let manifest: Promise<Manifest> | undefined;
 
-/** The manifest; read once per process. yaml is imported only here, so that nothing pays for it at start-up. */
+/** The manifest; read once per process. */
 export function loadManifest(): Promise<Manifest> {
   manifest ??= readManifest();
   return manifest;
 }
 
 async function readManifest(): Promise<Manifest> {
-  const [{ parse }, text] = await Promise.all([import('yaml'), readFile(manifestFile, 'utf8')]);
-  const { mise, tools } = parse(text, { merge: true }) as {
+  const { value } = await readStrictYaml(await readFile(manifestFile, 'utf8'), 'lib/tools/manifest.yaml');
+  const { mise, tools } = value as {
     mise: Manifest['mise'];
     tools: Record<ToolName, Omit<ToolEntry, 'name'>>;
   };

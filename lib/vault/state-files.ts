@@ -21,18 +21,3 @@ export function unreadable(path: string, error: unknown): TaskError {
     cause: error,
   });
 }
-
-/** Throws `TaskError` that names file and line. */
-export async function parseYaml(text: string, file: string): Promise<unknown> {
-  const { parse, YAMLParseError } = await import('yaml');
-  try {
-    return parse(text);
-  } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error;
-    const line = error.linePos?.[0].line;
-    throw new TaskError({
-      what: `${file}${line === undefined ? '' : `:${line}`} is not YAML`,
-      why: error.message.split('\n')[0],
-    });
-  }
-}

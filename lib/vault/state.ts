@@ -1,9 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { namesEnding } from '../leftover-files.ts';
+import { readStrictYaml } from '../strict-yaml.ts';
 import { type Application, loadApplications } from './applications.ts';
 import { Fields } from './fields.ts';
-import { parseYaml, readText, unreadable } from './state-files.ts';
+import { readText, unreadable } from './state-files.ts';
 import { auditDevice, authMount, mount } from './state-sections.ts';
 
 /** A secrets engine. */
@@ -121,7 +122,7 @@ export type DesiredState = {
  */
 export async function loadDesiredState(folder: string): Promise<DesiredState> {
   const file = join(folder, 'state.yaml');
-  const root = Fields.of(await parseYaml(await readText(file), file), { file, place: '' }, [
+  const root = Fields.of((await readStrictYaml(await readText(file), file)).value, { file, place: '' }, [
     'operator',
     'audit',
     'mounts',

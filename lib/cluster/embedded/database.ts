@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { authorityFile, databaseCertificate, serverIdentity } from '../../database/certificate.ts';
 import { isRefusedLogin } from '../../database/login.ts';
+import { decryptPassword } from '../../database/password.ts';
 import { passwordAdvice } from '../../database/password-advice.ts';
 import { decryptText, superuserOf, wantedRoles, wantedRolesText } from '../../database/roles.ts';
 import { setUpDatabases } from '../../database/set-up.ts';
@@ -12,7 +13,6 @@ import { root } from '../../project.ts';
 import { MissingToolError, type TaskContext, TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
 import { shellWords } from '../../shell-words.ts';
-import { decryptValue } from '../../sops.ts';
 import { type FoundTool, findTool } from '../../tools/tools.ts';
 import type { Outcome } from '../provider.ts';
 import { isAlive, readServices } from '../services.ts';
@@ -171,7 +171,7 @@ async function ensureRoles(
   if ((await readFile(done).catch(() => undefined)) !== undefined) return 'unchanged';
   const { ports } = await requireState(environment);
   const { name: user, database, secret } = superuserOf(settings);
-  const password = await decryptValue(environment, secret.file, secret.key, context);
+  const password = await decryptPassword(environment, secret, context);
   const identity = await serverIdentity(environment, settings, context);
   const login = { host: '127.0.0.1', port: ports.postgresql, user, password, database, identity };
   const wanted = await wantedRoles(environment, settings, context);
@@ -199,7 +199,7 @@ async function initialise(
   const made = await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => undefined);
   if (made !== undefined) return;
   const { secret } = superuserOf(settings);
-  const password = await decryptValue(environment, secret.file, secret.key, context);
+  const password = await decryptPassword(environment, secret, context);
   // A server whose folder was deleted under it would write to the new one of the same path as it ends.
   await clearService(environment, 'postgresql', 'postgres');
   // Made under another name first: a killed initdb leaves a folder that neither it nor the server would take.

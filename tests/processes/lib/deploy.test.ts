@@ -11,6 +11,8 @@ type State = { clone: ScriptedClone; lib: Lib; context: RecordedContext };
 
 const test = suite<State>('deploy');
 
+const secrets = { password: 'first secret', app2Password: 'second secret', vaultPassword: 'third secret' };
+
 test.before(async (state) => {
   state.clone = scriptedClone();
   state.lib = await state.clone.lib('deploy.ts');
@@ -19,6 +21,7 @@ test.before(async (state) => {
 test.before.each(async (state) => {
   state.context = state.clone.context('minikube');
   mkdirSync((await state.clone.environment('minikube')).state, { recursive: true });
+  state.clone.script('sops', `echo '${JSON.stringify(secrets)}'`);
   state.clone.script('helmfile', '');
   state.clone.forget();
 });
@@ -113,20 +116,43 @@ test('the namespace of devops is there before helm is called, which Helm 3 would
   assert.ok(made >= 0 && made < installed, calls.join('\n'));
 });
 
+test('a password that not everybody would read alike goes into no cluster', async ({
+  lib,
+  clone,
+  context,
+}) => {
+  cluster(clone, 'failed', 60);
+  const answer = (password: string) =>
+    clone.script('sops', `cat <<'END'\n${JSON.stringify({ ...secrets, password })}\nEND`);
+  for (const [password, why] of [
+    ['two\nlines', 'it has a line break or another control character'],
+    ['ends in one\n', 'it has a line break or another control character'],
+    ['from Windows\r', 'it has a line break or another control character'],
+    ['cut \0 off', 'it has a line break or another control character'],
+    ['', 'it is empty'],
+  ] as const) {
+    answer(password);
+    clone.forget();
+    const error = await failureOf(lib.install(context, { app: 'postgresql' }));
+    assert.match(error.what, /^the value `password` of .*\/database.yaml cannot be a password$/);
+    assert.is(error.why, why);
+    assert.not.ok(clone.calls().some((line) => line.endsWith('sync')));
+  }
+  answer(secrets.password);
+});
+
 test('who asks helmfile for details is shown no secret: it is known before helmfile tells it', async ({
   lib,
   clone,
 }) => {
   cluster(clone, 'deployed', 60);
-  clone.script('sops', `echo '{"password": "known to be secret"}'`);
   clone.forget();
   const context = { ...clone.context('minikube'), passThrough: ['--debug'] };
   await lib.install(context, { app: 'metrics-server' });
-  assert.equal(context.secrets, ['known to be secret']);
-  const [first = '', second = ''] = clone.calls().filter((line) => /^sops|sync/.test(line));
-  assert.match(first, /^sops decrypt /);
-  assert.match(second, /^helmfile .* sync --debug$/);
-  clone.script('sops', 'exit 1');
+  assert.equal([...new Set(context.secrets)].sort(), ['first secret', 'second secret', 'third secret']);
+  const calls = clone.calls().filter((line) => /^sops|sync/.test(line));
+  assert.match(calls[0] ?? '', /^sops decrypt /);
+  assert.match(calls.at(-1) ?? '', /^helmfile .* sync --debug$/);
 });
 
 test('what is installed as it should be is left alone', async ({ lib, clone, context }) => {

@@ -43,11 +43,27 @@ const decrypt = ({ lib, environment, context }: State): Promise<string> =>
   lib.decryptValue(environment, 'database.yaml', 'password', context);
 
 test('a value is decrypted with the environment’s keyring and is a secret from then on', async (state) => {
-  state.clone.script('sops', 'echo "$GNUPGHOME" >&2; echo "s3cr3t value"');
+  state.clone.script('sops', `echo "$GNUPGHOME" >&2; echo '{"password": "s3cr3t value"}'`);
   assert.is(await decrypt(state), 's3cr3t value');
   assert.equal(state.context.secrets, ['s3cr3t value']);
   const file = join(state.clone.folder, 'environments/development/secrets/database.yaml');
-  assert.equal(state.clone.calls(), [`sops decrypt --extract ["password"] ${file}`]);
+  assert.equal(state.clone.calls(), [`sops decrypt --output-type json ${file}`]);
+});
+
+test('a value that is there and is not a text, and an answer that is none, are told without what they hold', async (state) => {
+  for (const [answer, what] of [
+    ['{"password": 42798}', `the value \`password\` of ${file} is not a text`],
+    ['{"password": {"db": "hidden"}}', `the value \`password\` of ${file} is not a text`],
+    ['{"password": null}', `the value \`password\` of ${file} is not a text`],
+    ['{"app1": {"password": "hidden"}}', `${file} has no value \`password\``],
+    ['', `sops did not print the values of ${file}`],
+    ['password: hidden', `sops did not print the values of ${file}`],
+  ] as const) {
+    state.clone.script('sops', `echo '${answer}'`);
+    const error = await failureOf(decrypt(state));
+    assert.is(error.what, what);
+    assert.not.match(JSON.stringify(error), /42798|hidden/);
+  }
 });
 
 test('all values of an environment are secrets for who runs programs that read them; a closed file is nobody’s', async (state) => {

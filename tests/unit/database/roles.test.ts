@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loginRoles, selectRoles, wantedRolesText } from '../../../lib/database/roles.ts';
-import { secretKey } from '../../../lib/secret-reference.ts';
 import { statementsOf } from '../../../lib/database/set-up.ts';
+import { secretKey } from '../../../lib/secret-reference.ts';
 import type { Settings } from '../../../lib/settings.ts';
 
 const settings = {

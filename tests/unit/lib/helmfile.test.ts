@@ -102,7 +102,7 @@ test('a helmfile.yaml that cannot be read is told before anything runs', async (
       join(clone.folder, 'lib/helmfile.ts')
     );
     const error = await failureOf(lib.declaredReleases());
-    assert.is(error.what, 'helmfile.yaml cannot be read');
+    assert.is(error.what, 'helmfile.yaml:2 is not valid YAML');
     assert.is(error.exitCode, 1);
   } finally {
     clone.remove();

@@ -340,7 +340,10 @@ test('a password written into the file is refused without showing it', async ({ 
 test('broken YAML is named with its line', async ({ folder }) => {
   const file = join(folder, 'state.yaml');
   await writeFile(file, 'mounts:\n  kv: { type: kv\n');
-  assert.match((await failureOf(loadDesiredState(folder))).what, new RegExp(`${file}:\\d+ is not YAML`));
+  assert.match(
+    (await failureOf(loadDesiredState(folder))).what,
+    new RegExp(`${file}:\\d+ is not valid YAML`),
+  );
 });
 
 test('an empty file and a missing file are errors', async ({ folder }) => {
