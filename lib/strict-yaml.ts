@@ -145,12 +145,9 @@ function checkScalar(scalar: Scalar, text: string, inFlow: boolean, refuse: Refu
   const start = startOf(scalar);
   if (type === 'QUOTE_DOUBLE' && foreignEscape.test(text.slice(start, scalar.range?.[1])))
     refuse(start, 'an escape that not every reader knows', 'write the character itself');
-  if (type?.startsWith('BLOCK_') && /^\n*\t/.test(source))
-    refuse(
-      start,
-      'a block of text that begins with a tab',
-      'write blanks, or the text in double quotes with \\t',
-    );
+  // go-yaml refuses it as a block, and writes any text of several lines as one.
+  if ((type?.startsWith('BLOCK_') || source.includes('\n')) && /^\n*\t/.test(source))
+    refuse(start, 'a text of several lines that begins with a tab', 'begin it with something else');
   if (type !== 'PLAIN') return;
   if (inFlow && /^:|\?/.test(source))
     refuse(start, `\`${source}\` within brackets`, `write ${quoted(source)}`);

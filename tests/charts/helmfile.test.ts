@@ -93,36 +93,84 @@ test('takes third-party charts from upstream, with a pinned version, where pods 
   }
 });
 
-test('makes a new environment of a copied folder: hosts and secrets follow its name', async () => {
+/** A copy of what helmfile reads, where a test may change it. */
+async function copyOfReleases(): Promise<string> {
   const folder = await temporaryFolder();
   for (const name of ['charts', 'environments', 'helmfile.yaml']) {
     await cp(join(root, name), join(folder, name), { recursive: true });
   }
-  await rename(join(folder, 'environments/development'), join(folder, 'environments/staging'));
-  const rendered = await renderEnvironment('embedded', 'staging', folder);
-  const hosts = ['app1-front', 'app2-front'].flatMap((release) =>
-    ofKind(objectsOf(rendered.get(release) ?? ''), 'Ingress').map((route) => route.spec.rules[0].host),
-  );
-  assert.equal([...new Set(hosts)].sort(), [
-    'app1-front.staging.k8s-deployment.test',
-    'app2-front.staging.k8s-deployment.test',
-  ]);
-  assert.ok(only(objectsOf(rendered.get('devops') ?? ''), 'Secret').stringData.DB_PASSWORD.length >= 16);
-});
+  return folder;
+}
 
-test('refuses a secret as a value of any release but devops and postgresql', async () => {
-  const folder = await temporaryFolder();
-  for (const name of ['charts', 'environments', 'helmfile.yaml']) {
-    await cp(join(root, name), join(folder, name), { recursive: true });
+// The others are what YAML takes for a number, a boolean or null.
+for (const name of ['staging', '1234', '010', '1e3', 'true', 'null']) {
+  test(`makes a new environment of a copied folder: hosts and secrets follow its name, ${name}`, async () => {
+    const folder = await copyOfReleases();
+    await rename(join(folder, 'environments/development'), join(folder, 'environments', name));
+    const rendered = await renderEnvironment('embedded', name, folder);
+    const hosts = ['app1-front', 'app2-front'].flatMap((release) =>
+      ofKind(objectsOf(rendered.get(release) ?? ''), 'Ingress').map((route) => route.spec.rules[0].host),
+    );
+    assert.equal([...new Set(hosts)].sort(), [
+      `app1-front.${name}.k8s-deployment.test`,
+      `app2-front.${name}.k8s-deployment.test`,
+    ]);
+    assert.ok(only(objectsOf(rendered.get('devops') ?? ''), 'Secret').stringData.DB_PASSWORD.length >= 16);
+  });
+}
+
+/** How helmfile ends when it renders a release with more settings. */
+async function renderWith(release: string, settings: string) {
+  const folder = await copyOfReleases();
+  await writeFile(join(folder, 'more.yaml'), settings);
+  const args = [
+    ...(await helmfileArguments('embedded', 'development')),
+    ...['--state-values-file', 'more.yaml', '--selector', `name=${release}`, 'template'],
+  ];
+  return withKeyring((environment) => run('helmfile', args, { folder, environment }));
+}
+
+for (const [title, release, settings, message] of [
+  [
+    'a secret as a value of any release but devops and postgresql',
+    'app1-back',
+    'releases: {app1-back: {database: {name: sops://database.yaml#/password}}}',
+    'release app1-back may not have a secret as a value',
+  ],
+  [
+    'a reference to a secret that helmfile alone would understand',
+    'app1-back',
+    'releases: {app1-back: {database: {name: ref+sops://environments/development/secrets/database.yaml#/password}}}',
+    'release app1-back has a value with ref+',
+  ],
+  [
+    'a reference that a template gives, which would stay as it is',
+    'devops',
+    "releases: {devops: {databaseSecrets: {app2-back-database: {password: '{{ .Values.database.applications.app2.password }}'}}}}",
+    'release devops has a reference that is not a whole value',
+  ],
+] as const) {
+  test(`refuses ${title}`, async () => {
+    const ended = await renderWith(release, settings);
+    assert.is.not(ended.exitCode, 0);
+    assert.match(ended.stderr, message);
+  });
+}
+
+test('the platform may call all addresses but those of pods, of the family that pods have', async () => {
+  for (const [podCidr, all] of [
+    ['10.244.0.0/16', '0.0.0.0/0'],
+    ['fd00:10:244::/56', '::/0'],
+  ]) {
+    const ended = await renderWith('devops', `cluster: { podCidr: "${podCidr}" }`);
+    const policies = ofKind(objectsOf(ended.stdout), 'NetworkPolicy');
+    const blocks = policies.flatMap(({ spec }) =>
+      // biome-ignore lint/suspicious/noExplicitAny: rules of a policy
+      (spec.egress ?? []).flatMap(({ to = [] }: any) => to.flatMap(({ ipBlock }: any) => ipBlock ?? [])),
+    );
+    assert.ok(blocks.length > 0);
+    for (const block of blocks) assert.equal(block, { cidr: all, except: [podCidr] });
   }
-  const stray = join(folder, 'stray.yaml');
-  await writeFile(stray, 'releases: {app1-back: {database: {name: sops://database.yaml#/password}}}\n');
-  const args = [...(await helmfileArguments('embedded', 'development')), '--state-values-file', stray];
-  const ended = await withKeyring((environment) =>
-    run('helmfile', [...args, '--selector', 'name=app1-back', 'template'], { folder, environment }),
-  );
-  assert.is.not(ended.exitCode, 0);
-  assert.match(ended.stderr, 'release app1-back may not have a secret as a value');
 });
 
 test.run();

@@ -93,7 +93,12 @@ for (const [title, text, problem] of [
   ['UTF-16', Buffer.from('a: 1', 'utf16le').toString(), 'the character U+0000'],
   ['Latin 1', Buffer.from([0x61, 0x3a, 0x20, 0xe9]).toString(), 'f.yaml:1: not UTF-8'],
   ['an empty line with a tab', 'a: 1\n \t\nb: 2', 'f.yaml:2: an empty line with a tab'],
-  ['a block that begins with a tab', 'a: |\n  \tx', 'f.yaml:1: a block of text that begins with a tab'],
+  [
+    'a block that begins with a tab',
+    'a: |\n  \tx',
+    'f.yaml:1: a text of several lines that begins with a tab',
+  ],
+  ['lines that begin with a tab', 'a: "\\n\\tx"', 'f.yaml:1: a text of several lines that begins with a tab'],
   ['an escape of JSON', 'a: "x\\/y"', 'an escape that not every reader knows'],
   ['a half of a pair', 'a: "\\uD83D\\uDE00"', 'an escape that not every reader knows'],
   ['a question mark within brackets', 'a: [x?y]', '`x?y` within brackets'],

@@ -1,0 +1,160 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { copyProject, type ProjectCopy } from '../rig/project-copy.ts';
+import { type Random, randomOf, withSeeds } from '../rig/random-graph.ts';
+import { helmfileArguments, objectsOf, only } from './render.ts';
+import { cleanUp, succeed, withKeyring } from './tools.ts';
+
+/*
+ * The tasks and helmfile read the same settings. Random scalars, as people write them: each is refused by the settings, or comes
+ * out of helmfile and helm as it was written.
+ */
+
+type State = { clone: ProjectCopy; lib: typeof import('../../lib/settings.ts') };
+
+const test = suite<State>('readers');
+
+test.before(async (state) => {
+  state.clone = copyProject();
+  state.lib = await import(join(state.clone.folder, 'lib/settings.ts'));
+});
+test.after(async ({ clone }) => {
+  clone.remove();
+  await cleanUp();
+});
+
+const parts = [
+  ...[
+    '0',
+    '1',
+    '9',
+    '07',
+    'a',
+    'e',
+    'x',
+    'o',
+    'b',
+    'n',
+    'y',
+    'T',
+    '_',
+    '-',
+    '+',
+    '.',
+    ':',
+    '/',
+    '~',
+    '=',
+    '<',
+  ],
+  ...[
+    ' ',
+    ': ',
+    ' #',
+    '"',
+    "'",
+    '\\',
+    '{',
+    '}',
+    '[',
+    ']',
+    ',',
+    '&',
+    '*',
+    '!',
+    '|',
+    '>',
+    '%',
+    '@',
+    '`',
+    '?',
+    '$',
+  ],
+  ...[
+    'inf',
+    'nan',
+    'true',
+    'null',
+    'yes',
+    'Off',
+    '0x',
+    '0o',
+    '2001-01-01',
+    '12:30',
+    'é',
+    '😀',
+    '\u00a0',
+    '\t',
+    '\n',
+  ],
+];
+
+const pick = <Item>(items: readonly Item[], random: Random): Item =>
+  items[Math.floor(random() * items.length)] as Item;
+
+const forms: readonly ((text: string) => string)[] = [
+  (text) => text,
+  (text) => text,
+  (text) => text,
+  (text) => JSON.stringify(text),
+  (text) => `'${text.replaceAll("'", "''")}'`,
+  (text) => `|\n        ${text.replaceAll('\n', '\n        ')}`,
+  (text) => `|+\n        ${text.replaceAll('\n', '\n        ')}\n\n`,
+  (text) => `>-\n        ${text.replaceAll('\n', '\n        ')}`,
+];
+
+const file = 'environments/development/zz.yaml';
+
+test('a text in a setting is refused, or helmfile and helm take it as it was written', async ({
+  clone,
+  lib,
+}) => {
+  await withSeeds(2, async (seed) => {
+    const random = randomOf(seed * 6271);
+    const taken: { readonly scalar: string; readonly text: string }[] = [];
+    let refused = 0;
+    for (let index = 0; index < 250; index += 1) {
+      const text = Array.from({ length: 1 + Math.floor(random() * 5) }, () => pick(parts, random)).join('');
+      const scalar = pick(forms, random)(text);
+      writeFileSync(join(clone.folder, file), `buildArguments:\n  X: ${scalar}\n`);
+      const settings = await lib.loadSettings('development', 'embedded').catch(() => undefined);
+      const read = settings?.buildArguments.X;
+      if (read === undefined) refused += 1;
+      // An empty password is refused by the chart.
+      else if (read !== '') taken.push({ scalar, text: read });
+      // What stands there without quotes is what is read.
+      if (read !== undefined && scalar === text && /^[\w.+/~-]+$/.test(text)) assert.is(read, text);
+    }
+    assert.ok(taken.length > 80 && refused > 20, `${taken.length} taken, ${refused} refused`);
+    const secrets = taken.map(({ scalar }, index) =>
+      [
+        `     s${index}:`,
+        '       namespace: backend',
+        '       host: elsewhere',
+        '       port: 1',
+        '       name: app',
+        '       user: app',
+        `       password: ${scalar}`,
+      ].join('\n'),
+    );
+    writeFileSync(
+      join(clone.folder, file),
+      ['releases:', '  devops:', '    databaseSecrets:', ...secrets, ''].join('\n'),
+    );
+    await lib.loadSettings('development', 'embedded');
+    const args = [
+      ...(await helmfileArguments('embedded', 'development')),
+      ...['--state-values-file', file, '--selector', 'name=devops', 'template'],
+    ];
+    const { stdout } = await withKeyring((environment) =>
+      succeed('helmfile', args, { environment, folder: clone.folder }),
+    );
+    const objects = objectsOf(stdout);
+    for (const [index, { text, scalar }] of taken.entries())
+      assert.is(only(objects, 'Secret', `s${index}`).stringData.DB_PASSWORD, text, JSON.stringify(scalar));
+  });
+});
+
+test.run();
