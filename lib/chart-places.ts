@@ -35,11 +35,19 @@ export const needsRepositories = (settings: Settings): boolean =>
 export async function chartArguments(settings: Settings): Promise<string[]> {
   const found = toolCharts(settings).map(async ({ setting, tool, folder }) => {
     const place = await findTool(tool);
-    // A comma would begin another setting.
-    const path = join(place?.folder ?? tool, folder).replaceAll(',', '\\,');
-    return ['--state-values-set', `${setting}=${path}`];
+    return ['--state-values-set', `${setting}=${withoutComma(join(place?.folder ?? tool, folder))}`];
   });
   return (await Promise.all(found)).flat();
+}
+
+/** helmfile takes a comma for the beginning of another setting, and knows no way to write one. */
+function withoutComma(path: string): string {
+  if (!path.includes(',')) return path;
+  throw new TaskError({
+    what: `the chart ${path} cannot be named to helmfile`,
+    why: 'its path has a comma',
+    advice: 'let XDG_CACHE_HOME name a folder without one',
+  });
 }
 
 /** The same as text, for `--dry-run`: the tool is on PATH by then. */

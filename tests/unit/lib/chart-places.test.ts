@@ -28,6 +28,11 @@ test('a chart beside a tool becomes a path for helmfile, and is text before the 
   ]);
 });
 
+test('a place with a comma is refused, at which helmfile would end in a panic', async () => {
+  const settings = settingsWith('tool://vault-secrets-operator/chart,two');
+  assert.match((await failureOf(chartArguments(settings))).why ?? '', 'its path has a comma');
+});
+
 test('install-tools gets the tools that bring charts, also those that the provider does not need', async () => {
   const input = { args: {}, options: { env: 'lab', provider: 'existing' }, passThrough: [] };
   assert.ok(needsOf(installTools, input).some(({ task }) => task === chartTools));

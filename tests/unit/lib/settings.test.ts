@@ -206,6 +206,19 @@ test('names, tags and digests of images are text, since YAML reads numbers in mo
     assert.match((await failure(`build: ${build}`)).what, 'images.backend.build');
 });
 
+test('the range of pods on minikube is the one that its networks have; a network from a file may have another', async ({
+  lib,
+  write,
+}) => {
+  const load = (cluster: string) => {
+    write('environments/development/zz.yaml', `cluster: { ${cluster} }\n`);
+    return lib.loadSettings('development', 'minikube');
+  };
+  const error = await failureOf(load('podCidr: 10.100.0.0/16'));
+  assert.match(error.what, 'to be 10.244.0.0/16, which minikube gives to its network `calico`');
+  await load('podCidr: 10.100.0.0/16, cni: ./network.yaml');
+});
+
 test('build arguments have names of their own, and are text', async ({ lib, write }) => {
   write('environments/development/zones.yaml', 'buildArguments: { BASE_IMAGE: debian }\n');
   assert.equal((await lib.loadSettings('development', 'minikube')).buildArguments, { BASE_IMAGE: 'debian' });
