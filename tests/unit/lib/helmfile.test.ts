@@ -69,7 +69,7 @@ test('a call names kubeconfig, context, every layer of values and the environmen
     'team a',
   ]);
   assert.ok(words.includes('environments/existing.yaml'));
-  assert.ok(words.includes('environment=development'));
+  assert.is(words[words.indexOf('environment=development') - 1], '--state-values-set-string');
   assert.not.ok(words.includes('--skip-deps'));
   assert.is(words.at(-1), 'sync');
 });
