@@ -1,4 +1,5 @@
 import { TaskError } from '../runner/runner.ts';
+import { valueAt } from '../tree.ts';
 import { objectOf, type VaultClient } from './client.ts';
 import { resolveValue, settingText, type ValueSources } from './key-values.ts';
 import { isRecorded, recordSecret } from './secret-record.ts';
@@ -28,6 +29,7 @@ export function connectionObject(
     kind: 'database connection',
     path,
     difference: async () => {
+      checkSecret(connection, sources.settings);
       password ??= await resolveValue(connection.password, sources);
       const found = await client.read(path);
       if (found === undefined) return 'missing';
@@ -61,6 +63,21 @@ export function connectionObject(
       await recordSecret(sources.passwordRecord, path, secret);
     },
   };
+}
+
+/** Vault logs in with the secret that the database gives to the role of this name. Throws `TaskError` for another one. */
+function checkSecret(
+  { name, username, password }: DatabaseConnection,
+  settings: ValueSources['settings'],
+): void {
+  const wanted = valueAt(settings, ['database', 'issuers', username, 'password']);
+  const named = `sops://${password.file}#/${password.key}`;
+  if (wanted === undefined || wanted === named) return;
+  throw new TaskError({
+    what: `the connection \`${name}\` of vault/state.yaml has the password ${named}`,
+    why: `the setting \`database.issuers.${username}.password\` is ${wanted}`,
+    advice: 'write the same secret in both places',
+  });
 }
 
 /** How the logins of one application are made, prolonged and ended. */

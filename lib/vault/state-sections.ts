@@ -1,3 +1,4 @@
+import { secretKey } from '../secret-reference.ts';
 import type { Fields } from './fields.ts';
 import type {
   AuditDevice,
@@ -125,7 +126,11 @@ export function reference(place: string, value: unknown, root: Fields): Referenc
     throw root.problem(place, 'must be {setting: name} or {file: name, key: name}, never the value itself');
   }
   const fields = root.child(place, value, ['setting', 'file', 'key']);
-  if (!fields.has('setting')) return { file: fields.text('file'), key: fields.text('key') };
+  if (!fields.has('setting')) {
+    const from = { file: fields.text('file'), key: fields.text('key') };
+    if (secretKey(`sops://${from.file}#/${from.key}`) !== undefined) return from;
+    throw fields.problem('file', 'and key must name a file of secrets/ and a key of its first level');
+  }
   if (fields.has('file') || fields.has('key')) throw root.problem(place, 'has both a setting and a file');
   return { setting: fields.text('setting') };
 }

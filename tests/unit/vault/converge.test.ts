@@ -491,6 +491,20 @@ test('a database that refuses Vault is named, without the password', () =>
     },
   ));
 
+test('Vault logs in with the secret of the role: another one is refused, and nothing is decrypted or written', () =>
+  withVault(script({ ...databaseThere, 'GET db/roles/app-back': roleAs({}) }), async (vault) => {
+    const issuers = { vault: { password: 'sops://database.yaml#/other' } };
+    const failure = await failureOf(
+      converge(vault, { mounts: [database] }, undefined, {
+        settings: { database: { host: 'db', issuers } },
+        decrypt: () => Promise.reject(new Error('decrypted')),
+      }),
+    );
+    assert.match(failure.what, 'has the password sops://database.yaml#/vaultPassword');
+    assert.match(failure.why ?? '', '`database.issuers.vault.password` is sops://database.yaml#/other');
+    assert.not.ok(calls(vault).some(({ method }) => method === 'POST'));
+  }));
+
 test('a login is made by the statements in their order', () =>
   withVault(
     script({

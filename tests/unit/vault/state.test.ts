@@ -315,6 +315,12 @@ const wrong: [string, string, unknown, string][] = [
     { file: 'b' },
     '`applications.app.secrets.database.DB_HOST.key` in FILE must be a text that is not empty',
   ],
+  ...['app/db', 'a b', '0', 'sops'].map((key): [string, string, unknown, string] => [
+    `the key ${key}, which settings may not name either,`,
+    'applications app secrets database DB_HOST',
+    { file: 'database.yaml', key },
+    '`applications.app.secrets.database.DB_HOST.file` in FILE and key must name a file of secrets/ and a key of its first level',
+  ]),
   ['a list where a map belongs', 'mounts', [], '`mounts` in FILE must be a map'],
 ];
 
