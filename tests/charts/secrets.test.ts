@@ -1,11 +1,14 @@
-import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
 import { leavesOf } from '../../lib/sops/encrypted-file.ts';
 import { secretForms, shortestSecret } from '../../lib/sops/secret-forms.ts';
-import { objectsOf, only, readYaml, render, renderEnvironment } from './render.ts';
+import { environmentIn } from '../rig/environment.ts';
+import { copyProject } from '../rig/project-copy.ts';
+import { failureOf, taskContext } from '../rig/task-context.ts';
+import { helmfileArguments, objectsOf, only, readYaml, render, renderEnvironment } from './render.ts';
 import { cleanUp, inPairs, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
 
 const test = suite('secrets');
@@ -34,6 +37,23 @@ const awkward = [
   '!tag',
   '%41',
   'mixed \' and " & <html>',
+  ...[
+    '1.10',
+    '1_000',
+    '0x1F',
+    '0o17',
+    '12:30:45',
+    '2001-12-14',
+    'yes',
+    'N',
+    '',
+    '\ttab',
+    '%s',
+    'a,b=c',
+    '100%',
+  ],
+  ...['two\nlines', 'ends in one\n', 'ends in two\n\n', '\n', ' \n x', 'a\r\nb'],
+  ...['ref+echo://x', 'sops://x.yaml#/y', 'state://x', 'secretref+file:///etc/hostname'],
 ];
 
 test('one rule encrypts every secret to the operational and the backup key', async () => {
@@ -113,59 +133,94 @@ for (const [provider, environment] of [
 }
 
 test('both Secrets hold awkward passwords unchanged', async () => {
-  for (const password of awkward) {
-    const database = { namespace: 'backend', host: 'db', port: 5432, name: 'app', user: 'app', password };
-    const devops = await render('devops', { values: { databaseSecrets: { 'app-database': database } } });
-    assert.equal(only(devops, 'Secret').stringData, {
+  const words = awkward.filter((word) => word !== '');
+  const secret = { namespace: 'backend', host: 'db', port: 5432, name: 'app', user: 'app' };
+  const databaseSecrets = Object.fromEntries(
+    words.map((password, index) => [`s${index}`, { ...secret, password }]),
+  );
+  const devops = await render('devops', { values: { databaseSecrets } });
+  for (const [index, word] of words.entries())
+    assert.equal(only(devops, 'Secret', `s${index}`).stringData, {
       DB_HOST: 'db',
       DB_PORT: '5432',
       DB_NAME: 'app',
       DB_USER: 'app',
-      DB_PASSWORD: password,
+      DB_PASSWORD: word,
     });
-    const values = { password, applications: { app: { password } } };
-    const postgresql = await render('postgresql', { values });
+  const applications = Object.fromEntries(words.map((password, index) => [`app${index}`, { password }]));
+  await inPairs(words, async (password) => {
+    const postgresql = await render('postgresql', { values: { password, applications } });
     assert.is(only(postgresql, 'Secret', 'app-superuser').stringData.password, password);
     const { roles } = only(postgresql, 'Secret', 'app-set-up').stringData;
-    assert.is(JSON.parse(roles).applications.app.password, password);
-  }
+    assert.equal(JSON.parse(roles).applications, applications);
+  });
 });
 
-test('an awkward password comes unchanged all the way from a SOPS file', async () => {
-  const folder = await temporaryFolder();
-  for (const name of ['charts', 'environments', 'helmfile.yaml', '.sops.yaml']) {
-    await cp(join(root, name), join(folder, name), { recursive: true });
+const awkwardFile = 'environments/development/secrets/awkward.yaml';
+
+type ReadValue = (name: string) => Promise<string>;
+
+/** Encrypts a file with the real SOPS in a fresh clone; `read` is how the tasks read a value of it. */
+async function withEncrypted(
+  text: string,
+  use: (folder: string, read: ReadValue) => Promise<void>,
+): Promise<void> {
+  const clone = copyProject();
+  const { folder } = clone;
+  const ours = environmentIn(folder);
+  const environment = { GNUPGHOME: ours.gnupgHome };
+  try {
+    await writeFile(join(folder, awkwardFile), text);
+    await mkdir(environment.GNUPGHOME, { recursive: true, mode: 0o700 });
+    const keys = ['sops/development-operational.asc', 'sops/development-backup.public.asc'];
+    await succeed('gpg', ['--batch', '--quiet', '--import', ...keys], { environment });
+    await succeed('sops', ['encrypt', '--in-place', awkwardFile], { environment, folder });
+    const { decryptValue }: typeof import('../../lib/sops.ts') = await import(join(folder, 'lib/sops.ts'));
+    const context = taskContext({ env: 'development', provider: 'embedded' });
+    await use(folder, (name) => decryptValue(ours, 'awkward.yaml', name, context));
+  } finally {
+    await run('gpgconf', ['--kill', 'all'], { environment });
+    clone.remove();
   }
-  const names = awkward.map((_, index) => `secret${index}`);
-  const secrets = Object.fromEntries(names.map((name, index) => [name, awkward[index]]));
-  await withKeyring(async (environment) => {
-    // the backup key's public half is in no keyring but this one, so that sops can encrypt to it
-    await succeed('gpg', ['--batch', '--quiet', '--import', 'sops/development-backup.public.asc'], {
-      environment,
-    });
-    const path = 'environments/development/secrets/awkward.yaml';
-    await writeFile(join(folder, path), stringify(secrets));
-    await succeed('sops', ['encrypt', '--in-place', path], { environment, folder });
+}
+
+test('helmfile and the tasks read the same text from a SOPS file, whatever it looks like', async () => {
+  const words = awkward.filter((word) => word !== '');
+  const names = words.map((_, index) => `secret${index}`);
+  // As JSON: YAML without quotes is the next test.
+  const text = JSON.stringify(Object.fromEntries(names.map((name, index) => [name, words[index]])), null, 2);
+  await withEncrypted(text, async (folder, read) => {
+    assert.equal(await inPairs(names, read), words);
+    const secret = { namespace: 'backend', host: 'db', port: 1, name: 'app', user: 'app' };
+    const databaseSecrets = Object.fromEntries(
+      names.map((name) => [name, { ...secret, password: `sops://awkward.yaml#/${name}` }]),
+    );
+    await writeFile(
+      join(folder, 'environments/development/settings.yaml'),
+      stringify({ releases: { devops: { databaseSecrets } } }),
+    );
+    const args = [
+      ...(await helmfileArguments('embedded', 'development')),
+      '--selector',
+      'name=devops',
+      'template',
+    ];
+    const { stdout } = await withKeyring((environment) => succeed('helmfile', args, { environment, folder }));
+    const objects = objectsOf(stdout);
+    const found = names.map((name) => only(objects, 'Secret', name).stringData.DB_PASSWORD);
+    assert.equal(found, words);
   });
-  const databaseSecrets = Object.fromEntries(
-    names.map((name) => [
-      name,
-      {
-        namespace: 'backend',
-        host: 'db',
-        port: 1,
-        name: 'app',
-        user: 'app',
-        password: `sops://awkward.yaml#/${name}`,
-      },
-    ]),
-  );
-  const settings = join(folder, 'environments/development/settings.yaml');
-  const own = parse(await readFile(settings, 'utf8')) as { releases: Record<string, unknown> };
-  await writeFile(settings, stringify({ releases: { ...own.releases, devops: { databaseSecrets } } }));
-  const objects = objectsOf((await renderEnvironment('embedded', 'development', folder)).get('devops') ?? '');
-  const found = names.map((name) => only(objects, 'Secret', name).stringData.DB_PASSWORD);
-  assert.equal(found, awkward);
+});
+
+test('what YAML took for no text, before SOPS encrypted it, is refused, since what was typed is lost', async () => {
+  const typed = ['0123456', '1e10', 'true', '2001-12-14', '1.10', 'null', '[x]', '{ x: y }'];
+  const text = typed.map((value, index) => `secret${index}: ${value}\n`).join('');
+  await withEncrypted(text, async (_, read) => {
+    for (const [index, value] of typed.entries()) {
+      const { what } = await failureOf(read(`secret${index}`));
+      assert.is(what, `the value \`secret${index}\` of ${awkwardFile} is not a text`, value);
+    }
+  });
 });
 
 test.run();
