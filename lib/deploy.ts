@@ -60,8 +60,8 @@ export async function install(context: TaskContext, selection: Selection): Promi
   }
   const same = releases.filter((release) => !changed.includes(release));
   if (same.length > 0) context.log(`unchanged: ${names(same)}`);
-  if (changed.some(({ name }) => name === 'devops' || name === 'postgresql'))
-    await checkPasswords(environment, context);
+  // What is not deployed yet is not rendered before.
+  await checkPasswords(environment, changed, context);
   await checkVault(environment, changed, context);
   context.log(`installing: ${names(changed)}`);
   await makeNamespaces($, environment, changed, deployed);

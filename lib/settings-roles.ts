@@ -77,7 +77,9 @@ function loginRules(settings: Tree, roles: readonly Declared[]): readonly Rule[]
       '{{ .Values.database.host }}',
       valueAt(settings, ['database', 'host']),
     ].includes(secret.host as string | undefined);
-    if (role === undefined || elsewhere) return [];
+    if (elsewhere) return [];
+    if (role === undefined)
+      return [[[...path, name, 'user'], 'a role of `database.applications`', () => false]];
     return [
       [
         [...path, name, 'password'],

@@ -1,6 +1,6 @@
 import type { Document, Node, Pair, Scalar } from 'yaml';
 import { TaskError } from './runner/runner.ts';
-import { notAsWritten } from './yaml-scalars.ts';
+import { otherReading } from './yaml-scalars.ts';
 
 /** A YAML file that all its readers understand alike. */
 export type StrictYaml = {
@@ -30,7 +30,7 @@ export async function readStrictYaml(text: string, file: string): Promise<Strict
   const document = parseDocument(text, { merge: true, logLevel: 'error' });
   const [error] = document.errors;
   if (error?.code === 'MULTIPLE_DOCS')
-    refuse(error.pos[0], 'a second document begins', 'remove the line `---`, or what follows it');
+    refuse(error.pos[0], 'a second document begins', 'remove the line `---` or what follows it');
   if (error !== undefined) throw invalid(file, error.message, lineAt(text, error.pos[0]));
   const blocks: Offsets[] = [];
   visit(document, {
@@ -47,7 +47,7 @@ export async function readStrictYaml(text: string, file: string): Promise<Strict
       if (key === 'key' || !isScalar(node)) return;
       if (node.type?.startsWith('BLOCK_') && node.range) blocks.push(node.range);
       const inFlow = path.some((above) => isCollection(above) && above.flow === true);
-      checkScalar(node, text, inFlow, refuse);
+      checkScalar(node, text, { inFlow, isPassword: isPassword(path.at(-1)) }, refuse);
     },
   });
   checkTabs(text, blocks, refuse);
@@ -129,7 +129,7 @@ function checkKey({ key }: Pair, text: string, refuse: Refuse): void {
     );
   const isMerge = source === '<<' && type === 'PLAIN';
   const isText = typeof value === 'string' && value !== '<<';
-  if (isMerge || (isText && (type !== 'PLAIN' || notAsWritten(value, value) === undefined))) return;
+  if (isMerge || (isText && (type !== 'PLAIN' || otherReading(value, value) === undefined))) return;
   refuse(
     startOf({ range }),
     `the key \`${source ?? 'that is no text'}\``,
@@ -140,7 +140,18 @@ function checkKey({ key }: Pair, text: string, refuse: Refuse): void {
 /** Escapes of YAML 1.2 and JSON that go-yaml refuses: `\/`, and halves of surrogate pairs. */
 const foreignEscape = /(?<!\\)(?:\\\\)*\\(?:\/|u[dD][89a-fA-F])/;
 
-function checkScalar(scalar: Scalar, text: string, inFlow: boolean, refuse: Refuse): void {
+/** A password that somebody wrote into settings is not shown. */
+const isPassword = (above: unknown): boolean => {
+  const key = (above as Partial<Pair>)?.key as Partial<Scalar> | undefined;
+  return /password$/i.test(String(key?.value));
+};
+
+function checkScalar(
+  scalar: Scalar,
+  text: string,
+  { inFlow, isPassword }: { readonly inFlow: boolean; readonly isPassword: boolean },
+  refuse: Refuse,
+): void {
   const { type, source = '', value } = scalar;
   const start = startOf(scalar);
   if (type === 'QUOTE_DOUBLE' && foreignEscape.test(text.slice(start, scalar.range?.[1])))
@@ -151,8 +162,11 @@ function checkScalar(scalar: Scalar, text: string, inFlow: boolean, refuse: Refu
   if (type !== 'PLAIN') return;
   if (inFlow && /^:|\?/.test(source))
     refuse(start, `\`${source}\` within brackets`, `write ${quoted(source)}`);
-  const other = notAsWritten(source, value);
-  if (other !== undefined) refuse(start, `\`${source}\` is ${other}`, `write ${quoted(source)} for the text`);
+  const other = otherReading(source, value);
+  if (other === undefined) return;
+  if (isPassword) refuse(start, 'a password without quotes', 'settings name it: sops://FILE#/KEY');
+  const plain = other.plain === undefined ? '' : `, or ${other.plain}`;
+  refuse(start, `\`${source}\` is ${other.reading}`, `write ${quoted(source)} for the text${plain}`);
 }
 
 const quoted = (text: string): string => JSON.stringify(text);

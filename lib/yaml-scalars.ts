@@ -10,19 +10,36 @@ const sexagesimal = /^[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.[\d_]*)?$/;
 
 const date = /^\d{4}-\d\d?-\d\d?(?:[Tt\s].*)?$/;
 
+/** What some reader makes of a scalar, and how that is written so that all do; undefined where there is no such way. */
+type OtherReading = { readonly reading: string; readonly plain?: string };
+
 /**
  * What a scalar without quotes is for some reader of YAML, in words, where that is not the text as it is written; undefined
  * where all agree. `value` is what YAML 1.2 makes of it.
  */
-export function notAsWritten(source: string, value: unknown): string | undefined {
-  if (typeof value === 'number') {
-    return String(value) === source && !/e/i.test(source) ? undefined : `the number ${value}`;
+export function otherReading(source: string, value: unknown): OtherReading | undefined {
+  switch (typeof value) {
+    case 'number':
+    case 'boolean': {
+      const plain = String(value);
+      // Infinity, NaN and exponents are not numbers for all.
+      const isPlain = !/[a-z]/i.test(plain) || typeof value === 'boolean';
+      if (plain === source && isPlain) return undefined;
+      return { reading: `the ${typeof value} ${plain}`, ...(isPlain && { plain }) };
+    }
+    case 'string':
+      return ofText(source);
+    default:
+      return undefined;
   }
-  if (typeof value === 'boolean') return String(value) === source ? undefined : `the boolean ${value}`;
-  if (typeof value !== 'string') return undefined;
-  if (oldBoolean.test(source))
-    return `the boolean ${/^(?:y|yes|on)$/i.test(source)} for some readers, a text for others`;
-  if (number.test(source) || sexagesimal.test(source)) return 'a number for some readers, a text for others';
-  if (date.test(source)) return 'a date for some readers, a text for others';
-  return undefined;
+}
+
+function ofText(source: string): OtherReading | undefined {
+  const some = (what: string): OtherReading => ({ reading: `${what} for some readers, a text for others` });
+  if (oldBoolean.test(source)) {
+    const plain = String(/^(?:y|yes|on)$/i.test(source));
+    return { ...some(`the boolean ${plain}`), plain };
+  }
+  if (number.test(source) || sexagesimal.test(source)) return some('a number');
+  return date.test(source) ? some('a date') : undefined;
 }

@@ -51,6 +51,7 @@ function secret({
 
 test.before(async (state) => {
   state.clone = scriptedClone();
+  state.clone.script('sops', `echo '{"password": "a", "app2Password": "b", "vaultPassword": "c"}'`);
   state.lib = await state.clone.lib('releases.ts');
   state.environment = await state.clone.environment('embedded');
   const { shellOf } = await state.clone.lib<typeof import('../../../lib/environment.ts')>('environment.ts');

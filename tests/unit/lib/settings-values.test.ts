@@ -40,7 +40,7 @@ test.after(({ clone }) => clone.remove());
 test('an image’s tag that is no text is refused, with its line and the fix', async ({ refusal }) => {
   assert.is(
     await refusal('# mine\nimages: { backend: { tag: 1.10 } }'),
-    `${file}:2: \`1.10\` is the number 1.1 | not all programs that read this file would understand the same | write "1.10" for the text`,
+    `${file}:2: \`1.10\` is the number 1.1 | not all programs that read this file would understand the same | write "1.10" for the text, or 1.1`,
   );
   assert.match(await refusal('images: { backend: { tag: 0123456 } }'), '`0123456` is the number 123456');
   for (const tag of ['15', 'true', 'null'])
@@ -149,6 +149,9 @@ for (const [title, settings, message] of [
 test('a password in plain is refused without being shown', async ({ refusal }) => {
   for (const password of ['hunter2!', 'sops:/hunter2!'])
     assert.not.match(await refusal(role(password)), 'hunter2!');
+  const number = await refusal('database: { applications: { app3: { password: 0123456 } } }');
+  assert.match(number, `${file}:1: a password without quotes`);
+  assert.not.match(number, '123456');
 });
 
 for (const [title, settings, message] of [
@@ -176,6 +179,11 @@ for (const [title, settings, message] of [
     'an issuer with the name of an application',
     'database: { issuers: { app1: { password: sops://database.yaml#/a } } }',
     '`database.issuers.app1`',
+  ],
+  [
+    'a pod that logs in as a role that was taken out',
+    'database: { applications: { app2: ~ } }',
+    '`releases.devops.databaseSecrets.app2-back-database.user` of environment `development` to be a role of `database.applications`',
   ],
   [
     'the name of a template',
