@@ -225,14 +225,14 @@ function check(
     const value = valueAt(settings, path);
     if (holds(value)) continue;
     const layer = layers.findLast(({ tree }) => valueAt(tree, path) !== undefined);
-    const isUnquoted = typeof value !== 'string' && holds(String(value));
     const place = layer && `${layer.file}:${layer.lineOf(path)}`;
+    const isUnquoted = ['number', 'boolean'].includes(typeof value) && holds(String(value));
     throw new TaskError({
       what: `Expected setting \`${path.join('.')}\` of environment \`${environment}\` to be ${rule}, got ${shown(path, value)}`,
       why: place === undefined ? 'no file sets it' : `${place} sets it`,
       advice: isUnquoted
         ? `write it in quotes: "${value}"`
-        : `set it in environments/${environment}/ or environments/common.yaml`,
+        : `correct it in ${place ?? `environments/${environment}/`}`,
     });
   }
 }

@@ -22,7 +22,7 @@ export async function readStrictYaml(text: string, file: string): Promise<Strict
   const refuse: Refuse = (offset, problem, advice) => {
     throw new TaskError({
       what: `${file}:${lineAt(text, offset)}: ${problem}`,
-      why: 'not all programs that read this file would understand the same',
+      why: 'YAML readers do not all take it as it is written',
       advice,
     });
   };

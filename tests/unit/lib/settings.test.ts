@@ -185,7 +185,7 @@ for (const [yaml, message] of [
     write('environments/development/settings.yaml', `${yaml}\n`);
     const error = await failureOf(lib.loadSettings('development', 'embedded'));
     assert.is(error.what, `Expected setting ${message}`);
-    assert.is(error.advice, 'set it in environments/development/ or environments/common.yaml');
+    assert.is(error.advice, 'correct it in environments/development/settings.yaml:1');
   });
 }
 
