@@ -1,4 +1,4 @@
-import { checkPasswords } from './database/check-passwords.ts';
+import { checkPasswords, takePasswords } from './database/check-passwords.ts';
 import { type Diagnosis, watchCluster } from './diagnostics.ts';
 import { type Environment, environmentOf, settingsOf, shellOf } from './environment.ts';
 import { helm, lastGoodRevision, rollBack } from './helm.ts';
@@ -61,7 +61,7 @@ export async function install(context: TaskContext, selection: Selection): Promi
   const same = releases.filter((release) => !changed.includes(release));
   if (same.length > 0) context.log(`unchanged: ${names(same)}`);
   // What is not deployed yet is not rendered before.
-  await checkPasswords(environment, changed, context);
+  if (takePasswords(changed)) await checkPasswords(environment, context);
   await checkVault(environment, changed, context);
   context.log(`installing: ${names(changed)}`);
   await makeNamespaces($, environment, changed, deployed);

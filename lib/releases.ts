@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { checkPasswords } from './database/check-passwords.ts';
+import { checkPasswords, takePasswords } from './database/check-passwords.ts';
 import { type Environment, shellOf } from './environment.ts';
 import { renderingFailure } from './helm-failure.ts';
 import { helmfile, type Release } from './helmfile.ts';
@@ -110,7 +110,7 @@ export async function render(
   releases: readonly Release[],
   folder: string,
 ): Promise<void> {
-  await checkPasswords(environment, releases, context);
+  if (takePasswords(releases)) await checkPasswords(environment, context);
   const $ = await shellOf(context);
   const selectors = releases.flatMap(({ name }) => ['-l', `name=${name}`]);
   const template = [

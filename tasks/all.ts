@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../lib/project.ts';
-import { type AnyTask, type CliConfig, type Options, runCli } from '../lib/runner/runner.ts';
 import { providerNames } from '../lib/provider-names.ts';
+import { type AnyTask, type CliConfig, type Options, runCli } from '../lib/runner/runner.ts';
 import { environmentNames } from '../lib/settings.ts';
 import * as certificates from './certificates.ts';
 import * as cluster from './cluster.ts';

@@ -18,6 +18,7 @@ import {
 import { stopAgent } from '../lib/sops.ts';
 import { unseal, unsealCommands } from '../lib/vault-access.ts';
 import { embeddedParts } from './embedded.ts';
+import { databasePasswords } from './secrets.ts';
 import { tools } from './tools.ts';
 
 const connect = task({
@@ -57,6 +58,7 @@ export const createK8s = task({
       ? embeddedParts('create')
       : // helm for the ingress controller
         [...clusterNeeds(options), ...tools('helm')],
+  after: [databasePasswords],
   commands: async ({ options }) => {
     const environment = environmentOf(options);
     const settings = await settingsOf(environment);

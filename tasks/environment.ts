@@ -14,7 +14,7 @@ import { leftOut } from '../lib/variables.ts';
 import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s } from './cluster.ts';
 import { initHelmfile, installTier } from './deploy.ts';
-import { importGpgKeys } from './secrets.ts';
+import { databasePasswords, importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 import { initVault } from './vault.ts';
 
@@ -23,7 +23,10 @@ export const createEnvironment = task({
   description: 'make everything: cluster, platform, secrets, Vault',
   group: 'environment',
   lock: true,
-  needs: [createK8s, initHelmfile, importGpgKeys, need(installTier, { tier: 'core' }), initVault],
+  needs: ({ options }) => [
+    ...[createK8s, initHelmfile, importGpgKeys, need(installTier, { tier: 'core' }), initVault],
+    ...(environmentOf(options).provider === 'embedded' ? [] : [databasePasswords]),
+  ],
   commands: () => [],
   run: async (context) => {
     const { options, log } = context;

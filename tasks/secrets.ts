@@ -23,6 +23,20 @@ export const importGpgKeys = task({
   },
 });
 
+/** Before a cluster is created, which takes minutes on minikube. The embedded one starts its database with a password itself. */
+export const databasePasswords = task({
+  name: 'check-database-passwords',
+  description: 'check that the passwords of the database can be used',
+  group: 'secrets',
+  private: true,
+  needs: [importGpgKeys, ...tools('sops')],
+  commands: () => [],
+  run: async (context) => {
+    const { checkPasswords } = await import('../lib/database/check-passwords.ts');
+    await checkPasswords(environmentOf(context.options), context);
+  },
+});
+
 /** Names of the encrypted files of any environment. */
 const fileNames = async (): Promise<string[]> => [
   ...new Set((await Promise.all((await environmentNames()).map(secretNames))).flat()),

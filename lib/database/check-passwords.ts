@@ -4,16 +4,12 @@ import type { TaskContext } from '../runner/runner.ts';
 import { decryptPassword } from './password.ts';
 import { loginRoles } from './roles.ts';
 
-/** The releases that are given passwords. */
-const withPasswords = ['devops', 'postgresql'];
+/** True when a password is among the values of one of the releases. */
+export const takePasswords = (releases: readonly Release[]): boolean =>
+  releases.some(({ name }) => name === 'devops' || name === 'postgresql');
 
-/** Before helmfile gives passwords to charts. Throws `TaskError` for the first one that cannot be used. */
-export async function checkPasswords(
-  environment: Environment,
-  releases: readonly Release[],
-  context: TaskContext,
-): Promise<void> {
-  if (!releases.some(({ name }) => withPasswords.includes(name))) return;
+/** Throws `TaskError` for the first password of a role of the database that cannot be used. */
+export async function checkPasswords(environment: Environment, context: TaskContext): Promise<void> {
   for (const { secret } of loginRoles(await settingsOf(environment)))
     await decryptPassword(environment, secret, context);
 }

@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { copyProject, type ProjectCopy } from '../rig/project-copy.ts';
 import { type Random, randomOf, withSeeds } from '../rig/random-graph.ts';
-import { helmfileArguments, objectsOf, only } from './render.ts';
+import { helmfileArguments, objectsOf, only, render } from './render.ts';
 import { cleanUp, succeed, withKeyring } from './tools.ts';
 
 /*
@@ -155,6 +155,17 @@ test('a text in a setting is refused, or helmfile and helm take it as it was wri
     for (const [index, { text, scalar }] of taken.entries())
       assert.is(only(objects, 'Secret', `s${index}`).stringData.DB_PASSWORD, text, JSON.stringify(scalar));
   });
+});
+
+test('parameters of PostgreSQL are written in digits, however large they are', async () => {
+  const settings = { work_mem: 1_048_576, shared_buffers: 16_384, hostname: ' a "b"' };
+  const server = only(await render('postgresql', { values: { settings } }), 'StatefulSet');
+  const { args } = server.spec.template.spec.containers[0];
+  for (const word of ['work_mem=1048576', 'shared_buffers=16384', 'hostname= a "b"'])
+    assert.ok(args.includes(word), word);
+  const values = { settings, kind: 'cloudnative-pg' };
+  const { parameters } = only(await render('postgresql', { values }), 'Cluster').spec.postgresql;
+  for (const [name, value] of Object.entries(settings)) assert.is(parameters[name], String(value));
 });
 
 test.run();

@@ -91,6 +91,11 @@ podSelector:
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}
 
+{{/* A parameter as text. helm keeps numbers as floats, and would print a large one with an exponent. */}}
+{{- define "postgresql.parameter" -}}
+{{ if kindIs "float64" . }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
+{{- end }}
+
 {{/* What the Job is to make of the server, as JSON: applications and issuers, those that were set to null left out. */}}
 {{- define "postgresql.roles" -}}
 {{- $roles := dict -}}

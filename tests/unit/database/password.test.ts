@@ -1,0 +1,39 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { passwordProblem } from '../../../lib/database/password.ts';
+import { needsOf } from '../../../lib/runner/task.ts';
+import { createK8s } from '../../../tasks/cluster.ts';
+import { createEnvironment } from '../../../tasks/environment.ts';
+import { databasePasswords } from '../../../tasks/secrets.ts';
+
+test('a password is one line that everybody reads to its end', () => {
+  for (const password of [
+    'x',
+    ' blanks ',
+    "it's",
+    '"',
+    '$HOME',
+    '%',
+    '{{ x }}',
+    'ünïcode ✓',
+    'x'.repeat(1000),
+  ])
+    assert.is(passwordProblem(password), undefined, password);
+  assert.is(passwordProblem(''), 'it is empty');
+  for (const password of ['two\nlines', 'end\n', 'end\r\n', 'cut\0off', '\ttab', 'del\x7f'])
+    assert.match(passwordProblem(password) ?? '', 'a line break or another control character', password);
+});
+
+test('passwords are checked before a cluster is created that takes minutes', () => {
+  const needs = (provider: string) =>
+    needsOf(createEnvironment, { args: {}, options: { env: 'development', provider }, passThrough: [] });
+  for (const provider of ['minikube', 'existing'])
+    assert.ok(
+      needs(provider).some(({ task }) => task === databasePasswords),
+      provider,
+    );
+  assert.not.ok(needs('embedded').some(({ task }) => task === databasePasswords));
+  assert.equal(createK8s.after, [databasePasswords]);
+});
+
+test.run();
