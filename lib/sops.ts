@@ -92,7 +92,13 @@ export async function decryptValue(
   if (result.exitCode !== 0) throw await explainSops(file, key, result.stderr);
   // JSON tells a text from all else, and keeps a line break at its end; `--extract` does neither.
   const values = valuesOf(result.stdout, file);
-  if (!Object.hasOwn(values, key)) throw await explainSops(file, key, `component ["${key}"] not found`);
+  if (!Object.hasOwn(values, key)) {
+    throw new TaskError({
+      what: `${file} has no value \`${key}\``,
+      why: 'its first level has no such key',
+      advice: `add it: sops edit ${file}`,
+    });
+  }
   const value = values[key];
   if (typeof value === 'string') context.secret(value);
   if (typeof value === 'string' && !(await isTime(file, key))) return value;

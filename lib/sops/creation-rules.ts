@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { root } from '../project.ts';
 import { TaskError } from '../runner/runner.ts';
+import { readStrictYaml } from '../strict-yaml.ts';
 import { fingerprintText } from './encrypted-file.ts';
 
 /** Who can open a new file: a rule of `.sops.yaml`. */
@@ -11,26 +12,47 @@ export const rulesFile = '.sops.yaml';
 
 type Written = { readonly path_regex?: unknown; readonly pgp?: unknown };
 
-/** The rules in their order. Throws `TaskError` when they cannot be read. */
+/** The rules in their order. Throws `TaskError` when they cannot be read, or when sops would read a pattern differently. */
 export async function creationRules(): Promise<readonly CreationRule[]> {
-  const { parse } = await import('yaml');
+  const text = await readFile(join(root, rulesFile), 'utf8').catch((error: Error) => {
+    throw unreadable(error.message);
+  });
+  const content = (await readStrictYaml(text, rulesFile)).value as { creation_rules?: unknown } | null;
+  const rules = content?.creation_rules;
+  if (!Array.isArray(rules)) throw unreadable('it has no list `creation_rules`');
+  return (rules as Written[]).map(({ path_regex: pattern, pgp }) => ({
+    pattern: checkPattern(String(pattern ?? '')),
+    recipients: (Array.isArray(pgp) ? pgp : String(pgp ?? '').split(','))
+      .map((fingerprint) => fingerprintText(String(fingerprint)))
+      .filter((fingerprint) => fingerprint !== ''),
+  }));
+}
+
+const unreadable = (why: string): TaskError =>
+  new TaskError({
+    what: `${rulesFile} cannot be read`,
+    why,
+    advice: `restore it: git checkout -- ${rulesFile}`,
+  });
+
+/** What Go (RE2), in which sops is written, and JavaScript do not both have: flags, look-around, back references, classes. */
+const foreignSyntax = /\(\?(?!:)|\\[1-9AzZQECpPkGK]|\[\[:/;
+
+function checkPattern(pattern: string): string {
+  let why = foreignSyntax.test(pattern)
+    ? 'not every regular expression engine knows a part of it'
+    : undefined;
   try {
-    const content = parse(await readFile(join(root, rulesFile), 'utf8')) as {
-      creation_rules: readonly Written[];
-    };
-    return content.creation_rules.map(({ path_regex: pattern, pgp }) => ({
-      pattern: String(pattern ?? ''),
-      recipients: (Array.isArray(pgp) ? pgp : String(pgp ?? '').split(','))
-        .map((fingerprint) => fingerprintText(String(fingerprint)))
-        .filter((fingerprint) => fingerprint !== ''),
-    }));
+    new RegExp(pattern);
   } catch (error) {
-    throw new TaskError({
-      what: `${rulesFile} cannot be read`,
-      why: (error as Error).message.split('\n')[0] ?? '',
-      advice: `restore it: git checkout -- ${rulesFile}`,
-    });
+    why ??= (error as Error).message;
   }
+  if (why === undefined) return pattern;
+  throw new TaskError({
+    what: `${rulesFile} has the \`path_regex\` ${pattern}`,
+    why,
+    advice: 'write it with characters, sets, groups (?:…) and * + ? ^ $ alone',
+  });
 }
 
 /** The rule that SOPS takes for a file: the first that matches. */

@@ -80,7 +80,11 @@ export async function isTime(file: string, key: string): Promise<boolean> {
 }
 
 /** Fingerprints as SOPS takes them: blanks do not count, and capitals neither. */
-export const fingerprintText = (text: string): string => text.replace(/\s|^0x|!$/g, '').toUpperCase();
+export const fingerprintText = (text: string): string =>
+  text
+    .replace(/\s/g, '')
+    .replace(/^0x|!$/g, '')
+    .toUpperCase();
 
 export type Leaf = { readonly path: readonly string[]; readonly value: unknown };
 
