@@ -70,7 +70,6 @@ export const config: CliConfig = {
     return { env: await processEnvironment(environmentOf(options)), cwd: root };
   },
   dotenv: join(root, '.env'),
-  sources: ['package.json', 'helmfile.yaml', 'environments'].map((name) => join(root, name)),
   launcher: 'run',
   // Not in .state: what a killed run left there tells that there is an environment.
   memory: ({ env }) => join(root, '.tasks', String(env)),

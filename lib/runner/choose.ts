@@ -2,7 +2,7 @@ import { argumentForm, checkArguments, isRequired, kebab, specsOf } from './argu
 import { type Asked, ask, type View } from './choose/ask.ts';
 import { Screen } from './choose/screen.ts';
 import type { CommandLine } from './command-line.ts';
-import { offered } from './completion/word-list.ts';
+import { offered } from './completion/candidates.ts';
 import { TaskError, UsageError } from './errors.ts';
 import { taskForm } from './list.ts';
 import type { Terminal } from './output/terminal.ts';

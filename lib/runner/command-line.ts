@@ -19,6 +19,16 @@ type Found = {
 };
 type Values = { [name: string]: OptionValue };
 
+/** The command line ends where the value of an option should stand. */
+export class MissingValueError extends UsageError {
+  readonly spec: ArgumentSpec;
+
+  constructor(written: string, spec: ArgumentSpec) {
+    super({ what: `option \`${written}\` needs a value`, advice: spec.description });
+    this.spec = spec;
+  }
+}
+
 /**
  * Takes the command line apart. Global options stand before or after the task's name, a task's own after it. `--` ends the
  * options: what follows goes to the task untouched, as its pass-through words where it takes them, else as positional
@@ -69,7 +79,7 @@ export function parseCommandLine(
     if (given === undefined) index += 1;
     const next = given ?? argv[index];
     if (next === undefined || (given === undefined && next === '--')) {
-      throw new UsageError({ what: `option \`${written}\` needs a value`, advice: found.spec.description });
+      throw new MissingValueError(written, found.spec);
     }
     store(found, next);
   }
@@ -139,11 +149,12 @@ function assignWords(task: AnyTask, words: readonly string[], args: Values, prog
   }
 }
 
-function optionSpecs(specs: ArgumentSpecs): ArgumentSpecs {
+export function optionSpecs(specs: ArgumentSpecs): ArgumentSpecs {
   return Object.fromEntries(Object.entries(specs).filter(([, spec]) => !spec.positional));
 }
 
-function findOption(written: string, specs: ArgumentSpecs, values: Values): Found | undefined {
+/** The option that is written so: `--env`, `-e`, `--no-wait`. */
+export function findOption(written: string, specs: ArgumentSpecs, values: Values): Found | undefined {
   for (const [name, spec] of Object.entries(specs)) {
     const form = `--${kebab(name)}`;
     if (written === form || (spec.short !== undefined && written === `-${spec.short}`)) {
@@ -173,7 +184,7 @@ function takesWords(task: AnyTask): boolean {
   return !task.passThrough && specsOf(task).some(([, spec]) => spec.positional);
 }
 
-/** A lone `-` is a word, and so is a negative number. candidates.awk has the same rule. */
+/** A lone `-` is a word, and so is a negative number. */
 function isOption(word: string, globals: ArgumentSpecs, task: AnyTask | undefined): boolean {
   if (!word.startsWith('-') || word === '-') return false;
   if (!/^-\.?\d/.test(word)) return true;

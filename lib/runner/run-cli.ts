@@ -11,7 +11,6 @@ import type { Graph, TaskNode } from './graph.ts';
 import { endLeftOpen, keepOpen } from './left-open.ts';
 import { graphTask, listJson, listTask, listText } from './list.ts';
 import { openTerminal, type Terminal } from './output/terminal.ts';
-import { openQuestion } from './quick-answer.ts';
 import { Redactor } from './redact.ts';
 import type { RunRequest } from './run-tasks.ts';
 import type { CommandOptions } from './shell.ts';
@@ -40,11 +39,6 @@ export type CliConfig = {
   readonly memory?: (options: Options) => string;
   /** A file `NAME=value`; it gives the variables that the environment does not. */
   readonly dotenv?: string;
-  /**
-   * Files and folders that the version, choices and suggestions are read from. Lists and completions are remembered until one
-   * of these, or a file that Node has loaded, changes. A folder stands for the names in it.
-   */
-  readonly sources?: readonly string[];
   /** The name of a program that starts the tasks and lies beside the main file, such as `run`: it is completed too. */
   readonly launcher?: string;
   /** The folder for the logs of such a run. */
@@ -158,8 +152,8 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   const names = checkDefinitions(tasks, specs);
   if (config.dotenv !== undefined) await (await import('./dotenv.ts')).readDotenv(config.dotenv);
   if (argv[0] === '__complete') {
-    const { answerShell } = await import('./completion/answer-shell.ts');
-    terminal.out(await answerShell(argv.slice(1), session));
+    const { candidates } = await import('./completion/candidates.ts');
+    terminal.out(await candidates(argv.slice(1), session));
     return exitCodes.done;
   }
   const known = { tasks, names, options: specs, program };
@@ -174,15 +168,14 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   const line = parseCommandLine(argv, known);
   const columns = process.stdout.columns || Number.POSITIVE_INFINITY;
   if (line.options.version === true) {
-    await printAnswer(`${config.version ?? '0.0.0'}\n`, session);
+    terminal.out(`${config.version ?? '0.0.0'}\n`);
     return exitCodes.done;
   }
   if (line.options.help === true) {
     const { helpText, taskHelpText } = await import('./help.ts');
     const view = { program, columns, style: terminal.style };
-    await printAnswer(
+    terminal.out(
       line.task === undefined ? await helpText(tasks, specs, view) : taskHelpText(line.task, view),
-      session,
     );
     return exitCodes.done;
   }
@@ -195,27 +188,17 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   }
   if (line.task === undefined || line.task === listTask || line.options.list === true) {
     const json = line.options.json === true;
-    await printAnswer(
+    terminal.out(
       json ? listJson(tasks, line.options) : await listText(tasks, program, columns, terminal.style),
-      session,
     );
     return exitCodes.done;
   }
   if (line.task === completionTask) {
     const { completionAnswer } = await import('./completion/completion-answer.ts');
-    await printAnswer(await completionAnswer(line.args, session), session);
+    terminal.out(await completionAnswer(line.args, session));
     return exitCodes.done;
   }
   return runRequested(line, line.task, names, session);
-}
-
-/** Prints an answer and, when `quickAnswer` could not give it, keeps it for the next process. */
-async function printAnswer(text: string, { terminal, config }: Session): Promise<void> {
-  terminal.out(text);
-  const question = openQuestion();
-  if (question === undefined) return;
-  const { rememberAnswer } = await import('./completion/memory.ts');
-  await rememberAnswer(question, text, config);
 }
 
 async function runRequested(

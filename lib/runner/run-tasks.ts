@@ -13,7 +13,6 @@ import { logFiles } from './output/log-files.ts';
 import { createRenderer } from './output/renderer.ts';
 import { summaryLines } from './output/summary.ts';
 import type { Terminal } from './output/terminal.ts';
-import { shared } from './quick-answer.ts';
 import type { Redactor } from './redact.ts';
 import { RunRecorder } from './report/recorder.ts';
 import { runSchedule } from './schedule.ts';
@@ -40,7 +39,6 @@ export type RunRequest = {
 export async function runTasks(request: RunRequest): Promise<number> {
   const { graph, settings, stop, terminal, redactor, children } = request;
   const startedAt = Date.now();
-  shared.ran = true;
   const recorder = new RunRecorder(graph, {
     lines: settings.reports.report !== undefined,
     redact: (text) => redactor.redact(text),

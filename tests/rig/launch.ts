@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
   copyFileSync,
+  cpSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -34,6 +36,10 @@ export class LaunchFolder {
   constructor() {
     copyFileSync(join(root, 'run'), join(this.folder, 'run'));
     symlinkSync(join(root, 'node_modules'), join(this.folder, 'node_modules'));
+    // Where `run` looks for sources and for what bundles them.
+    cpSync(join(root, 'lib', 'start'), join(this.folder, 'lib', 'start'), { recursive: true });
+    mkdirSync(join(this.folder, 'tasks'));
+    writeFileSync(join(this.folder, 'package-lock.json'), '{}\n');
     writeFileSync(join(this.folder, 'package.json'), '{"type":"module"}\n');
     const program = JSON.stringify(join(root, 'tests', 'rig', 'tasks.ts'));
     writeFileSync(

@@ -4,35 +4,30 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
-  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { tickMs } from '../../lib/runner/completion/sources.ts';
 import { within } from './rig.ts';
 
 const project = fileURLToPath(new URL('../../', import.meta.url));
 
 const mainFile = `
-import { quickAnswer } from '${project}lib/runner/quick-answer.ts';
+import { run } from './all.ts';
 
-const argv = process.argv.slice(2);
-process.exitCode = quickAnswer(argv) ?? (await (await import('./all.ts')).run(argv));
+process.exitCode = await run(process.argv.slice(2));
 `;
 
 const tasksFile = `
-import { appendFileSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { runCli, task } from '${project}lib/runner/runner.ts';
 
 const here = import.meta.dirname;
-appendFileSync(here + '/../loads', 'loaded\\n');
 const apps = () => readFileSync(here + '/apps.txt', 'utf8').trim().split('\\n');
 const app = { type: 'choice', positional: true, choices: apps, noun: 'app', description: 'an application' } as const;
 
@@ -80,7 +75,6 @@ export const run = (argv: string[]) =>
     version: '1.2.3',
     launcher: 'run',
     dotenv: here + '/.env',
-    sources: [here + '/apps.txt', here + '/environments'],
     options: {
       env: {
         type: 'string',
@@ -105,12 +99,8 @@ export type Program = {
   readonly env: NodeJS.ProcessEnv;
   /** How often Node was started by whoever has that environment. */
   readonly nodeStarts: () => number;
-  /** How often its tasks were loaded. */
-  readonly loads: () => number;
   readonly write: (name: string, text: string) => void;
   readonly run: (argv: readonly string[], env?: NodeJS.ProcessEnv) => Promise<ProgramRun>;
-  /** Returns when all that was written is old enough for a process that starts now to remember what it makes of it. */
-  readonly settle: () => void;
   /** Any command, in its folder. */
   readonly command: (
     command: string,
@@ -150,13 +140,6 @@ export function makeProgram(): Program {
   return {
     ...{ folder, main: join(folder, 'tasks.ts'), cache, env, write, command },
     nodeStarts: () => linesOf(log),
-    settle: () => {
-      const changed = ['.', ...readdirSync(folder).filter((name) => name !== 'node_modules')].map(
-        (name) => statSync(join(folder, name)).ctimeMs,
-      );
-      while (Date.now() <= Math.max(...changed) + tickMs + 1);
-    },
-    loads: () => linesOf(join(base, 'loads')),
     run: (argv, further) => command('node', ['--import', 'tsx', 'tasks.ts', ...argv], further),
     remove: () => rmSync(base, { recursive: true, force: true }),
   };

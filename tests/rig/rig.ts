@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { processStartTime, type Readiness } from '../../lib/runner/runner.ts';
+import { bundled } from './bundled.ts';
 
 /** A task of the program `tasks.ts`; `commands` are mostly made by `Rig.command`. */
 export type RigTask = {
@@ -223,6 +224,9 @@ export async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
+/** One for all rigs of this process. */
+let program: Promise<string> | undefined;
+
 export class Rig {
   readonly #server: Server;
   readonly #invocations = new Mailbox<Invocation>();
@@ -232,16 +236,21 @@ export class Rig {
   /** What the runs of this rig remember. */
   readonly memory: string;
 
-  private constructor(server: Server, memory: string) {
+  /** The bundled program. */
+  readonly #program: string;
+
+  private constructor(server: Server, memory: string, program: string) {
     this.#server = server;
     this.memory = memory;
+    this.#program = program;
     server.on('connection', (socket) => void this.#onConnection(socket));
   }
 
   static async open(): Promise<Rig> {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return new Rig(server, await mkdtemp(join(tmpdir(), 'rig-memory-')));
+    program ??= bundled(`${here}tasks.ts`);
+    return new Rig(server, await mkdtemp(join(tmpdir(), 'rig-memory-')), await program);
   }
 
   /** The shell command of an invocation with this name. */
@@ -261,10 +270,10 @@ export class Rig {
     return this.#invocations.has((invocation) => invocation.name === name);
   }
 
-  /** Starts `node --import tsx tests/rig/tasks.ts` with these tasks. */
+  /** Starts `tests/rig/tasks.ts` with these tasks. */
   run(tasks: readonly RigTask[], args: readonly string[], env: NodeJS.ProcessEnv = {}): RunnerProcess {
     const { CI: _c, GITHUB_ACTIONS: _h, GITLAB_CI: _l, ...inherited } = process.env;
-    const child = spawn(process.execPath, ['--import', 'tsx', `${here}tasks.ts`, ...args], {
+    const child = spawn(process.execPath, [this.#program, ...args], {
       env: {
         ...inherited,
         NO_COLOR: '1',

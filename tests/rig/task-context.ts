@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { loadLibrary } from '../../lib/runner/load-library.ts';
 import type { Options, RunOutcome, TaskContext, TaskError } from '../../lib/runner/runner.ts';
+import { createShell } from '../../lib/runner/shell.ts';
 
 export type RecordedContext = TaskContext & {
   readonly logged: string[];
@@ -25,7 +25,7 @@ export function taskContext(options: Options, passThrough: readonly string[] = [
     args: {},
     options,
     passThrough,
-    $: loadLibrary().createShell({
+    $: createShell({
       interactive: false,
       check: () => {},
       spawn: (command, args, settings) => spawn(command, args, { ...settings, detached: true }),

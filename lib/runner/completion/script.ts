@@ -6,7 +6,6 @@ export const shells = ['bash', 'zsh', 'fish'] as const;
 export type ShellName = (typeof shells)[number];
 
 const parts = { bash: 'bash.sh', zsh: 'zsh.zsh', fish: 'fish.fish' } as const;
-const common = ['candidates.awk', 'complete.sh'] as const;
 
 const installation: { readonly [shell in ShellName]: (command: string) => readonly string[] } = {
   bash: (command) => [
@@ -20,12 +19,9 @@ const installation: { readonly [shell in ShellName]: (command: string) => readon
   fish: (command) => [`  ${command} > ~/.config/fish/conf.d/task-completion.fish`],
 };
 
-/** The files that a script is made from. */
-export const scriptFiles: readonly string[] = [...common, ...Object.values(parts)].map(pathOf);
-
 /**
  * The completion script of a shell for the program with this main file. `launcher` is the name of a program beside it that
- * starts it too. Other clones of the same program are completed as well, once they have run.
+ * starts it too. Other clones are completed as well, once they have printed a script of their own.
  */
 export async function completionScript(
   shell: ShellName,
@@ -35,31 +31,26 @@ export async function completionScript(
     program,
   }: { readonly main: string; readonly launcher: string | undefined; readonly program: string },
 ): Promise<string> {
-  const [candidates = '', complete = '', own = ''] = await Promise.all(
-    [...common, parts[shell]].map((name) => readFile(pathOf(name), 'utf8')),
+  const [complete = '', own = ''] = await Promise.all(
+    ['complete.sh', parts[shell]].map((name) => readFile(join(runnerFolder, 'completion', name), 'utf8')),
   );
-  const worker = `candidates=${posixQuote(withoutComments(candidates))}\n${withoutComments(complete)}`;
   const name = basename(main);
   const variables: [string, string][] = [
     ['_task_runner_main', main],
     ['_task_runner_launcher', launcher === undefined ? '' : `${launcher}:${name}`],
-    ['_task_runner_script', worker],
+    ['_task_runner_script', withoutComments(complete)],
   ];
   const head = [
     `# ${shell} completion for ${[...(launcher === undefined ? [] : [`./${launcher}`]), name].join(' and ')}. To install it:`,
     ...installation[shell](`${launcher === undefined ? program : `./${launcher}`} completion ${shell}`).map(
       (line) => `#${line}`,
     ),
-    '# Make it anew after an update of the runner; tasks, options and values are always those of the moment.',
+    '# Tasks, options and values are always those of the moment.',
   ];
   const assignments = variables.map(([variable, value]) =>
     shell === 'fish' ? `set -g ${variable} ${fishQuote(value)}` : `${variable}=${posixQuote(value)}`,
   );
   return `${[...head, ...assignments].join('\n')}\n${own}`;
-}
-
-function pathOf(name: string): string {
-  return join(runnerFolder, 'completion', name);
 }
 
 /** What is only said to a reader of our sources need not be read at every completion. */

@@ -260,9 +260,8 @@ test('words after -- go to helmfile, which is then called in any case', async ({
 
 /** Commands that fail with the error class of the clone, which the clone's modules know. */
 async function withShell(clone: ScriptedClone): Promise<RecordedContext> {
-  const { loadLibrary } =
-    await clone.lib<typeof import('../../../lib/runner/load-library.ts')>('runner/load-library.ts');
-  const $ = loadLibrary().createShell({
+  const { createShell } = await clone.lib<typeof import('../../../lib/runner/shell.ts')>('runner/shell.ts');
+  const $ = createShell({
     interactive: false,
     check: () => {},
     spawn: (command, args, settings) => spawn(command, args, { ...settings, detached: true }),

@@ -1,8 +1,7 @@
-import { existsSync, readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { memoryFolder } from '../../../lib/runner/quick-answer.ts';
 import { makeProgram, type Program } from '../../rig/program.ts';
 import { PseudoTerminal } from '../../rig/pseudo-terminal.ts';
 
@@ -19,7 +18,6 @@ test.before(async () => {
   program.write('../bash-test', bashTest);
   program.write('../zshrc', zshTest);
   program.write('other.ts', 'throw new Error("never to be started");\n');
-  // The folder has changed by that.
   assert.equal(await complete(['./run', '']), [
     'install-app',
     'install',
@@ -53,7 +51,6 @@ zstyle ':completion:*' list-separator '--'
 `;
 
 async function complete(words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string[]> {
-  program.settle();
   const { code, stdout, stderr } = await program.command('bash', ['../bash-test', ...words], env);
   assert.is(code, 0, stderr);
   assert.is(stderr, '');
@@ -179,53 +176,12 @@ test('bash: where nothing fits, files are completed by readline itself', async (
   await terminal.exit;
 });
 
-test('no Node is started as long as nothing has changed', async () => {
-  const starts = program.nodeStarts();
-  await complete(['./run', 'inst']);
-  await complete(['npx', 'tsx', 'tasks.ts', 'install', '']);
-  assert.is(program.nodeStarts(), starts);
-});
-
-test('a change of any file shows at once: tasks, what choices are read from, also by a file of the same size and time', async () => {
-  const tasks = join(program.folder, 'all.ts');
-  const text = readFileSync(tasks, 'utf8');
-  program.write('all.ts', text.replaceAll("'label'", "'brand'"));
-  assert.equal(await complete(['./run', 'b']), ['brand']);
-  program.write('apps.txt', 'app1\napp3\n');
-  assert.equal(await complete(['./run', 'brand', '']), ['app1', 'app3']);
-  const time = new Date(0);
-  for (const name of ['blend', 'bland']) {
-    program.write('../all.ts', text.replaceAll("'label'", `'${name}'`));
-    utimesSync(join(program.folder, '../all.ts'), time, time);
-    renameSync(join(program.folder, '../all.ts'), tasks);
-    assert.equal(await complete(['./run', 'b']), [name]);
-  }
-  writeFileSync(tasks, text);
-  assert.equal(await complete(['./run', 'l']), ['label', 'list']);
-});
-
-test('a tasks file that is broken at the moment leaves what was known', async () => {
-  const tasks = join(program.folder, 'all.ts');
-  const text = readFileSync(tasks, 'utf8');
-  program.write('all.ts', `${text}\nexport const broken = ;\n`);
-  assert.equal(await complete(['./run', 'inst']), ['install-app', 'install']);
-  program.write('all.ts', text);
-});
-
-test('where nothing can be remembered, everything is still completed', async () => {
-  const env = { XDG_CACHE_HOME: '/dev/null/none' };
-  assert.equal(await complete(['./run', 'install', ''], env), ['app1', 'app3']);
-  assert.equal(await complete(['tsx', 'tasks.ts', 'lab'], env), ['label']);
-});
-
-test('another clone is completed by the same script once it was used', async () => {
+test('another clone is completed by the same script once its own script was printed', async () => {
   const other = makeProgram();
   const env = { XDG_CACHE_HOME: program.cache };
   try {
     const launcher = join(other.folder, 'run');
     assert.equal(await complete([launcher, 'lab']), [], 'nobody knows it yet');
-    // What a process finds that began as soon as a file was written is not remembered.
-    other.settle();
     await other.run(['completion', 'bash'], env);
     assert.equal(await complete([launcher, 'lab']), ['label']);
     other.write('apps.txt', 'elsewhere\n');
@@ -233,29 +189,13 @@ test('another clone is completed by the same script once it was used', async () 
   } finally {
     other.remove();
   }
-  const memories = (): string[] =>
-    readdirSync(join(program.cache, 'task-runner')).filter((name) => !name.endsWith('%runner.ts'));
-  assert.is(memories().length, 2);
-  await program.run(['completion', 'zsh'], { COLUMNS: '99' });
-  assert.is(memories().length, 1, 'of a clone that is gone nothing is kept');
-});
-
-test("what is remembered lies in the user's cache, readable for nobody else, and nothing in the program's folder", async () => {
-  process.env.XDG_CACHE_HOME = program.cache;
-  const folder = memoryFolder(program.main) ?? '';
-  assert.is(folder, join(program.cache, 'task-runner', program.main.replaceAll('/', '%')));
-  assert.ok(existsSync(join(folder, 'words')));
-  const { stdout } = await program.command('find', ['.', '-type', 'f']);
-  assert.equal(stdout.split('\n').filter(Boolean).sort(), [
-    './all.ts',
-    './apps.txt',
-    './other.ts',
-    './package.json',
-    './run',
-    './tasks.ts',
-  ]);
-  const mode = await program.command('stat', ['-c', '%a', folder]);
-  assert.is(mode.stdout, '700\n');
+  const programs = (): string[] =>
+    readFileSync(join(program.cache, 'task-runner', 'programs'), 'utf8')
+      .split('\n')
+      .filter(Boolean);
+  assert.equal(programs(), [program.main, other.main]);
+  await program.run(['completion', 'zsh']);
+  assert.equal(programs(), [program.main], 'of a clone that is gone nothing is kept');
 });
 
 zshIt('zsh: words with descriptions, values and files', async () => {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { loadLibrary } from '../../../lib/runner/load-library.ts';
+import { createShell } from '../../../lib/runner/shell.ts';
 import type { ToolEntry } from '../../../lib/tools/manifest.ts';
 import type { ToolContext } from '../../../lib/tools/tool-context.ts';
 
@@ -70,7 +70,7 @@ export async function inPlace(body: (place: Place) => Promise<void> | void): Pro
 
 /** The runner's shell without a run around it. */
 export function plainShell(): ToolContext['$'] {
-  return loadLibrary().createShell({
+  return createShell({
     interactive: false,
     check: () => {},
     spawn: (command, args, options) => spawn(command, args, options),

@@ -1,0 +1,102 @@
+import { argumentForm, checkArguments, specsOf } from '../arguments.ts';
+import { findOption, MissingValueError, optionSpecs, parseCommandLine } from '../command-line.ts';
+import type { CliConfig } from '../run-cli.ts';
+import type { AnyTask, ArgumentSpec, ArgumentSpecs, Options } from '../task.ts';
+
+/** What a run knows of its program. */
+export type Program = {
+  readonly tasks: readonly AnyTask[];
+  readonly specs: ArgumentSpecs;
+  readonly program: string;
+  readonly config: CliConfig;
+};
+
+/**
+ * What can stand at the end of a command line; the last of `words` is the beginning of it, maybe empty. Returns `files` or `none`,
+ * or `words` and a line for each: the word, a tab, its description. They are not limited to those that begin as the given one does.
+ */
+export async function candidates(words: readonly string[], known: Program): Promise<string> {
+  const before = words.slice(0, -1);
+  const typed = words.at(-1) ?? '';
+  if (before.includes('--')) return 'files\n';
+  const { tasks, specs, program } = known;
+  let line: ReturnType<typeof parseCommandLine>;
+  try {
+    line = parseCommandLine(before, { tasks, options: specs, program });
+  } catch (error) {
+    if (!(error instanceof MissingValueError)) return 'none\n';
+    return values(error.spec, '', typed);
+  }
+  const { task, options, args } = line;
+  const own = optionSpecs(task?.args ?? {});
+  const [, written, rest = ''] = /^(--[^=]*)=(.*)$/s.exec(typed) ?? [];
+  if (written !== undefined) {
+    const found = findOption(written, own, {}) ?? findOption(written, specs, {});
+    return found === undefined || found.negated ? 'none\n' : values(found.spec, `${written}=`, rest);
+  }
+  if (!typed.startsWith('-')) {
+    if (task === undefined) return shown(tasks.filter((entry) => !entry.private).flatMap(names));
+    const place = specsOf(task).find(
+      ([name, spec]) => spec.positional && (spec.variadic || args[name] === undefined),
+    );
+    if (place !== undefined) return values(place[1], '', typed);
+  }
+  const left = Object.entries({ ...specs, ...own }).filter(
+    ([name, spec]) => spec.type === 'list' || (name in own ? args : options)[name] === undefined,
+  );
+  const isShort = /^-.?$/.test(typed);
+  return shown(
+    left.flatMap(([name, spec]) => [
+      [argumentForm(name, spec), spec.description] as const,
+      ...(isShort && spec.short !== undefined ? [[`-${spec.short}`, spec.description] as const] : []),
+    ]),
+  );
+
+  /** The values of an argument, each with what stands before it in the same word. */
+  async function values(spec: ArgumentSpec, prefix: string, begun: string): Promise<string> {
+    const offers =
+      spec.type === 'boolean' ? ['true', 'false'] : await offered(spec, await optionsOf(before, known));
+    if (offers === undefined) return spec.type === 'number' ? 'none\n' : 'files\n';
+    // The items of a list may be written with commas.
+    const items = spec.type === 'list' ? begun.slice(0, begun.lastIndexOf(',') + 1) : '';
+    return shown(
+      offers.filter((word) => /^\S+$/.test(word)).map((word) => [`${prefix}${items}${word}`, ''] as const),
+    );
+  }
+}
+
+/** The words to offer for an argument; undefined when any will do, or when they cannot be read at the moment. */
+export async function offered(
+  spec: ArgumentSpec,
+  options: Options = {},
+): Promise<readonly string[] | undefined> {
+  const words = spec.choices ?? spec.suggestions;
+  try {
+    return typeof words === 'function' ? await words(options) : words;
+  } catch {
+    return undefined;
+  }
+}
+
+function names({ name, aliases = [], description }: AnyTask): (readonly [string, string])[] {
+  return [[name, description], ...aliases.map((alias) => [alias, `${description} (${name})`] as const)];
+}
+
+function shown(words: readonly (readonly [word: string, description: string])[]): string {
+  const lines = words.map(([word, description]) => `${word}\t${description.replace(/\s+/g, ' ')}`);
+  return ['words', ...lines].map((line) => `${line}\n`).join('');
+}
+
+/** The global options as far as they are written already: of a line that is not finished, the longest part that is right. */
+async function optionsOf(
+  line: readonly string[],
+  { tasks, specs, program, config }: Program,
+): Promise<Options> {
+  try {
+    const { options } = parseCommandLine(line, { tasks, options: specs, program });
+    const checked = await checkArguments(specs, options, { options, usage: '' });
+    return await (config.resolve?.(checked).catch(() => checked) ?? checked);
+  } catch {
+    return line.length === 0 ? {} : optionsOf(line.slice(0, -1), { tasks, specs, program, config });
+  }
+}

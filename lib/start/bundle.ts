@@ -1,0 +1,68 @@
+import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { dirname, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Plugin } from 'esbuild';
+
+/*
+ * Bundles a program into one file, since a loader costs far more for each module than what is in it:
+ * `node --import tsx lib/start/bundle.ts tasks.ts .build/tasks.mjs`. The file is replaced as a whole, so that two processes may do
+ * this at once. Fails without a word when a source has a syntax error or the folder cannot be written: the sources can be run.
+ */
+
+const [, , entry = '', output = ''] = process.argv;
+const folder = dirname(output);
+
+/** Clocks of file systems tick every 4 to 10 ms: what changed within the same tick counts as newer. */
+const tickMs = 20;
+
+/** Lets `import.meta.url` name the source, not the bundle: modules find their data files by it. */
+const ownPlaces: Plugin = {
+  name: 'own-places',
+  setup: ({ onLoad }) => {
+    onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8');
+      return { contents: text.replaceAll('import.meta.url', `${urlOf(path)}.href`), loader: 'ts' };
+    });
+  },
+};
+
+/** An expression. */
+function urlOf(path: string): string {
+  return `new URL(${JSON.stringify(encodeURI(relative(folder, path)))}, import.meta.url)`;
+}
+
+const temporary = `${output}.${process.pid}`;
+try {
+  await mkdir(folder, { recursive: true });
+  await writeFile(temporary, '');
+  const { mtimeMs: begun } = await stat(temporary);
+  await build({
+    entryPoints: [entry],
+    outfile: temporary,
+    allowOverwrite: true,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    sourcemap: 'inline',
+    sourcesContent: false,
+    legalComments: 'none',
+    logLevel: 'silent',
+    banner: {
+      js: [
+        // Packages that are CommonJS call it.
+        "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);",
+        `process.argv[1] = decodeURI(${urlOf(entry)}.pathname);`,
+      ].join(' '),
+    },
+    inject: [fileURLToPath(new URL('source-lines.ts', import.meta.url))],
+    plugins: [ownPlaces],
+  });
+  // As old as the sources that are in it.
+  const seconds = (begun - tickMs) / 1000;
+  await utimes(temporary, seconds, seconds);
+  await rename(temporary, output);
+} catch {
+  await rm(temporary, { force: true });
+  process.exitCode = 1;
+}
