@@ -44,7 +44,7 @@ export async function candidates(words: readonly string[], known: Program): Prom
   const left = Object.entries({ ...specs, ...own }).filter(
     ([name, spec]) => spec.type === 'list' || (name in own ? args : options)[name] === undefined,
   );
-  const isShort = /^-.?$/.test(typed);
+  const isShort = /^-[^-]?$/.test(typed);
   return shown(
     left.flatMap(([name, spec]) => [
       [argumentForm(name, spec), spec.description] as const,

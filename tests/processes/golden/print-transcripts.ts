@@ -1,9 +1,9 @@
-// `print-transcripts.ts <project> <JSON list of command lines>`: the dry run of each one, in one process, as a JSON list of
+// `print-transcripts.ts <project> <its tasks/all.ts, or that bundled> <JSON list of command lines>`: the dry run of each one, in one process, as a JSON list of
 // `{exitCode, text}`. A process for each would take minutes.
 import { pathToFileURL } from 'node:url';
 
-const [project = '', commandLines = '[]'] = process.argv.slice(2);
-const { run } = await import(`${pathToFileURL(project)}/tasks/all.ts`);
+const [project = '', all = '', commandLines = '[]'] = process.argv.slice(2);
+const { run } = await import(pathToFileURL(all).href);
 process.chdir(project);
 
 const write = process.stdout.write.bind(process.stdout);

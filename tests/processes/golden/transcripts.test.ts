@@ -1,9 +1,11 @@
 import { execFile, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/project.ts';
 import { type ProviderName, providerNames } from '../../../lib/provider-names.ts';
+import { bundled } from '../../rig/bundled.ts';
 import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
 import { dryRuns, normalise, publicTasks, store, stored, type Transcript } from './transcripts.ts';
 
@@ -24,7 +26,7 @@ test.before(async (state) => {
   const { folder } = state.clone;
   const all = providerNames.map(async (provider) => {
     const context = provider === 'existing' ? ['--context', 'some-context'] : [];
-    return [provider, await dryRuns(folder, '--provider', provider, ...context)] as const;
+    return [provider, await dryRuns(folder, ['--provider', provider, ...context])] as const;
   });
   state.transcripts = new Map(await Promise.all(all));
 });
@@ -85,7 +87,7 @@ for (const provider of providerNames) {
 }
 
 test('production: every public task prints its plain commands, without secrets, and with its own files', async (state) => {
-  const transcripts = await dryRuns(state.clone.folder, '--env', 'production', '--context', 'some-context');
+  const transcripts = await dryRuns(state.clone.folder, ['--env', 'production', '--context', 'some-context']);
   for (const [name, { exitCode, text }] of transcripts) {
     assert.is(exitCode, 0, name);
     assert.not.equal(text, '', name);
@@ -99,6 +101,11 @@ test('production: every public task prints its plain commands, without secrets, 
     text,
     '--state-values-file environments/existing.yaml --state-values-file environments/production/settings.yaml',
   );
+});
+
+test('the bundle prints the same as the sources', async ({ clone: { folder }, transcripts }) => {
+  const all = await bundled(join(folder, 'tasks', 'all.ts'));
+  assert.equal(await dryRuns(folder, ['--provider', 'embedded'], all), transcripts.get('embedded'));
 });
 
 test('a dry run writes nothing', (state) => {

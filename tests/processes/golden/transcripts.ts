@@ -30,12 +30,16 @@ export const publicTasks = tasks.filter((task) => !task.private).map(({ name }) 
 
 const printer = fileURLToPath(new URL('print-transcripts.ts', import.meta.url));
 
-/** The dry run of every public task in a project's folder, by task, with further words. Nothing is there that it could ask: no program, no home. */
-export async function dryRuns(folder: string, ...words: readonly string[]): Promise<Map<string, Transcript>> {
+/** The dry run of every public task in a project's folder, by task, with further words, by its sources or by a bundle of them. Nothing is there that it could ask: no program, no home. */
+export async function dryRuns(
+  folder: string,
+  words: readonly string[],
+  all = join(folder, 'tasks', 'all.ts'),
+): Promise<Map<string, Transcript>> {
   const lines = publicTasks.map((name) => [name, ...(examples[name] ?? []), ...words]);
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ['--import', 'tsx', printer, folder, JSON.stringify(lines)],
+    ['--import', 'tsx', printer, folder, all, JSON.stringify(lines)],
     { cwd: root, env: { PATH: '', HOME: '/nonexistent', XDG_CACHE_HOME: '/nonexistent' } },
   );
   const transcripts = JSON.parse(stdout) as Transcript[];

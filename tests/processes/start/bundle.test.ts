@@ -1,0 +1,141 @@
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../../lib/project.ts';
+import { type Ended, loader, runFile } from '../../rig/run-file.ts';
+
+/* A small project that `./run` starts as it starts ours. */
+let base = '';
+let folder = '';
+
+test.before.each(() => {
+  base = realpathSync(mkdtempSync(join(tmpdir(), 'bundle-')));
+  folder = join(base, 'a #1 %20 project');
+  mkdirSync(folder);
+  copyFileSync(join(root, 'run'), join(folder, 'run'));
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  cpSync(join(root, 'lib', 'start'), join(folder, 'lib', 'start'), { recursive: true });
+  cpSync(join(root, 'lib', 'runner'), join(folder, 'lib', 'runner'), { recursive: true });
+  mkdirSync(join(folder, 'tasks'));
+  write('package.json', '{"type":"module"}\n');
+  write('package-lock.json', '{}\n');
+  write('tasks/word.ts', "export const word = 'hello';\n");
+  write('tasks.ts', tasks);
+});
+test.after.each(() => rmSync(base, { recursive: true, force: true }));
+
+const tasks = `import { readFileSync } from 'node:fs';
+import { runCli, task } from './lib/runner/runner.ts';
+import { word } from './tasks/word.ts';
+
+const greet = task({ name: 'greet', description: 'greets', commands: () => [\`echo \${word}\`] });
+const bug = task({
+  name: 'bug',
+  description: 'has one',
+  commands: () => [],
+  run: () => {
+    throw new Error('a bug');
+  },
+});
+const data = task({
+  name: 'data',
+  description: 'reads a file beside its source',
+  commands: () => [],
+  run: ({ print }) => print(readFileSync(new URL('package-lock.json', import.meta.url), 'utf8')),
+});
+process.exitCode = await runCli([greet, bug, data, ...(process.env.TWICE ? [task({ ...greet })] : [])], process.argv.slice(2));
+`;
+
+const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+const bundle = (): string => join(folder, '.build', 'tasks.mjs');
+const run = (words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> =>
+  runFile(join(folder, 'run'), words, folder, env);
+const sources = (words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> =>
+  runFile(process.execPath, ['--import', loader, 'tasks.ts', ...words], folder, env);
+
+async function greeting(): Promise<string> {
+  const { exitCode, stderr } = await run(['greet', '--output', 'plain']);
+  assert.is(exitCode, 0, stderr);
+  return /echo (\w+)/.exec((await run(['greet', '--dry-run'])).stdout)?.[1] ?? stderr;
+}
+
+test('the bundle is built once, and again when a source, a package or the list of sources changes', async () => {
+  assert.is(await greeting(), 'hello');
+  const inode = (): number => statSync(bundle()).ino;
+  let before = inode();
+  await greeting();
+  assert.is(inode(), before);
+  const changes: readonly (() => void)[] = [
+    () => write('tasks/word.ts', "export const word = 'bye';\n"),
+    () => write('package-lock.json', '{"name":"x"}\n'),
+    () => write('tasks/more.ts', ''),
+    () => rmSync(join(folder, 'tasks/more.ts')),
+  ];
+  for (const change of changes) {
+    change();
+    assert.is(await greeting(), 'bye');
+    assert.is.not(inode(), before, String(change));
+    before = inode();
+  }
+  assert.equal(
+    readdirSync(join(folder, '.build')).filter((name) => name !== 'compiled'),
+    ['tasks.mjs'],
+    'no temporary file is left',
+  );
+});
+
+test('what cannot be bundled runs from its sources, and is told as they tell it', async () => {
+  write('tasks/word.ts', 'export const word = ;\n');
+  const { exitCode, stderr } = await run(['greet']);
+  assert.is.not(exitCode, 0);
+  assert.match(stderr, /tasks\/word\.ts:1:20/);
+  write('tasks/word.ts', "export const word = 'hello';\n");
+  // Where nothing can be written: root ignores modes, but not that this is a file.
+  rmSync(join(folder, '.build'), { recursive: true, force: true });
+  write('.build', '');
+  assert.is(await greeting(), 'hello');
+});
+
+test('runs that start at once are given a whole bundle each', async () => {
+  const ends = await Promise.all(Array.from({ length: 4 }, () => run(['greet', '--output', 'plain'])));
+  for (const { exitCode, stderr } of ends) assert.is(exitCode, 0, stderr);
+  assert.is(await greeting(), 'hello');
+});
+
+test('files and lines in errors are those of the sources, and a module finds the files beside it', async () => {
+  for (const start of [run, sources]) {
+    const { exitCode, stderr } = await start(['bug', '--verbose', '--output', 'plain']);
+    assert.is(exitCode, 1);
+    assert.match(stderr, `${folder}/tasks.ts:11:11`);
+    assert.match(stderr, /lib\/runner\/\S+\.ts:\d+:\d+/);
+    assert.not.match(stderr, '.build');
+    const twice = await start(['list'], { TWICE: '1' });
+    assert.match(twice.stderr, 'tasks.ts:5 and tasks.ts:20');
+    assert.is((await start(['data', '--output', 'plain'])).stdout, '{}\n');
+  }
+});
+
+test('a bundle that is replaced while it runs, or has lost its map, leaves errors readable', async () => {
+  await greeting();
+  const text = readFileSync(bundle(), 'utf8');
+  writeFileSync(bundle(), text.slice(0, text.lastIndexOf('//# sourceMappingURL')));
+  const { exitCode, stderr } = await run(['bug', '--verbose', '--output', 'plain']);
+  assert.is(exitCode, 1);
+  assert.match(stderr, 'a bug');
+});
+
+test.run();
