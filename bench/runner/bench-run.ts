@@ -6,7 +6,7 @@ import { type TaskContext, TaskError } from '../../lib/runner/runner.ts';
 import type { Measured } from '../report.ts';
 import { type ShapeTask, tree } from './graph-shape.ts';
 import { endLeftovers } from './leftovers.ts';
-import { type Contender, interleave, type Measure, measureProcess } from './measure.ts';
+import { type Contender, interleave, type Measure, measureCpu, measureProcess } from './measure.ts';
 import { writeFiles } from './peer-files.ts';
 import { getPeers, type Peer } from './peers.ts';
 
@@ -15,12 +15,17 @@ export type BenchRun = {
   readonly peers: readonly Peer[];
   /** A folder that the end of the run removes. */
   readonly folder: string;
+  /** `programs/graph.ts`, bundled as `./run` bundles the project. */
+  readonly graph: (...words: readonly string[]) => Contender['command'];
+  /** Wall time. */
   readonly measure: Measure;
+  readonly measureCpu: Measure;
   /** Measures the contenders side by side, and answers with a function that gives one's times by its name. */
   readonly compare: (
     what: string,
     contenders: readonly Contender[],
     rounds: number,
+    measure?: Measure,
   ) => Promise<(name: string) => Measured>;
   /** Writes a graph in a peer's words; answers with how the peer runs it. */
   readonly contender: (peer: Peer, graph: readonly ShapeTask[]) => Promise<Contender>;
@@ -42,16 +47,21 @@ export async function openBenchRun(context: TaskContext): Promise<BenchRun> {
     );
   }
   const measure = measureProcess(context.signal);
+  const graph = join(folder, 'graph.mjs');
+  const bundler = join(root, 'lib', 'start', 'bundle.ts');
+  await context.$`${process.execPath} --import tsx ${bundler} ${join(programs, 'graph.ts')} ${graph}`;
   let graphs = 0;
   return {
     peers,
     folder,
+    graph: (...words) => [process.execPath, graph, ...words],
     measure,
-    compare: async (what, contenders, rounds) => {
+    measureCpu: measureCpu(context.signal),
+    compare: async (what, contenders, rounds, measured = measure) => {
       context.log(what);
       const times = await interleave(contenders, rounds, async (contender) => {
         context.progress(`${what}: ${contender.name}`);
-        return await measure(contender);
+        return await measured(contender);
       });
       return (name) => {
         const own = times[name];
@@ -70,16 +80,11 @@ export async function openBenchRun(context: TaskContext): Promise<BenchRun> {
   };
 }
 
-/** A program of ours under the loader that everything here runs under; what lies in `bench/runner/programs`. */
-export function underLoader(program: string, ...words: readonly string[]): Contender['command'] {
-  return [process.execPath, '--import', 'tsx', join(programs, program), ...words];
-}
-
 /** The folder of the programs that are measured. */
 export const programs = join(root, 'bench', 'runner', 'programs');
 
-/** What everything is measured against that has to start Node and the loader before it can do anything. */
-export const emptyFile: Contender = { name: 'an empty file, same loader', command: underLoader('empty.ts') };
+/** What everything is measured against that has to start Node before it can do anything. */
+export const bareNode: Contender = { name: 'node -e 0', command: [process.execPath, '-e', '0'] };
 
 /** In the peer's folder: every task that runs writes one letter there. */
 const marksFile = 'marks';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Row, timeRow } from '../report.ts';
-import { type BenchRun, checkPeer, programs, underLoader } from './bench-run.ts';
+import { type BenchRun, checkPeer, programs } from './bench-run.ts';
 import { tree } from './graph-shape.ts';
 import type { Contender } from './measure.ts';
 
@@ -16,7 +16,7 @@ export async function commandRows(run: BenchRun): Promise<Row[]> {
   for (const peer of run.peers) await checkPeer(run, peer);
   const own: Contender = {
     name: `${size.toLocaleString('en')} tasks that run \`${command}\``,
-    command: underLoader('graph.ts', 't0', '--jobs', '2'),
+    command: run.graph('t0', '--jobs', '2'),
     env: { BENCH_TASKS: String(size), BENCH_COMMAND: command },
   };
   const alone = (name: string, program: string): Contender => ({

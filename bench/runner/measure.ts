@@ -60,6 +60,23 @@ export function measureProcess(signal: AbortSignal): Measure {
   };
 }
 
+/** Measures the processor's time of a process and of all that it started, as bash counts it. */
+export function measureCpu(signal: AbortSignal): Measure {
+  const measure = measureProcess(signal);
+  return async (contender) => {
+    const folder = mkdtempSync(join(tmpdir(), 'bench-cpu-'));
+    const file = join(folder, 'seconds');
+    const script = 'TIMEFORMAT="%3U %3S"; exec 3> "$0"; { time "$@" > /dev/null 2>&1; } 2>&3';
+    try {
+      await measure({ ...contender, command: ['bash', '-c', script, file, ...contender.command] });
+      const [user, system] = readFileSync(file, 'utf8').trim().split(' ');
+      return (Number(user) + Number(system)) * 1000;
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  };
+}
+
 /** What commands that are measured find: nothing of the npm that started us, and none of what changes how programs talk. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
   const { CI: _c, FORCE_COLOR: _f, NODE_OPTIONS: _n, ...own } = npmEnvironment(process.env);

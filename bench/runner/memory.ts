@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { root } from '../../lib/project.ts';
 import { memoryRow, type Row } from '../report.ts';
-import { type BenchRun, programs, underLoader } from './bench-run.ts';
+import { type BenchRun, programs } from './bench-run.ts';
 
 const rounds = 3;
 
@@ -27,7 +27,7 @@ export async function memoryRows(run: BenchRun): Promise<Row[]> {
 
 async function memory(run: BenchRun, name: string, env: NodeJS.ProcessEnv): Promise<Row> {
   const file = join(run.folder, 'peak-memory');
-  const [node, ...words] = underLoader('graph.ts', 't0', '--output', 'grouped');
+  const [node, ...words] = run.graph('t0', '--output', 'grouped');
   const preload = join(root, 'bench', 'peak-memory.mjs');
   const peaks: number[] = [];
   for (let round = 0; round < rounds; round += 1) {

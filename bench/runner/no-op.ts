@@ -1,9 +1,8 @@
 import { overRow, type Row, timeRow } from '../report.ts';
-import { type BenchRun, emptyFile, underLoader } from './bench-run.ts';
+import { type BenchRun, bareNode } from './bench-run.ts';
 import type { Contender } from './measure.ts';
 
-/** Milliseconds that a graph of 50 tasks may take beyond an empty file, and each task of a large one. */
-const smallGraphMs = 50;
+/** Milliseconds that each task of a large graph may take. */
 const eachMs = 0.1;
 /** More than a few per cent would not be linear; the first thousand also pay for what is there once. */
 const linear = 1.1;
@@ -12,12 +11,12 @@ const linear = 1.1;
 export async function noOpRows(run: BenchRun): Promise<Row[]> {
   const graph = (size: number): Contender => ({
     name: `${size.toLocaleString('en')} tasks that do nothing`,
-    command: underLoader('graph.ts', 't0'),
+    command: run.graph('t0'),
     env: { BENCH_TASKS: String(size) },
   });
-  const [small, thousand, tenThousand] = [graph(50), graph(1000), graph(10_000)];
-  const times = await run.compare('tasks that do nothing', [emptyFile, small, thousand, tenThousand], 10);
-  const empty = times(emptyFile.name);
+  const [thousand, tenThousand] = [graph(1000), graph(10_000)];
+  const times = await run.compare('tasks that do nothing', [bareNode, thousand, tenThousand], 10);
+  const empty = times(bareNode.name);
   const emptyMs = Math.min(...empty.times);
   // Without what starting costs, which does not grow.
   const each = (name: string, size: number): { name: string; times: number[] } => ({
@@ -27,7 +26,6 @@ export async function noOpRows(run: BenchRun): Promise<Row[]> {
     ),
   });
   return [
-    overRow(times(small.name), empty, smallGraphMs),
     overRow(times(thousand.name), empty, 1000 * eachMs, 1000),
     overRow(times(tenThousand.name), empty, 10_000 * eachMs, 10_000),
     timeRow(each('one task of 10,000', 10_000), each('one task of 1,000', 1000), linear),

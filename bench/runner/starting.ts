@@ -1,54 +1,57 @@
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { root } from '../../lib/project.ts';
 import { type Row, timeRow } from '../report.ts';
-import { type BenchRun, emptyFile, underLoader } from './bench-run.ts';
+import { type BenchRun, bareNode } from './bench-run.ts';
 import { tree } from './graph-shape.ts';
 import type { Contender } from './measure.ts';
 
 const rounds = 15;
+const launcher = join(root, 'run');
+const status = ['status', '--dry-run', '--provider', 'embedded'];
+const install = ['install-app', 'app1', '--dry-run', '--provider', 'embedded'];
 
-/** Sources the script of `completion bash`, and completes a word as readline would have it. */
-const completeWord = 'source "$1"; COMP_WORDS=(./run inst); COMP_CWORD=1; _task_runner_complete ./run';
-
-/** What is asked before anything runs, against an empty file; for a small file of tasks and for this project's own. */
+/** What starting costs: processor time, which other work on the machine changes least. */
 export async function startRows(run: BenchRun): Promise<Row[]> {
-  const project: Contender['command'] = [
-    process.execPath,
-    '--import',
-    import.meta.resolve('tsx'),
-    join(root, 'tasks.ts'),
-  ];
-  const script = join(run.folder, 'completion.bash');
-  await promisify(execFile)('sh', ['-c', '"$0" "$@" > completion.bash', ...project, 'completion', 'bash'], {
-    cwd: run.folder,
-  });
   const commands: readonly (readonly [name: string, command: Contender['command'], limit: number])[] = [
-    ['--version, ten tasks', [...underLoader('graph.ts'), '--version'], 1.15],
-    ['list, ten tasks', [...underLoader('graph.ts'), 'list'], 1.3],
-    ['--version, this project', [...project, '--version'], 1.15],
-    ['list, this project', [...project, 'list'], 1.3],
-    ['completion bash, this project', [...project, 'completion', 'bash'], 1.15],
-    ['a TAB in bash, this project', ['bash', '-c', completeWord, 'bash', script], 1.15],
+    ['./run list', [launcher, 'list'], 2.2],
+    ['./run --help', [launcher, '--help'], 2.2],
+    ['./run __complete inst (a TAB)', [launcher, '__complete', 'inst'], 2.2],
+    ['./run status --dry-run', [launcher, ...status], 2.2],
+    ['./run install-app app1 --dry-run', [launcher, ...install], 5.5],
+    ['50 tasks that do nothing', run.graph('t0'), 3],
   ];
   const asked = commands.map(([name, command, limit]) => ({
     limit,
-    contender: { name, command },
+    contender: { name, command, env: { BENCH_TASKS: '50' } },
   }));
   const times = await run.compare(
     'start-up',
-    [emptyFile, ...asked.map(({ contender }) => contender)],
+    [bareNode, ...asked.map(({ contender }) => contender)],
     rounds,
+    run.measureCpu,
   );
-  return asked.map(({ contender, limit }) => timeRow(times(contender.name), times(emptyFile.name), limit));
+  const own = asked.map(({ contender, limit }) =>
+    timeRow(times(contender.name), times(bareNode.name), limit, 'median'),
+  );
+  return [...own, await sourcesRow(run)];
+}
+
+/** The plain way, over the sources. */
+async function sourcesRow(run: BenchRun): Promise<Row> {
+  const list: Contender = { name: 'npx tsx tasks.ts list', command: ['npx', 'tsx', 'tasks.ts', 'list'] };
+  const empty: Contender = {
+    name: 'npx tsx, an empty file',
+    command: ['npx', 'tsx', join('bench', 'runner', 'programs', 'empty.ts')],
+  };
+  const times = await run.compare(list.name, [empty, list], rounds, run.measureCpu);
+  return timeRow(times(list.name), times(empty.name), 1.6, 'median');
 }
 
 /** A graph of ten tasks that do nothing, next to every peer; for information. */
 export async function tenTaskRows(run: BenchRun): Promise<Row[]> {
   const own: Contender = {
     name: 'ten tasks that do nothing',
-    command: underLoader('graph.ts', 't0'),
+    command: run.graph('t0'),
     env: { BENCH_TASKS: '10' },
   };
   const peers = await Promise.all(run.peers.map((peer) => run.contender(peer, tree(10))));

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type Row, timeRow } from '../report.ts';
-import { type BenchRun, programs, underLoader } from './bench-run.ts';
+import { type BenchRun, programs } from './bench-run.ts';
 import type { Contender } from './measure.ts';
 
 const rounds = 5;
@@ -41,7 +41,7 @@ async function wallTime(run: BenchRun, load: Load): Promise<Row> {
   const { what, command, ms, length, jobs, limit } = load;
   const own: Contender = {
     name: `${length * jobs} tasks of ${ms / 1000} s ${what}, ${jobs} jobs`,
-    command: underLoader('graph.ts', 't0', '--jobs', String(jobs)),
+    command: run.graph('t0', '--jobs', String(jobs)),
     env: { BENCH_TASKS: String(length), BENCH_SLOTS: String(jobs), BENCH_COMMAND: command },
     // It needs no round to warm up: it takes long enough.
     rounds,

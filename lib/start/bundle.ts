@@ -11,6 +11,7 @@ import { build, type Plugin } from 'esbuild';
 
 const [, , entry = '', output = ''] = process.argv;
 const folder = dirname(output);
+const id = `${process.pid}-${Date.now()}`;
 
 /** Clocks of file systems tick every 4 to 10 ms: what changed within the same tick counts as newer. */
 const tickMs = 20;
@@ -31,21 +32,24 @@ function urlOf(path: string): string {
   return `new URL(${JSON.stringify(encodeURI(relative(folder, path)))}, import.meta.url)`;
 }
 
-const temporary = `${output}.${process.pid}`;
+const temporary = `${output}.${id}`;
 try {
   await mkdir(folder, { recursive: true });
   await writeFile(temporary, '');
   const { mtimeMs: begun } = await stat(temporary);
-  await build({
+  const { outputFiles } = await build({
     entryPoints: [entry],
-    outfile: temporary,
-    allowOverwrite: true,
+    outfile: output,
+    write: false,
     bundle: true,
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    sourcemap: 'inline',
+    // Not in the file itself, which is read at every start.
+    sourcemap: 'linked',
     sourcesContent: false,
+    minifyWhitespace: true,
+    lineLimit: 120,
     legalComments: 'none',
     logLevel: 'silent',
     banner: {
@@ -56,8 +60,13 @@ try {
       ].join(' '),
     },
     inject: [fileURLToPath(new URL('source-lines.ts', import.meta.url))],
+    define: { bundleId: JSON.stringify(id) },
     plugins: [ownPlaces],
   });
+  const [map = '', code = ''] = outputFiles.map(({ text }) => text);
+  await writeFile(temporary, JSON.stringify({ ...JSON.parse(map), bundleId: id }));
+  await rename(temporary, `${output}.map`);
+  await writeFile(temporary, code);
   // As old as the sources that are in it.
   const seconds = (begun - tickMs) / 1000;
   await utimes(temporary, seconds, seconds);

@@ -5,8 +5,11 @@ import { fileURLToPath } from 'node:url';
 
 /*
  * A part of the bundle only: stacks name files and lines of the sources. `node --enable-source-maps` does the same, but reads the
- * map at every start, which takes as long as all the rest of a `list`; this reads it for the first stack that is shown.
+ * map at every start, which takes a tenth of a `list`; this reads it for the first stack that is shown.
  */
+
+/** Set by bundle.ts, here and in the map. */
+declare const bundleId: string;
 
 const bundle = new Error().stack?.match(/file:\/\/\S+?(?=:\d+:\d+)/)?.[0] ?? '';
 const place = new RegExp(`${bundle.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}:(\\d+):(\\d+)`);
@@ -24,16 +27,15 @@ function sourceOf(written: string, line: string, column: string): string {
   return `${join(dirname(fileURLToPath(bundle)), originalSource)}:${originalLine + 1}:${originalColumn + 1}`;
 }
 
+/** Undefined when the bundle was replaced since it was started: its own lines have to do then. */
 function readMap(): SourceMap | undefined {
+  if (map !== undefined) return map;
   try {
-    const text = readFileSync(fileURLToPath(bundle), 'latin1');
-    map ??= new SourceMap(
-      JSON.parse(
-        Buffer.from(text.slice(text.lastIndexOf('base64,') + 'base64,'.length), 'base64').toString('utf8'),
-      ),
-    );
+    const text = readFileSync(`${fileURLToPath(bundle)}.map`, 'utf8');
+    const payload = JSON.parse(text) as ConstructorParameters<typeof SourceMap>[0] & { bundleId?: string };
+    if (payload.bundleId === bundleId) map = new SourceMap(payload);
   } catch {
-    // A bundle that was replaced meanwhile: its own lines have to do.
+    // The file is gone.
   }
   return map;
 }

@@ -1,2 +1,2 @@
-/* What every program under the same loader costs before it does anything. */
+/* What npx and tsx cost before a program does anything. */
 export {};

@@ -1,2 +1,0 @@
-// What every start costs: Node and the loader, and nothing of ours.
-export {};
