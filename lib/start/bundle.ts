@@ -27,6 +27,19 @@ const ownPlaces: Plugin = {
   },
 };
 
+/** Loads these when a module that uses them is loaded: imported by the bundle itself, Node 24 gets all of undici along with them. */
+const lateBuiltins: Plugin = {
+  name: 'late-builtins',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^node:(https?|crypto)$/ }, ({ path, namespace }) =>
+      namespace === 'late' ? { path, external: true } : { path, namespace: 'late' },
+    );
+    onLoad({ filter: /./, namespace: 'late' }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)});`,
+    }));
+  },
+};
+
 /** An expression. */
 function urlOf(path: string): string {
   return `new URL(${JSON.stringify(encodeURI(relative(folder, path)))}, import.meta.url)`;
@@ -61,7 +74,7 @@ try {
     },
     inject: [fileURLToPath(new URL('source-lines.ts', import.meta.url))],
     define: { bundleId: JSON.stringify(id) },
-    plugins: [ownPlaces],
+    plugins: [ownPlaces, lateBuiltins],
   });
   const [map = '', code = ''] = outputFiles.map(({ text }) => text);
   await writeFile(temporary, JSON.stringify({ ...JSON.parse(map), bundleId: id }));
