@@ -34,7 +34,7 @@ async function memory(run: BenchRun, name: string, env: NodeJS.ProcessEnv): Prom
     await run.measure({
       name,
       command: [node, '--import', preload, ...words],
-      env: { ...env, BENCH_PEAK_MEMORY: file, BENCH_PEAK_MEMORY_OF: '/graph.ts' },
+      env: { ...env, BENCH_PEAK_MEMORY: file, BENCH_PEAK_MEMORY_OF: '/graph.mjs' },
       output: 'none',
     });
     peaks.push(Number(await readFile(file, 'utf8')) / 1024);

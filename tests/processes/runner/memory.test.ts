@@ -15,7 +15,7 @@ const peakFile = join(folder, 'peak');
 writeFileSync(
   preload,
   `import { writeFileSync } from 'node:fs';
-if (process.argv[1]?.endsWith('/tasks.ts'))
+if (process.argv[1]?.endsWith('/program.mjs'))
   process.once('exit', () => writeFileSync(${JSON.stringify(peakFile)}, String(process.resourceUsage().maxRSS)));`,
 );
 test.after(() => rmSync(folder, { recursive: true, force: true }));

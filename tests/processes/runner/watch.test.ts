@@ -176,6 +176,8 @@ test('what tasks make themselves is no change, and neither is the same text agai
 
 test('a failing run keeps watching, in every failure mode', async () => {
   for (const mode of ['no-new', 'kill']) {
+    // Else the last run of the mode before may have been remembered.
+    await write('src/a.ts', `before ${mode}`);
     const run = rig.run([build()], ['build', '--watch', '--failure', mode]);
     await (await rig.next('build')).exit(3);
     await run.says('watching ');
