@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The folder of the runner's sources. Files that are read from it are named by it: a module of the built library has no place of its own. */
+/** The folder of the runner's sources, for the files that are read from it. */
 export const runnerFolder = dirname(fileURLToPath(import.meta.url));
