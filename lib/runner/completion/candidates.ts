@@ -18,28 +18,30 @@ export type Program = {
 export async function candidates(words: readonly string[], known: Program): Promise<string> {
   const before = words.slice(0, -1);
   const typed = words.at(-1) ?? '';
-  if (before.includes('--')) return 'files\n';
   const { tasks, specs, program } = known;
   let line: ReturnType<typeof parseCommandLine>;
   try {
     line = parseCommandLine(before, { tasks, options: specs, program });
   } catch (error) {
-    if (!(error instanceof MissingValueError)) return 'none\n';
+    if (!(error instanceof MissingValueError) || before.includes('--')) return 'none\n';
     return values(error.spec, '', typed);
   }
   const { task, options, args } = line;
+  const onlyWords = before.includes('--');
+  if (onlyWords && task?.passThrough) return 'files\n';
   const own = optionSpecs(task?.args ?? {});
   const [, written, rest = ''] = /^(--[^=]*)=(.*)$/s.exec(typed) ?? [];
-  if (written !== undefined) {
+  if (written !== undefined && !onlyWords) {
     const found = findOption(written, own, {}) ?? findOption(written, specs, {});
     return found === undefined || found.negated ? 'none\n' : values(found.spec, `${written}=`, rest);
   }
-  if (!typed.startsWith('-')) {
+  if (onlyWords || !typed.startsWith('-')) {
     if (task === undefined) return shown(tasks.filter((entry) => !entry.private).flatMap(names));
     const place = specsOf(task).find(
       ([name, spec]) => spec.positional && (spec.variadic || args[name] === undefined),
     );
     if (place !== undefined) return values(place[1], '', typed);
+    if (onlyWords) return 'none\n';
   }
   const left = Object.entries({ ...specs, ...own }).filter(
     ([name, spec]) => spec.type === 'list' || (name in own ? args : options)[name] === undefined,

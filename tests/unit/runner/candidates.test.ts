@@ -20,6 +20,7 @@ const deploy = task({
   },
   commands,
 });
+const pass = task({ name: 'pass', description: 'p', passThrough: true, commands });
 const hidden = task({ name: 'hidden', description: 'd', private: true, commands });
 
 /** The words, or the one word that stands for others. */
@@ -29,7 +30,7 @@ async function at(...words: readonly string[]): Promise<string[]> {
     wait: { type: 'boolean', default: true, description: 'not to wait' },
     jobs: { type: 'number', short: 'j', default: 4, description: 'how many' },
   } as const;
-  const text = await candidates(words, { tasks: [deploy, hidden], specs, program: 'x', config: {} });
+  const text = await candidates(words, { tasks: [deploy, pass, hidden], specs, program: 'x', config: {} });
   const lines = text.trimEnd().split('\n');
   return lines[0] === 'words' ? lines.slice(1).map((line) => line.replace(/\t$/, '')) : lines;
 }
@@ -37,7 +38,7 @@ async function at(...words: readonly string[]): Promise<string[]> {
 test('tasks and aliases with their descriptions in one line, without private ones', async () => {
   const [first, ...rest] = await at('');
   assert.is(first, 'deploy\tdeploys one application');
-  assert.equal(rest, ['d\tdeploys one application (deploy)']);
+  assert.equal(rest, ['d\tdeploys one application (deploy)', 'pass\tp']);
 });
 
 test('what stands by place, one after the other; a word with a space cannot be offered', async () => {
@@ -45,7 +46,15 @@ test('what stands by place, one after the other; a word with a space cannot be o
   assert.equal(await at('-e', 'prod', 'd', '-n', ''), ['app1']);
   assert.equal(await at('deploy', 'app1', ''), ['true', 'false']);
   assert.equal(await at('deploy', 'app1', 'true', 'x', ''), ['files']);
-  assert.equal(await at('deploy', 'app1', '--', ''), ['files']);
+});
+
+test('after -- only words: those by place, or files for a task that passes them on', async () => {
+  assert.equal(await at('deploy', '--', ''), ['app1']);
+  assert.equal(await at('deploy', '--', 'app1', '--'), ['true', 'false']);
+  assert.equal((await at('--', 'dep')).length, 3);
+  assert.equal(await at('pass', '--', '-'), ['files']);
+  assert.equal(await at('pass', '--', 'x', '--env='), ['files']);
+  assert.equal(await at('--env', '--', ''), ['none']);
 });
 
 test('values of options, written in any way', async () => {
