@@ -4,8 +4,12 @@ import { type Environment, exportHomes, shellOf } from './environment.ts';
 import { root } from './project.ts';
 import { type TaskContext, TaskError } from './runner/runner.ts';
 import { isTime, leavesOf, secretNames, secretsFile } from './sops/encrypted-file.ts';
-import { howToRestore } from './sops/how-to-restore.ts';
-import { fingerprintsOf, importPublicKeys, keySource, plainReading } from './sops/operational-key.ts';
+import { explainSops, readSopsFailure } from './sops/explain.ts';
+import { encryptionProblem } from './sops/key-parts.ts';
+import { gpgReading, importPublicKeys, keySource, plainReading, readKey } from './sops/operational-key.ts';
+import { checkPrivateHalf } from './sops/private-half.ts';
+import { sopsShell } from './sops/shell.ts';
+import { parseAnswer, toolFailure } from './tool-answer.ts';
 
 /** The plain commands of `importKeys`, for `--dry-run`. */
 export const importCommands = async (environment: Environment): Promise<readonly string[]> => [
@@ -15,7 +19,8 @@ export const importCommands = async (environment: Environment): Promise<readonly
   'gpg --batch --import sops/*.public.asc',
 ];
 
-async function ensureHome(home: string): Promise<void> {
+/** Makes the folder of a keyring. Throws `TaskError` when somebody else can read it. */
+export async function ensureHome(home: string): Promise<void> {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const found = await lstat(home);
   const ours = process.getuid === undefined || found.uid === process.getuid();
@@ -35,21 +40,25 @@ export async function importKeys(
   environment: Environment,
   context: TaskContext,
 ): Promise<'changed' | 'unchanged'> {
-  const $ = await shellOf(context);
+  const $ = await sopsShell(context);
   const home = environment.gnupgHome;
   await ensureHome(home);
   context.onRunEnd(() => stopAgent(environment, context));
-  const source = await keySource(environment);
-  const [fingerprint] = await fingerprintsOf(source, context);
-  const known = await $({
-    quiet: true,
-    nothrow: true,
-  })`gpg --batch --homedir ${home} --list-secret-keys ${fingerprint}`;
+  const key = await readKey(await keySource(environment), context);
+  const known = await $`gpg --batch --homedir ${home} --list-secret-keys ${key.fingerprint}`;
   if (known.exitCode === 0) return 'unchanged';
-  const load = ['--batch', '--homedir', home, '--import'];
-  if (source.kind === 'file') await $({ quiet: true })`gpg ${load} ${source.path}`;
-  else await $({ quiet: true, input: `${source.text}\n` })`gpg ${load}`;
+  // gpg: 2 when it has no such key.
+  if (known.exitCode !== 2) throw toolFailure('gpg --list-secret-keys', known);
+  await checkPrivateHalf(key, context);
+  const loaded = await gpgReading(key.source, context, ['--homedir', home, '--import']);
+  if (loaded.exitCode !== 0) throw toolFailure(`gpg --import ${key.source.name}`, loaded);
   await importPublicKeys(environment, context);
+  const old = encryptionProblem(key);
+  if (old !== undefined) {
+    context.log(
+      `warning: of the key in ${key.source.name}, ${old}: it opens files, but none can be encrypted for it; rotate-keys makes a new one`,
+    );
+  }
   return 'changed';
 }
 
@@ -83,13 +92,10 @@ export async function decryptValue(
   key: string,
   context: TaskContext,
 ): Promise<string> {
-  const $ = await shellOf(context);
+  const $ = await sopsShell(context);
   const file = secretsFile(environment.name, secrets);
-  const result = await $({
-    quiet: true,
-    nothrow: true,
-  })`sops decrypt --output-type json ${join(root, file)}`;
-  if (result.exitCode !== 0) throw await explainSops(file, key, result.stderr);
+  const result = await $`sops decrypt --output-type json ${join(root, file)}`;
+  if (result.exitCode !== 0) throw await explainSops(file, key, result);
   // JSON tells a text from all else, and keeps a line break at its end; `--extract` does neither.
   const values = valuesOf(result.stdout, file);
   if (!Object.hasOwn(values, key)) {
@@ -134,11 +140,9 @@ export async function encryptValue(
   context: TaskContext,
 ): Promise<void> {
   context.secret(value);
-  const $ = await shellOf(context);
+  const $ = await sopsShell(context);
   const file = secretsFile(environment.name, secrets);
   const result = await $({
-    quiet: true,
-    nothrow: true,
     input: JSON.stringify(value),
   })`sops set --value-stdin ${join(root, file)} ${`["${key}"]`}`;
   if (result.exitCode === 0) return;
@@ -149,60 +153,28 @@ export async function encryptValue(
       advice: 'put sops 3.11 or newer on the PATH, or none: then `install-tools` gets it',
     });
   }
-  throw await explainSops(file, key, result.stderr);
+  throw await explainSops(file, key, result);
 }
 
 /**
  * From now on no value of the environment's secrets shows in what the run writes: for programs that read the files by themselves
- * and, asked for details, tell what they have read. A file that cannot be opened is left to them to complain about.
+ * and, asked for details, tell what they have read. A file that nobody here can open is left to them to complain about. Throws
+ * `TaskError` when sops or gpg fail: those programs may open what we could not.
  */
 export async function redactSecrets(environment: Environment, context: TaskContext): Promise<void> {
-  const $ = await shellOf(context);
+  const $ = await sopsShell(context);
   for (const name of await secretNames(environment.name)) {
-    const file = join(root, secretsFile(environment.name, name));
-    const opened = await $({ quiet: true, nothrow: true })`sops decrypt --output-type json ${file}`;
-    if (opened.exitCode !== 0) continue;
-    for (const { value } of leavesOf(JSON.parse(opened.stdout))) {
+    const file = secretsFile(environment.name, name);
+    const opened = await $`sops decrypt --output-type json ${join(root, file)}`;
+    if (opened.exitCode !== 0) {
+      if (/ failed$/.test(readSopsFailure(opened).kind)) throw await explainSops(file, '', opened);
+      continue;
+    }
+    for (const { value } of leavesOf(parseAnswer(`sops decrypt ${file}`, opened))) {
       if (typeof value === 'string' && value !== '') context.secret(value);
     }
   }
 }
-
-/** What SOPS meant, in words of ours: its own message is some twenty lines. */
-export async function explainSops(file: string, key: string, stderr: string): Promise<TaskError> {
-  const restore = await howToRestore(file);
-  if (/non-existent file/.test(stderr)) {
-    return new TaskError({
-      what: `${file} is not there`,
-      why: 'every environment has secrets of its own',
-      advice: `\`make-secrets\` makes it with random values; one that was committed: ${restore}`,
-    });
-  }
-  if (/component \[.*\] not found/.test(stderr)) {
-    return new TaskError({
-      what: `${file} has no value \`${key}\``,
-      why: lastLine(stderr),
-      advice: `${restore}, or add it: sops edit ${file}`,
-    });
-  }
-  if (hasNoKey(stderr)) {
-    return new TaskError({
-      what: `no key in the keyring opens ${file}`,
-      why: 'it is encrypted for other keys than the operational one',
-      advice: `${restore}; name its key (sops/README.md); or ask who has one for: sops updatekeys ${file}`,
-    });
-  }
-  const why = brokenPart(stderr) ?? lastLine(stderr);
-  return new TaskError({ what: `${file} is damaged`, why, advice: restore });
-}
-
-// Where the part for one key is damaged, those for the others are still well and only have no key here.
-const brokenPart = (stderr: string): string | undefined =>
-  /gpg: (?:CRC error|no valid|invalid|.*(?:armor|packet|malformed|bad))/i.exec(stderr)?.[0];
-
-/** Whether SOPS failed for want of a key, and not because the file is damaged. */
-export const hasNoKey = (stderr: string): boolean =>
-  /get the data key/.test(stderr) && brokenPart(stderr) === undefined;
 
 /**
  * What stands behind the failure of a command that reads encrypted files by itself (helmfile). Returns an error that names
@@ -214,11 +186,12 @@ export async function secretFailure(
   context: TaskContext,
 ): Promise<unknown> {
   if (!(failure instanceof TaskError) || context.signal.aborted) return failure;
-  const named = /sops:\/\/environments\/[^/]+\/secrets\/([^#\s]+)#\/([^\s:]+): *(.*)/.exec(failure.why ?? '');
+  const named = /sops:\/\/environments\/[^/]+\/secrets\/([^#\s]+)#\/([^\s:]+):/.exec(failure.why ?? '');
   if (named === null) return failure;
-  const [, file = '', key = '', reason = ''] = named;
-  const opened = await decryptValue(environment, file, key, context).catch((error: unknown) => error);
-  return opened instanceof TaskError ? opened : explainSops(secretsFile(environment.name, file), key, reason);
+  const [, file = '', key = ''] = named;
+  // What opens here is neither damaged nor closed: then the program itself has failed.
+  return decryptValue(environment, file, key, context).then(
+    () => failure,
+    (error: unknown) => error,
+  );
 }
-
-const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.trim() ?? '';

@@ -1,15 +1,20 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Environment, shellOf } from '../environment.ts';
+import type { Environment } from '../environment.ts';
+import { ifThere } from '../if-there.ts';
 import { root } from '../project.ts';
 import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
 import { shellWord } from '../shell-words.ts';
-import { explainSops, hasNoKey, importCommands, importKeys } from '../sops.ts';
+import { ensureHome, importCommands, importKeys } from '../sops.ts';
+import { parseAnswer, reasonOf } from '../tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeys, isAmong } from './development-keys.ts';
-import { allSecretFiles, leavesOf, parseEncrypted, readEncrypted } from './encrypted-file.ts';
+import { allSecretFiles, leavesOf, parseEncrypted, readEncrypted, secretsFile } from './encrypted-file.ts';
+import { explainSops, readSopsFailure } from './explain.ts';
+import { isGiven, keySource, shownKeys } from './operational-key.ts';
 import { findPrivateKeys } from './private-keys.ts';
 import { secretForms, shortestSecret } from './secret-forms.ts';
+import { sopsShell } from './shell.ts';
 
 /** One secret in plain, told without showing it. */
 type Finding = string;
@@ -36,18 +41,19 @@ export async function checkCommands(environment: Environment): Promise<readonly 
 /**
  * Looks through everything that git has, or would take: secrets files have to be encrypted whole, there is no private key but
  * that of development, and no value of a secrets file stands anywhere else. Throws `TaskError` when there is something, and for
- * a damaged file, since nobody can look for its values.
+ * whatever could not be looked at. Only where no key is given, values are left out, which is said.
  */
 export async function checkSecrets(environment: Environment, context: TaskContext): Promise<void> {
-  const $ = await shellOf(context);
+  // gpg wants one, also to show keys.
+  await ensureHome(environment.gnupgHome);
+  const $ = await sopsShell(context);
   const files = await filesOfGit($);
-  const { values, damaged } = await openValues(environment, context);
+  const { values, closed, unchecked } = await openValues(environment, context);
   const rules = await creationRules();
   const known = await developmentKeys();
   const findings: Finding[] = [];
   for (const file of files) {
-    // A file that git still lists but that was removed meanwhile.
-    const content = await readFile(join(root, file)).catch(() => undefined);
+    const content = await contentOf(file);
     if (content === undefined) continue;
     if (/^environments\/[^/]+\/secrets\//.test(file)) {
       if (ruleFor(rules, file) === undefined) findings.push(`${file}: no rule of ${rulesFile} is for it`);
@@ -64,8 +70,11 @@ export async function checkSecrets(environment: Environment, context: TaskContex
       findings.push(`${file}:${line}: the value \`${key}\` of ${owner}, ${form.name}`);
     }
   }
-  if (findings.length === 0 && damaged !== undefined) throw damaged;
-  if (findings.length === 0) return context.print(`nothing in plain among ${files.length} files`);
+  if (findings.length === 0 && unchecked !== undefined) throw unchecked;
+  if (findings.length === 0) {
+    const but = closed.length === 0 ? '' : `; not looked for: the values of ${closed.join(', ')}`;
+    return context.print(`nothing in plain among ${files.length} files${but}`);
+  }
   context.print(findings.join('\n'));
   throw new TaskError({
     what: `${findings.length} in plain: ${findings[0]}${findings.length > 1 ? ', …' : ''}`,
@@ -74,16 +83,20 @@ export async function checkSecrets(environment: Environment, context: TaskContex
   });
 }
 
+/** Undefined for what git lists and is no file any more, and for the folder of a submodule. */
+async function contentOf(file: string): Promise<Buffer | undefined> {
+  const path = join(root, file);
+  const found = await ifThere(stat(path));
+  return found === undefined || found.isDirectory() ? undefined : ifThere(readFile(path));
+}
+
 async function filesOfGit($: Shell): Promise<string[]> {
-  const listed = await $({
-    quiet: true,
-    nothrow: true,
-  })`git ls-files -z --cached --others --exclude-standard`;
+  const listed = await $`git ls-files -z --cached --others --exclude-standard`;
   if (listed.exitCode === 0)
     return [...new Set(listed.stdout.split('\0'))].filter((file) => file !== '').sort();
   throw new TaskError({
     what: 'git does not say which files are committed',
-    why: listed.stderr.trim().split('\n').at(-1),
+    why: reasonOf(listed),
     advice: 'run it in a clone of the repository',
   });
 }
@@ -102,14 +115,8 @@ async function plainIn(file: string, text: string): Promise<Finding[]> {
 
 /** Whether every part of an armoured key is one of those that protect nothing. */
 async function isDevelopmentKey($: Shell, armour: string, known: readonly string[]): Promise<boolean> {
-  const shown = await $({
-    quiet: true,
-    nothrow: true,
-    input: `${armour}\n`,
-  })`gpg --batch --with-colons --show-keys`;
-  const parts = [...shown.stdout.matchAll(/^fpr:+([0-9A-F]{40,}):/gm)].map(
-    ([, fingerprint]) => fingerprint ?? '',
-  );
+  const shown = await $({ input: `${armour}\n` })`gpg --batch --with-colons --show-keys`;
+  const parts = shownKeys(shown, 'FILE').flatMap((key) => key.parts.map(({ fingerprint }) => fingerprint));
   return parts.length > 0 && parts.every((fingerprint) => isAmong(known, fingerprint));
 }
 
@@ -119,42 +126,56 @@ type OpenValue = {
   readonly forms: ReturnType<typeof secretForms>;
 };
 
-/** The decrypted values, as far as there is a key for them; the log names the files that stay closed, or are damaged. */
-async function openValues(
-  environment: Environment,
-  context: TaskContext,
-): Promise<{ readonly values: readonly OpenValue[]; readonly damaged: TaskError | undefined }> {
-  const $ = await shellOf(context);
-  // A pipeline for changes of strangers has no key, and the rest of the check is worth it.
-  const missing = await importKeys(environment, context).then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  if (missing instanceof TaskError) context.log(`${missing.what}: ${missing.why}`);
-  else if (missing !== undefined) throw missing;
+type Opened = {
+  readonly values: readonly OpenValue[];
+  /** Files of other keys than the one that is given. */
+  readonly closed: readonly string[];
+  /** Why something that the given key should open could not be looked at. */
+  readonly unchecked: TaskError | undefined;
+};
+
+/** The decrypted values. A pipeline for changes of strangers has no key, and the rest of the check is worth it. */
+async function openValues(environment: Environment, context: TaskContext): Promise<Opened> {
+  const $ = await sopsShell(context);
+  const source = await keySource(environment);
+  const owners = await allSecretFiles();
+  if (!(await isGiven(source))) {
+    context.log(`no key is given (there is no ${source.name}): the values of no file are looked for`);
+    return { values: [], closed: owners, unchecked: undefined };
+  }
   const values: OpenValue[] = [];
-  let damaged: TaskError | undefined;
-  for (const owner of await allSecretFiles()) {
-    const opened = await $({
-      quiet: true,
-      nothrow: true,
-    })`sops decrypt --output-type json ${join(root, owner)}`;
-    if (opened.exitCode !== 0 && !hasNoKey(opened.stderr)) {
-      const error = await explainSops(owner, '', opened.stderr);
-      context.log(`${error.what}: its values are not looked for`);
-      damaged ??= error;
-      continue;
-    }
+  const closed: string[] = [];
+  let unchecked: TaskError | undefined;
+  const fail = (error: TaskError, owner: string): void => {
+    context.log(`${error.what}: the values of ${owner} are not looked for`);
+    unchecked ??= error;
+  };
+  try {
+    await importKeys(environment, context);
+  } catch (error) {
+    if (!(error instanceof TaskError)) throw error;
+    fail(error, 'all files');
+    return { values, closed, unchecked };
+  }
+  const own = secretsFile(environment.name, '');
+  for (const owner of owners) {
+    const opened = await $`sops decrypt --output-type json ${join(root, owner)}`;
     if (opened.exitCode !== 0) {
-      context.log(`no key here opens ${owner}: its values are not looked for`);
+      // Other environments may have keys of their own; this one was named with its key.
+      if (readSopsFailure(opened).kind !== 'no key' || owner.startsWith(own)) {
+        fail(await explainSops(owner, '', opened), owner);
+        continue;
+      }
+      context.log(`the given key is not for ${owner}: its values are not looked for`);
+      closed.push(owner);
       continue;
     }
-    for (const { path, value } of leavesOf(JSON.parse(opened.stdout))) {
+    for (const { path, value } of leavesOf(parseAnswer(`sops decrypt ${owner}`, opened))) {
       const text = String(value);
       if (value === null || text.length < shortestSecret) continue;
       context.secret(text);
       values.push({ owner, key: path.join('.'), forms: secretForms(text) });
     }
   }
-  return { values, damaged };
+  return { values, closed, unchecked };
 }

@@ -4,6 +4,7 @@ import { root } from '../project.ts';
 import { TaskError } from '../runner/runner.ts';
 import { readStrictYaml } from '../strict-yaml.ts';
 import { fingerprintText } from './encrypted-file.ts';
+import { howToRestore } from './how-to-restore.ts';
 
 /** Who can open a new file: a rule of `.sops.yaml`. */
 export type CreationRule = { readonly pattern: string; readonly recipients: readonly string[] };
@@ -15,11 +16,11 @@ type Written = { readonly path_regex?: unknown; readonly pgp?: unknown };
 /** The rules in their order. Throws `TaskError` when they cannot be read, or when sops would read a pattern differently. */
 export async function creationRules(): Promise<readonly CreationRule[]> {
   const text = await readFile(join(root, rulesFile), 'utf8').catch((error: Error) => {
-    throw unreadable(error.message);
+    return unreadable(error.message);
   });
   const content = (await readStrictYaml(text, rulesFile)).value as { creation_rules?: unknown } | null;
   const rules = content?.creation_rules;
-  if (!Array.isArray(rules)) throw unreadable('it has no list `creation_rules`');
+  if (!Array.isArray(rules)) return unreadable('it has no list `creation_rules`');
   return (rules as Written[]).map(({ path_regex: pattern, pgp }) => ({
     pattern: checkPattern(String(pattern ?? '')),
     recipients: (Array.isArray(pgp) ? pgp : String(pgp ?? '').split(','))
@@ -28,12 +29,13 @@ export async function creationRules(): Promise<readonly CreationRule[]> {
   }));
 }
 
-const unreadable = (why: string): TaskError =>
-  new TaskError({
+async function unreadable(why: string): Promise<never> {
+  throw new TaskError({
     what: `${rulesFile} cannot be read`,
     why,
-    advice: `restore it: git checkout -- ${rulesFile}`,
+    advice: await howToRestore(rulesFile),
   });
+}
 
 /** What Go (RE2), in which sops is written, and JavaScript do not both have: flags, look-around, back references, classes. */
 const foreignSyntax = /\(\?(?!:)|\\[1-9AzZQECpPkGK]|\[\[:/;

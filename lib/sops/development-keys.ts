@@ -5,6 +5,7 @@ import { root } from '../project.ts';
 import { type Options, TaskError, UsageError } from '../runner/runner.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { fingerprintText, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
+import { howToRestore } from './how-to-restore.ts';
 
 /** Fingerprints of keys that protect nothing. */
 export const developmentKeysFile = 'sops/development-keys.yaml';
@@ -16,7 +17,7 @@ export async function developmentKeys(): Promise<readonly string[]> {
   throw new TaskError({
     what: `${developmentKeysFile} holds no list`,
     why: 'without it nobody can tell which keys are for development only',
-    advice: `restore it: git checkout -- ${developmentKeysFile}`,
+    advice: await howToRestore(developmentKeysFile),
   });
 }
 

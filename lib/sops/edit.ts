@@ -5,10 +5,12 @@ import { declaredReleases } from '../helmfile.ts';
 import { root } from '../project.ts';
 import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
 import { shellWord } from '../shell-words.ts';
-import { explainSops } from '../sops.ts';
+import { signalOf } from '../tool-answer.ts';
 import { loadDesiredState } from '../vault/state.ts';
 import { leavesOf, secretNames, secretsFile } from './encrypted-file.ts';
+import { explainSops } from './explain.ts';
 import { importPublicKeys } from './operational-key.ts';
+import { sopsShell } from './shell.ts';
 
 /** An editor needs a terminal, and this one is not to be started in vain. Throws `UsageError`. */
 export function requireTerminal(file: string): void {
@@ -77,8 +79,8 @@ export async function editSecrets(
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const chosen = editor();
   // First without the editor: what is wrong with the file or its key is told in words of ours.
-  const opened = await $({ quiet: true, nothrow: true })`sops decrypt --output /dev/null ${join(root, file)}`;
-  if (opened.exitCode !== 0) throw await explainSops(file, '', opened.stderr);
+  const opened = await (await sopsShell(context))`sops decrypt --output /dev/null ${join(root, file)}`;
+  if (opened.exitCode !== 0) throw await explainSops(file, '', opened);
   const before = await readFile(join(root, file), 'utf8');
   const env = { ...(await processEnvironment(environment)), TMPDIR: folder };
   const edited = await $({
@@ -94,8 +96,13 @@ export async function editSecrets(
     const untouched = (await readFile(join(root, file), 'utf8')) === before;
     throw new TaskError({
       what: edited.exitCode === editorFailedCode ? 'the editor failed' : `sops could not write ${file}`,
-      why: `sops ended with ${edited.exitCode}${untouched ? `; ${file} is as it was` : ''}`,
-      advice: chosen === '' ? 'name your editor in VISUAL or EDITOR' : `look at the editor: ${chosen}`,
+      why: `sops ended with ${signalOf(edited) ?? edited.exitCode}${untouched ? `; ${file} is as it was` : ''}`,
+      advice:
+        edited.exitCode !== editorFailedCode
+          ? 'run it again'
+          : chosen === ''
+            ? 'name your editor in VISUAL or EDITOR'
+            : `look at the editor: ${chosen}`,
     });
   }
   context.report('changed');

@@ -1,9 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ifThere } from '../if-there.ts';
 import { namesEnding } from '../leftover-files.ts';
 import { root } from '../project.ts';
 import { TaskError } from '../runner/runner.ts';
 import { environmentNames } from '../settings.ts';
+import { howToRestore } from './how-to-restore.ts';
 
 /** What a SOPS file shows without a key. */
 export type EncryptedFile = {
@@ -21,9 +23,9 @@ export type EncryptedFile = {
 export const secretsFile = (environment: string, file: string): string =>
   `environments/${environment}/secrets/${file}`;
 
-/** Names of the encrypted files of an environment, sorted. */
+/** Names of the encrypted files of an environment, sorted; none where there is no folder for them. */
 export async function secretNames(environment: string): Promise<string[]> {
-  const names = await readdir(join(root, 'environments', environment, 'secrets')).catch(() => []);
+  const names = (await ifThere(readdir(join(root, 'environments', environment, 'secrets')))) ?? [];
   return namesEnding(names, '.yaml');
 }
 
@@ -51,7 +53,7 @@ export async function parseEncrypted(text: string, file: string): Promise<Encryp
     throw new TaskError({
       what: `${file} is damaged`,
       why: 'it is no YAML map',
-      advice: `restore it: git checkout -- ${file}`,
+      advice: await howToRestore(file),
     });
   }
   const { sops, ...values } = content as { sops?: unknown; [key: string]: unknown };

@@ -1,26 +1,33 @@
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ifThere } from '../if-there.ts';
 import { root } from '../project.ts';
-import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
-import { parseEncrypted } from './encrypted-file.ts';
 
 /**
- * Advice how a damaged or unreadable file comes back. The committed one is no help after a rotation of the keys that is not
- * committed: it is encrypted for those before.
+ * Advice on how the committed version of a file comes back, without losing the present one: nobody can tell damage from a change
+ * that is not committed yet. `unfit` says why the committed version is no help, if it is none.
  */
-export async function howToRestore(file: string): Promise<string> {
-  if (!(await isForOtherKeys(file))) return `restore it: git checkout -- ${file}`;
-  return `take it from a copy: the committed one is not for the keys that ${rulesFile} names now. Or, with the former key, go back to what is committed as a whole: git checkout -- ${rulesFile} sops 'environments/*/secrets/*'`;
+export async function howToRestore(
+  file: string,
+  unfit: (committed: string) => Promise<string | undefined> = async () => undefined,
+): Promise<string> {
+  const committed = await committedVersion(file);
+  if (committed === undefined) return `restore ${file} from a copy: git has no committed version of it`;
+  const present = await ifThere(readFile(join(root, file), 'utf8')).catch(() => '');
+  if (present === committed) return `an older version may do: git log -p -- ${file}`;
+  const reason = await unfit(committed);
+  if (reason !== undefined) return `restore it from a copy: the committed version ${reason}`;
+  if (present === undefined) return `restore it: git checkout HEAD -- ${file}`;
+  return `see what changed: git diff -- ${file}; \`git stash push -- ${file}\` brings back the committed version and keeps this one`;
 }
 
-/** Whether the committed version has other recipients than the rules ask for; false when it cannot be told. */
-async function isForOtherKeys(file: string): Promise<boolean> {
+/** The text in the last commit; undefined when git does not give it. */
+async function committedVersion(file: string): Promise<string | undefined> {
   try {
-    const { stdout } = await promisify(execFile)('git', ['show', `HEAD:./${file}`], { cwd: root });
-    const { recipients } = await parseEncrypted(stdout, file);
-    const wanted = ruleFor(await creationRules(), file)?.recipients;
-    return wanted !== undefined && [...recipients].sort().join() !== [...wanted].sort().join();
+    return (await promisify(execFile)('git', ['show', `HEAD:./${file}`], { cwd: root })).stdout;
   } catch {
-    return false;
+    return undefined;
   }
 }

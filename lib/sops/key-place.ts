@@ -1,7 +1,8 @@
-import { access, realpath } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type Environment, environmentOf } from '../environment.ts';
+import { ifThere } from '../if-there.ts';
 import { root } from '../project.ts';
 import { type Options, UsageError } from '../runner/runner.ts';
 import { whyNoDevelopmentKeys } from './development-keys.ts';
@@ -63,11 +64,7 @@ export async function checkPlace(options: Options, named: string | undefined): P
   });
 }
 
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
+const exists = async (path: string): Promise<boolean> => (await ifThere(stat(path))) !== undefined;
 
 /** The path without links, as far as it is there. */
 async function whereItIs(path: string): Promise<string> {

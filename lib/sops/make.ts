@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Environment, exportHomes, shellOf } from '../environment.ts';
+import { type Environment, exportHomes } from '../environment.ts';
 import { root } from '../project.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
+import type { TaskContext } from '../runner/runner.ts';
 import { readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { importPublicKeys } from './operational-key.ts';
+import { explainEncryption } from './recipients.ts';
+import { sopsShell } from './shell.ts';
 
 /** The environment whose files say which secrets there are: names of values are not encrypted. */
 const model = 'development';
@@ -50,13 +52,13 @@ export async function makeCommands(environment: Environment): Promise<readonly s
 
 /**
  * Makes the secrets files that the environment lacks, with random values, encrypted by the rule of .sops.yaml that is for them. A
- * file that is there is left alone. Throws `TaskError` when a key of the rule is not among the public ones.
+ * file that is there is left alone. Throws `TaskError` when nothing can be encrypted for a key of the rule.
  */
 export async function makeSecrets(environment: Environment, context: TaskContext): Promise<void> {
   const missing = await missingSecrets(environment.name);
   if (missing.length === 0) return context.report('unchanged');
   await importPublicKeys(environment, context);
-  const $ = (await shellOf(context))({ quiet: true, nothrow: true });
+  const $ = await sopsShell(context);
   for (const { file, keys } of missing) {
     const values = keys.map((key) => [key, randomBytes(16).toString('hex')] as const);
     for (const [, value] of values) context.secret(value);
@@ -64,14 +66,7 @@ export async function makeSecrets(environment: Environment, context: TaskContext
     await mkdir(dirname(join(root, file)), { recursive: true });
     // Node gives a socket as stdin, which cannot be opened by a name; a pipe can.
     const made = await $({ input })`cat | sops ${encryption(file)} --output ${join(root, file)} /dev/stdin`;
-    if (made.exitCode !== 0) {
-      throw new TaskError({
-        what: `${file} cannot be encrypted`,
-        why: made.stderr.trim().split('\n').at(-1) ?? '',
-        advice:
-          'put the public halves of the keys that its rule in .sops.yaml names into sops/: sops/README.md',
-      });
-    }
+    if (made.exitCode !== 0) throw await explainEncryption($, file, made);
     context.log(`${file}: ${keys.join(', ')}`);
   }
   context.report('changed');

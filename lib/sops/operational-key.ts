@@ -1,11 +1,16 @@
-import { access, readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, relative } from 'node:path';
 import { type Environment, settingsOf, shellOf } from '../environment.ts';
+import { ifThere } from '../if-there.ts';
 import { namesEnding } from '../leftover-files.ts';
 import { root } from '../project.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { type CommandOutput, type TaskContext, TaskError } from '../runner/runner.ts';
 import { shellWord } from '../shell-words.ts';
+import { reasonOf, toolFailure } from '../tool-answer.ts';
+import { howToRestore } from './how-to-restore.ts';
+import { keysIn, type OpenPgpKey } from './key-parts.ts';
+import { sopsShell } from './shell.ts';
 
 /** The key that a fresh clone works with: both halves are in the repository. */
 export const developmentKeyFile = 'sops/development-operational.asc';
@@ -13,7 +18,16 @@ export const developmentKeyFile = 'sops/development-operational.asc';
 /** Where the operational key with its private half comes from. */
 export type KeySource =
   | { readonly kind: 'text'; readonly text: string; readonly name: string }
-  | { readonly kind: 'file'; readonly path: string; readonly name: string };
+  | {
+      readonly kind: 'file';
+      readonly path: string;
+      readonly name: string;
+      /** The setting has a default: a file that it names need not be there. */
+      readonly by: 'variable' | 'setting';
+    };
+
+/** A key with its private half, and where it comes from. */
+export type OperationalKey = OpenPgpKey & { readonly source: KeySource };
 
 /**
  * The key of an environment: SOPS_PGP_KEY (armoured), else the file that SOPS_PGP_KEY_FILE or the setting `sops.key` names.
@@ -23,7 +37,7 @@ export async function keySource(environment: Environment): Promise<KeySource> {
   const { SOPS_PGP_KEY: text = '', SOPS_PGP_KEY_FILE: file = '' } = process.env;
   if (text !== '') return { kind: 'text', text, name: 'SOPS_PGP_KEY' };
   const named = file !== '' ? file : (await settingsOf(environment)).sops.key;
-  return { kind: 'file', path: keyPath(named), name: named };
+  return { kind: 'file', path: keyPath(named), name: named, by: file !== '' ? 'variable' : 'setting' };
 }
 
 /** A path as people write it: in the project, in the home (`~/…`) or from the root. */
@@ -36,38 +50,77 @@ export const isInProject = (path: string): boolean => {
   return way !== '' && !way.startsWith('..') && !isAbsolute(way);
 };
 
-/** Fingerprints of the key and of its parts, the key's own first. Throws `TaskError` when there is none. */
-export async function fingerprintsOf(source: KeySource, context: TaskContext): Promise<readonly string[]> {
-  const $ = await shellOf(context);
-  const quiet = { quiet: true, nothrow: true } as const;
-  if (source.kind === 'file') {
-    await access(source.path).catch((error: Error) => {
-      throw new TaskError({
-        what: `the operational key ${source.name} cannot be read`,
-        why: error.message,
-        advice:
-          'name its place in SOPS_PGP_KEY_FILE or the setting sops.key, or give the key in SOPS_PGP_KEY',
-      });
-    });
-  }
-  const show = ['--batch', '--with-colons', '--show-keys'];
-  const shown =
-    source.kind === 'file'
-      ? await $(quiet)`gpg ${show} ${source.path}`
-      : await $({ ...quiet, input: `${source.text}\n` })`gpg ${show}`;
-  const found = [...shown.stdout.matchAll(/^fpr:+([0-9A-F]{40,}):/gm)].map(
-    ([, fingerprint]) => fingerprint ?? '',
+/** A command of gpg that reads the key: a file by its path, a text on stdin. */
+export async function gpgReading(
+  source: KeySource,
+  context: Pick<TaskContext, '$' | 'options'>,
+  words: readonly string[],
+): Promise<CommandOutput> {
+  const $ = await sopsShell(context);
+  return source.kind === 'file'
+    ? $`gpg --batch ${words} ${source.path}`
+    : $({ input: `${source.text}\n` })`gpg --batch ${words}`;
+}
+
+/** Whether a key is given at all: named by a variable, or where the setting says that there is one. */
+export const isGiven = async (source: KeySource): Promise<boolean> =>
+  source.kind === 'text' || source.by === 'variable' || (await ifThere(stat(source.path))) !== undefined;
+
+/** The keys that `gpg --show-keys` lists, none for what is no key. Throws `TaskError` when gpg failed and has not said so. */
+export function shownKeys(shown: CommandOutput, name: string): OpenPgpKey[] {
+  const noKey = /no valid OpenPGP data|Invalid (?:packet|keyring)|invalid armor|CRC error/i.test(
+    shown.stderr,
   );
-  if (found.length > 0 && /^sec:/m.test(shown.stdout)) return found;
+  if (shown.exitCode === 0 || (shown.exitCode === 2 && noKey)) return keysIn(shown.stdout);
+  throw toolFailure(`gpg --show-keys ${name}`, shown);
+}
+
+/** The one key with a private half. Throws `TaskError` when there is none, or more than one, and for one that opens nothing. */
+export async function readKey(source: KeySource, context: TaskContext): Promise<OperationalKey> {
+  const size =
+    source.kind === 'text'
+      ? source.text.trim().length
+      : await stat(source.path).then(
+          ({ size }) => size,
+          (error: Error) => {
+            throw new TaskError({
+              what: `the operational key ${source.name} cannot be read`,
+              why: error.message,
+              advice:
+                'name its place in SOPS_PGP_KEY_FILE or the setting sops.key, or give the key in SOPS_PGP_KEY',
+            });
+          },
+        );
+  const shown = await gpgReading(source, context, ['--with-colons', '--show-keys']);
+  const found = shownKeys(shown, source.name);
+  const own = found.filter(({ isPrivate }) => isPrivate);
+  const [key] = own;
+  if (key !== undefined && own.length === 1 && key.parts.some(({ encrypts }) => encrypts)) {
+    return { ...key, source };
+  }
+  const why =
+    key !== undefined
+      ? own.length > 1
+        ? `it holds ${own.length} private keys: ${own.map(({ fingerprint }) => fingerprint).join(', ')}`
+        : 'it has no part that encrypts: it only signs'
+      : found.length > 0
+        ? 'it is a public half alone'
+        : size === 0
+          ? 'it is empty'
+          : `gpg finds no key in it${shown.stderr.trim() === '' ? '' : ` (${reasonOf(shown)})`}`;
   throw new TaskError({
     what: `${source.name} holds no key that opens anything`,
-    why: found.length > 0 ? 'it is a public half alone' : 'gpg finds no key in it',
+    why,
     advice:
       source.kind === 'file' && isInProject(source.path)
-        ? `restore it: git checkout -- ${source.name}`
-        : 'it has to be an armoured OpenPGP key with its private half',
+        ? await howToRestore(relative(root, source.path))
+        : 'it has to be one armoured OpenPGP key with its private half: gpg --armor --export-secret-keys FINGERPRINT',
   });
 }
+
+/** Fingerprints of the key and of its parts, the key's own first. Throws `TaskError` as `readKey` does. */
+export const fingerprintsOf = async (source: KeySource, context: TaskContext): Promise<readonly string[]> =>
+  (await readKey(source, context)).parts.map(({ fingerprint }) => fingerprint);
 
 /** Public halves of all keys that files are encrypted for, relative to the project. */
 export async function publicKeyFiles(): Promise<string[]> {

@@ -1,12 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Environment, exportHomes, shellOf } from '../environment.ts';
+import { ifThere } from '../if-there.ts';
 import { root } from '../project.ts';
 import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
-import { explainSops } from '../sops.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeysFile, isAmong } from './development-keys.ts';
 import { allSecretFiles, parseEncrypted, readEncrypted } from './encrypted-file.ts';
+import { explainSops } from './explain.ts';
+import { howToRestore } from './how-to-restore.ts';
 import { type KeyPlace, keyPlace } from './key-place.ts';
 import {
   fingerprintsOf,
@@ -15,6 +17,8 @@ import {
   plainReading,
   plainWriting,
 } from './operational-key.ts';
+import { explainEncryption } from './recipients.ts';
+import { sopsShell } from './shell.ts';
 import {
   dropStaged,
   isSealed,
@@ -85,7 +89,7 @@ export async function rotateKeys(
   const rules = await newRules(old[0] ?? '', fresh);
   await stage(rulesFile, rules);
   await stageKey($, place, fresh);
-  for (const file of files) await reencrypt($, file, old, fresh);
+  for (const file of files) await reencrypt(await sopsShell(context), file, old, fresh);
 
   await sealStaged(
     new Map([
@@ -156,7 +160,7 @@ async function generate($: Shell, place: KeyPlace): Promise<string> {
     throw new TaskError({
       what: 'gpg made no key',
       why: `${parametersFile} describes none with a part that encrypts`,
-      advice: `restore it: git checkout -- ${parametersFile}`,
+      advice: await howToRestore(parametersFile),
     });
   }
   await stage(newKeyFile, fingerprint);
@@ -180,7 +184,7 @@ async function stageKey($: Shell, place: KeyPlace, fresh: string): Promise<void>
   const both = await $({ quiet: true })`gpg --batch --armor --export-secret-keys ${fresh}`;
   const open = await $({ quiet: true })`gpg --batch --armor --export ${fresh}`;
   const marked = async (path: string, otherwise: string, armour: string): Promise<string> => {
-    const before = await readFile(path, 'utf8').catch(() => '');
+    const before = (await ifThere(readFile(path, 'utf8'))) ?? '';
     const [line = ''] = before.split('\n');
     return `${before === '' || line.startsWith('-----') ? otherwise : line}\n\n${armour.trim()}\n`;
   };
@@ -198,15 +202,15 @@ async function stageKey($: Shell, place: KeyPlace, fresh: string): Promise<void>
   await stage(developmentKeysFile, `${known.trimEnd()}\n${lines.join('')}`);
 }
 
-/** Encrypts a copy anew, and makes sure that it holds the same for the right keys. */
+/** Encrypts a copy again, by the shell for sops, and makes sure that it holds the same for the right keys. */
 async function reencrypt($: Shell, file: string, old: readonly string[], fresh: string): Promise<void> {
-  const inStaging = $({ quiet: true, nothrow: true, cwd: stagingFolder });
+  const inStaging = $({ cwd: stagingFolder });
   const decrypt = async (shell: Shell): Promise<string> => {
     const opened = await shell`sops decrypt ${file}`;
-    if (opened.exitCode !== 0) throw await explainSops(file, '', opened.stderr);
+    if (opened.exitCode !== 0) throw await explainSops(file, '', opened);
     return opened.stdout;
   };
-  const before = await decrypt($({ quiet: true, nothrow: true }));
+  const before = await decrypt($);
   await stage(file, await readFile(join(root, file), 'utf8'));
   for (const words of [
     ['updatekeys', '--yes'],
@@ -214,12 +218,7 @@ async function reencrypt($: Shell, file: string, old: readonly string[], fresh: 
   ]) {
     const ended = await inStaging`sops ${words} ${file}`;
     if (ended.exitCode === 0) continue;
-    const missing = /(?:no public key|No public key|not found).*/i.exec(ended.stderr)?.[0];
-    throw new TaskError({
-      what: `sops cannot encrypt ${file} for the keys of ${rulesFile}; nothing was changed`,
-      why: missing ?? ended.stderr.trim().split('\n').at(-1) ?? '',
-      advice: 'the public half of each key has to be in sops/, as *.public.asc',
-    });
+    throw await explainEncryption($, file, ended, { unless: old, suffix: '; nothing was changed' });
   }
   const after = await decrypt(inStaging);
   const { recipients, plain } = await parseEncrypted(await readStaged(file), file);
@@ -240,7 +239,7 @@ async function forgetKey($: Shell, fingerprint: string): Promise<void> {
 
 /** Takes away what a run has made that did not come to its end. */
 async function forgetAbandoned($: Shell): Promise<void> {
-  const fingerprint = await readStaged(newKeyFile).catch(() => '');
+  const fingerprint = (await ifThere(readStaged(newKeyFile))) ?? '';
   if (fingerprint !== '') await forgetKey($, fingerprint);
   await dropStaged();
 }

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { writeWhole } from '../environment.ts';
+import { ifThere } from '../if-there.ts';
 import { root } from '../project.ts';
 import { TaskError } from '../runner/runner.ts';
 import { isInProject } from './operational-key.ts';
@@ -48,11 +49,7 @@ export async function sealStaged(targets: ReadonlyMap<string, string>): Promise<
 }
 
 /** Whether there are whole files that wait for being put in place. */
-export const isSealed = (): Promise<boolean> =>
-  stat(listFile).then(
-    () => true,
-    () => false,
-  );
+export const isSealed = async (): Promise<boolean> => (await ifThere(stat(listFile))) !== undefined;
 
 /**
  * Puts the files in place and drops the folder. When one cannot be written, those before it are brought back. A process that
@@ -64,7 +61,7 @@ export async function putInPlace(): Promise<string[]> {
   try {
     for (const entry of staged) {
       const content = await readStaged(entry.file);
-      before.set(entry, await readFile(entry.target, 'utf8').catch(() => undefined));
+      before.set(entry, await ifThere(readFile(entry.target, 'utf8')));
       await writeWhole(entry.target, content, entry.mode);
     }
   } catch (error) {

@@ -124,12 +124,44 @@ test('private keys are found by what they are; only those for development may be
   assert.is((await checkWith('sops/other-name.asc', () => development)).exitCode, 0);
 });
 
-test('without a key the rest is checked all the same, and the log says what is left out', async () => {
-  sandbox.env.SOPS_PGP_KEY_FILE = `${sandbox.home}/nowhere.asc`;
+test('a key that is given and does not work is no success', async () => {
   await sandbox.task('destroy-environment', '--yes');
+  const fails = async (variables: Record<string, string>): Promise<string> => {
+    Object.assign(sandbox.env, variables);
+    const { exitCode, stdout, stderr } = await sandbox.task('check-secrets');
+    for (const name of Object.keys(variables)) delete sandbox.env[name];
+    assert.is(exitCode, 1, stderr);
+    assert.is(stdout, '');
+    return stderr;
+  };
+  assert.match(
+    await fails({ SOPS_PGP_KEY_FILE: `${sandbox.home}/nowhere.asc` }),
+    /^error: the operational key .*nowhere\.asc cannot be read$/m,
+  );
+  assert.match(
+    await fails({ SOPS_PGP_KEY: 'no armour' }),
+    /^error: SOPS_PGP_KEY holds no key that opens anything$/m,
+  );
+  const other = await withKeys(
+    sandbox,
+    [],
+    'sh',
+    '-c',
+    'gpg --batch --quiet --passphrase "" --quick-generate-key other 2> /dev/null; gpg --batch --armor --export-secret-keys',
+  );
+  assert.match(await fails({ SOPS_PGP_KEY: other.stdout }), `error: no key in the keyring opens ${file}\n`);
+});
+
+test('where no key is given the rest is checked all the same, and it is said what is left out', async () => {
+  await sandbox.task('destroy-environment', '--yes');
+  await writeFile(sandbox.path('environments/development/key.yaml'), 'sops: { key: ~/nowhere.asc }\n');
   const good = await sandbox.task('check-secrets');
   assert.is(good.exitCode, 0, good.stderr);
-  assert.match(good.stderr, `no key here opens ${file}: its values are not looked for`);
+  assert.match(good.stderr, 'no key is given (there is no ~/nowhere.asc)');
+  assert.match(
+    good.stdout,
+    /nothing in plain among \d{3,} files; not looked for: the values of .*database\.yaml/,
+  );
   const bad = await checkWith(file, (text) => `token: hunter2-hunter2\n${text}`);
   assert.is(bad.exitCode, 1);
 });

@@ -70,16 +70,16 @@ test('all values of an environment are secrets for who runs programs that read t
   state.clone.script('sops', `echo '{"password": "first", "more": {"list": ["second", 3]}}'`);
   await state.lib.redactSecrets(state.environment, state.context);
   assert.equal(state.context.secrets, ['first', 'second']);
-  state.clone.script('sops', 'exit 128');
+  state.clone.script('sops', 'echo "Failed to get the data key" >&2; exit 128');
   await state.lib.redactSecrets(state.environment, state.context);
 });
 
 const file = 'environments/development/secrets/database.yaml';
 
 for (const [stderr, what, advice] of [
-  ['MAC mismatch. File has 1, computed 2', `${file} is damaged`, /^restore it: git checkout -- environments/],
-  ['Error unmarshalling input yaml: yaml: line 3', `${file} is damaged`, /git checkout/],
-  ['sops metadata not found', `${file} is damaged`, /git checkout/],
+  ['MAC mismatch. File has 1, computed 2', `${file} is damaged`, /^restore environments.*from a copy/],
+  ['Error unmarshalling input yaml: yaml: line 3', `${file} is damaged`, /from a copy/],
+  ['sops metadata not found', `${file} is damaged`, /from a copy/],
   [
     'Failed to get the data key required to decrypt the SOPS file.\n\nGroup 0: FAILED\n  0A: FAILED\n    - | gpg: no secret key',
     `no key in the keyring opens ${file}`,
@@ -88,7 +88,7 @@ for (const [stderr, what, advice] of [
   [
     'Failed to get the data key required to decrypt the SOPS file.\n\n    - | gpg: CRC error; 123456 - 654321',
     `${file} is damaged`,
-    /git checkout/,
+    /from a copy/,
   ],
   ['cannot operate on non-existent file', `${file} is not there`, /make-secrets/],
   ['error: component ["password"] not found', `${file} has no value \`password\``, /sops edit/],
@@ -102,38 +102,78 @@ for (const [stderr, what, advice] of [
   });
 }
 
-test('a committed file that is for other keys than the rules name now is no advice', async (state) => {
-  const git = (...words: string[]) =>
-    execFileSync('git', words, { cwd: state.clone.folder, stdio: 'ignore' });
-  const rules = join(state.clone.folder, '.sops.yaml');
-  const before = readFileSync(rules, 'utf8');
+test('no advice loses what is not committed', async (state) => {
+  const { folder } = state.clone;
+  const git = (...words: string[]) => execFileSync('git', words, { cwd: folder, stdio: 'ignore' });
+  const [rules, secrets] = [join(folder, '.sops.yaml'), join(folder, file)];
+  const advice = async (stderr = 'MAC mismatch. File has 1, computed 2') => {
+    state.clone.script('sops', `echo '${stderr}' >&2; exit 128`);
+    return (await failureOf(decrypt(state))).advice ?? '';
+  };
+  const [before, text] = [readFileSync(rules, 'utf8'), readFileSync(secrets, 'utf8')];
   git('init', '--quiet');
   git('add', file);
   git('-c', 'user.name=a', '-c', 'user.email=a@example.com', 'commit', '--quiet', '--message', 'a file');
-  for (const stderr of [
-    'MAC mismatch. File has 1, computed 2',
-    'Failed to get the data key',
-    'non-existent file',
-  ]) {
-    state.clone.script('sops', `echo '${stderr}' >&2; exit 128`);
-    assert.match((await failureOf(decrypt(state))).advice ?? '', `git checkout -- ${file}`);
-    writeFileSync(rules, before.replace(/9A48\w+/, fingerprint));
-    const { advice = '' } = await failureOf(decrypt(state));
-    assert.not.match(advice, `git checkout -- ${file}`);
-    assert.match(advice, "git checkout -- .sops.yaml sops 'environments/*/secrets/*'");
-    writeFileSync(rules, before);
+
+  assert.match(await advice(), `an older version may do: git log -p -- ${file}`);
+  writeFileSync(secrets, `${text}# not committed\n`);
+  for (const stderr of ['MAC mismatch. File has 1, computed 2', 'Failed to get the data key']) {
+    assert.match(
+      await advice(stderr),
+      `\`git stash push -- ${file}\` brings back the committed version and keeps`,
+    );
+    assert.not.match(await advice(stderr), /git (?:checkout|restore|reset)/);
   }
-  rmSync(join(state.clone.folder, '.git'), { recursive: true });
+  writeFileSync(rules, before.replace(/9A48\w+/, fingerprint));
+  assert.match(await advice(), /from a copy: the committed version is not for the keys/);
+  writeFileSync(rules, before);
+  rmSync(secrets);
+  assert.match(await advice('non-existent file'), `git checkout HEAD -- ${file}`);
+  rmSync(join(folder, '.git'), { recursive: true });
+  assert.match(await advice('non-existent file'), `restore ${file} from a copy`);
+});
+
+test('a sops that is killed, cannot be started or has no room is told as such, and the file is not blamed', async (state) => {
+  for (const [body, what, exitCode] of [
+    ['kill -9 $$', `\`sops decrypt ${file}\` was ended by SIGKILL`, 137],
+    ['kill -TERM $$', `\`sops decrypt ${file}\` was ended by SIGTERM`, 143],
+    [
+      'echo "write: no space left on device" >&2; exit 3',
+      `\`sops decrypt ${file}\` failed with exit code 3`,
+      3,
+    ],
+    ['exit 1', `\`sops decrypt ${file}\` failed with exit code 1`, 1],
+  ] as const) {
+    state.clone.script('sops', body);
+    const error = await failureOf(decrypt(state));
+    assert.equal([error.what, error.exitCode], [what, exitCode]);
+    assert.not.match(`${error.why} ${error.advice}`, /damaged|git|restore/);
+    // for programs that may open what we could not, nothing would be redacted
+    assert.is((await failureOf(state.lib.redactSecrets(state.environment, state.context))).what, what);
+  }
+});
+
+test('a failure of helmfile is that of the file only where the file does not open', async (state) => {
+  const { TaskError } =
+    await state.clone.lib<typeof import('../../../lib/runner/runner.ts')>('runner/runner.ts');
+  const failure = new TaskError({ what: 'x', why: `expand sops://${file}#/password: signal: killed` });
+  state.clone.script('sops', 'echo value');
+  assert.is(await state.lib.secretFailure(failure, state.environment, state.context), failure);
+  state.clone.script('sops', 'echo "MAC mismatch" >&2; exit 51');
+  const found = await state.lib.secretFailure(failure, state.environment, state.context);
+  assert.is((found as Error & { what: string }).what, `${file} is damaged`);
 });
 
 const fingerprint = '0123456789ABCDEF0123456789ABCDEF01234567';
+/** As `gpg --with-colons` lists it: one part for everything. */
+const secretKey = `sec:u:255:22:89ABCDEF01234567:1577836800::::::escESC:\nfpr:::::::::${fingerprint}:`;
 
 /** A gpg whose keyring has the key once it was imported. */
 const gpg = (clone: ScriptedClone): void =>
   clone.script(
     'gpg',
     `case "$*" in
-      *--show-keys*) echo "sec:u:"; echo "fpr:::::::::${fingerprint}:";;
+      *--show-keys*) echo "${secretKey}";;
       *--list-secret-keys*) [ -e "$GNUPGHOME/imported" ] || exit 2;;
       *--import*) : > "$GNUPGHOME/imported";;
     esac`,
@@ -172,7 +212,7 @@ test('another key is named by a variable or the setting; its text is given on st
   };
   const settings = join(clone.folder, 'environments/development/more.yaml');
   const key = join(clone.folder, 'own.asc');
-  writeFileSync(key, '');
+  writeFileSync(key, 'armour');
   writeFileSync(settings, 'sops: { key: own.asc }');
   assert.match((await imported()) ?? '', `--import ${key}`);
   writeFileSync(settings, 'sops: { key: nowhere.asc }');
@@ -186,7 +226,7 @@ test('another key is named by a variable or the setting; its text is given on st
     clone.script(
       'gpg',
       `case "$*" in
-        *--show-keys*) echo "sec:u:"; echo "fpr:::::::::${fingerprint}:"; cat > "$CALLS.shown";;
+        *--show-keys*) echo "${secretKey}"; cat > "$CALLS.shown";;
         *--list-secret-keys*) exit 2;;
         *--import) cat > "$CALLS.imported"; env | sed -n '/^SOPS_/p' | wc -l > "$CALLS.seen";;
       esac`,
@@ -210,9 +250,24 @@ test('a key file without a key, or with a public half alone, is told', async ({
   const what = 'sops/development-operational.asc holds no key that opens anything';
   const empty = await failureOf(lib.importKeys(environment, context));
   assert.equal([empty.what, empty.why], [what, 'gpg finds no key in it']);
-  clone.script('gpg', `echo "pub:u:"; echo "fpr:::::::::${fingerprint}:"`);
+  clone.script('gpg', `echo "${secretKey.replace('sec', 'pub')}"`);
   const open = await failureOf(lib.importKeys(environment, context));
   assert.equal([open.what, open.why], [what, 'it is a public half alone']);
+});
+
+test('a gpg that fails says nothing about the key', async ({ lib, clone, environment, context }) => {
+  const what = async (body: string) => {
+    clone.script('gpg', body);
+    return (await failureOf(lib.importKeys(environment, context))).what;
+  };
+  assert.match(await what('kill -9 $$'), /^`gpg --show-keys .*` was ended by SIGKILL$/);
+  assert.match(
+    await what('echo "out of memory" >&2; exit 1'),
+    /^`gpg --show-keys .*` failed with exit code 1$/,
+  );
+  const shown = `case "$*" in *--show-keys*) echo "${secretKey}";; `;
+  assert.match(await what(`${shown} *--list-secret-keys*) kill -9 $$;; esac`), 'was ended by SIGKILL');
+  assert.not.ok(clone.calls().some((line) => line.includes('--import')));
 });
 
 test('a keyring that others can read is not used', async ({ lib, clone, environment, context }) => {

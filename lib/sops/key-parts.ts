@@ -1,0 +1,70 @@
+/** A key, or a part of one, as gpg lists it. */
+type KeyPart = {
+  readonly fingerprint: string;
+  /** The end of the fingerprint. */
+  readonly id: string;
+  /** What it can be used for, whether or not it may be by now. */
+  readonly encrypts: boolean;
+  readonly state: 'usable' | 'expired' | 'revoked' | 'disabled' | 'invalid';
+  /** Undefined without an end. */
+  readonly expires: Date | undefined;
+};
+
+export type OpenPgpKey = {
+  /** Of the key itself. */
+  readonly fingerprint: string;
+  readonly isPrivate: boolean;
+  /** The key itself first. */
+  readonly parts: readonly KeyPart[];
+};
+
+const states: { readonly [letter: string]: KeyPart['state'] } = {
+  e: 'expired',
+  r: 'revoked',
+  d: 'disabled',
+  i: 'invalid',
+};
+
+/** The keys in a listing of `gpg --with-colons` (GnuPG: doc/DETAILS, "Format of the colon listings"). */
+export function keysIn(listing: string): OpenPgpKey[] {
+  const keys: { fingerprint: string; isPrivate: boolean; parts: KeyPart[] }[] = [];
+  let part: Omit<KeyPart, 'fingerprint'> | undefined;
+  for (const line of listing.split('\n')) {
+    const [kind = '', validity = '', , , id = '', , expires = '', , , fingerprint = '', , uses = ''] =
+      line.split(':');
+    if (/^(?:pub|sec|sub|ssb)$/.test(kind)) {
+      part = {
+        id,
+        encrypts: uses.includes('e'),
+        state: uses.includes('D') ? 'disabled' : (states[validity] ?? 'usable'),
+        expires: expires === '' ? undefined : new Date(Number(expires) * 1000),
+      };
+      if (kind === 'pub' || kind === 'sec')
+        keys.push({ fingerprint: '', isPrivate: kind === 'sec', parts: [] });
+    }
+    const key = keys.at(-1);
+    if (kind !== 'fpr' || part === undefined || key === undefined) continue;
+    if (key.parts.length === 0) key.fingerprint = fingerprint;
+    key.parts.push({ ...part, fingerprint });
+    part = undefined;
+  }
+  return keys;
+}
+
+const told = (what: string, { state, expires }: KeyPart): string => {
+  if (state === 'expired')
+    return `${what} expired${expires === undefined ? '' : ` on ${expires.toISOString().slice(0, 10)}`}`;
+  return state === 'revoked' ? `${what} was revoked` : `${what} is ${state}`;
+};
+
+/** Why nothing can be encrypted for a key, such as `the key expired on 2021-01-01`; undefined when something can. */
+export function encryptionProblem({ parts: [key, ...others] }: OpenPgpKey): string | undefined {
+  if (key === undefined) return 'the key has no parts';
+  if (key.state !== 'usable') return told('the key', key);
+  const able = [key, ...others].filter(({ encrypts }) => encrypts);
+  if (able.some(({ state }) => state === 'usable')) return undefined;
+  const last = able.at(-1);
+  return last === undefined
+    ? 'the key has no part that encrypts: it only signs'
+    : told('its part that encrypts', last);
+}

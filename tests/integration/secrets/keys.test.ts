@@ -1,0 +1,212 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Environment } from '../../../lib/environment.ts';
+import { findProgram } from '../../rig/find-program.ts';
+import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+
+/* What the real gpg and sops make of keys that cannot be used, or not any more. */
+
+type State = {
+  clone: ScriptedClone;
+  lib: typeof import('../../../lib/sops.ts') & typeof import('../../../lib/sops/make.ts');
+  environment: Environment;
+  context: RecordedContext;
+  /** Where keys are made. */
+  home: string;
+};
+
+const test = suite<State>('keys of SOPS');
+
+test.before(async (state) => {
+  const sops = findProgram('SOPS', 'sops');
+  state.clone = scriptedClone();
+  state.clone.script('sops', `exec ${sops} "$@"`);
+  state.lib = { ...(await state.clone.lib('sops.ts')), ...(await state.clone.lib('sops/make.ts')) };
+  state.environment = await state.clone.environment('embedded');
+  state.home = mkdtempSync(join(tmpdir(), 'kdk-'));
+});
+test.before.each((state) => {
+  state.context = state.clone.context('embedded');
+});
+test.after.each(async (state) => {
+  delete process.env.SOPS_PGP_KEY_FILE;
+  delete process.env.SOPS_PGP_KEY;
+  await state.lib.removeKeyring(state.environment, state.context);
+  state.clone.reset();
+});
+test.after(({ clone, home }) => {
+  execFileSync('gpgconf', ['--homedir', home, '--kill', 'all']);
+  rmSync(home, { recursive: true });
+  clone.remove();
+});
+
+const gpg = ({ home }: State, ...words: readonly string[]): string =>
+  execFileSync('gpg', ['--homedir', home, '--batch', '--quiet', '--pinentry-mode', 'loopback', ...words], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+
+/** Makes a key with a part that encrypts; `words` come before each command. Returns its fingerprint. */
+function makeKey(
+  state: State,
+  name: string,
+  passphrase = '',
+  words: readonly string[] = [],
+  ends = 'never',
+): string {
+  const all = [...words, '--passphrase', passphrase];
+  gpg(state, ...all, '--quick-generate-key', name, 'ed25519', 'cert,sign', ends);
+  const fingerprint = fingerprintOf(state, name);
+  gpg(state, ...all, '--quick-add-key', fingerprint, 'cv25519', 'encr', ends);
+  return fingerprint;
+}
+
+const fingerprintOf = (state: State, name: string): string =>
+  /^fpr:+([0-9A-F]{40}):/m.exec(gpg(state, '--with-colons', '--list-keys', `=${name}`))?.[1] ?? '';
+
+const exported = (state: State, ...words: readonly string[]): string => gpg(state, '--armor', ...words);
+
+const long = ['--faked-system-time', '20200101T000000'];
+
+/** Why a text is not imported; nothing of it may be in the keyring then. */
+async function refusal(state: State, text: string): Promise<string> {
+  const file = join(state.home, 'key.asc');
+  writeFileSync(file, text);
+  process.env.SOPS_PGP_KEY_FILE = file;
+  const error = await failureOf(state.lib.importKeys(state.environment, state.context));
+  const keys = join(state.environment.gnupgHome, 'private-keys-v1.d');
+  assert.equal(
+    readdirSync(state.environment.gnupgHome).includes('private-keys-v1.d') ? readdirSync(keys) : [],
+    [],
+  );
+  assert.ok(error.advice);
+  return `${error.what}: ${error.why}`;
+}
+
+test('a key with a passphrase is refused before it is imported', async (state) => {
+  const key = makeKey(state, 'locked', 'a passphrase');
+  const text = exported(state, '--passphrase', 'a passphrase', '--export-secret-keys', key);
+  assert.match(
+    await refusal(state, text),
+    /cannot be used: it has a passphrase: no task could ask for it; it was not imported/,
+  );
+  const parts = exported(state, '--passphrase', 'a passphrase', '--export-secret-subkeys', key);
+  assert.match(await refusal(state, parts), /it has a passphrase/);
+  process.env.SOPS_PGP_KEY = text;
+  assert.match(
+    (await failureOf(state.lib.importKeys(state.environment, state.context))).what,
+    /^the key in SOPS_PGP_KEY cannot be used/,
+  );
+});
+
+test('a file that is no key, or not the one, says which it is', async (state) => {
+  const [one, two] = [makeKey(state, 'one'), makeKey(state, 'two')];
+  gpg(state, '--passphrase', '', '--quick-generate-key', 'signer', 'ed25519', 'cert,sign', 'never');
+  const whole = exported(state, '--export-secret-keys', one);
+  for (const [text, why] of [
+    ['', /it is empty$/],
+    ['hello\n', /gpg finds no key in it \(gpg: no valid OpenPGP data found\.\)$/],
+    [
+      '-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----\n',
+      /gpg finds no key in it/,
+    ],
+    [whole.slice(0, whole.length / 2), /gpg finds no key in it/],
+    [exported(state, '--export', one), /it is a public half alone$/],
+    [
+      whole + exported(state, '--export-secret-keys', two),
+      new RegExp(`it holds 2 private keys: ${one}, ${two}$`),
+    ],
+    [
+      exported(state, '--export-secret-keys', fingerprintOf(state, 'signer')),
+      /has no part that encrypts: it only signs$/,
+    ],
+  ] as const)
+    assert.match(await refusal(state, text), why);
+});
+
+test('a key with another system’s line ends, or with the public half of another, is taken', async (state) => {
+  const [key, other] = [makeKey(state, 'dos'), makeKey(state, 'other')];
+  const file = join(state.home, 'dos.asc');
+  process.env.SOPS_PGP_KEY_FILE = file;
+  writeFileSync(
+    file,
+    exported(state, '--export-secret-keys', key).replaceAll('\n', '\r\n') +
+      exported(state, '--export', other),
+  );
+  assert.is(await state.lib.importKeys(state.environment, state.context), 'changed');
+  assert.is(await state.lib.importKeys(state.environment, state.context), 'unchanged');
+});
+
+test('an operational key that has expired opens files, and is told with its date', async (state) => {
+  const key = makeKey(state, 'old', '', long, '1y');
+  writeFileSync(join(state.home, 'old.asc'), exported(state, '--export-secret-keys', key));
+  process.env.SOPS_PGP_KEY_FILE = join(state.home, 'old.asc');
+  assert.is(await state.lib.importKeys(state.environment, state.context), 'changed');
+  assert.match(
+    state.context.logged.join('\n'),
+    /old\.asc, the key expired on 2020-12-31: it opens files.*rotate-keys/,
+  );
+});
+
+test('a key for which nothing can be encrypted is named with the reason, not said to be missing', async (state) => {
+  const rules = join(state.clone.folder, '.sops.yaml');
+  const before = readFileSync(rules, 'utf8');
+  const half = join(state.clone.folder, 'sops/backup.public.asc');
+  // A name for which development's files are the model.
+  const environment = { ...state.environment, name: 'staging' };
+  const failed = async (key: string): Promise<string> => {
+    writeFileSync(rules, before.replace(/7391ED\w+/, key));
+    await state.lib.importKeys(state.environment, state.context);
+    const error = await failureOf(state.lib.makeSecrets(environment, state.context));
+    return `${error.why}; ${error.advice}`;
+  };
+  try {
+    const expired = makeKey(state, 'expired', '', long, '1y');
+    writeFileSync(half, exported(state, '--export', expired));
+    assert.match(
+      await failed(expired),
+      new RegExp(`${expired}: the key expired on 2020-12-31; have its owner renew it`),
+    );
+    const revoked = makeKey(state, 'revoked');
+    const text = readFileSync(join(state.home, 'openpgp-revocs.d', `${revoked}.rev`), 'utf8');
+    writeFileSync(join(state.home, 'revocation'), text.replace(/^:---/m, '---'));
+    gpg(state, '--import', join(state.home, 'revocation'));
+    writeFileSync(half, exported(state, '--export', revoked));
+    await state.lib.removeKeyring(state.environment, state.context);
+    assert.match(await failed(revoked), new RegExp(`${revoked}: the key was revoked`));
+    const sops = readFileSync(join(state.clone.folder, '..', 'bin', 'sops'), 'utf8');
+    state.clone.script('sops', 'kill -9 $$');
+    assert.match(await failed(revoked), /; free some memory/);
+    writeFileSync(join(state.clone.folder, '..', 'bin', 'sops'), sops);
+    const missing = '0123456789ABCDEF0123456789ABCDEF01234567';
+    assert.match(
+      await failed(missing),
+      new RegExp(`${missing}: there is no public half of it; put the public half`),
+    );
+  } finally {
+    writeFileSync(rules, before);
+    rmSync(half, { force: true });
+  }
+});
+
+test('a gpg that is killed while sops decrypts is told as such', async (state) => {
+  await state.lib.importKeys(state.environment, state.context);
+  state.clone.script('gpg', 'kill -9 $$');
+  try {
+    const error = await failureOf(
+      state.lib.decryptValue(state.environment, 'database.yaml', 'password', state.context),
+    );
+    assert.match(error.what, /^gpg could not decrypt environments\/development\/secrets\/database\.yaml$/);
+    assert.match(error.why ?? '', /killed, or could not be started/);
+    assert.not.match(error.advice ?? '', /git/);
+  } finally {
+    rmSync(join(state.clone.folder, '..', 'bin', 'gpg'));
+  }
+});
+
+test.run();

@@ -1,0 +1,62 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { encryptionProblem, keysIn } from '../../../lib/sops/key-parts.ts';
+
+const test = suite('keys as gpg lists them');
+
+const key = (validity: string, expires: string, uses: string, sub = ''): string =>
+  `pub:${validity}:3072:1:7971F8B9DCB2DC3C:1577836800:${expires}::-:::${uses}::::::23::0:
+fpr:::::::::9A48DF663A2A48118E9A15F27971F8B9DCB2DC3C:
+uid:${validity}::::1577836800::A7E03B346243DFF155921D247E7084AFF5611542::e-mail: <a@b>::::::::::0:
+${sub}`;
+
+const part = (validity: string, expires: string, uses = 'e'): string =>
+  `sub:${validity}:3072:1:10523AE52C17DD10:1577836800:${expires}:::::${uses}::::::23:
+fpr:::::::::16BB85A2A93D4E4FDB1634EE10523AE52C17DD10:
+`;
+
+const problem = (listing: string): string | undefined => {
+  const [found, ...others] = keysIn(listing);
+  assert.ok(found !== undefined && others.length === 0);
+  return encryptionProblem(found);
+};
+
+test('why nothing can be encrypted for a key is told with its date', () => {
+  assert.is(problem(key('-', '', 'scESC', part('-', ''))), undefined);
+  assert.is(
+    problem(key('u', '', 'scESC', part('e', '1609372800') + part('u', ''))),
+    undefined,
+    'a newer part',
+  );
+  assert.is(problem(key('e', '1609372800', 'sc', part('e', ''))), 'the key expired on 2020-12-31');
+  assert.is(problem(key('r', '', 'sc', part('r', ''))), 'the key was revoked');
+  assert.is(problem(key('-', '', 'scESCD', part('-', ''))), 'the key is disabled');
+  assert.is(
+    problem(key('-', '', 'scSC', part('e', '1609372800'))),
+    'its part that encrypts expired on 2020-12-31',
+  );
+  assert.is(problem(key('-', '', 'scSC', part('r', ''))), 'its part that encrypts was revoked');
+  assert.is(problem(key('-', '', 'scSC')), 'the key has no part that encrypts: it only signs');
+  assert.is(
+    problem(key('-', '', 'scSC', part('-', '', 'a'))),
+    'the key has no part that encrypts: it only signs',
+  );
+  assert.is(problem(key('-', '', 'escESC')), undefined, 'one part for everything');
+});
+
+test('a listing may hold several keys, or none', () => {
+  assert.equal(keysIn(''), []);
+  assert.equal(keysIn('gpg: no valid OpenPGP data found.\n'), []);
+  const private_ = key('-', '', 'scESC', part('-', '')).replace('pub:', 'sec:').replace('sub:', 'ssb:');
+  const found = keysIn(private_ + key('-', '', 'scSC'));
+  assert.equal(
+    found.map(({ isPrivate, parts }) => [isPrivate, parts.length]),
+    [
+      [true, 2],
+      [false, 1],
+    ],
+  );
+  assert.is(found[0]?.fingerprint, '9A48DF663A2A48118E9A15F27971F8B9DCB2DC3C');
+});
+
+test.run();

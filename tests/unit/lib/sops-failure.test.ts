@@ -1,0 +1,91 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readSopsFailure } from '../../../lib/sops/explain.ts';
+
+const test = suite('what a failure of sops is about');
+
+const kindOf = (stderr: string, exitCode: number, signal: NodeJS.Signals | null = null): string =>
+  readSopsFailure({ stderr, exitCode, signal }).kind;
+
+/** What sops 3.13 prints when no key opens a file, with gpg's words for each of its two recipients. */
+const closed = (...said: readonly string[]): string =>
+  `Failed to get the data key required to decrypt the SOPS file.
+
+Group 0: FAILED
+${said
+  .map(
+    (words) => `  9A48DF663A2A48118E9A15F27971F8B9DCB2DC3C: FAILED
+    - | could not decrypt data key with PGP key:
+      | github.com/ProtonMail/go-crypto/openpgp error: could not
+      | load secring: open /tmp/g/pubring.gpg: no such
+      | file or directory; GnuPG binary error: failed to decrypt
+      | sops data key with pgp: ${words}
+`,
+  )
+  .join('  \n')}
+Recovery failed because no master key was able to decrypt the file. In
+order for SOPS to recover the file, at least one key has to be successful,
+but none were.`;
+
+const lacking = `gpg: encrypted with RSA key, ID
+      | 5246217694F01420
+      | gpg: decryption failed: No secret key`;
+
+test('only the words of sops make a file damaged, closed or absent', () => {
+  for (const [kind, exitCode, stderr] of [
+    ['damaged', 51, 'MAC mismatch. File has 1, computed 2'],
+    [
+      'damaged',
+      51,
+      'Cannot decrypt MAC: Could not decrypt with AES_GCM: cipher: message authentication failed',
+    ],
+    [
+      'damaged',
+      25,
+      'Error decrypting tree: Error walking tree: Could not decrypt value: illegal base64 data',
+    ],
+    ['damaged', 1, 'sops metadata not found'],
+    ['damaged', 1, "yaml: line 1: did not find expected ',' or ']'"],
+    ['damaged', 128, closed('gpg: CRC error; 814BE7 - CA9A3A', lacking)],
+    ['no file', 100, 'Error: cannot operate on non-existent file "/a/b.yaml"'],
+    ['no value', 1, "error truncating tree: component ['nix'] not found"],
+    ['no key', 128, closed(lacking, lacking)],
+    ['no key', 128, 'Failed to get the data key required to decrypt the SOPS file.'],
+    ['sops failed', 2, 'Error reading file: read /a/b.yaml: is a directory'],
+    ['sops failed', 2, 'Error reading file: open /a/b.yaml: permission denied'],
+    ['sops failed', 1, 'write /dev/stdout: no space left on device'],
+    ['sops failed', 127, 'bash: line 1: sops: command not found'],
+    ['sops failed', 2, 'fatal error: runtime: out of memory'],
+    ['sops failed', 3, ''],
+  ] as const)
+    assert.is(kindOf(stderr, exitCode), kind, stderr);
+});
+
+test('a sops that was ended by a signal has said nothing, whatever it printed', () => {
+  assert.is(kindOf('', 137, 'SIGKILL'), 'sops failed');
+  assert.is(kindOf('MAC mismatch. File has 1, computed 2', 143, 'SIGTERM'), 'sops failed');
+  assert.is(kindOf('Killed', 137), 'sops failed', 'as a shell tells it');
+});
+
+test('a gpg that has the key and cannot use it, or says nothing, does not lack the key', () => {
+  const said = (words: string) => {
+    const failure = readSopsFailure({ stderr: closed(words, lacking), exitCode: 128, signal: null });
+    return failure.kind === 'gpg failed' ? failure.why : failure.kind;
+  };
+  const encrypted = 'gpg: encrypted with 2048-bit RSA\n      | key, ID 44C615D08320BD85';
+  const unusable = (reason: string) =>
+    `${encrypted}\n      |       "name"\n      | gpg: public key decryption failed: ${reason}\n      | gpg: decryption failed: No secret key`;
+  assert.is(said(unusable('Inappropriate ioctl for\n      | device')), 'Inappropriate ioctl for device');
+  assert.is(said(unusable('No pinentry')), 'No pinentry');
+  assert.is(said(unusable('Cannot allocate memory')), 'Cannot allocate memory');
+  assert.is(
+    said(`gpg: can't connect to the agent: IPC\n      | connect call failed`),
+    "can't connect to the agent: IPC connect call failed",
+  );
+  assert.is(said('gpg: fatal: No space left on device'), 'fatal: No space left on device');
+  // killed, or not to be started
+  assert.is(said(''), '');
+  assert.is(said(lacking), 'no key');
+});
+
+test.run();

@@ -1,0 +1,84 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ifThere } from '../../../lib/if-there.ts';
+import { TaskError } from '../../../lib/runner/runner.ts';
+import { type Ended, parseAnswer, reasonOf, signalOf, toolFailure } from '../../../lib/tool-answer.ts';
+
+const test = suite('answers of tools');
+
+const ended = (exitCode: number, stderr = '', signal: NodeJS.Signals | null = null): Ended => ({
+  exitCode,
+  stderr,
+  signal,
+});
+
+test('a signal is known by its name or by the number that a shell makes of it', () => {
+  assert.is(signalOf(ended(137, '', 'SIGKILL')), 'SIGKILL');
+  assert.is(signalOf(ended(143)), 'SIGTERM');
+  assert.is(signalOf(ended(128)), undefined);
+  assert.is(signalOf(ended(203)), undefined);
+  assert.is(signalOf(ended(1)), undefined);
+});
+
+test('a program that failed is told with its last words, else with how it ended', () => {
+  assert.is(reasonOf(ended(1, 'first\nlast one\n───\n')), 'last one');
+  assert.is(reasonOf(ended(14)), 'exit code 14');
+  assert.is(reasonOf(ended(137, '', 'SIGKILL')), 'ended by SIGKILL');
+  const killed = toolFailure('sops decrypt a.yaml', ended(137, '', 'SIGKILL'));
+  assert.equal(
+    [killed.what, killed.why],
+    ['`sops decrypt a.yaml` was ended by SIGKILL', 'it said nothing else'],
+  );
+  assert.is(killed.exitCode, 137);
+  const failed = toolFailure('helm status x', ended(3, 'Error: connection refused\n'), 'look');
+  assert.equal(
+    [failed.what, failed.why, failed.advice],
+    ['`helm status x` failed with exit code 3', 'Error: connection refused', 'look'],
+  );
+});
+
+test('an answer is whole JSON; anything else is an error that does not quote it', () => {
+  assert.equal(parseAnswer('x', { stdout: '{"items": []}' }), { items: [] });
+  for (const stdout of [
+    '',
+    '\n',
+    'null',
+    '3',
+    '{"password": "hunter2-hunter2',
+    'Warning: hunter2-hunter2\n{}',
+  ]) {
+    try {
+      parseAnswer('kubectl get x', { stdout });
+      assert.unreachable(stdout);
+    } catch (error) {
+      assert.instance(error, TaskError);
+      assert.is((error as TaskError).what, '`kubectl get x` gave no answer that can be read');
+      assert.not.match((error as TaskError).message, 'hunter2');
+    }
+  }
+});
+
+test('only what does not exist is absent', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'there-'));
+  try {
+    writeFileSync(join(folder, 'file'), 'text');
+    assert.is(await ifThere(readFile(join(folder, 'file'), 'utf8')), 'text');
+    assert.is(await ifThere(readFile(join(folder, 'none'), 'utf8')), undefined);
+    for (const read of [() => readFile(folder), () => readdir(join(folder, 'file'))]) {
+      const error = await ifThere<unknown>(read()).then(
+        () => undefined,
+        (failure: unknown) => failure,
+      );
+      assert.instance(error, TaskError);
+      assert.match((error as TaskError).what, /^cannot read /);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test.run();
