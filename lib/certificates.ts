@@ -3,6 +3,7 @@ import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/
 import { isIP } from 'node:net';
 import { join, relative } from 'node:path';
 import { type Environment, shellOf } from './environment.ts';
+import { ifThere } from './if-there.ts';
 import { root } from './project.ts';
 import type { Shell, TaskContext } from './runner/runner.ts';
 import { shellWord, shellWords } from './shell-words.ts';
@@ -187,17 +188,20 @@ async function authorityProblem(folder: string, now: Date): Promise<string | und
 const lasts = (certificate: X509Certificate, now: Date): boolean =>
   Date.parse(certificate.validTo) - now.getTime() > renewDays * dayMs;
 
-/** A certificate with the key that belongs to it, or what is wrong with the two files. */
+/** A certificate with the key that belongs to it, or what is wrong with the two files. Throws `TaskError` when they cannot be read. */
 async function readPair(
   folder: string,
   name: string,
 ): Promise<{ readonly certificate: X509Certificate } | string> {
+  const [crt, pem] = await Promise.all(
+    ['crt', 'key'].map((ending) => ifThere(readFile(join(folder, `${name}.${ending}`)))),
+  );
+  if (crt === undefined || pem === undefined) return `there is no ${name}`;
   try {
-    const certificate = new X509Certificate(await readFile(join(folder, `${name}.crt`)));
-    const key = createPrivateKey(await readFile(join(folder, `${name}.key`)));
-    return certificate.checkPrivateKey(key) ? { certificate } : `${name}.key belongs to another certificate`;
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    return missing ? `there is no ${name}` : `${relative(root, join(folder, name))} cannot be read`;
+    const certificate = new X509Certificate(crt);
+    const matches = certificate.checkPrivateKey(createPrivateKey(pem));
+    return matches ? { certificate } : `${name}.key belongs to another certificate`;
+  } catch {
+    return `${relative(root, join(folder, name))} is damaged`;
   }
 }

@@ -156,7 +156,7 @@ async function findChanged(
   const [digests, missing] = await Promise.all([
     renderedDigests(context, environment, known, inputs),
     missingObjects($, environment, installed, (reason) =>
-      context.log(`whether something was deleted by hand cannot be told: ${reason}`),
+      context.log(`cannot check for manually deleted objects: ${reason}`),
     ),
   ]);
   for (const [name, objects] of missing) context.log(`missing of ${name}: ${someOf(objects)}`);
@@ -185,9 +185,10 @@ async function repairPending(
     );
     if (!found?.status.startsWith('pending-')) continue;
     const ageSeconds = (Date.now() - found.updated.getTime()) / 1000;
-    if (environment.provider === 'existing' && ageSeconds < release.timeout) {
+    // Where helm has noted no time, nobody can say that it has passed.
+    if (environment.provider === 'existing' && !(ageSeconds >= release.timeout)) {
       throw new TaskError({
-        what: `release ${release.name} is ${found.status} since ${Math.round(ageSeconds)} s`,
+        what: `release ${release.name} is ${found.status} since ${Number.isNaN(ageSeconds) ? 'an unknown time' : `${Math.round(ageSeconds)} s`}`,
         why: 'somebody else may be working on it: its time limit has not passed',
         advice: `wait until ${release.timeout} s have passed, then run again: it is repaired then`,
       });
@@ -229,7 +230,13 @@ async function explained(
   } catch (error) {
     if (context.signal.aborted || !(error instanceof TaskError)) throw error;
     if (!whole) {
-      await redactSecrets(environment, context);
+      const closed = await redactSecrets(environment, context).catch((failure: unknown) => failure);
+      if (closed instanceof TaskError) {
+        context.log(
+          `what helm said is left out, since it may hold secrets that are not known: ${closed.what}`,
+        );
+        said = '';
+      }
       for (const line of saidByHelm(said)) context.log(line);
     }
     const secret = await secretFailure(error, environment, context);

@@ -63,7 +63,9 @@ export async function watchCluster(
       // A message in it may hold the separator.
       const status = rest.join('|');
       const key = `${namespace}/${name}`;
-      const pod = seen(pods.get(key), JSON.parse(status) as PodStatus);
+      const read = parseStatus(status);
+      if (read === undefined) return;
+      const pod = seen(pods.get(key), read);
       // Asked for at once: a moment later the pod may be gone.
       if (pod.problem && !pod.logs) pod.logs = lastLines($, environment, namespace, name);
       pods.set(key, pod);
@@ -117,6 +119,15 @@ export async function watchCluster(
       await Promise.all([watchPods, watchEvents].map(endCommand));
     },
   };
+}
+
+/** Undefined for a line that is cut off, as a kubectl that is killed leaves it. */
+function parseStatus(text: string): PodStatus | undefined {
+  try {
+    return JSON.parse(text) as PodStatus;
+  } catch {
+    return undefined;
+  }
 }
 
 // One line for each event: JSON of a watch comes in many lines, a template's does not. Not with tabs between the fields,

@@ -7,6 +7,7 @@ import { declaredReleases, helmfile, type Release, withNeeds } from './helmfile.
 import { kubectl } from './kubectl.ts';
 import { deployedReleases, render } from './releases.ts';
 import { type TaskContext, TaskError } from './runner/runner.ts';
+import { reasonOf } from './tool-answer.ts';
 
 /**
  * What an install would change, on stdout. With helm's plugin `diff` that is `helmfile diff`; without it the rendered
@@ -134,11 +135,12 @@ async function differenceOf(
     nothrow: true,
     input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
   })`${kubectl(environment)} ${namespace} diff --server-side --force-conflicts --field-manager helm -f -`;
-  // kubectl: 0 no difference, 1 differences, more than that an error.
-  if (output.exitCode === 0 || output.exitCode === 1) return output.stdout.trimEnd();
+  // kubectl: 0 no difference, 1 differences, more than that an error. Differences are printed.
+  const text = output.stdout.trimEnd();
+  if (output.exitCode === 0 || (output.exitCode === 1 && text !== '')) return text;
   throw new TaskError({
     what: `${release.name} cannot be compared`,
-    why: output.stderr.trim().split('\n').at(-1) ?? '',
+    why: reasonOf(output),
     advice: 'check the cluster with `status`',
   });
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { ifThere } from './if-there.ts';
 import { root } from './project.ts';
 import { providerNames } from './provider-names.ts';
 import { type Options, type Shell, type TaskContext, TaskError } from './runner/runner.ts';
@@ -177,12 +178,13 @@ const memoryPath = (environment: string): string => join(root, '.state', environ
 
 /** What the environment was made with, or undefined when it was never made. Throws `TaskError` when that cannot be told. */
 export async function remembered(environment: string): Promise<Memory | undefined> {
+  const text = await ifThere(readFile(memoryPath(environment), 'utf8'));
+  if (text === undefined) return undefined;
   let reason = 'it names no provider';
   try {
-    const memory = JSON.parse(await readFile(memoryPath(environment), 'utf8')) as Memory;
+    const memory = JSON.parse(text) as Memory;
     if (providerNames.includes(memory?.provider)) return memory;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     reason = (error as Error).message;
   }
   throw new TaskError({

@@ -1,6 +1,7 @@
 import type { Environment } from './environment.ts';
 import type { Release } from './helmfile.ts';
-import type { Shell } from './runner/runner.ts';
+import { type Shell, TaskError } from './runner/runner.ts';
+import { parseAnswer } from './tool-answer.ts';
 
 /** `helm` with the environment's kubeconfig and context, in the namespace of a release. */
 export const helm = (environment: Environment, release: Pick<Release, 'namespace'>): readonly string[] => [
@@ -13,7 +14,8 @@ type Revision = { readonly revision: number; readonly status: string };
 
 /**
  * The newest revision that was once in service, or undefined when there is none. A failed one is not, though helm's own
- * "the one before" takes it; neither is, with `beforeCurrent`, the one that is in service now.
+ * "the one before" takes it; neither is, with `beforeCurrent`, the one that is in service now. Throws `TaskError` when helm does not
+ * tell the revisions.
  */
 export async function lastGoodRevision(
   $: Shell,
@@ -22,7 +24,14 @@ export async function lastGoodRevision(
   beforeCurrent: boolean,
 ): Promise<number | undefined> {
   const output = await $({ quiet: true })`${helm(environment, release)} history ${release.name} -o json`;
-  const revisions = JSON.parse(output.stdout) as readonly Revision[];
+  const revisions = parseAnswer<readonly Revision[]>(`helm history ${release.name}`, output);
+  if (revisions.length === 0) {
+    throw new TaskError({
+      what: `helm knows no revision of ${release.name}`,
+      why: 'the cluster has one: its history was not read whole',
+      advice: 'run it again',
+    });
+  }
   const good = beforeCurrent ? ['superseded'] : ['superseded', 'deployed'];
   return revisions.filter(({ status }) => good.includes(status)).at(-1)?.revision;
 }

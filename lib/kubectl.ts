@@ -1,6 +1,7 @@
 import type { Environment } from './environment.ts';
 import type { Command, Shell } from './runner/runner.ts';
 import { shellWords } from './shell-words.ts';
+import { parseAnswer } from './tool-answer.ts';
 
 /** `kubectl` with the environment's kubeconfig and context: "the current context" is never used. */
 export const kubectl = (environment: Environment): readonly string[] => [
@@ -31,14 +32,14 @@ export const helmText = (environment: Environment): string =>
     environment.context,
   ]);
 
-/** Parsed `-o json` of a kubectl command. Throws `TaskError` when it fails. */
+/** Parsed `-o json` of a kubectl command. Throws `TaskError` when it fails, or gives no JSON. */
 export async function kubectlJson<Result>(
   $: Shell,
   environment: Environment,
   ...args: string[]
 ): Promise<Result> {
   const output = await $({ quiet: true })`${kubectl(environment)} ${args} -o json`;
-  return JSON.parse(output.stdout) as Result;
+  return parseAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
 }
 
 /** Ends a command that runs until it is told to stop (`nothrow`), with its process group, and waits for it. */

@@ -3,6 +3,7 @@ import { kubectl } from './kubectl.ts';
 import type { ObjectName } from './manifest-objects.ts';
 import type { DeployedRelease } from './releases.ts';
 import type { Shell } from './runner/runner.ts';
+import { reasonOf, toolFailure } from './tool-answer.ts';
 
 const columns = 'KIND:.kind,VERSION:.apiVersion,NAMESPACE:.metadata.namespace,NAME:.metadata.name';
 
@@ -15,8 +16,8 @@ const key = ({ kind, group, name }: ObjectName, namespace: string): string =>
 /**
  * By release, what helm installed and is not in the cluster any more, as `deployment frontend/app1-front`. One call of
  * kubectl for all of them: it lists what carries helm's label, which helm gives to every object of a release. A kind that
- * the cluster does not know any more is missing with all its objects. `cannotTell` is told why when the cluster does not
- * answer; nothing is missing then.
+ * the cluster does not know any more is missing with all its objects. `cannotTell` is told why when this user may not list them;
+ * nothing is missing then. Throws `TaskError` when the cluster does not answer.
  */
 export async function missingObjects(
   $: Shell,
@@ -61,9 +62,8 @@ async function foundObjects(
     const unknown = /doesn't have a resource type "([^".]+)/.exec(output.stderr)?.[1];
     const rest = wanted.filter(({ kind }) => kind !== unknown);
     if (rest.length < wanted.length) return foundObjects($, environment, rest, cannotTell);
-    // One that was ended by a signal has said nothing.
-    const ended = `kubectl ended with ${output.exitCode ?? output.signal}`;
-    cannotTell(output.stderr.trim().split('\n').at(-1) || ended);
+    if (!/\(Forbidden\)/.test(output.stderr)) throw toolFailure('kubectl get', output);
+    cannotTell(reasonOf(output));
     return undefined;
   }
   const lines = output.stdout.split('\n').filter((line) => line !== '');

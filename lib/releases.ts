@@ -7,10 +7,11 @@ import { checkPasswords, takePasswords } from './database/check-passwords.ts';
 import { type Environment, shellOf } from './environment.ts';
 import { renderingFailure } from './helm-failure.ts';
 import { helmfile, type Release } from './helmfile.ts';
+import { ifThere } from './if-there.ts';
 import { kubectlJson } from './kubectl.ts';
 import { type ObjectName, objectsOf } from './manifest-objects.ts';
 import { recallRendered, rememberRendered } from './render-memory.ts';
-import type { Shell, TaskContext } from './runner/runner.ts';
+import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
 import { secretFailure } from './sops.ts';
 
 /** The newest revision of a release in the cluster. */
@@ -20,7 +21,7 @@ export type DeployedRelease = {
   /** helm's word: deployed, failed, pending-install, pending-upgrade, pending-rollback, uninstalling, … */
   readonly status: string;
   readonly revision: number;
-  /** When helm last touched it. */
+  /** When helm last touched it; an invalid date where it has not noted that. */
   readonly updated: Date;
   /** Digest of its manifests and hooks, comparable with `renderedDigests`. */
   readonly digest: string;
@@ -31,7 +32,7 @@ export type DeployedRelease = {
 type Stored = {
   readonly manifest: string;
   readonly hooks?: readonly { readonly manifest: string }[];
-  readonly info: { readonly last_deployed: string };
+  readonly info?: { readonly last_deployed?: string };
 };
 
 type SecretList = {
@@ -70,19 +71,33 @@ export async function deployedReleases(
   }
   return Promise.all(
     [...newest.values()].map(async (item) => {
-      const packed = Buffer.from(Buffer.from(item.data?.release ?? '', 'base64').toString(), 'base64');
-      const stored = JSON.parse((await promisify(gunzip)(packed)).toString()) as Stored;
+      const stored = await unpack(item);
       return {
         name: item.metadata.labels.name ?? '',
         namespace: item.metadata.namespace,
         status: item.metadata.labels.status ?? 'unknown',
         revision: version(item),
-        updated: new Date(stored.info.last_deployed),
+        updated: new Date(stored.info?.last_deployed ?? ''),
         digest: digest([stored.manifest, ...(stored.hooks ?? []).map(({ manifest }) => manifest)]),
         objects: objectsOf(stored.manifest),
       };
     }),
   );
+}
+
+/** What helm keeps in a Secret. Throws `TaskError` when it cannot be read: nothing can be said of the release then. */
+async function unpack({ metadata, data }: SecretList['items'][number]): Promise<Stored> {
+  try {
+    const packed = Buffer.from(Buffer.from(data?.release ?? '', 'base64').toString(), 'base64');
+    return JSON.parse((await promisify(gunzip)(packed)).toString()) as Stored;
+  } catch (error) {
+    throw new TaskError({
+      what: `the Secret ${metadata.namespace}/${metadata.name}, in which helm keeps a release, cannot be read`,
+      why: (error as Error).message,
+      advice: `see: helm --namespace ${metadata.namespace} history ${metadata.labels.name}`,
+      cause: error,
+    });
+  }
 }
 
 const version = (item: SecretList['items'][number]): number => Number(item.metadata.labels.version);
@@ -150,9 +165,9 @@ export async function renderedDigests(
     await render(context, environment, releases, folder);
     const digests = new Map<string, string>();
     for (const { name } of releases) {
-      const files = await readdir(join(folder, name), { recursive: true, withFileTypes: true }).catch(
-        () => [],
-      );
+      // A release may render nothing.
+      const files =
+        (await ifThere(readdir(join(folder, name), { recursive: true, withFileTypes: true }))) ?? [];
       const texts = files
         .filter((file) => file.isFile())
         .map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ifThere } from './if-there.ts';
 import { namesEnding } from './leftover-files.ts';
 import { root } from './project.ts';
 import type { ProviderName } from './provider-names.ts';
@@ -108,7 +109,7 @@ export async function environmentNames(): Promise<string[]> {
 
 /** Names of the environments of which something was made, whether or not their folder is still there. */
 async function madeEnvironments(): Promise<string[]> {
-  const entries = await readdir(join(root, '.state'), { withFileTypes: true }).catch(() => []);
+  const entries = (await ifThere(readdir(join(root, '.state'), { withFileTypes: true }))) ?? [];
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }
 
@@ -151,10 +152,7 @@ export async function checkEnvironment(name: string, enough: 'folder' | 'made' =
 export async function settingsFiles(environment: string, provider: ProviderName): Promise<string[]> {
   const top = await readdir(join(root, 'environments'));
   // Where the folder is gone, what was made of it is taken away with the layers that are left.
-  const own = await readdir(join(root, 'environments', environment)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
+  const own = (await ifThere(readdir(join(root, 'environments', environment)))) ?? [];
   return [
     'environments/common.yaml',
     ...(top.includes(`${provider}.yaml`) ? [`environments/${provider}.yaml`] : []),

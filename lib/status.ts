@@ -1,12 +1,12 @@
 import { providerOf, withServer } from './cluster/cluster.ts';
 import { type Address, type ClusterPhase, notesOf } from './cluster/provider.ts';
 import { databaseProblem } from './database/status.ts';
-import { type Environment, environmentOf, settingsOf, shellOf } from './environment.ts';
+import { type Environment, environmentOf, remembered, settingsOf, shellOf } from './environment.ts';
 import { declaredReleases } from './helmfile.ts';
 import { kubectlJson } from './kubectl.ts';
 import { isPostgresqlReady } from './postgresql.ts';
 import { deployedReleases } from './releases.ts';
-import type { TaskContext } from './runner/runner.ts';
+import { MissingToolError, type TaskContext, type TaskError } from './runner/runner.ts';
 import { findTool } from './tools/tools.ts';
 import type { VaultStatus } from './vault/status.ts';
 import { readVaultStatus } from './vault-access.ts';
@@ -33,45 +33,80 @@ export type Status = {
 type NodeList = {
   readonly items: readonly {
     readonly metadata: { readonly name: string };
-    readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+    readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
   }[];
 };
 
-/** Everything at a glance. Only reads, and answers also when there is nothing to ask: what cannot be seen is null or empty. */
+/** What is asked, and why there was no answer. */
+type Asked = { readonly what: string; failure: string | undefined };
+
+/**
+ * Everything at a glance. Only reads, and answers also when there is nothing to ask: what cannot be seen is null or empty, and the
+ * log says so where it should be there. Throws `TaskError` when it cannot be known whether there is a cluster.
+ */
 export async function readStatus(context: TaskContext): Promise<Status> {
   const environment = environmentOf(context.options);
   const state = await readPhase(environment, context);
+  const asked: Asked[] = [];
+  const ask = async <Answer>(what: string, answer: Promise<Answer>): Promise<Answer | undefined> => {
+    const entry: Asked = { what, failure: undefined };
+    asked.push(entry);
+    try {
+      return await answer;
+    } catch (error) {
+      const { message, what: told, why = told ?? message } = error as Error & Partial<TaskError>;
+      entry.failure = why.split('\n')[0];
+      return undefined;
+    }
+  };
   const answering = state === 'running' || state === 'degraded' || state === 'creating';
-  const [version, nodes, releases, vault, database] = await Promise.all([
-    answering ? readVersion(environment, context) : null,
-    answering ? readNodes(environment, context) : [],
-    answering ? readReleases(environment, context) : [],
-    answering ? readVaultStatus(environment, context) : null,
-    answering ? readDatabase(environment, context) : null,
-  ]);
+  const [version, nodes, releases, vault, reachable] = answering
+    ? await Promise.all([
+        ask('the version', readVersion(environment, context)),
+        ask('the nodes', readNodes(environment, context)),
+        ask('the releases', readReleases(environment, context)),
+        ask('vault', readVaultStatus(environment, context)),
+        ask('postgresql', isDatabaseReady(environment, context)),
+      ])
+    : [];
+  // Nobody misses a Vault or a database that is not installed.
+  const missed = asked.filter(
+    ({ what }) => what.startsWith('the ') || releases?.some(({ name }) => name === what) === true,
+  );
+  for (const reason of new Set(missed.flatMap(({ failure }) => failure ?? []))) {
+    const about = missed.filter(({ failure }) => failure === reason).map(({ what }) => what);
+    context.log(`not known: ${about.join(', ')} (${reason})`);
+  }
   return {
     environment: environment.name,
     provider: environment.provider,
-    cluster: { state, kubernetesVersion: version, nodes },
-    releases,
-    vault,
-    database,
+    cluster: { state, kubernetesVersion: version ?? null, nodes: nodes ?? [] },
+    releases: releases ?? [],
+    vault: vault ?? null,
+    database: reachable === undefined ? null : { reachable },
   };
 }
 
 async function readPhase(environment: Environment, context: TaskContext): Promise<ClusterPhase> {
-  // On a fresh machine the tools may not be there yet; nothing was made then.
-  if (environment.provider !== 'embedded' && !(await findTool('kubectl'))) return 'absent';
-  if (environment.provider === 'minikube' && !(await findTool('minikube'))) return 'absent';
+  const asked = { minikube: ['kubectl', 'minikube'], existing: ['kubectl'], embedded: [] } as const;
+  for (const tool of asked[environment.provider]) {
+    if (await findTool(tool)) continue;
+    // On a fresh machine the tools may not be there yet; nothing was made then.
+    if ((await remembered(environment.name)) === undefined) return 'absent';
+    throw new MissingToolError({
+      what: `the state of environment \`${environment.name}\` is not known`,
+      why: `${tool}, which is asked for it, is not here any more`,
+      advice: 'run install-tools',
+    });
+  }
   return providerOf(environment).phase(environment, context);
 }
 
 async function readVersion(environment: Environment, context: TaskContext): Promise<string | null> {
   const $ = await shellOf(context);
   type Version = { readonly serverVersion?: { readonly gitVersion: string } };
-  return kubectlJson<Version>($, environment, 'version')
-    .then(({ serverVersion }) => serverVersion?.gitVersion ?? null)
-    .catch(() => null);
+  const { serverVersion } = await kubectlJson<Version>($, environment, 'version');
+  return serverVersion?.gitVersion ?? null;
 }
 
 async function readNodes(
@@ -79,17 +114,17 @@ async function readNodes(
   context: TaskContext,
 ): Promise<Status['cluster']['nodes']> {
   const $ = await shellOf(context);
-  const list = await kubectlJson<NodeList>($, environment, 'get', 'nodes').catch(() => ({ items: [] }));
-  return list.items.map(({ metadata, status }) => ({
+  const { items } = await kubectlJson<NodeList>($, environment, 'get', 'nodes');
+  return items.map(({ metadata, status }) => ({
     name: metadata.name,
-    ready: status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
+    ready: status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
   }));
 }
 
 /** Our releases only, in the order of helmfile.yaml. */
 async function readReleases(environment: Environment, context: TaskContext): Promise<Status['releases']> {
   const $ = await shellOf(context);
-  const deployed = await deployedReleases($, environment).catch(() => []);
+  const deployed = await deployedReleases($, environment);
   return (await declaredReleases()).flatMap((release) => {
     const found = deployed.find(
       ({ name, namespace }) => name === release.name && namespace === release.namespace,
@@ -100,20 +135,8 @@ async function readReleases(environment: Environment, context: TaskContext): Pro
   });
 }
 
-async function readDatabase(environment: Environment, context: TaskContext): Promise<Status['database']> {
-  try {
-    const reachable = await withServer(
-      context,
-      environment,
-      'postgresql',
-      ({ host, port }) => isPostgresqlReady(host, port),
-      0,
-    );
-    return { reachable };
-  } catch {
-    return null;
-  }
-}
+const isDatabaseReady = (environment: Environment, context: TaskContext): Promise<boolean> =>
+  withServer(context, environment, 'postgresql', ({ host, port }) => isPostgresqlReady(host, port), 0);
 
 /** The same for a person. */
 export async function formatStatus(status: Status, context: TaskContext): Promise<string> {

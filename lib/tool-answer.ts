@@ -17,7 +17,8 @@ export function reasonOf(output: Ended): string {
   return said?.trim() ?? endOf(output);
 }
 
-const endOf = (output: Ended): string => {
+/** How a program ended: `exit code 14`, `ended by SIGKILL`. */
+export const endOf = (output: Omit<Ended, 'stderr'>): string => {
   const signal = signalOf(output);
   return signal === undefined ? `exit code ${output.exitCode}` : `ended by ${signal}`;
 };

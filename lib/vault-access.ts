@@ -88,25 +88,30 @@ export async function unseal(
   });
 }
 
-/** Vault as `status` shows it; null when it cannot be reached. */
+/** Vault as `status` shows it. Throws `TaskError` when it cannot be reached, or its keys cannot be read. */
 export async function readVaultStatus(
   environment: Environment,
   context: Pick<TaskContext, '$' | 'options'>,
-): Promise<VaultStatus | null> {
-  const keys = await readKeys(keysPath(environment)).catch(() => undefined);
+): Promise<VaultStatus> {
+  const keys = await readKeys(keysPath(environment));
   const state = await desiredState();
   const settings = await vaultSettings(environment);
-  try {
-    return await withVaultReplicas(context, environment, 0, (connections) => {
-      const replicas = connections.map(({ name, host, port }) => {
-        const client = vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 });
-        return { name, client: keys?.adminToken ? client.withToken(keys.adminToken) : client };
-      });
-      return vaultStatus(replicas, state, settings);
+  return withVaultReplicas(context, environment, 0, (connections) => {
+    const replicas = connections.map(({ name, host, port }) => {
+      const client = vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 });
+      return { name, client: keys?.adminToken ? client.withToken(keys.adminToken) : client };
     });
-  } catch {
-    return null;
-  }
+    return vaultStatus(replicas, state, settings);
+  });
+}
+
+/** Whether there is a Vault that was initialised. Throws `TaskError` for one that does not answer: it may be. */
+export async function isInitialised(
+  environment: Environment,
+  context: Pick<TaskContext, '$' | 'options'>,
+): Promise<boolean> {
+  if (!(await hasVault(context, environment))) return false;
+  return (await readVaultStatus(environment, context)).initialized;
 }
 
 /** The replicas, each of which answers, sealed or not. */

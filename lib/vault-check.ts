@@ -14,18 +14,23 @@ export async function checkVault(
 ): Promise<void> {
   const waiting = changed.filter(({ needs }) => needs.includes('vault-operator')).map(({ name }) => name);
   if (waiting.length === 0 || changed.some(({ name }) => name === 'vault')) return;
-  const status = await readVaultStatus(environment, context);
+  const status = await readVaultStatus(environment, context).catch((error: unknown) => {
+    if (error instanceof TaskError) return error;
+    throw error;
+  });
+  if (status instanceof TaskError) {
+    throw new TaskError({
+      what: `Vault of environment \`${environment.name}\` does not answer`,
+      why: `${status.what}; ${waiting.join(', ')} would wait for secrets from it; nothing was changed`,
+      advice: 'run start-k8s, then install again',
+    });
+  }
   // Where one of several replicas is sealed, the others still serve.
-  if (status?.initialized === true && (!status.sealed || status.configured)) return;
-  const state =
-    status === null
-      ? 'does not answer'
-      : status.sealed && status.initialized
-        ? 'is sealed'
-        : 'is not initialised';
+  if (status.initialized && (!status.sealed || status.configured)) return;
+  const state = status.initialized ? 'is sealed' : 'is not initialised';
   throw new TaskError({
     what: `Vault of environment \`${environment.name}\` ${state}`,
     why: `${waiting.join(', ')} would wait for secrets from it; nothing was changed`,
-    advice: status === null ? 'run start-k8s, then install again' : 'run init-vault, then install again',
+    advice: 'run init-vault, then install again',
   });
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { environmentOf, settingsOf } from '../lib/environment.ts';
+import { ifThere } from '../lib/if-there.ts';
 import { MissingToolError, type Need, need, type Options, task } from '../lib/runner/runner.ts';
 import { type ToolName, toolNames } from '../lib/tools/manifest.ts';
 import { testTools, toolsOf } from '../lib/tools/provider-tools.ts';
@@ -117,9 +118,8 @@ export const verifyDependencies = task({
 async function requirementOf(options: Options): Promise<Requirement> {
   const environment = environmentOf(options);
   const { cluster } = await settingsOf(environment);
-  const major = await readFile(join(environment.state, 'postgresql', 'data', 'PG_VERSION'), 'utf8').catch(
-    () => '',
-  );
+  const version = join(environment.state, 'postgresql', 'data', 'PG_VERSION');
+  const major = (await ifThere(readFile(version, 'utf8'))) ?? '';
   return {
     kubernetesVersion: cluster.kubernetesVersion,
     postgresqlMajor: major === '' ? undefined : Number.parseInt(major, 10),

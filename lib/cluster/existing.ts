@@ -4,6 +4,7 @@ import { routeAddresses, routeCommands } from '../ingress/addresses.ts';
 import { kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { shellWord } from '../shell-words.ts';
+import { reasonOf, toolFailure } from '../tool-answer.ts';
 import { checkOperators, operatorCommands } from './operators.ts';
 import type { ClusterProvider } from './provider.ts';
 import { connectExisting, connectionAdvice } from './user-kubeconfig.ts';
@@ -34,7 +35,7 @@ export async function checkReachable(
   if (ready.exitCode === 0) return;
   throw new TaskError({
     what: `the cluster of context \`${environment.context}\` does not answer`,
-    why: ready.stderr.trim().split('\n').at(-1) ?? '',
+    why: reasonOf(ready),
     advice: await connectionAdvice(environment, context),
   });
 }
@@ -66,18 +67,23 @@ export const existing: ClusterProvider = {
     return output.exitCode === 0 ? 'running' : 'degraded';
   },
 
+  faults: async (environment, context) => {
+    const reached = await checkReachable(environment, context).catch((error: unknown) => error);
+    return reached instanceof TaskError ? [reached.why ?? reached.what] : [];
+  },
+
   create: async (environment, settings, context) => {
     await connectExisting(environment, context);
     const $ = (await shellOf(context))({ quiet: true });
     await checkReachable(environment, context);
-    const { serverVersion } = await kubectlJson<{ serverVersion: { gitVersion: string; minor: string } }>(
+    const { serverVersion } = await kubectlJson<{ serverVersion?: { gitVersion: string; minor: string } }>(
       $,
       environment,
       'version',
     );
-    if (Number.parseInt(serverVersion.minor, 10) < oldestMinor) {
+    if (!(Number.parseInt(serverVersion?.minor ?? '', 10) >= oldestMinor)) {
       throw new TaskError({
-        what: `the cluster runs Kubernetes ${serverVersion.gitVersion}`,
+        what: `the cluster runs Kubernetes ${serverVersion?.gitVersion ?? 'of an unknown version'}`,
         why: `the charts need v1.${oldestMinor} or newer`,
         advice: 'upgrade the cluster or use another context',
       });
@@ -88,7 +94,10 @@ export const existing: ClusterProvider = {
       const answer = await $({
         nothrow: true,
       })`${kubectl(environment)} auth can-i ${verb} ${resource} --all-namespaces`;
-      if (answer.stdout.trim() === 'yes') continue;
+      const said = answer.stdout.trim();
+      if (said === 'yes') continue;
+      // kubectl: 1 with a `no`, which may have a reason behind it.
+      if (!/^no\b/.test(said)) throw toolFailure(`kubectl auth can-i ${verb} ${resource}`, answer);
       throw new TaskError({
         what: `you may not ${verb} ${resource.split('.')[0]} in context \`${environment.context}\``,
         why: 'the releases need this right',

@@ -2,6 +2,7 @@ import { type Environment, shellOf } from '../environment.ts';
 import { kubectl, kubectlText } from '../kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
+import { toolFailure } from '../tool-answer.ts';
 
 /** An operator that somebody else puts into the cluster, by a type that is there with it. */
 type Operator = { readonly name: string; readonly type: string; readonly setting: string };
@@ -48,11 +49,13 @@ export async function checkOperators(
 ): Promise<void> {
   const $ = (await shellOf(context))({ quiet: true, nothrow: true });
   for (const { name, type, setting } of operatorsOf(settings)) {
-    const found = await $`${kubectl(environment)} get customresourcedefinition ${type} -o name`;
-    if (found.exitCode === 0) continue;
+    const found =
+      await $`${kubectl(environment)} get customresourcedefinition ${type} --ignore-not-found -o name`;
+    if (found.exitCode !== 0) throw toolFailure(`kubectl get customresourcedefinition ${type}`, found);
+    if (found.stdout.trim() !== '') continue;
     throw new TaskError({
       what: `context \`${environment.context}\` has no ${name}, which the setting ${setting} asks for`,
-      why: found.stderr.trim().split('\n').at(-1) ?? '',
+      why: `the type ${type} is not in the cluster`,
       advice: `have ${name} installed in the cluster, or change the setting`,
     });
   }

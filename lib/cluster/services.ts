@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { writeWhole } from '../environment.ts';
+import { ifThere } from '../if-there.ts';
 import { bootId, childrenOf, isSameProcess, processStartTime, TaskError } from '../runner/runner.ts';
 
 /**
@@ -32,19 +33,27 @@ export const serviceLog = (state: string, name: string): string => join(state, '
 
 /** All services that were ever recorded and not stopped. */
 export async function readServices(state: string): Promise<ServiceRecord[]> {
-  const files = await readdir(folder(state)).catch(() => []);
+  const files = (await ifThere(readdir(folder(state)))) ?? [];
   const records = await Promise.all(
     files
       .filter((file) => file.endsWith('.json'))
       .map(async (file) => {
-        try {
-          return JSON.parse(await readFile(join(folder(state), file), 'utf8')) as ServiceRecord;
-        } catch {
-          return undefined; // Removed by another run meanwhile.
-        }
+        // Undefined: removed by another run meanwhile.
+        const text = await ifThere(readFile(join(folder(state), file), 'utf8'));
+        return text === undefined ? undefined : parseRecord(text);
       }),
   );
   return records.filter((record) => record !== undefined);
+}
+
+/** Undefined for a file that a crash of the machine left empty or cut off: its process, if it lives, is found as a stray. */
+function parseRecord(text: string): ServiceRecord | undefined {
+  try {
+    const record = JSON.parse(text) as ServiceRecord | null;
+    return Number.isInteger(record?.pid) ? (record as ServiceRecord) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export const isAlive = (record: ServiceRecord): Promise<boolean> => isSameProcess(record);

@@ -73,7 +73,7 @@ const missing =
   ({ name }: Environment) =>
   (error: Error): never => {
     throw new TaskError({
-      what: `the authority of the database's certificate is not there`,
+      what: `the authority of the database's certificate cannot be read`,
       why: error.message,
       advice: `run create-environment: it makes .state/${name}/certificates anew`,
     });
@@ -87,5 +87,12 @@ async function authorityOf(
   const $ = await shellOf(context);
   type Secret = { readonly data?: { readonly 'ca.crt'?: string } };
   const found = await kubectlJson<Secret>($, environment, 'get', 'secret', secret, '-n', 'database');
-  return Buffer.from(found.data?.['ca.crt'] ?? '', 'base64').toString();
+  const authority = found.data?.['ca.crt'];
+  if (authority !== undefined) return Buffer.from(authority, 'base64').toString();
+  throw new TaskError({
+    what: `the Secret ${secret} of the namespace database has no ca.crt`,
+    why: 'it is the authority by which the database is known',
+    advice:
+      'have whoever makes the certificate (cert-manager) put it there; see releases.postgresql.tls.existingSecret',
+  });
 }

@@ -9,9 +9,11 @@ export async function installedPassword(
 ): Promise<string | undefined> {
   const $ = await shellOf(context);
   type Secret = { readonly data?: { readonly password?: string } };
-  const words = ['get', 'secret', 'postgresql-superuser', '-n', 'database'] as const;
-  const secret = await kubectlJson<Secret>($, environment, ...words).catch((): Secret => ({}));
-  const encoded = secret.data?.password;
+  // As a list, which is empty where there is none.
+  const name = 'metadata.name=postgresql-superuser';
+  const words = ['get', 'secrets', '-n', 'database', '--field-selector', name] as const;
+  const { items } = await kubectlJson<{ readonly items: readonly Secret[] }>($, environment, ...words);
+  const encoded = items[0]?.data?.password;
   if (encoded === undefined) return undefined;
   const password = Buffer.from(encoded, 'base64').toString();
   context.secret(password);

@@ -9,7 +9,7 @@ import { root } from '../project.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { secretsFile } from '../sops/encrypted-file.ts';
 import { decryptValue, encryptValue } from '../sops.ts';
-import { initVault, readVaultStatus } from '../vault-access.ts';
+import { initVault, isInitialised } from '../vault-access.ts';
 import { setPassword } from './alter-role.ts';
 import { serverIdentity } from './certificate.ts';
 import { consumersOf, ensureRestarted } from './consumers.ts';
@@ -182,8 +182,7 @@ async function superuserLogin(
 async function replaceElsewhere(environment: Environment, context: TaskContext): Promise<void> {
   // Outcomes of parts are not that of the whole.
   const part: TaskContext = { ...context, passThrough: [], report: () => undefined };
-  const vault = await readVaultStatus(environment, part);
-  if (vault?.initialized === true) await initVault(environment, part);
+  if (await isInitialised(environment, part)) await initVault(environment, part);
   else context.log('Vault is not set up: it gets its password by init-vault');
   await install(part, { app: 'postgresql' });
 }

@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Environment, writeWhole } from '../environment.ts';
+import { ifThere } from '../if-there.ts';
 import { TaskError } from '../runner/runner.ts';
 
 /** Both passwords of each role whose rotation has begun and not ended, by role. */
@@ -10,15 +11,17 @@ const path = (environment: Environment): string => join(environment.state, 'data
 
 /** What an earlier run has begun; empty when there is nothing to complete. Throws `TaskError` for a file that cannot be read. */
 export async function readRotation(environment: Environment): Promise<Rotation> {
+  const text = await ifThere(readFile(path(environment), 'utf8'));
+  if (text === undefined) return {};
   try {
-    return JSON.parse(await readFile(path(environment), 'utf8')) as Rotation;
+    const begun = JSON.parse(text) as unknown;
+    if (typeof begun !== 'object' || begun === null) throw new Error('it holds no map');
+    return begun as Rotation;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw new TaskError({
       what: `.state/${environment.name}/database-rotation.json is damaged`,
       why: 'it holds the passwords of a rotation that did not come to its end',
-      advice:
-        'if `status` finds the database well, remove the file; or else bring back the encrypted file that fits (git)',
+      advice: `keep a copy of it: it may hold the only passwords that the server takes. Where \`status\` finds them right (it says so), move it away`,
       cause: error,
     });
   }

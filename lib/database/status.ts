@@ -1,6 +1,7 @@
-import { access } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { withServer } from '../cluster/cluster.ts';
 import { type Environment, settingsOf } from '../environment.ts';
+import { ifThere } from '../if-there.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { stopAgent } from '../sops.ts';
 import { findTool } from '../tools/tools.ts';
@@ -12,8 +13,8 @@ import { readRotation } from './rotation-state.ts';
 
 /**
  * What a person should know of a database that answers: a rotation that did not end, an encrypted file that cannot be opened or
- * that the server has come apart from. Undefined when all is well, and when it cannot be told: without sops or keyring nothing
- * is wrong yet.
+ * that the server has come apart from, or that it could not be asked. Undefined when all is well, and without sops or keyring:
+ * nothing is wrong yet.
  */
 export async function databaseProblem(
   environment: Environment,
@@ -22,11 +23,8 @@ export async function databaseProblem(
   const begun = await readRotation(environment).then(Object.keys, () => ['unknown roles']);
   if (begun.length > 0)
     return `the rotation of ${begun.join(', ')} is not finished: run rotate-database-password`;
-  const keyring = await access(environment.gnupgHome).then(
-    () => true,
-    () => false,
-  );
-  if (!keyring || !(await findTool('sops'))) return undefined;
+  const keyring = await ifThere(stat(environment.gnupgHome));
+  if (keyring === undefined || !(await findTool('sops'))) return undefined;
   context.onRunEnd(() => stopAgent(environment, context));
   const settings = await settingsOf(environment);
   const open = ({ secret }: LoginRole) => decryptPassword(environment, secret, context);
@@ -41,8 +39,11 @@ export async function databaseProblem(
         acceptsLogin({ ...address, user, password, database, identity: await identity, timeoutMs: 2000 }),
       ),
     0,
-  ).catch(() => undefined);
+  ).catch(unchecked);
 }
+
+const unchecked = (error: Error): string =>
+  `its passwords could not be checked: ${error instanceof TaskError ? error.what : error.message}`;
 
 /** What is wrong with the logins of the encrypted files, all of which are tried at once. */
 export async function loginProblem(
@@ -51,20 +52,20 @@ export async function loginProblem(
   accepts: (role: LoginRole, password: string) => Promise<boolean>,
 ): Promise<string | undefined> {
   const tried = await Promise.all(
-    roles.map(async (role): Promise<LoginRole | TaskError | undefined> => {
+    roles.map(async (role): Promise<LoginRole | Error | undefined> => {
       try {
-        const password = await open(role);
-        // A server that does not answer in time has not refused it.
-        return (await accepts(role, password).catch(() => true)) ? undefined : role;
+        return (await accepts(role, await open(role))) ? undefined : role;
       } catch (error) {
-        return error instanceof TaskError ? error : undefined;
+        // A server that does not answer in time has neither taken nor refused it.
+        return error as Error;
       }
     }),
   );
-  const closed = tried.find((found) => found instanceof TaskError);
-  if (closed !== undefined) return `its passwords cannot be checked: ${closed.what}`;
-  const refused = tried.filter((found) => found !== undefined) as LoginRole[];
-  if (refused.length === 0) return undefined;
+  const failed = tried.find((found) => found instanceof Error);
+  const refused = tried.filter(
+    (found): found is LoginRole => found !== undefined && !(found instanceof Error),
+  );
+  if (refused.length === 0) return failed === undefined ? undefined : unchecked(failed);
   const whose = refused.some(({ kind }) => kind === 'superuser')
     ? ''
     : ` for ${refused.map(({ name }) => name).join(', ')}`;

@@ -3,6 +3,7 @@ import { type Environment, settingsOf, shellOf } from '../environment.ts';
 import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
 import { shellWords } from '../shell-words.ts';
+import { reasonOf } from '../tool-answer.ts';
 import { buildWords, type OwnImage, taggedByInputs } from './own-images.ts';
 
 /** The same as plain commands. */
@@ -38,7 +39,7 @@ async function isBuilt($: Shell, reference: string): Promise<boolean> {
   if (/no such image/i.test(known.stderr)) return false;
   throw new TaskError({
     what: `cannot check whether Docker has the image ${reference}`,
-    why: known.stderr.trim().split('\n').at(-1) || `docker ended with ${known.exitCode ?? known.signal}`,
+    why: reasonOf(known),
     advice: 'try: docker info',
   });
 }

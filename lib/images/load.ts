@@ -91,6 +91,13 @@ async function lackingIn(
     .split('\n')
     .map((line) => line.replace(/^node\//, ''))
     .filter((node) => node !== '');
+  if (nodes.length === 0) {
+    throw new TaskError({
+      what: 'the cluster has no nodes that an image could be loaded into',
+      why: '`kubectl get nodes` lists none',
+      advice: 'run create-environment, then try again',
+    });
+  }
   const contents = await Promise.all(
     nodes.map(async (node) => ({ node, images: await imagesOf(environment, node, context) })),
   );

@@ -2,6 +2,7 @@ import { type Environment, shellOf } from '../environment.ts';
 import { kubectl, kubectlText } from '../kubectl.ts';
 import { fullName, namesHost, parseRepository } from '../registry/reference.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { parseAnswer, reasonOf } from '../tool-answer.ts';
 import { type OwnImage, tagged } from './own-images.ts';
 import { askRegistry, type RegistryAnswer } from './registry.ts';
 
@@ -108,13 +109,12 @@ async function nodesOf(environment: Environment, context: TaskContext): Promise<
   const $ = (await shellOf(context))({ quiet: true, nothrow: true });
   const output = await $`${kubectl(environment)} get nodes -o json`;
   if (output.exitCode !== 0) {
-    const why =
-      output.stderr.trim().split('\n').at(-1) || `kubectl ended with ${output.exitCode ?? output.signal}`;
-    context.log(`warning: cannot check which images the nodes have: ${why}`);
+    context.log(`warning: cannot check which images the nodes have: ${reasonOf(output)}`);
     return undefined;
   }
-  type List = { items: { metadata: { name: string }; status: { images?: { names?: string[] }[] } }[] };
-  return (JSON.parse(output.stdout) as List).items.map(({ metadata, status: { images = [] } }) => ({
+  type List = { items: { metadata: { name: string }; status?: { images?: { names?: string[] }[] } }[] };
+  const { items } = parseAnswer<List>('kubectl get nodes -o json', output);
+  return items.map(({ metadata, status: { images = [] } = {} }) => ({
     name: metadata.name,
     images: new Set(images.flatMap(({ names = [] }) => names.map(fullName))),
     full: images.length >= listLength,

@@ -12,6 +12,7 @@ import { root } from '../project.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
 import { shellWords } from '../shell-words.ts';
+import { reasonOf, toolFailure } from '../tool-answer.ts';
 import { controllerOf } from './controllers.ts';
 import { helmOf, type Installed, type Named, readRecord, release, writeRecord } from './record.ts';
 
@@ -131,7 +132,7 @@ async function upgrade(
     // Pods of an earlier run that failed may not have changed since.
     const pods = seen.length > 0 ? [] : await readPods($, environment, namespaces).catch(() => []);
     const lines = shownLinesOf([...seen, ...unreadyOf(pods)]);
-    if (lines.length === 0) throw notInstalled(settings, output.stderr);
+    if (lines.length === 0) throw notInstalled(settings, reasonOf(output));
     throw new TaskError({
       what: `the ingress controller ${release} does not start`,
       why: lines.join('\n'),
@@ -142,11 +143,11 @@ async function upgrade(
   }
 }
 
-function notInstalled({ ingress }: Settings, stderr: string): TaskError {
-  const { chart, repository } = ingress.chart;
+function notInstalled({ ingress }: Settings, why: string): TaskError {
+  const { repository } = ingress.chart;
   return new TaskError({
     what: `the ingress controller ${release} could not be installed`,
-    why: stderr.trim().split('\n').at(-1) || `helm said nothing about ${chart}`,
+    why,
     advice: repository
       ? `see that ${repository} can be reached, or set ingress.chart to { chart: ./charts/traefik, repository: "", version: "", values: {} }`
       : 'fix it and run again; ingress.controller: none does without routes',
@@ -195,6 +196,9 @@ async function clearPending(
   const status = await $({
     nothrow: true,
   })`${helmOf(environment)} --namespace ${namespace} status ${release} --output json`;
+  // helm: 1 for everything that went wrong.
+  if (status.exitCode !== 0 && !/release: not found/.test(status.stderr))
+    throw toolFailure(`helm status ${release}`, status);
   if (!/"status": *"pending-/.test(status.stdout)) return;
   context.log('the ingress controller was left half installed by a run that was killed: removing it first');
   await $`${helmOf(environment)} --namespace ${namespace} uninstall ${release} --wait`;

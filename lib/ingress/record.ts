@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Environment, writeWhole } from '../environment.ts';
+import { ifThere } from '../if-there.ts';
+import { TaskError } from '../runner/runner.ts';
 
 /** Name of the helm release. */
 export const release = 'traefik';
@@ -21,10 +23,21 @@ export const ownTypes = /\.(?:traefik\.io|gateway\.networking\.k8s\.io)$/;
 
 const recordPath = ({ state }: Pick<Environment, 'state'>): string => join(state, 'ingress.json');
 
-/** The record of our installation; undefined where there is none. */
+/** The record of our installation; undefined where there is none. Throws `TaskError` for one that cannot be read. */
 export async function readRecord(environment: Environment): Promise<Installed | undefined> {
-  const text = await readFile(recordPath(environment), 'utf8').catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as Installed);
+  const text = await ifThere(readFile(recordPath(environment), 'utf8'));
+  if (text === undefined) return undefined;
+  try {
+    const record = JSON.parse(text) as Installed | null;
+    if (typeof record?.namespace === 'string' && Array.isArray(record.typesBefore)) return record;
+  } catch {
+    // Told below.
+  }
+  throw new TaskError({
+    what: `.state/${environment.name}/ingress.json, which says what of the ingress controller is ours, is damaged`,
+    why: 'without it nobody can say what to upgrade and what to remove',
+    advice: `restore it from a copy; or remove the controller by hand (helm uninstall ${release}), then the file`,
+  });
 }
 
 export const writeRecord = (environment: Environment, record: Installed): Promise<void> =>

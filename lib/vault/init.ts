@@ -81,7 +81,8 @@ async function initialise({ replicas, keysPath }: OpenVaultInput): Promise<void>
     });
     keys = keysOf(body, opensItself);
   } catch (error) {
-    await file.discard();
+    // Without an answer nobody knows whether it was initialised: the reservation says that it was asked.
+    if (!(error instanceof VaultError && error.status === undefined)) await file.discard();
     throw error;
   }
   if (keys === undefined) {
@@ -102,10 +103,13 @@ function keysOf(body: JsonObject, opensItself: boolean): VaultKeys | undefined {
 
 /** Right after unsealing, Vault answers 5xx for a while; of several replicas one becomes active. */
 async function activeOf({ replicas, signal }: OpenVaultInput): Promise<VaultClient> {
+  let last = 'no replica took the lead';
   const active = await poll(
     async () => {
       for (const { client } of replicas) {
-        if (await isActive(client)) return client;
+        const answer = await whyNotActive(client);
+        if (answer === undefined) return client;
+        last = answer;
       }
       return undefined;
     },
@@ -115,17 +119,18 @@ async function activeOf({ replicas, signal }: OpenVaultInput): Promise<VaultClie
   if (active !== undefined) return active;
   throw new TaskError({
     what: `Vault at ${replicas.map(({ client }) => client.address).join(', ')} is unsealed but does not become active`,
-    why: 'no replica took the lead within a minute',
+    why: `after a minute, the last answer was: ${last}`,
     advice: 'see the logs of Vault, then run `init-vault` again',
   });
 }
 
 /** `GET sys/health` answers 200 only for the active one; a standby, one without a leader and one that starts have statuses of their own. */
-async function isActive(client: VaultClient): Promise<boolean> {
+async function whyNotActive(client: VaultClient): Promise<string | undefined> {
   try {
-    return (await client.request('GET', 'sys/health')).status === 200;
+    const { status } = await client.request('GET', 'sys/health');
+    return status === 200 ? undefined : `HTTP ${status}`;
   } catch (error) {
-    if (error instanceof VaultError && error.status !== undefined) return false;
+    if (error instanceof VaultError && error.status !== undefined) return `HTTP ${error.status}`;
     throw error;
   }
 }

@@ -15,26 +15,20 @@ export type VaultStatus = {
 };
 
 /**
- * How Vault is; null when it cannot be reached. Sealed as long as one of several replicas is. Only reads, and throws no
- * `TaskError`: what cannot be seen (no token, no right to read) counts as not configured. The clients carry the token, and
- * should have a short time limit.
+ * How Vault is. Sealed as long as one of several replicas is. Only reads; what may not be seen (no token, no right to read) counts
+ * as not configured. Throws `VaultError` when it cannot be reached. The clients carry the token, and should have a short time limit.
  */
 export async function vaultStatus(
   replicas: readonly Replica[],
   state: DesiredState,
   settings: ValueSources['settings'],
-): Promise<VaultStatus | null> {
-  try {
-    const answers = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
-    const initialized = answers.some((answer) => answer.initialized === true);
-    const sealed = answers.length === 0 || answers.some((answer) => answer.sealed !== false);
-    const open = replicas.find((_, index) => answers[index]?.sealed === false);
-    const configured = open !== undefined && (await isConfigured(open.client, state, settings));
-    return { initialized, sealed, configured };
-  } catch (error) {
-    if (error instanceof VaultError) return null;
-    throw error;
-  }
+): Promise<VaultStatus> {
+  const answers = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
+  const initialized = answers.some((answer) => answer.initialized === true);
+  const sealed = answers.length === 0 || answers.some((answer) => answer.sealed !== false);
+  const open = replicas.find((_, index) => answers[index]?.sealed === false);
+  const configured = open !== undefined && (await isConfigured(open.client, state, settings));
+  return { initialized, sealed, configured };
 }
 
 async function isConfigured(
@@ -61,6 +55,8 @@ async function isConfigured(
     }
     return true;
   } catch (error) {
+    // One that answers no more has not said how it is.
+    if (error instanceof VaultError && error.status === undefined) throw error;
     // Sealed meanwhile, no right to read, an engine of another type: all mean that it is not as desired.
     if (error instanceof TaskError) return false;
     throw error;

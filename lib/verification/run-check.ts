@@ -36,7 +36,7 @@ export async function runCheck(input: CheckInput): Promise<CheckResult> {
   input.signal?.throwIfAborted();
   const timeoutMs = input.timeoutMs ?? 60_000;
   const program = join(input.projectFolder, 'docker', 'backend-verification', 'verify.mjs');
-  const { exitCode, timedOut, stdout, stderr } = await runProgram(program, input, timeoutMs);
+  const { exitCode, signal, timedOut, stdout, stderr } = await runProgram(program, input, timeoutMs);
   input.signal?.throwIfAborted();
 
   const lines = stdout.split('\n').filter((line) => line !== '');
@@ -45,14 +45,20 @@ export async function runCheck(input: CheckInput): Promise<CheckResult> {
   if (!succeeded && failures.length === 0) {
     const reason = timedOut
       ? `no result within ${timeoutMs / 1000} s`
-      : `ended with ${exitCode ?? 'a signal'}${lastLine(stderr)}`;
+      : `ended with ${exitCode ?? signal ?? 'an error'}${lastLine(stderr)}`;
     failures.push({ check: 'verification program', reason });
     lines.push(`FAILED verification program: ${reason}`);
   }
   return { ok: succeeded, lines, failures };
 }
 
-type Ended = { exitCode: number | null; timedOut: boolean; stdout: string; stderr: string };
+type Ended = {
+  exitCode: number | null;
+  signal: NodeJS.Signals | null;
+  timedOut: boolean;
+  stdout: string;
+  stderr: string;
+};
 
 function runProgram(program: string, input: CheckInput, timeoutMs: number): Promise<Ended> {
   return new Promise((resolve) => {
@@ -65,7 +71,7 @@ function runProgram(program: string, input: CheckInput, timeoutMs: number): Prom
         ...(input.databaseAuthority === undefined ? {} : { DATABASE_AUTHORITY: input.databaseAuthority }),
       },
     });
-    const ended: Ended = { exitCode: null, timedOut: false, stdout: '', stderr: '' };
+    const ended: Ended = { exitCode: null, signal: null, timedOut: false, stdout: '', stderr: '' };
     const kill = () => {
       child.kill('SIGKILL');
     };
@@ -90,8 +96,8 @@ function runProgram(program: string, input: CheckInput, timeoutMs: number): Prom
       ended.stderr += error.message;
       finish();
     });
-    child.on('close', (exitCode) => {
-      ended.exitCode = exitCode;
+    child.on('close', (exitCode, signal) => {
+      Object.assign(ended, { exitCode, signal });
       finish();
     });
     // A program that ends before it has read everything is judged by its exit code, not by the broken pipe.

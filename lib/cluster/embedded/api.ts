@@ -48,7 +48,11 @@ export async function connectApi(environment: Environment, port: number): Promis
             response.once('end', () => {
               const text = Buffer.concat(chunks).toString();
               const json = response.headers['content-type']?.includes('json') && text !== '';
-              resolve({ status: response.statusCode ?? 0, body: json ? JSON.parse(text) : text });
+              try {
+                resolve({ status: response.statusCode ?? 0, body: json ? JSON.parse(text) : text });
+              } catch (error) {
+                reject(error);
+              }
             });
           },
         );
@@ -60,12 +64,21 @@ export async function connectApi(environment: Environment, port: number): Promis
     watch: (path, onEvent, signal) =>
       new Promise((resolve, reject) => {
         const sent = request({ ...tls, method: 'GET', path, signal }, (response) => {
+          if (response.statusCode !== 200) {
+            response.resume();
+            return reject(new Error(`the API server answered HTTP ${response.statusCode}`));
+          }
           let rest = '';
           response.setEncoding('utf8');
           response.on('data', (chunk: string) => {
             const lines = (rest + chunk).split('\n');
             rest = lines.pop() ?? '';
-            for (const line of lines) if (line !== '') onEvent(JSON.parse(line) as WatchEvent);
+            try {
+              for (const line of lines) if (line !== '') onEvent(JSON.parse(line) as WatchEvent);
+            } catch (error) {
+              reject(error);
+              sent.destroy();
+            }
           });
           response.once('error', reject);
           response.once('end', resolve);

@@ -8,6 +8,7 @@ import { passwordAdvice } from '../../database/password-advice.ts';
 import { decryptText, superuserOf, wantedRoles, wantedRolesText } from '../../database/roles.ts';
 import { setUpDatabases } from '../../database/set-up.ts';
 import { type Environment, shellOf, writeWhole } from '../../environment.ts';
+import { ifThere } from '../../if-there.ts';
 import { isPostgresqlReady } from '../../postgresql.ts';
 import { root } from '../../project.ts';
 import { MissingToolError, type TaskContext, TaskError } from '../../runner/runner.ts';
@@ -168,7 +169,7 @@ async function ensureRoles(
   context: TaskContext,
 ): Promise<Outcome> {
   const done = rolesMade(environment);
-  if ((await readFile(done).catch(() => undefined)) !== undefined) return 'unchanged';
+  if ((await ifThere(readFile(done))) !== undefined) return 'unchanged';
   const { ports } = await requireState(environment);
   const { name: user, database, secret } = superuserOf(settings);
   const password = await decryptPassword(environment, secret, context);
@@ -196,8 +197,7 @@ async function initialise(
   data: string,
   context: TaskContext,
 ): Promise<void> {
-  const made = await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => undefined);
-  if (made !== undefined) return;
+  if ((await majorOf(data)) !== undefined) return;
   const { secret } = superuserOf(settings);
   const password = await decryptPassword(environment, secret, context);
   // A server whose folder was deleted under it would write to the new one of the same path as it ends.
@@ -217,9 +217,13 @@ async function initialise(
   await rename(partial, data);
 }
 
+/** The major version that the data were made with; undefined where there are none. */
+const majorOf = async (data: string): Promise<string | undefined> =>
+  (await ifThere(readFile(join(data, 'PG_VERSION'), 'utf8')))?.trim();
+
 /** A server of the major version that the data was made with; a data folder cannot be opened by another one. */
 async function findServer(data: string): Promise<FoundTool> {
-  const made = (await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => '')).trim();
+  const made = (await majorOf(data)) ?? '';
   const server = await findTool(
     'postgresql',
     made === '' ? {} : { postgresqlMajor: Number.parseInt(made, 10) },

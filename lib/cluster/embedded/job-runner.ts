@@ -96,7 +96,10 @@ async function verify({ api, pod, databasePort, signal }: Work, deployment: stri
   const { namespace } = pod.metadata;
   const find = async () => {
     const answer = await api.call('GET', `/apis/apps/v1/namespaces/${namespace}/deployments/${deployment}`);
-    return answer.status === 200 ? (answer.body as Workload) : `deployment ${deployment} is not there`;
+    if (answer.status === 200) return answer.body as Workload;
+    return answer.status === 404
+      ? `deployment ${deployment} is not there`
+      : `deployment ${deployment} cannot be read: HTTP ${answer.status}`;
   };
   const { failures, environment, workload } = await resolvePod(api, namespace, find, signal);
   if (failures.length > 0 || workload === undefined) return { ok: false, lines: failuresAsLines(failures) };

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Environment, writeWhole } from '../../environment.ts';
-import type { TaskContext } from '../../runner/runner.ts';
+import { ifThere } from '../../if-there.ts';
+import { type TaskContext, TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
 import type { Api } from './api.ts';
 import { applyManifests } from './apply.ts';
@@ -23,7 +24,7 @@ const manifestsOf = (environment: Environment): string => join(environment.state
 
 /** The names of the nodes that the cluster was made with, or undefined when it has none yet. */
 async function madeNodes(environment: Environment): Promise<string[] | undefined> {
-  const text = await readFile(manifestsOf(environment), 'utf8').catch(() => '');
+  const text = (await ifThere(readFile(manifestsOf(environment), 'utf8'))) ?? '';
   const names = [...text.matchAll(/^ {2}name: (\S+)$/gm)].map(([, name]) => name ?? '');
   return names.length > 0 ? names : undefined;
 }
@@ -49,7 +50,7 @@ export async function applyNodes(
   await applyManifests(api, manifests.join('---\n'));
 }
 
-/** Makes nodes that were deleted again, and says which. Throws `TaskError` when one is refused. */
+/** Makes nodes that were deleted again, and says which. Throws `TaskError` when one is refused, or the API server does not list them. */
 export async function restoreNodes(
   api: Api,
   environment: Environment,
@@ -58,7 +59,14 @@ export async function restoreNodes(
 ): Promise<'changed' | 'unchanged'> {
   const { status, body } = await api.call('GET', '/api/v1/nodes');
   const made = await madeNodes(environment);
-  if (status !== 200 || made === undefined) return 'unchanged';
+  if (status !== 200) {
+    throw new TaskError({
+      what: 'the API server does not list its nodes',
+      why: (body as { message?: string } | null)?.message ?? `HTTP ${status}`,
+      advice: 'run it again; start-k8s starts what does not run',
+    });
+  }
+  if (made === undefined) return 'unchanged';
   const { items } = body as { items: readonly { metadata: { name: string } }[] };
   const there = new Set(items.map(({ metadata }) => metadata.name));
   const gone = made.filter((name) => !there.has(name));

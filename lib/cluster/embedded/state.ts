@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cloneKey, type Environment, writeWhole } from '../../environment.ts';
+import { ifThere } from '../../if-there.ts';
 import { bootId, processStartTime, type TaskContext, TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
 import { choosePorts, portBlock } from '../ports.ts';
@@ -49,14 +50,15 @@ export const allServices = [
   'job-runner',
 ] as const;
 
-/** What was written about the cluster, or undefined when there is none. Throws `TaskError` when the file is damaged. */
+/** What was written about the cluster, or undefined when there is none. Throws `TaskError` when the file is damaged, or cannot be read. */
 export async function readState(environment: Environment): Promise<EmbeddedState | undefined> {
+  const text = await ifThere(readFile(path(environment), 'utf8'));
+  if (text === undefined) return undefined;
   let reason = 'it does not name the ports';
   try {
-    const state = JSON.parse(await readFile(path(environment), 'utf8')) as EmbeddedState;
+    const state = JSON.parse(text) as EmbeddedState;
     if (portNames.every((name) => Number.isInteger(state?.ports?.[name]))) return state;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     reason = (error as Error).message;
   }
   throw new TaskError({

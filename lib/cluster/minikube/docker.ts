@@ -1,6 +1,7 @@
 import type { Environment } from '../../environment.ts';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
+import { reasonOf } from '../../tool-answer.ts';
 import { nodeNames } from './machines.ts';
 import { type Minikube, minikubeShell } from './shell.ts';
 
@@ -30,7 +31,7 @@ async function list(
 ): Promise<readonly string[]> {
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 30_000 });
   const output = await $`docker ${words}`;
-  if (output.exitCode !== 0) throw noAnswer(output.stderr);
+  if (output.exitCode !== 0) throw noAnswer(reasonOf(output));
   const ours = nodeNames(environment);
   return output.stdout
     .split('\n')
@@ -38,10 +39,10 @@ async function list(
     .sort();
 }
 
-export const noAnswer = (stderr: string): TaskError =>
+export const noAnswer = (why: string): TaskError =>
   new TaskError({
     what: 'Docker does not answer',
-    why: stderr.trim().split('\n').at(-1) || 'it said nothing',
+    why,
     advice: 'start Docker, then run again',
   });
 
@@ -75,7 +76,7 @@ export async function checkEngine(
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 30_000 });
   const output = await $`docker info --format ${'{{json .}}'}`;
   const engine = parseEngine(output.stdout);
-  if (output.exitCode !== 0 || engine === undefined) throw noAnswer(output.stderr);
+  if (output.exitCode !== 0 || engine === undefined) throw noAnswer(reasonOf(output));
   const { nodes, cpus, memoryMB } = cluster;
   const settings = `environments/${name}/settings.yaml`;
   const availableMB = Math.floor(engine.MemTotal / 2 ** 20);

@@ -26,6 +26,8 @@ export type Profile =
 /** Exit codes of minikube (pkg/minikube/reason/exitcodes.go): the profile does not exist; its configuration is invalid. */
 const notFound = 85;
 const invalidConfiguration = 38;
+/** `minikube status` adds 1, 2 and 4 for a host, kubelet and API server that do not run; what is more is a failure. */
+const everythingStopped = 7;
 
 /**
  * Asks minikube for the profile's nodes. `profile list` would not do: it tells of the control plane only. Throws `TaskError`
@@ -40,7 +42,7 @@ export async function readProfile(
   const output = await $`minikube status --profile ${environment.clusterName} --output json`;
   if (output.exitCode === notFound) return { kind: 'none' };
   if (output.exitCode === invalidConfiguration) return { kind: 'unreadable', reason: reasonOf(output) };
-  const nodes = parseNodes(output.stdout);
+  const nodes = output.exitCode <= everythingStopped ? parseNodes(output.stdout) : undefined;
   if (nodes === undefined) throw failed(environment, 'status', output);
   // minikube answers with no node at all when it does not find the machine of one, and also when Docker does not answer.
   if (nodes.length > 0) return { kind: 'nodes', nodes };

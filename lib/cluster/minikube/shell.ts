@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os';
 import { environmentOf, processEnvironment } from '../../environment.ts';
 import { root } from '../../project.ts';
 import { type CommandOutput, type Shell, type TaskContext, TaskError } from '../../runner/runner.ts';
+import { endOf } from '../../tool-answer.ts';
 
 export type Minikube = Pick<TaskContext, '$' | 'options'>;
 
@@ -31,20 +32,25 @@ export async function runMinikube(context: TaskContext, words: readonly string[]
 const profileOf = (words: readonly string[]): string => words[words.indexOf('--profile') + 1] ?? '';
 
 /** Why minikube ended: its line "Exiting due to CODE: reason", the same as a JSON event, or its last line with words in it. */
-export function reasonOf({ stdout, stderr }: Pick<CommandOutput, 'stdout' | 'stderr'>): string {
+export function reasonOf({ stdout, stderr, exitCode, signal }: CommandOutput): string {
   const lines = `${stdout}\n${stderr}`.split(/[\r\n]+/);
   const reasons = lines.flatMap((line) => /Exiting due to (.+)/.exec(line)?.[1] ?? errorEvent(line) ?? []);
   const last = lines.findLast((line) => /\p{L}{2}/u.test(line));
-  return reasons[0] ?? last?.replace(/^[^\p{L}\d]+/u, '').trim() ?? 'it said nothing';
+  return reasons[0] ?? last?.replace(/^[^\p{L}\d]+/u, '').trim() ?? endOf({ exitCode, signal });
 }
 
 /** With `--output json`, a failure is an event of this type; only the one that ends the command has a name. */
 function errorEvent(line: string): string | undefined {
   if (!line.includes('"io.k8s.sigs.minikube.error"')) return undefined;
-  const { data } = JSON.parse(line) as {
-    readonly data: { readonly name?: string; readonly message: string };
-  };
-  return data.name === undefined ? undefined : `${data.name}: ${data.message}`;
+  try {
+    const { data } = JSON.parse(line) as {
+      readonly data: { readonly name?: string; readonly message: string };
+    };
+    return data.name === undefined ? undefined : `${data.name}: ${data.message}`;
+  } catch {
+    // Cut off, as by a minikube that was killed.
+    return undefined;
+  }
 }
 
 /** minikube's own "Suggestion: …", if it made one. */

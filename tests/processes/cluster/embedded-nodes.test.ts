@@ -103,4 +103,16 @@ test('a kubeconfig that was deleted is written again, for the user alone', async
   assert.is(await kubernetes.restoreKubeconfig(environment, context), false);
 });
 
+test('an API server that does not list its nodes has not lost any', async ({
+  nodes,
+  environment,
+  context,
+}) => {
+  await nodes.applyNodes(server().api, environment, asking(2), 'creating');
+  const body = { message: 'etcdserver: request timed out' };
+  const api: Api = { ...server().api, call: async () => ({ status: 500, body }) };
+  const error = await failureOf(nodes.restoreNodes(api, environment, asking(2), context));
+  assert.equal([error.what, error.why], ['the API server does not list its nodes', body.message]);
+});
+
 test.run();

@@ -69,10 +69,13 @@ test('what the settings ask of operators has to be there: who lacks is named, wi
   await lib.existing.create(environment, settings, context);
   const asked = clone.calls().filter((line) => line.includes(' get customresourcedefinition '));
   assert.equal(
-    asked.map((line) => line.split(' ').at(-3)),
+    asked.map((line) => line.split(' ').at(-4)),
     ['clusters.postgresql.cnpg.io'],
   );
-  kubectl(clone, { type: 'echo "Error: not found" >&2; exit 1' });
+  kubectl(clone, { type: 'echo "Unable to connect to the server" >&2; exit 1' });
+  const unread = await failureOf(lib.existing.create(environment, settings, context));
+  assert.match(unread.what, /^`kubectl get customresourcedefinition .*` failed with exit code 1$/);
+  kubectl(clone, { type: 'exit 0' });
   const error = await failureOf(lib.existing.create(environment, settings, context));
   assert.is(
     error.what,
@@ -122,6 +125,41 @@ test('every call but the one that reads the user’s kubeconfig names our own an
       line,
     );
   }
+});
+
+test('a kubectl that fails says nothing about rights and versions', async ({
+  lib,
+  clone,
+  environment,
+  settings,
+  context,
+}) => {
+  const failure = async (changes: Parameters<typeof kubectl>[1]) => {
+    kubectl(clone, changes);
+    const error = await failureOf(lib.existing.create(environment, settings, context));
+    return [error.exitCode, error.what];
+  };
+  assert.equal(await failure({ may: 'kill -9 $$' }), [
+    137,
+    '`kubectl auth can-i create namespaces` was ended by SIGKILL',
+  ]);
+  assert.equal(await failure({ may: 'echo "Unable to connect" >&2; exit 1' }), [
+    1,
+    '`kubectl auth can-i create namespaces` failed with exit code 1',
+  ]);
+  assert.match(
+    await failure({ may: 'echo "no - some policy"; exit 1' }).then(String),
+    'you may not create namespaces',
+  );
+  assert.match(await failure({ version: 'echo "{}"' }).then(String), 'of an unknown version');
+  assert.match(
+    await failure({ version: '' }).then(String),
+    '`kubectl version -o json` gave no answer that can be read',
+  );
+  kubectl(clone, { ready: 'echo "the server has asked for the client to provide credentials" >&2; exit 1' });
+  assert.equal(await lib.existing.faults?.(environment, context), [
+    'the server has asked for the client to provide credentials',
+  ]);
 });
 
 for (const [title, changes, what] of [

@@ -154,6 +154,24 @@ test('a minikube or a Docker that fails is an error, not the absence of a cluste
   status('cannot find home', 1);
   const error = await failureOf(lib.minikube.phase(environment, context));
   assert.equal([error.what, error.why], ['`minikube status` failed', 'cannot find home']);
+  for (const [text, exitCode] of [
+    ['{"error":"cannot read the profiles"}', 14],
+    ['null', 14],
+    ['[]', 80],
+    ['', 0],
+    ['{"Name":"one","Host":"Run', 0],
+    [running, 137],
+  ] as const) {
+    status(text, exitCode);
+    for (const attempt of ['phase', 'destroy', 'stop'] as const) {
+      const { what } = await failureOf(lib.minikube[attempt](environment, context));
+      assert.is(what, '`minikube status` failed', `${attempt}: ${text}`);
+    }
+  }
+  clone.script('minikube', 'kill -9 $$');
+  const killed = await failureOf(lib.minikube.destroy(environment, context));
+  assert.equal([killed.what, killed.why], ['`minikube status` failed', 'ended by SIGKILL']);
+  assert.equal(changes(clone), []);
   status('null', 7, 'echo "no such file" >&2; exit 1');
   const listing = await failureOf(lib.minikube.phase(environment, context));
   assert.equal([listing.what, listing.why], ['`minikube node list` failed', 'no such file']);

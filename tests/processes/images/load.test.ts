@@ -158,4 +158,10 @@ test('an archive that could not be loaded is not left behind', async ({ load, en
   assert.not.ok(existsSync(join(environment.state, 'images.tar')));
 });
 
+test('a cluster that lists no nodes has not got the image', async ({ clone, load, nodes }) => {
+  nodes('exit 1');
+  clone.script('kubectl', '');
+  assert.is((await failureOf(load())).what, 'the cluster has no nodes that an image could be loaded into');
+});
+
 test.run();

@@ -169,7 +169,11 @@ test('what came with the installation goes with it, types included, unless other
 
 test('a run that failed or was killed is taken up again, and still knows what was there before', async (state) => {
   cluster(state, { types: ['before.traefik.io'] });
-  state.clone.script('helm', 'echo "Error: cannot reach the chart" >&2; exit 1');
+  state.clone.script('helm', 'echo "Error: query: failed to query with labels: timeout" >&2; exit 1');
+  const unread = await failureOf(ensure(state));
+  assert.is(unread.what, '`helm status traefik` failed with exit code 1');
+  const first = 'case "$*" in *" status "*) echo "Error: release: not found" >&2; exit 1;; esac';
+  state.clone.script('helm', `${first}\necho "Error: cannot reach the chart" >&2; exit 1`);
   const failure = await failureOf(ensure(state));
   assert.match(failure.message, 'traefik could not be installed');
   assert.match(failure.why ?? '', 'cannot reach the chart');

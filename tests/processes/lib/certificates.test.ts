@@ -123,7 +123,7 @@ test('other hosts, a lost authority, a damaged file and a foreign key each make 
   const problems: [change: () => void, says: RegExp, hosts?: string[]][] = [
     [() => {}, /app1-front is for DNS:app1-front/, ['localhost']],
     [() => rmSync(files.authority), /there is no ca/],
-    [() => writeFileSync(files.certificate, 'no certificate'), /app1-front cannot be read/],
+    [() => writeFileSync(files.certificate, 'no certificate'), /app1-front is damaged/],
     [
       () => writeFileSync(files.key, readFileSync(join(folder, 'ca.key'))),
       /app1-front\.key belongs to another/,

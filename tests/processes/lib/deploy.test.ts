@@ -38,7 +38,9 @@ function cluster(
   found = 'true',
   pods = 'true',
 ): void {
-  const last_deployed = new Date(Date.now() - ageSeconds * 1000).toISOString();
+  const last_deployed = Number.isNaN(ageSeconds)
+    ? undefined
+    : new Date(Date.now() - ageSeconds * 1000).toISOString();
   const content = gzipSync(JSON.stringify({ manifest, info: { last_deployed } })).toString('base64');
   const labels = { name: 'devops', status, version: '3', owner: 'helm' };
   const metadata = { name: 'sh.helm.release.v1.devops.v3', namespace: 'core', labels };
@@ -93,6 +95,9 @@ test('on somebody else’s cluster a young pending release is left alone', async
   const error = await failureOf(lib.install(context, { app: 'devops' }));
   assert.match(error.what, /^release devops is pending-upgrade since [56] s$/);
   assert.match(error.advice ?? '', /120 s/);
+  cluster(clone, 'pending-upgrade', Number.NaN);
+  const unknown = await failureOf(lib.install(context, { app: 'devops' }));
+  assert.is(unknown.what, 'release devops is pending-upgrade since an unknown time');
   assert.equal(helmCalls(clone), []);
   cluster(clone, 'pending-upgrade', 121);
   helm(clone, [{ revision: 2, status: 'deployed' }]);
@@ -153,6 +158,7 @@ test('who asks helmfile for details is shown no secret: it is known before helmf
   const calls = clone.calls().filter((line) => /^sops|sync/.test(line));
   assert.match(calls[0] ?? '', /^sops decrypt /);
   assert.match(calls.at(-1) ?? '', /^helmfile .* sync --debug$/);
+  clone.script('sops', 'echo "Failed to get the data key" >&2; exit 128');
 });
 
 test('what is installed as it should be is left alone', async ({ lib, clone, context }) => {
@@ -236,13 +242,42 @@ test('where the objects may not be listed nothing counts as missing, and the log
   context,
 }) => {
   rendering(clone);
-  cluster(clone, 'deployed', 60, manifest, 'echo "Error: secrets is forbidden" >&2; exit 1');
+  const forbidden = 'Error from server (Forbidden): secrets is forbidden';
+  cluster(clone, 'deployed', 60, manifest, `echo "${forbidden}" >&2; exit 1`);
   await lib.install(context, { app: 'devops' });
   assert.equal(context.reported, ['unchanged']);
-  assert.match(context.logged.join('\n'), /cannot be told: Error: secrets is forbidden/);
-  cluster(clone, 'deployed', 60, manifest, 'exit 3');
-  await lib.install(context, { app: 'devops' });
-  assert.match(context.logged.join('\n'), /cannot be told: kubectl ended with 3/);
+  assert.ok(context.logged.includes(`cannot check for manually deleted objects: ${forbidden}`));
+});
+
+test('a kubectl, helm or helm’s Secret that cannot be read is no statement about a release', async ({
+  lib,
+  clone,
+  context,
+}) => {
+  rendering(clone);
+  const what = async () => (await failureOf(lib.install(context, { app: 'devops' }))).what;
+  for (const [found, told] of [
+    ['exit 3', '`kubectl get` failed with exit code 3'],
+    ['kill -9 $$', '`kubectl get` was ended by SIGKILL'],
+    ['echo "Unable to connect to the server: timeout" >&2; exit 1', '`kubectl get` failed with exit code 1'],
+  ] as const) {
+    cluster(clone, 'deployed', 60, manifest, found);
+    assert.is(await what(), told);
+  }
+  // A history that is empty, or no JSON, would have the release removed.
+  cluster(clone, 'pending-upgrade', 1);
+  helm(clone, []);
+  assert.is(await what(), 'helm knows no revision of devops');
+  clone.script('helm', 'exit 0');
+  assert.is(await what(), '`helm history devops` gave no answer that can be read');
+  assert.not.ok(helmCalls(clone).some((line) => /uninstall|rollback/.test(line)));
+  const labels = { name: 'devops', status: 'deployed', version: '3' };
+  const items = [{ metadata: { name: 'v3', namespace: 'core', labels }, data: { release: 'bm8=' } }];
+  clone.script('kubectl', `echo '${JSON.stringify({ items })}'`);
+  assert.is(await what(), 'the Secret core/v3, in which helm keeps a release, cannot be read');
+  clone.script('kubectl', 'exit 0');
+  assert.match(await what(), /^`kubectl get secrets .*` gave no answer that can be read$/);
+  assert.equal(context.reported, []);
 });
 
 test('only a deployed release can be tested', async ({ lib, clone, context }) => {

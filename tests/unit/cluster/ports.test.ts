@@ -67,4 +67,24 @@ test('a taken port is told with what it is for and with what finds the taker', a
   });
 });
 
+test('where nothing can listen no port is said to be taken', async () => {
+  const { Server } = await import('node:net');
+  const { listen } = Server.prototype;
+  Server.prototype.listen = function refuse(this: InstanceType<typeof Server>) {
+    queueMicrotask(() =>
+      this.emit('error', Object.assign(new Error('listen EADDRNOTAVAIL'), { code: 'EADDRNOTAVAIL' })),
+    );
+    return this;
+  };
+  try {
+    for (const attempt of [isFree(20_000), choosePorts('00001234', names), checkPorts({ api: 20_000 })]) {
+      const { what, why } = await failureOf(attempt);
+      assert.match(what, /^cannot listen on 127\.0\.0\.1:\d+$/);
+      assert.is(why, 'listen EADDRNOTAVAIL');
+    }
+  } finally {
+    Server.prototype.listen = listen;
+  }
+});
+
 test.run();

@@ -1,11 +1,13 @@
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/client.ts';
 import { initialiseVault, unsealVault, waitForVault } from '../../../lib/vault/init.ts';
-import { readKeys } from '../../../lib/vault/keys-file.ts';
+import { keysNeverStored, readKeys } from '../../../lib/vault/keys-file.ts';
 import type { Replica } from '../../../lib/vault/replica.ts';
 import { type Answer, type Call, failureOf, withVault } from './scripted-vault.ts';
 
@@ -252,6 +254,27 @@ test('a keys file that may not be read is an error of its own', async ({ keysPat
   await mkdir(keysPath, { recursive: true });
   await chmod(keysPath, 0o700);
   assert.is((await failureOf(readKeys(keysPath))).what, `the Vault keys in ${keysPath} cannot be read`);
+});
+
+test('where the answer to the initialisation is lost, it stays known that it was asked for', async ({
+  keysPath,
+}) => {
+  const server = createServer((request, response) => {
+    if (request.url === '/v1/sys/init') request.socket.destroy();
+    else response.end(JSON.stringify({ initialized: false, sealed: true }));
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  try {
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
+    assert.is(await keysNeverStored(keysPath), true);
+    assert.is(await readKeys(keysPath), undefined);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 test.run();

@@ -3,6 +3,8 @@ import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/client.ts';
 import type { DesiredState } from '../../../lib/vault/state.ts';
 import { vaultStatus } from '../../../lib/vault/status.ts';
+import { VaultError } from '../../../lib/vault/vault-error.ts';
+import { failureOf } from '../../rig/task-context.ts';
 import { type Answer, type Call, withVault } from './scripted-vault.ts';
 
 const policy = (name: string) => ({ name, files: [`${name}.hcl`], text: 'x' });
@@ -71,7 +73,6 @@ const cases: [string, Record<string, Answer>, unknown][] = [
     { ...open, configured: false },
   ],
   ['missing rights are not', { 'sys/auth': refused }, { ...open, configured: false }],
-  ['a silent path is not', { 'sys/auth': 'silent' }, { ...open, configured: false }],
   [
     'a sealed Vault is asked no more',
     { 'sys/seal-status': { body: { initialized: true, sealed: true } }, 'sys/auth': 'silent' },
@@ -82,11 +83,20 @@ const cases: [string, Record<string, Answer>, unknown][] = [
     { 'sys/seal-status': { body: { initialized: false, sealed: true } }, 'sys/auth': 'silent' },
     { initialized: false, sealed: true, configured: false },
   ],
-  ['something else than Vault is null', { 'sys/seal-status': { text: '<html>' } }, null],
-  ['no answer is null', { 'sys/seal-status': 'silent' }, null],
 ];
 for (const [name, overrides, expected] of cases) {
   test(name, async () => assert.equal(await statusWith(overrides), expected));
+}
+
+for (const [name, overrides] of [
+  ['something else than Vault has said nothing', { 'sys/seal-status': { text: '<html>' } }],
+  ['no answer is no statement', { 'sys/seal-status': 'silent' }],
+  ['one that answers no more has not said that it is not configured', { 'sys/auth': 'silent' }],
+] as const) {
+  test(name, async () => {
+    const error = await failureOf(statusWith(overrides as Record<string, Answer>));
+    assert.instance(error, VaultError);
+  });
 }
 
 test('one sealed replica of several is told, and an open one is asked for the rest', async () => {

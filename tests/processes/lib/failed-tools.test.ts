@@ -1,0 +1,174 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Environment } from '../../../lib/environment.ts';
+import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+
+/* A file that cannot be read is not absent, and a program that failed has said nothing. */
+
+type State = {
+  clone: ScriptedClone;
+  environment: Environment;
+  context: RecordedContext;
+  lib: typeof import('../../../lib/environment.ts') &
+    typeof import('../../../lib/settings.ts') &
+    typeof import('../../../lib/certificates.ts') &
+    typeof import('../../../lib/cluster/services.ts') &
+    typeof import('../../../lib/cluster/embedded/state.ts') &
+    typeof import('../../../lib/database/rotation-state.ts') &
+    typeof import('../../../lib/database/installed-password.ts') &
+    typeof import('../../../lib/ingress/record.ts') &
+    typeof import('../../../lib/sops/encrypted-file.ts') &
+    typeof import('../../../lib/status.ts') &
+    typeof import('../../../lib/vault-access.ts');
+};
+
+const test = suite<State>('failed tools');
+
+test.before(async (state) => {
+  state.clone = scriptedClone();
+  const modules = [
+    ...['environment', 'settings', 'certificates', 'cluster/services', 'cluster/embedded/state', 'status'],
+    ...[
+      'database/rotation-state',
+      'database/installed-password',
+      'ingress/record',
+      'sops/encrypted-file',
+      'vault-access',
+    ],
+  ];
+  state.lib = Object.assign(
+    {},
+    ...(await Promise.all(modules.map((path) => state.clone.lib<object>(`${path}.ts`)))),
+  );
+});
+test.before.each(async (state) => {
+  state.environment = await state.clone.environment('existing');
+  state.context = state.clone.context('existing');
+  mkdirSync(state.environment.state, { recursive: true });
+});
+test.after.each(({ clone }) => clone.reset());
+test.after(({ clone }) => clone.remove());
+
+// The first one: a tool that was found once is not looked for again.
+test('without the tool that is asked, an environment that was made is not absent', async ({
+  lib,
+
+  environment,
+  context,
+}) => {
+  const { PATH } = process.env;
+  process.env.PATH = '/nowhere';
+  try {
+    assert.is((await lib.readStatus(context)).cluster.state, 'absent');
+    await lib.remember(environment);
+    const error = await failureOf(lib.readStatus(context));
+    assert.equal([error.exitCode, error.what], [127, 'the state of environment `development` is not known']);
+  } finally {
+    process.env.PATH = PATH;
+  }
+});
+
+test('a state file that cannot be read is an error; nothing follows from it', async ({
+  lib,
+  clone,
+  environment,
+}) => {
+  const request = { name: 'app1-front', hosts: ['localhost'] };
+  const readers: { readonly [path: string]: () => Promise<unknown> } = {
+    'environment.json': () => lib.remembered('development'),
+    'embedded.json': () => lib.readState(environment),
+    'ingress.json': () => lib.readRecord(environment),
+    'database-rotation.json': () => lib.readRotation(environment),
+    'certificates/ca.key': () => lib.certificateProblem(environment, request),
+  };
+  for (const [path, read] of Object.entries(readers)) {
+    // Root reads everything but a folder.
+    mkdirSync(join(environment.state, path), { recursive: true });
+    assert.match((await failureOf(read())).what, /^cannot read /, path);
+    rmSync(join(environment.state, path), { recursive: true });
+  }
+  const folders: { readonly [path: string]: () => Promise<unknown> } = {
+    '.state/development/services': () => lib.readServices(environment.state),
+    'environments/development/secrets': () => lib.secretNames('development'),
+    '.state': () => lib.checkEnvironment('unknown'),
+  };
+  for (const [path, read] of Object.entries(folders)) {
+    const full = join(clone.folder, path);
+    rmSync(full, { recursive: true, force: true });
+    mkdirSync(dirname(full), { recursive: true });
+    writeFileSync(full, '');
+    assert.match((await failureOf(read())).what, /^cannot read /, path);
+    rmSync(full);
+    // Absent, on the other hand, is nothing.
+    if (path !== '.state') assert.equal(await read(), []);
+  }
+});
+
+test('a damaged note on what is ours is told, and what is ours is neither forgotten nor removed', async ({
+  lib,
+  environment,
+}) => {
+  for (const text of ['', '{"namespace":', 'null', '[]', '{"namespace": "ingress"}']) {
+    writeFileSync(join(environment.state, 'ingress.json'), text);
+    assert.match((await failureOf(lib.readRecord(environment))).what, /ingress\.json, .* is damaged$/, text);
+  }
+  for (const text of ['', '{"app2":', 'null', '3']) {
+    writeFileSync(join(environment.state, 'database-rotation.json'), text);
+    const { what, advice = '' } = await failureOf(lib.readRotation(environment));
+    assert.match(what, /database-rotation\.json is damaged$/, text);
+    assert.match(advice, /keep a copy/);
+  }
+});
+
+test('a password that could not be read is not one that nobody has installed', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  clone.script('kubectl', 'echo "Error from server (Forbidden): no" >&2; exit 1');
+  assert.match((await failureOf(lib.installedPassword(environment, context))).why ?? '', 'Forbidden');
+  clone.script('kubectl', `echo '{"items":[]}'`);
+  assert.is(await lib.installedPassword(environment, context), undefined);
+  clone.script('kubectl', `echo '{"items":[{"data":{"password":"aHVudGVy"}}]}'`);
+  assert.is(await lib.installedPassword(environment, context), 'hunter');
+});
+
+test('a Vault that does not answer is not one that is not set up', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  clone.script('kubectl', `echo '{"items":[]}'`);
+  assert.is(await lib.isInitialised(environment, context), false, 'there is none');
+  const set = '{"kind":"StatefulSet","metadata":{"name":"vault"},"spec":{"replicas":1}}';
+  clone.script('kubectl', `echo '{"items":[${set}]}'`);
+  assert.is((await failureOf(lib.isInitialised(environment, context))).what, 'no pod of Vault runs');
+  clone.script('kubectl', 'kill -9 $$');
+  assert.match((await failureOf(lib.isInitialised(environment, context))).what, 'was ended by SIGKILL');
+});
+
+test('status says what it could not read, beside an answer of the fixed form', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  await lib.remember(environment);
+  const nodes = '{"items":[{"metadata":{"name":"new"}}]}';
+  clone.script(
+    'kubectl',
+    `case "$*" in *readyz*) echo ok;; *"get nodes"*) echo '${nodes}';; *) echo "Error from server (Forbidden): no" >&2; exit 1;; esac`,
+  );
+  const status = await lib.readStatus(context);
+  assert.is(status.cluster.state, 'running');
+  assert.equal(status.cluster.nodes, [{ name: 'new', ready: false }], 'a node without a status yet');
+  assert.equal(status.releases, []);
+  assert.equal(context.logged, ['not known: the version, the releases (Error from server (Forbidden): no)']);
+});
+
+test.run();
