@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isLeftover } from './leftover-files.ts';
+import { ifThere } from './if-there.ts';
 import { root } from './project.ts';
 
 /** The files below a folder of the project, by their paths from its root, sorted, without leftovers. None where the folder does not exist. */
 export async function filesBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(join(root, folder), { recursive: true, withFileTypes: true }).catch(() => []);
+  const entries =
+    (await ifThere(readdir(join(root, folder), { recursive: true, withFileTypes: true }))) ?? [];
   return entries
     .filter((entry) => entry.isFile() && !isLeftover(entry.name))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(root.length + 1))
@@ -16,7 +18,7 @@ export async function filesBelow(folder: string): Promise<string[]> {
 /** A digest (SHA-256, hexadecimal) of words and of files of the project by path and content; a file that does not exist counts as empty. */
 export async function fileDigest(files: readonly string[], ...words: readonly string[]): Promise<string> {
   const contents = await Promise.all(
-    files.map((file) => readFile(join(root, file)).catch(() => Buffer.alloc(0))),
+    files.map(async (file) => (await ifThere(readFile(join(root, file)))) ?? Buffer.alloc(0)),
   );
   const hash = createHash('sha256').update(JSON.stringify(words));
   // With their lengths: what moves from the end of one file to the start of the next is a change.

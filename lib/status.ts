@@ -170,7 +170,10 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
   if (cluster.state === 'running') {
     const addresses = await providerOf(environment)
       .addresses(environment, await settingsOf(environment), context)
-      .catch((): readonly Address[] => []);
+      .catch((error: Error): readonly Address[] => {
+        context.log(`not known: the addresses (${error.message.split('\n')[0]})`);
+        return [];
+      });
     for (const { name, address } of addresses) lines.push(`address      ${name}: ${address}`);
     for (const note of notesOf(addresses)) lines.push(`             ${note}`);
   }

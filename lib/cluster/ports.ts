@@ -65,7 +65,7 @@ export async function checkPorts(ports: { readonly [name: string]: number }): Pr
     throw new TaskError({
       what: `port ${port} of ${name} is taken`,
       why: `another program listens on 127.0.0.1:${port}, and this environment was made with that port`,
-      advice: `stop it (\`${listeners(port)}\` names it), or recreate the environment after destroy-environment`,
+      advice: `stop it (\`${listeners(port)}\` names it); only a new environment has other ports, and none of the data`,
     });
   }
 }

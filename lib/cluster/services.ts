@@ -112,8 +112,15 @@ export async function logTail(state: string, name: string, lines = 5): Promise<s
 const signal = (pid: number, name: NodeJS.Signals): void => {
   try {
     process.kill(pid, name);
-  } catch {
+  } catch (error) {
     // It has ended already.
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return;
+    throw new TaskError({
+      what: `process ${pid} cannot be ended`,
+      why: (error as Error).message,
+      advice: 'it belongs to another user: run as that one, or end it by hand (as root)',
+      cause: error,
+    });
   }
 };
 

@@ -83,7 +83,12 @@ export function ask(
         if (error === null) return resolve({ output: stdout.trim() === '' ? stderr : stdout });
         const refused = cannotRun[String(error.code)];
         const command = [basename(program), ...words].join(' ');
-        return resolve({ problem: refused ?? `does not tell its version by \`${command}\`` });
+        const end = error.killed
+          ? ` within ${answerWithinMs / 1000} s`
+          : error.signal
+            ? `: it was ended by ${error.signal}`
+            : `: exit code ${error.code}`;
+        return resolve({ problem: refused ?? `does not tell its version by \`${command}\`${end}` });
       },
     );
     child.stdin?.end();

@@ -25,8 +25,9 @@ export async function generateRootToken(client: VaultClient, keys: VaultKeys): P
       if (body.complete === true) return decode(String(body.encoded_root_token), password);
     }
   } catch (error) {
-    if (!(error instanceof VaultError) || error.status === undefined) throw error;
-    throw notEnough(client, error.errors.join('; ') || `HTTP ${error.status}`);
+    // Vault's answer to a key that does not fit; any other status is about Vault itself.
+    if (!(error instanceof VaultError) || error.status !== 400) throw error;
+    throw notEnough(client, error.errors.join('; ') || 'HTTP 400');
   }
   await client.request('DELETE', 'sys/generate-root/attempt');
   throw notEnough(client, `${shares.length} of the keys do not suffice`);

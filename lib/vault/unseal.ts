@@ -48,8 +48,9 @@ async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInp
       if (answer.sealed === false) return true;
     }
   } catch (error) {
-    if (!(error instanceof VaultError) || error.status === undefined) throw error;
-    throw wrongKeys(client, keysPath, error.errors.join('; ') || `HTTP ${error.status}`);
+    // Vault's answer to a key that does not fit; any other status is about Vault itself.
+    if (!(error instanceof VaultError) || error.status !== 400) throw error;
+    throw wrongKeys(client, keysPath, error.errors.join('; ') || 'HTTP 400');
   }
   // With all keys given it stays sealed only for as long as it has no data of its own yet.
   if (answer.storage_type === 'raft' && answer.progress === 0 && (await becomesUnsealed(client, signal)))

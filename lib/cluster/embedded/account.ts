@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
+import { reasonOf } from '../../tool-answer.ts';
 
 /** How a program is run as somebody else. */
 export type Account = {
@@ -47,9 +48,9 @@ export async function findAccount(program: Program, $: TaskContext['$']): Promis
     ...(isRoot() ? [{ words: otherUserWords(named), owner: named.uid }] : []),
   ];
   for (const account of ways) {
-    const { exitCode, stderr } = await $({ quiet: true, nothrow: true })`${account.words} true`;
-    if (exitCode === 0) return account;
-    tried.push(stderr.trim().split('\n').at(-1) ?? '');
+    const output = await $({ quiet: true, nothrow: true })`${account.words} true`;
+    if (output.exitCode === 0) return account;
+    tried.push(reasonOf(output));
   }
   throw new TaskError({
     what: `${program} does not run as ${isRoot() ? 'root' : `user id ${owner}, which has no account`}`,

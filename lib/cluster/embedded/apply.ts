@@ -42,7 +42,7 @@ async function applyManifest(api: Api, document: string): Promise<void> {
       throw new TaskError({
         what: `the API server refuses ${kind} \`${name}\``,
         why: (body as { message?: string }).message ?? `HTTP ${status}`,
-        advice: 'if it stays, destroy-environment and create-environment make the cluster anew',
+        advice: 'run it again; the log of kube-apiserver says more',
       });
     }
     await delay(50);

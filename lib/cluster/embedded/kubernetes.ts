@@ -10,8 +10,9 @@ import {
 } from '../../environment.ts';
 import { kubectlText } from '../../kubectl.ts';
 import { root } from '../../project.ts';
-import { type TaskContext, TaskError } from '../../runner/runner.ts';
+import { type CommandOutput, type TaskContext, TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
+import { reasonOf } from '../../tool-answer.ts';
 import { findTool, type ToolName } from '../../tools/tools.ts';
 import { checkPorts } from '../ports.ts';
 import {
@@ -183,7 +184,7 @@ async function launch(
       nothrow: true,
       daemons: true,
     })`kwokctl ${verb} --name ${environment.clusterName}`;
-    if (result.exitCode !== 0) throw kwokctlFailed(result.stderr, result.exitCode);
+    if (result.exitCode !== 0) throw kwokctlFailed(environment, result);
   } finally {
     // Also when kwokctl failed or was stopped half-way: what it started is ours to take down.
     await adoptProcesses(environment, living, context);
@@ -224,7 +225,8 @@ export async function restoreKubeconfig(
     throw new TaskError({
       what: `.state/${environment.name}/kubeconfig is gone and cannot be written again`,
       why: error.message,
-      advice: 'run destroy-environment and create-environment',
+      advice:
+        'restore it from a copy; a new environment (destroy-environment, create-environment) has none of the data',
     });
   });
   await writeWhole(environment.kubeconfig, own);
@@ -273,13 +275,13 @@ async function createArguments(
 }
 
 /** kwokctl logs one JSON object a line; its last one says what went wrong in `err`. */
-function kwokctlFailed(stderr: string, exitCode: number): TaskError {
-  const reasons = [...stderr.matchAll(/"err":"((?:[^"\\\\]|\\\\.)*)"/g)].map(([, reason]) => reason);
+function kwokctlFailed({ name, clusterName }: Environment, output: CommandOutput): TaskError {
+  const reasons = [...output.stderr.matchAll(/"err":"((?:[^"\\\\]|\\\\.)*)"/g)].map(([, reason]) => reason);
   return new TaskError({
     what: 'kwokctl could not start the cluster',
-    why: reasons.at(-1) ?? stderr.trim().split('\n').at(-1) ?? '',
-    advice: 'run again with --verbose; if it stays, destroy-environment and create-environment make it anew',
-    exitCode,
+    why: reasons.at(-1) ?? reasonOf(output),
+    advice: `run it again; the logs of its servers: .state/${name}/kwok/clusters/${clusterName}/logs`,
+    exitCode: output.exitCode,
   });
 }
 

@@ -64,7 +64,8 @@ export async function readState(environment: Environment): Promise<EmbeddedState
   throw new TaskError({
     what: `.state/${environment.name}/embedded.json, which describes the cluster, is damaged`,
     why: reason,
-    advice: 'restore it from a copy, or run destroy-environment and create-environment',
+    advice:
+      'restore it from a copy; a new environment (destroy-environment, create-environment) has none of the data',
   });
 }
 

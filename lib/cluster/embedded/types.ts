@@ -57,7 +57,7 @@ export async function waitForTypes(
       throw new TaskError({
         what: `the API server does not serve ${missing.map(({ name }) => name).join(', ')}`,
         why: 'the types are there, but not established',
-        advice: 'run again; if it stays, destroy-environment and create-environment make the cluster anew',
+        advice: 'run it again; the log of kube-apiserver says more',
       });
     }
     if (!touched && waited >= touchMs) {

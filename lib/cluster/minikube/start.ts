@@ -53,7 +53,7 @@ export async function startNodes(
   throw new TaskError({
     what: '`minikube start` ended, but the cluster is not complete',
     why: faultsOf(profile).join(', '),
-    advice: `see: minikube logs --profile ${environment.clusterName}; run destroy-environment to start over`,
+    advice: `see: minikube logs --profile ${environment.clusterName}; then run it again`,
   });
 }
 

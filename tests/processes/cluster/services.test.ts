@@ -182,4 +182,19 @@ test('waiting ends with the run', async ({ folder }) => {
   assert.is(error.name, 'AbortError');
 });
 
+test('a process that may not be ended is told, and its record stays', async ({ folder }) => {
+  const record = await startService(folder, server('one'));
+  const { kill } = process;
+  process.kill = () => {
+    throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
+  };
+  try {
+    const error = await failureOf(stopServices(folder, [record], 100));
+    assert.equal([error.what, error.why], [`process ${record.pid} cannot be ended`, 'kill EPERM']);
+  } finally {
+    process.kill = kill;
+  }
+  assert.equal(await readServices(folder), [record]);
+});
+
 test.run();

@@ -35,7 +35,7 @@ test('one that fails or tells no version will not do', () =>
   inPlace(async ({ script }) => {
     const program = script('hammer', 'echo 1.2.3; exit 1');
     assert.equal(await findOnPath(entryOf({}), {}), {
-      reason: `${program} does not tell its version by \`hammer --version\``,
+      reason: `${program} does not tell its version by \`hammer --version\`: exit code 1`,
     });
   }));
 

@@ -277,4 +277,18 @@ test('where the answer to the initialisation is lost, it stays known that it was
   }
 });
 
+test('a Vault that cannot unseal now has not said that the keys are wrong', async ({ folder, keysPath }) => {
+  await mkdir(join(folder, 'vault'));
+  await writeFile(keysPath, stored);
+  for (const status of [500, 503, 429]) {
+    const broken = ({ path }: Call) =>
+      path === 'sys/unseal' ? { status, body: { errors: ['storage is not reachable'] } } : undefined;
+    await withVault(vaultIn({ initialized: true, sealed: true }, broken), async ({ address }) => {
+      const failure = await failureOf(unsealVault({ replicas: [replica(address)], keysPath }));
+      assert.is(failure.what, `Vault refused PUT sys/unseal with HTTP ${status}`);
+      assert.not.match(failure.advice ?? '', 'destroy');
+    });
+  }
+});
+
 test.run();
