@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/
 import { isIP } from 'node:net';
 import { join, relative } from 'node:path';
 import { type Environment, shellOf } from './environment.ts';
-import { ifThere } from './if-there.ts';
+import { textIfThere } from './if-there.ts';
 import { root } from './project.ts';
 import type { Shell, TaskContext } from './runner/runner.ts';
 import { shellWord, shellWords } from './shell-words.ts';
@@ -194,7 +194,7 @@ async function readPair(
   name: string,
 ): Promise<{ readonly certificate: X509Certificate } | string> {
   const [crt, pem] = await Promise.all(
-    ['crt', 'key'].map((ending) => ifThere(readFile(join(folder, `${name}.${ending}`)))),
+    ['crt', 'key'].map((ending) => textIfThere(join(folder, `${name}.${ending}`))),
   );
   if (crt === undefined || pem === undefined) return `there is no ${name}`;
   try {

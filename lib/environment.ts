@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { ifThere } from './if-there.ts';
+import { textIfThere } from './if-there.ts';
 import { root } from './project.ts';
 import { providerNames } from './provider-names.ts';
 import { type Options, type Shell, type TaskContext, TaskError } from './runner/runner.ts';
@@ -178,7 +178,7 @@ const memoryPath = (environment: string): string => join(root, '.state', environ
 
 /** What the environment was made with, or undefined when it was never made. Throws `TaskError` when that cannot be told. */
 export async function remembered(environment: string): Promise<Memory | undefined> {
-  const text = await ifThere(readFile(memoryPath(environment), 'utf8'));
+  const text = await textIfThere(memoryPath(environment));
   if (text === undefined) return undefined;
   let reason = 'it names no provider';
   try {

@@ -18,7 +18,9 @@ export async function filesBelow(folder: string): Promise<string[]> {
 /** A digest (SHA-256, hexadecimal) of words and of files of the project by path and content; a file that does not exist counts as empty. */
 export async function fileDigest(files: readonly string[], ...words: readonly string[]): Promise<string> {
   const contents = await Promise.all(
-    files.map(async (file) => (await ifThere(readFile(join(root, file)))) ?? Buffer.alloc(0)),
+    files.map(
+      async (file) => (await ifThere(readFile(join(root, file)), join(root, file))) ?? Buffer.alloc(0),
+    ),
   );
   const hash = createHash('sha256').update(JSON.stringify(words));
   // With their lengths: what moves from the end of one file to the start of the next is a change.

@@ -47,9 +47,13 @@ export function parseAnswer<Answer>(command: string, { stdout }: Pick<CommandOut
   } catch {
     // Told below, without the parser's words: they quote the text, which may hold a secret.
   }
+  const [tool] = command.split(' ');
   throw new TaskError({
     what: `\`${command}\` gave no answer that can be read`,
-    why: stdout.trim() === '' ? 'it ended well, but printed nothing' : 'what it printed is not whole JSON',
+    why:
+      stdout.trim() === ''
+        ? `${tool} ended well, but printed nothing`
+        : `what ${tool} printed is not whole JSON`,
     advice: `run \`${command}\` by itself to see what it prints`,
   });
 }

@@ -88,12 +88,18 @@ export async function unseal(
   });
 }
 
-/** Vault as `status` shows it. Throws `TaskError` when it cannot be reached, or its keys cannot be read. */
+/**
+ * Vault as `status` shows it; without keys that can be read, which the log says, it counts as not configured. Throws `TaskError` when
+ * it cannot be reached.
+ */
 export async function readVaultStatus(
   environment: Environment,
-  context: Pick<TaskContext, '$' | 'options'>,
+  context: Pick<TaskContext, '$' | 'options' | 'log'>,
 ): Promise<VaultStatus> {
-  const keys = await readKeys(keysPath(environment));
+  const keys = await readKeys(keysPath(environment)).catch((error: Error) => {
+    context.log(`not known: whether Vault is configured (${error.message})`);
+    return undefined;
+  });
   const state = await desiredState();
   const settings = await vaultSettings(environment);
   return withVaultReplicas(context, environment, 0, (connections) => {
@@ -108,7 +114,7 @@ export async function readVaultStatus(
 /** Whether there is a Vault that was initialised. Throws `TaskError` for one that does not answer: it may be. */
 export async function isInitialised(
   environment: Environment,
-  context: Pick<TaskContext, '$' | 'options'>,
+  context: Pick<TaskContext, '$' | 'options' | 'log'>,
 ): Promise<boolean> {
   if (!(await hasVault(context, environment))) return false;
   return (await readVaultStatus(environment, context)).initialized;

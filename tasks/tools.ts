@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { environmentOf, settingsOf } from '../lib/environment.ts';
-import { ifThere } from '../lib/if-there.ts';
+import { textIfThere } from '../lib/if-there.ts';
 import { MissingToolError, type Need, need, type Options, task } from '../lib/runner/runner.ts';
 import { type ToolName, toolNames } from '../lib/tools/manifest.ts';
 import { testTools, toolsOf } from '../lib/tools/provider-tools.ts';
@@ -119,7 +118,7 @@ async function requirementOf(options: Options): Promise<Requirement> {
   const environment = environmentOf(options);
   const { cluster } = await settingsOf(environment);
   const version = join(environment.state, 'postgresql', 'data', 'PG_VERSION');
-  const major = (await ifThere(readFile(version, 'utf8'))) ?? '';
+  const major = (await textIfThere(version)) ?? '';
   return {
     kubernetesVersion: cluster.kubernetesVersion,
     postgresqlMajor: major === '' ? undefined : Number.parseInt(major, 10),

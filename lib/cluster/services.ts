@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { writeWhole } from '../environment.ts';
-import { ifThere } from '../if-there.ts';
+import { ifThere, textIfThere } from '../if-there.ts';
 import { bootId, childrenOf, isSameProcess, processStartTime, TaskError } from '../runner/runner.ts';
 
 /**
@@ -39,7 +39,7 @@ export async function readServices(state: string): Promise<ServiceRecord[]> {
       .filter((file) => file.endsWith('.json'))
       .map(async (file) => {
         // Undefined: removed by another run meanwhile.
-        const text = await ifThere(readFile(join(folder(state), file), 'utf8'));
+        const text = await textIfThere(join(folder(state), file));
         return text === undefined ? undefined : parseRecord(text);
       }),
   );

@@ -1,7 +1,7 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Environment, writeWhole } from '../environment.ts';
-import { ifThere } from '../if-there.ts';
+import { textIfThere } from '../if-there.ts';
 import { TaskError } from '../runner/runner.ts';
 
 /** Both passwords of each role whose rotation has begun and not ended, by role. */
@@ -11,7 +11,7 @@ const path = (environment: Environment): string => join(environment.state, 'data
 
 /** What an earlier run has begun; empty when there is nothing to complete. Throws `TaskError` for a file that cannot be read. */
 export async function readRotation(environment: Environment): Promise<Rotation> {
-  const text = await ifThere(readFile(path(environment), 'utf8'));
+  const text = await textIfThere(path(environment));
   if (text === undefined) return {};
   try {
     const begun = JSON.parse(text) as unknown;

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Environment, writeWhole } from '../environment.ts';
-import { ifThere } from '../if-there.ts';
+import { textIfThere } from '../if-there.ts';
 import { TaskError } from '../runner/runner.ts';
 
 /** Name of the helm release. */
@@ -25,7 +24,7 @@ const recordPath = ({ state }: Pick<Environment, 'state'>): string => join(state
 
 /** The record of our installation; undefined where there is none. Throws `TaskError` for one that cannot be read. */
 export async function readRecord(environment: Environment): Promise<Installed | undefined> {
-  const text = await ifThere(readFile(recordPath(environment), 'utf8'));
+  const text = await textIfThere(recordPath(environment));
   if (text === undefined) return undefined;
   try {
     const record = JSON.parse(text) as Installed | null;

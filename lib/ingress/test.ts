@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { certificateFiles } from '../certificates.ts';
 import { type Environment, settingsOf } from '../environment.ts';
-import { ifThere } from '../if-there.ts';
+import { textIfThere } from '../if-there.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { type Answer, call } from './call.ts';
 import { ownCertificates } from './certificates.ts';
@@ -35,7 +34,7 @@ export async function testIngress(
   const settings = await settingsOf(environment);
   const site = await readSite(environment, settings, wanted.app, context);
   const { authority: file } = certificateFiles(environment, '');
-  const authority = ownCertificates(settings) ? await ifThere(readFile(file, 'utf8')) : undefined;
+  const authority = ownCertificates(settings) ? await textIfThere(file) : undefined;
   const problems = await withEntrance(environment, settings, site, context, (entrance) =>
     checkSite({ site, entrance, authority, wanted, context }),
   );

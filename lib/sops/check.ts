@@ -6,7 +6,7 @@ import { root } from '../project.ts';
 import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
 import { shellWord } from '../shell-words.ts';
 import { ensureHome, importCommands, importKeys } from '../sops.ts';
-import { parseAnswer, reasonOf } from '../tool-answer.ts';
+import { parseAnswer, reasonOf, signalOf, toolFailure } from '../tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeys, isAmong } from './development-keys.ts';
 import { allSecretFiles, leavesOf, parseEncrypted, readEncrypted, secretsFile } from './encrypted-file.ts';
@@ -92,6 +92,7 @@ async function contentOf(file: string): Promise<Buffer | undefined> {
 
 async function filesOfGit($: Shell): Promise<string[]> {
   const listed = await $`git ls-files -z --cached --others --exclude-standard`;
+  if (signalOf(listed) !== undefined) throw toolFailure('git ls-files', listed);
   if (listed.exitCode === 0)
     return [...new Set(listed.stdout.split('\0'))].filter((file) => file !== '').sort();
   throw new TaskError({

@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { ifThere } from '../if-there.ts';
+import { textIfThere } from '../if-there.ts';
 import { root } from '../project.ts';
 
 /**
@@ -15,7 +14,7 @@ export async function howToRestore(
 ): Promise<string> {
   const committed = await committedVersion(file);
   if (committed === undefined) return `restore ${file} from a copy: git has no committed version of it`;
-  const present = await ifThere(readFile(join(root, file), 'utf8')).catch(() => '');
+  const present = await textIfThere(join(root, file)).catch(() => '');
   if (present === committed) return `an older version may do: git log -p -- ${file}`;
   const reason = await unfit(committed);
   if (reason !== undefined) return `restore it from a copy: the committed version ${reason}`;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Environment, exportHomes, shellOf } from '../environment.ts';
-import { ifThere } from '../if-there.ts';
+import { ifThere, textIfThere } from '../if-there.ts';
 import { root } from '../project.ts';
 import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
@@ -184,7 +184,7 @@ async function stageKey($: Shell, place: KeyPlace, fresh: string): Promise<void>
   const both = await $({ quiet: true })`gpg --batch --armor --export-secret-keys ${fresh}`;
   const open = await $({ quiet: true })`gpg --batch --armor --export ${fresh}`;
   const marked = async (path: string, otherwise: string, armour: string): Promise<string> => {
-    const before = (await ifThere(readFile(path, 'utf8'))) ?? '';
+    const before = (await textIfThere(path)) ?? '';
     const [line = ''] = before.split('\n');
     return `${before === '' || line.startsWith('-----') ? otherwise : line}\n\n${armour.trim()}\n`;
   };

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { writeWhole } from '../environment.ts';
-import { ifThere } from '../if-there.ts';
+import { ifThere, textIfThere } from '../if-there.ts';
 import { root } from '../project.ts';
 import { TaskError } from '../runner/runner.ts';
 import { isInProject } from './operational-key.ts';
@@ -61,7 +61,7 @@ export async function putInPlace(): Promise<string[]> {
   try {
     for (const entry of staged) {
       const content = await readStaged(entry.file);
-      before.set(entry, await ifThere(readFile(entry.target, 'utf8')));
+      before.set(entry, await textIfThere(entry.target));
       await writeWhole(entry.target, content, entry.mode);
     }
   } catch (error) {

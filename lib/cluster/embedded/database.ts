@@ -8,7 +8,7 @@ import { passwordAdvice } from '../../database/password-advice.ts';
 import { decryptText, superuserOf, wantedRoles, wantedRolesText } from '../../database/roles.ts';
 import { setUpDatabases } from '../../database/set-up.ts';
 import { type Environment, shellOf, writeWhole } from '../../environment.ts';
-import { ifThere } from '../../if-there.ts';
+import { ifThere, textIfThere } from '../../if-there.ts';
 import { isPostgresqlReady } from '../../postgresql.ts';
 import { root } from '../../project.ts';
 import { MissingToolError, type TaskContext, TaskError } from '../../runner/runner.ts';
@@ -169,7 +169,7 @@ async function ensureRoles(
   context: TaskContext,
 ): Promise<Outcome> {
   const done = rolesMade(environment);
-  if ((await ifThere(readFile(done))) !== undefined) return 'unchanged';
+  if ((await ifThere(readFile(done), done)) !== undefined) return 'unchanged';
   const { ports } = await requireState(environment);
   const { name: user, database, secret } = superuserOf(settings);
   const password = await decryptPassword(environment, secret, context);
@@ -219,7 +219,7 @@ async function initialise(
 
 /** The major version that the data were made with; undefined where there are none. */
 const majorOf = async (data: string): Promise<string | undefined> =>
-  (await ifThere(readFile(join(data, 'PG_VERSION'), 'utf8')))?.trim();
+  (await textIfThere(join(data, 'PG_VERSION')))?.trim();
 
 /** A server of the major version that the data was made with; a data folder cannot be opened by another one. */
 async function findServer(data: string): Promise<FoundTool> {

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Environment, writeWhole } from '../../environment.ts';
-import { ifThere } from '../../if-there.ts';
+import { textIfThere } from '../../if-there.ts';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
 import type { Api } from './api.ts';
@@ -24,7 +23,7 @@ const manifestsOf = (environment: Environment): string => join(environment.state
 
 /** The names of the nodes that the cluster was made with, or undefined when it has none yet. */
 async function madeNodes(environment: Environment): Promise<string[] | undefined> {
-  const text = (await ifThere(readFile(manifestsOf(environment), 'utf8'))) ?? '';
+  const text = (await textIfThere(manifestsOf(environment))) ?? '';
   const names = [...text.matchAll(/^ {2}name: (\S+)$/gm)].map(([, name]) => name ?? '');
   return names.length > 0 ? names : undefined;
 }

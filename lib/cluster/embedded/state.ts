@@ -1,7 +1,7 @@
-import { mkdir, readdir, readFile, rm, statfs } from 'node:fs/promises';
+import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cloneKey, type Environment, writeWhole } from '../../environment.ts';
-import { ifThere } from '../../if-there.ts';
+import { textIfThere } from '../../if-there.ts';
 import { bootId, processStartTime, type TaskContext, TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings.ts';
 import { choosePorts, portBlock } from '../ports.ts';
@@ -52,7 +52,7 @@ export const allServices = [
 
 /** What was written about the cluster, or undefined when there is none. Throws `TaskError` when the file is damaged, or cannot be read. */
 export async function readState(environment: Environment): Promise<EmbeddedState | undefined> {
-  const text = await ifThere(readFile(path(environment), 'utf8'));
+  const text = await textIfThere(path(environment));
   if (text === undefined) return undefined;
   let reason = 'it does not name the ports';
   try {

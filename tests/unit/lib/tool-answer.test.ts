@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ifThere } from '../../../lib/if-there.ts';
+import { ifThere, textIfThere } from '../../../lib/if-there.ts';
 import { TaskError } from '../../../lib/runner/runner.ts';
 import { type Ended, parseAnswer, reasonOf, signalOf, toolFailure } from '../../../lib/tool-answer.ts';
 
@@ -66,8 +66,8 @@ test('only what does not exist is absent', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'there-'));
   try {
     writeFileSync(join(folder, 'file'), 'text');
-    assert.is(await ifThere(readFile(join(folder, 'file'), 'utf8')), 'text');
-    assert.is(await ifThere(readFile(join(folder, 'none'), 'utf8')), undefined);
+    assert.is(await textIfThere(join(folder, 'file')), 'text');
+    assert.is(await textIfThere(join(folder, 'none')), undefined);
     for (const read of [() => readFile(folder), () => readdir(join(folder, 'file'))]) {
       const error = await ifThere<unknown>(read()).then(
         () => undefined,
