@@ -12,6 +12,8 @@ export type HelmFailure = {
   readonly restored: boolean;
   /** The charts or their values are wrong: nothing of these releases was sent to the cluster. */
   readonly rendering: boolean;
+  /** helm itself ended without a word: nothing follows for charts and values. */
+  readonly silent: boolean;
 };
 
 // helm: "Use --debug flag …", "ensure CRDs …" and structured log lines follow or precede the message and explain nothing.
@@ -35,12 +37,20 @@ export function readHelmFailure(stderr: string, releases: readonly Release[]): H
     .filter((line) => !noise.test(line))
     .map(readableRange);
   const start = lines.findIndex((line) => /^Error: /.test(line));
-  const said = start >= 0 ? lines.slice(start, start + shownLines) : lines.slice(-1);
+  // A helm that was killed, or could not be started, has said nothing: then helmfile tells how it ended.
+  const ended = /^STDERR:/m.test(stderr) ? undefined : /^ERROR:\n +(.+)$/m.exec(stderr)?.[1];
+  const said =
+    ended !== undefined
+      ? [`helm said nothing and ended with: ${ended}`]
+      : start >= 0
+        ? lines.slice(start, start + shownLines)
+        : lines.slice(-1);
   return {
     failed: releases.filter(({ name }) => names.has(name)),
     said: said.join('\n'),
     restored: /has been (?:rolled back|uninstalled)/.test(stderr),
     rendering: aboutRendering.test(said.join('\n')),
+    silent: ended !== undefined,
   };
 }
 
@@ -111,13 +121,15 @@ export function renderingFailure(
   environment: string,
 ): unknown {
   if (!(error instanceof TaskError)) return error;
-  const { failed, said } = readHelmFailure(stderr, releases);
+  const { failed, said, silent } = readHelmFailure(stderr, releases);
   if (said === '') return error;
   const named = failed.length > 0 ? failed : releases;
   return new TaskError({
     what: `${doing} ${named.map(({ name }) => name).join(', ')} failed`,
     why: said,
-    advice: `mend ${placesToMend(failed, environment)} and run again; nothing was changed`,
+    advice: silent
+      ? 'run it again; nothing was changed'
+      : `mend ${placesToMend(failed, environment)} and run again; nothing was changed`,
     exitCode: error.exitCode,
     cause: error,
   });

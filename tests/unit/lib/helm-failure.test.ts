@@ -1,8 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { authorityAdvice, findingsOf, placesToMend, readHelmFailure } from '../../../lib/helm-failure.ts';
+import {
+  authorityAdvice,
+  findingsOf,
+  placesToMend,
+  readHelmFailure,
+  renderingFailure,
+} from '../../../lib/helm-failure.ts';
 import type { Release } from '../../../lib/helmfile.ts';
+import { TaskError } from '../../../lib/runner/runner.ts';
 
 const release = (name: string, chart = './charts/backend'): Release => ({
   ...{ name, chart, namespace: 'vault', tier: 'core', app: name, needs: [], timeout: 60 },
@@ -136,6 +143,21 @@ test('a check that knows another authority is sent to the install of its tier, o
   );
   assert.is(said('database login: password authentication failed'), '');
   assert.is(said('backend: self-signed certificate'), '');
+});
+
+test('a helm that is killed has said nothing about charts', () => {
+  const [head = ''] = told('app1-back').split('STDERR:');
+  const stderr = `${head}ERROR:\n  signal: killed\n\nEXIT STATUS\n  -1\n`;
+  const failure = readHelmFailure(stderr, releases);
+  assert.is(failure.said, 'helm said nothing and ended with: signal: killed');
+  assert.equal(names(failure.failed), ['app1-back']);
+  assert.not.ok(failure.rendering);
+  const error = new TaskError({ what: 'helmfile failed' });
+  const shown = renderingFailure(error, stderr, releases, 'rendering', 'development') as TaskError;
+  assert.equal(
+    [shown.what, shown.advice],
+    ['rendering app1-back failed', 'run it again; nothing was changed'],
+  );
 });
 
 test.run();
