@@ -77,45 +77,51 @@ export function shownKeys(shown: CommandOutput, name: string): OpenPgpKey[] {
 
 /** The one key with a private half. Throws `TaskError` when there is none, or more than one, and for one that opens nothing. */
 export async function readKey(source: KeySource, context: TaskContext): Promise<OperationalKey> {
-  const size =
-    source.kind === 'text'
-      ? source.text.trim().length
-      : await stat(source.path).then(
-          ({ size }) => size,
-          (error: Error) => {
-            throw new TaskError({
-              what: `the operational key ${source.name} cannot be read`,
-              why: error.message,
-              advice:
-                'name its place in SOPS_PGP_KEY_FILE or the setting sops.key, or give the key in SOPS_PGP_KEY',
-            });
-          },
-        );
+  const form = await formOf(source);
   const shown = await gpgReading(source, context, ['--with-colons', '--show-keys']);
-  const found = shownKeys(shown, source.name);
+  const found = form === undefined ? shownKeys(shown, source.name) : [];
   const own = found.filter(({ isPrivate }) => isPrivate);
   const [key] = own;
   if (key !== undefined && own.length === 1 && key.parts.some(({ encrypts }) => encrypts)) {
     return { ...key, source };
   }
-  const why =
-    key !== undefined
-      ? own.length > 1
-        ? `it holds ${own.length} private keys: ${own.map(({ fingerprint }) => fingerprint).join(', ')}`
-        : 'it has no part that encrypts: it only signs'
-      : found.length > 0
-        ? 'it is a public half alone'
-        : size === 0
-          ? 'it is empty'
-          : `gpg finds no key in it${shown.stderr.trim() === '' ? '' : ` (${reasonOf(shown)})`}`;
+  const reason = shown.stderr.trim() === '' ? '' : ` (${reasonOf(shown)})`;
   throw new TaskError({
     what: `${source.name} holds no key that opens anything`,
-    why,
+    why: form ?? whyNone(found, own) ?? `gpg finds no key in it${reason}`,
     advice:
       source.kind === 'file' && isInProject(source.path)
         ? await howToRestore(relative(root, source.path))
         : 'it has to be one armoured OpenPGP key with its private half: gpg --armor --export-secret-keys FINGERPRINT',
   });
+}
+
+/** Why it can be no key, by its form alone. Throws `TaskError` when there is nothing at its place. */
+async function formOf(source: KeySource): Promise<string | undefined> {
+  if (source.kind === 'text') {
+    const text = source.text.trim();
+    if (text === '') return 'it is empty';
+    return /^-----BEGIN PGP [^\n]*$/.test(text) ? 'its line ends are lost' : undefined;
+  }
+  try {
+    const found = await stat(source.path);
+    if (found.isDirectory()) return 'it is a folder';
+    return found.size === 0 && found.isFile() ? 'it is empty' : undefined;
+  } catch (error) {
+    throw new TaskError({
+      what: `the operational key ${source.name} cannot be read`,
+      why: (error as Error).message,
+      advice: 'name its place in SOPS_PGP_KEY_FILE or the setting sops.key, or give the key in SOPS_PGP_KEY',
+    });
+  }
+}
+
+function whyNone(found: readonly OpenPgpKey[], own: readonly OpenPgpKey[]): string | undefined {
+  if (own.length > 1) {
+    return `it holds ${own.length} private keys: ${own.map(({ fingerprint }) => fingerprint).join(', ')}`;
+  }
+  if (own.length === 1) return 'it has no part that encrypts: it only signs';
+  return found.length > 0 ? 'it is a public half alone' : undefined;
 }
 
 /** Fingerprints of the key and of its parts, the key's own first. Throws `TaskError` as `readKey` does. */

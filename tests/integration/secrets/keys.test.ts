@@ -127,6 +127,12 @@ test('a file that is no key, or not the one, says which it is', async (state) =>
     ],
   ] as const)
     assert.match(await refusal(state, text), why);
+  const refused = async (variables: Record<string, string>) => {
+    Object.assign(process.env, variables);
+    return (await failureOf(state.lib.importKeys(state.environment, state.context))).why;
+  };
+  assert.is(await refused({ SOPS_PGP_KEY_FILE: state.home }), 'it is a folder');
+  assert.is(await refused({ SOPS_PGP_KEY: whole.replaceAll('\n', ' ') }), 'its line ends are lost');
 });
 
 test('a key with another system’s line ends, or with the public half of another, is taken', async (state) => {

@@ -101,7 +101,7 @@ test('what was there is back only when helm says so', () => {
 
 test('when helm was never called no release failed, and helmfile is quoted', () => {
   assert.equal(readHelmFailure('Usage:\n  helmfile sync\nError: unknown flag: --no\n', releases), {
-    ...{ failed: [], said: 'Error: unknown flag: --no', restored: false, rendering: false },
+    ...{ failed: [], said: 'Error: unknown flag: --no', restored: false, rendering: false, silent: false },
   });
   assert.is(readHelmFailure('first\nno repository answers\n', releases).said, 'no repository answers');
   assert.is(readHelmFailure('', releases).said, '');
