@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isLeftover } from './leftover-files.ts';
 import { ifThere } from './if-there.ts';
+import { isLeftover } from './leftover-files.ts';
 import { root } from './project.ts';
 
 /** The files below a folder of the project, by their paths from its root, sorted, without leftovers. None where the folder does not exist. */
