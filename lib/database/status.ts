@@ -43,7 +43,7 @@ export async function databaseProblem(
 }
 
 const unchecked = (error: Error): string =>
-  `its passwords could not be checked: ${error instanceof TaskError ? error.what : error.message}`;
+  `its passwords cannot be checked: ${error instanceof TaskError ? error.what : error.message}`;
 
 /** What is wrong with the logins of the encrypted files, all of which are tried at once. */
 export async function loginProblem(

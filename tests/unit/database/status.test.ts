@@ -35,12 +35,12 @@ test('a file that cannot be opened is told; a server that does not answer refuse
   const accepts = async () => true;
   assert.is(
     await loginProblem(roles, damaged, accepts),
-    'its passwords could not be checked: database.yaml is damaged',
+    'its passwords cannot be checked: database.yaml is damaged',
   );
   const silent = async (): Promise<boolean> => {
     throw new Error('timeout');
   };
-  assert.is(await loginProblem(roles, open, silent), 'its passwords could not be checked: timeout');
+  assert.is(await loginProblem(roles, open, silent), 'its passwords cannot be checked: timeout');
 });
 
 test.run();
