@@ -6,6 +6,7 @@ import { root } from './project.ts';
 import { type Options, TaskError } from './runner/runner.ts';
 import { settingsFiles } from './settings.ts';
 import { shellWords } from './shell-words.ts';
+import { howToRestore } from './sops/how-to-restore.ts';
 import { readStrictYaml } from './strict-yaml.ts';
 
 /** A release as `helmfile.yaml` declares it. */
@@ -42,11 +43,11 @@ let last: { readonly text: string; readonly declared: Declared } | undefined;
 
 /** The releases in the order of the file. `helmfile.yaml` is kept plain YAML, so that it can be read without helmfile. */
 export async function declaredReleases(): Promise<readonly Release[]> {
-  const text = await readFile(join(root, 'helmfile.yaml'), 'utf8').catch((error: Error) => {
+  const text = await readFile(join(root, 'helmfile.yaml'), 'utf8').catch(async (error: Error) => {
     throw new TaskError({
       what: 'helmfile.yaml cannot be read',
       why: error.message,
-      advice: 'restore it: git checkout -- helmfile.yaml',
+      advice: await howToRestore('helmfile.yaml'),
     });
   });
   if (text !== last?.text)

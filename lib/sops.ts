@@ -97,7 +97,7 @@ export async function decryptValue(
   const result = await $`sops decrypt --output-type json ${join(root, file)}`;
   if (result.exitCode !== 0) throw await explainSops(file, key, result);
   // JSON tells a text from all else, and keeps a line break at its end; `--extract` does neither.
-  const values = valuesOf(result.stdout, file);
+  const values = parseAnswer<{ readonly [name: string]: unknown }>(`sops decrypt ${file}`, result);
   if (!Object.hasOwn(values, key)) {
     throw new TaskError({
       what: `${file} has no value \`${key}\``,
@@ -113,19 +113,6 @@ export async function decryptValue(
     why: 'without quotes YAML took it for a number, a boolean, a date or a map, and what was typed is lost',
     advice: `write it in quotes: sops edit ${file}`,
   });
-}
-
-/** What sops printed as JSON. Its text is not shown: it holds secrets. */
-function valuesOf(json: string, file: string): { readonly [name: string]: unknown } {
-  try {
-    return JSON.parse(json);
-  } catch {
-    throw new TaskError({
-      what: `sops did not print the values of ${file}`,
-      why: 'it ended well, and its answer is not JSON',
-      advice: 'check which sops is used: verify-dependencies',
-    });
-  }
 }
 
 /**

@@ -56,8 +56,8 @@ test('a value that is there and is not a text, and an answer that is none, are t
     ['{"password": {"db": "hidden"}}', `the value \`password\` of ${file} is not a text`],
     ['{"password": null}', `the value \`password\` of ${file} is not a text`],
     ['{"app1": {"password": "hidden"}}', `${file} has no value \`password\``],
-    ['', `sops did not print the values of ${file}`],
-    ['password: hidden', `sops did not print the values of ${file}`],
+    ['', `\`sops decrypt ${file}\` gave no answer that can be read`],
+    ['password: hidden', `\`sops decrypt ${file}\` gave no answer that can be read`],
   ] as const) {
     state.clone.script('sops', `echo '${answer}'`);
     const error = await failureOf(decrypt(state));
@@ -157,7 +157,7 @@ test('a failure of helmfile is that of the file only where the file does not ope
   const { TaskError } =
     await state.clone.lib<typeof import('../../../lib/runner/runner.ts')>('runner/runner.ts');
   const failure = new TaskError({ what: 'x', why: `expand sops://${file}#/password: signal: killed` });
-  state.clone.script('sops', 'echo value');
+  state.clone.script('sops', `echo '{"password": "value"}'`);
   assert.is(await state.lib.secretFailure(failure, state.environment, state.context), failure);
   state.clone.script('sops', 'echo "MAC mismatch" >&2; exit 51');
   const found = await state.lib.secretFailure(failure, state.environment, state.context);
