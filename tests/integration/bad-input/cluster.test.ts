@@ -7,7 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
 import { isAlive, readServices, type ServiceRecord } from '../../../lib/cluster/services.ts';
-import { acquireLock } from '../../../lib/runner/runner.ts';
+import { processStartTime } from '../../../lib/runner/runner.ts';
 import type { Status } from '../../../lib/status.ts';
 import { readKeys } from '../../../lib/vault/keys-file.ts';
 import { type Ended, makeSandbox, type Sandbox } from '../sandbox.ts';
@@ -102,7 +102,16 @@ trouble('it stays with its provider', async () => {
 
 trouble('a second run waits and says for whom, or ends at once with --no-wait and CI', async () => {
   const path = sandbox.path('.state', `${name}.lock`);
-  const lock = await acquireLock(path, { task: 'create-environment', wait: false });
+  // Of a process that is not around the run: it would be a part of that one then.
+  const other = spawn('sleep', ['600']);
+  const { pid = 0 } = other;
+  const holder = {
+    pid,
+    startTime: await processStartTime(pid),
+    task: 'create-environment',
+    since: new Date(),
+  };
+  await writeFile(path, `${JSON.stringify(holder)}\n`);
   const waiting = startRun(sandbox, ['import-gpg-keys']);
   try {
     await waiting.said('"type":"lock-waiting"');
@@ -115,7 +124,8 @@ trouble('a second run waits and says for whom, or ends at once with --no-wait an
     await refuses(['init-vault'], 1, /another run is at work/);
   } finally {
     delete sandbox.env.CI;
-    await lock.release();
+    await rm(path);
+    other.kill();
   }
   assert.is(await waiting.exit, 0);
 });
