@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { populate } from 'dotenv';
 import { TaskError } from './errors.ts';
 import { parseDotenv } from './parse-dotenv.ts';
 
@@ -20,6 +19,7 @@ export async function readDotenv(file: string): Promise<void> {
   } catch (error) {
     throw unreadable(file, (error as Error).message, 'fix it and run again');
   }
+  const { populate } = await import('dotenv');
   populate(process.env as { [name: string]: string }, Object.fromEntries(variables));
 }
 

@@ -1,5 +1,5 @@
 import { delimiter } from 'node:path';
-import { type FoundTool, getTool, lookForTool } from './get-tool.ts';
+import type { FoundTool } from './get-tool.ts';
 import { loadManifest, type ToolName, toolNames } from './manifest.ts';
 import { pathFolders } from './on-path.ts';
 import { testTools } from './provider-tools.ts';
@@ -17,6 +17,7 @@ export async function findTool(
   requirement: Requirement = {},
 ): Promise<FoundTool | undefined> {
   const { tools } = await loadManifest();
+  const { lookForTool } = await import('./get-tool.ts');
   const result = await lookForTool(tools[name], requirement);
   return 'reason' in result ? undefined : result;
 }
@@ -28,6 +29,7 @@ export async function ensureTool(
   requirement: Requirement = {},
 ): Promise<FoundTool> {
   const { tools } = await loadManifest();
+  const { getTool } = await import('./get-tool.ts');
   return getTool(tools[name], requirement, context);
 }
 
