@@ -1,8 +1,10 @@
+import { findChanged } from './changed-releases.ts';
 import { checkPasswords, takePasswords } from './database/check-passwords.ts';
 import { type Diagnosis, watchCluster } from './diagnostics.ts';
 import { type Environment, environmentOf, settingsOf, shellOf } from './environment.ts';
-import { helm, lastGoodRevision, rollBack } from './helm.ts';
+import { syncWords, takeBackIfKnown } from './helm.ts';
 import {
+  adviceFor,
   authorityAdvice,
   findingsOf,
   placesToMend,
@@ -12,11 +14,11 @@ import {
 } from './helm-failure.ts';
 import { declaredReleases, helmfile, type Release, saidByHelm, withNeeds } from './helmfile.ts';
 import { ensureRouteCertificates } from './ingress/certificates.ts';
-import { kubectl } from './kubectl.ts';
-import { missingObjects } from './missing-objects.ts';
-import { type DeployedRelease, deployedReleases, renderedDigests } from './releases.ts';
+import { makeNamespaces, refuseTerminating } from './namespaces.ts';
+import { pendingReleases, repairPending } from './pending.ts';
+import { deployedReleases } from './releases.ts';
 import { rememberRendered, renderInputs } from './render-memory.ts';
-import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
+import { type TaskContext, TaskError } from './runner/runner.ts';
 import { redactSecrets, secretFailure } from './sops.ts';
 import { checkVault } from './vault-check.ts';
 
@@ -47,10 +49,11 @@ export async function install(context: TaskContext, selection: Selection): Promi
   const [deployed, inputs] = await Promise.all([deployedReleases($, environment), renderInputs(environment)]);
   await repairPending($, environment, releases, deployed, context);
 
-  const changed =
-    context.passThrough.length > 0
-      ? releases
-      : await findChanged(context, environment, releases, deployed, inputs);
+  const { changed, scaled } = await findChanged(context, environment, releases, deployed, inputs);
+  if (changed.length > 0) {
+    const all = await declaredReleases();
+    await refuseTerminating($, environment, new Set(all.map(({ namespace }) => namespace)));
+  }
   const settings = await settingsOf(environment);
   const certificates = await ensureRouteCertificates(environment, settings, releases, context);
   if (changed.length === 0) {
@@ -67,7 +70,14 @@ export async function install(context: TaskContext, selection: Selection): Promi
   await makeNamespaces($, environment, changed, deployed);
 
   const selectors = changed.flatMap(({ name }) => ['-l', `name=${name}`]);
-  const command = await helmfile(environment, '--quiet', ...selectors, 'sync', ...context.passThrough);
+  const command = await helmfile(
+    environment,
+    '--quiet',
+    ...[...scaled].flatMap(([name, count]) => ['--state-values-set', `releases.${name}.replicas=${count}`]),
+    ...selectors,
+    ...syncWords(await takeBackIfKnown()),
+    ...context.passThrough,
+  );
   await explained(context, environment, 'installing', changed, command);
   // The namespace came with the release devops.
   if (certificates === 'later') await ensureRouteCertificates(environment, settings, releases, context);
@@ -75,28 +85,20 @@ export async function install(context: TaskContext, selection: Selection): Promi
   // helmfile's own arguments may change what it renders.
   if (context.passThrough.length > 0) return;
   const wanted = new Set(releases.map(({ name }) => name));
+  // Of one with the replicas of its autoscaler, only rendering tells what it would be without.
+  for (const name of scaled.keys()) wanted.delete(name);
   const installed = (await deployedReleases($, environment)).filter(({ name }) => wanted.has(name));
   await rememberRendered(environment, inputs, new Map(installed.map(({ name, digest }) => [name, digest])));
 }
 
-/**
- * Makes the namespaces that are described by a release in them. helm would do so itself, but version 3 looks what a release adopts
- * before that, and fails at the namespace that it then meets.
- */
-async function makeNamespaces(
-  $: Shell,
-  environment: Environment,
-  releases: readonly Release[],
-  deployed: readonly DeployedRelease[],
-): Promise<void> {
-  for (const { name, namespace, createNamespace } of releases) {
-    if (!createNamespace || deployed.some((release) => release.name === name)) continue;
-    const manifest = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } };
-    await $({
-      quiet: true,
-      input: JSON.stringify(manifest),
-    })`${kubectl(environment)} apply --server-side -f -`;
-  }
+/** Removes the selected releases, and waits until their objects are gone. */
+export async function uninstall(context: TaskContext, selection: Selection): Promise<readonly Release[]> {
+  const environment = environmentOf(context.options);
+  const releases = (await declaredReleases()).filter(selectsRelease(selection));
+  await pendingReleases(environment, releases, await deployedReleases(await shellOf(context), environment));
+  const words = ['--quiet', ...selector(selection), 'destroy', ...context.passThrough];
+  await explained(context, environment, 'uninstalling', releases, await helmfile(environment, ...words));
+  return releases;
 }
 
 /**
@@ -131,83 +133,11 @@ export async function test(context: TaskContext, selection: Selection): Promise<
   await explained(context, environment, 'the check of', wanted, command);
 }
 
-/** How many missing objects of a release the log names. */
-const shownMissing = 5;
-
-function someOf(objects: readonly string[]): string {
-  const more = objects.length - shownMissing;
-  return objects.slice(0, shownMissing).join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-
-/** What is not deployed, would be rendered differently now, or has lost objects that were deleted behind helm's back. */
-async function findChanged(
-  context: TaskContext,
-  environment: Environment,
-  releases: readonly Release[],
-  deployed: readonly DeployedRelease[],
-  inputs: string,
-): Promise<readonly Release[]> {
-  const inPlace = (release: Release) =>
-    deployed.find(({ name, namespace }) => name === release.name && namespace === release.namespace);
-  const known = releases.filter((release) => inPlace(release)?.status === 'deployed');
-  if (known.length === 0) return releases;
-  const $ = await shellOf(context);
-  const installed = known.flatMap((release) => inPlace(release) ?? []);
-  const [digests, missing] = await Promise.all([
-    renderedDigests(context, environment, known, inputs),
-    missingObjects($, environment, installed, (reason) =>
-      context.log(`cannot check for manually deleted objects: ${reason}`),
-    ),
-  ]);
-  for (const [name, objects] of missing) context.log(`missing of ${name}: ${someOf(objects)}`);
-  return releases.filter(
-    (release) =>
-      !known.includes(release) ||
-      missing.has(release.name) ||
-      inPlace(release)?.digest !== digests.get(release.name),
-  );
-}
-
-/**
- * A run that was killed leaves a release in `pending-*`, and helm then refuses every further change. On a cluster of ours
- * the environment's lock says that nobody works on it; elsewhere the release's own time limit must have passed.
- */
-async function repairPending(
-  $: Shell,
-  environment: Environment,
-  releases: readonly Release[],
-  deployed: readonly DeployedRelease[],
-  context: TaskContext,
-): Promise<void> {
-  for (const release of releases) {
-    const found = deployed.find(
-      ({ name, namespace }) => name === release.name && namespace === release.namespace,
-    );
-    if (!found?.status.startsWith('pending-')) continue;
-    const ageSeconds = (Date.now() - found.updated.getTime()) / 1000;
-    // Where helm has noted no time, nobody can say that it has passed.
-    if (environment.provider === 'existing' && !(ageSeconds >= release.timeout)) {
-      throw new TaskError({
-        what: `release ${release.name} is ${found.status} since ${Number.isNaN(ageSeconds) ? 'an unknown time' : `${Math.round(ageSeconds)} s`}`,
-        why: 'somebody else may be working on it: its time limit has not passed',
-        advice: `wait until ${release.timeout} s have passed, then run again: it is repaired then`,
-      });
-    }
-    context.log(`${release.name} was left ${found.status} by a run that was killed: repairing it`);
-    const good = await lastGoodRevision($, environment, release, false);
-    if (good !== undefined) await rollBack($, environment, release, good);
-    else {
-      const limit = `${release.timeout}s`;
-      await $`${helm(environment, release)} uninstall ${release.name} --wait --timeout ${limit}`;
-    }
-  }
-}
-
 /** Runs a helmfile command while the cluster is watched, and turns its failure into one that says why. */
 async function explained(
   context: TaskContext,
   environment: Environment,
-  doing: 'installing' | 'the check of',
+  doing: 'installing' | 'uninstalling' | 'the check of',
   releases: readonly Release[],
   command: readonly string[],
 ): Promise<void> {
@@ -249,15 +179,15 @@ async function explained(
 async function withCause(
   error: TaskError,
   diagnosis: Diagnosis,
-  doing: 'installing' | 'the check of',
+  doing: 'installing' | 'uninstalling' | 'the check of',
   releases: readonly Release[],
   stderr: string,
   environment: Environment,
 ): Promise<TaskError> {
   const { failed, said, restored, rendering } = readHelmFailure(stderr, releases);
   const findings = shownLinesOf(findingsOf(failed, diagnosis.findings(), await declaredReleases()));
-  // What is wrong with a chart shows in no pod.
-  const seen = rendering ? [] : findings;
+  // What is wrong with a chart shows in no pod, and pods that are removed explain nothing.
+  const seen = rendering || doing === 'uninstalling' ? [] : findings;
   const named = failed.length > 0 ? failed : releases;
   const file = await diagnosis.save(named.length === 1 ? (named[0]?.name ?? '') : 'releases');
   const place = rendering ? placesToMend(failed, environment.name) : 'it';
@@ -269,7 +199,8 @@ async function withCause(
     ? `${doing.replace(/ of$/, '')} failed before it came to a release`
     : `${doing} ${names(named)} failed`;
   const why = seen.length > 0 ? seen.join('\n') : said || (error.why ?? '');
-  const known = doing === 'the check of' ? authorityAdvice(why, named) : undefined;
+  const known =
+    (doing === 'the check of' ? authorityAdvice(why, named) : undefined) ?? adviceFor(`${said}\n${why}`);
   return new TaskError({
     what: `${what}${restored ? '; what was deployed before is back' : ''}`,
     why,

@@ -1,22 +1,28 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { tellDrift } from './changed-releases.ts';
 import { type Selection, selector, selectsRelease } from './deploy.ts';
 import { type Environment, environmentOf, shellOf } from './environment.ts';
-import { renderingFailure } from './helm-failure.ts';
+import { adviceFor, renderingFailure } from './helm-failure.ts';
 import { declaredReleases, helmfile, type Release, withNeeds } from './helmfile.ts';
 import { kubectl } from './kubectl.ts';
+import { type ManifestObject, manifestObjects, withMarks } from './manifest-objects.ts';
 import { deployedReleases, render } from './releases.ts';
 import { type TaskContext, TaskError } from './runner/runner.ts';
 import { reasonOf } from './tool-answer.ts';
 
 /**
- * What an install would change, on stdout. With helm's plugin `diff` that is `helmfile diff`; without it the rendered
+ * What an install would change, on stdout, and who has changed what since the last one. With helm's plugin `diff` that is `helmfile diff`; without it the rendered
  * objects are compared by `kubectl diff --server-side`. Both leave secret values out.
  */
 export async function diff(context: TaskContext, selection: Selection): Promise<void> {
   const environment = environmentOf(context.options);
+  const $ = await shellOf(context);
+  const deployed = await deployedReleases($, environment);
+  const needed = withNeeds(await declaredReleases(), selectsRelease(selection));
   if (await hasDiffPlugin(environment)) {
-    const $ = await shellOf(context);
+    const releases = needed.filter(selectsRelease(selection));
+    await tellDrift(context, environment, releases, deployed, context.print);
     const words = await helmfile(
       environment,
       '--quiet',
@@ -25,7 +31,6 @@ export async function diff(context: TaskContext, selection: Selection): Promise<
       '--suppress-secrets',
       ...context.passThrough,
     );
-    const releases = (await declaredReleases()).filter(selectsRelease(selection));
     const running = $({ quiet: true })`${words}`;
     let said = '';
     running.stderr.on('data', (chunk) => {
@@ -37,19 +42,19 @@ export async function diff(context: TaskContext, selection: Selection): Promise<
     context.print(output.stdout.trimEnd() || 'no difference');
     return;
   }
-  const releases = withNeeds(await declaredReleases(), selectsRelease(selection));
-  const $ = await shellOf(context);
-  const deployed = await deployedReleases($, environment);
+  const drifts = await tellDrift(context, environment, needed, deployed, context.print);
   const folder = await mkdtemp(join(environment.state, 'diff-'));
   context.onRunEnd(() => rm(folder, { recursive: true, force: true }));
   try {
-    await render(context, environment, releases, folder);
-    for (const release of releases) {
+    await render(context, environment, needed, folder);
+    for (const release of needed) {
       const known = deployed.some(
         ({ name, namespace }) => name === release.name && namespace === release.namespace,
       );
       context.print(
-        known ? await compare(context, environment, release, folder) : await announce(release, folder),
+        known
+          ? await compare(context, environment, release, folder, drifts.get(release.name)?.autoscaled)
+          : await announce(release, folder),
       );
     }
   } finally {
@@ -62,52 +67,28 @@ const hasDiffPlugin = async (environment: Environment): Promise<boolean> => {
   return names.some((name) => name.includes('diff'));
 };
 
-type Manifest = {
-  readonly kind: string;
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace?: string;
-    readonly annotations?: { readonly [name: string]: string };
-    readonly labels?: { readonly [name: string]: string };
-  };
-};
-
 /** The objects of a release without its hooks, which an install makes anew each time. */
-async function objects(release: Release, folder: string): Promise<Manifest[]> {
-  const { parseAllDocuments } = await import('yaml');
+async function objects(release: Release, folder: string): Promise<ManifestObject[]> {
   const files = await readdir(join(folder, release.name), { recursive: true, withFileTypes: true });
   const texts = files
     .filter((file) => file.isFile())
     .map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));
-  return (await Promise.all(texts))
-    .flatMap((text) => parseAllDocuments(text).map((document) => document.toJS() as Manifest | null))
-    .filter(
-      (manifest): manifest is Manifest =>
-        manifest !== null && manifest.metadata.annotations?.['helm.sh/hook'] === undefined,
-    );
+  const objects = await Promise.all(texts.map(async (text) => manifestObjects(await text)));
+  return objects.flat().filter(({ metadata }) => metadata.annotations?.['helm.sh/hook'] === undefined);
 }
-
-/** With the marks that helm adds to every object of a release; without them each would differ. */
-const owned = (manifest: Manifest, release: Release): Manifest => ({
-  ...manifest,
-  metadata: {
-    ...manifest.metadata,
-    annotations: {
-      ...manifest.metadata.annotations,
-      'meta.helm.sh/release-name': release.name,
-      'meta.helm.sh/release-namespace': release.namespace,
-    },
-    labels: { ...manifest.metadata.labels, 'app.kubernetes.io/managed-by': 'Helm' },
-  },
-});
 
 async function compare(
   context: TaskContext,
   environment: Environment,
   release: Release,
   folder: string,
+  autoscaled: ReadonlyMap<string, number> = new Map(),
 ): Promise<string> {
-  const items = (await objects(release, folder)).map((manifest) => owned(manifest, release));
+  const items = (await objects(release, folder)).map((object) => {
+    const replicas = autoscaled.get(object.metadata.name);
+    const scaled = replicas !== undefined && object.spec?.replicas !== undefined;
+    return withMarks(scaled ? { ...object, spec: { ...object.spec, replicas } } : object, release);
+  });
   // With `-n` kubectl refuses what names another namespace (devops has such objects); without it, what names none would
   // be looked for in `default`.
   const named = items.filter(({ metadata }) => metadata.namespace !== undefined);
@@ -125,7 +106,7 @@ async function differenceOf(
   context: TaskContext,
   environment: Environment,
   release: Release,
-  items: readonly Manifest[],
+  items: readonly ManifestObject[],
   namespace: readonly string[],
 ): Promise<string> {
   if (items.length === 0) return '';
@@ -138,10 +119,11 @@ async function differenceOf(
   // kubectl: 0 no difference, 1 differences, more than that an error. Differences are printed.
   const text = output.stdout.trimEnd();
   if (output.exitCode === 0 || (output.exitCode === 1 && text !== '')) return text;
+  const why = reasonOf(output);
   throw new TaskError({
     what: `${release.name} cannot be compared`,
-    why: reasonOf(output),
-    advice: 'check the cluster with `status`',
+    why,
+    advice: adviceFor(why) ?? 'check the cluster with `status`',
   });
 }
 

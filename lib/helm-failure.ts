@@ -99,6 +99,57 @@ export function authorityAdvice(why: string, failed: readonly Release[]): string
   return `run ${tiers.map((tier) => `install-tier ${tier}`).join(' and ')}: it gives them the authority of the database's certificate`;
 }
 
+/** What helps against what the cluster said, by the words it said it with. */
+const clusterAdvice: readonly (readonly [RegExp, (...found: string[]) => string])[] = [
+  [
+    /no matches for kind "(\w+)"/,
+    (kind) =>
+      `the cluster has no type ${kind}: \`start-k8s\` brings it back on the embedded cluster, elsewhere \`helm show crds <chart of its operator> | kubectl apply --server-side -f -\``,
+  ],
+  [
+    /failed calling webhook "([^"]+)"/,
+    (webhook) =>
+      `start what serves the webhook ${webhook}, or remove the webhook (see \`kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations\`), and run again`,
+  ],
+  [
+    /admission webhook "([^"]+)" (?:denied|does not support)/,
+    (webhook) => `ask who runs the webhook ${webhook}, and run again`,
+  ],
+  [
+    /(\w+) "([^"]+)" in namespace "([^"]*)" exists and cannot be imported/,
+    (kind, name, namespace) =>
+      `somebody else made it: delete it if nobody needs it (\`kubectl${namespace ? ` -n ${namespace}` : ''} delete ${kind.toLowerCase()} ${name}\`), or let the release take it over: the same command with \`-- --take-ownership\``,
+  ],
+  [
+    // A volume is not among them: its data would be lost.
+    /(Deployment|DaemonSet|StatefulSet|Job|Service)(?:\.\w+)? "([^"]+)" is invalid: .*(?:field is immutable|updates to statefulset spec|Duplicate value)/,
+    (kind, name) =>
+      `this cannot be changed in place: delete the object and run again, which makes it again; its pods and volumes stay (\`kubectl -n <namespace> delete ${kind.toLowerCase()} ${name} --cascade=orphan\`)`,
+  ],
+  [
+    /(?:User|user) "([^"]+)" cannot (\w+) resource "([^"]+)"/,
+    (user, verb, resource) => `have ${user} allowed to ${verb} ${resource}, and run again`,
+  ],
+  [
+    /(\w+)\/([\w.-]+\/[\w.-]+) (?:still exists|not ready)\. status: Terminating/,
+    (kind, name) =>
+      `${kind.toLowerCase()} ${name} is being deleted and waits for its finalizers: have whoever set them finish, and run again`,
+  ],
+  [
+    /another operation \(install\/upgrade\/rollback\) is in progress/,
+    () => 'somebody else is at work on the release: wait until they are done, and run again',
+  ],
+];
+
+/** The advice for a failure that is the cluster's, or undefined. */
+export function adviceFor(why: string): string | undefined {
+  for (const [pattern, advice] of clusterAdvice) {
+    const found = pattern.exec(why);
+    if (found) return advice(...found.slice(1));
+  }
+  return undefined;
+}
+
 /** A schema error is a line for each value. */
 const shownLines = 8;
 

@@ -1,7 +1,9 @@
 import type { Environment } from './environment.ts';
+import { adviceFor } from './helm-failure.ts';
 import type { Release } from './helmfile.ts';
 import { type Shell, TaskError } from './runner/runner.ts';
 import { parseAnswer } from './tool-answer.ts';
+import { findTool } from './tools/tools.ts';
 
 /** `helm` with the environment's kubeconfig and context, in the namespace of a release. */
 export const helm = (environment: Environment, release: Pick<Release, 'namespace'>): readonly string[] => [
@@ -9,6 +11,20 @@ export const helm = (environment: Environment, release: Pick<Release, 'namespace
   ...['--kubeconfig', environment.kubeconfig, '--kube-context', environment.context],
   ...['--namespace', release.namespace],
 ];
+
+/**
+ * Words with which helm takes back fields that somebody else has set. Helm 4 applies on the server, where such a field is a conflict;
+ * a release that Helm 3 made goes over to that, since only there the words mean something.
+ */
+export const takeBack = ['--force-conflicts', '--server-side=true'] as const;
+
+/** The same for the helm that is used: Helm 3 compares by itself, asks nobody, and knows none of these words. */
+export const takeBackIfKnown = async (): Promise<readonly string[]> =>
+  (await findTool('helm'))?.version.startsWith('3.') ? [] : takeBack;
+
+/** helmfile's words for an install with some of helm's. */
+export const syncWords = (helmWords: readonly string[]): readonly string[] =>
+  helmWords.length === 0 ? ['sync'] : ['sync', '--sync-args', helmWords.join(' ')];
 
 type Revision = { readonly revision: number; readonly status: string };
 
@@ -20,7 +36,7 @@ type Revision = { readonly revision: number; readonly status: string };
 export async function lastGoodRevision(
   $: Shell,
   environment: Environment,
-  release: Release,
+  release: Pick<Release, 'name' | 'namespace' | 'timeout'>,
   beforeCurrent: boolean,
 ): Promise<number | undefined> {
   const output = await $({ quiet: true })`${helm(environment, release)} history ${release.name} -o json`;
@@ -40,9 +56,14 @@ export async function lastGoodRevision(
 export async function rollBack(
   $: Shell,
   environment: Environment,
-  release: Release,
+  release: Pick<Release, 'name' | 'namespace' | 'timeout'>,
   revision: number,
 ): Promise<void> {
   const limit = `${release.timeout}s`;
-  await $`${helm(environment, release)} rollback ${release.name} ${revision} --wait --timeout ${limit}`;
+  const words = [release.name, revision, '--wait', '--timeout', limit, ...(await takeBackIfKnown())];
+  await $`${helm(environment, release)} rollback ${words}`.catch((error: unknown) => {
+    if (!(error instanceof TaskError)) throw error;
+    const { what, why, exitCode, advice = adviceFor(why ?? '') } = error;
+    throw new TaskError({ what, why, advice, exitCode, cause: error });
+  });
 }

@@ -1,37 +1,49 @@
-/** What an object is found by in a cluster. */
-export type ObjectName = {
-  /** Without its version, which the server may answer in another one; empty for the core group. */
-  readonly group: string;
+/** An object as a manifest describes it. */
+export type ManifestObject = {
+  readonly apiVersion: string;
   readonly kind: string;
-  /** Empty where the manifest names none: that of the release, or none for what belongs to the whole cluster. */
-  readonly namespace: string;
-  readonly name: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly annotations?: { readonly [name: string]: string };
+    readonly labels?: { readonly [name: string]: string };
+  };
+  readonly spec?: { readonly replicas?: number; readonly [key: string]: unknown };
 };
 
+type Owner = { readonly name: string; readonly namespace: string };
+
 /**
- * The objects of a manifest as helm stores it, except Jobs that remove themselves. Only the lines that name an object are
- * read: parsing all of it would take longer than asking the cluster. A document that is written in an unusual way is left
- * out, so that what is not understood is never taken for missing.
+ * The types of its objects in kubectl's words, with their group, for two groups may have a kind of one name. Only the lines that
+ * name them are read, so that the cluster can be asked while the rest is parsed.
  */
-export function objectsOf(manifest: string): ObjectName[] {
-  return manifest.split(/^---.*$/m).flatMap((text) => {
-    const kind = scalar(/^kind:(.*)$/m.exec(text)?.[1]);
-    const version = scalar(/^apiVersion:(.*)$/m.exec(text)?.[1]);
-    // Its lines are indented, empty, or comments at any place.
-    const metadata = /^metadata:[ \t]*\n((?:(?:[ \t#].*)?\n)*)/m.exec(`${text}\n`)?.[1] ?? '';
-    const indent = /^( +)[^\s#]/m.exec(metadata)?.[1] ?? ' ';
-    const field = (name: string) => scalar(new RegExp(`^${indent}${name}:(.*)$`, 'm').exec(metadata)?.[1]);
-    const name = field('name');
-    if (kind === '' || version === '' || name === '') return [];
-    if (kind === 'Job' && /^ +ttlSecondsAfterFinished:/m.test(text)) return [];
-    const group = version.includes('/') ? (version.split('/')[0] ?? '') : '';
-    return [{ group, kind, namespace: field('namespace'), name }];
+export const typesOf = (manifest: string): string[] =>
+  manifest.split(/^---.*$/m).flatMap((text) => {
+    const kind = /^kind: *["']?(\w+)/m.exec(text)?.[1];
+    const group = /^apiVersion: *["']?([\w.-]+)\//m.exec(text)?.[1];
+    return kind === undefined ? [] : [group === undefined ? kind : `${kind}.${group}`];
+  });
+
+/** The objects of a manifest. A document that cannot be read, or is no object, is left out. */
+export async function manifestObjects(manifest: string): Promise<ManifestObject[]> {
+  const { parseAllDocuments } = await import('yaml');
+  // A repeated key is the API server's to refuse; looking for them takes long.
+  return [...parseAllDocuments(manifest, { uniqueKeys: false })].flatMap((document) => {
+    const object = document.errors.length === 0 ? (document.toJS() as ManifestObject | null) : null;
+    return object?.apiVersion && object.kind && object.metadata?.name ? [object] : [];
   });
 }
 
-/** The text of a plain or quoted YAML scalar that stands on one line; names hold no character that is escaped. */
-function scalar(text = ''): string {
-  const [, double, single, plain] =
-    /^\s*(?:"([^"]*)"|'([^']*)'|([^\s"'{[|>&*!#]\S*))\s*(?:#.*)?$/.exec(text) ?? [];
-  return double ?? single ?? plain ?? '';
-}
+/** With the marks that helm adds to every object of a release. */
+export const withMarks = <Kind extends ManifestObject>(object: Kind, { name, namespace }: Owner): Kind => ({
+  ...object,
+  metadata: {
+    ...object.metadata,
+    annotations: {
+      ...object.metadata.annotations,
+      'meta.helm.sh/release-name': name,
+      'meta.helm.sh/release-namespace': namespace,
+    },
+    labels: { ...object.metadata.labels, 'app.kubernetes.io/managed-by': 'Helm' },
+  },
+});

@@ -9,7 +9,6 @@ import { renderingFailure } from './helm-failure.ts';
 import { helmfile, type Release } from './helmfile.ts';
 import { ifThere } from './if-there.ts';
 import { kubectlJson } from './kubectl.ts';
-import { type ObjectName, objectsOf } from './manifest-objects.ts';
 import { recallRendered, rememberRendered } from './render-memory.ts';
 import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
 import { secretFailure } from './sops.ts';
@@ -26,7 +25,7 @@ export type DeployedRelease = {
   /** Digest of its manifests and hooks, comparable with `renderedDigests`. */
   readonly digest: string;
   /** What it consists of, without its hooks. */
-  readonly objects: readonly ObjectName[];
+  readonly manifest: string;
 };
 
 type Stored = {
@@ -79,7 +78,7 @@ export async function deployedReleases(
         revision: version(item),
         updated: new Date(stored.info?.last_deployed ?? ''),
         digest: digest([stored.manifest, ...(stored.hooks ?? []).map(({ manifest }) => manifest)]),
-        objects: objectsOf(stored.manifest),
+        manifest: stored.manifest,
       };
     }),
   );
@@ -102,9 +101,12 @@ async function unpack({ metadata, data }: SecretList['items'][number]): Promise<
 
 const version = (item: SecretList['items'][number]): number => Number(item.metadata.labels.version);
 
-/** Equal for the same objects, whatever their order and helm's comments. */
+/**
+ * Equal for the same objects, whatever their order and helm's comments. After the dot comes one that is also equal for other
+ * replicas.
+ */
 function digest(texts: readonly string[]): string {
-  const objects = texts
+  const text = texts
     .flatMap((text) => text.split(/^---.*$/m))
     .map((text) =>
       text
@@ -114,9 +116,16 @@ function digest(texts: readonly string[]): string {
         .join('\n'),
     )
     .filter((text) => text !== '')
-    .sort();
-  return createHash('sha256').update(objects.join('\n---\n')).digest('hex');
+    .sort()
+    .join('\n---\n');
+  return [text, text.replaceAll(/^ *replicas: \d+$/gm, '')].map(sha256).join('.');
 }
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** Whether two digests differ at most by the number of replicas. */
+export const sameBesideReplicas = (one: string, other: string): boolean =>
+  one.split('.')[1] === other.split('.')[1];
 
 /** Renders releases as an install would, into `folder`/<release>/. The files hold secrets: the caller removes them. */
 export async function render(

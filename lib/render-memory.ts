@@ -34,6 +34,7 @@ export async function renderInputs(environment: Environment): Promise<string> {
   const programs = await Promise.all([findTool('helm'), findTool('helmfile')]);
   return fileDigest(
     files,
+    'digests with and without replicas',
     // A tool's chart goes by its path, which names the version.
     ...(await chartArguments(await settingsOf(environment))),
     ...programs.map((program) => `${program?.path} ${program?.version}`),

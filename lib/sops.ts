@@ -148,7 +148,10 @@ export async function encryptValue(
  * and, asked for details, tell what they have read. A file that nobody here can open is left to them to complain about. Throws
  * `TaskError` when sops or gpg fail: those programs may open what we could not.
  */
-export async function redactSecrets(environment: Environment, context: TaskContext): Promise<void> {
+export async function redactSecrets(
+  environment: Environment,
+  context: Pick<TaskContext, '$' | 'options' | 'secret'>,
+): Promise<void> {
   const $ = await sopsShell(context);
   for (const name of await secretNames(environment.name)) {
     const file = secretsFile(environment.name, name);

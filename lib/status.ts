@@ -1,3 +1,4 @@
+import { tellDrift } from './changed-releases.ts';
 import { providerOf, withServer } from './cluster/cluster.ts';
 import { type Address, type ClusterPhase, notesOf } from './cluster/provider.ts';
 import { databaseProblem } from './database/status.ts';
@@ -167,6 +168,7 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
   for (const { name, namespace, status: state, revision } of releases) {
     lines.push(`release      ${name.padEnd(width)}  ${namespace.padEnd(8)}  ${state}, revision ${revision}`);
   }
+  for (const line of await driftLines(status, environment, context)) lines.push(`drift        ${line}`);
   if (cluster.state === 'running') {
     const addresses = await providerOf(environment)
       .addresses(environment, await settingsOf(environment), context)
@@ -185,6 +187,24 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
     lines.push('', 'start what does not answer, and unseal Vault, with: npx tsx tasks.ts start-k8s');
   }
   return lines.join('\n');
+}
+
+/** What somebody has changed of the deployed releases since helm applied them. */
+async function driftLines(
+  { cluster, releases }: Status,
+  environment: Environment,
+  context: TaskContext,
+): Promise<readonly string[]> {
+  const lines: string[] = [];
+  if (cluster.state !== 'running' || releases.length === 0) return lines;
+  const tell = (line: string) => lines.push(line);
+  try {
+    const deployed = await deployedReleases(await shellOf(context), environment);
+    await tellDrift(context, environment, await declaredReleases(), deployed, tell);
+  } catch (error) {
+    tell(`cannot check for manual changes: ${(error as Error).message}`);
+  }
+  return lines;
 }
 
 const notReachable = 'not reachable';

@@ -1,4 +1,5 @@
 import { access } from 'node:fs/promises';
+import { tellDrift } from '../lib/changed-releases.ts';
 import { requireCluster } from '../lib/cluster/cluster.ts';
 import {
   install,
@@ -7,15 +8,15 @@ import {
   selectsRelease,
   test as testReleases,
   testWords,
+  uninstall,
 } from '../lib/deploy.ts';
 import { diff as diffReleases } from '../lib/diff.ts';
 import { environmentOf, settingsOf, shellOf } from '../lib/environment.ts';
-import { lastGoodRevision, rollBack } from '../lib/helm.ts';
+import { lastGoodRevision, rollBack, syncWords, takeBack } from '../lib/helm.ts';
 import { installPlugins, pluginCommands } from '../lib/helm-plugins.ts';
 import {
   appNames,
   declaredReleases,
-  helmfile,
   helmfileText,
   releaseNames,
   tierNames,
@@ -23,7 +24,9 @@ import {
 } from '../lib/helmfile.ts';
 import { removeRouteCertificates, routeCertificateCommands } from '../lib/ingress/certificates.ts';
 import { helmText } from '../lib/kubectl.ts';
+import { pendingReleases } from '../lib/pending.ts';
 import { root } from '../lib/project.ts';
+import { deployedReleases } from '../lib/releases.ts';
 import { type Needs, type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
 import { checkProvider, connection, createK8s, startK8s } from './cluster.ts';
@@ -118,7 +121,7 @@ const plainInstall = async (
   const environment = environmentOf(options);
   const releases = withNeeds(await declaredReleases(), selectsRelease(selection));
   return [
-    ...(await plain(options, selection, ['sync'], passThrough, true)),
+    ...(await plain(options, selection, syncWords(takeBack), passThrough, true)),
     ...routeCertificateCommands(environment, await settingsOf(environment), releases),
   ];
 };
@@ -231,9 +234,7 @@ export const uninstallApp = task({
   run: async (context) => {
     const environment = environmentOf(context.options);
     await requireCluster(environment, context);
-    const $ = await shellOf(context);
-    await $`${await helmfile(environment, '--quiet', ...selector({ app: context.args.app }), 'destroy', ...context.passThrough)}`;
-    const removed = (await declaredReleases()).filter(selectsRelease({ app: context.args.app }));
+    const removed = await uninstall(context, { app: context.args.app });
     await removeRouteCertificates(environment, removed, context);
     context.report('changed');
   },
@@ -265,7 +266,7 @@ export const rollback = task({
   commands: async ({ args, options }) => {
     const release = (await declaredReleases()).find((candidate) => candidate.name === args.release);
     return [
-      `${helmText(environmentOf(options))} --namespace ${release?.namespace} rollback ${args.release}${args.revision === undefined ? '' : ` ${args.revision}`} --wait --timeout ${release?.timeout}s`,
+      `${helmText(environmentOf(options))} --namespace ${release?.namespace} rollback ${args.release}${args.revision === undefined ? '' : ` ${args.revision}`} --wait --timeout ${release?.timeout}s ${takeBack.join(' ')}`,
     ];
   },
   run: async (context) => {
@@ -274,6 +275,9 @@ export const rollback = task({
     const release = (await declaredReleases()).find(({ name }) => name === context.args.release);
     if (!release) throw new Error(`helmfile.yaml lost the release ${context.args.release} meanwhile`);
     const $ = await shellOf(context);
+    const deployed = await deployedReleases($, environment);
+    await pendingReleases(environment, [release], deployed);
+    await tellDrift(context, environment, [release], deployed, context.log);
     const revision = context.args.revision ?? (await lastGoodRevision($, environment, release, true));
     if (revision === undefined) {
       throw new TaskError({

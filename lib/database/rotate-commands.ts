@@ -1,5 +1,6 @@
 import { expectedPorts } from '../cluster/embedded/state.ts';
 import { environmentOf, exportHomes } from '../environment.ts';
+import { syncWords, takeBack } from '../helm.ts';
 import { helmfileText } from '../helmfile.ts';
 import { kubectlText } from '../kubectl.ts';
 import type { Options } from '../runner/runner.ts';
@@ -45,7 +46,7 @@ export async function rotateCommands(
       ];
     }),
     ...(await vaultCommands(options)),
-    await helmfileText(options, '-l', 'app=postgresql', 'sync', '--include-transitive-needs'),
+    await helmfileText(options, '-l', 'app=postgresql', ...syncWords(takeBack), '--include-transitive-needs'),
     ...secrets.map(
       ({ name: secret, namespace }) =>
         `# Reloader restarts what names ${secret}; where it does not: ${kubectl} -n ${namespace} rollout restart deployment …`,

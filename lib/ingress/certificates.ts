@@ -102,7 +102,7 @@ export function routeCertificateCommands(
     .filter(isFront)
     .flatMap(({ name }) => [
       ...certificateCommands(environment, requestOf(name, environment, settings)),
-      `${kubectlText(environment)} -n ${namespace} create secret tls ${secretOf(name)} --cert ${files}/${name}.crt --key ${files}/${name}.key --dry-run=client -o yaml | ${kubectlText(environment)} apply --server-side -f -`,
+      `${kubectlText(environment)} -n ${namespace} create secret tls ${secretOf(name)} --cert ${files}/${name}.crt --key ${files}/${name}.key --dry-run=client -o yaml | ${kubectlText(environment)} apply --server-side --force-conflicts -f -`,
     ]);
 }
 

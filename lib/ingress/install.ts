@@ -4,19 +4,25 @@ import { basename, join } from 'node:path';
 import type { Outcome } from '../cluster/provider.ts';
 import { watchCluster } from '../diagnostics.ts';
 import { type Environment, exportHomes, helmHomes, shellOf } from '../environment.ts';
+import { takeBack, takeBackIfKnown } from '../helm.ts';
 import { seenIn, shownLinesOf } from '../helm-failure.ts';
 import { helmText, kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
 import { isLeftover } from '../leftover-files.ts';
+import { repairPending } from '../pending.ts';
 import { readPods, unreadyOf } from '../pods.ts';
 import { root } from '../project.ts';
+import { deployedReleases } from '../releases.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
 import { shellWords } from '../shell-words.ts';
-import { reasonOf, toolFailure } from '../tool-answer.ts';
+import { reasonOf } from '../tool-answer.ts';
 import { controllerOf } from './controllers.ts';
 import { helmOf, type Installed, type Named, readRecord, release, writeRecord } from './record.ts';
 
 const routeType = 'httproutes.gateway.networking.k8s.io';
+
+/** Of one wait of helm. */
+const timeoutSeconds = 300;
 
 function upgradeWords({ ingress }: Settings, namespace: string): readonly string[] {
   const { chart, repository, version, values = ingress.values } = ingress.chart;
@@ -24,7 +30,7 @@ function upgradeWords({ ingress }: Settings, namespace: string): readonly string
     ...['--namespace', namespace, 'upgrade', '--install', release, chart],
     ...(repository ? ['--repo', repository] : []),
     ...(version ? ['--version', version] : []),
-    ...['--set-json', JSON.stringify(values), '--wait', '--timeout', '300s'],
+    ...['--set-json', JSON.stringify(values), '--wait', '--timeout', `${timeoutSeconds}s`],
   ];
 }
 
@@ -46,9 +52,9 @@ export function controllerCommands(environment: Environment, settings: Settings)
   return [
     known,
     `# unless there is an IngressClass of ${controller.class}:`,
-    `echo '${namespaceManifest(namespace)}' | ${kubectlText(environment)} apply --server-side -f -`,
+    `echo '${namespaceManifest(namespace)}' | ${kubectlText(environment)} apply --server-side --force-conflicts -f -`,
     exportHomes(environment, ...helmHomes),
-    `${helmText(environment)} ${shellWords(upgradeWords(settings, namespace))}`,
+    `${helmText(environment)} ${shellWords([...upgradeWords(settings, namespace), ...takeBack])}`,
   ];
 }
 
@@ -105,9 +111,15 @@ async function installUnlessThere(
   if (started.ownNamespace) {
     await $({
       input: namespaceManifest(started.namespace),
-    })`${kubectl(environment)} apply --server-side -f -`;
+    })`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
   }
-  await clearPending(environment, started.namespace, context);
+  await repairPending(
+    $,
+    environment,
+    [{ name: release, namespace: started.namespace, timeout: timeoutSeconds }],
+    await deployedReleases($, environment),
+    context,
+  );
   context.log(`installing the ingress controller traefik into namespace ${started.namespace}`);
   await upgrade(environment, settings, started.namespace, context);
   await writeRecord(environment, { ...started, digest });
@@ -125,7 +137,8 @@ async function upgrade(
   const namespaces = new Set([namespace]);
   const diagnosis = await watchCluster(context, environment, namespaces);
   try {
-    const output = await $`${helmOf(environment)} ${upgradeWords(settings, namespace)}`;
+    const output =
+      await $`${helmOf(environment)} ${upgradeWords(settings, namespace)} ${await takeBackIfKnown()}`;
     if (output.exitCode === 0) return;
     context.signal.throwIfAborted();
     const seen = diagnosis.findings();
@@ -184,24 +197,6 @@ async function firstRecord(
     typesBefore: types.items.map(({ metadata }) => metadata.name),
     digest: '',
   };
-}
-
-/** helm refuses a release that a killed run left in `pending-*`; nobody but us works on this one. */
-async function clearPending(
-  environment: Environment,
-  namespace: string,
-  context: TaskContext,
-): Promise<void> {
-  const $ = (await shellOf(context))({ quiet: true });
-  const status = await $({
-    nothrow: true,
-  })`${helmOf(environment)} --namespace ${namespace} status ${release} --output json`;
-  // helm: 1 for everything that went wrong.
-  if (status.exitCode !== 0 && !/release: not found/.test(status.stderr))
-    throw toolFailure(`helm status ${release}`, status);
-  if (!/"status": *"pending-/.test(status.stdout)) return;
-  context.log('the ingress controller was left half installed by a run that was killed: removing it first');
-  await $`${helmOf(environment)} --namespace ${namespace} uninstall ${release} --wait`;
 }
 
 /** A digest of the chart, where it is ours also of its files, and of its values. */

@@ -42,7 +42,7 @@ export async function findProcesses(
 type CommandLine = { readonly pid: number; readonly program: string; readonly words: readonly string[] };
 
 /** Every process with its words. Linux tells where one ends, and needs no `ps`, which small images do not have. */
-async function commandLines(): Promise<CommandLine[]> {
+export async function commandLines(): Promise<CommandLine[]> {
   if (process.platform !== 'linux') {
     // The program's path may hold blanks: it is asked for alone.
     const [paths, lines] = await Promise.all(['comm=', 'args='].map(listProcesses));

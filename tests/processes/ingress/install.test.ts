@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Environment } from '../../../lib/environment.ts';
@@ -42,13 +43,28 @@ type Cluster = {
   types?: string[];
   namespaces?: string[];
   objects?: string;
-  status?: string;
+  /** helm's record of our release. */
+  releases?: object[];
+};
+
+/** What helm keeps of an install that was killed long ago. */
+const pendingTraefik = {
+  metadata: {
+    name: 'sh.helm.release.v1.traefik.v1',
+    namespace: 'ingress',
+    labels: { name: 'traefik', status: 'pending-install', version: '1', owner: 'helm' },
+  },
+  data: {
+    release: Buffer.from(
+      gzipSync('{"manifest": "", "info": {"last_deployed": "2026-01-02T03:04:05Z"}}').toString('base64'),
+    ).toString('base64'),
+  },
 };
 
 /** kubectl and helm on a cluster in which this is; an install of ours adds the class. */
 function cluster(
   { clone }: State,
-  { classes = [], types = [], namespaces = [], objects = '', status = '' }: Cluster,
+  { classes = [], types = [], namespaces = [], objects = '', releases = [] }: Cluster,
 ) {
   const list = (items: unknown[]) => `echo '${JSON.stringify({ items })}'`;
   const named = (names: string[]) => list(names.map((name) => ({ metadata: { name } })));
@@ -63,6 +79,7 @@ function cluster(
 *"get crd httproutes"*) ;;
 *"get crd"*) ${named(types)};;
 *"get namespaces"*) ${named(namespaces)};;
+*"get secrets"*) ${list(releases)};;
 *" -A -o name"*) printf '%s' '${objects}';;
 esac`,
   );
@@ -70,7 +87,7 @@ esac`,
     'helm',
     `case "$*" in
 *" upgrade "*) touch ${installed};;
-*" status "*) printf '%s' '${status}';;
+*" history "*) echo '[{"revision": 1, "status": "pending-install"}]';;
 esac`,
   );
 }
@@ -89,10 +106,10 @@ test('Traefik is installed from its chart, in a namespace of its own, and left a
   cluster(state, { namespaces: ['default'] });
   assert.is(await ensure(state), 'changed');
   const [namespace, upgrade, ...more] = changes(state);
-  assert.is(namespace, 'kubectl apply --server-side -f -');
+  assert.is(namespace, 'kubectl apply --server-side --force-conflicts -f -');
   assert.match(
     upgrade ?? '',
-    /^helm --namespace ingress upgrade --install traefik traefik --repo https:\/\/traefik\.github\.io\/charts --version 39\.0\.7 --set-json \{.*\} --wait --timeout 300s$/,
+    /^helm --namespace ingress upgrade --install traefik traefik --repo https:\/\/traefik\.github\.io\/charts --version 39\.0\.7 --set-json \{.*\} --wait --timeout 300s --force-conflicts --server-side=true$/,
   );
   assert.equal(more, []);
   state.clone.forget();
@@ -169,21 +186,25 @@ test('what came with the installation goes with it, types included, unless other
 
 test('a run that failed or was killed is taken up again, and still knows what was there before', async (state) => {
   cluster(state, { types: ['before.traefik.io'] });
-  state.clone.script('helm', 'echo "Error: query: failed to query with labels: timeout" >&2; exit 1');
-  const unread = await failureOf(ensure(state));
-  assert.is(unread.what, '`helm status traefik` failed with exit code 1');
-  const first = 'case "$*" in *" status "*) echo "Error: release: not found" >&2; exit 1;; esac';
-  state.clone.script('helm', `${first}\necho "Error: cannot reach the chart" >&2; exit 1`);
+  // helm's record of the release comes from the cluster: nothing is done when that does not answer.
+  state.clone.script(
+    'kubectl',
+    `case "$*" in *"get secrets"*) echo "Unable to connect to the server: timeout" >&2; exit 1;; *"get crd"*) echo '{"items": [{"metadata": {"name": "before.traefik.io"}}]}';; *) echo '{"items": []}';; esac`,
+  );
+  await failureOf(ensure(state));
+  assert.not.ok(changes(state).some((line) => /uninstall|upgrade/.test(line)));
+  cluster(state, { types: ['before.traefik.io'] });
+  state.clone.script('helm', 'echo "Error: cannot reach the chart" >&2; exit 1');
   const failure = await failureOf(ensure(state));
   assert.match(failure.message, 'traefik could not be installed');
   assert.match(failure.why ?? '', 'cannot reach the chart');
   assert.match(failure.advice ?? '', './charts/traefik');
   cluster(state, {
     types: ['before.traefik.io', 'after.traefik.io'],
-    status: '{"info":{"status":"pending-install"}}',
+    releases: [pendingTraefik],
   });
   assert.is(await ensure(state), 'changed');
-  assert.ok(changes(state).includes('helm --namespace ingress uninstall traefik --wait'));
+  assert.ok(changes(state).includes('helm --namespace ingress uninstall traefik --wait --timeout 300s'));
   await state.lib.removeController(state.environment, state.context);
   assert.match(changes(state).at(-1) ?? '', /delete crd after\.traefik\.io --/);
 });

@@ -122,6 +122,18 @@ test('a digest differs as soon as a value, an object or a hook does', async (sta
   assert.is(new Set(digests).size, 4);
 });
 
+test('that only the replicas differ can be told from two digests', async (state) => {
+  const scaled = (count: number, name = 'b') =>
+    digest(state, {
+      manifest: `---\nkind: Deployment\nmetadata:\n  name: ${name}\nspec:\n  replicas: ${count}\n`,
+    });
+  const two = await scaled(2);
+  const four = await scaled(4);
+  assert.is.not(two, four);
+  assert.ok(state.lib.sameBesideReplicas(two, four));
+  assert.not.ok(state.lib.sameBesideReplicas(two, await scaled(4, 'c')));
+});
+
 const release = (name: string): Release => ({
   name,
   namespace: 'core',

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
+  adviceFor,
   authorityAdvice,
   findingsOf,
   placesToMend,
@@ -158,6 +159,53 @@ test('a helm that is killed has said nothing about charts', () => {
     [shown.what, shown.advice],
     ['rendering app1-back failed', 'run it again; nothing was changed'],
   );
+});
+
+test('what the cluster said has its own advice, and none where it would lose data', () => {
+  for (const [said, advice] of [
+    [
+      'no matches for kind "VaultAuth" in version "secrets.hashicorp.com/v1beta1"',
+      /no type VaultAuth: `start-k8s`/,
+    ],
+    [
+      'failed calling webhook "guard.example.com": failed to call',
+      /the webhook guard\.example\.com, or remove/,
+    ],
+    ['admission webhook "guard.example.com" denied the request: no', /^ask who runs the webhook guard/],
+    [
+      'Service "a" in namespace "b" exists and cannot be imported into the current release: invalid',
+      /`kubectl -n b delete service a`.*`-- --take-ownership`/,
+    ],
+    ['ClusterRole "a" in namespace "" exists and cannot be imported', /`kubectl delete clusterrole a`/],
+    [
+      'Deployment.apps "a" is invalid: spec.selector: Invalid value: x: field is immutable',
+      /delete deployment a --cascade=orphan/,
+    ],
+    [
+      'Service "a" is invalid: spec.ports[1].name: Duplicate value: "http"',
+      /delete service a --cascade=orphan/,
+    ],
+    [
+      'StatefulSet.apps "a" is invalid: spec: Forbidden: updates to statefulset spec for fields other than',
+      /delete statefulset a --cascade=orphan/,
+    ],
+    [
+      'secrets is forbidden: User "me" cannot create resource "secrets" in API group',
+      /^have me allowed to create secrets/,
+    ],
+    [
+      'resource Service/frontend/a still exists. status: Terminating, message: Resource scheduled',
+      /^service frontend\/a is being deleted and waits for its finalizers/,
+    ],
+    ['another operation (install/upgrade/rollback) is in progress', /^somebody else is at work/],
+  ] as const) {
+    assert.match(adviceFor(`Error: UPGRADE FAILED: ${said}`) ?? '', advice);
+  }
+  assert.is(
+    adviceFor('PersistentVolumeClaim "a" is invalid: spec: Forbidden: field is immutable'),
+    undefined,
+  );
+  assert.is(adviceFor('context deadline exceeded'), undefined);
 });
 
 test.run();

@@ -1,0 +1,132 @@
+/**
+ * Fields as `metadata.managedFields` names them: `f:name` leads into a map, `k:{"name":"x"}` to the element of a list with that
+ * key, `v:"x"` to a scalar of a set. One with nothing below is owned whole (Kubernetes: "Server-Side Apply", FieldsV1).
+ */
+export type Fields = { readonly [step: string]: Fields };
+
+/** One entry of `metadata.managedFields`. */
+export type ManagedFields = {
+  readonly manager?: string;
+  readonly subresource?: string;
+  readonly time?: string;
+  readonly fieldsV1?: Fields;
+};
+
+/** A field that helm set and does not own any more, since somebody else gave it another value or removed it. */
+export type LostField = {
+  /** Such as `.spec.template.spec.containers[nginx].image`. */
+  readonly path: string;
+  /** Who set the value that it has now; undefined if it was removed, which leaves no trace. */
+  readonly manager: string | undefined;
+  /** Undefined: removed. */
+  readonly theirs: unknown;
+  readonly ours: unknown;
+};
+
+type Owner = { readonly manager: string; readonly fields: Fields };
+
+/** helm and its kin: `helm3`, `helm-controller`. */
+const isHelm = ({ manager }: ManagedFields): boolean => /^helm/.test(manager ?? '');
+
+/**
+ * The fields of `wanted`, a part of an object as helm applied it, that helm lost in `actual`, the same object in the cluster.
+ * What the server wrote in another way (`1000m` as `1`) or added is no loss: helm still owns it.
+ */
+export function lostFields(wanted: unknown, actual: unknown, entries: readonly ManagedFields[]): LostField[] {
+  const owners = entries
+    .filter(({ subresource, fieldsV1 = {} }) => subresource !== 'status' && Object.keys(fieldsV1).length > 0)
+    .toSorted((a, b) => (a.time ?? '').localeCompare(b.time ?? ''));
+  const of = (list: readonly ManagedFields[]): Owner[] =>
+    list.map(({ manager = 'unknown', fieldsV1 = {} }) => ({ manager, fields: fieldsV1 }));
+  return compare('', wanted, actual, of(owners.filter(isHelm)), of(owners.filter((owner) => !isHelm(owner))));
+}
+
+const isWhole = ({ fields }: Owner): boolean => Object.keys(fields).length === 0;
+
+function compare(
+  path: string,
+  ours: unknown,
+  theirs: unknown,
+  helm: readonly Owner[],
+  others: readonly Owner[],
+): LostField[] {
+  if (helm.some(isWhole)) return [];
+  if (theirs === undefined) {
+    // The server drops what is empty.
+    return helm.length > 0 || isEmpty(ours) ? [] : [{ path, manager: undefined, theirs, ours }];
+  }
+  // Nobody is known to have changed it.
+  if (helm.length === 0 && others.length === 0) return [];
+  const whole = others.findLast(isWhole);
+  if (helm.length === 0 && whole !== undefined) {
+    return isEqual(ours, theirs) ? [] : [{ path, manager: whole.manager, theirs, ours }];
+  }
+  if (Array.isArray(ours)) {
+    return Array.isArray(theirs) ? compareLists(path, ours, theirs, helm, others) : [];
+  }
+  if (!isMap(ours) || !isMap(theirs)) return [];
+  return Object.entries(ours).flatMap(([key, value]) => {
+    const step = `f:${key}`;
+    return compare(`${path}${pathStep(key)}`, value, theirs[key], below(helm, step), below(others, step));
+  });
+}
+
+function compareLists(
+  path: string,
+  ours: readonly unknown[],
+  theirs: readonly unknown[],
+  helm: readonly Owner[],
+  others: readonly Owner[],
+): LostField[] {
+  const steps = new Set([...helm, ...others].flatMap(({ fields }) => Object.keys(fields)));
+  const keys = [...steps].filter((step) => step.startsWith('k:') || step.startsWith('v:'));
+  return ours.flatMap((element, index) => {
+    const step = keys.find((key) => leadsTo(key, element));
+    const found = theirs.find((other) =>
+      step === undefined ? isEqual(element, other) : leadsTo(step, other),
+    );
+    const owners = (list: readonly Owner[]) => (step === undefined ? [] : below(list, step));
+    return compare(`${path}[${nameOf(element, index)}]`, element, found, owners(helm), owners(others));
+  });
+}
+
+/** Whether a step leads to an element: all parts of its key that the element names are equal; the server fills in others. */
+function leadsTo(step: string, element: unknown): boolean {
+  const key: unknown = JSON.parse(step.slice(2));
+  if (!isMap(key)) return key === element;
+  return (
+    isMap(element) &&
+    Object.entries(key).every(([name, value]) => element[name] === undefined || element[name] === value)
+  );
+}
+
+const below = (owners: readonly Owner[], step: string): Owner[] =>
+  owners.flatMap((owner) => {
+    const fields = isWhole(owner) ? owner.fields : owner.fields[step];
+    return fields === undefined ? [] : [{ manager: owner.manager, fields }];
+  });
+
+const pathStep = (key: string): string => (/^\w+$/.test(key) ? `.${key}` : `[${key}]`);
+
+function nameOf(element: unknown, index: number): string {
+  if (!isMap(element)) return String(element);
+  const { name, mountPath, containerPort, port, key } = element;
+  return String(name ?? mountPath ?? containerPort ?? port ?? key ?? index);
+}
+
+const isMap = (value: unknown): value is { readonly [key: string]: unknown } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isEmpty = (value: unknown): boolean =>
+  value === null ||
+  value === '' ||
+  (Array.isArray(value) && value.length === 0) ||
+  (isMap(value) && Object.keys(value).length === 0);
+
+const isEqual = (left: unknown, right: unknown): boolean => canonical(left) === canonical(right);
+
+/** JSON with sorted keys. */
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_, part) =>
+    isMap(part) ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1))) : part,
+  );

@@ -1,0 +1,117 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Fields, lostFields, type ManagedFields } from '../../../lib/managed-fields.ts';
+
+const helm = (fieldsV1: Fields): ManagedFields => ({ manager: 'helm', fieldsV1 });
+const other = (manager: string, fieldsV1: Fields, more: Partial<ManagedFields> = {}): ManagedFields => ({
+  manager,
+  fieldsV1,
+  ...more,
+});
+
+test('a field is lost to the manager that changed it', () => {
+  const lost = lostFields({ spec: { replicas: 2 } }, { spec: { replicas: 4 } }, [
+    helm({ 'f:spec': { 'f:paused': {} } }),
+    other('kubectl', { 'f:spec': { 'f:replicas': {} } }, { subresource: 'scale' }),
+  ]);
+  assert.equal(lost, [{ path: '.spec.replicas', manager: 'kubectl', theirs: 4, ours: 2 }]);
+});
+
+test('what helm still owns is not lost, however the server writes it', () => {
+  const wanted = { cpu: '1000m', gone: '', selector: { a: 'b' } };
+  const actual = { cpu: '1', selector: { a: 'b', added: 'by a default' } };
+  assert.equal(lostFields(wanted, actual, [helm({ 'f:cpu': {}, 'f:gone': {}, 'f:selector': {} })]), []);
+});
+
+test('a field that somebody changed and changed back, or that nobody is known to have changed, is not lost', () => {
+  const wanted = { a: { x: 1, y: 2 }, b: 1 };
+  const same = { a: { y: 2, x: 1 }, b: 2 };
+  assert.equal(lostFields(wanted, same, [helm({}), other('edit', { 'f:a': {} })]), []);
+});
+
+test('a removed field has no manager, and the highest one that is gone is named', () => {
+  const lost = lostFields(
+    { metadata: { labels: { 'a/b': 'c', d: 'e' } }, data: { x: 'y' } },
+    { metadata: { labels: { d: 'e' } } },
+    [helm({ 'f:metadata': { 'f:labels': { 'f:d': {} } } })],
+  );
+  assert.equal(
+    lost.map(({ path, manager, ours }) => [path, manager, ours]),
+    [
+      ['.metadata.labels[a/b]', undefined, 'c'],
+      ['.data', undefined, { x: 'y' }],
+    ],
+  );
+});
+
+test('elements of a list are found by their keys, wherever they stand', () => {
+  const wanted = [
+    { name: 'a', image: 'a:1' },
+    { name: 'b', image: 'b:1' },
+    { name: 'c', image: 'c:1' },
+  ];
+  const actual = [
+    { name: 'sidecar', image: 's:1' },
+    { name: 'b', image: 'b:2' },
+    { name: 'a', image: 'a:1' },
+  ];
+  const lost = lostFields({ containers: wanted }, { containers: actual }, [
+    helm({
+      'f:containers': {
+        'k:{"name":"a"}': { 'f:name': {}, 'f:image': {} },
+        'k:{"name":"b"}': { 'f:name': {} },
+      },
+    }),
+    other('kubectl-set', {
+      'f:containers': { 'k:{"name":"b"}': { 'f:image': {} }, 'k:{"name":"sidecar"}': {} },
+    }),
+  ]);
+  assert.equal(
+    lost.map(({ path, manager }) => [path, manager]),
+    [
+      ['.containers[b].image', 'kubectl-set'],
+      ['.containers[c]', undefined],
+    ],
+  );
+});
+
+test('a key may have parts that only the server fills in, and an element of a set is its own key', () => {
+  const wanted = { ports: [{ containerPort: 80 }], finalizers: ['a', 'b'] };
+  const actual = { ports: [{ containerPort: 80, protocol: 'TCP' }], finalizers: ['a'] };
+  const owned = {
+    'f:ports': { 'k:{"containerPort":80,"protocol":"TCP"}': { 'f:containerPort': {} } },
+    'f:finalizers': { 'v:"a"': {} },
+  };
+  assert.equal(
+    lostFields(wanted, actual, [helm(owned)]).map(({ path }) => path),
+    ['.finalizers[b]'],
+  );
+});
+
+test('a part that somebody replaced whole is compared whole, an empty one too', () => {
+  const lost = lostFields(
+    { podSelector: {}, args: ['a', 'b'] },
+    { podSelector: { x: 'y' }, args: ['b', 'a'] },
+    [helm({}), other('kubectl-edit', { 'f:podSelector': {}, 'f:args': {} })],
+  );
+  assert.equal(
+    lost.map(({ path, ours }) => [path, ours]),
+    [
+      ['.podSelector', {}],
+      ['.args', ['a', 'b']],
+    ],
+  );
+});
+
+test('of several managers the last one counts, never one of the status, and every helm is helm', () => {
+  const field = { 'f:a': {} };
+  const lost = lostFields({ a: 1 }, { a: 2 }, [
+    other('second', field, { time: '2026-01-02T00:00:00Z' }),
+    other('first', field, { time: '2026-01-01T00:00:00Z' }),
+    other('controller', field, { subresource: 'status', time: '2026-01-03T00:00:00Z' }),
+  ]);
+  assert.is(lost[0]?.manager, 'second');
+  assert.equal(lostFields({ a: 1 }, { a: 2 }, [other('helm3', field), other('second', field)]), []);
+});
+
+test.run();
