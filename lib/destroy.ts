@@ -14,6 +14,7 @@ import {
 import { declaredReleases, helmfile } from './helmfile.ts';
 import { removeController, removeControllerCommands } from './ingress/remove.ts';
 import { kubectl, kubectlText } from './kubectl.ts';
+import { refuseTerminating } from './namespaces.ts';
 import { type TaskContext, TaskError } from './runner/runner.ts';
 import { removeKeyring } from './sops.ts';
 
@@ -50,7 +51,14 @@ async function removeFromExisting(environment: Environment, context: TaskContext
   });
   const $ = await shellOf(context);
   await $`${await helmfile(environment, '--quiet', '--skip-deps', 'destroy')}`;
-  await $`${kubectl(environment)} delete namespace ${await ourNamespaces()} --ignore-not-found --wait --timeout 300s`;
+  const namespaces = await ourNamespaces();
+  await $`${kubectl(environment)} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`.catch(
+    async (error: unknown) => {
+      // It says what they wait for.
+      await refuseTerminating($, environment, new Set(namespaces));
+      throw error;
+    },
+  );
   await removeController(environment, context);
   const types = await $({ quiet: true })`${kubectl(environment)} get crd -o name`;
   const own = types.stdout.split('\n').filter((name) => ownTypes.test(name));
