@@ -1,0 +1,223 @@
+import { spawn } from 'node:child_process';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Ended, makeSandbox, type Sandbox } from './sandbox.ts';
+
+/*
+ * Somebody else works on the cluster too, with kubectl and helm. Everything is real but the pods. The tests build on each other.
+ */
+
+const others = suite('other people on the cluster');
+let sandbox: Sandbox;
+
+others.before(async () => {
+  sandbox = await makeSandbox();
+  await succeeds('create-k8s');
+  await succeeds('install-app', 'app2');
+});
+others.after(() => sandbox.remove('development'));
+
+async function succeeds(...words: string[]): Promise<Ended> {
+  const ended = await sandbox.task(...words);
+  assert.is(ended.exitCode, 0, ended.stderr);
+  return ended;
+}
+
+/** Expects that a task fails with this error. */
+async function fails(words: readonly string[], said: RegExp): Promise<void> {
+  const ended = await sandbox.task(...words);
+  assert.is(ended.exitCode, 1, ended.stderr);
+  assert.match(ended.stderr.slice(ended.stderr.indexOf('error: ')), said);
+}
+
+/** Runs commands of somebody who has a shell on the cluster. Returns what they print. */
+async function somebody(script: string): Promise<string> {
+  const ended = await sandbox.shell(script);
+  assert.is(ended.exitCode, 0, ended.stderr);
+  return ended.stdout.trim();
+}
+
+const installApp2 = async (): Promise<string> => (await succeeds('install-app', 'app2')).stderr;
+
+const lines = (text: string, pattern: RegExp): string[] =>
+  text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => pattern.test(line));
+
+const replicas = (): Promise<string> =>
+  somebody('kubectl -n frontend get deployment app2-front -o jsonpath={.spec.replicas}');
+
+others('an install that has just been done differs from nothing', async () => {
+  assert.match(await installApp2(), /unchanged: devops, postgresql, app2-back, app2-front/);
+  assert.equal(lines((await succeeds('status')).stdout, /drift/), []);
+});
+
+others('what somebody changed is told with its field and manager, and taken back', async () => {
+  const password = 'neither-shown-nor-kept';
+  await somebody(`
+    kubectl -n frontend scale deployment app2-front --replicas=4
+    kubectl -n backend set image deployment app2-back backend=traefik/whoami:v1.10
+    KUBE_EDITOR='sed -i s/DB_SSLMODE/DB_SSLMODUS/' kubectl -n backend edit deployment app2-back
+    kubectl -n frontend patch deployment app2-front --type json -p '[{"op":"replace","path":"/spec/template/spec/containers/0/resources/limits/memory","value":"300Mi"}]'
+    kubectl label namespace backend pod-security.kubernetes.io/enforce=privileged --overwrite
+    kubectl label namespace frontend pod-security.kubernetes.io/enforce-
+    kubectl -n backend annotate deployment app2-back secret.reloader.stakater.com/reload-
+    kubectl -n backend patch resourcequota backend-quota -p '{"spec":{"hard":{"pods":"3"}}}'
+    kubectl -n backend patch secret app2-back-database -p '{"stringData":{"DB_PASSWORD":"${password}"}}'
+    kubectl -n frontend delete serviceaccount app2-front
+    kubectl -n frontend label deployment app2-front app.kubernetes.io/managed-by-
+    # Not helm's fields: they stay.
+    kubectl -n frontend annotate deployment app2-front some=note
+    kubectl -n frontend rollout restart deployment app2-front`);
+  const enforced = '.metadata.labels[pod-security.kubernetes.io/enforce]';
+  const expected = [
+    `devops was changed: namespace backend ${enforced}: privileged (kubectl-label) → restricted`,
+    `devops was changed: namespace frontend ${enforced}: removed → restricted`,
+    'devops was changed: resourcequota backend/backend-quota .spec.hard.pods: 3 (kubectl-patch) → 30',
+    'devops was changed: secret backend/app2-back-database .data.DB_PASSWORD: a hidden value (kubectl-patch) → a hidden value',
+    'app2-back was changed: deployment backend/app2-back .metadata.annotations[secret.reloader.stakater.com/reload]: removed → app2-back-database',
+    'app2-back was changed: deployment backend/app2-back .spec.template.spec.containers[backend].env[DB_SSLMODE]: removed → {"name":"DB_SSLMODE","value":"verify-full"}',
+    'app2-back was changed: deployment backend/app2-back .spec.template.spec.containers[backend].image: traefik/whoami:v1.10 (kubectl-set) → docker.io/traefik/whoami:v1.11.0',
+    'app2-front was changed: serviceaccount frontend/app2-front is missing',
+    'app2-front was changed: deployment frontend/app2-front .metadata.labels[app.kubernetes.io/managed-by]: removed → Helm',
+    'app2-front was changed: deployment frontend/app2-front .spec.replicas: 4 (kubectl) → 2',
+    'app2-front was changed: deployment frontend/app2-front .spec.template.spec.containers[nginx].resources.limits.memory: 300Mi (kubectl-patch) → 256Mi',
+  ].sort();
+  const status = await succeeds('status');
+  const diff = await succeeds('diff-app', 'app2');
+  const install = await installApp2();
+  const told = [status.stdout, diff.stdout, install];
+  for (const text of told) {
+    const found = lines(text, / was changed: /).map((line) => line.replace(/^drift +/, ''));
+    assert.equal(found.sort(), expected);
+    assert.not.match(text, new RegExp(`${password}|${Buffer.from(password).toString('base64')}`));
+  }
+  assert.match(install, /installing: devops, app2-back, app2-front/);
+  assert.match(await installApp2(), /unchanged: devops, postgresql, app2-back, app2-front/);
+  assert.equal(lines((await succeeds('status')).stdout, /drift/), []);
+  assert.match(await somebody('kubectl -n frontend get deployment app2-front -o yaml'), /some: note/);
+});
+
+others('a rollback takes back what somebody changed, too', async () => {
+  await somebody('kubectl -n frontend scale deployment app2-front --replicas=5');
+  const { stderr } = await succeeds('rollback', 'app2-front', '--yes');
+  assert.match(stderr, /\.spec\.replicas: 5 \(kubectl\) → 2/);
+  assert.is(await replicas(), '2');
+});
+
+others('the replicas that an autoscaler of somebody’s set are left alone, until it is gone', async () => {
+  await somebody(`
+    kubectl -n frontend autoscale deployment app2-front --min=4 --max=6
+    kubectl -n frontend wait deployment/app2-front --for=jsonpath={.spec.replicas}=4 --timeout=90s`);
+  assert.match(await installApp2(), /unchanged: devops, postgresql, app2-back, app2-front/);
+  assert.match((await succeeds('diff-app', 'app2')).stdout, /app2-front: no difference/);
+  await somebody('kubectl -n frontend label service app2-front app.kubernetes.io/name=other --overwrite');
+  assert.match(await installApp2(), /installing: app2-front/);
+  // helm set the autoscaler's number: it was never another one in between.
+  assert.match(await somebody('helm -n frontend get manifest app2-front'), /^ {2}replicas: 4$/m);
+  assert.match(await installApp2(), /unchanged: devops, postgresql, app2-back, app2-front/);
+  await somebody('kubectl -n frontend delete horizontalpodautoscaler app2-front');
+  assert.match(await installApp2(), /installing: app2-front/);
+  assert.is(await replicas(), '2');
+});
+
+others('pods that are not made are told with the reason', async () => {
+  await somebody(`
+    kubectl -n backend scale deployment app2-back --replicas=0
+    kubectl -n frontend create quota team --hard=pods=1
+    kubectl -n frontend delete pods -l app.kubernetes.io/instance=app2-front
+    kubectl -n frontend wait deployment/app2-front --for=condition=ReplicaFailure --timeout=60s`);
+  const told = /app2-front: deployment frontend\/app2-front has \d of 2 pods ready: .*exceeded quota: team/;
+  const { stdout } = await succeeds('status');
+  assert.match(stdout, told);
+  assert.match(
+    stdout,
+    /app2-back: deployment backend\/app2-back was scaled to 0, which turns its autoscaler off/,
+  );
+  await somebody('kubectl -n backend scale deployment app2-back --replicas=1');
+  assert.match(await installApp2(), told);
+});
+
+others('a release that a helm is at work on is left to it, and repaired when it was killed', async () => {
+  const values = '--reuse-values --set-string resources.requests.cpu=60m --wait --timeout 300s';
+  const script = `eval "$(./run env)"; exec helm -n frontend upgrade app2-front charts/frontend ${values}`;
+  const helm = spawn('bash', ['-c', script], { cwd: sandbox.folder, env: sandbox.env, stdio: 'ignore' });
+  const ended = new Promise((resolve) => helm.once('exit', resolve));
+  await somebody(
+    'until kubectl -n frontend get secrets -l owner=helm,status=pending-upgrade -o name | grep -q .; do :; done',
+  );
+  for (const words of [
+    ['install-app', 'app2'],
+    ['rollback', 'app2-front', '--yes'],
+    ['uninstall-app', 'app2', '--yes'],
+  ]) {
+    await fails(
+      words,
+      new RegExp(`app2-front is pending-upgrade: a helm is at work on it\n.*process ${helm.pid} `),
+    );
+  }
+  helm.kill('SIGKILL');
+  await ended;
+  await somebody('kubectl -n frontend delete quota team');
+  assert.match(
+    await installApp2(),
+    /app2-front was left pending-upgrade by a run that was killed: repairing it/,
+  );
+});
+
+others('a webhook that does not answer is named', async () => {
+  await somebody(`kubectl apply -f - <<'END'
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: { name: guard }
+webhooks:
+  - name: guard.example.com
+    sideEffects: None
+    timeoutSeconds: 1
+    admissionReviewVersions: [v1]
+    rules: [{ apiGroups: [apps], apiVersions: [v1], operations: [UPDATE], resources: [deployments] }]
+    clientConfig: { service: { name: guard, namespace: default } }
+END
+    kubectl -n frontend scale deployment app2-front --replicas=3`);
+  await fails(['install-app', 'app2'], /do: start what serves the webhook guard\.example\.com/);
+  await somebody('kubectl delete validatingwebhookconfiguration guard');
+  await installApp2();
+  assert.is(await replicas(), '2');
+});
+
+others(
+  'nothing is installed while a namespace is being deleted, and it is made again afterwards',
+  async () => {
+    await somebody(`
+    kubectl -n frontend create configmap hang
+    kubectl -n frontend patch configmap hang -p '{"metadata":{"finalizers":["example.com/hang"]}}'
+    kubectl delete namespace frontend --wait=false
+    kubectl wait namespace/frontend --for=condition=NamespaceFinalizersRemaining --timeout=60s`);
+    assert.equal(lines((await succeeds('status')).stdout, /drift/), [
+      'drift        devops: namespace frontend is being deleted',
+    ]);
+    await fails(
+      ['install-app', 'app2'],
+      /namespace frontend is being deleted\n(?:.*\n)*.*example\.com\/hang/,
+    );
+    await somebody(`
+    kubectl -n frontend patch configmap hang --type merge -p '{"metadata":{"finalizers":null}}'
+    kubectl wait --for=delete namespace/frontend --timeout=60s`);
+    assert.match(await installApp2(), /devops was changed: namespace frontend is missing/);
+    assert.is(await replicas(), '2');
+  },
+);
+
+others('an object of somebody else’s is not taken over, and the error says how it would be', async () => {
+  await succeeds('uninstall-app', 'app2', '--yes');
+  await somebody('kubectl -n frontend create serviceaccount app2-front');
+  await fails(
+    ['install-app', 'app2'],
+    /kubectl -n frontend delete serviceaccount app2-front.*-- --take-ownership/,
+  );
+  await succeeds('install-app', 'app2', '--', '--take-ownership');
+  assert.match(await installApp2(), /unchanged: devops, postgresql, app2-back, app2-front/);
+});
+
+others.run();
