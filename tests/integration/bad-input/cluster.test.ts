@@ -7,7 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
 import { isAlive, readServices, type ServiceRecord } from '../../../lib/cluster/services.ts';
-import { processStartTime } from '../../../lib/runner/runner.ts';
+import { processIdentity } from '../../../lib/runner/process-identity.ts';
 import type { Status } from '../../../lib/status.ts';
 import { readKeys } from '../../../lib/vault/keys-file.ts';
 import { type Ended, makeSandbox, type Sandbox } from '../sandbox.ts';
@@ -104,14 +104,11 @@ trouble('a second run waits and says for whom, or ends at once with --no-wait an
   const path = sandbox.path('.state', `${name}.lock`);
   // Of a process that is not around the run: it would be a part of that one then.
   const other = spawn('sleep', ['600']);
-  const { pid = 0 } = other;
-  const holder = {
-    pid,
-    startTime: await processStartTime(pid),
-    task: 'create-environment',
-    since: new Date(),
-  };
-  await writeFile(path, `${JSON.stringify(holder)}\n`);
+  const identity = await processIdentity(other.pid ?? 0);
+  await writeFile(
+    path,
+    `${JSON.stringify({ ...identity, task: 'create-environment', since: new Date() })}\n`,
+  );
   const waiting = startRun(sandbox, ['import-gpg-keys']);
   try {
     await waiting.said('"type":"lock-waiting"');
