@@ -3,10 +3,9 @@ import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import { chartArguments } from '../../lib/chart-places.ts';
 import { environmentNames, loadSettings } from '../../lib/settings.ts';
+import { merge, type Tree } from '../../lib/tree.ts';
 import { makeCertificate } from '../rig/certificate.ts';
 import { type Ended, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
-
-export type Tree = { [key: string]: unknown };
 
 /** A rendered Kubernetes object; what a test reads of it, it casts. */
 export type KubernetesObject = {
@@ -70,18 +69,7 @@ export function objectsOf(text: string): KubernetesObject[] {
   });
 }
 
-export const isTree = (value: unknown): value is Tree =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Maps merge, everything else is replaced, as helm does it. */
-export function merge(below: Tree, above: Tree): Tree {
-  const merged: Tree = { ...below };
-  for (const [key, value] of Object.entries(above)) {
-    const base = merged[key];
-    merged[key] = isTree(base) && isTree(value) ? merge(base, value) : value;
-  }
-  return merged;
-}
+export { isTree, merge, type Tree } from '../../lib/tree.ts';
 
 export type RenderOptions = {
   /** Over `required`. */
