@@ -82,7 +82,7 @@ const rules: readonly (readonly [path: string, rule: string, holds: (value: unkn
   ['database.user', 'a name of a-z, 0-9 and `_`', isText(sqlName)],
   ['database.name', 'a name of a-z, 0-9 and `_`', isText(sqlName)],
   ['vault.address', 'a URL', isText(/^https?:\/\/[\w.:[\]-]+(?:\/[\w./-]*)?$/)],
-  ['vault.auditLog', 'a path or `stdout`', isText(/^[\w./-]+$/)],
+  ['vault.auditLog', 'an absolute path or `stdout`', isText(/^(stdout|\/[^\r\n]+)$/)],
   ['vault.databaseAddress', 'HOST:PORT, or empty', isText(/^(?:[\w.[\]:-]+:\d{1,5})?$/)],
   [
     'buildArguments',
