@@ -12,7 +12,7 @@ import { developmentKeys, isAmong } from './development-keys.ts';
 import { allSecretFiles, leavesOf, parseEncrypted, readEncrypted, secretsFile } from './encrypted-file.ts';
 import { explainSops, readSopsFailure } from './explain.ts';
 import { isGiven, keySource, shownKeys } from './operational-key.ts';
-import { findPrivateKeys } from './private-keys.ts';
+import { findPrivateKeys, withoutZeros } from './private-keys.ts';
 import { secretForms, shortestSecret } from './secret-forms.ts';
 import { sopsShell } from './shell.ts';
 
@@ -53,11 +53,12 @@ export async function checkSecrets(environment: Environment, context: TaskContex
   const known = await developmentKeys();
   const findings: Finding[] = [];
   for (const file of files) {
-    const content = await contentOf(file);
-    if (content === undefined) continue;
+    const found = await contentOf(file);
+    if (found === undefined) continue;
+    const content = withoutZeros(found);
     if (/^environments\/[^/]+\/secrets\//.test(file)) {
       if (ruleFor(rules, file) === undefined) findings.push(`${file}: no rule of ${rulesFile} is for it`);
-      findings.push(...(await plainIn(file, content.toString())));
+      findings.push(...(await plainIn(file, found.toString())));
     }
     for (const { line, what, armour } of findPrivateKeys(content.toString('latin1'))) {
       if (armour !== undefined && (await isDevelopmentKey($, armour, known))) continue;

@@ -36,3 +36,7 @@ export function findPrivateKeys(text: string): FoundKey[] {
   }
   return found;
 }
+
+/** The same bytes without zeros: ASCII text in UTF-16, of either byte order, becomes plain ASCII. */
+export const withoutZeros = (content: Buffer): Buffer =>
+  content.includes(0) ? Buffer.from(content.filter((byte) => byte !== 0)) : content;

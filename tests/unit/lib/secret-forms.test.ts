@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseEncrypted } from '../../../lib/sops/encrypted-file.ts';
-import { findPrivateKeys } from '../../../lib/sops/private-keys.ts';
+import { findPrivateKeys, withoutZeros } from '../../../lib/sops/private-keys.ts';
 import { secretForms } from '../../../lib/sops/secret-forms.ts';
 
 const test = suite('what is secret');
@@ -48,6 +48,19 @@ test('the mention of a private key is none', () => {
     findPrivateKeys(`t: hvs.${'a'.repeat(24)} AGE-SECRET-KEY-1${'Q'.repeat(58)}`).map(({ what }) => what),
     ['an age key', 'a token of Vault'],
   );
+});
+
+test('a key and a value in UTF-16 are found, whichever byte comes first, with a mark or without', () => {
+  const value = 'hunter2-hunter2';
+  const text = `first\r\n-----BEGIN PRIVATE KEY-----\r\n${'Ab+/'.repeat(16)}\r\n${value}\r\n`;
+  for (const mark of ['', '\ufeff']) {
+    const little = Buffer.from(mark + text, 'utf16le');
+    for (const content of [little, Buffer.from(little).swap16(), Buffer.from(mark + text)]) {
+      const bytes = withoutZeros(content);
+      assert.equal(findPrivateKeys(bytes.toString('latin1')), [{ line: 2, what: 'a private key' }]);
+      assert.ok(bytes.includes(value));
+    }
+  }
 });
 
 test.run();
