@@ -12,7 +12,7 @@ const listFile = fileURLToPath(new URL('../environments/variables.json', import.
 const forTasks = patternOf(
   [
     'ENVIRONMENT CLUSTER_PROVIDER CLUSTER_CONTEXT KUBECONFIG SOPS_PGP_KEY SOPS_PGP_KEY_FILE SOPS_EDITOR',
-    'NODE_OPTIONS NO_COLOR FORCE_COLOR COLUMNS TASKS_PACKAGES_INSTALLED TASKS_CALLED_IN',
+    'NODE_OPTIONS NO_COLOR FORCE_COLOR COLUMNS TASKS_PACKAGES_INSTALLED TASKS_CALLED_IN GIT_INDEX_FILE',
   ].flatMap((names) => names.split(' ')),
 );
 
@@ -28,7 +28,7 @@ export function passedOn(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 /** Of what is passed on or read, what holds paths, one or several. */
 const pathVariables = [
   ...['KUBECONFIG', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'],
-  ...['CURL_CA_BUNDLE', 'REQUESTS_CA_BUNDLE', 'GIT_SSL_CAINFO'],
+  ...['CURL_CA_BUNDLE', 'REQUESTS_CA_BUNDLE', 'GIT_SSL_CAINFO', 'GIT_INDEX_FILE'],
 ];
 
 /**

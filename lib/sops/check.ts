@@ -1,16 +1,15 @@
-import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Environment } from '../environment.ts';
-import { ifThere } from '../if-there.ts';
 import { root } from '../project.ts';
 import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
 import { shellWord } from '../shell-words.ts';
 import { ensureHome, importCommands, importKeys } from '../sops.ts';
-import { parseAnswer, reasonOf, signalOf, toolFailure } from '../tool-answer.ts';
+import { parseAnswer } from '../tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeys, isAmong } from './development-keys.ts';
 import { allSecretFiles, leavesOf, parseEncrypted, readEncrypted, secretsFile } from './encrypted-file.ts';
 import { explainSops, readSopsFailure } from './explain.ts';
+import { gitContents, indexOfHook } from './git-contents.ts';
 import { isGiven, keySource, shownKeys } from './operational-key.ts';
 import { findPrivateKeys, withoutZeros } from './private-keys.ts';
 import { secretForms, shortestSecret } from './secret-forms.ts';
@@ -19,6 +18,9 @@ import { sopsShell } from './shell.ts';
 /** One secret in plain, told without showing it. */
 type Finding = string;
 
+/** Where git looks: in the work tree, and in the index. */
+const places = ['--untracked', '--cached'];
+
 /** The plain commands, for `--dry-run`. */
 export async function checkCommands(environment: Environment): Promise<readonly string[]> {
   const lines: string[] = [];
@@ -26,14 +28,18 @@ export async function checkCommands(environment: Environment): Promise<readonly 
     lines.push(`sops filestatus ${file}`);
     for (const path of (await readEncrypted(file)).values) {
       const place = path.map((key) => (/^\d+$/.test(key) ? `[${key}]` : `["${key}"]`)).join('');
-      lines.push(
-        `sops decrypt --extract ${shellWord(place)} ${file} | git grep --untracked --files-with-matches --fixed-strings -f -`,
-      );
+      for (const where of places)
+        lines.push(
+          `sops decrypt --extract ${shellWord(place)} ${file} | git grep ${where} --files-with-matches --fixed-strings -f -`,
+        );
     }
   }
   return [
     ...(await importCommands(environment)),
-    "git grep --untracked --files-with-matches -e '^-----BEGIN .*PRIVATE KEY' -- . ':!sops/development-operational.asc'",
+    ...places.map(
+      (where) =>
+        `git grep ${where} --files-with-matches -e '^-----BEGIN .*PRIVATE KEY' -- . ':!sops/development-operational.asc'`,
+    ),
     ...lines,
   ];
 }
@@ -47,34 +53,36 @@ export async function checkSecrets(environment: Environment, context: TaskContex
   // gpg wants one, also to show keys.
   await ensureHome(environment.gnupgHome);
   const $ = await sopsShell(context);
-  const files = await filesOfGit($);
+  const index = await indexOfHook($, process.env);
+  const git = index === undefined ? $ : await sopsShell(context, { GIT_INDEX_FILE: index });
   const { values, closed, unchecked } = await openValues(environment, context);
   const rules = await creationRules();
   const known = await developmentKeys();
   const findings: Finding[] = [];
-  for (const file of files) {
-    const found = await contentOf(file);
-    if (found === undefined) continue;
+  const files = new Set<string>();
+  for await (const { file, inIndexOnly, isLink, content: found } of gitContents(git, root)) {
+    files.add(file);
+    const place = inIndexOnly ? `${file} (in the index)` : file;
     const content = withoutZeros(found);
-    if (/^environments\/[^/]+\/secrets\//.test(file)) {
-      if (ruleFor(rules, file) === undefined) findings.push(`${file}: no rule of ${rulesFile} is for it`);
-      findings.push(...(await plainIn(file, found.toString())));
+    if (!isLink && /^environments\/[^/]+\/secrets\//.test(file)) {
+      if (ruleFor(rules, file) === undefined) findings.push(`${place}: no rule of ${rulesFile} is for it`);
+      findings.push(...(await plainIn(place, found.toString())));
     }
     for (const { line, what, armour } of findPrivateKeys(content.toString('latin1'))) {
       if (armour !== undefined && (await isDevelopmentKey($, armour, known))) continue;
-      findings.push(`${file}:${line}: ${what}`);
+      findings.push(`${place}:${line}: ${what}`);
     }
     for (const { owner, key, forms } of values) {
       const form = owner === file ? undefined : forms.find(({ text }) => content.includes(text));
       if (form === undefined) continue;
       const line = content.subarray(0, content.indexOf(form.text)).toString('latin1').split('\n').length;
-      findings.push(`${file}:${line}: the value \`${key}\` of ${owner}, ${form.name}`);
+      findings.push(`${place}:${line}: the value \`${key}\` of ${owner}, ${form.name}`);
     }
   }
   if (findings.length === 0 && unchecked !== undefined) throw unchecked;
   if (findings.length === 0) {
     const but = closed.length === 0 ? '' : `; not looked for: the values of ${closed.join(', ')}`;
-    return context.print(`nothing in plain among ${files.length} files${but}`);
+    return context.print(`nothing in plain among ${files.size} files${but}`);
   }
   context.print(findings.join('\n'));
   throw new TaskError({
@@ -84,34 +92,15 @@ export async function checkSecrets(environment: Environment, context: TaskContex
   });
 }
 
-/** Undefined for what git lists and is no file any more, and for the folder of a submodule. */
-async function contentOf(file: string): Promise<Buffer | undefined> {
-  const path = join(root, file);
-  const found = await ifThere(stat(path));
-  return found === undefined || found.isDirectory() ? undefined : ifThere(readFile(path));
-}
-
-async function filesOfGit($: Shell): Promise<string[]> {
-  const listed = await $`git ls-files -z --cached --others --exclude-standard`;
-  if (signalOf(listed) !== undefined) throw toolFailure('git ls-files', listed);
-  if (listed.exitCode === 0)
-    return [...new Set(listed.stdout.split('\0'))].filter((file) => file !== '').sort();
-  throw new TaskError({
-    what: 'git does not say which files are committed',
-    why: reasonOf(listed),
-    advice: 'run it in a clone of the repository',
-  });
-}
-
 /** Values that are not encrypted, and comments, which may hold one as well. */
-async function plainIn(file: string, text: string): Promise<Finding[]> {
-  const parsed = await parseEncrypted(text, file).catch((error: unknown) => error);
-  if (parsed instanceof TaskError) return [`${file}: ${parsed.why}`];
+async function plainIn(place: string, text: string): Promise<Finding[]> {
+  const parsed = await parseEncrypted(text, place).catch((error: unknown) => error);
+  if (parsed instanceof TaskError) return [`${place}: ${parsed.why}`];
   const { recipients, plain, plainComments } = parsed as Awaited<ReturnType<typeof parseEncrypted>>;
   return [
-    ...(recipients.length === 0 ? [`${file}: it is not encrypted by SOPS`] : []),
-    ...plain.map((path) => `${file}: the value \`${path.join('.')}\` is not encrypted`),
-    ...plainComments.map((line) => `${file}:${line}: a comment that is not encrypted`),
+    ...(recipients.length === 0 ? [`${place}: it is not encrypted by SOPS`] : []),
+    ...plain.map((path) => `${place}: the value \`${path.join('.')}\` is not encrypted`),
+    ...plainComments.map((line) => `${place}:${line}: a comment that is not encrypted`),
   ];
 }
 

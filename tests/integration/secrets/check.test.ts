@@ -124,6 +124,46 @@ test('private keys are found by what they are; only those for development may be
   assert.is((await checkWith('sops/other-name.asc', () => development)).exitCode, 0);
 });
 
+test('what is staged is seen, also by a hook, and a file of any name and encoding', async () => {
+  const git = (words: readonly string[], index = '.git/index') =>
+    promisify(execFile)('git', words, {
+      cwd: sandbox.folder,
+      env: { ...process.env, GIT_INDEX_FILE: sandbox.path(index) },
+    });
+  const pem = `-----BEGIN PRIVATE KEY-----\n${'A'.repeat(64)}\n-----END PRIVATE KEY-----\n`;
+  const clean = await readFile(sandbox.path(file));
+  const latin = Buffer.concat([Buffer.from(`${sandbox.folder}/`), Buffer.from('caf\xe9.pem', 'latin1')]);
+  await writeFile(sandbox.path(file), 'password: hunter2-hunter2\n');
+  await writeFile(sandbox.path('leak.pem'), pem);
+  await git(['add', file, 'leak.pem']);
+  await rm(sandbox.path('leak.pem'));
+  await writeFile(sandbox.path('hook.pem'), pem);
+  await git(['add', 'hook.pem'], '.git/next-index-1.lock');
+  await rm(sandbox.path('hook.pem'));
+  await writeFile(sandbox.path(file), clean);
+  await writeFile(latin, pem);
+  await writeFile(sandbox.path('u16.pem'), Buffer.from(`\ufeff${pem}`, 'utf16le'));
+
+  const ended = await sandbox.task('check-secrets');
+  assert.is(ended.exitCode, 1, ended.stderr);
+  assert.not.match(said(ended), 'hunter2');
+  assert.equal(ended.stdout.trimEnd().split('\n').sort(), [
+    'caf\\xe9.pem:1: a private key',
+    `${file} (in the index): it is not encrypted by SOPS`,
+    `${file} (in the index): the value \`password\` is not encrypted`,
+    'leak.pem (in the index):1: a private key',
+    'u16.pem:1: a private key',
+  ]);
+  await rm(latin);
+  await rm(sandbox.path('u16.pem'));
+
+  sandbox.env.GIT_INDEX_FILE = '.git/next-index-1.lock';
+  const { stdout } = await sandbox.task('check-secrets');
+  delete sandbox.env.GIT_INDEX_FILE;
+  assert.is(stdout, 'hook.pem (in the index):1: a private key\n');
+  await rm(sandbox.path('.git/index'));
+});
+
 test('a key that is given and does not work is no success', async () => {
   await sandbox.task('destroy-environment', '--yes');
   const fails = async (variables: Record<string, string>): Promise<string> => {

@@ -29,7 +29,10 @@ test('only variables of the list are kept, and those that the tasks read', () =>
     https_proxy: 'http://proxy',
     AWS_PROFILE: 'team',
   };
-  const forTasks = { ENVIRONMENT: 'staging', SOPS_PGP_KEY: 'armour', KUBECONFIG: '/some/config', CI: 'true' };
+  const forTasks = {
+    ...{ ENVIRONMENT: 'staging', SOPS_PGP_KEY: 'armour', KUBECONFIG: '/some/config', CI: 'true' },
+    GIT_INDEX_FILE: '/clone/.git/index.lock',
+  };
   const variables = settled({
     ...kept,
     ...forTasks,
@@ -37,7 +40,6 @@ test('only variables of the list are kept, and those that the tasks read', () =>
     ...{ 'BASH_FUNC_helm%%': '() {  exit 3; }', POSIXLY_CORRECT: '', GREP_OPTIONS: '--invert-match' },
     ...{
       GIT_DIR: '/else',
-      GIT_INDEX_FILE: 'x',
       PGHOST: 'x',
       PGSERVICE: 'x',
       OPENSSL_CONF: '/none',
@@ -57,7 +59,7 @@ test('only variables of the list are kept, and those that the tasks read', () =>
 
 test('a program is not given what only the tasks read', () => {
   const given = { HOME: '/home', GITHUB_TOKEN: 'token', SSH_AUTH_SOCK: '/agent', npm_config_registry: 'x' };
-  const own = { SOPS_PGP_KEY: 'armour', KUBECONFIG: '/x', NODE_OPTIONS: '--inspect', FORCE_COLOR: '1' };
+  const own = { SOPS_PGP_KEY: 'armour', KUBECONFIG: '/x', NODE_OPTIONS: '--inspect', GIT_INDEX_FILE: '/x' };
   assert.equal(passedOn({ ...given, ...own, BASH_ENV: '/nowhere' }), given);
 });
 
@@ -73,12 +75,13 @@ test('a relative folder for temporary files becomes absolute, and one that is no
 });
 
 test('a relative path is the one from the folder in which the launcher was called', ({ folder }) => {
-  const { KUBECONFIG, SSL_CERT_FILE, TMPDIR, TASKS_CALLED_IN } = settled({
+  const { KUBECONFIG, SSL_CERT_FILE, GIT_INDEX_FILE, TMPDIR, TASKS_CALLED_IN } = settled({
     ...{ KUBECONFIG: 'one:/two', SSL_CERT_FILE: '../ca.pem', TMPDIR: 'home', TASKS_CALLED_IN: folder },
+    GIT_INDEX_FILE: '.git/index',
   });
   assert.equal(
-    [KUBECONFIG, SSL_CERT_FILE, TMPDIR, TASKS_CALLED_IN],
-    [`${folder}/one:/two`, join(folder, '../ca.pem'), `${folder}/home`, undefined],
+    [KUBECONFIG, SSL_CERT_FILE, GIT_INDEX_FILE, TMPDIR, TASKS_CALLED_IN],
+    [`${folder}/one:/two`, join(folder, '../ca.pem'), `${folder}/.git/index`, `${folder}/home`, undefined],
   );
   assert.is(settled({ KUBECONFIG: 'one' }).KUBECONFIG, join(process.cwd(), 'one'));
 });
