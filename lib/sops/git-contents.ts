@@ -108,12 +108,15 @@ async function bytesOf($: Shell, input: string, ...words: readonly string[]): Pr
   return Buffer.concat(chunks);
 }
 
-function gitFailure(output: Ended): TaskError {
+/** The error for a git that gives no answer; its last line is none of the reason when it tells a command after it. */
+export function gitFailure(output: Ended): TaskError {
   if (signalOf(output) !== undefined) return toolFailure('git', output);
   return new TaskError({
     what: 'git does not say which files are committed',
-    why: reasonOf(output),
-    advice: 'run it in a clone of the repository',
+    why: /^fatal: (.+)$/m.exec(output.stderr)?.[1] ?? reasonOf(output),
+    advice:
+      /^\s+(git config .+)$/m.exec(output.stderr)?.[1] ??
+      'run `git status` in a clone of the repository to see more',
   });
 }
 

@@ -171,6 +171,13 @@ test('a hook sees what it is about to commit, and not the index of another repos
   assert.equal(await contents(folder, { GIT_INDEX_FILE: `${seen}.lock` }), ['a: committed']);
 });
 
+test('where there is no repository, git says so', async ({ folder }) => {
+  rmSync(join(folder, '.git'), { recursive: true });
+  const { why, advice } = await failureOf(contents(folder));
+  assert.match(why ?? '', /^not a git repository/);
+  assert.is(advice, 'run `git status` in a clone of the repository to see more');
+});
+
 test('without git nothing is taken for looked at', async ({ folder }) => {
   const { why } = await failureOf(contents(folder, { PATH: '/nowhere' }));
   assert.match(why ?? '', 'git');

@@ -1,0 +1,31 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { gitFailure } from '../../../lib/sops/git-contents.ts';
+
+const test = suite('a git that gives no answer');
+
+const ended = (stderr: string, exitCode = 128) => ({ stderr, exitCode, signal: null });
+
+test('of a clone that belongs to another user, the reason and the command that git tells are given', () => {
+  const { why, advice } = gitFailure(
+    ended(
+      "fatal: detected dubious ownership in repository at '/some/clone'\n" +
+        'To add an exception for this directory, call:\n\n' +
+        "\tgit config --global --add safe.directory '/some/clone'\n",
+    ),
+  );
+  assert.is(why, "detected dubious ownership in repository at '/some/clone'");
+  assert.is(advice, "git config --global --add safe.directory '/some/clone'");
+});
+
+test('the reason is what was fatal, not what follows it', () => {
+  const { why, advice } = gitFailure(
+    ended('warning: odd\nerror: bad signature 0x0\nfatal: index file corrupt\nhint: look\n'),
+  );
+  assert.is(why, 'index file corrupt');
+  assert.is(advice, 'run `git status` in a clone of the repository to see more');
+  assert.is(gitFailure(ended('bash: git: command not found\n', 127)).why, 'bash: git: command not found');
+  assert.is(gitFailure(ended('', 137)).what, '`git` was ended by SIGKILL');
+});
+
+test.run();
