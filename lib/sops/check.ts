@@ -88,7 +88,8 @@ export async function checkSecrets(environment: Environment, context: TaskContex
   throw new TaskError({
     what: `${findings.length} in plain: ${findings[0]}${findings.length > 1 ? ', …' : ''}`,
     why: 'whoever can read the repository can read it',
-    advice: 'take it out, and change what was committed before: it stays in the history',
+    advice:
+      'take it out (of the index: `git add`, `git rm --cached`), and change what was committed before: it stays in the history',
   });
 }
 

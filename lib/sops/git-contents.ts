@@ -76,11 +76,16 @@ async function inWorkTree(
   path: Buffer,
   name: string,
 ): Promise<Pick<GitContent, 'content' | 'isLink'> | undefined> {
-  const found = await ifThere(lstat(path), name);
+  const found = await ifThere(lstat(path).catch(noFolder), name);
   const isLink = found?.isSymbolicLink() ?? false;
   if (!isLink && !found?.isFile()) return undefined;
   const content = await ifThere(isLink ? readlink(path, 'buffer') : readFile(path), name);
   return content && { content, isLink };
+}
+
+/** A file in place of the folder: then the file in it is gone as well. */
+function noFolder(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOTDIR') throw error;
 }
 
 async function* contentsInIndex($: Shell, wanted: readonly Staged[]): AsyncGenerator<GitContent> {

@@ -13,7 +13,7 @@ export async function howToRestore(
   unfit: (committed: string) => Promise<string | undefined> = async () => undefined,
 ): Promise<string> {
   const committed = await committedVersion(file);
-  if (committed === undefined) return `restore ${file} from a copy: git has no committed version of it`;
+  if (committed === undefined) return `restore ${file} from a copy: git gives no committed version of it`;
   const present = await textIfThere(join(root, file)).catch(() => '');
   if (present === committed) return `an older version may do: git log -p -- ${file}`;
   const reason = await unfit(committed);

@@ -73,6 +73,22 @@ test('what is staged is seen though the work tree has another version, or none',
   ]);
 });
 
+test('of a folder that a file or a link stands for now, the index is read', async ({
+  folder,
+  git,
+  write,
+}) => {
+  mkdirSync(join(folder, 'b'));
+  write('b/key', 'staged');
+  git('add', '.');
+  rmSync(join(folder, 'b'), { recursive: true });
+  write('b', 'a file');
+  assert.equal(await contents(folder), ['a: clean', 'b: a file', 'b/key (index): staged']);
+  rmSync(join(folder, 'b'));
+  symlinkSync('/nowhere', join(folder, 'b'));
+  assert.equal(await contents(folder), ['a: clean', 'b -> /nowhere', 'b/key (index): staged']);
+});
+
 test('a file that the work tree is spared is read from git', async ({ folder, git }) => {
   git('update-index', '--skip-worktree', 'a');
   rmSync(join(folder, 'a'));
