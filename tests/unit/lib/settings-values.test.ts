@@ -55,7 +55,11 @@ test('an image’s tag that is no text is refused, with its line and the fix', a
 });
 
 for (const [title, settings, message] of [
-  ['a text', 'vault: { auditLog: true }', '`vault.auditLog` of environment `development` to be an absolute path'],
+  [
+    'a text',
+    'vault: { auditLog: true }',
+    '`vault.auditLog` of environment `development` to be an absolute path',
+  ],
   [
     'a text with no rule of its own',
     'database: { sslmode: 5 }',
