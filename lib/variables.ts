@@ -93,9 +93,10 @@ function accountHome(): string {
 const isHome = (path: string): boolean =>
   isAbsolute(path) && (may(path, constants.W_OK) || may(join(path, '.cache'), constants.R_OK));
 
+/** False for a file as well: there is no `.` in it. */
 function may(folder: string, mode: number): boolean {
   try {
-    accessSync(folder, mode | constants.X_OK);
+    accessSync(`${folder}/.`, mode | constants.X_OK);
     return true;
   } catch {
     return false;

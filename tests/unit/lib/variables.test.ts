@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join, relative } from 'node:path';
 import { suite } from 'uvu';
@@ -10,6 +10,8 @@ const test = suite<{ folder: string }>('variables');
 test.before((state) => {
   state.folder = mkdtempSync(join(tmpdir(), 'variables-'));
   mkdirSync(join(state.folder, 'home'));
+  // No folder, though root may write it and anybody may run it.
+  writeFileSync(join(state.folder, 'program'), '', { mode: 0o755 });
 });
 
 test.after(({ folder }) => rmSync(folder, { recursive: true }));
@@ -69,9 +71,10 @@ test('a relative folder for temporary files becomes absolute, and one that is no
   const { TMPDIR, TMP, TEMP } = settled({
     TMPDIR: relative(process.cwd(), folder),
     TMP: join(folder, 'none'),
-    TEMP: '',
+    TEMP: join(folder, 'program'),
   });
   assert.equal([TMPDIR, TMP, TEMP], [folder, undefined, undefined]);
+  assert.is(settled({ TEMP: '' }).TEMP, undefined);
 });
 
 test('a relative path is the one from the folder in which the launcher was called', ({ folder }) => {
@@ -94,7 +97,7 @@ test('without HOME the home is the one of the account, and without PATH there ar
 
 test('a home that is not there is replaced by a folder of the project', ({ folder }) => {
   assert.is(settled({ HOME: join(folder, 'home') }).HOME, join(folder, 'home'));
-  for (const HOME of ['', 'home', join(folder, 'none')])
+  for (const HOME of ['', 'home', join(folder, 'none'), join(folder, 'program')])
     assert.is(settled({ HOME }).HOME, '/project/.home', HOME);
 });
 
