@@ -1,6 +1,6 @@
 import type { Finding } from './diagnostics.ts';
 import { type Release, saidByHelm } from './helmfile.ts';
-import { TaskError } from './runner/runner.ts';
+import { reasonIn, TaskError } from './runner/runner.ts';
 import { readableRange } from './schema-words.ts';
 
 export type HelmFailure = {
@@ -44,7 +44,7 @@ export function readHelmFailure(stderr: string, releases: readonly Release[]): H
       ? [`helm said nothing and ended with: ${ended}`]
       : start >= 0
         ? lines.slice(start, start + shownLines)
-        : lines.slice(-1);
+        : [reasonIn(lines.join('\n')) ?? ''];
   return {
     failed: releases.filter(({ name }) => names.has(name)),
     said: said.join('\n'),

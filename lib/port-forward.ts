@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import { type Environment, shellOf } from './environment.ts';
 import { endCommand, kubectl, kubectlText } from './kubectl.ts';
 import { readPods, unreadyOf } from './pods.ts';
-import { type Command, type Shell, type TaskContext, TaskError } from './runner/runner.ts';
+import { type Command, reasonIn, type Shell, type TaskContext, TaskError } from './runner/runner.ts';
 import { poll } from './vault/poll.ts';
 
 export type Connection = { readonly host: string; readonly port: number };
@@ -91,7 +91,6 @@ async function tryForward(
 ): Promise<Forward | string> {
   const words = ['-n', namespace, 'port-forward', resource, `:${port}`, '--address', '127.0.0.1'];
   const command = $`exec ${kubectl(environment)} ${words}`;
-  const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';
   const local = await new Promise<number | string>((resolve) => {
     const timer = setTimeout(() => {
       resolve(`no answer within ${openMs / 1000} s`);
@@ -105,7 +104,7 @@ async function tryForward(
       resolve(Number(match[1]));
     });
     command.then(({ stderr, exitCode }) =>
-      resolve(lastLine(stderr) || `kubectl ended with exit code ${exitCode}`),
+      resolve(reasonIn(stderr) ?? `kubectl ended with exit code ${exitCode}`),
     );
   });
   if (typeof local === 'string') return local;
@@ -117,5 +116,5 @@ async function tryForward(
     throw error;
   }
   await endCommand(command);
-  return lastLine((await command).stderr) || 'the pod does not answer';
+  return reasonIn((await command).stderr) ?? 'the pod does not answer';
 }

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { type CommandOutput, TaskError } from './runner/runner.ts';
+import { type CommandOutput, reasonIn, TaskError } from './runner/runner.ts';
 
 /** What tells how a program ended; of `$` with `nothrow`. */
 export type Ended = Pick<CommandOutput, 'stderr' | 'exitCode' | 'signal'>;
@@ -11,11 +11,8 @@ export function signalOf({ exitCode, signal }: Omit<Ended, 'stderr'>): NodeJS.Si
   return names.find(([, number]) => exitCode === 128 + number)?.[0];
 }
 
-/** The last line of a program's stderr that has words in it, else how it ended: `ended by SIGKILL`, `exit code 3`. */
-export function reasonOf(output: Ended): string {
-  const said = output.stderr.split(/[\r\n]+/).findLast((line) => /[\p{L}\d]/u.test(line));
-  return said?.trim() ?? endOf(output);
-}
+/** What a program's stderr tells of its failure, else how it ended: `ended by SIGKILL`, `exit code 3`. */
+export const reasonOf = (output: Ended): string => reasonIn(output.stderr) ?? endOf(output);
 
 /** How a program ended: `exit code 14`, `ended by SIGKILL`. */
 export const endOf = (output: Omit<Ended, 'stderr'>): string => {

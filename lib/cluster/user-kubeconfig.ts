@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { type Environment, processEnvironment, shellOf, writeWhole } from '../environment.ts';
 import { root } from '../project.ts';
-import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
+import { reasonIn, type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
 
 type KubeContext = Pick<TaskContext, '$' | 'options' | 'log'>;
 
@@ -68,7 +68,7 @@ async function userContext(environment: Environment, context: KubeContext): Prom
   if (kubeconfig && server !== '')
     return { text: `${JSON.stringify(withWholePaths(kubeconfig, files), null, 2)}\n`, server };
   const otherwise = output.exitCode === 0 ? 'it names no server' : `kubectl ended with ${output.exitCode}`;
-  const reason = output.stderr.trim().split('\n').at(-1) || otherwise;
+  const reason = reasonIn(output.stderr) ?? otherwise;
   if (!reason.includes('cannot locate context')) {
     return {
       error: new TaskError({

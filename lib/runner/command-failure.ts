@@ -2,6 +2,7 @@ import { MissingToolError, TaskError } from './errors.ts';
 import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import { ownBeginning } from './output/text.ts';
+import { reasonIn } from './reason.ts';
 import type { CommandOutput } from './shell.ts';
 
 export type FinishedCommand = {
@@ -26,7 +27,8 @@ export function commandFailure(finished: FinishedCommand, redact: (text: string)
   // What a program says after that is about its own tidying up.
   const said = output.stderr || output.stdout;
   const full = /^.*(?:no space left on device|disk quota exceeded).*$/im.exec(said)?.[0].trim();
-  const why = redact(full ?? lastLine(output.stderr) ?? lastLine(output.stdout) ?? '') || undefined;
+  const why =
+    redact(full ?? beginningOfReason(output.stderr) ?? beginningOfReason(output.stdout) ?? '') || undefined;
   const advice = full === undefined ? undefined : 'free some space, then run again';
   if (timeoutMs !== undefined) {
     return new TaskError({
@@ -77,10 +79,9 @@ function startReason(error: Error, cwd: string | undefined): string {
   return code === 'ENOENT' && cwd !== undefined ? `is there a folder ${cwd}?` : error.message;
 }
 
-/** The last line that says something: some programs end with the border of a box. */
-function lastLine(text: string): string | undefined {
-  const line = text.split(/[\r\n]+/).findLast((line) => /[\p{L}\d]/u.test(line));
-  return line === undefined ? undefined : ownBeginning(line.trim(), longestLine);
+function beginningOfReason(text: string): string | undefined {
+  const reason = reasonIn(text);
+  return reason === undefined ? undefined : ownBeginning(reason, longestLine);
 }
 
 /** The command on one line, cut at the end. */

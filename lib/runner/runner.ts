@@ -12,6 +12,7 @@ export {
   type ProcessIdentity,
   processStartTime,
 } from './process-identity.ts';
+export { reasonIn } from './reason.ts';
 export { type CliConfig, runCli } from './run-cli.ts';
 export type { Command, CommandOptions, CommandOutput, Shell } from './shell.ts';
 export { didYouMean, suggest } from './suggest.ts';

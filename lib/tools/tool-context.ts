@@ -1,4 +1,4 @@
-import { formatDuration, type TaskContext } from '../runner/runner.ts';
+import { formatDuration, reasonIn, type TaskContext } from '../runner/runner.ts';
 
 /** The part of a task's context that getting a tool needs. */
 export type ToolContext = Pick<TaskContext, '$' | 'signal' | 'log' | 'progress'>;
@@ -15,7 +15,8 @@ export function lastWords(output: string): string {
     .map((line) => line.trim())
     .filter((line) => line !== '' && !/^(npm notice|at |# )/.test(line));
   const about = lines.filter((line) => /\berror\b|fatal|no space|cannot|could not|denied|failed/i.test(line));
-  const line = about.find((candidate) => !/\bwarn/i.test(candidate)) ?? about[0] ?? lines.at(-1);
+  const line =
+    about.find((candidate) => !/\bwarn/i.test(candidate)) ?? about[0] ?? reasonIn(lines.join('\n'));
   return line === undefined ? 'it said nothing' : line.slice(0, 300);
 }
 

@@ -1,7 +1,13 @@
 import { tmpdir } from 'node:os';
 import { environmentOf, processEnvironment } from '../../environment.ts';
 import { root } from '../../project.ts';
-import { type CommandOutput, type Shell, type TaskContext, TaskError } from '../../runner/runner.ts';
+import {
+  type CommandOutput,
+  reasonIn,
+  type Shell,
+  type TaskContext,
+  TaskError,
+} from '../../runner/runner.ts';
 import { endOf } from '../../tool-answer.ts';
 
 export type Minikube = Pick<TaskContext, '$' | 'options'>;
@@ -33,10 +39,17 @@ const profileOf = (words: readonly string[]): string => words[words.indexOf('--p
 
 /** Why minikube ended: its line "Exiting due to CODE: reason", the same as a JSON event, or its last line with words in it. */
 export function reasonOf({ stdout, stderr, exitCode, signal }: CommandOutput): string {
-  const lines = `${stdout}\n${stderr}`.split(/[\r\n]+/);
-  const reasons = lines.flatMap((line) => /Exiting due to (.+)/.exec(line)?.[1] ?? errorEvent(line) ?? []);
-  const last = lines.findLast((line) => /\p{L}{2}/u.test(line));
-  return reasons[0] ?? last?.replace(/^[^\p{L}\d]+/u, '').trim() ?? endOf({ exitCode, signal });
+  const said = `${stdout}\n${stderr}`;
+  const reasons = said
+    .split(/[\r\n]+/)
+    .flatMap((line) => /Exiting due to (.+)/.exec(line)?.[1] ?? errorEvent(line) ?? []);
+  return (
+    reasons[0] ??
+    reasonIn(said)
+      ?.replace(/^[^\p{L}\d]+/u, '')
+      .trim() ??
+    endOf({ exitCode, signal })
+  );
 }
 
 /** With `--output json`, a failure is an event of this type; only the one that ends the command has a name. */

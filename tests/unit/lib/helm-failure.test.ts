@@ -48,6 +48,11 @@ test('the message of a template is told with its place, without what helm says t
   assert.not.ok(failure.restored);
 });
 
+test('a helm that crashed is told with what it says before its trace', () => {
+  const crash = ['fatal error: malformed GOMEMLIMIT', '', 'runtime stack:', 'runtime.throw({0x1, 0x2})'];
+  assert.is(readHelmFailure(told('app1-back', ...crash), releases).said, crash[0]);
+});
+
 test('each way in which a chart can be wrong counts as its error', () => {
   for (const said of [
     'Error: parse error at (backend/templates/deployment.yaml:121): missing value for if',

@@ -41,6 +41,29 @@ test('a program that failed is told with its last words, else with how it ended'
   );
 });
 
+test('a Go program that crashed is told with what it says before its trace', () => {
+  const trace = 'goroutine 1 [running]:\nmain.main()\n\t/tmp/main.go:2 +0x28\nexit status 2\n';
+  for (const [stderr, reason] of [
+    [
+      'GOMEMLIMIT=abc\nfatal error: malformed GOMEMLIMIT\n\nruntime stack:\nruntime.throw({0x1, 0x2})\n\tasm_amd64.s:373 +0x8\n',
+      'fatal error: malformed GOMEMLIMIT',
+    ],
+    [
+      `W1128 a warning\npanic: assignment to entry in nil map\n\n${trace}`,
+      'panic: assignment to entry in nil map',
+    ],
+    [
+      `runtime: may need to increase ulimit -u\nfatal error: newosproc\n\n${trace}`,
+      'runtime: may need to increase ulimit -u',
+    ],
+    [`SIGQUIT: quit\nPC=0x1 m=0\n\n${trace}`, 'SIGQUIT: quit'],
+    // Without a trace the last line speaks.
+    ['panic: true\nError: no such release\n', 'Error: no such release'],
+    [trace, 'exit status 2'],
+  ] as const)
+    assert.is(reasonOf(ended(2, stderr)), reason);
+});
+
 test('an answer is whole JSON; anything else is an error that does not quote it', () => {
   assert.equal(parseAnswer('x', { stdout: '{"items": []}' }), { items: [] });
   for (const stdout of [

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { commandFailure } from '../../../lib/runner/command-failure.ts';
 import {
   formatFailure,
   MissingToolError,
@@ -32,6 +33,14 @@ test('an expected failure is no success, also when its exit code says so', () =>
     assert.is(error.exitCode, 1);
     assert.is(toFailure(Object.assign(error, { exitCode })).exitCode, 1);
   }
+});
+
+test('a command that crashed with a trace of Go is told with what came before the trace', () => {
+  const stderr = 'panic: bad\n\ngoroutine 1 [running]:\nmain.main()\n\t/tmp/main.go:2 +0x28\n';
+  const output = { stdout: '', stderr, truncated: false, exitCode: 2, signal: null };
+  const limits = { startError: undefined, timeoutMs: undefined, overflow: undefined, cwd: undefined };
+  const { why } = commandFailure({ command: 'x', output, ...limits }, (text) => text);
+  assert.is(why, 'panic: bad');
 });
 
 test('any other error is a bug, its stack only shown when asked for', () => {

@@ -101,6 +101,7 @@ test('of a failing program the line about its error is kept', () => {
     lastWords('compiling\ngo: example.org/x: no matching hash\n'),
     'go: example.org/x: no matching hash',
   );
+  assert.is(lastWords('panic: bad\n\ngoroutine 1 [running]:\nmain.main()\nexit status 2\n'), 'panic: bad');
   assert.is(lastWords('WARN failed once'), 'WARN failed once');
   assert.is(lastWords('\n'), 'it said nothing');
 });
