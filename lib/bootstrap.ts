@@ -48,8 +48,8 @@ export async function bootstrap(argv: readonly string[]): Promise<number | undef
       exitCode: 1,
     });
   }
-  // Whatever the user's umask allows, nobody else writes to what is made here.
-  process.umask(process.umask() | 0o022);
+  // Whatever the user's umask: what is made here is for its owner, and nobody else writes to it. As `run` does.
+  process.umask((process.umask() | 0o022) & ~0o700);
   try {
     settleVariables(process.env, projectFolder);
   } catch (error) {

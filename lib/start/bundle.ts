@@ -46,8 +46,6 @@ function urlOf(path: string): string {
 }
 
 const temporary = `${output}.${id}`;
-// Whatever the user's umask allows, nobody else writes what is going to be run.
-process.umask(process.umask() | 0o022);
 try {
   await mkdir(folder, { recursive: true });
   await writeFile(temporary, '');

@@ -4,6 +4,7 @@ import {
   existsSync,
   promises,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -116,9 +117,15 @@ test('without npm the error says so, with exit code 127', () =>
 test('a path that programs would take apart is refused, and nobody else may write what a run makes', () =>
   inClone(async ({ folder, npm, start }) => {
     npm(installs);
-    const loose = `data:text/javascript,process.umask(0)`;
-    assert.is((await start(['0'], { imports: [loose] }).end).code, 0);
-    assert.is(statSync(join(folder, 'node_modules')).mode & 0o777, 0o755);
+    for (const [umask, mode] of [
+      ['0', 0o755],
+      ['0o777', 0o700],
+    ] as const) {
+      const imports = [`data:text/javascript,process.umask(${umask})`];
+      assert.is((await start(['0'], { imports }).end).code, 0);
+      assert.is(statSync(join(folder, 'node_modules')).mode & 0o777, mode);
+      rmSync(join(folder, 'node_modules'), { recursive: true });
+    }
     for (const odd of ['a:b', 'a\nb']) {
       renameSync(folder, `${folder}${odd}`);
       const { code, stderr } = await start(['0'], { clone: `${folder}${odd}` }).end;

@@ -1,6 +1,7 @@
 import {
   copyFileSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -110,6 +111,24 @@ test('what cannot be bundled runs from its sources, and is told as they tell it'
   rmSync(join(folder, '.build'), { recursive: true, force: true });
   write('.build', '');
   assert.is(await greeting(), 'hello');
+});
+
+test('variables that steer the loader do not change how a run starts', async () => {
+  const steered = { TSX_TSCONFIG_PATH: '/none.json', ESBUILD_BINARY_PATH: '/none', GOMEMLIMIT: 'none' };
+  const { exitCode, stderr } = await run(['greet', '--output', 'plain'], steered);
+  assert.is(exitCode, 0, stderr);
+  assert.ok(existsSync(bundle()));
+});
+
+test('whatever the umask, the bundle is for its owner, and nobody else may write it', async () => {
+  for (const umask of ['0', '777']) {
+    const words = ['-c', `umask ${umask}; exec ./run greet --output plain`];
+    const { exitCode, stderr } = await runFile('/bin/sh', words, folder);
+    assert.is(exitCode, 0, stderr);
+    const modes = [join(folder, '.build'), bundle()].map((path) => statSync(path).mode & 0o722);
+    assert.equal(modes, [0o700, 0o600], umask);
+    rmSync(join(folder, '.build'), { recursive: true });
+  }
 });
 
 test('runs that start at once are given a whole bundle each', async () => {
