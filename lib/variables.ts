@@ -65,6 +65,12 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
 /** Names of the variables that this process was started with and does without. */
 export const leftOut: string[] = [];
 
+/** Names of what a user has set, in `.env` as well, and no program is given; without what is for the tasks themselves. */
+export const withheldNames = (variables: NodeJS.ProcessEnv): string[] => [
+  ...leftOut,
+  ...Object.keys(variables).filter((name) => !listedNames().test(name) && !forTasks.test(name)),
+];
+
 let listedOnce: RegExp | undefined;
 
 function listedNames(): RegExp {

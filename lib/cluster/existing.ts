@@ -35,8 +35,9 @@ export async function checkReachable(
   if (ready.exitCode === 0) return;
   throw new TaskError({
     what: `the cluster of context \`${environment.context}\` does not answer`,
-    why: reasonOf(ready),
-    advice: await connectionAdvice(environment, context),
+    // Of a plugin that is not there, general words of kubectl follow.
+    why: /^Unable to connect to the server: .*/m.exec(ready.stderr)?.[0] ?? reasonOf(ready),
+    advice: await connectionAdvice(environment, context, ready.stderr),
   });
 }
 

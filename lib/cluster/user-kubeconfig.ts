@@ -5,6 +5,8 @@ import { delimiter, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { type Environment, processEnvironment, shellOf, writeWhole } from '../environment.ts';
 import { root } from '../project.ts';
 import { reasonIn, type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
+import { shellWords } from '../shell-words.ts';
+import { withheldNames } from '../variables.ts';
 
 type KubeContext = Pick<TaskContext, '$' | 'options' | 'log'>;
 
@@ -12,12 +14,17 @@ type KubeContext = Pick<TaskContext, '$' | 'options' | 'log'>;
 type Kubeconfig = {
   readonly clusters?: readonly { readonly cluster?: { readonly server?: string } }[];
   readonly users?: readonly {
-    readonly user?: { tokenFile?: string; readonly exec?: { command?: string } };
+    readonly user?: { tokenFile?: string; readonly exec?: Plugin };
   }[];
 };
 
+/** A program that kubectl asks for credentials. */
+type Plugin = { command?: string; readonly interactiveMode?: string };
+
 /** What the user's kubeconfig has of the environment's context: it alone as a kubeconfig, or why there is nothing. */
-type UserContext = { readonly text: string; readonly server: string } | { readonly error: TaskError };
+type UserContext =
+  | { readonly text: string; readonly server: string; readonly plugin: Plugin | undefined }
+  | { readonly error: TaskError };
 
 /**
  * Writes the context alone, with its credentials, to the environment's own kubeconfig: from then on nothing depends on which context
@@ -45,16 +52,35 @@ export async function connectExisting(environment: Environment, context: KubeCon
 const movedWords = ({ context }: Environment, server: string): string =>
   `context \`${context}\` of your kubeconfig leads to another server, ${server}`;
 
-/** What helps when the cluster does not answer with the environment's copy of the context. */
-export async function connectionAdvice(environment: Environment, context: KubeContext): Promise<string> {
+/** What helps when the cluster does not answer with the environment's copy of the context; `said` is kubectl's stderr. */
+export async function connectionAdvice(
+  environment: Environment,
+  context: KubeContext,
+  said: string,
+): Promise<string> {
   const own = await userContext(environment, context);
   if ('error' in own)
     return `new credentials would come from your kubeconfig, but: ${own.error.what}; bring it back there, then run again`;
   const copy = `.state/${environment.name}/kubeconfig`;
   const server = await serverOf(await readFile(environment.kubeconfig, 'utf8').catch(() => ''));
-  return server === own.server
-    ? `make this work, by a new login where it needs one, and run again: kubectl --context ${environment.context} get nodes`
-    : `${movedWords(environment, own.server)}; if it is the same cluster, \`rm ${copy}\` and run again`;
+  if (server !== own.server)
+    return `${movedWords(environment, own.server)}; if it is the same cluster, \`rm ${copy}\` and run again`;
+  if (own.plugin?.interactiveMode === 'Always')
+    return `\`${own.plugin.command}\` cannot ask you anything here: log in first, set its interactiveMode in your kubeconfig to IfAvailable or Never, and run again`;
+  const works = `make this work, by a new login where it needs one, and run again: ${shellWords(['kubectl', '--context', environment.context, 'get', 'nodes'])}`;
+  return own.plugin !== undefined && /failed with exit code|must be logged in/.test(said)
+    ? `${works}\n${variablesAdvice(own.plugin, said)}`
+    : works;
+}
+
+/** For a plugin that does its work in the user's shell. Of what it is not given, names what it speaks of, else what is like a login. */
+function variablesAdvice({ command }: Plugin, said: string): string {
+  const words = said.split(/\W+/);
+  const withheld = withheldNames(process.env);
+  const named = withheld.filter((name) => words.includes(name));
+  const likely = withheld.filter((name) => /TOKEN|SECRET|KEY|PASS|AUTH|CRED|LOGIN|PROFILE/i.test(name));
+  const names = (named.length > 0 ? named : likely).join(', ');
+  return `if it works there, add what \`${command}\` needs: it is given only the variables that environments/variables.json lists${names && ` (not ${names})`}`;
 }
 
 async function userContext(environment: Environment, context: KubeContext): Promise<UserContext> {
@@ -66,7 +92,11 @@ async function userContext(environment: Environment, context: KubeContext): Prom
   const kubeconfig = output.exitCode === 0 ? parseJson(output.stdout) : undefined;
   const server = serverIn(kubeconfig);
   if (kubeconfig && server !== '')
-    return { text: `${JSON.stringify(withWholePaths(kubeconfig, files), null, 2)}\n`, server };
+    return {
+      text: `${JSON.stringify(withWholePaths(kubeconfig, files), null, 2)}\n`,
+      server,
+      plugin: kubeconfig.users?.[0]?.user?.exec,
+    };
   const otherwise = output.exitCode === 0 ? 'it names no server' : `kubectl ended with ${output.exitCode}`;
   const reason = reasonIn(output.stderr) ?? otherwise;
   if (!reason.includes('cannot locate context')) {
@@ -74,7 +104,7 @@ async function userContext(environment: Environment, context: KubeContext): Prom
       error: new TaskError({
         what: `your kubeconfig (${files.join(', ')}) does not give the context \`${environment.context}\``,
         why: reason,
-        advice: `make this work first: kubectl config view --minify --context ${environment.context}`,
+        advice: `make this work first: ${shellWords(['kubectl', 'config', 'view', '--minify', '--context', environment.context])}`,
       }),
     };
   }

@@ -164,8 +164,7 @@ test('npx is given a home where there is none', () =>
     };
     assert.is(await homeOf(bin), bin);
     assert.is(await homeOf(undefined), userInfo().homedir);
-    for (const none of ['none', 'run'])
-      assert.is(await homeOf(join(folder, none)), join(folder, '.home'));
+    for (const none of ['none', 'run']) assert.is(await homeOf(join(folder, none)), join(folder, '.home'));
   }));
 
 test('a signal ends npm and everything that it started', () =>

@@ -160,6 +160,9 @@ test('a kubectl that fails says nothing about rights and versions', async ({
   assert.equal(await lib.existing.faults?.(environment, context), [
     'the server has asked for the client to provide credentials',
   ]);
+  const noPlugin = 'Unable to connect to the server: getting credentials: exec: executable acme not found';
+  kubectl(clone, { ready: `echo "${noPlugin}" >&2; echo "It looks like you …" >&2; exit 1` });
+  assert.equal(await lib.existing.faults?.(environment, context), [noPlugin]);
 });
 
 for (const [title, changes, what] of [

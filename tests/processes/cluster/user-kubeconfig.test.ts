@@ -81,9 +81,56 @@ test('an environment stays in its cluster when the context leads to another', as
   const moved = 'context `some-context` of your kubeconfig leads to another server, https://two';
   assert.equal(state.context.logged, [`${moved}: the environment stays with https://one`]);
   assert.is(
-    await connectionAdvice(state.environment, state.context),
+    await connectionAdvice(state.environment, state.context, ''),
     `${moved}; if it is the same cluster, \`rm .state/development/kubeconfig\` and run again`,
   );
+});
+
+test('commands in an error are ready to paste, whatever the context is called', async (state) => {
+  const { connectExisting, connectionAdvice } = state.lib;
+  const environment = { ...state.environment, context: 'team a;b' };
+  state.users('echo "error: yaml: line 1" >&2; exit 1');
+  rmSync(environment.kubeconfig, { force: true });
+  const unread = await failureOf(connectExisting(environment, state.context));
+  assert.match(unread.advice ?? '', "kubectl config view --minify --context 'team a;b'");
+  state.users(withUser({ token: 'first' }));
+  await connectExisting(environment, state.context);
+  const advice = await connectionAdvice(environment, state.context, '');
+  assert.match(advice, "kubectl --context 'team a;b' get nodes");
+});
+
+test('the advice for a plugin of the user names what keeps it from working here, and no value', async (state) => {
+  const { connectExisting, connectionAdvice } = state.lib;
+  const { leftOut } = await state.clone.lib<typeof import('../../../lib/variables.ts')>('variables.ts');
+  const failed = 'getting credentials: exec: executable acme failed with exit code 1';
+  const advice = async (interactiveMode: string, said: string): Promise<string> => {
+    state.users(withUser({ exec: { command: 'acme', interactiveMode } }));
+    await connectExisting(state.environment, state.context);
+    return connectionAdvice(state.environment, state.context, said);
+  };
+  const paste = /^make this work, .*: kubectl --context some-context get nodes/;
+  try {
+    const listed = 'it is given only the variables that environments/variables.json lists';
+    assert.match(await advice('Never', failed), paste);
+    assert.match(await advice('Never', failed), `add what \`acme\` needs: ${listed}`);
+    leftOut.push('LS_COLORS', 'VAULT_TOKEN', 'ACME_REALM');
+    process.env.OF_DOTENV = 'hunter2';
+    assert.match(await advice('Never', failed), `${listed} (not VAULT_TOKEN)`);
+    const named = await advice('Never', `acme: set ACME_REALM and OF_DOTENV\n${failed}`);
+    assert.match(named, `${listed} (not ACME_REALM, OF_DOTENV)`);
+    assert.not.match(named, 'hunter2');
+    assert.match(await advice('Never', 'You must be logged in to the server (Unauthorized)'), listed);
+    for (const said of ['exec: executable acme not found', 'dial tcp: connection refused'])
+      assert.match(await advice('IfAvailable', said), /get nodes$/);
+    const always = await advice('Always', 'exec plugin cannot support interactive mode');
+    assert.match(
+      always,
+      /^`acme` cannot ask you anything here: log in first, .* interactiveMode .* IfAvailable or Never/,
+    );
+  } finally {
+    leftOut.length = 0;
+    delete process.env.OF_DOTENV;
+  }
 });
 
 for (const [title, script, advice] of [
@@ -99,7 +146,7 @@ for (const [title, script, advice] of [
     await connectExisting(state.environment, state.context);
     assert.equal(state.copy(), withUser({ token: 'first' }));
     assert.equal(state.context.logged, []);
-    assert.match(await connectionAdvice(state.environment, state.context), advice);
+    assert.match(await connectionAdvice(state.environment, state.context, ''), advice);
   });
 }
 
