@@ -4,7 +4,7 @@ import { ifThere } from './if-there.ts';
 import { namesEnding } from './leftover-files.ts';
 import { root } from './project.ts';
 import type { ProviderName } from './provider-names.ts';
-import { didYouMean, TaskError, UsageError } from './runner/runner.ts';
+import { didYouMean, quote, TaskError, UsageError } from './runner/runner.ts';
 import { settingsRules } from './settings-rules.ts';
 import { freeNames, otherValues } from './settings-shape.ts';
 import { readStrictYaml, type StrictYaml } from './strict-yaml.ts';
@@ -126,7 +126,7 @@ const longestName = 50;
 export async function checkEnvironment(name: string, enough: 'folder' | 'made' = 'folder'): Promise<void> {
   const made = (await madeEnvironments()).includes(name);
   if (made && enough === 'made') return;
-  const wayOut = `\`destroy-environment --env ${name}\` removes what was made of it`;
+  const wayOut = `\`destroy-environment --env ${quote(name)}\` removes what was made of it`;
   if (name.length > longestName || !/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(name)) {
     throw new UsageError({
       what: `\`${name}\` cannot be the name of an environment`,

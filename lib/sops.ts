@@ -2,7 +2,7 @@ import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Environment, exportHomes, shellOf } from './environment.ts';
 import { root } from './project.ts';
-import { type TaskContext, TaskError } from './runner/runner.ts';
+import { quote, type TaskContext, TaskError } from './runner/runner.ts';
 import { isTime, leavesOf, secretNames, secretsFile } from './sops/encrypted-file.ts';
 import { explainSops, readSopsFailure } from './sops/explain.ts';
 import { encryptionProblem } from './sops/key-parts.ts';
@@ -28,7 +28,7 @@ export async function ensureHome(home: string): Promise<void> {
   throw new TaskError({
     what: `${home} cannot hold a keyring`,
     why: 'it is not a folder that only you can read',
-    advice: `remove it (\`rm -r ${home}\`) and run again`,
+    advice: `remove it (\`rm -r ${quote(home)}\`) and run again`,
   });
 }
 
@@ -102,7 +102,7 @@ export async function decryptValue(
     throw new TaskError({
       what: `${file} has no value \`${key}\``,
       why: 'its first level has no such key',
-      advice: `add it: sops edit ${file}`,
+      advice: `add it: sops edit ${quote(file)}`,
     });
   }
   const value = values[key];
@@ -111,7 +111,7 @@ export async function decryptValue(
   throw new TaskError({
     what: `the value \`${key}\` of ${file} is not a text`,
     why: 'without quotes YAML took it for a number, a boolean, a date or a map, and what was typed is lost',
-    advice: `write it in quotes: sops edit ${file}`,
+    advice: `write it in quotes: sops edit ${quote(file)}`,
   });
 }
 

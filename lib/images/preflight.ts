@@ -1,7 +1,7 @@
 import { type Environment, shellOf } from '../environment.ts';
 import { kubectl, kubectlText } from '../kubectl.ts';
 import { fullName, namesHost, parseRepository } from '../registry/reference.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { quote, type TaskContext, TaskError } from '../runner/runner.ts';
 import { parseAnswer, reasonOf } from '../tool-answer.ts';
 import { type OwnImage, tagged } from './own-images.ts';
 import { askRegistry, type RegistryAnswer } from './registry.ts';
@@ -95,7 +95,7 @@ export function howToPush({ name, repository, tag, digest, folder }: OwnImage): 
   const push =
     name === 'backendVerification'
       ? `run build-push-backend-verification ${tag}`
-      : `run docker build --tag ${reference} ${folder} && docker push ${reference}`;
+      : `run docker build --tag ${reference} ${quote(folder)} && docker push ${reference}`;
   const pushed = `${push}${digest === '' ? '' : `, and put its new digest into ${setting}.digest`}`;
   if (namesHost(repository)) return pushed;
   return (

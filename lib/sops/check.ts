@@ -25,12 +25,12 @@ const places = ['--untracked', '--cached'];
 export async function checkCommands(environment: Environment): Promise<readonly string[]> {
   const lines: string[] = [];
   for (const file of await allSecretFiles()) {
-    lines.push(`sops filestatus ${file}`);
+    lines.push(`sops filestatus ${shellWord(file)}`);
     for (const path of (await readEncrypted(file)).values) {
       const place = path.map((key) => (/^\d+$/.test(key) ? `[${key}]` : `["${key}"]`)).join('');
       for (const where of places)
         lines.push(
-          `sops decrypt --extract ${shellWord(place)} ${file} | git grep ${where} --files-with-matches --fixed-strings -f -`,
+          `sops decrypt --extract ${shellWord(place)} ${shellWord(file)} | git grep ${where} --files-with-matches --fixed-strings -f -`,
         );
     }
   }

@@ -18,7 +18,7 @@ export function requireTerminal(file: string): void {
   throw new UsageError({
     what: 'an editor needs a terminal, and there is none',
     why: 'stdin or stdout is a file or a pipe',
-    advice: `without one: sops set --value-stdin ${file} '["key"]' in the shell of \`./run env\`; the value comes as JSON on stdin`,
+    advice: `without one: sops set --value-stdin ${shellWord(file)} '["key"]' in the shell of \`./run env\`; the value comes as JSON on stdin`,
   });
 }
 
@@ -52,7 +52,7 @@ export function editCommands(environment: Environment, file: string): readonly s
   return [
     exportHomes(environment, 'GNUPGHOME'),
     `mkdir -p -m 700 ${folder}`,
-    `TMPDIR=${shellWord(folderOf(environment))} EDITOR="\${VISUAL:-$EDITOR}" sops edit ${file}`,
+    `TMPDIR=${shellWord(folderOf(environment))} EDITOR="\${VISUAL:-$EDITOR}" sops edit ${shellWord(file)}`,
     `rm -rf ${folder}`,
   ];
 }

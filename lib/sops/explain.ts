@@ -1,4 +1,4 @@
-import { TaskError } from '../runner/runner.ts';
+import { quote, TaskError } from '../runner/runner.ts';
 import { type Ended, reasonOf, signalOf, toolFailure } from '../tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { parseEncrypted } from './encrypted-file.ts';
@@ -55,13 +55,13 @@ export async function explainSops(file: string, key: string, output: Ended): Pro
       return new TaskError({
         what: `${file} has no value \`${key}\``,
         why: reasonOf(output),
-        advice: `add it: sops edit ${file}; or ${await restore()}`,
+        advice: `add it: sops edit ${quote(file)}; or ${await restore()}`,
       });
     case 'no key':
       return new TaskError({
         what: `no key in the keyring opens ${file}`,
         why: 'it is encrypted for other keys than the operational one',
-        advice: `name its key (sops/README.md); or ask who has one for: sops updatekeys ${file}; ${await restore()}`,
+        advice: `name its key (sops/README.md); or ask who has one for: sops updatekeys ${quote(file)}; ${await restore()}`,
       });
     case 'damaged':
       return new TaskError({ what: `${file} is damaged`, why: failure.why, advice: await restore() });

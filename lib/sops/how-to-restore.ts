@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { textIfThere } from '../if-there.ts';
 import { root } from '../project.ts';
+import { quote } from '../runner/runner.ts';
 
 /**
  * Advice on how the committed version of a file comes back, without losing the present one: nobody can tell damage from a change
@@ -15,11 +16,12 @@ export async function howToRestore(
   const committed = await committedVersion(file);
   if (committed === undefined) return `restore ${file} from a copy: git gives no committed version of it`;
   const present = await textIfThere(join(root, file)).catch(() => '');
-  if (present === committed) return `an older version may do: git log -p -- ${file}`;
+  const word = quote(file);
+  if (present === committed) return `an older version may do: git log -p -- ${word}`;
   const reason = await unfit(committed);
   if (reason !== undefined) return `restore it from a copy: the committed version ${reason}`;
-  if (present === undefined) return `restore it: git checkout HEAD -- ${file}`;
-  return `see what changed: git diff -- ${file}; \`git stash push -- ${file}\` brings back the committed version and keeps this one`;
+  if (present === undefined) return `restore it: git checkout HEAD -- ${word}`;
+  return `see what changed: git diff -- ${word}; \`git stash push -- ${word}\` brings back the committed version and keeps this one`;
 }
 
 /** The text in the last commit; undefined when git does not give it. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Environment, exportHomes, shellOf } from '../environment.ts';
 import { ifThere, textIfThere } from '../if-there.ts';
 import { root } from '../project.ts';
-import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
+import { quote, type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeysFile, isAmong } from './development-keys.ts';
 import { allSecretFiles, parseEncrypted, readEncrypted } from './encrypted-file.ts';
@@ -49,7 +49,9 @@ export async function rotateCommands(
     `old=$(${show} | sed -n 's/^fpr:*\\([0-9A-F]*\\):$/\\1/p' | head -n 1)`,
     `new=$(gpg --batch --status-fd 1 --generate-key ${parametersFile} | sed -n 's/.*KEY_CREATED B \\([0-9A-F]*\\).*/\\1/p')`,
     `sed -i.old "s/$old/$new/" ${rulesFile} && rm ${rulesFile}.old`,
-    ...files.flatMap((file) => [`sops updatekeys --yes ${file}`, `sops rotate --in-place ${file}`]),
+    ...files
+      .map(quote)
+      .flatMap((file) => [`sops updatekeys --yes ${file}`, `sops rotate --in-place ${file}`]),
     plainWriting(place.path, 'gpg --batch --armor --export-secret-keys "$new"'),
     `gpg --batch --armor --export "$new" > ${place.publicFile}`,
     ...(place.kind === 'development' ? [`echo "- $new # operational" >> ${developmentKeysFile}`] : []),
@@ -135,7 +137,7 @@ async function filesFor(old: readonly string[], context: TaskContext): Promise<s
       throw new TaskError({
         what: `${file} is not encrypted`,
         why: 'SOPS has never seen it, or lost what it wrote there',
-        advice: `encrypt it: sops encrypt --in-place ${file}`,
+        advice: `encrypt it: sops encrypt --in-place ${quote(file)}`,
       });
     }
   }

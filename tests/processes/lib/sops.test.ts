@@ -9,7 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Environment } from '../../../lib/environment.ts';
@@ -111,11 +111,21 @@ test('no advice loses what is not committed', async (state) => {
     return (await failureOf(decrypt(state))).advice ?? '';
   };
   const [before, text] = [readFileSync(rules, 'utf8'), readFileSync(secrets, 'utf8')];
+  const odd = `${dirname(file)}/our team's.yaml`;
+  writeFileSync(join(folder, odd), text);
   git('init', '--quiet');
-  git('add', file);
+  git('add', file, odd);
   git('-c', 'user.name=a', '-c', 'user.email=a@example.com', 'commit', '--quiet', '--message', 'a file');
 
   assert.match(await advice(), `an older version may do: git log -p -- ${file}`);
+  // The names of these files are anybody's; the commands are to be pasted.
+  const { explainSops } =
+    await state.clone.lib<typeof import('../../../lib/sops/explain.ts')>('sops/explain.ts');
+  const noKey = { stdout: '', stderr: 'Failed to get the data key', exitCode: 128, signal: null };
+  const word = `'${odd.replace("'", "'\\''")}'`;
+  const pasted = (await explainSops(odd, 'password', noKey)).advice ?? '';
+  assert.match(pasted, `sops updatekeys ${word}; an older version may do: git log -p -- ${word}`);
+  rmSync(join(folder, odd));
   writeFileSync(secrets, `${text}# not committed\n`);
   for (const stderr of ['MAC mismatch. File has 1, computed 2', 'Failed to get the data key']) {
     assert.match(
@@ -276,6 +286,10 @@ test('a keyring that others can read is not used', async ({ lib, clone, environm
   chmodSync(environment.gnupgHome, 0o755);
   const error = await failureOf(lib.importKeys(environment, context));
   assert.is(error.what, `${environment.gnupgHome} cannot hold a keyring`);
+  const odd = join(clone.folder, '..', 'a b');
+  mkdirSync(odd);
+  chmodSync(odd, 0o755);
+  assert.match((await failureOf(lib.ensureHome(odd))).advice ?? '', `\`rm -r '${odd}'\``);
   assert.equal(clone.calls(), []);
 });
 

@@ -75,8 +75,8 @@ test('how to push: into a registry of the user’s, by the task where one does i
     `set images.backendVerification.repository ${first} run build-push-backend-verification 1.0; ${last}`,
   );
   assert.is(
-    howToPush({ ...own, name: 'backend', folder: 'docker/backend' }),
-    `set images.backend.repository ${first} run docker build --tag REPOSITORY:1.0 docker/backend && docker push REPOSITORY:1.0; ${last}`,
+    howToPush({ ...own, name: 'backend', folder: 'docker/our backend' }),
+    `set images.backend.repository ${first} run docker build --tag REPOSITORY:1.0 'docker/our backend' && docker push REPOSITORY:1.0; ${last}`,
   );
   assert.is(
     howToPush({ ...private_, digest }),
