@@ -4,12 +4,18 @@ import type { SecretKey } from '../secret-reference.ts';
 import { secretsFile } from '../sops/encrypted-file.ts';
 import { decryptValue } from '../sops.ts';
 
+/** What `ALTER ROLE … PASSWORD` stores as it is (https://www.postgresql.org/docs/17/catalog-pg-authid.html). */
+const hashForm = /^(?:md5[0-9a-f]{32}$|SCRAM-SHA-256\$[^$]*:[^$]*\$[^$]*:)/;
+
 /** Why nobody could log in with a password; undefined when it will do. */
 export function passwordProblem(password: string): string | undefined {
   if (password === '') return 'it is empty';
   // initdb takes the first line of a file, environment variables end at NUL, and nobody sees the rest.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return /[\0-\x1f\x7f]/.test(password) ? 'it has a line break or another control character' : undefined;
+  if (/[\0-\x1f\x7f]/.test(password)) return 'it has a line break or another control character';
+  return hashForm.test(password)
+    ? 'it has the form in which PostgreSQL stores passwords: PostgreSQL takes it for a hash, and nobody can log in with it'
+    : undefined;
 }
 
 /** The password of a role. Throws `TaskError` as `decryptValue` does, and for one that not everybody would read alike. */
@@ -24,6 +30,6 @@ export async function decryptPassword(
   throw new TaskError({
     what: `the value \`${key}\` of ${secretsFile(environment.name, file)} cannot be a password`,
     why: problem,
-    advice: `write one line in quotes: edit-secrets ${file}; a database that already exists gets it by rotate-database-password`,
+    advice: `write another one, on one line in quotes: edit-secrets ${file}; a database that already exists gets it by rotate-database-password`,
   });
 }
