@@ -8,8 +8,26 @@ type Declared = { readonly path: readonly string[]; readonly name: string; reado
 const groups = ['applications', 'issuers'] as const;
 const superuserPassword = ['releases', 'postgresql', 'password'];
 
-/** Not `pg_…`, which PostgreSQL keeps for itself. */
-const isRoleName = (name: string): boolean => /^(?!pg_)[a-z_][a-z0-9_]{0,62}$/.test(name);
+/** An unquoted name of SQL, in small letters: it is the same in every statement. */
+const sqlName = /^[a-z_][a-z0-9_]{0,62}$/;
+
+/**
+ * Names that PostgreSQL refuses for a role, or reads as another one where they stand without quotes; `streaming_replica` is
+ * CloudNativePG's own (https://www.postgresql.org/docs/17/sql-createrole.html).
+ */
+const reserved = /^(?:pg_.*|public|none|user|current_user|current_role|session_user|streaming_replica)$/;
+
+export const roleName = 'a name of a-z, 0-9 and `_` that PostgreSQL does not keep for itself';
+
+export const isRoleName = (value: unknown): boolean =>
+  typeof value === 'string' && sqlName.test(value) && !reserved.test(value);
+
+const templates = ['template0', 'template1'];
+
+export const databaseName = 'a name of a-z, 0-9 and `_`, and not that of a template';
+
+export const isDatabaseName = (value: unknown): boolean =>
+  typeof value === 'string' && sqlName.test(value) && !templates.includes(value);
 
 const isSecret = (value: unknown): boolean => typeof value === 'string' && secretKey(value) !== undefined;
 
@@ -42,11 +60,13 @@ export function roleRules(settings: Tree): readonly Rule[] {
     const maker = path[1] === 'issuers';
     const database = valueAt(settings, ['database', 'name']);
     const taken = [
-      ...(maker ? [] : [database, 'template0', 'template1']),
+      ...(maker ? [] : [database, ...templates]),
+      // Every server has a database of this name, and CloudNativePG's servers a superuser.
+      'postgres',
       ...before.map((other) => other.name),
     ];
     rules.push(
-      [path, 'a role with a name of a-z, 0-9 and `_`, and not `pg_…`', () => isRoleName(name)],
+      [path, `a role with ${roleName}`, () => isRoleName(name)],
       [path, 'a role with a name that no other role or database has', () => !taken.includes(name)],
       [
         [...path, 'password'],

@@ -1,6 +1,6 @@
 import { addressRange, isNetwork } from './address-range.ts';
 import { type ProviderName, providerNames } from './provider-names.ts';
-import { roleRules } from './settings-roles.ts';
+import { databaseName, isDatabaseName, isRoleName, roleName, roleRules } from './settings-roles.ts';
 import { shapeRules } from './settings-shape.ts';
 import { textRules } from './settings-texts.ts';
 import { isTree, type Tree } from './tree.ts';
@@ -36,8 +36,6 @@ const imageReference = new RegExp(
 const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const hostName = new RegExp(`^${label}(?:\\.${label})*$`);
 const objectName = new RegExp(`^(?:${label})?$`);
-/** An unquoted name of SQL, in small letters: it is the same in every statement. */
-const sqlName = /^[a-z_][a-z0-9_]{0,62}$/;
 
 const isPodRange = (value: unknown): boolean => {
   const range = addressRange(value);
@@ -79,8 +77,8 @@ const rules: readonly (readonly [path: string, rule: string, holds: (value: unkn
   ['ingress.chart.chart', 'the name or folder of a chart', isText(/./)],
   ['database.host', 'a host name', isText(hostName)],
   ['database.port', 'a port number', isPort],
-  ['database.user', 'a name of a-z, 0-9 and `_`', isText(sqlName)],
-  ['database.name', 'a name of a-z, 0-9 and `_`', isText(sqlName)],
+  ['database.user', roleName, isRoleName],
+  ['database.name', databaseName, isDatabaseName],
   ['vault.address', 'a URL', isText(/^https?:\/\/[\w.:[\]-]+(?:\/[\w./-]*)?$/)],
   ['vault.auditLog', 'an absolute path or `stdout`', isText(/^(stdout|\/[^\r\n]+)$/)],
   ['vault.databaseAddress', 'HOST:PORT, or empty', isText(/^(?:[\w.[\]:-]+:\d{1,5})?$/)],

@@ -194,7 +194,21 @@ for (const [title, settings, message] of [
     'database: { applications: { template1: { password: "" } } }',
     '`database.applications.template1`',
   ],
-  ['a reserved name', 'database: { applications: { pg_app: { password: "" } } }', 'not `pg_…`'],
+  [
+    'the name of the database that every server has',
+    'database: { user: admin, name: admin, applications: { postgres: { password: "" } } }',
+    '`database.applications.postgres` of environment `development` to be a role with a name that no other role or database has',
+  ],
+  [
+    'the superuser that servers of CloudNativePG have',
+    'database: { user: admin, name: admin, issuers: { postgres: { password: sops://database.yaml#/a } } }',
+    '`database.issuers.postgres` of environment `development` to be a role with a name that no other role or database has',
+  ],
+  [
+    'a template as the superuser’s database',
+    'database: { name: template0 }',
+    '`database.name` of environment `development` to be a name of a-z, 0-9 and `_`, and not that of a template',
+  ],
   ['capitals', 'database: { applications: { App3: { password: "" } } }', 'a role with a name of a-z'],
   [
     'an application with no map',
@@ -222,6 +236,24 @@ for (const [title, settings, message] of [
     assert.ok(refused.includes(message), refused);
   });
 }
+
+test('a name that PostgreSQL keeps for itself is refused for each role', async ({ refusal, load }) => {
+  for (const name of [
+    ...['pg_app', 'pg_', 'public', 'none', 'streaming_replica'],
+    ...['current_user', 'current_role', 'session_user', 'user'],
+  ])
+    for (const [path, settings] of [
+      [`applications.${name}`, `{ applications: { ${name}: { password: "" } } }`],
+      [`issuers.${name}`, `{ issuers: { ${name}: { password: sops://database.yaml#/other } } }`],
+      ['user', `{ user: ${name} }`],
+    ] as const) {
+      const refused = await refusal(`database: ${settings}`);
+      assert.match(refused, `\`database.${path}\` of environment \`development\` to be a`);
+      assert.match(refused, 'that PostgreSQL does not keep for itself');
+    }
+  for (const name of ['pgbouncer', 'public_site', 'users', 'nobody'])
+    await load(`database: { applications: { ${name}: { password: "" } } }`);
+});
 
 test('a role that was taken out, and a login to another server, are nobody’s business', async ({ load }) => {
   await load('database: { applications: { app1: ~ } }');
