@@ -150,13 +150,14 @@ export async function checkEnvironment(name: string, enough: 'folder' | 'made' =
  * the cluster provider (addresses and ports); it is named also while it is not there.
  */
 export async function settingsFiles(environment: string, provider: ProviderName): Promise<string[]> {
-  const top = await readdir(join(root, 'environments'));
+  const top = namesEnding('environments', await readdir(join(root, 'environments')), '.yaml');
+  const folder = `environments/${environment}`;
   // Where the folder is gone, what was made of it is taken away with the layers that are left.
-  const own = (await ifThere(readdir(join(root, 'environments', environment)))) ?? [];
+  const own = namesEnding(folder, (await ifThere(readdir(join(root, folder)))) ?? [], '.yaml');
   return [
     'environments/common.yaml',
     ...(top.includes(`${provider}.yaml`) ? [`environments/${provider}.yaml`] : []),
-    ...namesEnding(own, '.yaml').map((file) => `environments/${environment}/${file}`),
+    ...own.map((file) => `${folder}/${file}`),
     ...(provider === 'embedded' ? [`.state/${environment}/cluster.yaml`] : []),
   ];
 }

@@ -25,8 +25,8 @@ export const secretsFile = (environment: string, file: string): string =>
 
 /** Names of the encrypted files of an environment, sorted; none where there is no folder for them. */
 export async function secretNames(environment: string): Promise<string[]> {
-  const names = (await ifThere(readdir(join(root, 'environments', environment, 'secrets')))) ?? [];
-  return namesEnding(names, '.yaml');
+  const folder = `environments/${environment}/secrets`;
+  return namesEnding(folder, (await ifThere(readdir(join(root, folder)))) ?? [], '.yaml');
 }
 
 /** Paths of the encrypted files of all environments, relative to the project. */

@@ -131,7 +131,7 @@ export const fingerprintsOf = async (source: KeySource, context: TaskContext): P
 /** Public halves of all keys that files are encrypted for, relative to the project. */
 export async function publicKeyFiles(): Promise<string[]> {
   const names = await readdir(join(root, 'sops'));
-  return namesEnding(names, '.public.asc').map((name) => `sops/${name}`);
+  return namesEnding('sops', names, '.public.asc').map((name) => `sops/${name}`);
 }
 
 /** Puts them into the keyring: whoever writes a secret encrypts it for the backup key as well. */

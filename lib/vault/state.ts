@@ -155,7 +155,7 @@ async function readPolicies(folder: string): Promise<Policy[]> {
     throw unreadable(folder, error);
   }
   return Promise.all(
-    namesEnding(names, '.hcl').map(async (name) => {
+    namesEnding(folder, names, '.hcl').map(async (name) => {
       const file = join(folder, name);
       return { name: name.slice(0, -'.hcl'.length), files: [file], text: await readText(file) };
     }),

@@ -25,7 +25,7 @@ export async function applyIngress(api: Api, settings: Settings): Promise<void> 
   if (values === undefined) return;
   const manifests = [await fillTemplate('ingress-class.yaml', values)];
   if (settings.ingress.controller === 'traefik') {
-    for (const file of namesEnding(await readdir(join(root, types)), '.yaml'))
+    for (const file of namesEnding(types, await readdir(join(root, types)), '.yaml'))
       manifests.push(await readFile(join(root, types, file), 'utf8'));
   }
   await Promise.all(manifests.map((manifest) => applyManifests(api, manifest)));

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isLeftover, namesEnding } from '../../../lib/leftover-files.ts';
+import type { TaskError } from '../../../lib/runner/runner.ts';
 import { leftovers } from '../../rig/leftovers.ts';
 
 test('what editors, systems and merges leave is known by its name', () => {
@@ -22,10 +23,26 @@ test('files of ours are not taken for it', () => {
 });
 
 test('names of one ending, sorted', () => {
-  assert.equal(namesEnding(['b.yaml', '.c.yaml', 'a.yaml', 'a.yaml~', 'd.txt'], '.yaml'), [
-    'a.yaml',
-    'b.yaml',
-  ]);
+  const names = ['b.yaml', '.c.yaml', '.d.yml', 'a.yaml', 'a.yaml~', 'e.YML.bak', 'f.txt', 'yaml', 'yml'];
+  assert.equal(namesEnding('environments/x', names, '.yaml'), ['a.yaml', 'b.yaml']);
+});
+
+test('a name that almost has the ending is refused, since nobody would read the file', () => {
+  for (const [name, ending, right] of [
+    ['extra.yml', '.yaml', 'extra.yaml'],
+    ['Extra.YAML', '.yaml', 'Extra.yaml'],
+    ['extra.Yml', '.yaml', 'extra.yaml'],
+    ['one.HCL', '.hcl', 'one.hcl'],
+    ['team.public.ASC', '.public.asc', 'team.public.asc'],
+  ] as const) {
+    const refused = (): unknown => namesEnding('some/folder', ['a.yaml', name], ending);
+    assert.throws(
+      refused,
+      ({ what, advice }: TaskError) =>
+        what === `some/folder/${name} would have no effect` && advice === `call it ${right}`,
+      name,
+    );
+  }
 });
 
 test.run();

@@ -71,6 +71,29 @@ test('what editors and systems leave in the folders is no setting, no secrets fi
   await lib.loadSettings('development', 'minikube');
 });
 
+test('a file of settings or secrets whose name almost ends in .yaml is refused: it would have no effect', async ({
+  clone,
+  lib,
+  write,
+}) => {
+  const { allSecretFiles } = (await import(
+    join(clone.folder, 'lib/sops/encrypted-file.ts')
+  )) as typeof import('../../../lib/sops/encrypted-file.ts');
+  for (const [file, right] of [
+    ['environments/minikube.yml', 'minikube.yaml'],
+    ['environments/development/extra.yml', 'extra.yaml'],
+    ['environments/development/Extra.YAML', 'Extra.yaml'],
+  ] as const) {
+    write(file, 'domain: zones.test\n');
+    const error = await failureOf(lib.loadSettings('development', 'minikube'));
+    assert.equal([error.what, error.advice], [`${file} would have no effect`, `call it ${right}`]);
+    clone.reset();
+  }
+  write('environments/development/secrets/extra.yml', 'password: x\n');
+  const error = await failureOf(allSecretFiles());
+  assert.is(error.what, 'environments/development/secrets/extra.yml would have no effect');
+});
+
 test('a later layer wins: maps merge, lists and scalars are replaced', async ({ lib, write }) => {
   write(
     'environments/development/zones.yaml',
