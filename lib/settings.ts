@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifThere } from './if-there.ts';
 import { namesEnding } from './leftover-files.ts';
@@ -98,20 +98,20 @@ export type Settings = {
 /** Read files by their text: settings are read for every tool and task, and parsing takes longer than all the rest. */
 const read = new Map<string, StrictYaml>();
 
-/** Names of the folders under `environments/`, each one an environment; hidden ones (`.idea`) are somebody else's. */
-export async function environmentNames(): Promise<string[]> {
-  const entries = await readdir(join(root, 'environments'), { withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
-    .map((entry) => entry.name)
-    .sort();
+/** Names of the folders in one, sorted, and of links to folders. None where there is no such folder. */
+async function foldersIn(path: string): Promise<string[]> {
+  const names = (await ifThere(readdir(join(root, path)))) ?? [];
+  // A link may lead nowhere, or to itself.
+  const found = await Promise.all(names.map((name) => stat(join(root, path, name)).catch(() => undefined)));
+  return names.filter((_, index) => found[index]?.isDirectory()).sort();
 }
 
+/** Names of the folders under `environments/`, each one an environment; hidden ones (`.idea`) are somebody else's. */
+export const environmentNames = async (): Promise<string[]> =>
+  (await foldersIn('environments')).filter((name) => !name.startsWith('.'));
+
 /** Names of the environments of which something was made, whether or not their folder is still there. */
-async function madeEnvironments(): Promise<string[]> {
-  const entries = (await ifThere(readdir(join(root, '.state'), { withFileTypes: true }))) ?? [];
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-}
+const madeEnvironments = (): Promise<string[]> => foldersIn('.state');
 
 /**
  * Letters of the longest name: the longest thing that is made of it is a node of minikube, `<name>-<8 hex digits>-m02`, which
@@ -154,6 +154,13 @@ export async function settingsFiles(environment: string, provider: ProviderName)
   const folder = `environments/${environment}`;
   // Where the folder is gone, what was made of it is taken away with the layers that are left.
   const own = namesEnding(folder, (await ifThere(readdir(join(root, folder)))) ?? [], '.yaml');
+  const pattern = own.find((name) => /[*?[\\]/.test(name));
+  if (pattern !== undefined)
+    throw new TaskError({
+      what: `${folder}/${pattern} cannot be the name of a settings file`,
+      why: 'helmfile takes `*`, `?`, `[` and `\\` in it for a pattern, and reads other files or none',
+      advice: 'rename it',
+    });
   return [
     'environments/common.yaml',
     ...(top.includes(`${provider}.yaml`) ? [`environments/${provider}.yaml`] : []),

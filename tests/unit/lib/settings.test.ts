@@ -94,6 +94,24 @@ test('a file of settings or secrets whose name almost ends in .yaml is refused: 
   assert.is(error.what, 'environments/development/secrets/extra.yml would have no effect');
 });
 
+test('a name that helmfile takes for a pattern is refused for a file of settings', async ({
+  clone,
+  lib,
+  write,
+}) => {
+  for (const name of ['[x].yaml', 'a[.yaml', 'zz*.yaml', 'q?.yaml', 'c\\d.yaml']) {
+    write(`environments/development/${name}`, 'domain: zones.test\n');
+    const error = await failureOf(lib.loadSettings('development', 'minikube'));
+    assert.is(error.what, `environments/development/${name} cannot be the name of a settings file`);
+    assert.match(error.why ?? '', 'helmfile');
+    assert.match(error.advice ?? '', 'rename it');
+    clone.reset();
+  }
+  for (const name of ['a].yaml', '{a,b}.yaml', '{{x}}.yaml', 'a b.yaml', 'x@y.yaml', 'ü.yaml'])
+    write(`environments/development/${name}`, 'domain: zones.test\n');
+  assert.is((await lib.loadSettings('development', 'minikube')).domain, 'zones.test');
+});
+
 test('a later layer wins: maps merge, lists and scalars are replaced', async ({ lib, write }) => {
   write(
     'environments/development/zones.yaml',
@@ -115,6 +133,39 @@ test('an environment is a folder; a copied one has the settings of the first', a
   assert.ok(names.includes('development') && names.includes('staging'));
   await lib.checkEnvironment('staging');
   assert.is((await lib.loadSettings('staging', 'existing')).cluster.nodes, 5);
+});
+
+test('a link to a folder is an environment like any other; one that leads nowhere is none', async ({
+  clone,
+  lib,
+  write,
+}) => {
+  write('elsewhere/settings.yaml', 'cluster: { nodes: 5 }\n');
+  write('elsewhere/secrets/database.yaml', 'password: x\n');
+  for (const [name, target] of [
+    ['staging', '../elsewhere'],
+    ['gone', '../nowhere'],
+    ['file', 'common.yaml'],
+    ['loop', 'loop'],
+    ['.hidden', '../elsewhere'],
+  ] as const)
+    symlinkSync(target, join(clone.folder, 'environments', name));
+  const names = await lib.environmentNames();
+  assert.equal(names, ['development', 'lab', 'production', 'staging']);
+  await lib.checkEnvironment('staging');
+  assert.is((await lib.loadSettings('staging', 'existing')).cluster.nodes, 5);
+  assert.match((await failureOf(lib.checkEnvironment('gone'))).what, 'unknown environment');
+});
+
+test('what was made of an environment may be kept elsewhere, behind a link', async ({
+  clone,
+  lib,
+  write,
+}) => {
+  write('elsewhere/environment.json', '{}');
+  mkdirSync(join(clone.folder, '.state'));
+  symlinkSync('../elsewhere', join(clone.folder, '.state', 'staging'));
+  await lib.checkEnvironment('staging', 'made');
 });
 
 test('an unknown environment is a usage error that names those there are', async ({ lib }) => {
