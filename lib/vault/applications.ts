@@ -99,14 +99,15 @@ async function accessOf(folder: string, root: Fields, declared: DesiredState): P
   if (engine?.type !== 'database') throw database.problem('mount', 'is no database engine of `mounts`');
   if (!engine.connections.some(({ name }) => name === database.text('connection')))
     throw database.problem('connection', `is no connection of \`mounts.${engine.path}\``);
-  if (!declared.auth.some(({ path }) => path === fields.text('auth')))
-    throw fields.problem('auth', 'is no method of `auth`');
+  const method = declared.auth.find(({ path }) => path === fields.text('auth'));
+  if (method === undefined) throw fields.problem('auth', 'is no method of `auth`');
   if (declared.mounts.find(({ path }) => path === fields.text('secrets'))?.type !== 'kv')
     throw fields.problem('secrets', 'is no kv engine of `mounts`');
+  const maxTtlSeconds = database.secondsUpTo(engine.maxTtlSeconds, `mounts.${engine.path}.maxTtl`, 'maxTtl');
   return {
-    auth: fields.text('auth'),
+    auth: method.path,
     audience: fields.text('audience'),
-    tokenTtlSeconds: fields.seconds('tokenTtl'),
+    tokenTtlSeconds: fields.secondsUpTo(method.maxTtlSeconds, `auth.${method.path}.maxTtl`, 'tokenTtl'),
     secrets: fields.text('secrets'),
     policy: await template(fields, 'policy'),
     database: {
@@ -116,8 +117,8 @@ async function accessOf(folder: string, root: Fields, declared: DesiredState): P
       create: await template(database, 'create'),
       renew: await template(database, 'renew'),
       revoke: await template(database, 'revoke'),
-      ttlSeconds: database.seconds('ttl'),
-      maxTtlSeconds: database.seconds('maxTtl'),
+      ttlSeconds: database.secondsUpTo(maxTtlSeconds, 'access.database.maxTtl', 'ttl'),
+      maxTtlSeconds,
     },
   };
 }

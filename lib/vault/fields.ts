@@ -71,16 +71,23 @@ export class Fields {
     throw this.problem(key, 'must be a list of texts that is not empty');
   }
 
-  /** A duration such as `1h`, `1h30m` or `7d`, in seconds. */
+  /** A duration such as `1h`, `1h30m` or `7d`, in seconds. Not zero: Vault would take its own default. */
   seconds(key: string): number {
     const value = this.#values[key];
-    if (typeof value === 'string' && /^(\d+[smhd])+$/.test(value)) {
+    if (typeof value === 'string' && /^(\d+[smhd])+$/.test(value) && /[1-9]/.test(value)) {
       return [...value.matchAll(/(\d+)([smhd])/g)].reduce(
         (sum, [, count, unit]) => sum + Number(count) * secondsPerUnit[unit as keyof typeof secondsPerUnit],
         0,
       );
     }
     throw this.problem(key, 'must be a duration such as 30m, 1h or 7d');
+  }
+
+  /** The same, where another one, at `place`, is the longest: Vault would shorten it without a word. */
+  secondsUpTo(longest: number | undefined, place: string, key: string): number {
+    const seconds = this.seconds(key);
+    if (longest === undefined || seconds <= longest) return seconds;
+    throw this.problem(key, `must not be longer than \`${place}\``);
   }
 
   /** The pairs of the map under `key` (none when it is absent), or of this map itself. */

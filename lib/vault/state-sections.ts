@@ -76,22 +76,22 @@ export function authMount(
   if (fields.text('type') !== 'kubernetes') {
     throw fields.problem('type', 'must be kubernetes, the only one supported');
   }
+  const maxTtlSeconds = fields.has('maxTtl') ? fields.seconds('maxTtl') : undefined;
+  const mounted = { path, description: fields.text('description'), maxTtlSeconds };
   return {
-    path,
-    description: fields.text('description'),
-    maxTtlSeconds: fields.has('maxTtl') ? fields.seconds('maxTtl') : undefined,
-    roles: fields.entries('roles').map(([name, role]) => authRole(name, path, role, root, policies)),
+    ...mounted,
+    roles: fields.entries('roles').map(([name, role]) => authRole(name, mounted, role, root, policies)),
   };
 }
 
 function authRole(
   name: string,
-  mountPath: string,
+  { path, maxTtlSeconds }: Omit<AuthMount, 'roles'>,
   value: unknown,
   root: Fields,
   policies: readonly Policy[],
 ): Role {
-  const fields = root.child(`auth.${mountPath}.roles.${name}`, value, [
+  const fields = root.child(`auth.${path}.roles.${name}`, value, [
     'serviceAccounts',
     'namespaces',
     'audience',
@@ -108,7 +108,7 @@ function authRole(
     namespaces: fields.texts('namespaces'),
     audience: fields.text('audience'),
     policies: names,
-    ttlSeconds: fields.seconds('ttl'),
+    ttlSeconds: fields.secondsUpTo(maxTtlSeconds, `auth.${path}.maxTtl`, 'ttl'),
   };
 }
 

@@ -177,6 +177,21 @@ test('durations are read in seconds', async ({ folder }) => {
   assert.is(state.auth[0]?.roles[0]?.ttlSeconds, 7200);
 });
 
+test('tokens of applications live no longer than their method lets them; a duration up to the longest is taken', async ({
+  folder,
+}) => {
+  const state = await loadWith(folder, 'access database ttl', '2h');
+  assert.is(state.mounts.find(({ path }) => path === 'db')?.logins[0]?.ttlSeconds, 7200);
+  await loadWith(folder, 'mounts db maxTtl', '2h');
+  const method = { type: 'kubernetes', description: 'accounts' };
+  await loadWith(folder, 'auth kubernetes', { ...method, maxTtl: '1h' });
+  const { what } = await failureOf(loadWith(folder, 'auth kubernetes', { ...method, maxTtl: '59m' }));
+  assert.is(
+    what.replace(folder, ''),
+    '`access.tokenTtl` in /state.yaml must not be longer than `auth.kubernetes.maxTtl`',
+  );
+});
+
 const wrong: [string, string, unknown, string][] = [
   ['an unknown key at the top', 'mount', {}, 'unknown key `mount` in FILE'],
   ['an unknown key of an engine', 'mounts kv typ', 'kv', 'unknown key `mounts.kv.typ` in FILE'],
@@ -233,6 +248,30 @@ const wrong: [string, string, unknown, string][] = [
     'auth kubernetes roles one ttl',
     3600,
     '`auth.kubernetes.roles.one.ttl` in FILE must be a duration such as 30m, 1h or 7d',
+  ],
+  [
+    'no time at all',
+    'access tokenTtl',
+    '0s',
+    '`access.tokenTtl` in FILE must be a duration such as 30m, 1h or 7d',
+  ],
+  [
+    'a login that lives longer than its longest time',
+    'access database ttl',
+    '2h1s',
+    '`access.database.ttl` in FILE must not be longer than `access.database.maxTtl`',
+  ],
+  [
+    'a login that lives longer than its engine lets it',
+    'mounts db maxTtl',
+    '90m',
+    '`access.database.maxTtl` in FILE must not be longer than `mounts.db.maxTtl`',
+  ],
+  [
+    'a token that lives longer than its method lets it',
+    'auth kubernetes maxTtl',
+    '119m',
+    '`auth.kubernetes.roles.one.ttl` in FILE must not be longer than `auth.kubernetes.maxTtl`',
   ],
   [
     'a role without namespaces',
