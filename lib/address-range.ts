@@ -16,8 +16,27 @@ function bitsOf(address: string): string {
   return binary([...first, ...Array<number>(8 - first.length - last.length).fill(0), ...last], 16);
 }
 
-/** Reads `10.244.0.0/16` or `fd00::/48`; undefined for anything else. */
+/** The addresses `::ffff:a.b.c.d`, which stand for those of IPv4 (RFC 4291, 2.5.5.2). */
+const mapped = '0'.repeat(80) + '1'.repeat(16);
+
+/**
+ * Reads `10.244.0.0/16` or `fd00::/48`; undefined for anything else, and for `::ffff:10.0.0.0/104`: programs in Go take that
+ * for a range of IPv4, and others do not.
+ */
 export function addressRange(value: unknown): AddressRange | undefined {
+  const range = parse(value);
+  return range?.bits.startsWith(mapped) ? undefined : range;
+}
+
+/** The range `10.0.0.0/8` that `::ffff:10.0.0.0/104` stands for; undefined for all others. */
+export function plainForm(value: unknown): string | undefined {
+  const { bits, length } = parse(value) ?? { bits: '', length: 0 };
+  if (!bits.startsWith(mapped) || length < mapped.length) return undefined;
+  const bytes = [0, 8, 16, 24].map((start) => Number.parseInt(bits.slice(96 + start, 104 + start), 2));
+  return `${bytes.join('.')}/${length - mapped.length}`;
+}
+
+function parse(value: unknown): AddressRange | undefined {
   const [, address = '', digits = ''] =
     (typeof value === 'string' && /^([\da-f.:]+)\/(0|[1-9]\d{0,2})$/i.exec(value)) || [];
   const length = Number(digits);
@@ -34,3 +53,23 @@ export const isWithin = (inner: AddressRange, outer: AddressRange): boolean =>
   inner.bits.length === outer.bits.length &&
   inner.length > outer.length &&
   inner.bits.startsWith(outer.bits.slice(0, outer.length));
+
+/** Beginnings of all addresses that hosts on the internet have: IPv4 below multicast, and 2000::/3 (RFC 4291, 2.4). */
+const hosts = [
+  { size: 32, beginnings: ['0', '10', '110'] },
+  { size: 128, beginnings: ['001'] },
+];
+
+/** True when ranges together hold all hosts of a family. */
+export const holdEverybody = (ranges: readonly AddressRange[]): boolean =>
+  hosts.some(({ size, beginnings }) => {
+    const prefixes = ranges
+      .filter(({ bits }) => bits.length === size)
+      .map(({ bits, length }) => bits.slice(0, length));
+    const hold = (beginning: string): boolean =>
+      prefixes.some((prefix) => beginning.startsWith(prefix)) ||
+      (prefixes.some((prefix) => prefix.startsWith(beginning)) &&
+        hold(`${beginning}0`) &&
+        hold(`${beginning}1`));
+    return beginnings.every(hold);
+  });

@@ -1,4 +1,4 @@
-import { addressRange, isWithin } from './address-range.ts';
+import { type AddressRange, addressRange, holdEverybody, isWithin, plainForm } from './address-range.ts';
 import { secretForm, secretKey } from './secret-reference.ts';
 import type { Rule } from './settings-rules.ts';
 import { isTree, type Tree, valueAt } from './tree.ts';
@@ -54,19 +54,44 @@ function rulesFor({ path, text }: Text): readonly Rule[] {
     ...(text.includes('{{') && (!templated.test(name) || readHere.test(name))
       ? [refused('plain text and no template, as the tasks read it, too')]
       : []),
-    ...(looksLikeRange.test(text)
-      ? [refused('a range of addresses such as `10.0.0.0/8`', addressRange(text) !== undefined)]
-      : []),
+    ...(looksLikeRange.test(text) ? [refused(rangeForm(text), addressRange(text) !== undefined)] : []),
   ];
 }
 
-/** NetworkPolicies: what is excepted from a range has to be within it, and so of its family. */
+function rangeForm(text: string): string {
+  const plain = plainForm(text);
+  return plain === undefined
+    ? 'a range of addresses such as `10.0.0.0/8`'
+    : `the range in its IPv4 form: \`${plain}\``;
+}
+
 function rangeRules(settings: Tree): readonly Rule[] {
   const podCidr = valueAt(settings, ['cluster', 'podCidr']);
-  const path = ['releases', 'devops', 'outside'];
-  const outside = valueAt(settings, path);
   const filled = (value: unknown) =>
     addressRange(value === '{{ .Values.cluster.podCidr }}' ? podCidr : value);
+  return [...whitelistRules(settings, filled), ...exceptRules(settings, filled)];
+}
+
+type Filled = (value: unknown) => AddressRange | undefined;
+
+/** Routes that are not for everybody. */
+function whitelistRules(settings: Tree, filled: Filled): readonly Rule[] {
+  return Object.entries(isTree(settings.releases) ? settings.releases : {}).flatMap(([name, release]) =>
+    ['adminWhitelist', 'internalWhitelist'].map((key): Rule => {
+      const ranges = listAt(valueAt(release, ['ingress']), key).flatMap((range) => filled(range) ?? []);
+      return [
+        ['releases', name, 'ingress', key],
+        'ranges that do not take in everybody together',
+        () => !holdEverybody(ranges),
+      ];
+    }),
+  );
+}
+
+/** NetworkPolicies: what is excepted from a range has to be within it, and so of its family. */
+function exceptRules(settings: Tree, filled: Filled): readonly Rule[] {
+  const path = ['releases', 'devops', 'outside'];
+  const outside = valueAt(settings, path);
   return Object.entries(isTree(outside) ? outside : {}).flatMap(([name, entry]) =>
     listAt(entry, 'ranges').flatMap((range, index) => {
       const outer = filled(valueAt(range, ['cidr']));

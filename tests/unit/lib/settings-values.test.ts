@@ -331,7 +331,52 @@ for (const [title, settings, message] of [
     'releases: { devops: { outside: { kubelets: { ranges: [{ cidr: 10.0.0.0/8, except: [10.0.0.0/8] }] } } } }',
     'to be a part of `10.0.0.0/8`',
   ],
-  ...['10.0.0.0/33', '256.0.0.0/8', '10.0.0.0/08', ':::/64', 'fd00::/129', '1:2:3:4:5:6:7:8:9/64'].map(
+  ...(
+    [
+      ['::ffff:0:0/96', '0.0.0.0/0'],
+      ['::ffff:10.0.0.0/104', '10.0.0.0/8'],
+      ['0:0:0:0:0:FFFF:c0a8:0107/128', '192.168.1.7/32'],
+    ] as const
+  ).map(
+    ([range, plain]) =>
+      [
+        `${range}, an IPv4 range in the form of an IPv6 one`,
+        `releases: { app1-front: { ingress: { publicWhitelist: ["${range}"] } } }`,
+        `\`releases.app1-front.ingress.publicWhitelist.0\` of environment \`development\` to be the range in its IPv4 form: \`${plain}\``,
+      ] as const,
+  ),
+  [
+    'an IPv4 range in the form of an IPv6 one for pods',
+    'cluster: { podCidr: "::ffff:10.244.0.0/112" }',
+    '`cluster.podCidr`',
+  ],
+  ...(
+    [
+      ['adminWhitelist', '0.0.0.0/0'],
+      ['adminWhitelist', '0.0.0.0/1, 128.0.0.0/1'],
+      ['internalWhitelist', '128.0.0.0/1, 10.0.0.0/8, 64.0.0.0/2, 0.0.0.0/2'],
+      ['adminWhitelist', '128.0.0.0/2, 0.0.0.0/1, 192.0.0.0/3'],
+      ['adminWhitelist', '10.0.0.0/8, "::/1", "8000::/1"'],
+      ['adminWhitelist', '"2000::/3"'],
+      ['adminWhitelist', '"{{ .Values.cluster.podCidr }}", 0.0.0.0/1, 255.1.2.3/1'],
+    ] as const
+  ).map(
+    ([list, ranges]) =>
+      [
+        `everybody as ${ranges}`,
+        `releases: { app1-front: { ingress: { ${list}: [${ranges}] } } }`,
+        `\`releases.app1-front.ingress.${list}\` of environment \`development\` to be ranges that do not take in everybody together`,
+      ] as const,
+  ),
+  ...[
+    '10.0.0.0/33',
+    '::ffff:10.0.0.0/90',
+    '256.0.0.0/8',
+    '10.0.0.0/08',
+    ':::/64',
+    'fd00::/129',
+    '1:2:3:4:5:6:7:8:9/64',
+  ].map(
     (range) =>
       [
         range,
@@ -353,7 +398,10 @@ test('ranges of either family are taken where they fit', async ({ load }) => {
     'releases: { devops: { outside: { kubelets: { ranges: [{ cidr: "fd00::/8", except: ["fd00:1::/32"] }] } } } }',
   );
   await load(
-    'releases: { app1-front: { ingress: { adminWhitelist: [10.1.2.3/8, "2001:db8::1/128", "::ffff:10.0.0.0/104"] } } }',
+    'releases: { app1-front: { ingress: { adminWhitelist: [10.1.2.3/8, "2001:db8::1/128", "::fffe:10.0.0.0/104"] } } }',
+  );
+  await load(
+    'releases: { app1-front: { ingress: { adminWhitelist: [0.0.0.0/1, 128.0.0.0/2, "2000::/4", "{{ .Values.domain }}"], publicWhitelist: [0.0.0.0/0, "::/0"] } } }',
   );
 });
 
