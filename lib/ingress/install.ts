@@ -1,16 +1,12 @@
-import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
 import type { Outcome } from '../cluster/provider.ts';
 import { watchCluster } from '../diagnostics.ts';
 import { type Environment, exportHomes, helmHomes, shellOf } from '../environment.ts';
+import { fileDigest, filesBelow } from '../file-digest.ts';
 import { takeBack, takeBackIfKnown } from '../helm.ts';
 import { seenIn, shownLinesOf } from '../helm-failure.ts';
 import { helmText, kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
-import { isLeftover } from '../leftover-files.ts';
 import { repairPending } from '../pending.ts';
 import { readPods, unreadyOf } from '../pods.ts';
-import { root } from '../project.ts';
 import { deployedReleases } from '../releases.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
@@ -201,11 +197,7 @@ async function firstRecord(
 
 /** A digest of the chart, where it is ours also of its files, and of its values. */
 async function digestOf({ ingress }: Settings): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify([ingress.chart, ingress.values]));
-  const folder = join(root, ingress.chart.chart);
-  const local = ingress.chart.repository ? [] : await readdir(folder, { recursive: true }).catch(() => []);
-  for (const file of local.filter((path) => !isLeftover(basename(path))).sort()) {
-    hash.update(`${file}\n`).update(await readFile(join(folder, file)).catch(() => ''));
-  }
-  return hash.digest('hex');
+  const { chart, repository } = ingress.chart;
+  const files = repository ? [] : await filesBelow(chart).catch(() => []);
+  return fileDigest(files, JSON.stringify([ingress.chart, ingress.values]));
 }
