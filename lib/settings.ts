@@ -243,8 +243,10 @@ function check(
   }
 }
 
-/** A password that somebody wrote where its reference belongs is not shown. */
-const shown = (path: readonly string[], value: unknown): string =>
-  path.at(-1) === 'password' && typeof value === 'string' && !value.startsWith('sops://')
-    ? 'another text'
-    : `\`${JSON.stringify(value)}\``;
+/** A password that somebody wrote where its reference belongs is not shown, nor a map that holds one. */
+function shown(path: readonly string[], value: unknown): string {
+  const isPlain = (key: string, found: unknown = ''): boolean =>
+    key === 'password' && found !== null && !(typeof found === 'string' && /^(?:sops:\/\/|$)/.test(found));
+  if (path.some((key) => isPlain(key, value))) return 'another text';
+  return `\`${JSON.stringify(value, (key, found) => (isPlain(key, found) ? '…' : found))}\``;
+}

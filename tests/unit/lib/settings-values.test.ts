@@ -153,6 +153,17 @@ for (const [title, settings, message] of [
 test('a password in plain is refused without being shown', async ({ refusal }) => {
   for (const password of ['hunter2!', 'sops:/hunter2!'])
     assert.not.match(await refusal(role(password)), 'hunter2!');
+  for (const value of ['hunter2!', '[hunter2!]', '{ a: hunter2! }'])
+    for (const name of ['app3', 'public'])
+      assert.not.match(
+        await refusal(`database: { applications: { ${name}: { password: ${value} } } }`),
+        'hunter2!',
+      );
+  assert.not.match(await refusal('releases: { postgresql: { password: 987654 } }'), '987654');
+  assert.match(
+    await refusal('database: { applications: { app3: {} } }'),
+    'got `undefined` | no file sets it',
+  );
   const number = await refusal('database: { applications: { app3: { password: 0123456 } } }');
   assert.match(number, `${file}:1: a password without quotes`);
   assert.not.match(number, '123456');
