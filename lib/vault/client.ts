@@ -1,4 +1,4 @@
-import { hide, networkReason, refused, standby, unreachable, VaultError } from './vault-error.ts';
+import { hide, networkReason, refused, standby, unreachable, unreadable } from './vault-error.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
 
@@ -82,17 +82,13 @@ export function vaultClient(input: VaultClientInput): VaultClient {
     }
 
     if (status >= 300 && status < 400) throw standby(address, call, location);
-    const body = parseObject(text);
-    if ((status >= 200 && status < 300) || options.accept?.includes(status) === true) {
-      if (body !== undefined) return { status, body };
-      throw new VaultError(
-        {
-          what: `the answer of ${address} to ${call} is not Vault's`,
-          why: `HTTP ${status} without a JSON object`,
-          advice: 'check that this is the address of a Vault server',
-        },
-        status,
-      );
+    const body = status === 204 ? {} : parseObject(text);
+    const succeeded = status >= 200 && status < 300;
+    if (succeeded || options.accept?.includes(status) === true) {
+      if (body === undefined) throw unreadable(address, call, `HTTP ${status} without a JSON object`);
+      // A proxy has a 404 and a 403 of its own. Vault's own says why, or (of a deleted secret) holds data.
+      if (succeeded || Array.isArray(body.errors) || objectOf(body.data)) return { status, body };
+      throw unreadable(address, call, `HTTP ${status} without Vault's \`errors\``);
     }
     throw refused(
       address,
@@ -108,11 +104,18 @@ export function vaultClient(input: VaultClientInput): VaultClient {
     request,
     read: async (path) => {
       const answer = await request('GET', path, { accept: [404] });
-      return answer.status === 404 ? undefined : objectOf(answer.body.data);
+      return answer.status === 404 ? undefined : dataOf(address, `GET ${path}`, answer);
     },
     write: async (path, body, options) =>
       objectOf((await request('POST', path, { ...options, body })).body.data) ?? {},
   };
+}
+
+/** The `data` of an answer that has to have some. Throws `VaultError`. */
+export function dataOf(address: string, call: string, { status, body }: VaultAnswer): JsonObject {
+  const data = objectOf(body.data);
+  if (data === undefined) throw unreadable(address, call, `HTTP ${status} without \`data\``);
+  return data;
 }
 
 /** The value as an object, undefined for anything else. */
@@ -123,7 +126,6 @@ export function objectOf(value: unknown): JsonObject | undefined {
 }
 
 function parseObject(text: string): JsonObject | undefined {
-  if (text.trim() === '') return {};
   try {
     return objectOf(JSON.parse(text));
   } catch {

@@ -4,7 +4,7 @@ import { reserveKeysFile, type VaultKeys } from './keys-file.ts';
 import { poll } from './poll.ts';
 import { type OpenVaultInput, sealStatus } from './replica.ts';
 import { unsealAll } from './unseal.ts';
-import { VaultError } from './vault-error.ts';
+import { unreadable, VaultError } from './vault-error.ts';
 
 export type OpenedVault = {
   /** The replica that does the work; the others only forward to it. */
@@ -80,14 +80,11 @@ async function initialise({ replicas, keysPath }: OpenVaultInput): Promise<void>
       uninterruptible: true,
     });
     keys = keysOf(body, opensItself);
+    if (keys === undefined) throw unreadable(client.address, 'PUT sys/init', 'it holds no keys');
   } catch (error) {
     // Without an answer nobody knows whether it was initialised: the reservation says that it was asked.
     if (!(error instanceof VaultError && error.status === undefined)) await file.discard();
     throw error;
-  }
-  if (keys === undefined) {
-    await file.discard();
-    throw new TaskError({ what: `Vault at ${client.address} was initialised but gave no keys` });
   }
   await file.store(keys);
 }

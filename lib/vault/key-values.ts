@@ -1,5 +1,5 @@
 import { TaskError } from '../runner/runner.ts';
-import { objectOf, type VaultClient } from './client.ts';
+import { dataOf, objectOf, type VaultClient } from './client.ts';
 import { poll } from './poll.ts';
 import type { KeyValues, Reference } from './state.ts';
 import { VaultError } from './vault-error.ts';
@@ -68,8 +68,10 @@ export async function readSecret(
     async () => {
       try {
         const path = `${secret.mount}/data/${secret.path}`;
-        const { body } = await client.request('GET', path, { accept: [404] });
-        const answer = objectOf(body.data);
+        const { status, body } = await client.request('GET', path, { accept: [404] });
+        // Of what was never written, a 404 without `data`.
+        const answer =
+          status === 404 ? objectOf(body.data) : dataOf(client.address, `GET ${path}`, { status, body });
         const version = objectOf(answer?.metadata)?.version;
         return { data: objectOf(answer?.data), version: typeof version === 'number' ? version : 0 };
       } catch (error) {

@@ -6,7 +6,7 @@ import type { ValueSources } from './key-values.ts';
 import { replaceKeys, secretsOf, type VaultKeys } from './keys-file.ts';
 import { policyObject } from './policies.ts';
 import { requireKeys } from './replica.ts';
-import { generateRootToken, isValidToken, revokeToken } from './root-token.ts';
+import { generateRootToken, lookUpToken, revokeToken } from './root-token.ts';
 import type { DesiredState, Operator } from './state.ts';
 import { VaultError } from './vault-error.ts';
 
@@ -78,7 +78,7 @@ async function setUp(
 
 /** The root token of the file when Vault still knows it, else a new one, noted in the file so that a killed run's is revoked by the next. */
 async function rootToken({ client, keysPath, secret }: OperatorInput, keys: VaultKeys): Promise<string> {
-  if (keys.rootToken !== undefined && (await isValidToken(client, keys.rootToken))) return keys.rootToken;
+  if (keys.rootToken !== undefined && (await lookUpToken(client, keys.rootToken))) return keys.rootToken;
   const root = await generateRootToken(client, keys);
   secret(root);
   await replaceKeys(keysPath, { ...keys, rootToken: root });
@@ -109,11 +109,8 @@ async function createToken(client: VaultClient, { policy, periodSeconds }: Opera
 
 /** Whether Vault knows the token, as one with the operator's policy and period and no other. */
 async function isOperators(client: VaultClient, token: string, operator: Operator): Promise<boolean> {
-  const answer = await client
-    .withToken(token)
-    .request('GET', 'auth/token/lookup-self', { accept: [403], secrets: [token] });
-  const found = objectOf(answer.body.data);
-  if (answer.status !== 200 || found === undefined) return false;
+  const found = await lookUpToken(client, token);
+  if (found === undefined) return false;
   return String(found.policies) === operator.policy.name && found.period === operator.periodSeconds;
 }
 

@@ -1,6 +1,7 @@
 import { TaskError } from '../runner/runner.ts';
 import type { JsonObject, VaultClient } from './client.ts';
 import { readKeys, type VaultKeys } from './keys-file.ts';
+import { unreadable } from './vault-error.ts';
 
 /** One server of a Vault: the only one, or a replica of several that share their data by raft. */
 export type Replica = {
@@ -19,7 +20,13 @@ export type OpenVaultInput = {
 
 /** `GET sys/seal-status`, which needs no token and answers in every state: `initialized`, `sealed`, `version`, … */
 export async function sealStatus(client: VaultClient): Promise<JsonObject> {
-  return (await client.request('GET', 'sys/seal-status')).body;
+  const { body } = await client.request('GET', 'sys/seal-status');
+  if (typeof body.initialized === 'boolean' && typeof body.sealed === 'boolean') return body;
+  throw unreadable(
+    client.address,
+    'GET sys/seal-status',
+    'it does not say whether Vault is initialised and sealed',
+  );
 }
 
 /** The keys kept for this Vault. Throws `TaskError` when there are none. */

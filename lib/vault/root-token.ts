@@ -1,7 +1,7 @@
 import { TaskError } from '../runner/runner.ts';
-import type { VaultClient } from './client.ts';
+import { dataOf, type JsonObject, type VaultClient } from './client.ts';
 import type { VaultKeys } from './keys-file.ts';
-import { VaultError } from './vault-error.ts';
+import { unreadable, VaultError } from './vault-error.ts';
 
 /**
  * A new root token, made with the unseal keys (of a Vault that opens itself: the recovery keys). Whoever asks for it revokes
@@ -12,8 +12,11 @@ export async function generateRootToken(client: VaultClient, keys: VaultKeys): P
   if (shares.length === 0) throw notEnough(client, 'the keys are kept elsewhere');
   // An attempt that somebody left unfinished is in the way; the shares given to it are lost.
   await client.request('DELETE', 'sys/generate-root/attempt');
-  const attempt = (await client.request('PUT', 'sys/generate-root/attempt', { body: {} })).body;
-  const password = String(attempt.otp);
+  const start = 'sys/generate-root/attempt';
+  const attempt = (await client.request('PUT', start, { body: {} })).body;
+  const password = attempt.otp;
+  if (typeof password !== 'string' || typeof attempt.nonce !== 'string')
+    throw unreadable(client.address, `PUT ${start}`, 'it holds no attempt');
   try {
     for (const key of shares) {
       const { body } = await client.request('PUT', 'sys/generate-root/update', {
@@ -22,7 +25,12 @@ export async function generateRootToken(client: VaultClient, keys: VaultKeys): P
         // The answer is a token that nobody could revoke without it.
         uninterruptible: true,
       });
-      if (body.complete === true) return decode(String(body.encoded_root_token), password);
+      if (
+        typeof body.complete !== 'boolean' ||
+        (body.complete && typeof body.encoded_root_token !== 'string')
+      )
+        throw unreadable(client.address, 'PUT sys/generate-root/update', 'it does not say how far it is');
+      if (body.complete) return decode(String(body.encoded_root_token), password);
     }
   } catch (error) {
     // Vault's answer to a key that does not fit; any other status is about Vault itself.
@@ -33,12 +41,11 @@ export async function generateRootToken(client: VaultClient, keys: VaultKeys): P
   throw notEnough(client, `${shares.length} of the keys do not suffice`);
 }
 
-/** Whether Vault knows the token. Throws `VaultError` when it cannot be asked. */
-export async function isValidToken(client: VaultClient, token: string): Promise<boolean> {
-  const answer = await client
-    .withToken(token)
-    .request('GET', 'auth/token/lookup-self', { accept: [403], secrets: [token] });
-  return answer.status === 200;
+/** What Vault knows of the token, undefined when it does not know it. Throws `VaultError` when it cannot be asked. */
+export async function lookUpToken(client: VaultClient, token: string): Promise<JsonObject | undefined> {
+  const path = 'auth/token/lookup-self';
+  const answer = await client.withToken(token).request('GET', path, { accept: [403], secrets: [token] });
+  return answer.status === 403 ? undefined : dataOf(client.address, `GET ${path}`, answer);
 }
 
 /** Ends a token; one that Vault does not know any more is no error. Goes on when the run is interrupted. */

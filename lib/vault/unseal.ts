@@ -2,7 +2,7 @@ import { TaskError } from '../runner/runner.ts';
 import type { JsonObject, VaultClient } from './client.ts';
 import { poll } from './poll.ts';
 import { type OpenVaultInput, type Replica, requireKeys, sealStatus } from './replica.ts';
-import { VaultError } from './vault-error.ts';
+import { unreadable, VaultError } from './vault-error.ts';
 
 /** Milliseconds that a replica may take to find its leader, and again to fetch the first data from it. */
 const joinMs = 60_000;
@@ -45,7 +45,9 @@ async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInp
       // One that joins others answers only when it has done so.
       const request = { body: { key }, secrets: unsealKeys, timeoutMs: joinMs };
       answer = (await client.request('PUT', 'sys/unseal', request)).body;
-      if (answer.sealed === false) return true;
+      if (typeof answer.sealed !== 'boolean')
+        throw unreadable(client.address, 'PUT sys/unseal', 'it does not say whether Vault is sealed');
+      if (!answer.sealed) return true;
     }
   } catch (error) {
     // Vault's answer to a key that does not fit; any other status is about Vault itself.

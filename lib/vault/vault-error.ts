@@ -1,6 +1,6 @@
 import { TaskError } from '../runner/runner.ts';
 
-/** A failed call: Vault did not answer (`status` undefined) or answered with an error (`errors` are its own texts). */
+/** A failed call: Vault did not answer, or something else did (`status` undefined), or it answered with an error (`errors` are its own texts). */
 export class VaultError extends TaskError {
   readonly status: number | undefined;
   readonly errors: readonly string[];
@@ -23,6 +23,18 @@ export function unreachable(address: string, call: string, reason: string): Vaul
       what: `Vault at ${address} cannot be reached`,
       why: `${call}: ${reason}`,
       advice: '`status` shows whether Vault runs; `start-k8s` starts it',
+    },
+    undefined,
+  );
+}
+
+/** Something answered, but not as Vault does: nothing is known of it. `reason` is what was there, and what was missing. */
+export function unreadable(address: string, call: string, reason: string): VaultError {
+  return new VaultError(
+    {
+      what: `the answer of ${address} to ${call} is not Vault's`,
+      why: reason,
+      advice: 'check that this is the address of a Vault server',
     },
     undefined,
   );

@@ -10,7 +10,7 @@ import { vaultCommands } from '../../../lib/vault/dry-run.ts';
 import { initialiseVault, unsealVault } from '../../../lib/vault/init.ts';
 import { readKeys, replaceKeys } from '../../../lib/vault/keys-file.ts';
 import { operatorToken } from '../../../lib/vault/operator.ts';
-import { generateRootToken, isValidToken, revokeToken } from '../../../lib/vault/root-token.ts';
+import { generateRootToken, lookUpToken, revokeToken } from '../../../lib/vault/root-token.ts';
 import { type DesiredState, loadDesiredState } from '../../../lib/vault/state.ts';
 import { vaultStatus } from '../../../lib/vault/status.ts';
 import { failureOf } from '../../unit/vault/scripted-vault.ts';
@@ -131,7 +131,7 @@ test('a new Vault is initialised, unsealed, and its keys kept', async (context) 
 
 test('the first run changes every object and ends the root token, the second changes none', async (context) => {
   const { rootToken = '' } = (await readKeys(context.vault.keysPath)) ?? {};
-  assert.ok(await isValidToken(anonymous(context), rootToken));
+  assert.ok(await lookUpToken(anonymous(context), rootToken));
   const first = await converge(context);
   assert.ok(first.length >= 17);
   // What is set up with the root token is found well with the other one.
@@ -144,7 +144,7 @@ test('the first run changes every object and ends the root token, the second cha
     made.filter(({ difference }) => difference !== 'missing'),
     [],
   );
-  assert.not.ok(await isValidToken(anonymous(context), rootToken));
+  assert.not.ok(await lookUpToken(anonymous(context), rootToken));
   assert.equal(Object.keys((await readKeys(context.vault.keysPath)) ?? {}), ['unsealKeys', 'adminToken']);
   assert.is((await stat(context.vault.keysPath)).mode & 0o777, 0o600);
   assert.equal(changed(await converge(context)), []);
@@ -346,7 +346,7 @@ test('a token that is lost, ended, or of before is replaced, and no root token i
   const root = await generateRootToken(anonymous(context), kept);
   await replaceKeys(keysPath, { unsealKeys: kept.unsealKeys, rootToken: root });
   assert.equal(changed(await converge(context)), ['operations: missing']);
-  assert.not.ok(await isValidToken(anonymous(context), root));
+  assert.not.ok(await lookUpToken(anonymous(context), root));
   await asRoot(context, async (client) => {
     const { keys } = (await client.read('auth/token/accessors?list=true')) as { keys: string[] };
     const found = await Promise.all(

@@ -31,7 +31,7 @@ test('write accepts an answer without content', () =>
 
 test('withToken leaves the first client as it is', () =>
   withVault(
-    () => ({ body: {} }),
+    () => ({ body: { data: {} } }),
     async ({ address, calls }) => {
       const client = vaultClient({ address });
       await client.withToken('other').read('x');
@@ -76,6 +76,25 @@ test('neither the token nor a secret of the request shows in an error, even when
       assert.is(failure.why, 'bad value *** for ***, not ***');
     },
   ));
+
+for (const answer of [
+  { status: 404, text: '<html>not here</html>' },
+  { status: 404, text: '' },
+  { status: 404, body: {} },
+  { status: 200, text: '<html>welcome</html>' },
+  { status: 200, text: '' },
+  { body: {} },
+  { body: { data: null } },
+]) {
+  test(`only Vault says that something is missing: ${JSON.stringify(answer)}`, () =>
+    withVault(
+      () => answer,
+      async ({ address }) => {
+        const failure = await failureOf(vaultClient({ address }).read('sys/auth'));
+        assert.is(failure.what, `the answer of ${address} to GET sys/auth is not Vault's`);
+      },
+    ));
+}
 
 test('an error without Vault’s form still names the status', () =>
   withVault(

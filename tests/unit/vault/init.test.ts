@@ -237,7 +237,7 @@ test('waitForVault outlasts a Vault that starts, and gives the last reason when 
   let asked = 0;
   const script = (): Answer => {
     asked += 1;
-    return asked < 3 ? { status: 502, text: 'starting' } : { body: { sealed: true } };
+    return asked < 3 ? { status: 502, text: 'starting' } : { body: { initialized: true, sealed: true } };
   };
   await withVault(script, async ({ address }) => waitForVault(vaultClient({ address }), 5000));
   assert.is(asked, 3);
@@ -248,6 +248,48 @@ test('waitForVault outlasts a Vault that starts, and gives the last reason when 
       assert.is(failure.why, 'HTTP 502');
     },
   );
+});
+
+for (const answer of [
+  { status: 200, text: '' },
+  { body: {} },
+  { body: { initialized: 'no', sealed: true } },
+  { body: { initialized: false } },
+  { body: { errors: [] } },
+]) {
+  test(`an answer without a state is no new Vault: ${JSON.stringify(answer)}`, ({ keysPath }) =>
+    withVault(
+      () => answer,
+      async ({ address, requests }) => {
+        const failure = await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
+        assert.is(failure.what, `the answer of ${address} to GET sys/seal-status is not Vault's`);
+        assert.equal(requests(), ['GET sys/seal-status']);
+      },
+    ));
+}
+
+test('an initialisation without keys has not said that Vault is still new', ({ keysPath }) =>
+  withVault(
+    vaultIn({ initialized: false, sealed: true }, ({ path }) =>
+      path === 'sys/init' ? { body: {} } : undefined,
+    ),
+    async ({ address }) => {
+      const failure = await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
+      assert.is(failure.what, `the answer of ${address} to PUT sys/init is not Vault's`);
+      assert.is(await keysNeverStored(keysPath), true);
+    },
+  ));
+
+test('an unsealing without a state has not said that the keys are wrong', async ({ folder, keysPath }) => {
+  await mkdir(join(folder, 'vault'));
+  await writeFile(keysPath, stored);
+  const script = vaultIn({ initialized: true, sealed: true }, ({ path }) =>
+    path === 'sys/unseal' ? { body: {} } : undefined,
+  );
+  await withVault(script, async ({ address }) => {
+    const failure = await failureOf(unsealVault({ replicas: [replica(address)], keysPath }));
+    assert.is(failure.what, `the answer of ${address} to PUT sys/unseal is not Vault's`);
+  });
 });
 
 test('a keys file that may not be read is an error of its own', async ({ keysPath }) => {

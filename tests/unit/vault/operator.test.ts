@@ -130,6 +130,28 @@ test('a token that serves is prolonged, and no root token is made', async ({ key
   );
 });
 
+for (const [path, answer] of [
+  ['auth/token/lookup-self', { body: {} }],
+  ['auth/token/lookup-self', { status: 200, text: '' }],
+  ['auth/token/lookup-self', { status: 403, text: '<html>forbidden</html>' }],
+  ['sys/generate-root/attempt', { body: {} }],
+  ['sys/generate-root/update', { body: {} }],
+  ['sys/generate-root/update', { body: { complete: true } }],
+] as const) {
+  test(`what is not Vault's answer says nothing of a token: ${path} ${JSON.stringify(answer)}`, async ({
+    keysPath,
+  }) => {
+    const keys = { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin' };
+    const tokens: Tokens = path.startsWith('auth') ? { 'hvs.admin': operations } : {};
+    const script = vaultWith(tokens, 'rights', (call) =>
+      call.path === path && call.method !== 'DELETE' ? answer : undefined,
+    );
+    const { what } = await failureOf(run(keysPath, keys, script));
+    assert.match(what, new RegExp(`^the answer of .* to \\w+ ${path} is not Vault's$`));
+    assert.equal(await kept(keysPath), keys);
+  });
+}
+
 const wrong: [string, Tokens][] = [
   ['that Vault does not know any more', {}],
   ['with other rights', { 'hvs.admin': { policies: ['operations', 'more'], period: 60 } }],

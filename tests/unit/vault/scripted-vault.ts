@@ -41,7 +41,9 @@ export async function scriptedVault(script: (call: Call) => Answer | undefined):
       calls.push(call);
       const answer = script(call) ?? { status: 404, body: { errors: [] } };
       if (answer === 'silent') return;
-      response.statusCode = answer.status ?? 200;
+      // As Vault: without a body there is nothing to say.
+      const empty = answer.body === undefined && answer.text === undefined;
+      response.statusCode = answer.status ?? (empty ? 204 : 200);
       if (answer.location !== undefined) response.setHeader('location', answer.location);
       response.end(answer.text ?? (answer.body === undefined ? '' : JSON.stringify(answer.body)));
     });
