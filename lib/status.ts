@@ -239,5 +239,6 @@ function describeVault(vault: VaultStatus | null): string {
   if (vault === null) return '-';
   if (!vault.initialized) return 'not initialised';
   if (vault.sealed) return 'sealed';
+  if (vault.configured === null) return 'unsealed, not known whether it is configured';
   return vault.configured ? 'unsealed, configured' : 'unsealed, not configured: run init-vault';
 }

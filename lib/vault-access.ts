@@ -89,25 +89,30 @@ export async function unseal(
 }
 
 /**
- * Vault as `status` shows it; without keys that can be read, which the log says, it counts as not configured. Throws `TaskError` when
- * it cannot be reached.
+ * Vault as `status` shows it; the log says why it is not known whether it is configured. Throws `TaskError` when it cannot be
+ * reached.
  */
 export async function readVaultStatus(
   environment: Environment,
   context: Pick<TaskContext, '$' | 'options' | 'log'>,
 ): Promise<VaultStatus> {
-  const keys = await readKeys(keysPath(environment)).catch((error: Error) => {
-    context.log(`not known: whether Vault is configured (${error.message})`);
-    return undefined;
-  });
+  const path = keysPath(environment);
+  const keys = await readKeys(path).catch((error: Error) => error);
+  const token = keys instanceof Error ? undefined : keys?.adminToken;
+  // The keys of a Vault without the token of `init-vault`: that has not come so far.
+  const isSetUp = keys === undefined || keys instanceof Error || token !== undefined;
+  const noKeys = keys instanceof Error ? keys.message : keys ? undefined : `its keys are not in ${path}`;
   const state = await desiredState();
   const settings = await vaultSettings(environment);
-  return withVaultReplicas(context, environment, 0, (connections) => {
+  return withVaultReplicas(context, environment, 0, async (connections) => {
     const replicas = connections.map(({ name, host, port }) => {
       const client = vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 });
-      return { name, client: keys?.adminToken ? client.withToken(keys.adminToken) : client };
+      return { name, client: token === undefined ? client : client.withToken(token) };
     });
-    return vaultStatus(replicas, state, settings);
+    const status = await vaultStatus(replicas, state, settings, (reason) => {
+      if (isSetUp) context.log(`not known: whether Vault is configured (${noKeys ?? reason})`);
+    });
+    return isSetUp ? status : { ...status, configured: false };
   });
 }
 

@@ -26,7 +26,7 @@ export async function checkVault(
     });
   }
   // Where one of several replicas is sealed, the others still serve.
-  if (status.initialized && (!status.sealed || status.configured)) return;
+  if (status.initialized && (!status.sealed || status.configured !== false)) return;
   const state = status.initialized ? 'is sealed' : 'is not initialised';
   throw new TaskError({
     what: `Vault of environment \`${environment.name}\` ${state}`,

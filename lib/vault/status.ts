@@ -10,24 +10,25 @@ import { VaultError } from './vault-error.ts';
 export type VaultStatus = {
   readonly initialized: boolean;
   readonly sealed: boolean;
-  /** The desired engines, auth methods, roles, policies and secrets are there. Needs a token that may read them. */
-  readonly configured: boolean;
+  /** The desired engines, auth methods, roles, policies and secrets are there; null where Vault does not tell. */
+  readonly configured: boolean | null;
 };
 
 /**
- * How Vault is. Sealed as long as one of several replicas is. Only reads; what may not be seen (no token, no right to read) counts
- * as not configured. Throws `VaultError` when it cannot be reached. The clients carry the token, and should have a short time limit.
+ * How Vault is. Sealed as long as one of several replicas is. Only reads. Throws `VaultError` when a replica does not tell
+ * its state. The clients carry the token, and should have a short time limit. `cannotTell` hears why `configured` is null.
  */
 export async function vaultStatus(
   replicas: readonly Replica[],
   state: DesiredState,
   settings: ValueSources['settings'],
+  cannotTell: (reason: string) => void,
 ): Promise<VaultStatus> {
   const answers = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
   const initialized = answers.some((answer) => answer.initialized === true);
   const sealed = answers.length === 0 || answers.some((answer) => answer.sealed !== false);
   const open = replicas.find((_, index) => answers[index]?.sealed === false);
-  const configured = open !== undefined && (await isConfigured(open.client, state, settings));
+  const configured = open !== undefined && (await isConfigured(open.client, state, settings, cannotTell));
   return { initialized, sealed, configured };
 }
 
@@ -35,7 +36,8 @@ async function isConfigured(
   client: VaultClient,
   state: DesiredState,
   settings: ValueSources['settings'],
-): Promise<boolean> {
+  cannotTell: (reason: string) => void,
+): Promise<boolean | null> {
   try {
     for (const object of structuralObjects(client, state, settings)) {
       if ((await object.difference()) !== undefined) return false;
@@ -55,9 +57,12 @@ async function isConfigured(
     }
     return true;
   } catch (error) {
-    // One that answers no more has not said how it is.
-    if (error instanceof VaultError && error.status === undefined) throw error;
-    // Sealed meanwhile, no right to read, an engine of another type: all mean that it is not as desired.
+    // No answer, no right to read, sealed meanwhile: nothing was said about what is there.
+    if (error instanceof VaultError) {
+      cannotTell(error.message);
+      return null;
+    }
+    // An engine of another type is not as desired.
     if (error instanceof TaskError) return false;
     throw error;
   }

@@ -72,6 +72,7 @@ const status = async (context: Context, client?: VaultClient) =>
     [{ name: 'vault', client: client ?? (await operatorClient(context)) }],
     context.state,
     settingsOf(context),
+    () => undefined,
   );
 
 /** All that init-vault does. */

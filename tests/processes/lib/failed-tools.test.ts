@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import type { Environment } from '../../../lib/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
 /* A file that cannot be read is not absent, and a program that failed has said nothing. */
 
@@ -150,6 +151,48 @@ test('a Vault that does not answer is not one that is not set up', async ({
   assert.is((await failureOf(lib.isInitialised(environment, context))).what, 'no pod of Vault runs');
   clone.script('kubectl', 'kill -9 $$');
   assert.match((await failureOf(lib.isInitialised(environment, context))).what, 'was ended by SIGKILL');
+});
+
+test('without keys that serve, it is not known whether Vault is configured', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  const vault = await scriptedVault(({ path }) =>
+    path === 'sys/seal-status'
+      ? { body: { initialized: true, sealed: false } }
+      : { status: 403, body: { errors: ['permission denied'] } },
+  );
+  try {
+    const owner = { ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] };
+    const pod = { kind: 'Pod', metadata: { name: 'vault-0', ...owner }, status: { phase: 'Running' } };
+    clone.script(
+      'kubectl',
+      `case "$*" in
+        *port-forward*) echo "Forwarding from 127.0.0.1:${new URL(vault.address).port} -> 8200"; exec sleep 1000 ;;
+        *) echo '${JSON.stringify({ items: [pod] })}' ;;
+      esac`,
+    );
+    const path = join(environment.state, 'vault', 'keys.json');
+    mkdirSync(dirname(path), { recursive: true });
+    for (const [text, configured, reason] of [
+      [undefined, null, /its keys are not in .*keys\.json/],
+      ['', null, /keys\.json are damaged/],
+      ['{"admin_token":"wrong"}', null, /permission denied/],
+      // Killed before init-vault had a token of its own.
+      ['{"unseal_keys_b64":["a2V5"],"root_token":"hvs.root"}', false, /^$/],
+    ] as const) {
+      if (text !== undefined) writeFileSync(path, text);
+      context.logged.length = 0;
+      const status = await lib.readVaultStatus(environment, context);
+      assert.equal(status, { initialized: true, sealed: false, configured }, text);
+      const about = context.logged.filter((line) => !line.startsWith('left out'));
+      assert.match(about.join('\n'), reason);
+    }
+  } finally {
+    await vault.close();
+  }
 });
 
 test('status says what it could not read, beside an answer of the fixed form', async ({

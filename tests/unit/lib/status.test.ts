@@ -70,12 +70,13 @@ test('version and ready nodes stand beside the state', async () => {
 });
 
 test('Vault’s and the database’s states in words', async () => {
-  const vault = async (initialized: boolean, sealed: boolean, configured: boolean) =>
+  const vault = async (initialized: boolean, sealed: boolean, configured: boolean | null) =>
     (await lines({ vault: { initialized, sealed, configured } }))[2]?.slice(13);
   assert.is(await vault(false, true, false), 'not initialised');
   assert.is(await vault(true, true, false), 'sealed');
   assert.is(await vault(true, false, false), 'unsealed, not configured: run init-vault');
   assert.is(await vault(true, false, true), 'unsealed, configured');
+  assert.is(await vault(true, false, null), 'unsealed, not known whether it is configured');
   assert.is((await lines({ database: { reachable: true } }))[3], 'database     reachable');
   assert.is((await lines({ database: { reachable: false } }))[3], 'database     not reachable');
 });

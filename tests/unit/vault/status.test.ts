@@ -31,7 +31,7 @@ const good: Record<string, Answer> = {
   'kv/data/app': { body: { data: { data: { DB_PASSWORD: 'p' }, metadata: { version: 1 } } } },
 };
 
-async function statusWith(overrides: Record<string, Answer>) {
+async function statusWith(overrides: Record<string, Answer>, reasons: string[] = []) {
   let status: unknown;
   const script = ({ path, method }: Call) => {
     assert.is(method, 'GET');
@@ -39,7 +39,9 @@ async function statusWith(overrides: Record<string, Answer>) {
   };
   await withVault(script, async ({ address }) => {
     const client = vaultClient({ address, token: 't', timeoutMs: 1000 });
-    status = await vaultStatus([{ name: 'vault', client }], state, { auditLog: 'log' });
+    status = await vaultStatus([{ name: 'vault', client }], state, { auditLog: 'log' }, (reason) =>
+      reasons.push(reason),
+    );
   });
   return status;
 }
@@ -72,7 +74,6 @@ const cases: [string, Record<string, Answer>, unknown][] = [
     { 'kv/data/app': { body: { data: { data: { DB_PASSWORD: '' }, metadata: { version: 1 } } } } },
     { ...open, configured: false },
   ],
-  ['missing rights are not', { 'sys/auth': refused }, { ...open, configured: false }],
   [
     'a sealed Vault is asked no more',
     { 'sys/seal-status': { body: { initialized: true, sealed: true } }, 'sys/auth': 'silent' },
@@ -91,11 +92,33 @@ for (const [name, overrides, expected] of cases) {
 for (const [name, overrides] of [
   ['something else than Vault has said nothing', { 'sys/seal-status': { text: '<html>' } }],
   ['no answer is no statement', { 'sys/seal-status': 'silent' }],
-  ['one that answers no more has not said that it is not configured', { 'sys/auth': 'silent' }],
 ] as const) {
   test(name, async () => {
     const error = await failureOf(statusWith(overrides as Record<string, Answer>));
     assert.instance(error, VaultError);
+  });
+}
+
+const html = '<html>';
+for (const [path, answer] of [
+  ['sys/auth', refused],
+  ['sys/auth', 'silent'],
+  ['sys/auth', { status: 500, body: { errors: ['internal error'] } }],
+  ['sys/auth', { status: 503, body: { errors: ['Vault is sealed'] } }],
+  ['sys/auth', { status: 429, text: 'slow down' }],
+  ['sys/auth', { status: 200, text: '' }],
+  ['sys/audit', { body: {} }],
+  ['sys/policies/acl/a', { status: 404, text: html }],
+  ['auth/kubernetes/config', { status: 404, body: {} }],
+  ['kv/data/app', { status: 404, text: html }],
+  ['kv/data/app', { status: 200, text: html }],
+  ['kv/data/app', { body: {} }],
+] as [string, Answer][]) {
+  test(`it is not known whether it is configured: ${path} ${JSON.stringify(answer)}`, async () => {
+    const reasons: string[] = [];
+    assert.equal(await statusWith({ [path]: answer }, reasons), { ...open, configured: null });
+    assert.is(reasons.length, 1);
+    assert.match(reasons[0] ?? '', path);
   });
 }
 
@@ -111,7 +134,7 @@ test('one sealed replica of several is told, and an open one is asked for the re
             name: address,
             client: vaultClient({ address, token: 't', timeoutMs: 1000 }),
           }));
-          assert.equal(await vaultStatus(replicas, state, { auditLog: 'log' }), {
+          assert.equal(await vaultStatus(replicas, state, { auditLog: 'log' }, assert.unreachable), {
             ...{ initialized: true, sealed: true, configured: true },
           });
         },
