@@ -1,5 +1,5 @@
 import type { Environment } from './environment.ts';
-import { kubectlJson } from './kubectl.ts';
+import { kubectlList } from './kubectl.ts';
 import { find, labelledObjects, type Pair, withUnlabelled } from './live-objects.ts';
 import { type Fields, type LostField, lostFields, type ManagedFields } from './managed-fields.ts';
 import { type ManifestObject, manifestObjects, typesOf, withMarks } from './manifest-objects.ts';
@@ -168,7 +168,7 @@ type Autoscaler = {
 
 /** The workloads whose replicas an autoscaler decides, whoever made it. KEDA makes one of these, too. */
 async function scaledWorkloads($: Shell, environment: Environment): Promise<readonly string[]> {
-  const list = await kubectlJson<{ readonly items: readonly Autoscaler[] }>(
+  const list = await kubectlList<{ readonly items: readonly Autoscaler[] }>(
     $,
     environment,
     'get',

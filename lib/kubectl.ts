@@ -1,5 +1,5 @@
 import type { Environment } from './environment.ts';
-import type { Command, Shell } from './runner/runner.ts';
+import { type Command, type CommandOutput, type Shell, TaskError } from './runner/runner.ts';
 import { shellWords } from './shell-words.ts';
 import { parseAnswer } from './tool-answer.ts';
 
@@ -32,6 +32,33 @@ export const helmText = (environment: Environment): string =>
     environment.context,
   ]);
 
+type List = { readonly items: readonly unknown[] };
+
+/** The JSON that a kubectl command printed. Throws `TaskError` for none, and for the API server's failure (a `Status`). */
+export function kubectlAnswer<Answer>(command: string, output: Pick<CommandOutput, 'stdout'>): Answer {
+  const answer = parseAnswer<{ kind?: unknown; message?: unknown; code?: unknown }>(command, output);
+  if (answer.kind !== 'Status') return answer as Answer;
+  throw new TaskError({
+    what: `\`${command}\` failed`,
+    why: String(answer.message || `the API server answered with ${answer.code ?? 'a failure'}`),
+    advice: 'check the cluster with `status`, then run again',
+  });
+}
+
+/** The same of a command that lists objects. Throws `TaskError` for an answer without `items`, too. */
+export function listAnswer<Answer extends List>(
+  command: string,
+  output: Pick<CommandOutput, 'stdout'>,
+): Answer {
+  const answer = kubectlAnswer<Answer>(command, output);
+  if (Array.isArray(answer.items)) return answer;
+  throw new TaskError({
+    what: `\`${command}\` gave no answer that can be read`,
+    why: 'what kubectl printed is no list: it has no `items`',
+    advice: `run \`${command}\` by itself to see what it prints`,
+  });
+}
+
 /** Parsed `-o json` of a kubectl command. Throws `TaskError` when it fails, or gives no JSON. */
 export async function kubectlJson<Result>(
   $: Shell,
@@ -39,7 +66,17 @@ export async function kubectlJson<Result>(
   ...args: string[]
 ): Promise<Result> {
   const output = await $({ quiet: true })`${kubectl(environment)} ${args} -o json`;
-  return parseAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
+  return kubectlAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
+}
+
+/** The same of a command that lists objects. */
+export async function kubectlList<Result extends List>(
+  $: Shell,
+  environment: Environment,
+  ...args: string[]
+): Promise<Result> {
+  const output = await $({ quiet: true })`${kubectl(environment)} ${args} -o json`;
+  return listAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
 }
 
 /** Ends a command that runs until it is told to stop (`nothrow`), with its process group, and waits for it. */

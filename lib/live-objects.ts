@@ -1,10 +1,10 @@
 import type { Environment } from './environment.ts';
-import { kubectl } from './kubectl.ts';
+import { kubectl, kubectlAnswer, listAnswer } from './kubectl.ts';
 import type { ManagedFields } from './managed-fields.ts';
 import type { ManifestObject } from './manifest-objects.ts';
 import type { DeployedRelease } from './releases.ts';
 import type { Shell } from './runner/runner.ts';
-import { parseAnswer, reasonOf, toolFailure } from './tool-answer.ts';
+import { reasonOf, toolFailure } from './tool-answer.ts';
 
 /** An object in the cluster. */
 export type LiveObject = ManifestObject & {
@@ -71,7 +71,7 @@ export async function labelledObjects(
   }
   // Where one type is forbidden, kubectl lists the others; where it is the only one, it prints nothing.
   const { items } =
-    complete || output.stdout !== '' ? parseAnswer<List>('kubectl get', output) : { items: [] };
+    complete || output.stdout !== '' ? listAnswer<List>('kubectl get', output) : { items: [] };
   return { found: byKey(items), complete };
 }
 
@@ -100,7 +100,10 @@ export async function withUnlabelled(
   if (output.exitCode !== 0 && !/no matches for kind/.test(output.stderr))
     throw toolFailure('kubectl get', output);
   if (output.stdout.trim() === '') return pairs;
-  const answer = parseAnswer<LiveObject | List>('kubectl get', output);
-  const found = byKey('items' in answer ? answer.items : [answer]);
+  // A single one comes by itself.
+  const one = kubectlAnswer<Partial<LiveObject>>('kubectl get', output);
+  const found = byKey(
+    one.metadata?.name === undefined ? listAnswer<List>('kubectl get', output).items : [one as LiveObject],
+  );
   return pairs.map((pair) => ({ ...pair, live: pair.live ?? find(found, pair.object, pair.release) }));
 }

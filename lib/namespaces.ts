@@ -1,6 +1,6 @@
 import type { Environment } from './environment.ts';
 import type { Release } from './helmfile.ts';
-import { kubectl, kubectlJson, kubectlText } from './kubectl.ts';
+import { kubectl, kubectlList, kubectlText } from './kubectl.ts';
 import type { DeployedRelease } from './releases.ts';
 import { type Shell, TaskError } from './runner/runner.ts';
 
@@ -41,7 +41,7 @@ export async function refuseTerminating(
   environment: Environment,
   names: ReadonlySet<string>,
 ): Promise<void> {
-  const { items } = await kubectlJson<{ items: readonly Namespace[] }>($, environment, 'get', 'namespaces');
+  const { items } = await kubectlList<{ items: readonly Namespace[] }>($, environment, 'get', 'namespaces');
   const [ending] = items.filter(
     ({ metadata }) => names.has(metadata.name) && metadata.deletionTimestamp !== undefined,
   );

@@ -1,6 +1,6 @@
 import { type Finding, type PodStatus, problemOf } from './diagnostics.ts';
 import type { Environment } from './environment.ts';
-import { kubectlJson } from './kubectl.ts';
+import { kubectlList } from './kubectl.ts';
 import type { Shell } from './runner/runner.ts';
 
 /** What is read of a pod. */
@@ -25,7 +25,7 @@ export async function readPods(
   environment: Environment,
   namespaces: ReadonlySet<string>,
 ): Promise<readonly Pod[]> {
-  const { items } = await kubectlJson<{ items: readonly Pod[] }>($, environment, 'get', 'pods', '-A');
+  const { items } = await kubectlList<{ items: readonly Pod[] }>($, environment, 'get', 'pods', '-A');
   return items.filter(({ metadata }) => namespaces.has(metadata.namespace));
 }
 

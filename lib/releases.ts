@@ -8,7 +8,7 @@ import { type Environment, shellOf } from './environment.ts';
 import { renderingFailure } from './helm-failure.ts';
 import { helmfile, type Release } from './helmfile.ts';
 import { ifThere } from './if-there.ts';
-import { kubectlJson } from './kubectl.ts';
+import { kubectlList } from './kubectl.ts';
 import { recallRendered, rememberRendered } from './render-memory.ts';
 import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
 import { secretFailure } from './sops.ts';
@@ -53,7 +53,7 @@ export async function deployedReleases(
   $: Shell,
   environment: Environment,
 ): Promise<readonly DeployedRelease[]> {
-  const list = await kubectlJson<SecretList>(
+  const list = await kubectlList<SecretList>(
     $,
     environment,
     'get',

@@ -3,7 +3,7 @@ import type { Outcome } from './cluster/provider.ts';
 import { type Environment, settingsOf, shellOf } from './environment.ts';
 import { declaredReleases } from './helmfile.ts';
 import { controllerOf } from './ingress/controllers.ts';
-import { kubectl, kubectlJson } from './kubectl.ts';
+import { kubectl, kubectlList } from './kubectl.ts';
 import { readPods, unreadyOf } from './pods.ts';
 import { podStartMs } from './port-forward.ts';
 import type { Shell, TaskContext } from './runner/runner.ts';
@@ -51,7 +51,7 @@ type Leases = {
 async function waitForKubelets($: Shell, environment: Environment, context: TaskContext): Promise<void> {
   const read = async (): Promise<ReadonlyMap<string, string | undefined>> => {
     const words = ['-n', 'kube-node-lease', 'get', 'leases'];
-    const { items } = await kubectlJson<Leases>($, environment, ...words);
+    const { items } = await kubectlList<Leases>($, environment, ...words);
     return new Map(items.map(({ metadata, spec }) => [metadata.name, spec.renewTime]));
   };
   const before = await read();

@@ -4,7 +4,7 @@ import { type Address, type ClusterPhase, notesOf } from './cluster/provider.ts'
 import { databaseProblem } from './database/status.ts';
 import { type Environment, environmentOf, remembered, settingsOf, shellOf } from './environment.ts';
 import { declaredReleases } from './helmfile.ts';
-import { kubectlJson } from './kubectl.ts';
+import { kubectlJson, kubectlList } from './kubectl.ts';
 import { isPostgresqlReady } from './postgresql.ts';
 import { deployedReleases } from './releases.ts';
 import { MissingToolError, type TaskContext, type TaskError } from './runner/runner.ts';
@@ -115,7 +115,7 @@ async function readNodes(
   context: TaskContext,
 ): Promise<Status['cluster']['nodes']> {
   const $ = await shellOf(context);
-  const { items } = await kubectlJson<NodeList>($, environment, 'get', 'nodes');
+  const { items } = await kubectlList<NodeList>($, environment, 'get', 'nodes');
   return items.map(({ metadata, status }) => ({
     name: metadata.name,
     ready: status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,

@@ -1,6 +1,6 @@
 import { providerOf } from './cluster/cluster.ts';
 import { type Environment, shellOf } from './environment.ts';
-import { kubectlJson, kubectlText } from './kubectl.ts';
+import { kubectlList, kubectlText } from './kubectl.ts';
 import { type Connection, type ForwardContext, withPortForward } from './port-forward.ts';
 import { type TaskContext, TaskError } from './runner/runner.ts';
 import { vaultClient } from './vault/client.ts';
@@ -61,7 +61,7 @@ export async function hasVault(
   if ((await providerOf(environment).direct(environment, 'vault')) !== undefined) return true;
   const $ = await shellOf(context);
   const words = ['-n', 'vault', 'get', 'statefulsets', '--selector', vaultSelector];
-  return (await kubectlJson<{ items: VaultObject[] }>($, environment, ...words)).items.length > 0;
+  return (await kubectlList<{ items: VaultObject[] }>($, environment, ...words)).items.length > 0;
 }
 
 /**
@@ -112,7 +112,7 @@ async function podsOf(context: ForwardContext, environment: Environment, waitMs:
   let found: VaultPods = { running: [], others: [], complete: false };
   await poll(
     async () => {
-      found = vaultPods((await kubectlJson<{ items: VaultObject[] }>($, environment, ...words)).items);
+      found = vaultPods((await kubectlList<{ items: VaultObject[] }>($, environment, ...words)).items);
       return found.complete ? true : undefined;
     },
     waitMs,

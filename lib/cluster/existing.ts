@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { type Environment, remember, remembered, shellOf } from '../environment.ts';
 import { routeAddresses, routeCommands } from '../ingress/addresses.ts';
-import { kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
+import { kubectl, kubectlJson, kubectlList, kubectlText } from '../kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { shellWord } from '../shell-words.ts';
 import { reasonOf, toolFailure } from '../tool-answer.ts';
@@ -129,7 +129,7 @@ export const existing: ClusterProvider = {
 async function checkStorageClass(environment: Environment, context: TaskContext): Promise<void> {
   type List = { items: { metadata: { annotations?: { [name: string]: string } } }[] };
   const $ = await shellOf(context);
-  const { items } = await kubectlJson<List>($, environment, 'get', 'storageclass');
+  const { items } = await kubectlList<List>($, environment, 'get', 'storageclass');
   const marked = items.some(
     ({ metadata }) => metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true',
   );

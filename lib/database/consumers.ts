@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Environment, shellOf } from '../environment.ts';
-import { kubectl, kubectlJson } from '../kubectl.ts';
+import { kubectl, kubectlList } from '../kubectl.ts';
 import type { TaskContext } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
 
@@ -55,7 +55,7 @@ export async function consumersOf(
   const $ = await shellOf(context);
   const found = await Promise.all(
     [...new Set(secrets.map(({ namespace }) => namespace))].map((namespace) =>
-      kubectlJson<DeploymentList>($, environment, 'get', 'deployments', '-n', namespace),
+      kubectlList<DeploymentList>($, environment, 'get', 'deployments', '-n', namespace),
     ),
   );
   return found

@@ -1,5 +1,5 @@
 import { type Environment, shellOf } from '../environment.ts';
-import { kubectlJson } from '../kubectl.ts';
+import { kubectlList } from '../kubectl.ts';
 import type { TaskContext } from '../runner/runner.ts';
 
 /** The superuser's password of the last install, which the release keeps in a Secret; undefined where there is none. */
@@ -12,7 +12,7 @@ export async function installedPassword(
   // As a list, which is empty where there is none.
   const name = 'metadata.name=postgresql-superuser';
   const words = ['get', 'secrets', '-n', 'database', '--field-selector', name] as const;
-  const { items } = await kubectlJson<{ readonly items: readonly Secret[] }>($, environment, ...words);
+  const { items } = await kubectlList<{ readonly items: readonly Secret[] }>($, environment, ...words);
   const encoded = items[0]?.data?.password;
   if (encoded === undefined) return undefined;
   const password = Buffer.from(encoded, 'base64').toString();

@@ -1,8 +1,8 @@
 import { type Environment, shellOf } from '../environment.ts';
-import { kubectl, kubectlText } from '../kubectl.ts';
+import { kubectl, kubectlText, listAnswer } from '../kubectl.ts';
 import { fullName, namesHost, parseRepository } from '../registry/reference.ts';
 import { quote, type TaskContext, TaskError } from '../runner/runner.ts';
-import { parseAnswer, reasonOf } from '../tool-answer.ts';
+import { reasonOf } from '../tool-answer.ts';
 import { type OwnImage, tagged } from './own-images.ts';
 import { askRegistry, type RegistryAnswer } from './registry.ts';
 
@@ -113,7 +113,7 @@ async function nodesOf(environment: Environment, context: TaskContext): Promise<
     return undefined;
   }
   type List = { items: { metadata: { name: string }; status?: { images?: { names?: string[] }[] } }[] };
-  const { items } = parseAnswer<List>('kubectl get nodes -o json', output);
+  const { items } = listAnswer<List>('kubectl get nodes -o json', output);
   return items.map(({ metadata, status: { images = [] } = {} }) => ({
     name: metadata.name,
     images: new Set(images.flatMap(({ names = [] }) => names.map(fullName))),

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { Address } from '../cluster/provider.ts';
 import { type Environment, shellOf } from '../environment.ts';
-import { kubectlJson, kubectlText } from '../kubectl.ts';
+import { kubectlList, kubectlText } from '../kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
 import { controllerOf } from './controllers.ts';
@@ -44,7 +44,7 @@ export async function routeAddresses(
   context: TaskContext,
 ): Promise<readonly Address[]> {
   const words = ['get', routeKind(settings), '-A'];
-  const { items } = await kubectlJson<{ items: readonly (Ingress | HttpRoute)[] }>(
+  const { items } = await kubectlList<{ items: readonly (Ingress | HttpRoute)[] }>(
     await shellOf(context),
     environment,
     ...words,

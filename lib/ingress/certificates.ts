@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { certificateCommands, ensureCertificate } from '../certificates.ts';
 import { type Environment, shellOf } from '../environment.ts';
 import type { Release } from '../helmfile.ts';
-import { kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
+import { kubectl, kubectlList, kubectlText } from '../kubectl.ts';
 import type { TaskContext } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
 
@@ -59,7 +59,7 @@ export async function ensureRouteCertificates(
     }[];
   };
   const selector = 'app.kubernetes.io/component=certificate';
-  const { items } = await kubectlJson<Secrets>(
+  const { items } = await kubectlList<Secrets>(
     $,
     environment,
     '-n',

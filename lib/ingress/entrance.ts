@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { type Environment, shellOf } from '../environment.ts';
-import { kubectlJson, kubectlText } from '../kubectl.ts';
+import { kubectlList, kubectlText } from '../kubectl.ts';
 import { withPortForward } from '../port-forward.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
@@ -83,14 +83,14 @@ export async function findWay(
   const { namespace, label } = controller;
   const $ = await shellOf(context);
   const select = ['-n', namespace, '-l', `app.kubernetes.io/name=${label}`] as const;
-  const { items } = await kubectlJson<List<Service>>($, environment, 'get', 'services', ...select);
+  const { items } = await kubectlList<List<Service>>($, environment, 'get', 'services', ...select);
   const service = items.find(({ spec }) => spec.ports?.some((candidate) => candidate.port === 80));
   if (service === undefined) {
     if (site.published !== undefined)
       return { kind: 'direct', entrance: { address: site.published, http: 80, https: 443 } };
     throw noEntrance(environment, `namespace ${namespace} has no Service of ${settings.ingress.controller}`);
   }
-  const pods = await kubectlJson<List<Pod>>($, environment, 'get', 'pods', ...select);
+  const pods = await kubectlList<List<Pod>>($, environment, 'get', 'pods', ...select);
   const entrance = entranceOf(service, pods.items);
   const entrancePort = site.tls ? entrance?.https : entrance?.http;
   if (

@@ -4,7 +4,7 @@ import { type Environment, exportHomes, helmHomes, shellOf } from '../environmen
 import { fileDigest, filesBelow } from '../file-digest.ts';
 import { takeBack, takeBackIfKnown } from '../helm.ts';
 import { seenIn, shownLinesOf } from '../helm-failure.ts';
-import { helmText, kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
+import { helmText, kubectl, kubectlList, kubectlText } from '../kubectl.ts';
 import { repairPending } from '../pending.ts';
 import { readPods, unreadyOf } from '../pods.ts';
 import { deployedReleases } from '../releases.ts';
@@ -175,7 +175,7 @@ async function classesOf(
       readonly spec?: { readonly controller?: string };
     }[];
   };
-  const { items } = await kubectlJson<Classes>(await shellOf(context), environment, 'get', 'ingressclass');
+  const { items } = await kubectlList<Classes>(await shellOf(context), environment, 'get', 'ingressclass');
   return items.filter(({ spec }) => spec?.controller === controller).map(({ metadata }) => metadata.name);
 }
 
@@ -185,8 +185,8 @@ async function firstRecord(
   context: TaskContext,
 ): Promise<Installed> {
   const $ = await shellOf(context);
-  const types = await kubectlJson<Named>($, environment, 'get', 'crd');
-  const there = await kubectlJson<Named>($, environment, 'get', 'namespaces');
+  const types = await kubectlList<Named>($, environment, 'get', 'crd');
+  const there = await kubectlList<Named>($, environment, 'get', 'namespaces');
   return {
     namespace,
     ownNamespace: there.items.every(({ metadata }) => metadata.name !== namespace),

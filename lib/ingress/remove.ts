@@ -1,5 +1,5 @@
 import { type Environment, shellOf } from '../environment.ts';
-import { helmText, kubectl, kubectlJson, kubectlText } from '../kubectl.ts';
+import { helmText, kubectl, kubectlList, kubectlText } from '../kubectl.ts';
 import type { TaskContext } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
 import { controllerOf } from './controllers.ts';
@@ -15,7 +15,7 @@ export async function removeController(environment: Environment, context: TaskCo
   if (record.ownNamespace) {
     await $`${kubectl(environment)} delete namespace ${namespace} --ignore-not-found --wait --timeout 300s`;
   }
-  const { items } = await kubectlJson<Named>($, environment, 'get', 'crd');
+  const { items } = await kubectlList<Named>($, environment, 'get', 'crd');
   const names = items.map(({ metadata }) => metadata.name);
   const own = names.filter((name) => ownTypes.test(name) && !record.typesBefore.includes(name));
   if (own.length === 0) return;

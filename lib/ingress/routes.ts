@@ -1,6 +1,6 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { type Environment, shellOf } from '../environment.ts';
-import { kubectlJson } from '../kubectl.ts';
+import { kubectlList } from '../kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Settings } from '../settings.ts';
 
@@ -74,7 +74,7 @@ export async function readSite(
     ...(controller === 'traefik' ? ['middlewares.traefik.io'] : []),
   ];
   type List = { readonly items: readonly (Ingress | Middleware | HttpRoute)[] };
-  const { items } = await kubectlJson<List>(
+  const { items } = await kubectlList<List>(
     await shellOf(context),
     environment,
     ...['-n', 'frontend', 'get', kinds.join(','), '-l', `app.kubernetes.io/instance=${app}-front`],

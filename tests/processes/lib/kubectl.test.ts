@@ -3,7 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Environment } from '../../../lib/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import type { RecordedContext } from '../../rig/task-context.ts';
+import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
@@ -50,7 +50,29 @@ test('JSON is read from stdout alone: warnings do not break it', async ({
   context,
 }) => {
   clone.script('kubectl', `echo "W0101 a warning" >&2; echo '{"items":[]}'`);
-  assert.equal(await lib.kubectlJson(context.$, environment, 'get', 'nodes'), { items: [] });
+  assert.equal(await lib.kubectlList(context.$, environment, 'get', 'nodes'), { items: [] });
+});
+
+test('what is no list is not taken for one, and a failure of the API server is told', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  for (const [answer, what, why] of [
+    ['{}', '`kubectl get nodes -o json` gave no answer that can be read', /no `items`/],
+    ['{"items":{}}', '`kubectl get nodes -o json` gave no answer that can be read', /no `items`/],
+    ['[]', '`kubectl get nodes -o json` gave no answer that can be read', /no `items`/],
+    ['{"kind":"Status","code":500,"message":"etcd is slow"}', '`kubectl get nodes -o json` failed', /etcd/],
+    ['{"kind":"Status","code":500}', '`kubectl get nodes -o json` failed', /answered with 500/],
+  ] as const) {
+    clone.script('kubectl', `echo '${answer}'`);
+    const error = await failureOf(lib.kubectlList(context.$, environment, 'get', 'nodes'));
+    assert.is(error.what, what);
+    assert.match(error.why ?? '', why);
+  }
+  clone.script('kubectl', `echo '{"kind":"Status","code":500}'`);
+  assert.match((await failureOf(lib.kubectlJson(context.$, environment, 'version'))).what, 'failed');
 });
 
 test.run();
