@@ -7,7 +7,6 @@ import { checkPasswords, takePasswords } from './database/check-passwords.ts';
 import { type Environment, shellOf } from './environment.ts';
 import { renderingFailure } from './helm-failure.ts';
 import { helmfile, type Release } from './helmfile.ts';
-import { ifThere } from './if-there.ts';
 import { kubectlList } from './kubectl.ts';
 import { recallRendered, rememberRendered } from './render-memory.ts';
 import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
@@ -154,6 +153,15 @@ export async function render(
     const secret = await secretFailure(error, environment, context);
     throw secret === error ? renderingFailure(error, said, releases, 'rendering', environment.name) : secret;
   });
+  // helmfile makes a folder for each, also for one that renders nothing.
+  const made = await readdir(folder);
+  const missing = releases.filter(({ name }) => !made.includes(name)).map(({ name }) => name);
+  if (missing.length === 0) return;
+  throw new TaskError({
+    what: `helmfile rendered nothing for ${missing.join(', ')}`,
+    why: 'it ended with exit code 0, but wrote no files',
+    advice: 'check which `helmfile` is used (`verify-dependencies`), then run again; nothing was changed',
+  });
 }
 
 /**
@@ -174,9 +182,7 @@ export async function renderedDigests(
     await render(context, environment, releases, folder);
     const digests = new Map<string, string>();
     for (const { name } of releases) {
-      // A release may render nothing.
-      const files =
-        (await ifThere(readdir(join(folder, name), { recursive: true, withFileTypes: true }))) ?? [];
+      const files = await readdir(join(folder, name), { recursive: true, withFileTypes: true });
       const texts = files
         .filter((file) => file.isFile())
         .map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));

@@ -23,12 +23,17 @@ test.before.each(async (state) => {
   state.context = state.clone.context('minikube');
   mkdirSync((await state.clone.environment('minikube')).state, { recursive: true });
   state.clone.script('sops', `echo '${JSON.stringify(secrets)}'`);
-  state.clone.script('helmfile', '');
+  state.clone.script('helmfile', emptyFolders);
   state.clone.forget();
 });
 
 test.after.each(({ clone }) => clone.reset());
 test.after(({ clone }) => clone.remove());
+
+/** What helmfile does for releases that render nothing. */
+const emptyFolders = `folder=; last=
+for word; do [ "$last" = --output-dir ] && folder=$word; last=$word; done
+[ -z "$folder" ] || for word; do case "$word" in name=*) mkdir -p "$folder/\${word#name=}";; esac; done`;
 
 /** A cluster in which devops is in this state, last touched so many seconds ago. */
 function cluster(
@@ -355,7 +360,8 @@ async function withShell(clone: ScriptedClone): Promise<RecordedContext> {
 const failing = (clone: ScriptedClone, word: string, release: string, said: string, seconds = 0): void =>
   clone.script(
     'helmfile',
-    `case "$*" in *${word}*) sleep ${seconds}; cat >&2 <<'END'\nARGS:\n  0: helm (4 bytes)\n  1: ${release} (1 bytes)\n\nSTDERR:\n  ${said}\n  Use --debug flag to render out invalid YAML\n\nCOMBINED OUTPUT:\n  ${said}\n  Use --debug flag to render out invalid YAML\nEND\nexit 1;; esac`,
+    `${emptyFolders}
+case "$*" in *${word}*) sleep ${seconds}; cat >&2 <<'END'\nARGS:\n  0: helm (4 bytes)\n  1: ${release} (1 bytes)\n\nSTDERR:\n  ${said}\n  Use --debug flag to render out invalid YAML\n\nCOMBINED OUTPUT:\n  ${said}\n  Use --debug flag to render out invalid YAML\nEND\nexit 1;; esac`,
   );
 
 test('of several releases only the failed one is named, and helm’s word decides whether it is back', async ({
@@ -418,6 +424,18 @@ test('a failed check is explained by its own pod, and an authority that was made
   const error = await failureOf(lib.test(await withShell(clone), { app: 'devops' }));
   assert.is(error.why, `pod core/devops-check-b: ${reason}`);
   assert.match(error.advice ?? '', /^run install-tier core: /);
+});
+
+test('a helmfile that writes nothing has not rendered: nothing counts as changed', async ({
+  lib,
+  clone,
+  context,
+}) => {
+  cluster(clone, 'deployed', 60);
+  clone.script('helmfile', '');
+  const error = await failureOf(lib.install(context, { app: 'devops' }));
+  assert.is(error.what, 'helmfile rendered nothing for devops');
+  assert.not.ok(clone.calls().some(isSync));
 });
 
 test('when helmfile comes to no release none is said to have failed or to be back', async ({

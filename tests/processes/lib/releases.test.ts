@@ -7,7 +7,7 @@ import type { Environment } from '../../../lib/environment.ts';
 import type { Release } from '../../../lib/helmfile.ts';
 import type { DeployedRelease } from '../../../lib/releases.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import type { RecordedContext } from '../../rig/task-context.ts';
+import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
@@ -213,6 +213,7 @@ test('a release that renders nothing differs from one that has objects', async (
   environment,
 }) => {
   render(clone, 'other', { 'x.yaml': config });
+  mkdirSync(join(clone.folder, '.state', 'source', 'devops'));
   const digests = await lib.renderedDigests(
     context,
     environment,
@@ -220,6 +221,13 @@ test('a release that renders nothing differs from one that has objects', async (
     'inputs',
   );
   assert.is.not(digests.get('devops'), digests.get('other'));
+});
+
+test('a release without a folder was not rendered', async ({ lib, clone, context, environment }) => {
+  render(clone, 'other', { 'x.yaml': config });
+  const releases = [release('devops'), release('other')];
+  const error = await failureOf(lib.renderedDigests(context, environment, releases, 'inputs'));
+  assert.is(error.what, 'helmfile rendered nothing for devops');
 });
 
 test.run();
