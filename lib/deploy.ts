@@ -20,6 +20,7 @@ import { deployedReleases } from './releases.ts';
 import { rememberRendered, renderInputs } from './render-memory.ts';
 import { type TaskContext, TaskError } from './runner/runner.ts';
 import { redactSecrets, secretFailure } from './sops.ts';
+import { endOf, signalOf } from './tool-answer.ts';
 import { checkVault } from './vault-check.ts';
 
 const names = (releases: readonly Release[]): string => releases.map(({ name }) => name).join(', ');
@@ -199,6 +200,18 @@ async function withCause(
     ? `${doing.replace(/ of$/, '')} failed before it came to a release`
     : `${doing} ${names(named)} failed`;
   const why = seen.length > 0 ? seen.join('\n') : said || (error.why ?? '');
+  if (why === '' || (failed.length === 0 && signalOf({ exitCode: error.exitCode, signal: null }))) {
+    const unknown = doing === 'the check of' ? '' : '; what was changed is not known';
+    const repairs =
+      doing === 'installing' ? 'run it again: an install repairs what is half done' : 'run it again';
+    return new TaskError({
+      what: `${doing} ${names(named)} failed`,
+      why: `helmfile: ${endOf({ exitCode: error.exitCode, signal: null })}${why && ` after: ${why}`}${unknown}`,
+      advice: `${repairs}${more}`,
+      exitCode: error.exitCode,
+      cause: error,
+    });
+  }
   const known =
     (doing === 'the check of' ? authorityAdvice(why, named) : undefined) ?? adviceFor(`${said}\n${why}`);
   return new TaskError({

@@ -84,8 +84,12 @@ function beginningOfReason(text: string): string | undefined {
   return reason === undefined ? undefined : ownBeginning(reason, longestLine);
 }
 
-/** The command on one line, cut at the end. */
+/** Options that say which cluster and which files, and are long: what is done with them comes after. */
+const places =
+  / --(?:kubeconfig|context|kube-context|state-values-file|state-values-set-string)[ =](?:'[^']*'|\S+)/g;
+
+/** The command on one line without those, cut at the end. */
 export function shorten(command: string): string {
-  const line = command.trim().replace(/\s+/g, ' ');
+  const line = command.trim().replace(/\s+/g, ' ').replace(places, '');
   return line.length > longestCommand ? `${line.slice(0, longestCommand - 2)} …` : line;
 }

@@ -120,7 +120,7 @@ function fileFailure(error: unknown): Failure | undefined {
 export function formatFailure(failure: Failure, verbose = false): string[] {
   const lines = [
     ...labelled('error: ', failure.what, 4),
-    ...(failure.why === undefined ? [] : labelled('  why: ', failure.why, 4)),
+    ...(failure.why?.trim() ? labelled('  why: ', failure.why, 4) : []),
     ...(failure.advice === undefined ? [] : labelled('  do: ', failure.advice, 4)),
   ];
   if (verbose && failure.stack !== undefined)

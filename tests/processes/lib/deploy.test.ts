@@ -450,6 +450,33 @@ test('when helmfile comes to no release none is said to have failed or to be bac
   assert.is(error.why, 'unknown flag: --bogus');
 });
 
+test('a helmfile that ends without a word is told with how it ended, and nothing follows from it', async ({
+  lib,
+  clone,
+}) => {
+  const context = await withShell(clone);
+  for (const [body, ended, status] of [
+    ['kill -9 $$', 'ended by SIGKILL', 137],
+    [
+      'echo "Upgrading release=devops" >&2; kill -9 $$',
+      'ended by SIGKILL after: Upgrading release=devops',
+      137,
+    ],
+    ['exit 3', 'exit code 3', 3],
+  ] as const) {
+    clone.script('helmfile', `${emptyFolders}\ncase "$*" in *sync*|*--filter*) ${body};; esac`);
+    cluster(clone, 'failed', 60);
+    const failed = await failureOf(lib.install(context, { app: 'devops' }));
+    assert.is(failed.what, 'installing devops failed');
+    assert.is(failed.why, `helmfile: ${ended}; what was changed is not known`);
+    assert.match(failed.advice ?? '', /^run it again: an install repairs/);
+    assert.is(failed.exitCode, status);
+    cluster(clone, 'deployed', 60);
+    const check = await failureOf(lib.test(context, { app: 'devops' }));
+    assert.equal([check.what, check.why], ['the check of devops failed', `helmfile: ${ended}`]);
+  }
+});
+
 // The last one: which helm is used is asked once.
 test('Helm 3 is given no words that it does not know', async ({ lib, clone, context }) => {
   cluster(clone, 'failed', 60);

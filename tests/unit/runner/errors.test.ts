@@ -18,6 +18,7 @@ test('an expected failure is what, why and advice', () => {
 
 test('what is not known is left out', () => {
   assert.equal(formatFailure(toFailure(new TaskError({ what: 'it broke' }))), ['error: it broke']);
+  assert.equal(formatFailure(toFailure(new TaskError({ what: 'it broke', why: ' ' }))), ['error: it broke']);
 });
 
 test('the classes have their exit codes', () => {
