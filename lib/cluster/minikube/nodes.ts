@@ -1,5 +1,6 @@
 import type { Environment } from '../../environment.ts';
 import { type CommandOutput, TaskError } from '../../runner/runner.ts';
+import { endOf, signalOf } from '../../tool-answer.ts';
 import type { ClusterPhase } from '../provider.ts';
 import { findRemains } from './docker.ts';
 import { type Minikube, minikubeShell, reasonOf } from './shell.ts';
@@ -56,12 +57,23 @@ export async function readProfile(
   return { kind: 'incomplete', missing, dataLost: !volumes.includes(environment.clusterName) };
 }
 
-const failed = ({ clusterName }: Environment, command: string, output: CommandOutput): TaskError =>
-  new TaskError({
+/** Output that was cut off, or is somebody else's, explains nothing. */
+function failed({ clusterName }: Environment, command: string, output: CommandOutput): TaskError {
+  const signal = signalOf(output);
+  const reason = reasonOf(output);
+  const quoted = /^\s*[[{<]/.test(output.stdout) && output.stdout.includes(reason);
+  const unread = signal === undefined && (output.exitCode === 0 || quoted);
+  return new TaskError({
     what: `\`minikube ${command}\` failed`,
-    why: reasonOf(output),
+    why: unread
+      ? `what it printed cannot be read (${endOf(output)})`
+      : signal === undefined
+        ? reason
+        : endOf(output),
     advice: `try: minikube ${command} --profile ${clusterName}`,
+    exitCode: signal === undefined ? undefined : output.exitCode,
   });
+}
 
 /** One node is an object, several are a list, none is `null`; a failure is an event, which has no `Host`. */
 function parseNodes(text: string): readonly Node[] | undefined {

@@ -154,18 +154,21 @@ test('a minikube or a Docker that fails is an error, not the absence of a cluste
   status('cannot find home', 1);
   const error = await failureOf(lib.minikube.phase(environment, context));
   assert.equal([error.what, error.why], ['`minikube status` failed', 'cannot find home']);
-  for (const [text, exitCode] of [
-    ['{"error":"cannot read the profiles"}', 14],
-    ['null', 14],
-    ['[]', 80],
-    ['', 0],
-    ['{"Name":"one","Host":"Run', 0],
-    [running, 137],
+  for (const [text, exitCode, reason] of [
+    ['{"error":"cannot read the profiles"}', 14, 'what it printed cannot be read (exit code 14)'],
+    ['null', 14, 'null'],
+    ['[]', 80, 'exit code 80'],
+    ['', 0, 'what it printed cannot be read (exit code 0)'],
+    ['<html>\n<body>not here</body>\n</html>', 0, 'what it printed cannot be read (exit code 0)'],
+    ['{"Name":"one","Host":"Run', 0, 'what it printed cannot be read (exit code 0)'],
+    ['{"Name":"one","Host":"Run', 2, 'what it printed cannot be read (exit code 2)'],
+    [running, 137, 'ended by SIGKILL'],
   ] as const) {
     status(text, exitCode);
     for (const attempt of ['phase', 'destroy', 'stop'] as const) {
-      const { what } = await failureOf(lib.minikube[attempt](environment, context));
-      assert.is(what, '`minikube status` failed', `${attempt}: ${text}`);
+      const { what, why, exitCode: code } = await failureOf(lib.minikube[attempt](environment, context));
+      assert.equal([what, why], ['`minikube status` failed', reason], `${attempt}: ${text}`);
+      assert.is(code, exitCode === 137 ? 137 : 1);
     }
   }
   clone.script('minikube', 'kill -9 $$');
