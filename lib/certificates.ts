@@ -5,7 +5,7 @@ import { join, relative } from 'node:path';
 import { type Environment, shellOf } from './environment.ts';
 import { textIfThere } from './if-there.ts';
 import { root } from './project.ts';
-import type { Shell, TaskContext } from './runner/runner.ts';
+import { type Shell, type TaskContext, TaskError } from './runner/runner.ts';
 import { shellWord, shellWords } from './shell-words.ts';
 
 /** What a server certificate is made for. */
@@ -202,6 +202,13 @@ async function readPair(
     const matches = certificate.checkPrivateKey(createPrivateKey(pem));
     return matches ? { certificate } : `${name}.key belongs to another certificate`;
   } catch {
-    return `${relative(root, join(folder, name))} is damaged`;
+    const damaged = relative(root, join(folder, name));
+    if (name !== 'ca') return `${damaged} is damaged`;
+    // A new one would end the trust of whoever has imported it.
+    throw new TaskError({
+      what: `${damaged}.crt or ${name}.key is damaged`,
+      why: 'it is the authority that signed every certificate of the environment',
+      advice: `restore both from a copy, or move ${relative(root, folder)} away, which makes a new authority`,
+    });
   }
 }

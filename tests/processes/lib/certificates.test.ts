@@ -10,6 +10,7 @@ import * as assert from 'uvu/assert';
 import type { CertificateRequest } from '../../../lib/certificates.ts';
 import type { Environment } from '../../../lib/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
@@ -114,6 +115,27 @@ test('an authority that would end before what it signs is made anew, and all tha
   assert.is((await ensure(state, {}, inDays(3600))).outcome, 'changed');
   assert.is.not(readFileSync(files.authority, 'utf8'), authority);
   assert.is(await handshake(files, 'localhost'), '');
+});
+
+test('an authority that is there and cannot be used is never replaced', async (state) => {
+  const files = await ensure(state);
+  const folder = join(files.authority, '..');
+  const key = join(folder, 'ca.key');
+  const whole = [readFileSync(files.authority, 'utf8'), readFileSync(key, 'utf8')] as const;
+  for (const [path, text] of [
+    [key, ''],
+    [key, whole[1].slice(0, 60)],
+    [files.authority, ''],
+  ] as const) {
+    writeFileSync(path, text);
+    const error = await failureOf(ensure(state));
+    assert.match(error.what, /certificates\/ca\.crt or ca\.key is damaged$/);
+    assert.match(error.advice ?? '', /^restore both .* or move .*certificates away/);
+    assert.is(readFileSync(path, 'utf8'), text);
+    writeFileSync(files.authority, whole[0]);
+    writeFileSync(key, whole[1]);
+  }
+  assert.is((await ensure(state)).outcome, 'unchanged');
 });
 
 test('other hosts, a lost authority, a damaged file and a foreign key each make a new certificate', async (state) => {
