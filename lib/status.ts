@@ -7,7 +7,7 @@ import { declaredReleases } from './helmfile.ts';
 import { kubectlJson, kubectlList } from './kubectl.ts';
 import { isPostgresqlReady } from './postgresql.ts';
 import { deployedReleases } from './releases.ts';
-import { MissingToolError, type TaskContext, type TaskError } from './runner/runner.ts';
+import { exitCodes, MissingToolError, type TaskContext, type TaskError } from './runner/runner.ts';
 import { findTool } from './tools/tools.ts';
 import type { VaultStatus } from './vault/status.ts';
 import { readVaultStatus } from './vault-access.ts';
@@ -38,6 +38,9 @@ type NodeList = {
   }[];
 };
 
+/** Milliseconds that each question may take. */
+const answerMs = 20_000;
+
 /** What is asked, and why there was no answer. */
 type Asked = { readonly what: string; failure: string | undefined };
 
@@ -45,7 +48,8 @@ type Asked = { readonly what: string; failure: string | undefined };
  * Everything at a glance. Only reads, and answers also when there is nothing to ask: what cannot be seen is null or empty, and the
  * log says so where it should be there. Throws `TaskError` when it cannot be known whether there is a cluster.
  */
-export async function readStatus(context: TaskContext): Promise<Status> {
+export async function readStatus(unlimited: TaskContext): Promise<Status> {
+  const context = { ...unlimited, $: unlimited.$({ timeoutMs: answerMs }) };
   const environment = environmentOf(context.options);
   const state = await readPhase(environment, context);
   const asked: Asked[] = [];
@@ -55,8 +59,11 @@ export async function readStatus(context: TaskContext): Promise<Status> {
     try {
       return await answer;
     } catch (error) {
-      const { message, what: told, why = told ?? message } = error as Error & Partial<TaskError>;
-      entry.failure = why.split('\n')[0];
+      const { message, what: told, why = told ?? message, exitCode } = error as Error & Partial<TaskError>;
+      entry.failure =
+        exitCode === exitCodes.timeout
+          ? `kubectl gave no answer within ${answerMs / 1000} s`
+          : why.split('\n')[0];
       return undefined;
     }
   };

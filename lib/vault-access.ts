@@ -116,6 +116,11 @@ export async function readVaultStatus(
   });
 }
 
+/** Throws `TaskError` for keys that are there and cannot be used. */
+export async function checkKeys(environment: Environment): Promise<void> {
+  await readKeys(keysPath(environment));
+}
+
 /** Whether there is a Vault that was initialised. Throws `TaskError` for one that does not answer: it may be. */
 export async function isInitialised(
   environment: Environment,

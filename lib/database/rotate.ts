@@ -9,7 +9,7 @@ import { root } from '../project.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { secretsFile } from '../sops/encrypted-file.ts';
 import { decryptValue, encryptValue } from '../sops.ts';
-import { initVault, isInitialised } from '../vault-access.ts';
+import { checkKeys, initVault, isInitialised } from '../vault-access.ts';
 import { setPassword } from './alter-role.ts';
 import { serverIdentity } from './certificate.ts';
 import { consumersOf, ensureRestarted } from './consumers.ts';
@@ -34,6 +34,8 @@ export async function rotatePasswords(
   const roles = loginRoles(settings);
   const wanted = selectRoles(roles, name);
   const begun = await readRotation(environment);
+  // Needed last, when the server has the new passwords already.
+  await checkKeys(environment);
   const chosen = roles.filter((role) => wanted.includes(role) || role.name in begun);
   const rotation = await choosePasswords(environment, chosen, begun, context);
   if (Object.keys(begun).length > 0)

@@ -18,6 +18,7 @@ type State = {
     typeof import('../../../lib/certificates.ts') &
     typeof import('../../../lib/cluster/services.ts') &
     typeof import('../../../lib/cluster/embedded/state.ts') &
+    typeof import('../../../lib/database/rotate.ts') &
     typeof import('../../../lib/database/rotation-state.ts') &
     typeof import('../../../lib/database/installed-password.ts') &
     typeof import('../../../lib/ingress/record.ts') &
@@ -33,6 +34,7 @@ test.before(async (state) => {
   const modules = [
     ...['environment', 'settings', 'certificates', 'cluster/services', 'cluster/embedded/state', 'status'],
     ...[
+      'database/rotate',
       'database/rotation-state',
       'database/installed-password',
       'ingress/record',
@@ -193,6 +195,35 @@ test('without keys that serve, it is not known whether Vault is configured', asy
   } finally {
     await vault.close();
   }
+});
+
+test('damaged keys of Vault are found before a password is changed', async ({
+  lib,
+  environment,
+  context,
+}) => {
+  const path = join(environment.state, 'vault', 'keys.json');
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, '');
+  const error = await failureOf(lib.rotatePasswords(environment, 'all', context));
+  assert.match(error.what, /keys\.json are damaged$/);
+  assert.equal(await lib.readRotation(environment), {});
+});
+
+test('status waits for no answer longer than 20 s', async ({ lib, clone, environment, context }) => {
+  await lib.remember(environment);
+  // As a command that ran into its limit ends.
+  clone.script('kubectl', `case "$*" in *readyz*) echo ok;; *) exit 124;; esac`);
+  const limits: unknown[] = [];
+  const $ = ((options: { timeoutMs?: number }) => {
+    limits.push(options.timeoutMs);
+    return context.$(options);
+  }) as typeof context.$;
+  await lib.readStatus({ ...context, $ });
+  assert.equal(limits, [20_000]);
+  assert.equal(context.logged, [
+    'not known: the version, the nodes, the releases (kubectl gave no answer within 20 s)',
+  ]);
 });
 
 test('status says what it could not read, beside an answer of the fixed form', async ({
