@@ -1,4 +1,5 @@
-import { anchorOf, escapePattern, patternOf, type SecretPattern } from './secret-pattern.ts';
+import type { SecretPattern } from './secret-pattern.ts';
+import { type Found, hidePieces, patternsOf } from './secret-pieces.ts';
 
 const mask = '***';
 /** Shorter fragments of base64 would hide harmless text. */
@@ -28,7 +29,7 @@ export class Redactor {
     const lines = value.split(/\r?\n/).filter((line) => line.trim().length >= shortestLine);
     for (const text of new Set([value, value.trim(), ...lines])) {
       if (text.trim() === '') continue;
-      for (const pattern of [patternOf(text), ...encodedForms(text)]) this.#add(pattern);
+      for (const pattern of [...patternsOf(text), ...encodedForms(text)]) this.#add(pattern);
     }
   }
 
@@ -39,10 +40,10 @@ export class Redactor {
     if (found.length === 0) return redacted;
     // Of two that begin in the same way the longer one is replaced whole.
     found.sort((left, right) => right.longest - left.longest);
-    for (const pattern of found) {
-      pattern.expression ??= new RegExp(pattern.source, 'g');
-      redacted = redacted.replace(pattern.expression, mask);
-    }
+    for (const pattern of found) pattern.expression ??= new RegExp(pattern.source, 'g');
+    redacted = hidePieces(redacted, found, mask);
+    for (const { expression, piece } of found)
+      if (!piece && expression !== undefined) redacted = redacted.replace(expression, mask);
     return redacted;
   }
 
@@ -65,9 +66,6 @@ export class Redactor {
     else this.#index.add(pattern.anchor, { ...pattern });
   }
 }
-
-/** Compiled when it is first needed. */
-type Found = SecretPattern & { expression?: RegExp };
 
 const anchorLength = 4;
 
@@ -184,11 +182,7 @@ function encodedForms(text: string): SecretPattern[] {
     .filter((form) => form.length >= shortestEncoded)
     .flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')]);
   // In a URL or JSON the three special characters are escaped again.
-  return [...new Set(forms)].map((form) => (/[+/=]/.test(form) ? patternOf(form) : plain(form)));
-}
-
-function plain(text: string): SecretPattern {
-  return { source: escapePattern(text), longest: text.length, anchor: anchorOf(text) };
+  return [...new Set(forms)].flatMap(patternsOf);
 }
 
 /**

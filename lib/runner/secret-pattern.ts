@@ -5,6 +5,8 @@ export type SecretPattern = {
   readonly longest: number;
   /** Four letters or digits that stand in everything that it finds; undefined when there are none. */
   readonly anchor: string | undefined;
+  /** It finds a part of a secret that is too long for one expression. */
+  readonly piece: boolean;
 };
 
 type Spelling = { readonly source: string; readonly longest: number };
@@ -16,11 +18,11 @@ const backslashes = 4;
  * A pattern for a text in which every character may be written as it is, or escaped as in JSON (`\n`, `\u003c`), URLs
  * (`%2F`, `+`), XML (`&amp;`), shells (`\ `, `'\''`) or YAML (`''`), each by itself: encoders differ in what they escape.
  */
-export function patternOf(text: string): SecretPattern {
+export function patternOf(text: string): Omit<SecretPattern, 'piece'> {
   let source = '';
   let longest = 0;
-  // Several backslashes in a row are one piece: each with its own repetition they could match in very many ways.
-  for (const character of text.match(/\\+|[^\\]/gu) ?? []) {
+  // Several backslashes or quotes in a row are one: each with its own repetition they could match in very many ways.
+  for (const character of text.match(/\\+|'+|[^\\']/gu) ?? []) {
     if (/^[A-Za-z0-9]$/.test(character)) {
       source += character;
       longest += 1;
@@ -53,14 +55,17 @@ const letters: { readonly [character: string]: string } = {
 };
 
 function spellingsOf(character: string): Spelling[] {
-  const spellings = (special[character] ?? []).map(literal);
+  const characters = [...character];
+  const spellings = (special[characters[0] ?? ''] ?? []).map((text) =>
+    literal(text.repeat(characters.length)),
+  );
   // Each time it is escaped a backslash becomes two.
   if (character.startsWith('\\')) {
     const most = 2 * backslashes * character.length;
     spellings.push({ source: `\\\\{${character.length},${most}}`, longest: most });
   } else {
-    const source = `\\\\{0,${backslashes}}${escapePattern(character)}`;
-    spellings.push({ source, longest: backslashes + character.length });
+    const source = characters.map((one) => `\\\\{0,${backslashes}}${escapePattern(one)}`).join('');
+    spellings.push({ source, longest: backslashes * characters.length + character.length });
   }
   const letter = letters[character];
   if (letter !== undefined)
@@ -88,11 +93,11 @@ function hexadecimal(number: number, digits: number): string {
   return text.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
 }
 
-export function escapePattern(text: string): string {
+function escapePattern(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
 /** The first four letters or digits in a row: nothing writes those in another way. */
-export function anchorOf(text: string): string | undefined {
+function anchorOf(text: string): string | undefined {
   return /[A-Za-z0-9]{4}/.exec(text)?.[0];
 }

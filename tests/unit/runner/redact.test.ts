@@ -275,4 +275,25 @@ test('a line of nothing but base64 may be long', () => {
   assert.is(redactorOf(secret).redact(line), line);
 });
 
+for (const [name, value] of Object.entries({
+  'a line of JSON': JSON.stringify(
+    Array.from({ length: 400 }, (_, key) => ({ key, text: `it's "${key * 7919}"` })),
+  ),
+  'quotes and braces': `{"'}`.repeat(2000),
+  'one letter': 'k'.repeat(50_000),
+  quotes: `'`.repeat(3000),
+  backslashes: '\\'.repeat(3000),
+  emoji: '🙂'.repeat(1500),
+})) {
+  test(`hides a very long secret whole: ${name}`, () => {
+    const redactor = redactorOf(value);
+    for (const form of ['as it is', 'JSON', 'a URL', 'a shell', 'base64 later in a text']) {
+      const shown = redactor.redact(`<${writings[form]?.(value)}>`);
+      // Of base64 some characters at the borders stay.
+      assert.ok(shown.length <= 14, `${form}: ${shown.length}`);
+    }
+    assert.is(redactor.redact('harmless "text"'), 'harmless "text"');
+  });
+}
+
 test.run();
