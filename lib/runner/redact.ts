@@ -2,6 +2,10 @@ import type { SecretPattern } from './secret-pattern.ts';
 import { type Found, hidePieces, patternsOf } from './secret-pieces.ts';
 
 const mask = '***';
+/** Fields of events, of a recorded run and of the view of a graph that are no text: a secret may be `task` or `done`. */
+const notText = new Set(
+  'type id name because needs from to kind marks stream outcome status report signal'.split(' '),
+);
 /** Shorter fragments of base64 would hide harmless text. */
 const shortestEncoded = 6;
 /** Of a secret of several lines each one is hidden by itself, but not `{` and the like. */
@@ -47,14 +51,14 @@ export class Redactor {
     return redacted;
   }
 
-  /** The same value with every text in it redacted. */
+  /** The same value with every text in it redacted, but not the names by which its parts find each other. */
   redactAll<Value>(value: Value): Value {
     if (this.#known.size === 0) return value;
     if (typeof value === 'string') return this.redact(value) as Value;
     if (Array.isArray(value)) return value.map((item) => this.redactAll(item)) as Value;
     if (typeof value !== 'object' || value === null) return value;
     return Object.fromEntries(
-      Object.entries(value).map(([name, field]) => [name, this.redactAll(field)]),
+      Object.entries(value).map(([name, field]) => [name, notText.has(name) ? field : this.redactAll(field)]),
     ) as Value;
   }
 

@@ -39,13 +39,13 @@ export type RunRequest = {
 export async function runTasks(request: RunRequest): Promise<number> {
   const { graph, settings, stop, terminal, redactor, children } = request;
   const startedAt = Date.now();
-  const recorder = new RunRecorder(graph, {
-    lines: settings.reports.report !== undefined,
-    redact: (text) => redactor.redact(text),
-  });
+  const recorder = new RunRecorder(graph, { lines: settings.reports.report !== undefined });
   const reports = await openReports(request, recorder);
   terminal.pressure = new BackPressure();
-  const screen = createRenderer(settings.output, terminal, settings.verbose, graph.nodes.length);
+  const screen = createRenderer(settings.output, terminal, settings.verbose, graph.nodes.length, {
+    env: process.env,
+    redact: (text) => redactor.redact(text),
+  });
   const renderers: Renderer[] = [screen, recorder];
   const emit: Emit = (body) => {
     const event = redactor.redactAll({ ...body, at: Date.now() });

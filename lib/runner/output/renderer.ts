@@ -21,13 +21,13 @@ export function createRenderer(
   terminal: Terminal,
   verbose: boolean,
   nodes: number,
-  env: NodeJS.ProcessEnv = process.env,
+  { env, redact }: { readonly env: NodeJS.ProcessEnv; readonly redact: (text: string) => string },
 ): Renderer {
   switch (mode) {
     case 'auto': {
       const found = detected(terminal, env);
       if (found === 'gitlab' && nodes === 1) return plainRenderer(terminal, verbose);
-      if (found !== undefined) return createRenderer(found, terminal, verbose, nodes, env);
+      if (found !== undefined) return createRenderer(found, terminal, verbose, nodes, { env, redact });
       if (nodes === 1) return plainRenderer(terminal, verbose);
       if (!terminal.isTerminal || isSet(env.CI)) return groupedRenderer(terminal, verbose);
       return verbose ? prefixedRenderer(terminal, verbose) : liveRenderer(terminal, verbose);
@@ -42,7 +42,7 @@ export function createRenderer(
     case 'plain':
       return plainRenderer(terminal, verbose);
     case 'json':
-      return jsonRenderer(terminal);
+      return jsonRenderer(terminal, redact);
     case 'github': {
       const root = env.GITHUB_WORKSPACE || process.cwd();
       return githubRenderer(terminal, verbose, {

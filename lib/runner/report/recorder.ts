@@ -29,13 +29,12 @@ type State = {
 
 /**
  * Remembers what happens in a run, as a renderer that shows nothing. Costs a few fields per task; with `lines` also the
- * last lines of each. `redact` is that of the run.
+ * last lines of each.
  */
 export class RunRecorder implements Renderer {
   readonly #label: string;
   readonly #states: readonly State[];
   readonly #byId: Map<string, State>;
-  readonly #redact: (text: string) => string;
   readonly #lines: KeptLines | undefined;
   readonly #view = new RunView();
   readonly #notes: { at: number; text: string }[] = [];
@@ -46,7 +45,7 @@ export class RunRecorder implements Renderer {
   #outcome: RunOutcome = 'interrupted';
   #exitCode = 1;
 
-  constructor(graph: Graph, options: { readonly lines: boolean; readonly redact: (text: string) => string }) {
+  constructor(graph: Graph, options: { readonly lines: boolean }) {
     this.#label = graph.root.label;
     this.#states = graph.nodes.map((node, place) => ({
       node,
@@ -63,7 +62,6 @@ export class RunRecorder implements Renderer {
       because: undefined,
     }));
     this.#byId = new Map(this.#states.map((state) => [state.node.id, state]));
-    this.#redact = options.redact;
     this.#lines = options.lines ? new KeptLines() : undefined;
   }
 
@@ -77,7 +75,7 @@ export class RunRecorder implements Renderer {
       this.#outcome = event.outcome;
       this.#exitCode = event.exitCode;
     } else if ('id' in event) {
-      const state = this.#find(event.id);
+      const state = this.#byId.get(event.id);
       if (state !== undefined) this.#noteTask(state, event);
     }
   }
@@ -124,7 +122,7 @@ export class RunRecorder implements Renderer {
       retriedAt: state.retriedAt.map((at) => at - this.#startedAt),
       failure: state.failure,
       chain: state.chain,
-      because: state.because === undefined ? undefined : this.#find(state.because)?.place,
+      because: state.because === undefined ? undefined : this.#byId.get(state.because)?.place,
       ...(this.#lines?.of(state.place) ?? { lines: [], dropped: 0 }),
     };
   }
@@ -211,11 +209,6 @@ export class RunRecorder implements Renderer {
 
   #keep(state: State, at: number, stream: RecordedLine['stream'], text: string): void {
     this.#lines?.add(state.place, { at: at - this.#startedAt, stream, text });
-  }
-
-  /** An id that holds a secret is another one from the moment that the secret is known. */
-  #find(id: string): State | undefined {
-    return this.#byId.get(id) ?? this.#states.find((state) => this.#redact(state.node.id) === id);
   }
 
   *#started(): Iterable<number> {

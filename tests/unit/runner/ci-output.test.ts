@@ -26,6 +26,8 @@ function node(id: string, file = '/repository/tasks/vault.ts'): NodeSummary {
   return { id, label: id, name: id, needs: [], place: () => ({ file, line: 12 }) };
 }
 
+const redact = (text: string): string => text;
+
 const start = (id: string): RunEventBody => ({ type: 'task-started', id });
 const output = (id: string, line: string): RunEventBody => ({
   type: 'task-output',
@@ -147,7 +149,7 @@ test('GitHub: a single task has no group, and no command of its child is taken e
 
 function gitlab(events: readonly RunEventBody[]): string {
   const log = logOf();
-  const renderer = createRenderer('gitlab', log, false, 2, {});
+  const renderer = createRenderer('gitlab', log, false, 2, { env: {}, redact });
   for (const event of events) renderer.onEvent({ ...event, at: 1_700_000_000_000 });
   renderer.close?.();
   return log.shown;
@@ -202,7 +204,7 @@ const choices: readonly [string, NodeJS.ProcessEnv, boolean, number, RegExp][] =
 for (const [name, env, isTerminal, nodes, expected] of choices) {
   test(`how the log is shown by itself: ${name}`, () => {
     const log = logOf(isTerminal);
-    const renderer = createRenderer('auto', log, false, nodes, env);
+    const renderer = createRenderer('auto', log, false, nodes, { env, redact });
     const all = [node('a'), node('b')].slice(0, nodes);
     for (const event of [started(...all), start('a'), output('a', 'line'), done('a')])
       renderer.onEvent({ ...event, at: Date.now() });
@@ -214,7 +216,7 @@ for (const [name, env, isTerminal, nodes, expected] of choices) {
 test('a run inside another run has no groups of its own', () => {
   process.env.TASK_RUNNER_LEVEL = '1';
   const log = logOf();
-  const renderer = createRenderer('auto', log, false, 2, { GITHUB_ACTIONS: 'true' });
+  const renderer = createRenderer('auto', log, false, 2, { env: { GITHUB_ACTIONS: 'true' }, redact });
   delete process.env.TASK_RUNNER_LEVEL;
   for (const event of [started(node('a'), node('b')), start('a'), output('a', 'x')])
     renderer.onEvent({ ...event, at: 0 });
@@ -224,7 +226,7 @@ test('a run inside another run has no groups of its own', () => {
 test('every mode can be asked for', () => {
   const shown = (['github', 'gitlab'] as const satisfies readonly OutputMode[]).map((mode) => {
     const log = logOf();
-    const renderer = createRenderer(mode, log, false, 2, {});
+    const renderer = createRenderer(mode, log, false, 2, { env: {}, redact });
     for (const event of [started(node('a'), node('b')), start('a'), output('a', 'x')])
       renderer.onEvent({ ...event, at: 0 });
     return log.shown;

@@ -30,6 +30,8 @@ function node(id: string): NodeSummary {
   return { id, label: id, name: id, needs: [], place: () => ({ file: '/x.ts', line: 1 }) };
 }
 
+const redact = (text: string): string => text;
+
 const output = (id: string, line: string): RunEventBody => ({
   type: 'task-output',
   id,
@@ -40,7 +42,7 @@ const start = (id: string): RunEventBody => ({ type: 'task-started', id });
 const done = (id: string): RunEventBody => ({ type: 'task-done', id, report: 'changed', durationMs: 1200 });
 
 function render(mode: OutputMode, ids: string[], events: RunEventBody[], terminal = fakeTerminal()): Fake {
-  const renderer = createRenderer(mode, terminal, false, ids.length, {});
+  const renderer = createRenderer(mode, terminal, false, ids.length, { env: {}, redact });
   const started: RunEventBody = { type: 'run-started', nodes: ids.map(node), jobs: 4 };
   for (const event of [started, ...events]) renderer.onEvent({ ...event, at: 0 });
   renderer.close?.();
@@ -103,7 +105,7 @@ test('prefixed: no line looks at all tasks, and there may be any number of them'
     },
   }));
   const terminal = fakeTerminal(false, 120);
-  const renderer = createRenderer('prefixed', terminal, false, ids.length, {});
+  const renderer = createRenderer('prefixed', terminal, false, ids.length, { env: {}, redact });
   renderer.onEvent({ type: 'run-started', nodes, jobs: 4, at: 0 });
   for (const id of ids.slice(0, 100)) renderer.onEvent({ ...output(id, 'x'), at: 0 });
   assert.is(asked, ids.length);

@@ -1,8 +1,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { quote } from '../../../lib/runner/command-text.ts';
+import { buildGraph } from '../../../lib/runner/graph.ts';
 import { LineSplitter } from '../../../lib/runner/line-splitter.ts';
 import { Redactor } from '../../../lib/runner/redact.ts';
+import { task } from '../../../lib/runner/task.ts';
+import { runInProcess } from '../../rig/in-process-run.ts';
 
 const secret = 'p?ss>word~1';
 
@@ -190,6 +193,40 @@ test('hides texts at any depth of a value, and leaves the rest alone', () => {
     d: null,
     e: true,
   });
+});
+
+test('a secret that is a word of the runner hides no event', async () => {
+  const login = task({
+    name: 'task-done',
+    description: 'd',
+    args: { password: { type: 'string', description: 'd' } },
+    commands: () => [],
+    run: ({ secret, print, log }) => {
+      for (const word of ['task', 'done', 'output', 'log', 'changed', 'a', 'hunter2']) secret(word);
+      log('a task is done');
+      print('done');
+    },
+  });
+  const args = { password: 'hunter2' };
+  const graph = await buildGraph({ task: login, args, passThrough: [] }, {}, 'p');
+  const { events, exitCode } = runInProcess(graph, 1, 'continue');
+  assert.is(await exitCode, 0);
+  const shown = events.map((event) => ('line' in event ? `${event.type} ${event.line}` : event.type));
+  assert.equal(shown, [
+    'run-started',
+    'task-started',
+    'task-output *** *** is ***',
+    'task-result',
+    'task-done',
+    'run-ended',
+  ]);
+  const [, , output, , done, ended] = events;
+  assert.equal(
+    [output, done].map((event) => event && 'id' in event && event.id),
+    ['task-done [["p***ssword","***"]]', 'task-done [["p***ssword","***"]]'],
+  );
+  assert.match(JSON.stringify(output), '"stream":"log"');
+  assert.match(JSON.stringify(ended), '"outcome":"done"');
 });
 
 function split(

@@ -38,12 +38,8 @@ export const summary: RunSummary = {
 export const begin = 1_700_000_000_000;
 
 /** Records events given with their milliseconds since the start of the run. */
-export function record(
-  graph: Graph,
-  events: readonly (readonly [number, RunEventBody])[],
-  redact: (text: string) => string = (text) => text,
-): RunRecorder {
-  const recorder = new RunRecorder(graph, { lines: true, redact });
+export function record(graph: Graph, events: readonly (readonly [number, RunEventBody])[]): RunRecorder {
+  const recorder = new RunRecorder(graph, { lines: true });
   const nodes = graph.nodes.map(({ id, label }) => ({
     id,
     label,

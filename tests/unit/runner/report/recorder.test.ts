@@ -1,7 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { RunEventBody } from '../../../../lib/runner/events.ts';
-import { Redactor } from '../../../../lib/runner/redact.ts';
 import type { RecordedTask } from '../../../../lib/runner/report/recorded-run.ts';
 import { type AnyTask, need, task } from '../../../../lib/runner/task.ts';
 import { begin, described, graphOf, idOf, record, summary } from './fixture.ts';
@@ -181,27 +180,6 @@ test('many tasks that print a lot keep fewer lines each', async () => {
   assert.ok(kept.length * long.length > 4_000_000);
   for (const { lines, dropped, name } of run.tasks)
     if (name === 'word') assert.is(lines.length + dropped, 1000);
-});
-
-test('a task whose name holds a secret is still found once the secret is known', async () => {
-  const login = task({
-    ...described,
-    name: 'login',
-    args: { password: { type: 'string', positional: true, description: 'd' } },
-  });
-  const graph = await graphOf([
-    task({ ...described, name: 'user', needs: [need(login, { password: 'hunter2' })] }),
-  ]);
-  const redactor = new Redactor();
-  redactor.add('hunter2');
-  const id = redactor.redact(idOf(graph, 'login hunter2'));
-  assert.match(id, '***');
-  const events = [
-    [5, { type: 'task-started', id: idOf(graph, 'login hunter2') }],
-    [9, { type: 'task-done', id, report: undefined, durationMs: 4 }],
-  ] as const;
-  const run = record(graph, events, (text) => redactor.redact(text)).recorded();
-  assert.equal([run.tasks[0]?.status, run.tasks[0]?.endedAt], ['done', 9]);
 });
 
 test.run();
