@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { TaskError } from './errors.ts';
 import { formatSince } from './format.ts';
@@ -54,7 +54,7 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
       throw new TaskError({ what: 'the run was stopped while it waited for another one' });
     if (await create(path, content))
       return { holder, release: () => release(path, content, request.ownsFolder ?? false) };
-    const found = await readFile(path, 'utf8').catch(() => undefined);
+    const found = await read(path);
     if (found === undefined) continue;
     const other = parseHolder(found);
     if (other === undefined) {
@@ -132,6 +132,22 @@ async function create(path: string, content: string): Promise<boolean> {
       what: `cannot write the lock ${path}`,
       why: (error as Error).message,
       advice: `make ${dirname(path)} a folder that you can write to, with some space left`,
+    });
+  }
+}
+
+/** Undefined when it has gone in the meantime. Throws TaskError for what is there and cannot be read. */
+async function read(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const link = gone && (await lstat(path).catch(() => undefined))?.isSymbolicLink();
+    if (gone && !link) return undefined;
+    throw new TaskError({
+      what: `cannot read the lock ${path}`,
+      why: link ? 'it is a link that leads nowhere' : (error as Error).message,
+      advice: 'remove it if no other run is at work',
     });
   }
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -46,6 +46,25 @@ test('without waiting a taken lock is an error that says for whom', async () => 
     },
   );
   await lock.release();
+});
+
+test('what is there and cannot be read ends the attempt, whether it may wait or not', async () => {
+  await mkdir(path, { recursive: true });
+  const links = ['nowhere', 'loop'].map((name) => join(folder, name));
+  for (const link of links) await symlink(link === links[0] ? join(folder, 'a', 'b') : link, link);
+  for (const place of [path, ...links]) {
+    for (const wait of [true, false]) {
+      await acquireLock(place, { task: 'x', wait }).then(
+        () => assert.unreachable(),
+        (error) => {
+          assert.instance(error, TaskError);
+          assert.is(error.what, `cannot read the lock ${place}`);
+          assert.match(error.why, /^(?:EISDIR|ELOOP|it is a link that leads nowhere)/);
+          assert.is(error.advice, 'remove it if no other run is at work');
+        },
+      );
+    }
+  }
 });
 
 test('waiting ends when the holder releases', async () => {
