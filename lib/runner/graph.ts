@@ -84,7 +84,7 @@ export async function buildGraph(
       finalise(finaliser, node);
     }
   }
-  connectAfter([...nodes.values()]);
+  connectAfter([...nodes.values()], names);
   const ordered = dependencyOrder([...nodes.values()]);
   if (ordered.some((node) => node.task.ready !== undefined)) {
     const { markLongRunning } = await import('./long-running-nodes.ts');
@@ -130,6 +130,7 @@ export async function buildGraph(
       late,
       longRunning: undefined,
     };
+    checkNumbers(task);
     nodes.set(id, node);
     if (nodes.size % lookEvery === 0) checkEnd(node);
     // Reversed because the list is a stack: needs are expanded in the order in which they are written.
@@ -164,13 +165,32 @@ async function checkRequest(
 }
 
 /** The compiler refuses what is no task, but not a task of which the file is not loaded yet: that is undefined. */
-function checkTask(needed: unknown, field: 'needs' | 'finally', owner: AnyTask): void {
+function checkTask(needed: unknown, field: 'needs' | 'finally' | 'after', owner: AnyTask): void {
   const { name, commands } = (needed ?? {}) as Partial<AnyTask>;
   if (typeof name === 'string' && typeof commands === 'function') return;
   throw new UsageError({
     what: `\`${field}\` of task \`${owner.name}\` holds something that is no task: \`${String(needed)}\``,
     why: 'needs are tasks, not names; one whose declaration comes later is undefined until then',
     advice: `see ${formatPlace(owner)}; \`${field}: () => […]\` is read when all are declared`,
+  });
+}
+
+/** A number that was calculated may be none. Throws UsageError. */
+function checkNumbers(task: AnyTask): void {
+  const { retries = 0, retryDelayMs = 0, timeoutMs = 1 } = task;
+  const [field, expected] =
+    !Number.isInteger(retries) || retries < 0
+      ? (['retries', 'a whole number, 0 or more'] as const)
+      : !(retryDelayMs >= 0)
+        ? (['retryDelayMs', 'a number of milliseconds, 0 or more'] as const)
+        : !(timeoutMs > 0)
+          ? (['timeoutMs', 'a number of milliseconds above 0'] as const)
+          : [];
+  if (field === undefined) return;
+  throw new UsageError({
+    what: `\`${field}\` of task \`${task.name}\` is \`${task[field]}\``,
+    why: `expected ${expected}`,
+    advice: `see ${formatPlace(task)}`,
   });
 }
 
@@ -216,7 +236,7 @@ function finalise(finaliser: TaskNode, node: TaskNode): void {
   finalises.push(node);
 }
 
-function connectAfter(nodes: readonly TaskNode[]): void {
+function connectAfter(nodes: readonly TaskNode[], names: Map<string, AnyTask>): void {
   if (nodes.every(({ task }) => task.after === undefined)) return;
   const byTask = new Map<AnyTask, TaskNode[]>();
   for (const node of nodes) {
@@ -227,6 +247,10 @@ function connectAfter(nodes: readonly TaskNode[]): void {
   for (const node of nodes) {
     const after =
       typeof node.task.after === 'function' ? node.task.after(node.input) : (node.task.after ?? []);
+    for (const task of after) {
+      checkTask(task, 'after', node.task);
+      if (names.has(task.name)) claimName(task.name, task, names);
+    }
     for (const earlier of after.flatMap((task) => byTask.get(task) ?? [])) {
       // Nothing waits for a task that is only there as a finaliser, and that one comes after all others anyway.
       if (earlier !== node && earlier.late === node.late) connect(earlier, node);

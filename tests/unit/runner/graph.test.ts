@@ -356,4 +356,53 @@ test('dependents are counted once each', async () => {
   );
 });
 
+test('a number that cannot be is named before anything runs', async () => {
+  for (const [field, value, why] of [
+    ['retries', -1, 'expected a whole number, 0 or more'],
+    ['retries', 0.5, 'expected a whole number, 0 or more'],
+    ['retries', Number.NaN, 'expected a whole number, 0 or more'],
+    ['retries', Number.POSITIVE_INFINITY, 'expected a whole number, 0 or more'],
+    ['retryDelayMs', -1, 'expected a number of milliseconds, 0 or more'],
+    ['retryDelayMs', Number.NaN, 'expected a number of milliseconds, 0 or more'],
+    ['timeoutMs', -1, 'expected a number of milliseconds above 0'],
+    ['timeoutMs', 0, 'expected a number of milliseconds above 0'],
+    ['timeoutMs', Number.NaN, 'expected a number of milliseconds above 0'],
+  ] as const) {
+    const wrong = task({ ...described, name: 'wrong', [field]: value });
+    await build(task({ ...described, name: 'top', needs: [wrong] })).then(
+      () => assert.unreachable(`${field}: ${value}`),
+      (error) => {
+        assert.instance(error, UsageError);
+        assert.equal([error.what, error.why], [`\`${field}\` of task \`wrong\` is \`${value}\``, why]);
+        assert.match(error.advice, /^see \S*graph\.test\.ts:\d+$/);
+      },
+    );
+  }
+  const right = task({ ...described, name: 'right', retries: 0, retryDelayMs: 0, timeoutMs: 0.5 });
+  assert.equal(await labels(right), ['right']);
+});
+
+test('`after` takes tasks, and of a name that is part of the run the one task that is', async () => {
+  const lint = task({ ...described, name: 'lint' });
+  const other = task({ ...described, name: 'lint' });
+  const top = (after: AnyTask, needs: AnyTask[]) =>
+    build(
+      task({
+        ...described,
+        name: 'top',
+        needs: [task({ ...described, name: 'publish', after: [after] }), ...needs],
+      }),
+    );
+  await top(other, [lint]).then(
+    () => assert.unreachable(),
+    ({ what }) => assert.is(what, 'two tasks are called `lint`'),
+  );
+  await top(undefined as unknown as AnyTask, [lint]).then(
+    () => assert.unreachable(),
+    ({ what }) => assert.is(what, '`after` of task `publish` holds something that is no task: `undefined`'),
+  );
+  assert.is((await top(other, [])).nodes.length, 2);
+  assert.is((await top(lint, [lint])).nodes.length, 3);
+});
+
 test.run();
