@@ -135,6 +135,14 @@ function wrongType(name: string, spec: ArgumentSpec, expected: string, value: un
   const source = spec.env !== undefined && process.env[spec.env] === value ? ` (from ${spec.env})` : '';
   return new UsageError({
     what: `expected \`${argumentForm(name, spec)}\` to be ${expected}, got \`${String(value)}\`${source}`,
-    advice: spec.description,
+    advice: spec.positional
+      ? `${argumentForm(name, spec)}: ${spec.description}`
+      : `write \`${source === '' ? `--${kebab(name)}` : spec.env}=${placeholder(spec)}\`: ${spec.description}`,
   });
+}
+
+/** What stands for a value in advice. */
+export function placeholder({ type }: ArgumentSpec): string {
+  if (type === 'boolean') return 'true';
+  return type === 'number' ? 'NUMBER' : 'VALUE';
 }

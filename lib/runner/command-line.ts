@@ -1,4 +1,4 @@
-import { argumentForm, kebab, specsOf } from './arguments.ts';
+import { argumentForm, kebab, placeholder, specsOf } from './arguments.ts';
 import { UsageError } from './errors.ts';
 import { didYouMean } from './suggest.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs, ArgumentValues, OptionValue } from './task.ts';
@@ -23,8 +23,13 @@ type Values = { [name: string]: OptionValue };
 export class MissingValueError extends UsageError {
   readonly spec: ArgumentSpec;
 
-  constructor(written: string, spec: ArgumentSpec) {
-    super({ what: `option \`${written}\` needs a value`, advice: spec.description });
+  /** `isEnd`: it ends with `--`. */
+  constructor(written: string, spec: ArgumentSpec, isEnd: boolean) {
+    const dashes = isEnd ? `, or \`${written}=--\` for \`--\`` : '';
+    super({
+      what: `option \`${written}\` needs a value`,
+      advice: `write \`${written}=${placeholder(spec)}\`${dashes}: ${spec.description}`,
+    });
     this.spec = spec;
   }
 }
@@ -79,7 +84,7 @@ export function parseCommandLine(
     if (given === undefined) index += 1;
     const next = given ?? argv[index];
     if (next === undefined || (given === undefined && next === '--')) {
-      throw new MissingValueError(written, found.spec);
+      throw new MissingValueError(written, found.spec, next !== undefined);
     }
     store(found, next);
   }

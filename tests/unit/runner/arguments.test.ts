@@ -61,6 +61,8 @@ test('the environment comes after the command line and before the default', asyn
     (await errorOf(specs, {})).what,
     'expected `--level` to be a number, got `x` (from RUNNER_TEST_LEVEL)',
   );
+  assert.match((await errorOf(specs, {})).advice ?? '', 'write `RUNNER_TEST_LEVEL=NUMBER`: ');
+  assert.match((await errorOf(specs, { level: 'y' })).advice ?? '', 'write `--level=NUMBER`: ');
   process.env.RUNNER_TEST_LEVEL = '';
   assert.equal(await check(specs, {}), { level: 1 });
   delete process.env.RUNNER_TEST_LEVEL;

@@ -164,8 +164,12 @@ test('mistakes are named, with advice', () => {
     '  do: Did you mean `--retries`?',
   ]);
   assert.equal(errorOf('install-app a b')[0], 'error: unexpected argument `b` for task `install-app`');
-  assert.equal(errorOf('install-app a --retries')[0], 'error: option `--retries` needs a value');
-  assert.equal(errorOf('install-app a --retries -- x')[0], 'error: option `--retries` needs a value');
+  const needsValue = 'error: option `--retries` needs a value';
+  assert.equal(errorOf('install-app a --retries'), [needsValue, '  do: write `--retries=NUMBER`: d']);
+  assert.equal(errorOf('install-app a --retries -- x'), [
+    needsValue,
+    '  do: write `--retries=NUMBER`, or `--retries=--` for `--`: d',
+  ]);
   assert.equal(errorOf('-- instal-app'), [
     'error: unknown task `instal-app`',
     '  do: Did you mean `install-app`?',
