@@ -1,9 +1,9 @@
 import { checkArguments } from './arguments.ts';
-import { formatPlace } from './call-site.ts';
+import { checkDefinitions } from './check-definitions.ts';
 import { Children } from './children.ts';
 import { type CommandLine, parseCommandLine } from './command-line.ts';
 import { completionTask } from './completion/completion-task.ts';
-import { type Failure, formatFailure, TaskError, toFailure, UsageError } from './errors.ts';
+import { type Failure, formatFailure, TaskError, toFailure } from './errors.ts';
 import type { StopReason } from './events.ts';
 import { exitCodes, signalExitCode, stopExitCode } from './exit-codes.ts';
 import { type RunnerSettings, runnerOptions, runnerSettings } from './global-options.ts';
@@ -17,7 +17,7 @@ import type { CommandOptions } from './shell.ts';
 import { Stop } from './stop.ts';
 import { Suspend } from './suspend.ts';
 import type { AnyTask, ArgumentSpecs, Options } from './task.ts';
-import { namesOf, type TaskNames } from './task-names.ts';
+import type { TaskNames } from './task-names.ts';
 
 /** What a file of tasks may set beside its tasks; everything has a default. */
 export type CliConfig = {
@@ -258,21 +258,4 @@ async function explain(
 ): Promise<Map<TaskNode, string>> {
   const { predict } = await import('./memory/explain.ts');
   return predict({ graph, memory, shell, force });
-}
-
-/** Mistakes in the tasks themselves, seen before a user runs into them. Throws UsageError. */
-function checkDefinitions(tasks: readonly AnyTask[], globals: ArgumentSpecs): TaskNames {
-  const names = namesOf(tasks);
-  for (const task of tasks) {
-    if (task.args === undefined) continue;
-    for (const name of Object.keys(task.args)) {
-      if (name in globals) {
-        throw new UsageError({
-          what: `argument \`${name}\` of task \`${task.name}\` hides a global option`,
-          advice: `give it another name, at ${formatPlace(task)}`,
-        });
-      }
-    }
-  }
-  return names;
 }

@@ -28,11 +28,17 @@ export function claimName(
   if (owner === undefined) names.set(name, task);
   else if (owner !== task) {
     const [first, second] = [formatPlace(owner), formatPlace(task)];
-    const again = first === second;
+    const alias = owner.name !== task.name;
+    const again = !alias && first === second;
+    const both = alias
+      ? `\`${owner.name}\` at ${first} and \`${task.name}\` at ${second}`
+      : `${first} and ${second}`;
     throw new UsageError({
       what: `two tasks are called \`${name}\``,
-      why: again ? `\`task()\` was called twice at ${first}` : `${first} and ${second}`,
-      advice: again ? 'call it once and need that task' : 'give one of them another name',
+      why: again ? `\`task()\` was called twice at ${first}` : both,
+      advice: again
+        ? 'call it once and need that task'
+        : `give one of them another name${alias ? ' or alias' : ''}`,
     });
   }
 }
