@@ -211,7 +211,10 @@ function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext 
       };
     },
     get secret() {
-      return (value: string) => run.redactor.add(value);
+      // The compiler takes nothing but text; what comes from a file or a command may be something else.
+      return (value: unknown) => {
+        if (value !== undefined && value !== null) run.redactor.add(String(value));
+      };
     },
     get onRunEnd() {
       return (cleanup: Cleanup['run']) => {

@@ -1,6 +1,7 @@
 import { Capture } from './capture.ts';
 import { commandFailure, type FinishedCommand } from './command-failure.ts';
 import { checkValues, commandText } from './command-text.ts';
+import { TaskError } from './errors.ts';
 import { exitCodes, signalExitCode } from './exit-codes.ts';
 import { type CommandState, capturedBytes, type Ended, type Launch } from './run-child.ts';
 import type { Command, CommandOptions, CommandOutput, ShellHost } from './shell.ts';
@@ -18,6 +19,7 @@ export function startCommand(
   pieces: TemplateStringsArray,
   values: readonly unknown[],
 ): Command {
+  checkOptions(options);
   host.check(options.cwd);
   checkValues(pieces, values);
   const state: CommandState = {
@@ -71,9 +73,34 @@ function start(
   values: readonly unknown[],
 ): { readonly text: () => string; readonly ended: Promise<Ended> } {
   const text = commandText(pieces, values);
+  if (text?.includes('\0')) {
+    const [program] = text.trimStart().split(/[\s\0]/, 1);
+    throw cannotStart(`\`${program}\``, 'its command holds a NUL character');
+  }
   const ended = text === undefined ? undefined : startDirectly(text, launch);
   if (text === undefined || ended === undefined) return startInShell(pieces, values, launch);
   return { text: () => text, ended };
+}
+
+/** Throws TaskError, without the value, for what the system would refuse or take for something else. */
+function checkOptions({ cwd, env = {} }: CommandOptions): void {
+  if (cwd?.includes('\0')) throw cannotStart('a command with this `cwd`', 'it holds a NUL character');
+  for (const [name, value = ''] of Object.entries(env)) {
+    const [known = ''] = name.split(/[=\0]/, 1);
+    if (known !== name || value.includes('\0')) {
+      const why =
+        known === name ? 'its value holds a NUL character' : 'its name holds `=` or a NUL character';
+      throw cannotStart(`a command with the variable \`${known}\``, why);
+    }
+  }
+}
+
+function cannotStart(what: string, why: string): TaskError {
+  return new TaskError({
+    what: `cannot start ${what}`,
+    why,
+    advice: 'leave it out: no program can be given that',
+  });
 }
 
 /** A command that takes the end at its time limit well (exit code 0) has failed all the same. */
