@@ -1,4 +1,5 @@
 import { ChildProcess } from 'node:child_process';
+import { exitCodes } from './exit-codes.ts';
 import { count } from './format.ts';
 
 /** What a process may still do after its exit code is set: close what closes by itself. */
@@ -23,13 +24,14 @@ const words: { readonly [resource: string]: string } = {
 };
 
 let looking: NodeJS.Timeout | undefined;
+let onLateError: ((error: unknown) => void) | undefined;
 
 /**
  * Ends the process that has the exit code of its run and stays, since tasks have left timers, servers or the like open, and says
  * what these are. Not before the main file has set `process.exitCode`: until then it has something to do itself. What was written to
- * stdout and stderr is read first.
+ * stdout and stderr is read first. An error that they throw until then is shown by `show`, and ends the process as a failure.
  */
-export function endLeftOpen(): void {
+export function endLeftOpen(show: (error: unknown) => void): void {
   let since: number | undefined;
   const look = (): void => {
     // A reader may take its time, as one that shows a page after another.
@@ -44,12 +46,19 @@ export function endLeftOpen(): void {
     looking = setTimeout(look, lookMs).unref();
   };
   keepOpen();
+  onLateError = (error) => {
+    show(error);
+    process.exitCode ||= exitCodes.failed;
+    void exitWhenRead();
+  };
+  process.once('uncaughtException', onLateError);
   wait();
 }
 
 /** A run begins: the one before was not the last thing to do. */
 export function keepOpen(): void {
   clearTimeout(looking);
+  if (onLateError !== undefined) process.removeListener('uncaughtException', onLateError);
 }
 
 async function end(): Promise<void> {
@@ -71,6 +80,10 @@ async function end(): Promise<void> {
   stderr.write('  do: close in the task, or in its `onRunEnd`, what it opens\n');
   // Only those that Node waits for: a daemon is left alone by its `unref`.
   for (const handle of activeHandles()) if (handle instanceof ChildProcess) handle.kill();
+  await exitWhenRead();
+}
+
+async function exitWhenRead(): Promise<void> {
   await Promise.all([process.stdout, process.stderr].map(drained));
   process.exit();
 }

@@ -76,7 +76,9 @@ export async function runCli(
   stop.listen();
   const suspend = new Suspend(children);
   suspend.listen();
-  const terminal = openTerminal(() => stop.begin({ type: 'hang-up' }));
+  const terminal = openTerminal((error) =>
+    stop.begin(error === undefined ? { type: 'hang-up' } : { type: 'crash', error }),
+  );
   const session: Session = {
     tasks: [...tasks, listTask, graphTask, completionTask],
     specs: { ...config.options, ...runnerOptions },
@@ -118,7 +120,10 @@ export async function runCli(
     suspend.close();
     children.close();
     terminal.close();
-    endLeftOpen();
+    endLeftOpen((error) => {
+      showFailure(toFailure(error));
+      terminal.flush?.();
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 import type { BackPressure } from '../back-pressure.ts';
+import { TaskError } from '../errors.ts';
 
 /** Where a run writes to: results to stdout, everything else to stderr. */
 export type Terminal = {
@@ -61,10 +62,12 @@ const batchLength = 64 * 1024;
 
 /**
  * The process's own stdout and stderr. A reader that goes away (EPIPE) or a terminal that is closed (EIO) is not an
- * error: what nobody reads is dropped, and `onHangUp` is told when it was the log on stderr. A result that cannot be written
- * for another reason (a full disk) makes the exit code 1.
+ * error: what nobody reads is dropped, and `onLogLost` is called when it was the log on stderr. What cannot be written for another
+ * reason (a full disk) makes the exit code 1: a result when the run has ended, the log at once, with an error for `onLogLost`.
  */
-export function openTerminal(onHangUp: () => void): Terminal & { readonly close: () => void } {
+export function openTerminal(
+  onLogLost: (error?: TaskError) => void,
+): Terminal & { readonly close: () => void } {
   const { stdout, stderr, env } = process;
   let outGone = false;
   let errGone = false;
@@ -72,10 +75,16 @@ export function openTerminal(onHangUp: () => void): Terminal & { readonly close:
     outGone = true;
     tellLost(error);
   };
-  const onErrError = (): void => {
+  const onErrError = (error: NodeJS.ErrnoException): void => {
     if (errGone) return;
     errGone = true;
-    onHangUp();
+    if (isReaderGone(error)) {
+      onLogLost();
+      return;
+    }
+    // The only place that is left for words, unless they would be taken for a result.
+    if (stdout.isTTY && !outGone) stdout.write(`error: cannot write the log\n  why: ${error.message}\n`);
+    onLogLost(new TaskError({ what: 'cannot write the log', why: error.message }));
   };
   stdout.on('error', onOutError);
   stderr.on('error', onErrError);
@@ -112,7 +121,7 @@ export function openTerminal(onHangUp: () => void): Terminal & { readonly close:
       process.removeListener('exit', flush);
       // A write may still be on its way: without any handler its late EPIPE would be thrown.
       if (!stdout.listeners('error').includes(tellLost)) stdout.on('error', tellLost);
-      if (!stderr.listeners('error').includes(ignore)) stderr.on('error', ignore);
+      if (!stderr.listeners('error').includes(tellLost)) stderr.on('error', tellLost);
       stdout.removeListener('error', onOutError);
       stderr.removeListener('error', onErrError);
     },
@@ -120,15 +129,17 @@ export function openTerminal(onHangUp: () => void): Terminal & { readonly close:
   return terminal;
 }
 
-function ignore(): void {}
+function isReaderGone({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'EPIPE' || code === 'EIO';
+}
 
 let lost = false;
 
 /** Results that a full disk does not take are no success, unlike those that nobody wants to read any more. */
-function tellLost({ code, message }: NodeJS.ErrnoException): void {
-  if (lost || code === 'EPIPE' || code === 'EIO') return;
+function tellLost(error: NodeJS.ErrnoException): void {
+  if (lost || isReaderGone(error)) return;
   lost = true;
-  process.stderr.write(`error: cannot write all results\n  why: ${message}\n`);
+  process.stderr.write(`error: cannot write all results\n  why: ${error.message}\n`);
   // It may come after the run has ended and its exit code was set.
   process.once('exit', () => {
     process.exitCode ||= 1;

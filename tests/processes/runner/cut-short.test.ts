@@ -102,6 +102,76 @@ test('a result that the disk does not take is no success, one that nobody reads 
   assert.equal([closed.exitCode, closed.stderr], [0, '']);
 });
 
+test('a log that the disk does not take ends the run as a failure', async () => {
+  const body = `
+    const top = task({ ...described, name: 'top', run: async ({ log, signal }) => {
+      log('line');
+      await new Promise((resolve) => { setTimeout(resolve, 60_000); signal.addEventListener('abort', resolve); });
+    } });
+    const tasks = [top];`;
+  const file = join(folder, 'full.ts');
+  writeFileSync(file, `${head}\n${body}\nprocess.exitCode = await runCli(tasks, ['top']); process.exit();\n`);
+  const start = `"${process.execPath}" --import "${loader}" "${file}"`;
+  const { exitCode } = await runFile('bash', ['-c', `${start} 2> /dev/full`], folder);
+  assert.is(exitCode, 1);
+});
+
+test('what is thrown after the end of a run is shown as during it', async () => {
+  for (const [late, shown] of [
+    ["setTimeout(() => { throw new Error('too late'); }, 300);", 'Internal error: too late'],
+    ["setTimeout(() => Promise.reject(new TaskError({ what: 'no', why: 'y' })), 300);", 'no\n  why: y'],
+  ]) {
+    const { exitCode, stderr } = await run(
+      `const tasks = [task({ ...described, name: 'top', run: () => { ${late} } })];`,
+    );
+    assert.is(exitCode, 1, stderr);
+    assert.match(stderr, `error: ${shown}\n`);
+    assert.not.match(stderr, /^ +at /m);
+  }
+});
+
+const hidden = 'shown-by-nobody';
+
+for (const [name, definition, expected] of [
+  [
+    'a variable',
+    `env: { A: '${hidden}\\0b' }, commands: () => ['true']`,
+    'cannot start a command with the variable `A`',
+  ],
+  [
+    'a name',
+    `env: { 'A=${hidden}': '' }, commands: () => ['true']`,
+    'cannot start a command with the variable `A`',
+  ],
+  ['a word', `run: ({ $ }) => $\`true ${'$'}{'${hidden}\\0b'}\``, 'cannot start `true`'],
+  ['a command', `commands: () => ['true; echo ${hidden}\\0b']`, 'cannot start `true;`'],
+  [
+    'a folder',
+    `run: ({ $ }) => $({ cwd: '/${hidden}\\0' })\`true\``,
+    'cannot start a command with this `cwd`',
+  ],
+] as const) {
+  test(`what no program can be given is said without its value: ${name}`, async () => {
+    const { exitCode, stderr } = await run(
+      `const tasks = [task({ ...described, name: 'top', ${definition} })];`,
+    );
+    assert.is(exitCode, 1, stderr);
+    assert.match(stderr, `error: ${expected}\n  why: `);
+    assert.match(stderr, '\n  do: leave it out');
+    assert.not.match(stderr, hidden);
+  });
+}
+
+test('a secret that is no text is taken as such, and none at all hides nothing', async () => {
+  const { exitCode, stdout } = await run(`
+    const top = task({ ...described, name: 'top', run: ({ secret, print }) => {
+      for (const value of [undefined, null, 1234]) secret(value);
+      print('x1234 undefined null');
+    } });
+    const tasks = [top];`);
+  assert.equal([exitCode, stdout], [0, 'x*** undefined null\n']);
+});
+
 test('after the end of a run process.exit is nobody else’s business', async () => {
   const { exitCode, stderr } = await run(
     `const tasks = [task({ ...described, name: 'top' })];`,

@@ -31,7 +31,7 @@ async function pass(milliseconds: number): Promise<void> {
 }
 
 test('a process is ended two seconds after its main file has set the exit code', async () => {
-  endLeftOpen();
+  endLeftOpen(() => {});
   await pass(60_000);
   assert.not(ended);
   process.exitCode = 0;
@@ -44,7 +44,7 @@ test('a process is ended two seconds after its main file has set the exit code',
 test('a reader of the output has the time that it takes', async () => {
   let unread = 1;
   Object.defineProperty(process.stdout, 'writableLength', { configurable: true, get: () => unread });
-  endLeftOpen();
+  endLeftOpen(() => {});
   process.exitCode = 0;
   await pass(60_000);
   assert.not(ended);
@@ -55,7 +55,7 @@ test('a reader of the output has the time that it takes', async () => {
 
 test('another run in the same process is not ended with the first', async () => {
   process.exitCode = 0;
-  endLeftOpen();
+  endLeftOpen(() => {});
   keepOpen();
   await pass(60_000);
   assert.not(ended);
