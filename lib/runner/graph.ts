@@ -84,7 +84,7 @@ export async function buildGraph(
       finalise(finaliser, node);
     }
   }
-  connectAfter([...nodes.values()], names);
+  connectAfter([...nodes.values()]);
   const ordered = dependencyOrder([...nodes.values()]);
   if (ordered.some((node) => node.task.ready !== undefined)) {
     const { markLongRunning } = await import('./long-running-nodes.ts');
@@ -236,8 +236,9 @@ function finalise(finaliser: TaskNode, node: TaskNode): void {
   finalises.push(node);
 }
 
-function connectAfter(nodes: readonly TaskNode[], names: Map<string, AnyTask>): void {
+function connectAfter(nodes: readonly TaskNode[]): void {
   if (nodes.every(({ task }) => task.after === undefined)) return;
+  const names = new Map(nodes.map(({ task }) => [task.name, task]));
   const byTask = new Map<AnyTask, TaskNode[]>();
   for (const node of nodes) {
     const same = byTask.get(node.task);
