@@ -45,12 +45,18 @@ export function parseAnswer<Answer>(command: string, { stdout }: Pick<CommandOut
     // Told below, without the parser's words: they quote the text, which may hold a secret.
   }
   const [tool] = command.split(' ');
-  throw new TaskError({
+  throw noAnswer(
+    command,
+    stdout.trim() === ''
+      ? `${tool} ended well, but printed nothing`
+      : `what ${tool} printed is not whole JSON`,
+  );
+}
+
+/** The error for a program that ended well without the answer that it always gives. */
+export const noAnswer = (command: string, why = 'it ended well, but printed nothing of it'): TaskError =>
+  new TaskError({
     what: `\`${command}\` gave no answer that can be read`,
-    why:
-      stdout.trim() === ''
-        ? `${tool} ended well, but printed nothing`
-        : `what ${tool} printed is not whole JSON`,
+    why,
     advice: `run \`${command}\` by itself to see what it prints`,
   });
-}

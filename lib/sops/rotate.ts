@@ -4,11 +4,13 @@ import { type Environment, exportHomes, shellOf } from '../environment.ts';
 import { ifThere, textIfThere } from '../if-there.ts';
 import { root } from '../project.ts';
 import { quote, type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
+import { noAnswer } from '../tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeysFile, isAmong } from './development-keys.ts';
 import { allSecretFiles, parseEncrypted, readEncrypted } from './encrypted-file.ts';
 import { explainSops } from './explain.ts';
 import { howToRestore } from './how-to-restore.ts';
+import { keysIn } from './key-parts.ts';
 import { type KeyPlace, keyPlace } from './key-place.ts';
 import {
   fingerprintsOf,
@@ -17,6 +19,7 @@ import {
   plainReading,
   plainWriting,
 } from './operational-key.ts';
+import { checkExport } from './private-half.ts';
 import { explainEncryption } from './recipients.ts';
 import { sopsShell } from './shell.ts';
 import {
@@ -90,7 +93,7 @@ export async function rotateKeys(
   const fresh = await generate($, place);
   const rules = await newRules(old[0] ?? '', fresh);
   await stage(rulesFile, rules);
-  await stageKey($, place, fresh);
+  await stageKey($, place, fresh, context);
   for (const file of files) await reencrypt(await sopsShell(context), file, old, fresh);
 
   await sealStaged(
@@ -159,6 +162,7 @@ async function generate($: Shell, place: KeyPlace): Promise<string> {
   })`gpg --batch --status-fd 1 --generate-key`;
   const fingerprint = /KEY_CREATED B ([0-9A-F]{40,})/.exec(made.stdout)?.[1];
   if (fingerprint === undefined) {
+    if (!/KEY_CREATED/.test(made.stdout)) throw noAnswer('gpg --generate-key');
     throw new TaskError({
       what: 'gpg made no key',
       why: `${parametersFile} describes none with a part that encrypts`,
@@ -182,9 +186,22 @@ async function newRules(old: string, fresh: string): Promise<string> {
 }
 
 /** Both halves as files; each keeps the line at the top that says what it is. */
-async function stageKey($: Shell, place: KeyPlace, fresh: string): Promise<void> {
+async function stageKey($: Shell, place: KeyPlace, fresh: string, context: TaskContext): Promise<void> {
+  const shown = await $({ quiet: true })`gpg --batch --with-colons --list-keys ${fresh}`;
+  const parts = keysIn(shown.stdout).flatMap((key) => key.parts.map(({ fingerprint }) => fingerprint));
+  if (parts[0] !== fresh) throw noAnswer(`gpg --list-keys ${fresh}`);
+  // gpg ends well also when a private half is missing, and leaves it out.
   const both = await $({ quiet: true })`gpg --batch --armor --export-secret-keys ${fresh}`;
+  await checkExport(both.stdout, parts, context);
   const open = await $({ quiet: true })`gpg --batch --armor --export ${fresh}`;
+  const reread = await $({
+    quiet: true,
+    nothrow: true,
+    input: open.stdout,
+  })`gpg --batch --with-colons --show-keys`;
+  const [half] = keysIn(reread.stdout);
+  if (half?.isPrivate !== false || half.parts.map(({ fingerprint }) => fingerprint).join() !== parts.join())
+    throw noAnswer(`gpg --export ${fresh}`, 'it is not the public half of the whole key');
   const marked = async (path: string, otherwise: string, armour: string): Promise<string> => {
     const before = (await textIfThere(path)) ?? '';
     const [line = ''] = before.split('\n');
@@ -195,8 +212,6 @@ async function stageKey($: Shell, place: KeyPlace, fresh: string): Promise<void>
   const publicPath = join(root, place.publicFile);
   await stage(place.publicFile, await marked(publicPath, 'Operational SOPS key, public half.', open.stdout));
   if (place.kind === 'own') return;
-  const shown = await $({ quiet: true })`gpg --batch --with-colons --list-keys ${fresh}`;
-  const parts = [...shown.stdout.matchAll(/^fpr:+([0-9A-F]{40,}):/gm)].map(([, fingerprint]) => fingerprint);
   const known = await readFile(join(root, developmentKeysFile), 'utf8');
   const lines = parts.map((fingerprint, index) =>
     index === 0 ? `- ${fingerprint} # operational\n` : `- ${fingerprint} # its part that encrypts\n`,

@@ -4,6 +4,7 @@ import { copyFile, cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'nod
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
+import { findProgram } from '../../rig/find-program.ts';
 import { makeSandbox, readText, type Sandbox } from '../sandbox.ts';
 import { inKeyring, openedBy, withKeys } from './keyring.ts';
 
@@ -68,6 +69,35 @@ test('a file that cannot be opened leaves everything as it was', async () => {
   await writeFile(sandbox.path(other), 'password: plain\n');
   assert.match((await sandbox.task('rotate-keys', '--yes')).stderr, `error: ${other} is not encrypted`);
   await writeFile(sandbox.path(other), whole);
+});
+
+test('a private half that gpg leaves out of its export is not put in the place of the old one', async () => {
+  const [before, keys] = [await everything(), await secretKeys()];
+  const { PATH } = sandbox.env;
+  const bin = `${sandbox.home}/bin`;
+  await mkdir(bin);
+  const said = async (when: string, then: string): Promise<string> => {
+    const gpg = findProgram('GPG', 'gpg');
+    const script = `#!/bin/sh\ncase "$*" in *${when}*) ${then};; esac\nexec ${gpg} "$@"\n`;
+    await writeFile(`${bin}/gpg`, script, { mode: 0o755 });
+    sandbox.env.PATH = `${bin}:${PATH}`;
+    const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes');
+    sandbox.env.PATH = PATH;
+    assert.is(exitCode, 1, stderr);
+    assert.equal(await everything(), before);
+    assert.equal(await secretKeys(), keys);
+    return stderr;
+  };
+  // The newest files are the new key's.
+  const lose = (parts: number) =>
+    `cd "$GNUPGHOME/private-keys-v1.d"; rm $(ls -t | head -n ${parts}); cd - > /dev/null`;
+  const what = 'error: gpg did not export the new key whole; nothing was changed';
+  assert.match(await said('--export-secret-keys', lose(2)), `${what}\n  why: it is empty`);
+  assert.match(await said('--export-secret-keys', lose(1)), what);
+  assert.match(await said('--export\\ ', 'exit 0'), /error: `gpg --export .*` gave no answer/);
+  const silent = await said('--generate-key', 'exit 0');
+  assert.match(silent, 'error: `gpg --generate-key` gave no answer');
+  assert.not.match(silent, 'new-key.txt');
 });
 
 test('what a killed run had made is taken away by the next one', async () => {
