@@ -31,12 +31,20 @@ export type OperationalKey = OpenPgpKey & { readonly source: KeySource };
 
 /**
  * The key of an environment: SOPS_PGP_KEY (armoured), else the file that SOPS_PGP_KEY_FILE or the setting `sops.key` names.
- * Programs that we start never see these variables. `name` is for people.
+ * Programs that we start never see these variables. `name` is for people. Throws `TaskError` for a key where a path belongs.
  */
 export async function keySource(environment: Environment): Promise<KeySource> {
   const { SOPS_PGP_KEY: text = '', SOPS_PGP_KEY_FILE: file = '' } = process.env;
   if (text !== '') return { kind: 'text', text, name: 'SOPS_PGP_KEY' };
   const named = file !== '' ? file : (await settingsOf(environment)).sops.key;
+  // A key is told from a path before anything could say it.
+  if (/[\r\n]|BEGIN PGP/.test(named)) {
+    throw new TaskError({
+      what: `${file !== '' ? 'SOPS_PGP_KEY_FILE' : 'the setting sops.key'} holds a key, not a path`,
+      why: 'it is to name the file that holds the key',
+      advice: 'give the key itself in SOPS_PGP_KEY; in GitLab, that is a variable of type "Variable"',
+    });
+  }
   return { kind: 'file', path: keyPath(named), name: named, by: file !== '' ? 'variable' : 'setting' };
 }
 

@@ -178,12 +178,15 @@ const fingerprint = '0123456789ABCDEF0123456789ABCDEF01234567';
 /** As `gpg --with-colons` lists it: one part for everything. */
 const secretKey = `sec:u:255:22:89ABCDEF01234567:1577836800::::::escESC:\nfpr:::::::::${fingerprint}:`;
 
+const packets = ':secret key packet:\n\tversion 4\n\tkeyid: 89ABCDEF01234567';
+
 /** A gpg whose keyring has the key once it was imported. */
 const gpg = (clone: ScriptedClone): void =>
   clone.script(
     'gpg',
     `case "$*" in
       *--show-keys*) echo "${secretKey}";;
+      *--list-packets*) echo "${packets}";;
       *--list-secret-keys*) [ -e "$GNUPGHOME/imported" ] || exit 2;;
       *--import*) : > "$GNUPGHOME/imported";;
     esac`,
@@ -237,6 +240,7 @@ test('another key is named by a variable or the setting; its text is given on st
       'gpg',
       `case "$*" in
         *--show-keys*) echo "${secretKey}"; cat > "$CALLS.shown";;
+        *--list-packets*) echo "${packets}";;
         *--list-secret-keys*) exit 2;;
         *--import) cat > "$CALLS.imported"; env | sed -n '/^SOPS_/p' | wc -l > "$CALLS.seen";;
       esac`,
@@ -247,6 +251,31 @@ test('another key is named by a variable or the setting; its text is given on st
   } finally {
     delete process.env.SOPS_PGP_KEY;
     delete process.env.SOPS_PGP_KEY_FILE;
+  }
+});
+
+test('a key where its path belongs is told, and not shown', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
+  const key = '-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQVYBGsecret\n';
+  const settings = join(clone.folder, 'environments/development/more.yaml');
+  const told = async (place: string): Promise<void> => {
+    for (const run of [lib.importKeys(environment, context), lib.importCommands(environment)]) {
+      const error = await failureOf(run);
+      assert.is(error.what, `${place} holds a key, not a path`);
+      assert.match(error.advice ?? '', 'SOPS_PGP_KEY;');
+      assert.not.match(JSON.stringify([error, error.message]), 'lQVY');
+    }
+  };
+  for (const text of [key, key.replaceAll('\n', ' '), 'lQVYBGone\nlQVYBGtwo']) {
+    process.env.SOPS_PGP_KEY_FILE = text;
+    await told('SOPS_PGP_KEY_FILE').finally(() => delete process.env.SOPS_PGP_KEY_FILE);
+    writeFileSync(settings, `sops: { key: ${JSON.stringify(text)} }`);
+    await told('the setting sops.key');
+    rmSync(settings);
   }
 });
 
