@@ -7,7 +7,7 @@ import { namesEnding } from '../leftover-files.ts';
 import { root } from '../project.ts';
 import { type CommandOutput, type TaskContext, TaskError } from '../runner/runner.ts';
 import { shellWord } from '../shell-words.ts';
-import { reasonOf, toolFailure } from '../tool-answer.ts';
+import { toolFailure } from '../tool-answer.ts';
 import { howToRestore } from './how-to-restore.ts';
 import { keysIn, type OpenPgpKey } from './key-parts.ts';
 import { sopsShell } from './shell.ts';
@@ -58,16 +58,18 @@ export const isInProject = (path: string): boolean => {
   return way !== '' && !way.startsWith('..') && !isAbsolute(way);
 };
 
-/** A command of gpg that reads the key: a file by its path, a text on stdin. */
+/** A command of gpg that reads the key: a file by its path, a text on stdin. What it says shows nothing of the key. */
 export async function gpgReading(
   source: KeySource,
   context: Pick<TaskContext, '$' | 'options'>,
   words: readonly string[],
 ): Promise<CommandOutput> {
   const $ = await sopsShell(context);
-  return source.kind === 'file'
+  const output = await (source.kind === 'file'
     ? $`gpg --batch ${words} ${source.path}`
-    : $({ input: `${source.text}\n` })`gpg --batch ${words}`;
+    : $({ input: `${source.text}\n` })`gpg --batch ${words}`);
+  // Of armour that it cannot read gpg shows the line (GnuPG: g10/armor.c).
+  return { ...output, stderr: output.stderr.replace(/^(gpg: (?:invalid|unexpected) [^:\n]*): .*$/gm, '$1') };
 }
 
 /** Whether a key is given at all: named by a variable, or where the setting says that there is one. */
@@ -86,17 +88,23 @@ export function shownKeys(shown: CommandOutput, name: string): OpenPgpKey[] {
 /** The one key with a private half. Throws `TaskError` when there is none, or more than one, and for one that opens nothing. */
 export async function readKey(source: KeySource, context: TaskContext): Promise<OperationalKey> {
   const form = await formOf(source);
-  const shown = await gpgReading(source, context, ['--with-colons', '--show-keys']);
-  const found = form === undefined ? shownKeys(shown, source.name) : [];
+  const shown =
+    form === undefined ? await gpgReading(source, context, ['--with-colons', '--show-keys']) : undefined;
+  const found = shown === undefined ? [] : shownKeys(shown, source.name);
   const own = found.filter(({ isPrivate }) => isPrivate);
   const [key] = own;
-  if (key !== undefined && own.length === 1 && key.parts.some(({ encrypts }) => encrypts)) {
+  // Of a damaged one gpg lists what it could read.
+  const isWhole = shown?.exitCode === 0;
+  if (isWhole && key !== undefined && own.length === 1 && key.parts.some(({ encrypts }) => encrypts)) {
     return { ...key, source };
   }
-  const reason = shown.stderr.trim() === '' ? '' : ` (${reasonOf(shown)})`;
+  const damage = /^gpg: (?:invalid|unexpected|CRC|no valid) .*$/im.exec(shown?.stderr ?? '')?.[0];
   throw new TaskError({
     what: `${source.name} holds no key that opens anything`,
-    why: form ?? whyNone(found, own) ?? `gpg finds no key in it${reason}`,
+    why:
+      form ??
+      (isWhole ? whyNone(found, own) : undefined) ??
+      `gpg finds no key in it${damage === undefined ? '' : ` (${damage})`}`,
     advice:
       source.kind === 'file' && isInProject(source.path)
         ? await howToRestore(relative(root, source.path))
@@ -109,12 +117,17 @@ async function formOf(source: KeySource): Promise<string | undefined> {
   if (source.kind === 'text') {
     const text = source.text.trim();
     if (text === '') return 'it is empty';
-    return /^-----BEGIN PGP [^\n]*$/.test(text) ? 'its line ends are lost' : undefined;
+    if (/^-----BEGIN PGP [^\n]*$/.test(text)) return 'its line ends are lost';
+    return /^-----BEGIN PGP .*\r?\n[\w+/=]{40,}\r?$/m.test(text)
+      ? 'the blank line after its first one is lost'
+      : undefined;
   }
   try {
     const found = await stat(source.path);
     if (found.isDirectory()) return 'it is a folder';
-    return found.size === 0 && found.isFile() ? 'it is empty' : undefined;
+    if (!found.isFile())
+      return 'it is a pipe or a device, which can be read only once; SOPS_PGP_KEY takes a text';
+    return found.size === 0 ? 'it is empty' : undefined;
   } catch (error) {
     throw new TaskError({
       what: `the operational key ${source.name} cannot be read`,

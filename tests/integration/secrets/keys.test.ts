@@ -132,7 +132,25 @@ test('a file that is no key, or not the one, says which it is', async (state) =>
     return (await failureOf(state.lib.importKeys(state.environment, state.context))).why;
   };
   assert.is(await refused({ SOPS_PGP_KEY_FILE: state.home }), 'it is a folder');
+  const pipe = join(state.home, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  assert.match((await refused({ SOPS_PGP_KEY_FILE: pipe })) ?? '', /^it is a pipe or a device, .* only once/);
   assert.is(await refused({ SOPS_PGP_KEY: whole.replaceAll('\n', ' ') }), 'its line ends are lost');
+});
+
+test('armour that lost its blank line is refused, and no line of it is shown', async (state) => {
+  const whole = exported(state, '--export-secret-keys', makeKey(state, 'folded'));
+  const folded = whole.replace('\n\n', '\n');
+  const [, line = ''] = folded.split('\n');
+  assert.match(await refusal(state, folded), /gpg finds no key in it \(gpg: invalid armor header\)$/);
+  process.env.SOPS_PGP_KEY = folded;
+  const lost = await failureOf(state.lib.importKeys(state.environment, state.context));
+  assert.is(lost.why, 'the blank line after its first one is lost');
+  // With other words before it gpg says it.
+  process.env.SOPS_PGP_KEY = whole.replace('\n\n', `\nVersion 1\n${line}\n\n`);
+  const error = await failureOf(state.lib.importKeys(state.environment, state.context));
+  assert.is(error.exitCode, 1);
+  for (const text of [JSON.stringify(error), JSON.stringify(lost)]) assert.not.ok(text.includes(line));
 });
 
 test('a key with another system’s line ends, or with the public half of another, is taken', async (state) => {

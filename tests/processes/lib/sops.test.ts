@@ -254,17 +254,12 @@ test('another key is named by a variable or the setting; its text is given on st
   }
 });
 
-test('a key where its path belongs is told, and not shown', async ({
-  lib,
-  clone,
-  environment,
-  context,
-}) => {
+test('a key where its path belongs is told, and not shown', async ({ lib, clone, environment, context }) => {
   const key = '-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQVYBGsecret\n';
   const settings = join(clone.folder, 'environments/development/more.yaml');
   const told = async (place: string): Promise<void> => {
-    for (const run of [lib.importKeys(environment, context), lib.importCommands(environment)]) {
-      const error = await failureOf(run);
+    for (const run of [() => lib.importKeys(environment, context), () => lib.importCommands(environment)]) {
+      const error = await failureOf(run());
       assert.is(error.what, `${place} holds a key, not a path`);
       assert.match(error.advice ?? '', 'SOPS_PGP_KEY;');
       assert.not.match(JSON.stringify([error, error.message]), 'lQVY');
