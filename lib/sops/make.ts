@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Environment, exportHomes } from '../environment.ts';
+import { type Environment, exportHomes, writeWhole } from '../environment.ts';
 import { root } from '../project.ts';
 import type { TaskContext } from '../runner/runner.ts';
-import { readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
+import { noAnswer } from '../tool-answer.ts';
+import { parseEncrypted, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { importPublicKeys } from './operational-key.ts';
 import { explainEncryption } from './recipients.ts';
 import { sopsShell } from './shell.ts';
@@ -29,6 +30,14 @@ export async function missingSecrets(environment: string): Promise<MissingFile[]
       return { file: secretsFile(environment, name), keys: values.map((path) => path.join('.')) };
     }),
   );
+}
+
+async function checkEncrypted(file: string, text: string, keys: readonly string[]): Promise<void> {
+  const made = await parseEncrypted(text, file).catch(() => undefined);
+  const names = made?.values.map((path) => path.join('.'));
+  const isEncrypted = made !== undefined && made.recipients.length > 0 && made.plain.length === 0;
+  if (isEncrypted && names?.join() === keys.join()) return;
+  throw noAnswer(`sops encrypt ${file}`, 'what it printed is not the whole encrypted file');
 }
 
 const encryption = (file: string): string[] => [
@@ -65,8 +74,11 @@ export async function makeSecrets(environment: Environment, context: TaskContext
     const input = values.map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`).join('');
     await mkdir(dirname(join(root, file)), { recursive: true });
     // Node gives a socket as stdin, which cannot be opened by a name; a pipe can.
-    const made = await $({ input })`cat | sops ${encryption(file)} --output ${join(root, file)} /dev/stdin`;
+    const made = await $({ input })`cat | sops ${encryption(file)} /dev/stdin`;
     if (made.exitCode !== 0) throw await explainEncryption($, file, made);
+    await checkEncrypted(file, made.stdout, keys);
+    // Half a file would be taken for one that is there.
+    await writeWhole(join(root, file), made.stdout, 0o644);
     context.log(`${file}: ${keys.join(', ')}`);
   }
   context.report('changed');

@@ -20,6 +20,9 @@ export async function explainEncryption(
   const problems = (await Promise.all(others.map((fingerprint) => problemOf($, fingerprint)))).flatMap(
     (problem) => problem ?? [],
   );
+  // Only then it is about the rule, or the keys that it names; else about anything: no room, no memory.
+  if (problems.length === 0 && !/creation rule|data key|public key|config/i.test(output.stderr))
+    return toolFailure(`sops encrypt ${file}`, output, suffix === '' ? undefined : `run it again${suffix}`);
   const missing = problems.some(({ missing }) => missing);
   return new TaskError({
     what: `${file} cannot be encrypted for the keys of ${rulesFile}${suffix}`,
