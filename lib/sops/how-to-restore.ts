@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { type ExecFileException, execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { textIfThere } from '../if-there.ts';
@@ -14,7 +14,7 @@ export async function howToRestore(
   unfit: (committed: string) => Promise<string | undefined> = async () => undefined,
 ): Promise<string> {
   const committed = await committedVersion(file);
-  if (committed === undefined) return `restore ${file} from a copy: git gives no committed version of it`;
+  if (typeof committed !== 'string') return `restore ${file} from a copy: ${committed.reason}`;
   const present = await textIfThere(join(root, file)).catch(() => '');
   const word = quote(file);
   if (present === committed) return `an older version may do: git log -p -- ${word}`;
@@ -24,11 +24,22 @@ export async function howToRestore(
   return `see what changed: git diff -- ${word}; \`git stash push -- ${word}\` brings back the committed version and keeps this one`;
 }
 
-/** The text in the last commit; undefined when git does not give it. */
-async function committedVersion(file: string): Promise<string | undefined> {
+/** The text in the last commit, or why git does not give it: only its own words say that there is none. */
+async function committedVersion(file: string): Promise<string | { readonly reason: string }> {
   try {
-    return (await promisify(execFile)('git', ['show', `HEAD:./${file}`], { cwd: root })).stdout;
-  } catch {
-    return undefined;
+    const env = { ...process.env, LC_ALL: 'C' };
+    return (await promisify(execFile)('git', ['show', `HEAD:./${file}`], { cwd: root, env })).stdout;
+  } catch (error) {
+    const { stderr = '', message, signal } = error as ExecFileException;
+    if (
+      /does not exist in|exists on disk, but not in|invalid object name 'HEAD'|not a git repository/.test(
+        stderr,
+      )
+    )
+      return { reason: 'git has no committed version of it' };
+    const [said = ''] = stderr.trim().split('\n');
+    return {
+      reason: `git did not say what is committed (${said || (signal ? `ended by ${signal}` : message)})`,
+    };
   }
 }
