@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Environment, exportHomes, shellOf } from './environment.ts';
 import { root } from './project.ts';
@@ -6,10 +6,18 @@ import { quote, type TaskContext, TaskError } from './runner/runner.ts';
 import { isTime, leavesOf, secretNames, secretsFile } from './sops/encrypted-file.ts';
 import { explainSops, readSopsFailure } from './sops/explain.ts';
 import { encryptionProblem } from './sops/key-parts.ts';
-import { gpgReading, importPublicKeys, keySource, plainReading, readKey } from './sops/operational-key.ts';
+import {
+  gpgReading,
+  importChanged,
+  importing,
+  importPublicKeys,
+  keySource,
+  plainReading,
+  readKey,
+} from './sops/operational-key.ts';
 import { checkPrivateHalf } from './sops/private-half.ts';
 import { sopsShell } from './sops/shell.ts';
-import { parseAnswer, toolFailure } from './tool-answer.ts';
+import { parseAnswer } from './tool-answer.ts';
 
 /** The plain commands of `importKeys`, for `--dry-run`. */
 export const importCommands = async (environment: Environment): Promise<readonly string[]> => [
@@ -19,16 +27,16 @@ export const importCommands = async (environment: Environment): Promise<readonly
   'gpg --batch --import sops/*.public.asc',
 ];
 
-/** Makes the folder of a keyring. Throws `TaskError` when somebody else can read it. */
+/** Makes the folder of a keyring, for the user alone. Throws `TaskError` when it is somebody else's, or they could write there. */
 export async function ensureHome(home: string): Promise<void> {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const found = await lstat(home);
   const ours = process.getuid === undefined || found.uid === process.getuid();
-  if (found.isDirectory() && ours && (found.mode & 0o077) === 0) return;
+  if (found.isDirectory() && ours && (found.mode & 0o022) === 0) return chmod(home, 0o700);
   throw new TaskError({
     what: `${home} cannot hold a keyring`,
-    why: 'it is not a folder that only you can read',
-    advice: `remove it (\`rm -r ${quote(home)}\`) and run again`,
+    why: 'it is not a folder that only you can write to',
+    advice: `look at what is in it; keep it with \`chmod 700 ${quote(home)}\`, or move it away; then run again`,
   });
 }
 
@@ -40,19 +48,16 @@ export async function importKeys(
   environment: Environment,
   context: TaskContext,
 ): Promise<'changed' | 'unchanged'> {
-  const $ = await sopsShell(context);
   const home = environment.gnupgHome;
   await ensureHome(home);
   context.onRunEnd(() => stopAgent(environment, context));
   const key = await readKey(await keySource(environment), context);
-  const known = await $`gpg --batch --homedir ${home} --list-secret-keys ${key.fingerprint}`;
-  if (known.exitCode === 0) return 'unchanged';
-  // gpg: 2 when it has no such key.
-  if (known.exitCode !== 2) throw toolFailure('gpg --list-secret-keys', known);
   await checkPrivateHalf(key, context);
-  const loaded = await gpgReading(key.source, context, ['--homedir', home, '--import']);
-  if (loaded.exitCode !== 0) throw toolFailure(`gpg --import ${key.source.name}`, loaded);
-  await importPublicKeys(environment, context);
+  // Always: a keyring may have the key as it was before it was renewed, or a part of it.
+  const loaded = await gpgReading(key.source, context, ['--homedir', home, ...importing]);
+  const own = importChanged(`gpg --import ${key.source.name}`, loaded);
+  const others = await importPublicKeys(environment, context);
+  if (!own && !others) return 'unchanged';
   const old = encryptionProblem(key);
   if (old !== undefined) {
     context.log(

@@ -1,13 +1,13 @@
 import { readdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, relative } from 'node:path';
-import { type Environment, settingsOf, shellOf } from '../environment.ts';
+import { type Environment, settingsOf } from '../environment.ts';
 import { ifThere } from '../if-there.ts';
 import { namesEnding } from '../leftover-files.ts';
 import { root } from '../project.ts';
 import { type CommandOutput, type TaskContext, TaskError } from '../runner/runner.ts';
 import { shellWord } from '../shell-words.ts';
-import { toolFailure } from '../tool-answer.ts';
+import { noAnswer, toolFailure } from '../tool-answer.ts';
 import { howToRestore } from './how-to-restore.ts';
 import { keysIn, type OpenPgpKey } from './key-parts.ts';
 import { sopsShell } from './shell.ts';
@@ -155,12 +155,25 @@ export async function publicKeyFiles(): Promise<string[]> {
   return namesEnding('sops', names, '.public.asc').map((name) => `sops/${name}`);
 }
 
-/** Puts them into the keyring: whoever writes a secret encrypts it for the backup key as well. */
-export async function importPublicKeys(environment: Environment, context: TaskContext): Promise<void> {
-  const $ = await shellOf(context);
+/** Words for gpg; `importChanged` reads what it prints. */
+export const importing = ['--status-fd', '1', '--import'];
+
+/** Whether an import changed the keyring, by its counts (GnuPG: doc/DETAILS, "IMPORT_RES"). Throws `TaskError` when it failed. */
+export function importChanged(command: string, output: CommandOutput): boolean {
+  if (output.exitCode !== 0) throw toolFailure(command, output);
+  const counts = /^\[GNUPG:\] IMPORT_RES ([\d ]+)/m.exec(output.stdout)?.[1]?.split(' ').map(Number);
+  if (counts === undefined) throw noAnswer(command);
+  const [, , imported, , , users, parts, signatures, revocations, , privateHalves] = counts;
+  return [imported, users, parts, signatures, revocations, privateHalves].some((count) => count !== 0);
+}
+
+/** Puts them into the keyring: whoever writes a secret encrypts it for the backup key as well. Returns whether it had to. */
+export async function importPublicKeys(environment: Environment, context: TaskContext): Promise<boolean> {
+  const $ = await sopsShell(context);
   const files = await publicKeyFiles();
-  if (files.length === 0) return;
-  await $({ quiet: true })`gpg --batch --homedir ${environment.gnupgHome} --import ${files}`;
+  if (files.length === 0) return false;
+  const loaded = await $`gpg --batch --homedir ${environment.gnupgHome} ${importing} ${files}`;
+  return importChanged(`gpg --import ${files.join(' ')}`, loaded);
 }
 
 /** A path for a shell in the project's folder, which opens `~` only outside of quotes. */

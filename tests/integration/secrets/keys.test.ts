@@ -166,6 +166,30 @@ test('a key with another system’s line ends, or with the public half of anothe
   assert.is(await state.lib.importKeys(state.environment, state.context), 'unchanged');
 });
 
+test('a key that was renewed in its place, and what a keyring has lost, is taken', async (state) => {
+  const key = makeKey(state, 'renewed', '', [], '2y');
+  const file = join(state.home, 'renewed.asc');
+  process.env.SOPS_PGP_KEY_FILE = file;
+  const importing = () => state.lib.importKeys(state.environment, state.context);
+  const keep = () => writeFileSync(file, exported(state, '--export-secret-keys', key));
+  keep();
+  assert.is(await importing(), 'changed');
+  assert.is(await importing(), 'unchanged');
+  gpg(state, '--quick-set-expire', key, '5y');
+  keep();
+  assert.is(await importing(), 'changed');
+  const home = state.environment.gnupgHome;
+  const backup = '7391ED9669BE079245196E270E084F89DA0EFFF6';
+  execFileSync('gpg', ['--homedir', home, '--batch', '--yes', '--quiet', '--delete-keys', backup]);
+  assert.is(await importing(), 'changed');
+  const halves = join(home, 'private-keys-v1.d');
+  const [half = ''] = readdirSync(halves);
+  rmSync(join(halves, half));
+  assert.is(await importing(), 'changed');
+  assert.ok(readdirSync(halves).includes(half));
+  assert.is(await importing(), 'unchanged');
+});
+
 test('an operational key that has expired opens files, and is told with its date', async (state) => {
   const key = makeKey(state, 'old', '', long, '1y');
   writeFileSync(join(state.home, 'old.asc'), exported(state, '--export-secret-keys', key));

@@ -139,6 +139,19 @@ test('no advice loses what is not committed', async (state) => {
   writeFileSync(rules, before);
   rmSync(secrets);
   assert.match(await advice('non-existent file'), `git checkout HEAD -- ${file}`);
+  const tool = join(folder, '..', 'bin', 'git');
+  for (const [body, reason] of [
+    ['kill -9 $$', 'ended by SIGKILL'],
+    ['echo "fatal: detected dubious ownership in repository" >&2; exit 128', 'fatal: detected dubious owner'],
+  ] as const) {
+    state.clone.script('git', body);
+    assert.match(
+      await advice('non-existent file'),
+      `from a copy: git did not say what is committed (${reason}`,
+    );
+    assert.not.match(await advice('non-existent file'), 'no committed version');
+  }
+  rmSync(tool);
   rmSync(join(folder, '.git'), { recursive: true });
   assert.match(await advice('non-existent file'), `restore ${file} from a copy`);
 });
@@ -174,11 +187,45 @@ test('a failure of helmfile is that of the file only where the file does not ope
   assert.is((found as Error & { what: string }).what, `${file} is damaged`);
 });
 
+test('a secrets file is made whole, or not at all, and only what sops says of the rule is put to it', async (state) => {
+  const { makeSecrets } = await state.clone.lib<typeof import('../../../lib/sops/make.ts')>('sops/make.ts');
+  gpg(state.clone);
+  await state.lib.importKeys(state.environment, state.context);
+  const made = 'environments/staging/secrets/database.yaml';
+  const plain = 'echo "password: x"; echo "app2Password: x"; echo "vaultPassword: x"';
+  for (const [body, what] of [
+    ['echo "write: no space left on device" >&2; exit 3', `\`sops encrypt ${made}\` failed with exit code 3`],
+    [
+      'echo "no matching creation rules found" >&2; exit 1',
+      `${made} cannot be encrypted for the keys of .sops.yaml`,
+    ],
+    ['exit 0', `\`sops encrypt ${made}\` gave no answer that can be read`],
+    ['echo "password: ENC[AES256_GCM,data:x]"', `\`sops encrypt ${made}\` gave no answer that can be read`],
+    [plain, `\`sops encrypt ${made}\` gave no answer that can be read`],
+  ] as const) {
+    state.clone.script(
+      'gpg',
+      `case "$*" in *--list-keys*) echo "${secretKey.replace('sec', 'pub')}";; *) echo '${imported(0)}';; esac`,
+    );
+    state.clone.script(
+      'sops',
+      `cat > /dev/null; for word; do [ "$last" != --output ] || out=$word; last=$word; done; : > "\${out:-/dev/null}"; ${body}`,
+    );
+    const environment = { ...state.environment, name: 'staging' };
+    const error = await failureOf(makeSecrets(environment, state.context));
+    assert.is(error.what, what);
+    assert.not.ok(existsSync(join(state.clone.folder, made)), body);
+  }
+});
+
 const fingerprint = '0123456789ABCDEF0123456789ABCDEF01234567';
 /** As `gpg --with-colons` lists it: one part for everything. */
 const secretKey = `sec:u:255:22:89ABCDEF01234567:1577836800::::::escESC:\nfpr:::::::::${fingerprint}:`;
 
 const packets = ':secret key packet:\n\tversion 4\n\tkeyid: 89ABCDEF01234567';
+
+/** What gpg prints at the end of an import. */
+const imported = (keys: 0 | 1): string => `[GNUPG:] IMPORT_RES 1 0 ${keys} 0 0 0 0 0 0 1 ${keys} 0 0 0 0`;
 
 /** A gpg whose keyring has the key once it was imported. */
 const gpg = (clone: ScriptedClone): void =>
@@ -187,8 +234,7 @@ const gpg = (clone: ScriptedClone): void =>
     `case "$*" in
       *--show-keys*) echo "${secretKey}";;
       *--list-packets*) echo "${packets}";;
-      *--list-secret-keys*) [ -e "$GNUPGHOME/imported" ] || exit 2;;
-      *--import*) : > "$GNUPGHOME/imported";;
+      *--import*) [ -e "$GNUPGHOME/imported" ] && echo '${imported(0)}' || echo '${imported(1)}'; : > "$GNUPGHOME/imported";;
     esac`,
   );
 
@@ -201,10 +247,10 @@ test('the key is imported once, into a keyring that only the user can read', asy
   gpg(clone);
   assert.is(await lib.importKeys(environment, context), 'changed');
   assert.is(statSync(environment.gnupgHome).mode & 0o777, 0o700);
-  assert.is(await lib.importKeys(environment, context), 'unchanged');
   const imports = clone.calls().filter((line) => line.includes('--import'));
+  assert.is(await lib.importKeys(environment, context), 'unchanged');
   const key = join(clone.folder, 'sops/development-operational.asc');
-  const load = `gpg --batch --homedir ${environment.gnupgHome} --import`;
+  const load = `gpg --batch --homedir ${environment.gnupgHome} --status-fd 1 --import`;
   // with it the public halves, so that new secrets can be encrypted for the backup key
   const open = 'sops/development-backup.public.asc sops/development-operational.public.asc';
   assert.equal(imports, [`${load} ${key}`, `${load} ${open}`]);
@@ -217,7 +263,7 @@ test('another key is named by a variable or the setting; its text is given on st
   context,
 }) => {
   gpg(clone);
-  const imported = async (): Promise<string | undefined> => {
+  const importing = async (): Promise<string | undefined> => {
     clone.forget();
     rmSync(environment.gnupgHome, { recursive: true, force: true });
     await lib.importKeys(environment, context);
@@ -227,25 +273,25 @@ test('another key is named by a variable or the setting; its text is given on st
   const key = join(clone.folder, 'own.asc');
   writeFileSync(key, 'armour');
   writeFileSync(settings, 'sops: { key: own.asc }');
-  assert.match((await imported()) ?? '', `--import ${key}`);
+  assert.match((await importing()) ?? '', `--import ${key}`);
   writeFileSync(settings, 'sops: { key: nowhere.asc }');
   const missing = await failureOf(lib.importKeys(environment, context));
   assert.is(missing.what, 'the operational key nowhere.asc cannot be read');
   assert.match(missing.advice ?? '', /SOPS_PGP_KEY_FILE or the setting sops\.key/);
   try {
     process.env.SOPS_PGP_KEY_FILE = key;
-    assert.match((await imported()) ?? '', `--import ${key}`);
+    assert.match((await importing()) ?? '', `--import ${key}`);
     process.env.SOPS_PGP_KEY = 'armour';
     clone.script(
       'gpg',
       `case "$*" in
         *--show-keys*) echo "${secretKey}"; cat > "$CALLS.shown";;
         *--list-packets*) echo "${packets}";;
-        *--list-secret-keys*) exit 2;;
-        *--import) cat > "$CALLS.imported"; env | sed -n '/^SOPS_/p' | wc -l > "$CALLS.seen";;
+        *--import\\ *) echo '${imported(0)}';;
+        *--import) echo '${imported(1)}'; cat > "$CALLS.imported"; env | sed -n '/^SOPS_/p' | wc -l > "$CALLS.seen";;
       esac`,
     );
-    assert.match((await imported()) ?? '', /--import$/);
+    assert.match((await importing()) ?? '', /--import$/);
     const kept = (name: string) => readFileSync(`${process.env.CALLS}.${name}`, 'utf8').trim();
     assert.equal([kept('shown'), kept('imported'), kept('seen')], ['armour', 'armour', '0']);
   } finally {
@@ -300,20 +346,33 @@ test('a gpg that fails says nothing about the key', async ({ lib, clone, environ
     /^`gpg --show-keys .*` failed with exit code 1$/,
   );
   const shown = `case "$*" in *--show-keys*) echo "${secretKey}";; `;
-  assert.match(await what(`${shown} *--list-secret-keys*) kill -9 $$;; esac`), 'was ended by SIGKILL');
+  assert.match(await what(`${shown} *--list-packets*) kill -9 $$;; esac`), 'was ended by SIGKILL');
+  assert.match(await what(`${shown} esac`), /^`gpg --list-packets .*` gave no answer/);
   assert.not.ok(clone.calls().some((line) => line.includes('--import')));
+  const listed = `${shown} *--list-packets*) echo "${packets}";;`;
+  assert.match(await what(`${listed} esac`), /^`gpg --import .*` gave no answer/);
 });
 
-test('a keyring that others can read is not used', async ({ lib, clone, environment, context }) => {
+test('a keyring that others can read is closed; one that they can write to is not used', async ({
+  lib,
+  clone,
+  environment,
+  context,
+}) => {
   gpg(clone);
   mkdirSync(environment.gnupgHome, { recursive: true });
   chmodSync(environment.gnupgHome, 0o755);
+  await lib.importKeys(environment, context);
+  assert.is(statSync(environment.gnupgHome).mode & 0o777, 0o700);
+  chmodSync(environment.gnupgHome, 0o777);
+  clone.forget();
   const error = await failureOf(lib.importKeys(environment, context));
   assert.is(error.what, `${environment.gnupgHome} cannot hold a keyring`);
   const odd = join(clone.folder, '..', 'a b');
   mkdirSync(odd);
-  chmodSync(odd, 0o755);
-  assert.match((await failureOf(lib.ensureHome(odd))).advice ?? '', `\`rm -r '${odd}'\``);
+  chmodSync(odd, 0o777);
+  assert.match((await failureOf(lib.ensureHome(odd))).advice ?? '', `\`chmod 700 '${odd}'\``);
+  assert.not.match(error.advice ?? '', 'rm ');
   assert.equal(clone.calls(), []);
 });
 
