@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Environment, exportHomes, shellOf } from './environment.ts';
 import { root } from './project.ts';
 import { quote, type TaskContext, TaskError } from './runner/runner.ts';
-import { isTime, leavesOf, secretNames, secretsFile } from './sops/encrypted-file.ts';
+import { isTime, readDecrypted, secretNames, secretsFile } from './sops/encrypted-file.ts';
 import { explainSops, readSopsFailure } from './sops/explain.ts';
 import { encryptionProblem } from './sops/key-parts.ts';
 import {
@@ -165,7 +165,7 @@ export async function redactSecrets(
       if (/ failed$/.test(readSopsFailure(opened).kind)) throw await explainSops(file, '', opened);
       continue;
     }
-    for (const { value } of leavesOf(parseAnswer(`sops decrypt ${file}`, opened))) {
+    for (const { value } of await readDecrypted(file, opened)) {
       if (typeof value === 'string' && value !== '') context.secret(value);
     }
   }

@@ -4,10 +4,16 @@ import { root } from '../project.ts';
 import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
 import { shellWord } from '../shell-words.ts';
 import { ensureHome, importCommands, importKeys } from '../sops.ts';
-import { parseAnswer } from '../tool-answer.ts';
+import { noAnswer } from '../tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeys, isAmong } from './development-keys.ts';
-import { allSecretFiles, leavesOf, parseEncrypted, readEncrypted, secretsFile } from './encrypted-file.ts';
+import {
+  allSecretFiles,
+  parseEncrypted,
+  readDecrypted,
+  readEncrypted,
+  secretsFile,
+} from './encrypted-file.ts';
 import { explainSops, readSopsFailure } from './explain.ts';
 import { gitContents, indexOfHook } from './git-contents.ts';
 import { isGiven, keySource, shownKeys } from './operational-key.ts';
@@ -78,6 +84,10 @@ export async function checkSecrets(environment: Environment, context: TaskContex
       const line = content.subarray(0, content.indexOf(form.text)).toString('latin1').split('\n').length;
       findings.push(`${place}:${line}: the value \`${key}\` of ${owner}, ${form.name}`);
     }
+  }
+  const lacking = [rulesFile, ...(await allSecretFiles())].find((file) => !files.has(file));
+  if (lacking !== undefined) {
+    throw noAnswer('git ls-files', `${lacking} is not in it: it is ignored, or the list is not whole`);
   }
   if (findings.length === 0 && unchecked !== undefined) throw unchecked;
   if (findings.length === 0) {
@@ -162,7 +172,7 @@ async function openValues(environment: Environment, context: TaskContext): Promi
       closed.push(owner);
       continue;
     }
-    for (const { path, value } of leavesOf(parseAnswer(`sops decrypt ${owner}`, opened))) {
+    for (const { path, value } of await readDecrypted(owner, opened)) {
       const text = String(value);
       if (value === null || text.length < shortestSecret) continue;
       context.secret(text);

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { ifThere } from '../if-there.ts';
 import { namesEnding } from '../leftover-files.ts';
 import { root } from '../project.ts';
-import { TaskError } from '../runner/runner.ts';
+import { type CommandOutput, TaskError } from '../runner/runner.ts';
 import { environmentNames } from '../settings.ts';
+import { noAnswer, parseAnswer } from '../tool-answer.ts';
 import { howToRestore } from './how-to-restore.ts';
 
 /** What a SOPS file shows without a key. */
@@ -68,6 +69,18 @@ export async function parseEncrypted(text: string, file: string): Promise<Encryp
       .split('\n')
       .flatMap((line, index) => (/^\s*#(?!ENC\[)/.test(line) ? [index + 1] : [])),
   };
+}
+
+/**
+ * What `sops decrypt --output-type json` printed of a file of the project. Throws `TaskError` for what is no answer, or lacks a
+ * value that the file has.
+ */
+export async function readDecrypted(file: string, output: Pick<CommandOutput, 'stdout'>): Promise<Leaf[]> {
+  const leaves = leavesOf(parseAnswer(`sops decrypt ${file}`, output));
+  const given = new Set(leaves.map(({ path }) => path.join('.')));
+  const lacking = (await readEncrypted(file)).values.find((path) => !given.has(path.join('.')));
+  if (lacking === undefined) return leaves;
+  throw noAnswer(`sops decrypt ${file}`, `the value \`${lacking.join('.')}\` of the file is not in it`);
 }
 
 /** Reads a file of the project. */

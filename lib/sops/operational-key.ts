@@ -81,8 +81,11 @@ export function shownKeys(shown: CommandOutput, name: string): OpenPgpKey[] {
   const noKey = /no valid OpenPGP data|Invalid (?:packet|keyring)|invalid armor|CRC error/i.test(
     shown.stderr,
   );
-  if (shown.exitCode === 0 || (shown.exitCode === 2 && noKey)) return keysIn(shown.stdout);
-  throw toolFailure(`gpg --show-keys ${name}`, shown);
+  const keys = keysIn(shown.stdout);
+  if (shown.exitCode === 2 && noKey) return keys;
+  if (shown.exitCode !== 0) throw toolFailure(`gpg --show-keys ${name}`, shown);
+  if (keys.length === 0) throw noAnswer(`gpg --show-keys ${name}`);
+  return keys;
 }
 
 /** The one key with a private half. Throws `TaskError` when there is none, or more than one, and for one that opens nothing. */

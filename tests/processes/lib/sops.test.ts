@@ -67,9 +67,14 @@ test('a value that is there and is not a text, and an answer that is none, are t
 });
 
 test('all values of an environment are secrets for who runs programs that read them; a closed file is nobody’s', async (state) => {
-  state.clone.script('sops', `echo '{"password": "first", "more": {"list": ["second", 3]}}'`);
+  const rest = '"app2Password": "", "vaultPassword": 4';
+  state.clone.script('sops', `echo '{"password": "first", "more": {"list": ["second", 3]}, ${rest}}'`);
   await state.lib.redactSecrets(state.environment, state.context);
   assert.equal(state.context.secrets, ['first', 'second']);
+  // What it does not say would show.
+  state.clone.script('sops', `echo '{"password": "first"}'`);
+  const cut = await failureOf(state.lib.redactSecrets(state.environment, state.context));
+  assert.match(`${cut.what} ${cut.why}`, /^`sops decrypt .*` gave no answer .*`app2Password` of the file/);
   state.clone.script('sops', 'echo "Failed to get the data key" >&2; exit 128');
   await state.lib.redactSecrets(state.environment, state.context);
 });
@@ -228,10 +233,11 @@ const packets = ':secret key packet:\n\tversion 4\n\tkeyid: 89ABCDEF01234567';
 const imported = (keys: 0 | 1): string => `[GNUPG:] IMPORT_RES 1 0 ${keys} 0 0 0 0 0 0 1 ${keys} 0 0 0 0`;
 
 /** A gpg whose keyring has the key once it was imported. */
-const gpg = (clone: ScriptedClone): void =>
+const gpg = (clone: ScriptedClone, first = ''): void =>
   clone.script(
     'gpg',
     `case "$*" in
+      ${first}
       *--show-keys*) echo "${secretKey}";;
       *--list-packets*) echo "${packets}";;
       *--import*) [ -e "$GNUPGHOME/imported" ] && echo '${imported(0)}' || echo '${imported(1)}'; : > "$GNUPGHOME/imported";;
@@ -326,10 +332,10 @@ test('a key file without a key, or with a public half alone, is told', async ({
   environment,
   context,
 }) => {
-  clone.script('gpg', '');
+  clone.script('gpg', 'echo "gpg: no valid OpenPGP data found." >&2; exit 2');
   const what = 'sops/development-operational.asc holds no key that opens anything';
   const empty = await failureOf(lib.importKeys(environment, context));
-  assert.equal([empty.what, empty.why], [what, 'gpg finds no key in it']);
+  assert.equal([empty.what, empty.why], [what, 'gpg finds no key in it (gpg: no valid OpenPGP data found.)']);
   clone.script('gpg', `echo "${secretKey.replace('sec', 'pub')}"`);
   const open = await failureOf(lib.importKeys(environment, context));
   assert.equal([open.what, open.why], [what, 'it is a public half alone']);
@@ -340,6 +346,7 @@ test('a gpg that fails says nothing about the key', async ({ lib, clone, environ
     clone.script('gpg', body);
     return (await failureOf(lib.importKeys(environment, context))).what;
   };
+  assert.match(await what(''), /^`gpg --show-keys .*` gave no answer/);
   assert.match(await what('kill -9 $$'), /^`gpg --show-keys .*` was ended by SIGKILL$/);
   assert.match(
     await what('echo "out of memory" >&2; exit 1'),
@@ -351,6 +358,37 @@ test('a gpg that fails says nothing about the key', async ({ lib, clone, environ
   assert.not.ok(clone.calls().some((line) => line.includes('--import')));
   const listed = `${shown} *--list-packets*) echo "${packets}";;`;
   assert.match(await what(`${listed} esac`), /^`gpg --import .*` gave no answer/);
+});
+
+test('a tool that ends well and says nothing leaves nothing checked', async ({
+  clone,
+  environment,
+  context,
+}) => {
+  const { checkSecrets } = await clone.lib<typeof import('../../../lib/sops/check.ts')>('sops/check.ts');
+  const all = ['.sops.yaml', file, file.replace('development', 'lab'), 'sops/development-operational.asc'];
+  const listing = `printf '%s\\0' ${all.join(' ')}`;
+  const whole = `echo '{"password": "a", "app2Password": "b", "vaultPassword": "c"}'`;
+  const check = async (git: string, sops: string): Promise<string> => {
+    clone.script('git', `case "$*" in *--others*) ${git} ;; esac`);
+    clone.script('sops', sops);
+    const { what, why } = await failureOf(checkSecrets(environment, context));
+    return `${what}: ${why}`;
+  };
+  try {
+    // It shows the key of the environment, and not the one that is looked at.
+    gpg(clone, '*--show-keys) exit 0;;');
+    assert.match(await check(':', whole), /^`git ls-files` gave no answer .*: \.sops\.yaml is not in it/);
+    assert.match(await check('echo .sops.yaml | tr "\\n" "\\0"', whole), /database\.yaml is not in it/);
+    assert.match(
+      await check(listing, "echo '{}'"),
+      /^`sops decrypt .*` gave no answer .*`password` of the file/,
+    );
+    assert.match(await check(listing, whole), /^`gpg --show-keys FILE` gave no answer/);
+    assert.equal(context.printed, []);
+  } finally {
+    rmSync(join(clone.folder, '..', 'bin', 'git'));
+  }
 });
 
 test('a keyring that others can read is closed; one that they can write to is not used', async ({
