@@ -7,6 +7,7 @@ export type Fields = { readonly [step: string]: Fields };
 /** One entry of `metadata.managedFields`. */
 export type ManagedFields = {
   readonly manager?: string;
+  readonly operation?: string;
   readonly subresource?: string;
   readonly time?: string;
   readonly fieldsV1?: Fields;
@@ -25,8 +26,15 @@ export type LostField = {
 
 type Owner = { readonly manager: string; readonly fields: Fields };
 
-/** helm and its kin: `helm3`, `helm-controller`. */
-const isHelm = ({ manager }: ManagedFields): boolean => /^helm/.test(manager ?? '');
+/**
+ * The entries that helm made: it calls itself `helm`, whatever its program is called (helm: cmd/helm, `ManagedFieldsManager`). Where
+ * it applies on the server's side, an update in its name is somebody else's.
+ */
+function entriesOfHelm(entries: readonly ManagedFields[]): readonly ManagedFields[] {
+  const named = entries.filter(({ manager }) => manager === 'helm');
+  const applied = named.filter(({ operation }) => operation === 'Apply');
+  return applied.length > 0 ? applied : named;
+}
 
 /**
  * The fields of `wanted`, a part of an object as helm applied it, that helm lost in `actual`, the same object in the cluster.
@@ -38,7 +46,8 @@ export function lostFields(wanted: unknown, actual: unknown, entries: readonly M
     .toSorted((a, b) => (a.time ?? '').localeCompare(b.time ?? ''));
   const of = (list: readonly ManagedFields[]): Owner[] =>
     list.map(({ manager = 'unknown', fieldsV1 = {} }) => ({ manager, fields: fieldsV1 }));
-  return compare('', wanted, actual, of(owners.filter(isHelm)), of(owners.filter((owner) => !isHelm(owner))));
+  const helm = entriesOfHelm(owners);
+  return compare('', wanted, actual, of(helm), of(owners.filter((owner) => !helm.includes(owner))));
 }
 
 const isWhole = ({ fields }: Owner): boolean => Object.keys(fields).length === 0;

@@ -103,7 +103,7 @@ test('a part that somebody replaced whole is compared whole, an empty one too', 
   );
 });
 
-test('of several managers the last one counts, never one of the status, and every helm is helm', () => {
+test('of several managers the last one counts, never one of the status', () => {
   const field = { 'f:a': {} };
   const lost = lostFields({ a: 1 }, { a: 2 }, [
     other('second', field, { time: '2026-01-02T00:00:00Z' }),
@@ -111,7 +111,22 @@ test('of several managers the last one counts, never one of the status, and ever
     other('controller', field, { subresource: 'status', time: '2026-01-03T00:00:00Z' }),
   ]);
   assert.is(lost[0]?.manager, 'second');
-  assert.equal(lostFields({ a: 1 }, { a: 2 }, [other('helm3', field), other('second', field)]), []);
+});
+
+test('only helm is helm: neither a name that begins so, nor a change in its name beside what it applied', () => {
+  const field = { 'f:a': {} };
+  for (const changed of [
+    other('helm-hotfix', field, { operation: 'Update' }),
+    other('helm', field, { operation: 'Update' }),
+  ]) {
+    const lost = lostFields({ a: 1, b: 1 }, { a: 2, b: 1 }, [
+      other('helm', { 'f:b': {} }, { operation: 'Apply' }),
+      changed,
+    ]);
+    assert.equal(lost, [{ path: '.a', manager: changed.manager, theirs: 2, ours: 1 }]);
+  }
+  // Helm 3, and Helm 4 after it, apply on the client's side.
+  assert.equal(lostFields({ a: 1 }, { a: '1' }, [other('helm', field, { operation: 'Update' })]), []);
 });
 
 test.run();
