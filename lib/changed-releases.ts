@@ -90,11 +90,16 @@ export async function tellDrift(
   );
   // Somebody may have written a password anywhere.
   if ([...drifts.values()].some(isDrift)) await redactSecrets(environment, context);
-  for (const [name, { missing, changed, unready }] of drifts) {
+  for (const [name, { missing, changed, added, unready }] of drifts) {
     for (const line of unready) tell(`${name}: ${line}`);
     const lines = [...missing.map((object) => `${object} is missing`), ...changed];
-    for (const line of lines.slice(0, shownLines)) tell(`${name} was changed: ${line}`);
-    if (lines.length > shownLines) tell(`${name} was changed: ${lines.length - shownLines} more`);
+    for (const [label, all] of [
+      [`${name} was changed`, lines],
+      [name, added],
+    ] as const) {
+      for (const line of all.slice(0, shownLines)) tell(`${label}: ${line}`);
+      if (all.length > shownLines) tell(`${label}: ${all.length - shownLines} more`);
+    }
   }
   return drifts;
 }

@@ -1,7 +1,14 @@
 import type { Environment } from './environment.ts';
 import { kubectlList } from './kubectl.ts';
 import { find, labelledObjects, type Pair, withUnlabelled } from './live-objects.ts';
-import { type Fields, type LostField, lostFields, type ManagedFields } from './managed-fields.ts';
+import {
+  type AddedField,
+  addedFields,
+  type Fields,
+  type LostField,
+  lostFields,
+  type ManagedFields,
+} from './managed-fields.ts';
 import { type ManifestObject, manifestObjects, typesOf, withMarks } from './manifest-objects.ts';
 import type { DeployedRelease } from './releases.ts';
 import type { Shell } from './runner/runner.ts';
@@ -12,6 +19,8 @@ export type Drift = {
   readonly missing: readonly string[];
   /** A line for each changed field: object, field, its value and who set it, what helm had set. No value of a Secret. */
   readonly changed: readonly string[];
+  /** What a person added beside it, such as `deployment backend/a .spec.paused was added by kubectl-patch; …`. No drift: helm leaves it. */
+  readonly added: readonly string[];
   /** What does not work as it should, such as `deployment frontend/app1-front: 1 of 2 pods ready`. */
   readonly unready: readonly string[];
   /** Replicas that an autoscaler set, by the name of the workload. They are its business, and no drift. */
@@ -59,16 +68,28 @@ export async function readDrift(
       const gone = own.filter(({ live, object }) => live === undefined && !removesItself(object));
       // A namespace takes all that is in it along.
       const missing = gone.filter(({ object }) => !lostNamespaces.has(object.metadata.namespace ?? ''));
-      const changed = own.flatMap((pair) =>
-        lostOf(pair)
+      const compared = own.map((pair) => ({ pair, ...fieldsOf(pair) }));
+      const changed = compared.flatMap(({ pair, lost }) =>
+        lost
           .filter(({ path }) => path !== replicas || !isScaled(pair))
           .map((field) => `${nameOf(pair)} ${told({ ...pair, ...field })}`),
+      );
+      const added = compared.flatMap(({ pair, added }) =>
+        added
+          .filter(({ path }) => path !== paused && path !== replicas)
+          .map(
+            ({ path, manager }) =>
+              `${nameOf(pair)} ${path} was added by ${manager}; an install leaves it: remove it by hand`,
+          ),
       );
       const counts = own
         .filter(isScaled)
         .map(({ object, live }) => [object.metadata.name, live?.spec?.replicas ?? 0] as const);
       const unready = own.flatMap((pair) => faultsOf(pair).map((fault) => `${nameOf(pair)} ${fault}`));
-      return [release.name, { missing: missing.map(nameOf), changed, unready, autoscaled: new Map(counts) }];
+      return [
+        release.name,
+        { missing: missing.map(nameOf), changed, added, unready, autoscaled: new Map(counts) },
+      ];
     }),
   );
 }
@@ -78,13 +99,19 @@ export const isDrift = (drift: Drift | undefined): boolean =>
   drift !== undefined && drift.missing.length + drift.changed.length > 0;
 
 /** What a person would say is wrong with an object. */
-function faultsOf({ object, live }: Pair): readonly string[] {
+function faultsOf({ release, object, live }: Pair): readonly string[] {
   const { metadata, kind, spec, status } = live ?? {};
   if (metadata?.deletionTimestamp !== undefined) {
     const waiting = (metadata.finalizers ?? []).join(', ');
     return [`is being deleted${waiting === '' ? '' : `, and waits for ${waiting}`}`];
   }
   if (kind !== 'Deployment' && kind !== 'StatefulSet') return [];
+  if (spec?.paused === true && object.spec?.paused !== true) {
+    const namespace = object.metadata.namespace || release.namespace;
+    return [
+      `is paused: \`kubectl -n ${namespace} rollout resume deployment ${object.metadata.name}\` lets it go on`,
+    ];
+  }
   const wanted = spec?.replicas ?? 1;
   // Kubernetes: an autoscaler leaves a workload without replicas alone, and the chart sets none beside an autoscaler.
   if (wanted === 0 && object.spec?.replicas === undefined) {
@@ -99,18 +126,24 @@ function faultsOf({ object, live }: Pair): readonly string[] {
 }
 
 const replicas = '.spec.replicas';
+/** Told as a fault. */
+const paused = '.spec.paused';
 
 /** Whether anybody has scaled it ever. An autoscaler does it like a person. */
 const wasScaled = ({ live }: Pair): boolean =>
   live?.metadata.managedFields?.some(({ subresource }) => subresource === 'scale') ?? false;
 
 /** The fields that helm lost, except what the server keeps to itself or in another form. */
-function lostOf({ release, object, live }: Pair): LostField[] {
-  if (live === undefined) return [];
+function fieldsOf({ release, object, live }: Pair): Fieldwise {
+  if (live === undefined) return { lost: [], added: [] };
   const { apiVersion, kind, metadata, ...content } = withMarks(object, release);
   const { labels, annotations } = metadata;
   const entries = live.metadata.managedFields ?? [];
-  if (kind !== 'Secret') return lostFields({ metadata: { labels, annotations }, ...content }, live, entries);
+  const compare = (wanted: unknown, owned: readonly ManagedFields[]): Fieldwise => ({
+    lost: lostFields(wanted, live, owned),
+    added: addedFields(wanted, live, owned),
+  });
+  if (kind !== 'Secret') return compare({ metadata: { labels, annotations }, ...content }, entries);
   // `stringData` is kept as `data`, of which helm then owns nothing.
   const { stringData = {}, data = {}, type } = content as SecretContent;
   const encoded = Object.entries(stringData).map(([name, text]) => [
@@ -127,8 +160,10 @@ function lostOf({ release, object, live }: Pair): LostField[] {
       ? { ...entry, fieldsV1: { 'f:data': { '.': {} }, ...entry.fieldsV1 } }
       : entry,
   );
-  return lostFields(wanted, live, owned as readonly (ManagedFields & { readonly fieldsV1?: Fields })[]);
+  return compare(wanted, owned as readonly (ManagedFields & { readonly fieldsV1?: Fields })[]);
 }
+
+type Fieldwise = { readonly lost: readonly LostField[]; readonly added: readonly AddedField[] };
 
 type SecretContent = {
   readonly stringData?: { readonly [name: string]: string };

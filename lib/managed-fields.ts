@@ -50,6 +50,53 @@ export function lostFields(wanted: unknown, actual: unknown, entries: readonly M
   return compare('', wanted, actual, of(helm), of(owners.filter((owner) => !helm.includes(owner))));
 }
 
+/** A field that a person set and helm does not. helm leaves it as it is. */
+export type AddedField = { readonly path: string; readonly manager: string };
+
+/**
+ * What somebody added with kubectl to `actual`, beside what helm sets in `wanted`. Labels, annotations and the number of replicas are
+ * everybody's. What `kubectl create` set was there before helm took the object over.
+ */
+export const addedFields = (
+  wanted: unknown,
+  actual: unknown,
+  entries: readonly ManagedFields[],
+): AddedField[] =>
+  entries
+    .filter(({ manager = '', subresource }) => /^kubectl(?!-create)/.test(manager) && !subresource)
+    .flatMap(({ manager = '', fieldsV1 = {} }) => {
+      const { 'f:metadata': _, ...content } = fieldsV1;
+      return pathsBeside('', wanted, actual, content).map((path) => ({ path, manager }));
+    });
+
+function pathsBeside(path: string, ours: unknown, theirs: unknown, fields: Fields): string[] {
+  if (theirs === undefined || !isMoreThanAnnotations(fields)) return [];
+  const steps = Object.entries(fields).filter(([step]) => step !== '.' && step !== 'f:annotations');
+  const isList = steps.some(([step]) => !step.startsWith('f:'));
+  if (ours === undefined && !isList) return [path];
+  return steps.flatMap(([step, fields]) => {
+    if (step.startsWith('f:')) {
+      const key = step.slice(2);
+      const of = (some: unknown) => (isMap(some) ? some[key] : undefined);
+      return pathsBeside(`${path}${pathStep(key)}`, of(ours), of(theirs), fields);
+    }
+    const of = (some: unknown) =>
+      Array.isArray(some) ? some.findIndex((element) => leadsTo(step, element)) : -1;
+    const [our, their] = [of(ours), of(theirs)];
+    const element = (theirs as readonly unknown[])[their];
+    return pathsBeside(
+      `${path}[${nameOf(element, their)}]`,
+      (ours as readonly unknown[])?.[our],
+      element,
+      fields,
+    );
+  });
+}
+
+const isMoreThanAnnotations = (fields: Fields): boolean =>
+  Object.keys(fields).length === 0 ||
+  Object.entries(fields).some(([step, below]) => step !== 'f:annotations' && isMoreThanAnnotations(below));
+
 const isWhole = ({ fields }: Owner): boolean => Object.keys(fields).length === 0;
 
 function compare(
@@ -59,7 +106,7 @@ function compare(
   helm: readonly Owner[],
   others: readonly Owner[],
 ): LostField[] {
-  if (helm.some(isWhole)) return [];
+  if (ours === undefined || helm.some(isWhole)) return [];
   if (theirs === undefined) {
     // The server drops what is empty.
     return helm.length > 0 || isEmpty(ours) ? [] : [{ path, manager: undefined, theirs, ours }];

@@ -94,7 +94,12 @@ others('what somebody changed is told with its field and manager, and taken back
     assert.not.match(text, new RegExp(`${password}|${Buffer.from(password).toString('base64')}`));
   }
   assert.match(install, /installing: devops, app2-back, app2-front/);
-  assert.match(await installApp2(), /unchanged: devops, postgresql, app2-back, app2-front/);
+  const again = await installApp2();
+  assert.match(again, /unchanged: devops, postgresql, app2-back, app2-front/);
+  // What the edit added beside helm's fields stays, and is told.
+  const added = /env\[DB_SSLMODUS\] was added by kubectl-edit; an install leaves it: remove it by hand/;
+  for (const text of [again, (await succeeds('status')).stdout]) assert.is(lines(text, added).length, 1);
+  await somebody('kubectl -n backend set env deployment app2-back DB_SSLMODUS-');
   assert.equal(lines((await succeeds('status')).stdout, /drift/), []);
   assert.match(await somebody('kubectl -n frontend get deployment app2-front -o yaml'), /some: note/);
 });

@@ -328,6 +328,47 @@ test('where one kind may not be listed the others are compared', async ({ lib, c
   );
 });
 
+test('what somebody added is told without its value, and a pause as a fault; an install has nothing to take back', async ({
+  lib,
+  clone,
+  context,
+}) => {
+  rendering(clone);
+  const metadata = {
+    labels: { 'app.kubernetes.io/managed-by': 'Helm' },
+    annotations: { 'meta.helm.sh/release-name': 'devops', 'meta.helm.sh/release-namespace': 'core' },
+  };
+  const by = (manager: string, fieldsV1: object) => ({ managedFields: [{ manager, fieldsV1 }] });
+  const [namespace, deployment, secret] = objects;
+  const found = [
+    namespace,
+    {
+      ...deployment,
+      metadata: {
+        ...deployment?.metadata,
+        ...metadata,
+        ...by('kubectl-rollout', { 'f:spec': { 'f:paused': {}, 'f:minReadySeconds': {} } }),
+      },
+      spec: { paused: true, minReadySeconds: 9 },
+      status: { readyReplicas: 1 },
+    },
+    {
+      ...secret,
+      metadata: { ...secret?.metadata, ...metadata, ...by('kubectl-patch', { 'f:data': { 'f:more': {} } }) },
+      data: { more: 'aGlkZGVu' },
+    },
+  ] as readonly Found[];
+  cluster(clone, 'deployed', 60, manifest, listed(found));
+  await lib.install(context, { app: 'devops' });
+  const left = 'an install leaves it: remove it by hand';
+  assert.equal(context.logged.slice(0, -1), [
+    'devops: deployment frontend/front is paused: `kubectl -n frontend rollout resume deployment front` lets it go on',
+    `devops: deployment frontend/front .spec was added by kubectl-rollout; ${left}`,
+    `devops: secret core/password .data.more was added by kubectl-patch; ${left}`,
+  ]);
+  assert.equal(context.reported, ['unchanged']);
+});
+
 test('only a deployed release can be tested', async ({ lib, clone, context }) => {
   cluster(clone, 'failed', 60);
   const error = await failureOf(lib.test(context, { app: 'devops' }));

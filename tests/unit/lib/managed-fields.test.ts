@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Fields, lostFields, type ManagedFields } from '../../../lib/managed-fields.ts';
+import { addedFields, type Fields, lostFields, type ManagedFields } from '../../../lib/managed-fields.ts';
 
 const helm = (fieldsV1: Fields): ManagedFields => ({ manager: 'helm', fieldsV1 });
 const other = (manager: string, fieldsV1: Fields, more: Partial<ManagedFields> = {}): ManagedFields => ({
@@ -127,6 +127,49 @@ test('only helm is helm: neither a name that begins so, nor a change in its name
   }
   // Helm 3, and Helm 4 after it, apply on the client's side.
   assert.equal(lostFields({ a: 1 }, { a: '1' }, [other('helm', field, { operation: 'Update' })]), []);
+});
+
+test('what a person added beside the fields of helm is told, once for all that is below it', () => {
+  const container = { name: 'back', image: 'a:1' };
+  const wanted = { spec: { selector: { a: 'b' }, containers: [container] }, data: { a: 'b' } };
+  const actual = {
+    metadata: { labels: { x: 'y' } },
+    spec: {
+      selector: { a: 'b' },
+      ingress: [{}],
+      paused: true,
+      containers: [
+        { ...container, image: 'b:1', env: [{ name: 'DB_HOST', value: 'evil' }] },
+        { name: 'evil', image: 'evil' },
+      ],
+      template: { metadata: { annotations: { restartedAt: 'now' } } },
+    },
+    data: { a: 'b', more: 'c' },
+  };
+  const containers = {
+    'k:{"name":"back"}': {
+      'f:image': {},
+      'f:env': { '.': {}, 'k:{"name":"DB_HOST"}': { '.': {}, 'f:name': {}, 'f:value': {} } },
+    },
+    'k:{"name":"evil"}': { '.': {}, 'f:name': {}, 'f:image': {} },
+  };
+  const annotations = { 'f:template': { 'f:metadata': { 'f:annotations': { 'f:restartedAt': {} } } } };
+  const added = addedFields(wanted, actual, [
+    other('kubectl-set', { 'f:spec': { 'f:containers': containers, 'f:gone': {} } }),
+    other('kubectl-patch', { 'f:spec': { 'f:ingress': {}, 'f:selector': { 'f:a': {} } } }),
+    other('kubectl-edit', { 'f:metadata': { 'f:labels': { 'f:x': {} } }, 'f:data': { 'f:more': {} } }),
+    other('kubectl-rollout', { 'f:spec': annotations }),
+    // A controller's business, a scaling, and what was there before helm took the object over.
+    other('manager', { 'f:spec': { 'f:paused': {} } }),
+    other('kubectl', { 'f:spec': { 'f:paused': {} } }, { subresource: 'scale' }),
+    other('kubectl-create', { 'f:spec': { 'f:paused': {} } }),
+  ]);
+  assert.equal(added, [
+    { path: '.spec.containers[back].env[DB_HOST]', manager: 'kubectl-set' },
+    { path: '.spec.containers[evil]', manager: 'kubectl-set' },
+    { path: '.spec.ingress', manager: 'kubectl-patch' },
+    { path: '.data.more', manager: 'kubectl-edit' },
+  ]);
 });
 
 test.run();
