@@ -29,13 +29,14 @@ export async function findChanged(
   const inPlace = (release: Release) =>
     deployed.find(({ name, namespace }) => name === release.name && namespace === release.namespace);
   const known = releases.filter((release) => inPlace(release)?.status === 'deployed');
-  if (known.length === 0) return { changed: releases, scaled: new Map() };
   const all = context.passThrough.length > 0;
   const [digests, drifts] = await Promise.all([
-    all ? new Map<string, string>() : renderedDigests(context, environment, known, inputs),
-    tellDrift(context, environment, known, deployed, context.log),
+    all || known.length === 0
+      ? new Map<string, string>()
+      : renderedDigests(context, environment, known, inputs),
+    tellDrift(context, environment, releases, deployed, context.log),
   ]);
-  const scaled = await scaledReplicas(known, drifts);
+  const scaled = await scaledReplicas(releases, drifts);
   const isAsRendered = ({ name }: Release, digest = ''): boolean =>
     digest === digests.get(name) || (scaled.has(name) && sameBesideReplicas(digest, digests.get(name) ?? ''));
   const changed = releases.filter(
@@ -71,7 +72,7 @@ async function scaledReplicas(
 /** How many objects and fields of a release are named. */
 const shownLines = 8;
 
-/** Reads the drift of those of the releases that are deployed, and tells it line by line. */
+/** Reads the drift of those of the releases whose objects should be there, and tells it line by line. */
 export async function tellDrift(
   context: Pick<TaskContext, '$' | 'options' | 'secret'>,
   environment: Environment,
@@ -82,7 +83,7 @@ export async function tellDrift(
   const inPlace = releases.flatMap((release) =>
     deployed.filter(
       ({ name, namespace, status }) =>
-        name === release.name && namespace === release.namespace && status === 'deployed',
+        name === release.name && namespace === release.namespace && !/^(?:pending|uninstall)/.test(status),
     ),
   );
   const drifts = await readDrift(await shellOf(context), environment, inPlace, (reason) =>

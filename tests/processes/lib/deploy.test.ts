@@ -250,6 +250,25 @@ test('a release that lost an object is installed again, and the log names the ob
   }
 });
 
+test('a failed release is compared with its last manifest, a pending or uninstalled one with none', async ({
+  lib,
+  clone,
+}) => {
+  helm(clone, [{ revision: 2, status: 'deployed' }]);
+  const line = 'devops was changed: secret core/password is missing';
+  for (const [status, told] of [
+    ['failed', true],
+    ['pending-upgrade', false],
+    ['uninstalling', false],
+    ['uninstalled', false],
+  ] as const) {
+    const context = clone.context('minikube');
+    cluster(clone, status, 60, manifest, listed(objects.slice(0, 2)));
+    await lib.install(context, { app: 'devops' });
+    assert.is(context.logged.includes(line), told, status);
+  }
+});
+
 test('objects of a kind that the cluster does not know any more are missing', async ({
   lib,
   clone,
