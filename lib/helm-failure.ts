@@ -99,6 +99,25 @@ export function authorityAdvice(why: string, failed: readonly Release[]): string
   return `run ${tiers.map((tier) => `install-tier ${tier}`).join(' and ')}: it gives them the authority of the database's certificate`;
 }
 
+/**
+ * An object that the server refuses to change: its namespace, where helm names it ("server-side apply failed for object …"), kind and
+ * name. Volumes, namespaces and types are not among them: their data would be lost.
+ */
+const refused =
+  '(?:object (\\S*)/\\S+ [^:]*: )?(?<![\\w.])(?!Persistent|Namespace|CustomResourceDefinition)([A-Z]\\w+)(?:\\.[\\w.-]+)? "([^"]+)" is invalid: .*';
+
+const withPods = ['Deployment', 'DaemonSet', 'StatefulSet', 'ReplicaSet', 'Job', 'Service'];
+/** Other kinds of the whole cluster begin with `Cluster`. */
+const clusterWide =
+  /^Cluster|^(?:PriorityClass|StorageClass|IngressClass|RuntimeClass)$|WebhookConfiguration$/;
+
+/** The way out for an object that cannot be changed. `namespace` is undefined where nobody named it. */
+function makeAgain(namespace: string | undefined, kind: string, name: string): string {
+  const flag = clusterWide.test(kind) ? '' : ` -n ${namespace || '<namespace>'}`;
+  const kept = withPods.includes(kind);
+  return `delete the object and run again, which makes it again${kept ? '; its pods and volumes stay' : ''} (\`kubectl${flag} delete ${kind.toLowerCase()} ${name}${kept ? ' --cascade=orphan' : ''}\`)`;
+}
+
 /** What helps against what the cluster said, by the words it said it with. */
 const clusterAdvice: readonly (readonly [RegExp, (...found: string[]) => string])[] = [
   [
@@ -121,10 +140,26 @@ const clusterAdvice: readonly (readonly [RegExp, (...found: string[]) => string]
       `somebody else made it: delete it if nobody needs it (\`kubectl${namespace ? ` -n ${namespace}` : ''} delete ${kind.toLowerCase()} ${name}\`), or let the release take it over: the same command with \`-- --take-ownership\``,
   ],
   [
-    // A volume is not among them: its data would be lost.
-    /(Deployment|DaemonSet|StatefulSet|Job|Service)(?:\.\w+)? "([^"]+)" is invalid: .*(?:field is immutable|updates to statefulset spec|Duplicate value)/,
-    (kind, name) =>
-      `this cannot be changed in place: delete the object and run again, which makes it again; its pods and volumes stay (\`kubectl -n <namespace> delete ${kind.toLowerCase()} ${name} --cascade=orphan\`)`,
+    new RegExp(
+      `${refused}(?:field is immutable|updates to statefulset spec|Duplicate value|cannot change roleRef|may not be changed in an update)`,
+    ),
+    (namespace, kind, name) => `this cannot be changed in place: ${makeAgain(namespace, kind, name)}`,
+  ],
+  [
+    new RegExp(
+      `${refused}(?:may not specify more than 1 |may not be specified when |mutually exclusive|cannot be both set)`,
+    ),
+    (namespace, kind, name) =>
+      `somebody set what excludes the chart's own setting: ${makeAgain(namespace, kind, name)}`,
+  ],
+  [
+    /ValidatingAdmissionPolicy '([^']+)'(?: with binding '[^']+')? denied request/,
+    (policy) => `ask who runs the ValidatingAdmissionPolicy ${policy}, and run again`,
+  ],
+  [
+    /"([^"]+)" has no deployed releases/,
+    (release) =>
+      `no revision of it was ever in service, or its Secret is gone: go back to an earlier one (\`rollback ${release}\`), or, where there is none, delete its history (\`kubectl -n <namespace> delete secret -l owner=helm,name=${release}\`), and run again`,
   ],
   [
     /(?:User|user) "([^"]+)" cannot (\w+) resource "([^"]+)"/,

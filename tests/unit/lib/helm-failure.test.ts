@@ -195,6 +195,54 @@ test('what the cluster said has its own advice, and none where it would lose dat
       /delete statefulset a --cascade=orphan/,
     ],
     [
+      'server-side apply failed for object back/a apps/v1, Kind=Deployment: Deployment.apps "a" is invalid: spec.selector: field is immutable',
+      /`kubectl -n back delete deployment a --cascade=orphan`/,
+    ],
+    [
+      'server-side apply failed for object back/a rbac.authorization.k8s.io/v1, Kind=RoleBinding: RoleBinding.rbac.authorization.k8s.io "a" is invalid: roleRef: Invalid value: {}: cannot change roleRef',
+      /makes it again \(`kubectl -n back delete rolebinding a`\)$/,
+    ],
+    [
+      'ClusterRoleBinding.rbac.authorization.k8s.io "a" is invalid: roleRef: Invalid value: {}: cannot change roleRef',
+      /`kubectl delete clusterrolebinding a`/,
+    ],
+    [
+      'cannot patch "a" with kind Secret: Secret "a" is invalid: type: Invalid value: "Opaque": field is immutable',
+      /`kubectl -n <namespace> delete secret a`/,
+    ],
+    [
+      'ConfigMap "a.b" is invalid: data: Forbidden: field is immutable when `immutable` is set',
+      /delete configmap a\.b`/,
+    ],
+    [
+      'object /a scheduling.k8s.io/v1, Kind=PriorityClass: PriorityClass.scheduling.k8s.io "a" is invalid: value: Forbidden: may not be changed in an update.',
+      /`kubectl delete priorityclass a`/,
+    ],
+    [
+      'Deployment.apps "a" is invalid: spec.template.spec.containers[0].livenessProbe.tcpSocket: Forbidden: may not specify more than 1 handler type',
+      /^somebody set what .* delete deployment a --cascade=orphan/,
+    ],
+    [
+      'StatefulSet.apps "a" is invalid: spec.template.spec.containers[0].env[0].valueFrom: Invalid value: "": may not be specified when `value` is not empty',
+      /^somebody set what .* delete statefulset a --cascade=orphan/,
+    ],
+    [
+      'Deployment.apps "a" is invalid: spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is \'Recreate\'',
+      /^somebody set what /,
+    ],
+    [
+      'PodDisruptionBudget.policy "a" is invalid: spec: Invalid value: {}: minAvailable and maxUnavailable cannot be both set',
+      /^somebody set what .* delete poddisruptionbudget a`/,
+    ],
+    [
+      `deployments.apps "a" is forbidden: ValidatingAdmissionPolicy 'no-latest' with binding 'all' denied request: no`,
+      /^ask who runs the ValidatingAdmissionPolicy no-latest, and run again$/,
+    ],
+    [
+      '"app2-front" has no deployed releases',
+      /`rollback app2-front`.*delete its history .*delete secret -l owner=helm,name=app2-front`/,
+    ],
+    [
       'secrets is forbidden: User "me" cannot create resource "secrets" in API group',
       /^have me allowed to create secrets/,
     ],
@@ -206,10 +254,14 @@ test('what the cluster said has its own advice, and none where it would lose dat
   ] as const) {
     assert.match(adviceFor(`Error: UPGRADE FAILED: ${said}`) ?? '', advice);
   }
-  assert.is(
-    adviceFor('PersistentVolumeClaim "a" is invalid: spec: Forbidden: field is immutable'),
-    undefined,
-  );
+  for (const kind of [
+    'PersistentVolumeClaim',
+    'PersistentVolume',
+    'Namespace',
+    'CustomResourceDefinition.apiextensions.k8s.io',
+  ]) {
+    assert.is(adviceFor(`${kind} "a" is invalid: spec: Forbidden: field is immutable`), undefined);
+  }
   assert.is(adviceFor('context deadline exceeded'), undefined);
 });
 
