@@ -18,7 +18,9 @@ import { reasonOf } from './tool-answer.ts';
 export async function diff(context: TaskContext, selection: Selection): Promise<void> {
   const environment = environmentOf(context.options);
   const $ = await shellOf(context);
-  const deployed = await deployedReleases($, environment);
+  const deployed = await deployedReleases($, environment, ({ message, advice }) =>
+    context.print(`${message}; ${advice}`),
+  );
   const needed = withNeeds(await declaredReleases(), selectsRelease(selection));
   if (await hasDiffPlugin(environment)) {
     const releases = needed.filter(selectsRelease(selection));

@@ -185,6 +185,13 @@ export function adviceFor(why: string): string | undefined {
   return undefined;
 }
 
+/** The failure of a command, with the advice for what the cluster said. Anything else is given back as it is. */
+export function advised(error: unknown): unknown {
+  if (!(error instanceof TaskError)) return error;
+  const { what, why, exitCode, advice = adviceFor(why ?? '') } = error;
+  return advice === error.advice ? error : new TaskError({ what, why, advice, exitCode, cause: error });
+}
+
 /** A schema error is a line for each value. */
 const shownLines = 8;
 

@@ -1,5 +1,5 @@
 import type { Environment } from './environment.ts';
-import { adviceFor } from './helm-failure.ts';
+import { advised } from './helm-failure.ts';
 import type { Release } from './helmfile.ts';
 import { type Shell, TaskError } from './runner/runner.ts';
 import { parseAnswer } from './tool-answer.ts';
@@ -62,8 +62,6 @@ export async function rollBack(
   const limit = `${release.timeout}s`;
   const words = [release.name, revision, '--wait', '--timeout', limit, ...(await takeBackIfKnown())];
   await $`${helm(environment, release)} rollback ${words}`.catch((error: unknown) => {
-    if (!(error instanceof TaskError)) throw error;
-    const { what, why, exitCode, advice = adviceFor(why ?? '') } = error;
-    throw new TaskError({ what, why, advice, exitCode, cause: error });
+    throw advised(error);
   });
 }

@@ -1,4 +1,5 @@
 import type { Environment } from './environment.ts';
+import { advised } from './helm-failure.ts';
 import { type Command, type CommandOutput, type Shell, TaskError } from './runner/runner.ts';
 import { shellWords } from './shell-words.ts';
 import { parseAnswer } from './tool-answer.ts';
@@ -65,7 +66,7 @@ export async function kubectlJson<Result>(
   environment: Environment,
   ...args: string[]
 ): Promise<Result> {
-  const output = await $({ quiet: true })`${kubectl(environment)} ${args} -o json`;
+  const output = await asked($, environment, args);
   return kubectlAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
 }
 
@@ -75,9 +76,14 @@ export async function kubectlList<Result extends List>(
   environment: Environment,
   ...args: string[]
 ): Promise<Result> {
-  const output = await $({ quiet: true })`${kubectl(environment)} ${args} -o json`;
+  const output = await asked($, environment, args);
   return listAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
 }
+
+const asked = ($: Shell, environment: Environment, args: readonly string[]): Promise<CommandOutput> =>
+  $({ quiet: true })`${kubectl(environment)} ${args} -o json`.catch((error: unknown) => {
+    throw advised(error);
+  });
 
 /** Ends a command that runs until it is told to stop (`nothrow`), with its process group, and waits for it. */
 export async function endCommand(command: Command): Promise<void> {

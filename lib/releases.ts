@@ -46,11 +46,13 @@ type SecretList = {
 
 /**
  * What helm knows of the cluster, in one call instead of one `helm` per release: helm keeps each revision as a Secret
- * labelled `owner=helm` with the gzipped JSON of the release (helm: "Storage backends").
+ * labelled `owner=helm` with the gzipped JSON of the release (helm: "Storage backends"). One that cannot be read is a failure; where
+ * `unreadable` takes that, its release is given without content, and the others as they are.
  */
 export async function deployedReleases(
   $: Shell,
   environment: Environment,
+  unreadable?: (error: TaskError) => void,
 ): Promise<readonly DeployedRelease[]> {
   const list = await kubectlList<SecretList>(
     $,
@@ -69,7 +71,11 @@ export async function deployedReleases(
   }
   return Promise.all(
     [...newest.values()].map(async (item) => {
-      const stored = await unpack(item);
+      const stored = await unpack(item).catch((error: TaskError): Stored => {
+        if (!unreadable) throw error;
+        unreadable(error);
+        return { manifest: '' };
+      });
       return {
         name: item.metadata.labels.name ?? '',
         namespace: item.metadata.namespace,
@@ -92,7 +98,7 @@ async function unpack({ metadata, data }: SecretList['items'][number]): Promise<
     throw new TaskError({
       what: `the Secret ${metadata.namespace}/${metadata.name}, in which helm keeps a release, cannot be read`,
       why: (error as Error).message,
-      advice: `see: helm --namespace ${metadata.namespace} history ${metadata.labels.name}`,
+      advice: `delete it (\`kubectl -n ${metadata.namespace} delete secret ${metadata.name}\`) and run again: helm then goes on from the revision before`,
       cause: error,
     });
   }

@@ -132,7 +132,8 @@ async function readNodes(
 /** Our releases only, in the order of helmfile.yaml. */
 async function readReleases(environment: Environment, context: TaskContext): Promise<Status['releases']> {
   const $ = await shellOf(context);
-  const deployed = await deployedReleases($, environment);
+  // What cannot be read of one is told with the drift.
+  const deployed = await deployedReleases($, environment, () => {});
   return (await declaredReleases()).flatMap((release) => {
     const found = deployed.find(
       ({ name, namespace }) => name === release.name && namespace === release.namespace,
@@ -206,7 +207,9 @@ async function driftLines(
   if (cluster.state !== 'running' || releases.length === 0) return lines;
   const tell = (line: string) => lines.push(line);
   try {
-    const deployed = await deployedReleases(await shellOf(context), environment);
+    const deployed = await deployedReleases(await shellOf(context), environment, ({ message, advice }) =>
+      tell(`${message}; ${advice}`),
+    );
     await tellDrift(context, environment, await declaredReleases(), deployed, tell);
   } catch (error) {
     tell(`cannot check for manual changes: ${(error as Error).message}`);

@@ -93,6 +93,30 @@ test('of each release the newest revision counts, by number and not by text', as
   assert.equal(releases[0]?.updated, new Date('2026-01-02T03:04:05Z'));
 });
 
+test('a Secret that cannot be read is named with how to delete it; who takes that is told the other releases', async (state) => {
+  const { lib, clone, environment, context } = state;
+  const { shellOf } = await clone.lib<typeof import('../../../lib/environment.ts')>('environment.ts');
+  const damaged = { ...secret({ name: 'vault', version: 4 }), data: { release: 'bm8=' } };
+  clone.script('kubectl', `echo '${JSON.stringify({ items: [damaged, secret({})] })}'`);
+  const $ = await shellOf(context);
+  const error = await failureOf(lib.deployedReleases($, environment));
+  assert.is(
+    error.what,
+    'the Secret core/sh.helm.release.v1.vault.v4, in which helm keeps a release, cannot be read',
+  );
+  assert.match(error.advice ?? '', /`kubectl -n core delete secret sh\.helm\.release\.v1\.vault\.v4`/);
+  const told: string[] = [];
+  const releases = await lib.deployedReleases($, environment, ({ what }) => told.push(what));
+  assert.equal(told, [error.what]);
+  assert.equal(
+    releases.map(({ name, status, revision }) => [name, status, revision]),
+    [
+      ['vault', 'deployed', 4],
+      ['devops', 'deployed', 1],
+    ],
+  );
+});
+
 const config = '# Source: devops/templates/a.yaml\nkind: ConfigMap\nmetadata:\n  name: a\n';
 const role = '# Source: devops/templates/b.yaml\nkind: Role\nmetadata:\n  name: b\n';
 const hook = 'kind: Job\nmetadata:\n  name: check\n';

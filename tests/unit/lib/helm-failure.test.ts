@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Environment } from '../../../lib/environment.ts';
 import {
   adviceFor,
   authorityAdvice,
@@ -10,7 +11,9 @@ import {
   renderingFailure,
 } from '../../../lib/helm-failure.ts';
 import type { Release } from '../../../lib/helmfile.ts';
-import { TaskError } from '../../../lib/runner/runner.ts';
+import { deployedReleases } from '../../../lib/releases.ts';
+import { type Shell, TaskError } from '../../../lib/runner/runner.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 const release = (name: string, chart = './charts/backend'): Release => ({
   ...{ name, chart, namespace: 'vault', tier: 'core', app: name, needs: [], timeout: 60 },
@@ -263,6 +266,18 @@ test('what the cluster said has its own advice, and none where it would lose dat
     assert.is(adviceFor(`${kind} "a" is invalid: spec: Forbidden: field is immutable`), undefined);
   }
   assert.is(adviceFor('context deadline exceeded'), undefined);
+});
+
+test('who may not list the Secrets is told what to have allowed', async () => {
+  const why =
+    'Error from server (Forbidden): secrets is forbidden: User "me" cannot list resource "secrets" in API group "" at the cluster scope';
+  const failing = () => () => Promise.reject(new TaskError({ what: '`kubectl` failed', why, exitCode: 4 }));
+  const environment = { kubeconfig: 'k', context: 'c' } as Environment;
+  const error = await failureOf(deployedReleases(failing as unknown as Shell, environment));
+  assert.equal(
+    [error.what, error.why, error.advice, error.exitCode],
+    ['`kubectl` failed', why, 'have me allowed to list secrets, and run again', 4],
+  );
 });
 
 test.run();
