@@ -12,6 +12,7 @@ import {
 import { type ManifestObject, manifestObjects, typesOf, withMarks } from './manifest-objects.ts';
 import type { DeployedRelease } from './releases.ts';
 import type { Shell } from './runner/runner.ts';
+import { shortValues } from './short-values.ts';
 
 /** How the objects of a release in the cluster differ from what helm applied. */
 export type Drift = {
@@ -174,16 +175,8 @@ type SecretContent = {
 /** Such as `.spec.replicas: 4 (kubectl) → 2`. */
 function told({ object, path, manager, theirs, ours }: Pair & LostField): string {
   const hidden = object.kind === 'Secret' && path.startsWith('.data');
-  const value = (some: unknown) => (hidden ? 'a hidden value' : short(some));
-  return `${path}: ${theirs === undefined ? 'removed' : `${value(theirs)} (${manager})`} → ${value(ours)}`;
-}
-
-/** At most so many characters of a value are shown. */
-const shownLength = 60;
-
-function short(value: unknown): string {
-  const [line = '', ...more] = (typeof value === 'string' ? value : JSON.stringify(value)).split('\n');
-  return line.length > shownLength || more.length > 0 ? `${line.slice(0, shownLength)}…` : line;
+  const [their, our] = hidden ? ['a hidden value', 'a hidden value'] : shortValues(theirs, ours);
+  return `${path}: ${theirs === undefined ? 'removed' : `${their} (${manager})`} → ${our}`;
 }
 
 function nameOf({ object, release }: Pair): string {
