@@ -53,8 +53,8 @@ export async function findChanged(
 }
 
 /**
- * The replicas that autoscalers have set, by release, for charts of ours with such a value: helm would set the value's. An autoscaler
- * that somebody added scales the workload that has the release's name.
+ * Returns the replicas that autoscalers have set, by release, for the project's charts with a value for them, which helm would apply
+ * otherwise. An autoscaler that somebody added scales the workload that has the release's name.
  */
 async function scaledReplicas(
   releases: readonly Release[],

@@ -29,9 +29,9 @@ export type Drift = {
 };
 
 /**
- * The drift of each of the deployed `releases` that has any. One call of kubectl for all of them lists what carries helm's label,
- * with the owners of its fields; more calls follow only for what differs. `cannotTell` is told why when this user may not list
- * them all; those are left out. Throws `TaskError` when the cluster does not answer.
+ * Returns the drift of each of the deployed `releases` that has any. One call of kubectl lists all objects with helm's label and the
+ * owners of their fields; more calls follow only for what differs. Types that this user may not list are left out, and `cannotTell`
+ * is given the reason. Throws `TaskError` when the cluster does not answer.
  */
 export async function readDrift(
   $: Shell,

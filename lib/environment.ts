@@ -143,7 +143,7 @@ export function exportHomes(environment: Environment, ...names: readonly Home[])
   return ['export', ...names.map((name) => `${name}=${shellWord(homes[name])}`)].join(' ');
 }
 
-/** The variables that a child of ours runs with: what of the user's is passed on, our tools first, and no home of the user's. */
+/** The variables of every program that a task starts: those of the user's that are passed on, PATH with the project's tools first, and the environment's own homes. */
 export async function processEnvironment(environment: Environment): Promise<NodeJS.ProcessEnv> {
   // helmfile writes decrypted values to temporary files: what a killed one leaves goes with the environment.
   const own = await mkdir(join(environment.state, 'tmp'), { mode: 0o700 }).then(

@@ -1,9 +1,9 @@
 import { TaskError } from './runner/runner.ts';
 
 /**
- * Names of files that editors, systems and merges leave beside a file of ours: emacs (`.#x`, `#x#`, `x~`), vim (`.x.swp`, `4913`),
+ * Names of files that editors, systems and merges leave behind: emacs (`.#x`, `#x#`, `x~`), vim (`.x.swp`, `4913`),
  * git and patch (`x.orig`, `x.rej`), macOS (`._x`, `.DS_Store`), Windows (`Thumbs.db`, `desktop.ini`). Hidden settings, keys and
- * policies count too: none of ours begins with a dot. charts/<chart>/.helmignore says the same to helm.
+ * policies count too, since the project's own never begin with a dot. charts/<chart>/.helmignore holds the same rule for helm.
  */
 const leftovers =
   /^(?:\.#.*|#.*#|.*~|\..*\.sw.|4913|.*\.(?:orig|rej|bak)|\._.*|\.DS_Store|Thumbs\.db|desktop\.ini|\..*\.(?:ya?ml|asc|hcl))$/;

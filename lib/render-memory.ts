@@ -14,8 +14,8 @@ type Memory = { readonly inputs: string; readonly digests: { readonly [release: 
 const path = (environment: Environment): string => join(environment.state, 'rendered.json');
 
 /**
- * A digest of all that decides what releases render to: the sources, the settings, the encrypted secrets, helm and helmfile
- * themselves. Rendering anew takes half a second, this a few milliseconds. Throws `TaskError` for a chart with Windows line ends.
+ * Returns a digest of everything that decides what releases render to: the sources, the settings, the encrypted secrets, helm and
+ * helmfile themselves. Rendering again takes half a second, this a few milliseconds. Throws `TaskError` for a chart with Windows line ends.
  */
 export async function renderInputs(environment: Environment): Promise<string> {
   const charts = await filesBelow('charts');

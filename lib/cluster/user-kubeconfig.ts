@@ -27,10 +27,10 @@ type UserContext =
   | { readonly error: TaskError };
 
 /**
- * Writes the context alone, with its credentials, to the environment's own kubeconfig: from then on nothing depends on which context
- * is current in the user's, and nothing of ours is ever written there. Called again, it takes over what changed there, such as a new
- * token, as long as the context leads to the same server: an environment stays in its cluster. Where the user's kubeconfig has lost
- * the context, the copy stays. Throws `UsageError` when there is neither.
+ * Copies the context and its credentials to the environment's own kubeconfig, so that the user's current context does not matter and
+ * the user's kubeconfig is never written to. Later calls take over what changed in the user's, such as a new token, as long as the
+ * context leads to the same server: an environment stays in its cluster. If the user's kubeconfig no longer has the context, the copy
+ * stays. Throws `UsageError` if there is neither.
  */
 export async function connectExisting(environment: Environment, context: KubeContext): Promise<void> {
   const copy = await readFile(environment.kubeconfig, 'utf8').catch(() => undefined);

@@ -12,9 +12,8 @@ import { type LoginRole, loginRoles } from './roles.ts';
 import { readRotation } from './rotation-state.ts';
 
 /**
- * What a person should know of a database that answers: a rotation that did not end, an encrypted file that cannot be opened or
- * that the server has come apart from, or that it could not be asked. Undefined when all is well, and without sops or keyring:
- * nothing is wrong yet.
+ * What is wrong with a database that answers: an unfinished rotation, an encrypted file that cannot be opened or has passwords that the
+ * server refuses, or a question that failed. Undefined if all is well, and without sops or a keyring, since nothing is wrong yet.
  */
 export async function databaseProblem(
   environment: Environment,

@@ -136,7 +136,7 @@ async function create(path: string, content: string): Promise<boolean> {
   }
 }
 
-/** Undefined when it has gone in the meantime. Throws TaskError for what is there and cannot be read. */
+/** The lock's content, or undefined if the lock was removed meanwhile. Throws TaskError if it exists and cannot be read. */
 async function read(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');

@@ -65,7 +65,7 @@ export class Suspend {
   readonly #onStop = (): void => {
     if (this.#stopping !== undefined) return;
     for (const view of shown) view.hide();
-    // A group without a shell of its session around it, as each of ours, is not stopped by SIGTSTP unless it catches that.
+    // The kernel ignores SIGTSTP in an orphaned process group, which each command's is: only what catches it stops by it.
     if (!this.#children.suspend('SIGTSTP')) this.#stop();
     else this.#stopping = setTimeout(() => this.#stop(), graceMs / 2 ** nestingLevel());
   };

@@ -10,7 +10,7 @@ export type GitContent = {
   readonly file: string;
   /** The index has it, and the work tree has another version or none. */
   readonly inIndexOnly: boolean;
-  /** The content is a path, which git keeps instead of what is there. */
+  /** A symbolic link: the content is its target's path, as git stores it. */
   readonly isLink: boolean;
   readonly content: Buffer;
 };

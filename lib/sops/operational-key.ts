@@ -37,7 +37,7 @@ export async function keySource(environment: Environment): Promise<KeySource> {
   const { SOPS_PGP_KEY: text = '', SOPS_PGP_KEY_FILE: file = '' } = process.env;
   if (text !== '') return { kind: 'text', text, name: 'SOPS_PGP_KEY' };
   const named = file !== '' ? file : (await settingsOf(environment)).sops.key;
-  // A key is told from a path before anything could say it.
+  // Checked before any error can quote the value, since it may be the key itself.
   if (/[\r\n]|BEGIN PGP/.test(named)) {
     throw new TaskError({
       what: `${file !== '' ? 'SOPS_PGP_KEY_FILE' : 'the setting sops.key'} holds a key, not a path`,

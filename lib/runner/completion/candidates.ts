@@ -3,7 +3,7 @@ import { findOption, MissingValueError, optionSpecs, parseCommandLine } from '..
 import type { CliConfig } from '../run-cli.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs, Options } from '../task.ts';
 
-/** What a run knows of its program. */
+/** The program whose command line is completed. */
 export type Program = {
   readonly tasks: readonly AnyTask[];
   readonly specs: ArgumentSpecs;

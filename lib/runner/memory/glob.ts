@@ -62,9 +62,9 @@ type Place = {
 };
 
 /**
- * Finds the files that the globs stand for. Links to folders are followed, except back to where they come from: such a circle
- * has no end. A link itself counts too. `onFolder` is told of each folder in which a file may appear, before it is read;
- * `onLink` of what a link leads to, also when that does not exist.
+ * Finds the files that the globs match. Links to folders are followed, except back to a folder on the way, which would never end. A
+ * link itself counts too. `onFolder` is called with each folder in which a file may appear, before it is read; `onLink` with the
+ * target of each link, even if that does not exist.
  */
 export async function findFiles(
   globs: Globs,
