@@ -1,4 +1,4 @@
-import { bootstrap } from './lib/bootstrap.ts';
+import { bootstrap } from './lib/start/bootstrap.ts';
 
 const argv = process.argv.slice(2);
 // The tasks need packages, which may have to be installed first.

@@ -1,7 +1,7 @@
 import { ensureKubernetes, waitForKubernetes } from '../lib/cluster/embedded/kubernetes.ts';
 import { ensureState, handOver } from '../lib/cluster/embedded/state.ts';
-import { environmentOf, settingsOf } from '../lib/environment.ts';
 import { runCli, task } from '../lib/runner/runner.ts';
+import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
 
 /*
  * The Kubernetes part of create-k8s alone, without the servers that start beside it: `node --import tsx bench/kubernetes.ts

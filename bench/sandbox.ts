@@ -2,9 +2,9 @@ import { cp, mkdtemp, realpath, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import { stopEverything } from '../lib/cluster/embedded/state.ts';
-import { cloneKey, type Environment, environmentOf } from '../lib/environment.ts';
-import { root } from '../lib/project.ts';
+import { root } from '../lib/ground/project.ts';
 import { MissingToolError, type Shell, type TaskContext } from '../lib/runner/runner.ts';
+import { cloneKey, type Environment, environmentOf } from '../lib/settings/environment.ts';
 import { toolsOf } from '../lib/tools/provider-tools.ts';
 import { findTool } from '../lib/tools/tools.ts';
 

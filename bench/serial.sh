@@ -104,11 +104,11 @@ certificates="$state/certificates"
 mkdir -p "$certificates"
 key=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -pkeyopt ec_param_enc:named_curve -nodes -sha256)
 names=DNS:postgresql.database.svc.cluster.local,DNS:postgresql.database.svc,DNS:localhost,IP:127.0.0.1
-openssl req -x509 -config lib/certificates.cnf -extensions authority "${key[@]}" -days 3650 \
+openssl req -x509 -config lib/certificates/certificates.cnf -extensions authority "${key[@]}" -days 3650 \
   -subj "/O=k8s-deployment/CN=$environment local CA" -keyout "$certificates/ca.key" -out "$certificates/ca.crt"
-openssl req -new -config lib/certificates.cnf "${key[@]}" -subj /CN=postgresql \
+openssl req -new -config lib/certificates/certificates.cnf "${key[@]}" -subj /CN=postgresql \
   -keyout "$certificates/postgresql.key" -out "$certificates/postgresql.csr"
-{ cat lib/certificates.cnf; echo "subjectAltName = $names"; } >"$certificates/postgresql.cnf"
+{ cat lib/certificates/certificates.cnf; echo "subjectAltName = $names"; } >"$certificates/postgresql.cnf"
 openssl x509 -req -in "$certificates/postgresql.csr" -CA "$certificates/ca.crt" -CAkey "$certificates/ca.key" -sha256 -days 90 \
   -extfile "$certificates/postgresql.cnf" -extensions server -out "$certificates/postgresql.crt" -set_serial "0x$(openssl rand -hex 16)"
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root } from '../lib/project.ts';
-import { providerNames } from '../lib/provider-names.ts';
+import { root } from '../lib/ground/project.ts';
 import { type AnyTask, type CliConfig, type Options, runCli } from '../lib/runner/runner.ts';
-import { environmentNames } from '../lib/settings.ts';
+import { providerNames } from '../lib/settings/provider-names.ts';
+import { environmentNames } from '../lib/settings/settings.ts';
 import * as certificates from './certificates.ts';
 import * as cluster from './cluster.ts';
 import * as database from './database.ts';
@@ -66,7 +66,7 @@ export const config: CliConfig = {
   },
   // A task that is only its plain commands finds the same tools as the others.
   shell: async (options) => {
-    const { environmentOf, processEnvironment } = await import('../lib/environment.ts');
+    const { environmentOf, processEnvironment } = await import('../lib/settings/environment.ts');
     return { env: await processEnvironment(environmentOf(options)), cwd: root };
   },
   dotenv: join(root, '.env'),
@@ -79,6 +79,6 @@ export const config: CliConfig = {
 /** Runs the project's command line and returns the exit code. */
 export function run(argv: readonly string[]): Promise<number> {
   const resolve = async (options: Options): Promise<Options> =>
-    (await import('../lib/provider-choice.ts')).resolveOptions(options, undefined, argv);
+    (await import('../lib/settings/provider-choice.ts')).resolveOptions(options, undefined, argv);
   return runCli(tasks, argv, { ...config, resolve });
 }

@@ -1,7 +1,7 @@
 import { reloadDatabase } from '../lib/cluster/embedded/database.ts';
 import { databaseCertificateCommands, ensureDatabaseCertificate } from '../lib/database/certificate.ts';
-import { environmentOf, settingsOf } from '../lib/environment.ts';
 import { task } from '../lib/runner/runner.ts';
+import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
 import { tools } from './tools.ts';
 
 /** The release postgresql is rendered with it, and the server beside the embedded cluster started. */

@@ -2,11 +2,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { providerOf, requireCluster } from '../lib/cluster/cluster.ts';
 import { connectCommand } from '../lib/cluster/existing.ts';
-import { notesOf, type Outcome } from '../lib/cluster/provider.ts';
 import { connectExisting } from '../lib/cluster/user-kubeconfig.ts';
-import { type Environment, environmentOf, forgetRuns, settingsOf } from '../lib/environment.ts';
+import type { Outcome } from '../lib/ground/outcome.ts';
+import { notesOf } from '../lib/ingress/addresses.ts';
 import { controllerCommands, ensureController } from '../lib/ingress/install.ts';
-import { reopen } from '../lib/reopen.ts';
+import { reopen } from '../lib/operations/reopen.ts';
 import {
   type AnyTask,
   type Needs,
@@ -15,8 +15,9 @@ import {
   task,
   UsageError,
 } from '../lib/runner/runner.ts';
-import { stopAgent } from '../lib/sops.ts';
-import { unseal, unsealCommands } from '../lib/vault-access.ts';
+import { stopAgent } from '../lib/secrets/sops.ts';
+import { type Environment, environmentOf, forgetRuns, settingsOf } from '../lib/settings/environment.ts';
+import { unseal, unsealCommands } from '../lib/vault/access.ts';
 import { embeddedParts } from './embedded.ts';
 import { databasePasswords } from './secrets.ts';
 import { tools } from './tools.ts';

@@ -1,9 +1,9 @@
 import { requireCluster } from '../lib/cluster/cluster.ts';
 import { loginRoles, selectRoles } from '../lib/database/roles.ts';
-import { rotatePasswords } from '../lib/database/rotate.ts';
-import { rotateCommands } from '../lib/database/rotate-commands.ts';
-import { environmentOf, settingsOf } from '../lib/environment.ts';
+import { rotatePasswords } from '../lib/rotation/rotate.ts';
+import { rotateCommands } from '../lib/rotation/rotate-commands.ts';
 import { task } from '../lib/runner/runner.ts';
+import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
 import { databaseCertificate } from './certificates.ts';
 import { connection } from './cluster.ts';
 import { initHelmfile } from './deploy.ts';

@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
-import { tellDrift } from '../lib/changed-releases.ts';
 import { requireCluster } from '../lib/cluster/cluster.ts';
+import { diff as diffReleases } from '../lib/deploy/diff.ts';
 import {
   install,
   type Selection,
@@ -9,11 +9,10 @@ import {
   test as testReleases,
   testWords,
   uninstall,
-} from '../lib/deploy.ts';
-import { diff as diffReleases } from '../lib/diff.ts';
-import { environmentOf, settingsOf, shellOf } from '../lib/environment.ts';
-import { lastGoodRevision, rollBack, syncWords, takeBack } from '../lib/helm.ts';
-import { installPlugins, pluginCommands } from '../lib/helm-plugins.ts';
+} from '../lib/deploy/install.ts';
+import { root } from '../lib/ground/project.ts';
+import { tellDrift } from '../lib/helm/changed-releases.ts';
+import { lastGoodRevision, rollBack, syncWords, takeBack } from '../lib/helm/helm.ts';
 import {
   appNames,
   declaredReleases,
@@ -21,13 +20,14 @@ import {
   releaseNames,
   tierNames,
   withNeeds,
-} from '../lib/helmfile.ts';
+} from '../lib/helm/helmfile.ts';
+import { pendingReleases } from '../lib/helm/pending.ts';
+import { installPlugins, pluginCommands } from '../lib/helm/plugins.ts';
+import { deployedReleases } from '../lib/helm/releases.ts';
 import { removeRouteCertificates, routeCertificateCommands } from '../lib/ingress/certificates.ts';
-import { helmText } from '../lib/kubectl.ts';
-import { pendingReleases } from '../lib/pending.ts';
-import { root } from '../lib/project.ts';
-import { deployedReleases } from '../lib/releases.ts';
+import { helmText } from '../lib/kubernetes/kubectl.ts';
 import { type Needs, type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
+import { environmentOf, settingsOf, shellOf } from '../lib/settings/environment.ts';
 import { databaseCertificate } from './certificates.ts';
 import { checkProvider, connection, createK8s, startK8s } from './cluster.ts';
 import { runningParts } from './embedded.ts';

@@ -1,16 +1,16 @@
 import { requireCluster } from '../lib/cluster/cluster.ts';
 import { readState } from '../lib/cluster/embedded/state.ts';
-import { checkPassword } from '../lib/database/server.ts';
-import { destroyEnvironment as destroyAll, destroyCommands } from '../lib/destroy.ts';
-import { environmentOf, homesOf, settingsOf } from '../lib/environment.ts';
-import { helmfileText } from '../lib/helmfile.ts';
-import { kubectlText } from '../lib/kubectl.ts';
-import { environmentCommands, statusCommands } from '../lib/plain-views.ts';
+import { shellWords } from '../lib/ground/shell-words.ts';
+import { leftOut } from '../lib/ground/variables.ts';
+import { helmfileText } from '../lib/helm/helmfile.ts';
+import { kubectlText } from '../lib/kubernetes/kubectl.ts';
+import { checkPassword } from '../lib/operations/database-server.ts';
+import { destroyEnvironment as destroyAll, destroyCommands } from '../lib/operations/destroy.ts';
+import { environmentCommands, statusCommands } from '../lib/operations/plain-views.ts';
+import { shellSetup, writeVaultConfiguration } from '../lib/operations/shell-setup.ts';
+import { formatStatus, readStatus } from '../lib/operations/status.ts';
 import { need, task } from '../lib/runner/runner.ts';
-import { shellSetup, writeVaultConfiguration } from '../lib/shell-setup.ts';
-import { shellWords } from '../lib/shell-words.ts';
-import { formatStatus, readStatus } from '../lib/status.ts';
-import { leftOut } from '../lib/variables.ts';
+import { environmentOf, homesOf, settingsOf } from '../lib/settings/environment.ts';
 import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s } from './cluster.ts';
 import { initHelmfile, installTier } from './deploy.ts';
@@ -117,7 +117,7 @@ export const dashboard = task({
     const environment = environmentOf(context.options);
     await requireCluster(environment, context);
     await settingsOf(environment);
-    const { shellOf } = await import('../lib/environment.ts');
+    const { shellOf } = await import('../lib/settings/environment.ts');
     const $ = await shellOf(context);
     await $`k9s --kubeconfig ${environment.kubeconfig} --context ${environment.context}`;
   },

@@ -1,13 +1,13 @@
 import { requireCluster } from '../lib/cluster/cluster.ts';
-import { type Selection, selectsRelease } from '../lib/deploy.ts';
-import { environmentOf, settingsOf } from '../lib/environment.ts';
-import { declaredReleases, withNeeds } from '../lib/helmfile.ts';
-import { buildImages as build, buildCommands } from '../lib/images/build.ts';
-import { loadImages as load, loadCommands } from '../lib/images/load.ts';
-import { buildWords, type OwnImage, ownImages } from '../lib/images/own-images.ts';
-import { checkImages as check, preflightCommands } from '../lib/images/preflight.ts';
+import { buildImages as build, buildCommands } from '../lib/cluster/images/build.ts';
+import { loadImages as load, loadCommands } from '../lib/cluster/images/load.ts';
+import { buildWords, type OwnImage, ownImages } from '../lib/cluster/images/own-images.ts';
+import { checkImages as check, preflightCommands } from '../lib/cluster/images/preflight.ts';
+import { type Selection, selectsRelease } from '../lib/deploy/install.ts';
+import { shellWords } from '../lib/ground/shell-words.ts';
+import { declaredReleases, withNeeds } from '../lib/helm/helmfile.ts';
 import { type Needs, need, type Options, task, UsageError } from '../lib/runner/runner.ts';
-import { shellWords } from '../lib/shell-words.ts';
+import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { tools } from './tools.ts';
 

@@ -1,10 +1,10 @@
 import { requireCluster } from '../lib/cluster/cluster.ts';
-import { environmentOf, settingsOf } from '../lib/environment.ts';
-import { declaredReleases } from '../lib/helmfile.ts';
+import { declaredReleases } from '../lib/helm/helmfile.ts';
 import { isFront } from '../lib/ingress/certificates.ts';
 import { testIngressCommands } from '../lib/ingress/dry-run.ts';
 import { testIngress as callIngress } from '../lib/ingress/test.ts';
 import { task, UsageError } from '../lib/runner/runner.ts';
+import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
 import { connection } from './cluster.ts';
 import { tools } from './tools.ts';
 

@@ -1,13 +1,13 @@
-import { environmentOf } from '../lib/environment.ts';
 import { type Options, task } from '../lib/runner/runner.ts';
-import { environmentNames } from '../lib/settings.ts';
-import { secretNames } from '../lib/sops/encrypted-file.ts';
-import { importCommands, importKeys } from '../lib/sops.ts';
+import { secretNames } from '../lib/secrets/encrypted-file.ts';
+import { importCommands, importKeys } from '../lib/secrets/sops.ts';
+import { environmentOf } from '../lib/settings/environment.ts';
+import { environmentNames } from '../lib/settings/settings.ts';
 import { tools } from './tools.ts';
 
 /** The `check` of tasks that bring secrets to a cluster: none that anybody can read go to one that matters. */
 export const refuseDevelopmentKeys = async (input: { readonly options: Options }): Promise<void> => {
-  const keys = await import('../lib/sops/development-keys.ts');
+  const keys = await import('../lib/secrets/development-keys.ts');
   await keys.refuseDevelopmentKeys(input);
 };
 
@@ -50,11 +50,11 @@ export const makeSecrets = task({
   needs: [importGpgKeys, ...tools('sops')],
   check: refuseDevelopmentKeys,
   commands: async ({ options }) => {
-    const { makeCommands } = await import('../lib/sops/make.ts');
+    const { makeCommands } = await import('../lib/secrets/make.ts');
     return makeCommands(environmentOf(options));
   },
   run: async (context) => {
-    const make = await import('../lib/sops/make.ts');
+    const make = await import('../lib/secrets/make.ts');
     await make.makeSecrets(environmentOf(context.options), context);
   },
 });
@@ -77,16 +77,16 @@ export const editSecrets = task({
   },
   needs: [importGpgKeys, ...tools('sops')],
   check: async ({ args, options }) => {
-    const { fileToEdit, requireTerminal } = await import('../lib/sops/edit.ts');
+    const { fileToEdit, requireTerminal } = await import('../lib/operations/edit-secrets.ts');
     requireTerminal(await fileToEdit(environmentOf(options).name, args.file));
   },
   commands: async ({ args, options }) => {
-    const { editCommands, nameOfFile } = await import('../lib/sops/edit.ts');
+    const { editCommands, nameOfFile } = await import('../lib/operations/edit-secrets.ts');
     const environment = environmentOf(options);
     return editCommands(environment, await nameOfFile(environment.name, args.file));
   },
   run: async (context) => {
-    const { editSecrets, fileToEdit } = await import('../lib/sops/edit.ts');
+    const { editSecrets, fileToEdit } = await import('../lib/operations/edit-secrets.ts');
     const environment = environmentOf(context.options);
     await editSecrets(environment, await fileToEdit(environment.name, context.args.file), context);
   },
@@ -106,16 +106,16 @@ export const rotateKeys = task({
   },
   needs: [importGpgKeys, ...tools('sops')],
   check: async ({ args, options }) => {
-    const { checkPlace } = await import('../lib/sops/key-place.ts');
+    const { checkPlace } = await import('../lib/secrets/key-place.ts');
     await checkPlace(options, args.keyFile);
   },
   confirm: 'make a new operational key and encrypt the secrets of all environments for it?',
   commands: async ({ args, options }) => {
-    const { rotateCommands } = await import('../lib/sops/rotate.ts');
+    const { rotateCommands } = await import('../lib/secrets/rotate.ts');
     return rotateCommands(environmentOf(options), args.keyFile);
   },
   run: async (context) => {
-    const { rotateKeys } = await import('../lib/sops/rotate.ts');
+    const { rotateKeys } = await import('../lib/secrets/rotate.ts');
     await rotateKeys(environmentOf(context.options), context.args.keyFile, context);
   },
 });
@@ -127,11 +127,11 @@ export const checkSecrets = task({
   lock: true,
   needs: tools('gpg', 'sops'),
   commands: async ({ options }) => {
-    const { checkCommands } = await import('../lib/sops/check.ts');
+    const { checkCommands } = await import('../lib/secrets/check.ts');
     return checkCommands(environmentOf(options));
   },
   run: async (context) => {
-    const { checkSecrets } = await import('../lib/sops/check.ts');
+    const { checkSecrets } = await import('../lib/secrets/check.ts');
     await checkSecrets(environmentOf(context.options), context);
   },
 });

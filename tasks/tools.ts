@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { environmentOf, settingsOf } from '../lib/environment.ts';
-import { textIfThere } from '../lib/if-there.ts';
+import { textIfThere } from '../lib/ground/if-there.ts';
 import { MissingToolError, type Need, need, type Options, task } from '../lib/runner/runner.ts';
+import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
 import { type ToolName, toolNames } from '../lib/tools/manifest.ts';
 import { testTools, toolsOf } from '../lib/tools/provider-tools.ts';
 import type { Requirement } from '../lib/tools/tools.ts';
@@ -49,7 +49,7 @@ export const chartTools = task({
 });
 
 async function chartToolNames(options: Options): Promise<ToolName[]> {
-  const { toolCharts } = await import('../lib/chart-places.ts');
+  const { toolCharts } = await import('../lib/helm/chart-places.ts');
   const settings = await settingsOf(environmentOf(options));
   return [...new Set(toolCharts(settings).map(({ tool }) => tool))];
 }

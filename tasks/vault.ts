@@ -1,7 +1,7 @@
 import { requireCluster } from '../lib/cluster/cluster.ts';
-import { environmentOf } from '../lib/environment.ts';
 import { task } from '../lib/runner/runner.ts';
-import { initVault as bringToState, initVaultCommands } from '../lib/vault-access.ts';
+import { environmentOf } from '../lib/settings/environment.ts';
+import { initVault as bringToState, initVaultCommands } from '../lib/vault/access.ts';
 import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { installAll, installTier } from './deploy.ts';

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
-import { root } from '../lib/project.ts';
+import { root } from '../lib/ground/project.ts';
 import { toolEnvironment } from '../lib/tools/tools.ts';
 
 /*

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readFile, realpath, rm, symlink } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { root } from '../../lib/project.ts';
+import { root } from '../../lib/ground/project.ts';
 import { type TaskContext, TaskError } from '../../lib/runner/runner.ts';
 import type { Measured } from '../report.ts';
 import { type ShapeTask, tree } from './graph-shape.ts';

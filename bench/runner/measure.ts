@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { devNull, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { root } from '../../lib/project.ts';
+import { root } from '../../lib/ground/project.ts';
 import { TaskError } from '../../lib/runner/runner.ts';
 import { npmEnvironment } from '../../lib/tools/npm-environment.ts';
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { root } from '../../lib/project.ts';
+import { root } from '../../lib/ground/project.ts';
 import { memoryRow, type Row } from '../report.ts';
 import { type BenchRun, programs } from './bench-run.ts';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { root } from '../../lib/project.ts';
+import { root } from '../../lib/ground/project.ts';
 import { MissingToolError, type TaskContext } from '../../lib/runner/runner.ts';
 import { fillEntry } from '../../lib/tools/cache.ts';
 import { getTool } from '../../lib/tools/get-tool.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { root } from '../../lib/project.ts';
+import { root } from '../../lib/ground/project.ts';
 import { type Row, timeRow } from '../report.ts';
 import { type BenchRun, bareNode } from './bench-run.ts';
 import { tree } from './graph-shape.ts';

@@ -1,8 +1,13 @@
-import type { Environment } from '../environment.ts';
-import { type Connection, type ForwardContext, podStartMs, withPortForward } from '../port-forward.ts';
-import { isPostgresqlReady } from '../postgresql.ts';
+import { isPostgresqlReady } from '../database/postgresql.ts';
+import {
+  type Connection,
+  type ForwardContext,
+  podStartMs,
+  withPortForward,
+} from '../kubernetes/port-forward.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
-import type { ProviderName } from '../settings.ts';
+import type { Environment } from '../settings/environment.ts';
+import type { ProviderName } from '../settings/settings.ts';
 import { embedded } from './embedded/embedded.ts';
 import { checkReachable, existing } from './existing.ts';
 import { minikube } from './minikube/minikube.ts';

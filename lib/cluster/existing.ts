@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises';
-import { type Environment, remember, remembered, shellOf } from '../environment.ts';
+import { shellWord } from '../ground/shell-words.ts';
 import { routeAddresses, routeCommands } from '../ingress/addresses.ts';
-import { kubectl, kubectlJson, kubectlList, kubectlText } from '../kubectl.ts';
+import { kubectl, kubectlJson, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
-import { shellWord } from '../shell-words.ts';
-import { reasonOf, toolFailure } from '../tool-answer.ts';
+import { type Environment, remember, remembered, shellOf } from '../settings/environment.ts';
+import { reasonOf, toolFailure } from '../tools/tool-answer.ts';
 import { checkOperators, operatorCommands } from './operators.ts';
 import type { ClusterProvider } from './provider.ts';
 import { connectExisting, connectionAdvice } from './user-kubeconfig.ts';

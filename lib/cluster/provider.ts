@@ -1,22 +1,10 @@
-import type { Environment } from '../environment.ts';
+import type { Outcome } from '../ground/outcome.ts';
+import type { Address } from '../ingress/addresses.ts';
 import type { TaskContext } from '../runner/runner.ts';
-import type { ProviderName, Settings } from '../settings.ts';
+import type { Environment } from '../settings/environment.ts';
+import type { ProviderName, Settings } from '../settings/settings.ts';
 
 export type ClusterPhase = 'absent' | 'creating' | 'running' | 'degraded' | 'stopped';
-
-export type Address = {
-  readonly name: string;
-  readonly address: string;
-  /** How a person gets there, where the address alone does not say it. */
-  readonly note?: string;
-};
-
-/** Each note once. */
-export const notesOf = (addresses: readonly Address[]): readonly string[] => [
-  ...new Set(addresses.flatMap(({ note }) => note ?? [])),
-];
-
-export type Outcome = 'changed' | 'unchanged';
 
 /**
  * A kind of cluster. The methods may be called again and again: what is done already is left alone. They throw

@@ -5,12 +5,12 @@ import {
   certificateCommands,
   certificateFiles,
   ensureCertificate,
-} from '../certificates.ts';
-import { type Environment, shellOf } from '../environment.ts';
-import { kubectlJson, kubectlText } from '../kubectl.ts';
-import { root } from '../project.ts';
+} from '../certificates/certificates.ts';
+import { root } from '../ground/project.ts';
+import { kubectlJson, kubectlText } from '../kubernetes/kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
-import type { Settings } from '../settings.ts';
+import { type Environment, shellOf } from '../settings/environment.ts';
+import type { Settings } from '../settings/settings.ts';
 import type { ServerIdentity } from './login.ts';
 
 const name = 'postgresql';

@@ -1,11 +1,10 @@
-import { type Environment, settingsOf } from '../environment.ts';
-import type { Release } from '../helmfile.ts';
 import type { TaskContext } from '../runner/runner.ts';
+import { type Environment, settingsOf } from '../settings/environment.ts';
 import { decryptPassword } from './password.ts';
 import { loginRoles } from './roles.ts';
 
 /** True when a password is among the values of one of the releases. */
-export const takePasswords = (releases: readonly Release[]): boolean =>
+export const takePasswords = (releases: readonly { readonly name: string }[]): boolean =>
   releases.some(({ name }) => name === 'devops' || name === 'postgresql');
 
 /** Throws `TaskError` for the first password of a role of the database that cannot be used. */

@@ -1,4 +1,4 @@
-import type { SecretKey } from '../secret-reference.ts';
+import type { SecretKey } from '../settings/secret-reference.ts';
 
 /** The way out when a SOPS file and the server have come apart. */
 export const passwordAdvice = (environment: string, { file }: SecretKey): string =>

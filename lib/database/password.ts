@@ -1,8 +1,8 @@
-import type { Environment } from '../environment.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
-import type { SecretKey } from '../secret-reference.ts';
-import { secretsFile } from '../sops/encrypted-file.ts';
-import { decryptValue } from '../sops.ts';
+import { secretsFile } from '../secrets/encrypted-file.ts';
+import { decryptValue } from '../secrets/sops.ts';
+import type { Environment } from '../settings/environment.ts';
+import type { SecretKey } from '../settings/secret-reference.ts';
 
 /** What `ALTER ROLE … PASSWORD` stores as it is (https://www.postgresql.org/docs/17/catalog-pg-authid.html). */
 const hashForm = /^(?:md5[0-9a-f]{32}$|SCRAM-SHA-256\$[^$]*:[^$]*\$[^$]*:)/;

@@ -1,7 +1,7 @@
-import type { Environment } from '../environment.ts';
 import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
-import { type SecretKey, secretKey } from '../secret-reference.ts';
-import type { DatabaseRoles, Settings } from '../settings.ts';
+import type { Environment } from '../settings/environment.ts';
+import { type SecretKey, secretKey } from '../settings/secret-reference.ts';
+import type { DatabaseRoles, Settings } from '../settings/settings.ts';
 import { decryptPassword } from './password.ts';
 
 /** A role that logs in with a password of its own. */

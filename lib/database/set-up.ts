@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { root } from '../project.ts';
+import { root } from '../ground/project.ts';
 import { type Login, withLogin } from './login.ts';
 
 /** Where the chart keeps what is executed; the Job of a real pod runs the same files with psql. */

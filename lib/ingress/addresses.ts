@@ -1,12 +1,23 @@
 import { isIP } from 'node:net';
-import type { Address } from '../cluster/provider.ts';
-import { type Environment, shellOf } from '../environment.ts';
-import { kubectlList, kubectlText } from '../kubectl.ts';
+import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
-import type { Settings } from '../settings.ts';
+import { type Environment, shellOf } from '../settings/environment.ts';
+import type { Settings } from '../settings/settings.ts';
 import { controllerOf } from './controllers.ts';
 import { findWay, type Way } from './entrance.ts';
 import { type HttpRoute, type Ingress, publishedAddress, redirectPort } from './routes.ts';
+
+export type Address = {
+  readonly name: string;
+  readonly address: string;
+  /** How a person gets there, where the address alone does not say it. */
+  readonly note?: string;
+};
+
+/** Each note once. */
+export const notesOf = (addresses: readonly Address[]): readonly string[] => [
+  ...new Set(addresses.flatMap(({ note }) => note ?? [])),
+];
 
 /** One path of one host, without a port. */
 type Place = {

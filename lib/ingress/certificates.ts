@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { certificateCommands, ensureCertificate } from '../certificates.ts';
-import { type Environment, shellOf } from '../environment.ts';
-import type { Release } from '../helmfile.ts';
-import { kubectl, kubectlList, kubectlText } from '../kubectl.ts';
+import { certificateCommands, ensureCertificate } from '../certificates/certificates.ts';
+import type { Release } from '../helm/helmfile.ts';
+import { kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import type { TaskContext } from '../runner/runner.ts';
-import type { Settings } from '../settings.ts';
+import { type Environment, shellOf } from '../settings/environment.ts';
+import type { Settings } from '../settings/settings.ts';
 
 const namespace = 'frontend';
 

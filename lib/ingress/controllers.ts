@@ -1,4 +1,4 @@
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../settings/settings.ts';
 
 /** An ingress controller as it is known in a cluster. */
 export type Controller = {

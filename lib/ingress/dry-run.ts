@@ -1,7 +1,7 @@
-import type { Environment } from '../environment.ts';
-import { kubectlText } from '../kubectl.ts';
-import type { Settings } from '../settings.ts';
-import { shellWord } from '../shell-words.ts';
+import { shellWord } from '../ground/shell-words.ts';
+import { kubectlText } from '../kubernetes/kubectl.ts';
+import type { Environment } from '../settings/environment.ts';
+import type { Settings } from '../settings/settings.ts';
 import { ownCertificates } from './certificates.ts';
 import { controllerOf } from './controllers.ts';
 import { redirectPort } from './routes.ts';

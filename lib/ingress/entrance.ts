@@ -1,9 +1,9 @@
 import { connect } from 'node:net';
-import { type Environment, shellOf } from '../environment.ts';
-import { kubectlList, kubectlText } from '../kubectl.ts';
-import { withPortForward } from '../port-forward.ts';
+import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
+import { withPortForward } from '../kubernetes/port-forward.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
-import type { Settings } from '../settings.ts';
+import { type Environment, shellOf } from '../settings/environment.ts';
+import type { Settings } from '../settings/settings.ts';
 import { controllerOf } from './controllers.ts';
 import type { Site } from './routes.ts';
 

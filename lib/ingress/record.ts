@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { type Environment, writeWhole } from '../environment.ts';
-import { textIfThere } from '../if-there.ts';
+import { textIfThere } from '../ground/if-there.ts';
 import { TaskError } from '../runner/runner.ts';
+import { type Environment, writeWhole } from '../settings/environment.ts';
 
 /** Name of the helm release. */
 export const release = 'traefik';

@@ -1,7 +1,7 @@
-import { type Environment, shellOf } from '../environment.ts';
-import { helmText, kubectl, kubectlList, kubectlText } from '../kubectl.ts';
+import { helmText, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import type { TaskContext } from '../runner/runner.ts';
-import type { Settings } from '../settings.ts';
+import { type Environment, shellOf } from '../settings/environment.ts';
+import type { Settings } from '../settings/settings.ts';
 import { controllerOf } from './controllers.ts';
 import { helmOf, type Named, ownTypes, readRecord, release } from './record.ts';
 

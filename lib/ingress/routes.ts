@@ -1,8 +1,8 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
-import { type Environment, shellOf } from '../environment.ts';
-import { kubectlList } from '../kubectl.ts';
+import { kubectlList } from '../kubernetes/kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
-import type { Settings } from '../settings.ts';
+import { type Environment, shellOf } from '../settings/environment.ts';
+import type { Settings } from '../settings/settings.ts';
 
 export type Route = { readonly path: string; readonly ranges: readonly string[] };
 

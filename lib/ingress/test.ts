@@ -1,7 +1,7 @@
-import { certificateFiles } from '../certificates.ts';
-import { type Environment, settingsOf } from '../environment.ts';
-import { textIfThere } from '../if-there.ts';
+import { certificateFiles } from '../certificates/certificates.ts';
+import { textIfThere } from '../ground/if-there.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { type Environment, settingsOf } from '../settings/environment.ts';
 import { type Answer, call } from './call.ts';
 import { ownCertificates } from './certificates.ts';
 import { type Entrance, withEntrance } from './entrance.ts';

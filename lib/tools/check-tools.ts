@@ -1,8 +1,8 @@
-import { serverOf } from '../registry/call.ts';
 import { type FoundTool, lookForTool, pinnedVersion } from './get-tool.ts';
 import { hasImage, isPinned } from './image.ts';
 import { loadManifest, type ToolEntry, type ToolName, toolNames } from './manifest.ts';
 import { toolsOf } from './provider-tools.ts';
+import { serverOf } from './registry/call.ts';
 import { isPublished } from './release.ts';
 import { isReachable } from './release-host.ts';
 import { describeTool, type Requirement } from './requirement.ts';

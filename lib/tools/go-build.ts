@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
-import { passedOn } from '../variables.ts';
+import { passedOn } from '../ground/variables.ts';
 import { type CacheEntry, diskFull } from './cache.ts';
 import { copyFiles } from './copy-files.ts';
 import { keepTool } from './keep-tool.ts';

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { reasonOf, serverOf } from '../registry/call.ts';
-import { type ImageManifest, type OpenRepository, openRepository } from '../registry/manifest.ts';
-import { digestOf, saveVerified } from '../registry/verified.ts';
 import { TaskError } from '../runner/runner.ts';
 import { type CacheEntry, cacheError, diskFull } from './cache.ts';
 import { copyFiles } from './copy-files.ts';
 import { keepTool } from './keep-tool.ts';
 import type { ArchiveRecipe, ImageRecipe, ToolEntry } from './manifest.ts';
+import { reasonOf, serverOf } from './registry/call.ts';
+import { type ImageManifest, type OpenRepository, openRepository } from './registry/manifest.ts';
+import { digestOf, saveVerified } from './registry/verified.ts';
 import { whyUnreachable } from './release-host.ts';
 import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { readStrictYaml } from '../strict-yaml.ts';
+import { readStrictYaml } from '../ground/strict-yaml.ts';
 
 /** The tools of manifest.yaml, in its order: the one in which they are built. A test holds the two together. */
 export const toolNames = [

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { passedOn } from '../variables.ts';
+import { passedOn } from '../ground/variables.ts';
 import { cacheFolder, platform } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import { loadManifest, type ReleaseRecipe, type ToolEntry } from './manifest.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { passedOn } from '../variables.ts';
+import { passedOn } from '../ground/variables.ts';
 import { type CacheEntry, platform } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import type { NpmRecipe, ToolEntry } from './manifest.ts';

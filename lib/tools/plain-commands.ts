@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { shellWord } from '../shell-words.ts';
+import { shellWord } from '../ground/shell-words.ts';
 import { buildFlags, cgoEnabled } from './go-build.ts';
 import { type GoRecipe, loadManifest, type NpmRecipe, type ToolName } from './manifest.ts';
 import { npmPackageName } from './npm-package.ts';

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { passedOn } from '../variables.ts';
+import { passedOn } from '../ground/variables.ts';
 
 const answerWithinMs = 3000;
 const probes = new Map<string, Promise<string | undefined>>();

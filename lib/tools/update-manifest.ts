@@ -1,11 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import type { Document, Scalar, YAMLMap } from 'yaml';
-import { reasonOf } from '../registry/call.ts';
+import { passedOn } from '../ground/variables.ts';
 import { TaskError } from '../runner/runner.ts';
-import { passedOn } from '../variables.ts';
 import { currentPins } from './image.ts';
 import { type Manifest, manifestFile } from './manifest.ts';
 import { npmEnvironment } from './npm-environment.ts';
+import { reasonOf } from './registry/call.ts';
 import { everySecond, lastWords, type ToolContext } from './tool-context.ts';
 
 /** For which mise is published on npm. */

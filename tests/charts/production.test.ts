@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadSettings } from '../../lib/settings.ts';
+import { loadSettings } from '../../lib/settings/settings.ts';
 import { type Party, type Policy, verdict } from '../network/verdict.ts';
 import { renderProduction } from './production.ts';
 import { objectsOf, ofKind, only, type Tree } from './render.ts';

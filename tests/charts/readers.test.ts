@@ -12,13 +12,13 @@ import { cleanUp, succeed, withKeyring } from './tools.ts';
  * out of helmfile and helm as it was written.
  */
 
-type State = { clone: ProjectCopy; lib: typeof import('../../lib/settings.ts') };
+type State = { clone: ProjectCopy; lib: typeof import('../../lib/settings/settings.ts') };
 
 const test = suite<State>('readers');
 
 test.before(async (state) => {
   state.clone = copyProject();
-  state.lib = await import(join(state.clone.folder, 'lib/settings.ts'));
+  state.lib = await import(join(state.clone.folder, 'lib/settings/settings.ts'));
 });
 test.after(async ({ clone }) => {
   clone.remove();

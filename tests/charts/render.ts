@@ -1,9 +1,9 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
-import { chartArguments } from '../../lib/chart-places.ts';
-import { environmentNames, loadSettings } from '../../lib/settings.ts';
-import { merge, type Tree } from '../../lib/tree.ts';
+import { merge, type Tree } from '../../lib/ground/tree.ts';
+import { chartArguments } from '../../lib/helm/chart-places.ts';
+import { environmentNames, loadSettings } from '../../lib/settings/settings.ts';
 import { makeCertificate } from '../rig/certificate.ts';
 import { type Ended, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
 
@@ -69,7 +69,7 @@ export function objectsOf(text: string): KubernetesObject[] {
   });
 }
 
-export { isTree, merge, type Tree } from '../../lib/tree.ts';
+export { isTree, merge, type Tree } from '../../lib/ground/tree.ts';
 
 export type RenderOptions = {
   /** Over `required`. */

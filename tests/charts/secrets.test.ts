@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
-import { leavesOf } from '../../lib/sops/encrypted-file.ts';
-import { secretForms, shortestSecret } from '../../lib/sops/secret-forms.ts';
+import { leavesOf } from '../../lib/secrets/encrypted-file.ts';
+import { secretForms, shortestSecret } from '../../lib/secrets/secret-forms.ts';
 import { environmentIn } from '../rig/environment.ts';
 import { copyProject } from '../rig/project-copy.ts';
 import { failureOf, taskContext } from '../rig/task-context.ts';
@@ -175,7 +175,9 @@ async function withEncrypted(
     const keys = ['sops/development-operational.asc', 'sops/development-backup.public.asc'];
     await succeed('gpg', ['--batch', '--quiet', '--import', ...keys], { environment });
     await succeed('sops', ['encrypt', '--in-place', awkwardFile], { environment, folder });
-    const { decryptValue }: typeof import('../../lib/sops.ts') = await import(join(folder, 'lib/sops.ts'));
+    const { decryptValue }: typeof import('../../lib/secrets/sops.ts') = await import(
+      join(folder, 'lib/secrets/sops.ts')
+    );
     const context = taskContext({ env: 'development', provider: 'embedded' });
     await use(folder, (name) => decryptValue(ours, 'awkward.yaml', name, context));
   } finally {

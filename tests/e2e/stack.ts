@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { loadSettings, type Settings } from '../../lib/settings.ts';
+import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
 import { toolEnvironment } from '../../lib/tools/tools.ts';
 import { type Ended, makeSandbox, type Sandbox } from '../integration/sandbox.ts';
 import { context, environment } from './options.ts';

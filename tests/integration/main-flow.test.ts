@@ -8,9 +8,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { leavesOf } from '../../lib/sops/encrypted-file.ts';
-import { secretForms, shortestSecret } from '../../lib/sops/secret-forms.ts';
-import type { Status } from '../../lib/status.ts';
+import type { Status } from '../../lib/operations/status.ts';
+import { leavesOf } from '../../lib/secrets/encrypted-file.ts';
+import { secretForms, shortestSecret } from '../../lib/secrets/secret-forms.ts';
 import { makeSandbox, processesOf, readText, type Sandbox, secretOf } from './sandbox.ts';
 
 /*

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { root } from '../../lib/project.ts';
+import { root } from '../../lib/ground/project.ts';
 import { toolOf } from './charts/kubeconform.ts';
 
 test('actionlint has nothing to say of the workflows for GitHub', async () => {

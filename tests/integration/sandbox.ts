@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { root } from '../../lib/project.ts';
+import { root } from '../../lib/ground/project.ts';
 
 export type Ended = { readonly exitCode: number | null; readonly stdout: string; readonly stderr: string };
 

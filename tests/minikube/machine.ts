@@ -29,7 +29,7 @@ export async function makeClone(prefix: string): Promise<Clone> {
     CLUSTER_PROVIDER: 'minikube',
     MINIKUBE_HOME: process.env.MINIKUBE_HOME ?? join(homedir(), '.minikube'),
   });
-  const { cloneKey } = await import('../../lib/environment.ts');
+  const { cloneKey } = await import('../../lib/settings/environment.ts');
   const succeed = async (...words: readonly string[]): Promise<Ended> => {
     const ended = await sandbox.task(...words);
     if (ended.exitCode === 0) return ended;

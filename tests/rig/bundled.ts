@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { root } from '../../lib/project.ts';
+import { root } from '../../lib/ground/project.ts';
 import { loader } from './run-file.ts';
 
 /** Bundles a program as `./run` does; `node` starts the file in a third of the time that the sources take. It is removed with this process. */

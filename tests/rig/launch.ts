@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { root } from '../../lib/project.ts';
+import { root } from '../../lib/ground/project.ts';
 import { type RigTask, within } from './rig.ts';
 
 /** The ways to start the tasks of a project, as a user types them in its folder. */

@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, sep } from 'node:path';
-import { root } from '../../lib/project.ts';
+import { root } from '../../lib/ground/project.ts';
 
 const kept = [
   ...['charts', 'docker', 'environments', 'lib', 'sops', 'tasks', 'vault'],

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { root } from '../../lib/project.ts';
+import { root } from '../../lib/ground/project.ts';
 
 export type Ended = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
 

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import type { Environment } from '../../lib/environment.ts';
-import type { ProviderName } from '../../lib/settings.ts';
+import type { Environment } from '../../lib/settings/environment.ts';
+import type { ProviderName } from '../../lib/settings/settings.ts';
 import { copyProject, type ProjectCopy } from './project-copy.ts';
 import { type RecordedContext, taskContext } from './task-context.ts';
 
@@ -55,7 +55,7 @@ export function scriptedClone(): ScriptedClone {
     calls: () => readFileSync(log, 'utf8').split('\n').slice(0, -1),
     forget: () => writeFileSync(log, ''),
     environment: async (provider) => {
-      const { environmentOf } = await import(join(clone.folder, 'lib/environment.ts'));
+      const { environmentOf } = await import(join(clone.folder, 'lib/settings/environment.ts'));
       return environmentOf(options(provider)) as Environment;
     },
     context: (provider) => taskContext(options(provider)),

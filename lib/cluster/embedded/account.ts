@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
-import { reasonOf } from '../../tool-answer.ts';
+import { reasonOf } from '../../tools/tool-answer.ts';
 
 /** How a program is run as somebody else. */
 export type Account = {

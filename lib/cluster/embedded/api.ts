@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { join } from 'node:path';
-import type { Environment } from '../../environment.ts';
+import type { Environment } from '../../settings/environment.ts';
 
 /**
  * The embedded API server, spoken to directly: a readiness probe through kubectl costs 80 ms of CPU each time, this one 3.

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Environment, writeWhole } from '../../environment.ts';
-import { root } from '../../project.ts';
+import { root } from '../../ground/project.ts';
 import type { TaskContext } from '../../runner/runner.ts';
+import { type Environment, writeWhole } from '../../settings/environment.ts';
 import { inBackground, isUp, launchService } from './launch.ts';
 
 const program = 'lib/cluster/embedded/job-runner.ts';

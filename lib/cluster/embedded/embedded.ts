@@ -1,8 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Environment, exportHomes, remember } from '../../environment.ts';
+import type { Outcome } from '../../ground/outcome.ts';
 import type { TaskContext } from '../../runner/runner.ts';
-import type { ClusterProvider, Outcome } from '../provider.ts';
+import { type Environment, exportHomes, remember } from '../../settings/environment.ts';
+import type { ClusterProvider } from '../provider.ts';
 import { isAlive, readServices } from '../services.ts';
 import { isApiReady } from './api.ts';
 import { jobRunnerCommands } from './checks.ts';

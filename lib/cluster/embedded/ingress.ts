@@ -1,9 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { namesEnding } from '../../ground/leftover-files.ts';
+import { root } from '../../ground/project.ts';
 import { controllerOf } from '../../ingress/controllers.ts';
-import { namesEnding } from '../../leftover-files.ts';
-import { root } from '../../project.ts';
-import type { Settings } from '../../settings.ts';
+import type { Settings } from '../../settings/settings.ts';
 import type { Api } from './api.ts';
 import { applyManifests } from './apply.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { setUpDatabases } from '../../database/set-up.ts';
-import type { Environment } from '../../environment.ts';
-import { environmentOf } from '../../environment.ts';
-import { root } from '../../project.ts';
+import { root } from '../../ground/project.ts';
+import type { Environment } from '../../settings/environment.ts';
+import { environmentOf } from '../../settings/environment.ts';
 import type { Container, Volume, Workload } from '../../verification/pod-environment.ts';
 import { type CheckFailure, runCheck } from '../../verification/run-check.ts';
 import { type Api, connectApi } from './api.ts';

@@ -1,5 +1,8 @@
 import { access, readFile, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { root } from '../../ground/project.ts';
+import { kubectlText } from '../../kubernetes/kubectl.ts';
+import { type CommandOutput, type TaskContext, TaskError } from '../../runner/runner.ts';
 import {
   type Environment,
   exportHomes,
@@ -7,12 +10,9 @@ import {
   remember,
   shellOf,
   writeWhole,
-} from '../../environment.ts';
-import { kubectlText } from '../../kubectl.ts';
-import { root } from '../../project.ts';
-import { type CommandOutput, type TaskContext, TaskError } from '../../runner/runner.ts';
-import type { Settings } from '../../settings.ts';
-import { reasonOf } from '../../tool-answer.ts';
+} from '../../settings/environment.ts';
+import type { Settings } from '../../settings/settings.ts';
+import { reasonOf } from '../../tools/tool-answer.ts';
 import { findTool, type ToolName } from '../../tools/tools.ts';
 import { checkPorts } from '../ports.ts';
 import {

@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
-import { type Environment, processEnvironment } from '../../environment.ts';
-import { root } from '../../project.ts';
+import type { Outcome } from '../../ground/outcome.ts';
+import { root } from '../../ground/project.ts';
+import { shellWords } from '../../ground/shell-words.ts';
 import type { TaskContext } from '../../runner/runner.ts';
-import { shellWords } from '../../shell-words.ts';
+import { type Environment, processEnvironment } from '../../settings/environment.ts';
 import { checkPorts } from '../ports.ts';
-import type { Outcome } from '../provider.ts';
 import { isAlive, readServices, startService, stopServices, waitForService } from '../services.ts';
 import { startedByThisRun, stopStrays } from './state.ts';
 

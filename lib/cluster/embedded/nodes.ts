@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { type Environment, writeWhole } from '../../environment.ts';
-import { textIfThere } from '../../if-there.ts';
+import { textIfThere } from '../../ground/if-there.ts';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
-import type { Settings } from '../../settings.ts';
+import { type Environment, writeWhole } from '../../settings/environment.ts';
+import type { Settings } from '../../settings/settings.ts';
 import type { Api } from './api.ts';
 import { applyManifests } from './apply.ts';
 import { fillTemplate, type TemplateValues } from './template.ts';

@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Environment } from '../../environment.ts';
-import { kubectlText } from '../../kubectl.ts';
+import { kubectlText } from '../../kubernetes/kubectl.ts';
 import type { TaskContext } from '../../runner/runner.ts';
+import type { Environment } from '../../settings/environment.ts';
 import { findTool } from '../../tools/tools.ts';
 import { connectApi } from './api.ts';
 import { applyManifests } from './apply.ts';

@@ -1,9 +1,9 @@
 import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cloneKey, type Environment, writeWhole } from '../../environment.ts';
-import { textIfThere } from '../../if-there.ts';
+import { textIfThere } from '../../ground/if-there.ts';
 import { bootId, processStartTime, type TaskContext, TaskError } from '../../runner/runner.ts';
-import type { Settings } from '../../settings.ts';
+import { cloneKey, type Environment, writeWhole } from '../../settings/environment.ts';
+import type { Settings } from '../../settings/settings.ts';
 import { choosePorts, portBlock } from '../ports.ts';
 import { readServices, type ServiceRecord, stopServices } from '../services.ts';
 import { findProcesses } from './processes.ts';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { root } from '../../project.ts';
+import { root } from '../../ground/project.ts';
 
 /** What the `${name}` of a template stand for. */
 export type TemplateValues = { readonly [name: string]: string | number };

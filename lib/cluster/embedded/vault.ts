@@ -1,9 +1,9 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Environment, writeWhole } from '../../environment.ts';
 import type { TaskContext } from '../../runner/runner.ts';
+import { type Environment, writeWhole } from '../../settings/environment.ts';
 import { findTool } from '../../tools/tools.ts';
-import { dropReservation, keysNeverStored } from '../../vault/keys-file.ts';
+import { dropReservation, keysNeverStored } from '../../vault/api/keys-file.ts';
 import { answers, inBackground, isUp, launchService } from './launch.ts';
 import { expectedPorts, type Ports, requireState } from './state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';

@@ -1,7 +1,7 @@
-import type { Environment } from '../../environment.ts';
-import { kubectlText } from '../../kubectl.ts';
-import type { Settings } from '../../settings.ts';
-import { shellWords } from '../../shell-words.ts';
+import { shellWords } from '../../ground/shell-words.ts';
+import { kubectlText } from '../../kubernetes/kubectl.ts';
+import type { Environment } from '../../settings/environment.ts';
+import type { Settings } from '../../settings/settings.ts';
 
 /** `minikube start` with all that the settings say. Running it again on a stopped cluster starts that one. */
 export function startArguments(environment: Environment, { cluster }: Settings): readonly string[] {

@@ -1,7 +1,7 @@
-import type { Environment } from '../../environment.ts';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
-import type { Settings } from '../../settings.ts';
-import { reasonOf } from '../../tool-answer.ts';
+import type { Environment } from '../../settings/environment.ts';
+import type { Settings } from '../../settings/settings.ts';
+import { reasonOf } from '../../tools/tool-answer.ts';
 import { nodeNames } from './machines.ts';
 import { type Minikube, minikubeShell } from './shell.ts';
 

@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
-import type { Environment } from '../../environment.ts';
+import type { Environment } from '../../settings/environment.ts';
 
 /** Where minikube keeps its files (its pkg/minikube/localpath). */
 function minikubeHome(): string {

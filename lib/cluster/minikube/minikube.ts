@@ -1,5 +1,10 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { shellWords } from '../../ground/shell-words.ts';
+import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
+import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
+import { type TaskContext, TaskError, UsageError } from '../../runner/runner.ts';
+import { askEngine } from '../../settings/docker-engine.ts';
 import {
   type Environment,
   remember,
@@ -7,16 +12,11 @@ import {
   settingsOf,
   shellOf,
   writeWhole,
-} from '../../environment.ts';
-import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
-import { kubectl, kubectlText } from '../../kubectl.ts';
-import { type TaskContext, TaskError, UsageError } from '../../runner/runner.ts';
-import type { Settings } from '../../settings.ts';
-import { shellWords } from '../../shell-words.ts';
+} from '../../settings/environment.ts';
+import type { Settings } from '../../settings/settings.ts';
 import type { ClusterProvider } from '../provider.ts';
 import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
 import { checkEngine, noAnswer, removeRemains } from './docker.ts';
-import { askEngine } from './engine.ts';
 import { forgetMachines, nodeNames } from './machines.ts';
 import { faultsOf, type Profile, phaseOf } from './nodes.ts';
 import { runMinikube } from './shell.ts';

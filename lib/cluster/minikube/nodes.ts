@@ -1,6 +1,6 @@
-import type { Environment } from '../../environment.ts';
 import { type CommandOutput, TaskError } from '../../runner/runner.ts';
-import { endOf, signalOf } from '../../tool-answer.ts';
+import type { Environment } from '../../settings/environment.ts';
+import { endOf, signalOf } from '../../tools/tool-answer.ts';
 import type { ClusterPhase } from '../provider.ts';
 import { findRemains } from './docker.ts';
 import { type Minikube, minikubeShell, reasonOf } from './shell.ts';

@@ -1,6 +1,5 @@
 import { tmpdir } from 'node:os';
-import { environmentOf, processEnvironment } from '../../environment.ts';
-import { root } from '../../project.ts';
+import { root } from '../../ground/project.ts';
 import {
   type CommandOutput,
   reasonIn,
@@ -8,7 +7,8 @@ import {
   type TaskContext,
   TaskError,
 } from '../../runner/runner.ts';
-import { endOf } from '../../tool-answer.ts';
+import { environmentOf, processEnvironment } from '../../settings/environment.ts';
+import { endOf } from '../../tools/tool-answer.ts';
 
 export type Minikube = Pick<TaskContext, '$' | 'options'>;
 

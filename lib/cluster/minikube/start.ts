@@ -1,7 +1,7 @@
-import { type Environment, settingsOf, shellOf } from '../../environment.ts';
-import { kubectl } from '../../kubectl.ts';
+import { kubectl } from '../../kubernetes/kubectl.ts';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
-import type { Settings } from '../../settings.ts';
+import { type Environment, settingsOf, shellOf } from '../../settings/environment.ts';
+import type { Settings } from '../../settings/settings.ts';
 import { startArguments, waitForNodes } from './commands.ts';
 import { forgetMachines } from './machines.ts';
 import { faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';

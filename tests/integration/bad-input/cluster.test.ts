@@ -7,9 +7,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
 import { isAlive, readServices, type ServiceRecord } from '../../../lib/cluster/services.ts';
+import type { Status } from '../../../lib/operations/status.ts';
 import { processIdentity } from '../../../lib/runner/process-identity.ts';
-import type { Status } from '../../../lib/status.ts';
-import { readKeys } from '../../../lib/vault/keys-file.ts';
+import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { type Ended, makeSandbox, type Sandbox } from '../sandbox.ts';
 import { leftovers, startRun } from './live-run.ts';
 

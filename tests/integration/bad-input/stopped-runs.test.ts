@@ -1,8 +1,8 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cloneKey } from '../../../lib/environment.ts';
-import type { Status } from '../../../lib/status.ts';
+import type { Status } from '../../../lib/operations/status.ts';
+import { cloneKey } from '../../../lib/settings/environment.ts';
 import { makeSandbox, type Sandbox } from '../sandbox.ts';
 import { leftovers, nonsense, startRun } from './live-run.ts';
 

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type KubernetesObject, render, type Tree } from '../../charts/render.ts';
 import { cleanUp, root } from '../../charts/tools.ts';
 import { findProgram } from '../../rig/find-program.ts';
@@ -158,8 +158,9 @@ traefikSuite.before(async (state) => {
   if (XDG_CACHE_HOME === undefined) delete process.env.XDG_CACHE_HOME;
   else process.env.XDG_CACHE_HOME = XDG_CACHE_HOME;
   state.environment = await state.clone.environment('existing');
-  const certificates =
-    await state.clone.lib<typeof import('../../../lib/certificates.ts')>('certificates.ts');
+  const certificates = await state.clone.lib<typeof import('../../../lib/certificates/certificates.ts')>(
+    'certificates/certificates.ts',
+  );
   const request = { name: 'app1-front', hosts: [host] };
   const files = await certificates.ensureCertificate(
     state.environment,
@@ -296,7 +297,7 @@ async function checkRoutes(state: State, provider: 'existing' | 'minikube'): Pro
   const [{ checkSite }, { siteOf }, { loadSettings }] = await Promise.all([
     clone.lib<typeof import('../../../lib/ingress/test.ts')>('ingress/test.ts'),
     clone.lib<typeof import('../../../lib/ingress/routes.ts')>('ingress/routes.ts'),
-    clone.lib<typeof import('../../../lib/settings.ts')>('settings.ts'),
+    clone.lib<typeof import('../../../lib/settings/settings.ts')>('settings/settings.ts'),
   ]);
   const objects = await api.kubectl(['-n', 'frontend', 'get', 'ingress,middleware', '-o', 'json']);
   const site = siteOf(JSON.parse(objects).items, await loadSettings('development', provider));

@@ -1,4 +1,4 @@
-import { bootstrap } from '../../../lib/bootstrap.ts';
+import { bootstrap } from '../../../lib/start/bootstrap.ts';
 
 /*
  * Starts one part of the embedded cluster of this clone, with all that it needs, as `create-environment` does:

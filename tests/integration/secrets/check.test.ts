@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
-import { secretForms } from '../../../lib/sops/secret-forms.ts';
+import { secretForms } from '../../../lib/secrets/secret-forms.ts';
 import { type Ended, makeSandbox, type Sandbox } from '../sandbox.ts';
 import { openedBy, withKeys } from './keyring.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { findProgram } from '../../rig/find-program.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
@@ -13,7 +13,7 @@ import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
-  lib: typeof import('../../../lib/sops.ts') & typeof import('../../../lib/sops/make.ts');
+  lib: typeof import('../../../lib/secrets/sops.ts') & typeof import('../../../lib/secrets/make.ts');
   environment: Environment;
   context: RecordedContext;
   /** Where keys are made. */
@@ -26,7 +26,10 @@ test.before(async (state) => {
   const sops = findProgram('SOPS', 'sops');
   state.clone = scriptedClone();
   state.clone.script('sops', `exec ${sops} "$@"`);
-  state.lib = { ...(await state.clone.lib('sops.ts')), ...(await state.clone.lib('sops/make.ts')) };
+  state.lib = {
+    ...(await state.clone.lib('secrets/sops.ts')),
+    ...(await state.clone.lib('secrets/make.ts')),
+  };
   state.environment = await state.clone.environment('embedded');
   state.home = mkdtempSync(join(tmpdir(), 'kdk-'));
 });

@@ -193,7 +193,7 @@ async function evaluate(script: string): Promise<number | null> {
 /** Stages two new files for these places, and goes on with a last line. */
 async function staging(one: string, two: string, last: string): Promise<number | null> {
   const script = `
-    const staged = await import('${sandbox.path('lib/sops/staged-files.ts')}');
+    const staged = await import('${sandbox.path('lib/secrets/staged-files.ts')}');
     await staged.startStaging();
     await staged.stage('one', 'new one');
     await staged.stage('two', 'new two');
@@ -295,7 +295,7 @@ test('the next rotation replaces it in its place', async () => {
 test('with a backup key of one’s own, too, an environment that matters takes the secrets', async () => {
   const refused = async (): Promise<boolean> => {
     const script = `
-      const keys = await import('${sandbox.path('lib/sops/development-keys.ts')}');
+      const keys = await import('${sandbox.path('lib/secrets/development-keys.ts')}');
       const options = { env: 'development', provider: 'existing', context: 'team' };
       await keys.refuseDevelopmentKeys({ options }).catch(() => process.exit(7));`;
     return (await evaluate(script)) === 7;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Login, withLogin } from '../../../lib/database/login.ts';
 import { setUpDatabases } from '../../../lib/database/set-up.ts';
-import { root } from '../../../lib/project.ts';
+import { root } from '../../../lib/ground/project.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
 import { realPostgresql } from '../verification/real-postgresql.ts';
 

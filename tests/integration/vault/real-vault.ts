@@ -5,8 +5,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { vaultClient } from '../../../lib/vault/client.ts';
-import { waitForVault } from '../../../lib/vault/init.ts';
+import { vaultClient } from '../../../lib/vault/api/client.ts';
+import { waitForVault } from '../../../lib/vault/api/init.ts';
 
 export type RealVault = {
   readonly folder: string;

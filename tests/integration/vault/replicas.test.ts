@@ -1,11 +1,11 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type VaultClient, vaultClient } from '../../../lib/vault/client.ts';
-import { initialiseVault, unsealVault } from '../../../lib/vault/init.ts';
-import { readKeys } from '../../../lib/vault/keys-file.ts';
-import { poll } from '../../../lib/vault/poll.ts';
-import { sealStatus } from '../../../lib/vault/replica.ts';
-import { generateRootToken } from '../../../lib/vault/root-token.ts';
+import { poll } from '../../../lib/ground/poll.ts';
+import { type VaultClient, vaultClient } from '../../../lib/vault/api/client.ts';
+import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
+import { readKeys } from '../../../lib/vault/api/keys-file.ts';
+import { sealStatus } from '../../../lib/vault/api/replica.ts';
+import { generateRootToken } from '../../../lib/vault/api/root-token.ts';
 import { freePort, type RealVault, realVault, type VaultPlace } from './real-vault.ts';
 
 type Context = { servers: RealVault[]; keysPath: string };

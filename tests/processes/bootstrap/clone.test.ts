@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { root } from '../../../lib/project.ts';
-import { passedOn } from '../../../lib/variables.ts';
+import { root } from '../../../lib/ground/project.ts';
+import { passedOn } from '../../../lib/ground/variables.ts';
 
 const run = promisify(execFile);
 

@@ -56,8 +56,8 @@ export async function inClone(body: (clone: Clone) => Promise<void>): Promise<vo
   for (const path of [
     'tasks.ts',
     'environments/variables.json',
-    'lib/bootstrap.ts',
-    'lib/variables.ts',
+    'lib/start/bootstrap.ts',
+    'lib/ground/variables.ts',
     'lib/tools/npm-environment.ts',
     'lib/runner',
   ]) {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Api, connectApi } from '../../../lib/cluster/embedded/api.ts';
-import { environmentOf } from '../../../lib/environment.ts';
+import { environmentOf } from '../../../lib/settings/environment.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
 
 type State = {

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
@@ -158,7 +158,7 @@ test('Vault and PostgreSQL are reached without kubectl', async ({
   );
   assert.equal(found, { host: '127.0.0.1', port: ports.postgresql });
   const { withVaultReplicas } =
-    await clone.lib<typeof import('../../../lib/vault-replicas.ts')>('vault-replicas.ts');
+    await clone.lib<typeof import('../../../lib/vault/replicas.ts')>('vault/replicas.ts');
   const vaults = await withVaultReplicas(context, environment, 0, async (connections) => connections);
   assert.equal(vaults, [{ name: 'vault', host: '127.0.0.1', port: ports.vault }]);
 });

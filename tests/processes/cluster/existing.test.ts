@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
-import type { Settings } from '../../../lib/settings.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
+import type { Settings } from '../../../lib/settings/settings.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
@@ -19,7 +19,8 @@ test.before(async (state) => {
   state.clone = scriptedClone();
   state.lib = await state.clone.lib('cluster/existing.ts');
   state.environment = await state.clone.environment('existing');
-  const { loadSettings } = await state.clone.lib<typeof import('../../../lib/settings.ts')>('settings.ts');
+  const { loadSettings } =
+    await state.clone.lib<typeof import('../../../lib/settings/settings.ts')>('settings/settings.ts');
   state.settings = await loadSettings('development', 'existing');
 });
 
@@ -63,8 +64,11 @@ test('what the settings ask of operators has to be there: who lacks is named, wi
   environment,
   context,
 }) => {
-  type Lib = typeof import('../../../lib/settings.ts');
-  const settings = await (await clone.lib<Lib>('settings.ts')).loadSettings('production', 'existing');
+  type Lib = typeof import('../../../lib/settings/settings.ts');
+  const settings = await (await clone.lib<Lib>('settings/settings.ts')).loadSettings(
+    'production',
+    'existing',
+  );
   kubectl(clone);
   await lib.existing.create(environment, settings, context);
   const asked = clone.calls().filter((line) => line.includes(' get customresourcedefinition '));

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
-import type { Settings } from '../../../lib/settings.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
+import type { Settings } from '../../../lib/settings/settings.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
@@ -42,7 +42,8 @@ test.before(async (state) => {
     )),
   };
   state.environment = await state.clone.environment('minikube');
-  const { loadSettings } = await state.clone.lib<typeof import('../../../lib/settings.ts')>('settings.ts');
+  const { loadSettings } =
+    await state.clone.lib<typeof import('../../../lib/settings/settings.ts')>('settings/settings.ts');
   state.settings = await loadSettings('development', 'minikube');
   process.env.MINIKUBE_HOME = join(state.clone.folder, '..', '.minikube');
   const { clone, environment } = state;

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
@@ -101,7 +101,8 @@ test('commands in an error are ready to paste, whatever the context is called', 
 
 test('the advice for a plugin of the user names what keeps it from working here, and no value', async (state) => {
   const { connectExisting, connectionAdvice } = state.lib;
-  const { leftOut } = await state.clone.lib<typeof import('../../../lib/variables.ts')>('variables.ts');
+  const { leftOut } =
+    await state.clone.lib<typeof import('../../../lib/ground/variables.ts')>('ground/variables.ts');
   const failed = 'getting credentials: exec: executable acme failed with exit code 1';
   const advice = async (interactiveMode: string, said: string): Promise<string> => {
     state.users(withUser({ exec: { command: 'acme', interactiveMode } }));

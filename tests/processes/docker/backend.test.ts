@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { root } from '../../../lib/project.ts';
+import { root } from '../../../lib/ground/project.ts';
 
 /* The server of docker/backend, as a process: it stands in for traefik/whoami, so it has to answer as that does. */
 

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
-import type { OwnImage } from '../../../lib/images/own-images.ts';
+import type { OwnImage } from '../../../lib/cluster/images/own-images.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
@@ -30,15 +30,17 @@ const asked = 'k8s-deployment/backend-verification:0.1.0';
 test.before(async (state) => {
   state.clone = scriptedClone();
   const { buildImages } =
-    await state.clone.lib<typeof import('../../../lib/images/build.ts')>('images/build.ts');
+    await state.clone.lib<typeof import('../../../lib/cluster/images/build.ts')>('cluster/images/build.ts');
   const { loadCommands, loadImages } =
-    await state.clone.lib<typeof import('../../../lib/images/load.ts')>('images/load.ts');
+    await state.clone.lib<typeof import('../../../lib/cluster/images/load.ts')>('cluster/images/load.ts');
   state.environment = await state.clone.environment('minikube');
-  const { ownImages, taggedByInputs } =
-    await state.clone.lib<typeof import('../../../lib/images/own-images.ts')>('images/own-images.ts');
-  const { loadSettings } = await state.clone.lib<typeof import('../../../lib/settings.ts')>('settings.ts');
+  const { ownImages, taggedByInputs } = await state.clone.lib<
+    typeof import('../../../lib/cluster/images/own-images.ts')
+  >('cluster/images/own-images.ts');
+  const { loadSettings } =
+    await state.clone.lib<typeof import('../../../lib/settings/settings.ts')>('settings/settings.ts');
   const { declaredReleases } =
-    await state.clone.lib<typeof import('../../../lib/helmfile.ts')>('helmfile.ts');
+    await state.clone.lib<typeof import('../../../lib/helm/helmfile.ts')>('helm/helmfile.ts');
   const settings = await loadSettings('development', 'minikube');
   const [image] = ownImages(settings, await declaredReleases());
   if (image === undefined) throw new Error('development has an image of its own');

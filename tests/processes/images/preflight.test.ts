@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
@@ -10,7 +10,7 @@ import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
-  lib: typeof import('../../../lib/images/preflight.ts');
+  lib: typeof import('../../../lib/cluster/images/preflight.ts');
   environment: Environment;
   context: RecordedContext;
   registry: Server;
@@ -24,7 +24,7 @@ const test = suite<State>('images of an existing cluster');
 
 test.before(async (state) => {
   state.clone = scriptedClone();
-  state.lib = await state.clone.lib('images/preflight.ts');
+  state.lib = await state.clone.lib('cluster/images/preflight.ts');
   state.environment = await state.clone.environment('existing');
   state.asked = [];
   state.registry = createServer((request, response) => {

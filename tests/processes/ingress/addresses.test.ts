@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
-import type { Settings } from '../../../lib/settings.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
+import type { Settings } from '../../../lib/settings/settings.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import type { RecordedContext } from '../../rig/task-context.ts';
 
@@ -22,7 +22,8 @@ test.before(async (state) => {
   state.clone = scriptedClone();
   state.lib = await state.clone.lib('ingress/addresses.ts');
   state.environment = await state.clone.environment('minikube');
-  const { loadSettings } = await state.clone.lib<typeof import('../../../lib/settings.ts')>('settings.ts');
+  const { loadSettings } =
+    await state.clone.lib<typeof import('../../../lib/settings/settings.ts')>('settings/settings.ts');
   state.settings = await loadSettings('development', 'minikube');
   state.node = createServer().listen(0, '127.0.0.1');
   await once(state.node, 'listening');

@@ -2,9 +2,9 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
-import type { Release } from '../../../lib/helmfile.ts';
-import type { Settings } from '../../../lib/settings.ts';
+import type { Release } from '../../../lib/helm/helmfile.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
+import type { Settings } from '../../../lib/settings/settings.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import type { RecordedContext } from '../../rig/task-context.ts';
 
@@ -23,7 +23,8 @@ test.before(async (state) => {
   state.clone = scriptedClone();
   state.lib = await state.clone.lib('ingress/certificates.ts');
   state.environment = await state.clone.environment('existing');
-  const { loadSettings } = await state.clone.lib<typeof import('../../../lib/settings.ts')>('settings.ts');
+  const { loadSettings } =
+    await state.clone.lib<typeof import('../../../lib/settings/settings.ts')>('settings/settings.ts');
   state.settings = await loadSettings('development', 'existing');
   state.applied = join(state.clone.folder, '..', 'applied');
 });

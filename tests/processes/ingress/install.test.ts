@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
-import type { Settings } from '../../../lib/settings.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
+import type { Settings } from '../../../lib/settings/settings.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
@@ -27,7 +27,8 @@ test.before(async (state) => {
   ]);
   state.lib = { ...install, ...remove };
   state.environment = await state.clone.environment('existing');
-  const { loadSettings } = await state.clone.lib<typeof import('../../../lib/settings.ts')>('settings.ts');
+  const { loadSettings } =
+    await state.clone.lib<typeof import('../../../lib/settings/settings.ts')>('settings/settings.ts');
   state.settings = await loadSettings('development', 'existing');
 });
 test.before.each((state) => {

@@ -5,9 +5,9 @@ import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
 import type { Site } from '../../../lib/ingress/routes.ts';
 import type { Wanted } from '../../../lib/ingress/test.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
@@ -29,8 +29,9 @@ test.before(async (state) => {
   state.clone = scriptedClone();
   state.lib = await state.clone.lib('ingress/test.ts');
   state.environment = await state.clone.environment('existing');
-  const { ensureCertificate } =
-    await state.clone.lib<typeof import('../../../lib/certificates.ts')>('certificates.ts');
+  const { ensureCertificate } = await state.clone.lib<
+    typeof import('../../../lib/certificates/certificates.ts')
+  >('certificates/certificates.ts');
   const request = { name: 'app1-front', hosts: [host] };
   state.files = await ensureCertificate(state.environment, request, state.clone.context('existing'));
 });
@@ -171,8 +172,9 @@ test('the port of Traefik’s redirect is sent in Host wherever Traefik listens,
 });
 
 test('a certificate of somebody else, as a controller has it by default, is an error with advice', async (state) => {
-  const { ensureCertificate } =
-    await state.clone.lib<typeof import('../../../lib/certificates.ts')>('certificates.ts');
+  const { ensureCertificate } = await state.clone.lib<
+    typeof import('../../../lib/certificates/certificates.ts')
+  >('certificates/certificates.ts');
   const authority = readFileSync(state.files.authority, 'utf8');
   rmSync(state.environment.state, { recursive: true, force: true });
   await ensureCertificate(state.environment, { name: 'app1-front', hosts: [host] }, state.context);

@@ -7,14 +7,14 @@ import { join } from 'node:path';
 import { connect, createServer } from 'node:tls';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { CertificateRequest } from '../../../lib/certificates.ts';
-import type { Environment } from '../../../lib/environment.ts';
+import type { CertificateRequest } from '../../../lib/certificates/certificates.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
-  lib: typeof import('../../../lib/certificates.ts');
+  lib: typeof import('../../../lib/certificates/certificates.ts');
   environment: Environment;
 };
 
@@ -22,7 +22,7 @@ const test = suite<State>('certificates');
 
 test.before(async (state) => {
   state.clone = scriptedClone();
-  state.lib = await state.clone.lib('certificates.ts');
+  state.lib = await state.clone.lib('certificates/certificates.ts');
   state.environment = await state.clone.environment('minikube');
 });
 test.before.each(({ environment }) => rmSync(environment.state, { recursive: true, force: true }));

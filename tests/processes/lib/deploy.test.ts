@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
-type Lib = typeof import('../../../lib/deploy.ts');
+type Lib = typeof import('../../../lib/deploy/install.ts');
 type State = { clone: ScriptedClone; lib: Lib; context: RecordedContext };
 
 const test = suite<State>('deploy');
@@ -16,7 +16,7 @@ const secrets = { password: 'first secret', app2Password: 'second secret', vault
 
 test.before(async (state) => {
   state.clone = scriptedClone();
-  state.lib = await state.clone.lib('deploy.ts');
+  state.lib = await state.clone.lib('deploy/install.ts');
 });
 
 test.before.each(async (state) => {

@@ -9,14 +9,14 @@ import { failureOf } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
-  lib: typeof import('../../../lib/sops/development-keys.ts');
+  lib: typeof import('../../../lib/secrets/development-keys.ts');
 };
 
 const test = suite<State>('development keys');
 
 test.before(async (state) => {
   state.clone = scriptedClone();
-  state.lib = await state.clone.lib('sops/development-keys.ts');
+  state.lib = await state.clone.lib('secrets/development-keys.ts');
 });
 test.after.each(({ clone }) => clone.reset());
 test.after(({ clone }) => clone.remove());
@@ -144,7 +144,7 @@ test('a whole run is refused before anything is done, and its dry run is not', a
 
 test('where they are refused, no new one is made', async (state) => {
   const { checkPlace } =
-    await state.clone.lib<typeof import('../../../lib/sops/key-place.ts')>('sops/key-place.ts');
+    await state.clone.lib<typeof import('../../../lib/secrets/key-place.ts')>('secrets/key-place.ts');
   const error = await failureOf(checkPlace(elsewhere, undefined));
   assert.is(error.exitCode, 2);
   assert.is(error.what, 'a new development key would protect nothing');

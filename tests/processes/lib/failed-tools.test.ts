@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
@@ -13,18 +13,18 @@ type State = {
   clone: ScriptedClone;
   environment: Environment;
   context: RecordedContext;
-  lib: typeof import('../../../lib/environment.ts') &
-    typeof import('../../../lib/settings.ts') &
-    typeof import('../../../lib/certificates.ts') &
+  lib: typeof import('../../../lib/settings/environment.ts') &
+    typeof import('../../../lib/settings/settings.ts') &
+    typeof import('../../../lib/certificates/certificates.ts') &
     typeof import('../../../lib/cluster/services.ts') &
     typeof import('../../../lib/cluster/embedded/state.ts') &
-    typeof import('../../../lib/database/rotate.ts') &
-    typeof import('../../../lib/database/rotation-state.ts') &
-    typeof import('../../../lib/database/installed-password.ts') &
+    typeof import('../../../lib/rotation/rotate.ts') &
+    typeof import('../../../lib/rotation/rotation-state.ts') &
+    typeof import('../../../lib/rotation/installed-password.ts') &
     typeof import('../../../lib/ingress/record.ts') &
-    typeof import('../../../lib/sops/encrypted-file.ts') &
-    typeof import('../../../lib/status.ts') &
-    typeof import('../../../lib/vault-access.ts');
+    typeof import('../../../lib/secrets/encrypted-file.ts') &
+    typeof import('../../../lib/operations/status.ts') &
+    typeof import('../../../lib/vault/access.ts');
 };
 
 const test = suite<State>('failed tools');
@@ -32,15 +32,10 @@ const test = suite<State>('failed tools');
 test.before(async (state) => {
   state.clone = scriptedClone();
   const modules = [
-    ...['environment', 'settings', 'certificates', 'cluster/services', 'cluster/embedded/state', 'status'],
-    ...[
-      'database/rotate',
-      'database/rotation-state',
-      'database/installed-password',
-      'ingress/record',
-      'sops/encrypted-file',
-      'vault-access',
-    ],
+    ...['settings/environment', 'settings/settings', 'certificates/certificates'],
+    ...['cluster/services', 'cluster/embedded/state', 'operations/status', 'secrets/encrypted-file'],
+    ...['rotation/rotate', 'rotation/rotation-state', 'rotation/installed-password'],
+    ...['ingress/record', 'vault/access'],
   ];
   state.lib = Object.assign(
     {},

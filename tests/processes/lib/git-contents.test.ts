@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type GitContent, gitContents, indexOfHook } from '../../../lib/sops/git-contents.ts';
+import { type GitContent, gitContents, indexOfHook } from '../../../lib/secrets/git-contents.ts';
 import { failureOf, taskContext } from '../../rig/task-context.ts';
 
 type State = {

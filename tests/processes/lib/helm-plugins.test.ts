@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 
-type Lib = typeof import('../../../lib/helm-plugins.ts');
+type Lib = typeof import('../../../lib/helm/plugins.ts');
 
 const test = suite<{ clone: ScriptedClone }>('helm plugins');
 
@@ -34,7 +34,7 @@ echo "helm $*" >> "${process.env.CALLS}"`;
     process.env.PATH = [bin, process.env.PATH].join(delimiter);
     clone.forget();
 
-    const { helmPlugins, installPlugins } = await clone.lib<Lib>('helm-plugins.ts');
+    const { helmPlugins, installPlugins } = await clone.lib<Lib>('helm/plugins.ts');
     const outcome = await installPlugins(await clone.environment('embedded'), clone.context('embedded'));
     const installed = clone.calls().filter((call) => call.startsWith('helm plugin install'));
     assert.is(installed.length, helmPlugins.length);

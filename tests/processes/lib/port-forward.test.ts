@@ -1,13 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
-  lib: typeof import('../../../lib/port-forward.ts');
+  lib: typeof import('../../../lib/kubernetes/port-forward.ts');
   environment: Environment;
   context: RecordedContext;
 };
@@ -16,7 +16,7 @@ const test = suite<State>('port-forward');
 
 test.before(async (state) => {
   state.clone = scriptedClone();
-  state.lib = await state.clone.lib('port-forward.ts');
+  state.lib = await state.clone.lib('kubernetes/port-forward.ts');
   state.environment = await state.clone.environment('minikube');
   state.context = state.clone.context('minikube');
   mkdirSync(state.environment.state, { recursive: true });

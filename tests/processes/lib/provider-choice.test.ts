@@ -2,8 +2,8 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
 import type { Options } from '../../../lib/runner/runner.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
@@ -18,10 +18,10 @@ const test = suite<State>('provider-choice');
 
 test.before(async (state) => {
   state.clone = scriptedClone();
-  type Choice = typeof import('../../../lib/provider-choice.ts');
-  const { resolveOptions } = await state.clone.lib<Choice>('provider-choice.ts');
-  type Lib = typeof import('../../../lib/environment.ts');
-  const { remember } = await state.clone.lib<Lib>('environment.ts');
+  type Choice = typeof import('../../../lib/settings/provider-choice.ts');
+  const { resolveOptions } = await state.clone.lib<Choice>('settings/provider-choice.ts');
+  type Lib = typeof import('../../../lib/settings/environment.ts');
+  const { remember } = await state.clone.lib<Lib>('settings/environment.ts');
   state.resolve = (options = {}, user = 1000, words = []) =>
     resolveOptions({ env: 'development', ...options }, user, words);
   state.made = async (provider, context = '') =>

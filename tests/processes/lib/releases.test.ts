@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
-import type { Release } from '../../../lib/helmfile.ts';
-import type { DeployedRelease } from '../../../lib/releases.ts';
+import type { Release } from '../../../lib/helm/helmfile.ts';
+import type { DeployedRelease } from '../../../lib/helm/releases.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
-  lib: typeof import('../../../lib/releases.ts');
+  lib: typeof import('../../../lib/helm/releases.ts');
   environment: Environment;
   context: RecordedContext;
   deployed: (...stored: Stored[]) => Promise<readonly DeployedRelease[]>;
@@ -52,9 +52,10 @@ function secret({
 test.before(async (state) => {
   state.clone = scriptedClone();
   state.clone.script('sops', `echo '{"password": "a", "app2Password": "b", "vaultPassword": "c"}'`);
-  state.lib = await state.clone.lib('releases.ts');
+  state.lib = await state.clone.lib('helm/releases.ts');
   state.environment = await state.clone.environment('embedded');
-  const { shellOf } = await state.clone.lib<typeof import('../../../lib/environment.ts')>('environment.ts');
+  const { shellOf } =
+    await state.clone.lib<typeof import('../../../lib/settings/environment.ts')>('settings/environment.ts');
   state.deployed = async (...stored) => {
     state.clone.script('kubectl', `cat <<'END'\n${JSON.stringify({ items: stored.map(secret) })}\nEND`);
     return state.lib.deployedReleases(await shellOf(state.context), state.environment);
@@ -95,7 +96,8 @@ test('of each release the newest revision counts, by number and not by text', as
 
 test('a Secret that cannot be read is named with how to delete it; who takes that is told the other releases', async (state) => {
   const { lib, clone, environment, context } = state;
-  const { shellOf } = await clone.lib<typeof import('../../../lib/environment.ts')>('environment.ts');
+  const { shellOf } =
+    await clone.lib<typeof import('../../../lib/settings/environment.ts')>('settings/environment.ts');
   const damaged = { ...secret({ name: 'vault', version: 4 }), data: { release: 'bm8=' } };
   clone.script('kubectl', `echo '${JSON.stringify({ items: [damaged, secret({})] })}'`);
   const $ = await shellOf(context);

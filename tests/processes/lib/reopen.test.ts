@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
@@ -11,7 +11,7 @@ import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
-  lib: typeof import('../../../lib/reopen.ts');
+  lib: typeof import('../../../lib/operations/reopen.ts');
   environment: Environment;
   context: RecordedContext;
   database: Server;
@@ -21,7 +21,7 @@ const test = suite<State>('reopen');
 
 test.before(async (state) => {
   state.clone = scriptedClone();
-  state.lib = await state.clone.lib('reopen.ts');
+  state.lib = await state.clone.lib('operations/reopen.ts');
   state.environment = await state.clone.environment('minikube');
   mkdirSync(state.environment.state, { recursive: true });
   // A PostgreSQL without TLS: refuses that, then asks for authentication.

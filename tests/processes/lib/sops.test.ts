@@ -12,13 +12,13 @@ import {
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
-  lib: typeof import('../../../lib/sops.ts');
+  lib: typeof import('../../../lib/secrets/sops.ts');
   environment: Environment;
   context: RecordedContext;
 };
@@ -27,7 +27,7 @@ const test = suite<State>('sops');
 
 test.before(async (state) => {
   state.clone = scriptedClone();
-  state.lib = await state.clone.lib('sops.ts');
+  state.lib = await state.clone.lib('secrets/sops.ts');
   state.environment = await state.clone.environment('embedded');
 });
 
@@ -125,7 +125,7 @@ test('no advice loses what is not committed', async (state) => {
   assert.match(await advice(), `an older version may do: git log -p -- ${file}`);
   // The names of these files are anybody's; the commands are to be pasted.
   const { explainSops } =
-    await state.clone.lib<typeof import('../../../lib/sops/explain.ts')>('sops/explain.ts');
+    await state.clone.lib<typeof import('../../../lib/secrets/explain.ts')>('secrets/explain.ts');
   const noKey = { stdout: '', stderr: 'Failed to get the data key', exitCode: 128, signal: null };
   const word = `'${odd.replace("'", "'\\''")}'`;
   const pasted = (await explainSops(odd, 'password', noKey)).advice ?? '';
@@ -193,7 +193,8 @@ test('a failure of helmfile is that of the file only where the file does not ope
 });
 
 test('a secrets file is made whole, or not at all, and only what sops says of the rule is put to it', async (state) => {
-  const { makeSecrets } = await state.clone.lib<typeof import('../../../lib/sops/make.ts')>('sops/make.ts');
+  const { makeSecrets } =
+    await state.clone.lib<typeof import('../../../lib/secrets/make.ts')>('secrets/make.ts');
   gpg(state.clone);
   await state.lib.importKeys(state.environment, state.context);
   const made = 'environments/staging/secrets/database.yaml';
@@ -365,7 +366,8 @@ test('a tool that ends well and says nothing leaves nothing checked', async ({
   environment,
   context,
 }) => {
-  const { checkSecrets } = await clone.lib<typeof import('../../../lib/sops/check.ts')>('sops/check.ts');
+  const { checkSecrets } =
+    await clone.lib<typeof import('../../../lib/secrets/check.ts')>('secrets/check.ts');
   const all = ['.sops.yaml', file, file.replace('development', 'lab'), 'sops/development-operational.asc'];
   const listing = `printf '%s\\0' ${all.join(' ')}`;
   const whole = `echo '{"password": "a", "app2Password": "b", "vaultPassword": "c"}'`;

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
@@ -11,7 +11,7 @@ import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
 type State = {
   clone: ScriptedClone;
-  lib: typeof import('../../../lib/vault-access.ts');
+  lib: typeof import('../../../lib/vault/access.ts');
   environment: Environment;
   context: RecordedContext;
 };
@@ -20,7 +20,7 @@ const test = suite<State>('unseal');
 
 test.before(async (state) => {
   state.clone = scriptedClone();
-  state.lib = await state.clone.lib('vault-access.ts');
+  state.lib = await state.clone.lib('vault/access.ts');
   state.environment = await state.clone.environment('existing');
   state.context = state.clone.context('existing');
   mkdirSync(state.environment.state, { recursive: true });
@@ -67,7 +67,8 @@ test('one that is new, or open, or not there at all, is left as it is', async (s
 });
 
 test('keys of a Vault that the cluster does not have are no reason to wait for it', async (state) => {
-  const keys = await state.clone.lib<typeof import('../../../lib/vault/keys-file.ts')>('vault/keys-file.ts');
+  const keys =
+    await state.clone.lib<typeof import('../../../lib/vault/api/keys-file.ts')>('vault/api/keys-file.ts');
   mkdirSync(join(state.environment.state, 'vault'));
   await keys.replaceKeys(join(state.environment.state, 'vault', 'keys.json'), {
     unsealKeys: ['a'],

@@ -1,14 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
 type State = {
   clone: ScriptedClone;
-  lib: typeof import('../../../lib/vault-replicas.ts');
+  lib: typeof import('../../../lib/vault/replicas.ts');
   environment: Environment;
   context: RecordedContext;
 };
@@ -17,7 +17,7 @@ const test = suite<State>('vault-replicas');
 
 test.before(async (state) => {
   state.clone = scriptedClone();
-  state.lib = await state.clone.lib('vault-replicas.ts');
+  state.lib = await state.clone.lib('vault/replicas.ts');
   state.environment = await state.clone.environment('existing');
   state.context = state.clone.context('existing');
   mkdirSync(state.environment.state, { recursive: true });

@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { root } from '../../../lib/project.ts';
+import { root } from '../../../lib/ground/project.ts';
 import { MissingToolError, TaskError } from '../../../lib/runner/runner.ts';
 import { cacheFolder, platform } from '../../../lib/tools/cache.ts';
 import { getTool } from '../../../lib/tools/get-tool.ts';

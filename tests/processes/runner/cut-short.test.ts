@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { root } from '../../../lib/project.ts';
+import { root } from '../../../lib/ground/project.ts';
 import { processStartTime } from '../../../lib/runner/process-identity.ts';
 import { type Ended, loader, runFile } from '../../rig/run-file.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { root } from '../../../lib/project.ts';
+import { root } from '../../../lib/ground/project.ts';
 import { type Ended, loader, runFile } from '../../rig/run-file.ts';
 
 const examples = join(root, 'lib', 'runner', 'examples');

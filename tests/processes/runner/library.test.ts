@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { root } from '../../../lib/project.ts';
+import { root } from '../../../lib/ground/project.ts';
 import { type Ended, loader, runFile } from '../../rig/run-file.ts';
 
 const library = join(root, 'lib', 'runner');

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { root } from '../../../lib/project.ts';
+import { root } from '../../../lib/ground/project.ts';
 import { type Ended, loader, runFile } from '../../rig/run-file.ts';
 
 /* A small project that `./run` starts as it starts ours. */

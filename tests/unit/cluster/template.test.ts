@@ -5,7 +5,7 @@ import { parseAllDocuments } from 'yaml';
 import { portNames } from '../../../lib/cluster/embedded/state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from '../../../lib/cluster/embedded/template.ts';
 import { portBlock } from '../../../lib/cluster/ports.ts';
-import { root } from '../../../lib/project.ts';
+import { root } from '../../../lib/ground/project.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const ports = portBlock('0badcafe', portNames);

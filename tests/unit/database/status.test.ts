@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { LoginRole } from '../../../lib/database/roles.ts';
-import { loginProblem } from '../../../lib/database/status.ts';
+import { loginProblem } from '../../../lib/operations/database-status.ts';
 import { TaskError } from '../../../lib/runner/runner.ts';
 
 const role = (name: string, kind: LoginRole['kind']): LoginRole => ({

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Environment, environmentOf } from '../../../lib/environment.ts';
-import { recallRendered, rememberRendered, renderInputs } from '../../../lib/render-memory.ts';
+import { recallRendered, rememberRendered, renderInputs } from '../../../lib/helm/render-memory.ts';
+import { type Environment, environmentOf } from '../../../lib/settings/environment.ts';
 
 const test = suite<{ environment: Environment }>('render memory');
 

@@ -2,11 +2,11 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Settings } from '../../../lib/settings.ts';
+import type { Settings } from '../../../lib/settings/settings.ts';
 import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
-type Lib = typeof import('../../../lib/images/own-images.ts');
+type Lib = typeof import('../../../lib/cluster/images/own-images.ts');
 type State = {
   clone: ProjectCopy;
   lib: Lib;
@@ -18,9 +18,13 @@ const test = suite<State>('images of the project');
 test.before(async (state) => {
   state.clone = copyProject();
   const load = (path: string) => import(join(state.clone.folder, 'lib', path));
-  const { loadSettings } = (await load('settings.ts')) as typeof import('../../../lib/settings.ts');
-  const { declaredReleases } = (await load('helmfile.ts')) as typeof import('../../../lib/helmfile.ts');
-  state.lib = await load('images/own-images.ts');
+  const { loadSettings } = (await load(
+    'settings/settings.ts',
+  )) as typeof import('../../../lib/settings/settings.ts');
+  const { declaredReleases } = (await load(
+    'helm/helmfile.ts',
+  )) as typeof import('../../../lib/helm/helmfile.ts');
+  state.lib = await load('cluster/images/own-images.ts');
   state.of = async (env, tier) => {
     const settings = await loadSettings(env, 'minikube');
     const releases = (await declaredReleases()).filter((release) => release.tier === tier);

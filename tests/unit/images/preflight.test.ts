@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { howToPush, judge } from '../../../lib/images/preflight.ts';
+import { howToPush, judge } from '../../../lib/cluster/images/preflight.ts';
 
 const own = {
   name: 'backendVerification',

@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { askRegistry } from '../../../lib/images/registry.ts';
-import { serverOf } from '../../../lib/registry/call.ts';
-import { fullName, namesHost } from '../../../lib/registry/reference.ts';
+import { askRegistry } from '../../../lib/cluster/images/registry.ts';
+import { serverOf } from '../../../lib/tools/registry/call.ts';
+import { fullName, namesHost } from '../../../lib/tools/registry/reference.ts';
 
 /* A registry on loopback, played. */
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { bootstrap } from '../../../lib/bootstrap.ts';
+import { bootstrap } from '../../../lib/start/bootstrap.ts';
 import { onPlatform } from '../../rig/platform.ts';
 
 test('on Windows one line says WSL2', async () => {

@@ -5,11 +5,11 @@ import {
   chartArgumentsText,
   needsRepositories,
   toolCharts,
-} from '../../../lib/chart-places.ts';
-import { environmentOf } from '../../../lib/environment.ts';
-import { helmfile, helmfileText } from '../../../lib/helmfile.ts';
+} from '../../../lib/helm/chart-places.ts';
+import { helmfile, helmfileText } from '../../../lib/helm/helmfile.ts';
 import { needsOf } from '../../../lib/runner/task.ts';
-import type { Settings } from '../../../lib/settings.ts';
+import { environmentOf } from '../../../lib/settings/environment.ts';
+import type { Settings } from '../../../lib/settings/settings.ts';
 import { chartTools, installTools } from '../../../tasks/tools.ts';
 import { failureOf } from '../../rig/task-context.ts';
 

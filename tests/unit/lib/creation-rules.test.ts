@@ -5,14 +5,14 @@ import * as assert from 'uvu/assert';
 import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
-type Lib = typeof import('../../../lib/sops/creation-rules.ts');
+type Lib = typeof import('../../../lib/secrets/creation-rules.ts');
 type State = { clone: ProjectCopy; lib: Lib; write: (text: string) => void };
 
 const test = suite<State>('creation rules');
 
 test.before(async (state) => {
   state.clone = copyProject();
-  state.lib = await import(join(state.clone.folder, 'lib/sops/creation-rules.ts'));
+  state.lib = await import(join(state.clone.folder, 'lib/secrets/creation-rules.ts'));
   state.write = (text) => writeFileSync(join(state.clone.folder, '.sops.yaml'), text);
 });
 test.after(({ clone }) => clone.remove());

@@ -1,6 +1,12 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { aboutMetrics, type PodStatus, problemOf, seen, telling } from '../../../lib/diagnostics.ts';
+import {
+  aboutMetrics,
+  type PodStatus,
+  problemOf,
+  seen,
+  telling,
+} from '../../../lib/kubernetes/diagnostics.ts';
 
 const container = (state: object, name = 'backend') => ({ name, state });
 

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { root } from '../../../lib/ground/project.ts';
 import {
   cloneKey,
   environmentOf,
@@ -9,19 +10,18 @@ import {
   homesOf,
   plainStateOf,
   writeWhole,
-} from '../../../lib/environment.ts';
-import { root } from '../../../lib/project.ts';
+} from '../../../lib/settings/environment.ts';
 import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
-type Lib = typeof import('../../../lib/environment.ts');
+type Lib = typeof import('../../../lib/settings/environment.ts');
 type State = { clone: ProjectCopy; lib: Lib };
 
 const test = suite<State>('environment');
 
 test.before(async (state) => {
   state.clone = copyProject();
-  state.lib = await import(join(state.clone.folder, 'lib/environment.ts'));
+  state.lib = await import(join(state.clone.folder, 'lib/settings/environment.ts'));
 });
 
 test.after.each(({ clone }) => clone.reset());
@@ -54,7 +54,7 @@ test('everything of an environment lies below its state folder', () => {
 test('the keyring of a deep clone moves to a folder in which the socket of gpg-agent has a path short enough', async () => {
   const deep = copyProject('k'.repeat(100));
   try {
-    const lib: Lib = await import(join(deep.folder, 'lib/environment.ts'));
+    const lib: Lib = await import(join(deep.folder, 'lib/settings/environment.ts'));
     const environment = lib.environmentOf({ env: 'development', provider: 'embedded' });
     assert.is(basename(environment.gnupgHome), `k8sd-${cloneKey('development', deep.folder)}`);
     assert.ok(`${environment.gnupgHome}/S.gpg-agent.browser`.length <= 107);
@@ -67,7 +67,7 @@ test('short and plain paths of a clone stay the same when TMPDIR changes', async
   const deep = copyProject(`${'k'.repeat(100)} `);
   const { TMPDIR } = process.env;
   try {
-    const lib: Lib = await import(join(deep.folder, 'lib/environment.ts'));
+    const lib: Lib = await import(join(deep.folder, 'lib/settings/environment.ts'));
     const paths = (): string[] => {
       const { gnupgHome, plainState } = lib.environmentOf({ env: 'development', provider: 'embedded' });
       return [gnupgHome, plainState];

@@ -6,8 +6,8 @@ import { copyProject } from '../../rig/project-copy.ts';
 
 const clone = copyProject();
 const { filesBelow } = (await import(
-  join(clone.folder, 'lib/file-digest.ts')
-)) as typeof import('../../../lib/file-digest.ts');
+  join(clone.folder, 'lib/ground/file-digest.ts')
+)) as typeof import('../../../lib/ground/file-digest.ts');
 
 test.after(() => clone.remove());
 

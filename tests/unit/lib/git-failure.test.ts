@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { gitFailure } from '../../../lib/sops/git-contents.ts';
+import { gitFailure } from '../../../lib/secrets/git-contents.ts';
 
 const test = suite('a git that gives no answer');
 

@@ -1,18 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/environment.ts';
 import {
-  adviceFor,
   authorityAdvice,
   findingsOf,
   placesToMend,
   readHelmFailure,
   renderingFailure,
-} from '../../../lib/helm-failure.ts';
-import type { Release } from '../../../lib/helmfile.ts';
-import { deployedReleases } from '../../../lib/releases.ts';
+} from '../../../lib/helm/failure.ts';
+import type { Release } from '../../../lib/helm/helmfile.ts';
+import { deployedReleases } from '../../../lib/helm/releases.ts';
+import { adviceFor } from '../../../lib/kubernetes/advice.ts';
 import { type Shell, TaskError } from '../../../lib/runner/runner.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const release = (name: string, chart = './charts/backend'): Release => ({

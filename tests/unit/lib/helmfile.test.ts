@@ -2,8 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { selector, selectsRelease } from '../../../lib/deploy.ts';
-import { environmentOf } from '../../../lib/environment.ts';
+import { selector, selectsRelease } from '../../../lib/deploy/install.ts';
 import {
   appNames,
   declaredReleases,
@@ -13,7 +12,8 @@ import {
   saidByHelm,
   tierNames,
   withNeeds,
-} from '../../../lib/helmfile.ts';
+} from '../../../lib/helm/helmfile.ts';
+import { environmentOf } from '../../../lib/settings/environment.ts';
 import { copyProject } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
@@ -98,8 +98,8 @@ test('a helmfile.yaml that cannot be read is told before anything runs', async (
   const clone = copyProject();
   try {
     writeFileSync(join(clone.folder, 'helmfile.yaml'), 'releases: [\n');
-    const lib: typeof import('../../../lib/helmfile.ts') = await import(
-      join(clone.folder, 'lib/helmfile.ts')
+    const lib: typeof import('../../../lib/helm/helmfile.ts') = await import(
+      join(clone.folder, 'lib/helm/helmfile.ts')
     );
     const error = await failureOf(lib.declaredReleases());
     assert.is(error.what, 'helmfile.yaml:2 is not valid YAML');

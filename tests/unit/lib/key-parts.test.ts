@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { encryptionProblem, keysIn } from '../../../lib/sops/key-parts.ts';
+import { encryptionProblem, keysIn } from '../../../lib/secrets/key-parts.ts';
 
 const test = suite('keys as gpg lists them');
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isLeftover, namesEnding } from '../../../lib/leftover-files.ts';
+import { isLeftover, namesEnding } from '../../../lib/ground/leftover-files.ts';
 import type { TaskError } from '../../../lib/runner/runner.ts';
 import { leftovers } from '../../rig/leftovers.ts';
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkLineEnds } from '../../../lib/line-ends.ts';
+import { checkLineEnds } from '../../../lib/ground/line-ends.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const check = (...texts: readonly (string | Buffer)[]): Promise<void> =>

@@ -1,6 +1,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { addedFields, type Fields, lostFields, type ManagedFields } from '../../../lib/managed-fields.ts';
+import {
+  addedFields,
+  type Fields,
+  lostFields,
+  type ManagedFields,
+} from '../../../lib/helm/managed-fields.ts';
 
 const helm = (fieldsV1: Fields): ManagedFields => ({ manager: 'helm', fieldsV1 });
 const other = (manager: string, fieldsV1: Fields, more: Partial<ManagedFields> = {}): ManagedFields => ({

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { manifestObjects, typesOf, withMarks } from '../../../lib/manifest-objects.ts';
+import { manifestObjects, typesOf, withMarks } from '../../../lib/helm/manifest-objects.ts';
 
 const manifest = `---
 # Source: a.yaml

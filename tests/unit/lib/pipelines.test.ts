@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
-import { root } from '../../../lib/project.ts';
+import { root } from '../../../lib/ground/project.ts';
 import { tasks } from '../../../tasks/all.ts';
 
 /* The pipelines that come with the project. actionlint checks those of GitHub further, in tests/integration. */

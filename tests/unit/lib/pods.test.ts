@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Pod, unreadyOf } from '../../../lib/pods.ts';
+import { type Pod, unreadyOf } from '../../../lib/kubernetes/pods.ts';
 
 const pod = (name: string, status: Pod['status'], metadata: Partial<Pod['metadata']> = {}): Pod => ({
   metadata: { namespace: 'database', name, ...metadata },

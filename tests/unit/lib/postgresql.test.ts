@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isPostgresqlReady } from '../../../lib/postgresql.ts';
+import { isPostgresqlReady } from '../../../lib/database/postgresql.ts';
 
 /** Asks a server on loopback that does this with each connection. */
 async function ask(serve: (socket: Socket) => void, timeoutMs?: number): Promise<boolean> {

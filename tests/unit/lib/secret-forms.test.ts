@@ -1,8 +1,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { parseEncrypted } from '../../../lib/sops/encrypted-file.ts';
-import { findPrivateKeys, withoutZeros } from '../../../lib/sops/private-keys.ts';
-import { secretForms } from '../../../lib/sops/secret-forms.ts';
+import { parseEncrypted } from '../../../lib/secrets/encrypted-file.ts';
+import { findPrivateKeys, withoutZeros } from '../../../lib/secrets/private-keys.ts';
+import { secretForms } from '../../../lib/secrets/secret-forms.ts';
 
 const test = suite('what is secret');
 

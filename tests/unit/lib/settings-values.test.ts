@@ -21,8 +21,8 @@ const file = 'environments/development/zz.yaml';
 
 test.before(async (state) => {
   state.clone = copyProject();
-  const lib: typeof import('../../../lib/settings.ts') = await import(
-    join(state.clone.folder, 'lib/settings.ts')
+  const lib: typeof import('../../../lib/settings/settings.ts') = await import(
+    join(state.clone.folder, 'lib/settings/settings.ts')
   );
   state.load = (settings) => {
     mkdirSync(join(state.clone.folder, 'environments/development'), { recursive: true });

@@ -6,14 +6,14 @@ import { leftovers } from '../../rig/leftovers.ts';
 import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
-type Lib = typeof import('../../../lib/settings.ts');
+type Lib = typeof import('../../../lib/settings/settings.ts');
 type State = { clone: ProjectCopy; lib: Lib; write: (path: string, text: string) => void };
 
 const test = suite<State>('settings');
 
 test.before(async (state) => {
   state.clone = copyProject();
-  state.lib = await import(join(state.clone.folder, 'lib/settings.ts'));
+  state.lib = await import(join(state.clone.folder, 'lib/settings/settings.ts'));
   state.write = (path, text) => {
     mkdirSync(join(state.clone.folder, path, '..'), { recursive: true });
     writeFileSync(join(state.clone.folder, path), text);
@@ -57,8 +57,8 @@ test('what editors and systems leave in the folders is no setting, no secrets fi
 }) => {
   const before = [await lib.settingsFiles('development', 'minikube'), await lib.environmentNames()];
   const { allSecretFiles } = (await import(
-    join(clone.folder, 'lib/sops/encrypted-file.ts')
-  )) as typeof import('../../../lib/sops/encrypted-file.ts');
+    join(clone.folder, 'lib/secrets/encrypted-file.ts')
+  )) as typeof import('../../../lib/secrets/encrypted-file.ts');
   const secrets = await allSecretFiles();
   for (const folder of ['environments', 'environments/development', 'environments/development/secrets']) {
     for (const name of leftovers('database.yaml')) write(`${folder}/${name}`, '\0 not YAML: [');
@@ -77,8 +77,8 @@ test('a file of settings or secrets whose name almost ends in .yaml is refused: 
   write,
 }) => {
   const { allSecretFiles } = (await import(
-    join(clone.folder, 'lib/sops/encrypted-file.ts')
-  )) as typeof import('../../../lib/sops/encrypted-file.ts');
+    join(clone.folder, 'lib/secrets/encrypted-file.ts')
+  )) as typeof import('../../../lib/secrets/encrypted-file.ts');
   for (const [file, right] of [
     ['environments/minikube.yml', 'minikube.yaml'],
     ['environments/development/extra.yml', 'extra.yaml'],

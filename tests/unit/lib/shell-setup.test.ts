@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { writeWhole } from '../../../lib/environment.ts';
-import { root } from '../../../lib/project.ts';
-import { shellSetup, writeVaultConfiguration } from '../../../lib/shell-setup.ts';
-import { leftOut, settleVariables } from '../../../lib/variables.ts';
+import { root } from '../../../lib/ground/project.ts';
+import { leftOut, settleVariables } from '../../../lib/ground/variables.ts';
+import { shellSetup, writeVaultConfiguration } from '../../../lib/operations/shell-setup.ts';
+import { writeWhole } from '../../../lib/settings/environment.ts';
 import { environmentIn } from '../../rig/environment.ts';
 
 const variables = { KUBECONFIG: "/a clone's/$state", VAULT_ADDR: 'http://127.0.0.1:1' };

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { root } from '../../../lib/project.ts';
-import { shellWord, shellWords } from '../../../lib/shell-words.ts';
+import { root } from '../../../lib/ground/project.ts';
+import { shellWord, shellWords } from '../../../lib/ground/shell-words.ts';
 
 test('a plain word stays as it is, any other is quoted', () => {
   assert.is(shellWord('--nodes=3'), '--nodes=3');

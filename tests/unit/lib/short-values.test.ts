@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { shortValues } from '../../../lib/short-values.ts';
+import { shortValues } from '../../../lib/ground/short-values.ts';
 
 const long = 'x'.repeat(100);
 

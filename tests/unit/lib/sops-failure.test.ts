@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readSopsFailure } from '../../../lib/sops/explain.ts';
+import { readSopsFailure } from '../../../lib/secrets/explain.ts';
 
 const test = suite('what a failure of sops is about');
 

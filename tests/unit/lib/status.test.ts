@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { formatStatus, type Status } from '../../../lib/status.ts';
+import { formatStatus, type Status } from '../../../lib/operations/status.ts';
 import { taskContext } from '../../rig/task-context.ts';
 
 const context = taskContext({ env: 'development', provider: 'minikube' });

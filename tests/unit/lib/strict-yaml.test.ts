@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { root } from '../../../lib/project.ts';
-import { readStrictYaml } from '../../../lib/strict-yaml.ts';
+import { root } from '../../../lib/ground/project.ts';
+import { readStrictYaml } from '../../../lib/ground/strict-yaml.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const contentOf = async (text: string) => (await readStrictYaml(text, 'f.yaml')).value;

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ifThere, textIfThere } from '../../../lib/if-there.ts';
+import { ifThere, textIfThere } from '../../../lib/ground/if-there.ts';
 import { TaskError } from '../../../lib/runner/runner.ts';
-import { type Ended, parseAnswer, reasonOf, signalOf, toolFailure } from '../../../lib/tool-answer.ts';
+import { type Ended, parseAnswer, reasonOf, signalOf, toolFailure } from '../../../lib/tools/tool-answer.ts';
 
 const test = suite('answers of tools');
 

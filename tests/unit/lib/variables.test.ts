@@ -3,7 +3,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join, relative } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { passedOn, settleVariables } from '../../../lib/variables.ts';
+import { passedOn, settleVariables } from '../../../lib/ground/variables.ts';
 
 const test = suite<{ folder: string }>('variables');
 

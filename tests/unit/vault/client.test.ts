@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { vaultClient } from '../../../lib/vault/client.ts';
+import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { failureOf, withVault } from './scripted-vault.ts';
 
 test('read gives the data and sends the token', () =>

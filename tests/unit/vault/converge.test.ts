@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { vaultClient } from '../../../lib/vault/client.ts';
-import { convergeVault, formatChange } from '../../../lib/vault/converge.ts';
-import type { DatabaseSources } from '../../../lib/vault/database.ts';
-import type { KubernetesAccess } from '../../../lib/vault/kubernetes-auth.ts';
-import type { DesiredState, Mount } from '../../../lib/vault/state.ts';
+import { vaultClient } from '../../../lib/vault/api/client.ts';
+import { convergeVault, formatChange } from '../../../lib/vault/api/converge.ts';
+import type { DatabaseSources } from '../../../lib/vault/api/database.ts';
+import type { KubernetesAccess } from '../../../lib/vault/api/kubernetes-auth.ts';
+import type { DesiredState, Mount } from '../../../lib/vault/api/state.ts';
 import { type Answer, type Call, failureOf, type ScriptedVault, withVault } from './scripted-vault.ts';
 
 const policy = (name: string) => ({ name, files: [`${name}.hcl`], text: 'x' });

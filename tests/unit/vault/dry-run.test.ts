@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { unsealCommands, vaultCommands } from '../../../lib/vault/dry-run.ts';
-import { type DesiredState, loadDesiredState } from '../../../lib/vault/state.ts';
+import { unsealCommands, vaultCommands } from '../../../lib/vault/api/dry-run.ts';
+import { type DesiredState, loadDesiredState } from '../../../lib/vault/api/state.ts';
 import { failureOf } from './scripted-vault.ts';
 
 const folder = fileURLToPath(new URL('../../../vault', import.meta.url));

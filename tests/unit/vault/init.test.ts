@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { vaultClient } from '../../../lib/vault/client.ts';
-import { initialiseVault, unsealVault, waitForVault } from '../../../lib/vault/init.ts';
-import { keysNeverStored, readKeys } from '../../../lib/vault/keys-file.ts';
-import type { Replica } from '../../../lib/vault/replica.ts';
+import { vaultClient } from '../../../lib/vault/api/client.ts';
+import { initialiseVault, unsealVault, waitForVault } from '../../../lib/vault/api/init.ts';
+import { keysNeverStored, readKeys } from '../../../lib/vault/api/keys-file.ts';
+import type { Replica } from '../../../lib/vault/api/replica.ts';
 import { type Answer, type Call, failureOf, withVault } from './scripted-vault.ts';
 
 const replica = (address: string, signal?: AbortSignal): Replica => ({

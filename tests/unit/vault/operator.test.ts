@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { vaultClient } from '../../../lib/vault/client.ts';
-import { operatorToken } from '../../../lib/vault/operator.ts';
-import type { DesiredState } from '../../../lib/vault/state.ts';
+import { vaultClient } from '../../../lib/vault/api/client.ts';
+import { operatorToken } from '../../../lib/vault/api/operator.ts';
+import type { DesiredState } from '../../../lib/vault/api/state.ts';
 import { type Answer, type Call, failureOf, withVault } from './scripted-vault.ts';
 
 const state: DesiredState = {

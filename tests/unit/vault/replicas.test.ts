@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { vaultClient } from '../../../lib/vault/client.ts';
-import { initialiseVault, unsealVault } from '../../../lib/vault/init.ts';
-import { readKeys } from '../../../lib/vault/keys-file.ts';
-import { type VaultObject, vaultPods } from '../../../lib/vault-replicas.ts';
+import { vaultClient } from '../../../lib/vault/api/client.ts';
+import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
+import { readKeys } from '../../../lib/vault/api/keys-file.ts';
+import { type VaultObject, vaultPods } from '../../../lib/vault/replicas.ts';
 import { type Answer, type Call, failureOf, type ScriptedVault, scriptedVault } from './scripted-vault.ts';
 
 const test = suite<{ folder: string; keysPath: string }>('vault/replicas');

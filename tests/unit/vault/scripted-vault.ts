@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { JsonObject } from '../../../lib/vault/client.ts';
+import type { JsonObject } from '../../../lib/vault/api/client.ts';
 
 export type Call = {
   readonly method: string;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isRecorded, recordSecret } from '../../../lib/vault/secret-record.ts';
+import { isRecorded, recordSecret } from '../../../lib/vault/api/secret-record.ts';
 import { failureOf } from './scripted-vault.ts';
 
 const test = suite<{ folder: string; record: string }>('vault/secret-record');

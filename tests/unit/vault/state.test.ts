@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
-import { loadDesiredState } from '../../../lib/vault/state.ts';
+import { loadDesiredState } from '../../../lib/vault/api/state.ts';
 import { leftovers } from '../../rig/leftovers.ts';
 import { failureOf } from './scripted-vault.ts';
 

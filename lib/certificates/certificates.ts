@@ -1,0 +1,214 @@
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { join, relative } from 'node:path';
+import { textIfThere } from '../ground/if-there.ts';
+import { root } from '../ground/project.ts';
+import { shellWord, shellWords } from '../ground/shell-words.ts';
+import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
+import { type Environment, shellOf } from '../settings/environment.ts';
+
+/** What a server certificate is made for. */
+export type CertificateRequest = {
+  /** Names the files and the subject, such as `app1-front`. */
+  readonly name: string;
+  /** DNS names and IP addresses by which the server is called; at least one. */
+  readonly hosts: readonly string[];
+};
+
+/** Absolute paths of PEM files. */
+export type CertificateFiles = {
+  readonly certificate: string;
+  readonly key: string;
+  /** Certificate of the environment's authority, which clients trust. */
+  readonly authority: string;
+};
+
+const authorityDays = 3650;
+const serverDays = 90;
+/** A certificate that ends sooner than this is made anew. */
+const renewDays = 30;
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+const folderOf = (environment: Environment): string => join(environment.state, 'certificates');
+
+/** Where a certificate of the environment lies, whether it is there or not. */
+export function certificateFiles(environment: Environment, name: string): CertificateFiles {
+  const folder = folderOf(environment);
+  return {
+    certificate: join(folder, `${name}.crt`),
+    key: join(folder, `${name}.key`),
+    authority: join(folder, 'ca.crt'),
+  };
+}
+
+// The curve by name: older LibreSSL would write its parameters out, which Node and Go refuse to read.
+const newKey = [
+  ...['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-pkeyopt', 'ec_param_enc:named_curve'],
+  ...['-nodes', '-sha256'],
+] as const;
+const configuration = 'lib/certificates/certificates.cnf';
+
+const authorityWords = (environment: Environment, key: string, certificate: string): readonly string[] => [
+  ...['openssl', 'req', '-x509', '-config', configuration, '-extensions', 'authority', ...newKey],
+  ...['-days', String(authorityDays), '-subj', `/O=k8s-deployment/CN=${environment.name} local CA`],
+  ...['-keyout', key, '-out', certificate],
+];
+
+const requestWords = (name: string, key: string, request: string): readonly string[] => [
+  ...['openssl', 'req', '-new', '-config', configuration, ...newKey, '-subj', `/CN=${name}`],
+  ...['-keyout', key, '-out', request],
+];
+
+/** `file` is the path of the request, the extensions and the certificate to be made, without their endings. */
+const signWords = (authority: string, file: string): readonly string[] => [
+  ...['openssl', 'x509', '-req', '-in', `${file}.csr`],
+  ...['-CA', `${authority}/ca.crt`, '-CAkey', `${authority}/ca.key`],
+  ...['-sha256', '-days', String(serverDays), '-extfile', `${file}.cnf`, '-extensions', 'server'],
+  ...['-out', `${file}.crt`],
+];
+
+const alternativeNames = (hosts: readonly string[]): string =>
+  hosts.map((host) => `${isIP(host) ? 'IP' : 'DNS'}:${host}`).join(',');
+
+/** Belongs to the end of the configuration. */
+const namesLine = (hosts: readonly string[]): string => `subjectAltName = ${alternativeNames(hosts)}`;
+
+/** The plain commands that make the authority and one certificate, for `--dry-run`. */
+export function certificateCommands(
+  environment: Environment,
+  request: CertificateRequest,
+): readonly string[] {
+  const folder = `.state/${environment.name}/certificates`;
+  const file = (name: string): string => `${folder}/${name}`;
+  const { name, hosts } = request;
+  return [
+    `mkdir -p -m 700 ${folder}`,
+    `[ -e ${file('ca.crt')} ] || ${shellWords(authorityWords(environment, file('ca.key'), file('ca.crt')))}`,
+    shellWords(requestWords(name, file(`${name}.key`), file(`${name}.csr`))),
+    `chmod 600 ${file('ca.key')} ${file(`${name}.key`)}`,
+    `{ cat ${configuration}; echo ${shellWord(namesLine(hosts))}; } > ${file(`${name}.cnf`)}`,
+    `${shellWords(signWords(folder, file(name)))} -set_serial "0x$(openssl rand -hex 16)"`,
+  ];
+}
+
+/** One after another for each environment: two servers would otherwise make two authorities. */
+const turns = new Map<string, Promise<unknown>>();
+
+/**
+ * Makes sure of a server certificate that is valid for at least 30 days, for exactly these hosts, and of the environment's
+ * authority that signs it. Everything lies in `.state/<environment>/certificates`, readable by the user alone. Returns where, and
+ * whether anything had to be made. Throws `TaskError` when openssl fails; needs the tool `openssl`.
+ */
+export async function ensureCertificate(
+  environment: Environment,
+  request: CertificateRequest,
+  context: Pick<TaskContext, '$' | 'options'>,
+  now = new Date(),
+): Promise<CertificateFiles & { readonly outcome: 'changed' | 'unchanged' }> {
+  const before = turns.get(environment.state) ?? Promise.resolve();
+  const turn = before.then(() => makeSure(environment, request, context, now));
+  turns.set(
+    environment.state,
+    turn.catch(() => undefined),
+  );
+  const outcome = await turn;
+  return { ...certificateFiles(environment, request.name), outcome };
+}
+
+async function makeSure(
+  environment: Environment,
+  request: CertificateRequest,
+  context: Pick<TaskContext, '$' | 'options'>,
+  now: Date,
+): Promise<'changed' | 'unchanged'> {
+  const folder = folderOf(environment);
+  if ((await certificateProblem(environment, request, now)) === undefined) return 'unchanged';
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const $ = (await shellOf(context))({ quiet: true });
+  // In a folder beside: what is half made never takes the place of what works.
+  const fresh = await mkdtemp(join(folder, '.new-'));
+  try {
+    if ((await authorityProblem(folder, now)) !== undefined) {
+      await run($, authorityWords(environment, join(fresh, 'ca.key'), join(fresh, 'ca.crt')));
+      await chmod(join(fresh, 'ca.key'), keyMode);
+      for (const file of ['ca.key', 'ca.crt']) await rename(join(fresh, file), join(folder, file));
+    }
+    const file = join(fresh, request.name);
+    const serial = `0x${randomBytes(16).toString('hex')}`;
+    await run($, requestWords(request.name, `${file}.key`, `${file}.csr`));
+    await chmod(`${file}.key`, keyMode);
+    const common = await readFile(join(root, configuration), 'utf8');
+    await writeFile(`${file}.cnf`, `${common}${namesLine(request.hosts)}\n`);
+    await run($, [...signWords(folder, file), '-set_serial', serial]);
+    for (const extension of ['key', 'crt'])
+      await rename(`${file}.${extension}`, join(folder, `${request.name}.${extension}`));
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
+  return 'changed';
+}
+
+/** PostgreSQL takes no key that others may read, and LibreSSL writes it with whatever mode the umask leaves. */
+const keyMode = 0o600;
+
+const run = async ($: Shell, words: readonly string[]): Promise<void> => {
+  await $`${words}`;
+};
+
+/** Why the certificate that is there will not do; undefined when it will. */
+export async function certificateProblem(
+  environment: Environment,
+  request: CertificateRequest,
+  now = new Date(),
+): Promise<string | undefined> {
+  const folder = folderOf(environment);
+  const authority = await authorityProblem(folder, now);
+  if (authority !== undefined) return authority;
+  const pair = await readPair(folder, request.name);
+  if (typeof pair === 'string') return pair;
+  const { certificate } = pair;
+  const signer = new X509Certificate(await readFile(join(folder, 'ca.crt')));
+  if (!certificate.verify(signer.publicKey)) return `${request.name} was signed by another authority`;
+  if (!lasts(certificate, now)) return `${request.name} ends on ${certificate.validTo}`;
+  const names = (certificate.subjectAltName ?? '').replaceAll('IP Address:', 'IP:').split(', ').sort();
+  const wanted = alternativeNames(request.hosts).split(',').sort();
+  return names.join() === wanted.join() ? undefined : `${request.name} is for ${names.join(', ')}`;
+}
+
+/** Why the authority that is there will not do. One that ends before what it would sign is made anew. */
+async function authorityProblem(folder: string, now: Date): Promise<string | undefined> {
+  const pair = await readPair(folder, 'ca');
+  if (typeof pair === 'string') return pair;
+  const whole = new Date(now.getTime() + serverDays * dayMs);
+  return lasts(pair.certificate, whole) ? undefined : `the authority ends on ${pair.certificate.validTo}`;
+}
+
+const lasts = (certificate: X509Certificate, now: Date): boolean =>
+  Date.parse(certificate.validTo) - now.getTime() > renewDays * dayMs;
+
+/** A certificate with the key that belongs to it, or what is wrong with the two files. Throws `TaskError` when they cannot be read. */
+async function readPair(
+  folder: string,
+  name: string,
+): Promise<{ readonly certificate: X509Certificate } | string> {
+  const [crt, pem] = await Promise.all(
+    ['crt', 'key'].map((ending) => textIfThere(join(folder, `${name}.${ending}`))),
+  );
+  if (crt === undefined || pem === undefined) return `there is no ${name}`;
+  try {
+    const certificate = new X509Certificate(crt);
+    const matches = certificate.checkPrivateKey(createPrivateKey(pem));
+    return matches ? { certificate } : `${name}.key belongs to another certificate`;
+  } catch {
+    const damaged = relative(root, join(folder, name));
+    if (name !== 'ca') return `${damaged} is damaged`;
+    // A new one would end the trust of whoever has imported it.
+    throw new TaskError({
+      what: `${damaged}.crt or ${name}.key is damaged`,
+      why: 'it is the authority that signed every certificate of the environment',
+      advice: `restore both from a copy, or move ${relative(root, folder)} away, which makes a new authority`,
+    });
+  }
+}

@@ -1,0 +1,45 @@
+import type { Outcome } from '../../ground/outcome.ts';
+import { shellWords } from '../../ground/shell-words.ts';
+import { type Shell, type TaskContext, TaskError } from '../../runner/runner.ts';
+import { type Environment, settingsOf, shellOf } from '../../settings/environment.ts';
+import type { Settings } from '../../settings/settings.ts';
+import { reasonOf } from '../../tools/tool-answer.ts';
+import { buildWords, type OwnImage, taggedByInputs } from './own-images.ts';
+
+/** The same as plain commands. */
+export const buildCommands = (settings: Settings, images: readonly OwnImage[]): Promise<string[]> =>
+  Promise.all(
+    images.map(async (image) =>
+      shellWords(buildWords(settings, image.folder, await taggedByInputs(settings, image))),
+    ),
+  );
+
+/** Builds the images that Docker does not have with the inputs of today. */
+export async function buildImages(
+  environment: Environment,
+  images: readonly OwnImage[],
+  context: TaskContext,
+): Promise<Outcome> {
+  const settings = await settingsOf(environment);
+  const $ = await shellOf(context);
+  let outcome: Outcome = 'unchanged';
+  for (const image of images) {
+    const reference = await taggedByInputs(settings, image);
+    if (await isBuilt($, reference)) continue;
+    await $`${buildWords(settings, image.folder, reference)}`;
+    outcome = 'changed';
+  }
+  return outcome;
+}
+
+/** Throws `TaskError` when Docker says neither. `docker image ls` would not find a name that begins with docker.io/. */
+async function isBuilt($: Shell, reference: string): Promise<boolean> {
+  const known = await $({ quiet: true, nothrow: true })`docker image inspect ${reference}`;
+  if (known.exitCode === 0) return true;
+  if (/no such image/i.test(known.stderr)) return false;
+  throw new TaskError({
+    what: `cannot check whether Docker has the image ${reference}`,
+    why: reasonOf(known),
+    advice: 'try: docker info',
+  });
+}

@@ -1,0 +1,141 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Outcome } from '../../ground/outcome.ts';
+import { shellWords } from '../../ground/shell-words.ts';
+import { kubectl } from '../../kubernetes/kubectl.ts';
+import { type TaskContext, TaskError } from '../../runner/runner.ts';
+import { type Environment, settingsOf, shellOf } from '../../settings/environment.ts';
+import type { Settings } from '../../settings/settings.ts';
+import { fullName } from '../../tools/registry/reference.ts';
+import { minikubeShell, reasonOf, runMinikube } from '../minikube/shell.ts';
+import { type OwnImage, tagged, taggedByInputs } from './own-images.ts';
+
+/** An image by its two names: the one that the pods ask for, and the one that tells its inputs. */
+type Loadable = { readonly asked: string; readonly built: string };
+
+const loadables = (settings: Settings, images: readonly OwnImage[]): Promise<Loadable[]> =>
+  Promise.all(
+    images.map(async (image) => ({
+      asked: tagged(image),
+      built: await taggedByInputs(settings, image),
+    })),
+  );
+
+/** Puts images that Docker has under both their names into one archive. */
+const saveSteps = (images: readonly Loadable[], archive: string): readonly (readonly string[])[] => [
+  ...images.map(({ asked, built }) => ['docker', 'tag', built, asked]),
+  ['docker', 'save', '--output', archive, ...images.flatMap(({ asked, built }) => [asked, built])],
+];
+
+/**
+ * Loads an archive into every node. With an image's name instead, minikube would ask its registry, use a cache that it shares
+ * with other clusters, and not replace an image that a container runs on.
+ */
+const loadWords = ({ clusterName }: Environment, archive: string): readonly string[] => [
+  ...['image', 'load', archive, '--profile', clusterName],
+];
+
+/** The same as plain commands. */
+export async function loadCommands(
+  environment: Environment,
+  settings: Settings,
+  images: readonly OwnImage[],
+): Promise<string[]> {
+  if (images.length === 0) return [];
+  const archive = `.state/${environment.name}/images.tar`;
+  return [
+    ...saveSteps(await loadables(settings, images), archive).map(shellWords),
+    shellWords(['minikube', ...loadWords(environment, archive)]),
+    `rm ${archive}`,
+  ];
+}
+
+/** Loads what a node lacks. The nodes themselves are asked, before and after: minikube exits with 0 also where it could not load. */
+export async function loadImages(
+  environment: Environment,
+  images: readonly OwnImage[],
+  context: TaskContext,
+): Promise<Outcome> {
+  if (images.length === 0) return 'unchanged';
+  const wanted = await loadables(await settingsOf(environment), images);
+  const lacking = (await lackingIn(environment, wanted, context)).map(({ image }) => image);
+  if (lacking.length === 0) return 'unchanged';
+  const $ = await shellOf(context);
+  const archive = join(environment.state, 'images.tar');
+  try {
+    for (const step of saveSteps(lacking, archive)) await $`${step}`;
+    await runMinikube(context, loadWords(environment, archive));
+  } finally {
+    await rm(archive, { force: true });
+  }
+  const [left] = await lackingIn(environment, lacking, context);
+  if (left === undefined) return 'changed';
+  throw new TaskError({
+    what: `the image ${left.image.asked} did not arrive in ${left.nodes.join(', ')}`,
+    why: '`minikube image load` ends well also where a node refused it',
+    advice: `see the reason: minikube logs --profile ${environment.clusterName}; a full disk is the usual one`,
+  });
+}
+
+type Lacking = { readonly image: Loadable; readonly nodes: readonly string[] };
+
+async function lackingIn(
+  environment: Environment,
+  images: readonly Loadable[],
+  context: TaskContext,
+): Promise<Lacking[]> {
+  const $ = await shellOf(context);
+  const listed = await $({ quiet: true })`${kubectl(environment)} get nodes -o name`;
+  const nodes = listed.stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.replace(/^node\//, ''))
+    .filter((node) => node !== '');
+  if (nodes.length === 0) {
+    throw new TaskError({
+      what: 'the cluster has no nodes that an image could be loaded into',
+      why: '`kubectl get nodes` lists none',
+      advice: 'run create-environment, then try again',
+    });
+  }
+  const contents = await Promise.all(
+    nodes.map(async (node) => ({ node, images: await imagesOf(environment, node, context) })),
+  );
+  return images
+    .map((image) => {
+      const without = contents.filter(
+        (content) =>
+          !content.images.some(
+            (names) => names.has(fullName(image.asked)) && names.has(fullName(image.built)),
+          ),
+      );
+      return { image, nodes: without.map(({ node }) => node) };
+    })
+    .filter((image) => image.nodes.length > 0);
+}
+
+/** The images of a node, each as the names that it has. */
+async function imagesOf(
+  { clusterName }: Environment,
+  node: string,
+  context: TaskContext,
+): Promise<Set<string>[]> {
+  const $ = (await minikubeShell(context))({ quiet: true, nothrow: true });
+  const list = ['--profile', clusterName, '--node', node, '--', 'sudo', 'crictl', 'images'];
+  const output = await $`minikube ssh ${list} --output json`;
+  // minikube gives the command a terminal: what it warns of is in the same stream, around the JSON.
+  const [json = ''] = /\{[\s\S]*\}/.exec(output.stdout) ?? [];
+  try {
+    if (output.exitCode !== 0) throw new Error(reasonOf(output));
+    const { images } = JSON.parse(json) as { images: { repoTags?: string[] }[] };
+    return images.map(({ repoTags }) => new Set(repoTags?.map(fullName)));
+  } catch (error) {
+    context.signal.throwIfAborted();
+    const said = output.exitCode === 0 ? `, in: ${output.stdout.trim().slice(0, 200)}` : '';
+    throw new TaskError({
+      what: `the images of node ${node} cannot be read`,
+      why: `${(error as Error).message}${said}`,
+      advice: `try: minikube ssh ${shellWords(list)}`,
+    });
+  }
+}

@@ -1,0 +1,61 @@
+import { fileDigest, filesBelow } from '../../ground/file-digest.ts';
+import type { Release } from '../../helm/helmfile.ts';
+import { TaskError } from '../../runner/runner.ts';
+import type { Settings } from '../../settings/settings.ts';
+
+/** An image that is built from a folder of the project. */
+export type OwnImage = {
+  /** Name below the setting `images`. */
+  readonly name: string;
+  readonly repository: string;
+  readonly tag: string;
+  readonly digest: string;
+  readonly folder: string;
+  /** Names of the releases that run it. */
+  readonly releases: readonly string[];
+};
+
+/** The images of the project's own that these releases run: those whose setting their values name. */
+export function ownImages(settings: Settings, releases: readonly Release[]): OwnImage[] {
+  return Object.entries(settings.images).flatMap(([name, { repository, tag, digest, build }]) => {
+    const users = releases
+      .map((release) => release.name)
+      .filter((release) =>
+        JSON.stringify(settings.releases[release] ?? {}).includes(`.Values.images.${name}.`),
+      );
+    return build === '' || users.length === 0
+      ? []
+      : [{ name, repository, tag, digest, folder: build, releases: users }];
+  });
+}
+
+/** `repository:tag`, as Docker writes it. */
+export const tagged = ({ repository, tag }: Pick<OwnImage, 'repository' | 'tag'>): string =>
+  `${repository}:${tag}`;
+
+/**
+ * The same image under a tag that names what it is built from: the folder's files and the build arguments. Whoever holds it
+ * has the newest one, in Docker and in the nodes. Throws `TaskError` when the folder has no Dockerfile.
+ */
+export async function taggedByInputs(settings: Settings, image: OwnImage): Promise<string> {
+  const files = await filesBelow(image.folder);
+  if (!files.includes(`${image.folder}/Dockerfile`)) {
+    throw new TaskError({
+      what: `${image.folder}, from which the image ${tagged(image)} is built, has no Dockerfile`,
+      why: `the setting images.${image.name}.build names it`,
+      advice: 'correct the setting; empty, the image comes from its registry',
+    });
+  }
+  const digest = await fileDigest(files, JSON.stringify(settings.buildArguments));
+  return `${image.repository}:inputs-${digest.slice(0, 12)}`;
+}
+
+/** `docker build` of a folder with the build arguments of the settings. */
+export const buildWords = (settings: Settings, folder: string, reference: string): string[] => [
+  'docker',
+  'build',
+  ...Object.entries(settings.buildArguments).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+  '--tag',
+  reference,
+  folder,
+];

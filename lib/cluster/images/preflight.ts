@@ -1,0 +1,122 @@
+import { kubectl, kubectlText, listAnswer } from '../../kubernetes/kubectl.ts';
+import { quote, type TaskContext, TaskError } from '../../runner/runner.ts';
+import { type Environment, shellOf } from '../../settings/environment.ts';
+import { fullName, namesHost, parseRepository } from '../../tools/registry/reference.ts';
+import { reasonOf } from '../../tools/tool-answer.ts';
+import { type OwnImage, tagged } from './own-images.ts';
+import { askRegistry, type RegistryAnswer } from './registry.ts';
+
+/** What a node says of its images: at most 50, the largest, so that a full list proves nothing (kubelet's `nodeStatusMaxImages`). */
+type Node = { readonly name: string; readonly images: ReadonlySet<string>; readonly full: boolean };
+
+const listLength = 50;
+
+/** What is known of an image before anything is installed; `why` is a sentence for people. */
+export type Verdict =
+  | { readonly kind: 'fine' }
+  | { readonly kind: 'doubt' | 'missing'; readonly why: string };
+
+const nameOf = (image: OwnImage): string =>
+  fullName(image.digest === '' ? tagged(image) : `${image.repository}@${image.digest}`);
+
+/**
+ * An image is missing only where its registry says so and no node may hold it all the same. A login changes what a registry
+ * says, and the nodes may have one; but a name without a host was made for images that are loaded, not for Docker Hub.
+ */
+export function judge(image: OwnImage, nodes: readonly Node[] | undefined, answer: RegistryAnswer): Verdict {
+  const { host } = parseRepository(image.repository);
+  const holders = (nodes ?? []).filter(({ images }) => images.has(nameOf(image)));
+  const surely = nodes?.every(({ full }) => !full) === true && holders.length === 0;
+  const held =
+    holders.length > 0
+      ? `only ${holders.map(({ name }) => name).join(', ')} of ${nodes?.length} nodes has it`
+      : surely
+        ? `none of ${nodes?.length} nodes has it`
+        : 'whether a node has it is not known';
+  switch (answer.kind) {
+    case 'there':
+      return { kind: 'fine' };
+    case 'absent':
+      return { kind: surely ? 'missing' : 'doubt', why: `${host} does not have it, and ${held}` };
+    case 'denied':
+      if (holders.length > 0) return { kind: 'fine' };
+      return {
+        kind: surely && !namesHost(image.repository) ? 'missing' : 'doubt',
+        why: `${host} shows no such image without a login, and ${held}`,
+      };
+    case 'unknown':
+      if (holders.length > 0) return { kind: 'fine' };
+      return { kind: 'doubt', why: `${host} could not be asked (${answer.reason}), and ${held}` };
+    default: {
+      const never: never = answer;
+      throw new Error(`unknown answer ${String(never)}`);
+    }
+  }
+}
+
+/** The same as plain commands. */
+export const preflightCommands = (environment: Environment, images: readonly OwnImage[]): string[] =>
+  images.length === 0
+    ? []
+    : [
+        `${kubectlText(environment)} get nodes -o json`,
+        ...images.map((image) => `docker manifest inspect ${nameOf(image)}`),
+      ];
+
+/** Throws `TaskError` when the cluster cannot pull one of the project's images, with how to push it; logs what it could not check. */
+export async function checkImages(
+  environment: Environment,
+  images: readonly OwnImage[],
+  context: TaskContext,
+): Promise<void> {
+  if (images.length === 0) return;
+  const nodes = await nodesOf(environment, context);
+  const missing: { image: OwnImage; why: string }[] = [];
+  for (const image of images) {
+    if (nodes !== undefined && nodes.length > 0 && nodes.every(({ images }) => images.has(nameOf(image))))
+      continue;
+    const version = image.digest === '' ? image.tag : image.digest;
+    const verdict = judge(image, nodes, await askRegistry(image.repository, version, context.signal));
+    if (verdict.kind === 'missing') missing.push({ image, why: verdict.why });
+    if (verdict.kind === 'doubt')
+      context.log(`warning: the image ${nameOf(image)} may be missing: ${verdict.why}`);
+  }
+  if (missing.length === 0) return;
+  throw new TaskError({
+    what: `missing in the cluster: ${missing.map(({ image }) => `the image ${nameOf(image)} of ${image.releases.join(' and ')}`).join(', ')}`,
+    why: missing.map(({ why }) => why).join('; '),
+    advice: missing.map(({ image }) => howToPush(image)).join('\n'),
+  });
+}
+
+export function howToPush({ name, repository, tag, digest, folder }: OwnImage): string {
+  const setting = `images.${name}`;
+  const reference = `${namesHost(repository) ? repository : 'REPOSITORY'}:${tag}`;
+  const push =
+    name === 'backendVerification'
+      ? `run build-push-backend-verification ${tag}`
+      : `run docker build --tag ${reference} ${quote(folder)} && docker push ${reference}`;
+  const pushed = `${push}${digest === '' ? '' : `, and put its new digest into ${setting}.digest`}`;
+  if (namesHost(repository)) return pushed;
+  return (
+    `set ${setting}.repository to one of a registry that the nodes can reach, then ${pushed}; ` +
+    `where the nodes get it by a login or from a mirror, name its host: ${fullName(repository)}`
+  );
+}
+
+/** The nodes with their images; undefined, and said so, where the user may not list nodes. */
+async function nodesOf(environment: Environment, context: TaskContext): Promise<Node[] | undefined> {
+  const $ = (await shellOf(context))({ quiet: true, nothrow: true });
+  const output = await $`${kubectl(environment)} get nodes -o json`;
+  if (output.exitCode !== 0) {
+    context.log(`warning: cannot check which images the nodes have: ${reasonOf(output)}`);
+    return undefined;
+  }
+  type List = { items: { metadata: { name: string }; status?: { images?: { names?: string[] }[] } }[] };
+  const { items } = listAnswer<List>('kubectl get nodes -o json', output);
+  return items.map(({ metadata, status: { images = [] } = {} }) => ({
+    name: metadata.name,
+    images: new Set(images.flatMap(({ names = [] }) => names.map(fullName))),
+    full: images.length >= listLength,
+  }));
+}

@@ -1,0 +1,35 @@
+import { reasonOf, registryCall } from '../../tools/registry/call.ts';
+
+/** What a registry says of an image to somebody without a login. */
+export type RegistryAnswer =
+  | { readonly kind: 'there' }
+  | { readonly kind: 'absent' }
+  /** It wants a login; registries answer so also for what does not exist, such as Docker Hub. */
+  | { readonly kind: 'denied' }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+/** Milliseconds for all of its at most three requests. */
+const timeoutMs = 20_000;
+
+/** Asks for the manifest of a tag or digest. */
+export async function askRegistry(
+  repository: string,
+  version: string,
+  signal: AbortSignal,
+): Promise<RegistryAnswer> {
+  try {
+    const limit = AbortSignal.any([AbortSignal.timeout(timeoutMs), signal]);
+    const { status } = await registryCall(repository)('HEAD', `manifests/${version}`, limit);
+    return answerOf(status);
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    return { kind: 'unknown', reason: reasonOf(error as Error) };
+  }
+}
+
+function answerOf(status: number): RegistryAnswer {
+  if (status === 200) return { kind: 'there' };
+  if (status === 404) return { kind: 'absent' };
+  if (status === 401 || status === 403) return { kind: 'denied' };
+  return { kind: 'unknown', reason: `it answers ${status}` };
+}

@@ -1,0 +1,29 @@
+import { readFile } from 'node:fs/promises';
+import { TaskError } from '../runner/runner.ts';
+
+/**
+ * What reading a file or folder gives, or undefined where there is none. Throws `TaskError` for any other failure: what
+ * cannot be read is not absent. `path` is for its words, since Node does not always name it.
+ */
+export async function ifThere<Content>(
+  reading: Promise<Content>,
+  path?: string,
+): Promise<Content | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    const { code, path: named = path, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    if (code === undefined) throw error;
+    throw new TaskError({
+      what: `cannot read ${named}`,
+      why: message,
+      advice: 'make it readable for you, then run again',
+      cause: error,
+    });
+  }
+}
+
+/** The same for the text of a file. */
+export const textIfThere = (path: string): Promise<string | undefined> =>
+  ifThere(readFile(path, 'utf8'), path);

@@ -1,0 +1,32 @@
+import { TaskError } from '../runner/runner.ts';
+
+/**
+ * Names of files that editors, systems and merges leave behind: emacs (`.#x`, `#x#`, `x~`), vim (`.x.swp`, `4913`),
+ * git and patch (`x.orig`, `x.rej`), macOS (`._x`, `.DS_Store`), Windows (`Thumbs.db`, `desktop.ini`). Hidden settings, keys and
+ * policies count too, since the project's own never begin with a dot. charts/<chart>/.helmignore holds the same rule for helm.
+ */
+const leftovers =
+  /^(?:\.#.*|#.*#|.*~|\..*\.sw.|4913|.*\.(?:orig|rej|bak)|\._.*|\.DS_Store|Thumbs\.db|desktop\.ini|\..*\.(?:ya?ml|asc|hcl))$/;
+
+export const isLeftover = (name: string): boolean => leftovers.test(name);
+
+/**
+ * Of the names in a folder, those that end this way and that nobody left there by accident; sorted. Throws `TaskError` for one
+ * that ends almost so (`.YAML`, `.yml`); `folder` is for its words.
+ */
+export function namesEnding(folder: string, names: readonly string[], ending: string): string[] {
+  const meant = names.filter((name) => withEnding(name, ending) !== undefined && !isLeftover(name)).sort();
+  const wrong = meant.find((name) => !name.endsWith(ending));
+  if (wrong === undefined) return meant;
+  throw new TaskError({
+    what: `${folder}/${wrong} would have no effect`,
+    why: `files end in ${ending} there`,
+    advice: `call it ${withEnding(wrong, ending)}`,
+  });
+}
+
+/** The name as it has to be written; undefined for one of another kind. */
+function withEnding(name: string, ending: string): string | undefined {
+  const whole = name.replace(/\.yml$/i, '.yaml');
+  return whole.toLowerCase().endsWith(ending) ? whole.slice(0, -ending.length) + ending : undefined;
+}

@@ -1,0 +1,2 @@
+/** What a step did to the environment. */
+export type Outcome = 'changed' | 'unchanged';

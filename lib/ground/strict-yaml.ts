@@ -1,0 +1,172 @@
+import type { Document, Node, Pair, Scalar } from 'yaml';
+import { TaskError } from '../runner/runner.ts';
+import { otherReading } from './yaml-scalars.ts';
+
+/** A YAML file that all its readers understand alike. */
+export type StrictYaml = {
+  /** The content, with merge keys (`<<`) resolved; null when the file is empty. */
+  readonly value: unknown;
+  /** Line, from 1, of what stands under a path of keys, or of the nearest thing above it. */
+  readonly lineOf: (path: readonly string[]) => number;
+};
+
+type Refuse = (offset: number, problem: string, advice: string) => never;
+
+/**
+ * Reads YAML that helmfile and helm may read, too. They (go-yaml v3 and v2) mix the rules of YAML 1.1 and 1.2, this process
+ * follows 1.2. What they read differently, or print differently from how it is written, is refused: `1.10` (the number 1.1),
+ * `0123` (octal), `1_000`, `yes`, `12:30:45`, dates, tags, keys that are not text. Throws `TaskError` that names file and line.
+ */
+export async function readStrictYaml(text: string, file: string): Promise<StrictYaml> {
+  const { parseDocument, visit, isScalar, isCollection } = await import('yaml');
+  const refuse: Refuse = (offset, problem, advice) => {
+    throw new TaskError({
+      what: `${file}:${lineAt(text, offset)}: ${problem}`,
+      why: 'YAML readers do not all take it as it is written',
+      advice,
+    });
+  };
+  checkCharacters(text, refuse);
+  const document = parseDocument(text, { merge: true, logLevel: 'error' });
+  const [error] = document.errors;
+  if (error?.code === 'MULTIPLE_DOCS')
+    refuse(error.pos[0], 'a second document begins', 'remove the line `---` or what follows it');
+  if (error !== undefined) throw invalid(file, error.message, lineAt(text, error.pos[0]));
+  const blocks: Offsets[] = [];
+  visit(document, {
+    Pair: (_, pair) => checkKey(pair, text, refuse),
+    Alias: (_, alias, path) => {
+      checkAnchor(alias, alias.source, refuse);
+      const within = path.some((above) => isCollection(above) && above.anchor === alias.source);
+      if (within || alias.resolve(document) === undefined)
+        throw invalid(file, `\`*${alias.source}\` has no anchor above it`, lineAt(text, startOf(alias)));
+    },
+    Node: (key, node, path) => {
+      checkAnchor(node, node.anchor, refuse);
+      if (node.tag !== undefined) refuse(startOf(node), `the tag \`${node.tag}\``, 'leave it out');
+      if (key === 'key' || !isScalar(node)) return;
+      if (node.type?.startsWith('BLOCK_') && node.range) blocks.push(node.range);
+      const inFlow = path.some((above) => isCollection(above) && above.flow === true);
+      checkScalar(node, text, { inFlow, isPassword: isPassword(path.at(-1)) }, refuse);
+    },
+  });
+  checkTabs(text, blocks, refuse);
+  try {
+    return {
+      value: document.toJS() as unknown,
+      lineOf: (path) => lineAt(text, offsetOf(document, path)),
+    };
+  } catch (failure) {
+    // More aliases than any settings need.
+    throw invalid(file, (failure as Error).message);
+  }
+}
+
+const invalid = (file: string, message: string, line?: number): TaskError =>
+  new TaskError({
+    what: `${file}${line === undefined ? '' : `:${line}`} is not valid YAML`,
+    why: message.split('\n')[0] ?? '',
+    advice: 'fix the file and run again; nothing was changed',
+  });
+
+type Offsets = readonly [start: number, ...ends: number[]];
+
+const startOf = (node: { readonly range?: Offsets | null | undefined }): number => node.range?.[0] ?? 0;
+
+const lineAt = (text: string, offset: number): number => text.slice(0, offset).split('\n').length;
+
+function offsetOf(document: Document, path: readonly string[]): number {
+  for (let length = path.length; length > 0; length -= 1) {
+    const node = document.getIn(path.slice(0, length), true) as Node | undefined;
+    if (node?.range) return startOf(node);
+  }
+  return 0;
+}
+
+/** Control characters and the line ends that only YAML 1.1 knows; U+FFFD stands for bytes that are not UTF-8. */
+const oddCharacter =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  /\r(?!\n)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffd-\uffff]|(?<!^)\ufeff/;
+
+function checkCharacters(text: string, refuse: Refuse): void {
+  const odd = oddCharacter.exec(text);
+  if (odd !== null) {
+    const code = (odd[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+    refuse(
+      odd.index,
+      code === 'FFFD' ? 'not UTF-8' : `the character U+${code}`,
+      'save the file as UTF-8; in double quotes special characters are written as \\u and four digits',
+    );
+  }
+  const directive = /^%/m.exec(text);
+  if (directive !== null) refuse(directive.index, 'a directive', 'leave it out');
+}
+
+/** helmfile refuses an empty line with a tab, except in a block of text. */
+function checkTabs(text: string, blocks: readonly Offsets[], refuse: Refuse): void {
+  for (const { index } of text.matchAll(/^ *\t[ \t]*$/gm)) {
+    if (blocks.some(([start, end = start]) => start <= index && index < end)) continue;
+    refuse(index, 'an empty line with a tab', 'remove the tab');
+  }
+}
+
+function checkAnchor(
+  node: { readonly range?: Offsets | null },
+  name: string | undefined,
+  refuse: Refuse,
+): void {
+  if (name === undefined || /^[\w-]+$/.test(name)) return;
+  refuse(startOf(node), `the anchor \`${name}\``, 'name it with letters, digits, - and _');
+}
+
+function checkKey({ key }: Pair, text: string, refuse: Refuse): void {
+  const { value, source, type, range } = key as Partial<Scalar>;
+  if (/^:[,\]}]/.test(text.slice(range?.[1], (range?.[1] ?? 0) + 2)))
+    refuse(
+      startOf({ range }),
+      `\`${source}:\` within brackets`,
+      'write it in quotes, or a blank behind the colon',
+    );
+  const isMerge = source === '<<' && type === 'PLAIN';
+  const isText = typeof value === 'string' && value !== '<<';
+  if (isMerge || (isText && (type !== 'PLAIN' || otherReading(value, value) === undefined))) return;
+  refuse(
+    startOf({ range }),
+    `the key \`${source ?? 'that is no text'}\``,
+    'a key is a text: write it in quotes',
+  );
+}
+
+/** Escapes of YAML 1.2 and JSON that go-yaml refuses: `\/`, and halves of surrogate pairs. */
+const foreignEscape = /(?<!\\)(?:\\\\)*\\(?:\/|u[dD][89a-fA-F])/;
+
+/** A password that somebody wrote into settings is not shown. */
+const isPassword = (above: unknown): boolean => {
+  const key = (above as Partial<Pair>)?.key as Partial<Scalar> | undefined;
+  return /password$/i.test(String(key?.value));
+};
+
+function checkScalar(
+  scalar: Scalar,
+  text: string,
+  { inFlow, isPassword }: { readonly inFlow: boolean; readonly isPassword: boolean },
+  refuse: Refuse,
+): void {
+  const { type, source = '', value } = scalar;
+  const start = startOf(scalar);
+  if (type === 'QUOTE_DOUBLE' && foreignEscape.test(text.slice(start, scalar.range?.[1])))
+    refuse(start, 'an escape that not every reader knows', 'write the character itself');
+  // go-yaml refuses it as a block, and writes any text of several lines as one.
+  if ((type?.startsWith('BLOCK_') || source.includes('\n')) && /^\n*\t/.test(source))
+    refuse(start, 'a text of several lines that begins with a tab', 'begin it with something else');
+  if (type !== 'PLAIN') return;
+  if (inFlow && /^:|\?/.test(source))
+    refuse(start, `\`${source}\` within brackets`, `write ${quoted(source)}`);
+  const other = otherReading(source, value);
+  if (other === undefined) return;
+  if (isPassword) refuse(start, 'a password without quotes', 'settings name it: sops://FILE#/KEY');
+  const plain = other.plain === undefined ? '' : `, or ${other.plain}`;
+  refuse(start, `\`${source}\` is ${other.reading}`, `write ${quoted(source)} for the text${plain}`);
+}
+
+const quoted = (text: string): string => JSON.stringify(text);

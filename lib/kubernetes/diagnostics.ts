@@ -1,0 +1,213 @@
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Shell, TaskContext } from '../runner/runner.ts';
+import { type Environment, shellOf, writeWhole } from '../settings/environment.ts';
+import { endCommand, kubectl } from './kubectl.ts';
+
+type ContainerStatus = {
+  readonly name: string;
+  readonly ready?: boolean;
+  readonly restartCount?: number;
+  readonly state?: {
+    readonly waiting?: { readonly reason?: string; readonly message?: string };
+    readonly terminated?: { readonly exitCode: number; readonly reason?: string; readonly message?: string };
+  };
+};
+
+export type PodStatus = {
+  readonly phase?: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly containerStatuses?: readonly ContainerStatus[];
+  readonly initContainerStatuses?: readonly ContainerStatus[];
+};
+
+/** One finding: a pod or an object, and what is wrong with it. */
+export type Finding = { readonly object: string; readonly text: string };
+
+export type Diagnosis = {
+  /** What explains a failure, the most telling first. Empty when nothing was seen. */
+  findings(): Finding[];
+  /** What checks that ended well said of themselves. */
+  passed(): Finding[];
+  /** Writes all that was seen to a file below the state folder and returns its path. */
+  save(name: string): Promise<string>;
+  stop(): Promise<void>;
+};
+
+/**
+ * An autoscaler complains until the pods of a new release have been measured. That explains no failure, and hides what does.
+ */
+export const aboutMetrics = /^(?:FailedGet\w*Metrics?|FailedComputeMetricsReplicas): /;
+
+/**
+ * Watches pods and warnings of some namespaces from now on. helm takes a failed release away with its pods and logs
+ * (rollback, or uninstall on a first install), so what explains it has to be gathered while it happens.
+ */
+export async function watchCluster(
+  context: TaskContext,
+  environment: Environment,
+  namespaces: ReadonlySet<string>,
+): Promise<Diagnosis> {
+  const $ = (await shellOf(context))({ quiet: true, nothrow: true });
+  const pods = new Map<string, SeenPod>();
+  const warnings: Finding[] = [];
+
+  const watchPods = watch(
+    $,
+    environment,
+    ['get', 'pods', '-A', '--watch-only'],
+    podTemplate,
+    ([namespace, name, ...rest]) => {
+      if (!namespace || !name || !namespaces.has(namespace)) return;
+      // A message in it may hold the separator.
+      const status = rest.join('|');
+      const key = `${namespace}/${name}`;
+      const read = parseStatus(status);
+      if (read === undefined) return;
+      const pod = seen(pods.get(key), read);
+      // Asked for at once: a moment later the pod may be gone.
+      if (pod.problem && !pod.logs) pod.logs = lastLines($, environment, namespace, name);
+      pods.set(key, pod);
+    },
+  );
+  const eventFlags = ['get', 'events', '-A', '--watch-only', '--field-selector', 'type=Warning'];
+  const watchEvents = watch(
+    $,
+    environment,
+    eventFlags,
+    eventTemplate,
+    ([namespace, kind, name, reason, ...message]) => {
+      if (!namespace || !namespaces.has(namespace)) return;
+      warnings.push({
+        object: `${kind?.toLowerCase()} ${namespace}/${name}`,
+        text: `${reason}: ${message.join('|')}`,
+      });
+    },
+  );
+
+  return {
+    findings: () => [
+      ...[...pods].flatMap(([key, { problem }]) =>
+        problem ? [{ object: `pod ${key}`, text: problem }] : [],
+      ),
+      ...distinct(telling(warnings, pods)),
+    ],
+    passed: () =>
+      [...pods].flatMap(([key, { status }]) => {
+        const [ended] = status.containerStatuses?.flatMap(({ state }) => state?.terminated ?? []) ?? [];
+        const said = ended?.exitCode === 0 ? ended.message?.trim() : undefined;
+        return said ? [{ object: `pod ${key}`, text: said.replaceAll('\n', ', ') }] : [];
+      }),
+    save: async (name) => {
+      const stamp = new Date().toISOString().replace(/[:.]/g, '-');
+      const path = join(environment.state, 'diagnostics', `${stamp}-${name}.txt`);
+      const sections = await Promise.all(
+        [...pods].map(async ([key, { status, logs }]) =>
+          [
+            `# pod ${key}`,
+            JSON.stringify(status, null, 2),
+            ...(logs ? ['## last log lines', await logs] : []),
+          ].join('\n'),
+        ),
+      );
+      const events = warnings.map(({ object, text }) => `${object}: ${text}`);
+      await writeWhole(path, `${[...sections, '# warnings', ...events].join('\n')}\n`);
+      return path;
+    },
+    stop: async () => {
+      await Promise.all([watchPods, watchEvents].map(endCommand));
+    },
+  };
+}
+
+/** Undefined for a line that is cut off, as a kubectl that is killed leaves it. */
+function parseStatus(text: string): PodStatus | undefined {
+  try {
+    return JSON.parse(text) as PodStatus;
+  } catch {
+    return undefined;
+  }
+}
+
+// One line for each event: JSON of a watch comes in many lines, a template's does not. Not with tabs between the fields,
+// which kubectl turns into blanks.
+const podTemplate = '{.metadata.namespace}{"|"}{.metadata.name}{"|"}{.status}{"\\n"}';
+const eventTemplate =
+  '{.involvedObject.namespace}{"|"}{.involvedObject.kind}{"|"}{.involvedObject.name}{"|"}{.reason}{"|"}{.message}{"\\n"}';
+
+function watch(
+  $: Shell,
+  environment: Environment,
+  flags: string[],
+  template: string,
+  onFields: (fields: string[]) => void,
+) {
+  const child = $`exec ${kubectl(environment)} ${flags} -o ${`jsonpath=${template}`}`;
+  createInterface({ input: child.stdout }).on('line', (line) => onFields(line.split('|')));
+  return child;
+}
+
+async function lastLines(
+  $: Shell,
+  environment: Environment,
+  namespace: string,
+  pod: string,
+): Promise<string> {
+  const output = await $`${kubectl(environment)} -n ${namespace} logs ${pod} --all-containers --tail 20`;
+  return output.exitCode === 0 ? output.stdout : '';
+}
+
+export type SeenPod = {
+  readonly status: PodStatus;
+  /** The last that was wrong with it. What a rollback takes away ends without a fault of its own, and explains it nevertheless. */
+  readonly problem?: string;
+  /** Whether it was ready at some time. */
+  readonly wasReady?: boolean;
+  logs?: Promise<string>;
+};
+
+/** A pod after another look at it: once it is ready, what was wrong before explains nothing. */
+export function seen(before: SeenPod | undefined, status: PodStatus): SeenPod {
+  const { problem: earlier, ...rest } = before ?? {};
+  const ready = status.containerStatuses?.every((container) => container.ready) ?? false;
+  const problem = problemOf(status) ?? (ready ? undefined : earlier);
+  const wasReady = ready || before?.wasReady === true;
+  return { ...rest, status, wasReady, ...(problem === undefined ? {} : { problem }) };
+}
+
+/** What a person would say is wrong with a pod, or undefined when nothing is. */
+export function problemOf(status: PodStatus): string | undefined {
+  for (const container of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
+    const { terminated, waiting } = container.state ?? {};
+    if (terminated && terminated.exitCode !== 0) {
+      return (
+        terminated.message?.trim() ||
+        `container ${container.name} ended with exit code ${terminated.exitCode} (${terminated.reason ?? ''})`
+      );
+    }
+    if (waiting?.reason && !['ContainerCreating', 'PodInitializing'].includes(waiting.reason)) {
+      return `container ${container.name}: ${waiting.reason}${waiting.message ? `: ${waiting.message}` : ''}`;
+    }
+  }
+  if (status.phase === 'Failed') return status.message ?? status.reason ?? 'failed';
+  return undefined;
+}
+
+/**
+ * The warnings that may explain a failure: those about pods that cannot even be made come first, and a pod that has become ready
+ * only took its time.
+ */
+export function telling(warnings: readonly Finding[], pods: ReadonlyMap<string, SeenPod>): Finding[] {
+  const isPod = ({ object }: Finding) => object.startsWith('pod ');
+  const kept = warnings.filter(({ object, text }) => {
+    const pod = pods.get(object.slice('pod '.length));
+    return !aboutMetrics.test(text) && !(pod?.wasReady && pod.problem === undefined);
+  });
+  return [...kept.filter((warning) => !isPod(warning)), ...kept.filter(isPod)];
+}
+
+function distinct(findings: readonly Finding[]): Finding[] {
+  const seen = new Map(findings.map((finding) => [`${finding.object}\n${finding.text}`, finding]));
+  return [...seen.values()];
+}

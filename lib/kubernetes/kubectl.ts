@@ -1,0 +1,96 @@
+import { shellWords } from '../ground/shell-words.ts';
+import { type Command, type CommandOutput, type Shell, TaskError } from '../runner/runner.ts';
+import type { Environment } from '../settings/environment.ts';
+import { parseAnswer } from '../tools/tool-answer.ts';
+import { advised } from './advice.ts';
+
+/** `kubectl` with the environment's kubeconfig and context: "the current context" is never used. */
+export const kubectl = (environment: Environment): readonly string[] => [
+  'kubectl',
+  '--kubeconfig',
+  environment.kubeconfig,
+  '--context',
+  environment.context,
+];
+
+/** The same as text, with paths relative to the project, for `--dry-run`. */
+export const kubectlText = (environment: Environment): string =>
+  shellWords([
+    'kubectl',
+    '--kubeconfig',
+    `.state/${environment.name}/kubeconfig`,
+    '--context',
+    environment.context,
+  ]);
+
+/** `helm` in the same way. */
+export const helmText = (environment: Environment): string =>
+  shellWords([
+    'helm',
+    '--kubeconfig',
+    `.state/${environment.name}/kubeconfig`,
+    '--kube-context',
+    environment.context,
+  ]);
+
+type List = { readonly items: readonly unknown[] };
+
+/** The JSON that a kubectl command printed. Throws `TaskError` for none, and for the API server's failure (a `Status`). */
+export function kubectlAnswer<Answer>(command: string, output: Pick<CommandOutput, 'stdout'>): Answer {
+  const answer = parseAnswer<{ kind?: unknown; message?: unknown; code?: unknown }>(command, output);
+  if (answer.kind !== 'Status') return answer as Answer;
+  throw new TaskError({
+    what: `\`${command}\` failed`,
+    why: String(answer.message || `the API server answered with ${answer.code ?? 'a failure'}`),
+    advice: 'check the cluster with `status`, then run again',
+  });
+}
+
+/** The same of a command that lists objects. Throws `TaskError` for an answer without `items`, too. */
+export function listAnswer<Answer extends List>(
+  command: string,
+  output: Pick<CommandOutput, 'stdout'>,
+): Answer {
+  const answer = kubectlAnswer<Answer>(command, output);
+  if (Array.isArray(answer.items)) return answer;
+  throw new TaskError({
+    what: `\`${command}\` gave no answer that can be read`,
+    why: 'what kubectl printed is no list: it has no `items`',
+    advice: `run \`${command}\` by itself to see what it prints`,
+  });
+}
+
+/** Parsed `-o json` of a kubectl command. Throws `TaskError` when it fails, or gives no JSON. */
+export async function kubectlJson<Result>(
+  $: Shell,
+  environment: Environment,
+  ...args: string[]
+): Promise<Result> {
+  const output = await asked($, environment, args);
+  return kubectlAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
+}
+
+/** The same of a command that lists objects. */
+export async function kubectlList<Result extends List>(
+  $: Shell,
+  environment: Environment,
+  ...args: string[]
+): Promise<Result> {
+  const output = await asked($, environment, args);
+  return listAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
+}
+
+const asked = ($: Shell, environment: Environment, args: readonly string[]): Promise<CommandOutput> =>
+  $({ quiet: true })`${kubectl(environment)} ${args} -o json`.catch((error: unknown) => {
+    throw advised(error);
+  });
+
+/** Ends a command that runs until it is told to stop (`nothrow`), with its process group, and waits for it. */
+export async function endCommand(command: Command): Promise<void> {
+  try {
+    if (command.pid !== undefined) process.kill(-command.pid, 'SIGTERM');
+  } catch {
+    // It has ended already.
+  }
+  await command;
+}

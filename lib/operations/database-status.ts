@@ -1,0 +1,73 @@
+import { stat } from 'node:fs/promises';
+import { withServer } from '../cluster/cluster.ts';
+import { serverIdentity } from '../database/certificate.ts';
+import { acceptsLogin } from '../database/login.ts';
+import { decryptPassword } from '../database/password.ts';
+import { type LoginRole, loginRoles } from '../database/roles.ts';
+import { ifThere } from '../ground/if-there.ts';
+import { readRotation } from '../rotation/rotation-state.ts';
+import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { stopAgent } from '../secrets/sops.ts';
+import { type Environment, settingsOf } from '../settings/environment.ts';
+import { findTool } from '../tools/tools.ts';
+
+/**
+ * What is wrong with a database that answers: an unfinished rotation, an encrypted file that cannot be opened or has passwords that the
+ * server refuses, or a question that failed. Undefined if all is well, and without sops or a keyring, since nothing is wrong yet.
+ */
+export async function databaseProblem(
+  environment: Environment,
+  context: TaskContext,
+): Promise<string | undefined> {
+  const begun = await readRotation(environment).then(Object.keys, () => ['unknown roles']);
+  if (begun.length > 0)
+    return `the rotation of ${begun.join(', ')} is not finished: run rotate-database-password`;
+  const keyring = await ifThere(stat(environment.gnupgHome));
+  if (keyring === undefined || !(await findTool('sops'))) return undefined;
+  context.onRunEnd(() => stopAgent(environment, context));
+  const settings = await settingsOf(environment);
+  const open = ({ secret }: LoginRole) => decryptPassword(environment, secret, context);
+  const identity = serverIdentity(environment, settings, context);
+  identity.catch(() => undefined);
+  return withServer(
+    context,
+    environment,
+    'postgresql',
+    (address) =>
+      loginProblem(loginRoles(settings), open, async ({ name: user, database }, password) =>
+        acceptsLogin({ ...address, user, password, database, identity: await identity, timeoutMs: 2000 }),
+      ),
+    0,
+  ).catch(unchecked);
+}
+
+const unchecked = (error: Error): string =>
+  `its passwords cannot be checked: ${error instanceof TaskError ? error.what : error.message}`;
+
+/** What is wrong with the logins of the encrypted files, all of which are tried at once. */
+export async function loginProblem(
+  roles: readonly LoginRole[],
+  open: (role: LoginRole) => Promise<string>,
+  accepts: (role: LoginRole, password: string) => Promise<boolean>,
+): Promise<string | undefined> {
+  const tried = await Promise.all(
+    roles.map(async (role): Promise<LoginRole | Error | undefined> => {
+      try {
+        return (await accepts(role, await open(role))) ? undefined : role;
+      } catch (error) {
+        // A server that does not answer in time has neither taken nor refused it.
+        return error as Error;
+      }
+    }),
+  );
+  const failed = tried.find((found) => found instanceof Error);
+  const refused = tried.filter(
+    (found): found is LoginRole => found !== undefined && !(found instanceof Error),
+  );
+  if (refused.length === 0) return failed === undefined ? undefined : unchecked(failed);
+  const whose = refused.some(({ kind }) => kind === 'superuser')
+    ? ''
+    : ` for ${refused.map(({ name }) => name).join(', ')}`;
+  const made = whose === '' ? '' : ', or install-app postgresql when the role is new';
+  return `refuses the password of the encrypted file${whose}: run rotate-database-password${made}`;
+}

@@ -1,0 +1,40 @@
+import { expectedPorts } from '../cluster/embedded/state.ts';
+import { helmText, kubectlText } from '../kubernetes/kubectl.ts';
+import { type Environment, exportHomes, helmHomes } from '../settings/environment.ts';
+import { tokenCommand } from '../vault/api/dry-run.ts';
+
+/** The plain commands of `status`, for `--dry-run`. */
+export async function statusCommands(environment: Environment): Promise<readonly string[]> {
+  const kubectl = kubectlText(environment);
+  const cluster = [
+    `${kubectl} version`,
+    `${kubectl} get nodes`,
+    `${helmText(environment)} list --all-namespaces`,
+  ];
+  if (environment.provider === 'embedded') {
+    const { vault, postgresql } = await expectedPorts(environment);
+    return [
+      ...cluster,
+      `vault status -address=http://127.0.0.1:${vault}`,
+      `pg_isready --host 127.0.0.1 --port ${postgresql}`,
+    ];
+  }
+  return [
+    ...cluster,
+    `${kubectl} -n vault exec vault-0 -- vault status`,
+    `${kubectl} -n database exec postgresql-0 -- pg_isready`,
+    `${kubectl} get ingresses --all-namespaces`,
+  ];
+}
+
+/** The plain commands of `env`, for `--dry-run`. */
+export async function environmentCommands(environment: Environment): Promise<readonly string[]> {
+  const embedded = environment.provider === 'embedded';
+  const port = embedded ? (await expectedPorts(environment)).vault : 8200;
+  return [
+    exportHomes(environment, 'KUBECONFIG', 'KUBECACHEDIR', 'GNUPGHOME', ...helmHomes, 'KWOK_WORKDIR'),
+    ...(embedded ? [] : [`${kubectlText(environment)} -n vault port-forward svc/vault 8200 &`]),
+    `export VAULT_ADDR=http://127.0.0.1:${port}`,
+    tokenCommand(`.state/${environment.name}/vault/keys.json`),
+  ];
+}

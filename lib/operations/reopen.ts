@@ -1,0 +1,99 @@
+import { withServer } from '../cluster/cluster.ts';
+import type { Outcome } from '../ground/outcome.ts';
+import { poll } from '../ground/poll.ts';
+import { declaredReleases } from '../helm/helmfile.ts';
+import { controllerOf } from '../ingress/controllers.ts';
+import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
+import { readPods, unreadyOf } from '../kubernetes/pods.ts';
+import { podStartMs } from '../kubernetes/port-forward.ts';
+import type { Shell, TaskContext } from '../runner/runner.ts';
+import { type Environment, settingsOf, shellOf } from '../settings/environment.ts';
+import { unseal } from '../vault/access.ts';
+
+/**
+ * Unseals Vault on a cluster with real nodes and waits for PostgreSQL. Where the nodes have just been started, it also waits until
+ * all that ran before runs again, so that the next task finds it: pods that are not ready after two minutes are named, but are no
+ * failure. Throws `TaskError` when Vault or PostgreSQL is deployed and does not answer.
+ */
+export async function reopen(
+  environment: Environment,
+  started: Outcome,
+  context: TaskContext,
+): Promise<Outcome> {
+  const $ = await shellOf(context);
+  const namespaces = await namespacesOf(environment);
+  // Nothing was deployed yet: there is nothing to wait for.
+  if ((await readPods($, environment, namespaces)).length === 0) return unseal(environment, context);
+  if (started === 'changed') await waitForKubelets($, environment, context);
+  const opened = await unseal(environment, context);
+  const words = ['-n', 'database', 'get', 'service', 'postgresql', '--ignore-not-found', '-o', 'name'];
+  const database = await $({ quiet: true })`${kubectl(environment)} ${words}`;
+  if (database.stdout.trim() !== '') {
+    await withServer(context, environment, 'postgresql', async () => undefined);
+  }
+  if (started === 'changed') await waitForPods($, environment, namespaces, context);
+  return opened;
+}
+
+/** Longer than a kubelet takes to renew its lease (10 s), with time to start. */
+const kubeletMs = 60_000;
+
+type Leases = {
+  readonly items: readonly {
+    readonly metadata: { readonly name: string };
+    readonly spec: { readonly renewTime?: string };
+  }[];
+};
+
+/**
+ * Waits until each kubelet has renewed its lease. Before it reports, the API shows its pods as they were when the node stopped: ready.
+ */
+async function waitForKubelets($: Shell, environment: Environment, context: TaskContext): Promise<void> {
+  const read = async (): Promise<ReadonlyMap<string, string | undefined>> => {
+    const words = ['-n', 'kube-node-lease', 'get', 'leases'];
+    const { items } = await kubectlList<Leases>($, environment, ...words);
+    return new Map(items.map(({ metadata, spec }) => [metadata.name, spec.renewTime]));
+  };
+  const before = await read();
+  let silent: readonly string[] = [];
+  const reported = await poll(
+    async () => {
+      const now = await read();
+      silent = [...before].filter(([name, time]) => now.get(name) === time).map(([name]) => name);
+      if (silent.length === 0) return true;
+      context.progress(`waiting for the kubelets of ${silent.join(', ')}`);
+      return undefined;
+    },
+    kubeletMs,
+    context.signal,
+  );
+  if (!reported) context.log(`the kubelets of these nodes do not report: ${silent.join(', ')}`);
+}
+
+async function namespacesOf(environment: Environment): Promise<ReadonlySet<string>> {
+  const controller = controllerOf(await settingsOf(environment));
+  const declared = (await declaredReleases()).map(({ namespace }) => namespace);
+  return new Set([...declared, ...(controller === undefined ? [] : [controller.namespace])]);
+}
+
+async function waitForPods(
+  $: Shell,
+  environment: Environment,
+  namespaces: ReadonlySet<string>,
+  context: TaskContext,
+): Promise<void> {
+  let unready: readonly string[] = [];
+  const ready = await poll(
+    async () => {
+      const found = unreadyOf(await readPods($, environment, namespaces));
+      unready = found.map(({ object, text }) => `${object}: ${text}`);
+      if (found.length === 0) return true;
+      context.progress(`waiting for ${found.map(({ object }) => object).join(', ')}`);
+      return undefined;
+    },
+    podStartMs,
+    context.signal,
+  );
+  if (ready) return;
+  for (const line of unready) context.log(`not ready yet: ${line}`);
+}

@@ -1,0 +1,38 @@
+import { join } from 'node:path';
+import { root } from '../ground/project.ts';
+import { quote } from '../runner/runner.ts';
+import { type Environment, writeWhole } from '../settings/environment.ts';
+
+/** Each names another server, namespace, folder or rule than the environment's for helm, helmfile, vault or sops. Keys of age do no harm. */
+const misleading = /^(?:HELM|HELMFILE|VAULT|SOPS(?!_AGE_KEY))_[A-Z0-9_]+$/;
+
+/**
+ * What a shell evaluates to work by hand: the variables, and before them the removal of those of the user's (`present` has the names)
+ * that would lead the same programs elsewhere. The tasks' own, such as SOPS_PGP_KEY_FILE, stay.
+ */
+export function shellSetup(
+  variables: { readonly [name: string]: string },
+  present: readonly string[],
+): string[] {
+  const removed = present.filter((name) => misleading.test(name) && !(name in variables)).sort();
+  return [
+    ...(removed.length > 0 ? [`unset ${removed.join(' ')}`] : []),
+    ...Object.entries(variables).map(([name, value]) => `export ${name}=${quote(value)}`),
+  ];
+}
+
+/**
+ * Writes the configuration of Vault's command line and returns its path. A helper gives the token, instead of a variable: a printed
+ * token would end in logs and histories. Vault calls the helper by a shell, without quotes.
+ */
+export async function writeVaultConfiguration({ state, plainState }: Environment): Promise<string> {
+  const [keys, path] = ['keys.json', 'cli.hcl'].map((file) => join(state, 'vault', file)) as [string, string];
+  const script = join(root, 'vault', 'token-helper.sh');
+  await writeWhole(
+    join(state, 'vault', 'token-helper'),
+    `#!/bin/sh\nKEYS=${quote(keys)} exec sh ${quote(script)} "$@"\n`,
+    0o700,
+  );
+  await writeWhole(path, `token_helper = ${JSON.stringify(join(plainState, 'vault', 'token-helper'))}\n`);
+  return path;
+}

@@ -1,0 +1,255 @@
+import { providerOf, withServer } from '../cluster/cluster.ts';
+import type { ClusterPhase } from '../cluster/provider.ts';
+import { isPostgresqlReady } from '../database/postgresql.ts';
+import { tellDrift } from '../helm/changed-releases.ts';
+import { declaredReleases } from '../helm/helmfile.ts';
+import { deployedReleases } from '../helm/releases.ts';
+import { type Address, notesOf } from '../ingress/addresses.ts';
+import { kubectlJson, kubectlList } from '../kubernetes/kubectl.ts';
+import { exitCodes, MissingToolError, type TaskContext, type TaskError } from '../runner/runner.ts';
+import { type Environment, environmentOf, remembered, settingsOf, shellOf } from '../settings/environment.ts';
+import { findTool } from '../tools/tools.ts';
+import { readVaultStatus } from '../vault/access.ts';
+import type { VaultStatus } from '../vault/api/status.ts';
+import { databaseProblem } from './database-status.ts';
+
+/** `status --json`; the form is fixed. */
+export type Status = {
+  readonly environment: string;
+  readonly provider: string;
+  readonly cluster: {
+    readonly state: ClusterPhase;
+    readonly kubernetesVersion: string | null;
+    readonly nodes: readonly { readonly name: string; readonly ready: boolean }[];
+  };
+  readonly releases: readonly {
+    readonly name: string;
+    readonly namespace: string;
+    readonly status: string;
+    readonly revision: number;
+  }[];
+  readonly vault: VaultStatus | null;
+  readonly database: { readonly reachable: boolean } | null;
+};
+
+type NodeList = {
+  readonly items: readonly {
+    readonly metadata: { readonly name: string };
+    readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+  }[];
+};
+
+/** Milliseconds that each question may take. */
+const answerMs = 20_000;
+
+/** What is asked, and why there was no answer. */
+type Asked = { readonly what: string; failure: string | undefined };
+
+/**
+ * Everything at a glance. Only reads, and answers also when there is nothing to ask: what cannot be seen is null or empty, and the
+ * log says so where it should be there. Throws `TaskError` when it cannot be known whether there is a cluster.
+ */
+export async function readStatus(unlimited: TaskContext): Promise<Status> {
+  const context = { ...unlimited, $: unlimited.$({ timeoutMs: answerMs }) };
+  const environment = environmentOf(context.options);
+  const state = await readPhase(environment, context);
+  const asked: Asked[] = [];
+  const ask = async <Answer>(what: string, answer: Promise<Answer>): Promise<Answer | undefined> => {
+    const entry: Asked = { what, failure: undefined };
+    asked.push(entry);
+    try {
+      return await answer;
+    } catch (error) {
+      const { message, what: told, why = told ?? message, exitCode } = error as Error & Partial<TaskError>;
+      entry.failure =
+        exitCode === exitCodes.timeout
+          ? `kubectl gave no answer within ${answerMs / 1000} s`
+          : why.split('\n')[0];
+      return undefined;
+    }
+  };
+  const answering = state === 'running' || state === 'degraded' || state === 'creating';
+  const [version, nodes, releases, vault, reachable] = answering
+    ? await Promise.all([
+        ask('the version', readVersion(environment, context)),
+        ask('the nodes', readNodes(environment, context)),
+        ask('the releases', readReleases(environment, context)),
+        ask('vault', readVaultStatus(environment, context)),
+        ask('postgresql', isDatabaseReady(environment, context)),
+      ])
+    : [];
+  // Nobody misses a Vault or a database that is not installed.
+  const missed = asked.filter(
+    ({ what }) => what.startsWith('the ') || releases?.some(({ name }) => name === what) === true,
+  );
+  for (const reason of new Set(missed.flatMap(({ failure }) => failure ?? []))) {
+    const about = missed.filter(({ failure }) => failure === reason).map(({ what }) => what);
+    context.log(`not known: ${about.join(', ')} (${reason})`);
+  }
+  return {
+    environment: environment.name,
+    provider: environment.provider,
+    cluster: { state, kubernetesVersion: version ?? null, nodes: nodes ?? [] },
+    releases: releases ?? [],
+    vault: vault ?? null,
+    database: reachable === undefined ? null : { reachable },
+  };
+}
+
+async function readPhase(environment: Environment, context: TaskContext): Promise<ClusterPhase> {
+  const asked = { minikube: ['kubectl', 'minikube'], existing: ['kubectl'], embedded: [] } as const;
+  for (const tool of asked[environment.provider]) {
+    if (await findTool(tool)) continue;
+    // On a fresh machine the tools may not be there yet; nothing was made then.
+    if ((await remembered(environment.name)) === undefined) return 'absent';
+    throw new MissingToolError({
+      what: `the state of environment \`${environment.name}\` is not known`,
+      why: `${tool}, which is asked for it, is not here any more`,
+      advice: 'run install-tools',
+    });
+  }
+  return providerOf(environment).phase(environment, context);
+}
+
+async function readVersion(environment: Environment, context: TaskContext): Promise<string | null> {
+  const $ = await shellOf(context);
+  type Version = { readonly serverVersion?: { readonly gitVersion: string } };
+  const { serverVersion } = await kubectlJson<Version>($, environment, 'version');
+  return serverVersion?.gitVersion ?? null;
+}
+
+async function readNodes(
+  environment: Environment,
+  context: TaskContext,
+): Promise<Status['cluster']['nodes']> {
+  const $ = await shellOf(context);
+  const { items } = await kubectlList<NodeList>($, environment, 'get', 'nodes');
+  return items.map(({ metadata, status }) => ({
+    name: metadata.name,
+    ready: status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
+  }));
+}
+
+/** Our releases only, in the order of helmfile.yaml. */
+async function readReleases(environment: Environment, context: TaskContext): Promise<Status['releases']> {
+  const $ = await shellOf(context);
+  // What cannot be read of one is told with the drift.
+  const deployed = await deployedReleases($, environment, () => {});
+  return (await declaredReleases()).flatMap((release) => {
+    const found = deployed.find(
+      ({ name, namespace }) => name === release.name && namespace === release.namespace,
+    );
+    if (!found) return [];
+    const { name, namespace, status, revision } = found;
+    return [{ name, namespace, status, revision }];
+  });
+}
+
+const isDatabaseReady = (environment: Environment, context: TaskContext): Promise<boolean> =>
+  withServer(context, environment, 'postgresql', ({ host, port }) => isPostgresqlReady(host, port), 0);
+
+/** The same for a person. */
+export async function formatStatus(status: Status, context: TaskContext): Promise<string> {
+  const environment = environmentOf(context.options);
+  const { cluster, releases, vault, database } = status;
+  const ready = cluster.nodes.filter((node) => node.ready).length;
+  const nodes = cluster.nodes.length === 0 ? '' : `, ${ready} of ${cluster.nodes.length} nodes ready`;
+  const version = cluster.kubernetesVersion === null ? '' : `, Kubernetes ${cluster.kubernetesVersion}`;
+  const known =
+    cluster.state === 'degraded'
+      ? await providerOf(environment)
+          .faults?.(environment, context)
+          .catch(() => undefined)
+      : undefined;
+  const faults = known === undefined ? '' : ` (${known.join(', ')})`;
+  const lines = [
+    `environment  ${status.environment} (${status.provider})`,
+    `cluster      ${cluster.state}${faults}${version}${nodes}`,
+    `vault        ${vault === null && isDeployed(status, 'vault') ? notReachable : describeVault(vault)}`,
+    `database     ${database === null && isDeployed(status, 'postgresql') ? notReachable : await describeDatabase(database, environment, context)}`,
+  ];
+  if (status.provider === 'embedded' && cluster.state !== 'absent') {
+    lines.push(
+      'simulated    nodes, pods, Services and Ingress; the API, Vault, its operator and PostgreSQL are real',
+    );
+  }
+  const width = Math.max(0, ...releases.map(({ name }) => name.length));
+  for (const { name, namespace, status: state, revision } of releases) {
+    lines.push(`release      ${name.padEnd(width)}  ${namespace.padEnd(8)}  ${state}, revision ${revision}`);
+  }
+  for (const line of await driftLines(status, environment, context)) lines.push(`drift        ${line}`);
+  if (cluster.state === 'running') {
+    const addresses = await providerOf(environment)
+      .addresses(environment, await settingsOf(environment), context)
+      .catch((error: Error): readonly Address[] => {
+        context.log(`not known: the addresses (${error.message.split('\n')[0]})`);
+        return [];
+      });
+    for (const { name, address } of addresses) lines.push(`address      ${name}: ${address}`);
+    for (const note of notesOf(addresses)) lines.push(`             ${note}`);
+  }
+  if (cluster.state === 'absent') lines.push('', 'make it with: npx tsx tasks.ts create-environment');
+  if (cluster.state === 'creating') lines.push('', 'finish it with: npx tsx tasks.ts create-environment');
+  if (cluster.state === 'stopped') lines.push('', 'start it with: npx tsx tasks.ts start-k8s');
+  if (cluster.state === 'degraded') lines.push('', 'start what is missing with: npx tsx tasks.ts start-k8s');
+  if (isHalfStarted(status)) {
+    lines.push('', 'start what does not answer, and unseal Vault, with: npx tsx tasks.ts start-k8s');
+  }
+  return lines.join('\n');
+}
+
+/** What somebody has changed of the deployed releases since helm applied them. */
+async function driftLines(
+  { cluster, releases }: Status,
+  environment: Environment,
+  context: TaskContext,
+): Promise<readonly string[]> {
+  const lines: string[] = [];
+  if (cluster.state !== 'running' || releases.length === 0) return lines;
+  const tell = (line: string) => lines.push(line);
+  try {
+    const deployed = await deployedReleases(await shellOf(context), environment, ({ message, advice }) =>
+      tell(`${message}; ${advice}`),
+    );
+    await tellDrift(context, environment, await declaredReleases(), deployed, tell);
+  } catch (error) {
+    tell(`cannot check for manual changes: ${(error as Error).message}`);
+  }
+  return lines;
+}
+
+const notReachable = 'not reachable';
+
+const isDeployed = ({ cluster, releases }: Status, wanted: string): boolean =>
+  cluster.state === 'running' &&
+  releases.some(({ name, status }) => name === wanted && status === 'deployed');
+
+/** Whether Vault or PostgreSQL, though deployed, does not serve: a start that did not come to its end leaves that. */
+function isHalfStarted(status: Status): boolean {
+  const { vault, database, provider } = status;
+  if (provider === 'existing') return false;
+  const shut = vault === null || (vault.initialized && vault.sealed);
+  return (
+    (isDeployed(status, 'vault') && shut) ||
+    (isDeployed(status, 'postgresql') && database?.reachable !== true)
+  );
+}
+
+async function describeDatabase(
+  database: Status['database'],
+  environment: Environment,
+  context: TaskContext,
+): Promise<string> {
+  if (database === null) return '-';
+  if (!database.reachable) return notReachable;
+  const problem = await databaseProblem(environment, context);
+  return problem === undefined ? 'reachable' : `reachable; ${problem}`;
+}
+
+function describeVault(vault: VaultStatus | null): string {
+  if (vault === null) return '-';
+  if (!vault.initialized) return 'not initialised';
+  if (vault.sealed) return 'sealed';
+  if (vault.configured === null) return 'unsealed, not known whether it is configured';
+  return vault.configured ? 'unsealed, configured' : 'unsealed, not configured: run init-vault';
+}

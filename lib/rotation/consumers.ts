@@ -1,0 +1,99 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
+import type { TaskContext } from '../runner/runner.ts';
+import { type Environment, shellOf } from '../settings/environment.ts';
+import type { Settings } from '../settings/settings.ts';
+
+/** A Deployment whose pods have the password in their environment, and see another one only after a restart. */
+export type Consumer = {
+  readonly namespace: string;
+  readonly name: string;
+  /** The helm release that it belongs to. */
+  readonly release: string;
+  /** Rises with each change of what it is to be, a restart included. */
+  readonly generation: number;
+};
+
+type DeploymentList = {
+  readonly items: readonly {
+    readonly metadata: {
+      readonly name: string;
+      readonly namespace: string;
+      readonly generation: number;
+      readonly labels?: { readonly [name: string]: string };
+      readonly annotations?: { readonly [name: string]: string };
+    };
+  }[];
+};
+
+type DatabaseSecrets = {
+  readonly [name: string]: { readonly namespace: string; readonly user: string } | null;
+};
+
+/** Reloader restarts what names a Secret in it. */
+const annotation = 'secret.reloader.stakater.com/reload';
+
+/** The Secrets of the release devops with which somebody logs in as one of `roles`. */
+export function consumerSecrets(
+  settings: Settings,
+  roles: readonly string[],
+): readonly { readonly name: string; readonly namespace: string }[] {
+  const { devops } = (settings.releases ?? {}) as { devops?: { databaseSecrets?: DatabaseSecrets } };
+  return Object.entries(devops?.databaseSecrets ?? {}).flatMap(([name, secret]) =>
+    secret !== null && roles.includes(secret.user) ? [{ name, namespace: secret.namespace }] : [],
+  );
+}
+
+/** The Deployments that log in as one of `roles` by a Secret which the release devops writes. */
+export async function consumersOf(
+  environment: Environment,
+  settings: Settings,
+  roles: readonly string[],
+  context: TaskContext,
+): Promise<readonly Consumer[]> {
+  const secrets = consumerSecrets(settings, roles);
+  const $ = await shellOf(context);
+  const found = await Promise.all(
+    [...new Set(secrets.map(({ namespace }) => namespace))].map((namespace) =>
+      kubectlList<DeploymentList>($, environment, 'get', 'deployments', '-n', namespace),
+    ),
+  );
+  return found
+    .flatMap(({ items }) => items)
+    .flatMap(({ metadata: { name, namespace, generation, labels, annotations } }) => {
+      const named = (annotations?.[annotation] ?? '').split(',').map((secret) => secret.trim());
+      const uses = secrets.some((secret) => secret.namespace === namespace && named.includes(secret.name));
+      return uses
+        ? [{ name, namespace, generation, release: labels?.['app.kubernetes.io/instance'] ?? name }]
+        : [];
+    });
+}
+
+/** How long Reloader may take to see that a Secret has changed. */
+const reloaderMs = 15_000;
+
+/**
+ * Makes sure that the pods of these Deployments are newer than the change of their Secret, and waits for the end of the rollout.
+ * `seen` is from before the change. Reloader restarts them; where it does not (on the embedded cluster it is simulated), this does.
+ */
+export async function ensureRestarted(
+  environment: Environment,
+  seen: readonly Consumer[],
+  context: TaskContext,
+): Promise<void> {
+  const $ = (await shellOf(context))({ quiet: true });
+  const deadline = Date.now() + (environment.provider === 'embedded' ? 0 : reloaderMs);
+  for (const { name, namespace, generation } of seen) {
+    const deployment = [...kubectl(environment), '-n', namespace];
+    const isRestarted = async () => {
+      const { stdout } = await $`${deployment} get deployment ${name} -o jsonpath={.metadata.generation}`;
+      return Number(stdout) > generation;
+    };
+    while (!(await isRestarted()) && Date.now() < deadline) {
+      await delay(500, undefined, { signal: context.signal });
+    }
+    if (!(await isRestarted())) await $`${deployment} rollout restart deployment ${name}`;
+    await $`${deployment} rollout status deployment ${name} --timeout 300s`;
+    context.log(`restarted ${name}`);
+  }
+}

@@ -1,0 +1,67 @@
+import { expectedPorts } from '../cluster/embedded/state.ts';
+import { authorityFile } from '../database/certificate.ts';
+import { decryptText, type LoginRole, loginRoles, selectRoles } from '../database/roles.ts';
+import { syncWords, takeBack } from '../helm/helm.ts';
+import { helmfileText } from '../helm/helmfile.ts';
+import { kubectlText } from '../kubernetes/kubectl.ts';
+import type { Options } from '../runner/runner.ts';
+import { secretsFile } from '../secrets/encrypted-file.ts';
+import { environmentOf, exportHomes } from '../settings/environment.ts';
+import type { Settings } from '../settings/settings.ts';
+import { initVaultCommands } from '../vault/access.ts';
+import { consumerSecrets } from './consumers.ts';
+
+/** The plain commands of a rotation, for `--dry-run`. No password is an argument: they go by variables and stdin. */
+export async function rotateCommands(
+  options: Options,
+  settings: Settings,
+  name: string,
+): Promise<readonly string[]> {
+  const environment = environmentOf(options);
+  const roles = loginRoles(settings);
+  const superuser = roles[0] as LoginRole;
+  const selected = selectRoles(roles, name);
+  const embedded = environment.provider === 'embedded';
+  const port = embedded ? (await expectedPorts(environment)).postgresql : 5432;
+  const kubectl = kubectlText(environment);
+  const psql = `psql --port ${port} --username ${superuser.name} --dbname ${superuser.database}`;
+  // The superuser's last: until then the old password is good for all of them.
+  const ordered = [
+    ...selected.filter((role) => role !== superuser),
+    ...selected.filter((role) => role === superuser),
+  ];
+  const names = ordered.map((role) => role.name);
+  const secrets = consumerSecrets(settings, names);
+  return [
+    exportHomes(environment, 'GNUPGHOME'),
+    ...(embedded ? [] : [`${kubectl} -n database port-forward svc/postgresql ${port} &`]),
+    // The name is looked for in the certificate, the address is where a port is forwarded.
+    `export PGHOST=${settings.database.host} PGHOSTADDR=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile(environment, settings)}`,
+    `export PGPASSWORD="$(${decryptText(environment.name, superuser.secret)})"`,
+    ...ordered.flatMap((role) => {
+      const file = secretsFile(environment.name, role.secret.file);
+      return [
+        `openssl rand -hex 16 | sed 's/.*/"&"/' | sops set --value-stdin ${file} '["${role.secret.key}"]'`,
+        `${decryptText(environment.name, role.secret)} | sed "s/.*/ALTER ROLE \\"${role.name}\\" PASSWORD '&'/" | ${psql}`,
+      ];
+    }),
+    ...(await vaultCommands(options)),
+    await helmfileText(options, '-l', 'app=postgresql', ...syncWords(takeBack), '--include-transitive-needs'),
+    ...secrets.map(
+      ({ name: secret, namespace }) =>
+        `# Reloader restarts what names ${secret}; where it does not: ${kubectl} -n ${namespace} rollout restart deployment …`,
+    ),
+    ...(secrets.length > 0 ? [await helmfileText(options, '-l', 'tier=apps', 'test')] : []),
+  ];
+}
+
+/** Of all that init-vault stands for, what tells Vault how it logs in to the database. */
+async function vaultCommands(options: Options): Promise<readonly string[]> {
+  const lines = await initVaultCommands(environmentOf(options));
+  const token = lines.findLast((line) => line.startsWith('export VAULT_TOKEN='));
+  return lines.filter(
+    (line) =>
+      line === token ||
+      /^export VAULT_ADDR=|port-forward svc\/vault|vault write \S+\/config\/\S+ plugin_name=/.test(line),
+  );
+}

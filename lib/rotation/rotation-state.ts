@@ -1,0 +1,35 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { textIfThere } from '../ground/if-there.ts';
+import { TaskError } from '../runner/runner.ts';
+import { type Environment, writeWhole } from '../settings/environment.ts';
+
+/** Both passwords of each role whose rotation has begun and not ended, by role. */
+export type Rotation = { readonly [role: string]: { readonly old: string; readonly new: string } };
+
+const path = (environment: Environment): string => join(environment.state, 'database-rotation.json');
+
+/** What an earlier run has begun; empty when there is nothing to complete. Throws `TaskError` for a file that cannot be read. */
+export async function readRotation(environment: Environment): Promise<Rotation> {
+  const text = await textIfThere(path(environment));
+  if (text === undefined) return {};
+  try {
+    const begun = JSON.parse(text) as unknown;
+    if (typeof begun !== 'object' || begun === null) throw new Error('it holds no map');
+    return begun as Rotation;
+  } catch (error) {
+    throw new TaskError({
+      what: `.state/${environment.name}/database-rotation.json is damaged`,
+      why: 'it holds the passwords of a rotation that did not come to its end',
+      advice: `keep a copy of it: it may hold the only passwords that the server takes. Where \`status\` finds them right (it says so), move it away`,
+      cause: error,
+    });
+  }
+}
+
+/** Only the user can read it. */
+export const writeRotation = (environment: Environment, rotation: Rotation): Promise<void> =>
+  writeWhole(path(environment), `${JSON.stringify(rotation, null, 2)}\n`);
+
+export const endRotation = (environment: Environment): Promise<void> =>
+  rm(path(environment), { force: true });

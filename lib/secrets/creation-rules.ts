@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { root } from '../ground/project.ts';
+import { readStrictYaml } from '../ground/strict-yaml.ts';
+import { TaskError } from '../runner/runner.ts';
+import { fingerprintText } from './encrypted-file.ts';
+import { howToRestore } from './how-to-restore.ts';
+
+/** Who can open a new file: a rule of `.sops.yaml`. */
+export type CreationRule = { readonly pattern: string; readonly recipients: readonly string[] };
+
+export const rulesFile = '.sops.yaml';
+
+type Written = { readonly path_regex?: unknown; readonly pgp?: unknown };
+
+/** The rules in their order. Throws `TaskError` when they cannot be read, or when sops would read a pattern differently. */
+export async function creationRules(): Promise<readonly CreationRule[]> {
+  const text = await readFile(join(root, rulesFile), 'utf8').catch((error: Error) => {
+    return unreadable(error.message);
+  });
+  const content = (await readStrictYaml(text, rulesFile)).value as { creation_rules?: unknown } | null;
+  const rules = content?.creation_rules;
+  if (!Array.isArray(rules)) return unreadable('it has no list `creation_rules`');
+  return (rules as Written[]).map(({ path_regex: pattern, pgp }) => ({
+    pattern: checkPattern(String(pattern ?? '')),
+    recipients: (Array.isArray(pgp) ? pgp : String(pgp ?? '').split(','))
+      .map((fingerprint) => fingerprintText(String(fingerprint)))
+      .filter((fingerprint) => fingerprint !== ''),
+  }));
+}
+
+async function unreadable(why: string): Promise<never> {
+  throw new TaskError({
+    what: `${rulesFile} cannot be read`,
+    why,
+    advice: await howToRestore(rulesFile),
+  });
+}
+
+/** What Go (RE2), in which sops is written, and JavaScript do not both have: flags, look-around, back references, classes. */
+const foreignSyntax = /\(\?(?!:)|\\[1-9AzZQECpPkGK]|\[\[:/;
+
+function checkPattern(pattern: string): string {
+  let why = foreignSyntax.test(pattern)
+    ? 'not every regular expression engine knows a part of it'
+    : undefined;
+  try {
+    new RegExp(pattern);
+  } catch (error) {
+    why ??= (error as Error).message;
+  }
+  if (why === undefined) return pattern;
+  throw new TaskError({
+    what: `${rulesFile} has the \`path_regex\` ${pattern}`,
+    why,
+    advice: 'write it with characters, sets, groups (?:…) and * + ? ^ $ alone',
+  });
+}
+
+/** The rule that SOPS takes for a file: the first that matches. */
+export const ruleFor = (rules: readonly CreationRule[], file: string): CreationRule | undefined =>
+  rules.find(({ pattern }) => new RegExp(pattern).test(file));

@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { root } from '../ground/project.ts';
+import { type Options, TaskError, UsageError } from '../runner/runner.ts';
+import { environmentOf, settingsOf } from '../settings/environment.ts';
+import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
+import { fingerprintText, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
+import { howToRestore } from './how-to-restore.ts';
+
+/** Fingerprints of keys that protect nothing. */
+export const developmentKeysFile = 'sops/development-keys.yaml';
+
+export async function developmentKeys(): Promise<readonly string[]> {
+  const { parse } = await import('yaml');
+  const listed: unknown = parse(await readFile(join(root, developmentKeysFile), 'utf8'));
+  if (Array.isArray(listed)) return listed.map((fingerprint) => fingerprintText(String(fingerprint)));
+  throw new TaskError({
+    what: `${developmentKeysFile} holds no list`,
+    why: 'without it nobody can tell which keys are for development only',
+    advice: await howToRestore(developmentKeysFile),
+  });
+}
+
+/** Whether a fingerprint, or the key id at its end, is one of the known ones. */
+export const isAmong = (known: readonly string[], fingerprint: string): boolean =>
+  fingerprint.length >= 8 && known.some((other) => other.endsWith(fingerprint));
+
+/** Why the development keys will not do for an environment, or undefined when they will. */
+export async function whyNoDevelopmentKeys(options: Options): Promise<string | undefined> {
+  if (options.allowDevelopmentKeys === true) return undefined;
+  const environment = environmentOf(options);
+  const { production, sops } = await settingsOf(environment);
+  if (sops.allowDevelopmentKeys) return undefined;
+  if (production) return `environment \`${environment.name}\` says \`production: true\``;
+  return environment.provider === 'existing' ? 'the provider is `existing`' : undefined;
+}
+
+/**
+ * Refuses an environment that matters while its secrets, or the rule for new ones, are encrypted for a key that protects
+ * nothing. Keys are known by their fingerprint, whatever their files are called. A usage error like the lack of `--yes`: an
+ * option of the command line answers it.
+ */
+export async function refuseDevelopmentKeys({ options }: { readonly options: Options }): Promise<void> {
+  const reason = await whyNoDevelopmentKeys(options);
+  if (reason === undefined) return;
+  const { name } = environmentOf(options);
+  const known = await developmentKeys();
+  const files = (await secretNames(name)).map((file) => secretsFile(name, file));
+  const rule = ruleFor(await creationRules(), files[0] ?? secretsFile(name, 'database.yaml'));
+  const places: (readonly [place: string, recipients: readonly string[]])[] = [
+    ...(await Promise.all(
+      files.map(async (file) => [file, (await readEncrypted(file)).recipients] as const),
+    )),
+    [`the rule for them in ${rulesFile}`, rule?.recipients ?? []],
+  ];
+  for (const [place, recipients] of places) {
+    const found = recipients.find((fingerprint) => isAmong(known, fingerprint));
+    if (found === undefined) continue;
+    throw new UsageError({
+      what: `${place} is encrypted for a development key, ${found}`,
+      why: `${reason}, and such a key protects nothing (${developmentKeysFile})`,
+      advice: `take keys of your own: sops/README.md; for a trial: --allow-development-keys, or the setting sops.allowDevelopmentKeys`,
+    });
+  }
+}

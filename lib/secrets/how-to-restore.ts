@@ -1,0 +1,45 @@
+import { type ExecFileException, execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { textIfThere } from '../ground/if-there.ts';
+import { root } from '../ground/project.ts';
+import { quote } from '../runner/runner.ts';
+
+/**
+ * Advice on how the committed version of a file comes back, without losing the present one: nobody can tell damage from a change
+ * that is not committed yet. `unfit` says why the committed version is no help, if it is none.
+ */
+export async function howToRestore(
+  file: string,
+  unfit: (committed: string) => Promise<string | undefined> = async () => undefined,
+): Promise<string> {
+  const committed = await committedVersion(file);
+  if (typeof committed !== 'string') return `restore ${file} from a copy: ${committed.reason}`;
+  const present = await textIfThere(join(root, file)).catch(() => '');
+  const word = quote(file);
+  if (present === committed) return `an older version may do: git log -p -- ${word}`;
+  const reason = await unfit(committed);
+  if (reason !== undefined) return `restore it from a copy: the committed version ${reason}`;
+  if (present === undefined) return `restore it: git checkout HEAD -- ${word}`;
+  return `see what changed: git diff -- ${word}; \`git stash push -- ${word}\` brings back the committed version and keeps this one`;
+}
+
+/** The text in the last commit, or why git does not give it: only its own words say that there is none. */
+async function committedVersion(file: string): Promise<string | { readonly reason: string }> {
+  try {
+    const env = { ...process.env, LC_ALL: 'C' };
+    return (await promisify(execFile)('git', ['show', `HEAD:./${file}`], { cwd: root, env })).stdout;
+  } catch (error) {
+    const { stderr = '', message, signal } = error as ExecFileException;
+    if (
+      /does not exist in|exists on disk, but not in|invalid object name 'HEAD'|not a git repository/.test(
+        stderr,
+      )
+    )
+      return { reason: 'git has no committed version of it' };
+    const [said = ''] = stderr.trim().split('\n');
+    return {
+      reason: `git did not say what is committed (${said || (signal ? `ended by ${signal}` : message)})`,
+    };
+  }
+}

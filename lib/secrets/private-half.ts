@@ -1,0 +1,77 @@
+import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { noAnswer, toolFailure } from '../tools/tool-answer.ts';
+import { gpgReading, type OperationalKey, readKey } from './operational-key.ts';
+
+/**
+ * Throws `TaskError` unless a private half can be used as it is: no task could ask for a passphrase. Looked at in the file itself,
+ * so that nothing has to be taken out of the keyring again.
+ */
+export async function checkPrivateHalf(key: OperationalKey, context: TaskContext): Promise<void> {
+  const problems = (await privateParts(key, context)).filter(({ encrypts }) => encrypts);
+  const problem = problems.find((part) => part.problem !== undefined)?.problem;
+  if (problem === undefined || problems.some((part) => part.problem === undefined)) return;
+  throw new TaskError({
+    what: `the key in ${key.source.name} cannot be used: ${problem.what}`,
+    why: `${problem.why}; it was not imported`,
+    advice: problem.advice(key.fingerprint),
+  });
+}
+
+/** Throws `TaskError` unless what gpg exported is this key, with a private half of each part that can be used. */
+export async function checkExport(
+  exported: string,
+  parts: readonly string[],
+  context: TaskContext,
+): Promise<void> {
+  const name = 'what gpg exported';
+  const notWhole = (why: string): TaskError =>
+    new TaskError({
+      what: 'gpg did not export the new key whole; nothing was changed',
+      why,
+      advice: 'run it again; if it stays, try `gpg --version` and free space',
+    });
+  const key = await readKey({ kind: 'text', text: exported, name }, context).catch((error: TaskError) => {
+    throw notWhole(error.why ?? error.what);
+  });
+  const found = await privateParts(key, context);
+  for (const part of parts) {
+    const own = found.find(({ fingerprint }) => fingerprint === part);
+    const problem = own === undefined ? absent : own.problem;
+    if (problem !== undefined) throw notWhole(`${part}: ${problem.what}`);
+  }
+}
+
+/** Each part of a key with what is wrong with its private half. */
+async function privateParts({ source, parts }: OperationalKey, context: TaskContext) {
+  const command = `gpg --list-packets ${source.name}`;
+  const listed = await gpgReading(source, context, ['--list-packets']);
+  if (listed.exitCode !== 0) throw toolFailure(command, listed);
+  const packets = listed.stdout.split(/^(?=:)/m);
+  if (!packets.some((packet) => packet.startsWith(':secret key packet'))) throw noAnswer(command);
+  return parts.map((part) => {
+    const own = packets.find(
+      (packet) => /^:secret (?:sub )?key packet/.test(packet) && packet.includes(`keyid: ${part.id}`),
+    );
+    return { ...part, problem: own === undefined ? absent : problemOf(own) };
+  });
+}
+
+type Problem = { readonly what: string; readonly why: string; readonly advice: (key: string) => string };
+
+const absent: Problem = {
+  what: 'its private half is not in it',
+  why: 'the part that decrypts was exported without it, or is on a card',
+  advice: (key) => `export it from where it is whole: gpg --armor --export-secret-keys ${key}`,
+};
+
+/** By what gpg says of a packet (GnuPG: g10/parse-packet.c). */
+function problemOf(packet: string): Problem | undefined {
+  if (/gnu-dummy|gnu-divert-to-card/.test(packet)) return absent;
+  if (!/protected\]|^\s*protect IV:/m.test(packet)) return undefined;
+  return {
+    what: 'it has a passphrase',
+    why: 'no task could ask for it',
+    advice: (key) =>
+      `take the passphrase off a copy: gpg --edit-key ${key} passwd (an empty one), then gpg --armor --export-secret-keys ${key}`,
+  };
+}

@@ -1,0 +1,214 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { textIfThere } from '../ground/if-there.ts';
+import { root } from '../ground/project.ts';
+import { shellWord } from '../ground/shell-words.ts';
+import { passedOn } from '../ground/variables.ts';
+import { type Options, type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
+import { toolEnvironment } from '../tools/tools.ts';
+import { providerNames } from './provider-names.ts';
+import { loadSettings, type ProviderName, type Settings } from './settings.ts';
+
+/** Where an environment is and what it is made of. Everything it keeps lies below `state`. */
+export type Environment = {
+  readonly name: string;
+  readonly provider: ProviderName;
+  /** Absolute path of `.state/<environment>`. */
+  readonly state: string;
+  readonly kubeconfig: string;
+  /** Name of the kube context. Always passed on; "the current context" is never used. */
+  readonly context: string;
+  /** minikube's profile or kwokctl's cluster: differs between two clones and two environments. */
+  readonly clusterName: string;
+  readonly gnupgHome: string;
+  /** `state`, or a link to it whose path holds nothing special. */
+  readonly plainState: string;
+};
+
+/** Eight hexadecimal digits that tell one clone's environment from every other. */
+export function cloneKey(environment: string, clone: string = root): string {
+  return createHash('sha256').update(`${clone}\n${environment}`).digest('hex').slice(0, 8);
+}
+
+/** For what needs a short or plain path. Not TMPDIR, which the next run may not have: processes that outlive this one know the path. */
+const shortFolder = '/tmp';
+
+/**
+ * gpg-agent's socket lies in its home, and the path of a socket is limited to about 107 bytes (`sun_path`, unix(7)): where
+ * the clone is deep, the keyring moves to a short folder.
+ */
+function gnupgHomeOf(state: string, key: string): string {
+  const home = join(state, 'gnupg');
+  return Buffer.byteLength(join(home, 'S.gpg-agent.browser')) <= 100
+    ? home
+    : join(shortFolder, `k8sd-${key}`);
+}
+
+/**
+ * kwok reads a variable only up to the first blank, it and helm take lists of files apart at commas and quotes, and vault calls its
+ * token helper by a shell: where the clone's path holds anything but letters and a few signs, they are given a link to the state folder.
+ */
+export function plainStateOf(state: string, key: string): string {
+  return /^[\p{L}\p{N}_@%+=:./-]+$/u.test(state) ? state : join(shortFolder, `k8sd-${key}-state`);
+}
+
+/** Makes that link where there has to be one. Throws `TaskError` when its place is somebody else's. */
+async function linkState({ state, plainState }: Environment): Promise<void> {
+  if (plainState === state) return;
+  await symlink(state, plainState).catch(async (error: Error) => {
+    if ((await readlink(plainState).catch(() => '')) === state) return;
+    throw new TaskError({
+      what: `${plainState} cannot be made a link to ${state}`,
+      why: error.message,
+      advice: `remove it (\`rm -r ${plainState}\`), or move the clone to a path of plain letters`,
+    });
+  });
+}
+
+/** Removes the state folder, and the link to it. */
+export async function removeState({ state, plainState }: Environment): Promise<void> {
+  if (plainState !== state) await rm(plainState, { force: true });
+  await rm(state, { recursive: true, force: true });
+}
+
+/** Where the runner remembers what the runs of an environment have done. Not in its state folder, which says that there is an environment. */
+export const memoryOf = (environment: string): string => join(root, '.tasks', environment);
+
+/** Forgets what earlier runs have done: what they had made is gone, and nothing of it can be resumed. */
+export async function forgetRuns(environment: string): Promise<void> {
+  await rm(memoryOf(environment), { recursive: true, force: true });
+  // It stays while another environment's are in it.
+  await rmdir(join(root, '.tasks')).catch(() => undefined);
+}
+
+/** The environment that resolved global options speak of. */
+export function environmentOf(options: Options): Environment {
+  const name = String(options.env);
+  const provider = options.provider as ProviderName;
+  const key = cloneKey(name);
+  const state = join(root, '.state', name);
+  const clusterName = `${name}-${key}`;
+  const context =
+    provider === 'existing'
+      ? String(options.context ?? '')
+      : provider === 'embedded'
+        ? `kwok-${clusterName}`
+        : clusterName;
+  return {
+    name,
+    provider,
+    state,
+    kubeconfig: join(state, 'kubeconfig'),
+    context,
+    clusterName,
+    gnupgHome: gnupgHomeOf(state, key),
+    plainState: plainStateOf(state, key),
+  };
+}
+
+export const settingsOf = (environment: Environment): Promise<Settings> =>
+  loadSettings(environment.name, environment.provider);
+
+/** What keeps the tools out of the user's own homes: each has one below the state folder. */
+export function homesOf(environment: Environment) {
+  const helm = join(environment.state, 'helm');
+  return {
+    KUBECONFIG: environment.kubeconfig,
+    // kubectl and helm keep what they know of an API server under ~/.kube unless told otherwise.
+    KUBECACHEDIR: join(environment.state, 'kube-cache'),
+    GNUPGHOME: environment.gnupgHome,
+    HELM_CACHE_HOME: join(helm, 'cache'),
+    HELM_CONFIG_HOME: join(helm, 'config'),
+    HELM_DATA_HOME: join(helm, 'data'),
+    // helmfile keeps remote values and charts below it.
+    HELMFILE_CACHE_HOME: join(helm, 'helmfile'),
+    KWOK_WORKDIR: join(environment.plainState, 'kwok'),
+  } as const;
+}
+
+type Home = keyof ReturnType<typeof homesOf>;
+
+export const helmHomes = [
+  'HELM_CACHE_HOME',
+  'HELM_CONFIG_HOME',
+  'HELM_DATA_HOME',
+  'HELMFILE_CACHE_HOME',
+] as const;
+
+/** Sets some of them as a plain command, to be pasted in the project's folder. */
+export function exportHomes(environment: Environment, ...names: readonly Home[]): string {
+  const homes = homesOf(environment);
+  return ['export', ...names.map((name) => `${name}=${shellWord(homes[name])}`)].join(' ');
+}
+
+/** The variables of every program that a task starts: those of the user's that are passed on, PATH with the project's tools first, and the environment's own homes. */
+export async function processEnvironment(environment: Environment): Promise<NodeJS.ProcessEnv> {
+  // helmfile writes decrypted values to temporary files: what a killed one leaves goes with the environment.
+  const own = await mkdir(join(environment.state, 'tmp'), { mode: 0o700 }).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code === 'EEXIST',
+  );
+  if (own) await linkState(environment);
+  return {
+    ...passedOn(process.env),
+    TMPDIR: own ? join(environment.plainState, 'tmp') : tmpdir(),
+    PATH: await toolEnvironment(),
+    ...homesOf(environment),
+    NO_COLOR: '1',
+  };
+}
+
+/**
+ * For programs in Go that do their work and end: they may grow more before they clean up their memory. helmfile with its
+ * helms needs a quarter less CPU. Not for servers, which would keep what they took.
+ */
+const briefPrograms = { GOGC: '400' };
+
+/** The task's shell with the environment's variables, in the project's folder. */
+export async function shellOf(context: Pick<TaskContext, '$' | 'options'>): Promise<Shell> {
+  const env = await processEnvironment(environmentOf(context.options));
+  return context.$({ env: { ...briefPrograms, ...env }, cwd: root });
+}
+
+type Memory = { readonly provider: ProviderName; readonly context?: string };
+
+const memoryPath = (environment: string): string => join(root, '.state', environment, 'environment.json');
+
+/** What the environment was made with, or undefined when it was never made. Throws `TaskError` when that cannot be told. */
+export async function remembered(environment: string): Promise<Memory | undefined> {
+  const text = await textIfThere(memoryPath(environment));
+  if (text === undefined) return undefined;
+  let reason = 'it names no provider';
+  try {
+    const memory = JSON.parse(text) as Memory;
+    if (providerNames.includes(memory?.provider)) return memory;
+  } catch (error) {
+    reason = (error as Error).message;
+  }
+  throw new TaskError({
+    what: `.state/${environment}/environment.json, which says what the environment was made with, is damaged`,
+    why: reason,
+    advice: `say it with --provider (${providerNames.join(', ')}): create-environment mends the file, destroy-environment removes all`,
+  });
+}
+
+export async function remember(environment: Environment): Promise<void> {
+  const { provider, context } = environment;
+  const memory: Memory = provider === 'existing' ? { provider, context } : { provider };
+  await writeWhole(memoryPath(environment.name), `${JSON.stringify(memory, null, 2)}\n`);
+}
+
+/** Writes a file of ours so that a reader sees the old or the new content, never a part; only the user may read it. */
+export async function writeWhole(path: string, content: string, mode = 0o600): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${process.pid}`;
+  try {
+    await writeFile(temporary, content, { mode });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}

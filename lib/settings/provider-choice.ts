@@ -1,0 +1,89 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { root } from '../ground/project.ts';
+import { type Options, UsageError } from '../runner/runner.ts';
+import { isReachable } from '../tools/release-host.ts';
+import { findTool } from '../tools/tools.ts';
+import { askEngine } from './docker-engine.ts';
+import { remembered } from './environment.ts';
+import { checkEnvironment, loadSettings, type ProviderName, settingsFiles } from './settings.ts';
+
+/** Tasks that end or show what was made of an environment: its folder under environments/ may be gone. */
+const withoutFolder = ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status'];
+
+/**
+ * Checks the environment's name and settles on a provider and, for an existing cluster, on a context. An environment stays
+ * with what it was made with. `words` are those of the command line, which name the task. Throws `UsageError`.
+ */
+export async function resolveOptions(
+  options: Options,
+  user = process.getuid?.(),
+  words: readonly string[] = [],
+): Promise<Options> {
+  const environment = String(options.env);
+  await checkEnvironment(environment, words.some((word) => withoutFolder.includes(word)) ? 'made' : 'folder');
+  const asked = options.provider as ProviderName | undefined;
+  const memory = await remembered(environment).catch((error: unknown) => {
+    // A damaged memory is replaced by what the user says.
+    if (asked !== undefined) return undefined;
+    throw error;
+  });
+  if (memory && asked && memory.provider !== asked) {
+    throw new UsageError({
+      what: `environment \`${environment}\` was made with provider \`${memory.provider}\`, not \`${asked}\``,
+      why: 'an environment stays with the provider it was made with',
+      advice: 'run destroy-environment first, or leave --provider and CLUSTER_PROVIDER out',
+    });
+  }
+  const only = memory ? undefined : await onlyProvider(environment);
+  if (only && asked && only !== asked) {
+    throw new UsageError({
+      what: `environment \`${environment}\` is for provider \`${only}\`, not \`${asked}\``,
+      why: 'its setting cluster.provider says so',
+      advice: 'leave --provider and CLUSTER_PROVIDER out, or use another environment',
+    });
+  }
+  const provider = memory?.provider ?? asked ?? only ?? (await automaticProvider(user));
+  const context =
+    provider === 'existing' ? await contextOf(environment, options, memory?.context) : undefined;
+  return { ...options, provider, context };
+}
+
+/** The provider that an environment's own files bind it to, or undefined. */
+async function onlyProvider(environment: string): Promise<ProviderName | undefined> {
+  const files = await settingsFiles(environment, 'existing');
+  const own = files.filter((file) => file.startsWith(`environments/${environment}/`));
+  const texts = await Promise.all(own.map((file) => readFile(join(root, file), 'utf8')));
+  // Most bind it to none, and reading YAML takes longer than all the rest of the choice.
+  if (!texts.some((text) => text.includes('provider'))) return undefined;
+  return (await loadSettings(environment, 'existing')).cluster.provider || undefined;
+}
+
+/** minikube where Docker answers and minikube is there or can be got, else embedded; so for root, whom minikube refuses its docker driver. */
+async function automaticProvider(user: number | undefined): Promise<ProviderName> {
+  if (user === 0) return 'embedded';
+  if ((await askEngine()) !== 'answers') return 'embedded';
+  const there =
+    (await findTool('minikube')) !== undefined ||
+    (await isReachable('github.com')) ||
+    (await findTool('go')) !== undefined;
+  return there ? 'minikube' : 'embedded';
+}
+
+async function contextOf(environment: string, options: Options, known: string | undefined): Promise<string> {
+  const asked = options.context === undefined ? undefined : String(options.context);
+  if (known !== undefined && asked !== undefined && known !== asked) {
+    throw new UsageError({
+      what: `environment \`${environment}\` was made in context \`${known}\`, not \`${asked}\``,
+      why: 'an environment stays with the cluster it was made in',
+      advice: 'run destroy-environment first, or leave --context out',
+    });
+  }
+  const context = known ?? asked ?? (await loadSettings(environment, 'existing')).cluster.context;
+  if (context !== '') return context;
+  throw new UsageError({
+    what: 'provider `existing` needs a kube context',
+    why: 'nothing is ever run against "the current context"',
+    advice: 'name it with --context, CLUSTER_CONTEXT or the setting cluster.context',
+  });
+}

@@ -1,0 +1,263 @@
+import { readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { expectedPorts, expectedSettings, readState } from '../cluster/embedded/state.ts';
+import { authorityFile, serverIdentity } from '../database/certificate.ts';
+import { root } from '../ground/project.ts';
+import { kubectl, kubectlText } from '../kubernetes/kubectl.ts';
+import { podStartMs } from '../kubernetes/port-forward.ts';
+import type { TaskContext } from '../runner/runner.ts';
+import { decryptValue } from '../secrets/sops.ts';
+import { type Environment, settingsOf, shellOf, writeWhole } from '../settings/environment.ts';
+import type { Settings } from '../settings/settings.ts';
+import { vaultClient } from './api/client.ts';
+import { convergeVault, formatChange, type VaultChange } from './api/converge.ts';
+import { type PlainAccess, unsealCommands as plainUnseal, vaultCommands } from './api/dry-run.ts';
+import { initialiseVault, unsealVault, waitForVault } from './api/init.ts';
+import { readKeys, secretsOf } from './api/keys-file.ts';
+import type { KubernetesAccess } from './api/kubernetes-auth.ts';
+import { operatorToken } from './api/operator.ts';
+import type { Replica } from './api/replica.ts';
+import { loadDesiredState, type Policy } from './api/state.ts';
+import { type VaultStatus, vaultStatus } from './api/status.ts';
+import { hasVault, type NamedConnection, vaultSelector, withVaultReplicas } from './replicas.ts';
+
+const keysPath = (environment: Environment): string => join(environment.state, 'vault', 'keys.json');
+const desiredState = () => loadDesiredState(join(root, 'vault'));
+
+/** How long a Vault that has just been started may take to answer. */
+const startMs = 60_000;
+
+/**
+ * Brings Vault to the state kept under `vault/`: initialised, unsealed, configured. Logs each object as changed or
+ * unchanged and reports whether any was changed.
+ */
+export async function initVault(environment: Environment, context: TaskContext): Promise<void> {
+  const settings = await vaultSettings(environment);
+  const state = await desiredState();
+  const { authority } = await serverIdentity(environment, await settingsOf(environment), context);
+  await redactKeys(environment, context);
+  await withVaultReplicas(context, environment, podStartMs, async (connections) => {
+    const replicas = await answering(connections, context);
+    const input = { keysPath: keysPath(environment), signal: context.signal };
+    const { client, initialised, unsealed } = await initialiseVault({ ...input, replicas });
+    await redactKeys(environment, context);
+    if (initialised) context.log(`initialised; its keys are in .state/${environment.name}/vault/keys.json`);
+    else if (unsealed.length > 0) context.log(unsealedText(replicas, unsealed));
+    const onChange = (change: VaultChange) => context.log(formatChange(change));
+    const secret = (text: string) => context.secret(text);
+    const operator = await operatorToken({ ...input, client, state, settings, secret, onChange });
+    const changes = await convergeVault({
+      client: client.withToken(operator.token),
+      state,
+      kubernetes: await kubernetesAccess(environment, context),
+      sources: {
+        settings,
+        decrypt: (file, key) => decryptValue(environment, file, key, context),
+        passwordRecord: join(environment.state, 'vault', 'passwords.sha256'),
+        databaseAuthority: authority,
+      },
+      signal: context.signal,
+      onChange,
+    });
+    const changed = [...operator.changes, ...changes].some(({ outcome }) => outcome === 'changed');
+    context.report(initialised || unsealed.length > 0 || changed ? 'changed' : 'unchanged');
+  });
+}
+
+/**
+ * Unseals a Vault that was initialised before; one that was not is left as it is. Returns whether it had to. Throws `TaskError`
+ * when it is sealed and the keys are lost.
+ */
+export async function unseal(
+  environment: Environment,
+  context: TaskContext,
+): Promise<'changed' | 'unchanged'> {
+  // A recreated cluster has none to wait for, although the keys of the one before are kept.
+  if (!(await hasVault(context, environment))) return 'unchanged';
+  await redactKeys(environment, context);
+  return withVaultReplicas(context, environment, podStartMs, async (connections) => {
+    const replicas = await answering(connections, context);
+    const outcome = await unsealVault({
+      replicas,
+      keysPath: keysPath(environment),
+      signal: context.signal,
+    });
+    if (outcome !== 'changed') return 'unchanged';
+    context.log('Vault is unsealed');
+    return 'changed';
+  });
+}
+
+/**
+ * Vault as `status` shows it; the log says why it is not known whether it is configured. Throws `TaskError` when it cannot be
+ * reached.
+ */
+export async function readVaultStatus(
+  environment: Environment,
+  context: Pick<TaskContext, '$' | 'options' | 'log'>,
+): Promise<VaultStatus> {
+  const path = keysPath(environment);
+  const keys = await readKeys(path).catch((error: Error) => error);
+  const token = keys instanceof Error ? undefined : keys?.adminToken;
+  // The keys of a Vault without the token of `init-vault`: that has not come so far.
+  const isSetUp = keys === undefined || keys instanceof Error || token !== undefined;
+  const noKeys = keys instanceof Error ? keys.message : keys ? undefined : `its keys are not in ${path}`;
+  const state = await desiredState();
+  const settings = await vaultSettings(environment);
+  return withVaultReplicas(context, environment, 0, async (connections) => {
+    const replicas = connections.map(({ name, host, port }) => {
+      const client = vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 });
+      return { name, client: token === undefined ? client : client.withToken(token) };
+    });
+    const status = await vaultStatus(replicas, state, settings, (reason) => {
+      if (isSetUp) context.log(`not known: whether Vault is configured (${noKeys ?? reason})`);
+    });
+    return isSetUp ? status : { ...status, configured: false };
+  });
+}
+
+/** Throws `TaskError` for keys that are there and cannot be used. */
+export async function checkKeys(environment: Environment): Promise<void> {
+  await readKeys(keysPath(environment));
+}
+
+/** Whether there is a Vault that was initialised. Throws `TaskError` for one that does not answer: it may be. */
+export async function isInitialised(
+  environment: Environment,
+  context: Pick<TaskContext, '$' | 'options' | 'log'>,
+): Promise<boolean> {
+  if (!(await hasVault(context, environment))) return false;
+  return (await readVaultStatus(environment, context)).initialized;
+}
+
+/** The replicas, each of which answers, sealed or not. */
+async function answering(
+  connections: readonly NamedConnection[],
+  { signal }: TaskContext,
+): Promise<readonly Replica[]> {
+  const replicas = connections.map(({ name, host, port }) => ({
+    name,
+    client: vaultClient({ address: `http://${host}:${port}`, signal }),
+  }));
+  await Promise.all(replicas.map(({ client }) => waitForVault(client, startMs, signal)));
+  return replicas;
+}
+
+const unsealedText = (replicas: readonly Replica[], unsealed: readonly string[]): string =>
+  replicas.length === 1 ? 'unsealed' : `unsealed: ${unsealed.join(', ')}`;
+
+async function redactKeys(environment: Environment, context: TaskContext): Promise<void> {
+  const keys = await readKeys(keysPath(environment));
+  for (const secret of keys ? secretsOf(keys) : []) context.secret(secret);
+}
+
+/** The settings, with the address by which Vault reaches PostgreSQL filled in; `known` are those that the cluster will be made with. */
+async function vaultSettings(
+  environment: Environment,
+  known: Partial<Settings['vault']> = {},
+): Promise<Settings> {
+  const loaded = await settingsOf(environment);
+  const settings = { ...loaded, vault: { ...loaded.vault, ...known } };
+  const { host, port } = settings.database;
+  const databaseAddress = settings.vault.databaseAddress || `${host}:${port}`;
+  return { ...settings, vault: { ...settings.vault, databaseAddress } };
+}
+
+/**
+ * How Vault checks the tokens of workloads. In a pod it uses its own account; the Vault beside the embedded cluster is given
+ * the API server's address on this machine and a token of an account that may review others.
+ */
+async function kubernetesAccess(environment: Environment, context: TaskContext): Promise<KubernetesAccess> {
+  const embedded = environment.provider === 'embedded' ? await readState(environment) : undefined;
+  if (!embedded) return { host: 'https://kubernetes.default.svc' };
+  const pki = join(environment.state, 'kwok', 'clusters', environment.clusterName, 'pki');
+  return {
+    host: `https://127.0.0.1:${embedded.ports.kubeApiserver}`,
+    caCertificate: await readFile(join(pki, 'ca.crt'), 'utf8'),
+    reviewer: {
+      token: await reviewerToken(environment, context),
+      recordPath: join(environment.state, 'vault', 'reviewer.sha256'),
+    },
+  };
+}
+
+const reviewerArguments = [
+  '-n',
+  'kube-system',
+  'create',
+  'token',
+  'vault-token-reviewer',
+  '--duration',
+  '8760h',
+];
+
+/** Kept for as long as it is good for another month: a new one for each run would be a change for each run. */
+async function reviewerToken(environment: Environment, context: TaskContext): Promise<string> {
+  const path = join(environment.state, 'vault', 'reviewer.jwt');
+  const known = (await readFile(path, 'utf8').catch(() => '')).trim();
+  if (known !== '' && expiry(known) > Date.now() + 30 * 24 * 3600 * 1000) {
+    context.secret(known);
+    return known;
+  }
+  const $ = await shellOf(context);
+  const output = await $({ quiet: true })`${kubectl(environment)} ${reviewerArguments}`;
+  const token = output.stdout.trim();
+  context.secret(token);
+  await writeWhole(path, token);
+  return token;
+}
+
+/** Milliseconds since 1970 at which a JWT ends; 0 when it cannot be read. */
+function expiry(token: string): number {
+  try {
+    return Number(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).exp) * 1000;
+  } catch {
+    return 0;
+  }
+}
+
+async function plainAccess(environment: Environment): Promise<PlainAccess> {
+  const keys = relative(root, keysPath(environment));
+  if (environment.provider === 'embedded')
+    return { address: `http://127.0.0.1:${(await expectedPorts(environment)).vault}`, keysPath: keys };
+  const kubectl = kubectlText(environment);
+  const forward = `${kubectl} -n vault port-forward svc/vault 8200 & # leave it running for the following commands`;
+  return {
+    address: 'http://127.0.0.1:8200',
+    keysPath: keys,
+    pods: { kubectl, selector: vaultSelector, forward },
+  };
+}
+
+/** The plain commands of `unseal`, for `--dry-run`. */
+export const unsealCommands = async (environment: Environment): Promise<readonly string[]> =>
+  plainUnseal(await plainAccess(environment));
+
+/** The plain commands of `init-vault`, for `--dry-run`. */
+export async function initVaultCommands(environment: Environment): Promise<readonly string[]> {
+  const ports = await expectedPorts(environment);
+  const embedded = environment.provider === 'embedded';
+  const state = await desiredState();
+  const fromRoot = (policy: Policy): Policy => ({
+    ...policy,
+    files: policy.files.map((file) => relative(root, file)),
+  });
+  return vaultCommands({
+    ...(await plainAccess(environment)),
+    state: {
+      ...state,
+      operator: { ...state.operator, policy: fromRoot(state.operator.policy) },
+      policies: state.policies.map(fromRoot),
+    },
+    environment: environment.name,
+    databaseAuthorityFile: authorityFile(environment, await settingsOf(environment)),
+    settings: await vaultSettings(environment, embedded ? expectedSettings(environment, ports).vault : {}),
+    kubernetes: embedded
+      ? {
+          host: `https://127.0.0.1:${ports.kubeApiserver}`,
+          caCertificateFile: `.state/${environment.name}/kwok/clusters/${environment.clusterName}/pki/ca.crt`,
+          reviewerTokenCommand: `${kubectlText(environment)} ${reviewerArguments.join(' ')}`,
+        }
+      : { host: 'https://kubernetes.default.svc' },
+  });
+}

@@ -1,0 +1,130 @@
+import { TaskError } from '../../runner/runner.ts';
+import { auditObject } from './audit.ts';
+import type { VaultClient } from './client.ts';
+import { connectionObject, type DatabaseSources, loginRoleObject } from './database.ts';
+import { keyValuesObject, type ValueSources } from './key-values.ts';
+import { type KubernetesAccess, kubernetesConfig, roleObject } from './kubernetes-auth.ts';
+import { authMethod, secretsEngine } from './mounts.ts';
+import { policyObject, transitKey } from './policies.ts';
+import { removedApplications } from './removed.ts';
+import type { DesiredState } from './state.ts';
+import type { VaultObject, VaultObjectKind } from './vault-object.ts';
+
+export type ConvergeInput = {
+  /** With a token that may manage all of the desired state. */
+  readonly client: VaultClient;
+  readonly state: DesiredState;
+  readonly kubernetes: KubernetesAccess;
+  readonly sources: DatabaseSources;
+  readonly signal?: AbortSignal;
+  /** Called for each object as soon as it is settled. */
+  readonly onChange?: (change: VaultChange) => void;
+};
+
+export type VaultChange = {
+  readonly kind: VaultObjectKind;
+  readonly path: string;
+  readonly outcome: 'changed' | 'unchanged';
+  /** Of a change: "missing", or the names of what differed; never a value. */
+  readonly difference?: string;
+};
+
+/**
+ * Brings Vault to the desired state: reads each object, compares, writes what differs and reads it again. A second run
+ * changes nothing. Objects beside the desired state are left alone, save those of applications that were removed from it.
+ * Stops at the first error (`TaskError`), after which a further run goes on where it stopped.
+ */
+export async function convergeVault(input: ConvergeInput): Promise<VaultChange[]> {
+  const { client, state } = input;
+  return [
+    ...(await settleAll(await removedApplications(client, state), input)),
+    ...(await settleAll(allObjects(input), input)),
+  ];
+}
+
+/** Settles objects one after another; reports each. */
+export async function settleAll(
+  objects: readonly VaultObject[],
+  { signal, onChange }: Pick<ConvergeInput, 'signal' | 'onChange'>,
+): Promise<VaultChange[]> {
+  const changes: VaultChange[] = [];
+  for (const object of objects) {
+    signal?.throwIfAborted();
+    const change = await settle(object);
+    changes.push(change);
+    onChange?.(change);
+  }
+  return changes;
+}
+
+/** One line for a person: `changed   secret kv/app1/database (DB_PASSWORD)`. */
+export function formatChange(change: VaultChange): string {
+  const reason = change.difference === undefined ? '' : ` (${change.difference})`;
+  return `${change.outcome.padEnd('unchanged'.length)} ${change.kind} ${change.path}${reason}`;
+}
+
+async function settle(object: VaultObject): Promise<VaultChange> {
+  const { kind, path } = object;
+  const difference = await object.difference();
+  if (difference === undefined) return { kind, path, outcome: 'unchanged' };
+  await object.write();
+  const left = await object.difference();
+  // Without this check a value that Vault stores in another form would be written again by every run.
+  if (left !== undefined) {
+    throw new TaskError({
+      what: `Vault took the ${kind} ${path}, but it still differs from the desired state`,
+      why: left,
+      advice: 'check that nothing else changes it at the same time',
+    });
+  }
+  return { kind, path, outcome: 'changed', difference };
+}
+
+/** The audit log before all else, policies before roles, engines before what they hold; last what needs another server. */
+function allObjects({ client, state, kubernetes, sources, signal }: ConvergeInput): VaultObject[] {
+  const { engines, roles } = structure(client, state);
+  return [
+    ...state.audit.map((device) => auditObject(client, device, sources.settings)),
+    ...engines,
+    ...state.keyValues.map((secret) => keyValuesObject(client, secret, sources, signal)),
+    ...state.auth.map((mount) => authMethod(client, mount)),
+    ...state.auth.map((mount) => kubernetesConfig(client, mount, kubernetes)),
+    ...roles,
+    ...state.mounts.flatMap((mount) =>
+      mount.connections.map((connection) => connectionObject(client, mount, connection, sources)),
+    ),
+  ];
+}
+
+function structure(
+  client: VaultClient,
+  state: DesiredState,
+): { engines: VaultObject[]; roles: VaultObject[] } {
+  return {
+    engines: [
+      ...state.policies.map((policy) => policyObject(client, policy)),
+      ...state.mounts.map((mount) => secretsEngine(client, mount)),
+      ...state.mounts.flatMap((mount) => mount.keys.map((key) => transitKey(client, mount, key))),
+    ],
+    roles: [
+      ...state.auth.flatMap((mount) => mount.roles.map((role) => roleObject(client, mount, role))),
+      ...state.mounts.flatMap((mount) => mount.logins.map((role) => loginRoleObject(client, mount, role))),
+    ],
+  };
+}
+
+/** The objects whose desired form is known without keys and cluster: what `status` can compare. */
+export function structuralObjects(
+  client: VaultClient,
+  state: DesiredState,
+  settings: ValueSources['settings'],
+): VaultObject[] {
+  const { engines, roles } = structure(client, state);
+  return [
+    ...state.audit.map((device) => auditObject(client, device, settings)),
+    policyObject(client, state.operator.policy),
+    ...engines,
+    ...state.auth.map((mount) => authMethod(client, mount)),
+    ...roles,
+  ];
+}

@@ -1,0 +1,131 @@
+import { valueAt } from '../../ground/tree.ts';
+import { TaskError } from '../../runner/runner.ts';
+import { objectOf, type VaultClient } from './client.ts';
+import { resolveValue, settingText, type ValueSources } from './key-values.ts';
+import { isRecorded, recordSecret } from './secret-record.ts';
+import type { DatabaseConnection, LoginRole, Mount } from './state.ts';
+import { VaultError } from './vault-error.ts';
+import { differingNames, type VaultObject } from './vault-object.ts';
+
+export type DatabaseSources = ValueSources & {
+  /** Vault does not tell a connection's password again; what was written last is remembered here, as a hash. */
+  readonly passwordRecord: string;
+  /** PEM of the authority that signed the server's certificate. */
+  readonly databaseAuthority: string;
+};
+
+/** How Vault logs in to a database server, and the roles that may use it: those of the engine. Vault tries the login when it is written. */
+export function connectionObject(
+  client: VaultClient,
+  mount: Mount,
+  connection: DatabaseConnection,
+  sources: DatabaseSources,
+): VaultObject {
+  const path = `${mount.path}/config/${connection.name}`;
+  const roles = rolesOf(mount, connection);
+  // Resolved once: decrypting takes far longer than asking Vault.
+  let password: string | undefined;
+  return {
+    kind: 'database connection',
+    path,
+    difference: async () => {
+      checkSecret(connection, sources.settings);
+      password ??= await resolveValue(connection.password, sources);
+      const found = await client.read(path);
+      if (found === undefined) return 'missing';
+      const details = objectOf(found.connection_details);
+      return differingNames([
+        ['plugin', found.plugin_name, connection.plugin],
+        ['roles', found.allowed_roles ?? [], roles],
+        ['url', details?.connection_url, connectionUrl(connection, sources.settings)],
+        ['username', details?.username, connection.username],
+        ['passwordAuthentication', details?.password_authentication, connection.passwordAuthentication],
+        ['authority', details?.tls_ca, sources.databaseAuthority],
+        ['maxOpenConnections', Number(details?.max_open_connections), connection.maxOpenConnections],
+        ['password', await isRecorded(sources.passwordRecord, path, password), true],
+      ]);
+    },
+    write: async () => {
+      const secret = password ?? '';
+      const body = {
+        plugin_name: connection.plugin,
+        allowed_roles: roles,
+        connection_url: connectionUrl(connection, sources.settings),
+        username: connection.username,
+        password: secret,
+        tls_ca: sources.databaseAuthority,
+        password_authentication: connection.passwordAuthentication,
+        max_open_connections: connection.maxOpenConnections,
+      };
+      await client
+        .write(path, body, { secrets: [secret], timeoutMs: 30_000 })
+        .catch((error: unknown) => Promise.reject(explain(error, connection)));
+      await recordSecret(sources.passwordRecord, path, secret);
+    },
+  };
+}
+
+/** Vault logs in with the secret that the database gives to the role of this name. Throws `TaskError` for another one. */
+function checkSecret(
+  { name, username, password }: DatabaseConnection,
+  settings: ValueSources['settings'],
+): void {
+  const wanted = valueAt(settings, ['database', 'issuers', username, 'password']);
+  const named = `sops://${password.file}#/${password.key}`;
+  if (wanted === undefined || wanted === named) return;
+  throw new TaskError({
+    what: `the connection \`${name}\` of vault/state.yaml has the password ${named}`,
+    why: `the setting \`database.issuers.${username}.password\` is ${wanted}`,
+    advice: 'write the same secret in both places',
+  });
+}
+
+/** How the logins of one application are made, prolonged and ended. */
+export function loginRoleObject(client: VaultClient, mount: Mount, role: LoginRole): VaultObject {
+  const path = `${mount.path}/roles/${role.name}`;
+  const desired = {
+    db_name: role.connection,
+    creation_statements: role.create,
+    renew_statements: role.renew,
+    revocation_statements: role.revoke,
+    default_ttl: role.ttlSeconds,
+    max_ttl: role.maxTtlSeconds,
+  };
+  return {
+    kind: 'database role',
+    path,
+    difference: async () => {
+      const found = await client.read(path);
+      if (found === undefined) return 'missing';
+      // The order of statements matters, and the comparison of lists does not see it.
+      const pairs = Object.entries(desired).map(
+        ([name, value]) => [name, asText(found[name]), asText(value)] as const,
+      );
+      return differingNames(pairs);
+    },
+    write: async () => {
+      await client.write(path, desired);
+    },
+  };
+}
+
+/** The names of the roles that may use a connection. */
+export const rolesOf = ({ logins }: Mount, { name }: DatabaseConnection): string[] =>
+  logins.filter(({ connection }) => connection === name).map((role) => role.name);
+
+/** The URL with its settings filled in; `{{username}}` and `{{password}}` stay for Vault. */
+export const connectionUrl = ({ url }: DatabaseConnection, settings: ValueSources['settings']): string =>
+  url.replaceAll(/\$\{([\w.]+)\}/g, (_, name: string) => settingText(name, settings));
+
+const asText = (value: unknown): unknown => (Array.isArray(value) ? JSON.stringify(value) : value);
+
+function explain(error: unknown, { name, username }: DatabaseConnection): unknown {
+  if (!(error instanceof VaultError) || error.status !== 400) return error;
+  return new TaskError({
+    what: `Vault cannot log in to the database \`${name}\` as \`${username}\``,
+    why: error.errors.join('; '),
+    advice:
+      '`status` shows whether the database answers; its roles are made by installing postgresql. Then run `init-vault` again',
+    cause: error,
+  });
+}

@@ -1,0 +1,221 @@
+import { dirname } from 'node:path';
+import { shellWord } from '../../ground/shell-words.ts';
+import { connectionUrl, rolesOf } from './database.ts';
+import { settingText, type ValueSources } from './key-values.ts';
+import type {
+  AuditDevice,
+  AuthMount,
+  DatabaseConnection,
+  DesiredState,
+  KeyValues,
+  LoginRole,
+  Mount,
+  Operator,
+  Policy,
+  Role,
+  SecretReference,
+} from './state.ts';
+
+/** How plain commands reach Vault. */
+export type PlainAccess = {
+  readonly address: string;
+  readonly keysPath: string;
+  /** Left out for a Vault that is a process of this machine. */
+  readonly pods?: {
+    /** `kubectl` with its cluster. */
+    readonly kubectl: string;
+    readonly selector: string;
+    /** Makes `address` lead to the pods; runs on beside the commands. */
+    readonly forward: string;
+  };
+};
+
+export type VaultCommandsInput = PlainAccess & {
+  readonly state: DesiredState;
+  /** Names the folder `environments/<environment>/secrets/`. */
+  readonly environment: string;
+  /** Of the database's certificate: a word of bash that names a file. */
+  readonly databaseAuthorityFile: string;
+  readonly settings: ValueSources['settings'];
+  readonly kubernetes: {
+    readonly host: string;
+    /** Left out for a Vault in a pod, as in `KubernetesAccess`. */
+    readonly caCertificateFile?: string;
+    /** A command that prints the reviewer's token. */
+    readonly reviewerTokenCommand?: string;
+  };
+};
+
+/**
+ * The plain commands `init-vault` stands for on a new Vault, one per line for a POSIX shell. No secret is in them: keys
+ * and passwords go from the program that has them to `vault` by stdin, never as an argument.
+ */
+export function vaultCommands(input: VaultCommandsInput): string[] {
+  const { state, keysPath, pods, kubernetes, settings } = input;
+  const init = 'vault operator init -key-shares=1 -key-threshold=1 -format=json';
+  const exec = pods === undefined ? '' : `${pods.kubectl} -n vault exec vault-0 -- `;
+  const initialise = `(umask 077; mkdir -p ${shellWord(dirname(keysPath))}; ${exec}${init} > ${shellWord(keysPath)})`;
+  const opened =
+    pods === undefined
+      ? [...reach(input), initialise, unsealCommand(input)]
+      : [initialise, unsealCommand(input), ...reach(input)];
+  return [
+    ...opened,
+    `export VAULT_TOKEN="$(${fromKeysFile(keysPath, 'root_token')})"`,
+    ...state.audit.map((device) => auditCommand(device, settings)),
+    ...operatorCommands(state.operator, keysPath),
+    ...state.policies.map(policyCommand),
+    ...state.mounts.map(engineCommand),
+    ...state.mounts.flatMap(({ path, keys }) =>
+      keys.map(
+        (key) => `vault write -f ${shellWord(`${path}/keys/${key.name}`)} type=${shellWord(key.type)}`,
+      ),
+    ),
+    ...state.keyValues.map((secret) => secretCommand(secret, input)),
+    ...state.auth.flatMap((mount) => [
+      `vault auth enable -path=${shellWord(mount.path)}${tuning(mount)} kubernetes`,
+      configCommand(mount, kubernetes),
+      ...mount.roles.map((role) => roleCommand(mount, role)),
+    ]),
+    ...state.mounts.flatMap((mount) => mount.logins.map((role) => loginRoleCommand(mount, role))),
+    ...state.mounts.flatMap((mount) =>
+      mount.connections.map((connection) => connectionCommand(mount, connection, input)),
+    ),
+  ];
+}
+
+/** `vault status` answers 1 as long as there is nobody to answer, and 2 for a sealed Vault. */
+const waitForVault = 'until vault status > /dev/null 2>&1; [ $? -ne 1 ]; do sleep 1; done';
+
+const reach = ({ address, pods }: PlainAccess): string[] => [
+  ...(pods === undefined ? [] : [pods.forward]),
+  `export VAULT_ADDR=${shellWord(address)}`,
+  waitForVault,
+];
+
+/** In pods, each replica is unsealed by itself; one that joins the others takes the key only when it has found them. */
+function unsealCommand({ keysPath, pods }: PlainAccess): string {
+  const key = fromKeysFile(keysPath, 'unseal_keys_b64[0]');
+  if (pods === undefined) return `${key} | vault write sys/unseal key=-`;
+  const list = `${pods.kubectl} -n vault get pods --selector ${shellWord(pods.selector)} --output name`;
+  const unseal = `${key} | ${pods.kubectl} -n vault exec -i "$pod" -- vault write sys/unseal key=-`;
+  return `for pod in $(${list} | sort); do until ${unseal}; do sleep 1; done; done`;
+}
+
+/** Lets `vault` be used with the token of the keys file. */
+export const tokenCommand = (keysPath: string): string =>
+  `export VAULT_TOKEN="$(${fromKeysFile(keysPath, 'admin_token')})"`;
+
+/** The plain commands that open a sealed Vault again. */
+export const unsealCommands = (access: PlainAccess): string[] =>
+  access.pods === undefined ? [...reach(access), unsealCommand(access)] : [unsealCommand(access)];
+
+const auditCommand = (device: AuditDevice, settings: ValueSources['settings']): string =>
+  `vault audit enable -path=${shellWord(device.path)} -description=${shellWord(device.description)} file file_path=${shellWord(settingText(device.file.setting, settings))}`;
+
+/** The root token makes the one of the operator, which takes its place in the keys file, and ends. */
+function operatorCommands({ policy, periodSeconds }: Operator, keysPath: string): string[] {
+  const script = [
+    'const [, file] = process.argv, keys = JSON.parse(fs.readFileSync(file))',
+    'keys.admin_token = JSON.parse(fs.readFileSync(0)).auth.client_token',
+    'delete keys.root_token',
+    'fs.writeFileSync(file, JSON.stringify(keys, null, 2))',
+  ].join('; ');
+  const options = `-orphan -no-default-policy -policy=${shellWord(policy.name)} -period=${periodSeconds}s -display-name=init-vault`;
+  return [
+    policyCommand(policy),
+    `vault token create ${options} -format=json | node -e ${shellWord(script)} ${shellWord(keysPath)}`,
+    'vault token revoke -self',
+    tokenCommand(keysPath),
+  ];
+}
+
+function policyCommand({ name, files, values }: Policy): string {
+  const paths = files.map((file) => shellWord(file)).join(' ');
+  if (values === undefined) return `vault policy write ${shellWord(name)} ${paths}`;
+  const edits = Object.entries(values).map(([key, value]) => `-e ${shellWord(`s|\\\${${key}}|${value}|g`)}`);
+  return `sed ${edits.join(' ')} ${paths} | vault policy write ${shellWord(name)} -`;
+}
+
+function engineCommand(mount: Mount): string {
+  const version = mount.version === undefined ? '' : ` -version=${mount.version}`;
+  return `vault secrets enable -path=${shellWord(mount.path)}${version}${tuning(mount)} ${shellWord(mount.type)}`;
+}
+
+function tuning(mount: Mount | AuthMount): string {
+  const maxTtl = mount.maxTtlSeconds === undefined ? '' : ` -max-lease-ttl=${mount.maxTtlSeconds}s`;
+  return ` -description=${shellWord(mount.description)}${maxTtl}`;
+}
+
+function secretCommand(secret: KeyValues, { environment, settings }: VaultCommandsInput): string {
+  let pipe = '';
+  const values = secret.values.map(({ name, from }) => {
+    if ('setting' in from) return `${name}=${shellWord(settingText(from.setting, settings))}`;
+    const decrypt = decryptCommand(from, environment);
+    // There is one stdin; further secrets come by a file descriptor, which bash and zsh can do.
+    if (pipe !== '') return `${name}=@<(${decrypt})`;
+    pipe = `${decrypt} | `;
+    return `${name}=-`;
+  });
+  return `${pipe}vault kv put -mount=${shellWord(secret.mount)} ${shellWord(secret.path)} ${values.join(' ')}`;
+}
+
+const decryptCommand = ({ file, key }: SecretReference, environment: string): string =>
+  `sops decrypt --extract ${shellWord(`["${key}"]`)} ${shellWord(`environments/${environment}/secrets/${file}`)}`;
+
+function connectionCommand(
+  mount: Mount,
+  connection: DatabaseConnection,
+  { environment, settings, databaseAuthorityFile }: VaultCommandsInput,
+): string {
+  return [
+    `${decryptCommand(connection.password, environment)} | vault write ${shellWord(`${mount.path}/config/${connection.name}`)}`,
+    `plugin_name=${shellWord(connection.plugin)}`,
+    `allowed_roles=${shellWord(rolesOf(mount, connection).join(','))}`,
+    `connection_url=${shellWord(connectionUrl(connection, settings))}`,
+    `username=${shellWord(connection.username)} password=-`,
+    `tls_ca=@${databaseAuthorityFile}`,
+    `password_authentication=${shellWord(connection.passwordAuthentication)}`,
+    `max_open_connections=${connection.maxOpenConnections}`,
+  ].join(' ');
+}
+
+function loginRoleCommand(mount: Mount, role: LoginRole): string {
+  // A name that is given several times is a list.
+  const statements = (name: string, list: readonly string[]) =>
+    list.map((statement) => `${name}=${shellWord(statement)}`);
+  return [
+    `vault write ${shellWord(`${mount.path}/roles/${role.name}`)} db_name=${shellWord(role.connection)}`,
+    ...statements('creation_statements', role.create),
+    ...statements('renew_statements', role.renew),
+    ...statements('revocation_statements', role.revoke),
+    `default_ttl=${role.ttlSeconds}s max_ttl=${role.maxTtlSeconds}s`,
+  ].join(' ');
+}
+
+function configCommand(mount: AuthMount, kubernetes: VaultCommandsInput['kubernetes']): string {
+  const { host, caCertificateFile, reviewerTokenCommand } = kubernetes;
+  const pipe = reviewerTokenCommand === undefined ? '' : `${reviewerTokenCommand} | `;
+  const certificate =
+    caCertificateFile === undefined ? '' : ` kubernetes_ca_cert=@${shellWord(caCertificateFile)}`;
+  const reviewer =
+    reviewerTokenCommand === undefined ? '' : ' disable_local_ca_jwt=true token_reviewer_jwt=-';
+  return `${pipe}vault write ${shellWord(`auth/${mount.path}/config`)} kubernetes_host=${shellWord(host)}${certificate}${reviewer}`;
+}
+
+function roleCommand(mount: AuthMount, role: Role): string {
+  return [
+    `vault write ${shellWord(`auth/${mount.path}/role/${role.name}`)}`,
+    `bound_service_account_names=${shellWord(role.serviceAccounts.join(','))}`,
+    `bound_service_account_namespaces=${shellWord(role.namespaces.join(','))}`,
+    `audience=${shellWord(role.audience)}`,
+    `token_policies=${shellWord(role.policies.join(','))} token_no_default_policy=true`,
+    `token_ttl=${role.ttlSeconds}s`,
+  ].join(' ');
+}
+
+/** Node is there in any case, jq may not be. */
+function fromKeysFile(keysPath: string, field: string): string {
+  const script = `process.stdout.write(JSON.parse(fs.readFileSync(process.argv[1])).${field})`;
+  return `node -e ${shellWord(script)} ${shellWord(keysPath)}`;
+}

@@ -1,0 +1,133 @@
+import { poll } from '../../ground/poll.ts';
+import { TaskError } from '../../runner/runner.ts';
+import type { JsonObject, VaultClient } from './client.ts';
+import { reserveKeysFile, type VaultKeys } from './keys-file.ts';
+import { type OpenVaultInput, sealStatus } from './replica.ts';
+import { unsealAll } from './unseal.ts';
+import { unreadable, VaultError } from './vault-error.ts';
+
+export type OpenedVault = {
+  /** The replica that does the work; the others only forward to it. */
+  readonly client: VaultClient;
+  /** Whether this call initialised Vault. */
+  readonly initialised: boolean;
+  /** Names of the replicas that this call unsealed. */
+  readonly unsealed: readonly string[];
+};
+
+/**
+ * Brings Vault to "initialised, unsealed and answering": initialises it with one key share when it is new (the keys are
+ * safe at `keysPath` before anything else happens) and unseals every replica that is sealed. A Vault with a seal of its own
+ * (auto-unseal) opens by itself; its recovery key is kept instead. Throws `TaskError` when the keys are lost, damaged or
+ * another Vault's.
+ */
+export async function initialiseVault(input: OpenVaultInput): Promise<OpenedVault> {
+  const isNew = !(await anyInitialised(input));
+  if (isNew) await initialise(input);
+  const unsealed = await unsealAll(input);
+  return { client: await activeOf(input), initialised: isNew, unsealed };
+}
+
+/**
+ * Unseals an initialised Vault, for a start after a stop. `new` when it was never initialised: nothing is done then.
+ * Throws `TaskError` as `initialiseVault` does.
+ */
+export async function unsealVault(input: OpenVaultInput): Promise<'changed' | 'unchanged' | 'new'> {
+  if (!(await anyInitialised(input))) return 'new';
+  if ((await unsealAll(input)).length === 0) return 'unchanged';
+  await activeOf(input);
+  return 'changed';
+}
+
+/** Waits until Vault answers at all, sealed or not. Throws the last `VaultError` after `timeoutMs` milliseconds. */
+export async function waitForVault(
+  client: VaultClient,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  let last: unknown;
+  const answered = await poll(
+    () =>
+      sealStatus(client).catch((error: unknown) => {
+        if (!(error instanceof VaultError)) throw error;
+        last = error;
+        return undefined;
+      }),
+    timeoutMs,
+    signal,
+  );
+  if (answered === undefined) throw last;
+}
+
+async function anyInitialised({ replicas }: OpenVaultInput): Promise<boolean> {
+  const states = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
+  return states.some(({ initialized }) => initialized === true);
+}
+
+async function initialise({ replicas, keysPath }: OpenVaultInput): Promise<void> {
+  const client = replicas[0]?.client;
+  if (client === undefined) throw new Error('Expected at least one replica');
+  const opensItself = (await sealStatus(client)).recovery_seal === true;
+  const file = await reserveKeysFile(keysPath);
+  let keys: VaultKeys | undefined;
+  try {
+    // A minute, since an answer that comes too late is lost for good.
+    const { body } = await client.request('PUT', 'sys/init', {
+      body: opensItself
+        ? { recovery_shares: 1, recovery_threshold: 1 }
+        : { secret_shares: 1, secret_threshold: 1 },
+      timeoutMs: 60_000,
+      uninterruptible: true,
+    });
+    keys = keysOf(body, opensItself);
+    if (keys === undefined) throw unreadable(client.address, 'PUT sys/init', 'it holds no keys');
+  } catch (error) {
+    // Without an answer nobody knows whether it was initialised: the reservation says that it was asked.
+    if (!(error instanceof VaultError && error.status === undefined)) await file.discard();
+    throw error;
+  }
+  await file.store(keys);
+}
+
+function keysOf(body: JsonObject, opensItself: boolean): VaultKeys | undefined {
+  const shares = opensItself ? body.recovery_keys_base64 : body.keys_base64;
+  if (!Array.isArray(shares) || typeof body.root_token !== 'string') return undefined;
+  const rootToken = body.root_token;
+  return opensItself
+    ? { unsealKeys: [], recoveryKeys: shares.map(String), rootToken }
+    : { unsealKeys: shares.map(String), rootToken };
+}
+
+/** Right after unsealing, Vault answers 5xx for a while; of several replicas one becomes active. */
+async function activeOf({ replicas, signal }: OpenVaultInput): Promise<VaultClient> {
+  let last = 'no replica took the lead';
+  const active = await poll(
+    async () => {
+      for (const { client } of replicas) {
+        const answer = await whyNotActive(client);
+        if (answer === undefined) return client;
+        last = answer;
+      }
+      return undefined;
+    },
+    60_000,
+    signal,
+  );
+  if (active !== undefined) return active;
+  throw new TaskError({
+    what: `Vault at ${replicas.map(({ client }) => client.address).join(', ')} is unsealed but does not become active`,
+    why: `after a minute, the last answer was: ${last}`,
+    advice: 'see the logs of Vault, then run `init-vault` again',
+  });
+}
+
+/** `GET sys/health` answers 200 only for the active one; a standby, one without a leader and one that starts have statuses of their own. */
+async function whyNotActive(client: VaultClient): Promise<string | undefined> {
+  try {
+    const { status } = await client.request('GET', 'sys/health');
+    return status === 200 ? undefined : `HTTP ${status}`;
+  } catch (error) {
+    if (error instanceof VaultError && error.status !== undefined) return `HTTP ${error.status}`;
+    throw error;
+  }
+}

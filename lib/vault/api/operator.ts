@@ -1,0 +1,124 @@
+import { TaskError } from '../../runner/runner.ts';
+import { auditObject } from './audit.ts';
+import { objectOf, type VaultClient } from './client.ts';
+import { type ConvergeInput, settleAll, type VaultChange } from './converge.ts';
+import type { ValueSources } from './key-values.ts';
+import { replaceKeys, secretsOf, type VaultKeys } from './keys-file.ts';
+import { policyObject } from './policies.ts';
+import { requireKeys } from './replica.ts';
+import { generateRootToken, lookUpToken, revokeToken } from './root-token.ts';
+import type { DesiredState, Operator } from './state.ts';
+import { VaultError } from './vault-error.ts';
+
+export type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 'onChange'> & {
+  readonly keysPath: string;
+  readonly settings: ValueSources['settings'];
+  /** Called with each secret before it is used. */
+  readonly secret: (text: string) => void;
+};
+
+export type OperatorToken = { readonly token: string; readonly changes: readonly VaultChange[] };
+
+/**
+ * The token of the keys file that may do what `init-vault` does and nothing else, prolonged by its period. Where there is
+ * none that serves, or where its policy differs from the desired one, a root token is used to set it right: the one of a new
+ * Vault, else one made with the unseal key. A root token is revoked before this returns or throws.
+ */
+export async function operatorToken(input: OperatorInput): Promise<OperatorToken> {
+  const { client, keysPath, state, secret } = input;
+  const keys = await requireKeys(client, keysPath);
+  for (const text of secretsOf(keys)) secret(text);
+  const known = keys.adminToken;
+  const serves = known !== undefined && (await isOperators(client, known, state.operator));
+  const changes =
+    serves && (await policyIsRight(client.withToken(known), state))
+      ? []
+      : await setUp(input, keys, serves ? known : undefined);
+  const { adminToken, rootToken } = await requireKeys(client, keysPath);
+  if (rootToken !== undefined) await endRoot(input, rootToken);
+  if (adminToken === undefined) throw new Error('no token of the operator was stored');
+  await client.withToken(adminToken).write('auth/token/renew-self', {});
+  return { token: adminToken, changes };
+}
+
+/** With a root token: the audit log first, so that the rest is in it. `known` is a token that goes on to serve. */
+async function setUp(
+  input: OperatorInput,
+  keys: VaultKeys,
+  known: string | undefined,
+): Promise<VaultChange[]> {
+  const { client, keysPath, state, settings, secret } = input;
+  const root = await rootToken(input, keys);
+  try {
+    const withRoot = client.withToken(root);
+    const changes = await settleAll(
+      [
+        ...state.audit.map((device) => auditObject(withRoot, device, settings)),
+        policyObject(withRoot, state.operator.policy),
+      ],
+      input,
+    );
+    if (known !== undefined) return changes;
+    if (keys.adminToken !== undefined) await revokeToken(client, keys.adminToken);
+    const adminToken = await createToken(withRoot, state.operator);
+    secret(adminToken);
+    await replaceKeys(keysPath, { ...keys, adminToken, rootToken: root });
+    const change: VaultChange = {
+      kind: 'token',
+      path: state.operator.policy.name,
+      outcome: 'changed',
+      difference: keys.adminToken === undefined ? 'missing' : 'not valid any more',
+    };
+    input.onChange?.(change);
+    return [...changes, change];
+  } finally {
+    await endRoot(input, root);
+  }
+}
+
+/** The root token of the file when Vault still knows it, else a new one, noted in the file so that a killed run's is revoked by the next. */
+async function rootToken({ client, keysPath, secret }: OperatorInput, keys: VaultKeys): Promise<string> {
+  if (keys.rootToken !== undefined && (await lookUpToken(client, keys.rootToken))) return keys.rootToken;
+  const root = await generateRootToken(client, keys);
+  secret(root);
+  await replaceKeys(keysPath, { ...keys, rootToken: root });
+  return root;
+}
+
+async function endRoot({ client, keysPath }: OperatorInput, root: string): Promise<void> {
+  await revokeToken(client, root);
+  const { rootToken, ...rest } = await requireKeys(client, keysPath);
+  if (rootToken !== undefined) await replaceKeys(keysPath, rest);
+}
+
+/** An orphan, or else it would end with the root token. */
+async function createToken(client: VaultClient, { policy, periodSeconds }: Operator): Promise<string> {
+  const { body } = await client.request('POST', 'auth/token/create-orphan', {
+    body: {
+      policies: [policy.name],
+      no_default_policy: true,
+      period: `${periodSeconds}s`,
+      display_name: 'init-vault',
+    },
+    uninterruptible: true,
+  });
+  const token = objectOf(body.auth)?.client_token;
+  if (typeof token === 'string') return token;
+  throw new TaskError({ what: `Vault at ${client.address} gave no token for init-vault` });
+}
+
+/** Whether Vault knows the token, as one with the operator's policy and period and no other. */
+async function isOperators(client: VaultClient, token: string, operator: Operator): Promise<boolean> {
+  const found = await lookUpToken(client, token);
+  if (found === undefined) return false;
+  return String(found.policies) === operator.policy.name && found.period === operator.periodSeconds;
+}
+
+async function policyIsRight(client: VaultClient, { operator }: DesiredState): Promise<boolean> {
+  try {
+    return (await policyObject(client, operator.policy).difference()) === undefined;
+  } catch (error) {
+    if (error instanceof VaultError && error.status === 403) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,41 @@
+import { TaskError } from '../../runner/runner.ts';
+import type { JsonObject, VaultClient } from './client.ts';
+import { readKeys, type VaultKeys } from './keys-file.ts';
+import { unreadable } from './vault-error.ts';
+
+/** One server of a Vault: the only one, or a replica of several that share their data by raft. */
+export type Replica = {
+  /** Name of its pod, for messages. */
+  readonly name: string;
+  readonly client: VaultClient;
+};
+
+export type OpenVaultInput = {
+  /** At least one; a new Vault is initialised on the first, and the others join it. */
+  readonly replicas: readonly Replica[];
+  /** Where the keys are kept, mode 0600. */
+  readonly keysPath: string;
+  readonly signal?: AbortSignal;
+};
+
+/** `GET sys/seal-status`, which needs no token and answers in every state: `initialized`, `sealed`, `version`, … */
+export async function sealStatus(client: VaultClient): Promise<JsonObject> {
+  const { body } = await client.request('GET', 'sys/seal-status');
+  if (typeof body.initialized === 'boolean' && typeof body.sealed === 'boolean') return body;
+  throw unreadable(
+    client.address,
+    'GET sys/seal-status',
+    'it does not say whether Vault is initialised and sealed',
+  );
+}
+
+/** The keys kept for this Vault. Throws `TaskError` when there are none. */
+export async function requireKeys(client: VaultClient, keysPath: string): Promise<VaultKeys> {
+  const keys = await readKeys(keysPath);
+  if (keys !== undefined) return keys;
+  throw new TaskError({
+    what: `Vault at ${client.address} is initialised, but its keys are not in ${keysPath}`,
+    why: 'Vault tells its keys only once; without them its data cannot be read',
+    advice: 'restore the file from a copy, or start over: `destroy-environment`, then `create-environment`',
+  });
+}

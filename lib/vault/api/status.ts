@@ -1,0 +1,69 @@
+import { TaskError } from '../../runner/runner.ts';
+import { objectOf, type VaultClient } from './client.ts';
+import { structuralObjects } from './converge.ts';
+import { readSecret, type ValueSources } from './key-values.ts';
+import { type Replica, sealStatus } from './replica.ts';
+import type { DesiredState } from './state.ts';
+import { VaultError } from './vault-error.ts';
+
+/** `vault` in `status --json`. */
+export type VaultStatus = {
+  readonly initialized: boolean;
+  readonly sealed: boolean;
+  /** The desired engines, auth methods, roles, policies and secrets are there; null where Vault does not tell. */
+  readonly configured: boolean | null;
+};
+
+/**
+ * How Vault is. Sealed as long as one of several replicas is. Only reads. Throws `VaultError` when a replica does not tell
+ * its state. The clients carry the token, and should have a short time limit. `cannotTell` hears why `configured` is null.
+ */
+export async function vaultStatus(
+  replicas: readonly Replica[],
+  state: DesiredState,
+  settings: ValueSources['settings'],
+  cannotTell: (reason: string) => void,
+): Promise<VaultStatus> {
+  const answers = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
+  const initialized = answers.some((answer) => answer.initialized === true);
+  const sealed = answers.length === 0 || answers.some((answer) => answer.sealed !== false);
+  const open = replicas.find((_, index) => answers[index]?.sealed === false);
+  const configured = open !== undefined && (await isConfigured(open.client, state, settings, cannotTell));
+  return { initialized, sealed, configured };
+}
+
+async function isConfigured(
+  client: VaultClient,
+  state: DesiredState,
+  settings: ValueSources['settings'],
+  cannotTell: (reason: string) => void,
+): Promise<boolean | null> {
+  try {
+    for (const object of structuralObjects(client, state, settings)) {
+      if ((await object.difference()) !== undefined) return false;
+    }
+    for (const mount of state.mounts) {
+      for (const { name } of mount.connections) {
+        if ((await client.read(`${mount.path}/config/${name}`)) === undefined) return false;
+      }
+    }
+    for (const mount of state.auth) {
+      if (objectOf(await client.read(`auth/${mount.path}/config`)) === undefined) return false;
+    }
+    for (const secret of state.keyValues) {
+      const { data } = await readSecret(client, secret);
+      if (!secret.values.every(({ name }) => typeof data?.[name] === 'string' && data[name] !== ''))
+        return false;
+    }
+    return true;
+  } catch (error) {
+    // No answer, no right to read, sealed meanwhile: nothing was said about what is there.
+    if (error instanceof VaultError) {
+      cannotTell(error.message);
+      return null;
+    }
+    // An engine of another type is not as desired.
+    if (error instanceof TaskError) return false;
+    throw error;
+  }
+}

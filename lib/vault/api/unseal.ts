@@ -1,0 +1,105 @@
+import { poll } from '../../ground/poll.ts';
+import { TaskError } from '../../runner/runner.ts';
+import type { JsonObject, VaultClient } from './client.ts';
+import { type OpenVaultInput, type Replica, requireKeys, sealStatus } from './replica.ts';
+import { unreadable, VaultError } from './vault-error.ts';
+
+/** Milliseconds that a replica may take to find its leader, and again to fetch the first data from it. */
+const joinMs = 60_000;
+
+/**
+ * Unseals every replica of an initialised Vault that is sealed; returns their names. Those with data come first: a replica
+ * without any has to join one of them, which must be open for that.
+ */
+export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
+  const states = await Promise.all(
+    input.replicas.map(async (replica) => ({ replica, state: await sealStatus(replica.client) })),
+  );
+  const sealed = states.filter(({ state }) => state.sealed === true);
+  const known = sealed.filter(({ state }) => state.initialized === true);
+  const joining = sealed.filter(({ state }) => state.initialized !== true);
+  const unsealed: string[] = [];
+  for (const { replica } of known) {
+    if (await unsealOne(replica, input)) unsealed.push(replica.name);
+  }
+  for (const { replica } of joining) {
+    await waitUntilJoined(replica, input);
+    if (await unsealOne(replica, input)) unsealed.push(replica.name);
+  }
+  return unsealed;
+}
+
+/** Whether it had to be unsealed: one that opens itself, or that somebody else opened meanwhile, had not. */
+async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInput): Promise<boolean> {
+  const state = await sealStatus(client);
+  if (state.sealed === false) return false;
+  if (state.recovery_seal === true) {
+    if (await becomesUnsealed(client, signal)) return false;
+    throw opensNotItself(client, state);
+  }
+  const { unsealKeys } = await requireKeys(client, keysPath);
+  if (unsealKeys.length === 0) throw keysElsewhere(client, keysPath);
+  let answer: JsonObject = state;
+  try {
+    for (const key of unsealKeys) {
+      // One that joins others answers only when it has done so.
+      const request = { body: { key }, secrets: unsealKeys, timeoutMs: joinMs };
+      answer = (await client.request('PUT', 'sys/unseal', request)).body;
+      if (typeof answer.sealed !== 'boolean')
+        throw unreadable(client.address, 'PUT sys/unseal', 'it does not say whether Vault is sealed');
+      if (!answer.sealed) return true;
+    }
+  } catch (error) {
+    // Vault's answer to a key that does not fit; any other status is about Vault itself.
+    if (!(error instanceof VaultError) || error.status !== 400) throw error;
+    throw wrongKeys(client, keysPath, error.errors.join('; ') || 'HTTP 400');
+  }
+  // With all keys given it stays sealed only for as long as it has no data of its own yet.
+  if (answer.storage_type === 'raft' && answer.progress === 0 && (await becomesUnsealed(client, signal)))
+    return true;
+  throw wrongKeys(client, keysPath, `it is still sealed after ${unsealKeys.length} of the keys`);
+}
+
+async function becomesUnsealed(client: VaultClient, signal: AbortSignal | undefined): Promise<boolean> {
+  const open = async () => ((await sealStatus(client)).sealed === false ? true : undefined);
+  return (await poll(open, joinMs, signal)) === true;
+}
+
+async function waitUntilJoined({ name, client }: Replica, { signal }: OpenVaultInput): Promise<void> {
+  const joined = await poll(
+    async () => ((await sealStatus(client)).initialized === true ? true : undefined),
+    joinMs,
+    signal,
+  );
+  if (joined === true) return;
+  throw new TaskError({
+    what: `${name} of Vault does not join the others`,
+    why: `it knows of no leader after ${joinMs / 1000} s`,
+    advice: 'its configuration needs a `retry_join` for each of the others; see its log',
+  });
+}
+
+function opensNotItself(client: VaultClient, state: JsonObject): TaskError {
+  return new TaskError({
+    what: `Vault at ${client.address} stays sealed`,
+    why: `its seal \`${String(state.type)}\` has not opened it within ${joinMs / 1000} s`,
+    advice: 'see the log of Vault: the key service has to be reachable and to know its key',
+  });
+}
+
+function keysElsewhere(client: VaultClient, keysPath: string): TaskError {
+  return new TaskError({
+    what: `Vault at ${client.address} is sealed, and ${keysPath} holds no unseal key`,
+    why: 'the keys are kept elsewhere',
+    advice: 'whoever has them runs `vault operator unseal` for each pod of Vault',
+  });
+}
+
+function wrongKeys(client: VaultClient, keysPath: string, reason: string): TaskError {
+  return new TaskError({
+    what: `Vault at ${client.address} stays sealed: the keys of ${keysPath} do not open it`,
+    why: reason,
+    advice:
+      'the file belongs to other data: restore the right one, or `destroy-environment` and `create-environment`',
+  });
+}

@@ -1,0 +1,122 @@
+import { providerOf } from '../cluster/cluster.ts';
+import { poll } from '../ground/poll.ts';
+import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
+import { type Connection, type ForwardContext, withPortForward } from '../kubernetes/port-forward.ts';
+import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { type Environment, shellOf } from '../settings/environment.ts';
+import { vaultClient } from './api/client.ts';
+import { sealStatus } from './api/replica.ts';
+
+/** What kubectl gives of the release: its StatefulSet and the pods. */
+export type VaultObject = {
+  readonly kind: string;
+  readonly spec?: { readonly replicas?: number };
+  readonly metadata: {
+    readonly name: string;
+    readonly deletionTimestamp?: string;
+    readonly ownerReferences?: readonly { readonly kind: string; readonly name: string }[];
+  };
+  readonly status?: { readonly phase?: string };
+};
+
+/** Every server of Vault: pods that can be reached, in the order in which they were made, and those that cannot. */
+export type VaultPods = {
+  readonly running: readonly string[];
+  readonly others: readonly string[];
+  /** Whether all that there are to be run. */
+  readonly complete: boolean;
+};
+
+export type NamedConnection = Connection & { readonly name: string };
+
+/** The pods that carry this label are those of the release `vault`, whichever chart made them. */
+export const vaultSelector = 'app.kubernetes.io/instance=vault';
+
+/** The servers among the pods of the release: those of its StatefulSet. A pod that is going away counts as not running. */
+export function vaultPods(objects: readonly VaultObject[]): VaultPods {
+  const servers = objects
+    .filter(({ metadata }) =>
+      metadata.ownerReferences?.some(({ kind, name }) => kind === 'StatefulSet' && name === 'vault'),
+    )
+    .sort((left, right) => ordinal(left) - ordinal(right));
+  const runs = ({ metadata, status }: VaultObject) =>
+    status?.phase === 'Running' && metadata.deletionTimestamp === undefined;
+  const names = (list: readonly VaultObject[]) => list.map(({ metadata }) => metadata.name);
+  const running = names(servers.filter(runs));
+  const set = objects.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'vault');
+  return {
+    running,
+    others: names(servers.filter((pod) => !runs(pod))),
+    complete: running.length > 0 && running.length >= (set?.spec?.replicas ?? 0),
+  };
+}
+
+const ordinal = ({ metadata }: VaultObject): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
+
+/** Whether there is a Vault at all, running or not: the process beside the embedded cluster, or what a release has made. */
+export async function hasVault(
+  context: Pick<TaskContext, '$' | 'options'>,
+  environment: Environment,
+): Promise<boolean> {
+  if ((await providerOf(environment).direct(environment, 'vault')) !== undefined) return true;
+  const $ = await shellOf(context);
+  const words = ['-n', 'vault', 'get', 'statefulsets', '--selector', vaultSelector];
+  return (await kubectlList<{ items: VaultObject[] }>($, environment, ...words)).items.length > 0;
+}
+
+/**
+ * Calls `use` with an address of this machine for each server of Vault: the process beside the embedded cluster, or every
+ * pod that runs; they may take up to `waitMs` milliseconds to run, and as long again to answer. Throws `TaskError` when there is none.
+ */
+export async function withVaultReplicas<Result>(
+  context: ForwardContext & Partial<Pick<TaskContext, 'log'>>,
+  environment: Environment,
+  waitMs: number,
+  use: (connections: readonly NamedConnection[]) => Promise<Result>,
+): Promise<Result> {
+  const port = await providerOf(environment).direct(environment, 'vault');
+  if (port !== undefined) return use([{ name: 'vault', host: '127.0.0.1', port }]);
+  const { running, others } = await podsOf(context, environment, waitMs);
+  if (others.length > 0) context.log?.(`left out, since they do not run: ${others.join(', ')}`);
+  if (running.length === 0) {
+    throw new TaskError({
+      what: 'no pod of Vault runs',
+      why: others.length > 0 ? `${others.join(', ')} cannot be reached` : 'the namespace vault has none',
+      advice: `see: ${kubectlText(environment)} -n vault get pods`,
+    });
+  }
+  return forward(running, []);
+
+  function forward(names: readonly string[], connections: readonly NamedConnection[]): Promise<Result> {
+    const [name, ...rest] = names;
+    if (name === undefined) return use(connections);
+    return withPortForward(
+      context,
+      environment,
+      { namespace: 'vault', resource: `pod/${name}`, port: 8200, waitMs, answers },
+      (connection) => forward(rest, [...connections, { name, ...connection }]),
+    );
+  }
+}
+
+/** Whether a Vault answers, in whatever state. */
+const answers = ({ host, port }: Connection): Promise<boolean> =>
+  sealStatus(vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 })).then(
+    () => true,
+    () => false,
+  );
+
+async function podsOf(context: ForwardContext, environment: Environment, waitMs: number): Promise<VaultPods> {
+  const $ = await shellOf(context);
+  const words = ['-n', 'vault', 'get', 'statefulsets,pods', '--selector', vaultSelector];
+  let found: VaultPods = { running: [], others: [], complete: false };
+  await poll(
+    async () => {
+      found = vaultPods((await kubectlList<{ items: VaultObject[] }>($, environment, ...words)).items);
+      return found.complete ? true : undefined;
+    },
+    waitMs,
+    context.signal,
+  );
+  return found;
+}

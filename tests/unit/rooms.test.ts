@@ -1,0 +1,41 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../lib/ground/project.ts';
+
+/** The rooms of lib/, from the bottom: a file imports from its own room and those before it. */
+const rooms = [
+  ...['runner', 'ground', 'tools', 'settings', 'start', 'kubernetes', 'certificates', 'secrets', 'database'],
+  ...['helm', 'ingress', 'verification', 'vault/api', 'cluster', 'vault', 'deploy', 'rotation', 'operations'],
+];
+
+const roomOf = (path: string): string => rooms.find((room) => path.startsWith(`${room}/`)) ?? path;
+
+const lib = join(root, 'lib');
+const files = (readdirSync(lib, { recursive: true }) as string[]).filter((path) => path.endsWith('.ts'));
+
+function importsOf(path: string): string[] {
+  const text = readFileSync(join(lib, path), 'utf8');
+  const found = text.matchAll(/\b(?:from|import)\s*\(?\s*'(\.[^']*)'/g);
+  return [...found].map(([, to = '']) => relative(lib, join(lib, path, '..', to)));
+}
+
+test('every file of lib/ is in a room', () => {
+  assert.equal(
+    files.filter((path) => !rooms.includes(roomOf(path))),
+    [],
+  );
+});
+
+test('a room imports only from the rooms below it', () => {
+  const height = (path: string): number => rooms.indexOf(roomOf(path));
+  const upward = files.flatMap((path) =>
+    importsOf(path)
+      .filter((to) => height(to) < 0 || height(to) > height(path))
+      .map((to) => `${path} imports ${to}`),
+  );
+  assert.equal(upward, []);
+});
+
+test.run();
