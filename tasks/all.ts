@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../lib/ground/project.ts';
 import { type AnyTask, type CliConfig, type Options, runCli } from '../lib/runner/runner.ts';
-import { providerNames } from '../lib/settings/provider-names.ts';
-import { environmentNames } from '../lib/settings/settings.ts';
+import { globalOptions } from '../lib/settings/global-options.ts';
 import * as certificates from './certificates.ts';
 import * as cluster from './cluster.ts';
 import * as database from './database.ts';
@@ -36,34 +35,7 @@ export const tasks: readonly AnyTask[] = modules.flatMap((module) =>
 /** What this project adds to the runner: its global options, its lock and its logs. */
 export const config: CliConfig = {
   version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
-  options: {
-    env: {
-      type: 'string',
-      short: 'e',
-      env: 'ENVIRONMENT',
-      default: 'development',
-      suggestions: environmentNames,
-      description: 'the environment: a folder under environments/',
-    },
-    provider: {
-      type: 'choice',
-      choices: providerNames,
-      env: 'CLUSTER_PROVIDER',
-      optional: true,
-      description:
-        'minikube, embedded or existing; default: what the environment was made with, else what fits here',
-    },
-    context: {
-      type: 'string',
-      env: 'CLUSTER_CONTEXT',
-      optional: true,
-      description: 'the kube context, for provider existing',
-    },
-    allowDevelopmentKeys: {
-      type: 'boolean',
-      description: 'take the SOPS keys for development also in production and with provider existing',
-    },
-  },
+  options: globalOptions,
   // A task that is only its plain commands finds the same tools as the others.
   shell: async (options) => {
     const { environmentOf, processEnvironment } = await import('../lib/settings/environment.ts');

@@ -1,7 +1,4 @@
-import { reloadDatabase } from '../lib/cluster/embedded/database.ts';
-import { databaseCertificateCommands, ensureDatabaseCertificate } from '../lib/database/certificate.ts';
-import { task } from '../lib/runner/runner.ts';
-import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
+import { task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
 /** The release postgresql is rendered with it, and the server beside the embedded cluster started. */
@@ -12,15 +9,19 @@ export const databaseCertificate = task({
   private: true,
   lock: true,
   needs: tools('openssl'),
-  commands: async ({ options }) => {
-    const environment = environmentOf(options);
-    return databaseCertificateCommands(environment, await settingsOf(environment));
+  commands: async ({ environment, settings }) => {
+    const { databaseCertificateCommands } = await import('../lib/database/certificate.ts');
+    return databaseCertificateCommands(environment, settings);
   },
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    const outcome = await ensureDatabaseCertificate(environment, await settingsOf(environment), context);
+    const { environment, settings } = context;
+    const { ensureDatabaseCertificate } = await import('../lib/database/certificate.ts');
+    const outcome = await ensureDatabaseCertificate(environment, settings, context);
     // In a pod, the release brings the server its certificate.
-    if (outcome === 'changed' && environment.provider === 'embedded') await reloadDatabase(environment);
+    if (outcome === 'changed' && environment.provider === 'embedded') {
+      const { reloadDatabase } = await import('../lib/cluster/embedded/database.ts');
+      await reloadDatabase(environment);
+    }
     context.report(outcome);
   },
 });

@@ -1,24 +1,10 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { providerOf, requireCluster } from '../lib/cluster/cluster.ts';
-import { connectCommand } from '../lib/cluster/existing.ts';
-import { connectExisting } from '../lib/cluster/user-kubeconfig.ts';
 import type { Outcome } from '../lib/ground/outcome.ts';
-import { notesOf } from '../lib/ingress/addresses.ts';
-import { controllerCommands, ensureController } from '../lib/ingress/install.ts';
-import { reopen } from '../lib/operations/reopen.ts';
-import {
-  type AnyTask,
-  type Needs,
-  type Options,
-  type TaskContext,
-  task,
-  UsageError,
-} from '../lib/runner/runner.ts';
-import { stopAgent } from '../lib/secrets/sops.ts';
-import { type Environment, environmentOf, forgetRuns, settingsOf } from '../lib/settings/environment.ts';
-import { unseal, unsealCommands } from '../lib/vault/access.ts';
+import { type AnyTask, type Needs, type TaskContext, UsageError } from '../lib/runner/runner.ts';
+import { type Environment, forgetRuns } from '../lib/settings/environment.ts';
 import { embeddedParts } from './embedded.ts';
+import { type Early, type Input, task, taskWithoutSettings } from './environment-task.ts';
 import { databasePasswords } from './secrets.ts';
 import { tools } from './tools.ts';
 
@@ -28,24 +14,34 @@ const connect = task({
   group: 'cluster',
   private: true,
   needs: tools('kubectl'),
-  commands: ({ options }) => [connectCommand(environmentOf(options))],
-  run: (context) => connectExisting(environmentOf(context.options), context),
+  commands: async ({ environment }) => [
+    (await import('../lib/cluster/existing.ts')).connectCommand(environment),
+  ],
+  run: async (context) => {
+    const { connectExisting } = await import('../lib/cluster/user-kubeconfig.ts');
+    await connectExisting(context.environment, context);
+  },
 });
 
 /** Single tasks may be steps of a pipeline that never ran create-k8s: each is connected to an existing cluster on its own. */
-export const connection = (options: Options): readonly AnyTask[] =>
-  environmentOf(options).provider === 'existing' ? [connect] : [];
+export const connection = ({ provider }: Pick<Environment, 'provider'>): readonly AnyTask[] =>
+  provider === 'existing' ? [connect] : [];
 
 /** What the cluster's own tasks need, beside the parts of the embedded one. */
-const clusterNeeds = (options: Options): Needs =>
-  environmentOf(options).provider === 'minikube'
+const clusterNeeds = (environment: Environment): Needs =>
+  environment.provider === 'minikube'
     ? tools('docker', 'minikube', 'kubectl')
-    : [...tools('kubectl'), ...connection(options)];
+    : [...tools('kubectl'), ...connection(environment)];
+
+const minikubeTools = ({ environment }: Early): Needs =>
+  environment.provider === 'minikube' ? tools('docker', 'minikube') : [];
 
 /** Refuses, before anything runs, what cannot work with the provider at all. */
-export async function checkProvider({ options }: { readonly options: Options }): Promise<void> {
-  const environment = environmentOf(options);
-  await providerOf(environment).check?.(await settingsOf(environment), process.getuid?.());
+export async function checkProvider({
+  provider,
+  settings,
+}: Pick<Input, 'provider' | 'settings'>): Promise<void> {
+  await provider.check?.(settings, process.getuid?.());
 }
 
 export const createK8s = task({
@@ -54,30 +50,28 @@ export const createK8s = task({
   group: 'cluster',
   lock: true,
   check: checkProvider,
-  needs: ({ options }) =>
-    environmentOf(options).provider === 'embedded'
+  needs: ({ environment }) =>
+    environment.provider === 'embedded'
       ? embeddedParts('create')
       : // helm for the ingress controller
-        [...clusterNeeds(options), ...tools('helm')],
+        [...clusterNeeds(environment), ...tools('helm')],
   after: [databasePasswords],
-  commands: async ({ options }) => {
-    const environment = environmentOf(options);
-    const settings = await settingsOf(environment);
-    const create = providerOf(environment).commands.create(environment, settings);
-    return environment.provider === 'embedded'
-      ? create
-      : [...create, ...controllerCommands(environment, settings)];
+  commands: async ({ environment, settings, provider }) => {
+    const create = provider.commands.create(environment, settings);
+    if (environment.provider === 'embedded') return create;
+    const { controllerCommands } = await import('../lib/ingress/install.ts');
+    return [...create, ...controllerCommands(environment, settings)];
   },
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    const settings = await settingsOf(environment);
-    const made = await providerOf(environment).create(environment, settings, context);
+    const { environment, settings, provider } = context;
+    const made = await provider.create(environment, settings, context);
     // A cluster that was stopped is started by it, and a Vault that was sealed by that is opened again. minikube says what it
     // started; the embedded cluster's parts are tasks of their own.
     const mayBeSealed = environment.provider === 'embedded' || made === 'changed';
     const opened = mayBeSealed ? await openAgain(environment, made, context) : 'unchanged';
     let controller: Outcome = 'unchanged';
     if (environment.provider !== 'embedded') {
+      const { ensureController } = await import('../lib/ingress/install.ts');
       controller = await ensureController(environment, settings, context);
     } else if (settings.ingress.controller !== 'none') {
       context.log(
@@ -95,19 +89,19 @@ export const startK8s = task({
   group: 'cluster',
   lock: true,
   check: checkProvider,
-  needs: ({ options }) => {
-    const { provider } = environmentOf(options);
-    if (provider === 'existing') return [];
-    return provider === 'embedded' ? embeddedParts('start') : clusterNeeds(options);
+  needs: ({ environment }) => {
+    if (environment.provider === 'existing') return [];
+    return environment.provider === 'embedded' ? embeddedParts('start') : clusterNeeds(environment);
   },
-  commands: async ({ options }) => {
-    const environment = environmentOf(options);
-    const start = providerOf(environment).commands.start(environment, await settingsOf(environment));
-    return [...start, ...(environment.provider === 'existing' ? [] : await unsealCommands(environment))];
+  commands: async ({ environment, settings, provider }) => {
+    const start = provider.commands.start(environment, settings);
+    if (environment.provider === 'existing') return start;
+    const { unsealCommands } = await import('../lib/vault/access.ts');
+    return [...start, ...(await unsealCommands(environment))];
   },
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    const outcome = await providerOf(environment).start(environment, await settingsOf(environment), context);
+    const { environment, settings, provider } = context;
+    const outcome = await provider.start(environment, settings, context);
     const opened = await openAgain(environment, outcome, context);
     context.report(opened === 'changed' ? opened : outcome);
   },
@@ -119,59 +113,50 @@ async function openAgain(environment: Environment, started: Outcome, context: Ta
     case 'existing':
       return 'unchanged';
     case 'minikube':
-      return reopen(environment, started, context);
+      return (await import('../lib/operations/reopen.ts')).reopen(environment, started, context);
     default:
-      return unseal(environment, context);
+      return (await import('../lib/vault/access.ts')).unseal(environment, context);
   }
 }
 
-export const stopK8s = task({
+export const stopK8s = taskWithoutSettings({
   name: 'stop-k8s',
   description: 'stop the cluster; everything is kept',
   group: 'cluster',
   lock: true,
-  needs: ({ options }) => {
-    return environmentOf(options).provider === 'minikube' ? tools('docker', 'minikube') : [];
-  },
-  commands: ({ options }) => {
-    const environment = environmentOf(options);
-    return providerOf(environment).commands.stop(environment);
-  },
+  needs: minikubeTools,
+  commands: ({ environment, provider }) => provider.commands.stop(environment),
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    const outcome = await providerOf(environment).stop(environment, context);
+    const { environment, provider } = context;
+    const { stopAgent } = await import('../lib/secrets/sops.ts');
+    const outcome = await provider.stop(environment, context);
     await stopAgent(environment, context);
-    if (outcome === 'unchanged' && environment.provider !== 'existing')
+    if (outcome === 'unchanged' && provider.name !== 'existing')
       context.log('the cluster is not running: nothing to do');
     context.report(outcome);
   },
 });
 
-export const destroyK8s = task({
+export const destroyK8s = taskWithoutSettings({
   name: 'destroy-k8s',
   description: 'destroy the cluster and all that is in it',
   group: 'cluster',
   lock: true,
-  confirm: ({ options }) => {
-    const environment = environmentOf(options);
+  confirm: ({ environment }) => {
     refuseExisting(environment);
     return `destroy the cluster of environment \`${environment.name}\` with all its data?`;
   },
-  needs: ({ options }) => {
-    return environmentOf(options).provider === 'minikube' ? tools('docker', 'minikube') : [];
-  },
-  commands: ({ options }) => {
-    const environment = environmentOf(options);
-    return providerOf(environment).commands.destroy(environment);
-  },
+  needs: minikubeTools,
+  commands: ({ environment, provider }) => provider.commands.destroy(environment),
   run: async (context) => {
-    const environment = environmentOf(context.options);
+    const { environment, provider } = context;
     refuseExisting(environment);
-    const outcome = await providerOf(environment).destroy(environment, context);
+    const { stopAgent } = await import('../lib/secrets/sops.ts');
+    const outcome = await provider.destroy(environment, context);
     await stopAgent(environment, context);
     // Another provider may be chosen from now on.
     await rm(join(environment.state, 'environment.json'), { force: true });
-    await forgetRuns(environment.name);
+    await forgetRuns(environment);
     if (outcome === 'unchanged') context.log('there is no cluster: nothing to do');
     context.report(outcome);
   },
@@ -190,24 +175,18 @@ export const services = task({
   name: 'services',
   description: 'the services with the addresses a person can open',
   group: 'cluster',
-  needs: ({ options }) => clusterNeeds(options),
-  commands: async ({ options }) => {
-    const environment = environmentOf(options);
-    return providerOf(environment).commands.services(environment, await settingsOf(environment));
-  },
+  needs: ({ environment }) => clusterNeeds(environment),
+  commands: ({ environment, settings, provider }) => provider.commands.services(environment, settings),
+  onCluster: true,
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    await requireCluster(environment, context);
-    const addresses = await providerOf(environment).addresses(
-      environment,
-      await settingsOf(environment),
-      context,
-    );
-    if (context.options.json === true) return context.print(JSON.stringify(addresses, null, 2));
+    const { environment, settings, provider, options } = context;
+    const addresses = await provider.addresses(environment, settings, context);
+    if (options.json) return context.print(JSON.stringify(addresses, null, 2));
+    const { notesOf } = await import('../lib/ingress/addresses.ts');
     const width = Math.max(0, ...addresses.map(({ name }) => name.length));
     context.print(addresses.map(({ name, address }) => `${name.padEnd(width)}  ${address}`).join('\n'));
     for (const note of notesOf(addresses)) context.log(note);
-    if (environment.provider === 'embedded') {
+    if (provider.name === 'embedded') {
       context.log('the pods are simulated: Ingress and the other Services lead nowhere here');
     }
     return undefined;

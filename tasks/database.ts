@@ -1,12 +1,7 @@
-import { requireCluster } from '../lib/cluster/cluster.ts';
-import { loginRoles, selectRoles } from '../lib/database/roles.ts';
-import { rotatePasswords } from '../lib/rotation/rotate.ts';
-import { rotateCommands } from '../lib/rotation/rotate-commands.ts';
-import { task } from '../lib/runner/runner.ts';
-import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
 import { databaseCertificate } from './certificates.ts';
 import { connection } from './cluster.ts';
 import { initHelmfile } from './deploy.ts';
+import { task } from './environment-task.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
@@ -27,24 +22,25 @@ export const rotateDatabasePassword = task({
   },
   check: async (input) => {
     await refuseDevelopmentKeys(input);
-    selectRoles(loginRoles(await settingsOf(environmentOf(input.options))), input.args.role);
+    const { loginRoles, selectRoles } = await import('../lib/database/roles.ts');
+    selectRoles(loginRoles(input.settings), input.args.role);
   },
-  confirm: ({ args, options }) =>
-    `replace the database passwords (${args.role}) of environment \`${environmentOf(options).name}\`, in its encrypted files too?`,
-  needs: ({ options }) => [
-    ...connection(options),
+  confirm: ({ args, environment }) =>
+    `replace the database passwords (${args.role}) of environment \`${environment.name}\`, in its encrypted files too?`,
+  needs: ({ environment }) => [
+    ...connection(environment),
     initHelmfile,
     importGpgKeys,
     databaseCertificate,
     ...tools('sops', 'kubectl'),
   ],
-  commands: async ({ args, options }) => {
-    const environment = environmentOf(options);
-    return rotateCommands(options, await settingsOf(environment), args.role);
+  commands: async ({ args, environment, settings }) => {
+    const { rotateCommands } = await import('../lib/rotation/rotate-commands.ts');
+    return rotateCommands({ environment, settings }, args.role);
   },
+  onCluster: true,
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    await requireCluster(environment, context);
-    await rotatePasswords(environment, context.args.role, context);
+    const { rotatePasswords } = await import('../lib/rotation/rotate.ts');
+    await rotatePasswords(context.environment, context.args.role, context);
   },
 });

@@ -1,52 +1,34 @@
-import { access } from 'node:fs/promises';
-import { requireCluster } from '../lib/cluster/cluster.ts';
-import { diff as diffReleases } from '../lib/deploy/diff.ts';
-import {
-  install,
-  type Selection,
-  selector,
-  selectsRelease,
-  test as testReleases,
-  testWords,
-  uninstall,
-} from '../lib/deploy/install.ts';
-import { root } from '../lib/ground/project.ts';
-import { tellDrift } from '../lib/helm/changed-releases.ts';
-import { lastGoodRevision, rollBack, syncWords, takeBack } from '../lib/helm/helm.ts';
-import {
-  appNames,
-  declaredReleases,
-  helmfileText,
-  releaseNames,
-  tierNames,
-  withNeeds,
-} from '../lib/helm/helmfile.ts';
-import { pendingReleases } from '../lib/helm/pending.ts';
-import { installPlugins, pluginCommands } from '../lib/helm/plugins.ts';
-import { deployedReleases } from '../lib/helm/releases.ts';
-import { removeRouteCertificates, routeCertificateCommands } from '../lib/ingress/certificates.ts';
-import { helmText } from '../lib/kubernetes/kubectl.ts';
-import { type Needs, type Options, type TaskContext, TaskError, task } from '../lib/runner/runner.ts';
-import { environmentOf, settingsOf, shellOf } from '../lib/settings/environment.ts';
+import type { Selection } from '../lib/deploy/selection.ts';
+import type { Needs } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
 import { checkProvider, connection, createK8s, startK8s } from './cluster.ts';
 import { runningParts } from './embedded.ts';
+import { type Body, type Early, type Input, task } from './environment-task.ts';
 import { imagesFor } from './images.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { chartTools, tools } from './tools.ts';
+
+const declared = () => import('../lib/helm/helmfile.ts');
+const plain = () => import('../lib/deploy/plain-commands.ts');
 
 const app = {
   app: {
     type: 'choice',
     positional: true,
-    choices: appNames,
+    choices: async () => (await declared()).appNames(),
     noun: 'app',
     description: 'an application, such as app1',
   },
 } as const;
 
 const tier = {
-  tier: { type: 'choice', positional: true, choices: tierNames, noun: 'tier', description: 'core or apps' },
+  tier: {
+    type: 'choice',
+    positional: true,
+    choices: async () => (await declared()).tierNames(),
+    noun: 'tier',
+    description: 'core or apps',
+  },
 } as const;
 
 export const initHelmfile = task({
@@ -55,24 +37,15 @@ export const initHelmfile = task({
   group: 'deploy',
   lock: true,
   needs: [...tools('helm', 'helmfile', 'kubectl', 'sops'), chartTools],
-  commands: ({ options }) => [
-    'helm version',
-    'helmfile --version',
-    ...pluginCommands(environmentOf(options)),
-  ],
+  commands: async ({ environment }) => {
+    const { pluginCommands } = await import('../lib/helm/plugins.ts');
+    return ['helm version', 'helmfile --version', ...pluginCommands(environment)];
+  },
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    for (const { name, chart } of await declaredReleases()) {
-      if (!chart.startsWith('./')) continue;
-      await access(`${root}/${chart}/Chart.yaml`).catch(() => {
-        throw new TaskError({
-          what: `release ${name} names the chart ${chart}, which is not there`,
-          why: 'its Chart.yaml cannot be read',
-          advice: 'mend helmfile.yaml',
-        });
-      });
-    }
-    context.report(await installPlugins(environment, context));
+    const { checkCharts } = await import('../lib/helm/chart-places.ts');
+    const { installPlugins } = await import('../lib/helm/plugins.ts');
+    await checkCharts(context.environment, await (await declared()).declaredReleases());
+    context.report(await installPlugins(context.environment, context));
   },
 });
 
@@ -80,76 +53,43 @@ export const initHelmfile = task({
 const deployment = {
   group: 'deploy',
   passThrough: true,
-  needs: ({ options }: { readonly options: Options }) => [
-    ...connection(options),
+  needs: ({ environment }: Pick<Early, 'environment'>) => [
+    ...connection(environment),
     initHelmfile,
     importGpgKeys,
     databaseCertificate,
   ],
-  after: ({ options }: { readonly options: Options }) =>
-    environmentOf(options).provider === 'embedded' ? runningParts : [createK8s, startK8s],
+  after: ({ environment }: Pick<Early, 'environment'>) =>
+    environment.provider === 'embedded' ? runningParts : [createK8s, startK8s],
+  onCluster: true,
 } as const;
 
-async function onCluster(context: TaskContext, work: (context: TaskContext) => Promise<void>): Promise<void> {
-  await requireCluster(environmentOf(context.options), context);
-  await work(context);
-}
+type Selected = { readonly args: { readonly tier?: string; readonly app?: string } };
 
-/** One helmfile call as a plain command; `needs` takes in what the selected releases need. */
-const plain = async (
-  options: Options,
-  selection: Selection,
-  words: readonly string[],
-  passThrough: readonly string[],
-  needs = false,
-) => [
-  await helmfileText(
-    options,
-    ...selector(selection),
-    ...words,
-    ...(needs && selector(selection).length > 0 ? ['--include-transitive-needs'] : []),
-    ...passThrough,
-  ),
-];
-
-/** One helmfile call, and the certificates of the fronts that it installs. */
-const plainInstall = async (
-  options: Options,
-  selection: Selection,
-  passThrough: readonly string[],
-): Promise<readonly string[]> => {
-  const environment = environmentOf(options);
-  const releases = withNeeds(await declaredReleases(), selectsRelease(selection));
-  return [
-    ...(await plain(options, selection, syncWords(takeBack), passThrough, true)),
-    ...routeCertificateCommands(environment, await settingsOf(environment), releases),
-  ];
-};
-
-/** What all installs have in common. */
+/** What all installs have in common; openssl makes the certificates of the fronts. */
 const installation = {
   ...deployment,
-  check: async (input: { readonly options: Options }) => {
+  lock: true,
+  check: async (input: Omit<Input, 'args'>) => {
     await checkProvider(input);
     await refuseDevelopmentKeys(input);
   },
+  needs: ({ args, environment }: Pick<Early, 'environment'> & Selected): Needs => [
+    ...deployment.needs({ environment }),
+    ...tools('openssl'),
+    ...imagesFor(environment, args),
+  ],
+  commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).installCommands(input),
+  run: async (context: Omit<Body, 'args'> & Selected) => {
+    const { install } = await import('../lib/deploy/install.ts');
+    await install(context, context.args);
+  },
 } as const;
-
-/** The needs of an install: openssl makes the certificates of the fronts. */
-const installNeeds = (options: Options, selection: Selection): Needs => [
-  ...deployment.needs({ options }),
-  ...tools('openssl'),
-  ...imagesFor(options, selection),
-];
 
 export const installAll = task({
   ...installation,
   name: 'install-all',
   description: 'install every release; arguments after -- go to helmfile',
-  needs: ({ options }) => installNeeds(options, {}),
-  lock: true,
-  commands: ({ options, passThrough }) => plainInstall(options, {}, passThrough),
-  run: (context) => onCluster(context, () => install(context, {})),
 });
 
 export const installTier = task({
@@ -157,10 +97,6 @@ export const installTier = task({
   name: 'install-tier',
   description: 'install a tier and what it needs',
   args: tier,
-  needs: ({ args, options }) => installNeeds(options, args),
-  lock: true,
-  commands: ({ args, options, passThrough }) => plainInstall(options, { tier: args.tier }, passThrough),
-  run: (context) => onCluster(context, () => install(context, { tier: context.args.tier })),
 });
 
 export const installApp = task({
@@ -168,58 +104,54 @@ export const installApp = task({
   name: 'install-app',
   description: 'install an application and what it needs',
   args: app,
-  needs: ({ args, options }) => installNeeds(options, args),
-  lock: true,
-  commands: ({ args, options, passThrough }) => plainInstall(options, { app: args.app }, passThrough),
-  run: (context) => onCluster(context, () => install(context, { app: context.args.app })),
 });
 
-export const diff = task({
+const comparison = {
   ...deployment,
-  name: 'diff',
-  description: 'what install-all would change',
-  commands: ({ options, passThrough }) =>
-    plain(options, {}, ['diff'], ['--suppress-secrets', ...passThrough]),
-  run: (context) => onCluster(context, () => diffReleases(context, {})),
-});
+  commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).diffCommands(input),
+  run: async (context: Omit<Body, 'args'> & Selected) => {
+    const { diff } = await import('../lib/deploy/diff.ts');
+    await diff(context, context.args);
+  },
+} as const;
+
+export const diff = task({ ...comparison, name: 'diff', description: 'what install-all would change' });
 
 export const diffTier = task({
-  ...deployment,
+  ...comparison,
   name: 'diff-tier',
   description: 'what install-tier would change',
   args: tier,
-  commands: ({ args, options, passThrough }) =>
-    plain(options, { tier: args.tier }, ['diff'], ['--suppress-secrets', ...passThrough], true),
-  run: (context) => onCluster(context, () => diffReleases(context, { tier: context.args.tier })),
 });
 
 export const diffApp = task({
-  ...deployment,
+  ...comparison,
   name: 'diff-app',
   description: 'what install-app would change',
   args: app,
-  commands: ({ args, options, passThrough }) =>
-    plain(options, { app: args.app }, ['diff'], ['--suppress-secrets', ...passThrough], true),
-  run: (context) => onCluster(context, () => diffReleases(context, { app: context.args.app })),
 });
 
-export const testAll = task({
+const helmTests = {
   ...deployment,
+  lock: true,
+  commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).testCommands(input),
+  run: async (context: Omit<Body, 'args'> & Selected) => {
+    const { test } = await import('../lib/deploy/install.ts');
+    await test(context, context.args);
+  },
+} as const;
+
+export const testAll = task({
+  ...helmTests,
   name: 'test',
   description: 'run the helm tests of every release',
-  lock: true,
-  commands: ({ options, passThrough }) => plain(options, {}, testWords, passThrough),
-  run: (context) => onCluster(context, () => testReleases(context, {})),
 });
 
 export const testApp = task({
-  ...deployment,
+  ...helmTests,
   name: 'test-app',
   description: "run an application's helm tests",
   args: app,
-  lock: true,
-  commands: ({ args, options, passThrough }) => plain(options, { app: args.app }, testWords, passThrough),
-  run: (context) => onCluster(context, () => testReleases(context, { app: context.args.app })),
 });
 
 export const uninstallApp = task({
@@ -228,14 +160,14 @@ export const uninstallApp = task({
   description: 'remove the releases of an application',
   args: app,
   lock: true,
-  confirm: ({ args, options }) =>
-    `remove the releases of \`${args.app}\` from environment \`${environmentOf(options).name}\`?`,
-  commands: ({ args, options, passThrough }) => plain(options, { app: args.app }, ['destroy'], passThrough),
+  confirm: ({ args, environment }) =>
+    `remove the releases of \`${args.app}\` from environment \`${environment.name}\`?`,
+  commands: async (input) => (await plain()).uninstallCommands(input),
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    await requireCluster(environment, context);
-    const removed = await uninstall(context, { app: context.args.app });
-    await removeRouteCertificates(environment, removed, context);
+    const { uninstall } = await import('../lib/deploy/install.ts');
+    const { removeRouteCertificates } = await import('../lib/ingress/certificates.ts');
+    const removed = await uninstall(context, context.args);
+    await removeRouteCertificates(context.environment, removed, context);
     context.report('changed');
   },
 });
@@ -249,7 +181,7 @@ export const rollback = task({
     release: {
       type: 'choice',
       positional: true,
-      choices: releaseNames,
+      choices: async () => (await declared()).releaseNames(),
       noun: 'release',
       description: 'a release, such as app1-back',
     },
@@ -260,33 +192,14 @@ export const rollback = task({
       description: 'a revision of `helm history`',
     },
   },
-  needs: ({ options }) => [...tools('helm', 'kubectl'), ...connection(options)],
+  needs: ({ environment }) => [...tools('helm', 'kubectl'), ...connection(environment)],
   confirm: ({ args }) =>
     `roll \`${args.release}\` back to ${args.revision === undefined ? 'the revision before' : `revision ${args.revision}`}?`,
-  commands: async ({ args, options }) => {
-    const release = (await declaredReleases()).find((candidate) => candidate.name === args.release);
-    return [
-      `${helmText(environmentOf(options))} --namespace ${release?.namespace} rollback ${args.release}${args.revision === undefined ? '' : ` ${args.revision}`} --wait --timeout ${release?.timeout}s ${takeBack.join(' ')}`,
-    ];
-  },
+  commands: async ({ args, environment }) =>
+    (await plain()).rollbackCommands({ environment }, args.release, args.revision),
+  onCluster: true,
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    await requireCluster(environment, context);
-    const release = (await declaredReleases()).find(({ name }) => name === context.args.release);
-    if (!release) throw new Error(`helmfile.yaml lost the release ${context.args.release} meanwhile`);
-    const $ = await shellOf(context);
-    const deployed = await deployedReleases($, environment);
-    await pendingReleases(environment, [release], deployed);
-    await tellDrift(context, environment, [release], deployed, context.log);
-    const revision = context.args.revision ?? (await lastGoodRevision($, environment, release, true));
-    if (revision === undefined) {
-      throw new TaskError({
-        what: `${release.name} has no earlier revision to go back to`,
-        why: 'only a revision that was once in service counts',
-        advice: `see: helm --namespace ${release.namespace} history ${release.name}`,
-      });
-    }
-    await rollBack($, environment, release, revision);
-    context.report('changed');
+    const { rollBackRelease } = await import('../lib/deploy/rollback.ts');
+    await rollBackRelease(context, context.args.release, context.args.revision);
   },
 });

@@ -1,14 +1,6 @@
-import { providerOf } from '../lib/cluster/cluster.ts';
-import { ensureJobRunner } from '../lib/cluster/embedded/checks.ts';
-import { ensureDatabase } from '../lib/cluster/embedded/database.ts';
-import { partCommands } from '../lib/cluster/embedded/embedded.ts';
-import { ensureKubernetes } from '../lib/cluster/embedded/kubernetes.ts';
-import { ensureOperator } from '../lib/cluster/embedded/operator.ts';
-import { checkSpace, ensureState, requireState } from '../lib/cluster/embedded/state.ts';
-import { ensureVault } from '../lib/cluster/embedded/vault.ts';
-import { type AnyTask, need, task } from '../lib/runner/runner.ts';
-import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
+import { type AnyTask, need } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
+import { task } from './environment-task.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
@@ -22,23 +14,22 @@ const mode = {
 
 const part = { group: 'cluster', private: true, args: mode, lock: true } as const;
 
+const partCommands = async () => (await import('../lib/cluster/embedded/embedded.ts')).partCommands;
+
 const embeddedState = task({
   ...part,
   name: 'embedded-state',
   description: 'choose names and ports of the embedded cluster',
-  commands: async ({ args, options }) => {
+  commands: async ({ args, environment, settings }) => {
     if (args.mode === 'start') return [];
-    const environment = environmentOf(options);
-    const { cluster } = await settingsOf(environment);
-    return partCommands.state(environment, cluster.kubernetesVersion);
+    return (await partCommands()).state(environment, settings.cluster.kubernetesVersion);
   },
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    const { cluster } = await settingsOf(environment);
-    if (context.args.mode === 'create') await ensureState(environment, cluster.kubernetesVersion);
+    const { args, environment, settings, provider } = context;
+    const { checkSpace, ensureState, requireState } = await import('../lib/cluster/embedded/state.ts');
+    if (args.mode === 'create') await ensureState(environment, settings.cluster.kubernetesVersion);
     else await requireState(environment);
-    if ((await providerOf(environment).phase(environment, context)) !== 'running')
-      await checkSpace(environment);
+    if ((await provider.phase(environment, context)) !== 'running') await checkSpace(environment);
   },
 });
 
@@ -58,13 +49,11 @@ const embeddedKubernetes = task({
       'kubectl',
     ),
   ],
-  commands: async ({ args, options }) => {
-    const environment = environmentOf(options);
-    return partCommands.kubernetes(environment, await settingsOf(environment), args.mode);
-  },
+  commands: async ({ args, environment, settings }) =>
+    (await partCommands()).kubernetes(environment, settings, args.mode),
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    context.report(await ensureKubernetes(environment, await settingsOf(environment), context));
+    const { ensureKubernetes } = await import('../lib/cluster/embedded/kubernetes.ts');
+    context.report(await ensureKubernetes(context.environment, context.settings, context));
   },
 });
 
@@ -80,13 +69,11 @@ const embeddedDatabase = task({
     databaseCertificate,
     ...tools('sops', 'postgresql'),
   ],
-  commands: async ({ args, options }) => {
-    const environment = environmentOf(options);
-    return partCommands.database(environment, await settingsOf(environment), args.mode);
-  },
+  commands: async ({ args, environment, settings }) =>
+    (await partCommands()).database(environment, settings, args.mode),
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    context.report(await ensureDatabase(environment, await settingsOf(environment), context));
+    const { ensureDatabase } = await import('../lib/cluster/embedded/database.ts');
+    context.report(await ensureDatabase(context.environment, context.settings, context));
   },
 });
 
@@ -95,9 +82,10 @@ const embeddedVault = task({
   name: 'embedded-vault',
   description: 'the real Vault behind the simulated pod',
   needs: ({ args }) => [need(embeddedState, args), ...tools('vault')],
-  commands: ({ options }) => partCommands.vault(environmentOf(options)),
+  commands: async ({ environment }) => (await partCommands()).vault(environment),
   run: async (context) => {
-    context.report(await ensureVault(environmentOf(context.options), context));
+    const { ensureVault } = await import('../lib/cluster/embedded/vault.ts');
+    context.report(await ensureVault(context.environment, context));
   },
 });
 
@@ -106,9 +94,10 @@ const embeddedOperator = task({
   name: 'embedded-operator',
   description: 'the real Vault Secrets Operator',
   needs: ({ args }) => [need(embeddedKubernetes, args), ...tools('vault-secrets-operator')],
-  commands: ({ options }) => partCommands.operator(environmentOf(options)),
+  commands: async ({ environment }) => (await partCommands()).operator(environment),
   run: async (context) => {
-    context.report(await ensureOperator(environmentOf(context.options), context));
+    const { ensureOperator } = await import('../lib/cluster/embedded/operator.ts');
+    context.report(await ensureOperator(context.environment, context));
   },
 });
 
@@ -117,9 +106,10 @@ const embeddedJobRunner = task({
   name: 'embedded-job-runner',
   description: 'runs the checks of simulated pods as processes',
   needs: ({ args }) => [need(embeddedKubernetes, args)],
-  commands: ({ options }) => partCommands.jobRunner(environmentOf(options)),
+  commands: async ({ environment }) => (await partCommands()).jobRunner(environment),
   run: async (context) => {
-    context.report(await ensureJobRunner(environmentOf(context.options), context));
+    const { ensureJobRunner } = await import('../lib/cluster/embedded/checks.ts');
+    context.report(await ensureJobRunner(context.environment, context));
   },
 });
 

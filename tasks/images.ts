@@ -1,14 +1,11 @@
-import { requireCluster } from '../lib/cluster/cluster.ts';
-import { buildImages as build, buildCommands } from '../lib/cluster/images/build.ts';
-import { loadImages as load, loadCommands } from '../lib/cluster/images/load.ts';
-import { buildWords, type OwnImage, ownImages } from '../lib/cluster/images/own-images.ts';
-import { checkImages as check, preflightCommands } from '../lib/cluster/images/preflight.ts';
-import { type Selection, selectsRelease } from '../lib/deploy/install.ts';
+import type { OwnImage } from '../lib/cluster/images/own-images.ts';
+import { type Selection, selectsRelease } from '../lib/deploy/selection.ts';
 import { shellWords } from '../lib/ground/shell-words.ts';
-import { declaredReleases, withNeeds } from '../lib/helm/helmfile.ts';
-import { type Needs, need, type Options, task, UsageError } from '../lib/runner/runner.ts';
-import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
+import { type Needs, need, UsageError } from '../lib/runner/runner.ts';
+import type { Environment } from '../lib/settings/environment.ts';
+import type { Settings } from '../lib/settings/settings.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
+import { type Input, task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
 const tag = {
@@ -19,7 +16,7 @@ const tag = {
 const tagForm = /^\w[\w.-]{0,127}$/;
 
 /** The image's full name. Throws UsageError for a tag that no registry takes, such as the name of a branch with a slash. */
-async function image(options: Options, tagName: string): Promise<string> {
+function image({ images }: Settings, tagName: string): string {
   if (!tagForm.test(tagName)) {
     throw new UsageError({
       what: `\`${tagName}\` is no tag of an image`,
@@ -27,7 +24,6 @@ async function image(options: Options, tagName: string): Promise<string> {
       advice: 'replace other characters, for example `/` of a branch by `-`',
     });
   }
-  const { images } = await settingsOf(environmentOf(options));
   return `${images.backendVerification.repository}:${tagName}`;
 }
 
@@ -37,15 +33,10 @@ export const buildBackendVerification = task({
   group: 'images',
   args: tag,
   needs: tools('docker'),
-  commands: async ({ args, options }) => [
-    shellWords(
-      buildWords(
-        await settingsOf(environmentOf(options)),
-        'docker/backend-verification',
-        await image(options, args.tag),
-      ),
-    ),
-  ],
+  commands: async ({ args, settings }) => {
+    const { buildWords } = await import('../lib/cluster/images/own-images.ts');
+    return [shellWords(buildWords(settings, 'docker/backend-verification', image(settings, args.tag)))];
+  },
 });
 
 export const buildPushBackendVerification = task({
@@ -54,7 +45,7 @@ export const buildPushBackendVerification = task({
   group: 'images',
   args: tag,
   needs: ({ args }) => [need(buildBackendVerification, { tag: args.tag })],
-  commands: async ({ args, options }) => [shellWords(['docker', 'push', await image(options, args.tag)])],
+  commands: ({ args, settings }) => [shellWords(['docker', 'push', image(settings, args.tag)])],
 });
 
 const selection = {
@@ -63,14 +54,17 @@ const selection = {
 } as const;
 
 /** The images of the project's own that an install of the selection runs. */
-async function imagesOf(options: Options, selected: Selection): Promise<OwnImage[]> {
-  const releases = withNeeds(await declaredReleases(), selectsRelease(selected));
-  return ownImages(await settingsOf(environmentOf(options)), releases);
+async function imagesOf({ args, settings }: Selected): Promise<OwnImage[]> {
+  const { ownImages } = await import('../lib/cluster/images/own-images.ts');
+  const { declaredReleases, withNeeds } = await import('../lib/helm/helmfile.ts');
+  return ownImages(settings, withNeeds(await declaredReleases(), selectsRelease(args)));
 }
 
+type Selected = Pick<Input, 'settings'> & { readonly args: Selection };
+
 /** One with a digest is that of its registry: no other content may take its place. */
-const toBuild = async (options: Options, selected: Selection): Promise<OwnImage[]> =>
-  (await imagesOf(options, selected)).filter(({ digest }) => digest === '');
+const toBuild = async (selected: Selected): Promise<OwnImage[]> =>
+  (await imagesOf(selected)).filter(({ digest }) => digest === '');
 
 export const buildImages = task({
   name: 'build-images',
@@ -79,11 +73,13 @@ export const buildImages = task({
   private: true,
   args: selection,
   needs: tools('docker'),
-  commands: async ({ args, options }) =>
-    buildCommands(await settingsOf(environmentOf(options)), await toBuild(options, args)),
+  commands: async (input) => {
+    const { buildCommands } = await import('../lib/cluster/images/build.ts');
+    return buildCommands(input.settings, await toBuild(input));
+  },
   run: async (context) => {
-    const { args, options } = context;
-    context.report(await build(environmentOf(options), await toBuild(options, args), context));
+    const { buildImages } = await import('../lib/cluster/images/build.ts');
+    context.report(await buildImages(context.environment, await toBuild(context), context));
   },
 });
 
@@ -97,15 +93,17 @@ export const loadImages = task({
   after: [createK8s, startK8s],
   // Another clone's build may move the tag between two of its commands.
   retries: 1,
-  commands: async ({ args, options }) => {
-    const environment = environmentOf(options);
-    return loadCommands(environment, await settingsOf(environment), await toBuild(options, args));
+  commands: async (input) => {
+    const { loadCommands } = await import('../lib/cluster/images/load.ts');
+    return loadCommands(input.environment, input.settings, await toBuild(input));
   },
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    const images = await toBuild(context.options, context.args);
+    const { environment } = context;
+    const { requireCluster } = await import('../lib/cluster/cluster.ts');
+    const { loadImages } = await import('../lib/cluster/images/load.ts');
+    const images = await toBuild(context);
     if (images.length > 0) await requireCluster(environment, context);
-    context.report(await load(environment, images, context));
+    context.report(await loadImages(environment, images, context));
   },
 });
 
@@ -115,21 +113,25 @@ export const checkImages = task({
   group: 'images',
   private: true,
   args: selection,
-  needs: ({ options }) => [...tools('kubectl'), ...connection(options)],
+  needs: ({ environment }) => [...tools('kubectl'), ...connection(environment)],
   after: [createK8s],
-  commands: async ({ args, options }) =>
-    preflightCommands(environmentOf(options), await imagesOf(options, args)),
+  commands: async (input) => {
+    const { preflightCommands } = await import('../lib/cluster/images/preflight.ts');
+    return preflightCommands(input.environment, await imagesOf(input));
+  },
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    const images = await imagesOf(context.options, context.args);
+    const { environment } = context;
+    const { requireCluster } = await import('../lib/cluster/cluster.ts');
+    const { checkImages } = await import('../lib/cluster/images/preflight.ts');
+    const images = await imagesOf(context);
     if (images.length > 0) await requireCluster(environment, context);
-    await check(environment, images, context);
+    await checkImages(environment, images, context);
   },
 });
 
 /** What an install of the selection needs of these images: nodes of minikube get them, an existing cluster has to have them, simulated pods need none. */
-export function imagesFor(options: Options, selected: Selection): Needs {
-  switch (environmentOf(options).provider) {
+export function imagesFor({ provider }: Pick<Environment, 'provider'>, selected: Selection): Needs {
+  switch (provider) {
     case 'minikube':
       return [need(loadImages, selected)];
     case 'existing':

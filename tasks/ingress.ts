@@ -1,16 +1,14 @@
-import { requireCluster } from '../lib/cluster/cluster.ts';
-import { declaredReleases } from '../lib/helm/helmfile.ts';
-import { isFront } from '../lib/ingress/certificates.ts';
-import { testIngressCommands } from '../lib/ingress/dry-run.ts';
-import { testIngress as callIngress } from '../lib/ingress/test.ts';
-import { task, UsageError } from '../lib/runner/runner.ts';
-import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
+import { UsageError } from '../lib/runner/runner.ts';
 import { connection } from './cluster.ts';
+import { task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
 /** Applications with a front: only these have routes. */
-const appsWithFront = async (): Promise<string[]> =>
-  (await declaredReleases()).filter(isFront).map(({ app }) => app);
+async function appsWithFront(): Promise<string[]> {
+  const { declaredReleases } = await import('../lib/helm/helmfile.ts');
+  const { isFront } = await import('../lib/ingress/certificates.ts');
+  return (await declaredReleases()).filter(isFront).map(({ app }) => app);
+}
 
 export const testIngress = task({
   name: 'test-ingress',
@@ -40,18 +38,18 @@ export const testIngress = task({
     });
   },
   // On the embedded cluster nothing is called.
-  needs: ({ options }) =>
-    environmentOf(options).provider === 'embedded' ? [] : [...tools('kubectl'), ...connection(options)],
-  commands: async ({ args, options }) => {
-    const environment = environmentOf(options);
+  needs: ({ environment }) =>
+    environment.provider === 'embedded' ? [] : [...tools('kubectl'), ...connection(environment)],
+  commands: async ({ args, environment, settings }) => {
     if (environment.provider === 'embedded')
       return ['# the embedded cluster has no ingress: nothing listens behind it'];
-    return testIngressCommands(environment, await settingsOf(environment), args.app, args.path);
+    const { testIngressCommands } = await import('../lib/ingress/dry-run.ts');
+    return testIngressCommands(environment, settings, args.app, args.path);
   },
+  onCluster: ({ provider }) => provider.name !== 'embedded',
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    if (environment.provider !== 'embedded') await requireCluster(environment, context);
+    const { testIngress } = await import('../lib/ingress/test.ts');
     const { app, path, expect } = context.args;
-    await callIngress(environment, { app, path, expect }, context);
+    await testIngress(context.environment, { app, path, expect }, context);
   },
 });

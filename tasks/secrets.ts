@@ -1,12 +1,9 @@
-import { type Options, task } from '../lib/runner/runner.ts';
-import { secretNames } from '../lib/secrets/encrypted-file.ts';
-import { importCommands, importKeys } from '../lib/secrets/sops.ts';
-import { environmentOf } from '../lib/settings/environment.ts';
-import { environmentNames } from '../lib/settings/settings.ts';
+import type { Secured } from '../lib/secrets/development-keys.ts';
+import { task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
 /** The `check` of tasks that bring secrets to a cluster: none that anybody can read go to one that matters. */
-export const refuseDevelopmentKeys = async (input: { readonly options: Options }): Promise<void> => {
+export const refuseDevelopmentKeys = async (input: Secured): Promise<void> => {
   const keys = await import('../lib/secrets/development-keys.ts');
   await keys.refuseDevelopmentKeys(input);
 };
@@ -17,9 +14,10 @@ export const importGpgKeys = task({
   group: 'secrets',
   lock: true,
   needs: tools('gpg'),
-  commands: ({ options }) => importCommands(environmentOf(options)),
+  commands: async ({ environment }) => (await import('../lib/secrets/sops.ts')).importCommands(environment),
   run: async (context) => {
-    context.report(await importKeys(environmentOf(context.options), context));
+    const { importKeys } = await import('../lib/secrets/sops.ts');
+    context.report(await importKeys(context.environment, context));
   },
 });
 
@@ -33,14 +31,16 @@ export const databasePasswords = task({
   commands: () => [],
   run: async (context) => {
     const { checkPasswords } = await import('../lib/database/check-passwords.ts');
-    await checkPasswords(environmentOf(context.options), context);
+    await checkPasswords(context.environment, context);
   },
 });
 
 /** Names of the encrypted files of any environment. */
-const fileNames = async (): Promise<string[]> => [
-  ...new Set((await Promise.all((await environmentNames()).map(secretNames))).flat()),
-];
+async function fileNames(): Promise<string[]> {
+  const { environmentNames } = await import('../lib/settings/settings.ts');
+  const { secretNames } = await import('../lib/secrets/encrypted-file.ts');
+  return [...new Set((await Promise.all((await environmentNames()).map(secretNames))).flat())];
+}
 
 export const makeSecrets = task({
   name: 'make-secrets',
@@ -49,13 +49,13 @@ export const makeSecrets = task({
   lock: true,
   needs: [importGpgKeys, ...tools('sops')],
   check: refuseDevelopmentKeys,
-  commands: async ({ options }) => {
+  commands: async ({ environment }) => {
     const { makeCommands } = await import('../lib/secrets/make.ts');
-    return makeCommands(environmentOf(options));
+    return makeCommands(environment);
   },
   run: async (context) => {
     const make = await import('../lib/secrets/make.ts');
-    await make.makeSecrets(environmentOf(context.options), context);
+    await make.makeSecrets(context.environment, context);
   },
 });
 
@@ -76,18 +76,17 @@ export const editSecrets = task({
     },
   },
   needs: [importGpgKeys, ...tools('sops')],
-  check: async ({ args, options }) => {
+  check: async ({ args, environment }) => {
     const { fileToEdit, requireTerminal } = await import('../lib/operations/edit-secrets.ts');
-    requireTerminal(await fileToEdit(environmentOf(options).name, args.file));
+    requireTerminal(await fileToEdit(environment.name, args.file));
   },
-  commands: async ({ args, options }) => {
+  commands: async ({ args, environment }) => {
     const { editCommands, nameOfFile } = await import('../lib/operations/edit-secrets.ts');
-    const environment = environmentOf(options);
     return editCommands(environment, await nameOfFile(environment.name, args.file));
   },
   run: async (context) => {
     const { editSecrets, fileToEdit } = await import('../lib/operations/edit-secrets.ts');
-    const environment = environmentOf(context.options);
+    const { environment } = context;
     await editSecrets(environment, await fileToEdit(environment.name, context.args.file), context);
   },
 });
@@ -105,18 +104,18 @@ export const rotateKeys = task({
     },
   },
   needs: [importGpgKeys, ...tools('sops')],
-  check: async ({ args, options }) => {
+  check: async (input) => {
     const { checkPlace } = await import('../lib/secrets/key-place.ts');
-    await checkPlace(options, args.keyFile);
+    await checkPlace(input, input.args.keyFile);
   },
   confirm: 'make a new operational key and encrypt the secrets of all environments for it?',
-  commands: async ({ args, options }) => {
+  commands: async ({ args, environment }) => {
     const { rotateCommands } = await import('../lib/secrets/rotate.ts');
-    return rotateCommands(environmentOf(options), args.keyFile);
+    return rotateCommands(environment, args.keyFile);
   },
   run: async (context) => {
     const { rotateKeys } = await import('../lib/secrets/rotate.ts');
-    await rotateKeys(environmentOf(context.options), context.args.keyFile, context);
+    await rotateKeys(context.environment, context.args.keyFile, context);
   },
 });
 
@@ -126,12 +125,12 @@ export const checkSecrets = task({
   group: 'secrets',
   lock: true,
   needs: tools('gpg', 'sops'),
-  commands: async ({ options }) => {
+  commands: async ({ environment }) => {
     const { checkCommands } = await import('../lib/secrets/check.ts');
-    return checkCommands(environmentOf(options));
+    return checkCommands(environment);
   },
   run: async (context) => {
     const { checkSecrets } = await import('../lib/secrets/check.ts');
-    await checkSecrets(environmentOf(context.options), context);
+    await checkSecrets(context.environment, context);
   },
 });

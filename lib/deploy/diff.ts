@@ -10,7 +10,7 @@ import { kubectl } from '../kubernetes/kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { type Environment, environmentOf, shellOf } from '../settings/environment.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
-import { type Selection, selector, selectsRelease } from './install.ts';
+import { type Selection, selector, selectsRelease } from './selection.ts';
 
 /**
  * What an install would change, on stdout, and who has changed what since the last one. With helm's plugin `diff` that is `helmfile diff`; without it the rendered

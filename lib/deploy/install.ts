@@ -22,22 +22,9 @@ import { redactSecrets, secretFailure } from '../secrets/sops.ts';
 import { type Environment, environmentOf, settingsOf, shellOf } from '../settings/environment.ts';
 import { endOf, signalOf } from '../tools/tool-answer.ts';
 import { checkVault } from '../vault/check.ts';
+import { type Selection, selector, selectsRelease, testWords } from './selection.ts';
 
 const names = (releases: readonly Release[]): string => releases.map(({ name }) => name).join(', ');
-
-export type Selection = { readonly tier?: string | undefined; readonly app?: string | undefined };
-
-export const selectsRelease = (selection: Selection) => (release: Release) =>
-  (selection.tier === undefined || release.tier === selection.tier) &&
-  (selection.app === undefined || release.app === selection.app);
-
-/** `-l` arguments of a selection; none for everything. */
-export const selector = (selection: Selection): readonly string[] =>
-  selection.tier !== undefined
-    ? ['-l', `tier=${selection.tier}`]
-    : selection.app !== undefined
-      ? ['-l', `app=${selection.app}`]
-      : [];
 
 /**
  * Installs or upgrades the selected releases and everything they need, and leaves alone what is deployed as it should be.
@@ -101,12 +88,6 @@ export async function uninstall(context: TaskContext, selection: Selection): Pro
   await explained(context, environment, 'uninstalling', releases, await helmfile(environment, ...words));
   return releases;
 }
-
-/**
- * helmfile's words for the helm tests. That of Vault's upstream chart is left out: its pod has no security context, so the
- * namespace refuses it, and it only looks whether Vault answers, which `status` does.
- */
-export const testWords = ['test', '--args', '--filter=!name=vault-server-test'] as const;
 
 /** Runs the releases' helm tests. Fails with what the checks said. */
 export async function test(context: TaskContext, selection: Selection): Promise<void> {

@@ -1,8 +1,11 @@
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { didYouMean, TaskError } from '../runner/runner.ts';
+import type { Environment } from '../settings/environment.ts';
 import type { ChartSetting, Settings } from '../settings/settings.ts';
 import { type ToolName, toolNames } from '../tools/manifest.ts';
 import { findTool } from '../tools/tools.ts';
+import type { Release } from './helmfile.ts';
 
 /** A chart that comes with a tool: `folder` lies beside the tool's program. */
 export type ToolChart = { readonly setting: string; readonly tool: ToolName; readonly folder: string };
@@ -56,3 +59,20 @@ export const chartArgumentsText = (settings: Settings): string[] =>
     ({ setting, tool, folder }) =>
       `--state-values-set ${setting}="$(dirname "$(command -v ${tool})")/${folder}"`,
   );
+
+/** Throws `TaskError` for a release whose chart of the project is not there. */
+export async function checkCharts(
+  { root }: Pick<Environment, 'root'>,
+  releases: readonly Pick<Release, 'name' | 'chart'>[],
+): Promise<void> {
+  for (const { name, chart } of releases) {
+    if (!chart.startsWith('./')) continue;
+    await access(join(root, chart, 'Chart.yaml')).catch(() => {
+      throw new TaskError({
+        what: `release ${name} names the chart ${chart}, which is not there`,
+        why: 'its Chart.yaml cannot be read',
+        advice: 'mend helmfile.yaml',
+      });
+    });
+  }
+}

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { root } from '../ground/project.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
-import { type Options, TaskError } from '../runner/runner.ts';
+import { TaskError } from '../runner/runner.ts';
 import { howToRestore } from '../secrets/how-to-restore.ts';
-import { type Environment, environmentOf, settingsOf } from '../settings/environment.ts';
+import { type Environment, settingsOf } from '../settings/environment.ts';
 import { settingsFiles } from '../settings/settings.ts';
 import { chartArguments, chartArgumentsText, needsRepositories } from './chart-places.ts';
 
@@ -118,8 +118,7 @@ export async function helmfile(environment: Environment, ...args: readonly strin
 }
 
 /** The same as text with relative paths, for `--dry-run`. */
-export async function helmfileText(options: Options, ...args: readonly string[]): Promise<string> {
-  const environment = environmentOf(options);
+export async function helmfileText(environment: Environment, ...args: readonly string[]): Promise<string> {
   const words = [
     'helmfile',
     ...(await globalArguments(environment, `.state/${environment.name}/kubeconfig`)),

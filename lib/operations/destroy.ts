@@ -1,7 +1,7 @@
 import { providerOf } from '../cluster/cluster.ts';
 import { checkReachable, connectCommand } from '../cluster/existing.ts';
 import { connectExisting } from '../cluster/user-kubeconfig.ts';
-import { declaredReleases, helmfile } from '../helm/helmfile.ts';
+import { declaredReleases, helmfile, helmfileText } from '../helm/helmfile.ts';
 import { refuseTerminating } from '../helm/namespaces.ts';
 import { removeController, removeControllerCommands } from '../ingress/remove.ts';
 import { kubectl, kubectlText } from '../kubernetes/kubectl.ts';
@@ -28,7 +28,7 @@ export async function destroyEnvironment(environment: Environment, context: Task
   const outcome = await providerOf(environment).destroy(environment, context);
   await removeKeyring(environment, context);
   await removeState(environment);
-  await forgetRuns(environment.name);
+  await forgetRuns(environment);
   if (!known && outcome === 'unchanged') context.log('there is nothing of this environment: nothing to do');
   context.report(known || outcome === 'changed' ? 'changed' : 'unchanged');
 }
@@ -71,16 +71,13 @@ async function removeFromExisting(environment: Environment, context: TaskContext
 }
 
 /** The same as plain commands. */
-export async function destroyCommands(
-  environment: Environment,
-  helmfileDestroy: string,
-): Promise<readonly string[]> {
+export async function destroyCommands(environment: Environment): Promise<readonly string[]> {
   const own =
     environment.provider === 'existing'
       ? [
           connectCommand(environment),
           exportHomes(environment, ...helmHomes),
-          helmfileDestroy,
+          await helmfileText(environment, 'destroy'),
           `${kubectlText(environment)} delete namespace ${(await ourNamespaces()).join(' ')} --ignore-not-found --wait --timeout 300s`,
           ...removeControllerCommands(environment, await settingsOf(environment)),
           `${kubectlText(environment)} get crd -o name | grep '${ownTypes.source}' | while read -r type; do ${kubectlText(environment)} delete --ignore-not-found "$type"; done`,

@@ -1,7 +1,10 @@
 import { join } from 'node:path';
-import { root } from '../ground/project.ts';
+import { readState } from '../cluster/embedded/state.ts';
+import { leftOut } from '../ground/variables.ts';
+import { kubectlText } from '../kubernetes/kubectl.ts';
 import { quote } from '../runner/runner.ts';
-import { type Environment, writeWhole } from '../settings/environment.ts';
+import { type Environment, homesOf, writeWhole } from '../settings/environment.ts';
+import { toolEnvironment } from '../tools/tools.ts';
 
 /** Each names another server, namespace, folder or rule than the environment's for helm, helmfile, vault or sops. Keys of age do no harm. */
 const misleading = /^(?:HELM|HELMFILE|VAULT|SOPS(?!_AGE_KEY))_[A-Z0-9_]+$/;
@@ -25,7 +28,7 @@ export function shellSetup(
  * Writes the configuration of Vault's command line and returns its path. A helper gives the token, instead of a variable: a printed
  * token would end in logs and histories. Vault calls the helper by a shell, without quotes.
  */
-export async function writeVaultConfiguration({ state, plainState }: Environment): Promise<string> {
+export async function writeVaultConfiguration({ root, state, plainState }: Environment): Promise<string> {
   const [keys, path] = ['keys.json', 'cli.hcl'].map((file) => join(state, 'vault', file)) as [string, string];
   const script = join(root, 'vault', 'token-helper.sh');
   await writeWhole(
@@ -35,4 +38,23 @@ export async function writeVaultConfiguration({ state, plainState }: Environment
   );
   await writeWhole(path, `token_helper = ${JSON.stringify(join(plainState, 'vault', 'token-helper'))}\n`);
   return path;
+}
+
+/** What `env` prints for an environment with a cluster, line by line. */
+export async function environmentLines(environment: Environment): Promise<readonly string[]> {
+  const embedded = environment.provider === 'embedded' ? await readState(environment) : undefined;
+  const variables: { [name: string]: string } = {
+    ...homesOf(environment),
+    VAULT_ADDR: `http://127.0.0.1:${embedded?.ports.vault ?? 8200}`,
+    VAULT_CONFIG_PATH: await writeVaultConfiguration(environment),
+    PATH: await toolEnvironment(),
+  };
+  const lines = shellSetup(variables, leftOut);
+  // Vault in a pod is reached through a forwarded port.
+  return embedded
+    ? lines
+    : [
+        ...lines,
+        `# VAULT_ADDR needs, in another shell: ${kubectlText(environment)} -n vault port-forward svc/vault 8200`,
+      ];
 }

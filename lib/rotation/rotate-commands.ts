@@ -4,20 +4,17 @@ import { decryptText, type LoginRole, loginRoles, selectRoles } from '../databas
 import { syncWords, takeBack } from '../helm/helm.ts';
 import { helmfileText } from '../helm/helmfile.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
-import type { Options } from '../runner/runner.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
-import { environmentOf, exportHomes } from '../settings/environment.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { Target } from '../settings/context.ts';
+import { type Environment, exportHomes } from '../settings/environment.ts';
 import { initVaultCommands } from '../vault/access.ts';
 import { consumerSecrets } from './consumers.ts';
 
 /** The plain commands of a rotation, for `--dry-run`. No password is an argument: they go by variables and stdin. */
 export async function rotateCommands(
-  options: Options,
-  settings: Settings,
+  { environment, settings }: Target,
   name: string,
 ): Promise<readonly string[]> {
-  const environment = environmentOf(options);
   const roles = loginRoles(settings);
   const superuser = roles[0] as LoginRole;
   const selected = selectRoles(roles, name);
@@ -45,19 +42,25 @@ export async function rotateCommands(
         `${decryptText(environment.name, role.secret)} | sed "s/.*/ALTER ROLE \\"${role.name}\\" PASSWORD '&'/" | ${psql}`,
       ];
     }),
-    ...(await vaultCommands(options)),
-    await helmfileText(options, '-l', 'app=postgresql', ...syncWords(takeBack), '--include-transitive-needs'),
+    ...(await vaultCommands(environment)),
+    await helmfileText(
+      environment,
+      '-l',
+      'app=postgresql',
+      ...syncWords(takeBack),
+      '--include-transitive-needs',
+    ),
     ...secrets.map(
       ({ name: secret, namespace }) =>
         `# Reloader restarts what names ${secret}; where it does not: ${kubectl} -n ${namespace} rollout restart deployment …`,
     ),
-    ...(secrets.length > 0 ? [await helmfileText(options, '-l', 'tier=apps', 'test')] : []),
+    ...(secrets.length > 0 ? [await helmfileText(environment, '-l', 'tier=apps', 'test')] : []),
   ];
 }
 
 /** Of all that init-vault stands for, what tells Vault how it logs in to the database. */
-async function vaultCommands(options: Options): Promise<readonly string[]> {
-  const lines = await initVaultCommands(environmentOf(options));
+async function vaultCommands(environment: Environment): Promise<readonly string[]> {
+  const lines = await initVaultCommands(environment);
   const token = lines.findLast((line) => line.startsWith('export VAULT_TOKEN='));
   return lines.filter(
     (line) =>

@@ -214,11 +214,15 @@ export type AnyTask = Task<any>;
 /** A task without arguments. */
 type NoArguments = Record<never, never>;
 
-/** Declares a task. Costs next to nothing: the place of the call is only worked out when it is asked for. */
+/**
+ * Declares a task. Costs next to nothing: the place of the call is only worked out when it is asked for. A function that declares
+ * tasks for others gives itself as `callee`: the place is where it was called.
+ */
 export function task<const Specs extends ArgumentSpecs = NoArguments>(
   definition: TaskDefinition<Specs>,
+  callee: (...args: never[]) => unknown = task,
 ): Task<Specs> {
-  return new DeclaredTask(definition, new CallSite(task)) as unknown as Task<Specs>;
+  return new DeclaredTask(definition, new CallSite(callee)) as unknown as Task<Specs>;
 }
 
 /** A class, since getters of its own would make of each task a dictionary that is slow to read. */

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { root } from '../ground/project.ts';
-import { type Options, TaskError, UsageError } from '../runner/runner.ts';
-import { environmentOf, settingsOf } from '../settings/environment.ts';
+import { TaskError, UsageError } from '../runner/runner.ts';
+import type { Target } from '../settings/context.ts';
+import type { GlobalOptions } from '../settings/global-options.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { fingerprintText, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
@@ -25,11 +26,13 @@ export async function developmentKeys(): Promise<readonly string[]> {
 export const isAmong = (known: readonly string[], fingerprint: string): boolean =>
   fingerprint.length >= 8 && known.some((other) => other.endsWith(fingerprint));
 
+/** What says whether the keys for development may be used. */
+export type Secured = Target & { readonly options: Pick<GlobalOptions, 'allowDevelopmentKeys'> };
+
 /** Why the development keys will not do for an environment, or undefined when they will. */
-export async function whyNoDevelopmentKeys(options: Options): Promise<string | undefined> {
-  if (options.allowDevelopmentKeys === true) return undefined;
-  const environment = environmentOf(options);
-  const { production, sops } = await settingsOf(environment);
+export function whyNoDevelopmentKeys({ environment, settings, options }: Secured): string | undefined {
+  if (options.allowDevelopmentKeys) return undefined;
+  const { production, sops } = settings;
   if (sops.allowDevelopmentKeys) return undefined;
   if (production) return `environment \`${environment.name}\` says \`production: true\``;
   return environment.provider === 'existing' ? 'the provider is `existing`' : undefined;
@@ -40,10 +43,10 @@ export async function whyNoDevelopmentKeys(options: Options): Promise<string | u
  * nothing. Keys are known by their fingerprint, whatever their files are called. A usage error like the lack of `--yes`: an
  * option of the command line answers it.
  */
-export async function refuseDevelopmentKeys({ options }: { readonly options: Options }): Promise<void> {
-  const reason = await whyNoDevelopmentKeys(options);
+export async function refuseDevelopmentKeys(input: Secured): Promise<void> {
+  const reason = whyNoDevelopmentKeys(input);
   if (reason === undefined) return;
-  const { name } = environmentOf(options);
+  const { name } = input.environment;
   const known = await developmentKeys();
   const files = (await secretNames(name)).map((file) => secretsFile(name, file));
   const rule = ruleFor(await creationRules(), files[0] ?? secretsFile(name, 'database.yaml'));

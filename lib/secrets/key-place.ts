@@ -3,9 +3,9 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { ifThere } from '../ground/if-there.ts';
 import { root } from '../ground/project.ts';
-import { type Options, UsageError } from '../runner/runner.ts';
-import { type Environment, environmentOf } from '../settings/environment.ts';
-import { whyNoDevelopmentKeys } from './development-keys.ts';
+import { UsageError } from '../runner/runner.ts';
+import type { Environment } from '../settings/environment.ts';
+import { type Secured, whyNoDevelopmentKeys } from './development-keys.ts';
 import { developmentKeyFile, isInProject, keySource } from './operational-key.ts';
 
 /** Where a new operational key goes. Only the development key's private half may lie in the project. */
@@ -52,9 +52,9 @@ export async function keyPlace(environment: Environment, named: string | undefin
 }
 
 /** Throws `UsageError` unless a new key can go to its place, and be used where the environment stands. */
-export async function checkPlace(options: Options, named: string | undefined): Promise<void> {
-  const place = await keyPlace(environmentOf(options), named);
-  const reason = place.kind === 'development' ? await whyNoDevelopmentKeys(options) : undefined;
+export async function checkPlace(input: Secured, named: string | undefined): Promise<void> {
+  const place = await keyPlace(input.environment, named);
+  const reason = place.kind === 'development' ? whyNoDevelopmentKeys(input) : undefined;
   if (reason === undefined) return;
   throw new UsageError({
     what: 'a new development key would protect nothing',

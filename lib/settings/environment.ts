@@ -3,11 +3,12 @@ import { mkdir, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { textIfThere } from '../ground/if-there.ts';
-import { root } from '../ground/project.ts';
+import { root as projectFolder } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { passedOn } from '../ground/variables.ts';
 import { type Options, type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
 import { toolEnvironment } from '../tools/tools.ts';
+import type { GlobalOptions } from './global-options.ts';
 import { providerNames } from './provider-names.ts';
 import { loadSettings, type ProviderName, type Settings } from './settings.ts';
 
@@ -15,6 +16,8 @@ import { loadSettings, type ProviderName, type Settings } from './settings.ts';
 export type Environment = {
   readonly name: string;
   readonly provider: ProviderName;
+  /** The project's folder. */
+  readonly root: string;
   /** Absolute path of `.state/<environment>`. */
   readonly state: string;
   readonly kubeconfig: string;
@@ -28,7 +31,7 @@ export type Environment = {
 };
 
 /** Eight hexadecimal digits that tell one clone's environment from every other. */
-export function cloneKey(environment: string, clone: string = root): string {
+export function cloneKey(environment: string, clone: string): string {
   return createHash('sha256').update(`${clone}\n${environment}`).digest('hex').slice(0, 8);
 }
 
@@ -74,31 +77,27 @@ export async function removeState({ state, plainState }: Environment): Promise<v
 }
 
 /** Where the runner remembers what the runs of an environment have done. Not in its state folder, which says that there is an environment. */
-export const memoryOf = (environment: string): string => join(root, '.tasks', environment);
+export const memoryOf = (environment: string, root: string): string => join(root, '.tasks', environment);
 
 /** Forgets what earlier runs have done: what they had made is gone, and nothing of it can be resumed. */
-export async function forgetRuns(environment: string): Promise<void> {
-  await rm(memoryOf(environment), { recursive: true, force: true });
+export async function forgetRuns({ name, root }: Environment): Promise<void> {
+  await rm(memoryOf(name, root), { recursive: true, force: true });
   // It stays while another environment's are in it.
   await rmdir(join(root, '.tasks')).catch(() => undefined);
 }
 
-/** The environment that resolved global options speak of. */
-export function environmentOf(options: Options): Environment {
-  const name = String(options.env);
-  const provider = options.provider as ProviderName;
-  const key = cloneKey(name);
+/** The environment that resolved global options name. */
+export function environmentOf(options: Options, root: string = projectFolder): Environment {
+  const { env: name, provider, context: asked = '' } = options as GlobalOptions;
+  const key = cloneKey(name, root);
   const state = join(root, '.state', name);
   const clusterName = `${name}-${key}`;
   const context =
-    provider === 'existing'
-      ? String(options.context ?? '')
-      : provider === 'embedded'
-        ? `kwok-${clusterName}`
-        : clusterName;
+    provider === 'existing' ? asked : provider === 'embedded' ? `kwok-${clusterName}` : clusterName;
   return {
     name,
     provider,
+    root,
     state,
     kubeconfig: join(state, 'kubeconfig'),
     context,
@@ -108,7 +107,7 @@ export function environmentOf(options: Options): Environment {
   };
 }
 
-export const settingsOf = (environment: Environment): Promise<Settings> =>
+export const settingsOf = (environment: Pick<Environment, 'name' | 'provider'>): Promise<Settings> =>
   loadSettings(environment.name, environment.provider);
 
 /** What keeps the tools out of the user's own homes: each has one below the state folder. */
@@ -168,17 +167,21 @@ const briefPrograms = { GOGC: '400' };
 
 /** The task's shell with the environment's variables, in the project's folder. */
 export async function shellOf(context: Pick<TaskContext, '$' | 'options'>): Promise<Shell> {
-  const env = await processEnvironment(environmentOf(context.options));
-  return context.$({ env: { ...briefPrograms, ...env }, cwd: root });
+  const environment = environmentOf(context.options);
+  const env = await processEnvironment(environment);
+  return context.$({ env: { ...briefPrograms, ...env }, cwd: environment.root });
 }
 
 type Memory = { readonly provider: ProviderName; readonly context?: string };
 
-const memoryPath = (environment: string): string => join(root, '.state', environment, 'environment.json');
+const memoryPath = (state: string): string => join(state, 'environment.json');
 
 /** What the environment was made with, or undefined when it was never made. Throws `TaskError` when that cannot be told. */
-export async function remembered(environment: string): Promise<Memory | undefined> {
-  const text = await textIfThere(memoryPath(environment));
+export async function remembered(
+  environment: string,
+  root: string = projectFolder,
+): Promise<Memory | undefined> {
+  const text = await textIfThere(memoryPath(join(root, '.state', environment)));
   if (text === undefined) return undefined;
   let reason = 'it names no provider';
   try {
@@ -197,7 +200,7 @@ export async function remembered(environment: string): Promise<Memory | undefine
 export async function remember(environment: Environment): Promise<void> {
   const { provider, context } = environment;
   const memory: Memory = provider === 'existing' ? { provider, context } : { provider };
-  await writeWhole(memoryPath(environment.name), `${JSON.stringify(memory, null, 2)}\n`);
+  await writeWhole(memoryPath(environment.state), `${JSON.stringify(memory, null, 2)}\n`);
 }
 
 /** Writes a file of ours so that a reader sees the old or the new content, never a part; only the user may read it. */

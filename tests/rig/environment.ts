@@ -8,6 +8,7 @@ export function environmentIn(folder: string, provider: ProviderName = 'embedded
   return {
     name: 'development',
     provider,
+    root: folder,
     state,
     plainState: state,
     kubeconfig: join(state, 'kubeconfig'),

@@ -71,7 +71,7 @@ export async function readState(environment: Environment): Promise<EmbeddedState
 
 /** The ports of the cluster, or those that it would be given if all are free: for `--dry-run`. */
 export const expectedPorts = async (environment: Environment): Promise<Ports> =>
-  (await readState(environment))?.ports ?? portBlock(cloneKey(environment.name), portNames);
+  (await readState(environment))?.ports ?? portBlock(cloneKey(environment.name, environment.root), portNames);
 
 const settingsValues = ({ vault, postgresql }: Ports, state: string): TemplateValues => ({
   vault,
@@ -149,7 +149,7 @@ export async function ensureState(
   const state: EmbeddedState = {
     phase: 'creating',
     kubernetesVersion,
-    ports: await choosePorts(cloneKey(environment.name), portNames),
+    ports: await choosePorts(cloneKey(environment.name, environment.root), portNames),
   };
   await writeSettings(environment, state.ports);
   await writeState(environment, state);

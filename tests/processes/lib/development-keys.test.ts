@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { AnyTask, Options } from '../../../lib/runner/runner.ts';
+import type { Secured } from '../../../lib/secrets/development-keys.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
@@ -38,11 +39,23 @@ function rename({ clone }: State, path: string, from: string, to: string): void 
   writeFileSync(full, readFileSync(full, 'utf8').replaceAll(from, to));
 }
 
-const refusal = ({ lib }: State, options: Options) => failureOf(lib.refuseDevelopmentKeys({ options }));
+/** What a task's check is given. */
+async function input({ clone }: State, options: Options): Promise<Secured> {
+  const { environmentOf, settingsOf } =
+    await clone.lib<typeof import('../../../lib/settings/environment.ts')>('settings/environment.ts');
+  const environment = environmentOf(options);
+  const settings = await settingsOf(environment);
+  return { environment, settings, options: { allowDevelopmentKeys: options.allowDevelopmentKeys === true } };
+}
 
-test('an environment for development takes them', async ({ lib }) => {
-  await lib.refuseDevelopmentKeys({ options: here });
-  await lib.refuseDevelopmentKeys({ options: { ...here, provider: 'minikube' } });
+const refuse = async (state: State, options: Options): Promise<void> =>
+  state.lib.refuseDevelopmentKeys(await input(state, options));
+
+const refusal = (state: State, options: Options) => failureOf(refuse(state, options));
+
+test('an environment for development takes them', async (state) => {
+  await refuse(state, here);
+  await refuse(state, { ...here, provider: 'minikube' });
 });
 
 test('provider existing and `production: true` refuse them, and say which key of which file', async (state) => {
@@ -56,9 +69,9 @@ test('provider existing and `production: true` refuse them, and say which key of
 });
 
 test('the option or the setting allows them', async (state) => {
-  await state.lib.refuseDevelopmentKeys({ options: { ...elsewhere, allowDevelopmentKeys: true } });
+  await refuse(state, { ...elsewhere, allowDevelopmentKeys: true });
   set(state, 'production: true\nsops: { allowDevelopmentKeys: true }');
-  await state.lib.refuseDevelopmentKeys({ options: elsewhere });
+  await refuse(state, elsewhere);
 });
 
 test('keys are known by their fingerprint: in a file, in the rule for new ones, short or in small letters', async (state) => {
@@ -83,7 +96,7 @@ test('keys are known by their fingerprint: in a file, in the rule for new ones, 
   try {
     rename(state, '.sops.yaml', operational, own);
     rename(state, '.sops.yaml', backup, own);
-    await state.lib.refuseDevelopmentKeys({ options: elsewhere });
+    await refuse(state, elsewhere);
     // the part of the key that encrypts
     rename(state, file, own, '16BB85A2A93D4E4FDB1634EE10523AE52C17DD10');
     assert.match((await refusal(state, elsewhere)).what, '16BB85A2A93D4E4FDB1634EE10523AE52C17DD10');
@@ -145,11 +158,11 @@ test('a whole run is refused before anything is done, and its dry run is not', a
 test('where they are refused, no new one is made', async (state) => {
   const { checkPlace } =
     await state.clone.lib<typeof import('../../../lib/secrets/key-place.ts')>('secrets/key-place.ts');
-  const error = await failureOf(checkPlace(elsewhere, undefined));
+  const error = await failureOf(checkPlace(await input(state, elsewhere), undefined));
   assert.is(error.exitCode, 2);
   assert.is(error.what, 'a new development key would protect nothing');
-  await checkPlace(elsewhere, '/nonexistent/own.asc');
-  await checkPlace(here, undefined);
+  await checkPlace(await input(state, elsewhere), '/nonexistent/own.asc');
+  await checkPlace(await input(state, here), undefined);
 });
 
 test.run();

@@ -56,7 +56,7 @@ test('chart repositories are asked only where a chart comes from one', async () 
   const lab = { env: 'lab', provider: 'existing', context: 'lab' };
   assert.ok((await helmfile(environmentOf(lab), 'sync')).includes('--skip-deps'));
   assert.match(
-    await helmfileText(lab, 'sync'),
+    await helmfileText(environmentOf(lab), 'sync'),
     / --skip-deps --state-values-set charts\.vaultOperator\.chart="\$\(dirname .*\)\/chart" sync$/,
   );
 });

@@ -36,7 +36,7 @@ test('two clones and two environments have different keys, one has always the sa
 });
 
 test('the context is the one that the provider gives its cluster', () => {
-  const name = `development-${cloneKey('development')}`;
+  const name = `development-${cloneKey('development', root)}`;
   assert.is(environmentOf({ env: 'development', provider: 'minikube' }).context, name);
   assert.is(environmentOf({ env: 'development', provider: 'embedded' }).context, `kwok-${name}`);
   const existing = environmentOf({ env: 'development', provider: 'existing', context: 'team' });

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { selector, selectsRelease } from '../../../lib/deploy/install.ts';
+import { selector, selectsRelease } from '../../../lib/deploy/selection.ts';
 import {
   appNames,
   declaredReleases,
@@ -82,7 +82,7 @@ test('only the embedded cluster, with its local charts, asks no chart repository
 
 test('as text it can be pasted in the project’s folder', async () => {
   const text = await helmfileText(
-    { env: 'development', provider: 'existing', context: 'team a' },
+    environmentOf({ env: 'development', provider: 'existing', context: 'team a' }),
     'diff',
     '--args',
     'a b',

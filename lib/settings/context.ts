@@ -1,0 +1,18 @@
+import type { Shell, TaskContext } from '../runner/runner.ts';
+import type { Environment } from './environment.ts';
+import type { GlobalOptions } from './global-options.ts';
+import type { Settings } from './settings.ts';
+
+/** An environment with its settings: what plain commands are made from. */
+export type Target = { readonly environment: Environment; readonly settings: Settings };
+
+/** What works on an environment whose settings may be damaged or gone. */
+export type EnvironmentContext = Omit<TaskContext, 'args' | 'options' | '$'> & {
+  readonly environment: Environment;
+  readonly options: GlobalOptions;
+  /** The task's shell with the environment's variables, in the project's folder. */
+  readonly $: Shell;
+};
+
+/** What the functions of lib/ take, or the part of it that they use. */
+export type Context = EnvironmentContext & Target;

@@ -1,0 +1,36 @@
+import type { ArgumentSpecs, Arguments, Options } from '../runner/runner.ts';
+import { type ProviderName, providerNames } from './provider-names.ts';
+
+/** The options that the project adds to the runner's own; they stand before or after the task's name. */
+export const globalOptions = {
+  env: {
+    type: 'string',
+    short: 'e',
+    env: 'ENVIRONMENT',
+    default: 'development',
+    suggestions: async () => (await import('./settings.ts')).environmentNames(),
+    description: 'the environment: a folder under environments/',
+  },
+  provider: {
+    type: 'choice',
+    choices: providerNames,
+    env: 'CLUSTER_PROVIDER',
+    optional: true,
+    description:
+      'minikube, embedded or existing; default: what the environment was made with, else what fits here',
+  },
+  context: {
+    type: 'string',
+    env: 'CLUSTER_CONTEXT',
+    optional: true,
+    description: 'the kube context, for provider existing',
+  },
+  allowDevelopmentKeys: {
+    type: 'boolean',
+    description: 'take the SOPS keys for development also in production and with provider existing',
+  },
+} as const satisfies ArgumentSpecs;
+
+/** The global options as `resolveOptions` leaves them: the provider is chosen. */
+export type GlobalOptions = Options &
+  Arguments<typeof globalOptions> & { readonly provider: ProviderName; readonly json: boolean };

@@ -1,0 +1,120 @@
+import type { ClusterProvider } from '../lib/cluster/provider.ts';
+import { root } from '../lib/ground/project.ts';
+import {
+  type AnyTask,
+  type ArgumentSpecs,
+  type Arguments,
+  task as declareTask,
+  type Needs,
+  type Options,
+  type Task,
+  type TaskContext,
+  type TaskDefinition,
+  type TaskInput,
+} from '../lib/runner/runner.ts';
+import type { EnvironmentContext, Target } from '../lib/settings/context.ts';
+import { type Environment, environmentOf, settingsOf, shellOf } from '../lib/settings/environment.ts';
+import type { GlobalOptions } from '../lib/settings/global-options.ts';
+
+/*
+ * The tasks of this project: what the runner gives the functions of a task, with the environment that its options name, its
+ * settings and its provider. Code that only some tasks run is imported where it is run: every task is declared at every start.
+ */
+
+/** What is known without waiting. */
+export type Early<Specs extends ArgumentSpecs = ArgumentSpecs> = Omit<TaskInput<Specs>, 'options'> & {
+  readonly options: GlobalOptions;
+  readonly environment: Environment;
+};
+
+type Provided = { readonly provider: ClusterProvider };
+
+/** What `check` and `commands` are given. */
+export type Input<Specs extends ArgumentSpecs = ArgumentSpecs> = Early<Specs> & Provided & Target;
+
+/** What `run` is given. */
+export type Body<Specs extends ArgumentSpecs = ArgumentSpecs> = BodyOf<Specs> & Provided & Target;
+
+type BodyOf<Specs extends ArgumentSpecs> = EnvironmentContext & { readonly args: Arguments<Specs> };
+
+type Definition<Specs extends ArgumentSpecs, Known, Given> = Omit<
+  TaskDefinition<Specs>,
+  'needs' | 'after' | 'check' | 'confirm' | 'mutex' | 'commands' | 'run'
+> & {
+  readonly needs?: Needs | ((input: Early<Specs>) => Needs);
+  readonly after?: readonly AnyTask[] | ((input: Early<Specs>) => readonly AnyTask[]);
+  readonly check?: (input: Known) => void | Promise<void>;
+  readonly confirm?: string | ((input: Early<Specs>) => string);
+  readonly mutex?: string | ((input: Early<Specs>) => string);
+  readonly commands: (input: Known) => readonly string[] | Promise<readonly string[]>;
+  readonly run?: (context: Given) => void | Promise<void>;
+  /** `run` needs the cluster: unless it runs, the task fails with what to do. */
+  readonly onCluster?: boolean | ((context: Given) => boolean);
+};
+
+type NoArguments = Record<never, never>;
+
+/** Declares a task on an environment. Settings that cannot be read end the run. */
+export function task<const Specs extends ArgumentSpecs = NoArguments>(
+  definition: Definition<Specs, Input<Specs>, Body<Specs>>,
+): Task<Specs> {
+  return declare(definition, task, async ({ environment }) => ({
+    ...(await withProvider({ environment })),
+    settings: await settingsOf(environment),
+  }));
+}
+
+/** Declares a task that shows or ends what was made of an environment: its settings may be damaged or gone, and it gets none. */
+export function taskWithoutSettings<const Specs extends ArgumentSpecs = NoArguments>(
+  definition: Definition<Specs, Early<Specs> & Provided, BodyOf<Specs> & Provided>,
+): Task<Specs> {
+  return declare(definition, taskWithoutSettings, withProvider);
+}
+
+async function withProvider({ environment }: Pick<Early, 'environment'>): Promise<Provided> {
+  const { providerOf } = await import('../lib/cluster/cluster.ts');
+  return { provider: providerOf(environment) };
+}
+
+function declare<Specs extends ArgumentSpecs, More extends object>(
+  definition: Definition<Specs, Early<Specs> & More, BodyOf<Specs> & More>,
+  declaration: (definition: never) => Task<Specs>,
+  more: (early: Early<Specs>) => Promise<More>,
+): Task<Specs> {
+  const early = <Given extends { readonly options: Options }>(given: Given) => {
+    const options = given.options as GlobalOptions;
+    return { ...given, options, environment: environmentOf(options, root) };
+  };
+  const withEarly =
+    <Result>(work: (input: Early<Specs>) => Result) =>
+    (input: TaskInput<Specs>) =>
+      work(early(input));
+  const known = async (input: TaskInput<Specs>) => {
+    const given = early(input);
+    return { ...given, ...(await more(given)) };
+  };
+  const { needs, after, check, confirm, mutex, commands, run, onCluster, ...rest } = definition;
+  return declareTask<Specs>(
+    {
+      ...(rest as Omit<TaskDefinition<Specs>, 'commands'>),
+      ...(needs && { needs: typeof needs === 'function' ? withEarly(needs) : needs }),
+      ...(after && { after: typeof after === 'function' ? withEarly(after) : after }),
+      ...(confirm && { confirm: typeof confirm === 'function' ? withEarly(confirm) : confirm }),
+      ...(mutex && { mutex: typeof mutex === 'function' ? withEarly(mutex) : mutex }),
+      ...(check && { check: async (input: TaskInput<Specs>) => check(await known(input)) }),
+      commands: async (input) => commands(await known(input)),
+      ...(run && {
+        run: async (context: TaskContext<Specs>) => {
+          const given = early(context);
+          const body = { ...given, ...(await more(given)), $: await shellOf(context) };
+          if (typeof onCluster === 'function' ? onCluster(body) : onCluster) {
+            const { requireCluster } = await import('../lib/cluster/cluster.ts');
+            await requireCluster(body.environment, body);
+          }
+          return run(body);
+        },
+      }),
+    },
+    declaration,
+  );
+}
