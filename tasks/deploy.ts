@@ -1,4 +1,3 @@
-import type { Selection } from '../lib/deploy/selection.ts';
 import type { Needs } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
 import { checkProvider, connection, createK8s, startK8s } from './cluster.ts';

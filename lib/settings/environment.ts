@@ -7,10 +7,9 @@ import { root as projectFolder } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { passedOn } from '../ground/variables.ts';
 import { type Options, type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
-import { toolEnvironment } from '../tools/tools.ts';
 import type { GlobalOptions } from './global-options.ts';
 import { providerNames } from './provider-names.ts';
-import { loadSettings, type ProviderName, type Settings } from './settings.ts';
+import type { ProviderName, Settings } from './settings.ts';
 
 /** Where an environment is and what it is made of. Everything it keeps lies below `state`. */
 export type Environment = {
@@ -107,8 +106,13 @@ export function environmentOf(options: Options, root: string = projectFolder): E
   };
 }
 
-export const settingsOf = (environment: Pick<Environment, 'name' | 'provider'>): Promise<Settings> =>
-  loadSettings(environment.name, environment.provider);
+export async function settingsOf({
+  name,
+  provider,
+}: Pick<Environment, 'name' | 'provider'>): Promise<Settings> {
+  const { loadSettings } = await import('./settings.ts');
+  return loadSettings(name, provider);
+}
 
 /** What keeps the tools out of the user's own homes: each has one below the state folder. */
 export function homesOf(environment: Environment) {
@@ -150,6 +154,7 @@ export async function processEnvironment(environment: Environment): Promise<Node
     (error: NodeJS.ErrnoException) => error.code === 'EEXIST',
   );
   if (own) await linkState(environment);
+  const { toolEnvironment } = await import('../tools/tools.ts');
   return {
     ...passedOn(process.env),
     TMPDIR: own ? join(environment.plainState, 'tmp') : tmpdir(),

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { readStrictYaml } from '../ground/strict-yaml.ts';
 
 /** The tools of manifest.yaml, in its order: the one in which they are built. A test holds the two together. */
 export const toolNames = [
@@ -124,6 +123,7 @@ export function loadManifest(): Promise<Manifest> {
 }
 
 async function readManifest(): Promise<Manifest> {
+  const { readStrictYaml } = await import('../ground/strict-yaml.ts');
   const { value } = await readStrictYaml(await readFile(manifestFile, 'utf8'), 'lib/tools/manifest.yaml');
   const { mise, tools } = value as {
     mise: Manifest['mise'];

@@ -49,7 +49,7 @@ test('Vault’s helper gives the token of a clone whose path is full of signs', 
     const plainState = join(folder, 'plain');
     symlinkSync(environment.state, plainState);
     await writeWhole(environment.kubeconfig, '');
-    const path = await writeVaultConfiguration({ ...environment, plainState });
+    const path = await writeVaultConfiguration({ ...environment, root, plainState });
     writeFileSync(join(environment.state, 'vault/keys.json'), '{"admin_token": "hvs.token"}');
     const helper = JSON.parse(readFileSync(path, 'utf8').replace('token_helper = ', ''));
     // As vault calls it.

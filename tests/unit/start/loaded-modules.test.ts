@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../../lib/ground/project.ts';
+
+/** Files of the project that are loaded together with one: those that it imports other than by `import()` or for their types. */
+function loadedWith(path: string, found = new Set<string>()): Set<string> {
+  if (found.has(path)) return found;
+  found.add(path);
+  const text = readFileSync(path, 'utf8');
+  const imports = text.matchAll(/^(?:import|export)\s+(?!type\b)(?:[^;']*?from\s+)?'(\.[^']+)';/gm);
+  for (const [, to = ''] of imports) loadedWith(join(dirname(path), to), found);
+  return found;
+}
+
+const loaded = [...loadedWith(join(root, 'tasks/all.ts'))].map((path) => relative(root, path));
+
+test('every task is declared without the code that only its run needs', () => {
+  const light = /^(?:tasks|lib\/(?:runner|ground|settings|tools))\/|^lib\/deploy\/selection\.ts$/;
+  assert.equal(
+    loaded.filter((path) => !light.test(path)),
+    [],
+  );
+});
+
+test('few modules are loaded before the command line is read: each one costs time at every start', () => {
+  assert.ok(loaded.includes('lib/runner/task.ts'));
+  const own = loaded.filter((path) => !path.startsWith('lib/runner/'));
+  assert.ok(own.length <= 32, `${own.length}:\n${own.join('\n')}`);
+});
+
+test.run();
