@@ -4,7 +4,7 @@ import type { Outcome } from '../lib/ground/outcome.ts';
 import { type AnyTask, type Needs, type TaskContext, UsageError } from '../lib/runner/runner.ts';
 import { type Environment, forgetRuns } from '../lib/settings/environment.ts';
 import { embeddedParts } from './embedded.ts';
-import { type Early, type Input, task, taskWithoutSettings } from './environment-task.ts';
+import { type Early, type Input, providerOf, task, taskWithoutSettings } from './environment-task.ts';
 import { databasePasswords } from './secrets.ts';
 import { tools } from './tools.ts';
 
@@ -125,9 +125,10 @@ export const stopK8s = taskWithoutSettings({
   group: 'cluster',
   lock: true,
   needs: minikubeTools,
-  commands: ({ environment, provider }) => provider.commands.stop(environment),
+  commands: async ({ environment }) => (await providerOf(environment)).commands.stop(environment),
   run: async (context) => {
-    const { environment, provider } = context;
+    const { environment } = context;
+    const provider = await providerOf(environment);
     const { stopAgent } = await import('../lib/secrets/sops.ts');
     const outcome = await provider.stop(environment, context);
     await stopAgent(environment, context);
@@ -147,10 +148,11 @@ export const destroyK8s = taskWithoutSettings({
     return `destroy the cluster of environment \`${environment.name}\` with all its data?`;
   },
   needs: minikubeTools,
-  commands: ({ environment, provider }) => provider.commands.destroy(environment),
+  commands: async ({ environment }) => (await providerOf(environment)).commands.destroy(environment),
   run: async (context) => {
-    const { environment, provider } = context;
+    const { environment } = context;
     refuseExisting(environment);
+    const provider = await providerOf(environment);
     const { stopAgent } = await import('../lib/secrets/sops.ts');
     const outcome = await provider.destroy(environment, context);
     await stopAgent(environment, context);

@@ -59,21 +59,23 @@ export function task<const Specs extends ArgumentSpecs = NoArguments>(
   definition: Definition<Specs, Input<Specs>, Body<Specs>>,
 ): Task<Specs> {
   return declare(definition, task, async ({ environment }) => ({
-    ...(await withProvider({ environment })),
+    provider: await providerOf(environment),
     settings: await settingsOf(environment),
   }));
 }
 
-/** Declares a task that shows or ends what was made of an environment: its settings may be damaged or gone, and it gets none. */
+/**
+ * Declares a task that shows or ends what was made of an environment: its settings may be damaged or gone, and it gets none. Its plain
+ * commands are the answer of a moment, which all the code of the providers would slow down.
+ */
 export function taskWithoutSettings<const Specs extends ArgumentSpecs = NoArguments>(
-  definition: Definition<Specs, Early<Specs> & Provided, BodyOf<Specs> & Provided>,
+  definition: Definition<Specs, Early<Specs>, BodyOf<Specs>>,
 ): Task<Specs> {
-  return declare(definition, taskWithoutSettings, withProvider);
+  return declare(definition, taskWithoutSettings, async () => ({}));
 }
 
-async function withProvider({ environment }: Pick<Early, 'environment'>): Promise<Provided> {
-  const { providerOf } = await import('../lib/cluster/cluster.ts');
-  return { provider: providerOf(environment) };
+export async function providerOf(environment: Environment): Promise<ClusterProvider> {
+  return (await import('../lib/cluster/cluster.ts')).providerOf(environment);
 }
 
 function declare<Specs extends ArgumentSpecs, More extends object>(

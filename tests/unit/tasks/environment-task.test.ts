@@ -1,0 +1,42 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { task } from '../../../tasks/environment-task.ts';
+
+const options = { env: 'development', provider: 'existing', context: 'team' };
+
+const declared = task({
+  name: 'sample',
+  description: 'a sample',
+  args: { app: { type: 'string', description: 'an app' } },
+  needs: ({ environment }) => (environment.context === 'team' ? [] : [declared]),
+  confirm: ({ args, environment }) => `remove ${args.app} from ${environment.name}?`,
+  commands: ({ environment, settings, provider }) => [environment.name, settings.domain, provider.name],
+});
+
+const input = { args: { app: 'app1' }, options, passThrough: [] };
+
+test('what runs before the run is given the environment that the options name', () => {
+  assert.equal(typeof declared.needs === 'function' && declared.needs(input), []);
+  assert.is(
+    typeof declared.confirm === 'function' && declared.confirm(input),
+    'remove app1 from development?',
+  );
+});
+
+test('plain commands are given its settings and its provider, too', async () => {
+  const [name, domain, provider] = await declared.commands(input);
+  assert.is(name, 'development');
+  assert.type(domain, 'string');
+  assert.is(provider, 'existing');
+});
+
+test('a task is declared where the factory is called', () => {
+  assert.match(declared.file, /environment-task\.test\.ts$/);
+  assert.is(declared.line, 7);
+});
+
+test('what a task does not declare, the runner does not see', () => {
+  for (const name of ['after', 'check', 'run', 'mutex', 'onCluster']) assert.not.ok(name in declared, name);
+});
+
+test.run();
