@@ -4,11 +4,13 @@ import { task } from '../../../tasks/environment-task.ts';
 
 const options = { env: 'development', provider: 'existing', context: 'team' };
 
+const other = task({ name: 'other', description: 'another', commands: () => [] });
+
 const declared = task({
   name: 'sample',
   description: 'a sample',
   args: { app: { type: 'string', description: 'an app' } },
-  needs: ({ environment }) => (environment.context === 'team' ? [] : [declared]),
+  needs: ({ environment }) => (environment.context === 'team' ? [other] : []),
   confirm: ({ args, environment }) => `remove ${args.app} from ${environment.name}?`,
   commands: ({ environment, settings, provider }) => [environment.name, settings.domain, provider.name],
 });
@@ -16,7 +18,7 @@ const declared = task({
 const input = { args: { app: 'app1' }, options, passThrough: [] };
 
 test('what runs before the run is given the environment that the options name', () => {
-  assert.equal(typeof declared.needs === 'function' && declared.needs(input), []);
+  assert.equal(typeof declared.needs === 'function' && declared.needs(input), [other]);
   assert.is(
     typeof declared.confirm === 'function' && declared.confirm(input),
     'remove app1 from development?',
@@ -32,7 +34,7 @@ test('plain commands are given its settings and its provider, too', async () => 
 
 test('a task is declared where the factory is called', () => {
   assert.match(declared.file, /environment-task\.test\.ts$/);
-  assert.is(declared.line, 7);
+  assert.is(declared.line, 9);
 });
 
 test('what a task does not declare, the runner does not see', () => {
