@@ -16,10 +16,10 @@ export const valueAt = (tree: unknown, path: readonly string[]): unknown =>
 
 /** Maps merge, everything else is replaced: helmfile's own rule for `--state-values-file`. */
 export function merge(below: Tree, above: Tree): Tree {
-  const merged: Tree = { ...below };
-  for (const [key, value] of Object.entries(above)) {
-    const base = merged[key];
-    merged[key] = isTree(base) && isTree(value) ? merge(base, value) : value;
-  }
-  return merged;
+  const all = Object.entries(above).map(([key, value]) => {
+    const base = valueAt(below, [key]);
+    return [key, isTree(base) && isTree(value) ? merge(base, value) : value] as const;
+  });
+  // Not by assignment: a key `__proto__` would vanish.
+  return Object.fromEntries([...Object.entries(below), ...all]);
 }

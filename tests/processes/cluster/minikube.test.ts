@@ -109,7 +109,7 @@ test('start is told everything that the settings say', ({ lib, environment, sett
   const cluster = {
     ...settings.cluster,
     ...{ driver: 'podman', nodes: 1, memoryMB: 4096, cni: 'cilium' },
-    ...{ containerRuntime: 'containerd', baseImage: 'base:v1', startArguments: ['--preload=false'] },
+    ...{ containerRuntime: 'containerd' as const, baseImage: 'base:v1', startArguments: ['--preload=false'] },
   };
   assert.is(
     lib.startArguments(environment, { ...settings, cluster }).join(' '),

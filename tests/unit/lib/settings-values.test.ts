@@ -99,8 +99,16 @@ for (const [title, settings, message] of [
 }
 
 test('names that every JavaScript object has are unknown settings like any other', async ({ refusal }) => {
-  for (const name of ['constructor', 'toString', '__proto__'])
+  for (const name of ['constructor', 'toString', '__proto__']) {
     assert.match(await refusal(`${name}: {}`), `${file}:1 has an unknown setting \`${name}\``);
+    assert.match(await refusal(`charts: { ${name}: {} }`), `unknown setting \`charts.${name}\``);
+  }
+  // What valibot's `record` skips.
+  for (const name of ['constructor', 'prototype', '__proto__'])
+    assert.match(
+      await refusal(`database: { applications: { ${name}: { password: hunter2! } } }`),
+      '`database.applications` of environment `development` to be a map without the names',
+    );
 });
 
 test('merge keys work in settings as in helmfile', async ({ load }) => {
@@ -159,6 +167,13 @@ test('a password in plain is refused without being shown', async ({ refusal }) =
         await refusal(`database: { applications: { ${name}: { password: ${value} } } }`),
         'hunter2!',
       );
+  for (const settings of [
+    'database: { applications: { app3: hunter2! } }',
+    'database: { applications: [hunter2!] }',
+    'database: { issuers: { vault: 987654 } }',
+    'database: hunter2!',
+  ])
+    assert.not.match(await refusal(settings), /hunter2!|987654/);
   assert.not.match(await refusal('releases: { postgresql: { password: 987654 } }'), '987654');
   assert.match(
     await refusal('database: { applications: { app3: {} } }'),
@@ -224,7 +239,7 @@ for (const [title, settings, message] of [
   [
     'an application with no map',
     'database: { applications: { app3: sops://database.yaml#/a } }',
-    'app3.password',
+    '`database.applications.app3` of environment `development` to be a map, got a text',
   ],
   [
     'an issuer without a password',

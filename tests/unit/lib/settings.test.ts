@@ -351,7 +351,8 @@ for (const [path, good, bad] of [
     for (const value of bad)
       assert.match(
         (await failureOf(load(value))).what,
-        `Expected setting \`${path}\``,
+        // Of a list or a map: the entry.
+        `Expected setting \`${path}`,
         JSON.stringify(value),
       );
   });

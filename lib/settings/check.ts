@@ -1,0 +1,89 @@
+import { type Problem, read } from '../ground/schema.ts';
+import { type Tree, valueAt } from '../ground/tree.ts';
+import { didYouMean, TaskError } from '../runner/runner.ts';
+import type { ProviderName } from './provider-names.ts';
+import { rangeProblems } from './ranges.ts';
+import { roleProblems } from './roles.ts';
+import { type Settings, settingsSchema } from './schema.ts';
+import { textProblems } from './texts.ts';
+
+/** A file of settings, and the line from which each of them comes. */
+export type Layer = {
+  readonly file: string;
+  readonly tree: Tree;
+  readonly lineOf: (path: readonly string[]) => number;
+};
+
+/** The merged layers, lowest first, as settings. Throws `TaskError` that names file and setting for the first problem. */
+export function checkSettings(
+  merged: Tree,
+  layers: readonly Layer[],
+  environment: string,
+  provider: ProviderName,
+): Settings {
+  const common = layers[0]?.tree ?? {};
+  const [problem] = problems(merged, common, provider);
+  if (problem === undefined) return merged as Settings;
+  const { path, rule } = problem;
+  const name = path.join('.');
+  const layer = layers.findLast(({ tree }) => valueAt(tree, path) !== undefined);
+  const place = layer && `${layer.file}:${layer.lineOf(path)}`;
+  if (problem.isUnknown)
+    throw new TaskError({
+      what: `${place} has an unknown setting \`${name}\``,
+      why: 'every setting has its default in environments/common.yaml',
+      advice: rule,
+    });
+  const value = valueAt(merged, path);
+  const [other] = isUnquoted(value) ? problems(withText(merged, path, value), common, provider) : [problem];
+  throw new TaskError({
+    what: `Expected setting \`${name}\` of environment \`${environment}\` to be ${rule}, got ${shown(problem, value)}`,
+    why: place === undefined ? 'no file sets it' : `${place} sets it`,
+    advice:
+      other?.path.join('.') !== name
+        ? `write it in quotes: "${value}"`
+        : `correct it in ${place ?? `environments/${environment}/`}`,
+  });
+}
+
+/** What is wrong: first with the names, then with single settings, then with what they say together. */
+function* problems(merged: Tree, common: Tree, provider: ProviderName): Generator<Problem> {
+  yield* undeclared(merged, common);
+  const found = read(settingsSchema, merged);
+  if ('problem' in found) return yield found.problem;
+  yield* rangeProblems(found.output, provider);
+  yield* roleProblems(found.output);
+  yield* textProblems(found.output);
+}
+
+/** Charts, images and releases have free names; a misspelt one would have no effect, and nobody would notice. */
+function* undeclared(merged: Tree, common: Tree): Generator<Problem> {
+  for (const group of ['charts', 'images', 'releases']) {
+    const known = Object.keys((common[group] ?? {}) as Tree);
+    const unknown = Object.keys((merged[group] ?? {}) as Tree).find((name) => !known.includes(name));
+    if (unknown !== undefined)
+      yield {
+        path: [group, unknown],
+        rule: didYouMean(unknown, known, 'remove it, or declare it there'),
+        isUnknown: true,
+      };
+  }
+}
+
+const isUnquoted = (value: unknown): boolean => typeof value === 'number' || typeof value === 'boolean';
+
+function withText(settings: Tree, path: readonly string[], value: unknown): Tree {
+  const copy = structuredClone(settings);
+  (valueAt(copy, path.slice(0, -1)) as Tree)[path.at(-1) ?? ''] = String(value);
+  return copy;
+}
+
+/** A password that somebody wrote where its reference belongs is not shown, nor what stands where a map may hold one. */
+function shown({ path, rule }: Problem, value: unknown): string {
+  const isPlain = (key: string, found: unknown = ''): boolean =>
+    key === 'password' && found !== null && !(typeof found === 'string' && /^(?:sops:\/\/|$)/.test(found));
+  if (path.some((key) => isPlain(key, value))) return 'another text';
+  if (rule === 'a map' && typeof value === 'string') return 'a text';
+  if (rule === 'a map' && value !== null) return Array.isArray(value) ? 'a list' : `a ${typeof value}`;
+  return `\`${JSON.stringify(value, (key, found) => (isPlain(key, found) ? '…' : found))}\``;
+}

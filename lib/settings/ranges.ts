@@ -1,0 +1,57 @@
+import type { Problem } from '../ground/schema.ts';
+import { isTree, valueAt } from '../ground/tree.ts';
+import { type AddressRange, addressRange, holdEverybody, isWithin } from './address-range.ts';
+import type { ProviderName } from './provider-names.ts';
+import type { Settings } from './schema.ts';
+
+/** The networks that minikube brings take this range, whatever `podCidr` says; one of somebody's manifest may take another. */
+const minikubeRange = '10.244.0.0/16';
+
+/** Ranges of addresses that do not fit where they are. */
+export function* rangeProblems(settings: Settings, provider: ProviderName): Generator<Problem> {
+  const { cni, podCidr } = settings.cluster;
+  if (provider === 'minikube' && !/[./]/.test(cni) && podCidr !== minikubeRange)
+    yield {
+      path: ['cluster', 'podCidr'],
+      rule: `${minikubeRange}, which minikube gives to its network \`${cni}\``,
+    };
+  const filled = (value: unknown) =>
+    addressRange(value === '{{ .Values.cluster.podCidr }}' ? podCidr : value);
+  yield* whitelistProblems(settings, filled);
+  yield* exceptProblems(settings, filled);
+}
+
+type Filled = (value: unknown) => AddressRange | undefined;
+
+/** Routes that are not for everybody. */
+function* whitelistProblems(settings: Settings, filled: Filled): Generator<Problem> {
+  for (const name of Object.keys(settings.releases))
+    for (const key of ['adminWhitelist', 'internalWhitelist']) {
+      const path = ['releases', name, 'ingress', key];
+      const ranges = listAt(settings, path).flatMap((range) => filled(range) ?? []);
+      if (holdEverybody(ranges)) yield { path, rule: 'ranges that do not take in everybody together' };
+    }
+}
+
+/** NetworkPolicies: what is excepted from a range has to be within it, and so of its family. */
+function* exceptProblems(settings: Settings, filled: Filled): Generator<Problem> {
+  const path = ['releases', 'devops', 'outside'];
+  const outside = valueAt(settings, path);
+  for (const name of Object.keys(isTree(outside) ? outside : {}))
+    for (const [index, range] of listAt(settings, [...path, name, 'ranges']).entries()) {
+      const outer = filled(valueAt(range, ['cidr']));
+      for (const [position, except] of listAt(range, ['except']).entries()) {
+        const inner = filled(except);
+        if (inner === undefined || outer === undefined || isWithin(inner, outer)) continue;
+        yield {
+          path: [...path, name, 'ranges', String(index), 'except', String(position)],
+          rule: `a part of \`${valueAt(range, ['cidr'])}\``,
+        };
+      }
+    }
+}
+
+function listAt(value: unknown, path: readonly string[]): readonly unknown[] {
+  const list = valueAt(value, path);
+  return Array.isArray(list) ? list : [];
+}

@@ -1,0 +1,143 @@
+import * as v from 'valibot';
+import { anyMap, choice, flag, map, mapOf, text, wholeNumber } from '../ground/schema.ts';
+import { addressRange, isNetwork } from './address-range.ts';
+import { providerNames } from './provider-names.ts';
+import { secretForm, secretPattern } from './secret-reference.ts';
+
+/*
+ * The settings of an environment after its layers are merged; helmfile reads the same files. environments/common.yaml has the
+ * default and the documentation of each. After a change: `npm run schemas`.
+ */
+
+const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+const hostName = new RegExp(`^${label}(?:\\.${label})*$`);
+/** Of an object of Kubernetes. */
+const nameOrEmpty = /^(?:[a-z0-9][a-z0-9.-]*)?$/;
+const port = wholeNumber('a port number', 65_535);
+const anyText = text('a text', /^/);
+
+/** An image's name, without tag and digest (https://github.com/distribution/reference). */
+const imageName = '[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?::\\d+)?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*';
+const digest = 'sha256:[0-9a-f]{64}';
+
+/** Options of `minikube start` that the tasks give themselves, or that would make it something else than a start. */
+const ownOptions =
+  'profile|driver|vm-driver|nodes|cpus|memory|kubernetes-version|cni|container-runtime|base-image|wait|interactive|dry-run|download-only|help|output';
+
+const isPodRange = (value: string): boolean => {
+  const range = addressRange(value);
+  return range !== undefined && isNetwork(range);
+};
+const podRange = 'a network such as `10.244.0.0/16`, with no bit set behind its length';
+
+/** An unquoted name of SQL, in small letters: it is the same in every statement. */
+const sqlName = '[a-z_][a-z0-9_]{0,62}$';
+
+/**
+ * Not one that PostgreSQL refuses for a role, or reads as another one where it stands without quotes; `streaming_replica` is
+ * CloudNativePG's own (https://www.postgresql.org/docs/17/sql-createrole.html).
+ */
+const role = new RegExp(
+  `^(?!(?:pg_.*|public|none|user|current_user|current_role|session_user|streaming_replica)$)${sqlName}`,
+);
+const roleName = 'a name of a-z, 0-9 and `_` that PostgreSQL does not keep for itself';
+
+const secret = text(secretForm, secretPattern);
+
+/** Roles of PostgreSQL by name; an environment takes one out by `null`. */
+const roles = (password: typeof secret) =>
+  mapOf(v.nullable(map({ password })), text(`a role with ${roleName}`, role));
+
+const chart = map({
+  chart: text('the name or folder of a chart'),
+  version: v.optional(anyText),
+  values: v.optional(anyMap),
+});
+
+const image = map({
+  repository: text('the name of an image, without its tag', new RegExp(`^${imageName}$`)),
+  tag: text('a tag as text, such as "1.2.0"', /^\w[\w.-]{0,127}$/),
+  digest: text('sha256:…, or empty', new RegExp(`^(?:${digest})?$`)),
+  build: text('a folder of the project with a Dockerfile, or empty', /^(?!\/)(?!(?:.*\/)?\.\.(?:\/|$))/),
+});
+
+export const settingsSchema = map({
+  domain: text('a DNS name', hostName),
+  production: flag,
+  sops: map({ key: text('a path'), allowDevelopmentKeys: flag }),
+  cluster: map({
+    provider: choice('`minikube`, `embedded`, `existing` or empty', ['', ...providerNames]),
+    kubernetesVersion: text('a version such as `v1.31.0`', /^v\d+\.\d+\.\d+$/),
+    nodes: wholeNumber('a whole number from 1 up'),
+    cpus: wholeNumber('a whole number from 1 up'),
+    memoryMB: wholeNumber('a whole number of MB from 1 up'),
+    cni: text('a network that minikube knows, or a manifest', /^[\w./][^\n]*$/),
+    podCidr: v.pipe(text(podRange), v.check(isPodRange, podRange)),
+    driver: text('a driver of minikube', /^[a-z][a-z0-9]*$/),
+    containerRuntime: choice('`docker`, `containerd`, `cri-o` or empty', [
+      '',
+      'docker',
+      'containerd',
+      'cri-o',
+    ]),
+    baseImage: text('an image, or empty', new RegExp(`^(?:${imageName}(?::[\\w.-]+)?(?:@${digest})?)?$`)),
+    startArguments: different(
+      'an option `--name` or `--name=value` that no other setting gives',
+      new RegExp(`^--(?!(?:${ownOptions})(?:=|$))[a-z][a-z0-9-]*(?:=.*)?$`),
+    ),
+    addons: different('the name of an addon', /^[a-z0-9][a-z0-9-]*$/),
+    storageClass: text('the name of a class, or empty', nameOrEmpty),
+    context: anyText,
+  }),
+  ingress: map({
+    controller: choice('`traefik`, `nginx` or `none`', ['traefik', 'nginx', 'none']),
+    kind: choice('`ingress` or `httproute`', ['ingress', 'httproute']),
+    namespace: text('the name of a namespace, or empty', new RegExp(`^(?:${label})?$`)),
+    address: text('a host or host:port, or empty', /^(?:[\w.-]+(?::\d{1,5})?)?$/),
+    tls: map({
+      enabled: flag,
+      existingSecret: text('the name of a Secret, or empty', nameOrEmpty),
+      clusterIssuer: text('the name of an issuer, or empty', nameOrEmpty),
+      port,
+    }),
+    chart: map({ ...chart.pipe[1].entries, version: anyText, repository: anyText }),
+    values: anyMap,
+  }),
+  images: v.pipe(anyMap, v.objectWithRest({ backendVerification: image }, image)),
+  buildArguments: mapOf(anyText, text('a name of letters, digits and `_`', /^[A-Za-z_]\w*$/)),
+  database: map({
+    host: text('a host name', hostName),
+    port,
+    user: text(roleName, role),
+    name: text(
+      'a name of a-z, 0-9 and `_`, and not that of a template',
+      new RegExp(`^(?!template[01]$)${sqlName}`),
+    ),
+    applications: roles(text(`${secretForm}, or empty`, new RegExp(`^$|${secretPattern.source}`))),
+    issuers: roles(secret),
+    sslmode: anyText,
+  }),
+  vault: map({
+    address: text('a URL', /^https?:\/\/[\w.:[\]-]+(?:\/[\w./-]*)?$/),
+    auditLog: text('an absolute path or `stdout`', /^(stdout|\/[^\r\n]+)$/),
+    databaseAddress: text('HOST:PORT, or empty', /^(?:[\w.[\]:-]+:\d{1,5})?$/),
+  }),
+  charts: mapOf(chart),
+  releases: v.pipe(
+    anyMap,
+    v.objectWithRest({ postgresql: v.pipe(anyMap, v.looseObject({ password: secret })) }, anyMap),
+  ),
+});
+
+function different(rule: string, form: RegExp) {
+  const list = `a list of different texts, each ${rule}`;
+  return v.pipe(
+    v.array(text(rule, form), list),
+    v.check((texts) => new Set(texts).size === texts.length, list),
+  );
+}
+
+export type Settings = v.InferOutput<typeof settingsSchema>;
+export type ChartSetting = v.InferOutput<typeof chart>;
+export type ImageSetting = v.InferOutput<typeof image>;
+export type DatabaseRoles = Settings['database']['applications'];
