@@ -11,13 +11,14 @@ import { type Environment, settingsOf, shellOf, writeWhole } from '../settings/e
 import type { Settings } from '../settings/settings.ts';
 import { vaultClient } from './api/client.ts';
 import { convergeVault, formatChange, type VaultChange } from './api/converge.ts';
+import type { Policy } from './api/desired-state.ts';
 import { type PlainAccess, unsealCommands as plainUnseal, vaultCommands } from './api/dry-run.ts';
 import { initialiseVault, unsealVault, waitForVault } from './api/init.ts';
 import { readKeys, secretsOf } from './api/keys-file.ts';
 import type { KubernetesAccess } from './api/kubernetes-auth.ts';
 import { operatorToken } from './api/operator.ts';
 import type { Replica } from './api/replica.ts';
-import { loadDesiredState, type Policy } from './api/state.ts';
+import { loadDesiredState } from './api/state.ts';
 import { type VaultStatus, vaultStatus } from './api/status.ts';
 import { hasVault, type NamedConnection, vaultSelector, withVaultReplicas } from './replicas.ts';
 

@@ -1,19 +1,17 @@
 import { join } from 'node:path';
 import { TaskError } from '../../runner/runner.ts';
-import type { Fields } from './fields.ts';
-import type { AuthMount, DesiredState, KeyValues, LoginRole, Mount, Policy, Role } from './state.ts';
+import type {
+  Application,
+  DesiredState,
+  KeyValues,
+  LoginRole,
+  Mount,
+  Policy,
+  Role,
+} from './desired-state.ts';
+import { type Complain, checkLongest } from './state-checks.ts';
 import { readText } from './state-files.ts';
-import { reference } from './state-sections.ts';
-
-/** An application that gets its secrets from Vault. */
-export type Application = {
-  readonly name: string;
-  /** Its backend: the ServiceAccount that logs in, and the name of the policy and of the roles. */
-  readonly backend: string;
-  readonly namespace: string;
-  /** Its database, which the role of the same name owns; undefined when it has none. */
-  readonly database: string | undefined;
-};
+import type { DeclaredState } from './state-schema.ts';
 
 /** By its first line a policy is known to be an application's, also when the application is declared no more. */
 const mark = /^# Of the application ([a-z0-9_-]+); written by init-vault\b/;
@@ -21,106 +19,75 @@ const mark = /^# Of the application ([a-z0-9_-]+); written by init-vault\b/;
 /** The application that a policy's text belongs to; undefined for a policy that somebody else wrote. */
 export const applicationOfPolicy = (text: string): string | undefined => mark.exec(text)?.[1];
 
-type Access = {
-  readonly auth: string;
-  readonly audience: string;
-  readonly tokenTtlSeconds: number;
-  readonly secrets: string;
-  readonly policy: Template;
-  readonly database: {
-    readonly mount: string;
-    readonly connection: string;
-    readonly policy: Template;
-    readonly create: Template;
-    readonly renew: Template;
-    readonly revoke: Template;
-    readonly ttlSeconds: number;
-    readonly maxTtlSeconds: number;
-  };
-};
-
 type Template = { readonly file: string; readonly text: string };
 
-/** The declared state with what every entry of `applications` gets by `access`: a policy, roles and secrets. */
-export async function loadApplications(
+const templateNames = ['policy', 'databasePolicy', 'create', 'renew', 'revoke'] as const;
+
+/** What `access` says, and the texts of its templates. */
+type Access = DeclaredState['access'] & {
+  readonly templates: { readonly [Name in (typeof templateNames)[number]]: Template };
+};
+
+/** The state with what every entry of `applications` gets by `access`: a policy, roles and secrets. */
+export async function withApplications(
   folder: string,
-  root: Fields,
-  declared: DesiredState,
+  state: DesiredState,
+  { access: declared, applications }: DeclaredState,
+  complain: Complain,
 ): Promise<DesiredState> {
-  const access = await accessOf(folder, root, declared);
-  const entries = root.entries('applications').map(([name, value]) => {
-    const fields = root.child(`applications.${name}`, value, ['backend', 'namespace', 'database', 'secrets']);
-    const application = {
-      name,
-      backend: fields.name('backend'),
-      namespace: fields.name('namespace'),
-      database: fields.has('database') ? fields.name('database') : undefined,
-    };
-    return { application, secrets: secretsOf(application, fields, root, access) };
-  });
-  const applications = entries.map(({ application }) => application);
-  refuseTwice(root, declared, applications);
+  checkAccess(declared, state, complain);
+  refuseTwice(state, applications, complain);
+  const { policy, database } = declared;
+  const files = { ...database, policy, databasePolicy: database.policy };
+  const templates = await Promise.all(
+    templateNames.map(async (name) => {
+      const file = join(folder, files[name]);
+      return [name, { file, text: await readText(file) }] as const;
+    }),
+  );
+  const access = { ...declared, templates: Object.fromEntries(templates) as Access['templates'] };
   return {
-    ...declared,
-    applications,
-    policies: [...declared.policies, ...applications.map((application) => policyOf(application, access))],
-    keyValues: entries.flatMap(({ secrets }) => secrets),
-    auth: declared.auth.map((mount): AuthMount => {
-      if (mount.path !== access.auth) return mount;
-      return {
-        ...mount,
-        roles: [...mount.roles, ...applications.map((application) => roleOf(application, access))],
-      };
-    }),
-    mounts: declared.mounts.map((mount): Mount => {
-      if (mount.path !== access.database.mount) return mount;
-      return { ...mount, logins: applications.flatMap((application) => loginsOf(application, access)) };
-    }),
+    ...state,
+    policies: [...state.policies, ...applications.map((application) => policyOf(application, access))],
+    keyValues: applications.flatMap((application) => secretsOf(application, access)),
+    auth: state.auth.map((mount) =>
+      mount.path === access.auth
+        ? {
+            ...mount,
+            roles: [...mount.roles, ...applications.map((application) => roleOf(application, access))],
+          }
+        : mount,
+    ),
+    mounts: state.mounts.map((mount) =>
+      mount.path === database.mount
+        ? { ...mount, logins: applications.flatMap((application) => loginsOf(application, access)) }
+        : mount,
+    ),
   };
 }
 
-async function accessOf(folder: string, root: Fields, declared: DesiredState): Promise<Access> {
-  const fields = root.section('access', ['auth', 'audience', 'tokenTtl', 'secrets', 'policy', 'database']);
-  const database = root.child('access.database', fields.value('database'), [
-    'mount',
-    'connection',
-    'policy',
-    'create',
-    'renew',
-    'revoke',
-    'ttl',
-    'maxTtl',
-  ]);
-  const template = async (from: Fields, key: string): Promise<Template> => {
-    const file = join(folder, from.text(key));
-    return { file, text: await readText(file) };
-  };
-  const engine = declared.mounts.find(({ path }) => path === database.text('mount'));
-  if (engine?.type !== 'database') throw database.problem('mount', 'is no database engine of `mounts`');
-  if (!engine.connections.some(({ name }) => name === database.text('connection')))
-    throw database.problem('connection', `is no connection of \`mounts.${engine.path}\``);
-  const method = declared.auth.find(({ path }) => path === fields.text('auth'));
-  if (method === undefined) throw fields.problem('auth', 'is no method of `auth`');
-  if (declared.mounts.find(({ path }) => path === fields.text('secrets'))?.type !== 'kv')
-    throw fields.problem('secrets', 'is no kv engine of `mounts`');
-  const maxTtlSeconds = database.secondsUpTo(engine.maxTtlSeconds, `mounts.${engine.path}.maxTtl`, 'maxTtl');
-  return {
-    auth: method.path,
-    audience: fields.text('audience'),
-    tokenTtlSeconds: fields.secondsUpTo(method.maxTtlSeconds, `auth.${method.path}.maxTtl`, 'tokenTtl'),
-    secrets: fields.text('secrets'),
-    policy: await template(fields, 'policy'),
-    database: {
-      mount: database.text('mount'),
-      connection: database.text('connection'),
-      policy: await template(database, 'policy'),
-      create: await template(database, 'create'),
-      renew: await template(database, 'renew'),
-      revoke: await template(database, 'revoke'),
-      ttlSeconds: database.secondsUpTo(maxTtlSeconds, 'access.database.maxTtl', 'ttl'),
-      maxTtlSeconds,
-    },
-  };
+function checkAccess(
+  access: DeclaredState['access'],
+  { mounts, auth }: DesiredState,
+  complain: Complain,
+): void {
+  const { database } = access;
+  const mountAt = (wanted: string): Mount | undefined => mounts.find(({ path }) => path === wanted);
+  const engine = mountAt(database.mount);
+  if (engine?.type !== 'database')
+    throw complain(['access', 'database', 'mount'], 'is no database engine of `mounts`');
+  if (!engine.connections.some(({ name }) => name === database.connection))
+    throw complain(['access', 'database', 'connection'], `is no connection of \`mounts.${engine.path}\``);
+  const method = auth.find(({ path }) => path === access.auth);
+  if (method === undefined) throw complain(['access', 'auth'], 'is no method of `auth`');
+  if (mountAt(access.secrets)?.type !== 'kv')
+    throw complain(['access', 'secrets'], 'is no kv engine of `mounts`');
+  for (const [path, seconds, bound, longest] of [
+    ['access.database.maxTtl', database.maxTtl, `mounts.${engine.path}.maxTtl`, engine.maxTtl],
+    ['access.tokenTtl', access.tokenTtl, `auth.${method.path}.maxTtl`, method.maxTtl],
+    ['access.database.ttl', database.ttl, 'access.database.maxTtl', database.maxTtl],
+  ] as const)
+    checkLongest(path.split('.'), seconds, bound, longest, complain);
 }
 
 const valuesOf = ({ name, backend, database }: Application) => ({
@@ -130,13 +97,14 @@ const valuesOf = ({ name, backend, database }: Application) => ({
 });
 
 function policyOf(application: Application, access: Access): Policy {
-  const templates = [access.policy, ...(application.database === undefined ? [] : [access.database.policy])];
+  const { policy, databasePolicy } = access.templates;
+  const templates = application.database === undefined ? [policy] : [policy, databasePolicy];
   const values = valuesOf(application);
   const text = templates.map((template) => fill(template, values)).join('');
   if (applicationOfPolicy(text) === application.name)
     return { name: application.backend, files: templates.map(({ file }) => file), values, text };
   throw new TaskError({
-    what: `${access.policy.file} does not begin as it has to`,
+    what: `${policy.file} does not begin as it has to`,
     why: 'by its first line init-vault recognises the policies of applications that are declared no more',
     advice: `begin with: # Of the application \${application}; written by init-vault`,
   });
@@ -148,47 +116,43 @@ const roleOf = ({ backend, namespace }: Application, access: Access): Role => ({
   namespaces: [namespace],
   audience: access.audience,
   policies: [backend],
-  ttlSeconds: access.tokenTtlSeconds,
+  ttl: access.tokenTtl,
 });
 
-function loginsOf(application: Application, { database }: Access): LoginRole[] {
+function loginsOf(application: Application, { database, templates }: Access): LoginRole[] {
   if (application.database === undefined) return [];
   const statements = (template: Template) => statementsOf(fill(template, valuesOf(application)));
   return [
     {
       name: application.backend,
       connection: database.connection,
-      create: statements(database.create),
-      renew: statements(database.renew),
-      revoke: statements(database.revoke),
-      ttlSeconds: database.ttlSeconds,
-      maxTtlSeconds: database.maxTtlSeconds,
+      create: statements(templates.create),
+      renew: statements(templates.renew),
+      revoke: statements(templates.revoke),
+      ttl: database.ttl,
+      maxTtl: database.maxTtl,
     },
   ];
 }
 
-function secretsOf(application: Application, fields: Fields, root: Fields, access: Access): KeyValues[] {
-  return fields.entries('secrets').map(([path, value]) => {
-    const place = `applications.${application.name}.secrets.${path}`;
-    const values = root.child(place, value).entries();
-    return {
-      mount: access.secrets,
-      path: `${application.name}/${path}`,
-      values: values.map(([name, from]) => ({ name, from: reference(`${place}.${name}`, from, root) })),
-    };
-  });
-}
+const secretsOf = ({ name: application, secrets }: Application, access: Access): KeyValues[] =>
+  Object.entries(secrets).map(([path, values]) => ({
+    mount: access.secrets,
+    path: `${application}/${path}`,
+    values: Object.entries(values).map(([name, from]) => ({ name, from })),
+  }));
 
 /** Two of a name would overwrite each other in every run. */
-function refuseTwice(root: Fields, declared: DesiredState, applications: readonly Application[]): void {
-  const taken = new Set(
-    [declared.operator.policy, ...declared.policies, ...declared.auth.flatMap(({ roles }) => roles)].map(
-      ({ name }) => name,
-    ),
-  );
+function refuseTwice(
+  { operator, policies, auth }: DesiredState,
+  applications: readonly Application[],
+  complain: Complain,
+): void {
+  const others = [operator.policy, ...policies, ...auth.flatMap(({ roles }) => roles)];
+  const taken = new Set(others.map(({ name }) => name));
   for (const { name, backend } of applications) {
     if (taken.has(backend))
-      throw root.problem(`applications.${name}.backend`, `is \`${backend}\`, which is taken already`);
+      throw complain(['applications', name, 'backend'], `is \`${backend}\`, which is taken already`);
     taken.add(backend);
   }
 }

@@ -1,6 +1,6 @@
 import { objectOf, type VaultClient } from './client.ts';
+import type { AuditDevice } from './desired-state.ts';
 import { settingText, type ValueSources } from './key-values.ts';
-import type { AuditDevice } from './state.ts';
 import { cannotChange, differingNames, type VaultObject } from './vault-object.ts';
 
 /** A file audit device. Vault cannot change one in place: it is disabled and enabled again, which begins new hashes. */

@@ -2,12 +2,12 @@ import { TaskError } from '../../runner/runner.ts';
 import { auditObject } from './audit.ts';
 import type { VaultClient } from './client.ts';
 import { connectionObject, type DatabaseSources, loginRoleObject } from './database.ts';
+import type { DesiredState } from './desired-state.ts';
 import { keyValuesObject, type ValueSources } from './key-values.ts';
 import { type KubernetesAccess, kubernetesConfig, roleObject } from './kubernetes-auth.ts';
 import { authMethod, secretsEngine } from './mounts.ts';
 import { policyObject, transitKey } from './policies.ts';
 import { removedApplications } from './removed.ts';
-import type { DesiredState } from './state.ts';
 import type { VaultObject, VaultObjectKind } from './vault-object.ts';
 
 export type ConvergeInput = {

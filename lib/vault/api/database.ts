@@ -1,9 +1,9 @@
 import { valueAt } from '../../ground/tree.ts';
 import { TaskError } from '../../runner/runner.ts';
 import { objectOf, type VaultClient } from './client.ts';
+import type { DatabaseConnection, LoginRole, Mount } from './desired-state.ts';
 import { resolveValue, settingText, type ValueSources } from './key-values.ts';
 import { isRecorded, recordSecret } from './secret-record.ts';
-import type { DatabaseConnection, LoginRole, Mount } from './state.ts';
 import { VaultError } from './vault-error.ts';
 import { differingNames, type VaultObject } from './vault-object.ts';
 
@@ -88,8 +88,8 @@ export function loginRoleObject(client: VaultClient, mount: Mount, role: LoginRo
     creation_statements: role.create,
     renew_statements: role.renew,
     revocation_statements: role.revoke,
-    default_ttl: role.ttlSeconds,
-    max_ttl: role.maxTtlSeconds,
+    default_ttl: role.ttl,
+    max_ttl: role.maxTtl,
   };
   return {
     kind: 'database role',

@@ -1,7 +1,6 @@
 import { dirname } from 'node:path';
 import { shellWord } from '../../ground/shell-words.ts';
 import { connectionUrl, rolesOf } from './database.ts';
-import { settingText, type ValueSources } from './key-values.ts';
 import type {
   AuditDevice,
   AuthMount,
@@ -14,7 +13,8 @@ import type {
   Policy,
   Role,
   SecretReference,
-} from './state.ts';
+} from './desired-state.ts';
+import { settingText, type ValueSources } from './key-values.ts';
 
 /** How plain commands reach Vault. */
 export type PlainAccess = {
@@ -114,14 +114,14 @@ const auditCommand = (device: AuditDevice, settings: ValueSources['settings']): 
   `vault audit enable -path=${shellWord(device.path)} -description=${shellWord(device.description)} file file_path=${shellWord(settingText(device.file.setting, settings))}`;
 
 /** The root token makes the one of the operator, which takes its place in the keys file, and ends. */
-function operatorCommands({ policy, periodSeconds }: Operator, keysPath: string): string[] {
+function operatorCommands({ policy, period }: Operator, keysPath: string): string[] {
   const script = [
     'const [, file] = process.argv, keys = JSON.parse(fs.readFileSync(file))',
     'keys.admin_token = JSON.parse(fs.readFileSync(0)).auth.client_token',
     'delete keys.root_token',
     'fs.writeFileSync(file, JSON.stringify(keys, null, 2))',
   ].join('; ');
-  const options = `-orphan -no-default-policy -policy=${shellWord(policy.name)} -period=${periodSeconds}s -display-name=init-vault`;
+  const options = `-orphan -no-default-policy -policy=${shellWord(policy.name)} -period=${period}s -display-name=init-vault`;
   return [
     policyCommand(policy),
     `vault token create ${options} -format=json | node -e ${shellWord(script)} ${shellWord(keysPath)}`,
@@ -143,7 +143,7 @@ function engineCommand(mount: Mount): string {
 }
 
 function tuning(mount: Mount | AuthMount): string {
-  const maxTtl = mount.maxTtlSeconds === undefined ? '' : ` -max-lease-ttl=${mount.maxTtlSeconds}s`;
+  const maxTtl = mount.maxTtl === undefined ? '' : ` -max-lease-ttl=${mount.maxTtl}s`;
   return ` -description=${shellWord(mount.description)}${maxTtl}`;
 }
 
@@ -189,7 +189,7 @@ function loginRoleCommand(mount: Mount, role: LoginRole): string {
     ...statements('creation_statements', role.create),
     ...statements('renew_statements', role.renew),
     ...statements('revocation_statements', role.revoke),
-    `default_ttl=${role.ttlSeconds}s max_ttl=${role.maxTtlSeconds}s`,
+    `default_ttl=${role.ttl}s max_ttl=${role.maxTtl}s`,
   ].join(' ');
 }
 
@@ -210,7 +210,7 @@ function roleCommand(mount: AuthMount, role: Role): string {
     `bound_service_account_namespaces=${shellWord(role.namespaces.join(','))}`,
     `audience=${shellWord(role.audience)}`,
     `token_policies=${shellWord(role.policies.join(','))} token_no_default_policy=true`,
-    `token_ttl=${role.ttlSeconds}s`,
+    `token_ttl=${role.ttl}s`,
   ].join(' ');
 }
 

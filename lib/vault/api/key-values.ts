@@ -1,7 +1,7 @@
 import { poll } from '../../ground/poll.ts';
 import { TaskError } from '../../runner/runner.ts';
 import { dataOf, objectOf, type VaultClient } from './client.ts';
-import type { KeyValues, Reference } from './state.ts';
+import type { KeyValues, Reference } from './desired-state.ts';
 import { VaultError } from './vault-error.ts';
 import type { VaultObject } from './vault-object.ts';
 

@@ -1,6 +1,6 @@
 import type { VaultClient } from './client.ts';
+import type { AuthMount, Role } from './desired-state.ts';
 import { isRecorded, recordSecret } from './secret-record.ts';
-import type { AuthMount, Role } from './state.ts';
 import { differingNames, type VaultObject } from './vault-object.ts';
 
 /** How Vault reaches the API server that checks the tokens of ServiceAccounts. */
@@ -69,7 +69,7 @@ export function roleObject(client: VaultClient, mount: AuthMount, role: Role): V
     token_policies: role.policies,
     // Vault's policy `default` allows more than these accounts need, and nobody looks after it here.
     token_no_default_policy: true,
-    token_ttl: role.ttlSeconds,
+    token_ttl: role.ttl,
   };
   return {
     kind: 'role',

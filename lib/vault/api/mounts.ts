@@ -1,5 +1,5 @@
 import { type JsonObject, objectOf, type VaultClient } from './client.ts';
-import type { AuthMount, Mount } from './state.ts';
+import type { AuthMount, Mount } from './desired-state.ts';
 import { cannotChange, differingNames, type VaultObject } from './vault-object.ts';
 
 /** A secrets engine: enabled, of the right type and version, with its description and longest lease. */
@@ -11,7 +11,7 @@ export function secretsEngine(client: VaultClient, mount: Mount): VaultObject {
     path: mount.path,
     type: mount.type,
     description: mount.description,
-    maxTtlSeconds: mount.maxTtlSeconds,
+    maxTtl: mount.maxTtl,
     options: version === undefined ? undefined : { version },
   });
 }
@@ -24,7 +24,7 @@ export function authMethod(client: VaultClient, mount: AuthMount): VaultObject {
     path: mount.path,
     type: 'kubernetes',
     description: mount.description,
-    maxTtlSeconds: mount.maxTtlSeconds,
+    maxTtl: mount.maxTtl,
     options: undefined,
   });
 }
@@ -35,12 +35,12 @@ type Mounted = {
   readonly path: string;
   readonly type: string;
   readonly description: string;
-  readonly maxTtlSeconds: number | undefined;
+  readonly maxTtl: number | undefined;
   readonly options: { readonly version: string } | undefined;
 };
 
 function mounted(client: VaultClient, desired: Mounted): VaultObject {
-  const { kind, table, path, type, description, maxTtlSeconds, options } = desired;
+  const { kind, table, path, type, description, maxTtl, options } = desired;
   let enabled = false;
 
   async function current(): Promise<JsonObject | undefined> {
@@ -61,14 +61,12 @@ function mounted(client: VaultClient, desired: Mounted): VaultObject {
       }
       return differingNames([
         ['description', found.description, description],
-        ...(maxTtlSeconds === undefined
-          ? []
-          : [['maxTtl', objectOf(found.config)?.max_lease_ttl, maxTtlSeconds] as const]),
+        ...(maxTtl === undefined ? [] : [['maxTtl', objectOf(found.config)?.max_lease_ttl, maxTtl] as const]),
       ]);
     },
     write: async () => {
       // Vault takes the lease as a text with a unit, or as a text of seconds.
-      const config = maxTtlSeconds === undefined ? {} : { max_lease_ttl: `${maxTtlSeconds}s` };
+      const config = maxTtl === undefined ? {} : { max_lease_ttl: `${maxTtl}s` };
       if (enabled) await client.write(`${table}/${path}/tune`, { description, ...config });
       else await client.write(`${table}/${path}`, { type, description, config, ...(options && { options }) });
     },

@@ -2,12 +2,12 @@ import { TaskError } from '../../runner/runner.ts';
 import { auditObject } from './audit.ts';
 import { objectOf, type VaultClient } from './client.ts';
 import { type ConvergeInput, settleAll, type VaultChange } from './converge.ts';
+import type { DesiredState, Operator } from './desired-state.ts';
 import type { ValueSources } from './key-values.ts';
 import { replaceKeys, secretsOf, type VaultKeys } from './keys-file.ts';
 import { policyObject } from './policies.ts';
 import { requireKeys } from './replica.ts';
 import { generateRootToken, lookUpToken, revokeToken } from './root-token.ts';
-import type { DesiredState, Operator } from './state.ts';
 import { VaultError } from './vault-error.ts';
 
 export type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 'onChange'> & {
@@ -92,12 +92,12 @@ async function endRoot({ client, keysPath }: OperatorInput, root: string): Promi
 }
 
 /** An orphan, or else it would end with the root token. */
-async function createToken(client: VaultClient, { policy, periodSeconds }: Operator): Promise<string> {
+async function createToken(client: VaultClient, { policy, period }: Operator): Promise<string> {
   const { body } = await client.request('POST', 'auth/token/create-orphan', {
     body: {
       policies: [policy.name],
       no_default_policy: true,
-      period: `${periodSeconds}s`,
+      period: `${period}s`,
       display_name: 'init-vault',
     },
     uninterruptible: true,
@@ -111,7 +111,7 @@ async function createToken(client: VaultClient, { policy, periodSeconds }: Opera
 async function isOperators(client: VaultClient, token: string, operator: Operator): Promise<boolean> {
   const found = await lookUpToken(client, token);
   if (found === undefined) return false;
-  return String(found.policies) === operator.policy.name && found.period === operator.periodSeconds;
+  return String(found.policies) === operator.policy.name && found.period === operator.period;
 }
 
 async function policyIsRight(client: VaultClient, { operator }: DesiredState): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { objectOf, type VaultClient } from './client.ts';
-import type { Mount, Policy, TransitKey } from './state.ts';
+import type { Mount, Policy, TransitKey } from './desired-state.ts';
 import { cannotChange, type VaultObject } from './vault-object.ts';
 
 /** An ACL policy with its text. */

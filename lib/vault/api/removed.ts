@@ -1,6 +1,6 @@
 import { applicationOfPolicy } from './applications.ts';
 import type { VaultClient } from './client.ts';
-import type { DesiredState } from './state.ts';
+import type { DesiredState } from './desired-state.ts';
 import type { VaultObject } from './vault-object.ts';
 
 /**

@@ -1,9 +1,9 @@
 import { TaskError } from '../../runner/runner.ts';
 import { objectOf, type VaultClient } from './client.ts';
 import { structuralObjects } from './converge.ts';
+import type { DesiredState } from './desired-state.ts';
 import { readSecret, type ValueSources } from './key-values.ts';
 import { type Replica, sealStatus } from './replica.ts';
-import type { DesiredState } from './state.ts';
 import { VaultError } from './vault-error.ts';
 
 /** `vault` in `status --json`. */

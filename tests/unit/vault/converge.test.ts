@@ -6,29 +6,34 @@ import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { convergeVault, formatChange } from '../../../lib/vault/api/converge.ts';
 import type { DatabaseSources } from '../../../lib/vault/api/database.ts';
+import type { DesiredState, Mount } from '../../../lib/vault/api/desired-state.ts';
 import type { KubernetesAccess } from '../../../lib/vault/api/kubernetes-auth.ts';
-import type { DesiredState, Mount } from '../../../lib/vault/api/state.ts';
 import { type Answer, type Call, failureOf, type ScriptedVault, withVault } from './scripted-vault.ts';
 
 const policy = (name: string) => ({ name, files: [`${name}.hcl`], text: 'x' });
 const nothing: DesiredState = {
-  file: 'state.yaml',
-  operator: { policy: policy('operations'), periodSeconds: 60 },
-  ...{ audit: [], applications: [], mounts: [], auth: [], policies: [], keyValues: [] },
+  operator: { policy: policy('operations'), period: 60 },
+  ...{ audit: [], mounts: [], auth: [], policies: [], keyValues: [] },
 };
 const noLogins = { connections: [], logins: [] };
-const auth = { path: 'kubernetes', description: 'd', maxTtlSeconds: undefined, roles: [] };
+const auth = {
+  path: 'kubernetes',
+  type: 'kubernetes' as const,
+  description: 'd',
+  maxTtl: undefined,
+  roles: [],
+};
 const engine = {
   path: 'kv',
   type: 'kv',
-  version: 2,
+  version: 2 as const,
   description: 'd',
-  maxTtlSeconds: 60,
+  maxTtl: 60,
   keys: [],
   ...noLogins,
 };
 const transit = {
-  ...{ path: 'transit', type: 'transit', version: undefined, description: 'd', maxTtlSeconds: undefined },
+  ...{ path: 'transit', type: 'transit', version: undefined, description: 'd', maxTtl: undefined },
   keys: [{ name: 'cache', type: 'aes256-gcm96' }],
   ...noLogins,
 };
@@ -367,7 +372,7 @@ test('a Vault in a pod needs no certificate and no token', () =>
     },
   ));
 
-const audit = { path: 'file', description: 'd', file: { setting: 'database.host' } };
+const audit = { type: 'file' as const, path: 'file', description: 'd', file: { setting: 'database.host' } };
 const audited = (options: object) => ({
   body: { data: { 'file/': { type: 'file', description: 'd', options } } },
 });
@@ -413,10 +418,10 @@ const connection = {
 };
 const login = {
   ...{ name: 'app-back', connection: 'pg', create: ['one', 'two'], renew: ['r'], revoke: ['e'] },
-  ...{ ttlSeconds: 60, maxTtlSeconds: 120 },
+  ...{ ttl: 60, maxTtl: 120 },
 };
 const database: Mount = {
-  ...{ path: 'db', type: 'database', version: undefined, description: 'd', maxTtlSeconds: undefined },
+  ...{ path: 'db', type: 'database', version: undefined, description: 'd', maxTtl: undefined },
   ...{ keys: [], connections: [connection], logins: [login] },
 };
 const databaseThere = {

@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
 import { unsealCommands, vaultCommands } from '../../../lib/vault/api/dry-run.ts';
-import { type DesiredState, loadDesiredState } from '../../../lib/vault/api/state.ts';
+import { loadDesiredState } from '../../../lib/vault/api/state.ts';
 import { failureOf } from './scripted-vault.ts';
 
 const folder = fileURLToPath(new URL('../../../vault', import.meta.url));
@@ -71,16 +72,15 @@ test('in pods Vault is initialised in the first, and every one is unsealed by it
 });
 
 const state: DesiredState = {
-  file: 'state.yaml',
-  operator: { policy: { name: 'operations', files: ['o.hcl'], text: '' }, periodSeconds: 60 },
-  ...{ audit: [], applications: [], policies: [] },
+  operator: { policy: { name: 'operations', files: ['o.hcl'], text: '' }, period: 60 },
+  ...{ audit: [], policies: [] },
   mounts: [
     {
-      ...{ path: 'kv', type: 'kv', version: 2, description: 'd', maxTtlSeconds: 60 },
+      ...{ path: 'kv', type: 'kv', version: 2, description: 'd', maxTtl: 60 },
       ...{ keys: [], connections: [], logins: [] },
     },
   ],
-  auth: [{ path: 'kubernetes', description: 'd', maxTtlSeconds: 60, roles: [] }],
+  auth: [{ path: 'kubernetes', type: 'kubernetes' as const, description: 'd', maxTtl: 60, roles: [] }],
   keyValues: [
     {
       mount: 'kv',

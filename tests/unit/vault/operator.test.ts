@@ -4,14 +4,13 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
+import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
 import { operatorToken } from '../../../lib/vault/api/operator.ts';
-import type { DesiredState } from '../../../lib/vault/api/state.ts';
 import { type Answer, type Call, failureOf, withVault } from './scripted-vault.ts';
 
 const state: DesiredState = {
-  file: 'state.yaml',
-  operator: { policy: { name: 'operations', files: ['operations.hcl'], text: 'rights' }, periodSeconds: 60 },
-  ...{ audit: [], applications: [], mounts: [], auth: [], policies: [], keyValues: [] },
+  operator: { policy: { name: 'operations', files: ['operations.hcl'], text: 'rights' }, period: 60 },
+  ...{ audit: [], mounts: [], auth: [], policies: [], keyValues: [] },
 };
 const password = 'one-time-password-xyz';
 const generated = 'hvs.generated';

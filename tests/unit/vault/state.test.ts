@@ -98,8 +98,8 @@ test('the project’s own state loads and refers only to policies and engines th
     ],
   );
   assert.equal(
-    state.auth[0]?.roles.map(({ name, serviceAccounts, namespaces, audience, policies, ttlSeconds }) => [
-      ...[name, ...serviceAccounts, ...namespaces, audience, ...policies, ttlSeconds],
+    state.auth[0]?.roles.map(({ name, serviceAccounts, namespaces, audience, policies, ttl }) => [
+      ...[name, ...serviceAccounts, ...namespaces, audience, ...policies, ttl],
     ]),
     [
       [
@@ -127,10 +127,10 @@ test('an application is one entry: policy, role, login and secrets are made of i
   );
   assert.equal(state.auth[0]?.roles.at(-1), {
     ...{ name: 'other-back', serviceAccounts: ['other-back'], namespaces: ['elsewhere'] },
-    ...{ audience: 'vault', policies: ['other-back'], ttlSeconds: 3600 },
+    ...{ audience: 'vault', policies: ['other-back'], ttl: 3600 },
   });
   assert.equal(state.mounts[2]?.logins.at(-1), {
-    ...{ name: 'other-back', connection: 'pg', ttlSeconds: 3600, maxTtlSeconds: 7200 },
+    ...{ name: 'other-back', connection: 'pg', ttl: 3600, maxTtl: 7200 },
     create: ['CREATE ROLE "{{name}}" IN ROLE "other"', 'ALTER ROLE "{{name}}" SET role = \'other\''],
     renew: ['ALTER ROLE "{{name}}"'],
     revoke: ['DROP ROLE "{{name}}"'],
@@ -172,22 +172,22 @@ test('a statement with Windows line ends is refused, and what editors leave is n
 
 test('durations are read in seconds', async ({ folder }) => {
   const state = await loadWith(folder, 'auth kubernetes maxTtl', '1d2h');
-  assert.is(state.mounts[0]?.maxTtlSeconds, 5400);
-  assert.is(state.auth[0]?.maxTtlSeconds, 93_600);
-  assert.is(state.auth[0]?.roles[0]?.ttlSeconds, 7200);
+  assert.is(state.mounts[0]?.maxTtl, 5400);
+  assert.is(state.auth[0]?.maxTtl, 93_600);
+  assert.is(state.auth[0]?.roles[0]?.ttl, 7200);
 });
 
 test('tokens of applications live no longer than their method lets them; a duration up to the longest is taken', async ({
   folder,
 }) => {
   const state = await loadWith(folder, 'access database ttl', '2h');
-  assert.is(state.mounts.find(({ path }) => path === 'db')?.logins[0]?.ttlSeconds, 7200);
+  assert.is(state.mounts.find(({ path }) => path === 'db')?.logins[0]?.ttl, 7200);
   await loadWith(folder, 'mounts db maxTtl', '2h');
   const method = { type: 'kubernetes', description: 'accounts' };
   await loadWith(folder, 'auth kubernetes', { ...method, maxTtl: '1h' });
   const { what } = await failureOf(loadWith(folder, 'auth kubernetes', { ...method, maxTtl: '59m' }));
   assert.is(
-    what.replace(folder, ''),
+    what.replace(folder, '').replace(/:\d+/, ''),
     '`access.tokenTtl` in /state.yaml must not be longer than `auth.kubernetes.maxTtl`',
   );
 });
@@ -205,7 +205,7 @@ const wrong: [string, string, unknown, string][] = [
     'an unknown key of a reference',
     'applications app secrets database DB_HOST default',
     'x',
-    'unknown key `applications.app.secrets.database.DB_HOST.default` in FILE',
+    '`applications.app.secrets.database.DB_HOST` in FILE must be {setting: name} or {file: name, key: name}, never the value itself',
   ],
   [
     'a missing type',
@@ -223,7 +223,7 @@ const wrong: [string, string, unknown, string][] = [
     'a kv engine without a version',
     'mounts kv version',
     undefined,
-    '`mounts.kv.version` in FILE must be a number',
+    '`mounts.kv.version` in FILE must be 2, the only one supported',
   ],
   [
     'a version of another engine',
@@ -303,13 +303,13 @@ const wrong: [string, string, unknown, string][] = [
     'a password in the URL',
     'mounts db connections pg url',
     'db://vault:hunter22@host',
-    '`mounts.db.connections.pg.url` in FILE must have {{username}}:{{password}} before the host',
+    '`mounts.db.connections.pg.url` in FILE must be a URL with {{username}}:{{password}} before the host',
   ],
   [
     'a password from the settings',
     'mounts db connections pg password',
     { setting: 'database.password' },
-    '`mounts.db.connections.pg.password` in FILE must be {file: name, key: name}: settings are no place for a password',
+    'unknown key `mounts.db.connections.pg.password.setting` in FILE',
   ],
   ['no way in', 'access auth', 'ldap', '`access.auth` in FILE is no method of `auth`'],
   [
@@ -346,19 +346,19 @@ const wrong: [string, string, unknown, string][] = [
     'a setting and a file at once',
     'applications app secrets database DB_HOST',
     { setting: 'a', file: 'b' },
-    '`applications.app.secrets.database.DB_HOST` in FILE has both a setting and a file',
+    '`applications.app.secrets.database.DB_HOST` in FILE must be {setting: name} or {file: name, key: name}, never the value itself',
   ],
   [
     'a file without a key',
     'applications app secrets database DB_HOST',
     { file: 'b' },
-    '`applications.app.secrets.database.DB_HOST.key` in FILE must be a text that is not empty',
+    '`applications.app.secrets.database.DB_HOST` in FILE must be {setting: name} or {file: name, key: name}, never the value itself',
   ],
   ...['app/db', 'a b', '0', 'sops'].map((key): [string, string, unknown, string] => [
     `the key ${key}, which settings may not name either,`,
     'applications app secrets database DB_HOST',
     { file: 'database.yaml', key },
-    '`applications.app.secrets.database.DB_HOST.file` in FILE and key must name a file of secrets/ and a key of its first level',
+    '`applications.app.secrets.database.DB_HOST` in FILE must be a YAML file of secrets/ and a key of its first level',
   ]),
   ['a list where a map belongs', 'mounts', [], '`mounts` in FILE must be a map'],
 ];
@@ -366,12 +366,14 @@ const wrong: [string, string, unknown, string][] = [
 for (const [name, place, value, message] of wrong) {
   test(`${name} is an error that names key and file`, async ({ folder }) => {
     const failure = await failureOf(loadWith(folder, place, value));
-    assert.is(failure.what, message.replace('FILE', join(folder, 'state.yaml')));
+    const file = join(folder, 'state.yaml');
+    assert.match(failure.what, new RegExp(`${file}:\\d+`));
+    assert.is(failure.what.replace(/(state\.yaml):\d+/, '$1'), message.replace('FILE', file));
   });
 }
 
 test('a nearly right key gets a suggestion', async ({ folder }) => {
-  assert.is((await failureOf(loadWith(folder, 'mounts kv typ', 'kv'))).advice, 'did you mean `type`?');
+  assert.is((await failureOf(loadWith(folder, 'mounts kv typ', 'kv'))).advice, 'Did you mean `type`?');
 });
 
 test('a password written into the file is refused without showing it', async ({ folder }) => {

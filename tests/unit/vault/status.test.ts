@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
-import type { DesiredState } from '../../../lib/vault/api/state.ts';
+import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
 import { vaultStatus } from '../../../lib/vault/api/status.ts';
 import { VaultError } from '../../../lib/vault/api/vault-error.ts';
 import { failureOf } from '../../rig/task-context.ts';
@@ -9,13 +9,12 @@ import { type Answer, type Call, withVault } from './scripted-vault.ts';
 
 const policy = (name: string) => ({ name, files: [`${name}.hcl`], text: 'x' });
 const state: DesiredState = {
-  file: 'state.yaml',
-  operator: { policy: policy('operations'), periodSeconds: 60 },
-  audit: [{ path: 'file', description: 'd', file: { setting: 'auditLog' } }],
-  applications: [],
+  operator: { policy: policy('operations'), period: 60 },
+  audit: [{ path: 'file', type: 'file', description: 'd', file: { setting: 'auditLog' } }],
+
   mounts: [],
   policies: [policy('a')],
-  auth: [{ path: 'kubernetes', description: 'd', maxTtlSeconds: undefined, roles: [] }],
+  auth: [{ path: 'kubernetes', type: 'kubernetes' as const, description: 'd', maxTtl: undefined, roles: [] }],
   keyValues: [{ mount: 'kv', path: 'app', values: [{ name: 'DB_PASSWORD', from: { file: 'f', key: 'k' } }] }],
 };
 

@@ -1,0 +1,79 @@
+import type { DeclaredState } from './state-schema.ts';
+
+/** What Vault is to hold, as kept under `vault/`. All durations are in seconds. */
+export type DesiredState = {
+  readonly operator: Operator;
+  readonly audit: readonly AuditDevice[];
+  readonly mounts: readonly Mount[];
+  readonly auth: readonly AuthMount[];
+  /** All but the operator's. */
+  readonly policies: readonly Policy[];
+  readonly keyValues: readonly KeyValues[];
+};
+
+/** The token that init-vault and status use in place of the root token. */
+export type Operator = {
+  /** Its only policy. It cannot change that policy itself. */
+  readonly policy: Policy;
+  /** How long the token lives unless it is used by init-vault, which prolongs it. */
+  readonly period: number;
+};
+
+/** Where Vault notes every request and answer, with the secrets in them as hashes. */
+export type AuditDevice = DeclaredState['audit'][number];
+
+type DeclaredMount = DeclaredState['mounts'][number];
+
+/** A secrets engine. */
+export type Mount = DeclaredMount & {
+  /** Only of a transit engine: name and type of each key. */
+  readonly keys: readonly TransitKey[];
+  /** Only of a database engine. */
+  readonly connections: readonly DatabaseConnection[];
+  /** Only of a database engine: how logins are made, one role for each application. */
+  readonly logins: readonly LoginRole[];
+};
+
+export type TransitKey = NonNullable<DeclaredMount['keys']>[number];
+
+/** How a database engine reaches a server, and as whom; `${setting}` in the URL stands for a setting by its dotted name. */
+export type DatabaseConnection = NonNullable<DeclaredMount['connections']>[number];
+
+/** A role of a database engine: the statements by which a login is made, prolonged and ended. */
+export type LoginRole = {
+  readonly name: string;
+  readonly connection: string;
+  readonly create: readonly string[];
+  readonly renew: readonly string[];
+  readonly revoke: readonly string[];
+  readonly ttl: number;
+  readonly maxTtl: number;
+};
+
+/** A way to log in with a Kubernetes ServiceAccount. */
+export type AuthMount = DeclaredState['auth'][number];
+
+export type Role = AuthMount['roles'][number];
+
+export type Policy = {
+  readonly name: string;
+  /** Where the text comes from: of an application, the templates and what they are filled in with. */
+  readonly files: readonly string[];
+  readonly values?: { readonly [name: string]: string };
+  readonly text: string;
+};
+
+/** An application that gets its secrets from Vault. */
+export type Application = DeclaredState['applications'][number];
+
+/** Where a value comes from: a setting by its dotted name, or a key of a SOPS file of the environment. Never a literal. */
+export type Reference = Application['secrets'][string][string];
+
+export type SecretReference = Extract<Reference, { file: string }>;
+
+export type KeyValues = {
+  /** The kv engine and the path in it. */
+  readonly mount: string;
+  readonly path: string;
+  readonly values: readonly { readonly name: string; readonly from: Reference }[];
+};

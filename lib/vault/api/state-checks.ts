@@ -1,0 +1,46 @@
+import type { TaskError } from '../../runner/runner.ts';
+import type { Policy } from './desired-state.ts';
+import type { DeclaredState } from './state-schema.ts';
+
+/** The error for what stands under a path of keys of state.yaml. Never shows a value, which may be a password. */
+export type Complain = (path: readonly string[], complaint: string) => TaskError;
+
+/** Keys that only one type of engine has. */
+const onlyOf = { version: 'kv', keys: 'transit', connections: 'database' } as const;
+
+export function checkMounts({ mounts }: DeclaredState, complain: Complain): void {
+  for (const mount of mounts) {
+    const { path, type, version } = mount;
+    for (const [key, only] of Object.entries(onlyOf))
+      if (type !== only && mount[key as keyof typeof onlyOf] !== undefined)
+        throw complain(['mounts', path, key], `is only possible with type ${only}`);
+    if (type === 'kv' && version === undefined)
+      throw complain(['mounts', path, 'version'], 'must be 2, the only one supported');
+  }
+}
+
+export function checkRoles({ auth }: DeclaredState, policies: readonly Policy[], complain: Complain): void {
+  for (const { path, maxTtl, roles } of auth)
+    for (const role of roles) {
+      const place = ['auth', path, 'roles', role.name];
+      const missing = role.policies.find((name) => !policies.some((policy) => policy.name === name));
+      if (missing !== undefined)
+        throw complain(
+          [...place, 'policies'],
+          `names \`${missing}\`, but there is no policies/${missing}.hcl for it`,
+        );
+      checkLongest([...place, 'ttl'], role.ttl, `auth.${path}.maxTtl`, maxTtl, complain);
+    }
+}
+
+/** Vault would shorten a duration beyond the longest, the one at `bound`, without a word. */
+export function checkLongest(
+  path: readonly string[],
+  seconds: number,
+  bound: string,
+  longest: number | undefined,
+  complain: Complain,
+): void {
+  if (longest !== undefined && seconds > longest)
+    throw complain(path, `must not be longer than \`${bound}\``);
+}

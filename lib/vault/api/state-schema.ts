@@ -1,0 +1,145 @@
+import * as v from 'valibot';
+import { choice, map, mapOf, text, wholeNumber } from '../../ground/schema.ts';
+import { secretKey } from '../../settings/secret-reference.ts';
+
+/*
+ * What vault/state.yaml may hold; the file itself documents it. Maps by name become lists, durations numbers of seconds.
+ * After a change: `npm run schemas`.
+ */
+
+const secondsPerUnit: { readonly [unit: string]: number } = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** `1h`, `1h30m` or `7d`, as seconds. Not zero: Vault would take its own default. */
+const duration = v.pipe(
+  text('a duration such as 30m, 1h or 7d', /^(?=.*[1-9])(?:\d+[smhd])+$/),
+  v.transform((value) =>
+    [...value.matchAll(/(\d+)(.)/g)].reduce(
+      (sum, [, count, unit = '']) => sum + Number(count) * (secondsPerUnit[unit] ?? 0),
+      0,
+    ),
+  ),
+);
+
+/** May stand in a path of Vault and within the quotes of SQL. */
+const name = text('a name of a-z, 0-9, - and _', /^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$/);
+
+const texts = v.pipe(
+  v.array(text(), 'a list of texts that is not empty'),
+  v.nonEmpty('a list of texts that is not empty'),
+);
+
+const only = <const Word extends string>(word: Word) => choice(`${word}, the only one supported`, [word]);
+
+/** A map by name as a list in which each has its `key`. */
+const listOf = <const Key extends string, Value extends v.GenericSchema<unknown, object>>(
+  key: Key,
+  value: Value,
+) =>
+  v.pipe(
+    mapOf(value),
+    v.transform((values) =>
+      Object.entries(values).map(
+        ([name, found]) => ({ [key]: name, ...found }) as { [K in Key]: string } & v.InferOutput<Value>,
+      ),
+    ),
+  );
+
+const setting = map({ setting: text('the dotted name of a setting') });
+
+const secret = v.pipe(
+  map({ file: text('the name of a file in secrets/'), key: text('the name of a key') }),
+  v.check(
+    ({ file, key }) => secretKey(`sops://${file}#/${key}`) !== undefined,
+    'a YAML file of secrets/ and a key of its first level',
+  ),
+);
+
+const reference = v.union(
+  [setting, secret],
+  '{setting: name} or {file: name, key: name}, never the value itself',
+);
+
+const connection = map({
+  plugin: text(),
+  // Anything else would show a password to whoever may read the connection.
+  url: text('a URL with {{username}}:{{password}} before the host', /\{\{username\}\}:\{\{password\}\}@/),
+  username: text(),
+  password: secret,
+  passwordAuthentication: text(),
+  maxOpenConnections: wholeNumber('a whole number from 1 up'),
+});
+
+export const stateSchema = map({
+  operator: map({ policy: text(), period: duration }),
+  audit: v.optional(listOf('path', map({ type: only('file'), description: text(), file: setting })), {}),
+  mounts: v.optional(
+    listOf(
+      'path',
+      map({
+        type: text(),
+        description: text(),
+        maxTtl: v.optional(duration),
+        version: v.optional(v.literal(2, '2, the only one supported')),
+        keys: v.optional(listOf('name', map({ type: text() }))),
+        connections: v.optional(listOf('name', connection)),
+      }),
+    ),
+    {},
+  ),
+  auth: v.optional(
+    listOf(
+      'path',
+      map({
+        type: only('kubernetes'),
+        description: text(),
+        maxTtl: v.optional(duration),
+        roles: v.optional(
+          listOf(
+            'name',
+            map({
+              serviceAccounts: texts,
+              namespaces: texts,
+              audience: text(),
+              policies: texts,
+              ttl: duration,
+            }),
+          ),
+          {},
+        ),
+      }),
+    ),
+    {},
+  ),
+  applications: v.optional(
+    listOf(
+      'name',
+      map({
+        backend: name,
+        namespace: name,
+        database: v.optional(name),
+        secrets: v.optional(mapOf(mapOf(reference)), {}),
+      }),
+    ),
+    {},
+  ),
+  access: map({
+    auth: text(),
+    audience: text(),
+    tokenTtl: duration,
+    secrets: text(),
+    policy: text(),
+    database: map({
+      mount: text(),
+      connection: text(),
+      policy: text(),
+      create: text(),
+      renew: text(),
+      revoke: text(),
+      ttl: duration,
+      maxTtl: duration,
+    }),
+  }),
+});
+
+/** vault/state.yaml as it is written. */
+export type DeclaredState = v.InferOutput<typeof stateSchema>;
