@@ -10,34 +10,38 @@ import { isTree, type Tree } from './tree.ts';
 export const text = (rule = 'a text that is not empty', form = /./) =>
   v.pipe(v.string(rule), v.regex(form, rule), v.description(rule));
 
-export const wholeNumber = (rule: string, max = Number.MAX_SAFE_INTEGER) =>
-  v.pipe(v.number(rule), v.integer(rule), v.minValue(1, rule), v.maxValue(max, rule), v.description(rule));
-
-export const choice = <const Words extends readonly string[]>(rule: string, words: Words) =>
-  v.pipe(v.picklist(words, rule), v.description(rule));
+export const wholeNumber = (rule = 'a whole number from 1 up') =>
+  v.pipe(v.number(rule), v.integer(rule), v.minValue(1, rule), v.description(rule));
 
 export const flag = v.boolean('`true` or `false`');
 
-/** A map of anything. */
-export const anyMap = v.pipe(v.any(), v.check<Tree, string>(isTree, 'a map'));
+const mapOfAnything = (rule: string) => v.pipe(v.any(), v.check<Tree, string>(isTree, rule));
+
+export const anyMap = mapOfAnything('a map');
 
 /** A map with these keys, and no others. */
-export const map = <const Entries extends v.ObjectEntries>(entries: Entries) =>
+export const map = <const Entries extends v.ObjectEntries>(entries: Entries, rule = 'a map') =>
   v.pipe(
-    anyMap,
+    mapOfAnything(rule),
     v.strictObject(entries, ({ expected, path }) => {
       const key = String(path?.[0].key);
-      if (expected !== 'never') return v.getDescription(entries[key] as v.GenericSchema) ?? 'a map';
+      if (expected !== 'never') return ruleOf(entries[key] as v.GenericSchema);
       const known = Object.keys(entries);
       return didYouMean(key, known, `remove it; known here: ${known.join(', ')}`);
     }),
   );
 
+/** The rule of a value that is missing. */
+const ruleOf = (schema: v.GenericSchema): string => v.safeParse(schema, undefined).issues?.[0].message ?? '';
+
 /** Names that valibot's `record` skips unchecked. */
 const skipped = ['__proto__', 'constructor', 'prototype'];
 
 /** A map from names to values of one kind. */
-export const mapOf = <Value extends v.GenericSchema>(value: Value, name = text()) =>
+export const mapOf = <Value extends v.GenericSchema>(
+  value: Value,
+  name: v.GenericSchema<string> = v.string(),
+) =>
   v.pipe(
     anyMap,
     v.check(

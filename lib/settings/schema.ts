@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { anyMap, choice, flag, map, mapOf, text, wholeNumber } from '../ground/schema.ts';
+import { anyMap, flag, map, mapOf, text, wholeNumber } from '../ground/schema.ts';
 import { addressRange, isNetwork } from './address-range.ts';
 import { providerNames } from './provider-names.ts';
 import { secretForm, secretPattern } from './secret-reference.ts';
@@ -13,8 +13,8 @@ const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const hostName = new RegExp(`^${label}(?:\\.${label})*$`);
 /** Of an object of Kubernetes. */
 const nameOrEmpty = /^(?:[a-z0-9][a-z0-9.-]*)?$/;
-const port = wholeNumber('a port number', 65_535);
-const anyText = text('a text', /^/);
+const port = v.pipe(wholeNumber('a port number'), v.maxValue(65_535, 'a port number'));
+const anyText = v.string('a text');
 
 /** An image's name, without tag and digest (https://github.com/distribution/reference). */
 const imageName = '[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?::\\d+)?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*';
@@ -66,20 +66,18 @@ export const settingsSchema = map({
   production: flag,
   sops: map({ key: text('a path'), allowDevelopmentKeys: flag }),
   cluster: map({
-    provider: choice('`minikube`, `embedded`, `existing` or empty', ['', ...providerNames]),
+    provider: v.picklist(['', ...providerNames], '`minikube`, `embedded`, `existing` or empty'),
     kubernetesVersion: text('a version such as `v1.31.0`', /^v\d+\.\d+\.\d+$/),
-    nodes: wholeNumber('a whole number from 1 up'),
-    cpus: wholeNumber('a whole number from 1 up'),
+    nodes: wholeNumber(),
+    cpus: wholeNumber(),
     memoryMB: wholeNumber('a whole number of MB from 1 up'),
     cni: text('a network that minikube knows, or a manifest', /^[\w./][^\n]*$/),
     podCidr: v.pipe(text(podRange), v.check(isPodRange, podRange)),
     driver: text('a driver of minikube', /^[a-z][a-z0-9]*$/),
-    containerRuntime: choice('`docker`, `containerd`, `cri-o` or empty', [
-      '',
-      'docker',
-      'containerd',
-      'cri-o',
-    ]),
+    containerRuntime: v.picklist(
+      ['', 'docker', 'containerd', 'cri-o'],
+      '`docker`, `containerd`, `cri-o` or empty',
+    ),
     baseImage: text('an image, or empty', new RegExp(`^(?:${imageName}(?::[\\w.-]+)?(?:@${digest})?)?$`)),
     startArguments: different(
       'an option `--name` or `--name=value` that no other setting gives',
@@ -90,8 +88,8 @@ export const settingsSchema = map({
     context: anyText,
   }),
   ingress: map({
-    controller: choice('`traefik`, `nginx` or `none`', ['traefik', 'nginx', 'none']),
-    kind: choice('`ingress` or `httproute`', ['ingress', 'httproute']),
+    controller: v.picklist(['traefik', 'nginx', 'none'], '`traefik`, `nginx` or `none`'),
+    kind: v.picklist(['ingress', 'httproute'], '`ingress` or `httproute`'),
     namespace: text('the name of a namespace, or empty', new RegExp(`^(?:${label})?$`)),
     address: text('a host or host:port, or empty', /^(?:[\w.-]+(?::\d{1,5})?)?$/),
     tls: map({

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { choice, map, mapOf, text, wholeNumber } from '../../ground/schema.ts';
+import { map, mapOf, text, wholeNumber } from '../../ground/schema.ts';
 import { secretKey } from '../../settings/secret-reference.ts';
 
 /*
@@ -28,7 +28,7 @@ const texts = v.pipe(
   v.nonEmpty('a list of texts that is not empty'),
 );
 
-const only = <const Word extends string>(word: Word) => choice(`${word}, the only one supported`, [word]);
+const only = <const Word extends string>(word: Word) => v.picklist([word], `${word}, the only one supported`);
 
 /** A map by name as a list in which each has its `key`. */
 const listOf = <const Key extends string, Value extends v.GenericSchema<unknown, object>>(
@@ -47,7 +47,10 @@ const listOf = <const Key extends string, Value extends v.GenericSchema<unknown,
 const setting = map({ setting: text('the dotted name of a setting') });
 
 const secret = v.pipe(
-  map({ file: text('the name of a file in secrets/'), key: text('the name of a key') }),
+  map(
+    { file: text('the name of a file in secrets/'), key: text('the name of a key') },
+    '{file: name, key: name}, never the value itself',
+  ),
   v.check(
     ({ file, key }) => secretKey(`sops://${file}#/${key}`) !== undefined,
     'a YAML file of secrets/ and a key of its first level',
@@ -66,7 +69,7 @@ const connection = map({
   username: text(),
   password: secret,
   passwordAuthentication: text(),
-  maxOpenConnections: wholeNumber('a whole number from 1 up'),
+  maxOpenConnections: wholeNumber(),
 });
 
 export const stateSchema = map({

@@ -37,7 +37,12 @@ export async function loadDesiredState(folder: string): Promise<DesiredState> {
   const state: DesiredState = {
     operator: { policy, period },
     audit: declared.audit,
-    mounts: declared.mounts.map((mount) => ({ ...mount, keys: mount.keys ?? [], connections: mount.connections ?? [], logins: [] })),
+    mounts: declared.mounts.map((mount) => ({
+      ...mount,
+      keys: mount.keys ?? [],
+      connections: mount.connections ?? [],
+      logins: [],
+    })),
     auth: declared.auth,
     policies: files.filter((other) => other !== policy),
     keyValues: [],

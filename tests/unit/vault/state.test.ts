@@ -311,6 +311,12 @@ const wrong: [string, string, unknown, string][] = [
     { setting: 'database.password' },
     'unknown key `mounts.db.connections.pg.password.setting` in FILE',
   ],
+  [
+    'a password beside its URL',
+    'mounts db connections pg password',
+    'hunter22',
+    '`mounts.db.connections.pg.password` in FILE must be {file: name, key: name}, never the value itself',
+  ],
   ['no way in', 'access auth', 'ldap', '`access.auth` in FILE is no method of `auth`'],
   [
     'secrets outside of the kv engines',
