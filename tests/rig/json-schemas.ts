@@ -22,11 +22,14 @@ function plain(schema: Parameters<typeof toJsonSchema>[0]): Tree {
     ignoreActions: ['check', 'transform'],
     overrideSchema: ({ valibotSchema }) => (valibotSchema.type === 'any' ? { type: 'object' } : undefined),
   });
-  const sentence = (rule: string) =>
-    `${rule.replace(/^(?:an?|the)\b/, (word) => `${word.charAt(0).toUpperCase()}${word.slice(1)}`)}.`;
-  return JSON.parse(JSON.stringify(converted), (key, value) =>
-    key === 'description' && typeof value === 'string' ? sentence(value) : value,
-  );
+  return JSON.parse(JSON.stringify(converted), (key, value) => {
+    if (key === 'description' && typeof value === 'string')
+      return `${value.replace(/^(?:an?|the)\b/, (word) => `${word[0]?.toUpperCase()}${word.slice(1)}`)}.`;
+    // Editors show it in place of the pattern.
+    return isTree(value) && typeof value.pattern === 'string'
+      ? { ...value, patternErrorMessage: value.description }
+      : value;
+  });
 }
 
 /** A layer of settings sets what it likes. */
