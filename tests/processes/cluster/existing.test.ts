@@ -85,7 +85,10 @@ test('what the settings ask of operators has to be there: who lacks is named, wi
     error.what,
     'context `some-context` has no CloudNativePG, which the setting releases.postgresql.kind asks for',
   );
-  const scaled = { ...settings.releases, 'app2-back': { autoscaling: { enabled: true, kind: 'keda' } } };
+  const scaled = {
+    postgresql: { password: '' },
+    'app2-back': { autoscaling: { enabled: true, kind: 'keda' } },
+  };
   const keda = await failureOf(lib.existing.create(environment, { ...settings, releases: scaled }, context));
   assert.match(keda.what, 'has no KEDA, which the setting releases.app2-back.autoscaling.kind asks for');
 });
