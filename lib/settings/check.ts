@@ -31,7 +31,7 @@ export function checkSettings(
   if (problem.isUnknown)
     throw new TaskError({
       what: `${place} has an unknown setting \`${name}\``,
-      why: 'every setting has its default in environments/common.yaml',
+      why: 'a setting has its rule in lib/settings/schema.ts and its default in environments/common.yaml',
       advice: rule,
     });
   const value = valueAt(merged, path);
@@ -64,7 +64,7 @@ function* undeclared(merged: Tree, common: Tree): Generator<Problem> {
     if (unknown !== undefined)
       yield {
         path: [group, unknown],
-        rule: didYouMean(unknown, known, 'remove it, or declare it there'),
+        rule: didYouMean(unknown, known, 'remove it, or declare it in environments/common.yaml'),
         isUnknown: true,
       };
   }

@@ -58,7 +58,7 @@ const image = map({
   repository: text('the name of an image, without its tag', new RegExp(`^${imageName}$`)),
   tag: text('a tag as text, such as "1.2.0"', /^\w[\w.-]{0,127}$/),
   digest: text('sha256:…, or empty', new RegExp(`^(?:${digest})?$`)),
-  build: text('a folder of the project with a Dockerfile, or empty', /^(?!\/)(?!(?:.*\/)?\.\.(?:\/|$))/),
+  build: text('a folder of the project with a Dockerfile, or empty', /^(?!\/|(?:[\s\S]*\/)?\.\.(?:\/|$))/),
 });
 
 export const settingsSchema = map({

@@ -38,4 +38,20 @@ test('a room imports only from the rooms below it', () => {
   assert.equal(upward, []);
 });
 
+test('outside of the runner no file imports itself, by whatever way', () => {
+  const open: string[] = [];
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (path: string): void => {
+    if (open.includes(path)) circles.push([...open.slice(open.indexOf(path)), path].join(' → '));
+    if (done.has(path) || open.includes(path) || roomOf(path) === 'runner') return;
+    open.push(path);
+    importsOf(path).forEach(visit);
+    open.pop();
+    done.add(path);
+  };
+  files.forEach(visit);
+  assert.equal(circles, []);
+});
+
 test.run();

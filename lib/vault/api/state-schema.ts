@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { map, mapOf, text, wholeNumber } from '../../ground/schema.ts';
+import { map, mapOf, text } from '../../ground/schema.ts';
 import { secretKey } from '../../settings/secret-reference.ts';
 
 /*
@@ -69,7 +69,7 @@ const connection = map({
   username: text(),
   password: secret,
   passwordAuthentication: text(),
-  maxOpenConnections: wholeNumber(),
+  maxOpenConnections: v.pipe(v.number('a whole number'), v.integer('a whole number')),
 });
 
 export const stateSchema = map({

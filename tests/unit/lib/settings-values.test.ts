@@ -71,7 +71,6 @@ for (const [title, settings, message] of [
     'cluster: { provider: [embedded] }',
     'to be `minikube`, `embedded`, `existing` or empty, got `["embedded"]`',
   ],
-  ['a choice', 'ingress: { controller: [traefik] }', 'to be `traefik`, `nginx` or `none`'],
   ['a boolean', 'production: "true"', 'to be `true` or `false`, got `"true"`'],
   ['a boolean with no rule of its own', 'ingress: { tls: { enabled: "false" } }', '`ingress.tls.enabled`'],
   ['a number', 'cluster: { nodes: "3" }', 'to be a whole number from 1 up, got `"3"`'],
@@ -85,11 +84,6 @@ for (const [title, settings, message] of [
   ],
   ['a map of values of another chart', 'charts: { vault: { values: [] } }', '`charts.vault.values`'],
   ['a list', 'cluster: { addons: ingress }', '`cluster.addons`'],
-  [
-    'a list with no rule of its own',
-    'ingress: { values: 5 }',
-    '`ingress.values` of environment `development` to be a map',
-  ],
 ] as const) {
   test(`${title} of another kind is refused`, async ({ refusal }) => {
     const refused = await refusal(settings);
