@@ -14,5 +14,8 @@ export type EnvironmentContext = Omit<TaskContext, 'args' | 'options' | '$'> & {
   readonly $: Shell;
 };
 
+/** What runs commands on an environment. */
+export type ShellContext = Pick<EnvironmentContext, '$' | 'environment'>;
+
 /** What the functions of lib/ take, or the part of it that they use. */
 export type Context = EnvironmentContext & Target;

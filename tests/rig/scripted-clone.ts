@@ -58,6 +58,6 @@ export function scriptedClone(): ScriptedClone {
       const { environmentOf } = await import(join(clone.folder, 'lib/settings/environment.ts'));
       return environmentOf(options(provider)) as Environment;
     },
-    context: (provider) => taskContext(options(provider)),
+    context: (provider) => taskContext(options(provider), [], clone.folder),
   };
 }

@@ -1,8 +1,13 @@
 import { spawn } from 'node:child_process';
-import type { Options, RunOutcome, TaskContext, TaskError } from '../../lib/runner/runner.ts';
+import { root as projectFolder } from '../../lib/ground/project.ts';
+import type { Options, RunOutcome, Shell, TaskContext, TaskError } from '../../lib/runner/runner.ts';
 import { createShell } from '../../lib/runner/shell.ts';
+import type { EnvironmentContext } from '../../lib/settings/context.ts';
+import { environmentOf, homesOf } from '../../lib/settings/environment.ts';
+import type { GlobalOptions } from '../../lib/settings/global-options.ts';
 
-export type RecordedContext = TaskContext & {
+export type RecordedContext = EnvironmentContext & {
+  readonly args: TaskContext['args'];
   readonly logged: string[];
   readonly printed: string[];
   readonly secrets: string[];
@@ -11,8 +16,12 @@ export type RecordedContext = TaskContext & {
   readonly end: (outcome: RunOutcome) => Promise<void>;
 };
 
-/** What a task is given, without a run around it: commands are real, and what the task says is kept. */
-export function taskContext(options: Options, passThrough: readonly string[] = []): RecordedContext {
+/** What a task is given for an environment of a clone, without a run around it: commands are real, and what the task says is kept. */
+export function taskContext(
+  options: Options,
+  passThrough: readonly string[] = [],
+  root: string = projectFolder,
+): RecordedContext {
   const cleanups: ((outcome: RunOutcome) => void | Promise<void>)[] = [];
   const recorded = {
     logged: [] as string[],
@@ -20,20 +29,26 @@ export function taskContext(options: Options, passThrough: readonly string[] = [
     secrets: [] as string[],
     reported: [] as string[],
   };
+  const environment = environmentOf({ env: 'development', provider: 'embedded', ...options }, root);
+  const shell = createShell({
+    interactive: false,
+    check: () => {},
+    spawn: (command, args, settings) => spawn(command, args, { ...settings, detached: true }),
+    end: (child) => child.kill(),
+    onCommand: () => {},
+    onOutput: () => {},
+    redact: (text) => text,
+  });
+  // With the variables of the moment: tests change PATH.
+  const $ = (...words: Parameters<Shell>) =>
+    shell({ cwd: root, env: { ...process.env, ...homesOf(environment), NO_COLOR: '1' } })(...words);
   return {
     ...recorded,
     args: {},
-    options,
+    options: options as GlobalOptions,
+    environment,
     passThrough,
-    $: createShell({
-      interactive: false,
-      check: () => {},
-      spawn: (command, args, settings) => spawn(command, args, { ...settings, detached: true }),
-      end: (child) => child.kill(),
-      onCommand: () => {},
-      onOutput: () => {},
-      redact: (text) => text,
-    }),
+    $: $ as Shell,
     signal: new AbortController().signal,
     verbose: false,
     print: (text) => recorded.printed.push(text),
