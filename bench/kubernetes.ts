@@ -1,7 +1,7 @@
 import { ensureKubernetes, waitForKubernetes } from '../lib/cluster/embedded/kubernetes.ts';
 import { ensureState, handOver } from '../lib/cluster/embedded/state.ts';
-import { runCli, task } from '../lib/runner/runner.ts';
-import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
+import { runCli } from '../lib/runner/runner.ts';
+import { task } from '../tasks/environment-task.ts';
 
 /*
  * The Kubernetes part of create-k8s alone, without the servers that start beside it: `node --import tsx bench/kubernetes.ts
@@ -13,8 +13,7 @@ const kubernetes = task({
   args: { environment: { type: 'string', positional: true, description: 'a folder under environments/' } },
   commands: () => [],
   run: async (context) => {
-    const environment = environmentOf(context.options);
-    const settings = await settingsOf(environment);
+    const { environment, settings } = context;
     await ensureState(environment, settings.cluster.kubernetesVersion);
     await ensureKubernetes(environment, settings, context);
     await waitForKubernetes(environment, context);
