@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../lib/ground/project.ts';
-import { type AnyTask, type CliConfig, type Options, runCli } from '../lib/runner/runner.ts';
+import { type AnyTask, type CliConfig, runCli } from '../lib/runner/runner.ts';
 import { globalOptions } from '../lib/settings/global-options.ts';
 import * as certificates from './certificates.ts';
 import * as cluster from './cluster.ts';
@@ -41,6 +41,8 @@ export const config: CliConfig = {
     const { environmentOf, processEnvironment } = await import('../lib/settings/environment.ts');
     return { env: await processEnvironment(environmentOf(options)), cwd: root };
   },
+  resolve: async (options, requested) =>
+    (await import('../lib/settings/provider-choice.ts')).resolveOptions(options, requested),
   dotenv: join(root, '.env'),
   launcher: 'run',
   // Not in .state: what a killed run left there tells that there is an environment.
@@ -50,7 +52,5 @@ export const config: CliConfig = {
 
 /** Runs the project's command line and returns the exit code. */
 export function run(argv: readonly string[]): Promise<number> {
-  const resolve = async (options: Options): Promise<Options> =>
-    (await import('../lib/settings/provider-choice.ts')).resolveOptions(options, undefined, argv);
-  return runCli(tasks, argv, { ...config, resolve });
+  return runCli(tasks, argv, config);
 }

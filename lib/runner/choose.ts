@@ -1,7 +1,7 @@
 import { argumentForm, checkArguments, isRequired, kebab, specsOf } from './arguments.ts';
 import { type Asked, ask, type View } from './choose/ask.ts';
 import { Screen } from './choose/screen.ts';
-import type { CommandLine } from './command-line.ts';
+import type { Call, CommandLine } from './command-line.ts';
 import { offered } from './completion/candidates.ts';
 import { TaskError, UsageError } from './errors.ts';
 import { taskForm } from './list.ts';
@@ -29,10 +29,11 @@ class Left extends Error {}
  */
 export async function choose(
   argv: readonly string[],
-  line: CommandLine,
+  { calls, options }: CommandLine,
   program: Program,
 ): Promise<readonly string[] | undefined> {
   const { terminal, stop } = program;
+  if (calls.length > 1) throw new UsageError({ what: '`--choose` is for one task, and several are named' });
   if (!process.stdin.isTTY || !terminal.isTerminal) {
     throw new UsageError({
       what: '`--choose` needs a terminal',
@@ -44,7 +45,7 @@ export async function choose(
   let words: readonly string[];
   screen.open();
   try {
-    words = await completeLine(argv, line, program, { screen, ...terminal });
+    words = await completeLine(argv, { ...calls[0], options }, program, { screen, ...terminal });
   } catch (error) {
     if (error instanceof Left) return undefined;
     throw error;
@@ -57,7 +58,7 @@ export async function choose(
 
 async function completeLine(
   argv: readonly string[],
-  line: CommandLine,
+  line: Partial<Call> & Pick<CommandLine, 'options'>,
   { tasks, specs, config }: Program,
   view: View,
 ): Promise<string[]> {
@@ -69,9 +70,9 @@ async function completeLine(
   const given = { ...line.options, ...globals.values };
   const checked = await checkArguments(specs, given, { options: given, usage: '' });
   const needed = specsOf(task);
-  const missing = needed.some(([name, spec]) => isMissing(spec, line.args[name]));
-  const options = missing ? ((await config.resolve?.(checked)) ?? checked) : checked;
-  const own = await askMissing(needed, line.args, options, view, !task.passThrough);
+  const missing = needed.some(([name, spec]) => isMissing(spec, line.args?.[name]));
+  const options = missing ? ((await config.resolve?.(checked, [task])) ?? checked) : checked;
+  const own = await askMissing(needed, line.args ?? {}, options, view, !task.passThrough);
   const rest = argv.slice(end);
   words.push(...globals.words);
   const dashed = !task.passThrough && (rest.length > 0 || own.places.some((word) => word.startsWith('-')));

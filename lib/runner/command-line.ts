@@ -3,13 +3,25 @@ import { UsageError } from './errors.ts';
 import { didYouMean } from './suggest.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs, ArgumentValues, OptionValue } from './task.ts';
 
-/** The command line taken apart; values are still unchecked words. */
-export type CommandLine = {
-  readonly task: AnyTask | undefined;
-  readonly options: ArgumentValues;
+/** One task of a command line with its arguments, which are unchecked words. */
+export type Call = {
+  readonly task: AnyTask;
   readonly args: ArgumentValues;
+  /** Words after `--`, for a task that takes them. */
   readonly passThrough: readonly string[];
 };
+
+/** The command line taken apart. */
+export type CommandLine = {
+  /** Global options, unchecked. They are for the whole line, wherever they stand. */
+  readonly options: ArgumentValues;
+  readonly calls: readonly Call[];
+  /** Its last part names no task: the line is empty, holds options only, or ends with a `,`. */
+  readonly isOpen: boolean;
+};
+
+/** A word of its own between two tasks. */
+export const nextTask = ',';
 
 type Found = {
   readonly name: string;
@@ -18,45 +30,50 @@ type Found = {
   readonly negated: boolean;
 };
 type Values = { [name: string]: OptionValue };
+type Known = {
+  readonly tasks: readonly AnyTask[];
+  readonly program: string;
+  /** Private tasks can be named: they are only looked at. */
+  readonly privateToo?: boolean;
+};
 
 /** The command line ends where the value of an option should stand. */
 export class MissingValueError extends UsageError {
   readonly spec: ArgumentSpec;
 
-  /** `isEnd`: it ends with `--`. */
-  constructor(written: string, spec: ArgumentSpec, isEnd: boolean) {
-    const dashes = isEnd ? `, or \`${written}=--\` for \`--\`` : '';
+  /** `mark`: the `--` or `,` that stands there instead. */
+  constructor(written: string, spec: ArgumentSpec, mark: string | undefined) {
+    const literally = mark === undefined ? '' : `, or \`${written}=${mark}\` for \`${mark}\``;
     super({
       what: `option \`${written}\` needs a value`,
-      advice: `write \`${written}=${placeholder(spec)}\`${dashes}: ${spec.description}`,
+      advice: `write \`${written}=${placeholder(spec)}\`${literally}: ${spec.description}`,
     });
     this.spec = spec;
   }
 }
 
 /**
- * Takes the command line apart. Global options stand before or after the task's name, a task's own after it. `--` ends the
- * options: what follows goes to the task untouched, as its pass-through words where it takes them, else as positional
- * arguments. Throws UsageError for an unknown task or option, a missing value and a word too many.
+ * Takes the command line apart. Global options stand before or after the task's name, a task's own after it. A `,` begins the
+ * next task. `--` ends the options: what follows goes to the last task untouched, as its pass-through words where it takes
+ * them, else as positional arguments. Throws UsageError for an unknown task or option, a missing value and a word too many.
  */
 export function parseCommandLine(
   argv: readonly string[],
-  known: {
-    readonly tasks: readonly AnyTask[];
-    readonly options: ArgumentSpecs;
-    readonly program: string;
-    /** Private tasks can be named: they are only looked at. */
-    readonly privateToo?: boolean;
-  },
+  known: Known & { readonly options: ArgumentSpecs },
 ): CommandLine {
   const options: Values = {};
-  const args: Values = {};
-  const words: string[] = [];
+  const calls: Call[] = [];
+  let args: Values = {};
+  let words: string[] = [];
   let task: AnyTask | undefined;
   let index = 0;
 
   for (; index < argv.length && argv[index] !== '--'; index += 1) {
     const word = argv[index] ?? '';
+    if (word === nextTask) {
+      endCall([]);
+      continue;
+    }
     if (!isOption(word, known.options, task)) {
       if (task === undefined) task = findTask(word, known);
       else words.push(word);
@@ -83,16 +100,32 @@ export function parseCommandLine(
     }
     if (given === undefined) index += 1;
     const next = given ?? argv[index];
-    if (next === undefined || (given === undefined && next === '--')) {
-      throw new MissingValueError(written, found.spec, next !== undefined);
+    if (next === undefined || (given === undefined && (next === '--' || next === nextTask))) {
+      throw new MissingValueError(written, found.spec, next);
     }
     store(found, next);
   }
   const rest = argv.slice(index + 1);
   if (task === undefined && rest.length > 0) task = findTask(rest.shift() ?? '', known);
-  if (task?.passThrough !== true) for (const word of rest.splice(0)) words.push(word);
-  if (task !== undefined) assignWords(task, words, args, known.program);
-  return { task, options, args, passThrough: rest };
+  const isOpen = task === undefined;
+  if (!isOpen) endCall(rest);
+  return { options, calls, isOpen };
+
+  function endCall(rest: readonly string[]): void {
+    if (task === undefined) {
+      throw new UsageError({
+        what: `there is no task before \`${nextTask}\``,
+        why: 'it begins the next task',
+        advice: `write \`${known.program} <task> ${nextTask} <task>\``,
+      });
+    }
+    const passesOn = task.passThrough === true;
+    assignWords(task, passesOn ? words : [...words, ...rest], args, known);
+    calls.push({ task, args, passThrough: passesOn ? rest : [] });
+    task = undefined;
+    args = {};
+    words = [];
+  }
 
   function find(written: string): Found {
     const own = optionSpecs(task?.args ?? {});
@@ -114,6 +147,15 @@ export function parseCommandLine(
   }
 }
 
+/** The tasks of a command line that names at least one. Throws UsageError when it ends with a `,`. */
+export function requestedTasks({ calls, isOpen }: CommandLine): readonly Call[] {
+  if (!isOpen) return calls;
+  throw new UsageError({
+    what: `there is no task after the last \`${nextTask}\``,
+    advice: 'name one, or leave it out',
+  });
+}
+
 /** `npx tsx tasks.ts install-app <app> [--timeout <number>] [-- …]` */
 export function usageLine(task: AnyTask, program: string): string {
   const parts = specsOf(task).map(([name, spec]) => {
@@ -126,12 +168,9 @@ export function usageLine(task: AnyTask, program: string): string {
   return ['usage:', program, task.name, ...parts, ...(task.passThrough ? ['[-- …]'] : [])].join(' ');
 }
 
-function findTask(
-  word: string,
-  known: { readonly tasks: readonly AnyTask[]; readonly program: string; readonly privateToo?: boolean },
-): AnyTask {
+function findTask(word: string, known: Known): AnyTask {
   const callable = known.tasks.filter((task) => !task.private || known.privateToo);
-  const found = callable.find((task) => task.name === word || task.aliases?.includes(word));
+  const found = callable.find((task) => isCalled(task, word));
   if (found !== undefined) return found;
   const names = callable.flatMap((task) => [task.name, ...(task.aliases ?? [])]);
   throw new UsageError({
@@ -140,18 +179,24 @@ function findTask(
   });
 }
 
-function assignWords(task: AnyTask, words: readonly string[], args: Values, program: string): void {
+function isCalled(task: AnyTask, word: string): boolean {
+  return task.name === word || task.aliases?.includes(word) === true;
+}
+
+function assignWords(task: AnyTask, words: readonly string[], args: Values, known: Known): void {
   const rest = [...words];
   for (const [name, spec] of specsOf(task)) {
     if (!spec.positional || rest.length === 0) continue;
     args[name] = spec.variadic ? rest.splice(0) : rest.shift();
   }
-  if (rest.length > 0) {
-    throw new UsageError({
-      what: `unexpected argument \`${rest[0]}\` for task \`${task.name}\``,
-      advice: usageLine(task, program),
-    });
-  }
+  const [unexpected] = rest;
+  if (unexpected === undefined) return;
+  throw new UsageError({
+    what: `unexpected argument \`${unexpected}\` for task \`${task.name}\``,
+    advice: known.tasks.some((other) => isCalled(other, unexpected))
+      ? `to run that task next, write \`${nextTask} ${unexpected}\``
+      : usageLine(task, known.program),
+  });
 }
 
 export function optionSpecs(specs: ArgumentSpecs): ArgumentSpecs {

@@ -1,6 +1,6 @@
 import { checkArguments, kebab, specsOf } from './arguments.ts';
 import { formatPlace } from './call-site.ts';
-import { usageLine } from './command-line.ts';
+import { type Call, nextTask, usageLine } from './command-line.ts';
 import { dependencyOrder } from './dependency-order.ts';
 import { UsageError } from './errors.ts';
 import type { LongRunningNode } from './long-running-nodes.ts';
@@ -23,30 +23,41 @@ export type TaskNode = {
   readonly label: string;
   readonly task: AnyTask;
   readonly input: TaskInput;
-  /** What must be done first: needs, and `after` tasks that are part of the run. */
+  /** What must be done first. */
   readonly needs: Set<TaskNode>;
+  /** Those of `needs` that it only comes after: `after` tasks, and what the command line names before it. */
+  readonly comesAfter: Set<TaskNode>;
   readonly dependents: Set<TaskNode>;
-  /** The first node that asked for this one; undefined for the requested task. */
+  /** The first node that asked for this one; undefined for a requested task. */
   readonly neededBy: TaskNode | undefined;
   /** Its finalisers. */
   readonly finalisers: TaskNode[];
   /** The nodes that it is a finaliser of. */
   readonly finalises: TaskNode[];
-  /** Only there for a finaliser: no need leads to it from the requested task. */
+  /** Only there for a finaliser: no need leads to it from a requested task. */
   readonly late: boolean;
+  /** The place on the command line of the first task that it is for; finalisers come last. */
+  readonly turn: number;
   /** Set for a long-running process. */
   longRunning: LongRunningNode | undefined;
 };
 
-/**
- * The nodes of a run in dependency order: the requested one is the last of those that are needed, after it come the
- * finalisers with what only they need.
- */
-export type Graph = { readonly root: TaskNode; readonly nodes: readonly TaskNode[] };
+export type Graph = {
+  /** The requested tasks, as on the command line. */
+  readonly roots: readonly TaskNode[];
+  /** As a user would type them: `install-app app1 , test-app app1`. */
+  readonly label: string;
+  /** The global options. */
+  readonly options: Options;
+  /** In dependency order, with the finalisers and what only they need at the end. */
+  readonly nodes: readonly TaskNode[];
+};
 
 type Request = {
   readonly task: AnyTask;
   readonly args: ArgumentValues;
+  /** Of a requested task. */
+  readonly passThrough?: readonly string[];
   readonly neededBy: TaskNode | undefined;
   /** The node that it is to be a finaliser of. */
   readonly finalises?: TaskNode;
@@ -59,15 +70,12 @@ const mostInChain = 60_000;
 const longestChain = 500_000;
 
 /**
- * Expands a task's needs to the whole graph and checks it: arguments, also those that needs pass on, names, also against the
- * `listed` ones of the program, and cycles. Throws UsageError.
+ * Expands the needs of the requested tasks to one graph and checks it: arguments, also those that needs pass on, names, also
+ * against the `listed` ones of the program, and cycles. A later task, with what only it needs, comes after the earlier ones.
+ * Throws UsageError.
  */
 export async function buildGraph(
-  requested: {
-    readonly task: AnyTask;
-    readonly args: ArgumentValues;
-    readonly passThrough: readonly string[];
-  },
+  calls: readonly Call[],
   options: Options,
   program: string,
   listed?: TaskNames,
@@ -75,12 +83,19 @@ export async function buildGraph(
   const nodes = new Map<string, TaskNode>();
   const names = new Map<string, AnyTask>();
   const requests: Request[] = [];
-  const root = await expand({ task: requested.task, args: requested.args, neededBy: undefined }, false);
+  const roots: TaskNode[] = [];
+  for (const call of calls) {
+    const earlier = nodes.size;
+    const root = await expand({ ...call, neededBy: undefined }, roots.length);
+    if (nodes.size === earlier) checkRepeated(root, roots, call);
+    if (roots.length > 0) for (const node of [...nodes.values()].slice(earlier)) comeAfter(node, roots);
+    roots.push(root);
+  }
   // A set grows while it is walked: finalisers have needs and finalisers of their own.
   for (const node of nodes.values()) {
     for (const { task, args } of finalisersOf(node)) {
       checkTask(task, 'finally', node.task);
-      const finaliser = await expand({ task, args, neededBy: node, finalises: node }, true);
+      const finaliser = await expand({ task, args, neededBy: node, finalises: node }, calls.length);
       finalise(finaliser, node);
     }
   }
@@ -88,18 +103,18 @@ export async function buildGraph(
   const ordered = dependencyOrder([...nodes.values()]);
   if (ordered.some((node) => node.task.ready !== undefined)) {
     const { markLongRunning } = await import('./long-running-nodes.ts');
-    await markLongRunning(ordered, root);
+    await markLongRunning(ordered, roots);
   }
-  return { root, nodes: ordered };
+  return { roots, label: roots.map(({ label }) => label).join(` ${nextTask} `), options, nodes: ordered };
 
   /** Makes the node and all that it needs. */
-  async function expand(first: Request, late: boolean): Promise<TaskNode> {
+  async function expand(first: Request, turn: number): Promise<TaskNode> {
     let top: TaskNode | undefined;
     requests.push(first);
     for (let request = requests.pop(); request !== undefined; request = requests.pop()) {
       // Most tasks take no arguments: nothing of them has to be checked.
       const plain = request.task.args === undefined && Object.keys(request.args).length === 0;
-      const node = find(request, plain ? {} : await checkRequest(request, options, program), late);
+      const node = find(request, plain ? {} : await checkRequest(request), turn);
       top ??= node;
       if (request.neededBy !== undefined && request !== first) connect(node, request.neededBy);
     }
@@ -107,14 +122,41 @@ export async function buildGraph(
     return top;
   }
 
-  function find(request: Request, args: Options, late: boolean): TaskNode {
-    claimName(request.task.name, request.task, names, listed);
-    const id = `${request.task.name} ${JSON.stringify(canonical(args))}`;
-    return nodes.get(id) ?? create(id, request, args, late);
+  async function checkRequest({ task, args, neededBy, finalises }: Request): Promise<Options> {
+    try {
+      return await checkArguments(task.args ?? {}, args, {
+        options,
+        get usage() {
+          return usageLine(task, program);
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      const { what, why, advice } = error;
+      if (neededBy === undefined)
+        throw calls.length === 1
+          ? error
+          : new UsageError({ what: `${what} for task \`${task.name}\``, why, advice });
+      throw new UsageError({
+        what: `task \`${neededBy.label}\` ${finalises === undefined ? 'needs' : 'has the finaliser'} \`${task.name}\` in a wrong way`,
+        why: [what, why].filter(Boolean).join('; '),
+        advice: `see ${formatPlace(neededBy.task)}`,
+      });
+    }
   }
 
-  function create(id: string, { task, neededBy }: Request, args: Options, late: boolean): TaskNode {
-    const passThrough = neededBy === undefined ? requested.passThrough : [];
+  function find(request: Request, args: Options, turn: number): TaskNode {
+    claimName(request.task.name, request.task, names, listed);
+    const id = `${request.task.name} ${JSON.stringify(canonical(args))}`;
+    return nodes.get(id) ?? create(id, request, args, turn);
+  }
+
+  function create(
+    id: string,
+    { task, neededBy, passThrough = [] }: Request,
+    args: Options,
+    turn: number,
+  ): TaskNode {
     const input: TaskInput = { args: args as TaskInput['args'], options, passThrough };
     const label = nodeLabel(task, args);
     const node: TaskNode = {
@@ -123,11 +165,13 @@ export async function buildGraph(
       task,
       input,
       needs: new Set(),
+      comesAfter: new Set(),
       dependents: new Set(),
       neededBy,
       finalisers: [],
       finalises: [],
-      late,
+      late: turn === calls.length,
+      turn,
       longRunning: undefined,
     };
     checkNumbers(task);
@@ -139,28 +183,6 @@ export async function buildGraph(
       requests.push({ ...needed, neededBy: node });
     }
     return node;
-  }
-}
-
-async function checkRequest(
-  { task, args, neededBy, finalises }: Request,
-  options: Options,
-  program: string,
-): Promise<Options> {
-  try {
-    return await checkArguments(task.args ?? {}, args, {
-      options,
-      get usage() {
-        return usageLine(task, program);
-      },
-    });
-  } catch (error) {
-    if (neededBy === undefined || !(error instanceof UsageError)) throw error;
-    throw new UsageError({
-      what: `task \`${neededBy.label}\` ${finalises === undefined ? 'needs' : 'has the finaliser'} \`${task.name}\` in a wrong way`,
-      why: [error.what, error.why].filter(Boolean).join('; '),
-      advice: `see ${formatPlace(neededBy.task)}`,
-    });
   }
 }
 
@@ -213,6 +235,30 @@ function connect(needed: TaskNode, dependent: TaskNode): void {
   needed.dependents.add(dependent);
 }
 
+/** Connects them, unless there is a need already. */
+function connectOrder(earlier: TaskNode, later: TaskNode): void {
+  if (later.needs.has(earlier)) return;
+  connect(earlier, later);
+  later.comesAfter.add(earlier);
+}
+
+/** Lets what only this task is for begin when the earlier ones have ended; what it needs in turn comes after them already. */
+function comeAfter(node: TaskNode, earlier: readonly TaskNode[]): void {
+  for (const needed of node.needs) if (needed.turn === node.turn) return;
+  for (const root of earlier) connectOrder(root, node);
+}
+
+/** A run does a task once. Throws UsageError for one that the command line names again, or with words that would be lost. */
+function checkRepeated(root: TaskNode, earlier: readonly TaskNode[], { passThrough }: Call): void {
+  const isNamed = earlier.includes(root);
+  if (!isNamed && passThrough.length === 0) return;
+  throw new UsageError({
+    what: `task \`${root.label}\` ${isNamed ? 'is named twice' : 'is done before it gets its words after `--`'}`,
+    why: `a run does it once${isNamed ? '' : ', and a task before it on the command line needs it'}`,
+    advice: 'give it a command line of its own',
+  });
+}
+
 function finalisersOf({ task, input }: TaskNode): Required<Need>[] {
   if (task.finally === undefined) return [];
   return longForm(typeof task.finally === 'function' ? task.finally(input) : task.finally);
@@ -253,8 +299,8 @@ function connectAfter(nodes: readonly TaskNode[]): void {
       if (names.has(task.name)) claimName(task.name, task, names);
     }
     for (const earlier of after.flatMap((task) => byTask.get(task) ?? [])) {
-      // Nothing waits for a task that is only there as a finaliser, and that one comes after all others anyway.
-      if (earlier !== node && earlier.late === node.late) connect(earlier, node);
+      // Between different turns the order is settled: by the command line, and by finalisers that come last.
+      if (earlier !== node && earlier.turn === node.turn) connectOrder(earlier, node);
     }
   }
 }

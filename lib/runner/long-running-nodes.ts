@@ -16,8 +16,14 @@ export type LongRunningNode = {
 
 const kinds = ['port', 'url', 'log', 'command'] as const;
 
-/** Sets `longRunning` of each node whose task declares `ready`. Throws UsageError for a readiness that cannot be. */
-export async function markLongRunning(nodes: readonly TaskNode[], root: TaskNode): Promise<void> {
+/**
+ * Sets `longRunning` of each node whose task declares `ready`. Throws UsageError for a readiness that cannot be, and for a
+ * requested one before other `roots`, which would wait for ever.
+ */
+export async function markLongRunning(
+  nodes: readonly TaskNode[],
+  roots: readonly TaskNode[],
+): Promise<void> {
   const groups = new Map<TaskNode, boolean>();
   const needed = neededByFinalisers(nodes);
   for (const node of nodes) {
@@ -26,11 +32,19 @@ export async function markLongRunning(nodes: readonly TaskNode[], root: TaskNode
     const readiness = typeof ready === 'function' ? ready(node.input) : ready;
     checkReadiness(node, readiness);
     const { keptBy, requested } = await keepersOf(node);
-    node.longRunning = { readiness, keptBy, requested, outlivesSignals: needed.has(node) };
+    if (requested !== undefined && requested !== roots.at(-1)) {
+      throw new UsageError({
+        what: `task \`${requested.label}\` runs until a signal comes, and the tasks after it would never start`,
+        advice: 'name it last, or let a task that uses it need it',
+      });
+    }
+    node.longRunning = { readiness, keptBy, requested: requested !== undefined, outlivesSignals: needed.has(node) };
   }
 
   /** A task that does nothing itself, such as one that only brings servers together, stands for those who need it as well. */
-  async function keepersOf(first: TaskNode): Promise<{ keptBy: Set<TaskNode>; requested: boolean }> {
+  async function keepersOf(
+    first: TaskNode,
+  ): Promise<{ keptBy: Set<TaskNode>; requested: TaskNode | undefined }> {
     const keptBy = new Set<TaskNode>();
     const seen = new Set([first]);
     for (const node of seen) {
@@ -39,7 +53,7 @@ export async function markLongRunning(nodes: readonly TaskNode[], root: TaskNode
         if (await isGroup(dependent)) seen.add(dependent);
       }
     }
-    return { keptBy, requested: seen.has(root) };
+    return { keptBy, requested: roots.find((root) => seen.has(root)) };
   }
 
   async function isGroup(node: TaskNode): Promise<boolean> {

@@ -1,9 +1,9 @@
 import { checkArguments } from './arguments.ts';
 import { checkDefinitions } from './check-definitions.ts';
 import { Children } from './children.ts';
-import { type CommandLine, parseCommandLine } from './command-line.ts';
+import { type CommandLine, parseCommandLine, requestedTasks } from './command-line.ts';
 import { completionTask } from './completion/completion-task.ts';
-import { type Failure, formatFailure, TaskError, toFailure } from './errors.ts';
+import { type Failure, formatFailure, TaskError, toFailure, UsageError } from './errors.ts';
 import type { StopReason } from './events.ts';
 import { exitCodes, signalExitCode, stopExitCode } from './exit-codes.ts';
 import { type RunnerSettings, runnerOptions, runnerSettings } from './global-options.ts';
@@ -27,10 +27,10 @@ export type CliConfig = {
   /** Global options beside the runner's own. */
   readonly options?: ArgumentSpecs;
   /**
-   * Checks and completes the global options before the graph is built; not called for list, help and version. Throws
-   * UsageError.
+   * Checks and completes the global options before the graph of these tasks is built; not called for list, help and version.
+   * Throws UsageError.
    */
-  readonly resolve?: (options: Options) => Promise<Options>;
+  readonly resolve?: Resolve;
   /** The lock file for runs in which a task has `lock`. */
   readonly lock?: (options: Options) => string;
   /** Folder and environment variables for the commands of tasks without a `run`. Default: ours. */
@@ -45,6 +45,9 @@ export type CliConfig = {
   readonly logs?: (options: Options) => string | undefined;
 };
 
+/** See `CliConfig`. */
+export type Resolve = (options: Options, tasks: readonly AnyTask[]) => Promise<Options>;
+
 type Session = {
   readonly tasks: readonly AnyTask[];
   readonly specs: ArgumentSpecs;
@@ -57,6 +60,9 @@ type Session = {
   /** Its tasks run, or are watched. */
   begun: boolean;
 };
+
+/** Shown like others; the runner answers them itself. */
+const ownTasks: readonly AnyTask[] = [listTask, graphTask, completionTask];
 
 const abandonMs = 5000;
 
@@ -80,7 +86,7 @@ export async function runCli(
     stop.begin(error === undefined ? { type: 'hang-up' } : { type: 'crash', error }),
   );
   const session: Session = {
-    tasks: [...tasks, listTask, graphTask, completionTask],
+    tasks: [...tasks, ...ownTasks],
     specs: { ...config.options, ...runnerOptions },
     config,
     program: config.program ?? 'npx tsx tasks.ts',
@@ -179,9 +185,8 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   if (line.options.help === true) {
     const { helpText, taskHelpText } = await import('./help.ts');
     const view = { program, columns, style: terminal.style };
-    terminal.out(
-      line.task === undefined ? await helpText(tasks, specs, view) : taskHelpText(line.task, view),
-    );
+    const texts = line.calls.map(({ task }) => taskHelpText(task, view));
+    terminal.out(texts.length === 0 ? await helpText(tasks, specs, view) : texts.join('\n'));
     return exitCodes.done;
   }
   if (line.options.choose === true) {
@@ -191,24 +196,30 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     terminal.err('nothing was chosen\n');
     return signalExitCode('SIGINT');
   }
-  if (line.task === undefined || line.task === listTask || line.options.list === true) {
+  const own = line.calls.find(({ task }) => ownTasks.includes(task));
+  if (own !== undefined && line.calls.length > 1) {
+    throw new UsageError({
+      what: `task \`${own.task.name}\` runs nothing, and cannot stand among others`,
+      advice: `give it a command line of its own`,
+    });
+  }
+  if (line.calls.length === 0 || own?.task === listTask || line.options.list === true) {
     const json = line.options.json === true;
     terminal.out(
       json ? listJson(tasks, line.options) : await listText(tasks, program, columns, terminal.style),
     );
     return exitCodes.done;
   }
-  if (line.task === completionTask) {
+  if (own?.task === completionTask) {
     const { completionAnswer } = await import('./completion/completion-answer.ts');
-    terminal.out(await completionAnswer(line.args, session));
+    terminal.out(await completionAnswer(own.args, session));
     return exitCodes.done;
   }
-  return runRequested(line, line.task, names, session);
+  return runRequested(line, names, session);
 }
 
 async function runRequested(
   line: CommandLine,
-  task: AnyTask,
   names: TaskNames,
   session: Session,
 ): Promise<number> {
@@ -219,8 +230,10 @@ async function runRequested(
     usage: `${program} --help`,
   });
   const settings = runnerSettings(given);
-  const options = config.resolve === undefined ? given : await config.resolve(given);
-  const graph = await buildGraph({ ...line, task }, options, program, names);
+  const calls = requestedTasks(line);
+  const named = calls.map(({ task }) => task);
+  const options = config.resolve === undefined ? given : await config.resolve(given, named);
+  const graph = await buildGraph(calls, options, program, names);
   stop.signal.throwIfAborted();
   const memory = config.memory?.(options) ?? '.tasks';
 

@@ -188,7 +188,7 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
 async function takeLock({ lock, graph, settings, stop }: RunRequest, emit: Emit): Promise<Lock | undefined> {
   if (lock === undefined || (await isHeldAround(lock))) return undefined;
   return await acquireLock(lock, {
-    task: graph.root.label,
+    task: graph.label,
     wait: settings.wait,
     ownsFolder: true,
     onWait: (holder) => emit({ type: 'lock-waiting', holder }),

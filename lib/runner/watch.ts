@@ -38,7 +38,7 @@ export async function watchTasks(request: RunRequest): Promise<number> {
     let files = await look({});
     for (;;) {
       const running = runOnce();
-      const restarted = graph.root.task.ready === undefined ? undefined : restartOnChange(running);
+      const restarted = graph.roots.at(-1)?.task.ready === undefined ? undefined : restartOnChange(running);
       await running;
       await restarted;
       if (isStopped()) return exitCodes.done;
@@ -121,7 +121,7 @@ async function watchedGlobs({ graph, shell }: RunRequest): Promise<TaskGlobs[]> 
   if (first === undefined) {
     const size = graph.nodes.length;
     throw new UsageError({
-      what: `nothing to watch for \`${graph.root.label}\``,
+      what: `nothing to watch for \`${graph.label}\``,
       why:
         size === 1
           ? 'it declares no inputs'
@@ -129,7 +129,7 @@ async function watchedGlobs({ graph, shell }: RunRequest): Promise<TaskGlobs[]> 
       advice: 'declare `inputs` on the tasks that read files',
     });
   }
-  const base = resolve((await shell?.(graph.root.input.options))?.cwd ?? '.');
+  const base = resolve((await shell?.(graph.options))?.cwd ?? '.');
   // Also of tasks without inputs: what they make is no change.
   const makers = graph.nodes.filter(({ task }) => task.inputs === undefined && task.outputs !== undefined);
   return [first, ...others, ...makers].map((node) => globsOf(node, base));

@@ -13,15 +13,16 @@ const withoutFolder = ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status
 
 /**
  * Checks the environment's name and settles on a provider and, for an existing cluster, on a context. An environment stays
- * with what it was made with. `words` are those of the command line, which name the task. Throws `UsageError`.
+ * with what it was made with. `tasks` are the requested ones. Throws `UsageError`.
  */
 export async function resolveOptions(
   options: Options,
+  tasks: readonly { readonly name: string }[],
   user = process.getuid?.(),
-  words: readonly string[] = [],
 ): Promise<Options> {
   const environment = String(options.env);
-  await checkEnvironment(environment, words.some((word) => withoutFolder.includes(word)) ? 'made' : 'folder');
+  const needsFolder = tasks.some(({ name }) => !withoutFolder.includes(name));
+  await checkEnvironment(environment, needsFolder ? 'folder' : 'made');
   const asked = options.provider as ProviderName | undefined;
   const memory = await remembered(environment).catch((error: unknown) => {
     // A damaged memory is replaced by what the user says.

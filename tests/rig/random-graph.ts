@@ -115,7 +115,7 @@ export async function randomGraph(random: Random, traits: Traits): Promise<Graph
     needs: tasks,
     ...(has(0.25) ? { commands: () => [], run: undefined as never } : {}),
   });
-  return buildGraph({ task: top, args: {}, passThrough: [] }, {}, 'run');
+  return buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run');
 
   /** A task that gets a finaliser which is needed by the next one in the usual way too. */
   function freeFinaliser(before: AnyTask[], name: string, needs: AnyTask[]): AnyTask[] {

@@ -1,5 +1,5 @@
 import { argumentForm, checkArguments, specsOf } from '../arguments.ts';
-import { findOption, MissingValueError, optionSpecs, parseCommandLine } from '../command-line.ts';
+import { type Call, findOption, MissingValueError, optionSpecs, parseCommandLine } from '../command-line.ts';
 import type { CliConfig } from '../run-cli.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs, Options } from '../task.ts';
 
@@ -26,7 +26,8 @@ export async function candidates(words: readonly string[], known: Program): Prom
     if (!(error instanceof MissingValueError) || before.includes('--')) return 'none\n';
     return values(error.spec, '', typed);
   }
-  const { task, options, args } = line;
+  const { options } = line;
+  const { task, args = {} }: Partial<Call> = line.isOpen ? {} : (line.calls.at(-1) ?? {});
   const onlyWords = before.includes('--');
   if (onlyWords && task?.passThrough) return 'files\n';
   const own = optionSpecs(task?.args ?? {});
@@ -95,9 +96,10 @@ async function optionsOf(
   { tasks, specs, program, config }: Program,
 ): Promise<Options> {
   try {
-    const { options } = parseCommandLine(line, { tasks, options: specs, program });
+    const { options, calls } = parseCommandLine(line, { tasks, options: specs, program });
     const checked = await checkArguments(specs, options, { options, usage: '' });
-    return await (config.resolve?.(checked).catch(() => checked) ?? checked);
+    const named = calls.map(({ task }) => task);
+    return await (config.resolve?.(checked, named).catch(() => checked) ?? checked);
   } catch {
     return line.length === 0 ? {} : optionsOf(line.slice(0, -1), { tasks, specs, program, config });
   }

@@ -1,8 +1,9 @@
 import { checkArguments } from '../arguments.ts';
-import { type CommandLine, parseCommandLine } from '../command-line.ts';
+import { type CommandLine, parseCommandLine, requestedTasks } from '../command-line.ts';
 import { completionTask } from '../completion/completion-task.ts';
 import { buildGraph } from '../graph.ts';
 import { graphFormat as format, graphTask, listTask } from '../list.ts';
+import type { Resolve } from '../run-cli.ts';
 import type { AnyTask, ArgumentSpecs, Options } from '../task.ts';
 import type { TaskNames } from '../task-names.ts';
 import { overview } from './overview.ts';
@@ -16,14 +17,14 @@ type Known = {
 };
 
 /**
- * The text that `graph [task] [arguments] [--format …]` prints; undefined when the command line does not call `graph`, or
- * only asks for help. The graph is expanded and checked as for a run, with the options as `resolve` leaves them. Throws
+ * The text that `graph [task] [arguments] [, task …] [--format …]` prints; undefined when the command line does not begin with
+ * `graph`, or only asks for help. The graph is expanded and checked as for a run, with the options as `resolve` leaves them. Throws
  * UsageError.
  */
 export async function showGraph(
   argv: readonly string[],
   known: Known,
-  resolve: (options: Options) => Promise<Options> = async (options) => options,
+  resolve: Resolve = async (options) => options,
 ): Promise<string | undefined> {
   const line = parseGraphLine(argv, known);
   if (line === undefined) return undefined;
@@ -34,7 +35,10 @@ export async function showGraph(
     line.options,
     context,
   );
-  const options = await resolve(given);
+  const options = await resolve(
+    given,
+    line.calls.map(({ task }) => task),
+  );
   const view = await viewOf(line, options, known);
   return await write(
     view,
@@ -42,11 +46,13 @@ export async function showGraph(
   );
 }
 
-/** The command line without the word `graph`: that of the task to be drawn, with `format` among the global options. */
+/** The command line without the word `graph`: that of the tasks to be drawn, with `format` among the global options. */
 function parseGraphLine(argv: readonly string[], known: Known): CommandLine | undefined {
   const place = argv.findIndex((word, index) => {
     // Only the parser knows whether this word is the task's name or the value of an option before it.
-    return word === graphTask.name && parseCommandLine(argv.slice(0, index + 1), known).task === graphTask;
+    return (
+      word === graphTask.name && parseCommandLine(argv.slice(0, index + 1), known).calls[0]?.task === graphTask
+    );
   });
   if (place < 0) return undefined;
   const rest = [...argv.slice(0, place), ...argv.slice(place + 1)];
@@ -55,16 +61,12 @@ function parseGraphLine(argv: readonly string[], known: Known): CommandLine | un
 }
 
 async function viewOf(line: CommandLine, options: Options, known: Known): Promise<GraphView> {
-  const { task } = line;
-  if (task === undefined) {
+  if (line.calls.length === 0) {
     const ofRunner: readonly AnyTask[] = [listTask, graphTask, completionTask];
     const own = known.tasks.filter((known) => !ofRunner.includes(known));
     return await overview(own, options);
   }
-  const graph = await buildGraph({ ...line, task }, options, known.program, known.names);
-  return await viewOfGraph(graph, (needed) =>
-    buildGraph({ ...needed, passThrough: [] }, options, known.program),
-  );
+  return viewOfGraph(await buildGraph(requestedTasks(line), options, known.program, known.names));
 }
 
 async function write(view: GraphView, chosen: string): Promise<string> {

@@ -1,7 +1,6 @@
-import { checkArguments } from '../arguments.ts';
 import { shortPath } from '../call-site.ts';
 import type { Graph, TaskNode } from '../graph.ts';
-import { type AnyTask, type Need, type Needs, needsOf, type TaskInput } from '../task.ts';
+import type { AnyTask, Need, Needs, TaskInput } from '../task.ts';
 
 /** What is special about a node; every format shows each of them. */
 export type Mark = 'requested' | 'private' | 'long-running' | 'finaliser';
@@ -36,49 +35,29 @@ export type GraphView = {
   readonly edges: readonly ViewEdge[];
 };
 
-/** Expands and checks a task with its arguments, as `buildGraph` does. */
-export type BuildGraph = (needed: Required<Need>) => Promise<Graph>;
-
-/**
- * The view of a run's graph in its order, finalisers included. Also gives the node of each task node, by its id. Throws
- * UsageError for a finaliser that is declared in a wrong way.
- */
-export async function viewOfGraph(
-  graph: Graph,
-  build: BuildGraph,
-): Promise<GraphView & { readonly ids: ReadonlyMap<string, string> }> {
-  const nodes = new Map(graph.nodes.map((node) => [node.id, node]));
-  const finalisers = new Map<string, Set<string>>();
-  // The map grows while it is walked: a finaliser has needs, and may have finalisers of its own.
-  for (const node of nodes.values()) {
-    for (const needed of finallyOf(node.task, node.input)) {
-      const { root, nodes: more } = await build(needed);
-      finalisers.set(root.id, (finalisers.get(root.id) ?? new Set()).add(node.id));
-      for (const added of more) if (!nodes.has(added.id)) nodes.set(added.id, added);
-    }
-  }
-  const ids = new Map([...nodes.keys()].map((id, index) => [id, `n${index}`]));
+/** The view of a run's graph in its order, finalisers included. Also gives the node of each task node, by its id. */
+export function viewOfGraph(graph: Graph): GraphView & { readonly ids: ReadonlyMap<string, string> } {
+  const ids = new Map(graph.nodes.map(({ id }, index) => [id, `n${index}`]));
   const edges: ViewEdge[] = [];
-  const connect = (from: string, to: string, kind: EdgeKind): void => {
-    edges.push({ from: ids.get(from) ?? from, to: ids.get(to) ?? to, kind });
+  const connect = (from: TaskNode, to: TaskNode, kind: EdgeKind): void => {
+    edges.push({ from: ids.get(from.id) ?? from.id, to: ids.get(to.id) ?? to.id, kind });
   };
-  for (const node of nodes.values()) {
-    const finalised = finalisers.get(node.id) ?? new Set();
-    const isNeed = await declaredNeeds(node);
-    for (const needed of node.needs)
-      if (!finalised.has(needed.id)) connect(needed.id, node.id, isNeed(needed) ? 'need' : 'after');
-    for (const id of finalised) if (id !== node.id) connect(id, node.id, 'finally');
+  for (const node of graph.nodes) {
+    const { needs, comesAfter, finalises } = node;
+    for (const needed of needs)
+      if (!finalises.includes(needed)) connect(needed, node, comesAfter.has(needed) ? 'after' : 'need');
+    for (const owner of finalises) if (owner !== node) connect(owner, node, 'finally');
   }
   return {
-    title: graph.root.label,
-    nodes: [...nodes.values()].map((node) => ({
+    title: graph.label,
+    nodes: graph.nodes.map((node) => ({
       ...describe(node.task),
       id: ids.get(node.id) ?? node.id,
       label: node.label,
       marks: [
-        ...(node.id === graph.root.id ? (['requested'] as const) : []),
+        ...(graph.roots.includes(node) ? (['requested'] as const) : []),
         ...marksOf(node.task),
-        ...(finalisers.has(node.id) ? (['finaliser'] as const) : []),
+        ...(node.finalises.length > 0 ? (['finaliser'] as const) : []),
       ],
     })),
     edges,
@@ -109,17 +88,4 @@ export function marksOf(task: AnyTask): Mark[] {
 export function finallyOf(task: AnyTask, input: TaskInput): Required<Need>[] {
   const needs: Needs = typeof task.finally === 'function' ? task.finally(input) : (task.finally ?? []);
   return needs.map((entry) => ('task' in entry ? { args: {}, ...entry } : { task: entry, args: {} }));
-}
-
-/**
- * What a node needs by itself, as opposed to `after` tasks, which are among its needs too: tells for each of these whether
- * it does.
- */
-async function declaredNeeds(node: TaskNode): Promise<(needed: TaskNode) => boolean> {
-  const declared = new Map<AnyTask, Set<string>>();
-  for (const { task, args } of needsOf(node.task, node.input)) {
-    const checked = await checkArguments(task.args ?? {}, args, { options: node.input.options, usage: '' });
-    declared.set(task, (declared.get(task) ?? new Set()).add(JSON.stringify(checked)));
-  }
-  return ({ task, input }) => declared.get(task)?.has(JSON.stringify(input.args)) ?? false;
 }

@@ -1,5 +1,5 @@
 import type { TaskNode } from '../graph.ts';
-import { needsOf, type Options, type TaskInput } from '../task.ts';
+import type { Options, TaskInput } from '../task.ts';
 import { digestOf } from './file-state.ts';
 
 /** What a task is besides its files, each part by the name that it has in explanations; values only as digests. */
@@ -15,9 +15,7 @@ export function declared<Value>(
 
 /** Its needs, without those that it only comes after. */
 export function neededBy(node: TaskNode): TaskNode[] {
-  if (node.task.after === undefined) return [...node.needs];
-  const needed = new Set(needsOf(node.task, node.input).map(({ task }) => task));
-  return [...node.needs].filter(({ task }) => needed.has(task));
+  return [...node.needs].filter((needed) => !node.comesAfter.has(needed));
 }
 
 /** The facets of a node. Throws what its `commands` throws. */

@@ -25,7 +25,7 @@ export type Prediction = {
  * depends on one (a status command, what a need changes) is told as a condition.
  */
 export async function predict({ graph, memory, shell, force }: Prediction): Promise<Map<TaskNode, string>> {
-  const { options } = graph.root.input;
+  const { options } = graph;
   const asked = new Set<TaskNode>();
   const folder = resolve(memory);
   const tracker = new Tracker({

@@ -13,7 +13,7 @@ const keptRuns = 50;
 
 export type JournalHeader = ProcessIdentity & {
   readonly version: number;
-  /** The label of the requested task. */
+  /** The label of the requested tasks. */
   readonly task: string;
   /** When the run began, ISO 8601. */
   readonly since: string;
@@ -23,9 +23,9 @@ export type JournalHeader = ProcessIdentity & {
 
 /** What a run was asked to do. */
 export type JournaledRequest = {
-  /** A name that only the same task with the same arguments and options has, fit for a file. */
+  /** A name that only the same tasks with the same arguments and options have, fit for a file. */
   readonly name: string;
-  /** The label of the requested task. */
+  /** The label of the requested tasks. */
   readonly task: string;
   /** The lock that the run holds. */
   readonly lock: string | undefined;

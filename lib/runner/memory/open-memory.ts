@@ -43,11 +43,11 @@ export async function openMemory(
     import('./describe-node.ts'),
     import('./file-state.ts'),
   ]);
-  const { label, id, input } = graph.root;
-  const options = ownOptions(input.options, Object.keys(runnerOptions));
+  const { label, roots } = graph;
+  const options = ownOptions(graph.options, Object.keys(runnerOptions));
   // Inside of a run that holds the lock this one does nothing behind that run's back.
   const lock = run.holder === undefined ? undefined : run.lock;
-  const asked = { name: digestOf([id, options, input.passThrough]), task: label, lock };
+  const asked = { name: digestOf([options, roots.map(({ id, input }) => [id, input.passThrough])]), task: label, lock };
   const resumption = settings.resume
     ? await (await import('./resume.ts')).Resumption.of(await readLastRun(folder, asked), graph.nodes, label)
     : undefined;
@@ -55,7 +55,7 @@ export async function openMemory(
   const journal =
     single && lock === undefined ? undefined : await Journal.begin(folder, asked, resumption?.entries);
   const tracker =
-    tracks || known ? await openTracker(folder, input.options, options, tracks, settings, run) : undefined;
+    tracks || known ? await openTracker(folder, graph.options, options, tracks, settings, run) : undefined;
   return new Memory({ run, tally, settings, tracker, tracks, journal, resumption });
 }
 

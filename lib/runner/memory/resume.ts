@@ -12,7 +12,7 @@ export class Resumption {
   /** Nodes that are not done anew in this run. */
   readonly #settled = new Set<TaskNode>();
 
-  /** Throws UsageError when there is nothing to resume. `task`: the label of the requested task. */
+  /** Throws UsageError when there is nothing to resume. `task`: the label of the requested tasks. */
   static async of(
     run: JournaledRun | undefined,
     nodes: readonly TaskNode[],

@@ -52,7 +52,7 @@ export type RecordedTask = {
 };
 
 export type RecordedRun = {
-  /** The requested task. */
+  /** The requested tasks. */
   readonly label: string;
   /** Milliseconds since 1970. */
   readonly startedAt: number;

@@ -46,7 +46,7 @@ export class RunRecorder implements Renderer {
   #exitCode = 1;
 
   constructor(graph: Graph, options: { readonly lines: boolean }) {
-    this.#label = graph.root.label;
+    this.#label = graph.label;
     this.#states = graph.nodes.map((node, place) => ({
       node,
       place,

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { countDependents } from '../count-dependents.ts';
 import { type Failure, TaskError, toFailure, UsageError } from '../errors.ts';
-import { buildGraph, type Graph } from '../graph.ts';
+import type { Graph } from '../graph.ts';
 import { viewOfGraph } from '../graph-view/view.ts';
 import type { Redactor } from '../redact.ts';
 import type { RecordedRun } from './recorded-run.ts';
@@ -66,10 +66,7 @@ export class Reports {
 
   async #page(run: RecordedRun): Promise<string> {
     const { graph, redactor } = this.#source;
-    const { options } = graph.root.input;
-    const { ids, ...view } = await viewOfGraph(graph, (needed) =>
-      buildGraph({ ...needed, passThrough: [] }, options, ''),
-    );
+    const { ids, ...view } = viewOfGraph(graph);
     const dependents = countDependents(graph.nodes);
     const { reportPage } = await import('./html.ts');
     return await reportPage({

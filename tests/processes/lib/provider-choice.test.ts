@@ -9,7 +9,7 @@ import { failureOf } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
-  resolve: (options?: Options, user?: number, words?: readonly string[]) => Promise<Options>;
+  resolve: (options?: Options, user?: number, names?: readonly string[]) => Promise<Options>;
   /** Lets the environment have been made with this provider. */
   made: (provider: Environment['provider'], context?: string) => Promise<void>;
 };
@@ -22,8 +22,12 @@ test.before(async (state) => {
   const { resolveOptions } = await state.clone.lib<Choice>('settings/provider-choice.ts');
   type Lib = typeof import('../../../lib/settings/environment.ts');
   const { remember } = await state.clone.lib<Lib>('settings/environment.ts');
-  state.resolve = (options = {}, user = 1000, words = []) =>
-    resolveOptions({ env: 'development', ...options }, user, words);
+  state.resolve = (options = {}, user = 1000, names = ['create-k8s']) =>
+    resolveOptions(
+      { env: 'development', ...options },
+      names.map((name) => ({ name })),
+      user,
+    );
   state.made = async (provider, context = '') =>
     remember({ ...(await state.clone.environment(provider)), context });
 });
@@ -107,7 +111,7 @@ test('what was made of an environment whose folder is gone can be shown, stopped
   await made('minikube');
   rmSync(join(clone.folder, 'environments/development'), { recursive: true });
   for (const task of ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status'])
-    assert.is((await resolve({}, 1000, ['--yes', task])).provider, 'minikube', task);
+    assert.is((await resolve({}, 1000, [task])).provider, 'minikube', task);
   const error = await failureOf(resolve({}, 1000, ['install-all']));
   assert.is(error.exitCode, 2);
   assert.match(error.advice ?? '', /`destroy-environment --env development`/);

@@ -57,6 +57,12 @@ test('after -- only words: those by place, or files for a task that passes them 
   assert.equal(await at('--env', '--', ''), ['none']);
 });
 
+test('after a , the next task and what it takes', async () => {
+  assert.equal(await at('deploy', 'app1', ',', 'pa'), await at(''));
+  assert.equal(await at('pass', ',', 'deploy', ''), ['app1']);
+  assert.equal(await at('pass', ',', ',', ''), ['none']);
+});
+
 test('values of options, written in any way', async () => {
   assert.equal(await at('-e', ''), ['dev', 'prod']);
   assert.equal(await at('--env=p'), ['--env=dev', '--env=prod']);

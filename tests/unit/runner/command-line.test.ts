@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { parseCommandLine, usageLine } from '../../../lib/runner/command-line.ts';
+import { parseCommandLine, requestedTasks, usageLine } from '../../../lib/runner/command-line.ts';
 import { formatFailure, toFailure, UsageError } from '../../../lib/runner/errors.ts';
 import { runnerOptions } from '../../../lib/runner/global-options.ts';
-import { task } from '../../../lib/runner/task.ts';
+import { type AnyTask, task } from '../../../lib/runner/task.ts';
 
 const commands = () => [];
 const install = task({
@@ -36,11 +36,17 @@ const known = {
   options: { ...runnerOptions, environment: { type: 'string', short: 'e', description: 'd' } as const },
 };
 
-function parse(
-  line: string,
-): Omit<ReturnType<typeof parseCommandLine>, 'task'> & { task: string | undefined } {
-  const parsed = parseCommandLine(line.split(' ').filter(Boolean), known);
-  return { ...parsed, task: parsed.task?.name };
+/** A line of at most one task. */
+function parseWords(words: readonly string[], tasks: readonly AnyTask[] = known.tasks) {
+  const { calls, options, isOpen } = parseCommandLine(words, { ...known, tasks });
+  assert.ok(calls.length < 2);
+  assert.is(isOpen, calls.length === 0);
+  const [call] = calls;
+  return { task: call?.task.name, args: call?.args, passThrough: call?.passThrough, options };
+}
+
+function parse(line: string): ReturnType<typeof parseWords> {
+  return parseWords(line.split(' ').filter(Boolean));
 }
 
 function errorOf(line: string): string[] {
@@ -96,12 +102,12 @@ test('every flag has its opposite, which takes no value and gives way to an opti
   ]);
   const flag = { type: 'boolean', description: 'd' } as const;
   const both = task({ name: 'both', description: 'd', args: { cache: flag, noCache: flag }, commands });
-  assert.equal(parseCommandLine(['both', '--no-cache'], { ...known, tasks: [both] }).args, { noCache: true });
+  assert.equal(parseWords(['both', '--no-cache'], [both]).args, { noCache: true });
 });
 
 test('a list may be given several times, a single value is taken from its last place', () => {
-  assert.equal(parse('install-app a -s x=1 --set-values y=2').args.setValues, ['x=1', 'y=2']);
-  assert.equal(parse('install-app a -r 1 -r 2').args.retries, '2');
+  assert.equal(parse('install-app a -s x=1 --set-values y=2').args?.setValues, ['x=1', 'y=2']);
+  assert.equal(parse('install-app a -r 1 -r 2').args?.retries, '2');
 });
 
 test('words after -- are passed through untouched', () => {
@@ -112,8 +118,8 @@ test('words after -- are passed through untouched', () => {
 
 test('-- ends the options: what follows is for the positional arguments of a task that passes nothing through', () => {
   const of = (...words: string[]): unknown => {
-    const { task: name, args, options } = parseCommandLine(words, known);
-    return [name?.name, args, options];
+    const { task: name, args, options } = parseWords(words);
+    return [name, args, options];
   };
   assert.equal(of('test-many', '--', '-rf'), ['test-many', { first: '-rf' }, {}]);
   assert.equal(of('test-many', '-v', 'a', '--', '--help', '--', '-n', ''), [
@@ -133,14 +139,60 @@ test('-- ends the options: what follows is for the positional arguments of a tas
 
 test('what looks like a number is a word, and the value of an option may begin with a dash', () => {
   for (const word of ['-5', '-1.5', '-.5', '-.5e3', '-0', '-', ''])
-    assert.equal(parseCommandLine(['test-many', word], known).args, { first: word });
+    assert.equal(parseWords(['test-many', word]).args, { first: word });
   for (const words of [['-r', '-.5'], ['--retries', '-.5'], ['--retries=-.5'], ['-r-.5']])
-    assert.equal(parseCommandLine(['install', ...words], known).args, { retries: '-.5' }, words.join(' '));
+    assert.equal(parseWords(['install', ...words]).args, { retries: '-.5' }, words.join(' '));
   assert.equal(parse('install -s --x=1 --set-values=-y').args, { setValues: ['--x=1', '-y'] });
 });
 
 test('a variadic argument takes all further words, also - and negative numbers', () => {
   assert.equal(parse('test-many a b - -1').args, { first: 'a', rest: ['b', '-', '-1'] });
+});
+
+test('a , begins the next task; global options are for all, and -- ends the line of tasks', () => {
+  const of = (line: string): unknown[] => {
+    const { calls, options, isOpen } = parseCommandLine(line.split(' '), known);
+    return [...calls.map(({ task, args, passThrough }) => [task.name, args, passThrough]), options, isOpen];
+  };
+  assert.equal(of('-v install a -r 1 , plain --jobs 2 , test-many b c'), [
+    ['install-app', { app: 'a', retries: '1' }, []],
+    ['plain', {}, []],
+    ['test-many', { first: 'b', rest: ['c'] }, []],
+    { verbose: true, jobs: '2' },
+    false,
+  ]);
+  assert.equal(of('test-many a , install b -- , plain'), [
+    ['test-many', { first: 'a' }, []],
+    ['install-app', { app: 'b' }, [',', 'plain']],
+    {},
+    false,
+  ]);
+  assert.equal(of('plain , test-many -- ,'), [
+    ['plain', {}, []],
+    ['test-many', { first: ',' }, []],
+    {},
+    false,
+  ]);
+  assert.equal(of('plain ,'), [['plain', {}, []], {}, true]);
+});
+
+test('what is wrong around a , is said', () => {
+  assert.equal(errorOf('-v , plain'), [
+    'error: there is no task before `,`',
+    '  why: it begins the next task',
+    '  do: write `run <task> , <task>`',
+  ]);
+  assert.match(errorOf('plain , , plain').join(), 'no task before `,`');
+  assert.match(errorOf('plain , instal-app').join(), 'Did you mean `install-app`?');
+  assert.match(errorOf('plain , install a --retries , plain').join(), 'or `--retries=,` for `,`');
+  assert.equal(errorOf('install-app app1 plain'), [
+    'error: unexpected argument `plain` for task `install-app`',
+    '  do: to run that task next, write `, plain`',
+  ]);
+  assert.throws(
+    () => requestedTasks(parseCommandLine(['plain', ','], known)),
+    (error: UsageError) => error.what === 'there is no task after the last `,`',
+  );
 });
 
 test('no task is no error', () => {

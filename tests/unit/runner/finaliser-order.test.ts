@@ -7,7 +7,7 @@ import { type AnyTask, task } from '../../../lib/runner/task.ts';
 const plain = { description: 'd', commands: () => ['true'] };
 
 async function nodesOf(top: AnyTask): Promise<readonly TaskNode[]> {
-  return (await buildGraph({ task: top, args: {}, passThrough: [] }, {}, 'run')).nodes;
+  return (await buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run')).nodes;
 }
 
 type Told = {

@@ -10,7 +10,7 @@ const commands = () => [];
 const described = { description: 'd', commands };
 
 function build(requested: AnyTask, args: ArgumentValues = {}, passThrough: string[] = []): Promise<Graph> {
-  return buildGraph({ task: requested, args, passThrough }, {}, 'run');
+  return buildGraph([{ task: requested, args, passThrough }], {}, 'run');
 }
 
 async function labels(requested: AnyTask, args: ArgumentValues = {}): Promise<string[]> {
@@ -81,7 +81,7 @@ test('a task that is only needed has no name or alias of a listed one', async ()
   const listed = namesOf([task({ ...described, name: 'clean', aliases: ['wipe'] })]);
   for (const name of ['clean', 'wipe']) {
     const top = task({ ...described, name: 'top', needs: [task({ ...described, name })] });
-    await buildGraph({ task: top, args: {}, passThrough: [] }, {}, 'run', listed).then(
+    await buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run', listed).then(
       () => assert.unreachable(),
       (error) => assert.is(error.what, `two tasks are called \`${name}\``),
     );
@@ -145,7 +145,7 @@ test('needs may depend on arguments; words after -- go to the requested task alo
       ['wrapper z', ['--debug']],
     ],
   );
-  assert.is(graph.root.label, 'wrapper z');
+  assert.is(graph.label, 'wrapper z');
 });
 
 test('after orders what is part of the run, and pulls nothing in', async () => {
@@ -212,18 +212,79 @@ test('wrong arguments of a need name both tasks', async () => {
   );
 });
 
+/** The order of a run of several tasks, each with what it has to come after. */
+async function orderOf(...requested: readonly AnyTask[]): Promise<string[]> {
+  const { nodes } = await buildGraph(
+    requested.map((entry) => ({ task: entry, args: {}, passThrough: [] })),
+    {},
+    'run',
+  );
+  return nodes.map(
+    ({ label, needs }) => `${label}: ${Array.from(needs, (needed) => needed.label).join(' ')}`.trim(),
+  );
+}
+
+test('several tasks are one graph: what they share is there once, and what only a later one needs comes after the earlier ones', async () => {
+  const shared = task({ ...described, name: 'shared' });
+  const own = task({ ...described, name: 'own', needs: [shared] });
+  const more = task({ ...described, name: 'more', needs: [own] });
+  const first = task({ ...described, name: 'first', needs: [shared] });
+  const second = task({ ...described, name: 'second', needs: [shared, more] });
+  const third = task({ ...described, name: 'third' });
+  assert.equal(await orderOf(first, second, third), [
+    'shared:',
+    'first: shared',
+    'own: shared first',
+    'more: own',
+    'second: shared more',
+    'third: first second',
+  ]);
+  // Done already as a need of the first one; it holds nothing up, and the third one waits for both.
+  assert.equal(await orderOf(first, shared, third), ['shared:', 'first: shared', 'third: first shared']);
+});
+
+test('the command line is stronger than after', async () => {
+  const create = task({ ...described, name: 'create' });
+  const check = task({ ...described, name: 'check', after: [create] });
+  const both = task({ ...described, name: 'both', needs: [check, create] });
+  assert.equal(await orderOf(check, create), ['check:', 'create: check']);
+  assert.equal(await orderOf(create, check), ['create:', 'check: create']);
+  assert.equal(await orderOf(both), ['create:', 'check: create', 'both: check create']);
+});
+
+test('a requested task that would not be done as it is written is refused', async () => {
+  const part = task({ ...described, name: 'part', passThrough: true });
+  const whole = task({ ...described, name: 'whole', needs: [part] });
+  const call = (requested: AnyTask, ...passThrough: string[]) => ({ task: requested, args: {}, passThrough });
+  const whatOf = (...calls: ReturnType<typeof call>[]): Promise<string> =>
+    buildGraph(calls, {}, 'run').then(
+      () => 'nothing',
+      ({ what }: UsageError) => what,
+    );
+  assert.is(await whatOf(call(part), call(whole), call(part)), 'task `part` is named twice');
+  assert.is(
+    await whatOf(call(whole), call(part, 'x')),
+    'task `part` is done before it gets its words after `--`',
+  );
+  assert.is(await whatOf(call(part, 'x'), call(whole)), 'nothing');
+  const serve = task({ ...described, name: 'serve', ready: { port: 80 } });
+  assert.match(await whatOf(call(serve), call(whole)), /`serve` runs until a signal comes/);
+  assert.is(await whatOf(call(whole), call(serve)), 'nothing');
+  assert.is(await whatOf(call(part), call(deploy)), 'missing argument `<app>` for task `deploy`');
+});
+
 test('finalisers come after all others, those of the latest tasks first, with what only they need', async () => {
   const tool = task({ ...described, name: 'tool' });
   const undoA = task({ ...described, name: 'undo-a', needs: [tool] });
   const undoB = task({ ...described, name: 'undo-b', finally: [tool] });
   const a = task({ ...described, name: 'a', finally: [undoA] });
   const b = task({ ...described, name: 'b', needs: [a], finally: () => [undoB] });
-  const { nodes, root } = await build(b);
+  const { nodes, roots } = await build(b);
   assert.equal(
     nodes.map((node) => node.label),
     ['a', 'b', 'undo-b', 'tool', 'undo-a'],
   );
-  assert.is(root.label, 'b');
+  assert.is(roots[0]?.label, 'b');
   assert.equal(
     nodes.map((node) => node.late),
     [false, false, true, true, true],
@@ -389,7 +450,7 @@ test('`after` takes tasks, and of a name that is part of the run the one task th
     const publish = task({ ...described, name: 'publish', after: [after] });
     const requested = task({ ...described, name: 'top', needs: [publish, ...needs] });
     const listed = namesOf([lint, requested]);
-    return buildGraph({ task: requested, args: {}, passThrough: [] }, {}, 'run', listed);
+    return buildGraph([{ task: requested, args: {}, passThrough: [] }], {}, 'run', listed);
   };
   await top(other, [lint]).then(
     () => assert.unreachable(),

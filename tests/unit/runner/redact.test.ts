@@ -208,7 +208,7 @@ test('a secret that is a word of the runner hides no event', async () => {
     },
   });
   const args = { password: 'hunter2' };
-  const graph = await buildGraph({ task: login, args, passThrough: [] }, {}, 'p');
+  const graph = await buildGraph([{ task: login, args, passThrough: [] }], {}, 'p');
   const { events, exitCode } = runInProcess(graph, 1, 'continue');
   assert.is(await exitCode, 0);
   const shown = events.map((event) => ('line' in event ? `${event.type} ${event.line}` : event.type));

@@ -9,7 +9,7 @@ const plain = { description: 'd', commands: () => ['true'] };
 
 async function nodesOf(...tasks: AnyTask[]): Promise<readonly TaskNode[]> {
   const top = task({ ...plain, name: 'top', needs: tasks });
-  return (await buildGraph({ task: top, args: {}, passThrough: [] }, {}, 'run')).nodes;
+  return (await buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run')).nodes;
 }
 
 /** Runs the nodes and returns their labels in the order in which they were started. */
@@ -69,7 +69,7 @@ test('a mutex may depend on the arguments', async () => {
     name: 'top',
     needs: ['a1', 'a2', 'b1'].map((app) => ({ task: deploy, args: { app } })),
   });
-  const { nodes } = await buildGraph({ task: top, args: {}, passThrough: [] }, {}, 'run');
+  const { nodes } = await buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run');
   const ends = new Map<string, () => void>();
   const both = orderOf(nodes, {
     jobs: 4,

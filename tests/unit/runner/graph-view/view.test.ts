@@ -9,9 +9,7 @@ import { type AnyTask, need, type Options, task } from '../../../../lib/runner/t
 const described = { description: 'd', commands: () => [] };
 
 async function view(requested: AnyTask, options: Options = {}): Promise<GraphView> {
-  const build = (asked: { task: AnyTask; args: object }) =>
-    buildGraph({ task: asked.task, args: { ...asked.args }, passThrough: [] }, options, 'run');
-  return await viewOfGraph(await build({ task: requested, args: {} }), build);
+  return viewOfGraph(await buildGraph([{ task: requested, args: {}, passThrough: [] }], options, 'run'));
 }
 
 /** `a -need-> b`, by labels. */

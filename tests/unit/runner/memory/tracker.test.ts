@@ -28,7 +28,7 @@ const define = (more: Definition = {}): AnyTask =>
   task({ name: 'build', description: 'd', inputs: ['src/**'], commands: () => ['c'], ...more });
 
 async function nodeOf(definition: AnyTask): Promise<TaskNode> {
-  return (await buildGraph({ task: definition, args: {}, passThrough: [] }, {}, 'run')).root;
+  return (await buildGraph([{ task: definition, args: {}, passThrough: [] }], {}, 'run')).roots[0] as TaskNode;
 }
 
 const tracker = (more: { force?: boolean; options?: unknown } = {}): Tracker =>
@@ -165,7 +165,7 @@ test('what its needs did re-triggers, unless it is the same as last time', async
   assert.is(await go(top, { effects: [undefined] }), silent);
   // A task that it only comes after has no say.
   const both = task({ name: 'all', description: 'd', commands: () => [], needs: [other, top] });
-  const { nodes } = await buildGraph({ task: both, args: {}, passThrough: [] }, {}, 'run');
+  const { nodes } = await buildGraph([{ task: both, args: {}, passThrough: [] }], {}, 'run');
   const node = nodes.find(({ label }) => label === 'build');
   assert.ok(node?.needs.size === 2);
   const look = await tracker().look(node, ({ label }) => (label === 'gen' ? carriedOver : undefined));

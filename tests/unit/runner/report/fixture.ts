@@ -9,7 +9,7 @@ export const described = { description: 'd', commands: () => [] };
 /** The graph of a task `top` that needs all of these. */
 export async function graphOf(tasks: readonly AnyTask[]): Promise<Graph> {
   const top = task({ ...described, name: 'top', needs: tasks });
-  return await buildGraph({ task: top, args: {}, passThrough: [] }, {}, 'run');
+  return await buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run');
 }
 
 /** The id of the node with this label. */
