@@ -66,7 +66,10 @@ export async function listText(
   const isStacked = columns - Math.min(widestForm, longest) - 4 < narrowestText;
   const width = isStacked ? 2 : Math.min(widestForm, longest);
   const { ellipsis } = style.symbols;
-  const lines = [`usage: ${program} <task> [arguments] [options]`, `       ${program} <task> --help`];
+  const lines = [
+    `usage: ${program} <task> [arguments] [options] [, <task> …]`,
+    `       ${program} <task> --help`,
+  ];
   const groups = new Map<string, { readonly form: string; readonly text: string }[]>();
   for (const { group, ...row } of rows) {
     const others = groups.get(group);

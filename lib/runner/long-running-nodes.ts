@@ -20,10 +20,7 @@ const kinds = ['port', 'url', 'log', 'command'] as const;
  * Sets `longRunning` of each node whose task declares `ready`. Throws UsageError for a readiness that cannot be, and for a
  * requested one before other `roots`, which would wait for ever.
  */
-export async function markLongRunning(
-  nodes: readonly TaskNode[],
-  roots: readonly TaskNode[],
-): Promise<void> {
+export async function markLongRunning(nodes: readonly TaskNode[], roots: readonly TaskNode[]): Promise<void> {
   const groups = new Map<TaskNode, boolean>();
   const needed = neededByFinalisers(nodes);
   for (const node of nodes) {
@@ -38,7 +35,12 @@ export async function markLongRunning(
         advice: 'name it last, or let a task that uses it need it',
       });
     }
-    node.longRunning = { readiness, keptBy, requested: requested !== undefined, outlivesSignals: needed.has(node) };
+    node.longRunning = {
+      readiness,
+      keptBy,
+      requested: requested !== undefined,
+      outlivesSignals: needed.has(node),
+    };
   }
 
   /** A task that does nothing itself, such as one that only brings servers together, stands for those who need it as well. */

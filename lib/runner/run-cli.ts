@@ -218,11 +218,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   return runRequested(line, names, session);
 }
 
-async function runRequested(
-  line: CommandLine,
-  names: TaskNames,
-  session: Session,
-): Promise<number> {
+async function runRequested(line: CommandLine, names: TaskNames, session: Session): Promise<number> {
   const { specs, program, config, stop, terminal } = session;
   const { buildGraph } = await import('./graph.ts');
   const given = await checkArguments(specs, line.options, {

@@ -44,4 +44,11 @@ _task_runner_register() {
     complete -o bashdefault -o default -F _task_runner_complete "$name"
   done
 }
+_task_runner_launch() {
+  TASK_RUNNER_MAINS=$_task_runner_mains command sh -c "$_task_runner_script" launch "$@"
+}
+# From below its folder, the launcher is called by its name alone.
+[[ -z $_task_runner_launcher ]] || type "${_task_runner_launcher%%:*}" >/dev/null 2>&1 ||
+  eval "${_task_runner_launcher%%:*}() { _task_runner_launch $_task_runner_launcher \"\$@\"; }"
+
 _task_runner_register ${_task_runner_launcher:+"${_task_runner_launcher%%:*}" "./${_task_runner_launcher%%:*}"} npx tsx node

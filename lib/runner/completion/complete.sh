@@ -1,4 +1,5 @@
-# Answers a shell that completes a command line: sh -c "$script" complete <words up to the cursor, the last one may be empty>
+# sh -c "$script" launch <launcher:main> <words>: starts the launcher that is found first, here or in a folder above.
+# sh -c "$script" complete <words up to the cursor, the last one may be empty>: answers a shell that completes a command line.
 # Prints what candidates.ts returns, or `foreign` when the command line does not start one of our programs. These are the main
 # files in $TASK_RUNNER_MAINS (one a line), and those of which a script was printed: no other program is ever started.
 # $TASK_RUNNER_LAUNCHERS are programs beside a main file that start it, as `launcher:main`.
@@ -27,15 +28,32 @@ is_ours() {
   grep -qxF -- "$main" "$caches/task-runner/programs" 2>/dev/null
 }
 
+# Sets $program to the first $launched beside one of our main files, here or in a folder above.
+find_upwards() {
+  program=./${1%%:*} launched=${1#*:} above=$(pwd -P)
+  until is_ours "$program" launcher && [ -x "$program" ]; do
+    [ -n "$above" ] || return 1
+    above=${above%/*} program=../${program#./}
+  done
+}
+
+[ "$0" != launch ] || {
+  launcher=$1
+  shift
+  find_upwards "$launcher" && unset TASK_RUNNER_MAINS && exec "$program" "$@"
+  echo "error: no ${launcher%%:*} of a program whose completion script was printed, neither here nor in a folder above" >&2
+  exit 127
+}
+
 # Sets $used to the number of words before the task's: those of the launcher.
 find_program() {
   used=1 tool=${1##*/}
-  case $1 in */*) program=$1 ;; *) program=$(command -v -- "$1") || program= ;; esac
+  case $1 in */*) program=$1 ;; *) program=$(command -v -- "$1") ;; esac
   for launcher in ${TASK_RUNNER_LAUNCHERS-}; do
     # As launcher:main
     [ "$tool" = "${launcher%%:*}" ] || continue
     launched=${launcher#*:}
-    is_ours "$program" launcher && return
+    if [ -n "$program" ]; then is_ours "$program" launcher; else find_upwards "$launcher"; fi && return
   done
   case $tool in node | tsx | npx) ;; *) return 1 ;; esac
   shift

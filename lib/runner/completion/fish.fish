@@ -29,7 +29,15 @@ function _task_runner_is_meant
     return 1
 end
 
+function _task_runner_launch
+    set -lx TASK_RUNNER_MAINS (string join \n -- $_task_runner_mains | string collect)
+    command sh -c "$_task_runner_script" launch $argv
+end
+
 if test -n "$_task_runner_launcher"
+    set -l name (string split -f 1 : -- $_task_runner_launcher)
+    # From below its folder, the launcher is called by its name alone.
+    type -q $name; or eval "function $name; _task_runner_launch $_task_runner_launcher \$argv; end"
     complete -c (string split -f 1 : -- $_task_runner_launcher) -f -k -a '(_task_runner_complete)'
 end
 for name in npx tsx node

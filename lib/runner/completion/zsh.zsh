@@ -25,6 +25,13 @@ _task_runner_complete() {
   esac
 }
 
+_task_runner_launch() {
+  TASK_RUNNER_MAINS=$_task_runner_mains command sh -c "$_task_runner_script" launch "$@"
+}
+# From below its folder, the launcher is called by its name alone.
+[[ -z $_task_runner_launcher ]] || whence ${_task_runner_launcher%%:*} >/dev/null ||
+  eval "${_task_runner_launcher%%:*}() { _task_runner_launch $_task_runner_launcher \"\$@\"; }"
+
 () {
   local name
   for name in "$@"; do

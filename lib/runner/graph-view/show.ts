@@ -51,7 +51,8 @@ function parseGraphLine(argv: readonly string[], known: Known): CommandLine | un
   const place = argv.findIndex((word, index) => {
     // Only the parser knows whether this word is the task's name or the value of an option before it.
     return (
-      word === graphTask.name && parseCommandLine(argv.slice(0, index + 1), known).calls[0]?.task === graphTask
+      word === graphTask.name &&
+      parseCommandLine(argv.slice(0, index + 1), known).calls[0]?.task === graphTask
     );
   });
   if (place < 0) return undefined;

@@ -47,7 +47,11 @@ export async function openMemory(
   const options = ownOptions(graph.options, Object.keys(runnerOptions));
   // Inside of a run that holds the lock this one does nothing behind that run's back.
   const lock = run.holder === undefined ? undefined : run.lock;
-  const asked = { name: digestOf([options, roots.map(({ id, input }) => [id, input.passThrough])]), task: label, lock };
+  const asked = {
+    name: digestOf([options, roots.map(({ id, input }) => [id, input.passThrough])]),
+    task: label,
+    lock,
+  };
   const resumption = settings.resume
     ? await (await import('./resume.ts')).Resumption.of(await readLastRun(folder, asked), graph.nodes, label)
     : undefined;

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -17,6 +17,7 @@ test.before(async () => {
   }
   program.write('../bash-test', bashTest);
   program.write('../zshrc', zshTest);
+  mkdirSync(join(program.folder, 'charts', 'app'), { recursive: true });
   program.write('other.ts', 'throw new Error("never to be started");\n');
   assert.equal(await complete(['./run', '']), [
     'install-app',
@@ -110,6 +111,44 @@ test('bash: options of the task and of all, those that are given only once', asy
   assert.ok((await complete(['./run', 'install', '-'])).includes('-t'));
   // With nothing left to be given by place.
   assert.equal((await complete(['./run', 'install', 'app1', ''])).slice(-own.length), own);
+});
+
+test('bash: after a , the next task', async () => {
+  assert.equal(await complete(['./run', 'label', 'app1', '1', ',', 'inst']), ['install-app', 'install']);
+  assert.equal(await complete(['./run', 'label', 'app1', '1', ',', 'install', '']), ['app1', 'app2']);
+});
+
+/** From a folder below a clone: calls the launcher by its name, and completes that. */
+const below = (shell: ShellName): string => `
+cd charts/app; source ../../../${shell}
+run install-app app2
+run nonsense; test $? = 2 || echo wrong exit code
+cd /; run list; test $? = 127 || echo wrong exit code
+`;
+
+for (const shell of ['bash', 'zsh', 'fish'] as const) {
+  const it = has(shell) ? test : test.skip;
+  it(`${shell}: from a folder below, the launcher is called by its name`, async () => {
+    const options = { bash: ['--norc'], zsh: ['-f'], fish: ['--no-config'] }[shell];
+    const begin = shell === 'zsh' ? 'autoload -Uz compinit && compinit -u -D;' : '';
+    const script = shell === 'fish' ? below(shell).replaceAll('$?', '$status') : below(shell);
+    const { stdout, stderr } = await program.command(shell, [...options, '-c', begin + script]);
+    assert.is(stdout, '', stderr);
+    assert.match(stderr, /^installed app2 dev$/m);
+    assert.match(stderr, 'unknown task `nonsense`');
+    assert.match(stderr, 'error: no run of a program whose completion script was printed');
+  });
+}
+
+test('bash: the launcher by its name is completed from below, and gives way to a program of that name', async () => {
+  program.write(
+    '../bash-below',
+    `cd charts/app; source ../../../bash; ${bashTest.replace('source ../bash', '')}`,
+  );
+  const { stdout } = await program.command('bash', ['../bash-below', 'run', 'inst']);
+  assert.is(stdout, 'install-app\ninstall\n');
+  const theirs = await program.command('bash', ['-c', 'run() { echo theirs; }; source ../bash; run list']);
+  assert.is(theirs.stdout, 'theirs\n');
 });
 
 test('bash: values of options, however they are written', async () => {
@@ -209,7 +248,7 @@ zshIt('zsh: words with descriptions, values and files', async () => {
     ['./run --env=pr', './run --env=prod '],
     ['./run -e pr', './run -e prod '],
     ['npx tsx tasks.ts comp', 'npx tsx tasks.ts completion '],
-    ['tsx tasks.ts label app3', 'tsx tasks.ts label app3 '],
+    ['tsx tasks.ts label app2', 'tsx tasks.ts label app2 '],
     ['node --import tsx tasks.ts install --no-at', 'node --import tsx tasks.ts install --no-atomic '],
     ['./run install app1 -- apps', './run install app1 -- apps.txt '],
     ['./run install --values=apps', './run install --values=apps.txt '],
@@ -230,7 +269,7 @@ fishIt('fish: words with descriptions, values and files', async () => {
     ['./run insta', ['install-app\tinstall an application', 'install\tinstall an application (install-app)']],
     ['./run --env=p', ['--env=prod']],
     ['./run -e p', ['prod']],
-    ['npx tsx tasks.ts label app', ['app1', 'app3']],
+    ['npx tsx tasks.ts label app', ['app1', 'app2']],
     ['tsx tasks.ts install -t core', ['core-dev']],
     ['node --import tsx tasks.ts install --no-at', ['--no-atomic\tin parts']],
     ['./run install app1 -- apps', ['apps.txt']],

@@ -219,8 +219,8 @@ async function orderOf(...requested: readonly AnyTask[]): Promise<string[]> {
     {},
     'run',
   );
-  return nodes.map(
-    ({ label, needs }) => `${label}: ${Array.from(needs, (needed) => needed.label).join(' ')}`.trim(),
+  return nodes.map(({ label, needs }) =>
+    `${label}: ${Array.from(needs, (needed) => needed.label).join(' ')}`.trim(),
   );
 }
 

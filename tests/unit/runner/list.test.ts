@@ -28,7 +28,7 @@ test('tasks are listed by group, aligned, private ones left out, list itself inc
   assert.is(
     await listText(tasks, 'run', 80, style),
     [
-      'usage: run <task> [arguments] [options]',
+      'usage: run <task> [arguments] [options] [, <task> …]',
       '       run <task> --help',
       '',
       'cluster',

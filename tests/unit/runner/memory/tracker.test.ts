@@ -28,7 +28,8 @@ const define = (more: Definition = {}): AnyTask =>
   task({ name: 'build', description: 'd', inputs: ['src/**'], commands: () => ['c'], ...more });
 
 async function nodeOf(definition: AnyTask): Promise<TaskNode> {
-  return (await buildGraph([{ task: definition, args: {}, passThrough: [] }], {}, 'run')).roots[0] as TaskNode;
+  return (await buildGraph([{ task: definition, args: {}, passThrough: [] }], {}, 'run'))
+    .roots[0] as TaskNode;
 }
 
 const tracker = (more: { force?: boolean; options?: unknown } = {}): Tracker =>
