@@ -77,7 +77,7 @@ test('a dry run, --explain, the graph and the help are for all of them', async (
     ['n0 need n1', 'n1 after n2', 'n0 need n3', 'n2 need n3'],
   );
   const help = (await ends([...line, '--help'], 0)).stdout;
-  assert.match(help, /^usage: \S+ install\n[^]*\nusage: \S+ check\n/);
+  assert.match(help, /^usage: \S+ install\n[\s\S]*\nusage: \S+ check\n/);
 });
 
 test('the whole line is checked before anything runs, and what would never come to its end is refused', async () => {
