@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { launcher } from '../lib/ground/launcher.ts';
 import { root } from '../lib/ground/project.ts';
 import { type AnyTask, type CliConfig, runCli } from '../lib/runner/runner.ts';
 import { globalOptions } from '../lib/settings/global-options.ts';
@@ -34,6 +35,7 @@ export const tasks: readonly AnyTask[] = modules.flatMap((module) =>
 
 /** What this project adds to the runner: its global options, its lock and its logs. */
 export const config: CliConfig = {
+  program: launcher,
   version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
   options: globalOptions,
   // A task that is only its plain commands finds the same tools as the others.

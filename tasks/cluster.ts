@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { taskCommand } from '../lib/ground/launcher.ts';
 import type { Outcome } from '../lib/ground/outcome.ts';
 import { type AnyTask, type Needs, type TaskContext, UsageError } from '../lib/runner/runner.ts';
 import { type Environment, forgetRuns } from '../lib/settings/environment.ts';
@@ -169,7 +170,7 @@ function refuseExisting(environment: Environment): void {
   throw new UsageError({
     what: 'an existing cluster is never destroyed by these tasks',
     why: `context \`${environment.context}\` was not made by them`,
-    advice: 'destroy-environment removes our releases from it',
+    advice: `${taskCommand('destroy-environment')} removes our releases from it`,
   });
 }
 

@@ -1,3 +1,4 @@
+import { taskCommand } from '../lib/ground/launcher.ts';
 import { shellWords } from '../lib/ground/shell-words.ts';
 import { need } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
@@ -23,7 +24,7 @@ export const createEnvironment = task({
     const { checkPassword } = await import('../lib/operations/database-server.ts');
     await checkPassword(context.environment, context);
     context.log(
-      `environment \`${name}\` (${provider}) is ready; \`install-tier apps\` adds the applications`,
+      `environment \`${name}\` (${provider}) is ready; ${taskCommand('install-tier apps')} adds the applications`,
     );
   },
 });

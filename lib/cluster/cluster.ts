@@ -1,4 +1,5 @@
 import { isPostgresqlReady } from '../database/postgresql.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import {
   type Connection,
   type ForwardContext,
@@ -31,26 +32,26 @@ export async function requireCluster(environment: Environment, context: TaskCont
       throw new TaskError({
         what: `${cluster} is not created`,
         why: 'this task needs one',
-        advice: 'run create-environment, or create-k8s for the cluster alone',
+        advice: `run ${taskCommand('create-environment')}, or ${taskCommand('create-k8s')} for the cluster alone`,
       });
     case 'creating':
       throw new TaskError({
         what: `${cluster} is only half created`,
         why: 'the run that made it did not come to its end',
-        advice: 'run create-environment again: it goes on',
+        advice: `run ${taskCommand('create-environment')} again: it goes on`,
       });
     case 'stopped':
       throw new TaskError({
         what: `${cluster} is stopped`,
         why: 'this task needs it',
-        advice: 'run start-k8s',
+        advice: `run ${taskCommand('start-k8s')}`,
       });
     case 'degraded':
       throw new TaskError({
         what: `${cluster} is degraded`,
         why:
           (await providerOf(environment).faults?.(environment, context))?.join(', ') ?? 'it does not answer',
-        advice: 'run start-k8s: it starts what is missing; `status` shows more',
+        advice: `run ${taskCommand('start-k8s')}: it starts what is missing; ${taskCommand('status')} shows more`,
       });
     default: {
       const never: never = phase;

@@ -6,6 +6,7 @@ import {
   certificateFiles,
   ensureCertificate,
 } from '../certificates/certificates.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import { root } from '../ground/project.ts';
 import { kubectlJson, kubectlText } from '../kubernetes/kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
@@ -75,7 +76,7 @@ const missing =
     throw new TaskError({
       what: `the authority of the database's certificate cannot be read`,
       why: error.message,
-      advice: `run create-environment: it makes .state/${name}/certificates anew`,
+      advice: `run ${taskCommand('create-environment')}: it makes .state/${name}/certificates anew`,
     });
   };
 

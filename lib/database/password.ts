@@ -1,3 +1,4 @@
+import { taskCommand } from '../ground/launcher.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
 import { decryptValue } from '../secrets/sops.ts';
@@ -30,6 +31,6 @@ export async function decryptPassword(
   throw new TaskError({
     what: `the value \`${key}\` of ${secretsFile(environment.name, file)} cannot be a password`,
     why: problem,
-    advice: `write another one, on one line in quotes: edit-secrets ${file}; a database that already exists gets it by rotate-database-password`,
+    advice: `write another one, on one line in quotes: ${taskCommand(`edit-secrets ${file}`)}; a database that already exists gets it by ${taskCommand('rotate-database-password')}`,
   });
 }

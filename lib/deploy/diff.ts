@@ -1,5 +1,6 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { taskCommand } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/changed-releases.ts';
 import { renderingFailure } from '../helm/failure.ts';
 import { declaredReleases, helmfile, type Release, withNeeds } from '../helm/helmfile.ts';
@@ -126,7 +127,7 @@ async function differenceOf(
   throw new TaskError({
     what: `${release.name} cannot be compared`,
     why,
-    advice: adviceFor(why) ?? 'check the cluster with `status`',
+    advice: adviceFor(why) ?? `check the cluster with ${taskCommand('status')}`,
   });
 }
 

@@ -1,4 +1,5 @@
 import { checkPasswords, takePasswords } from '../database/check-passwords.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import { findChanged } from '../helm/changed-releases.ts';
 import {
   authorityAdvice,
@@ -102,7 +103,7 @@ export async function test(context: TaskContext, selection: Selection): Promise<
     throw new TaskError({
       what: `not deployed: ${names(missing)}`,
       why: 'only a deployed release can be tested',
-      advice: `run ${selection.app === undefined ? 'install-all' : `install-app ${selection.app}`}`,
+      advice: `run ${taskCommand(selection.app === undefined ? 'install-all' : `install-app ${selection.app}`)}`,
     });
   }
   const command = await helmfile(

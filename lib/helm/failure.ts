@@ -1,3 +1,4 @@
+import { taskCommand } from '../ground/launcher.ts';
 import type { Finding } from '../kubernetes/diagnostics.ts';
 import { reasonIn, TaskError } from '../runner/runner.ts';
 import { type Release, saidByHelm } from './helmfile.ts';
@@ -96,7 +97,7 @@ export function authorityAdvice(why: string, failed: readonly Release[]): string
   if (!/database login: .*(?:verify the first certificate|self-signed certificate)/.test(why))
     return undefined;
   const tiers = [...new Set(failed.map(({ tier }) => tier))];
-  return `run ${tiers.map((tier) => `install-tier ${tier}`).join(' and ')}: it gives them the authority of the database's certificate`;
+  return `run ${tiers.map((tier) => taskCommand(`install-tier ${tier}`)).join(' and ')}: it gives them the authority of the database's certificate`;
 }
 
 /** A schema error is a line for each value. */

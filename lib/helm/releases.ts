@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { checkPasswords, takePasswords } from '../database/check-passwords.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList } from '../kubernetes/kubectl.ts';
 import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
 import { secretFailure } from '../secrets/sops.ts';
@@ -166,7 +167,7 @@ export async function render(
   throw new TaskError({
     what: `helmfile rendered nothing for ${missing.join(', ')}`,
     why: 'it ended with exit code 0, but wrote no files',
-    advice: 'check which `helmfile` is used (`verify-dependencies`), then run again; nothing was changed',
+    advice: `check which \`helmfile\` is used (${taskCommand('verify-dependencies')}), then run again; nothing was changed`,
   });
 }
 

@@ -1,5 +1,6 @@
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { taskCommand } from '../ground/launcher.ts';
 import { TaskError } from '../runner/runner.ts';
 
 export type Answer = {
@@ -75,7 +76,7 @@ function explain({ address, port, origin, path }: Call, error: NodeJS.ErrnoExcep
     what: untrusted ? `${url} has no certificate to trust` : `${url} cannot be reached at ${address}:${port}`,
     why: error.message || (error.code ?? ''),
     advice: untrusted
-      ? 'run install-app: it makes and renews the certificate; the controller needs some seconds to take it'
+      ? `run ${taskCommand('install-app <app>')}: it makes and renews the certificate; the controller needs some seconds to take it`
       : 'see that the ingress controller runs and that this machine reaches it (Docker Desktop: `minikube tunnel`), or set ingress.address',
   });
 }

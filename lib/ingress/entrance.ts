@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { withPortForward } from '../kubernetes/port-forward.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
@@ -148,5 +149,5 @@ const noEntrance = (environment: Environment, why: string): TaskError =>
   new TaskError({
     what: 'no ingress controller answers',
     why,
-    advice: `run create-k8s, or set ingress.address; see: ${kubectlText(environment)} get ingressclass`,
+    advice: `run ${taskCommand('create-k8s')}, or set ingress.address; see: ${kubectlText(environment)} get ingressclass`,
   });

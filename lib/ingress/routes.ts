@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
+import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList } from '../kubernetes/kubectl.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { type Environment, shellOf } from '../settings/environment.ts';
@@ -84,7 +85,7 @@ export async function readSite(
   throw new TaskError({
     what: `${app} has no route`,
     why: 'it is not installed, or ingress.controller is `none`',
-    advice: `run install-app ${app}`,
+    advice: `run ${taskCommand(`install-app ${app}`)}`,
   });
 }
 

@@ -1,5 +1,6 @@
 import { certificateFiles } from '../certificates/certificates.ts';
 import { textIfThere } from '../ground/if-there.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { type Environment, settingsOf } from '../settings/environment.ts';
 import { type Answer, call } from './call.ts';
@@ -42,7 +43,7 @@ export async function testIngress(
   throw new TaskError({
     what: `the ingress of ${wanted.app} does not answer as it should`,
     why: problems.join('\n'),
-    advice: `see: diff-app ${wanted.app}, test-app ${wanted.app}; --expect names another status`,
+    advice: `see: ${taskCommand(`diff-app ${wanted.app}`)}, ${taskCommand(`test-app ${wanted.app}`)}; --expect names another status`,
   });
 }
 

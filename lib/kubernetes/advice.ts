@@ -1,3 +1,4 @@
+import { taskCommand } from '../ground/launcher.ts';
 import { TaskError } from '../runner/runner.ts';
 
 /**
@@ -24,7 +25,7 @@ const clusterAdvice: readonly (readonly [RegExp, (...found: string[]) => string]
   [
     /no matches for kind "(\w+)"/,
     (kind) =>
-      `the cluster has no type ${kind}: \`start-k8s\` brings it back on the embedded cluster, elsewhere \`helm show crds <chart of its operator> | kubectl apply --server-side -f -\``,
+      `the cluster has no type ${kind}: ${taskCommand('start-k8s')} brings it back on the embedded cluster, elsewhere \`helm show crds <chart of its operator> | kubectl apply --server-side -f -\``,
   ],
   [
     /failed calling webhook "([^"]+)"/,

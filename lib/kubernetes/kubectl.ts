@@ -1,3 +1,4 @@
+import { taskCommand } from '../ground/launcher.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { type Command, type CommandOutput, type Shell, TaskError } from '../runner/runner.ts';
 import type { Environment } from '../settings/environment.ts';
@@ -42,7 +43,7 @@ export function kubectlAnswer<Answer>(command: string, output: Pick<CommandOutpu
   throw new TaskError({
     what: `\`${command}\` failed`,
     why: String(answer.message || `the API server answered with ${answer.code ?? 'a failure'}`),
-    advice: 'check the cluster with `status`, then run again',
+    advice: `check the cluster with ${taskCommand('status')}, then run again`,
   });
 }
 

@@ -5,6 +5,7 @@ import { acceptsLogin } from '../database/login.ts';
 import { decryptPassword } from '../database/password.ts';
 import { type LoginRole, loginRoles } from '../database/roles.ts';
 import { ifThere } from '../ground/if-there.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import { readRotation } from '../rotation/rotation-state.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import { stopAgent } from '../secrets/sops.ts';
@@ -21,7 +22,7 @@ export async function databaseProblem(
 ): Promise<string | undefined> {
   const begun = await readRotation(environment).then(Object.keys, () => ['unknown roles']);
   if (begun.length > 0)
-    return `the rotation of ${begun.join(', ')} is not finished: run rotate-database-password`;
+    return `the rotation of ${begun.join(', ')} is not finished: run ${taskCommand('rotate-database-password')}`;
   const keyring = await ifThere(stat(environment.gnupgHome));
   if (keyring === undefined || !(await findTool('sops'))) return undefined;
   context.onRunEnd(() => stopAgent(environment, context));
@@ -68,6 +69,6 @@ export async function loginProblem(
   const whose = refused.some(({ kind }) => kind === 'superuser')
     ? ''
     : ` for ${refused.map(({ name }) => name).join(', ')}`;
-  const made = whose === '' ? '' : ', or install-app postgresql when the role is new';
-  return `refuses the password of the encrypted file${whose}: run rotate-database-password${made}`;
+  const made = whose === '' ? '' : `, or ${taskCommand('install-app postgresql')} when the role is new`;
+  return `refuses the password of the encrypted file${whose}: run ${taskCommand('rotate-database-password')}${made}`;
 }

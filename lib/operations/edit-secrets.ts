@@ -1,5 +1,6 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { taskCommand } from '../ground/launcher.ts';
 import { root } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
@@ -43,7 +44,7 @@ export async function fileToEdit(environment: string, named: string | undefined)
   throw new UsageError({
     what: `environment \`${environment}\` has no secrets file \`${file}\``,
     why: names.length === 0 ? `environments/${environment}/secrets is empty` : `it has ${names.join(', ')}`,
-    advice: `\`make-secrets --env ${environment}\` makes what is missing, with random values`,
+    advice: `${taskCommand(`make-secrets --env ${environment}`)} makes what is missing, with random values`,
   });
 }
 
@@ -134,5 +135,5 @@ async function whereTo(environment: Environment, file: string): Promise<string> 
   ];
   if (tasks.length === 0)
     return `nothing uses ${file} yet: see releases in environments/ and vault/state.yaml`;
-  return `to bring it to the cluster: ${tasks.map((task) => `\`${task}\``).join(', then ')}`;
+  return `to bring it to the cluster: ${tasks.map(taskCommand).join(', then ')}`;
 }

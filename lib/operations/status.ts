@@ -1,6 +1,7 @@
 import { providerOf, withServer } from '../cluster/cluster.ts';
 import type { ClusterPhase } from '../cluster/provider.ts';
 import { isPostgresqlReady } from '../database/postgresql.ts';
+import { launcher, taskCommand } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/changed-releases.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
@@ -105,7 +106,7 @@ async function readPhase(environment: Environment, context: TaskContext): Promis
     throw new MissingToolError({
       what: `the state of environment \`${environment.name}\` is not known`,
       why: `${tool}, which is asked for it, is not here any more`,
-      advice: 'run install-tools',
+      advice: `run ${taskCommand('install-tools')}`,
     });
   }
   return providerOf(environment).phase(environment, context);
@@ -188,12 +189,12 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
     for (const { name, address } of addresses) lines.push(`address      ${name}: ${address}`);
     for (const note of notesOf(addresses)) lines.push(`             ${note}`);
   }
-  if (cluster.state === 'absent') lines.push('', 'make it with: npx tsx tasks.ts create-environment');
-  if (cluster.state === 'creating') lines.push('', 'finish it with: npx tsx tasks.ts create-environment');
-  if (cluster.state === 'stopped') lines.push('', 'start it with: npx tsx tasks.ts start-k8s');
-  if (cluster.state === 'degraded') lines.push('', 'start what is missing with: npx tsx tasks.ts start-k8s');
+  if (cluster.state === 'absent') lines.push('', `make it with: ${launcher} create-environment`);
+  if (cluster.state === 'creating') lines.push('', `finish it with: ${launcher} create-environment`);
+  if (cluster.state === 'stopped') lines.push('', `start it with: ${launcher} start-k8s`);
+  if (cluster.state === 'degraded') lines.push('', `start what is missing with: ${launcher} start-k8s`);
   if (isHalfStarted(status)) {
-    lines.push('', 'start what does not answer, and unseal Vault, with: npx tsx tasks.ts start-k8s');
+    lines.push('', `start what does not answer, and unseal Vault, with: ${launcher} start-k8s`);
   }
   return lines.join('\n');
 }
@@ -251,5 +252,7 @@ function describeVault(vault: VaultStatus | null): string {
   if (!vault.initialized) return 'not initialised';
   if (vault.sealed) return 'sealed';
   if (vault.configured === null) return 'unsealed, not known whether it is configured';
-  return vault.configured ? 'unsealed, configured' : 'unsealed, not configured: run init-vault';
+  return vault.configured
+    ? 'unsealed, configured'
+    : `unsealed, not configured: run ${taskCommand('init-vault')}`;
 }

@@ -6,6 +6,7 @@ import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin, type Login } from '../database/login.ts';
 import { type LoginRole, loginRoles, selectRoles } from '../database/roles.ts';
 import { install, test } from '../deploy/install.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import { root } from '../ground/project.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
@@ -142,8 +143,7 @@ async function replaceInServer(
     const failure = new TaskError({
       what: 'the passwords could not be changed in the database',
       why: (error as Error).message,
-      advice:
-        '`status` shows whether it answers; its roles are made by `install-app postgresql`. Then run again',
+      advice: `${taskCommand('status')} shows whether it answers; its roles are made by ${taskCommand('install-app postgresql')}. Then run again`,
       cause: error,
     });
     return { changed, failure };
@@ -185,7 +185,7 @@ async function replaceElsewhere(environment: Environment, context: TaskContext):
   // Outcomes of parts are not that of the whole.
   const part: TaskContext = { ...context, passThrough: [], report: () => undefined };
   if (await isInitialised(environment, part)) await initVault(environment, part);
-  else context.log('Vault is not set up: it gets its password by init-vault');
+  else context.log(`Vault is not set up: it gets its password by ${taskCommand('init-vault')}`);
   await install(part, { app: 'postgresql' });
 }
 
@@ -203,7 +203,7 @@ function unfinished(error: unknown, environment: Environment): unknown {
   return new TaskError({
     what: `the rotation is not finished: ${error.what}`,
     ...(error.why === undefined ? {} : { why: error.why }),
-    advice: `mend it and run rotate-database-password again: it goes on with the same passwords (.state/${environment.name}/database-rotation.json)`,
+    advice: `mend it and run ${taskCommand('rotate-database-password')} again: it goes on with the same passwords (.state/${environment.name}/database-rotation.json)`,
     exitCode: error.exitCode,
     cause: error,
   });

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { textIfThere } from '../ground/if-there.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import { TaskError } from '../runner/runner.ts';
 import { type Environment, writeWhole } from '../settings/environment.ts';
 
@@ -21,7 +22,7 @@ export async function readRotation(environment: Environment): Promise<Rotation> 
     throw new TaskError({
       what: `.state/${environment.name}/database-rotation.json is damaged`,
       why: 'it holds the passwords of a rotation that did not come to its end',
-      advice: `keep a copy of it: it may hold the only passwords that the server takes. Where \`status\` finds them right (it says so), move it away`,
+      advice: `keep a copy of it: it may hold the only passwords that the server takes. Where ${taskCommand('status')} finds them right (it says so), move it away`,
       cause: error,
     });
   }

@@ -1,3 +1,4 @@
+import { taskCommand } from '../ground/launcher.ts';
 import { quote, TaskError } from '../runner/runner.ts';
 import { type Ended, reasonOf, signalOf, toolFailure } from '../tools/tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
@@ -49,7 +50,7 @@ export async function explainSops(file: string, key: string, output: Ended): Pro
       return new TaskError({
         what: `${file} is not there`,
         why: 'every environment has secrets of its own',
-        advice: `\`make-secrets\` makes it with random values; one that was committed: ${await restore()}`,
+        advice: `${taskCommand('make-secrets')} makes it with random values; one that was committed: ${await restore()}`,
       });
     case 'no value':
       return new TaskError({

@@ -1,5 +1,6 @@
 import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { taskCommand } from '../ground/launcher.ts';
 import { root } from '../ground/project.ts';
 import { quote, type TaskContext, TaskError } from '../runner/runner.ts';
 import { type Environment, exportHomes, shellOf } from '../settings/environment.ts';
@@ -61,7 +62,7 @@ export async function importKeys(
   const old = encryptionProblem(key);
   if (old !== undefined) {
     context.log(
-      `warning: of the key in ${key.source.name}, ${old}: it opens files, but none can be encrypted for it; rotate-keys makes a new one`,
+      `warning: of the key in ${key.source.name}, ${old}: it opens files, but none can be encrypted for it; ${taskCommand('rotate-keys')} makes a new one`,
     );
   }
   return 'changed';
@@ -142,7 +143,7 @@ export async function encryptValue(
     throw new TaskError({
       what: 'this sops cannot set a value that comes by stdin',
       why: 'it is older than 3.11, and a value among its arguments would be seen by everybody on this machine',
-      advice: 'put sops 3.11 or newer on the PATH, or none: then `install-tools` gets it',
+      advice: `put sops 3.11 or newer on the PATH, or none: then ${taskCommand('install-tools')} gets it`,
     });
   }
   throw await explainSops(file, key, result);

@@ -3,6 +3,7 @@ import { mkdir, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { textIfThere } from '../ground/if-there.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import { root as projectFolder } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { passedOn } from '../ground/variables.ts';
@@ -198,7 +199,7 @@ export async function remembered(
   throw new TaskError({
     what: `.state/${environment}/environment.json, which says what the environment was made with, is damaged`,
     why: reason,
-    advice: `say it with --provider (${providerNames.join(', ')}): create-environment mends the file, destroy-environment removes all`,
+    advice: `say it with --provider (${providerNames.join(', ')}): ${taskCommand('create-environment')} mends the file, ${taskCommand('destroy-environment')} removes all`,
   });
 }
 

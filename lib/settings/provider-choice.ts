@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { taskCommand } from '../ground/launcher.ts';
 import { root } from '../ground/project.ts';
 import { type Options, UsageError } from '../runner/runner.ts';
 import { isReachable } from '../tools/release-host.ts';
@@ -33,7 +34,7 @@ export async function resolveOptions(
     throw new UsageError({
       what: `environment \`${environment}\` was made with provider \`${memory.provider}\`, not \`${asked}\``,
       why: 'an environment stays with the provider it was made with',
-      advice: 'run destroy-environment first, or leave --provider and CLUSTER_PROVIDER out',
+      advice: `run ${taskCommand('destroy-environment')} first, or leave --provider and CLUSTER_PROVIDER out`,
     });
   }
   const only = memory ? undefined : await onlyProvider(environment);
@@ -77,7 +78,7 @@ async function contextOf(environment: string, options: Options, known: string | 
     throw new UsageError({
       what: `environment \`${environment}\` was made in context \`${known}\`, not \`${asked}\``,
       why: 'an environment stays with the cluster it was made in',
-      advice: 'run destroy-environment first, or leave --context out',
+      advice: `run ${taskCommand('destroy-environment')} first, or leave --context out`,
     });
   }
   const context = known ?? asked ?? (await loadSettings(environment, 'existing')).cluster.context;

@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifThere } from '../ground/if-there.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
 import { root } from '../ground/project.ts';
 import { readStrictYaml, type StrictYaml } from '../ground/strict-yaml.ts';
@@ -44,7 +45,7 @@ const longestName = 50;
 export async function checkEnvironment(name: string, enough: 'folder' | 'made' = 'folder'): Promise<void> {
   const made = (await madeEnvironments()).includes(name);
   if (made && enough === 'made') return;
-  const wayOut = `\`destroy-environment --env ${quote(name)}\` removes what was made of it`;
+  const wayOut = `${taskCommand(`destroy-environment --env ${quote(name)}`)} removes what was made of it`;
   if (name.length > longestName || !/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(name)) {
     throw new UsageError({
       what: `\`${name}\` cannot be the name of an environment`,

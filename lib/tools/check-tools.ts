@@ -1,3 +1,4 @@
+import { taskCommand } from '../ground/launcher.ts';
 import { type FoundTool, lookForTool, pinnedVersion } from './get-tool.ts';
 import { hasImage, isPinned } from './image.ts';
 import { loadManifest, type ToolEntry, type ToolName, toolNames } from './manifest.ts';
@@ -59,6 +60,8 @@ export async function checkTools(
   return Promise.all(rows);
 }
 
+const install = taskCommand('install-tools');
+
 type PossibleWay = { readonly source: FoundTool['source']; readonly how: string };
 
 async function possibleWay(
@@ -68,12 +71,12 @@ async function possibleWay(
 ): Promise<PossibleWay | undefined> {
   if (pinnedVersion(entry, requirement) === undefined) return undefined;
   if (await canDownload(entry)) {
-    return { source: 'release', how: `install-tools downloads it from ${entry.release?.host}` };
+    return { source: 'release', how: `${install} downloads it from ${entry.release?.host}` };
   }
   if (hasImage(entry) && isPinned(entry.image) && (await isReachable(serverOf(entry.image.repository))))
-    return { source: 'image', how: `install-tools takes it out of the image ${entry.image.repository}` };
-  if (entry.go !== undefined && go) return { source: 'go', how: 'install-tools builds it from Go modules' };
-  if (entry.npm !== undefined) return { source: 'npm', how: 'install-tools gets it from npm' };
+    return { source: 'image', how: `${install} takes it out of the image ${entry.image.repository}` };
+  if (entry.go !== undefined && go) return { source: 'go', how: `${install} builds it from Go modules` };
+  if (entry.npm !== undefined) return { source: 'npm', how: `${install} gets it from npm` };
   return undefined;
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { taskCommand } from '../ground/launcher.ts';
 import { TaskError } from '../runner/runner.ts';
 import { type CacheEntry, cacheError, diskFull } from './cache.ts';
 import { copyFiles } from './copy-files.ts';
@@ -55,7 +56,8 @@ export async function getFromImage(
   context: ToolContext,
 ): Promise<WayResult> {
   const { image } = entry;
-  if (!isPinned(image)) return { reason: 'its checksums are not pinned yet (update-tools fills them in)' };
+  if (!isPinned(image))
+    return { reason: `its checksums are not pinned yet (${taskCommand('update-tools')} fills them in)` };
   const { repository, archive } = image;
   const host = serverOf(repository);
   const unreachable = await whyUnreachable(host, 'registry');

@@ -1,3 +1,4 @@
+import { taskCommand } from '../ground/launcher.ts';
 import type { Release } from '../helm/helmfile.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Environment } from '../settings/environment.ts';
@@ -22,7 +23,7 @@ export async function checkVault(
     throw new TaskError({
       what: `Vault of environment \`${environment.name}\` does not answer`,
       why: `${status.what}; ${waiting.join(', ')} would wait for secrets from it; nothing was changed`,
-      advice: 'run start-k8s, then install again',
+      advice: `run ${taskCommand('start-k8s')}, then install again`,
     });
   }
   // Where one of several replicas is sealed, the others still serve.
@@ -31,6 +32,6 @@ export async function checkVault(
   throw new TaskError({
     what: `Vault of environment \`${environment.name}\` ${state}`,
     why: `${waiting.join(', ')} would wait for secrets from it; nothing was changed`,
-    advice: 'run init-vault, then install again',
+    advice: `run ${taskCommand('init-vault')}, then install again`,
   });
 }

@@ -269,7 +269,7 @@ flow('stop-k8s and start-k8s bring everything back', async () => {
   assert.equal(await processesOf(sandbox.folder), []);
   const refused = await sandbox.task('install-app', 'app1');
   assert.is(refused.exitCode, 1);
-  assert.match(refused.stderr, /is stopped\n {2}why: .*\n {2}do: run start-k8s/);
+  assert.match(refused.stderr, /is stopped\n {2}why: .*\n {2}do: run `.* start-k8s`/);
   const { exitCode, stderr } = await sandbox.task('start-k8s');
   assert.is(exitCode, 0, stderr);
   const { cluster, vault, database } = await status();
@@ -360,7 +360,7 @@ flow(
     assert.is(failed.exitCode, 1);
     assert.match(
       failed.stderr,
-      /the rotation is not finished: .*\n {2}why: [\s\S]*run rotate-database-password again/,
+      /the rotation is not finished: .*\n {2}why: [\s\S]*run `.* rotate-database-password` again/,
     );
     const state = sandbox.path('.state/development/database-rotation.json');
     assert.is((await stat(state)).mode & 0o777, 0o600);

@@ -9,6 +9,7 @@ import { isPostgresqlReady } from '../../database/postgresql.ts';
 import { decryptText, superuserOf, wantedRoles, wantedRolesText } from '../../database/roles.ts';
 import { setUpDatabases } from '../../database/set-up.ts';
 import { ifThere, textIfThere } from '../../ground/if-there.ts';
+import { taskCommand } from '../../ground/launcher.ts';
 import type { Outcome } from '../../ground/outcome.ts';
 import { root } from '../../ground/project.ts';
 import { shellWords } from '../../ground/shell-words.ts';
@@ -232,6 +233,6 @@ async function findServer(data: string): Promise<FoundTool> {
   throw new MissingToolError({
     what: `the database was made by PostgreSQL ${made}, which this machine does not have any more`,
     why: 'a data folder belongs to one major version',
-    advice: `put PostgreSQL ${made} on the PATH, or run destroy-environment and make the environment anew`,
+    advice: `put PostgreSQL ${made} on the PATH, or run ${taskCommand('destroy-environment')} and make the environment anew`,
   });
 }

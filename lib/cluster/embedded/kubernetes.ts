@@ -1,5 +1,6 @@
 import { access, readFile, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { taskCommand } from '../../ground/launcher.ts';
 import { root } from '../../ground/project.ts';
 import { kubectlText } from '../../kubernetes/kubectl.ts';
 import { type CommandOutput, type TaskContext, TaskError } from '../../runner/runner.ts';
@@ -98,7 +99,7 @@ export async function ensureKubernetes(
     throw new TaskError({
       what: `the cluster runs ${state.kubernetesVersion}, the settings ask for ${settings.cluster.kubernetesVersion}`,
       why: 'a cluster keeps the version it was made with',
-      advice: 'set the version back, or run destroy-environment and create-environment',
+      advice: `set the version back, or run ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')}`,
     });
   }
   let alive = await aliveServices(environment);
@@ -225,8 +226,7 @@ export async function restoreKubeconfig(
     throw new TaskError({
       what: `.state/${environment.name}/kubeconfig is gone and cannot be written again`,
       why: error.message,
-      advice:
-        'restore it from a copy; a new environment (destroy-environment, create-environment) has none of the data',
+      advice: `restore it from a copy; a new environment (${taskCommand('destroy-environment')}, ${taskCommand('create-environment')}) has none of the data`,
     });
   });
   await writeWhole(environment.kubeconfig, own);

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { textIfThere } from '../../ground/if-there.ts';
+import { taskCommand } from '../../ground/launcher.ts';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
@@ -62,7 +63,7 @@ export async function restoreNodes(
     throw new TaskError({
       what: 'the API server does not list its nodes',
       why: (body as { message?: string } | null)?.message ?? `HTTP ${status}`,
-      advice: 'run it again; start-k8s starts what does not run',
+      advice: `run it again; ${taskCommand('start-k8s')} starts what does not run`,
     });
   }
   if (made === undefined) return 'unchanged';
@@ -86,6 +87,6 @@ export async function compareNodes(
   if (made === undefined || made === asked) return;
   const number = `${made} ${made === 1 ? 'node' : 'nodes'}`;
   context.log(
-    `the settings ask for ${asked}, but the cluster keeps its ${number} until destroy-environment and create-environment make it anew`,
+    `the settings ask for ${asked}, but the cluster keeps its ${number} until ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')} make it anew`,
   );
 }

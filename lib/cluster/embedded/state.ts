@@ -1,6 +1,7 @@
 import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { textIfThere } from '../../ground/if-there.ts';
+import { taskCommand } from '../../ground/launcher.ts';
 import { bootId, processStartTime, type TaskContext, TaskError } from '../../runner/runner.ts';
 import { cloneKey, type Environment, writeWhole } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
@@ -64,8 +65,7 @@ export async function readState(environment: Environment): Promise<EmbeddedState
   throw new TaskError({
     what: `.state/${environment.name}/embedded.json, which describes the cluster, is damaged`,
     why: reason,
-    advice:
-      'restore it from a copy; a new environment (destroy-environment, create-environment) has none of the data',
+    advice: `restore it from a copy; a new environment (${taskCommand('destroy-environment')}, ${taskCommand('create-environment')}) has none of the data`,
   });
 }
 
@@ -122,7 +122,7 @@ export async function requireState(environment: Environment): Promise<EmbeddedSt
   throw new TaskError({
     what: `the cluster of environment \`${environment.name}\` is not created`,
     why: `.state/${environment.name}/ does not know of one`,
-    advice: 'run create-environment, or create-k8s for the cluster alone',
+    advice: `run ${taskCommand('create-environment')}, or ${taskCommand('create-k8s')} for the cluster alone`,
   });
 }
 

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { taskCommand } from '../../ground/launcher.ts';
 import type { Outcome } from '../../ground/outcome.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { kubectl } from '../../kubernetes/kubectl.ts';
@@ -95,7 +96,7 @@ async function lackingIn(
     throw new TaskError({
       what: 'the cluster has no nodes that an image could be loaded into',
       why: '`kubectl get nodes` lists none',
-      advice: 'run create-environment, then try again',
+      advice: `run ${taskCommand('create-environment')}, then try again`,
     });
   }
   const contents = await Promise.all(

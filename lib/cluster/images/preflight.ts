@@ -1,3 +1,4 @@
+import { taskCommand } from '../../ground/launcher.ts';
 import { kubectl, kubectlText, listAnswer } from '../../kubernetes/kubectl.ts';
 import { quote, type TaskContext, TaskError } from '../../runner/runner.ts';
 import { type Environment, shellOf } from '../../settings/environment.ts';
@@ -94,7 +95,7 @@ export function howToPush({ name, repository, tag, digest, folder }: OwnImage): 
   const reference = `${namesHost(repository) ? repository : 'REPOSITORY'}:${tag}`;
   const push =
     name === 'backendVerification'
-      ? `run build-push-backend-verification ${tag}`
+      ? `run ${taskCommand(`build-push-backend-verification ${tag}`)}`
       : `run docker build --tag ${reference} ${quote(folder)} && docker push ${reference}`;
   const pushed = `${push}${digest === '' ? '' : `, and put its new digest into ${setting}.digest`}`;
   if (namesHost(repository)) return pushed;

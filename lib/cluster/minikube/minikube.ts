@@ -1,5 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { taskCommand } from '../../ground/launcher.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
@@ -155,19 +156,19 @@ const notCreated = (environment: Environment): TaskError =>
   new TaskError({
     what: `the cluster of environment \`${environment.name}\` is not created`,
     why: `minikube has no profile ${environment.clusterName}`,
-    advice: 'run create-environment, or create-k8s for the cluster alone',
+    advice: `run ${taskCommand('create-environment')}, or ${taskCommand('create-k8s')} for the cluster alone`,
   });
 
 const halfCreated = (environment: Environment): TaskError =>
   new TaskError({
     what: `the cluster of environment \`${environment.name}\` is only half created`,
     why: 'the run that created it was interrupted',
-    advice: 'run create-environment again',
+    advice: `run ${taskCommand('create-environment')} again`,
   });
 
 const unknownProfile = (environment: Environment): TaskError =>
   new TaskError({
     what: `minikube has a profile ${environment.clusterName} that environment \`${environment.name}\` has no record of`,
     why: `.state/${environment.name} was removed while the cluster was kept; Vault's keys were in it`,
-    advice: 'destroy-environment removes the cluster, then create-environment makes a new one',
+    advice: `${taskCommand('destroy-environment')} removes the cluster, then ${taskCommand('create-environment')} makes a new one`,
   });

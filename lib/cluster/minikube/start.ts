@@ -1,3 +1,4 @@
+import { taskCommand } from '../../ground/launcher.ts';
 import { kubectl } from '../../kubernetes/kubectl.ts';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
 import { type Environment, settingsOf, shellOf } from '../../settings/environment.ts';
@@ -64,13 +65,12 @@ export function refuseBroken(environment: Environment, profile: Profile): void {
   const { clusterName, name } = environment;
   const headless = profile.kind === 'incomplete' && profile.missing.includes(clusterName);
   if (profile.kind !== 'unreadable' && !headless) return;
-  const over =
-    'destroy-environment removes the cluster with its data, then create-environment makes a new one';
+  const over = `${taskCommand('destroy-environment')} removes the cluster with its data, then ${taskCommand('create-environment')} makes a new one`;
   throw new TaskError({
     what: `minikube cannot work with the cluster of environment \`${name}\``,
     why: faultsOf(profile).join(', '),
     advice: isLost(profile)
-      ? 'its data are lost: create-environment recreates the cluster'
+      ? `its data are lost: ${taskCommand('create-environment')} recreates the cluster`
       : profile.kind === 'unreadable'
         ? `repair ~/.minikube/profiles/${clusterName}/config.json; or: ${over}`
         : `its data are still in the Docker volume ${clusterName}, copy what you need; ${over}`,

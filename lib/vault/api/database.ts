@@ -1,3 +1,4 @@
+import { taskCommand } from '../../ground/launcher.ts';
 import { valueAt } from '../../ground/tree.ts';
 import { TaskError } from '../../runner/runner.ts';
 import { objectOf, type VaultClient } from './client.ts';
@@ -124,8 +125,7 @@ function explain(error: unknown, { name, username }: DatabaseConnection): unknow
   return new TaskError({
     what: `Vault cannot log in to the database \`${name}\` as \`${username}\``,
     why: error.errors.join('; '),
-    advice:
-      '`status` shows whether the database answers; its roles are made by installing postgresql. Then run `init-vault` again',
+    advice: `${taskCommand('status')} shows whether the database answers; its roles are made by installing postgresql. Then run ${taskCommand('init-vault')} again`,
     cause: error,
   });
 }

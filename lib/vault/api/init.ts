@@ -1,3 +1,4 @@
+import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
 import { TaskError } from '../../runner/runner.ts';
 import type { JsonObject, VaultClient } from './client.ts';
@@ -117,7 +118,7 @@ async function activeOf({ replicas, signal }: OpenVaultInput): Promise<VaultClie
   throw new TaskError({
     what: `Vault at ${replicas.map(({ client }) => client.address).join(', ')} is unsealed but does not become active`,
     why: `after a minute, the last answer was: ${last}`,
-    advice: 'see the logs of Vault, then run `init-vault` again',
+    advice: `see the logs of Vault, then run ${taskCommand('init-vault')} again`,
   });
 }
 

@@ -1,3 +1,4 @@
+import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
 import { TaskError } from '../../runner/runner.ts';
 import { dataOf, objectOf, type VaultClient } from './client.ts';
@@ -90,7 +91,7 @@ export async function readSecret(
   throw new TaskError({
     what: `the kv engine ${secret.mount}/ was not ready within 30 s`,
     why: upgrading?.errors.join('; '),
-    advice: 'run `init-vault` again',
+    advice: `run ${taskCommand('init-vault')} again`,
   });
 }
 

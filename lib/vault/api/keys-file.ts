@@ -1,5 +1,6 @@
 import { access, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { taskCommand } from '../../ground/launcher.ts';
 import { TaskError } from '../../runner/runner.ts';
 import { objectOf } from './client.ts';
 
@@ -41,8 +42,7 @@ export async function readKeys(path: string): Promise<VaultKeys | undefined> {
   throw new TaskError({
     what: `the Vault keys in ${path} are damaged`,
     why: 'Expected JSON with `unseal_keys_b64` or `admin_token`',
-    advice:
-      'restore the file from a copy; without it, `destroy-environment` and `create-environment` start over',
+    advice: `restore the file from a copy; without it, ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')} start over`,
   });
 }
 

@@ -1,3 +1,4 @@
+import { taskCommand } from '../../ground/launcher.ts';
 import { TaskError } from '../../runner/runner.ts';
 import type { JsonObject, VaultClient } from './client.ts';
 import { readKeys, type VaultKeys } from './keys-file.ts';
@@ -36,6 +37,6 @@ export async function requireKeys(client: VaultClient, keysPath: string): Promis
   throw new TaskError({
     what: `Vault at ${client.address} is initialised, but its keys are not in ${keysPath}`,
     why: 'Vault tells its keys only once; without them its data cannot be read',
-    advice: 'restore the file from a copy, or start over: `destroy-environment`, then `create-environment`',
+    advice: `restore the file from a copy, or start over: ${taskCommand('destroy-environment')}, then ${taskCommand('create-environment')}`,
   });
 }

@@ -1,3 +1,4 @@
+import { taskCommand } from '../../ground/launcher.ts';
 import { TaskError } from '../../runner/runner.ts';
 import { dataOf, type JsonObject, type VaultClient } from './client.ts';
 import type { VaultKeys } from './keys-file.ts';
@@ -66,7 +67,6 @@ function notEnough(client: VaultClient, reason: string): TaskError {
   return new TaskError({
     what: `Vault at ${client.address} gives no root token, which is needed to set up the one of init-vault`,
     why: reason,
-    advice:
-      'whoever has the keys runs `vault operator generate-root`; put the token into the keys file as `root_token` and run `init-vault`, which revokes it',
+    advice: `whoever has the keys runs \`vault operator generate-root\`; put the token into the keys file as \`root_token\` and run ${taskCommand('init-vault')}, which revokes it`,
   });
 }

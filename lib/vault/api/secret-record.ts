@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { taskCommand } from '../../ground/launcher.ts';
 import { TaskError } from '../../runner/runner.ts';
 import { objectOf } from './client.ts';
 
@@ -34,7 +35,7 @@ export async function recordSecret(
   if (refreshAfter !== undefined && refreshAfter <= nowSeconds) {
     throw new TaskError({
       what: `the token for ${path} has expired`,
-      advice: 'run `init-vault` again with a new token',
+      advice: `run ${taskCommand('init-vault')} again with a new token`,
     });
   }
   await mkdir(dirname(recordPath), { recursive: true, mode: 0o700 });

@@ -1,3 +1,4 @@
+import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
 import { TaskError } from '../../runner/runner.ts';
 import type { JsonObject, VaultClient } from './client.ts';
@@ -99,7 +100,6 @@ function wrongKeys(client: VaultClient, keysPath: string, reason: string): TaskE
   return new TaskError({
     what: `Vault at ${client.address} stays sealed: the keys of ${keysPath} do not open it`,
     why: reason,
-    advice:
-      'the file belongs to other data: restore the right one, or `destroy-environment` and `create-environment`',
+    advice: `the file belongs to other data: restore the right one, or ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')}`,
   });
 }

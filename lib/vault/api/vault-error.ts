@@ -1,3 +1,4 @@
+import { taskCommand } from '../../ground/launcher.ts';
 import { TaskError } from '../../runner/runner.ts';
 
 /** A failed call: Vault did not answer, or something else did (`status` undefined), or it answered with an error (`errors` are its own texts). */
@@ -22,7 +23,7 @@ export function unreachable(address: string, call: string, reason: string): Vaul
     {
       what: `Vault at ${address} cannot be reached`,
       why: `${call}: ${reason}`,
-      advice: '`status` shows whether Vault runs; `start-k8s` starts it',
+      advice: `${taskCommand('status')} shows whether Vault runs; ${taskCommand('start-k8s')} starts it`,
     },
     undefined,
   );
@@ -66,7 +67,7 @@ export function refused(
       {
         what: `Vault at ${address} is sealed`,
         why: `${call}: ${why}`,
-        advice: '`init-vault` unseals it with the stored key',
+        advice: `${taskCommand('init-vault')} unseals it with the stored key`,
       },
       status,
       errors,
@@ -74,7 +75,7 @@ export function refused(
   }
   const advice =
     status === 403
-      ? 'the token is not valid any more or has no policy for this path; `init-vault` uses the one of the keys file'
+      ? `the token is not valid any more or has no policy for this path; ${taskCommand('init-vault')} uses the one of the keys file`
       : undefined;
   return new VaultError(
     { what: `Vault refused ${call} with HTTP ${status}`, why, ...(advice === undefined ? {} : { advice }) },

@@ -86,7 +86,7 @@ trouble('an environment made by copying a folder comes up', async () => {
   await refuses(
     ['install-app', 'app1'],
     1,
-    /cluster .* is not created\n {2}why: .*\n {2}do: run create-environment/,
+    /cluster .* is not created\n {2}why: .*\n {2}do: run `.* create-environment`/,
   );
   await succeeds('create-environment');
   await succeeds('install-tier', 'apps');
@@ -178,7 +178,7 @@ trouble('a sealed Vault is told by status and install, and opened by init-vault'
       refuses(
         ['install-app', 'app1'],
         1,
-        /Vault .* is sealed\n {2}why: app1-back .*\n {2}do: run init-vault/,
+        /Vault .* is sealed\n {2}why: app1-back .*\n {2}do: run `.* init-vault`/,
       ),
   );
   await succeeds('init-vault');
@@ -191,7 +191,7 @@ trouble('a dead Vault and a dead database are named, and start-k8s starts nothin
   assert.is(cluster.state, 'degraded');
   assert.is(vault, null);
   assert.equal(database, { reachable: false });
-  const dead = /is degraded\n {2}why: postgresql does not run, vault does not run\n {2}do: run start-k8s/;
+  const dead = /is degraded\n {2}why: postgresql does not run, vault does not run\n {2}do: run `.* start-k8s`/;
   for (const words of [['init-vault'], ['install-app', 'app2'], ['test-app', 'app2']])
     await refuses(words, 1, dead);
   await succeeds('start-k8s');

@@ -72,7 +72,7 @@ test('a half created cluster says that a rerun goes on', async ({ lib, cluster, 
   await lib.ensureState(environment, 'v1.31.0');
   const error = await failureOf(cluster.requireCluster(environment, context));
   assert.is(error.what, 'the cluster of environment `development` is only half created');
-  assert.is(error.advice, 'run create-environment again: it goes on');
+  assert.is(error.advice, 'run `npx tsx tasks.ts create-environment` again: it goes on');
 });
 
 test('a cluster without a living process is stopped', async ({ lib, cluster, environment, context }) => {
@@ -80,7 +80,7 @@ test('a cluster without a living process is stopped', async ({ lib, cluster, env
   await lib.writeState(environment, { ...state, phase: 'created' });
   const error = await failureOf(cluster.requireCluster(environment, context));
   assert.is(error.what, 'the cluster of environment `development` is stopped');
-  assert.is(error.advice, 'run start-k8s');
+  assert.is(error.advice, 'run `npx tsx tasks.ts start-k8s`');
 });
 
 test('one living process of many is a degraded cluster', async ({

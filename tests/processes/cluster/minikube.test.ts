@@ -260,7 +260,7 @@ test('a cluster whose first start was interrupted is deleted and started over', 
   assert.is(await lib.minikube.phase(environment, context), 'creating');
   assert.is(
     (await failureOf(lib.minikube.start(environment, settings, context))).advice,
-    'run create-environment again',
+    'run `npx tsx tasks.ts create-environment` again',
   );
   assert.is(await lib.minikube.create(environment, settings, context), 'changed');
   assert.equal(
@@ -309,7 +309,7 @@ test('a profile that the environment has no record of is not touched', async ({
 }) => {
   status(running);
   const error = await failureOf(lib.minikube.create(environment, settings, context));
-  assert.match(error.advice ?? '', /^destroy-environment removes the cluster/);
+  assert.match(error.advice ?? '', /^`npx .* destroy-environment` removes the cluster/);
   assert.equal(changes(clone), []);
 });
 
@@ -325,7 +325,7 @@ test('a control plane whose disk is gone is recreated by create, and start says 
   const error = await failureOf(lib.minikube.start(environment, settings, context));
   assert.equal(
     [error.why, error.advice],
-    [`the machine of ${clusterName} is gone`, 'its data are lost: create-environment recreates the cluster'],
+    [`the machine of ${clusterName} is gone`, 'its data are lost: `npx tsx tasks.ts create-environment` recreates the cluster'],
   );
   assert.is(await lib.minikube.create(environment, settings, context), 'changed');
   assert.match(context.logged.join(), /recreated without its data/);

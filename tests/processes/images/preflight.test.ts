@@ -83,7 +83,7 @@ test('all that are missing are told at once, with the releases and with how to p
   );
   assert.match(error.why ?? '', `${repository} does not have it, and none of 2 nodes has it`);
   assert.equal((error.advice ?? '').split('\n'), [
-    'run build-push-backend-verification 1.0',
+    'run `npx tsx tasks.ts build-push-backend-verification 1.0`',
     `run docker build --tag ${repository}/other:1.0 docker/some && docker push ${repository}/other:1.0`,
   ]);
   assert.equal(context.logged, []);

@@ -186,7 +186,7 @@ test('a certificate of somebody else, as a controller has it by default, is an e
     state.lib.checkSite({ site: site(true), entrance, authority, wanted: asked, context }),
   );
   assert.match(failure.message, 'has no certificate to trust');
-  assert.match(failure.advice ?? '', 'run install-app');
+  assert.match(failure.advice ?? '', 'run `npx tsx tasks.ts install-app <app>`');
 });
 
 test('where nobody answers the error names the address', async (state) => {

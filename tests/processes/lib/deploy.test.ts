@@ -392,7 +392,7 @@ test('only a deployed release can be tested', async ({ lib, clone, context }) =>
   cluster(clone, 'failed', 60);
   const error = await failureOf(lib.test(context, { app: 'devops' }));
   assert.is(error.what, 'not deployed: devops');
-  assert.is(error.advice, 'run install-app devops');
+  assert.is(error.advice, 'run `npx tsx tasks.ts install-app devops`');
 });
 
 test('words after -- go to helmfile, which is then called in any case', async ({ lib, clone, context }) => {
@@ -483,7 +483,7 @@ test('a failed check is explained by its own pod, and an authority that was made
   failing(clone, '--filter', 'devops', 'Error: job failed: BackoffLimitExceeded', 1);
   const error = await failureOf(lib.test(await withShell(clone), { app: 'devops' }));
   assert.is(error.why, `pod core/devops-check-b: ${reason}`);
-  assert.match(error.advice ?? '', /^run install-tier core: /);
+  assert.match(error.advice ?? '', /^run `.* install-tier core`: /);
 });
 
 test('a helmfile that writes nothing has not rendered: nothing counts as changed', async ({

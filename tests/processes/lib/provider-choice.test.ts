@@ -114,7 +114,7 @@ test('what was made of an environment whose folder is gone can be shown, stopped
     assert.is((await resolve({}, 1000, [task])).provider, 'minikube', task);
   const error = await failureOf(resolve({}, 1000, ['install-all']));
   assert.is(error.exitCode, 2);
-  assert.match(error.advice ?? '', /`destroy-environment --env development`/);
+  assert.match(error.advice ?? '', /`npx .* destroy-environment --env development`/);
 });
 
 test('an existing cluster needs a context: by option, setting, or as it was made', async ({

@@ -18,13 +18,13 @@ const refusing = (...names: string[]) =>
 
 test('each login whose password is in the file is tried, and those that are refused are named', async () => {
   assert.is(await refusing(), undefined);
-  const advice = 'run rotate-database-password, or install-app postgresql when the role is new';
+  const advice = 'run `npx tsx tasks.ts rotate-database-password`, or `npx tsx tasks.ts install-app postgresql` when the role is new';
   assert.is(await refusing('app2'), `refuses the password of the encrypted file for app2: ${advice}`);
   assert.match((await refusing('app2', 'vault')) ?? '', 'for app2, vault: ');
 });
 
 test('without the superuser only a rotation helps', async () => {
-  const told = 'refuses the password of the encrypted file: run rotate-database-password';
+  const told = 'refuses the password of the encrypted file: run `npx tsx tasks.ts rotate-database-password`';
   assert.is(await refusing('postgres', 'app2'), told);
 });
 

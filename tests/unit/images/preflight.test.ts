@@ -72,7 +72,7 @@ test('how to push: into a registry of the user’s, by the task where one does i
     'where the nodes get it by a login or from a mirror, name its host: docker.io/k8s-deployment/backend-verification';
   assert.is(
     howToPush(own),
-    `set images.backendVerification.repository ${first} run build-push-backend-verification 1.0; ${last}`,
+    `set images.backendVerification.repository ${first} run \`npx tsx tasks.ts build-push-backend-verification 1.0\`; ${last}`,
   );
   assert.is(
     howToPush({ ...own, name: 'backend', folder: 'docker/our backend' }),
@@ -80,7 +80,7 @@ test('how to push: into a registry of the user’s, by the task where one does i
   );
   assert.is(
     howToPush({ ...private_, digest }),
-    'run build-push-backend-verification 1.0, and put its new digest into images.backendVerification.digest',
+    'run `npx tsx tasks.ts build-push-backend-verification 1.0`, and put its new digest into images.backendVerification.digest',
   );
 });
 

@@ -201,10 +201,10 @@ test('an environment whose folder is gone is enough for what takes it away, and 
   await lib.checkEnvironment('staging', 'made');
   const error = await failureOf(lib.checkEnvironment('staging'));
   assert.is(error.what, 'unknown environment `staging`');
-  assert.match(error.advice ?? '', /`destroy-environment --env staging`/);
+  assert.match(error.advice ?? '', /`npx .* destroy-environment --env staging`/);
   write('.state/a b/environment.json', '{}');
   const odd = await failureOf(lib.checkEnvironment('a b'));
-  assert.match(odd.advice ?? '', "`destroy-environment --env 'a b'`");
+  assert.match(odd.advice ?? '', "destroy-environment --env 'a b'`");
   assert.is((await lib.loadSettings('staging', 'embedded')).cluster.nodes, 3);
   for (const name of ['nowhere', '..', '../environments', 'staging/..'])
     assert.is((await failureOf(lib.checkEnvironment(name, 'made'))).exitCode, 2, name);

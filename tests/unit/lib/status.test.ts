@@ -74,7 +74,7 @@ test('Vault’s and the database’s states in words', async () => {
     (await lines({ vault: { initialized, sealed, configured } }))[2]?.slice(13);
   assert.is(await vault(false, true, false), 'not initialised');
   assert.is(await vault(true, true, false), 'sealed');
-  assert.is(await vault(true, false, false), 'unsealed, not configured: run init-vault');
+  assert.is(await vault(true, false, false), 'unsealed, not configured: run `npx tsx tasks.ts init-vault`');
   assert.is(await vault(true, false, true), 'unsealed, configured');
   assert.is(await vault(true, false, null), 'unsealed, not known whether it is configured');
   assert.is((await lines({ database: { reachable: true } }))[3], 'database     reachable');

@@ -36,7 +36,7 @@ test('tells what is there, what can be got and what is missing', () =>
       how: null,
     });
     assert.is(rows.get('vault')?.state, 'can be got');
-    assert.is(rows.get('vault')?.how, 'install-tools downloads it from releases.hashicorp.com');
+    assert.is(rows.get('vault')?.how, '`npx tsx tasks.ts install-tools` downloads it from releases.hashicorp.com');
     assert.is(rows.get('gpg')?.state, 'missing');
     assert.match(
       rows.get('gpg')?.how ?? '',
@@ -81,7 +81,7 @@ test('the table puts first what the provider needs', () =>
     assert.is(lines[0], 'provider existing needs:');
     assert.match(
       lines[1] ?? '',
-      /^ {2}sops +3\.13\.2 {2}can be got +install-tools downloads it from github\.com$/,
+      /^ {2}sops +3\.13\.2 {2}can be got +`.* install-tools` downloads it from github\.com$/,
     );
     assert.ok(lines.indexOf('not needed for it:') > 0);
   }));
