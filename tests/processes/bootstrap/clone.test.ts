@@ -37,4 +37,16 @@ test('a clone of somebody whose git makes Windows line ends has none, and its la
   }
 });
 
+test('usage lines and advice name the launcher as it was called', async () => {
+  for (const [folder, program, words, shown] of [
+    ['.', './run', [], './run'],
+    ['charts/backend', '../../run', [], '../../run'],
+    ['.', process.execPath, ['--import', 'tsx', 'tasks.ts'], 'npx tsx tasks.ts'],
+  ] as const) {
+    const cwd = join(root, folder);
+    const { stdout } = await run(program, [...words, 'install-app', '--help'], { cwd });
+    assert.ok(stdout.startsWith(`usage: ${shown} install-app <app>`), stdout);
+  }
+});
+
 test.run();
