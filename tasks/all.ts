@@ -33,7 +33,7 @@ export const tasks: readonly AnyTask[] = modules.flatMap((module) =>
   Object.values(module).filter((value): value is AnyTask => typeof value === 'object' && 'commands' in value),
 );
 
-/** What this project adds to the runner: its global options, its lock and its logs. */
+/** What this project adds to the runner: its global options, its lock and its memory. */
 export const config: CliConfig = {
   program: launcher,
   version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,

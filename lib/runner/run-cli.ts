@@ -41,8 +41,6 @@ export type CliConfig = {
   readonly dotenv?: string;
   /** The name of a program that starts the tasks and lies beside the main file, such as `run`: it is completed too. */
   readonly launcher?: string;
-  /** The folder for the logs of such a run. */
-  readonly logs?: (options: Options) => string | undefined;
 };
 
 /** See `CliConfig`. */
@@ -256,8 +254,6 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
     shell: config.shell,
     memory,
     lock: locked ? config.lock?.(options) : undefined,
-    // Only with the lock: a task that changes nothing leaves no files behind, and two runs never share a log.
-    logs: locked ? config.logs?.(options) : undefined,
   };
   session.begun = true;
   if (settings.watch) return (await import('./watch.ts')).watchTasks(request);

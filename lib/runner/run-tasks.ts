@@ -9,7 +9,6 @@ import type { RunnerSettings } from './global-options.ts';
 import type { Graph, TaskNode } from './graph.ts';
 import { acquireLock, isHeldAround, type Lock } from './lock.ts';
 import { endOrphans } from './orphans.ts';
-import { logFiles } from './output/log-files.ts';
 import { createRenderer } from './output/renderer.ts';
 import { summaryLines } from './output/summary.ts';
 import type { Terminal } from './output/terminal.ts';
@@ -31,8 +30,6 @@ export type RunRequest = {
   readonly lock: string | undefined;
   /** The folder for what is remembered. */
   readonly memory: string;
-  /** The folder for logs. */
-  readonly logs: string | undefined;
 };
 
 /** Runs a checked graph to its end, whatever that is, and returns the exit code. */
@@ -58,7 +55,6 @@ export async function runTasks(request: RunRequest): Promise<number> {
   emit({ type: 'run-started', nodes: graph.nodes.map(nodeSummary), jobs: settings.jobs });
   const lock = await takeLock(request, emit);
   try {
-    if (request.logs !== undefined) renderers.push(await logFiles(request.logs, graph, terminal.pressure));
     const run: Run = {
       children,
       stop,
@@ -86,7 +82,6 @@ export async function runTasks(request: RunRequest): Promise<number> {
         nodes: graph.nodes.length,
         style: terminal.style,
         verbose: settings.verbose,
-        logs: request.logs,
         timing: await timingOf(request, recorder),
         reports: written?.files,
       };

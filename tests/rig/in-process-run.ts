@@ -34,7 +34,6 @@ export function runInProcess(graph: Graph, jobs: number, failureMode: FailureMod
     },
     shell: undefined,
     lock: undefined,
-    logs: undefined,
     // No folder can be made there: nothing is remembered.
     memory: '/dev/null/memory',
   }).finally(() => children.close());

@@ -27,7 +27,6 @@ process.exitCode = await runCli([...declared.values()], process.argv.slice(2), {
   ...(process.env.RIG_SHELL && {
     shell: async () => ({ env: { ...process.env, ...JSON.parse(process.env.RIG_SHELL ?? '') } }),
   }),
-  logs: () => process.env.RIG_LOGS,
   memory: () => process.env.RIG_MEMORY ?? '.tasks',
 });
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { runCli, task, UsageError } from '../runner.ts';
 
 /*
- * Options for all tasks, a lock and logs: `configured.ts deploy --stage live`.
+ * Options for all tasks and a lock: `configured.ts deploy --stage live`.
  */
 const deploy = task({
   name: 'deploy',
@@ -22,5 +22,4 @@ process.exitCode = await runCli([deploy], process.argv.slice(2), {
     throw new UsageError({ what: `unknown stage \`${options.stage}\``, advice: 'use test or live' });
   },
   lock: ({ stage }) => join('.state', String(stage), 'lock'),
-  logs: ({ stage }) => join('.state', String(stage), 'logs'),
 });

@@ -17,7 +17,6 @@ export function summaryLines(
     readonly nodes: number;
     readonly style: Style;
     readonly verbose: boolean;
-    readonly logs?: string | undefined;
     /** What the time went into. */
     readonly timing?: readonly string[];
     /** Files that were written about the run. */
@@ -31,7 +30,6 @@ export function summaryLines(
     const others = summary.failures.slice(1).map((failure) => failure.label);
     lines.push(style.red(`also failed: ${others.join(', ')}`));
   }
-  if (lines.length > 0 && view.logs !== undefined) lines.push(style.dim(`  logs: ${view.logs}`));
   lines.push(...(view.timing ?? []));
   if (view.reports?.length) lines.push(style.dim(`written: ${view.reports.join(', ')}`));
   if (summary.outcome === 'done') {

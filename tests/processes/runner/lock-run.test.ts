@@ -1,4 +1,4 @@
-import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as poll } from 'node:timers/promises';
@@ -117,24 +117,6 @@ test('what leaves a run takes its own lock: it waits for that run, and others wa
   await left.exit();
   await (await rig.next('next')).exit();
   assert.is(await second.exit, 0);
-});
-
-test('a run with lock leaves a log of each task, one without leaves nothing', async () => {
-  const logs = join(folder, 'logs');
-  const tasks = [
-    { name: 'a', commands: ['echo from a', 'echo warning >&2'], lock: true },
-    { name: 'b', commands: ["sh -c 'exit 3'"], needs: ['a'], secrets: ['from'] },
-    { name: 'status', behaviour: 'print' },
-  ] as const;
-  const status = rig.run(tasks, ['status'], { ...environment(), RIG_LOGS: logs });
-  assert.is(await status.exit, 0);
-  assert.not((await readdir(folder)).includes('logs'));
-  const run = rig.run(tasks, ['b'], { ...environment(), RIG_LOGS: logs });
-  assert.is(await run.exit, 3);
-  assert.equal((await readdir(logs)).sort(), ['a.log', 'b.log']);
-  assert.match(await readFile(join(logs, 'a.log'), 'utf8'), /\$ .*echo from a.*\nfrom a\n(.*\n)*warning\n/);
-  assert.match(await readFile(join(logs, 'b.log'), 'utf8'), 'failed: ');
-  assert.match(run.stderr, `logs: ${logs}`);
 });
 
 test('the commands of a run that was killed are ended before the next one begins', async () => {

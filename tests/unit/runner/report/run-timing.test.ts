@@ -46,7 +46,6 @@ async function run(count: number, output: OutputMode = 'plain', verbose = false)
       shell: undefined,
       memory: '.tasks',
       lock: undefined,
-      logs: undefined,
     });
     return shown;
   } finally {
