@@ -48,7 +48,7 @@ export const config: CliConfig = {
   dotenv: join(root, '.env'),
   launcher: 'run',
   // Not in .state: what a killed run left there tells that there is an environment.
-  memory: ({ env }) => join(root, '.tasks', String(env)),
+  memory: ({ env }) => join(root, '.tasks', `${env}`),
   lock: ({ env }) => join(root, '.state', `${env}.lock`),
 };
 

@@ -60,7 +60,7 @@ export const installTools = task({
   group: 'tools',
   args: { tests: { type: 'boolean', description: 'those that only the tests need, too' } },
   needs: ({ args, options }) => [
-    ...tools(...toolsOf(String(options.provider)), ...(args.tests ? testTools : [])),
+    ...tools(...toolsOf(environmentOf(options).provider), ...(args.tests ? testTools : [])),
     chartTools,
   ],
   commands: () => [],
@@ -89,7 +89,7 @@ export const verifyDependencies = task({
   commands: async ({ options }) => {
     const { loadManifest } = await import('../lib/tools/manifest.ts');
     const manifest = await loadManifest();
-    const names = new Set([...toolsOf(String(options.provider)), ...(await chartToolNames(options))]);
+    const names = new Set([...toolsOf(environmentOf(options).provider), ...(await chartToolNames(options))]);
     return [...names].map((name) => {
       const { path, versionCommand } = manifest.tools[name];
       return [(path || undefined)?.programs[0] ?? name, ...versionCommand].join(' ');
@@ -100,7 +100,7 @@ export const verifyDependencies = task({
       import('../lib/tools/check-tools.ts'),
       import('../lib/tools/tool-table.ts'),
     ]);
-    const provider = String(options.provider);
+    const { provider } = environmentOf(options);
     const rows = await checkTools(provider, await requirementOf(options), await chartToolNames(options));
     print(options.json ? JSON.stringify(rows, null, 2) : toolTable(rows, provider));
     const missing = rows.filter((row) => row.needed && row.state === 'missing');

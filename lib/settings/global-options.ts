@@ -31,6 +31,8 @@ export const globalOptions = {
   },
 } as const satisfies ArgumentSpecs;
 
+/** The global options as they are given: checked, with their defaults. */
+export type GivenOptions = Options & Arguments<typeof globalOptions>;
+
 /** The global options as `resolveOptions` leaves them: the provider is chosen. */
-export type GlobalOptions = Options &
-  Arguments<typeof globalOptions> & { readonly provider: ProviderName; readonly json: boolean };
+export type GlobalOptions = GivenOptions & { readonly provider: ProviderName; readonly json: boolean };

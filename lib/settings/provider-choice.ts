@@ -7,6 +7,7 @@ import { isReachable } from '../tools/release-host.ts';
 import { findTool } from '../tools/tools.ts';
 import { askEngine } from './docker-engine.ts';
 import { remembered } from './environment.ts';
+import type { GivenOptions } from './global-options.ts';
 import { checkEnvironment, loadSettings, type ProviderName, settingsFiles } from './settings.ts';
 
 /** Tasks that end or show what was made of an environment: its folder under environments/ may be gone. */
@@ -17,14 +18,14 @@ const withoutFolder = ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status
  * with what it was made with. `tasks` are the requested ones. Throws `UsageError`.
  */
 export async function resolveOptions(
-  options: Options,
+  given: Options,
   tasks: readonly { readonly name: string }[],
   user = process.getuid?.(),
 ): Promise<Options> {
-  const environment = String(options.env);
+  const options = given as GivenOptions;
+  const { env: environment, provider: asked } = options;
   const needsFolder = tasks.some(({ name }) => !withoutFolder.includes(name));
   await checkEnvironment(environment, needsFolder ? 'folder' : 'made');
-  const asked = options.provider as ProviderName | undefined;
   const memory = await remembered(environment).catch((error: unknown) => {
     // A damaged memory is replaced by what the user says.
     if (asked !== undefined) return undefined;
@@ -48,7 +49,7 @@ export async function resolveOptions(
   const provider = memory?.provider ?? asked ?? only ?? (await automaticProvider(user));
   const context =
     provider === 'existing' ? await contextOf(environment, options, memory?.context) : undefined;
-  return { ...options, provider, context };
+  return { ...given, provider, context };
 }
 
 /** The provider that an environment's own files bind it to, or undefined. */
@@ -72,8 +73,11 @@ async function automaticProvider(user: number | undefined): Promise<ProviderName
   return there ? 'minikube' : 'embedded';
 }
 
-async function contextOf(environment: string, options: Options, known: string | undefined): Promise<string> {
-  const asked = options.context === undefined ? undefined : String(options.context);
+async function contextOf(
+  environment: string,
+  { context: asked }: GivenOptions,
+  known: string | undefined,
+): Promise<string> {
   if (known !== undefined && asked !== undefined && known !== asked) {
     throw new UsageError({
       what: `environment \`${environment}\` was made in context \`${known}\`, not \`${asked}\``,

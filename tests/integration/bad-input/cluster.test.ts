@@ -191,7 +191,8 @@ trouble('a dead Vault and a dead database are named, and start-k8s starts nothin
   assert.is(cluster.state, 'degraded');
   assert.is(vault, null);
   assert.equal(database, { reachable: false });
-  const dead = /is degraded\n {2}why: postgresql does not run, vault does not run\n {2}do: run `.* start-k8s`/;
+  const dead =
+    /is degraded\n {2}why: postgresql does not run, vault does not run\n {2}do: run `.* start-k8s`/;
   for (const words of [['init-vault'], ['install-app', 'app2'], ['test-app', 'app2']])
     await refuses(words, 1, dead);
   await succeeds('start-k8s');

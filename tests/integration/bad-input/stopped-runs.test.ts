@@ -57,7 +57,10 @@ stopped('a half made cluster is told, and asking changes nothing', async () => {
   assert.is((await status()).cluster.state, 'creating');
   const { exitCode, stderr } = await sandbox.task('install-app', 'app1');
   assert.is(exitCode, 1);
-  assert.match(stderr, /error: .* is only half created\n {2}why: .*\n {2}do: run `.* create-environment` again/);
+  assert.match(
+    stderr,
+    /error: .* is only half created\n {2}why: .*\n {2}do: run `.* create-environment` again/,
+  );
 });
 
 stopped('SIGTERM during the installation ends with 143 and takes everything down', async () => {

@@ -325,7 +325,10 @@ test('a control plane whose disk is gone is recreated by create, and start says 
   const error = await failureOf(lib.minikube.start(environment, settings, context));
   assert.equal(
     [error.why, error.advice],
-    [`the machine of ${clusterName} is gone`, 'its data are lost: `npx tsx tasks.ts create-environment` recreates the cluster'],
+    [
+      `the machine of ${clusterName} is gone`,
+      'its data are lost: `npx tsx tasks.ts create-environment` recreates the cluster',
+    ],
   );
   assert.is(await lib.minikube.create(environment, settings, context), 'changed');
   assert.match(context.logged.join(), /recreated without its data/);

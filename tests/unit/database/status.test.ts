@@ -18,7 +18,8 @@ const refusing = (...names: string[]) =>
 
 test('each login whose password is in the file is tried, and those that are refused are named', async () => {
   assert.is(await refusing(), undefined);
-  const advice = 'run `npx tsx tasks.ts rotate-database-password`, or `npx tsx tasks.ts install-app postgresql` when the role is new';
+  const advice =
+    'run `npx tsx tasks.ts rotate-database-password`, or `npx tsx tasks.ts install-app postgresql` when the role is new';
   assert.is(await refusing('app2'), `refuses the password of the encrypted file for app2: ${advice}`);
   assert.match((await refusing('app2', 'vault')) ?? '', 'for app2, vault: ');
 });

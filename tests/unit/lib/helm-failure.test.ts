@@ -145,7 +145,10 @@ test('a failure is explained by what belongs to the failed releases, else by wha
 
 test('a check that knows another authority is sent to the install of its tier, other failures are not', () => {
   const said = (reason: string) => authorityAdvice(`pod a/b: FAILED ${reason}`, [release('app1-back')]) ?? '';
-  assert.match(said('database login: unable to verify the first certificate'), /^run `.* install-tier core`: /);
+  assert.match(
+    said('database login: unable to verify the first certificate'),
+    /^run `.* install-tier core`: /,
+  );
   assert.match(
     said('database login: self-signed certificate in certificate chain'),
     /^run `.* install-tier core`: /,

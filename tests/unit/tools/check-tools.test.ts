@@ -36,7 +36,10 @@ test('tells what is there, what can be got and what is missing', () =>
       how: null,
     });
     assert.is(rows.get('vault')?.state, 'can be got');
-    assert.is(rows.get('vault')?.how, '`npx tsx tasks.ts install-tools` downloads it from releases.hashicorp.com');
+    assert.is(
+      rows.get('vault')?.how,
+      '`npx tsx tasks.ts install-tools` downloads it from releases.hashicorp.com',
+    );
     assert.is(rows.get('gpg')?.state, 'missing');
     assert.match(
       rows.get('gpg')?.how ?? '',
