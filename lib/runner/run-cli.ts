@@ -209,7 +209,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     return exitCodes.done;
   }
   if (own?.task === completionTask) {
-    const { completionAnswer } = await import('./completion/completion-answer.ts');
+    const { completionAnswer } = await import('./completion/script.ts');
     terminal.out(await completionAnswer(own.args, session));
     return exitCodes.done;
   }

@@ -1,9 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { checkArguments } from '../arguments.ts';
+import { usageLine } from '../command-line.ts';
 import { runnerFolder } from '../folder.ts';
+import type { ArgumentValues } from '../task.ts';
+import type { Program } from './candidates.ts';
+import { completionTask } from './completion-task.ts';
+import { mainFile, rememberProgram } from './known-programs.ts';
 
-export const shells = ['bash', 'zsh', 'fish'] as const;
-export type ShellName = (typeof shells)[number];
+type ShellName = keyof typeof parts;
 
 const parts = { bash: 'bash.sh', zsh: 'zsh.zsh', fish: 'fish.fish' } as const;
 
@@ -19,11 +24,20 @@ const installation: { readonly [shell in ShellName]: (command: string) => readon
   fish: (command) => [`  ${command} > ~/.config/fish/conf.d/task-completion.fish`],
 };
 
+/** What `completion <shell>` prints. Throws UsageError for another shell. */
+export async function completionAnswer(args: ArgumentValues, { program, config }: Program): Promise<string> {
+  const usage = usageLine(completionTask, program);
+  const { shell } = await checkArguments(completionTask.args ?? {}, args, { options: {}, usage });
+  const main = mainFile();
+  await rememberProgram(main);
+  return completionScript(shell as ShellName, { main, launcher: config.launcher, program });
+}
+
 /**
  * The completion script of a shell for the program with this main file. `launcher` is the name of a program beside it that
  * starts it too. Other clones are completed as well, once they have printed a script of their own.
  */
-export async function completionScript(
+async function completionScript(
   shell: ShellName,
   {
     main,

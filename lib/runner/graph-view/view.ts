@@ -35,12 +35,13 @@ export type GraphView = {
   readonly edges: readonly ViewEdge[];
 };
 
-/** The view of a run's graph in its order, finalisers included. Also gives the node of each task node, by its id. */
-export function viewOfGraph(graph: Graph): GraphView & { readonly ids: ReadonlyMap<string, string> } {
-  const ids = new Map(graph.nodes.map(({ id }, index) => [id, `n${index}`]));
+/** The view of a run's graph in its order, finalisers included. */
+export function viewOfGraph(graph: Graph): GraphView {
+  const ids = new Map(graph.nodes.map((node, index) => [node, `n${index}`]));
+  const idOf = (node: TaskNode): string => ids.get(node) ?? '';
   const edges: ViewEdge[] = [];
   const connect = (from: TaskNode, to: TaskNode, kind: EdgeKind): void => {
-    edges.push({ from: ids.get(from.id) ?? from.id, to: ids.get(to.id) ?? to.id, kind });
+    edges.push({ from: idOf(from), to: idOf(to), kind });
   };
   for (const node of graph.nodes) {
     const { needs, comesAfter, finalises } = node;
@@ -52,7 +53,7 @@ export function viewOfGraph(graph: Graph): GraphView & { readonly ids: ReadonlyM
     title: graph.label,
     nodes: graph.nodes.map((node) => ({
       ...describe(node.task),
-      id: ids.get(node.id) ?? node.id,
+      id: idOf(node),
       label: node.label,
       marks: [
         ...(graph.roots.includes(node) ? (['requested'] as const) : []),
@@ -61,7 +62,6 @@ export function viewOfGraph(graph: Graph): GraphView & { readonly ids: ReadonlyM
       ],
     })),
     edges,
-    ids,
   };
 }
 

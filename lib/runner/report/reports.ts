@@ -66,13 +66,13 @@ export class Reports {
 
   async #page(run: RecordedRun): Promise<string> {
     const { graph, redactor } = this.#source;
-    const { ids, ...view } = viewOfGraph(graph);
+    const view = viewOfGraph(graph);
     const dependents = countDependents(graph.nodes);
     const { reportPage } = await import('./html.ts');
     return await reportPage({
       run,
       view: redactor.redactAll(view),
-      nodeIds: graph.nodes.map((node) => ids.get(node.id) ?? ''),
+      nodeIds: view.nodes.map(({ id }) => id),
       priorities: graph.nodes.map((node) => dependents.get(node) ?? 0),
     });
   }
