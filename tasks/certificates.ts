@@ -14,14 +14,11 @@ export const databaseCertificate = task({
     return databaseCertificateCommands(environment, settings);
   },
   run: async (context) => {
-    const { environment, settings } = context;
+    const { environment, settings, provider } = context;
     const { ensureDatabaseCertificate } = await import('../lib/database/certificate.ts');
     const outcome = await ensureDatabaseCertificate(environment, settings, context);
     // In a pod, the release brings the server its certificate.
-    if (outcome === 'changed' && environment.provider === 'embedded') {
-      const { reloadDatabase } = await import('../lib/cluster/embedded/database.ts');
-      await reloadDatabase(environment);
-    }
+    if (outcome === 'changed') await (await provider.load()).reloadDatabase?.(environment);
     context.report(outcome);
   },
 });

@@ -27,8 +27,8 @@ export const rotateDatabasePassword = task({
   },
   confirm: ({ args, environment }) =>
     `replace the database passwords (${args.role}) of environment \`${environment.name}\`, in its encrypted files too?`,
-  needs: ({ environment }) => [
-    ...connection(environment),
+  needs: (input) => [
+    ...connection(input),
     initHelmfile,
     importGpgKeys,
     databaseCertificate,

@@ -1,7 +1,7 @@
-import type { Needs } from '../lib/runner/runner.ts';
+import type { AnyTask, Needs } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
 import { checkProvider, connection, createK8s, startK8s } from './cluster.ts';
-import { runningParts } from './embedded.ts';
+import { partsOf } from './embedded.ts';
 import { type Body, type Early, type Input, task } from './environment-task.ts';
 import { imagesFor } from './images.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
@@ -52,14 +52,17 @@ export const initHelmfile = task({
 const deployment = {
   group: 'deploy',
   passThrough: true,
-  needs: ({ environment }: Pick<Early, 'environment'>) => [
-    ...connection(environment),
+  needs: (input: Pick<Early, 'provider'>) => [
+    ...connection(input),
     initHelmfile,
     importGpgKeys,
     databaseCertificate,
   ],
-  after: ({ environment }: Pick<Early, 'environment'>) =>
-    environment.provider === 'embedded' ? runningParts : [createK8s, startK8s],
+  // The embedded cluster takes releases as soon as its parts run, while the operator still starts.
+  after: (input: Pick<Early, 'environment'>): readonly AnyTask[] => {
+    const parts = partsOf(input);
+    return parts.length > 0 ? parts : [createK8s, startK8s];
+  },
   onCluster: true,
 } as const;
 
@@ -73,10 +76,10 @@ const installation = {
     await checkProvider(input);
     await refuseDevelopmentKeys(input);
   },
-  needs: ({ args, environment }: Pick<Early, 'environment'> & Selected): Needs => [
-    ...deployment.needs({ environment }),
+  needs: (input: Pick<Early, 'provider'> & Selected): Needs => [
+    ...deployment.needs(input),
     ...tools('openssl'),
-    ...imagesFor(environment, args),
+    ...imagesFor(input, input.args),
   ],
   commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).installCommands(input),
   run: async (context: Omit<Body, 'args'> & Selected) => {
@@ -191,7 +194,7 @@ export const rollback = task({
       description: 'a revision of `helm history`',
     },
   },
-  needs: ({ environment }) => [...tools('helm', 'kubectl'), ...connection(environment)],
+  needs: (input) => [...tools('helm', 'kubectl'), ...connection(input)],
   confirm: ({ args }) =>
     `roll \`${args.release}\` back to ${args.revision === undefined ? 'the revision before' : `revision ${args.revision}`}?`,
   commands: async ({ args, environment }) =>

@@ -1,6 +1,6 @@
-import { type AnyTask, need } from '../lib/runner/runner.ts';
+import { type Need, need } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
-import { task } from './environment-task.ts';
+import { type Early, task } from './environment-task.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
@@ -14,7 +14,7 @@ const mode = {
 
 const part = { group: 'cluster', private: true, args: mode, lock: true } as const;
 
-const partCommands = async () => (await import('../lib/cluster/embedded/embedded.ts')).partCommands;
+const partCommands = async () => (await import('../lib/cluster/embedded/cluster.ts')).partCommands;
 
 const embeddedState = task({
   ...part,
@@ -29,7 +29,8 @@ const embeddedState = task({
     const { checkSpace, ensureState, requireState } = await import('../lib/cluster/embedded/state.ts');
     if (args.mode === 'create') await ensureState(environment, settings.cluster.kubernetesVersion);
     else await requireState(environment);
-    if ((await provider.phase(environment, context)) !== 'running') await checkSpace(environment);
+    if ((await (await provider.load()).phase(environment, context)) !== 'running')
+      await checkSpace(environment);
   },
 });
 
@@ -115,8 +116,9 @@ const embeddedJobRunner = task({
 
 const parts = [embeddedKubernetes, embeddedDatabase, embeddedVault, embeddedOperator, embeddedJobRunner];
 
-/** All parts of the embedded cluster, as needs. */
-export const embeddedParts = (mode: 'create' | 'start') => parts.map((part) => need(part, { mode }));
+/** The parts of the environment's cluster, none unless it is the embedded one. */
+export const partsOf = ({ environment }: Pick<Early, 'environment'>): typeof parts =>
+  environment.provider === 'embedded' ? parts : [];
 
-/** What a deployment comes after: the API takes releases as soon as all parts run, also while the operator still starts. */
-export const runningParts: readonly AnyTask[] = parts;
+export const partNeeds = (input: Pick<Early, 'environment'>, mode: 'create' | 'start'): Need[] =>
+  partsOf(input).map((part) => need(part, { mode }));

@@ -1,4 +1,5 @@
 import type { ClusterProvider } from '../lib/cluster/provider.ts';
+import { providerOf } from '../lib/cluster/providers.ts';
 import { root } from '../lib/ground/project.ts';
 import {
   type AnyTask,
@@ -25,17 +26,17 @@ import type { GlobalOptions } from '../lib/settings/global-options.ts';
 export type Early<Specs extends ArgumentSpecs = ArgumentSpecs> = Omit<TaskInput<Specs>, 'options'> & {
   readonly options: GlobalOptions;
   readonly environment: Environment;
+  readonly provider: ClusterProvider;
 };
 
-type Provided = { readonly provider: ClusterProvider };
-
 /** What `check` and `commands` are given. */
-export type Input<Specs extends ArgumentSpecs = ArgumentSpecs> = Early<Specs> & Provided & Target;
+export type Input<Specs extends ArgumentSpecs = ArgumentSpecs> = Early<Specs> & Target;
 
 /** What `run` is given. */
-export type Body<Specs extends ArgumentSpecs = ArgumentSpecs> = BodyOf<Specs> & Provided & Target;
+export type Body<Specs extends ArgumentSpecs = ArgumentSpecs> = BodyOf<Specs> & Target;
 
-type BodyOf<Specs extends ArgumentSpecs> = EnvironmentContext & { readonly args: Arguments<Specs> };
+type BodyOf<Specs extends ArgumentSpecs> = EnvironmentContext &
+  Pick<Early, 'provider'> & { readonly args: Arguments<Specs> };
 
 type Definition<Specs extends ArgumentSpecs, Known, Given> = Omit<
   TaskDefinition<Specs>,
@@ -59,23 +60,17 @@ export function task<const Specs extends ArgumentSpecs = NoArguments>(
   definition: Definition<Specs, Input<Specs>, Body<Specs>>,
 ): Task<Specs> {
   return declare(definition, task, async ({ environment }) => ({
-    provider: await providerOf(environment),
     settings: await settingsOf(environment),
   }));
 }
 
 /**
- * Declares a task that shows or ends what was made of an environment: its settings may be damaged or gone, and it gets none. Its plain
- * commands are the answer of a moment, which all the code of the providers would slow down.
+ * Declares a task that shows or ends what was made of an environment: its settings may be damaged or gone, and it gets none.
  */
 export function taskWithoutSettings<const Specs extends ArgumentSpecs = NoArguments>(
   definition: Definition<Specs, Early<Specs>, BodyOf<Specs>>,
 ): Task<Specs> {
   return declare(definition, taskWithoutSettings, async () => ({}));
-}
-
-export async function providerOf(environment: Environment): Promise<ClusterProvider> {
-  return (await import('../lib/cluster/cluster.ts')).providerOf(environment);
 }
 
 function declare<Specs extends ArgumentSpecs, More extends object>(
@@ -85,7 +80,8 @@ function declare<Specs extends ArgumentSpecs, More extends object>(
 ): Task<Specs> {
   const early = <Given extends { readonly options: Options }>(given: Given) => {
     const options = given.options as GlobalOptions;
-    return { ...given, options, environment: environmentOf(options, root) };
+    const environment = environmentOf(options, root);
+    return { ...given, options, environment, provider: providerOf(environment) };
   };
   const withEarly =
     <Result>(work: (input: Early<Specs>) => Result) =>

@@ -14,9 +14,10 @@ export const createEnvironment = task({
   description: 'make everything: cluster, platform, secrets, Vault',
   group: 'environment',
   lock: true,
-  needs: ({ environment }) => [
+  needs: ({ provider }) => [
     ...[createK8s, initHelmfile, importGpgKeys, need(installTier, { tier: 'core' }), initVault],
-    ...(environment.provider === 'embedded' ? [] : [databasePasswords]),
+    // Servers beside a cluster are given theirs before anything else.
+    ...(provider.servers ? [] : [databasePasswords]),
   ],
   commands: () => [],
   run: async (context) => {
@@ -34,21 +35,14 @@ export const destroyEnvironment = taskWithoutSettings({
   description: 'remove all of it, keep nothing behind',
   group: 'environment',
   lock: true,
-  confirm: ({ environment: { name, provider, context } }) => {
-    return provider === 'existing'
-      ? `remove our releases and our namespaces, with all their data, from context \`${context}\`?`
-      : `destroy environment \`${name}\` with all its data?`;
-  },
-  needs: ({ environment }) => {
-    switch (environment.provider) {
-      case 'minikube':
-        return tools('minikube', 'docker');
-      case 'existing':
-        return [...tools('kubectl', 'helm', 'helmfile', 'sops'), importGpgKeys, databaseCertificate];
-      default:
-        return [];
-    }
-  },
+  confirm: ({ environment: { name, context }, provider }) =>
+    provider.ownsCluster
+      ? `destroy environment \`${name}\` with all its data?`
+      : `remove our releases and our namespaces, with all their data, from context \`${context}\`?`,
+  needs: ({ provider: { ownsCluster, toolsFor } }) => [
+    ...tools(...toolsFor.destroy),
+    ...(ownsCluster ? [] : [importGpgKeys, databaseCertificate]),
+  ],
   commands: async ({ environment }) =>
     (await import('../lib/operations/destroy.ts')).destroyCommands(environment),
   run: async (context) => {
@@ -76,7 +70,7 @@ export const env = taskWithoutSettings({
   name: 'env',
   description: 'print the variables for use by hand: eval "$(./run env)"',
   group: 'environment',
-  needs: ({ environment }) => connection(environment),
+  needs: connection,
   commands: async ({ environment }) =>
     (await import('../lib/operations/plain-views.ts')).environmentCommands(environment),
   onCluster: true,
@@ -91,7 +85,7 @@ export const dashboard = task({
   description: "k9s on the environment's cluster",
   group: 'environment',
   interactive: true,
-  needs: ({ environment }) => [...tools('k9s'), ...connection(environment)],
+  needs: (input) => [...tools('k9s'), ...connection(input)],
   commands: ({ environment: { name, context } }) => [
     shellWords(['k9s', '--kubeconfig', `.state/${name}/kubeconfig`, '--context', context]),
   ],

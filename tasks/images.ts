@@ -2,10 +2,9 @@ import type { OwnImage } from '../lib/cluster/images/own-images.ts';
 import { type Selection, selectsRelease } from '../lib/deploy/selection.ts';
 import { shellWords } from '../lib/ground/shell-words.ts';
 import { type Needs, need, UsageError } from '../lib/runner/runner.ts';
-import type { Environment } from '../lib/settings/environment.ts';
 import type { Settings } from '../lib/settings/settings.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
-import { type Input, task } from './environment-task.ts';
+import { type Early, type Input, task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
 const tag = {
@@ -89,21 +88,21 @@ export const loadImages = task({
   group: 'images',
   private: true,
   args: selection,
-  needs: ({ args }) => [need(buildImages, args), ...tools('kubectl', 'minikube')],
+  needs: ({ args, provider }) => [need(buildImages, args), ...tools(...provider.toolsFor.images)],
   after: [createK8s, startK8s],
   // Another clone's build may move the tag between two of its commands.
   retries: 1,
   commands: async (input) => {
-    const { loadCommands } = await import('../lib/cluster/images/load.ts');
-    return loadCommands(input.environment, input.settings, await toBuild(input));
+    const { images } = await input.provider.load();
+    return images?.commands(input.environment, input.settings, await toBuild(input)) ?? [];
   },
   run: async (context) => {
     const { environment } = context;
     const { requireCluster } = await import('../lib/cluster/cluster.ts');
-    const { loadImages } = await import('../lib/cluster/images/load.ts');
     const images = await toBuild(context);
     if (images.length > 0) await requireCluster(environment, context);
-    context.report(await loadImages(environment, images, context));
+    const cluster = await context.provider.load();
+    context.report((await cluster.images?.load(environment, images, context)) ?? 'unchanged');
   },
 });
 
@@ -113,7 +112,7 @@ export const checkImages = task({
   group: 'images',
   private: true,
   args: selection,
-  needs: ({ environment }) => [...tools('kubectl'), ...connection(environment)],
+  needs: (input) => [...tools('kubectl'), ...connection(input)],
   after: [createK8s],
   commands: async (input) => {
     const { preflightCommands } = await import('../lib/cluster/images/preflight.ts');
@@ -129,14 +128,8 @@ export const checkImages = task({
   },
 });
 
-/** What an install of the selection needs of these images: nodes of minikube get them, an existing cluster has to have them, simulated pods need none. */
-export function imagesFor({ provider }: Pick<Environment, 'provider'>, selected: Selection): Needs {
-  switch (provider) {
-    case 'minikube':
-      return [need(loadImages, selected)];
-    case 'existing':
-      return [need(checkImages, selected)];
-    default:
-      return [];
-  }
+/** What an install of the selection needs of these images. */
+export function imagesFor({ provider }: Pick<Early, 'provider'>, selected: Selection): Needs {
+  if (provider.images === 'unused') return [];
+  return [need(provider.images === 'loaded' ? loadImages : checkImages, selected)];
 }

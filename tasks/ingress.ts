@@ -37,16 +37,15 @@ export const testIngress = task({
       advice: 'for example: --expect 403',
     });
   },
-  // On the embedded cluster nothing is called.
-  needs: ({ environment }) =>
-    environment.provider === 'embedded' ? [] : [...tools('kubectl'), ...connection(environment)],
-  commands: async ({ args, environment, settings }) => {
-    if (environment.provider === 'embedded')
-      return ['# the embedded cluster has no ingress: nothing listens behind it'];
+  // Of simulated pods nothing is called.
+  needs: (input) => (input.provider.simulatedPods ? [] : [...tools('kubectl'), ...connection(input)]),
+  commands: async ({ args, environment, settings, provider }) => {
+    if (provider.simulatedPods)
+      return [`# the ${environment.provider} cluster has no ingress: nothing listens behind it`];
     const { testIngressCommands } = await import('../lib/ingress/dry-run.ts');
     return testIngressCommands(environment, settings, args.app, args.path);
   },
-  onCluster: ({ provider }) => provider.name !== 'embedded',
+  onCluster: ({ provider }) => !provider.simulatedPods,
   run: async (context) => {
     const { testIngress } = await import('../lib/ingress/test.ts');
     const { app, path, expect } = context.args;

@@ -11,17 +11,9 @@ export const initVault = task({
   group: 'secrets',
   lock: true,
   check: refuseDevelopmentKeys,
-  needs: ({ environment }) => [
-    ...connection(environment),
-    importGpgKeys,
-    databaseCertificate,
-    ...tools('sops', 'kubectl'),
-  ],
-  // In a pod, Vault is there once its release is; beside the embedded cluster it runs from the start.
-  after: ({ environment }) =>
-    environment.provider === 'embedded'
-      ? [createK8s, startK8s]
-      : [createK8s, startK8s, installTier, installAll],
+  needs: (input) => [...connection(input), importGpgKeys, databaseCertificate, ...tools('sops', 'kubectl')],
+  // Beside a cluster, Vault runs from the start; in pods it comes with its release.
+  after: ({ provider }) => [createK8s, startK8s, ...(provider.servers ? [] : [installTier, installAll])],
   commands: async ({ environment }) => {
     const { initVaultCommands } = await import('../lib/vault/access.ts');
     return initVaultCommands(environment);

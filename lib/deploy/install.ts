@@ -1,3 +1,4 @@
+import { providerOf } from '../cluster/providers.ts';
 import { checkPasswords, takePasswords } from '../database/check-passwords.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { findChanged } from '../helm/changed-releases.ts';
@@ -137,8 +138,9 @@ async function explained(
   });
   try {
     await running;
-    const how =
-      environment.provider === 'embedded' ? ' (run as a process of this machine: the pod is simulated)' : '';
+    const how = providerOf(environment).simulatedPods
+      ? ' (run as a process of this machine: the pod is simulated)'
+      : '';
     for (const { object, text } of diagnosis.passed()) context.log(`${object}: ${text}${how}`);
   } catch (error) {
     if (context.signal.aborted || !(error instanceof TaskError)) throw error;

@@ -1,3 +1,4 @@
+import { providerOf } from '../cluster/providers.ts';
 import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Environment } from '../settings/environment.ts';
 import { helm, lastGoodRevision, rollBack } from './helm.ts';
@@ -46,7 +47,7 @@ export async function pendingReleases(
   );
   for (const { release, status, updated } of pending) {
     const what = `release ${release.name} is ${status}`;
-    if (environment.provider !== 'existing') {
+    if (providerOf(environment).ownsCluster) {
       const pid = await helmAtWork(environment, release);
       if (pid === undefined) continue;
       throw new TaskError({

@@ -1,3 +1,4 @@
+import { providerOf } from '../cluster/providers.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
 import type { Environment } from '../settings/environment.ts';
@@ -22,11 +23,12 @@ export function testIngressCommands(
   const trust = ownCertificates(settings) ? `--cacert .state/${environment.name}/certificates/ca.crt ` : '';
   const service = `${kubectlText(environment)} -n ${controller.namespace} get service -l app.kubernetes.io/name=${controller.label} -o`;
   const balancer = '.items[0].status.loadBalancer.ingress[0]';
-  // minikube has no load balancer: each node answers on a port of its own
+  // Without a load balancer each node answers on a port of its own.
+  const node = providerOf(environment).nodeAddress?.(environment.clusterName);
   const lookup =
-    environment.provider === 'minikube'
+    node !== undefined
       ? [
-          `address=$(minikube ip --profile ${environment.clusterName})`,
+          `address=$(${node})`,
           `port=$(${service} jsonpath='{.items[0].spec.ports[?(@.port==${port})].nodePort}')`,
         ]
       : [`address=$(${service} jsonpath='{${balancer}.ip}{${balancer}.hostname}')`, `port=${port}`];

@@ -1,4 +1,5 @@
 import { certificateFiles } from '../certificates/certificates.ts';
+import { providerOf } from '../cluster/providers.ts';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
@@ -25,9 +26,9 @@ export async function testIngress(
   wanted: Wanted,
   context: TaskContext,
 ): Promise<void> {
-  if (environment.provider === 'embedded') {
+  if (providerOf(environment).simulatedPods) {
     throw new TaskError({
-      what: `there is no ingress to test on the embedded cluster`,
+      what: `there is no ingress to test on the ${environment.provider} cluster`,
       why: 'its nodes and pods are simulated: nothing listens behind the routes',
       advice: 'use --provider minikube, or --provider existing with a cluster of your own',
     });

@@ -1,4 +1,4 @@
-import { withServer } from '../cluster/cluster.ts';
+import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin } from '../database/login.ts';
 import { decryptPassword } from '../database/password.ts';
@@ -15,7 +15,7 @@ export async function knowsPassword(environment: Environment, context: TaskConte
     decryptPassword(environment, secret, context),
     serverIdentity(environment, settings, context),
   ]);
-  return withServer(context, environment, 'postgresql', (address) =>
+  return withPostgresql(context, environment, (address) =>
     acceptsLogin({ ...address, user, password, database, identity }),
   );
 }

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { withServer } from '../cluster/cluster.ts';
+import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin } from '../database/login.ts';
 import { decryptPassword } from '../database/password.ts';
@@ -30,10 +30,9 @@ export async function databaseProblem(
   const open = ({ secret }: LoginRole) => decryptPassword(environment, secret, context);
   const identity = serverIdentity(environment, settings, context);
   identity.catch(() => undefined);
-  return withServer(
+  return withPostgresql(
     context,
     environment,
-    'postgresql',
     (address) =>
       loginProblem(loginRoles(settings), open, async ({ name: user, database }, password) =>
         acceptsLogin({ ...address, user, password, database, identity: await identity, timeoutMs: 2000 }),

@@ -1,6 +1,7 @@
-import { providerOf } from '../cluster/cluster.ts';
-import { checkReachable, connectCommand } from '../cluster/existing.ts';
-import { connectExisting } from '../cluster/user-kubeconfig.ts';
+import { clusterOf } from '../cluster/cluster.ts';
+import { checkReachable, connectCommand } from '../cluster/existing/cluster.ts';
+import { connectExisting } from '../cluster/existing/user-kubeconfig.ts';
+import { providerOf } from '../cluster/providers.ts';
 import { declaredReleases, helmfile, helmfileText } from '../helm/helmfile.ts';
 import { refuseTerminating } from '../helm/namespaces.ts';
 import { removeController, removeControllerCommands } from '../ingress/remove.ts';
@@ -22,10 +23,8 @@ import {
 export async function destroyEnvironment(environment: Environment, context: TaskContext): Promise<void> {
   // What cannot be read was there, too.
   const known = await remembered(environment.name).catch(() => true);
-  if (environment.provider === 'existing') {
-    if (known) await removeFromExisting(environment, context);
-  }
-  const outcome = await providerOf(environment).destroy(environment, context);
+  if (known && !providerOf(environment).ownsCluster) await removeFromExisting(environment, context);
+  const outcome = await (await clusterOf(environment)).destroy(environment, context);
   await removeKeyring(environment, context);
   await removeState(environment);
   await forgetRuns(environment);
@@ -72,17 +71,16 @@ async function removeFromExisting(environment: Environment, context: TaskContext
 
 /** The same as plain commands. */
 export async function destroyCommands(environment: Environment): Promise<readonly string[]> {
-  const own =
-    environment.provider === 'existing'
-      ? [
-          connectCommand(environment),
-          exportHomes(environment, ...helmHomes),
-          await helmfileText(environment, 'destroy'),
-          `${kubectlText(environment)} delete namespace ${(await ourNamespaces()).join(' ')} --ignore-not-found --wait --timeout 300s`,
-          ...removeControllerCommands(environment, await settingsOf(environment)),
-          `${kubectlText(environment)} get crd -o name | grep '${ownTypes.source}' | while read -r type; do ${kubectlText(environment)} delete --ignore-not-found "$type"; done`,
-        ]
-      : providerOf(environment).commands.destroy(environment);
+  const own = providerOf(environment).ownsCluster
+    ? (await clusterOf(environment)).commands.destroy(environment)
+    : [
+        connectCommand(environment),
+        exportHomes(environment, ...helmHomes),
+        await helmfileText(environment, 'destroy'),
+        `${kubectlText(environment)} delete namespace ${(await ourNamespaces()).join(' ')} --ignore-not-found --wait --timeout 300s`,
+        ...removeControllerCommands(environment, await settingsOf(environment)),
+        `${kubectlText(environment)} get crd -o name | grep '${ownTypes.source}' | while read -r type; do ${kubectlText(environment)} delete --ignore-not-found "$type"; done`,
+      ];
   return [
     ...own,
     exportHomes(environment, 'GNUPGHOME'),

@@ -1,4 +1,4 @@
-import { expectedPorts } from '../cluster/embedded/state.ts';
+import { providerOf } from '../cluster/providers.ts';
 import { helmText, kubectlText } from '../kubernetes/kubectl.ts';
 import { type Environment, exportHomes, helmHomes } from '../settings/environment.ts';
 import { tokenCommand } from '../vault/api/dry-run.ts';
@@ -11,12 +11,12 @@ export async function statusCommands(environment: Environment): Promise<readonly
     `${kubectl} get nodes`,
     `${helmText(environment)} list --all-namespaces`,
   ];
-  if (environment.provider === 'embedded') {
-    const { vault, postgresql } = await expectedPorts(environment);
+  const servers = await providerOf(environment).servers?.(environment);
+  if (servers) {
     return [
       ...cluster,
-      `vault status -address=http://127.0.0.1:${vault}`,
-      `pg_isready --host 127.0.0.1 --port ${postgresql}`,
+      `vault status -address=http://127.0.0.1:${servers.vault}`,
+      `pg_isready --host 127.0.0.1 --port ${servers.postgresql}`,
     ];
   }
   return [
@@ -29,12 +29,11 @@ export async function statusCommands(environment: Environment): Promise<readonly
 
 /** The plain commands of `env`, for `--dry-run`. */
 export async function environmentCommands(environment: Environment): Promise<readonly string[]> {
-  const embedded = environment.provider === 'embedded';
-  const port = embedded ? (await expectedPorts(environment)).vault : 8200;
+  const servers = await providerOf(environment).servers?.(environment);
   return [
     exportHomes(environment, 'KUBECONFIG', 'KUBECACHEDIR', 'GNUPGHOME', ...helmHomes, 'KWOK_WORKDIR'),
-    ...(embedded ? [] : [`${kubectlText(environment)} -n vault port-forward svc/vault 8200 &`]),
-    `export VAULT_ADDR=http://127.0.0.1:${port}`,
+    ...(servers ? [] : [`${kubectlText(environment)} -n vault port-forward svc/vault 8200 &`]),
+    `export VAULT_ADDR=http://127.0.0.1:${servers?.vault ?? 8200}`,
     tokenCommand(`.state/${environment.name}/vault/keys.json`),
   ];
 }

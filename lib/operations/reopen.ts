@@ -1,4 +1,4 @@
-import { withServer } from '../cluster/cluster.ts';
+import { withPostgresql } from '../cluster/cluster.ts';
 import type { Outcome } from '../ground/outcome.ts';
 import { poll } from '../ground/poll.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
@@ -29,7 +29,7 @@ export async function reopen(
   const words = ['-n', 'database', 'get', 'service', 'postgresql', '--ignore-not-found', '-o', 'name'];
   const database = await $({ quiet: true })`${kubectl(environment)} ${words}`;
   if (database.stdout.trim() !== '') {
-    await withServer(context, environment, 'postgresql', async () => undefined);
+    await withPostgresql(context, environment, async () => undefined);
   }
   if (started === 'changed') await waitForPods($, environment, namespaces, context);
   return opened;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readState } from '../cluster/embedded/state.ts';
+import { providerOf } from '../cluster/providers.ts';
 import { leftOut } from '../ground/variables.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
 import { quote } from '../runner/runner.ts';
@@ -42,16 +42,16 @@ export async function writeVaultConfiguration({ root, state, plainState }: Envir
 
 /** What `env` prints for an environment with a cluster, line by line. */
 export async function environmentLines(environment: Environment): Promise<readonly string[]> {
-  const embedded = environment.provider === 'embedded' ? await readState(environment) : undefined;
+  const servers = await providerOf(environment).servers?.(environment);
   const variables: { [name: string]: string } = {
     ...homesOf(environment),
-    VAULT_ADDR: `http://127.0.0.1:${embedded?.ports.vault ?? 8200}`,
+    VAULT_ADDR: `http://127.0.0.1:${servers?.vault ?? 8200}`,
     VAULT_CONFIG_PATH: await writeVaultConfiguration(environment),
     PATH: await toolEnvironment(),
   };
   const lines = shellSetup(variables, leftOut);
   // Vault in a pod is reached through a forwarded port.
-  return embedded
+  return servers
     ? lines
     : [
         ...lines,

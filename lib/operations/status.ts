@@ -1,5 +1,6 @@
-import { providerOf, withServer } from '../cluster/cluster.ts';
+import { clusterOf, withPostgresql } from '../cluster/cluster.ts';
 import type { ClusterPhase } from '../cluster/provider.ts';
+import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { isPostgresqlReady } from '../database/postgresql.ts';
 import { launcher, taskCommand } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/changed-releases.ts';
@@ -17,7 +18,7 @@ import { databaseProblem } from './database-status.ts';
 /** `status --json`; the form is fixed. */
 export type Status = {
   readonly environment: string;
-  readonly provider: string;
+  readonly provider: ProviderName;
   readonly cluster: {
     readonly state: ClusterPhase;
     readonly kubernetesVersion: string | null;
@@ -98,8 +99,7 @@ export async function readStatus(unlimited: TaskContext): Promise<Status> {
 }
 
 async function readPhase(environment: Environment, context: TaskContext): Promise<ClusterPhase> {
-  const asked = { minikube: ['kubectl', 'minikube'], existing: ['kubectl'], embedded: [] } as const;
-  for (const tool of asked[environment.provider]) {
+  for (const tool of providerOf(environment).toolsFor.status) {
     if (await findTool(tool)) continue;
     // On a fresh machine the tools may not be there yet; nothing was made then.
     if ((await remembered(environment.name)) === undefined) return 'absent';
@@ -109,7 +109,7 @@ async function readPhase(environment: Environment, context: TaskContext): Promis
       advice: `run ${taskCommand('install-tools')}`,
     });
   }
-  return providerOf(environment).phase(environment, context);
+  return (await clusterOf(environment)).phase(environment, context);
 }
 
 async function readVersion(environment: Environment, context: TaskContext): Promise<string | null> {
@@ -147,7 +147,7 @@ async function readReleases(environment: Environment, context: TaskContext): Pro
 }
 
 const isDatabaseReady = (environment: Environment, context: TaskContext): Promise<boolean> =>
-  withServer(context, environment, 'postgresql', ({ host, port }) => isPostgresqlReady(host, port), 0);
+  withPostgresql(context, environment, ({ host, port }) => isPostgresqlReady(host, port), 0);
 
 /** The same for a person. */
 export async function formatStatus(status: Status, context: TaskContext): Promise<string> {
@@ -158,9 +158,7 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
   const version = cluster.kubernetesVersion === null ? '' : `, Kubernetes ${cluster.kubernetesVersion}`;
   const known =
     cluster.state === 'degraded'
-      ? await providerOf(environment)
-          .faults?.(environment, context)
-          .catch(() => undefined)
+      ? await (await clusterOf(environment)).faults?.(environment, context).catch(() => undefined)
       : undefined;
   const faults = known === undefined ? '' : ` (${known.join(', ')})`;
   const lines = [
@@ -169,7 +167,7 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
     `vault        ${vault === null && isDeployed(status, 'vault') ? notReachable : describeVault(vault)}`,
     `database     ${database === null && isDeployed(status, 'postgresql') ? notReachable : await describeDatabase(database, environment, context)}`,
   ];
-  if (status.provider === 'embedded' && cluster.state !== 'absent') {
+  if (providerOf(status).simulatedPods && cluster.state !== 'absent') {
     lines.push(
       'simulated    nodes, pods, Services and Ingress; the API, Vault, its operator and PostgreSQL are real',
     );
@@ -180,7 +178,7 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
   }
   for (const line of await driftLines(status, environment, context)) lines.push(`drift        ${line}`);
   if (cluster.state === 'running') {
-    const addresses = await providerOf(environment)
+    const addresses = await (await clusterOf(environment))
       .addresses(environment, await settingsOf(environment), context)
       .catch((error: Error): readonly Address[] => {
         context.log(`not known: the addresses (${error.message.split('\n')[0]})`);
@@ -227,8 +225,8 @@ const isDeployed = ({ cluster, releases }: Status, wanted: string): boolean =>
 
 /** Whether Vault or PostgreSQL, though deployed, does not serve: a start that did not come to its end leaves that. */
 function isHalfStarted(status: Status): boolean {
-  const { vault, database, provider } = status;
-  if (provider === 'existing') return false;
+  const { vault, database } = status;
+  if (!providerOf(status).ownsCluster) return false;
   const shut = vault === null || (vault.initialized && vault.sealed);
   return (
     (isDeployed(status, 'vault') && shut) ||

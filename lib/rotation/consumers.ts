@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { providerOf } from '../cluster/providers.ts';
 import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
 import type { TaskContext } from '../runner/runner.ts';
 import { type Environment, shellOf } from '../settings/environment.ts';
@@ -74,7 +75,7 @@ const reloaderMs = 15_000;
 
 /**
  * Makes sure that the pods of these Deployments are newer than the change of their Secret, and waits for the end of the rollout.
- * `seen` is from before the change. Reloader restarts them; where it does not (on the embedded cluster it is simulated), this does.
+ * `seen` is from before the change. Reloader restarts them; where it does not (a simulated one), this does.
  */
 export async function ensureRestarted(
   environment: Environment,
@@ -82,7 +83,7 @@ export async function ensureRestarted(
   context: TaskContext,
 ): Promise<void> {
   const $ = (await shellOf(context))({ quiet: true });
-  const deadline = Date.now() + (environment.provider === 'embedded' ? 0 : reloaderMs);
+  const deadline = Date.now() + (providerOf(environment).simulatedPods ? 0 : reloaderMs);
   for (const { name, namespace, generation } of seen) {
     const deployment = [...kubectl(environment), '-n', namespace];
     const isRestarted = async () => {

@@ -1,4 +1,4 @@
-import { expectedPorts } from '../cluster/embedded/state.ts';
+import { providerOf } from '../cluster/providers.ts';
 import { authorityFile } from '../database/certificate.ts';
 import { decryptText, type LoginRole, loginRoles, selectRoles } from '../database/roles.ts';
 import { syncWords, takeBack } from '../helm/helm.ts';
@@ -18,8 +18,8 @@ export async function rotateCommands(
   const roles = loginRoles(settings);
   const superuser = roles[0] as LoginRole;
   const selected = selectRoles(roles, name);
-  const embedded = environment.provider === 'embedded';
-  const port = embedded ? (await expectedPorts(environment)).postgresql : 5432;
+  const servers = await providerOf(environment).servers?.(environment);
+  const port = servers?.postgresql ?? 5432;
   const kubectl = kubectlText(environment);
   const psql = `psql --port ${port} --username ${superuser.name} --dbname ${superuser.database}`;
   // The superuser's last: until then the old password is good for all of them.
@@ -31,7 +31,7 @@ export async function rotateCommands(
   const secrets = consumerSecrets(settings, names);
   return [
     exportHomes(environment, 'GNUPGHOME'),
-    ...(embedded ? [] : [`${kubectl} -n database port-forward svc/postgresql ${port} &`]),
+    ...(servers ? [] : [`${kubectl} -n database port-forward svc/postgresql ${port} &`]),
     // The name is looked for in the certificate, the address is where a port is forwarded.
     `export PGHOST=${settings.database.host} PGHOSTADDR=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile(environment, settings)}`,
     `export PGPASSWORD="$(${decryptText(environment.name, superuser.secret)})"`,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { withServer } from '../cluster/cluster.ts';
+import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin, type Login } from '../database/login.ts';
 import { type LoginRole, loginRoles, selectRoles } from '../database/roles.ts';
@@ -128,7 +128,7 @@ async function replaceInServer(
   const superuser = roles[0] as LoginRole;
   let changed = false;
   try {
-    await withServer(context, environment, 'postgresql', async (address) => {
+    await withPostgresql(context, environment, async (address) => {
       const login = await superuserLogin(environment, superuser, rotation, address, context);
       for (const role of [...roles.slice(1), superuser]) {
         const pair = rotation[role.name];

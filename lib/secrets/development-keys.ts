@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { providerOf } from '../cluster/providers.ts';
 import { root } from '../ground/project.ts';
 import { TaskError, UsageError } from '../runner/runner.ts';
 import type { Target } from '../settings/context.ts';
@@ -35,7 +36,7 @@ export function whyNoDevelopmentKeys({ environment, settings, options }: Secured
   const { production, sops } = settings;
   if (sops.allowDevelopmentKeys) return undefined;
   if (production) return `environment \`${environment.name}\` says \`production: true\``;
-  return environment.provider === 'existing' ? 'the provider is `existing`' : undefined;
+  return providerOf(environment).ownsCluster ? undefined : `the provider is \`${environment.provider}\``;
 }
 
 /**

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { type ProviderName, providerNames, providerOf } from '../cluster/providers.ts';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { root as projectFolder } from '../ground/project.ts';
@@ -9,8 +10,7 @@ import { shellWord } from '../ground/shell-words.ts';
 import { passedOn } from '../ground/variables.ts';
 import { type Options, type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
 import type { GlobalOptions } from './global-options.ts';
-import { providerNames } from './provider-names.ts';
-import type { ProviderName, Settings } from './settings.ts';
+import type { Settings } from './settings.ts';
 
 /** Where an environment is and what it is made of. Everything it keeps lies below `state`. */
 export type Environment = {
@@ -92,8 +92,7 @@ export function environmentOf(options: Options, root: string = projectFolder): E
   const key = cloneKey(name, root);
   const state = join(root, '.state', name);
   const clusterName = `${name}-${key}`;
-  const context =
-    provider === 'existing' ? asked : provider === 'embedded' ? `kwok-${clusterName}` : clusterName;
+  const context = providerOf({ provider }).contextOf?.(clusterName) ?? asked;
   return {
     name,
     provider,
@@ -205,7 +204,7 @@ export async function remembered(
 
 export async function remember(environment: Environment): Promise<void> {
   const { provider, context } = environment;
-  const memory: Memory = provider === 'existing' ? { provider, context } : { provider };
+  const memory: Memory = providerOf(environment).contextOf ? { provider } : { provider, context };
   await writeWhole(memoryPath(environment.state), `${JSON.stringify(memory, null, 2)}\n`);
 }
 

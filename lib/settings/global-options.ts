@@ -1,5 +1,5 @@
+import { type ProviderName, providerNames } from '../cluster/providers.ts';
 import type { ArgumentSpecs, Arguments, Options } from '../runner/runner.ts';
-import { type ProviderName, providerNames } from './provider-names.ts';
 
 /** The options that the project adds to the runner's own; they stand before or after the task's name. */
 export const globalOptions = {
@@ -16,8 +16,7 @@ export const globalOptions = {
     choices: providerNames,
     env: 'CLUSTER_PROVIDER',
     optional: true,
-    description:
-      'minikube, embedded or existing; default: what the environment was made with, else what fits here',
+    description: 'the kind of cluster; default: what the environment was made with, else what fits here',
   },
   context: {
     type: 'string',

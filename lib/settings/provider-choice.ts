@@ -1,14 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type ProviderName, providerNames, providerOf } from '../cluster/providers.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { root } from '../ground/project.ts';
 import { type Options, UsageError } from '../runner/runner.ts';
-import { isReachable } from '../tools/release-host.ts';
-import { findTool } from '../tools/tools.ts';
-import { askEngine } from './docker-engine.ts';
 import { remembered } from './environment.ts';
 import type { GivenOptions } from './global-options.ts';
-import { checkEnvironment, loadSettings, type ProviderName, settingsFiles } from './settings.ts';
+import { checkEnvironment, loadSettings, settingsFiles } from './settings.ts';
 
 /** Tasks that end or show what was made of an environment: its folder under environments/ may be gone. */
 const withoutFolder = ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status'];
@@ -47,8 +45,9 @@ export async function resolveOptions(
     });
   }
   const provider = memory?.provider ?? asked ?? only ?? (await automaticProvider(user));
-  const context =
-    provider === 'existing' ? await contextOf(environment, options, memory?.context) : undefined;
+  const context = providerOf({ provider }).contextOf
+    ? undefined
+    : await contextOf(environment, provider, options, memory?.context);
   return { ...given, provider, context };
 }
 
@@ -62,19 +61,17 @@ async function onlyProvider(environment: string): Promise<ProviderName | undefin
   return (await loadSettings(environment, 'existing')).cluster.provider || undefined;
 }
 
-/** minikube where Docker answers and minikube is there or can be got, else embedded; so for root, whom minikube refuses its docker driver. */
+/** The first provider that fits this machine and user. */
 async function automaticProvider(user: number | undefined): Promise<ProviderName> {
-  if (user === 0) return 'embedded';
-  if ((await askEngine()) !== 'answers') return 'embedded';
-  const there =
-    (await findTool('minikube')) !== undefined ||
-    (await isReachable('github.com')) ||
-    (await findTool('go')) !== undefined;
-  return there ? 'minikube' : 'embedded';
+  for (const provider of providerNames) {
+    if (await providerOf({ provider }).fits?.(user)) return provider;
+  }
+  throw new Error('no provider fits this machine');
 }
 
 async function contextOf(
   environment: string,
+  provider: ProviderName,
   { context: asked }: GivenOptions,
   known: string | undefined,
 ): Promise<string> {
@@ -85,10 +82,10 @@ async function contextOf(
       advice: `run ${taskCommand('destroy-environment')} first, or leave --context out`,
     });
   }
-  const context = known ?? asked ?? (await loadSettings(environment, 'existing')).cluster.context;
+  const context = known ?? asked ?? (await loadSettings(environment, provider)).cluster.context;
   if (context !== '') return context;
   throw new UsageError({
-    what: 'provider `existing` needs a kube context',
+    what: `provider \`${provider}\` needs a kube context`,
     why: 'nothing is ever run against "the current context"',
     advice: 'name it with --context, CLUSTER_CONTEXT or the setting cluster.context',
   });

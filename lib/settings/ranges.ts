@@ -1,19 +1,18 @@
+import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import type { Problem } from '../ground/schema.ts';
 import { isTree, valueAt } from '../ground/tree.ts';
 import { type AddressRange, addressRange, holdEverybody, isWithin } from './address-range.ts';
-import type { ProviderName } from './provider-names.ts';
 import type { Settings } from './schema.ts';
-
-/** The networks that minikube brings take this range, whatever `podCidr` says; one of somebody's manifest may take another. */
-const minikubeRange = '10.244.0.0/16';
 
 /** Ranges of addresses that do not fit where they are. */
 export function* rangeProblems(settings: Settings, provider: ProviderName): Generator<Problem> {
   const { cni, podCidr } = settings.cluster;
-  if (provider === 'minikube' && !/[./]/.test(cni) && podCidr !== minikubeRange)
+  const { podRange = podCidr } = providerOf({ provider });
+  // A network of somebody's manifest may take another range.
+  if (!/[./]/.test(cni) && podCidr !== podRange)
     yield {
       path: ['cluster', 'podCidr'],
-      rule: `${minikubeRange}, which minikube gives to its network \`${cni}\``,
+      rule: `${podRange}, which ${provider} gives to its network \`${cni}\``,
     };
   const filled = (value: unknown) =>
     addressRange(value === '{{ .Values.cluster.podCidr }}' ? podCidr : value);

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
+import { providerNames } from '../cluster/providers.ts';
 import { anyMap, flag, map, mapOf, text, wholeNumber } from '../ground/schema.ts';
 import { addressRange, isNetwork } from './address-range.ts';
-import { providerNames } from './provider-names.ts';
 import { secretForm, secretPattern } from './secret-reference.ts';
 
 /*
@@ -66,7 +66,10 @@ export const settingsSchema = map({
   production: flag,
   sops: map({ key: text('a path'), allowDevelopmentKeys: flag }),
   cluster: map({
-    provider: v.picklist(['', ...providerNames], '`minikube`, `embedded`, `existing` or empty'),
+    provider: v.picklist(
+      ['', ...providerNames],
+      `${providerNames.map((name) => `\`${name}\``).join(', ')} or empty`,
+    ),
     kubernetesVersion: text('a version such as `v1.31.0`', /^v\d+\.\d+\.\d+$/),
     nodes: wholeNumber(),
     cpus: wholeNumber(),

@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
@@ -8,10 +9,8 @@ import { readStrictYaml, type StrictYaml } from '../ground/strict-yaml.ts';
 import { isTree, merge } from '../ground/tree.ts';
 import { didYouMean, quote, TaskError, UsageError } from '../runner/runner.ts';
 import type { Layer } from './check.ts';
-import type { ProviderName } from './provider-names.ts';
 import type { Settings } from './schema.ts';
 
-export type { ProviderName } from './provider-names.ts';
 export type { ChartSetting, DatabaseRoles, ImageSetting, Settings } from './schema.ts';
 
 /** Read files by their text: settings are read for every tool and task, and parsing takes longer than all the rest. */
@@ -69,6 +68,7 @@ export async function checkEnvironment(name: string, enough: 'folder' | 'made' =
  * the cluster provider (addresses and ports); it is named also while it is not there.
  */
 export async function settingsFiles(environment: string, provider: ProviderName): Promise<string[]> {
+  const { settingsFile } = providerOf({ provider });
   const top = namesEnding('environments', await readdir(join(root, 'environments')), '.yaml');
   const folder = `environments/${environment}`;
   // Where the folder is gone, what was made of it is taken away with the layers that are left.
@@ -84,7 +84,7 @@ export async function settingsFiles(environment: string, provider: ProviderName)
     'environments/common.yaml',
     ...(top.includes(`${provider}.yaml`) ? [`environments/${provider}.yaml`] : []),
     ...own.map((file) => `${folder}/${file}`),
-    ...(provider === 'embedded' ? [`.state/${environment}/cluster.yaml`] : []),
+    ...(settingsFile === undefined ? [] : [`.state/${environment}/${settingsFile}`]),
   ];
 }
 

@@ -1,3 +1,4 @@
+import type { ProviderName } from '../cluster/providers.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { type FoundTool, lookForTool, pinnedVersion } from './get-tool.ts';
 import { hasImage, isPinned } from './image.ts';
@@ -25,7 +26,7 @@ export type ToolRow = {
 
 /** Which tools are there and how the others can be got; looks, but gets nothing. Asks a release host at most once (3 s). `charts`: tools that bring charts. */
 export async function checkTools(
-  provider: string,
+  provider: ProviderName,
   requirement: Requirement = {},
   charts: readonly ToolName[] = [],
 ): Promise<ToolRow[]> {

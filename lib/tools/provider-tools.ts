@@ -1,27 +1,13 @@
+import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { type ToolName, toolNames } from './manifest.ts';
 
 // Not in manifest.yaml: the graph of a run is built, and `list` answers, without reading any YAML.
 
 const everywhere: readonly ToolName[] = ['sops', 'helm', 'kubectl', 'helmfile', 'gpg', 'openssl'];
 
-const further: { readonly [provider: string]: readonly ToolName[] } = {
-  minikube: ['minikube', 'docker'],
-  embedded: [
-    'etcd',
-    'kube-apiserver',
-    'kube-controller-manager',
-    'kube-scheduler',
-    'kwokctl',
-    'kwok',
-    'vault-secrets-operator',
-    'vault',
-    'postgresql',
-  ],
-};
-
 /** The tools that an environment of this provider cannot do without, in the order in which they are got. */
-export function toolsOf(provider: string): ToolName[] {
-  const needed = [...everywhere, ...(further[provider] ?? [])];
+export function toolsOf(provider: ProviderName): ToolName[] {
+  const needed = [...everywhere, ...providerOf({ provider }).tools];
   return toolNames.filter((name) => needed.includes(name));
 }
 

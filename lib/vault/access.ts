@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { expectedPorts, expectedSettings, readState } from '../cluster/embedded/state.ts';
+import { providerOf } from '../cluster/providers.ts';
 import { authorityFile, serverIdentity } from '../database/certificate.ts';
 import { root } from '../ground/project.ts';
 import { kubectl, kubectlText } from '../kubernetes/kubectl.ts';
@@ -165,22 +165,23 @@ async function vaultSettings(
 }
 
 /**
- * How Vault checks the tokens of workloads. In a pod it uses its own account; the Vault beside the embedded cluster is given
- * the API server's address on this machine and a token of an account that may review others.
+ * How Vault checks the tokens of workloads. In a pod it uses its own account; a Vault beside the cluster is given the API server's
+ * address on this machine and a token of an account that may review others.
  */
 async function kubernetesAccess(environment: Environment, context: TaskContext): Promise<KubernetesAccess> {
-  const embedded = environment.provider === 'embedded' ? await readState(environment) : undefined;
-  if (!embedded) return { host: 'https://kubernetes.default.svc' };
-  const pki = join(environment.state, 'kwok', 'clusters', environment.clusterName, 'pki');
+  const servers = await providerOf(environment).servers?.(environment);
+  if (!servers) return inClusterApi;
   return {
-    host: `https://127.0.0.1:${embedded.ports.kubeApiserver}`,
-    caCertificate: await readFile(join(pki, 'ca.crt'), 'utf8'),
+    host: servers.api.host,
+    caCertificate: await readFile(join(root, servers.api.caCertificateFile), 'utf8'),
     reviewer: {
       token: await reviewerToken(environment, context),
       recordPath: join(environment.state, 'vault', 'reviewer.sha256'),
     },
   };
 }
+
+const inClusterApi = { host: 'https://kubernetes.default.svc' };
 
 const reviewerArguments = [
   '-n',
@@ -219,8 +220,8 @@ function expiry(token: string): number {
 
 async function plainAccess(environment: Environment): Promise<PlainAccess> {
   const keys = relative(root, keysPath(environment));
-  if (environment.provider === 'embedded')
-    return { address: `http://127.0.0.1:${(await expectedPorts(environment)).vault}`, keysPath: keys };
+  const servers = await providerOf(environment).servers?.(environment);
+  if (servers) return { address: servers.settings.address, keysPath: keys };
   const kubectl = kubectlText(environment);
   const forward = `${kubectl} -n vault port-forward svc/vault 8200 & # leave it running for the following commands`;
   return {
@@ -236,8 +237,7 @@ export const unsealCommands = async (environment: Environment): Promise<readonly
 
 /** The plain commands of `init-vault`, for `--dry-run`. */
 export async function initVaultCommands(environment: Environment): Promise<readonly string[]> {
-  const ports = await expectedPorts(environment);
-  const embedded = environment.provider === 'embedded';
+  const servers = await providerOf(environment).servers?.(environment);
   const state = await desiredState();
   const fromRoot = (policy: Policy): Policy => ({
     ...policy,
@@ -252,13 +252,12 @@ export async function initVaultCommands(environment: Environment): Promise<reado
     },
     environment: environment.name,
     databaseAuthorityFile: authorityFile(environment, await settingsOf(environment)),
-    settings: await vaultSettings(environment, embedded ? expectedSettings(environment, ports).vault : {}),
-    kubernetes: embedded
+    settings: await vaultSettings(environment, servers?.settings),
+    kubernetes: servers
       ? {
-          host: `https://127.0.0.1:${ports.kubeApiserver}`,
-          caCertificateFile: `.state/${environment.name}/kwok/clusters/${environment.clusterName}/pki/ca.crt`,
+          ...servers.api,
           reviewerTokenCommand: `${kubectlText(environment)} ${reviewerArguments.join(' ')}`,
         }
-      : { host: 'https://kubernetes.default.svc' },
+      : inClusterApi,
   });
 }

@@ -1,4 +1,4 @@
-import { providerOf } from '../cluster/cluster.ts';
+import { providerOf } from '../cluster/providers.ts';
 import { poll } from '../ground/poll.ts';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { type Connection, type ForwardContext, withPortForward } from '../kubernetes/port-forward.ts';
@@ -53,19 +53,19 @@ export function vaultPods(objects: readonly VaultObject[]): VaultPods {
 
 const ordinal = ({ metadata }: VaultObject): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
 
-/** Whether there is a Vault at all, running or not: the process beside the embedded cluster, or what a release has made. */
+/** True if there is a Vault, running or not: a process beside the cluster, or what a release has made. */
 export async function hasVault(
   context: Pick<TaskContext, '$' | 'options'>,
   environment: Environment,
 ): Promise<boolean> {
-  if ((await providerOf(environment).direct(environment, 'vault')) !== undefined) return true;
+  if (providerOf(environment).servers) return true;
   const $ = await shellOf(context);
   const words = ['-n', 'vault', 'get', 'statefulsets', '--selector', vaultSelector];
   return (await kubectlList<{ items: VaultObject[] }>($, environment, ...words)).items.length > 0;
 }
 
 /**
- * Calls `use` with an address of this machine for each server of Vault: the process beside the embedded cluster, or every
+ * Calls `use` with an address of this machine for each server of Vault: the process beside the cluster, or every
  * pod that runs; they may take up to `waitMs` milliseconds to run, and as long again to answer. Throws `TaskError` when there is none.
  */
 export async function withVaultReplicas<Result>(
@@ -74,8 +74,8 @@ export async function withVaultReplicas<Result>(
   waitMs: number,
   use: (connections: readonly NamedConnection[]) => Promise<Result>,
 ): Promise<Result> {
-  const port = await providerOf(environment).direct(environment, 'vault');
-  if (port !== undefined) return use([{ name: 'vault', host: '127.0.0.1', port }]);
+  const servers = await providerOf(environment).servers?.(environment);
+  if (servers) return use([{ name: 'vault', host: '127.0.0.1', port: servers.vault }]);
   const { running, others } = await podsOf(context, environment, waitMs);
   if (others.length > 0) context.log?.(`left out, since they do not run: ${others.join(', ')}`);
   if (running.length === 0) {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import type { ProviderName } from '../../lib/cluster/providers.ts';
 import type { Environment } from '../../lib/settings/environment.ts';
-import type { ProviderName } from '../../lib/settings/settings.ts';
 
 /** An environment with its state in any folder. */
 export function environmentIn(folder: string, provider: ProviderName = 'embedded'): Environment {

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import type { ProviderName } from '../../lib/cluster/providers.ts';
 import type { Environment } from '../../lib/settings/environment.ts';
-import type { ProviderName } from '../../lib/settings/settings.ts';
 import { copyProject, type ProjectCopy } from './project-copy.ts';
 import { type RecordedContext, taskContext } from './task-context.ts';
 

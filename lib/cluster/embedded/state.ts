@@ -4,8 +4,9 @@ import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import { bootId, processStartTime, type TaskContext, TaskError } from '../../runner/runner.ts';
 import { cloneKey, type Environment, writeWhole } from '../../settings/environment.ts';
-import type { Settings } from '../../settings/settings.ts';
+import { notRunning } from '../not-running.ts';
 import { choosePorts, portBlock } from '../ports.ts';
+import type { Servers } from '../provider.ts';
 import { readServices, type ServiceRecord, stopServices } from '../services.ts';
 import { findProcesses } from './processes.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
@@ -73,19 +74,28 @@ export async function readState(environment: Environment): Promise<EmbeddedState
 export const expectedPorts = async (environment: Environment): Promise<Ports> =>
   (await readState(environment))?.ports ?? portBlock(cloneKey(environment.name, environment.root), portNames);
 
+const auditLogIn = (state: string): string => `${state}/logs/vault-audit.log`;
+
 const settingsValues = ({ vault, postgresql }: Ports, state: string): TemplateValues => ({
   vault,
   postgresql,
-  auditLog: `${state}/logs/vault-audit.log`,
+  auditLog: auditLogIn(state),
 });
 
-/** What `cluster.yaml` holds or will hold of Vault, for `--dry-run`. */
-export function expectedSettings(environment: Environment, ports: Ports): Pick<Settings, 'vault'> {
-  const { vault, postgresql, auditLog } = settingsValues(ports, environment.state);
+/** The servers of the cluster, or those that it will have. */
+export async function expectedServers(environment: Environment): Promise<Servers> {
+  const { kubeApiserver, vault, postgresql } = await expectedPorts(environment);
+  const { name, clusterName, state } = environment;
   return {
-    vault: {
+    vault,
+    postgresql,
+    api: {
+      host: `https://127.0.0.1:${kubeApiserver}`,
+      caCertificateFile: `.state/${name}/kwok/clusters/${clusterName}/pki/ca.crt`,
+    },
+    settings: {
       address: `http://127.0.0.1:${vault}`,
-      auditLog: String(auditLog),
+      auditLog: auditLogIn(state),
       databaseAddress: `127.0.0.1:${postgresql}`,
     },
   };
@@ -119,11 +129,7 @@ export async function stateCommands(
 export async function requireState(environment: Environment): Promise<EmbeddedState> {
   const state = await readState(environment);
   if (state) return state;
-  throw new TaskError({
-    what: `the cluster of environment \`${environment.name}\` is not created`,
-    why: `.state/${environment.name}/ does not know of one`,
-    advice: `run ${taskCommand('create-environment')}, or ${taskCommand('create-k8s')} for the cluster alone`,
-  });
+  throw notRunning(environment, 'absent');
 }
 
 export const writeState = (environment: Environment, state: EmbeddedState): Promise<void> =>

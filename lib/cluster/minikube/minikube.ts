@@ -1,174 +1,24 @@
-import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { taskCommand } from '../../ground/launcher.ts';
-import { shellWords } from '../../ground/shell-words.ts';
-import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
-import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
-import { type TaskContext, TaskError, UsageError } from '../../runner/runner.ts';
-import { askEngine } from '../../settings/docker-engine.ts';
-import {
-  type Environment,
-  remember,
-  remembered,
-  settingsOf,
-  shellOf,
-  writeWhole,
-} from '../../settings/environment.ts';
-import type { Settings } from '../../settings/settings.ts';
 import type { ClusterProvider } from '../provider.ts';
-import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
-import { checkEngine, noAnswer, removeRemains } from './docker.ts';
-import { forgetMachines, nodeNames } from './machines.ts';
-import { faultsOf, type Profile, phaseOf } from './nodes.ts';
-import { runMinikube } from './shell.ts';
-import { isLost, profileOf, refuseBroken, startCreated, startNodes } from './start.ts';
 
 /** minikube: one profile for each environment of each clone. */
 export const minikube: ClusterProvider = {
-  name: 'minikube',
-  commands: {
-    create: (environment, settings) => [
-      ...startCommands(environment, settings),
-      ...addons(settings).map((addon) => text(environment, addonArguments(environment, addon))),
-      ...afterwards(settings).map((words) => `${kubectlText(environment)} ${shellWords(words)}`),
-    ],
-    start: (environment, settings) => startCommands(environment, settings),
-    stop: (environment) => [text(environment, ['stop', '--profile', environment.clusterName])],
-    destroy: (environment) => [
-      text(environment, ['delete', '--profile', environment.clusterName]),
-      `docker network rm --force ${environment.clusterName}`,
-    ],
-    services: routeCommands,
+  ownsCluster: true,
+  simulatedPods: false,
+  images: 'loaded',
+  tools: ['minikube', 'docker'],
+  toolsFor: {
+    // helm for the ingress controller
+    create: ['docker', 'minikube', 'kubectl', 'helm'],
+    start: ['docker', 'minikube', 'kubectl'],
+    stop: ['docker', 'minikube'],
+    destroy: ['minikube', 'docker'],
+    services: ['docker', 'minikube', 'kubectl'],
+    images: ['kubectl', 'minikube'],
+    status: ['kubectl', 'minikube'],
   },
-
-  check: async ({ cluster }, user) => {
-    if (cluster.driver !== 'docker') return;
-    if (user === 0) {
-      throw new UsageError({
-        what: 'minikube cannot be run as root',
-        why: 'it refuses root with its docker driver',
-        advice: 'run as another user in the group docker, or use --provider embedded',
-      });
-    }
-    if ((await askEngine()) === 'silent') throw noAnswer('`docker version` got no answer within 5 s');
-  },
-
-  phase: async (environment, context) => {
-    const profile = await profileOf(environment, context);
-    if (profile.kind === 'none') return 'absent';
-    return (await readProgress(environment)) === 'complete' ? phaseOf(profile) : 'creating';
-  },
-
-  faults: async (environment, context) => faultsOf(await profileOf(environment, context)),
-
-  create: async (environment, settings, context) => {
-    const profile = await profileOf(environment, context);
-    const progress = await readProgress(environment);
-    if (profile.kind !== 'none' && (await remembered(environment.name)) === undefined) {
-      throw unknownProfile(environment);
-    }
-    if (progress === 'complete' && profile.kind !== 'none' && !isLost(profile)) {
-      if (phaseOf(profile) === 'running') return 'unchanged';
-      await startCreated(environment, settings, profile, context);
-      return 'changed';
-    }
-    if (settings.cluster.driver === 'docker') await checkEngine(environment, settings, context);
-    // From here on the environment is minikube's, also when the rest fails: destroy-environment has to find it.
-    await remember(environment);
-    if (progress !== 'started' || profile.kind !== 'nodes' || phaseOf(profile) !== 'running') {
-      if (profile.kind !== 'none') {
-        context.log(
-          progress === 'complete' && isLost(profile)
-            ? `the cluster is recreated without its data: ${faultsOf(profile).join(', ')}`
-            : 'the cluster is only half created, by a run that was killed: starting over',
-        );
-        await removeProfile(environment, settings, profile, context);
-      }
-      await startNodes(environment, settings, context);
-      await writeWhole(progressFile(environment), 'started');
-    }
-    for (const addon of addons(settings)) await runMinikube(context, addonArguments(environment, addon));
-    const $ = await shellOf(context);
-    for (const words of afterwards(settings)) await $`${kubectl(environment)} ${words}`;
-    await writeWhole(progressFile(environment), 'complete');
-    return 'changed';
-  },
-
-  start: async (environment, settings, context) => {
-    const profile = await profileOf(environment, context);
-    if (profile.kind === 'none') throw notCreated(environment);
-    if ((await readProgress(environment)) !== 'complete') throw halfCreated(environment);
-    if (phaseOf(profile) === 'running') return 'unchanged';
-    await startCreated(environment, settings, profile, context);
-    return 'changed';
-  },
-
-  stop: async (environment, context) => {
-    const profile = await profileOf(environment, context);
-    if (profile.kind === 'none' || phaseOf(profile) === 'stopped') return 'unchanged';
-    refuseBroken(environment, profile);
-    await runMinikube(context, ['stop', '--profile', environment.clusterName]);
-    return 'changed';
-  },
-
-  destroy: async (environment, context) => {
-    const profile = await profileOf(environment, context);
-    const removed = await removeProfile(environment, await settingsOf(environment), profile, context);
-    await rm(environment.kubeconfig, { force: true });
-    return removed ? 'changed' : 'unchanged';
-  },
-
-  addresses: routeAddresses,
-  direct: async () => undefined,
+  contextOf: (clusterName) => clusterName,
+  podRange: '10.244.0.0/16',
+  nodeAddress: (clusterName) => `minikube ip --profile ${clusterName}`,
+  fits: async (user) => (await import('./engine.ts')).fitsMinikube(user),
+  load: async () => (await import('./cluster.ts')).cluster,
 };
-
-/**
- * How far `create` came: `started` when minikube has started every node, `complete` after the rest. minikube itself says
- * `Running` as soon as the first node is, and does not add the others on a second start.
- */
-async function readProgress(environment: Environment): Promise<string | undefined> {
-  return readFile(progressFile(environment), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-}
-
-const progressFile = ({ state }: Environment): string => join(state, 'minikube.progress');
-
-/** Removes the profile with everything that belongs to it. Returns true when there was something. */
-async function removeProfile(
-  environment: Environment,
-  { cluster }: Settings,
-  profile: Profile,
-  context: TaskContext,
-): Promise<boolean> {
-  // A start that failed early leaves files that are no profile yet.
-  if (profile.kind !== 'none' || (await remembered(environment.name)) !== undefined) {
-    await runMinikube(context, ['delete', '--profile', environment.clusterName]);
-  }
-  const remains = cluster.driver === 'docker' && (await removeRemains(environment, context));
-  await forgetMachines((name) => nodeNames(environment).test(name));
-  await rm(progressFile(environment), { force: true });
-  return profile.kind !== 'none' || remains;
-}
-
-const notCreated = (environment: Environment): TaskError =>
-  new TaskError({
-    what: `the cluster of environment \`${environment.name}\` is not created`,
-    why: `minikube has no profile ${environment.clusterName}`,
-    advice: `run ${taskCommand('create-environment')}, or ${taskCommand('create-k8s')} for the cluster alone`,
-  });
-
-const halfCreated = (environment: Environment): TaskError =>
-  new TaskError({
-    what: `the cluster of environment \`${environment.name}\` is only half created`,
-    why: 'the run that created it was interrupted',
-    advice: `run ${taskCommand('create-environment')} again`,
-  });
-
-const unknownProfile = (environment: Environment): TaskError =>
-  new TaskError({
-    what: `minikube has a profile ${environment.clusterName} that environment \`${environment.name}\` has no record of`,
-    why: `.state/${environment.name} was removed while the cluster was kept; Vault's keys were in it`,
-    advice: `${taskCommand('destroy-environment')} removes the cluster, then ${taskCommand('create-environment')} makes a new one`,
-  });

@@ -10,13 +10,16 @@ process.exitCode = (await bootstrap(argv)) ?? (await start());
 async function start(): Promise<number> {
   const { runCli, task } = await import('../../../lib/runner/runner.ts');
   const { config } = await import('../../../tasks/all.ts');
-  const { embeddedParts } = await import('../../../tasks/embedded.ts');
+  const { environmentOf } = await import('../../../lib/settings/environment.ts');
+  const { partNeeds } = await import('../../../tasks/embedded.ts');
   const startPart = task({
     name: 'start-part',
     description: 'start one part',
     args: { part: { type: 'string', positional: true, description: 'its name' } },
-    needs: ({ args }) =>
-      embeddedParts('create').filter(({ task: { name } }) => name === `embedded-${args.part}`),
+    needs: ({ args, options }) =>
+      partNeeds({ environment: environmentOf(options) }, 'create').filter(
+        ({ task: { name } }) => name === `embedded-${args.part}`,
+      ),
     commands: () => [],
   });
   return runCli([startPart], argv, config);

@@ -8,7 +8,7 @@ import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
-  lib: typeof import('../../../lib/cluster/user-kubeconfig.ts');
+  lib: typeof import('../../../lib/cluster/existing/user-kubeconfig.ts');
   environment: Environment;
   context: RecordedContext;
   /** What kubectl says of the user's kubeconfig from now on. */
@@ -21,7 +21,7 @@ const { KUBECONFIG } = process.env;
 
 test.before(async (state) => {
   state.clone = scriptedClone();
-  state.lib = await state.clone.lib('cluster/user-kubeconfig.ts');
+  state.lib = await state.clone.lib('cluster/existing/user-kubeconfig.ts');
   state.environment = await state.clone.environment('existing');
   const view = join(state.clone.folder, '..', 'view');
   state.users = (kubeconfig) => {

@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { portNames } from '../../../lib/cluster/embedded/state.ts';
 import { portBlock } from '../../../lib/cluster/ports.ts';
+import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { cloneKey } from '../../../lib/settings/environment.ts';
-import type { ProviderName } from '../../../lib/settings/settings.ts';
 import { tasks } from '../../../tasks/all.ts';
 
 export type Transcript = { readonly exitCode: number; readonly text: string };

@@ -12,7 +12,7 @@ const declared = task({
   args: { app: { type: 'string', description: 'an app' } },
   needs: ({ environment }) => (environment.context === 'team' ? [other] : []),
   confirm: ({ args, environment }) => `remove ${args.app} from ${environment.name}?`,
-  commands: ({ environment, settings, provider }) => [environment.name, settings.domain, provider.name],
+  commands: ({ environment, settings, provider }) => [environment.name, settings.domain, provider.images],
 });
 
 const input = { args: { app: 'app1' }, options, passThrough: [] };
@@ -26,10 +26,10 @@ test('what runs before the run is given the environment that the options name', 
 });
 
 test('plain commands are given its settings and its provider, too', async () => {
-  const [name, domain, provider] = await declared.commands(input);
+  const [name, domain, images] = await declared.commands(input);
   assert.is(name, 'development');
   assert.type(domain, 'string');
-  assert.is(provider, 'existing');
+  assert.is(images, 'pulled');
 });
 
 test('a task is declared where the factory is called', () => {

@@ -1,6 +1,7 @@
 import { delimiter } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { checkTools, type ToolRow } from '../../../lib/tools/check-tools.ts';
 import { loadManifest } from '../../../lib/tools/manifest.ts';
 import { lastWords } from '../../../lib/tools/tool-context.ts';
@@ -11,7 +12,7 @@ import { inPlace, type Place } from './tool-fixture.ts';
 /** Nothing of the system on PATH, and every release host counts as reachable without being asked. */
 async function rowsOf(
   place: Place,
-  provider: string,
+  provider: ProviderName,
   kubernetesVersion = 'v1.31.0',
 ): Promise<Map<string, ToolRow>> {
   process.env.PATH = place.bin;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { providerNames } from '../../../lib/cluster/providers.ts';
 import { buildFlags } from '../../../lib/tools/go-build.ts';
 import { goModules, loadManifest, toolNames } from '../../../lib/tools/manifest.ts';
 import { lockFile, pinIn, pinnedPlatforms } from '../../../lib/tools/pins.ts';
@@ -78,7 +79,7 @@ test('what a provider needs is in the order of the builds, and embedded needs no
 });
 
 test('what only the tests need is got with no environment', () => {
-  for (const provider of ['minikube', 'embedded', 'existing'])
+  for (const provider of providerNames)
     for (const name of testTools) assert.not.ok(toolsOf(provider).includes(name), `${name} for ${provider}`);
   // Last in the order of the builds: nothing waits for them.
   assert.equal(toolNames.slice(-testTools.length), [...testTools]);

@@ -31,8 +31,9 @@ test.before(async (state) => {
   state.clone = scriptedClone();
   const { buildImages } =
     await state.clone.lib<typeof import('../../../lib/cluster/images/build.ts')>('cluster/images/build.ts');
-  const { loadCommands, loadImages } =
-    await state.clone.lib<typeof import('../../../lib/cluster/images/load.ts')>('cluster/images/load.ts');
+  const { loadCommands, loadImages } = await state.clone.lib<
+    typeof import('../../../lib/cluster/minikube/images.ts')
+  >('cluster/minikube/images.ts');
   state.environment = await state.clone.environment('minikube');
   const { ownImages, taggedByInputs } = await state.clone.lib<
     typeof import('../../../lib/cluster/images/own-images.ts')

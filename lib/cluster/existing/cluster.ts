@@ -1,12 +1,12 @@
 import { rm } from 'node:fs/promises';
-import { shellWord } from '../ground/shell-words.ts';
-import { routeAddresses, routeCommands } from '../ingress/addresses.ts';
-import { kubectl, kubectlJson, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
-import { type Environment, remember, remembered, shellOf } from '../settings/environment.ts';
-import { reasonOf, toolFailure } from '../tools/tool-answer.ts';
+import { shellWord } from '../../ground/shell-words.ts';
+import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
+import { kubectl, kubectlJson, kubectlList, kubectlText } from '../../kubernetes/kubectl.ts';
+import { type TaskContext, TaskError } from '../../runner/runner.ts';
+import { type Environment, remember, remembered, shellOf } from '../../settings/environment.ts';
+import { reasonOf, toolFailure } from '../../tools/tool-answer.ts';
+import type { Cluster } from '../provider.ts';
 import { checkOperators, operatorCommands } from './operators.ts';
-import type { ClusterProvider } from './provider.ts';
 import { connectExisting, connectionAdvice } from './user-kubeconfig.ts';
 
 /** What an install needs to do; each is asked with `kubectl auth can-i`. */
@@ -41,9 +41,7 @@ export async function checkReachable(
   });
 }
 
-/** A cluster that is there already: used, never created, started, stopped or destroyed by us. */
-export const existing: ClusterProvider = {
-  name: 'existing',
+export const cluster: Cluster = {
   commands: {
     create: (environment, settings) => [
       `${kubectlText(environment)} get --raw /readyz`,
@@ -59,6 +57,9 @@ export const existing: ClusterProvider = {
     destroy: () => ['# an existing cluster is not destroyed by us'],
     services: routeCommands,
   },
+
+  // The task `connect` has written the kubeconfig.
+  requireAnswer: checkReachable,
 
   phase: async (environment, context) => {
     if (!(await remembered(environment.name))) return 'absent';
@@ -123,7 +124,6 @@ export const existing: ClusterProvider = {
   },
 
   addresses: routeAddresses,
-  direct: async () => undefined,
 };
 
 async function checkStorageClass(environment: Environment, context: TaskContext): Promise<void> {

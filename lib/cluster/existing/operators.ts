@@ -1,8 +1,8 @@
-import { kubectl, kubectlText } from '../kubernetes/kubectl.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
-import { type Environment, shellOf } from '../settings/environment.ts';
-import type { Settings } from '../settings/settings.ts';
-import { toolFailure } from '../tools/tool-answer.ts';
+import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
+import { type TaskContext, TaskError } from '../../runner/runner.ts';
+import { type Environment, shellOf } from '../../settings/environment.ts';
+import type { Settings } from '../../settings/settings.ts';
+import { toolFailure } from '../../tools/tool-answer.ts';
 
 /** An operator that somebody else puts into the cluster, by a type that is there with it. */
 type Operator = { readonly name: string; readonly type: string; readonly setting: string };

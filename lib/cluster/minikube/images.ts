@@ -8,8 +8,8 @@ import { type TaskContext, TaskError } from '../../runner/runner.ts';
 import { type Environment, settingsOf, shellOf } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { fullName } from '../../tools/registry/reference.ts';
-import { minikubeShell, reasonOf, runMinikube } from '../minikube/shell.ts';
-import { type OwnImage, tagged, taggedByInputs } from './own-images.ts';
+import { type OwnImage, tagged, taggedByInputs } from '../images/own-images.ts';
+import { minikubeShell, reasonOf, runMinikube } from './shell.ts';
 
 /** An image by its two names: the one that the pods ask for, and the one that tells its inputs. */
 type Loadable = { readonly asked: string; readonly built: string };

@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve, sep } from 'node:path';
-import { root } from '../ground/project.ts';
-import { shellWords } from '../ground/shell-words.ts';
-import { withheldNames } from '../ground/variables.ts';
-import { reasonIn, type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
-import { type Environment, processEnvironment, shellOf, writeWhole } from '../settings/environment.ts';
+import { root } from '../../ground/project.ts';
+import { shellWords } from '../../ground/shell-words.ts';
+import { withheldNames } from '../../ground/variables.ts';
+import { reasonIn, type TaskContext, TaskError, UsageError } from '../../runner/runner.ts';
+import { type Environment, processEnvironment, shellOf, writeWhole } from '../../settings/environment.ts';
 
 type KubeContext = Pick<TaskContext, '$' | 'options' | 'log'>;
 

@@ -1,0 +1,160 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { taskCommand } from '../../ground/launcher.ts';
+import { shellWords } from '../../ground/shell-words.ts';
+import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
+import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
+import { type TaskContext, TaskError, UsageError } from '../../runner/runner.ts';
+import {
+  type Environment,
+  remember,
+  remembered,
+  settingsOf,
+  shellOf,
+  writeWhole,
+} from '../../settings/environment.ts';
+import type { Settings } from '../../settings/settings.ts';
+import { notRunning } from '../not-running.ts';
+import type { Cluster } from '../provider.ts';
+import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
+import { checkEngine, noAnswer, removeRemains } from './docker.ts';
+import { askEngine } from './engine.ts';
+import { loadCommands, loadImages } from './images.ts';
+import { forgetMachines, nodeNames } from './machines.ts';
+import { faultsOf, type Profile, phaseOf } from './nodes.ts';
+import { runMinikube } from './shell.ts';
+import { isLost, profileOf, refuseBroken, startCreated, startNodes } from './start.ts';
+
+export const cluster: Cluster = {
+  commands: {
+    create: (environment, settings) => [
+      ...startCommands(environment, settings),
+      ...addons(settings).map((addon) => text(environment, addonArguments(environment, addon))),
+      ...afterwards(settings).map((words) => `${kubectlText(environment)} ${shellWords(words)}`),
+    ],
+    start: (environment, settings) => startCommands(environment, settings),
+    stop: (environment) => [text(environment, ['stop', '--profile', environment.clusterName])],
+    destroy: (environment) => [
+      text(environment, ['delete', '--profile', environment.clusterName]),
+      `docker network rm --force ${environment.clusterName}`,
+    ],
+    services: routeCommands,
+  },
+
+  check: async ({ cluster }, user) => {
+    if (cluster.driver !== 'docker') return;
+    if (user === 0) {
+      throw new UsageError({
+        what: 'minikube cannot be run as root',
+        why: 'it refuses root with its docker driver',
+        advice: 'run as another user in the group docker, or use --provider embedded',
+      });
+    }
+    if ((await askEngine()) === 'silent') throw noAnswer('`docker version` got no answer within 5 s');
+  },
+
+  phase: async (environment, context) => {
+    const profile = await profileOf(environment, context);
+    if (profile.kind === 'none') return 'absent';
+    return (await readProgress(environment)) === 'complete' ? phaseOf(profile) : 'creating';
+  },
+
+  faults: async (environment, context) => faultsOf(await profileOf(environment, context)),
+
+  create: async (environment, settings, context) => {
+    const profile = await profileOf(environment, context);
+    const progress = await readProgress(environment);
+    if (profile.kind !== 'none' && (await remembered(environment.name)) === undefined) {
+      throw unknownProfile(environment);
+    }
+    if (progress === 'complete' && profile.kind !== 'none' && !isLost(profile)) {
+      if (phaseOf(profile) === 'running') return 'unchanged';
+      await startCreated(environment, settings, profile, context);
+      return 'changed';
+    }
+    if (settings.cluster.driver === 'docker') await checkEngine(environment, settings, context);
+    // From here on the environment is minikube's, also when the rest fails: destroy-environment has to find it.
+    await remember(environment);
+    if (progress !== 'started' || profile.kind !== 'nodes' || phaseOf(profile) !== 'running') {
+      if (profile.kind !== 'none') {
+        context.log(
+          progress === 'complete' && isLost(profile)
+            ? `the cluster is recreated without its data: ${faultsOf(profile).join(', ')}`
+            : 'the cluster is only half created, by a run that was killed: starting over',
+        );
+        await removeProfile(environment, settings, profile, context);
+      }
+      await startNodes(environment, settings, context);
+      await writeWhole(progressFile(environment), 'started');
+    }
+    for (const addon of addons(settings)) await runMinikube(context, addonArguments(environment, addon));
+    const $ = await shellOf(context);
+    for (const words of afterwards(settings)) await $`${kubectl(environment)} ${words}`;
+    await writeWhole(progressFile(environment), 'complete');
+    return 'changed';
+  },
+
+  start: async (environment, settings, context) => {
+    const profile = await profileOf(environment, context);
+    if (profile.kind === 'none') throw notRunning(environment, 'absent');
+    if ((await readProgress(environment)) !== 'complete') throw notRunning(environment, 'creating');
+    if (phaseOf(profile) === 'running') return 'unchanged';
+    await startCreated(environment, settings, profile, context);
+    return 'changed';
+  },
+
+  stop: async (environment, context) => {
+    const profile = await profileOf(environment, context);
+    if (profile.kind === 'none' || phaseOf(profile) === 'stopped') return 'unchanged';
+    refuseBroken(environment, profile);
+    await runMinikube(context, ['stop', '--profile', environment.clusterName]);
+    return 'changed';
+  },
+
+  destroy: async (environment, context) => {
+    const profile = await profileOf(environment, context);
+    const removed = await removeProfile(environment, await settingsOf(environment), profile, context);
+    await rm(environment.kubeconfig, { force: true });
+    return removed ? 'changed' : 'unchanged';
+  },
+
+  addresses: routeAddresses,
+  images: { commands: loadCommands, load: loadImages },
+};
+
+/**
+ * How far `create` came: `started` when minikube has started every node, `complete` after the rest. minikube itself says
+ * `Running` as soon as the first node is, and does not add the others on a second start.
+ */
+async function readProgress(environment: Environment): Promise<string | undefined> {
+  return readFile(progressFile(environment), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+}
+
+const progressFile = ({ state }: Environment): string => join(state, 'minikube.progress');
+
+/** Removes the profile with everything that belongs to it. Returns true when there was something. */
+async function removeProfile(
+  environment: Environment,
+  { cluster }: Settings,
+  profile: Profile,
+  context: TaskContext,
+): Promise<boolean> {
+  // A start that failed early leaves files that are no profile yet.
+  if (profile.kind !== 'none' || (await remembered(environment.name)) !== undefined) {
+    await runMinikube(context, ['delete', '--profile', environment.clusterName]);
+  }
+  const remains = cluster.driver === 'docker' && (await removeRemains(environment, context));
+  await forgetMachines((name) => nodeNames(environment).test(name));
+  await rm(progressFile(environment), { force: true });
+  return profile.kind !== 'none' || remains;
+}
+
+const unknownProfile = (environment: Environment): TaskError =>
+  new TaskError({
+    what: `minikube has a profile ${environment.clusterName} that environment \`${environment.name}\` has no record of`,
+    why: `.state/${environment.name} was removed while the cluster was kept; Vault's keys were in it`,
+    advice: `${taskCommand('destroy-environment')} removes the cluster, then ${taskCommand('create-environment')} makes a new one`,
+  });

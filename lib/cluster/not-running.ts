@@ -1,0 +1,32 @@
+import { taskCommand } from '../ground/launcher.ts';
+import { TaskError } from '../runner/runner.ts';
+import type { Environment } from '../settings/environment.ts';
+import type { ClusterPhase } from './provider.ts';
+
+/** Why a task cannot work with the cluster in this phase; `faults` are those of a degraded one. */
+export function notRunning(
+  { name }: Environment,
+  phase: Exclude<ClusterPhase, 'running'>,
+  faults: readonly string[] = [],
+): TaskError {
+  const states = {
+    absent: {
+      is: 'not created',
+      why: 'this task needs one',
+      advice: `run ${taskCommand('create-environment')}, or ${taskCommand('create-k8s')} for the cluster alone`,
+    },
+    creating: {
+      is: 'only half created',
+      why: 'the run that created it was interrupted',
+      advice: `run ${taskCommand('create-environment')} again`,
+    },
+    stopped: { is: 'stopped', why: 'this task needs it', advice: `run ${taskCommand('start-k8s')}` },
+    degraded: {
+      is: 'degraded',
+      why: faults.join(', ') || 'it does not answer',
+      advice: `run ${taskCommand('start-k8s')}: it starts what is missing; ${taskCommand('status')} shows more`,
+    },
+  };
+  const { is, why, advice } = states[phase];
+  return new TaskError({ what: `the cluster of environment \`${name}\` is ${is}`, why, advice });
+}

@@ -1,0 +1,59 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../../lib/ground/project.ts';
+import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
+import { dryRuns } from '../golden/transcripts.ts';
+
+const test = suite<{ clone: ProjectCopy }>('a provider is a folder and a line');
+
+test.before((state) => {
+  state.clone = copyProject();
+  const providers = join(state.clone.folder, 'lib/cluster');
+  const text = readFileSync(join(root, 'tests/processes/cluster/paper/paper.ts'), 'utf8');
+  mkdirSync(join(providers, 'paper'));
+  writeFileSync(
+    join(providers, 'paper/paper.ts'),
+    text.replaceAll('../../../../lib/cluster/', '../').replaceAll('../../../../lib/', '../../'),
+  );
+  const list = readFileSync(join(providers, 'providers.ts'), 'utf8');
+  writeFileSync(
+    join(providers, 'providers.ts'),
+    `import { paper } from './paper/paper.ts';\n${list.replace('providers = { ', 'providers = { paper, ')}`,
+  );
+});
+
+test.after(({ clone }) => clone.remove());
+
+test('every task can be printed for it', async ({ clone }) => {
+  const transcripts = await dryRuns(clone.folder, ['--provider', 'paper']);
+  const failed = [...transcripts].filter(([, { exitCode }]) => exitCode !== 0).map(([name]) => name);
+  assert.equal(failed, []);
+  const textOf = (task: string): string => transcripts.get(task)?.text ?? '';
+  for (const task of ['create-k8s', 'create-environment']) {
+    assert.match(textOf(task), /^echo stopped > paper-development-/m);
+    assert.not.match(textOf(task), /minikube start|kwok|etcd/);
+  }
+  assert.match(textOf('install-app'), /--kube-context paper-development-/);
+  assert.match(textOf('install-tools'), /k9s/);
+});
+
+test('it is chosen by itself where it fits, created, shown and destroyed', async ({ clone }) => {
+  const run = async (...words: string[]): Promise<string> => {
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--import', 'tsx', 'tasks.ts', ...words, '--yes'],
+      { cwd: clone.folder, env: { PATH: process.env.PATH, HOME: '/nonexistent' } },
+    );
+    return stdout;
+  };
+  await run('create-k8s');
+  assert.match(await run('status'), /^environment {2}development \(paper\)\ncluster {6}stopped$/m);
+  await run('destroy-k8s');
+  assert.not.ok(existsSync(join(clone.folder, '.state/development/paper')));
+});
+
+test.run();
