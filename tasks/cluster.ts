@@ -16,7 +16,7 @@ const connect = task({
   private: true,
   needs: tools('kubectl'),
   commands: async ({ environment }) => [
-    (await import('../lib/cluster/existing/cluster.ts')).connectCommand(environment),
+    (await import('../lib/cluster/existing/reach.ts')).connectCommand(environment),
   ],
   run: async (context) => {
     const { connectExisting } = await import('../lib/cluster/existing/user-kubeconfig.ts');
@@ -136,7 +136,10 @@ export const destroyK8s = taskWithoutSettings({
     return `destroy the cluster of environment \`${environment.name}\` with all its data?`;
   },
   needs: stopTools,
-  commands: async ({ environment, provider }) => (await provider.load()).commands.destroy(environment),
+  commands: async ({ environment, provider }) =>
+    provider.ownsCluster
+      ? (await provider.load()).commands.destroy(environment)
+      : ['# an existing cluster is not destroyed by us'],
   run: async (context) => {
     const { environment, provider } = context;
     refuseExisting(environment, provider);

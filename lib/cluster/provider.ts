@@ -68,7 +68,7 @@ export type Cluster = {
     create(environment: Environment, settings: Settings): readonly string[];
     start(environment: Environment, settings: Settings): readonly string[];
     stop(environment: Environment): readonly string[];
-    destroy(environment: Environment): readonly string[];
+    destroy(environment: Environment): readonly string[] | Promise<readonly string[]>;
     services(environment: Environment, settings: Settings): readonly string[];
   };
   /**
@@ -84,6 +84,7 @@ export type Cluster = {
   create(environment: Environment, settings: Settings, context: TaskContext): Promise<Outcome>;
   start(environment: Environment, settings: Settings, context: TaskContext): Promise<Outcome>;
   stop(environment: Environment, context: TaskContext): Promise<Outcome>;
+  /** Of a cluster that is not ours, all that we put into it. */
   destroy(environment: Environment, context: TaskContext): Promise<Outcome>;
   addresses(environment: Environment, settings: Settings, context: TaskContext): Promise<readonly Address[]>;
   /** Loads the project's own images into the nodes, and the same as plain commands; with `images: 'loaded'`. */

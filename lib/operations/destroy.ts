@@ -1,29 +1,18 @@
 import { clusterOf } from '../cluster/cluster.ts';
-import { checkReachable, connectCommand } from '../cluster/existing/cluster.ts';
-import { connectExisting } from '../cluster/existing/user-kubeconfig.ts';
-import { providerOf } from '../cluster/providers.ts';
-import { declaredReleases, helmfile, helmfileText } from '../helm/helmfile.ts';
-import { refuseTerminating } from '../helm/namespaces.ts';
-import { removeController, removeControllerCommands } from '../ingress/remove.ts';
-import { kubectl, kubectlText } from '../kubernetes/kubectl.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
+import type { TaskContext } from '../runner/runner.ts';
 import { removeKeyring } from '../secrets/sops.ts';
 import {
   type Environment,
   exportHomes,
   forgetRuns,
-  helmHomes,
   remembered,
   removeState,
-  settingsOf,
-  shellOf,
 } from '../settings/environment.ts';
 
-/** Takes the whole environment away: cluster (or, of an existing one, our releases and namespaces), keyring and state folder. */
+/** Takes the whole environment away: cluster (or what we put into it), keyring and state folder. */
 export async function destroyEnvironment(environment: Environment, context: TaskContext): Promise<void> {
   // What cannot be read was there, too.
   const known = await remembered(environment.name).catch(() => true);
-  if (known && !providerOf(environment).ownsCluster) await removeFromExisting(environment, context);
   const outcome = await (await clusterOf(environment)).destroy(environment, context);
   await removeKeyring(environment, context);
   await removeState(environment);
@@ -32,59 +21,10 @@ export async function destroyEnvironment(environment: Environment, context: Task
   context.report(known || outcome === 'changed' ? 'changed' : 'unchanged');
 }
 
-const ourNamespaces = async (): Promise<string[]> => [
-  ...new Set((await declaredReleases()).map(({ namespace }) => namespace)),
-];
-
-/** The operator's types, which helm leaves behind; a basic regular expression, for grep too. */
-const ownTypes = /\.secrets\.hashicorp\.com$/;
-
-/** The cluster itself stays. helm leaves the namespaces (they are kept on purpose) and the operator's types behind. */
-async function removeFromExisting(environment: Environment, context: TaskContext): Promise<void> {
-  await connectExisting(environment, context);
-  await checkReachable(environment, context).catch((error: unknown) => {
-    if (!(error instanceof TaskError)) throw error;
-    const { name } = environment;
-    const advice = `${error.advice}; if the cluster is gone for good, remove what is kept of it here: rm -r .state/${name}`;
-    throw new TaskError({ what: error.what, why: error.why, advice });
-  });
-  const $ = await shellOf(context);
-  await $`${await helmfile(environment, '--quiet', '--skip-deps', 'destroy')}`;
-  const namespaces = await ourNamespaces();
-  await $`${kubectl(environment)} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`.catch(
-    async (error: unknown) => {
-      // It says what they wait for.
-      await refuseTerminating($, environment, new Set(namespaces));
-      throw error;
-    },
-  );
-  await removeController(environment, context);
-  const types = await $({ quiet: true })`${kubectl(environment)} get crd -o name`;
-  const own = types.stdout.split('\n').filter((name) => ownTypes.test(name));
-  if (own.length === 0) return;
-  // Objects of these types outside our namespaces are somebody else's, and would be deleted with their type.
-  const kinds = own.map((name) => name.slice(name.indexOf('/') + 1)).join(',');
-  const used = await $({ quiet: true })`${kubectl(environment)} get ${kinds} -A -o name`;
-  if (used.stdout.trim() === '') await $`${kubectl(environment)} delete ${own} --ignore-not-found`;
-  else context.log('the types of the Vault Secrets Operator stay: other namespaces use them');
-}
-
 /** The same as plain commands. */
-export async function destroyCommands(environment: Environment): Promise<readonly string[]> {
-  const own = providerOf(environment).ownsCluster
-    ? (await clusterOf(environment)).commands.destroy(environment)
-    : [
-        connectCommand(environment),
-        exportHomes(environment, ...helmHomes),
-        await helmfileText(environment, 'destroy'),
-        `${kubectlText(environment)} delete namespace ${(await ourNamespaces()).join(' ')} --ignore-not-found --wait --timeout 300s`,
-        ...removeControllerCommands(environment, await settingsOf(environment)),
-        `${kubectlText(environment)} get crd -o name | grep '${ownTypes.source}' | while read -r type; do ${kubectlText(environment)} delete --ignore-not-found "$type"; done`,
-      ];
-  return [
-    ...own,
-    exportHomes(environment, 'GNUPGHOME'),
-    'gpgconf --kill all',
-    `rm -rf "$GNUPGHOME" .state/${environment.name} .tasks/${environment.name}`,
-  ];
-}
+export const destroyCommands = async (environment: Environment): Promise<readonly string[]> => [
+  ...(await (await clusterOf(environment)).commands.destroy(environment)),
+  exportHomes(environment, 'GNUPGHOME'),
+  'gpgconf --kill all',
+  `rm -rf "$GNUPGHOME" .state/${environment.name} .tasks/${environment.name}`,
+];

@@ -1,13 +1,13 @@
-import { rm } from 'node:fs/promises';
-import { shellWord } from '../../ground/shell-words.ts';
 import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
 import { kubectl, kubectlJson, kubectlList, kubectlText } from '../../kubernetes/kubectl.ts';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
 import { type Environment, remember, remembered, shellOf } from '../../settings/environment.ts';
-import { reasonOf, toolFailure } from '../../tools/tool-answer.ts';
+import { toolFailure } from '../../tools/tool-answer.ts';
 import type { Cluster } from '../provider.ts';
 import { checkOperators, operatorCommands } from './operators.ts';
-import { connectExisting, connectionAdvice } from './user-kubeconfig.ts';
+import { checkReachable } from './reach.ts';
+import { removeCommands, removeFromCluster } from './remove.ts';
+import { connectExisting } from './user-kubeconfig.ts';
 
 /** What an install needs to do; each is asked with `kubectl auth can-i`. */
 const rights = [
@@ -20,26 +20,6 @@ const rights = [
 
 /** The oldest version that the charts are made for. */
 const oldestMinor = 29;
-
-/** What `connectExisting` does, as a plain command. */
-export const connectCommand = ({ name, context }: Environment): string =>
-  `(umask 077; mkdir -p .state/${name}; kubectl config view --minify --flatten --raw --context ${shellWord(context)} > .state/${name}/kubeconfig)`;
-
-/** Throws `TaskError` with kubectl's reason when the API server does not answer within 15 s. */
-export async function checkReachable(
-  environment: Environment,
-  context: Pick<TaskContext, '$' | 'options' | 'log'>,
-): Promise<void> {
-  const $ = (await shellOf(context))({ quiet: true, nothrow: true });
-  const ready = await $`${kubectl(environment)} get --raw /readyz --request-timeout 15s`;
-  if (ready.exitCode === 0) return;
-  throw new TaskError({
-    what: `the cluster of context \`${environment.context}\` does not answer`,
-    // Of a plugin that is not there, general words of kubectl follow.
-    why: /^Unable to connect to the server: .*/m.exec(ready.stderr)?.[0] ?? reasonOf(ready),
-    advice: await connectionAdvice(environment, context, ready.stderr),
-  });
-}
 
 export const cluster: Cluster = {
   commands: {
@@ -54,7 +34,7 @@ export const cluster: Cluster = {
     ],
     start: () => ['# an existing cluster is not started by us'],
     stop: () => ['# an existing cluster is not stopped by us'],
-    destroy: () => ['# an existing cluster is not destroyed by us'],
+    destroy: removeCommands,
     services: routeCommands,
   },
 
@@ -118,10 +98,7 @@ export const cluster: Cluster = {
     context.log('an existing cluster is not stopped by us: nothing to do');
     return 'unchanged';
   },
-  destroy: async (environment) => {
-    await rm(environment.kubeconfig, { force: true });
-    return 'unchanged';
-  },
+  destroy: removeFromCluster,
 
   addresses: routeAddresses,
 };

@@ -68,9 +68,9 @@ const all = suite<State>('minikube flags');
 const test: typeof all | typeof all.skip = reason === undefined ? all : all.skip;
 
 /** Everything that minikube is called with, beside `start`. */
-function commands(environment: Environment, settings: Settings): readonly string[] {
+async function commands(environment: Environment, settings: Settings): Promise<readonly string[]> {
   const { create, stop, destroy } = provider.commands;
-  const printed = [...create(environment, settings), ...stop(environment), ...destroy(environment)].flatMap(
+  const printed = [...create(environment, settings), ...stop(environment), ...(await destroy(environment))].flatMap(
     (line) => /^KUBECONFIG=\S+ minikube (.*)$/.exec(line)?.[1] ?? [],
   );
   const others = printed.filter((line) => !line.startsWith('start '));
@@ -90,7 +90,7 @@ all('the commands checked here are those of the transcripts', async () => {
   );
   const environment = { ...environmentIn('', 'minikube'), clusterName: 'development-CLONE' };
   const settings = await loadSettings('development', 'minikube');
-  const checked = [startArguments(environment, settings).join(' '), ...commands(environment, settings)];
+  const checked = [startArguments(environment, settings).join(' '), ...(await commands(environment, settings))];
   const status = 'status --profile development-CLONE --output json';
   assert.equal([...new Set([...printed, status])].sort(), checked.sort());
 });
@@ -182,7 +182,7 @@ test('every other command that we print or run is taken as it is, and not with a
   environment,
   settings,
 }) => {
-  for (const line of commands(environment, settings)) {
+  for (const line of await commands(environment, settings)) {
     const { exitCode, output } = await minikube(...line.split(' '));
     assert.ok(exitCode === 0 || exitCode === noProfile, `${line}: ${exitCode} ${output}`);
     const wrong = await minikube(...line.split(' '), '--no-such-flag');
