@@ -70,9 +70,11 @@ const test: typeof all | typeof all.skip = reason === undefined ? all : all.skip
 /** Everything that minikube is called with, beside `start`. */
 async function commands(environment: Environment, settings: Settings): Promise<readonly string[]> {
   const { create, stop, destroy } = provider.commands;
-  const printed = [...create(environment, settings), ...stop(environment), ...(await destroy(environment))].flatMap(
-    (line) => /^KUBECONFIG=\S+ minikube (.*)$/.exec(line)?.[1] ?? [],
-  );
+  const printed = [
+    ...create(environment, settings),
+    ...stop(environment),
+    ...(await destroy(environment)),
+  ].flatMap((line) => /^KUBECONFIG=\S+ minikube (.*)$/.exec(line)?.[1] ?? []);
   const others = printed.filter((line) => !line.startsWith('start '));
   const status = `status --profile ${environment.clusterName} --output json`;
   return [...others, status, `ip --profile ${environment.clusterName}`];
@@ -90,7 +92,10 @@ all('the commands checked here are those of the transcripts', async () => {
   );
   const environment = { ...environmentIn('', 'minikube'), clusterName: 'development-CLONE' };
   const settings = await loadSettings('development', 'minikube');
-  const checked = [startArguments(environment, settings).join(' '), ...(await commands(environment, settings))];
+  const checked = [
+    startArguments(environment, settings).join(' '),
+    ...(await commands(environment, settings)),
+  ];
   const status = 'status --profile development-CLONE --output json';
   assert.equal([...new Set([...printed, status])].sort(), checked.sort());
 });
