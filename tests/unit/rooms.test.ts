@@ -9,19 +9,9 @@ import { root } from '../../lib/ground/project.ts';
  * which every room knows: of the rooms above it takes types only, and by `import()` what a cluster does.
  */
 const rooms = [
-  ...[
-    'runner',
-    'ground',
-    'providers',
-    'tools',
-    'settings',
-    'start',
-    'kubernetes',
-    'certificates',
-    'secrets',
-    'database',
-  ],
-  ...['helm', 'ingress', 'verification', 'vault/api', 'cluster', 'vault', 'deploy', 'rotation', 'operations'],
+  ...['runner', 'ground', 'providers', 'tools', 'settings', 'start', 'kubernetes', 'certificates', 'secrets'],
+  ...['database', 'helm', 'ingress', 'verification', 'vault/api', 'cluster', 'vault', 'deploy', 'rotation'],
+  'operations',
 ];
 
 const isProvider = (path: string): boolean => /^cluster\/(?:providers?|(\w+)\/\1)\.ts$/.test(path);
