@@ -16,7 +16,7 @@ const connect = task({
   private: true,
   needs: tools('kubectl'),
   commands: async ({ environment }) => [
-    (await import('../lib/cluster/existing/reach.ts')).connectCommand(environment),
+    (await import('../lib/cluster/existing/user-kubeconfig.ts')).connectCommand(environment),
   ],
   run: async (context) => {
     const { connectExisting } = await import('../lib/cluster/existing/user-kubeconfig.ts');

@@ -5,7 +5,6 @@ import type { Environment } from '../settings/environment.ts';
 import type { ChartSetting, Settings } from '../settings/settings.ts';
 import { type ToolName, toolNames } from '../tools/manifest.ts';
 import { findTool } from '../tools/tools.ts';
-import type { Release } from './helmfile.ts';
 
 /** A chart that comes with a tool: `folder` lies beside the tool's program. */
 export type ToolChart = { readonly setting: string; readonly tool: ToolName; readonly folder: string };
@@ -63,7 +62,7 @@ export const chartArgumentsText = (settings: Settings): string[] =>
 /** Throws `TaskError` for a release whose chart of the project is not there. */
 export async function checkCharts(
   { root }: Pick<Environment, 'root'>,
-  releases: readonly Pick<Release, 'name' | 'chart'>[],
+  releases: readonly { readonly name: string; readonly chart: string }[],
 ): Promise<void> {
   for (const { name, chart } of releases) {
     if (!chart.startsWith('./')) continue;

@@ -4,12 +4,12 @@ import type { Outcome } from '../../ground/outcome.ts';
 import type { TaskContext } from '../../runner/runner.ts';
 import { type Environment, exportHomes, remember } from '../../settings/environment.ts';
 import type { Cluster } from '../provider.ts';
-import { isAlive, readServices } from '../services.ts';
 import { isApiReady } from './api.ts';
 import { jobRunnerCommands } from './checks.ts';
 import { databaseCommands, reloadDatabase } from './database.ts';
 import { kubernetesCommands, waitForKubernetes } from './kubernetes.ts';
 import { operatorCommands, waitForOperator } from './operator.ts';
+import { isAlive, readServices } from './services.ts';
 import { allServices, handOver, readState, stateCommands, stopEverything } from './state.ts';
 import { vaultCommands } from './vault.ts';
 

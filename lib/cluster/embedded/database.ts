@@ -17,9 +17,9 @@ import { MissingToolError, type TaskContext, TaskError } from '../../runner/runn
 import { type Environment, shellOf, writeWhole } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { type FoundTool, findTool } from '../../tools/tools.ts';
-import { isAlive, readServices } from '../services.ts';
 import { findAccount, plainAccount } from './account.ts';
 import { clearService, inBackground, isUp, launchService } from './launch.ts';
+import { isAlive, readServices } from './services.ts';
 import { expectedPorts, requireState } from './state.ts';
 
 const initdbArguments = (data: string, settings: Settings): readonly string[] => [

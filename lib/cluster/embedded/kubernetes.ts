@@ -15,7 +15,13 @@ import {
 import type { Settings } from '../../settings/settings.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { findTool, type ToolName } from '../../tools/tools.ts';
-import { checkPorts } from '../ports.ts';
+import { connectApi, isApiReady } from './api.ts';
+import { applyManifests } from './apply.ts';
+import { applyIngress, ingressCommands } from './ingress.ts';
+import { waitUntilUp } from './launch.ts';
+import { applyNodes, compareNodes, nodeValues, restoreNodes } from './nodes.ts';
+import { checkPorts } from './ports.ts';
+import { findProcesses } from './processes.ts';
 import {
   isAlive,
   readServices,
@@ -23,13 +29,7 @@ import {
   type ServiceRecord,
   stopServices,
   waitForService,
-} from '../services.ts';
-import { connectApi, isApiReady } from './api.ts';
-import { applyManifests } from './apply.ts';
-import { applyIngress, ingressCommands } from './ingress.ts';
-import { waitUntilUp } from './launch.ts';
-import { applyNodes, compareNodes, nodeValues, restoreNodes } from './nodes.ts';
-import { findProcesses } from './processes.ts';
+} from './services.ts';
 import {
   type EmbeddedState,
   expectedPorts,

@@ -4,8 +4,8 @@ import { root } from '../../ground/project.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import type { TaskContext } from '../../runner/runner.ts';
 import { type Environment, processEnvironment } from '../../settings/environment.ts';
-import { checkPorts } from '../ports.ts';
-import { isAlive, readServices, startService, stopServices, waitForService } from '../services.ts';
+import { checkPorts } from './ports.ts';
+import { isAlive, readServices, startService, stopServices, waitForService } from './services.ts';
 import { startedByThisRun, stopStrays } from './state.ts';
 
 /** Milliseconds that a server may take until it answers. */

@@ -5,10 +5,10 @@ import { taskCommand } from '../../ground/launcher.ts';
 import { bootId, processStartTime, type TaskContext, TaskError } from '../../runner/runner.ts';
 import { cloneKey, type Environment, writeWhole } from '../../settings/environment.ts';
 import { notRunning } from '../not-running.ts';
-import { choosePorts, portBlock } from '../ports.ts';
 import type { Servers } from '../provider.ts';
-import { readServices, type ServiceRecord, stopServices } from '../services.ts';
+import { choosePorts, portBlock } from './ports.ts';
 import { findProcesses } from './processes.ts';
+import { readServices, type ServiceRecord, stopServices } from './services.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
 export const portNames = [

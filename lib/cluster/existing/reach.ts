@@ -1,13 +1,8 @@
-import { shellWord } from '../../ground/shell-words.ts';
 import { kubectl } from '../../kubernetes/kubectl.ts';
 import { type TaskContext, TaskError } from '../../runner/runner.ts';
 import { type Environment, shellOf } from '../../settings/environment.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { connectionAdvice } from './user-kubeconfig.ts';
-
-/** What `connectExisting` does, as a plain command. */
-export const connectCommand = ({ name, context }: Environment): string =>
-  `(umask 077; mkdir -p .state/${name}; kubectl config view --minify --flatten --raw --context ${shellWord(context)} > .state/${name}/kubeconfig)`;
 
 /** Throws `TaskError` with kubectl's reason when the API server does not answer within 15 s. */
 export async function checkReachable(

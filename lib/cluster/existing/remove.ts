@@ -13,8 +13,8 @@ import {
   settingsOf,
   shellOf,
 } from '../../settings/environment.ts';
-import { checkReachable, connectCommand } from './reach.ts';
-import { connectExisting } from './user-kubeconfig.ts';
+import { checkReachable } from './reach.ts';
+import { connectCommand, connectExisting } from './user-kubeconfig.ts';
 
 const ourNamespaces = async (): Promise<string[]> => [
   ...new Set((await declaredReleases()).map(({ namespace }) => namespace)),

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { root } from '../../ground/project.ts';
-import { shellWords } from '../../ground/shell-words.ts';
+import { shellWord, shellWords } from '../../ground/shell-words.ts';
 import { withheldNames } from '../../ground/variables.ts';
 import { reasonIn, type TaskContext, TaskError, UsageError } from '../../runner/runner.ts';
 import { type Environment, processEnvironment, shellOf, writeWhole } from '../../settings/environment.ts';
@@ -48,6 +48,10 @@ export async function connectExisting(environment: Environment, context: KubeCon
     );
   } else context.log(`${movedWords(environment, own.server)}: the environment stays with ${server}`);
 }
+
+/** What `connectExisting` does, as a plain command. */
+export const connectCommand = ({ name, context }: Environment): string =>
+  `(umask 077; mkdir -p .state/${name}; kubectl config view --minify --flatten --raw --context ${shellWord(context)} > .state/${name}/kubeconfig)`;
 
 const movedWords = ({ context }: Environment, server: string): string =>
   `context \`${context}\` of your kubeconfig leads to another server, ${server}`;

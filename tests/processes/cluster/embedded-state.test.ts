@@ -93,8 +93,8 @@ test('one living process of many is a degraded cluster', async ({
 }) => {
   const state = await lib.ensureState(environment, 'v1.31.0');
   await lib.writeState(environment, { ...state, phase: 'created' });
-  type Services = typeof import('../../../lib/cluster/services.ts');
-  const { recordService } = await clone.lib<Services>('cluster/services.ts');
+  type Services = typeof import('../../../lib/cluster/embedded/services.ts');
+  const { recordService } = await clone.lib<Services>('cluster/embedded/services.ts');
   await recordService(environment.state, 'etcd', process.pid);
   const error = await failureOf(cluster.requireCluster(environment, context));
   assert.is(error.what, 'the cluster of environment `development` is degraded');
@@ -106,8 +106,8 @@ test('services of a state that was lost are stopped when a new one is made', asy
   environment,
   clone,
 }) => {
-  type Services = typeof import('../../../lib/cluster/services.ts');
-  const { readServices, recordService } = await clone.lib<Services>('cluster/services.ts');
+  type Services = typeof import('../../../lib/cluster/embedded/services.ts');
+  const { readServices, recordService } = await clone.lib<Services>('cluster/embedded/services.ts');
   // It lives until its input ends.
   const old = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] });
   try {
@@ -128,8 +128,8 @@ test('services of a state that was lost are stopped when a new one is made', asy
 
 test('services of a state that is known stay', async ({ lib, environment, clone }) => {
   await lib.ensureState(environment, 'v1.31.0');
-  type Services = typeof import('../../../lib/cluster/services.ts');
-  const { readServices, recordService } = await clone.lib<Services>('cluster/services.ts');
+  type Services = typeof import('../../../lib/cluster/embedded/services.ts');
+  const { readServices, recordService } = await clone.lib<Services>('cluster/embedded/services.ts');
   await recordService(environment.state, 'job-runner', process.pid);
   await lib.ensureState(environment, 'v1.31.0');
   assert.is((await readServices(environment.state)).length, 1);

@@ -16,7 +16,7 @@ import {
   startService,
   stopServices,
   waitForService,
-} from '../../../lib/cluster/services.ts';
+} from '../../../lib/cluster/embedded/services.ts';
 import { processStartTime } from '../../../lib/runner/runner.ts';
 import { failureOf } from '../../rig/task-context.ts';
 

@@ -3,8 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { portBlock } from '../../../lib/cluster/embedded/ports.ts';
 import { portNames } from '../../../lib/cluster/embedded/state.ts';
-import { portBlock } from '../../../lib/cluster/ports.ts';
 import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { cloneKey } from '../../../lib/settings/environment.ts';

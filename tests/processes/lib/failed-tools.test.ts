@@ -16,7 +16,7 @@ type State = {
   lib: typeof import('../../../lib/settings/environment.ts') &
     typeof import('../../../lib/settings/settings.ts') &
     typeof import('../../../lib/certificates/certificates.ts') &
-    typeof import('../../../lib/cluster/services.ts') &
+    typeof import('../../../lib/cluster/embedded/services.ts') &
     typeof import('../../../lib/cluster/embedded/state.ts') &
     typeof import('../../../lib/rotation/rotate.ts') &
     typeof import('../../../lib/rotation/rotation-state.ts') &
@@ -33,7 +33,7 @@ test.before(async (state) => {
   state.clone = scriptedClone();
   const modules = [
     ...['settings/environment', 'settings/settings', 'certificates/certificates'],
-    ...['cluster/services', 'cluster/embedded/state', 'operations/status', 'secrets/encrypted-file'],
+    ...['cluster/embedded/services', 'cluster/embedded/state', 'operations/status', 'secrets/encrypted-file'],
     ...['rotation/rotate', 'rotation/rotation-state', 'rotation/installed-password'],
     ...['ingress/record', 'vault/access'],
   ];

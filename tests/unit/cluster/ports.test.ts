@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkPorts, choosePorts, isFree, portBlock } from '../../../lib/cluster/ports.ts';
+import { checkPorts, choosePorts, isFree, portBlock } from '../../../lib/cluster/embedded/ports.ts';
 import { onPlatform } from '../../rig/platform.ts';
 import { failureOf } from '../../rig/task-context.ts';
 

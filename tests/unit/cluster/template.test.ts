@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseAllDocuments } from 'yaml';
+import { portBlock } from '../../../lib/cluster/embedded/ports.ts';
 import { portNames } from '../../../lib/cluster/embedded/state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from '../../../lib/cluster/embedded/template.ts';
-import { portBlock } from '../../../lib/cluster/ports.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { failureOf } from '../../rig/task-context.ts';
 

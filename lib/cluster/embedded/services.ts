@@ -3,9 +3,9 @@ import { closeSync, openSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ifThere, textIfThere } from '../ground/if-there.ts';
-import { bootId, childrenOf, isSameProcess, processStartTime, TaskError } from '../runner/runner.ts';
-import { writeWhole } from '../settings/environment.ts';
+import { ifThere, textIfThere } from '../../ground/if-there.ts';
+import { bootId, childrenOf, isSameProcess, processStartTime, TaskError } from '../../runner/runner.ts';
+import { writeWhole } from '../../settings/environment.ts';
 
 /**
  * A process that outlives the run which started it. It is known by pid, start time and boot: a pid alone may by now belong

@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { TaskError } from '../runner/runner.ts';
+import { TaskError } from '../../runner/runner.ts';
 
 /** Below Linux's range for outgoing connections (32768 and up), so that no passing client takes a port while we are down. */
 const first = 20_000;
