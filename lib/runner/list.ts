@@ -14,7 +14,7 @@ export const listTask: AnyTask = task({
 
 export const graphFormat = {
   type: 'choice',
-  choices: ['mermaid', 'dot', 'json', 'svg'],
+  choices: ['mermaid', 'dot', 'json'],
   default: 'mermaid',
   description: 'how it is written',
 } as const satisfies ArgumentSpec;

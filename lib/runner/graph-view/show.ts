@@ -78,8 +78,6 @@ async function write(view: GraphView, chosen: string): Promise<string> {
       return (await import('./dot.ts')).dot(view);
     case 'json':
       return (await import('./json.ts')).json(view);
-    case 'svg':
-      return await (await import('./svg.ts')).svg(view);
     default:
       throw new Error(`unknown format ${chosen}`);
   }

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runnerFolder } from '../folder.ts';
-import { escapeXml, svgElement } from '../graph-view/svg.ts';
 import type { GraphView } from '../graph-view/view.ts';
 import { criticalPath, measured } from './critical-path.ts';
+import { escapeXml, graphPicture } from './graph-picture.ts';
 import type { RecordedRun } from './recorded-run.ts';
 import { simulate, workerCounts } from './simulate.ts';
 
@@ -20,8 +20,8 @@ export type ReportSource = {
 
 /** The modules of the page's script, each after those that it needs while it is loaded. */
 const modules = ['elements', 'data', 'detail', 'timeline', 'graph', 'tables', 'main'];
-/** A picture of more boxes is no help, and slow to show. */
-const mostNodes = 1500;
+/** Tasks and arrows: a picture of more is no help, and its layout takes seconds. */
+const mostParts = 500;
 
 /**
  * The report as one page that asks for nothing: style, script and data are in it, and its Content-Security-Policy allows
@@ -31,7 +31,7 @@ export async function reportPage(source: ReportSource): Promise<string> {
   const [template, style, graphStyle, script] = await Promise.all([
     readPart('page/report.html'),
     readPart('page/report.css'),
-    readPart('../graph-view/graph.css'),
+    readPart('page/graph.css'),
     pageScript(),
   ]);
   const { run, view } = source;
@@ -48,9 +48,9 @@ export async function reportPage(source: ReportSource): Promise<string> {
     title: `<title>${escapeXml(`${run.label}: ${run.outcome}`)}</title>`,
     style: `<style>${styles}</style>`,
     graph:
-      view.nodes.length > mostNodes
+      view.nodes.length + view.edges.length > mostParts
         ? `<p class="hint">Not drawn: ${view.nodes.length} tasks are too many for a picture.</p>`
-        : svgElement(view),
+        : graphPicture(view),
     data: `<script type="application/json" id="data">${embeddedJson(pageData(source))}</script>`,
     script: `<script type="module">${script}</script>`,
   };

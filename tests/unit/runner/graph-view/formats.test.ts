@@ -3,7 +3,6 @@ import * as assert from 'uvu/assert';
 import { dot } from '../../../../lib/runner/graph-view/dot.ts';
 import { json } from '../../../../lib/runner/graph-view/json.ts';
 import { mermaid } from '../../../../lib/runner/graph-view/mermaid.ts';
-import { svg } from '../../../../lib/runner/graph-view/svg.ts';
 import type { EdgeKind, GraphView, Mark } from '../../../../lib/runner/graph-view/view.ts';
 
 function node(id: string, label: string, marks: readonly Mark[] = []) {
@@ -87,43 +86,6 @@ test('dot: quotes, backslashes, line breaks and entities mean themselves in a la
 test('json: everything that is known, under stable names', () => {
   assert.equal(JSON.parse(json(view)), JSON.parse(JSON.stringify(view)));
   assert.is(JSON.parse(json(nastyView)).nodes[0].label, nasty);
-});
-
-test('svg: a box for each node, an arrow for each edge, a legend of what is in it', async () => {
-  const text = await svg(view);
-  assert.is(text.match(/<g class="node/g)?.length, 4);
-  assert.match(
-    text,
-    '<g class="node private" data-node="n0"><title>makes tool helm · private · x.ts:3</title><rect',
-  );
-  assert.match(text, /<g class="node long-running".*rx="13"/);
-  assert.match(text, '<path class="edge need" data-from="n0" data-to="n1" marker-end="url(#arrow)" d="M');
-  assert.match(text, '<path class="edge after" data-from="n1" data-to="n2"');
-  assert.match(text, '<path class="edge finally" data-from="n2" data-to="n3"');
-  for (const word of [
-    'thick border',
-    'dashed border',
-    'round ends',
-    'hexagon',
-    'dashed arrow',
-    'dotted arrow',
-  ])
-    assert.match(text, word);
-  const plain = await svg({ title: 't', nodes: [node('n0', 'one')], edges: [] });
-  assert.not.match(plain, 'class="legend"');
-  assert.match(text, 'prefers-color-scheme: dark');
-});
-
-test('svg: well-formed whatever the labels', async () => {
-  const text = await svg({ ...nastyView, nodes: [node('n0', `${nasty}\u0000\u001B\uD800`)] });
-  const body = text.slice(text.indexOf('</style>'));
-  assert.match(body, '&quot;b&quot; \\N &lt;i&gt;&amp;amp; `c`');
-  assert.not.match(body, '<i>');
-  assert.not.match(body, '</script>');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: looks for them
-  assert.not.match(body, /[\u0000-\u0008\u000B-\u001F]/);
-  assert.not.match(body, /\p{Surrogate}/u);
-  assert.match(text, 'aria-label="graph of a &quot;b');
 });
 
 test.run();
