@@ -1,6 +1,5 @@
 import { argumentForm, checkArguments, isRequired, kebab, specsOf } from './arguments.ts';
-import { type Asked, ask, type View } from './choose/ask.ts';
-import { Screen } from './choose/screen.ts';
+import { ask, Left, type View } from './choose/ask.ts';
 import type { Call, CommandLine } from './command-line.ts';
 import { offered } from './completion/candidates.ts';
 import { TaskError, UsageError } from './errors.ts';
@@ -18,9 +17,6 @@ type Program = {
   readonly terminal: Terminal;
   readonly stop: Stop;
 };
-
-/** What was left without an answer. */
-class Left extends Error {}
 
 /**
  * Completes a command line that has `--choose` by asking for its task and for every argument that is required and not given.
@@ -41,16 +37,13 @@ export async function choose(
       advice: `name the task: \`${program.program} list\` shows all`,
     });
   }
-  const screen = new Screen(terminal, stop.signal);
   let words: readonly string[];
-  screen.open();
   try {
-    words = await completeLine(argv, { ...calls[0], options }, program, { screen, ...terminal });
+    const view = { columns: terminal.columns, signal: stop.signal };
+    words = await completeLine(argv, { ...calls[0], options }, program, view);
   } catch (error) {
     if (error instanceof Left) return undefined;
     throw error;
-  } finally {
-    screen.close();
   }
   terminal.err(`${terminal.style.dim('$')} ${[program.program, ...words.map(shellWord)].join(' ')}\n`);
   return words;
@@ -89,9 +82,9 @@ async function askTask(tasks: readonly AnyTask[], view: View): Promise<AnyTask> 
       word: taskForm(task),
       text: [task.description, task.group, ...(task.aliases ?? [])].filter(Boolean).join(' · '),
     }));
-  const answer = await answerTo({ title: 'task', items, free: false }, view);
+  const answer = await ask({ title: 'task', items, free: false }, view);
   const found = items.find(({ word }) => word === answer);
-  if (found === undefined) throw new Left();
+  if (found === undefined) throw new Error(`no task \`${answer}\``);
   return found.task;
 }
 
@@ -149,7 +142,7 @@ async function askArgument(
     const title = `${argumentForm(name, spec)} (${spec.description})${more ? `, beside ${answers.join(', ')}` : ''}`;
     // Values that can only be suggested may be others, too; what has a list that cannot be read is checked all the same.
     const free = known === undefined || spec.choices === undefined;
-    const answer = await answerTo(
+    const answer = await ask(
       { title, items, free, check: (word) => complain(name, spec, word, options, dashes) },
       view,
     );
@@ -157,12 +150,6 @@ async function askArgument(
     answers.push(answer);
     if (!several || (known !== undefined && !free && left.length === 1)) return answers;
   }
-}
-
-async function answerTo(asked: Asked, view: View): Promise<string> {
-  const answer = await ask(asked, view);
-  if (answer === undefined) throw new Left();
-  return answer;
 }
 
 async function complain(
@@ -173,7 +160,6 @@ async function complain(
   dashes: boolean,
 ): Promise<string | undefined> {
   if (word === '(done)') return undefined;
-  if (word === '') return 'an answer is needed';
   if (!dashes && spec.positional && word.startsWith('-') && word !== '-') return 'it cannot begin with -';
   try {
     const value = spec.variadic || spec.type === 'list' ? [word] : word;

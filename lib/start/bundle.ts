@@ -59,7 +59,7 @@ try {
     format: 'esm',
     target: 'node20',
     // Needed so seldom that they would only be in the way of the rest.
-    external: ['@dagrejs/dagre'],
+    external: ['@dagrejs/dagre', '@inquirer/search'],
     // Not in the file itself, which is read at every start.
     sourcemap: 'linked',
     sourcesContent: false,

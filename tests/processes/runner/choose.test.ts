@@ -10,7 +10,6 @@ test.before(() => {
 });
 test.after(() => program.remove());
 
-const up = '\u001B[A';
 const down = '\u001B[B';
 const escapeKey = '\u001B';
 const hideCursor = '\u001B[?25l';
@@ -39,13 +38,13 @@ async function endOf(terminal: PseudoTerminal): Promise<number | null> {
 
 test('a task is found by typing, its choice by arrows, and the line that does the same is printed and run', async () => {
   const terminal = open('--choose');
-  const first = await terminal.shows('Esc: leave');
+  const first = await terminal.shows(/install-app <app>.*Esc: leave/s);
   assert.match(first, /> install-app <app> +install an application · deploy · install/);
   assert.not.match(first, 'inner');
   terminal.type('install');
-  await terminal.shows('task: install_');
+  await terminal.shows(/task: install\s+> install-app/);
   terminal.type('\r');
-  await terminal.shows(/<app> \(an application\): _\s+> app1\s+app2/);
+  await terminal.shows(/<app> \(an application\):\s+> app1\s+app2/);
   terminal.type(down);
   await terminal.shows('> app2');
   terminal.type('\r');
@@ -57,16 +56,24 @@ test('a task is found by typing, its choice by arrows, and the line that does th
 test('every required argument is asked for, and a wrong answer is told at once', async () => {
   const terminal = open('--choose -e prod');
   await terminal.shows('Esc: leave');
-  terminal.type('label\r');
-  await terminal.shows(/<app> .*_\s+> app1/);
-  terminal.type(`${up}\r`);
-  await terminal.shows('<count> (how many): _');
-  terminal.type('x\r');
+  terminal.type('label');
+  await terminal.shows(/> label.*\s+arrows/);
+  terminal.type('\r');
+  await terminal.shows(/<app> .*\s+> app1/);
+  terminal.type(`${down}\r`);
+  await terminal.shows('<count> (how many):');
+  terminal.type('x');
+  await terminal.shows('> x');
+  terminal.type('\r');
   await terminal.shows('expected `<count>` to be a number, got `x`');
-  terminal.type('\u007F3\r');
-  await terminal.shows(/--colour \(the colour\): _\s+> red/);
+  terminal.type('\u007F3');
+  await terminal.shows('> 3');
+  terminal.type('\r');
+  await terminal.shows(/--colour \(the colour\):\s+> red/);
   // Red and green are only suggestions.
-  terminal.type('blue\r');
+  terminal.type('blue');
+  await terminal.shows('> blue');
+  terminal.type('\r');
   await terminal.shows('$ ./run -e prod label app2 3 --colour=blue');
   // The terminal is itself again when the run begins: it echoes.
   await terminal.shows('label it? [y/N] ');
@@ -84,8 +91,8 @@ test('with a task only its missing arguments are asked for, and words after -- s
   assert.is(await endOf(terminal), 0);
 });
 
-test('Escape and Ctrl-C leave with 130, and nothing is run', async () => {
-  for (const key of [escapeKey, '\u0003']) {
+test('Escape, Ctrl-C and Ctrl-D leave with 130, and nothing is run', async () => {
+  for (const key of [escapeKey, '\u0003', '\u0004']) {
     const terminal = open('--choose');
     await terminal.shows('Esc: leave');
     terminal.type(key);
@@ -118,12 +125,12 @@ test('Ctrl-Z gives the terminal to the shell as it was, and fg takes it again', 
   const terminal = new PseudoTerminal(`bash -c '${line}'`, { cwd: program.folder, env: program.env });
   await terminal.shows('Esc: leave');
   terminal.type('lab');
-  await terminal.shows('task: lab_');
+  await terminal.shows('task: lab');
   terminal.type('\x1A');
   await terminal.shows(/Stopped.*\s+icanon/);
   assert.ok(terminal.raw.lastIndexOf(showCursor) > terminal.raw.lastIndexOf(hideCursor));
   terminal.type('\n');
-  await terminal.shows('task: lab_');
+  await terminal.shows('task: lab');
   terminal.type(escapeKey);
   await terminal.shows('nothing was chosen');
   assert.is(await terminal.exit, 130);
