@@ -3,10 +3,10 @@ import { formatFailure, toFailure, UsageError } from './errors.ts';
 import type { RunEventBody } from './events.ts';
 import { exitCodes } from './exit-codes.ts';
 import { count } from './format.ts';
+import { Changes } from './memory/changes.ts';
 import { type FileStates, readStates } from './memory/file-state.ts';
 import { changedFiles } from './memory/fingerprint.ts';
-import { FolderWatcher } from './memory/folder-watcher.ts';
-import { existingFolder, findFiles, matchesGlobs } from './memory/glob.ts';
+import { existingFolder, findFiles, matchesGlobs, mayHold } from './memory/glob.ts';
 import { globsOf, type TaskGlobs } from './memory/task-files.ts';
 import { RunView, runLine } from './output/lines.ts';
 import { type RunRequest, runTasks } from './run-tasks.ts';
@@ -20,10 +20,12 @@ export async function watchTasks(request: RunRequest): Promise<number> {
   const { graph, stop, terminal, settings, redactor } = request;
   const globs = await watchedGlobs(request);
   const isMade = (path: string): boolean => globs.some(({ outputs }) => matchesGlobs(outputs, path));
-  /** What links among the inputs lead to. */
-  const targets = new Set<string>();
-  const watcher = new FolderWatcher(
-    (path) => targets.has(path) || (globs.some(({ inputs }) => matchesGlobs(inputs, path)) && !isMade(path)),
+  const memory = resolve(request.memory);
+  const starts = globs.flatMap(({ inputs }) => inputs.included.map(({ start }) => start));
+  const watcher = await Changes.open(
+    // That a start itself goes or comes back is only seen from above.
+    await Promise.all(starts.map((start) => existingFolder(dirname(start)))),
+    (path) => path === memory || isMade(path) || !globs.some(({ inputs }) => mayHold(inputs, path)),
   );
   const tellWaiting = (files: number): void => {
     const tasks = globs.filter(({ inputs }) => inputs.included.length > 0).length;
@@ -55,7 +57,7 @@ export async function watchTasks(request: RunRequest): Promise<number> {
       if (news !== undefined) stop.begin({ type: 'change' });
     }
   } finally {
-    watcher.close();
+    await watcher.close();
   }
 
   /** A run that cannot even begin (its lock is taken) is one more failure to learn from. */
@@ -94,22 +96,17 @@ export async function watchTasks(request: RunRequest): Promise<number> {
     return undefined;
   }
 
-  /** The state of all inputs by path from here; every folder is watched before it is read. */
+  /** The state of all inputs by path from here. */
   async function look(known: FileStates): Promise<FileStates> {
     watcher.begin();
-    targets.clear();
     const paths = new Set<string>();
     for (const { inputs } of globs) {
       const found = await findFiles(inputs, {
         ignored: [resolve(request.memory)],
         except: isMade,
-        onFolder: (folder) => watcher.add(folder),
-        onLink: (target) => void targets.add(target),
       });
       for (const path of found.files) paths.add(path);
     }
-    for (const target of targets) watcher.add(await existingFolder(dirname(target)));
-    watcher.sweep();
     const absolute = Object.entries(known).map(([path, state]) => [resolve(path), state] as const);
     const { states } = await readStates([...paths].sort(), Object.fromEntries(absolute));
     return Object.fromEntries(Object.entries(states).map(([path, state]) => [relative('.', path), state]));

@@ -58,8 +58,6 @@ try {
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    // Needed so seldom that they would only be in the way of the rest.
-    external: ['@dagrejs/dagre', '@inquirer/search'],
     // Not in the file itself, which is read at every start.
     sourcemap: 'linked',
     sourcesContent: false,

@@ -1,7 +1,6 @@
-import { lstat, readdir, readlink, realpath, stat } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
-import type picomatch from 'picomatch';
+import picomatch from 'picomatch';
 
 /** One glob, bound to a folder. All paths are absolute. */
 type Pattern = {
@@ -30,8 +29,6 @@ export type Found = {
 /** Folders that only count when a glob names them. */
 const passedOver = ['.git', 'node_modules'];
 
-// picomatch, because Node 20 has no stable glob of its own: no dependencies, and it tells the fixed part of a glob.
-const require = createRequire(import.meta.url);
 // A `**` shall match names with a line break as well.
 const options: picomatch.PicomatchOptions = { dot: true, flags: 's', nonegate: true };
 
@@ -63,8 +60,7 @@ type Place = {
 
 /**
  * Finds the files that the globs match. Links to folders are followed, except back to a folder on the way, which would never end. A
- * link itself counts too. `onFolder` is called with each folder in which a file may appear, before it is read; `onLink` with the
- * target of each link, even if that does not exist.
+ * link itself counts too.
  */
 export async function findFiles(
   globs: Globs,
@@ -72,14 +68,12 @@ export async function findFiles(
     readonly ignored?: readonly string[] | undefined;
     /** Files that do not count, by their path or by the one without links. */
     readonly except?: ((path: string) => boolean) | undefined;
-    readonly onFolder?: ((folder: string) => void) | undefined;
-    readonly onLink?: ((target: string) => void) | undefined;
   } = {},
 ): Promise<Found> {
   const files = new Set<string>();
   const unmatched: string[] = [];
   const unreadable = new Set<string>();
-  const { except = () => false } = settings;
+  const { except = () => false, ignored = [] } = settings;
   for (const pattern of globs.included) {
     let matched = false;
     await walk(pattern, (path, real) => {
@@ -95,25 +89,18 @@ export async function findFiles(
     const { start } = pattern;
     const link = await lstat(start).catch(() => undefined);
     const first = link?.isSymbolicLink() ? await stat(start).catch(() => link) : link;
-    if (link?.isSymbolicLink()) await tellTarget(start);
     if (first?.isDirectory() !== true) {
-      settings.onFolder?.(await existingFolder(dirname(start)));
       if ((first?.isFile() || link?.isSymbolicLink()) && pattern.matches(start)) found(start, start);
       return;
     }
-    // Its own removal and return is only seen from above.
-    settings.onFolder?.(dirname(start));
     const places: Place[] = [{ path: start, real: await realpath(start).catch(() => start), from: [] }];
     for (let place = places.pop(); place !== undefined; place = places.pop()) {
-      settings.onFolder?.(place.path);
       for (const entry of await entriesOf(place.path)) {
         const [path, real] = [join(place.path, entry.name), join(place.real, entry.name)];
         const isLink = entry.isSymbolicLink();
-        if ((entry.isFile() || isLink) && pattern.matches(path)) {
-          found(path, real);
-          if (isLink) await tellTarget(path);
-        }
-        if (!(entry.isDirectory() || isLink) || !isWanted(pattern, path, real)) continue;
+        if ((entry.isFile() || isLink) && pattern.matches(path)) found(path, real);
+        if (!(entry.isDirectory() || isLink) || ignored.includes(path) || ignored.includes(real)) continue;
+        if (!pattern.reaches(path) || isLeftOut(pattern, globs, path)) continue;
         const next = isLink ? await placeBehind(path, place) : { path, real, from: place.from };
         if (next !== undefined) places.push(next);
       }
@@ -123,16 +110,10 @@ export async function findFiles(
   /** The folder that a link leads to; undefined when it leads to none, or back. */
   async function placeBehind(path: string, { real: here, from }: Place): Promise<Place | undefined> {
     const real = await realpath(path).catch(() => undefined);
-    if (real === undefined || settings.ignored?.includes(real)) return undefined;
+    if (real === undefined || ignored.includes(real)) return undefined;
     if (!(await stat(real).catch(() => undefined))?.isDirectory()) return undefined;
     const passed = [...from, here];
     return passed.some((folder) => isWithin(folder, real)) ? undefined : { path, real, from: passed };
-  }
-
-  async function tellTarget(link: string): Promise<void> {
-    if (settings.onLink === undefined) return;
-    const target = await realpath(link).catch(() => readlink(link).catch(() => ''));
-    settings.onLink(resolve(dirname(link), target));
   }
 
   async function entriesOf(folder: string) {
@@ -144,21 +125,26 @@ export async function findFiles(
       return [];
     }
   }
+}
 
-  function isWanted(pattern: Pattern, folder: string, real: string): boolean {
-    if (settings.ignored?.includes(folder) || settings.ignored?.includes(real)) return false;
-    if (!pattern.reaches(folder)) return false;
-    const name = basename(folder);
-    if (passedOver.includes(name) && !pattern.text.includes(name)) return false;
-    return !globs.excluded.some((glob) => glob.covers(folder));
-  }
+/** False for a path that is neither something the globs stand for, nor a folder on the way to it. */
+export function mayHold(globs: Globs, path: string): boolean {
+  return globs.included.some((glob) => {
+    if (isWithin(glob.start, path)) return true;
+    return (glob.matches(path) || glob.reaches(path)) && !isLeftOut(glob, globs, path);
+  });
+}
+
+function isLeftOut(glob: Pattern, { excluded }: Globs, path: string): boolean {
+  const name = basename(path);
+  return (passedOver.includes(name) && !glob.text.includes(name)) || excluded.some((one) => one.covers(path));
 }
 
 function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder === sep ? sep : folder + sep);
 }
 
-/** The nearest folder above that exists: the next part of the path can only appear there. */
+/** The path, or the nearest folder above that exists: the next part of the path can only appear there. */
 export async function existingFolder(path: string): Promise<string> {
   for (let folder = path; ; folder = dirname(folder)) {
     const found = await stat(folder).catch(() => undefined);
@@ -167,11 +153,11 @@ export async function existingFolder(path: string): Promise<string> {
 }
 
 function compile(text: string, glob: string, folder: string): Pattern {
-  const { base, glob: rest } = pico().scan(glob);
+  const { base, glob: rest } = picomatch.scan(glob);
   const start = resolve(folder, plain(base));
   const below = (path: string): boolean => isWithin(path, start);
   if (rest === '') return { text, start, matches: below, reaches: below, covers: below };
-  const isMatch = pico()(rest, options);
+  const isMatch = picomatch(rest, options);
   const reaches = reachOf(rest);
   return {
     text,
@@ -192,7 +178,7 @@ function reachOf(glob: string): (names: readonly string[]) => boolean {
   const fixed = parts.slice(0, end < 0 ? parts.length - 1 : end);
   // A slash inside of brackets divides nothing.
   if (fixed.some((part) => /[({[]/.test(part))) return () => true;
-  const tests = fixed.map((part) => pico()(part, options));
+  const tests = fixed.map((part) => picomatch(part, options));
   return (names) =>
     (end >= 0 || names.length <= fixed.length) &&
     tests.every((test, at) => names[at] === undefined || test(names[at]));
@@ -200,8 +186,4 @@ function reachOf(glob: string): (names: readonly string[]) => boolean {
 
 function plain(text: string): string {
   return text.replace(/\\(.)/g, '$1');
-}
-
-function pico(): typeof picomatch {
-  return require('picomatch') as typeof picomatch;
 }

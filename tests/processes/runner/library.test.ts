@@ -135,6 +135,7 @@ const packages = new Set([
   'string-width',
   '@dagrejs/dagre',
   '@inquirer/search',
+  'chokidar',
 ]);
 
 test('the library imports nothing of the project outside itself', () => {
