@@ -40,6 +40,17 @@ const lateBuiltins: Plugin = {
   },
 };
 
+/** Leaves packages that few runs need where they are: in the file they would cost every start. They are imported by `import()`. */
+const seldomNeeded: Plugin = {
+  name: 'seldom-needed',
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /^(@dagrejs\/dagre|@inquirer\/search|chokidar)$/ }, ({ path }) => ({
+      path: encodeURI(relative(folder, fileURLToPath(import.meta.resolve(path)))),
+      external: true,
+    }));
+  },
+};
+
 /** An expression. */
 function urlOf(path: string): string {
   return `new URL(${JSON.stringify(encodeURI(relative(folder, path)))}, import.meta.url)`;
@@ -74,7 +85,7 @@ try {
     },
     inject: [fileURLToPath(new URL('source-lines.ts', import.meta.url))],
     define: { bundleId: JSON.stringify(id) },
-    plugins: [ownPlaces, lateBuiltins],
+    plugins: [ownPlaces, lateBuiltins, seldomNeeded],
   });
   const [map = '', code = ''] = outputFiles.map(({ text }) => text);
   await writeFile(temporary, JSON.stringify({ ...JSON.parse(map), bundleId: id }));

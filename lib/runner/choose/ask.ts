@@ -1,5 +1,4 @@
 import type { Key } from 'node:readline';
-import search from '@inquirer/search';
 import { cutText } from '../output/text.ts';
 import { onSuspend } from '../suspend.ts';
 import { type Item, matching } from './match.ts';
@@ -27,6 +26,7 @@ const leaving = ['AbortPromptError', 'ExitPromptError'];
 
 /** Lets a person choose an item or type an answer. Throws Left when they leave, or when the signal comes. */
 export async function ask(asked: Asked, view: View): Promise<string> {
+  const { default: search } = await import('@inquirer/search');
   for (let typed = ''; ; ) {
     const over = new AbortController();
     let suspended = false;

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type FSWatcher, watch } from 'chokidar';
+import type { FSWatcher } from 'chokidar';
 import { TaskError } from '../errors.ts';
 import { pause } from '../pause.ts';
 
@@ -15,22 +15,24 @@ export class Changes {
   #error: Error | undefined;
   #wake: () => void = () => {};
 
-  private constructor(folders: readonly string[], ignored: (path: string) => boolean) {
-    this.#watcher = watch([...folders], { ignored, ignoreInitial: true })
-      .on('all', () => {
-        this.#dirty = true;
-        this.#wake();
-      })
-      .on('error', (error) => {
-        this.#error = error as Error;
-        this.#wake();
-      });
+  private constructor(watcher: FSWatcher) {
+    this.#watcher = watcher;
+    watcher.on('all', () => {
+      this.#dirty = true;
+      this.#wake();
+    });
+    watcher.on('error', (error) => {
+      this.#error = error as Error;
+      this.#wake();
+    });
   }
 
   /** Resolves when all that is not ignored is watched. */
   static async open(folders: readonly string[], ignored: (path: string) => boolean): Promise<Changes> {
-    const changes = new Changes(folders, ignored);
-    await once(changes.#watcher, 'ready');
+    const { watch } = await import('chokidar');
+    const watcher = watch([...folders], { ignored, ignoreInitial: true });
+    const changes = new Changes(watcher);
+    await once(watcher, 'ready');
     return changes;
   }
 

@@ -1,4 +1,3 @@
-import dagre from '@dagrejs/dagre';
 import stringWidth from 'string-width';
 import type { GraphView, Mark, ViewEdge, ViewNode } from '../graph-view/view.ts';
 
@@ -23,8 +22,8 @@ const legends: { readonly [Name in Mark]: string } = {
  * The graph as an `<svg>` element: everything stands right of what it depends on. Every node is a `<g data-node="n0">`, so that a
  * page can react to it; without graph.css it is bare.
  */
-export function graphPicture(view: GraphView): string {
-  const graph = layOut(view);
+export async function graphPicture(view: GraphView): Promise<string> {
+  const graph = await layOut(view);
   const legend = legendOf(view);
   const width = Math.ceil(
     Math.max(graph.graph().width ?? 0, stringWidth(legend) * letterWidth + 2 * padding),
@@ -43,7 +42,8 @@ export function graphPicture(view: GraphView): string {
 }
 
 /** Pixels; the places of nodes are their middles. */
-function layOut({ nodes, edges }: GraphView) {
+async function layOut({ nodes, edges }: GraphView) {
+  const { default: dagre } = await import('@dagrejs/dagre');
   const graph = new dagre.graphlib.Graph({ multigraph: true });
   graph.setGraph({
     rankdir: 'LR',
@@ -61,7 +61,7 @@ function layOut({ nodes, edges }: GraphView) {
 }
 
 /** From the right side of one box to the left side of the other, level within their columns, where wider boxes stand above and below. */
-function pointsOf({ from, to, kind }: ViewEdge, graph: ReturnType<typeof layOut>): Point[] {
+function pointsOf({ from, to, kind }: ViewEdge, graph: Awaited<ReturnType<typeof layOut>>): Point[] {
   const [start, end] = [graph.node(from), graph.node(to)];
   // The layout's own ends are anywhere on the borders of the boxes. Its other points stand in the middle of a gap.
   const bends = graph.edge(from, to, kind).points.slice(1, -1);

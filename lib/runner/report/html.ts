@@ -50,7 +50,7 @@ export async function reportPage(source: ReportSource): Promise<string> {
     graph:
       view.nodes.length + view.edges.length > mostParts
         ? `<p class="hint">Not drawn: ${view.nodes.length} tasks are too many for a picture.</p>`
-        : graphPicture(view),
+        : await graphPicture(view),
     data: `<script type="application/json" id="data">${embeddedJson(pageData(source))}</script>`,
     script: `<script type="module">${script}</script>`,
   };

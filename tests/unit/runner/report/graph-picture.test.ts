@@ -22,8 +22,8 @@ const view: GraphView = {
   edges: [edge('n0', 'n1'), edge('n1', 'n2', 'after'), edge('n2', 'n3', 'finally')],
 };
 
-test('a box for each node, an arrow for each edge, a legend of what is in it', () => {
-  const text = graphPicture(view);
+test('a box for each node, an arrow for each edge, a legend of what is in it', async () => {
+  const text = await graphPicture(view);
   assert.is(text.match(/<g class="node/g)?.length, 4);
   assert.match(
     text,
@@ -42,13 +42,13 @@ test('a box for each node, an arrow for each edge, a legend of what is in it', (
     'dotted arrow',
   ])
     assert.match(text, word);
-  const plain = graphPicture({ title: 't', nodes: [node('n0', 'one')], edges: [] });
+  const plain = await graphPicture({ title: 't', nodes: [node('n0', 'one')], edges: [] });
   assert.not.match(plain, 'class="legend"');
 });
 
-test('well-formed whatever the labels', () => {
+test('well-formed whatever the labels', async () => {
   const nasty = 'a "b" \\N <i>&amp; `c` #35; </script> ]]> {x} |y| ü\nz\u0000\u001B\uD800';
-  const text = graphPicture({ title: nasty, nodes: [node('n0', nasty)], edges: [] });
+  const text = await graphPicture({ title: nasty, nodes: [node('n0', nasty)], edges: [] });
   assert.match(text, '&quot;b&quot; \\N &lt;i&gt;&amp;amp; `c`');
   assert.not.match(text, '<i>');
   assert.not.match(text, '</script>');
@@ -58,16 +58,20 @@ test('well-formed whatever the labels', () => {
   assert.match(text, 'aria-label="graph of a &quot;b');
 });
 
-test('two edges of one pair and a graph without nodes are drawn too', () => {
+test('two edges of one pair and a graph without nodes are drawn too', async () => {
   const pair = [edge('n0', 'n1'), edge('n0', 'n1', 'finally')];
-  assert.is(graphPicture({ ...view, edges: pair }).match(/class="edge/g)?.length, 2);
-  assert.match(graphPicture({ title: 't', nodes: [], edges: [] }), 'viewBox="0 0 24 0"');
+  assert.is((await graphPicture({ ...view, edges: pair })).match(/class="edge/g)?.length, 2);
+  assert.match(await graphPicture({ title: 't', nodes: [], edges: [] }), 'viewBox="0 0 24 0"');
 });
 
-test('an edge to a narrow box does not run through the wide ones above and below', () => {
+test('an edge to a narrow box does not run through the wide ones above and below', async () => {
   const wide = 'w'.repeat(40);
   const nodes = [node('n0', 'first'), node('n1', wide), node('n2', wide), node('n3', 'x')];
-  const text = graphPicture({ title: 't', nodes, edges: ['n1', 'n2', 'n3'].map((to) => edge('n0', to)) });
+  const text = await graphPicture({
+    title: 't',
+    nodes,
+    edges: ['n1', 'n2', 'n3'].map((to) => edge('n0', to)),
+  });
   const left = Number(/data-node="n1".*?<rect x="([\d.]+)"/.exec(text)?.[1]);
   const [x = 0, y = 0, end = 0, last = 0] =
     /data-to="n3".* ([-\d.]+) ([-\d.]+)C\S+ \S+ \S+ \S+ ([-\d.]+) ([-\d.]+)"/
