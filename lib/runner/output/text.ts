@@ -1,3 +1,5 @@
+import { eastAsianWidth } from 'get-east-asian-width';
+
 /* What a child prints is text of others: how wide it is on a terminal, and how it is kept from doing anything there. */
 
 // biome-ignore-start lint/suspicious/noControlCharactersInRegex: control characters are what this is about
@@ -53,8 +55,6 @@ export function ownBeginning(line: string, length: number): string {
 
 const ascii = /^[ -~]*$/;
 const nothing = /^[\p{Mn}\p{Me}\p{Cf}\u1160-\u11FF]$/u;
-const wide =
-  /^(?:[\u1100-\u115F\u2329\u232A\u2E80-\u303E\u3041-\uA4CF\uA960-\uA97F\uAC00-\uD7A3\uF900-\uFAFF\uFE10-\uFE19\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6\u{16FE0}-\u{18DFF}\u{1AFF0}-\u{1B2FF}\u{1F300}-\u{1FAFF}\u{20000}-\u{3FFFD}]|\p{Emoji_Presentation})$/u;
 
 /** Columns that a text without control characters takes; where terminals differ, the larger number. */
 export function textWidth(text: string): number {
@@ -97,5 +97,5 @@ function characterWidth(character: string): number {
   // The soft hyphen is shown by most; this selector makes a narrow symbol wide.
   if (character === '\u00AD' || character === '\uFE0F') return 1;
   if (nothing.test(character)) return 0;
-  return wide.test(character) ? 2 : 1;
+  return eastAsianWidth(character.codePointAt(0) ?? 0);
 }

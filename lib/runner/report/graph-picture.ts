@@ -1,5 +1,5 @@
-import stringWidth from 'string-width';
 import type { GraphView, Mark, ViewEdge, ViewNode } from '../graph-view/view.ts';
+import { textWidth } from '../output/text.ts';
 
 type Point = { readonly x: number; readonly y: number };
 type Box = Point & { readonly width: number };
@@ -25,9 +25,7 @@ const legends: { readonly [Name in Mark]: string } = {
 export async function graphPicture(view: GraphView): Promise<string> {
   const graph = await layOut(view);
   const legend = legendOf(view);
-  const width = Math.ceil(
-    Math.max(graph.graph().width ?? 0, stringWidth(legend) * letterWidth + 2 * padding),
-  );
+  const width = Math.ceil(Math.max(graph.graph().width ?? 0, textWidth(legend) * letterWidth + 2 * padding));
   const height = Math.ceil(Math.max(graph.graph().height ?? 0, 0) + (legend === '' ? 0 : legendHeight));
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" class="graph" role="img" aria-label="${escapeXml(`graph of ${view.title}`)}" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">`,
@@ -54,7 +52,7 @@ async function layOut({ nodes, edges }: GraphView) {
     marginy: padding,
   });
   for (const { id, label } of nodes)
-    graph.setNode(id, { width: stringWidth(label) * letterWidth + 2 * padding, height: boxHeight });
+    graph.setNode(id, { width: textWidth(label) * letterWidth + 2 * padding, height: boxHeight });
   for (const { from, to, kind } of edges) graph.setEdge(from, to, {}, kind);
   dagre.layout(graph);
   return graph;

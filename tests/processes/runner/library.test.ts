@@ -132,7 +132,7 @@ const packages = new Set([
   'p-queue',
   'picomatch',
   'dotenv',
-  'string-width',
+  'get-east-asian-width',
   '@dagrejs/dagre',
   '@inquirer/search',
   'chokidar',
