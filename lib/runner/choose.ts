@@ -1,6 +1,7 @@
 import { argumentForm, checkArguments, isRequired, kebab, specsOf } from './arguments.ts';
 import { ask, Left, type View } from './choose/ask.ts';
 import type { Call, CommandLine } from './command-line.ts';
+import { quote } from './command-text.ts';
 import { offered } from './completion/candidates.ts';
 import { TaskError, UsageError } from './errors.ts';
 import { taskForm } from './list.ts';
@@ -45,7 +46,7 @@ export async function choose(
     if (error instanceof Left) return undefined;
     throw error;
   }
-  terminal.err(`${terminal.style.dim('$')} ${[program.program, ...words.map(shellWord)].join(' ')}\n`);
+  terminal.err(`${terminal.style.dim('$')} ${[program.program, ...words.map(quote)].join(' ')}\n`);
   return words;
 }
 
@@ -169,9 +170,4 @@ async function complain(
     if (error instanceof TaskError) return [error.what, error.why].filter(Boolean).join(': ');
     throw error;
   }
-}
-
-/** As a shell would need it. */
-function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

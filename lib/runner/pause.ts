@@ -1,14 +1,8 @@
+import { setTimeout } from 'node:timers/promises';
+
 /** Waits, at most until the signal comes; never rejects. */
-export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, signal?.aborted ? 0 : milliseconds);
-    signal?.addEventListener('abort', end);
-  });
+export async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  await setTimeout(milliseconds, undefined, signal && { signal }).catch(() => {});
 }
 
 /** For a timer: one of more milliseconds than this goes off at once. */
