@@ -165,4 +165,11 @@ test('with a map that is gone or of another bundle, errors tell no wrong lines',
   }
 });
 
+test('packages that few runs need are loaded by these, not at every start', async () => {
+  const done = await run(['greet', '--report', 'run.html']);
+  assert.is(done.exitCode, 0, done.stderr);
+  assert.match(readFileSync(join(folder, 'run.html'), 'utf8'), '<svg ');
+  assert.not.match(readFileSync(bundle(), 'utf8'), /from ?"[^"]*node_modules/);
+});
+
 test.run();
