@@ -7,9 +7,9 @@ import { loadManifest, type ToolEntry } from './manifest.ts';
 import { getNpmTool, type NpmTool, npmToolEntry } from './npm-package.ts';
 import { findOnPath } from './on-path.ts';
 import { getRelease, releaseEntry } from './release.ts';
-import { describeTool, type Requirement, versionNeed } from './requirement.ts';
+import { describeTool, type Requirement, versionRange } from './requirement.ts';
 import type { ToolContext, WayResult } from './tool-context.ts';
-import { parseVersion, versionProblem } from './versions.ts';
+import { versionIn, versionProblem } from './versions.ts';
 
 export type FoundTool = {
   readonly name: string;
@@ -83,8 +83,8 @@ export async function getTool(
 
 /** What the manifest would get, unless the environment asks for another version. */
 export function pinnedVersion(entry: ToolEntry, requirement: Requirement): string | undefined {
-  const version = parseVersion(entry.version ?? '');
-  if (version === undefined || versionProblem(version, versionNeed(entry, requirement)) !== undefined)
+  const version = versionIn(entry.version ?? '');
+  if (version === undefined || versionProblem(version, versionRange(entry, requirement)) !== undefined)
     return undefined;
   return entry.version;
 }

@@ -3,7 +3,6 @@ import { type CacheEntry, fillEntry } from './cache.ts';
 import type { ToolEntry } from './manifest.ts';
 import { ask, firstLine, versionOf } from './program-version.ts';
 import type { ToolContext, WayResult } from './tool-context.ts';
-import { formatVersion } from './versions.ts';
 
 /**
  * Fills a cache entry with a tool. `make` puts it into an empty folder and returns the program's path there. The entry is kept
@@ -35,7 +34,6 @@ async function whyNotItself(
 ): Promise<string | undefined> {
   const answer = await ask(program, entry.versionCommand);
   if ('problem' in answer) return `the ${entry.name} that came ${answer.problem}`;
-  const told = versionOf(answer.output, entry);
-  if (told !== undefined && formatVersion(told) === version) return undefined;
+  if (versionOf(answer.output, entry) === version) return undefined;
   return `the program that came is not ${entry.name} ${version}: it answers ${firstLine(answer.output)}`;
 }

@@ -3,8 +3,8 @@ import { delimiter, dirname, join, sep } from 'node:path';
 import { cacheFolder } from './cache.ts';
 import type { ToolEntry } from './manifest.ts';
 import { askVersion } from './program-version.ts';
-import { type Requirement, versionNeed } from './requirement.ts';
-import { formatVersion, versionProblem } from './versions.ts';
+import { type Requirement, versionRange } from './requirement.ts';
+import { versionProblem } from './versions.ts';
 
 export type OnPath =
   | { readonly program: string; readonly version: string }
@@ -24,14 +24,15 @@ export async function findOnPath(entry: ToolEntry, requirement: Requirement): Pr
       reason = `${real} has no ${missing} beside it`;
       continue;
     }
-    const version = await askVersion(real, entry);
-    if ('problem' in version) {
-      reason = `${real} ${version.problem}`;
+    const answer = await askVersion(real, entry);
+    if ('problem' in answer) {
+      reason = `${real} ${answer.problem}`;
       continue;
     }
-    const problem = versionProblem(version, versionNeed(entry, requirement));
-    if (problem === undefined) return { program: real, version: formatVersion(version) };
-    reason = `${entry.name} ${formatVersion(version)} at ${real} ${problem}`;
+    const { version } = answer;
+    const problem = versionProblem(version, versionRange(entry, requirement));
+    if (problem === undefined) return { program: real, version };
+    reason = `${entry.name} ${version} at ${real} ${problem}`;
   }
   return { reason };
 }

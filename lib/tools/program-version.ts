@@ -4,7 +4,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { cacheFolder } from './cache.ts';
 import type { ToolEntry } from './manifest.ts';
-import { formatVersion, parseVersion, type Version } from './versions.ts';
+import { versionIn } from './versions.ts';
 
 const answerWithinMs = 15_000;
 
@@ -21,7 +21,7 @@ type Asked = Pick<ToolEntry, 'versionCommand' | 'answers'>;
 export async function askVersion(
   program: string,
   entry: Asked,
-): Promise<Version | { readonly problem: string }> {
+): Promise<{ readonly version: string } | { readonly problem: string }> {
   const real = realpathSync(program);
   const { size, mtimeMs } = statSync(real);
   const key = [real, ...entry.versionCommand, ...(entry.answers === undefined ? [] : [entry.answers])].join(
@@ -30,22 +30,22 @@ export async function askVersion(
   const steady = isSteady(program, real);
   const known = steady ? programs().get(key) : undefined;
   const remembered =
-    known?.size === size && known.modified === mtimeMs ? parseVersion(known.version) : undefined;
-  if (remembered !== undefined) return remembered;
+    known?.size === size && known.modified === mtimeMs ? versionIn(known.version) : undefined;
+  if (remembered !== undefined) return { version: remembered };
   const answer = await ask(program, entry.versionCommand);
   if ('problem' in answer) return answer;
   const version = versionOf(answer.output, entry);
   if (version === undefined) return { problem: `is another program: it answers ${firstLine(answer.output)}` };
   if (steady) {
-    programs().set(key, { size, modified: mtimeMs, version: formatVersion(version) });
+    programs().set(key, { size, modified: mtimeMs, version });
     await save();
   }
-  return version;
+  return { version };
 }
 
 /** The version in an answer, or undefined when there is none or the answer is another program's. */
-export function versionOf(output: string, { answers }: Pick<Asked, 'answers'>): Version | undefined {
-  return output.startsWith(answers ?? '') ? parseVersion(output) : undefined;
+export function versionOf(output: string, { answers }: Pick<Asked, 'answers'>): string | undefined {
+  return output.startsWith(answers ?? '') ? versionIn(output) : undefined;
 }
 
 /** The first line of an answer, quoted. */

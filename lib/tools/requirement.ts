@@ -1,5 +1,5 @@
 import type { ToolEntry } from './manifest.ts';
-import { describeNeed, parseVersion, type Version, type VersionNeed } from './versions.ts';
+import { versionIn } from './versions.ts';
 
 /** What an environment asks of its tools. */
 export type Requirement = {
@@ -9,24 +9,23 @@ export type Requirement = {
   readonly postgresqlMajor?: number | undefined;
 };
 
-/** The versions of this tool that will do. */
-export function versionNeed(entry: ToolEntry, requirement: Requirement): VersionNeed {
-  const kubernetes = parse(
-    requirement.kubernetesVersion ?? (entry.kubernetes === undefined ? undefined : entry.version),
-  );
-  return {
-    minimum: parse(entry.minimum),
-    ...(entry.kubernetes === 'exact' ? { exact: kubernetes } : {}),
-    ...(entry.kubernetes === 'minor' ? { around: kubernetes } : {}),
-    ...(entry.name === 'postgresql' ? { major: requirement.postgresqlMajor } : {}),
-  };
+/** The versions of this tool that will do, as a range of semver. */
+export function versionRange(entry: ToolEntry, requirement: Requirement): string {
+  const kubernetes = versionIn(requirement.kubernetesVersion ?? entry.version ?? '') ?? '';
+  if (entry.kubernetes === 'exact') return kubernetes;
+  if (entry.kubernetes === 'minor') {
+    const [major, minor] = kubernetes.split('.').map(Number) as [number, number];
+    return `${major}.${Math.max(0, minor - 1)} - ${major}.${minor + 1}`;
+  }
+  if (entry.name === 'postgresql' && requirement.postgresqlMajor !== undefined)
+    return `${requirement.postgresqlMajor}.x`;
+  const minimum = versionIn(entry.minimum ?? '');
+  return minimum === undefined ? '*' : `>=${minimum}`;
 }
 
-/** `helm 3.18.6 or newer`. */
+/** `helm 3.18.6 or newer`, `kubectl 1.30 to 1.32`, `postgresql 16.x`. */
 export function describeTool(entry: ToolEntry, requirement: Requirement): string {
-  return `${entry.name} ${describeNeed(versionNeed(entry, requirement))}`.trimEnd();
-}
-
-function parse(text: string | undefined): Version | undefined {
-  return text === undefined ? undefined : parseVersion(text);
+  const range = versionRange(entry, requirement);
+  const words = range === '*' ? '' : range.replace(/^>=(.*)/, '$1 or newer').replace(' - ', ' to ');
+  return `${entry.name} ${words}`.trimEnd();
 }

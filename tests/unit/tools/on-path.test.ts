@@ -99,8 +99,8 @@ test('beside PATH, folders are looked into, the newest first', () =>
   }));
 
 const majorOf = async (program: string) => {
-  const version = await askVersion(program, entryOf({}));
-  return 'major' in version ? version.major : version.problem;
+  const answer = await askVersion(program, entryOf({}));
+  return 'version' in answer ? Number.parseInt(answer.version, 10) : answer.problem;
 };
 
 test('the version of a program is remembered until the program changes', () =>

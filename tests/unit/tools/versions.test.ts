@@ -1,18 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  compareVersions,
-  describeNeed,
-  formatVersion,
-  parseVersion,
-  versionProblem,
-} from '../../../lib/tools/versions.ts';
-
-function version(text: string) {
-  const parsed = parseVersion(text);
-  if (parsed === undefined) throw new Error(`no version in ${text}`);
-  return parsed;
-}
+import type { ToolEntry } from '../../../lib/tools/manifest.ts';
+import { describeTool, type Requirement, versionRange } from '../../../lib/tools/requirement.ts';
+import { versionIn, versionProblem } from '../../../lib/tools/versions.ts';
 
 test('reads the version out of what each tool prints', () => {
   const texts = {
@@ -29,43 +19,64 @@ test('reads the version out of what each tool prints', () => {
     'Docker version 28.2.2, build e6534b4': '28.2.2',
     '{"gitVersion": "0.10.0"}': '0.10.0',
   };
-  for (const [text, expected] of Object.entries(texts))
-    assert.is(formatVersion(version(text)), expected, text);
+  for (const [text, expected] of Object.entries(texts)) assert.is(versionIn(text), expected, text);
 });
 
 test('a text without a version has none', () => {
-  assert.is(parseVersion('no such command, try 7'), undefined);
+  assert.is(versionIn('no such command, try 7'), undefined);
 });
 
-test('versions are compared as numbers', () => {
-  assert.ok(compareVersions(version('1.9.0'), version('1.10.0')) < 0);
-  assert.ok(compareVersions(version('2.0.0'), version('1.99.99')) > 0);
-  assert.is(compareVersions(version('1.2'), version('1.2.0')), 0);
-});
+/** What a tool of the manifest needs, in words, and what is wrong with a version of it. */
+function need(entry: Partial<ToolEntry>, requirement: Requirement = {}) {
+  const full = { name: 'tool', ...entry } as ToolEntry;
+  return {
+    words: describeTool(full, requirement),
+    problem: (version: string) => versionProblem(version, versionRange(full, requirement)),
+  };
+}
 
 test('a version below the minimum is too old', () => {
-  assert.is(versionProblem(version('3.8.9'), { minimum: version('3.9.0') }), 'is too old');
-  assert.is(versionProblem(version('3.9.0'), { minimum: version('3.9.0') }), undefined);
+  const { words, problem } = need({ minimum: '3.9' });
+  assert.is(words, 'tool 3.9.0 or newer');
+  assert.is(problem('3.8.9'), 'is too old');
+  assert.is(problem('3.9.0'), undefined);
+  assert.is(problem('3.10.0'), undefined, 'versions are compared as numbers');
+  assert.is(problem('12.0.0'), undefined);
 });
 
 test('kubectl may be one minor version away from the cluster', () => {
-  const need = { around: version('1.31.0') };
-  assert.is(versionProblem(version('1.29.9'), need), 'is too old');
-  assert.is(versionProblem(version('1.30.0'), need), undefined);
-  assert.is(versionProblem(version('1.32.4'), need), undefined);
-  assert.is(versionProblem(version('1.33.0'), need), 'is too new');
-  assert.is(describeNeed(need), '1.30 to 1.32');
+  const { words, problem } = need(
+    { kubernetes: 'minor', version: 'v1.30.0' },
+    { kubernetesVersion: 'v1.31.0' },
+  );
+  assert.is(words, 'tool 1.30 to 1.32');
+  assert.is(problem('1.29.9'), 'is too old');
+  assert.is(problem('1.30.0'), undefined);
+  assert.is(problem('1.32.4'), undefined);
+  assert.is(problem('1.33.0'), 'is too new');
 });
 
-test('the parts of a cluster have to be of its very version', () => {
-  assert.is(versionProblem(version('1.31.1'), { exact: version('1.31.0') }), 'is another version');
-  assert.is(describeNeed({ exact: version('1.31.0') }), '1.31.0');
+test('the parts of a cluster have to be of its very version, by default that of the manifest', () => {
+  const { words, problem } = need({ kubernetes: 'exact', version: 'v1.31.0' });
+  assert.is(words, 'tool 1.31.0');
+  assert.is(problem('1.31.0'), undefined);
+  assert.is(problem('1.31.1'), 'is another version');
 });
 
-test('a major version can be asked for', () => {
-  assert.is(versionProblem(version('18.4'), { minimum: version('15.0'), major: 15 }), 'is too new');
-  assert.is(versionProblem(version('15.18'), { minimum: version('15.0'), major: 15 }), undefined);
-  assert.is(describeNeed({ minimum: version('15.0'), major: 16 }), '16.x');
+test('data of PostgreSQL asks for its major version', () => {
+  const postgresql = { name: 'postgresql', minimum: '15.0' } as const;
+  const { words, problem } = need(postgresql, { postgresqlMajor: 16 });
+  assert.is(words, 'postgresql 16.x');
+  assert.is(problem('18.4.0'), 'is too new');
+  assert.is(problem('15.18.0'), 'is too old');
+  assert.is(problem('16.2.0'), undefined);
+  assert.is(need(postgresql).words, 'postgresql 15.0.0 or newer');
+});
+
+test('any version of a tool without a minimum will do', () => {
+  const { words, problem } = need({});
+  assert.is(words, 'tool');
+  assert.is(problem('0.0.1'), undefined);
 });
 
 test.run();
