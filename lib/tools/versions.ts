@@ -1,4 +1,7 @@
-import { gtr, satisfies, valid } from 'semver';
+// Each by itself: the door of the package loads all that it has.
+import satisfies from 'semver/functions/satisfies.js';
+import valid from 'semver/functions/valid.js';
+import gtr from 'semver/ranges/gtr.js';
 
 /** The first `1.2` or `1.2.3` in a text, also behind letters (`v1.2.3`, `go1.26.8`), as `1.2.3`; undefined when there is none. */
 export function versionIn(text: string): string | undefined {
