@@ -15,8 +15,8 @@ const kubernetes = task({
   run: async (context) => {
     const { environment, settings } = context;
     await ensureState(environment, settings.cluster.kubernetesVersion);
-    await ensureKubernetes(environment, settings, context);
-    await waitForKubernetes(environment, context);
+    await ensureKubernetes({ ...context, settings });
+    await waitForKubernetes(context);
     handOver();
   },
 });

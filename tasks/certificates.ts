@@ -11,12 +11,12 @@ export const databaseCertificate = task({
   needs: tools('openssl'),
   commands: async ({ environment, settings }) => {
     const { databaseCertificateCommands } = await import('../lib/database/certificate.ts');
-    return databaseCertificateCommands(environment, settings);
+    return databaseCertificateCommands({ environment, settings });
   },
   run: async (context) => {
-    const { environment, settings, provider } = context;
+    const { environment, provider } = context;
     const { ensureDatabaseCertificate } = await import('../lib/database/certificate.ts');
-    const outcome = await ensureDatabaseCertificate(environment, settings, context);
+    const outcome = await ensureDatabaseCertificate(context);
     // In a pod, the release brings the server its certificate.
     if (outcome === 'changed') await (await provider.load()).reloadDatabase?.(environment);
     context.report(outcome);

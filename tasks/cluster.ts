@@ -20,7 +20,7 @@ const connect = task({
   ],
   run: async (context) => {
     const { connectExisting } = await import('../lib/cluster/existing/user-kubeconfig.ts');
-    await connectExisting(context.environment, context);
+    await connectExisting(context);
   },
 });
 
@@ -52,14 +52,14 @@ export const createK8s = task({
   ],
   after: [databasePasswords],
   commands: async ({ environment, settings, provider }) => {
-    const create = (await provider.load()).commands.create(environment, settings);
+    const create = (await provider.load()).commands.create({ environment, settings });
     if (provider.simulatedPods) return create;
     const { controllerCommands } = await import('../lib/ingress/install.ts');
-    return [...create, ...controllerCommands(environment, settings)];
+    return [...create, ...controllerCommands({ environment, settings })];
   },
   run: async (context) => {
-    const { environment, settings, provider } = context;
-    const made = await (await provider.load()).create(environment, settings, context);
+    const { settings, provider } = context;
+    const made = await (await provider.load()).create(context);
     // A cluster that was stopped is started by it, and a Vault that was sealed by that is opened again. Servers beside a cluster are
     // started by tasks of their own.
     const mayBeSealed = provider.servers !== undefined || made === 'changed';
@@ -67,7 +67,7 @@ export const createK8s = task({
     let controller: Outcome = 'unchanged';
     if (!provider.simulatedPods) {
       const { ensureController } = await import('../lib/ingress/install.ts');
-      controller = await ensureController(environment, settings, context);
+      controller = await ensureController(context);
     } else if (settings.ingress.controller !== 'none') {
       context.log(
         'the routes are objects only: the ingress controller is simulated like all pods, and nothing listens',
@@ -86,14 +86,14 @@ export const startK8s = task({
   check: checkProvider,
   needs: (input) => [...tools(...input.provider.toolsFor.start), ...partNeeds(input, 'start')],
   commands: async ({ environment, settings, provider }) => {
-    const start = (await provider.load()).commands.start(environment, settings);
+    const start = (await provider.load()).commands.start({ environment, settings });
     if (!provider.ownsCluster) return start;
     const { unsealCommands } = await import('../lib/vault/access.ts');
     return [...start, ...(await unsealCommands(environment))];
   },
   run: async (context) => {
-    const { environment, settings, provider } = context;
-    const outcome = await (await provider.load()).start(environment, settings, context);
+    const { provider } = context;
+    const outcome = await (await provider.load()).start(context);
     const opened = await openAgain(context, outcome);
     context.report(opened === 'changed' ? opened : outcome);
   },
@@ -101,11 +101,11 @@ export const startK8s = task({
 
 /** Unseals Vault of a cluster of our own; `started` is `changed` when its nodes were just started. */
 async function openAgain(context: Body, started: Outcome): Promise<Outcome> {
-  const { environment, provider } = context;
+  const { provider } = context;
   if (!provider.ownsCluster) return 'unchanged';
   return provider.servers
-    ? (await import('../lib/vault/access.ts')).unseal(environment, context)
-    : (await import('../lib/operations/reopen.ts')).reopen(environment, started, context);
+    ? (await import('../lib/vault/access.ts')).unseal(context)
+    : (await import('../lib/operations/reopen.ts')).reopen(context, started);
 }
 
 export const stopK8s = taskWithoutSettings({
@@ -116,10 +116,10 @@ export const stopK8s = taskWithoutSettings({
   needs: stopTools,
   commands: async ({ environment, provider }) => (await provider.load()).commands.stop(environment),
   run: async (context) => {
-    const { environment, provider } = context;
+    const { provider } = context;
     const { stopAgent } = await import('../lib/secrets/sops.ts');
-    const outcome = await (await provider.load()).stop(environment, context);
-    await stopAgent(environment, context);
+    const outcome = await (await provider.load()).stop(context);
+    await stopAgent(context);
     if (outcome === 'unchanged' && provider.ownsCluster)
       context.log('the cluster is not running: nothing to do');
     context.report(outcome);
@@ -144,8 +144,8 @@ export const destroyK8s = taskWithoutSettings({
     const { environment, provider } = context;
     refuseExisting(environment, provider);
     const { stopAgent } = await import('../lib/secrets/sops.ts');
-    const outcome = await (await provider.load()).destroy(environment, context);
-    await stopAgent(environment, context);
+    const outcome = await (await provider.load()).destroy(context);
+    await stopAgent(context);
     // Another provider may be chosen from now on.
     await rm(join(environment.state, 'environment.json'), { force: true });
     await forgetRuns(environment);
@@ -169,11 +169,11 @@ export const services = task({
   group: 'cluster',
   needs: (input) => [...connection(input), ...tools(...input.provider.toolsFor.services)],
   commands: async ({ environment, settings, provider }) =>
-    (await provider.load()).commands.services(environment, settings),
+    (await provider.load()).commands.services({ environment, settings }),
   onCluster: true,
   run: async (context) => {
-    const { environment, settings, provider, options } = context;
-    const addresses = await (await provider.load()).addresses(environment, settings, context);
+    const { provider, options } = context;
+    const addresses = await (await provider.load()).addresses(context);
     if (options.json) return context.print(JSON.stringify(addresses, null, 2));
     const { notesOf } = await import('../lib/ingress/addresses.ts');
     const width = Math.max(0, ...addresses.map(({ name }) => name.length));

@@ -41,6 +41,6 @@ export const rotateDatabasePassword = task({
   onCluster: true,
   run: async (context) => {
     const { rotatePasswords } = await import('../lib/rotation/rotate.ts');
-    await rotatePasswords(context.environment, context.args.role, context);
+    await rotatePasswords(context, context.args.role);
   },
 });

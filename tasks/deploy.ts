@@ -44,7 +44,7 @@ export const initHelmfile = task({
     const { checkCharts } = await import('../lib/helm/chart-places.ts');
     const { installPlugins } = await import('../lib/helm/plugins.ts');
     await checkCharts(context.environment, await (await declared()).declaredReleases());
-    context.report(await installPlugins(context.environment, context));
+    context.report(await installPlugins(context));
   },
 });
 
@@ -169,7 +169,7 @@ export const uninstallApp = task({
     const { uninstall } = await import('../lib/deploy/install.ts');
     const { removeRouteCertificates } = await import('../lib/ingress/certificates.ts');
     const removed = await uninstall(context, context.args);
-    await removeRouteCertificates(context.environment, removed, context);
+    await removeRouteCertificates(context, removed);
     context.report('changed');
   },
 });

@@ -29,8 +29,7 @@ const embeddedState = task({
     const { checkSpace, ensureState, requireState } = await import('../lib/cluster/embedded/state.ts');
     if (args.mode === 'create') await ensureState(environment, settings.cluster.kubernetesVersion);
     else await requireState(environment);
-    if ((await (await provider.load()).phase(environment, context)) !== 'running')
-      await checkSpace(environment);
+    if ((await (await provider.load()).phase(context)) !== 'running') await checkSpace(environment);
   },
 });
 
@@ -51,10 +50,10 @@ const embeddedKubernetes = task({
     ),
   ],
   commands: async ({ args, environment, settings }) =>
-    (await partCommands()).kubernetes(environment, settings, args.mode),
+    (await partCommands()).kubernetes({ environment, settings }, args.mode),
   run: async (context) => {
     const { ensureKubernetes } = await import('../lib/cluster/embedded/kubernetes.ts');
-    context.report(await ensureKubernetes(context.environment, context.settings, context));
+    context.report(await ensureKubernetes(context));
   },
 });
 
@@ -71,10 +70,10 @@ const embeddedDatabase = task({
     ...tools('sops', 'postgresql'),
   ],
   commands: async ({ args, environment, settings }) =>
-    (await partCommands()).database(environment, settings, args.mode),
+    (await partCommands()).database({ environment, settings }, args.mode),
   run: async (context) => {
     const { ensureDatabase } = await import('../lib/cluster/embedded/database.ts');
-    context.report(await ensureDatabase(context.environment, context.settings, context));
+    context.report(await ensureDatabase(context));
   },
 });
 
@@ -86,7 +85,7 @@ const embeddedVault = task({
   commands: async ({ environment }) => (await partCommands()).vault(environment),
   run: async (context) => {
     const { ensureVault } = await import('../lib/cluster/embedded/vault.ts');
-    context.report(await ensureVault(context.environment, context));
+    context.report(await ensureVault(context));
   },
 });
 
@@ -98,7 +97,7 @@ const embeddedOperator = task({
   commands: async ({ environment }) => (await partCommands()).operator(environment),
   run: async (context) => {
     const { ensureOperator } = await import('../lib/cluster/embedded/operator.ts');
-    context.report(await ensureOperator(context.environment, context));
+    context.report(await ensureOperator(context));
   },
 });
 
@@ -110,7 +109,7 @@ const embeddedJobRunner = task({
   commands: async ({ environment }) => (await partCommands()).jobRunner(environment),
   run: async (context) => {
     const { ensureJobRunner } = await import('../lib/cluster/embedded/checks.ts');
-    context.report(await ensureJobRunner(context.environment, context));
+    context.report(await ensureJobRunner(context));
   },
 });
 

@@ -107,7 +107,7 @@ function declare<Specs extends ArgumentSpecs, More extends object>(
           const body = { ...given, ...(await more(given)), $: await shellOf(context) };
           if (typeof onCluster === 'function' ? onCluster(body) : onCluster) {
             const { requireCluster } = await import('../lib/cluster/cluster.ts');
-            await requireCluster(body.environment, body);
+            await requireCluster(body);
           }
           return run(body);
         },

@@ -23,7 +23,7 @@ export const createEnvironment = task({
   run: async (context) => {
     const { name, provider } = context.environment;
     const { checkPassword } = await import('../lib/operations/database-server.ts');
-    await checkPassword(context.environment, context);
+    await checkPassword(context);
     context.log(
       `environment \`${name}\` (${provider}) is ready; ${taskCommand('install-tier apps')} adds the applications`,
     );
@@ -47,7 +47,7 @@ export const destroyEnvironment = taskWithoutSettings({
     (await import('../lib/operations/destroy.ts')).destroyCommands(environment),
   run: async (context) => {
     const { destroyEnvironment } = await import('../lib/operations/destroy.ts');
-    await destroyEnvironment(context.environment, context);
+    await destroyEnvironment(context);
   },
 });
 

@@ -78,7 +78,7 @@ export const buildImages = task({
   },
   run: async (context) => {
     const { buildImages } = await import('../lib/cluster/images/build.ts');
-    context.report(await buildImages(context.environment, await toBuild(context), context));
+    context.report(await buildImages(context, await toBuild(context)));
   },
 });
 
@@ -94,15 +94,14 @@ export const loadImages = task({
   retries: 1,
   commands: async (input) => {
     const { images } = await input.provider.load();
-    return images?.commands(input.environment, input.settings, await toBuild(input)) ?? [];
+    return images?.commands(input, await toBuild(input)) ?? [];
   },
   run: async (context) => {
-    const { environment } = context;
     const { requireCluster } = await import('../lib/cluster/cluster.ts');
     const images = await toBuild(context);
-    if (images.length > 0) await requireCluster(environment, context);
+    if (images.length > 0) await requireCluster(context);
     const cluster = await context.provider.load();
-    context.report((await cluster.images?.load(environment, images, context)) ?? 'unchanged');
+    context.report((await cluster.images?.load(context, images)) ?? 'unchanged');
   },
 });
 
@@ -119,12 +118,11 @@ export const checkImages = task({
     return preflightCommands(input.environment, await imagesOf(input));
   },
   run: async (context) => {
-    const { environment } = context;
     const { requireCluster } = await import('../lib/cluster/cluster.ts');
     const { checkImages } = await import('../lib/cluster/images/preflight.ts');
     const images = await imagesOf(context);
-    if (images.length > 0) await requireCluster(environment, context);
-    await checkImages(environment, images, context);
+    if (images.length > 0) await requireCluster(context);
+    await checkImages(context, images);
   },
 });
 

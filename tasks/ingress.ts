@@ -43,12 +43,12 @@ export const testIngress = task({
     if (provider.simulatedPods)
       return [`# the ${environment.provider} cluster has no ingress: nothing listens behind it`];
     const { testIngressCommands } = await import('../lib/ingress/dry-run.ts');
-    return testIngressCommands(environment, settings, args.app, args.path);
+    return testIngressCommands({ environment, settings }, args.app, args.path);
   },
   onCluster: ({ provider }) => !provider.simulatedPods,
   run: async (context) => {
     const { testIngress } = await import('../lib/ingress/test.ts');
     const { app, path, expect } = context.args;
-    await testIngress(context.environment, { app, path, expect }, context);
+    await testIngress(context, { app, path, expect });
   },
 });

@@ -17,7 +17,7 @@ export const importGpgKeys = task({
   commands: async ({ environment }) => (await import('../lib/secrets/sops.ts')).importCommands(environment),
   run: async (context) => {
     const { importKeys } = await import('../lib/secrets/sops.ts');
-    context.report(await importKeys(context.environment, context));
+    context.report(await importKeys(context));
   },
 });
 
@@ -31,7 +31,7 @@ export const databasePasswords = task({
   commands: () => [],
   run: async (context) => {
     const { checkPasswords } = await import('../lib/database/check-passwords.ts');
-    await checkPasswords(context.environment, context);
+    await checkPasswords(context);
   },
 });
 
@@ -55,7 +55,7 @@ export const makeSecrets = task({
   },
   run: async (context) => {
     const make = await import('../lib/secrets/make.ts');
-    await make.makeSecrets(context.environment, context);
+    await make.makeSecrets(context);
   },
 });
 
@@ -87,7 +87,7 @@ export const editSecrets = task({
   run: async (context) => {
     const { editSecrets, fileToEdit } = await import('../lib/operations/edit-secrets.ts');
     const { environment } = context;
-    await editSecrets(environment, await fileToEdit(environment.name, context.args.file), context);
+    await editSecrets(context, await fileToEdit(environment.name, context.args.file));
   },
 });
 
@@ -115,7 +115,7 @@ export const rotateKeys = task({
   },
   run: async (context) => {
     const { rotateKeys } = await import('../lib/secrets/rotate.ts');
-    await rotateKeys(context.environment, context.args.keyFile, context);
+    await rotateKeys(context, context.args.keyFile);
   },
 });
 
@@ -131,6 +131,6 @@ export const checkSecrets = task({
   },
   run: async (context) => {
     const { checkSecrets } = await import('../lib/secrets/check.ts');
-    await checkSecrets(context.environment, context);
+    await checkSecrets(context);
   },
 });

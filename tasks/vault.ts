@@ -21,6 +21,6 @@ export const initVault = task({
   onCluster: true,
   run: async (context) => {
     const { initVault } = await import('../lib/vault/access.ts');
-    await initVault(context.environment, context);
+    await initVault(context);
   },
 });

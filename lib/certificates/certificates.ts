@@ -5,8 +5,9 @@ import { join, relative } from 'node:path';
 import { textIfThere } from '../ground/if-there.ts';
 import { root } from '../ground/project.ts';
 import { shellWord, shellWords } from '../ground/shell-words.ts';
-import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
-import { type Environment, shellOf } from '../settings/environment.ts';
+import { type Shell, TaskError } from '../runner/runner.ts';
+import type { ShellContext } from '../settings/context.ts';
+import type { Environment } from '../settings/environment.ts';
 
 /** What a server certificate is made for. */
 export type CertificateRequest = {
@@ -102,13 +103,13 @@ const turns = new Map<string, Promise<unknown>>();
  * whether anything had to be made. Throws `TaskError` when openssl fails; needs the tool `openssl`.
  */
 export async function ensureCertificate(
-  environment: Environment,
+  context: ShellContext,
   request: CertificateRequest,
-  context: Pick<TaskContext, '$' | 'options'>,
   now = new Date(),
 ): Promise<CertificateFiles & { readonly outcome: 'changed' | 'unchanged' }> {
+  const { environment } = context;
   const before = turns.get(environment.state) ?? Promise.resolve();
-  const turn = before.then(() => makeSure(environment, request, context, now));
+  const turn = before.then(() => makeSure(context, request, now));
   turns.set(
     environment.state,
     turn.catch(() => undefined),
@@ -118,15 +119,15 @@ export async function ensureCertificate(
 }
 
 async function makeSure(
-  environment: Environment,
+  context: ShellContext,
   request: CertificateRequest,
-  context: Pick<TaskContext, '$' | 'options'>,
   now: Date,
 ): Promise<'changed' | 'unchanged'> {
+  const { environment } = context;
   const folder = folderOf(environment);
   if ((await certificateProblem(environment, request, now)) === undefined) return 'unchanged';
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const $ = (await shellOf(context))({ quiet: true });
+  const $ = context.$({ quiet: true });
   // In a folder beside: what is half made never takes the place of what works.
   const fresh = await mkdtemp(join(folder, '.new-'));
   try {

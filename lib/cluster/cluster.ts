@@ -5,7 +5,7 @@ import {
   podStartMs,
   withPortForward,
 } from '../kubernetes/port-forward.ts';
-import type { TaskContext } from '../runner/runner.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { notRunning } from './not-running.ts';
 import type { Cluster } from './provider.ts';
@@ -16,12 +16,13 @@ export const clusterOf = (environment: Pick<Environment, 'provider'>): Promise<C
   providerOf(environment).load();
 
 /** Throws `TaskError` with advice unless the cluster is running and answers. */
-export async function requireCluster(environment: Environment, context: TaskContext): Promise<void> {
+export async function requireCluster(context: EnvironmentContext): Promise<void> {
+  const { environment } = context;
   const cluster = await clusterOf(environment);
-  if (cluster.requireAnswer) return cluster.requireAnswer(environment, context);
-  const phase = await cluster.phase(environment, context);
+  if (cluster.requireAnswer) return cluster.requireAnswer(context);
+  const phase = await cluster.phase(context);
   if (phase === 'running') return;
-  const faults = phase === 'degraded' ? await cluster.faults?.(environment, context) : [];
+  const faults = phase === 'degraded' ? await cluster.faults?.(context) : [];
   throw notRunning(environment, phase, faults);
 }
 
@@ -38,11 +39,11 @@ const postgresql = {
  */
 export async function withPostgresql<Result>(
   context: ForwardContext,
-  environment: Environment,
   use: (connection: Connection) => Promise<Result>,
   waitMs = podStartMs,
 ): Promise<Result> {
+  const { environment } = context;
   const servers = await providerOf(environment).servers?.(environment);
   if (servers) return use({ host: '127.0.0.1', port: servers.postgresql });
-  return withPortForward(context, environment, { ...postgresql, waitMs }, use);
+  return withPortForward(context, { ...postgresql, waitMs }, use);
 }

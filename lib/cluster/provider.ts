@@ -1,6 +1,6 @@
 import type { Outcome } from '../ground/outcome.ts';
 import type { Address } from '../ingress/addresses.ts';
-import type { TaskContext } from '../runner/runner.ts';
+import type { Context, EnvironmentContext, Target } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { ToolName } from '../tools/manifest.ts';
@@ -65,11 +65,11 @@ export type Servers = {
 export type Cluster = {
   /** What the tasks stand for, for `--dry-run`; what cannot be done is a `#` line. */
   readonly commands: {
-    create(environment: Environment, settings: Settings): readonly string[];
-    start(environment: Environment, settings: Settings): readonly string[];
+    create(target: Target): readonly string[];
+    start(target: Target): readonly string[];
     stop(environment: Environment): readonly string[];
     destroy(environment: Environment): readonly string[] | Promise<readonly string[]>;
-    services(environment: Environment, settings: Settings): readonly string[];
+    services(target: Target): readonly string[];
   };
   /**
    * Throws `UsageError` when this user (a uid) can never work with such a cluster, `TaskError` when what it runs on does not answer;
@@ -77,24 +77,20 @@ export type Cluster = {
    */
   check?(settings: Settings, user: number | undefined): Promise<void>;
   /** Throws `TaskError` unless the cluster answers; where its phase says less than the reason. */
-  requireAnswer?(environment: Environment, context: TaskContext): Promise<void>;
+  requireAnswer?(context: EnvironmentContext): Promise<void>;
   /** Of a degraded cluster: what is wrong, each in a few words. */
-  faults?(environment: Environment, context: TaskContext): Promise<readonly string[]>;
-  phase(environment: Environment, context: TaskContext): Promise<ClusterPhase>;
-  create(environment: Environment, settings: Settings, context: TaskContext): Promise<Outcome>;
-  start(environment: Environment, settings: Settings, context: TaskContext): Promise<Outcome>;
-  stop(environment: Environment, context: TaskContext): Promise<Outcome>;
+  faults?(context: EnvironmentContext): Promise<readonly string[]>;
+  phase(context: EnvironmentContext): Promise<ClusterPhase>;
+  create(context: Context): Promise<Outcome>;
+  start(context: Context): Promise<Outcome>;
+  stop(context: EnvironmentContext): Promise<Outcome>;
   /** Of a cluster that is not ours, all that we put into it. */
-  destroy(environment: Environment, context: TaskContext): Promise<Outcome>;
-  addresses(environment: Environment, settings: Settings, context: TaskContext): Promise<readonly Address[]>;
+  destroy(context: EnvironmentContext): Promise<Outcome>;
+  addresses(context: Context): Promise<readonly Address[]>;
   /** Loads the project's own images into the nodes, and the same as plain commands; with `images: 'loaded'`. */
   readonly images?: {
-    commands(
-      environment: Environment,
-      settings: Settings,
-      images: readonly OwnImage[],
-    ): Promise<readonly string[]>;
-    load(environment: Environment, images: readonly OwnImage[], context: TaskContext): Promise<Outcome>;
+    commands(target: Target, images: readonly OwnImage[]): Promise<readonly string[]>;
+    load(context: EnvironmentContext, images: readonly OwnImage[]): Promise<Outcome>;
   };
   /** Gives a new certificate to a PostgreSQL that runs beside the cluster. */
   reloadDatabase?(environment: Environment): Promise<void>;

@@ -9,8 +9,9 @@ import {
 import { taskCommand } from '../ground/launcher.ts';
 import { root } from '../ground/project.ts';
 import { kubectlJson, kubectlText } from '../kubernetes/kubectl.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
-import { type Environment, shellOf } from '../settings/environment.ts';
+import { TaskError } from '../runner/runner.ts';
+import type { Context, ShellContext, Target } from '../settings/context.ts';
+import type { Environment } from '../settings/environment.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { ServerIdentity } from './login.ts';
 
@@ -29,27 +30,21 @@ function existingSecret({ releases }: Settings): string {
 }
 
 /** Makes sure of the server's certificate and of the authority that signs it; see `certificates.ts`. */
-export async function ensureDatabaseCertificate(
-  environment: Environment,
-  settings: Settings,
-  context: TaskContext,
-): Promise<'changed' | 'unchanged'> {
+export async function ensureDatabaseCertificate(context: Context): Promise<'changed' | 'unchanged'> {
+  const { settings } = context;
   if (existingSecret(settings) !== '') return 'unchanged';
-  return (await ensureCertificate(environment, request(settings), context)).outcome;
+  return (await ensureCertificate(context, request(settings))).outcome;
 }
 
 /** The same as plain commands. */
-export const databaseCertificateCommands = (
-  environment: Environment,
-  settings: Settings,
-): readonly string[] =>
+export const databaseCertificateCommands = ({ environment, settings }: Target): readonly string[] =>
   existingSecret(settings) === '' ? certificateCommands(environment, request(settings)) : [];
 
 /** Paths of its files, absolute. */
 export const databaseCertificate = (environment: Environment) => certificateFiles(environment, name);
 
 /** The authority's certificate as a word of plain commands in bash, where a file is expected. */
-export function authorityFile(environment: Environment, settings: Settings): string {
+export function authorityFile({ environment, settings }: Target): string {
   const secret = existingSecret(settings);
   return secret === ''
     ? relative(root, databaseCertificate(environment).authority)
@@ -58,15 +53,14 @@ export function authorityFile(environment: Environment, settings: Settings): str
 
 /** By what clients know the server: the authority that signed its certificate, and the name that has to be in it. */
 export async function serverIdentity(
-  environment: Environment,
-  settings: Settings,
-  context: Pick<TaskContext, '$' | 'options'>,
+  context: Pick<Context, '$' | 'environment' | 'settings'>,
 ): Promise<ServerIdentity> {
+  const { environment, settings } = context;
   const secret = existingSecret(settings);
   const authority =
     secret === ''
       ? await readFile(databaseCertificate(environment).authority, 'utf8').catch(missing(environment))
-      : await authorityOf(secret, environment, context);
+      : await authorityOf(context, secret);
   return { authority, name: settings.database.host };
 }
 
@@ -80,14 +74,9 @@ const missing =
     });
   };
 
-async function authorityOf(
-  secret: string,
-  environment: Environment,
-  context: Pick<TaskContext, '$' | 'options'>,
-): Promise<string> {
-  const $ = await shellOf(context);
+async function authorityOf(context: ShellContext, secret: string): Promise<string> {
   type Secret = { readonly data?: { readonly 'ca.crt'?: string } };
-  const found = await kubectlJson<Secret>($, environment, 'get', 'secret', secret, '-n', 'database');
+  const found = await kubectlJson<Secret>(context, 'get', 'secret', secret, '-n', 'database');
   const authority = found.data?.['ca.crt'];
   if (authority !== undefined) return Buffer.from(authority, 'base64').toString();
   throw new TaskError({

@@ -1,5 +1,5 @@
-import type { TaskContext } from '../runner/runner.ts';
-import { type Environment, settingsOf } from '../settings/environment.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { settingsOf } from '../settings/environment.ts';
 import { decryptPassword } from './password.ts';
 import { loginRoles } from './roles.ts';
 
@@ -8,7 +8,7 @@ export const takePasswords = (releases: readonly { readonly name: string }[]): b
   releases.some(({ name }) => name === 'devops' || name === 'postgresql');
 
 /** Throws `TaskError` for the first password of a role of the database that cannot be used. */
-export async function checkPasswords(environment: Environment, context: TaskContext): Promise<void> {
-  for (const { secret } of loginRoles(await settingsOf(environment)))
-    await decryptPassword(environment, secret, context);
+export async function checkPasswords(context: EnvironmentContext): Promise<void> {
+  const { environment } = context;
+  for (const { secret } of loginRoles(await settingsOf(environment))) await decryptPassword(context, secret);
 }

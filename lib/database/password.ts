@@ -1,8 +1,8 @@
 import { taskCommand } from '../ground/launcher.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { TaskError } from '../runner/runner.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
 import { decryptValue } from '../secrets/sops.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
 import type { SecretKey } from '../settings/secret-reference.ts';
 
 /** What `ALTER ROLE … PASSWORD` stores as it is (https://www.postgresql.org/docs/17/catalog-pg-authid.html). */
@@ -21,11 +21,11 @@ export function passwordProblem(password: string): string | undefined {
 
 /** The password of a role. Throws `TaskError` as `decryptValue` does, and for one that not everybody would read alike. */
 export async function decryptPassword(
-  environment: Environment,
+  context: EnvironmentContext,
   { file, key }: SecretKey,
-  context: TaskContext,
 ): Promise<string> {
-  const password = await decryptValue(environment, file, key, context);
+  const { environment } = context;
+  const password = await decryptValue(context, file, key);
   const problem = passwordProblem(password);
   if (problem === undefined) return password;
   throw new TaskError({

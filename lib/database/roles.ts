@@ -1,5 +1,5 @@
-import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
-import type { Environment } from '../settings/environment.ts';
+import { TaskError, UsageError } from '../runner/runner.ts';
+import type { Context } from '../settings/context.ts';
 import { type SecretKey, secretKey } from '../settings/secret-reference.ts';
 import type { DatabaseRoles, Settings } from '../settings/settings.ts';
 import { decryptPassword } from './password.ts';
@@ -58,18 +58,15 @@ export function selectRoles(roles: readonly LoginRole[], name: string): readonly
 }
 
 /** What the server is to be made of, as the chart `postgresql` renders it: JSON with passwords. */
-export async function wantedRoles(
-  environment: Environment,
-  settings: Settings,
-  context: TaskContext,
-): Promise<string> {
+export async function wantedRoles(context: Context): Promise<string> {
+  const { settings } = context;
   const open = async (roles: DatabaseRoles) => {
     const opened = Object.entries(roles).flatMap(([name, role]) => (role === null ? [] : [{ name, role }]));
     return Object.fromEntries(
       await Promise.all(
         opened.map(async ({ name, role }) => {
           const secret = secretKey(role.password);
-          const password = secret === undefined ? '' : await decryptPassword(environment, secret, context);
+          const password = secret === undefined ? '' : await decryptPassword(context, secret);
           return [name, { password }] as const;
         }),
       ),

@@ -8,8 +8,9 @@ import { type ManifestObject, manifestObjects, withMarks } from '../helm/manifes
 import { deployedReleases, render } from '../helm/releases.ts';
 import { adviceFor } from '../kubernetes/advice.ts';
 import { kubectl } from '../kubernetes/kubectl.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
-import { type Environment, environmentOf, shellOf } from '../settings/environment.ts';
+import { TaskError } from '../runner/runner.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import type { Environment } from '../settings/environment.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
 import { type Selection, selector, selectsRelease } from './selection.ts';
 
@@ -17,16 +18,15 @@ import { type Selection, selector, selectsRelease } from './selection.ts';
  * What an install would change, on stdout, and who has changed what since the last one. With helm's plugin `diff` that is `helmfile diff`; without it the rendered
  * objects are compared by `kubectl diff --server-side`. Both leave secret values out.
  */
-export async function diff(context: TaskContext, selection: Selection): Promise<void> {
-  const environment = environmentOf(context.options);
-  const $ = await shellOf(context);
-  const deployed = await deployedReleases($, environment, ({ message, advice }) =>
+export async function diff(context: EnvironmentContext, selection: Selection): Promise<void> {
+  const { environment, $ } = context;
+  const deployed = await deployedReleases(context, ({ message, advice }) =>
     context.print(`${message}; ${advice}`),
   );
   const needed = withNeeds(await declaredReleases(), selectsRelease(selection));
   if (await hasDiffPlugin(environment)) {
     const releases = needed.filter(selectsRelease(selection));
-    await tellDrift(context, environment, releases, deployed, context.print);
+    await tellDrift(context, releases, deployed, context.print);
     const words = await helmfile(
       environment,
       '--quiet',
@@ -46,18 +46,18 @@ export async function diff(context: TaskContext, selection: Selection): Promise<
     context.print(output.stdout.trimEnd() || 'no difference');
     return;
   }
-  const drifts = await tellDrift(context, environment, needed, deployed, context.print);
+  const drifts = await tellDrift(context, needed, deployed, context.print);
   const folder = await mkdtemp(join(environment.state, 'diff-'));
   context.onRunEnd(() => rm(folder, { recursive: true, force: true }));
   try {
-    await render(context, environment, needed, folder);
+    await render(context, needed, folder);
     for (const release of needed) {
       const known = deployed.some(
         ({ name, namespace }) => name === release.name && namespace === release.namespace,
       );
       context.print(
         known
-          ? await compare(context, environment, release, folder, drifts.get(release.name)?.autoscaled)
+          ? await compare(context, release, folder, drifts.get(release.name)?.autoscaled)
           : await announce(release, folder),
       );
     }
@@ -82,8 +82,7 @@ async function objects(release: Release, folder: string): Promise<ManifestObject
 }
 
 async function compare(
-  context: TaskContext,
-  environment: Environment,
+  context: EnvironmentContext,
   release: Release,
   folder: string,
   autoscaled: ReadonlyMap<string, number> = new Map(),
@@ -98,8 +97,8 @@ async function compare(
   const named = items.filter(({ metadata }) => metadata.namespace !== undefined);
   const others = items.filter(({ metadata }) => metadata.namespace === undefined);
   const differences = [
-    await differenceOf(context, environment, release, named, []),
-    await differenceOf(context, environment, release, others, ['-n', release.namespace]),
+    await differenceOf(context, release, named, []),
+    await differenceOf(context, release, others, ['-n', release.namespace]),
   ].filter((text) => text !== '');
   return differences.length === 0
     ? `${release.name}: no difference`
@@ -107,14 +106,13 @@ async function compare(
 }
 
 async function differenceOf(
-  context: TaskContext,
-  environment: Environment,
+  context: EnvironmentContext,
   release: Release,
   items: readonly ManifestObject[],
   namespace: readonly string[],
 ): Promise<string> {
+  const { $, environment } = context;
   if (items.length === 0) return '';
-  const $ = await shellOf(context);
   const output = await $({
     quiet: true,
     nothrow: true,

@@ -19,9 +19,10 @@ import { rememberRendered, renderInputs } from '../helm/render-memory.ts';
 import { ensureRouteCertificates } from '../ingress/certificates.ts';
 import { adviceFor } from '../kubernetes/advice.ts';
 import { type Diagnosis, watchCluster } from '../kubernetes/diagnostics.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { TaskError } from '../runner/runner.ts';
 import { redactSecrets, secretFailure } from '../secrets/sops.ts';
-import { type Environment, environmentOf, settingsOf, shellOf } from '../settings/environment.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { type Environment, settingsOf } from '../settings/environment.ts';
 import { endOf, signalOf } from '../tools/tool-answer.ts';
 import { checkVault } from '../vault/check.ts';
 import { type Selection, selector, selectsRelease, testWords } from './selection.ts';
@@ -32,20 +33,19 @@ const names = (releases: readonly Release[]): string => releases.map(({ name }) 
  * Installs or upgrades the selected releases and everything they need, and leaves alone what is deployed as it should be.
  * With `passThrough` helmfile is called in any case. A failure is explained by what was seen in the cluster meanwhile.
  */
-export async function install(context: TaskContext, selection: Selection): Promise<void> {
-  const environment = environmentOf(context.options);
-  const $ = await shellOf(context);
+export async function install(context: EnvironmentContext, selection: Selection): Promise<void> {
+  const { environment } = context;
   const releases = withNeeds(await declaredReleases(), selectsRelease(selection));
-  const [deployed, inputs] = await Promise.all([deployedReleases($, environment), renderInputs(environment)]);
-  await repairPending($, environment, releases, deployed, context);
+  const [deployed, inputs] = await Promise.all([deployedReleases(context), renderInputs(environment)]);
+  await repairPending(context, releases, deployed);
 
-  const { changed, scaled } = await findChanged(context, environment, releases, deployed, inputs);
+  const { changed, scaled } = await findChanged(context, releases, deployed, inputs);
   if (changed.length > 0) {
     const all = await declaredReleases();
-    await refuseTerminating($, environment, new Set(all.map(({ namespace }) => namespace)));
+    await refuseTerminating(context, new Set(all.map(({ namespace }) => namespace)));
   }
   const settings = await settingsOf(environment);
-  const certificates = await ensureRouteCertificates(environment, settings, releases, context);
+  const certificates = await ensureRouteCertificates({ ...context, settings }, releases);
   if (changed.length === 0) {
     context.report(certificates === 'changed' ? 'changed' : 'unchanged');
     context.log(`unchanged: ${names(releases)}`);
@@ -54,10 +54,10 @@ export async function install(context: TaskContext, selection: Selection): Promi
   const same = releases.filter((release) => !changed.includes(release));
   if (same.length > 0) context.log(`unchanged: ${names(same)}`);
   // What is not deployed yet is not rendered before.
-  if (takePasswords(changed)) await checkPasswords(environment, context);
-  await checkVault(environment, changed, context);
+  if (takePasswords(changed)) await checkPasswords(context);
+  await checkVault(context, changed);
   context.log(`installing: ${names(changed)}`);
-  await makeNamespaces($, environment, changed, deployed);
+  await makeNamespaces(context, changed, deployed);
 
   const selectors = changed.flatMap(({ name }) => ['-l', `name=${name}`]);
   const command = await helmfile(
@@ -68,35 +68,37 @@ export async function install(context: TaskContext, selection: Selection): Promi
     ...syncWords(await takeBackIfKnown()),
     ...context.passThrough,
   );
-  await explained(context, environment, 'installing', changed, command);
+  await explained(context, 'installing', changed, command);
   // The namespace came with the release devops.
-  if (certificates === 'later') await ensureRouteCertificates(environment, settings, releases, context);
+  if (certificates === 'later') await ensureRouteCertificates({ ...context, settings }, releases);
   context.report('changed');
   // helmfile's own arguments may change what it renders.
   if (context.passThrough.length > 0) return;
   const wanted = new Set(releases.map(({ name }) => name));
   // Of one with the replicas of its autoscaler, only rendering tells what it would be without.
   for (const name of scaled.keys()) wanted.delete(name);
-  const installed = (await deployedReleases($, environment)).filter(({ name }) => wanted.has(name));
+  const installed = (await deployedReleases(context)).filter(({ name }) => wanted.has(name));
   await rememberRendered(environment, inputs, new Map(installed.map(({ name, digest }) => [name, digest])));
 }
 
 /** Removes the selected releases, and waits until their objects are gone. */
-export async function uninstall(context: TaskContext, selection: Selection): Promise<readonly Release[]> {
-  const environment = environmentOf(context.options);
+export async function uninstall(
+  context: EnvironmentContext,
+  selection: Selection,
+): Promise<readonly Release[]> {
+  const { environment } = context;
   const releases = (await declaredReleases()).filter(selectsRelease(selection));
-  await pendingReleases(environment, releases, await deployedReleases(await shellOf(context), environment));
+  await pendingReleases(environment, releases, await deployedReleases(context));
   const words = ['--quiet', ...selector(selection), 'destroy', ...context.passThrough];
-  await explained(context, environment, 'uninstalling', releases, await helmfile(environment, ...words));
+  await explained(context, 'uninstalling', releases, await helmfile(environment, ...words));
   return releases;
 }
 
 /** Runs the releases' helm tests. Fails with what the checks said. */
-export async function test(context: TaskContext, selection: Selection): Promise<void> {
-  const environment = environmentOf(context.options);
-  const $ = await shellOf(context);
+export async function test(context: EnvironmentContext, selection: Selection): Promise<void> {
+  const { environment } = context;
   const wanted = (await declaredReleases()).filter(selectsRelease(selection));
-  const deployed = await deployedReleases($, environment);
+  const deployed = await deployedReleases(context);
   const missing = wanted.filter(
     ({ name }) => !deployed.some((release) => release.name === name && release.status === 'deployed'),
   );
@@ -114,23 +116,22 @@ export async function test(context: TaskContext, selection: Selection): Promise<
     ...testWords,
     ...context.passThrough,
   );
-  await explained(context, environment, 'the check of', wanted, command);
+  await explained(context, 'the check of', wanted, command);
 }
 
 /** Runs a helmfile command while the cluster is watched, and turns its failure into one that says why. */
 async function explained(
-  context: TaskContext,
-  environment: Environment,
+  context: EnvironmentContext,
   doing: 'installing' | 'uninstalling' | 'the check of',
   releases: readonly Release[],
   command: readonly string[],
 ): Promise<void> {
+  const { $, environment } = context;
   const namespaces = new Set(releases.map(({ namespace }) => namespace));
-  const diagnosis = await watchCluster(context, environment, namespaces);
-  const $ = await shellOf(context);
+  const diagnosis = await watchCluster(context, namespaces);
   // Of a failure helmfile tells forty lines, most of them its own command line; who asks for more or adds words sees them.
   const whole = context.verbose || context.passThrough.length > 0;
-  if (whole) await redactSecrets(environment, context);
+  if (whole) await redactSecrets(context);
   const running = $({ quiet: !whole })`${command}`;
   let said = '';
   running.stderr.on('data', (chunk) => {
@@ -145,7 +146,7 @@ async function explained(
   } catch (error) {
     if (context.signal.aborted || !(error instanceof TaskError)) throw error;
     if (!whole) {
-      const closed = await redactSecrets(environment, context).catch((failure: unknown) => failure);
+      const closed = await redactSecrets(context).catch((failure: unknown) => failure);
       if (closed instanceof TaskError) {
         context.log(
           `what helm said is left out, since it may hold secrets that are not known: ${closed.what}`,
@@ -154,7 +155,7 @@ async function explained(
       }
       for (const line of saidByHelm(said)) context.log(line);
     }
-    const secret = await secretFailure(error, environment, context);
+    const secret = await secretFailure(context, error);
     throw secret === error ? await withCause(error, diagnosis, doing, releases, said, environment) : secret;
   } finally {
     await diagnosis.stop();

@@ -25,7 +25,7 @@ export async function installCommands(input: Deployment): Promise<readonly strin
   const releases = withNeeds(await declaredReleases(), selectsRelease(input.args));
   return [
     await helmfileCall(input, syncWords(takeBack), 'with needs'),
-    ...routeCertificateCommands(input.environment, input.settings, releases),
+    ...routeCertificateCommands({ environment: input.environment, settings: input.settings }, releases),
   ];
 }
 

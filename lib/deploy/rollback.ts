@@ -12,13 +12,13 @@ export async function rollBackRelease(
   name: string,
   revision: number | undefined,
 ): Promise<void> {
-  const { $, environment } = context;
+  const { environment } = context;
   const release = (await declaredReleases()).find((candidate) => candidate.name === name);
   if (!release) throw new Error(`helmfile.yaml lost the release ${name} meanwhile`);
-  const deployed = await deployedReleases($, environment);
+  const deployed = await deployedReleases(context);
   await pendingReleases(environment, [release], deployed);
-  await tellDrift(context, environment, [release], deployed, context.log);
-  const wanted = revision ?? (await lastGoodRevision($, environment, release, true));
+  await tellDrift(context, [release], deployed, context.log);
+  const wanted = revision ?? (await lastGoodRevision(context, release, true));
   if (wanted === undefined) {
     throw new TaskError({
       what: `${name} has no earlier revision to go back to`,
@@ -26,6 +26,6 @@ export async function rollBackRelease(
       advice: `see: helm --namespace ${release.namespace} history ${name}`,
     });
   }
-  await rollBack($, environment, release, wanted);
+  await rollBack(context, release, wanted);
   context.report('changed');
 }

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { root } from '../ground/project.ts';
-import type { TaskContext } from '../runner/runner.ts';
 import { redactSecrets } from '../secrets/sops.ts';
-import { type Environment, shellOf } from '../settings/environment.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
 import { type Drift, isDrift, readDrift } from './drift.ts';
 import type { Release } from './helmfile.ts';
 import { type DeployedRelease, renderedDigests, sameBesideReplicas } from './releases.ts';
@@ -20,8 +19,7 @@ export type Changed = {
  * words for helmfile these are all. What somebody has changed or deleted is logged.
  */
 export async function findChanged(
-  context: TaskContext,
-  environment: Environment,
+  context: EnvironmentContext,
   releases: readonly Release[],
   deployed: readonly DeployedRelease[],
   inputs: string,
@@ -31,10 +29,8 @@ export async function findChanged(
   const known = releases.filter((release) => inPlace(release)?.status === 'deployed');
   const all = context.passThrough.length > 0;
   const [digests, drifts] = await Promise.all([
-    all || known.length === 0
-      ? new Map<string, string>()
-      : renderedDigests(context, environment, known, inputs),
-    tellDrift(context, environment, releases, deployed, context.log),
+    all || known.length === 0 ? new Map<string, string>() : renderedDigests(context, known, inputs),
+    tellDrift(context, releases, deployed, context.log),
   ]);
   const scaled = await scaledReplicas(releases, drifts);
   const isAsRendered = ({ name }: Release, digest = ''): boolean =>
@@ -74,8 +70,7 @@ const shownLines = 8;
 
 /** Reads the drift of those of the releases whose objects should be there, and tells it line by line. */
 export async function tellDrift(
-  context: Pick<TaskContext, '$' | 'options' | 'secret'>,
-  environment: Environment,
+  context: Pick<EnvironmentContext, '$' | 'secret' | 'environment'>,
   releases: readonly Release[],
   deployed: readonly DeployedRelease[],
   tell: (line: string) => void,
@@ -86,11 +81,11 @@ export async function tellDrift(
         name === release.name && namespace === release.namespace && !/^(?:pending|uninstall)/.test(status),
     ),
   );
-  const drifts = await readDrift(await shellOf(context), environment, inPlace, (reason) =>
+  const drifts = await readDrift(context, inPlace, (reason) =>
     tell(`cannot check for manual changes: ${reason}`),
   );
   // Somebody may have written a password anywhere.
-  if ([...drifts.values()].some(isDrift)) await redactSecrets(environment, context);
+  if ([...drifts.values()].some(isDrift)) await redactSecrets(context);
   for (const [name, { missing, changed, added, unready }] of drifts) {
     for (const line of unready) tell(`${name}: ${line}`);
     const lines = [...missing.map((object) => `${object} is missing`), ...changed];

@@ -1,7 +1,6 @@
 import { shortValues } from '../ground/short-values.ts';
 import { kubectlList } from '../kubernetes/kubectl.ts';
-import type { Shell } from '../runner/runner.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { ShellContext } from '../settings/context.ts';
 import { find, labelledObjects, type Pair, withUnlabelled } from './live-objects.ts';
 import {
   type AddedField,
@@ -34,14 +33,13 @@ export type Drift = {
  * is given the reason. Throws `TaskError` when the cluster does not answer.
  */
 export async function readDrift(
-  $: Shell,
-  environment: Environment,
+  context: ShellContext,
   releases: readonly DeployedRelease[],
   cannotTell: (reason: string) => void,
 ): Promise<ReadonlyMap<string, Drift>> {
   const types = [...new Set(releases.flatMap(({ manifest }) => typesOf(manifest)))];
   const [listed, objects] = await Promise.all([
-    labelledObjects($, environment, types, cannotTell),
+    labelledObjects(context, types, cannotTell),
     Promise.all(releases.map(({ manifest }) => manifestObjects(manifest))),
   ]);
   const all = releases.flatMap((release, index) =>
@@ -49,9 +47,9 @@ export async function readDrift(
   );
   // What may not be listed is not missing.
   const pairs = listed.complete
-    ? await withUnlabelled($, environment, all)
+    ? await withUnlabelled(context, all)
     : all.filter(({ live }) => live !== undefined);
-  const scaled = pairs.some(wasScaled) ? await scaledWorkloads($, environment) : [];
+  const scaled = pairs.some(wasScaled) ? await scaledWorkloads(context) : [];
   const isScaled = ({ object, live }: Pair): boolean =>
     live !== undefined &&
     object.spec?.replicas !== undefined &&
@@ -195,10 +193,9 @@ type Autoscaler = {
 };
 
 /** The workloads whose replicas an autoscaler decides, whoever made it. KEDA makes one of these, too. */
-async function scaledWorkloads($: Shell, environment: Environment): Promise<readonly string[]> {
+async function scaledWorkloads(context: ShellContext): Promise<readonly string[]> {
   const list = await kubectlList<{ readonly items: readonly Autoscaler[] }>(
-    $,
-    environment,
+    context,
     'get',
     'horizontalpodautoscalers',
     '-A',

@@ -1,5 +1,6 @@
 import { advised } from '../kubernetes/advice.ts';
-import { type Shell, TaskError } from '../runner/runner.ts';
+import { TaskError } from '../runner/runner.ts';
+import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';
 import { findTool } from '../tools/tools.ts';
@@ -34,8 +35,7 @@ type Revision = { readonly revision: number; readonly status: string };
  * tell the revisions.
  */
 export async function lastGoodRevision(
-  $: Shell,
-  environment: Environment,
+  { $, environment }: ShellContext,
   release: Pick<Release, 'name' | 'namespace' | 'timeout'>,
   beforeCurrent: boolean,
 ): Promise<number | undefined> {
@@ -54,8 +54,7 @@ export async function lastGoodRevision(
 
 /** Brings a release back to a revision and waits until it is in service. */
 export async function rollBack(
-  $: Shell,
-  environment: Environment,
+  { $, environment }: ShellContext,
   release: Pick<Release, 'name' | 'namespace' | 'timeout'>,
   revision: number,
 ): Promise<void> {

@@ -1,6 +1,5 @@
 import { kubectl, kubectlAnswer, listAnswer } from '../kubernetes/kubectl.ts';
-import type { Shell } from '../runner/runner.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { ShellContext } from '../settings/context.ts';
 import { reasonOf, toolFailure } from '../tools/tool-answer.ts';
 import type { ManagedFields } from './managed-fields.ts';
 import type { ManifestObject } from './manifest-objects.ts';
@@ -50,11 +49,11 @@ const byKey = (items: readonly LiveObject[]): ReadonlyMap<string, LiveObject> =>
  * objects.
  */
 export async function labelledObjects(
-  $: Shell,
-  environment: Environment,
+  context: ShellContext,
   types: readonly string[],
   cannotTell: (reason: string) => void,
 ): Promise<{ readonly found: ReadonlyMap<string, LiveObject>; readonly complete: boolean }> {
+  const { $, environment } = context;
   if (types.length === 0) return { found: new Map(), complete: true };
   const words = ['-A', '-l', 'app.kubernetes.io/managed-by=Helm', '--show-managed-fields', '-o', 'json'];
   const output = await $({
@@ -65,7 +64,7 @@ export async function labelledObjects(
   if (!complete) {
     const unknown = /doesn't have a resource type "([^"]+)"/.exec(output.stderr)?.[1];
     const rest = types.filter((type) => type.split('.')[0] !== unknown?.split('.')[0]);
-    if (rest.length < types.length) return labelledObjects($, environment, rest, cannotTell);
+    if (rest.length < types.length) return labelledObjects(context, rest, cannotTell);
     if (!/\(Forbidden\)/.test(output.stderr)) throw toolFailure('kubectl get', output);
     cannotTell(reasonOf(output));
   }
@@ -79,8 +78,7 @@ type List = { readonly items: readonly LiveObject[] };
 
 /** Finds what only lost its label. */
 export async function withUnlabelled(
-  $: Shell,
-  environment: Environment,
+  { $, environment }: ShellContext,
   pairs: readonly Pair[],
 ): Promise<readonly Pair[]> {
   const items = pairs

@@ -1,6 +1,6 @@
 import { kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
-import { type Shell, TaskError } from '../runner/runner.ts';
-import type { Environment } from '../settings/environment.ts';
+import { TaskError } from '../runner/runner.ts';
+import type { ShellContext } from '../settings/context.ts';
 import type { Release } from './helmfile.ts';
 import type { DeployedRelease } from './releases.ts';
 
@@ -20,8 +20,7 @@ type Namespace = {
  * before that, and fails at the namespace that it then meets.
  */
 export async function makeNamespaces(
-  $: Shell,
-  environment: Environment,
+  { $, environment }: ShellContext,
   releases: readonly Release[],
   deployed: readonly DeployedRelease[],
 ): Promise<void> {
@@ -36,12 +35,9 @@ export async function makeNamespaces(
 }
 
 /** Throws `TaskError` if one of the namespaces is being deleted: nothing can be made in it any more. */
-export async function refuseTerminating(
-  $: Shell,
-  environment: Environment,
-  names: ReadonlySet<string>,
-): Promise<void> {
-  const { items } = await kubectlList<{ items: readonly Namespace[] }>($, environment, 'get', 'namespaces');
+export async function refuseTerminating(context: ShellContext, names: ReadonlySet<string>): Promise<void> {
+  const { environment } = context;
+  const { items } = await kubectlList<{ items: readonly Namespace[] }>(context, 'get', 'namespaces');
   const [ending] = items.filter(
     ({ metadata }) => names.has(metadata.name) && metadata.deletionTimestamp !== undefined,
   );

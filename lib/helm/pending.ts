@@ -1,5 +1,6 @@
 import { providerOf } from '../cluster/providers.ts';
-import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
+import { TaskError } from '../runner/runner.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { helm, lastGoodRevision, rollBack } from './helm.ts';
 import type { Release as Declared } from './helmfile.ts';
@@ -16,16 +17,15 @@ const waits = 2;
  * elsewhere helm's time must have passed.
  */
 export async function repairPending(
-  $: Shell,
-  environment: Environment,
+  context: EnvironmentContext,
   releases: readonly Release[],
   deployed: readonly DeployedRelease[],
-  context: TaskContext,
 ): Promise<void> {
+  const { $, environment } = context;
   for (const { release, status } of await pendingReleases(environment, releases, deployed)) {
     context.log(`${release.name} was left ${status} by a run that was killed: repairing it`);
-    const good = await lastGoodRevision($, environment, release, false);
-    if (good !== undefined) await rollBack($, environment, release, good);
+    const good = await lastGoodRevision(context, release, false);
+    if (good !== undefined) await rollBack(context, release, good);
     else {
       const limit = `${release.timeout}s`;
       await $`${helm(environment, release)} uninstall ${release.name} --wait --timeout ${limit}`;

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TaskContext } from '../runner/runner.ts';
-import { type Environment, exportHomes, helmHomes, shellOf } from '../settings/environment.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { type Environment, exportHomes, helmHomes } from '../settings/environment.ts';
 import { isReachable } from '../tools/release-host.ts';
 import { findTool } from '../tools/tools.ts';
 
@@ -24,10 +24,8 @@ export const pluginCommands = (environment: Environment): readonly string[] => [
  * Installs the missing plugins into the environment's own helm folder, where their host can be reached. Never prompts, and a
  * plugin that cannot be had is said and left out. Returns whether one was installed.
  */
-export async function installPlugins(
-  environment: Environment,
-  context: TaskContext,
-): Promise<'changed' | 'unchanged'> {
+export async function installPlugins(context: EnvironmentContext): Promise<'changed' | 'unchanged'> {
+  const { $, environment } = context;
   const known = await readdir(join(environment.state, 'helm', 'data', 'plugins')).catch(() => []);
   const missing = helmPlugins.filter(({ name }) => !known.some((folder) => folder.includes(name)));
   if (missing.length === 0) return 'unchanged';
@@ -37,7 +35,6 @@ export async function installPlugins(
     );
     return 'unchanged';
   }
-  const $ = await shellOf(context);
   const helm = await findTool('helm');
   const options = helm?.version.startsWith('3.') ? [] : [unsigned];
   let outcome: 'changed' | 'unchanged' = 'unchanged';

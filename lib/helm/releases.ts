@@ -6,9 +6,9 @@ import { gunzip } from 'node:zlib';
 import { checkPasswords, takePasswords } from '../database/check-passwords.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList } from '../kubernetes/kubectl.ts';
-import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
+import { TaskError } from '../runner/runner.ts';
 import { secretFailure } from '../secrets/sops.ts';
-import { type Environment, shellOf } from '../settings/environment.ts';
+import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { renderingFailure } from './failure.ts';
 import { helmfile, type Release } from './helmfile.ts';
 import { recallRendered, rememberRendered } from './render-memory.ts';
@@ -51,13 +51,11 @@ type SecretList = {
  * `unreadable` takes that, its release is given without content, and the others as they are.
  */
 export async function deployedReleases(
-  $: Shell,
-  environment: Environment,
+  context: ShellContext,
   unreadable?: (error: TaskError) => void,
 ): Promise<readonly DeployedRelease[]> {
   const list = await kubectlList<SecretList>(
-    $,
-    environment,
+    context,
     'get',
     'secrets',
     '-A',
@@ -135,13 +133,12 @@ export const sameBesideReplicas = (one: string, other: string): boolean =>
 
 /** Renders releases as an install would, into `folder`/<release>/. The files hold secrets: the caller removes them. */
 export async function render(
-  context: TaskContext,
-  environment: Environment,
+  context: EnvironmentContext,
   releases: readonly Release[],
   folder: string,
 ): Promise<void> {
-  if (takePasswords(releases)) await checkPasswords(environment, context);
-  const $ = await shellOf(context);
+  const { $, environment } = context;
+  if (takePasswords(releases)) await checkPasswords(context);
   const selectors = releases.flatMap(({ name }) => ['-l', `name=${name}`]);
   const template = [
     'template',
@@ -157,7 +154,7 @@ export async function render(
     said += chunk;
   });
   await running.catch(async (error: unknown) => {
-    const secret = await secretFailure(error, environment, context);
+    const secret = await secretFailure(context, error);
     throw secret === error ? renderingFailure(error, said, releases, 'rendering', environment.name) : secret;
   });
   // helmfile makes a folder for each, also for one that renders nothing.
@@ -176,17 +173,17 @@ export async function render(
  * secrets are on disk only meanwhile, for the user alone.
  */
 export async function renderedDigests(
-  context: TaskContext,
-  environment: Environment,
+  context: EnvironmentContext,
   releases: readonly Release[],
   inputs: string,
 ): Promise<ReadonlyMap<string, string>> {
+  const { environment } = context;
   const remembered = await recallRendered(environment, inputs);
   if (releases.every(({ name }) => remembered.has(name))) return remembered;
   const folder = await mkdtemp(join(environment.state, 'rendered-'));
   context.onRunEnd(() => rm(folder, { recursive: true, force: true }));
   try {
-    await render(context, environment, releases, folder);
+    await render(context, releases, folder);
     const digests = new Map<string, string>();
     for (const { name } of releases) {
       const files = await readdir(join(folder, name), { recursive: true, withFileTypes: true });

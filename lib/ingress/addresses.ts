@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
-import { type Environment, shellOf } from '../settings/environment.ts';
+import { TaskError } from '../runner/runner.ts';
+import type { Context, Target } from '../settings/context.ts';
 import type { Settings } from '../settings/settings.ts';
 import { controllerOf } from './controllers.ts';
 import { findWay, type Way } from './entrance.ts';
@@ -32,7 +32,7 @@ type Place = {
 const ownNamespace = 'frontend';
 
 /** The plain commands of `routeAddresses`, for `--dry-run`. */
-export function routeCommands(environment: Environment, settings: Settings): readonly string[] {
+export function routeCommands({ environment, settings }: Target): readonly string[] {
   const kubectl = kubectlText(environment);
   const controller = controllerOf(settings);
   return [
@@ -49,17 +49,10 @@ const routeKind = ({ ingress }: Pick<Settings, 'ingress'>): string =>
   ingress.kind === 'httproute' ? 'httproutes' : 'ingresses';
 
 /** The URLs of all routes in the cluster; those of our fronts with their port, and a note on how to open them from here. */
-export async function routeAddresses(
-  environment: Environment,
-  settings: Settings,
-  context: TaskContext,
-): Promise<readonly Address[]> {
+export async function routeAddresses(context: Context): Promise<readonly Address[]> {
+  const { settings } = context;
   const words = ['get', routeKind(settings), '-A'];
-  const { items } = await kubectlList<{ items: readonly (Ingress | HttpRoute)[] }>(
-    await shellOf(context),
-    environment,
-    ...words,
-  );
+  const { items } = await kubectlList<{ items: readonly (Ingress | HttpRoute)[] }>(context, ...words);
   const places = items.flatMap((item) => placesOf(item, settings));
   const own = places.filter(({ namespace }) => namespace === ownNamespace);
   if (own.length === 0) return places.map((place) => ({ name: nameOf(place), address: urlOf(place) }));
@@ -67,11 +60,11 @@ export async function routeAddresses(
     item.kind === 'Ingress' && item.metadata.namespace === ownNamespace ? (publishedAddress(item) ?? []) : [],
   );
   const site = { tls: settings.ingress.tls.enabled, published };
-  const way = await findWay(environment, settings, site, context).catch((error: unknown) => {
+  const way = await findWay(context, site).catch((error: unknown) => {
     if (error instanceof TaskError) return error;
     throw error;
   });
-  const { port, note } = wayIn(way, environment, settings, [...new Set(own.map(({ host }) => host))]);
+  const { port, note } = wayIn(context, way, [...new Set(own.map(({ host }) => host))]);
   return places.map((place) =>
     own.includes(place)
       ? { name: nameOf(place), address: urlOf(place, port), note }
@@ -103,9 +96,8 @@ function placesOf(item: Ingress | HttpRoute, { ingress }: Settings): readonly Pl
 
 /** The port in the URL, and how its host gets there. */
 function wayIn(
+  { environment, settings }: Target,
   way: Way | TaskError,
-  environment: Environment,
-  settings: Settings,
   hosts: readonly string[],
 ): { readonly port: number | undefined; readonly note: string } {
   const { enabled: tls } = settings.ingress.tls;

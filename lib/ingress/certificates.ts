@@ -2,8 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { certificateCommands, ensureCertificate } from '../certificates/certificates.ts';
 import type { Release } from '../helm/helmfile.ts';
 import { kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
-import type { TaskContext } from '../runner/runner.ts';
-import { type Environment, shellOf } from '../settings/environment.ts';
+import type { Context, EnvironmentContext, Target } from '../settings/context.ts';
 import type { Settings } from '../settings/settings.ts';
 
 const namespace = 'frontend';
@@ -18,7 +17,7 @@ export const isFront = ({ name }: Pick<Release, 'name'>): boolean => name.endsWi
 
 const secretOf = (release: string): string => `${release}-tls`;
 
-const requestOf = (release: string, environment: Environment, { domain }: Settings) => ({
+const requestOf = ({ environment, settings: { domain } }: Target, release: string) => ({
   name: release,
   hosts: [`${release}.${environment.name}.${domain}`],
 });
@@ -34,16 +33,15 @@ const labelsOf = (release: string) => ({
  * keep; the key goes to the API server on stdin. Returns `later` while the namespace is not there.
  */
 export async function ensureRouteCertificates(
-  environment: Environment,
-  settings: Settings,
+  context: Context,
   releases: readonly Release[],
-  context: TaskContext,
 ): Promise<'changed' | 'unchanged' | 'later'> {
+  const { environment, settings } = context;
   const fronts = releases.filter(isFront);
   if (fronts.length === 0 || !ownCertificates(settings)) return 'unchanged';
   const wanted = await Promise.all(
     fronts.map(async ({ name }) => {
-      const files = await ensureCertificate(environment, requestOf(name, environment, settings), context);
+      const files = await ensureCertificate(context, requestOf(context, name));
       const [certificate, key] = await Promise.all(
         [files.certificate, files.key].map((file) => readFile(file, 'base64')),
       );
@@ -51,7 +49,7 @@ export async function ensureRouteCertificates(
       return { name, data: { 'tls.crt': certificate ?? '', 'tls.key': key ?? '' } };
     }),
   );
-  const $ = (await shellOf(context))({ quiet: true });
+  const $ = context.$({ quiet: true });
   type Secrets = {
     readonly items: readonly {
       readonly metadata: { readonly name: string };
@@ -60,8 +58,7 @@ export async function ensureRouteCertificates(
   };
   const selector = 'app.kubernetes.io/component=certificate';
   const { items } = await kubectlList<Secrets>(
-    $,
-    environment,
+    { $, environment },
     '-n',
     namespace,
     'get',
@@ -91,30 +88,26 @@ export async function ensureRouteCertificates(
 }
 
 /** The same as plain commands. */
-export function routeCertificateCommands(
-  environment: Environment,
-  settings: Settings,
-  releases: readonly Release[],
-): readonly string[] {
+export function routeCertificateCommands(target: Target, releases: readonly Release[]): readonly string[] {
+  const { environment, settings } = target;
   if (!ownCertificates(settings)) return [];
   const files = `.state/${environment.name}/certificates`;
   return releases
     .filter(isFront)
     .flatMap(({ name }) => [
-      ...certificateCommands(environment, requestOf(name, environment, settings)),
+      ...certificateCommands(environment, requestOf(target, name)),
       `${kubectlText(environment)} -n ${namespace} create secret tls ${secretOf(name)} --cert ${files}/${name}.crt --key ${files}/${name}.key --dry-run=client -o yaml | ${kubectlText(environment)} apply --server-side --force-conflicts -f -`,
     ]);
 }
 
 /** Removes the certificates of fronts from the cluster; those on this machine stay, for the next install. */
 export async function removeRouteCertificates(
-  environment: Environment,
+  context: EnvironmentContext,
   releases: readonly Release[],
-  context: TaskContext,
 ): Promise<void> {
+  const { $, environment } = context;
   const names = releases.filter(isFront).map(({ name }) => secretOf(name));
   if (names.length === 0) return;
-  const $ = await shellOf(context);
   await $({
     quiet: true,
   })`${kubectl(environment)} -n ${namespace} delete secret ${names} --ignore-not-found`;

@@ -1,16 +1,14 @@
 import { providerOf } from '../cluster/providers.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
-import type { Environment } from '../settings/environment.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { Target } from '../settings/context.ts';
 import { ownCertificates } from './certificates.ts';
 import { controllerOf } from './controllers.ts';
 import { redirectPort } from './routes.ts';
 
 /** The plain commands of `test-ingress`: they print the status of each route. */
 export function testIngressCommands(
-  environment: Environment,
-  settings: Settings,
+  { environment, settings }: Target,
   app: string,
   path: string | undefined,
 ): readonly string[] {

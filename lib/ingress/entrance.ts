@@ -2,9 +2,9 @@ import { connect } from 'node:net';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { withPortForward } from '../kubernetes/port-forward.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
-import { type Environment, shellOf } from '../settings/environment.ts';
-import type { Settings } from '../settings/settings.ts';
+import { TaskError } from '../runner/runner.ts';
+import type { Context } from '../settings/context.ts';
+import type { Environment } from '../settings/environment.ts';
 import { controllerOf } from './controllers.ts';
 import type { Site } from './routes.ts';
 
@@ -65,11 +65,10 @@ type List<Item> = { readonly items: readonly Item[] };
 
 /** Finds the controller by the setting `ingress.address`, else by its Service. Throws `TaskError` when there is none. */
 export async function findWay(
-  environment: Environment,
-  settings: Settings,
+  context: Pick<Context, '$' | 'environment' | 'settings'>,
   site: Pick<Site, 'tls' | 'published'>,
-  context: Pick<TaskContext, '$' | 'options'>,
 ): Promise<Way> {
+  const { environment, settings } = context;
   const [host = '', port] = settings.ingress.address.split(':');
   if (host !== '') {
     const given = port === undefined ? undefined : Number(port);
@@ -82,16 +81,15 @@ export async function findWay(
   const controller = controllerOf(settings);
   if (controller === undefined) throw noEntrance(environment, 'ingress.controller is `none`');
   const { namespace, label } = controller;
-  const $ = await shellOf(context);
   const select = ['-n', namespace, '-l', `app.kubernetes.io/name=${label}`] as const;
-  const { items } = await kubectlList<List<Service>>($, environment, 'get', 'services', ...select);
+  const { items } = await kubectlList<List<Service>>(context, 'get', 'services', ...select);
   const service = items.find(({ spec }) => spec.ports?.some((candidate) => candidate.port === 80));
   if (service === undefined) {
     if (site.published !== undefined)
       return { kind: 'direct', entrance: { address: site.published, http: 80, https: 443 } };
     throw noEntrance(environment, `namespace ${namespace} has no Service of ${settings.ingress.controller}`);
   }
-  const pods = await kubectlList<List<Pod>>($, environment, 'get', 'pods', ...select);
+  const pods = await kubectlList<List<Pod>>(context, 'get', 'pods', ...select);
   const entrance = entranceOf(service, pods.items);
   const entrancePort = site.tls ? entrance?.https : entrance?.http;
   if (
@@ -122,13 +120,11 @@ function connects(host: string, port: number): Promise<boolean> {
 
 /** Calls `use` with the place where the controller answers, a forwarded port included. Throws `TaskError` when there is none. */
 export async function withEntrance<Result>(
-  environment: Environment,
-  settings: Settings,
+  context: Context,
   site: Site,
-  context: TaskContext,
   use: (entrance: Entrance) => Promise<Result>,
 ): Promise<Result> {
-  const way = await findWay(environment, settings, site, context);
+  const way = await findWay(context, site);
   if (way.kind === 'direct') return use(way.entrance);
   const { namespace, service, tried } = way;
   const reason = tried === undefined ? 'has no address outside the cluster' : `does not answer at ${tried}`;
@@ -136,9 +132,9 @@ export async function withEntrance<Result>(
     `the ingress controller ${reason}: called through a forwarded port, so that it sees 127.0.0.1 as the caller`,
   );
   const forward = { namespace, resource: `svc/${service}` };
-  return withPortForward(context, environment, { ...forward, port: 80 }, (http) =>
+  return withPortForward(context, { ...forward, port: 80 }, (http) =>
     site.tls
-      ? withPortForward(context, environment, { ...forward, port: 443 }, (https) =>
+      ? withPortForward(context, { ...forward, port: 443 }, (https) =>
           use({ address: https.host, http: http.port, https: https.port }),
         )
       : use({ address: http.host, http: http.port, https: undefined }),

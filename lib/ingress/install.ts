@@ -8,8 +8,9 @@ import { deployedReleases } from '../helm/releases.ts';
 import { watchCluster } from '../kubernetes/diagnostics.ts';
 import { helmText, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { readPods, unreadyOf } from '../kubernetes/pods.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
-import { type Environment, exportHomes, helmHomes, shellOf } from '../settings/environment.ts';
+import { TaskError } from '../runner/runner.ts';
+import type { Context, EnvironmentContext, Target } from '../settings/context.ts';
+import { exportHomes, helmHomes } from '../settings/environment.ts';
 import type { Settings } from '../settings/settings.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
 import { controllerOf } from './controllers.ts';
@@ -39,7 +40,7 @@ const namespaceManifest = (namespace: string): string =>
   });
 
 /** The plain commands of `ensureController`. */
-export function controllerCommands(environment: Environment, settings: Settings): readonly string[] {
+export function controllerCommands({ environment, settings }: Target): readonly string[] {
   const controller = controllerOf(settings);
   const known = `${kubectlText(environment)} get ingressclass`;
   if (controller === undefined) return [];
@@ -58,19 +59,17 @@ export function controllerCommands(environment: Environment, settings: Settings)
  * Makes sure of the ingress controller in a cluster with real pods. Traefik is installed where the cluster has no IngressClass of
  * it, and kept up to date where we have installed it; everything else is left alone.
  */
-export async function ensureController(
-  environment: Environment,
-  settings: Settings,
-  context: TaskContext,
-): Promise<Outcome> {
-  const outcome = await installUnlessThere(environment, settings, context);
-  if (settings.ingress.kind === 'httproute') await checkGatewayTypes(environment, context);
+export async function ensureController(context: Context): Promise<Outcome> {
+  const { settings } = context;
+  const outcome = await installUnlessThere(context);
+  if (settings.ingress.kind === 'httproute') await checkGatewayTypes(context);
   return outcome;
 }
 
 /** Throws `TaskError` where the API server knows no HTTPRoute: the fronts could not be installed. */
-async function checkGatewayTypes(environment: Environment, context: TaskContext): Promise<void> {
-  const $ = (await shellOf(context))({ quiet: true });
+async function checkGatewayTypes(context: EnvironmentContext): Promise<void> {
+  const { environment } = context;
+  const $ = context.$({ quiet: true });
   const found = await $`${kubectl(environment)} get crd ${routeType} --ignore-not-found -o name`;
   if (found.stdout.trim() !== '') return;
   throw new TaskError({
@@ -81,16 +80,13 @@ async function checkGatewayTypes(environment: Environment, context: TaskContext)
   });
 }
 
-async function installUnlessThere(
-  environment: Environment,
-  settings: Settings,
-  context: TaskContext,
-): Promise<Outcome> {
+async function installUnlessThere(context: Context): Promise<Outcome> {
+  const { environment, settings } = context;
   const controller = controllerOf(settings);
   if (controller === undefined) return 'unchanged';
   const { namespace } = controller;
-  const $ = (await shellOf(context))({ quiet: true });
-  const classes = await classesOf(environment, controller.class, context);
+  const $ = context.$({ quiet: true });
+  const classes = await classesOf(context, controller.class);
   const record = await readRecord(environment);
   if (settings.ingress.controller !== 'traefik' || (classes.length > 0 && record === undefined)) {
     context.log(
@@ -102,7 +98,7 @@ async function installUnlessThere(
   }
   const digest = await digestOf(settings);
   if (record?.digest === digest && classes.length > 0) return 'unchanged';
-  const started = record ?? (await firstRecord(environment, namespace, context));
+  const started = record ?? (await firstRecord(context, namespace));
   await writeRecord(environment, { ...started, digest: '' });
   if (started.ownNamespace) {
     await $({
@@ -110,28 +106,22 @@ async function installUnlessThere(
     })`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
   }
   await repairPending(
-    $,
-    environment,
+    { ...context, $ },
     [{ name: release, namespace: started.namespace, timeout: timeoutSeconds }],
-    await deployedReleases($, environment),
-    context,
+    await deployedReleases({ $, environment }),
   );
   context.log(`installing the ingress controller traefik into namespace ${started.namespace}`);
-  await upgrade(environment, settings, started.namespace, context);
+  await upgrade(context, started.namespace);
   await writeRecord(environment, { ...started, digest });
   return 'changed';
 }
 
 /** Installs or upgrades the release. Throws `TaskError` with what was wrong with its pods, or else with what helm says. */
-async function upgrade(
-  environment: Environment,
-  settings: Settings,
-  namespace: string,
-  context: TaskContext,
-): Promise<void> {
-  const $ = (await shellOf(context))({ quiet: true, nothrow: true });
+async function upgrade(context: Context, namespace: string): Promise<void> {
+  const { environment, settings } = context;
+  const $ = context.$({ quiet: true, nothrow: true });
   const namespaces = new Set([namespace]);
-  const diagnosis = await watchCluster(context, environment, namespaces);
+  const diagnosis = await watchCluster(context, namespaces);
   try {
     const output =
       await $`${helmOf(environment)} ${upgradeWords(settings, namespace)} ${await takeBackIfKnown()}`;
@@ -139,7 +129,7 @@ async function upgrade(
     context.signal.throwIfAborted();
     const seen = diagnosis.findings();
     // Pods of an earlier run that failed may not have changed since.
-    const pods = seen.length > 0 ? [] : await readPods($, environment, namespaces).catch(() => []);
+    const pods = seen.length > 0 ? [] : await readPods({ $, environment }, namespaces).catch(() => []);
     const lines = shownLinesOf([...seen, ...unreadyOf(pods)]);
     if (lines.length === 0) throw notInstalled(settings, reasonOf(output));
     throw new TaskError({
@@ -164,29 +154,20 @@ function notInstalled({ ingress }: Settings, why: string): TaskError {
 }
 
 /** Names of the IngressClasses of a controller. */
-async function classesOf(
-  environment: Environment,
-  controller: string,
-  context: TaskContext,
-): Promise<readonly string[]> {
+async function classesOf(context: EnvironmentContext, controller: string): Promise<readonly string[]> {
   type Classes = {
     readonly items: readonly {
       readonly metadata: { readonly name: string };
       readonly spec?: { readonly controller?: string };
     }[];
   };
-  const { items } = await kubectlList<Classes>(await shellOf(context), environment, 'get', 'ingressclass');
+  const { items } = await kubectlList<Classes>(context, 'get', 'ingressclass');
   return items.filter(({ spec }) => spec?.controller === controller).map(({ metadata }) => metadata.name);
 }
 
-async function firstRecord(
-  environment: Environment,
-  namespace: string,
-  context: TaskContext,
-): Promise<Installed> {
-  const $ = await shellOf(context);
-  const types = await kubectlList<Named>($, environment, 'get', 'crd');
-  const there = await kubectlList<Named>($, environment, 'get', 'namespaces');
+async function firstRecord(context: EnvironmentContext, namespace: string): Promise<Installed> {
+  const types = await kubectlList<Named>(context, 'get', 'crd');
+  const there = await kubectlList<Named>(context, 'get', 'namespaces');
   return {
     namespace,
     ownNamespace: there.items.every(({ metadata }) => metadata.name !== namespace),

@@ -1,21 +1,19 @@
 import { helmText, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
-import type { TaskContext } from '../runner/runner.ts';
-import { type Environment, shellOf } from '../settings/environment.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { EnvironmentContext, Target } from '../settings/context.ts';
 import { controllerOf } from './controllers.ts';
 import { helmOf, type Named, ownTypes, readRecord, release } from './record.ts';
 
 /** Removes the controller, its namespace and its types, as far as they came with our installation. */
-export async function removeController(environment: Environment, context: TaskContext): Promise<void> {
+export async function removeController(context: EnvironmentContext): Promise<void> {
+  const { $, environment } = context;
   const record = await readRecord(environment);
   if (record === undefined) return;
-  const $ = await shellOf(context);
   const { namespace } = record;
   await $`${helmOf(environment)} --namespace ${namespace} uninstall ${release} --ignore-not-found --wait`;
   if (record.ownNamespace) {
     await $`${kubectl(environment)} delete namespace ${namespace} --ignore-not-found --wait --timeout 300s`;
   }
-  const { items } = await kubectlList<Named>($, environment, 'get', 'crd');
+  const { items } = await kubectlList<Named>(context, 'get', 'crd');
   const names = items.map(({ metadata }) => metadata.name);
   const own = names.filter((name) => ownTypes.test(name) && !record.typesBefore.includes(name));
   if (own.length === 0) return;
@@ -26,7 +24,7 @@ export async function removeController(environment: Environment, context: TaskCo
 }
 
 /** The same as plain commands. */
-export function removeControllerCommands(environment: Environment, settings: Settings): readonly string[] {
+export function removeControllerCommands({ environment, settings }: Target): readonly string[] {
   const controller = controllerOf(settings);
   if (settings.ingress.controller !== 'traefik' || controller === undefined) return [];
   const { namespace } = controller;

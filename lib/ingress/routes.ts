@@ -1,8 +1,8 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList } from '../kubernetes/kubectl.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
-import { type Environment, shellOf } from '../settings/environment.ts';
+import { TaskError } from '../runner/runner.ts';
+import type { Context } from '../settings/context.ts';
 import type { Settings } from '../settings/settings.ts';
 
 export type Route = { readonly path: string; readonly ranges: readonly string[] };
@@ -63,12 +63,8 @@ export type HttpRoute = {
 const nginxRanges = 'nginx.ingress.kubernetes.io/whitelist-source-range';
 
 /** Reads the routes of an application from the cluster. Throws `TaskError` when it has none. */
-export async function readSite(
-  environment: Environment,
-  settings: Settings,
-  app: string,
-  context: TaskContext,
-): Promise<Site> {
+export async function readSite(context: Context, app: string): Promise<Site> {
+  const { settings } = context;
   const { controller, kind } = settings.ingress;
   const kinds = [
     kind === 'httproute' ? 'httproutes.gateway.networking.k8s.io' : 'ingresses.networking.k8s.io',
@@ -76,8 +72,7 @@ export async function readSite(
   ];
   type List = { readonly items: readonly (Ingress | Middleware | HttpRoute)[] };
   const { items } = await kubectlList<List>(
-    await shellOf(context),
-    environment,
+    context,
     ...['-n', 'frontend', 'get', kinds.join(','), '-l', `app.kubernetes.io/instance=${app}-front`],
   );
   const site = siteOf(items, settings);

@@ -3,7 +3,8 @@ import { providerOf } from '../cluster/providers.ts';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
-import { type Environment, settingsOf } from '../settings/environment.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { settingsOf } from '../settings/environment.ts';
 import { type Answer, call } from './call.ts';
 import { ownCertificates } from './certificates.ts';
 import { type Entrance, withEntrance } from './entrance.ts';
@@ -21,11 +22,8 @@ export type Wanted = {
  * Calls an application through the ingress. Throws `TaskError` unless every path answers as the source ranges in the cluster say:
  * 200 where our address is allowed, 403 where it is not; and, with TLS, HTTP leads to HTTPS.
  */
-export async function testIngress(
-  environment: Environment,
-  wanted: Wanted,
-  context: TaskContext,
-): Promise<void> {
+export async function testIngress(context: EnvironmentContext, wanted: Wanted): Promise<void> {
+  const { environment } = context;
   if (providerOf(environment).simulatedPods) {
     throw new TaskError({
       what: `there is no ingress to test on the ${environment.provider} cluster`,
@@ -34,10 +32,10 @@ export async function testIngress(
     });
   }
   const settings = await settingsOf(environment);
-  const site = await readSite(environment, settings, wanted.app, context);
+  const site = await readSite({ ...context, settings }, wanted.app);
   const { authority: file } = certificateFiles(environment, '');
   const authority = ownCertificates(settings) ? await textIfThere(file) : undefined;
-  const problems = await withEntrance(environment, settings, site, context, (entrance) =>
+  const problems = await withEntrance({ ...context, settings }, site, (entrance) =>
     checkSite({ site, entrance, authority, wanted, context }),
   );
   if (problems.length === 0) return;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Shell, TaskContext } from '../runner/runner.ts';
-import { type Environment, shellOf, writeWhole } from '../settings/environment.ts';
+import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
+import { writeWhole } from '../settings/environment.ts';
 import { endCommand, kubectl } from './kubectl.ts';
 
 type ContainerStatus = {
@@ -45,17 +45,16 @@ export const aboutMetrics = /^(?:FailedGet\w*Metrics?|FailedComputeMetricsReplic
  * (rollback, or uninstall on a first install), so what explains it has to be gathered while it happens.
  */
 export async function watchCluster(
-  context: TaskContext,
-  environment: Environment,
+  context: EnvironmentContext,
   namespaces: ReadonlySet<string>,
 ): Promise<Diagnosis> {
-  const $ = (await shellOf(context))({ quiet: true, nothrow: true });
+  const { environment } = context;
+  const $ = context.$({ quiet: true, nothrow: true });
   const pods = new Map<string, SeenPod>();
   const warnings: Finding[] = [];
 
   const watchPods = watch(
-    $,
-    environment,
+    { $, environment },
     ['get', 'pods', '-A', '--watch-only'],
     podTemplate,
     ([namespace, name, ...rest]) => {
@@ -67,14 +66,13 @@ export async function watchCluster(
       if (read === undefined) return;
       const pod = seen(pods.get(key), read);
       // Asked for at once: a moment later the pod may be gone.
-      if (pod.problem && !pod.logs) pod.logs = lastLines($, environment, namespace, name);
+      if (pod.problem && !pod.logs) pod.logs = lastLines({ $, environment }, namespace, name);
       pods.set(key, pod);
     },
   );
   const eventFlags = ['get', 'events', '-A', '--watch-only', '--field-selector', 'type=Warning'];
   const watchEvents = watch(
-    $,
-    environment,
+    { $, environment },
     eventFlags,
     eventTemplate,
     ([namespace, kind, name, reason, ...message]) => {
@@ -137,8 +135,7 @@ const eventTemplate =
   '{.involvedObject.namespace}{"|"}{.involvedObject.kind}{"|"}{.involvedObject.name}{"|"}{.reason}{"|"}{.message}{"\\n"}';
 
 function watch(
-  $: Shell,
-  environment: Environment,
+  { $, environment }: ShellContext,
   flags: string[],
   template: string,
   onFields: (fields: string[]) => void,
@@ -148,12 +145,7 @@ function watch(
   return child;
 }
 
-async function lastLines(
-  $: Shell,
-  environment: Environment,
-  namespace: string,
-  pod: string,
-): Promise<string> {
+async function lastLines({ $, environment }: ShellContext, namespace: string, pod: string): Promise<string> {
   const output = await $`${kubectl(environment)} -n ${namespace} logs ${pod} --all-containers --tail 20`;
   return output.exitCode === 0 ? output.stdout : '';
 }

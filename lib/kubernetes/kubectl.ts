@@ -1,6 +1,7 @@
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWords } from '../ground/shell-words.ts';
-import { type Command, type CommandOutput, type Shell, TaskError } from '../runner/runner.ts';
+import { type Command, type CommandOutput, TaskError } from '../runner/runner.ts';
+import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';
 import { advised } from './advice.ts';
@@ -62,26 +63,21 @@ export function listAnswer<Answer extends List>(
 }
 
 /** Parsed `-o json` of a kubectl command. Throws `TaskError` when it fails, or gives no JSON. */
-export async function kubectlJson<Result>(
-  $: Shell,
-  environment: Environment,
-  ...args: string[]
-): Promise<Result> {
-  const output = await asked($, environment, args);
+export async function kubectlJson<Result>(context: ShellContext, ...args: string[]): Promise<Result> {
+  const output = await asked(context, args);
   return kubectlAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
 }
 
 /** The same of a command that lists objects. */
 export async function kubectlList<Result extends List>(
-  $: Shell,
-  environment: Environment,
+  context: ShellContext,
   ...args: string[]
 ): Promise<Result> {
-  const output = await asked($, environment, args);
+  const output = await asked(context, args);
   return listAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
 }
 
-const asked = ($: Shell, environment: Environment, args: readonly string[]): Promise<CommandOutput> =>
+const asked = ({ $, environment }: ShellContext, args: readonly string[]): Promise<CommandOutput> =>
   $({ quiet: true })`${kubectl(environment)} ${args} -o json`.catch((error: unknown) => {
     throw advised(error);
   });

@@ -1,5 +1,4 @@
-import type { Shell } from '../runner/runner.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { ShellContext } from '../settings/context.ts';
 import { type Finding, type PodStatus, problemOf } from './diagnostics.ts';
 import { kubectlList } from './kubectl.ts';
 
@@ -21,11 +20,10 @@ export type Pod = {
 
 /** The pods of some namespaces. Throws `TaskError` when kubectl fails. */
 export async function readPods(
-  $: Shell,
-  environment: Environment,
+  context: ShellContext,
   namespaces: ReadonlySet<string>,
 ): Promise<readonly Pod[]> {
-  const { items } = await kubectlList<{ items: readonly Pod[] }>($, environment, 'get', 'pods', '-A');
+  const { items } = await kubectlList<{ items: readonly Pod[] }>(context, 'get', 'pods', '-A');
   return items.filter(({ metadata }) => namespaces.has(metadata.namespace));
 }
 

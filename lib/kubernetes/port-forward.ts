@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { poll } from '../ground/poll.ts';
-import { type Command, reasonIn, type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
-import { type Environment, shellOf } from '../settings/environment.ts';
+import { type Command, reasonIn, type TaskContext, TaskError } from '../runner/runner.ts';
+import type { ShellContext } from '../settings/context.ts';
 import { endCommand, kubectl, kubectlText } from './kubectl.ts';
 import { readPods, unreadyOf } from './pods.ts';
 
@@ -21,8 +21,7 @@ export type ForwardTarget = {
   readonly answers?: (connection: Connection) => Promise<boolean>;
 };
 
-export type ForwardContext = Pick<TaskContext, '$' | 'options'> &
-  Partial<Pick<TaskContext, 'signal' | 'progress'>>;
+export type ForwardContext = ShellContext & Partial<Pick<TaskContext, 'signal' | 'progress'>>;
 
 /** Milliseconds that pods may take to answer after a start of the cluster. */
 export const podStartMs = 120_000;
@@ -33,12 +32,11 @@ export const podStartMs = 120_000;
  */
 export async function withPortForward<Result>(
   context: ForwardContext,
-  environment: Environment,
   target: ForwardTarget,
   use: (connection: Connection) => Promise<Result>,
 ): Promise<Result> {
-  const $ = (await shellOf(context))({ quiet: true, nothrow: true });
-  const { connection, command } = await openForward($, context, environment, target);
+  const $ = context.$({ quiet: true, nothrow: true });
+  const { connection, command } = await openForward({ ...context, $ }, target);
   try {
     return await use(connection);
   } finally {
@@ -48,17 +46,13 @@ export async function withPortForward<Result>(
 
 type Forward = { readonly command: Command; readonly connection: Connection };
 
-async function openForward(
-  $: Shell,
-  context: ForwardContext,
-  environment: Environment,
-  target: ForwardTarget,
-): Promise<Forward> {
+async function openForward(context: ForwardContext, target: ForwardTarget): Promise<Forward> {
+  const { environment } = context;
   const { namespace, resource, waitMs = 0 } = target;
   let reason = '';
   const found = await poll(
     async () => {
-      const attempt = await tryForward($, environment, target);
+      const attempt = await tryForward(context, target);
       if (typeof attempt !== 'string') return attempt;
       reason = attempt;
       context.progress?.(`waiting for ${resource} of the namespace ${namespace}: ${reason}`);
@@ -69,7 +63,7 @@ async function openForward(
   );
   if (found) return found;
   context.signal?.throwIfAborted();
-  const pods = waitMs === 0 ? [] : await readPods($, environment, new Set([namespace])).catch(() => []);
+  const pods = waitMs === 0 ? [] : await readPods(context, new Set([namespace])).catch(() => []);
   throw new TaskError({
     what: `${resource} of the namespace ${namespace} cannot be reached`,
     why: [reason, ...unreadyOf(pods).map(({ object, text }) => `${object}: ${text}`)].join('\n'),
@@ -85,8 +79,7 @@ const isFinal = (reason: string): boolean => /\((?:NotFound|Forbidden|Unauthoriz
 
 /** One `kubectl port-forward`; why it does not lead to a server that answers, as text. */
 async function tryForward(
-  $: Shell,
-  environment: Environment,
+  { $, environment }: ShellContext,
   { namespace, resource, port, waitMs = 0, answers }: ForwardTarget,
 ): Promise<Forward | string> {
   const words = ['-n', namespace, 'port-forward', resource, `:${port}`, '--address', '127.0.0.1'];

@@ -7,32 +7,30 @@ import { type LoginRole, loginRoles } from '../database/roles.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { readRotation } from '../rotation/rotation-state.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { TaskError } from '../runner/runner.ts';
 import { stopAgent } from '../secrets/sops.ts';
-import { type Environment, settingsOf } from '../settings/environment.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { settingsOf } from '../settings/environment.ts';
 import { findTool } from '../tools/tools.ts';
 
 /**
  * What is wrong with a database that answers: an unfinished rotation, an encrypted file that cannot be opened or has passwords that the
  * server refuses, or a question that failed. Undefined if all is well, and without sops or a keyring, since nothing is wrong yet.
  */
-export async function databaseProblem(
-  environment: Environment,
-  context: TaskContext,
-): Promise<string | undefined> {
+export async function databaseProblem(context: EnvironmentContext): Promise<string | undefined> {
+  const { environment } = context;
   const begun = await readRotation(environment).then(Object.keys, () => ['unknown roles']);
   if (begun.length > 0)
     return `the rotation of ${begun.join(', ')} is not finished: run ${taskCommand('rotate-database-password')}`;
   const keyring = await ifThere(stat(environment.gnupgHome));
   if (keyring === undefined || !(await findTool('sops'))) return undefined;
-  context.onRunEnd(() => stopAgent(environment, context));
+  context.onRunEnd(() => stopAgent(context));
   const settings = await settingsOf(environment);
-  const open = ({ secret }: LoginRole) => decryptPassword(environment, secret, context);
-  const identity = serverIdentity(environment, settings, context);
+  const open = ({ secret }: LoginRole) => decryptPassword(context, secret);
+  const identity = serverIdentity({ ...context, settings });
   identity.catch(() => undefined);
   return withPostgresql(
     context,
-    environment,
     (address) =>
       loginProblem(loginRoles(settings), open, async ({ name: user, database }, password) =>
         acceptsLogin({ ...address, user, password, database, identity: await identity, timeoutMs: 2000 }),

@@ -1,6 +1,6 @@
 import { clusterOf } from '../cluster/cluster.ts';
-import type { TaskContext } from '../runner/runner.ts';
 import { removeKeyring } from '../secrets/sops.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
 import {
   type Environment,
   exportHomes,
@@ -10,11 +10,12 @@ import {
 } from '../settings/environment.ts';
 
 /** Takes the whole environment away: cluster (or what we put into it), keyring and state folder. */
-export async function destroyEnvironment(environment: Environment, context: TaskContext): Promise<void> {
+export async function destroyEnvironment(context: EnvironmentContext): Promise<void> {
+  const { environment } = context;
   // What cannot be read was there, too.
   const known = await remembered(environment.name).catch(() => true);
-  const outcome = await (await clusterOf(environment)).destroy(environment, context);
-  await removeKeyring(environment, context);
+  const outcome = await (await clusterOf(environment)).destroy(context);
+  await removeKeyring(context);
   await removeState(environment);
   await forgetRuns(environment);
   if (!known && outcome === 'unchanged') context.log('there is nothing of this environment: nothing to do');

@@ -4,18 +4,13 @@ import { taskCommand } from '../ground/launcher.ts';
 import { root } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
-import { type TaskContext, TaskError, UsageError } from '../runner/runner.ts';
+import { TaskError, UsageError } from '../runner/runner.ts';
 import { leavesOf, secretNames, secretsFile } from '../secrets/encrypted-file.ts';
 import { explainSops } from '../secrets/explain.ts';
 import { importPublicKeys } from '../secrets/operational-key.ts';
 import { sopsShell } from '../secrets/shell.ts';
-import {
-  type Environment,
-  exportHomes,
-  processEnvironment,
-  settingsOf,
-  shellOf,
-} from '../settings/environment.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { type Environment, exportHomes, processEnvironment, settingsOf } from '../settings/environment.ts';
 import { signalOf } from '../tools/tool-answer.ts';
 import { loadDesiredState } from '../vault/api/state.ts';
 
@@ -72,13 +67,9 @@ const editorFailedCode = 201;
  * Opens an encrypted file in the user's editor. The decrypted text is in a folder of the state meanwhile, for the user alone;
  * the folder goes with whatever an editor leaves in it, also what a killed run left.
  */
-export async function editSecrets(
-  environment: Environment,
-  file: string,
-  context: TaskContext,
-): Promise<void> {
-  const $ = await shellOf(context);
-  await importPublicKeys(environment, context);
+export async function editSecrets(context: EnvironmentContext, file: string): Promise<void> {
+  const { $, environment } = context;
+  await importPublicKeys(context);
   const folder = folderOf(environment);
   const removeFolder = () => rm(folder, { recursive: true, force: true });
   await removeFolder();

@@ -6,8 +6,8 @@ import { controllerOf } from '../ingress/controllers.ts';
 import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
 import { readPods, unreadyOf } from '../kubernetes/pods.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
-import type { Shell, TaskContext } from '../runner/runner.ts';
-import { type Environment, settingsOf, shellOf } from '../settings/environment.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { type Environment, settingsOf } from '../settings/environment.ts';
 import { unseal } from '../vault/access.ts';
 
 /**
@@ -15,23 +15,19 @@ import { unseal } from '../vault/access.ts';
  * all that ran before runs again, so that the next task finds it: pods that are not ready after two minutes are named, but are no
  * failure. Throws `TaskError` when Vault or PostgreSQL is deployed and does not answer.
  */
-export async function reopen(
-  environment: Environment,
-  started: Outcome,
-  context: TaskContext,
-): Promise<Outcome> {
-  const $ = await shellOf(context);
+export async function reopen(context: EnvironmentContext, started: Outcome): Promise<Outcome> {
+  const { $, environment } = context;
   const namespaces = await namespacesOf(environment);
   // Nothing was deployed yet: there is nothing to wait for.
-  if ((await readPods($, environment, namespaces)).length === 0) return unseal(environment, context);
-  if (started === 'changed') await waitForKubelets($, environment, context);
-  const opened = await unseal(environment, context);
+  if ((await readPods(context, namespaces)).length === 0) return unseal(context);
+  if (started === 'changed') await waitForKubelets(context);
+  const opened = await unseal(context);
   const words = ['-n', 'database', 'get', 'service', 'postgresql', '--ignore-not-found', '-o', 'name'];
   const database = await $({ quiet: true })`${kubectl(environment)} ${words}`;
   if (database.stdout.trim() !== '') {
-    await withPostgresql(context, environment, async () => undefined);
+    await withPostgresql(context, async () => undefined);
   }
-  if (started === 'changed') await waitForPods($, environment, namespaces, context);
+  if (started === 'changed') await waitForPods(context, namespaces);
   return opened;
 }
 
@@ -48,10 +44,10 @@ type Leases = {
 /**
  * Waits until each kubelet has renewed its lease. Before it reports, the API shows its pods as they were when the node stopped: ready.
  */
-async function waitForKubelets($: Shell, environment: Environment, context: TaskContext): Promise<void> {
+async function waitForKubelets(context: EnvironmentContext): Promise<void> {
   const read = async (): Promise<ReadonlyMap<string, string | undefined>> => {
     const words = ['-n', 'kube-node-lease', 'get', 'leases'];
-    const { items } = await kubectlList<Leases>($, environment, ...words);
+    const { items } = await kubectlList<Leases>(context, ...words);
     return new Map(items.map(({ metadata, spec }) => [metadata.name, spec.renewTime]));
   };
   const before = await read();
@@ -76,16 +72,11 @@ async function namespacesOf(environment: Environment): Promise<ReadonlySet<strin
   return new Set([...declared, ...(controller === undefined ? [] : [controller.namespace])]);
 }
 
-async function waitForPods(
-  $: Shell,
-  environment: Environment,
-  namespaces: ReadonlySet<string>,
-  context: TaskContext,
-): Promise<void> {
+async function waitForPods(context: EnvironmentContext, namespaces: ReadonlySet<string>): Promise<void> {
   let unready: readonly string[] = [];
   const ready = await poll(
     async () => {
-      const found = unreadyOf(await readPods($, environment, namespaces));
+      const found = unreadyOf(await readPods(context, namespaces));
       unready = found.map(({ object, text }) => `${object}: ${text}`);
       if (found.length === 0) return true;
       context.progress(`waiting for ${found.map(({ object }) => object).join(', ')}`);

@@ -8,8 +8,9 @@ import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { type Address, notesOf } from '../ingress/addresses.ts';
 import { kubectlJson, kubectlList } from '../kubernetes/kubectl.ts';
-import { exitCodes, MissingToolError, type TaskContext, type TaskError } from '../runner/runner.ts';
-import { type Environment, environmentOf, remembered, settingsOf, shellOf } from '../settings/environment.ts';
+import { exitCodes, MissingToolError, type TaskError } from '../runner/runner.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { remembered, settingsOf } from '../settings/environment.ts';
 import { findTool } from '../tools/tools.ts';
 import { readVaultStatus } from '../vault/access.ts';
 import type { VaultStatus } from '../vault/api/status.ts';
@@ -51,10 +52,10 @@ type Asked = { readonly what: string; failure: string | undefined };
  * Everything at a glance. Only reads, and answers also when there is nothing to ask: what cannot be seen is null or empty, and the
  * log says so where it should be there. Throws `TaskError` when it cannot be known whether there is a cluster.
  */
-export async function readStatus(unlimited: TaskContext): Promise<Status> {
+export async function readStatus(unlimited: EnvironmentContext): Promise<Status> {
   const context = { ...unlimited, $: unlimited.$({ timeoutMs: answerMs }) };
-  const environment = environmentOf(context.options);
-  const state = await readPhase(environment, context);
+  const { environment } = context;
+  const state = await readPhase(context);
   const asked: Asked[] = [];
   const ask = async <Answer>(what: string, answer: Promise<Answer>): Promise<Answer | undefined> => {
     const entry: Asked = { what, failure: undefined };
@@ -73,11 +74,11 @@ export async function readStatus(unlimited: TaskContext): Promise<Status> {
   const answering = state === 'running' || state === 'degraded' || state === 'creating';
   const [version, nodes, releases, vault, reachable] = answering
     ? await Promise.all([
-        ask('the version', readVersion(environment, context)),
-        ask('the nodes', readNodes(environment, context)),
-        ask('the releases', readReleases(environment, context)),
-        ask('vault', readVaultStatus(environment, context)),
-        ask('postgresql', isDatabaseReady(environment, context)),
+        ask('the version', readVersion(context)),
+        ask('the nodes', readNodes(context)),
+        ask('the releases', readReleases(context)),
+        ask('vault', readVaultStatus(context)),
+        ask('postgresql', isDatabaseReady(context)),
       ])
     : [];
   // Nobody misses a Vault or a database that is not installed.
@@ -98,7 +99,8 @@ export async function readStatus(unlimited: TaskContext): Promise<Status> {
   };
 }
 
-async function readPhase(environment: Environment, context: TaskContext): Promise<ClusterPhase> {
+async function readPhase(context: EnvironmentContext): Promise<ClusterPhase> {
+  const { environment } = context;
   for (const tool of providerOf(environment).toolsFor.status) {
     if (await findTool(tool)) continue;
     // On a fresh machine the tools may not be there yet; nothing was made then.
@@ -109,22 +111,17 @@ async function readPhase(environment: Environment, context: TaskContext): Promis
       advice: `run ${taskCommand('install-tools')}`,
     });
   }
-  return (await clusterOf(environment)).phase(environment, context);
+  return (await clusterOf(environment)).phase(context);
 }
 
-async function readVersion(environment: Environment, context: TaskContext): Promise<string | null> {
-  const $ = await shellOf(context);
+async function readVersion(context: EnvironmentContext): Promise<string | null> {
   type Version = { readonly serverVersion?: { readonly gitVersion: string } };
-  const { serverVersion } = await kubectlJson<Version>($, environment, 'version');
+  const { serverVersion } = await kubectlJson<Version>(context, 'version');
   return serverVersion?.gitVersion ?? null;
 }
 
-async function readNodes(
-  environment: Environment,
-  context: TaskContext,
-): Promise<Status['cluster']['nodes']> {
-  const $ = await shellOf(context);
-  const { items } = await kubectlList<NodeList>($, environment, 'get', 'nodes');
+async function readNodes(context: EnvironmentContext): Promise<Status['cluster']['nodes']> {
+  const { items } = await kubectlList<NodeList>(context, 'get', 'nodes');
   return items.map(({ metadata, status }) => ({
     name: metadata.name,
     ready: status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
@@ -132,10 +129,9 @@ async function readNodes(
 }
 
 /** Our releases only, in the order of helmfile.yaml. */
-async function readReleases(environment: Environment, context: TaskContext): Promise<Status['releases']> {
-  const $ = await shellOf(context);
+async function readReleases(context: EnvironmentContext): Promise<Status['releases']> {
   // What cannot be read of one is told with the drift.
-  const deployed = await deployedReleases($, environment, () => {});
+  const deployed = await deployedReleases(context, () => {});
   return (await declaredReleases()).flatMap((release) => {
     const found = deployed.find(
       ({ name, namespace }) => name === release.name && namespace === release.namespace,
@@ -146,26 +142,26 @@ async function readReleases(environment: Environment, context: TaskContext): Pro
   });
 }
 
-const isDatabaseReady = (environment: Environment, context: TaskContext): Promise<boolean> =>
-  withPostgresql(context, environment, ({ host, port }) => isPostgresqlReady(host, port), 0);
+const isDatabaseReady = (context: EnvironmentContext): Promise<boolean> =>
+  withPostgresql(context, ({ host, port }) => isPostgresqlReady(host, port), 0);
 
 /** The same for a person. */
-export async function formatStatus(status: Status, context: TaskContext): Promise<string> {
-  const environment = environmentOf(context.options);
+export async function formatStatus(status: Status, context: EnvironmentContext): Promise<string> {
+  const { environment } = context;
   const { cluster, releases, vault, database } = status;
   const ready = cluster.nodes.filter((node) => node.ready).length;
   const nodes = cluster.nodes.length === 0 ? '' : `, ${ready} of ${cluster.nodes.length} nodes ready`;
   const version = cluster.kubernetesVersion === null ? '' : `, Kubernetes ${cluster.kubernetesVersion}`;
   const known =
     cluster.state === 'degraded'
-      ? await (await clusterOf(environment)).faults?.(environment, context).catch(() => undefined)
+      ? await (await clusterOf(environment)).faults?.(context).catch(() => undefined)
       : undefined;
   const faults = known === undefined ? '' : ` (${known.join(', ')})`;
   const lines = [
     `environment  ${status.environment} (${status.provider})`,
     `cluster      ${cluster.state}${faults}${version}${nodes}`,
     `vault        ${vault === null && isDeployed(status, 'vault') ? notReachable : describeVault(vault)}`,
-    `database     ${database === null && isDeployed(status, 'postgresql') ? notReachable : await describeDatabase(database, environment, context)}`,
+    `database     ${database === null && isDeployed(status, 'postgresql') ? notReachable : await describeDatabase(context, database)}`,
   ];
   if (providerOf(status).simulatedPods && cluster.state !== 'absent') {
     lines.push(
@@ -176,10 +172,10 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
   for (const { name, namespace, status: state, revision } of releases) {
     lines.push(`release      ${name.padEnd(width)}  ${namespace.padEnd(8)}  ${state}, revision ${revision}`);
   }
-  for (const line of await driftLines(status, environment, context)) lines.push(`drift        ${line}`);
+  for (const line of await driftLines(context, status)) lines.push(`drift        ${line}`);
   if (cluster.state === 'running') {
     const addresses = await (await clusterOf(environment))
-      .addresses(environment, await settingsOf(environment), context)
+      .addresses({ ...context, settings: await settingsOf(environment) })
       .catch((error: Error): readonly Address[] => {
         context.log(`not known: the addresses (${error.message.split('\n')[0]})`);
         return [];
@@ -199,18 +195,15 @@ export async function formatStatus(status: Status, context: TaskContext): Promis
 
 /** What somebody has changed of the deployed releases since helm applied them. */
 async function driftLines(
+  context: EnvironmentContext,
   { cluster, releases }: Status,
-  environment: Environment,
-  context: TaskContext,
 ): Promise<readonly string[]> {
   const lines: string[] = [];
   if (cluster.state !== 'running' || releases.length === 0) return lines;
   const tell = (line: string) => lines.push(line);
   try {
-    const deployed = await deployedReleases(await shellOf(context), environment, ({ message, advice }) =>
-      tell(`${message}; ${advice}`),
-    );
-    await tellDrift(context, environment, await declaredReleases(), deployed, tell);
+    const deployed = await deployedReleases(context, ({ message, advice }) => tell(`${message}; ${advice}`));
+    await tellDrift(context, await declaredReleases(), deployed, tell);
   } catch (error) {
     tell(`cannot check for manual changes: ${(error as Error).message}`);
   }
@@ -234,14 +227,10 @@ function isHalfStarted(status: Status): boolean {
   );
 }
 
-async function describeDatabase(
-  database: Status['database'],
-  environment: Environment,
-  context: TaskContext,
-): Promise<string> {
+async function describeDatabase(context: EnvironmentContext, database: Status['database']): Promise<string> {
   if (database === null) return '-';
   if (!database.reachable) return notReachable;
-  const problem = await databaseProblem(environment, context);
+  const problem = await databaseProblem(context);
   return problem === undefined ? 'reachable' : `reachable; ${problem}`;
 }
 

@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { providerOf } from '../cluster/providers.ts';
 import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
-import type { TaskContext } from '../runner/runner.ts';
-import { type Environment, shellOf } from '../settings/environment.ts';
+import type { Context, EnvironmentContext } from '../settings/context.ts';
 import type { Settings } from '../settings/settings.ts';
 
 /** A Deployment whose pods have the password in their environment, and see another one only after a restart. */
@@ -46,17 +45,12 @@ export function consumerSecrets(
 }
 
 /** The Deployments that log in as one of `roles` by a Secret which the release devops writes. */
-export async function consumersOf(
-  environment: Environment,
-  settings: Settings,
-  roles: readonly string[],
-  context: TaskContext,
-): Promise<readonly Consumer[]> {
+export async function consumersOf(context: Context, roles: readonly string[]): Promise<readonly Consumer[]> {
+  const { settings } = context;
   const secrets = consumerSecrets(settings, roles);
-  const $ = await shellOf(context);
   const found = await Promise.all(
     [...new Set(secrets.map(({ namespace }) => namespace))].map((namespace) =>
-      kubectlList<DeploymentList>($, environment, 'get', 'deployments', '-n', namespace),
+      kubectlList<DeploymentList>(context, 'get', 'deployments', '-n', namespace),
     ),
   );
   return found
@@ -77,12 +71,9 @@ const reloaderMs = 15_000;
  * Makes sure that the pods of these Deployments are newer than the change of their Secret, and waits for the end of the rollout.
  * `seen` is from before the change. Reloader restarts them; where it does not (a simulated one), this does.
  */
-export async function ensureRestarted(
-  environment: Environment,
-  seen: readonly Consumer[],
-  context: TaskContext,
-): Promise<void> {
-  const $ = (await shellOf(context))({ quiet: true });
+export async function ensureRestarted(context: EnvironmentContext, seen: readonly Consumer[]): Promise<void> {
+  const { environment } = context;
+  const $ = context.$({ quiet: true });
   const deadline = Date.now() + (providerOf(environment).simulatedPods ? 0 : reloaderMs);
   for (const { name, namespace, generation } of seen) {
     const deployment = [...kubectl(environment), '-n', namespace];

@@ -33,7 +33,7 @@ export async function rotateCommands(
     exportHomes(environment, 'GNUPGHOME'),
     ...(servers ? [] : [`${kubectl} -n database port-forward svc/postgresql ${port} &`]),
     // The name is looked for in the certificate, the address is where a port is forwarded.
-    `export PGHOST=${settings.database.host} PGHOSTADDR=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile(environment, settings)}`,
+    `export PGHOST=${settings.database.host} PGHOSTADDR=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile({ environment, settings })}`,
     `export PGPASSWORD="$(${decryptText(environment.name, superuser.secret)})"`,
     ...ordered.flatMap((role) => {
       const file = secretsFile(environment.name, role.secret.file);

@@ -9,9 +9,10 @@ import { install, test } from '../deploy/install.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { root } from '../ground/project.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { TaskError } from '../runner/runner.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
 import { decryptValue, encryptValue } from '../secrets/sops.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
 import { type Environment, settingsOf } from '../settings/environment.ts';
 import { checkKeys, initVault, isInitialised } from '../vault/access.ts';
 import { setPassword } from './alter-role.ts';
@@ -26,11 +27,8 @@ const newPassword = (): string => randomBytes(16).toString('hex');
  * New passwords for the roles that `name` means: SOPS file, server, Vault, releases, pods. What an interrupted run has begun is
  * completed with the passwords that it chose.
  */
-export async function rotatePasswords(
-  environment: Environment,
-  name: string,
-  context: TaskContext,
-): Promise<void> {
+export async function rotatePasswords(context: EnvironmentContext, name: string): Promise<void> {
+  const { environment } = context;
   const settings = await settingsOf(environment);
   const roles = loginRoles(settings);
   const wanted = selectRoles(roles, name);
@@ -38,19 +36,19 @@ export async function rotatePasswords(
   // Needed last, when the server has the new passwords already.
   await checkKeys(environment);
   const chosen = roles.filter((role) => wanted.includes(role) || role.name in begun);
-  const rotation = await choosePasswords(environment, chosen, begun, context);
+  const rotation = await choosePasswords(context, chosen, begun);
   if (Object.keys(begun).length > 0)
     context.log(`completing the rotation that was begun: ${Object.keys(begun).join(', ')}`);
 
   const applications = chosen.filter(({ kind }) => kind === 'application').map((role) => role.name);
-  const consumers = await consumersOf(environment, settings, applications, context);
+  const consumers = await consumersOf({ ...context, settings }, applications);
   const giveUp = async (files: ReadonlyMap<string, string>): Promise<void> => {
     for (const [file, content] of files) await writeFile(file, content);
     if (Object.keys(begun).length === 0) await endRotation(environment);
     else await writeRotation(environment, begun);
   };
-  const files = await replaceInFiles(environment, chosen, rotation, giveUp, context);
-  const { changed, failure } = await replaceInServer(environment, roles, rotation, context);
+  const files = await replaceInFiles(context, chosen, rotation, giveUp);
+  const { changed, failure } = await replaceInServer(context, roles, rotation);
   if (failure !== undefined) {
     if (changed) throw unfinished(failure, environment);
     // Nobody has a new password yet, so the old ones stay.
@@ -59,8 +57,8 @@ export async function rotatePasswords(
   }
   context.log(`changed in the server: ${Object.keys(rotation).join(', ')}`);
   try {
-    await replaceElsewhere(environment, context);
-    await ensureRestarted(environment, consumers, context);
+    await replaceElsewhere(context);
+    await ensureRestarted(context, consumers);
     await checkConsumers(consumers, context);
   } catch (error) {
     throw unfinished(error, environment);
@@ -72,15 +70,15 @@ export async function rotatePasswords(
 }
 
 async function choosePasswords(
-  environment: Environment,
+  context: EnvironmentContext,
   roles: readonly LoginRole[],
   begun: Rotation,
-  context: TaskContext,
 ): Promise<Rotation> {
+  const { environment } = context;
   const pairs = await Promise.all(
     roles.map(async ({ name, secret }) => {
       const pair = begun[name] ?? {
-        old: await decryptValue(environment, secret.file, secret.key, context),
+        old: await decryptValue(context, secret.file, secret.key),
         new: newPassword(),
       };
       context.secret(pair.old);
@@ -95,18 +93,18 @@ async function choosePasswords(
 
 /** Writes the new passwords into the encrypted files. Returns what the files held before. */
 async function replaceInFiles(
-  environment: Environment,
+  context: EnvironmentContext,
   roles: readonly LoginRole[],
   rotation: Rotation,
   giveUp: (files: ReadonlyMap<string, string>) => Promise<void>,
-  context: TaskContext,
 ): Promise<ReadonlyMap<string, string>> {
+  const { environment } = context;
   const before = new Map<string, string>();
   try {
     for (const { name, secret } of roles) {
       const path = join(root, secretsFile(environment.name, secret.file));
       if (!before.has(path)) before.set(path, await readFile(path, 'utf8'));
-      await encryptValue(environment, secret.file, secret.key, rotation[name]?.new ?? '', context);
+      await encryptValue(context, secret.file, secret.key, rotation[name]?.new ?? '');
     }
   } catch (error) {
     await giveUp(before);
@@ -120,16 +118,15 @@ async function replaceInFiles(
  * changed, and what went wrong.
  */
 async function replaceInServer(
-  environment: Environment,
+  context: EnvironmentContext,
   roles: readonly LoginRole[],
   rotation: Rotation,
-  context: TaskContext,
 ): Promise<{ readonly changed: boolean; readonly failure?: TaskError }> {
   const superuser = roles[0] as LoginRole;
   let changed = false;
   try {
-    await withPostgresql(context, environment, async (address) => {
-      const login = await superuserLogin(environment, superuser, rotation, address, context);
+    await withPostgresql(context, async (address) => {
+      const login = await superuserLogin(context, superuser, rotation, address);
       for (const role of [...roles.slice(1), superuser]) {
         const pair = rotation[role.name];
         if (pair === undefined) continue;
@@ -152,20 +149,20 @@ async function replaceInServer(
 
 /** Finds the superuser's password among all that it may be by now. */
 async function superuserLogin(
-  environment: Environment,
+  context: EnvironmentContext,
   { name: user, database, secret }: LoginRole,
   rotation: Rotation,
   address: { readonly host: string; readonly port: number },
-  context: TaskContext,
 ): Promise<Login> {
+  const { environment } = context;
   const pair = rotation[user];
-  const identity = await serverIdentity(environment, await settingsOf(environment), context);
+  const identity = await serverIdentity({ ...context, settings: await settingsOf(environment) });
   const candidates = [
     async () => pair?.old,
     async () => pair?.new,
-    () => decryptValue(environment, secret.file, secret.key, context),
+    () => decryptValue(context, secret.file, secret.key),
     // The one of the last install, when somebody has changed the file since.
-    () => installedPassword(environment, context),
+    () => installedPassword(context),
   ];
   for (const candidate of candidates) {
     const password = await candidate();
@@ -181,17 +178,17 @@ async function superuserLogin(
 }
 
 /** Vault logs in with one of the passwords; the releases hand them to pods, and make sure of them in the server once more. */
-async function replaceElsewhere(environment: Environment, context: TaskContext): Promise<void> {
+async function replaceElsewhere(context: EnvironmentContext): Promise<void> {
   // Outcomes of parts are not that of the whole.
-  const part: TaskContext = { ...context, passThrough: [], report: () => undefined };
-  if (await isInitialised(environment, part)) await initVault(environment, part);
+  const part: EnvironmentContext = { ...context, passThrough: [], report: () => undefined };
+  if (await isInitialised(part)) await initVault(part);
   else context.log(`Vault is not set up: it gets its password by ${taskCommand('init-vault')}`);
   await install(part, { app: 'postgresql' });
 }
 
 async function checkConsumers(
   consumers: Awaited<ReturnType<typeof consumersOf>>,
-  context: TaskContext,
+  context: EnvironmentContext,
 ): Promise<void> {
   const names = new Set(consumers.map(({ release }) => release));
   const apps = (await declaredReleases()).filter(({ name }) => names.has(name)).map(({ app }) => app);

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { root } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
-import { type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
+import { type Shell, TaskError } from '../runner/runner.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { noAnswer } from '../tools/tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
@@ -55,13 +56,14 @@ export async function checkCommands(environment: Environment): Promise<readonly 
  * that of development, and no value of a secrets file stands anywhere else. Throws `TaskError` when there is something, and for
  * whatever could not be looked at. Only where no key is given, values are left out, which is said.
  */
-export async function checkSecrets(environment: Environment, context: TaskContext): Promise<void> {
+export async function checkSecrets(context: EnvironmentContext): Promise<void> {
+  const { environment } = context;
   // gpg wants one, also to show keys.
   await ensureHome(environment.gnupgHome);
   const $ = await sopsShell(context);
   const index = await indexOfHook($, process.env);
   const git = index === undefined ? $ : await sopsShell(context, { GIT_INDEX_FILE: index });
-  const { values, closed, unchecked } = await openValues(environment, context);
+  const { values, closed, unchecked } = await openValues(context);
   const rules = await creationRules();
   const known = await developmentKeys();
   const findings: Finding[] = [];
@@ -137,7 +139,8 @@ type Opened = {
 };
 
 /** The decrypted values. A pipeline for changes of strangers has no key, and the rest of the check is worth it. */
-async function openValues(environment: Environment, context: TaskContext): Promise<Opened> {
+async function openValues(context: EnvironmentContext): Promise<Opened> {
+  const { environment } = context;
   const $ = await sopsShell(context);
   const source = await keySource(environment);
   const owners = await allSecretFiles();
@@ -153,7 +156,7 @@ async function openValues(environment: Environment, context: TaskContext): Promi
     unchecked ??= error;
   };
   try {
-    await importKeys(environment, context);
+    await importKeys(context);
   } catch (error) {
     if (!(error instanceof TaskError)) throw error;
     fail(error, 'all files');

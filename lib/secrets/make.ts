@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { root } from '../ground/project.ts';
-import type { TaskContext } from '../runner/runner.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
 import { type Environment, exportHomes, writeWhole } from '../settings/environment.ts';
 import { noAnswer } from '../tools/tool-answer.ts';
 import { parseEncrypted, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
@@ -63,10 +63,11 @@ export async function makeCommands(environment: Environment): Promise<readonly s
  * Makes the secrets files that the environment lacks, with random values, encrypted by the rule of .sops.yaml that is for them. A
  * file that is there is left alone. Throws `TaskError` when nothing can be encrypted for a key of the rule.
  */
-export async function makeSecrets(environment: Environment, context: TaskContext): Promise<void> {
+export async function makeSecrets(context: EnvironmentContext): Promise<void> {
+  const { environment } = context;
   const missing = await missingSecrets(environment.name);
   if (missing.length === 0) return context.report('unchanged');
-  await importPublicKeys(environment, context);
+  await importPublicKeys(context);
   const $ = await sopsShell(context);
   for (const { file, keys } of missing) {
     const values = keys.map((key) => [key, randomBytes(16).toString('hex')] as const);

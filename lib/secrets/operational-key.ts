@@ -5,7 +5,8 @@ import { ifThere } from '../ground/if-there.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
 import { root } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
-import { type CommandOutput, type TaskContext, TaskError } from '../runner/runner.ts';
+import { type CommandOutput, TaskError } from '../runner/runner.ts';
+import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { type Environment, settingsOf } from '../settings/environment.ts';
 import { noAnswer, toolFailure } from '../tools/tool-answer.ts';
 import { howToRestore } from './how-to-restore.ts';
@@ -61,7 +62,7 @@ export const isInProject = (path: string): boolean => {
 /** A command of gpg that reads the key: a file by its path, a text on stdin. What it says shows nothing of the key. */
 export async function gpgReading(
   source: KeySource,
-  context: Pick<TaskContext, '$' | 'options'>,
+  context: ShellContext,
   words: readonly string[],
 ): Promise<CommandOutput> {
   const $ = await sopsShell(context);
@@ -89,7 +90,7 @@ export function shownKeys(shown: CommandOutput, name: string): OpenPgpKey[] {
 }
 
 /** The one key with a private half. Throws `TaskError` when there is none, or more than one, and for one that opens nothing. */
-export async function readKey(source: KeySource, context: TaskContext): Promise<OperationalKey> {
+export async function readKey(source: KeySource, context: EnvironmentContext): Promise<OperationalKey> {
   const form = await formOf(source);
   const shown =
     form === undefined ? await gpgReading(source, context, ['--with-colons', '--show-keys']) : undefined;
@@ -149,8 +150,10 @@ function whyNone(found: readonly OpenPgpKey[], own: readonly OpenPgpKey[]): stri
 }
 
 /** Fingerprints of the key and of its parts, the key's own first. Throws `TaskError` as `readKey` does. */
-export const fingerprintsOf = async (source: KeySource, context: TaskContext): Promise<readonly string[]> =>
-  (await readKey(source, context)).parts.map(({ fingerprint }) => fingerprint);
+export const fingerprintsOf = async (
+  source: KeySource,
+  context: EnvironmentContext,
+): Promise<readonly string[]> => (await readKey(source, context)).parts.map(({ fingerprint }) => fingerprint);
 
 /** Public halves of all keys that files are encrypted for, relative to the project. */
 export async function publicKeyFiles(): Promise<string[]> {
@@ -171,7 +174,8 @@ export function importChanged(command: string, output: CommandOutput): boolean {
 }
 
 /** Puts them into the keyring: whoever writes a secret encrypts it for the backup key as well. Returns whether it had to. */
-export async function importPublicKeys(environment: Environment, context: TaskContext): Promise<boolean> {
+export async function importPublicKeys(context: EnvironmentContext): Promise<boolean> {
+  const { environment } = context;
   const $ = await sopsShell(context);
   const files = await publicKeyFiles();
   if (files.length === 0) return false;

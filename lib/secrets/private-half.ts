@@ -1,4 +1,5 @@
-import { type TaskContext, TaskError } from '../runner/runner.ts';
+import { TaskError } from '../runner/runner.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
 import { noAnswer, toolFailure } from '../tools/tool-answer.ts';
 import { gpgReading, type OperationalKey, readKey } from './operational-key.ts';
 
@@ -6,7 +7,7 @@ import { gpgReading, type OperationalKey, readKey } from './operational-key.ts';
  * Throws `TaskError` unless a private half can be used as it is: no task could ask for a passphrase. Looked at in the file itself,
  * so that nothing has to be taken out of the keyring again.
  */
-export async function checkPrivateHalf(key: OperationalKey, context: TaskContext): Promise<void> {
+export async function checkPrivateHalf(key: OperationalKey, context: EnvironmentContext): Promise<void> {
   const problems = (await privateParts(key, context)).filter(({ encrypts }) => encrypts);
   const problem = problems.find((part) => part.problem !== undefined)?.problem;
   if (problem === undefined || problems.some((part) => part.problem === undefined)) return;
@@ -21,7 +22,7 @@ export async function checkPrivateHalf(key: OperationalKey, context: TaskContext
 export async function checkExport(
   exported: string,
   parts: readonly string[],
-  context: TaskContext,
+  context: EnvironmentContext,
 ): Promise<void> {
   const name = 'what gpg exported';
   const notWhole = (why: string): TaskError =>
@@ -42,7 +43,7 @@ export async function checkExport(
 }
 
 /** Each part of a key with what is wrong with its private half. */
-async function privateParts({ source, parts }: OperationalKey, context: TaskContext) {
+async function privateParts({ source, parts }: OperationalKey, context: EnvironmentContext) {
   const command = `gpg --list-packets ${source.name}`;
   const listed = await gpgReading(source, context, ['--list-packets']);
   if (listed.exitCode !== 0) throw toolFailure(command, listed);

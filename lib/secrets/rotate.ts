@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifThere, textIfThere } from '../ground/if-there.ts';
 import { root } from '../ground/project.ts';
-import { quote, type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
-import { type Environment, exportHomes, shellOf } from '../settings/environment.ts';
+import { quote, type Shell, TaskError } from '../runner/runner.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { type Environment, exportHomes } from '../settings/environment.ts';
 import { noAnswer } from '../tools/tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeysFile, isAmong } from './development-keys.ts';
@@ -67,27 +68,23 @@ export async function rotateCommands(
  * recipients stay. All of it is made and checked beside the files in use, which are replaced at the end. A run that was
  * killed while it replaced them is ended by the next one.
  */
-export async function rotateKeys(
-  environment: Environment,
-  keyFile: string | undefined,
-  context: TaskContext,
-): Promise<void> {
+export async function rotateKeys(context: EnvironmentContext, keyFile: string | undefined): Promise<void> {
+  const { $, environment } = context;
   if (await isSealed()) {
     const replaced = await putInPlace();
     context.print(`the rotation that was interrupted is done\n${toCommit(replaced)}`);
     return context.report('changed');
   }
-  const $ = await shellOf(context);
   await forgetAbandoned($);
   const place = await keyPlace(environment, keyFile);
   const old = await fingerprintsOf(await keySource(environment), context);
   const files = await filesFor(old, context);
-  await importPublicKeys(environment, context);
+  await importPublicKeys(context);
   await startStaging();
   let done = false;
   // Also after a signal, when nothing can be started in the task itself any more.
   context.onRunEnd(async () => {
-    if (!done && !(await isSealed())) await forgetAbandoned(await shellOf(context));
+    if (!done && !(await isSealed())) await forgetAbandoned(context.$);
   });
 
   const fresh = await generate($, place);
@@ -130,7 +127,7 @@ function news(place: KeyPlace, fresh: string, files: readonly string[]): string[
 }
 
 /** The files that the old key opens. Those of other keys are left alone, and named. */
-async function filesFor(old: readonly string[], context: TaskContext): Promise<string[]> {
+async function filesFor(old: readonly string[], context: EnvironmentContext): Promise<string[]> {
   const files: string[] = [];
   for (const file of await allSecretFiles()) {
     const { recipients } = await readEncrypted(file);
@@ -186,7 +183,12 @@ async function newRules(old: string, fresh: string): Promise<string> {
 }
 
 /** Both halves as files; each keeps the line at the top that says what it is. */
-async function stageKey($: Shell, place: KeyPlace, fresh: string, context: TaskContext): Promise<void> {
+async function stageKey(
+  $: Shell,
+  place: KeyPlace,
+  fresh: string,
+  context: EnvironmentContext,
+): Promise<void> {
   const shown = await $({ quiet: true })`gpg --batch --with-colons --list-keys ${fresh}`;
   const parts = keysIn(shown.stdout).flatMap((key) => key.parts.map(({ fingerprint }) => fingerprint));
   if (parts[0] !== fresh) throw noAnswer(`gpg --list-keys ${fresh}`);

@@ -2,8 +2,9 @@ import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { taskCommand } from '../ground/launcher.ts';
 import { root } from '../ground/project.ts';
-import { quote, type TaskContext, TaskError } from '../runner/runner.ts';
-import { type Environment, exportHomes, shellOf } from '../settings/environment.ts';
+import { quote, TaskError } from '../runner/runner.ts';
+import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
+import { type Environment, exportHomes } from '../settings/environment.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';
 import { isTime, readDecrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { explainSops, readSopsFailure } from './explain.ts';
@@ -45,19 +46,17 @@ export async function ensureHome(home: string): Promise<void> {
  * Imports the operational key into the environment's own keyring. Returns whether it had to. gpg-agent, which gpg leaves
  * running for each keyring, is ended with the run.
  */
-export async function importKeys(
-  environment: Environment,
-  context: TaskContext,
-): Promise<'changed' | 'unchanged'> {
+export async function importKeys(context: EnvironmentContext): Promise<'changed' | 'unchanged'> {
+  const { environment } = context;
   const home = environment.gnupgHome;
   await ensureHome(home);
-  context.onRunEnd(() => stopAgent(environment, context));
+  context.onRunEnd(() => stopAgent(context));
   const key = await readKey(await keySource(environment), context);
   await checkPrivateHalf(key, context);
   // Always: a keyring may have the key as it was before it was renewed, or a part of it.
   const loaded = await gpgReading(key.source, context, ['--homedir', home, ...importing]);
   const own = importChanged(`gpg --import ${key.source.name}`, loaded);
-  const others = await importPublicKeys(environment, context);
+  const others = await importPublicKeys(context);
   if (!own && !others) return 'unchanged';
   const old = encryptionProblem(key);
   if (old !== undefined) {
@@ -69,22 +68,17 @@ export async function importKeys(
 }
 
 /** Ends the keyring's gpg-agent; nothing happens when there is none. */
-export async function stopAgent(
-  environment: Environment,
-  context: Pick<TaskContext, '$' | 'options'>,
-): Promise<void> {
+export async function stopAgent(context: ShellContext): Promise<void> {
+  const { $, environment } = context;
   const sockets = await readdir(environment.gnupgHome).catch(() => []);
   if (!sockets.some((name) => name.startsWith('S.gpg-agent'))) return;
-  const $ = await shellOf(context);
   await $({ quiet: true, nothrow: true })`gpgconf --homedir ${environment.gnupgHome} --kill all`;
 }
 
 /** Ends the agent and removes a keyring that had to lie outside the state folder. */
-export async function removeKeyring(
-  environment: Environment,
-  context: Pick<TaskContext, '$' | 'options'>,
-): Promise<void> {
-  await stopAgent(environment, context);
+export async function removeKeyring(context: ShellContext): Promise<void> {
+  const { environment } = context;
+  await stopAgent(context);
   await rm(environment.gnupgHome, { recursive: true, force: true });
 }
 
@@ -93,11 +87,11 @@ export async function removeKeyring(
  * the run writes. Throws `TaskError` when the file is damaged, no key of the keyring fits, or the value is not a text.
  */
 export async function decryptValue(
-  environment: Environment,
+  context: EnvironmentContext,
   secrets: string,
   key: string,
-  context: TaskContext,
 ): Promise<string> {
+  const { environment } = context;
   const $ = await sopsShell(context);
   const file = secretsFile(environment.name, secrets);
   const result = await $`sops decrypt --output-type json ${join(root, file)}`;
@@ -126,12 +120,12 @@ export async function decryptValue(
  * `decryptValue` does.
  */
 export async function encryptValue(
-  environment: Environment,
+  context: EnvironmentContext,
   secrets: string,
   key: string,
   value: string,
-  context: TaskContext,
 ): Promise<void> {
+  const { environment } = context;
   context.secret(value);
   const $ = await sopsShell(context);
   const file = secretsFile(environment.name, secrets);
@@ -155,9 +149,9 @@ export async function encryptValue(
  * `TaskError` when sops or gpg fail: those programs may open what we could not.
  */
 export async function redactSecrets(
-  environment: Environment,
-  context: Pick<TaskContext, '$' | 'options' | 'secret'>,
+  context: Pick<EnvironmentContext, '$' | 'secret' | 'environment'>,
 ): Promise<void> {
+  const { environment } = context;
   const $ = await sopsShell(context);
   for (const name of await secretNames(environment.name)) {
     const file = secretsFile(environment.name, name);
@@ -176,17 +170,13 @@ export async function redactSecrets(
  * What stands behind the failure of a command that reads encrypted files by itself (helmfile). Returns an error that names
  * the file, or the failure itself when it is about something else.
  */
-export async function secretFailure(
-  failure: unknown,
-  environment: Environment,
-  context: TaskContext,
-): Promise<unknown> {
+export async function secretFailure(context: EnvironmentContext, failure: unknown): Promise<unknown> {
   if (!(failure instanceof TaskError) || context.signal.aborted) return failure;
   const named = /sops:\/\/environments\/[^/]+\/secrets\/([^#\s]+)#\/([^\s:]+):/.exec(failure.why ?? '');
   if (named === null) return failure;
   const [, file = '', key = ''] = named;
   // What opens here is neither damaged nor closed: then the program itself has failed.
-  return decryptValue(environment, file, key, context).then(
+  return decryptValue(context, file, key).then(
     () => failure,
     (error: unknown) => error,
   );

@@ -5,9 +5,9 @@ import { authorityFile, serverIdentity } from '../database/certificate.ts';
 import { root } from '../ground/project.ts';
 import { kubectl, kubectlText } from '../kubernetes/kubectl.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
-import type { TaskContext } from '../runner/runner.ts';
 import { decryptValue } from '../secrets/sops.ts';
-import { type Environment, settingsOf, shellOf, writeWhole } from '../settings/environment.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { type Environment, settingsOf, writeWhole } from '../settings/environment.ts';
 import type { Settings } from '../settings/settings.ts';
 import { vaultClient } from './api/client.ts';
 import { convergeVault, formatChange, type VaultChange } from './api/converge.ts';
@@ -32,16 +32,17 @@ const startMs = 60_000;
  * Brings Vault to the state kept under `vault/`: initialised, unsealed, configured. Logs each object as changed or
  * unchanged and reports whether any was changed.
  */
-export async function initVault(environment: Environment, context: TaskContext): Promise<void> {
+export async function initVault(context: EnvironmentContext): Promise<void> {
+  const { environment } = context;
   const settings = await vaultSettings(environment);
   const state = await desiredState();
-  const { authority } = await serverIdentity(environment, await settingsOf(environment), context);
-  await redactKeys(environment, context);
-  await withVaultReplicas(context, environment, podStartMs, async (connections) => {
+  const { authority } = await serverIdentity({ ...context, settings: await settingsOf(environment) });
+  await redactKeys(context);
+  await withVaultReplicas(context, podStartMs, async (connections) => {
     const replicas = await answering(connections, context);
     const input = { keysPath: keysPath(environment), signal: context.signal };
     const { client, initialised, unsealed } = await initialiseVault({ ...input, replicas });
-    await redactKeys(environment, context);
+    await redactKeys(context);
     if (initialised) context.log(`initialised; its keys are in .state/${environment.name}/vault/keys.json`);
     else if (unsealed.length > 0) context.log(unsealedText(replicas, unsealed));
     const onChange = (change: VaultChange) => context.log(formatChange(change));
@@ -50,10 +51,10 @@ export async function initVault(environment: Environment, context: TaskContext):
     const changes = await convergeVault({
       client: client.withToken(operator.token),
       state,
-      kubernetes: await kubernetesAccess(environment, context),
+      kubernetes: await kubernetesAccess(context),
       sources: {
         settings,
-        decrypt: (file, key) => decryptValue(environment, file, key, context),
+        decrypt: (file, key) => decryptValue(context, file, key),
         passwordRecord: join(environment.state, 'vault', 'passwords.sha256'),
         databaseAuthority: authority,
       },
@@ -69,14 +70,12 @@ export async function initVault(environment: Environment, context: TaskContext):
  * Unseals a Vault that was initialised before; one that was not is left as it is. Returns whether it had to. Throws `TaskError`
  * when it is sealed and the keys are lost.
  */
-export async function unseal(
-  environment: Environment,
-  context: TaskContext,
-): Promise<'changed' | 'unchanged'> {
+export async function unseal(context: EnvironmentContext): Promise<'changed' | 'unchanged'> {
+  const { environment } = context;
   // A recreated cluster has none to wait for, although the keys of the one before are kept.
-  if (!(await hasVault(context, environment))) return 'unchanged';
-  await redactKeys(environment, context);
-  return withVaultReplicas(context, environment, podStartMs, async (connections) => {
+  if (!(await hasVault(context))) return 'unchanged';
+  await redactKeys(context);
+  return withVaultReplicas(context, podStartMs, async (connections) => {
     const replicas = await answering(connections, context);
     const outcome = await unsealVault({
       replicas,
@@ -94,9 +93,9 @@ export async function unseal(
  * reached.
  */
 export async function readVaultStatus(
-  environment: Environment,
-  context: Pick<TaskContext, '$' | 'options' | 'log'>,
+  context: Pick<EnvironmentContext, '$' | 'log' | 'environment'>,
 ): Promise<VaultStatus> {
+  const { environment } = context;
   const path = keysPath(environment);
   const keys = await readKeys(path).catch((error: Error) => error);
   const token = keys instanceof Error ? undefined : keys?.adminToken;
@@ -105,7 +104,7 @@ export async function readVaultStatus(
   const noKeys = keys instanceof Error ? keys.message : keys ? undefined : `its keys are not in ${path}`;
   const state = await desiredState();
   const settings = await vaultSettings(environment);
-  return withVaultReplicas(context, environment, 0, async (connections) => {
+  return withVaultReplicas(context, 0, async (connections) => {
     const replicas = connections.map(({ name, host, port }) => {
       const client = vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 });
       return { name, client: token === undefined ? client : client.withToken(token) };
@@ -124,17 +123,16 @@ export async function checkKeys(environment: Environment): Promise<void> {
 
 /** Whether there is a Vault that was initialised. Throws `TaskError` for one that does not answer: it may be. */
 export async function isInitialised(
-  environment: Environment,
-  context: Pick<TaskContext, '$' | 'options' | 'log'>,
+  context: Pick<EnvironmentContext, '$' | 'log' | 'environment'>,
 ): Promise<boolean> {
-  if (!(await hasVault(context, environment))) return false;
-  return (await readVaultStatus(environment, context)).initialized;
+  if (!(await hasVault(context))) return false;
+  return (await readVaultStatus(context)).initialized;
 }
 
 /** The replicas, each of which answers, sealed or not. */
 async function answering(
   connections: readonly NamedConnection[],
-  { signal }: TaskContext,
+  { signal }: EnvironmentContext,
 ): Promise<readonly Replica[]> {
   const replicas = connections.map(({ name, host, port }) => ({
     name,
@@ -147,7 +145,8 @@ async function answering(
 const unsealedText = (replicas: readonly Replica[], unsealed: readonly string[]): string =>
   replicas.length === 1 ? 'unsealed' : `unsealed: ${unsealed.join(', ')}`;
 
-async function redactKeys(environment: Environment, context: TaskContext): Promise<void> {
+async function redactKeys(context: EnvironmentContext): Promise<void> {
+  const { environment } = context;
   const keys = await readKeys(keysPath(environment));
   for (const secret of keys ? secretsOf(keys) : []) context.secret(secret);
 }
@@ -168,14 +167,15 @@ async function vaultSettings(
  * How Vault checks the tokens of workloads. In a pod it uses its own account; a Vault beside the cluster is given the API server's
  * address on this machine and a token of an account that may review others.
  */
-async function kubernetesAccess(environment: Environment, context: TaskContext): Promise<KubernetesAccess> {
+async function kubernetesAccess(context: EnvironmentContext): Promise<KubernetesAccess> {
+  const { environment } = context;
   const servers = await providerOf(environment).servers?.(environment);
   if (!servers) return inClusterApi;
   return {
     host: servers.api.host,
     caCertificate: await readFile(join(root, servers.api.caCertificateFile), 'utf8'),
     reviewer: {
-      token: await reviewerToken(environment, context),
+      token: await reviewerToken(context),
       recordPath: join(environment.state, 'vault', 'reviewer.sha256'),
     },
   };
@@ -194,14 +194,14 @@ const reviewerArguments = [
 ];
 
 /** Kept for as long as it is good for another month: a new one for each run would be a change for each run. */
-async function reviewerToken(environment: Environment, context: TaskContext): Promise<string> {
+async function reviewerToken(context: EnvironmentContext): Promise<string> {
+  const { $, environment } = context;
   const path = join(environment.state, 'vault', 'reviewer.jwt');
   const known = (await readFile(path, 'utf8').catch(() => '')).trim();
   if (known !== '' && expiry(known) > Date.now() + 30 * 24 * 3600 * 1000) {
     context.secret(known);
     return known;
   }
-  const $ = await shellOf(context);
   const output = await $({ quiet: true })`${kubectl(environment)} ${reviewerArguments}`;
   const token = output.stdout.trim();
   context.secret(token);
@@ -251,7 +251,7 @@ export async function initVaultCommands(environment: Environment): Promise<reado
       policies: state.policies.map(fromRoot),
     },
     environment: environment.name,
-    databaseAuthorityFile: authorityFile(environment, await settingsOf(environment)),
+    databaseAuthorityFile: authorityFile({ environment, settings: await settingsOf(environment) }),
     settings: await vaultSettings(environment, servers?.settings),
     kubernetes: servers
       ? {

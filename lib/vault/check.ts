@@ -1,21 +1,18 @@
 import { taskCommand } from '../ground/launcher.ts';
 import type { Release } from '../helm/helmfile.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
-import type { Environment } from '../settings/environment.ts';
+import { TaskError } from '../runner/runner.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
 import { readVaultStatus } from './access.ts';
 
 /**
  * Throws `TaskError` when a release among `changed` gets its secrets from a Vault that is sealed, new or away: it would wait for
  * them in vain until its time limit. A Vault that is installed in the same run cannot be asked before.
  */
-export async function checkVault(
-  environment: Environment,
-  changed: readonly Release[],
-  context: TaskContext,
-): Promise<void> {
+export async function checkVault(context: EnvironmentContext, changed: readonly Release[]): Promise<void> {
+  const { environment } = context;
   const waiting = changed.filter(({ needs }) => needs.includes('vault-operator')).map(({ name }) => name);
   if (waiting.length === 0 || changed.some(({ name }) => name === 'vault')) return;
-  const status = await readVaultStatus(environment, context).catch((error: unknown) => {
+  const status = await readVaultStatus(context).catch((error: unknown) => {
     if (error instanceof TaskError) return error;
     throw error;
   });

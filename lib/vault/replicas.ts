@@ -3,7 +3,7 @@ import { poll } from '../ground/poll.ts';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { type Connection, type ForwardContext, withPortForward } from '../kubernetes/port-forward.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
-import { type Environment, shellOf } from '../settings/environment.ts';
+import type { ShellContext } from '../settings/context.ts';
 import { vaultClient } from './api/client.ts';
 import { sealStatus } from './api/replica.ts';
 
@@ -54,14 +54,11 @@ export function vaultPods(objects: readonly VaultObject[]): VaultPods {
 const ordinal = ({ metadata }: VaultObject): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
 
 /** True if there is a Vault, running or not: a process beside the cluster, or what a release has made. */
-export async function hasVault(
-  context: Pick<TaskContext, '$' | 'options'>,
-  environment: Environment,
-): Promise<boolean> {
+export async function hasVault(context: ShellContext): Promise<boolean> {
+  const { environment } = context;
   if (providerOf(environment).servers) return true;
-  const $ = await shellOf(context);
   const words = ['-n', 'vault', 'get', 'statefulsets', '--selector', vaultSelector];
-  return (await kubectlList<{ items: VaultObject[] }>($, environment, ...words)).items.length > 0;
+  return (await kubectlList<{ items: VaultObject[] }>(context, ...words)).items.length > 0;
 }
 
 /**
@@ -70,13 +67,13 @@ export async function hasVault(
  */
 export async function withVaultReplicas<Result>(
   context: ForwardContext & Partial<Pick<TaskContext, 'log'>>,
-  environment: Environment,
   waitMs: number,
   use: (connections: readonly NamedConnection[]) => Promise<Result>,
 ): Promise<Result> {
+  const { environment } = context;
   const servers = await providerOf(environment).servers?.(environment);
   if (servers) return use([{ name: 'vault', host: '127.0.0.1', port: servers.vault }]);
-  const { running, others } = await podsOf(context, environment, waitMs);
+  const { running, others } = await podsOf(context, waitMs);
   if (others.length > 0) context.log?.(`left out, since they do not run: ${others.join(', ')}`);
   if (running.length === 0) {
     throw new TaskError({
@@ -92,7 +89,6 @@ export async function withVaultReplicas<Result>(
     if (name === undefined) return use(connections);
     return withPortForward(
       context,
-      environment,
       { namespace: 'vault', resource: `pod/${name}`, port: 8200, waitMs, answers },
       (connection) => forward(rest, [...connections, { name, ...connection }]),
     );
@@ -106,13 +102,12 @@ const answers = ({ host, port }: Connection): Promise<boolean> =>
     () => false,
   );
 
-async function podsOf(context: ForwardContext, environment: Environment, waitMs: number): Promise<VaultPods> {
-  const $ = await shellOf(context);
+async function podsOf(context: ForwardContext, waitMs: number): Promise<VaultPods> {
   const words = ['-n', 'vault', 'get', 'statefulsets,pods', '--selector', vaultSelector];
   let found: VaultPods = { running: [], others: [], complete: false };
   await poll(
     async () => {
-      found = vaultPods((await kubectlList<{ items: VaultObject[] }>($, environment, ...words)).items);
+      found = vaultPods((await kubectlList<{ items: VaultObject[] }>(context, ...words)).items);
       return found.complete ? true : undefined;
     },
     waitMs,

@@ -179,7 +179,7 @@ async function withEncrypted(
       join(folder, 'lib/secrets/sops.ts')
     );
     const context = taskContext({ env: 'development', provider: 'embedded' });
-    await use(folder, (name) => decryptValue(ours, 'awkward.yaml', name, context));
+    await use(folder, (name) => decryptValue({ ...context, environment: ours }, 'awkward.yaml', name));
   } finally {
     await run('gpgconf', ['--kill', 'all'], { environment });
     clone.remove();

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { type TaskContext, TaskError } from '../../runner/runner.ts';
+import { TaskError } from '../../runner/runner.ts';
+import type { EnvironmentContext } from '../../settings/context.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 
 /** How a program is run as somebody else. */
@@ -38,7 +39,7 @@ export const plainAccount = async (program: Program): Promise<readonly string[]>
   isRefused(program) ? namespaceWords(await namedUser()) : [];
 
 /** Who runs a program of PostgreSQL. Throws `TaskError` where it refuses us, and this machine lets us be nobody else. */
-export async function findAccount(program: Program, $: TaskContext['$']): Promise<Account> {
+export async function findAccount(program: Program, $: EnvironmentContext['$']): Promise<Account> {
   const owner = process.getuid?.() ?? 0;
   if (!isRefused(program)) return { words: [], owner };
   const named = await namedUser();

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { root } from '../../ground/project.ts';
-import type { TaskContext } from '../../runner/runner.ts';
+import type { EnvironmentContext } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
 import { inBackground, isUp, launchService } from './launch.ts';
 
@@ -25,10 +25,8 @@ export const jobRunnerCommands = (environment: Environment): readonly string[] =
  * Starts the service that runs the Jobs of simulated pods as processes. One that was started from other sources is replaced: it
  * would let a Job that it does not know pass.
  */
-export async function ensureJobRunner(
-  environment: Environment,
-  context: TaskContext,
-): Promise<'changed' | 'unchanged'> {
+export async function ensureJobRunner(context: EnvironmentContext): Promise<'changed' | 'unchanged'> {
+  const { environment } = context;
   // It has no port of its own to be asked: that it lives is all there is to see.
   const ready = async () => true;
   const record = join(environment.state, 'job-runner.sha256');
@@ -38,7 +36,7 @@ export async function ensureJobRunner(
   const known = await readFile(record, 'utf8').catch(() => '');
   if (known.trim() === sources && (await isUp(environment, 'job-runner', ready))) return 'unchanged';
   await writeWhole(record, `${sources}\n`);
-  return launchService(environment, context, {
+  return launchService(context, {
     name: 'job-runner',
     program: process.execPath,
     // The state folder is only there to be found in the list of processes.

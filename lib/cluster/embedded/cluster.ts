@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../ground/outcome.ts';
-import type { TaskContext } from '../../runner/runner.ts';
+import type { EnvironmentContext } from '../../settings/context.ts';
 import { type Environment, exportHomes, remember } from '../../settings/environment.ts';
 import type { Cluster } from '../provider.ts';
 import { isApiReady } from './api.ts';
@@ -36,13 +36,13 @@ export const cluster: Cluster = {
       `kwokctl delete cluster --name ${environment.clusterName} --kubeconfig .state/${environment.name}/kubeconfig`,
       `rm -rf ${files.map((file) => `.state/${environment.name}/${file}`).join(' ')}`,
     ],
-    services: (environment) => [
+    services: ({ environment }) => [
       '# simulated pods: Ingress and the Services of the cluster lead nowhere, only these processes of this machine answer',
       `cat .state/${environment.name}/embedded.json`,
     ],
   },
 
-  phase: async (environment) => {
+  phase: async ({ environment }) => {
     const state = await readState(environment);
     if (!state) return 'absent';
     if (state.phase === 'creating') return 'creating';
@@ -54,17 +54,17 @@ export const cluster: Cluster = {
     return ready ? 'running' : 'degraded';
   },
 
-  faults: async (environment) => {
+  faults: async ({ environment }) => {
     const alive = await livingServices(environment);
     const dead = allServices.filter((name) => !alive.has(name));
     return dead.length > 0 ? dead.map((name) => `${name} does not run`) : ['the API server does not answer'];
   },
 
-  create: async (environment, _settings, context) => complete(environment, context),
-  start: async (environment, _settings, context) => complete(environment, context),
-  stop: async (environment) => ((await stopEverything(environment)) > 0 ? 'changed' : 'unchanged'),
+  create: async (context) => complete(context),
+  start: async (context) => complete(context),
+  stop: async ({ environment }) => ((await stopEverything(environment)) > 0 ? 'changed' : 'unchanged'),
 
-  destroy: async (environment) => {
+  destroy: async ({ environment }) => {
     const stopped = await stopEverything(environment);
     // A damaged file is one, too.
     const known = await readState(environment).catch(() => true);
@@ -72,7 +72,7 @@ export const cluster: Cluster = {
     return known || stopped > 0 ? 'changed' : 'unchanged';
   },
 
-  addresses: async (environment) => {
+  addresses: async ({ environment }) => {
     const state = await readState(environment);
     if (!state) return [];
     const { kubeApiserver, vault, postgresql } = state.ports;
@@ -94,9 +94,10 @@ async function livingServices(environment: Environment): Promise<ReadonlySet<str
 }
 
 /** The parts have done the work; the API server's last steps and the operator may still be on their way. */
-async function complete(environment: Environment, context: TaskContext): Promise<Outcome> {
-  await waitForKubernetes(environment, context);
-  await waitForOperator(environment, context);
+async function complete(context: EnvironmentContext): Promise<Outcome> {
+  const { environment } = context;
+  await waitForKubernetes(context);
+  await waitForOperator(context);
   handOver();
   await remember(environment);
   return 'unchanged';

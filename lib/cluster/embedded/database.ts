@@ -13,8 +13,9 @@ import { taskCommand } from '../../ground/launcher.ts';
 import type { Outcome } from '../../ground/outcome.ts';
 import { root } from '../../ground/project.ts';
 import { shellWords } from '../../ground/shell-words.ts';
-import { MissingToolError, type TaskContext, TaskError } from '../../runner/runner.ts';
-import { type Environment, shellOf, writeWhole } from '../../settings/environment.ts';
+import { MissingToolError, TaskError } from '../../runner/runner.ts';
+import type { Context, Target } from '../../settings/context.ts';
+import { type Environment, writeWhole } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { type FoundTool, findTool } from '../../tools/tools.ts';
 import { findAccount, plainAccount } from './account.ts';
@@ -49,11 +50,8 @@ const serverFiles = (environment: Environment): ServerFiles => ({
 const rolesMade = (environment: Environment): string => join(environment.state, 'postgresql', 'roles-made');
 
 /** The plain commands, for `--dry-run`. */
-export async function databaseCommands(
-  environment: Environment,
-  settings: Settings,
-  mode: 'create' | 'start',
-): Promise<readonly string[]> {
+export async function databaseCommands(target: Target, mode: 'create' | 'start'): Promise<readonly string[]> {
+  const { environment, settings } = target;
   const data = `.state/${environment.name}/postgresql/data`;
   const decrypt = decryptText(environment.name, superuserOf(settings).secret);
   const { postgresql } = await expectedPorts(environment);
@@ -68,7 +66,7 @@ export async function databaseCommands(
     serverFiles(environment),
   );
   const { user, name } = settings.database;
-  const address = `PGHOST=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile(environment, settings)} PGPORT=${postgresql} PGUSER=${user} PGDATABASE=${name}`;
+  const address = `PGHOST=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile(target)} PGPORT=${postgresql} PGUSER=${user} PGDATABASE=${name}`;
   const roles = `PGPASSWORD="$(${decrypt})" DATABASE_ROLES="$(${wantedRolesText(environment.name, settings)})"`;
   return [
     ...(mode === 'create' ? [`${decrypt} | ${initialise}`] : []),
@@ -78,21 +76,14 @@ export async function databaseCommands(
 }
 
 /** Makes the data folder when there is none, and starts the real PostgreSQL behind the simulated pod. */
-export async function ensureDatabase(
-  environment: Environment,
-  settings: Settings,
-  context: TaskContext,
-): Promise<Outcome> {
-  const started = await ensureServer(environment, settings, context);
-  const made = await ensureRoles(environment, settings, context);
+export async function ensureDatabase(context: Context): Promise<Outcome> {
+  const started = await ensureServer(context);
+  const made = await ensureRoles(context);
   return started === 'changed' ? started : made;
 }
 
-async function ensureServer(
-  environment: Environment,
-  settings: Settings,
-  context: TaskContext,
-): Promise<Outcome> {
+async function ensureServer(context: Context): Promise<Outcome> {
+  const { $, environment } = context;
   const { ports } = await requireState(environment);
   const ready = () => isPostgresqlReady('127.0.0.1', ports.postgresql);
   const data = join(environment.state, 'postgresql', 'data');
@@ -111,13 +102,12 @@ async function ensureServer(
     return 'changed';
   }
   const server = await findServer(data);
-  await initialise(environment, settings, server.folder, data, context);
-  const $ = await shellOf(context);
+  await initialise(context, server.folder, data);
   const account = await findAccount('postgres', $);
   // It was another one where a user namespace was refused then and is not now, or the other way round.
   if ((await stat(data)).uid !== account.owner) await $`chown -R ${account.owner} ${data}`;
   await writeRecord(environment, wanted);
-  return launchService(environment, context, {
+  return launchService(context, {
     name: 'postgresql',
     program: server.path,
     command: [...account.words, server.path, ...settled],
@@ -164,19 +154,16 @@ const certificateDigest = async (environment: Environment): Promise<string> =>
  * Makes roles and databases once: Vault logs in as one of them, and is set up while the releases are still being installed. From
  * then on the chart's Job does it, as everywhere.
  */
-async function ensureRoles(
-  environment: Environment,
-  settings: Settings,
-  context: TaskContext,
-): Promise<Outcome> {
+async function ensureRoles(context: Context): Promise<Outcome> {
+  const { environment, settings } = context;
   const done = rolesMade(environment);
   if ((await ifThere(readFile(done), done)) !== undefined) return 'unchanged';
   const { ports } = await requireState(environment);
   const { name: user, database, secret } = superuserOf(settings);
-  const password = await decryptPassword(environment, secret, context);
-  const identity = await serverIdentity(environment, settings, context);
+  const password = await decryptPassword(context, secret);
+  const identity = await serverIdentity(context);
   const login = { host: '127.0.0.1', port: ports.postgresql, user, password, database, identity };
-  const wanted = await wantedRoles(environment, settings, context);
+  const wanted = await wantedRoles(context);
   await setUpDatabases(login, wanted).catch((error: Error) => {
     throw new TaskError({
       what: `the roles of the database could not be made as \`${user}\``,
@@ -191,16 +178,11 @@ async function ensureRoles(
   return 'changed';
 }
 
-async function initialise(
-  environment: Environment,
-  settings: Settings,
-  programs: string,
-  data: string,
-  context: TaskContext,
-): Promise<void> {
+async function initialise(context: Context, programs: string, data: string): Promise<void> {
+  const { $, environment, settings } = context;
   if ((await majorOf(data)) !== undefined) return;
   const { secret } = superuserOf(settings);
-  const password = await decryptPassword(environment, secret, context);
+  const password = await decryptPassword(context, secret);
   // A server whose folder was deleted under it would write to the new one of the same path as it ends.
   await clearService(environment, 'postgresql', 'postgres');
   // Made under another name first: a killed initdb leaves a folder that neither it nor the server would take.
@@ -208,7 +190,6 @@ async function initialise(
   await rm(partial, { recursive: true, force: true });
   await rm(rolesMade(environment), { force: true });
   await mkdir(dirname(data), { recursive: true, mode: 0o700 });
-  const $ = await shellOf(context);
   const { words } = await findAccount('initdb', $);
   // Through cat, because the stdin of a child of Node is a socket, and those cannot be opened by the name /dev/stdin.
   await $({

@@ -3,16 +3,15 @@ import { join, relative } from 'node:path';
 import { taskCommand } from '../../ground/launcher.ts';
 import { root } from '../../ground/project.ts';
 import { kubectlText } from '../../kubernetes/kubectl.ts';
-import { type CommandOutput, type TaskContext, TaskError } from '../../runner/runner.ts';
+import { type CommandOutput, TaskError } from '../../runner/runner.ts';
+import type { Context, EnvironmentContext, Target } from '../../settings/context.ts';
 import {
   type Environment,
   exportHomes,
   processEnvironment,
   remember,
-  shellOf,
   writeWhole,
 } from '../../settings/environment.ts';
-import type { Settings } from '../../settings/settings.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { findTool, type ToolName } from '../../tools/tools.ts';
 import { connectApi, isApiReady } from './api.ts';
@@ -61,10 +60,10 @@ const binaries: { readonly [flag: string]: ToolName } = {
 
 /** The plain commands, for `--dry-run`. */
 export async function kubernetesCommands(
-  environment: Environment,
-  settings: Settings,
+  target: Target,
   mode: 'create' | 'start',
 ): Promise<readonly string[]> {
+  const { environment, settings } = target;
   const state = `.state/${environment.name}`;
   const nodes = Array.from({ length: settings.cluster.nodes }, (_, index) => index + 1);
   const programs = Object.entries(binaries).map(([flag, name]) => `--${flag} "$(command -v ${name})"`);
@@ -78,7 +77,7 @@ export async function kubernetesCommands(
           `${start} --runtime binary --config ${state}/kwok.yaml --kubeconfig ${state}/kubeconfig ${programs.join(' ')}`,
         ]
       : [start]),
-    `for node in ${nodes.join(' ')}; do ${fillCommand('node.yaml', nodeValues(environment, settings, '$node'))}; echo ---; done > ${state}/nodes.yaml`,
+    `for node in ${nodes.join(' ')}; do ${fillCommand('node.yaml', nodeValues(target, '$node'))}; echo ---; done > ${state}/nodes.yaml`,
     ...ingress.commands,
     `${kubectlText(environment)} apply --server-side --force-conflicts ${[`${state}/nodes.yaml`, `${here}/system.yaml`, ...ingress.files].map((file) => `-f ${file}`).join(' ')}`,
   ];
@@ -89,11 +88,8 @@ export async function kubernetesCommands(
  * releases need not wait until it serves everybody, see `waitForKubernetes`.
  * Returns whether anything had to be done. A half made cluster of a killed run is cleared and made again.
  */
-export async function ensureKubernetes(
-  environment: Environment,
-  settings: Settings,
-  context: TaskContext,
-): Promise<'changed' | 'unchanged'> {
+export async function ensureKubernetes(context: Context): Promise<'changed' | 'unchanged'> {
+  const { environment, settings } = context;
   const state = await requireState(environment);
   if (state.phase === 'created' && state.kubernetesVersion !== settings.cluster.kubernetesVersion) {
     throw new TaskError({
@@ -105,11 +101,11 @@ export async function ensureKubernetes(
   let alive = await aliveServices(environment);
   const ready =
     alive.length > 0 && (await isApiReady(environment, state.ports.kubeApiserver, forAdministrator));
-  if (state.phase === 'created') await compareNodes(environment, settings, context);
+  if (state.phase === 'created') await compareNodes(context);
   if (ready && alive.length === kubernetesServices.length && state.phase === 'created') {
-    const restored = await restoreKubeconfig(environment, context);
+    const restored = await restoreKubeconfig(context);
     const api = await connectApi(environment, state.ports.kubeApiserver);
-    const nodes = await restoreNodes(api, environment, settings, context);
+    const nodes = await restoreNodes(context, api);
     await applyIngress(api, settings);
     return restored ? 'changed' : nodes;
   }
@@ -125,18 +121,18 @@ export async function ensureKubernetes(
     );
     alive = await aliveServices(environment);
   }
-  await launch(environment, settings, state, alive, context);
+  await launch(context, state, alive);
   // For the same reason one of the others may have ended meanwhile.
   const left = await aliveServices(environment);
-  if (left.length < kubernetesServices.length)
-    await launch(environment, settings, { ...state, phase: 'created' }, left, context);
+  if (left.length < kubernetesServices.length) await launch(context, { ...state, phase: 'created' }, left);
   return 'changed';
 }
 
 /** Waits until the API server that `ensureKubernetes` started is ready for everybody. Throws `TaskError` when it ends instead. */
-export async function waitForKubernetes(environment: Environment, context: TaskContext): Promise<void> {
+export async function waitForKubernetes(context: EnvironmentContext): Promise<void> {
+  const { environment } = context;
   const { ports } = await requireState(environment);
-  await waitUntilUp(environment, context, 'kube-apiserver', () =>
+  await waitUntilUp(context, 'kube-apiserver', () =>
     isApiReady(environment, ports.kubeApiserver, { for: 'everybody' }),
   );
 }
@@ -158,12 +154,11 @@ const portsOf: { readonly [service in (typeof kubernetesServices)[number]]: read
 };
 
 async function launch(
-  environment: Environment,
-  settings: Settings,
+  context: Context,
   state: EmbeddedState,
   alive: readonly ServiceRecord[],
-  context: TaskContext,
 ): Promise<void> {
+  const { $, environment, settings } = context;
   const { ports } = state;
   const strays = await stopStrays(environment, ['kwokctl', ...kubernetesServices]);
   if (strays > 0) context.log(`cleared ${strays} processes that a run which was killed left behind`);
@@ -171,13 +166,11 @@ async function launch(
   const needed = kubernetesServices.filter((name) => !living.has(name)).flatMap((name) => portsOf[name]);
   await checkPorts(Object.fromEntries(needed.map((name) => [name, ports[name]])));
   await remember(environment);
-  const $ = await shellOf(context);
   // kwokctl trusts any living pid in its files; only those of processes that we know may stay.
   await forgetPids(environment);
   await keepPids(environment, alive);
   try {
-    const verb =
-      state.phase === 'creating' ? await createArguments(environment, settings, ports) : ['start', 'cluster'];
+    const verb = state.phase === 'creating' ? await createArguments(context, ports) : ['start', 'cluster'];
     const result = await $({
       // The servers of the cluster inherit it: not the one for brief programs.
       env: await processEnvironment(environment),
@@ -188,7 +181,7 @@ async function launch(
     if (result.exitCode !== 0) throw kwokctlFailed(environment, result);
   } finally {
     // Also when kwokctl failed or was stopped half-way: what it started is ours to take down.
-    await adoptProcesses(environment, living, context);
+    await adoptProcesses(context, living);
   }
   const apiServer = (await aliveServices(environment)).find(({ name }) => name === 'kube-apiserver');
   if (!apiServer) {
@@ -200,9 +193,9 @@ async function launch(
   }
   const ready = () => isApiReady(environment, ports.kubeApiserver, forAdministrator);
   await waitForService(environment.state, apiServer, ready, { timeoutMs, signal: context.signal });
-  await restoreKubeconfig(environment, context);
+  await restoreKubeconfig(context);
   const api = await connectApi(environment, ports.kubeApiserver);
-  await applyNodes(api, environment, settings, state.phase);
+  await applyNodes(context, api, state.phase);
   await applyManifests(api, await readFile(join(root, here, 'system.yaml'), 'utf8'));
   await applyIngress(api, settings);
   await writeState(environment, { ...state, phase: 'created' });
@@ -213,9 +206,9 @@ async function launch(
  * wrote is the cluster's own one, which stays in the cluster's folder. Returns whether it did.
  */
 export async function restoreKubeconfig(
-  environment: Environment,
-  context: Pick<TaskContext, 'log'>,
+  context: Pick<EnvironmentContext, 'log' | 'environment'>,
 ): Promise<boolean> {
+  const { environment } = context;
   const there = await access(environment.kubeconfig).then(
     () => true,
     () => false,
@@ -243,23 +236,16 @@ async function keepPids(environment: Environment, alive: readonly ServiceRecord[
 }
 
 /** Records what kwokctl started: taken from the list of processes, since it may have failed before it wrote a pid file. */
-async function adoptProcesses(
-  environment: Environment,
-  before: ReadonlySet<string>,
-  context: TaskContext,
-): Promise<void> {
+async function adoptProcesses(context: EnvironmentContext, before: ReadonlySet<string>): Promise<void> {
+  const { environment } = context;
   for (const { pid, program } of await findProcesses(environment)) {
     if (before.has(program) || !(kubernetesServices as readonly string[]).includes(program)) continue;
     const record = await recordService(environment.state, program, pid);
-    if (record) startedByThisRun(environment, context, record);
+    if (record) startedByThisRun(context, record);
   }
 }
 
-async function createArguments(
-  environment: Environment,
-  settings: Settings,
-  ports: Ports,
-): Promise<string[]> {
+async function createArguments({ environment, settings }: Target, ports: Ports): Promise<string[]> {
   const { kubernetesVersion } = settings.cluster;
   await writeWhole(join(environment.state, 'kwok.yaml'), await fillTemplate('kwok.yaml', kwokValues(ports)));
   const found = await Promise.all(

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import type { Outcome } from '../../ground/outcome.ts';
 import { root } from '../../ground/project.ts';
 import { shellWords } from '../../ground/shell-words.ts';
-import type { TaskContext } from '../../runner/runner.ts';
+import type { EnvironmentContext } from '../../settings/context.ts';
 import { type Environment, processEnvironment } from '../../settings/environment.ts';
 import { checkPorts } from './ports.ts';
 import { isAlive, readServices, startService, stopServices, waitForService } from './services.ts';
@@ -35,12 +35,11 @@ export async function isUp(
 
 /** Starts a service anew and waits until it answers; see `startAnew`. */
 export async function launchService(
-  environment: Environment,
-  context: TaskContext,
+  context: EnvironmentContext,
   { ready, ...launch }: ServiceLaunch & { readonly ready: () => Promise<boolean> },
 ): Promise<Outcome> {
-  await startAnew(environment, context, launch);
-  await waitUntilUp(environment, context, launch.name, ready);
+  await startAnew(context, launch);
+  await waitUntilUp(context, launch.name, ready);
   return 'changed';
 }
 
@@ -55,11 +54,8 @@ export async function clearService(environment: Environment, name: string, progr
  * Starts a service anew. One that lives but does not answer, or that a killed run left without a record, is stopped first.
  * The service ends with this run unless it is handed over.
  */
-export async function startAnew(
-  environment: Environment,
-  context: TaskContext,
-  launch: ServiceLaunch,
-): Promise<void> {
+export async function startAnew(context: EnvironmentContext, launch: ServiceLaunch): Promise<void> {
+  const { environment } = context;
   const { name } = launch;
   await clearService(environment, name, launch.program);
   await checkPorts(launch.ports);
@@ -67,16 +63,16 @@ export async function startAnew(
   const [command = '', ...args] = launch.command;
   const env = { ...(await processEnvironment(environment)), ...launch.env };
   const record = await startService(environment.state, { name, command, args, env, cwd: root });
-  startedByThisRun(environment, context, record);
+  startedByThisRun(context, record);
 }
 
 /** Waits until a service that was started answers. Throws `TaskError` when it ends or takes longer than a minute. */
 export async function waitUntilUp(
-  environment: Environment,
-  context: TaskContext,
+  context: EnvironmentContext,
   name: string,
   ready: () => Promise<boolean>,
 ): Promise<void> {
+  const { environment } = context;
   const record = (await readServices(environment.state)).find((known) => known.name === name);
   if (record === undefined) throw new Error(`${name} was not started`);
   await waitForService(environment.state, record, ready, { timeoutMs: startMs, signal: context.signal });

@@ -1,17 +1,16 @@
 import { join } from 'node:path';
 import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
-import { type TaskContext, TaskError } from '../../runner/runner.ts';
+import { TaskError } from '../../runner/runner.ts';
+import type { Context, Target } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
-import type { Settings } from '../../settings/settings.ts';
 import type { Api } from './api.ts';
 import { applyManifests } from './apply.ts';
 import { fillTemplate, type TemplateValues } from './template.ts';
 
 /** What `node.yaml` is filled in with for one node. */
 export const nodeValues = (
-  environment: Environment,
-  { cluster }: Settings,
+  { environment, settings: { cluster } }: Target,
   number: string,
 ): TemplateValues => ({
   name: `${environment.name}-${number}`,
@@ -33,17 +32,13 @@ async function madeNodes(environment: Environment): Promise<string[] | undefined
  * Gives the API server the simulated nodes: as many as the settings ask for when the cluster is `creating`, later as many as
  * it was made with. Throws `TaskError` when one is refused.
  */
-export async function applyNodes(
-  api: Api,
-  environment: Environment,
-  settings: Settings,
-  phase: 'creating' | 'created',
-): Promise<void> {
+export async function applyNodes(target: Target, api: Api, phase: 'creating' | 'created'): Promise<void> {
+  const { environment, settings } = target;
   const made = phase === 'created' ? await madeNodes(environment) : undefined;
   const count = made?.length ?? settings.cluster.nodes;
   const manifests = await Promise.all(
     Array.from({ length: count }, (_, index) =>
-      fillTemplate('node.yaml', nodeValues(environment, settings, String(index + 1))),
+      fillTemplate('node.yaml', nodeValues(target, String(index + 1))),
     ),
   );
   await writeWhole(manifestsOf(environment), manifests.join('---\n'));
@@ -52,11 +47,10 @@ export async function applyNodes(
 
 /** Makes nodes that were deleted again, and says which. Throws `TaskError` when one is refused, or the API server does not list them. */
 export async function restoreNodes(
+  context: Pick<Context, 'log' | 'environment' | 'settings'>,
   api: Api,
-  environment: Environment,
-  settings: Settings,
-  context: Pick<TaskContext, 'log'>,
 ): Promise<'changed' | 'unchanged'> {
+  const { environment } = context;
   const { status, body } = await api.call('GET', '/api/v1/nodes');
   const made = await madeNodes(environment);
   if (status !== 200) {
@@ -71,17 +65,16 @@ export async function restoreNodes(
   const there = new Set(items.map(({ metadata }) => metadata.name));
   const gone = made.filter((name) => !there.has(name));
   if (gone.length === 0) return 'unchanged';
-  await applyNodes(api, environment, settings, 'created');
+  await applyNodes(context, api, 'created');
   context.log(`made again what was deleted: ${gone.join(', ')}`);
   return 'changed';
 }
 
 /** Says so when the settings ask for another number of nodes than the cluster was made with: it keeps them. */
 export async function compareNodes(
-  environment: Environment,
-  settings: Settings,
-  context: Pick<TaskContext, 'log'>,
+  context: Pick<Context, 'log' | 'environment' | 'settings'>,
 ): Promise<void> {
+  const { environment, settings } = context;
   const made = (await madeNodes(environment))?.length;
   const asked = settings.cluster.nodes;
   if (made === undefined || made === asked) return;

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { kubectlText } from '../../kubernetes/kubectl.ts';
-import type { TaskContext } from '../../runner/runner.ts';
+import type { EnvironmentContext } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import { findTool } from '../../tools/tools.ts';
 import { connectApi } from './api.ts';
@@ -38,10 +38,8 @@ const isReady = (ports: Ports) => () => answers(`http://127.0.0.1:${ports.operat
  * are served, which releases need, but not until the operator is ready. Also of an operator that runs the types are looked
  * at: they may have been left half made, or be gone. Throws `TaskError` when the API server does not serve them.
  */
-export async function ensureOperator(
-  environment: Environment,
-  context: TaskContext,
-): Promise<'changed' | 'unchanged'> {
+export async function ensureOperator(context: EnvironmentContext): Promise<'changed' | 'unchanged'> {
+  const { environment } = context;
   const { ports } = await requireState(environment);
   const tool = await findTool('vault-secrets-operator');
   if (!tool) throw new Error('the need for the tool vault-secrets-operator was not declared');
@@ -55,7 +53,7 @@ export async function ensureOperator(
 
   await applyManifests(api, manifests.join('\n---\n'));
   if (!running) {
-    await startAnew(environment, context, {
+    await startAnew(context, {
       name: 'vault-secrets-operator',
       program: tool.path,
       command: [tool.path, ...operatorArguments(environment.kubeconfig, ports)],
@@ -72,7 +70,8 @@ export async function ensureOperator(
 }
 
 /** Waits until the operator that `ensureOperator` started is ready. Throws `TaskError` when it ends instead. */
-export async function waitForOperator(environment: Environment, context: TaskContext): Promise<void> {
+export async function waitForOperator(context: EnvironmentContext): Promise<void> {
+  const { environment } = context;
   const { ports } = await requireState(environment);
-  await waitUntilUp(environment, context, 'vault-secrets-operator', isReady(ports));
+  await waitUntilUp(context, 'vault-secrets-operator', isReady(ports));
 }

@@ -2,7 +2,8 @@ import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
-import { bootId, processStartTime, type TaskContext, TaskError } from '../../runner/runner.ts';
+import { bootId, processStartTime, TaskError } from '../../runner/runner.ts';
+import type { EnvironmentContext } from '../../settings/context.ts';
 import { cloneKey, type Environment, writeWhole } from '../../settings/environment.ts';
 import { notRunning } from '../not-running.ts';
 import type { Servers } from '../provider.ts';
@@ -189,11 +190,8 @@ export const handOver = (): void => {
 };
 
 /** Registers a service that was started by this run. */
-export function startedByThisRun(
-  environment: Environment,
-  context: TaskContext,
-  record: ServiceRecord,
-): void {
+export function startedByThisRun(context: EnvironmentContext, record: ServiceRecord): void {
+  const { environment } = context;
   if (startedHere.size === 0) {
     context.onRunEnd(async (outcome) => {
       if (outcome === 'interrupted' || (outcome === 'failed' && !handedOver)) {

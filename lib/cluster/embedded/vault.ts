@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TaskContext } from '../../runner/runner.ts';
+import type { EnvironmentContext } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
 import { findTool } from '../../tools/tools.ts';
 import { dropReservation, keysNeverStored } from '../../vault/api/keys-file.ts';
@@ -30,10 +30,8 @@ const configurationValues = (data: string, ports: Ports): TemplateValues => ({
 const dataFolder = (environment: Environment): string => join(environment.state, 'vault', 'data');
 
 /** Starts the real Vault server, with its data in the state folder. It is not unsealed here. */
-export async function ensureVault(
-  environment: Environment,
-  context: TaskContext,
-): Promise<'changed' | 'unchanged'> {
+export async function ensureVault(context: EnvironmentContext): Promise<'changed' | 'unchanged'> {
+  const { environment } = context;
   const { ports } = await requireState(environment);
   const ready = () => answers(`http://127.0.0.1:${ports.vault}/v1/sys/seal-status`);
   const keys = join(environment.state, 'vault', 'keys.json');
@@ -44,7 +42,7 @@ export async function ensureVault(
 
   const tool = await findTool('vault');
   if (!tool) throw new Error('the need for the tool vault was not declared');
-  return launchService(environment, context, {
+  return launchService(context, {
     name: 'vault',
     program: tool.path,
     command: [tool.path, 'server', '-config', await writeConfiguration(environment, ports)],

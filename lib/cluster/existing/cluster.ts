@@ -1,7 +1,8 @@
 import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
 import { kubectl, kubectlJson, kubectlList, kubectlText } from '../../kubernetes/kubectl.ts';
-import { type TaskContext, TaskError } from '../../runner/runner.ts';
-import { type Environment, remember, remembered, shellOf } from '../../settings/environment.ts';
+import { TaskError } from '../../runner/runner.ts';
+import type { EnvironmentContext } from '../../settings/context.ts';
+import { remember, remembered } from '../../settings/environment.ts';
 import { toolFailure } from '../../tools/tool-answer.ts';
 import type { Cluster } from '../provider.ts';
 import { checkOperators, operatorCommands } from './operators.ts';
@@ -23,13 +24,14 @@ const oldestMinor = 29;
 
 export const cluster: Cluster = {
   commands: {
-    create: (environment, settings) => [
-      `${kubectlText(environment)} get --raw /readyz`,
-      `${kubectlText(environment)} version`,
-      `${kubectlText(environment)} get storageclass`,
-      ...operatorCommands(environment, settings),
+    create: (target) => [
+      `${kubectlText(target.environment)} get --raw /readyz`,
+      `${kubectlText(target.environment)} version`,
+      `${kubectlText(target.environment)} get storageclass`,
+      ...operatorCommands(target),
       ...rights.map(
-        ([verb, resource]) => `${kubectlText(environment)} auth can-i ${verb} ${resource} --all-namespaces`,
+        ([verb, resource]) =>
+          `${kubectlText(target.environment)} auth can-i ${verb} ${resource} --all-namespaces`,
       ),
     ],
     start: () => ['# an existing cluster is not started by us'],
@@ -41,26 +43,27 @@ export const cluster: Cluster = {
   // The task `connect` has written the kubeconfig.
   requireAnswer: checkReachable,
 
-  phase: async (environment, context) => {
+  phase: async (context) => {
+    const { environment } = context;
     if (!(await remembered(environment.name))) return 'absent';
-    await connectExisting(environment, context).catch(() => undefined);
-    const $ = (await shellOf(context))({ quiet: true, nothrow: true, timeoutMs: 15_000 });
+    await connectExisting(context).catch(() => undefined);
+    const $ = context.$({ quiet: true, nothrow: true, timeoutMs: 15_000 });
     const output = await $`${kubectl(environment)} get --raw /readyz`;
     return output.exitCode === 0 ? 'running' : 'degraded';
   },
 
-  faults: async (environment, context) => {
-    const reached = await checkReachable(environment, context).catch((error: unknown) => error);
+  faults: async (context) => {
+    const reached = await checkReachable(context).catch((error: unknown) => error);
     return reached instanceof TaskError ? [reached.why ?? reached.what] : [];
   },
 
-  create: async (environment, settings, context) => {
-    await connectExisting(environment, context);
-    const $ = (await shellOf(context))({ quiet: true });
-    await checkReachable(environment, context);
+  create: async (context) => {
+    const { environment } = context;
+    await connectExisting(context);
+    const $ = context.$({ quiet: true });
+    await checkReachable(context);
     const { serverVersion } = await kubectlJson<{ serverVersion?: { gitVersion: string; minor: string } }>(
-      $,
-      environment,
+      { $, environment },
       'version',
     );
     if (!(Number.parseInt(serverVersion?.minor ?? '', 10) >= oldestMinor)) {
@@ -70,8 +73,8 @@ export const cluster: Cluster = {
         advice: 'upgrade the cluster or use another context',
       });
     }
-    await checkStorageClass(environment, context);
-    await checkOperators(environment, settings, context);
+    await checkStorageClass(context);
+    await checkOperators(context);
     for (const [verb, resource] of rights) {
       const answer = await $({
         nothrow: true,
@@ -90,11 +93,11 @@ export const cluster: Cluster = {
     return 'unchanged';
   },
 
-  start: async (_environment, _settings, context) => {
+  start: async (context) => {
     context.log('an existing cluster is not started by us: nothing to do');
     return 'unchanged';
   },
-  stop: async (_environment, context) => {
+  stop: async (context) => {
     context.log('an existing cluster is not stopped by us: nothing to do');
     return 'unchanged';
   },
@@ -103,10 +106,10 @@ export const cluster: Cluster = {
   addresses: routeAddresses,
 };
 
-async function checkStorageClass(environment: Environment, context: TaskContext): Promise<void> {
+async function checkStorageClass(context: EnvironmentContext): Promise<void> {
+  const { environment } = context;
   type List = { items: { metadata: { annotations?: { [name: string]: string } } }[] };
-  const $ = await shellOf(context);
-  const { items } = await kubectlList<List>($, environment, 'get', 'storageclass');
+  const { items } = await kubectlList<List>(context, 'get', 'storageclass');
   const marked = items.some(
     ({ metadata }) => metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true',
   );

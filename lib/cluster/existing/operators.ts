@@ -1,6 +1,6 @@
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
-import { type TaskContext, TaskError } from '../../runner/runner.ts';
-import { type Environment, shellOf } from '../../settings/environment.ts';
+import { TaskError } from '../../runner/runner.ts';
+import type { Context, Target } from '../../settings/context.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { toolFailure } from '../../tools/tool-answer.ts';
 
@@ -33,7 +33,7 @@ export function operatorsOf({ releases }: Settings): Operator[] {
 }
 
 /** The plain commands of `checkOperators`. */
-export const operatorCommands = (environment: Environment, settings: Settings): string[] => [
+export const operatorCommands = ({ environment, settings }: Target): string[] => [
   ...new Set(
     operatorsOf(settings).map(
       ({ type }) => `${kubectlText(environment)} get customresourcedefinition ${type}`,
@@ -42,12 +42,9 @@ export const operatorCommands = (environment: Environment, settings: Settings): 
 ];
 
 /** Throws `TaskError` that names the operator which the cluster lacks; without it helm would fail in the middle of the deployment. */
-export async function checkOperators(
-  environment: Environment,
-  settings: Settings,
-  context: TaskContext,
-): Promise<void> {
-  const $ = (await shellOf(context))({ quiet: true, nothrow: true });
+export async function checkOperators(context: Context): Promise<void> {
+  const { environment, settings } = context;
+  const $ = context.$({ quiet: true, nothrow: true });
   for (const { name, type, setting } of operatorsOf(settings)) {
     const found =
       await $`${kubectl(environment)} get customresourcedefinition ${type} --ignore-not-found -o name`;

@@ -4,14 +4,14 @@ import { declaredReleases, helmfile, helmfileText } from '../../helm/helmfile.ts
 import { refuseTerminating } from '../../helm/namespaces.ts';
 import { removeController, removeControllerCommands } from '../../ingress/remove.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
-import { type TaskContext, TaskError } from '../../runner/runner.ts';
+import { TaskError } from '../../runner/runner.ts';
+import type { EnvironmentContext } from '../../settings/context.ts';
 import {
   type Environment,
   exportHomes,
   helmHomes,
   remembered,
   settingsOf,
-  shellOf,
 } from '../../settings/environment.ts';
 import { checkReachable } from './reach.ts';
 import { connectCommand, connectExisting } from './user-kubeconfig.ts';
@@ -27,32 +27,33 @@ const ownTypes = /\.secrets\.hashicorp\.com$/;
  * Removes what the tasks put into the cluster, which itself stays. helm leaves the namespaces (they are kept on purpose) and the
  * operator's types behind.
  */
-export async function removeFromCluster(environment: Environment, context: TaskContext): Promise<Outcome> {
+export async function removeFromCluster(context: EnvironmentContext): Promise<Outcome> {
+  const { environment } = context;
   // A record that cannot be read tells of an environment, too.
-  if (await remembered(environment.name).catch(() => true)) await removeOurs(environment, context);
+  if (await remembered(environment.name).catch(() => true)) await removeOurs(context);
   await rm(environment.kubeconfig, { force: true });
   return 'unchanged';
 }
 
-async function removeOurs(environment: Environment, context: TaskContext): Promise<void> {
-  await connectExisting(environment, context);
-  await checkReachable(environment, context).catch((error: unknown) => {
+async function removeOurs(context: EnvironmentContext): Promise<void> {
+  const { $, environment } = context;
+  await connectExisting(context);
+  await checkReachable(context).catch((error: unknown) => {
     if (!(error instanceof TaskError)) throw error;
     const { name } = environment;
     const advice = `${error.advice}; if the cluster is gone for good, remove what is kept of it here: rm -r .state/${name}`;
     throw new TaskError({ what: error.what, why: error.why, advice });
   });
-  const $ = await shellOf(context);
   await $`${await helmfile(environment, '--quiet', '--skip-deps', 'destroy')}`;
   const namespaces = await ourNamespaces();
   await $`${kubectl(environment)} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`.catch(
     async (error: unknown) => {
       // It says what they wait for.
-      await refuseTerminating($, environment, new Set(namespaces));
+      await refuseTerminating(context, new Set(namespaces));
       throw error;
     },
   );
-  await removeController(environment, context);
+  await removeController(context);
   const types = await $({ quiet: true })`${kubectl(environment)} get crd -o name`;
   const own = types.stdout.split('\n').filter((name) => ownTypes.test(name));
   if (own.length === 0) return;
@@ -69,6 +70,6 @@ export const removeCommands = async (environment: Environment): Promise<readonly
   exportHomes(environment, ...helmHomes),
   await helmfileText(environment, 'destroy'),
   `${kubectlText(environment)} delete namespace ${(await ourNamespaces()).join(' ')} --ignore-not-found --wait --timeout 300s`,
-  ...removeControllerCommands(environment, await settingsOf(environment)),
+  ...removeControllerCommands({ environment, settings: await settingsOf(environment) }),
   `${kubectlText(environment)} get crd -o name | grep '${ownTypes.source}' | while read -r type; do ${kubectlText(environment)} delete --ignore-not-found "$type"; done`,
 ];

@@ -5,10 +5,11 @@ import { delimiter, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { root } from '../../ground/project.ts';
 import { shellWord, shellWords } from '../../ground/shell-words.ts';
 import { withheldNames } from '../../ground/variables.ts';
-import { reasonIn, type TaskContext, TaskError, UsageError } from '../../runner/runner.ts';
-import { type Environment, processEnvironment, shellOf, writeWhole } from '../../settings/environment.ts';
+import { reasonIn, TaskError, UsageError } from '../../runner/runner.ts';
+import type { EnvironmentContext } from '../../settings/context.ts';
+import { type Environment, processEnvironment, writeWhole } from '../../settings/environment.ts';
 
-type KubeContext = Pick<TaskContext, '$' | 'options' | 'log'>;
+type KubeContext = Pick<EnvironmentContext, '$' | 'log' | 'environment'>;
 
 /** Of a kubeconfig with one context, what is looked at. */
 type Kubeconfig = {
@@ -32,9 +33,10 @@ type UserContext =
  * context leads to the same server: an environment stays in its cluster. If the user's kubeconfig no longer has the context, the copy
  * stays. Throws `UsageError` if there is neither.
  */
-export async function connectExisting(environment: Environment, context: KubeContext): Promise<void> {
+export async function connectExisting(context: KubeContext): Promise<void> {
+  const { environment } = context;
   const copy = await readFile(environment.kubeconfig, 'utf8').catch(() => undefined);
-  const own = await userContext(environment, context);
+  const own = await userContext(context);
   if (copy === undefined) {
     if ('error' in own) throw own.error;
     return writeWhole(environment.kubeconfig, own.text);
@@ -57,12 +59,9 @@ const movedWords = ({ context }: Environment, server: string): string =>
   `context \`${context}\` of your kubeconfig leads to another server, ${server}`;
 
 /** What helps when the cluster does not answer with the environment's copy of the context; `said` is kubectl's stderr. */
-export async function connectionAdvice(
-  environment: Environment,
-  context: KubeContext,
-  said: string,
-): Promise<string> {
-  const own = await userContext(environment, context);
+export async function connectionAdvice(context: KubeContext, said: string): Promise<string> {
+  const { environment } = context;
+  const own = await userContext(context);
   if ('error' in own)
     return `new credentials would come from your kubeconfig, but: ${own.error.what}; bring it back there, then run again`;
   const copy = `.state/${environment.name}/kubeconfig`;
@@ -87,10 +86,11 @@ function variablesAdvice({ command }: Plugin, said: string): string {
   return `if it works there, add what \`${command}\` needs: it is given only the variables that environments/variables.json lists${names && ` (not ${names})`}`;
 }
 
-async function userContext(environment: Environment, context: KubeContext): Promise<UserContext> {
+async function userContext(context: KubeContext): Promise<UserContext> {
+  const { environment } = context;
   const files = userFiles();
   const env = { ...(await processEnvironment(environment)), KUBECONFIG: files.join(delimiter) };
-  const $ = (await shellOf(context))({ quiet: true, nothrow: true, env });
+  const $ = context.$({ quiet: true, nothrow: true, env });
   const output =
     await $`kubectl config view --minify --flatten --raw --output json --context ${environment.context}`;
   const kubeconfig = output.exitCode === 0 ? parseJson(output.stdout) : undefined;

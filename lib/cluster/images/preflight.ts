@@ -1,7 +1,8 @@
 import { taskCommand } from '../../ground/launcher.ts';
 import { kubectl, kubectlText, listAnswer } from '../../kubernetes/kubectl.ts';
-import { quote, type TaskContext, TaskError } from '../../runner/runner.ts';
-import { type Environment, shellOf } from '../../settings/environment.ts';
+import { quote, TaskError } from '../../runner/runner.ts';
+import type { EnvironmentContext } from '../../settings/context.ts';
+import type { Environment } from '../../settings/environment.ts';
 import { fullName, namesHost, parseRepository } from '../../tools/registry/reference.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { type OwnImage, tagged } from './own-images.ts';
@@ -65,13 +66,9 @@ export const preflightCommands = (environment: Environment, images: readonly Own
       ];
 
 /** Throws `TaskError` when the cluster cannot pull one of the project's images, with how to push it; logs what it could not check. */
-export async function checkImages(
-  environment: Environment,
-  images: readonly OwnImage[],
-  context: TaskContext,
-): Promise<void> {
+export async function checkImages(context: EnvironmentContext, images: readonly OwnImage[]): Promise<void> {
   if (images.length === 0) return;
-  const nodes = await nodesOf(environment, context);
+  const nodes = await nodesOf(context);
   const missing: { image: OwnImage; why: string }[] = [];
   for (const image of images) {
     if (nodes !== undefined && nodes.length > 0 && nodes.every(({ images }) => images.has(nameOf(image))))
@@ -106,8 +103,9 @@ export function howToPush({ name, repository, tag, digest, folder }: OwnImage): 
 }
 
 /** The nodes with their images; undefined, and said so, where the user may not list nodes. */
-async function nodesOf(environment: Environment, context: TaskContext): Promise<Node[] | undefined> {
-  const $ = (await shellOf(context))({ quiet: true, nothrow: true });
+async function nodesOf(context: EnvironmentContext): Promise<Node[] | undefined> {
+  const { environment } = context;
+  const $ = context.$({ quiet: true, nothrow: true });
   const output = await $`${kubectl(environment)} get nodes -o json`;
   if (output.exitCode !== 0) {
     context.log(`warning: cannot check which images the nodes have: ${reasonOf(output)}`);

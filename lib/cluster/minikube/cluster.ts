@@ -4,16 +4,15 @@ import { taskCommand } from '../../ground/launcher.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
-import { type TaskContext, TaskError, UsageError } from '../../runner/runner.ts';
+import { TaskError, UsageError } from '../../runner/runner.ts';
+import type { Context } from '../../settings/context.ts';
 import {
   type Environment,
   remember,
   remembered,
   settingsOf,
-  shellOf,
   writeWhole,
 } from '../../settings/environment.ts';
-import type { Settings } from '../../settings/settings.ts';
 import { notRunning } from '../not-running.ts';
 import type { Cluster } from '../provider.ts';
 import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
@@ -27,12 +26,16 @@ import { isLost, profileOf, refuseBroken, startCreated, startNodes } from './sta
 
 export const cluster: Cluster = {
   commands: {
-    create: (environment, settings) => [
-      ...startCommands(environment, settings),
-      ...addons(settings).map((addon) => text(environment, addonArguments(environment, addon))),
-      ...afterwards(settings).map((words) => `${kubectlText(environment)} ${shellWords(words)}`),
+    create: (target) => [
+      ...startCommands(target),
+      ...addons(target.settings).map((addon) =>
+        text(target.environment, addonArguments(target.environment, addon)),
+      ),
+      ...afterwards(target.settings).map(
+        (words) => `${kubectlText(target.environment)} ${shellWords(words)}`,
+      ),
     ],
-    start: (environment, settings) => startCommands(environment, settings),
+    start: ({ environment, settings }) => startCommands({ environment, settings }),
     stop: (environment) => [text(environment, ['stop', '--profile', environment.clusterName])],
     destroy: (environment) => [
       text(environment, ['delete', '--profile', environment.clusterName]),
@@ -53,26 +56,28 @@ export const cluster: Cluster = {
     if ((await askEngine()) === 'silent') throw noAnswer('`docker version` got no answer within 5 s');
   },
 
-  phase: async (environment, context) => {
-    const profile = await profileOf(environment, context);
+  phase: async (context) => {
+    const { environment } = context;
+    const profile = await profileOf(context);
     if (profile.kind === 'none') return 'absent';
     return (await readProgress(environment)) === 'complete' ? phaseOf(profile) : 'creating';
   },
 
-  faults: async (environment, context) => faultsOf(await profileOf(environment, context)),
+  faults: async (context) => faultsOf(await profileOf(context)),
 
-  create: async (environment, settings, context) => {
-    const profile = await profileOf(environment, context);
+  create: async (context) => {
+    const { $, environment, settings } = context;
+    const profile = await profileOf(context);
     const progress = await readProgress(environment);
     if (profile.kind !== 'none' && (await remembered(environment.name)) === undefined) {
       throw unknownProfile(environment);
     }
     if (progress === 'complete' && profile.kind !== 'none' && !isLost(profile)) {
       if (phaseOf(profile) === 'running') return 'unchanged';
-      await startCreated(environment, settings, profile, context);
+      await startCreated(context, profile);
       return 'changed';
     }
-    if (settings.cluster.driver === 'docker') await checkEngine(environment, settings, context);
+    if (settings.cluster.driver === 'docker') await checkEngine(context);
     // From here on the environment is minikube's, also when the rest fails: destroy-environment has to find it.
     await remember(environment);
     if (progress !== 'started' || profile.kind !== 'nodes' || phaseOf(profile) !== 'running') {
@@ -82,38 +87,40 @@ export const cluster: Cluster = {
             ? `the cluster is recreated without its data: ${faultsOf(profile).join(', ')}`
             : 'the cluster is only half created, by a run that was killed: starting over',
         );
-        await removeProfile(environment, settings, profile, context);
+        await removeProfile(context, profile);
       }
-      await startNodes(environment, settings, context);
+      await startNodes(context);
       await writeWhole(progressFile(environment), 'started');
     }
     for (const addon of addons(settings)) await runMinikube(context, addonArguments(environment, addon));
-    const $ = await shellOf(context);
     for (const words of afterwards(settings)) await $`${kubectl(environment)} ${words}`;
     await writeWhole(progressFile(environment), 'complete');
     return 'changed';
   },
 
-  start: async (environment, settings, context) => {
-    const profile = await profileOf(environment, context);
+  start: async (context) => {
+    const { environment } = context;
+    const profile = await profileOf(context);
     if (profile.kind === 'none') throw notRunning(environment, 'absent');
     if ((await readProgress(environment)) !== 'complete') throw notRunning(environment, 'creating');
     if (phaseOf(profile) === 'running') return 'unchanged';
-    await startCreated(environment, settings, profile, context);
+    await startCreated(context, profile);
     return 'changed';
   },
 
-  stop: async (environment, context) => {
-    const profile = await profileOf(environment, context);
+  stop: async (context) => {
+    const { environment } = context;
+    const profile = await profileOf(context);
     if (profile.kind === 'none' || phaseOf(profile) === 'stopped') return 'unchanged';
     refuseBroken(environment, profile);
     await runMinikube(context, ['stop', '--profile', environment.clusterName]);
     return 'changed';
   },
 
-  destroy: async (environment, context) => {
-    const profile = await profileOf(environment, context);
-    const removed = await removeProfile(environment, await settingsOf(environment), profile, context);
+  destroy: async (context) => {
+    const { environment } = context;
+    const profile = await profileOf(context);
+    const removed = await removeProfile({ ...context, settings: await settingsOf(environment) }, profile);
     await rm(environment.kubeconfig, { force: true });
     return removed ? 'changed' : 'unchanged';
   },
@@ -136,17 +143,16 @@ async function readProgress(environment: Environment): Promise<string | undefine
 const progressFile = ({ state }: Environment): string => join(state, 'minikube.progress');
 
 /** Removes the profile with everything that belongs to it. Returns true when there was something. */
-async function removeProfile(
-  environment: Environment,
-  { cluster }: Settings,
-  profile: Profile,
-  context: TaskContext,
-): Promise<boolean> {
+async function removeProfile(context: Context, profile: Profile): Promise<boolean> {
+  const {
+    environment,
+    settings: { cluster },
+  } = context;
   // A start that failed early leaves files that are no profile yet.
   if (profile.kind !== 'none' || (await remembered(environment.name)) !== undefined) {
     await runMinikube(context, ['delete', '--profile', environment.clusterName]);
   }
-  const remains = cluster.driver === 'docker' && (await removeRemains(environment, context));
+  const remains = cluster.driver === 'docker' && (await removeRemains(context));
   await forgetMachines((name) => nodeNames(environment).test(name));
   await rm(progressFile(environment), { force: true });
   return profile.kind !== 'none' || remains;

@@ -1,10 +1,11 @@
 import { shellWords } from '../../ground/shell-words.ts';
 import { kubectlText } from '../../kubernetes/kubectl.ts';
+import type { Target } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
 
 /** `minikube start` with all that the settings say. Running it again on a stopped cluster starts that one. */
-export function startArguments(environment: Environment, { cluster }: Settings): readonly string[] {
+export function startArguments({ environment, settings: { cluster } }: Target): readonly string[] {
   const { driver, nodes, cpus, memoryMB, kubernetesVersion, cni } = cluster;
   const { containerRuntime, baseImage } = cluster;
   return [
@@ -63,7 +64,7 @@ export const afterwards = (settings: Settings): readonly (readonly string[])[] =
 export const text = (environment: Environment, words: readonly string[]): string =>
   `KUBECONFIG=.state/${environment.name}/kubeconfig ${shellWords(['minikube', ...words])}`;
 
-export const startCommands = (environment: Environment, settings: Settings): readonly string[] => [
-  text(environment, startArguments(environment, settings)),
-  `${kubectlText(environment)} ${shellWords(waitForNodes)}`,
+export const startCommands = (target: Target): readonly string[] => [
+  text(target.environment, startArguments(target)),
+  `${kubectlText(target.environment)} ${shellWords(waitForNodes)}`,
 ];

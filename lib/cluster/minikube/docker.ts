@@ -1,6 +1,5 @@
-import { type TaskContext, TaskError } from '../../runner/runner.ts';
-import type { Environment } from '../../settings/environment.ts';
-import type { Settings } from '../../settings/settings.ts';
+import { TaskError } from '../../runner/runner.ts';
+import type { Context } from '../../settings/context.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { nodeNames } from './machines.ts';
 import { type Minikube, minikubeShell } from './shell.ts';
@@ -15,20 +14,17 @@ export type Remains = {
 };
 
 /** Asks Docker what there is of the environment's profile. Throws `TaskError` when Docker does not answer. */
-export async function findRemains(environment: Environment, context: Minikube): Promise<Remains> {
+export async function findRemains(context: Minikube): Promise<Remains> {
   const [containers, volumes, networks] = await Promise.all([
-    list(environment, context, ['container', 'ls', '--all', '--format', '{{.Names}}']),
-    list(environment, context, ['volume', 'ls', '--format', '{{.Name}}']),
-    list(environment, context, ['network', 'ls', '--format', '{{.Name}}']),
+    list(context, ['container', 'ls', '--all', '--format', '{{.Names}}']),
+    list(context, ['volume', 'ls', '--format', '{{.Name}}']),
+    list(context, ['network', 'ls', '--format', '{{.Name}}']),
   ]);
   return { containers, volumes, networks };
 }
 
-async function list(
-  environment: Environment,
-  context: Minikube,
-  words: readonly string[],
-): Promise<readonly string[]> {
+async function list(context: Minikube, words: readonly string[]): Promise<readonly string[]> {
+  const { environment } = context;
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 30_000 });
   const output = await $`docker ${words}`;
   if (output.exitCode !== 0) throw noAnswer(reasonOf(output));
@@ -50,8 +46,8 @@ export const noAnswer = (why: string): TaskError =>
  * Removes what `minikube delete` leaves: of a profile of several nodes the network (minikube's issue 9776), of one whose
  * configuration is lost everything. Returns true when there was something.
  */
-export async function removeRemains(environment: Environment, context: Minikube): Promise<boolean> {
-  const { containers, volumes, networks } = await findRemains(environment, context);
+export async function removeRemains(context: Minikube): Promise<boolean> {
+  const { containers, volumes, networks } = await findRemains(context);
   const $ = (await minikubeShell(context))({ quiet: true });
   if (containers.length > 0) await $`docker container rm --force --volumes ${containers}`;
   if (volumes.length > 0) await $`docker volume rm ${volumes}`;
@@ -68,11 +64,11 @@ const oldestEngine = 24;
  * Compares what the cluster asks for with what Docker has, before anything is started. Throws `TaskError` that names the
  * setting to change.
  */
-export async function checkEngine(
-  { name }: Environment,
-  { cluster }: Settings,
-  context: TaskContext,
-): Promise<void> {
+export async function checkEngine(context: Context): Promise<void> {
+  const {
+    environment: { name },
+    settings: { cluster },
+  } = context;
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 30_000 });
   const output = await $`docker info --format ${'{{json .}}'}`;
   const engine = parseEngine(output.stdout);

@@ -4,8 +4,9 @@ import { taskCommand } from '../../ground/launcher.ts';
 import type { Outcome } from '../../ground/outcome.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { kubectl } from '../../kubernetes/kubectl.ts';
-import { type TaskContext, TaskError } from '../../runner/runner.ts';
-import { type Environment, settingsOf, shellOf } from '../../settings/environment.ts';
+import { TaskError } from '../../runner/runner.ts';
+import type { EnvironmentContext, Target } from '../../settings/context.ts';
+import { type Environment, settingsOf } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { fullName } from '../../tools/registry/reference.ts';
 import { type OwnImage, tagged, taggedByInputs } from '../images/own-images.ts';
@@ -38,8 +39,7 @@ const loadWords = ({ clusterName }: Environment, archive: string): readonly stri
 
 /** The same as plain commands. */
 export async function loadCommands(
-  environment: Environment,
-  settings: Settings,
+  { environment, settings }: Target,
   images: readonly OwnImage[],
 ): Promise<string[]> {
   if (images.length === 0) return [];
@@ -52,16 +52,12 @@ export async function loadCommands(
 }
 
 /** Loads what a node lacks. The nodes themselves are asked, before and after: minikube exits with 0 also where it could not load. */
-export async function loadImages(
-  environment: Environment,
-  images: readonly OwnImage[],
-  context: TaskContext,
-): Promise<Outcome> {
+export async function loadImages(context: EnvironmentContext, images: readonly OwnImage[]): Promise<Outcome> {
+  const { $, environment } = context;
   if (images.length === 0) return 'unchanged';
   const wanted = await loadables(await settingsOf(environment), images);
-  const lacking = (await lackingIn(environment, wanted, context)).map(({ image }) => image);
+  const lacking = (await lackingIn(context, wanted)).map(({ image }) => image);
   if (lacking.length === 0) return 'unchanged';
-  const $ = await shellOf(context);
   const archive = join(environment.state, 'images.tar');
   try {
     for (const step of saveSteps(lacking, archive)) await $`${step}`;
@@ -69,7 +65,7 @@ export async function loadImages(
   } finally {
     await rm(archive, { force: true });
   }
-  const [left] = await lackingIn(environment, lacking, context);
+  const [left] = await lackingIn(context, lacking);
   if (left === undefined) return 'changed';
   throw new TaskError({
     what: `the image ${left.image.asked} did not arrive in ${left.nodes.join(', ')}`,
@@ -80,12 +76,8 @@ export async function loadImages(
 
 type Lacking = { readonly image: Loadable; readonly nodes: readonly string[] };
 
-async function lackingIn(
-  environment: Environment,
-  images: readonly Loadable[],
-  context: TaskContext,
-): Promise<Lacking[]> {
-  const $ = await shellOf(context);
+async function lackingIn(context: EnvironmentContext, images: readonly Loadable[]): Promise<Lacking[]> {
+  const { $, environment } = context;
   const listed = await $({ quiet: true })`${kubectl(environment)} get nodes -o name`;
   const nodes = listed.stdout
     .trim()
@@ -100,7 +92,7 @@ async function lackingIn(
     });
   }
   const contents = await Promise.all(
-    nodes.map(async (node) => ({ node, images: await imagesOf(environment, node, context) })),
+    nodes.map(async (node) => ({ node, images: await imagesOf(context, node) })),
   );
   return images
     .map((image) => {
@@ -116,11 +108,10 @@ async function lackingIn(
 }
 
 /** The images of a node, each as the names that it has. */
-async function imagesOf(
-  { clusterName }: Environment,
-  node: string,
-  context: TaskContext,
-): Promise<Set<string>[]> {
+async function imagesOf(context: EnvironmentContext, node: string): Promise<Set<string>[]> {
+  const {
+    environment: { clusterName },
+  } = context;
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true });
   const list = ['--profile', clusterName, '--node', node, '--', 'sudo', 'crictl', 'images'];
   const output = await $`minikube ssh ${list} --output json`;

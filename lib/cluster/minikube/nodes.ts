@@ -34,11 +34,8 @@ const everythingStopped = 7;
  * Asks minikube for the profile's nodes. `profile list` would not do: it tells of the control plane only. Throws `TaskError`
  * when minikube or Docker fails: that is never read as "no cluster".
  */
-export async function readProfile(
-  environment: Environment,
-  context: Minikube,
-  driver: string,
-): Promise<Profile> {
+export async function readProfile(context: Minikube, driver: string): Promise<Profile> {
+  const { environment } = context;
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 60_000 });
   const output = await $`minikube status --profile ${environment.clusterName} --output json`;
   if (output.exitCode === notFound) return { kind: 'none' };
@@ -48,7 +45,7 @@ export async function readProfile(
   // minikube answers with no node at all when it does not find the machine of one, and also when Docker does not answer.
   if (nodes.length > 0) return { kind: 'nodes', nodes };
   if (driver !== 'docker') return { kind: 'incomplete', missing: [], dataLost: false };
-  const { containers, volumes } = await findRemains(environment, context);
+  const { containers, volumes } = await findRemains(context);
   const listed = await $`minikube node list --profile ${environment.clusterName}`;
   if (listed.exitCode !== 0) throw failed(environment, 'node list', listed);
   // A name and an address in each line.

@@ -1,28 +1,23 @@
 import { tmpdir } from 'node:os';
 import { root } from '../../ground/project.ts';
-import {
-  type CommandOutput,
-  reasonIn,
-  type Shell,
-  type TaskContext,
-  TaskError,
-} from '../../runner/runner.ts';
-import { environmentOf, processEnvironment } from '../../settings/environment.ts';
+import { type CommandOutput, reasonIn, type Shell, TaskError } from '../../runner/runner.ts';
+import type { EnvironmentContext, ShellContext } from '../../settings/context.ts';
+import { processEnvironment } from '../../settings/environment.ts';
 import { endOf } from '../../tools/tool-answer.ts';
 
-export type Minikube = Pick<TaskContext, '$' | 'options'>;
+export type Minikube = ShellContext;
 
 /**
  * The shell for minikube, with the user's own TMPDIR: its locks lie there, and guard files that all profiles of the user
  * share (pkg/util/lock).
  */
 export async function minikubeShell(context: Minikube): Promise<Shell> {
-  const env = await processEnvironment(environmentOf(context.options));
+  const env = await processEnvironment(context.environment);
   return context.$({ env: { ...env, TMPDIR: tmpdir() }, cwd: root });
 }
 
 /** Runs a minikube command that changes something. Throws `TaskError` with minikube's own reason and suggestion. */
-export async function runMinikube(context: TaskContext, words: readonly string[]): Promise<void> {
+export async function runMinikube(context: EnvironmentContext, words: readonly string[]): Promise<void> {
   const $ = await minikubeShell(context);
   const output = await $({ nothrow: true })`minikube ${words}`;
   if (output.exitCode === 0) return;

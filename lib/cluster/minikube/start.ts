@@ -1,15 +1,15 @@
 import { taskCommand } from '../../ground/launcher.ts';
 import { kubectl } from '../../kubernetes/kubectl.ts';
-import { type TaskContext, TaskError } from '../../runner/runner.ts';
-import { type Environment, settingsOf, shellOf } from '../../settings/environment.ts';
-import type { Settings } from '../../settings/settings.ts';
+import { TaskError } from '../../runner/runner.ts';
+import type { Context } from '../../settings/context.ts';
+import { type Environment, settingsOf } from '../../settings/environment.ts';
 import { startArguments, waitForNodes } from './commands.ts';
 import { forgetMachines } from './machines.ts';
 import { faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
 import { type Minikube, runMinikube } from './shell.ts';
 
-export const profileOf = async (environment: Environment, context: Minikube): Promise<Profile> =>
-  readProfile(environment, context, (await settingsOf(environment)).cluster.driver);
+export const profileOf = async (context: Minikube): Promise<Profile> =>
+  readProfile(context, (await settingsOf(context.environment)).cluster.driver);
 
 /** Nothing of the cluster's data is left: it can only be recreated. */
 export const isLost = (profile: Profile): boolean => profile.kind === 'incomplete' && profile.dataLost;
@@ -18,36 +18,29 @@ export const isLost = (profile: Profile): boolean => profile.kind === 'incomplet
  * Starts what was created before. A worker whose machine is gone is replaced: `minikube start` would make a machine of its name
  * that never joins, and wait for it for six minutes.
  */
-export async function startCreated(
-  environment: Environment,
-  settings: Settings,
-  profile: Profile,
-  context: TaskContext,
-): Promise<void> {
+export async function startCreated(context: Context, profile: Profile): Promise<void> {
+  const { environment } = context;
   refuseBroken(environment, profile);
   for (const node of profile.kind === 'incomplete' ? profile.missing : []) {
     context.log(`replacing node ${node}: its machine is gone, and the volumes on it are lost`);
     await runMinikube(context, ['node', 'delete', node, '--profile', environment.clusterName]);
     await forgetMachines((name) => name === node);
   }
-  await startNodes(environment, settings, context);
+  await startNodes(context);
 }
 
 /** Starts all nodes. Throws `TaskError` unless each of them runs in the end. */
-export async function startNodes(
-  environment: Environment,
-  settings: Settings,
-  context: TaskContext,
-): Promise<void> {
-  await runMinikube(context, startArguments(environment, settings));
+export async function startNodes(context: Context): Promise<void> {
+  const { environment, settings } = context;
+  await runMinikube(context, startArguments(context));
   const { nodes } = settings.cluster;
-  let profile = await profileOf(environment, context);
+  let profile = await profileOf(context);
   while (nodeCount(profile) > 0 && nodeCount(profile) < nodes) {
     await runMinikube(context, ['node', 'add', '--worker', '--profile', environment.clusterName]);
-    profile = await profileOf(environment, context);
+    profile = await profileOf(context);
   }
   if (phaseOf(profile) === 'running') {
-    const $ = await shellOf(context);
+    const { $ } = context;
     await $`${kubectl(environment)} ${waitForNodes}`;
     return;
   }

@@ -48,7 +48,7 @@ test('certificates become part of the copy, the token’s file is found, and ano
     }),
   );
   process.env.KUBECONFIG = [join(folder, 'none'), join(place, 'config')].join(':');
-  await connectExisting(environment, context());
+  await connectExisting({ ...context(), environment });
   const copy = JSON.parse(readFileSync(environment.kubeconfig, 'utf8'));
   assert.is(copy['current-context'], 'team');
   assert.is(
@@ -64,10 +64,10 @@ test('a context that is not there, and a file that cannot be read, are told apar
 }) => {
   rmSync(environment.kubeconfig, { force: true });
   process.env.KUBECONFIG = join(folder, 'none');
-  assert.is((await failureOf(connectExisting(environment, context()))).exitCode, 2);
+  assert.is((await failureOf(connectExisting({ ...context(), environment }))).exitCode, 2);
   writeFileSync(join(folder, 'damaged'), 'clusters: [');
   process.env.KUBECONFIG = join(folder, 'damaged');
-  const { exitCode, why } = await failureOf(connectExisting(environment, context()));
+  const { exitCode, why } = await failureOf(connectExisting({ ...context(), environment }));
   assert.is(exitCode, 1);
   assert.match(why ?? '', 'error loading config file');
 });

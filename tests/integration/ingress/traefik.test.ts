@@ -163,9 +163,8 @@ traefikSuite.before(async (state) => {
   );
   const request = { name: 'app1-front', hosts: [host] };
   const files = await certificates.ensureCertificate(
-    state.environment,
+    { ...state.clone.context('existing'), environment: state.environment },
     request,
-    state.clone.context('existing'),
   );
   state.authority = await readFile(files.authority, 'utf8');
   state.front = createServer((request, response) => {

@@ -71,7 +71,7 @@ const test: typeof all | typeof all.skip = reason === undefined ? all : all.skip
 async function commands(environment: Environment, settings: Settings): Promise<readonly string[]> {
   const { create, stop, destroy } = provider.commands;
   const printed = [
-    ...create(environment, settings),
+    ...create({ environment, settings }),
     ...stop(environment),
     ...(await destroy(environment)),
   ].flatMap((line) => /^KUBECONFIG=\S+ minikube (.*)$/.exec(line)?.[1] ?? []);
@@ -93,7 +93,7 @@ all('the commands checked here are those of the transcripts', async () => {
   const environment = { ...environmentIn('', 'minikube'), clusterName: 'development-CLONE' };
   const settings = await loadSettings('development', 'minikube');
   const checked = [
-    startArguments(environment, settings).join(' '),
+    startArguments({ environment, settings }).join(' '),
     ...(await commands(environment, settings)),
   ];
   const status = 'status --profile development-CLONE --output json';
@@ -128,7 +128,7 @@ all.before(async (state) => {
     }
   };
   const start = (...words: readonly string[]): Promise<Ended> =>
-    minikube(...startArguments(environment, settings), '--dry-run', '--alsologtostderr', ...words);
+    minikube(...startArguments({ environment, settings }), '--dry-run', '--alsologtostderr', ...words);
   Object.assign(state, { folder, server, environment, settings, minikube, start });
 });
 
@@ -211,8 +211,8 @@ test('without a Docker engine nothing is made, and nothing is taken for removed'
   process.env.DOCKER_HOST = 'unix:///nowhere.sock';
   try {
     for (const attempt of [
-      () => provider.create(environment, settings, context),
-      () => provider.destroy(environment, context),
+      () => provider.create({ ...context, environment, settings }),
+      () => provider.destroy({ ...context, environment }),
     ]) {
       const error = await failureOf(attempt());
       assert.is(error.what, 'Docker does not answer');
@@ -221,7 +221,7 @@ test('without a Docker engine nothing is made, and nothing is taken for removed'
   } finally {
     process.env.DOCKER_HOST = DOCKER_HOST;
   }
-  assert.is(await provider.phase(environment, context), 'absent');
+  assert.is(await provider.phase({ ...context, environment }), 'absent');
 });
 
 test('a profile with a damaged configuration differs from one that does not exist', async ({
@@ -233,15 +233,18 @@ test('a profile with a damaged configuration differs from one that does not exis
   const profile = join(folder, '.minikube', 'profiles', environment.clusterName);
   mkdirSync(profile, { recursive: true });
   writeFileSync(join(profile, 'config.json'), '{');
-  assert.is(await provider.phase(environment, context), 'creating');
-  const faults = await provider.faults?.(environment, context);
+  assert.is(await provider.phase({ ...context, environment }), 'creating');
+  const faults = await provider.faults?.({ ...context, environment });
   assert.match(
     faults?.join() ?? '',
     /cannot read its profile: HOST_CONFIG_LOAD: .*unexpected end of JSON input/,
   );
-  assert.is(await provider.destroy(environment, context), 'changed');
+  assert.is(await provider.destroy({ ...context, environment }), 'changed');
   assert.not.ok(existsSync(profile));
-  assert.match((await failureOf(provider.start(environment, settings, context))).what, /is not created/);
+  assert.match(
+    (await failureOf(provider.start({ ...context, environment, settings }))).what,
+    /is not created/,
+  );
 });
 
 all.run();

@@ -39,7 +39,7 @@ test.before.each((state) => {
 test.after.each(async (state) => {
   delete process.env.SOPS_PGP_KEY_FILE;
   delete process.env.SOPS_PGP_KEY;
-  await state.lib.removeKeyring(state.environment, state.context);
+  await state.lib.removeKeyring({ ...state.context, environment: state.environment });
   state.clone.reset();
 });
 test.after(({ clone, home }) => {
@@ -81,7 +81,7 @@ async function refusal(state: State, text: string): Promise<string> {
   const file = join(state.home, 'key.asc');
   writeFileSync(file, text);
   process.env.SOPS_PGP_KEY_FILE = file;
-  const error = await failureOf(state.lib.importKeys(state.environment, state.context));
+  const error = await failureOf(state.lib.importKeys({ ...state.context, environment: state.environment }));
   const keys = join(state.environment.gnupgHome, 'private-keys-v1.d');
   assert.equal(
     readdirSync(state.environment.gnupgHome).includes('private-keys-v1.d') ? readdirSync(keys) : [],
@@ -102,7 +102,7 @@ test('a key with a passphrase is refused before it is imported', async (state) =
   assert.match(await refusal(state, parts), /it has a passphrase/);
   process.env.SOPS_PGP_KEY = text;
   assert.match(
-    (await failureOf(state.lib.importKeys(state.environment, state.context))).what,
+    (await failureOf(state.lib.importKeys({ ...state.context, environment: state.environment }))).what,
     /^the key in SOPS_PGP_KEY cannot be used/,
   );
 });
@@ -132,7 +132,7 @@ test('a file that is no key, or not the one, says which it is', async (state) =>
     assert.match(await refusal(state, text), why);
   const refused = async (variables: Record<string, string>) => {
     Object.assign(process.env, variables);
-    return (await failureOf(state.lib.importKeys(state.environment, state.context))).why;
+    return (await failureOf(state.lib.importKeys({ ...state.context, environment: state.environment }))).why;
   };
   assert.is(await refused({ SOPS_PGP_KEY_FILE: state.home }), 'it is a folder');
   const pipe = join(state.home, 'pipe');
@@ -147,11 +147,11 @@ test('armour that lost its blank line is refused, and no line of it is shown', a
   const [, line = ''] = folded.split('\n');
   assert.match(await refusal(state, folded), /gpg finds no key in it \(gpg: invalid armor header\)$/);
   process.env.SOPS_PGP_KEY = folded;
-  const lost = await failureOf(state.lib.importKeys(state.environment, state.context));
+  const lost = await failureOf(state.lib.importKeys({ ...state.context, environment: state.environment }));
   assert.is(lost.why, 'the blank line after its first one is lost');
   // With other words before it gpg says it.
   process.env.SOPS_PGP_KEY = whole.replace('\n\n', `\nVersion 1\n${line}\n\n`);
-  const error = await failureOf(state.lib.importKeys(state.environment, state.context));
+  const error = await failureOf(state.lib.importKeys({ ...state.context, environment: state.environment }));
   assert.is(error.exitCode, 1);
   for (const text of [JSON.stringify(error), JSON.stringify(lost)]) assert.not.ok(text.includes(line));
 });
@@ -165,15 +165,15 @@ test('a key with another system’s line ends, or with the public half of anothe
     exported(state, '--export-secret-keys', key).replaceAll('\n', '\r\n') +
       exported(state, '--export', other),
   );
-  assert.is(await state.lib.importKeys(state.environment, state.context), 'changed');
-  assert.is(await state.lib.importKeys(state.environment, state.context), 'unchanged');
+  assert.is(await state.lib.importKeys({ ...state.context, environment: state.environment }), 'changed');
+  assert.is(await state.lib.importKeys({ ...state.context, environment: state.environment }), 'unchanged');
 });
 
 test('a key that was renewed in its place, and what a keyring has lost, is taken', async (state) => {
   const key = makeKey(state, 'renewed', '', [], '2y');
   const file = join(state.home, 'renewed.asc');
   process.env.SOPS_PGP_KEY_FILE = file;
-  const importing = () => state.lib.importKeys(state.environment, state.context);
+  const importing = () => state.lib.importKeys({ ...state.context, environment: state.environment });
   const keep = () => writeFileSync(file, exported(state, '--export-secret-keys', key));
   keep();
   assert.is(await importing(), 'changed');
@@ -197,7 +197,7 @@ test('an operational key that has expired opens files, and is told with its date
   const key = makeKey(state, 'old', '', long, '1y');
   writeFileSync(join(state.home, 'old.asc'), exported(state, '--export-secret-keys', key));
   process.env.SOPS_PGP_KEY_FILE = join(state.home, 'old.asc');
-  assert.is(await state.lib.importKeys(state.environment, state.context), 'changed');
+  assert.is(await state.lib.importKeys({ ...state.context, environment: state.environment }), 'changed');
   assert.match(
     state.context.logged.join('\n'),
     /old\.asc, the key expired on 2020-12-31: it opens files.*rotate-keys/,
@@ -212,8 +212,8 @@ test('a key for which nothing can be encrypted is named with the reason, not sai
   const environment = { ...state.environment, name: 'staging' };
   const failed = async (key: string): Promise<string> => {
     writeFileSync(rules, before.replace(/7391ED\w+/, key));
-    await state.lib.importKeys(state.environment, state.context);
-    const error = await failureOf(state.lib.makeSecrets(environment, state.context));
+    await state.lib.importKeys({ ...state.context, environment: state.environment });
+    const error = await failureOf(state.lib.makeSecrets({ ...state.context, environment }));
     return `${error.why}; ${error.advice}`;
   };
   try {
@@ -228,7 +228,7 @@ test('a key for which nothing can be encrypted is named with the reason, not sai
     writeFileSync(join(state.home, 'revocation'), text.replace(/^:---/m, '---'));
     gpg(state, '--import', join(state.home, 'revocation'));
     writeFileSync(half, exported(state, '--export', revoked));
-    await state.lib.removeKeyring(state.environment, state.context);
+    await state.lib.removeKeyring({ ...state.context, environment: state.environment });
     assert.match(await failed(revoked), new RegExp(`${revoked}: the key was revoked`));
     const sops = readFileSync(join(state.clone.folder, '..', 'bin', 'sops'), 'utf8');
     state.clone.script('sops', 'kill -9 $$');
@@ -246,11 +246,15 @@ test('a key for which nothing can be encrypted is named with the reason, not sai
 });
 
 test('a gpg that is killed while sops decrypts is told as such', async (state) => {
-  await state.lib.importKeys(state.environment, state.context);
+  await state.lib.importKeys({ ...state.context, environment: state.environment });
   state.clone.script('gpg', 'kill -9 $$');
   try {
     const error = await failureOf(
-      state.lib.decryptValue(state.environment, 'database.yaml', 'password', state.context),
+      state.lib.decryptValue(
+        { ...state.context, environment: state.environment },
+        'database.yaml',
+        'password',
+      ),
     );
     assert.match(error.what, /^gpg could not decrypt environments\/development\/secrets\/database\.yaml$/);
     assert.match(error.why ?? '', /killed, or could not be started/);

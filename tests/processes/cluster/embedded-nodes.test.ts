@@ -51,11 +51,11 @@ function server(...names: string[]) {
 
 test('a cluster that is made gets as many nodes as the settings ask for', async ({ nodes, environment }) => {
   const { api, there } = server();
-  await nodes.applyNodes(api, environment, asking(3), 'creating');
+  await nodes.applyNodes({ environment, settings: asking(3) }, api, 'creating');
   assert.equal([...there], ['development-1', 'development-2', 'development-3']);
   // A half made one is made again with what is asked for by then.
   const again = server();
-  await nodes.applyNodes(again.api, environment, asking(2), 'creating');
+  await nodes.applyNodes({ environment, settings: asking(2) }, again.api, 'creating');
   assert.is(again.there.size, 2);
 });
 
@@ -64,25 +64,25 @@ test('later it keeps them, whatever the settings ask for, and that is said', asy
   environment,
   context,
 }) => {
-  await nodes.applyNodes(server().api, environment, asking(3), 'creating');
-  await nodes.compareNodes(environment, asking(3), context);
+  await nodes.applyNodes({ environment, settings: asking(3) }, server().api, 'creating');
+  await nodes.compareNodes({ ...context, environment, settings: asking(3) });
   assert.equal(context.logged, []);
   for (const asked of [2, 5]) {
     const { api, there } = server();
-    await nodes.applyNodes(api, environment, asking(asked), 'created');
+    await nodes.applyNodes({ environment, settings: asking(asked) }, api, 'created');
     assert.is(there.size, 3);
   }
-  await nodes.compareNodes(environment, asking(2), context);
+  await nodes.compareNodes({ ...context, environment, settings: asking(2) });
   assert.match(context.logged.join(), /^the settings ask for 2, but the cluster keeps its 3 nodes until /);
 });
 
 test('a node that was deleted comes back', async ({ nodes, environment, context }) => {
-  await nodes.applyNodes(server().api, environment, asking(3), 'creating');
+  await nodes.applyNodes({ environment, settings: asking(3) }, server().api, 'creating');
   const { api, there } = server('development-1', 'development-3', 'somebody-elses');
-  assert.is(await nodes.restoreNodes(api, environment, asking(2), context), 'changed');
+  assert.is(await nodes.restoreNodes({ ...context, environment, settings: asking(2) }, api), 'changed');
   assert.ok(there.has('development-2'));
   assert.equal(context.logged, ['made again what was deleted: development-2']);
-  assert.is(await nodes.restoreNodes(api, environment, asking(2), context), 'unchanged');
+  assert.is(await nodes.restoreNodes({ ...context, environment, settings: asking(2) }, api), 'unchanged');
 });
 
 test('a kubeconfig that was deleted is written again, for the user alone', async ({
@@ -91,16 +91,16 @@ test('a kubeconfig that was deleted is written again, for the user alone', async
   context,
 }) => {
   const folder = join(environment.state, 'kwok/clusters', environment.clusterName);
-  const missing = await failureOf(kubernetes.restoreKubeconfig(environment, context));
+  const missing = await failureOf(kubernetes.restoreKubeconfig({ ...context, environment }));
   assert.match(missing.what, /kubeconfig is gone and cannot be written again/);
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'kubeconfig.yaml'), 'own\n');
-  assert.is(await kubernetes.restoreKubeconfig(environment, context), true);
+  assert.is(await kubernetes.restoreKubeconfig({ ...context, environment }), true);
   assert.is(readFileSync(environment.kubeconfig, 'utf8'), 'own\n');
   assert.is(statSync(environment.kubeconfig).mode & 0o777, 0o600);
   // One that is there stays as it is.
   rmSync(folder, { recursive: true });
-  assert.is(await kubernetes.restoreKubeconfig(environment, context), false);
+  assert.is(await kubernetes.restoreKubeconfig({ ...context, environment }), false);
 });
 
 test('an API server that does not list its nodes has not lost any', async ({
@@ -108,10 +108,10 @@ test('an API server that does not list its nodes has not lost any', async ({
   environment,
   context,
 }) => {
-  await nodes.applyNodes(server().api, environment, asking(2), 'creating');
+  await nodes.applyNodes({ environment, settings: asking(2) }, server().api, 'creating');
   const body = { message: 'etcdserver: request timed out' };
   const api: Api = { ...server().api, call: async () => ({ status: 500, body }) };
-  const error = await failureOf(nodes.restoreNodes(api, environment, asking(2), context));
+  const error = await failureOf(nodes.restoreNodes({ ...context, environment, settings: asking(2) }, api));
   assert.equal([error.what, error.why], ['the API server does not list its nodes', body.message]);
 });
 

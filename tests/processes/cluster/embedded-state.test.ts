@@ -64,14 +64,14 @@ test('a damaged description of the cluster is told, and not taken for none', asy
 test('where no cluster was made there is advice', async ({ lib, cluster, environment, context }) => {
   const none = await failureOf(lib.requireState(environment));
   assert.is(none.what, 'the cluster of environment `development` is not created');
-  const required = await failureOf(cluster.requireCluster(environment, context));
+  const required = await failureOf(cluster.requireCluster({ ...context, environment }));
   assert.is(required.what, none.what);
   assert.match(required.advice ?? '', /create-environment/);
 });
 
 test('a half created cluster says that a rerun goes on', async ({ lib, cluster, environment, context }) => {
   await lib.ensureState(environment, 'v1.31.0');
-  const error = await failureOf(cluster.requireCluster(environment, context));
+  const error = await failureOf(cluster.requireCluster({ ...context, environment }));
   assert.is(error.what, 'the cluster of environment `development` is only half created');
   assert.is(error.advice, 'run `npx tsx tasks.ts create-environment` again');
 });
@@ -79,7 +79,7 @@ test('a half created cluster says that a rerun goes on', async ({ lib, cluster, 
 test('a cluster without a living process is stopped', async ({ lib, cluster, environment, context }) => {
   const state = await lib.ensureState(environment, 'v1.31.0');
   await lib.writeState(environment, { ...state, phase: 'created' });
-  const error = await failureOf(cluster.requireCluster(environment, context));
+  const error = await failureOf(cluster.requireCluster({ ...context, environment }));
   assert.is(error.what, 'the cluster of environment `development` is stopped');
   assert.is(error.advice, 'run `npx tsx tasks.ts start-k8s`');
 });
@@ -96,7 +96,7 @@ test('one living process of many is a degraded cluster', async ({
   type Services = typeof import('../../../lib/cluster/embedded/services.ts');
   const { recordService } = await clone.lib<Services>('cluster/embedded/services.ts');
   await recordService(environment.state, 'etcd', process.pid);
-  const error = await failureOf(cluster.requireCluster(environment, context));
+  const error = await failureOf(cluster.requireCluster({ ...context, environment }));
   assert.is(error.what, 'the cluster of environment `development` is degraded');
   assert.match(error.why ?? '', /kube-apiserver does not run/);
 });
@@ -151,11 +151,11 @@ test('Vault and PostgreSQL are reached without kubectl', async ({
   context,
 }) => {
   const { ports } = await lib.ensureState(environment, 'v1.31.0');
-  const found = await cluster.withPostgresql(context, environment, async (connection) => connection);
+  const found = await cluster.withPostgresql({ ...context, environment }, async (connection) => connection);
   assert.equal(found, { host: '127.0.0.1', port: ports.postgresql });
   const { withVaultReplicas } =
     await clone.lib<typeof import('../../../lib/vault/replicas.ts')>('vault/replicas.ts');
-  const vaults = await withVaultReplicas(context, environment, 0, async (connections) => connections);
+  const vaults = await withVaultReplicas({ ...context, environment }, 0, async (connections) => connections);
   assert.equal(vaults, [{ name: 'vault', host: '127.0.0.1', port: ports.vault }]);
 });
 

@@ -70,17 +70,17 @@ test('what the settings ask of operators has to be there: who lacks is named, wi
     'existing',
   );
   kubectl(clone);
-  await lib.cluster.create(environment, settings, context);
+  await lib.cluster.create({ ...context, environment, settings });
   const asked = clone.calls().filter((line) => line.includes(' get customresourcedefinition '));
   assert.equal(
     asked.map((line) => line.split(' ').at(-4)),
     ['clusters.postgresql.cnpg.io'],
   );
   kubectl(clone, { type: 'echo "Unable to connect to the server" >&2; exit 1' });
-  const unread = await failureOf(lib.cluster.create(environment, settings, context));
+  const unread = await failureOf(lib.cluster.create({ ...context, environment, settings }));
   assert.match(unread.what, /^`kubectl get customresourcedefinition .*` failed with exit code 1$/);
   kubectl(clone, { type: 'exit 0' });
-  const error = await failureOf(lib.cluster.create(environment, settings, context));
+  const error = await failureOf(lib.cluster.create({ ...context, environment, settings }));
   assert.is(
     error.what,
     'context `some-context` has no CloudNativePG, which the setting releases.postgresql.kind asks for',
@@ -89,7 +89,9 @@ test('what the settings ask of operators has to be there: who lacks is named, wi
     postgresql: { password: '' },
     'app2-back': { autoscaling: { enabled: true, kind: 'keda' } },
   };
-  const keda = await failureOf(lib.cluster.create(environment, { ...settings, releases: scaled }, context));
+  const keda = await failureOf(
+    lib.cluster.create({ ...context, environment, settings: { ...settings, releases: scaled } }),
+  );
   assert.match(keda.what, 'has no KEDA, which the setting releases.app2-back.autoscaling.kind asks for');
 });
 
@@ -101,7 +103,7 @@ test('create checks the cluster and changes nothing in it', async ({
   context,
 }) => {
   kubectl(clone);
-  assert.is(await lib.cluster.create(environment, settings, context), 'unchanged');
+  assert.is(await lib.cluster.create({ ...context, environment, settings }), 'unchanged');
   const verbs = clone.calls().map((line) => line.replace(/^kubectl (--kubeconfig \S+ --context \S+ )?/, ''));
   assert.equal(verbs, [
     'config view --minify --flatten --raw --output json --context some-context',
@@ -124,7 +126,7 @@ test('every call but the one that reads the user’s kubeconfig names our own an
   context,
 }) => {
   kubectl(clone);
-  await lib.cluster.create(environment, settings, context);
+  await lib.cluster.create({ ...context, environment, settings });
   const [, ...others] = clone.calls();
   for (const line of others) {
     assert.ok(
@@ -143,7 +145,7 @@ test('a kubectl that fails says nothing about rights and versions', async ({
 }) => {
   const failure = async (changes: Parameters<typeof kubectl>[1]) => {
     kubectl(clone, changes);
-    const error = await failureOf(lib.cluster.create(environment, settings, context));
+    const error = await failureOf(lib.cluster.create({ ...context, environment, settings }));
     return [error.exitCode, error.what];
   };
   assert.equal(await failure({ may: 'kill -9 $$' }), [
@@ -164,12 +166,12 @@ test('a kubectl that fails says nothing about rights and versions', async ({
     '`kubectl version -o json` gave no answer that can be read',
   );
   kubectl(clone, { ready: 'echo "the server has asked for the client to provide credentials" >&2; exit 1' });
-  assert.equal(await lib.cluster.faults?.(environment, context), [
+  assert.equal(await lib.cluster.faults?.({ ...context, environment }), [
     'the server has asked for the client to provide credentials',
   ]);
   const noPlugin = 'Unable to connect to the server: getting credentials: exec: executable acme not found';
   kubectl(clone, { ready: `echo "${noPlugin}" >&2; echo "It looks like you …" >&2; exit 1` });
-  assert.equal(await lib.cluster.faults?.(environment, context), [noPlugin]);
+  assert.equal(await lib.cluster.faults?.({ ...context, environment }), [noPlugin]);
 });
 
 for (const [title, changes, what] of [
@@ -196,7 +198,7 @@ for (const [title, changes, what] of [
 ] as const) {
   test(`${title} is told, with advice`, async ({ lib, clone, environment, settings, context }) => {
     kubectl(clone, changes);
-    const error = await failureOf(lib.cluster.create(environment, settings, context));
+    const error = await failureOf(lib.cluster.create({ ...context, environment, settings }));
     assert.is(error.what, what);
     assert.is(error.exitCode, 1);
     assert.ok(error.advice);
@@ -211,17 +213,17 @@ test('a cluster that nobody connected is absent; one that stops answering is deg
   context,
 }) => {
   kubectl(clone);
-  assert.is(await lib.cluster.phase(environment, context), 'absent');
-  await lib.cluster.create(environment, settings, context);
-  assert.is(await lib.cluster.phase(environment, context), 'running');
+  assert.is(await lib.cluster.phase({ ...context, environment }), 'absent');
+  await lib.cluster.create({ ...context, environment, settings });
+  assert.is(await lib.cluster.phase({ ...context, environment }), 'running');
   kubectl(clone, { ready: 'exit 1' });
-  assert.is(await lib.cluster.phase(environment, context), 'degraded');
+  assert.is(await lib.cluster.phase({ ...context, environment }), 'degraded');
 });
 
 test('start and stop do nothing and say so', async ({ lib, clone, environment, settings, context }) => {
   kubectl(clone);
-  assert.is(await lib.cluster.start(environment, settings, context), 'unchanged');
-  assert.is(await lib.cluster.stop(environment, context), 'unchanged');
+  assert.is(await lib.cluster.start({ ...context, environment, settings }), 'unchanged');
+  assert.is(await lib.cluster.stop({ ...context, environment }), 'unchanged');
   assert.equal(context.logged, [
     'an existing cluster is not started by us: nothing to do',
     'an existing cluster is not stopped by us: nothing to do',

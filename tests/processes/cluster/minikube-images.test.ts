@@ -48,9 +48,9 @@ test.before(async (state) => {
   state.image = image;
   state.built = await taggedByInputs(settings, image);
   const { clone, environment } = state;
-  state.build = () => buildImages(environment, [image], clone.context('minikube'));
-  state.load = () => loadImages(environment, [image], clone.context('minikube'));
-  state.printed = () => loadCommands(environment, settings, [image]);
+  state.build = () => buildImages({ ...clone.context('minikube'), environment }, [image]);
+  state.load = () => loadImages({ ...clone.context('minikube'), environment }, [image]);
+  state.printed = () => loadCommands({ environment, settings }, [image]);
   state.nodes = (answer, arrives = '') =>
     state.clone.script(
       'minikube',

@@ -102,7 +102,7 @@ const changes = (clone: ScriptedClone): string[] =>
 
 test('start is told everything that the settings say', ({ lib, environment, settings }) => {
   assert.is(
-    lib.startArguments(environment, settings).join(' '),
+    lib.startArguments({ environment, settings }).join(' '),
     `start --profile ${environment.clusterName} --driver docker --nodes 3 --cpus 2 --memory 3072mb ` +
       '--kubernetes-version v1.31.0 --cni calico --wait all --interactive=false',
   );
@@ -112,7 +112,7 @@ test('start is told everything that the settings say', ({ lib, environment, sett
     ...{ containerRuntime: 'containerd' as const, baseImage: 'base:v1', startArguments: ['--preload=false'] },
   };
   assert.is(
-    lib.startArguments(environment, { ...settings, cluster }).join(' '),
+    lib.startArguments({ environment, settings: { ...settings, cluster } }).join(' '),
     `start --profile ${environment.clusterName} --driver podman --nodes 1 --cpus 2 --memory 4096mb ` +
       '--kubernetes-version v1.31.0 --cni cilium --container-runtime containerd --base-image base:v1 ' +
       '--wait all --interactive=false --preload=false',
@@ -122,7 +122,7 @@ test('start is told everything that the settings say', ({ lib, environment, sett
 test('the phase is that of all nodes', async ({ lib, environment, context, status, progress }) => {
   const phase = (text: string, exitCode?: number) => {
     status(text, exitCode);
-    return lib.cluster.phase(environment, context);
+    return lib.cluster.phase({ ...context, environment });
   };
   assert.is(await phase('* Profile "x" not found.', 85), 'absent');
   assert.is(await phase(running), 'creating');
@@ -136,9 +136,9 @@ test('the phase is that of all nodes', async ({ lib, environment, context, statu
   );
   assert.is(await phase(stopped, 7), 'stopped');
   assert.is(await phase(nodes({}, {}, { Host: 'Stopped' }), 3), 'degraded');
-  assert.equal(await lib.cluster.faults?.(environment, context), ['node node-3: Stopped']);
+  assert.equal(await lib.cluster.faults?.({ ...context, environment }), ['node node-3: Stopped']);
   assert.is(await phase(nodes({}, { Kubelet: 'Stopped' }), 2), 'degraded');
-  assert.equal(await lib.cluster.faults?.(environment, context), ['kubelet of node-2: Stopped']);
+  assert.equal(await lib.cluster.faults?.({ ...context, environment }), ['kubelet of node-2: Stopped']);
   assert.is(await phase(nodes({ APIServer: 'Paused' }, {}), 2), 'degraded');
   assert.is(await phase('X Exiting due to HOST_CONFIG_LOAD: unexpected end of JSON input', 38), 'degraded');
 });
@@ -153,7 +153,7 @@ test('a minikube or a Docker that fails is an error, not the absence of a cluste
 }) => {
   progress('complete');
   status('cannot find home', 1);
-  const error = await failureOf(lib.cluster.phase(environment, context));
+  const error = await failureOf(lib.cluster.phase({ ...context, environment }));
   assert.equal([error.what, error.why], ['`minikube status` failed', 'cannot find home']);
   for (const [text, exitCode, reason] of [
     ['{"error":"cannot read the profiles"}', 14, 'what it printed cannot be read (exit code 14)'],
@@ -167,23 +167,23 @@ test('a minikube or a Docker that fails is an error, not the absence of a cluste
   ] as const) {
     status(text, exitCode);
     for (const attempt of ['phase', 'destroy', 'stop'] as const) {
-      const { what, why, exitCode: code } = await failureOf(lib.cluster[attempt](environment, context));
+      const { what, why, exitCode: code } = await failureOf(lib.cluster[attempt]({ ...context, environment }));
       assert.equal([what, why], ['`minikube status` failed', reason], `${attempt}: ${text}`);
       assert.is(code, exitCode === 137 ? 137 : 1);
     }
   }
   clone.script('minikube', 'kill -9 $$');
-  const killed = await failureOf(lib.cluster.destroy(environment, context));
+  const killed = await failureOf(lib.cluster.destroy({ ...context, environment }));
   assert.equal([killed.what, killed.why], ['`minikube status` failed', 'ended by SIGKILL']);
   assert.equal(changes(clone), []);
   status('null', 7, 'echo "no such file" >&2; exit 1');
-  const listing = await failureOf(lib.cluster.phase(environment, context));
+  const listing = await failureOf(lib.cluster.phase({ ...context, environment }));
   assert.equal([listing.what, listing.why], ['`minikube node list` failed', 'no such file']);
   // So minikube answers when Docker is down, and also when a container is gone.
   status('null', 7);
   clone.script('docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
   for (const attempt of ['phase', 'destroy', 'stop'] as const) {
-    const { what } = await failureOf(lib.cluster[attempt](environment, context));
+    const { what } = await failureOf(lib.cluster[attempt]({ ...context, environment }));
     assert.is(what, 'Docker does not answer', attempt);
   }
   assert.ok(existsSync(join(environment.state, 'minikube.progress')));
@@ -192,13 +192,13 @@ test('a minikube or a Docker that fails is an error, not the absence of a cluste
 test('create starts, enables the addons, waits for them and moves the default storage class', async (state) => {
   const { lib, environment, settings, context, clone } = state;
   clone.script('minikube', untilStart(state));
-  assert.is(await lib.cluster.create(environment, settings, context), 'changed');
+  assert.is(await lib.cluster.create({ ...context, environment, settings }), 'changed');
   const profile = environment.clusterName;
   const kubectl = `kubectl --kubeconfig ${environment.kubeconfig} --context ${profile}`;
   const annotation = 'storageclass.kubernetes.io/is-default-class';
   const done = changes(clone);
   assert.equal(done, [
-    `minikube ${lib.startArguments(environment, settings).join(' ')}`,
+    `minikube ${lib.startArguments({ environment, settings }).join(' ')}`,
     `${kubectl} wait --for=condition=Ready nodes --all --timeout 120s`,
     `minikube addons enable volumesnapshots --profile ${profile}`,
     `minikube addons enable csi-hostpath-driver --profile ${profile}`,
@@ -208,10 +208,12 @@ test('create starts, enables the addons, waits for them and moves the default st
   ]);
   assert.equal(
     done.map((line) => line.replace(environment.kubeconfig, '.state/development/kubeconfig')),
-    lib.cluster.commands.create(environment, settings).map((line) => line.replace(/^KUBECONFIG=\S+ /, '')),
+    lib.cluster.commands
+      .create({ environment, settings })
+      .map((line) => line.replace(/^KUBECONFIG=\S+ /, '')),
   );
   assert.ok(existsSync(join(environment.state, 'environment.json')));
-  assert.is(await lib.cluster.phase(environment, context), 'running');
+  assert.is(await lib.cluster.phase({ ...context, environment }), 'running');
 });
 
 test('without addons and with the cluster’s own storage class, create only starts', ({
@@ -221,14 +223,17 @@ test('without addons and with the cluster’s own storage class, create only sta
 }) => {
   const cluster = { ...settings.cluster, storageClass: '', addons: [] };
   const { create, start } = lib.cluster.commands;
-  assert.equal(create(environment, { ...settings, cluster }), start(environment, { ...settings, cluster }));
+  assert.equal(
+    create({ environment, settings: { ...settings, cluster } }),
+    start({ environment, settings: { ...settings, cluster } }),
+  );
 });
 
 test('minikube writes to the environment’s kubeconfig, and locks where the user’s other profiles lock', async (state) => {
   const { lib, environment, settings, context, clone } = state;
   clone.script('minikube', `echo "$KUBECONFIG $TMPDIR" >> "$CALLS"\n${untilStart(state)}`);
   process.env.TMPDIR = '/tmp';
-  await lib.cluster.create(environment, settings, context);
+  await lib.cluster.create({ ...context, environment, settings });
   const places = clone.calls().filter((line) => line.startsWith('/'));
   assert.equal([...new Set(places)], [`${environment.kubeconfig} /tmp`]);
 });
@@ -244,8 +249,8 @@ test('a running cluster is left alone', async ({
 }) => {
   progress('complete');
   status(running);
-  assert.is(await lib.cluster.create(environment, settings, context), 'unchanged');
-  assert.is(await lib.cluster.start(environment, settings, context), 'unchanged');
+  assert.is(await lib.cluster.create({ ...context, environment, settings }), 'unchanged');
+  assert.is(await lib.cluster.start({ ...context, environment, settings }), 'unchanged');
   assert.equal(changes(clone), []);
 });
 
@@ -257,19 +262,19 @@ test('a cluster whose first start was interrupted is deleted and started over', 
     'minikube',
     `case "$1" in status) if [ -e "${environment.state}/started" ]; then echo '${running}'; elif [ -e "${file}" ]; then exit 85; else echo '${nodes({})}'; fi;; delete) touch "${file}";; start) touch "${environment.state}/started";; esac`,
   );
-  assert.is(await lib.cluster.phase(environment, context), 'creating');
+  assert.is(await lib.cluster.phase({ ...context, environment }), 'creating');
   assert.is(
-    (await failureOf(lib.cluster.start(environment, settings, context))).advice,
+    (await failureOf(lib.cluster.start({ ...context, environment, settings }))).advice,
     'run `npx tsx tasks.ts create-environment` again',
   );
-  assert.is(await lib.cluster.create(environment, settings, context), 'changed');
+  assert.is(await lib.cluster.create({ ...context, environment, settings }), 'changed');
   assert.equal(
     changes(clone)
       .slice(0, 2)
       .map((line) => line.split(' ')[1]),
     ['delete', 'start'],
   );
-  assert.is(await lib.cluster.phase(environment, context), 'running');
+  assert.is(await lib.cluster.phase({ ...context, environment }), 'running');
 });
 
 test('one whose addons were interrupted goes on with these', async ({
@@ -283,9 +288,9 @@ test('one whose addons were interrupted goes on with these', async ({
 }) => {
   progress('started');
   status(running);
-  assert.is(await lib.cluster.create(environment, settings, context), 'changed');
+  assert.is(await lib.cluster.create({ ...context, environment, settings }), 'changed');
   assert.is(changes(clone)[0], `minikube addons enable volumesnapshots --profile ${environment.clusterName}`);
-  assert.is(await lib.cluster.phase(environment, context), 'running');
+  assert.is(await lib.cluster.phase({ ...context, environment }), 'running');
 });
 
 test('a start that ends with a node that does not run is a failure', async (state) => {
@@ -294,9 +299,9 @@ test('a start that ends with a node that does not run is a failure', async (stat
     'minikube',
     untilStart(state).replace(running, nodes({}, { Name: 'X-m02', Kubelet: 'Stopped' }, {})),
   );
-  const error = await failureOf(lib.cluster.create(environment, settings, context));
+  const error = await failureOf(lib.cluster.create({ ...context, environment, settings }));
   assert.is(error.why, 'kubelet of X-m02: Stopped');
-  assert.is(await lib.cluster.phase(environment, context), 'creating');
+  assert.is(await lib.cluster.phase({ ...context, environment }), 'creating');
 });
 
 test('a profile that the environment has no record of is not touched', async ({
@@ -308,7 +313,7 @@ test('a profile that the environment has no record of is not touched', async ({
   status,
 }) => {
   status(running);
-  const error = await failureOf(lib.cluster.create(environment, settings, context));
+  const error = await failureOf(lib.cluster.create({ ...context, environment, settings }));
   assert.match(error.advice ?? '', /^`npx .* destroy-environment` removes the cluster/);
   assert.equal(changes(clone), []);
 });
@@ -322,7 +327,7 @@ test('a control plane whose disk is gone is recreated by create, and start says 
     'minikube',
     `${untilStart(state).replace('exit 85', 'echo null; exit 7')}\n[ "$1 $2" != 'node list' ] || printf '%s\\t-\\n' ${clusterName} ${clusterName}-m02`,
   );
-  const error = await failureOf(lib.cluster.start(environment, settings, context));
+  const error = await failureOf(lib.cluster.start({ ...context, environment, settings }));
   assert.equal(
     [error.why, error.advice],
     [
@@ -330,7 +335,7 @@ test('a control plane whose disk is gone is recreated by create, and start says 
       'its data are lost: `npx tsx tasks.ts create-environment` recreates the cluster',
     ],
   );
-  assert.is(await lib.cluster.create(environment, settings, context), 'changed');
+  assert.is(await lib.cluster.create({ ...context, environment, settings }), 'changed');
   assert.match(context.logged.join(), /recreated without its data/);
   assert.equal(
     changes(clone)
@@ -341,7 +346,7 @@ test('a control plane whose disk is gone is recreated by create, and start says 
       'docker container rm --force --volumes X-m02',
       'docker volume rm X-m02',
       'docker network rm X',
-      `minikube ${lib.startArguments(environment, settings).join(' ').replace(clusterName, 'X')}`,
+      `minikube ${lib.startArguments({ environment, settings }).join(' ').replace(clusterName, 'X')}`,
     ],
   );
 });
@@ -356,7 +361,7 @@ test('a control plane whose disk is still there is not removed', async (state) =
     `case "$1" in status) echo null; exit 7;; node) printf '%s\\t-\\n' ${clusterName};; esac`,
   );
   for (const attempt of [lib.cluster.create, lib.cluster.start]) {
-    const error = await failureOf(attempt(environment, settings, context));
+    const error = await failureOf(attempt({ ...context, environment, settings }));
     assert.match(error.advice ?? '', /^its data are still in the Docker volume/);
   }
   assert.equal(changes(clone), []);
@@ -377,10 +382,10 @@ test('a worker whose machine is gone is replaced by start', async (state) => {
       start*) touch ${mark('started')};;
     esac`,
   );
-  assert.equal(await lib.cluster.faults?.(environment, context), [
+  assert.equal(await lib.cluster.faults?.({ ...context, environment }), [
     `the machine of ${clusterName}-m02 is gone`,
   ]);
-  assert.is(await lib.cluster.start(environment, settings, context), 'changed');
+  assert.is(await lib.cluster.start({ ...context, environment, settings }), 'changed');
   assert.equal(
     changes(clone).map((line) => line.replaceAll(clusterName, 'X').split(' ').slice(0, 4).join(' ')),
     [
@@ -404,12 +409,12 @@ test('a profile that cannot be read is named, and only destroyed on request', as
   progress('complete');
   status('X Exiting due to HOST_CONFIG_LOAD: unexpected end of JSON input', 38);
   for (const attempt of [lib.cluster.create, lib.cluster.start]) {
-    const error = await failureOf(attempt(environment, settings, context));
+    const error = await failureOf(attempt({ ...context, environment, settings }));
     assert.match(error.why ?? '', /unexpected end of JSON input/);
     assert.match(error.advice ?? '', /destroy-environment/);
   }
   assert.equal(changes(clone), []);
-  assert.is(await lib.cluster.destroy(environment, context), 'changed');
+  assert.is(await lib.cluster.destroy({ ...context, environment }), 'changed');
 });
 
 test('a failed start gives minikube’s reason, suggestion and exit code', async (state) => {
@@ -425,7 +430,7 @@ test('a failed start gives minikube’s reason, suggestion and exit code', async
     'minikube',
     `case "$1" in status) exit 85;; start) printf '%s\\n' '${says.join("' '")}' >&2; exit 80;; esac`,
   );
-  const error = await failureOf(lib.cluster.create(environment, settings, context));
+  const error = await failureOf(lib.cluster.create({ ...context, environment, settings }));
   assert.equal(
     [error.exitCode, error.why, error.advice],
     [80, 'GUEST_PROVISION: error provisioning guest: Failed to start host: no space', 'free some space'],
@@ -445,7 +450,7 @@ test('what Docker has too little of is named before anything is written', async 
   status('', 85);
   const failure = (info: object) => {
     docker({}, { ...engine, ...info });
-    return failureOf(lib.cluster.create(environment, settings, context));
+    return failureOf(lib.cluster.create({ ...context, environment, settings }));
   };
   const memory = await failure({ MemTotal: 8 * 2 ** 30 });
   assert.is(memory.what, 'Docker has 8192 MB of memory, the cluster needs 9216 MB');
@@ -461,7 +466,7 @@ test('an old Docker engine is said, not refused', async (state) => {
   const { lib, environment, settings, context, clone, docker } = state;
   clone.script('minikube', untilStart(state));
   docker({}, { ...engine, ServerVersion: '20.10.24' });
-  await lib.cluster.create(environment, settings, context);
+  await lib.cluster.create({ ...context, environment, settings });
   assert.match(context.logged.join(), /Docker engine 20\.10\.24 is older than 24/);
 });
 
@@ -483,7 +488,7 @@ test('root, and a Docker that is down, are refused for the docker driver only', 
 test('only the controller nginx is an addon', ({ lib, environment, settings }) => {
   const enables = (controller: 'traefik' | 'nginx' | 'none') =>
     lib.cluster.commands
-      .create(environment, { ...settings, ingress: { ...settings.ingress, controller } })
+      .create({ environment, settings: { ...settings, ingress: { ...settings.ingress, controller } } })
       .some((line) => line.includes('addons enable ingress '));
   assert.equal([enables('traefik'), enables('nginx'), enables('none')], [false, true, false]);
 });
@@ -492,11 +497,11 @@ test('a stopped cluster starts with the same words; one that does not exist is a
   const { lib, environment, settings, context, clone, status, progress } = state;
   progress('complete');
   clone.script('minikube', untilStart(state).replace('exit 85', `echo '${stopped}'; exit 7`));
-  assert.is(await lib.cluster.stop(environment, context), 'unchanged');
-  assert.is(await lib.cluster.start(environment, settings, context), 'changed');
-  assert.is(changes(clone)[0], `minikube ${lib.startArguments(environment, settings).join(' ')}`);
+  assert.is(await lib.cluster.stop({ ...context, environment }), 'unchanged');
+  assert.is(await lib.cluster.start({ ...context, environment, settings }), 'changed');
+  assert.is(changes(clone)[0], `minikube ${lib.startArguments({ environment, settings }).join(' ')}`);
   status('', 85);
-  const error = await failureOf(lib.cluster.start(environment, settings, context));
+  const error = await failureOf(lib.cluster.start({ ...context, environment, settings }));
   assert.is(error.what, 'the cluster of environment `development` is not created');
 });
 
@@ -511,8 +516,8 @@ test('stop and destroy name the profile, remove what minikube leaves, and do not
 }) => {
   const { clusterName, kubeconfig } = environment;
   status('', 85);
-  assert.is(await lib.cluster.stop(environment, context), 'unchanged');
-  assert.is(await lib.cluster.destroy(environment, context), 'unchanged');
+  assert.is(await lib.cluster.stop({ ...context, environment }), 'unchanged');
+  assert.is(await lib.cluster.destroy({ ...context, environment }), 'unchanged');
   assert.equal(changes(clone), []);
   progress('complete');
   status(running);
@@ -520,9 +525,9 @@ test('stop and destroy name the profile, remove what minikube leaves, and do not
   const machines = join(process.env.MINIKUBE_HOME ?? '', 'machines');
   for (const name of [`${clusterName}-m02`, `${clusterName}x`])
     mkdirSync(join(machines, name), { recursive: true });
-  assert.is(await lib.cluster.stop(environment, context), 'changed');
+  assert.is(await lib.cluster.stop({ ...context, environment }), 'changed');
   writeFileSync(kubeconfig, '');
-  assert.is(await lib.cluster.destroy(environment, context), 'changed');
+  assert.is(await lib.cluster.destroy({ ...context, environment }), 'changed');
   assert.equal(changes(clone), [
     `minikube stop --profile ${clusterName}`,
     `minikube delete --profile ${clusterName}`,

@@ -52,7 +52,7 @@ const gone = 'echo "error: cannot locate context some-context" >&2; exit 1';
 
 test('the context alone becomes the environment’s kubeconfig, for the user only', async (state) => {
   state.users(withUser({ token: 'first' }));
-  await state.lib.connectExisting(state.environment, state.context);
+  await state.lib.connectExisting({ ...state.context, environment: state.environment });
   assert.equal(state.copy(), withUser({ token: 'first' }));
   assert.is(statSync(state.environment.kubeconfig).mode & 0o777, 0o600);
   assert.equal(state.context.logged, []);
@@ -61,10 +61,10 @@ test('the context alone becomes the environment’s kubeconfig, for the user onl
 test('a new token is taken over, and said so once', async (state) => {
   const { connectExisting } = state.lib;
   state.users(withUser({ token: 'first' }));
-  await connectExisting(state.environment, state.context);
+  await connectExisting({ ...state.context, environment: state.environment });
   state.users(withUser({ token: 'second' }));
-  await connectExisting(state.environment, state.context);
-  await connectExisting(state.environment, state.context);
+  await connectExisting({ ...state.context, environment: state.environment });
+  await connectExisting({ ...state.context, environment: state.environment });
   assert.equal(state.copy(), withUser({ token: 'second' }));
   assert.equal(state.context.logged, [
     'context `some-context` changed in your kubeconfig: its credentials are taken over',
@@ -74,14 +74,14 @@ test('a new token is taken over, and said so once', async (state) => {
 test('an environment stays in its cluster when the context leads to another', async (state) => {
   const { connectExisting, connectionAdvice } = state.lib;
   state.users(withUser({ token: 'first' }));
-  await connectExisting(state.environment, state.context);
+  await connectExisting({ ...state.context, environment: state.environment });
   state.users(withUser({ token: 'second' }, 'https://two'));
-  await connectExisting(state.environment, state.context);
+  await connectExisting({ ...state.context, environment: state.environment });
   assert.equal(state.copy(), withUser({ token: 'first' }));
   const moved = 'context `some-context` of your kubeconfig leads to another server, https://two';
   assert.equal(state.context.logged, [`${moved}: the environment stays with https://one`]);
   assert.is(
-    await connectionAdvice(state.environment, state.context, ''),
+    await connectionAdvice({ ...state.context, environment: state.environment }, ''),
     `${moved}; if it is the same cluster, \`rm .state/development/kubeconfig\` and run again`,
   );
 });
@@ -91,11 +91,11 @@ test('commands in an error are ready to paste, whatever the context is called', 
   const environment = { ...state.environment, context: 'team a;b' };
   state.users('echo "error: yaml: line 1" >&2; exit 1');
   rmSync(environment.kubeconfig, { force: true });
-  const unread = await failureOf(connectExisting(environment, state.context));
+  const unread = await failureOf(connectExisting({ ...state.context, environment }));
   assert.match(unread.advice ?? '', "kubectl config view --minify --context 'team a;b'");
   state.users(withUser({ token: 'first' }));
-  await connectExisting(environment, state.context);
-  const advice = await connectionAdvice(environment, state.context, '');
+  await connectExisting({ ...state.context, environment });
+  const advice = await connectionAdvice({ ...state.context, environment }, '');
   assert.match(advice, "kubectl --context 'team a;b' get nodes");
 });
 
@@ -106,8 +106,8 @@ test('the advice for a plugin of the user names what keeps it from working here,
   const failed = 'getting credentials: exec: executable acme failed with exit code 1';
   const advice = async (interactiveMode: string, said: string): Promise<string> => {
     state.users(withUser({ exec: { command: 'acme', interactiveMode } }));
-    await connectExisting(state.environment, state.context);
-    return connectionAdvice(state.environment, state.context, said);
+    await connectExisting({ ...state.context, environment: state.environment });
+    return connectionAdvice({ ...state.context, environment: state.environment }, said);
   };
   const paste = /^make this work, .*: kubectl --context some-context get nodes/;
   try {
@@ -142,21 +142,21 @@ for (const [title, script, advice] of [
   test(`the copy stays while the user’s kubeconfig ${title}, and the advice says so`, async (state) => {
     const { connectExisting, connectionAdvice } = state.lib;
     state.users(withUser({ token: 'first' }));
-    await connectExisting(state.environment, state.context);
+    await connectExisting({ ...state.context, environment: state.environment });
     state.users(script);
-    await connectExisting(state.environment, state.context);
+    await connectExisting({ ...state.context, environment: state.environment });
     assert.equal(state.copy(), withUser({ token: 'first' }));
     assert.equal(state.context.logged, []);
-    assert.match(await connectionAdvice(state.environment, state.context, ''), advice);
+    assert.match(await connectionAdvice({ ...state.context, environment: state.environment }, ''), advice);
   });
 }
 
 test('a damaged copy is made again', async (state) => {
   state.users(withUser({ token: 'first' }));
-  await state.lib.connectExisting(state.environment, state.context);
+  await state.lib.connectExisting({ ...state.context, environment: state.environment });
   for (const text of ['', '{"clu', 'a: [']) {
     writeFileSync(state.environment.kubeconfig, text);
-    await state.lib.connectExisting(state.environment, state.context);
+    await state.lib.connectExisting({ ...state.context, environment: state.environment });
     assert.equal(state.copy(), withUser({ token: 'first' }), text);
   }
 });
@@ -169,7 +169,7 @@ test('files that the user’s kubeconfig names relative to itself are named by w
   const copied = async (user: object): Promise<object | undefined> => {
     rmSync(state.environment.kubeconfig, { force: true });
     state.users(withUser(user));
-    await state.lib.connectExisting(state.environment, state.context);
+    await state.lib.connectExisting({ ...state.context, environment: state.environment });
     return state.copy().users?.[0]?.user;
   };
   assert.equal(await copied({ tokenFile: 'token' }), { tokenFile: join(places[1] ?? '', 'token') });
@@ -183,7 +183,8 @@ test('the user’s files are those of KUBECONFIG, without the copies of environm
   state.users('echo "$KUBECONFIG" >&2; exit 1');
   const files = async (KUBECONFIG: string): Promise<string | undefined> => {
     process.env.KUBECONFIG = KUBECONFIG;
-    return (await failureOf(state.lib.connectExisting(state.environment, state.context))).why;
+    return (await failureOf(state.lib.connectExisting({ ...state.context, environment: state.environment })))
+      .why;
   };
   assert.is(await files('/one:/two'), '/one:/two');
   assert.is(await files(`${state.environment.kubeconfig}:/two`), '/two');
@@ -193,7 +194,9 @@ test('the user’s files are those of KUBECONFIG, without the copies of environm
 
 test('an unknown context is a usage error that names those there are', async (state) => {
   state.users(`case "$*" in *get-contexts*) printf 'team-a\\nteam-b\\n';; *) ${gone};; esac`);
-  const error = await failureOf(state.lib.connectExisting(state.environment, state.context));
+  const error = await failureOf(
+    state.lib.connectExisting({ ...state.context, environment: state.environment }),
+  );
   assert.is(error.exitCode, 2);
   assert.is(error.what, 'unknown kube context `some-context`');
   assert.is(error.why, 'your kubeconfig (/some/team/config) has: team-a, team-b');
@@ -206,7 +209,9 @@ test('a kubeconfig that cannot be read is no unknown context', async (state) => 
     ['echo not JSON', 'it names no server'],
   ] as const) {
     state.users(script);
-    const error = await failureOf(state.lib.connectExisting(state.environment, state.context));
+    const error = await failureOf(
+      state.lib.connectExisting({ ...state.context, environment: state.environment }),
+    );
     assert.is(error.exitCode, 1);
     assert.is(error.why, why);
   }

@@ -76,7 +76,7 @@ test('all that are missing are told at once, with the releases and with how to p
     image(`${repository}/there`),
     image(`${repository}/other`, 'backend'),
   ];
-  const error = await failureOf(lib.checkImages(environment, images, context));
+  const error = await failureOf(lib.checkImages({ ...context, environment }, images));
   assert.is(
     error.what,
     `missing in the cluster: the image ${repository}/absent:1.0 of app1-back and app2-back, the image ${repository}/other:1.0 of app1-back and app2-back`,
@@ -97,7 +97,7 @@ test('no registry is asked for an image that every node has', async ({
   cluster,
 }) => {
   cluster(['docker.io/some/image:1.0', 'other'], ['some/image:1.0']);
-  await lib.checkImages(environment, [image('some/image')], context);
+  await lib.checkImages({ ...context, environment }, [image('some/image')]);
   assert.equal([asked, context.logged], [[], []]);
 });
 
@@ -109,7 +109,7 @@ test('where nodes may not be listed, nothing is missing for sure', async ({
   repository,
 }) => {
   clone.script('kubectl', 'echo "nodes is forbidden" >&2; exit 1');
-  await lib.checkImages(environment, [image(`${repository}/absent`)], context);
+  await lib.checkImages({ ...context, environment }, [image(`${repository}/absent`)]);
   assert.equal(context.logged, [
     'warning: cannot check which images the nodes have: nodes is forbidden',
     `warning: the image ${repository}/absent:1.0 may be missing: ${repository} does not have it, and whether a node has it is not known`,
@@ -118,7 +118,7 @@ test('where nodes may not be listed, nothing is missing for sure', async ({
 
 test('what is not of the project is not asked for', async ({ lib, clone, environment, context }) => {
   clone.forget();
-  await lib.checkImages(environment, [], context);
+  await lib.checkImages({ ...context, environment }, []);
   assert.equal(clone.calls(), []);
 });
 

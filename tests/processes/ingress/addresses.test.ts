@@ -62,7 +62,12 @@ function cluster({ clone }: State, nodePort: number | undefined, items: readonly
 const addresses = (
   { lib, environment, settings, context }: State,
   ingress: Partial<Settings['ingress']> = {},
-) => lib.routeAddresses(environment, { ...settings, ingress: { ...settings.ingress, ...ingress } }, context);
+) =>
+  lib.routeAddresses({
+    ...context,
+    environment,
+    settings: { ...settings, ingress: { ...settings.ingress, ...ingress } },
+  });
 
 test('the URLs of our routes have the port of the redirect, and a note says where they are served', async (state) => {
   const { port } = state.node.address() as AddressInfo;
@@ -124,7 +129,7 @@ test('the hosts and paths of an HTTPRoute, and of no route at all', async (state
 
 test('the dry run names what is read', ({ lib, environment, settings }) => {
   const kubectl = `kubectl --kubeconfig .state/development/kubeconfig --context ${environment.context}`;
-  assert.equal(lib.routeCommands(environment, settings), [
+  assert.equal(lib.routeCommands({ environment, settings }), [
     `${kubectl} get ingresses --all-namespaces`,
     `${kubectl} -n ingress get services,pods -l app.kubernetes.io/name=traefik`,
   ]);

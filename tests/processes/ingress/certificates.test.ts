@@ -53,7 +53,10 @@ const ensure = (
   tls: Partial<Settings['ingress']['tls']> = {},
 ) => {
   const ingress = { ...settings.ingress, tls: { ...settings.ingress.tls, ...tls } };
-  return lib.ensureRouteCertificates(environment, { ...settings, ingress }, releases, context);
+  return lib.ensureRouteCertificates(
+    { ...context, environment, settings: { ...settings, ingress } },
+    releases,
+  );
 };
 
 test('each front gets a Secret of its own, on stdin, and none is written twice', async (state) => {
@@ -109,7 +112,7 @@ test('without TLS, or with certificates of somebody else, nothing is made', asyn
 
 test('an application that is removed takes its certificate along', async (state) => {
   cluster(state);
-  await state.lib.removeRouteCertificates(state.environment, releases, state.context);
+  await state.lib.removeRouteCertificates({ ...state.context, environment: state.environment }, releases);
   assert.match(
     state.clone.calls()[0] ?? '',
     /-n frontend delete secret app1-front-tls app2-front-tls --ignore-not-found$/,

@@ -94,7 +94,11 @@ esac`,
 }
 
 const ensure = ({ lib, environment, settings, context }: State, ingress: Partial<Settings['ingress']> = {}) =>
-  lib.ensureController(environment, { ...settings, ingress: { ...settings.ingress, ...ingress } }, context);
+  lib.ensureController({
+    ...context,
+    environment,
+    settings: { ...settings, ingress: { ...settings.ingress, ...ingress } },
+  });
 
 /** What was called, without the words that say where. */
 const calls = ({ clone }: State): string[] =>
@@ -137,7 +141,7 @@ test('a controller that somebody else installed is left alone, and destroyed by 
   cluster(state, { classes: ['traefik.io/ingress-controller'] });
   assert.is(await ensure(state), 'unchanged');
   assert.match(state.context.logged[0] ?? '', /IngressClass some-class: left alone/);
-  await state.lib.removeController(state.environment, state.context);
+  await state.lib.removeController({ ...state.context, environment: state.environment });
   assert.equal(changes(state), []);
   assert.not.ok(existsSync(join(state.environment.state, 'ingress.json')));
 });
@@ -159,7 +163,7 @@ test('ingress-nginx is not installed, and its lack is said; without a controller
 test('a namespace that was there is not labelled, and stays', async (state) => {
   cluster(state, { namespaces: ['ingress'] });
   await ensure(state);
-  await state.lib.removeController(state.environment, state.context);
+  await state.lib.removeController({ ...state.context, environment: state.environment });
   assert.equal(
     changes(state).map((line) => line.split(' ').slice(0, 4).join(' ')),
     ['helm --namespace ingress upgrade', 'helm --namespace ingress uninstall'],
@@ -172,7 +176,7 @@ test('what came with the installation goes with it, types included, unless other
   await ensure(state);
   cluster(state, { types });
   state.clone.forget();
-  await state.lib.removeController(state.environment, state.context);
+  await state.lib.removeController({ ...state.context, environment: state.environment });
   assert.equal(changes(state), [
     'helm --namespace ingress uninstall traefik --ignore-not-found --wait',
     'kubectl delete namespace ingress --ignore-not-found --wait --timeout 300s',
@@ -180,7 +184,7 @@ test('what came with the installation goes with it, types included, unless other
   ]);
   cluster(state, { types, objects: 'middleware.traefik.io/of-somebody' });
   state.clone.forget();
-  await state.lib.removeController(state.environment, state.context);
+  await state.lib.removeController({ ...state.context, environment: state.environment });
   assert.not.ok(changes(state).some((line) => line.includes('delete crd')));
   assert.match(state.context.logged.at(-1) ?? '', 'other namespaces use them');
 });
@@ -206,7 +210,7 @@ test('a run that failed or was killed is taken up again, and still knows what wa
   });
   assert.is(await ensure(state), 'changed');
   assert.ok(changes(state).includes('helm --namespace ingress uninstall traefik --wait --timeout 300s'));
-  await state.lib.removeController(state.environment, state.context);
+  await state.lib.removeController({ ...state.context, environment: state.environment });
   assert.match(changes(state).at(-1) ?? '', /delete crd after\.traefik\.io --/);
 });
 
@@ -263,7 +267,7 @@ test('what the dry run prints is what is called', async (state) => {
   cluster(state, { namespaces: [] });
   await ensure(state);
   const { environment, settings, lib } = state;
-  const printed = lib.controllerCommands(environment, settings).filter((line) => line.startsWith('helm'));
+  const printed = lib.controllerCommands({ environment, settings }).filter((line) => line.startsWith('helm'));
   const called = changes(state).filter((line) => line.startsWith('helm'));
   const plain = (line: string) =>
     line.replaceAll("'", '').replace(/ --kubeconfig \S+ --kube-context \S+/, '');

@@ -33,7 +33,10 @@ test.before(async (state) => {
     typeof import('../../../lib/certificates/certificates.ts')
   >('certificates/certificates.ts');
   const request = { name: 'app1-front', hosts: [host] };
-  state.files = await ensureCertificate(state.environment, request, state.clone.context('existing'));
+  state.files = await ensureCertificate(
+    { ...state.clone.context('existing'), environment: state.environment },
+    request,
+  );
 });
 test.before.each((state) => {
   state.context = state.clone.context('existing');
@@ -177,7 +180,10 @@ test('a certificate of somebody else, as a controller has it by default, is an e
   >('certificates/certificates.ts');
   const authority = readFileSync(state.files.authority, 'utf8');
   rmSync(state.environment.state, { recursive: true, force: true });
-  await ensureCertificate(state.environment, { name: 'app1-front', hosts: [host] }, state.context);
+  await ensureCertificate(
+    { ...state.context, environment: state.environment },
+    { name: 'app1-front', hosts: [host] },
+  );
   const keys = { cert: readFileSync(state.files.certificate), key: readFileSync(state.files.key) };
   const https = await listen(state, createHttps(keys, controller({})));
   const entrance = { address: '127.0.0.1', http: undefined, https };
@@ -237,11 +243,15 @@ const route = (path: string) => ({
 
 test('an application without routes, and a cluster without a controller, are errors that say what to do', async (state) => {
   cluster(state, {});
-  const absent = await failureOf(state.lib.testIngress(state.environment, asked, state.context));
+  const absent = await failureOf(
+    state.lib.testIngress({ ...state.context, environment: state.environment }, asked),
+  );
   assert.match(absent.message, 'app1 has no route');
   assert.match(absent.advice ?? '', 'install-app app1');
   cluster(state, { routes: [route('/')] });
-  const alone = await failureOf(state.lib.testIngress(state.environment, asked, state.context));
+  const alone = await failureOf(
+    state.lib.testIngress({ ...state.context, environment: state.environment }, asked),
+  );
   assert.match(alone.message, 'no ingress controller answers');
   assert.match(alone.why ?? '', 'namespace ingress has no Service of traefik');
 });
@@ -271,7 +281,7 @@ test('the controller is found by its Service, and called at the port of a node',
   const https = await listen(state, createHttps(keys, controller({ '/': 200 }, '', 443)));
   const http = await listen(state, createHttp(redirect(`https://${host}/`)));
   nodePorts(state, http, https);
-  await state.lib.testIngress(state.environment, asked, state.context);
+  await state.lib.testIngress({ ...state.context, environment: state.environment }, asked);
   assert.is(state.context.logged.length, 2);
 });
 
@@ -283,7 +293,7 @@ test('a node that does not answer from here is gone around by a forwarded port, 
   const nobody = await listen(state, closed);
   closed.close();
   nodePorts(state, nobody, nobody, { forwards: { 80: http, 443: https } });
-  await state.lib.testIngress(state.environment, asked, state.context);
+  await state.lib.testIngress({ ...state.context, environment: state.environment }, asked);
   const [reason, ...answers] = state.context.logged;
   assert.match(reason ?? '', `does not answer at 127.0.0.1:${nobody}: called through a forwarded port`);
   assert.is(answers.length, 2);

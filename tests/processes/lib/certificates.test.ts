@@ -34,7 +34,7 @@ const request: CertificateRequest = {
 };
 
 const ensure = ({ lib, environment, clone }: State, change: Partial<CertificateRequest> = {}, now?: Date) =>
-  lib.ensureCertificate(environment, { ...request, ...change }, clone.context('minikube'), now);
+  lib.ensureCertificate({ ...clone.context('minikube'), environment }, { ...request, ...change }, now);
 
 const inDays = (days: number): Date => new Date(Date.now() + days * 24 * 60 * 60 * 1000);
 

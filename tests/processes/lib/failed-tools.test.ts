@@ -128,11 +128,11 @@ test('a password that could not be read is not one that nobody has installed', a
   context,
 }) => {
   clone.script('kubectl', 'echo "Error from server (Forbidden): no" >&2; exit 1');
-  assert.match((await failureOf(lib.installedPassword(environment, context))).why ?? '', 'Forbidden');
+  assert.match((await failureOf(lib.installedPassword({ ...context, environment }))).why ?? '', 'Forbidden');
   clone.script('kubectl', `echo '{"items":[]}'`);
-  assert.is(await lib.installedPassword(environment, context), undefined);
+  assert.is(await lib.installedPassword({ ...context, environment }), undefined);
   clone.script('kubectl', `echo '{"items":[{"data":{"password":"aHVudGVy"}}]}'`);
-  assert.is(await lib.installedPassword(environment, context), 'hunter');
+  assert.is(await lib.installedPassword({ ...context, environment }), 'hunter');
 });
 
 test('a Vault that does not answer is not one that is not set up', async ({
@@ -142,12 +142,15 @@ test('a Vault that does not answer is not one that is not set up', async ({
   context,
 }) => {
   clone.script('kubectl', `echo '{"items":[]}'`);
-  assert.is(await lib.isInitialised(environment, context), false, 'there is none');
+  assert.is(await lib.isInitialised({ ...context, environment }), false, 'there is none');
   const set = '{"kind":"StatefulSet","metadata":{"name":"vault"},"spec":{"replicas":1}}';
   clone.script('kubectl', `echo '{"items":[${set}]}'`);
-  assert.is((await failureOf(lib.isInitialised(environment, context))).what, 'no pod of Vault runs');
+  assert.is((await failureOf(lib.isInitialised({ ...context, environment }))).what, 'no pod of Vault runs');
   clone.script('kubectl', 'kill -9 $$');
-  assert.match((await failureOf(lib.isInitialised(environment, context))).what, 'was ended by SIGKILL');
+  assert.match(
+    (await failureOf(lib.isInitialised({ ...context, environment }))).what,
+    'was ended by SIGKILL',
+  );
 });
 
 test('without keys that serve, it is not known whether Vault is configured', async ({
@@ -182,7 +185,7 @@ test('without keys that serve, it is not known whether Vault is configured', asy
     ] as const) {
       if (text !== undefined) writeFileSync(path, text);
       context.logged.length = 0;
-      const status = await lib.readVaultStatus(environment, context);
+      const status = await lib.readVaultStatus({ ...context, environment });
       assert.equal(status, { initialized: true, sealed: false, configured }, text);
       const about = context.logged.filter((line) => !line.startsWith('left out'));
       assert.match(about.join('\n'), reason);
@@ -200,7 +203,7 @@ test('damaged keys of Vault are found before a password is changed', async ({
   const path = join(environment.state, 'vault', 'keys.json');
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, '');
-  const error = await failureOf(lib.rotatePasswords(environment, 'all', context));
+  const error = await failureOf(lib.rotatePasswords({ ...context, environment }, 'all'));
   assert.match(error.what, /keys\.json are damaged$/);
   assert.equal(await lib.readRotation(environment), {});
 });

@@ -35,7 +35,10 @@ echo "helm $*" >> "${process.env.CALLS}"`;
     clone.forget();
 
     const { helmPlugins, installPlugins } = await clone.lib<Lib>('helm/plugins.ts');
-    const outcome = await installPlugins(await clone.environment('embedded'), clone.context('embedded'));
+    const outcome = await installPlugins({
+      ...clone.context('embedded'),
+      environment: await clone.environment('embedded'),
+    });
     const installed = clone.calls().filter((call) => call.startsWith('helm plugin install'));
     assert.is(installed.length, helmPlugins.length);
     assert.is(outcome, 'changed');

@@ -50,7 +50,7 @@ test('JSON is read from stdout alone: warnings do not break it', async ({
   context,
 }) => {
   clone.script('kubectl', `echo "W0101 a warning" >&2; echo '{"items":[]}'`);
-  assert.equal(await lib.kubectlList(context.$, environment, 'get', 'nodes'), { items: [] });
+  assert.equal(await lib.kubectlList({ $: context.$, environment }, 'get', 'nodes'), { items: [] });
 });
 
 test('what is no list is not taken for one, and a failure of the API server is told', async ({
@@ -67,12 +67,12 @@ test('what is no list is not taken for one, and a failure of the API server is t
     ['{"kind":"Status","code":500}', '`kubectl get nodes -o json` failed', /answered with 500/],
   ] as const) {
     clone.script('kubectl', `echo '${answer}'`);
-    const error = await failureOf(lib.kubectlList(context.$, environment, 'get', 'nodes'));
+    const error = await failureOf(lib.kubectlList({ $: context.$, environment }, 'get', 'nodes'));
     assert.is(error.what, what);
     assert.match(error.why ?? '', why);
   }
   clone.script('kubectl', `echo '{"kind":"Status","code":500}'`);
-  assert.match((await failureOf(lib.kubectlJson(context.$, environment, 'version'))).what, 'failed');
+  assert.match((await failureOf(lib.kubectlJson({ $: context.$, environment }, 'version'))).what, 'failed');
 });
 
 test.run();

@@ -37,7 +37,11 @@ test('a forwarded port is used as soon as kubectl names it, and kubectl is gone 
     'kubectl',
     'echo "$$" >> "$CALLS"; echo "Forwarding from 127.0.0.1:40123 -> 8200"; echo "Forwarding from [::1]:40123 -> 8200"; exec sleep 1000',
   );
-  const used = await lib.withPortForward(context, environment, vault, async (connection) => connection);
+  const used = await lib.withPortForward(
+    { ...context, environment },
+    vault,
+    async (connection) => connection,
+  );
   assert.equal(used, { host: '127.0.0.1', port: 40123 });
   const [call, pid] = clone.calls();
   assert.match(call ?? '', /-n vault port-forward svc\/vault :8200 --address 127\.0\.0\.1$/);
@@ -49,7 +53,7 @@ test('kubectl is ended also when its use fails', async ({ lib, clone, environmen
     'kubectl',
     'echo "$$" >> "$CALLS"; echo "Forwarding from 127.0.0.1:40123 -> 8200"; exec sleep 1000',
   );
-  const failing = lib.withPortForward(context, environment, vault, async () => {
+  const failing = lib.withPortForward({ ...context, environment }, vault, async () => {
     throw new Error('sealed');
   });
   assert.is((await failureOf(failing)).message, 'sealed');
@@ -63,7 +67,9 @@ test('a Service without a pod fails with kubectl’s last line', async ({
   context,
 }) => {
   clone.script('kubectl', 'echo "first" >&2; echo "error: no running pods" >&2; exit 1');
-  const error = await failureOf(lib.withPortForward(context, environment, vault, async () => undefined));
+  const error = await failureOf(
+    lib.withPortForward({ ...context, environment }, vault, async () => undefined),
+  );
   assert.is(error.what, 'svc/vault of the namespace vault cannot be reached');
   assert.is(error.why, 'error: no running pods');
 });
@@ -100,8 +106,7 @@ test('a pod that kubectl does not reach yet, or whose server does not answer, is
   };
   const told: string[] = [];
   const used = await lib.withPortForward(
-    { ...context, progress: (text) => told.push(text) },
-    environment,
+    { ...{ ...context, progress: (text) => told.push(text) }, environment },
     { ...vault, waitMs: 60_000, answers },
     async ({ port }) => port,
   );
@@ -124,7 +129,7 @@ test('when time is up, the error gives the last reason and what is wrong with th
   });
   attempts(clone, [notThere], [pod('vault'), pod('other')]);
   const error = await failureOf(
-    lib.withPortForward(context, environment, { ...vault, waitMs: 1 }, async () => undefined),
+    lib.withPortForward({ ...context, environment }, { ...vault, waitMs: 1 }, async () => undefined),
   );
   assert.is(error.what, 'svc/vault of the namespace vault cannot be reached');
   assert.match(error.why ?? '', /pod does not exist\npod vault\/vault-0: container vault: CrashLoopBackOff$/);
@@ -140,7 +145,7 @@ test('what the API server does not have is not waited for, and neither is what i
   const once = async (waitMs: number) => {
     clone.forget();
     const error = await failureOf(
-      lib.withPortForward(context, environment, { ...vault, waitMs }, async () => undefined),
+      lib.withPortForward({ ...context, environment }, { ...vault, waitMs }, async () => undefined),
     );
     return [error.why, clone.calls().filter((line) => line.includes('port-forward')).length];
   };

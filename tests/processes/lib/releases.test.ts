@@ -58,7 +58,7 @@ test.before(async (state) => {
     await state.clone.lib<typeof import('../../../lib/settings/environment.ts')>('settings/environment.ts');
   state.deployed = async (...stored) => {
     state.clone.script('kubectl', `cat <<'END'\n${JSON.stringify({ items: stored.map(secret) })}\nEND`);
-    return state.lib.deployedReleases(await shellOf(state.context), state.environment);
+    return state.lib.deployedReleases({ $: await shellOf(state.context), environment: state.environment });
   };
 });
 
@@ -101,14 +101,14 @@ test('a Secret that cannot be read is named with how to delete it; who takes tha
   const damaged = { ...secret({ name: 'vault', version: 4 }), data: { release: 'bm8=' } };
   clone.script('kubectl', `echo '${JSON.stringify({ items: [damaged, secret({})] })}'`);
   const $ = await shellOf(context);
-  const error = await failureOf(lib.deployedReleases($, environment));
+  const error = await failureOf(lib.deployedReleases({ $, environment }));
   assert.is(
     error.what,
     'the Secret core/sh.helm.release.v1.vault.v4, in which helm keeps a release, cannot be read',
   );
   assert.match(error.advice ?? '', /`kubectl -n core delete secret sh\.helm\.release\.v1\.vault\.v4`/);
   const told: string[] = [];
-  const releases = await lib.deployedReleases($, environment, ({ what }) => told.push(what));
+  const releases = await lib.deployedReleases({ $, environment }, ({ what }) => told.push(what));
   assert.equal(told, [error.what]);
   assert.equal(
     releases.map(({ name, status, revision }) => [name, status, revision]),
@@ -190,7 +190,7 @@ test('what an install would write has the digest of what it wrote', async (state
     'devops/templates/hooks/check.yaml': `---\n${hook}`,
     'devops/templates/b.yaml': `---\n${role}`,
   });
-  const digests = await lib.renderedDigests(context, environment, [release('devops')], 'inputs');
+  const digests = await lib.renderedDigests({ ...context, environment }, [release('devops')], 'inputs');
   const installed = await digest(state, { manifest: `---\n${role}---\n${config}`, hooks: [hook] });
   assert.is(digests.get('devops'), installed);
 });
@@ -202,11 +202,11 @@ test('what the same inputs gave before is not rendered again', async ({
   environment,
 }) => {
   render(clone, 'devops', { 'devops/templates/a.yaml': config });
-  const first = await lib.renderedDigests(context, environment, [release('devops')], 'inputs');
+  const first = await lib.renderedDigests({ ...context, environment }, [release('devops')], 'inputs');
   clone.forget();
-  assert.equal(await lib.renderedDigests(context, environment, [release('devops')], 'inputs'), first);
+  assert.equal(await lib.renderedDigests({ ...context, environment }, [release('devops')], 'inputs'), first);
   assert.equal(clone.calls(), []);
-  await lib.renderedDigests(context, environment, [release('devops')], 'others');
+  await lib.renderedDigests({ ...context, environment }, [release('devops')], 'others');
   assert.ok(clone.calls().length > 0);
 });
 
@@ -217,7 +217,7 @@ test('rendered secrets lie in a folder for the user alone, and are gone afterwar
   environment,
 }) => {
   render(clone, 'devops', { 'devops/templates/a.yaml': config });
-  await lib.renderedDigests(context, environment, [release('devops')], 'inputs');
+  await lib.renderedDigests({ ...context, environment }, [release('devops')], 'inputs');
   assert.ok(clone.calls().includes('700'));
   assert.not.ok(readdirSync(environment.state).some((name) => name.startsWith('rendered-')));
 });
@@ -225,7 +225,7 @@ test('rendered secrets lie in a folder for the user alone, and are gone afterwar
 test('they are gone also after a failure', async ({ lib, clone, context, environment }) => {
   clone.script('helmfile', 'exit 1');
   let failed = false;
-  await lib.renderedDigests(context, environment, [release('devops')], 'inputs').catch(() => {
+  await lib.renderedDigests({ ...context, environment }, [release('devops')], 'inputs').catch(() => {
     failed = true;
   });
   assert.ok(failed);
@@ -241,8 +241,7 @@ test('a release that renders nothing differs from one that has objects', async (
   render(clone, 'other', { 'x.yaml': config });
   mkdirSync(join(clone.folder, '.state', 'source', 'devops'));
   const digests = await lib.renderedDigests(
-    context,
-    environment,
+    { ...context, environment },
     [release('devops'), release('other')],
     'inputs',
   );
@@ -252,7 +251,7 @@ test('a release that renders nothing differs from one that has objects', async (
 test('a release without a folder was not rendered', async ({ lib, clone, context, environment }) => {
   render(clone, 'other', { 'x.yaml': config });
   const releases = [release('devops'), release('other')];
-  const error = await failureOf(lib.renderedDigests(context, environment, releases, 'inputs'));
+  const error = await failureOf(lib.renderedDigests({ ...context, environment }, releases, 'inputs'));
   assert.is(error.what, 'helmfile rendered nothing for devops');
 });
 

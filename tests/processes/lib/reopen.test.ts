@@ -80,7 +80,10 @@ test('kubelets, then PostgreSQL itself, then readiness are waited for: the API s
     'port-forward': [refused, forward(state)],
     'get pods': [print([pod(true)]), print([pod(false)]), print([pod(true)])],
   });
-  assert.is(await state.lib.reopen(state.environment, 'changed', state.context), 'unchanged');
+  assert.is(
+    await state.lib.reopen({ ...state.context, environment: state.environment }, 'changed'),
+    'unchanged',
+  );
   assert.equal(asked(state), ['get pods', 'leases', 'statefulsets', 'service', 'port-forward']);
   const count = (word: string) => state.clone.calls().filter((line) => line.includes(word)).length;
   assert.equal(['leases', 'port-forward', 'get pods'].map(count), [3, 2, 3]);
@@ -93,13 +96,19 @@ test('on nodes that run already, only PostgreSQL is waited for', async (state) =
     'port-forward': [refused, forward(state)],
     'get pods': [print([pod(false)])],
   });
-  assert.is(await state.lib.reopen(state.environment, 'unchanged', state.context), 'unchanged');
+  assert.is(
+    await state.lib.reopen({ ...state.context, environment: state.environment }, 'unchanged'),
+    'unchanged',
+  );
   assert.equal(asked(state), ['get pods', 'statefulsets', 'service', 'port-forward']);
 });
 
 test('on a cluster on which nothing was deployed nothing is waited for', async (state) => {
   cluster(state, {});
-  assert.is(await state.lib.reopen(state.environment, 'changed', state.context), 'unchanged');
+  assert.is(
+    await state.lib.reopen({ ...state.context, environment: state.environment }, 'changed'),
+    'unchanged',
+  );
   assert.equal(asked(state), ['get pods', 'statefulsets']);
 });
 
@@ -110,7 +119,9 @@ test('a database that may not be asked for is an error', async (state) => {
     'port-forward': ['echo "Error from server (Forbidden): no" >&2; exit 1'],
     'get pods': [print([pod(false)])],
   });
-  const error = await failureOf(state.lib.reopen(state.environment, 'changed', state.context));
+  const error = await failureOf(
+    state.lib.reopen({ ...state.context, environment: state.environment }, 'changed'),
+  );
   assert.is(error.what, 'svc/postgresql of the namespace database cannot be reached');
   assert.match(error.why ?? '', /Forbidden.*\npod database\/postgresql-0: it is not ready$/);
 });

@@ -40,7 +40,7 @@ test.after.each(({ clone }) => clone.reset());
 test.after(({ clone }) => clone.remove());
 
 const decrypt = ({ lib, environment, context }: State): Promise<string> =>
-  lib.decryptValue(environment, 'database.yaml', 'password', context);
+  lib.decryptValue({ ...context, environment }, 'database.yaml', 'password');
 
 test('a value is decrypted with the environment’s keyring and is a secret from then on', async (state) => {
   state.clone.script('sops', `echo "$GNUPGHOME" >&2; echo '{"password": "s3cr3t value"}'`);
@@ -69,14 +69,14 @@ test('a value that is there and is not a text, and an answer that is none, are t
 test('all values of an environment are secrets for who runs programs that read them; a closed file is nobody’s', async (state) => {
   const rest = '"app2Password": "", "vaultPassword": 4';
   state.clone.script('sops', `echo '{"password": "first", "more": {"list": ["second", 3]}, ${rest}}'`);
-  await state.lib.redactSecrets(state.environment, state.context);
+  await state.lib.redactSecrets({ ...state.context, environment: state.environment });
   assert.equal(state.context.secrets, ['first', 'second']);
   // What it does not say would show.
   state.clone.script('sops', `echo '{"password": "first"}'`);
-  const cut = await failureOf(state.lib.redactSecrets(state.environment, state.context));
+  const cut = await failureOf(state.lib.redactSecrets({ ...state.context, environment: state.environment }));
   assert.match(`${cut.what} ${cut.why}`, /^`sops decrypt .*` gave no answer .*`app2Password` of the file/);
   state.clone.script('sops', 'echo "Failed to get the data key" >&2; exit 128');
-  await state.lib.redactSecrets(state.environment, state.context);
+  await state.lib.redactSecrets({ ...state.context, environment: state.environment });
 });
 
 const file = 'environments/development/secrets/database.yaml';
@@ -177,7 +177,10 @@ test('a sops that is killed, cannot be started or has no room is told as such, a
     assert.equal([error.what, error.exitCode], [what, exitCode]);
     assert.not.match(`${error.why} ${error.advice}`, /damaged|git|restore/);
     // for programs that may open what we could not, nothing would be redacted
-    assert.is((await failureOf(state.lib.redactSecrets(state.environment, state.context))).what, what);
+    assert.is(
+      (await failureOf(state.lib.redactSecrets({ ...state.context, environment: state.environment }))).what,
+      what,
+    );
   }
 });
 
@@ -186,9 +189,12 @@ test('a failure of helmfile is that of the file only where the file does not ope
     await state.clone.lib<typeof import('../../../lib/runner/runner.ts')>('runner/runner.ts');
   const failure = new TaskError({ what: 'x', why: `expand sops://${file}#/password: signal: killed` });
   state.clone.script('sops', `echo '{"password": "value"}'`);
-  assert.is(await state.lib.secretFailure(failure, state.environment, state.context), failure);
+  assert.is(
+    await state.lib.secretFailure({ ...state.context, environment: state.environment }, failure),
+    failure,
+  );
   state.clone.script('sops', 'echo "MAC mismatch" >&2; exit 51');
-  const found = await state.lib.secretFailure(failure, state.environment, state.context);
+  const found = await state.lib.secretFailure({ ...state.context, environment: state.environment }, failure);
   assert.is((found as Error & { what: string }).what, `${file} is damaged`);
 });
 
@@ -196,7 +202,7 @@ test('a secrets file is made whole, or not at all, and only what sops says of th
   const { makeSecrets } =
     await state.clone.lib<typeof import('../../../lib/secrets/make.ts')>('secrets/make.ts');
   gpg(state.clone);
-  await state.lib.importKeys(state.environment, state.context);
+  await state.lib.importKeys({ ...state.context, environment: state.environment });
   const made = 'environments/staging/secrets/database.yaml';
   const plain = 'echo "password: x"; echo "app2Password: x"; echo "vaultPassword: x"';
   for (const [body, what] of [
@@ -218,7 +224,7 @@ test('a secrets file is made whole, or not at all, and only what sops says of th
       `cat > /dev/null; for word; do [ "$last" != --output ] || out=$word; last=$word; done; : > "\${out:-/dev/null}"; ${body}`,
     );
     const environment = { ...state.environment, name: 'staging' };
-    const error = await failureOf(makeSecrets(environment, state.context));
+    const error = await failureOf(makeSecrets({ ...state.context, environment }));
     assert.is(error.what, what);
     assert.not.ok(existsSync(join(state.clone.folder, made)), body);
   }
@@ -252,10 +258,10 @@ test('the key is imported once, into a keyring that only the user can read', asy
   context,
 }) => {
   gpg(clone);
-  assert.is(await lib.importKeys(environment, context), 'changed');
+  assert.is(await lib.importKeys({ ...context, environment }), 'changed');
   assert.is(statSync(environment.gnupgHome).mode & 0o777, 0o700);
   const imports = clone.calls().filter((line) => line.includes('--import'));
-  assert.is(await lib.importKeys(environment, context), 'unchanged');
+  assert.is(await lib.importKeys({ ...context, environment }), 'unchanged');
   const key = join(clone.folder, 'sops/development-operational.asc');
   const load = `gpg --batch --homedir ${environment.gnupgHome} --status-fd 1 --import`;
   // with it the public halves, so that new secrets can be encrypted for the backup key
@@ -273,7 +279,7 @@ test('another key is named by a variable or the setting; its text is given on st
   const importing = async (): Promise<string | undefined> => {
     clone.forget();
     rmSync(environment.gnupgHome, { recursive: true, force: true });
-    await lib.importKeys(environment, context);
+    await lib.importKeys({ ...context, environment });
     return clone.calls().find((line) => line.includes('--import'));
   };
   const settings = join(clone.folder, 'environments/development/more.yaml');
@@ -282,7 +288,7 @@ test('another key is named by a variable or the setting; its text is given on st
   writeFileSync(settings, 'sops: { key: own.asc }');
   assert.match((await importing()) ?? '', `--import ${key}`);
   writeFileSync(settings, 'sops: { key: nowhere.asc }');
-  const missing = await failureOf(lib.importKeys(environment, context));
+  const missing = await failureOf(lib.importKeys({ ...context, environment }));
   assert.is(missing.what, 'the operational key nowhere.asc cannot be read');
   assert.match(missing.advice ?? '', /SOPS_PGP_KEY_FILE or the setting sops\.key/);
   try {
@@ -311,7 +317,10 @@ test('a key where its path belongs is told, and not shown', async ({ lib, clone,
   const key = '-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQVYBGsecret\n';
   const settings = join(clone.folder, 'environments/development/more.yaml');
   const told = async (place: string): Promise<void> => {
-    for (const run of [() => lib.importKeys(environment, context), () => lib.importCommands(environment)]) {
+    for (const run of [
+      () => lib.importKeys({ ...context, environment }),
+      () => lib.importCommands(environment),
+    ]) {
       const error = await failureOf(run());
       assert.is(error.what, `${place} holds a key, not a path`);
       assert.match(error.advice ?? '', 'SOPS_PGP_KEY;');
@@ -335,17 +344,17 @@ test('a key file without a key, or with a public half alone, is told', async ({
 }) => {
   clone.script('gpg', 'echo "gpg: no valid OpenPGP data found." >&2; exit 2');
   const what = 'sops/development-operational.asc holds no key that opens anything';
-  const empty = await failureOf(lib.importKeys(environment, context));
+  const empty = await failureOf(lib.importKeys({ ...context, environment }));
   assert.equal([empty.what, empty.why], [what, 'gpg finds no key in it (gpg: no valid OpenPGP data found.)']);
   clone.script('gpg', `echo "${secretKey.replace('sec', 'pub')}"`);
-  const open = await failureOf(lib.importKeys(environment, context));
+  const open = await failureOf(lib.importKeys({ ...context, environment }));
   assert.equal([open.what, open.why], [what, 'it is a public half alone']);
 });
 
 test('a gpg that fails says nothing about the key', async ({ lib, clone, environment, context }) => {
   const what = async (body: string) => {
     clone.script('gpg', body);
-    return (await failureOf(lib.importKeys(environment, context))).what;
+    return (await failureOf(lib.importKeys({ ...context, environment }))).what;
   };
   assert.match(await what(''), /^`gpg --show-keys .*` gave no answer/);
   assert.match(await what('kill -9 $$'), /^`gpg --show-keys .*` was ended by SIGKILL$/);
@@ -374,7 +383,7 @@ test('a tool that ends well and says nothing leaves nothing checked', async ({
   const check = async (git: string, sops: string): Promise<string> => {
     clone.script('git', `case "$*" in *--others*) ${git} ;; esac`);
     clone.script('sops', sops);
-    const { what, why } = await failureOf(checkSecrets(environment, context));
+    const { what, why } = await failureOf(checkSecrets({ ...context, environment }));
     return `${what}: ${why}`;
   };
   try {
@@ -402,11 +411,11 @@ test('a keyring that others can read is closed; one that they can write to is no
   gpg(clone);
   mkdirSync(environment.gnupgHome, { recursive: true });
   chmodSync(environment.gnupgHome, 0o755);
-  await lib.importKeys(environment, context);
+  await lib.importKeys({ ...context, environment });
   assert.is(statSync(environment.gnupgHome).mode & 0o777, 0o700);
   chmodSync(environment.gnupgHome, 0o777);
   clone.forget();
-  const error = await failureOf(lib.importKeys(environment, context));
+  const error = await failureOf(lib.importKeys({ ...context, environment }));
   assert.is(error.what, `${environment.gnupgHome} cannot hold a keyring`);
   const odd = join(clone.folder, '..', 'a b');
   mkdirSync(odd);
@@ -424,19 +433,19 @@ test('the agent is ended with the run, and only where there is one', async ({
 }) => {
   gpg(clone);
   clone.script('gpgconf', '');
-  await lib.importKeys(environment, context);
+  await lib.importKeys({ ...context, environment });
   await context.end('done');
   assert.not.ok(clone.calls().some((line) => line.startsWith('gpgconf')));
   writeFileSync(join(environment.gnupgHome, 'S.gpg-agent'), '');
-  await lib.stopAgent(environment, context);
+  await lib.stopAgent({ ...context, environment });
   assert.is(clone.calls().at(-1), `gpgconf --homedir ${environment.gnupgHome} --kill all`);
 });
 
 test('a removed keyring leaves nothing', async ({ lib, clone, environment, context }) => {
   gpg(clone);
-  await lib.importKeys(environment, context);
+  await lib.importKeys({ ...context, environment });
   assert.ok(readdirSync(environment.gnupgHome).length > 0);
-  await lib.removeKeyring(environment, context);
+  await lib.removeKeyring({ ...context, environment });
   assert.not.ok(existsSync(environment.gnupgHome));
 });
 

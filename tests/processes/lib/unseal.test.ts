@@ -49,7 +49,7 @@ async function unseal(
     esac`,
   );
   try {
-    return await lib.unseal(environment, context);
+    return await lib.unseal({ ...context, environment });
   } finally {
     await vault.close();
   }

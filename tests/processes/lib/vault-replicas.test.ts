@@ -56,7 +56,11 @@ test('every pod that runs is reached by itself, in their order, and those that d
   context,
 }) => {
   cluster(clone, { 'vault-2': 'Running', 'vault-0': 'Running', 'vault-1': 'Pending' });
-  const found = await lib.withVaultReplicas(context, environment, 0, async (connections) => connections);
+  const found = await lib.withVaultReplicas(
+    { ...context, environment },
+    0,
+    async (connections) => connections,
+  );
   assert.equal(found, [
     { name: 'vault-0', host: '127.0.0.1', port: 40000 },
     { name: 'vault-2', host: '127.0.0.1', port: 40002 },
@@ -75,7 +79,11 @@ test('every pod that runs is reached by itself, in their order, and those that d
 
 test('pods that are about to run are waited for', async ({ lib, clone, environment, context }) => {
   cluster(clone, { 'vault-0': 'Pending' });
-  const found = lib.withVaultReplicas(context, environment, 30_000, async (connections) => connections);
+  const found = lib.withVaultReplicas(
+    { ...context, environment },
+    30_000,
+    async (connections) => connections,
+  );
   while (clone.calls().length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
   const vault = await scriptedVault(({ path }) =>
     path === 'sys/seal-status' ? { body: { initialized: true, sealed: true } } : undefined,
@@ -91,7 +99,7 @@ test('pods that are about to run are waited for', async ({ lib, clone, environme
 
 test('where no pod runs it is said which there are', async ({ lib, clone, environment, context }) => {
   cluster(clone, { 'vault-0': 'Pending' });
-  const none = await failureOf(lib.withVaultReplicas(context, environment, 0, async () => undefined));
+  const none = await failureOf(lib.withVaultReplicas({ ...context, environment }, 0, async () => undefined));
   assert.is(none.what, 'no pod of Vault runs');
   assert.is(none.why, 'vault-0 cannot be reached');
 });

@@ -276,7 +276,7 @@ test('who may not list the Secrets is told what to have allowed', async () => {
     'Error from server (Forbidden): secrets is forbidden: User "me" cannot list resource "secrets" in API group "" at the cluster scope';
   const failing = () => () => Promise.reject(new TaskError({ what: '`kubectl` failed', why, exitCode: 4 }));
   const environment = { kubeconfig: 'k', context: 'c' } as Environment;
-  const error = await failureOf(deployedReleases(failing as unknown as Shell, environment));
+  const error = await failureOf(deployedReleases({ $: failing as unknown as Shell, environment }));
   assert.equal(
     [error.what, error.why, error.advice, error.exitCode],
     ['`kubectl` failed', why, 'have me allowed to list secrets, and run again', 4],

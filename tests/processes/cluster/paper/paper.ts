@@ -13,21 +13,21 @@ async function write(environment: Environment, phase: ClusterPhase): Promise<'ch
 
 const cluster: Cluster = {
   commands: {
-    create: ({ context }) => [`echo stopped > ${context}`],
-    start: ({ context }) => [`echo running > ${context}`],
+    create: ({ environment: { context } }) => [`echo stopped > ${context}`],
+    start: ({ environment: { context } }) => [`echo running > ${context}`],
     stop: ({ context }) => [`echo stopped > ${context}`],
     destroy: ({ context }) => [`rm ${context}`],
-    services: ({ context }) => [`cat ${context}`],
+    services: ({ environment: { context } }) => [`cat ${context}`],
   },
-  phase: async (environment) =>
+  phase: async ({ environment }) =>
     (await readFile(file(environment), 'utf8').catch(() => 'absent')) as ClusterPhase,
-  create: async (environment) => {
+  create: async ({ environment }) => {
     await write(environment, 'stopped');
     return 'unchanged';
   },
-  start: (environment) => write(environment, 'running'),
-  stop: (environment) => write(environment, 'stopped'),
-  destroy: async (environment) => {
+  start: ({ environment }) => write(environment, 'running'),
+  stop: ({ environment }) => write(environment, 'stopped'),
+  destroy: async ({ environment }) => {
     await rm(file(environment));
     return 'changed';
   },
