@@ -1,7 +1,7 @@
 import type { TaskNode } from './graph.ts';
 
-/** `queued`: p-queue is about to begin it. `up`: a long-running process that is ready. */
-export type State = 'waiting' | 'queued' | 'running' | 'up' | 'ended' | 'skipped';
+/** `up`: a long-running process that is ready. */
+export type State = 'waiting' | 'running' | 'up' | 'ended' | 'skipped';
 
 type Entry = {
   /** Needs that are neither done nor ready. */
@@ -29,10 +29,6 @@ export class Progress {
     return this.#entry(node).state === 'waiting';
   }
 
-  isQueued(node: TaskNode): boolean {
-    return this.#entry(node).state === 'queued';
-  }
-
   isOver(node: TaskNode): boolean {
     const { state } = this.#entry(node);
     return state === 'ended' || state === 'skipped';
@@ -52,7 +48,7 @@ export class Progress {
   /** Whether it is a finaliser of a task that was started, and has not run yet. */
   isEligible(node: TaskNode): boolean {
     const hasStarted = (owner: TaskNode): boolean =>
-      !['waiting', 'queued', 'skipped'].includes(this.#entry(owner).state);
+      !['waiting', 'skipped'].includes(this.#entry(owner).state);
     return this.isWaiting(node) && node.finalises.some(hasStarted);
   }
 

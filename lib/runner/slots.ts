@@ -1,0 +1,137 @@
+import { AsyncResource } from 'node:async_hooks';
+import PQueue, { PriorityQueue } from 'p-queue';
+import type { TaskNode } from './graph.ts';
+
+/** Those who wait for it are not in the queue of the run. */
+type Mutex = { taken: boolean; readonly waiting: PriorityQueue };
+
+/** How long nodes may follow one another before the event loop has a turn. */
+const turnMs = 10;
+
+/**
+ * Where nodes that are ready wait for a slot: p-queue limits how many run at once and chooses the next one. A node whose mutex is
+ * taken gives its slot back until the mutex is free; an interactive one begins when nothing else runs, and before all others.
+ */
+export class Slots {
+  readonly #jobs: number;
+  readonly #run: (node: TaskNode) => Promise<void>;
+  readonly #onIdle: () => void;
+  readonly #onError: (error: unknown) => void;
+  readonly #queue: PQueue;
+  /** What p-queue has not begun, each with what takes it out: one signal for all of them costs as much as 10,000 tasks. */
+  readonly #queued = new Map<TaskNode, AbortController>();
+  readonly #mutexes = new Map<string, Mutex>();
+  // p-queue begins a job in the async context of the one that made room for it.
+  readonly #context = new AsyncResource('slots');
+  #active = 0;
+  /** Interactive nodes that are queued or run. */
+  #interactive = 0;
+  /** When the event loop last had a turn between two nodes. */
+  #turnedAt = performance.now();
+
+  /** `onIdle` is called each time that a slot is given back and nothing runs or is queued. */
+  constructor(
+    jobs: number,
+    run: (node: TaskNode) => Promise<void>,
+    on: { readonly idle: () => void; readonly error: (error: unknown) => void },
+  ) {
+    this.#jobs = jobs;
+    this.#run = run;
+    this.#onIdle = on.idle;
+    this.#onError = on.error;
+    this.#queue = new PQueue({ concurrency: jobs });
+  }
+
+  get idle(): boolean {
+    return this.#active === 0 && this.#queued.size === 0;
+  }
+
+  /** Nothing of what `change` adds begins before all of it is there to choose from. */
+  together(change: () => void): void {
+    this.#queue.pause();
+    change();
+    this.#queue.start();
+  }
+
+  /** Queues a node; the highest priority goes first, of equals the one that was added first. */
+  add(node: TaskNode, priority: number): void {
+    const removal = new AbortController();
+    this.#queued.set(node, removal);
+    if (node.task.interactive) this.#setInteractive(1);
+    this.#queue
+      .add(() => this.#slot(node, priority), {
+        priority: node.task.interactive ? Number.POSITIVE_INFINITY : priority,
+        signal: removal.signal,
+      })
+      // Nothing but its removal: a slot never rejects.
+      .catch(() => {});
+  }
+
+  /** Takes a node out again, if it has not begun. */
+  remove(node: TaskNode): void {
+    const removal = this.#queued.get(node);
+    if (removal === undefined) return;
+    this.#queued.delete(node);
+    removal.abort();
+    if (node.task.interactive) this.#setInteractive(-1);
+  }
+
+  /** Takes out all that have not begun, those that wait for a mutex included. */
+  clear(): void {
+    for (const { waiting } of this.#mutexes.values()) while (waiting.dequeue() !== undefined);
+    this.together(() => {
+      for (const node of [...this.#queued.keys()]) this.remove(node);
+    });
+  }
+
+  async #slot(node: TaskNode, priority: number): Promise<void> {
+    this.#queued.delete(node);
+    const mutex = this.#mutexOf(node);
+    if (mutex?.taken) {
+      mutex.waiting.enqueue(async () => this.add(node, priority), { priority });
+    } else {
+      if (mutex !== undefined) mutex.taken = true;
+      this.#active += 1;
+      try {
+        const context = this.#context.runInAsyncScope(() => new AsyncResource('task'));
+        await context.runInAsyncScope(this.#run, undefined, node);
+        await this.#turn();
+      } catch (error) {
+        this.#onError(error);
+      }
+      this.#active -= 1;
+      if (mutex !== undefined) mutex.taken = false;
+      // Queued, not handed over: a better one may have become ready meanwhile.
+      void mutex?.waiting.dequeue()?.();
+    }
+    if (node.task.interactive) this.#setInteractive(-1);
+    if (this.idle) this.#onIdle();
+  }
+
+  #mutexOf({ task, input }: TaskNode): Mutex | undefined {
+    const name = typeof task.mutex === 'function' ? task.mutex(input) : task.mutex;
+    if (name === undefined) return undefined;
+    const mutex = this.#mutexes.get(name) ?? { taken: false, waiting: new PriorityQueue() };
+    this.#mutexes.set(name, mutex);
+    return mutex;
+  }
+
+  #setInteractive(change: number): void {
+    this.#interactive += change;
+    this.#queue.concurrency = this.#interactive > 0 ? 1 : this.#jobs;
+  }
+
+  /**
+   * Lets signals, timers and the ends of children in between, where tasks that wait for nothing follow one another: promises alone
+   * never do.
+   */
+  #turn(): void | Promise<void> {
+    if (performance.now() - this.#turnedAt < turnMs) return;
+    return new Promise((resolve) => {
+      setImmediate(() => {
+        this.#turnedAt = performance.now();
+        resolve();
+      });
+    });
+  }
+}
