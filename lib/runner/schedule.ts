@@ -142,11 +142,10 @@ class Scheduler {
   }
 
   /** A slot is free for it. */
-  async #work(node: TaskNode): Promise<void> {
+  #work(node: TaskNode): void | Promise<void> {
     // It may have been left out while it waited for its mutex.
     if (!this.#progress.isWaiting(node) || !this.#mayStart()) return;
-    if (node.longRunning === undefined) await this.#run(node);
-    else await this.#launch(node);
+    return node.longRunning === undefined ? this.#run(node) : this.#launch(node);
   }
 
   /** Adds one that was held: the one whose task comes last, since what was made last is taken away first. False: there is none. */

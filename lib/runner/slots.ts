@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
+import { setMaxListeners } from 'node:events';
 import PQueue, { PriorityQueue } from 'p-queue';
 import type { TaskNode } from './graph.ts';
 
@@ -14,12 +15,15 @@ const turnMs = 10;
  */
 export class Slots {
   readonly #jobs: number;
-  readonly #run: (node: TaskNode) => Promise<void>;
+  readonly #run: (node: TaskNode) => void | Promise<void>;
   readonly #onIdle: () => void;
   readonly #onError: (error: unknown) => void;
   readonly #queue: PQueue;
-  /** What p-queue has not begun, each with what takes it out: one signal for all of them costs as much as 10,000 tasks. */
-  readonly #queued = new Map<TaskNode, AbortController>();
+  /** What has not begun. */
+  readonly #queued = new Set<TaskNode>();
+  /** What takes jobs out of p-queue. */
+  #removals: AbortController[] = [];
+  #added = 0;
   readonly #mutexes = new Map<string, Mutex>();
   // p-queue begins a job in the async context of the one that made room for it.
   readonly #context = new AsyncResource('slots');
@@ -32,7 +36,7 @@ export class Slots {
   /** `onIdle` is called each time that a slot is given back and nothing runs or is queued. */
   constructor(
     jobs: number,
-    run: (node: TaskNode) => Promise<void>,
+    run: (node: TaskNode) => void | Promise<void>,
     on: { readonly idle: () => void; readonly error: (error: unknown) => void },
   ) {
     this.#jobs = jobs;
@@ -55,37 +59,46 @@ export class Slots {
 
   /** Queues a node; the highest priority goes first, of equals the one that was added first. */
   add(node: TaskNode, priority: number): void {
-    const removal = new AbortController();
-    this.#queued.set(node, removal);
+    this.#queued.add(node);
     if (node.task.interactive) this.#setInteractive(1);
     this.#queue
       .add(() => this.#slot(node, priority), {
         priority: node.task.interactive ? Number.POSITIVE_INFINITY : priority,
-        signal: removal.signal,
+        signal: this.#removalSignal(),
       })
       // Nothing but its removal: a slot never rejects.
       .catch(() => {});
   }
 
-  /** Takes a node out again, if it has not begun. */
+  /** Forgets a node that has not begun; its job then does nothing. */
   remove(node: TaskNode): void {
-    const removal = this.#queued.get(node);
-    if (removal === undefined) return;
-    this.#queued.delete(node);
-    removal.abort();
-    if (node.task.interactive) this.#setInteractive(-1);
+    if (this.#queued.delete(node) && node.task.interactive) this.#setInteractive(-1);
   }
 
   /** Takes out all that have not begun, those that wait for a mutex included. */
   clear(): void {
     for (const { waiting } of this.#mutexes.values()) while (waiting.dequeue() !== undefined);
     this.together(() => {
-      for (const node of [...this.#queued.keys()]) this.remove(node);
+      for (const node of this.#queued) this.remove(node);
+      for (const removal of this.#removals) removal.abort();
     });
+    this.#removals = [];
+  }
+
+  /** One for every hundred: to add a listener, a signal looks through all that it has. */
+  #removalSignal(): AbortSignal {
+    let removal = this.#removals.at(-1);
+    if (removal === undefined || this.#added % 100 === 0) {
+      removal = new AbortController();
+      setMaxListeners(0, removal.signal);
+      this.#removals.push(removal);
+    }
+    this.#added += 1;
+    return removal.signal;
   }
 
   async #slot(node: TaskNode, priority: number): Promise<void> {
-    this.#queued.delete(node);
+    if (!this.#queued.delete(node)) return;
     const mutex = this.#mutexOf(node);
     if (mutex?.taken) {
       mutex.waiting.enqueue(async () => this.add(node, priority), { priority });
@@ -95,7 +108,7 @@ export class Slots {
       try {
         const context = this.#context.runInAsyncScope(() => new AsyncResource('task'));
         await context.runInAsyncScope(this.#run, undefined, node);
-        await this.#turn();
+        if (performance.now() - this.#turnedAt > turnMs) await this.#turn();
       } catch (error) {
         this.#onError(error);
       }
@@ -125,8 +138,7 @@ export class Slots {
    * Lets signals, timers and the ends of children in between, where tasks that wait for nothing follow one another: promises alone
    * never do.
    */
-  #turn(): void | Promise<void> {
-    if (performance.now() - this.#turnedAt < turnMs) return;
+  #turn(): Promise<void> {
     return new Promise((resolve) => {
       setImmediate(() => {
         this.#turnedAt = performance.now();
