@@ -6,7 +6,6 @@ import type { Cleanup, Gate, Run } from './execute.ts';
 import type { TaskNode } from './graph.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { nestedEnvironment } from './nesting.ts';
-import { type OnePipe, returnPipe, takePipe } from './one-pipe.ts';
 import { markEnvironment } from './orphans.ts';
 import { ownBeginning } from './output/text.ts';
 import { createShell, type Shell, stoppedError } from './shell.ts';
@@ -169,16 +168,10 @@ async function runCommands(
   const commands = await listed;
   if (commands.length === 0) return;
   const surroundings = surroundingsOf(node, await run.shell?.(node.input.options));
-  for (const command of commands) {
-    // Nobody reads the streams of these for themselves.
-    const pipe = run.oneStream && !node.task.interactive ? await takePipe() : undefined;
-    try {
-      // A template of one piece: the command is taken as it is, nothing is quoted.
-      await shellOf(node, run, attempt, pipe)(surroundings)(Object.assign([command], { raw: [command] }));
-    } finally {
-      returnPipe(pipe);
-    }
-  }
+  // Nobody reads the streams of these for themselves.
+  const $ = shellOf(node, run, attempt, run.oneStream)(surroundings);
+  // A template of one piece: the command is taken as it is, nothing is quoted.
+  for (const command of commands) await $(Object.assign([command], { raw: [command] }));
 }
 
 /** Getters only, which cost nothing until they are used: it is made for every attempt of every task. */
@@ -225,23 +218,23 @@ function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext 
 }
 
 /** The shell of an attempt: its commands run in the task's surroundings, and are known to the run. */
-function shellOf(node: TaskNode, run: Run, attempt: Attempt, pipe?: OnePipe): Shell {
+function shellOf(node: TaskNode, run: Run, attempt: Attempt, oneStream = false): Shell {
   const { id } = node;
   const splitters = new WeakMap<object, { readonly stdout: LineSplitter; readonly stderr: LineSplitter }>();
-  const splittersOf = (child: object): { readonly stdout: LineSplitter; readonly stderr: LineSplitter } => {
-    let found = splitters.get(child);
+  const splittersOf = (command: object): { readonly stdout: LineSplitter; readonly stderr: LineSplitter } => {
+    let found = splitters.get(command);
     if (found === undefined) {
       const make = (stream: OutputStream): LineSplitter =>
         new LineSplitter(run.redactor, (line) => attempt.show(stream, line));
-      found = { stdout: make(pipe === undefined ? 'stdout' : 'output'), stderr: make('stderr') };
-      splitters.set(child, found);
+      found = { stdout: make(oneStream ? 'output' : 'stdout'), stderr: make('stderr') };
+      splitters.set(command, found);
     }
     return found;
   };
   return createShell(
     {
       interactive: node.task.interactive ?? false,
-      pipe,
+      oneStream,
       check: (folder) => {
         if (!run.cleaning && attempt.stopping) throw stoppedError();
         if (!run.cleaning && attempt.over) throw overError(node);
@@ -254,7 +247,7 @@ function shellOf(node: TaskNode, run: Run, attempt: Attempt, pipe?: OnePipe): Sh
       },
       end: (child: ChildProcess) => void run.children.endOne(child),
       onCommand: (command) => run.emit({ type: 'task-command', id, command }),
-      onOutput: (stream, chunk, child) => splittersOf(child)[stream].push(chunk),
+      onOutput: (stream, chunk, command) => splittersOf(command)[stream].push(chunk),
       redact: (text) => run.redactor.redact(text),
       pressure: run.pressure,
     },

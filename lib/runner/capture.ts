@@ -1,33 +1,36 @@
 /** Smaller chunks are put together: each one on its own costs more than it holds. */
 const smallChunk = 4096;
 
-/** What a stream of a child has printed, at most the last `limit` bytes of it (a chunk more or less). */
-export class Capture {
-  #chunks: Buffer[] = [];
+/** What a stream of a child has printed, at most the last `limit` bytes of it (a chunk more or less). zx fills it: a list with `push`. */
+export class Capture extends Array<Buffer> {
+  readonly #limit: () => number;
   #bytes = 0;
   /** The beginning was left out. */
   truncated = false;
 
-  push(chunk: Buffer, limit: number): void {
-    const last = this.#chunks.at(-1);
+  constructor(limit: () => number) {
+    super();
+    this.#limit = limit;
+  }
+
+  override push(chunk: Buffer): number {
+    const last = this.at(-1);
     if (last !== undefined && last.length < smallChunk && chunk.length < smallChunk)
-      this.#chunks[this.#chunks.length - 1] = Buffer.concat([last, chunk]);
-    else this.#chunks.push(chunk);
+      this[this.length - 1] = Buffer.concat([last, chunk]);
+    else super.push(chunk);
     this.#bytes += chunk.length;
-    let dropped = 0;
-    for (const { length } of this.#chunks) {
-      if (this.#bytes - length < limit) break;
-      this.#bytes -= length;
-      dropped += 1;
+    const limit = this.#limit();
+    for (let [first] = this; first !== undefined && this.#bytes - first.length >= limit; [first] = this) {
+      this.#bytes -= first.length;
+      this.shift();
+      this.truncated = true;
     }
-    if (dropped === 0) return;
-    this.#chunks.splice(0, dropped);
-    this.truncated = true;
+    return this.length;
   }
 
   /** Decoded as UTF-8; a beginning that was cut starts with the next whole line. */
   text(): string {
-    const text = Buffer.concat(this.#chunks).toString('utf8');
+    const text = Buffer.concat([...this]).toString('utf8');
     const end = text.indexOf('\n');
     return this.truncated && end < text.length - 1 ? text.slice(end + 1) : text;
   }

@@ -2,7 +2,6 @@ import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import type { BackPressure } from './back-pressure.ts';
 import { TaskError } from './errors.ts';
-import type { OnePipe } from './one-pipe.ts';
 import { startCommand } from './start-command.ts';
 
 /** How a command is run: `$({ cwd, env })`. */
@@ -61,8 +60,8 @@ export type Shell = {
 /** What the shell needs of the task that it is bound to. */
 export type ShellHost = {
   readonly interactive: boolean;
-  /** What the next command writes both its streams to, so that the order of its lines is kept. It comes as stdout. */
-  readonly pipe?: OnePipe | undefined;
+  /** A command writes both its streams to stdout, so that the order of its lines is kept. */
+  readonly oneStream?: boolean | undefined;
   /** Throws when the task may start nothing more, or not in this folder. */
   readonly check: (folder: string | undefined) => void;
   readonly spawn: (
@@ -74,7 +73,8 @@ export type ShellHost = {
   /** Ends one child and its group. */
   readonly end: (child: ChildProcess) => void;
   readonly onCommand: (command: string) => void;
-  readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Buffer | string, child: object) => void;
+  /** `command` is another object for each command. */
+  readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Buffer | string, command: object) => void;
   readonly redact: (text: string) => string;
   /** Slows children down whose output cannot be written as fast as it comes. */
   readonly pressure?: BackPressure | undefined;

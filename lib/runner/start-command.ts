@@ -1,17 +1,28 @@
+import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import { createRequire } from 'node:module';
+import type * as Zx from 'zx/core';
 import { Capture } from './capture.ts';
 import { commandFailure, type FinishedCommand } from './command-failure.ts';
-import { checkValues, commandText } from './command-text.ts';
+import { checkValues, quote } from './command-text.ts';
 import { TaskError } from './errors.ts';
 import { exitCodes, signalExitCode } from './exit-codes.ts';
-import { type CommandState, capturedBytes, type Ended, type Launch } from './run-child.ts';
 import type { Command, CommandOptions, CommandOutput, ShellHost } from './shell.ts';
-import { startDirectly } from './start-directly.ts';
-import { startInShell } from './start-in-shell.ts';
 import { startLimit } from './suspend.ts';
 
+const mebibyte = 1 << 20;
+/** Of a command with `quiet` all output is kept, since it is wanted as a result; up to this size of each stream. */
+const capturedBytes = 64 * mebibyte;
+/** Of one whose output is in the task's log only the end is kept. */
+const keptBytes = mebibyte;
+
+/** After a command's end, how long its output may stay silent while something in the background holds it open. */
+const silenceMs = 1000;
+
+const require = createRequire(import.meta.url);
+
 /**
- * Starts one command: without a shell when it needs none, else by zx. Both ways give the same output, exit code and errors.
- * Throws when the task may start nothing more, and for a value that is missing.
+ * Starts one command by zx, in a shell. The process belongs to the run, which alone ends it. zx is only loaded by the first command:
+ * it costs more than all of the runner. Throws when the task may start nothing more, and for a value that is missing.
  */
 export function startCommand(
   host: ShellHost,
@@ -22,44 +33,91 @@ export function startCommand(
   checkOptions(options);
   host.check(options.cwd);
   checkValues(pieces, values);
-  const state: CommandState = {
+  const zx = require('zx/core') as typeof Zx;
+  const terminal = host.interactive && !options.quiet && options.input === undefined;
+  const limit = (): number => (running.isQuiet() ? capturedBytes : keptBytes);
+  const stdout = new Capture(limit);
+  const stderr = new Capture(limit);
+  const running: Zx.ProcessPromise = zx.$({
+    ...unset,
+    ...shellOf(zx, host.oneStream === true && !terminal),
+    cwd: options.cwd ?? process.cwd(),
+    env: options.env ?? process.env,
+    // What is empty is no input to zx, and would leave stdin open.
+    input: options.input || '',
+    stdio: terminal ? 'inherit' : [options.input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    store: { stdout, stderr, stdall: Object.assign([], { push: () => 0 }) },
     quiet: options.quiet ?? false,
     nothrow: options.nothrow ?? false,
-    timedOut: false,
-    child: undefined,
-    stdout: new Capture(),
-    stderr: new Capture(),
-    closed: Promise.resolve(),
-  };
-  const { text, ended } = start({ host, options, state }, pieces, values);
+    verbose: true,
+    detached: !terminal,
+    preferLocal: false,
+    log: (entry) => {
+      // The caller may still say `.quiet()`.
+      if (entry.kind === 'cmd') queueMicrotask(() => running.isQuiet() || host.onCommand(entry.cmd));
+      else if ((entry.kind === 'stdout' || entry.kind === 'stderr') && entry.verbose)
+        host.onOutput(entry.kind, entry.data, stdout);
+    },
+    spawn: ((file: string, args: readonly string[], spawnOptions: SpawnOptions) => {
+      if (file.includes('\0')) throw nulInCommand(file);
+      // Without zx's own signal, which would kill the shell alone and at once: stopping is the run's business.
+      const { signal: _, ...rest } = spawnOptions;
+      const child = host.spawn(file, args, rest, {
+        interactive: terminal,
+        daemons: options.daemons ?? false,
+      });
+      // A child may end without having read all of it.
+      child.stdin?.on('error', () => {});
+      closeAfterExit(child, host);
+      return child;
+    }) as typeof import('node:child_process').spawn,
+  })(pieces, ...values);
+
+  let timedOut = false;
   const { timeoutMs } = options;
   const endLimit = timeoutMs === undefined ? undefined : startLimit(timeoutMs, onTimeout);
   function onTimeout(): void {
-    state.timedOut = true;
-    if (state.child !== undefined) host.end(state.child);
+    timedOut = true;
+    if (running.child !== undefined) host.end(running.child);
   }
 
-  const done = ended
-    .finally(() => endLimit?.())
-    .then((end) => {
-      const finished = finish(text(), end, state, options);
-      if (!state.nothrow && hasFailed(finished)) throw commandFailure(finished, host.redact);
-      return finished.output;
-    });
-  const command = done as Command;
+  const settle = ({ exitCode, signal, cause }: Zx.ProcessOutput): CommandOutput => {
+    endLimit?.();
+    if (cause instanceof TaskError) throw cause;
+    const truncated = stdout.truncated || stderr.truncated;
+    const ownCode = signal === null ? (exitCode ?? exitCodes.failed) : signalExitCode(signal);
+    const output: CommandOutput = {
+      stdout: stdout.text(),
+      stderr: stderr.text(),
+      exitCode: timedOut ? exitCodes.timeout : ownCode,
+      signal,
+      truncated,
+    };
+    const finished: FinishedCommand = {
+      command: running.cmd,
+      output,
+      startError: cause ?? undefined,
+      timeoutMs: timedOut ? timeoutMs : undefined,
+      overflow: truncated && running.isQuiet() ? capturedBytes : undefined,
+      cwd: options.cwd,
+    };
+    if (!running.isNothrow() && hasFailed(finished)) throw commandFailure(finished, host.redact);
+    return output;
+  };
+  const command = running.then(settle, settle) as Command;
   Object.defineProperties(command, {
-    pid: { get: () => state.child?.pid },
-    stdout: { get: () => state.child?.stdout },
-    stderr: { get: () => state.child?.stderr },
+    pid: { get: () => running.pid },
+    stdout: { get: () => running.stdout },
+    stderr: { get: () => running.stderr },
     quiet: {
-      value: (on = true) => {
-        state.quiet = on;
+      value: (on?: boolean) => {
+        running.quiet(on);
         return command;
       },
     },
     nothrow: {
-      value: (on = true) => {
-        state.nothrow = on;
+      value: (on?: boolean) => {
+        running.nothrow(on);
         return command;
       },
     },
@@ -67,19 +125,54 @@ export function startCommand(
   return command;
 }
 
-function start(
-  launch: Launch,
-  pieces: TemplateStringsArray,
-  values: readonly unknown[],
-): { readonly text: () => string; readonly ended: Promise<Ended> } {
-  const text = commandText(pieces, values);
-  if (text?.includes('\0')) {
-    const [program] = text.trimStart().split(/[\s\0]/, 1);
-    throw cannotStart(`\`${program}\``, 'its command holds a NUL character');
-  }
-  const ended = text === undefined ? undefined : startDirectly(text, launch);
-  if (text === undefined || ended === undefined) return startInShell(pieces, values, launch);
-  return { text: () => text, ended };
+/** Every option is given: zx takes the others from global defaults, which ZX_… variables change. */
+const unset = {
+  ac: undefined,
+  halt: undefined,
+  signal: undefined,
+  timeout: undefined,
+} as unknown as Partial<Zx.Options>;
+
+/** bash where there is one; else plain sh, which has no pipefail. `oneStream`: the order of the lines of stdout and stderr is kept. */
+function shellOf(
+  zx: typeof Zx,
+  oneStream: boolean,
+): Required<Pick<Zx.Options, 'prefix' | 'postfix' | 'quote'>> & { shell: string } {
+  const found = zx.$.shell;
+  const bash = typeof found === 'string' && found.includes('bash');
+  return {
+    shell: bash ? found : '/bin/sh',
+    prefix: `${oneStream ? 'exec 2>&1;' : ''}set -eu${bash ? 'o pipefail' : ''};`,
+    postfix: '',
+    quote,
+  };
+}
+
+/**
+ * A command is over when its process is, even if something that it left in the background holds its output open. The
+ * output is closed once it has been silent for a while, so that nothing already written is lost.
+ */
+function closeAfterExit(child: ChildProcess, { pressure }: ShellHost): void {
+  const streams = [child.stdout, child.stderr].filter((stream) => stream !== null && stream !== undefined);
+  for (const stream of streams) pressure?.watch(stream);
+  child.once('exit', () => {
+    let timer: NodeJS.Timeout;
+    const wait = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        if (streams.some((stream) => pressure?.holds(stream))) wait();
+        else for (const stream of streams) stream.destroy();
+      }, silenceMs);
+    };
+    wait();
+    for (const stream of streams) stream.on('data', wait);
+    child.once('close', () => clearTimeout(timer));
+  });
+}
+
+function nulInCommand(text: string): TaskError {
+  const [program] = text.replace(/^.*?set -eu[^;]*;\s*/s, '').split(/[\s\0]/, 1);
+  return cannotStart(`\`${program}\``, 'its command holds a NUL character');
 }
 
 /** Throws TaskError, without the value, for what the system would refuse or take for something else. */
@@ -108,30 +201,4 @@ function hasFailed({ output, startError, timeoutMs, overflow }: FinishedCommand)
   return (
     output.exitCode !== 0 || startError !== undefined || timeoutMs !== undefined || overflow !== undefined
   );
-}
-
-function finish(
-  command: string,
-  { exitCode, signal, startError }: Ended,
-  state: CommandState,
-  options: CommandOptions,
-): FinishedCommand {
-  const { stdout, stderr, timedOut } = state;
-  const truncated = stdout.truncated || stderr.truncated;
-  const ownCode = signal === null ? (exitCode ?? exitCodes.failed) : signalExitCode(signal);
-  const output: CommandOutput = {
-    stdout: stdout.text(),
-    stderr: stderr.text(),
-    exitCode: timedOut ? exitCodes.timeout : ownCode,
-    signal,
-    truncated,
-  };
-  return {
-    command,
-    output,
-    startError,
-    timeoutMs: timedOut ? options.timeoutMs : undefined,
-    overflow: truncated && state.quiet ? capturedBytes : undefined,
-    cwd: options.cwd,
-  };
 }
