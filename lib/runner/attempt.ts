@@ -6,6 +6,7 @@ import type { Cleanup, Gate, Run } from './execute.ts';
 import type { TaskNode } from './graph.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { nestedEnvironment } from './nesting.ts';
+import { type OnePipe, returnPipe, takePipe } from './one-pipe.ts';
 import { markEnvironment } from './orphans.ts';
 import { ownBeginning } from './output/text.ts';
 import { createShell, type Shell, stoppedError } from './shell.ts';
@@ -168,10 +169,16 @@ async function runCommands(
   const commands = await listed;
   if (commands.length === 0) return;
   const surroundings = surroundingsOf(node, await run.shell?.(node.input.options));
-  // Nobody reads the streams of these for themselves.
-  const $ = shellOf(node, run, attempt, run.oneStream)(surroundings);
-  // A template of one piece: the command is taken as it is, nothing is quoted.
-  for (const command of commands) await $(Object.assign([command], { raw: [command] }));
+  for (const command of commands) {
+    // Nobody reads the streams of these for themselves.
+    const pipe = run.oneStream && !node.task.interactive ? await takePipe() : undefined;
+    try {
+      // A template of one piece: the command is taken as it is, nothing is quoted.
+      await shellOf(node, run, attempt, pipe)(surroundings)(Object.assign([command], { raw: [command] }));
+    } finally {
+      returnPipe(pipe);
+    }
+  }
 }
 
 /** Getters only, which cost nothing until they are used: it is made for every attempt of every task. */
@@ -218,7 +225,7 @@ function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext 
 }
 
 /** The shell of an attempt: its commands run in the task's surroundings, and are known to the run. */
-function shellOf(node: TaskNode, run: Run, attempt: Attempt, oneStream = false): Shell {
+function shellOf(node: TaskNode, run: Run, attempt: Attempt, pipe?: OnePipe): Shell {
   const { id } = node;
   const splitters = new WeakMap<object, { readonly stdout: LineSplitter; readonly stderr: LineSplitter }>();
   const splittersOf = (command: object): { readonly stdout: LineSplitter; readonly stderr: LineSplitter } => {
@@ -226,7 +233,7 @@ function shellOf(node: TaskNode, run: Run, attempt: Attempt, oneStream = false):
     if (found === undefined) {
       const make = (stream: OutputStream): LineSplitter =>
         new LineSplitter(run.redactor, (line) => attempt.show(stream, line));
-      found = { stdout: make(oneStream ? 'output' : 'stdout'), stderr: make('stderr') };
+      found = { stdout: make(pipe === undefined ? 'stdout' : 'output'), stderr: make('stderr') };
       splitters.set(command, found);
     }
     return found;
@@ -234,7 +241,7 @@ function shellOf(node: TaskNode, run: Run, attempt: Attempt, oneStream = false):
   return createShell(
     {
       interactive: node.task.interactive ?? false,
-      oneStream,
+      pipe,
       check: (folder) => {
         if (!run.cleaning && attempt.stopping) throw stoppedError();
         if (!run.cleaning && attempt.over) throw overError(node);

@@ -2,6 +2,7 @@ import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import type { BackPressure } from './back-pressure.ts';
 import { TaskError } from './errors.ts';
+import type { OnePipe } from './one-pipe.ts';
 import { startCommand } from './start-command.ts';
 
 /** How a command is run: `$({ cwd, env })`. */
@@ -60,8 +61,8 @@ export type Shell = {
 /** What the shell needs of the task that it is bound to. */
 export type ShellHost = {
   readonly interactive: boolean;
-  /** A command writes both its streams to stdout, so that the order of its lines is kept. */
-  readonly oneStream?: boolean | undefined;
+  /** What the next command writes both its streams to, so that the order of its lines is kept. It comes as stdout. */
+  readonly pipe?: OnePipe | undefined;
   /** Throws when the task may start nothing more, or not in this folder. */
   readonly check: (folder: string | undefined) => void;
   readonly spawn: (

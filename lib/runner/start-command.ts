@@ -1,11 +1,14 @@
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { Socket } from 'node:net';
 import type * as Zx from 'zx/core';
 import { Capture } from './capture.ts';
 import { commandFailure, type FinishedCommand } from './command-failure.ts';
 import { checkValues, quote } from './command-text.ts';
 import { TaskError } from './errors.ts';
 import { exitCodes, signalExitCode } from './exit-codes.ts';
+import type { OnePipe } from './one-pipe.ts';
 import type { Command, CommandOptions, CommandOutput, ShellHost } from './shell.ts';
 import { startLimit } from './suspend.ts';
 
@@ -35,17 +38,18 @@ export function startCommand(
   checkValues(pieces, values);
   const zx = require('zx/core') as typeof Zx;
   const terminal = host.interactive && !options.quiet && options.input === undefined;
+  const output = host.pipe?.write ?? 'pipe';
   const limit = (): number => (running.isQuiet() ? capturedBytes : keptBytes);
   const stdout = new Capture(limit);
   const stderr = new Capture(limit);
   const running: Zx.ProcessPromise = zx.$({
     ...unset,
-    ...shellOf(zx, host.oneStream === true && !terminal),
+    ...shellOf(zx),
     cwd: options.cwd ?? process.cwd(),
     env: options.env ?? process.env,
     // What is empty is no input to zx, and would leave stdin open.
     input: options.input || '',
-    stdio: terminal ? 'inherit' : [options.input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    stdio: terminal ? 'inherit' : [options.input ? 'pipe' : 'ignore', output, output],
     store: { stdout, stderr, stdall: Object.assign([], { push: () => 0 }) },
     quiet: options.quiet ?? false,
     nothrow: options.nothrow ?? false,
@@ -66,6 +70,7 @@ export function startCommand(
         interactive: terminal,
         daemons: options.daemons ?? false,
       });
+      if (host.pipe !== undefined && child.pid !== undefined) readFrom(host.pipe, child);
       // A child may end without having read all of it.
       child.stdin?.on('error', () => {});
       closeAfterExit(child, host);
@@ -133,19 +138,32 @@ const unset = {
   timeout: undefined,
 } as unknown as Partial<Zx.Options>;
 
-/** bash where there is one; else plain sh, which has no pipefail. `oneStream`: the order of the lines of stdout and stderr is kept. */
+/** bash where there is one; else plain sh, which has no pipefail. */
 function shellOf(
   zx: typeof Zx,
-  oneStream: boolean,
 ): Required<Pick<Zx.Options, 'prefix' | 'postfix' | 'quote'>> & { shell: string } {
   const found = zx.$.shell;
   const bash = typeof found === 'string' && found.includes('bash');
   return {
     shell: bash ? found : '/bin/sh',
-    prefix: `${oneStream ? 'exec 2>&1;' : ''}set -eu${bash ? 'o pipefail' : ''};`,
+    prefix: bash ? 'set -euo pipefail;' : 'set -eu;',
     postfix: '',
     quote,
   };
+}
+
+/** The child writes to this pipe. Node knows nothing of it, so the child's `close` is made to wait for its end. */
+function readFrom(pipe: OnePipe, child: ChildProcess): void {
+  pipe.used = true;
+  closeSync(pipe.write);
+  const stdout = new Socket({ fd: pipe.read, readable: true, writable: false });
+  const emit = child.emit.bind(child);
+  const emitLate: typeof child.emit = (event: string, ...values: unknown[]) => {
+    if (event !== 'close' || stdout.closed) return emit(event, ...values);
+    stdout.once('close', () => emit(event, ...values));
+    return true;
+  };
+  Object.assign(child, { stdout, emit: emitLate });
 }
 
 /**
@@ -171,7 +189,7 @@ function closeAfterExit(child: ChildProcess, { pressure }: ShellHost): void {
 }
 
 function nulInCommand(text: string): TaskError {
-  const [program] = text.replace(/^.*?set -eu[^;]*;\s*/s, '').split(/[\s\0]/, 1);
+  const [program] = text.replace(/^set -eu[^;]*;\s*/, '').split(/[\s\0]/, 1);
   return cannotStart(`\`${program}\``, 'its command holds a NUL character');
 }
 
