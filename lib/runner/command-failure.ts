@@ -2,7 +2,6 @@ import { MissingToolError, TaskError } from './errors.ts';
 import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import { ownBeginning } from './output/text.ts';
-import { reasonIn } from './reason.ts';
 import type { CommandOutput } from './shell.ts';
 
 export type FinishedCommand = {
@@ -92,4 +91,16 @@ const places =
 export function shorten(command: string): string {
   const line = command.trim().replace(/\s+/g, ' ').replace(places, '');
   return line.length > longestCommand ? `${line.slice(0, longestCommand - 2)} …` : line;
+}
+
+/** The trace of a Go program that crashed, which says nothing to its users; and how the lines before it begin. */
+const trace = /^(?:goroutine \d+ |runtime stack:)/m;
+const crash = /^(?:panic|fatal error|runtime|SIG[A-Z]+): .*/m;
+
+/** Why a program failed, of what it wrote to stderr: the last line that has words in it; of a crash in Go the first line about it. */
+export function reasonIn(text: string): string | undefined {
+  const start = text.search(trace);
+  const crashed = start < 0 ? undefined : crash.exec(text.slice(0, start))?.[0];
+  // Some programs end with the border of a box.
+  return (crashed ?? text.split(/[\r\n]+/).findLast((line) => /[\p{L}\d]/u.test(line)))?.trim();
 }

@@ -1,9 +1,22 @@
 import { availableParallelism } from 'node:os';
 import { kebab } from './arguments.ts';
 import { UsageError } from './errors.ts';
-import { type OutputMode, outputModes } from './output/modes.ts';
 import type { FailureMode } from './schedule.ts';
 import type { ArgumentSpecs, Options } from './task.ts';
+
+/** How the log of a run can be shown. */
+export const outputModes = [
+  'auto',
+  'live',
+  'grouped',
+  'prefixed',
+  'plain',
+  'json',
+  'github',
+  'gitlab',
+] as const;
+
+export type OutputMode = (typeof outputModes)[number];
 
 const failureModes = ['no-new', 'continue', 'kill'] as const satisfies readonly FailureMode[];
 

@@ -1,5 +1,4 @@
 import { checkArguments } from './arguments.ts';
-import { checkDefinitions } from './check-definitions.ts';
 import { Children } from './children.ts';
 import { type CommandLine, parseCommandLine, requestedTasks } from './command-line.ts';
 import { completionTask } from './completion/completion-task.ts';
@@ -18,6 +17,7 @@ import { Stop } from './stop.ts';
 import { Suspend } from './suspend.ts';
 import type { AnyTask, ArgumentSpecs, Options } from './task.ts';
 import type { TaskNames } from './task-names.ts';
+import { checkDefinitions } from './task-names.ts';
 
 /** What a file of tasks may set beside its tasks; everything has a default. */
 export type CliConfig = {
@@ -232,7 +232,7 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
   const memory = config.memory?.(options) ?? '.tasks';
 
   if (options.dryRun === true) {
-    const { plainCommands } = await import('./plain-commands.ts');
+    const { plainCommands } = await import('./surroundings.ts');
     const reasons = settings.explain ? await explain(graph, memory, settings, config) : undefined;
     for (const node of graph.nodes) {
       if (reasons !== undefined) terminal.err(`${session.redactor.redact(reasons.get(node) ?? '')}\n`);

@@ -1,6 +1,6 @@
 import { BackPressure } from './back-pressure.ts';
 import type { Children } from './children.ts';
-import { runCleanups } from './cleanup.ts';
+import { finaliserGate, runCleanups } from './cleanup.ts';
 import { formatFailure } from './errors.ts';
 import type { Emit, NodeSummary, Renderer } from './events.ts';
 import { executeNode, type Run } from './execute.ts';
@@ -8,6 +8,7 @@ import { exitCodes } from './exit-codes.ts';
 import type { RunnerSettings } from './global-options.ts';
 import type { Graph, TaskNode } from './graph.ts';
 import { acquireLock, isHeldAround, type Lock } from './lock.ts';
+import { startLongRunning } from './long-running.ts';
 import { endOrphans } from './orphans.ts';
 import { createRenderer } from './output/renderer.ts';
 import { summaryLines } from './output/summary.ts';
@@ -119,13 +120,6 @@ async function timingOf(
 async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promise<Tally> {
   const { graph, settings, stop } = request;
   const tally = emptyTally();
-  // Loaded for those who use them.
-  const { finaliserGate } = graph.nodes.some((node) => node.finalises.length > 0)
-    ? await import('./finalisers.ts')
-    : {};
-  const { startLongRunning } = graph.nodes.some((node) => node.longRunning !== undefined)
-    ? await import('./long-running.ts')
-    : {};
   const { openMemory } = await import('./memory/open-memory.ts');
   const memory = await openMemory(request, run, tally);
   await runSchedule({
@@ -139,7 +133,7 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
       if (settled !== undefined) return settled;
       run.emit({ type: 'task-started', id: node.id });
       const at = Date.now();
-      const gate = late ? finaliserGate?.(node, run) : undefined;
+      const gate = late ? finaliserGate(node, run) : undefined;
       if (node.task.interactive) screen.pause?.();
       const result = await executeNode(node, run, gate);
       if (node.task.interactive) screen.resume?.();
@@ -150,12 +144,11 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
       return result.status === 'done';
     },
     launch: (node, late) => {
-      if (startLongRunning === undefined || node.longRunning === undefined)
-        throw new Error(`${node.label} is no long-running process`);
+      if (node.longRunning === undefined) throw new Error(`${node.label} is no long-running process`);
       const noted = memory?.before(node, late);
       run.emit({ type: 'task-started', id: node.id });
       const at = Date.now();
-      const gate = late ? finaliserGate?.(node, run) : undefined;
+      const gate = late ? finaliserGate(node, run) : undefined;
       const process = startLongRunning(node, node.longRunning, run, gate ?? stop);
       const ended = process.result.then((result) => {
         gate?.release();

@@ -1,4 +1,4 @@
-import { countDependents } from './count-dependents.ts';
+import { countDependents } from './dependency-order.ts';
 import { FinaliserOrder } from './finaliser-order.ts';
 import type { TaskNode } from './graph.ts';
 import { KeptProcesses } from './kept-processes.ts';

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { formatPlace } from './call-site.ts';
+import { quote } from './command-text.ts';
 import { TaskError } from './errors.ts';
 import type { TaskNode } from './graph.ts';
 import type { CommandOptions } from './shell.ts';
@@ -41,4 +42,27 @@ export function checkFolder(node: TaskNode, folder: string | undefined): void {
     why: found === undefined ? 'there is no such folder' : 'it is not a folder',
     advice: `make it first, or change \`cwd\` at ${formatPlace(node.task)}`,
   });
+}
+
+/**
+ * The commands of a node as a person would paste them: with its folder and variables, and a long-running process in the
+ * background. Variables that are the same in our own environment are left out: a shell that pastes has them too.
+ */
+export async function plainCommands(node: TaskNode): Promise<string[]> {
+  const commands = await node.task.commands(node.input);
+  const folder = declaredFolder(node);
+  const before = folder === undefined || folder === process.cwd() ? [] : [`cd ${quote(shorter(folder))}`];
+  const variables = Object.entries(declaredVariables(node) ?? {})
+    .filter(([name, value]) => process.env[name] !== value)
+    .map(([name, value]) => `${name}=${quote(value)}`);
+  if (variables.length > 0) before.push(`export ${variables.join(' ')}`);
+  return commands.map((command, index) => {
+    const whole = before.length === 0 ? command : `(${[...before, command].join(' && ')})`;
+    return node.longRunning !== undefined && index === commands.length - 1 ? `${whole} &` : whole;
+  });
+}
+
+function shorter(folder: string): string {
+  const path = relative(process.cwd(), folder);
+  return path.startsWith('..') ? folder : path;
 }

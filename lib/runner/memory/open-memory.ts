@@ -5,7 +5,7 @@ import { type RunnerSettings, runnerOptions } from '../global-options.ts';
 import type { Graph } from '../graph.ts';
 import type { Tally } from '../tally.ts';
 import type { Options } from '../task.ts';
-import { isTracked } from './is-tracked.ts';
+import { isTracked } from './describe-node.ts';
 import type { Memory } from './memory.ts';
 import type { Tracker } from './tracker.ts';
 

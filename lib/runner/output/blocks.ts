@@ -105,3 +105,14 @@ class Buffered {
     return this.#dropped === 0 ? lines : [`(${this.#dropped} lines left out)`, ...lines];
   }
 }
+
+/** Blocks under the name of their task, indented. */
+export function groupedRenderer(terminal: Terminal, verbose: boolean): Renderer {
+  const { style } = terminal;
+  return blockRenderer(terminal, verbose, {
+    open: (_id, label) => `${style.cyan(`${style.symbols.arrow} ${label}`)}\n`,
+    line: (line) => `  ${line}\n`,
+    close: () => '',
+    afterEnd: () => '',
+  });
+}

@@ -19,3 +19,28 @@ export function plainRenderer(terminal: Terminal, verbose: boolean): Renderer {
     },
   };
 }
+
+const widest = 28;
+
+/** Every line as it comes, behind the name of its task. */
+export function prefixedRenderer(terminal: Terminal, verbose: boolean): Renderer {
+  const view = new RunView();
+  const { style } = terminal;
+  const prefix = (id: string): string => {
+    // On a narrow terminal the names take at most a third of it.
+    const limit = Math.max(8, Math.min(widest, Math.floor(terminal.columns() / 3)));
+    const width = Math.min(limit, view.widest);
+    return style.cyan(`${view.label(id).slice(0, width).padEnd(width)} ${style.symbols.bar} `);
+  };
+  return {
+    onEvent: (event) => {
+      view.note(event);
+      if (event.type === 'task-result') terminal.out(event.text);
+      const own = taskLine(event, style, verbose);
+      if (own !== undefined && 'id' in event) terminal.err(`${prefix(event.id)}${own}\n`);
+      const line = runLine(event, view, style);
+      if (line !== undefined) terminal.err(`${line}\n`);
+      if (isEnd(event)) terminal.err(`${prefix(event.id)}${endLine(event, view, style)}\n`);
+    },
+  };
+}

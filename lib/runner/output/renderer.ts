@@ -1,14 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Renderer } from '../events.ts';
+import type { OutputMode } from '../global-options.ts';
 import { nestingLevel } from '../nesting.ts';
-import { githubRenderer } from './github.ts';
-import { gitlabRenderer } from './gitlab.ts';
-import { groupedRenderer } from './grouped.ts';
+import { groupedRenderer } from './blocks.ts';
+import { githubRenderer, gitlabRenderer } from './github.ts';
 import { jsonRenderer } from './json.ts';
 import { liveRenderer } from './live.ts';
-import type { OutputMode } from './modes.ts';
-import { plainRenderer } from './plain.ts';
-import { prefixedRenderer } from './prefixed.ts';
+import { plainRenderer, prefixedRenderer } from './plain.ts';
 import type { Terminal } from './terminal.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { countDependents } from '../count-dependents.ts';
+import { countDependents } from '../dependency-order.ts';
 import { type Failure, TaskError, toFailure, UsageError } from '../errors.ts';
 import type { Graph } from '../graph.ts';
 import { viewOfGraph } from '../graph-view/view.ts';

@@ -1,10 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkDefinitions } from '../../../lib/runner/check-definitions.ts';
 import { completionTask } from '../../../lib/runner/completion/completion-task.ts';
 import type { UsageError } from '../../../lib/runner/errors.ts';
 import { graphTask, listTask } from '../../../lib/runner/list.ts';
 import { type AnyTask, task } from '../../../lib/runner/task.ts';
+import { checkDefinitions } from '../../../lib/runner/task-names.ts';
 
 const make = (name: string, aliases: string[] = []) =>
   task({ name, description: 'd', aliases, commands: () => [] });

@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { NodeSummary, RunEventBody } from '../../../lib/runner/events.ts';
+import type { OutputMode } from '../../../lib/runner/global-options.ts';
 import { githubRenderer } from '../../../lib/runner/output/github.ts';
-import type { OutputMode } from '../../../lib/runner/output/modes.ts';
 import { createRenderer } from '../../../lib/runner/output/renderer.ts';
 import { createStyle, type Terminal } from '../../../lib/runner/output/terminal.ts';
 

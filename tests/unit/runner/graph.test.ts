@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { countDependents } from '../../../lib/runner/count-dependents.ts';
+import { countDependents } from '../../../lib/runner/dependency-order.ts';
 import { UsageError } from '../../../lib/runner/errors.ts';
 import { buildGraph, type Graph } from '../../../lib/runner/graph.ts';
 import { type AnyTask, type ArgumentValues, need, task } from '../../../lib/runner/task.ts';

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError, toFailure, UsageError } from '../../../lib/runner/errors.ts';
 import type { NodeSummary, RunEventBody, RunSummary } from '../../../lib/runner/events.ts';
-import type { OutputMode } from '../../../lib/runner/output/modes.ts';
+import type { OutputMode } from '../../../lib/runner/global-options.ts';
 import { createRenderer } from '../../../lib/runner/output/renderer.ts';
 import { summaryLines } from '../../../lib/runner/output/summary.ts';
 import { createStyle, type Terminal } from '../../../lib/runner/output/terminal.ts';

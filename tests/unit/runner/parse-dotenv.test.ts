@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { parseDotenv } from '../../../lib/runner/parse-dotenv.ts';
+import { parseDotenv } from '../../../lib/runner/dotenv.ts';
 
 // biome-ignore-start lint/suspicious/noTemplateCurlyInString: the braces are those of the files
 

@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Children } from '../../../../lib/runner/children.ts';
+import type { OutputMode } from '../../../../lib/runner/global-options.ts';
 import { runnerSettings } from '../../../../lib/runner/global-options.ts';
-import type { OutputMode } from '../../../../lib/runner/output/modes.ts';
 import { createStyle } from '../../../../lib/runner/output/terminal.ts';
 import { Redactor } from '../../../../lib/runner/redact.ts';
 import { runTasks } from '../../../../lib/runner/run-tasks.ts';
