@@ -2,14 +2,15 @@ import type { ChildProcess } from 'node:child_process';
 import { formatPlace } from './call-site.ts';
 import { TaskError } from './errors.ts';
 import type { RunEventBody } from './events.ts';
-import type { Cleanup, Gate, Run } from './execute.ts';
 import type { TaskNode } from './graph.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { nestedEnvironment } from './nesting.ts';
 import { type OnePipe, returnPipe, takePipe } from './one-pipe.ts';
 import { markEnvironment } from './orphans.ts';
 import { ownBeginning } from './output/text.ts';
-import { createShell, type Shell, stoppedError } from './shell.ts';
+import type { Cleanup, Gate, Run } from './run.ts';
+import { type Shell, stoppedError } from './shell.ts';
+import { createShell } from './start-command.ts';
 import { checkFolder, surroundingsOf } from './surroundings.ts';
 import type { TaskContext } from './task.ts';
 

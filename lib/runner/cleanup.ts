@@ -1,10 +1,10 @@
 import { TaskError, toFailure } from './errors.ts';
-import type { Cleanup, Gate, Run } from './execute.ts';
 import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import type { TaskNode } from './graph.ts';
 import { nestingLevel } from './nesting.ts';
 import { pause } from './pause.ts';
+import type { Cleanup, Gate, Run } from './run.ts';
 import { startLimit } from './suspend.ts';
 import type { RunOutcome } from './task.ts';
 

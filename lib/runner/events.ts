@@ -1,5 +1,6 @@
 import type { Place } from './call-site.ts';
 import type { Failure } from './errors.ts';
+import type { StopReason } from './exit-codes.ts';
 import type { LockHolder } from './lock.ts';
 import type { RunOutcome } from './task.ts';
 
@@ -40,18 +41,6 @@ export type TaskFailure = {
   readonly lastLines: readonly string[];
   readonly place: string;
 };
-
-/** Why nothing more is started. */
-export type StopReason =
-  | { readonly type: 'signal'; readonly signal: NodeJS.Signals }
-  /** Nobody reads our log any more. */
-  | { readonly type: 'hang-up' }
-  /** A task failed and the failure mode is `kill`. */
-  | { readonly type: 'failure' }
-  /** An input of a long-running task changed: a watch starts it anew. */
-  | { readonly type: 'change' }
-  /** An error outside of any task's own promise: a bug. */
-  | { readonly type: 'crash'; readonly error: unknown };
 
 /** Everything that happens in a run. Renderers know nothing else. */
 export type RunEventBody =

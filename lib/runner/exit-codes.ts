@@ -1,5 +1,16 @@
 import { constants } from 'node:os';
-import type { StopReason } from './events.ts';
+
+/** Why nothing more is started. */
+export type StopReason =
+  | { readonly type: 'signal'; readonly signal: NodeJS.Signals }
+  /** Nobody reads our log any more. */
+  | { readonly type: 'hang-up' }
+  /** A task failed and the failure mode is `kill`. */
+  | { readonly type: 'failure' }
+  /** An input of a long-running task changed: a watch starts it anew. */
+  | { readonly type: 'change' }
+  /** An error outside of any task's own promise: a bug. */
+  | { readonly type: 'crash'; readonly error: unknown };
 
 /** Every exit code that the runner gives by itself; a single failed command's own code passes through. */
 export const exitCodes = {

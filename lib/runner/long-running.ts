@@ -1,10 +1,11 @@
 import { Attempt } from './attempt.ts';
 import { type ErrorText, TaskError, toFailure } from './errors.ts';
-import { type Gate, interrupted, type NodeResult, type Run, withRetries } from './execute.ts';
+import { interrupted, withRetries } from './execute.ts';
 import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import type { TaskNode } from './graph.ts';
 import type { LongRunningNode } from './long-running-nodes.ts';
+import type { Gate, NodeResult, Run } from './run.ts';
 import { startLimit } from './suspend.ts';
 
 export type LongRunningProcess = {

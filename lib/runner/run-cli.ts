@@ -3,7 +3,7 @@ import { Children } from './children.ts';
 import { type CommandLine, parseCommandLine, requestedTasks } from './command-line.ts';
 import { completionTask } from './completion/completion-task.ts';
 import { type Failure, formatFailure, TaskError, toFailure, UsageError } from './errors.ts';
-import type { StopReason } from './events.ts';
+import type { StopReason } from './exit-codes.ts';
 import { exitCodes, signalExitCode, stopExitCode } from './exit-codes.ts';
 import { type RunnerSettings, runnerOptions, runnerSettings } from './global-options.ts';
 import type { Graph, TaskNode } from './graph.ts';

@@ -3,7 +3,6 @@ import type { Readable } from 'node:stream';
 import type { BackPressure } from './back-pressure.ts';
 import { TaskError } from './errors.ts';
 import type { OnePipe } from './one-pipe.ts';
-import { startCommand } from './start-command.ts';
 
 /** How a command is run: `$({ cwd, env })`. */
 export type CommandOptions = {
@@ -80,18 +79,6 @@ export type ShellHost = {
   /** Slows children down whose output cannot be written as fast as it comes. */
   readonly pressure?: BackPressure | undefined;
 };
-
-/** What zx's `$` is, bound to a task. */
-export function createShell(host: ShellHost, options: CommandOptions = {}): Shell {
-  function shell(
-    first: TemplateStringsArray | CommandOptions,
-    ...values: readonly unknown[]
-  ): Shell | Command {
-    if (!('raw' in first)) return createShell(host, { ...options, ...first });
-    return startCommand(host, options, first, values);
-  }
-  return shell as Shell;
-}
 
 /** Thrown by `$` of a task that was stopped. */
 export function stoppedError(): TaskError {

@@ -9,7 +9,7 @@ import { checkValues, quote } from './command-text.ts';
 import { TaskError } from './errors.ts';
 import { exitCodes, signalExitCode } from './exit-codes.ts';
 import type { OnePipe } from './one-pipe.ts';
-import type { Command, CommandOptions, CommandOutput, ShellHost } from './shell.ts';
+import type { Command, CommandOptions, CommandOutput, Shell, ShellHost } from './shell.ts';
 import { startLimit } from './suspend.ts';
 
 const mebibyte = 1 << 20;
@@ -23,11 +23,23 @@ const silenceMs = 1000;
 
 const require = createRequire(import.meta.url);
 
+/** What zx's `$` is, bound to a task. */
+export function createShell(host: ShellHost, options: CommandOptions = {}): Shell {
+  function shell(
+    first: TemplateStringsArray | CommandOptions,
+    ...values: readonly unknown[]
+  ): Shell | Command {
+    if (!('raw' in first)) return createShell(host, { ...options, ...first });
+    return startCommand(host, options, first, values);
+  }
+  return shell as Shell;
+}
+
 /**
  * Starts one command by zx, in a shell. The process belongs to the run, which alone ends it. zx is only loaded by the first command:
  * it costs more than all of the runner. Throws when the task may start nothing more, and for a value that is missing.
  */
-export function startCommand(
+function startCommand(
   host: ShellHost,
   options: CommandOptions,
   pieces: TemplateStringsArray,

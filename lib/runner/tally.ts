@@ -1,8 +1,8 @@
 import { formatPlace } from './call-site.ts';
-import type { Emit, RunSummary, StopReason, TaskFailure } from './events.ts';
-import type { NodeResult } from './execute.ts';
-import { exitCodes, failuresExitCode, stopExitCode } from './exit-codes.ts';
+import type { Emit, RunSummary, TaskFailure } from './events.ts';
+import { exitCodes, failuresExitCode, type StopReason, stopExitCode } from './exit-codes.ts';
 import type { TaskNode } from './graph.ts';
+import type { NodeResult } from './run.ts';
 import type { RunOutcome } from './task.ts';
 
 /** How the nodes of a run ended so far. */

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { root as projectFolder } from '../../lib/ground/project.ts';
 import type { Options, RunOutcome, Shell, TaskContext, TaskError } from '../../lib/runner/runner.ts';
-import { createShell } from '../../lib/runner/shell.ts';
+import { createShell } from '../../lib/runner/start-command.ts';
 import type { EnvironmentContext } from '../../lib/settings/context.ts';
 import { environmentOf, homesOf } from '../../lib/settings/environment.ts';
 import type { GlobalOptions } from '../../lib/settings/global-options.ts';

@@ -1,7 +1,7 @@
 import { toFailure } from '../errors.ts';
-import type { NodeResult, Run } from '../execute.ts';
 import type { RunnerSettings } from '../global-options.ts';
 import type { TaskNode } from '../graph.ts';
+import type { NodeResult, Run } from '../run.ts';
 import { settle, type Tally } from '../tally.ts';
 import type { RunOutcome } from '../task.ts';
 import { isTracked, settingsDigest } from './describe-node.ts';

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { Run } from '../execute.ts';
 import { type RunnerSettings, runnerOptions } from '../global-options.ts';
 import type { Graph } from '../graph.ts';
+import type { Run } from '../run.ts';
 import type { Tally } from '../tally.ts';
 import type { Options } from '../task.ts';
 import { isTracked } from './describe-node.ts';

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
-import { executeNode, type Run } from '../execute.ts';
+import { executeNode } from '../execute.ts';
 import type { TaskNode } from '../graph.ts';
+import type { Run } from '../run.ts';
 import { task } from '../task.ts';
 import { declared } from './describe-node.ts';
 import type { StatusAnswer } from './tracker.ts';

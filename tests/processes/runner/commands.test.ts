@@ -8,7 +8,8 @@ import * as assert from 'uvu/assert';
 import { BackPressure } from '../../../lib/runner/back-pressure.ts';
 import { exitCodes } from '../../../lib/runner/exit-codes.ts';
 import { MissingToolError, type TaskError } from '../../../lib/runner/runner.ts';
-import { createShell, type Shell, type ShellHost } from '../../../lib/runner/shell.ts';
+import type { Shell, ShellHost } from '../../../lib/runner/shell.ts';
+import { createShell } from '../../../lib/runner/start-command.ts';
 
 type Rig = {
   readonly $: Shell;

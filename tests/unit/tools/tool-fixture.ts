@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { createShell } from '../../../lib/runner/shell.ts';
+import { createShell } from '../../../lib/runner/start-command.ts';
 import type { ToolEntry } from '../../../lib/tools/manifest.ts';
 import type { ToolContext } from '../../../lib/tools/tool-context.ts';
 
