@@ -36,7 +36,7 @@ export type Schedule = {
 
 /**
  * Runs all nodes, needs first, and returns when none runs any more. The graph decides what is ready, p-queue how many of those run
- * at once and which go first: the ones that most others wait for, of equals the one that became ready first. Only ready nodes are in
+ * at once and which goes first: the one that most others wait for, of equals the one that was written first. Only ready nodes are in
  * the queue, so a waiting node never holds a slot; neither does a long-running process once it is ready.
  *
  * First all that the requested task needs (`main`), then finalisers (`late`). Between the two (`closing`) what will not
@@ -67,7 +67,7 @@ class Scheduler {
       idle: () => this.#advance(),
       error: (error) => this.#reject(error),
     });
-    this.#priorities = countDependents(nodes);
+    this.#priorities = prioritiesOf(nodes);
     this.#progress = new Progress(nodes);
     this.#kept = new KeptProcesses(nodes);
   }
@@ -196,9 +196,10 @@ class Scheduler {
   }
 
   #satisfy(node: TaskNode): void {
+    const ready = [...node.dependents].filter((dependent) => this.#progress.satisfy(dependent));
+    if (ready.length === 0) return;
     this.#slots.together(() => {
-      for (const dependent of node.dependents)
-        if (this.#progress.satisfy(dependent)) this.#enqueue(dependent);
+      for (const dependent of ready) this.#enqueue(dependent);
     });
   }
 
@@ -261,6 +262,14 @@ class Scheduler {
     if (!this.#progress.isEligible(finaliser)) this.#skip(finaliser, undefined);
     else for (const node of this.#progress.want(finaliser)) this.#add(node);
   }
+}
+
+/** The more nodes wait for it, the higher; sorting keeps the order of equals. */
+function prioritiesOf(nodes: readonly TaskNode[]): Map<TaskNode, number> {
+  const counts = countDependents(nodes);
+  const of = (node: TaskNode): number => counts.get(node) ?? 0;
+  const sorted = [...nodes].sort((left, right) => of(right) - of(left));
+  return new Map(sorted.map((node, place) => [node, -place]));
 }
 
 /** Those that must not start any more when this node has failed: of a long-running process also those behind a group. */

@@ -57,7 +57,7 @@ export class Slots {
     this.#queue.start();
   }
 
-  /** Queues a node; the highest priority goes first, of equals the one that was added first. */
+  /** Queues a node; the highest priority goes first. */
   add(node: TaskNode, priority: number): void {
     this.#queued.add(node);
     if (node.task.interactive) this.#setInteractive(1);
@@ -85,10 +85,10 @@ export class Slots {
     this.#removals = [];
   }
 
-  /** One for every hundred: to add a listener, a signal looks through all that it has. */
+  /** One for every 32 nodes: to add a listener, a signal looks through all that it has. */
   #removalSignal(): AbortSignal {
     let removal = this.#removals.at(-1);
-    if (removal === undefined || this.#added % 100 === 0) {
+    if (removal === undefined || this.#added % 32 === 0) {
       removal = new AbortController();
       setMaxListeners(0, removal.signal);
       this.#removals.push(removal);

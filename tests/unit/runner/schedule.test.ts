@@ -46,6 +46,13 @@ test('of equals the one that was written first goes first', async () => {
   assert.equal(await orderOf(await nodesOf(...tasks)), [...names, 'top']);
 });
 
+test('of equals the one that was written first goes first, also when it came later', async () => {
+  const base = task({ ...plain, name: 'base' });
+  const user = task({ ...plain, name: 'user', needs: [base] });
+  const other = task({ ...plain, name: 'other' });
+  assert.equal(await orderOf(await nodesOf(user, other)), ['base', 'user', 'other', 'top']);
+});
+
 test('a mutex goes to the one that most others wait for, also when it came later', async () => {
   const first = task({ ...plain, name: 'first', mutex: 'm' });
   const few = task({ ...plain, name: 'few', mutex: 'm' });
