@@ -32,7 +32,7 @@ export async function commandRows(run: BenchRun): Promise<Row[]> {
     peers.push(few === undefined ? contender : { ...contender, rounds: few });
   }
   const times = await run.compare(own.name, [own, zx, node, ...peers], rounds);
-  const limits: { readonly [name: string]: number } = { [zx.name]: 1.2, wireit: 1, turbo: 1, nx: 1 };
+  const limits: { readonly [name: string]: number } = { [zx.name]: 1.3, wireit: 1, turbo: 1, nx: 1 };
   const byLimit = [zx, ...peers.toReversed(), node].toSorted(
     (left, right) => Number(left.name in limits ? 0 : 1) - Number(right.name in limits ? 0 : 1),
   );

@@ -75,7 +75,10 @@ export function commandFailure(finished: FinishedCommand, redact: (text: string)
 function startReason(error: Error, cwd: string | undefined): string {
   const { code } = error as NodeJS.ErrnoException;
   // Node reports a missing working directory as if the shell were missing.
-  return code === 'ENOENT' && cwd !== undefined ? `is there a folder ${cwd}?` : error.message;
+  if (code === 'ENOENT' && cwd !== undefined) return `is there a folder ${cwd}?`;
+  return code === 'E2BIG'
+    ? 'it is longer than the system takes: pass what is long by `input`'
+    : error.message;
 }
 
 function beginningOfReason(text: string): string | undefined {

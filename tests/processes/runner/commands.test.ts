@@ -175,6 +175,13 @@ test('a folder that is not there is named', async () => {
   assert.is(error.exitCode, 1);
 });
 
+test('a command that is too long for the system says so', async () => {
+  const { $ } = rigOf();
+  const error = await failure($`echo ${'x'.repeat(4 << 20)}`);
+  assert.match(error.what, /^`echo x+ …` could not be started$/);
+  assert.is(error.why, 'it is longer than the system takes: pass what is long by `input`');
+});
+
 test('a command that dies by a signal says so', async () => {
   const { $ } = rigOf();
   const error = await failure($`node -e ${'process.kill(process.pid, "SIGTERM")'}`);
