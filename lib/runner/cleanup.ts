@@ -1,8 +1,8 @@
 import { TaskError, toFailure } from './errors.ts';
 import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
-import type { TaskNode } from './graph.ts';
 import { nestingLevel } from './nesting.ts';
+import type { TaskNode } from './node.ts';
 import { pause } from './pause.ts';
 import type { Cleanup, Gate, Run } from './run.ts';
 import { startLimit } from './suspend.ts';

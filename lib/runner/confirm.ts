@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { TaskError, UsageError } from './errors.ts';
-import type { TaskNode } from './graph.ts';
+import type { TaskNode } from './node.ts';
 
 /**
  * Asks what the tasks of a run want to be asked, before anything runs: also those that are only needed, since a reset that

@@ -1,6 +1,6 @@
 import { formatPlace } from './call-site.ts';
 import { UsageError } from './errors.ts';
-import type { TaskNode } from './graph.ts';
+import type { TaskNode } from './node.ts';
 
 /**
  * Needs before dependents, in the order in which they are written, depth first: the order in which a person would run

@@ -2,7 +2,7 @@ import { Attempt } from './attempt.ts';
 import { TaskError, toFailure } from './errors.ts';
 import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
-import type { TaskNode } from './graph.ts';
+import type { TaskNode } from './node.ts';
 import { pause, timerMs } from './pause.ts';
 import type { Gate, NodeResult, Run } from './run.ts';
 import { startLimit } from './suspend.ts';

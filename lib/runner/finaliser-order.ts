@@ -1,4 +1,4 @@
-import type { TaskNode } from './graph.ts';
+import type { TaskNode } from './node.ts';
 
 type State = {
   /** Itself, while it has not ended, and its dependents that are not closed. */

@@ -3,7 +3,7 @@ import { formatPlace } from './call-site.ts';
 import { type Call, nextTask, usageLine } from './command-line.ts';
 import { dependencyOrder } from './dependency-order.ts';
 import { UsageError } from './errors.ts';
-import type { LongRunningNode } from './long-running-nodes.ts';
+import type { Graph, TaskNode } from './node.ts';
 import {
   type AnyTask,
   type ArgumentValues,
@@ -14,44 +14,6 @@ import {
   type TaskInput,
 } from './task.ts';
 import { claimName, type TaskNames } from './task-names.ts';
-
-/** One task with one set of arguments; a shared need is one node. */
-export type TaskNode = {
-  /** Name and canonical arguments; unique. */
-  readonly id: string;
-  /** As a user would type it: `install-app app1`. */
-  readonly label: string;
-  readonly task: AnyTask;
-  readonly input: TaskInput;
-  /** What must be done first. */
-  readonly needs: Set<TaskNode>;
-  /** Those of `needs` that it only comes after: `after` tasks, and what the command line names before it. */
-  readonly comesAfter: Set<TaskNode>;
-  readonly dependents: Set<TaskNode>;
-  /** The first node that asked for this one; undefined for a requested task. */
-  readonly neededBy: TaskNode | undefined;
-  /** Its finalisers. */
-  readonly finalisers: TaskNode[];
-  /** The nodes that it is a finaliser of. */
-  readonly finalises: TaskNode[];
-  /** Only there for a finaliser: no need leads to it from a requested task. */
-  readonly late: boolean;
-  /** The place on the command line of the first task that it is for; finalisers come last. */
-  readonly turn: number;
-  /** Set for a long-running process. */
-  longRunning: LongRunningNode | undefined;
-};
-
-export type Graph = {
-  /** The requested tasks, as on the command line. */
-  readonly roots: readonly TaskNode[];
-  /** As a user would type them: `install-app app1 , test-app app1`. */
-  readonly label: string;
-  /** The global options. */
-  readonly options: Options;
-  /** In dependency order, with the finalisers and what only they need at the end. */
-  readonly nodes: readonly TaskNode[];
-};
 
 type Request = {
   readonly task: AnyTask;

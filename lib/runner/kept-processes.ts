@@ -1,4 +1,4 @@
-import type { TaskNode } from './graph.ts';
+import type { TaskNode } from './node.ts';
 
 type Kept = {
   /** Those that have not ended, and the user's request. */

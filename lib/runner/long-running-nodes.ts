@@ -1,18 +1,7 @@
 import { formatPlace } from './call-site.ts';
 import { UsageError } from './errors.ts';
-import type { TaskNode } from './graph.ts';
+import type { TaskNode } from './node.ts';
 import type { Readiness } from './task.ts';
-
-/** What is known of a long-running process before it is started. */
-export type LongRunningNode = {
-  readonly readiness: Readiness;
-  /** It is ended when all of these have ended. */
-  readonly keptBy: ReadonlySet<TaskNode>;
-  /** Asked for on the command line: it runs until the run is stopped. */
-  readonly requested: boolean;
-  /** A finaliser needs it, directly or not: a signal leaves it alone until that has ended. */
-  readonly outlivesSignals: boolean;
-};
 
 const kinds = ['port', 'url', 'log', 'command'] as const;
 

@@ -3,8 +3,7 @@ import { type ErrorText, TaskError, toFailure } from './errors.ts';
 import { interrupted, withRetries } from './execute.ts';
 import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
-import type { TaskNode } from './graph.ts';
-import type { LongRunningNode } from './long-running-nodes.ts';
+import type { LongRunningNode, TaskNode } from './node.ts';
 import type { Gate, NodeResult, Run } from './run.ts';
 import { startLimit } from './suspend.ts';
 

@@ -1,4 +1,4 @@
-import type { TaskNode } from './graph.ts';
+import type { TaskNode } from './node.ts';
 
 /** `up`: a long-running process that is ready. */
 export type State = 'waiting' | 'running' | 'up' | 'ended' | 'skipped';

@@ -1,5 +1,6 @@
 /* The door of the runner: everything that tasks and other modules may use of it. */
 
+export type { CliConfig } from './cli-config.ts';
 export { reasonIn } from './command-failure.ts';
 export { quote } from './command-text.ts';
 export { type Failure, MissingToolError, TaskError, UsageError } from './errors.ts';
@@ -13,7 +14,7 @@ export {
   type ProcessIdentity,
   processStartTime,
 } from './process-identity.ts';
-export { type CliConfig, runCli } from './run-cli.ts';
+export { runCli } from './run-cli.ts';
 export type { Command, CommandOptions, CommandOutput, Shell } from './shell.ts';
 export { didYouMean, suggest } from './suggest.ts';
 export {

@@ -1,7 +1,7 @@
 import { countDependents } from './dependency-order.ts';
 import { FinaliserOrder } from './finaliser-order.ts';
-import type { TaskNode } from './graph.ts';
 import { KeptProcesses } from './kept-processes.ts';
+import type { TaskNode } from './node.ts';
 import { Progress } from './progress.ts';
 import { Slots } from './slots.ts';
 

@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
 import PQueue, { PriorityQueue } from 'p-queue';
-import type { TaskNode } from './graph.ts';
+import type { TaskNode } from './node.ts';
 
 /** Those who wait for it are not in the queue of the run. */
 type Mutex = { taken: boolean; readonly waiting: PriorityQueue };

@@ -3,7 +3,7 @@ import { relative, resolve } from 'node:path';
 import { formatPlace } from './call-site.ts';
 import { quote } from './command-text.ts';
 import { TaskError } from './errors.ts';
-import type { TaskNode } from './graph.ts';
+import type { TaskNode } from './node.ts';
 import type { CommandOptions } from './shell.ts';
 import type { Variables } from './task.ts';
 

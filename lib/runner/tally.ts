@@ -1,7 +1,7 @@
 import { formatPlace } from './call-site.ts';
 import type { Emit, RunSummary, TaskFailure } from './events.ts';
 import { exitCodes, failuresExitCode, type StopReason, stopExitCode } from './exit-codes.ts';
-import type { TaskNode } from './graph.ts';
+import type { TaskNode } from './node.ts';
 import type { NodeResult } from './run.ts';
 import type { RunOutcome } from './task.ts';
 

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import type { RunEvent } from '../../lib/runner/events.ts';
-import type { Graph, TaskNode } from '../../lib/runner/graph.ts';
+import type { Graph, TaskNode } from '../../lib/runner/node.ts';
 
 type State = 'done' | 'failed' | 'interrupted' | 'skipped';
 

@@ -1,7 +1,7 @@
 import { Children } from '../../lib/runner/children.ts';
 import type { RunEvent } from '../../lib/runner/events.ts';
 import { runnerSettings } from '../../lib/runner/global-options.ts';
-import type { Graph } from '../../lib/runner/graph.ts';
+import type { Graph } from '../../lib/runner/node.ts';
 import { createStyle } from '../../lib/runner/output/terminal.ts';
 import { Redactor } from '../../lib/runner/redact.ts';
 import { runTasks } from '../../lib/runner/run-tasks.ts';

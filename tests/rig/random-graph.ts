@@ -1,4 +1,5 @@
-import { buildGraph, type Graph } from '../../lib/runner/graph.ts';
+import { buildGraph } from '../../lib/runner/graph.ts';
+import type { Graph } from '../../lib/runner/node.ts';
 import { type AnyTask, type TaskContext, type TaskDefinition, task } from '../../lib/runner/task.ts';
 
 export type Random = () => number;

@@ -50,15 +50,15 @@ test('a room imports only from the rooms below it', () => {
   assert.equal(upward, []);
 });
 
-test('outside of the runner no module is loaded before itself, in a circle of imports', () => {
+test('no module is loaded before itself, in a circle of imports; in the runner not even types go in one', () => {
   const open: string[] = [];
   const done = new Set<string>();
   const circles: string[] = [];
   const visit = (path: string): void => {
     if (open.includes(path)) circles.push([...open.slice(open.indexOf(path)), path].join(' → '));
-    if (done.has(path) || open.includes(path) || roomOf(path) === 'runner') return;
+    if (done.has(path) || open.includes(path)) return;
     open.push(path);
-    for (const to of importsOf(path, loadedBefore)) visit(to);
+    for (const to of importsOf(path, roomOf(path) === 'runner' ? anyImport : loadedBefore)) visit(to);
     open.pop();
     done.add(path);
   };

@@ -1,9 +1,9 @@
 import { checkArguments } from '../arguments.ts';
+import type { Resolve } from '../cli-config.ts';
 import { type CommandLine, parseCommandLine, requestedTasks } from '../command-line.ts';
 import { completionTask } from '../completion/completion-task.ts';
 import { buildGraph } from '../graph.ts';
 import { graphFormat as format, graphTask, listTask } from '../list.ts';
-import type { Resolve } from '../run-cli.ts';
 import type { AnyTask, ArgumentSpecs, Options } from '../task.ts';
 import type { TaskNames } from '../task-names.ts';
 import { overview } from './overview.ts';

@@ -1,5 +1,5 @@
 import { shortPath } from '../call-site.ts';
-import type { Graph, TaskNode } from '../graph.ts';
+import type { Graph, TaskNode } from '../node.ts';
 import type { AnyTask, Need, Needs, TaskInput } from '../task.ts';
 
 /** What is special about a node; every format shows each of them. */

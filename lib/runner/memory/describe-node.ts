@@ -1,4 +1,4 @@
-import type { TaskNode } from '../graph.ts';
+import type { TaskNode } from '../node.ts';
 import type { Options, TaskInput } from '../task.ts';
 import { digestOf } from './file-state.ts';
 

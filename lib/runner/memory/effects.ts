@@ -1,4 +1,4 @@
-import type { TaskNode } from '../graph.ts';
+import type { TaskNode } from '../node.ts';
 import { neededBy } from './describe-node.ts';
 import { digestOf } from './file-state.ts';
 import type { Fingerprint } from './fingerprint.ts';

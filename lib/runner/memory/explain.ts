@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { runnerOptions } from '../global-options.ts';
-import type { Graph, TaskNode } from '../graph.ts';
+import type { Graph, TaskNode } from '../node.ts';
 import type { CommandOptions } from '../shell.ts';
 import type { Options } from '../task.ts';
 import { isTracked, neededBy, ownOptions } from './describe-node.ts';

@@ -1,6 +1,6 @@
 import { toFailure } from '../errors.ts';
 import type { RunnerSettings } from '../global-options.ts';
-import type { TaskNode } from '../graph.ts';
+import type { TaskNode } from '../node.ts';
 import type { NodeResult, Run } from '../run.ts';
 import { settle, type Tally } from '../tally.ts';
 import type { RunOutcome } from '../task.ts';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type RunnerSettings, runnerOptions } from '../global-options.ts';
-import type { Graph } from '../graph.ts';
+import type { Graph } from '../node.ts';
 import type { Run } from '../run.ts';
 import type { Tally } from '../tally.ts';
 import type { Options } from '../task.ts';

@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.ts';
 import { formatSince } from '../format.ts';
-import type { TaskNode } from '../graph.ts';
+import type { TaskNode } from '../node.ts';
 import { isSameProcess } from '../process-identity.ts';
 import { declared, neededBy, settingsDigest } from './describe-node.ts';
 import { begunAgain, type JournalEntry, type JournaledRun, passing } from './journal.ts';

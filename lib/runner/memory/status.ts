@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { executeNode } from '../execute.ts';
-import type { TaskNode } from '../graph.ts';
+import type { TaskNode } from '../node.ts';
 import type { Run } from '../run.ts';
 import { task } from '../task.ts';
 import { declared } from './describe-node.ts';

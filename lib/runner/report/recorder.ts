@@ -2,7 +2,7 @@ import { formatPlace } from '../call-site.ts';
 import type { Failure } from '../errors.ts';
 import type { Renderer, RunEvent } from '../events.ts';
 import { smallest } from '../extremes.ts';
-import type { Graph, TaskNode } from '../graph.ts';
+import type { Graph, TaskNode } from '../node.ts';
 import { RunView, runLine } from '../output/lines.ts';
 import { createStyle } from '../output/terminal.ts';
 import type { RunOutcome } from '../task.ts';

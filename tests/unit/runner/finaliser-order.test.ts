@@ -1,7 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FinaliserOrder } from '../../../lib/runner/finaliser-order.ts';
-import { buildGraph, type TaskNode } from '../../../lib/runner/graph.ts';
+import { buildGraph } from '../../../lib/runner/graph.ts';
+import type { TaskNode } from '../../../lib/runner/node.ts';
 import { type AnyTask, task } from '../../../lib/runner/task.ts';
 
 const plain = { description: 'd', commands: () => ['true'] };

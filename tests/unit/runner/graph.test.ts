@@ -2,7 +2,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { countDependents } from '../../../lib/runner/dependency-order.ts';
 import { UsageError } from '../../../lib/runner/errors.ts';
-import { buildGraph, type Graph } from '../../../lib/runner/graph.ts';
+import { buildGraph } from '../../../lib/runner/graph.ts';
+import type { Graph } from '../../../lib/runner/node.ts';
 import { type AnyTask, type ArgumentValues, need, task } from '../../../lib/runner/task.ts';
 import { namesOf } from '../../../lib/runner/task-names.ts';
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { TaskNode } from '../../../lib/runner/graph.ts';
+import type { TaskNode } from '../../../lib/runner/node.ts';
 import { type FailureMode, type Launched, runSchedule } from '../../../lib/runner/schedule.ts';
 import { randomGraph, randomOf, withSeeds } from '../../rig/random-graph.ts';
 

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError } from '../../../lib/runner/errors.ts';
-import type { TaskNode } from '../../../lib/runner/graph.ts';
+import type { TaskNode } from '../../../lib/runner/node.ts';
 import type { FailureMode } from '../../../lib/runner/schedule.ts';
 import type { TaskContext } from '../../../lib/runner/task.ts';
 import { checkEvents } from '../../rig/check-events.ts';

@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildGraph, type TaskNode } from '../../../lib/runner/graph.ts';
+import { buildGraph } from '../../../lib/runner/graph.ts';
+import type { TaskNode } from '../../../lib/runner/node.ts';
 import { runSchedule, type Schedule } from '../../../lib/runner/schedule.ts';
 import { type AnyTask, task } from '../../../lib/runner/task.ts';
 

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildGraph, type TaskNode } from '../../../../lib/runner/graph.ts';
+import { buildGraph } from '../../../../lib/runner/graph.ts';
 import { carriedOver, type Effect } from '../../../../lib/runner/memory/effects.ts';
 import { Store } from '../../../../lib/runner/memory/store.ts';
 import { type StatusAnswer, Tracker } from '../../../../lib/runner/memory/tracker.ts';
+import type { TaskNode } from '../../../../lib/runner/node.ts';
 import { type AnyTask, type TaskDefinition, task } from '../../../../lib/runner/task.ts';
 
 type Definition = Partial<TaskDefinition<Record<never, never>>>;

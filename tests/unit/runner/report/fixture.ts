@@ -1,5 +1,6 @@
 import type { RunEventBody, RunSummary } from '../../../../lib/runner/events.ts';
-import { buildGraph, type Graph } from '../../../../lib/runner/graph.ts';
+import { buildGraph } from '../../../../lib/runner/graph.ts';
+import type { Graph } from '../../../../lib/runner/node.ts';
 import type { RecordedRun, RecordedTask } from '../../../../lib/runner/report/recorded-run.ts';
 import { RunRecorder } from '../../../../lib/runner/report/recorder.ts';
 import { type AnyTask, task } from '../../../../lib/runner/task.ts';
