@@ -167,7 +167,11 @@ test('a minikube or a Docker that fails is an error, not the absence of a cluste
   ] as const) {
     status(text, exitCode);
     for (const attempt of ['phase', 'destroy', 'stop'] as const) {
-      const { what, why, exitCode: code } = await failureOf(lib.cluster[attempt]({ ...context, environment }));
+      const {
+        what,
+        why,
+        exitCode: code,
+      } = await failureOf(lib.cluster[attempt]({ ...context, environment }));
       assert.equal([what, why], ['`minikube status` failed', reason], `${attempt}: ${text}`);
       assert.is(code, exitCode === 137 ? 137 : 1);
     }
