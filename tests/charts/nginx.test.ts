@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { type AddressInfo, createServer as createSocketServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findProgram } from '../rig/find-program.ts';
+import { freePort } from '../rig/free-port.ts';
 import { exchange, type Nginx, startNginx } from '../rig/nginx.ts';
 import { only, render } from './render.ts';
 import { cleanUp } from './tools.ts';
@@ -19,15 +20,6 @@ if (program === undefined)
   process.stdout.write('left out: the front in a real nginx, since there is none (NGINX_PATH, or on PATH)\n');
 const suiteTest = suite<State>('nginx of the front');
 const test = program === undefined ? suiteTest.skip : suiteTest;
-
-async function freePort(): Promise<number> {
-  const server = createSocketServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** As `net/url` and `net/http` of Go: parts of the query are decoded, and the path is decoded and cleaned. */
 function shows(url: string): string {

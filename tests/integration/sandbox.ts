@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,7 +13,7 @@ export type Sandbox = {
   /** An empty home: what a run puts there is seen. */
   readonly home: string;
   readonly env: NodeJS.ProcessEnv;
-  /** Runs a task by `node --import tsx tasks.ts`. */
+  /** Runs a task by `./run`, which starts in a third of the time that the sources take. */
   task(...words: readonly string[]): Promise<Ended>;
   /** Runs a bash script in the folder after `eval "$(./run env)"`. */
   shell(script: string): Promise<Ended>;
@@ -33,18 +33,19 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
     cwd: root,
     maxBuffer: 16 << 20,
   });
-  for (const file of stdout.split('\n').filter((name) => name !== '')) {
-    await mkdir(dirname(join(folder, file)), { recursive: true });
-    // A file that git still lists but that was removed meanwhile is no file of the tree.
-    await cp(join(root, file), join(folder, file)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
-  }
-  await symlink(join(root, 'node_modules'), join(folder, 'node_modules')).catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    },
+  const files = stdout.split('\n').filter((name) => name !== '');
+  const folders = new Set(files.map((file) => dirname(join(folder, file))));
+  await Promise.all([...folders].map((path) => mkdir(path, { recursive: true })));
+  // A file that git still lists but that was removed meanwhile is no file of the tree.
+  await Promise.all(
+    files.map((file) => copyFile(join(root, file), join(folder, file)).catch(unless('ENOENT'))),
   );
+  // The bundle of these sources, last: it is not older than any of them, so no clone makes its own.
+  await promisify(execFile)('./run', ['--version'], { cwd: root });
+  await mkdir(join(folder, '.build'), { recursive: true });
+  for (const name of ['tasks.mjs', 'tasks.mjs.map'])
+    await copyFile(join(root, '.build', name), join(folder, '.build', name)).catch(unless('ENOENT'));
+  await symlink(join(root, 'node_modules'), join(folder, 'node_modules')).catch(unless('EEXIST'));
 
   const env: NodeJS.ProcessEnv = { ...process.env, HOME: home };
   // The tools and what they are built from stay where they are: only the home is new.
@@ -66,8 +67,7 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
       child.once('error', reject);
       child.once('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
     });
-  const task = (...words: readonly string[]) =>
-    run(process.execPath, ['--import', 'tsx', 'tasks.ts', ...words]);
+  const task = (...words: readonly string[]) => run('./run', words);
 
   return {
     folder,
@@ -83,6 +83,12 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
     },
   };
 }
+
+const unless =
+  (code: string) =>
+  (error: NodeJS.ErrnoException): void => {
+    if (error.code !== code) throw error;
+  };
 
 /** Command lines of all processes that name the folder. */
 export async function processesOf(folder: string): Promise<string[]> {

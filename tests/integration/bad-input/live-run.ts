@@ -64,7 +64,7 @@ export class LiveRun {
 
 /** Starts a task; its events are in the output. With `terminal` on a pseudo-terminal of script(1). */
 export function startRun(sandbox: Sandbox, words: readonly string[], terminal = false): LiveRun {
-  const command = [process.execPath, '--import', 'tsx', 'tasks.ts', ...words, '--output', 'json'];
+  const command = ['./run', ...words, '--output', 'json'];
   const [program = '', ...args] = terminal ? ['script', '-qefc', command.join(' '), '/dev/null'] : command;
   const stdin = terminal ? 'pipe' : 'ignore';
   return new LiveRun(

@@ -35,8 +35,6 @@ async function apart(flags: string, script: string): Promise<Ended | false> {
   );
 }
 
-const run = 'node --import tsx tasks.ts';
-
 mistakes.before(async () => {
   sandbox = await makeSandbox();
 });
@@ -101,13 +99,13 @@ mistakes('a tool that is too old and cannot be got ends with 127 and names the w
   const exports = Object.entries(offline).map(([name, value]) => `${name}='${value}'`);
   const ended = await apart(
     '--net',
-    `unset HTTPS_PROXY https_proxy; export ${exports.join(' ')}; ${run} install-tools --provider embedded`,
+    `unset HTTPS_PROXY https_proxy; export ${exports.join(' ')}; ./run install-tools --provider embedded`,
   );
   if (ended === false) return;
   assertError(ended, 127, /PATH: .*\n.*published release: .*unreachable: .*\n.*Go modules: /);
   const helm = await apart(
     '--net',
-    `export ${exports.join(' ')}; ${run} init-helmfile --provider embedded --jobs 1`,
+    `export ${exports.join(' ')}; ./run init-helmfile --provider embedded --jobs 1`,
   );
   if (helm) assertError(helm, 127, /helm 3\.9\.0 at .* is too old/);
 });
@@ -117,14 +115,11 @@ mistakes('a disk that is full, or a folder that cannot be written, is told', asy
     `mkdir -p ${folder} && mount -t tmpfs -o ${options} none ${folder}`;
   const full = await apart(
     '--mount',
-    `${small('.state', 'size=1m')} && ${run} create-k8s --provider embedded`,
+    `${small('.state', 'size=1m')} && ./run create-k8s --provider embedded`,
   );
   if (full === false) return;
   assertError(full, 1, /no space left for environment `development`\n {2}why: .* 0 MiB free/);
-  const readOnly = await apart(
-    '--mount',
-    `${small('.state', 'ro')} && ${run} create-k8s --provider embedded`,
-  );
+  const readOnly = await apart('--mount', `${small('.state', 'ro')} && ./run create-k8s --provider embedded`);
   if (readOnly) assertError(readOnly, 1, /cannot write the lock .*\n {2}why: /);
   const bin = `${sandbox.home}/go-bin`;
   await mkdir(bin);
@@ -133,7 +128,7 @@ mistakes('a disk that is full, or a folder that cannot be written, is told', asy
   const cache = `export XDG_CACHE_HOME=${sandbox.home}/full PATH=${path}`;
   const tools = await apart(
     '--mount',
-    `${cache}; ${small('$XDG_CACHE_HOME', 'ro')} && ${run} install-tools --provider embedded`,
+    `${cache}; ${small('$XDG_CACHE_HOME', 'ro')} && ./run install-tools --provider embedded`,
   );
   if (tools) assertError(tools, 1, /the tool cache .* cannot be written\n {2}why: /);
 });

@@ -2,8 +2,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type KubernetesObject, objectsOf, ofKind, render } from '../../charts/render.ts';
 import { cleanUp } from '../../charts/tools.ts';
-import { type ApiServer, startApiServer } from './api-server.ts';
-import { callIn, dryRunOn, list, podsOf } from './ask.ts';
+import { type ApiServer, startApiServer } from '../api-server.ts';
+import { dryRunOn, list, podsOf } from './ask.ts';
 import { environments } from './environments.ts';
 import { conform, resourceTypes, toolOf } from './kubeconform.ts';
 
@@ -12,11 +12,8 @@ import { conform, resourceTypes, toolOf } from './kubeconform.ts';
 const newest = suite('charts and the newest API server');
 let server: ApiServer;
 
-const apply = async (objects: readonly object[]) => {
-  const args = ['apply', '--server-side', '-f', '-'];
-  const { exitCode, stderr } = await callIn(server, 'kubectl', args, list(objects));
-  assert.is(exitCode, 0, stderr);
-};
+const apply = (objects: readonly object[]) =>
+  server.kubectl(['apply', '--server-side', '-f', '-'], list(objects));
 
 newest.before(async () => {
   const [etcd, kubeApiserver] = await Promise.all([toolOf('etcd'), toolOf('kube-apiserver-newest')]);
@@ -24,9 +21,7 @@ newest.before(async () => {
   const types = await resourceTypes();
   await apply(types);
   const names = types.map(({ metadata }) => `crd/${metadata.name}`);
-  const args = ['wait', '--for', 'condition=Established', '--timeout', '60s', ...names];
-  const waited = await callIn(server, 'kubectl', args);
-  assert.is(waited.exitCode, 0, waited.stderr);
+  await server.kubectl(['wait', '--for', 'condition=Established', '--timeout', '60s', ...names]);
   // Quotas would refuse every pod: nobody measures what is used.
   const devops = await render('devops', { release: 'devops', namespace: 'core' });
   const namespaces = ofKind(devops, 'Namespace');
@@ -42,9 +37,9 @@ newest.before(async () => {
 });
 
 newest('it is the version that the manifest pins', async () => {
-  const { stdout } = await callIn(server, 'kubectl', ['get', '--raw', '/version']);
+  const told = await server.kubectl(['get', '--raw', '/version']);
   const { version } = await toolOf('kube-apiserver-newest');
-  assert.is((JSON.parse(stdout) as { gitVersion: string }).gitVersion, `v${version}`);
+  assert.is((JSON.parse(told) as { gitVersion: string }).gitVersion, `v${version}`);
 });
 
 for (const [name, rendered] of environments) {

@@ -1,4 +1,4 @@
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -14,8 +14,9 @@ import type { Environment } from '../../../lib/settings/environment.ts';
 import { type KubernetesObject, render, type Tree } from '../../charts/render.ts';
 import { cleanUp, root } from '../../charts/tools.ts';
 import { findProgram } from '../../rig/find-program.ts';
+import { freePort } from '../../rig/free-port.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { freePort, type RealApi, realApi, start } from './real-api.ts';
+import { type ApiServer, startApiServer } from '../api-server.ts';
 
 /*
  * Routes, ranges, redirects and certificates in a real Traefik, which is started with the arguments and the rights that the chart
@@ -37,7 +38,7 @@ if (!possible)
 type State = {
   clone: ScriptedClone;
   environment: Environment;
-  api: RealApi;
+  api: ApiServer;
   front: Server;
   reached: string[];
   traefik: ChildProcess | undefined;
@@ -91,7 +92,11 @@ async function startTraefik(state: State, values: Tree): Promise<void> {
     `--providers.${provider}.token=${join(api.folder, 'token')}`,
     `--providers.${provider}.certauthfilepath=${api.authority}`,
   ]);
-  const child = start(program ?? '', [...args, ...access], api.folder);
+  const child = spawn(program ?? '', [...args, ...access], {
+    cwd: api.folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  process.once('exit', () => child.kill('SIGKILL'));
   state.traefik = child;
   state.log = '';
   for (const stream of [child.stdout, child.stderr])
@@ -149,7 +154,7 @@ traefikSuite.before(async (state) => {
   state.reached = [];
   state.log = '';
   if (!possible) return;
-  state.api = await realApi();
+  state.api = await startApiServer();
   const { api } = state;
   // Nothing is played here: the clone is only for the state that the certificates are kept in.
   const { PATH, XDG_CACHE_HOME } = process.env;
@@ -191,7 +196,7 @@ traefikSuite.before(async (state) => {
 traefikSuite.after(async (state) => {
   await stopTraefik(state);
   state.front?.close();
-  await state.api?.remove();
+  await state.api?.stop();
   state.clone?.remove();
   await cleanUp();
 });

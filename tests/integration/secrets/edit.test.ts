@@ -24,7 +24,7 @@ async function edit(script: string, variable = 'VISUAL'): Promise<{ exitCode: nu
   const path = `${sandbox.home}/editor`;
   await writeFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   const { EDITOR: _, VISUAL: __, SOPS_EDITOR: ___, ...env } = sandbox.env;
-  const terminal = new PseudoTerminal(`${process.execPath} --import tsx tasks.ts edit-secrets`, {
+  const terminal = new PseudoTerminal('./run edit-secrets', {
     cwd: sandbox.folder,
     env: { ...(env as Record<string, string>), EDITOR: 'false', [variable]: path },
   });

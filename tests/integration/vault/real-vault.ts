@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { waitForVault } from '../../../lib/vault/api/init.ts';
+import { freePort } from '../../rig/free-port.ts';
 
 export type RealVault = {
   readonly folder: string;
@@ -101,17 +100,4 @@ export async function realVault({ place, joins, seal }: RealVaultOptions = {}): 
       await rm(folder, { recursive: true });
     },
   };
-}
-
-/** A port that the operating system had free. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return port;
 }

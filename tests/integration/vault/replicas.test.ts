@@ -6,7 +6,8 @@ import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { sealStatus } from '../../../lib/vault/api/replica.ts';
 import { generateRootToken } from '../../../lib/vault/api/root-token.ts';
-import { freePort, type RealVault, realVault, type VaultPlace } from './real-vault.ts';
+import { freePort } from '../../rig/free-port.ts';
+import { type RealVault, realVault, type VaultPlace } from './real-vault.ts';
 
 type Context = { servers: RealVault[]; keysPath: string };
 const test = suite<Context>('vault, several real servers');

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findAccount, type Program } from '../../../lib/cluster/embedded/account.ts';
+import { freePort } from '../../rig/free-port.ts';
 import { taskContext } from '../../rig/task-context.ts';
 
 export type RealPostgresql = {
@@ -97,15 +97,4 @@ async function start(program: Program, words: string[]) {
         child.on('close', (code) => reject(new Error(`${program} ended with ${code}: ${text}`)));
       }),
   };
-}
-
-/** A port that the operating system had free; nobody listens on it. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

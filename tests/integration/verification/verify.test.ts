@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type CheckInput, runCheck } from '../../../lib/verification/run-check.ts';
-import { freePort, type RealPostgresql, realPostgresql } from './real-postgresql.ts';
+import { freePort } from '../../rig/free-port.ts';
+import { type RealPostgresql, realPostgresql } from './real-postgresql.ts';
 
 const projectFolder = fileURLToPath(new URL('../../..', import.meta.url));
 const program = join(projectFolder, 'docker', 'backend-verification', 'verify.mjs');

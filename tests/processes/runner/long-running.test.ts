@@ -1,7 +1,8 @@
 import { createServer } from 'node:http';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { freePort, Rig, type RigTask } from '../../rig/rig.ts';
+import { freePort } from '../../rig/free-port.ts';
+import { Rig, type RigTask } from '../../rig/rig.ts';
 
 let rig: Rig;
 test.before.each(async () => {

@@ -1,0 +1,120 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { generateKeyPair, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { poll } from '../../lib/ground/poll.ts';
+import { freePort } from '../rig/free-port.ts';
+import { callIn, type Place } from './charts/ask.ts';
+
+export type ApiServer = Place & {
+  readonly kubeconfig: string;
+  readonly address: string;
+  /** File of its certificate, which it signed itself. */
+  readonly authority: string;
+  /** kubectl as administrator; throws what it said when it fails. */
+  readonly kubectl: (args: readonly string[], stdin?: string) => Promise<string>;
+  readonly stop: () => Promise<void>;
+};
+
+/** How long it may take until it is ready, on a machine that does something else as well. */
+const readyMs = 120_000;
+
+/**
+ * An API server with its store and nothing else, on loopback: no controllers, no nodes. It keeps objects; rights and admission are
+ * real. The programs are those on PATH unless others are given. Throws what the server said when it does not come up.
+ */
+export async function startApiServer(
+  programs: { readonly etcd?: string; readonly kubeApiserver?: string } = {},
+): Promise<ApiServer> {
+  const { etcd = 'etcd', kubeApiserver = 'kube-apiserver' } = programs;
+  const folder = await mkdtemp(join(tmpdir(), 'api-server-'));
+  const [store, peers, port] = await Promise.all([freePort(), freePort(), freePort()]);
+  const token = randomBytes(16).toString('hex');
+  const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
+  const key = join(folder, 'service-accounts.pem');
+  const secret = { mode: 0o600 };
+  await writeFile(key, privateKey.export({ type: 'pkcs8', format: 'pem' }), secret);
+  await writeFile(
+    join(folder, 'tokens.csv'),
+    `${token},administrator,administrator,system:masters\n`,
+    secret,
+  );
+  const address = `https://127.0.0.1:${port}`;
+  const kubeconfig = join(folder, 'kubeconfig');
+  await writeFile(kubeconfig, JSON.stringify(kubeconfigOf(address, token)), secret);
+
+  let said = '';
+  const start = (program: string, args: readonly string[]): ChildProcess => {
+    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    // A test that breaks off must not leave it behind.
+    process.once('exit', () => child.kill('SIGKILL'));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said = `${said}${text}`.slice(-4000);
+    });
+    return child;
+  };
+  const children = [
+    start(etcd, [
+      `--data-dir=${join(folder, 'etcd')}`,
+      `--listen-client-urls=http://127.0.0.1:${store}`,
+      `--advertise-client-urls=http://127.0.0.1:${store}`,
+      `--listen-peer-urls=http://127.0.0.1:${peers}`,
+      `--initial-advertise-peer-urls=http://127.0.0.1:${peers}`,
+      `--initial-cluster=default=http://127.0.0.1:${peers}`,
+      '--unsafe-no-fsync',
+    ]),
+    start(kubeApiserver, [
+      `--etcd-servers=http://127.0.0.1:${store}`,
+      '--bind-address=127.0.0.1',
+      '--advertise-address=127.0.0.1',
+      // nobody looks for it by the Service kubernetes, and on loopback it would be refused
+      '--endpoint-reconciler-type=none',
+      `--secure-port=${port}`,
+      `--cert-dir=${join(folder, 'certificates')}`,
+      `--token-auth-file=${join(folder, 'tokens.csv')}`,
+      '--authorization-mode=RBAC',
+      '--service-cluster-ip-range=10.96.0.0/16',
+      `--service-account-issuer=${address}`,
+      `--service-account-key-file=${key}`,
+      `--service-account-signing-key-file=${key}`,
+    ]),
+  ];
+  const stop = async (): Promise<void> => {
+    // Nothing of it is kept: it need not end well.
+    for (const child of children.filter(({ exitCode, signalCode }) => exitCode === null && !signalCode)) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+    await rm(folder, { recursive: true, force: true });
+  };
+  const env = { ...process.env, KUBECONFIG: kubeconfig, KUBECACHEDIR: join(folder, 'kube-cache') };
+  const call = (args: readonly string[], stdin?: string) => callIn({ folder, env }, 'kubectl', args, stdin);
+  const ready = await poll(async () => {
+    if (children.some(({ exitCode }) => exitCode !== null)) return false;
+    return (await call(['get', '--raw', '/readyz'])).exitCode === 0 || undefined;
+  }, readyMs);
+  if (!ready) {
+    await stop();
+    throw new Error(`the API server did not become ready: ${said}`);
+  }
+  const kubectl = async (args: readonly string[], stdin?: string): Promise<string> => {
+    const { exitCode, stdout, stderr } = await call(args, stdin);
+    if (exitCode !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
+    return stdout;
+  };
+  const authority = join(folder, 'certificates', 'apiserver.crt');
+  return { folder, env, kubeconfig, address, authority, kubectl, stop };
+}
+
+/** Its certificate is its own: nobody else could have signed it. */
+const kubeconfigOf = (server: string, token: string) => ({
+  apiVersion: 'v1',
+  kind: 'Config',
+  clusters: [{ name: 'test', cluster: { server, 'insecure-skip-tls-verify': true } }],
+  users: [{ name: 'test', user: { token } }],
+  contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
+  'current-context': 'test',
+});
