@@ -1,16 +1,43 @@
 import { ourNamespaces } from '../../network/connections.ts';
 
-/* What the teams may do, as the API server is to see it; verbs by resource, as `kubectl auth can-i --list` shows them. */
+/* What the teams may do, as the API server is to see it: verbs by resource. */
 
 type Rights = Readonly<Record<string, string>>;
 
+/** Of the API `authorization.k8s.io/v1`. */
+export type Rule = {
+  readonly verbs: readonly string[];
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
+};
+
+const groupOf = (team: string): string => `k8s-deployment:${team}`;
+
 /** kubectl's words for a member of a team. */
-export const asTeam = (team: string): string[] => [
-  '--as',
-  'somebody',
-  '--as-group',
-  `k8s-deployment:${team}`,
-];
+export const asTeam = (team: string): string[] => ['--as', 'somebody', '--as-group', groupOf(team)];
+
+/** Asks whether a member of a team may do this, in words of `kubectl auth can-i`: `patch deployments.apps --subresource=scale`. */
+export function reviewOf(team: string, namespace: string, question: string) {
+  const [, verb, resource, group = '', subresource = ''] =
+    /^(\w+) (\w+)\.?([\w.]*)(?: --subresource=(\w+))?$/.exec(question) ?? [];
+  return {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SubjectAccessReview',
+    spec: {
+      user: 'somebody',
+      groups: [groupOf(team), 'system:authenticated'],
+      resourceAttributes: { namespace, verb, resource, group, subresource },
+    },
+  };
+}
+
+/** Asks for all rights of whoever creates it. */
+export const rulesReview = (namespace: string) => ({
+  apiVersion: 'authorization.k8s.io/v1',
+  kind: 'SelfSubjectRulesReview',
+  spec: { namespace },
+});
 
 const look = 'get list watch';
 const write = 'create delete patch update';
@@ -84,13 +111,18 @@ export const rightsOf: Readonly<Record<string, (namespace: string) => Rights>> =
   nobody: () => ({}),
 };
 
-/** What `kubectl auth can-i --list` printed, without what everybody may do (ask about oneself, read /healthz). */
-export function parseRights(table: string): Rights {
+/** Rules of a SelfSubjectRulesReview, without what everybody may do (ask about oneself) and rules for objects of one name. */
+export function rightsIn(rules: readonly Rule[]): Rights {
   const rights: Record<string, string> = {};
-  for (const line of table.split('\n').slice(1)) {
-    const [, resource = '', verbs = ''] = /^(\S+)\s+\[\]\s+\[\]\s+\[(.*)\]$/.exec(line) ?? [];
-    if (resource === '' || /^selfsubject\w+\.auth(entication|orization)\.k8s\.io$/.test(resource)) continue;
-    rights[resource] = rights[resource] === undefined ? verbs : `${rights[resource]} ${verbs}`;
+  for (const { apiGroups = [], resources = [], verbs, resourceNames } of rules) {
+    if (resourceNames !== undefined) continue;
+    for (const group of apiGroups) {
+      for (const name of resources) {
+        const resource = group === '' ? name : `${name}.${group}`;
+        if (/^selfsubject\w+\.auth(entication|orization)\.k8s\.io$/.test(resource)) continue;
+        rights[resource] = [rights[resource] ?? [], verbs].flat().join(' ');
+      }
+    }
   }
   return normal(rights);
 }

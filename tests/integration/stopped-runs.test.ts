@@ -1,17 +1,19 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, readdir, rm, writeFile } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Status } from '../../../lib/operations/status.ts';
-import { cloneKey } from '../../../lib/settings/environment.ts';
-import { makeSandbox, type Sandbox } from '../sandbox.ts';
+import type { Status } from '../../lib/operations/status.ts';
+import { cloneKey } from '../../lib/settings/environment.ts';
 import { leftovers, nonsense, startRun } from './live-run.ts';
+import { makeSandbox, type Sandbox } from './sandbox.ts';
 
 /*
  * Runs that are stopped in the middle, by Ctrl-C, SIGTERM and SIGKILL, and what a plain rerun makes of it. All of it in a clone whose
- * path is a trial of its own, under variables that make no sense, for a user whose files are private. The tests build on each other.
+ * path is a trial of its own, in a copied environment, under variables that make no sense, for a user whose files are private. The
+ * tests build on each other.
  */
 
 const stopped = suite('stopped runs');
+const name = 'trial';
 let sandbox: Sandbox;
 const umask = process.umask(0o077);
 
@@ -26,7 +28,7 @@ async function assertNothingLeft(): Promise<void> {
 async function assertNothingAtAll(): Promise<void> {
   await assertNothingLeft();
   assert.not.ok((await readdir(sandbox.folder)).includes('.state'));
-  const key = cloneKey('development', sandbox.folder);
+  const key = cloneKey(name, sandbox.folder);
   assert.equal(
     (await readdir('/tmp')).filter((name) => name.includes(key)),
     [],
@@ -35,7 +37,9 @@ async function assertNothingAtAll(): Promise<void> {
 
 stopped('destroy-environment after a SIGKILL in the middle of the start leaves nothing', async () => {
   sandbox = await makeSandbox(`kd 'a' "b" #1, ü ${'so long that no socket fits '.repeat(3)}`);
-  Object.assign(sandbox.env, nonsense);
+  Object.assign(sandbox.env, nonsense, { ENVIRONMENT: name });
+  const [model, copy] = ['development', name].map((folder) => sandbox.path('environments', folder));
+  await cp(model ?? '', copy ?? '', { recursive: true });
   const run = startRun(sandbox, create);
   await run.task('done', 'embedded-vault');
   run.kill('SIGKILL');
@@ -88,7 +92,7 @@ stopped('after a SIGKILL during the installation a plain rerun goes on', async (
 });
 
 stopped('a Vault whose keys a killed run never got is made anew', async () => {
-  const keys = sandbox.path('.state', 'development', 'vault', 'keys.json');
+  const keys = sandbox.path('.state', name, 'vault', 'keys.json');
   await rm(keys);
   await writeFile(`${keys}.pending`, ' '.repeat(4096));
   const { exitCode, stderr } = await sandbox.task('create-environment');
@@ -131,7 +135,7 @@ stopped('after SIGTERM during destroy-environment a plain rerun leaves nothing',
 
 stopped.after(async () => {
   process.umask(umask);
-  await sandbox.remove('development');
+  await sandbox.remove(name);
 });
 
 stopped.run();

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { processesOf, type Sandbox } from '../sandbox.ts';
+import { processesOf, type Sandbox } from './sandbox.ts';
 
 const deadlineMs = 120_000;
 

@@ -1,50 +1,37 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isAlive, readServices, type ServiceRecord } from '../../../lib/cluster/embedded/services.ts';
 import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
-import type { Status } from '../../../lib/operations/status.ts';
+import { isAlive, readServices, type ServiceRecord } from '../../../lib/cluster/embedded/services.ts';
 import { processIdentity } from '../../../lib/runner/process-identity.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
-import { type Ended, makeSandbox, type Sandbox } from '../sandbox.ts';
-import { leftovers, startRun } from './live-run.ts';
+import { leftovers, startRun } from '../live-run.ts';
+import { processesOf } from '../sandbox.ts';
+import {
+  refuses,
+  sandbox,
+  scenario,
+  secretsFile,
+  settingsFile,
+  somebody,
+  state,
+  status,
+  succeeds,
+  withFile,
+} from './shared.ts';
 
 /*
- * What goes wrong with a cluster that is there: parts that died, a sealed Vault, damaged files, ports that are taken, releases that
- * were left half done. One environment for all of it, a copy of `development` by another name. The tests build on each other.
+ * What goes wrong with a cluster: parts that died, a sealed Vault, damaged files, ports that are taken, releases that were left half
+ * done, somebody who stops it.
  */
 
-const trouble = suite('trouble with a cluster');
-const name = 'trial';
-let sandbox: Sandbox;
-let bystander: ChildProcess;
+const trouble = scenario('trouble');
 
-const state = (...names: string[]): string => sandbox.path('.state', name, ...names);
-const status = async (): Promise<Status> =>
-  JSON.parse((await sandbox.task('status', '--json')).stdout) as Status;
 const embedded = async (): Promise<EmbeddedState> =>
   JSON.parse(await readFile(state('embedded.json'), 'utf8')) as EmbeddedState;
-
-/** Expects an error of few lines, without a stack, with this exit code and text. */
-async function refuses(words: string[], exitCode: number, said: RegExp): Promise<void> {
-  const ended = await sandbox.task(...words);
-  assert.is(ended.exitCode, exitCode, ended.stderr);
-  assert.match(ended.stderr, said);
-  const error = ended.stderr.slice(ended.stderr.indexOf('error: ')).trimEnd().split('\n');
-  assert.ok(error.length <= 12, ended.stderr);
-  assert.match(error[1] ?? '', /^ {2}(why|do): /);
-  assert.not.match(ended.stderr, /^ +at .*:\d+/m);
-}
-
-const succeeds = async (...words: string[]): Promise<Ended> => {
-  const ended = await sandbox.task(...words);
-  assert.is(ended.exitCode, 0, ended.stderr);
-  return ended;
-};
 
 /** Kills services, and returns the records of the others. */
 async function killServices(...names: string[]): Promise<ServiceRecord[]> {
@@ -60,38 +47,6 @@ async function sealVault(): Promise<void> {
   await fetch(address, { method: 'PUT', headers: { 'X-Vault-Token': keys?.adminToken ?? '' } });
 }
 
-/** Changes a file for as long as `body` lasts. */
-async function withFile(
-  path: string,
-  change: (text: string) => string | undefined,
-  body: () => Promise<void>,
-) {
-  const before = await readFile(path);
-  const after = change(before.toString());
-  if (after === undefined) await rm(path);
-  else await writeFile(path, after);
-  try {
-    await body();
-  } finally {
-    await writeFile(path, before);
-  }
-}
-
-trouble('an environment made by copying a folder comes up', async () => {
-  sandbox = await makeSandbox();
-  sandbox.env.ENVIRONMENT = name;
-  await cp(sandbox.path('environments', 'development'), sandbox.path('environments', name), {
-    recursive: true,
-  });
-  await refuses(
-    ['install-app', 'app1'],
-    1,
-    /cluster .* is not created\n {2}why: .*\n {2}do: run `.* create-environment`/,
-  );
-  await succeeds('create-environment');
-  await succeeds('install-tier', 'apps');
-});
-
 trouble('it stays with its provider', async () => {
   await refuses(
     ['status', '--provider', 'minikube'],
@@ -101,7 +56,7 @@ trouble('it stays with its provider', async () => {
 });
 
 trouble('a second run waits and says for whom, or ends at once with --no-wait and CI', async () => {
-  const path = sandbox.path('.state', `${name}.lock`);
+  const path = sandbox.path('.state/development.lock');
   // Of a process that is not around the run: it would be a part of that one then.
   const other = spawn('sleep', ['600']);
   const identity = await processIdentity(other.pid ?? 0);
@@ -128,7 +83,7 @@ trouble('a second run waits and says for whom, or ends at once with --no-wait an
 });
 
 trouble('a damaged, a foreign and a missing secrets file are told apart', async () => {
-  const file = sandbox.path('environments', name, 'secrets', 'database.yaml');
+  const file = secretsFile();
   const damages: readonly [(text: string) => string | undefined, RegExp][] = [
     [(text) => text.slice(0, 300), /is damaged/],
     [
@@ -153,17 +108,16 @@ trouble('a damaged, a foreign and a missing secrets file are told apart', async 
   for (const [damage, said] of damages) await withFile(file, damage, () => refuses(['init-vault'], 1, said));
   await withFile(file, damages[1]?.[0] ?? String, () => refuses(['install-tier', 'core'], 1, /is damaged/));
 
-  const made = await sandbox.shell(
+  const made = await somebody(
     `export GNUPGHOME="$HOME/other"; mkdir -m 700 "$GNUPGHOME"
-    gpg --batch --quiet --passphrase '' --quick-generate-key other default default never
+    gpg --batch --quiet --passphrase '' --quick-generate-key other future-default
     key=$(gpg --list-keys --with-colons | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | head -1)
     echo 'password: other' > "$HOME/plain.yaml"
     sops --config /dev/null encrypt --pgp "$key" "$HOME/plain.yaml"; gpgconf --kill all`,
   );
-  assert.is(made.exitCode, 0, made.stderr);
   await withFile(
     file,
-    () => made.stdout,
+    () => made,
     () => refuses(['init-vault'], 1, /no key in the keyring opens .*database.yaml/),
   );
 });
@@ -172,7 +126,7 @@ trouble('a sealed Vault is told by status and install, and opened by init-vault'
   await sealVault();
   assert.is((await status()).vault?.sealed, true);
   await withFile(
-    sandbox.path('environments', name, 'settings.yaml'),
+    settingsFile(),
     (text) => text.replace('replicas: 2', 'replicas: 3'),
     () =>
       refuses(
@@ -191,8 +145,7 @@ trouble('a dead Vault and a dead database are named, and start-k8s starts nothin
   assert.is(cluster.state, 'degraded');
   assert.is(vault, null);
   assert.equal(database, { reachable: false });
-  const dead =
-    /is degraded\n {2}why: postgresql does not run, vault does not run\n {2}do: run `.* start-k8s`/;
+  const dead = /is degraded\n {2}why: postgresql does not run, vault does not run\n {2}do: run `.* start-k8s`/;
   for (const words of [['init-vault'], ['install-app', 'app2'], ['test-app', 'app2']])
     await refuses(words, 1, dead);
   await succeeds('start-k8s');
@@ -202,11 +155,8 @@ trouble('a dead Vault and a dead database are named, and start-k8s starts nothin
 
 /** Makes helm's newest record of a release one of an upgrade (or a first install) that was killed. */
 async function leavePending(release: string, to: 'pending-upgrade' | 'pending-install'): Promise<void> {
-  const kubectl = async (words: string, input = ''): Promise<string> => {
-    const ended = await sandbox.shell(`kubectl -n backend ${words} <<'END'\n${input}\nEND`);
-    assert.is(ended.exitCode, 0, ended.stderr);
-    return ended.stdout;
-  };
+  const kubectl = (words: string, input = '') =>
+    somebody(`kubectl -n backend ${words} <<'END'\n${input}\nEND`);
   const secret = JSON.parse(await kubectl(`get secret sh.helm.release.v1.${release}.v1 -o json`));
   const packed = Buffer.from(Buffer.from(secret.data.release, 'base64').toString(), 'base64');
   const stored = JSON.parse(gunzipSync(packed).toString());
@@ -250,51 +200,44 @@ trouble('damaged files of the state folder are named', async () => {
   });
 });
 
-trouble('a port that is taken meanwhile is named, and pids of others are left alone', async () => {
+trouble('stop-k8s ends every process, and what needs the cluster says so', async () => {
   await succeeds('stop-k8s');
-  const { ports } = await embedded();
-  bystander = spawn('sleep', ['600']);
-  const pid = bystander.pid ?? 0;
-  const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
-  const record = { name: 'vault', pid, startTime: '1', bootId: boot };
-  await mkdir(state('services'), { recursive: true });
-  await writeFile(state('services', 'vault.json'), JSON.stringify(record));
-  const clusters = state('kwok', 'clusters');
-  const [cluster = ''] = await readdir(clusters);
-  await writeFile(join(clusters, cluster, 'pids', 'etcd.pid'), String(pid));
-
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(ports.vault, '127.0.0.1', resolve));
-  await refuses(
-    ['start-k8s'],
-    1,
-    new RegExp(`port ${ports.vault} of vault is taken\\n {2}why: .*\\n {2}do: .*ss -ltnp`),
-  );
-  assert.equal(await leftovers(sandbox), []);
-  await new Promise((resolve) => server.close(resolve));
-  await succeeds('start-k8s');
-  assert.equal((await status()).vault, { initialized: true, sealed: false, configured: true });
-  assert.is(bystander.exitCode ?? bystander.signalCode, null);
+  assert.is((await status()).cluster.state, 'stopped');
+  assert.equal(await processesOf(sandbox.folder), []);
+  await refuses(['install-app', 'app1'], 1, /is stopped\n {2}why: .*\n {2}do: run `.* start-k8s`/);
 });
 
 trouble(
-  'create-environment replaces what runs when the state folder was deleted by hand, and destroy-environment finds it, too',
+  'a port that was taken meanwhile is named, pids of others are left alone, and start-k8s brings everything back',
   async () => {
-    await rm(sandbox.path('.state'), { recursive: true });
-    assert.is((await status()).cluster.state, 'absent');
-    await succeeds('create-k8s');
-    assert.is((await readServices(state())).length, 9);
-    assert.is((await leftovers(sandbox)).filter((line) => /bin\/(etcd|kube-apiserver)/.test(line)).length, 2);
-    await rm(sandbox.path('.state'), { recursive: true });
-    await succeeds('destroy-environment', '--yes');
+    const { ports } = await embedded();
+    const bystander = spawn('sleep', ['600']);
+    const pid = bystander.pid ?? 0;
+    const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
+    const record = { name: 'vault', pid, startTime: '1', bootId: boot };
+    await mkdir(state('services'), { recursive: true });
+    await writeFile(state('services', 'vault.json'), JSON.stringify(record));
+    const clusters = state('kwok', 'clusters');
+    const [cluster = ''] = await readdir(clusters);
+    await writeFile(join(clusters, cluster, 'pids', 'etcd.pid'), String(pid));
+
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(ports.vault, '127.0.0.1', resolve));
+    await refuses(
+      ['start-k8s'],
+      1,
+      new RegExp(`port ${ports.vault} of vault is taken\\n {2}why: .*\\n {2}do: .*ss -ltnp`),
+    );
     assert.equal(await leftovers(sandbox), []);
+    await new Promise((resolve) => server.close(resolve));
+    await succeeds('start-k8s');
+    const { cluster: now, vault, database } = await status();
+    assert.is(now.state, 'running');
+    assert.equal(vault, { initialized: true, sealed: false, configured: true });
+    assert.equal(database, { reachable: true });
     assert.is(bystander.exitCode ?? bystander.signalCode, null);
+    bystander.kill();
   },
 );
 
-trouble.after(async () => {
-  bystander?.kill();
-  await sandbox.remove(name);
-});
-
-trouble.run();
+trouble.runIfAsked();

@@ -1,41 +1,10 @@
 import { spawn } from 'node:child_process';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Ended, makeSandbox, type Sandbox } from './sandbox.ts';
+import { refuses, sandbox, scenario, somebody, succeeds } from './shared.ts';
 
-/*
- * Somebody else works on the cluster too, with kubectl and helm. Everything is real but the pods. The tests build on each other.
- */
+/* Somebody else works on the cluster too, with kubectl and helm. The tests build on each other. */
 
-const others = suite('other people on the cluster');
-let sandbox: Sandbox;
-
-others.before(async () => {
-  sandbox = await makeSandbox();
-  await succeeds('create-k8s');
-  await succeeds('install-app', 'app2');
-});
-others.after(() => sandbox.remove('development'));
-
-async function succeeds(...words: string[]): Promise<Ended> {
-  const ended = await sandbox.task(...words);
-  assert.is(ended.exitCode, 0, ended.stderr);
-  return ended;
-}
-
-/** Expects that a task fails with this error. */
-async function fails(words: readonly string[], said: RegExp): Promise<void> {
-  const ended = await sandbox.task(...words);
-  assert.is(ended.exitCode, 1, ended.stderr);
-  assert.match(ended.stderr.slice(ended.stderr.indexOf('error: ')), said);
-}
-
-/** Runs commands of somebody who has a shell on the cluster. Returns what they print. */
-async function somebody(script: string): Promise<string> {
-  const ended = await sandbox.shell(script);
-  assert.is(ended.exitCode, 0, ended.stderr);
-  return ended.stdout.trim();
-}
+const others = scenario('people');
 
 const installApp2 = async (): Promise<string> => (await succeeds('install-app', 'app2')).stderr;
 
@@ -157,8 +126,9 @@ others('a release that a helm is at work on is left to it, and repaired when it 
     ['rollback', 'app2-front', '--yes'],
     ['uninstall-app', 'app2', '--yes'],
   ]) {
-    await fails(
+    await refuses(
       words,
+      1,
       new RegExp(`app2-front is pending-upgrade: a helm is at work on it\n.*process ${helm.pid} `),
     );
   }
@@ -185,7 +155,7 @@ webhooks:
     clientConfig: { service: { name: guard, namespace: default } }
 END
     kubectl -n frontend scale deployment app2-front --replicas=3`);
-  await fails(['install-app', 'app2'], /do: start what serves the webhook guard\.example\.com/);
+  await refuses(['install-app', 'app2'], 1, /do: start what serves the webhook guard\.example\.com/);
   await somebody('kubectl delete validatingwebhookconfiguration guard');
   await installApp2();
   assert.is(await replicas(), '2');
@@ -202,8 +172,9 @@ others(
     assert.equal(lines((await succeeds('status')).stdout, /drift/), [
       'drift        devops: namespace frontend is being deleted',
     ]);
-    await fails(
+    await refuses(
       ['install-app', 'app2'],
+      1,
       /namespace frontend is being deleted\n(?:.*\n)*.*example\.com\/hang/,
     );
     await somebody(`
@@ -217,12 +188,15 @@ others(
 others('an object of somebody else’s is not taken over, and the error says how it would be', async () => {
   await succeeds('uninstall-app', 'app2', '--yes');
   await somebody('kubectl -n frontend create serviceaccount app2-front');
-  await fails(
+  await refuses(
     ['install-app', 'app2'],
+    1,
     /kubectl -n frontend delete serviceaccount app2-front.*-- --take-ownership/,
   );
   await succeeds('install-app', 'app2', '--', '--take-ownership');
   assert.match(await installApp2(), /unchanged: devops, postgresql, app2-back, app2-front/);
+  // The other application went with its namespace.
+  await succeeds('install-tier', 'apps');
 });
 
-others.run();
+others.runIfAsked();

@@ -1,0 +1,103 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type KubernetesObject, ofKind, render } from '../../charts/render.ts';
+import { cleanUp } from '../../charts/tools.ts';
+import { type ApiServer, startApiServer } from '../api-server.ts';
+import { dryRunOn, list, podsOf } from './ask.ts';
+import { environments } from './environments.ts';
+import { conform, resourceTypes, toolOf } from './kubeconform.ts';
+
+/*
+ * The Kubernetes of the embedded cluster and the newest that can be had take all that is rendered, without a word: API servers alone,
+ * without controllers.
+ */
+
+for (const tool of ['kube-apiserver', 'kube-apiserver-newest'] as const) {
+  const charts = suite(`charts and ${tool}`);
+  let server: ApiServer;
+
+  const apply = (objects: readonly object[]) =>
+    server.kubectl(['apply', '--server-side', '-f', '-'], list(objects));
+
+  charts.before(async () => {
+    const [etcd, kubeApiserver] = await Promise.all([toolOf('etcd'), toolOf(tool)]);
+    server = await startApiServer({ etcd: etcd.path, kubeApiserver: kubeApiserver.path });
+    const types = await resourceTypes();
+    await apply(types);
+    const names = types.map(({ metadata }) => `crd/${metadata.name}`);
+    await server.kubectl(['wait', '--for', 'condition=Established', '--timeout', '60s', ...names]);
+    // Quotas would refuse every pod: nobody measures what is used.
+    const devops = await render('devops', { release: 'devops', namespace: 'core' });
+    const namespaces = ofKind(devops, 'Namespace');
+    await apply([...namespaces, ...ofKind(devops, 'PriorityClass')]);
+    await apply([
+      ...ofKind(devops, 'LimitRange'),
+      ...['default', ...namespaces.map(({ metadata }) => metadata.name)].map((namespace) => ({
+        apiVersion: 'v1',
+        kind: 'ServiceAccount',
+        metadata: { name: 'default', namespace },
+      })),
+    ]);
+  });
+
+  charts('it is the version that the manifest pins', async () => {
+    const told = await server.kubectl(['get', '--raw', '/version']);
+    const { version } = await toolOf(tool);
+    assert.is((JSON.parse(told) as { gitVersion: string }).gitVersion, `v${version}`);
+  });
+
+  for (const [name, rendered] of environments) {
+    charts(`${name}: every object and every pod is taken, without a warning`, async () => {
+      const objects = await rendered();
+      const wanted = [...objects, ...podsOf(objects)];
+      const { exitCode, stdout, stderr } = await dryRunOn(server, wanted);
+      assert.is(stderr, '');
+      assert.is(exitCode, 0);
+      assert.is(stdout.trim().split('\n').length, wanted.length);
+    });
+  }
+
+  charts('everything fits the schemas of this version, and nothing is left out', async () => {
+    const objects: KubernetesObject[] = [];
+    for (const [, rendered] of environments) objects.push(...(await rendered()));
+    const kinds = new Set(objects.map(({ kind }) => kind));
+    for (const kind of [
+      ...['VaultAuth', 'PriorityClass', 'HorizontalPodAutoscaler', 'Ingress', 'Job'],
+      ...['ScaledObject', 'Cluster', 'ScheduledBackup', 'Middleware', 'HTTPRoute'],
+    ])
+      assert.ok(kinds.has(kind), kind);
+    const { summary, problems } = await conform(server, objects);
+    assert.equal(problems, []);
+    assert.equal(summary, { valid: objects.length, invalid: 0, errors: 0, skipped: 0 });
+  });
+
+  charts('what does not fit is told: a field too much, a wrong type, an unknown kind', async () => {
+    const objects = await render('backend', {
+      namespace: 'backend',
+      values: { autoscaling: { enabled: true, kind: 'keda' } },
+    });
+    const [account] = ofKind(objects, 'ServiceAccount');
+    const [scaled] = ofKind(objects, 'ScaledObject');
+    const [deployment] = ofKind(objects, 'Deployment');
+    assert.ok(account && scaled && deployment);
+    const wrong = [
+      { ...account, heard: 'of never' },
+      { ...scaled, spec: { ...scaled.spec, maxReplicaCount: 'many' } },
+      { ...deployment, spec: { ...deployment.spec, template: { spec: { containers: [{ nam: 'a' }] } } } },
+      { ...account, kind: 'ServiceAcount' },
+    ];
+    const { summary, problems } = await conform(server, wrong);
+    assert.equal(summary, { valid: 0, invalid: 3, errors: 1, skipped: 0 });
+    assert.match(problems.join('\n'), "'heard' not allowed");
+    assert.match(problems.join('\n'), 'could not find schema for ServiceAcount');
+    // The server itself refuses them, too.
+    const { stderr } = await dryRunOn(server, [wrong[0] ?? {}]);
+    assert.match(stderr, 'unknown field "heard"');
+    assert.is.not((await dryRunOn(server, [{ ...account, apiVersion: 'v2' }])).exitCode, 0);
+  });
+
+  charts.after(() => server?.stop());
+  // The last one.
+  if (tool === 'kube-apiserver-newest') charts.after(cleanUp);
+  charts.run();
+}

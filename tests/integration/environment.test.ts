@@ -1,0 +1,12 @@
+/*
+ * The embedded cluster with a real API server, Vault, operator and PostgreSQL, from a fresh clone to nothing left. It is created
+ * once for all scenarios; each leaves it whole, with both applications. One alone:
+ * `node --import tsx tests/integration/environment.test.ts people`.
+ */
+import './environment/create.ts';
+import './environment/trouble.ts';
+import './environment/rights.ts';
+import './environment/people.ts';
+import './environment/applications.ts';
+import './environment/passwords.ts';
+import './environment/destroy.ts';

@@ -1,0 +1,215 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import * as assert from 'uvu/assert';
+import { leavesOf } from '../../../lib/secrets/encrypted-file.ts';
+import { secretForms, shortestSecret } from '../../../lib/secrets/secret-forms.ts';
+import { readText, secretOf } from '../sandbox.ts';
+import { login } from './login.ts';
+import {
+  fieldOf,
+  generationOf,
+  loginOf,
+  refuses,
+  sandbox,
+  scenario,
+  settingsFile,
+  somebody,
+  state,
+  succeeds,
+  until,
+  withFile,
+} from './shared.ts';
+
+/* What the applications get – routes, certificates, logins – and what becomes of it when something changes. */
+
+const tests = scenario('applications');
+
+/** Files below folders of the sandbox, relative to it. */
+async function filesIn(...folders: readonly string[]): Promise<string[]> {
+  const found = folders.map(async (folder) => {
+    const entries = await readdir(sandbox.path(folder), { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(sandbox.folder, join(entry.parentPath ?? entry.path, entry.name)));
+  });
+  return (await Promise.all(found)).flat();
+}
+
+tests('each route has its ranges, and a certificate that the environment’s authority signed', async () => {
+  const ranges = await somebody(
+    'kubectl -n frontend get middleware app1-front-internal -o jsonpath={.spec.ipAllowList.sourceRange}',
+  );
+  assert.equal(JSON.parse(ranges), ['10.244.0.0/16']);
+  const tls = await secretOf(sandbox, 'frontend', 'app1-front-tls');
+  const server = new X509Certificate(tls['tls.crt'] ?? '');
+  const authority = new X509Certificate(await readText(state('certificates/ca.crt')));
+  assert.ok(server.verify(authority.publicKey));
+  assert.ok(server.checkPrivateKey(createPrivateKey(tls['tls.key'] ?? '')));
+  const host = 'app1-front.development.k8s-deployment.test';
+  assert.is(server.checkHost(host), host);
+  assert.not.match(await somebody('helm -n frontend get values app1-front --all'), 'PRIVATE KEY');
+});
+
+tests('the variables of env serve kubectl, helm, helmfile, sops and vault by hand', async () => {
+  const values =
+    '--state-values-file environments/common.yaml --state-values-file environments/embedded.yaml';
+  const printed = await somebody(`
+    kubectl get nodes -o name | wc -l
+    helm -n core list -q --filter devops
+    helmfile --skip-deps ${values} --state-values-set environment=development list --output json | cut -c1-2
+    sops decrypt --extract '["password"]' environments/development/secrets/database.yaml | wc -c
+    vault kv get -mount=kv -field=DB_PORT app1/database`);
+  const [nodes, release, list, password, port] = printed.split('\n').map((line) => line.trim());
+  assert.equal([nodes, release, list, port], ['3', 'devops', '[{', '5432']);
+  assert.ok(Number(password) > 10);
+});
+
+tests(
+  'what was changed in Vault by hand is brought back by init-vault, and every request is in the audit log',
+  async () => {
+    await somebody('vault kv patch -mount=kv app1/database DB_HOST=somewhere >&2');
+    const { stderr } = await succeeds('init-vault');
+    assert.match(stderr, /changed {3}secret kv\/app1\/database \(DB_HOST\)/);
+    const log = await readText(state('logs/vault-audit.log'));
+    assert.match(log, /"path":"kv\/data\/app1\/database"/);
+    assert.not.ok(log.includes('somewhere'));
+  },
+);
+
+tests(
+  'the operator prolongs a lease, and before its longest time is over it gives app1 another login and restarts it',
+  async () => {
+    const user = async () => (await loginOf('app1')).DB_USER;
+    const another = async (than: string | undefined, what: string) =>
+      until(async () => (await user()) !== than, what);
+    // A changed specification makes the operator ask for a login at once, the first one with the times of now.
+    const renewAt = (percent: number) =>
+      somebody(
+        `kubectl -n backend patch vaultdynamicsecret app1-back-database --type merge -p '{"spec":{"renewalPercent":${percent}}}'`,
+      );
+    const lease = async () => {
+      const { secretLease, lastRenewalTime } = JSON.parse(
+        await fieldOf('vaultdynamicsecret/app1-back-database', '.status'),
+      );
+      return { id: secretLease.id as string, renewed: lastRenewalTime as number };
+    };
+    const brief = (text: string) => text.replace('ttl: 1h\n    maxTtl: 24h', 'ttl: 6s\n    maxTtl: 15s');
+    await withFile(sandbox.path('vault/state.yaml'), brief, async () => {
+      const asked = await succeeds('init-vault');
+      assert.match(asked.stderr, /changed {3}database role database\/roles\/app1-back/);
+      const before = await user();
+      await renewAt(50);
+      await another(before, 'a login with short times');
+
+      let first = await lease();
+      await until(async () => {
+        const now = await lease();
+        if (now.id === first.id) return now.renewed > first.renewed;
+        first = now;
+        return false;
+      }, 'a lease is prolonged');
+      const short = await loginOf('app1');
+      const generation = await generationOf('app1-back');
+      assert.is(await login(short), undefined);
+      await another(short.DB_USER, 'another login');
+      await until(async () => (await generationOf('app1-back')) > generation, 'app1 is restarted');
+      await until(
+        async () => /authentication failed/.test((await login(short)) ?? ''),
+        'the old login is gone',
+      );
+    });
+    await succeeds('init-vault');
+    const last = await user();
+    await renewAt(67);
+    await another(last, 'a login with the usual times');
+    assert.is(await login(await loginOf('app1')), undefined);
+    await succeeds('test-app', 'app1');
+  },
+);
+
+tests('a check that fails rolls the release back and names itself', async () => {
+  const secret = await loginOf('app2');
+  const { DB_USER = '', DB_PASSWORD = '' } = secret;
+  const changed = 'changed-behind-its-back';
+  assert.is(await login(secret, DB_PASSWORD, `ALTER ROLE ${DB_USER} PASSWORD '${changed}'`), undefined);
+  const more = (text: string) => text.replace('minReplicas: 3', 'minReplicas: 4');
+  await withFile(settingsFile(), more, async () => {
+    const said = /FAILED database login: password authentication failed for user "app2"/;
+    const refused = await sandbox.task('install-app', 'app2');
+    assert.is(refused.exitCode, 1);
+    assert.match(refused.stderr, said);
+    assert.not.ok(refused.stderr.includes(DB_PASSWORD));
+    const history = JSON.parse(await somebody('helm -n backend history app2-back -o json'));
+    assert.match(history.at(-1).description, /^Rollback to \d+$/);
+    const tested = await sandbox.task('test-app', 'app2');
+    assert.is(tested.exitCode, 1);
+    assert.match(tested.stderr, said);
+
+    assert.is(await login(secret, changed, `ALTER ROLE ${DB_USER} PASSWORD '${DB_PASSWORD}'`), undefined);
+    const replicas = () => fieldOf('deployment/app2-back', '.spec.replicas');
+    await until(async () => (await replicas()) === '3', 'the old number of replicas');
+    const checked = await succeeds('test-app', 'app2');
+    assert.match(checked.stderr, /ok database login.*run as a process of this machine/);
+    await succeeds('install-app', 'app2');
+  });
+});
+
+tests('no secret shows in events, logs, reports or what was seen of a failure', async () => {
+  const { DB_PASSWORD = '' } = await loginOf('app2');
+  const keys = JSON.parse(await readText(state('vault/keys.json')));
+  const secrets = [DB_PASSWORD, ...leavesOf(keys).map(({ value }) => String(value))].filter(
+    (value) => value.length >= shortestSecret,
+  );
+  assert.ok(secrets.length >= 3);
+  const forms = secrets.flatMap(secretForms);
+  const showing = (text: string): boolean => forms.some((form) => text.includes(form.text));
+
+  const reports = ['--report', sandbox.path('run.html'), '--trace', sandbox.path('run.json')];
+  const words = ['install-app', 'app2', '--verbose', '--output', 'json', ...reports, '--', '--debug'];
+  const { stdout, stderr } = await succeeds(...words);
+  const texts = new Map([
+    ['output', stdout + stderr],
+    ['events', await somebody('kubectl get events --all-namespaces --output yaml')],
+  ]);
+  const folders = ['.state/development/logs', '.state/development/diagnostics', '.tasks'];
+  for (const file of ['run.html', 'run.json', ...(await filesIn(...folders))])
+    texts.set(file, await readText(sandbox.path(file)));
+  // the failure above has left something to look at
+  for (const folder of folders)
+    assert.ok(
+      [...texts.keys()].some((name) => name.startsWith(folder)),
+      folder,
+    );
+  for (const [name, text] of texts) {
+    assert.ok(text.length > 0, name);
+    assert.not.ok(showing(text), name);
+  }
+  // helm keeps values and manifests of each revision; those of two releases have the password
+  const releases = JSON.parse(await somebody('helm list --all-namespaces --output json'));
+  const holders: string[] = [];
+  for (const { name, namespace } of releases as { name: string; namespace: string }[])
+    if (showing(await somebody(`helm --namespace ${namespace} get all ${name}`))) holders.push(name);
+  assert.equal(holders.sort(), ['devops', 'postgresql']);
+});
+
+tests('certificates that were lost are created again, and everything takes them', async () => {
+  const server = await readText(state('services/postgresql.json'));
+  await rm(state('certificates'), { recursive: true });
+  await succeeds('install-tier', 'apps');
+  assert.is(await login(await loginOf('app2')), undefined);
+  // As a run leaves it that is killed before it tells the server of the new certificate.
+  const record = state('postgresql/server.json');
+  await writeFile(record, JSON.stringify({ ...JSON.parse(await readText(record)), certificate: 'older' }));
+  await succeeds('create-k8s');
+  assert.not.match(await readText(record), /older/);
+  assert.is(await readText(state('services/postgresql.json')), server, 'PostgreSQL was not started again');
+  for (const task of ['init-vault', 'test']) await succeeds(task);
+});
+
+tests('what the embedded cluster cannot do says so', async () => {
+  const said = /no ingress to test.*\n {2}why: .*simulated.*\n {2}do: use --provider minikube/;
+  await refuses(['test-ingress', 'app1'], 1, said);
+});
+
+tests.runIfAsked();

@@ -1,0 +1,34 @@
+import { readdir, rm } from 'node:fs/promises';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readServices } from '../../../lib/cluster/embedded/services.ts';
+import { leftovers } from '../live-run.ts';
+import { sandbox, state, status, succeeds } from './shared.ts';
+
+/* From all of it to nothing. It runs after every scenario. */
+
+const tests = suite('destroy');
+
+tests('create-k8s replaces what runs when the state folder was deleted by hand', async () => {
+  await rm(sandbox.path('.state'), { recursive: true });
+  assert.is((await status()).cluster.state, 'absent');
+  await succeeds('create-k8s');
+  assert.is((await readServices(state())).length, 9);
+  assert.is((await leftovers(sandbox)).filter((line) => /bin\/(etcd|kube-apiserver)/.test(line)).length, 2);
+});
+
+tests('destroy-environment finds it, too, and leaves nothing; a second one is no error', async () => {
+  await rm(sandbox.path('.state'), { recursive: true });
+  await succeeds('destroy-environment', '--yes');
+  assert.equal(await leftovers(sandbox), []);
+  await succeeds('destroy-environment', '--yes');
+  assert.not.ok((await readdir(sandbox.folder)).includes('.state'));
+  const touched = (await readdir(sandbox.home)).filter((name) =>
+    ['.kube', '.gnupg', '.kwok', '.config', '.vault-token'].includes(name),
+  );
+  assert.equal(touched, []);
+});
+
+tests.after(() => sandbox.remove('development'));
+
+tests.run();

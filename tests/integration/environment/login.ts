@@ -1,0 +1,41 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { Client } from 'pg';
+import { sandbox, state } from './shared.ts';
+
+/** Logs in with the parameters of an application through `kubectl port-forward`, as a person would. Returns the server's refusal, or undefined. */
+export async function login(
+  secret: Readonly<Record<string, string>>,
+  password = secret.DB_PASSWORD ?? '',
+  sql = 'SELECT 1',
+): Promise<string | undefined> {
+  const kubeconfig = state('kubeconfig');
+  const words = ['--kubeconfig', kubeconfig, '-n', 'database', 'port-forward', 'svc/postgresql', ':5432'];
+  // Its own kubectl must not be what leaves something in the home that is looked at in the end.
+  const env = { ...sandbox.env, KUBECACHEDIR: state('kube-cache') };
+  const forward = spawn('kubectl', words, { stdio: ['ignore', 'pipe', 'ignore'], env });
+  try {
+    const [line] = (await once(createInterface({ input: forward.stdout }), 'line')) as [string];
+    const port = Number(/:(\d+) ->/.exec(line)?.[1]);
+    const { DB_USER: user = '', DB_NAME: database = '' } = secret;
+    const client = new Client({
+      ...{ host: '127.0.0.1', port, user, password, database },
+      // What a backend has in DB_SSLROOTCERT; the server takes nothing but TLS.
+      ssl: { ca: await readFile(state('certificates/ca.crt'), 'utf8') },
+    });
+    try {
+      await client.connect();
+      await client.query(sql);
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  } finally {
+    forward.kill();
+    await once(forward, 'close');
+  }
+}

@@ -1,0 +1,103 @@
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import * as assert from 'uvu/assert';
+import { login } from './login.ts';
+import {
+  generationOf,
+  loginOf,
+  refuses,
+  sandbox,
+  scenario,
+  secretsFile,
+  settingsFile,
+  somebody,
+  state,
+  succeeds,
+  until,
+  withFile,
+} from './shared.ts';
+
+/* New passwords of the database, through all the places that have them. */
+
+const tests = scenario('passwords');
+
+tests(
+  'rotate-database-password gives every role another password, and restarts who has the old one',
+  async () => {
+    const passwords = async () => (await somebody(`sops decrypt ${secretsFile()}`)).split('\n').sort();
+    const before = { file: await passwords(), secret: await loginOf('app2') };
+    const generation = await generationOf('app2-back');
+    await refuses(['rotate-database-password'], 2, /--yes/);
+
+    const { stdout, stderr } = await succeeds('rotate-database-password', '--yes');
+    assert.match(stderr, /changed in the server: postgres, app2, vault/);
+    assert.match(stderr, /changed {3}database connection database\/config\/postgresql \(password\)/);
+    assert.match(stderr, /app2-back-verification.*ok database login/);
+    const after = { file: await passwords(), secret: await loginOf('app2') };
+    assert.is(after.file.length, 3);
+    for (const line of before.file) assert.not.ok(after.file.includes(line));
+    for (const line of [...before.file, ...after.file])
+      assert.not.ok((stdout + stderr).includes(line.split(': ')[1] ?? ''));
+    assert.is(await login(after.secret), undefined);
+    assert.match((await login(before.secret)) ?? '', /password authentication failed/);
+    assert.ok((await generationOf('app2-back')) > generation);
+    assert.not.ok((await readdir(state())).includes('database-rotation.json'));
+  },
+);
+
+tests(
+  'a rotation that failed half-way is completed by the next one, with the passwords that it chose',
+  async () => {
+    const before = await loginOf('app2');
+    const chosen = state('database-rotation.json');
+    let wanted = '';
+    const wrongUser = (text: string) =>
+      text.replace('releases:\n', 'releases:\n  postgresql: { user: "Not SQL" }\n');
+    await withFile(settingsFile(), wrongUser, async () => {
+      const failed = await sandbox.task('rotate-database-password', 'app2', '--yes');
+      assert.is(failed.exitCode, 1);
+      assert.match(
+        failed.stderr,
+        /the rotation is not finished: .*\n {2}why: [\s\S]*run `.* rotate-database-password` again/,
+      );
+      assert.is((await stat(chosen)).mode & 0o777, 0o600);
+      const roles = JSON.parse(await readFile(chosen, 'utf8'));
+      assert.equal(Object.keys(roles), ['app2']);
+      wanted = roles.app2.new;
+      assert.match((await succeeds('status')).stdout, /the rotation of app2 is not finished/);
+    });
+    await succeeds('rotate-database-password', 'app2', '--yes');
+    const after = await loginOf('app2');
+    assert.is(after.DB_PASSWORD, wanted);
+    assert.not.equal(after.DB_PASSWORD, before.DB_PASSWORD);
+    assert.is(await login(after), undefined);
+  },
+);
+
+tests(
+  'a secrets file with another password than the server’s is reported, changes nothing, and a rotation fixes it',
+  async () => {
+    const file = secretsFile();
+    const byHand = (key: string) =>
+      somebody(`echo '"by-hand-in-the-file"' | sops set --value-stdin ${file} '["${key}"]'`);
+    const told = async () => (await succeeds('status')).stdout;
+    const before = await readFile(file, 'utf8');
+    await byHand('app2Password');
+    assert.match(await told(), /reachable; refuses the password of the encrypted file for app2: /);
+    await writeFile(file, before.replace(/^app2Password: /m, 'app2Password: *'));
+    assert.match(await told(), /reachable; its passwords cannot be checked: .*database\.yaml is damaged/);
+    await writeFile(file, before);
+    await byHand('password');
+    assert.match(await told(), /reachable; refuses the password of the encrypted file/);
+    const refused = await sandbox.task('install-app', 'postgresql');
+    assert.is(refused.exitCode, 1);
+    assert.match(refused.stderr, /FAILED database roles: password authentication failed for user "postgres"/);
+    assert.match(refused.stderr, /what was deployed before is back/);
+    const { stdout } = await succeeds('rotate-database-password', 'superuser', '--yes');
+    assert.match(stdout, 'commit: environments/development/secrets/database.yaml\n');
+    await until(async () => /database {5}reachable\n/.test(await told()), 'the database is well');
+    // Refused before anything is asked.
+    await refuses(['rotate-database-password', 'app1'], 2, /`app1` is no role with a password of its own/);
+  },
+);
+
+tests.runIfAsked();

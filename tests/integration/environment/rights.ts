@@ -1,0 +1,173 @@
+import * as assert from 'uvu/assert';
+import { objectsOf, render, renderEnvironment } from '../../charts/render.ts';
+import { cleanUp } from '../../charts/tools.ts';
+import { ourNamespaces } from '../../network/connections.ts';
+import { call, dryRunOn, list, placeOf, podOf } from '../charts/ask.ts';
+import { sandbox, scenario } from './shared.ts';
+import { asTeam, questions, type Rule, reviewOf, rightsIn, rightsOf, rulesReview } from './team-rights.ts';
+
+/* What the cluster lets pods, teams and deployers do: Pod Security, LimitRanges, quotas and rights, as the charts set them up. */
+
+const charts = scenario('rights');
+
+const kubectl = (...args: readonly string[]) => call(sandbox, 'kubectl', args);
+const dryRun = (objects: readonly object[], ...more: readonly string[]) =>
+  dryRunOn(placeOf(sandbox), objects, more);
+
+/** What the API server answers to reviews, all by one kubectl: this field of each. */
+async function answers(
+  field: string,
+  reviews: readonly object[],
+  ...more: readonly string[]
+): Promise<string[]> {
+  const words = ['create', '--validate=false', '-o', `jsonpath={${field}}{"\\n"}`, ...more, '-f', '-'];
+  const { exitCode, stdout, stderr } = await call(sandbox, 'kubectl', words, list(reviews));
+  assert.is(exitCode, 0, stderr);
+  const lines = stdout.trim().split('\n');
+  assert.is(lines.length, reviews.length);
+  return lines;
+}
+
+charts('workloads of releases with the longest name get their pods', async () => {
+  const release = 'a-release-with-the-longest-name-that-helm-would-accep';
+  assert.is(release.length, 53);
+  const objects = [
+    ...(await render('postgresql', {
+      release,
+      namespace: 'database',
+      values: { persistence: { enabled: false } },
+    })),
+    ...(await render('frontend', { release, namespace: 'frontend' })),
+    ...(await render('backend', {
+      release,
+      namespace: 'backend',
+      values: { secrets: { managedBy: 'sops' } },
+    })),
+  ];
+  const applied = await call(sandbox, 'kubectl', ['apply', '--server-side', '-f', '-'], list(objects));
+  assert.is(applied.exitCode, 0, applied.stderr);
+  for (const [namespace, component] of [
+    ['database', 'server'],
+    ['frontend', 'server'],
+    ['backend', 'server'],
+    ['backend', 'verification'],
+  ] as const) {
+    const labels = `app.kubernetes.io/instance=${release},app.kubernetes.io/component=${component}`;
+    const made = await kubectl(
+      '-n',
+      namespace,
+      'wait',
+      '--for=create',
+      'pod',
+      '-l',
+      labels,
+      '--timeout',
+      '60s',
+    );
+    assert.is(made.exitCode, 0, `${namespace} ${component}: ${made.stderr}`);
+  }
+  const removed = await call(sandbox, 'kubectl', ['delete', '--wait=false', '-f', '-'], list(objects));
+  assert.is(removed.exitCode, 0, removed.stderr);
+});
+
+charts('each namespace refuses what is not restricted, and takes what is', async () => {
+  for (const namespace of ourNamespaces) {
+    const taken = await dryRun([podOf(namespace)]);
+    assert.is(taken.exitCode, 0, taken.stderr);
+    for (const change of [{ allowPrivilegeEscalation: true }, { capabilities: {} }, { runAsUser: 0 }]) {
+      const refused = await dryRun([podOf(namespace, change)]);
+      assert.is(refused.exitCode, 1, `${namespace} ${JSON.stringify(change)}`);
+      assert.match(refused.stderr, 'violates PodSecurity "restricted:latest"');
+    }
+  }
+});
+
+charts('a container beyond the LimitRange and a pod beyond the quota are refused', async () => {
+  const wide = await dryRun([podOf('backend', {}, { limits: { cpu: '600m', memory: '100Mi' } })]);
+  assert.match(wide.stderr, 'maximum cpu usage per Container is 500m');
+  const much = { cpu: '3', memory: '1Gi' };
+  const over = await dryRun([podOf('database', {}, { requests: much, limits: much })]);
+  assert.match(over.stderr, 'exceeded quota: database-quota, requested: requests.cpu=3');
+});
+
+charts('teams may do what their table says, and nothing else', async () => {
+  const namespaces = [...ourNamespaces, 'default', 'kube-system'];
+  for (const [team, expected] of Object.entries(rightsOf)) {
+    const rules = await answers('.status.resourceRules', namespaces.map(rulesReview), ...asTeam(team));
+    for (const [index, namespace] of namespaces.entries()) {
+      const found = rightsIn(JSON.parse(rules[index] ?? '') as Rule[]);
+      assert.equal(found, expected(namespace), `${team} in ${namespace}`);
+    }
+  }
+});
+
+charts('nobody but deployers comes by a Secret, by any of the ways there are', async () => {
+  const reviews = questions.map(([team, namespace, question]) => reviewOf(team, namespace, question));
+  const found = await answers('.status.allowed', reviews);
+  for (const [index, [team, namespace, question, answer]] of questions.entries())
+    assert.is(found[index], String(answer === 'yes'), `${team} in ${namespace}: ${question}`);
+});
+
+charts(
+  'Secrets of helm are read by the platform alone; where no value is secret, by deployers too',
+  async () => {
+    const asked = ['backend', 'frontend', 'devops', 'deployers', 'nobody'].flatMap((team) =>
+      ourNamespaces.flatMap((namespace) =>
+        ['get', 'list', 'watch'].map((verb) => [team, namespace, `${verb} secrets`] as const),
+      ),
+    );
+    const found = await answers(
+      '.status.allowed',
+      asked.map((question) => reviewOf(...question)),
+    );
+    for (const [index, [team, namespace, question]] of asked.entries()) {
+      const mayRead = team === 'deployers' && ['backend', 'frontend'].includes(namespace);
+      assert.is(found[index], String(mayRead), `${team}: ${question} in ${namespace}`);
+    }
+    const platform = await kubectl('get', 'secrets', '-n', 'core', '-l', 'owner=helm', '-o', 'name');
+    assert.match(platform.stdout, 'secret/sh.helm.release.v1.devops.');
+    const deployer = await kubectl(
+      'get',
+      'secrets',
+      '-n',
+      'core',
+      '-l',
+      'owner=helm',
+      ...asTeam('deployers'),
+    );
+    assert.match(deployer.stderr, 'cannot list resource "secrets"');
+    const stranger = await kubectl('get', 'pods', '-n', 'backend', ...asTeam('nobody'));
+    assert.match(stranger.stderr, 'cannot list resource "pods"');
+  },
+);
+
+charts('the rights of deployers are enough for the applications, and not for the platform', async () => {
+  const rendered = await renderEnvironment('existing');
+  const objects = (release: string) => objectsOf(rendered.get(release) ?? '');
+  for (const release of ['app1-back', 'app1-front', 'app2-back', 'app2-front']) {
+    const { exitCode, stderr } = await dryRun(objects(release), ...asTeam('deployers'));
+    assert.is(exitCode, 0, `${release}: ${stderr}`);
+    const refused = await dryRun(objects(release), ...asTeam('backend'));
+    assert.match(refused.stderr, 'forbidden', release);
+  }
+  for (const release of ['devops', 'postgresql']) {
+    const refused = await dryRun(objects(release), ...asTeam('deployers'));
+    assert.match(refused.stderr, 'forbidden', release);
+  }
+});
+
+charts('helm itself installs, upgrades and removes an application as a deployer', async () => {
+  const as = ['--kube-as-user', 'somebody', '--kube-as-group', 'k8s-deployment:deployers'];
+  const values = { ingress: { host: 'probe.example', adminWhitelist: ['192.0.2.0/24'] } };
+  const all = { ...values, backend: { release: 'probe-back' }, cluster: { podCidr: '10.244.0.0/16' } };
+  for (const words of [['upgrade', '--install'], ['upgrade'], ['uninstall']]) {
+    const chart = words[0] === 'upgrade' ? ['charts/frontend', '--values', '-'] : [];
+    const args = [...words, 'probe', ...chart, '-n', 'frontend', '--wait', '--timeout', '60s', ...as];
+    const { exitCode, stderr } = await call(sandbox, 'helm', args, JSON.stringify(all));
+    assert.is(exitCode, 0, stderr);
+  }
+});
+
+charts.after(cleanUp);
+
+charts.runIfAsked();

@@ -1,0 +1,89 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { poll } from '../../../lib/ground/poll.ts';
+import type { Status } from '../../../lib/operations/status.ts';
+import { type Ended, makeSandbox, type Sandbox, secretOf } from '../sandbox.ts';
+
+/* What the scenarios of one environment share, see `environment.test.ts`. */
+
+/** The clone that all of them work in. */
+export let sandbox: Sandbox;
+
+export async function makeClone(): Promise<void> {
+  sandbox = await makeSandbox();
+}
+
+export const state = (...names: string[]): string => sandbox.path('.state', 'development', ...names);
+export const settingsFile = (): string => sandbox.path('environments/development/settings.yaml');
+export const secretsFile = (): string => sandbox.path('environments/development/secrets/database.yaml');
+
+/** A suite that runs when its name, or none, is on the command line. */
+export function scenario(name: string) {
+  const tests = suite(name);
+  const asked = process.argv.slice(2);
+  return Object.assign(tests, {
+    runIfAsked: () => (asked.length > 0 && !asked.includes(name)) || tests.run(),
+  });
+}
+
+export const status = async (): Promise<Status> =>
+  JSON.parse((await sandbox.task('status', '--json')).stdout) as Status;
+
+export async function succeeds(...words: string[]): Promise<Ended> {
+  const ended = await sandbox.task(...words);
+  assert.is(ended.exitCode, 0, ended.stderr);
+  return ended;
+}
+
+/** Expects that a task ends with an error of few lines, without a stack, with this exit code and text. */
+export async function refuses(words: readonly string[], exitCode: number, said: RegExp): Promise<string> {
+  const ended = await sandbox.task(...words);
+  assert.is(ended.exitCode, exitCode, ended.stderr);
+  assert.match(ended.stderr, said);
+  const error = ended.stderr.slice(ended.stderr.indexOf('error: ')).trimEnd().split('\n');
+  assert.ok(error.length <= 12, ended.stderr);
+  assert.match(error[1] ?? '', /^ {2}(why|do): /);
+  assert.not.match(ended.stderr, /^ +at .*:\d+/m);
+  return ended.stderr;
+}
+
+/** Runs commands of somebody who has a shell on the cluster. Returns what they print. */
+export async function somebody(script: string): Promise<string> {
+  const ended = await sandbox.shell(script);
+  assert.is(ended.exitCode, 0, ended.stderr);
+  return ended.stdout.trim();
+}
+
+/** Changes a file, or removes it, for as long as `body` lasts. */
+export async function withFile(
+  path: string,
+  change: (text: string) => string | undefined,
+  body: () => Promise<unknown>,
+): Promise<void> {
+  const before = await readFile(path, 'utf8');
+  const after = change(before);
+  assert.is.not(after, before, path);
+  if (after === undefined) await rm(path);
+  else await writeFile(path, after);
+  try {
+    await body();
+  } finally {
+    await writeFile(path, before);
+  }
+}
+
+export async function until(holds: () => Promise<boolean>, what: string): Promise<void> {
+  assert.ok(await poll(async () => (await holds()) || undefined, 90_000), `${what} within 90 s`);
+}
+
+/** A field of an object in the namespace of the backends. */
+export const fieldOf = (object: string, path: string): Promise<string> =>
+  somebody(`kubectl -n backend get ${object} -o jsonpath={${path}}`);
+
+/** Rises with each restart. */
+export const generationOf = async (deployment: string): Promise<number> =>
+  Number(await fieldOf(`deployment/${deployment}`, '.metadata.generation'));
+
+/** The parameters with which an application's backend logs in. */
+export const loginOf = (app: string) => secretOf(sandbox, 'backend', `${app}-back-database`);
