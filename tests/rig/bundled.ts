@@ -11,7 +11,12 @@ export async function bundled(entry: string): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'bundled-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const output = join(folder, 'program.mjs');
+  await bundle(entry, output);
+  return output;
+}
+
+/** Bundles a program into this file, with a source map beside it. */
+export async function bundle(entry: string, output: string): Promise<void> {
   const script = join(root, 'lib', 'start', 'bundle.ts');
   await promisify(execFile)(process.execPath, ['--import', loader, script, entry, output]);
-  return output;
 }

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../../lib/ground/project.ts';
-import { type RigTask, within } from './rig.ts';
+import { type RigTask, rigProgram, within } from './rig.ts';
 
 /** The ways to start the tasks of a project, as a user types them in its folder. */
 export const launchLines = [
@@ -33,7 +33,11 @@ export class LaunchFolder {
   readonly folder = mkdtempSync(join(tmpdir(), 'launch-'));
   #runs = 0;
 
-  constructor() {
+  static async make(): Promise<LaunchFolder> {
+    return new LaunchFolder(await rigProgram());
+  }
+
+  private constructor(program: string) {
     copyFileSync(join(root, 'run'), join(this.folder, 'run'));
     symlinkSync(join(root, 'node_modules'), join(this.folder, 'node_modules'));
     // Where `run` looks for sources and for what bundles them.
@@ -41,10 +45,9 @@ export class LaunchFolder {
     mkdirSync(join(this.folder, 'tasks'));
     writeFileSync(join(this.folder, 'package-lock.json'), '{}\n');
     writeFileSync(join(this.folder, 'package.json'), '{"type":"module"}\n');
-    const program = JSON.stringify(join(root, 'tests', 'rig', 'tasks.ts'));
     writeFileSync(
       join(this.folder, 'tasks.ts'),
-      `process.stderr.write('loading\\n');\nawait import(${program});\n`,
+      `process.stderr.write('loading\\n');\nawait import(${JSON.stringify(program)});\n`,
     );
   }
 

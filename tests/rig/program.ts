@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundle } from './bundled.ts';
 import { within } from './rig.ts';
 
 const project = fileURLToPath(new URL('../../', import.meta.url));
@@ -110,7 +112,10 @@ export type Program = {
   readonly remove: () => void;
 };
 
-export function makeProgram(): Program {
+/** Folder of one that was bundled: all are the same. */
+let model: string | undefined;
+
+export async function makeProgram(): Promise<Program> {
   const base = realpathSync(mkdtempSync(join(tmpdir(), 'program-')));
   const folder = join(base, 'a program');
   const bin = join(base, 'bin');
@@ -122,7 +127,15 @@ export function makeProgram(): Program {
   write('tasks.ts', mainFile);
   write('all.ts', tasksFile);
   write('apps.txt', 'app1\napp2\n');
-  write('run', '#!/bin/sh\ncd "$(dirname "$0")" && exec node --import tsx tasks.ts "$@"\n');
+  write('run', '#!/bin/sh\ncd "$(dirname "$0")" && exec node program.mjs "$@"\n');
+  const files = ['program.mjs', 'program.mjs.map'];
+  if (model === undefined) {
+    await bundle(join(folder, 'tasks.ts'), join(folder, 'program.mjs'));
+    const kept = mkdtempSync(join(tmpdir(), 'program-'));
+    process.once('exit', () => rmSync(kept, { recursive: true }));
+    for (const file of files) copyFileSync(join(folder, file), join(kept, file));
+    model = kept;
+  } else for (const file of files) copyFileSync(join(model, file), join(folder, file));
   writeFileSync(join(bin, 'node'), `#!/bin/sh\necho node >> '${log}'\nexec '${process.execPath}' "$@"\n`);
   for (const path of [join(folder, 'run'), join(bin, 'node')]) chmodSync(path, 0o755);
   const cache = join(base, 'cache');
@@ -140,7 +153,7 @@ export function makeProgram(): Program {
   return {
     ...{ folder, main: join(folder, 'tasks.ts'), cache, env, write, command },
     nodeStarts: () => linesOf(log),
-    run: (argv, further) => command('node', ['--import', 'tsx', 'tasks.ts', ...argv], further),
+    run: (argv, further) => command('node', ['program.mjs', ...argv], further),
     remove: () => rmSync(base, { recursive: true, force: true }),
   };
 }

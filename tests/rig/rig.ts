@@ -215,8 +215,13 @@ export class RunnerProcess {
   }
 }
 
-/** One for all rigs of this process. */
 let program: Promise<string> | undefined;
+
+/** The bundled `tasks.ts`, one for all of this process. */
+export function rigProgram(): Promise<string> {
+  program ??= bundled(`${here}tasks.ts`);
+  return program;
+}
 
 export class Rig {
   readonly #server: Server;
@@ -240,8 +245,7 @@ export class Rig {
   static async open(): Promise<Rig> {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    program ??= bundled(`${here}tasks.ts`);
-    return new Rig(server, await mkdtemp(join(tmpdir(), 'rig-memory-')), await program);
+    return new Rig(server, await mkdtemp(join(tmpdir(), 'rig-memory-')), await rigProgram());
   }
 
   /** The shell command of an invocation with this name. */

@@ -4,8 +4,8 @@ import { makeProgram, type Program } from '../../rig/program.ts';
 import { PseudoTerminal } from '../../rig/pseudo-terminal.ts';
 
 let program: Program;
-test.before(() => {
-  program = makeProgram();
+test.before(async () => {
+  program = await makeProgram();
   program.write('../session.sh', session);
 });
 test.after(() => program.remove());
@@ -17,7 +17,7 @@ const showCursor = '\u001B[?25h';
 
 /** Afterwards the shell tells how the terminal was left. */
 const session = `
-sh -c 'echo "pid=$$."; exec node --import tsx tasks.ts "$@"' sh "$@"; code=$?
+sh -c 'echo "pid=$$."; exec node program.mjs "$@"' sh "$@"; code=$?
 echo; stty -a | grep -o -e '-\\?icanon' -e '-\\?echo '; exit $code
 `;
 
@@ -121,7 +121,7 @@ test('without a terminal it is an error with advice, exit code 2', async () => {
 });
 
 test('Ctrl-Z gives the terminal to the shell as it was, and fg takes it again', async () => {
-  const line = 'set -m; node --import tsx tasks.ts --choose; stty -a | grep -o -e "-*icanon"; read -r; fg';
+  const line = 'set -m; node program.mjs --choose; stty -a | grep -o -e "-*icanon"; read -r; fg';
   const terminal = new PseudoTerminal(`bash -c '${line}'`, { cwd: program.folder, env: program.env });
   await terminal.shows('Esc: leave');
   terminal.type('lab');

@@ -9,7 +9,7 @@ type ShellName = 'bash' | 'zsh' | 'fish';
 
 let program: Program;
 test.before(async () => {
-  program = makeProgram();
+  program = await makeProgram();
   for (const shell of ['bash', 'zsh', 'fish'] as const) {
     const { code, stdout, stderr } = await program.run(['completion', shell]);
     assert.is(code, 0, stderr);
@@ -216,7 +216,7 @@ test('bash: where nothing fits, files are completed by readline itself', async (
 });
 
 test('another clone is completed by the same script once its own script was printed', async () => {
-  const other = makeProgram();
+  const other = await makeProgram();
   const env = { XDG_CACHE_HOME: program.cache };
   try {
     const launcher = join(other.folder, 'run');

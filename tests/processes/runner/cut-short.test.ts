@@ -5,22 +5,27 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { processStartTime } from '../../../lib/runner/process-identity.ts';
-import { type Ended, loader, runFile } from '../../rig/run-file.ts';
+import { bundled } from '../../rig/bundled.ts';
+import { type Ended, runFile } from '../../rig/run-file.ts';
 
 /* Runs that end in another way than by the end of their tasks. */
 
 let folder = '';
+let runner = '';
+test.before(async () => {
+  runner = await bundled(join(root, 'lib', 'runner', 'runner.ts'));
+});
 test.before.each(() => {
   folder = mkdtempSync(join(tmpdir(), 'cut-short-'));
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
 });
 test.after.each(() => rmSync(folder, { recursive: true, force: true }));
 
-const head = `
+const head = () => `
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { Worker } from 'node:worker_threads';
-import { runCli, task, TaskError } from '${join(root, 'lib', 'runner', 'runner.ts')}';
+import { runCli, task, TaskError } from '${runner}';
 const described = { description: 'd', commands: () => [] };
 `;
 
@@ -29,9 +34,9 @@ function run(
   body: string,
   last = 'process.exitCode = await runCli(tasks, process.argv.slice(2));',
 ): Promise<Ended> {
-  const file = join(folder, 'tasks.ts');
-  writeFileSync(file, `${head}\n${body}\n${last}\n`);
-  return runFile(process.execPath, ['--import', loader, file, 'top'], folder);
+  const file = join(folder, 'tasks.js');
+  writeFileSync(file, `${head()}\n${body}\n${last}\n`);
+  return runFile(process.execPath, [file, 'top'], folder);
 }
 
 const then = `runCli(tasks, process.argv.slice(2)).then((code) => { process.exitCode = code; });`;
@@ -76,7 +81,7 @@ test('a command that a task starts after its end is an error that says so', asyn
     const tasks = [early, top];`);
   assert.is(exitCode, 1, stderr);
   assert.match(stderr, 'error: task `early` starts a command after it has ended\n');
-  assert.match(stderr, /do: `await` all of it in `run`, see \S*tasks\.ts:\d+\n/);
+  assert.match(stderr, /do: `await` all of it in `run`, see \S*tasks\.js:\d+\n/);
 });
 
 test('a run that cannot even begin, because its options never come, is no success', async () => {
@@ -90,9 +95,9 @@ test('a run that cannot even begin, because its options never come, is no succes
 
 test('a result that the disk does not take is no success, one that nobody reads is', async () => {
   const body = `const top = task({ ...described, name: 'top', run: ({ print }) => print('result') }); const tasks = [top];`;
-  const file = join(folder, 'full.ts');
-  writeFileSync(file, `${head}\n${body}\nprocess.exitCode = await runCli(tasks, process.argv.slice(2));\n`);
-  const start = `"${process.execPath}" --import "${loader}" "${file}"`;
+  const file = join(folder, 'full.js');
+  writeFileSync(file, `${head()}\n${body}\nprocess.exitCode = await runCli(tasks, process.argv.slice(2));\n`);
+  const start = `"${process.execPath}" "${file}"`;
   for (const words of ['top', 'list']) {
     const { exitCode, stderr } = await runFile('bash', ['-c', `${start} ${words} > /dev/full`], folder);
     assert.is(exitCode, 1, stderr);
@@ -109,9 +114,12 @@ test('a log that the disk does not take ends the run as a failure', async () => 
       await new Promise((resolve) => { setTimeout(resolve, 60_000); signal.addEventListener('abort', resolve); });
     } });
     const tasks = [top];`;
-  const file = join(folder, 'full.ts');
-  writeFileSync(file, `${head}\n${body}\nprocess.exitCode = await runCli(tasks, ['top']); process.exit();\n`);
-  const start = `"${process.execPath}" --import "${loader}" "${file}"`;
+  const file = join(folder, 'full.js');
+  writeFileSync(
+    file,
+    `${head()}\n${body}\nprocess.exitCode = await runCli(tasks, ['top']); process.exit();\n`,
+  );
+  const start = `"${process.execPath}" "${file}"`;
   const { exitCode } = await runFile('bash', ['-c', `${start} 2> /dev/full`], folder);
   assert.is(exitCode, 1);
 });

@@ -7,8 +7,8 @@ import { makeProgram, type Program } from '../../rig/program.ts';
 import { inClone } from '../bootstrap/door-fixture.ts';
 
 let program: Program;
-test.before.each(() => {
-  program = makeProgram();
+test.before.each(async () => {
+  program = await makeProgram();
 });
 test.after.each(() => program.remove());
 

@@ -7,8 +7,8 @@ import { Rig, type RigTask } from '../../rig/rig.ts';
 let rig: Rig;
 let project: LaunchFolder;
 let started: Launched[] = [];
-test.before(() => {
-  project = new LaunchFolder();
+test.before(async () => {
+  project = await LaunchFolder.make();
 });
 test.after(() => project.remove());
 test.before.each(async () => {

@@ -9,8 +9,8 @@ import { Screen } from '../../rig/screen.ts';
 let rig: Rig;
 let project: LaunchFolder;
 let started: Launched[] = [];
-test.before(() => {
-  project = new LaunchFolder();
+test.before(async () => {
+  project = await LaunchFolder.make();
 });
 test.after(() => project.remove());
 test.before.each(async () => {
