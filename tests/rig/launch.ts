@@ -26,7 +26,7 @@ export const launchLines = [
 export type LaunchLine = (typeof launchLines)[number];
 
 /**
- * A project of its own whose `tasks.ts` is the rig's program; before anything of the runner is loaded it prints `loading`.
+ * A project of its own whose `tasks.ts` loads the rig's program, which is bundled already; before that it prints `loading`.
  * `run` and the packages are ours.
  */
 export class LaunchFolder {
@@ -47,7 +47,7 @@ export class LaunchFolder {
     writeFileSync(join(this.folder, 'package.json'), '{"type":"module"}\n');
     writeFileSync(
       join(this.folder, 'tasks.ts'),
-      `process.stderr.write('loading\\n');\nawait import(${JSON.stringify(program)});\n`,
+      `process.stderr.write('loading\\n');\nconst program = ${JSON.stringify(program)};\nawait import(program);\n`,
     );
   }
 

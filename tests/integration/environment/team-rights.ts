@@ -118,7 +118,11 @@ export function rightsIn(rules: readonly Rule[]): Rights {
     if (resourceNames !== undefined) continue;
     for (const group of apiGroups) {
       for (const name of resources) {
-        const resource = group === '' ? name : `${name}.${group}`;
+        const [plural, part] = name.split('/');
+        const resource = [
+          group === '' ? plural : `${plural}.${group}`,
+          ...(part === undefined ? [] : [part]),
+        ].join('/');
         if (/^selfsubject\w+\.auth(entication|orization)\.k8s\.io$/.test(resource)) continue;
         rights[resource] = [rights[resource] ?? [], verbs].flat().join(' ');
       }
