@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { root } from '../lib/ground/project.ts';
 import { toolEnvironment } from '../lib/tools/tools.ts';
@@ -20,6 +20,8 @@ type Suite = {
   readonly timeoutMs: number;
   /** Needs helm, vault and the others on PATH. */
   readonly tools: boolean;
+  /** Names of files of which one runs at a time. */
+  readonly alone?: readonly string[];
   /** Runs only when it is asked for, and shows what it does meanwhile. */
   readonly asked?: boolean;
 };
@@ -32,8 +34,14 @@ const suites: readonly Suite[] = [
   // Pages in a real browser, where there is one; what is left out without it is said and counted as skipped.
   { name: 'browser', jobs: 1, timeoutMs: 180_000, tools: false },
   { name: 'charts', jobs: 2, timeoutMs: 300_000, tools: true },
-  // Clusters and their servers: one at a time.
-  { name: 'integration', jobs: 1, timeoutMs: 900_000, tools: true },
+  // Real servers, and whole clusters.
+  {
+    name: 'integration',
+    jobs: 2,
+    timeoutMs: 900_000,
+    tools: true,
+    alone: ['environment.test.ts', 'stopped-runs.test.ts'],
+  },
   // On a cluster with real pods, which somebody has to name.
   { name: 'e2e', jobs: 1, timeoutMs: 5_400_000, tools: false, asked: true },
   // Makes clusters with the real minikube.
@@ -174,12 +182,15 @@ async function runSuite(suite: Suite, env: NodeJS.ProcessEnv): Promise<Result[]>
   if (suite.name === 'check') return runChecks(suite, env);
   if (suite.name === 'unit') return runUnit(suite, env);
   const files = await testFiles(suite.name);
+  const alone = files.filter((file) => suite.alone?.includes(basename(file)));
+  const others = files.filter((file) => !alone.includes(file));
   const results: Result[] = [];
-  const worker = async (): Promise<void> => {
-    for (let file = files.shift(); file !== undefined && !stopped; file = files.shift())
+  const work = async (queue: string[]): Promise<void> => {
+    for (let file = queue.shift(); file !== undefined && !stopped; file = queue.shift())
       results.push(await runFile(file, suite, env));
   };
-  await Promise.all(Array.from({ length: suite.jobs }, worker));
+  const first = work(alone).then(() => work(others));
+  await Promise.all([first, ...Array.from({ length: suite.jobs - 1 }, () => work(others))]);
   return results;
 }
 
