@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
 import { toolEnvironment } from '../../lib/tools/tools.ts';
-import { type Ended, makeSandbox, type Sandbox } from '../integration/sandbox.ts';
+import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
+import type { Ended } from '../rig/ended.ts';
 import { context, environment } from './options.ts';
 
 /** The deployed environment, as a user and as an administrator of the cluster see it. */

@@ -4,8 +4,7 @@ import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { root } from '../../lib/ground/project.ts';
-
-export type Ended = { readonly exitCode: number | null; readonly stdout: string; readonly stderr: string };
+import { type Ended, ended } from '../rig/ended.ts';
 
 export type Sandbox = {
   /** A copy of the sources, so that the developer's own environment is left alone. */
@@ -54,19 +53,7 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
     delete env[name];
 
   const run = (command: string, args: readonly string[]): Promise<Ended> =>
-    new Promise((resolve, reject) => {
-      const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-      let stdout = '';
-      let stderr = '';
-      child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-        stdout += chunk;
-      });
-      child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-        stderr += chunk;
-      });
-      child.once('error', reject);
-      child.once('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
-    });
+    ended(spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] }));
   const task = (...words: readonly string[]) => run('./run', words);
 
   return {

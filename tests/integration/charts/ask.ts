@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { KubernetesObject, Tree } from '../../charts/render.ts';
-import type { Ended, Sandbox } from '../sandbox.ts';
+import { type Ended, ended } from '../../rig/ended.ts';
+import type { Sandbox } from '../sandbox.ts';
 
 /** Where a program runs, and against which cluster: KUBECONFIG and KUBECACHEDIR are in `env`. */
 export type Place = { readonly folder: string; readonly env: NodeJS.ProcessEnv };
@@ -25,22 +26,11 @@ export const call = (
 
 /** Runs a program in a place. */
 export function callIn(place: Place, program: string, args: readonly string[], stdin = ''): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: place.folder, env: place.env });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    child.once('error', reject);
-    child.once('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
-    // a program that reads no stdin may be gone before it is written
-    child.stdin.on('error', () => {});
-    child.stdin.end(stdin);
-  });
+  const child = spawn(program, args, { cwd: place.folder, env: place.env });
+  // a program that reads no stdin may be gone before it is written
+  child.stdin.on('error', () => {});
+  child.stdin.end(stdin);
+  return ended(child);
 }
 
 /** A list of objects for `kubectl -f -`. */

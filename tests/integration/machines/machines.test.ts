@@ -3,7 +3,8 @@ import { stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Ended, makeSandbox, type Sandbox } from '../sandbox.ts';
+import { type Ended, ended } from '../../rig/ended.ts';
+import { makeSandbox, type Sandbox } from '../sandbox.ts';
 
 /*
  * The embedded cluster on odd machines: on each, the part that depends on it. The words before a command make its machine; it is
@@ -46,17 +47,7 @@ function startPart(
 ): Promise<Ended> {
   const [program = '', ...args] = words;
   const launch = [...args, process.execPath, '--import', 'tsx', `${here}/start-part.ts`, part];
-  const child = spawn(program, launch, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const texts = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (chunk: string) => {
-      texts[name] += chunk;
-    });
-  }
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (exitCode) => resolve({ exitCode, ...texts }));
-  });
+  return ended(spawn(program, launch, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] }));
 }
 
 type Machine = {

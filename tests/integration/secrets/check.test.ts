@@ -6,7 +6,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { secretForms } from '../../../lib/secrets/secret-forms.ts';
-import { type Ended, makeSandbox, type Sandbox } from '../sandbox.ts';
+import type { Ended } from '../../rig/ended.ts';
+import { makeSandbox, type Sandbox } from '../sandbox.ts';
 import { openedBy, withKeys } from './keyring.ts';
 
 const test = suite('check-secrets');

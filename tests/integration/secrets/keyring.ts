@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Ended, Sandbox } from '../sandbox.ts';
+import type { Ended } from '../../rig/ended.ts';
+import type { Sandbox } from '../sandbox.ts';
 
 /** Runs a program in the sandbox's folder with a keyring, and leaves no agent behind. */
 async function withHome(
