@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { Client } from 'pg';
+import * as assert from 'uvu/assert';
+import { ended } from '../../rig/ended.ts';
 import { sandbox, state } from './shared.ts';
 
 /** Logs in with the parameters of an application through `kubectl port-forward`, as a person would. Returns the server's refusal, or undefined. */
@@ -15,10 +17,13 @@ export async function login(
   const words = ['--kubeconfig', kubeconfig, '-n', 'database', 'port-forward', 'svc/postgresql', ':5432'];
   // Its own kubectl must not be what leaves something in the home that is looked at in the end.
   const env = { ...sandbox.env, KUBECACHEDIR: state('kube-cache') };
-  const forward = spawn('kubectl', words, { stdio: ['ignore', 'pipe', 'ignore'], env });
+  const forward = spawn('kubectl', words, { stdio: ['ignore', 'pipe', 'pipe'], env });
+  // It may end by itself: when its pod goes, or a connection through it breaks.
+  const end = ended(forward);
   try {
-    const [line] = (await once(createInterface({ input: forward.stdout }), 'line')) as [string];
-    const port = Number(/:(\d+) ->/.exec(line)?.[1]);
+    const line = once(createInterface({ input: forward.stdout }), 'line');
+    const first = await Promise.race([line, end.then(({ stderr }) => assert.unreachable(stderr))]);
+    const port = Number(/:(\d+) ->/.exec(String(first))?.[1]);
     const { DB_USER: user = '', DB_NAME: database = '' } = secret;
     const client = new Client({
       ...{ host: '127.0.0.1', port, user, password, database },
@@ -36,6 +41,6 @@ export async function login(
     }
   } finally {
     forward.kill();
-    await once(forward, 'close');
+    await end;
   }
 }

@@ -188,7 +188,7 @@ test('a key that is given and does not work is no success', async () => {
     [],
     'sh',
     '-c',
-    'gpg --batch --quiet --passphrase "" --quick-generate-key other 2> /dev/null; gpg --batch --armor --export-secret-keys',
+    'gpg --batch --quiet --passphrase "" --quick-generate-key other future-default 2> /dev/null; gpg --batch --armor --export-secret-keys',
   );
   assert.match(await fails({ SOPS_PGP_KEY: other.stdout }), `error: no key in the keyring opens ${file}\n`);
 });

@@ -102,7 +102,7 @@ test('an editor that fails changes nothing and leaves nothing', async () => {
 test('what a killed run has left is gone with the next one, and damage is told before the editor opens', async () => {
   const before = await readText(sandbox.path(file));
   // sops is killed, its decrypted file stays
-  await edit('kill -9 $PPID; sleep 1');
+  await edit('kill -9 $PPID');
   await writeFile(sandbox.path(file), before.replace(/data:\w{4}/, 'data:AAAA'));
   const { exitCode, text } = await edit('echo "the editor is open" > /dev/tty');
   assert.is(exitCode, 1);

@@ -53,7 +53,7 @@ test('production takes no development key, and keys of its own', async () => {
   assert.is(refused.exitCode, 2);
   assert.match(refused.stderr, 'is encrypted for a development key');
   const own = `${sandbox.home}/own.asc`;
-  const generate = "--batch --passphrase '' --quick-generate-key own default default never";
+  const generate = "--batch --passphrase '' --quick-generate-key own future-default";
   const { stdout, stderr: said } = await withKeys(
     sandbox,
     [],

@@ -111,6 +111,7 @@ test('what a killed run had made is taken away by the next one', async () => {
     '',
     '--quick-generate-key',
     'abandoned',
+    'future-default',
   );
   const abandoned = /KEY_CREATED \w ([0-9A-F]{40})/.exec(stdout)?.[1] ?? '';
   assert.equal((await secretKeys()).sort(), [oldFingerprint, abandoned].sort());
@@ -294,11 +295,8 @@ test('the next rotation replaces it in its place', async () => {
 
 test('with a backup key of one’s own, too, an environment that matters takes the secrets', async () => {
   const refused = async (): Promise<boolean> => {
-    const script = `
-      const keys = await import('${sandbox.path('lib/secrets/development-keys.ts')}');
-      const options = { env: 'development', provider: 'existing', context: 'team' };
-      await keys.refuseDevelopmentKeys({ options }).catch(() => process.exit(7));`;
-    return (await evaluate(script)) === 7;
+    const words = ['install-app', 'app1', '--provider', 'existing', '--context', 'team'];
+    return /for a development key/.test((await sandbox.task(...words)).stderr);
   };
   assert.ok(await refused(), 'the backup key is still the one for development');
   const made = await withKeys(
@@ -306,7 +304,7 @@ test('with a backup key of one’s own, too, an environment that matters takes t
     [],
     'sh',
     '-c',
-    'gpg --batch --quiet --passphrase "" --quick-generate-key backup 2> /dev/null; gpg --batch --armor --export; gpg --list-keys --with-colons',
+    'gpg --batch --quiet --passphrase "" --quick-generate-key backup future-default 2> /dev/null; gpg --batch --armor --export; gpg --list-keys --with-colons',
   );
   const fingerprint = /^fpr:+([0-9A-F]{40}):/m.exec(made.stdout)?.[1] ?? '';
   await writeFile(sandbox.path(rules), (await readText(sandbox.path(rules))).replace(backup, fingerprint));

@@ -40,6 +40,9 @@ export async function realVault({ place, joins, seal }: RealVaultOptions = {}): 
     node_id: `node-${port}`,
     // Decides within a second who leads.
     performance_multiplier: 1,
+    // How often it looks who may vote.
+    autopilot_reconcile_interval: '500ms',
+    autopilot_update_interval: '200ms',
     retry_join: joins?.map((other) => ({ leader_api_addr: `http://127.0.0.1:${other.port}` })) ?? [],
   };
   const configuration = {
