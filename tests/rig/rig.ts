@@ -233,12 +233,12 @@ export class Rig {
   readonly memory: string;
 
   /** The bundled program. */
-  readonly #program: string;
+  readonly program: string;
 
   private constructor(server: Server, memory: string, program: string) {
     this.#server = server;
     this.memory = memory;
-    this.#program = program;
+    this.program = program;
     server.on('connection', (socket) => void this.#onConnection(socket));
   }
 
@@ -268,7 +268,7 @@ export class Rig {
   /** Starts `tests/rig/tasks.ts` with these tasks. */
   run(tasks: readonly RigTask[], args: readonly string[], env: NodeJS.ProcessEnv = {}): RunnerProcess {
     const { CI: _c, GITHUB_ACTIONS: _h, GITLAB_CI: _l, ...inherited } = process.env;
-    const child = spawn(process.execPath, [this.#program, ...args], {
+    const child = spawn(process.execPath, [this.program, ...args], {
       env: {
         ...inherited,
         NO_COLOR: '1',

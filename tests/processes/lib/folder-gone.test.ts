@@ -17,8 +17,8 @@ test.after(({ clone }) => clone.remove());
 /** What a task would do for `staging`, of which only `.state/staging` is there. */
 const dryRun = (folder: string, task: string): Promise<{ code: number; stderr: string }> =>
   new Promise((resolve) => {
-    const words = ['--import', 'tsx', 'tasks.ts', task, '--dry-run', '--env=staging', '--provider=embedded'];
-    execFile(process.execPath, words, { cwd: folder }, (error, _stdout, stderr) =>
+    const words = [task, '--dry-run', '--env=staging', '--provider=embedded'];
+    execFile('./run', words, { cwd: folder }, (error, _stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code), stderr }),
     );
   });

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Rig, type RigTask, within } from '../../rig/rig.ts';
@@ -15,8 +14,7 @@ const tasks: RigTask[] = [destroy, { name: 'reset', needs: ['destroy'], commands
 
 /** Runs in a pseudo-terminal (util-linux `script`), answers each question, and returns all that was shown and the exit code. */
 async function onTerminal(declared: readonly RigTask[], task: string, answers: readonly string[]) {
-  const program = fileURLToPath(new URL('../../rig/tasks.ts', import.meta.url));
-  const command = `${process.execPath} --import tsx ${program} ${task} --output plain`;
+  const command = `${process.execPath} ${rig.program} ${task} --output plain`;
   const child = spawn(
     'script',
     ['--quiet', '--return', '--echo', 'never', '--command', command, '/dev/null'],

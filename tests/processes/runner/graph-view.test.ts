@@ -79,8 +79,8 @@ test("the project's own graphs follow the options, with arguments of the task", 
   const copy = copyProject();
   const { CLUSTER_PROVIDER: _, CLUSTER_CONTEXT: __, ENVIRONMENT: ___, ...env } = process.env;
   const print = async (...args: string[]) => {
-    const words = ['--import', 'tsx', 'tasks.ts', 'graph', ...args, '--provider', 'embedded'];
-    return (await promisify(execFile)(process.execPath, words, { cwd: copy.folder, env })).stdout;
+    const words = ['graph', ...args, '--provider', 'embedded'];
+    return (await promisify(execFile)('./run', words, { cwd: copy.folder, env })).stdout;
   };
   try {
     const { nodes, edges } = JSON.parse(

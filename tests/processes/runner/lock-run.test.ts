@@ -19,7 +19,7 @@ test.after.each(async () => {
 
 const locked = (name: string): RigTask => ({ name, lock: true, commands: [rig.command(name)] });
 /** The start of a run inside a task. */
-const inside = `${process.execPath} --import tsx tests/rig/tasks.ts`;
+const inside = (): string => `${process.execPath} ${rig.program}`;
 const outer = (...commands: string[]): RigTask => ({ name: 'create', lock: true, plain: true, commands });
 const environment = (): NodeJS.ProcessEnv => ({ RIG_LOCK: join(folder, 'development.lock') });
 
@@ -91,7 +91,7 @@ test('a task without lock does not wait', async () => {
 });
 
 test('a run inside a run does not wait for the lock of the outer one', async () => {
-  const run = rig.run([outer(`${inside} inner`), locked('inner')], ['create'], environment());
+  const run = rig.run([outer(`${inside()} inner`), locked('inner')], ['create'], environment());
   const inner = await rig.next('inner');
   assert.is(await inner.environment('TASK_RUNNER_LEVEL'), '2');
   await inner.exit();
@@ -100,7 +100,7 @@ test('a run inside a run does not wait for the lock of the outer one', async () 
 
 test('what leaves a run takes its own lock: it waits for that run, and others wait for it', async () => {
   const log = join(folder, 'log');
-  const leave = `sh -c 'setsid ${inside} left > ${log} 2>&1 &'`;
+  const leave = `sh -c 'setsid ${inside()} left > ${log} 2>&1 &'`;
   const tasks = [outer(leave, rig.command('create')), locked('left'), locked('next')];
   const first = rig.run(tasks, ['create'], environment());
   const create = await rig.next('create');

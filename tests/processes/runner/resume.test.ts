@@ -203,7 +203,7 @@ test('nothing is resumed after another run that held the same lock', async () =>
     /nothing to resume: `destroy` was run since, at \d\d:\d\d\n {2}why: it held the same lock/,
   );
   // A run inside the run itself does nothing behind its back.
-  const inner = `${process.execPath} --import tsx tests/rig/tasks.ts destroy`;
+  const inner = `${process.execPath} ${rig.program} destroy`;
   const nesting = [...tasks, { name: 'nesting', needs: ['a'], plain: true, commands: [inner, 'false'] }];
   assert.is(await rig.run(nesting, ['nesting'], env).exit, 1);
   const resumed = rig.run(nesting, ['nesting', '--resume'], env);
