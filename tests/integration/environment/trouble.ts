@@ -4,8 +4,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import * as assert from 'uvu/assert';
-import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
 import { isAlive, readServices, type ServiceRecord } from '../../../lib/cluster/embedded/services.ts';
+import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
 import { processIdentity } from '../../../lib/runner/process-identity.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { leftovers, startRun } from '../live-run.ts';
@@ -145,7 +145,8 @@ trouble('a dead Vault and a dead database are named, and start-k8s starts nothin
   assert.is(cluster.state, 'degraded');
   assert.is(vault, null);
   assert.equal(database, { reachable: false });
-  const dead = /is degraded\n {2}why: postgresql does not run, vault does not run\n {2}do: run `.* start-k8s`/;
+  const dead =
+    /is degraded\n {2}why: postgresql does not run, vault does not run\n {2}do: run `.* start-k8s`/;
   for (const words of [['init-vault'], ['install-app', 'app2'], ['test-app', 'app2']])
     await refuses(words, 1, dead);
   await succeeds('start-k8s');
