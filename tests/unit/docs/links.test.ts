@@ -1,0 +1,89 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../../lib/ground/project.ts';
+import { inlineCodeOf, type Page, pageOf, pages, proseOf } from '../../rig/pages.ts';
+
+const test = suite('links of the documentation');
+
+/** The anchors that GitHub gives to the headings of a page. */
+function anchorsOf(file: string): string[] {
+  const prose = proseOf({ file, text: readFileSync(join(root, file), 'utf8') });
+  const headings = [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading);
+  return headings.map((heading) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+const linksOf = (page: Page): string[] =>
+  [...proseOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+
+for (const page of pages) {
+  test(`${page.file}: its links lead to a file and a heading`, () => {
+    for (const link of linksOf(page)) {
+      if (link.startsWith('https://')) continue;
+      const [path = '', anchor] = link.split('#');
+      const target = path === '' ? page.file : join(dirname(page.file), path);
+      assert.ok(existsSync(join(root, target)), link);
+      if (anchor !== undefined) assert.ok(anchorsOf(target).includes(anchor), link);
+    }
+  });
+}
+
+const folders = [
+  'bench',
+  'charts',
+  'docker',
+  'docs',
+  'environments',
+  'lib',
+  'sops',
+  'tasks',
+  'tests',
+  'vault',
+];
+const paths = [
+  ...folders,
+  ...folders.flatMap((folder) =>
+    (readdirSync(join(root, folder), { recursive: true }) as string[]).map((path) => `${folder}/${path}`),
+  ),
+].filter((path) => !path.includes('node_modules'));
+
+/** `lib/helm/`, `environments/<environment>/*.yaml`: a path from the root, with placeholders. */
+const pathPattern = new RegExp(`^(?:${folders.join('|')})/[\\w./<>*-]*$`);
+
+for (const page of pages) {
+  test(`${page.file}: files and folders that it names exist`, () => {
+    const named = inlineCodeOf(page).filter((code) => pathPattern.test(code));
+    for (const path of named) {
+      const pattern = path
+        .replace(/\/$/, '')
+        .replaceAll('.', '\\.')
+        .replaceAll(/<[^>]+>/g, '[^/]+')
+        .replaceAll('*', '[^/]*');
+      assert.ok(
+        paths.some((candidate) => new RegExp(`^${pattern}$`).test(candidate)),
+        path,
+      );
+    }
+  });
+}
+
+test('every page can be reached from README.md', () => {
+  const reached = new Set(['README.md']);
+  for (const file of reached)
+    for (const link of linksOf(pageOf(file))) {
+      const target = relative('', join(dirname(file), link.split('#')[0] ?? ''));
+      if (pages.some((page) => page.file === target)) reached.add(target);
+    }
+  assert.equal(
+    pages.map(({ file }) => file).filter((file) => !reached.has(file)),
+    [],
+  );
+});
+
+test.run();

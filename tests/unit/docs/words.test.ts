@@ -1,0 +1,42 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { pageOf, pages, proseOf, rowsOf } from '../../rig/pages.ts';
+
+const test = suite('words of the documentation');
+
+const longest = 25;
+
+test('README.md has at most 200 lines', () => {
+  assert.ok(pageOf('README.md').text.split('\n').length <= 201);
+});
+
+/** Paragraphs, list items and cells, with inline code and link targets as one word. */
+function textsOf(page: (typeof pages)[number]): string[] {
+  const paragraphs = proseOf(page)
+    .split('\n')
+    .filter((line) => !line.startsWith('|') && !line.startsWith('#'))
+    .join('\n')
+    .split(/\n\s*\n|\n *(?:[-*]|\d+\.) /);
+  return [...paragraphs, ...rowsOf(page).flat()].map((text) =>
+    text
+      .replaceAll(/(`+).+?\1(?!`)/g, 'CODE')
+      .replaceAll(/\]\([^)]*\)/g, ']')
+      .replaceAll(/\s+/g, ' '),
+  );
+}
+
+for (const page of pages) {
+  test(`${page.file}: no sentence is longer than ${longest} words`, () => {
+    const sentences = textsOf(page).flatMap((text) => text.split(/(?<=[.!?]) /));
+    assert.equal(
+      sentences.filter((sentence) => (sentence.match(/[\p{L}\p{N}]\S*/gu) ?? []).length > longest),
+      [],
+    );
+  });
+
+  test(`${page.file}: says it in plain words`, () => {
+    assert.equal(page.text.match(/\b(?:anew|mend(?:s|ed)?|cannot be got|of ours)\b/gi) ?? [], []);
+  });
+}
+
+test.run();
