@@ -7,7 +7,8 @@ export type Page = { readonly file: string; readonly text: string };
 
 const files = [
   ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
-  ...['lib/runner/README.md', 'sops/README.md', 'vault/README.md'],
+  ...['sops/README.md', 'vault/README.md'],
+  ...readdirSync(join(root, 'lib')).map((room) => `lib/${room}/README.md`),
   ...readdirSync(join(root, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),

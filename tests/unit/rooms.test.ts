@@ -3,16 +3,12 @@ import { join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../lib/ground/project.ts';
+import { pageOf, rowsOf } from '../rig/pages.ts';
 
-/**
- * The rooms of lib/, from the bottom: a file imports from its own room and those before it. `providers` is what the clusters are, of
- * which every room knows: of the rooms above it takes types only, and by `import()` what a cluster does.
- */
-const rooms = [
-  ...['runner', 'ground', 'providers', 'tools', 'settings', 'start', 'kubernetes', 'certificates', 'secrets'],
-  ...['database', 'helm', 'ingress', 'verification', 'vault/api', 'cluster', 'vault', 'deploy', 'rotation'],
-  'operations',
-];
+/** The rooms of lib/ in docs/architecture.md, from the bottom: a file imports from its own room and those before it. */
+const rooms = rowsOf(pageOf('docs/architecture.md'))
+  .flatMap(([first = '']) => /^\[?`lib\/([\w/]+)\/`/.exec(first)?.[1] ?? [])
+  .reverse();
 
 const isProvider = (path: string): boolean => /^cluster\/(?:providers?|(\w+)\/\1)\.ts$/.test(path);
 

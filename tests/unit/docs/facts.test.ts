@@ -83,7 +83,9 @@ function has(tree: unknown, [key, ...rest]: readonly string[]): boolean {
 test('settings that it names exist', () => {
   const sections = Object.keys(settings[0] ?? {}).join('|');
   const dotted = new RegExp(`^(?:${sections})(?:\\.[\\w<> -]+)+$`);
-  const named = pages.flatMap(inlineCodeOf).filter((code) => dotted.test(code) && !/\.ya?ml$/.test(code));
+  const named = pages
+    .flatMap(inlineCodeOf)
+    .filter((code) => dotted.test(code) && !/\.(?:ya?ml|ts)$/.test(code));
   assert.ok(named.length > 30);
   // Of applications and releases that a reader adds, and of charts of other people.
   const free = /app3|cache|^ingress\.values\./;
