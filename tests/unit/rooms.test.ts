@@ -5,15 +5,18 @@ import * as assert from 'uvu/assert';
 import { root } from '../../lib/ground/project.ts';
 import { pageOf, rowsOf } from '../rig/pages.ts';
 
-/** The rooms of lib/ in docs/architecture.md, from the bottom: a file imports from its own room and those before it. */
+/**
+ * The rooms of lib/ in docs/architecture.md, from the bottom: a file imports from its own room and those before it. `cluster/providers`
+ * is what the clusters are, of which every room knows: of the rooms above it takes types only, and by `import()` what a cluster does.
+ */
 const rooms = rowsOf(pageOf('docs/architecture.md'))
-  .flatMap(([first = '']) => /^\[?`lib\/([\w/]+)\/`/.exec(first)?.[1] ?? [])
+  .flatMap(([first = '']) => /^\[?`lib\/([\w/]+?)(?:\/|\.ts)`/.exec(first)?.[1] ?? [])
   .reverse();
 
 const isProvider = (path: string): boolean => /^cluster\/(?:providers?|(\w+)\/\1)\.ts$/.test(path);
 
 const roomOf = (path: string): string =>
-  isProvider(path) ? 'providers' : (rooms.find((room) => path.startsWith(`${room}/`)) ?? path);
+  isProvider(path) ? 'cluster/providers' : (rooms.find((room) => path.startsWith(`${room}/`)) ?? path);
 
 const lib = join(root, 'lib');
 const files = (readdirSync(lib, { recursive: true }) as string[]).filter((path) => path.endsWith('.ts'));
