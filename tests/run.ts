@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
-import { basename, join, relative } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { root } from '../lib/ground/project.ts';
 import { toolEnvironment } from '../lib/tools/tools.ts';
@@ -8,7 +8,7 @@ import { toolEnvironment } from '../lib/tools/tools.ts';
 /*
  * Runs the tests: `node --import tsx tests/run.ts [check] [unit] [processes] [browser] [charts] [integration]`, all of these by
  * default, or `e2e --context NAME [--env NAME] [--only WORDS] [--keep]`, or `minikube [--env NAME] [--only WORDS]`. Each
- * file is a process of its own (the unit tests are one), with a time limit that uvu does not have. Ends with `N passed, N failed` over all of them, and fails
+ * file is a process of its own (the unit tests are one for each package), with a time limit that uvu does not have. Ends with `N passed, N failed` over all of them, and fails
  * when fewer than `testing.minimum` of package.json passed: a file that forgets `test.run()` passes with no test at all.
  */
 
@@ -28,7 +28,7 @@ type Suite = {
 
 const suites: readonly Suite[] = [
   { name: 'check', jobs: 2, timeoutMs: 300_000, tools: false },
-  { name: 'unit', jobs: 1, timeoutMs: 120_000, tools: false },
+  { name: 'unit', jobs: 2, timeoutMs: 300_000, tools: false },
   // What is about processes, signals and pipes, with real ones.
   { name: 'processes', jobs: 2, timeoutMs: 300_000, tools: false },
   // Pages in a real browser, where there is one; what is left out without it is said and counted as skipped.
@@ -117,11 +117,19 @@ function count(coloured: string, exitCode: number | null): Omit<Result, 'label'>
   return { passed, skipped, failed: failed === 0 && (exitCode !== 0 || total === 0) ? 1 : failed };
 }
 
+/** The folders of tests: those of the project, and those of the runner, which is a package of its own. */
+const folders = ['tests', 'lib/runner/tests'];
+
 async function testFiles(suite: string): Promise<string[]> {
-  const entries = await readdir(join(root, 'tests', suite), { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
-    .map((entry) => relative(root, join(entry.parentPath ?? entry.path, entry.name)))
+  const files = await Promise.all(
+    folders.map(async (folder) => {
+      const names = await readdir(join(root, folder, suite), { recursive: true }).catch(() => []);
+      return names.map((name) => join(folder, suite, name));
+    }),
+  );
+  return files
+    .flat()
+    .filter((file) => file.endsWith('.test.ts'))
     .sort();
 }
 
@@ -164,18 +172,19 @@ async function runChecks(suite: Suite, env: NodeJS.ProcessEnv): Promise<Result[]
   );
 }
 
-/** All files in one process: starting one for each takes longer than the tests. */
+/** All files of a folder in one process: starting one for each takes longer than the tests. */
 async function runUnit(suite: Suite, env: NodeJS.ProcessEnv): Promise<Result[]> {
-  const args = [
-    '--import',
-    'tsx',
-    join(root, 'node_modules', 'uvu', 'bin.js'),
-    'tests/unit',
-    '\\.test\\.ts$',
-  ];
-  const { exitCode, output, timedOut } = await run(process.execPath, args, env, suite.timeoutMs, true);
-  if (timedOut) process.stdout.write(`  no end within ${suite.timeoutMs / 1000} s\n`);
-  return [{ label: 'tests/unit', ...count(output, exitCode) }];
+  const uvu = join(root, 'node_modules', 'uvu', 'bin.js');
+  return Promise.all(
+    folders.map(async (folder) => {
+      const label = `${folder}/unit`;
+      const args = ['--import', 'tsx', uvu, label, '\\.test\\.ts$'];
+      const { exitCode, output, timedOut } = await run(process.execPath, args, env, suite.timeoutMs);
+      process.stdout.write(output);
+      if (timedOut) process.stdout.write(`  no end within ${suite.timeoutMs / 1000} s\n`);
+      return { label, ...count(output, exitCode) };
+    }),
+  );
 }
 
 async function runSuite(suite: Suite, env: NodeJS.ProcessEnv): Promise<Result[]> {

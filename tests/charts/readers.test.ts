@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type Random, randomOf, withSeeds } from '../../lib/runner/tests/rig/random-graph.ts';
 import { copyProject, type ProjectCopy } from '../rig/project-copy.ts';
-import { type Random, randomOf, withSeeds } from '../rig/random-graph.ts';
 import { helmfileArguments, objectsOf, only, render } from './render.ts';
 import { cleanUp, succeed, withKeyring } from './tools.ts';
 

@@ -3,10 +3,10 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
 import { toolEnvironment } from '../../lib/tools/tools.ts';
 import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
-import type { Ended } from '../rig/ended.ts';
 import { context, environment } from './options.ts';
 
 /** The deployed environment, as a user and as an administrator of the cluster see it. */

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { poll } from '../../lib/ground/poll.ts';
-import { freePort } from '../rig/free-port.ts';
+import { freePort } from '../../lib/runner/tests/rig/free-port.ts';
 import { callIn, type Place } from './charts/ask.ts';
 
 export type ApiServer = Place & {

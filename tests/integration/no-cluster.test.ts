@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Ended } from '../rig/ended.ts';
+import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { makeSandbox, type Sandbox } from './sandbox.ts';
 
 /* Mistakes on the command line, and machines that lack a tool, the network, space or a right. No cluster is made. */

@@ -4,7 +4,7 @@ import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { root } from '../../lib/ground/project.ts';
-import { type Ended, ended } from '../rig/ended.ts';
+import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
 
 export type Sandbox = {
   /** A copy of the sources, so that the developer's own environment is left alone. */

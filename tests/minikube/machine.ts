@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
-import type { Ended } from '../rig/ended.ts';
 
 /** The environment that the suite makes, and what the names of its tests have to contain: from the command line, by tests/run.ts. */
 export const environment = process.env.MINIKUBE_TEST_ENVIRONMENT ?? 'development';

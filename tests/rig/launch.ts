@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../../lib/ground/project.ts';
-import { type RigTask, rigProgram, within } from './rig.ts';
+import { type RigTask, rigProgram, within } from '../../lib/runner/tests/rig/rig.ts';
 
 /** The ways to start the tasks of a project, as a user types them in its folder. */
 export const launchLines = [

@@ -21,7 +21,8 @@ export type ProjectCopy = {
 export function copyProject(name = 'clone'): ProjectCopy {
   const base = realpathSync(mkdtempSync(join(tmpdir(), 'k8sd-')));
   const folder = join(base, name);
-  const ours = (path: string): boolean => !path.includes(`${sep}node_modules`);
+  const ours = (path: string): boolean =>
+    !path.includes(`${sep}node_modules`) && !path.includes(`${sep}runner${sep}tests`);
   for (const entry of kept) cpSync(join(root, entry), join(folder, entry), { recursive: true, filter: ours });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   return {

@@ -19,7 +19,9 @@ const roomOf = (path: string): string =>
   isProvider(path) ? 'cluster/providers' : (rooms.find((room) => path.startsWith(`${room}/`)) ?? path);
 
 const lib = join(root, 'lib');
-const files = (readdirSync(lib, { recursive: true }) as string[]).filter((path) => path.endsWith('.ts'));
+const files = (readdirSync(lib, { recursive: true }) as string[]).filter(
+  (path) => path.endsWith('.ts') && !path.startsWith('runner/tests/'),
+);
 
 /** Types and what is loaded later, too. */
 const anyImport = /\b(?:from|import)\s*\(?\s*'(\.[^']*)'/g;

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
+import { type Ended, ended } from '../../../lib/runner/tests/rig/ended.ts';
 import type { KubernetesObject, Tree } from '../../charts/render.ts';
-import { type Ended, ended } from '../../rig/ended.ts';
 import type { Sandbox } from '../sandbox.ts';
 
 /** Where a program runs, and against which cluster: KUBECONFIG and KUBECACHEDIR are in `env`. */

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { Client } from 'pg';
 import * as assert from 'uvu/assert';
-import { ended } from '../../rig/ended.ts';
+import { ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { sandbox, state } from './shared.ts';
 
 /** Logs in with the parameters of an application through `kubectl port-forward`, as a person would. Returns the server's refusal, or undefined. */

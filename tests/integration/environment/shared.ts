@@ -3,7 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { poll } from '../../../lib/ground/poll.ts';
 import type { Status } from '../../../lib/operations/status.ts';
-import type { Ended } from '../../rig/ended.ts';
+import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { makeSandbox, type Sandbox, secretOf } from '../sandbox.ts';
 
 /* What the scenarios of one environment share, see `environment.test.ts`. */

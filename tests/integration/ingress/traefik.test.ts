@@ -10,11 +10,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import type { Environment } from '../../../lib/settings/environment.ts';
 import { type KubernetesObject, render, type Tree } from '../../charts/render.ts';
 import { cleanUp, root } from '../../charts/tools.ts';
 import { findProgram } from '../../rig/find-program.ts';
-import { freePort } from '../../rig/free-port.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { type ApiServer, startApiServer } from '../api-server.ts';
 

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Ended, ended } from '../../rig/ended.ts';
+import { type Ended, ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { makeSandbox, type Sandbox } from '../sandbox.ts';
 
 /*

@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
+import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { secretForms } from '../../../lib/secrets/secret-forms.ts';
-import type { Ended } from '../../rig/ended.ts';
 import { makeSandbox, type Sandbox } from '../sandbox.ts';
 import { openedBy, withKeys } from './keyring.ts';
 

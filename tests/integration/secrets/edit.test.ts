@@ -3,7 +3,7 @@ import { cp, readdir, writeFile } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
-import { PseudoTerminal } from '../../rig/pseudo-terminal.ts';
+import { PseudoTerminal } from '../../../lib/runner/tests/rig/pseudo-terminal.ts';
 import { makeSandbox, readText, type Sandbox } from '../sandbox.ts';
 import { openedBy } from './keyring.ts';
 

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Ended } from '../../rig/ended.ts';
+import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
 import type { Sandbox } from '../sandbox.ts';
 
 /** Runs a program in the sandbox's folder with a keyring, and leaves no agent behind. */

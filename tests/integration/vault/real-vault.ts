@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { waitForVault } from '../../../lib/vault/api/init.ts';
-import { freePort } from '../../rig/free-port.ts';
 
 export type RealVault = {
   readonly folder: string;

@@ -1,12 +1,12 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { poll } from '../../../lib/ground/poll.ts';
+import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { type VaultClient, vaultClient } from '../../../lib/vault/api/client.ts';
 import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { sealStatus } from '../../../lib/vault/api/replica.ts';
 import { generateRootToken } from '../../../lib/vault/api/root-token.ts';
-import { freePort } from '../../rig/free-port.ts';
 import { type RealVault, realVault, type VaultPlace } from './real-vault.ts';
 
 type Context = { servers: RealVault[]; keysPath: string };

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findAccount, type Program } from '../../../lib/cluster/embedded/account.ts';
-import { freePort } from '../../rig/free-port.ts';
+import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { taskContext } from '../../rig/task-context.ts';
 
 export type RealPostgresql = {

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { type CheckInput, runCheck } from '../../../lib/verification/run-check.ts';
-import { freePort } from '../../rig/free-port.ts';
 import { type RealPostgresql, realPostgresql } from './real-postgresql.ts';
 
 const projectFolder = fileURLToPath(new URL('../../..', import.meta.url));

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findProcesses } from '../../../lib/cluster/embedded/processes.ts';
+import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
 import { environmentIn } from '../../rig/environment.ts';
-import { onPlatform } from '../../rig/platform.ts';
 
 type State = { folder: string; children: ChildProcess[]; play: (...words: string[]) => Promise<number> };
 

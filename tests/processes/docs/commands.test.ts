@@ -6,9 +6,9 @@ import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
+import { loader, runFile } from '../../../lib/runner/tests/rig/run-file.ts';
 import { codeOf, inlineCodeOf, pageOf, pages, rowsOf } from '../../rig/pages.ts';
 import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
-import { loader, runFile } from '../../rig/run-file.ts';
 
 /* Commands in `sh` blocks and in inline code run. What a reader has to adapt is in `bash` blocks, or has a <placeholder>. */
 

@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type ProviderName, providerNames } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
-import { bundled } from '../../rig/bundled.ts';
+import { bundled } from '../../../lib/runner/tests/rig/bundled.ts';
 import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
 import { dryRuns, normalise, publicTasks, store, stored, type Transcript } from './transcripts.ts';
 

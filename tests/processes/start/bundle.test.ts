@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
-import { type Ended, loader, runFile } from '../../rig/run-file.ts';
+import { type Ended, loader, runFile } from '../../../lib/runner/tests/rig/run-file.ts';
 
 /* A small project that `./run` starts as it starts ours. */
 let base = '';

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkPorts, choosePorts, isFree, portBlock } from '../../../lib/cluster/embedded/ports.ts';
-import { onPlatform } from '../../rig/platform.ts';
+import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const names = ['api', 'vault', 'database'] as const;

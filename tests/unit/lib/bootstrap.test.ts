@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
 import { bootstrap } from '../../../lib/start/bootstrap.ts';
-import { onPlatform } from '../../rig/platform.ts';
 
 test('on Windows one line says WSL2', async () => {
   const write = process.stderr.write;

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { MissingToolError, TaskError } from '../../../lib/runner/runner.ts';
+import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
 import { platform } from '../../../lib/tools/cache.ts';
 import { getTool, lookForTool } from '../../../lib/tools/get-tool.ts';
 import { currentPins } from '../../../lib/tools/image.ts';
 import type { ImageRecipe } from '../../../lib/tools/manifest.ts';
-import { onPlatform } from '../../rig/platform.ts';
 import { type PlayedRegistry, withRegistry } from './played-registry.ts';
 import { entryOf, goScript, inPlace, moduleOf, type Place, toolchain } from './tool-fixture.ts';
 

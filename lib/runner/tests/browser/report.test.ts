@@ -1,0 +1,258 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Page } from 'playwright-core';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { reportPage } from '../../report/html.ts';
+import { type Browser, findChromium, openChromium } from '../rig/chromium.ts';
+import { Rig } from '../rig/rig.ts';
+import { ran, recordedRun } from '../unit/report/fixture.ts';
+
+/*
+ * The report of a real run, opened from its file in a real browser. With REPORT_SCREENSHOTS set to a folder, pictures of it
+ * are left there, in light and dark.
+ */
+
+const executable = findChromium();
+if (executable === undefined)
+  process.stdout.write(
+    'left out: the report in a browser, since there is no Chromium (CHROMIUM_PATH, or on PATH)\n',
+  );
+const browserTest = executable === undefined ? test.skip : test;
+
+const folder = mkdtempSync(join(tmpdir(), 'report-browser-'));
+const file = join(folder, 'run.html');
+const nasty = `</script><img src=x onerror="document.title='broken'">\u2028 end`;
+let browser: Browser | undefined;
+let page: Page;
+/** What the page asked for beside itself, and what it complained about. */
+const requests: string[] = [];
+const complaints: string[] = [];
+
+test.before(async () => {
+  await makeReport();
+  if (executable !== undefined) browser = await openChromium(executable);
+});
+test.before.each(async () => {
+  if (browser === undefined) return;
+  requests.length = 0;
+  complaints.length = 0;
+  page = await browser.context.newPage();
+  page.on('request', (request) => requests.push(request.url()));
+  page.on('console', (message) => complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(error.message));
+  await page.goto(pathToFileURL(file).href);
+});
+test.after.each(async () => {
+  if (browser !== undefined) await page.close();
+});
+test.after(async () => {
+  await browser?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** a and b side by side, c after a; d fails and top is left out. */
+async function makeReport(): Promise<void> {
+  const rig = await Rig.open();
+  try {
+    const run = rig.run(
+      [
+        { name: 'a', commands: [rig.command('a')] },
+        { name: 'b', commands: [rig.command('b')] },
+        { name: 'c', commands: [rig.command('c')], needs: ['a'], private: true },
+        { name: 'd', commands: [rig.command('d')], needs: ['c'], after: ['b'] },
+        { name: 'top', needs: ['b', 'd'] },
+      ],
+      ['top', '--report', file, '--jobs', '2'],
+    );
+    const [a, b] = await Promise.all([rig.next('a'), rig.next('b')]);
+    await a.print(`${nasty}\n`);
+    await a.exit();
+    const c = await rig.next('c');
+    await b.exit();
+    await c.exit();
+    const d = await rig.next('d');
+    await d.printError('out of luck\n');
+    await d.exit(7);
+    assert.is(await run.exit, 7);
+  } finally {
+    await rig.close();
+  }
+}
+
+const bar = (label: string) =>
+  page
+    .locator('.bar', { hasText: label })
+    .or(page.getByTitle(new RegExp(`^${label},`)))
+    .first();
+const texts = (selector: string) => page.locator(selector).allInnerTexts();
+const focused = async () => String(await page.evaluate('document.activeElement.getAttribute("aria-label")'));
+/** The address changes first, and the page follows it. */
+const heading = (label: string) => page.locator('#detail h2').getByText(label, { exact: true }).waitFor();
+
+test('the run that the browser is shown has left a report', () => {
+  assert.match(readFileSync(file, 'utf8'), /^<!doctype html>/);
+});
+
+browserTest('the page asks for nothing but itself, and has nothing to complain about', async () => {
+  assert.equal(requests, [pathToFileURL(file).href]);
+  assert.equal(complaints, []);
+  assert.is(await page.title(), 'top: failed');
+});
+
+browserTest('what the page did not bring along is not run', async () => {
+  await page.evaluate(`
+    const script = document.createElement('script');
+    script.textContent = 'document.title = "broken"';
+    document.body.append(script, Object.assign(new Image(), { src: 'http://127.0.0.1:9/x.png' }));
+  `);
+  assert.is(await page.title(), 'top: failed');
+  assert.is(complaints.filter((text) => text.includes('Content Security Policy')).length, 2);
+});
+
+browserTest('there is a lane for each worker, and a bar for each task that ran', async () => {
+  assert.equal(await texts('.lane-name'), ['worker 1', 'worker 2']);
+  assert.is(await page.locator('.bar').count(), 4);
+  assert.is(await page.locator('.bar.failed').count(), 1);
+  const [a, c] = [await bar('a').boundingBox(), await bar('c').boundingBox()];
+  assert.ok(a !== null && c !== null && a.width > 0 && c.x >= a.x + a.width - 3);
+  const lanes = await page
+    .locator('.bar')
+    .evaluateAll((bars) => bars.map((one) => one.parentElement?.dataset.lane));
+  assert.equal([...new Set(lanes)].sort(), ['0', '1']);
+});
+
+browserTest('the critical path is marked in timeline, graph and table', async () => {
+  assert.match(await page.locator('#critical').innerText(), /^Critical path, marked: .* of .*: .*d \d/);
+  const marked = await page.locator('.bar.critical').count();
+  assert.ok(marked > 0);
+  assert.is(await page.locator('#graph .node.critical').count(), marked);
+  assert.is(await page.locator('#graph .edge.critical').count(), marked - 1);
+  assert.is((await texts('#tasks tbody tr')).filter((row) => row.includes('critical')).length, marked);
+});
+
+browserTest(
+  'the graph has every task with its status, the table its numbers, the failure its cause',
+  async () => {
+    assert.is(await page.locator('#graph .node').count(), 5);
+    assert.is(await page.locator('#graph .node.private.done').count(), 1);
+    assert.is(await page.locator('#graph .edge.after').count(), 1);
+    assert.match((await texts('#tasks tbody tr')).join('\n'), /top.*not started because of d/);
+    assert.match(
+      await page.locator('#failures').innerText(),
+      /failed with exit code 7\s+why: out of luck\s+top → d/,
+    );
+    assert.equal(await texts('#workers tbody th'), ['1', '2 (this run)', '4', '8', '16', 'no limit']);
+  },
+);
+
+browserTest('a click on a bar shows the log of its task as it was printed', async () => {
+  await bar('a').click();
+  await heading('a');
+  assert.is(await page.locator('.log .stdout span').first().textContent(), nasty);
+  assert.is(await page.locator('.log img').count(), 0);
+  assert.is(await bar('a').getAttribute('aria-pressed'), 'true');
+  await page.locator('#detail .close').click();
+  await page.locator('#detail').waitFor({ state: 'hidden' });
+});
+
+browserTest('nodes of the graph and rows of the table lead to the same log', async () => {
+  await page.locator('#graph').getByRole('button', { name: 'd, failed' }).click();
+  await page.locator('.log .stderr', { hasText: 'out of luck' }).waitFor();
+  await page.locator('#tasks').getByRole('button', { name: 'top', exact: true }).click();
+  await heading('top');
+  assert.match(await page.locator('#detail .facts').innerText(), 'not started because of d');
+  await page.goBack();
+  await heading('d');
+});
+
+browserTest('the keyboard alone is enough', async () => {
+  await bar('a').focus();
+  const first = await focused();
+  await page.keyboard.press('End');
+  assert.match(await focused(), /^d, failed/);
+  await page.keyboard.press('ArrowLeft');
+  assert.match(await focused(), /^c, done/);
+  await page.keyboard.press('Home');
+  const before = await page.evaluate('document.activeElement.parentElement.dataset.lane');
+  await page.keyboard.press(before === '0' ? 'ArrowDown' : 'ArrowUp');
+  assert.is.not(await page.evaluate('document.activeElement.parentElement.dataset.lane'), before);
+  await page.keyboard.press('Home');
+  assert.ok([first, await focused()].every((label) => /^[ab], done/.test(label)));
+  await page.keyboard.press('Enter');
+  await page.locator('#detail').waitFor();
+  await page.keyboard.press('Escape');
+  await page.locator('#detail').waitFor({ state: 'hidden' });
+  // One stop for all bars: the next one is the graph.
+  await page.keyboard.press('Tab');
+  assert.is(await page.evaluate('document.activeElement.closest("#graph") !== null'), true);
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press(' ');
+  await page.locator('#detail').waitFor();
+});
+
+browserTest('a column of the table sorts it', async () => {
+  const names = () => page.locator('#tasks tbody .link').allInnerTexts();
+  const head = page.locator('#tasks th', { hasText: 'task' });
+  await head.getByRole('button').click();
+  assert.equal(await names(), ['a', 'b', 'c', 'd', 'top']);
+  await head.getByRole('button').click();
+  assert.equal(await names(), ['top', 'd', 'c', 'b', 'a']);
+  assert.is(await head.getAttribute('aria-sort'), 'descending');
+});
+
+browserTest('it can be read in light and dark, and on a narrow screen', async () => {
+  const pictures = process.env.REPORT_SCREENSHOTS;
+  if (pictures !== undefined) mkdirSync(pictures, { recursive: true });
+  const papers = new Set<unknown>();
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    papers.add(await page.evaluate('getComputedStyle(document.body).backgroundColor'));
+    const { ink, paper } = (await page.evaluate(`(() => {
+      const { color, backgroundColor } = getComputedStyle(document.querySelector('.log, body'));
+      return { ink: color, paper: backgroundColor };
+    })()`)) as { ink: string; paper: string };
+    assert.ok(contrast(ink, paper) > 7, `${ink} on ${paper}`);
+    if (pictures !== undefined)
+      await page.screenshot({ path: join(pictures, `report-${colorScheme}.png`), fullPage: true });
+  }
+  assert.is(papers.size, 2);
+  await page.setViewportSize({ width: 420, height: 800 });
+  await bar('a').click();
+  const widest = await page.evaluate('document.documentElement.scrollWidth');
+  assert.ok(Number(widest) <= 420, `${widest} pixels wide`);
+  if (pictures !== undefined) await page.screenshot({ path: join(pictures, 'report-narrow.png') });
+});
+
+browserTest('of a long critical path only the longest steps are named', async () => {
+  const labels = Array.from({ length: 40 }, (_, place) => `step-${place}`);
+  const tasks = labels.map((label, place) => {
+    const startedAt = (place * (place + 1)) / 2;
+    return ran(label, startedAt, startedAt + place + 1, { needs: place === 0 ? [] : [place - 1] });
+  });
+  const long = join(folder, 'long.html');
+  const view = { title: 'long', nodes: [], edges: [] };
+  writeFileSync(long, await reportPage({ run: recordedRun(tasks), view, nodeIds: [], priorities: [] }));
+  await page.goto(pathToFileURL(long).href);
+  const text = await page.locator('#critical').innerText();
+  assert.match(text, /: … → step-28 29 ms → .* → step-39 40 ms$/);
+  assert.is(await page.locator('.bar.critical').count(), 40);
+  assert.equal(complaints, []);
+});
+
+/** As WCAG reckons it, 1 to 21; colours as `rgb(1, 2, 3)`. */
+function contrast(one: string, other: string): number {
+  const luminance = (color: string): number => {
+    const [red = 0, green = 0, blue = 0] = (color.match(/\d+/g) ?? []).map((digits) => {
+      const share = Number(digits) / 255;
+      return share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const [dark = 0, light = 0] = [luminance(one), luminance(other)].sort((left, right) => left - right);
+  return (light + 0.05) / (dark + 0.05);
+}
+
+test.run();

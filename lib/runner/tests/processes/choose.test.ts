@@ -1,0 +1,139 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { makeProgram, type Program } from '../rig/program.ts';
+import { PseudoTerminal } from '../rig/pseudo-terminal.ts';
+
+let program: Program;
+test.before(async () => {
+  program = await makeProgram();
+  program.write('../session.sh', session);
+});
+test.after(() => program.remove());
+
+const down = '\u001B[B';
+const escapeKey = '\u001B';
+const hideCursor = '\u001B[?25l';
+const showCursor = '\u001B[?25h';
+
+/** Afterwards the shell tells how the terminal was left. */
+const session = `
+sh -c 'echo "pid=$$."; exec node program.mjs "$@"' sh "$@"; code=$?
+echo; stty -a | grep -o -e '-\\?icanon' -e '-\\?echo '; exit $code
+`;
+
+function open(argv: string): PseudoTerminal {
+  return new PseudoTerminal(`sh ../session.sh ${argv}`, { cwd: program.folder, env: program.env });
+}
+
+/** The exit code; the terminal is as it was: line by line, with echo and a cursor. */
+async function endOf(terminal: PseudoTerminal): Promise<number | null> {
+  const code = await terminal.exit;
+  assert.match(terminal.text, /\sicanon\s+echo\s*$/, 'raw mode is over');
+  assert.ok(
+    terminal.raw.lastIndexOf(showCursor) > terminal.raw.lastIndexOf(hideCursor),
+    'the cursor is back',
+  );
+  return code;
+}
+
+test('a task is found by typing, its choice by arrows, and the line that does the same is printed and run', async () => {
+  const terminal = open('--choose');
+  const first = await terminal.shows(/install-app <app>.*Esc: leave/s);
+  assert.match(first, /> install-app <app> +install an application · deploy · install/);
+  assert.not.match(first, 'inner');
+  terminal.type('install');
+  await terminal.shows(/task: install\s+> install-app/);
+  terminal.type('\r');
+  await terminal.shows(/<app> \(an application\):\s+> app1\s+app2/);
+  terminal.type(down);
+  await terminal.shows('> app2');
+  terminal.type('\r');
+  await terminal.shows('$ ./run install-app app2');
+  await terminal.shows('installed app2 dev');
+  assert.is(await endOf(terminal), 0);
+});
+
+test('every required argument is asked for, and a wrong answer is told at once', async () => {
+  const terminal = open('--choose -e prod');
+  await terminal.shows('Esc: leave');
+  terminal.type('label');
+  await terminal.shows(/> label.*\s+arrows/);
+  terminal.type('\r');
+  await terminal.shows(/<app> .*\s+> app1/);
+  terminal.type(`${down}\r`);
+  await terminal.shows('<count> (how many):');
+  terminal.type('x');
+  await terminal.shows('> x');
+  terminal.type('\r');
+  await terminal.shows('expected `<count>` to be a number, got `x`');
+  terminal.type('\u007F3');
+  await terminal.shows('> 3');
+  terminal.type('\r');
+  await terminal.shows(/--colour \(the colour\):\s+> red/);
+  // Red and green are only suggestions.
+  terminal.type('blue');
+  await terminal.shows('> blue');
+  terminal.type('\r');
+  await terminal.shows('$ ./run -e prod label app2 3 --colour=blue');
+  // The terminal is itself again when the run begins: it echoes.
+  await terminal.shows('label it? [y/N] ');
+  terminal.type('y\r');
+  assert.match(await terminal.shows('labelled app2 3 blue'), /^y\s/);
+  assert.is(await endOf(terminal), 0);
+});
+
+test('with a task only its missing arguments are asked for, and words after -- stay', async () => {
+  const terminal = open('install --choose -- --debug');
+  await terminal.shows('> app1');
+  terminal.type('\r');
+  await terminal.shows('$ ./run install app1 -- --debug');
+  await terminal.shows('installed app1 dev --debug');
+  assert.is(await endOf(terminal), 0);
+});
+
+test('Escape, Ctrl-C and Ctrl-D leave with 130, and nothing is run', async () => {
+  for (const key of [escapeKey, '\u0003', '\u0004']) {
+    const terminal = open('--choose');
+    await terminal.shows('Esc: leave');
+    terminal.type(key);
+    await terminal.shows('nothing was chosen');
+    assert.is(await endOf(terminal), 130);
+    assert.not.match(terminal.text, 'installed');
+  }
+});
+
+test('SIGTERM gives the terminal back, with 143', async () => {
+  const terminal = open('--choose');
+  const pid = Number(/pid=(\d+)\./.exec(await terminal.shows(/pid=\d+\./))?.[1]);
+  await terminal.shows('Esc: leave');
+  process.kill(pid, 'SIGTERM');
+  assert.is(await endOf(terminal), 143);
+});
+
+test('without a terminal it is an error with advice, exit code 2', async () => {
+  const { code, stdout, stderr } = await program.run(['--choose']);
+  assert.is(code, 2);
+  assert.is(stdout, '');
+  assert.match(
+    stderr,
+    /^error: `--choose` needs a terminal\n {2}why: .*\n {2}do: name the task: `\.\/run list`/,
+  );
+});
+
+test('Ctrl-Z gives the terminal to the shell as it was, and fg takes it again', async () => {
+  const line = 'set -m; node program.mjs --choose; stty -a | grep -o -e "-*icanon"; read -r; fg';
+  const terminal = new PseudoTerminal(`bash -c '${line}'`, { cwd: program.folder, env: program.env });
+  await terminal.shows('Esc: leave');
+  terminal.type('lab');
+  await terminal.shows('task: lab');
+  terminal.type('\x1A');
+  await terminal.shows(/Stopped.*\s+icanon/);
+  assert.ok(terminal.raw.lastIndexOf(showCursor) > terminal.raw.lastIndexOf(hideCursor));
+  terminal.type('\n');
+  await terminal.shows('task: lab');
+  terminal.type(escapeKey);
+  await terminal.shows('nothing was chosen');
+  assert.is(await terminal.exit, 130);
+});
+
+test.run();

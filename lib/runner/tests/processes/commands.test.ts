@@ -1,0 +1,313 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable, Writable } from 'node:stream';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { BackPressure } from '../../back-pressure.ts';
+import { exitCodes } from '../../exit-codes.ts';
+import { MissingToolError, type TaskError } from '../../runner.ts';
+import type { Shell, ShellHost } from '../../shell.ts';
+import { createShell } from '../../start-command.ts';
+
+type Rig = {
+  readonly $: Shell;
+  readonly shown: string[];
+  readonly commands: string[];
+};
+
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'commands-')));
+mkdirSync(join(folder, 'place'));
+symlinkSync(join(folder, 'place'), join(folder, 'link'));
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+function rigOf(more: Partial<ShellHost> = {}): Rig {
+  const shown: string[] = [];
+  const commands: string[] = [];
+  const kill = ({ pid }: ChildProcess, signal: NodeJS.Signals): void => {
+    if (pid !== undefined) process.kill(-pid, signal);
+  };
+  const host: ShellHost = {
+    interactive: false,
+    check: () => {},
+    spawn: (file, args, options) => {
+      // Nothing of ours on top: a command leads its own group by itself.
+      return spawn(file, args, options);
+    },
+    end: (child) => kill(child, 'SIGTERM'),
+    onCommand: (command) => commands.push(command),
+    onOutput: (stream, chunk) => shown.push(`${stream}: ${chunk}`),
+    redact: (text) => text,
+    ...more,
+  };
+  return { $: createShell(host, { cwd: folder }), shown, commands };
+}
+
+function script(name: string, body: string, mode = 0o755): string {
+  const path = join(folder, name);
+  writeFileSync(path, body);
+  chmodSync(path, mode);
+  return path;
+}
+
+async function failure(promise: Promise<unknown>): Promise<TaskError> {
+  try {
+    await promise;
+  } catch (error) {
+    return error as TaskError;
+  }
+  throw new Error('expected a failure');
+}
+
+const words = script(
+  'words',
+  `#!${process.execPath}\nprocess.stdout.write(JSON.stringify(process.argv.slice(2)))\n`,
+);
+
+test('output, echo and exit code', async () => {
+  const { $, shown, commands } = rigOf();
+  const output = await $`node -e ${'console.log("out"); console.error("err")'}`;
+  assert.equal(output, { stdout: 'out\n', stderr: 'err\n', exitCode: 0, signal: null, truncated: false });
+  assert.equal([...shown].sort(), ['stderr: err\n', 'stdout: out\n']);
+  assert.equal(commands, [`node -e 'console.log("out"); console.error("err")'`]);
+});
+
+test('a failing command throws with its own code and last words, with nothrow it gives its output', async () => {
+  const { $ } = rigOf();
+  // The border of a box says nothing.
+  const command = 'console.log("one"); console.error("two\\n╰──╯"); process.exit(7)';
+  const error = await failure($`node -e ${command}`);
+  assert.is(error.exitCode, 7);
+  assert.match(error.what, /^`node -e .* failed with exit code 7$/);
+  assert.is(error.why, 'two');
+  const output = await $({ nothrow: true })`node -e ${command}`;
+  assert.equal([output.exitCode, output.stdout, output.stderr], [7, 'one\n', 'two\n╰──╯\n']);
+  assert.is((await $`node -e ${command}`.nothrow()).exitCode, 7);
+});
+
+test('true and false are the plainest commands', async () => {
+  const { $ } = rigOf();
+  await $`true`;
+  assert.is((await failure($`false`)).exitCode, 1);
+});
+
+test('words arrive as they were given', async () => {
+  const { $ } = rigOf();
+  const given = [
+    "it's",
+    'a b',
+    '$HOME',
+    '`x`',
+    '*',
+    '',
+    'ü€😀',
+    'a\nb',
+    '\\',
+    '"',
+    '--x=y',
+    '~',
+    '{a,b}',
+    '#c',
+  ];
+  assert.equal(JSON.parse((await $`${words} ${given}`).stdout), given);
+});
+
+test('a command that is not there is a missing tool', async () => {
+  const { $, commands } = rigOf();
+  const error = await failure($`no-such-program --flag`);
+  assert.is(error.name, MissingToolError.name);
+  assert.is(error.exitCode, exitCodes.missingTool);
+  assert.is(error.what, '`no-such-program` is not installed');
+  assert.equal(commands, ['no-such-program --flag']);
+  assert.is((await failure($`exec no-such-program`)).exitCode, exitCodes.missingTool);
+  assert.is((await failure($`${join(folder, 'nothing')}`)).exitCode, exitCodes.missingTool);
+});
+
+test('what cannot be executed fails as in a shell', async () => {
+  const { $ } = rigOf();
+  const plain = script('not-executable', '#!/bin/sh\necho no\n', 0o644);
+  assert.is((await failure($`${plain}`)).exitCode, 126);
+  assert.is((await failure($`${folder}`)).exitCode, 126);
+  const broken = script('no-interpreter', '#!/no/such/interpreter\n');
+  // Depends on the version of bash.
+  assert.ok([126, 127].includes((await failure($`${broken}`)).exitCode));
+});
+
+test('a script without #! is run by the shell', async () => {
+  const { $ } = rigOf();
+  const bare = script('bare', `words=(one two); echo "\${words[1]}"\n`);
+  assert.is((await $`${bare}`).stdout, 'two\n');
+});
+
+test('a program is found on the PATH of its own environment, in the order of that', async () => {
+  for (const name of ['first', 'second']) {
+    mkdirSync(join(folder, name), { recursive: true });
+    script(join(name, 'found-program'), `#!/bin/sh\necho ${name}\n`);
+  }
+  const path = `${join(folder, 'nowhere')}:${join(folder, 'first')}:${join(folder, 'second')}:${process.env.PATH}`;
+  const $ = rigOf().$({ env: { ...process.env, PATH: path } });
+  assert.is((await $`found-program`).stdout, 'first\n');
+  chmodSync(join(folder, 'first', 'found-program'), 0o644);
+  assert.is((await $`found-program`).stdout, 'second\n');
+});
+
+test('the environment is the one that was given, and PWD is where it runs', async () => {
+  const { $ } = rigOf();
+  const show = 'console.log(process.env.OWN, process.env.PWD, process.cwd())';
+  for (const [cwd, PWD, expected] of [
+    [folder, '/somewhere/else', folder],
+    [join(folder, 'link'), '/somewhere/else', join(folder, 'place')],
+    // The way by which the user came is kept, as a shell keeps it.
+    [join(folder, 'place'), join(folder, 'link'), join(folder, 'link')],
+    [join(folder, 'place'), join(folder, 'place', '..', 'place'), join(folder, 'place')],
+  ]) {
+    const { stdout } = await $({ cwd, env: { ...process.env, OWN: 'a b', PWD } })`node -p ${show}`;
+    assert.is(stdout.split('\n')[0], `a b ${expected} ${realpathSync(cwd ?? '')}`);
+  }
+});
+
+test('a folder that is not there is named', async () => {
+  const { $ } = rigOf();
+  const error = await failure($({ cwd: '/no/such/folder' })`node --version`);
+  assert.match(error.what, /could not be started$/);
+  assert.is(error.why, 'is there a folder /no/such/folder?');
+  assert.is(error.exitCode, 1);
+});
+
+test('a command that is too long for the system says so', async () => {
+  const { $ } = rigOf();
+  const error = await failure($`echo ${'x'.repeat(4 << 20)}`);
+  assert.match(error.what, /^`echo x+ …` could not be started$/);
+  assert.is(error.why, 'it is longer than the system takes: pass what is long by `input`');
+});
+
+test('a command that dies by a signal says so', async () => {
+  const { $ } = rigOf();
+  const error = await failure($`node -e ${'process.kill(process.pid, "SIGTERM")'}`);
+  assert.is(error.exitCode, 143);
+  assert.match(error.what, /was ended by SIGTERM$/);
+  const output = await $({ nothrow: true })`node -e ${'process.kill(process.pid, "SIGKILL")'}`;
+  assert.equal([output.exitCode, output.signal], [137, 'SIGKILL']);
+});
+
+test('a time limit ends it with 124, also one that takes that well', async () => {
+  const { $ } = rigOf();
+  const error = await failure($({ timeoutMs: 1 })`node -e ${'setInterval(() => {}, 1000)'}`);
+  assert.is(error.exitCode, exitCodes.timeout);
+  assert.match(error.what, /timed out after 0.0s$/);
+});
+
+test('stdin is empty, a text or a stream', async () => {
+  const { $ } = rigOf();
+  assert.is((await $`cat`).stdout, '');
+  assert.is((await $({ input: 'a text' })`cat`).stdout, 'a text');
+  assert.is((await $({ input: '' })`cat`).stdout, '');
+  assert.is((await $({ input: Buffer.from('bytes') })`cat`).stdout, 'bytes');
+  assert.is((await $({ input: Readable.from(['a ', 'stream']) })`cat`).stdout, 'a stream');
+  // It ends without reading: no error of ours.
+  assert.is((await $({ input: 'x'.repeat(1 << 20) })`true`).exitCode, 0);
+});
+
+test('with quiet nothing is shown, the last line is shown without a line break', async () => {
+  const { $, shown, commands } = rigOf();
+  assert.is((await $({ quiet: true })`node -p 1`).stdout, '1\n');
+  assert.is((await $`node -p 2`.quiet()).stdout, '2\n');
+  assert.equal([...shown, ...commands], []);
+  await $`node -e ${'process.stdout.write("open")'}`;
+  assert.equal(shown, ['stdout: open', 'stdout: \n']);
+});
+
+test('a command leads its own group, and can be read while it runs', async () => {
+  const { $ } = rigOf();
+  const command = $({
+    nothrow: true,
+    quiet: true,
+  })`exec node -e ${'console.log("up"); setInterval(() => {}, 1000)'}`;
+  await new Promise((resolve) => command.stdout.once('data', resolve));
+  process.kill(-(command.pid ?? 0), 'SIGTERM');
+  assert.is((await command).exitCode, 143);
+});
+
+test('what is left in the background does not keep a command from ending', async () => {
+  const { $ } = rigOf();
+  const leave = `const c = require('node:child_process').spawn('sleep', ['600'], {stdio: 'inherit'}); console.log(c.pid); c.unref()`;
+  const { stdout } = await $`node -e ${leave}`;
+  process.kill(Number(stdout), 'SIGKILL');
+});
+
+test('a captured output is whole up to its limit, and too much of it is an error', async () => {
+  const { $ } = rigOf();
+  const whole = await $({ quiet: true })`head -c ${60 << 20} /dev/zero`;
+  assert.is(whole.stdout.length, 60 << 20);
+  const error = await failure($({ quiet: true })`head -c ${66 << 20} /dev/zero`);
+  assert.match(error.what, /printed more than 64 MiB$/);
+  const given = await $({ quiet: true, nothrow: true })`head -c ${66 << 20} /dev/zero`;
+  assert.ok(given.truncated && given.stdout.length <= 65 << 20);
+});
+
+test('of a logged command the end is kept', async () => {
+  const { $, shown } = rigOf();
+  const output = await $`seq 1000000`;
+  assert.ok(output.truncated);
+  assert.match(output.stdout, /^\d+\n/);
+  assert.ok(output.stdout.endsWith('\n1000000\n'));
+  assert.ok(output.stdout.length > 1_000_000 && output.stdout.length < 1_200_000);
+  assert.is(shown.join('').replaceAll('stdout: ', '').length, 6_888_896);
+});
+
+test('nothing more is read while what was read cannot be written', async () => {
+  const pressure = new BackPressure();
+  let take: (() => void) | undefined;
+  let open = false;
+  const target = new Writable({
+    write: (_chunk, _encoding, done) => {
+      if (open) done();
+      else take = done;
+    },
+  });
+  let received = 0;
+  const { $ } = rigOf({
+    pressure,
+    onOutput: (_stream, chunk) => {
+      received += chunk.length;
+      target.write(chunk);
+      pressure.note(target);
+    },
+  });
+  const command = $`head -c ${64 << 20} /dev/zero`;
+  let over = false;
+  void command.then(() => {
+    over = true;
+  });
+  await new Promise<void>((resolve) => {
+    const look = (): void => {
+      if (over || pressure.holds(command.stdout)) resolve();
+      else setImmediate(look);
+    };
+    look();
+  });
+  for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(received < 2 << 20, `${received} bytes`);
+  open = true;
+  take?.();
+  await command;
+  // And the line break for what has none.
+  assert.is(received, (64 << 20) + 1);
+});
+
+test('what only a shell can do is done by one', async () => {
+  const { $ } = rigOf();
+  assert.is((await $`echo a | tr a b`).stdout, 'b\n');
+  assert.is((await $`cd / && pwd`).stdout, '/\n');
+  assert.is((await failure($`false | cat`)).exitCode, 1);
+  assert.is((await failure($`false; true`)).exitCode, 1);
+  assert.match((await failure($`echo $no_such_variable`)).why ?? '', 'unbound variable');
+  assert.is(
+    (await $({ env: { ...process.env, 'BASH_FUNC_date%%': '() { echo mine; }' } })`date`).stdout,
+    'mine\n',
+  );
+  assert.is((await $`node -p ${Promise.resolve(42)}`).stdout, '42\n');
+});
+
+test.run();

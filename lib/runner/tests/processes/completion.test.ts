@@ -1,0 +1,293 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { makeProgram, type Program } from '../rig/program.ts';
+import { PseudoTerminal } from '../rig/pseudo-terminal.ts';
+
+type ShellName = 'bash' | 'zsh' | 'fish';
+
+let program: Program;
+test.before(async () => {
+  program = await makeProgram();
+  for (const shell of ['bash', 'zsh', 'fish'] as const) {
+    const { code, stdout, stderr } = await program.run(['completion', shell]);
+    assert.is(code, 0, stderr);
+    program.write(`../${shell}`, stdout);
+  }
+  program.write('../bash-test', bashTest);
+  program.write('../zshrc', zshTest);
+  mkdirSync(join(program.folder, 'charts', 'app'), { recursive: true });
+  program.write('other.ts', 'throw new Error("never to be started");\n');
+  assert.equal(await complete(['./run', '']), [
+    'install-app',
+    'install',
+    'label',
+    'list',
+    'graph',
+    'completion',
+  ]);
+});
+test.after(() => program.remove());
+
+/** Sets what readline would set, and calls the function that is registered for the command. */
+const bashTest = `
+source ../bash
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+[[ $(complete -p "$1" 2>/dev/null || complete -p "\${1##*/}") =~ -F\\ ([^ ]+) ]]
+"\${BASH_REMATCH[1]}" "$1"
+printf '%s\\n' "\${COMPREPLY[@]}"
+`;
+
+/** Shows the line after a completion, between marks. */
+const zshTest = `
+PS1='ready>'
+autoload -Uz compinit && compinit -u -D
+source ../zsh
+show() { zle expand-or-complete; print -r -- "<<$BUFFER>>"; BUFFER=; zle redisplay }
+zle -N show
+bindkey '^X' show
+zstyle ':completion:*' list-separator '--'
+`;
+
+async function complete(words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string[]> {
+  const { code, stdout, stderr } = await program.command('bash', ['../bash-test', ...words], env);
+  assert.is(code, 0, stderr);
+  assert.is(stderr, '');
+  return stdout.split('\n').filter(Boolean);
+}
+
+/** Whether the shell is installed; says so when it is not. */
+function has(shell: ShellName): boolean {
+  if (
+    ['/bin', '/usr/bin', ...(process.env.PATH ?? '').split(delimiter)].some((bin) =>
+      existsSync(join(bin, shell)),
+    )
+  )
+    return true;
+  process.stdout.write(`left out: completion in ${shell}, which is not installed\n`);
+  return false;
+}
+
+const zshIt = has('zsh') ? test : test.skip;
+const fishIt = has('fish') ? test : test.skip;
+const own = ['--tier', '--tags', '--values', '--retries', '--no-atomic'];
+
+test('bash: tasks and aliases, without private ones', async () => {
+  assert.equal(await complete(['./run', 'inst']), ['install-app', 'install']);
+  assert.equal(await complete(['./run', 'in']), ['install-app', 'install']);
+  assert.equal(await complete(['./run', 'x']), []);
+});
+
+test('bash: every form of launching', async () => {
+  for (const launch of [
+    ['./run'],
+    [join(program.folder, 'run')],
+    ['npx', 'tsx', 'tasks.ts'],
+    ['npx', '--yes', 'tsx', './tasks.ts'],
+    ['tsx', 'tasks.ts'],
+    ['tsx', program.main],
+    ['node', '--import', 'tsx', 'tasks.ts'],
+    ['node', '--enable-source-maps', '--import', 'tsx', 'tasks.ts'],
+  ]) {
+    assert.equal(await complete([...launch, 'lab']), ['label'], launch.join(' '));
+    assert.equal(await complete([...launch, 'label', '']), ['app1', 'app2'], launch.join(' '));
+  }
+});
+
+test('bash: options of the task and of all, those that are given only once', async () => {
+  const globals = await complete(['./run', '--']);
+  assert.ok(globals.includes('--env') && globals.includes('--no-wait') && !globals.includes('--tier'));
+  const all = await complete(['./run', 'install', 'app1', '--']);
+  assert.equal(
+    all.filter((form) => !globals.includes(form)),
+    own,
+  );
+  const left = await complete(['./run', '--env', 'dev', 'install', '--tier=x', '--tags', 'red', '--']);
+  assert.not(left.includes('--env'));
+  assert.not(left.includes('--tier'));
+  assert.ok(left.includes('--tags'), 'a list may be given again');
+  assert.ok((await complete(['./run', 'install', '-'])).includes('-t'));
+  // With nothing left to be given by place.
+  assert.equal((await complete(['./run', 'install', 'app1', ''])).slice(-own.length), own);
+});
+
+test('bash: after a , the next task', async () => {
+  assert.equal(await complete(['./run', 'label', 'app1', '1', ',', 'inst']), ['install-app', 'install']);
+  assert.equal(await complete(['./run', 'label', 'app1', '1', ',', 'install', '']), ['app1', 'app2']);
+});
+
+/** From a folder below a clone: calls the launcher by its name, and completes that. */
+const below = (shell: ShellName): string => `
+cd charts/app; source ../../../${shell}
+run install-app app2
+run nonsense; test $? = 2 || echo wrong exit code
+cd /; run list; test $? = 127 || echo wrong exit code
+`;
+
+for (const shell of ['bash', 'zsh', 'fish'] as const) {
+  const it = has(shell) ? test : test.skip;
+  it(`${shell}: from a folder below, the launcher is called by its name`, async () => {
+    const options = { bash: ['--norc'], zsh: ['-f'], fish: ['--no-config'] }[shell];
+    const begin = shell === 'zsh' ? 'autoload -Uz compinit && compinit -u -D;' : '';
+    const script = shell === 'fish' ? below(shell).replaceAll('$?', '$status') : below(shell);
+    const { stdout, stderr } = await program.command(shell, [...options, '-c', begin + script]);
+    assert.is(stdout, '', stderr);
+    assert.match(stderr, /^installed app2 dev$/m);
+    assert.match(stderr, 'unknown task `nonsense`');
+    assert.match(stderr, 'error: no run of a program whose completion script was printed');
+  });
+}
+
+test('bash: the launcher by its name is completed from below, and gives way to a program of that name', async () => {
+  program.write(
+    '../bash-below',
+    `cd charts/app; source ../../../bash; ${bashTest.replace('source ../bash', '')}`,
+  );
+  const { stdout } = await program.command('bash', ['../bash-below', 'run', 'inst']);
+  assert.is(stdout, 'install-app\ninstall\n');
+  const theirs = await program.command('bash', ['-c', 'run() { echo theirs; }; source ../bash; run list']);
+  assert.is(theirs.stdout, 'theirs\n');
+});
+
+test('bash: values of options, however they are written', async () => {
+  assert.equal(await complete(['./run', '--env', '']), ['dev', 'prod']);
+  assert.equal(await complete(['./run', '-e', 'p']), ['prod']);
+  assert.equal(await complete(['./run', 'install', 'app1', '-vye', 'p']), ['prod']);
+  assert.equal(await complete(['./run', 'install', '-j', '']), []);
+  // readline takes these apart, and puts what is answered behind the last part.
+  assert.equal(await complete(['./run', '--env', '=']), ['dev', 'prod']);
+  assert.equal(await complete(['./run', '--env', '=', 'pr']), ['prod']);
+  assert.equal(await complete(['./run', 'install', '--tags', 'red,']), ['red,red', 'red,green']);
+  assert.equal(await complete(['./run', '-e', 'dev', 'install', '']), ['app1', 'app2']);
+  assert.equal(await complete(['./run', '--json', 'label', 'app1', '']), [], 'a number');
+});
+
+test('bash: choices that depend on options are asked from the task', async () => {
+  assert.equal(await complete(['./run', '-e', 'prod', 'install', '--tier', '']), ['core-prod', 'apps-prod']);
+  assert.equal(await complete(['./run', 'install', '--env=stage', '-t', 'co']), ['core-stage']);
+});
+
+test('bash: nothing of ours after --, and for a task that is not known', async () => {
+  assert.equal(await complete(['./run', 'install', 'app1', '--', '']), []);
+  assert.equal(await complete(['./run', 'install', 'app1', '--', '--']), []);
+  assert.equal(await complete(['./run', 'nonsense', '']), []);
+});
+
+test('bash: after -- a task that passes nothing through gets its arguments, and no option', async () => {
+  assert.equal(await complete(['./run', 'label', '--', '']), ['app1', 'app2']);
+  assert.equal(await complete(['./run', 'label', '--', '--']), []);
+  assert.equal(await complete(['./run', 'label', '--', 'app1', '3', '']), []);
+  assert.equal(await complete(['./run', '--', 'lab']), ['label']);
+  assert.equal(
+    await complete(['./run', 'label', 'app1', '-.5', '--']),
+    await complete(['./run', 'label', 'app1', '5', '--']),
+  );
+});
+
+test('bash: a program that is not ours is never started, and keeps its own completion', async () => {
+  const starts = program.nodeStarts();
+  for (const words of [
+    ['node', 'other.ts', ''],
+    ['tsx', 'other.ts', ''],
+    ['npx', 'cowsay', ''],
+    ['node', ''],
+  ])
+    assert.equal(await complete(words), []);
+  program.write('../bash-other', `_other() { COMPREPLY=(theirs); }; complete -F _other node; ${bashTest}`);
+  const { stdout } = await program.command('bash', ['../bash-other', 'node', 'other.ts', '']);
+  assert.is(stdout, 'theirs\n');
+  assert.is(program.nodeStarts(), starts);
+});
+
+test('bash: where nothing fits, files are completed by readline itself', async () => {
+  const terminal = new PseudoTerminal('bash --norc -i', { cwd: program.folder, env: program.env });
+  terminal.type("source ../bash; PS1='ready''>'\n");
+  await terminal.shows('ready>');
+  terminal.type('./run install --values app\t');
+  await terminal.shows('--values apps.txt');
+  terminal.type('\u0015./run --env=pr\t');
+  await terminal.shows('./run --env=prod ');
+  terminal.type('\u0015./run install app1 -- app\t');
+  await terminal.shows('-- apps.txt');
+  terminal.type('\u0015exit\n');
+  await terminal.exit;
+});
+
+test('another clone is completed by the same script once its own script was printed', async () => {
+  const other = await makeProgram();
+  const env = { XDG_CACHE_HOME: program.cache };
+  try {
+    const launcher = join(other.folder, 'run');
+    assert.equal(await complete([launcher, 'lab']), [], 'nobody knows it yet');
+    await other.run(['completion', 'bash'], env);
+    assert.equal(await complete([launcher, 'lab']), ['label']);
+    other.write('apps.txt', 'elsewhere\n');
+    assert.equal(await complete([launcher, 'label', '']), ['elsewhere']);
+  } finally {
+    other.remove();
+  }
+  const programs = (): string[] =>
+    readFileSync(join(program.cache, 'task-runner', 'programs'), 'utf8')
+      .split('\n')
+      .filter(Boolean);
+  assert.equal(programs(), [program.main, other.main]);
+  await program.run(['completion', 'zsh']);
+  assert.equal(programs(), [program.main], 'of a clone that is gone nothing is kept');
+});
+
+zshIt('zsh: words with descriptions, values and files', async () => {
+  program.write('../.zshrc', zshTest);
+  const env = { ...program.env, ZDOTDIR: join(program.folder, '..') };
+  const terminal = new PseudoTerminal('zsh -i', { cwd: program.folder, env });
+  await terminal.shows('ready>');
+  for (const [line, completed] of [
+    ['./run lab', './run label '],
+    ['./run install app', './run install app'],
+    ['./run --env=pr', './run --env=prod '],
+    ['./run -e pr', './run -e prod '],
+    ['npx tsx tasks.ts comp', 'npx tsx tasks.ts completion '],
+    ['tsx tasks.ts label app2', 'tsx tasks.ts label app2 '],
+    ['node --import tsx tasks.ts install --no-at', 'node --import tsx tasks.ts install --no-atomic '],
+    ['./run install app1 -- apps', './run install app1 -- apps.txt '],
+    ['./run install --values=apps', './run install --values=apps.txt '],
+    ['node oth', 'node other.ts '],
+  ]) {
+    terminal.type(`${line}\u0018`);
+    await terminal.shows(`<<${completed}>>`);
+  }
+  terminal.type('./run l\t');
+  await terminal.shows(/label +-- several required arguments\s+list +-- shows all tasks/);
+  terminal.type('\u0015exit\n');
+  await terminal.exit;
+});
+
+fishIt('fish: words with descriptions, values and files', async () => {
+  const lines: readonly (readonly [string, readonly string[]])[] = [
+    ['./run l', ['label\tseveral required arguments', 'list\tshows all tasks']],
+    ['./run insta', ['install-app\tinstall an application', 'install\tinstall an application (install-app)']],
+    ['./run --env=p', ['--env=prod']],
+    ['./run -e p', ['prod']],
+    ['npx tsx tasks.ts label app', ['app1', 'app2']],
+    ['tsx tasks.ts install -t core', ['core-dev']],
+    ['node --import tsx tasks.ts install --no-at', ['--no-atomic\tin parts']],
+    ['./run install app1 -- apps', ['apps.txt']],
+    ['./run install --values apps', ['apps.txt']],
+    ['node oth', ['other.ts']],
+  ];
+  for (const [line, expected] of lines) {
+    const script = `source ../fish; complete -C '${line}'`;
+    const { code, stdout, stderr } = await program.command('fish', ['--no-config', '-c', script]);
+    assert.is(code, 0, stderr);
+    assert.equal(stdout.split('\n').filter(Boolean), expected, line);
+  }
+});
+
+test('another shell is a usage error', async () => {
+  const { code, stderr } = await program.run(['completion', 'tcsh']);
+  assert.is(code, 2);
+  assert.match(stderr, 'unknown shell `tcsh`');
+});
+
+test.run();

@@ -1,0 +1,248 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../../ground/project.ts';
+import { processStartTime } from '../../process-identity.ts';
+import { bundled } from '../rig/bundled.ts';
+import { type Ended, runFile } from '../rig/run-file.ts';
+
+/* Runs that end in another way than by the end of their tasks. */
+
+let folder = '';
+let runner = '';
+test.before(async () => {
+  runner = await bundled(join(root, 'lib', 'runner', 'runner.ts'));
+});
+test.before.each(() => {
+  folder = mkdtempSync(join(tmpdir(), 'cut-short-'));
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+});
+test.after.each(() => rmSync(folder, { recursive: true, force: true }));
+
+const head = () => `
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:http';
+import { Worker } from 'node:worker_threads';
+import { runCli, task, TaskError } from '${runner}';
+const described = { description: 'd', commands: () => [] };
+`;
+
+/** Runs the task `top` of a file; `last` is what the file ends with. */
+function run(
+  body: string,
+  last = 'process.exitCode = await runCli(tasks, process.argv.slice(2));',
+): Promise<Ended> {
+  const file = join(folder, 'tasks.js');
+  writeFileSync(file, `${head()}\n${body}\n${last}\n`);
+  return runFile(process.execPath, [file, 'top'], folder);
+}
+
+const then = `runCli(tasks, process.argv.slice(2)).then((code) => { process.exitCode = code; });`;
+
+test('a task whose promise never settles fails when nothing is left that could settle it; finalisers and cleanups run', async () => {
+  const body = `
+    const remove = task({ name: 'remove', description: 'd', commands: () => ['echo removed'] });
+    const stuck = task({
+      ...described, name: 'stuck', finally: [remove],
+      run: async ({ $, onRunEnd }) => { onRunEnd(() => { console.error('cleaned up'); }); await $\`true\`; await new Promise(() => {}); },
+    });
+    const top = task({ ...described, name: 'top', needs: [stuck] });
+    const tasks = [stuck, top];`;
+  for (const last of [undefined, then]) {
+    const { exitCode, stderr } = await run(body, last);
+    assert.is(exitCode, 1, stderr);
+    assert.match(stderr, 'error: task `stuck` waits for something that never comes\n');
+    assert.match(stderr, 'task: top → stuck (');
+    assert.match(stderr, 'removed\n');
+    assert.match(stderr, 'cleaned up\n');
+  }
+});
+
+test('process.exit(0) in a task is no success, and other codes stay', async () => {
+  for (const [exit, expected] of [
+    [0, 1],
+    [256, 1],
+    [7, 7],
+  ] as const) {
+    const { exitCode, stderr } = await run(`
+      const top = task({ ...described, name: 'top', run: () => process.exit(${exit}) });
+      const tasks = [top];`);
+    assert.is(exitCode, expected, stderr);
+    assert.match(stderr, `error: \`process.exit(${exit})\` was called, but the run has not ended\n`);
+  }
+});
+
+test('a command that a task starts after its end is an error that says so', async () => {
+  const { exitCode, stderr } = await run(`
+    const early = task({ ...described, name: 'early', run: ({ $ }) => { setTimeout(() => $\`echo late\`, 20); } });
+    const top = task({ name: 'top', description: 'd', needs: [early], commands: () => ['sleep 600'] });
+    const tasks = [early, top];`);
+  assert.is(exitCode, 1, stderr);
+  assert.match(stderr, 'error: task `early` starts a command after it has ended\n');
+  assert.match(stderr, /do: `await` all of it in `run`, see \S*tasks\.js:\d+\n/);
+});
+
+test('a run that cannot even begin, because its options never come, is no success', async () => {
+  const { exitCode, stderr } = await run(
+    `const tasks = [task({ ...described, name: 'top' })];`,
+    `runCli(tasks, ['top'], { resolve: () => new Promise(() => {}) }).then((code) => { process.exitCode = code; });`,
+  );
+  assert.is(exitCode, 1, stderr);
+  assert.match(stderr, 'error: nothing is left to wait for, but the run has not ended\n');
+});
+
+test('a result that the disk does not take is no success, one that nobody reads is', async () => {
+  const body = `const top = task({ ...described, name: 'top', run: ({ print }) => print('result') }); const tasks = [top];`;
+  const file = join(folder, 'full.js');
+  writeFileSync(file, `${head()}\n${body}\nprocess.exitCode = await runCli(tasks, process.argv.slice(2));\n`);
+  const start = `"${process.execPath}" "${file}"`;
+  for (const words of ['top', 'list']) {
+    const { exitCode, stderr } = await runFile('bash', ['-c', `${start} ${words} > /dev/full`], folder);
+    assert.is(exitCode, 1, stderr);
+    assert.match(stderr, /error: cannot write all results\n {2}why: ENOSPC/);
+  }
+  const closed = await runFile('bash', ['-c', `set -o pipefail; ${start} top | true`], folder);
+  assert.equal([closed.exitCode, closed.stderr], [0, '']);
+});
+
+test('a log that the disk does not take ends the run as a failure', async () => {
+  const body = `
+    const top = task({ ...described, name: 'top', run: async ({ log, signal }) => {
+      log('line');
+      await new Promise((resolve) => { setTimeout(resolve, 60_000); signal.addEventListener('abort', resolve); });
+    } });
+    const tasks = [top];`;
+  const file = join(folder, 'full.js');
+  writeFileSync(
+    file,
+    `${head()}\n${body}\nprocess.exitCode = await runCli(tasks, ['top']); process.exit();\n`,
+  );
+  const start = `"${process.execPath}" "${file}"`;
+  const { exitCode } = await runFile('bash', ['-c', `${start} 2> /dev/full`], folder);
+  assert.is(exitCode, 1);
+});
+
+test('what is thrown after the end of a run is shown as during it', async () => {
+  for (const [late, shown] of [
+    ["setTimeout(() => { throw new Error('too late'); }, 300);", 'Internal error: too late'],
+    ["setTimeout(() => Promise.reject(new TaskError({ what: 'no', why: 'y' })), 300);", 'no\n  why: y'],
+  ]) {
+    const { exitCode, stderr } = await run(
+      `const tasks = [task({ ...described, name: 'top', run: () => { ${late} } })];`,
+    );
+    assert.is(exitCode, 1, stderr);
+    assert.match(stderr, `error: ${shown}\n`);
+    assert.not.match(stderr, /^ +at /m);
+  }
+});
+
+const hidden = 'shown-by-nobody';
+
+for (const [name, definition, expected] of [
+  [
+    'a variable',
+    `env: { A: '${hidden}\\0b' }, commands: () => ['true']`,
+    'cannot start a command with the variable `A`',
+  ],
+  [
+    'a name',
+    `env: { 'A=${hidden}': '' }, commands: () => ['true']`,
+    'cannot start a command with the variable `A`',
+  ],
+  ['a word', `run: ({ $ }) => $\`true ${'$'}{'${hidden}\\0b'}\``, 'cannot start `true`'],
+  ['a command', `commands: () => ['true; echo ${hidden}\\0b']`, 'cannot start `true;`'],
+  [
+    'a folder',
+    `run: ({ $ }) => $({ cwd: '/${hidden}\\0' })\`true\``,
+    'cannot start a command with this `cwd`',
+  ],
+] as const) {
+  test(`what no program can be given is said without its value: ${name}`, async () => {
+    const { exitCode, stderr } = await run(
+      `const tasks = [task({ ...described, name: 'top', ${definition} })];`,
+    );
+    assert.is(exitCode, 1, stderr);
+    assert.match(stderr, `error: ${expected}\n  why: `);
+    assert.match(stderr, '\n  do: leave it out');
+    assert.not.match(stderr, hidden);
+  });
+}
+
+test('a secret that is no text is taken as such, and none at all hides nothing', async () => {
+  const { exitCode, stdout } = await run(`
+    const top = task({ ...described, name: 'top', run: ({ secret, print }) => {
+      for (const value of [undefined, null, 1234]) secret(value);
+      print('x1234 undefined null');
+    } });
+    const tasks = [top];`);
+  assert.equal([exitCode, stdout], [0, 'x*** undefined null\n']);
+});
+
+test('after the end of a run process.exit is nobody else’s business', async () => {
+  const { exitCode, stderr } = await run(
+    `const tasks = [task({ ...described, name: 'top' })];`,
+    'await runCli(tasks, ["top"]); process.exit(0);',
+  );
+  assert.is(exitCode, 0, stderr);
+  assert.is(stderr, '');
+});
+
+const stay = 'setInterval(() => {}, 1000);';
+
+test('what tasks have left open does not keep the process, whatever the outcome, and is named', async () => {
+  for (const [definition, expected, named] of [
+    [`run: () => { ${stay} }`, 0, '1 timer'],
+    [`run: () => { createServer().listen(0); ${stay} ${stay} }`, 0, '1 server, 2 timers'],
+    [`run: () => { new Worker('${stay}', { eval: true }); }`, 0, 'a worker'],
+    [`run: () => { ${stay} throw new TaskError({ what: 'no', exitCode: 7 }); }`, 7, '1 timer'],
+    [`timeoutMs: 1, run: () => new Promise(() => { ${stay} })`, 124, '1 timer'],
+    [`run: () => new Promise(() => { ${stay} process.kill(process.pid, 'SIGTERM'); })`, 143, '1 timer'],
+    [`check: () => new Promise(() => { ${stay} process.kill(process.pid, 'SIGTERM'); })`, 143, '1 timer'],
+  ] as const) {
+    const { exitCode, stderr } = await run(
+      `const tasks = [task({ ...described, name: 'top', ${definition} })];`,
+    );
+    assert.is(exitCode, expected, stderr);
+    const warning = stderr.split('\n').find((line) => line.startsWith('warning'));
+    const [text, things] = warning?.split(': ').slice(1) ?? [];
+    assert.is(text, 'ended although something was still open');
+    assert.equal(things?.split(', ').sort(), named.split(', ').sort());
+  }
+});
+
+test('a process that a task has started by itself and left ends with the run; all that was written is there', async () => {
+  const { exitCode, stdout } = await run(`
+    const top = task({ ...described, name: 'top', run: ({ print }) => {
+      print(String(spawn('sleep', ['600']).pid));
+      print('x'.repeat(900_000));
+    } });
+    const tasks = [top];`);
+  assert.is(exitCode, 0);
+  const [pid, text] = stdout.split('\n');
+  assert.is(text?.length, 900_000);
+  assert.is(await processStartTime(Number(pid)), undefined);
+});
+
+test('a time limit counts for a body that never lets go of the processor, too', async () => {
+  const { exitCode, stderr } = await run(`
+    const busy = () => { for (const until = performance.now() + 50; performance.now() < until; ); };
+    const tasks = [task({ ...described, name: 'top', timeoutMs: 1, run: busy })];`);
+  assert.is(exitCode, 124, stderr);
+});
+
+test('an exit code that something in this process has set is not lost', async () => {
+  for (const [code, expected] of [
+    ['3', 3],
+    ['256', 1],
+  ] as const) {
+    const { exitCode, stderr } = await run(
+      `const tasks = [task({ ...described, name: 'top', run: () => { process.exitCode = ${code}; } })];`,
+    );
+    assert.is(exitCode, expected, stderr);
+    assert.match(stderr, `error: something that a task called has set \`process.exitCode\` to ${code}\n`);
+  }
+});
+
+test.run();

@@ -1,0 +1,218 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Rig, type RigTask } from '../rig/rig.ts';
+
+let rig: Rig;
+test.before.each(async () => {
+  rig = await Rig.open();
+});
+test.after.each(() => rig.close());
+
+/** A cluster, an app in it and a test; what is made is taken away again. */
+function story(): RigTask[] {
+  const commands = (name: string): Pick<RigTask, 'name' | 'commands'> => ({
+    name,
+    commands: [rig.command(name)],
+  });
+  return [
+    commands('tool'),
+    { ...commands('remove-cluster'), needs: ['tool'] },
+    commands('remove-app'),
+    { ...commands('cluster'), finally: ['remove-cluster'] },
+    { ...commands('app'), needs: ['cluster'], finally: ['remove-app'] },
+    { ...commands('test'), needs: ['app'] },
+  ];
+}
+
+async function pass(...names: string[]): Promise<void> {
+  for (const name of names) {
+    const invocation = await rig.next(name);
+    for (const other of names) assert.not(rig.hasStarted(other), `${other} beside ${name}`);
+    await invocation.exit();
+  }
+}
+
+test('finalisers run after everything, what was made last is taken away first, their needs included', async () => {
+  const run = rig.run(story(), ['test']);
+  await pass('cluster', 'app', 'test', 'remove-app', 'tool', 'remove-cluster');
+  assert.is(await run.exit, 0);
+  assert.match(run.stderr, 'done: 6 tasks');
+});
+
+for (const mode of ['no-new', 'continue', 'kill']) {
+  test(`finalisers run after a failure, those of tasks that never started do not (${mode})`, async () => {
+    const run = rig.run(story(), ['test', '--failure', mode]);
+    await pass('cluster');
+    await (await rig.next('app')).exit(7);
+    await pass('remove-app', 'tool', 'remove-cluster');
+    assert.is(await run.exit, 7);
+    assert.match(run.stderr, '1 failed, 4 done, 1 not started');
+  });
+}
+
+test('the finaliser of a task that was never started does not run, nor what only it needs', async () => {
+  const run = rig.run(
+    [
+      { name: 'tool', commands: [rig.command('tool')] },
+      { name: 'undo', commands: [rig.command('undo')], needs: ['tool'] },
+      { name: 'bad', commands: [rig.command('bad')] },
+      { name: 'never', commands: [rig.command('never')], needs: ['bad'], finally: ['undo'] },
+    ],
+    ['never'],
+  );
+  await (await rig.next('bad')).exit(3);
+  assert.is(await run.exit, 3);
+  assert.match(run.stderr, '1 failed, 3 not started');
+});
+
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  test(`finalisers run after ${signal}, which does not reach them`, async () => {
+    const run = rig.run(story(), ['test']);
+    await pass('cluster');
+    const app = await rig.next('app');
+    run.kill(signal);
+    await app.ended;
+    const removeApp = await rig.next('remove-app');
+    assert.not(rig.hasStarted('test'));
+    await removeApp.exit();
+    await pass('tool', 'remove-cluster');
+    assert.is(await run.exit, code);
+    assert.equal(await rig.survivors(), []);
+  });
+}
+
+test('the first signal leaves a finaliser that runs alone, a second one kills it, and the next still runs', async () => {
+  const run = rig.run(story(), ['test']);
+  await pass('cluster', 'app', 'test');
+  const removeApp = await rig.next('remove-app');
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) await removeApp.trap(signal);
+  run.kill('SIGINT');
+  await run.says('stopping on SIGINT');
+  // It would have been told before it answers.
+  assert.is(await removeApp.environment('NO_COLOR'), '1');
+  assert.equal(await rig.survivors(), [removeApp.pid]);
+  assert.not(removeApp.hasSignalled('SIGINT') || removeApp.hasSignalled('SIGTERM'));
+  run.kill('SIGTERM');
+  await removeApp.ended;
+  await pass('tool', 'remove-cluster');
+  assert.is(await run.exit, 130);
+  assert.equal(await rig.survivors(), []);
+});
+
+test('a finaliser that waits without a command ends with the second signal, not with the first', async () => {
+  const run = rig.run(
+    [
+      { name: 'undo', commands: [rig.command('undo')], behaviour: 'wait' },
+      { name: 'work', commands: [rig.command('work')], finally: ['undo'] },
+    ],
+    ['work', '--output', 'json'],
+  );
+  await pass('work', 'undo');
+  run.kill('SIGTERM');
+  await run.says('run-stopping');
+  assert.not.match(run.stderr, 'task-interrupted');
+  run.kill('SIGINT');
+  assert.is(await run.exit, 143);
+  assert.match(run.stderr, 'task-interrupted');
+});
+
+test('after a signal a finaliser has only the time that it says, else 2 minutes', async () => {
+  for (const [timeoutMs, level, limit] of [
+    [1500, '0', '1.5s'],
+    // A run inside a run has half of it: 7 levels down less than a second.
+    [undefined, '7', '0.9s'],
+  ] as const) {
+    const run = rig.run(
+      [
+        { name: 'undo', commands: [rig.command('undo')], ...(timeoutMs ? { timeoutMs } : { retries: 2 }) },
+        { name: 'work', commands: [rig.command('work')], finally: ['undo'] },
+      ],
+      ['work'],
+      { TASK_RUNNER_LEVEL: level },
+    );
+    const work = await rig.next('work');
+    run.kill('SIGTERM');
+    await work.ended;
+    await (await rig.next('undo')).ended;
+    assert.is(await run.exit, 143);
+    assert.match(run.stderr, /undo.*(timed out after|did not end within)/);
+    assert.match(run.stderr, limit);
+    assert.not.match(run.stderr, 'trying again');
+  }
+});
+
+test('a failing finaliser fails the run, and the others run all the same', async () => {
+  const run = rig.run(story(), ['test', '--failure', 'kill']);
+  await pass('cluster', 'app', 'test');
+  await (await rig.next('remove-app')).exit(9);
+  await pass('tool', 'remove-cluster');
+  assert.is(await run.exit, 9);
+  assert.match(run.stderr, 'task: test → app → remove-app');
+});
+
+test('a finaliser of several tasks runs once', async () => {
+  const run = rig.run(
+    [
+      { name: 'undo', commands: [rig.command('undo')] },
+      { name: 'a', commands: [rig.command('a')], finally: ['undo'] },
+      { name: 'b', commands: [rig.command('b')], finally: ['undo'] },
+      { name: 'top', needs: ['a', 'b'] },
+    ],
+    ['top'],
+  );
+  await (await rig.next('a')).exit();
+  await (await rig.next('b')).exit();
+  await (await rig.next('undo')).exit();
+  assert.is(await run.exit, 0);
+  assert.not(rig.hasStarted('undo'));
+});
+
+test('a finaliser that is needed too runs once, after everything that does not need it', async () => {
+  const run = rig.run(
+    [
+      { name: 'undo', commands: [rig.command('undo')] },
+      { name: 'a', commands: [rig.command('a')], finally: ['undo'] },
+      { name: 'other', commands: [rig.command('other')] },
+      { name: 'top', commands: [rig.command('top')], needs: ['a', 'undo', 'other'] },
+    ],
+    ['top'],
+  );
+  const [a, other] = await Promise.all([rig.next('a'), rig.next('other')]);
+  await a.exit();
+  await run.says('✓ a');
+  assert.not(rig.hasStarted('undo'));
+  await other.exit();
+  await pass('undo', 'top');
+  assert.is(await run.exit, 0);
+});
+
+test('cleanups come after finalisers', async () => {
+  const run = rig.run(
+    [
+      { name: 'undo', commands: [rig.command('undo')] },
+      { name: 'a', commands: [rig.command('a')], cleanup: rig.command('cleanup'), finally: ['undo'] },
+    ],
+    ['a'],
+  );
+  await pass('a', 'undo', 'cleanup');
+  assert.is(await run.exit, 0);
+});
+
+test('a dry run shows finalisers after all others', async () => {
+  const run = rig.run(
+    [
+      { name: 'undo-a', commands: ['undo a'], plain: true },
+      { name: 'undo-b', commands: ['undo b'], plain: true, needs: [] },
+      { name: 'a', commands: ['do a'], finally: ['undo-a'] },
+      { name: 'b', commands: ['do b'], needs: ['a'], finally: ['undo-b'] },
+    ],
+    ['b', '--dry-run'],
+  );
+  assert.is(await run.exit, 0);
+  assert.is(run.stdout, 'do a\ndo b\nundo b\nundo a\n');
+});
+
+test.run();

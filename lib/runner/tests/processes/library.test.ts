@@ -1,0 +1,209 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../../ground/project.ts';
+import { type Ended, loader, runFile } from '../rig/run-file.ts';
+
+const library = join(root, 'lib', 'runner');
+const door = join(library, 'runner.ts');
+
+/* Somebody else's project: nothing in it is ours but the path of the door. */
+let folder = '';
+test.before(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'runner-library-')));
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+  await mkdir(join(folder, 'node_modules'));
+  // tsc looks for the types of Node there.
+  await symlink(join(root, 'node_modules', '@types'), join(folder, 'node_modules', '@types'));
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }));
+});
+test.after(() => rm(folder, { recursive: true, force: true }));
+
+/** What somebody who wants to be warned of everything sets. */
+const compilerOptions = {
+  target: 'es2023',
+  lib: ['es2023'],
+  types: ['node'],
+  module: 'nodenext',
+  moduleResolution: 'nodenext',
+  strict: true,
+  noEmit: true,
+  allowImportingTsExtensions: true,
+  noUncheckedIndexedAccess: true,
+  exactOptionalPropertyTypes: true,
+  // zx's own declarations name types that it does not bring along.
+  skipLibCheck: true,
+};
+
+const tasks = `
+import { need, runCli, task } from '${door}';
+
+const greet = task({
+  name: 'greet',
+  description: 'greet somebody',
+  args: {
+    name: { type: 'string', positional: true, description: 'whom' },
+    times: { type: 'number', default: 1, description: 'how often' },
+    tone: { type: 'choice', choices: ['kind', 'loud'], default: 'kind', description: 'how' },
+  },
+  commands: ({ args }) => [\`echo Hello \${args.name}\`],
+  run: async ({ args, $, print }) => {
+    const tone: 'kind' | 'loud' = args.tone;
+    const { stdout } = await $\`echo Hello \${args.name.toUpperCase()} \${args.times + 1} \${tone}\`;
+    print(stdout);
+  },
+});
+
+const party = task({
+  name: 'party',
+  description: 'greet everybody',
+  needs: [need(greet, { name: 'Ada', times: 2 }), need(greet, { name: 'Grace', tone: 'loud' })],
+  commands: () => ['echo done'],
+});
+
+process.exitCode = await runCli([greet, party], process.argv.slice(2), { program: 'npx tsx tasks.ts' });
+`;
+
+const run = (program: string, ...words: readonly string[]): Promise<Ended> => runFile(program, words, folder);
+const compile = (): Promise<Ended> => run(join(root, 'node_modules', '.bin', 'tsc'), '--project', folder);
+
+test('a file of tasks outside the project imports the door and runs', async () => {
+  await writeFile(join(folder, 'tasks.ts'), tasks);
+  const party = await run(process.execPath, '--import', loader, 'tasks.ts', 'party', '--jobs', '1');
+  assert.is(party.exitCode, 0, party.stderr);
+  assert.is(party.stdout, 'Hello ADA 3 kind\nHello GRACE 2 loud\n');
+  assert.match(party.stderr, 'done: 3 tasks');
+  const listed = await run(process.execPath, '--import', loader, 'tasks.ts', 'list');
+  assert.match(listed.stdout, /greet <name> +greet somebody/);
+  const wrong = await run(process.execPath, '--import', loader, 'tasks.ts', 'greet');
+  assert.is(wrong.exitCode, 2);
+  assert.match(wrong.stderr, 'missing argument `<name>`');
+});
+
+test('such a file compiles, and what is wrong in it does not', async () => {
+  await writeFile(join(folder, 'tasks.ts'), tasks);
+  const right = await compile();
+  assert.is(right.exitCode, 0, right.stdout);
+  const mistakes: readonly (readonly [right: string, wrong: string])[] = [
+    ["need(greet, { name: 'Ada', times: 2 })", "need(greet, { name: 'Ada', times: 'twice' })"],
+    ["need(greet, { name: 'Ada', times: 2 })", "need(greet, { nome: 'Ada' })"],
+    ["need(greet, { name: 'Grace', tone: 'loud' })", "need(greet, { name: 'Grace', tone: 'rude' })"],
+    ['args.name.toUpperCase()', 'args.times.toUpperCase()'],
+    ["'kind' | 'loud' = args.tone", "'kind' = args.tone"],
+    ['needs: [', "needs: ['greet', "],
+  ];
+  const wrong = mistakes.map(([good, bad]) => {
+    assert.ok(tasks.includes(good), good);
+    return tasks.replace(good, bad);
+  });
+  for (const [index, text] of wrong.entries()) await writeFile(join(folder, `wrong${index}.ts`), text);
+  const { stdout } = await compile();
+  for (const index of wrong.keys()) assert.match(stdout, new RegExp(`^wrong${index}\\.ts\\(`, 'm'));
+  assert.not.match(stdout, /^tasks\.ts/m);
+});
+
+/** Every source of the library, its examples included. */
+function sources(): string[] {
+  return readdirSync(library, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.(ts|mjs)$/.test(name) && !name.startsWith('tests/'))
+    .map((name) => join(library, name));
+}
+
+/** What a source imports, by whatever form: `import … from`, `export … from`, `import()`, `require()`, `import 'x'`. */
+function importsOf(text: string): string[] {
+  const forms =
+    /(?:\bfrom\s*|(?<!-)\bimport\s*\(?\s*|\brequire(?:\.resolve)?\(\s*|\bnew URL\(\s*)['"`]([^'"`]+)['"`]/g;
+  return [...text.matchAll(forms)].map((match) => match[1] ?? '');
+}
+
+/** Whether an import stays in the library: its own files, Node, and the packages that it is allowed. */
+function staysInside(file: string, imported: string): boolean {
+  if (imported.startsWith('.')) return resolve(dirname(file), imported).startsWith(library + sep);
+  return isBuiltin(imported) || packages.has(/^(@[^/]+\/)?[^/]+/.exec(imported)?.[0] ?? '');
+}
+
+const packages = new Set(
+  Object.keys(JSON.parse(readFileSync(join(library, 'package.json'), 'utf8')).dependencies),
+);
+
+test('the library imports nothing of the project outside itself', () => {
+  const outside = sources().flatMap((file) =>
+    importsOf(readFileSync(file, 'utf8'))
+      .filter((imported) => !staysInside(file, imported))
+      .map((imported) => `${relative(root, file)}: ${imported}`),
+  );
+  assert.equal(outside, []);
+});
+
+test('the README says what each package is for', () => {
+  const readme = readFileSync(join(library, 'README.md'), 'utf8');
+  for (const name of packages) assert.ok(readme.includes(name), name);
+});
+
+test('an import that leads out of the library is seen in every form', () => {
+  const file = join(library, 'output', 'plain.ts');
+  const forms = [
+    "import { root } from '../../project.ts';",
+    "import type { root } from '../../project.ts';",
+    "export { root } from '../../project.ts';",
+    "import '../../project.ts';",
+    "await import('../../project.ts')",
+    "require('../../project.ts')",
+    "new URL('../../project.ts', import.meta.url)",
+    "import { parse } from 'yaml';",
+  ];
+  for (const form of forms) {
+    const [imported = '../inside.ts'] = importsOf(form);
+    assert.not(staysInside(file, imported), form);
+  }
+  assert.ok(staysInside(file, '../errors.ts'));
+});
+
+/** What the door hands on, with the file that declares it. */
+function exportsOfDoor(): { readonly name: string; readonly file: string }[] {
+  const lists = /export (?:type )?\{([^}]*)\} from '([^']+)'/g;
+  const text = readFileSync(door, 'utf8');
+  return [...text.matchAll(lists)].flatMap(([, names = '', file = '']) =>
+    names
+      .split(',')
+      .map((name) => name.replace(/^\s*type /, '').trim())
+      .filter((name) => name !== '')
+      .map((name) => ({ name, file: join(library, file) })),
+  );
+}
+
+/** Whether a doc comment ends on the line above the declaration (a linter's instruction may stand between). */
+function isDocumented(text: string, name: string): boolean {
+  const lines = text.split('\n');
+  const declares = new RegExp(`^export (?:async )?(?:function|const|class|type|interface) ${name}\\b`);
+  let place = lines.findIndex((line) => declares.test(line)) - 1;
+  if (place < -1) throw new Error(`${name} is not declared where the door takes it from`);
+  while (lines[place]?.startsWith('// biome-ignore')) place -= 1;
+  // Of its own: from the opening on there is nothing but the comment.
+  const comment = lines.slice(0, place + 1).join('\n');
+  return /\/\*\*(?:(?!\*\/)[\s\S])*\*\/$/.test(comment) && !/^\s*\/\/.*$/.test(lines[place] ?? '');
+}
+
+test('every type and function of the door says what it is', () => {
+  const found = exportsOfDoor();
+  assert.ok(found.length > 30, `only ${found.length} exports were found`);
+  const silent = found.filter(({ name, file }) => !isDocumented(readFileSync(file, 'utf8'), name));
+  assert.equal(
+    silent.map(({ name, file }) => `${relative(root, file)}: ${name}`),
+    [],
+  );
+});
+
+test('a declaration without a comment of its own is seen', () => {
+  assert.ok(isDocumented('/** Says it. */\nexport type A = 1;\n', 'A'));
+  assert.not(isDocumented('/** Of B. */\nexport type B = 1;\nexport type A = 1;\n', 'A'));
+  assert.not(isDocumented('/** Of B. */\nexport type B = 1;\n// not one */\nexport type A = 1;\n', 'A'));
+  assert.not(isDocumented('// no doc comment\nexport function A() {}\n', 'A'));
+  assert.throws(() => isDocumented('export type B = 1;\n', 'A'), 'A is not declared');
+});
+
+test.run();

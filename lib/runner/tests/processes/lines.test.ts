@@ -1,0 +1,98 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Rig } from '../rig/rig.ts';
+
+let rig: Rig;
+test.before.each(async () => {
+  rig = await Rig.open();
+});
+test.after.each(() => rig.close());
+
+const both = 'for i in $(seq 300); do echo o$i; echo e$i >&2; done';
+const inOrder = Array.from({ length: 300 }, (_, index) => `o${index + 1}\ne${index + 1}\n`).join('');
+
+const ofNode = `node -e 'for (let i = 1; i < 301; i += 1) { console.log("o" + i); console.error("e" + i); }'`;
+
+test('what a command writes to stdout and stderr keeps its order', async () => {
+  for (const command of [both, `sh -c '${both}'`, ofNode]) {
+    const run = rig.run([{ name: 'talk', plain: true, commands: [command] }], ['talk']);
+    assert.is(await run.exit, 0);
+    assert.is(run.stdout, '');
+    assert.is(run.stderr, `$ ${command}\n${inOrder}`);
+  }
+});
+
+test('many commands at once have a pipe each, and each ends with its own lines', async () => {
+  const names = Array.from({ length: 40 }, (_, index) => `t${index}`);
+  const tasks = names.map((name) => ({
+    name,
+    plain: true,
+    commands: [`echo ${name}`, `sh -c 'echo ${name} >&2'`],
+  }));
+  const all = { name: 'all', commands: [], needs: names };
+  const run = rig.run([...tasks, all], ['all', '--jobs', '30', '--output', 'grouped']);
+  assert.is(await run.exit, 0);
+  for (const name of names)
+    assert.match(
+      run.stderr,
+      new RegExp(`  \\$ echo ${name}\n  ${name}\n  \\$ sh -c .*\n  ${name}\n✓ ${name} `),
+    );
+});
+
+test('where no pipe can be made for both streams, each has its own', async () => {
+  const run = rig.run([{ name: 'talk', plain: true, commands: ['echo o; echo e >&2'] }], ['talk'], {
+    TMPDIR: '/nowhere',
+  });
+  assert.is(await run.exit, 0);
+  for (const line of ['o', 'e']) assert.match(run.stderr, new RegExp(`^${line}$`, 'm'));
+});
+
+test('in JSON every line says which stream it comes from', async () => {
+  const run = rig.run(
+    [{ name: 'talk', plain: true, commands: ['echo o; echo e >&2'] }],
+    ['talk', '--output', 'json'],
+  );
+  assert.is(await run.exit, 0);
+  assert.match(run.stderr, '"stream":"stdout","line":"o"');
+  assert.match(run.stderr, '"stream":"stderr","line":"e"');
+});
+
+test('the reason of a failure and what bash says of a command are seen, whatever stream they come by', async () => {
+  for (const [command, code, error] of [
+    [
+      'sh -c "echo no space left on device >&2; echo cleaning up; exit 3"',
+      3,
+      /why: no space left on device\n/,
+    ],
+    ['if then', 2, /syntax error near unexpected token `then'/],
+    ['no-such-program-anywhere x', 127, /error: `no-such-program-anywhere` is not installed\n/],
+  ] as const) {
+    const run = rig.run([{ name: 'fail', plain: true, commands: [command] }], ['fail']);
+    assert.is(await run.exit, code, command);
+    assert.match(run.stderr, error);
+  }
+});
+
+test('a line of millions of characters stays one line, and the summary of a failure shows its beginning', async () => {
+  const print = "head -c 3000000 /dev/zero | tr '\\0' x; echo";
+  const long = rig.run([{ name: 'long', plain: true, commands: [print] }], ['long']);
+  assert.is(await long.exit, 0);
+  assert.equal(
+    long.stderr.split('\n').map((line) => line.length),
+    [`$ ${print}`.length, 3_000_000, 0],
+  );
+  const tasks = [
+    { name: 'long', plain: true, commands: [`${print}; exit 3`] },
+    { name: 'all', commands: [], needs: ['long'] },
+  ];
+  const failed = rig.run(tasks, ['all', '--output', 'live']);
+  assert.is(await failed.exit, 3);
+  const [, why = ''] = /why: (.*)/.exec(failed.stderr) ?? [];
+  const [, last = ''] = /last lines:\n(.*)/.exec(failed.stderr) ?? [];
+  for (const shown of [why, last]) {
+    assert.match(shown, /x{500} … \(\d+ characters\)$/);
+    assert.ok(shown.length < 600);
+  }
+});
+
+test.run();

@@ -1,0 +1,201 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { TaskError } from '../../errors.ts';
+import { acquireLock, describeHolder, type Lock, type LockHolder } from '../../lock.ts';
+import { ownIdentity } from '../../process-identity.ts';
+
+let folder: string;
+let path: string;
+test.before.each(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lock-'));
+  path = join(folder, 'state', 'development.lock');
+});
+test.after.each(() => rm(folder, { recursive: true, force: true }));
+
+const since = new Date(2026, 0, 1, 12, 1).toISOString();
+
+async function holderOf(changes: Partial<LockHolder> = {}): Promise<string> {
+  return JSON.stringify({ ...(await ownIdentity()), task: 'other', since, ...changes });
+}
+
+test('a lock is taken, says whose it is, and leaves nothing when it is released', async () => {
+  const lock = await acquireLock(path, { task: 'create-environment', wait: false });
+  const holder = JSON.parse(await readFile(path, 'utf8')) as LockHolder;
+  assert.is(holder.pid, process.pid);
+  assert.is(holder.task, 'create-environment');
+  await lock.release();
+  assert.equal(await readdir(join(folder, 'state')), []);
+});
+
+test('without waiting a taken lock is an error that says for whom', async () => {
+  const lock = await acquireLock(path, { task: 'create-environment', wait: false });
+  await acquireLock(path, { task: 'x', wait: false }).then(
+    () => assert.unreachable(),
+    (error) => {
+      assert.instance(error, TaskError);
+      assert.is(error.exitCode, 1);
+      assert.match(
+        error.what,
+        /^another run is at work: run of create-environment by pid \d+ since \d\d:\d\d$/,
+      );
+    },
+  );
+  await lock.release();
+});
+
+test('what is there and cannot be read ends the attempt, whether it may wait or not', async () => {
+  await mkdir(path, { recursive: true });
+  const links = ['nowhere', 'loop'].map((name) => join(folder, name));
+  for (const link of links) await symlink(link === links[0] ? join(folder, 'a', 'b') : link, link);
+  for (const place of [path, ...links]) {
+    for (const wait of [true, false]) {
+      await acquireLock(place, { task: 'x', wait }).then(
+        () => assert.unreachable(),
+        (error) => {
+          assert.instance(error, TaskError);
+          assert.is(error.what, `cannot read the lock ${place}`);
+          assert.match(error.why, /^(?:EISDIR|ELOOP|it is a link that leads nowhere)/);
+          assert.is(error.advice, 'remove it if no other run is at work');
+        },
+      );
+    }
+  }
+});
+
+test('waiting ends when the holder releases', async () => {
+  const first = await acquireLock(path, { task: 'first', wait: false });
+  const waited: string[] = [];
+  let second: Promise<Lock> | undefined;
+  const waiting = new Promise<void>((resolve) => {
+    const onWait = (holder: LockHolder): void => {
+      waited.push(holder.task);
+      resolve();
+    };
+    second = acquireLock(path, { task: 'second', wait: true, onWait });
+  });
+  await waiting;
+  await first.release();
+  await (await second)?.release();
+  assert.equal(waited, ['first']);
+});
+
+test('waiting ends with the signal', async () => {
+  const lock = await acquireLock(path, { task: 'first', wait: false });
+  const abort = new AbortController();
+  const second = acquireLock(path, {
+    task: 'second',
+    wait: true,
+    signal: abort.signal,
+    onWait: () => abort.abort(),
+  });
+  await second.then(
+    () => assert.unreachable(),
+    (error) => assert.instance(error, TaskError),
+  );
+  await lock.release();
+});
+
+test('a lock of a dead process, of a reused pid and of another boot is taken over', async () => {
+  const dead = spawn('true');
+  await once(dead, 'exit');
+  const stale = [{ pid: dead.pid ?? 0 }, { startTime: '1' }, { bootId: 'before' }];
+  await (await acquireLock(path, { task: 'makes the folder', wait: false })).release();
+  for (const changes of stale) {
+    await writeFile(path, await holderOf(changes));
+    const lock = await acquireLock(path, { task: 'new', wait: false });
+    assert.match(await readFile(path, 'utf8'), '"new"');
+    await lock.release();
+    assert.equal(await readdir(join(folder, 'state')), []);
+  }
+});
+
+test('a takeover that was killed in the middle is taken over too', async () => {
+  await (await acquireLock(path, { task: 'makes the folder', wait: false })).release();
+  await writeFile(path, await holderOf({ startTime: '1' }));
+  await writeFile(`${path}.takeover`, await holderOf({ startTime: '2' }));
+  await (await acquireLock(path, { task: 'new', wait: false })).release();
+  assert.equal(await readdir(join(folder, 'state')), []);
+});
+
+test('a lock that was taken while one waited to remove a stale one is left alone', async () => {
+  const guard = await acquireLock(`${path}.takeover`, { task: 'guard', wait: false });
+  await writeFile(path, await holderOf({ startTime: '1' }));
+  // Handled from the start: on a busy machine it may end before the guard is released.
+  const second = acquireLock(path, { task: 'second', wait: false }).then(
+    () => assert.unreachable(),
+    (error) => assert.match(error.what, 'run of other'),
+  );
+  for (let turns = 0; turns < 500; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+  await writeFile(path, await holderOf());
+  await guard.release();
+  await second;
+});
+
+test('a file without a holder is a killed writer after a while', async () => {
+  await (await acquireLock(path, { task: 'makes the folder', wait: false })).release();
+  await writeFile(path, '{"pid": 12');
+  await (await acquireLock(path, { task: 'new', wait: true })).release();
+});
+
+test('many that find the same stale lock get it one after another', async () => {
+  await (await acquireLock(path, { task: 'makes the folder', wait: false })).release();
+  for (let round = 0; round < 5; round += 1) {
+    await writeFile(path, await holderOf({ startTime: '1' }));
+    let holders = 0;
+    const one = async (task: string): Promise<void> => {
+      const lock = await acquireLock(path, { task, wait: true });
+      holders += 1;
+      assert.is(holders, 1);
+      await new Promise((resolve) => setImmediate(resolve));
+      holders -= 1;
+      await lock.release();
+    };
+    await Promise.all(['a', 'b', 'c', 'd'].map(one));
+  }
+  assert.equal(await readdir(join(folder, 'state')), []);
+});
+
+test('a lock that another run holds by now is not released', async () => {
+  const lock = await acquireLock(path, { task: 'first', wait: false });
+  await writeFile(path, await holderOf());
+  await lock.release();
+  assert.match(await readFile(path, 'utf8'), '"other"');
+});
+
+test('a folder that goes away while one waits is made again', async () => {
+  const first = await acquireLock(path, { task: 'first', wait: false });
+  const onWait = (): void => void rm(folder, { recursive: true, force: true });
+  const second = await acquireLock(path, { task: 'second', wait: true, onWait });
+  await first.release();
+  assert.match(await readFile(path, 'utf8'), '"second"');
+  await second.release();
+});
+
+test('a folder that cannot be written is a plain error', async () => {
+  await writeFile(join(folder, 'file'), '');
+  await acquireLock(join(folder, 'file', 'x.lock'), { task: 'x', wait: false }).then(
+    () => assert.unreachable(),
+    (error) => {
+      assert.instance(error, TaskError);
+      assert.match(error.what, /^cannot write the lock/);
+    },
+  );
+});
+
+test('a holder is described in words', async () => {
+  const holder: LockHolder = { pid: 123, startTime: '1', bootId: 'x', task: 'create-environment', since };
+  const today = new Date();
+  today.setHours(12, 1);
+  assert.is(
+    describeHolder({ ...holder, since: today.toISOString() }),
+    'run of create-environment by pid 123 since 12:01',
+  );
+  assert.is(describeHolder(holder), 'run of create-environment by pid 123 since 2026-01-01 12:01');
+});
+
+test.run();

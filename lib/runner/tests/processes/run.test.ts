@@ -1,0 +1,399 @@
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Rig } from '../rig/rig.ts';
+
+let rig: Rig;
+test.before.each(async () => {
+  rig = await Rig.open();
+});
+test.after.each(() => rig.close());
+
+test('needs run before their dependent, at the same time, and a shared one once', async () => {
+  const run = rig.run(
+    [
+      { name: 'base', commands: [rig.command('base')] },
+      { name: 'left', commands: [rig.command('left')], needs: ['base'] },
+      { name: 'right', commands: [rig.command('right')], needs: ['base'] },
+      { name: 'top', commands: [rig.command('top')], needs: ['left', 'right', 'base'] },
+    ],
+    ['top'],
+  );
+  await (await rig.next('base')).exit();
+  const [left, right] = await Promise.all([rig.next('left'), rig.next('right')]);
+  assert.not(rig.hasStarted('top'));
+  await left.exit();
+  await right.exit();
+  await (await rig.next('top')).exit();
+  assert.is(await run.exit, 0);
+  assert.not(rig.hasStarted('base'));
+  assert.match(run.stderr, 'done: 4 tasks');
+});
+
+test('with one job nothing deadlocks and nothing overlaps', async () => {
+  const names = ['a', 'b', 'c'];
+  const run = rig.run(
+    [
+      ...names.map((name) => ({ name, commands: [rig.command(name)] })),
+      { name: 'top', commands: [rig.command('top')], needs: names },
+    ],
+    ['top', '--jobs', '1'],
+  );
+  for (const name of names) {
+    const invocation = await rig.next(name);
+    for (const other of [...names, 'top']) assert.not(rig.hasStarted(other));
+    await invocation.exit();
+  }
+  await (await rig.next('top')).exit();
+  assert.is(await run.exit, 0);
+});
+
+test('tasks with the same mutex never run at the same time', async () => {
+  const run = rig.run(
+    [
+      { name: 'a', commands: [rig.command('a')], mutex: 'helm' },
+      { name: 'b', commands: [rig.command('b')], mutex: 'helm' },
+      { name: 'c', commands: [rig.command('c')] },
+      { name: 'top', needs: ['a', 'b', 'c'] },
+    ],
+    ['top'],
+  );
+  const [a, c] = await Promise.all([rig.next('a'), rig.next('c')]);
+  await c.exit();
+  assert.not(rig.hasStarted('b'));
+  await a.exit();
+  await (await rig.next('b')).exit();
+  assert.is(await run.exit, 0);
+});
+
+test('an interactive task runs alone', async () => {
+  const run = rig.run(
+    [
+      { name: 'a', commands: [rig.command('a')] },
+      { name: 'b', commands: [rig.command('b')], needs: ['a'] },
+      { name: 'terminal', commands: [rig.command('terminal')], interactive: true },
+      { name: 'top', needs: ['b', 'terminal'] },
+    ],
+    ['top'],
+  );
+  const terminal = await rig.next('terminal');
+  assert.not(rig.hasStarted('a'));
+  await terminal.exit();
+  await (await rig.next('a')).exit();
+  await (await rig.next('b')).exit();
+  assert.is(await run.exit, 0);
+});
+
+test('after a failure what is running may end, and nothing new is started', async () => {
+  const run = rig.run(
+    [
+      { name: 'bad', commands: [rig.command('bad')] },
+      { name: 'slow', commands: [rig.command('slow')] },
+      { name: 'next', commands: [rig.command('next')], needs: ['slow'] },
+      { name: 'top', needs: ['bad', 'next'] },
+    ],
+    ['top'],
+  );
+  const [bad, slow] = await Promise.all([rig.next('bad'), rig.next('slow')]);
+  await bad.printError('out of luck\n');
+  await bad.exit(7);
+  await run.says('✗ bad');
+  await slow.exit();
+  assert.is(await run.exit, 7);
+  assert.not(rig.hasStarted('next'));
+  assert.match(
+    run.stderr,
+    /error: `sh -c .*` failed with exit code 7\n {2}why: out of luck\n {2}task: top → bad/,
+  );
+  assert.match(run.stderr, '1 failed, 1 done, 2 not started');
+});
+
+test('with --failure continue only dependents of the failure are left out; several failures give 1', async () => {
+  const run = rig.run(
+    [
+      { name: 'bad', commands: [rig.command('bad')] },
+      { name: 'worse', commands: [rig.command('worse')] },
+      { name: 'slow', commands: [rig.command('slow')] },
+      { name: 'next', commands: [rig.command('next')], needs: ['slow'] },
+      { name: 'top', needs: ['bad', 'worse', 'next'] },
+    ],
+    ['top', '--failure', 'continue'],
+  );
+  await (await rig.next('bad')).exit(7);
+  await (await rig.next('worse')).exit(8);
+  await (await rig.next('slow')).exit();
+  await (await rig.next('next')).exit();
+  assert.is(await run.exit, 1);
+  assert.match(run.stderr, '2 failed, 2 done, 1 not started');
+});
+
+test('with --failure kill the others are ended', async () => {
+  const run = rig.run(
+    [
+      { name: 'bad', commands: [rig.command('bad')] },
+      { name: 'slow', commands: [rig.command('slow')] },
+      { name: 'top', needs: ['bad', 'slow'] },
+    ],
+    ['top', '--failure', 'kill'],
+  );
+  const [bad, slow] = await Promise.all([rig.next('bad'), rig.next('slow')]);
+  await bad.exit(7);
+  await slow.ended;
+  assert.is(await run.exit, 7);
+  assert.equal(await rig.survivors(), []);
+});
+
+test('a failing task is tried again as often as it says', async () => {
+  const run = rig.run(
+    [{ name: 'flaky', commands: [rig.command('flaky')], retries: 2, retryDelayMs: 1 }],
+    ['flaky'],
+  );
+  await (await rig.next('flaky')).exit(3);
+  await (await rig.next('flaky')).exit(3);
+  await (await rig.next('flaky')).exit(0);
+  assert.is(await run.exit, 0);
+  assert.match(run.stderr, 'attempt 2 of 3 failed, trying again');
+});
+
+test('a time limit ends the whole group and gives 124', async () => {
+  const run = rig.run([{ name: 'slow', commands: [rig.command('slow')], timeoutMs: 1500 }], ['slow']);
+  const slow = await rig.next('slow');
+  slow.spawn('grandchild');
+  const grandchild = await rig.next('grandchild');
+  await slow.ended;
+  await grandchild.ended;
+  assert.is(await run.exit, 124);
+  assert.match(run.stderr, 'task `slow` timed out after 1.5s');
+  assert.not.match(run.stderr, 'given up');
+});
+
+test('what a task leaves in the background ends with the task, not with the command', async () => {
+  const run = rig.run(
+    [
+      { name: 'server', commands: [`sh -c '${rig.command('background')} & exit 0'`, rig.command('next')] },
+      { name: 'after', commands: [rig.command('after')], needs: ['server'] },
+    ],
+    ['after'],
+  );
+  const background = await rig.next('background');
+  const next = await rig.next('next');
+  assert.ok((await rig.survivors()).includes(background.pid));
+  await next.exit();
+  const after = await rig.next('after');
+  assert.equal(await rig.survivors(), [after.pid]);
+  await after.exit();
+  assert.is(await run.exit, 0);
+});
+
+test('results go to stdout and everything else to stderr', async () => {
+  const run = rig.run([{ name: 'status', commands: ['echo log'], behaviour: 'print' }], ['status']);
+  assert.is(await run.exit, 0);
+  assert.is(run.stdout, 'result of status\n');
+  assert.match(run.stderr, '\nlog\n');
+});
+
+test('secrets are hidden in output, commands, errors and events, also cut in two', async () => {
+  const secret = 'correct horse battery';
+  const run = rig.run(
+    [{ name: 'leak', secrets: [secret], commands: [`${rig.command('leak')} '${secret}'`] }],
+    ['leak', '--output', 'json'],
+  );
+  const leak = await rig.next('leak');
+  await leak.print('the secret is correct hor');
+  await leak.print('se battery\n');
+  await leak.print(`${Buffer.from(`x=${secret}`).toString('base64')}\n`);
+  await leak.printError(`failed: ${secret}\n`);
+  await leak.exit(1);
+  assert.is(await run.exit, 1);
+  assert.match(run.stderr, 'the secret is ***');
+  assert.match(run.stderr, 'failed: ***');
+  for (const word of ['correct', 'battery', Buffer.from(secret).toString('base64').slice(4, 20)]) {
+    assert.not.match(run.stderr, word);
+  }
+});
+
+test('a missing tool gives 127 and its name', async () => {
+  const run = rig.run([{ name: 'tool', commands: ['no-such-tool-anywhere'] }], ['tool']);
+  assert.is(await run.exit, 127);
+  assert.match(run.stderr, 'error: `no-such-tool-anywhere` is not installed');
+});
+
+test('an error that nobody expected is shown as a bug, its stack only with --verbose', async () => {
+  const tasks = [{ name: 'broken', behaviour: 'bug' }] as const;
+  const [short, long] = [rig.run(tasks, ['broken']), rig.run(tasks, ['broken', '--verbose'])];
+  assert.is(await short.exit, 1);
+  assert.match(short.stderr, 'error: Internal error: a bug');
+  assert.not.match(short.stderr, 'tasks.ts:');
+  assert.is(await long.exit, 1);
+  assert.match(long.stderr, 'tasks.ts:');
+});
+
+test('an error outside of any task stops the run, children included', async () => {
+  const run = rig.run(
+    [
+      { name: 'slow', commands: [rig.command('slow')] },
+      { name: 'broken', needs: [], commands: [rig.command('first')], behaviour: 'stray' },
+      { name: 'top', needs: ['slow', 'broken'] },
+    ],
+    ['top'],
+  );
+  const slow = await rig.next('slow');
+  await (await rig.next('first')).exit();
+  await slow.ended;
+  assert.is(await run.exit, 1);
+  assert.match(run.stderr, 'Internal error: a stray bug');
+  assert.equal(await rig.survivors(), []);
+});
+
+test('a dry run prints the plain commands of all needs on stdout, and does nothing', async () => {
+  const run = rig.run(
+    [
+      { name: 'a', commands: ['first command', 'second command'], lock: true },
+      { name: 'b', commands: ['third command'], needs: ['a'], confirm: 'really?' },
+    ],
+    ['b', '--dry-run'],
+    { RIG_LOCK: '/nonexistent/lock' },
+  );
+  assert.is(await run.exit, 0);
+  assert.is(run.stdout, 'first command\nsecond command\nthird command\n');
+  assert.is(run.stderr, '');
+});
+
+test('a question without a terminal is a usage error, --yes answers it', async () => {
+  const tasks = [{ name: 'destroy', confirm: 'Remove all?', behaviour: 'print' }] as const;
+  const [asked, answered] = [rig.run(tasks, ['destroy']), rig.run(tasks, ['--yes', 'destroy'])];
+  assert.is(await asked.exit, 2);
+  assert.match(asked.stderr, 'Remove all?');
+  assert.is(asked.stdout, '');
+  assert.is(await answered.exit, 0);
+});
+
+test('what resolve refuses ends the run before it begins', async () => {
+  const run = rig.run([{ name: 'a', behaviour: 'print' }], ['a', '--environment', 'nowhere']);
+  assert.is(await run.exit, 2);
+  assert.is(run.stderr, 'error: unknown environment `nowhere`\n');
+});
+
+for (const plain of [true, false]) {
+  const kind = plain ? 'a task of commands' : 'a task with a run';
+  test(`commands of ${kind} run in its folder, with its variables`, async () => {
+    const folder = realpathSync(mkdtempSync(join(tmpdir(), 'rig ')));
+    try {
+      const run = rig.run(
+        [
+          {
+            name: 'a',
+            commands: [rig.command('a')],
+            cwd: folder,
+            env: { COLOUR: 'green', NO_COLOR: '' },
+            plain,
+          },
+        ],
+        ['a'],
+        { COLOUR: 'red', OTHER: 'inherited' },
+      );
+      const a = await rig.next('a');
+      assert.is(await a.folder(), folder);
+      assert.is(await a.environment('COLOUR'), 'green');
+      assert.is(await a.environment('NO_COLOR'), '');
+      assert.is(await a.environment('OTHER'), 'inherited');
+      await a.exit();
+      assert.is(await run.exit, 0);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test(`a folder that is not there is told before the first command of ${kind} starts`, async () => {
+    for (const [cwd, why] of [
+      ['no/such/folder', 'there is no such folder'],
+      ['package.json', 'it is not a folder'],
+    ] as const) {
+      const run = rig.run([{ name: 'a', commands: [rig.command('a')], cwd, plain }], ['a']);
+      assert.is(await run.exit, 1);
+      assert.match(run.stderr, `task \`a\` cannot run in ${process.cwd()}/${cwd}`);
+      assert.match(run.stderr, `why: ${why}`);
+      assert.match(run.stderr, /do: make it first, or change `cwd` at .*tasks\.ts:\d+/);
+      assert.not.match(run.stderr, /\$ /);
+      assert.not(rig.hasStarted('a'));
+    }
+  });
+}
+
+test('what a command is given explicitly wins over the folder and the variables of its task', async () => {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'rig ')));
+  try {
+    const run = rig.run(
+      [
+        {
+          ...{ name: 'a', commands: [rig.command('a')], cwd: 'no/such/folder', env: { COLOUR: 'green' } },
+          explicit: { cwd: folder, env: { PATH: process.env.PATH ?? '' } },
+        },
+      ],
+      ['a'],
+    );
+    const a = await rig.next('a');
+    assert.is(await a.folder(), folder);
+    assert.is(await a.environment('COLOUR'), null);
+    await a.exit();
+    assert.is(await run.exit, 0);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('variables of a task win over those that the configuration gives to all', async () => {
+  const run = rig.run(
+    [{ name: 'a', commands: [rig.command('a')], env: { COLOUR: 'green' }, plain: true }],
+    ['a'],
+    { RIG_SHELL: JSON.stringify({ COLOUR: 'blue', SHAPE: 'round' }) },
+  );
+  const a = await rig.next('a');
+  assert.is(await a.environment('COLOUR'), 'green');
+  assert.is(await a.environment('SHAPE'), 'round');
+  await a.exit();
+  assert.is(await run.exit, 0);
+});
+
+test('a dry run shows folder and variables so that the commands can be pasted', async () => {
+  const run = rig.run(
+    [
+      { name: 'a', commands: ['make', 'make test'], cwd: 'lib', env: { NAME: "it's", KEPT: 'same' } },
+      { name: 'b', commands: ['serve'], cwd: '/', needs: ['a'], ready: { port: 80 } },
+    ],
+    ['b', '--dry-run'],
+    { KEPT: 'same' },
+  );
+  assert.is(await run.exit, 0);
+  assert.is(
+    run.stdout,
+    "(cd lib && export NAME='it'\\''s' && make)\n(cd lib && export NAME='it'\\''s' && make test)\n(cd / && serve) &\n",
+  );
+});
+
+test('a stop ends the wait before another attempt', async () => {
+  const run = rig.run(
+    [{ name: 'flaky', commands: [rig.command('flaky')], retries: 9, retryDelayMs: 3_600_000 }],
+    ['flaky'],
+  );
+  await (await rig.next('flaky')).exit(3);
+  await run.says('attempt 1 of 10 failed');
+  run.kill('SIGTERM');
+  assert.is(await run.exit, 143);
+});
+
+test('an unchanged run says that nothing changed', async () => {
+  const run = rig.run(
+    [
+      { name: 'a', behaviour: 'unchanged' },
+      { name: 'b', behaviour: 'unchanged', needs: ['a'] },
+    ],
+    ['b'],
+  );
+  assert.is(await run.exit, 0);
+  assert.match(run.stderr, /done: 2 tasks in .*, nothing changed/);
+});
+
+test.run();

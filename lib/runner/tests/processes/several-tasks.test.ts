@@ -1,0 +1,122 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Rig, type RigTask, type RunnerProcess } from '../rig/rig.ts';
+
+let rig: Rig;
+let folder: string;
+test.before.each(async () => {
+  rig = await Rig.open();
+  folder = await mkdtemp(join(tmpdir(), 'several-'));
+});
+test.after.each(async () => {
+  await rig.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const ok = (name: string, more: Partial<RigTask> = {}): RigTask => ({
+  name,
+  plain: true,
+  commands: [`echo ${name}`],
+  ...more,
+});
+/** `install` fails as long as there is no file `good`. */
+const tasks = (): RigTask[] => [
+  ok('tool', { private: true }),
+  ok('install', { needs: ['tool'], commands: [`test -e ${folder}/good`] }),
+  ok('prepare'),
+  ok('check', { needs: ['tool', 'prepare'] }),
+];
+
+async function ends(args: readonly string[], code: number): Promise<RunnerProcess> {
+  const run = rig.run(tasks(), args);
+  assert.is(await run.exit, code, run.stderr);
+  return run;
+}
+
+test('several tasks run one after another; what they share runs once', async () => {
+  await writeFile(join(folder, 'good'), '');
+  const { stderr } = await ends(['install', ',', 'check', '--output=plain'], 0);
+  assert.equal(stderr.match(/^\$ .*$/gm), [
+    '$ echo tool',
+    `$ test -e ${folder}/good`,
+    '$ echo prepare',
+    '$ echo check',
+  ]);
+  assert.match(stderr, 'done: 4 tasks');
+});
+
+test('after a failure the later ones do not start, in any mode, and the rest can be resumed', async () => {
+  for (const mode of ['no-new', 'continue', 'kill']) {
+    const { stderr } = await ends(['install', ',', 'check', `--failure=${mode}`], 1);
+    assert.match(stderr, '1 failed, 1 done, 2 not started');
+    assert.not.match(stderr, 'echo prepare');
+  }
+  const { stderr } = await ends(['check', ',', 'install', '--resume'], 2);
+  assert.match(stderr, 'no earlier run of `check , install` with these arguments');
+  await writeFile(join(folder, 'good'), '');
+  assert.match((await ends(['install', ',', 'check', '--resume'], 0)).stderr, 'done: 4 tasks');
+});
+
+test('a dry run, --explain, the graph and the help are for all of them', async () => {
+  const line = ['install', ',', 'check'];
+  const dry = await ends([...line, '-n', '--explain'], 0);
+  assert.equal(dry.stdout.trimEnd().split('\n'), [
+    'echo tool',
+    `test -e ${folder}/good`,
+    'echo prepare',
+    'echo check',
+  ]);
+  assert.match(dry.stderr, 'check runs: ');
+  const drawn = JSON.parse((await ends(['graph', ...line, '--json'], 0)).stdout);
+  assert.is(drawn.title, 'install , check');
+  assert.equal(
+    drawn.edges.map(({ from, to, kind }: { [end: string]: string }) => `${from} ${kind} ${to}`),
+    ['n0 need n1', 'n1 after n2', 'n0 need n3', 'n2 need n3'],
+  );
+  const help = (await ends([...line, '--help'], 0)).stdout;
+  assert.match(help, /^usage: \S+ install\n[\s\S]*\nusage: \S+ check\n/);
+});
+
+test('the whole line is checked before anything runs, and what would never come to its end is refused', async () => {
+  for (const [line, what] of [
+    ['install , chek', 'unknown task `chek`'],
+    ['install , check extra', 'unexpected argument `extra` for task `check`'],
+    ['install ,', 'there is no task after the last `,`'],
+    ['install , list', 'task `list` runs nothing, and cannot stand among others'],
+    ['install , graph check', 'task `graph` runs nothing'],
+  ] as const) {
+    const { stdout, stderr } = await ends(line.split(' '), 2);
+    assert.is(stdout, '');
+    assert.ok(stderr.startsWith(`error: ${what}`), stderr);
+  }
+});
+
+test('the lock and the report name all of them, and a change runs all of them again', async () => {
+  await writeFile(join(folder, 'input'), '1');
+  const both: RigTask[] = [
+    { name: 'first', lock: true, commands: [rig.command('first')] },
+    { name: 'second', cwd: folder, inputs: ['input'], commands: [rig.command('second')] },
+  ];
+  const line = ['first', ',', 'second'];
+  const report = join(folder, 'run.html');
+  const environment = { RIG_LOCK: join(folder, 'lock') };
+  const watching = rig.run(both, [...line, '--watch', '--report', report], environment);
+  const first = await rig.next('first');
+  const other = rig.run(both, [...line, '--no-wait'], environment);
+  assert.is(await other.exit, 1);
+  assert.match(other.stderr, 'another run is at work: run of first , second by pid');
+  await first.exit();
+  await (await rig.next('second')).exit();
+  await watching.says('watching 1 input of 1 task');
+  assert.match(await readFile(report, 'utf8'), '<title>first , second');
+  await writeFile(join(folder, 'input'), '2');
+  await (await rig.next('first')).exit();
+  await (await rig.next('second')).exit();
+  watching.kill('SIGINT');
+  assert.is(await watching.exit, 130);
+});
+
+test.run();

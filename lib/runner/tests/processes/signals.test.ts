@@ -1,0 +1,179 @@
+import { spawn } from 'node:child_process';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Rig } from '../rig/rig.ts';
+
+let rig: Rig;
+test.before.each(async () => {
+  rig = await Rig.open();
+});
+test.after.each(() => rig.close());
+
+const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGQUIT: 131 } as const;
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) {
+  test(`${signal} reaches every child and grandchild, runs the cleanups and gives ${exitCodes[signal]}`, async () => {
+    const run = rig.run(
+      [
+        { name: 'a', commands: [rig.command('a')], cleanup: rig.command('cleanup-a') },
+        { name: 'b', commands: [rig.command('b')], cleanup: rig.command('cleanup-b') },
+        { name: 'top', commands: [rig.command('top')], needs: ['a', 'b'] },
+      ],
+      ['top'],
+    );
+    const [a, b] = await Promise.all([rig.next('a'), rig.next('b')]);
+    a.spawn('grandchild');
+    const grandchild = await rig.next('grandchild');
+    await grandchild.trap(signal);
+    run.kill(signal);
+    await grandchild.signalled(signal);
+    await Promise.all([a.ended, b.ended]);
+    await grandchild.exit();
+    for (const cleanup of [rig.next('cleanup-a'), rig.next('cleanup-b')]) {
+      void cleanup.then((invocation) => invocation.exit());
+    }
+    assert.is(await run.exit, exitCodes[signal]);
+    assert.not(rig.hasStarted('top'));
+    assert.equal(await rig.survivors(), []);
+    assert.match(run.stderr, `stopping on ${signal}`);
+  });
+}
+
+test('a second signal kills children and grandchildren that ignore all others', async () => {
+  const run = rig.run([{ name: 'deaf', commands: [rig.command('deaf')] }], ['deaf']);
+  const deaf = await rig.next('deaf');
+  deaf.spawn('grandchild');
+  const grandchild = await rig.next('grandchild');
+  for (const invocation of [deaf, grandchild]) {
+    await invocation.trap('SIGINT');
+    await invocation.trap('SIGTERM');
+  }
+  run.kill('SIGINT');
+  await Promise.all([deaf.signalled('SIGINT'), grandchild.signalled('SIGINT')]);
+  // Another signal than the first: the same one again so soon would count as its echo.
+  run.kill('SIGTERM');
+  await Promise.all([deaf.ended, grandchild.ended]);
+  assert.is(await run.exit, 130);
+  assert.equal(await rig.survivors(), []);
+});
+
+test('children that ignore the signal and SIGTERM are killed in the end, without a second signal', async () => {
+  // A run inside a run is in more of a hurry: 4 levels down the first grace time is 0.6 s instead of 10 s.
+  const run = rig.run([{ name: 'deaf', commands: [rig.command('deaf')] }], ['deaf'], {
+    TASK_RUNNER_LEVEL: '4',
+  });
+  const deaf = await rig.next('deaf');
+  deaf.spawn('grandchild');
+  const grandchild = await rig.next('grandchild');
+  for (const invocation of [deaf, grandchild]) await invocation.trap('SIGTERM');
+  run.kill('SIGTERM');
+  await Promise.all([deaf.ended, grandchild.ended]);
+  assert.is(await run.exit, 143);
+  assert.equal(await rig.survivors(), []);
+});
+
+test('a signal while a cleanup runs kills its children, and the next cleanup still runs', async () => {
+  const run = rig.run(
+    [
+      { name: 'a', commands: [rig.command('a')], cleanup: rig.command('cleanup-a') },
+      { name: 'b', needs: ['a'], commands: [rig.command('b')], cleanup: rig.command('cleanup-b') },
+    ],
+    ['b'],
+  );
+  await (await rig.next('a')).exit();
+  const b = await rig.next('b');
+  run.kill('SIGTERM');
+  await b.ended;
+  const cleanup = await rig.next('cleanup-b');
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) await cleanup.trap(signal);
+  run.kill('SIGINT');
+  await cleanup.ended;
+  await (await rig.next('cleanup-a')).exit();
+  assert.is(await run.exit, 143);
+  assert.equal(await rig.survivors(), []);
+  assert.match(run.stderr, 'cleaning up failed');
+});
+
+test('a body that waits on the signal ends at once', async () => {
+  const run = rig.run(
+    [{ name: 'waiting', commands: [rig.command('ready')], behaviour: 'wait' }],
+    ['waiting', '--output', 'json'],
+  );
+  await (await rig.next('ready')).exit();
+  run.kill('SIGTERM');
+  assert.is(await run.exit, 143);
+  assert.match(run.stderr, 'task-interrupted');
+});
+
+test('cleanups run in reverse order and get the outcome', async () => {
+  for (const [code, outcome] of [
+    [0, 'done'],
+    [3, 'failed'],
+  ] as const) {
+    const run = rig.run(
+      [
+        { name: 'a', cleanup: rig.command('cleanup-a') },
+        { name: 'b', needs: ['a'], commands: [rig.command('b')], cleanup: rig.command('cleanup-b') },
+      ],
+      ['b'],
+    );
+    await (await rig.next('b')).exit(code);
+    const cleanup = await rig.next('cleanup-b');
+    assert.equal(cleanup.words, [outcome]);
+    assert.not(rig.hasStarted('cleanup-a'));
+    await cleanup.exit();
+    await (await rig.next('cleanup-a')).exit();
+    assert.is(await run.exit, code);
+  }
+});
+
+test('a reader that has stopped reading the log does not keep a run from ending', async () => {
+  const run = rig.run(
+    [{ name: 'loud', commands: [rig.command('loud')], cleanup: rig.command('cleanup') }],
+    ['loud'],
+  );
+  const loud = await rig.next('loud');
+  run.child.stderr?.pause();
+  // Not awaited: it is only through when somebody has read it.
+  void loud.print(`${'x'.repeat(999)}\n`.repeat(16_000)).catch(() => {});
+  // Answered when that is on its way.
+  await loud.environment('HOME');
+  run.kill('SIGTERM');
+  await loud.ended;
+  await (await rig.next('cleanup')).exit();
+  run.child.stderr?.resume();
+  assert.is(await run.exit, 143);
+  assert.not.match(run.stderr, 'given up');
+});
+
+test('when nobody reads stderr any more the run stops as on a hang-up', async () => {
+  const run = rig.run([{ name: 'a', commands: [rig.command('a')] }], ['a']);
+  const a = await rig.next('a');
+  run.child.stderr?.destroy();
+  a.say('one\n');
+  await a.ended;
+  assert.is(await run.exit, 129);
+  assert.equal(await rig.survivors(), []);
+});
+
+test('when nobody reads stdout any more the run goes on', async () => {
+  const run = rig.run([{ name: 'a', commands: [rig.command('a')], behaviour: 'print' }], ['a']);
+  const a = await rig.next('a');
+  run.child.stdout?.destroy();
+  await a.exit();
+  assert.is(await run.exit, 0);
+  assert.is(run.stderr.includes('EPIPE'), false);
+});
+
+test('list into a closed pipe is no error', async () => {
+  const tasks = Array.from({ length: 300 }, (_, index) => ({ name: `task-${index}` }));
+  const run = rig.run(tasks, ['list', '--json']);
+  const head = spawn('head', ['-1'], { stdio: ['pipe', 'ignore', 'ignore'] });
+  head.stdin.on('error', () => {});
+  run.child.stdout?.pipe(head.stdin);
+  head.once('exit', () => run.child.stdout?.destroy());
+  assert.is(await run.exit, 0);
+  assert.is(run.stderr, '');
+});
+
+test.run();

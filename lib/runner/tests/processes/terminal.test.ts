@@ -1,0 +1,218 @@
+import { spawn } from 'node:child_process';
+import { readlinkSync } from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Launched, LaunchFolder } from '../../../../tests/rig/launch.ts';
+import { type Invocation, Rig, type RigTask } from '../rig/rig.ts';
+import { Screen } from '../rig/screen.ts';
+
+let rig: Rig;
+let project: LaunchFolder;
+let started: Launched[] = [];
+test.before(async () => {
+  project = await LaunchFolder.make();
+});
+test.after(() => project.remove());
+test.before.each(async () => {
+  rig = await Rig.open();
+});
+test.after.each(async () => {
+  for (const launched of started) launched.end();
+  started = [];
+  await rig.close();
+});
+
+function open(
+  tasks: readonly RigTask[],
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  size?: { readonly columns: number; readonly rows: number },
+): Launched {
+  const launched = project.inTerminal('node --import tsx tasks.ts', tasks, args, env, size);
+  started.push(launched);
+  return launched;
+}
+
+function pair(more: Partial<RigTask> = {}): RigTask[] {
+  return [
+    { name: 'a', commands: [rig.command('a')], ...more },
+    { name: 'b', commands: [rig.command('b')], ...more },
+    { name: 'top', needs: ['a', 'b'] },
+  ];
+}
+
+function both(): Promise<[Invocation, Invocation]> {
+  return Promise.all([rig.next('a'), rig.next('b')]);
+}
+
+/** What a terminal of this size shows in the end; fails for anything that would act on it otherwise. */
+function screenOf(launched: Launched, columns = 80, rows = 24): Screen {
+  const screen = new Screen(columns, rows);
+  screen.write(launched.shown);
+  return screen;
+}
+
+test('the live view shows what runs, and leaves one line for each task', async () => {
+  const launched = open(pair(), ['top']);
+  const [a, b] = await both();
+  await a.print('building\n');
+  await launched.shows(/ a \d.*building/);
+  await launched.shows('0 of 3 done, 2 running');
+  await a.exit();
+  // The run may hear of two ends in another order than the test.
+  await launched.shows('1 of 3 done, 1 running');
+  await b.exit(3);
+  assert.is(await launched.exit, 3);
+  const screen = screenOf(launched);
+  assert.is(screen.cursor.column, 0);
+  const text = screen.lines.join('\n');
+  assert.match(text, /^loading\n✓ a \S+\n✗ b \S+ `sh .*\n/);
+  assert.match(text, 'task: top → b (');
+  assert.match(text, /\nfailed after \S+: 1 failed, 1 done, 1 not started\n/);
+  assert.not.match(text, 'running');
+});
+
+test('in 20 columns nothing wraps but what is to stay', async () => {
+  const size = { columns: 20, rows: 10 };
+  const launched = open(pair(), ['top'], {}, size);
+  const [a, b] = await both();
+  await a.print(`${'wide 日本語 '.repeat(20)}\n`);
+  await b.print(`${'e\u0301'.repeat(100)}\n`);
+  await launched.shows(/wide/);
+  await launched.shows('e\u0301');
+  await a.exit();
+  await b.exit();
+  assert.is(await launched.exit, 0);
+  const lines = screenOf(launched, 20, 10).lines.filter((line) => line !== '');
+  assert.is(lines.filter((line) => /^✓ (?:a|b|top) /.test(line)).length, 3, lines.join('\n'));
+  assert.not.match(lines.join('\n'), /wide|e\u0301/);
+});
+
+test('a terminal that is resized is drawn in its new width', async () => {
+  const launched = open(pair(), ['top'], {}, { columns: 80, rows: 24 });
+  const [a, b] = await both();
+  await a.print(`${'x'.repeat(200)}\n`);
+  await launched.shows(/x{60}/);
+  const run = launched.processes().find((pid) => tty(pid) !== undefined && pid !== a.pid && pid !== b.pid);
+  await new Promise((resolve) =>
+    spawn('stty', ['-F', tty(run ?? 0) ?? '', 'cols', '30'], { stdio: 'ignore' }).once('exit', resolve),
+  );
+  // A row of the new width: less than one column is left.
+  await launched.shows(/ a \S+ [^x]*x{10,20}…/u);
+  await a.exit();
+  await b.exit();
+  assert.is(await launched.exit, 0);
+});
+
+function tty(pid: number): string | undefined {
+  try {
+    const file = readlinkSync(`/proc/${pid}/fd/2`);
+    return file.startsWith('/dev/pts/') ? file : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+for (const [name, stop, code] of [
+  ['Ctrl-C', (launched: Launched) => launched.type('\x03'), 130],
+  ['a failing task', undefined, 9],
+] as const) {
+  test(`after ${name} the cursor is at the start of an empty line and nothing runs`, async () => {
+    const launched = open(pair(), ['top', '--failure', 'kill']);
+    const [a] = await both();
+    await launched.shows('2 running');
+    if (stop === undefined) await a.exit(9);
+    else stop(launched);
+    assert.is(await launched.exit, code);
+    const screen = screenOf({ ...launched, shown: launched.shown.replaceAll('^C', '') } as Launched);
+    assert.is(screen.cursor.column, 0);
+    assert.is(screen.lines[screen.cursor.row], '');
+    assert.not.match(screen.lines.join('\n'), /\d running/);
+    assert.equal(launched.processes(), []);
+  });
+}
+
+test('also after SIGKILL there is nothing to put right: the cursor was never hidden, nor left a line', async () => {
+  const launched = open(pair(), ['top']);
+  const [a, b] = await both();
+  await launched.shows('2 running');
+  const run = launched.processes().find((pid) => tty(pid) !== undefined && pid !== a.pid && pid !== b.pid);
+  process.kill(run ?? 0, 'SIGKILL');
+  assert.is(await launched.exit, 137);
+  const screen = screenOf(launched);
+  assert.is(screen.cursor.column, 0);
+  assert.is(screen.lines[screen.cursor.row], '');
+});
+
+test('an error outside of any task leaves the terminal as it was', async () => {
+  const tasks: RigTask[] = [
+    { name: 'a', commands: [rig.command('a')] },
+    { name: 'b', commands: [rig.command('b')], behaviour: 'stray' },
+    { name: 'top', needs: ['a', 'b'] },
+  ];
+  const launched = open(tasks, ['top']);
+  const [, b] = await both();
+  await launched.shows('2 running');
+  await b.exit();
+  assert.is(await launched.exit, 1);
+  const screen = screenOf(launched);
+  assert.match(screen.lines.join('\n'), 'Internal error: a stray bug');
+  assert.is(screen.cursor.column, 0);
+  assert.equal(launched.processes(), []);
+});
+
+test('what a child prints does nothing to the terminal', async () => {
+  const launched = open(pair(), ['top', '--output', 'prefixed']);
+  const [a, b] = await both();
+  await a.print('\u001B[2J\u001B]0;title\u0007\u001B[?1049hclear\u001B[31mred\n');
+  await launched.shows('red');
+  await a.exit();
+  await b.exit();
+  assert.is(await launched.exit, 0);
+  // It throws for every sequence that it does not know.
+  assert.match(screenOf(launched).lines.join('\n'), 'a   │ clearred');
+  assert.match(launched.shown, '\u001B[31mred\u001B[0m');
+});
+
+const looks: readonly [string, NodeJS.ProcessEnv, { readonly colour: boolean; readonly live: boolean }][] = [
+  ['a terminal', {}, { colour: true, live: true }],
+  ['NO_COLOR', { NO_COLOR: '1' }, { colour: false, live: true }],
+  ['NO_COLOR without a value', { NO_COLOR: '' }, { colour: true, live: true }],
+  ['FORCE_COLOR=0', { FORCE_COLOR: '0' }, { colour: false, live: true }],
+  ['TERM=dumb', { TERM: 'dumb' }, { colour: false, live: false }],
+  ['TERM=dumb and FORCE_COLOR', { TERM: 'dumb', FORCE_COLOR: '1' }, { colour: true, live: false }],
+  ['CI', { CI: 'true' }, { colour: true, live: false }],
+];
+
+test('colours and redrawing by the environment', async () => {
+  await Promise.all(
+    looks.map(async ([name, env, { colour, live }]) => {
+      const tasks: RigTask[] = [
+        { name: 'a', commands: ['true'] },
+        { name: 'b', commands: ['true'], needs: ['a'] },
+      ];
+      const { TERM = 'xterm', ...rest } = env;
+      const launched = project.inTerminal(`env TERM=${TERM} node --import tsx tasks.ts`, tasks, ['b'], rest);
+      started.push(launched);
+      assert.is(await launched.exit, 0, name);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: colours
+      assert.is(/\u001B\[\d+m/.test(launched.shown), colour, name);
+      // The heading of a block.
+      assert.is(/→ a/.test(launched.shown), !live, `${name}: ${launched.shown}`);
+    }),
+  );
+});
+
+test('a locale without UTF-8 gets ASCII only', async () => {
+  const launched = open(pair(), ['top'], { LC_ALL: 'C' });
+  const [a, b] = await both();
+  await launched.shows('2 running');
+  await a.exit();
+  await b.exit();
+  assert.is(await launched.exit, 0);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: looks for anything beyond ASCII
+  assert.match(launched.shown, /^[\u0000-\u007F]*$/);
+  assert.match(screenOf(launched).lines.join('\n'), /^ok top/m);
+});
+
+test.run();

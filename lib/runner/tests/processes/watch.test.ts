@@ -1,0 +1,251 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Rig, type RigTask, type RunnerProcess } from '../rig/rig.ts';
+
+let rig: Rig;
+let folder: string;
+test.before.each(async () => {
+  rig = await Rig.open();
+  folder = await mkdtemp(join(tmpdir(), 'watch-'));
+  await mkdir(join(folder, 'src'));
+  await write('src/a.ts', '1');
+});
+test.after.each(async () => {
+  await rig.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const write = (path: string, text: string): Promise<void> => writeFile(join(folder, path), text);
+const build = (more: Partial<RigTask> = {}): RigTask => ({
+  name: 'build',
+  cwd: folder,
+  inputs: ['src/**'],
+  commands: [rig.command('build')],
+  ...more,
+});
+
+/** Starts to watch, and lets the first run come to its end. */
+async function watching(tasks: readonly RigTask[], task: string): Promise<RunnerProcess> {
+  const run = rig.run(tasks, [task, '--watch']);
+  await (await rig.next('build')).exit();
+  await run.says('watching ');
+  return run;
+}
+
+async function interrupt(run: RunnerProcess): Promise<void> {
+  run.kill('SIGINT');
+  assert.is(await run.exit, 130, run.stderr);
+  assert.equal(await rig.survivors(), []);
+}
+
+/** The next run, which has come for this change. */
+async function again(run: RunnerProcess, change: string): Promise<void> {
+  await (await rig.next('build')).exit();
+  assert.match(run.stderr, new RegExp(`^.*${change}.*$`, 'm'));
+}
+
+test('runs again when an input changes, with the tasks that it matters for', async () => {
+  const tasks = [
+    { name: 'other', cwd: folder, inputs: ['other'], commands: ['echo ran other'] },
+    build({ needs: ['other'] }),
+  ];
+  await write('other', '');
+  const run = await watching(tasks, 'build');
+  assert.match(run.stderr, 'watching 2 inputs of 2 tasks; Ctrl-C ends it');
+  await write('src/a.ts', '2');
+  await again(run, 'src/a.ts changed');
+  await run.says('✓ other is up to date');
+  await interrupt(run);
+});
+
+test('sees new files, removed ones, and those that an editor writes beside and renames', async () => {
+  const run = await watching([build()], 'build');
+  await write('src/b.ts', '1');
+  await again(run, 'src/b.ts is new');
+  await rm(join(folder, 'src/b.ts'));
+  await again(run, 'src/b.ts is gone');
+  await write('draft', '2');
+  await rename(join(folder, 'draft'), join(folder, 'src/a.ts'));
+  await again(run, 'src/a.ts changed');
+  await interrupt(run);
+});
+
+test('sees what appears in new folders, and folders that go away and come back', async () => {
+  const run = await watching([build()], 'build');
+  await mkdir(join(folder, 'src/deep/er'), { recursive: true });
+  await write('src/deep/er/c.ts', '1');
+  await again(run, 'src/deep/er/c.ts is new');
+  await write('src/deep/er/c.ts', '2');
+  await again(run, 'src/deep/er/c.ts changed');
+  await rename(join(folder, 'src'), join(folder, 'away'));
+  // No input is left, which is an error of the task, and watching goes on.
+  await run.says('matches no file');
+  await rename(join(folder, 'away'), join(folder, 'src'));
+  await run.says('src/a.ts is new');
+  await run.says('✓ build is up to date');
+  await write('src/deep/er/c.ts', '3');
+  await again(run, 'c.ts changed');
+  // So fast that nobody sees it missing: the folder is another one now.
+  rmSync(join(folder, 'src/deep'), { recursive: true });
+  mkdirSync(join(folder, 'src/deep/er'), { recursive: true });
+  for (const name of ['c', 'd']) writeFileSync(join(folder, `src/deep/er/${name}.ts`), '4');
+  await again(run, 'd.ts is new');
+  await run.says('watching 3 inputs');
+  await write('src/deep/er/c.ts', '5');
+  await again(run, 'c.ts changed');
+  await interrupt(run);
+});
+
+test('sees changes behind links: in a folder, in a file, of what they lead to', async () => {
+  await mkdir(join(folder, 'ext/in'), { recursive: true });
+  await mkdir(join(folder, 'other'));
+  for (const path of ['ext/f', 'ext/in/g', 'other/f', 'other/file']) await write(path, '1');
+  await symlink('../ext', join(folder, 'src/link'));
+  await symlink('../other/file', join(folder, 'src/file'));
+  await symlink('../other/later', join(folder, 'src/later'));
+  const run = await watching([build()], 'build');
+  await write('ext/f', '2');
+  await again(run, 'src/link/f changed');
+  await write('ext/in/new', '1');
+  await again(run, 'src/link/in/new is new');
+  await write('other/file', '2');
+  await again(run, 'src/file changed');
+  await write('other/later', '2');
+  await again(run, 'src/later changed');
+  await rename(join(folder, 'ext'), join(folder, 'away'));
+  await again(run, 'src/link/f is gone');
+  await rename(join(folder, 'away'), join(folder, 'ext'));
+  await again(run, 'src/link/f is new');
+  await write('ext/in/g', '2');
+  await again(run, 'src/link/in/g changed');
+  await symlink('../other', join(folder, 'link'));
+  await rename(join(folder, 'link'), join(folder, 'src/link'));
+  await run.says('src/link changed');
+  await (await rig.next('build')).exit();
+  await write('other/f', '2');
+  await again(run, 'src/link/f changed');
+  await interrupt(run);
+});
+
+test('a folder that does not exist yet is waited for', async () => {
+  const run = rig.run([build({ inputs: ['gone/in/here/*.ts'] })], ['build', '--watch']);
+  await run.says('matches no file');
+  await mkdir(join(folder, 'gone/in/here'), { recursive: true });
+  await write('gone/in/here/a.ts', '1');
+  await again(run, 'gone/in/here/a.ts is new');
+  await interrupt(run);
+});
+
+test('a change during a run leads to one more run afterwards', async () => {
+  const run = rig.run([build()], ['build', '--watch']);
+  const first = await rig.next('build');
+  await write('src/a.ts', '2');
+  await write('src/a.ts', '3');
+  assert.not(rig.hasStarted('build'));
+  await first.exit();
+  await again(run, 'src/a.ts changed');
+  await run.says('watching ');
+  await interrupt(run);
+  assert.is(run.stderr.split('src/a.ts changed').length, 2);
+  assert.not(rig.hasStarted('build'));
+});
+
+test('what tasks make themselves is no change, and neither is the same text again', async () => {
+  const tasks = [
+    build({
+      name: 'make',
+      inputs: ['src/**'],
+      outputs: ['src/made/**'],
+      commands: [`mkdir -p ${folder}/src/made`, `sh -c 'date +%N > ${folder}/src/made/x'`],
+    }),
+    build({ needs: ['make'] }),
+  ];
+  const run = await watching(tasks, 'build');
+  await write('src/a.ts', '1');
+  await write('src/made/x', 'by hand');
+  await write('src/b.ts', '1');
+  await again(run, 'src/b.ts is new');
+  await interrupt(run);
+  assert.not.match(run.stderr, 'made/x is new');
+  assert.not.match(run.stderr, 'a.ts changed');
+});
+
+test('a failing run keeps watching, in every failure mode', async () => {
+  for (const mode of ['no-new', 'kill']) {
+    // Else the last run of the mode before may have been remembered.
+    await write('src/a.ts', `before ${mode}`);
+    const run = rig.run([build()], ['build', '--watch', '--failure', mode]);
+    await (await rig.next('build')).exit(3);
+    await run.says('watching ');
+    await write('src/a.ts', mode);
+    await again(run, 'src/a.ts changed');
+    await interrupt(run);
+  }
+});
+
+test('Ctrl-C in the middle of a run ends it and the watching', async () => {
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    const run = rig.run([build()], ['build', '--watch', '--force']);
+    const held = await rig.next('build');
+    run.kill(signal);
+    await held.ended;
+    assert.is(await run.exit, code);
+    assert.match(run.stderr, `stopping on ${signal}`);
+    assert.not.match(run.stderr, 'watching');
+  }
+});
+
+test('the lock is only held while a run lasts', async () => {
+  const tasks = [build({ lock: true }), { name: 'other', lock: true, commands: ['true'] }];
+  const env = { RIG_LOCK: join(folder, 'lock') };
+  const run = rig.run(tasks, ['build', '--watch'], env);
+  await (await rig.next('build')).exit();
+  await run.says('watching ');
+  assert.is(await rig.run(tasks, ['other', '--no-wait'], env).exit, 0);
+  await interrupt(run);
+  assert.not.match(run.stderr, 'stopping on');
+});
+
+test('a requested long-running task is ended and started anew', async () => {
+  const run = rig.run([build({ ready: { command: 'true' } })], ['build', '--watch']);
+  const first = await rig.next('build');
+  await write('src/a.ts', '2');
+  await first.ended;
+  const second = await rig.next('build');
+  assert.match(run.stderr, 'stopping: an input changed');
+  run.kill('SIGINT');
+  await second.ended;
+  assert.is(await run.exit, 130);
+});
+
+test('events of watching are lines of JSON like all others', async () => {
+  const run = rig.run([build()], ['build', '--watch', '--output', 'json']);
+  await (await rig.next('build')).exit();
+  await run.says('watch-waiting');
+  await write('src/a.ts', '2');
+  await (await rig.next('build')).exit();
+  await interrupt(run);
+  const events = run.stderr
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const changed = events.find(({ type }) => type === 'watch-changed');
+  assert.match(changed.changes[0], /src\/a\.ts changed$/);
+});
+
+test('without a task with inputs there is nothing to watch', async () => {
+  const run = rig.run([{ name: 'a', commands: ['true'] }], ['a', '--watch']);
+  assert.is(await run.exit, 2);
+  assert.match(run.stderr, 'error: nothing to watch for `a`\n  why: it declares no inputs\n  do: ');
+  const dry = rig.run([build()], ['build', '--watch', '--dry-run']);
+  assert.is(await dry.exit, 2);
+});
+
+test.run();

@@ -1,0 +1,41 @@
+import { Children } from '../../children.ts';
+import type { RunEvent } from '../../events.ts';
+import { runnerSettings } from '../../global-options.ts';
+import type { Graph } from '../../node.ts';
+import { createStyle } from '../../output/terminal.ts';
+import { Redactor } from '../../redact.ts';
+import { runTasks } from '../../run-tasks.ts';
+import type { FailureMode } from '../../schedule.ts';
+import { Stop } from '../../stop.ts';
+
+export type InProcessRun = {
+  readonly stop: Stop;
+  readonly events: RunEvent[];
+  readonly exitCode: Promise<number>;
+};
+
+/** A whole run in this process, without a command line and without commands; signals are given by `stop.begin`. */
+export function runInProcess(graph: Graph, jobs: number, failureMode: FailureMode): InProcessRun {
+  const children = new Children();
+  const stop = new Stop(children);
+  const events: RunEvent[] = [];
+  const exitCode = runTasks({
+    graph,
+    settings: { ...runnerSettings({ jobs, failure: failureMode }), output: 'json' },
+    children,
+    stop,
+    redactor: new Redactor(),
+    terminal: {
+      out: () => {},
+      err: (text) => void events.push(JSON.parse(text)),
+      isTerminal: false,
+      columns: () => 80,
+      style: createStyle(false, true),
+    },
+    shell: undefined,
+    lock: undefined,
+    // No folder can be made there: nothing is remembered.
+    memory: '/dev/null/memory',
+  }).finally(() => children.close());
+  return { stop, events, exitCode };
+}

@@ -1,0 +1,128 @@
+import { buildGraph } from '../../graph.ts';
+import type { Graph } from '../../node.ts';
+import { type AnyTask, type TaskContext, type TaskDefinition, task } from '../../task.ts';
+
+export type Random = () => number;
+
+/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
+export function randomOf(seed: number): Random {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+/**
+ * Calls the trial with so many seeds (or RANDOM_SEEDS), or with that of RANDOM_SEED alone. An error says which one it was,
+ * so that it can be had again.
+ */
+export async function withSeeds(count: number, trial: (seed: number) => Promise<void>): Promise<void> {
+  const { RANDOM_SEED } = process.env;
+  const seeds =
+    RANDOM_SEED === undefined
+      ? Array.from({ length: count }, (_, index) => index + 1)
+      : [Number(RANDOM_SEED)];
+  for (const seed of seeds) {
+    try {
+      await trial(seed);
+    } catch (error) {
+      if (error instanceof Error) error.message += ` (again with RANDOM_SEED=${seed})`;
+      throw error;
+    }
+  }
+}
+
+export type Traits = {
+  readonly size: number;
+  /** The share of tasks with each trait, 0 to 1. */
+  readonly mutex?: number;
+  readonly interactive?: number;
+  readonly ready?: number;
+  readonly group?: number;
+  readonly finally?: number;
+  readonly retries?: number;
+  readonly run?: (context: TaskContext, name: string) => Promise<void>;
+};
+
+type Plain = Partial<TaskDefinition<Record<never, never>>>;
+
+const always: Plain = { description: 'd', commands: () => ['true'] };
+
+/** A graph of so many tasks below `top`, and finalisers beside. Each task needs about three of those before it. */
+export async function randomGraph(random: Random, traits: Traits): Promise<Graph> {
+  const { run } = traits;
+  const has = (share = 0): boolean => random() < share;
+  const pick = (from: readonly AnyTask[], few: number): AnyTask[] =>
+    from.length === 0
+      ? []
+      : [...new Set(Array.from({ length: Math.floor(random() * (few + 1)) }, () => one(from)))];
+  const one = (from: readonly AnyTask[]): AnyTask => from[Math.floor(random() * from.length)] as AnyTask;
+  const body = (name: string): Plain => (run === undefined ? {} : { run: (context) => run(context, name) });
+  const common = (name: string): Plain & { name: string } => ({
+    ...always,
+    ...body(name),
+    ...(has(traits.mutex) ? { mutex: `mutex-${Math.floor(random() * 3)}` } : {}),
+    ...(has(traits.retries) ? { retries: 1 + Math.floor(random() * 2), retryDelayMs: 0 } : {}),
+    name,
+  });
+  const kind = (): Plain => {
+    if (has(traits.interactive)) return { interactive: true };
+    if (has(traits.ready)) return { ready: { log: 'up' } };
+    return has(traits.group) ? { commands: () => [], run: undefined as never } : {};
+  };
+  const make = (definition: Plain & { name: string }): AnyTask => {
+    // A group has no `run` at all.
+    if (definition.run === undefined) delete (definition as { run?: unknown }).run;
+    return task(definition as TaskDefinition<Record<never, never>>);
+  };
+
+  const tasks: AnyTask[] = [];
+  const helpers: AnyTask[] = [];
+  const finalisers: AnyTask[] = [];
+  for (let index = 0; index < traits.size; index += 1) {
+    const name = `t${index}`;
+    const owned: AnyTask[] = [];
+    if (has(traits.finally)) {
+      const helper = make({ ...common(`h${index}`), ...kind(), needs: pick(tasks, 1) });
+      helpers.push(helper);
+      const own = make({
+        ...common(`f${index}`),
+        ...(has(traits.ready && 0.1) ? { ready: { log: 'up' } } : {}),
+        needs: [...pick(helpers, 2), ...pick(tasks, 1)],
+        finally: finalisers.length > 0 && has(0.2) ? [one(finalisers)] : [],
+      });
+      finalisers.push(own);
+      owned.push(own, ...pick(finalisers, 1));
+    }
+    const needs = pick(tasks, 5);
+    // Now and then a finaliser is a normal need of something later as well.
+    const early = index > 5 && has((traits.finally ?? 0) / 10) ? freeFinaliser(tasks, name, needs) : [];
+    tasks.push(
+      make({
+        ...common(name),
+        ...kind(),
+        needs: [...needs, ...early],
+        after: pick(tasks, 1),
+        finally: owned,
+      }),
+    );
+  }
+  // As a group it asks for all long-running processes, which then run until a signal comes.
+  const top = make({
+    ...common('top'),
+    needs: tasks,
+    ...(has(0.25) ? { commands: () => [], run: undefined as never } : {}),
+  });
+  return buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run');
+
+  /** A task that gets a finaliser which is needed by the next one in the usual way too. */
+  function freeFinaliser(before: AnyTask[], name: string, needs: AnyTask[]): AnyTask[] {
+    const undo = make({ ...common(`u-${name}`) });
+    const made = make({ ...common(`m-${name}`), needs: needs.slice(0, 1), finally: [undo] });
+    before.push(made);
+    return [undo];
+  }
+}

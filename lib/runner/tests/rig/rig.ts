@@ -1,0 +1,319 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { processStartTime, type Readiness } from '../../runner.ts';
+import { bundled } from './bundled.ts';
+
+/** A task of the program `tasks.ts`; `commands` are mostly made by `Rig.command`. */
+export type RigTask = {
+  readonly name: string;
+  readonly commands?: readonly string[];
+  readonly needs?: readonly string[];
+  readonly after?: readonly string[];
+  readonly secrets?: readonly string[];
+  /** A command for the end of the run; it gets the outcome as its last word. */
+  readonly cleanup?: string;
+  readonly behaviour?: 'print' | 'changed' | 'unchanged' | 'wait' | 'deaf' | 'bug' | 'stray';
+  readonly mutex?: string;
+  readonly lock?: boolean;
+  readonly interactive?: boolean;
+  readonly confirm?: string;
+  readonly private?: boolean;
+  readonly timeoutMs?: number;
+  readonly retries?: number;
+  readonly retryDelayMs?: number;
+  readonly cwd?: string;
+  readonly env?: { readonly [name: string]: string };
+  /** Given to `$` for each of its commands. */
+  readonly explicit?: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv };
+  /** May be declared later than this one. */
+  readonly finally?: readonly string[];
+  /** `pattern` is the source of a regular expression for `log`. */
+  readonly ready?: Readiness & { readonly pattern?: string };
+  /** Without a `run` of its own: the runner runs its `commands`. */
+  readonly plain?: boolean;
+  readonly passThrough?: boolean;
+  readonly inputs?: readonly string[];
+  readonly outputs?: readonly string[];
+  readonly status?: string;
+};
+
+type Started = { readonly name: string; readonly pid: number; readonly words: readonly string[] };
+
+type Message = { readonly event: string; readonly [field: string]: unknown };
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+
+/** Rejects when what a test waits for does not come: uvu itself has no time limit. */
+export function within<Value>(promise: Promise<Value>, what: string): Promise<Value> {
+  const deadlineMs = Number(process.env.RIG_DEADLINE_MS ?? 30_000);
+  let timer: NodeJS.Timeout;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not come within ${deadlineMs} ms`)), deadlineMs);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** Things that arrive and are waited for, in whatever order these two happen. */
+class Mailbox<Item> {
+  readonly #items: Item[] = [];
+  readonly #waiting: { readonly wanted: (item: Item) => boolean; readonly resolve: (item: Item) => void }[] =
+    [];
+
+  put(item: Item): void {
+    const place = this.#waiting.findIndex(({ wanted }) => wanted(item));
+    if (place < 0) this.#items.push(item);
+    else this.#waiting.splice(place, 1)[0]?.resolve(item);
+  }
+
+  take(wanted: (item: Item) => boolean, what: string): Promise<Item> {
+    const place = this.#items.findIndex(wanted);
+    const [found] = place < 0 ? [] : this.#items.splice(place, 1);
+    if (found !== undefined) return Promise.resolve(found);
+    return within(new Promise((resolve) => this.#waiting.push({ wanted, resolve })), what);
+  }
+
+  has(wanted: (item: Item) => boolean): boolean {
+    return this.#items.some(wanted);
+  }
+}
+
+/** One running command, at the other end of its socket. */
+export class Invocation {
+  readonly name: string;
+  readonly pid: number;
+  /** What stood after its name. */
+  readonly words: readonly string[];
+  /** Resolves when its process is gone, however it ended. */
+  readonly ended: Promise<void>;
+  readonly #socket: Socket;
+  readonly #messages = new Mailbox<Message>();
+
+  constructor(socket: Socket, lines: AsyncIterator<string>, started: Started) {
+    this.name = started.name;
+    this.pid = started.pid;
+    this.words = started.words;
+    this.#socket = socket;
+    this.ended = within(
+      new Promise((resolve) => socket.once('close', () => resolve())),
+      `the end of ${started.name}`,
+    );
+    this.ended.catch(() => {});
+    void this.#listen(lines);
+  }
+
+  async print(text: string): Promise<void> {
+    await this.#ask({ action: 'print', text }, 'printed');
+  }
+
+  /** Prints without waiting for its answer, which does not come when the run ends it meanwhile. */
+  say(text: string): void {
+    this.#send({ action: 'print', text });
+  }
+
+  async printError(text: string): Promise<void> {
+    await this.#ask({ action: 'printError', text }, 'printed');
+  }
+
+  async trap(signal: NodeJS.Signals): Promise<void> {
+    await this.#ask({ action: 'trap', signal }, 'trapped');
+  }
+
+  async environment(variable: string): Promise<unknown> {
+    return (await this.#ask({ action: 'environment', variable }, 'environment')).value;
+  }
+
+  /** Its working directory. */
+  async folder(): Promise<unknown> {
+    return (await this.#ask({ action: 'folder' }, 'folder')).folder;
+  }
+
+  /** Answers HTTP requests at this port with this status from now on. */
+  async listen(port: number, status = 200): Promise<void> {
+    await this.#ask({ action: 'listen', port, status }, 'listening');
+  }
+
+  spawn(name: string): void {
+    this.#send({ action: 'spawn', name });
+  }
+
+  /** Resolves when a trapped signal has arrived. */
+  async signalled(signal: NodeJS.Signals): Promise<void> {
+    await this.#messages.take((message) => message.signal === signal, `${signal} at ${this.name}`);
+  }
+
+  /** Whether a trapped signal has arrived and was not asked for by `signalled`. */
+  hasSignalled(signal: NodeJS.Signals): boolean {
+    return this.#messages.has((message) => message.signal === signal);
+  }
+
+  async exit(code = 0): Promise<void> {
+    this.#send({ action: 'exit', code });
+    await this.ended;
+  }
+
+  async #listen(lines: AsyncIterator<string>): Promise<void> {
+    for (let line = await nextLine(lines); line !== undefined; line = await nextLine(lines))
+      this.#messages.put(JSON.parse(line));
+  }
+
+  #ask(message: object, event: string): Promise<Message> {
+    this.#send(message);
+    return this.#messages.take((answer) => answer.event === event, `${event} of ${this.name}`);
+  }
+
+  #send(message: object): void {
+    this.#socket.write(`${JSON.stringify(message)}\n`);
+  }
+}
+
+/** A run in a process of its own. */
+export class RunnerProcess {
+  readonly child: ChildProcess;
+  stdout = '';
+  stderr = '';
+  /** The exit code, or the signal's name for a process that was ended by one. */
+  readonly exit: Promise<number | NodeJS.Signals | null>;
+  readonly #watchers = new Set<() => void>();
+
+  constructor(child: ChildProcess) {
+    this.child = child;
+    child.stdout?.on('data', (chunk) => this.#note(() => (this.stdout += chunk)));
+    child.stderr?.on('data', (chunk) => this.#note(() => (this.stderr += chunk)));
+    this.exit = within(
+      new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal))),
+      'the end of the run',
+    );
+    this.exit.catch(() => child.kill('SIGKILL'));
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** Resolves when stderr holds this text. */
+  says(text: string): Promise<void> {
+    const seen = new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (!this.stderr.includes(text)) return;
+        this.#watchers.delete(look);
+        resolve();
+      };
+      this.#watchers.add(look);
+      look();
+    });
+    return within(seen, `"${text}" on stderr, which was: ${this.stderr}`);
+  }
+
+  #note(append: () => void): void {
+    append();
+    for (const look of [...this.#watchers]) look();
+  }
+}
+
+let program: Promise<string> | undefined;
+
+/** The bundled `tasks.ts`, one for all of this process. */
+export function rigProgram(): Promise<string> {
+  program ??= bundled(`${here}tasks.ts`);
+  return program;
+}
+
+export class Rig {
+  readonly #server: Server;
+  readonly #invocations = new Mailbox<Invocation>();
+  readonly #pids = new Set<number>();
+  readonly #runs = new Set<RunnerProcess>();
+
+  /** What the runs of this rig remember. */
+  readonly memory: string;
+
+  /** The bundled program. */
+  readonly program: string;
+
+  private constructor(server: Server, memory: string, program: string) {
+    this.#server = server;
+    this.memory = memory;
+    this.program = program;
+    server.on('connection', (socket) => void this.#onConnection(socket));
+  }
+
+  static async open(): Promise<Rig> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return new Rig(server, await mkdtemp(join(tmpdir(), 'rig-memory-')), await rigProgram());
+  }
+
+  /** The shell command of an invocation with this name. */
+  command(name: string): string {
+    const address = this.#server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    return `${process.execPath} ${here}child.mjs ${port} ${name}`;
+  }
+
+  /** The next command of this name to be started. */
+  next(name: string): Promise<Invocation> {
+    return this.#invocations.take((invocation) => invocation.name === name, `the start of ${name}`);
+  }
+
+  /** Whether such a command was started and not yet taken by `next`. */
+  hasStarted(name: string): boolean {
+    return this.#invocations.has((invocation) => invocation.name === name);
+  }
+
+  /** Starts `tests/rig/tasks.ts` with these tasks. */
+  run(tasks: readonly RigTask[], args: readonly string[], env: NodeJS.ProcessEnv = {}): RunnerProcess {
+    const { CI: _c, GITHUB_ACTIONS: _h, GITLAB_CI: _l, ...inherited } = process.env;
+    const child = spawn(process.execPath, [this.program, ...args], {
+      env: {
+        ...inherited,
+        NO_COLOR: '1',
+        LC_ALL: 'C.UTF-8',
+        RIG_MEMORY: this.memory,
+        ...env,
+        RIG_TASKS: JSON.stringify(tasks),
+      },
+      cwd: `${here}../..`,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const run = new RunnerProcess(child);
+    this.#runs.add(run);
+    return run;
+  }
+
+  /** Pids of invocations that still live; a zombie does not. */
+  async survivors(): Promise<number[]> {
+    const pids = [...this.#pids];
+    const times = await Promise.all(pids.map(processStartTime));
+    return pids.filter((_, index) => times[index] !== undefined);
+  }
+
+  /** Ends whatever a failed test has left. */
+  async close(): Promise<void> {
+    for (const run of this.#runs) run.kill('SIGKILL');
+    for (const pid of await this.survivors()) process.kill(pid, 'SIGKILL');
+    await new Promise((resolve) => this.#server.close(resolve));
+    await rm(this.memory, { recursive: true, force: true });
+  }
+
+  async #onConnection(socket: Socket): Promise<void> {
+    // The lines end with the connection, see `nextLine`.
+    socket.on('error', () => {});
+    const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
+    const first = await nextLine(lines);
+    if (first === undefined) return;
+    const started = JSON.parse(first) as Started;
+    this.#pids.add(started.pid);
+    this.#invocations.put(new Invocation(socket, lines, started));
+  }
+}
+
+/** Undefined at the end of the connection. A killed child resets it, which the lines tell as an error: one more way to end. */
+async function nextLine(lines: AsyncIterator<string>): Promise<string | undefined> {
+  const line = await lines.next().catch(() => undefined);
+  return line === undefined || line.done ? undefined : line.value;
+}

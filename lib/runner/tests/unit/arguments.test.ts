@@ -1,0 +1,134 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { checkArguments } from '../../arguments.ts';
+import { UsageError } from '../../errors.ts';
+import type { ArgumentSpecs, ArgumentValues } from '../../task.ts';
+
+const app = { type: 'choice', positional: true, description: 'the app', choices: ['app1', 'app2'] } as const;
+
+function check(specs: ArgumentSpecs, values: ArgumentValues): Promise<unknown> {
+  return checkArguments(specs, values, { options: { environment: 'dev' }, usage: 'usage: x' });
+}
+
+async function errorOf(specs: ArgumentSpecs, values: ArgumentValues): Promise<UsageError> {
+  try {
+    await check(specs, values);
+  } catch (error) {
+    if (error instanceof UsageError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+test('words of the command line become typed values', async () => {
+  const specs = {
+    app,
+    revision: { type: 'number', description: 'd' },
+    force: { type: 'boolean', description: 'd' },
+    tags: { type: 'list', description: 'd' },
+  } as const;
+  const values = { app: 'app1', revision: '-3', force: true, tags: ['a,b', 'c'] };
+  assert.equal(await check(specs, values), { app: 'app1', revision: -3, force: true, tags: ['a', 'b', 'c'] });
+});
+
+test('values of a need stay as they are', async () => {
+  const specs = {
+    revision: { type: 'number', description: 'd' },
+    tags: { type: 'list', description: 'd' },
+  } as const;
+  assert.equal(await check(specs, { revision: 3, tags: ['a'] }), { revision: 3, tags: ['a'] });
+});
+
+test('what is left out gets its default, nothing, false or an empty list', async () => {
+  const specs = {
+    path: { type: 'string', positional: true, default: '/', description: 'd' },
+    revision: { type: 'number', optional: true, description: 'd' },
+    force: { type: 'boolean', description: 'd' },
+    rest: { type: 'string', positional: true, variadic: true, optional: true, description: 'd' },
+  } as const;
+  assert.equal(await check(specs, {}), { path: '/', revision: undefined, force: false, rest: [] });
+});
+
+test('the environment comes after the command line and before the default', async () => {
+  const specs = {
+    level: { type: 'number', default: 1, env: 'RUNNER_TEST_LEVEL', description: 'd' },
+  } as const;
+  process.env.RUNNER_TEST_LEVEL = '2';
+  assert.equal(await check(specs, {}), { level: 2 });
+  assert.equal(await check(specs, { level: '3' }), { level: 3 });
+  process.env.RUNNER_TEST_LEVEL = 'x';
+  assert.is(
+    (await errorOf(specs, {})).what,
+    'expected `--level` to be a number, got `x` (from RUNNER_TEST_LEVEL)',
+  );
+  assert.match((await errorOf(specs, {})).advice ?? '', 'write `RUNNER_TEST_LEVEL=NUMBER`: ');
+  assert.match((await errorOf(specs, { level: 'y' })).advice ?? '', 'write `--level=NUMBER`: ');
+  process.env.RUNNER_TEST_LEVEL = '';
+  assert.equal(await check(specs, {}), { level: 1 });
+  delete process.env.RUNNER_TEST_LEVEL;
+});
+
+test('a missing argument names the possible values', async () => {
+  const error = await errorOf({ app }, {});
+  assert.is(error.what, 'missing argument `<app>`');
+  assert.is(error.why, 'the app: app1, app2');
+  assert.is(error.advice, 'usage: x');
+});
+
+test('a required variadic argument needs at least one word', async () => {
+  const specs = { files: { type: 'string', positional: true, variadic: true, description: 'd' } } as const;
+  assert.is((await errorOf(specs, {})).what, 'missing argument `<files>…`');
+  assert.is((await errorOf(specs, { files: [] })).what, 'missing argument `<files>…`');
+});
+
+test('a wrong choice names the noun, the possible values and the nearest one', async () => {
+  const error = await errorOf({ app }, { app: 'ap1' });
+  assert.is(error.what, 'unknown app `ap1`');
+  assert.is(error.why, 'possible: app1, app2');
+  assert.is(error.advice, 'Did you mean `app1`?');
+});
+
+test('choices may be read from elsewhere with the options, and hold for each item of a list', async () => {
+  const specs = {
+    tiers: {
+      type: 'list',
+      noun: 'tier',
+      description: 'd',
+      choices: async (options: { readonly [name: string]: unknown }) => [`core-${options.environment}`],
+    },
+  } as const;
+  assert.equal(await check(specs, { tiers: 'core-dev' }), { tiers: ['core-dev'] });
+  assert.is((await errorOf(specs, { tiers: 'core-dev,apps' })).what, 'unknown tier `apps`');
+});
+
+test('wrong types are named with option, rule and value', async () => {
+  const specs = { revision: { type: 'number', description: 'd' } } as const;
+  for (const value of ['x', '', 'Infinity', '1e999']) {
+    assert.is(
+      (await errorOf(specs, { revision: value })).what,
+      `expected \`--revision\` to be a number, got \`${value}\``,
+    );
+  }
+  const flag = { force: { type: 'boolean', description: 'd' } } as const;
+  assert.is(
+    (await errorOf(flag, { force: 'maybe' })).what,
+    'expected `--force` to be `true` or `false`, got `maybe`',
+  );
+});
+
+test('each of several numbers is checked', async () => {
+  const specs = { ports: { type: 'number', positional: true, variadic: true, description: 'd' } } as const;
+  assert.equal(await check(specs, { ports: ['80', '8080'] }), { ports: [80, 8080] });
+  assert.is(
+    (await errorOf(specs, { ports: ['80', 'http'] })).what,
+    'expected `<ports>…` to be a number, got `http`',
+  );
+});
+
+test('an argument that is not declared is an error', async () => {
+  const error = await errorOf({ app }, { app: 'app1', aap: 'x' });
+  assert.is(error.what, 'unknown argument `aap`');
+  assert.is(error.advice, 'Did you mean `app`?');
+});
+
+test.run();

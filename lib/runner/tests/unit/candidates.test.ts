@@ -1,0 +1,92 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { candidates } from '../../completion/candidates.ts';
+import { task } from '../../task.ts';
+
+const commands = () => [];
+
+const deploy = task({
+  name: 'deploy',
+  description: 'deploys\tone\napplication',
+  aliases: ['d'],
+  args: {
+    app: { type: 'choice', positional: true, choices: async () => ['app1', 'two words'], description: 'a' },
+    sure: { type: 'boolean', positional: true, optional: true, description: 's' },
+    files: { type: 'string', positional: true, variadic: true, optional: true, description: 'f' },
+    dryRun: { type: 'boolean', short: 'n', description: 'only shown' },
+    other: { type: 'list', choices: ['red', 'green'], default: [], description: 'more' },
+    tier: { type: 'choice', choices: ({ env }) => [`core-${env}`], optional: true, description: 't' },
+    broken: { type: 'choice', choices: () => Promise.reject(new Error('no file')), description: 'b' },
+  },
+  commands,
+});
+const pass = task({ name: 'pass', description: 'p', passThrough: true, commands });
+const hidden = task({ name: 'hidden', description: 'd', private: true, commands });
+
+/** The words, or the one word that stands for others. */
+async function at(...words: readonly string[]): Promise<string[]> {
+  const specs = {
+    env: { type: 'string', short: 'e', default: 'dev', suggestions: ['dev', 'prod'], description: 'where' },
+    wait: { type: 'boolean', default: true, description: 'not to wait' },
+    jobs: { type: 'number', short: 'j', default: 4, description: 'how many' },
+  } as const;
+  const text = await candidates(words, { tasks: [deploy, pass, hidden], specs, program: 'x', config: {} });
+  const lines = text.trimEnd().split('\n');
+  return lines[0] === 'words' ? lines.slice(1).map((line) => line.replace(/\t$/, '')) : lines;
+}
+
+test('tasks and aliases with their descriptions in one line, without private ones', async () => {
+  const [first, ...rest] = await at('');
+  assert.is(first, 'deploy\tdeploys one application');
+  assert.equal(rest, ['d\tdeploys one application (deploy)', 'pass\tp']);
+});
+
+test('what stands by place, one after the other; a word with a space cannot be offered', async () => {
+  assert.equal(await at('deploy', ''), ['app1']);
+  assert.equal(await at('-e', 'prod', 'd', '-n', ''), ['app1']);
+  assert.equal(await at('deploy', 'app1', ''), ['true', 'false']);
+  assert.equal(await at('deploy', 'app1', 'true', 'x', ''), ['files']);
+});
+
+test('after -- only words: those by place, or files for a task that passes them on', async () => {
+  assert.equal(await at('deploy', '--', ''), ['app1']);
+  assert.equal(await at('deploy', '--', 'app1', '--'), ['true', 'false']);
+  assert.equal((await at('--', 'dep')).length, 3);
+  assert.equal(await at('pass', '--', '-'), ['files']);
+  assert.equal(await at('pass', '--', 'x', '--env='), ['files']);
+  assert.equal(await at('--env', '--', ''), ['none']);
+});
+
+test('after a , the next task and what it takes', async () => {
+  assert.equal(await at('deploy', 'app1', ',', 'pa'), await at(''));
+  assert.equal(await at('pass', ',', 'deploy', ''), ['app1']);
+  assert.equal(await at('pass', ',', ',', ''), ['none']);
+});
+
+test('values of options, written in any way', async () => {
+  assert.equal(await at('-e', ''), ['dev', 'prod']);
+  assert.equal(await at('--env=p'), ['--env=dev', '--env=prod']);
+  assert.equal(await at('deploy', '-ne', 'p'), ['dev', 'prod']);
+  assert.equal(await at('-j', ''), ['none']);
+  assert.equal(await at('deploy', '--other', 'red,gr'), ['red,red', 'red,green']);
+  assert.equal(await at('deploy', '--other=red,'), ['--other=red,red', '--other=red,green']);
+  assert.equal(await at('--env=prod', 'deploy', '--tier', ''), ['core-prod']);
+  assert.equal(await at('deploy', '--broken', ''), ['files'], 'choices that cannot be read');
+  assert.equal(await at('--no-wait='), ['none']);
+});
+
+test('options that are left, in the form in which they say something', async () => {
+  const forms = async (...words: readonly string[]): Promise<string[]> =>
+    (await at(...words)).map((line) => line.replace(/\t.*/, ''));
+  assert.equal(await forms('--'), ['--env', '--no-wait', '--jobs']);
+  assert.equal(await forms('-'), ['--env', '-e', '--no-wait', '--jobs', '-j']);
+  const left = ['--no-wait', '--jobs', '--dry-run', '--other', '--tier', '--broken'];
+  assert.equal(await forms('-e', 'x', 'deploy', '--other', 'red', '--'), left);
+});
+
+test('nothing where the line cannot be understood', async () => {
+  for (const words of [['nonsense', ''], ['hidden', ''], ['--nonsense', ''], ['--nonsense=']])
+    assert.equal(await at(...words), ['none'], words.join(' '));
+});
+
+test.run();

@@ -1,0 +1,51 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { completionTask } from '../../completion/completion-task.ts';
+import type { UsageError } from '../../errors.ts';
+import { graphTask, listTask } from '../../list.ts';
+import { type AnyTask, task } from '../../task.ts';
+import { checkDefinitions } from '../../task-names.ts';
+
+const make = (name: string, aliases: string[] = []) =>
+  task({ name, description: 'd', aliases, commands: () => [] });
+
+function errorOf(...tasks: AnyTask[]): UsageError | undefined {
+  try {
+    checkDefinitions([...tasks, listTask, graphTask, completionTask], {});
+    return undefined;
+  } catch (error) {
+    return error as UsageError;
+  }
+}
+
+for (const name of ['list', 'graph', 'completion']) {
+  test(`${name} is a command of the runner`, () => {
+    const same = errorOf(make(name));
+    assert.equal(
+      [same?.what, same?.why],
+      [`\`${name}\` is a command of the runner`, `task \`${name}\` has the same name`],
+    );
+    assert.match(same?.advice ?? '', /^give it another one, at \S*check-definitions\.test\.ts:\d+$/);
+    const alias = errorOf(make('build', [name]));
+    assert.equal(
+      [alias?.what, alias?.why],
+      [`\`${name}\` is a command of the runner`, 'task `build` has it as an alias'],
+    );
+  });
+}
+
+test('two tasks that share an alias are both named', () => {
+  for (const tasks of [
+    [make('build', ['x']), make('test', ['x'])],
+    [make('build', ['test']), make('test')],
+  ]) {
+    const error = errorOf(...tasks);
+    assert.match(error?.what ?? '', /^two tasks are called `(?:x|test)`$/);
+    assert.match(error?.why ?? '', /^`build` at \S+:\d+ and `test` at \S+:\d+$/);
+    assert.is(error?.advice, 'give one of them another name or alias');
+  }
+  assert.match(errorOf(make('build'), make('build'))?.why ?? '', /^`task\(\)` was called twice at \S+:\d+$/);
+  assert.is(errorOf(make('build', ['b']), make('test', ['t'])), undefined);
+});
+
+test.run();

@@ -1,0 +1,238 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { NodeSummary, RunEventBody } from '../../events.ts';
+import type { OutputMode } from '../../global-options.ts';
+import { githubRenderer } from '../../output/github.ts';
+import { createRenderer } from '../../output/renderer.ts';
+import { createStyle, type Terminal } from '../../output/terminal.ts';
+
+type Log = Terminal & { shown: string };
+
+function logOf(isTerminal = false): Log {
+  const log: Log = {
+    shown: '',
+    out: () => {},
+    err: (text) => {
+      log.shown += text;
+    },
+    isTerminal,
+    columns: () => 80,
+    style: createStyle(false, true),
+  };
+  return log;
+}
+
+function node(id: string, file = '/repository/tasks/vault.ts'): NodeSummary {
+  return { id, label: id, name: id, needs: [], place: () => ({ file, line: 12 }) };
+}
+
+const redact = (text: string): string => text;
+
+const start = (id: string): RunEventBody => ({ type: 'task-started', id });
+const output = (id: string, line: string): RunEventBody => ({
+  type: 'task-output',
+  id,
+  stream: 'stdout',
+  line,
+});
+const done = (id: string): RunEventBody => ({ type: 'task-done', id, report: undefined, durationMs: 1200 });
+const failed = (id: string, what: string, why?: string): RunEventBody => ({
+  type: 'task-failed',
+  id,
+  label: id,
+  failure: { what, exitCode: 3, ...(why === undefined ? {} : { why }) },
+  chain: [id],
+  lastLines: [],
+  place: 'x',
+  durationMs: 1200,
+});
+
+function started(...nodes: NodeSummary[]): RunEventBody {
+  return { type: 'run-started', nodes, jobs: 2 };
+}
+
+function github(events: readonly RunEventBody[], single = false): string[] {
+  const log = logOf();
+  const renderer = githubRenderer(log, false, { root: '/repository', token: 'token', single });
+  for (const event of events) renderer.onEvent({ ...event, at: 1_700_000_000_000 });
+  renderer.close?.();
+  return log.shown.split('\n').slice(0, -1);
+}
+
+test('GitHub: one group for each task, no command of a child is taken', () => {
+  const lines = github([
+    started(node('a'), node('b')),
+    ...[start('a'), start('b'), output('a', '::set-output name=x::y'), output('b', '##[error]no'), done('b')],
+    ...[output('a', 'more'), done('a')],
+  ]);
+  assert.equal(lines, [
+    ...['::group::b', '::stop-commands::token', '##[error]no', '::token::', '::endgroup::', '✓ b 1.2s'],
+    ...[
+      '::group::a',
+      '::stop-commands::token',
+      '::set-output name=x::y',
+      'more',
+      '::token::',
+      '::endgroup::',
+    ],
+    '✓ a 1.2s',
+  ]);
+});
+
+test('GitHub: a task that runs alone is shown at once, in a group that is closed for what comes between', () => {
+  const lines = github([
+    started(node('a'), node('b')),
+    ...[
+      start('a'),
+      output('a', 'one'),
+      start('b'),
+      output('b', 'two'),
+      done('b'),
+      output('a', 'three'),
+      done('a'),
+    ],
+  ]);
+  assert.equal(
+    lines.filter((line) => !/token/.test(line)),
+    [
+      ...['::group::a', 'one', '::endgroup::', '::group::b', 'two', '::endgroup::', '✓ b 1.2s'],
+      ...['::group::a (continued)', 'three', '::endgroup::', '✓ a 1.2s'],
+    ],
+  );
+});
+
+test('GitHub: groups never nest, and commands are on again after each one, whatever is open at the end', () => {
+  const lines = github([
+    started(node('a'), node('b')),
+    ...[start('a'), output('a', 'one'), start('b'), output('b', 'two'), output('a', 'three')],
+    { type: 'run-stopping', reason: { type: 'signal', signal: 'SIGTERM' } },
+    output('a', 'four'),
+  ]);
+  let open = false;
+  for (const line of lines) {
+    if (line.startsWith('::group::')) assert.not(open, line);
+    if (line === '::endgroup::') assert.ok(open);
+    if (line.startsWith('::group::') || line === '::endgroup::') open = !open;
+  }
+  assert.not(open);
+  const marks = lines.filter((line) => line.includes('token'));
+  assert.ok(marks.length > 0);
+  assert.equal(
+    marks,
+    marks.map((_, index) => (index % 2 === 0 ? '::stop-commands::token' : '::token::')),
+  );
+  assert.ok(lines.includes('two') && lines.includes('three') && lines.includes('four'));
+});
+
+test('GitHub: a failure is an annotation at the declaration of its task, escaped as GitHub documents it', () => {
+  const lines = github([
+    started(node('b: 50%, or so'), node('outside', '/elsewhere/x.ts'), node('odd', '/repository/a,b:c.ts')),
+    ...[start('b: 50%, or so'), failed('b: 50%, or so', 'it broke: 100%, really', 'line one\r\nline two')],
+    ...[start('outside'), failed('outside', 'no place'), start('odd'), failed('odd', 'x')],
+  ]);
+  assert.equal(
+    lines.filter((line) => line.startsWith('::error')),
+    [
+      '::error file=tasks/vault.ts,line=12,title=b%3A 50%25%2C or so::it broke: 100%25, really%0Aline one%0D%0Aline two',
+      '::error title=outside::no place',
+      '::error file=a%2Cb%3Ac.ts,line=12,title=odd::x',
+    ],
+  );
+});
+
+test('GitHub: a single task has no group, and no command of its child is taken either', () => {
+  const lines = github([started(node('a')), start('a'), output('a', '::error::x'), failed('a', 'no')], true);
+  assert.equal(lines.slice(0, 3), ['::stop-commands::token', '::error::x', '::token::']);
+  assert.is(lines.filter((line) => line.includes('group')).length, 0);
+  assert.is(lines.at(-1), '::error file=tasks/vault.ts,line=12,title=a::no');
+});
+
+function gitlab(events: readonly RunEventBody[]): string {
+  const log = logOf();
+  const renderer = createRenderer('gitlab', log, false, 2, { env: {}, redact });
+  for (const event of events) renderer.onEvent({ ...event, at: 1_700_000_000_000 });
+  renderer.close?.();
+  return log.shown;
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: how GitLab reads a marker
+const marker = /\u001B\[0Ksection_(start|end):(\d+):([\w.-]+)(\[collapsed=true\])?\r\u001B\[0K/g;
+
+test('GitLab: a section for each task with a safe, unique name, collapsed when it went well', () => {
+  const label = 'install app=a/b "c" ü';
+  const shown = gitlab([
+    started(node(label), node('b')),
+    ...[start(label), start('b'), output(label, 'one'), output('b', 'two'), done(label)],
+    ...[output('b', 'three'), failed('b', 'no'), start(label), output(label, 'again'), done(label)],
+  ]);
+  const markers = [...shown.matchAll(marker)].map(([, kind, time, name, flag]) => ({
+    kind,
+    time,
+    name,
+    flag,
+  }));
+  assert.equal(
+    markers.map(({ kind, flag }) => `${kind}${flag ?? ''}`),
+    ['start[collapsed=true]', 'end', 'start', 'end', 'start', 'end'],
+  );
+  assert.ok(markers.every(({ time }) => time === '1700000000'));
+  assert.is(new Set(markers.map(({ name }) => name)).size, 3);
+  for (let index = 0; index < markers.length; index += 2)
+    assert.is(markers[index]?.name, markers[index + 1]?.name);
+  assert.match(shown, `\u001B[0K${label}\none\n`);
+});
+
+const choices: readonly [string, NodeJS.ProcessEnv, boolean, number, RegExp][] = [
+  [
+    'GitHub',
+    { GITHUB_ACTIONS: 'true', CI: 'true' },
+    false,
+    2,
+    /^::group::a\n::stop-commands::[0-9a-f]{40}\n/,
+  ],
+  ['GitHub, a single task', { GITHUB_ACTIONS: 'true' }, false, 1, /^::stop-commands::/],
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the start of a marker
+  ['GitLab', { GITLAB_CI: 'true', CI: 'true' }, false, 2, /^\u001B\[0Ksection_start:/],
+  ['GitLab, a single task', { GITLAB_CI: 'true' }, false, 1, /^line\n$/],
+  ['GitHub on a terminal', { GITHUB_ACTIONS: 'true', CI: 'true' }, true, 2, /^→ a\n/],
+  ['CI on a terminal', { CI: 'true' }, true, 2, /^→ a\n/],
+  ['CI is false', { CI: 'false' }, true, 2, /^✓ a 1\.2s\n$/],
+  ['a terminal', {}, true, 2, /^✓ a 1\.2s\n$/],
+  ['another value', { GITHUB_ACTIONS: '1' }, false, 2, /^→ a\n/],
+];
+
+for (const [name, env, isTerminal, nodes, expected] of choices) {
+  test(`how the log is shown by itself: ${name}`, () => {
+    const log = logOf(isTerminal);
+    const renderer = createRenderer('auto', log, false, nodes, { env, redact });
+    const all = [node('a'), node('b')].slice(0, nodes);
+    for (const event of [started(...all), start('a'), output('a', 'line'), done('a')])
+      renderer.onEvent({ ...event, at: Date.now() });
+    renderer.close?.();
+    assert.match(log.shown, expected);
+  });
+}
+
+test('a run inside another run has no groups of its own', () => {
+  process.env.TASK_RUNNER_LEVEL = '1';
+  const log = logOf();
+  const renderer = createRenderer('auto', log, false, 2, { env: { GITHUB_ACTIONS: 'true' }, redact });
+  delete process.env.TASK_RUNNER_LEVEL;
+  for (const event of [started(node('a'), node('b')), start('a'), output('a', 'x')])
+    renderer.onEvent({ ...event, at: 0 });
+  assert.is(log.shown, '→ a\n  x\n');
+});
+
+test('every mode can be asked for', () => {
+  const shown = (['github', 'gitlab'] as const satisfies readonly OutputMode[]).map((mode) => {
+    const log = logOf();
+    const renderer = createRenderer(mode, log, false, 2, { env: {}, redact });
+    for (const event of [started(node('a'), node('b')), start('a'), output('a', 'x')])
+      renderer.onEvent({ ...event, at: 0 });
+    return log.shown;
+  });
+  assert.match(shown[0] ?? '', '::group::a');
+  assert.match(shown[1] ?? '', 'section_start');
+});
+
+test.run();

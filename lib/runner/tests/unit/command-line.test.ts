@@ -1,0 +1,246 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parseCommandLine, requestedTasks, usageLine } from '../../command-line.ts';
+import { formatFailure, toFailure, UsageError } from '../../errors.ts';
+import { runnerOptions } from '../../global-options.ts';
+import { type AnyTask, task } from '../../task.ts';
+
+const commands = () => [];
+const install = task({
+  name: 'install-app',
+  description: 'd',
+  aliases: ['install'],
+  passThrough: true,
+  args: {
+    app: { type: 'string', positional: true, description: 'd' },
+    retries: { type: 'number', default: 3, short: 'r', description: 'd' },
+    atomic: { type: 'boolean', default: true, description: 'd' },
+    setValues: { type: 'list', optional: true, short: 's', description: 'd' },
+  },
+  commands,
+});
+const test_ = task({
+  name: 'test-many',
+  description: 'd',
+  args: {
+    first: { type: 'string', positional: true, description: 'd' },
+    rest: { type: 'string', positional: true, variadic: true, optional: true, description: 'd' },
+  },
+  commands,
+});
+const hidden = task({ name: 'hidden', description: 'd', private: true, commands });
+const plain = task({ name: 'plain', description: 'd', commands });
+const known = {
+  tasks: [install, test_, hidden, plain],
+  program: 'run',
+  options: { ...runnerOptions, environment: { type: 'string', short: 'e', description: 'd' } as const },
+};
+
+/** A line of at most one task. */
+function parseWords(words: readonly string[], tasks: readonly AnyTask[] = known.tasks) {
+  const { calls, options, isOpen } = parseCommandLine(words, { ...known, tasks });
+  assert.ok(calls.length < 2);
+  assert.is(isOpen, calls.length === 0);
+  const [call] = calls;
+  return { task: call?.task.name, args: call?.args, passThrough: call?.passThrough, options };
+}
+
+function parse(line: string): ReturnType<typeof parseWords> {
+  return parseWords(line.split(' ').filter(Boolean));
+}
+
+function errorOf(line: string): string[] {
+  try {
+    parse(line);
+  } catch (error) {
+    assert.instance(error, UsageError);
+    assert.is((error as UsageError).exitCode, 2);
+    const lines = formatFailure(toFailure(error));
+    assert.ok(lines.length <= 12);
+    return lines;
+  }
+  throw new Error(`nothing was thrown for ${line}`);
+}
+
+test('global options stand before or after the task', () => {
+  for (const line of [
+    '--environment dev --jobs 2 --yes install-app app1',
+    'install-app --environment=dev app1 --jobs=2 --yes',
+    '-e dev -j2 -y install-app app1',
+    'install app1 -yj 2 -e=dev',
+  ]) {
+    const { task: name, options, args } = parse(line);
+    assert.is(name, 'install-app', line);
+    assert.equal(
+      { ...options, environment: String(options.environment).replace('=', '') },
+      { environment: 'dev', jobs: '2', yes: true },
+      line,
+    );
+    assert.equal(args, { app: 'app1' }, line);
+  }
+});
+
+test('options of a task stand after its name', () => {
+  assert.equal(parse('install-app app1 --retries 5 --no-atomic').args, {
+    app: 'app1',
+    retries: '5',
+    atomic: false,
+  });
+  assert.equal(parse('install-app app1 -r5 --atomic=false').args, {
+    app: 'app1',
+    retries: '5',
+    atomic: 'false',
+  });
+  assert.equal(errorOf('--retries 5 install-app app1')[0], 'error: unknown option `--retries`');
+});
+
+test('every flag has its opposite, which takes no value and gives way to an option of that very name', () => {
+  assert.equal(parse('install-app app1 --no-json --no-wait').options, { json: false, wait: false });
+  assert.equal(errorOf('install-app app1 --no-atomic=true'), [
+    'error: option `--no-atomic` takes no value',
+    '  do: `--no-atomic`, or `--atomic=true`',
+  ]);
+  const flag = { type: 'boolean', description: 'd' } as const;
+  const both = task({ name: 'both', description: 'd', args: { cache: flag, noCache: flag }, commands });
+  assert.equal(parseWords(['both', '--no-cache'], [both]).args, { noCache: true });
+});
+
+test('a list may be given several times, a single value is taken from its last place', () => {
+  assert.equal(parse('install-app a -s x=1 --set-values y=2').args?.setValues, ['x=1', 'y=2']);
+  assert.equal(parse('install-app a -r 1 -r 2').args?.retries, '2');
+});
+
+test('words after -- are passed through untouched', () => {
+  const { args, passThrough } = parse('install-app app1 -- --debug -- -x');
+  assert.equal(args, { app: 'app1' });
+  assert.equal(passThrough, ['--debug', '--', '-x']);
+});
+
+test('-- ends the options: what follows is for the positional arguments of a task that passes nothing through', () => {
+  const of = (...words: string[]): unknown => {
+    const { task: name, args, options } = parseWords(words);
+    return [name, args, options];
+  };
+  assert.equal(of('test-many', '--', '-rf'), ['test-many', { first: '-rf' }, {}]);
+  assert.equal(of('test-many', '-v', 'a', '--', '--help', '--', '-n', ''), [
+    'test-many',
+    { first: 'a', rest: ['--help', '--', '-n', ''] },
+    { verbose: true },
+  ]);
+  assert.equal(of('test-many', '--'), ['test-many', {}, {}]);
+  assert.equal(of('-v', '--', 'test-many', '--jobs=2'), [
+    'test-many',
+    { first: '--jobs=2' },
+    { verbose: true },
+  ]);
+  assert.equal(parse('-- install-app --debug').passThrough, ['--debug']);
+  assert.is(parse('--').task, undefined);
+});
+
+test('what looks like a number is a word, and the value of an option may begin with a dash', () => {
+  for (const word of ['-5', '-1.5', '-.5', '-.5e3', '-0', '-', ''])
+    assert.equal(parseWords(['test-many', word]).args, { first: word });
+  for (const words of [['-r', '-.5'], ['--retries', '-.5'], ['--retries=-.5'], ['-r-.5']])
+    assert.equal(parseWords(['install', ...words]).args, { retries: '-.5' }, words.join(' '));
+  assert.equal(parse('install -s --x=1 --set-values=-y').args, { setValues: ['--x=1', '-y'] });
+});
+
+test('a variadic argument takes all further words, also - and negative numbers', () => {
+  assert.equal(parse('test-many a b - -1').args, { first: 'a', rest: ['b', '-', '-1'] });
+});
+
+test('a , begins the next task; global options are for all, and -- ends the line of tasks', () => {
+  const of = (line: string): unknown[] => {
+    const { calls, options, isOpen } = parseCommandLine(line.split(' '), known);
+    return [...calls.map(({ task, args, passThrough }) => [task.name, args, passThrough]), options, isOpen];
+  };
+  assert.equal(of('-v install a -r 1 , plain --jobs 2 , test-many b c'), [
+    ['install-app', { app: 'a', retries: '1' }, []],
+    ['plain', {}, []],
+    ['test-many', { first: 'b', rest: ['c'] }, []],
+    { verbose: true, jobs: '2' },
+    false,
+  ]);
+  assert.equal(of('test-many a , install b -- , plain'), [
+    ['test-many', { first: 'a' }, []],
+    ['install-app', { app: 'b' }, [',', 'plain']],
+    {},
+    false,
+  ]);
+  assert.equal(of('plain , test-many -- ,'), [
+    ['plain', {}, []],
+    ['test-many', { first: ',' }, []],
+    {},
+    false,
+  ]);
+  assert.equal(of('plain ,'), [['plain', {}, []], {}, true]);
+});
+
+test('what is wrong around a , is said', () => {
+  assert.equal(errorOf('-v , plain'), [
+    'error: there is no task before `,`',
+    '  why: it begins the next task',
+    '  do: write `run <task> , <task>`',
+  ]);
+  assert.match(errorOf('plain , , plain').join(), 'no task before `,`');
+  assert.match(errorOf('plain , instal-app').join(), 'Did you mean `install-app`?');
+  assert.match(errorOf('plain , install a --retries , plain').join(), 'or `--retries=,` for `,`');
+  assert.equal(errorOf('install-app app1 plain'), [
+    'error: unexpected argument `plain` for task `install-app`',
+    '  do: to run that task next, write `, plain`',
+  ]);
+  assert.throws(
+    () => requestedTasks(parseCommandLine(['plain', ','], known)),
+    (error: UsageError) => error.what === 'there is no task after the last `,`',
+  );
+});
+
+test('no task is no error', () => {
+  assert.is(parse('').task, undefined);
+  assert.equal(parse('--json').options, { json: true });
+});
+
+test('mistakes are named, with advice', () => {
+  assert.equal(errorOf('instal-app'), [
+    'error: unknown task `instal-app`',
+    '  do: Did you mean `install-app`?',
+  ]);
+  assert.equal(errorOf('zebra'), ['error: unknown task `zebra`', '  do: `run list` shows all tasks']);
+  assert.equal(errorOf('hidden')[0], 'error: unknown task `hidden`');
+  assert.equal(errorOf('--enviroment dev'), [
+    'error: unknown option `--enviroment`',
+    '  do: Did you mean `--environment`?',
+  ]);
+  assert.equal(errorOf('install-app a --retrys=2'), [
+    'error: unknown option `--retrys` of task `install-app`',
+    '  do: Did you mean `--retries`?',
+  ]);
+  assert.equal(errorOf('install-app a b')[0], 'error: unexpected argument `b` for task `install-app`');
+  const needsValue = 'error: option `--retries` needs a value';
+  assert.equal(errorOf('install-app a --retries'), [needsValue, '  do: write `--retries=NUMBER`: d']);
+  assert.equal(errorOf('install-app a --retries -- x'), [
+    needsValue,
+    '  do: write `--retries=NUMBER`, or `--retries=--` for `--`: d',
+  ]);
+  assert.equal(errorOf('-- instal-app'), [
+    'error: unknown task `instal-app`',
+    '  do: Did you mean `install-app`?',
+  ]);
+  assert.equal(errorOf('plain -- --force')[0], 'error: unexpected argument `--force` for task `plain`');
+  assert.equal(errorOf('install-app -y-')[0], 'error: unknown option `-y-` of task `install-app`');
+  assert.equal(errorOf('test-many -rf'), [
+    'error: unknown option `-r` of task `test-many`',
+    '  do: run test-many --help; as an argument, write it after `--`',
+  ]);
+  assert.equal(errorOf('install-app -q')[0], 'error: unknown option `-q` of task `install-app`');
+});
+
+test('the usage line shows what is required and what is not', () => {
+  assert.is(
+    usageLine(install, 'run'),
+    'usage: run install-app <app> [--retries <number>] [--no-atomic] [--set-values <list>] [-- …]',
+  );
+  assert.is(usageLine(test_, 'run'), 'usage: run test-many <first> [rest]…');
+});
+
+test.run();

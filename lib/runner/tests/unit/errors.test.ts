@@ -1,0 +1,90 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { commandFailure } from '../../command-failure.ts';
+import { formatFailure, MissingToolError, TaskError, toFailure, UsageError } from '../../errors.ts';
+
+test('an expected failure is what, why and advice', () => {
+  const error = new TaskError({ what: 'it broke', why: 'of age', advice: 'buy another', exitCode: 4 });
+  assert.equal(formatFailure(toFailure(error)), ['error: it broke', '  why: of age', '  do: buy another']);
+  assert.is(toFailure(error).exitCode, 4);
+  assert.is(error.message, 'it broke: of age');
+});
+
+test('what is not known is left out', () => {
+  assert.equal(formatFailure(toFailure(new TaskError({ what: 'it broke' }))), ['error: it broke']);
+  assert.equal(formatFailure(toFailure(new TaskError({ what: 'it broke', why: ' ' }))), ['error: it broke']);
+});
+
+test('the classes have their exit codes', () => {
+  assert.is(new TaskError({ what: 'x' }).exitCode, 1);
+  assert.is(new UsageError({ what: 'x' }).exitCode, 2);
+  assert.is(new MissingToolError({ what: 'x' }).exitCode, 127);
+  assert.instance(new UsageError({ what: 'x' }), TaskError);
+});
+
+test('an expected failure is no success, also when its exit code says so', () => {
+  for (const exitCode of [0, 256, Number.NaN]) {
+    const error = new TaskError({ what: 'x', exitCode });
+    assert.is(error.exitCode, 1);
+    assert.is(toFailure(Object.assign(error, { exitCode })).exitCode, 1);
+  }
+});
+
+test('a command that crashed with a trace of Go is told with what came before the trace', () => {
+  const stderr = 'panic: bad\n\ngoroutine 1 [running]:\nmain.main()\n\t/tmp/main.go:2 +0x28\n';
+  const output = { stdout: '', stderr, truncated: false, exitCode: 2, signal: null };
+  const limits = { startError: undefined, timeoutMs: undefined, overflow: undefined, cwd: undefined };
+  const { why } = commandFailure({ command: 'x', output, ...limits }, (text) => text);
+  assert.is(why, 'panic: bad');
+});
+
+test('any other error is a bug, its stack only shown when asked for', () => {
+  const failure = toFailure(new TypeError('x is not a function'));
+  assert.is(failure.what, 'Internal error: x is not a function');
+  assert.is(failure.exitCode, 1);
+  assert.not.match(formatFailure(failure).join('\n'), 'errors.test.ts');
+  assert.match(formatFailure(failure, true).join('\n'), 'errors.test.ts');
+  assert.is(toFailure('a text').what, 'Internal error: a text');
+});
+
+test('what is behind an error is told too', () => {
+  const refused = new AggregateError([new Error('refused at ::1'), new Error('refused at 127.0.0.1')], '');
+  const failure = toFailure(new TypeError('fetch failed', { cause: refused }));
+  assert.is(failure.what, 'Internal error: fetch failed');
+  assert.is(failure.why, 'refused at ::1\nrefused at 127.0.0.1');
+  const circle = new Error('round') as Error & { cause: unknown };
+  circle.cause = circle;
+  assert.match(toFailure(circle).why ?? '', 'round');
+});
+
+test('whatever is thrown can be shown', () => {
+  const loop: { self?: unknown } = {};
+  loop.self = loop;
+  for (const [thrown, text] of [
+    [{ code: 1 }, '{"code":1}'],
+    [{ message: 'like an error' }, 'like an error'],
+    [Symbol('x'), 'Symbol(x)'],
+    [null, 'null'],
+    [loop, 'something that cannot be shown was thrown'],
+    [Object.create(null), '{}'],
+  ] as const)
+    assert.is(toFailure(thrown).what, `Internal error: ${text}`);
+});
+
+test('a message moves no cursor and clears no screen', () => {
+  const error = new TaskError({ what: 'a\u001B[2J\u0007b \u001B[31mred\u001B[39m', why: 'one\r\ntwo' });
+  assert.equal(formatFailure(toFailure(error)), [
+    'error: a[2Jb \u001B[31mred\u001B[39m',
+    '  why: one',
+    '       two',
+  ]);
+});
+
+test('long texts are cut to 12 lines in all', () => {
+  const text = Array.from({ length: 50 }, (_, index) => `line ${index}`).join('\n');
+  const lines = formatFailure(toFailure(new TaskError({ what: text, why: text, advice: text })));
+  assert.is(lines.length, 12);
+  assert.is(lines[1], '       line 1');
+});
+
+test.run();

@@ -1,0 +1,91 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { dot } from '../../../graph-view/dot.ts';
+import { json } from '../../../graph-view/json.ts';
+import { mermaid } from '../../../graph-view/mermaid.ts';
+import type { EdgeKind, GraphView, Mark } from '../../../graph-view/view.ts';
+
+function node(id: string, label: string, marks: readonly Mark[] = []) {
+  return { id, label, task: label, group: 'g', description: `makes ${label}`, marks, file: 'x.ts', line: 3 };
+}
+
+function edge(from: string, to: string, kind: EdgeKind) {
+  return { from, to, kind };
+}
+
+const view: GraphView = {
+  title: 'top',
+  nodes: [
+    node('n0', 'tool helm', ['private']),
+    node('n1', 'server', ['long-running']),
+    node('n2', 'top', ['requested']),
+    node('n3', 'clean-up', ['finaliser']),
+  ],
+  edges: [edge('n0', 'n1', 'need'), edge('n1', 'n2', 'after'), edge('n2', 'n3', 'finally')],
+};
+/** What each format could take for something of its own. */
+const nasty = 'a "b" \\N <i>&amp; `c` #35; </script> ]]> {x} |y| ü\nz';
+const nastyView: GraphView = { title: nasty, nodes: [node('n0', nasty)], edges: [] };
+
+test('mermaid: each kind of edge and each mark has its own look', () => {
+  assert.is(
+    mermaid(view),
+    [
+      'flowchart LR',
+      '  n0["tool helm"]',
+      '  n1(["server"])',
+      '  n2["top"]',
+      '  n3{{"clean-up"}}',
+      '  n0 --> n1',
+      '  n1 -.-> n2',
+      '  n2 -. finally .-> n3',
+      '  classDef requested stroke-width:3px',
+      '  class n2 requested',
+      '  classDef private stroke-dasharray:4 3',
+      '  class n0 private',
+      '  classDef long_running stroke:#0a7d6c',
+      '  class n1 long_running',
+      '  classDef finaliser stroke:#a35200',
+      '  class n3 finaliser',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('mermaid: only letters, digits and harmless signs stand in a label as they are', () => {
+  const [, line = ''] = mermaid(nastyView).split('\n');
+  assert.match(line, /^ {2}n0\["[\p{L}\p{N} ,./:=_;#-]*"\]$/u);
+  const decoded = line.slice(6, -2).replace(/#(\d+);/g, (_, code) => String.fromCodePoint(Number(code)));
+  assert.is(decoded, nasty);
+});
+
+test('dot: each kind of edge and each mark has its own look', () => {
+  const text = dot(view);
+  assert.match(text, /^digraph "top" \{\n/);
+  assert.match(text, 'n0 [label="tool helm", tooltip="makes tool helm", style="dashed"];');
+  assert.match(text, 'n1 [label="server", tooltip="makes server", style="rounded"];');
+  assert.match(text, 'n2 [label="top", tooltip="makes top", penwidth=2];');
+  assert.match(text, 'n3 [label="clean-up", tooltip="makes clean-up", shape=hexagon];');
+  assert.match(
+    text,
+    '  n0 -> n1;\n  n1 -> n2 [style=dashed];\n  n2 -> n3 [style=dotted, label="finally"];\n}\n',
+  );
+});
+
+test('dot: quotes, backslashes, line breaks and entities mean themselves in a label', () => {
+  const label = /label="((?:[^"\\]|\\.)*)", tooltip/.exec(dot(nastyView))?.[1] ?? '';
+  assert.not.match(label, '\n');
+  assert.is(
+    label
+      .replaceAll('&amp;', '&')
+      .replace(/\\(.)/g, (_, character) => (character === 'n' ? '\n' : character)),
+    nasty,
+  );
+});
+
+test('json: everything that is known, under stable names', () => {
+  assert.equal(JSON.parse(json(view)), JSON.parse(JSON.stringify(view)));
+  assert.is(JSON.parse(json(nastyView)).nodes[0].label, nasty);
+});
+
+test.run();

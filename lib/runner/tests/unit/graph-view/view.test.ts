@@ -1,0 +1,160 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { UsageError } from '../../../errors.ts';
+import { buildGraph } from '../../../graph.ts';
+import { overview } from '../../../graph-view/overview.ts';
+import { type GraphView, viewOfGraph } from '../../../graph-view/view.ts';
+import { type AnyTask, need, type Options, task } from '../../../task.ts';
+
+const described = { description: 'd', commands: () => [] };
+
+async function view(requested: AnyTask, options: Options = {}): Promise<GraphView> {
+  return viewOfGraph(await buildGraph([{ task: requested, args: {}, passThrough: [] }], options, 'run'));
+}
+
+/** `a -need-> b`, by labels. */
+function edges({ nodes, edges }: GraphView): string[] {
+  const label = (id: string) => nodes.find((node) => node.id === id)?.label;
+  return edges.map(({ from, to, kind }) => `${label(from)} -${kind}-> ${label(to)}`).sort();
+}
+
+const marks = ({ nodes }: GraphView, label: string) => nodes.find((node) => node.label === label)?.marks;
+
+test('nodes stand in the order of the run and say what is special about them', async () => {
+  const hidden = task({ ...described, name: 'hidden', private: true, group: 'tools' });
+  const server = task({ ...described, name: 'server', needs: [hidden], ready: { port: 80 } });
+  const top = task({ ...described, name: 'top', description: 'the top', needs: [server] });
+  const drawn = await view(top);
+  assert.equal(
+    drawn.nodes.map(({ id, label }) => `${id} ${label}`),
+    ['n0 hidden', 'n1 server', 'n2 top'],
+  );
+  assert.equal(marks(drawn, 'hidden'), ['private']);
+  assert.equal(marks(drawn, 'server'), ['long-running']);
+  assert.equal(marks(drawn, 'top'), ['requested']);
+  const { file, line, ...rest } = drawn.nodes[2] ?? { file: '', line: 0 };
+  assert.match(file, 'view.test.ts');
+  assert.ok(line > 20);
+  assert.equal(rest, {
+    id: 'n2',
+    label: 'top',
+    task: 'top',
+    group: 'tasks',
+    description: 'the top',
+    marks: ['requested'],
+  });
+  assert.equal(edges(drawn), ['hidden -need-> server', 'server -need-> top']);
+});
+
+test('an order that is no need is told from a need, also between the same two tasks', async () => {
+  const part = task({
+    ...described,
+    name: 'part',
+    args: { name: { type: 'string', positional: true, description: 'd' } },
+  });
+  const earlier = task({ ...described, name: 'earlier' });
+  const mixed = task({
+    ...described,
+    name: 'mixed',
+    needs: [need(part, { name: 'x' })],
+    after: [part, earlier],
+  });
+  const top = task({ ...described, name: 'top', needs: [earlier, need(part, { name: 'y' }), mixed] });
+  assert.equal(edges(await view(top)), [
+    'earlier -after-> mixed',
+    'earlier -need-> top',
+    'mixed -need-> top',
+    'part x -need-> mixed',
+    'part y -after-> mixed',
+    'part y -need-> top',
+  ]);
+});
+
+test('finalisers are drawn with their arguments and their own needs', async () => {
+  const tool = task({ ...described, name: 'tool' });
+  const remove = task({
+    ...described,
+    name: 'remove',
+    args: { what: { type: 'string', positional: true, description: 'd' } },
+    needs: [tool],
+  });
+  const make = task({
+    ...described,
+    name: 'make',
+    finally: ({ options }) => [need(remove, { what: String(options.env) })],
+  });
+  const drawn = await view(task({ ...described, name: 'top', needs: [make] }), { env: 'test' });
+  assert.equal(edges(drawn), ['make -finally-> remove test', 'make -need-> top', 'tool -need-> remove test']);
+  assert.equal(marks(drawn, 'remove test'), ['finaliser']);
+});
+
+test('a finaliser that is declared in a wrong way is a usage error', async () => {
+  const strict = task({
+    ...described,
+    name: 'strict',
+    args: { word: { type: 'string', positional: true, description: 'd' } },
+  });
+  const top = task({ ...described, name: 'top', finally: [strict] });
+  try {
+    await view(top);
+    assert.unreachable();
+  } catch (error) {
+    assert.instance(error, UsageError);
+  }
+});
+
+test('the overview has every public task and the private ones they need, each once', async () => {
+  const tool = task({
+    ...described,
+    name: 'tool',
+    private: true,
+    args: { name: { type: 'string', positional: true, description: 'd' } },
+  });
+  const unused = task({ ...described, name: 'unused', private: true });
+  const backup = task({ ...described, name: 'backup' });
+  const install = task({
+    ...described,
+    name: 'install',
+    args: {
+      app: { type: 'choice', positional: true, description: 'd', choices: () => ['one', 'two'] },
+      fast: { type: 'boolean', description: 'd' },
+    },
+    needs: ({ args, options }) => [
+      need(tool, { name: String(options.env) }),
+      need(tool, { name: 'helm' }),
+      ...(args.app === 'two' ? [backup] : []),
+    ],
+  });
+  const fussy = task({
+    ...described,
+    name: 'fussy',
+    args: { path: { type: 'string', positional: true, description: 'd' } },
+    needs: ({ args }) => [need(tool, { name: args.path.slice(1) })],
+    after: [install],
+    finally: [backup],
+  });
+  const drawn = await overview([install, fussy, backup, unused, tool], { env: 'test' });
+  assert.equal(
+    drawn.nodes.map(({ label }) => label),
+    ['install', 'fussy', 'backup', 'tool'],
+  );
+  // `fussy` cannot say what it needs without its argument.
+  assert.equal(edges(drawn), [
+    'backup -need-> install',
+    'fussy -finally-> backup',
+    'install -after-> fussy',
+    'tool -need-> install',
+  ]);
+  assert.equal(marks(drawn, 'tool'), ['private']);
+});
+
+test('the picture of all tasks has no two of one name either', async () => {
+  const twin = task({ name: 'twin', description: 'd', commands: () => [] });
+  const other = task({ name: 'other', description: 'd', needs: [{ ...twin }], commands: () => [] });
+  await overview([twin, other], {}).then(
+    () => assert.unreachable(),
+    ({ what }) => assert.is(what, 'two tasks are called `twin`'),
+  );
+});
+
+test.run();

@@ -1,0 +1,468 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { countDependents } from '../../dependency-order.ts';
+import { UsageError } from '../../errors.ts';
+import { buildGraph } from '../../graph.ts';
+import type { Graph } from '../../node.ts';
+import { type AnyTask, type ArgumentValues, need, task } from '../../task.ts';
+import { namesOf } from '../../task-names.ts';
+
+const commands = () => [];
+const described = { description: 'd', commands };
+
+function build(requested: AnyTask, args: ArgumentValues = {}, passThrough: string[] = []): Promise<Graph> {
+  return buildGraph([{ task: requested, args, passThrough }], {}, 'run');
+}
+
+async function labels(requested: AnyTask, args: ArgumentValues = {}): Promise<string[]> {
+  return (await build(requested, args)).nodes.map((node) => node.label);
+}
+
+const deploy = task({
+  ...described,
+  name: 'deploy',
+  args: {
+    app: { type: 'string', positional: true, description: 'd' },
+    force: { type: 'boolean', description: 'd' },
+    tier: { type: 'string', default: 'core', description: 'd' },
+  },
+});
+
+test('needs come before their dependents, in the order in which they are written', async () => {
+  const a = task({ ...described, name: 'a' });
+  const b = task({ ...described, name: 'b', needs: [a] });
+  const c = task({ ...described, name: 'c' });
+  const d = task({ ...described, name: 'd', needs: [c, b, a] });
+  assert.equal(await labels(d), ['c', 'a', 'b', 'd']);
+});
+
+test('the same arguments are one node, however they are written; others are another one', async () => {
+  const top = task({
+    ...described,
+    name: 'top',
+    needs: [
+      need(deploy, { app: 'x' }),
+      need(deploy, { tier: 'core', app: 'x' }),
+      need(deploy, { app: 'x', force: false }),
+      need(deploy, { app: 'y', force: true, tier: 'apps' }),
+    ],
+  });
+  assert.equal(await labels(top), ['deploy x', 'deploy y --force --tier=apps', 'top']);
+});
+
+test('two tasks of one name are refused, wherever they stand in the graph; a task may stand there often', async () => {
+  const shared = task({ ...described, name: 'twin' });
+  const other = task({ ...described, name: 'twin' });
+  const between = task({ ...described, name: 'between', needs: () => [other] });
+  for (const definition of [
+    { needs: [shared, other] },
+    { needs: [shared, between] },
+    { needs: [shared], finally: [between] },
+    { needs: [need(deploy, { app: 'x' }), need({ ...deploy }, { app: 'y' })] },
+    { needs: [task({ ...described, name: 'top' })] },
+  ]) {
+    await build(task({ ...described, name: 'top', ...definition })).then(
+      () => assert.unreachable(),
+      (error) => {
+        assert.instance(error, UsageError);
+        assert.match(error.what, /^two tasks are called `(?:twin|deploy|top)`$/);
+        assert.match(error.why, /^\S*graph\.test\.ts:\d+ and (?:\S*graph\.test\.ts:\d+|an unknown place)/);
+      },
+    );
+  }
+  assert.equal(await labels(task({ ...described, name: 'top', needs: [shared, shared] })), ['twin', 'top']);
+  const made = () => task({ ...described, name: 'made' });
+  await build(task({ ...described, name: 'top', needs: () => [made(), made()] })).then(
+    () => assert.unreachable(),
+    ({ why }) => assert.match(why, /^`task\(\)` was called twice at \S*graph\.test\.ts:\d+$/),
+  );
+});
+
+test('a task that is only needed has no name or alias of a listed one', async () => {
+  const listed = namesOf([task({ ...described, name: 'clean', aliases: ['wipe'] })]);
+  for (const name of ['clean', 'wipe']) {
+    const top = task({ ...described, name: 'top', needs: [task({ ...described, name })] });
+    await buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run', listed).then(
+      () => assert.unreachable(),
+      (error) => assert.is(error.what, `two tasks are called \`${name}\``),
+    );
+  }
+});
+
+test('a label is what a user would type', async () => {
+  const build = task({
+    ...described,
+    name: 'build',
+    args: {
+      really: { type: 'boolean', positional: true, description: 'd' },
+      dryRun: { type: 'string', optional: true, description: 'd' },
+      check: { type: 'boolean', default: true, description: 'd' },
+      keepAll: { type: 'boolean', description: 'd' },
+    },
+  });
+  const top = task({
+    ...described,
+    name: 'top',
+    needs: [
+      need(build, { really: true }),
+      need(build, { really: false, check: false, keepAll: true, dryRun: 'x' }),
+    ],
+  });
+  assert.equal(await labels(top), ['build true', 'build false --dry-run=x --no-check --keep-all', 'top']);
+});
+
+test('what is no task is refused, with its place and what to do', async () => {
+  const name = 'build' as unknown as AnyTask;
+  const later = undefined as unknown as AnyTask;
+  for (const [definition, what] of [
+    [{ needs: [name] }, '`needs` of task `top` holds something that is no task: `build`'],
+    [{ needs: () => [later] }, '`needs` of task `top` holds something that is no task: `undefined`'],
+    [{ needs: [{ task: later }] }, '`needs` of task `top` holds something that is no task: `undefined`'],
+    [{ finally: [name] }, '`finally` of task `top` holds something that is no task: `build`'],
+  ] as const) {
+    await build(task({ ...described, name: 'top', ...definition })).then(
+      () => assert.unreachable(),
+      (error) => {
+        assert.instance(error, UsageError);
+        assert.is(error.what, what);
+        assert.match(error.advice, /graph\.test\.ts:\d+/);
+      },
+    );
+  }
+});
+
+test('needs may depend on arguments; words after -- go to the requested task alone', async () => {
+  const wrapper = task({
+    ...described,
+    name: 'wrapper',
+    args: { app: { type: 'string', positional: true, description: 'd' } },
+    needs: ({ args }) => [need(deploy, { app: args.app })],
+  });
+  const graph = await build(wrapper, { app: 'z' }, ['--debug']);
+  assert.equal(
+    graph.nodes.map((node) => [node.label, node.input.passThrough]),
+    [
+      ['deploy z', []],
+      ['wrapper z', ['--debug']],
+    ],
+  );
+  assert.is(graph.label, 'wrapper z');
+});
+
+test('after orders what is part of the run, and pulls nothing in', async () => {
+  const first = task({ ...described, name: 'first' });
+  const absent = task({ ...described, name: 'absent' });
+  const second = task({ ...described, name: 'second', after: () => [first, absent] });
+  const top = task({ ...described, name: 'top', needs: [second, first] });
+  assert.equal(await labels(top), ['first', 'second', 'top']);
+  assert.equal(await labels(second), ['second']);
+});
+
+test('a cycle is an error that shows the way and each place', async () => {
+  const tasks: { [name: string]: AnyTask } = {};
+  for (const [name, needed] of [
+    ['a', 'b'],
+    ['b', 'c'],
+    ['c', 'a'],
+  ] as const) {
+    tasks[name] = task({ ...described, name, needs: () => [tasks[needed] as AnyTask] });
+  }
+  const top = task({ ...described, name: 'top', needs: [tasks.a as AnyTask] });
+  try {
+    await build(top);
+    assert.unreachable();
+  } catch (error) {
+    assert.instance(error, UsageError);
+    assert.match(
+      (error as UsageError).why ?? '',
+      /^a \(.*graph\.test\.ts:\d+\) -> b \(.*\) -> c \(.*\) -> a \(.*\)$/,
+    );
+  }
+});
+
+test('a task that needs itself is a cycle, with ever new arguments it is endless', async () => {
+  const self: AnyTask = task({ ...described, name: 'self', needs: () => [self] });
+  const endless: AnyTask = task({
+    ...described,
+    name: 'endless',
+    args: { depth: { type: 'number', default: 0, description: 'd' } },
+    needs: ({ args }) => [{ task: endless, args: { depth: args.depth + 1 } }],
+  });
+  await build(self).then(
+    () => assert.unreachable(),
+    (error) => assert.match(error.message, 'circle'),
+  );
+  await build(endless).then(
+    () => assert.unreachable(),
+    (error) => {
+      assert.instance(error, UsageError);
+      assert.match(error.message, 'without end: endless -> endless --depth=1 -> ');
+    },
+  );
+});
+
+test('wrong arguments of a need name both tasks', async () => {
+  const top = task({ ...described, name: 'top', needs: [{ task: deploy, args: { aap: 'x' } }] });
+  await build(top).then(
+    () => assert.unreachable(),
+    (error) => {
+      assert.is(error.what, 'task `top` needs `deploy` in a wrong way');
+      assert.is(error.why, 'unknown argument `aap`');
+      assert.match(error.advice, /graph\.test\.ts:\d+/);
+    },
+  );
+});
+
+/** The order of a run of several tasks, each with what it has to come after. */
+async function orderOf(...requested: readonly AnyTask[]): Promise<string[]> {
+  const { nodes } = await buildGraph(
+    requested.map((entry) => ({ task: entry, args: {}, passThrough: [] })),
+    {},
+    'run',
+  );
+  return nodes.map(({ label, needs }) =>
+    `${label}: ${Array.from(needs, (needed) => needed.label).join(' ')}`.trim(),
+  );
+}
+
+test('several tasks are one graph: what they share is there once, and what only a later one needs comes after the earlier ones', async () => {
+  const shared = task({ ...described, name: 'shared' });
+  const own = task({ ...described, name: 'own', needs: [shared] });
+  const more = task({ ...described, name: 'more', needs: [own] });
+  const first = task({ ...described, name: 'first', needs: [shared] });
+  const second = task({ ...described, name: 'second', needs: [shared, more] });
+  const third = task({ ...described, name: 'third' });
+  assert.equal(await orderOf(first, second, third), [
+    'shared:',
+    'first: shared',
+    'own: shared first',
+    'more: own',
+    'second: shared more',
+    'third: first second',
+  ]);
+  // Done already as a need of the first one; it holds nothing up, and the third one waits for both.
+  assert.equal(await orderOf(first, shared, third), ['shared:', 'first: shared', 'third: first shared']);
+});
+
+test('the command line is stronger than after', async () => {
+  const create = task({ ...described, name: 'create' });
+  const check = task({ ...described, name: 'check', after: [create] });
+  const both = task({ ...described, name: 'both', needs: [check, create] });
+  assert.equal(await orderOf(check, create), ['check:', 'create: check']);
+  assert.equal(await orderOf(create, check), ['create:', 'check: create']);
+  assert.equal(await orderOf(both), ['create:', 'check: create', 'both: check create']);
+});
+
+test('a requested task that would not be done as it is written is refused', async () => {
+  const part = task({ ...described, name: 'part', passThrough: true });
+  const whole = task({ ...described, name: 'whole', needs: [part] });
+  const call = (requested: AnyTask, ...passThrough: string[]) => ({ task: requested, args: {}, passThrough });
+  const whatOf = (...calls: ReturnType<typeof call>[]): Promise<string> =>
+    buildGraph(calls, {}, 'run').then(
+      () => 'nothing',
+      ({ what }: UsageError) => what,
+    );
+  assert.is(await whatOf(call(part), call(whole), call(part)), 'task `part` is named twice');
+  assert.is(
+    await whatOf(call(whole), call(part, 'x')),
+    'task `part` is done before it gets its words after `--`',
+  );
+  assert.is(await whatOf(call(part, 'x'), call(whole)), 'nothing');
+  const serve = task({ ...described, name: 'serve', ready: { port: 80 } });
+  assert.match(await whatOf(call(serve), call(whole)), /`serve` runs until a signal comes/);
+  assert.is(await whatOf(call(whole), call(serve)), 'nothing');
+  assert.is(await whatOf(call(part), call(deploy)), 'missing argument `<app>` for task `deploy`');
+});
+
+test('finalisers come after all others, those of the latest tasks first, with what only they need', async () => {
+  const tool = task({ ...described, name: 'tool' });
+  const undoA = task({ ...described, name: 'undo-a', needs: [tool] });
+  const undoB = task({ ...described, name: 'undo-b', finally: [tool] });
+  const a = task({ ...described, name: 'a', finally: [undoA] });
+  const b = task({ ...described, name: 'b', needs: [a], finally: () => [undoB] });
+  const { nodes, roots } = await build(b);
+  assert.equal(
+    nodes.map((node) => node.label),
+    ['a', 'b', 'undo-b', 'tool', 'undo-a'],
+  );
+  assert.is(roots[0]?.label, 'b');
+  assert.equal(
+    nodes.map((node) => node.late),
+    [false, false, true, true, true],
+  );
+});
+
+test('arguments of finalisers are checked, and the same arguments are one node', async () => {
+  const undo = task({ ...described, name: 'undo', finally: [need(deploy, { app: 'x' })] });
+  const top = task({
+    ...described,
+    name: 'top',
+    needs: [undo],
+    finally: [need(deploy, { app: 'x', tier: 'core' })],
+  });
+  assert.equal(await labels(top), ['undo', 'top', 'deploy x']);
+  const wrong = task({ ...described, name: 'wrong', finally: [{ task: deploy, args: { aap: 'x' } }] });
+  await build(wrong).then(
+    () => assert.unreachable(),
+    (error) => assert.is(error.what, 'task `wrong` has the finaliser `deploy` in a wrong way'),
+  );
+});
+
+test('a finaliser that its own task needs is a cycle, as is one that ends in itself', async () => {
+  const undo = task({ ...described, name: 'undo' });
+  const middle = task({ ...described, name: 'middle', needs: [undo] });
+  const top = task({ ...described, name: 'top', needs: [middle], finally: [undo] });
+  await build(top).then(
+    () => assert.unreachable(),
+    (error) => {
+      assert.instance(error, UsageError);
+      assert.match(
+        error.why,
+        /^top \(.*graph\.test\.ts:\d+\) -> middle \(.*\) -> undo \(.*:\d+\) is a finaliser of top \(.*\)$/,
+      );
+    },
+  );
+  const self: AnyTask = task({ ...described, name: 'self', finally: () => [self] });
+  await build(self).then(
+    () => assert.unreachable(),
+    (error) => assert.match(error.message, 'finaliser'),
+  );
+});
+
+test('a finaliser of a finaliser cannot be needed before', async () => {
+  const last = task({ ...described, name: 'last' });
+  const undo = task({ ...described, name: 'undo', finally: [last] });
+  const top = task({ ...described, name: 'top', needs: [last], finally: [undo] });
+  await build(top).then(
+    () => assert.unreachable(),
+    (error) => assert.is(error.what, 'task `last` is needed too early to be a finaliser of `undo`'),
+  );
+});
+
+test('nobody waits for a finaliser by after', async () => {
+  const undo: AnyTask = task({ ...described, name: 'undo' });
+  const a = task({ ...described, name: 'a', after: [undo], finally: [undo] });
+  assert.equal(await labels(a), ['a', 'undo']);
+});
+
+test('a long-running process is kept by those who need it, also behind a task without commands', async () => {
+  const server = task({ ...described, name: 'server', commands: () => ['serve'], ready: { port: 80 } });
+  const group = task({ ...described, name: 'group', needs: [server] });
+  const user = task({ ...described, name: 'user', needs: [group], run: () => {} });
+  const top = task({ ...described, name: 'top', needs: [user], run: () => {} });
+  const keepers = async (requested: AnyTask): Promise<unknown[]> => {
+    const { nodes } = await build(requested);
+    const { longRunning } = nodes[0] as (typeof nodes)[number];
+    return [[...(longRunning?.keptBy ?? [])].map(({ label }) => label), longRunning?.requested];
+  };
+  assert.equal(await keepers(top), [['group', 'user'], false]);
+  assert.equal(await keepers(group), [['group'], true]);
+  assert.equal(await keepers(server), [[], true]);
+});
+
+test('arguments for a task that takes none are told, also when it is part of the run already', async () => {
+  const plain = task({ ...described, name: 'plain' });
+  const top = task({ ...described, name: 'top', needs: [plain, { task: plain, args: { aap: 'x' } }] });
+  await build(top).then(
+    () => assert.unreachable(),
+    (error) => assert.is(error.why, 'unknown argument `aap`'),
+  );
+});
+
+test('a chain of 51,000 needs is no problem, nor are 51,000 needs of one task', async () => {
+  let last: AnyTask = task({ ...described, name: 'task-0' });
+  for (let index = 1; index < 51_000; index += 1)
+    last = task({ ...described, name: `task-${index}`, needs: [last] });
+  const copies = Array.from({ length: 51_000 }, (_, index) => need(deploy, { app: `${index}` }));
+  for (const [top, size, waiting] of [
+    [last, 51_000, 50_999],
+    [task({ ...described, name: 'top', needs: copies }), 51_001, 1],
+  ] as const) {
+    const { nodes } = await build(top);
+    assert.is(nodes.length, size);
+    const [first] = nodes;
+    assert.is(first && countDependents(nodes).get(first), waiting);
+  }
+});
+
+test('a long circle is shown by its ends', async () => {
+  const ring: AnyTask[] = [];
+  for (let index = 0; index < 3000; index += 1) {
+    const next = (index + 1) % 3000;
+    ring.push(task({ ...described, name: `ring-${index}`, needs: () => [ring[next] as AnyTask] }));
+  }
+  await build(ring[0] as AnyTask).then(
+    () => assert.unreachable(),
+    ({ why }) => {
+      assert.ok(why.length < 1000);
+      assert.match(why, /^ring-0 \(.*\) -> ring-1 .* -> … 2989 more … -> ring-2995 .* -> ring-0 \([^()]*\)$/);
+    },
+  );
+});
+
+test('dependents are counted once each', async () => {
+  const a = task({ ...described, name: 'a' });
+  const b = task({ ...described, name: 'b', needs: [a] });
+  const c = task({ ...described, name: 'c', needs: [a] });
+  const d = task({ ...described, name: 'd', needs: [b, c, a] });
+  const { nodes } = await build(d);
+  const counts = countDependents(nodes);
+  assert.equal(
+    nodes.map((node) => [node.label, counts.get(node)]),
+    [
+      ['a', 3],
+      ['b', 1],
+      ['c', 1],
+      ['d', 0],
+    ],
+  );
+});
+
+test('a number that cannot be is named before anything runs', async () => {
+  for (const [field, value, why] of [
+    ['retries', -1, 'expected a whole number, 0 or more'],
+    ['retries', 0.5, 'expected a whole number, 0 or more'],
+    ['retries', Number.NaN, 'expected a whole number, 0 or more'],
+    ['retries', Number.POSITIVE_INFINITY, 'expected a whole number, 0 or more'],
+    ['retryDelayMs', -1, 'expected a number of milliseconds, 0 or more'],
+    ['retryDelayMs', Number.NaN, 'expected a number of milliseconds, 0 or more'],
+    ['timeoutMs', -1, 'expected a number of milliseconds above 0'],
+    ['timeoutMs', 0, 'expected a number of milliseconds above 0'],
+    ['timeoutMs', Number.NaN, 'expected a number of milliseconds above 0'],
+  ] as const) {
+    const wrong = task({ ...described, name: 'wrong', [field]: value });
+    await build(task({ ...described, name: 'top', needs: [wrong] })).then(
+      () => assert.unreachable(`${field}: ${value}`),
+      (error) => {
+        assert.instance(error, UsageError);
+        assert.equal([error.what, error.why], [`\`${field}\` of task \`wrong\` is \`${value}\``, why]);
+        assert.match(error.advice, /^see \S*graph\.test\.ts:\d+$/);
+      },
+    );
+  }
+  const right = task({ ...described, name: 'right', retries: 0, retryDelayMs: 0, timeoutMs: 0.5 });
+  assert.equal(await labels(right), ['right']);
+});
+
+test('`after` takes tasks, and of a name that is part of the run the one task that is', async () => {
+  const lint = task({ ...described, name: 'lint' });
+  const other = task({ ...described, name: 'lint' });
+  const top = (after: AnyTask, needs: AnyTask[]) => {
+    const publish = task({ ...described, name: 'publish', after: [after] });
+    const requested = task({ ...described, name: 'top', needs: [publish, ...needs] });
+    const listed = namesOf([lint, requested]);
+    return buildGraph([{ task: requested, args: {}, passThrough: [] }], {}, 'run', listed);
+  };
+  await top(other, [lint]).then(
+    () => assert.unreachable(),
+    ({ what }) => assert.is(what, 'two tasks are called `lint`'),
+  );
+  await top(undefined as unknown as AnyTask, [lint]).then(
+    () => assert.unreachable(),
+    ({ what }) => assert.is(what, '`after` of task `publish` holds something that is no task: `undefined`'),
+  );
+  assert.is((await top(other, [])).nodes.length, 2);
+  assert.is((await top(lint, [lint])).nodes.length, 3);
+});
+
+test.run();

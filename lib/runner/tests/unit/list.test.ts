@@ -1,0 +1,147 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { runnerOptions } from '../../global-options.ts';
+import { helpText, taskHelpText } from '../../help.ts';
+import { listJson, listTask, listText } from '../../list.ts';
+import { createStyle } from '../../output/terminal.ts';
+import { type AnyTask, need, task } from '../../task.ts';
+
+const commands = () => [];
+const create = task({ name: 'create-k8s', group: 'cluster', description: 'makes the cluster', commands });
+const hidden = task({ name: 'hidden', description: 'not to be seen', private: true, commands });
+const install = task({
+  name: 'install-app',
+  group: 'deploy',
+  aliases: ['install'],
+  description: 'deploys one application',
+  args: {
+    app: { type: 'choice', positional: true, description: 'the application', choices: () => ['app1'] },
+    timeout: { type: 'number', default: 60, short: 't', description: 'seconds to wait' },
+  },
+  needs: ({ args }) => [need(create), ...(args.app === 'x' ? [hidden] : [])],
+  commands,
+});
+const tasks: AnyTask[] = [create, install, hidden, listTask];
+const style = createStyle(false, true);
+
+test('tasks are listed by group, aligned, private ones left out, list itself included', async () => {
+  assert.is(
+    await listText(tasks, 'run', 80, style),
+    [
+      'usage: run <task> [arguments] [options] [, <task> …]',
+      '       run <task> --help',
+      '',
+      'cluster',
+      '  create-k8s         makes the cluster',
+      '',
+      'deploy',
+      '  install-app <app>  deploys one application (also install)',
+      '',
+      'runner',
+      '  list               shows all tasks',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('any number of tasks in any number of groups is listed', async () => {
+  const many = Array.from({ length: 200_000 }, (_, index) => ({
+    ...create,
+    name: `t${index}`,
+    group: `g${index % 10_000}`,
+  }));
+  const lines = (await listText(many, 'run', 80, style)).split('\n');
+  assert.is(lines.length, 2 + 2 * 10_000 + many.length + 1);
+  assert.equal(lines.slice(2, 5), ['', 'g0', '  t0       makes the cluster']);
+});
+
+test('in a narrow terminal no task is wider than it, and where names take all the room descriptions go below them', async () => {
+  for (const columns of [44, 30, 12])
+    for (const symbols of [true, false])
+      for (const line of (await listText(tasks, 'run', columns, createStyle(false, symbols)))
+        .split('\n')
+        .slice(2))
+        assert.ok(line.length <= columns, line);
+  const has = async (columns: number, text: string, unicode = true): Promise<void> =>
+    assert.match(await listText(tasks, 'run', columns, createStyle(false, unicode)), text);
+  await has(60, '  install-app <app>  deploys one application (also install)\n');
+  await has(50, '  install-app <app>  deploys one application (als…\n');
+  await has(44, '  install-app <app>\n      deploys one application (also install)\n');
+  await has(40, '  install-app <app>\n      deploys one application (also ins…\n');
+  await has(40, '      deploys one application (also i...\n', false);
+});
+
+test("a very long name does not push the others' descriptions away", async () => {
+  const long = task({ name: 'a'.repeat(60), description: 'long', commands });
+  const text = await listText([create, long], 'run', 100, style);
+  assert.match(text, `  create-k8s${' '.repeat(36)}makes the cluster\n`);
+  assert.match(text, `  ${'a'.repeat(60)}\n${' '.repeat(48)}long\n`);
+});
+
+test('the list for programs has every field of every public task', async () => {
+  const entries = JSON.parse(listJson(tasks, {}));
+  assert.equal(
+    entries.map((entry: { name: string }) => entry.name),
+    ['create-k8s', 'install-app', 'list'],
+  );
+  const { line, file, ...entry } = entries[1];
+  assert.match(file, /list\.test\.ts$/);
+  assert.type(line, 'number');
+  assert.equal(entry, {
+    name: 'install-app',
+    aliases: ['install'],
+    group: 'deploy',
+    description: 'deploys one application',
+    args: [
+      { name: 'app', type: 'choice', positional: true, description: 'the application' },
+      { name: 'timeout', type: 'number', default: 60, short: 't', description: 'seconds to wait' },
+    ],
+    needs: ['create-k8s'],
+  });
+});
+
+test('the help of a task explains arguments, options, needs, aliases and place', async () => {
+  const text = taskHelpText(install, { program: 'run', columns: 80, style });
+  for (const part of [
+    'usage: run install-app <app> [--timeout <number>]',
+    'deploys one application',
+    '<app>  the application',
+    '-t, --timeout <number>  seconds to wait (default 60)',
+    'needs: create-k8s',
+    'also: install',
+    'list.test.ts:',
+  ]) {
+    assert.match(text, part);
+  }
+});
+
+test('the help of everything has tasks and global options', async () => {
+  const text = await helpText(tasks, runnerOptions, { program: 'run', columns: 80, style });
+  for (const part of ['create-k8s', '-j, --jobs <number>', '--no-wait', '-h, --help'])
+    assert.match(text, part);
+});
+
+test('wide characters and accents keep the columns, and a description is one line that moves nothing', async () => {
+  const plain = (name: string, description: string) =>
+    task({ name, description, group: 'グループ', commands });
+  const rows = [
+    plain('漢字-task', 'wide'),
+    plain('größe', 'narrow'),
+    plain('e\u0301', 'combined'),
+    plain('odd', 'a\u001B[2Jb\nsecond line'),
+  ];
+  assert.equal((await listText(rows, 'run', 80, style)).split('\n').slice(3), [
+    'グループ',
+    '  漢字-task  wide',
+    '  größe      narrow',
+    '  e\u0301          combined',
+    '  odd        ab',
+    '',
+  ]);
+  assert.match(
+    await listText([plain('漢字', '漢字'.repeat(30))], 'run', 40, style),
+    /\n {2}漢字 {2}(?:漢字){7}漢…\n/,
+  );
+});
+
+test.run();

@@ -1,0 +1,209 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { NodeSummary, Renderer, RunEventBody } from '../../events.ts';
+import { liveRenderer } from '../../output/live.ts';
+import { createStyle, type Terminal } from '../../output/terminal.ts';
+import { cutText, linesOf, neutralLine, plainText, textWidth } from '../../output/text.ts';
+import { Screen } from '../rig/screen.ts';
+
+type View = {
+  readonly screen: Screen;
+  readonly renderer: Renderer;
+  readonly tell: (...events: RunEventBody[]) => void;
+};
+
+function node(id: string): NodeSummary {
+  return { id, label: id, name: id, needs: [], place: () => ({ file: '/x.ts', line: 1 }) };
+}
+
+function viewOf(ids: readonly string[], columns = 80, rows = 24, unicode = true): View {
+  const screen = new Screen(columns, rows);
+  const terminal: Terminal = {
+    out: (text) => screen.write(text),
+    err: (text) => screen.write(text),
+    isTerminal: true,
+    columns: () => screen.columns,
+    rows: () => rows,
+    style: createStyle(true, unicode),
+  };
+  const renderer = liveRenderer(terminal, false);
+  const tell = (...events: RunEventBody[]): void => {
+    for (const event of events) renderer.onEvent({ ...event, at: Date.now() });
+    // The timer draws it again, as soon as the process has time; here at once.
+    process.emit('SIGWINCH');
+  };
+  tell({ type: 'run-started', nodes: ids.map(node), jobs: 4 });
+  return { screen, renderer, tell };
+}
+
+const start = (id: string): RunEventBody => ({ type: 'task-started', id });
+const output = (id: string, line: string): RunEventBody => ({
+  type: 'task-output',
+  id,
+  stream: 'stdout',
+  line,
+});
+const done = (id: string): RunEventBody => ({ type: 'task-done', id, report: undefined, durationMs: 1200 });
+const failed = (id: string): RunEventBody => ({
+  type: 'task-failed',
+  id,
+  label: id,
+  failure: { what: 'it broke', exitCode: 1 },
+  chain: [id],
+  lastLines: [],
+  place: 'x.ts:1',
+  durationMs: 1200,
+});
+
+test('shows what runs with its time and last line, and how far the run is', () => {
+  const { screen, renderer, tell } = viewOf(['a', 'b', 'c']);
+  tell(start('a'), start('b'), output('a', 'building'), {
+    type: 'task-progress',
+    id: 'b',
+    text: '40% of 12 MiB',
+  });
+  assert.equal(screen.lines, ['⠋ a 0.0s building', '⠋ b 0.0s 40% of 12 MiB', '  0 of 3 done, 2 running', '']);
+  tell(done('a'), failed('b'), start('c'), { type: 'task-skipped', id: 'd', because: 'b' });
+  assert.equal(screen.lines.slice(0, 4), [
+    '✓ a 1.2s',
+    '✗ b 1.2s it broke',
+    '⠋ c 0.0s',
+    '  1 of 3 done, 1 running, 1 failed, 1 not started',
+  ]);
+  tell({ type: 'task-result', id: 'c', text: 'a result\n' });
+  assert.equal(screen.lines[2], 'a result');
+  assert.match(screen.lines[3] ?? '', '⠋ c');
+  tell(done('c'));
+  renderer.close?.();
+  assert.equal(
+    screen.lines.filter((line) => line !== ''),
+    ['✓ a 1.2s', '✗ b 1.2s it broke', 'a result', '✓ c 1.2s'],
+  );
+});
+
+test('the cursor waits at the start of the line below, whatever happens next', () => {
+  const { screen, tell } = viewOf(['a', 'b']);
+  tell(start('a'), start('b'), output('a', 'x'.repeat(300)));
+  assert.equal(screen.cursor, { row: 3, column: 0 });
+});
+
+for (const columns of [1, 2, 5, 10, 20, 40]) {
+  test(`nothing wraps in ${columns} columns, and all of it is erased again`, () => {
+    const { screen, renderer, tell } = viewOf(['a-task-with-a-long-name', 'b'], columns);
+    tell(start('a-task-with-a-long-name'), start('b'));
+    const texts = [
+      'x'.repeat(100),
+      '日本語のとても長い行です',
+      'e\u0301'.repeat(60),
+      '😀😀😀😀😀😀😀😀😀😀😀',
+      'a\tb\tc',
+    ];
+    for (const text of texts) {
+      tell(output('a-task-with-a-long-name', text), output('b', text));
+      assert.is(screen.cursor.row, 3, text);
+      for (const line of screen.lines) assert.ok(textWidth(line) < Math.max(2, columns), line);
+    }
+    if (columns === 20) assert.equal(screen.lines[0], '⠋ a-task-with… 0.0s');
+    renderer.close?.();
+    assert.equal(screen.cursor, { row: 0, column: 0 });
+    assert.ok(screen.lines.every((line) => line === ''));
+  });
+}
+
+test('more running tasks than lines are counted', () => {
+  const ids = Array.from({ length: 40 }, (_, index) => `t${index}`);
+  for (const [rows, shown] of [
+    [24, 11],
+    [8, 4],
+    [4, 1],
+  ] as const) {
+    const { screen, renderer, tell } = viewOf(ids, 40, rows);
+    tell(...ids.map(start));
+    tell(output('t0', 'x'));
+    assert.is(screen.lines.filter((line) => line.startsWith('⠋')).length, shown, `${rows} rows`);
+    assert.match(screen.lines.join('\n'), `and ${40 - shown} more`);
+    assert.ok(screen.lines.length <= rows, `${rows} rows`);
+    renderer.close?.();
+    assert.ok(screen.lines.every((line) => line === ''));
+  }
+});
+
+test('a terminal that becomes narrower or wider leaves no remains', () => {
+  const { screen, renderer, tell } = viewOf(['a', 'b'], 60);
+  tell(start('a'), start('b'), output('a', 'x'.repeat(300)), output('b', '日'.repeat(100)));
+  for (const columns of [33, 20, 7, 50, 90, 12]) {
+    screen.resize(columns);
+    tell();
+    assert.is(screen.lines.filter((line) => line.startsWith('⠋')).length, 2, `${columns} columns`);
+    assert.is(screen.lines.filter((line) => line !== '').length, 3, `${columns} columns`);
+    for (const line of screen.lines) assert.ok(textWidth(line) < columns, line);
+  }
+  renderer.close?.();
+  assert.ok(screen.lines.every((line) => line === ''));
+});
+
+test('nothing that a child or a label holds acts on the terminal', () => {
+  const wild =
+    '\u001B[2J\u001B[31mred\u001B]0;title\u0007\u001B]52;c;eA==\u001B\\\u001B[?1049h\u0007\b\u009B5A!\u001Bc';
+  const { screen, tell } = viewOf([`a${wild}`]);
+  tell(start(`a${wild}`), output(`a${wild}`, wild), { type: 'task-progress', id: `a${wild}`, text: wild });
+  assert.match(screen.lines[0] ?? '', /^⠋ ared! 0\.0s red!$/);
+  tell(done(`a${wild}`));
+  assert.match(screen.lines[0] ?? '', /^✓ ared!/);
+});
+
+test('a locale without UTF-8 gets ASCII', () => {
+  const { screen, renderer, tell } = viewOf(['a', 'b'], 20, 24, false);
+  tell(start('a'), start('b'), output('a', 'x'.repeat(100)), done('b'));
+  renderer.close?.();
+  tell(start('a'), output('a', 'x'.repeat(100)));
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: looks for anything beyond ASCII
+  assert.match(screen.lines.join(''), /^[\u0000-\u007f]*$/);
+});
+
+test('an interactive task has the terminal for itself', () => {
+  const { screen, renderer, tell } = viewOf(['a', 'b']);
+  tell(start('a'));
+  renderer.pause?.();
+  assert.ok(screen.lines.every((line) => line === ''));
+  screen.write('password: \n');
+  tell(output('a', 'x'));
+  assert.equal(
+    screen.lines.filter((line) => line !== ''),
+    ['password:'],
+  );
+  renderer.resume?.();
+  tell();
+  assert.match(screen.lines.join('\n'), 'password:\n⠋ a');
+});
+
+test('colours of a child stay, and end with its line; other sequences go', () => {
+  assert.is(neutralLine('plain'), 'plain');
+  assert.is(neutralLine('a\u001B[1;31mb'), 'a\u001B[1;31mb\u001B[0m');
+  assert.is(neutralLine('a\u001B[1mb\u001B[0m'), 'a\u001B[1mb\u001B[0m');
+  assert.is(neutralLine('a\u001B[2Kb\u001B[10;10Hc\u001B(Bd\u001B7e\u0000f'), 'abcdef');
+  assert.is(neutralLine('tab\tstays'), 'tab\tstays');
+  assert.is(neutralLine('\u001B]8;;https://x\u001B\\link\u001B]8;;\u001B\\'), 'link');
+  // What has no end is text, not a way to swallow the lines below.
+  assert.is(neutralLine('\u001B]0;open'), ']0;open');
+  assert.is(plainText(' \u001B[31mred\u001B[0m\t! '), 'red !');
+});
+
+test('widths: wide characters are two columns, marks none', () => {
+  assert.is(textWidth('abc'), 3);
+  assert.is(textWidth('日本'), 4);
+  assert.is(textWidth('e\u0301'), 1);
+  assert.is(textWidth('😀'), 2);
+  assert.is(textWidth('한국어'), 6);
+  assert.is(textWidth('ｆｕｌｌ'), 8);
+  assert.is(textWidth('✓│…→⠋'), 5);
+  assert.is(linesOf('', 10), 1);
+  assert.is(linesOf('abcdef', 3), 2);
+  assert.is(linesOf('a日日日', 4), 2);
+  assert.is(linesOf('a日日日日', 4), 3);
+  assert.is(cutText('日本語', 4, '…'), '日…');
+  assert.is(cutText('日本語', 6, '…'), '日本語');
+  assert.is(cutText('abc', 2, '...'), '');
+});
+
+test.run();

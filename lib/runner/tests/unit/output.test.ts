@@ -1,0 +1,233 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { TaskError, toFailure, UsageError } from '../../errors.ts';
+import type { NodeSummary, RunEventBody, RunSummary } from '../../events.ts';
+import type { OutputMode } from '../../global-options.ts';
+import { createRenderer } from '../../output/renderer.ts';
+import { summaryLines } from '../../output/summary.ts';
+import { createStyle, type Terminal } from '../../output/terminal.ts';
+
+type Fake = Terminal & { shown: string; results: string };
+
+function fakeTerminal(isTerminal = false, columns = 40): Fake {
+  const fake: Fake = {
+    shown: '',
+    results: '',
+    out: (text) => {
+      fake.results += text;
+    },
+    err: (text) => {
+      fake.shown += text;
+    },
+    isTerminal,
+    columns: () => columns,
+    style: createStyle(false, true),
+  };
+  return fake;
+}
+
+function node(id: string): NodeSummary {
+  return { id, label: id, name: id, needs: [], place: () => ({ file: '/x.ts', line: 1 }) };
+}
+
+const redact = (text: string): string => text;
+
+const output = (id: string, line: string): RunEventBody => ({
+  type: 'task-output',
+  id,
+  stream: 'stdout',
+  line,
+});
+const start = (id: string): RunEventBody => ({ type: 'task-started', id });
+const done = (id: string): RunEventBody => ({ type: 'task-done', id, report: 'changed', durationMs: 1200 });
+
+function render(mode: OutputMode, ids: string[], events: RunEventBody[], terminal = fakeTerminal()): Fake {
+  const renderer = createRenderer(mode, terminal, false, ids.length, { env: {}, redact });
+  const started: RunEventBody = { type: 'run-started', nodes: ids.map(node), jobs: 4 };
+  for (const event of [started, ...events]) renderer.onEvent({ ...event, at: 0 });
+  renderer.close?.();
+  return terminal;
+}
+
+const two: RunEventBody[] = [
+  start('a'),
+  output('a', 'a1'),
+  start('b'),
+  output('a', 'a2'),
+  output('b', 'b1'),
+  { type: 'task-result', id: 'b', text: 'result\n' },
+  done('b'),
+  output('a', 'a3'),
+  done('a'),
+];
+
+test('grouped: lines of one task stand together, live as long as it is alone', () => {
+  const { shown, results } = render('grouped', ['a', 'b'], two);
+  assert.is(
+    shown,
+    ['→ a', '  a1', '→ b', '  b1', '✓ b 1.2s changed', '→ a', '  a2', '  a3', '✓ a 1.2s changed', ''].join(
+      '\n',
+    ),
+  );
+  assert.is(results, 'result\n');
+});
+
+test('grouped: a task that prints without end while another runs is cut, and says so', () => {
+  const many = Array.from({ length: 30_000 }, (_, index) => output('a', `line ${index}`));
+  const { shown } = render('grouped', ['a', 'b'], [start('a'), start('b'), ...many, done('a'), done('b')]);
+  assert.match(shown, 'lines left out');
+  assert.match(shown, 'line 29999');
+  assert.ok(shown.split('\n').length < 11_000);
+});
+
+test('grouped: also few lines are cut when they are long, and lines of the task itself stay whole', () => {
+  const many = Array.from({ length: 2000 }, (_, index) => output('a', `line ${index} ${'x'.repeat(10_000)}`));
+  const { shown } = render('grouped', ['a', 'b'], [start('a'), start('b'), ...many, done('a'), done('b')]);
+  assert.match(shown, 'lines left out');
+  assert.match(shown, 'line 1999 ');
+  assert.ok(shown.length < 10 << 20, `${shown.length}`);
+});
+
+test('prefixed: every line says whose it is', () => {
+  const { shown } = render('prefixed', ['a', 'b'], two);
+  assert.is(shown.split('\n').filter((line) => line.startsWith('a │')).length, 4);
+  assert.match(shown, 'b │ b1\n');
+});
+
+test('prefixed: no line looks at all tasks, and there may be any number of them', () => {
+  const ids = Array.from({ length: 200_000 }, (_, index) => `task-${index}`);
+  let asked = 0;
+  const nodes = ids.map((id) => ({
+    ...node(id),
+    get label() {
+      asked += 1;
+      return id;
+    },
+  }));
+  const terminal = fakeTerminal(false, 120);
+  const renderer = createRenderer('prefixed', terminal, false, ids.length, { env: {}, redact });
+  renderer.onEvent({ type: 'run-started', nodes, jobs: 4, at: 0 });
+  for (const id of ids.slice(0, 100)) renderer.onEvent({ ...output(id, 'x'), at: 0 });
+  assert.is(asked, ids.length);
+  assert.match(terminal.shown, 'task-99     │ x\n');
+});
+
+test('plain: lines as they come', () => {
+  const { shown } = render('plain', ['a', 'b'], two);
+  assert.match(shown, 'a1\n→ b\na2\nb1\n');
+});
+
+test('a single task writes straight through, whatever the place', () => {
+  assert.is(render('auto', ['a'], [start('a'), output('a', 'x'), done('a')]).shown, 'x\n');
+  assert.is(
+    render('auto', ['a'], [start('a'), output('a', 'x'), done('a')], fakeTerminal(true)).shown,
+    'x\n',
+  );
+});
+
+test('json: every event is one line', () => {
+  const { shown, results } = render('json', ['a', 'b'], two);
+  const events = shown
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.is(events.length, two.length + 1);
+  assert.equal(events[1], { type: 'task-started', id: 'a', at: 0 });
+  assert.is(results, 'result\n');
+});
+
+test('live: finished tasks stay, running ones are redrawn and never wider than the terminal', () => {
+  const terminal = fakeTerminal(true, 30);
+  const introducer = String.fromCharCode(27);
+  const { shown } = render(
+    'live',
+    ['a', 'b'],
+    [...two.slice(0, 4), output('b', 'x'.repeat(200)), ...two.slice(6)],
+    terminal,
+  );
+  assert.match(shown, '✓ b 1.2s changed\n');
+  assert.match(shown, `${introducer}[`);
+  const rows = shown.replaceAll(new RegExp(`${introducer}\\[\\d+[A-Z]`, 'g'), '').split('\n');
+  for (const row of rows) assert.ok(row.length <= 30, row);
+});
+
+test('live without a terminal falls back to grouped', () => {
+  assert.is(render('live', ['a', 'b'], two).shown, render('grouped', ['a', 'b'], two).shown);
+});
+
+const summary: RunSummary = {
+  outcome: 'done',
+  exitCode: 0,
+  durationMs: 62_000,
+  done: 3,
+  changed: 1,
+  unchanged: 2,
+  failed: 0,
+  interrupted: 0,
+  skipped: 0,
+  upToDate: 0,
+  resumed: 0,
+  failures: [],
+};
+const view = { nodes: 3, style: createStyle(false, true), verbose: false };
+
+test('the summary counts, and says when nothing changed', () => {
+  assert.equal(summaryLines(summary, view), ['done: 3 tasks in 1m02s, 1 changed']);
+  assert.equal(summaryLines({ ...summary, changed: 0 }, view), ['done: 3 tasks in 1m02s, nothing changed']);
+  assert.equal(summaryLines({ ...summary, done: 1, changed: 0, unchanged: 0 }, { ...view, nodes: 1 }), []);
+});
+
+test('the first failure stands at the end, with its chain, place and last lines', () => {
+  const failure = { what: 'it broke', why: 'of age', exitCode: 3 };
+  const failed = { label: 'b', failure, chain: ['top', 'a', 'b'], lastLines: ['l1', 'l2'], place: 'x.ts:3' };
+  const failures = [
+    { id: 'b', ...failed },
+    { id: 'c', ...failed, label: 'c' },
+  ];
+  const lines = summaryLines({ ...summary, outcome: 'failed', failed: 2, skipped: 1, failures }, view);
+  assert.equal(lines, [
+    'error: it broke',
+    '  why: of age',
+    '  task: top → a → b (x.ts:3)',
+    '  last lines:',
+    '  │ l1',
+    '  │ l2',
+    'also failed: c',
+    'failed after 1m02s: 2 failed, 3 done, 1 not started',
+  ]);
+});
+
+test('a command with exit code 2 has failed like any other; only what the user wrote wrong needs no log', () => {
+  const of = (error: TaskError, chain: readonly string[] = ['top', 'b']): string[] => {
+    const failed = {
+      id: 'b',
+      label: 'b',
+      failure: toFailure(error),
+      chain,
+      lastLines: ['l1'],
+      place: 'x.ts:3',
+    };
+    return summaryLines({ ...summary, outcome: 'failed', failures: [failed] }, view).slice(0, -1);
+  };
+  assert.equal(of(new TaskError({ what: '`tsc` failed', exitCode: 2 })), [
+    'error: `tsc` failed',
+    '  task: top → b (x.ts:3)',
+    '  last lines:',
+    '  │ l1',
+  ]);
+  assert.equal(of(new UsageError({ what: 'no such app' })), ['error: no such app']);
+  const chain = Array.from({ length: 1000 }, (_, index) => `t${index}`);
+  assert.is(
+    of(new TaskError({ what: 'x' }), chain)[1],
+    '  task: t0 → t1 → … → t992 → t993 → t994 → t995 → t996 → t997 → t998 → t999 (x.ts:3)',
+  );
+});
+
+test('colours only when wanted, plain letters where the locale knows no others', () => {
+  assert.is(createStyle(false, true).red('x'), 'x');
+  assert.is.not(createStyle(true, true).red('x'), 'x');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: looks for anything beyond ASCII
+  assert.match(JSON.stringify(createStyle(false, false).symbols), /^[\u0000-\u007f]*$/);
+});
+
+test.run();

@@ -1,0 +1,336 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { quote } from '../../command-text.ts';
+import { buildGraph } from '../../graph.ts';
+import { LineSplitter } from '../../line-splitter.ts';
+import { Redactor } from '../../redact.ts';
+import { task } from '../../task.ts';
+import { runInProcess } from '../rig/in-process-run.ts';
+
+const secret = 'p?ss>word~1';
+
+function redactorOf(...secrets: string[]): Redactor {
+  const redactor = new Redactor();
+  for (const value of secrets) redactor.add(value);
+  return redactor;
+}
+
+test('hides the value wherever it stands', () => {
+  assert.is(redactorOf(secret).redact(`a ${secret}${secret} b`), 'a ****** b');
+});
+
+for (const offset of [0, 1, 2, 3]) {
+  for (const tail of ['', 'x', 'xy', 'xyz']) {
+    test(`hides the base64 form after ${offset} bytes and before ${tail.length}`, () => {
+      const encoded = Buffer.from('y'.repeat(offset) + secret + tail).toString('base64');
+      const redacted = redactorOf(secret).redact(encoded);
+      assert.match(redacted, '***');
+      // At most two characters at each border may stay: they belong to the neighbours too.
+      assert.ok(
+        redacted.replace(/=+$/, '').length <=
+          3 + Math.ceil((offset * 4) / 3) + Math.ceil((tail.length * 4) / 3) + 2,
+      );
+      const url = Buffer.from('y'.repeat(offset) + secret + tail).toString('base64url');
+      assert.match(redactorOf(secret).redact(url), '***');
+    });
+  }
+}
+
+test('hides JSON and URL forms', () => {
+  const value = 'a"b\\c d/e';
+  const redactor = redactorOf(value);
+  assert.is(redactor.redact(JSON.stringify({ value })), '{"value":"***"}');
+  assert.is(redactor.redact(`postgres://user:${encodeURIComponent(value)}@host`), 'postgres://user:***@host');
+});
+
+const writings: { readonly [name: string]: (value: string) => string } = {
+  'as it is': (value) => value,
+  JSON: (value) => JSON.stringify(value),
+  'JSON in JSON': (value) => JSON.stringify(JSON.stringify(value)),
+  'JSON for HTML': (value) =>
+    JSON.stringify(value).replace(/[<>&]/g, (found) => `\\u00${found.charCodeAt(0).toString(16)}`),
+  'JSON in ASCII': (value) =>
+    JSON.stringify(value).replace(
+      /[^ -~]/g,
+      (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    ),
+  'a URL': encodeURIComponent,
+  'a strict URL in small letters': (value) =>
+    [...Buffer.from(value)]
+      .map((byte) =>
+        /[A-Za-z0-9]/.test(String.fromCharCode(byte))
+          ? String.fromCharCode(byte)
+          : `%${byte.toString(16).padStart(2, '0')}`,
+      )
+      .join(''),
+  'a form': (value) => new URLSearchParams({ value }).toString().slice('value='.length),
+  'a shell': quote,
+  'a double quoted shell word': (value) => `"${value.replace(/["\\$`]/g, '\\$&')}"`,
+  'an escaped shell word': (value) => value.replace(/[^\w\n]/gu, '\\$&'),
+  YAML: (value) => `'${value.replaceAll("'", "''")}'`,
+  XML: (value) =>
+    value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;'),
+  base64: (value) => Buffer.from(value).toString('base64'),
+  'base64 later in a text': (value) => Buffer.from(`x${value}yz`).toString('base64'),
+  'base64 still later': (value) => Buffer.from(`xy${value}z`).toString('base64url'),
+  'base64 in a URL': (value) => encodeURIComponent(Buffer.from(value).toString('base64')),
+};
+
+/** The same numbers in every run. */
+function randomNumbers(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state * 1103515245 + 12345) % 2147483648;
+    return Math.floor((state / 2147483648) * below);
+  };
+}
+
+for (const [name, write] of Object.entries(writings)) {
+  test(`hides any secret in ${name}, however the output is cut`, () => {
+    const random = randomNumbers(name.length);
+    const characters = [...'abcXYZ0189 !"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~üß€😀'];
+    for (let round = 0; round < 40; round += 1) {
+      const length = 8 + random(24);
+      const middle = Array.from({ length }, () => characters[random(characters.length)]).join('');
+      // Blanks at its ends would be hidden apart from it.
+      const value = `s${middle}t`;
+      const redactor = redactorOf(value);
+      const bytes = Buffer.from(`before <${write(value)}> after\nnext line\n`);
+      const chunks: Buffer[] = [];
+      for (let place = 0; place < bytes.length; ) {
+        const end = place + 1 + random(20);
+        chunks.push(bytes.subarray(place, end));
+        place = end;
+      }
+      const [line = '', next] = split(chunks, redactor);
+      assert.is(next, 'next line');
+      // What stays of base64 are the characters that belong to its neighbours too, and the padding.
+      const rest = name.includes('base64') ? 12 : 6;
+      assert.match(line, /^before <.*\*\*\*.*> after$/, `${value} in ${write(value)}`);
+      assert.ok(line.length <= 'before <***> after'.length + rest, `${value} in ${write(value)}: ${line}`);
+    }
+  });
+}
+
+test('many backslashes are no riddle', () => {
+  const value = `${'\\'.repeat(20)}"x`;
+  const redactor = redactorOf(value);
+  // Tried in all possible ways this would never end.
+  const line = '\\'.repeat(1000);
+  assert.is(redactor.redact(line), line);
+  assert.is(redactor.redact(JSON.stringify(value)), '"***"');
+});
+
+test('a secret of few characters is hidden as it is, but not in base64', () => {
+  assert.is(redactorOf('abc').redact(`abc ${Buffer.from('abc').toString('base64')}`), '*** YWJj');
+});
+
+test('hides a secret of several lines in one', () => {
+  const value = 'first line of it\nsecond "line"\n';
+  for (const write of [
+    JSON.stringify,
+    encodeURIComponent,
+    (text: string) => Buffer.from(text).toString('base64'),
+  ])
+    assert.match(redactorOf(value).redact(`<${write(value)}>`), /^<"?(\*\*\*|\\n|%0A)+"?>$/);
+});
+
+test('hides every line of a secret of several lines', () => {
+  const redactor = redactorOf('-----BEGIN-----\nabcdefgh\nijklmnop\n-----END-----\n');
+  assert.is(redactor.redact('abcdefgh'), '***');
+  assert.is(redactor.redact('ijklmnop'), '***');
+});
+
+test('base64 that is broken into lines is hidden line by line, wherever the secret stands in it', () => {
+  const long = 'kq7Zt0vY1nBf/3sLw+9xRjE5uHcMdAo2pGiTb8VXyCzKmQ4W6rUeNJhPSaDlOIg0FEtyuvw';
+  for (const value of [long, 'correct-horse-battery']) {
+    const redactor = redactorOf(value);
+    const inside = [0, 1, 2].map((offset) => {
+      const encoded = Buffer.from('x'.repeat(offset) + value).toString('base64');
+      return encoded.slice(Math.ceil((offset * 8) / 6));
+    });
+    for (const width of [19, 76]) {
+      for (let before = 0; before < 24; before += 1) {
+        const text = `${'#!'.repeat(12).slice(0, before)}${value}, and what follows`;
+        for (const encoding of ['base64', 'base64url'] as const) {
+          const broken =
+            Buffer.from(text)
+              .toString(encoding)
+              .match(new RegExp(`.{1,${width}}`, 'g')) ?? [];
+          const shown = broken.map((line) => redactor.redact(`  ${line}`));
+          assert.is(redactor.redact(broken.join('\n')), shown.map((line) => line.trim()).join('\n'));
+          const rest = shown.join(' ').replaceAll('-', '+').replaceAll('_', '/').replaceAll('***', ' ');
+          for (let place = 0; place + 4 <= rest.length; place += 1) {
+            const piece = rest.slice(place, place + 4);
+            const leaks = inside.some((form) => form.slice(0, -2).includes(piece));
+            assert.not(leaks, `${piece} after ${before} in lines of ${width}: ${shown.join('|')}`);
+          }
+        }
+      }
+    }
+  }
+});
+
+test('lines that only look like base64 stay as they are', () => {
+  const redactor = redactorOf(secret);
+  for (const line of ['done', '  building', 'a/path/of/words', 'YWJjZGVmZ2hpamtsbW5vcA==', 'x'.repeat(200)])
+    assert.is(redactor.redact(line), line);
+});
+
+test('an empty secret hides nothing', () => {
+  assert.is(redactorOf('', ' ', '\n').redact('a b\n'), 'a b\n');
+});
+
+test('of two secrets the longer one is hidden whole', () => {
+  assert.is(redactorOf('pass', 'password').redact('password pass'), '*** ***');
+});
+
+test('hides texts at any depth of a value, and leaves the rest alone', () => {
+  const value = { a: [secret, 1, { b: `x${secret}` }], c: undefined, d: null, e: true };
+  assert.equal(redactorOf(secret).redactAll(value), {
+    a: ['***', 1, { b: 'x***' }],
+    c: undefined,
+    d: null,
+    e: true,
+  });
+});
+
+test('a secret that is a word of the runner hides no event', async () => {
+  const login = task({
+    name: 'task-done',
+    description: 'd',
+    args: { password: { type: 'string', description: 'd' } },
+    commands: () => [],
+    run: ({ secret, print, log }) => {
+      for (const word of ['task', 'done', 'output', 'log', 'changed', 'a', 'hunter2']) secret(word);
+      log('a task is done');
+      print('done');
+    },
+  });
+  const args = { password: 'hunter2' };
+  const graph = await buildGraph([{ task: login, args, passThrough: [] }], {}, 'p');
+  const { events, exitCode } = runInProcess(graph, 1, 'continue');
+  assert.is(await exitCode, 0);
+  const shown = events.map((event) => ('line' in event ? `${event.type} ${event.line}` : event.type));
+  assert.equal(shown, [
+    'run-started',
+    'task-started',
+    'task-output *** *** is ***',
+    'task-result',
+    'task-done',
+    'run-ended',
+  ]);
+  const [, , output, , done, ended] = events;
+  assert.equal(
+    [output, done].map((event) => event && 'id' in event && event.id),
+    ['task-done [["p***ssword","***"]]', 'task-done [["p***ssword","***"]]'],
+  );
+  assert.match(JSON.stringify(output), '"stream":"log"');
+  assert.match(JSON.stringify(ended), '"outcome":"done"');
+});
+
+function split(
+  chunks: readonly (string | Buffer)[],
+  redactor = redactorOf(secret),
+  longest?: number,
+): string[] {
+  const lines: string[] = [];
+  const splitter = new LineSplitter(redactor, (line) => lines.push(redactor.redact(line)), longest);
+  for (const chunk of chunks) splitter.push(chunk);
+  // As a command's end does.
+  if (
+    !Buffer.concat(chunks.map((chunk) => Buffer.from(chunk)))
+      .toString()
+      .endsWith('\n')
+  )
+    splitter.push('\n');
+  return lines;
+}
+
+test('a secret that is cut anywhere is hidden', () => {
+  const text = `before ${secret} after\n`;
+  for (let place = 0; place <= text.length; place += 1) {
+    assert.equal(split([text.slice(0, place), text.slice(place)]), ['before *** after'], `cut at ${place}`);
+  }
+});
+
+test('a character that is cut is put together', () => {
+  const bytes = Buffer.from('grün\n');
+  for (let place = 0; place <= bytes.length; place += 1) {
+    assert.equal(split([bytes.subarray(0, place), bytes.subarray(place)]), ['grün']);
+  }
+});
+
+test('lines end at any kind of line break, and the last one may lack it', () => {
+  assert.equal(split(['a\nb\r', '\nc\rd\n\ne']), ['a', 'b', 'c', 'd', '', 'e']);
+  assert.equal(split(['a\r', 'b\r', Buffer.from([0xc3]), '\n\n']), ['a', 'b', '\uFFFD', '']);
+  assert.equal(split(['a\r']), ['a']);
+  assert.equal(split([Buffer.from([0x67, 0x72, 0xc3, 0xbc, 0x00, 0xff, 0xe2, 0x82])]), ['grü\uFFFD\uFFFD']);
+});
+
+test('a carriage return ends a line at once, so that a progress bar is seen when it moves', () => {
+  const lines: string[] = [];
+  const splitter = new LineSplitter(redactorOf(), (line) => lines.push(line));
+  splitter.push('50 %\r');
+  assert.equal(lines, ['50 %']);
+});
+
+test('a line of millions of characters stays one line, and secrets in it are hidden', () => {
+  const piece = 'x'.repeat(65_536);
+  const long = [
+    ...Array(24).fill(piece),
+    secret.slice(0, 4),
+    `${secret.slice(4)}!`,
+    ...Array(24).fill(piece),
+  ];
+  assert.equal(split([...long, '\nnext']), [`${piece.repeat(24)}***!${piece.repeat(24)}`, 'next']);
+});
+
+test('a line beyond that is shown in pieces, and neither a secret nor a character is broken at their borders', () => {
+  const redactor = redactorOf(secret);
+  const longest = 4 * redactor.longest;
+  for (let length = 0; length < 2 * longest; length += 1) {
+    const lines = split(
+      ['x'.repeat(length), secret.slice(0, 4), secret.slice(4), 'y'.repeat(longest)],
+      redactor,
+      longest,
+    );
+    assert.ok(lines.length > 1);
+    assert.is(lines.join(''), `${'x'.repeat(length)}***${'y'.repeat(longest)}`);
+    const characters = 'x'.repeat(length % 2) + '😀'.repeat(longest);
+    assert.is(
+      split([characters], redactor, longest)
+        .map((line) => Buffer.from(line).toString())
+        .join(''),
+      characters,
+    );
+  }
+});
+
+test('a line of nothing but base64 may be long', () => {
+  const line = Buffer.from('x'.repeat(9 << 20)).toString('base64');
+  assert.is(redactorOf(secret).redact(line), line);
+});
+
+for (const [name, value] of Object.entries({
+  'a line of JSON': JSON.stringify(
+    Array.from({ length: 400 }, (_, key) => ({ key, text: `it's "${key * 7919}"` })),
+  ),
+  'quotes and braces': `{"'}`.repeat(2000),
+  'one letter': 'k'.repeat(50_000),
+  quotes: `'`.repeat(3000),
+  backslashes: '\\'.repeat(3000),
+  emoji: '🙂'.repeat(1500),
+})) {
+  test(`hides a very long secret whole: ${name}`, () => {
+    const redactor = redactorOf(value);
+    for (const form of ['as it is', 'JSON', 'a URL', 'a shell', 'base64 later in a text']) {
+      const shown = redactor.redact(`<${writings[form]?.(value)}>`);
+      // Of base64 some characters at the borders stay.
+      assert.ok(shown.length <= 14, `${form}: ${shown.length}`);
+    }
+    assert.is(redactor.redact('harmless "text"'), 'harmless "text"');
+  });
+}
+
+test.run();

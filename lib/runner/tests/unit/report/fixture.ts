@@ -1,0 +1,108 @@
+import type { RunEventBody, RunSummary } from '../../../events.ts';
+import { buildGraph } from '../../../graph.ts';
+import type { Graph } from '../../../node.ts';
+import type { RecordedRun, RecordedTask } from '../../../report/recorded-run.ts';
+import { RunRecorder } from '../../../report/recorder.ts';
+import { type AnyTask, task } from '../../../task.ts';
+
+export const described = { description: 'd', commands: () => [] };
+
+/** The graph of a task `top` that needs all of these. */
+export async function graphOf(tasks: readonly AnyTask[]): Promise<Graph> {
+  const top = task({ ...described, name: 'top', needs: tasks });
+  return await buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run');
+}
+
+/** The id of the node with this label. */
+export function idOf(graph: Graph, label: string): string {
+  const found = graph.nodes.find((node) => node.label === label);
+  if (found === undefined) throw new Error(`no node ${label}`);
+  return found.id;
+}
+
+export const summary: RunSummary = {
+  outcome: 'done',
+  exitCode: 0,
+  durationMs: 0,
+  done: 0,
+  changed: 0,
+  unchanged: 0,
+  upToDate: 0,
+  resumed: 0,
+  failed: 0,
+  interrupted: 0,
+  skipped: 0,
+  failures: [],
+};
+
+/** Milliseconds since 1970 at which a recorded run begins. */
+export const begin = 1_700_000_000_000;
+
+/** Records events given with their milliseconds since the start of the run. */
+export function record(graph: Graph, events: readonly (readonly [number, RunEventBody])[]): RunRecorder {
+  const recorder = new RunRecorder(graph, { lines: true });
+  const nodes = graph.nodes.map(({ id, label }) => ({
+    id,
+    label,
+    name: label,
+    needs: [],
+    place: () => ({ file: 'x', line: 1 }),
+  }));
+  for (const [at, event] of [[0, { type: 'run-started', nodes, jobs: 2 }] as const, ...events])
+    recorder.onEvent({ ...event, at: begin + at });
+  return recorder;
+}
+
+/** A task of a recorded run that took from one time to another. */
+export function ran(
+  label: string,
+  startedAt: number,
+  endedAt: number,
+  more: Partial<RecordedTask> = {},
+): RecordedTask {
+  return {
+    label,
+    name: label,
+    description: `makes ${label}`,
+    place: 'x.ts:1',
+    needs: [],
+    mutex: undefined,
+    alone: false,
+    status: 'done',
+    report: undefined,
+    startedAt,
+    endedAt,
+    waitedMs: 0,
+    lane: 0,
+    retriedAt: [],
+    failure: undefined,
+    chain: [],
+    because: undefined,
+    lines: [],
+    dropped: 0,
+    ...more,
+  };
+}
+
+export function recordedRun(tasks: readonly RecordedTask[], more: Partial<RecordedRun> = {}): RecordedRun {
+  return {
+    label: 'top',
+    startedAt: begin,
+    durationMs: Math.max(0, ...tasks.map((task) => task.endedAt ?? 0)),
+    jobs: 2,
+    outcome: 'done',
+    exitCode: 0,
+    notes: [],
+    tasks,
+    ...more,
+  };
+}
+
+/** Pseudo-random numbers from 0 to 1, the same in each run. */
+export function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { GraphView } from '../../../graph-view/view.ts';
+import { embeddedJson, reportPage } from '../../../report/html.ts';
+import { ran, recordedRun } from './fixture.ts';
+
+const nasty = '</script><script>alert(1)</script><!-- \u2028\u2029 $& {{x}} <!-- data -->';
+
+function viewOf(labels: readonly string[]): GraphView {
+  const nodes = labels.map((label, place) => {
+    const marks: GraphView['nodes'][number]['marks'] = [];
+    return { id: `n${place}`, label, task: label, group: 'g', description: 'd', marks, file: 'x', line: 1 };
+  });
+  return { title: 'top', nodes, edges: [] };
+}
+
+function page(labels: readonly string[]): Promise<string> {
+  const lines = [{ at: 1, stream: 'stdout' as const, text: nasty }];
+  const tasks = labels.map((label, place) => ran(label, place * 10, place * 10 + 10, { lines }));
+  return reportPage({
+    run: recordedRun(tasks, { jobs: 3 }),
+    view: viewOf(labels),
+    nodeIds: labels.map((_, place) => `n${place}`),
+    priorities: labels.map(() => 0),
+  });
+}
+
+const scripts = (html: string) => [...html.matchAll(/<script([^>]*)>(.*?)<\/script>/gs)];
+
+test('JSON in a page cannot end its element, and stays the same JSON', () => {
+  const text = embeddedJson({ text: nasty });
+  assert.not.match(text, /[<\u2028\u2029]/);
+  assert.equal(JSON.parse(text), { text: nasty });
+});
+
+test('the page has one script and one block of data, whatever the logs hold', async () => {
+  const html = await page(['a', nasty]);
+  assert.equal(
+    scripts(html).map(([, attributes]) => attributes),
+    [' type="application/json" id="data"', ' type="module"'],
+  );
+  const data = JSON.parse(scripts(html)[0]?.[2] ?? '');
+  assert.is(data.tasks[1].label, nasty);
+  assert.is(data.tasks[0].lines[0].text, nasty);
+  assert.is(html.match(/<svg /g)?.length, 1);
+});
+
+test('nothing but its own style and script is allowed, by their hashes', async () => {
+  const html = await page(['a']);
+  const policy = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(html)?.[1] ?? '';
+  const hash = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+  const style = /<style>(.*?)<\/style>/s.exec(html)?.[1] ?? '';
+  assert.equal(policy.split('; '), [
+    "default-src 'none'",
+    `script-src ${hash(scripts(html)[1]?.[2] ?? '')}`,
+    `style-src ${hash(style)}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ]);
+  // Before anything that it could forbid.
+  assert.ok(html.indexOf('Content-Security-Policy') < html.indexOf('<style>'));
+  assert.not.match(
+    html.replace('http://www.w3.org/2000/svg', ''),
+    /https?:|\ssrc=|\shref=|@import|url\((?!#)/,
+  );
+  assert.not.match(html, / style="| on[a-z]+="/);
+});
+
+test('the modules of the script become one, which imports nothing', async () => {
+  const script = scripts(await page(['a']))[1]?.[2] ?? '';
+  assert.not.match(script, /^(import|export) /m);
+  const names = [...script.matchAll(/^(?:async )?(?:function|const|let|class) (\w+)/gm)].map(
+    ([, name]) => name,
+  );
+  assert.ok(names.includes('showTimeline') && names.includes('showDetail'));
+  assert.is(new Set(names).size, names.length);
+});
+
+test('the data tells the critical path and the time with other numbers of workers', async () => {
+  const data = JSON.parse(scripts(await page(['a', 'b', 'c']))[0]?.[2] ?? '');
+  assert.equal(data.critical, { tasks: [0], durationMs: 10 });
+  assert.equal(
+    data.tasks.map(({ critical }: { critical: boolean }) => critical),
+    [true, false, false],
+  );
+  assert.equal(data.workers, [
+    { workers: 1, durationMs: 30 },
+    { workers: 2, durationMs: 20 },
+    { workers: 3, durationMs: 10 },
+    { workers: 4, durationMs: 10 },
+    { workers: 8, durationMs: 10 },
+    { workers: 16, durationMs: 10 },
+    { workers: null, durationMs: 10 },
+  ]);
+});
+
+test('a graph of too many tasks is not drawn, and the page says so', async () => {
+  const html = await page(Array.from({ length: 501 }, (_, place) => `t${place}`));
+  assert.match(html, 'Not drawn: 501 tasks are too many for a picture.');
+  assert.not.match(html, '<svg ');
+});
+
+test.run();

@@ -1,0 +1,185 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { RunEventBody } from '../../../events.ts';
+import type { RecordedTask } from '../../../report/recorded-run.ts';
+import { type AnyTask, need, task } from '../../../task.ts';
+import { begin, described, graphOf, idOf, record, summary } from './fixture.ts';
+
+const a = task({ ...described, name: 'a' });
+const b = task({ ...described, name: 'b', mutex: 'helm' });
+const c = task({ ...described, name: 'c', needs: [a], mutex: () => 'helm', interactive: true });
+
+type Timed = readonly [number, RunEventBody];
+type Step = (id: string, at: number) => Timed;
+
+const starts: Step = (id, at) => [at, { type: 'task-started', id }];
+const ends: Step = (id, at) => [at, { type: 'task-done', id, report: 'changed', durationMs: 0 }];
+const prints = (id: string, at: number, line: string): Timed => [
+  at,
+  { type: 'task-output', id, stream: 'stdout', line },
+];
+
+async function recorded(tasks: AnyTask[], events: (ids: (label: string) => string) => Timed[]) {
+  const graph = await graphOf(tasks);
+  const run = record(
+    graph,
+    events((label) => idOf(graph, label)),
+  ).recorded();
+  const byLabel = new Map(run.tasks.map((entry) => [entry.label, entry]));
+  return { run, of: (label: string) => byLabel.get(label) as RecordedTask };
+}
+
+test('tasks get their times from the start of the run, and the lanes of workers that were free', async () => {
+  const { run, of } = await recorded([a, b, c], (id) => [
+    starts(id('a'), 10),
+    starts(id('b'), 15),
+    ends(id('a'), 110),
+    starts(id('c'), 130),
+    ends(id('b'), 140),
+    ends(id('c'), 150),
+    starts(id('top'), 150),
+    ends(id('top'), 160),
+    [170, { type: 'run-ended', ...summary, outcome: 'failed', exitCode: 7 }],
+  ]);
+  assert.equal(
+    ['a', 'b', 'c', 'top'].map((label) => [of(label).startedAt, of(label).endedAt, of(label).lane]),
+    [
+      [10, 110, 0],
+      [15, 140, 1],
+      [130, 150, 0],
+      [150, 160, 0],
+    ],
+  );
+  const { tasks: _, ...rest } = run;
+  assert.equal(rest, {
+    label: 'top',
+    startedAt: begin,
+    durationMs: 170,
+    jobs: 2,
+    outcome: 'failed',
+    exitCode: 7,
+    notes: [],
+  });
+  assert.is(of('a').report, 'changed');
+  assert.equal(of('c').needs, [run.tasks.findIndex(({ label }) => label === 'a')]);
+  assert.equal(
+    [of('a').mutex, of('b').mutex, of('c').mutex, of('b').alone, of('c').alone],
+    [undefined, 'helm', 'helm', false, true],
+  );
+});
+
+test('waiting is the time in which a task could have run: neither its needs nor the lock of the run count', async () => {
+  const { of } = await recorded([a, b, c], (id) => [
+    starts(id('a'), 5000),
+    starts(id('b'), 5030),
+    ends(id('a'), 5100),
+    ends(id('b'), 5120),
+    starts(id('c'), 5125),
+    ends(id('c'), 5200),
+  ]);
+  assert.equal(
+    ['a', 'b', 'c', 'top'].map((label) => of(label).waitedMs),
+    [0, 30, 25, 0],
+  );
+});
+
+test('every way in which a task can end is told, with its reason', async () => {
+  const failure = { what: 'it broke', exitCode: 3 };
+  const { run, of } = await recorded([a, b, c], (id) => [
+    starts(id('a'), 0),
+    starts(id('b'), 0),
+    [40, { type: 'task-retried', id: id('a'), attempt: 1, attempts: 2, failure }],
+    [
+      90,
+      {
+        type: 'task-failed',
+        id: id('a'),
+        label: 'a',
+        failure,
+        chain: ['top', 'a'],
+        lastLines: [],
+        place: 'x',
+        durationMs: 90,
+      },
+    ],
+    [90, { type: 'task-skipped', id: id('c'), because: id('a') }],
+    [91, { type: 'task-skipped', id: id('top'), because: undefined }],
+    [92, { type: 'run-stopping', reason: { type: 'signal', signal: 'SIGTERM' } }],
+    [95, { type: 'task-interrupted', id: id('b'), durationMs: 95 }],
+    [96, { type: 'cleanup-failed', id: id('b'), failure: { what: 'no broom', exitCode: 1 } }],
+    [97, { type: 'run-ended', ...summary, outcome: 'interrupted', exitCode: 143 }],
+  ]);
+  assert.equal(
+    ['a', 'b', 'c', 'top'].map((label) => of(label).status),
+    ['failed', 'interrupted', 'skipped', 'skipped'],
+  );
+  assert.equal(of('a').failure, failure);
+  assert.equal(of('a').chain, ['top', 'a']);
+  assert.equal(of('a').retriedAt, [40]);
+  assert.is(of('c').because, 0);
+  assert.is(of('top').because, undefined);
+  assert.equal(
+    run.notes.map(({ at, text }) => `${at} ${text}`),
+    ['92 stopping on SIGTERM; once more kills what is still running', '96 b: cleaning up failed: no broom'],
+  );
+});
+
+test('what still runs at the end of the record counts until then, what never began has no time', async () => {
+  const { of } = await recorded([a], (id) => [starts(id('a'), 10), prints(id('a'), 50, 'x')]);
+  assert.equal([of('a').status, of('a').startedAt, of('a').endedAt], ['running', 10, 50]);
+  assert.equal([of('top').status, of('top').startedAt, of('top').endedAt], ['waiting', undefined, undefined]);
+});
+
+test('output, commands and results are kept in their order, without colours', async () => {
+  const { of } = await recorded([a], (id) => [
+    starts(id('a'), 0),
+    [1, { type: 'task-command', id: id('a'), command: 'make it' }],
+    prints(id('a'), 2, '\u001B[31mred\u001B[0m\u0007'),
+    [3, { type: 'task-output', id: id('a'), stream: 'stderr', line: 'oh' }],
+    [4, { type: 'task-result', id: id('a'), text: 'one\ntwo\n' }],
+  ]);
+  assert.equal(
+    of('a').lines.map(({ at, stream, text }) => `${at} ${stream} ${text}`),
+    ['1 command make it', '2 stdout red', '3 stderr oh', '4 stdout one', '4 stdout two'],
+  );
+});
+
+test('of a task that prints without end the last 1,000 lines are kept, and of each the beginning', async () => {
+  const { of } = await recorded([a], (id) => [
+    starts(id('a'), 0),
+    ...Array.from({ length: 12_345 }, (_, index) => prints(id('a'), 1, `line ${index}`)),
+    prints(id('a'), 2, 'x'.repeat(1_000_000)),
+  ]);
+  const { lines, dropped } = of('a');
+  assert.is(lines.length, 1000);
+  assert.is(dropped, 11_346);
+  assert.is(lines[0]?.text, 'line 11346');
+  assert.is(lines.at(-1)?.text, `${'x'.repeat(2000)} … (1000000 characters)`);
+});
+
+test('many tasks that print a lot keep fewer lines each', async () => {
+  const word = task({
+    ...described,
+    name: 'word',
+    args: { number: { type: 'number', positional: true, description: 'd' } },
+  });
+  const many = task({
+    ...described,
+    name: 'many',
+    needs: Array.from({ length: 40 }, (_, number) => need(word, { number })),
+  });
+  const graph = await graphOf([many]);
+  const long = 'y'.repeat(1000);
+  const words = graph.nodes.filter((node) => node.task === word);
+  const run = record(
+    graph,
+    words.flatMap(({ id }) => Array.from({ length: 1000 }, () => prints(id, 1, long))),
+  ).recorded();
+  const kept = run.tasks.flatMap(({ lines }) => lines);
+  assert.ok(kept.length * long.length <= 16_000_000);
+  assert.ok(kept.length * long.length > 4_000_000);
+  for (const { lines, dropped, name } of run.tasks)
+    if (name === 'word') assert.is(lines.length + dropped, 1000);
+});
+
+test.run();

@@ -1,0 +1,166 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { buildGraph } from '../../graph.ts';
+import type { TaskNode } from '../../node.ts';
+import { runSchedule, type Schedule } from '../../schedule.ts';
+import { type AnyTask, task } from '../../task.ts';
+
+const plain = { description: 'd', commands: () => ['true'] };
+
+async function nodesOf(...tasks: AnyTask[]): Promise<readonly TaskNode[]> {
+  const top = task({ ...plain, name: 'top', needs: tasks });
+  return (await buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run')).nodes;
+}
+
+/** Runs the nodes and returns their labels in the order in which they were started. */
+async function orderOf(nodes: readonly TaskNode[], traits: Partial<Schedule> = {}): Promise<string[]> {
+  const order: string[] = [];
+  await runSchedule({
+    nodes,
+    jobs: 1,
+    failureMode: 'no-new',
+    signal: new AbortController().signal,
+    skip: () => {},
+    launch: () => assert.unreachable() as never,
+    kill: assert.unreachable,
+    ...traits,
+    run: async (node, late) => {
+      order.push(node.label);
+      return (await traits.run?.(node, late)) ?? true;
+    },
+  });
+  return order;
+}
+
+test('of several ready nodes the one that most others wait for goes first', async () => {
+  const lonely = task({ ...plain, name: 'lonely' });
+  const base = task({ ...plain, name: 'base' });
+  const middle = task({ ...plain, name: 'middle', needs: [base] });
+  const late = task({ ...plain, name: 'late', needs: [middle] });
+  assert.equal(await orderOf(await nodesOf(lonely, late)), ['base', 'middle', 'lonely', 'late', 'top']);
+});
+
+test('of equals the one that was written first goes first', async () => {
+  const names = ['c', 'a', 'b', 'z', 'd'];
+  const tasks = names.map((name) => task({ ...plain, name }));
+  assert.equal(await orderOf(await nodesOf(...tasks)), [...names, 'top']);
+});
+
+test('of equals the one that was written first goes first, also when it came later', async () => {
+  const base = task({ ...plain, name: 'base' });
+  const user = task({ ...plain, name: 'user', needs: [base] });
+  const other = task({ ...plain, name: 'other' });
+  assert.equal(await orderOf(await nodesOf(user, other)), ['base', 'user', 'other', 'top']);
+});
+
+test('a mutex goes to the one that most others wait for, also when it came later', async () => {
+  const first = task({ ...plain, name: 'first', mutex: 'm' });
+  const few = task({ ...plain, name: 'few', mutex: 'm' });
+  const base = task({ ...plain, name: 'base' });
+  const many = task({ ...plain, name: 'many', mutex: 'm', needs: [base] });
+  const users = ['u1', 'u2', 'u3'].map((name) => task({ ...plain, name, needs: [many] }));
+  const firstUser = task({ ...plain, name: 'first-user', needs: [first, first] });
+  const order = await orderOf(await nodesOf(first, few, firstUser, ...users));
+  assert.ok(order.indexOf('many') < order.indexOf('few'), order.join());
+});
+
+test('a mutex may depend on the arguments', async () => {
+  const deploy = task({
+    ...plain,
+    name: 'deploy',
+    args: { app: { type: 'string', positional: true, description: 'd' } },
+    mutex: ({ args }) => args.app.slice(0, 1),
+  });
+  const top = task({
+    ...plain,
+    name: 'top',
+    needs: ['a1', 'a2', 'b1'].map((app) => ({ task: deploy, args: { app } })),
+  });
+  const { nodes } = await buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run');
+  const ends = new Map<string, () => void>();
+  const both = orderOf(nodes, {
+    jobs: 4,
+    run: (node) => {
+      assert.not(node.label === 'deploy a2' && ends.has('deploy a1'));
+      if (node.label !== 'deploy b1') {
+        return Promise.resolve(true);
+      }
+      return new Promise((resolve) => ends.set(node.label, () => resolve(true)));
+    },
+  });
+  // `b1` holds another mutex all the time, which keeps nobody.
+  while (!ends.has('deploy b1')) await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+  ends.get('deploy b1')?.();
+  assert.equal((await both).at(-1), 'top');
+});
+
+test('a node runs in the async context of the run, not in that of the node that made room for it', async () => {
+  const storage = new AsyncLocalStorage<string>();
+  const tasks = ['a', 'b', 'c'].map((name) => task({ ...plain, name }));
+  const nodes = await nodesOf(...tasks);
+  await storage.run('outside', () =>
+    orderOf(nodes, {
+      run: async (node) => {
+        assert.is(storage.getStore(), 'outside');
+        storage.enterWith(node.label);
+        await Promise.resolve();
+        return true;
+      },
+    }),
+  );
+});
+
+test('what is on its way is heard between tasks that wait for nothing', async () => {
+  const tasks = Array.from({ length: 40 }, (_, index) => task({ ...plain, name: `t${index}` }));
+  const nodes = await nodesOf(...tasks);
+  const abort = new AbortController();
+  let ran = 0;
+  await orderOf(nodes, {
+    signal: abort.signal,
+    run: async () => {
+      ran += 1;
+      // As a signal would come: by the event loop.
+      if (ran === 1) setTimeout(() => abort.abort(), 1);
+      for (const end = performance.now() + 5; performance.now() < end; );
+      return true;
+    },
+  });
+  assert.ok(ran < tasks.length, `${ran} ran`);
+});
+
+test('after an abort nothing new starts, and everything is accounted for', async () => {
+  const tasks = Array.from({ length: 100 }, (_, index) => task({ ...plain, name: `t${index}` }));
+  const nodes = await nodesOf(...tasks);
+  const abort = new AbortController();
+  let skipped = 0;
+  let ran = 0;
+  const order = await orderOf(nodes, {
+    jobs: 3,
+    failureMode: 'continue',
+    signal: abort.signal,
+    run: async () => {
+      assert.not(abort.signal.aborted);
+      ran += 1;
+      await new Promise((resolve) => setImmediate(resolve));
+      if (ran >= 10) abort.abort();
+      return true;
+    },
+    skip: () => {
+      skipped += 1;
+    },
+  });
+  assert.is(order.length + skipped, nodes.length);
+  assert.ok(order.length < 15);
+});
+
+test('a bug in what is called ends the schedule with its error', async () => {
+  const nodes = await nodesOf(task({ ...plain, name: 'a' }));
+  const error = await orderOf(nodes, { run: () => Promise.reject(new Error('a bug')) }).catch(
+    (thrown) => thrown,
+  );
+  assert.is(error.message, 'a bug');
+});
+
+test.run();

@@ -1,0 +1,188 @@
+import { readFileSync } from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Rig, type RigTask } from '../../../lib/runner/tests/rig/rig.ts';
+import { type Launched, LaunchFolder, type LaunchLine, launchLines } from '../../rig/launch.ts';
+
+let rig: Rig;
+let project: LaunchFolder;
+let started: Launched[] = [];
+test.before(async () => {
+  project = await LaunchFolder.make();
+});
+test.after(() => project.remove());
+test.before.each(async () => {
+  rig = await Rig.open();
+});
+test.after.each(async () => {
+  for (const launched of started) launched.end();
+  started = [];
+  await rig.close();
+});
+
+/** A way to ask a launch line to stop, and what it must exit with. */
+type Stopping = {
+  readonly name: string;
+  readonly code: number;
+  readonly lines: readonly LaunchLine[];
+  /** One of each kind: with tsx's own process around the run, and without. */
+  readonly kinds: readonly LaunchLine[];
+  readonly start: (
+    line: LaunchLine,
+    tasks: readonly RigTask[],
+    task: string,
+    env?: NodeJS.ProcessEnv,
+  ) => Launched;
+  readonly stop: (launched: Launched) => void;
+};
+
+const stoppings: readonly Stopping[] = [
+  {
+    name: 'Ctrl-C in a terminal',
+    code: 130,
+    lines: launchLines,
+    kinds: ['npx tsx tasks.ts', './run'],
+    start: (line, tasks, task, env) => project.inTerminal(line, tasks, [task], env),
+    stop: (launched) => launched.type('\x03'),
+  },
+  {
+    name: 'SIGTERM to the one pid',
+    code: 143,
+    // About npx see the last test.
+    lines: launchLines.filter((line) => !line.startsWith('npx')),
+    kinds: ['tsx tasks.ts', './run'],
+    start: (line, tasks, task, env) => project.start(line, tasks, [task], env),
+    stop: (launched) => void launched.child.kill('SIGTERM'),
+  },
+];
+
+/** Commands are called `<task>-<number of the line>`. */
+function tasksOf(index: number): RigTask[] {
+  return [
+    { name: 'a', commands: [rig.command(`a-${index}`)], cleanup: rig.command(`cleanup-a-${index}`) },
+    {
+      name: 'b',
+      needs: ['a'],
+      commands: [rig.command(`b-${index}`)],
+      cleanup: rig.command(`cleanup-b-${index}`),
+    },
+  ];
+}
+
+async function eachLine(
+  { lines, start, code }: Stopping,
+  env: NodeJS.ProcessEnv,
+  drive: (launched: Launched, index: number) => Promise<void>,
+): Promise<void> {
+  // One after the other: tsx kills a script that has not answered a signal after 60 ms, and four of them at once may be too busy.
+  for (const [index, line] of lines.entries()) {
+    const launched = start(line, tasksOf(index), 'b', env);
+    started.push(launched);
+    await drive(launched, index);
+    const exit = await launched.exit;
+    assert.is(exit === 'SIGTERM' ? 143 : exit === 'SIGINT' ? 130 : exit, code, `${line}: ${launched.shown}`);
+    assert.equal(launched.processes(), [], line);
+  }
+  assert.equal(await rig.survivors(), []);
+}
+
+/** Lets a cleanup end well when it comes, and counts it. */
+function answerCleanups(names: readonly string[], ran: string[]): void {
+  for (const name of names)
+    void rig.next(name).then(
+      async (invocation) => {
+        ran.push(`${name} ${invocation.words.join(' ')}`);
+        await invocation.exit();
+      },
+      () => {},
+    );
+}
+
+for (const stopping of stoppings) {
+  const { name, stop, kinds } = stopping;
+  const ofEachKind = { ...stopping, lines: kinds };
+
+  test(`${name} while the program loads`, async () => {
+    await eachLine(stopping, {}, async (launched, index) => {
+      // On a busy machine the program is through with loading when the signal comes: then a task has begun, and cleans up.
+      answerCleanups([`cleanup-a-${index}`], []);
+      await launched.shows('loading');
+      stop(launched);
+    });
+    for (const index of stopping.lines.keys()) assert.not(rig.hasStarted(`b-${index}`));
+  });
+
+  test(`${name} in the first task: its cleanup runs, nothing else does`, async () => {
+    const ran: string[] = [];
+    await eachLine(stopping, {}, async (launched, index) => {
+      answerCleanups([`cleanup-a-${index}`], ran);
+      const a = await rig.next(`a-${index}`);
+      a.spawn(`grandchild-${index}`);
+      await rig.next(`grandchild-${index}`);
+      stop(launched);
+    });
+    assert.equal(
+      ran.sort(),
+      stopping.lines.map((_, index) => `cleanup-a-${index} interrupted`),
+    );
+    for (const index of stopping.lines.keys()) assert.not(rig.hasStarted(`b-${index}`));
+  });
+
+  test(`${name} between two tasks`, async () => {
+    const ran: string[] = [];
+    await eachLine(ofEachKind, {}, async (launched, index) => {
+      answerCleanups([`cleanup-a-${index}`, `cleanup-b-${index}`], ran);
+      const a = await rig.next(`a-${index}`);
+      // Its end and the signal are on their way at the same time.
+      void a.exit();
+      stop(launched);
+    });
+    assert.ok(ran.length >= kinds.length, ran.join());
+  });
+
+  test(`${name} in a cleanup: the next one still runs`, async () => {
+    const ran: string[] = [];
+    await eachLine(ofEachKind, {}, async (launched, index) => {
+      answerCleanups([`cleanup-a-${index}`], ran);
+      await (await rig.next(`a-${index}`)).exit();
+      await (await rig.next(`b-${index}`)).exit();
+      const cleanup = await rig.next(`cleanup-b-${index}`);
+      stop(launched);
+      await cleanup.ended;
+    });
+    assert.is(ran.length, kinds.length);
+  });
+
+  test(`${name} with children and grandchildren that ignore every signal but SIGKILL`, async () => {
+    const ran: string[] = [];
+    // A run inside a run is in more of a hurry: the first grace time is 0.6 s instead of 10 s.
+    await eachLine(ofEachKind, { TASK_RUNNER_LEVEL: '4' }, async (launched, index) => {
+      answerCleanups([`cleanup-a-${index}`], ran);
+      const a = await rig.next(`a-${index}`);
+      a.spawn(`grandchild-${index}`);
+      for (const invocation of [a, await rig.next(`grandchild-${index}`)])
+        for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) await invocation.trap(signal);
+      stop(launched);
+    });
+    assert.is(ran.length, kinds.length);
+  });
+}
+
+test('SIGTERM to the pid of npx ends npx alone: the run goes on until it gets a signal itself', async () => {
+  const ran: string[] = [];
+  const launched = project.start('npx tsx tasks.ts', tasksOf(0), ['b']);
+  started.push(launched);
+  answerCleanups(['cleanup-a-0', 'cleanup-b-0'], ran);
+  const a = await rig.next('a-0');
+  launched.child.kill('SIGTERM');
+  assert.is(await launched.exit, 'SIGTERM');
+  await a.exit();
+  const b = await rig.next('b-0');
+  const run = Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${b.pid}/status`, 'utf8'))?.[1]);
+  process.kill(run, 'SIGTERM');
+  await b.ended;
+  await launched.shows('interrupted after');
+  assert.equal(ran, ['cleanup-b-0 interrupted', 'cleanup-a-0 interrupted']);
+});
+
+test.run();
