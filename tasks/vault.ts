@@ -14,9 +14,9 @@ export const initVault = task({
   needs: (input) => [...connection(input), importGpgKeys, databaseCertificate, ...tools('sops', 'kubectl')],
   // Beside a cluster, Vault runs from the start; in pods it comes with its release.
   after: ({ provider }) => [createK8s, startK8s, ...(provider.servers ? [] : [installTier, installAll])],
-  commands: async ({ environment }) => {
+  commands: async (input) => {
     const { initVaultCommands } = await import('../lib/vault/access.ts');
-    return initVaultCommands(environment);
+    return initVaultCommands(input);
   },
   onCluster: true,
   run: async (context) => {

@@ -90,7 +90,7 @@ export type Cluster = {
   /** Loads the project's own images into the nodes, and the same as plain commands; with `images: 'loaded'`. */
   readonly images?: {
     commands(target: Target, images: readonly OwnImage[]): Promise<readonly string[]>;
-    load(context: EnvironmentContext, images: readonly OwnImage[]): Promise<Outcome>;
+    load(context: Context, images: readonly OwnImage[]): Promise<Outcome>;
   };
   /** Gives a new certificate to a PostgreSQL that runs beside the cluster. */
   reloadDatabase?(environment: Environment): Promise<void>;

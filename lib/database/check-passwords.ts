@@ -1,5 +1,4 @@
-import type { EnvironmentContext } from '../settings/context.ts';
-import { settingsOf } from '../settings/environment.ts';
+import type { Context } from '../settings/context.ts';
 import { decryptPassword } from './password.ts';
 import { loginRoles } from './roles.ts';
 
@@ -8,7 +7,6 @@ export const takePasswords = (releases: readonly { readonly name: string }[]): b
   releases.some(({ name }) => name === 'devops' || name === 'postgresql');
 
 /** Throws `TaskError` for the first password of a role of the database that cannot be used. */
-export async function checkPasswords(context: EnvironmentContext): Promise<void> {
-  const { environment } = context;
-  for (const { secret } of loginRoles(await settingsOf(environment))) await decryptPassword(context, secret);
+export async function checkPasswords(context: Context): Promise<void> {
+  for (const { secret } of loginRoles(context.settings)) await decryptPassword(context, secret);
 }

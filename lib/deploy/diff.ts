@@ -9,7 +9,7 @@ import { deployedReleases, render } from '../helm/releases.ts';
 import { adviceFor } from '../kubernetes/advice.ts';
 import { kubectl } from '../kubernetes/kubectl.ts';
 import { TaskError } from '../runner/runner.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
+import type { Context } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
 import { type Selection, selector, selectsRelease } from './selection.ts';
@@ -18,7 +18,7 @@ import { type Selection, selector, selectsRelease } from './selection.ts';
  * What an install would change, on stdout, and who has changed what since the last one. With helm's plugin `diff` that is `helmfile diff`; without it the rendered
  * objects are compared by `kubectl diff --server-side`. Both leave secret values out.
  */
-export async function diff(context: EnvironmentContext, selection: Selection): Promise<void> {
+export async function diff(context: Context, selection: Selection): Promise<void> {
   const { environment, $ } = context;
   const deployed = await deployedReleases(context, ({ message, advice }) =>
     context.print(`${message}; ${advice}`),
@@ -28,7 +28,7 @@ export async function diff(context: EnvironmentContext, selection: Selection): P
     const releases = needed.filter(selectsRelease(selection));
     await tellDrift(context, releases, deployed, context.print);
     const words = await helmfile(
-      environment,
+      context,
       '--quiet',
       ...selector(selection),
       'diff',
@@ -82,7 +82,7 @@ async function objects(release: Release, folder: string): Promise<ManifestObject
 }
 
 async function compare(
-  context: EnvironmentContext,
+  context: Context,
   release: Release,
   folder: string,
   autoscaled: ReadonlyMap<string, number> = new Map(),
@@ -106,7 +106,7 @@ async function compare(
 }
 
 async function differenceOf(
-  context: EnvironmentContext,
+  context: Context,
   release: Release,
   items: readonly ManifestObject[],
   namespace: readonly string[],

@@ -21,8 +21,8 @@ import { adviceFor } from '../kubernetes/advice.ts';
 import { type Diagnosis, watchCluster } from '../kubernetes/diagnostics.ts';
 import { TaskError } from '../runner/runner.ts';
 import { redactSecrets, secretFailure } from '../secrets/sops.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
-import { type Environment, settingsOf } from '../settings/environment.ts';
+import type { Context } from '../settings/context.ts';
+import type { Environment } from '../settings/environment.ts';
 import { endOf, signalOf } from '../tools/tool-answer.ts';
 import { checkVault } from '../vault/check.ts';
 import { type Selection, selector, selectsRelease, testWords } from './selection.ts';
@@ -33,10 +33,10 @@ const names = (releases: readonly Release[]): string => releases.map(({ name }) 
  * Installs or upgrades the selected releases and everything they need, and leaves alone what is deployed as it should be.
  * With `passThrough` helmfile is called in any case. A failure is explained by what was seen in the cluster meanwhile.
  */
-export async function install(context: EnvironmentContext, selection: Selection): Promise<void> {
+export async function install(context: Context, selection: Selection): Promise<void> {
   const { environment } = context;
   const releases = withNeeds(await declaredReleases(), selectsRelease(selection));
-  const [deployed, inputs] = await Promise.all([deployedReleases(context), renderInputs(environment)]);
+  const [deployed, inputs] = await Promise.all([deployedReleases(context), renderInputs(context)]);
   await repairPending(context, releases, deployed);
 
   const { changed, scaled } = await findChanged(context, releases, deployed, inputs);
@@ -44,8 +44,7 @@ export async function install(context: EnvironmentContext, selection: Selection)
     const all = await declaredReleases();
     await refuseTerminating(context, new Set(all.map(({ namespace }) => namespace)));
   }
-  const settings = await settingsOf(environment);
-  const certificates = await ensureRouteCertificates({ ...context, settings }, releases);
+  const certificates = await ensureRouteCertificates(context, releases);
   if (changed.length === 0) {
     context.report(certificates === 'changed' ? 'changed' : 'unchanged');
     context.log(`unchanged: ${names(releases)}`);
@@ -61,7 +60,7 @@ export async function install(context: EnvironmentContext, selection: Selection)
 
   const selectors = changed.flatMap(({ name }) => ['-l', `name=${name}`]);
   const command = await helmfile(
-    environment,
+    context,
     '--quiet',
     ...[...scaled].flatMap(([name, count]) => ['--state-values-set', `releases.${name}.replicas=${count}`]),
     ...selectors,
@@ -70,7 +69,7 @@ export async function install(context: EnvironmentContext, selection: Selection)
   );
   await explained(context, 'installing', changed, command);
   // The namespace came with the release devops.
-  if (certificates === 'later') await ensureRouteCertificates({ ...context, settings }, releases);
+  if (certificates === 'later') await ensureRouteCertificates(context, releases);
   context.report('changed');
   // helmfile's own arguments may change what it renders.
   if (context.passThrough.length > 0) return;
@@ -82,21 +81,17 @@ export async function install(context: EnvironmentContext, selection: Selection)
 }
 
 /** Removes the selected releases, and waits until their objects are gone. */
-export async function uninstall(
-  context: EnvironmentContext,
-  selection: Selection,
-): Promise<readonly Release[]> {
+export async function uninstall(context: Context, selection: Selection): Promise<readonly Release[]> {
   const { environment } = context;
   const releases = (await declaredReleases()).filter(selectsRelease(selection));
   await pendingReleases(environment, releases, await deployedReleases(context));
   const words = ['--quiet', ...selector(selection), 'destroy', ...context.passThrough];
-  await explained(context, 'uninstalling', releases, await helmfile(environment, ...words));
+  await explained(context, 'uninstalling', releases, await helmfile(context, ...words));
   return releases;
 }
 
 /** Runs the releases' helm tests. Fails with what the checks said. */
-export async function test(context: EnvironmentContext, selection: Selection): Promise<void> {
-  const { environment } = context;
+export async function test(context: Context, selection: Selection): Promise<void> {
   const wanted = (await declaredReleases()).filter(selectsRelease(selection));
   const deployed = await deployedReleases(context);
   const missing = wanted.filter(
@@ -110,7 +105,7 @@ export async function test(context: EnvironmentContext, selection: Selection): P
     });
   }
   const command = await helmfile(
-    environment,
+    context,
     '--quiet',
     ...selector(selection),
     ...testWords,
@@ -121,7 +116,7 @@ export async function test(context: EnvironmentContext, selection: Selection): P
 
 /** Runs a helmfile command while the cluster is watched, and turns its failure into one that says why. */
 async function explained(
-  context: EnvironmentContext,
+  context: Context,
   doing: 'installing' | 'uninstalling' | 'the check of',
   releases: readonly Release[],
   command: readonly string[],

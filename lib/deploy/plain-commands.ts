@@ -11,13 +11,13 @@ type Deployment = Target & { readonly args: Selection; readonly passThrough: rea
 
 /** One helmfile call; `withNeeds` takes in what the selected releases need. */
 async function helmfileCall(
-  { environment, args, passThrough }: Deployment,
+  input: Deployment,
   words: readonly string[],
   needs: 'with needs' | 'alone',
 ): Promise<string> {
-  const selected = selector(args);
+  const selected = selector(input.args);
   const transitive = needs === 'with needs' && selected.length > 0 ? ['--include-transitive-needs'] : [];
-  return helmfileText(environment, ...selected, ...words, ...transitive, ...passThrough);
+  return helmfileText(input, ...selected, ...words, ...transitive, ...input.passThrough);
 }
 
 /** helmfile's call, and the certificates of the fronts that it installs. */
@@ -25,7 +25,7 @@ export async function installCommands(input: Deployment): Promise<readonly strin
   const releases = withNeeds(await declaredReleases(), selectsRelease(input.args));
   return [
     await helmfileCall(input, syncWords(takeBack), 'with needs'),
-    ...routeCertificateCommands({ environment: input.environment, settings: input.settings }, releases),
+    ...routeCertificateCommands(input, releases),
   ];
 }
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { root } from '../ground/project.ts';
 import { redactSecrets } from '../secrets/sops.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
+import type { Context, EnvironmentContext } from '../settings/context.ts';
 import { type Drift, isDrift, readDrift } from './drift.ts';
 import type { Release } from './helmfile.ts';
 import { type DeployedRelease, renderedDigests, sameBesideReplicas } from './releases.ts';
@@ -19,7 +19,7 @@ export type Changed = {
  * words for helmfile these are all. What somebody has changed or deleted is logged.
  */
 export async function findChanged(
-  context: EnvironmentContext,
+  context: Context,
   releases: readonly Release[],
   deployed: readonly DeployedRelease[],
   inputs: string,

@@ -5,7 +5,7 @@ import { shellWords } from '../ground/shell-words.ts';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { TaskError } from '../runner/runner.ts';
 import { howToRestore } from '../secrets/how-to-restore.ts';
-import { type Environment, settingsOf } from '../settings/environment.ts';
+import type { Target } from '../settings/context.ts';
 import { settingsFiles } from '../settings/settings.ts';
 import { chartArguments, chartArgumentsText, needsRepositories } from './chart-places.ts';
 
@@ -91,7 +91,7 @@ export function withNeeds(releases: readonly Release[], selected: (release: Rele
   return releases.filter(({ name }) => wanted.has(name));
 }
 
-async function globalArguments(environment: Environment, kubeconfig: string): Promise<string[]> {
+async function globalArguments({ environment, settings }: Target, kubeconfig: string): Promise<string[]> {
   const files = await settingsFiles(environment.name, environment.provider);
   return [
     '--kubeconfig',
@@ -103,27 +103,27 @@ async function globalArguments(environment: Environment, kubeconfig: string): Pr
     '--state-values-set-string',
     `environment=${environment.name}`,
     // Where all charts are local, no chart repository is asked.
-    ...(needsRepositories(await settingsOf(environment)) ? [] : ['--skip-deps']),
+    ...(needsRepositories(settings) ? [] : ['--skip-deps']),
   ];
 }
 
 /** A helmfile call with kubeconfig, context and values named, to be run in the project's folder. */
-export async function helmfile(environment: Environment, ...args: readonly string[]): Promise<string[]> {
+export async function helmfile(target: Target, ...args: readonly string[]): Promise<string[]> {
   return [
     'helmfile',
-    ...(await globalArguments(environment, environment.kubeconfig)),
-    ...(await chartArguments(await settingsOf(environment))),
+    ...(await globalArguments(target, target.environment.kubeconfig)),
+    ...(await chartArguments(target.settings)),
     ...args,
   ];
 }
 
 /** The same as text with relative paths, for `--dry-run`. */
-export async function helmfileText(environment: Environment, ...args: readonly string[]): Promise<string> {
+export async function helmfileText(target: Target, ...args: readonly string[]): Promise<string> {
   const words = [
     'helmfile',
-    ...(await globalArguments(environment, `.state/${environment.name}/kubeconfig`)),
+    ...(await globalArguments(target, `.state/${target.environment.name}/kubeconfig`)),
   ];
-  const charts = chartArgumentsText(await settingsOf(environment));
+  const charts = chartArgumentsText(target.settings);
   return [shellWords(words), ...charts, shellWords(args)].join(' ');
 }
 

@@ -8,7 +8,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList } from '../kubernetes/kubectl.ts';
 import { TaskError } from '../runner/runner.ts';
 import { secretFailure } from '../secrets/sops.ts';
-import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
+import type { Context, ShellContext } from '../settings/context.ts';
 import { renderingFailure } from './failure.ts';
 import { helmfile, type Release } from './helmfile.ts';
 import { recallRendered, rememberRendered } from './render-memory.ts';
@@ -132,11 +132,7 @@ export const sameBesideReplicas = (one: string, other: string): boolean =>
   one.split('.')[1] === other.split('.')[1];
 
 /** Renders releases as an install would, into `folder`/<release>/. The files hold secrets: the caller removes them. */
-export async function render(
-  context: EnvironmentContext,
-  releases: readonly Release[],
-  folder: string,
-): Promise<void> {
+export async function render(context: Context, releases: readonly Release[], folder: string): Promise<void> {
   const { $, environment } = context;
   if (takePasswords(releases)) await checkPasswords(context);
   const selectors = releases.flatMap(({ name }) => ['-l', `name=${name}`]);
@@ -147,7 +143,7 @@ export async function render(
     '--output-dir-template',
     '{{ .OutputDir }}/{{ .Release.Name }}',
   ];
-  const command = await helmfile(environment, '--quiet', ...selectors, ...template);
+  const command = await helmfile(context, '--quiet', ...selectors, ...template);
   const running = $({ quiet: true })`${command}`;
   let said = '';
   running.stderr.on('data', (chunk) => {
@@ -173,7 +169,7 @@ export async function render(
  * secrets are on disk only meanwhile, for the user alone.
  */
 export async function renderedDigests(
-  context: EnvironmentContext,
+  context: Context,
   releases: readonly Release[],
   inputs: string,
 ): Promise<ReadonlyMap<string, string>> {

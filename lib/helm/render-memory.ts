@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { fileDigest, filesBelow } from '../ground/file-digest.ts';
 import { checkLineEnds } from '../ground/line-ends.ts';
 import { root } from '../ground/project.ts';
-import { type Environment, settingsOf, writeWhole } from '../settings/environment.ts';
+import type { Target } from '../settings/context.ts';
+import { type Environment, writeWhole } from '../settings/environment.ts';
 import { settingsFiles } from '../settings/settings.ts';
 import { findTool } from '../tools/tools.ts';
 import { chartArguments } from './chart-places.ts';
@@ -17,7 +18,7 @@ const path = (environment: Environment): string => join(environment.state, 'rend
  * Returns a digest of everything that decides what releases render to: the sources, the settings, the encrypted secrets, helm and
  * helmfile themselves. Rendering again takes half a second, this a few milliseconds. Throws `TaskError` for a chart with Windows line ends.
  */
-export async function renderInputs(environment: Environment): Promise<string> {
+export async function renderInputs({ environment, settings }: Target): Promise<string> {
   const charts = await filesBelow('charts');
   checkLineEnds(
     await Promise.all(charts.map(async (path) => ({ path, text: await readFile(join(root, path)) }))),
@@ -36,7 +37,7 @@ export async function renderInputs(environment: Environment): Promise<string> {
     files,
     'digests with and without replicas',
     // A tool's chart goes by its path, which names the version.
-    ...(await chartArguments(await settingsOf(environment))),
+    ...(await chartArguments(settings)),
     ...programs.map((program) => `${program?.path} ${program?.version}`),
   );
 }

@@ -3,8 +3,7 @@ import { providerOf } from '../cluster/providers.ts';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { type TaskContext, TaskError } from '../runner/runner.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
-import { settingsOf } from '../settings/environment.ts';
+import type { Context } from '../settings/context.ts';
 import { type Answer, call } from './call.ts';
 import { ownCertificates } from './certificates.ts';
 import { type Entrance, withEntrance } from './entrance.ts';
@@ -22,8 +21,8 @@ export type Wanted = {
  * Calls an application through the ingress. Throws `TaskError` unless every path answers as the source ranges in the cluster say:
  * 200 where our address is allowed, 403 where it is not; and, with TLS, HTTP leads to HTTPS.
  */
-export async function testIngress(context: EnvironmentContext, wanted: Wanted): Promise<void> {
-  const { environment } = context;
+export async function testIngress(context: Context, wanted: Wanted): Promise<void> {
+  const { environment, settings } = context;
   if (providerOf(environment).simulatedPods) {
     throw new TaskError({
       what: `there is no ingress to test on the ${environment.provider} cluster`,
@@ -31,11 +30,10 @@ export async function testIngress(context: EnvironmentContext, wanted: Wanted): 
       advice: 'use --provider minikube, or --provider existing with a cluster of your own',
     });
   }
-  const settings = await settingsOf(environment);
-  const site = await readSite({ ...context, settings }, wanted.app);
+  const site = await readSite(context, wanted.app);
   const { authority: file } = certificateFiles(environment, '');
   const authority = ownCertificates(settings) ? await textIfThere(file) : undefined;
-  const problems = await withEntrance({ ...context, settings }, site, (entrance) =>
+  const problems = await withEntrance(context, site, (entrance) =>
     checkSite({ site, entrance, authority, wanted, context }),
   );
   if (problems.length === 0) return;

@@ -6,8 +6,8 @@ import { controllerOf } from '../ingress/controllers.ts';
 import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
 import { readPods, unreadyOf } from '../kubernetes/pods.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
-import { type Environment, settingsOf } from '../settings/environment.ts';
+import type { Context, EnvironmentContext } from '../settings/context.ts';
+import type { Settings } from '../settings/settings.ts';
 import { unseal } from '../vault/access.ts';
 
 /**
@@ -15,9 +15,9 @@ import { unseal } from '../vault/access.ts';
  * all that ran before runs again, so that the next task finds it: pods that are not ready after two minutes are named, but are no
  * failure. Throws `TaskError` when Vault or PostgreSQL is deployed and does not answer.
  */
-export async function reopen(context: EnvironmentContext, started: Outcome): Promise<Outcome> {
-  const { $, environment } = context;
-  const namespaces = await namespacesOf(environment);
+export async function reopen(context: Context, started: Outcome): Promise<Outcome> {
+  const { $, environment, settings } = context;
+  const namespaces = await namespacesOf(settings);
   // Nothing was deployed yet: there is nothing to wait for.
   if ((await readPods(context, namespaces)).length === 0) return unseal(context);
   if (started === 'changed') await waitForKubelets(context);
@@ -66,8 +66,8 @@ async function waitForKubelets(context: EnvironmentContext): Promise<void> {
   if (!reported) context.log(`the kubelets of these nodes do not report: ${silent.join(', ')}`);
 }
 
-async function namespacesOf(environment: Environment): Promise<ReadonlySet<string>> {
-  const controller = controllerOf(await settingsOf(environment));
+async function namespacesOf(settings: Settings): Promise<ReadonlySet<string>> {
+  const controller = controllerOf(settings);
   const declared = (await declaredReleases()).map(({ namespace }) => namespace);
   return new Set([...declared, ...(controller === undefined ? [] : [controller.namespace])]);
 }

@@ -6,15 +6,13 @@ import { helmfileText } from '../helm/helmfile.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
 import type { Target } from '../settings/context.ts';
-import { type Environment, exportHomes } from '../settings/environment.ts';
+import { exportHomes } from '../settings/environment.ts';
 import { initVaultCommands } from '../vault/access.ts';
 import { consumerSecrets } from './consumers.ts';
 
 /** The plain commands of a rotation, for `--dry-run`. No password is an argument: they go by variables and stdin. */
-export async function rotateCommands(
-  { environment, settings }: Target,
-  name: string,
-): Promise<readonly string[]> {
+export async function rotateCommands(target: Target, name: string): Promise<readonly string[]> {
+  const { environment, settings } = target;
   const roles = loginRoles(settings);
   const superuser = roles[0] as LoginRole;
   const selected = selectRoles(roles, name);
@@ -33,7 +31,7 @@ export async function rotateCommands(
     exportHomes(environment, 'GNUPGHOME'),
     ...(servers ? [] : [`${kubectl} -n database port-forward svc/postgresql ${port} &`]),
     // The name is looked for in the certificate, the address is where a port is forwarded.
-    `export PGHOST=${settings.database.host} PGHOSTADDR=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile({ environment, settings })}`,
+    `export PGHOST=${settings.database.host} PGHOSTADDR=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile(target)}`,
     `export PGPASSWORD="$(${decryptText(environment.name, superuser.secret)})"`,
     ...ordered.flatMap((role) => {
       const file = secretsFile(environment.name, role.secret.file);
@@ -42,25 +40,19 @@ export async function rotateCommands(
         `${decryptText(environment.name, role.secret)} | sed "s/.*/ALTER ROLE \\"${role.name}\\" PASSWORD '&'/" | ${psql}`,
       ];
     }),
-    ...(await vaultCommands(environment)),
-    await helmfileText(
-      environment,
-      '-l',
-      'app=postgresql',
-      ...syncWords(takeBack),
-      '--include-transitive-needs',
-    ),
+    ...(await vaultCommands(target)),
+    await helmfileText(target, '-l', 'app=postgresql', ...syncWords(takeBack), '--include-transitive-needs'),
     ...secrets.map(
       ({ name: secret, namespace }) =>
         `# Reloader restarts what names ${secret}; where it does not: ${kubectl} -n ${namespace} rollout restart deployment …`,
     ),
-    ...(secrets.length > 0 ? [await helmfileText(environment, '-l', 'tier=apps', 'test')] : []),
+    ...(secrets.length > 0 ? [await helmfileText(target, '-l', 'tier=apps', 'test')] : []),
   ];
 }
 
 /** Of all that init-vault stands for, what tells Vault how it logs in to the database. */
-async function vaultCommands(environment: Environment): Promise<readonly string[]> {
-  const lines = await initVaultCommands(environment);
+async function vaultCommands(target: Target): Promise<readonly string[]> {
+  const lines = await initVaultCommands(target);
   const token = lines.findLast((line) => line.startsWith('export VAULT_TOKEN='));
   return lines.filter(
     (line) =>

@@ -12,8 +12,8 @@ import { declaredReleases } from '../helm/helmfile.ts';
 import { TaskError } from '../runner/runner.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
 import { decryptValue, encryptValue } from '../secrets/sops.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
-import { type Environment, settingsOf } from '../settings/environment.ts';
+import type { Context } from '../settings/context.ts';
+import type { Environment } from '../settings/environment.ts';
 import { checkKeys, initVault, isInitialised } from '../vault/access.ts';
 import { setPassword } from './alter-role.ts';
 import { consumersOf, ensureRestarted } from './consumers.ts';
@@ -27,9 +27,9 @@ const newPassword = (): string => randomBytes(16).toString('hex');
  * New passwords for the roles that `name` means: SOPS file, server, Vault, releases, pods. What an interrupted run has begun is
  * completed with the passwords that it chose.
  */
-export async function rotatePasswords(context: EnvironmentContext, name: string): Promise<void> {
+export async function rotatePasswords(context: Context, name: string): Promise<void> {
   const { environment } = context;
-  const settings = await settingsOf(environment);
+  const { settings } = context;
   const roles = loginRoles(settings);
   const wanted = selectRoles(roles, name);
   const begun = await readRotation(environment);
@@ -41,7 +41,7 @@ export async function rotatePasswords(context: EnvironmentContext, name: string)
     context.log(`completing the rotation that was begun: ${Object.keys(begun).join(', ')}`);
 
   const applications = chosen.filter(({ kind }) => kind === 'application').map((role) => role.name);
-  const consumers = await consumersOf({ ...context, settings }, applications);
+  const consumers = await consumersOf(context, applications);
   const giveUp = async (files: ReadonlyMap<string, string>): Promise<void> => {
     for (const [file, content] of files) await writeFile(file, content);
     if (Object.keys(begun).length === 0) await endRotation(environment);
@@ -70,7 +70,7 @@ export async function rotatePasswords(context: EnvironmentContext, name: string)
 }
 
 async function choosePasswords(
-  context: EnvironmentContext,
+  context: Context,
   roles: readonly LoginRole[],
   begun: Rotation,
 ): Promise<Rotation> {
@@ -93,7 +93,7 @@ async function choosePasswords(
 
 /** Writes the new passwords into the encrypted files. Returns what the files held before. */
 async function replaceInFiles(
-  context: EnvironmentContext,
+  context: Context,
   roles: readonly LoginRole[],
   rotation: Rotation,
   giveUp: (files: ReadonlyMap<string, string>) => Promise<void>,
@@ -118,7 +118,7 @@ async function replaceInFiles(
  * changed, and what went wrong.
  */
 async function replaceInServer(
-  context: EnvironmentContext,
+  context: Context,
   roles: readonly LoginRole[],
   rotation: Rotation,
 ): Promise<{ readonly changed: boolean; readonly failure?: TaskError }> {
@@ -149,14 +149,14 @@ async function replaceInServer(
 
 /** Finds the superuser's password among all that it may be by now. */
 async function superuserLogin(
-  context: EnvironmentContext,
+  context: Context,
   { name: user, database, secret }: LoginRole,
   rotation: Rotation,
   address: { readonly host: string; readonly port: number },
 ): Promise<Login> {
   const { environment } = context;
   const pair = rotation[user];
-  const identity = await serverIdentity({ ...context, settings: await settingsOf(environment) });
+  const identity = await serverIdentity(context);
   const candidates = [
     async () => pair?.old,
     async () => pair?.new,
@@ -178,9 +178,9 @@ async function superuserLogin(
 }
 
 /** Vault logs in with one of the passwords; the releases hand them to pods, and make sure of them in the server once more. */
-async function replaceElsewhere(context: EnvironmentContext): Promise<void> {
+async function replaceElsewhere(context: Context): Promise<void> {
   // Outcomes of parts are not that of the whole.
-  const part: EnvironmentContext = { ...context, passThrough: [], report: () => undefined };
+  const part: Context = { ...context, passThrough: [], report: () => undefined };
   if (await isInitialised(part)) await initVault(part);
   else context.log(`Vault is not set up: it gets its password by ${taskCommand('init-vault')}`);
   await install(part, { app: 'postgresql' });
@@ -188,7 +188,7 @@ async function replaceElsewhere(context: EnvironmentContext): Promise<void> {
 
 async function checkConsumers(
   consumers: Awaited<ReturnType<typeof consumersOf>>,
-  context: EnvironmentContext,
+  context: Context,
 ): Promise<void> {
   const names = new Set(consumers.map(({ release }) => release));
   const apps = (await declaredReleases()).filter(({ name }) => names.has(name)).map(({ app }) => app);

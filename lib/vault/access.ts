@@ -6,7 +6,7 @@ import { root } from '../ground/project.ts';
 import { kubectl, kubectlText } from '../kubernetes/kubectl.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
 import { decryptValue } from '../secrets/sops.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
+import type { Context, EnvironmentContext, Target } from '../settings/context.ts';
 import { type Environment, settingsOf, writeWhole } from '../settings/environment.ts';
 import type { Settings } from '../settings/settings.ts';
 import { vaultClient } from './api/client.ts';
@@ -32,11 +32,11 @@ const startMs = 60_000;
  * Brings Vault to the state kept under `vault/`: initialised, unsealed, configured. Logs each object as changed or
  * unchanged and reports whether any was changed.
  */
-export async function initVault(context: EnvironmentContext): Promise<void> {
+export async function initVault(context: Context): Promise<void> {
   const { environment } = context;
-  const settings = await vaultSettings(environment);
+  const settings = vaultSettings(context.settings);
   const state = await desiredState();
-  const { authority } = await serverIdentity({ ...context, settings: await settingsOf(environment) });
+  const { authority } = await serverIdentity(context);
   await redactKeys(context);
   await withVaultReplicas(context, podStartMs, async (connections) => {
     const replicas = await answering(connections, context);
@@ -103,7 +103,7 @@ export async function readVaultStatus(
   const isSetUp = keys === undefined || keys instanceof Error || token !== undefined;
   const noKeys = keys instanceof Error ? keys.message : keys ? undefined : `its keys are not in ${path}`;
   const state = await desiredState();
-  const settings = await vaultSettings(environment);
+  const settings = vaultSettings(await settingsOf(environment));
   return withVaultReplicas(context, 0, async (connections) => {
     const replicas = connections.map(({ name, host, port }) => {
       const client = vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 });
@@ -152,11 +152,7 @@ async function redactKeys(context: EnvironmentContext): Promise<void> {
 }
 
 /** The settings, with the address by which Vault reaches PostgreSQL filled in; `known` are those that the cluster will be made with. */
-async function vaultSettings(
-  environment: Environment,
-  known: Partial<Settings['vault']> = {},
-): Promise<Settings> {
-  const loaded = await settingsOf(environment);
+function vaultSettings(loaded: Settings, known: Partial<Settings['vault']> = {}): Settings {
   const settings = { ...loaded, vault: { ...loaded.vault, ...known } };
   const { host, port } = settings.database;
   const databaseAddress = settings.vault.databaseAddress || `${host}:${port}`;
@@ -236,7 +232,8 @@ export const unsealCommands = async (environment: Environment): Promise<readonly
   plainUnseal(await plainAccess(environment));
 
 /** The plain commands of `init-vault`, for `--dry-run`. */
-export async function initVaultCommands(environment: Environment): Promise<readonly string[]> {
+export async function initVaultCommands(target: Target): Promise<readonly string[]> {
+  const { environment, settings } = target;
   const servers = await providerOf(environment).servers?.(environment);
   const state = await desiredState();
   const fromRoot = (policy: Policy): Policy => ({
@@ -251,8 +248,8 @@ export async function initVaultCommands(environment: Environment): Promise<reado
       policies: state.policies.map(fromRoot),
     },
     environment: environment.name,
-    databaseAuthorityFile: authorityFile({ environment, settings: await settingsOf(environment) }),
-    settings: await vaultSettings(environment, servers?.settings),
+    databaseAuthorityFile: authorityFile(target),
+    settings: vaultSettings(settings, servers?.settings),
     kubernetes: servers
       ? {
           ...servers.api,

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
+import type { Target } from '../../lib/settings/context.ts';
 import type { Environment } from '../../lib/settings/environment.ts';
 import { copyProject, type ProjectCopy } from './project-copy.ts';
 import { type RecordedContext, taskContext } from './task-context.ts';
@@ -13,6 +14,8 @@ const versions: { readonly [tool: string]: string } = {
   sops: 'sops 3.13.2',
 };
 
+export type CloneContext = RecordedContext & Target;
+
 export type ScriptedClone = ProjectCopy & {
   /** A module of the clone, which finds the clone's files. */
   readonly lib: <Module>(path: string) => Promise<Module>;
@@ -24,7 +27,8 @@ export type ScriptedClone = ProjectCopy & {
   readonly calls: () => string[];
   readonly forget: () => void;
   readonly environment: (provider: ProviderName) => Promise<Environment>;
-  readonly context: (provider: ProviderName) => RecordedContext;
+  /** With the settings of the moment. */
+  readonly context: (provider: ProviderName) => Promise<CloneContext>;
 };
 
 /** A fresh clone in which tools are played by scripts: for failures and states that no real cluster can be brought to. */
@@ -58,6 +62,10 @@ export function scriptedClone(): ScriptedClone {
       const { environmentOf } = await import(join(clone.folder, 'lib/settings/environment.ts'));
       return environmentOf(options(provider)) as Environment;
     },
-    context: (provider) => taskContext(options(provider), [], clone.folder),
+    context: async (provider) => {
+      const context = taskContext(options(provider), [], clone.folder);
+      const { settingsOf } = await import(join(clone.folder, 'lib/settings/environment.ts'));
+      return { ...context, settings: await settingsOf(context.environment) };
+    },
   };
 }

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { root as projectFolder } from '../../lib/ground/project.ts';
 import type { Options, RunOutcome, Shell, TaskContext, TaskError } from '../../lib/runner/runner.ts';
 import { createShell } from '../../lib/runner/start-command.ts';
-import type { EnvironmentContext } from '../../lib/settings/context.ts';
-import { environmentOf, homesOf } from '../../lib/settings/environment.ts';
+import type { EnvironmentContext, Target } from '../../lib/settings/context.ts';
+import { environmentOf, homesOf, settingsOf } from '../../lib/settings/environment.ts';
 import type { GlobalOptions } from '../../lib/settings/global-options.ts';
 
 export type RecordedContext = EnvironmentContext & {
@@ -61,6 +61,12 @@ export function taskContext(
       for (const cleanup of cleanups.reverse()) await cleanup(outcome);
     },
   };
+}
+
+/** An environment of this project with its settings. */
+export async function targetOf(options: Options): Promise<Target> {
+  const environment = environmentOf(options);
+  return { environment, settings: await settingsOf(environment) };
 }
 
 /** The error that a promise is rejected with; of a class that may have been loaded from a copy of the project. */

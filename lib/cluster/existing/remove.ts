@@ -44,7 +44,8 @@ async function removeOurs(context: EnvironmentContext): Promise<void> {
     const advice = `${error.advice}; if the cluster is gone for good, remove what is kept of it here: rm -r .state/${name}`;
     throw new TaskError({ what: error.what, why: error.why, advice });
   });
-  await $`${await helmfile(environment, '--quiet', '--skip-deps', 'destroy')}`;
+  const settings = await settingsOf(environment);
+  await $`${await helmfile({ environment, settings }, '--quiet', '--skip-deps', 'destroy')}`;
   const namespaces = await ourNamespaces();
   await $`${kubectl(environment)} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`.catch(
     async (error: unknown) => {
@@ -65,11 +66,14 @@ async function removeOurs(context: EnvironmentContext): Promise<void> {
 }
 
 /** The same as plain commands. */
-export const removeCommands = async (environment: Environment): Promise<readonly string[]> => [
-  connectCommand(environment),
-  exportHomes(environment, ...helmHomes),
-  await helmfileText(environment, 'destroy'),
-  `${kubectlText(environment)} delete namespace ${(await ourNamespaces()).join(' ')} --ignore-not-found --wait --timeout 300s`,
-  ...removeControllerCommands({ environment, settings: await settingsOf(environment) }),
-  `${kubectlText(environment)} get crd -o name | grep '${ownTypes.source}' | while read -r type; do ${kubectlText(environment)} delete --ignore-not-found "$type"; done`,
-];
+export async function removeCommands(environment: Environment): Promise<readonly string[]> {
+  const target = { environment, settings: await settingsOf(environment) };
+  return [
+    connectCommand(environment),
+    exportHomes(environment, ...helmHomes),
+    await helmfileText(target, 'destroy'),
+    `${kubectlText(environment)} delete namespace ${(await ourNamespaces()).join(' ')} --ignore-not-found --wait --timeout 300s`,
+    ...removeControllerCommands(target),
+    `${kubectlText(environment)} get crd -o name | grep '${ownTypes.source}' | while read -r type; do ${kubectlText(environment)} delete --ignore-not-found "$type"; done`,
+  ];
+}

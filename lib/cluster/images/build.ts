@@ -1,8 +1,7 @@
 import type { Outcome } from '../../ground/outcome.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { type Shell, TaskError } from '../../runner/runner.ts';
-import type { EnvironmentContext } from '../../settings/context.ts';
-import { settingsOf } from '../../settings/environment.ts';
+import type { Context } from '../../settings/context.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { buildWords, type OwnImage, taggedByInputs } from './own-images.ts';
@@ -16,12 +15,8 @@ export const buildCommands = (settings: Settings, images: readonly OwnImage[]): 
   );
 
 /** Builds the images that Docker does not have with the inputs of today. */
-export async function buildImages(
-  context: EnvironmentContext,
-  images: readonly OwnImage[],
-): Promise<Outcome> {
-  const { $, environment } = context;
-  const settings = await settingsOf(environment);
+export async function buildImages(context: Context, images: readonly OwnImage[]): Promise<Outcome> {
+  const { $, settings } = context;
   let outcome: Outcome = 'unchanged';
   for (const image of images) {
     const reference = await taggedByInputs(settings, image);

@@ -5,8 +5,8 @@ import type { Outcome } from '../../ground/outcome.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { kubectl } from '../../kubernetes/kubectl.ts';
 import { TaskError } from '../../runner/runner.ts';
-import type { EnvironmentContext, Target } from '../../settings/context.ts';
-import { type Environment, settingsOf } from '../../settings/environment.ts';
+import type { Context, EnvironmentContext, Target } from '../../settings/context.ts';
+import type { Environment } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { fullName } from '../../tools/registry/reference.ts';
 import { type OwnImage, tagged, taggedByInputs } from '../images/own-images.ts';
@@ -52,10 +52,10 @@ export async function loadCommands(
 }
 
 /** Loads what a node lacks. The nodes themselves are asked, before and after: minikube exits with 0 also where it could not load. */
-export async function loadImages(context: EnvironmentContext, images: readonly OwnImage[]): Promise<Outcome> {
+export async function loadImages(context: Context, images: readonly OwnImage[]): Promise<Outcome> {
   const { $, environment } = context;
   if (images.length === 0) return 'unchanged';
-  const wanted = await loadables(await settingsOf(environment), images);
+  const wanted = await loadables(context.settings, images);
   const lacking = (await lackingIn(context, wanted)).map(({ image }) => image);
   if (lacking.length === 0) return 'unchanged';
   const archive = join(environment.state, 'images.tar');

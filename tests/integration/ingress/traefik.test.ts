@@ -168,7 +168,7 @@ traefikSuite.before(async (state) => {
   );
   const request = { name: 'app1-front', hosts: [host] };
   const files = await certificates.ensureCertificate(
-    { ...state.clone.context('existing'), environment: state.environment },
+    { ...(await state.clone.context('existing')), environment: state.environment },
     request,
   );
   state.authority = await readFile(files.authority, 'utf8');
@@ -306,7 +306,7 @@ async function checkRoutes(state: State, provider: 'existing' | 'minikube'): Pro
   const objects = await api.kubectl(['-n', 'frontend', 'get', 'ingress,middleware', '-o', 'json']);
   const site = siteOf(JSON.parse(objects).items, await loadSettings('development', provider));
   if (!site) throw new Error('expected routes');
-  const context = clone.context('existing');
+  const context = await clone.context('existing');
   const problems = await checkSite({
     site,
     entrance: { address: '127.0.0.1', http: state.http, https: state.https },

@@ -33,8 +33,8 @@ test.before(async (state) => {
   state.environment = await state.clone.environment('embedded');
   state.home = mkdtempSync(join(tmpdir(), 'kdk-'));
 });
-test.before.each((state) => {
-  state.context = state.clone.context('embedded');
+test.before.each(async (state) => {
+  state.context = await state.clone.context('embedded');
 });
 test.after.each(async (state) => {
   delete process.env.SOPS_PGP_KEY_FILE;

@@ -25,8 +25,8 @@ test.before(async (state) => {
   state.environment = await state.clone.environment('embedded');
 });
 
-test.before.each((state) => {
-  state.context = state.clone.context('embedded');
+test.before.each(async (state) => {
+  state.context = await state.clone.context('embedded');
 });
 
 test.after.each(({ clone }) => clone.reset());

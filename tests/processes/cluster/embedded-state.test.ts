@@ -23,7 +23,7 @@ test.before(async (state) => {
   state.lib = await state.clone.lib('cluster/embedded/state.ts');
   state.cluster = await state.clone.lib('cluster/cluster.ts');
   state.environment = await state.clone.environment('embedded');
-  state.context = state.clone.context('embedded');
+  state.context = await state.clone.context('embedded');
 });
 
 test.after.each(({ clone }) => clone.reset());

@@ -24,8 +24,8 @@ test.before(async (state) => {
   state.settings = await loadSettings('development', 'existing');
 });
 
-test.before.each((state) => {
-  state.context = state.clone.context('existing');
+test.before.each(async (state) => {
+  state.context = await state.clone.context('existing');
   state.clone.forget();
 });
 

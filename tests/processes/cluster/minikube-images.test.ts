@@ -48,8 +48,8 @@ test.before(async (state) => {
   state.image = image;
   state.built = await taggedByInputs(settings, image);
   const { clone, environment } = state;
-  state.build = () => buildImages({ ...clone.context('minikube'), environment }, [image]);
-  state.load = () => loadImages({ ...clone.context('minikube'), environment }, [image]);
+  state.build = async () => buildImages({ ...(await clone.context('minikube')), environment }, [image]);
+  state.load = async () => loadImages({ ...(await clone.context('minikube')), environment }, [image]);
   state.printed = () => loadCommands({ environment, settings }, [image]);
   state.nodes = (answer, arrives = '') =>
     state.clone.script(

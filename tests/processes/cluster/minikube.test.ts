@@ -68,8 +68,8 @@ test.before(async (state) => {
   };
 });
 
-test.before.each((state) => {
-  state.context = state.clone.context('minikube');
+test.before.each(async (state) => {
+  state.context = await state.clone.context('minikube');
   state.clone.script('kubectl', '');
   state.docker({});
   state.clone.forget();

@@ -32,8 +32,8 @@ test.before(async (state) => {
   state.copy = () => JSON.parse(readFileSync(state.environment.kubeconfig, 'utf8'));
 });
 
-test.before.each((state) => {
-  state.context = state.clone.context('existing');
+test.before.each(async (state) => {
+  state.context = await state.clone.context('existing');
   process.env.KUBECONFIG = '/some/team/config';
 });
 

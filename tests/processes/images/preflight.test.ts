@@ -42,8 +42,8 @@ test.before(async (state) => {
   };
 });
 
-test.before.each((state) => {
-  state.context = state.clone.context('existing');
+test.before.each(async (state) => {
+  state.context = await state.clone.context('existing');
   state.asked.length = 0;
 });
 

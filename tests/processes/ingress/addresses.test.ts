@@ -28,8 +28,8 @@ test.before(async (state) => {
   state.node = createServer().listen(0, '127.0.0.1');
   await once(state.node, 'listening');
 });
-test.before.each((state) => {
-  state.context = state.clone.context('minikube');
+test.before.each(async (state) => {
+  state.context = await state.clone.context('minikube');
 });
 test.after(({ clone, node }) => {
   node.close();

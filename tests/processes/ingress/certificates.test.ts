@@ -28,8 +28,8 @@ test.before(async (state) => {
   state.settings = await loadSettings('development', 'existing');
   state.applied = join(state.clone.folder, '..', 'applied');
 });
-test.before.each((state) => {
-  state.context = state.clone.context('existing');
+test.before.each(async (state) => {
+  state.context = await state.clone.context('existing');
   state.clone.forget();
   rmSync(state.applied, { force: true });
 });

@@ -31,8 +31,8 @@ test.before(async (state) => {
     await state.clone.lib<typeof import('../../../lib/settings/settings.ts')>('settings/settings.ts');
   state.settings = await loadSettings('development', 'existing');
 });
-test.before.each((state) => {
-  state.context = state.clone.context('existing');
+test.before.each(async (state) => {
+  state.context = await state.clone.context('existing');
   state.clone.forget();
   rmSync(state.environment.state, { recursive: true, force: true });
 });

@@ -8,8 +8,8 @@ import * as assert from 'uvu/assert';
 import type { Site } from '../../../lib/ingress/routes.ts';
 import type { Wanted } from '../../../lib/ingress/test.ts';
 import type { Environment } from '../../../lib/settings/environment.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { type CloneContext, type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 /* A real server in the place of the ingress controller: how its answers are judged, and what is said when it fails. */
 
@@ -17,7 +17,7 @@ type State = {
   clone: ScriptedClone;
   lib: typeof import('../../../lib/ingress/test.ts');
   environment: Environment;
-  context: RecordedContext;
+  context: CloneContext;
   files: { certificate: string; key: string; authority: string };
   servers: Server[];
 };
@@ -34,12 +34,12 @@ test.before(async (state) => {
   >('certificates/certificates.ts');
   const request = { name: 'app1-front', hosts: [host] };
   state.files = await ensureCertificate(
-    { ...state.clone.context('existing'), environment: state.environment },
+    { ...(await state.clone.context('existing')), environment: state.environment },
     request,
   );
 });
-test.before.each((state) => {
-  state.context = state.clone.context('existing');
+test.before.each(async (state) => {
+  state.context = await state.clone.context('existing');
   state.servers = [];
 });
 test.after.each(({ servers }) => {

@@ -33,8 +33,16 @@ const request: CertificateRequest = {
   hosts: ['app1-front.development.k8s-deployment.test', 'localhost', '127.0.0.1'],
 };
 
-const ensure = ({ lib, environment, clone }: State, change: Partial<CertificateRequest> = {}, now?: Date) =>
-  lib.ensureCertificate({ ...clone.context('minikube'), environment }, { ...request, ...change }, now);
+const ensure = async (
+  { lib, environment, clone }: State,
+  change: Partial<CertificateRequest> = {},
+  now?: Date,
+) =>
+  lib.ensureCertificate(
+    { ...(await clone.context('minikube')), environment },
+    { ...request, ...change },
+    now,
+  );
 
 const inDays = (days: number): Date => new Date(Date.now() + days * 24 * 60 * 60 * 1000);
 

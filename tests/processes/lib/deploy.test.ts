@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { type CloneContext, type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 type Lib = typeof import('../../../lib/deploy/install.ts');
-type State = { clone: ScriptedClone; lib: Lib; context: RecordedContext };
+type State = { clone: ScriptedClone; lib: Lib; context: CloneContext };
 
 const test = suite<State>('deploy');
 
@@ -20,7 +20,7 @@ test.before(async (state) => {
 });
 
 test.before.each(async (state) => {
-  state.context = state.clone.context('minikube');
+  state.context = await state.clone.context('minikube');
   mkdirSync((await state.clone.environment('minikube')).state, { recursive: true });
   state.clone.script('sops', `echo '${JSON.stringify(secrets)}'`);
   state.clone.script('helmfile', emptyFolders);
@@ -97,7 +97,7 @@ test('one that never was good is removed first', async ({ lib, clone, context })
 });
 
 test('on somebody else’s cluster a young pending release is left alone', async ({ lib, clone }) => {
-  const context = clone.context('existing');
+  const context = await clone.context('existing');
   cluster(clone, 'pending-upgrade', 5);
   helm(clone, []);
   const error = await failureOf(lib.install(context, { app: 'devops' }));
@@ -164,7 +164,7 @@ test('who asks helmfile for details is shown no secret: it is known before helmf
 }) => {
   cluster(clone, 'deployed', 60);
   clone.forget();
-  const context = { ...clone.context('minikube'), passThrough: ['--debug'] };
+  const context = { ...(await clone.context('minikube')), passThrough: ['--debug'] };
   await lib.install(context, { app: 'metrics-server' });
   assert.equal([...new Set(context.secrets)].sort(), ['first secret', 'second secret', 'third secret']);
   const calls = clone.calls().filter((line) => /^sops|sync/.test(line));
@@ -241,7 +241,7 @@ test('a release that lost an object is installed again, and the log names the ob
   rendering(clone);
   const gone = ['namespace backend', 'deployment frontend/front', 'secret core/password'];
   for (const [index, object] of gone.entries()) {
-    const context = clone.context('minikube');
+    const context = await clone.context('minikube');
     cluster(clone, 'deployed', 60, manifest, listed(objects.toSpliced(index, 1)));
     clone.forget();
     await lib.install(context, { app: 'devops' });
@@ -262,7 +262,7 @@ test('a failed release is compared with its last manifest, a pending or uninstal
     ['uninstalling', false],
     ['uninstalled', false],
   ] as const) {
-    const context = clone.context('minikube');
+    const context = await clone.context('minikube');
     cluster(clone, status, 60, manifest, listed(objects.slice(0, 2)));
     await lib.install(context, { app: 'devops' });
     assert.is(context.logged.includes(line), told, status);
@@ -288,7 +288,7 @@ test('where objects may not be listed nothing counts as missing, and the log say
 }) => {
   rendering(clone);
   const forbidden = 'Error from server (Forbidden): secrets is forbidden: User "me" cannot list';
-  const context = clone.context('minikube');
+  const context = await clone.context('minikube');
   cluster(clone, 'deployed', 60, manifest, `echo '${forbidden}' >&2; exit 1`);
   await lib.install(context, { app: 'devops' });
   assert.equal(context.reported, ['unchanged']);
@@ -402,9 +402,8 @@ test('words after -- go to helmfile, which is then called in any case', async ({
 });
 
 /** Commands that fail with the error class of the clone, which the clone's modules know. */
-async function withShell(clone: ScriptedClone): Promise<RecordedContext> {
-  const { createShell } =
-    await clone.lib<typeof import('../../../lib/runner/start-command.ts')>('runner/start-command.ts');
+async function withShell(clone: ScriptedClone): Promise<CloneContext> {
+  const { createShell } = await clone.lib<typeof import('../../../lib/runner/start-command.ts')>('runner/start-command.ts');
   const $ = createShell({
     interactive: false,
     check: () => {},
@@ -414,7 +413,7 @@ async function withShell(clone: ScriptedClone): Promise<RecordedContext> {
     onOutput: () => {},
     redact: (text) => text,
   });
-  return { ...clone.context('minikube'), $ };
+  return { ...(await clone.context('minikube')), $ };
 }
 
 /** A helmfile whose command fails as it does when helm fails with a release. */

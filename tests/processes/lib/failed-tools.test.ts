@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Environment } from '../../../lib/settings/environment.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { type CloneContext, type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
 /* A file that cannot be read is not absent, and a program that failed has said nothing. */
@@ -12,7 +12,7 @@ import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 type State = {
   clone: ScriptedClone;
   environment: Environment;
-  context: RecordedContext;
+  context: CloneContext;
   lib: typeof import('../../../lib/settings/environment.ts') &
     typeof import('../../../lib/settings/settings.ts') &
     typeof import('../../../lib/certificates/certificates.ts') &
@@ -44,7 +44,7 @@ test.before(async (state) => {
 });
 test.before.each(async (state) => {
   state.environment = await state.clone.environment('existing');
-  state.context = state.clone.context('existing');
+  state.context = await state.clone.context('existing');
   mkdirSync(state.environment.state, { recursive: true });
 });
 test.after.each(({ clone }) => clone.reset());

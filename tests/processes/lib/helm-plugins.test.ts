@@ -36,7 +36,7 @@ echo "helm $*" >> "${process.env.CALLS}"`;
 
     const { helmPlugins, installPlugins } = await clone.lib<Lib>('helm/plugins.ts');
     const outcome = await installPlugins({
-      ...clone.context('embedded'),
+      ...(await clone.context('embedded')),
       environment: await clone.environment('embedded'),
     });
     const installed = clone.calls().filter((call) => call.startsWith('helm plugin install'));

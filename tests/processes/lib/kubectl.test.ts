@@ -18,7 +18,7 @@ test.before(async (state) => {
   state.clone = scriptedClone();
   state.lib = await state.clone.lib('kubernetes/kubectl.ts');
   state.environment = await state.clone.environment('minikube');
-  state.context = state.clone.context('minikube');
+  state.context = await state.clone.context('minikube');
   mkdirSync(state.environment.state, { recursive: true });
 });
 

@@ -6,14 +6,14 @@ import * as assert from 'uvu/assert';
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import type { DeployedRelease } from '../../../lib/helm/releases.ts';
 import type { Environment } from '../../../lib/settings/environment.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { type CloneContext, type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 type State = {
   clone: ScriptedClone;
   lib: typeof import('../../../lib/helm/releases.ts');
   environment: Environment;
-  context: RecordedContext;
+  context: CloneContext;
   deployed: (...stored: Stored[]) => Promise<readonly DeployedRelease[]>;
 };
 
@@ -62,8 +62,8 @@ test.before(async (state) => {
   };
 });
 
-test.before.each((state) => {
-  state.context = state.clone.context('embedded');
+test.before.each(async (state) => {
+  state.context = await state.clone.context('embedded');
   mkdirSync(state.environment.state, { recursive: true });
   state.clone.forget();
 });

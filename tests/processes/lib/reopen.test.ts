@@ -4,8 +4,8 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Environment } from '../../../lib/settings/environment.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { type CloneContext, type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 /* The first minute after real nodes were started, as the API shows it: played, since no test can bring a cluster there. */
 
@@ -13,7 +13,7 @@ type State = {
   clone: ScriptedClone;
   lib: typeof import('../../../lib/operations/reopen.ts');
   environment: Environment;
-  context: RecordedContext;
+  context: CloneContext;
   database: Server;
 };
 
@@ -33,8 +33,8 @@ test.before(async (state) => {
   }).listen(0, '127.0.0.1');
   await once(state.database, 'listening');
 });
-test.before.each((state) => {
-  state.context = state.clone.context('minikube');
+test.before.each(async (state) => {
+  state.context = await state.clone.context('minikube');
   state.clone.forget();
 });
 test.after(({ clone, database }) => {

@@ -22,7 +22,7 @@ test.before(async (state) => {
   state.clone = scriptedClone();
   state.lib = await state.clone.lib('vault/access.ts');
   state.environment = await state.clone.environment('existing');
-  state.context = state.clone.context('existing');
+  state.context = await state.clone.context('existing');
   mkdirSync(state.environment.state, { recursive: true });
 });
 test.after(({ clone }) => clone.remove());

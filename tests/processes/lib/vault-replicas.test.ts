@@ -19,7 +19,7 @@ test.before(async (state) => {
   state.clone = scriptedClone();
   state.lib = await state.clone.lib('vault/replicas.ts');
   state.environment = await state.clone.environment('existing');
-  state.context = state.clone.context('existing');
+  state.context = await state.clone.context('existing');
   mkdirSync(state.environment.state, { recursive: true });
 });
 test.before.each(({ clone }) => clone.forget());

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { recallRendered, rememberRendered, renderInputs } from '../../../lib/helm/render-memory.ts';
-import { type Environment, environmentOf } from '../../../lib/settings/environment.ts';
+import { type Environment, environmentOf, settingsOf } from '../../../lib/settings/environment.ts';
 
 const test = suite<{ environment: Environment }>('render memory');
 
@@ -44,9 +44,11 @@ test('a damaged memory is none', async ({ environment }) => {
 });
 
 test('the digest of the inputs stays the same until one of them differs', async ({ environment }) => {
-  const digest = await renderInputs(environment);
-  assert.is(await renderInputs(environment), digest);
-  assert.is.not(await renderInputs({ ...environment, provider: 'minikube' }), digest);
+  const settings = await settingsOf(environment);
+  const digest = await renderInputs({ environment, settings });
+  assert.is(await renderInputs({ environment, settings }), digest);
+  const other: Environment = { ...environment, provider: 'minikube' };
+  assert.is.not(await renderInputs({ environment: other, settings }), digest);
 });
 
 test.run();

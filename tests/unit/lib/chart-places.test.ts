@@ -8,10 +8,9 @@ import {
 } from '../../../lib/helm/chart-places.ts';
 import { helmfile, helmfileText } from '../../../lib/helm/helmfile.ts';
 import { needsOf } from '../../../lib/runner/task.ts';
-import { environmentOf } from '../../../lib/settings/environment.ts';
 import type { Settings } from '../../../lib/settings/settings.ts';
 import { chartTools, installTools } from '../../../tasks/tools.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { failureOf, targetOf } from '../../rig/task-context.ts';
 
 const settingsWith = (chart: string): Settings => ({ charts: { other: { chart } } }) as unknown as Settings;
 
@@ -53,10 +52,10 @@ test('chart repositories are asked only where a chart comes from one', async () 
   assert.ok(needsRepositories(settingsWith('hashicorp/vault')));
   for (const chart of ['./charts/vault', '../charts/vault', '/charts/vault', 'tool://vault/chart'])
     assert.not.ok(needsRepositories(settingsWith(chart)), chart);
-  const lab = { env: 'lab', provider: 'existing', context: 'lab' };
-  assert.ok((await helmfile(environmentOf(lab), 'sync')).includes('--skip-deps'));
+  const lab = await targetOf({ env: 'lab', provider: 'existing', context: 'lab' });
+  assert.ok((await helmfile(lab, 'sync')).includes('--skip-deps'));
   assert.match(
-    await helmfileText(environmentOf(lab), 'sync'),
+    await helmfileText(lab, 'sync'),
     / --skip-deps --state-values-set charts\.vaultOperator\.chart="\$\(dirname .*\)\/chart" sync$/,
   );
 });

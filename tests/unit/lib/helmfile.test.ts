@@ -13,9 +13,8 @@ import {
   tierNames,
   withNeeds,
 } from '../../../lib/helm/helmfile.ts';
-import { environmentOf } from '../../../lib/settings/environment.ts';
 import { copyProject } from '../../rig/project-copy.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { failureOf, targetOf } from '../../rig/task-context.ts';
 
 test('the ten releases with namespace, tier, app and needs', async () => {
   const table = (await declaredReleases()).map(({ name, namespace, tier, app, needs }) =>
@@ -59,12 +58,12 @@ test('selections as arguments of helmfile', () => {
 });
 
 test('a call names kubeconfig, context, every layer of values and the environment', async () => {
-  const environment = environmentOf({ env: 'development', provider: 'existing', context: 'team a' });
-  const words = await helmfile(environment, 'sync');
+  const target = await targetOf({ env: 'development', provider: 'existing', context: 'team a' });
+  const words = await helmfile(target, 'sync');
   assert.equal(words.slice(0, 5), [
     'helmfile',
     '--kubeconfig',
-    environment.kubeconfig,
+    target.environment.kubeconfig,
     '--kube-context',
     'team a',
   ]);
@@ -75,14 +74,14 @@ test('a call names kubeconfig, context, every layer of values and the environmen
 });
 
 test('only the embedded cluster, with its local charts, asks no chart repository', async () => {
-  const words = await helmfile(environmentOf({ env: 'development', provider: 'embedded' }), 'sync');
+  const words = await helmfile(await targetOf({ env: 'development', provider: 'embedded' }), 'sync');
   assert.ok(words.includes('--skip-deps'));
   assert.ok(words.includes('.state/development/cluster.yaml'));
 });
 
 test('as text it can be pasted in the project’s folder', async () => {
   const text = await helmfileText(
-    environmentOf({ env: 'development', provider: 'existing', context: 'team a' }),
+    await targetOf({ env: 'development', provider: 'existing', context: 'team a' }),
     'diff',
     '--args',
     'a b',
