@@ -154,11 +154,11 @@ export const destroyK8s = taskWithoutSettings({
   },
 });
 
-function refuseExisting(environment: Environment, { ownsCluster }: Early['provider']): void {
+function refuseExisting({ context }: Environment, { ownsCluster }: Early['provider']): void {
   if (ownsCluster) return;
   throw new UsageError({
     what: 'an existing cluster is never destroyed by these tasks',
-    why: `context \`${environment.context}\` was not made by them`,
+    why: `context \`${context}\` was not made by them`,
     advice: `${taskCommand('destroy-environment')} removes our releases from it`,
   });
 }

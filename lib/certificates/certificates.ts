@@ -32,7 +32,7 @@ const renewDays = 30;
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-const folderOf = (environment: Environment): string => join(environment.state, 'certificates');
+const folderOf = ({ state }: Environment): string => join(state, 'certificates');
 
 /** Where a certificate of the environment lies, whether it is there or not. */
 export function certificateFiles(environment: Environment, name: string): CertificateFiles {
@@ -51,9 +51,9 @@ const newKey = [
 ] as const;
 const configuration = 'lib/certificates/certificates.cnf';
 
-const authorityWords = (environment: Environment, key: string, certificate: string): readonly string[] => [
+const authorityWords = ({ name }: Environment, key: string, certificate: string): readonly string[] => [
   ...['openssl', 'req', '-x509', '-config', configuration, '-extensions', 'authority', ...newKey],
-  ...['-days', String(authorityDays), '-subj', `/O=k8s-deployment/CN=${environment.name} local CA`],
+  ...['-days', String(authorityDays), '-subj', `/O=k8s-deployment/CN=${name} local CA`],
   ...['-keyout', key, '-out', certificate],
 ];
 

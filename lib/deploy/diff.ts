@@ -66,8 +66,8 @@ export async function diff(context: Context, selection: Selection): Promise<void
   }
 }
 
-const hasDiffPlugin = async (environment: Environment): Promise<boolean> => {
-  const names = await readdir(join(environment.state, 'helm', 'data', 'plugins')).catch(() => []);
+const hasDiffPlugin = async ({ state }: Environment): Promise<boolean> => {
+  const names = await readdir(join(state, 'helm', 'data', 'plugins')).catch(() => []);
   return names.some((name) => name.includes('diff'));
 };
 

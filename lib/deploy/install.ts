@@ -163,7 +163,7 @@ async function withCause(
   doing: 'installing' | 'uninstalling' | 'the check of',
   releases: readonly Release[],
   stderr: string,
-  environment: Environment,
+  { name }: Environment,
 ): Promise<TaskError> {
   const { failed, said, restored, rendering } = readHelmFailure(stderr, releases);
   const findings = shownLinesOf(findingsOf(failed, diagnosis.findings(), await declaredReleases()));
@@ -171,7 +171,7 @@ async function withCause(
   const seen = rendering || doing === 'uninstalling' ? [] : findings;
   const named = failed.length > 0 ? failed : releases;
   const file = await diagnosis.save(named.length === 1 ? (named[0]?.name ?? '') : 'releases');
-  const place = rendering ? placesToMend(failed, environment.name) : 'it';
+  const place = rendering ? placesToMend(failed, name) : 'it';
   const untouched = rendering && failed.length > 0 ? `; nothing of ${names(failed)} was changed` : '';
   const more = `; ${seenIn(file)}`;
   // helmfile names every release that it fails with. When it names none and nothing was seen, it did not get that far.

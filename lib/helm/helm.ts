@@ -7,9 +7,12 @@ import { findTool } from '../tools/tools.ts';
 import type { Release } from './helmfile.ts';
 
 /** `helm` with the environment's kubeconfig and context, in the namespace of a release. */
-export const helm = (environment: Environment, release: Pick<Release, 'namespace'>): readonly string[] => [
+export const helm = (
+  { context, kubeconfig }: Environment,
+  release: Pick<Release, 'namespace'>,
+): readonly string[] => [
   'helm',
-  ...['--kubeconfig', environment.kubeconfig, '--kube-context', environment.context],
+  ...['--kubeconfig', kubeconfig, '--kube-context', context],
   ...['--namespace', release.namespace],
 ];
 

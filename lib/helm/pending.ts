@@ -70,13 +70,13 @@ export async function pendingReleases(
 }
 
 /** The pid of a helm on this machine that works on the release, unless its words name another cluster. */
-async function helmAtWork(environment: Environment, release: Release): Promise<number | undefined> {
+async function helmAtWork({ context }: Environment, release: Release): Promise<number | undefined> {
   const { commandLines } = await import('../ground/command-lines.ts');
   const found = (await commandLines()).find(
     ({ program, words }) =>
       /^helm\d?$/.test(program) &&
       words.includes(release.name) &&
-      (!words.includes('--kube-context') || words.includes(environment.context)),
+      (!words.includes('--kube-context') || words.includes(context)),
   );
   return found?.pid;
 }

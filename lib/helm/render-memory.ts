@@ -12,7 +12,7 @@ import { chartArguments } from './chart-places.ts';
 /** Digests of rendered releases by name, and of everything that they were rendered from. */
 type Memory = { readonly inputs: string; readonly digests: { readonly [release: string]: string } };
 
-const path = (environment: Environment): string => join(environment.state, 'rendered.json');
+const path = ({ state }: Environment): string => join(state, 'rendered.json');
 
 /**
  * Returns a digest of everything that decides what releases render to: the sources, the settings, the encrypted secrets, helm and

@@ -43,8 +43,8 @@ export const writeRecord = (environment: Environment, record: Installed): Promis
   writeWhole(recordPath(environment), `${JSON.stringify(record, null, 2)}\n`);
 
 /** `helm` with the environment's kubeconfig and context. */
-export const helmOf = (environment: Environment): readonly string[] => [
-  ...['helm', '--kubeconfig', environment.kubeconfig, '--kube-context', environment.context],
+export const helmOf = ({ context, kubeconfig }: Environment): readonly string[] => [
+  ...['helm', '--kubeconfig', kubeconfig, '--kube-context', context],
 ];
 
 /** Names in a list of kubectl. */

@@ -7,33 +7,21 @@ import { parseAnswer } from '../tools/tool-answer.ts';
 import { advised } from './advice.ts';
 
 /** `kubectl` with the environment's kubeconfig and context: "the current context" is never used. */
-export const kubectl = (environment: Environment): readonly string[] => [
+export const kubectl = ({ context, kubeconfig }: Environment): readonly string[] => [
   'kubectl',
   '--kubeconfig',
-  environment.kubeconfig,
+  kubeconfig,
   '--context',
-  environment.context,
+  context,
 ];
 
 /** The same as text, with paths relative to the project, for `--dry-run`. */
-export const kubectlText = (environment: Environment): string =>
-  shellWords([
-    'kubectl',
-    '--kubeconfig',
-    `.state/${environment.name}/kubeconfig`,
-    '--context',
-    environment.context,
-  ]);
+export const kubectlText = ({ context, name }: Environment): string =>
+  shellWords(['kubectl', '--kubeconfig', `.state/${name}/kubeconfig`, '--context', context]);
 
 /** `helm` in the same way. */
-export const helmText = (environment: Environment): string =>
-  shellWords([
-    'helm',
-    '--kubeconfig',
-    `.state/${environment.name}/kubeconfig`,
-    '--kube-context',
-    environment.context,
-  ]);
+export const helmText = ({ context, name }: Environment): string =>
+  shellWords(['helm', '--kubeconfig', `.state/${name}/kubeconfig`, '--kube-context', context]);
 
 type List = { readonly items: readonly unknown[] };
 

@@ -46,7 +46,7 @@ export async function fileToEdit(environment: string, named: string | undefined)
 /** The user's choice, by the names that sops and everybody else know. Empty: sops looks for vim, nano and vi. */
 const editor = (): string => process.env.SOPS_EDITOR || process.env.VISUAL || process.env.EDITOR || '';
 
-const folderOf = (environment: Environment): string => join(environment.state, 'edit');
+const folderOf = ({ state }: Environment): string => join(state, 'edit');
 
 /** The plain commands, for `--dry-run`. */
 export function editCommands(environment: Environment, file: string): readonly string[] {

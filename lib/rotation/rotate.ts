@@ -195,12 +195,12 @@ async function checkConsumers(
   for (const app of new Set(apps)) await test({ ...context, passThrough: [] }, { app });
 }
 
-function unfinished(error: unknown, environment: Environment): unknown {
+function unfinished(error: unknown, { name }: Environment): unknown {
   if (!(error instanceof TaskError)) return error;
   return new TaskError({
     what: `the rotation is not finished: ${error.what}`,
     ...(error.why === undefined ? {} : { why: error.why }),
-    advice: `mend it and run ${taskCommand('rotate-database-password')} again: it goes on with the same passwords (.state/${environment.name}/database-rotation.json)`,
+    advice: `mend it and run ${taskCommand('rotate-database-password')} again: it goes on with the same passwords (.state/${name}/database-rotation.json)`,
     exitCode: error.exitCode,
     cause: error,
   });

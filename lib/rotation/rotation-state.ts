@@ -8,7 +8,7 @@ import { type Environment, writeWhole } from '../settings/environment.ts';
 /** Both passwords of each role whose rotation has begun and not ended, by role. */
 export type Rotation = { readonly [role: string]: { readonly old: string; readonly new: string } };
 
-const path = (environment: Environment): string => join(environment.state, 'database-rotation.json');
+const path = ({ state }: Environment): string => join(state, 'database-rotation.json');
 
 /** What an earlier run has begun; empty when there is nothing to complete. Throws `TaskError` for a file that cannot be read. */
 export async function readRotation(environment: Environment): Promise<Rotation> {

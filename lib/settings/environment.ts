@@ -115,19 +115,19 @@ export async function settingsOf({
 }
 
 /** What keeps the tools out of the user's own homes: each has one below the state folder. */
-export function homesOf(environment: Environment) {
-  const helm = join(environment.state, 'helm');
+export function homesOf({ gnupgHome, kubeconfig, plainState, state }: Environment) {
+  const helm = join(state, 'helm');
   return {
-    KUBECONFIG: environment.kubeconfig,
+    KUBECONFIG: kubeconfig,
     // kubectl and helm keep what they know of an API server under ~/.kube unless told otherwise.
-    KUBECACHEDIR: join(environment.state, 'kube-cache'),
-    GNUPGHOME: environment.gnupgHome,
+    KUBECACHEDIR: join(state, 'kube-cache'),
+    GNUPGHOME: gnupgHome,
     HELM_CACHE_HOME: join(helm, 'cache'),
     HELM_CONFIG_HOME: join(helm, 'config'),
     HELM_DATA_HOME: join(helm, 'data'),
     // helmfile keeps remote values and charts below it.
     HELMFILE_CACHE_HOME: join(helm, 'helmfile'),
-    KWOK_WORKDIR: join(environment.plainState, 'kwok'),
+    KWOK_WORKDIR: join(plainState, 'kwok'),
   } as const;
 }
 

@@ -22,7 +22,7 @@ import { loadDesiredState } from './api/state.ts';
 import { type VaultStatus, vaultStatus } from './api/status.ts';
 import { hasVault, type NamedConnection, vaultSelector, withVaultReplicas } from './replicas.ts';
 
-const keysPath = (environment: Environment): string => join(environment.state, 'vault', 'keys.json');
+const keysPath = ({ state }: Environment): string => join(state, 'vault', 'keys.json');
 const desiredState = () => loadDesiredState(join(root, 'vault'));
 
 /** How long a Vault that has just been started may take to answer. */

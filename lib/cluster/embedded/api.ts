@@ -27,8 +27,8 @@ export type CallOptions = { readonly contentType?: string; readonly timeoutMs?: 
 export type WatchEvent = { readonly type: string; readonly object: any };
 
 /** A client for the environment's API server. Throws when the cluster's certificates are not there (yet). */
-export async function connectApi(environment: Environment, port: number): Promise<Api> {
-  const pki = join(environment.state, 'kwok', 'clusters', environment.clusterName, 'pki');
+export async function connectApi({ clusterName, state }: Environment, port: number): Promise<Api> {
+  const pki = join(state, 'kwok', 'clusters', clusterName, 'pki');
   const [ca, cert, key] = await Promise.all(
     ['ca.crt', 'admin.crt', 'admin.key'].map((file) => readFile(join(pki, file))),
   );

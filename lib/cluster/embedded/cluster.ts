@@ -87,8 +87,8 @@ export const cluster: Cluster = {
 };
 
 /** Names of the recorded services that live. */
-async function livingServices(environment: Environment): Promise<ReadonlySet<string>> {
-  const records = await readServices(environment.state);
+async function livingServices({ state }: Environment): Promise<ReadonlySet<string>> {
+  const records = await readServices(state);
   const living = await Promise.all(records.map(isAlive));
   return new Set(records.filter((_, index) => living[index]).map(({ name }) => name));
 }

@@ -47,7 +47,7 @@ const serverFiles = (environment: Environment): ServerFiles => ({
 });
 
 /** Says that the data has had its roles and databases once. */
-const rolesMade = (environment: Environment): string => join(environment.state, 'postgresql', 'roles-made');
+const rolesMade = ({ state }: Environment): string => join(state, 'postgresql', 'roles-made');
 
 /** The plain commands, for `--dry-run`. */
 export async function databaseCommands(target: Target, mode: 'create' | 'start'): Promise<readonly string[]> {
@@ -130,7 +130,7 @@ export async function reloadDatabase(environment: Environment): Promise<void> {
 /** Digests of the command line of the server, and of the certificate that it has read last. */
 type ServerRecord = { readonly started?: string; readonly certificate?: string };
 
-const recordFile = (environment: Environment): string => join(environment.state, 'postgresql', 'server.json');
+const recordFile = ({ state }: Environment): string => join(state, 'postgresql', 'server.json');
 
 async function readRecord(environment: Environment): Promise<ServerRecord> {
   try {

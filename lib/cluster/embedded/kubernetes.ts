@@ -137,8 +137,8 @@ export async function waitForKubernetes(context: EnvironmentContext): Promise<vo
   );
 }
 
-async function aliveServices(environment: Environment): Promise<ServiceRecord[]> {
-  const records = (await readServices(environment.state)).filter(({ name }) =>
+async function aliveServices({ state }: Environment): Promise<ServiceRecord[]> {
+  const records = (await readServices(state)).filter(({ name }) =>
     (kubernetesServices as readonly string[]).includes(name),
   );
   const living = await Promise.all(records.map(isAlive));
@@ -227,8 +227,8 @@ export async function restoreKubeconfig(
   return true;
 }
 
-const pidFolder = (environment: Environment): string =>
-  join(environment.state, 'kwok', 'clusters', environment.clusterName, 'pids');
+const pidFolder = ({ clusterName, state }: Environment): string =>
+  join(state, 'kwok', 'clusters', clusterName, 'pids');
 
 async function keepPids(environment: Environment, alive: readonly ServiceRecord[]): Promise<void> {
   for (const { name, pid } of alive)

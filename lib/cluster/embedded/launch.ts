@@ -25,11 +25,11 @@ export type ServiceLaunch = {
 
 /** Whether the service runs and answers. */
 export async function isUp(
-  environment: Environment,
+  { state }: Environment,
   name: string,
   ready: () => Promise<boolean>,
 ): Promise<boolean> {
-  const known = (await readServices(environment.state)).find((record) => record.name === name);
+  const known = (await readServices(state)).find((record) => record.name === name);
   return known !== undefined && (await isAlive(known)) && (await ready());
 }
 

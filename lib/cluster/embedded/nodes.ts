@@ -19,7 +19,7 @@ export const nodeValues = (
   kubernetesVersion: cluster.kubernetesVersion,
 });
 
-const manifestsOf = (environment: Environment): string => join(environment.state, 'nodes.yaml');
+const manifestsOf = ({ state }: Environment): string => join(state, 'nodes.yaml');
 
 /** The names of the nodes that the cluster was made with, or undefined when it has none yet. */
 async function madeNodes(environment: Environment): Promise<string[] | undefined> {

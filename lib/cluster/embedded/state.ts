@@ -35,7 +35,7 @@ export type EmbeddedState = {
   readonly ports: Ports;
 };
 
-const path = (environment: Environment): string => join(environment.state, 'embedded.json');
+const path = ({ state }: Environment): string => join(state, 'embedded.json');
 
 /** The services of the cluster in the order in which they depend on each other. */
 export const kubernetesServices = [
@@ -103,11 +103,11 @@ export async function expectedServers(environment: Environment): Promise<Servers
 }
 
 /** Writes the layer of settings that tells the tasks and helmfile where the real servers are. */
-async function writeSettings(environment: Environment, ports: Ports): Promise<void> {
+async function writeSettings({ state }: Environment, ports: Ports): Promise<void> {
   // Within quotes of YAML a path is escaped as in JSON.
-  const escaped = JSON.stringify(environment.state).slice(1, -1);
+  const escaped = JSON.stringify(state).slice(1, -1);
   const text = await fillTemplate('cluster.yaml', settingsValues(ports, escaped));
-  await writeWhole(join(environment.state, 'cluster.yaml'), text);
+  await writeWhole(join(state, 'cluster.yaml'), text);
 }
 
 /** The plain commands of `ensureState`, for `--dry-run` */
@@ -235,8 +235,8 @@ async function endStrays(environment: Environment, programs?: readonly string[])
 }
 
 /** Removes pid files of kwokctl: it takes any living pid for its own, and would skip or kill somebody else's process. */
-export async function forgetPids(environment: Environment): Promise<void> {
-  const folder = join(environment.state, 'kwok', 'clusters', environment.clusterName, 'pids');
+export async function forgetPids({ clusterName, state }: Environment): Promise<void> {
+  const folder = join(state, 'kwok', 'clusters', clusterName, 'pids');
   // kwokctl wants the folder itself to be there.
   await mkdir(folder, { recursive: true });
   const files = await readdir(folder);

@@ -27,7 +27,7 @@ const configurationValues = (data: string, ports: Ports): TemplateValues => ({
   clusterPort: ports.vaultCluster,
 });
 
-const dataFolder = (environment: Environment): string => join(environment.state, 'vault', 'data');
+const dataFolder = ({ state }: Environment): string => join(state, 'vault', 'data');
 
 /** Starts the real Vault server, with its data in the state folder. It is not unsealed here. */
 export async function ensureVault(context: EnvironmentContext): Promise<'changed' | 'unchanged'> {

@@ -158,9 +158,9 @@ async function removeProfile(context: Context, profile: Profile): Promise<boolea
   return profile.kind !== 'none' || remains;
 }
 
-const unknownProfile = (environment: Environment): TaskError =>
+const unknownProfile = ({ clusterName, name }: Environment): TaskError =>
   new TaskError({
-    what: `minikube has a profile ${environment.clusterName} that environment \`${environment.name}\` has no record of`,
-    why: `.state/${environment.name} was removed while the cluster was kept; Vault's keys were in it`,
+    what: `minikube has a profile ${clusterName} that environment \`${name}\` has no record of`,
+    why: `.state/${name} was removed while the cluster was kept; Vault's keys were in it`,
     advice: `${taskCommand('destroy-environment')} removes the cluster, then ${taskCommand('create-environment')} makes a new one`,
   });

@@ -19,8 +19,8 @@ export function startArguments({ environment, settings: { cluster } }: Target): 
   ];
 }
 
-export const addonArguments = (environment: Environment, addon: string): readonly string[] => [
-  ...['addons', 'enable', addon, '--profile', environment.clusterName],
+export const addonArguments = ({ clusterName }: Environment, addon: string): readonly string[] => [
+  ...['addons', 'enable', addon, '--profile', clusterName],
 ];
 
 /** minikube's own ingress controller is ingress-nginx. */
@@ -61,8 +61,8 @@ export const afterwards = (settings: Settings): readonly (readonly string[])[] =
 ];
 
 /** Text of a minikube call with the environment's own kubeconfig, for `--dry-run`. */
-export const text = (environment: Environment, words: readonly string[]): string =>
-  `KUBECONFIG=.state/${environment.name}/kubeconfig ${shellWords(['minikube', ...words])}`;
+export const text = ({ name }: Environment, words: readonly string[]): string =>
+  `KUBECONFIG=.state/${name}/kubeconfig ${shellWords(['minikube', ...words])}`;
 
 export const startCommands = (target: Target): readonly string[] => [
   text(target.environment, startArguments(target)),
