@@ -32,11 +32,11 @@ const renewDays = 30;
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-const folderOf = ({ state }: Environment): string => join(state, 'certificates');
+const folderOf = (state: string): string => join(state, 'certificates');
 
 /** Where a certificate of the environment lies, whether it is there or not. */
-export function certificateFiles(environment: Environment, name: string): CertificateFiles {
-  const folder = folderOf(environment);
+export function certificateFiles({ state }: Environment, name: string): CertificateFiles {
+  const folder = folderOf(state);
   return {
     certificate: join(folder, `${name}.crt`),
     key: join(folder, `${name}.key`),
@@ -124,7 +124,7 @@ async function makeSure(
   now: Date,
 ): Promise<'changed' | 'unchanged'> {
   const { environment } = context;
-  const folder = folderOf(environment);
+  const folder = folderOf(environment.state);
   if ((await certificateProblem(environment, request, now)) === undefined) return 'unchanged';
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const $ = context.$({ quiet: true });
@@ -160,11 +160,11 @@ const run = async ($: Shell, words: readonly string[]): Promise<void> => {
 
 /** Why the certificate that is there will not do; undefined when it will. */
 export async function certificateProblem(
-  environment: Environment,
+  { state }: Environment,
   request: CertificateRequest,
   now = new Date(),
 ): Promise<string | undefined> {
-  const folder = folderOf(environment);
+  const folder = folderOf(state);
   const authority = await authorityProblem(folder, now);
   if (authority !== undefined) return authority;
   const pair = await readPair(folder, request.name);

@@ -12,7 +12,7 @@ import { chartArguments } from './chart-places.ts';
 /** Digests of rendered releases by name, and of everything that they were rendered from. */
 type Memory = { readonly inputs: string; readonly digests: { readonly [release: string]: string } };
 
-const path = ({ state }: Environment): string => join(state, 'rendered.json');
+const path = (state: string): string => join(state, 'rendered.json');
 
 /**
  * Returns a digest of everything that decides what releases render to: the sources, the settings, the encrypted secrets, helm and
@@ -44,11 +44,11 @@ export async function renderInputs({ environment, settings }: Target): Promise<s
 
 /** What the same inputs gave before, or nothing. */
 export async function recallRendered(
-  environment: Environment,
+  { state }: Environment,
   inputs: string,
 ): Promise<ReadonlyMap<string, string>> {
   try {
-    const memory = JSON.parse(await readFile(path(environment), 'utf8')) as Memory;
+    const memory = JSON.parse(await readFile(path(state), 'utf8')) as Memory;
     return new Map(memory.inputs === inputs ? Object.entries(memory.digests) : []);
   } catch {
     return new Map(); // None yet, or damaged: it is only a memory.
@@ -63,5 +63,5 @@ export async function rememberRendered(
 ): Promise<void> {
   const known = await recallRendered(environment, inputs);
   const memory: Memory = { inputs, digests: Object.fromEntries([...known, ...digests]) };
-  await writeWhole(path(environment), `${JSON.stringify(memory, null, 2)}\n`);
+  await writeWhole(path(environment.state), `${JSON.stringify(memory, null, 2)}\n`);
 }

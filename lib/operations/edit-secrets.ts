@@ -46,7 +46,7 @@ export async function fileToEdit(environment: string, named: string | undefined)
 /** The user's choice, by the names that sops and everybody else know. Empty: sops looks for vim, nano and vi. */
 const editor = (): string => process.env.SOPS_EDITOR || process.env.VISUAL || process.env.EDITOR || '';
 
-const folderOf = ({ state }: Environment): string => join(state, 'edit');
+const folderOf = (state: string): string => join(state, 'edit');
 
 /** The plain commands, for `--dry-run`. */
 export function editCommands(environment: Environment, file: string): readonly string[] {
@@ -54,7 +54,7 @@ export function editCommands(environment: Environment, file: string): readonly s
   return [
     exportHomes(environment, 'GNUPGHOME'),
     `mkdir -p -m 700 ${folder}`,
-    `TMPDIR=${shellWord(folderOf(environment))} EDITOR="\${VISUAL:-$EDITOR}" sops edit ${shellWord(file)}`,
+    `TMPDIR=${shellWord(folderOf(environment.state))} EDITOR="\${VISUAL:-$EDITOR}" sops edit ${shellWord(file)}`,
     `rm -rf ${folder}`,
   ];
 }
@@ -70,7 +70,7 @@ const editorFailedCode = 201;
 export async function editSecrets(context: EnvironmentContext, file: string): Promise<void> {
   const { $, environment } = context;
   await importPublicKeys(context);
-  const folder = folderOf(environment);
+  const folder = folderOf(environment.state);
   const removeFolder = () => rm(folder, { recursive: true, force: true });
   await removeFolder();
   context.onRunEnd(removeFolder);

@@ -8,11 +8,11 @@ import { type Environment, writeWhole } from '../settings/environment.ts';
 /** Both passwords of each role whose rotation has begun and not ended, by role. */
 export type Rotation = { readonly [role: string]: { readonly old: string; readonly new: string } };
 
-const path = ({ state }: Environment): string => join(state, 'database-rotation.json');
+const path = (state: string): string => join(state, 'database-rotation.json');
 
 /** What an earlier run has begun; empty when there is nothing to complete. Throws `TaskError` for a file that cannot be read. */
-export async function readRotation(environment: Environment): Promise<Rotation> {
-  const text = await textIfThere(path(environment));
+export async function readRotation({ name, state }: Environment): Promise<Rotation> {
+  const text = await textIfThere(path(state));
   if (text === undefined) return {};
   try {
     const begun = JSON.parse(text) as unknown;
@@ -20,7 +20,7 @@ export async function readRotation(environment: Environment): Promise<Rotation> 
     return begun as Rotation;
   } catch (error) {
     throw new TaskError({
-      what: `.state/${environment.name}/database-rotation.json is damaged`,
+      what: `.state/${name}/database-rotation.json is damaged`,
       why: 'it holds the passwords of a rotation that did not come to its end',
       advice: `keep a copy of it: it may hold the only passwords that the server takes. Where ${taskCommand('status')} finds them right (it says so), move it away`,
       cause: error,
@@ -29,8 +29,7 @@ export async function readRotation(environment: Environment): Promise<Rotation> 
 }
 
 /** Only the user can read it. */
-export const writeRotation = (environment: Environment, rotation: Rotation): Promise<void> =>
-  writeWhole(path(environment), `${JSON.stringify(rotation, null, 2)}\n`);
+export const writeRotation = ({ state }: Environment, rotation: Rotation): Promise<void> =>
+  writeWhole(path(state), `${JSON.stringify(rotation, null, 2)}\n`);
 
-export const endRotation = (environment: Environment): Promise<void> =>
-  rm(path(environment), { force: true });
+export const endRotation = ({ state }: Environment): Promise<void> => rm(path(state), { force: true });

@@ -22,7 +22,7 @@ import { loadDesiredState } from './api/state.ts';
 import { type VaultStatus, vaultStatus } from './api/status.ts';
 import { hasVault, type NamedConnection, vaultSelector, withVaultReplicas } from './replicas.ts';
 
-const keysPath = ({ state }: Environment): string => join(state, 'vault', 'keys.json');
+const keysPath = (state: string): string => join(state, 'vault', 'keys.json');
 const desiredState = () => loadDesiredState(join(root, 'vault'));
 
 /** How long a Vault that has just been started may take to answer. */
@@ -40,7 +40,7 @@ export async function initVault(context: Context): Promise<void> {
   await redactKeys(context);
   await withVaultReplicas(context, podStartMs, async (connections) => {
     const replicas = await answering(connections, context);
-    const input = { keysPath: keysPath(environment), signal: context.signal };
+    const input = { keysPath: keysPath(environment.state), signal: context.signal };
     const { client, initialised, unsealed } = await initialiseVault({ ...input, replicas });
     await redactKeys(context);
     if (initialised) context.log(`initialised; its keys are in .state/${environment.name}/vault/keys.json`);
@@ -79,7 +79,7 @@ export async function unseal(context: EnvironmentContext): Promise<'changed' | '
     const replicas = await answering(connections, context);
     const outcome = await unsealVault({
       replicas,
-      keysPath: keysPath(environment),
+      keysPath: keysPath(environment.state),
       signal: context.signal,
     });
     if (outcome !== 'changed') return 'unchanged';
@@ -96,7 +96,7 @@ export async function readVaultStatus(
   context: Pick<EnvironmentContext, '$' | 'log' | 'environment'>,
 ): Promise<VaultStatus> {
   const { environment } = context;
-  const path = keysPath(environment);
+  const path = keysPath(environment.state);
   const keys = await readKeys(path).catch((error: Error) => error);
   const token = keys instanceof Error ? undefined : keys?.adminToken;
   // The keys of a Vault without the token of `init-vault`: that has not come so far.
@@ -117,8 +117,8 @@ export async function readVaultStatus(
 }
 
 /** Throws `TaskError` for keys that are there and cannot be used. */
-export async function checkKeys(environment: Environment): Promise<void> {
-  await readKeys(keysPath(environment));
+export async function checkKeys({ state }: Environment): Promise<void> {
+  await readKeys(keysPath(state));
 }
 
 /** Whether there is a Vault that was initialised. Throws `TaskError` for one that does not answer: it may be. */
@@ -147,7 +147,7 @@ const unsealedText = (replicas: readonly Replica[], unsealed: readonly string[])
 
 async function redactKeys(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
-  const keys = await readKeys(keysPath(environment));
+  const keys = await readKeys(keysPath(environment.state));
   for (const secret of keys ? secretsOf(keys) : []) context.secret(secret);
 }
 
@@ -215,7 +215,7 @@ function expiry(token: string): number {
 }
 
 async function plainAccess(environment: Environment): Promise<PlainAccess> {
-  const keys = relative(root, keysPath(environment));
+  const keys = relative(root, keysPath(environment.state));
   const servers = await providerOf(environment).servers?.(environment);
   if (servers) return { address: servers.settings.address, keysPath: keys };
   const kubectl = kubectlText(environment);

@@ -47,7 +47,7 @@ const serverFiles = (environment: Environment): ServerFiles => ({
 });
 
 /** Says that the data has had its roles and databases once. */
-const rolesMade = ({ state }: Environment): string => join(state, 'postgresql', 'roles-made');
+const rolesMade = (state: string): string => join(state, 'postgresql', 'roles-made');
 
 /** The plain commands, for `--dry-run`. */
 export async function databaseCommands(target: Target, mode: 'create' | 'start'): Promise<readonly string[]> {
@@ -130,19 +130,19 @@ export async function reloadDatabase(environment: Environment): Promise<void> {
 /** Digests of the command line of the server, and of the certificate that it has read last. */
 type ServerRecord = { readonly started?: string; readonly certificate?: string };
 
-const recordFile = ({ state }: Environment): string => join(state, 'postgresql', 'server.json');
+const recordFile = (state: string): string => join(state, 'postgresql', 'server.json');
 
-async function readRecord(environment: Environment): Promise<ServerRecord> {
+async function readRecord({ state }: Environment): Promise<ServerRecord> {
   try {
-    return (JSON.parse(await readFile(recordFile(environment), 'utf8')) as ServerRecord | null) ?? {};
+    return (JSON.parse(await readFile(recordFile(state), 'utf8')) as ServerRecord | null) ?? {};
   } catch {
     // Not there or damaged: the server is started anew.
     return {};
   }
 }
 
-async function writeRecord(environment: Environment, record: ServerRecord): Promise<void> {
-  await writeWhole(recordFile(environment), `${JSON.stringify(record)}\n`);
+async function writeRecord({ state }: Environment, record: ServerRecord): Promise<void> {
+  await writeWhole(recordFile(state), `${JSON.stringify(record)}\n`);
 }
 
 const digestOf = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');
@@ -156,7 +156,7 @@ const certificateDigest = async (environment: Environment): Promise<string> =>
  */
 async function ensureRoles(context: Context): Promise<Outcome> {
   const { environment, settings } = context;
-  const done = rolesMade(environment);
+  const done = rolesMade(environment.state);
   if ((await ifThere(readFile(done), done)) !== undefined) return 'unchanged';
   const { ports } = await requireState(environment);
   const { name: user, database, secret } = superuserOf(settings);
@@ -188,7 +188,7 @@ async function initialise(context: Context, programs: string, data: string): Pro
   // Made under another name first: a killed initdb leaves a folder that neither it nor the server would take.
   const partial = `${data}.new`;
   await rm(partial, { recursive: true, force: true });
-  await rm(rolesMade(environment), { force: true });
+  await rm(rolesMade(environment.state), { force: true });
   await mkdir(dirname(data), { recursive: true, mode: 0o700 });
   const { words } = await findAccount('initdb', $);
   // Through cat, because the stdin of a child of Node is a socket, and those cannot be opened by the name /dev/stdin.

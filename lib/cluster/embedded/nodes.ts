@@ -19,11 +19,11 @@ export const nodeValues = (
   kubernetesVersion: cluster.kubernetesVersion,
 });
 
-const manifestsOf = ({ state }: Environment): string => join(state, 'nodes.yaml');
+const manifestsOf = (state: string): string => join(state, 'nodes.yaml');
 
 /** The names of the nodes that the cluster was made with, or undefined when it has none yet. */
-async function madeNodes(environment: Environment): Promise<string[] | undefined> {
-  const text = (await textIfThere(manifestsOf(environment))) ?? '';
+async function madeNodes({ state }: Environment): Promise<string[] | undefined> {
+  const text = (await textIfThere(manifestsOf(state))) ?? '';
   const names = [...text.matchAll(/^ {2}name: (\S+)$/gm)].map(([, name]) => name ?? '');
   return names.length > 0 ? names : undefined;
 }
@@ -41,7 +41,7 @@ export async function applyNodes(target: Target, api: Api, phase: 'creating' | '
       fillTemplate('node.yaml', nodeValues(target, String(index + 1))),
     ),
   );
-  await writeWhole(manifestsOf(environment), manifests.join('---\n'));
+  await writeWhole(manifestsOf(environment.state), manifests.join('---\n'));
   await applyManifests(api, manifests.join('---\n'));
 }
 

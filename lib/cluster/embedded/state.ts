@@ -35,7 +35,7 @@ export type EmbeddedState = {
   readonly ports: Ports;
 };
 
-const path = ({ state }: Environment): string => join(state, 'embedded.json');
+const path = (state: string): string => join(state, 'embedded.json');
 
 /** The services of the cluster in the order in which they depend on each other. */
 export const kubernetesServices = [
@@ -55,7 +55,7 @@ export const allServices = [
 
 /** What was written about the cluster, or undefined when there is none. Throws `TaskError` when the file is damaged, or cannot be read. */
 export async function readState(environment: Environment): Promise<EmbeddedState | undefined> {
-  const text = await textIfThere(path(environment));
+  const text = await textIfThere(path(environment.state));
   if (text === undefined) return undefined;
   let reason = 'it does not name the ports';
   try {
@@ -134,7 +134,7 @@ export async function requireState(environment: Environment): Promise<EmbeddedSt
 }
 
 export const writeState = (environment: Environment, state: EmbeddedState): Promise<void> =>
-  writeWhole(path(environment), `${JSON.stringify(state, null, 2)}\n`);
+  writeWhole(path(environment.state), `${JSON.stringify(state, null, 2)}\n`);
 
 /**
  * The environment's state, made when it is not there: chooses the ports and writes `cluster.yaml`. Services that are recorded without a state belong to one that was lost,

@@ -27,7 +27,7 @@ const configurationValues = (data: string, ports: Ports): TemplateValues => ({
   clusterPort: ports.vaultCluster,
 });
 
-const dataFolder = ({ state }: Environment): string => join(state, 'vault', 'data');
+const dataFolder = (state: string): string => join(state, 'vault', 'data');
 
 /** Starts the real Vault server, with its data in the state folder. It is not unsealed here. */
 export async function ensureVault(context: EnvironmentContext): Promise<'changed' | 'unchanged'> {
@@ -49,17 +49,17 @@ export async function ensureVault(context: EnvironmentContext): Promise<'changed
     ports: { vault: ports.vault, 'vault (cluster)': ports.vaultCluster },
     ready,
     prepare: async () => {
-      if (anew) await rm(dataFolder(environment), { recursive: true, force: true });
-      await mkdir(dataFolder(environment), { recursive: true, mode: 0o700 });
+      if (anew) await rm(dataFolder(environment.state), { recursive: true, force: true });
+      await mkdir(dataFolder(environment.state), { recursive: true, mode: 0o700 });
       if (anew) await dropReservation(keys);
     },
   });
 }
 
-async function writeConfiguration(environment: Environment, ports: Ports): Promise<string> {
-  const path = join(environment.state, 'vault', 'server.hcl');
+async function writeConfiguration({ state }: Environment, ports: Ports): Promise<string> {
+  const path = join(state, 'vault', 'server.hcl');
   // Within quotes of HCL a path is escaped as in JSON.
-  const escaped = JSON.stringify(dataFolder(environment)).slice(1, -1);
+  const escaped = JSON.stringify(dataFolder(state)).slice(1, -1);
   await writeWhole(path, await fillTemplate('vault.hcl', configurationValues(escaped, ports)));
   return path;
 }

@@ -90,11 +90,11 @@ export const cluster: Cluster = {
         await removeProfile(context, profile);
       }
       await startNodes(context);
-      await writeWhole(progressFile(environment), 'started');
+      await writeWhole(progressFile(environment.state), 'started');
     }
     for (const addon of addons(settings)) await runMinikube(context, addonArguments(environment, addon));
     for (const words of afterwards(settings)) await $`${kubectl(environment)} ${words}`;
-    await writeWhole(progressFile(environment), 'complete');
+    await writeWhole(progressFile(environment.state), 'complete');
     return 'changed';
   },
 
@@ -133,14 +133,14 @@ export const cluster: Cluster = {
  * How far `create` came: `started` when minikube has started every node, `complete` after the rest. minikube itself says
  * `Running` as soon as the first node is, and does not add the others on a second start.
  */
-async function readProgress(environment: Environment): Promise<string | undefined> {
-  return readFile(progressFile(environment), 'utf8').catch((error: NodeJS.ErrnoException) => {
+async function readProgress({ state }: Environment): Promise<string | undefined> {
+  return readFile(progressFile(state), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
 }
 
-const progressFile = ({ state }: Environment): string => join(state, 'minikube.progress');
+const progressFile = (state: string): string => join(state, 'minikube.progress');
 
 /** Removes the profile with everything that belongs to it. Returns true when there was something. */
 async function removeProfile(context: Context, profile: Profile): Promise<boolean> {
@@ -154,7 +154,7 @@ async function removeProfile(context: Context, profile: Profile): Promise<boolea
   }
   const remains = cluster.driver === 'docker' && (await removeRemains(context));
   await forgetMachines((name) => nodeNames(environment).test(name));
-  await rm(progressFile(environment), { force: true });
+  await rm(progressFile(environment.state), { force: true });
   return profile.kind !== 'none' || remains;
 }
 
