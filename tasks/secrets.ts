@@ -39,7 +39,8 @@ export const databasePasswords = task({
 async function fileNames(): Promise<string[]> {
   const { environmentNames } = await import('../lib/settings/settings.ts');
   const { secretNames } = await import('../lib/secrets/encrypted-file.ts');
-  return [...new Set((await Promise.all((await environmentNames()).map(secretNames))).flat())];
+  const files = (await environmentNames()).map((environment) => secretNames(environment));
+  return [...new Set((await Promise.all(files)).flat())];
 }
 
 export const makeSecrets = task({

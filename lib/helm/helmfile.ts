@@ -92,7 +92,7 @@ export function withNeeds(releases: readonly Release[], selected: (release: Rele
 }
 
 async function globalArguments({ environment, settings }: Target, kubeconfig: string): Promise<string[]> {
-  const files = await settingsFiles(environment.name, environment.provider);
+  const files = await settingsFiles(environment.name, environment.provider, environment.root);
   return [
     '--kubeconfig',
     kubeconfig,

@@ -26,7 +26,7 @@ export async function renderInputs({ environment, settings }: Target): Promise<s
   const files = [
     'helmfile.yaml',
     'environments/values.yaml.gotmpl',
-    ...(await settingsFiles(environment.name, environment.provider)),
+    ...(await settingsFiles(environment.name, environment.provider, environment.root)),
     ...(await filesBelow(`environments/${environment.name}/secrets`)),
     ...charts,
     // The key goes with its certificate.

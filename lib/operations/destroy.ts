@@ -13,7 +13,7 @@ import {
 export async function destroyEnvironment(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
   // What cannot be read was there, too.
-  const known = await remembered(environment.name).catch(() => true);
+  const known = await remembered(environment.name, environment.root).catch(() => true);
   const outcome = await (await clusterOf(environment)).destroy(context);
   await removeKeyring(context);
   await removeState(environment);

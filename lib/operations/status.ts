@@ -104,7 +104,7 @@ async function readPhase(context: EnvironmentContext): Promise<ClusterPhase> {
   for (const tool of providerOf(environment).toolsFor.status) {
     if (await findTool(tool)) continue;
     // On a fresh machine the tools may not be there yet; nothing was made then.
-    if ((await remembered(environment.name)) === undefined) return 'absent';
+    if ((await remembered(environment.name, environment.root)) === undefined) return 'absent';
     throw new MissingToolError({
       what: `the state of environment \`${environment.name}\` is not known`,
       why: `${tool}, which is asked for it, is not here any more`,

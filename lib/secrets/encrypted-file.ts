@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifThere } from '../ground/if-there.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
-import { root } from '../ground/project.ts';
+import { root as projectFolder } from '../ground/project.ts';
 import { type CommandOutput, TaskError } from '../runner/runner.ts';
 import { environmentNames } from '../settings/settings.ts';
 import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
@@ -25,16 +25,16 @@ export const secretsFile = (environment: string, file: string): string =>
   `environments/${environment}/secrets/${file}`;
 
 /** Names of the encrypted files of an environment, sorted; none where there is no folder for them. */
-export async function secretNames(environment: string): Promise<string[]> {
+export async function secretNames(environment: string, root: string = projectFolder): Promise<string[]> {
   const folder = `environments/${environment}/secrets`;
   return namesEnding(folder, (await ifThere(readdir(join(root, folder)))) ?? [], '.yaml');
 }
 
 /** Paths of the encrypted files of all environments, relative to the project. */
-export async function allSecretFiles(): Promise<string[]> {
-  const environments = await environmentNames();
+export async function allSecretFiles(root: string = projectFolder): Promise<string[]> {
+  const environments = await environmentNames(root);
   const files = environments.map(async (environment) =>
-    (await secretNames(environment)).map((name) => secretsFile(environment, name)),
+    (await secretNames(environment, root)).map((name) => secretsFile(environment, name)),
   );
   return (await Promise.all(files)).flat();
 }
@@ -85,12 +85,14 @@ export async function readDecrypted(file: string, output: Pick<CommandOutput, 's
 
 /** Reads a file of the project. */
 export const readEncrypted = async (file: string): Promise<EncryptedFile> =>
-  parseEncrypted(await readFile(join(root, file), 'utf8'), file);
+  parseEncrypted(await readFile(join(projectFolder, file), 'utf8'), file);
 
 /** True for a date that was written without quotes: SOPS gives it back in another form, as text. */
 export async function isTime(file: string, key: string): Promise<boolean> {
   const { parse } = await import('yaml');
-  const content = parse(await readFile(join(root, file), 'utf8')) as { readonly [name: string]: unknown };
+  const content = parse(await readFile(join(projectFolder, file), 'utf8')) as {
+    readonly [name: string]: unknown;
+  };
   return /,type:time\]$/.test(String(content[key]));
 }
 

@@ -106,12 +106,9 @@ export function environmentOf(options: Options, root: string = projectFolder): E
   };
 }
 
-export async function settingsOf({
-  name,
-  provider,
-}: Pick<Environment, 'name' | 'provider'>): Promise<Settings> {
+export async function settingsOf({ name, provider, root }: Environment): Promise<Settings> {
   const { loadSettings } = await import('./settings.ts');
-  return loadSettings(name, provider);
+  return loadSettings(name, provider, root);
 }
 
 /** What keeps the tools out of the user's own homes: each has one below the state folder. */

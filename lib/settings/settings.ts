@@ -4,7 +4,7 @@ import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
-import { root } from '../ground/project.ts';
+import { root as projectFolder } from '../ground/project.ts';
 import { readStrictYaml, type StrictYaml } from '../ground/strict-yaml.ts';
 import { isTree, merge } from '../ground/tree.ts';
 import { didYouMean, quote, TaskError, UsageError } from '../runner/runner.ts';
@@ -17,7 +17,7 @@ export type { ChartSetting, DatabaseRoles, ImageSetting, Settings } from './sche
 const read = new Map<string, StrictYaml>();
 
 /** Names of the folders in one, sorted, and of links to folders. None where there is no such folder. */
-async function foldersIn(path: string): Promise<string[]> {
+async function foldersIn(root: string, path: string): Promise<string[]> {
   const names = (await ifThere(readdir(join(root, path)))) ?? [];
   // A link may lead nowhere, or to itself.
   const found = await Promise.all(names.map((name) => stat(join(root, path, name)).catch(() => undefined)));
@@ -25,11 +25,8 @@ async function foldersIn(path: string): Promise<string[]> {
 }
 
 /** Names of the folders under `environments/`, each one an environment; hidden ones (`.idea`) are somebody else's. */
-export const environmentNames = async (): Promise<string[]> =>
-  (await foldersIn('environments')).filter((name) => !name.startsWith('.'));
-
-/** Names of the environments of which something was made, whether or not their folder is still there. */
-const madeEnvironments = (): Promise<string[]> => foldersIn('.state');
+export const environmentNames = async (root: string = projectFolder): Promise<string[]> =>
+  (await foldersIn(root, 'environments')).filter((name) => !name.startsWith('.'));
 
 /**
  * Letters of the longest name: the longest thing that is made of it is a node of minikube, `<name>-<8 hex digits>-m02`, which
@@ -41,8 +38,12 @@ const longestName = 50;
  * Throws a `UsageError` that names the rule for an environment's name, or the environments there are. With `made` it is
  * enough that something was made of the environment: what takes that away needs no folder under environments/.
  */
-export async function checkEnvironment(name: string, enough: 'folder' | 'made' = 'folder'): Promise<void> {
-  const made = (await madeEnvironments()).includes(name);
+export async function checkEnvironment(
+  name: string,
+  enough: 'folder' | 'made' = 'folder',
+  root: string = projectFolder,
+): Promise<void> {
+  const made = (await foldersIn(root, '.state')).includes(name);
   if (made && enough === 'made') return;
   const wayOut = `${taskCommand(`destroy-environment --env ${quote(name)}`)} removes what was made of it`;
   if (name.length > longestName || !/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(name)) {
@@ -52,7 +53,7 @@ export async function checkEnvironment(name: string, enough: 'folder' | 'made' =
       advice: made ? wayOut : 'rename its folder under environments/',
     });
   }
-  const names = await environmentNames();
+  const names = await environmentNames(root);
   if (names.includes(name)) return;
   throw new UsageError({
     what: `unknown environment \`${name}\``,
@@ -67,7 +68,11 @@ export async function checkEnvironment(name: string, enough: 'folder' | 'made' =
  * The files with the values of an environment, relative to the project, lowest layer first. The last one is written by
  * the cluster provider (addresses and ports); it is named also while it is not there.
  */
-export async function settingsFiles(environment: string, provider: ProviderName): Promise<string[]> {
+export async function settingsFiles(
+  environment: string,
+  provider: ProviderName,
+  root: string = projectFolder,
+): Promise<string[]> {
   const { settingsFile } = providerOf({ provider });
   const top = namesEnding('environments', await readdir(join(root, 'environments')), '.yaml');
   const folder = `environments/${environment}`;
@@ -88,7 +93,7 @@ export async function settingsFiles(environment: string, provider: ProviderName)
   ];
 }
 
-async function readLayer(file: string): Promise<Layer> {
+async function readLayer(root: string, file: string): Promise<Layer> {
   const text = await readFile(join(root, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' && file.startsWith('.state/')) return '';
     throw new TaskError({
@@ -109,8 +114,13 @@ async function readLayer(file: string): Promise<Layer> {
 }
 
 /** The merged settings of an environment. Throws `TaskError` that names the file and the setting for all that is wrong with them. */
-export async function loadSettings(environment: string, provider: ProviderName): Promise<Settings> {
-  const layers = await Promise.all((await settingsFiles(environment, provider)).map(readLayer));
+export async function loadSettings(
+  environment: string,
+  provider: ProviderName,
+  root: string = projectFolder,
+): Promise<Settings> {
+  const files = await settingsFiles(environment, provider, root);
+  const layers = await Promise.all(files.map((file) => readLayer(root, file)));
   // Not at the start: only tasks that look at an environment need the schema.
   const { checkSettings } = await import('./check.ts');
   return checkSettings(layers.map(({ tree }) => tree).reduce(merge), layers, environment, provider);

@@ -18,12 +18,17 @@ export type ProjectCopy = {
 };
 
 /** A fresh clone of the project as it is now, in a folder of this name, with the packages of this one: nothing of a developer's own state is in it. */
-export function copyProject(name = 'clone'): ProjectCopy {
+export const copyProject = (name = 'clone'): ProjectCopy => copyOf(name, kept);
+
+/** The environments alone, for functions that are given the project's folder. */
+export const copyEnvironments = (): ProjectCopy => copyOf('clone', ['environments']);
+
+function copyOf(name: string, entries: readonly string[]): ProjectCopy {
   const base = realpathSync(mkdtempSync(join(tmpdir(), 'k8sd-')));
   const folder = join(base, name);
-  const ours = (path: string): boolean =>
-    !path.includes(`${sep}node_modules`) && !path.includes(`${sep}runner${sep}tests`);
-  for (const entry of kept) cpSync(join(root, entry), join(folder, entry), { recursive: true, filter: ours });
+  const ours = (path: string): boolean => !path.includes(`${sep}node_modules`) && !path.includes(`${sep}runner${sep}tests`);
+  for (const entry of entries)
+    cpSync(join(root, entry), join(folder, entry), { recursive: true, filter: ours });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   return {
     folder,

@@ -403,7 +403,8 @@ test('words after -- go to helmfile, which is then called in any case', async ({
 
 /** Commands that fail with the error class of the clone, which the clone's modules know. */
 async function withShell(clone: ScriptedClone): Promise<CloneContext> {
-  const { createShell } = await clone.lib<typeof import('../../../lib/runner/start-command.ts')>('runner/start-command.ts');
+  const { createShell } =
+    await clone.lib<typeof import('../../../lib/runner/start-command.ts')>('runner/start-command.ts');
   const $ = createShell({
     interactive: false,
     check: () => {},

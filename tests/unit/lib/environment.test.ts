@@ -9,19 +9,19 @@ import {
   exportHomes,
   homesOf,
   plainStateOf,
+  remember,
+  remembered,
   writeWhole,
 } from '../../../lib/settings/environment.ts';
-import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
+import { copyEnvironments, type ProjectCopy } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
-type Lib = typeof import('../../../lib/settings/environment.ts');
-type State = { clone: ProjectCopy; lib: Lib };
+type State = { clone: ProjectCopy };
 
 const test = suite<State>('environment');
 
-test.before(async (state) => {
-  state.clone = copyProject();
-  state.lib = await import(join(state.clone.folder, 'lib/settings/environment.ts'));
+test.before((state) => {
+  state.clone = copyEnvironments();
 });
 
 test.after.each(({ clone }) => clone.reset());
@@ -51,34 +51,27 @@ test('everything of an environment lies below its state folder', () => {
   }
 });
 
-test('the keyring of a deep clone moves to a folder in which the socket of gpg-agent has a path short enough', async () => {
-  const deep = copyProject('k'.repeat(100));
-  try {
-    const lib: Lib = await import(join(deep.folder, 'lib/settings/environment.ts'));
-    const environment = lib.environmentOf({ env: 'development', provider: 'embedded' });
-    assert.is(basename(environment.gnupgHome), `k8sd-${cloneKey('development', deep.folder)}`);
-    assert.ok(`${environment.gnupgHome}/S.gpg-agent.browser`.length <= 107);
-  } finally {
-    deep.remove();
-  }
+test('the keyring of a deep clone moves to a folder in which the socket of gpg-agent has a path short enough', () => {
+  const deep = `/home/${'k'.repeat(100)}`;
+  const environment = environmentOf({ env: 'development', provider: 'embedded' }, deep);
+  assert.is(basename(environment.gnupgHome), `k8sd-${cloneKey('development', deep)}`);
+  assert.ok(`${environment.gnupgHome}/S.gpg-agent.browser`.length <= 107);
 });
 
-test('short and plain paths of a clone stay the same when TMPDIR changes', async () => {
-  const deep = copyProject(`${'k'.repeat(100)} `);
+test('short and plain paths of a clone stay the same when TMPDIR changes', () => {
   const { TMPDIR } = process.env;
+  const paths = (): string[] => {
+    const deep = `/home/${'k'.repeat(100)} `;
+    const { gnupgHome, plainState } = environmentOf({ env: 'development', provider: 'embedded' }, deep);
+    return [gnupgHome, plainState];
+  };
+  const before = paths();
   try {
-    const lib: Lib = await import(join(deep.folder, 'lib/settings/environment.ts'));
-    const paths = (): string[] => {
-      const { gnupgHome, plainState } = lib.environmentOf({ env: 'development', provider: 'embedded' });
-      return [gnupgHome, plainState];
-    };
-    const before = paths();
-    process.env.TMPDIR = deep.folder;
+    process.env.TMPDIR = '/elsewhere';
     assert.equal(paths(), before);
   } finally {
     if (TMPDIR === undefined) delete process.env.TMPDIR;
     else process.env.TMPDIR = TMPDIR;
-    deep.remove();
   }
 });
 
@@ -97,19 +90,21 @@ test('plain commands name the homes relative to the project', () => {
   );
 });
 
-test('an environment that was never made is not remembered, and a made one by provider', async ({ lib }) => {
-  assert.is(await lib.remembered('development'), undefined);
-  await lib.remember(lib.environmentOf({ env: 'development', provider: 'embedded', context: 'no' }));
-  assert.equal(await lib.remembered('development'), { provider: 'embedded' });
-  await lib.remember(lib.environmentOf({ env: 'development', provider: 'existing', context: 'team' }));
-  assert.equal(await lib.remembered('development'), { provider: 'existing', context: 'team' });
+test('an environment that was never made is not remembered, and a made one by provider', async ({
+  clone,
+}) => {
+  assert.is(await remembered('development', clone.folder), undefined);
+  await remember(environmentOf({ env: 'development', provider: 'embedded', context: 'no' }, clone.folder));
+  assert.equal(await remembered('development', clone.folder), { provider: 'embedded' });
+  await remember(environmentOf({ env: 'development', provider: 'existing', context: 'team' }, clone.folder));
+  assert.equal(await remembered('development', clone.folder), { provider: 'existing', context: 'team' });
 });
 
-test('a damaged memory is told with what mends it', async ({ lib, clone }) => {
-  await lib.remember(lib.environmentOf({ env: 'development', provider: 'embedded' }));
+test('a damaged memory is told with what mends it', async ({ clone }) => {
+  await remember(environmentOf({ env: 'development', provider: 'embedded' }, clone.folder));
   for (const text of ['{"prov', '{}', 'null', '{"provider":"kind"}']) {
     writeFileSync(join(clone.folder, '.state/development/environment.json'), text);
-    const error = await failureOf(lib.remembered('development'));
+    const error = await failureOf(remembered('development', clone.folder));
     assert.match(error.what, /^\.state\/development\/environment\.json, .* is damaged$/, text);
     assert.match(error.advice ?? '', /--provider/);
   }

@@ -2,7 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
+import { loadSettings } from '../../../lib/settings/settings.ts';
+import { copyEnvironments, type ProjectCopy } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 /*
@@ -19,15 +20,12 @@ type State = {
 const test = suite<State>('values of settings');
 const file = 'environments/development/zz.yaml';
 
-test.before(async (state) => {
-  state.clone = copyProject();
-  const lib: typeof import('../../../lib/settings/settings.ts') = await import(
-    join(state.clone.folder, 'lib/settings/settings.ts')
-  );
+test.before((state) => {
+  state.clone = copyEnvironments();
   state.load = (settings) => {
     mkdirSync(join(state.clone.folder, 'environments/development'), { recursive: true });
     writeFileSync(join(state.clone.folder, file), `${settings}\n`);
-    return lib.loadSettings('development', 'embedded');
+    return loadSettings('development', 'embedded', state.clone.folder);
   };
   state.refusal = async (settings) => {
     const { what, why = '', advice = '' } = await failureOf(state.load(settings));

@@ -2,18 +2,39 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { ProviderName } from '../../../lib/cluster/providers.ts';
+import { allSecretFiles } from '../../../lib/secrets/encrypted-file.ts';
+import {
+  checkEnvironment,
+  environmentNames,
+  loadSettings,
+  settingsFiles,
+} from '../../../lib/settings/settings.ts';
 import { leftovers } from '../../rig/leftovers.ts';
-import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
+import { copyEnvironments, type ProjectCopy } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
-type Lib = typeof import('../../../lib/settings/settings.ts');
-type State = { clone: ProjectCopy; lib: Lib; write: (path: string, text: string) => void };
+/** The functions of the room, for the folder of the test. */
+const libIn = (folder: string) => ({
+  loadSettings: (environment: string, provider: ProviderName) => loadSettings(environment, provider, folder),
+  settingsFiles: (environment: string, provider: ProviderName) =>
+    settingsFiles(environment, provider, folder),
+  environmentNames: () => environmentNames(folder),
+  checkEnvironment: (name: string, enough?: 'folder' | 'made') => checkEnvironment(name, enough, folder),
+  allSecretFiles: () => allSecretFiles(folder),
+});
+
+type State = {
+  clone: ProjectCopy;
+  lib: ReturnType<typeof libIn>;
+  write: (path: string, text: string) => void;
+};
 
 const test = suite<State>('settings');
 
-test.before(async (state) => {
-  state.clone = copyProject();
-  state.lib = await import(join(state.clone.folder, 'lib/settings/settings.ts'));
+test.before((state) => {
+  state.clone = copyEnvironments();
+  state.lib = libIn(state.clone.folder);
   state.write = (path, text) => {
     mkdirSync(join(state.clone.folder, path, '..'), { recursive: true });
     writeFileSync(join(state.clone.folder, path), text);
@@ -56,10 +77,7 @@ test('what editors and systems leave in the folders is no setting, no secrets fi
   write,
 }) => {
   const before = [await lib.settingsFiles('development', 'minikube'), await lib.environmentNames()];
-  const { allSecretFiles } = (await import(
-    join(clone.folder, 'lib/secrets/encrypted-file.ts')
-  )) as typeof import('../../../lib/secrets/encrypted-file.ts');
-  const secrets = await allSecretFiles();
+  const secrets = await lib.allSecretFiles();
   for (const folder of ['environments', 'environments/development', 'environments/development/secrets']) {
     for (const name of leftovers('database.yaml')) write(`${folder}/${name}`, '\0 not YAML: [');
     symlinkSync('somebody@somewhere.1234:1', join(clone.folder, folder, '.#settings.yaml'));
@@ -67,7 +85,7 @@ test('what editors and systems leave in the folders is no setting, no secrets fi
   write('environments/.idea/workspace.xml', '');
   const after = [await lib.settingsFiles('development', 'minikube'), await lib.environmentNames()];
   assert.equal(after, before);
-  assert.equal(await allSecretFiles(), secrets);
+  assert.equal(await lib.allSecretFiles(), secrets);
   await lib.loadSettings('development', 'minikube');
 });
 
@@ -76,9 +94,6 @@ test('a file of settings or secrets whose name almost ends in .yaml is refused: 
   lib,
   write,
 }) => {
-  const { allSecretFiles } = (await import(
-    join(clone.folder, 'lib/secrets/encrypted-file.ts')
-  )) as typeof import('../../../lib/secrets/encrypted-file.ts');
   for (const [file, right] of [
     ['environments/minikube.yml', 'minikube.yaml'],
     ['environments/development/extra.yml', 'extra.yaml'],
@@ -90,7 +105,7 @@ test('a file of settings or secrets whose name almost ends in .yaml is refused: 
     clone.reset();
   }
   write('environments/development/secrets/extra.yml', 'password: x\n');
-  const error = await failureOf(allSecretFiles());
+  const error = await failureOf(lib.allSecretFiles());
   assert.is(error.what, 'environments/development/secrets/extra.yml would have no effect');
 });
 
