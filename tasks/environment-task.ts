@@ -104,7 +104,7 @@ function declare<Specs extends ArgumentSpecs, More extends object>(
       ...(run && {
         run: async (context: TaskContext<Specs>) => {
           const given = early(context);
-          const body = { ...given, ...(await more(given)), $: await shellOf(context) };
+          const body = { ...given, ...(await more(given)), $: await shellOf(given) };
           if (typeof onCluster === 'function' ? onCluster(body) : onCluster) {
             const { requireCluster } = await import('../lib/cluster/cluster.ts');
             await requireCluster(body);

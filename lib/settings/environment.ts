@@ -8,7 +8,8 @@ import { taskCommand } from '../ground/launcher.ts';
 import { root as projectFolder } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { passedOn } from '../ground/variables.ts';
-import { type Options, type Shell, type TaskContext, TaskError } from '../runner/runner.ts';
+import { type Options, type Shell, TaskError } from '../runner/runner.ts';
+import type { ShellContext } from './context.ts';
 import type { GlobalOptions } from './global-options.ts';
 import type { Settings } from './settings.ts';
 
@@ -168,10 +169,9 @@ export async function processEnvironment(environment: Environment): Promise<Node
 const briefPrograms = { GOGC: '400' };
 
 /** The task's shell with the environment's variables, in the project's folder. */
-export async function shellOf(context: Pick<TaskContext, '$' | 'options'>): Promise<Shell> {
-  const environment = environmentOf(context.options);
+export async function shellOf({ $, environment }: ShellContext): Promise<Shell> {
   const env = await processEnvironment(environment);
-  return context.$({ env: { ...briefPrograms, ...env }, cwd: environment.root });
+  return $({ env: { ...briefPrograms, ...env }, cwd: environment.root });
 }
 
 type Memory = { readonly provider: ProviderName; readonly context?: string };
