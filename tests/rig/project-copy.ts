@@ -26,7 +26,8 @@ export const copyEnvironments = (): ProjectCopy => copyOf('clone', ['environment
 function copyOf(name: string, entries: readonly string[]): ProjectCopy {
   const base = realpathSync(mkdtempSync(join(tmpdir(), 'k8sd-')));
   const folder = join(base, name);
-  const ours = (path: string): boolean => !path.includes(`${sep}node_modules`) && !path.includes(`${sep}runner${sep}tests`);
+  const ours = (path: string): boolean =>
+    !path.includes(`${sep}node_modules`) && !path.includes(`${sep}runner${sep}tests`);
   for (const entry of entries)
     cpSync(join(root, entry), join(folder, entry), { recursive: true, filter: ours });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
