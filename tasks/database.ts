@@ -35,8 +35,8 @@ export const rotateDatabasePassword = task({
     ...tools('sops', 'kubectl'),
   ],
   commands: async ({ args, environment, settings }) => {
-    const { rotateCommands } = await import('../lib/rotation/rotate-commands.ts');
-    return rotateCommands({ environment, settings }, args.role);
+    const { rotationCommands } = await import('../lib/rotation/dry-run.ts');
+    return rotationCommands({ environment, settings }, args.role);
   },
   onCluster: true,
   run: async (context) => {

@@ -1,3 +1,4 @@
+import { root } from '../lib/ground/project.ts';
 import type { AnyTask, Needs } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
 import { checkProvider, connection, createK8s, startK8s } from './cluster.ts';
@@ -8,13 +9,13 @@ import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { chartTools, tools } from './tools.ts';
 
 const declared = () => import('../lib/helm/helmfile.ts');
-const plain = () => import('../lib/deploy/plain-commands.ts');
+const plain = () => import('../lib/deploy/dry-run.ts');
 
 const app = {
   app: {
     type: 'choice',
     positional: true,
-    choices: async () => (await declared()).appNames(),
+    choices: async () => (await declared()).declaredValues(root, 'app'),
     noun: 'app',
     description: 'an application, such as app1',
   },
@@ -24,7 +25,7 @@ const tier = {
   tier: {
     type: 'choice',
     positional: true,
-    choices: async () => (await declared()).tierNames(),
+    choices: async () => (await declared()).declaredValues(root, 'tier'),
     noun: 'tier',
     description: 'core or apps',
   },
@@ -43,7 +44,8 @@ export const initHelmfile = task({
   run: async (context) => {
     const { checkCharts } = await import('../lib/helm/chart-places.ts');
     const { installPlugins } = await import('../lib/helm/plugins.ts');
-    await checkCharts(context.environment, await (await declared()).declaredReleases());
+    const { root } = context.environment;
+    await checkCharts(root, await (await declared()).declaredReleases(root));
     context.report(await installPlugins(context));
   },
 });
@@ -138,7 +140,7 @@ const helmTests = {
   lock: true,
   commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).testCommands(input),
   run: async (context: Omit<Body, 'args'> & Selected) => {
-    const { test } = await import('../lib/deploy/install.ts');
+    const { test } = await import('../lib/deploy/test.ts');
     await test(context, context.args);
   },
 } as const;
@@ -183,7 +185,7 @@ export const rollback = task({
     release: {
       type: 'choice',
       positional: true,
-      choices: async () => (await declared()).releaseNames(),
+      choices: async () => (await declared()).declaredValues(root, 'name'),
       noun: 'release',
       description: 'a release, such as app1-back',
     },
@@ -198,7 +200,7 @@ export const rollback = task({
   confirm: ({ args }) =>
     `roll \`${args.release}\` back to ${args.revision === undefined ? 'the revision before' : `revision ${args.revision}`}?`,
   commands: async ({ args, environment }) =>
-    (await plain()).rollbackCommands({ environment }, args.release, args.revision),
+    (await plain()).rollbackCommands(environment, args.release, args.revision),
   onCluster: true,
   run: async (context) => {
     const { rollBackRelease } = await import('../lib/deploy/rollback.ts');

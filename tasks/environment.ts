@@ -22,7 +22,7 @@ export const createEnvironment = task({
   commands: () => [],
   run: async (context) => {
     const { name, provider } = context.environment;
-    const { checkPassword } = await import('../lib/operations/database-server.ts');
+    const { checkPassword } = await import('../lib/operations/database.ts');
     await checkPassword(context);
     context.log(
       `environment \`${name}\` (${provider}) is ready; ${taskCommand('install-tier apps')} adds the applications`,
@@ -58,7 +58,8 @@ export const status = taskWithoutSettings({
   commands: async ({ environment }) =>
     (await import('../lib/operations/plain-views.ts')).statusCommands(environment),
   run: async (context) => {
-    const { formatStatus, readStatus } = await import('../lib/operations/status.ts');
+    const { readStatus } = await import('../lib/operations/status.ts');
+    const { formatStatus } = await import('../lib/operations/status-text.ts');
     const result = await readStatus(context);
     context.print(
       context.options.json ? JSON.stringify(result, null, 2) : await formatStatus(result, context),

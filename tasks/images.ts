@@ -53,13 +53,13 @@ const selection = {
 } as const;
 
 /** The images of the project's own that an install of the selection runs. */
-async function imagesOf({ args, settings }: Selected): Promise<OwnImage[]> {
+async function imagesOf({ args, environment, settings }: Selected): Promise<OwnImage[]> {
   const { ownImages } = await import('../lib/cluster/images/own-images.ts');
   const { declaredReleases, withNeeds } = await import('../lib/helm/helmfile.ts');
-  return ownImages(settings, withNeeds(await declaredReleases(), selectsRelease(args)));
+  return ownImages(settings, withNeeds(await declaredReleases(environment.root), selectsRelease(args)));
 }
 
-type Selected = Pick<Input, 'settings'> & { readonly args: Selection };
+type Selected = Pick<Input, 'environment' | 'settings'> & { readonly args: Selection };
 
 /** One with a digest is that of its registry: no other content may take its place. */
 const toBuild = async (selected: Selected): Promise<OwnImage[]> =>

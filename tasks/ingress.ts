@@ -1,3 +1,4 @@
+import { root } from '../lib/ground/project.ts';
 import { UsageError } from '../lib/runner/runner.ts';
 import { connection } from './cluster.ts';
 import { task } from './environment-task.ts';
@@ -7,7 +8,7 @@ import { tools } from './tools.ts';
 async function appsWithFront(): Promise<string[]> {
   const { declaredReleases } = await import('../lib/helm/helmfile.ts');
   const { isFront } = await import('../lib/ingress/certificates.ts');
-  return (await declaredReleases()).filter(isFront).map(({ app }) => app);
+  return (await declaredReleases(root)).filter(isFront).map(({ app }) => app);
 }
 
 export const testIngress = task({

@@ -79,16 +79,15 @@ export const editSecrets = task({
   needs: [importGpgKeys, ...tools('sops')],
   check: async ({ args, environment }) => {
     const { fileToEdit, requireTerminal } = await import('../lib/operations/edit-secrets.ts');
-    requireTerminal(await fileToEdit(environment.name, args.file));
+    requireTerminal(await fileToEdit(environment, args.file));
   },
   commands: async ({ args, environment }) => {
-    const { editCommands, nameOfFile } = await import('../lib/operations/edit-secrets.ts');
-    return editCommands(environment, await nameOfFile(environment.name, args.file));
+    const { editCommands, pathOfFile } = await import('../lib/operations/edit-secrets.ts');
+    return editCommands(environment, await pathOfFile(environment, args.file));
   },
   run: async (context) => {
     const { editSecrets, fileToEdit } = await import('../lib/operations/edit-secrets.ts');
-    const { environment } = context;
-    await editSecrets(context, await fileToEdit(environment.name, context.args.file));
+    await editSecrets(context, await fileToEdit(context.environment, context.args.file));
   },
 });
 

@@ -7,16 +7,14 @@ export const selectsRelease = (selection: Selection) => (release: Release) =>
   (selection.tier === undefined || release.tier === selection.tier) &&
   (selection.app === undefined || release.app === selection.app);
 
-/** `-l` arguments of a selection; none for everything. */
-export const selector = (selection: Selection): readonly string[] =>
-  selection.tier !== undefined
-    ? ['-l', `tier=${selection.tier}`]
-    : selection.app !== undefined
-      ? ['-l', `app=${selection.app}`]
-      : [];
+/** `-l` options of a selection; none for everything. */
+export const selector = ({ tier, app }: Selection): readonly string[] =>
+  tier !== undefined ? ['-l', `tier=${tier}`] : app !== undefined ? ['-l', `app=${app}`] : [];
 
 /**
- * helmfile's words for the helm tests. That of Vault's upstream chart is left out: its pod has no security context, so the
- * namespace refuses it, and it only looks whether Vault answers, which `status` does.
+ * helmfile's arguments for the helm tests. The test of Vault's upstream chart is skipped: its pod has no security context, so the
+ * namespace refuses it, and it only checks whether Vault answers, as `status` does.
  */
 export const testWords = ['test', '--args', '--filter=!name=vault-server-test'] as const;
+
+export const names = (releases: readonly Release[]): string => releases.map(({ name }) => name).join(', ');

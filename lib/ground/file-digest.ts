@@ -3,13 +3,16 @@ import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifThere } from './if-there.ts';
 import { isLeftover } from './leftover-files.ts';
-import { root } from './project.ts';
 
 /**
  * The files below a folder of the project, by their paths from its root, sorted, without leftovers; those behind links as well.
  * None where the folder does not exist. `above`: the folders, by their real paths, that a link led from.
  */
-export async function filesBelow(folder: string, above: readonly string[] = []): Promise<string[]> {
+export async function filesBelow(
+  root: string,
+  folder: string,
+  above: readonly string[] = [],
+): Promise<string[]> {
   const real = await ifThere(realpath(join(root, folder)));
   if (real === undefined || above.includes(real)) return [];
   const entries = await ifThere(readdir(join(root, folder), { recursive: true, withFileTypes: true }));
@@ -19,14 +22,18 @@ export async function filesBelow(folder: string, above: readonly string[] = []):
       const path = join(entry.parentPath ?? entry.path, entry.name).slice(root.length + 1);
       if (!entry.isSymbolicLink()) return entry.isFile() ? [path] : [];
       const target = await stat(join(root, path)).catch(() => undefined);
-      if (target?.isDirectory()) return filesBelow(path, [...above, real]);
+      if (target?.isDirectory()) return filesBelow(root, path, [...above, real]);
       return target?.isFile() ? [path] : [];
     });
   return (await Promise.all(found)).flat().sort();
 }
 
 /** A digest (SHA-256, hexadecimal) of words and of files of the project by path and content; a file that does not exist counts as empty. */
-export async function fileDigest(files: readonly string[], ...words: readonly string[]): Promise<string> {
+export async function fileDigest(
+  root: string,
+  files: readonly string[],
+  ...words: readonly string[]
+): Promise<string> {
   const contents = await Promise.all(
     files.map(
       async (file) => (await ifThere(readFile(join(root, file)), join(root, file))) ?? Buffer.alloc(0),

@@ -1,22 +1,21 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { root } from '../ground/project.ts';
-import { redactSecrets } from '../secrets/sops.ts';
-import type { Context, EnvironmentContext } from '../settings/context.ts';
-import { type Drift, isDrift, readDrift } from './drift.ts';
+import type { Context } from '../settings/context.ts';
+import { type Drift, isDrift, tellDrift } from './drift.ts';
 import type { Release } from './helmfile.ts';
-import { type DeployedRelease, renderedDigests, sameBesideReplicas } from './releases.ts';
+import { type DeployedRelease, findDeployed, isSameExceptReplicas } from './releases.ts';
+import { renderedDigests } from './rendered-digests.ts';
 
 export type Changed = {
-  /** What an install has to touch. */
+  /** The releases that have to be installed. */
   readonly changed: readonly Release[];
-  /** The replicas that autoscalers have set, by release: an install leaves them. */
+  /** The replicas that autoscalers have set, by release: an install keeps them. */
   readonly scaled: ReadonlyMap<string, number>;
 };
 
 /**
- * The releases that are not deployed, would be rendered differently now, or differ in the cluster from what helm applied. With
- * words for helmfile these are all. What somebody has changed or deleted is logged.
+ * The releases that are not deployed, would be rendered differently now, or differ in the cluster from what helm applied; all of them
+ * if arguments for helmfile are given. Manual changes are logged.
  */
 export async function findChanged(
   context: Context,
@@ -24,35 +23,32 @@ export async function findChanged(
   deployed: readonly DeployedRelease[],
   inputs: string,
 ): Promise<Changed> {
-  const inPlace = (release: Release) =>
-    deployed.find(({ name, namespace }) => name === release.name && namespace === release.namespace);
-  const known = releases.filter((release) => inPlace(release)?.status === 'deployed');
+  const known = releases.filter((release) => findDeployed(deployed, release)?.status === 'deployed');
   const all = context.passThrough.length > 0;
   const [digests, drifts] = await Promise.all([
     all || known.length === 0 ? new Map<string, string>() : renderedDigests(context, known, inputs),
     tellDrift(context, releases, deployed, context.log),
   ]);
-  const scaled = await scaledReplicas(releases, drifts);
-  const isAsRendered = ({ name }: Release, digest = ''): boolean =>
-    digest === digests.get(name) || (scaled.has(name) && sameBesideReplicas(digest, digests.get(name) ?? ''));
+  const scaled = await scaledReplicas(context.environment.root, releases, drifts);
+  const isAsRendered = (release: Release): boolean => {
+    const { digest = '' } = findDeployed(deployed, release) ?? {};
+    const rendered = digests.get(release.name) ?? '';
+    return digest === rendered || (scaled.has(release.name) && isSameExceptReplicas(digest, rendered));
+  };
   const changed = releases.filter(
     (release) =>
-      all ||
-      !known.includes(release) ||
-      isDrift(drifts.get(release.name)) ||
-      !isAsRendered(release, inPlace(release)?.digest),
+      all || !known.includes(release) || isDrift(drifts.get(release.name)) || !isAsRendered(release),
   );
-  return {
-    changed,
-    scaled: new Map([...scaled].filter(([name]) => changed.some((release) => release.name === name))),
-  };
+  const names = new Set(changed.map(({ name }) => name));
+  return { changed, scaled: new Map([...scaled].filter(([name]) => names.has(name))) };
 }
 
 /**
- * Returns the replicas that autoscalers have set, by release, for the project's charts with a value for them, which helm would apply
- * otherwise. An autoscaler that somebody added scales the workload that has the release's name.
+ * The replicas that autoscalers have set, by release, for charts of the project with the value `replicas`, which helm would apply
+ * otherwise. The scaled workload has the name of its release.
  */
 async function scaledReplicas(
+  root: string,
   releases: readonly Release[],
   drifts: ReadonlyMap<string, Drift>,
 ): Promise<ReadonlyMap<string, number>> {
@@ -63,39 +59,4 @@ async function scaledReplicas(
     if (/^replicas:/m.test(await readFile(join(root, chart, 'values.yaml'), 'utf8'))) scaled.set(name, count);
   }
   return scaled;
-}
-
-/** How many objects and fields of a release are named. */
-const shownLines = 8;
-
-/** Reads the drift of those of the releases whose objects should be there, and tells it line by line. */
-export async function tellDrift(
-  context: Pick<EnvironmentContext, '$' | 'secret' | 'environment'>,
-  releases: readonly Release[],
-  deployed: readonly DeployedRelease[],
-  tell: (line: string) => void,
-): Promise<ReadonlyMap<string, Drift>> {
-  const inPlace = releases.flatMap((release) =>
-    deployed.filter(
-      ({ name, namespace, status }) =>
-        name === release.name && namespace === release.namespace && !/^(?:pending|uninstall)/.test(status),
-    ),
-  );
-  const drifts = await readDrift(context, inPlace, (reason) =>
-    tell(`cannot check for manual changes: ${reason}`),
-  );
-  // Somebody may have written a password anywhere.
-  if ([...drifts.values()].some(isDrift)) await redactSecrets(context);
-  for (const [name, { missing, changed, added, unready }] of drifts) {
-    for (const line of unready) tell(`${name}: ${line}`);
-    const lines = [...missing.map((object) => `${object} is missing`), ...changed];
-    for (const [label, all] of [
-      [`${name} was changed`, lines],
-      [name, added],
-    ] as const) {
-      for (const line of all.slice(0, shownLines)) tell(`${label}: ${line}`);
-      if (all.length > shownLines) tell(`${label}: ${all.length - shownLines} more`);
-    }
-  }
-  return drifts;
 }

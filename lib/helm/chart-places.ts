@@ -1,19 +1,18 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { didYouMean, TaskError } from '../runner/runner.ts';
-import type { Environment } from '../settings/environment.ts';
 import type { ChartSetting, Settings } from '../settings/settings.ts';
 import { type ToolName, toolNames } from '../tools/manifest.ts';
 import { findTool } from '../tools/tools.ts';
 
-/** A chart that comes with a tool: `folder` lies beside the tool's program. */
+/** A chart that comes with a tool: `folder` is next to the tool's program. */
 export type ToolChart = { readonly setting: string; readonly tool: ToolName; readonly folder: string };
 
 const scheme = 'tool://';
 
 const chartsOf = ({ charts }: Settings): [string, ChartSetting][] => Object.entries(charts);
 
-/** The charts whose setting is `tool://<tool>/<folder>`. Throws `TaskError` for a tool that there is not. */
+/** The charts whose setting is `tool://<tool>/<folder>`. Throws `TaskError` for an unknown tool. */
 export function toolCharts(settings: Settings): ToolChart[] {
   return chartsOf(settings).flatMap(([name, { chart }]) => {
     if (!chart.startsWith(scheme)) return [];
@@ -21,7 +20,7 @@ export function toolCharts(settings: Settings): ToolChart[] {
     if (!toolNames.some((known) => known === tool) || folder.join('/') === '') {
       throw new TaskError({
         what: `Expected setting \`charts.${name}.chart\` to be tool://<tool>/<folder>, got \`${chart}\``,
-        why: 'the chart is looked for in the folder of one of the tools',
+        why: 'the chart is part of a tool',
         advice: didYouMean(tool, toolNames, 'see lib/tools/manifest.yaml for the tools and their folders'),
       });
     }
@@ -29,11 +28,11 @@ export function toolCharts(settings: Settings): ToolChart[] {
   });
 }
 
-/** Whether a chart comes from a chart repository, so that helmfile has to know the repositories. */
+/** True if a chart comes from a chart repository; helmfile then has to load the repositories. */
 export const needsRepositories = (settings: Settings): boolean =>
   chartsOf(settings).some(([, { chart }]) => !/^(?:\.{0,2}\/|tool:\/\/)/.test(chart));
 
-/** The paths of the tools' charts as settings for helmfile; of a tool that is not there yet, none. */
+/** helmfile's arguments with the paths of the tools' charts; for a tool that is not installed, only its name. */
 export async function chartArguments(settings: Settings): Promise<string[]> {
   const found = toolCharts(settings).map(async ({ setting, tool, folder }) => {
     const place = await findTool(tool);
@@ -42,35 +41,35 @@ export async function chartArguments(settings: Settings): Promise<string[]> {
   return (await Promise.all(found)).flat();
 }
 
-/** helmfile takes a comma for the beginning of another setting, and knows no way to write one. */
+/** In `--state-values-set` a comma starts another setting and cannot be escaped. */
 function withoutComma(path: string): string {
   if (!path.includes(',')) return path;
   throw new TaskError({
-    what: `the chart ${path} cannot be named to helmfile`,
+    what: `the path of the chart ${path} cannot be passed to helmfile`,
     why: 'its path has a comma',
-    advice: 'let XDG_CACHE_HOME name a folder without one',
+    advice: 'set XDG_CACHE_HOME to a folder without one',
   });
 }
 
-/** The same as text, for `--dry-run`: the tool is on PATH by then. */
+/** The same as text for `--dry-run`, which finds the tool on PATH. */
 export const chartArgumentsText = (settings: Settings): string[] =>
   toolCharts(settings).map(
     ({ setting, tool, folder }) =>
       `--state-values-set ${setting}="$(dirname "$(command -v ${tool})")/${folder}"`,
   );
 
-/** Throws `TaskError` for a release whose chart of the project is not there. */
+/** Throws `TaskError` if a release names a chart of the project that does not exist. */
 export async function checkCharts(
-  { root }: Pick<Environment, 'root'>,
+  root: string,
   releases: readonly { readonly name: string; readonly chart: string }[],
 ): Promise<void> {
   for (const { name, chart } of releases) {
     if (!chart.startsWith('./')) continue;
     await access(join(root, chart, 'Chart.yaml')).catch(() => {
       throw new TaskError({
-        what: `release ${name} names the chart ${chart}, which is not there`,
+        what: `release ${name} uses the chart ${chart}, which does not exist`,
         why: 'its Chart.yaml cannot be read',
-        advice: 'mend helmfile.yaml',
+        advice: 'fix helmfile.yaml',
       });
     });
   }

@@ -1,34 +1,49 @@
 import { taskCommand } from '../ground/launcher.ts';
 import type { Finding } from '../kubernetes/diagnostics.ts';
-import { reasonIn, TaskError } from '../runner/runner.ts';
-import { type Release, saidByHelm } from './helmfile.ts';
-import { readableRange } from './schema-words.ts';
+import { type Command, type CommandOutput, reasonIn, TaskError } from '../runner/runner.ts';
+import type { Release } from './helmfile.ts';
 
 export type HelmFailure = {
-  /** The releases that helm failed with; empty when helmfile failed before any, or said not which. */
+  /** The failed releases; empty if helmfile failed before the first one, or did not name any. */
   readonly failed: readonly Release[];
-  /** helm's message, or helmfile's last line; empty when neither said anything. */
+  /** helm's message, or helmfile's last line; empty if there was no output. */
   readonly said: string;
-  /** helm says that it brought back what was there before. */
+  /** helm reports that it restored the previous state. */
   readonly restored: boolean;
-  /** The charts or their values are wrong: nothing of these releases was sent to the cluster. */
+  /** The charts or their values are wrong, so nothing was sent to the cluster. */
   readonly rendering: boolean;
-  /** helm itself ended without a word: nothing follows for charts and values. */
+  /** helm ended without any output, which says nothing about charts and values. */
   readonly silent: boolean;
 };
 
-// helm: "Use --debug flag …", "ensure CRDs …" and structured log lines follow or precede the message and explain nothing.
+// Lines of helm around the message that explain nothing.
 const noise =
   /^(?:Use --debug flag|ensure CRDs are installed|level=(?:WARN|INFO|DEBUG)|Release ".*" does not exist)/;
 
 const aboutRendering =
   /execution error at|parse error|template: |error calling|YAML parse error|don't meet the specifications of the schema|unable to build kubernetes objects|no matches for kind|error converting YAML/;
 
-/** What helmfile's stderr tells of a failed command over `releases`. */
+/** Waits for a command. Its failure is replaced by what `explain` returns for it and for the command's stderr. */
+export async function explained(
+  running: Command,
+  explain: (error: unknown, stderr: string) => unknown,
+): Promise<CommandOutput> {
+  let stderr = '';
+  running.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  try {
+    return await running;
+  } catch (error) {
+    throw await explain(error, stderr);
+  }
+}
+
+/** Parses helmfile's stderr after a failed command on `releases`. */
 export function readHelmFailure(stderr: string, releases: readonly Release[]): HelmFailure {
   const names = new Set<string>();
   for (const [, name] of stderr.matchAll(/failed processing release (\S+?): /g)) names.add(name ?? '');
-  // helm's words, of which the release comes before the namespace, which may have the same name.
+  // helm's arguments: the release comes before the namespace, which may have the same name.
   for (const [, words = ''] of stderr.matchAll(/^ARGS:\n((?: +\d+: .*\n)+)/gm)) {
     const args = [...words.matchAll(/^ +\d+: (.*) \(\d+ bytes\)$/gm)].map(([, word]) => word);
     const release = args.find((word) => releases.some(({ name }) => name === word));
@@ -38,11 +53,11 @@ export function readHelmFailure(stderr: string, releases: readonly Release[]): H
     .filter((line) => !noise.test(line))
     .map(readableRange);
   const start = lines.findIndex((line) => /^Error: /.test(line));
-  // A helm that was killed, or could not be started, has said nothing: then helmfile tells how it ended.
+  // If helm was killed or could not be started, helmfile reports how it ended.
   const ended = /^STDERR:/m.test(stderr) ? undefined : /^ERROR:\n +(.+)$/m.exec(stderr)?.[1];
   const said =
     ended !== undefined
-      ? [`helm said nothing and ended with: ${ended}`]
+      ? [`helm ended without any output: ${ended}`]
       : start >= 0
         ? lines.slice(start, start + shownLines)
         : [reasonIn(lines.join('\n')) ?? ''];
@@ -56,8 +71,8 @@ export function readHelmFailure(stderr: string, releases: readonly Release[]): H
 }
 
 /**
- * Of what was seen, what is about the failed releases: their checks may share a namespace with others that fail as well. When nothing
- * is, what belongs to none of `declared`; everything when helm named no release.
+ * The findings about the failed releases; without any, those that belong to none of `declared`. All findings if helm named no
+ * release. Other releases may fail in the same namespace.
  */
 export function findingsOf(
   failed: readonly Release[],
@@ -70,10 +85,10 @@ export function findingsOf(
   return own.length > 0 ? own : findings.filter((_, index) => owners[index] === undefined);
 }
 
-/** How many findings an error shows; all of them are in the file that it names. */
+/** How many findings an error shows; its diagnostics file has all of them. */
 const shownFindings = 3;
 
-/** The findings for an error's `why`. Every attempt of a Job says the same: each text is shown with the first object that it is about. */
+/** The findings as lines for an error's `why`, each text once: every attempt of a Job reports the same. */
 export function shownLinesOf(findings: readonly Finding[]): readonly string[] {
   const byText = new Map(findings.toReversed().map((finding) => [finding.text, finding]));
   const lines = [...byText.values()].reverse().map(({ object, text }) => `${object}: ${text}`);
@@ -81,10 +96,9 @@ export function shownLinesOf(findings: readonly Finding[]): readonly string[] {
 }
 
 /** Names the diagnostics file for an error's advice, with its path relative to the project. */
-export const seenIn = (file: string): string =>
-  `all that was seen is in ${file.slice(file.indexOf('.state/'))}`;
+export const detailsIn = (file: string): string => `details: ${file.slice(file.indexOf('.state/'))}`;
 
-/** The release whose name an object's begins with; of `vault` and `vault-operator` the longer one. */
+/** The release whose name is the longest prefix of the object's name: `vault-operator` before `vault`. */
 function ownerOf({ object }: Finding, declared: readonly Release[]): Release | undefined {
   const path = object.slice(object.indexOf(' ') + 1);
   return declared
@@ -92,27 +106,27 @@ function ownerOf({ object }: Finding, declared: readonly Release[]): Release | u
     .sort((a, b) => b.name.length - a.name.length)[0];
 }
 
-/** What mends a failed check whose pod knows another authority than the one that signed the database's certificate. */
+/** Advice if a check failed because its pod trusts another authority than that of the database's certificate. */
 export function authorityAdvice(why: string, failed: readonly Release[]): string | undefined {
   if (!/database login: .*(?:verify the first certificate|self-signed certificate)/.test(why))
     return undefined;
   const tiers = [...new Set(failed.map(({ tier }) => tier))];
-  return `run ${tiers.map((tier) => taskCommand(`install-tier ${tier}`)).join(' and ')}: it gives them the authority of the database's certificate`;
+  return `run ${tiers.map((tier) => taskCommand(`install-tier ${tier}`)).join(' and ')}: the pods then trust the authority of the database's certificate`;
 }
 
-/** A schema error is a line for each value. */
+/** Lines of helm's message that are shown; a schema error has one for each value. */
 const shownLines = 8;
 
-/** Where to mend what a release renders to, for an error's `do`. */
-export function placesToMend(releases: readonly Release[], environment: string): string {
+/** Where to fix what a release renders to, for an error's advice. */
+export function placesToFix(releases: readonly Release[], environment: string): string {
   const charts = releases.map(({ chart }) => chart).filter((chart) => chart.startsWith('./'));
   const places = [...new Set(charts.map((chart) => chart.slice(2)))];
   return [...(places.length > 0 ? places : ['charts/']), `environments/${environment}/`].join(' or ');
 }
 
 /**
- * The error of a command that only renders (`doing` as in "rendering"), with helm's message instead of helmfile's last line.
- * Anything that is not the failure of a command is given back as it is.
+ * The error of a command that only renders (`doing` as in "rendering"), with helm's message instead of helmfile's last line. An
+ * error that is not a `TaskError` is returned unchanged.
  */
 export function renderingFailure(
   error: unknown,
@@ -129,9 +143,34 @@ export function renderingFailure(
     what: `${doing} ${named.map(({ name }) => name).join(', ')} failed`,
     why: said,
     advice: silent
-      ? 'run it again; nothing was changed'
-      : `mend ${placesToMend(failed, environment)} and run again; nothing was changed`,
+      ? 'run again; nothing was changed'
+      : `fix ${placesToFix(failed, environment)} and run again; nothing was changed`,
     exitCode: error.exitCode,
     cause: error,
   });
+}
+
+/**
+ * helm's part of helmfile's stderr; all lines if there is none. For a failed release helmfile prints program, arguments and exit
+ * status, then helm's lines under `STDERR:` and again under `COMBINED OUTPUT:`.
+ */
+export function saidByHelm(stderr: string): string[] {
+  const parts = [...stderr.matchAll(/^ *STDERR:\n([\s\S]*?)(?=^ *COMBINED OUTPUT:|(?![\s\S]))/gm)].map(
+    ([, part]) => part ?? '',
+  );
+  const lines = (parts.length > 0 ? parts.join('') : stderr).split('\n').map((line) => line.trim());
+  return [...new Set(lines.filter((line) => line !== ''))];
+}
+
+/** The start of the patterns for address ranges in the schemas of the charts. */
+const rangePattern = '^((25[0-5]|';
+
+/** A line of helm about a value that a schema refuses; for an address range in words instead of its long pattern. */
+function readableRange(line: string): string {
+  const [, place, value = '', pattern] =
+    /^(- at '.*?': )'(.*)' does not match pattern '(.*)'$/.exec(line) ?? [];
+  if (!pattern?.startsWith(rangePattern)) return line;
+  return /^[\da-f.:]+\/0$/i.test(value)
+    ? `${place}'${value}' is refused: it allows everybody`
+    : `${place}'${value}' is not an IPv4 or IPv6 range`;
 }

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { root } from '../ground/project.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { TaskError } from '../runner/runner.ts';
@@ -13,7 +12,7 @@ import { chartArguments, chartArgumentsText, needsRepositories } from './chart-p
 export type Release = {
   readonly name: string;
   readonly namespace: string;
-  /** As declared: a path of ours, or a template that the settings fill in. */
+  /** As declared: a path in the project, or a template filled in from the settings. */
   readonly chart: string;
   readonly tier: string;
   readonly app: string;
@@ -21,7 +20,7 @@ export type Release = {
   readonly needs: readonly string[];
   /** Seconds. */
   readonly timeout: number;
-  /** It describes its own namespace, which has to be there before. */
+  /** The release contains its own namespace, which has to exist before. */
   readonly createNamespace?: boolean;
 };
 
@@ -41,8 +40,8 @@ type Declared = {
 
 let last: { readonly text: string; readonly declared: Declared } | undefined;
 
-/** The releases in the order of the file. `helmfile.yaml` is kept plain YAML, so that it can be read without helmfile. */
-export async function declaredReleases(): Promise<readonly Release[]> {
+/** The releases in the order of helmfile.yaml, which is plain YAML so that it can be read without helmfile. */
+export async function declaredReleases(root: string): Promise<readonly Release[]> {
   const text = await readFile(join(root, 'helmfile.yaml'), 'utf8').catch(async (error: Error) => {
     throw new TaskError({
       what: 'helmfile.yaml cannot be read',
@@ -65,16 +64,17 @@ export async function declaredReleases(): Promise<readonly Release[]> {
   }));
 }
 
-/** The values of label `app`, for arguments. */
-export const appNames = async (): Promise<string[]> => [
-  ...new Set((await declaredReleases()).map(({ app }) => app)),
-];
+/** One of them, by a name that was checked before. */
+export async function declaredRelease(root: string, name: string): Promise<Release> {
+  const release = (await declaredReleases(root)).find((candidate) => candidate.name === name);
+  if (release === undefined) throw new Error(`helmfile.yaml has no release ${name} any more`);
+  return release;
+}
 
-export const tierNames = async (): Promise<string[]> => [
-  ...new Set((await declaredReleases()).map(({ tier }) => tier)),
+/** The names, apps or tiers of the releases, each once. */
+export const declaredValues = async (root: string, field: 'name' | 'app' | 'tier'): Promise<string[]> => [
+  ...new Set((await declaredReleases(root)).map((release) => release[field])),
 ];
-
-export const releaseNames = async (): Promise<string[]> => (await declaredReleases()).map(({ name }) => name);
 
 /** The releases that `selected` picks and everything these need, in the order of the file. */
 export function withNeeds(releases: readonly Release[], selected: (release: Release) => boolean): Release[] {
@@ -92,49 +92,27 @@ export function withNeeds(releases: readonly Release[], selected: (release: Rele
 }
 
 async function globalArguments({ environment, settings }: Target, kubeconfig: string): Promise<string[]> {
-  const files = await settingsFiles(environment.name, environment.provider, environment.root);
+  const { name, provider, root, context } = environment;
+  const files = await settingsFiles(name, provider, root);
   return [
-    '--kubeconfig',
-    kubeconfig,
-    '--kube-context',
-    environment.context,
+    ...['helmfile', '--kubeconfig', kubeconfig, '--kube-context', context],
     ...files.flatMap((file) => ['--state-values-file', file]),
-    // A name such as 1234 or true is a text, too.
-    '--state-values-set-string',
-    `environment=${environment.name}`,
-    // Where all charts are local, no chart repository is asked.
+    // As a string: the name may be 1234 or true.
+    ...['--state-values-set-string', `environment=${name}`],
+    // If all charts are local, no chart repository is contacted.
     ...(needsRepositories(settings) ? [] : ['--skip-deps']),
   ];
 }
 
-/** A helmfile call with kubeconfig, context and values named, to be run in the project's folder. */
-export async function helmfile(target: Target, ...args: readonly string[]): Promise<string[]> {
-  return [
-    'helmfile',
-    ...(await globalArguments(target, target.environment.kubeconfig)),
-    ...(await chartArguments(target.settings)),
-    ...args,
-  ];
-}
+/** The words of a helmfile call with kubeconfig, context and values, to be run in the project's folder. */
+export const helmfileCommand = async (target: Target, ...args: readonly string[]): Promise<string[]> => [
+  ...(await globalArguments(target, target.environment.kubeconfig)),
+  ...(await chartArguments(target.settings)),
+  ...args,
+];
 
 /** The same as text with relative paths, for `--dry-run`. */
 export async function helmfileText(target: Target, ...args: readonly string[]): Promise<string> {
-  const words = [
-    'helmfile',
-    ...(await globalArguments(target, `.state/${target.environment.name}/kubeconfig`)),
-  ];
-  const charts = chartArgumentsText(target.settings);
-  return [shellWords(words), ...charts, shellWords(args)].join(' ');
-}
-
-/**
- * Of what helmfile printed on stderr, what helm said: of a failed release helmfile tells program, arguments, exit status,
- * then helm's own lines under `STDERR:` and once more under `COMBINED OUTPUT:`. Everything, when it holds no such part.
- */
-export function saidByHelm(stderr: string): string[] {
-  const parts = [...stderr.matchAll(/^ *STDERR:\n([\s\S]*?)(?=^ *COMBINED OUTPUT:|(?![\s\S]))/gm)].map(
-    ([, part]) => part ?? '',
-  );
-  const lines = (parts.length > 0 ? parts.join('') : stderr).split('\n').map((line) => line.trim());
-  return [...new Set(lines.filter((line) => line !== ''))];
+  const words = await globalArguments(target, `.state/${target.environment.name}/kubeconfig`);
+  return [shellWords(words), ...chartArgumentsText(target.settings), shellWords(args)].join(' ');
 }

@@ -22,18 +22,18 @@ export type LiveObject = ManifestObject & {
   };
 };
 
-/** An object of a release, and what the cluster has of it. */
+/** An object of a release, with the object in the cluster, if any. */
 export type Pair = {
   readonly release: DeployedRelease;
   readonly object: ManifestObject;
   readonly live: LiveObject | undefined;
 };
 
-/** The version is left out: the server may answer in another one. */
+/** Without the API version, in which the server may differ. */
 const key = ({ apiVersion, kind, metadata }: ManifestObject, namespace = ''): string =>
   [apiVersion.includes('/') ? apiVersion.split('/')[0] : '', kind, namespace, metadata.name].join('|');
 
-/** An object in the cluster. One of the whole cluster has no namespace, whatever its manifest says. */
+/** The object in the cluster. Cluster-scoped ones have no namespace, even if the manifest names one. */
 export const find = (
   live: ReadonlyMap<string, LiveObject>,
   object: ManifestObject,
@@ -45,30 +45,28 @@ const byKey = (items: readonly LiveObject[]): ReadonlyMap<string, LiveObject> =>
   new Map(items.map((item) => [key(item, item.metadata.namespace), item]));
 
 /**
- * What carries helm's label, as far as it may be listed. A type that the cluster does not know any more is missing with all its
- * objects.
+ * The objects of these types with helm's label; not `complete` if the user may not list some of them, and then `cannotCheck` gets the
+ * reason. Types that the cluster does not know have no objects.
  */
 export async function labelledObjects(
   context: ShellContext,
   types: readonly string[],
-  cannotTell: (reason: string) => void,
+  cannotCheck: (reason: string) => void,
 ): Promise<{ readonly found: ReadonlyMap<string, LiveObject>; readonly complete: boolean }> {
   const { $, environment } = context;
   if (types.length === 0) return { found: new Map(), complete: true };
   const words = ['-A', '-l', 'app.kubernetes.io/managed-by=Helm', '--show-managed-fields', '-o', 'json'];
-  const output = await $({
-    quiet: true,
-    nothrow: true,
-  })`${kubectl(environment)} get ${types.join(',')} ${words}`;
+  const shell = $({ quiet: true, nothrow: true });
+  const output = await shell`${kubectl(environment)} get ${types.join(',')} ${words}`;
   const complete = output.exitCode === 0;
   if (!complete) {
     const unknown = /doesn't have a resource type "([^"]+)"/.exec(output.stderr)?.[1];
     const rest = types.filter((type) => type.split('.')[0] !== unknown?.split('.')[0]);
-    if (rest.length < types.length) return labelledObjects(context, rest, cannotTell);
+    if (rest.length < types.length) return labelledObjects(context, rest, cannotCheck);
     if (!/\(Forbidden\)/.test(output.stderr)) throw toolFailure('kubectl get', output);
-    cannotTell(reasonOf(output));
+    cannotCheck(reasonOf(output));
   }
-  // Where one type is forbidden, kubectl lists the others; where it is the only one, it prints nothing.
+  // If one type is forbidden, kubectl lists the others; if it is the only one, it prints nothing.
   const { items } =
     complete || output.stdout !== '' ? listAnswer<List>('kubectl get', output) : { items: [] };
   return { found: byKey(items), complete };
@@ -76,7 +74,7 @@ export async function labelledObjects(
 
 type List = { readonly items: readonly LiveObject[] };
 
-/** Finds what only lost its label. */
+/** The same pairs, with objects that only lost their label. */
 export async function withUnlabelled(
   { $, environment }: ShellContext,
   pairs: readonly Pair[],
@@ -89,16 +87,14 @@ export async function withUnlabelled(
       metadata: { name: metadata.name, namespace: metadata.namespace || release.namespace },
     }));
   if (items.length === 0) return pairs;
-  const output = await $({
-    quiet: true,
-    nothrow: true,
-    input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
-  })`${kubectl(environment)} get -f - --ignore-not-found --show-managed-fields -o json`;
-  // Of a type that the cluster does not know there are none.
+  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+  const words = ['-f', '-', '--ignore-not-found', '--show-managed-fields', '-o', 'json'];
+  const output = await $({ quiet: true, nothrow: true, input })`${kubectl(environment)} get ${words}`;
+  // A type that the cluster does not know has no objects.
   if (output.exitCode !== 0 && !/no matches for kind/.test(output.stderr))
     throw toolFailure('kubectl get', output);
   if (output.stdout.trim() === '') return pairs;
-  // A single one comes by itself.
+  // kubectl prints a single object without a list around it.
   const one = kubectlAnswer<Partial<LiveObject>>('kubectl get', output);
   const found = byKey(
     one.metadata?.name === undefined ? listAnswer<List>('kubectl get', output).items : [one as LiveObject],

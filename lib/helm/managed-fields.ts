@@ -1,6 +1,6 @@
 /**
- * Fields as `metadata.managedFields` names them: `f:name` leads into a map, `k:{"name":"x"}` to the element of a list with that
- * key, `v:"x"` to a scalar of a set. One with nothing below is owned whole (Kubernetes: "Server-Side Apply", FieldsV1).
+ * Fields as in `metadata.managedFields`: `f:name` is a key of a map, `k:{"name":"x"}` the element of a list with that key, `v:"x"` a
+ * scalar of a set. A field with nothing below is owned as a whole (Kubernetes: "Server-Side Apply", FieldsV1).
  */
 export type Fields = { readonly [step: string]: Fields };
 
@@ -13,11 +13,11 @@ export type ManagedFields = {
   readonly fieldsV1?: Fields;
 };
 
-/** A field that helm set and does not own any more, since somebody else gave it another value or removed it. */
+/** A field that helm set and does not own any more: somebody else changed or removed it. */
 export type LostField = {
   /** Such as `.spec.template.spec.containers[nginx].image`. */
   readonly path: string;
-  /** Who set the value that it has now; undefined if it was removed, which leaves no trace. */
+  /** Who set the present value; undefined if the field was removed, which leaves no trace. */
   readonly manager: string | undefined;
   /** Undefined: removed. */
   readonly theirs: unknown;
@@ -27,8 +27,8 @@ export type LostField = {
 type Owner = { readonly manager: string; readonly fields: Fields };
 
 /**
- * The entries that helm made: it calls itself `helm`, whatever its program is called (helm: cmd/helm, `ManagedFieldsManager`). Where
- * it applies on the server's side, an update in its name is somebody else's.
+ * The entries of helm, whose manager is `helm` whatever its program is called (helm: cmd/helm, `ManagedFieldsManager`). If it uses
+ * server-side apply, an update in its name is somebody else's.
  */
 function entriesOfHelm(entries: readonly ManagedFields[]): readonly ManagedFields[] {
   const named = entries.filter(({ manager }) => manager === 'helm');
@@ -37,8 +37,8 @@ function entriesOfHelm(entries: readonly ManagedFields[]): readonly ManagedField
 }
 
 /**
- * The fields of `wanted`, a part of an object as helm applied it, that helm lost in `actual`, the same object in the cluster.
- * What the server wrote in another way (`1000m` as `1`) or added is no loss: helm still owns it.
+ * The fields of `wanted`, an object as helm applied it, that helm lost in `actual`, the same object in the cluster. A value that the
+ * server only writes differently (`1000m` as `1`) is still helm's.
  */
 export function lostFields(wanted: unknown, actual: unknown, entries: readonly ManagedFields[]): LostField[] {
   const owners = entries
@@ -50,12 +50,12 @@ export function lostFields(wanted: unknown, actual: unknown, entries: readonly M
   return compare('', wanted, actual, of(helm), of(owners.filter((owner) => !helm.includes(owner))));
 }
 
-/** A field that a person set and helm does not. helm leaves it as it is. */
+/** A field that a person set and helm does not. helm keeps it. */
 export type AddedField = { readonly path: string; readonly manager: string };
 
 /**
- * What somebody added with kubectl to `actual`, beside what helm sets in `wanted`. Labels, annotations and the number of replicas are
- * everybody's. What `kubectl create` set was there before helm took the object over.
+ * The fields that somebody added to `actual` with kubectl and helm does not set in `wanted`. Labels, annotations and replicas do not
+ * count; neither does `kubectl create`, which came before helm adopted the object.
  */
 export const addedFields = (
   wanted: unknown,
@@ -111,7 +111,7 @@ function compare(
     // The server drops what is empty.
     return helm.length > 0 || isEmpty(ours) ? [] : [{ path, manager: undefined, theirs, ours }];
   }
-  // Nobody is known to have changed it.
+  // No owner is known.
   if (helm.length === 0 && others.length === 0) return [];
   const whole = others.findLast(isWhole);
   if (helm.length === 0 && whole !== undefined) {
@@ -146,7 +146,7 @@ function compareLists(
   });
 }
 
-/** Whether a step leads to an element: all parts of its key that the element names are equal; the server fills in others. */
+/** True if a step leads to an element: the parts of its key that the element has are equal; the server adds defaults. */
 function leadsTo(step: string, element: unknown): boolean {
   const key: unknown = JSON.parse(step.slice(2));
   if (!isMap(key)) return key === element;

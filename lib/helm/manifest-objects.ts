@@ -14,8 +14,8 @@ export type ManifestObject = {
 type Owner = { readonly name: string; readonly namespace: string };
 
 /**
- * The types of its objects in kubectl's words, with their group, for two groups may have a kind of one name. Only the lines that
- * name them are read, so that the cluster can be asked while the rest is parsed.
+ * The types of a manifest's objects as kubectl takes them, with their API group. Only the lines that name them are read, so the
+ * cluster can be asked while the rest is parsed.
  */
 export const typesOf = (manifest: string): string[] =>
   manifest.split(/^---.*$/m).flatMap((text) => {
@@ -24,18 +24,21 @@ export const typesOf = (manifest: string): string[] =>
     return kind === undefined ? [] : [group === undefined ? kind : `${kind}.${group}`];
   });
 
-/** The objects of a manifest. A document that cannot be read, or is no object, is left out. */
+/** The objects of a manifest, without documents that cannot be parsed or are not objects. */
 export async function manifestObjects(manifest: string): Promise<ManifestObject[]> {
   const { parseAllDocuments } = await import('yaml');
-  // A repeated key is the API server's to refuse; looking for them takes long.
+  // The API server refuses repeated keys; checking for them here is slow.
   return [...parseAllDocuments(manifest, { uniqueKeys: false })].flatMap((document) => {
     const object = document.errors.length === 0 ? (document.toJS() as ManifestObject | null) : null;
     return object?.apiVersion && object.kind && object.metadata?.name ? [object] : [];
   });
 }
 
-/** With the marks that helm adds to every object of a release. */
-export const withMarks = <Kind extends ManifestObject>(object: Kind, { name, namespace }: Owner): Kind => ({
+/** The object with the labels and annotations that helm adds to every object of a release. */
+export const withHelmLabels = <Kind extends ManifestObject>(
+  object: Kind,
+  { name, namespace }: Owner,
+): Kind => ({
   ...object,
   metadata: {
     ...object.metadata,

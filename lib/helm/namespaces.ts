@@ -16,25 +16,22 @@ type Namespace = {
 };
 
 /**
- * Makes the namespaces that are described by a release in them. helm would do so itself, but version 3 looks what a release adopts
- * before that, and fails at the namespace that it then meets.
+ * Creates the namespaces that a release in them contains. With helm's own `--create-namespace` Helm 3 fails: it checks what the
+ * release adopts before that.
  */
-export async function makeNamespaces(
+export async function createNamespaces(
   { $, environment }: ShellContext,
   releases: readonly Release[],
   deployed: readonly DeployedRelease[],
 ): Promise<void> {
   for (const { name, namespace, createNamespace } of releases) {
     if (!createNamespace || deployed.some((release) => release.name === name)) continue;
-    const manifest = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } };
-    await $({
-      quiet: true,
-      input: JSON.stringify(manifest),
-    })`${kubectl(environment)} apply --server-side -f -`;
+    const input = JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+    await $({ quiet: true, input })`${kubectl(environment)} apply --server-side -f -`;
   }
 }
 
-/** Throws `TaskError` if one of the namespaces is being deleted: nothing can be made in it any more. */
+/** Throws `TaskError` if one of the namespaces is being deleted: nothing can be created in it. */
 export async function refuseTerminating(context: ShellContext, names: ReadonlySet<string>): Promise<void> {
   const { environment } = context;
   const { items } = await kubectlList<{ items: readonly Namespace[] }>(context, 'get', 'namespaces');
@@ -43,13 +40,13 @@ export async function refuseTerminating(context: ShellContext, names: ReadonlySe
   );
   if (ending === undefined) return;
   const { name } = ending.metadata;
-  // Kubernetes says what remains, and which finalizers it waits for.
+  // Kubernetes reports what remains, and which finalizers it waits for.
   const waits = (ending.status?.conditions ?? []).flatMap(({ type, status, message }) =>
     type.startsWith('Namespace') && status === 'True' && message ? [message] : [],
   );
   throw new TaskError({
     what: `namespace ${name} is being deleted`,
-    why: waits.join('\n') || 'somebody deleted it; its objects are removed before it goes',
-    advice: `have what it waits for removed, wait (\`${kubectlText(environment)} wait --for=delete namespace/${name}\`), and run again: it is made again`,
+    why: waits.join('\n') || 'somebody deleted it, and its objects are still being removed',
+    advice: `remove what it waits for, wait (\`${kubectlText(environment)} wait --for=delete namespace/${name}\`), and run again to recreate it`,
   });
 }

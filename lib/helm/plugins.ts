@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Outcome } from '../ground/outcome.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { type Environment, exportHomes, helmHomes } from '../settings/environment.ts';
 import { isReachable } from '../tools/release-host.ts';
@@ -11,40 +12,45 @@ export const helmPlugins = [
   { name: 'secrets', url: 'https://github.com/jkroepke/helm-secrets', version: 'v4.7.7' },
 ] as const;
 
-/** Helm 4 verifies plugins by default, and these are not signed as git repositories. Helm 3 knows no such option. */
+/** Helm 4 verifies plugins by default, and git repositories are not signed. Helm 3 has no such option. */
 const unsigned = '--verify=false';
 
-/** The plain commands of the pinned Helm, for `--dry-run`. */
+/** The plain commands with the pinned Helm, for `--dry-run`. */
 export const pluginCommands = (environment: Environment): readonly string[] => [
   exportHomes(environment, ...helmHomes),
   ...helmPlugins.map(({ url, version }) => `helm plugin install ${url} --version ${version} ${unsigned}`),
 ];
 
+/** True if the environment's own helm folder has the plugin. */
+export async function hasPlugin(environment: Environment, name: string): Promise<boolean> {
+  const folders = await readdir(join(environment.state, 'helm', 'data', 'plugins')).catch(() => []);
+  return folders.some((folder) => folder.includes(name));
+}
+
 /**
- * Installs the missing plugins into the environment's own helm folder, where their host can be reached. Never prompts, and a
- * plugin that cannot be had is said and left out. Returns whether one was installed.
+ * Installs the missing plugins into the environment's own helm folder; `changed` if it installed any. Never prompts. A plugin that
+ * cannot be downloaded or installed is logged and skipped.
  */
-export async function installPlugins(context: EnvironmentContext): Promise<'changed' | 'unchanged'> {
+export async function installPlugins(context: EnvironmentContext): Promise<Outcome> {
   const { $, environment } = context;
-  const known = await readdir(join(environment.state, 'helm', 'data', 'plugins')).catch(() => []);
-  const missing = helmPlugins.filter(({ name }) => !known.some((folder) => folder.includes(name)));
+  const present = await Promise.all(helmPlugins.map(({ name }) => hasPlugin(environment, name)));
+  const missing = helmPlugins.filter((_, index) => !present[index]);
   if (missing.length === 0) return 'unchanged';
   if (!(await isReachable('github.com'))) {
-    context.log(
-      `without the optional helm plugins ${missing.map(({ name }) => name).join(' and ')}: their host cannot be reached`,
-    );
+    const names = missing.map(({ name }) => name).join(' and ');
+    context.log(`skipping the optional helm plugins ${names}: github.com cannot be reached`);
     return 'unchanged';
   }
   const helm = await findTool('helm');
   const options = helm?.version.startsWith('3.') ? [] : [unsigned];
-  let outcome: 'changed' | 'unchanged' = 'unchanged';
+  let outcome: Outcome = 'unchanged';
   for (const { name, url, version } of missing) {
     const result = await $({
       nothrow: true,
       timeoutMs: 120_000,
     })`helm plugin install ${url} --version ${version} ${options}`;
     if (result.exitCode === 0) outcome = 'changed';
-    else context.log(`without the optional helm plugin ${name}: it could not be installed`);
+    else context.log(`skipping the optional helm plugin ${name}: it could not be installed`);
   }
   return outcome;
 }

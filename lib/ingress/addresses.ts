@@ -4,13 +4,13 @@ import { TaskError } from '../runner/runner.ts';
 import type { Context, Target } from '../settings/context.ts';
 import type { Settings } from '../settings/settings.ts';
 import { controllerOf } from './controllers.ts';
-import { findWay, type Way } from './entrance.ts';
+import { findWay, type Way, whyForward } from './entrance.ts';
 import { type HttpRoute, type Ingress, publishedAddress, redirectPort } from './routes.ts';
 
 export type Address = {
   readonly name: string;
   readonly address: string;
-  /** How a person gets there, where the address alone does not say it. */
+  /** How to open it, if the address alone is not enough. */
   readonly note?: string;
 };
 
@@ -28,7 +28,7 @@ type Place = {
   readonly path: string;
 };
 
-/** Where our fronts are; the routes of others may have another controller. */
+/** The namespace of our fronts; other routes may have another controller. */
 const ownNamespace = 'frontend';
 
 /** The plain commands of `routeAddresses`, for `--dry-run`. */
@@ -37,18 +37,18 @@ export function routeCommands({ environment, settings }: Target): readonly strin
   const controller = controllerOf(settings);
   return [
     `${kubectl} get ${routeKind(settings)} --all-namespaces`,
-    ...(controller === undefined
-      ? []
-      : [
+    ...(controller
+      ? [
           `${kubectl} -n ${controller.namespace} get services,pods -l app.kubernetes.io/name=${controller.label}`,
-        ]),
+        ]
+      : []),
   ];
 }
 
 const routeKind = ({ ingress }: Pick<Settings, 'ingress'>): string =>
   ingress.kind === 'httproute' ? 'httproutes' : 'ingresses';
 
-/** The URLs of all routes in the cluster; those of our fronts with their port, and a note on how to open them from here. */
+/** The URLs of all routes in the cluster; those of our fronts with their port and a note on how to open them. */
 export async function routeAddresses(context: Context): Promise<readonly Address[]> {
   const { settings } = context;
   const words = ['get', routeKind(settings), '-A'];
@@ -94,7 +94,7 @@ function placesOf(item: Ingress | HttpRoute, { ingress }: Settings): readonly Pl
   );
 }
 
-/** The port in the URL, and how its host gets there. */
+/** The port in the URLs of our fronts, and a note on how to open them. */
 function wayIn(
   { environment, settings }: Target,
   way: Way | TaskError,
@@ -102,21 +102,19 @@ function wayIn(
 ): { readonly port: number | undefined; readonly note: string } {
   const { enabled: tls } = settings.ingress.tls;
   const fixed = redirectPort(settings);
-  const names = (address: string): string => `${address} ${hosts.join(' ')}`;
+  const hostsLine = (address: string): string => `add to /etc/hosts: ${address} ${hosts.join(' ')}`;
   if (way instanceof TaskError) return { port: fixed, note: `${way.what}: ${way.why}` };
   if (way.kind === 'direct') {
     const { address, http, https } = way.entrance;
     const port = tls ? https : http;
-    const byHand = isIP(address) === 0 ? '' : `; without DNS, add to /etc/hosts: ${names(address)}`;
+    const byHand = isIP(address) === 0 ? '' : `; without DNS, ${hostsLine(address)}`;
     return { port: fixed ?? port, note: `served at ${address}:${port}${byHand}` };
   }
   const { namespace, service, tried } = way;
   const port = fixed ?? (tls ? 8443 : 8080);
-  const why = tried === undefined ? 'has no address outside the cluster' : `does not answer at ${tried}`;
-  const root = port < 1024 ? ' (as root)' : '';
-  const command = `${kubectlText(environment)} -n ${namespace} port-forward svc/${service} ${port}:${tls ? 443 : 80}`;
-  return {
-    port,
-    note: `the ingress controller ${why}; forward a port${root}: ${command}; and add to /etc/hosts: ${names('127.0.0.1')}`,
-  };
+  const asRoot = port < 1024 ? ' (as root)' : '';
+  const kubectl = `${kubectlText(environment)} -n ${namespace}`;
+  const command = `${kubectl} port-forward svc/${service} ${port}:${tls ? 443 : 80}`;
+  const steps = `forward a port${asRoot}: ${command}; and ${hostsLine('127.0.0.1')}`;
+  return { port, note: `the ingress controller ${whyForward(tried)}; ${steps}` };
 }

@@ -17,10 +17,10 @@ export type Call = {
   /** Where to connect. */
   readonly address: string;
   readonly port: number;
-  /** Scheme, host and port of the URL. As a browser does, the port is sent in `Host` unless it is the scheme's default. */
+  /** Scheme, host and port of the URL. As in a browser, `Host` has the port unless it is the scheme's default. */
   readonly origin: URL;
   readonly path: string;
-  /** The authority to trust, as PEM; without it those that Node trusts. */
+  /** The authority to trust, as PEM; by default Node's. */
   readonly authority: string | undefined;
   readonly signal: AbortSignal;
 };
@@ -28,7 +28,10 @@ export type Call = {
 const bodyBytes = 64 * 1024;
 const timeoutMs = 10_000;
 
-/** Asks for a path of an origin at another address than its name has, as curl's `--connect-to` does. Throws `TaskError` when nobody answers within 10 s. */
+/**
+ * Requests a path of an origin at a given address, like curl's `--connect-to`. Throws `TaskError` if there is no answer within 10 s
+ * or the certificate is not trusted.
+ */
 export function call(wanted: Call): Promise<Answer> {
   const { address, port, origin, path, authority, signal } = wanted;
   return new Promise((resolve, reject) => {
@@ -73,10 +76,12 @@ function explain({ address, port, origin, path }: Call, error: NodeJS.ErrnoExcep
   const untrusted =
     isTls(origin) && /^(?:ERR_TLS|.*CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)/.test(error.code ?? '');
   return new TaskError({
-    what: untrusted ? `${url} has no certificate to trust` : `${url} cannot be reached at ${address}:${port}`,
+    what: untrusted
+      ? `the certificate of ${url} is not trusted`
+      : `${url} cannot be reached at ${address}:${port}`,
     why: error.message || (error.code ?? ''),
     advice: untrusted
-      ? `run ${taskCommand('install-app <app>')}: it makes and renews the certificate; the controller needs some seconds to take it`
-      : 'see that the ingress controller runs and that this machine reaches it (Docker Desktop: `minikube tunnel`), or set ingress.address',
+      ? `run ${taskCommand('install-app <app>')}, which creates and renews it; the controller loads it after some seconds`
+      : 'check that the ingress controller runs and can be reached from here (Docker Desktop: `minikube tunnel`), or set ingress.address',
   });
 }

@@ -7,7 +7,7 @@ import type { Settings } from '../settings/settings.ts';
 
 const namespace = 'frontend';
 
-/** Whether the environment's own authority signs the certificates of the routes. */
+/** True if the environment's own authority signs the certificates of the routes. */
 export function ownCertificates({ ingress }: Pick<Settings, 'ingress'>): boolean {
   const { enabled, existingSecret, clusterIssuer } = ingress.tls;
   return ingress.controller !== 'none' && enabled && existingSecret === '' && clusterIssuer === '';
@@ -29,8 +29,8 @@ const labelsOf = (release: string) => ({
 });
 
 /**
- * Makes sure that the fronts among these releases have a valid certificate in the cluster. It is no helm value, which helm would
- * keep; the key goes to the API server on stdin. Returns `later` while the namespace is not there.
+ * Creates or renews the certificates in the cluster for the fronts among these releases; `later` if their namespace does not exist
+ * yet. Not as helm values, which helm would store; the keys go to the API server on stdin.
  */
 export async function ensureRouteCertificates(
   context: Context,
@@ -57,22 +57,15 @@ export async function ensureRouteCertificates(
     }[];
   };
   const selector = 'app.kubernetes.io/component=certificate';
-  const { items } = await kubectlList<Secrets>(
-    { $, environment },
-    '-n',
-    namespace,
-    'get',
-    'secrets',
-    '-l',
-    selector,
-  );
+  const words = ['-n', namespace, 'get', 'secrets', '-l', selector];
+  const { items } = await kubectlList<Secrets>({ $, environment }, ...words);
   const differing = wanted.filter(({ name, data }) => {
     const found = items.find(({ metadata }) => metadata.name === secretOf(name));
     return found?.data?.['tls.crt'] !== data['tls.crt'] || found?.data?.['tls.key'] !== data['tls.key'];
   });
   if (differing.length === 0) return 'unchanged';
-  const there = await $`${kubectl(environment)} get namespace ${namespace} --ignore-not-found -o name`;
-  if (there.stdout.trim() === '') return 'later';
+  const found = await $`${kubectl(environment)} get namespace ${namespace} --ignore-not-found -o name`;
+  if (found.stdout.trim() === '') return 'later';
   const secrets = differing.map(({ name, data }) => ({
     apiVersion: 'v1',
     kind: 'Secret',
@@ -81,9 +74,9 @@ export async function ensureRouteCertificates(
     data,
   }));
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: secrets });
-  // Server-side: the client's way would keep the key once more, in an annotation.
+  // Client-side apply would store the key again, in an annotation.
   await $({ input })`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
-  context.log(`certificates of ${differing.map(({ name }) => name).join(', ')} are in place`);
+  context.log(`installed the certificates of ${differing.map(({ name }) => name).join(', ')}`);
   return 'changed';
 }
 
@@ -92,15 +85,18 @@ export function routeCertificateCommands(target: Target, releases: readonly Rele
   const { environment, settings } = target;
   if (!ownCertificates(settings)) return [];
   const files = `.state/${environment.name}/certificates`;
-  return releases
-    .filter(isFront)
-    .flatMap(({ name }) => [
+  const kubectl = kubectlText(environment);
+  const apply = `${kubectl} apply --server-side --force-conflicts -f -`;
+  return releases.filter(isFront).flatMap(({ name }) => {
+    const options = `--cert ${files}/${name}.crt --key ${files}/${name}.key --dry-run=client -o yaml`;
+    return [
       ...certificateCommands(environment, requestOf(target, name)),
-      `${kubectlText(environment)} -n ${namespace} create secret tls ${secretOf(name)} --cert ${files}/${name}.crt --key ${files}/${name}.key --dry-run=client -o yaml | ${kubectlText(environment)} apply --server-side --force-conflicts -f -`,
-    ]);
+      `${kubectl} -n ${namespace} create secret tls ${secretOf(name)} ${options} | ${apply}`,
+    ];
+  });
 }
 
-/** Removes the certificates of fronts from the cluster; those on this machine stay, for the next install. */
+/** Removes the certificates of fronts from the cluster; the files on this machine stay for the next install. */
 export async function removeRouteCertificates(
   context: EnvironmentContext,
   releases: readonly Release[],
@@ -108,7 +104,6 @@ export async function removeRouteCertificates(
   const { $, environment } = context;
   const names = releases.filter(isFront).map(({ name }) => secretOf(name));
   if (names.length === 0) return;
-  await $({
-    quiet: true,
-  })`${kubectl(environment)} -n ${namespace} delete secret ${names} --ignore-not-found`;
+  const words = ['-n', namespace, 'delete', 'secret', ...names, '--ignore-not-found'];
+  await $({ quiet: true })`${kubectl(environment)} ${words}`;
 }

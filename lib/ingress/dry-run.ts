@@ -6,7 +6,7 @@ import { ownCertificates } from './certificates.ts';
 import { controllerOf } from './controllers.ts';
 import { redirectPort } from './routes.ts';
 
-/** The plain commands of `test-ingress`: they print the status of each route. */
+/** The plain commands of `test-ingress`, which print the status of each route. */
 export function testIngressCommands(
   { environment, settings }: Target,
   app: string,
@@ -19,9 +19,10 @@ export function testIngressCommands(
   const port = tls.enabled ? 443 : 80;
   const scheme = tls.enabled ? 'https' : 'http';
   const trust = ownCertificates(settings) ? `--cacert .state/${environment.name}/certificates/ca.crt ` : '';
-  const service = `${kubectlText(environment)} -n ${controller.namespace} get service -l app.kubernetes.io/name=${controller.label} -o`;
+  const kubectl = `${kubectlText(environment)} -n ${controller.namespace}`;
+  const service = `${kubectl} get service -l app.kubernetes.io/name=${controller.label} -o`;
   const balancer = '.items[0].status.loadBalancer.ingress[0]';
-  // Without a load balancer each node answers on a port of its own.
+  // Without a load balancer every node answers on a NodePort.
   const node = providerOf(environment).nodeAddress?.(environment.clusterName);
   const lookup =
     node !== undefined
@@ -35,11 +36,7 @@ export function testIngressCommands(
   const shown = redirectPort(settings) ?? port;
   const origin = new URL(`${scheme}://${host}:${shown}`).origin;
   const paths = path === undefined ? ['/', '/admin', '/api/internal'] : [path];
-  return [
-    ...found,
-    ...paths.map(
-      (one) =>
-        `curl --silent --show-error --output /dev/null --write-out '%{http_code}\\n' ${trust}--connect-to "${host}:${shown}:$address:$port" ${shellWord(`${origin}${one}`)}`,
-    ),
-  ];
+  const curl = `curl --silent --show-error --output /dev/null --write-out '%{http_code}\\n'`;
+  const connect = `${trust}--connect-to "${host}:${shown}:$address:$port"`;
+  return [...found, ...paths.map((one) => `${curl} ${connect} ${shellWord(`${origin}${one}`)}`)];
 }

@@ -8,7 +8,7 @@ import type { Environment } from '../settings/environment.ts';
 import { controllerOf } from './controllers.ts';
 import type { Site } from './routes.ts';
 
-/** Where the ingress controller answers this machine. */
+/** Where the ingress controller can be reached from this machine. */
 export type Entrance = {
   readonly address: string;
   readonly http: number | undefined;
@@ -34,14 +34,14 @@ export type Pod = {
   };
 };
 
-/** A load balancer's address, else the port of a node on which a pod is ready; undefined when only a port-forward is left. */
+/** A load balancer's address, else the port of a node with a ready pod; undefined if only a port-forward remains. */
 export function entranceOf(service: Service, pods: readonly Pod[]): Entrance | undefined {
   const port = (wanted: number): ServicePort | undefined =>
     service.spec.ports?.find((candidate) => candidate.port === wanted);
   const [balancer] = service.status?.loadBalancer?.ingress ?? [];
   const balanced = balancer?.ip ?? balancer?.hostname;
   if (balanced !== undefined) return { address: balanced, http: port(80)?.port, https: port(443)?.port };
-  // With externalTrafficPolicy Local only a node with a pod answers.
+  // With externalTrafficPolicy Local only nodes with a pod answer.
   const ready = pods.find(({ status }) =>
     status?.conditions?.some(({ type, status: holds }) => type === 'Ready' && holds === 'True'),
   );
@@ -50,10 +50,10 @@ export function entranceOf(service: Service, pods: readonly Pod[]): Entrance | u
   return { address: node, http: port(80)?.nodePort, https: port(443)?.nodePort };
 }
 
-/** How this machine gets to the controller. */
+/** How this machine reaches the controller. */
 export type Way =
   | { readonly kind: 'direct'; readonly entrance: Entrance }
-  /** Only through a forwarded port; `tried` is the address that does not answer from here. */
+  /** Only through a forwarded port; `tried` is the address that does not answer. */
   | {
       readonly kind: 'forward';
       readonly namespace: string;
@@ -63,7 +63,7 @@ export type Way =
 
 type List<Item> = { readonly items: readonly Item[] };
 
-/** Finds the controller by the setting `ingress.address`, else by its Service. Throws `TaskError` when there is none. */
+/** Finds the controller by the setting `ingress.address`, else by its Service. Throws `TaskError` if there is none. */
 export async function findWay(
   context: Pick<Context, '$' | 'environment' | 'settings'>,
   site: Pick<Site, 'tls' | 'published'>,
@@ -72,7 +72,7 @@ export async function findWay(
   const [host = '', port] = settings.ingress.address.split(':');
   if (host !== '') {
     const given = port === undefined ? undefined : Number(port);
-    // A port that is given is that of the routes.
+    // A given port is that of the routes.
     const entrance = site.tls
       ? { address: host, http: given === undefined ? 80 : undefined, https: given ?? 443 }
       : { address: host, http: given ?? 80, https: undefined };
@@ -91,18 +91,15 @@ export async function findWay(
   }
   const pods = await kubectlList<List<Pod>>(context, 'get', 'pods', ...select);
   const entrance = entranceOf(service, pods.items);
-  const entrancePort = site.tls ? entrance?.https : entrance?.http;
-  if (
-    entrance !== undefined &&
-    entrancePort !== undefined &&
-    (await connects(entrance.address, entrancePort))
-  )
+  const forward = { kind: 'forward', namespace, service: service.metadata.name } as const;
+  if (entrance === undefined) return { ...forward, tried: undefined };
+  const entrancePort = site.tls ? entrance.https : entrance.http;
+  if (entrancePort !== undefined && (await connects(entrance.address, entrancePort)))
     return { kind: 'direct', entrance };
-  const tried = entrance === undefined ? undefined : `${entrance.address}:${entrancePort}`;
-  return { kind: 'forward', namespace, service: service.metadata.name, tried };
+  return { ...forward, tried: `${entrance.address}:${entrancePort}` };
 }
 
-/** A node of a cluster in a virtual machine (Docker Desktop, WSL) often cannot be reached: packets to it are dropped. */
+/** Packets to a node in a virtual machine (Docker Desktop, WSL) are often dropped. */
 const connectMs = 2000;
 
 function connects(host: string, port: number): Promise<boolean> {
@@ -118,7 +115,7 @@ function connects(host: string, port: number): Promise<boolean> {
   });
 }
 
-/** Calls `use` with the place where the controller answers, a forwarded port included. Throws `TaskError` when there is none. */
+/** Calls `use` with the place where the controller answers, which may be a forwarded port. Throws `TaskError` if there is none. */
 export async function withEntrance<Result>(
   context: Context,
   site: Site,
@@ -127,9 +124,8 @@ export async function withEntrance<Result>(
   const way = await findWay(context, site);
   if (way.kind === 'direct') return use(way.entrance);
   const { namespace, service, tried } = way;
-  const reason = tried === undefined ? 'has no address outside the cluster' : `does not answer at ${tried}`;
   context.log(
-    `the ingress controller ${reason}: called through a forwarded port, so that it sees 127.0.0.1 as the caller`,
+    `the ingress controller ${whyForward(tried)}: called through a forwarded port, so it sees the caller as 127.0.0.1`,
   );
   const forward = { namespace, resource: `svc/${service}` };
   return withPortForward(context, { ...forward, port: 80 }, (http) =>
@@ -140,6 +136,10 @@ export async function withEntrance<Result>(
       : use({ address: http.host, http: http.port, https: undefined }),
   );
 }
+
+/** Why a port is forwarded, as the end of a sentence about the controller. */
+export const whyForward = (tried: string | undefined): string =>
+  tried === undefined ? 'has no address outside the cluster' : `does not answer at ${tried}`;
 
 const noEntrance = (environment: Environment, why: string): TaskError =>
   new TaskError({

@@ -1,8 +1,8 @@
 import { fileDigest, filesBelow } from '../ground/file-digest.ts';
 import type { Outcome } from '../ground/outcome.ts';
 import { shellWords } from '../ground/shell-words.ts';
-import { seenIn, shownLinesOf } from '../helm/failure.ts';
-import { takeBack, takeBackIfKnown } from '../helm/helm.ts';
+import { detailsIn, shownLinesOf } from '../helm/failure.ts';
+import { helmCommand, takeBack, takeBackOptions } from '../helm/helm.ts';
 import { repairPending } from '../helm/pending.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { watchCluster } from '../kubernetes/diagnostics.ts';
@@ -14,24 +14,24 @@ import { exportHomes, helmHomes } from '../settings/environment.ts';
 import type { Settings } from '../settings/settings.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
 import { controllerOf } from './controllers.ts';
-import { helmOf, type Installed, type Named, readRecord, release, writeRecord } from './record.ts';
+import { type ControllerRecord, type NamedList, readRecord, releaseName, writeRecord } from './record.ts';
 
 const routeType = 'httproutes.gateway.networking.k8s.io';
 
-/** Of one wait of helm. */
+/** Time limit of helm. */
 const timeoutSeconds = 300;
 
-function upgradeWords({ ingress }: Settings, namespace: string): readonly string[] {
+function upgradeWords({ ingress }: Settings): readonly string[] {
   const { chart, repository, version, values = ingress.values } = ingress.chart;
   return [
-    ...['--namespace', namespace, 'upgrade', '--install', release, chart],
+    ...['upgrade', '--install', releaseName, chart],
     ...(repository ? ['--repo', repository] : []),
     ...(version ? ['--version', version] : []),
     ...['--set-json', JSON.stringify(values), '--wait', '--timeout', `${timeoutSeconds}s`],
   ];
 }
 
-/** The namespace's labels: Traefik's pods are as restricted as ours. */
+/** Traefik's pods meet the restricted Pod Security Standard. */
 const namespaceManifest = (namespace: string): string =>
   JSON.stringify({
     apiVersion: 'v1',
@@ -51,22 +51,22 @@ export function controllerCommands({ environment, settings }: Target): readonly 
     `# unless there is an IngressClass of ${controller.class}:`,
     `echo '${namespaceManifest(namespace)}' | ${kubectlText(environment)} apply --server-side --force-conflicts -f -`,
     exportHomes(environment, ...helmHomes),
-    `${helmText(environment)} ${shellWords([...upgradeWords(settings, namespace), ...takeBack])}`,
+    `${helmText(environment)} --namespace ${namespace} ${shellWords([...upgradeWords(settings), ...takeBack])}`,
   ];
 }
 
 /**
- * Makes sure of the ingress controller in a cluster with real pods. Traefik is installed where the cluster has no IngressClass of
- * it, and kept up to date where we have installed it; everything else is left alone.
+ * Installs Traefik into a cluster with real pods that has no IngressClass of it, and upgrades it if installed this way. Other ingress
+ * controllers are not changed. Throws `TaskError` with what is wrong with Traefik's pods.
  */
 export async function ensureController(context: Context): Promise<Outcome> {
   const { settings } = context;
-  const outcome = await installUnlessThere(context);
+  const outcome = await installIfMissing(context);
   if (settings.ingress.kind === 'httproute') await checkGatewayTypes(context);
   return outcome;
 }
 
-/** Throws `TaskError` where the API server knows no HTTPRoute: the fronts could not be installed. */
+/** Throws `TaskError` if the API server does not know HTTPRoute, which the fronts use. */
 async function checkGatewayTypes(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
   const $ = context.$({ quiet: true });
@@ -80,7 +80,7 @@ async function checkGatewayTypes(context: EnvironmentContext): Promise<void> {
   });
 }
 
-async function installUnlessThere(context: Context): Promise<Outcome> {
+async function installIfMissing(context: Context): Promise<Outcome> {
   const { environment, settings } = context;
   const controller = controllerOf(settings);
   if (controller === undefined) return 'unchanged';
@@ -91,23 +91,22 @@ async function installUnlessThere(context: Context): Promise<Outcome> {
   if (settings.ingress.controller !== 'traefik' || (classes.length > 0 && record === undefined)) {
     context.log(
       classes.length > 0
-        ? `the cluster has an ingress controller, IngressClass ${classes.join(', ')}: left alone`
+        ? `the cluster has an ingress controller (IngressClass ${classes.join(', ')}), which is not changed`
         : `the cluster has no IngressClass of ${controller.class}: install ${settings.ingress.controller}, or set ingress.controller`,
     );
     return 'unchanged';
   }
-  const digest = await digestOf(settings);
+  const digest = await digestOf(environment.root, settings);
   if (record?.digest === digest && classes.length > 0) return 'unchanged';
   const started = record ?? (await firstRecord(context, namespace));
   await writeRecord(environment, { ...started, digest: '' });
   if (started.ownNamespace) {
-    await $({
-      input: namespaceManifest(started.namespace),
-    })`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
+    const input = namespaceManifest(started.namespace);
+    await $({ input })`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
   }
   await repairPending(
     { ...context, $ },
-    [{ name: release, namespace: started.namespace, timeout: timeoutSeconds }],
+    [{ name: releaseName, namespace: started.namespace, timeout: timeoutSeconds }],
     await deployedReleases({ $, environment }),
   );
   context.log(`installing the ingress controller traefik into namespace ${started.namespace}`);
@@ -116,26 +115,26 @@ async function installUnlessThere(context: Context): Promise<Outcome> {
   return 'changed';
 }
 
-/** Installs or upgrades the release. Throws `TaskError` with what was wrong with its pods, or else with what helm says. */
+/** Installs or upgrades the release. Throws `TaskError` with what is wrong with its pods, or else with helm's message. */
 async function upgrade(context: Context, namespace: string): Promise<void> {
   const { environment, settings } = context;
   const $ = context.$({ quiet: true, nothrow: true });
   const namespaces = new Set([namespace]);
   const diagnosis = await watchCluster(context, namespaces);
   try {
-    const output =
-      await $`${helmOf(environment)} ${upgradeWords(settings, namespace)} ${await takeBackIfKnown()}`;
+    const helm = helmCommand(environment, namespace);
+    const output = await $`${helm} ${upgradeWords(settings)} ${await takeBackOptions()}`;
     if (output.exitCode === 0) return;
     context.signal.throwIfAborted();
     const seen = diagnosis.findings();
-    // Pods of an earlier run that failed may not have changed since.
+    // Pods of an earlier failed run may not have changed, so the watch saw nothing.
     const pods = seen.length > 0 ? [] : await readPods({ $, environment }, namespaces).catch(() => []);
     const lines = shownLinesOf([...seen, ...unreadyOf(pods)]);
     if (lines.length === 0) throw notInstalled(settings, reasonOf(output));
     throw new TaskError({
-      what: `the ingress controller ${release} does not start`,
+      what: `the ingress controller ${releaseName} does not start`,
       why: lines.join('\n'),
-      advice: `fix it and run again; ${seenIn(await diagnosis.save(release))}`,
+      advice: `fix it and run again; ${detailsIn(await diagnosis.save(releaseName))}`,
     });
   } finally {
     await diagnosis.stop();
@@ -145,15 +144,15 @@ async function upgrade(context: Context, namespace: string): Promise<void> {
 function notInstalled({ ingress }: Settings, why: string): TaskError {
   const { repository } = ingress.chart;
   return new TaskError({
-    what: `the ingress controller ${release} could not be installed`,
+    what: `the ingress controller ${releaseName} could not be installed`,
     why,
     advice: repository
-      ? `see that ${repository} can be reached, or set ingress.chart to { chart: ./charts/traefik, repository: "", version: "", values: {} }`
-      : 'fix it and run again; ingress.controller: none does without routes',
+      ? `check that ${repository} can be reached, or set ingress.chart to { chart: ./charts/traefik, repository: "", version: "", values: {} }`
+      : 'fix it and run again; ingress.controller: none turns routes off',
   });
 }
 
-/** Names of the IngressClasses of a controller. */
+/** Names of a controller's IngressClasses. */
 async function classesOf(context: EnvironmentContext, controller: string): Promise<readonly string[]> {
   type Classes = {
     readonly items: readonly {
@@ -165,20 +164,20 @@ async function classesOf(context: EnvironmentContext, controller: string): Promi
   return items.filter(({ spec }) => spec?.controller === controller).map(({ metadata }) => metadata.name);
 }
 
-async function firstRecord(context: EnvironmentContext, namespace: string): Promise<Installed> {
-  const types = await kubectlList<Named>(context, 'get', 'crd');
-  const there = await kubectlList<Named>(context, 'get', 'namespaces');
+async function firstRecord(context: EnvironmentContext, namespace: string): Promise<ControllerRecord> {
+  const types = await kubectlList<NamedList>(context, 'get', 'crd');
+  const namespaces = await kubectlList<NamedList>(context, 'get', 'namespaces');
   return {
     namespace,
-    ownNamespace: there.items.every(({ metadata }) => metadata.name !== namespace),
+    ownNamespace: namespaces.items.every(({ metadata }) => metadata.name !== namespace),
     typesBefore: types.items.map(({ metadata }) => metadata.name),
     digest: '',
   };
 }
 
-/** A digest of the chart, where it is ours also of its files, and of its values. */
-async function digestOf({ ingress }: Settings): Promise<string> {
+/** A digest of the chart and its values; for a local chart also of its files. */
+async function digestOf(root: string, { ingress }: Settings): Promise<string> {
   const { chart, repository } = ingress.chart;
-  const files = repository ? [] : await filesBelow(chart).catch(() => []);
-  return fileDigest(files, JSON.stringify([ingress.chart, ingress.values]));
+  const files = repository ? [] : await filesBelow(root, chart).catch(() => []);
+  return fileDigest(root, files, JSON.stringify([ingress.chart, ingress.values]));
 }

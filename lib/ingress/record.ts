@@ -3,49 +3,44 @@ import { textIfThere } from '../ground/if-there.ts';
 import { TaskError } from '../runner/runner.ts';
 import { type Environment, writeWhole } from '../settings/environment.ts';
 
-/** Name of the helm release. */
-export const release = 'traefik';
+/** Name of the controller's helm release. */
+export const releaseName = 'traefik';
 
-/** What was installed by us: only that is changed and removed by us. */
-export type Installed = {
+/** The ingress controller that create-k8s installed: only this one is upgraded and removed. */
+export type ControllerRecord = {
   readonly namespace: string;
-  /** Whether the namespace was made for it. */
+  /** True if the namespace was created for it. */
   readonly ownNamespace: boolean;
-  /** Names of the types (CRDs) that were in the cluster before. */
+  /** Names of the types (CRDs) that the cluster had before. */
   readonly typesBefore: readonly string[];
-  /** Of chart and values; empty until the installation came to its end. */
+  /** Of chart and values; empty until the installation is complete. */
   readonly digest: string;
 };
 
-/** Types that come with Traefik's charts. */
-export const ownTypes = /\.(?:traefik\.io|gateway\.networking\.k8s\.io)$/;
+/** Names of the types that Traefik's charts install. */
+export const traefikTypes = /\.(?:traefik\.io|gateway\.networking\.k8s\.io)$/;
 
 const recordPath = ({ state }: Pick<Environment, 'state'>): string => join(state, 'ingress.json');
 
-/** The record of our installation; undefined where there is none. Throws `TaskError` for one that cannot be read. */
-export async function readRecord(environment: Environment): Promise<Installed | undefined> {
+/** The record of the installation; undefined if there is none. Throws `TaskError` if it cannot be read. */
+export async function readRecord(environment: Environment): Promise<ControllerRecord | undefined> {
   const text = await textIfThere(recordPath(environment));
   if (text === undefined) return undefined;
   try {
-    const record = JSON.parse(text) as Installed | null;
+    const record = JSON.parse(text) as ControllerRecord | null;
     if (typeof record?.namespace === 'string' && Array.isArray(record.typesBefore)) return record;
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw new TaskError({
-    what: `.state/${environment.name}/ingress.json, which says what of the ingress controller is ours, is damaged`,
-    why: 'without it nobody can say what to upgrade and what to remove',
-    advice: `restore it from a copy; or remove the controller by hand (helm uninstall ${release}), then the file`,
+    what: `.state/${environment.name}/ingress.json, the record of the installed ingress controller, is damaged`,
+    why: 'without it, it is unknown what to upgrade and what to remove',
+    advice: `restore it from a copy; or remove the controller by hand (helm uninstall ${releaseName}), then the file`,
   });
 }
 
-export const writeRecord = (environment: Environment, record: Installed): Promise<void> =>
+export const writeRecord = (environment: Environment, record: ControllerRecord): Promise<void> =>
   writeWhole(recordPath(environment), `${JSON.stringify(record, null, 2)}\n`);
 
-/** `helm` with the environment's kubeconfig and context. */
-export const helmOf = ({ context, kubeconfig }: Environment): readonly string[] => [
-  ...['helm', '--kubeconfig', kubeconfig, '--kube-context', context],
-];
-
-/** Names in a list of kubectl. */
-export type Named = { readonly items: readonly { readonly metadata: { readonly name: string } }[] };
+/** A list of kubectl of which only the names matter. */
+export type NamedList = { readonly items: readonly { readonly metadata: { readonly name: string } }[] };

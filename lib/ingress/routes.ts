@@ -11,11 +11,11 @@ export type Route = { readonly path: string; readonly ranges: readonly string[] 
 export type Site = {
   readonly host: string;
   readonly tls: boolean;
-  /** Port of its URL where the controller insists on one; undefined: the port that the controller listens on. */
+  /** Port of its URL if the controller redirects to one; undefined: the port on which the controller listens. */
   readonly port: number | undefined;
-  /** The longest path first: the first one that fits a path decides. */
+  /** The longest path first: the first match decides. */
   readonly routes: readonly Route[];
-  /** Address that the controller has written into the Ingress. */
+  /** The address in the Ingress's status. */
   readonly published: string | undefined;
 };
 
@@ -62,7 +62,7 @@ export type HttpRoute = {
 
 const nginxRanges = 'nginx.ingress.kubernetes.io/whitelist-source-range';
 
-/** Reads the routes of an application from the cluster. Throws `TaskError` when it has none. */
+/** The routes of an application in the cluster. Throws `TaskError` if there are none. */
 export async function readSite(context: Context, app: string): Promise<Site> {
   const { settings } = context;
   const { controller, kind } = settings.ingress;
@@ -84,7 +84,7 @@ export async function readSite(context: Context, app: string): Promise<Site> {
   });
 }
 
-/** The routes that these objects describe; undefined when there are none. */
+/** The routes that these objects describe; undefined if there are none. */
 export function siteOf(
   items: readonly (Ingress | Middleware | HttpRoute)[],
   settings: Pick<Settings, 'ingress'>,
@@ -106,7 +106,7 @@ export function siteOf(
     if (item.kind === 'HTTPRoute') {
       for (const { matches, filters } of item.spec.rules ?? []) {
         const filter = filters?.find(({ extensionRef }) => extensionRef)?.extensionRef?.name;
-        // The one that redirects to HTTPS has no ranges.
+        // The rule that redirects to HTTPS has no ranges.
         if (filter === undefined) continue;
         const allowed = ranges.get(filter) ?? [];
         const host = item.spec.hostnames?.[0] ?? '';
@@ -121,11 +121,11 @@ export function siteOf(
   return { host: first.host, tls: tls.enabled, port: redirectPort(settings), routes, published };
 }
 
-/** The port that Traefik redirects to: HTTPS with another port in `Host` is redirected as well. */
+/** The port to which Traefik redirects, also from HTTPS with another port in `Host`. */
 export const redirectPort = ({ ingress }: Pick<Settings, 'ingress'>): number | undefined =>
   ingress.tls.enabled && ingress.controller === 'traefik' ? ingress.tls.port : undefined;
 
-/** Address that the controller has written into an Ingress. */
+/** The address in an Ingress's status. */
 export function publishedAddress({ status }: Ingress): string | undefined {
   const [balancer] = status?.loadBalancer?.ingress ?? [];
   return balancer?.ip ?? balancer?.hostname;
@@ -138,7 +138,7 @@ export function routeOf(site: Site, path: string): Route | undefined {
   return site.routes.find((route) => below(route.path));
 }
 
-/** Whether an address is in one of the ranges. */
+/** True if an address is in one of the ranges. */
 export function isAllowed(address: string, ranges: readonly string[]): boolean {
   const plain = address.replace(/^::ffff:(?=\d+\.)/, '');
   if (isIP(plain) === 0) return false;

@@ -9,23 +9,23 @@ import { ownCertificates } from './certificates.ts';
 import { type Entrance, withEntrance } from './entrance.ts';
 import { isAllowed, readSite, routeOf, type Site } from './routes.ts';
 
-/** What is asked for; without a path all routes are. */
+/** What to test; without a path all routes. */
 export type Wanted = {
   readonly app: string;
   readonly path: string | undefined;
-  /** Status instead of the one that the source ranges ask for. */
+  /** The expected status, instead of that of the source ranges. */
   readonly expect: number | undefined;
 };
 
 /**
- * Calls an application through the ingress. Throws `TaskError` unless every path answers as the source ranges in the cluster say:
- * 200 where our address is allowed, 403 where it is not; and, with TLS, HTTP leads to HTTPS.
+ * Calls an application through the ingress. Throws `TaskError` unless every path answers as its source ranges require: 200 if our
+ * address is allowed, 403 if not; and, with TLS, HTTP redirects to HTTPS.
  */
 export async function testIngress(context: Context, wanted: Wanted): Promise<void> {
   const { environment, settings } = context;
   if (providerOf(environment).simulatedPods) {
     throw new TaskError({
-      what: `there is no ingress to test on the ${environment.provider} cluster`,
+      what: `the ${environment.provider} cluster has no ingress to test`,
       why: 'its nodes and pods are simulated: nothing listens behind the routes',
       advice: 'use --provider minikube, or --provider existing with a cluster of your own',
     });
@@ -38,7 +38,7 @@ export async function testIngress(context: Context, wanted: Wanted): Promise<voi
   );
   if (problems.length === 0) return;
   throw new TaskError({
-    what: `the ingress of ${wanted.app} does not answer as it should`,
+    what: `the ingress of ${wanted.app} does not answer as expected`,
     why: problems.join('\n'),
     advice: `see: ${taskCommand(`diff-app ${wanted.app}`)}, ${taskCommand(`test-app ${wanted.app}`)}; --expect names another status`,
   });
@@ -52,7 +52,7 @@ export type Check = {
   readonly context: Pick<TaskContext, 'log' | 'signal'>;
 };
 
-/** What is wrong, each in a line; what is right goes to the log. */
+/** The problems, one a line; correct answers are logged. */
 export async function checkSite(check: Check): Promise<readonly string[]> {
   const { site, entrance, authority, wanted, context } = check;
   const port = site.tls ? entrance.https : entrance.http;
@@ -63,7 +63,7 @@ export async function checkSite(check: Check): Promise<readonly string[]> {
   const ask = (path: string): Promise<Answer> => call({ ...entrance, port, origin, path, authority, signal });
   const all = wanted.path === undefined && wanted.expect === undefined;
   const paths = all ? site.routes.map((route) => route.path) : [wanted.path ?? '/'];
-  // A controller behind another address translation sees another address than ours; the backend tells which.
+  // Address translation may change our address; the backend shows what the controller sees.
   const seen = all || wanted.expect === undefined ? seenAddress(await ask('/')) : '';
   const problems: string[] = [];
   for (const path of paths.sort()) {
@@ -74,7 +74,7 @@ export async function checkSite(check: Check): Promise<readonly string[]> {
     const why =
       wanted.expect === undefined ? `: ${seen} is ${allowed ? 'in' : 'outside'} ${ranges.join(', ')}` : '';
     const url = `${origin.origin}${path}`;
-    if (status === expected) context.log(`${url} answered ${status} as it should${why}`);
+    if (status === expected) context.log(`${url} answered ${status} as expected${why}`);
     else problems.push(`${url} answered ${status}, expected ${expected}${why}`);
   }
   if (all && site.tls && entrance.http !== undefined) {
@@ -82,10 +82,10 @@ export async function checkSite(check: Check): Promise<readonly string[]> {
     const called = { ...entrance, port: entrance.http, origin: plain, path: '/', authority, signal };
     const { status, location = '' } = await call(called);
     const target = URL.canParse(location) ? new URL(location) : undefined;
-    // Only of Traefik is the port known that it has to lead to.
+    // Only for Traefik the port of the redirect is known.
     const leads = site.port === undefined ? target?.hostname === site.host : target?.host === origin.host;
     const redirects = status >= 301 && status <= 308 && target?.protocol === 'https:';
-    if (redirects && leads) context.log(`${plain.origin}/ leads to ${location}`);
+    if (redirects && leads) context.log(`${plain.origin}/ redirects to ${location}`);
     else {
       const answer = location === '' ? status : `${status} with ${location}`;
       problems.push(`${plain.origin}/ answered ${answer}, expected a redirect to ${origin.origin}`);
@@ -94,7 +94,7 @@ export async function checkSite(check: Check): Promise<readonly string[]> {
   return problems;
 }
 
-/** Our address as the controller saw it: the first of X-Forwarded-For, where the backend shows its headers; else our own. */
+/** Our address as the controller saw it: the first in X-Forwarded-For if the backend shows its headers, else our own. */
 function seenAddress({ body, from }: Answer): string {
   return /^X-Forwarded-For: *([0-9a-f.:]+)/im.exec(body)?.[1] ?? from;
 }

@@ -9,16 +9,16 @@ import {
   removeState,
 } from '../settings/environment.ts';
 
-/** Takes the whole environment away: cluster (or what we put into it), keyring and state folder. */
+/** Removes the whole environment: the cluster (or what was installed into it), keyring and state folder. */
 export async function destroyEnvironment(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
-  // What cannot be read was there, too.
+  // A damaged record is a trace, too.
   const known = await remembered(environment.name, environment.root).catch(() => true);
   const outcome = await (await clusterOf(environment)).destroy(context);
   await removeKeyring(context);
   await removeState(environment);
   await forgetRuns(environment);
-  if (!known && outcome === 'unchanged') context.log('there is nothing of this environment: nothing to do');
+  if (!known && outcome === 'unchanged') context.log('this environment does not exist: nothing to do');
   context.report(known || outcome === 'changed' ? 'changed' : 'unchanged');
 }
 

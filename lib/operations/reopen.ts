@@ -6,32 +6,29 @@ import { controllerOf } from '../ingress/controllers.ts';
 import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
 import { readPods, unreadyOf } from '../kubernetes/pods.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
-import type { Context, EnvironmentContext } from '../settings/context.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { type Environment, settingsOf } from '../settings/environment.ts';
 import { unseal } from '../vault/access.ts';
 
 /**
- * Unseals Vault on a cluster with real nodes and waits for PostgreSQL. Where the nodes have just been started, it also waits until
- * all that ran before runs again, so that the next task finds it: pods that are not ready after two minutes are named, but are no
- * failure. Throws `TaskError` when Vault or PostgreSQL is deployed and does not answer.
+ * Unseals Vault on a cluster with real nodes and waits for PostgreSQL; after a start of the nodes also for all pods. Pods that are not
+ * ready after two minutes are logged. Throws `TaskError` if Vault or PostgreSQL is deployed and does not answer.
  */
-export async function reopen(context: Context, started: Outcome): Promise<Outcome> {
-  const { $, environment, settings } = context;
-  const namespaces = await namespacesOf(settings);
-  // Nothing was deployed yet: there is nothing to wait for.
+export async function reopen(context: EnvironmentContext, started: Outcome): Promise<Outcome> {
+  const { $, environment } = context;
+  const namespaces = await namespacesOf(environment);
+  // Nothing is deployed yet.
   if ((await readPods(context, namespaces)).length === 0) return unseal(context);
   if (started === 'changed') await waitForKubelets(context);
   const opened = await unseal(context);
   const words = ['-n', 'database', 'get', 'service', 'postgresql', '--ignore-not-found', '-o', 'name'];
   const database = await $({ quiet: true })`${kubectl(environment)} ${words}`;
-  if (database.stdout.trim() !== '') {
-    await withPostgresql(context, async () => undefined);
-  }
+  if (database.stdout.trim() !== '') await withPostgresql(context, async () => undefined);
   if (started === 'changed') await waitForPods(context, namespaces);
   return opened;
 }
 
-/** Longer than a kubelet takes to renew its lease (10 s), with time to start. */
+/** A kubelet renews its lease every 10 s, and needs time to start. */
 const kubeletMs = 60_000;
 
 type Leases = {
@@ -41,9 +38,7 @@ type Leases = {
   }[];
 };
 
-/**
- * Waits until each kubelet has renewed its lease. Before it reports, the API shows its pods as they were when the node stopped: ready.
- */
+/** Waits until each kubelet has renewed its lease. Until then the API shows its pods as before the stop: ready. */
 async function waitForKubelets(context: EnvironmentContext): Promise<void> {
   const read = async (): Promise<ReadonlyMap<string, string | undefined>> => {
     const words = ['-n', 'kube-node-lease', 'get', 'leases'];
@@ -66,9 +61,9 @@ async function waitForKubelets(context: EnvironmentContext): Promise<void> {
   if (!reported) context.log(`the kubelets of these nodes do not report: ${silent.join(', ')}`);
 }
 
-async function namespacesOf(settings: Settings): Promise<ReadonlySet<string>> {
-  const controller = controllerOf(settings);
-  const declared = (await declaredReleases()).map(({ namespace }) => namespace);
+async function namespacesOf(environment: Environment): Promise<ReadonlySet<string>> {
+  const controller = controllerOf(await settingsOf(environment));
+  const declared = (await declaredReleases(environment.root)).map(({ namespace }) => namespace);
   return new Set([...declared, ...(controller === undefined ? [] : [controller.namespace])]);
 }
 

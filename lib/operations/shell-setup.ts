@@ -6,12 +6,12 @@ import { quote } from '../runner/runner.ts';
 import { type Environment, homesOf, writeWhole } from '../settings/environment.ts';
 import { toolEnvironment } from '../tools/tools.ts';
 
-/** Each names another server, namespace, folder or rule than the environment's for helm, helmfile, vault or sops. Keys of age do no harm. */
+/** Variables that point helm, helmfile, vault or sops to another server, namespace, folder or rule. Keys of age do no harm. */
 const misleading = /^(?:HELM|HELMFILE|VAULT|SOPS(?!_AGE_KEY))_[A-Z0-9_]+$/;
 
 /**
- * What a shell evaluates to work by hand: the variables, and before them the removal of those of the user's (`present` has the names)
- * that would lead the same programs elsewhere. The tasks' own, such as SOPS_PGP_KEY_FILE, stay.
+ * Shell commands that set the variables, after unsetting those of the user (`present` has the names) that would mislead the same
+ * programs. Variables of the tasks, such as SOPS_PGP_KEY_FILE, are kept.
  */
 export function shellSetup(
   variables: { readonly [name: string]: string },
@@ -25,8 +25,8 @@ export function shellSetup(
 }
 
 /**
- * Writes the configuration of Vault's command line and returns its path. A helper gives the token, instead of a variable: a printed
- * token would end in logs and histories. Vault calls the helper by a shell, without quotes.
+ * Writes the configuration of Vault's command line and returns its path. A token helper supplies the token: a printed one would end up
+ * in logs and shell histories. Vault runs the helper by a shell, without quotes.
  */
 export async function writeVaultConfiguration({ root, state, plainState }: Environment): Promise<string> {
   const [keys, path] = ['keys.json', 'cli.hcl'].map((file) => join(state, 'vault', file)) as [string, string];
@@ -40,7 +40,7 @@ export async function writeVaultConfiguration({ root, state, plainState }: Envir
   return path;
 }
 
-/** What `env` prints for an environment with a cluster, line by line. */
+/** The lines that `env` prints. */
 export async function environmentLines(environment: Environment): Promise<readonly string[]> {
   const servers = await providerOf(environment).servers?.(environment);
   const variables: { [name: string]: string } = {
@@ -50,11 +50,7 @@ export async function environmentLines(environment: Environment): Promise<readon
     PATH: await toolEnvironment(),
   };
   const lines = shellSetup(variables, leftOut);
-  // Vault in a pod is reached through a forwarded port.
-  return servers
-    ? lines
-    : [
-        ...lines,
-        `# VAULT_ADDR needs, in another shell: ${kubectlText(environment)} -n vault port-forward svc/vault 8200`,
-      ];
+  if (servers) return lines;
+  const forward = `${kubectlText(environment)} -n vault port-forward svc/vault 8200`;
+  return [...lines, `# VAULT_ADDR needs, in another shell: ${forward}`];
 }

@@ -2,21 +2,18 @@ import { clusterOf, withPostgresql } from '../cluster/cluster.ts';
 import type { ClusterPhase } from '../cluster/provider.ts';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { isPostgresqlReady } from '../database/postgresql.ts';
-import { launcher, taskCommand } from '../ground/launcher.ts';
-import { tellDrift } from '../helm/changed-releases.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
-import { deployedReleases } from '../helm/releases.ts';
-import { type Address, notesOf } from '../ingress/addresses.ts';
+import { deployedReleases, findDeployed } from '../helm/releases.ts';
 import { kubectlJson, kubectlList } from '../kubernetes/kubectl.ts';
 import { exitCodes, MissingToolError, type TaskError } from '../runner/runner.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
-import { remembered, settingsOf } from '../settings/environment.ts';
+import { remembered } from '../settings/environment.ts';
 import { findTool } from '../tools/tools.ts';
 import { readVaultStatus } from '../vault/access.ts';
 import type { VaultStatus } from '../vault/api/status.ts';
-import { databaseProblem } from './database-status.ts';
 
-/** `status --json`; the form is fixed. */
+/** The output of `status --json`, whose form is fixed. */
 export type Status = {
   readonly environment: string;
   readonly provider: ProviderName;
@@ -42,15 +39,15 @@ type NodeList = {
   }[];
 };
 
-/** Milliseconds that each question may take. */
+/** Time limit of each query. */
 const answerMs = 20_000;
 
-/** What is asked, and why there was no answer. */
+/** A query, and why it failed. */
 type Asked = { readonly what: string; failure: string | undefined };
 
 /**
- * Everything at a glance. Only reads, and answers also when there is nothing to ask: what cannot be seen is null or empty, and the
- * log says so where it should be there. Throws `TaskError` when it cannot be known whether there is a cluster.
+ * The status of the environment. Only reads. What cannot be read is null or empty, and logged if it should exist. Throws `TaskError`
+ * if it cannot be known whether there is a cluster.
  */
 export async function readStatus(unlimited: EnvironmentContext): Promise<Status> {
   const context = { ...unlimited, $: unlimited.$({ timeoutMs: answerMs }) };
@@ -81,7 +78,7 @@ export async function readStatus(unlimited: EnvironmentContext): Promise<Status>
         ask('postgresql', isDatabaseReady(context)),
       ])
     : [];
-  // Nobody misses a Vault or a database that is not installed.
+  // A Vault or database that is not installed is not missing.
   const missed = asked.filter(
     ({ what }) => what.startsWith('the ') || releases?.some(({ name }) => name === what) === true,
   );
@@ -103,11 +100,11 @@ async function readPhase(context: EnvironmentContext): Promise<ClusterPhase> {
   const { environment } = context;
   for (const tool of providerOf(environment).toolsFor.status) {
     if (await findTool(tool)) continue;
-    // On a fresh machine the tools may not be there yet; nothing was made then.
+    // Without the tools nothing was created yet.
     if ((await remembered(environment.name, environment.root)) === undefined) return 'absent';
     throw new MissingToolError({
       what: `the state of environment \`${environment.name}\` is not known`,
-      why: `${tool}, which is asked for it, is not here any more`,
+      why: `${tool}, which reports it, is not installed any more`,
       advice: `run ${taskCommand('install-tools')}`,
     });
   }
@@ -128,118 +125,14 @@ async function readNodes(context: EnvironmentContext): Promise<Status['cluster']
   }));
 }
 
-/** Our releases only, in the order of helmfile.yaml. */
+/** The declared releases, in the order of helmfile.yaml. */
 async function readReleases(context: EnvironmentContext): Promise<Status['releases']> {
-  // What cannot be read of one is told with the drift.
+  // A release that cannot be read is reported with the drift.
   const deployed = await deployedReleases(context, () => {});
-  return (await declaredReleases()).flatMap((release) => {
-    const found = deployed.find(
-      ({ name, namespace }) => name === release.name && namespace === release.namespace,
-    );
-    if (!found) return [];
-    const { name, namespace, status, revision } = found;
-    return [{ name, namespace, status, revision }];
-  });
+  const declared = await declaredReleases(context.environment.root);
+  const found = declared.flatMap((release) => findDeployed(deployed, release) ?? []);
+  return found.map(({ name, namespace, status, revision }) => ({ name, namespace, status, revision }));
 }
 
 const isDatabaseReady = (context: EnvironmentContext): Promise<boolean> =>
   withPostgresql(context, ({ host, port }) => isPostgresqlReady(host, port), 0);
-
-/** The same for a person. */
-export async function formatStatus(status: Status, context: EnvironmentContext): Promise<string> {
-  const { environment } = context;
-  const { cluster, releases, vault, database } = status;
-  const ready = cluster.nodes.filter((node) => node.ready).length;
-  const nodes = cluster.nodes.length === 0 ? '' : `, ${ready} of ${cluster.nodes.length} nodes ready`;
-  const version = cluster.kubernetesVersion === null ? '' : `, Kubernetes ${cluster.kubernetesVersion}`;
-  const known =
-    cluster.state === 'degraded'
-      ? await (await clusterOf(environment)).faults?.(context).catch(() => undefined)
-      : undefined;
-  const faults = known === undefined ? '' : ` (${known.join(', ')})`;
-  const lines = [
-    `environment  ${status.environment} (${status.provider})`,
-    `cluster      ${cluster.state}${faults}${version}${nodes}`,
-    `vault        ${vault === null && isDeployed(status, 'vault') ? notReachable : describeVault(vault)}`,
-    `database     ${database === null && isDeployed(status, 'postgresql') ? notReachable : await describeDatabase(context, database)}`,
-  ];
-  if (providerOf(status).simulatedPods && cluster.state !== 'absent') {
-    lines.push(
-      'simulated    nodes, pods, Services and Ingress; the API, Vault, its operator and PostgreSQL are real',
-    );
-  }
-  const width = Math.max(0, ...releases.map(({ name }) => name.length));
-  for (const { name, namespace, status: state, revision } of releases) {
-    lines.push(`release      ${name.padEnd(width)}  ${namespace.padEnd(8)}  ${state}, revision ${revision}`);
-  }
-  for (const line of await driftLines(context, status)) lines.push(`drift        ${line}`);
-  if (cluster.state === 'running') {
-    const addresses = await (await clusterOf(environment))
-      .addresses({ ...context, settings: await settingsOf(environment) })
-      .catch((error: Error): readonly Address[] => {
-        context.log(`not known: the addresses (${error.message.split('\n')[0]})`);
-        return [];
-      });
-    for (const { name, address } of addresses) lines.push(`address      ${name}: ${address}`);
-    for (const note of notesOf(addresses)) lines.push(`             ${note}`);
-  }
-  if (cluster.state === 'absent') lines.push('', `make it with: ${launcher} create-environment`);
-  if (cluster.state === 'creating') lines.push('', `finish it with: ${launcher} create-environment`);
-  if (cluster.state === 'stopped') lines.push('', `start it with: ${launcher} start-k8s`);
-  if (cluster.state === 'degraded') lines.push('', `start what is missing with: ${launcher} start-k8s`);
-  if (isHalfStarted(status)) {
-    lines.push('', `start what does not answer, and unseal Vault, with: ${launcher} start-k8s`);
-  }
-  return lines.join('\n');
-}
-
-/** What somebody has changed of the deployed releases since helm applied them. */
-async function driftLines(
-  context: EnvironmentContext,
-  { cluster, releases }: Status,
-): Promise<readonly string[]> {
-  const lines: string[] = [];
-  if (cluster.state !== 'running' || releases.length === 0) return lines;
-  const tell = (line: string) => lines.push(line);
-  try {
-    const deployed = await deployedReleases(context, ({ message, advice }) => tell(`${message}; ${advice}`));
-    await tellDrift(context, await declaredReleases(), deployed, tell);
-  } catch (error) {
-    tell(`cannot check for manual changes: ${(error as Error).message}`);
-  }
-  return lines;
-}
-
-const notReachable = 'not reachable';
-
-const isDeployed = ({ cluster, releases }: Status, wanted: string): boolean =>
-  cluster.state === 'running' &&
-  releases.some(({ name, status }) => name === wanted && status === 'deployed');
-
-/** Whether Vault or PostgreSQL, though deployed, does not serve: a start that did not come to its end leaves that. */
-function isHalfStarted(status: Status): boolean {
-  const { vault, database } = status;
-  if (!providerOf(status).ownsCluster) return false;
-  const shut = vault === null || (vault.initialized && vault.sealed);
-  return (
-    (isDeployed(status, 'vault') && shut) ||
-    (isDeployed(status, 'postgresql') && database?.reachable !== true)
-  );
-}
-
-async function describeDatabase(context: EnvironmentContext, database: Status['database']): Promise<string> {
-  if (database === null) return '-';
-  if (!database.reachable) return notReachable;
-  const problem = await databaseProblem(context);
-  return problem === undefined ? 'reachable' : `reachable; ${problem}`;
-}
-
-function describeVault(vault: VaultStatus | null): string {
-  if (vault === null) return '-';
-  if (!vault.initialized) return 'not initialised';
-  if (vault.sealed) return 'sealed';
-  if (vault.configured === null) return 'unsealed, not known whether it is configured';
-  return vault.configured
-    ? 'unsealed, configured'
-    : `unsealed, not configured: run ${taskCommand('init-vault')}`;
-}

@@ -4,13 +4,13 @@ import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
 import type { Settings } from '../settings/settings.ts';
 
-/** A Deployment whose pods have the password in their environment, and see another one only after a restart. */
+/** A Deployment whose pods have the password in their environment, and get a new one only by a restart. */
 export type Consumer = {
   readonly namespace: string;
   readonly name: string;
-  /** The helm release that it belongs to. */
+  /** Its helm release. */
   readonly release: string;
-  /** Rises with each change of what it is to be, a restart included. */
+  /** Increased by every change of its spec, a restart included. */
   readonly generation: number;
 };
 
@@ -30,10 +30,10 @@ type DatabaseSecrets = {
   readonly [name: string]: { readonly namespace: string; readonly user: string } | null;
 };
 
-/** Reloader restarts what names a Secret in it. */
+/** Reloader restarts workloads that name a changed Secret in it. */
 const annotation = 'secret.reloader.stakater.com/reload';
 
-/** The Secrets of the release devops with which somebody logs in as one of `roles`. */
+/** The Secrets of the release devops with a login of one of these roles. */
 export function consumerSecrets(
   settings: Settings,
   roles: readonly string[],
@@ -44,7 +44,7 @@ export function consumerSecrets(
   );
 }
 
-/** The Deployments that log in as one of `roles` by a Secret which the release devops writes. */
+/** The Deployments that log in as one of these roles by a Secret of the release devops. */
 export async function consumersOf(context: Context, roles: readonly string[]): Promise<readonly Consumer[]> {
   const { settings } = context;
   const secrets = consumerSecrets(settings, roles);
@@ -64,12 +64,12 @@ export async function consumersOf(context: Context, roles: readonly string[]): P
     });
 }
 
-/** How long Reloader may take to see that a Secret has changed. */
+/** How long Reloader may take to notice a changed Secret. */
 const reloaderMs = 15_000;
 
 /**
- * Makes sure that the pods of these Deployments are newer than the change of their Secret, and waits for the end of the rollout.
- * `seen` is from before the change. Reloader restarts them; where it does not (a simulated one), this does.
+ * Waits until Reloader has restarted these Deployments and their rollouts are complete; restarts what Reloader does not (if it is
+ * simulated). `seen` is from before the change of their Secrets.
  */
 export async function ensureRestarted(context: EnvironmentContext, seen: readonly Consumer[]): Promise<void> {
   const { environment } = context;

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import type { Outcome } from '../../ground/outcome.ts';
-import { declaredReleases, helmfile, helmfileText } from '../../helm/helmfile.ts';
+import { declaredReleases, helmfileCommand, helmfileText } from '../../helm/helmfile.ts';
 import { refuseTerminating } from '../../helm/namespaces.ts';
 import { removeController, removeControllerCommands } from '../../ingress/remove.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
@@ -16,8 +16,8 @@ import {
 import { checkReachable } from './reach.ts';
 import { connectCommand, connectExisting } from './user-kubeconfig.ts';
 
-const ourNamespaces = async (): Promise<string[]> => [
-  ...new Set((await declaredReleases()).map(({ namespace }) => namespace)),
+const ourNamespaces = async ({ root }: Environment): Promise<string[]> => [
+  ...new Set((await declaredReleases(root)).map(({ namespace }) => namespace)),
 ];
 
 /** The operator's types, which helm leaves behind; a basic regular expression, for grep too. */
@@ -44,9 +44,9 @@ async function removeOurs(context: EnvironmentContext): Promise<void> {
     const advice = `${error.advice}; if the cluster is gone for good, remove what is kept of it here: rm -r .state/${name}`;
     throw new TaskError({ what: error.what, why: error.why, advice });
   });
-  const settings = await settingsOf(environment);
-  await $`${await helmfile({ environment, settings }, '--quiet', '--skip-deps', 'destroy')}`;
-  const namespaces = await ourNamespaces();
+  const target = { environment, settings: await settingsOf(environment) };
+  await $`${await helmfileCommand(target, '--quiet', '--skip-deps', 'destroy')}`;
+  const namespaces = await ourNamespaces(environment);
   await $`${kubectl(environment)} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`.catch(
     async (error: unknown) => {
       // It says what they wait for.
@@ -68,12 +68,14 @@ async function removeOurs(context: EnvironmentContext): Promise<void> {
 /** The same as plain commands. */
 export async function removeCommands(environment: Environment): Promise<readonly string[]> {
   const target = { environment, settings: await settingsOf(environment) };
+  const namespaces = (await ourNamespaces(environment)).join(' ');
+  const kubectl = kubectlText(environment);
   return [
     connectCommand(environment),
     exportHomes(environment, ...helmHomes),
     await helmfileText(target, 'destroy'),
-    `${kubectlText(environment)} delete namespace ${(await ourNamespaces()).join(' ')} --ignore-not-found --wait --timeout 300s`,
+    `${kubectl} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`,
     ...removeControllerCommands(target),
-    `${kubectlText(environment)} get crd -o name | grep '${ownTypes.source}' | while read -r type; do ${kubectlText(environment)} delete --ignore-not-found "$type"; done`,
+    `${kubectl} get crd -o name | grep '${ownTypes.source}' | while read -r type; do ${kubectl} delete --ignore-not-found "$type"; done`,
   ];
 }

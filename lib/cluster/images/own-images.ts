@@ -1,4 +1,5 @@
 import { fileDigest, filesBelow } from '../../ground/file-digest.ts';
+import { root } from '../../ground/project.ts';
 import type { Release } from '../../helm/helmfile.ts';
 import { TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings/settings.ts';
@@ -38,7 +39,7 @@ export const tagged = ({ repository, tag }: Pick<OwnImage, 'repository' | 'tag'>
  * has the newest one, in Docker and in the nodes. Throws `TaskError` when the folder has no Dockerfile.
  */
 export async function taggedByInputs(settings: Settings, image: OwnImage): Promise<string> {
-  const files = await filesBelow(image.folder);
+  const files = await filesBelow(root, image.folder);
   if (!files.includes(`${image.folder}/Dockerfile`)) {
     throw new TaskError({
       what: `${image.folder}, from which the image ${tagged(image)} is built, has no Dockerfile`,
@@ -46,7 +47,7 @@ export async function taggedByInputs(settings: Settings, image: OwnImage): Promi
       advice: 'correct the setting; empty, the image comes from its registry',
     });
   }
-  const digest = await fileDigest(files, JSON.stringify(settings.buildArguments));
+  const digest = await fileDigest(root, files, JSON.stringify(settings.buildArguments));
   return `${image.repository}:inputs-${digest.slice(0, 12)}`;
 }
 

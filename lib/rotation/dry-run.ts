@@ -10,8 +10,8 @@ import { exportHomes } from '../settings/environment.ts';
 import { initVaultCommands } from '../vault/access.ts';
 import { consumerSecrets } from './consumers.ts';
 
-/** The plain commands of a rotation, for `--dry-run`. No password is an argument: they go by variables and stdin. */
-export async function rotateCommands(target: Target, name: string): Promise<readonly string[]> {
+/** The plain commands of a rotation, for `--dry-run`. Passwords are passed by variables and stdin, never as arguments. */
+export async function rotationCommands(target: Target, name: string): Promise<readonly string[]> {
   const { environment, settings } = target;
   const roles = loginRoles(settings);
   const superuser = roles[0] as LoginRole;
@@ -20,7 +20,7 @@ export async function rotateCommands(target: Target, name: string): Promise<read
   const port = servers?.postgresql ?? 5432;
   const kubectl = kubectlText(environment);
   const psql = `psql --port ${port} --username ${superuser.name} --dbname ${superuser.database}`;
-  // The superuser's last: until then the old password is good for all of them.
+  // The superuser's last: until then its old password works for all of them.
   const ordered = [
     ...selected.filter((role) => role !== superuser),
     ...selected.filter((role) => role === superuser),
@@ -30,8 +30,8 @@ export async function rotateCommands(target: Target, name: string): Promise<read
   return [
     exportHomes(environment, 'GNUPGHOME'),
     ...(servers ? [] : [`${kubectl} -n database port-forward svc/postgresql ${port} &`]),
-    // The name is looked for in the certificate, the address is where a port is forwarded.
-    `export PGHOST=${settings.database.host} PGHOSTADDR=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile(target)}`,
+    // The certificate is checked for the name; the forwarded port is at the address.
+    `export PGHOST=${settings.database.host} PGHOSTADDR=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile({ environment, settings })}`,
     `export PGPASSWORD="$(${decryptText(environment.name, superuser.secret)})"`,
     ...ordered.flatMap((role) => {
       const file = secretsFile(environment.name, role.secret.file);
@@ -50,7 +50,7 @@ export async function rotateCommands(target: Target, name: string): Promise<read
   ];
 }
 
-/** Of all that init-vault stands for, what tells Vault how it logs in to the database. */
+/** Those of init-vault's commands that tell Vault how to log in to the database. */
 async function vaultCommands(target: Target): Promise<readonly string[]> {
   const lines = await initVaultCommands(target);
   const token = lines.findLast((line) => line.startsWith('export VAULT_TOKEN='));

@@ -3,19 +3,41 @@ import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin } from '../database/login.ts';
 import { decryptPassword } from '../database/password.ts';
-import { type LoginRole, loginRoles } from '../database/roles.ts';
+import { passwordAdvice } from '../database/password-advice.ts';
+import { type LoginRole, loginRoles, superuserOf } from '../database/roles.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { readRotation } from '../rotation/rotation-state.ts';
 import { TaskError } from '../runner/runner.ts';
 import { stopAgent } from '../secrets/sops.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
+import type { Context, EnvironmentContext } from '../settings/context.ts';
 import { settingsOf } from '../settings/environment.ts';
 import { findTool } from '../tools/tools.ts';
 
+/* Whether PostgreSQL accepts the passwords of the encrypted files. */
+
 /**
- * What is wrong with a database that answers: an unfinished rotation, an encrypted file that cannot be opened or has passwords that the
- * server refuses, or a question that failed. Undefined if all is well, and without sops or a keyring, since nothing is wrong yet.
+ * Throws `TaskError` if PostgreSQL refuses the superuser's password of the encrypted file: nothing that needs the superuser would work.
+ * Rejects if either cannot be read.
+ */
+export async function checkPassword(context: Context): Promise<void> {
+  const { environment, settings } = context;
+  const { name: user, database, secret } = superuserOf(settings);
+  const [password, identity] = await Promise.all([decryptPassword(context, secret), serverIdentity(context)]);
+  const isAccepted = await withPostgresql(context, (address) =>
+    acceptsLogin({ ...address, user, password, database, identity }),
+  );
+  if (isAccepted) return;
+  throw new TaskError({
+    what: `the database refuses the password of \`${user}\``,
+    why: 'the server keeps the password that it was first given, and the encrypted file has another one',
+    advice: passwordAdvice(environment.name, secret),
+  });
+}
+
+/**
+ * What is wrong with a database that answers: an unfinished rotation, passwords that the server refuses, or a check that failed.
+ * Undefined if all is well, and without sops or a keyring, which are needed to check.
  */
 export async function databaseProblem(context: EnvironmentContext): Promise<string | undefined> {
   const { environment } = context;
@@ -42,7 +64,7 @@ export async function databaseProblem(context: EnvironmentContext): Promise<stri
 const unchecked = (error: Error): string =>
   `its passwords cannot be checked: ${error instanceof TaskError ? error.what : error.message}`;
 
-/** What is wrong with the logins of the encrypted files, all of which are tried at once. */
+/** What is wrong with the passwords of these roles, which are tried at once; undefined if all are accepted. */
 export async function loginProblem(
   roles: readonly LoginRole[],
   open: (role: LoginRole) => Promise<string>,
@@ -53,7 +75,7 @@ export async function loginProblem(
       try {
         return (await accepts(role, await open(role))) ? undefined : role;
       } catch (error) {
-        // A server that does not answer in time has neither taken nor refused it.
+        // A server that does not answer in time has neither accepted nor refused the password.
         return error as Error;
       }
     }),
@@ -63,9 +85,9 @@ export async function loginProblem(
     (found): found is LoginRole => found !== undefined && !(found instanceof Error),
   );
   if (refused.length === 0) return failed === undefined ? undefined : unchecked(failed);
-  const whose = refused.some(({ kind }) => kind === 'superuser')
-    ? ''
-    : ` for ${refused.map(({ name }) => name).join(', ')}`;
-  const made = whose === '' ? '' : `, or ${taskCommand('install-app postgresql')} when the role is new`;
-  return `refuses the password of the encrypted file${whose}: run ${taskCommand('rotate-database-password')}${made}`;
+  const what = 'refuses the password of the encrypted file';
+  const rotate = `run ${taskCommand('rotate-database-password')}`;
+  if (refused.some(({ kind }) => kind === 'superuser')) return `${what}: ${rotate}`;
+  const names = refused.map(({ name }) => name).join(', ');
+  return `${what} for ${names}: ${rotate}, or ${taskCommand('install-app postgresql')} if the role is new`;
 }

@@ -1,0 +1,108 @@
+import { providerOf } from '../cluster/providers.ts';
+import {
+  authorityAdvice,
+  detailsIn,
+  explained,
+  findingsOf,
+  placesToFix,
+  readHelmFailure,
+  saidByHelm,
+  shownLinesOf,
+} from '../helm/failure.ts';
+import { declaredReleases, helmfileCommand, type Release } from '../helm/helmfile.ts';
+import { adviceFor } from '../kubernetes/advice.ts';
+import { type Diagnosis, watchCluster } from '../kubernetes/diagnostics.ts';
+import { TaskError } from '../runner/runner.ts';
+import { redactSecrets, secretFailure } from '../secrets/sops.ts';
+import type { Context } from '../settings/context.ts';
+import { endOf, signalOf } from '../tools/tool-answer.ts';
+import { names } from './selection.ts';
+
+/** What helmfile does with the releases, as the beginning of an error. */
+type Doing = 'installing' | 'uninstalling' | 'testing';
+
+/** Runs helmfile while the cluster is watched. A failure is explained by what was seen in the cluster meanwhile. */
+export async function runHelmfile(
+  context: Context,
+  doing: Doing,
+  releases: readonly Release[],
+  words: readonly string[],
+): Promise<void> {
+  const { $, environment } = context;
+  const command = await helmfileCommand(context, '--quiet', ...words);
+  const diagnosis = await watchCluster(context, new Set(releases.map(({ namespace }) => namespace)));
+  // helmfile explains a failure in forty lines, mostly its own command line: shown only with --verbose or own arguments.
+  const verbose = context.verbose || context.passThrough.length > 0;
+  try {
+    if (verbose) await redactSecrets(context);
+    await explained($({ quiet: !verbose })`${command}`, async (error, stderr) => {
+      if (context.signal.aborted || !(error instanceof TaskError)) return error;
+      const said = verbose ? stderr : await logHelm(context, stderr);
+      const secret = await secretFailure(context, error);
+      return secret === error ? await failure(context, diagnosis, doing, releases, said, error) : secret;
+    });
+    const how = providerOf(environment).simulatedPods
+      ? ' (run as a process of this machine: the pod is simulated)'
+      : '';
+    for (const { object, text } of diagnosis.passed()) context.log(`${object}: ${text}${how}`);
+  } finally {
+    await diagnosis.stop();
+  }
+}
+
+/** Logs helm's part of the output. Returns the output; empty if unknown secrets may be in it. */
+async function logHelm(context: Context, stderr: string): Promise<string> {
+  const closed = await redactSecrets(context).catch((error: unknown) => error);
+  if (closed instanceof TaskError) {
+    context.log(`helm's output is not shown, since it may contain secrets: ${closed.what}`);
+    return '';
+  }
+  for (const line of saidByHelm(stderr)) context.log(line);
+  return stderr;
+}
+
+async function failure(
+  context: Context,
+  diagnosis: Diagnosis,
+  doing: Doing,
+  releases: readonly Release[],
+  stderr: string,
+  error: TaskError,
+): Promise<TaskError> {
+  const { name, root } = context.environment;
+  const { failed, said, restored, rendering } = readHelmFailure(stderr, releases);
+  const findings = shownLinesOf(findingsOf(failed, diagnosis.findings(), await declaredReleases(root)));
+  // A fault of a chart does not show in pods, and pods that are being removed explain nothing.
+  const seen = rendering || doing === 'uninstalling' ? [] : findings;
+  const named = failed.length > 0 ? failed : releases;
+  const details = detailsIn(await diagnosis.save(named.length === 1 ? (named[0]?.name ?? '') : 'releases'));
+  const what = `${doing} ${names(named)} failed`;
+  const why = seen.length > 0 ? seen.join('\n') : said || (error.why ?? '');
+  const { exitCode } = error;
+  const ended = { exitCode, signal: null };
+  if (why === '' || (failed.length === 0 && signalOf(ended))) {
+    const unknown = doing === 'testing' ? '' : '; what was changed is not known';
+    const repairs = doing === 'installing' ? ': an install repairs what is incomplete' : '';
+    return new TaskError({
+      what,
+      why: `helmfile: ${endOf(ended)}${why && ` after: ${why}`}${unknown}`,
+      advice: `run again${repairs}; ${details}`,
+      exitCode,
+      cause: error,
+    });
+  }
+  const known =
+    (doing === 'testing' ? authorityAdvice(why, named) : undefined) ?? adviceFor(`${said}\n${why}`);
+  const place = rendering ? placesToFix(failed, name) : 'it';
+  // helmfile names every release that fails. Without a name and findings it did not get that far.
+  const isEarly = failed.length === 0 && findings.length === 0;
+  return new TaskError({
+    what: `${isEarly ? `${doing} failed before the first release` : what}${restored ? '; what was deployed before is back' : ''}`,
+    why,
+    advice: `${known ?? `fix ${place} and run again`}; ${
+      rendering && failed.length > 0 ? `nothing of ${names(failed)} was changed` : details
+    }`,
+    exitCode,
+    cause: error,
+  });
+}

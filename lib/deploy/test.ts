@@ -1,0 +1,24 @@
+import { taskCommand } from '../ground/launcher.ts';
+import { declaredReleases } from '../helm/helmfile.ts';
+import { deployedReleases, findDeployed } from '../helm/releases.ts';
+import { TaskError } from '../runner/runner.ts';
+import type { Context } from '../settings/context.ts';
+import { runHelmfile } from './run-helmfile.ts';
+import { names, type Selection, selector, selectsRelease, testWords } from './selection.ts';
+
+/** Runs the helm tests of the selected releases. Throws `TaskError` with the output of a failed check. */
+export async function test(context: Context, selection: Selection): Promise<void> {
+  const releases = (await declaredReleases(context.environment.root)).filter(selectsRelease(selection));
+  const deployed = await deployedReleases(context);
+  const missing = releases.filter((release) => findDeployed(deployed, release)?.status !== 'deployed');
+  if (missing.length > 0) {
+    const { app } = selection;
+    throw new TaskError({
+      what: `not deployed: ${names(missing)}`,
+      why: 'only a deployed release can be tested',
+      advice: `run ${taskCommand(app === undefined ? 'install-all' : `install-app ${app}`)}`,
+    });
+  }
+  const words = [...selector(selection), ...testWords, ...context.passThrough];
+  await runHelmfile(context, 'testing', releases, words);
+}

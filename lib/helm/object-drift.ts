@@ -1,0 +1,95 @@
+import { shortValues } from '../ground/short-values.ts';
+import type { Pair } from './live-objects.ts';
+import {
+  type AddedField,
+  addedFields,
+  type Fields,
+  type LostField,
+  lostFields,
+  type ManagedFields,
+} from './managed-fields.ts';
+import { type ManifestObject, withHelmLabels } from './manifest-objects.ts';
+
+/* How one object in the cluster differs from what helm applied. */
+
+type Comparison = { readonly lost: readonly LostField[]; readonly added: readonly AddedField[] };
+
+type SecretContent = {
+  readonly stringData?: { readonly [name: string]: string };
+  readonly data?: { readonly [name: string]: string };
+  readonly type?: string;
+};
+
+/** The fields that helm lost to others, and those that others added. */
+export function compareFields({ release, object, live }: Pair): Comparison {
+  if (live === undefined) return { lost: [], added: [] };
+  const { apiVersion, kind, metadata, ...content } = withHelmLabels(object, release);
+  const { labels, annotations } = metadata;
+  const entries = live.metadata.managedFields ?? [];
+  const compare = (wanted: unknown, owned: readonly ManagedFields[]): Comparison => ({
+    lost: lostFields(wanted, live, owned),
+    added: addedFields(wanted, live, owned),
+  });
+  if (kind !== 'Secret') return compare({ metadata: { labels, annotations }, ...content }, entries);
+  // The server stores `stringData` as `data`, of which helm then owns nothing.
+  const { stringData = {}, data = {}, type } = content as SecretContent;
+  const encoded = Object.entries(stringData).map(([name, text]) => [
+    name,
+    Buffer.from(text).toString('base64'),
+  ]);
+  const wanted = {
+    metadata: { labels, annotations },
+    type,
+    data: { ...data, ...Object.fromEntries(encoded) },
+  };
+  const owned = entries.map((entry) =>
+    entry.fieldsV1?.['f:stringData']
+      ? { ...entry, fieldsV1: { 'f:data': { '.': {} }, ...entry.fieldsV1 } }
+      : entry,
+  );
+  return compare(wanted, owned as readonly (ManagedFields & { readonly fieldsV1?: Fields })[]);
+}
+
+/** Such as `.spec.replicas: 4 (kubectl) → 2`; without values of a Secret. */
+export function lostField({ object }: Pair, { path, manager, theirs, ours }: LostField): string {
+  const hidden = object.kind === 'Secret' && path.startsWith('.data');
+  const [their, our] = hidden ? ['a hidden value', 'a hidden value'] : shortValues(theirs, ours);
+  return `${path}: ${theirs === undefined ? 'removed' : `${their} (${manager})`} → ${our}`;
+}
+
+/** What is wrong with an object in the cluster, each as the end of a sentence that begins with its name. */
+export function faultsOf({ release, object, live }: Pair): readonly string[] {
+  const { metadata, kind, spec, status } = live ?? {};
+  if (metadata?.deletionTimestamp !== undefined) {
+    const finalizers = (metadata.finalizers ?? []).join(', ');
+    return [`is being deleted${finalizers === '' ? '' : `, and waits for ${finalizers}`}`];
+  }
+  if (kind !== 'Deployment' && kind !== 'StatefulSet') return [];
+  if (spec?.paused === true && object.spec?.paused !== true) {
+    const namespace = object.metadata.namespace || release.namespace;
+    const resume = `kubectl -n ${namespace} rollout resume deployment ${object.metadata.name}`;
+    return [`is paused: \`${resume}\` resumes it`];
+  }
+  const wanted = spec?.replicas ?? 1;
+  // Kubernetes: an autoscaler ignores a workload with 0 replicas; the chart sets none if there is an autoscaler.
+  if (wanted === 0 && object.spec?.replicas === undefined) {
+    return ['was scaled to 0, which turns its autoscaler off: scale it to 1 (`kubectl scale`)'];
+  }
+  const ready = status?.readyReplicas ?? 0;
+  if (ready >= wanted) return [];
+  const reason = status?.conditions?.find(
+    ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
+  );
+  return [`has ${ready} of ${wanted} pods ready${reason?.message ? `: ${reason.message}` : ''}`];
+}
+
+export function nameOf({ object, release }: Pair): string {
+  const { kind, metadata } = object;
+  return kind === 'Namespace'
+    ? `namespace ${metadata.name}`
+    : `${kind.toLowerCase()} ${metadata.namespace || release.namespace}/${metadata.name}`;
+}
+
+/** True for a Job that is deleted after it has finished. */
+export const removesItself = ({ kind, spec }: ManifestObject): boolean =>
+  kind === 'Job' && spec?.ttlSecondsAfterFinished !== undefined;

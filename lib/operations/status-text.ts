@@ -1,0 +1,125 @@
+import { clusterOf } from '../cluster/cluster.ts';
+import { providerOf } from '../cluster/providers.ts';
+import { launcher, taskCommand } from '../ground/launcher.ts';
+import { tellDrift } from '../helm/drift.ts';
+import { declaredReleases } from '../helm/helmfile.ts';
+import { deployedReleases } from '../helm/releases.ts';
+import { type Address, notesOf } from '../ingress/addresses.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { settingsOf } from '../settings/environment.ts';
+import { databaseProblem } from './database.ts';
+import type { Status } from './status.ts';
+
+/** The status as text. What cannot be read is logged. */
+export async function formatStatus(status: Status, context: EnvironmentContext): Promise<string> {
+  const { environment } = context;
+  const { cluster, releases } = status;
+  const ready = cluster.nodes.filter((node) => node.ready).length;
+  const nodes = cluster.nodes.length === 0 ? '' : `, ${ready} of ${cluster.nodes.length} nodes ready`;
+  const version = cluster.kubernetesVersion === null ? '' : `, Kubernetes ${cluster.kubernetesVersion}`;
+  const known =
+    cluster.state === 'degraded'
+      ? await (await clusterOf(environment)).faults?.(context).catch(() => undefined)
+      : undefined;
+  const faults = known === undefined ? '' : ` (${known.join(', ')})`;
+  const lines = [
+    `environment  ${status.environment} (${status.provider})`,
+    `cluster      ${cluster.state}${faults}${version}${nodes}`,
+    `vault        ${describeVault(status)}`,
+    `database     ${await describeDatabase(context, status)}`,
+  ];
+  if (providerOf(status).simulatedPods && cluster.state !== 'absent') {
+    lines.push(
+      'simulated    nodes, pods, Services and Ingress; the API, Vault, its operator and PostgreSQL are real',
+    );
+  }
+  const width = Math.max(0, ...releases.map(({ name }) => name.length));
+  for (const { name, namespace, status: state, revision } of releases) {
+    lines.push(`release      ${name.padEnd(width)}  ${namespace.padEnd(8)}  ${state}, revision ${revision}`);
+  }
+  for (const line of await driftLines(context, status)) lines.push(`drift        ${line}`);
+  if (cluster.state === 'running') {
+    const addresses = await (await clusterOf(environment))
+      .addresses({ ...context, settings: await settingsOf(environment) })
+      .catch((error: Error): readonly Address[] => {
+        context.log(`not known: the addresses (${error.message.split('\n')[0]})`);
+        return [];
+      });
+    for (const { name, address } of addresses) lines.push(`address      ${name}: ${address}`);
+    for (const note of notesOf(addresses)) lines.push(`             ${note}`);
+  }
+  const next = nextStep(status);
+  if (next !== undefined) lines.push('', `${next.step} with: ${launcher} ${next.task}`);
+  return lines.join('\n');
+}
+
+/** The task that leads on; undefined if everything runs. */
+function nextStep(status: Status): { readonly step: string; readonly task: string } | undefined {
+  switch (status.cluster.state) {
+    case 'absent':
+      return { step: 'create it', task: 'create-environment' };
+    case 'creating':
+      return { step: 'finish it', task: 'create-environment' };
+    case 'stopped':
+      return { step: 'start it', task: 'start-k8s' };
+    case 'degraded':
+      return { step: 'start what is missing', task: 'start-k8s' };
+    default:
+      return isHalfStarted(status)
+        ? { step: 'start what does not answer, and unseal Vault,', task: 'start-k8s' }
+        : undefined;
+  }
+}
+
+/** What was changed manually in the deployed releases. */
+async function driftLines(
+  context: EnvironmentContext,
+  { cluster, releases }: Status,
+): Promise<readonly string[]> {
+  const lines: string[] = [];
+  if (cluster.state !== 'running' || releases.length === 0) return lines;
+  const tell = (line: string) => lines.push(line);
+  try {
+    const deployed = await deployedReleases(context, ({ message, advice }) => tell(`${message}; ${advice}`));
+    await tellDrift(context, await declaredReleases(context.environment.root), deployed, tell);
+  } catch (error) {
+    tell(`cannot check for manual changes: ${(error as Error).message}`);
+  }
+  return lines;
+}
+
+const notReachable = 'not reachable';
+
+const isDeployed = ({ cluster, releases }: Status, wanted: string): boolean =>
+  cluster.state === 'running' &&
+  releases.some(({ name, status }) => name === wanted && status === 'deployed');
+
+/** True if Vault or PostgreSQL is deployed but does not serve, as after an interrupted start. */
+function isHalfStarted(status: Status): boolean {
+  const { vault, database } = status;
+  if (!providerOf(status).ownsCluster) return false;
+  const shut = vault === null || (vault.initialized && vault.sealed);
+  return (
+    (isDeployed(status, 'vault') && shut) ||
+    (isDeployed(status, 'postgresql') && database?.reachable !== true)
+  );
+}
+
+async function describeDatabase(context: EnvironmentContext, status: Status): Promise<string> {
+  const { database } = status;
+  if (database === null) return isDeployed(status, 'postgresql') ? notReachable : '-';
+  if (!database.reachable) return notReachable;
+  const problem = await databaseProblem(context);
+  return problem === undefined ? 'reachable' : `reachable; ${problem}`;
+}
+
+function describeVault(status: Status): string {
+  const { vault } = status;
+  if (vault === null) return isDeployed(status, 'vault') ? notReachable : '-';
+  if (!vault.initialized) return 'not initialised';
+  if (vault.sealed) return 'sealed';
+  if (vault.configured === null) return 'unsealed; whether it is configured is not known';
+  return vault.configured
+    ? 'unsealed, configured'
+    : `unsealed, not configured: run ${taskCommand('init-vault')}`;
+}

@@ -1,0 +1,105 @@
+import { withPostgresql } from '../cluster/cluster.ts';
+import { serverIdentity } from '../database/certificate.ts';
+import { acceptsLogin, type Login, withLogin } from '../database/login.ts';
+import type { LoginRole } from '../database/roles.ts';
+import { taskCommand } from '../ground/launcher.ts';
+import { kubectlList } from '../kubernetes/kubectl.ts';
+import { TaskError } from '../runner/runner.ts';
+import { secretsFile } from '../secrets/encrypted-file.ts';
+import { decryptValue } from '../secrets/sops.ts';
+import type { Context, EnvironmentContext } from '../settings/context.ts';
+import type { Rotation } from './rotation-state.ts';
+
+/**
+ * Changes the passwords in PostgreSQL, the superuser's last: with its old one the rest can be repeated. Returns whether any password
+ * was changed, and the error that stopped it.
+ */
+export async function replaceInServer(
+  context: Context,
+  roles: readonly LoginRole[],
+  rotation: Rotation,
+): Promise<{ readonly changed: boolean; readonly failure?: TaskError }> {
+  const superuser = roles[0] as LoginRole;
+  let changed = false;
+  try {
+    await withPostgresql(context, async (address) => {
+      const login = await superuserLogin(context, superuser, rotation, address);
+      for (const role of [...roles.slice(1), superuser]) {
+        const pair = rotation[role.name];
+        if (pair === undefined) continue;
+        await setPassword(login, role.name, pair.new);
+        changed = true;
+      }
+    });
+    return { changed };
+  } catch (error) {
+    if (error instanceof TaskError) return { changed, failure: error };
+    const failure = new TaskError({
+      what: 'the passwords could not be changed in the database',
+      why: (error as Error).message,
+      advice: `check it with ${taskCommand('status')}; ${taskCommand('install-app postgresql')} creates its roles. Then run again`,
+      cause: error,
+    });
+    return { changed, failure };
+  }
+}
+
+/** A login as superuser with the first of all known passwords that the server accepts. */
+async function superuserLogin(
+  context: Context,
+  { name: user, database, secret }: LoginRole,
+  rotation: Rotation,
+  address: { readonly host: string; readonly port: number },
+): Promise<Login> {
+  const pair = rotation[user];
+  const identity = await serverIdentity(context);
+  const candidates = [
+    async () => pair?.old,
+    async () => pair?.new,
+    () => decryptValue(context, secret.file, secret.key),
+    // The encrypted file may have been changed since the last install.
+    () => installedPassword(context),
+  ];
+  for (const candidate of candidates) {
+    const password = await candidate();
+    if (password === undefined) continue;
+    const login = { ...address, user, password, database, identity };
+    if (await acceptsLogin(login)) return login;
+  }
+  throw new TaskError({
+    what: `the database refuses every known password of \`${user}\``,
+    why: 'neither that of the encrypted file nor that of the last install is right',
+    advice: `restore the right version of ${secretsFile(context.environment.name, secret.file)} (git), then run again`,
+  });
+}
+
+/** Changes the password of a role. Rejects if the role does not exist, or `login` may not change it. */
+export async function setPassword(login: Login, role: string, password: string): Promise<void> {
+  await withLogin(login, async (query) => {
+    // Keeps the password out of the server's log, even if the statement fails.
+    for (const setting of [
+      "log_statement = 'none'",
+      'log_min_duration_statement = -1',
+      "log_min_error_statement = 'panic'",
+      'log_parameter_max_length_on_error = 0',
+    ])
+      await query(`SET ${setting}`);
+    const format = "SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text) AS sql";
+    const [statement] = await query(format, [role, password]);
+    await query(String(statement?.sql));
+  });
+}
+
+/** The superuser's password of the last install, from the release's Secret; undefined if there is none. */
+export async function installedPassword(context: EnvironmentContext): Promise<string | undefined> {
+  type Secret = { readonly data?: { readonly password?: string } };
+  // As a list, which is empty if there is none.
+  const name = 'metadata.name=postgresql-superuser';
+  const words = ['get', 'secrets', '-n', 'database', '--field-selector', name] as const;
+  const { items } = await kubectlList<{ readonly items: readonly Secret[] }>(context, ...words);
+  const encoded = items[0]?.data?.password;
+  if (encoded === undefined) return undefined;
+  const password = Buffer.from(encoded, 'base64').toString();
+  context.secret(password);
+  return password;
+}
