@@ -9,7 +9,7 @@ import { acceptsLogin, type Login, withLogin } from '../../../lib/database/login
 import { isPostgresqlReady } from '../../../lib/database/postgresql.ts';
 import { setUpDatabases } from '../../../lib/database/set-up.ts';
 import { root } from '../../../lib/ground/project.ts';
-import { setPassword } from '../../../lib/rotation/alter-role.ts';
+import { setPassword } from '../../../lib/rotation/server.ts';
 import { runCheck } from '../../../lib/verification/run-check.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
 import { type RealPostgresql, realPostgresql } from '../verification/real-postgresql.ts';

@@ -43,7 +43,7 @@ test.before(async (state) => {
   const { declaredReleases } =
     await state.clone.lib<typeof import('../../../lib/helm/helmfile.ts')>('helm/helmfile.ts');
   const settings = await loadSettings('development', 'minikube');
-  const [image] = ownImages(settings, await declaredReleases());
+  const [image] = ownImages(settings, await declaredReleases(state.clone.folder));
   if (image === undefined) throw new Error('development has an image of its own');
   state.image = image;
   state.built = await taggedByInputs(settings, image);

@@ -20,7 +20,7 @@ type State = {
     typeof import('../../../lib/cluster/embedded/state.ts') &
     typeof import('../../../lib/rotation/rotate.ts') &
     typeof import('../../../lib/rotation/rotation-state.ts') &
-    typeof import('../../../lib/rotation/installed-password.ts') &
+    typeof import('../../../lib/rotation/server.ts') &
     typeof import('../../../lib/ingress/record.ts') &
     typeof import('../../../lib/secrets/encrypted-file.ts') &
     typeof import('../../../lib/operations/status.ts') &
@@ -34,7 +34,7 @@ test.before(async (state) => {
   const modules = [
     ...['settings/environment', 'settings/settings', 'certificates/certificates'],
     ...['cluster/embedded/services', 'cluster/embedded/state', 'operations/status', 'secrets/encrypted-file'],
-    ...['rotation/rotate', 'rotation/rotation-state', 'rotation/installed-password'],
+    ...['rotation/rotate', 'rotation/rotation-state', 'rotation/server'],
     ...['ingress/record', 'vault/access'],
   ];
   state.lib = Object.assign(

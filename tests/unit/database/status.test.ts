@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { LoginRole } from '../../../lib/database/roles.ts';
-import { loginProblem } from '../../../lib/operations/database-status.ts';
+import { loginProblem } from '../../../lib/operations/database.ts';
 import { TaskError } from '../../../lib/runner/runner.ts';
 
 const role = (name: string, kind: LoginRole['kind']): LoginRole => ({
@@ -19,7 +19,7 @@ const refusing = (...names: string[]) =>
 test('each login whose password is in the file is tried, and those that are refused are named', async () => {
   assert.is(await refusing(), undefined);
   const advice =
-    'run `npx tsx tasks.ts rotate-database-password`, or `npx tsx tasks.ts install-app postgresql` when the role is new';
+    'run `npx tsx tasks.ts rotate-database-password`, or `npx tsx tasks.ts install-app postgresql` if the role is new';
   assert.is(await refusing('app2'), `refuses the password of the encrypted file for app2: ${advice}`);
   assert.match((await refusing('app2', 'vault')) ?? '', 'for app2, vault: ');
 });

@@ -27,7 +27,7 @@ test.before(async (state) => {
   state.lib = await load('cluster/images/own-images.ts');
   state.of = async (env, tier) => {
     const settings = await loadSettings(env, 'minikube');
-    const releases = (await declaredReleases()).filter((release) => release.tier === tier);
+    const releases = (await declaredReleases(state.clone.folder)).filter((release) => release.tier === tier);
     const images = state.lib.ownImages(settings, releases);
     return [settings, images.map((image) => `${state.lib.tagged(image)} ${image.releases.join(' ')}`)];
   };

@@ -6,7 +6,7 @@ import {
   needsRepositories,
   toolCharts,
 } from '../../../lib/helm/chart-places.ts';
-import { helmfile, helmfileText } from '../../../lib/helm/helmfile.ts';
+import { helmfileCommand, helmfileText } from '../../../lib/helm/helmfile.ts';
 import { needsOf } from '../../../lib/runner/task.ts';
 import type { Settings } from '../../../lib/settings/settings.ts';
 import { chartTools, installTools } from '../../../tasks/tools.ts';
@@ -14,7 +14,7 @@ import { failureOf, targetOf } from '../../rig/task-context.ts';
 
 const settingsWith = (chart: string): Settings => ({ charts: { other: { chart } } }) as unknown as Settings;
 
-test('a chart beside a tool becomes a path for helmfile, and is text before the tool is there', async () => {
+test('the chart of a tool is a path for helmfile, and a command that finds the path for the dry run', async () => {
   const settings = settingsWith('tool://vault-secrets-operator/chart');
   assert.equal(toolCharts(settings), [
     { setting: 'charts.other.chart', tool: 'vault-secrets-operator', folder: 'chart' },
@@ -27,7 +27,7 @@ test('a chart beside a tool becomes a path for helmfile, and is text before the 
   ]);
 });
 
-test('a place with a comma is refused, at which helmfile would end in a panic', async () => {
+test('a path with a comma is refused: helmfile would panic', async () => {
   const settings = settingsWith('tool://vault-secrets-operator/chart,two');
   assert.match((await failureOf(chartArguments(settings))).why ?? '', 'its path has a comma');
 });
@@ -40,7 +40,7 @@ test('install-tools gets the tools that bring charts, also those that the provid
   assert.equal(await chartTools.commands(none), []);
 });
 
-test('a chart of a tool that there is not is named', async () => {
+test('a chart of an unknown tool is an error that names it', async () => {
   for (const chart of ['tool://vault-secret-operator/chart', 'tool://vault', 'tool://'])
     assert.match(
       (await failureOf((async () => toolCharts(settingsWith(chart)))())).what,
@@ -48,12 +48,12 @@ test('a chart of a tool that there is not is named', async () => {
     );
 });
 
-test('chart repositories are asked only where a chart comes from one', async () => {
+test('chart repositories are loaded only if a chart comes from one', async () => {
   assert.ok(needsRepositories(settingsWith('hashicorp/vault')));
   for (const chart of ['./charts/vault', '../charts/vault', '/charts/vault', 'tool://vault/chart'])
     assert.not.ok(needsRepositories(settingsWith(chart)), chart);
   const lab = await targetOf({ env: 'lab', provider: 'existing', context: 'lab' });
-  assert.ok((await helmfile(lab, 'sync')).includes('--skip-deps'));
+  assert.ok((await helmfileCommand(lab, 'sync')).includes('--skip-deps'));
   assert.match(
     await helmfileText(lab, 'sync'),
     / --skip-deps --state-values-set charts\.vaultOperator\.chart="\$\(dirname .*\)\/chart" sync$/,

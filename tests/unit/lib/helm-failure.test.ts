@@ -4,9 +4,10 @@ import * as assert from 'uvu/assert';
 import {
   authorityAdvice,
   findingsOf,
-  placesToMend,
+  placesToFix,
   readHelmFailure,
   renderingFailure,
+  saidByHelm,
 } from '../../../lib/helm/failure.ts';
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import { deployedReleases } from '../../../lib/helm/releases.ts';
@@ -79,7 +80,7 @@ test('wrong values are told with chart, path and rule', () => {
   assert.ok(failure.rendering);
 });
 
-test('a wrong range of addresses is told in words, and other patterns as they are', () => {
+test('a wrong address range is explained in words, other patterns are quoted', () => {
   const { definitions } = JSON.parse(
     readFileSync(new URL('../../../charts/frontend/values.schema.json', import.meta.url), 'utf8'),
   );
@@ -91,7 +92,7 @@ test('a wrong range of addresses is told in words, and other patterns as they ar
   assert.is(said('10.0.0.0/33', cidr.pattern), `${place}'10.0.0.0/33' is not an IPv4 or IPv6 range`);
   assert.is(said('10.0.0/8', narrowCidr.pattern), `${place}'10.0.0/8' is not an IPv4 or IPv6 range`);
   for (const all of ['0.0.0.0/0', '::/0'])
-    assert.is(said(all, narrowCidr.pattern), `${place}'${all}' is refused: a range for everybody`);
+    assert.is(said(all, narrowCidr.pattern), `${place}'${all}' is refused: it allows everybody`);
   assert.match(said('A', domain.pattern), 'does not match pattern');
 });
 
@@ -116,9 +117,9 @@ test('when helm was never called no release failed, and helmfile is quoted', () 
   assert.is(readHelmFailure('', releases).said, '');
 });
 
-test('the places to mend are charts of this project, and the settings', () => {
-  assert.is(placesToMend(releases, 'development'), 'charts/backend or environments/development/');
-  assert.is(placesToMend([], 'development'), 'charts/ or environments/development/');
+test('the places to fix are charts of this project, and the settings', () => {
+  assert.is(placesToFix(releases, 'development'), 'charts/backend or environments/development/');
+  assert.is(placesToFix([], 'development'), 'charts/ or environments/development/');
 });
 
 test('a failure is explained by what belongs to the failed releases, else by what belongs to none', () => {
@@ -157,19 +158,16 @@ test('a check that knows another authority is sent to the install of its tier, o
   assert.is(said('backend: self-signed certificate'), '');
 });
 
-test('a helm that is killed has said nothing about charts', () => {
+test('a killed helm says nothing about charts', () => {
   const [head = ''] = told('app1-back').split('STDERR:');
   const stderr = `${head}ERROR:\n  signal: killed\n\nEXIT STATUS\n  -1\n`;
   const failure = readHelmFailure(stderr, releases);
-  assert.is(failure.said, 'helm said nothing and ended with: signal: killed');
+  assert.is(failure.said, 'helm ended without any output: signal: killed');
   assert.equal(names(failure.failed), ['app1-back']);
   assert.not.ok(failure.rendering);
   const error = new TaskError({ what: 'helmfile failed' });
   const shown = renderingFailure(error, stderr, releases, 'rendering', 'development') as TaskError;
-  assert.equal(
-    [shown.what, shown.advice],
-    ['rendering app1-back failed', 'run it again; nothing was changed'],
-  );
+  assert.equal([shown.what, shown.advice], ['rendering app1-back failed', 'run again; nothing was changed']);
 });
 
 test('what the cluster said has its own advice, and none where it would lose data', () => {
@@ -281,6 +279,16 @@ test('who may not list the Secrets is told what to have allowed', async () => {
     [error.what, error.why, error.advice, error.exitCode],
     ['`kubectl` failed', why, 'have me allowed to list secrets, and run again', 4],
   );
+});
+
+test('helm’s part of the output is taken, each line once; without such a part all of it', () => {
+  const block = (name: string, line: string): string =>
+    `failed processing release ${name}: command "helm" exited with non-zero status:\n\nARGS:\n  0: helm (4 bytes)\n\nSTDERR:\n  ${line}\n\nCOMBINED OUTPUT:\n  ${line}\n`;
+  const two = block('one', 'Error: UPGRADE FAILED: one') + block('two', 'Error: UPGRADE FAILED: two');
+  assert.equal(saidByHelm(two), ['Error: UPGRADE FAILED: one', 'Error: UPGRADE FAILED: two']);
+  const last = 'STDERR:\n  Error: UPGRADE FAILED: one';
+  assert.equal(saidByHelm(last), ['Error: UPGRADE FAILED: one']);
+  assert.equal(saidByHelm('in ./helmfile.yaml: no such file\n'), ['in ./helmfile.yaml: no such file']);
 });
 
 test.run();

@@ -1,23 +1,21 @@
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { selector, selectsRelease } from '../../../lib/deploy/selection.ts';
+import { root } from '../../../lib/ground/project.ts';
 import {
-  appNames,
   declaredReleases,
-  helmfile,
+  declaredValues,
+  helmfileCommand,
   helmfileText,
-  releaseNames,
-  saidByHelm,
-  tierNames,
   withNeeds,
 } from '../../../lib/helm/helmfile.ts';
-import { copyProject } from '../../rig/project-copy.ts';
 import { failureOf, targetOf } from '../../rig/task-context.ts';
 
 test('the ten releases with namespace, tier, app and needs', async () => {
-  const table = (await declaredReleases()).map(({ name, namespace, tier, app, needs }) =>
+  const table = (await declaredReleases(root)).map(({ name, namespace, tier, app, needs }) =>
     [name, namespace, tier, app, needs.join(' ')].join(' | '),
   );
   assert.equal(table, [
@@ -36,13 +34,13 @@ test('the ten releases with namespace, tier, app and needs', async () => {
 
 test('arguments know every app, tier and release', async () => {
   const apps = ['devops', 'metrics-server', 'vault', 'reloader', 'postgresql', 'app1', 'app2'];
-  assert.equal(await appNames(), apps);
-  assert.equal(await tierNames(), ['core', 'apps']);
-  assert.is((await releaseNames()).length, 10);
+  assert.equal(await declaredValues(root, 'app'), apps);
+  assert.equal(await declaredValues(root, 'tier'), ['core', 'apps']);
+  assert.is((await declaredValues(root, 'name')).length, 10);
 });
 
 test('a selection takes in what it needs, in the order of the file, and nothing else', async () => {
-  const releases = await declaredReleases();
+  const releases = await declaredReleases(root);
   const names = (selection: Parameters<typeof selectsRelease>[0]): string[] =>
     withNeeds(releases, selectsRelease(selection)).map(({ name }) => name);
   assert.equal(names({ app: 'app2' }), ['devops', 'postgresql', 'app2-back', 'app2-front']);
@@ -59,7 +57,7 @@ test('selections as arguments of helmfile', () => {
 
 test('a call names kubeconfig, context, every layer of values and the environment', async () => {
   const target = await targetOf({ env: 'development', provider: 'existing', context: 'team a' });
-  const words = await helmfile(target, 'sync');
+  const words = await helmfileCommand(target, 'sync');
   assert.equal(words.slice(0, 5), [
     'helmfile',
     '--kubeconfig',
@@ -74,7 +72,7 @@ test('a call names kubeconfig, context, every layer of values and the environmen
 });
 
 test('only the embedded cluster, with its local charts, asks no chart repository', async () => {
-  const words = await helmfile(await targetOf({ env: 'development', provider: 'embedded' }), 'sync');
+  const words = await helmfileCommand(await targetOf({ env: 'development', provider: 'embedded' }), 'sync');
   assert.ok(words.includes('--skip-deps'));
   assert.ok(words.includes('.state/development/cluster.yaml'));
 });
@@ -93,29 +91,16 @@ test('as text it can be pasted in the project’s folder', async () => {
   assert.match(text, / diff --args 'a b'$/);
 });
 
-test('a helmfile.yaml that cannot be read is told before anything runs', async () => {
-  const clone = copyProject();
+test('a helmfile.yaml that cannot be read is an error before anything runs', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'helmfile-'));
   try {
-    writeFileSync(join(clone.folder, 'helmfile.yaml'), 'releases: [\n');
-    const lib: typeof import('../../../lib/helm/helmfile.ts') = await import(
-      join(clone.folder, 'lib/helm/helmfile.ts')
-    );
-    const error = await failureOf(lib.declaredReleases());
+    writeFileSync(join(folder, 'helmfile.yaml'), 'releases: [\n');
+    const error = await failureOf(declaredReleases(folder));
     assert.is(error.what, 'helmfile.yaml:2 is not valid YAML');
     assert.is(error.exitCode, 1);
   } finally {
-    clone.remove();
+    rmSync(folder, { recursive: true });
   }
-});
-
-test('of a failed release what helm said is taken, once, and of anything else all', () => {
-  const block = (name: string, line: string): string =>
-    `failed processing release ${name}: command "helm" exited with non-zero status:\n\nARGS:\n  0: helm (4 bytes)\n\nSTDERR:\n  ${line}\n\nCOMBINED OUTPUT:\n  ${line}\n`;
-  const two = block('one', 'Error: UPGRADE FAILED: one') + block('two', 'Error: UPGRADE FAILED: two');
-  assert.equal(saidByHelm(two), ['Error: UPGRADE FAILED: one', 'Error: UPGRADE FAILED: two']);
-  const last = 'STDERR:\n  Error: UPGRADE FAILED: one';
-  assert.equal(saidByHelm(last), ['Error: UPGRADE FAILED: one']);
-  assert.equal(saidByHelm('in ./helmfile.yaml: no such file\n'), ['in ./helmfile.yaml: no such file']);
 });
 
 test.run();

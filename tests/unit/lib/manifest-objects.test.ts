@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { manifestObjects, typesOf, withMarks } from '../../../lib/helm/manifest-objects.ts';
+import { manifestObjects, typesOf, withHelmLabels } from '../../../lib/helm/manifest-objects.ts';
 
 const manifest = `---
 # Source: a.yaml
@@ -36,7 +36,7 @@ test('the types of a manifest have their group, and the objects are those that c
 test('the marks of helm come to the labels and annotations that an object has', async () => {
   const [, deployment] = await manifestObjects(manifest);
   assert.ok(deployment);
-  assert.equal(withMarks(deployment, { name: 'r', namespace: 'n' }).metadata, {
+  assert.equal(withHelmLabels(deployment, { name: 'r', namespace: 'n' }).metadata, {
     name: 'b',
     labels: { own: 'label', 'app.kubernetes.io/managed-by': 'Helm' },
     annotations: { 'meta.helm.sh/release-name': 'r', 'meta.helm.sh/release-namespace': 'n' },

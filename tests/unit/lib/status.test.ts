@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { formatStatus, type Status } from '../../../lib/operations/status.ts';
+import type { Status } from '../../../lib/operations/status.ts';
+import { formatStatus } from '../../../lib/operations/status-text.ts';
 import { taskContext } from '../../rig/task-context.ts';
 
 const context = taskContext({ env: 'development', provider: 'minikube' });
@@ -17,14 +18,14 @@ const absent: Status = {
 const lines = async (changes: Partial<Status>): Promise<string[]> =>
   (await formatStatus({ ...absent, ...changes }, context)).split('\n');
 
-test('on a fresh clone it says that nothing is there, and how to make it', async () => {
+test('on a fresh clone it shows that nothing exists, and how to create it', async () => {
   assert.equal(await lines({}), [
     'environment  development (minikube)',
     'cluster      absent',
     'vault        -',
     'database     -',
     '',
-    'make it with: npx tsx tasks.ts create-environment',
+    'create it with: npx tsx tasks.ts create-environment',
   ]);
 });
 
@@ -76,7 +77,7 @@ test('Vault’s and the database’s states in words', async () => {
   assert.is(await vault(true, true, false), 'sealed');
   assert.is(await vault(true, false, false), 'unsealed, not configured: run `npx tsx tasks.ts init-vault`');
   assert.is(await vault(true, false, true), 'unsealed, configured');
-  assert.is(await vault(true, false, null), 'unsealed, not known whether it is configured');
+  assert.is(await vault(true, false, null), 'unsealed; whether it is configured is not known');
   assert.is((await lines({ database: { reachable: true } }))[3], 'database     reachable');
   assert.is((await lines({ database: { reachable: false } }))[3], 'database     not reachable');
 });

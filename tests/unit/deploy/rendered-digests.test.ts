@@ -3,25 +3,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { recallRendered, rememberRendered, renderInputs } from '../../../lib/helm/render-memory.ts';
+import { recallDigests, rememberDigests, renderInputs } from '../../../lib/helm/rendered-digests.ts';
 import { type Environment, environmentOf, settingsOf } from '../../../lib/settings/environment.ts';
 
-const test = suite<{ environment: Environment }>('render memory');
+const test = suite<{ environment: Environment }>('rendered digests');
 
 test.before.each(async (context) => {
-  const state = await mkdtemp(join(tmpdir(), 'render-memory-'));
+  const state = await mkdtemp(join(tmpdir(), 'rendered-digests-'));
   context.environment = { ...environmentOf({ env: 'development', provider: 'embedded' }), state };
 });
 test.after.each(({ environment }) => rm(environment.state, { recursive: true, force: true }));
 
 test('nothing is known at first', async ({ environment }) => {
-  assert.is((await recallRendered(environment, 'a')).size, 0);
+  assert.is((await recallDigests(environment, 'a')).size, 0);
 });
 
 test('digests of the same inputs add up', async ({ environment }) => {
-  await rememberRendered(environment, 'a', new Map([['devops', '1']]));
-  await rememberRendered(environment, 'a', new Map([['vault', '2']]));
-  const known = await recallRendered(environment, 'a');
+  await rememberDigests(environment, 'a', new Map([['devops', '1']]));
+  await rememberDigests(environment, 'a', new Map([['vault', '2']]));
+  const known = await recallDigests(environment, 'a');
   assert.equal(
     [...known],
     [
@@ -32,15 +32,15 @@ test('digests of the same inputs add up', async ({ environment }) => {
 });
 
 test('other inputs forget what was known', async ({ environment }) => {
-  await rememberRendered(environment, 'a', new Map([['devops', '1']]));
-  assert.is((await recallRendered(environment, 'b')).size, 0);
-  await rememberRendered(environment, 'b', new Map([['vault', '2']]));
-  assert.is((await recallRendered(environment, 'a')).size, 0);
+  await rememberDigests(environment, 'a', new Map([['devops', '1']]));
+  assert.is((await recallDigests(environment, 'b')).size, 0);
+  await rememberDigests(environment, 'b', new Map([['vault', '2']]));
+  assert.is((await recallDigests(environment, 'a')).size, 0);
 });
 
-test('a damaged memory is none', async ({ environment }) => {
+test('a damaged file counts as none', async ({ environment }) => {
   await writeFile(join(environment.state, 'rendered.json'), '{"inputs":"a"');
-  assert.is((await recallRendered(environment, 'a')).size, 0);
+  assert.is((await recallDigests(environment, 'a')).size, 0);
 });
 
 test('the digest of the inputs stays the same until one of them differs', async ({ environment }) => {

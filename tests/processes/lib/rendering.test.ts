@@ -1,0 +1,99 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Release } from '../../../lib/helm/helmfile.ts';
+import { digestOf } from '../../../lib/helm/releases.ts';
+import { renderedDigests } from '../../../lib/helm/rendered-digests.ts';
+import type { CloneContext } from '../../rig/scripted-clone.ts';
+import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { failureOf } from '../../rig/task-context.ts';
+
+const test = suite<{ context: CloneContext }>('rendering');
+const project = scriptedFolder('environments');
+
+test.before.each(async (state) => {
+  state.context = await project.context('embedded');
+  mkdirSync(state.context.environment.state, { recursive: true });
+  project.script('sops', `echo '{"password": "a", "app2Password": "b", "vaultPassword": "c"}'`);
+  project.forget();
+});
+test.after.each(project.reset);
+test.after(project.remove);
+
+const config = 'kind: ConfigMap\nmetadata:\n  name: a\n';
+const hook = 'kind: Job\nmetadata:\n  name: check\n';
+
+const release = (name: string): Release => ({
+  name,
+  namespace: 'core',
+  chart: './charts/devops',
+  tier: 'core',
+  app: name,
+  needs: [],
+  timeout: 60,
+});
+const devops = [release('devops')];
+
+/** A helmfile that renders these files of a release. */
+function render(name: string, files: { readonly [path: string]: string }): void {
+  const source = join(project.folder, '.state', 'source');
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(source, name, path, '..'), { recursive: true });
+    writeFileSync(join(source, name, path), text);
+  }
+  project.script(
+    'helmfile',
+    `while [ "$1" != --output-dir ]; do shift; done; mkdir -p "$2"; stat -c '%a' "$2" >> "$CALLS"; cp -r '${source}/.' "$2/"`,
+  );
+}
+
+const leftovers = ({ environment }: CloneContext): string[] =>
+  readdirSync(environment.state).filter((name) => name.startsWith('rendered-'));
+
+test('the digest covers all rendered files, below folders too', async ({ context }) => {
+  render('devops', {
+    'devops/templates/a.yaml': `---\n${config}`,
+    'devops/templates/hooks/check.yaml': `---\n${hook}`,
+  });
+  const digests = await renderedDigests(context, devops, 'inputs');
+  assert.is(digests.get('devops'), digestOf([hook, config]));
+});
+
+test('the same inputs are rendered once', async ({ context }) => {
+  render('devops', { 'devops/templates/a.yaml': config });
+  const first = await renderedDigests(context, devops, 'inputs');
+  project.forget();
+  assert.equal(await renderedDigests(context, devops, 'inputs'), first);
+  assert.equal(project.calls(), []);
+  await renderedDigests(context, devops, 'others');
+  assert.ok(project.calls().length > 0);
+});
+
+test('rendered secrets are in a folder for the user alone, and are removed', async ({ context }) => {
+  render('devops', { 'devops/templates/a.yaml': config });
+  await renderedDigests(context, devops, 'inputs');
+  assert.ok(project.calls().includes('700'));
+  assert.equal(leftovers(context), []);
+});
+
+test('they are removed after a failure, too', async ({ context }) => {
+  project.script('helmfile', 'exit 1');
+  await failureOf(renderedDigests(context, devops, 'inputs'));
+  assert.equal(leftovers(context), []);
+});
+
+test('a release that renders nothing differs from one with objects', async ({ context }) => {
+  render('other', { 'x.yaml': config });
+  mkdirSync(join(project.folder, '.state', 'source', 'devops'));
+  const digests = await renderedDigests(context, [...devops, release('other')], 'inputs');
+  assert.is.not(digests.get('devops'), digests.get('other'));
+});
+
+test('a release without a folder was not rendered', async ({ context }) => {
+  render('other', { 'x.yaml': config });
+  const error = await failureOf(renderedDigests(context, [...devops, release('other')], 'inputs'));
+  assert.is(error.what, 'helmfile rendered nothing for devops');
+});
+
+test.run();

@@ -1,0 +1,139 @@
+import { gzipSync } from 'node:zlib';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  type DeployedRelease,
+  deployedReleases,
+  digestOf,
+  isSameExceptReplicas,
+} from '../../../lib/helm/releases.ts';
+import type { Shell } from '../../../lib/runner/runner.ts';
+import { environmentIn } from '../../rig/environment.ts';
+import { failureOf } from '../../rig/task-context.ts';
+
+type Stored = {
+  readonly name?: string;
+  readonly namespace?: string;
+  readonly version?: number;
+  readonly status?: string;
+  readonly manifest?: string;
+  readonly hooks?: readonly string[];
+};
+
+/** A revision as helm keeps it: gzipped JSON, in base64, in the base64 of a Secret. */
+function secret({
+  name = 'devops',
+  namespace = 'core',
+  version = 1,
+  status = 'deployed',
+  ...release
+}: Stored) {
+  const content = {
+    manifest: release.manifest ?? '',
+    hooks: (release.hooks ?? []).map((manifest) => ({ manifest })),
+    info: { last_deployed: '2026-01-02T03:04:05Z' },
+  };
+  const packed = Buffer.from(gzipSync(JSON.stringify(content)).toString('base64')).toString('base64');
+  const labels = { name, status, version: String(version), owner: 'helm' };
+  return {
+    metadata: { name: `sh.helm.release.v1.${name}.v${version}`, namespace, labels },
+    data: { release: packed },
+  };
+}
+
+const environment = environmentIn('/project');
+
+/** A cluster with these Secrets, and the commands that it was asked with. */
+function cluster(...items: readonly object[]) {
+  const asked: string[] = [];
+  const shell = () => (_: TemplateStringsArray, command: readonly string[], words: readonly string[]) => {
+    asked.push([...command, ...words].join(' '));
+    return Promise.resolve({ stdout: JSON.stringify({ items }), stderr: '', exitCode: 0, signal: null });
+  };
+  return { asked, context: { $: shell as unknown as Shell, environment } };
+}
+
+const deployed = (...stored: readonly Stored[]): Promise<readonly DeployedRelease[]> =>
+  deployedReleases(cluster(...stored.map(secret)).context);
+
+test('an empty cluster has no releases, and is asked once', async () => {
+  const { asked, context } = cluster();
+  assert.equal(await deployedReleases(context), []);
+  assert.equal(asked, [
+    `kubectl --kubeconfig ${environment.kubeconfig} --context ${environment.context} get secrets -A -l owner=helm,status!=superseded`,
+  ]);
+});
+
+test('of each release the newest revision counts, by number and not by text', async () => {
+  const releases = await deployed(
+    { version: 9, status: 'deployed' },
+    { version: 10, status: 'pending-upgrade' },
+    { version: 2, status: 'failed', namespace: 'other' },
+  );
+  assert.equal(
+    releases.map(({ namespace, revision, status }) => [namespace, revision, status]),
+    [
+      ['core', 10, 'pending-upgrade'],
+      ['other', 2, 'failed'],
+    ],
+  );
+  assert.equal(releases[0]?.updated, new Date('2026-01-02T03:04:05Z'));
+});
+
+test('a Secret that cannot be read is an error, or reported while the other releases are returned', async () => {
+  const damaged = { ...secret({ name: 'vault', version: 4 }), data: { release: 'bm8=' } };
+  const { context } = cluster(damaged, secret({}));
+  const error = await failureOf(deployedReleases(context));
+  assert.is(
+    error.what,
+    'cannot read the Secret core/sh.helm.release.v1.vault.v4, in which helm keeps a release',
+  );
+  assert.match(error.advice ?? '', /`kubectl -n core delete secret sh\.helm\.release\.v1\.vault\.v4`/);
+  const reported: string[] = [];
+  const releases = await deployedReleases(context, ({ what }) => reported.push(what));
+  assert.equal(reported, [error.what]);
+  assert.equal(
+    releases.map(({ name, status, revision }) => [name, status, revision]),
+    [
+      ['vault', 'deployed', 4],
+      ['devops', 'deployed', 1],
+    ],
+  );
+});
+
+const config = '# Source: devops/templates/a.yaml\nkind: ConfigMap\nmetadata:\n  name: a\n';
+const role = '# Source: devops/templates/b.yaml\nkind: Role\nmetadata:\n  name: b\n';
+const hook = 'kind: Job\nmetadata:\n  name: check\n';
+
+test('the digest covers manifest and hooks', async () => {
+  const [release] = await deployed({ manifest: `---\n${role}---\n${config}`, hooks: [hook] });
+  assert.is(release?.digest, digestOf([`---\n${config}`, `---\n${hook}`, `---\n${role}`]));
+});
+
+test('a digest ignores order, comments and blank lines', () => {
+  const first = digestOf([`---\n${config}---\n${role}`, hook]);
+  const moved = role.replaceAll('\n', '  \n');
+  const second = digestOf([`---\n# moved\n${moved}\n\n---\n\n---\n${config}\n`, `# Source: x\n${hook}`]);
+  assert.is(first, second);
+});
+
+test('a digest differs as soon as a value, an object or a hook does', () => {
+  const other = role.replace('name: b', 'name: c');
+  const digests = [
+    [config, role, hook],
+    [config, other, hook],
+    [config, hook],
+    [config, role],
+  ].map(digestOf);
+  assert.is(new Set(digests).size, 4);
+});
+
+test('two digests show whether only the replicas differ', () => {
+  const scaled = (count: number, name = 'b') =>
+    digestOf([`---\nkind: Deployment\nmetadata:\n  name: ${name}\nspec:\n  replicas: ${count}\n`]);
+  assert.is.not(scaled(2), scaled(4));
+  assert.ok(isSameExceptReplicas(scaled(2), scaled(4)));
+  assert.not.ok(isSameExceptReplicas(scaled(2), scaled(4, 'c')));
+});
+
+test.run();
