@@ -2,38 +2,24 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/settings/environment.ts';
+import { routeAddresses, routeCommands } from '../../../lib/ingress/addresses.ts';
 import type { Settings } from '../../../lib/settings/settings.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import type { RecordedContext } from '../../rig/task-context.ts';
+import type { CloneContext } from '../../rig/scripted-clone.ts';
+import { scriptedFolder } from '../../rig/scripted-folder.ts';
 
-type State = {
-  clone: ScriptedClone;
-  lib: typeof import('../../../lib/ingress/addresses.ts');
-  environment: Environment;
-  settings: Settings;
-  context: RecordedContext;
-  node: Server;
-};
-
-const test = suite<State>('addresses');
+const test = suite<{ context: CloneContext; node: Server }>('addresses');
+const project = scriptedFolder('environments');
 
 test.before(async (state) => {
-  state.clone = scriptedClone();
-  state.lib = await state.clone.lib('ingress/addresses.ts');
-  state.environment = await state.clone.environment('minikube');
-  const { loadSettings } =
-    await state.clone.lib<typeof import('../../../lib/settings/settings.ts')>('settings/settings.ts');
-  state.settings = await loadSettings('development', 'minikube');
   state.node = createServer().listen(0, '127.0.0.1');
   await once(state.node, 'listening');
 });
 test.before.each(async (state) => {
-  state.context = await state.clone.context('minikube');
+  state.context = await project.context('minikube');
 });
-test.after(({ clone, node }) => {
+test.after(({ node }) => {
   node.close();
-  clone.remove();
+  project.remove();
 });
 
 const route = (namespace: string, name: string, host: string, path: string) => ({
@@ -48,56 +34,49 @@ const routes = [
 ];
 
 /** The routes, and a controller at this port of a node; without one it is a Service inside the cluster. */
-function cluster({ clone }: State, nodePort: number | undefined, items: readonly object[] = routes): void {
+function cluster(nodePort: number | undefined, items: readonly object[] = routes): void {
   const ports = [80, 443].map((port) => (nodePort === undefined ? { port } : { port, nodePort }));
   const service = { metadata: { name: 'traefik' }, spec: { ports } };
   const pod = { status: { hostIP: '127.0.0.1', conditions: [{ type: 'Ready', status: 'True' }] } };
   const print = (list: readonly object[]) => `echo '${JSON.stringify({ items: list })}'`;
-  clone.script(
+  project.script(
     'kubectl',
     `case "$*" in *"get services"*) ${print([service])};; *"get pods"*) ${print([pod])};; *) ${print(items)};; esac`,
   );
 }
 
-const addresses = (
-  { lib, environment, settings, context }: State,
-  ingress: Partial<Settings['ingress']> = {},
-) =>
-  lib.routeAddresses({
-    ...context,
-    environment,
-    settings: { ...settings, ingress: { ...settings.ingress, ...ingress } },
-  });
+const addresses = ({ settings, ...context }: CloneContext, ingress: Partial<Settings['ingress']> = {}) =>
+  routeAddresses({ ...context, settings: { ...settings, ingress: { ...settings.ingress, ...ingress } } });
 
 test('the URLs of our routes have the port of the redirect, and a note says where they are served', async (state) => {
   const { port } = state.node.address() as AddressInfo;
-  cluster(state, port);
+  cluster(port);
   const note = `served at 127.0.0.1:${port}; without DNS, add to /etc/hosts: 127.0.0.1 app1.test app2.test`;
-  assert.equal(await addresses(state), [
+  assert.equal(await addresses(state.context), [
     { name: 'frontend/app1-front-admin', address: 'https://app1.test:30443/admin', note },
     { name: 'frontend/app2-front-public', address: 'https://app2.test:30443/', note },
     { name: 'other/foreign', address: 'https://foreign.test/' },
   ]);
-  const [nginx] = await addresses(state, { controller: 'nginx' });
+  const [nginx] = await addresses(state.context, { controller: 'nginx' });
   assert.is(nginx?.address, `https://app1.test:${port}/admin`);
 });
 
-test('where no node answers from here, or none is asked, the note is the command that forwards the port', async (state) => {
+test('if no node answers from here, the note is the command that forwards the port', async (state) => {
   const closed = createServer().listen(0, '127.0.0.1');
   await once(closed, 'listening');
   const { port } = closed.address() as AddressInfo;
   closed.close();
-  cluster(state, port);
-  const [first] = await addresses(state);
+  cluster(port);
+  const [first] = await addresses(state.context);
   assert.is(first?.address, 'https://app1.test:30443/admin');
-  const { context } = state.environment;
+  const { context } = state.context.environment;
   assert.is(
     first?.note,
     `the ingress controller does not answer at 127.0.0.1:${port}; forward a port: kubectl --kubeconfig .state/development/kubeconfig --context ${context} -n ingress port-forward svc/traefik 30443:443; and add to /etc/hosts: 127.0.0.1 app1.test app2.test`,
   );
-  cluster(state, undefined);
-  const { tls } = state.settings.ingress;
-  const [plain] = await addresses(state, { tls: { ...tls, port: 443 } });
+  cluster(undefined);
+  const { tls } = state.context.settings.ingress;
+  const [plain] = await addresses(state.context, { tls: { ...tls, port: 443 } });
   assert.is(plain?.address, 'https://app1.test/admin');
   assert.match(
     plain?.note ?? '',
@@ -106,8 +85,8 @@ test('where no node answers from here, or none is asked, the note is the command
 });
 
 test('without a controller the note says so', async (state) => {
-  cluster(state, undefined);
-  const [first] = await addresses(state, { controller: 'none' });
+  cluster(undefined);
+  const [first] = await addresses(state.context, { controller: 'none' });
   assert.is(first?.note, 'no ingress controller answers: ingress.controller is `none`');
 });
 
@@ -117,19 +96,20 @@ test('the hosts and paths of an HTTPRoute, and of no route at all', async (state
     metadata: { namespace: 'frontend', name: 'app1-front' },
     spec: { hostnames: ['app1.test'], rules: [{ matches: [{ path: { value: '/admin' } }] }, {}] },
   };
-  cluster(state, (state.node.address() as AddressInfo).port, [item]);
-  const found = await addresses(state, { kind: 'httproute' });
+  cluster((state.node.address() as AddressInfo).port, [item]);
+  const found = await addresses(state.context, { kind: 'httproute' });
   assert.equal(
     found.map(({ name, address }) => `${name} ${address}`),
     ['frontend/app1-front https://app1.test:30443/admin'],
   );
-  cluster(state, undefined, []);
-  assert.equal(await addresses(state), []);
+  cluster(undefined, []);
+  assert.equal(await addresses(state.context), []);
 });
 
-test('the dry run names what is read', ({ lib, environment, settings }) => {
+test('the dry run shows what is read', ({ context }) => {
+  const { environment } = context;
   const kubectl = `kubectl --kubeconfig .state/development/kubeconfig --context ${environment.context}`;
-  assert.equal(lib.routeCommands({ environment, settings }), [
+  assert.equal(routeCommands(context), [
     `${kubectl} get ingresses --all-namespaces`,
     `${kubectl} -n ingress get services,pods -l app.kubernetes.io/name=traefik`,
   ]);

@@ -4,40 +4,22 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/settings/environment.ts';
+import { controllerCommands, ensureController } from '../../../lib/ingress/install.ts';
+import { removeController } from '../../../lib/ingress/remove.ts';
 import type { Settings } from '../../../lib/settings/settings.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import type { CloneContext } from '../../rig/scripted-clone.ts';
+import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
-type State = {
-  clone: ScriptedClone;
-  lib: typeof import('../../../lib/ingress/install.ts') & typeof import('../../../lib/ingress/remove.ts');
-  environment: Environment;
-  settings: Settings;
-  context: RecordedContext;
-};
+const test = suite<{ context: CloneContext }>('ingress controller');
+const project = scriptedFolder('charts', 'environments');
 
-const test = suite<State>('ingress controller');
-
-test.before(async (state) => {
-  state.clone = scriptedClone();
-  const [install, remove] = await Promise.all([
-    state.clone.lib<typeof import('../../../lib/ingress/install.ts')>('ingress/install.ts'),
-    state.clone.lib<typeof import('../../../lib/ingress/remove.ts')>('ingress/remove.ts'),
-  ]);
-  state.lib = { ...install, ...remove };
-  state.environment = await state.clone.environment('existing');
-  const { loadSettings } =
-    await state.clone.lib<typeof import('../../../lib/settings/settings.ts')>('settings/settings.ts');
-  state.settings = await loadSettings('development', 'existing');
-});
 test.before.each(async (state) => {
-  state.context = await state.clone.context('existing');
-  state.clone.forget();
-  rmSync(state.environment.state, { recursive: true, force: true });
+  state.context = await project.context('existing');
+  project.forget();
 });
-test.after.each(({ clone }) => clone.reset());
-test.after(({ clone }) => clone.remove());
+test.after.each(project.reset);
+test.after(project.remove);
 
 type Cluster = {
   classes?: string[];
@@ -63,17 +45,14 @@ const pendingTraefik = {
 };
 
 /** kubectl and helm on a cluster in which this is; an install of ours adds the class. */
-function cluster(
-  { clone }: State,
-  { classes = [], types = [], namespaces = [], objects = '', releases = [] }: Cluster,
-) {
+function cluster({ classes = [], types = [], namespaces = [], objects = '', releases = [] }: Cluster) {
   const list = (items: unknown[]) => `echo '${JSON.stringify({ items })}'`;
   const named = (names: string[]) => list(names.map((name) => ({ metadata: { name } })));
   const classList = (names: string[]) =>
     list(names.map((controller) => ({ metadata: { name: 'some-class' }, spec: { controller } })));
-  const installed = join(clone.folder, '..', 'installed');
+  const installed = join(project.folder, '..', 'installed');
   rmSync(installed, { force: true });
-  clone.script(
+  project.script(
     'kubectl',
     `case "$*" in
 *"get ingressclass"*) if [ -e ${installed} ]; then ${classList(['traefik.io/ingress-controller'])}; else ${classList(classes)}; fi;;
@@ -84,7 +63,7 @@ function cluster(
 *" -A -o name"*) printf '%s' '${objects}';;
 esac`,
   );
-  clone.script(
+  project.script(
     'helm',
     `case "$*" in
 *" upgrade "*) touch ${installed};;
@@ -93,139 +72,138 @@ esac`,
   );
 }
 
-const ensure = ({ lib, environment, settings, context }: State, ingress: Partial<Settings['ingress']> = {}) =>
-  lib.ensureController({
-    ...context,
-    environment,
-    settings: { ...settings, ingress: { ...settings.ingress, ...ingress } },
-  });
+const ensure = ({ settings, ...context }: CloneContext, ingress: Partial<Settings['ingress']> = {}) =>
+  ensureController({ ...context, settings: { ...settings, ingress: { ...settings.ingress, ...ingress } } });
 
 /** What was called, without the words that say where. */
-const calls = ({ clone }: State): string[] =>
-  clone.calls().map((line) => line.replace(/ --kubeconfig \S+ --(?:kube-)?context \S+/, ''));
+const calls = (): string[] =>
+  project.calls().map((line) => line.replace(/ --kubeconfig \S+ --(?:kube-)?context \S+/, ''));
 
-const changes = (state: State): string[] =>
-  calls(state).filter((line) => /apply|delete|upgrade|uninstall/.test(line));
+const changes = (): string[] => calls().filter((line) => /apply|delete|upgrade|uninstall/.test(line));
 
-test('Traefik is installed from its chart, in a namespace of its own, and left alone from then on', async (state) => {
-  cluster(state, { namespaces: ['default'] });
-  assert.is(await ensure(state), 'changed');
-  const [namespace, upgrade, ...more] = changes(state);
+test('Traefik is installed from its chart, in a namespace of its own, and not changed from then on', async ({
+  context,
+}) => {
+  cluster({ namespaces: ['default'] });
+  assert.is(await ensure(context), 'changed');
+  const [namespace, upgrade, ...more] = changes();
   assert.is(namespace, 'kubectl apply --server-side --force-conflicts -f -');
   assert.match(
     upgrade ?? '',
     /^helm --namespace ingress upgrade --install traefik traefik --repo https:\/\/traefik\.github\.io\/charts --version 39\.0\.7 --set-json \{.*\} --wait --timeout 300s --force-conflicts --server-side=true$/,
   );
   assert.equal(more, []);
-  state.clone.forget();
-  assert.is(await ensure(state), 'unchanged');
-  assert.equal(changes(state), []);
+  project.forget();
+  assert.is(await ensure(context), 'unchanged');
+  assert.equal(changes(), []);
 });
 
-test('a changed value and a changed file of a local chart are installed', async (state) => {
-  cluster(state, {});
-  await ensure(state);
-  assert.is(await ensure(state, { values: { deployment: { replicas: 3 } } }), 'changed');
+test('a changed value and a changed file of a local chart are installed', async ({ context }) => {
+  cluster({});
+  await ensure(context);
+  assert.is(await ensure(context, { values: { deployment: { replicas: 3 } } }), 'changed');
   const chart = { chart: './charts/traefik', repository: '', version: '', values: { replicas: 1 } };
-  assert.is(await ensure(state, { chart }), 'changed');
-  assert.match(changes(state).at(-1) ?? '', ' traefik ./charts/traefik --set-json {"replicas":1} --wait');
-  assert.is(await ensure(state, { chart }), 'unchanged');
-  const file = join(state.clone.folder, 'charts/traefik/templates/service.yaml');
+  assert.is(await ensure(context, { chart }), 'changed');
+  assert.match(changes().at(-1) ?? '', ' traefik ./charts/traefik --set-json {"replicas":1} --wait');
+  assert.is(await ensure(context, { chart }), 'unchanged');
+  const file = join(project.folder, 'charts/traefik/templates/service.yaml');
   const before = readFileSync(file, 'utf8');
   writeFileSync(file, `${before}\n`);
-  assert.is(await ensure(state, { chart }), 'changed');
+  assert.is(await ensure(context, { chart }), 'changed');
   writeFileSync(file, before);
 });
 
-test('a controller that somebody else installed is left alone, and destroyed by nobody', async (state) => {
-  cluster(state, { classes: ['traefik.io/ingress-controller'] });
-  assert.is(await ensure(state), 'unchanged');
-  assert.match(state.context.logged[0] ?? '', /IngressClass some-class: left alone/);
-  await state.lib.removeController({ ...state.context, environment: state.environment });
-  assert.equal(changes(state), []);
-  assert.not.ok(existsSync(join(state.environment.state, 'ingress.json')));
+test('a controller that somebody else installed is neither changed nor removed', async ({ context }) => {
+  cluster({ classes: ['traefik.io/ingress-controller'] });
+  assert.is(await ensure(context), 'unchanged');
+  assert.match(context.logged[0] ?? '', /\(IngressClass some-class\), which is not changed/);
+  await removeController(context);
+  assert.equal(changes(), []);
+  assert.not.ok(existsSync(join(context.environment.state, 'ingress.json')));
 });
 
-test('a class of another controller is none of Traefik', async (state) => {
-  cluster(state, { classes: ['k8s.io/ingress-nginx'] });
-  assert.is(await ensure(state), 'changed');
+test('a class of another controller does not count', async ({ context }) => {
+  cluster({ classes: ['k8s.io/ingress-nginx'] });
+  assert.is(await ensure(context), 'changed');
 });
 
-test('ingress-nginx is not installed, and its lack is said; without a controller nothing is asked', async (state) => {
-  cluster(state, {});
-  assert.is(await ensure(state, { controller: 'nginx' }), 'unchanged');
-  assert.match(state.context.logged[0] ?? '', /no IngressClass of k8s\.io\/ingress-nginx: install nginx/);
-  state.clone.forget();
-  assert.is(await ensure(state, { controller: 'none' }), 'unchanged');
-  assert.equal(calls(state), []);
+test('a missing ingress-nginx is logged, not installed; without a controller nothing is checked', async ({
+  context,
+}) => {
+  cluster({});
+  assert.is(await ensure(context, { controller: 'nginx' }), 'unchanged');
+  assert.match(context.logged[0] ?? '', /no IngressClass of k8s\.io\/ingress-nginx: install nginx/);
+  project.forget();
+  assert.is(await ensure(context, { controller: 'none' }), 'unchanged');
+  assert.equal(calls(), []);
 });
 
-test('a namespace that was there is not labelled, and stays', async (state) => {
-  cluster(state, { namespaces: ['ingress'] });
-  await ensure(state);
-  await state.lib.removeController({ ...state.context, environment: state.environment });
+test('an existing namespace is not labelled, and is kept', async ({ context }) => {
+  cluster({ namespaces: ['ingress'] });
+  await ensure(context);
+  await removeController(context);
   assert.equal(
-    changes(state).map((line) => line.split(' ').slice(0, 4).join(' ')),
+    changes().map((line) => line.split(' ').slice(0, 4).join(' ')),
     ['helm --namespace ingress upgrade', 'helm --namespace ingress uninstall'],
   );
 });
 
-test('what came with the installation goes with it, types included, unless others use them', async (state) => {
+test('what was installed is removed, types included, unless others use them', async ({ context }) => {
   const types = ['middlewares.traefik.io', 'others.example', 'tlsstores.traefik.io'];
-  cluster(state, { types: ['tlsstores.traefik.io'] });
-  await ensure(state);
-  cluster(state, { types });
-  state.clone.forget();
-  await state.lib.removeController({ ...state.context, environment: state.environment });
-  assert.equal(changes(state), [
+  cluster({ types: ['tlsstores.traefik.io'] });
+  await ensure(context);
+  cluster({ types });
+  project.forget();
+  await removeController(context);
+  assert.equal(changes(), [
     'helm --namespace ingress uninstall traefik --ignore-not-found --wait',
     'kubectl delete namespace ingress --ignore-not-found --wait --timeout 300s',
     'kubectl delete crd middlewares.traefik.io --ignore-not-found',
   ]);
-  cluster(state, { types, objects: 'middleware.traefik.io/of-somebody' });
-  state.clone.forget();
-  await state.lib.removeController({ ...state.context, environment: state.environment });
-  assert.not.ok(changes(state).some((line) => line.includes('delete crd')));
-  assert.match(state.context.logged.at(-1) ?? '', 'other namespaces use them');
+  cluster({ types, objects: 'middleware.traefik.io/of-somebody' });
+  project.forget();
+  await removeController(context);
+  assert.not.ok(changes().some((line) => line.includes('delete crd')));
+  assert.match(context.logged.at(-1) ?? '', 'other namespaces use them');
 });
 
-test('a run that failed or was killed is taken up again, and still knows what was there before', async (state) => {
-  cluster(state, { types: ['before.traefik.io'] });
+test('a failed or killed run is continued, and still knows what existed before', async ({ context }) => {
+  cluster({ types: ['before.traefik.io'] });
   // helm's record of the release comes from the cluster: nothing is done when that does not answer.
-  state.clone.script(
+  project.script(
     'kubectl',
     `case "$*" in *"get secrets"*) echo "Unable to connect to the server: timeout" >&2; exit 1;; *"get crd"*) echo '{"items": [{"metadata": {"name": "before.traefik.io"}}]}';; *) echo '{"items": []}';; esac`,
   );
-  await failureOf(ensure(state));
-  assert.not.ok(changes(state).some((line) => /uninstall|upgrade/.test(line)));
-  cluster(state, { types: ['before.traefik.io'] });
-  state.clone.script('helm', 'echo "Error: cannot reach the chart" >&2; exit 1');
-  const failure = await failureOf(ensure(state));
+  await failureOf(ensure(context));
+  assert.not.ok(changes().some((line) => /uninstall|upgrade/.test(line)));
+  cluster({ types: ['before.traefik.io'] });
+  project.script('helm', 'echo "Error: cannot reach the chart" >&2; exit 1');
+  const failure = await failureOf(ensure(context));
   assert.match(failure.message, 'traefik could not be installed');
   assert.match(failure.why ?? '', 'cannot reach the chart');
   assert.match(failure.advice ?? '', './charts/traefik');
-  cluster(state, {
+  cluster({
     types: ['before.traefik.io', 'after.traefik.io'],
     releases: [pendingTraefik],
   });
-  assert.is(await ensure(state), 'changed');
-  assert.ok(changes(state).includes('helm --namespace ingress uninstall traefik --wait --timeout 300s'));
-  await state.lib.removeController({ ...state.context, environment: state.environment });
-  assert.match(changes(state).at(-1) ?? '', /delete crd after\.traefik\.io --/);
+  assert.is(await ensure(context), 'changed');
+  assert.ok(changes().includes('helm --namespace ingress uninstall traefik --wait --timeout 300s'));
+  await removeController(context);
+  assert.match(changes().at(-1) ?? '', /delete crd after\.traefik\.io --/);
 });
 
 /** A Traefik whose pods do not come up, as the API tells it: by the watch, or only when it is asked. */
-function failing(state: State, watched: boolean): void {
-  cluster(state, {});
+function failing(watched: boolean): void {
+  cluster({});
   const waiting = { reason: 'ImagePullBackOff', message: 'Back-off pulling image "traefik:v0"' };
   const status = { phase: 'Pending', containerStatuses: [{ name: 'traefik', state: { waiting } }] };
   const pod = { metadata: { namespace: 'ingress', name: 'traefik-x' }, status };
   // helm fails once what the watch told is known: the pod's log is asked for then.
-  const told = join(state.clone.folder, '..', 'told');
+  const told = join(project.folder, '..', 'told');
   rmSync(told, { force: true });
   execFileSync('mkfifo', [told]);
   const watch = watched ? `echo 'ingress|traefik-x|${JSON.stringify(status)}';` : '';
-  state.clone.script(
+  project.script(
     'kubectl',
     `case "$*" in
 *"get pods -A --watch-only"*) ${watch} exec sleep 1000;;
@@ -235,40 +213,39 @@ function failing(state: State, watched: boolean): void {
 *) echo '{"items":[]}';;
 esac`,
   );
-  state.clone.script(
+  project.script(
     'helm',
     `case "$*" in *" upgrade "*) ${watched ? `read -r line < ${told};` : ''} echo "Error: context deadline exceeded" >&2; exit 1;; esac`,
   );
 }
 
-test('pods that do not start are the reason, and all that was seen is kept', async (state) => {
+test('pods that do not start are the reason, and all findings are saved', async ({ context }) => {
   for (const watched of [true, false]) {
-    failing(state, watched);
-    const failure = await failureOf(ensure(state));
+    failing(watched);
+    const failure = await failureOf(ensure(context));
     assert.is(failure.message.split(':')[0], 'the ingress controller traefik does not start');
     assert.is(
       failure.why,
       'pod ingress/traefik-x: container traefik: ImagePullBackOff: Back-off pulling image "traefik:v0"',
     );
     const file = /\.state\/\S+-traefik\.txt$/.exec(failure.advice ?? '')?.[0] ?? '';
-    const kept = readFileSync(join(state.clone.folder, file), 'utf8');
+    const kept = readFileSync(join(project.folder, file), 'utf8');
     if (watched) assert.match(kept, /# pod ingress\/traefik-x[\s\S]*a line of its log/);
   }
 });
 
-test('HTTPRoutes need the types of the Gateway API', async (state) => {
-  cluster(state, {});
-  const failure = await failureOf(ensure(state, { kind: 'httproute' }));
+test('HTTPRoutes need the types of the Gateway API', async ({ context }) => {
+  cluster({});
+  const failure = await failureOf(ensure(context, { kind: 'httproute' }));
   assert.match(failure.message, 'the cluster has no HTTPRoute');
   assert.match(failure.advice ?? '', 'ingress.kind: ingress');
 });
 
-test('what the dry run prints is what is called', async (state) => {
-  cluster(state, { namespaces: [] });
-  await ensure(state);
-  const { environment, settings, lib } = state;
-  const printed = lib.controllerCommands({ environment, settings }).filter((line) => line.startsWith('helm'));
-  const called = changes(state).filter((line) => line.startsWith('helm'));
+test('the dry run prints what is called', async ({ context }) => {
+  cluster({ namespaces: [] });
+  await ensure(context);
+  const printed = controllerCommands(context).filter((line) => line.startsWith('helm'));
+  const called = changes().filter((line) => line.startsWith('helm'));
   const plain = (line: string) =>
     line.replaceAll("'", '').replace(/ --kubeconfig \S+ --kube-context \S+/, '');
   assert.equal(printed.map(plain), called.map(plain));

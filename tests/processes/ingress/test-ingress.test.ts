@@ -5,47 +5,37 @@ import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { ensureCertificate } from '../../../lib/certificates/certificates.ts';
 import type { Site } from '../../../lib/ingress/routes.ts';
-import type { Wanted } from '../../../lib/ingress/test.ts';
-import type { Environment } from '../../../lib/settings/environment.ts';
-import { type CloneContext, type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { checkSite, testIngress, type Wanted } from '../../../lib/ingress/test.ts';
+import type { CloneContext } from '../../rig/scripted-clone.ts';
+import { scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 /* A real server in the place of the ingress controller: how its answers are judged, and what is said when it fails. */
 
 type State = {
-  clone: ScriptedClone;
-  lib: typeof import('../../../lib/ingress/test.ts');
-  environment: Environment;
   context: CloneContext;
   files: { certificate: string; key: string; authority: string };
   servers: Server[];
 };
 
 const test = suite<State>('test-ingress');
+const project = scriptedFolder('environments', 'lib/certificates/certificates.cnf');
 const host = 'app1-front.development.k8s-deployment.test';
+const request = { name: 'app1-front', hosts: [host] };
 
 test.before(async (state) => {
-  state.clone = scriptedClone();
-  state.lib = await state.clone.lib('ingress/test.ts');
-  state.environment = await state.clone.environment('existing');
-  const { ensureCertificate } = await state.clone.lib<
-    typeof import('../../../lib/certificates/certificates.ts')
-  >('certificates/certificates.ts');
-  const request = { name: 'app1-front', hosts: [host] };
-  state.files = await ensureCertificate(
-    { ...(await state.clone.context('existing')), environment: state.environment },
-    request,
-  );
+  state.files = await ensureCertificate(await project.context('existing'), request);
 });
 test.before.each(async (state) => {
-  state.context = await state.clone.context('existing');
+  state.context = await project.context('existing');
   state.servers = [];
 });
 test.after.each(({ servers }) => {
   for (const server of servers) server.close();
 });
-test.after(({ clone }) => clone.remove());
+test.after(project.remove);
 
 async function listen({ servers }: State, server: Server): Promise<number> {
   servers.push(server);
@@ -83,7 +73,7 @@ async function check(state: State, listener: RequestListener, wanted: Partial<Wa
   const http = await listen(state, createHttp(listener));
   const entrance = { address: '127.0.0.1', http, https: undefined };
   const { context } = state;
-  const problems = await state.lib.checkSite({
+  const problems = await checkSite({
     site: site(false),
     entrance,
     authority: undefined,
@@ -95,35 +85,35 @@ async function check(state: State, listener: RequestListener, wanted: Partial<Wa
   return problems.map(plain);
 }
 
-test('200 where we are in the range and 403 where not is as it should be', async (state) => {
+test('200 inside the ranges and 403 outside is expected', async (state) => {
   assert.equal(await check(state, controller({ '/': 200, '/admin': 403, '/api/internal': 200 })), []);
   assert.equal(state.context.logged, [
-    `http://${host}/ answered 200 as it should: 127.0.0.1 is in 0.0.0.0/0`,
-    `http://${host}/admin answered 403 as it should: 127.0.0.1 is outside 10.0.0.0/8`,
-    `http://${host}/api/internal answered 200 as it should: 127.0.0.1 is in 127.0.0.0/8`,
+    `http://${host}/ answered 200 as expected: 127.0.0.1 is in 0.0.0.0/0`,
+    `http://${host}/admin answered 403 as expected: 127.0.0.1 is outside 10.0.0.0/8`,
+    `http://${host}/api/internal answered 200 as expected: 127.0.0.1 is in 127.0.0.0/8`,
   ]);
 });
 
-test('a route that lets in whom it should not is named, and so is one that keeps out whom it should let in', async (state) => {
+test('a route that answers differently is a problem, in both directions', async (state) => {
   assert.equal(await check(state, controller({ '/': 200, '/admin': 200, '/api/internal': 403 })), [
     `http://${host}/admin answered 200, expected 403: 127.0.0.1 is outside 10.0.0.0/8`,
     `http://${host}/api/internal answered 403, expected 200: 127.0.0.1 is in 127.0.0.0/8`,
   ]);
 });
 
-test('what counts is the address that the controller saw, where the backend shows it', async (state) => {
+test('the address that the controller saw counts, if the backend shows it', async (state) => {
   const body = 'Hostname: app1-back\nX-Forwarded-For: 10.1.2.3, 10.244.0.9\n';
   const statuses = { '/': 200, '/admin': 200, '/api/internal': 403 };
   assert.equal(await check(state, controller(statuses, body)), []);
 });
 
-test('one path is judged by the route that it belongs to', async (state) => {
+test('one path is judged by its route', async (state) => {
   const statuses = { '/': 200, '/admin/users': 403, '/other': 503 };
   assert.equal(await check(state, controller(statuses), { path: '/admin/users' }), []);
   assert.match((await check(state, controller(statuses), { path: '/other' }))[0] ?? '', /503, expected 200/);
 });
 
-test('the expected status may be told', async (state) => {
+test('the expected status can be given', async (state) => {
   const statuses = { '/': 200, '/api?env': 404 };
   assert.equal(await check(state, controller(statuses), { path: '/api?env', expect: 404 }), []);
   assert.equal(await check(state, controller(statuses), { expect: 200 }), []);
@@ -138,7 +128,7 @@ async function checkTls(state: State, plain: RequestListener, port?: number) {
   const listener = controller({ '/': 200, '/admin': 403, '/api/internal': 200 }, '', port);
   const https = await listen(state, createHttps(keys, listener));
   const http = await listen(state, createHttp(plain));
-  const problems = await state.lib.checkSite({
+  const problems = await checkSite({
     site: site(true, port),
     entrance: { address: '127.0.0.1', http, https },
     authority: readFileSync(state.files.authority, 'utf8'),
@@ -153,9 +143,9 @@ const redirect =
   (_request, response) =>
     response.writeHead(301, { location }).end();
 
-test('with TLS the certificate is checked by the environment’s authority, and HTTP has to lead to HTTPS', async (state) => {
+test('with TLS the certificate is checked by the environment’s authority, and HTTP has to redirect to HTTPS', async (state) => {
   assert.equal(await checkTls(state, redirect(`https://${host}:30443/`)), []);
-  assert.match(state.context.logged.at(-1) ?? '', /^http:\S+ leads to https:\S+:30443\/$/);
+  assert.match(state.context.logged.at(-1) ?? '', /^http:\S+ redirects to https:\S+:30443\/$/);
   assert.equal(await checkTls(state, redirect('http://other.test/')), [
     `http://${host}/ answered 301 with http://other.test/, expected a redirect to https://${host}`,
   ]);
@@ -164,7 +154,7 @@ test('with TLS the certificate is checked by the environment’s authority, and 
   ]);
 });
 
-test('the port of Traefik’s redirect is sent in Host wherever Traefik listens, and HTTP has to lead to it', async (state) => {
+test('the port of Traefik’s redirect is sent in Host wherever Traefik listens, and HTTP has to redirect to it', async (state) => {
   assert.equal(await checkTls(state, redirect(`https://${host}:30443/`), 30443), []);
   assert.match(state.context.logged[0] ?? '', `https://${host}:30443/ answered 200`);
   assert.equal(await checkTls(state, redirect(`https://${host}/`), 443), []);
@@ -174,35 +164,29 @@ test('the port of Traefik’s redirect is sent in Host wherever Traefik listens,
   ]);
 });
 
-test('a certificate of somebody else, as a controller has it by default, is an error with advice', async (state) => {
-  const { ensureCertificate } = await state.clone.lib<
-    typeof import('../../../lib/certificates/certificates.ts')
-  >('certificates/certificates.ts');
+test('the default certificate of a controller is an error with advice', async (state) => {
   const authority = readFileSync(state.files.authority, 'utf8');
-  rmSync(state.environment.state, { recursive: true, force: true });
-  await ensureCertificate(
-    { ...state.context, environment: state.environment },
-    { name: 'app1-front', hosts: [host] },
-  );
+  rmSync(state.context.environment.state, { recursive: true, force: true });
+  await ensureCertificate(state.context, request);
   const keys = { cert: readFileSync(state.files.certificate), key: readFileSync(state.files.key) };
   const https = await listen(state, createHttps(keys, controller({})));
   const entrance = { address: '127.0.0.1', http: undefined, https };
   const { context } = state;
   const failure = await failureOf(
-    state.lib.checkSite({ site: site(true), entrance, authority, wanted: asked, context }),
+    checkSite({ site: site(true), entrance, authority, wanted: asked, context }),
   );
-  assert.match(failure.message, 'has no certificate to trust');
+  assert.match(failure.message, /the certificate of .* is not trusted/);
   assert.match(failure.advice ?? '', 'run `npx tsx tasks.ts install-app <app>`');
 });
 
-test('where nobody answers the error names the address', async (state) => {
+test('if nobody answers, the error names the address', async (state) => {
   const server = createHttp();
   const http = await listen(state, server);
   server.close();
   const entrance = { address: '127.0.0.1', http, https: undefined };
   const { context } = state;
   const failure = await failureOf(
-    state.lib.checkSite({ site: site(false), entrance, authority: undefined, wanted: asked, context }),
+    checkSite({ site: site(false), entrance, authority: undefined, wanted: asked, context }),
   );
   assert.match(failure.message, `cannot be reached at 127.0.0.1:${http}`);
   assert.match(failure.why ?? '', 'ECONNREFUSED');
@@ -212,16 +196,18 @@ test('where nobody answers the error names the address', async (state) => {
 type Forwards = { readonly [port: number]: number };
 
 /** kubectl with these objects of the cluster. */
-const cluster = (
-  { clone }: State,
-  objects: { routes?: unknown[]; services?: unknown[]; pods?: unknown[]; forwards?: Forwards },
-): void => {
+const cluster = (objects: {
+  routes?: unknown[];
+  services?: unknown[];
+  pods?: unknown[];
+  forwards?: Forwards;
+}): void => {
   const forwards = Object.entries(objects.forwards ?? {}).map(
     ([port, local]) => `*"port-forward svc/traefik :${port} "*)
 echo "Forwarding from 127.0.0.1:${local} -> ${port}"; exec sleep 1000;;`,
   );
   const list = (items: unknown[] = []) => `cat <<'END'\n${JSON.stringify({ items })}\nEND`;
-  clone.script(
+  project.script(
     'kubectl',
     `case "$*" in
 *ingresses.networking*) ${list(objects.routes)}
@@ -241,23 +227,19 @@ const route = (path: string) => ({
   spec: { rules: [{ host, http: { paths: [{ path }] } }] },
 });
 
-test('an application without routes, and a cluster without a controller, are errors that say what to do', async (state) => {
-  cluster(state, {});
-  const absent = await failureOf(
-    state.lib.testIngress({ ...state.context, environment: state.environment }, asked),
-  );
+test('an application without routes and a cluster without a controller are errors with advice', async (state) => {
+  cluster({});
+  const absent = await failureOf(testIngress(state.context, asked));
   assert.match(absent.message, 'app1 has no route');
   assert.match(absent.advice ?? '', 'install-app app1');
-  cluster(state, { routes: [route('/')] });
-  const alone = await failureOf(
-    state.lib.testIngress({ ...state.context, environment: state.environment }, asked),
-  );
+  cluster({ routes: [route('/')] });
+  const alone = await failureOf(testIngress(state.context, asked));
   assert.match(alone.message, 'no ingress controller answers');
   assert.match(alone.why ?? '', 'namespace ingress has no Service of traefik');
 });
 
 /** A cluster whose controller answers at these ports of a node. */
-function nodePorts(state: State, http: number, https: number, more: { forwards?: Forwards } = {}): void {
+function nodePorts(http: number, https: number, more: { forwards?: Forwards } = {}): void {
   const middleware = {
     kind: 'Middleware',
     metadata: { name: 'app1-front/' },
@@ -268,7 +250,7 @@ function nodePorts(state: State, http: number, https: number, more: { forwards?:
     { port: 443, nodePort: https },
   ];
   const conditions = [{ type: 'Ready', status: 'True' }];
-  cluster(state, {
+  cluster({
     routes: [route('/'), middleware],
     services: [{ metadata: { name: 'traefik' }, spec: { ports } }],
     pods: [{ status: { hostIP: '127.0.0.1', conditions } }],
@@ -280,24 +262,24 @@ test('the controller is found by its Service, and called at the port of a node',
   const keys = { cert: readFileSync(state.files.certificate), key: readFileSync(state.files.key) };
   const https = await listen(state, createHttps(keys, controller({ '/': 200 }, '', 443)));
   const http = await listen(state, createHttp(redirect(`https://${host}/`)));
-  nodePorts(state, http, https);
-  await state.lib.testIngress({ ...state.context, environment: state.environment }, asked);
+  nodePorts(http, https);
+  await testIngress(state.context, asked);
   assert.is(state.context.logged.length, 2);
 });
 
-test('a node that does not answer from here is gone around by a forwarded port, as which address is said', async (state) => {
+test('if a node does not answer, a port is forwarded, and the log says which address is seen', async (state) => {
   const keys = { cert: readFileSync(state.files.certificate), key: readFileSync(state.files.key) };
   const https = await listen(state, createHttps(keys, controller({ '/': 200 }, '', 443)));
   const http = await listen(state, createHttp(redirect(`https://${host}/`)));
   const closed = createHttp();
   const nobody = await listen(state, closed);
   closed.close();
-  nodePorts(state, nobody, nobody, { forwards: { 80: http, 443: https } });
-  await state.lib.testIngress({ ...state.context, environment: state.environment }, asked);
+  nodePorts(nobody, nobody, { forwards: { 80: http, 443: https } });
+  await testIngress(state.context, asked);
   const [reason, ...answers] = state.context.logged;
   assert.match(reason ?? '', `does not answer at 127.0.0.1:${nobody}: called through a forwarded port`);
   assert.is(answers.length, 2);
-  assert.match(answers[0] ?? '', `https://${host}/ answered 200 as it should: 127.0.0.1 is in 127.0.0.0/8`);
+  assert.match(answers[0] ?? '', `https://${host}/ answered 200 as expected: 127.0.0.1 is in 127.0.0.0/8`);
 });
 
 test.run();

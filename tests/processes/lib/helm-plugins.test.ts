@@ -1,45 +1,33 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { suite } from 'uvu';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { helmPlugins, installPlugins } from '../../../lib/helm/plugins.ts';
+import { scriptedFolder } from '../../rig/scripted-folder.ts';
 
-type Lib = typeof import('../../../lib/helm/plugins.ts');
+const project = scriptedFolder('environments');
+// Behind a proxy every host counts as reachable.
+process.env.HTTPS_PROXY = 'http://127.0.0.1:1';
 
-const test = suite<{ clone: ScriptedClone }>('helm plugins');
-
-test.before((state) => {
-  state.clone = scriptedClone();
-  // Whoever has a proxy reaches every host.
-  process.env.HTTPS_PROXY = 'http://127.0.0.1:1';
-});
-
-test.after(({ clone }) => {
-  delete process.env.HTTPS_PROXY;
-  clone.remove();
-});
+test.after(project.remove);
 
 for (const [version, refused] of [
   ['v3.18.6', '--verify'],
   ['v4.3.1', '--none'],
 ] as const) {
-  test(`helm ${version} installs the plugins with options that it knows`, async ({ clone }) => {
+  test(`helm ${version} installs the plugins with options that it has`, async () => {
     // Another folder for each: the version of a program is asked once.
-    const bin = join(clone.folder, '..', version);
+    const bin = join(project.folder, '..', version);
     mkdirSync(bin);
     const script = `[ "$1" != version ] || exec echo ${version}
 case "$*" in *${refused}*) echo "Error: unknown flag: ${refused}" >&2; exit 1;; esac
 echo "helm $*" >> "${process.env.CALLS}"`;
     writeFileSync(join(bin, 'helm'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     process.env.PATH = [bin, process.env.PATH].join(delimiter);
-    clone.forget();
+    project.forget();
 
-    const { helmPlugins, installPlugins } = await clone.lib<Lib>('helm/plugins.ts');
-    const outcome = await installPlugins({
-      ...(await clone.context('embedded')),
-      environment: await clone.environment('embedded'),
-    });
-    const installed = clone.calls().filter((call) => call.startsWith('helm plugin install'));
+    const outcome = await installPlugins(await project.context('embedded'));
+    const installed = project.calls().filter((call) => call.startsWith('helm plugin install'));
     assert.is(installed.length, helmPlugins.length);
     assert.is(outcome, 'changed');
     assert.is(

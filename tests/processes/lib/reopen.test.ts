@@ -3,27 +3,19 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/settings/environment.ts';
-import { type CloneContext, type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { reopen } from '../../../lib/operations/reopen.ts';
+import type { CloneContext } from '../../rig/scripted-clone.ts';
+import { scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 /* The first minute after real nodes were started, as the API shows it: played, since no test can bring a cluster there. */
 
-type State = {
-  clone: ScriptedClone;
-  lib: typeof import('../../../lib/operations/reopen.ts');
-  environment: Environment;
-  context: CloneContext;
-  database: Server;
-};
+type State = { context: CloneContext; database: Server };
 
 const test = suite<State>('reopen');
+const project = scriptedFolder('environments', 'helmfile.yaml');
 
 test.before(async (state) => {
-  state.clone = scriptedClone();
-  state.lib = await state.clone.lib('operations/reopen.ts');
-  state.environment = await state.clone.environment('minikube');
-  mkdirSync(state.environment.state, { recursive: true });
   // A PostgreSQL without TLS: refuses that, then asks for authentication.
   state.database = createServer((socket) => {
     socket.once('data', () => {
@@ -34,12 +26,13 @@ test.before(async (state) => {
   await once(state.database, 'listening');
 });
 test.before.each(async (state) => {
-  state.context = await state.clone.context('minikube');
-  state.clone.forget();
+  state.context = await project.context('minikube');
+  mkdirSync(state.context.environment.state, { recursive: true });
+  project.forget();
 });
-test.after(({ clone, database }) => {
+test.after(({ database }) => {
   database.close();
-  clone.remove();
+  project.remove();
 });
 
 const pod = (ready: boolean) => ({
@@ -48,16 +41,16 @@ const pod = (ready: boolean) => ({
 });
 
 /** What kubectl answers to each question in turn, the last again and again. */
-function cluster({ clone }: State, answers: { [question: string]: readonly string[] }): void {
+function cluster(answers: { [question: string]: readonly string[] }): void {
   const cases = Object.entries(answers).map(([question, texts], index) => {
     texts.forEach((text, turn) => {
-      writeFileSync(`${clone.folder}/answer-${index}-${turn + 1}`, text);
+      writeFileSync(`${project.folder}/answer-${index}-${turn + 1}`, text);
     });
     return `*"${question}"*)
       turn=$(grep -c -e "${question}" "$CALLS"); [ "$turn" -gt ${texts.length} ] && turn=${texts.length}
-      . '${clone.folder}'/answer-${index}-$turn;;`;
+      . '${project.folder}'/answer-${index}-$turn;;`;
   });
-  clone.script('kubectl', `case "$*" in\n${cases.join('\n')}\n*) echo '{"items":[]}';;\nesac`);
+  project.script('kubectl', `case "$*" in\n${cases.join('\n')}\n*) echo '{"items":[]}';;\nesac`);
 }
 
 const print = (items: readonly object[]): string => `echo '${JSON.stringify({ items })}'`;
@@ -67,61 +60,52 @@ const forward = ({ database }: State): string =>
 const refused = 'echo "error: unable to upgrade connection: pod does not exist" >&2; exit 1';
 
 /** The questions in the order in which they were first asked. */
-const asked = ({ clone }: State): readonly string[] => [
+const asked = (): readonly string[] => [
   ...new Set(
-    clone.calls().map((line) => /leases|port-forward|get pods|service|statefulsets/.exec(line)?.[0] ?? line),
+    project
+      .calls()
+      .map((line) => /leases|port-forward|get pods|service|statefulsets/.exec(line)?.[0] ?? line),
   ),
 ];
 
-test('kubelets, then PostgreSQL itself, then readiness are waited for: the API shows pods as before the stop', async (state) => {
-  cluster(state, {
+test('it waits for kubelets, then PostgreSQL itself, then readiness: the API shows pods as before the stop', async (state) => {
+  cluster({
     'get leases': [leases('1'), leases('1'), leases('2')],
     'get service postgresql': ['echo service/postgresql'],
     'port-forward': [refused, forward(state)],
     'get pods': [print([pod(true)]), print([pod(false)]), print([pod(true)])],
   });
-  assert.is(
-    await state.lib.reopen({ ...state.context, environment: state.environment }, 'changed'),
-    'unchanged',
-  );
-  assert.equal(asked(state), ['get pods', 'leases', 'statefulsets', 'service', 'port-forward']);
-  const count = (word: string) => state.clone.calls().filter((line) => line.includes(word)).length;
+  assert.is(await reopen(state.context, 'changed'), 'unchanged');
+  assert.equal(asked(), ['get pods', 'leases', 'statefulsets', 'service', 'port-forward']);
+  const count = (word: string) => project.calls().filter((line) => line.includes(word)).length;
   assert.equal(['leases', 'port-forward', 'get pods'].map(count), [3, 2, 3]);
   assert.equal(state.context.logged, []);
 });
 
-test('on nodes that run already, only PostgreSQL is waited for', async (state) => {
-  cluster(state, {
+test('on nodes that already run it waits for PostgreSQL only', async (state) => {
+  cluster({
     'get service postgresql': ['echo service/postgresql'],
     'port-forward': [refused, forward(state)],
     'get pods': [print([pod(false)])],
   });
-  assert.is(
-    await state.lib.reopen({ ...state.context, environment: state.environment }, 'unchanged'),
-    'unchanged',
-  );
-  assert.equal(asked(state), ['get pods', 'statefulsets', 'service', 'port-forward']);
+  assert.is(await reopen(state.context, 'unchanged'), 'unchanged');
+  assert.equal(asked(), ['get pods', 'statefulsets', 'service', 'port-forward']);
 });
 
-test('on a cluster on which nothing was deployed nothing is waited for', async (state) => {
-  cluster(state, {});
-  assert.is(
-    await state.lib.reopen({ ...state.context, environment: state.environment }, 'changed'),
-    'unchanged',
-  );
-  assert.equal(asked(state), ['get pods', 'statefulsets']);
+test('without deployed releases it waits for nothing', async (state) => {
+  cluster({});
+  assert.is(await reopen(state.context, 'changed'), 'unchanged');
+  assert.equal(asked(), ['get pods', 'statefulsets']);
 });
 
-test('a database that may not be asked for is an error', async (state) => {
-  cluster(state, {
+test('a database that the user may not reach is an error', async (state) => {
+  cluster({
     'get leases': [leases('1'), leases('2')],
     'get service postgresql': ['echo service/postgresql'],
     'port-forward': ['echo "Error from server (Forbidden): no" >&2; exit 1'],
     'get pods': [print([pod(false)])],
   });
-  const error = await failureOf(
-    state.lib.reopen({ ...state.context, environment: state.environment }, 'changed'),
-  );
+  const error = await failureOf(reopen(state.context, 'changed'));
   assert.is(error.what, 'svc/postgresql of the namespace database cannot be reached');
   assert.match(error.why ?? '', /Forbidden.*\npod database\/postgresql-0: it is not ready$/);
 });
