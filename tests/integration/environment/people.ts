@@ -73,7 +73,7 @@ others('what somebody changed is told with its field and manager, and taken back
   const again = await installApp2();
   assert.match(again, /unchanged: devops, postgresql, app2-back, app2-front/);
   // What the edit added beside helm's fields stays, and is told.
-  const added = /env\[DB_SSLMODUS\] was added by kubectl-edit; an install leaves it: remove it by hand/;
+  const added = /env\[DB_SSLMODUS\] was added by kubectl-edit; an install keeps it: remove it by hand/;
   for (const text of [again, (await succeeds('status')).stdout]) assert.is(lines(text, added).length, 1);
   await somebody('kubectl -n backend set env deployment app2-back DB_SSLMODUS-');
   assert.equal(lines((await succeeds('status')).stdout, /drift/), []);
@@ -135,16 +135,13 @@ others('a release that a helm is at work on is left to it, and repaired when it 
   ]) {
     await fails(
       words,
-      new RegExp(`app2-front is pending-upgrade: a helm is at work on it\n.*process ${helm.pid} `),
+      new RegExp(`app2-front is pending-upgrade: helm is still working on it\n.*process ${helm.pid} `),
     );
   }
   helm.kill('SIGKILL');
   await ended;
   await somebody('kubectl -n frontend delete quota team');
-  assert.match(
-    await installApp2(),
-    /app2-front was left pending-upgrade by a run that was killed: repairing it/,
-  );
+  assert.match(await installApp2(), /repairing app2-front: a killed run left it pending-upgrade/);
 });
 
 others('a webhook that does not answer is named', async () => {

@@ -183,7 +183,7 @@ trouble('releases that a killed helm left pending are repaired by the next insta
     ['app1-back', 'app2-back'],
   );
   const { stderr } = await succeeds('install-tier', 'apps');
-  assert.match(stderr, /app2-back was left pending-upgrade by a run that was killed: repairing it/);
+  assert.match(stderr, /repairing app2-back: a killed run left it pending-upgrade/);
   assert.is(
     (await status()).releases.every((release) => release.status === 'deployed'),
     true,

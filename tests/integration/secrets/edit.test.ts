@@ -71,7 +71,7 @@ test('what the editor writes is encrypted, and the log says what brings it to th
     echo 'added: something new' >> "$1"`;
   const { exitCode, text } = await edit(script);
   assert.is(exitCode, 0, text);
-  assert.match(text, /to bring it to the cluster: `.* init-vault`, then `.* install-tier core`/);
+  assert.match(text, /to apply it to the cluster: `.* init-vault`, then `.* install-tier core`/);
   assert.equal(await values(), { ...before, added: 'something new' });
   assert.not.match(await readText(sandbox.path(file)), 'something new');
   const [modes, place = ''] = (await readText(note)).split('\n');
@@ -94,7 +94,7 @@ test('an editor that fails changes nothing and leaves nothing', async () => {
   const before = await readText(sandbox.path(file));
   const { exitCode, text } = await edit('echo lost: 1 >> "$1"; exit 3');
   assert.is(exitCode, 1);
-  assert.match(text, /error: the editor failed\n {2}why: .*is as it was\n/);
+  assert.match(text, /error: the editor failed\n {2}why: .*was not changed\n/);
   assert.is(await readText(sandbox.path(file)), before);
   nothingLeft();
 });
