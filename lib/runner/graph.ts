@@ -15,6 +15,9 @@ import {
 } from './task.ts';
 import { claimName, type TaskNames } from './task-names.ts';
 
+/** The turn of finalisers and of what only they need. */
+const lateTurn = Number.POSITIVE_INFINITY;
+
 type Request = {
   readonly task: AnyTask;
   readonly args: ArgumentValues;
@@ -46,18 +49,16 @@ export async function buildGraph(
   const names = new Map<string, AnyTask>();
   const requests: Request[] = [];
   const roots: TaskNode[] = [];
+  const labels: string[] = [];
   for (const call of calls) {
-    const earlier = nodes.size;
-    const root = await expand({ ...call, neededBy: undefined }, roots.length);
-    if (nodes.size === earlier) checkRepeated(root, roots, call);
-    if (roots.length > 0) for (const node of [...nodes.values()].slice(earlier)) comeAfter(node, roots);
-    roots.push(root);
+    for (const step of await stepsOf(call)) await addRoot(step);
+    labels.push((await addRoot(call)).label);
   }
   // A set grows while it is walked: finalisers have needs and finalisers of their own.
   for (const node of nodes.values()) {
     for (const { task, args } of finalisersOf(node)) {
       checkTask(task, 'finally', node.task);
-      const finaliser = await expand({ task, args, neededBy: node, finalises: node }, calls.length);
+      const finaliser = await expand({ task, args, neededBy: node, finalises: node }, lateTurn);
       finalise(finaliser, node);
     }
   }
@@ -67,7 +68,27 @@ export async function buildGraph(
     const { markLongRunning } = await import('./long-running-nodes.ts');
     await markLongRunning(ordered, roots);
   }
-  return { roots, label: roots.map(({ label }) => label).join(` ${nextTask} `), options, nodes: ordered };
+  return { roots, label: labels.join(` ${nextTask} `), options, nodes: ordered };
+
+  async function addRoot(call: Call): Promise<TaskNode> {
+    const earlier = nodes.size;
+    const root = await expand({ ...call, neededBy: undefined }, roots.length);
+    if (nodes.size === earlier) checkRepeated(root, roots, call);
+    if (roots.length > 0) for (const node of [...nodes.values()].slice(earlier)) comeAfter(node, roots);
+    roots.push(root);
+    return root;
+  }
+
+  async function stepsOf(call: Call): Promise<Call[]> {
+    const { task, passThrough } = call;
+    if (task.steps === undefined) return [];
+    const args = (await checkRequest({ ...call, neededBy: undefined })) as TaskInput['args'];
+    const steps = typeof task.steps === 'function' ? task.steps({ args, options, passThrough }) : task.steps;
+    return longForm(steps).map((step) => {
+      checkTask(step.task, 'steps', task);
+      return { ...step, passThrough: [] };
+    });
+  }
 
   /** Makes the node and all that it needs. */
   async function expand(first: Request, turn: number): Promise<TaskNode> {
@@ -132,11 +153,12 @@ export async function buildGraph(
       neededBy,
       finalisers: [],
       finalises: [],
-      late: turn === calls.length,
+      late: turn === lateTurn,
       turn,
       longRunning: undefined,
     };
     checkNumbers(task);
+    if (neededBy !== undefined) checkNeeded(task, neededBy.task);
     nodes.set(id, node);
     if (nodes.size % lookEvery === 0) checkEnd(node);
     // Reversed because the list is a stack: needs are expanded in the order in which they are written.
@@ -149,13 +171,23 @@ export async function buildGraph(
 }
 
 /** The compiler refuses what is no task, but not a task of which the file is not loaded yet: that is undefined. */
-function checkTask(needed: unknown, field: 'needs' | 'finally' | 'after', owner: AnyTask): void {
+function checkTask(needed: unknown, field: 'needs' | 'steps' | 'finally' | 'after', owner: AnyTask): void {
   const { name, commands } = (needed ?? {}) as Partial<AnyTask>;
   if (typeof name === 'string' && typeof commands === 'function') return;
   throw new UsageError({
     what: `\`${field}\` of task \`${owner.name}\` holds something that is no task: \`${String(needed)}\``,
     why: 'needs are tasks, not names; one whose declaration comes later is undefined until then',
     advice: `see ${formatPlace(owner)}; \`${field}: () => […]\` is read when all are declared`,
+  });
+}
+
+/** Throws UsageError for a need with steps: these come before all else, and would bring no order among the other needs. */
+function checkNeeded(needed: AnyTask, owner: AnyTask): void {
+  if (needed.steps === undefined) return;
+  throw new UsageError({
+    what: `task \`${needed.name}\` has \`steps\` and cannot be needed by \`${owner.name}\``,
+    why: 'steps are for a task that is named on the command line',
+    advice: `see ${formatPlace(owner)}`,
   });
 }
 

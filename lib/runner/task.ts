@@ -148,6 +148,11 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   readonly passThrough?: boolean;
   /** Tasks that must be done first. A shared need runs once. */
   readonly needs?: Needs | ((input: TaskInput<Specs>) => Needs);
+  /**
+   * Tasks that run one after another before this one, as if the command line named them with `,` in between. For a task that
+   * is named on the command line: another one cannot need it.
+   */
+  readonly steps?: Needs | ((input: TaskInput<Specs>) => Needs);
   /** Tasks that must be done first when they are part of the same run, but are not pulled in. */
   readonly after?: readonly AnyTask[] | ((input: TaskInput<Specs>) => readonly AnyTask[]);
   /**
@@ -190,6 +195,8 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   readonly ready?: Readiness | ((input: TaskInput<Specs>) => Readiness);
   /** Globs of files that the task reads (`!` in front leaves out). It is up to date while these and its arguments stay the same. */
   readonly inputs?: readonly string[] | ((input: TaskInput<Specs>) => readonly string[]);
+  /** Globs of files that `--watch` looks at beside the `inputs`. They make nothing up to date: the task runs whenever it is asked for. */
+  readonly watched?: (input: TaskInput<Specs>) => readonly string[] | Promise<readonly string[]>;
   /** Globs of files that the task makes: it is not up to date when one matches nothing or was changed by others. */
   readonly outputs?: readonly string[] | ((input: TaskInput<Specs>) => readonly string[]);
   /** A command that exits 0 when nothing is to be done. With `inputs` both must say so. */

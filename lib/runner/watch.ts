@@ -6,7 +6,7 @@ import { count } from './format.ts';
 import { Changes } from './memory/changes.ts';
 import { type FileStates, readStates } from './memory/file-state.ts';
 import { changedFiles } from './memory/fingerprint.ts';
-import { existingFolder, findFiles, matchesGlobs, mayHold } from './memory/glob.ts';
+import { compileGlobs, existingFolder, findFiles, matchesGlobs, mayHold } from './memory/glob.ts';
 import { globsOf, type TaskGlobs } from './memory/task-files.ts';
 import { RunView, runLine } from './output/lines.ts';
 import { type RunRequest, runTasks } from './run-tasks.ts';
@@ -14,7 +14,7 @@ import { type RunRequest, runTasks } from './run-tasks.ts';
 /**
  * Runs the graph, then again whenever an input of one of its tasks has changed, until a signal comes; what changes during a
  * run leads to one more run afterwards. What tasks of the graph make themselves is no change. A requested long-running task
- * is ended and started anew. Throws UsageError when no task declares inputs.
+ * is ended and started anew. Throws UsageError when no task declares `inputs` or `watched`.
  */
 export async function watchTasks(request: RunRequest): Promise<number> {
   const { graph, stop, terminal, settings, redactor } = request;
@@ -114,8 +114,8 @@ export async function watchTasks(request: RunRequest): Promise<number> {
 }
 
 async function watchedGlobs({ graph, shell }: RunRequest): Promise<TaskGlobs[]> {
-  const [first, ...others] = graph.nodes.filter(({ task }) => task.inputs !== undefined);
-  if (first === undefined) {
+  const readers = graph.nodes.filter(({ task }) => task.inputs !== undefined);
+  if (readers.length === 0 && graph.nodes.every(({ task }) => task.watched === undefined)) {
     const size = graph.nodes.length;
     throw new UsageError({
       what: `nothing to watch for \`${graph.label}\``,
@@ -123,11 +123,19 @@ async function watchedGlobs({ graph, shell }: RunRequest): Promise<TaskGlobs[]> 
         size === 1
           ? 'it declares no inputs'
           : `none of the ${count(size, 'task')} of its run declares inputs`,
-      advice: 'declare `inputs` on the tasks that read files',
+      advice: 'declare `inputs` or `watched` on the tasks that read files',
     });
   }
   const base = resolve((await shell?.(graph.options))?.cwd ?? '.');
   // Also of tasks without inputs: what they make is no change.
   const makers = graph.nodes.filter(({ task }) => task.inputs === undefined && task.outputs !== undefined);
-  return [first, ...others, ...makers].map((node) => globsOf(node, base));
+  const watched = graph.nodes.map(async (node) => {
+    const texts = (await node.task.watched?.(node.input)) ?? [];
+    const globs = globsOf(node, base);
+    return texts.length > 0 ? [{ ...globs, inputs: compileGlobs(texts, globs.folder) }] : [];
+  });
+  return [
+    ...[...readers, ...makers].map((node) => globsOf(node, base)),
+    ...(await Promise.all(watched)).flat(),
+  ];
 }

@@ -60,6 +60,24 @@ test('after a failure the later ones do not start, in any mode, and the rest can
   assert.match((await ends(['install', ',', 'check', '--resume'], 0)).stderr, 'done: 4 tasks');
 });
 
+test('the steps of a task run one after another before it, and what the first one made is removed in the end', async () => {
+  const remove = ok('remove', { private: true });
+  const scratch = ok('scratch', { private: true, finally: ['remove'] });
+  const all = [...tasks(), remove, scratch, ok('verify', { steps: ['scratch', 'install', 'check'] })];
+  const run = rig.run(all, ['verify', '--output=plain']);
+  assert.is(await run.exit, 1, run.stderr);
+  assert.match(run.stderr, '1 failed, 3 done, 3 not started');
+  assert.equal(run.stderr.match(/^\$ echo .*$/gm), ['$ echo scratch', '$ echo tool', '$ echo remove']);
+  await writeFile(join(folder, 'good'), '');
+  const dry = rig.run(all, ['verify', '--dry-run']);
+  assert.is(await dry.exit, 0, dry.stderr);
+  const lines = ['scratch', 'tool', `test -e ${folder}/good`, 'prepare', 'check', 'verify', 'remove'];
+  assert.equal(
+    dry.stdout.trimEnd().split('\n'),
+    lines.map((line) => (line.includes(' ') ? line : `echo ${line}`)),
+  );
+});
+
 test('a dry run, --explain, the graph and the help are for all of them', async () => {
   const line = ['install', ',', 'check'];
   const dry = await ends([...line, '-n', '--explain'], 0);

@@ -240,6 +240,19 @@ test('events of watching are lines of JSON like all others', async () => {
   assert.match(changed.changes[0], /src\/a\.ts changed$/);
 });
 
+test('what is only watched brings another run and makes nothing up to date; it need not exist yet', async () => {
+  const { inputs: _, ...watched } = build({ watched: ['src/**', '!**/*~', 'later'] });
+  const run = await watching([watched], 'build');
+  assert.match(run.stderr, 'watching 1 input of 1 task');
+  await write('src/a.ts~', 'draft');
+  await write('later', '1');
+  await again(run, 'later is new');
+  await interrupt(run);
+  const once = rig.run([watched], ['build']);
+  await (await rig.next('build')).exit();
+  assert.is(await once.exit, 0, once.stderr);
+});
+
 test('without a task with inputs there is nothing to watch', async () => {
   const run = rig.run([{ name: 'a', commands: ['true'] }], ['a', '--watch']);
   assert.is(await run.exit, 2);

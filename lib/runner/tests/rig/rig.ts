@@ -38,6 +38,8 @@ export type RigTask = {
   readonly plain?: boolean;
   readonly passThrough?: boolean;
   readonly inputs?: readonly string[];
+  readonly watched?: readonly string[];
+  readonly steps?: readonly string[];
   readonly outputs?: readonly string[];
   readonly status?: string;
 };

@@ -25,10 +25,12 @@ process.exitCode = await runCli([...declared.values()], process.argv.slice(2), {
 
 function declare(entry: RigTask): AnyTask {
   const { name, commands = [], needs = [], after = [], secrets, cleanup, behaviour, ...others } = entry;
-  const { finally: finalisers, ready, plain, explicit, ...rest } = others;
+  const { finally: finalisers, steps, watched, ready, plain, explicit, ...rest } = others;
   return task({
     ...rest,
     ...(finalisers && { finally: () => finalisers.map(find) }),
+    ...(steps && { steps: steps.map(find) }),
+    ...(watched && { watched: async () => watched }),
     ...(ready && { ready: readiness(ready) }),
     name,
     description: `the task ${name}`,

@@ -50,6 +50,43 @@ test('the same arguments are one node, however they are written; others are anot
   assert.equal(await labels(top), ['deploy x', 'deploy y --force --tier=apps', 'top']);
 });
 
+test('steps come one after another, each with what only it needs; the label is the task that has them', async () => {
+  const a = task({ ...described, name: 'a' });
+  const b = task({ ...described, name: 'b', needs: [a] });
+  const c = task({ ...described, name: 'c', needs: [a], after: [b] });
+  const top = task({
+    ...described,
+    name: 'top',
+    args: { app: { type: 'string', default: 'x', description: 'd' } },
+    steps: ({ args }) => [c, need(deploy, { app: args.app }), b],
+  });
+  const graph = await build(top);
+  assert.is(graph.label, 'top');
+  const order = graph.nodes.map((node) => [node.label, [...node.needs].map(({ label }) => label)]);
+  assert.equal(order, [
+    ['a', []],
+    ['c', ['a']],
+    ['deploy x', ['c']],
+    ['b', ['a', 'c', 'deploy x']],
+    ['top', ['c', 'deploy x', 'b']],
+  ]);
+});
+
+test('a task with steps cannot be needed, and its steps are tasks', async () => {
+  const a = task({ ...described, name: 'a' });
+  const top = task({ ...described, name: 'top', steps: [a] });
+  const owner = task({ ...described, name: 'owner', needs: [top] });
+  const wrong = task({ ...described, name: 'wrong', steps: [undefined as never] });
+  for (const [requested, words] of [
+    [owner, 'task `top` has `steps` and cannot be needed by `owner`'],
+    [wrong, '`steps` of task `wrong` holds something that is no task: `undefined`'],
+  ] as const) {
+    const error = await build(requested).catch((thrown: unknown) => thrown);
+    assert.instance(error, UsageError);
+    assert.is((error as UsageError).what, words);
+  }
+});
+
 test('two tasks of one name are refused, wherever they stand in the graph; a task may stand there often', async () => {
   const shared = task({ ...described, name: 'twin' });
   const other = task({ ...described, name: 'twin' });
