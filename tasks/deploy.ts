@@ -83,6 +83,9 @@ const installation = {
     ...tools('openssl'),
     ...imagesFor(input, input.args),
   ],
+  // Not `inputs`: only the cluster says whether there is something to do.
+  watched: async (input: Omit<Input, 'args'> & Selected) =>
+    (await import('../lib/deploy/watched-files.ts')).watchedFiles(input, input.args),
   commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).installCommands(input),
   run: async (context: Omit<Body, 'args'> & Selected) => {
     const { install } = await import('../lib/deploy/install.ts');

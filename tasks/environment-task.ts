@@ -38,20 +38,30 @@ export type Body<Specs extends ArgumentSpecs = ArgumentSpecs> = BodyOf<Specs> & 
 type BodyOf<Specs extends ArgumentSpecs> = EnvironmentContext &
   Pick<Early, 'provider'> & { readonly args: Arguments<Specs> };
 
-type Definition<Specs extends ArgumentSpecs, Known, Given> = Omit<
-  TaskDefinition<Specs>,
-  'needs' | 'after' | 'check' | 'confirm' | 'mutex' | 'commands' | 'run'
-> & {
+/** What is read before the run, with what is known without waiting. */
+type EarlyFields<Specs extends ArgumentSpecs> = {
   readonly needs?: Needs | ((input: Early<Specs>) => Needs);
+  readonly steps?: Needs | ((input: Early<Specs>) => Needs);
   readonly after?: readonly AnyTask[] | ((input: Early<Specs>) => readonly AnyTask[]);
-  readonly check?: (input: Known) => void | Promise<void>;
+  readonly finally?: Needs | ((input: Early<Specs>) => Needs);
   readonly confirm?: string | ((input: Early<Specs>) => string);
   readonly mutex?: string | ((input: Early<Specs>) => string);
-  readonly commands: (input: Known) => readonly string[] | Promise<readonly string[]>;
-  readonly run?: (context: Given) => void | Promise<void>;
-  /** `run` needs the cluster: unless it runs, the task fails with what to do. */
-  readonly onCluster?: boolean | ((context: Given) => boolean);
 };
+
+const earlyFields = ['needs', 'steps', 'after', 'finally', 'confirm', 'mutex'] as const;
+
+type Definition<Specs extends ArgumentSpecs, Known, Given> = Omit<
+  TaskDefinition<Specs>,
+  keyof EarlyFields<Specs> | 'check' | 'watched' | 'commands' | 'run'
+> &
+  EarlyFields<Specs> & {
+    readonly check?: (input: Known) => void | Promise<void>;
+    readonly watched?: (input: Known) => readonly string[] | Promise<readonly string[]>;
+    readonly commands: (input: Known) => readonly string[] | Promise<readonly string[]>;
+    readonly run?: (context: Given) => void | Promise<void>;
+    /** `run` needs the cluster: unless it runs, the task fails with what to do. */
+    readonly onCluster?: boolean | ((context: Given) => boolean);
+  };
 
 type NoArguments = Record<never, never>;
 
@@ -83,23 +93,23 @@ function declare<Specs extends ArgumentSpecs, More extends object>(
     const environment = environmentOf(options, root);
     return { ...given, options, environment, provider: providerOf(environment) };
   };
-  const withEarly =
-    <Result>(work: (input: Early<Specs>) => Result) =>
-    (input: TaskInput<Specs>) =>
-      work(early(input));
   const known = async (input: TaskInput<Specs>) => {
     const given = early(input);
     return { ...given, ...(await more(given)) };
   };
-  const { needs, after, check, confirm, mutex, commands, run, onCluster, ...rest } = definition;
+  const { check, watched, commands, run, onCluster, ...rest } = definition;
+  const functions = earlyFields.flatMap((name) => {
+    const field: unknown = definition[name];
+    return typeof field === 'function'
+      ? [[name, (input: TaskInput<Specs>) => field(early(input))] as const]
+      : [];
+  });
   return declareTask<Specs>(
     {
       ...(rest as Omit<TaskDefinition<Specs>, 'commands'>),
-      ...(needs && { needs: typeof needs === 'function' ? withEarly(needs) : needs }),
-      ...(after && { after: typeof after === 'function' ? withEarly(after) : after }),
-      ...(confirm && { confirm: typeof confirm === 'function' ? withEarly(confirm) : confirm }),
-      ...(mutex && { mutex: typeof mutex === 'function' ? withEarly(mutex) : mutex }),
+      ...Object.fromEntries(functions),
       ...(check && { check: async (input: TaskInput<Specs>) => check(await known(input)) }),
+      ...(watched && { watched: async (input: TaskInput<Specs>) => watched(await known(input)) }),
       commands: async (input) => commands(await known(input)),
       ...(run && {
         run: async (context: TaskContext<Specs>) => {

@@ -26,12 +26,17 @@ function image({ images }: Settings, tagName: string): string {
   return `${images.backendVerification.repository}:${tagName}`;
 }
 
+/** Milliseconds for a build or a push: a network that hangs ends it. */
+const buildMs = 30 * 60_000;
+
 export const buildBackendVerification = task({
   name: 'build-backend-verification',
   description: 'build the image of the verification program',
   group: 'images',
   args: tag,
   needs: tools('docker'),
+  retries: 1,
+  timeoutMs: buildMs,
   commands: async ({ args, settings }) => {
     const { buildWords } = await import('../lib/cluster/images/own-images.ts');
     return [shellWords(buildWords(settings, 'docker/backend-verification', image(settings, args.tag)))];
@@ -44,6 +49,9 @@ export const buildPushBackendVerification = task({
   group: 'images',
   args: tag,
   needs: ({ args }) => [need(buildBackendVerification, { tag: args.tag })],
+  // A push goes on with the layers that the registry has.
+  retries: 2,
+  timeoutMs: buildMs,
   commands: ({ args, settings }) => [shellWords(['docker', 'push', image(settings, args.tag)])],
 });
 
@@ -72,6 +80,10 @@ export const buildImages = task({
   private: true,
   args: selection,
   needs: tools('docker'),
+  // Base images come from a registry; a build changes nothing but Docker's images.
+  retries: 1,
+  timeoutMs: buildMs,
+  watched: async (input) => (await toBuild(input)).map(({ folder }) => folder),
   commands: async (input) => {
     const { buildCommands } = await import('../lib/cluster/images/build.ts');
     return buildCommands(input.settings, await toBuild(input));

@@ -8,6 +8,9 @@ import { TaskError } from '../runner/runner.ts';
 const leftovers =
   /^(?:\.#.*|#.*#|.*~|\..*\.sw.|4913|.*\.(?:orig|rej|bak)|\._.*|\.DS_Store|Thumbs\.db|desktop\.ini|\..*\.(?:ya?ml|asc|hcl))$/;
 
+/** The same as a glob, with all hidden files: for watching, where a file too few does no harm. */
+export const leftoverGlob = '**/{.*,*~,#*#,4913,*.orig,*.rej,*.bak,Thumbs.db,desktop.ini}';
+
 export const isLeftover = (name: string): boolean => leftovers.test(name);
 
 /**
