@@ -175,13 +175,46 @@ export const services = task({
     const { provider, options } = context;
     const addresses = await (await provider.load()).addresses(context);
     if (options.json) return context.print(JSON.stringify(addresses, null, 2));
-    const { notesOf } = await import('../lib/ingress/addresses.ts');
-    const width = Math.max(0, ...addresses.map(({ name }) => name.length));
-    context.print(addresses.map(({ name, address }) => `${name.padEnd(width)}  ${address}`).join('\n'));
+    const { formatAddresses, notesOf } = await import('../lib/ingress/addresses.ts');
+    context.print(formatAddresses(addresses));
     for (const note of notesOf(addresses)) context.log(note);
     if (provider.simulatedPods) {
       context.log('the pods are simulated: Ingress and the other Services lead nowhere here');
     }
     return undefined;
+  },
+});
+
+export const forward = task({
+  name: 'forward',
+  description: 'keep ports to Vault, PostgreSQL and the ingress open, and print their addresses',
+  group: 'cluster',
+  args: {
+    servers: {
+      type: 'choice',
+      positional: true,
+      variadic: true,
+      optional: true,
+      choices: ['vault', 'postgresql', 'ingress'],
+      noun: 'server',
+      description: 'vault, postgresql or ingress; default: all',
+    },
+  },
+  needs: (input) => [...connection(input), ...tools('kubectl')],
+  after: [createK8s, startK8s],
+  check: async (input) => {
+    const { serversToForward } = await import('../lib/operations/forward.ts');
+    serversToForward(input, input.args.servers);
+  },
+  // As long as pods may take to answer after a start of the cluster, and a little more.
+  ready: { log: 'connected until the run ends', timeoutMs: 150_000 },
+  commands: async (input) => {
+    const { forwardCommands } = await import('../lib/operations/forward.ts');
+    return forwardCommands(input, input.args.servers);
+  },
+  onCluster: true,
+  run: async (context) => {
+    const { forward } = await import('../lib/operations/forward.ts');
+    await forward(context, context.args.servers);
   },
 });

@@ -26,7 +26,7 @@ export async function requireCluster(context: EnvironmentContext): Promise<void>
   throw notRunning(environment, phase, faults);
 }
 
-const postgresql = {
+export const postgresqlTarget = {
   namespace: 'database',
   resource: 'svc/postgresql',
   port: 5432,
@@ -45,5 +45,5 @@ export async function withPostgresql<Result>(
   const { environment } = context;
   const servers = await providerOf(environment).servers?.(environment);
   if (servers) return use({ host: '127.0.0.1', port: servers.postgresql });
-  return withPortForward(context, { ...postgresql, waitMs }, use);
+  return withPortForward(context, { ...postgresqlTarget, waitMs }, use);
 }

@@ -14,6 +14,12 @@ export type Address = {
   readonly note?: string;
 };
 
+/** One address a line, behind its name. */
+export function formatAddresses(addresses: readonly Address[]): string {
+  const width = Math.max(0, ...addresses.map(({ name }) => name.length));
+  return addresses.map(({ name, address }) => `${name.padEnd(width)}  ${address}`).join('\n');
+}
+
 /** Each note once. */
 export const notesOf = (addresses: readonly Address[]): readonly string[] => [
   ...new Set(addresses.flatMap(({ note }) => note ?? [])),

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { poll } from '../ground/poll.ts';
 import { type Command, reasonIn, type TaskContext, TaskError } from '../runner/runner.ts';
 import type { ShellContext } from '../settings/context.ts';
@@ -12,6 +13,8 @@ export type ForwardTarget = {
   /** A Service or pod, as `svc/vault`. */
   readonly resource: string;
   readonly port: number;
+  /** The port of this machine. Default: any that is free. */
+  readonly localPort?: number | undefined;
   /** Milliseconds to try for: pods that have just been started take their time. Default: 0, one attempt. */
   readonly waitMs?: number;
   /**
@@ -42,6 +45,52 @@ export async function withPortForward<Result>(
   } finally {
     await endCommand(command);
   }
+}
+
+/** What a lasting forward tells: where it leads from, each time it is open, and why it was lost. */
+export type ForwardNews = {
+  readonly onOpen: (connection: Connection) => void;
+  readonly onLost: (reason: string) => void;
+};
+
+/**
+ * Forwards until the run stops, from the same local port all the time: connects again when kubectl ends or the server does not
+ * answer, which is asked every `lookMs` milliseconds (kubectl itself notices a pod that is gone only when something connects). Throws
+ * `TaskError` as `withPortForward` does when nothing answers for so long.
+ */
+export async function keepForward(
+  context: ForwardContext & Pick<TaskContext, 'signal'>,
+  target: ForwardTarget & Pick<Required<ForwardTarget>, 'answers'>,
+  { onOpen, onLost }: ForwardNews,
+  lookMs = 3000,
+): Promise<void> {
+  const { signal } = context;
+  const quiet = { ...context, $: context.$({ quiet: true, nothrow: true }) };
+  for (let { localPort } = target; ; ) {
+    const forward = await openForward(quiet, { ...target, localPort });
+    localPort = forward.connection.port;
+    onOpen(forward.connection);
+    const reason = await untilLost(forward, target.answers, lookMs, signal);
+    await endCommand(forward.command);
+    if (signal.aborted) return;
+    onLost(reason);
+  }
+}
+
+/** Why the forward leads nowhere any more; returns as well when the signal comes. */
+async function untilLost(
+  { command, connection }: Forward,
+  answers: Required<ForwardTarget>['answers'],
+  lookMs: number,
+  signal: AbortSignal,
+): Promise<string> {
+  const ended = command.then(({ stderr, exitCode }) => reasonIn(stderr) ?? `kubectl: exit code ${exitCode}`);
+  do {
+    const pause = delay(lookMs, undefined, { signal }).catch(() => undefined);
+    const reason = await Promise.race([ended, pause]);
+    if (reason !== undefined) return reason;
+  } while (!signal.aborted && (await answers(connection)));
+  return 'the server does not answer';
 }
 
 type Forward = { readonly command: Command; readonly connection: Connection };
@@ -80,9 +129,17 @@ const isFinal = (reason: string): boolean => /\((?:NotFound|Forbidden|Unauthoriz
 /** One `kubectl port-forward`; why it does not lead to a server that answers, as text. */
 async function tryForward(
   { $, environment }: ShellContext,
-  { namespace, resource, port, waitMs = 0, answers }: ForwardTarget,
+  { namespace, resource, port, localPort, waitMs = 0, answers }: ForwardTarget,
 ): Promise<Forward | string> {
-  const words = ['-n', namespace, 'port-forward', resource, `:${port}`, '--address', '127.0.0.1'];
+  const words = [
+    '-n',
+    namespace,
+    'port-forward',
+    resource,
+    `${localPort ?? ''}:${port}`,
+    '--address',
+    '127.0.0.1',
+  ];
   const command = $`exec ${kubectl(environment)} ${words}`;
   const local = await new Promise<number | string>((resolve) => {
     const timer = setTimeout(() => {

@@ -87,10 +87,8 @@ export async function withVaultReplicas<Result>(
   function forward(names: readonly string[], connections: readonly NamedConnection[]): Promise<Result> {
     const [name, ...rest] = names;
     if (name === undefined) return use(connections);
-    return withPortForward(
-      context,
-      { namespace: 'vault', resource: `pod/${name}`, port: 8200, waitMs, answers },
-      (connection) => forward(rest, [...connections, { name, ...connection }]),
+    return withPortForward(context, { ...vaultTarget, resource: `pod/${name}`, waitMs }, (connection) =>
+      forward(rest, [...connections, { name, ...connection }]),
     );
   }
 }
@@ -101,6 +99,9 @@ const answers = ({ host, port }: Connection): Promise<boolean> =>
     () => true,
     () => false,
   );
+
+/** Vault by its Service: any of its pods. */
+export const vaultTarget = { namespace: 'vault', resource: 'svc/vault', port: 8200, answers };
 
 async function podsOf(context: ForwardContext, waitMs: number): Promise<VaultPods> {
   const words = ['-n', 'vault', 'get', 'statefulsets,pods', '--selector', vaultSelector];

@@ -155,4 +155,48 @@ test('what the API server does not have is not waited for, and neither is what i
   assert.is((await once(0))[1], 1);
 });
 
+test('a lasting forward connects again from the same port when kubectl ends or nothing answers, until the run stops', async ({
+  lib,
+  clone,
+  context,
+}) => {
+  const lost =
+    'echo "Forwarding from 127.0.0.1:40123 -> 8200"; echo "error: lost connection to pod" >&2; exit 1';
+  attempts(clone, [lost, notThere, forwarding]);
+  const stop = new AbortController();
+  const news: string[] = [];
+  // Once, of what is open.
+  const answers = async () => news.length !== 3;
+  await lib.keepForward(
+    { ...context, signal: stop.signal },
+    { ...vault, waitMs: 60_000, answers },
+    {
+      onOpen: ({ port }) => {
+        news.push(`open at ${port}`);
+        if (news.length === 5) stop.abort();
+      },
+      onLost: (reason) => news.push(reason),
+    },
+    1,
+  );
+  const open = 'open at 40123';
+  assert.equal(news, [open, 'error: lost connection to pod', open, 'the server does not answer', open]);
+  const ports = clone.calls().flatMap((call) => / (\d*:8200) /.exec(call)?.[1] ?? []);
+  assert.equal(ports, [':8200', ...Array(3).fill('40123:8200')]);
+});
+
+test('a lasting forward fails as a short one when the API server does not have it any more', async ({
+  lib,
+  clone,
+  context,
+}) => {
+  const gone = 'echo \'Error from server (NotFound): services "vault" not found\' >&2; exit 1';
+  attempts(clone, ['echo "Forwarding from 127.0.0.1:40123 -> 8200"; exit 1', gone]);
+  const news = { onOpen: () => {}, onLost: () => {} };
+  const error = await failureOf(
+    lib.keepForward(context, { ...vault, answers: async () => true, waitMs: 60_000 }, news),
+  );
+  assert.match(error.why ?? '', 'services "vault" not found');
+});
+
 test.run();

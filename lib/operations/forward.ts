@@ -1,0 +1,156 @@
+import { request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { setTimeout as delay } from 'node:timers/promises';
+import { clusterOf, postgresqlTarget } from '../cluster/cluster.ts';
+import { isFree } from '../cluster/embedded/ports.ts';
+import { providerOf } from '../cluster/providers.ts';
+import { formatAddresses } from '../ingress/addresses.ts';
+import { controllerOf } from '../ingress/controllers.ts';
+import { findWay } from '../ingress/entrance.ts';
+import { kubectlText } from '../kubernetes/kubectl.ts';
+import { type Connection, type ForwardTarget, keepForward, podStartMs } from '../kubernetes/port-forward.ts';
+import { UsageError } from '../runner/runner.ts';
+import type { Context, Target } from '../settings/context.ts';
+import { vaultTarget } from '../vault/replicas.ts';
+
+const forwardNames = ['vault', 'postgresql', 'ingress'] as const;
+
+type Name = (typeof forwardNames)[number];
+
+/** How to get to a server: a place that this machine reaches by itself, or a forwarded port. */
+type Way = { readonly scheme: string } & (
+  | { readonly at: Connection }
+  | {
+      readonly target: ForwardTarget & Pick<Required<ForwardTarget>, 'answers'>;
+      /** The port of this machine that is tried first. */
+      readonly port: number;
+    }
+);
+
+/** The longest time that a timer can wait: 24 days. */
+const longestMs = 2 ** 31 - 1;
+
+/** The task is ready with this line. */
+const readyLine = 'connected until the run ends';
+
+/**
+ * Prints where Vault, PostgreSQL and the ingress controller answer this machine, and keeps the ports that it has to forward for it open
+ * until the run stops. Throws `TaskError` when one of them does not answer for two minutes.
+ */
+export async function forward(context: Context, asked: readonly Name[]): Promise<void> {
+  const names = serversToForward(context, asked);
+  const ways = await Promise.all(names.map((name) => wayTo(name, context)));
+  const addresses = new Map<Name, string>();
+  const opened = (name: Name, { scheme }: Way, { host, port }: Connection): void => {
+    const again = addresses.has(name);
+    addresses.set(name, `${scheme}${host}:${port}`);
+    if (again) context.log(`${name}: connected again`);
+    else if (addresses.size === names.length) tell(context, names, addresses);
+  };
+  await Promise.all(
+    names.map(async (name, index) => {
+      const way = ways[index] as Way;
+      if ('at' in way) return opened(name, way, way.at);
+      const localPort = (await isFree(way.port)) ? way.port : undefined;
+      const target = { ...way.target, localPort, waitMs: podStartMs };
+      await keepForward(context, target, {
+        onOpen: (connection) => opened(name, way, connection),
+        onLost: (reason) => context.log(`${name}: ${reason}; connecting again`),
+      });
+    }),
+  );
+  // A listener for the signal alone would let the process end.
+  await delay(longestMs, undefined, { signal: context.signal }).catch(() => undefined);
+}
+
+/** What is asked for, or all that can answer. Throws UsageError for the ingress of simulated pods. */
+export function serversToForward({ environment, settings }: Target, asked: readonly Name[]): readonly Name[] {
+  const { simulatedPods } = providerOf(environment);
+  if (simulatedPods && asked.includes('ingress')) {
+    throw new UsageError({
+      what: `nothing answers behind the ingress of the ${environment.provider} cluster`,
+      why: 'its pods are simulated, those of the ingress controller too',
+      advice: 'leave `ingress` out',
+    });
+  }
+  const noIngress =
+    simulatedPods || (controllerOf(settings) === undefined && settings.ingress.address === '');
+  return forwardNames.filter((name) =>
+    asked.length > 0 ? asked.includes(name) : name !== 'ingress' || !noIngress,
+  );
+}
+
+async function wayTo(name: Name, context: Context): Promise<Way> {
+  const { environment } = context;
+  if (name === 'ingress') return wayToIngress(context);
+  const servers = await providerOf(environment).servers?.(environment);
+  const scheme = name === 'vault' ? 'http://' : '';
+  if (servers) return { scheme, at: { host: '127.0.0.1', port: servers[name] } };
+  const target = name === 'vault' ? vaultTarget : postgresqlTarget;
+  return { scheme, target, port: target.port };
+}
+
+async function wayToIngress(context: Context): Promise<Way> {
+  const { enabled: tls } = context.settings.ingress.tls;
+  const scheme = tls ? 'https://' : 'http://';
+  const way = await findWay(context, { tls, published: undefined });
+  if (way.kind === 'direct') {
+    const { address, http, https } = way.entrance;
+    return { scheme, at: { host: address, port: (tls ? https : http) ?? ingressPorts(tls).port } };
+  }
+  const { namespace, service } = way;
+  const { port, localPort } = ingressPorts(tls);
+  const target = { namespace, resource: `svc/${service}`, port, answers: answersAny(tls) };
+  return { scheme, target, port: localPort };
+}
+
+/** The port of the controller's Service, and one of this machine that needs no root. */
+const ingressPorts = (tls: boolean) => (tls ? { port: 443, localPort: 8443 } : { port: 80, localPort: 8080 });
+
+/** Whether an HTTP server answers, whatever it says and whatever its certificate is worth. */
+const answersAny =
+  (tls: boolean) =>
+  ({ host, port }: Connection): Promise<boolean> =>
+    new Promise((resolve) => {
+      const options = { host, port, timeout: 3000, agent: false };
+      const request = tls ? requestHttps({ ...options, rejectUnauthorized: false }) : requestHttp(options);
+      request.once('response', (response) => {
+        response.destroy();
+        resolve(true);
+      });
+      request.once('timeout', () => request.destroy());
+      request.once('error', () => resolve(false));
+      request.end();
+    });
+
+function tell(context: Context, names: readonly Name[], addresses: ReadonlyMap<Name, string>): void {
+  const rows = names.map((name) => ({ name, address: addresses.get(name) ?? '' }));
+  context.print(context.options.json ? JSON.stringify(rows, null, 2) : formatAddresses(rows));
+  context.log(readyLine);
+}
+
+/** The same as plain commands: each stays until it is ended. */
+export async function forwardCommands(target: Target, asked: readonly Name[]): Promise<readonly string[]> {
+  const { environment, settings } = target;
+  const names = serversToForward(target, asked);
+  const kubectl = kubectlText(environment);
+  const line = (namespace: string, resource: string, local: number, port: number): string =>
+    `${kubectl} -n ${namespace} port-forward ${resource} ${local}:${port} --address 127.0.0.1`;
+  const servers = await providerOf(environment).servers?.(environment);
+  if (servers) return (await clusterOf(environment)).commands.services(target);
+  const commands = names.map((name) => {
+    if (name !== 'ingress') {
+      const { namespace, resource, port } = name === 'vault' ? vaultTarget : postgresqlTarget;
+      return line(namespace, resource, port, port);
+    }
+    const controller = controllerOf(settings);
+    if (controller === undefined || settings.ingress.address !== '')
+      return `# ingress: ${settings.ingress.address || 'the setting ingress.controller is none'}`;
+    const { namespace, label } = controller;
+    const service = `"$(${kubectl} -n ${namespace} get services -l app.kubernetes.io/name=${label} -o name)"`;
+    const { port, localPort } = ingressPorts(settings.ingress.tls.enabled);
+    return line(namespace, service, localPort, port);
+  });
+  // The runner puts the last command into the background by itself.
+  return commands.map((command, index) => (index < commands.length - 1 ? `${command} &` : command));
+}
