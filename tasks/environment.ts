@@ -1,16 +1,18 @@
 import { taskCommand } from '../lib/ground/launcher.ts';
 import { shellWords } from '../lib/ground/shell-words.ts';
-import { need } from '../lib/runner/runner.ts';
+import { need, UsageError } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s } from './cluster.ts';
-import { initHelmfile, installTier } from './deploy.ts';
+import { initHelmfile, installAll, installTier, testAll } from './deploy.ts';
 import { task, taskWithoutSettings } from './environment-task.ts';
+import { testRoutes } from './ingress.ts';
 import { databasePasswords, importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 import { initVault } from './vault.ts';
 
 export const createEnvironment = task({
   name: 'create-environment',
+  aliases: ['up'],
   description: 'make everything: cluster, platform, secrets, Vault',
   group: 'environment',
   lock: true,
@@ -32,6 +34,8 @@ export const createEnvironment = task({
 
 export const destroyEnvironment = taskWithoutSettings({
   name: 'destroy-environment',
+  // As with `docker compose down`, what `up` created goes; `stop-k8s` keeps it.
+  aliases: ['down'],
   description: 'remove all of it, keep nothing behind',
   group: 'environment',
   lock: true,
@@ -49,6 +53,80 @@ export const destroyEnvironment = taskWithoutSettings({
     const { destroyEnvironment } = await import('../lib/operations/destroy.ts');
     await destroyEnvironment(context);
   },
+});
+
+const unusedEnvironment = taskWithoutSettings({
+  name: 'unused-environment',
+  description: 'check that nothing was created of the environment',
+  group: 'environment',
+  private: true,
+  needs: ({ provider }) => tools(...provider.toolsFor.status),
+  commands: () => [],
+  run: async (context) => {
+    const { requireUnused } = await import('../lib/operations/scratch.ts');
+    await requireUnused(context.environment, context);
+  },
+});
+
+const logs = {
+  logs: {
+    type: 'string',
+    optional: true,
+    description: 'a folder that gets the logs and the diagnostics before all is removed',
+  },
+} as const;
+
+const removeScratch = taskWithoutSettings({
+  name: 'remove-scratch',
+  description: 'remove the environment that was created to be tested',
+  group: 'environment',
+  private: true,
+  args: logs,
+  needs: ({ provider }) => tools(...provider.toolsFor.destroy),
+  // After a signal, too: minikube takes its time.
+  timeoutMs: 10 * 60_000,
+  commands: async ({ args, environment }) =>
+    (await import('../lib/operations/scratch.ts')).removeCommands(environment, args.logs),
+  run: async (context) => {
+    const { removeScratch } = await import('../lib/operations/scratch.ts');
+    await removeScratch(context.environment, context.args.logs, context);
+  },
+});
+
+/** Whatever comes after it, and however that ends, the environment is removed. */
+const scratchEnvironment = taskWithoutSettings({
+  name: 'scratch-environment',
+  description: 'begin an environment that is removed in the end',
+  group: 'environment',
+  private: true,
+  args: logs,
+  needs: [unusedEnvironment],
+  finally: ({ args }) => [need(removeScratch, args)],
+  commands: () => [],
+});
+
+export const verifyEnvironment = task({
+  name: 'verify-environment',
+  description: 'create an environment, install and test everything, always remove it',
+  group: 'environment',
+  lock: true,
+  args: logs,
+  check: ({ provider, environment }) => {
+    if (provider.ownsCluster) return;
+    throw new UsageError({
+      what: `provider \`${environment.provider}\` has no environment to create and remove`,
+      why: "its cluster is somebody's, and what is installed there would go",
+      advice: `run ${taskCommand('create-environment , install-all , test')} there`,
+    });
+  },
+  steps: ({ args, provider }) => [
+    need(scratchEnvironment, args),
+    createEnvironment,
+    installAll,
+    testAll,
+    ...(provider.simulatedPods ? [] : [testRoutes]),
+  ],
+  commands: () => [],
 });
 
 export const status = taskWithoutSettings({

@@ -53,3 +53,23 @@ export const testIngress = task({
     await testIngress(context, { app, path, expect });
   },
 });
+
+/** All routes, for what tests everything. */
+export const testRoutes = task({
+  name: 'test-routes',
+  description: 'call every application with a front through the ingress',
+  group: 'deploy',
+  private: true,
+  needs: (input) => [...tools('kubectl'), ...connection(input)],
+  commands: async ({ environment, settings }) => {
+    const { testIngressCommands } = await import('../lib/ingress/dry-run.ts');
+    const apps = await appsWithFront();
+    return apps.flatMap((app) => testIngressCommands(environment, settings, app, undefined));
+  },
+  onCluster: true,
+  run: async (context) => {
+    const { testIngress } = await import('../lib/ingress/test.ts');
+    for (const app of await appsWithFront())
+      await testIngress(context.environment, { app, path: undefined, expect: undefined }, context);
+  },
+});

@@ -1,0 +1,61 @@
+import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { clusterOf } from '../cluster/cluster.ts';
+import { ifThere } from '../ground/if-there.ts';
+import { taskCommand } from '../ground/launcher.ts';
+import { shellWord } from '../ground/shell-words.ts';
+import { type TaskContext, UsageError } from '../runner/runner.ts';
+import type { Environment } from '../settings/environment.ts';
+import { destroyCommands, destroyEnvironment } from './destroy.ts';
+import { formatStatus, readStatus } from './status.ts';
+
+/** Throws `UsageError` for an environment that has a cluster, running or not: what is only tested is removed in the end. */
+export async function requireUnused(environment: Environment, context: TaskContext): Promise<void> {
+  const phase = await (await clusterOf(environment)).phase(environment, context);
+  if (phase === 'absent') return;
+  const { name } = environment;
+  throw new UsageError({
+    what: `environment \`${name}\` exists already: its cluster is ${phase}`,
+    why: 'what is created to be tested is removed in the end',
+    advice: `use another one, a copy of environments/${name} (--env NAME), or run ${taskCommand('destroy-environment')} first`,
+  });
+}
+
+/** What tells of a failure, in the state folder. */
+const folders = ['logs', 'diagnostics'];
+
+/** Removes the environment; before, its logs, diagnostics and status are kept in the folder, if one is given. */
+export async function removeScratch(
+  environment: Environment,
+  kept: string | undefined,
+  context: TaskContext,
+): Promise<void> {
+  try {
+    if (kept !== undefined) await keep(environment, resolve(kept), context);
+  } finally {
+    await destroyEnvironment(environment, context);
+  }
+}
+
+async function keep(environment: Environment, folder: string, context: TaskContext): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const name of folders)
+    await ifThere(cp(join(environment.state, name), join(folder, name), { recursive: true }));
+  const status = await readStatus(context).then(
+    (found) => formatStatus(found, context),
+    // Only to look at: the run has its result already.
+    (error: Error) => error.message,
+  );
+  await writeFile(join(folder, 'status.txt'), `${status}\n`);
+}
+
+/** The same as plain commands. */
+export async function removeCommands(
+  environment: Environment,
+  kept: string | undefined,
+): Promise<readonly string[]> {
+  const destroy = await destroyCommands(environment);
+  if (kept === undefined) return destroy;
+  const from = folders.map((name) => `.state/${environment.name}/${name}`).join(' ');
+  return [`mkdir -p ${shellWord(kept)} && cp -R ${from} ${shellWord(kept)}`, ...destroy];
+}
