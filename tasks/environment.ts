@@ -64,7 +64,7 @@ const unusedEnvironment = taskWithoutSettings({
   commands: () => [],
   run: async (context) => {
     const { requireUnused } = await import('../lib/operations/scratch.ts');
-    await requireUnused(context.environment, context);
+    await requireUnused(context);
   },
 });
 
@@ -89,7 +89,7 @@ const removeScratch = taskWithoutSettings({
     (await import('../lib/operations/scratch.ts')).removeCommands(environment, args.logs),
   run: async (context) => {
     const { removeScratch } = await import('../lib/operations/scratch.ts');
-    await removeScratch(context.environment, context.args.logs, context);
+    await removeScratch(context, context.args.logs);
   },
 });
 
@@ -114,19 +114,21 @@ export const verifyEnvironment = task({
   check: ({ provider, environment }) => {
     if (provider.ownsCluster) return;
     throw new UsageError({
-      what: `provider \`${environment.provider}\` has no environment to create and remove`,
-      why: "its cluster is somebody's, and what is installed there would go",
+      what: `\`verify-environment\` does not work with provider \`${environment.provider}\``,
+      why: 'it would remove what somebody else has in that cluster',
       advice: `run ${taskCommand('create-environment , install-all , test')} there`,
     });
   },
-  steps: ({ args, provider }) => [
-    need(scratchEnvironment, args),
-    createEnvironment,
-    installAll,
-    testAll,
-    ...(provider.simulatedPods ? [] : [testRoutes]),
-  ],
-  commands: () => [],
+  steps: ({ args, provider }) =>
+    provider.ownsCluster
+      ? [
+          need(scratchEnvironment, args),
+          ...[createEnvironment, installAll, testAll],
+          ...(provider.simulatedPods ? [] : [testRoutes]),
+        ]
+      : [],
+  commands: ({ provider }) =>
+    provider.ownsCluster ? [] : ['# nothing is verified in a cluster that is not created by us'],
 });
 
 export const status = taskWithoutSettings({

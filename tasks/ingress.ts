@@ -64,12 +64,12 @@ export const testRoutes = task({
   commands: async ({ environment, settings }) => {
     const { testIngressCommands } = await import('../lib/ingress/dry-run.ts');
     const apps = await appsWithFront();
-    return apps.flatMap((app) => testIngressCommands(environment, settings, app, undefined));
+    return apps.flatMap((app) => testIngressCommands({ environment, settings }, app, undefined));
   },
   onCluster: true,
   run: async (context) => {
     const { testIngress } = await import('../lib/ingress/test.ts');
     for (const app of await appsWithFront())
-      await testIngress(context.environment, { app, path: undefined, expect: undefined }, context);
+      await testIngress(context, { app, path: undefined, expect: undefined });
   },
 });

@@ -4,14 +4,16 @@ import { clusterOf } from '../cluster/cluster.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWord } from '../ground/shell-words.ts';
-import { type TaskContext, UsageError } from '../runner/runner.ts';
+import { UsageError } from '../runner/runner.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { destroyCommands, destroyEnvironment } from './destroy.ts';
 import { formatStatus, readStatus } from './status.ts';
 
 /** Throws `UsageError` for an environment that has a cluster, running or not: what is only tested is removed in the end. */
-export async function requireUnused(environment: Environment, context: TaskContext): Promise<void> {
-  const phase = await (await clusterOf(environment)).phase(environment, context);
+export async function requireUnused(context: EnvironmentContext): Promise<void> {
+  const { environment } = context;
+  const phase = await (await clusterOf(environment)).phase(context);
   if (phase === 'absent') return;
   const { name } = environment;
   throw new UsageError({
@@ -25,22 +27,18 @@ export async function requireUnused(environment: Environment, context: TaskConte
 const folders = ['logs', 'diagnostics'];
 
 /** Removes the environment; before, its logs, diagnostics and status are kept in the folder, if one is given. */
-export async function removeScratch(
-  environment: Environment,
-  kept: string | undefined,
-  context: TaskContext,
-): Promise<void> {
+export async function removeScratch(context: EnvironmentContext, kept: string | undefined): Promise<void> {
   try {
-    if (kept !== undefined) await keep(environment, resolve(kept), context);
+    if (kept !== undefined) await keep(context, resolve(kept));
   } finally {
-    await destroyEnvironment(environment, context);
+    await destroyEnvironment(context);
   }
 }
 
-async function keep(environment: Environment, folder: string, context: TaskContext): Promise<void> {
+async function keep(context: EnvironmentContext, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (const name of folders)
-    await ifThere(cp(join(environment.state, name), join(folder, name), { recursive: true }));
+    await ifThere(cp(join(context.environment.state, name), join(folder, name), { recursive: true }));
   const status = await readStatus(context).then(
     (found) => formatStatus(found, context),
     // Only to look at: the run has its result already.

@@ -194,9 +194,12 @@ export function startedByThisRun(context: EnvironmentContext, record: ServiceRec
   const { environment } = context;
   if (startedHere.size === 0) {
     context.onRunEnd(async (outcome) => {
-      if (outcome === 'interrupted' || (outcome === 'failed' && !handedOver)) {
+      // None are left after a destroy in the same run.
+      const stops = outcome === 'interrupted' || (outcome === 'failed' && !handedOver);
+      if (stops && startedHere.size > 0) {
         context.log(`stopping what this run started: ${[...startedHere.keys()].join(', ')}`);
         await stopServices(environment.state, [...startedHere.values()], 5000);
+        startedHere.clear();
       }
     });
   }
@@ -207,6 +210,7 @@ export function startedByThisRun(context: EnvironmentContext, record: ServiceRec
 export async function stopEverything(environment: Environment): Promise<number> {
   const records = await readServices(environment.state);
   await stopServices(environment.state, records);
+  startedHere.clear();
   return records.length + (await stopStrays(environment));
 }
 

@@ -159,4 +159,26 @@ test('Vault and PostgreSQL are reached without kubectl', async ({
   assert.equal(vaults, [{ name: 'vault', host: '127.0.0.1', port: ports.vault }]);
 });
 
+test('an interrupted run stops what it started, unless it has destroyed that itself', async ({
+  clone,
+  lib,
+  environment,
+}) => {
+  const { recordService } = await clone.lib<typeof import('../../../lib/cluster/embedded/services.ts')>(
+    'cluster/embedded/services.ts',
+  );
+  for (const destroyed of [false, true]) {
+    const context = clone.context('embedded');
+    const child = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' });
+    const ended = once(child, 'exit');
+    const record = await recordService(environment.state, 'vault', child.pid ?? 0);
+    assert.ok(record);
+    lib.startedByThisRun(context, record);
+    if (destroyed) await lib.stopEverything(environment);
+    await context.end('interrupted');
+    await ended;
+    assert.equal(context.logged, destroyed ? [] : ['stopping what this run started: vault']);
+  }
+});
+
 test.run();

@@ -1,0 +1,35 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { watchedFiles } from '../../../lib/deploy/watched-files.ts';
+import { isLeftover, leftoverGlob } from '../../../lib/ground/leftover-files.ts';
+import { compileGlobs, matchesGlobs } from '../../../lib/runner/memory/glob.ts';
+import { environmentOf, settingsOf } from '../../../lib/settings/environment.ts';
+
+async function watched(selection: { app?: string; tier?: string }, provider: 'embedded' | 'minikube') {
+  const environment = environmentOf({ env: 'development', provider });
+  return watchedFiles({ environment, settings: await settingsOf(environment) }, selection);
+}
+
+test('an install watches the settings, and the charts of its releases and of those that these need', async () => {
+  const settings = ['helmfile.yaml', 'environments/*.{yaml,gotmpl}', 'environments/development'];
+  const [own, leftovers] = [['./charts/devops', './charts/postgresql'], `!${leftoverGlob}`];
+  const fronts = ['./charts/backend', './charts/frontend'];
+  assert.equal(await watched({ app: 'app2' }, 'minikube'), [...settings, ...own, ...fronts, leftovers]);
+  assert.equal(await watched({ app: 'devops' }, 'minikube'), [...settings, './charts/devops', leftovers]);
+  // The chart that the settings name for metrics-server.
+  const standIn = await watched({ app: 'metrics-server' }, 'embedded');
+  assert.equal(standIn, [...settings, './charts/devops', './charts/stand-in', leftovers]);
+});
+
+test('what editors leave behind brings no install; hidden files are left out, too', () => {
+  const globs = compileGlobs([leftoverGlob], '/project');
+  const names = ['.#a.yaml', '#a.yaml#', 'a.yaml~', '.a.yaml.swp', '4913', 'a.orig', 'a.rej', 'a.bak', '._a'];
+  for (const name of [...names, '.DS_Store', 'Thumbs.db', 'desktop.ini', '.a.yaml']) {
+    assert.ok(isLeftover(name), name);
+    assert.ok(matchesGlobs(globs, `/project/charts/${name}`), name);
+  }
+  for (const name of ['a.yaml', 'values.yaml.gotmpl', '_helpers.tpl'])
+    assert.not.ok(matchesGlobs(globs, `/project/charts/${name}`), name);
+});
+
+test.run();
