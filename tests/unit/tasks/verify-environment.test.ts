@@ -1,0 +1,38 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { buildGraph } from '../../../lib/runner/graph.ts';
+import { verifyEnvironment } from '../../../tasks/environment.ts';
+
+async function labels(provider: string): Promise<string[]> {
+  const options = { env: 'development', provider, context: 'team' };
+  const call = { task: verifyEnvironment, args: {}, passThrough: [] };
+  const { nodes } = await buildGraph([call], options, 'run');
+  return nodes.map(({ label }) => label).filter((label) => !label.startsWith('install-tool '));
+}
+
+test('what will be removed is marked before anything is created, and removed after everything', async () => {
+  for (const provider of ['embedded', 'minikube']) {
+    const steps = await labels(provider);
+    assert.equal(steps.slice(0, 2), ['unused-environment', 'scratch-environment'], provider);
+    assert.equal(steps.slice(-2), ['verify-environment', 'remove-scratch'], provider);
+    const main = ['create-k8s', 'create-environment', 'install-all', 'test', 'verify-environment'];
+    assert.equal(
+      steps.filter((label) => main.includes(label)),
+      main,
+    );
+    assert.is(steps.includes('test-routes'), provider === 'minikube');
+  }
+});
+
+test('a cluster of somebody else is neither created nor removed', async () => {
+  assert.equal(await labels('existing'), ['verify-environment']);
+  const input = {
+    args: {},
+    options: { env: 'development', provider: 'existing', context: 'team' },
+    passThrough: [],
+  };
+  const error = await Promise.resolve(verifyEnvironment.check?.(input)).catch((thrown: unknown) => thrown);
+  assert.is((error as { exitCode?: number }).exitCode, 2);
+});
+
+test.run();
