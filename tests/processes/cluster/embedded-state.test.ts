@@ -168,7 +168,7 @@ test('an interrupted run stops what it started, unless it has destroyed that its
     'cluster/embedded/services.ts',
   );
   for (const destroyed of [false, true]) {
-    const context = clone.context('embedded');
+    const context = await clone.context('embedded');
     const child = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' });
     const ended = once(child, 'exit');
     const record = await recordService(environment.state, 'vault', child.pid ?? 0);

@@ -40,7 +40,7 @@ esac`,
   );
   const environment = await clone.environment('minikube');
   mkdirSync(environment.state, { recursive: true });
-  const context = clone.context('minikube');
+  const context = await clone.context('minikube');
   const stop = new AbortController();
   const known = await settingsOf(environment);
   const ingress = { ...known.ingress, tls: { ...known.ingress.tls, enabled: false } };

@@ -28,7 +28,7 @@ test('an environment that has a cluster is not taken for a scratch one', async (
   lib,
   environment,
 }) => {
-  const context = clone.context('embedded');
+  const context = await clone.context('embedded');
   await lib.requireUnused(context);
   const { ensureState } =
     await clone.lib<typeof import('../../../lib/cluster/embedded/state.ts')>('cluster/embedded/state.ts');
@@ -42,7 +42,7 @@ test('it is removed whole, after its logs and status were kept', async ({ clone,
   mkdirSync(join(environment.state, 'logs'), { recursive: true });
   writeFileSync(join(environment.state, 'logs', 'vault.log'), 'sealed\n');
   const kept = join(clone.folder, 'kept');
-  await lib.removeScratch(clone.context('embedded'), kept);
+  await lib.removeScratch(await clone.context('embedded'), kept);
   assert.is(readFileSync(join(kept, 'logs', 'vault.log'), 'utf8'), 'sealed\n');
   assert.match(readFileSync(join(kept, 'status.txt'), 'utf8'), /development/);
   assert.not.ok(existsSync(environment.state));
@@ -56,7 +56,7 @@ test('it is removed also when the logs cannot be kept, and that is an error', as
   mkdirSync(environment.state, { recursive: true });
   const file = join(clone.folder, 'package.json');
   const error = await lib
-    .removeScratch(clone.context('embedded'), file)
+    .removeScratch(await clone.context('embedded'), file)
     .catch((thrown: NodeJS.ErrnoException) => thrown);
   assert.is((error as NodeJS.ErrnoException).code, 'EEXIST');
   assert.not.ok(existsSync(environment.state));
