@@ -12,7 +12,8 @@ export async function watchedFiles(
   selection: Selection,
 ): Promise<readonly string[]> {
   const places = new Map(Object.entries(settings.charts).map(([name, { chart }]) => [name, chart]));
-  const charts = withNeeds(await declaredReleases(), selectsRelease(selection)).map(({ chart }) => {
+  const releases = withNeeds(await declaredReleases(environment.root), selectsRelease(selection));
+  const charts = releases.map(({ chart }) => {
     const [, setting] = /\.Values\.charts\.(\w+)\.chart/.exec(chart) ?? [];
     return setting === undefined ? chart : (places.get(setting) ?? '');
   });

@@ -8,7 +8,8 @@ import { UsageError } from '../runner/runner.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { destroyCommands, destroyEnvironment } from './destroy.ts';
-import { formatStatus, readStatus } from './status.ts';
+import { readStatus } from './status.ts';
+import { formatStatus } from './status-text.ts';
 
 /** Throws `UsageError` for an environment that has a cluster, running or not: what is only tested is removed in the end. */
 export async function requireUnused(context: EnvironmentContext): Promise<void> {
