@@ -1,5 +1,6 @@
 import { ensureKubernetes, waitForKubernetes } from '../lib/cluster/embedded/kubernetes.ts';
-import { ensureState, handOver } from '../lib/cluster/embedded/state.ts';
+import { handOver } from '../lib/cluster/embedded/processes.ts';
+import { ensureState } from '../lib/cluster/embedded/state.ts';
 import { runCli } from '../lib/runner/runner.ts';
 import { task } from '../tasks/environment-task.ts';
 

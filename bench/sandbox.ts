@@ -1,7 +1,7 @@
 import { cp, mkdtemp, realpath, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
-import { stopEverything } from '../lib/cluster/embedded/state.ts';
+import { stopEverything } from '../lib/cluster/embedded/processes.ts';
 import { root } from '../lib/ground/project.ts';
 import { MissingToolError, type Shell, type TaskContext } from '../lib/runner/runner.ts';
 import { cloneKey, type Environment, environmentOf } from '../lib/settings/environment.ts';

@@ -108,7 +108,7 @@ const embeddedJobRunner = task({
   needs: ({ args }) => [need(embeddedKubernetes, args)],
   commands: async ({ environment }) => (await partCommands()).jobRunner(environment),
   run: async (context) => {
-    const { ensureJobRunner } = await import('../lib/cluster/embedded/checks.ts');
+    const { ensureJobRunner } = await import('../lib/cluster/embedded/job-runner-service.ts');
     context.report(await ensureJobRunner(context));
   },
 });

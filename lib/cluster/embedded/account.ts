@@ -4,25 +4,25 @@ import { TaskError } from '../../runner/runner.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 
-/** How a program is run as somebody else. */
+/** The account that runs a program. */
 export type Account = {
-  /** Words to be put before the program. */
+  /** Words before the program. */
   readonly words: readonly string[];
-  /** The user id that owns the files of such a program. */
+  /** The user id that owns the program's files. */
   readonly owner: number;
 };
 
 export type Program = 'initdb' | 'postgres';
 type Named = { readonly uid: number; readonly gid: number };
 
-/** A user namespace (user_namespaces(7)): no right is needed, and outside of it the files are ours. */
+/** A user namespace (user_namespaces(7)): needs no privileges, and outside it the user owns the files. */
 const namespaceWords = ({ uid, gid }: Named): readonly string[] => [
   ...['unshare', '--user', `--map-user=${uid}`, `--map-group=${gid}`],
 ];
 
 /**
- * Another user id, which may still enter our folders (CAP_DAC_OVERRIDE, capabilities(7)): programs and data lie below a home of root.
- * Without the secure bit, access(2) would not count that, and initdb would not find its server.
+ * Another user id that may enter root's folders (CAP_DAC_OVERRIDE, capabilities(7)): programs and data are below root's home.
+ * Without the secure bit, access(2) would ignore the capability, and initdb would not find its server.
  */
 export const otherUserWords = ({ uid, gid }: Named): readonly string[] => [
   ...['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'],
@@ -31,14 +31,14 @@ export const otherUserWords = ({ uid, gid }: Named): readonly string[] => [
 
 const isRoot = (): boolean => process.getuid?.() === 0;
 
-/** PostgreSQL refuses root, and its `initdb` a user id that has no account. */
+/** PostgreSQL refuses root; `initdb` also refuses a user id without an account. */
 const isRefused = (program: Program): boolean => isRoot() || (program === 'initdb' && !hasAccount());
 
-/** The words for `--dry-run`, which tries nothing. */
+/** The words for `--dry-run`, without trying them. */
 export const plainAccount = async (program: Program): Promise<readonly string[]> =>
   isRefused(program) ? namespaceWords(await namedUser()) : [];
 
-/** Who runs a program of PostgreSQL. Throws `TaskError` where it refuses us, and this machine lets us be nobody else. */
+/** The account that runs a program of PostgreSQL. Throws `TaskError` if PostgreSQL refuses this user, and no other way works. */
 export async function findAccount(program: Program, $: EnvironmentContext['$']): Promise<Account> {
   const owner = process.getuid?.() ?? 0;
   if (!isRefused(program)) return { words: [], owner };
@@ -71,7 +71,7 @@ function hasAccount(): boolean {
   }
 }
 
-/** An account of this machine that is not root's: `nobody` is on almost every one. */
+/** An account other than root's; almost every machine has `nobody`. */
 async function namedUser(): Promise<Named> {
   const text = await readFile('/etc/passwd', 'utf8').catch(() => '');
   const accounts = text.split('\n').map((line) => {

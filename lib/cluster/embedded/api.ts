@@ -2,15 +2,16 @@ import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import type { Environment } from '../../settings/environment.ts';
+import { clusterFolder } from './state.ts';
 
 /**
- * The embedded API server, spoken to directly: a readiness probe through kubectl costs 80 ms of CPU each time, this one 3.
- * Only for the embedded cluster, whose client certificate is a file of ours; everything else goes through kubectl.
+ * A client for the embedded API server. A readiness probe through kubectl costs 80 ms of CPU, through this one 3.
+ * Only for the embedded cluster, whose client certificate is in the state folder; everything else uses kubectl.
  */
 export type Api = {
   /**
-   * Status and parsed body; rejects when the server cannot be reached within `timeoutMs` (5 s unless told). A text is sent
-   * as it is, any other body as JSON.
+   * Returns status and parsed body. Sends a string as it is, any other body as JSON. Rejects if the server does not
+   * answer within `timeoutMs` (default 5 s).
    */
   call(
     method: string,
@@ -18,17 +19,17 @@ export type Api = {
     body?: unknown,
     options?: CallOptions,
   ): Promise<{ status: number; body: unknown }>;
-  /** Calls `onEvent` for each event of a watch until the server or `signal` ends it. */
+  /** Calls `onEvent` for each event until the server or `signal` ends the watch. */
   watch(path: string, onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void>;
 };
 
 export type CallOptions = { readonly contentType?: string; readonly timeoutMs?: number };
-// biome-ignore lint/suspicious/noExplicitAny: objects of the Kubernetes API are read where they come from, field by field
+// biome-ignore lint/suspicious/noExplicitAny: callers read Kubernetes objects field by field
 export type WatchEvent = { readonly type: string; readonly object: any };
 
-/** A client for the environment's API server. Throws when the cluster's certificates are not there (yet). */
-export async function connectApi({ clusterName, state }: Environment, port: number): Promise<Api> {
-  const pki = join(state, 'kwok', 'clusters', clusterName, 'pki');
+/** A client for the environment's API server. Throws if the cluster's certificates do not exist yet. */
+export async function connectApi(environment: Environment, port: number): Promise<Api> {
+  const pki = join(clusterFolder(environment), 'pki');
   const [ca, cert, key] = await Promise.all(
     ['ca.crt', 'admin.crt', 'admin.key'].map((file) => readFile(join(pki, file))),
   );
@@ -90,15 +91,15 @@ export async function connectApi({ clusterName, state }: Environment, port: numb
 }
 
 /**
- * What a new API server does last, a second or more after all else: with its own roles and priority classes still missing it
- * serves an administrator, who needs no role. Names of the checks of /readyz.
+ * Checks of /readyz that a new API server passes last, a second or more after the others. It already serves an
+ * administrator without its default roles and priority classes.
  */
 const lastSteps = [
   'poststarthook/rbac/bootstrap-roles',
   'poststarthook/scheduling/bootstrap-system-priority-classes',
 ];
 
-/** Whether the API server says that it is ready: for everybody, or `for: 'administrator'`, which is earlier. */
+/** True when the API server is ready for everybody, or earlier `for: 'administrator'`. */
 export async function isApiReady(
   environment: Environment,
   port: number,

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TaskError } from '../../runner/runner.ts';
 import type { Api } from './api.ts';
 
-/** Where the API has the kinds that the cluster itself is made of. */
+/** API paths of the kinds that the cluster consists of. */
 const collections: { readonly [kind: string]: (namespace: string) => string } = {
   Namespace: () => '/api/v1/namespaces',
   Node: () => '/api/v1/nodes',
@@ -12,13 +12,13 @@ const collections: { readonly [kind: string]: (namespace: string) => string } = 
   CustomResourceDefinition: () => '/apis/apiextensions.k8s.io/v1/customresourcedefinitions',
 };
 
-/** Milliseconds that a new API server may take to make its own namespaces: it says that it is ready before that. */
+/** Milliseconds that a new API server may take to create its namespaces: it reports ready before that. */
 const namespaceMs = 10_000;
 
 /**
- * Does what `kubectl apply --server-side --force-conflicts` does, with strict checking of the fields, in a tenth of the
- * time: nothing is discovered first, and the manifests go to the server as the text they are (parsing the operator's types
- * here would take 0.3 s). Throws `TaskError` when the server refuses one.
+ * Applies manifests like `kubectl apply --server-side --force-conflicts`, with strict field validation, in a tenth of the
+ * time: without discovery, and without parsing (0.3 s for the operator's types). Throws `TaskError` if the server refuses
+ * one.
  */
 export async function applyManifests(api: Api, text: string): Promise<void> {
   const documents = text.split(/^---$/m).filter((document) => /^kind:/m.test(document));
@@ -26,7 +26,7 @@ export async function applyManifests(api: Api, text: string): Promise<void> {
 }
 
 async function applyManifest(api: Api, document: string): Promise<void> {
-  // Two spaces deep, the first `name` and `namespace` are those of `metadata`.
+  // Indented by two, the first `name` and `namespace` belong to `metadata`.
   const read = (pattern: RegExp): string => pattern.exec(document)?.[1] ?? '';
   const kind = read(/^kind: (\S+)$/m);
   const name = read(/^ {2}name: (\S+)$/m);
@@ -42,7 +42,7 @@ async function applyManifest(api: Api, document: string): Promise<void> {
       throw new TaskError({
         what: `the API server refuses ${kind} \`${name}\``,
         why: (body as { message?: string }).message ?? `HTTP ${status}`,
-        advice: 'run it again; the log of kube-apiserver says more',
+        advice: 'run it again; see the log of kube-apiserver',
       });
     }
     await delay(50);

@@ -2,27 +2,29 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../ground/outcome.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
-import { type Environment, exportHomes, remember } from '../../settings/environment.ts';
+import { exportHomes, remember } from '../../settings/environment.ts';
 import type { Cluster } from '../provider.ts';
 import { isApiReady } from './api.ts';
-import { jobRunnerCommands } from './checks.ts';
 import { databaseCommands, reloadDatabase } from './database.ts';
-import { kubernetesCommands, waitForKubernetes } from './kubernetes.ts';
+import { jobRunnerCommands } from './job-runner-service.ts';
+import { waitForKubernetes } from './kubernetes.ts';
+import { kubernetesCommands } from './kwokctl.ts';
 import { operatorCommands, waitForOperator } from './operator.ts';
-import { isAlive, readServices } from './services.ts';
-import { allServices, handOver, readState, stateCommands, stopEverything } from './state.ts';
+import { handOver, stopEverything } from './processes.ts';
+import { livingServices } from './services.ts';
+import { allServices, readState, stateCommands } from './state.ts';
 import { vaultCommands } from './vault.ts';
 
-/** What the cluster has in the state folder. Its own record goes last: a destroy that was interrupted can be run again. */
+/** The cluster's files in the state folder. Its record is removed last, so an interrupted destroy can run again. */
 const files = [
   ...['kwok', 'kwok.yaml', 'nodes.yaml', 'ingress-class.yaml', 'kubeconfig', 'kube-cache', 'cluster.yaml'],
   ...['vault', 'postgresql', 'services', 'embedded.json'],
 ];
 
-/** The parts are tasks of their own; what is left for `create` and `start` is to let the processes outlive the run. */
+/** The parts are tasks of their own: `create` and `start` only let the processes outlive the run. */
 export const cluster: Cluster = {
   commands: {
-    // The parts are tasks of their own and print their commands themselves.
+    // The tasks of the parts print their commands.
     create: () => [],
     start: () => [],
     stop: (environment) => [
@@ -46,7 +48,7 @@ export const cluster: Cluster = {
     const state = await readState(environment);
     if (!state) return 'absent';
     if (state.phase === 'creating') return 'creating';
-    const alive = await livingServices(environment);
+    const alive = await livingNames(environment.state);
     if (alive.size === 0) return 'stopped';
     const complete = allServices.every((name) => alive.has(name));
     const ready =
@@ -55,18 +57,18 @@ export const cluster: Cluster = {
   },
 
   faults: async ({ environment }) => {
-    const alive = await livingServices(environment);
+    const alive = await livingNames(environment.state);
     const dead = allServices.filter((name) => !alive.has(name));
     return dead.length > 0 ? dead.map((name) => `${name} does not run`) : ['the API server does not answer'];
   },
 
-  create: async (context) => complete(context),
-  start: async (context) => complete(context),
+  create: complete,
+  start: complete,
   stop: async ({ environment }) => ((await stopEverything(environment)) > 0 ? 'changed' : 'unchanged'),
 
   destroy: async ({ environment }) => {
     const stopped = await stopEverything(environment);
-    // A damaged file is one, too.
+    // A damaged record counts too.
     const known = await readState(environment).catch(() => true);
     for (const file of files) await rm(join(environment.state, file), { recursive: true, force: true });
     return known || stopped > 0 ? 'changed' : 'unchanged';
@@ -86,14 +88,10 @@ export const cluster: Cluster = {
   reloadDatabase,
 };
 
-/** Names of the recorded services that live. */
-async function livingServices({ state }: Environment): Promise<ReadonlySet<string>> {
-  const records = await readServices(state);
-  const living = await Promise.all(records.map(isAlive));
-  return new Set(records.filter((_, index) => living[index]).map(({ name }) => name));
-}
+const livingNames = async (state: string): Promise<ReadonlySet<string>> =>
+  new Set((await livingServices(state)).map(({ name }) => name));
 
-/** The parts have done the work; the API server's last steps and the operator may still be on their way. */
+/** Waits for the last steps of the API server and the operator; the parts have done the rest. */
 async function complete(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
   await waitForKubernetes(context);
@@ -103,7 +101,7 @@ async function complete(context: EnvironmentContext): Promise<Outcome> {
   return 'unchanged';
 }
 
-/** The plain commands of all parts, in the order in which they depend on each other. */
+/** The plain commands of all parts, in the order of their dependencies. */
 export const partCommands = {
   state: stateCommands,
   kubernetes: kubernetesCommands,

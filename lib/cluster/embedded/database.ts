@@ -1,24 +1,21 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { authorityFile, databaseCertificate, serverIdentity } from '../../database/certificate.ts';
-import { isRefusedLogin } from '../../database/login.ts';
+import { authorityFile, databaseCertificate } from '../../database/certificate.ts';
 import { decryptPassword } from '../../database/password.ts';
-import { passwordAdvice } from '../../database/password-advice.ts';
 import { isPostgresqlReady } from '../../database/postgresql.ts';
-import { decryptText, superuserOf, wantedRoles, wantedRolesText } from '../../database/roles.ts';
-import { setUpDatabases } from '../../database/set-up.ts';
-import { ifThere, textIfThere } from '../../ground/if-there.ts';
+import { decryptText, superuserOf, wantedRolesText } from '../../database/roles.ts';
+import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import type { Outcome } from '../../ground/outcome.ts';
-import { root } from '../../ground/project.ts';
 import { shellWords } from '../../ground/shell-words.ts';
-import { MissingToolError, TaskError } from '../../runner/runner.ts';
+import { MissingToolError } from '../../runner/runner.ts';
 import type { Context, Target } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { type FoundTool, findTool } from '../../tools/tools.ts';
 import { findAccount, plainAccount } from './account.ts';
+import { ensureRoles, rolesMarker } from './database-roles.ts';
 import { clearService, inBackground, isUp, launchService } from './launch.ts';
 import { isAlive, readServices } from './services.ts';
 import { expectedPorts, requireState } from './state.ts';
@@ -30,7 +27,7 @@ const initdbArguments = (data: string, settings: Settings): readonly string[] =>
 
 type ServerFiles = { readonly certificate: string; readonly key: string; readonly access: string };
 
-/** Who may connect and how: the chart's own file. */
+/** Who may connect, and how. */
 const accessFile = 'charts/postgresql/files/server/pg_hba.conf';
 
 const serverArguments = (data: string, port: number, files: ServerFiles): readonly string[] => [
@@ -43,11 +40,8 @@ const serverArguments = (data: string, port: number, files: ServerFiles): readon
 
 const serverFiles = (environment: Environment): ServerFiles => ({
   ...databaseCertificate(environment),
-  access: join(root, accessFile),
+  access: join(environment.root, accessFile),
 });
-
-/** Says that the data has had its roles and databases once. */
-const rolesMade = (state: string): string => join(state, 'postgresql', 'roles-made');
 
 /** The plain commands, for `--dry-run`. */
 export async function databaseCommands(target: Target, mode: 'create' | 'start'): Promise<readonly string[]> {
@@ -75,11 +69,11 @@ export async function databaseCommands(target: Target, mode: 'create' | 'start')
   ];
 }
 
-/** Makes the data folder when there is none, and starts the real PostgreSQL behind the simulated pod. */
+/** Starts the real PostgreSQL behind the simulated pod. Creates the data folder and the roles if they do not exist. */
 export async function ensureDatabase(context: Context): Promise<Outcome> {
-  const started = await ensureServer(context);
-  const made = await ensureRoles(context);
-  return started === 'changed' ? started : made;
+  const server = await ensureServer(context);
+  const roles = await ensureRoles(context);
+  return server === 'changed' ? server : roles;
 }
 
 async function ensureServer(context: Context): Promise<Outcome> {
@@ -94,17 +88,17 @@ async function ensureServer(context: Context): Promise<Outcome> {
     certificate: await certificateDigest(environment),
   };
   const known = await readRecord(environment);
-  // A server that was started in another way is started anew.
+  // A server with another command line is restarted.
   if (known.started === wanted.started && (await isUp(environment, 'postgresql', ready))) {
     if (known.certificate === wanted.certificate) return 'unchanged';
-    // The run that renewed it was killed before it told the server.
+    // The run that renewed the certificate was killed before it reloaded the server.
     await reloadDatabase(environment);
     return 'changed';
   }
   const server = await findServer(data);
   await initialise(context, server.folder, data);
   const account = await findAccount('postgres', $);
-  // It was another one where a user namespace was refused then and is not now, or the other way round.
+  // The owner differs when the machine has started or stopped allowing user namespaces.
   if ((await stat(data)).uid !== account.owner) await $`chown -R ${account.owner} ${data}`;
   await writeRecord(environment, wanted);
   return launchService(context, {
@@ -113,12 +107,12 @@ async function ensureServer(context: Context): Promise<Outcome> {
     command: [...account.words, server.path, ...settled],
     ports: { postgresql: ports.postgresql },
     ready,
-    // PostgreSQL takes any process of the pid in it for its own: one that nobody reaps, or another one by now.
+    // PostgreSQL mistakes any process with that pid, such as a zombie or a reused pid, for a running server.
     prepare: () => rm(join(data, 'postmaster.pid'), { force: true }),
   });
 }
 
-/** Has a server that runs read its certificate and key again (SIGHUP); sessions that are open live on. */
+/** Makes a running server read its certificate and key again (SIGHUP); open sessions stay. */
 export async function reloadDatabase(environment: Environment): Promise<void> {
   const certificate = await certificateDigest(environment);
   const service = (await readServices(environment.state)).find(({ name }) => name === 'postgresql');
@@ -127,22 +121,22 @@ export async function reloadDatabase(environment: Environment): Promise<void> {
   await writeRecord(environment, { ...(await readRecord(environment)), certificate });
 }
 
-/** Digests of the command line of the server, and of the certificate that it has read last. */
+/** Digests of the server's command line, and of the certificate that it read last. */
 type ServerRecord = { readonly started?: string; readonly certificate?: string };
 
-const recordFile = (state: string): string => join(state, 'postgresql', 'server.json');
+const recordFile = (environment: Environment): string => join(environment.state, 'postgresql', 'server.json');
 
-async function readRecord({ state }: Environment): Promise<ServerRecord> {
+async function readRecord(environment: Environment): Promise<ServerRecord> {
   try {
-    return (JSON.parse(await readFile(recordFile(state), 'utf8')) as ServerRecord | null) ?? {};
+    return (JSON.parse(await readFile(recordFile(environment), 'utf8')) as ServerRecord | null) ?? {};
   } catch {
-    // Not there or damaged: the server is started anew.
+    // Missing or damaged: the server is restarted.
     return {};
   }
 }
 
-async function writeRecord({ state }: Environment, record: ServerRecord): Promise<void> {
-  await writeWhole(recordFile(state), `${JSON.stringify(record)}\n`);
+async function writeRecord(environment: Environment, record: ServerRecord): Promise<void> {
+  await writeWhole(recordFile(environment), `${JSON.stringify(record)}\n`);
 }
 
 const digestOf = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');
@@ -150,48 +144,20 @@ const digestOf = (content: string | Buffer): string => createHash('sha256').upda
 const certificateDigest = async (environment: Environment): Promise<string> =>
   digestOf(await readFile(serverFiles(environment).certificate));
 
-/**
- * Makes roles and databases once: Vault logs in as one of them, and is set up while the releases are still being installed. From
- * then on the chart's Job does it, as everywhere.
- */
-async function ensureRoles(context: Context): Promise<Outcome> {
-  const { environment, settings } = context;
-  const done = rolesMade(environment.state);
-  if ((await ifThere(readFile(done), done)) !== undefined) return 'unchanged';
-  const { ports } = await requireState(environment);
-  const { name: user, database, secret } = superuserOf(settings);
-  const password = await decryptPassword(context, secret);
-  const identity = await serverIdentity(context);
-  const login = { host: '127.0.0.1', port: ports.postgresql, user, password, database, identity };
-  const wanted = await wantedRoles(context);
-  await setUpDatabases(login, wanted).catch((error: Error) => {
-    throw new TaskError({
-      what: `the roles of the database could not be made as \`${user}\``,
-      why: error.message,
-      advice: isRefusedLogin(error)
-        ? passwordAdvice(environment.name, secret)
-        : `see .state/${environment.name}/logs/postgresql.log, then run again`,
-      cause: error,
-    });
-  });
-  await writeWhole(done, '');
-  return 'changed';
-}
-
 async function initialise(context: Context, programs: string, data: string): Promise<void> {
   const { $, environment, settings } = context;
   if ((await majorOf(data)) !== undefined) return;
   const { secret } = superuserOf(settings);
   const password = await decryptPassword(context, secret);
-  // A server whose folder was deleted under it would write to the new one of the same path as it ends.
+  // A server whose data folder was deleted would write to the new one as it ends.
   await clearService(environment, 'postgresql', 'postgres');
-  // Made under another name first: a killed initdb leaves a folder that neither it nor the server would take.
+  // Under another name first: neither initdb nor the server accepts the folder of a killed initdb.
   const partial = `${data}.new`;
   await rm(partial, { recursive: true, force: true });
-  await rm(rolesMade(environment.state), { force: true });
+  await rm(rolesMarker(environment), { force: true });
   await mkdir(dirname(data), { recursive: true, mode: 0o700 });
   const { words } = await findAccount('initdb', $);
-  // Through cat, because the stdin of a child of Node is a socket, and those cannot be opened by the name /dev/stdin.
+  // Through cat: Node gives a child a socket as stdin, which cannot be opened as /dev/stdin.
   await $({
     quiet: true,
     input: `${password}\n`,
@@ -199,21 +165,21 @@ async function initialise(context: Context, programs: string, data: string): Pro
   await rename(partial, data);
 }
 
-/** The major version that the data were made with; undefined where there are none. */
+/** The major version of the data; undefined without data. */
 const majorOf = async (data: string): Promise<string | undefined> =>
   (await textIfThere(join(data, 'PG_VERSION')))?.trim();
 
-/** A server of the major version that the data was made with; a data folder cannot be opened by another one. */
+/** A server of the data's major version: no other one can open the data folder. */
 async function findServer(data: string): Promise<FoundTool> {
-  const made = (await majorOf(data)) ?? '';
+  const major = (await majorOf(data)) ?? '';
   const server = await findTool(
     'postgresql',
-    made === '' ? {} : { postgresqlMajor: Number.parseInt(made, 10) },
+    major === '' ? {} : { postgresqlMajor: Number.parseInt(major, 10) },
   );
   if (server) return server;
   throw new MissingToolError({
-    what: `the database was made by PostgreSQL ${made}, which this machine does not have any more`,
+    what: `the database needs PostgreSQL ${major}, which this machine no longer has`,
     why: 'a data folder belongs to one major version',
-    advice: `put PostgreSQL ${made} on the PATH, or run ${taskCommand('destroy-environment')} and make the environment anew`,
+    advice: `put PostgreSQL ${major} on PATH, or run ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')}`,
   });
 }

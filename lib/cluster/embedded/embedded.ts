@@ -1,8 +1,8 @@
 import type { ClusterProvider } from '../provider.ts';
 
 /**
- * A real Kubernetes API with simulated nodes (kwok), and Vault, PostgreSQL and the Vault Secrets Operator as processes of
- * this machine. Its parts are tasks of their own (tasks/embedded.ts), which name their tools.
+ * A real Kubernetes API with simulated nodes (kwok); Vault, PostgreSQL and the Vault Secrets Operator run as processes of
+ * this machine. Its parts are tasks of their own (tasks/embedded.ts) that declare their tools.
  */
 export const embedded: ClusterProvider = {
   ownsCluster: true,

@@ -1,14 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { namesEnding } from '../../ground/leftover-files.ts';
-import { root } from '../../ground/project.ts';
 import { controllerOf } from '../../ingress/controllers.ts';
+import type { Target } from '../../settings/context.ts';
 import type { Settings } from '../../settings/settings.ts';
 import type { Api } from './api.ts';
 import { applyManifests } from './apply.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
-/** The types that Traefik watches; its upstream chart brings its own. */
+/** Traefik's types, which its upstream chart contains on other clusters. */
 const types = 'charts/traefik/crds';
 
 function valuesOf(settings: Settings): TemplateValues | undefined {
@@ -17,16 +17,17 @@ function valuesOf(settings: Settings): TemplateValues | undefined {
 }
 
 /**
- * What the routes need to be accepted by the API server: the class of the ingress controller, and Traefik's types. The
- * controller itself would be a simulated pod.
+ * Applies what the API server needs to accept routes: the class of the ingress controller, and Traefik's types. The
+ * controller would be a simulated pod.
  */
-export async function applyIngress(api: Api, settings: Settings): Promise<void> {
+export async function applyIngress(api: Api, { environment, settings }: Target): Promise<void> {
   const values = valuesOf(settings);
   if (values === undefined) return;
   const manifests = [await fillTemplate('ingress-class.yaml', values)];
   if (settings.ingress.controller === 'traefik') {
-    for (const file of namesEnding(types, await readdir(join(root, types)), '.yaml'))
-      manifests.push(await readFile(join(root, types, file), 'utf8'));
+    const folder = join(environment.root, types);
+    for (const file of namesEnding(types, await readdir(folder), '.yaml'))
+      manifests.push(await readFile(join(folder, file), 'utf8'));
   }
   await Promise.all(manifests.map((manifest) => applyManifests(api, manifest)));
 }

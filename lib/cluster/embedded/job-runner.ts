@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { setUpDatabases } from '../../database/set-up.ts';
-import { root } from '../../ground/project.ts';
 import type { Environment } from '../../settings/environment.ts';
 import { environmentOf } from '../../settings/environment.ts';
 import type { Container, Volume, Workload } from '../../verification/pod-environment.ts';
@@ -10,9 +9,9 @@ import { mountedFile, resolvePod } from './pod.ts';
 import { requireState } from './state.ts';
 
 /*
- * The kubelet of our Jobs on the embedded cluster, as a service of its own: `node --import tsx job-runner.ts <environment>
- * <state folder>`. Simulated pods run nothing, so the pod of a check would be worth nothing; here the same is done by
- * a process, and its result becomes the pod's. helm sees a Job that failed or succeeded for a reason.
+ * A service that acts as the kubelet for Jobs of the embedded cluster: `node --import tsx job-runner.ts <environment>
+ * <state folder>`. Simulated pods run nothing, so a check in a pod would prove nothing. This service runs the check as a
+ * process and writes its result into the pod's status, so helm sees a real success or failure.
  */
 
 type Pod = {
@@ -30,13 +29,15 @@ type Pod = {
 type Result = { readonly ok: boolean; readonly lines: readonly string[] };
 
 type Work = {
+  /** The project's folder. */
+  readonly root: string;
   readonly api: Api;
   readonly pod: Pod;
   readonly databasePort: number;
   readonly signal: AbortSignal;
 };
 
-/** What a pod is for, by the annotation that says so; its value is what it is done to. */
+/** Jobs by the annotation of their pod; the annotation's value is the target. */
 const jobs: { readonly [annotation: string]: (work: Work, target: string) => Promise<Result> } = {
   'k8s-deployment/verify-deployment': verify,
   'k8s-deployment/set-up-database': setUp,
@@ -57,15 +58,15 @@ async function main(environmentName: string): Promise<void> {
       if (target === undefined) continue;
       seen.add(pod.metadata.uid);
       log(pod, `${annotation}: ${target}`);
-      const work = { api, pod, databasePort: ports.postgresql, signal: stop.signal };
-      run(work, job, target).catch((error: Error) => log(pod, `could not be run: ${error.message}`));
+      const work = { root: environment.root, api, pod, databasePort: ports.postgresql, signal: stop.signal };
+      run(work, job, target).catch((error: Error) => log(pod, `did not run: ${error.message}`));
     }
   };
 
   log(undefined, `watching for pods with one of the annotations ${Object.keys(jobs).join(', ')}`);
   while (!stop.signal.aborted) {
     try {
-      // A watch without a resource version begins with the pods that are there.
+      // A watch without a resource version begins with the existing pods.
       await api.watch(
         '/api/v1/pods?watch=true',
         ({ type, object }) => {
@@ -76,7 +77,7 @@ async function main(environmentName: string): Promise<void> {
     } catch (error) {
       if (!stop.signal.aborted) log(undefined, `the watch ended: ${(error as Error).message}`);
     }
-    // The API server ends a watch now and then, and is away while the cluster starts.
+    // The API server ends a watch from time to time, and does not answer while the cluster starts.
     await delay(500, undefined, { signal: stop.signal }).catch(() => undefined);
   }
 }
@@ -91,15 +92,15 @@ async function run(work: Work, job: (typeof jobs)[string], target: string): Prom
 const failuresAsLines = (failures: readonly CheckFailure[]): string[] =>
   failures.map(({ check, reason }) => `FAILED ${check}: ${reason}`);
 
-/** The check of a backend: its Deployment's environment has the database parameters, and the real server takes them. */
-async function verify({ api, pod, databasePort, signal }: Work, deployment: string): Promise<Result> {
+/** Checks a backend: its Deployment's environment has the database parameters, and the real server accepts them. */
+async function verify({ root, api, pod, databasePort, signal }: Work, deployment: string): Promise<Result> {
   const { namespace } = pod.metadata;
   const find = async () => {
     const answer = await api.call('GET', `/apis/apps/v1/namespaces/${namespace}/deployments/${deployment}`);
     if (answer.status === 200) return answer.body as Workload;
     return answer.status === 404
-      ? `deployment ${deployment} is not there`
-      : `deployment ${deployment} cannot be read: HTTP ${answer.status}`;
+      ? `deployment ${deployment} does not exist`
+      : `deployment ${deployment} could not be read: HTTP ${answer.status}`;
   };
   const { failures, environment, workload } = await resolvePod(api, namespace, find, signal);
   if (failures.length > 0 || workload === undefined) return { ok: false, lines: failuresAsLines(failures) };
@@ -112,7 +113,7 @@ async function verify({ api, pod, databasePort, signal }: Work, deployment: stri
   });
 }
 
-/** What `set-up.sh` does in a real pod: brings the server to the roles and databases that the pod's environment describes. */
+/** Sets up the roles and databases that the pod's environment describes, as `set-up.sh` does in a real pod. */
 async function setUp({ api, pod, databasePort, signal }: Work): Promise<Result> {
   const { metadata, spec } = pod;
   const workload: Workload = { metadata, spec: { template: { metadata, spec } } };
@@ -132,7 +133,7 @@ async function setUp({ api, pod, databasePort, signal }: Work): Promise<Result> 
   }
 }
 
-/** Writes what the kubelet would: the container's end, its message and the pod's phase. */
+/** Writes the status that a kubelet would: the container's end, its message and the pod's phase. */
 async function finish(api: Api, pod: Pod, ok: boolean, message: string): Promise<void> {
   const { name, namespace } = pod.metadata;
   const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');

@@ -1,60 +1,56 @@
 import { basename } from 'node:path';
 import type { Outcome } from '../../ground/outcome.ts';
-import { root } from '../../ground/project.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import { type Environment, processEnvironment } from '../../settings/environment.ts';
 import { checkPorts } from './ports.ts';
-import { isAlive, readServices, startService, stopServices, waitForService } from './services.ts';
-import { startedByThisRun, stopStrays } from './state.ts';
+import { startedByThisRun, stopStrays } from './processes.ts';
+import { livingServices, readServices, startService, stopServices, waitForService } from './services.ts';
 
-/** Milliseconds that a server may take until it answers. */
+/** Milliseconds that a server may take to answer. */
 const startMs = 60_000;
 
 export type ServiceLaunch = {
   readonly name: string;
-  /** The program itself, by which it is found in the list of processes; `command` may be one that calls it. */
+  /** The program's path, to find it in the list of processes; `command` may be a wrapper that calls it. */
   readonly program: string;
   readonly command: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
-  /** Loopback ports that it will listen on, by the name that an error gives them. */
+  /** Loopback ports that it listens on, by their names in errors. */
   readonly ports: { readonly [name: string]: number };
-  /** Called when it is sure that no earlier process of this service runs. */
+  /** Called once no earlier process of this service runs. */
   readonly prepare?: () => Promise<void>;
 };
 
-/** Whether the service runs and answers. */
+/** True when the service runs and answers. */
 export async function isUp(
-  { state }: Environment,
+  environment: Environment,
   name: string,
   ready: () => Promise<boolean>,
 ): Promise<boolean> {
-  const known = (await readServices(state)).find((record) => record.name === name);
-  return known !== undefined && (await isAlive(known)) && (await ready());
+  const living = await livingServices(environment.state);
+  return living.some((record) => record.name === name) && (await ready());
 }
 
-/** Starts a service anew and waits until it answers; see `startAnew`. */
+/** Restarts a service and waits until it answers; see `restartService`. */
 export async function launchService(
   context: EnvironmentContext,
   { ready, ...launch }: ServiceLaunch & { readonly ready: () => Promise<boolean> },
 ): Promise<Outcome> {
-  await startAnew(context, launch);
+  await restartService(context, launch);
   await waitUntilUp(context, launch.name, ready);
   return 'changed';
 }
 
-/** Stops a service, recorded or left behind by a killed run. */
+/** Stops a service, recorded or left by a killed run. */
 export async function clearService(environment: Environment, name: string, program: string): Promise<void> {
   const known = (await readServices(environment.state)).filter((record) => record.name === name);
   await stopServices(environment.state, known);
   await stopStrays(environment, [basename(program)]);
 }
 
-/**
- * Starts a service anew. One that lives but does not answer, or that a killed run left without a record, is stopped first.
- * The service ends with this run unless it is handed over.
- */
-export async function startAnew(context: EnvironmentContext, launch: ServiceLaunch): Promise<void> {
+/** Stops a service if it runs, and starts it. It ends with this run unless it is handed over. */
+export async function restartService(context: EnvironmentContext, launch: ServiceLaunch): Promise<void> {
   const { environment } = context;
   const { name } = launch;
   await clearService(environment, name, launch.program);
@@ -62,11 +58,11 @@ export async function startAnew(context: EnvironmentContext, launch: ServiceLaun
   await launch.prepare?.();
   const [command = '', ...args] = launch.command;
   const env = { ...(await processEnvironment(environment)), ...launch.env };
-  const record = await startService(environment.state, { name, command, args, env, cwd: root });
+  const record = await startService(environment.state, { name, command, args, env, cwd: environment.root });
   startedByThisRun(context, record);
 }
 
-/** Waits until a service that was started answers. Throws `TaskError` when it ends or takes longer than a minute. */
+/** Waits until a started service answers. Throws `TaskError` if it ends, or takes longer than a minute. */
 export async function waitUntilUp(
   context: EnvironmentContext,
   name: string,
@@ -79,13 +75,13 @@ export async function waitUntilUp(
 }
 
 /**
- * A server as a plain command for `--dry-run`: beside the shell, with its output in its log. The state folder's whole path
- * has to be among the words, or else stop-k8s would not find the process.
+ * A plain command for `--dry-run` that starts a server in the background, with its output in its log. The words must contain
+ * the absolute path of the state folder: stop-k8s finds the process by it.
  */
 export const inBackground = (environment: Environment, name: string, words: readonly string[]): string =>
   `${shellWords(words)} >> .state/${environment.name}/logs/${name}.log 2>&1 &`;
 
-/** Whether a GET is answered with 2xx within two seconds. */
+/** True when the URL answers a GET with 2xx within two seconds. */
 export async function answers(url: string): Promise<boolean> {
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(2000) });

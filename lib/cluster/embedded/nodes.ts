@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
+import type { Outcome } from '../../ground/outcome.ts';
 import { TaskError } from '../../runner/runner.ts';
 import type { Context, Target } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
@@ -8,7 +9,7 @@ import type { Api } from './api.ts';
 import { applyManifests } from './apply.ts';
 import { fillTemplate, type TemplateValues } from './template.ts';
 
-/** What `node.yaml` is filled in with for one node. */
+/** The values of `node.yaml` for one node. */
 export const nodeValues = (
   { environment, settings: { cluster } }: Target,
   number: string,
@@ -19,67 +20,67 @@ export const nodeValues = (
   kubernetesVersion: cluster.kubernetesVersion,
 });
 
-const manifestsOf = (state: string): string => join(state, 'nodes.yaml');
+const manifestsOf = (environment: Environment): string => join(environment.state, 'nodes.yaml');
 
-/** The names of the nodes that the cluster was made with, or undefined when it has none yet. */
-async function madeNodes({ state }: Environment): Promise<string[] | undefined> {
-  const text = (await textIfThere(manifestsOf(state))) ?? '';
+/** Names of the nodes that the cluster was created with; undefined before that. */
+async function createdNodes(environment: Environment): Promise<string[] | undefined> {
+  const text = (await textIfThere(manifestsOf(environment))) ?? '';
   const names = [...text.matchAll(/^ {2}name: (\S+)$/gm)].map(([, name]) => name ?? '');
   return names.length > 0 ? names : undefined;
 }
 
 /**
- * Gives the API server the simulated nodes: as many as the settings ask for when the cluster is `creating`, later as many as
- * it was made with. Throws `TaskError` when one is refused.
+ * Applies the simulated nodes: as many as the settings ask for while the cluster is `creating`, later as many as it was
+ * created with. Throws `TaskError` if the API server refuses one.
  */
 export async function applyNodes(target: Target, api: Api, phase: 'creating' | 'created'): Promise<void> {
   const { environment, settings } = target;
-  const made = phase === 'created' ? await madeNodes(environment) : undefined;
-  const count = made?.length ?? settings.cluster.nodes;
+  const created = phase === 'created' ? await createdNodes(environment) : undefined;
+  const count = created?.length ?? settings.cluster.nodes;
   const manifests = await Promise.all(
     Array.from({ length: count }, (_, index) =>
       fillTemplate('node.yaml', nodeValues(target, String(index + 1))),
     ),
   );
-  await writeWhole(manifestsOf(environment.state), manifests.join('---\n'));
+  await writeWhole(manifestsOf(environment), manifests.join('---\n'));
   await applyManifests(api, manifests.join('---\n'));
 }
 
-/** Makes nodes that were deleted again, and says which. Throws `TaskError` when one is refused, or the API server does not list them. */
+/** Recreates deleted nodes. Throws `TaskError` if the API server refuses one, or does not list its nodes. */
 export async function restoreNodes(
   context: Pick<Context, 'log' | 'environment' | 'settings'>,
   api: Api,
-): Promise<'changed' | 'unchanged'> {
+): Promise<Outcome> {
   const { environment } = context;
   const { status, body } = await api.call('GET', '/api/v1/nodes');
-  const made = await madeNodes(environment);
+  const created = await createdNodes(environment);
   if (status !== 200) {
     throw new TaskError({
       what: 'the API server does not list its nodes',
       why: (body as { message?: string } | null)?.message ?? `HTTP ${status}`,
-      advice: `run it again; ${taskCommand('start-k8s')} starts what does not run`,
+      advice: `run it again; ${taskCommand('start-k8s')} starts what is missing`,
     });
   }
-  if (made === undefined) return 'unchanged';
+  if (created === undefined) return 'unchanged';
   const { items } = body as { items: readonly { metadata: { name: string } }[] };
-  const there = new Set(items.map(({ metadata }) => metadata.name));
-  const gone = made.filter((name) => !there.has(name));
-  if (gone.length === 0) return 'unchanged';
+  const existing = new Set(items.map(({ metadata }) => metadata.name));
+  const deleted = created.filter((name) => !existing.has(name));
+  if (deleted.length === 0) return 'unchanged';
   await applyNodes(context, api, 'created');
-  context.log(`made again what was deleted: ${gone.join(', ')}`);
+  context.log(`recreated deleted nodes: ${deleted.join(', ')}`);
   return 'changed';
 }
 
-/** Says so when the settings ask for another number of nodes than the cluster was made with: it keeps them. */
+/** Logs that the cluster keeps its nodes if the settings ask for another number. */
 export async function compareNodes(
   context: Pick<Context, 'log' | 'environment' | 'settings'>,
 ): Promise<void> {
   const { environment, settings } = context;
-  const made = (await madeNodes(environment))?.length;
+  const created = (await createdNodes(environment))?.length;
   const asked = settings.cluster.nodes;
-  if (made === undefined || made === asked) return;
-  const number = `${made} ${made === 1 ? 'node' : 'nodes'}`;
+  if (created === undefined || created === asked) return;
+  const number = `${created} ${created === 1 ? 'node' : 'nodes'}`;
   context.log(
-    `the settings ask for ${asked}, but the cluster keeps its ${number} until ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')} make it anew`,
+    `the settings ask for ${asked}, but the cluster keeps its ${number} until ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')} recreate it`,
   );
 }

@@ -1,12 +1,13 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Outcome } from '../../ground/outcome.ts';
 import { kubectlText } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import { findTool } from '../../tools/tools.ts';
 import { connectApi } from './api.ts';
 import { applyManifests } from './apply.ts';
-import { answers, inBackground, isUp, startAnew, waitUntilUp } from './launch.ts';
+import { answers, inBackground, isUp, restartService, waitUntilUp } from './launch.ts';
 import { expectedPorts, type Ports, requireState } from './state.ts';
 import { missingTypes, typesOf, waitForTypes } from './types.ts';
 
@@ -28,17 +29,17 @@ const operatorArguments = (kubeconfig: string, ports: Ports): readonly string[] 
   `--health-probe-bind-address=127.0.0.1:${ports.operatorHealth}`,
 ];
 
-/** What the operator would be told about itself in a pod. */
+/** Variables that the operator's chart sets in its pod. */
 const variablesOfPod = { OPERATOR_NAMESPACE: 'vault', OPERATOR_POD_NAME: 'vault-secrets-operator' };
 
 const isReady = (ports: Ports) => () => answers(`http://127.0.0.1:${ports.operatorHealth}/readyz`);
 
 /**
- * Gives the API server the operator's types and starts the real Vault Secrets Operator against it. Waits until the types
- * are served, which releases need, but not until the operator is ready. Also of an operator that runs the types are looked
- * at: they may have been left half made, or be gone. Throws `TaskError` when the API server does not serve them.
+ * Applies the operator's types and starts the real Vault Secrets Operator. Waits until the API server serves the types, which
+ * releases need, but not until the operator is ready. Applies missing types even if the operator runs. Throws `TaskError` if
+ * the API server does not serve them.
  */
-export async function ensureOperator(context: EnvironmentContext): Promise<'changed' | 'unchanged'> {
+export async function ensureOperator(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
   const { ports } = await requireState(environment);
   const tool = await findTool('vault-secrets-operator');
@@ -53,7 +54,7 @@ export async function ensureOperator(context: EnvironmentContext): Promise<'chan
 
   await applyManifests(api, manifests.join('\n---\n'));
   if (!running) {
-    await startAnew(context, {
+    await restartService(context, {
       name: 'vault-secrets-operator',
       program: tool.path,
       command: [tool.path, ...operatorArguments(environment.kubeconfig, ports)],
@@ -64,12 +65,12 @@ export async function ensureOperator(context: EnvironmentContext): Promise<'chan
       },
     });
   }
-  // Only now: by the time that the operator is started they are established.
+  // Last: while the operator starts, the API server establishes them.
   await waitForTypes(api, types, context.signal);
   return 'changed';
 }
 
-/** Waits until the operator that `ensureOperator` started is ready. Throws `TaskError` when it ends instead. */
+/** Waits until the operator is ready. Throws `TaskError` if it ends instead. */
 export async function waitForOperator(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
   const { ports } = await requireState(environment);

@@ -4,7 +4,7 @@ import { type ObjectReader, podEnvironment, type Workload } from '../../verifica
 import type { CheckFailure } from '../../verification/run-check.ts';
 import type { Api } from './api.ts';
 
-/** Secrets come a moment after the release (the operator writes them): a pod would wait for them too. */
+/** The operator writes Secrets shortly after the release is installed; a pod would wait for them too. */
 const secretsMs = 60_000;
 
 export type ResolvedPod = {
@@ -19,12 +19,14 @@ const reader =
     const kinds = kind === 'Secret' ? 'secrets' : 'configmaps';
     const answer = await api.call('GET', `/api/v1/namespaces/${namespace}/${kinds}/${name}`);
     if (answer.status === 404) return undefined;
-    if (answer.status !== 200)
-      throw new Error(`reading ${kinds}/${name} was answered with HTTP ${answer.status}`);
+    if (answer.status !== 200) throw new Error(`reading ${kinds}/${name} failed with HTTP ${answer.status}`);
     return (answer.body as { data?: Record<string, string> }).data ?? {};
   };
 
-/** The environment that a workload's pods would have, as soon as all that it refers to is there. `find` gives it, or says why not. */
+/**
+ * The environment of a workload's pods, once all objects that it refers to exist. `find` returns the workload, or why it does
+ * not exist.
+ */
 export async function resolvePod(
   api: Api,
   namespace: string,
@@ -44,7 +46,7 @@ export async function resolvePod(
   }
 }
 
-/** The content of a file that a pod of the workload has from a ConfigMap or Secret; undefined when none is mounted there. */
+/** The content of a file that the workload mounts from a ConfigMap or Secret; undefined if none is mounted there. */
 export async function mountedFile(
   api: Api,
   namespace: string,

@@ -1,11 +1,11 @@
 import { createServer } from 'node:net';
 import { TaskError } from '../../runner/runner.ts';
 
-/** Below Linux's range for outgoing connections (32768 and up), so that no passing client takes a port while we are down. */
+/** Below Linux's range for outgoing connections (32768 and up): no client takes a port while the cluster is stopped. */
 const first = 20_000;
 const last = 32_000;
 
-/** Whether nothing listens on the loopback port. Throws `TaskError` when that cannot be tried. */
+/** True when nothing listens on the loopback port. Throws `TaskError` if it could not be tried. */
 export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -39,8 +39,8 @@ export function portBlock<Name extends string>(
 }
 
 /**
- * A free loopback port for each name: one block, found from the clone's key on, so that it mostly stays the same for a
- * clone and differs between two. Throws `TaskError` when no block is free.
+ * A free loopback port for each name, in one block. The search starts at the clone's key: a clone mostly gets the same
+ * ports, two clones get different ones. Throws `TaskError` if no block is free.
  */
 export async function choosePorts<Name extends string>(
   key: string,
@@ -54,23 +54,23 @@ export async function choosePorts<Name extends string>(
   throw new TaskError({
     what: `no ${names.length} free ports next to each other`,
     why: `every block between ${first} and ${last} has a port that is in use`,
-    advice: `stop what listens there: \`${listeners()}\``,
+    advice: `stop the programs that listen there: \`${listeners()}\``,
   });
 }
 
-/** Throws `TaskError` when one of the ports is in use: the cluster was made with them, and they cannot be changed after. */
+/** Throws `TaskError` if one of the ports is in use: a cluster cannot change its ports. */
 export async function checkPorts(ports: { readonly [name: string]: number }): Promise<void> {
   for (const [name, port] of Object.entries(ports)) {
     if (await isFree(port)) continue;
     throw new TaskError({
       what: `port ${port} of ${name} is taken`,
-      why: `another program listens on 127.0.0.1:${port}, and this environment was made with that port`,
-      advice: `stop it (\`${listeners(port)}\` names it); only a new environment has other ports, and none of the data`,
+      why: `another program listens on 127.0.0.1:${port}, and this environment keeps its ports`,
+      advice: `stop it (\`${listeners(port)}\` names it); only a new environment gets other ports, without the data`,
     });
   }
 }
 
-/** A command that names the programs which listen, on one port or any. macOS has no `ss`. */
+/** A command that lists listening programs, on one port or any. macOS has no `ss`. */
 function listeners(port?: number): string {
   if (process.platform === 'linux') return port === undefined ? 'ss -ltnp' : `ss -ltnp 'sport = :${port}'`;
   return `lsof -nP -iTCP${port === undefined ? '' : `:${port}`} -sTCP:LISTEN`;

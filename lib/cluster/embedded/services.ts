@@ -7,10 +7,7 @@ import { ifThere, textIfThere } from '../../ground/if-there.ts';
 import { bootId, childrenOf, isSameProcess, processStartTime, TaskError } from '../../runner/runner.ts';
 import { writeWhole } from '../../settings/environment.ts';
 
-/**
- * A process that outlives the run which started it. It is known by pid, start time and boot: a pid alone may by now belong
- * to somebody else.
- */
+/** A process that outlives its run, identified by pid, start time and boot: a pid alone may be reused. */
 export type ServiceRecord = {
   readonly name: string;
   readonly pid: number;
@@ -31,14 +28,14 @@ const folder = (state: string): string => join(state, 'services');
 /** Path of a service's log. */
 export const serviceLog = (state: string, name: string): string => join(state, 'logs', `${name}.log`);
 
-/** All services that were ever recorded and not stopped. */
+/** All recorded services that were not stopped, living or dead. */
 export async function readServices(state: string): Promise<ServiceRecord[]> {
   const files = (await ifThere(readdir(folder(state)))) ?? [];
   const records = await Promise.all(
     files
       .filter((file) => file.endsWith('.json'))
       .map(async (file) => {
-        // Undefined: removed by another run meanwhile.
+        // Undefined: another run has just removed it.
         const text = await textIfThere(join(folder(state), file));
         return text === undefined ? undefined : parseRecord(text);
       }),
@@ -46,7 +43,7 @@ export async function readServices(state: string): Promise<ServiceRecord[]> {
   return records.filter((record) => record !== undefined);
 }
 
-/** Undefined for a file that a crash of the machine left empty or cut off: its process, if it lives, is found as a stray. */
+/** Undefined for a file that a crash left empty or cut off: its process, if alive, is found as a stray. */
 function parseRecord(text: string): ServiceRecord | undefined {
   try {
     const record = JSON.parse(text) as ServiceRecord | null;
@@ -58,7 +55,14 @@ function parseRecord(text: string): ServiceRecord | undefined {
 
 export const isAlive = (record: ServiceRecord): Promise<boolean> => isSameProcess(record);
 
-/** Remembers a process that somebody else (kwokctl) started. Returns undefined when it is not there any more. */
+/** The recorded services that are alive. */
+export async function livingServices(state: string): Promise<ServiceRecord[]> {
+  const records = await readServices(state);
+  const living = await Promise.all(records.map(isAlive));
+  return records.filter((_, index) => living[index]);
+}
+
+/** Records a running process, which kwokctl may have started. Returns undefined if it has ended. */
 export async function recordService(
   state: string,
   name: string,
@@ -71,7 +75,7 @@ export async function recordService(
   return record;
 }
 
-/** Starts a service in its own process group, with its output in its log. Throws `TaskError` when it cannot be started. */
+/** Starts a service in its own process group, with its output in its log. Throws `TaskError` if it does not start. */
 export async function startService(state: string, launch: Launch): Promise<ServiceRecord> {
   const log = serviceLog(state, launch.name);
   await mkdir(join(state, 'logs'), { recursive: true, mode: 0o700 });
@@ -103,7 +107,7 @@ export async function startService(state: string, launch: Launch): Promise<Servi
   }
 }
 
-/** The last lines of a service's log, for an error message. */
+/** The last lines of a service's log. */
 export async function logTail(state: string, name: string, lines = 5): Promise<string> {
   const text = await readFile(serviceLog(state, name), 'utf8').catch(() => '');
   return text.trimEnd().split('\n').slice(-lines).join('\n');
@@ -113,23 +117,23 @@ const signal = (pid: number, name: NodeJS.Signals): void => {
   try {
     process.kill(pid, name);
   } catch (error) {
-    // It has ended already.
+    // Already ended.
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return;
     throw new TaskError({
-      what: `process ${pid} cannot be ended`,
+      what: `process ${pid} could not be stopped`,
       why: (error as Error).message,
-      advice: 'it belongs to another user: run as that one, or end it by hand (as root)',
+      advice: 'it belongs to another user: run as that user, or stop it as root',
       cause: error,
     });
   }
 };
 
-/** What the others talk to goes last, each after the one before: an API server without its etcd waits for it in vain. */
+/** Stopped after all others, in this order: an API server whose etcd is gone does not end. */
 const lastToStop = ['kube-apiserver', 'etcd'];
 
 /**
- * Stops services: TERM (PostgreSQL: INT, its "fast" shutdown), and KILL after `graceMs`. A record whose process is another
- * one by now is only forgotten.
+ * Stops services: TERM (PostgreSQL: INT, its "fast" shutdown), then KILL after `graceMs`. Removes their records; a process
+ * that has reused the pid is left alone.
  */
 export async function stopServices(
   state: string,
@@ -151,7 +155,7 @@ async function stopService(state: string, record: ServiceRecord, graceMs: number
     const deadline = Date.now() + graceMs;
     while ((await isAlive(record)) && Date.now() < deadline) await delay(50);
     if (await isAlive(record)) {
-      // PostgreSQL's children lead groups of their own and hold its memory until each has seen that the server is gone.
+      // PostgreSQL's children lead their own groups, and hold its memory until they notice that the server is gone.
       const family = [record, ...(await childrenOf(record.pid))];
       for (const { pid } of family) signal(pid, 'SIGKILL');
       for (const member of family) while (await isSameProcess(member)) await delay(20);
@@ -171,9 +175,7 @@ async function startError(state: string, name: string, what: string): Promise<Ta
   });
 }
 
-/**
- * Polls until `ready` says so. Throws when the service dies meanwhile, or after `timeoutMs`, with the end of its log.
- */
+/** Polls until `ready`. Throws `TaskError` with the end of the log if the service ends first, or after `timeoutMs`. */
 export async function waitForService(
   state: string,
   record: ServiceRecord,

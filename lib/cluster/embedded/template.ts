@@ -1,16 +1,13 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { root } from '../../ground/project.ts';
 
-/** What the `${name}` of a template stand for. */
+/** Values of the placeholders `${name}`. */
 export type TemplateValues = { readonly [name: string]: string | number };
 
-/** Templates lie beside the code, relative to the project. */
 const folder = 'lib/cluster/embedded';
 
-/** A template of this folder, filled in. Throws for a name without a value: the template and its user do not fit. */
+/** The text of a template of this folder, filled in. Throws for a placeholder without a value, which is a bug. */
 export async function fillTemplate(file: string, values: TemplateValues): Promise<string> {
-  const text = await readFile(join(root, folder, file), 'utf8');
+  const text = await readFile(new URL(file, import.meta.url), 'utf8');
   return text.replace(/\$\{(\w+)\}/g, (_, name: string) => {
     const value = values[name];
     if (value === undefined) throw new Error(`${folder}/${file} asks for \${${name}}, which has no value`);
@@ -18,7 +15,7 @@ export async function fillTemplate(file: string, values: TemplateValues): Promis
   });
 }
 
-/** The same as a plain command that prints the text; a value may use variables of the shell. */
+/** A plain command that prints the filled template; values may contain shell variables. */
 export function fillCommand(file: string, values: TemplateValues): string {
   const edits = Object.entries(values).map(([name, value]) => `-e "s|\\\${${name}}|${value}|g"`);
   return ['sed', ...edits, `${folder}/${file}`].join(' ');

@@ -2,13 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TaskError } from '../../runner/runner.ts';
 import type { Api } from './api.ts';
 
-/** A type of the API, as its manifest names it: `vaultauths.secrets.hashicorp.com` is the plural and the group. */
+/** A type of the API; the name is plural and group: `vaultauths.secrets.hashicorp.com`. */
 export type ApiType = { readonly name: string; readonly version: string };
 
-/** The types that manifests of CustomResourceDefinitions make. Throws for one that names none. */
+/** The types that CustomResourceDefinition manifests define. Throws for a manifest without one. */
 export function typesOf(manifests: readonly string[]): ApiType[] {
   return manifests.map((manifest) => {
-    // Two spaces deep, the first `name` is that of `metadata`; four deep, with or without the dash, that of a version.
+    // Indented by two, the first `name` belongs to `metadata`; by four, with or without a dash, to a version.
     const name = /^ {2}name: (\S+)$/m.exec(manifest)?.[1];
     const version = /^ {2}(?: {2}|- )name: (v\d\w*)$/m.exec(manifest)?.[1];
     if (name === undefined || version === undefined) throw new Error('a manifest names no type');
@@ -17,8 +17,8 @@ export function typesOf(manifests: readonly string[]): ApiType[] {
 }
 
 /**
- * The types of these that the API server does not serve. Asked of its discovery, which lists a type from the moment it is
- * established: a few hundred bytes, where the types themselves, with their schemas, have hundreds of thousands.
+ * The types that the API server does not serve yet. Its discovery lists each established type in a few hundred bytes; the
+ * definitions with their schemas have hundreds of thousands.
  */
 export async function missingTypes(api: Api, types: readonly ApiType[]): Promise<ApiType[]> {
   const place = ({ name, version }: ApiType): string =>
@@ -33,13 +33,13 @@ export async function missingTypes(api: Api, types: readonly ApiType[]): Promise
   return types.filter((type) => !served.has(`${place(type)}/${type.name.slice(0, type.name.indexOf('.'))}`));
 }
 
-/** Milliseconds: a type is established within a tenth of a second, on a busy machine within one or two. */
+/** Milliseconds. Establishing a type takes 0.1 s, on a busy machine 1 to 2 s. */
 const patience = { touchMs: 3000, failMs: 20_000, pollMs: 20 };
 
 /**
- * Waits until the API server serves types that were applied. One that it took in right before it ended stays "Installing"
- * for minutes: a new API server establishes a type only when the type changes, and applying it again changes nothing. Such
- * a type is given a new annotation; nothing of it is lost. Throws `TaskError` for one that is not served even then.
+ * Waits until the API server serves applied types. A type that was applied right before the server ended stays "Installing"
+ * for minutes: a new server establishes it only on a change, and applying it again is none. Such a type gets a new
+ * annotation. Throws `TaskError` if a type is not served even then.
  */
 export async function waitForTypes(
   api: Api,
@@ -56,8 +56,8 @@ export async function waitForTypes(
     if (waited >= failMs) {
       throw new TaskError({
         what: `the API server does not serve ${missing.map(({ name }) => name).join(', ')}`,
-        why: 'the types are there, but not established',
-        advice: 'run it again; the log of kube-apiserver says more',
+        why: 'the types exist, but are not established',
+        advice: 'run it again; see the log of kube-apiserver',
       });
     }
     if (!touched && waited >= touchMs) {
@@ -72,6 +72,6 @@ async function touch(api: Api, { name }: ApiType): Promise<void> {
   const annotations = { 'k8s-deployment/touched': new Date().toISOString() };
   const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}`;
   const options = { contentType: 'application/merge-patch+json' };
-  // One that is refused is not served, which is told at the end.
+  // A refused patch shows as a type that is not served.
   await api.call('PATCH', path, { metadata: { annotations } }, options);
 }

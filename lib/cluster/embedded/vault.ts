@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Outcome } from '../../ground/outcome.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
 import { findTool } from '../../tools/tools.ts';
@@ -27,18 +28,18 @@ const configurationValues = (data: string, ports: Ports): TemplateValues => ({
   clusterPort: ports.vaultCluster,
 });
 
-const dataFolder = (state: string): string => join(state, 'vault', 'data');
+const dataFolder = (environment: Environment): string => join(environment.state, 'vault', 'data');
 
-/** Starts the real Vault server, with its data in the state folder. It is not unsealed here. */
-export async function ensureVault(context: EnvironmentContext): Promise<'changed' | 'unchanged'> {
+/** Starts the real Vault server, sealed, with its data in the state folder. */
+export async function ensureVault(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
   const { ports } = await requireState(environment);
   const ready = () => answers(`http://127.0.0.1:${ports.vault}/v1/sys/seal-status`);
   const keys = join(environment.state, 'vault', 'keys.json');
-  const anew = await keysNeverStored(keys);
-  if (!anew && (await isUp(environment, 'vault', ready))) return 'unchanged';
-  if (anew)
-    context.log('a run was killed before it had the keys of Vault, which is still empty: making it anew');
+  const isEmpty = await keysNeverStored(keys);
+  if (!isEmpty && (await isUp(environment, 'vault', ready))) return 'unchanged';
+  if (isEmpty)
+    context.log('a killed run initialised Vault without storing its keys; Vault is empty and is recreated');
 
   const tool = await findTool('vault');
   if (!tool) throw new Error('the need for the tool vault was not declared');
@@ -49,17 +50,17 @@ export async function ensureVault(context: EnvironmentContext): Promise<'changed
     ports: { vault: ports.vault, 'vault (cluster)': ports.vaultCluster },
     ready,
     prepare: async () => {
-      if (anew) await rm(dataFolder(environment.state), { recursive: true, force: true });
-      await mkdir(dataFolder(environment.state), { recursive: true, mode: 0o700 });
-      if (anew) await dropReservation(keys);
+      if (isEmpty) await rm(dataFolder(environment), { recursive: true, force: true });
+      await mkdir(dataFolder(environment), { recursive: true, mode: 0o700 });
+      if (isEmpty) await dropReservation(keys);
     },
   });
 }
 
-async function writeConfiguration({ state }: Environment, ports: Ports): Promise<string> {
-  const path = join(state, 'vault', 'server.hcl');
-  // Within quotes of HCL a path is escaped as in JSON.
-  const escaped = JSON.stringify(dataFolder(state)).slice(1, -1);
+async function writeConfiguration(environment: Environment, ports: Ports): Promise<string> {
+  const path = join(environment.state, 'vault', 'server.hcl');
+  // HCL quotes escape a path as JSON does.
+  const escaped = JSON.stringify(dataFolder(environment)).slice(1, -1);
   await writeWhole(path, await fillTemplate('vault.hcl', configurationValues(escaped, ports)));
   return path;
 }

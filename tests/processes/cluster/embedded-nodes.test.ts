@@ -53,7 +53,7 @@ test('a cluster that is made gets as many nodes as the settings ask for', async 
   const { api, there } = server();
   await nodes.applyNodes({ environment, settings: asking(3) }, api, 'creating');
   assert.equal([...there], ['development-1', 'development-2', 'development-3']);
-  // A half made one is made again with what is asked for by then.
+  // A half created cluster is recreated with what the settings ask for then.
   const again = server();
   await nodes.applyNodes({ environment, settings: asking(2) }, again.api, 'creating');
   assert.is(again.there.size, 2);
@@ -81,18 +81,18 @@ test('a node that was deleted comes back', async ({ nodes, environment, context 
   const { api, there } = server('development-1', 'development-3', 'somebody-elses');
   assert.is(await nodes.restoreNodes({ ...context, environment, settings: asking(2) }, api), 'changed');
   assert.ok(there.has('development-2'));
-  assert.equal(context.logged, ['made again what was deleted: development-2']);
+  assert.equal(context.logged, ['recreated deleted nodes: development-2']);
   assert.is(await nodes.restoreNodes({ ...context, environment, settings: asking(2) }, api), 'unchanged');
 });
 
-test('a kubeconfig that was deleted is written again, for the user alone', async ({
+test('a deleted kubeconfig is restored, for the user alone', async ({
   kubernetes,
   environment,
   context,
 }) => {
   const folder = join(environment.state, 'kwok/clusters', environment.clusterName);
   const missing = await failureOf(kubernetes.restoreKubeconfig({ ...context, environment }));
-  assert.match(missing.what, /kubeconfig is gone and cannot be written again/);
+  assert.match(missing.what, /kubeconfig is missing and could not be restored/);
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'kubeconfig.yaml'), 'own\n');
   assert.is(await kubernetes.restoreKubeconfig({ ...context, environment }), true);

@@ -146,7 +146,7 @@ test('a damaged record is passed over', async ({ folder }) => {
   assert.equal(await readServices(folder), []);
 });
 
-test('a program that is not there cannot be started', async ({ folder }) => {
+test('a program that does not exist cannot be started', async ({ folder }) => {
   const error = await failureOf(startService(folder, { name: 'vault', command: '/nowhere/vault', args: [] }));
   assert.is(error.what, 'vault could not be started');
   assert.match(error.why ?? '', /ENOENT/);
@@ -190,7 +190,7 @@ test('a process that may not be ended is told, and its record stays', async ({ f
   };
   try {
     const error = await failureOf(stopServices(folder, [record], 100));
-    assert.equal([error.what, error.why], [`process ${record.pid} cannot be ended`, 'kill EPERM']);
+    assert.equal([error.what, error.why], [`process ${record.pid} could not be stopped`, 'kill EPERM']);
   } finally {
     process.kill = kill;
   }

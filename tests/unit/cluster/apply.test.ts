@@ -50,7 +50,7 @@ test('the name of a binding is its own, not that of the role or the subject', as
   assert.is(paths.length, 3);
 });
 
-test('a namespace that is not there yet is waited for', async () => {
+test('waits for a namespace that does not exist yet', async () => {
   const { api, calls } = scripted(404);
   await applyManifests(api, 'kind: Node\nmetadata:\n  name: one\n');
   assert.is(calls.length, 2);

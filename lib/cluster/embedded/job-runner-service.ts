@@ -1,35 +1,34 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { root } from '../../ground/project.ts';
+import type { Outcome } from '../../ground/outcome.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
 import { inBackground, isUp, launchService } from './launch.ts';
 
 const program = 'lib/cluster/embedded/job-runner.ts';
-/** What of it may come to know another kind of Job, or another variable. */
+/** Sources that decide which Jobs and variables it knows. */
 const parts = ['lib/cluster/embedded/pod.ts', 'lib/verification/run-check.ts', 'lib/database/set-up.ts'];
 
+/** The state folder is no argument of the program: processes.ts finds the process by it. */
+const jobRunnerWords = (node: string, path: string, environment: Environment): readonly string[] => [
+  ...[node, '--import', 'tsx', path, environment.name, `${environment.state}/`],
+];
+
 export const jobRunnerCommands = (environment: Environment): readonly string[] => [
-  inBackground(environment, 'job-runner', [
-    'node',
-    '--import',
-    'tsx',
-    program,
-    environment.name,
-    `${environment.state}/`,
-  ]),
+  inBackground(environment, 'job-runner', jobRunnerWords('node', program, environment)),
 ];
 
 /**
- * Starts the service that runs the Jobs of simulated pods as processes. One that was started from other sources is replaced: it
- * would let a Job that it does not know pass.
+ * Starts the service that runs the Jobs of simulated pods as processes. Replaces one that runs older sources: it would let a
+ * Job that it does not know pass.
  */
-export async function ensureJobRunner(context: EnvironmentContext): Promise<'changed' | 'unchanged'> {
+export async function ensureJobRunner(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
-  // It has no port of its own to be asked: that it lives is all there is to see.
+  const { root, state } = environment;
+  // It has no port: alive is ready.
   const ready = async () => true;
-  const record = join(environment.state, 'job-runner.sha256');
+  const record = join(state, 'job-runner.sha256');
   const hash = createHash('sha256');
   for (const source of [program, ...parts]) hash.update(await readFile(join(root, source)));
   const sources = hash.digest('hex');
@@ -39,15 +38,7 @@ export async function ensureJobRunner(context: EnvironmentContext): Promise<'cha
   return launchService(context, {
     name: 'job-runner',
     program: process.execPath,
-    // The state folder is only there to be found in the list of processes.
-    command: [
-      process.execPath,
-      '--import',
-      'tsx',
-      join(root, program),
-      environment.name,
-      `${environment.state}/`,
-    ],
+    command: jobRunnerWords(process.execPath, join(root, program), environment),
     ports: {},
     ready,
   });

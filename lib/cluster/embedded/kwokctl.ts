@@ -1,0 +1,123 @@
+import { join, relative } from 'node:path';
+import { kubectlText } from '../../kubernetes/kubectl.ts';
+import { type CommandOutput, TaskError } from '../../runner/runner.ts';
+import type { Context, EnvironmentContext, Target } from '../../settings/context.ts';
+import { type Environment, exportHomes, processEnvironment, writeWhole } from '../../settings/environment.ts';
+import { reasonOf } from '../../tools/tool-answer.ts';
+import { findTool, type ToolName } from '../../tools/tools.ts';
+import { ingressCommands } from './ingress.ts';
+import { nodeValues } from './nodes.ts';
+import { findProcesses, startedByThisRun } from './processes.ts';
+import { recordService, type ServiceRecord } from './services.ts';
+import {
+  type EmbeddedState,
+  expectedPorts,
+  forgetPids,
+  kubernetesServices,
+  type Ports,
+  pidFolder,
+} from './state.ts';
+import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
+
+/** The programs that kwokctl starts, by its flags. */
+const binaries: { readonly [flag: string]: ToolName } = {
+  'etcd-binary': 'etcd',
+  'kube-apiserver-binary': 'kube-apiserver',
+  'kube-controller-manager-binary': 'kube-controller-manager',
+  'kube-scheduler-binary': 'kube-scheduler',
+  'kwok-controller-binary': 'kwok',
+};
+
+/** The plain commands, for `--dry-run`. */
+export async function kubernetesCommands(
+  target: Target,
+  mode: 'create' | 'start',
+): Promise<readonly string[]> {
+  const { environment, settings } = target;
+  const state = `.state/${environment.name}`;
+  const nodes = Array.from({ length: settings.cluster.nodes }, (_, index) => index + 1);
+  const programs = Object.entries(binaries).map(([flag, name]) => `--${flag} "$(command -v ${name})"`);
+  const ingress = ingressCommands(settings, state);
+  const manifests = [`${state}/nodes.yaml`, 'lib/cluster/embedded/system.yaml', ...ingress.files];
+  const start = `kwokctl ${mode} cluster --name ${environment.clusterName} --wait 2m`;
+  return [
+    exportHomes(environment, 'KWOK_WORKDIR'),
+    ...(mode === 'create'
+      ? [
+          `${fillCommand('kwok.yaml', kwokValues(await expectedPorts(environment)))} > ${state}/kwok.yaml`,
+          `${start} --runtime binary --config ${state}/kwok.yaml --kubeconfig ${state}/kubeconfig ${programs.join(' ')}`,
+        ]
+      : [start]),
+    `for node in ${nodes.join(' ')}; do ${fillCommand('node.yaml', nodeValues(target, '$node'))}; echo ---; done > ${state}/nodes.yaml`,
+    ...ingress.commands,
+    `${kubectlText(environment)} apply --server-side --force-conflicts ${manifests.map((file) => `-f ${file}`).join(' ')}`,
+  ];
+}
+
+/**
+ * Runs `kwokctl create` or `kwokctl start`, next to the services `alive`, and records every process that it starts, even if
+ * it fails or is stopped halfway. Throws `TaskError` with kwokctl's reason.
+ */
+export async function runKwokctl(
+  context: Context,
+  { phase, ports }: EmbeddedState,
+  alive: readonly ServiceRecord[],
+): Promise<void> {
+  const { $, environment } = context;
+  // kwokctl trusts any living pid in its files: only those of known processes may stay.
+  await forgetPids(environment);
+  for (const { name, pid } of alive)
+    await writeWhole(join(pidFolder(environment), `${name}.pid`), String(pid));
+  try {
+    const words = phase === 'creating' ? await createArguments(context, ports) : ['start', 'cluster'];
+    const output = await $({
+      // The servers inherit it: not the environment for short-lived programs.
+      env: await processEnvironment(environment),
+      quiet: true,
+      nothrow: true,
+      daemons: true,
+    })`kwokctl ${words} --name ${environment.clusterName}`;
+    if (output.exitCode !== 0) throw kwokctlFailed(environment, output);
+  } finally {
+    await adoptProcesses(context, new Set(alive.map(({ name }) => name)));
+  }
+}
+
+/** Records what kwokctl started, by the list of processes: kwokctl may fail before it writes a pid file. */
+async function adoptProcesses(context: EnvironmentContext, before: ReadonlySet<string>): Promise<void> {
+  const { environment } = context;
+  for (const { pid, program } of await findProcesses(environment)) {
+    if (before.has(program) || !(kubernetesServices as readonly string[]).includes(program)) continue;
+    const record = await recordService(environment.state, program, pid);
+    if (record) startedByThisRun(context, record);
+  }
+}
+
+async function createArguments({ environment, settings }: Target, ports: Ports): Promise<string[]> {
+  const { kubernetesVersion } = settings.cluster;
+  const file = join(environment.state, 'kwok.yaml');
+  await writeWhole(file, await fillTemplate('kwok.yaml', kwokValues(ports)));
+  const found = await Promise.all(
+    Object.entries(binaries).map(async ([flag, tool]) => {
+      const program = await findTool(tool, { kubernetesVersion });
+      return program ? [`--${flag}`, program.path] : [];
+    }),
+  );
+  // Relative: kwokctl splits the value at commas and quotes, which the clone's path may contain.
+  const files = ['--config', relative(environment.root, file), '--kubeconfig', environment.kubeconfig];
+  return ['create', 'cluster', '--runtime', 'binary', ...files, ...found.flat()];
+}
+
+/** kwokctl logs one JSON object per line; the last `err` is the reason. */
+function kwokctlFailed({ name, clusterName }: Environment, output: CommandOutput): TaskError {
+  const reasons = [...output.stderr.matchAll(/"err":"((?:[^"\\\\]|\\\\.)*)"/g)].map(([, reason]) => reason);
+  return new TaskError({
+    what: 'kwokctl could not start the cluster',
+    why: reasons.at(-1) ?? reasonOf(output),
+    advice: `run it again; the logs of its servers: .state/${name}/kwok/clusters/${clusterName}/logs`,
+    exitCode: output.exitCode,
+  });
+}
+
+const kwokValues = ({ vaultCluster, operatorMetrics, operatorHealth, ...ports }: Ports): TemplateValues =>
+  ports;
