@@ -44,9 +44,9 @@ export function listAnswer<Answer extends List>(
   const answer = kubectlAnswer<Answer>(command, output);
   if (Array.isArray(answer.items)) return answer;
   throw new TaskError({
-    what: `\`${command}\` gave no answer that can be read`,
+    what: `\`${command}\` gave no readable answer`,
     why: 'what kubectl printed is no list: it has no `items`',
-    advice: `run \`${command}\` by itself to see what it prints`,
+    advice: `run \`${command}\` by hand to see what it prints`,
   });
 }
 

@@ -5,14 +5,14 @@ import { isAbsolute, join } from 'node:path';
 import { acquireLock, TaskError } from '../runner/runner.ts';
 import type { ToolContext } from './tool-context.ts';
 
-/** Node's name of this machine's kind, such as `linux-x64`; with `-musl` (Alpine) what is built for glibc does not run. */
+/** This platform in Node's words, such as `linux-x64`; with `-musl` (Alpine) programs for glibc do not run. */
 export const platform = [
   process.platform,
   process.arch,
   ...(usesMusl(process.execPath) ? ['musl'] : []),
 ].join('-');
 
-/** Whether a program of Linux is loaded by musl: the loader's path stands near the beginning of the file (ELF's PT_INTERP). */
+/** True if a Linux program uses musl: the file names its loader near the beginning (ELF's PT_INTERP). */
 export function usesMusl(program: string): boolean {
   const file = openSync(program, 'r');
   try {
@@ -24,17 +24,17 @@ export function usesMusl(program: string): boolean {
   }
 }
 
-/** The folder that all clones of a user share. A relative `XDG_CACHE_HOME` does not count, as its specification says. */
+/** The folder that all clones of a user share. Ignores a relative `XDG_CACHE_HOME`, as its specification says. */
 export function cacheFolder(): string {
   const configured = process.env.XDG_CACHE_HOME;
   const base = configured !== undefined && isAbsolute(configured) ? configured : join(homedir(), '.cache');
   return join(base, 'k8s-deployment');
 }
 
-/** A tool that was got: a folder that is only there when it is whole. */
+/** An installed tool: a folder that only exists when complete. */
 export type CacheEntry = { readonly id: string; readonly version: string };
 
-/** The program of an entry, or undefined when it was not got yet. */
+/** The program of an entry; undefined if the entry does not exist. */
 export function findEntry(entry: CacheEntry): string | undefined {
   const folder = entryFolder(entry);
   try {
@@ -46,10 +46,9 @@ export function findEntry(entry: CacheEntry): string | undefined {
 }
 
 /**
- * Fills an entry: `make` gets an empty folder, puts the tool there and answers with the program's path inside it, or with
- * `undefined` when it did not succeed. The folder becomes the entry in one step, so nothing half-installed is ever seen, and
- * what an earlier, killed run left is swept. Of several processes one makes it and the others wait for that.
- * Throws `TaskError` when the cache cannot be written.
+ * Fills an entry. `make` puts the tool into an empty folder and returns the program's path inside, or `undefined` if it
+ * failed. The folder becomes the entry in one step, so nobody sees a half-installed tool. Remains of killed runs are swept.
+ * Of several processes, one works and the others wait. Throws `TaskError` if the cache cannot be written.
  */
 export async function fillEntry(
   entry: CacheEntry,
@@ -64,14 +63,14 @@ export async function fillEntry(
       await access(folder, constants.W_OK);
     }
   } catch (error) {
-    // Node's word for a read-only file system on which a folder's parent is missing, too.
+    // Node also says ENOENT for a missing parent on a read-only file system.
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw cacheError(missing ? Object.assign(error as Error, { code: 'EROFS' }) : error);
   }
   const lock = await acquireLock(join(root, 'locks', `${platform}-${entry.id}`), {
     task: `install-tool ${entry.id}`,
     wait: true,
-    onWait: (holder) => context.log(`${entry.id}: waiting for process ${holder.pid}, which is getting it`),
+    onWait: (holder) => context.log(`${entry.id}: waiting for process ${holder.pid}, which is installing it`),
     signal: context.signal,
   });
   try {
@@ -84,7 +83,7 @@ export async function fillEntry(
       const program = await make(folder);
       if (program === undefined) return undefined;
       await writeFile(join(folder, 'program'), `${program}\n`);
-      // A folder without its program (a person deleted it) would stand in the way of the rename.
+      // A folder whose program was deleted would block the rename.
       await rm(entryFolder(entry), { recursive: true, force: true });
       await rename(folder, entryFolder(entry));
       return join(entryFolder(entry), program);
@@ -98,15 +97,15 @@ export async function fillEntry(
   }
 }
 
-/** What a full disk or a folder without write access becomes; any other error stays what it is. */
+/** The `TaskError` for a full disk or a folder without write access; any other error as it is. */
 export function cacheError(error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOSPC' || code === 'EDQUOT') return diskFull((error as Error).message, error);
   if (!['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST'].includes(code ?? '')) return error;
   return new TaskError({
-    what: `the tool cache ${cacheFolder()} cannot be written`,
+    what: `cannot write to the tool cache ${cacheFolder()}`,
     why: (error as Error).message,
-    advice: 'give yourself the right to write there, or set XDG_CACHE_HOME to another folder',
+    advice: 'make it writable, or set XDG_CACHE_HOME to another folder',
     cause: error,
   });
 }
@@ -125,7 +124,7 @@ function entryFolder(entry: CacheEntry): string {
   return join(cacheFolder(), 'tools', platform, entry.id);
 }
 
-/** Safe under the entry's lock: nobody else may be making this entry. */
+/** Safe under the entry's lock: no other process is filling this entry. */
 async function sweep(folder: string, prefix: string): Promise<void> {
   const names = await readdir(folder);
   const stale = names.filter((name) => name.startsWith(prefix));

@@ -13,18 +13,21 @@ import { describeTool, type Requirement } from './requirement.ts';
 export type ToolRow = {
   readonly name: string;
   readonly for: string;
-  /** Whether the provider's environments cannot do without it. */
+  /** True if the provider needs it. */
   readonly needed: boolean;
   readonly state: 'there' | 'can be got' | 'missing';
-  /** What is there, or what would be got. */
+  /** The installed version, or the one that would be installed. */
   readonly version: string | null;
   readonly source: FoundTool['source'] | null;
   readonly path: string | null;
-  /** What is wrong with PATH, and how the tool is got; null when it is there. */
+  /** Why PATH has no suitable version, and how to install the tool; null if it is installed. */
   readonly how: string | null;
 };
 
-/** Which tools are there and how the others can be got; looks, but gets nothing. Asks a release host at most once (3 s). `charts`: tools that bring charts. */
+/**
+ * Which tools are installed, and how to get the others; installs nothing. Contacts each release host at most once (3 s).
+ * `charts`: tools whose sources contain charts.
+ */
 export async function checkTools(
   provider: ProviderName,
   requirement: Requirement = {},
@@ -33,7 +36,7 @@ export async function checkTools(
   const { tools } = await loadManifest();
   const { go } = tools;
   const needed = [...toolsOf(provider), ...charts];
-  const goThere = !('reason' in (await lookForTool(go, {})));
+  const goInstalled = !('reason' in (await lookForTool(go, {})));
   const rows = toolNames.map(async (name): Promise<ToolRow> => {
     const entry = tools[name];
     const base = { name, for: entry.for, needed: needed.includes(name) };
@@ -42,7 +45,7 @@ export async function checkTools(
       const { version, source, path } = result;
       return { ...base, state: 'there', version, source, path, how: null };
     }
-    const way = await possibleWay(entry, requirement, goThere || (await canDownload(go)));
+    const way = await possibleWay(entry, requirement, goInstalled || (await canDownload(go)));
     const onPath = entry.path === false || result.reason === 'not there' ? '' : `${result.reason}; `;
     if (way === undefined) {
       const how = `${onPath}put ${describeTool(entry, requirement)} on PATH: ${entry.advice}`;
@@ -75,7 +78,7 @@ async function possibleWay(
     return { source: 'release', how: `${install} downloads it from ${entry.release?.host}` };
   }
   if (hasImage(entry) && isPinned(entry.image) && (await isReachable(serverOf(entry.image.repository))))
-    return { source: 'image', how: `${install} takes it out of the image ${entry.image.repository}` };
+    return { source: 'image', how: `${install} extracts it from the image ${entry.image.repository}` };
   if (entry.go !== undefined && go) return { source: 'go', how: `${install} builds it from Go modules` };
   if (entry.npm !== undefined) return { source: 'npm', how: `${install} gets it from npm` };
   return undefined;

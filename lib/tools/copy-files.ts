@@ -3,8 +3,8 @@ import { basename, join } from 'node:path';
 import { cacheError } from './cache.ts';
 
 /**
- * Copies a folder, or one file into a new folder. Go's module folders are read-only: files are copied one by one, so that the
- * copy's folders can be removed again. Throws `TaskError` when the cache cannot be written.
+ * Copies a folder, or one file into a new folder. Copies file by file: Go's module folders are read-only, and the copy must be
+ * removable. Throws `TaskError` if the cache cannot be written.
  */
 export function copyFiles(from: string, to: string): void {
   try {

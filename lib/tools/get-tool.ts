@@ -18,13 +18,13 @@ export type FoundTool = {
   /** The program; of PostgreSQL the server `postgres`. */
   readonly path: string;
   readonly source: 'PATH' | 'release' | 'image' | 'go' | 'npm';
-  /** Where the program lies, with what belongs to it (`initdb` and `pg_ctl`; the operator's `crds/`). */
+  /** The program's folder, with its companions (`initdb` and `pg_ctl`; the operator's `crds/`). */
   readonly folder: string;
 };
 
 const seen = new Map<string, FoundTool>();
 
-/** The tool if it is there, on PATH or in the cache, else why PATH has none that will do. What was found once is remembered. */
+/** The installed tool, from PATH or the cache, else why PATH has no suitable one. Looks only once per process. */
 export async function lookForTool(
   entry: ToolEntry,
   requirement: Requirement,
@@ -53,9 +53,9 @@ async function look(
 }
 
 /**
- * The tool, got if it is not there yet: from its published release or image, else built from its pinned Go modules, else from npm, as
- * far as the manifest knows these ways. Throws `MissingToolError` (127) that names every way and why it failed, `TaskError`
- * when the cache cannot be written. `toolchain` is the Go to build with, by default the manifest's.
+ * The tool, installed if it is missing: from its published release or image, else built from its pinned Go modules, else from
+ * npm, as the manifest allows. Throws `MissingToolError` (127) with every way and why it failed, `TaskError` if the cache
+ * cannot be written. `toolchain` is the Go to build with; default: the manifest's.
  */
 export async function getTool(
   entry: ToolEntry,
@@ -81,7 +81,7 @@ export async function getTool(
   throw missing(entry, requirement, failed);
 }
 
-/** What the manifest would get, unless the environment asks for another version. */
+/** The pinned version; undefined if the environment requires another one. */
 export function pinnedVersion(entry: ToolEntry, requirement: Requirement): string | undefined {
   const version = versionIn(entry.version ?? '');
   if (version === undefined || versionProblem(version, versionRange(entry, requirement)) !== undefined)
@@ -93,7 +93,7 @@ type Way = {
   readonly source: Exclude<FoundTool['source'], 'PATH'>;
   readonly label: string;
   readonly cached: (entry: ToolEntry, version: string) => string | undefined;
-  /** undefined when the manifest does not know this way for the tool. */
+  /** Returns undefined if the manifest has no such way for the tool. */
   readonly get: (
     entry: ToolEntry,
     version: string,
@@ -102,7 +102,7 @@ type Way = {
   ) => Promise<WayResult | undefined>;
 };
 
-/** In the order in which they are tried. */
+/** In the order of the attempts. */
 const ways: readonly Way[] = [
   {
     source: 'release',
@@ -142,7 +142,7 @@ const hasRelease = (entry: ToolEntry): entry is ToolEntry & Required<Pick<ToolEn
 const hasGo = (entry: ToolEntry): entry is GoTool => entry.go !== undefined;
 const hasNpm = (entry: ToolEntry): entry is NpmTool => entry.npm !== undefined;
 
-/** The Go toolchain is a tool itself. */
+/** The Go toolchain, itself a tool of the manifest. */
 async function getGo(
   toolchain: ToolEntry,
   context: ToolContext,
@@ -161,7 +161,7 @@ function found(entry: ToolEntry, version: string, path: string, source: FoundToo
 
 const said = new Set<string>();
 
-/** What holds for the other tools, too, is said for the first one only: hosts that cannot be reached, a limit, a token. */
+/** Logs once what holds for all tools: unreachable hosts, a rate limit, a refused token. */
 function sayOnce(entry: ToolEntry, { reason, advice }: Failure, context: ToolContext): void {
   const key = reason.includes(' unreachable: ') ? 'unreachable' : reason;
   if (said.has(key)) return;
@@ -181,7 +181,7 @@ function missing(
   const tool = describeTool(entry, requirement);
   const other = entry.version !== undefined && pinnedVersion(entry, requirement) === undefined;
   const reasons = failed.map(({ label, reason }) => `${label}: ${reason}`);
-  if (other) reasons.push(`this project gets ${entry.version} only`);
+  if (other) reasons.push(`this project installs ${entry.version} only`);
   const setting =
     other && entry.kubernetes !== undefined ? `set cluster.kubernetesVersion to v${entry.version}, or ` : '';
   const advice = failed.flatMap((failure) => failure.advice ?? []);

@@ -12,17 +12,17 @@ import { everySecond, lastWords, type ToolContext, type WayResult } from './tool
 
 export type GoTool = ToolEntry & { readonly go: GoRecipe };
 
-/** The flags of every build: the same ones for all, so that Go's build cache is of use from one tool to the next. */
+/** The build flags: the same for all tools, so that they share Go's build cache. */
 export function buildFlags(recipe: GoRecipe): string[] {
   const ldflags = ['-s -w', recipe.ldflags ?? ''].join(' ').trim();
   const tags = recipe.tags === undefined ? [] : ['-tags', recipe.tags];
   return ['-mod=readonly', '-trimpath', '-buildvcs=false', ...tags, '-ldflags', ldflags];
 }
 
-/** The value of `CGO_ENABLED`: off unless the program cannot do without, so that no C compiler is needed. */
+/** The value of `CGO_ENABLED`: off unless the program needs a C compiler. */
 export const cgoEnabled = (recipe: GoRecipe): '0' | '1' => (recipe.cgo ? '1' : '0');
 
-/** The cache entry of a build: another go.sum, flag or package is another entry. */
+/** The cache entry of a build; another go.sum, flag or package gives another entry. */
 export function goEntry(entry: GoTool, version: string): CacheEntry {
   const module = moduleFolder(entry.go);
   const hash = createHash('sha256');
@@ -33,10 +33,10 @@ export function goEntry(entry: GoTool, version: string): CacheEntry {
   return { id: `${entry.name}-${version}-go-${hash.digest('hex').slice(0, 12)}`, version };
 }
 
-/** One at a time in this process: two compilers side by side only take each other's memory. */
+/** One build at a time in this process: two compilers compete for memory. */
 let queue: Promise<unknown> = Promise.resolve();
 
-/** Builds a tool from its pinned module with the Go toolchain `go` (a path). Throws `TaskError` when the disk is full. */
+/** Builds a tool from its pinned module with the Go toolchain at `go`. Throws `TaskError` if the disk is full. */
 export function buildWithGo(
   entry: GoTool,
   version: string,
@@ -92,9 +92,9 @@ export function moduleFolder(recipe: GoRecipe): string {
   return resolve(goModules, recipe.module);
 }
 
-/** What would make a user's own settings, or a workspace file above the project, part of the build is taken out. */
+/** The environment of a build, without the user's settings and without a workspace file above the project. */
 export function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv {
-  // A compiler that is killed leaves its work behind: it lies where it is swept.
+  // GOTMPDIR: what a killed compiler leaves is swept with the entry.
   return {
     ...passedOn(process.env),
     GOTMPDIR: work,
@@ -106,7 +106,7 @@ export function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv
   };
 }
 
-/** `go build -v` names each package as it is compiled. */
+/** The last line of a stream: `go build -v` prints each package that it compiles. */
 function lastLine(stream: Readable): () => string {
   let last = '';
   stream.on('data', (chunk: Buffer) => {

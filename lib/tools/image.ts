@@ -15,7 +15,7 @@ import { everySecond, lastWords, type ToolContext, type WayResult } from './tool
 
 export type ImageTool = ToolEntry & { readonly image: ImageRecipe };
 
-/** Images are made for Linux alone. */
+/** True if the tool has an image and this is Linux: images are for Linux only. */
 export const hasImage = (entry: ToolEntry): entry is ImageTool =>
   entry.image !== undefined && process.platform === 'linux';
 
@@ -27,15 +27,13 @@ type PinnedImage = ImageRecipe & {
 export const isPinned = (recipe: ImageRecipe): recipe is PinnedImage =>
   recipe.digest !== undefined && recipe.archive.sha256 !== undefined;
 
-/** The cache entry of what comes out of an image: another digest or archive is another entry. */
+/** The cache entry of a tool from an image; another digest or archive gives another entry. */
 export function imageEntry(entry: ImageTool, version: string): CacheEntry {
   const hash = createHash('sha256').update(JSON.stringify(entry.image)).digest('hex').slice(0, 12);
   return { id: `${entry.name}-${version}-image-${hash}`, version };
 }
 
-/**
- * The checksums that the registry and the archive's host have now, to be pinned. Throws `Error` with a reason in a few words.
- */
+/** The current checksums from the registry and the archive's host, to pin. Throws `Error` with a short reason. */
 export async function currentPins(
   { repository, tag, archive }: ImageRecipe,
   signal: AbortSignal,
@@ -46,9 +44,8 @@ export async function currentPins(
 }
 
 /**
- * Takes the program out of its published image, and what belongs to it out of an archive, over HTTP: without Docker. Only content
- * of the pinned digests is taken; a recipe without them is refused. Throws `TaskError` for content with another checksum and when
- * the disk is full: neither gets better by another way.
+ * Extracts the program from its published image, and its folders from an archive, over HTTP without Docker. Accepts only
+ * content with the pinned digests. Throws `TaskError` for another checksum or a full disk: no other way would help.
  */
 export async function getFromImage(
   entry: ImageTool,
@@ -85,7 +82,7 @@ export async function getFromImage(
   });
 }
 
-/** Node's names of architectures, where images have others. */
+/** Names of architectures in images, by Node's, where they differ. */
 const architectures: { readonly [node: string]: string } = { x64: 'amd64' };
 
 async function takeProgram(
@@ -104,7 +101,7 @@ async function takeProgram(
     manifest = (await repository.manifest(build.digest)).manifest;
   }
   const file = join(folder, 'layer');
-  // A higher layer covers the lower ones.
+  // Top layer first: it hides the lower ones.
   for (const layer of [...(manifest.layers ?? [])].reverse()) {
     await saveVerified(await repository.blob(layer.digest), file, layer.digest, context.signal);
     const members = (await tar(context, folder, '-tf', file)).split('\n');
@@ -113,7 +110,7 @@ async function takeProgram(
     await tar(context, folder, '-xof', file, member);
     return;
   }
-  throw new Error(`${name} has no program ${program} in it`);
+  throw new Error(`${name} has no program ${program}`);
 }
 
 /** Copies folders of an archive into another folder. */
@@ -137,7 +134,7 @@ async function fetchArchive({ url }: ArchiveRecipe, signal: AbortSignal): Promis
   return response;
 }
 
-/** Runs tar in a folder; returns what it prints. GNU's and BSD's know the compression by the content. */
+/** Runs tar in a folder and returns its output. GNU and BSD tar detect the compression. */
 async function tar(context: ToolContext, folder: string, ...words: string[]): Promise<string> {
   const run = await context.$({ cwd: folder, quiet: true, nothrow: true })`tar ${words}`;
   context.signal.throwIfAborted();

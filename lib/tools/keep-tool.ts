@@ -5,8 +5,8 @@ import { ask, firstLine, versionOf } from './program-version.ts';
 import type { ToolContext, WayResult } from './tool-context.ts';
 
 /**
- * Fills a cache entry with a tool. `make` puts it into an empty folder and returns the program's path there. The entry is kept
- * only if the program itself answers with its name and the entry's version: a publisher may have another program under that name.
+ * Fills a cache entry with a tool. `make` puts it into an empty folder and returns the program's path there. Keeps the entry
+ * only if the program prints its name and the entry's version: a publisher may ship another program under that name.
  */
 export async function keepTool(
   cached: CacheEntry,
@@ -33,7 +33,7 @@ async function whyNotItself(
   version: string,
 ): Promise<string | undefined> {
   const answer = await ask(program, entry.versionCommand);
-  if ('problem' in answer) return `the ${entry.name} that came ${answer.problem}`;
+  if ('problem' in answer) return `the downloaded or built ${entry.name} ${answer.problem}`;
   if (versionOf(answer.output, entry) === version) return undefined;
-  return `the program that came is not ${entry.name} ${version}: it answers ${firstLine(answer.output)}`;
+  return `the downloaded or built program is not ${entry.name} ${version}: it prints ${firstLine(answer.output)}`;
 }

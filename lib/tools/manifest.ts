@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
-/** The tools of manifest.yaml, in its order: the one in which they are built. A test holds the two together. */
+/** The tools of manifest.yaml, in the order in which they are built. A test compares the two. */
 export const toolNames = [
   'sops',
   'helm',
@@ -29,15 +29,15 @@ export const toolNames = [
 
 export type ToolName = (typeof toolNames)[number];
 
-/** A package of npm with a prebuilt program. `{platform}` in its name is Node's platform and architecture. */
+/** An npm package with a prebuilt program. `{platform}` in its name is Node's platform and architecture. */
 export type NpmRecipe = {
   readonly package: string;
   readonly version: string;
   /** The program's path inside the package. */
   readonly program: string;
-  /** A JSON list of `{source, target}` inside the package: links that npm does not make. */
+  /** A JSON file in the package that lists `{source, target}`: links that npm does not create. */
   readonly symlinks?: string;
-  /** By platform; the installed package has to have it. A platform that is not listed is checked by npm alone. */
+  /** Expected integrity by platform; npm alone checks a platform that is not listed. */
   readonly integrity?: { readonly [platform: string]: string };
 };
 
@@ -48,45 +48,45 @@ export type GoRecipe = {
   readonly ldflags?: string;
   /** Build tags, comma-separated. */
   readonly tags?: string;
-  /** Whether the program needs a C compiler to be built. */
+  /** True if the build needs a C compiler. */
   readonly cgo?: boolean;
-  /** What is copied out of the package's Go module, as `{name beside the program: folder in the module}`. */
+  /** Folders to copy from the package's Go module, as `{name beside the program: folder in the module}`. */
   readonly folders?: { readonly [name: string]: string };
-  /** What is copied out of other Go modules, which the go.mod requires, into folders of this name beside the program. */
+  /** Files to copy from other required Go modules into folders of this name beside the program. */
   readonly files?: { readonly [name: string]: { readonly module: string; readonly path: string } };
 };
 
 export type ReleaseRecipe = {
   readonly host: string;
   readonly package: string;
-  /** Node's names of the only operating systems that it is published for. */
+  /** The only operating systems with a release, in Node's names. */
   readonly systems?: readonly string[];
-  /** The program's name in it, where it is not the tool's. */
+  /** The program's name in the release, if it is not the tool's. */
   readonly program?: string;
 };
 
-/** Folders of a published archive (tar, packed or not). */
+/** Folders of a published tar archive, compressed or not. */
 export type ArchiveRecipe = {
   readonly url: string;
-  /** Checksum of the archive, 64 hexadecimal digits; without it nothing is taken. */
+  /** 64 hexadecimal digits; without it the archive is not used. */
   readonly sha256?: string;
   /** `{name beside the program: folder in the archive}`. */
   readonly folders: { readonly [name: string]: string };
 };
 
-/** A program that is published in an image for Linux. */
+/** A program published in an image for Linux. */
 export type ImageRecipe = {
   /** With the registry's host, as in `docker.io/hashicorp/vault`. */
   readonly repository: string;
   readonly tag: string;
-  /** Of what the tag names, all platforms together: `sha256:…`. Without it nothing is taken. */
+  /** Digest of the tag's list of platforms, `sha256:…`; without it the image is not used. */
   readonly digest?: string;
-  /** The program's path in the image, without a slash in front. */
+  /** The program's path in the image, without a leading slash. */
   readonly program: string;
   readonly archive: ArchiveRecipe;
 };
 
-/** One tool of the manifest; manifest.yaml says what each field means. */
+/** One tool of the manifest; manifest.yaml explains each field. */
 export type ToolEntry = {
   readonly name: string;
   readonly for: string;
@@ -95,7 +95,7 @@ export type ToolEntry = {
   readonly kubernetes?: 'exact' | 'minor';
   readonly path?: false | { readonly programs: readonly string[]; readonly folders?: readonly string[] };
   readonly versionCommand: readonly string[];
-  /** How its answer starts, where another program could be taken for it. */
+  /** Start of its answer, if another program could be mistaken for it. */
   readonly answers?: string;
   readonly release?: ReleaseRecipe;
   readonly image?: ImageRecipe;
@@ -109,7 +109,7 @@ export type Manifest = {
   readonly tools: Readonly<Record<ToolName, ToolEntry>>;
 };
 
-/** Where the Go modules of the tools lie. */
+/** The folder of the tools' Go modules. */
 export const goModules = fileURLToPath(new URL('go/', import.meta.url));
 
 export const manifestFile = fileURLToPath(new URL('manifest.yaml', import.meta.url));

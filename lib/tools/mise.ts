@@ -8,7 +8,7 @@ import type { ToolContext, WayResult } from './tool-context.ts';
 
 export type ReleasedTool = ToolEntry & { readonly release: ReleaseRecipe };
 
-/** The mise of the manifest, fetched from npm when it is first needed. */
+/** The pinned mise, downloaded from npm at its first use. */
 export async function getMise(context: ToolContext): Promise<WayResult> {
   const { mise } = await loadManifest();
   return keepTool(
@@ -19,7 +19,7 @@ export async function getMise(context: ToolContext): Promise<WayResult> {
   );
 }
 
-/** A `mise.toml` that asks for these tools, each under its name in the manifest. */
+/** A `mise.toml` for these tools, by their names in the manifest. */
 export function miseConfig(entries: readonly ReleasedTool[]): string {
   const lines = (value: (entry: ReleasedTool) => string) =>
     entries.map((entry) => `${entry.name} = ${JSON.stringify(value(entry))}\n`).join('');
@@ -27,13 +27,13 @@ export function miseConfig(entries: readonly ReleasedTool[]): string {
   return `[tool_alias]\n${aliases}\n[tools]\n${lines(({ version = '' }) => version)}`;
 }
 
-/** Settings of mise that a user's environment may make: tokens, mirrors and patience. */
+/** Settings of mise that users may set: tokens, mirrors and timeouts. */
 const usersSettings =
   /^MISE_(GITHUB_TOKEN|GITHUB_ENTERPRISE_TOKEN|URL_REPLACEMENTS|HTTP_TIMEOUT|HTTP_DOWNLOAD_TIMEOUT|HTTP_RETRIES|FETCH_REMOTE_VERSIONS_TIMEOUT)$/;
 
 /**
- * The environment for a mise that works in `folder` alone and knows nothing of the user's own mise: no configuration, no folders,
- * no other settings; never sudo. What it installs lies under `data/installs/<tool>/<version>`.
+ * The environment for mise: it works in `folder` alone, without the user's configuration, folders and other settings, and
+ * never uses sudo. It installs into `data/installs/<tool>/<version>`.
  */
 export function miseEnvironment(folder: string): NodeJS.ProcessEnv {
   const kept = Object.entries(passedOn(process.env)).filter(
@@ -50,7 +50,7 @@ export function miseEnvironment(folder: string): NodeJS.ProcessEnv {
     MISE_TRUSTED_CONFIG_PATHS: folder,
     MISE_CEILING_PATHS: cacheFolder(),
     MISE_SYSTEM_PACKAGES_SUDO: 'false',
-    // Otherwise a host of mise's own is asked for versions, and told which tools are used.
+    // Otherwise mise asks its own host for versions, which shows that host which tools are used.
     MISE_USE_VERSIONS_HOST: 'false',
     RUST_BACKTRACE: '0',
     NO_COLOR: '1',

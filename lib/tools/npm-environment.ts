@@ -1,6 +1,6 @@
 /**
- * The environment for an npm of our own: what an npm or npx that started us says about *its* project and package would make
- * ours work in the wrong folder. Imports nothing: the door uses it before any package is there.
+ * The environment for an npm that the tasks start. Variables of an npm or npx that started the tasks would send it to the
+ * wrong folder. Imports nothing: used before the packages are installed.
  */
 export function npmEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const foreign =

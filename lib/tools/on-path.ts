@@ -11,13 +11,13 @@ export type OnPath =
   /** `helm 3.9.0 at /usr/bin/helm is too old`, `not there`. */
   | { readonly reason: string };
 
-/** Looks for the tool on PATH (and in the folders that the manifest names beside it) in a version that will do. */
+/** Looks for a suitable version of the tool on PATH and in the manifest's extra folders. */
 export async function findOnPath(entry: ToolEntry, requirement: Requirement): Promise<OnPath> {
   if (entry.path === false) return { reason: 'not taken from there' };
   const [program = entry.name, ...companions] = entry.path?.programs ?? [];
   let reason = 'not there';
   for (const candidate of candidates(program, entry.path?.folders ?? [])) {
-    // Debian links single programs of PostgreSQL into a folder on PATH: the others lie where the links lead to.
+    // Debian links single programs of PostgreSQL into PATH: the others are where the links lead.
     const real = companions.length === 0 ? candidate : realpathSync(candidate);
     const missing = companions.find((name) => !isExecutable(join(dirname(real), name)));
     if (missing !== undefined) {
@@ -37,14 +37,14 @@ export async function findOnPath(entry: ToolEntry, requirement: Requirement): Pr
   return { reason };
 }
 
-/** The folders of PATH, without those of our own cache: what lies there is found by its recipe, not by chance. */
+/** The folders of PATH without the tool cache: tools there are found by their recipes. */
 export function pathFolders(): string[] {
   const own = cacheFolder() + sep;
   const folders = (process.env.PATH ?? '').split(delimiter);
   return folders.filter((folder) => folder !== '' && !`${folder}${sep}`.startsWith(own));
 }
 
-/** The one that a shell would run, then those in the further folders, newest first. */
+/** The program that a shell would run, then those in the extra folders, newest first. */
 function candidates(program: string, folders: readonly string[]): string[] {
   const first = pathFolders()
     .map((folder) => join(folder, program))
@@ -53,7 +53,7 @@ function candidates(program: string, folders: readonly string[]): string[] {
   return [...(first === undefined ? [] : [first]), ...further.filter(isExecutable)];
 }
 
-/** One `*` stands for any folder name; sorted as numbers, highest first. */
+/** The folders that a pattern with one `*` matches, highest number first. */
 function expand(pattern: string): string[] {
   const [before, after] = pattern.split('*');
   if (before === undefined || after === undefined) return [pattern];

@@ -6,10 +6,7 @@ import { npmPackageName } from './npm-package.ts';
 import { isPublished } from './release.ts';
 import { describeTool, type Requirement } from './requirement.ts';
 
-/**
- * What getting a tool stands for, as commands to be pasted: its release, and as remarks the other ways. Looks at nothing: a
- * tool that is already there is not known here.
- */
+/** The commands that install a tool, ready to paste: its release first, other ways as comments. Does not check PATH. */
 export async function plainCommands(name: ToolName, requirement: Requirement = {}): Promise<string[]> {
   const entry = (await loadManifest()).tools[name];
   const { version = '', release, go, npm } = entry;
@@ -44,7 +41,7 @@ function goCommands(name: string, recipe: GoRecipe): string[] {
   return [build, ...copies, ...files, onPath(folder)];
 }
 
-/** What the package's install script would do, which npm does not run unasked: makes the links that it lists. */
+/** Creates the links that the package lists, as its install script would; npm does not run it by default. */
 const makeLinks =
   'for (const { source, target } of JSON.parse(fs.readFileSync(process.argv[1]))) { fs.rmSync(target, { force: true }); fs.symlinkSync(path.relative(path.dirname(target), source), target); }';
 

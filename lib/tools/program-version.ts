@@ -8,15 +8,15 @@ import { versionIn } from './versions.ts';
 
 const answerWithinMs = 15_000;
 
-type Remembered = { readonly size: number; readonly modified: number; readonly version: string };
+type CachedVersion = { readonly size: number; readonly modified: number; readonly version: string };
 
-let memory: { file: string; programs: Map<string, Remembered> } | undefined;
+let cache: { file: string; programs: Map<string, CachedVersion> } | undefined;
 
 type Asked = Pick<ToolEntry, 'versionCommand' | 'answers'>;
 
 /**
- * The version that a program tells on stdout (else stderr), or `problem`: why it tells none, or another name than the manifest
- * expects. An answer is remembered by the program's real path, size and time of change, so that asking costs nothing the next time.
+ * The version that a program prints, or `problem`: why it prints none, or that it is another program. The answer is cached by
+ * the program's real path, size and time of change.
  */
 export async function askVersion(
   program: string,
@@ -29,13 +29,12 @@ export async function askVersion(
   );
   const steady = isSteady(program, real);
   const known = steady ? programs().get(key) : undefined;
-  const remembered =
-    known?.size === size && known.modified === mtimeMs ? versionIn(known.version) : undefined;
-  if (remembered !== undefined) return { version: remembered };
+  const cached = known?.size === size && known.modified === mtimeMs ? versionIn(known.version) : undefined;
+  if (cached !== undefined) return { version: cached };
   const answer = await ask(program, entry.versionCommand);
   if ('problem' in answer) return answer;
   const version = versionOf(answer.output, entry);
-  if (version === undefined) return { problem: `is another program: it answers ${firstLine(answer.output)}` };
+  if (version === undefined) return { problem: `is another program: it prints ${firstLine(answer.output)}` };
   if (steady) {
     programs().set(key, { size, modified: mtimeMs, version });
     await save();
@@ -43,7 +42,7 @@ export async function askVersion(
   return { version };
 }
 
-/** The version in an answer, or undefined when there is none or the answer is another program's. */
+/** The version in an answer; undefined if there is none, or if another program answered. */
 export function versionOf(output: string, { answers }: Pick<Asked, 'answers'>): string | undefined {
   return output.startsWith(answers ?? '') ? versionIn(output) : undefined;
 }
@@ -53,8 +52,8 @@ export const firstLine = (output: string): string =>
   JSON.stringify(output.trim().split('\n')[0]?.slice(0, 100));
 
 /**
- * A script, or a link to a program of another name (version managers put such things on PATH), may stand for another version
- * tomorrow without a change of its own: it is asked every time.
+ * False for a script, or a link to a program of another name, as version managers put them on PATH: without any change they
+ * may run another version tomorrow, so they are asked every time.
  */
 function isSteady(program: string, real: string): boolean {
   if (basename(program) !== basename(real)) return false;
@@ -68,13 +67,13 @@ function isSteady(program: string, real: string): boolean {
   }
 }
 
-/** What a program says on stdout (else stderr) when it is run with these words, or why it says nothing. */
+/** What a program prints on stdout (else stderr), or why it prints nothing. */
 export function ask(
   program: string,
   words: readonly string[],
 ): Promise<{ readonly output: string } | { readonly problem: string }> {
   return new Promise((resolve) => {
-    // No stdin: a program that would ask a question ends instead of waiting for an answer.
+    // No stdin: a program that asks a question ends instead of waiting.
     const child = execFile(
       program,
       words,
@@ -86,44 +85,42 @@ export function ask(
         const end = error.killed
           ? ` within ${answerWithinMs / 1000} s`
           : error.signal
-            ? `: it was ended by ${error.signal}`
+            ? `: ended by ${error.signal}`
             : `: exit code ${error.code}`;
-        return resolve({ problem: refused ?? `does not tell its version by \`${command}\`${end}` });
+        return resolve({ problem: refused ?? `does not print its version with \`${command}\`${end}` });
       },
     );
     child.stdin?.end();
   });
 }
 
-/** A program that is there cannot be started: by the error of execve(2). */
+/** Why an existing program does not start, by the error of execve(2). */
 const cannotRun: { readonly [code: string]: string } = {
-  // The file that is missing is the one that the program names as its loader.
+  // The missing file is the program's loader.
   ENOENT:
-    'cannot run here: its loader is missing (it was made for glibc; Alpine and NixOS have none in its place)',
-  ENOEXEC: 'cannot run here: it was made for another kind of machine',
-  EACCES: 'cannot run here: programs may not be started from its folder (mounted noexec?)',
+    'cannot run here: its loader is missing (it needs glibc, which Alpine and NixOS do not have in its place)',
+  ENOEXEC: 'cannot run here: it was built for another platform',
+  EACCES: 'cannot run here: its folder does not allow programs (mounted noexec?)',
 };
 
-function memoryFile(): string {
-  return join(cacheFolder(), 'versions.json');
-}
+const cacheFile = (): string => join(cacheFolder(), 'versions.json');
 
-function programs(): Map<string, Remembered> {
-  const file = memoryFile();
-  if (memory?.file === file) return memory.programs;
-  let entries: [string, Remembered][] = [];
+function programs(): Map<string, CachedVersion> {
+  const file = cacheFile();
+  if (cache?.file === file) return cache.programs;
+  let entries: [string, CachedVersion][] = [];
   try {
     entries = Object.entries(JSON.parse(readFileSync(file, 'utf8')));
   } catch {
-    // None yet, or damaged: it is only a memory.
+    // Missing or damaged: programs are asked again.
   }
-  memory = { file, programs: new Map(entries) };
-  return memory.programs;
+  cache = { file, programs: new Map(entries) };
+  return cache.programs;
 }
 
-/** A cache that cannot be written only makes the next question slower: no error. */
+/** No error if it fails: the next run only asks the programs again. */
 async function save(): Promise<void> {
-  const file = memoryFile();
+  const file = cacheFile();
   try {
     await mkdir(dirname(file), { recursive: true });
     const temporary = `${file}.${process.pid}`;

@@ -6,16 +6,15 @@ import { lastWords } from './tool-context.ts';
 
 type Failure = { readonly reason: string; readonly advice?: string };
 
-/**
- * Why mise could not install a release, by what it wrote to stderr, and what would help. Throws `TaskError` for a full disk and for
- * a file that is not the one its checksum is of.
- */
+/** Why mise could not install a release, from its stderr, and what helps. Throws `TaskError` for a full disk or a wrong checksum. */
 export function releaseFailure(entry: ReleasedTool, version: string, stderr: string): Failure {
   const last = stderr.slice(Math.max(0, stderr.indexOf('mise ERROR')));
   if (/no space left on device|disk quota exceeded/i.test(last)) throw diskFull(lastWords(last));
   if (/(checksum|size) mismatch/i.test(last)) throw wrongFile(entry, version, last);
   const known = kinds.find(({ sign }) => sign.test(last));
-  return known?.tell(last) ?? { reason: `mise cannot install ${entry.release.package}: ${lastWords(last)}` };
+  return (
+    known?.tell(last) ?? { reason: `mise could not install ${entry.release.package}: ${lastWords(last)}` }
+  );
 }
 
 const kinds: readonly { readonly sign: RegExp; readonly tell: (text: string) => Failure }[] = [
@@ -26,7 +25,7 @@ const kinds: readonly { readonly sign: RegExp; readonly tell: (text: string) => 
       const reset = seconds && `${new Date(Number(seconds) * 1000).toISOString().slice(11, 16)} UTC`;
       return {
         reason: `GitHub's rate limit is used up${reset ? ` until ${reset}` : ''}`,
-        advice: `set GITHUB_TOKEN to a token of yours, or wait${reset ? ` until ${reset}` : ''}`,
+        advice: `set GITHUB_TOKEN, or wait${reset ? ` until ${reset}` : ''}`,
       };
     },
   },
@@ -47,15 +46,15 @@ const kinds: readonly { readonly sign: RegExp; readonly tell: (text: string) => 
   {
     sign: /dns error|failed to lookup address/i,
     tell: () => ({
-      reason: "a host's name cannot be looked up (DNS)",
-      advice: 'check the name server, or set HTTPS_PROXY if there is a proxy',
+      reason: "a host's name was not found (DNS)",
+      advice: 'check the name server, or set HTTPS_PROXY behind a proxy',
     }),
   },
   {
     sign: /timed out/i,
     tell: () => ({
-      reason: 'the host stopped answering (time-out)',
-      advice: 'try again, with a longer MISE_HTTP_TIMEOUT if the network is slow',
+      reason: 'the host did not answer (timeout)',
+      advice: 'try again; on a slow network with a longer MISE_HTTP_TIMEOUT',
     }),
   },
 ];
@@ -65,10 +64,10 @@ const after = (text: string, words: string): string => text.split(words)[1]?.spl
 function wrongFile(entry: ReleasedTool, version: string, text: string): TaskError {
   const pinned = pinOf(entry.name, version)?.checksum !== undefined;
   const [expected, actual] = ['Expected', 'Actual'].map((word) => after(text, `${word}:`).trim());
-  const whose = pinned ? 'lib/tools/mise.lock has' : 'its publisher names';
+  const whose = pinned ? 'lib/tools/mise.lock has' : 'its publisher has';
   return new TaskError({
-    what: `the file that came for ${entry.name} ${version} is not the published one; it was not kept`,
+    what: `the downloaded file for ${entry.name} ${version} is not the published one; it was not kept`,
     why: `${whose} the checksum ${expected}, the file has ${actual}`,
-    advice: `look whether a proxy or a login page answers instead of ${entry.release.host}, and run again`,
+    advice: `check if a proxy or a login page answers instead of ${entry.release.host}, then run again`,
   });
 }

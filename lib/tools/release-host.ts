@@ -5,8 +5,8 @@ const answerWithinMs = 3000;
 const probes = new Map<string, Promise<string | undefined>>();
 
 /**
- * Why a host takes no connections on port 443 (or on the port in `host:port`) within 3 s, or undefined; asked once per process.
- * Behind a proxy or with mise's own mirrors it counts as reachable, since only the download itself can tell. `kind` is what the host is.
+ * Why a host accepts no connection on port 443 (or the port in `host:port`) within 3 s; undefined if it does. Tried once per
+ * process. Behind a proxy or with mise's mirrors it counts as reachable: only the download can tell. `kind` names the host.
  */
 export async function whyUnreachable(
   host: string,
@@ -22,19 +22,19 @@ export async function whyUnreachable(
     : { reason: `${kind} ${host} unreachable: ${why}`, advice: `make ${host} reachable` };
 }
 
-/** Whether the host takes connections, as above. */
+/** True when the host accepts connections, as above. */
 export const isReachable = async (host: string): Promise<boolean> =>
   (await whyUnreachable(host)) === undefined;
 
-// In a process of its own: the look-up of a name cannot be ended otherwise, and would keep this process alive.
+// In another process: a DNS lookup cannot be cancelled, and would keep this process alive.
 const attempt = `const [host, port] = process.argv.slice(1);
 require('net').connect({ host, port }).on('connect', () => process.exit()).on('error', ({ code }) => {
   process.stdout.write(String(code), () => process.exit(1));
 });`;
 
 const words: { readonly [code: string]: string } = {
-  ENOTFOUND: 'its name cannot be looked up',
-  EAI_AGAIN: 'its name cannot be looked up',
+  ENOTFOUND: 'its name was not found (DNS)',
+  EAI_AGAIN: 'its name was not found (DNS)',
   ECONNREFUSED: 'it refuses connections',
   '': `no answer within ${answerWithinMs / 1000} s`,
 };

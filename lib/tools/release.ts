@@ -11,20 +11,20 @@ import { releaseFailure } from './release-failure.ts';
 import { whyUnreachable } from './release-host.ts';
 import { everySecond, type ToolContext, type WayResult } from './tool-context.ts';
 
-/** The cache entry of a published release: another package or another pinned checksum is another entry. */
+/** The cache entry of a published release; another package or pinned checksum gives another entry. */
 export function releaseEntry(entry: ReleasedTool, version: string): CacheEntry {
   const recipe = [`${entry.release.package}@${version}`, pinOf(entry.name, version)?.checksum ?? ''];
   const hash = createHash('sha256').update(recipe.join(' ').trim()).digest('hex').slice(0, 12);
   return { id: `${entry.name}-${version}-release-${hash}`, version };
 }
 
-/** Whether there is a release for this operating system. */
+/** True if there is a release for this operating system. */
 export const isPublished = ({ systems = [process.platform] }: ReleaseRecipe): boolean =>
   systems.includes(process.platform);
 
 /**
- * Gets the published release with mise, which takes nothing without the checksum of the lockfile or, where that has none, of its
- * publisher. Throws `TaskError` when the checksum is another one or the disk is full: to build the tool instead would hide that.
+ * Installs the published release with mise, which requires the checksum of the lockfile or else of the publisher. Throws
+ * `TaskError` for a wrong checksum or a full disk: building the tool instead would hide that.
  */
 export async function getRelease(
   entry: ReleasedTool,
@@ -49,7 +49,7 @@ export async function getRelease(
     stop();
     context.signal.throwIfAborted();
     if (run.exitCode !== 0) return releaseFailure(entry, version, run.stderr);
-    // mise writes down what it checked; a checksum that it had to make itself checks nothing.
+    // mise records the checksum; one that it computed itself checks nothing.
     const checked = pinIn(await readFile(join(folder, 'mise.lock'), 'utf8'), entry.name, platform);
     if (!checked?.checksum?.startsWith('sha'))
       return { reason: `${entry.release.package} ${version} has no published checksum, and none is pinned` };
@@ -58,12 +58,12 @@ export async function getRelease(
     const name = entry.release.program ?? entry.name;
     const program = await findProgram(folder, 'release', name);
     return program === undefined
-      ? { reason: `${entry.release.package} ${version} has no program ${name} in it` }
+      ? { reason: `${entry.release.package} ${version} has no program ${name}` }
       : { program };
   });
 }
 
-/** An executable file of this name, at most three folders deep; its path from `root` on. */
+/** The path, relative to `root`, of an executable file with this name, at most three folders deep. */
 async function findProgram(
   root: string,
   folder: string,

@@ -1,15 +1,15 @@
 import type { ToolEntry } from './manifest.ts';
 import { versionIn } from './versions.ts';
 
-/** What an environment asks of its tools. */
+/** What an environment requires of its tools. */
 export type Requirement = {
-  /** The setting `cluster.kubernetesVersion`, such as `v1.31.0`; without it, the version that the manifest pins. */
+  /** The setting `cluster.kubernetesVersion`, such as `v1.31.0`; default: the pinned version. */
   readonly kubernetesVersion?: string | undefined;
-  /** The major version of PostgreSQL that an environment's data was made with. */
+  /** The major version of the environment's PostgreSQL data. */
   readonly postgresqlMajor?: number | undefined;
 };
 
-/** The versions of this tool that will do, as a range of semver. */
+/** The suitable versions of the tool, as a semver range. */
 export function versionRange(entry: ToolEntry, requirement: Requirement): string {
   const kubernetes = versionIn(requirement.kubernetesVersion ?? entry.version ?? '') ?? '';
   if (entry.kubernetes === 'exact') return kubernetes;

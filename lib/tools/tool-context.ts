@@ -1,14 +1,14 @@
 import { formatDuration, reasonIn, type TaskContext } from '../runner/runner.ts';
 
-/** The part of a task's context that getting a tool needs. */
+/** The part of a task's context that installing a tool needs. */
 export type ToolContext = Pick<TaskContext, '$' | 'signal' | 'log' | 'progress'>;
 
-/** What one way of getting a tool comes to: the program, or why not, in a few words, and what would help. */
+/** The result of one way to get a tool: the program, or why it failed in a few words, and what helps. */
 export type WayResult =
   | { readonly program: string }
   | { readonly reason: string; readonly advice?: string | undefined };
 
-/** What a program of somebody else said when it failed, in one line: its first line about an error, else its last. */
+/** One line of a failed program's output: the first about an error, else the last. */
 export function lastWords(output: string): string {
   const lines = output
     .split('\n')
@@ -17,10 +17,10 @@ export function lastWords(output: string): string {
   const about = lines.filter((line) => /\berror\b|fatal|no space|cannot|could not|denied|failed/i.test(line));
   const line =
     about.find((candidate) => !/\bwarn/i.test(candidate)) ?? about[0] ?? reasonIn(lines.join('\n'));
-  return line === undefined ? 'it said nothing' : line.slice(0, 300);
+  return line === undefined ? 'it printed nothing' : line.slice(0, 300);
 }
 
-/** Calls `tell` at once and then every second with the time since the start, until the returned function is called. */
+/** Calls `tell` with the elapsed time, now and every second, until the returned function is called. */
 export function everySecond(tell: (elapsed: string) => void): () => void {
   const start = performance.now();
   const say = () => tell(formatDuration(performance.now() - start));

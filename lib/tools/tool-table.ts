@@ -1,6 +1,6 @@
 import type { ToolRow } from './check-tools.ts';
 
-/** The rows of `verify-dependencies` for a person: what the provider needs first, then the rest. */
+/** The table of `verify-dependencies`: first the tools that the provider needs, then the others. */
 export function toolTable(rows: readonly ToolRow[], provider: string): string {
   const needed = rows.filter((row) => row.needed);
   const others = rows.filter((row) => !row.needed);

@@ -11,7 +11,7 @@ export type { ToolName } from './manifest.ts';
 export type { Requirement } from './requirement.ts';
 export type { ToolContext } from './tool-context.ts';
 
-/** The tool if it is there, on PATH in a version that will do or in the cache; never gets anything. */
+/** The installed tool, from PATH in a suitable version or from the cache; undefined if there is none. */
 export async function findTool(
   name: ToolName,
   requirement: Requirement = {},
@@ -22,7 +22,7 @@ export async function findTool(
   return 'reason' in result ? undefined : result;
 }
 
-/** The tool, got when it is not there yet; see `getTool` for the ways and the errors. */
+/** The tool, installed if it is missing; see `getTool` for the ways and the errors. */
 export async function ensureTool(
   name: ToolName,
   context: ToolContext,
@@ -33,12 +33,12 @@ export async function ensureTool(
   return getTool(tools[name], requirement, context);
 }
 
-/** All but those of the tests, among which another kube-apiserver is. */
+/** Without the tools for tests, which contain another kube-apiserver. */
 const usualTools = toolNames.filter((name) => !testTools.includes(name));
 
 /**
- * A value for `PATH` under which the named tools (default: all that environments need) are the ones that the project chose. Only folders of tools that
- * PATH itself does not have are put first; tools that are not there yet are left out.
+ * A value for `PATH` on which the named tools (default: all that environments need) are the project's. Puts the folders of
+ * tools that PATH lacks first; skips tools that are not installed.
  */
 export async function toolEnvironment(
   names: readonly ToolName[] = usualTools,

@@ -8,15 +8,14 @@ import { npmEnvironment } from './npm-environment.ts';
 import { reasonOf } from './registry/call.ts';
 import { everySecond, lastWords, type ToolContext } from './tool-context.ts';
 
-/** For which mise is published on npm. */
+/** Platforms of mise on npm. */
 const misePlatforms = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'];
 
 type Pin = { readonly path: readonly string[]; readonly value: string };
 
 /**
- * Asks the publishers for the checksums that stand in the manifest itself, those of mise's packages and of images, and fills in what
- * is missing. Returns a line for each that could not be had. Throws `TaskError` when a publisher names another checksum than the
- * pinned one; nothing is written then.
+ * Fills in missing checksums in the manifest (mise's packages, images) from their publishers. Returns a line for each that is
+ * still missing. Throws `TaskError` if a publisher has another checksum than the pinned one, and writes nothing then.
  */
 export async function updateManifest(context: ToolContext, file = manifestFile): Promise<string[]> {
   const { parseDocument } = await import('yaml');
@@ -37,7 +36,7 @@ export async function updateManifest(context: ToolContext, file = manifestFile):
   );
   if (changed.length > 0) {
     throw new TaskError({
-      what: 'a publisher names another checksum than the pinned one; nothing was written',
+      what: 'a publisher has another checksum than the pinned one; nothing was written',
       why: changed.map(({ path, value }) => `${path.join('.')}: ${value}`).join('\n'),
       advice:
         'ask the publisher; if the new one is right, remove the pinned one from lib/tools/manifest.yaml and run again',
@@ -50,7 +49,7 @@ export async function updateManifest(context: ToolContext, file = manifestFile):
   return missing;
 }
 
-/** The text with one more pair, as the first one of its map. Everything else stays as somebody has written it. */
+/** The text with one more pair at the start of its map; nothing else changes. */
 function withLine(text: string, document: Document, path: readonly string[], value: string): string {
   const map = document.getIn(path.slice(0, -1), true) as YAMLMap<Scalar>;
   const start = map.items[0]?.key.range?.[0] ?? 0;

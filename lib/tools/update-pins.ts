@@ -12,14 +12,14 @@ import { everySecond, type ToolContext } from './tool-context.ts';
 const platformList = Object.values(pinnedPlatforms).join(',');
 
 /**
- * Asks the publishers where each release of the manifest is and which checksum it has, for every platform, and writes the answers
- * to mise.lock. Returns a line for each that is still missing. Throws `TaskError` when a publisher names another checksum for a
- * version that is already pinned (nothing is written then), or when one could not be asked (the others are written).
+ * Asks the publishers for place and checksum of each release, for every platform, and writes them to mise.lock. Returns a line
+ * for each that is still missing. Throws `TaskError` if a publisher has another checksum for a pinned version (nothing is
+ * written then), or if one could not be reached (the others are written).
  */
 export async function updatePins(context: ToolContext): Promise<string[]> {
   const entries = await releasedTools();
   const mise = await getMise(context);
-  if ('reason' in mise) throw new TaskError({ what: 'mise is not there', why: mise.reason });
+  if ('reason' in mise) throw new TaskError({ what: 'mise could not be installed', why: mise.reason });
   const failed: string[] = [];
   const before = await readFile(lockFile, 'utf8');
   const after = await withFolder(async (folder) => {
@@ -27,7 +27,7 @@ export async function updatePins(context: ToolContext): Promise<string[]> {
     let text = before;
     await writeFile(join(folder, 'mise.toml'), miseConfig(entries));
     const $ = context.$({ cwd: folder, env: miseEnvironment(folder), quiet: true, nothrow: true });
-    // One after another: mise writes nothing at all when one of several fails.
+    // One by one: mise writes nothing if one of several fails.
     for (const entry of entries) {
       const stop = everySecond((elapsed) => context.progress(`asking for ${entry.name}, ${elapsed}`));
       await writeFile(lock, text);
@@ -35,9 +35,9 @@ export async function updatePins(context: ToolContext): Promise<string[]> {
       stop();
       context.signal.throwIfAborted();
       const answer = await readFile(lock, 'utf8');
-      // mise drops a checksum for which it finds no file, and calls that a success.
+      // mise drops a checksum if it finds no file, and succeeds.
       const lost = missingPins([entry], answer).some((line) => !missingPins([entry], text).includes(line));
-      // What has no checksum is no pin: an answer without news is not written down.
+      // An answer without a new checksum is not written.
       if (run.exitCode === 0 && !lost) text = sameChecksums(entry, text, answer) ? text : answer;
       else failed.push(`${entry.name}: ${releaseFailure(entry, entry.version ?? '', run.stderr).reason}`);
     }
@@ -54,7 +54,7 @@ export async function updatePins(context: ToolContext): Promise<string[]> {
   });
 }
 
-/** The same as plain commands, with what `updateManifest` asks as remarks. */
+/** The plain commands of `update-tools`; those of `updateManifest` as comments. */
 export async function updateCommands(): Promise<string[]> {
   const { mise, tools } = await loadManifest();
   const images = Object.values(tools).flatMap(({ image }) =>
@@ -75,7 +75,7 @@ export async function updateCommands(): Promise<string[]> {
   ];
 }
 
-/** The tools and platforms, one a line, whose release has no checksum in the text of a lockfile. */
+/** Tools and platforms, one per line, whose release has no checksum in a lockfile's text. */
 export function missingPins(entries: readonly ReleasedTool[], text: string): string[] {
   return entries.flatMap(({ name, version, release }) =>
     Object.keys(pinnedPlatforms)
@@ -100,7 +100,7 @@ export async function releasedTools(): Promise<ReleasedTool[]> {
   );
 }
 
-/** A published version never changes: another checksum for it is a wrong file or an attack. */
+/** A published version never changes: another checksum means a wrong file or an attack. */
 function refuseChanges(entries: readonly ReleasedTool[], before: string, after: string): void {
   const changed = entries.flatMap(({ name, version }) =>
     Object.keys(pinnedPlatforms)
@@ -112,14 +112,14 @@ function refuseChanges(entries: readonly ReleasedTool[], before: string, after: 
   );
   if (changed.length === 0) return;
   throw new TaskError({
-    what: 'a publisher names another checksum than the pinned one; nothing was written',
+    what: 'a publisher has another checksum than the pinned one; nothing was written',
     why: changed.join('\n'),
     advice:
       'ask the publisher; if the new one is right, remove the tool from lib/tools/mise.lock and run again',
   });
 }
 
-/** A folder in the cache, above which mise looks for no configuration; removed afterwards. */
+/** Runs `body` in a temporary folder in the cache; mise looks for no configuration above it. */
 async function withFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
   const temporary = join(cacheFolder(), 'temporary');
   await mkdir(temporary, { recursive: true });

@@ -1,15 +1,15 @@
-// Each by itself: the door of the package loads all that it has.
+// One by one: the package's main file loads all functions.
 import satisfies from 'semver/functions/satisfies.js';
 import valid from 'semver/functions/valid.js';
 import gtr from 'semver/ranges/gtr.js';
 
-/** The first `1.2` or `1.2.3` in a text, also behind letters (`v1.2.3`, `go1.26.8`), as `1.2.3`; undefined when there is none. */
+/** The first `1.2` or `1.2.3` in a text, also after letters (`v1.2.3`, `go1.26.8`), as `1.2.3`; undefined if there is none. */
 export function versionIn(text: string): string | undefined {
   const [, major, minor, patch = '0'] = /(?<![\d.])(\d+)\.(\d+)(?:\.(\d+))?/.exec(text) ?? [];
   return major === undefined ? undefined : `${major}.${minor}.${patch}`;
 }
 
-/** Why a version is not in a range of semver (`is too old`), or undefined when it is. */
+/** Why a version is not in a semver range (`is too old`); undefined if it is. */
 export function versionProblem(version: string, range: string): string | undefined {
   if (satisfies(version, range)) return undefined;
   if (valid(range) !== null) return 'is another version';

@@ -131,7 +131,7 @@ mistakes('a disk that is full, or a folder that cannot be written, is told', asy
     '--mount',
     `${cache}; ${small('$XDG_CACHE_HOME', 'ro')} && ./run install-tools --provider embedded`,
   );
-  if (tools) assertError(tools, 1, /the tool cache .* cannot be written\n {2}why: /);
+  if (tools) assertError(tools, 1, /cannot write to the tool cache .*\n {2}why: /);
 });
 
 mistakes('a user without a home, or with one that cannot be written, can ask', async () => {

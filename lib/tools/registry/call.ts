@@ -1,6 +1,6 @@
 import { parseRepository } from './reference.ts';
 
-/** Media types of a list of one image's builds, and of one build (OCI's and Docker's). */
+/** Media types of a list of builds, and of one build (OCI and Docker). */
 const manifestTypes = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.oci.image.manifest.v1+json',
@@ -8,18 +8,18 @@ const manifestTypes = [
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ');
 
-/** Calls a path of one repository, such as `manifests/1.2`; the answer may have any status. */
+/** Calls a path of one repository, such as `manifests/1.2`; returns any status. */
 export type RegistryCall = (method: 'GET' | 'HEAD', path: string, signal: AbortSignal) => Promise<Response>;
 
-/** Host (and port) that answers for a registry. Docker Hub's name is not that of its server. */
+/** A registry's server, as host and port; Docker Hub's has another name than the registry. */
 export function serverOf(repository: string): string {
   const { host } = parseRepository(repository);
   return host === 'docker.io' ? 'registry-1.docker.io' : host;
 }
 
 /**
- * The HTTP API of a repository's registry (https://github.com/opencontainers/distribution-spec), without a login: a token for anybody
- * is taken where the registry hands one out. Plain HTTP only on this machine itself, as Docker does.
+ * The HTTP API of a repository's registry (https://github.com/opencontainers/distribution-spec), without a login. Uses an
+ * anonymous token if the registry issues one. Plain HTTP only for loopback, as Docker does.
  */
 export function registryCall(repository: string): RegistryCall {
   const host = serverOf(repository);
@@ -27,7 +27,7 @@ export function registryCall(repository: string): RegistryCall {
   const base = `${scheme}://${host}/v2/${parseRepository(repository).path}`;
   let token: string | undefined;
   return async (method, path, signal) => {
-    // What is redirected to another host goes there without the token: fetch takes it out.
+    // fetch drops the token when a redirect leads to another host.
     const call = () => {
       const authorization = token === undefined ? {} : { Authorization: `Bearer ${token}` };
       return fetch(`${base}/${path}`, {
@@ -44,12 +44,12 @@ export function registryCall(repository: string): RegistryCall {
     if (!handed.ok) return handed;
     const answer = (await handed.json()) as { token?: string; access_token?: string };
     token = answer.token ?? answer.access_token;
-    if (token === undefined) throw new Error(`${tokenUrl} hands out no token`);
+    if (token === undefined) throw new Error(`${tokenUrl} issues no token`);
     return call();
   };
 }
 
-/** Where a challenge says that tokens are handed out, or empty (https://distribution.github.io/distribution/spec/auth/token/). */
+/** The token URL of a challenge, or empty (https://distribution.github.io/distribution/spec/auth/token/). */
 function tokenAddress(challenge: string): string {
   if (!/^bearer /i.test(challenge)) return '';
   const { realm, ...query } = Object.fromEntries(
@@ -61,7 +61,7 @@ function tokenAddress(challenge: string): string {
   return url.href;
 }
 
-/** What happened to a call that got no answer, in a few words: fetch hides it in its error's cause, which may have a code only. */
+/** Why a call got no answer, in a few words: fetch puts it into its error's cause, which may only have a code. */
 export function reasonOf(error: Error): string {
   const cause = error.cause as NodeJS.ErrnoException | undefined;
   return cause?.message || cause?.code || error.message;

@@ -4,25 +4,25 @@ import { checkDigest, digestOf } from './verified.ts';
 const answerWithinMs = 30_000;
 
 export type ImageManifest = {
-  /** Of a list: one build each. */
+  /** A list of builds. */
   readonly manifests?: readonly {
     readonly digest: string;
     readonly platform?: { readonly os: string; readonly architecture: string };
   }[];
-  /** Of one build: archives, the lowest first. */
+  /** The archives of one build, lowest first. */
   readonly layers?: readonly { readonly digest: string }[];
 };
 
 export type OpenRepository = {
-  /** The manifest of a tag or digest. Throws `Error` with a reason in a few words, `TaskError` for other content than the digest's. */
+  /** The manifest of a tag or digest. Throws `Error` with a short reason, `TaskError` if the content has another digest. */
   readonly manifest: (
     reference: string,
   ) => Promise<{ readonly digest: string; readonly manifest: ImageManifest }>;
-  /** A layer's content, not verified yet. Throws `Error` with a reason in a few words. */
+  /** A layer's content, not verified yet. Throws `Error` with a short reason. */
   readonly blob: (digest: string) => Promise<Response>;
 };
 
-/** Reads images out of a repository that everybody may read. */
+/** Reads images from a public repository. */
 export function openRepository(repository: string, signal: AbortSignal): OpenRepository {
   const call = registryCall(repository);
   const get = async (path: string, limit: AbortSignal): Promise<Response> => {
@@ -45,7 +45,7 @@ export function openRepository(repository: string, signal: AbortSignal): OpenRep
 
 function refusal({ status, url }: Response): string {
   const { host, pathname } = new URL(url);
-  if (status === 429) return `${host} has a rate limit, which is used up for now (HTTP 429)`;
-  if (status === 401) return `${host} wants a login`;
+  if (status === 429) return `${host} limits the rate of requests (HTTP 429)`;
+  if (status === 401) return `${host} requires a login`;
   return `${host} answered HTTP ${status} for ${pathname}`;
 }

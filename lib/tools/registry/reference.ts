@@ -1,7 +1,7 @@
-/** A repository as a container runtime reads it: without a host it is one of Docker Hub, and there one without a slash is `library/…`. */
+/** A repository as a container runtime reads it: Docker Hub's without a host, and there `library/…` without a slash. */
 export type Repository = { readonly host: string; readonly path: string };
 
-/** Whether a repository begins with a registry's host: its first part has a dot or a port, or is `localhost`. */
+/** A repository that begins with a host: its first part has a dot or a port, or is `localhost`. */
 const hostForm = /^(?:[^/]*[.:][^/]*|localhost)\//;
 
 export const namesHost = (repository: string): boolean => hostForm.test(repository);
@@ -12,7 +12,7 @@ export function parseRepository(repository: string): Repository {
   return { host, path: host === 'docker.io' && !path.includes('/') ? `library/${path}` : path };
 }
 
-/** An image's name with its host, so that those of Docker (`a/b:1`) and containerd (`docker.io/a/b:1`) can be compared. */
+/** An image's name with its host, to compare names of Docker (`a/b:1`) and containerd (`docker.io/a/b:1`). */
 export function fullName(reference: string): string {
   const { host, path } = parseRepository(reference);
   return `${host}/${path}`;

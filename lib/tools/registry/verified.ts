@@ -10,7 +10,7 @@ export function digestOf(content: Uint8Array): string {
   return `sha256:${createHash('sha256').update(content).digest('hex')}`;
 }
 
-/** Writes the body of an answer to a file. Throws `TaskError` unless its content has this digest, `sha256:…`. */
+/** Writes a response's body to a file. Throws `TaskError` unless it has this digest, `sha256:…`. */
 export async function saveVerified(
   response: Response,
   file: string,
@@ -29,15 +29,14 @@ export async function saveVerified(
   checkDigest(response.url, digest, `sha256:${hash.digest('hex')}`);
 }
 
-/** Throws the `TaskError` of content that is not what was pinned. */
+/** Throws `TaskError` if content is not what was pinned. */
 export function checkDigest(url: string, expected: string, got: string): void {
   if (got === expected) return;
-  // Without the query: storage behind a registry is given its tokens there.
+  // Without the query, in which registries pass tokens to their storage.
   const { origin, pathname } = new URL(url);
   throw new TaskError({
-    what: `${origin}${pathname} has the wrong checksum, and is not used`,
-    why: `expected ${expected}, got ${got}: it was changed since it was pinned, or on its way here`,
-    advice:
-      'try again without a proxy or mirror in between; if it stays, do not use it and tell its publisher',
+    what: `${origin}${pathname} has the wrong checksum and was not used`,
+    why: `expected ${expected}, got ${got}: it was changed after it was pinned, or in transit`,
+    advice: 'try again without a proxy or mirror; if it stays, tell the publisher',
   });
 }

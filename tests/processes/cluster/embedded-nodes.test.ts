@@ -85,11 +85,7 @@ test('a node that was deleted comes back', async ({ nodes, environment, context 
   assert.is(await nodes.restoreNodes({ ...context, environment, settings: asking(2) }, api), 'unchanged');
 });
 
-test('a deleted kubeconfig is restored, for the user alone', async ({
-  kubernetes,
-  environment,
-  context,
-}) => {
+test('a deleted kubeconfig is restored, for the user alone', async ({ kubernetes, environment, context }) => {
   const folder = join(environment.state, 'kwok/clusters', environment.clusterName);
   const missing = await failureOf(kubernetes.restoreKubeconfig({ ...context, environment }));
   assert.match(missing.what, /kubeconfig is missing and could not be restored/);

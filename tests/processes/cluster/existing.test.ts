@@ -163,7 +163,7 @@ test('a kubectl that fails says nothing about rights and versions', async ({
   assert.match(await failure({ version: 'echo "{}"' }).then(String), 'of an unknown version');
   assert.match(
     await failure({ version: '' }).then(String),
-    '`kubectl version -o json` gave no answer that can be read',
+    '`kubectl version -o json` gave no readable answer',
   );
   kubectl(clone, { ready: 'echo "the server has asked for the client to provide credentials" >&2; exit 1' });
   assert.equal(await lib.cluster.faults?.({ ...context, environment }), [

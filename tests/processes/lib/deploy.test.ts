@@ -278,14 +278,14 @@ test('unreadable output of kubectl or helm, or a damaged Secret, says nothing ab
   helm([]);
   assert.is(await what(), 'helm lists no revision of devops');
   project.script('helm', 'exit 0');
-  assert.is(await what(), '`helm history devops` gave no answer that can be read');
+  assert.is(await what(), '`helm history devops` gave no readable answer');
   assert.not.ok(helmCalls().some((line) => /uninstall|rollback/.test(line)));
   const labels = { name: 'devops', status: 'deployed', version: '3' };
   const items = [{ metadata: { name: 'v3', namespace: 'core', labels }, data: { release: 'bm8=' } }];
   project.script('kubectl', `echo '${JSON.stringify({ items })}'`);
   assert.is(await what(), 'cannot read the Secret core/v3, in which helm keeps a release');
   project.script('kubectl', 'exit 0');
-  assert.match(await what(), /^`kubectl get secrets .*` gave no answer that can be read$/);
+  assert.match(await what(), /^`kubectl get secrets .*` gave no readable answer$/);
   assert.equal(context.reported, []);
 });
 

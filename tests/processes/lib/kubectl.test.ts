@@ -60,9 +60,9 @@ test('what is no list is not taken for one, and a failure of the API server is t
   context,
 }) => {
   for (const [answer, what, why] of [
-    ['{}', '`kubectl get nodes -o json` gave no answer that can be read', /no `items`/],
-    ['{"items":{}}', '`kubectl get nodes -o json` gave no answer that can be read', /no `items`/],
-    ['[]', '`kubectl get nodes -o json` gave no answer that can be read', /no `items`/],
+    ['{}', '`kubectl get nodes -o json` gave no readable answer', /no `items`/],
+    ['{"items":{}}', '`kubectl get nodes -o json` gave no readable answer', /no `items`/],
+    ['[]', '`kubectl get nodes -o json` gave no readable answer', /no `items`/],
     ['{"kind":"Status","code":500,"message":"etcd is slow"}', '`kubectl get nodes -o json` failed', /etcd/],
     ['{"kind":"Status","code":500}', '`kubectl get nodes -o json` failed', /answered with 500/],
   ] as const) {

@@ -56,8 +56,8 @@ test('a value that is there and is not a text, and an answer that is none, are t
     ['{"password": {"db": "hidden"}}', `the value \`password\` of ${file} is not a text`],
     ['{"password": null}', `the value \`password\` of ${file} is not a text`],
     ['{"app1": {"password": "hidden"}}', `${file} has no value \`password\``],
-    ['', `\`sops decrypt ${file}\` gave no answer that can be read`],
-    ['password: hidden', `\`sops decrypt ${file}\` gave no answer that can be read`],
+    ['', `\`sops decrypt ${file}\` gave no readable answer`],
+    ['password: hidden', `\`sops decrypt ${file}\` gave no readable answer`],
   ] as const) {
     state.clone.script('sops', `echo '${answer}'`);
     const error = await failureOf(decrypt(state));
@@ -211,9 +211,9 @@ test('a secrets file is made whole, or not at all, and only what sops says of th
       'echo "no matching creation rules found" >&2; exit 1',
       `${made} cannot be encrypted for the keys of .sops.yaml`,
     ],
-    ['exit 0', `\`sops encrypt ${made}\` gave no answer that can be read`],
-    ['echo "password: ENC[AES256_GCM,data:x]"', `\`sops encrypt ${made}\` gave no answer that can be read`],
-    [plain, `\`sops encrypt ${made}\` gave no answer that can be read`],
+    ['exit 0', `\`sops encrypt ${made}\` gave no readable answer`],
+    ['echo "password: ENC[AES256_GCM,data:x]"', `\`sops encrypt ${made}\` gave no readable answer`],
+    [plain, `\`sops encrypt ${made}\` gave no readable answer`],
   ] as const) {
     state.clone.script(
       'gpg',

@@ -113,7 +113,7 @@ async function inside(folder: string): Promise<void> {
         assert.not.instance(error, MissingToolError);
         assert.is(
           error.what,
-          `the file that came for helm ${tools.helm.version} is not the published one; it was not kept`,
+          `the downloaded file for helm ${tools.helm.version} is not the published one; it was not kept`,
         );
         assert.match(
           error.why ?? '',
@@ -155,7 +155,7 @@ async function inside(folder: string): Promise<void> {
           /GitHub refuses the token in GITHUB_TOKEN/,
           /renew or unset GITHUB_TOKEN/,
         ],
-        [{ at: asset, play: () => {} }, /the host stopped answering \(time-out\)/, /MISE_HTTP_TIMEOUT/],
+        [{ at: asset, play: () => {} }, /the host did not answer \(timeout\)/, /MISE_HTTP_TIMEOUT/],
         [
           { at: asset, play: (response) => response.writeHead(503).end() },
           /503 Service Unavailable/,
@@ -163,7 +163,7 @@ async function inside(folder: string): Promise<void> {
         ],
         [
           { at: asset, play: redirectTo('https://nowhere.example/') },
-          /name cannot be looked up \(DNS\)/,
+          /name was not found \(DNS\)/,
           /HTTPS_PROXY/,
         ],
         [

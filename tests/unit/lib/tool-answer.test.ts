@@ -31,7 +31,7 @@ test('a program that failed is told with its last words, else with how it ended'
   const killed = toolFailure('sops decrypt a.yaml', ended(137, '', 'SIGKILL'));
   assert.equal(
     [killed.what, killed.why],
-    ['`sops decrypt a.yaml` was ended by SIGKILL', 'it said nothing else'],
+    ['`sops decrypt a.yaml` was ended by SIGKILL', 'it printed no reason'],
   );
   assert.is(killed.exitCode, 137);
   const failed = toolFailure('helm status x', ended(3, 'Error: connection refused\n'), 'look');
@@ -79,7 +79,7 @@ test('an answer is whole JSON; anything else is an error that does not quote it'
       assert.unreachable(stdout);
     } catch (error) {
       assert.instance(error, TaskError);
-      assert.is((error as TaskError).what, '`kubectl get x` gave no answer that can be read');
+      assert.is((error as TaskError).what, '`kubectl get x` gave no readable answer');
       assert.not.match((error as TaskError).message, 'hunter2');
     }
   }

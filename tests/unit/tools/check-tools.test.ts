@@ -63,7 +63,7 @@ test('an image is a way as long as its checksums are pinned', () =>
     };
     try {
       const pinned = { digest: 'sha256:0', sha256: '0' };
-      assert.match(await howWith(pinned), /takes it out of the image docker\.io\/hashicorp/);
+      assert.match(await howWith(pinned), /extracts it from the image docker\.io\/hashicorp/);
       assert.match(await howWith({ ...pinned, sha256: undefined }), /builds it from Go modules/);
       assert.match(await howWith({ ...pinned, digest: undefined }), /builds it from Go modules/);
     } finally {
@@ -107,7 +107,7 @@ test('of a failing program the line about its error is kept', () => {
   );
   assert.is(lastWords('panic: bad\n\ngoroutine 1 [running]:\nmain.main()\nexit status 2\n'), 'panic: bad');
   assert.is(lastWords('WARN failed once'), 'WARN failed once');
-  assert.is(lastWords('\n'), 'it said nothing');
+  assert.is(lastWords('\n'), 'it printed nothing');
 });
 
 test.run();

@@ -168,7 +168,7 @@ test('a version of Kubernetes that is not pinned cannot be got', () =>
     });
     const error = await failure(getTool(entry, { kubernetesVersion: 'v1.30.2' }, place.context, toolchain));
     assert.is(error.what, 'hammer 1.30.2 is missing and could not be downloaded or built');
-    assert.match(error.why ?? '', /this project gets 1\.31\.0 only/);
+    assert.match(error.why ?? '', /this project installs 1\.31\.0 only/);
     assert.match(
       error.advice ?? '',
       /^set cluster\.kubernetesVersion to v1\.31\.0, or put hammer 1\.30\.2 on PATH/,
@@ -215,8 +215,8 @@ test('a release is downloaded by mise, which gets only tokens, mirrors and time 
 test('what another program, another version or no publisher vouches for is not kept', () =>
   inPlace(async (place) => {
     const cases = [
-      [miseScript('mallet 1.2.3'), /is not hammer 1\.2\.3: it answers "mallet 1\.2\.3"/],
-      [miseScript('hammer 1.2.4'), /is not hammer 1\.2\.3: it answers "hammer 1\.2\.4"/],
+      [miseScript('mallet 1.2.3'), /is not hammer 1\.2\.3: it prints "mallet 1\.2\.3"/],
+      [miseScript('hammer 1.2.4'), /is not hammer 1\.2\.3: it prints "hammer 1\.2\.4"/],
       [miseScript('hammer 1.2.3', 'blake3:own'), /has no published checksum, and none is pinned/],
     ] as const;
     await withServer(async (host) => {
@@ -268,7 +268,7 @@ test('a program built from Go modules that is not the tool is not kept', () =>
     place.script('fake-go', goScript());
     const go = { module: moduleOf(place.folder), package: 'example.org/hammer' };
     const error = await failure(getTool(entryOf({ version: '1.2.4', go }), {}, place.context, toolchain));
-    assert.match(error.why ?? '', /Go modules: the program that came is not hammer 1\.2\.4/);
+    assert.match(error.why ?? '', /Go modules: the downloaded or built program is not hammer 1\.2\.4/);
     assert.equal(inCache(place).tools, []);
   }));
 
@@ -282,7 +282,7 @@ test('a cache that cannot be written is an error with advice', () =>
     });
     const error = await failure(getTool(entry, {}, place.context, toolchain));
     assert.is(error.exitCode, 1);
-    assert.match(error.what, /^the tool cache .* cannot be written$/);
+    assert.match(error.what, /^cannot write to the tool cache /);
     assert.match(error.advice ?? '', /XDG_CACHE_HOME/);
   }));
 
@@ -354,10 +354,7 @@ test('an npm package is taken when it is the pinned one, with the links that npm
     chmodSync(tool.path, 0o644);
     const other = entryOf({ version: '1.2.3', npm: { ...npm, integrity: { [platform]: 'sha512-other' } } });
     const error = await failure(getTool(other, {}, place.context, toolchain));
-    assert.match(
-      error.why ?? '',
-      /npm package: @smith\/\S+@1\.2\.3-beta\.1 is not the package that was pinned/,
-    );
+    assert.match(error.why ?? '', /npm package: @smith\/\S+@1\.2\.3-beta\.1 is not the pinned package/);
   }));
 
 test('the error for a package that npm lacks for this platform says so', () =>
@@ -365,7 +362,7 @@ test('the error for a package that npm lacks for this platform says so', () =>
     place.script('npm', 'echo "npm error code E404" >&2; echo "npm error 404 Not Found" >&2; exit 1');
     const npm = { package: '@smith/{platform}', version: '1.2.3', program: 'hammer' };
     const error = await failure(getTool(entryOf({ version: '1.2.3', npm }), {}, place.context, toolchain));
-    const reason = `npm package: npm has no @smith/${platform}@1.2.3: it is not published for ${platform}`;
+    const reason = `npm package: npm has no @smith/${platform}@1.2.3: not published for ${platform}`;
     assert.is(error.why?.split('\n')[1], reason);
   }));
 

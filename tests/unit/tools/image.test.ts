@@ -69,7 +69,7 @@ test('content with another checksum is an error at once: manifest, layer and arc
         const error = await getTool(withGo(place, recipe), {}, place.context, toolchain).catch((it) => it);
         assert.instance(error, TaskError, String(wrong));
         assert.not.instance(error, MissingToolError);
-        assert.match(error.what, /^http:\S+ has the wrong checksum, and is not used$/);
+        assert.match(error.what, /^http:\S+ has the wrong checksum and was not used$/);
         assert.not.match(error.what, 'key=');
         assert.equal(place.calls(), []);
         assert.equal(halfMade(place), []);
@@ -88,7 +88,7 @@ test('where the image cannot be had, the reason is said and Go is next', async (
     };
   assert.match(
     await insteadOf(({ recipe }) => ({ ...recipe, program: 'anvil' })),
-    /smith\/hammer has no program anvil in it/,
+    /smith\/hammer has no program anvil/,
   );
   assert.match(
     await insteadOf(({ recipe }) => recipe, ['riscv64']),
@@ -98,8 +98,8 @@ test('where the image cannot be had, the reason is said and Go is next', async (
     await insteadOf(answer(/manifests/, 404)),
     /answered HTTP 404 for \/v2\/smith\/hammer\/manifests\/sha256:/,
   );
-  assert.match(await insteadOf(answer(/manifests/, 429)), /has a rate limit, which is used up for now/);
-  assert.match(await insteadOf(answer(/manifests/, 401)), /wants a login/);
+  assert.match(await insteadOf(answer(/manifests/, 429)), /limits the rate of requests \(HTTP 429\)/);
+  assert.match(await insteadOf(answer(/manifests/, 401)), /requires a login/);
   assert.match(await insteadOf(answer(/token/, 503)), /answered HTTP 503 for \/token/);
   assert.match(await insteadOf(answer(/hammer\.tgz/, 404)), /hammer\.tgz answered HTTP 404; building/);
 });

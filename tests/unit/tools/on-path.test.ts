@@ -35,7 +35,7 @@ test('one that fails or tells no version will not do', () =>
   inPlace(async ({ script }) => {
     const program = script('hammer', 'echo 1.2.3; exit 1');
     assert.equal(await findOnPath(entryOf({}), {}), {
-      reason: `${program} does not tell its version by \`hammer --version\`: exit code 1`,
+      reason: `${program} does not print its version with \`hammer --version\`: exit code 1`,
     });
   }));
 
@@ -43,7 +43,7 @@ test('another program under the tool’s name is refused, and a missing loader i
   inPlace(async ({ bin, script }) => {
     const program = script('hammer', 'echo mallet version v1.2.3');
     assert.equal(await findOnPath(entryOf({ answers: 'hammer ' }), {}), {
-      reason: `${program} is another program: it answers "mallet version v1.2.3"`,
+      reason: `${program} is another program: it prints "mallet version v1.2.3"`,
     });
     assert.equal(await findOnPath(entryOf({ answers: 'mallet ' }), {}), { program, version: '1.2.3' });
     writeFileSync(join(bin, 'hammer'), '#!/lib/ld-of-another-system\n', { mode: 0o755 });

@@ -67,7 +67,7 @@ test('a registry that refuses is said', () =>
   withManifest(async (file, { fault }, place) => {
     fault.answer = (path) => (/manifests/.test(path) ? { status: 429 } : undefined);
     const missing = await updateManifest(place.context, file);
-    assert.match(missing.join('\n'), /^hammer 1\.2\.3 in its image: \S+ has a rate limit/m);
+    assert.match(missing.join('\n'), /^hammer 1\.2\.3 in its image: \S+ limits the rate of requests/m);
   }));
 
 test.run();
