@@ -139,7 +139,7 @@ export const destroyK8s = taskWithoutSettings({
   commands: async ({ environment, provider }) =>
     provider.ownsCluster
       ? (await provider.load()).commands.destroy(environment)
-      : ['# an existing cluster is not destroyed by us'],
+      : ['# an existing cluster is not destroyed by these tasks'],
   run: async (context) => {
     const { environment, provider } = context;
     refuseExisting(environment, provider);

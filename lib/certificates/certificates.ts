@@ -9,11 +9,11 @@ import { type Shell, TaskError } from '../runner/runner.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 
-/** What a server certificate is made for. */
+/** A request for a server certificate. */
 export type CertificateRequest = {
   /** Names the files and the subject, such as `app1-front`. */
   readonly name: string;
-  /** DNS names and IP addresses by which the server is called; at least one. */
+  /** DNS names and IP addresses of the server; at least one. */
   readonly hosts: readonly string[];
 };
 
@@ -21,20 +21,20 @@ export type CertificateRequest = {
 export type CertificateFiles = {
   readonly certificate: string;
   readonly key: string;
-  /** Certificate of the environment's authority, which clients trust. */
+  /** The authority's certificate, which clients trust. */
   readonly authority: string;
 };
 
 const authorityDays = 3650;
 const serverDays = 90;
-/** A certificate that ends sooner than this is made anew. */
+/** A certificate that expires sooner is renewed. */
 const renewDays = 30;
 
 const dayMs = 24 * 60 * 60 * 1000;
 
 const folderOf = (state: string): string => join(state, 'certificates');
 
-/** Where a certificate of the environment lies, whether it is there or not. */
+/** The paths of a certificate, whether it exists or not. */
 export function certificateFiles({ state }: Environment, name: string): CertificateFiles {
   const folder = folderOf(state);
   return {
@@ -44,7 +44,7 @@ export function certificateFiles({ state }: Environment, name: string): Certific
   };
 }
 
-// The curve by name: older LibreSSL would write its parameters out, which Node and Go refuse to read.
+// The curve by name: older LibreSSL would write out its parameters, which Node and Go refuse.
 const newKey = [
   ...['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-pkeyopt', 'ec_param_enc:named_curve'],
   ...['-nodes', '-sha256'],
@@ -62,7 +62,7 @@ const requestWords = (name: string, key: string, request: string): readonly stri
   ...['-keyout', key, '-out', request],
 ];
 
-/** `file` is the path of the request, the extensions and the certificate to be made, without their endings. */
+/** `file`: path of request, extensions and certificate, without extension. */
 const signWords = (authority: string, file: string): readonly string[] => [
   ...['openssl', 'x509', '-req', '-in', `${file}.csr`],
   ...['-CA', `${authority}/ca.crt`, '-CAkey', `${authority}/ca.key`],
@@ -73,10 +73,10 @@ const signWords = (authority: string, file: string): readonly string[] => [
 const alternativeNames = (hosts: readonly string[]): string =>
   hosts.map((host) => `${isIP(host) ? 'IP' : 'DNS'}:${host}`).join(',');
 
-/** Belongs to the end of the configuration. */
+/** The last line of the configuration. */
 const namesLine = (hosts: readonly string[]): string => `subjectAltName = ${alternativeNames(hosts)}`;
 
-/** The plain commands that make the authority and one certificate, for `--dry-run`. */
+/** The plain commands that create the authority and one certificate, for `--dry-run`. */
 export function certificateCommands(
   environment: Environment,
   request: CertificateRequest,
@@ -94,13 +94,13 @@ export function certificateCommands(
   ];
 }
 
-/** One after another for each environment: two servers would otherwise make two authorities. */
+/** One at a time per environment: two at once would create two authorities. */
 const turns = new Map<string, Promise<unknown>>();
 
 /**
- * Makes sure of a server certificate that is valid for at least 30 days, for exactly these hosts, and of the environment's
- * authority that signs it. Everything lies in `.state/<environment>/certificates`, readable by the user alone. Returns where, and
- * whether anything had to be made. Throws `TaskError` when openssl fails; needs the tool `openssl`.
+ * Ensures a server certificate for exactly these hosts, valid for at least 30 days, and the environment's authority. Files are
+ * in `.state/<environment>/certificates`, readable by the user alone. Returns their paths, and whether something was created.
+ * Throws `TaskError` if openssl fails; needs the tool `openssl`.
  */
 export async function ensureCertificate(
   context: ShellContext,
@@ -109,7 +109,7 @@ export async function ensureCertificate(
 ): Promise<CertificateFiles & { readonly outcome: 'changed' | 'unchanged' }> {
   const { environment } = context;
   const before = turns.get(environment.state) ?? Promise.resolve();
-  const turn = before.then(() => makeSure(context, request, now));
+  const turn = before.then(() => createMissing(context, request, now));
   turns.set(
     environment.state,
     turn.catch(() => undefined),
@@ -118,7 +118,7 @@ export async function ensureCertificate(
   return { ...certificateFiles(environment, request.name), outcome };
 }
 
-async function makeSure(
+async function createMissing(
   context: ShellContext,
   request: CertificateRequest,
   now: Date,
@@ -128,7 +128,7 @@ async function makeSure(
   if ((await certificateProblem(environment, request, now)) === undefined) return 'unchanged';
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const $ = context.$({ quiet: true });
-  // In a folder beside: what is half made never takes the place of what works.
+  // In another folder: a half-finished certificate never replaces a working one.
   const fresh = await mkdtemp(join(folder, '.new-'));
   try {
     if ((await authorityProblem(folder, now)) !== undefined) {
@@ -151,14 +151,14 @@ async function makeSure(
   return 'changed';
 }
 
-/** PostgreSQL takes no key that others may read, and LibreSSL writes it with whatever mode the umask leaves. */
+/** PostgreSQL refuses a key that others may read; LibreSSL follows the umask. */
 const keyMode = 0o600;
 
 const run = async ($: Shell, words: readonly string[]): Promise<void> => {
   await $`${words}`;
 };
 
-/** Why the certificate that is there will not do; undefined when it will. */
+/** Why the existing certificate is unusable; undefined if it is fine. */
 export async function certificateProblem(
   { state }: Environment,
   request: CertificateRequest,
@@ -172,24 +172,24 @@ export async function certificateProblem(
   const { certificate } = pair;
   const signer = new X509Certificate(await readFile(join(folder, 'ca.crt')));
   if (!certificate.verify(signer.publicKey)) return `${request.name} was signed by another authority`;
-  if (!lasts(certificate, now)) return `${request.name} ends on ${certificate.validTo}`;
+  if (!lasts(certificate, now)) return `${request.name} expires on ${certificate.validTo}`;
   const names = (certificate.subjectAltName ?? '').replaceAll('IP Address:', 'IP:').split(', ').sort();
   const wanted = alternativeNames(request.hosts).split(',').sort();
   return names.join() === wanted.join() ? undefined : `${request.name} is for ${names.join(', ')}`;
 }
 
-/** Why the authority that is there will not do. One that ends before what it would sign is made anew. */
+/** Why the existing authority is unusable, or expires before a certificate that it would sign. */
 async function authorityProblem(folder: string, now: Date): Promise<string | undefined> {
   const pair = await readPair(folder, 'ca');
   if (typeof pair === 'string') return pair;
   const whole = new Date(now.getTime() + serverDays * dayMs);
-  return lasts(pair.certificate, whole) ? undefined : `the authority ends on ${pair.certificate.validTo}`;
+  return lasts(pair.certificate, whole) ? undefined : `the authority expires on ${pair.certificate.validTo}`;
 }
 
 const lasts = (certificate: X509Certificate, now: Date): boolean =>
   Date.parse(certificate.validTo) - now.getTime() > renewDays * dayMs;
 
-/** A certificate with the key that belongs to it, or what is wrong with the two files. Throws `TaskError` when they cannot be read. */
+/** A certificate with a matching key, or what is wrong with the files. Throws `TaskError` if they cannot be read. */
 async function readPair(
   folder: string,
   name: string,
@@ -197,7 +197,7 @@ async function readPair(
   const [crt, pem] = await Promise.all(
     ['crt', 'key'].map((ending) => textIfThere(join(folder, `${name}.${ending}`))),
   );
-  if (crt === undefined || pem === undefined) return `there is no ${name}`;
+  if (crt === undefined || pem === undefined) return `${name} does not exist`;
   try {
     const certificate = new X509Certificate(crt);
     const matches = certificate.checkPrivateKey(createPrivateKey(pem));
@@ -205,11 +205,11 @@ async function readPair(
   } catch {
     const damaged = relative(root, join(folder, name));
     if (name !== 'ca') return `${damaged} is damaged`;
-    // A new one would end the trust of whoever has imported it.
+    // Whoever imported it would not trust a new one.
     throw new TaskError({
       what: `${damaged}.crt or ${name}.key is damaged`,
       why: 'it is the authority that signed every certificate of the environment',
-      advice: `restore both from a copy, or move ${relative(root, folder)} away, which makes a new authority`,
+      advice: `restore both from a copy, or move ${relative(root, folder)} away to create a new authority`,
     });
   }
 }

@@ -11,11 +11,11 @@ import { notRunning } from './not-running.ts';
 import type { Cluster } from './provider.ts';
 import { providerOf } from './providers.ts';
 
-/** What the environment's provider does. */
+/** The environment's cluster: what its provider does. */
 export const clusterOf = (environment: Pick<Environment, 'provider'>): Promise<Cluster> =>
   providerOf(environment).load();
 
-/** Throws `TaskError` with advice unless the cluster is running and answers. */
+/** Throws `TaskError` unless the cluster runs and answers. */
 export async function requireCluster(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
   const cluster = await clusterOf(environment);
@@ -34,8 +34,8 @@ export const postgresqlTarget = {
 };
 
 /**
- * Calls `use` with an address of this machine that leads to PostgreSQL of the environment; for Vault: lib/vault/replicas.ts. A pod
- * may take up to `waitMs` milliseconds to answer.
+ * Calls `use` with a local address of the environment's PostgreSQL; for Vault see lib/vault/replicas.ts. A pod may take
+ * `waitMs` milliseconds to answer.
  */
 export async function withPostgresql<Result>(
   context: ForwardContext,

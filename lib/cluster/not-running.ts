@@ -3,7 +3,7 @@ import { TaskError } from '../runner/runner.ts';
 import type { Environment } from '../settings/environment.ts';
 import type { ClusterPhase } from './provider.ts';
 
-/** Why a task cannot work with the cluster in this phase; `faults` are those of a degraded one. */
+/** Why a task cannot use the cluster in this phase; `faults` are those of a degraded cluster. */
 export function notRunning(
   { name }: Environment,
   phase: Exclude<ClusterPhase, 'running'>,

@@ -9,19 +9,19 @@ import type { OwnImage } from './images/own-images.ts';
 export type ClusterPhase = 'absent' | 'creating' | 'running' | 'degraded' | 'stopped';
 
 /**
- * What a kind of cluster is: all that differs between the providers and is decided outside of its folder. Known to every room and
- * at every start, so it is small; `load` brings what it does.
+ * A kind of cluster: everything that differs between providers. Every start loads this part, so it is small; `load` imports
+ * what the provider does.
  */
 export type ClusterProvider = {
   /** True if the cluster is created on this machine and destroyed by these tasks. */
   readonly ownsCluster: boolean;
-  /** True if no container runs: the ingress, the images and Reloader have no effect. */
+  /** True if no container runs: ingress, images and Reloader have no effect. */
   readonly simulatedPods: boolean;
-  /** How the project's own images get to the nodes: loaded by us, pulled from a registry, or not at all. */
+  /** How the project's images reach the nodes: loaded by the tasks, pulled from a registry, or not at all. */
   readonly images: 'loaded' | 'pulled' | 'unused';
-  /** Tools beside those of every environment. */
+  /** Tools in addition to those of every environment. */
   readonly tools: readonly ToolName[];
-  /** The tools of single tasks: those of `stop` also of destroy-k8s, `destroy` of destroy-environment; `status`: what tells the phase. */
+  /** Tools by task: `stop` also for destroy-k8s, `destroy` for destroy-environment, `status` to find the phase. */
   readonly toolsFor: {
     readonly [task in
       | 'create'
@@ -32,17 +32,17 @@ export type ClusterProvider = {
       | 'images'
       | 'status']: readonly ToolName[];
   };
-  /** The kube context of a cluster of this name; without it the user names the context. */
+  /** The kube context of a cluster; without it the user names the context. */
   readonly contextOf?: (clusterName: string) => string;
-  /** A layer of settings that the provider writes to the state folder. */
+  /** Settings that the provider writes to the state folder. */
   readonly settingsFile?: string;
-  /** The pod network that every cluster gets unless the network comes from a manifest. */
+  /** The pod network, unless a manifest sets up the network. */
   readonly podRange?: string;
-  /** The plain command that prints the address of a node, where the routes are reached by the nodes' ports. */
+  /** A plain command that prints a node's address, if routes use the nodes' ports. */
   readonly nodeAddress?: (clusterName: string) => string;
-  /** True if this machine and user (a uid) can have such a cluster. Without it the provider is never chosen by itself. */
+  /** True if this machine and user (a uid) can run such a cluster. Without it, the user must choose the provider. */
   readonly fits?: (user: number | undefined) => Promise<boolean>;
-  /** Where Vault and PostgreSQL run or will run as processes of this machine; without it they run in pods. */
+  /** Vault and PostgreSQL as processes of this machine, existing or future; without it they run in pods. */
   readonly servers?: (environment: Environment) => Promise<Servers>;
   readonly load: () => Promise<Cluster>;
 };
@@ -52,18 +52,15 @@ export type Servers = {
   /** Ports on 127.0.0.1. */
   readonly vault: number;
   readonly postgresql: number;
-  /** The API server as Vault reaches it; the certificate's path is relative to the project. */
+  /** The API server's address for Vault; the certificate's path is relative to the project. */
   readonly api: { readonly host: string; readonly caCertificateFile: string };
-  /** What `settingsFile` holds of Vault. */
+  /** Vault's part of `settingsFile`. */
   readonly settings: Settings['vault'];
 };
 
-/**
- * What a provider does. The methods may be called again and again: what is done already is left alone. They throw
- * `TaskError` with advice; commands are pure and print nothing secret.
- */
+/** What a provider does. Methods are idempotent and throw `TaskError`; commands are pure and show no secret. */
 export type Cluster = {
-  /** What the tasks stand for, for `--dry-run`; what cannot be done is a `#` line. */
+  /** The plain commands of the tasks, for `--dry-run`; a `#` line for what is not possible. */
   readonly commands: {
     create(target: Target): readonly string[];
     start(target: Target): readonly string[];
@@ -72,26 +69,26 @@ export type Cluster = {
     services(target: Target): readonly string[];
   };
   /**
-   * Throws `UsageError` when this user (a uid) can never work with such a cluster, `TaskError` when what it runs on does not answer;
-   * called before anything is written.
+   * Called before anything is written. Throws `UsageError` if this user (a uid) can never use such a cluster, `TaskError` if
+   * what it runs on does not answer.
    */
   check?(settings: Settings, user: number | undefined): Promise<void>;
-  /** Throws `TaskError` unless the cluster answers; where its phase says less than the reason. */
+  /** Throws `TaskError` unless the cluster answers; for providers whose phase lacks the reason. */
   requireAnswer?(context: EnvironmentContext): Promise<void>;
-  /** Of a degraded cluster: what is wrong, each in a few words. */
+  /** The faults of a degraded cluster, each in a few words. */
   faults?(context: EnvironmentContext): Promise<readonly string[]>;
   phase(context: EnvironmentContext): Promise<ClusterPhase>;
   create(context: Context): Promise<Outcome>;
   start(context: Context): Promise<Outcome>;
   stop(context: EnvironmentContext): Promise<Outcome>;
-  /** Of a cluster that is not ours, all that we put into it. */
+  /** Destroys the cluster; on an existing one, removes only what the tasks installed. */
   destroy(context: EnvironmentContext): Promise<Outcome>;
   addresses(context: Context): Promise<readonly Address[]>;
-  /** Loads the project's own images into the nodes, and the same as plain commands; with `images: 'loaded'`. */
+  /** Loads the project's images into the nodes; for `images: 'loaded'`. */
   readonly images?: {
     commands(target: Target, images: readonly OwnImage[]): Promise<readonly string[]>;
     load(context: Context, images: readonly OwnImage[]): Promise<Outcome>;
   };
-  /** Gives a new certificate to a PostgreSQL that runs beside the cluster. */
+  /** Reloads the certificate of a PostgreSQL that runs beside the cluster. */
   reloadDatabase?(environment: Environment): Promise<void>;
 };

@@ -3,7 +3,7 @@ import { existing } from './existing/existing.ts';
 import { minikube } from './minikube/minikube.ts';
 import type { ClusterProvider } from './provider.ts';
 
-/** By name, in the order in which they are tried on this machine unless the user names one. */
+/** Providers by name; without a choice by the user, the first that fits this machine is used. */
 export const providers = { minikube, embedded, existing };
 
 export type ProviderName = keyof typeof providers;

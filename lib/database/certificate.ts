@@ -17,33 +17,33 @@ import type { ServerIdentity } from './login.ts';
 
 const name = 'postgresql';
 
-/** The names by which the server is called: its Service's, and loopback's, where a port-forward or the embedded cluster ends. */
+/** The server's names: its Service, and loopback for a port-forward or the embedded cluster. */
 const request = ({ database }: Settings): CertificateRequest => ({
   name,
   hosts: [...new Set([database.host, 'postgresql.database.svc', 'localhost', '127.0.0.1'])],
 });
 
-/** The Secret with a certificate that somebody else looks after, such as cert-manager; empty: the environment's own authority. */
+/** The Secret with a certificate managed elsewhere, such as by cert-manager; empty: the environment's own authority. */
 function existingSecret({ releases }: Settings): string {
   const { postgresql } = (releases ?? {}) as { postgresql?: { tls?: { existingSecret?: string } } };
   return postgresql?.tls?.existingSecret ?? '';
 }
 
-/** Makes sure of the server's certificate and of the authority that signs it; see `certificates.ts`. */
+/** Ensures the server's certificate and its authority; see `certificates.ts`. */
 export async function ensureDatabaseCertificate(context: Context): Promise<'changed' | 'unchanged'> {
   const { settings } = context;
   if (existingSecret(settings) !== '') return 'unchanged';
   return (await ensureCertificate(context, request(settings))).outcome;
 }
 
-/** The same as plain commands. */
+/** The plain commands of `ensureDatabaseCertificate`. */
 export const databaseCertificateCommands = ({ environment, settings }: Target): readonly string[] =>
   existingSecret(settings) === '' ? certificateCommands(environment, request(settings)) : [];
 
-/** Paths of its files, absolute. */
+/** Absolute paths of its files. */
 export const databaseCertificate = (environment: Environment) => certificateFiles(environment, name);
 
-/** The authority's certificate as a word of plain commands in bash, where a file is expected. */
+/** The authority's certificate as a file argument in bash. */
 export function authorityFile({ environment, settings }: Target): string {
   const secret = existingSecret(settings);
   return secret === ''
@@ -51,7 +51,7 @@ export function authorityFile({ environment, settings }: Target): string {
     : `<(${kubectlText(environment)} -n database get secret ${secret} -o jsonpath='{.data.ca\\.crt}' | base64 -d)`;
 }
 
-/** By what clients know the server: the authority that signed its certificate, and the name that has to be in it. */
+/** How clients verify the server: by the authority and the name in its certificate. */
 export async function serverIdentity(
   context: Pick<Context, '$' | 'environment' | 'settings'>,
 ): Promise<ServerIdentity> {
@@ -68,9 +68,9 @@ const missing =
   ({ name }: Environment) =>
   (error: Error): never => {
     throw new TaskError({
-      what: `the authority of the database's certificate cannot be read`,
+      what: `cannot read the authority of the database's certificate`,
       why: error.message,
-      advice: `run ${taskCommand('create-environment')}: it makes .state/${name}/certificates anew`,
+      advice: `run ${taskCommand('create-environment')}: it recreates .state/${name}/certificates`,
     });
   };
 
@@ -81,8 +81,8 @@ async function authorityOf(context: ShellContext, secret: string): Promise<strin
   if (authority !== undefined) return Buffer.from(authority, 'base64').toString();
   throw new TaskError({
     what: `the Secret ${secret} of the namespace database has no ca.crt`,
-    why: 'it is the authority by which the database is known',
+    why: 'clients verify the database by this authority',
     advice:
-      'have whoever makes the certificate (cert-manager) put it there; see releases.postgresql.tls.existingSecret',
+      'make the issuer of the certificate (cert-manager) add it; see releases.postgresql.tls.existingSecret',
   });
 }

@@ -1,8 +1,8 @@
-/** By what a server is known. */
+/** How to verify a server. */
 export type ServerIdentity = {
   /** PEM of the authority that signed its certificate. */
   readonly authority: string;
-  /** The name that has to be in the certificate, whatever address leads there. */
+  /** The name that the certificate must contain, whatever the address. */
   readonly name: string;
 };
 
@@ -13,9 +13,9 @@ export type Login = {
   readonly user: string;
   readonly password: string;
   readonly database: string;
-  /** Left out only in tests: without it nothing is encrypted. */
+  /** Missing in tests only: without it nothing is encrypted. */
   readonly identity?: ServerIdentity;
-  /** Milliseconds for the connection, and again for each statement; 10 s unless told. */
+  /** Milliseconds for the connection, and for each statement; default 10 s. */
   readonly timeoutMs?: number;
 };
 
@@ -24,7 +24,7 @@ export type Query = (
   values?: readonly string[],
 ) => Promise<readonly { readonly [column: string]: unknown }[]>;
 
-/** Calls `use` with a connection to PostgreSQL. Rejects with the server's refusal (an SQLSTATE in `code`) or the network's. */
+/** Calls `use` with a connection to PostgreSQL. Rejects with the server's error (SQLSTATE in `code`) or the network's. */
 export async function withLogin<Result>(
   { identity, timeoutMs = 10_000, ...login }: Login,
   use: (query: Query) => Promise<Result>,
@@ -37,7 +37,7 @@ export async function withLogin<Result>(
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs,
   });
-  // A connection that breaks also rejects the call that waits on it; without a listener it would end the run.
+  // A broken connection rejects the pending call too; without a listener it would end the process.
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -47,11 +47,11 @@ export async function withLogin<Result>(
   }
 }
 
-/** SQLSTATE `invalid_password` and `invalid_authorization_specification`: the server is there and does not want this login. */
+/** True for SQLSTATE `invalid_password` and `invalid_authorization_specification`: the server answered and refused. */
 export const isRefusedLogin = (error: unknown): boolean =>
   ['28P01', '28000'].includes(String((error as { readonly code?: unknown } | undefined)?.code));
 
-/** Whether the password is the one that the server has. Rejects when the server cannot be asked. */
+/** True if the server accepts the password. Rejects if it does not answer. */
 export async function acceptsLogin(login: Login): Promise<boolean> {
   try {
     await withLogin(login, (query) => query('SELECT 1'));

@@ -1,6 +1,6 @@
 import { taskCommand } from '../ground/launcher.ts';
 import type { SecretKey } from '../settings/secret-reference.ts';
 
-/** The way out when a SOPS file and the server have come apart. */
+/** Advice if the password in a SOPS file is not the server's. */
 export const passwordAdvice = (environment: string, { file }: SecretKey): string =>
-  `run ${taskCommand('rotate-database-password')}, or bring back the environments/${environment}/secrets/${file} that fits (git)`;
+  `run ${taskCommand('rotate-database-password')}, or restore the matching environments/${environment}/secrets/${file} (git)`;

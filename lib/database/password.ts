@@ -5,21 +5,21 @@ import { decryptValue } from '../secrets/sops.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import type { SecretKey } from '../settings/secret-reference.ts';
 
-/** What `ALTER ROLE … PASSWORD` stores as it is (https://www.postgresql.org/docs/17/catalog-pg-authid.html). */
+/** Hashes, which `ALTER ROLE … PASSWORD` stores unchanged (https://www.postgresql.org/docs/17/catalog-pg-authid.html). */
 const hashForm = /^(?:md5[0-9a-f]{32}$|SCRAM-SHA-256\$[^$]*:[^$]*\$[^$]*:)/;
 
-/** Why nobody could log in with a password; undefined when it will do. */
+/** Why a password is unusable; undefined if it is fine. */
 export function passwordProblem(password: string): string | undefined {
   if (password === '') return 'it is empty';
-  // initdb takes the first line of a file, environment variables end at NUL, and nobody sees the rest.
+  // initdb reads one line, environment variables end at NUL, and other characters are invisible.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (/[\0-\x1f\x7f]/.test(password)) return 'it has a line break or another control character';
   return hashForm.test(password)
-    ? 'it has the form in which PostgreSQL stores passwords: PostgreSQL takes it for a hash, and nobody can log in with it'
+    ? 'it looks like a hash: PostgreSQL would store it as one, and nobody could log in with it'
     : undefined;
 }
 
-/** The password of a role. Throws `TaskError` as `decryptValue` does, and for one that not everybody would read alike. */
+/** The password of a role. Throws `TaskError` as `decryptValue` does, and for an unusable password. */
 export async function decryptPassword(
   context: EnvironmentContext,
   { file, key }: SecretKey,
@@ -31,6 +31,6 @@ export async function decryptPassword(
   throw new TaskError({
     what: `the value \`${key}\` of ${secretsFile(environment.name, file)} cannot be a password`,
     why: problem,
-    advice: `write another one, on one line in quotes: ${taskCommand(`edit-secrets ${file}`)}; a database that already exists gets it by ${taskCommand('rotate-database-password')}`,
+    advice: `write another one, on one line in quotes: ${taskCommand(`edit-secrets ${file}`)}; for an existing database, use ${taskCommand('rotate-database-password')}`,
   });
 }

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 
-/** Length and code of an SSLRequest, by which a client asks for TLS before anything else. */
+/** An SSLRequest, with which a client asks for TLS first. */
 const sslRequest = message(80877103, '');
 /** Protocol 3.0. */
 const startup = message(3 << 16, 'user\0postgres\0database\0postgres\0\0');
@@ -13,9 +13,9 @@ function message(code: number, parameters: string): Buffer {
 }
 
 /**
- * Whether a PostgreSQL server answers at the address and takes connections: it is sent a StartupMessage, by TLS where it offers
- * it, and must ask for authentication. No password is involved, so it is not asked for its name either. Rejects never; `timeoutMs`
- * bounds the wait. Source: PostgreSQL manual, "Message Formats".
+ * True if a PostgreSQL server accepts connections within `timeoutMs`: it answers a StartupMessage, over TLS if offered, with a
+ * request for authentication. Sends no password, so it does not verify the certificate. Never rejects. Source: PostgreSQL
+ * manual, "Message Formats".
  */
 export function isPostgresqlReady(host: string, port: number, timeoutMs = 2000): Promise<boolean> {
   return new Promise((resolve) => {

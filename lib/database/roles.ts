@@ -4,7 +4,7 @@ import { type SecretKey, secretKey } from '../settings/secret-reference.ts';
 import type { DatabaseRoles, Settings } from '../settings/settings.ts';
 import { decryptPassword } from './password.ts';
 
-/** A role that logs in with a password of its own. */
+/** A role with a password of its own. */
 export type LoginRole = {
   readonly name: string;
   readonly kind: 'superuser' | 'application' | 'issuer';
@@ -40,10 +40,10 @@ export function loginRoles({ database, releases }: Settings): readonly LoginRole
   ];
 }
 
-/** The superuser among them. */
+/** The superuser's role. */
 export const superuserOf = (settings: Settings): LoginRole => loginRoles(settings)[0] as LoginRole;
 
-/** The roles that `name` means: `all`, `superuser`, or one by its name. Throws `UsageError` for another. */
+/** The roles for `all`, `superuser` or a name. Throws `UsageError` for any other word. */
 export function selectRoles(roles: readonly LoginRole[], name: string): readonly LoginRole[] {
   const selected = roles.filter(
     (role) => name === 'all' || role.name === name || (name === 'superuser' && role.kind === 'superuser'),
@@ -53,11 +53,11 @@ export function selectRoles(roles: readonly LoginRole[], name: string): readonly
   throw new UsageError({
     what: `\`${name}\` is no role with a password of its own`,
     why: `there are: all, superuser, ${others.join(', ')}`,
-    advice: 'those of applications without a password are made by Vault, and end by themselves',
+    advice: 'Vault creates and expires the roles of applications without a password',
   });
 }
 
-/** What the server is to be made of, as the chart `postgresql` renders it: JSON with passwords. */
+/** The wanted roles and databases as JSON with passwords, as the chart `postgresql` renders it. */
 export async function wantedRoles(context: Context): Promise<string> {
   const { settings } = context;
   const open = async (roles: DatabaseRoles) => {
@@ -79,7 +79,7 @@ export async function wantedRoles(context: Context): Promise<string> {
   return JSON.stringify({ applications, issuers });
 }
 
-/** The same as a plain command that prints it, for `--dry-run`. */
+/** A plain command that prints `wantedRoles`, for `--dry-run`. */
 export function wantedRolesText(environment: string, settings: Settings): string {
   const commands: string[] = [];
   const form = (roles: DatabaseRoles) =>

@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import { root } from '../ground/project.ts';
 import { type Login, withLogin } from './login.ts';
 
-/** Where the chart keeps what is executed; the Job of a real pod runs the same files with psql. */
+/** The chart's SQL files, which a real pod's Job runs with psql. */
 const folder = join(root, 'charts', 'postgresql', 'files', 'set-up');
 
 type Statement = {
   readonly sql: string;
-  /** psql's \gexec: every value that the query gives is a statement itself. */
+  /** psql's \gexec: every value of the result is itself a statement. */
   readonly givesStatements: boolean;
 };
 
-/** Statements of a file as the chart writes them: each ends with `;` or `\gexec` at the end of a line. */
+/** The statements of a file; each ends with `;` or `\gexec` at the end of a line. */
 export function statementsOf(text: string): Statement[] {
   const statements: Statement[] = [];
   let lines: string[] = [];
@@ -30,8 +30,8 @@ export function statementsOf(text: string): Statement[] {
 }
 
 /**
- * Brings a server to the roles and databases that `wanted` describes (JSON, as the chart `postgresql` renders it), by the
- * chart's own SQL. `login` is the superuser's. Returns the names of the databases; rejects with the server's refusal.
+ * Sets up the roles and databases of `wanted` (JSON, as the chart `postgresql` renders it) with the chart's SQL. `login` is the
+ * superuser's. Returns the names of the databases; rejects with the server's error.
  */
 export async function setUpDatabases(login: Login, wanted: string): Promise<readonly string[]> {
   await runFile(login, wanted, 'roles.sql');

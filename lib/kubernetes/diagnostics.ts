@@ -22,27 +22,25 @@ export type PodStatus = {
   readonly initContainerStatuses?: readonly ContainerStatus[];
 };
 
-/** One finding: a pod or an object, and what is wrong with it. */
+/** A pod or another object, and what is wrong with it. */
 export type Finding = { readonly object: string; readonly text: string };
 
 export type Diagnosis = {
-  /** What explains a failure, the most telling first. Empty when nothing was seen. */
+  /** What explains a failure, most telling first; empty if nothing was seen. */
   findings(): Finding[];
-  /** What checks that ended well said of themselves. */
+  /** The messages of successful checks. */
   passed(): Finding[];
-  /** Writes all that was seen to a file below the state folder and returns its path. */
+  /** Writes everything seen to a file in the state folder and returns its path. */
   save(name: string): Promise<string>;
   stop(): Promise<void>;
 };
 
-/**
- * An autoscaler complains until the pods of a new release have been measured. That explains no failure, and hides what does.
- */
+/** Warnings of an autoscaler until a new release's pods are measured: they explain no failure. */
 export const aboutMetrics = /^(?:FailedGet\w*Metrics?|FailedComputeMetricsReplicas): /;
 
 /**
- * Watches pods and warnings of some namespaces from now on. helm takes a failed release away with its pods and logs
- * (rollback, or uninstall on a first install), so what explains it has to be gathered while it happens.
+ * Watches pods and warnings of some namespaces from now on. helm removes a failed release with its pods and logs (rollback, or
+ * uninstall after a first install), so the explanation must be gathered while it happens.
  */
 export async function watchCluster(
   context: EnvironmentContext,
@@ -59,13 +57,13 @@ export async function watchCluster(
     podTemplate,
     ([namespace, name, ...rest]) => {
       if (!namespace || !name || !namespaces.has(namespace)) return;
-      // A message in it may hold the separator.
+      // A message in it may contain the separator.
       const status = rest.join('|');
       const key = `${namespace}/${name}`;
       const read = parseStatus(status);
       if (read === undefined) return;
       const pod = seen(pods.get(key), read);
-      // Asked for at once: a moment later the pod may be gone.
+      // At once: the pod may soon be gone.
       if (pod.problem && !pod.logs) pod.logs = lastLines({ $, environment }, namespace, name);
       pods.set(key, pod);
     },
@@ -119,7 +117,7 @@ export async function watchCluster(
   };
 }
 
-/** Undefined for a line that is cut off, as a kubectl that is killed leaves it. */
+/** Undefined for a line that a killed kubectl cut off. */
 function parseStatus(text: string): PodStatus | undefined {
   try {
     return JSON.parse(text) as PodStatus;
@@ -128,8 +126,7 @@ function parseStatus(text: string): PodStatus | undefined {
   }
 }
 
-// One line for each event: JSON of a watch comes in many lines, a template's does not. Not with tabs between the fields,
-// which kubectl turns into blanks.
+// One line per event, unlike the JSON of a watch. No tabs between the fields: kubectl turns them into blanks.
 const podTemplate = '{.metadata.namespace}{"|"}{.metadata.name}{"|"}{.status}{"\\n"}';
 const eventTemplate =
   '{.involvedObject.namespace}{"|"}{.involvedObject.kind}{"|"}{.involvedObject.name}{"|"}{.reason}{"|"}{.message}{"\\n"}';
@@ -152,14 +149,14 @@ async function lastLines({ $, environment }: ShellContext, namespace: string, po
 
 export type SeenPod = {
   readonly status: PodStatus;
-  /** The last that was wrong with it. What a rollback takes away ends without a fault of its own, and explains it nevertheless. */
+  /** The last problem seen; kept even if a rollback ends the pod cleanly. */
   readonly problem?: string;
-  /** Whether it was ready at some time. */
+  /** True if it was ever ready. */
   readonly wasReady?: boolean;
   logs?: Promise<string>;
 };
 
-/** A pod after another look at it: once it is ready, what was wrong before explains nothing. */
+/** A pod with its new status; a pod that became ready drops its earlier problem. */
 export function seen(before: SeenPod | undefined, status: PodStatus): SeenPod {
   const { problem: earlier, ...rest } = before ?? {};
   const ready = status.containerStatuses?.every((container) => container.ready) ?? false;
@@ -168,7 +165,7 @@ export function seen(before: SeenPod | undefined, status: PodStatus): SeenPod {
   return { ...rest, status, wasReady, ...(problem === undefined ? {} : { problem }) };
 }
 
-/** What a person would say is wrong with a pod, or undefined when nothing is. */
+/** What is wrong with a pod, in words for people; undefined if nothing is. */
 export function problemOf(status: PodStatus): string | undefined {
   for (const container of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
     const { terminated, waiting } = container.state ?? {};
@@ -186,10 +183,7 @@ export function problemOf(status: PodStatus): string | undefined {
   return undefined;
 }
 
-/**
- * The warnings that may explain a failure: those about pods that cannot even be made come first, and a pod that has become ready
- * only took its time.
- */
+/** Warnings that may explain a failure: first about pods that could not be created; none about pods that became ready. */
 export function telling(warnings: readonly Finding[], pods: ReadonlyMap<string, SeenPod>): Finding[] {
   const isPod = ({ object }: Finding) => object.startsWith('pod ');
   const kept = warnings.filter(({ object, text }) => {

@@ -6,7 +6,7 @@ import type { Environment } from '../settings/environment.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';
 import { advised } from './advice.ts';
 
-/** `kubectl` with the environment's kubeconfig and context: "the current context" is never used. */
+/** `kubectl` with the environment's kubeconfig and context; never "the current context". */
 export const kubectl = ({ context, kubeconfig }: Environment): readonly string[] => [
   'kubectl',
   '--kubeconfig',
@@ -15,17 +15,17 @@ export const kubectl = ({ context, kubeconfig }: Environment): readonly string[]
   context,
 ];
 
-/** The same as text, with paths relative to the project, for `--dry-run`. */
+/** The same as a plain command, with paths relative to the project, for `--dry-run`. */
 export const kubectlText = ({ context, name }: Environment): string =>
   shellWords(['kubectl', '--kubeconfig', `.state/${name}/kubeconfig`, '--context', context]);
 
-/** `helm` in the same way. */
+/** The same for `helm`. */
 export const helmText = ({ context, name }: Environment): string =>
   shellWords(['helm', '--kubeconfig', `.state/${name}/kubeconfig`, '--kube-context', context]);
 
 type List = { readonly items: readonly unknown[] };
 
-/** The JSON that a kubectl command printed. Throws `TaskError` for none, and for the API server's failure (a `Status`). */
+/** The JSON that a kubectl command printed. Throws `TaskError` for anything else, and for a `Status` of the API server. */
 export function kubectlAnswer<Answer>(command: string, output: Pick<CommandOutput, 'stdout'>): Answer {
   const answer = parseAnswer<{ kind?: unknown; message?: unknown; code?: unknown }>(command, output);
   if (answer.kind !== 'Status') return answer as Answer;
@@ -36,7 +36,7 @@ export function kubectlAnswer<Answer>(command: string, output: Pick<CommandOutpu
   });
 }
 
-/** The same of a command that lists objects. Throws `TaskError` for an answer without `items`, too. */
+/** The same for a list. Also throws `TaskError` for an answer without `items`. */
 export function listAnswer<Answer extends List>(
   command: string,
   output: Pick<CommandOutput, 'stdout'>,
@@ -45,18 +45,18 @@ export function listAnswer<Answer extends List>(
   if (Array.isArray(answer.items)) return answer;
   throw new TaskError({
     what: `\`${command}\` gave no readable answer`,
-    why: 'what kubectl printed is no list: it has no `items`',
+    why: 'the output of kubectl is not a list: it has no `items`',
     advice: `run \`${command}\` by hand to see what it prints`,
   });
 }
 
-/** Parsed `-o json` of a kubectl command. Throws `TaskError` when it fails, or gives no JSON. */
+/** The parsed `-o json` of a kubectl command. Throws `TaskError` if it fails or prints no JSON. */
 export async function kubectlJson<Result>(context: ShellContext, ...args: string[]): Promise<Result> {
   const output = await asked(context, args);
   return kubectlAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
 }
 
-/** The same of a command that lists objects. */
+/** The same for a list. */
 export async function kubectlList<Result extends List>(
   context: ShellContext,
   ...args: string[]
@@ -70,12 +70,12 @@ const asked = ({ $, environment }: ShellContext, args: readonly string[]): Promi
     throw advised(error);
   });
 
-/** Ends a command that runs until it is told to stop (`nothrow`), with its process group, and waits for it. */
+/** Ends a command (with `nothrow`) and its process group, and waits for it. */
 export async function endCommand(command: Command): Promise<void> {
   try {
     if (command.pid !== undefined) process.kill(-command.pid, 'SIGTERM');
   } catch {
-    // It has ended already.
+    // Already ended.
   }
   await command;
 }

@@ -2,7 +2,7 @@ import type { ShellContext } from '../settings/context.ts';
 import { type Finding, type PodStatus, problemOf } from './diagnostics.ts';
 import { kubectlList } from './kubectl.ts';
 
-/** What is read of a pod. */
+/** The used part of a pod. */
 export type Pod = {
   readonly metadata: {
     readonly namespace: string;
@@ -18,7 +18,7 @@ export type Pod = {
   };
 };
 
-/** The pods of some namespaces. Throws `TaskError` when kubectl fails. */
+/** The pods of some namespaces. Throws `TaskError` if kubectl fails. */
 export async function readPods(
   context: ShellContext,
   namespaces: ReadonlySet<string>,
@@ -27,10 +27,7 @@ export async function readPods(
   return items.filter(({ metadata }) => namespaces.has(metadata.namespace));
 }
 
-/**
- * Those that should serve and are not ready, each with the reason. Pods of Jobs end, and a pod that is going away is replaced by
- * another.
- */
+/** Pods that should be ready and are not, each with the reason; without ended pods of Jobs and pods being deleted. */
 export function unreadyOf(pods: readonly Pod[]): readonly Finding[] {
   return pods.flatMap(({ metadata, status = {} }) => {
     const { phase = 'Pending', conditions = [] } = status;

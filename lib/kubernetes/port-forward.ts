@@ -13,25 +13,22 @@ export type ForwardTarget = {
   /** A Service or pod, as `svc/vault`. */
   readonly resource: string;
   readonly port: number;
-  /** The port of this machine. Default: any that is free. */
+  /** The local port. Default: any free one. */
   readonly localPort?: number | undefined;
-  /** Milliseconds to try for: pods that have just been started take their time. Default: 0, one attempt. */
+  /** Milliseconds to retry, for pods that are starting. Default: 0, one attempt. */
   readonly waitMs?: number;
-  /**
-   * Whether the server answers. kubectl only says that it found a pod; a container that does not listen yet breaks the
-   * connection. Not asked where nothing is waited for.
-   */
+  /** True when the server answers: kubectl only finds a pod, whose container may not listen yet. Used with `waitMs` only. */
   readonly answers?: (connection: Connection) => Promise<boolean>;
 };
 
 export type ForwardContext = ShellContext & Partial<Pick<TaskContext, 'signal' | 'progress'>>;
 
-/** Milliseconds that pods may take to answer after a start of the cluster. */
+/** Milliseconds that pods may take to answer after the cluster starts. */
 export const podStartMs = 120_000;
 
 /**
- * Calls `use` with a loopback address that leads to a port of a Service or pod for as long as it runs, by `kubectl port-forward`.
- * Throws `TaskError` with the last reason, and what is wrong with the pods, when nothing answers in time.
+ * Calls `use` with a loopback address that `kubectl port-forward` connects to a Service or pod. Throws `TaskError` with the last
+ * reason, and what is wrong with the pods, if nothing answers in time.
  */
 export async function withPortForward<Result>(
   context: ForwardContext,
@@ -120,13 +117,13 @@ async function openForward(context: ForwardContext, target: ForwardTarget): Prom
   });
 }
 
-/** Milliseconds for kubectl to find the pod: of a node that has just died, the API server waits for much longer. */
+/** Milliseconds for kubectl to find the pod: on a node that just died, the API server waits much longer. */
 const openMs = 15_000;
 
-/** What the API server refuses, or does not have, does not come by waiting. */
+/** True if retrying cannot help: the API server refuses, or has no such object. */
 const isFinal = (reason: string): boolean => /\((?:NotFound|Forbidden|Unauthorized)\)/.test(reason);
 
-/** One `kubectl port-forward`; why it does not lead to a server that answers, as text. */
+/** Runs `kubectl port-forward` once; returns a string with the reason if no server answers. */
 async function tryForward(
   { $, environment }: ShellContext,
   { namespace, resource, port, localPort, waitMs = 0, answers }: ForwardTarget,

@@ -1,6 +1,6 @@
 import type { CheckFailure } from './run-check.ts';
 
-/** The parts of a Deployment (or any workload with a pod template) that make up its environment. */
+/** The parts of a workload with a pod template that define its environment. */
 export type Workload = {
   readonly metadata: { readonly name: string; readonly namespace: string };
   readonly spec: {
@@ -49,21 +49,21 @@ type Variable = {
   };
 };
 
-/** `data` of a Secret (base64) or ConfigMap (plain) as the API gives it; undefined when there is no such object. */
+/** `data` of a Secret (base64) or ConfigMap (plain) from the API; undefined if the object does not exist. */
 export type ObjectReader = (kind: 'Secret' | 'ConfigMap', name: string) => Promise<StringMap | undefined>;
 
 export type PodEnvironment = {
   readonly environment: Readonly<Record<string, string>>;
-  /** Why the kubelet would not start the container (CreateContainerConfigError); all of them, not only the first. */
+  /** All reasons why the kubelet would not start the container (CreateContainerConfigError). */
   readonly failures: readonly CheckFailure[];
-  /** Variables that depend on the very pod or node, such as its address: not in `environment`. */
+  /** Variables that depend on the pod or node, such as its address: not in `environment`. */
   readonly unresolved: readonly string[];
 };
 
 /**
- * The environment of a workload's first container as the kubelet makes it (Kubernetes v1.31, pkg/kubelet/kubelet_pods.go):
- * `envFrom` in its order, then `env` over it, with `$(NAME)` in values replaced by what was set before. Left out are the
- * variables of Services (enableServiceLinks) and of the image. Rejects only with what `read` throws.
+ * The environment of a workload's first container, as the kubelet builds it (Kubernetes v1.31, pkg/kubelet/kubelet_pods.go):
+ * `envFrom` in order, then `env`, with `$(NAME)` replaced by earlier values. Without the variables of Services
+ * (enableServiceLinks) and of the image. Rejects only if `read` does.
  */
 export async function podEnvironment(workload: Workload, read: ObjectReader): Promise<PodEnvironment> {
   const { namespace } = workload.metadata;
@@ -78,7 +78,7 @@ export async function podEnvironment(workload: Workload, read: ObjectReader): Pr
     if (!known) failures.push({ check: 'pod environment', reason });
   };
 
-  /** The decoded content; undefined when it is missing, which is a failure unless it is optional. */
+  /** The decoded content; undefined if the object is missing, a failure unless it is optional. */
   async function content(
     kind: 'Secret' | 'ConfigMap',
     reference: ObjectReference,
@@ -134,7 +134,7 @@ function decode(base64: string): string {
   return Buffer.from(base64, 'base64').toString('utf8');
 }
 
-/** `$(NAME)` becomes its value, an unknown name stays as it is, `$$` is one `$`. */
+/** Replaces `$(NAME)` by its value and `$$` by `$`; an unknown name stays. */
 function expand(text: string, environment: ReadonlyMap<string, string>): string {
   return text.replace(/\$\$|\$\(([^)]*)\)/g, (match, name: string | undefined) => {
     if (name === undefined) return '$';
@@ -142,7 +142,7 @@ function expand(text: string, environment: ReadonlyMap<string, string>): string 
   });
 }
 
-/** What is the same for every pod of the workload. */
+/** A field's value if it is the same for every pod of the workload. */
 function fieldValue(workload: Workload, fieldPath: string): string | undefined {
   const { metadata, spec } = workload.spec.template;
   if (fieldPath === 'metadata.namespace') return workload.metadata.namespace;

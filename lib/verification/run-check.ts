@@ -9,7 +9,7 @@ export type CheckFailure = {
 
 export type CheckResult = {
   readonly ok: boolean;
-  /** What the program printed, to show to a person; holds no secret. */
+  /** The program's output for a person; without secrets. */
   readonly lines: readonly string[];
   readonly failures: readonly CheckFailure[];
 };
@@ -17,9 +17,9 @@ export type CheckResult = {
 export type CheckInput = {
   /** The folder of the project. */
   readonly projectFolder: string;
-  /** The backend's environment; it goes to the program by stdin. */
+  /** The backend's environment, passed by stdin. */
   readonly environment: Readonly<Record<string, string>>;
-  /** `127.0.0.1:<port>` of a port-forward; left out, the program connects to `DB_HOST` itself. */
+  /** `127.0.0.1:<port>` of a port-forward; default: `DB_HOST`. */
   readonly databaseAddress?: string;
   /** PEM of the authority of the database's certificate, instead of the file that `DB_SSLROOTCERT` names. */
   readonly databaseAuthority?: string | undefined;
@@ -29,8 +29,8 @@ export type CheckInput = {
 };
 
 /**
- * Runs the verification program of `docker/backend-verification` here, as a process: for a cluster that runs no real
- * pods. A failed check is a value; rejects only with the signal's reason when the run is stopped.
+ * Runs the verification program of `docker/backend-verification` as a local process, for a cluster without real pods. Returns
+ * a failed check; rejects only if `signal` aborts.
  */
 export async function runCheck(input: CheckInput): Promise<CheckResult> {
   input.signal?.throwIfAborted();
@@ -62,7 +62,7 @@ type Ended = {
 
 function runProgram(program: string, input: CheckInput, timeoutMs: number): Promise<Ended> {
   return new Promise((resolve) => {
-    // Not our own environment: PGHOST, NODE_OPTIONS and the like would change what is checked.
+    // Not this process's environment: PGHOST, NODE_OPTIONS and the like would change the check.
     const child = spawn(process.execPath, [program], {
       env: {
         PATH: process.env.PATH ?? '',
@@ -100,7 +100,7 @@ function runProgram(program: string, input: CheckInput, timeoutMs: number): Prom
       Object.assign(ended, { exitCode, signal });
       finish();
     });
-    // A program that ends before it has read everything is judged by its exit code, not by the broken pipe.
+    // A program may end before it reads everything: its exit code decides, not the broken pipe.
     child.stdin.on('error', () => {});
     child.stdin.end(JSON.stringify(input.environment));
   });
@@ -112,7 +112,7 @@ function parseFailure(line: string): CheckFailure[] {
   return check === undefined || reason === undefined ? [] : [{ check, reason }];
 }
 
-/** Of what a crashed Node printed, the error's own line. */
+/** The error's line in the output of a crashed Node. */
 function lastLine(stderr: string): string {
   const lines = stderr.split('\n').map((line) => line.trim());
   const line = lines.find((text) => /^[\w.]*Error\b/.test(text)) ?? lines.findLast((text) => text !== '');

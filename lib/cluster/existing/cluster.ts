@@ -10,7 +10,7 @@ import { checkReachable } from './reach.ts';
 import { removeCommands, removeFromCluster } from './remove.ts';
 import { connectExisting } from './user-kubeconfig.ts';
 
-/** What an install needs to do; each is asked with `kubectl auth can-i`. */
+/** Rights that an install needs, checked with `kubectl auth can-i`. */
 const rights = [
   ['create', 'namespaces'],
   ['create', 'clusterroles.rbac.authorization.k8s.io'],
@@ -19,7 +19,7 @@ const rights = [
   ['get', 'secrets'],
 ] as const;
 
-/** The oldest version that the charts are made for. */
+/** The oldest version that the charts support. */
 const oldestMinor = 29;
 
 export const cluster: Cluster = {
@@ -34,8 +34,8 @@ export const cluster: Cluster = {
           `${kubectlText(target.environment)} auth can-i ${verb} ${resource} --all-namespaces`,
       ),
     ],
-    start: () => ['# an existing cluster is not started by us'],
-    stop: () => ['# an existing cluster is not stopped by us'],
+    start: () => ['# an existing cluster is not started by these tasks'],
+    stop: () => ['# an existing cluster is not stopped by these tasks'],
     destroy: removeCommands,
     services: routeCommands,
   },
@@ -81,7 +81,7 @@ export const cluster: Cluster = {
       })`${kubectl(environment)} auth can-i ${verb} ${resource} --all-namespaces`;
       const said = answer.stdout.trim();
       if (said === 'yes') continue;
-      // kubectl: 1 with a `no`, which may have a reason behind it.
+      // kubectl exits with 1 for `no`, which a reason may follow.
       if (!/^no\b/.test(said)) throw toolFailure(`kubectl auth can-i ${verb} ${resource}`, answer);
       throw new TaskError({
         what: `you may not ${verb} ${resource.split('.')[0]} in context \`${environment.context}\``,
@@ -94,11 +94,11 @@ export const cluster: Cluster = {
   },
 
   start: async (context) => {
-    context.log('an existing cluster is not started by us: nothing to do');
+    context.log('an existing cluster is not started by these tasks: nothing to do');
     return 'unchanged';
   },
   stop: async (context) => {
-    context.log('an existing cluster is not stopped by us: nothing to do');
+    context.log('an existing cluster is not stopped by these tasks: nothing to do');
     return 'unchanged';
   },
   destroy: removeFromCluster,
@@ -116,7 +116,7 @@ async function checkStorageClass(context: EnvironmentContext): Promise<void> {
   if (marked) return;
   throw new TaskError({
     what: `context \`${environment.context}\` has no default StorageClass`,
-    why: 'Vault and PostgreSQL ask for volumes without naming a class',
+    why: 'Vault and PostgreSQL request volumes of the default class',
     advice: 'mark one: kubectl annotate storageclass <name> storageclass.kubernetes.io/is-default-class=true',
   });
 }

@@ -1,6 +1,6 @@
 import type { ClusterProvider } from '../provider.ts';
 
-/** Somebody else's cluster: used, never created, started, stopped or destroyed by these tasks. */
+/** A cluster that these tasks use, but never create, start, stop or destroy. */
 export const existing: ClusterProvider = {
   ownsCluster: false,
   simulatedPods: false,

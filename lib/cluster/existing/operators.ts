@@ -4,7 +4,7 @@ import type { Context, Target } from '../../settings/context.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { toolFailure } from '../../tools/tool-answer.ts';
 
-/** An operator that somebody else puts into the cluster, by a type that is there with it. */
+/** An operator that the cluster must have, recognised by one of its types. */
 type Operator = { readonly name: string; readonly type: string; readonly setting: string };
 
 type Values = {
@@ -12,7 +12,7 @@ type Values = {
   readonly autoscaling?: { readonly enabled?: boolean; readonly kind?: string };
 };
 
-/** The operators that the releases count on as they are set. */
+/** The operators that the releases need, according to the settings. */
 export function operatorsOf({ releases }: Settings): Operator[] {
   return Object.entries((releases ?? {}) as { readonly [release: string]: Values }).flatMap(
     ([release, { kind, autoscaling }]) => [
@@ -41,7 +41,7 @@ export const operatorCommands = ({ environment, settings }: Target): string[] =>
   ),
 ];
 
-/** Throws `TaskError` that names the operator which the cluster lacks; without it helm would fail in the middle of the deployment. */
+/** Throws `TaskError` with the operator that the cluster lacks: helm would fail in the middle of the deployment. */
 export async function checkOperators(context: Context): Promise<void> {
   const { environment, settings } = context;
   const $ = context.$({ quiet: true, nothrow: true });
@@ -52,8 +52,8 @@ export async function checkOperators(context: Context): Promise<void> {
     if (found.stdout.trim() !== '') continue;
     throw new TaskError({
       what: `context \`${environment.context}\` has no ${name}, which the setting ${setting} asks for`,
-      why: `the type ${type} is not in the cluster`,
-      advice: `have ${name} installed in the cluster, or change the setting`,
+      why: `the cluster has no type ${type}`,
+      advice: `install ${name} in the cluster, or change the setting`,
     });
   }
 }

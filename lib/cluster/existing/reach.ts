@@ -4,7 +4,7 @@ import type { EnvironmentContext } from '../../settings/context.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { connectionAdvice } from './user-kubeconfig.ts';
 
-/** Throws `TaskError` with kubectl's reason when the API server does not answer within 15 s. */
+/** Throws `TaskError` with kubectl's reason unless the API server answers within 15 s. */
 export async function checkReachable(
   context: Pick<EnvironmentContext, '$' | 'log' | 'environment'>,
 ): Promise<void> {
@@ -14,7 +14,7 @@ export async function checkReachable(
   if (ready.exitCode === 0) return;
   throw new TaskError({
     what: `the cluster of context \`${environment.context}\` does not answer`,
-    // Of a plugin that is not there, general words of kubectl follow.
+    // For a missing plugin, general hints of kubectl follow this line.
     why: /^Unable to connect to the server: .*/m.exec(ready.stderr)?.[0] ?? reasonOf(ready),
     advice: await connectionAdvice(context, ready.stderr),
   });

@@ -11,7 +11,7 @@ import { type Environment, processEnvironment, writeWhole } from '../../settings
 
 type KubeContext = Pick<EnvironmentContext, '$' | 'log' | 'environment'>;
 
-/** Of a kubeconfig with one context, what is looked at. */
+/** The used part of a kubeconfig with one context. */
 type Kubeconfig = {
   readonly clusters?: readonly { readonly cluster?: { readonly server?: string } }[];
   readonly users?: readonly {
@@ -19,19 +19,18 @@ type Kubeconfig = {
   }[];
 };
 
-/** A program that kubectl asks for credentials. */
+/** A credential plugin of kubectl. */
 type Plugin = { command?: string; readonly interactiveMode?: string };
 
-/** What the user's kubeconfig has of the environment's context: it alone as a kubeconfig, or why there is nothing. */
+/** The environment's context alone, from the user's kubeconfig, or why it is unavailable. */
 type UserContext =
   | { readonly text: string; readonly server: string; readonly plugin: Plugin | undefined }
   | { readonly error: TaskError };
 
 /**
- * Copies the context and its credentials to the environment's own kubeconfig, so that the user's current context does not matter and
- * the user's kubeconfig is never written to. Later calls take over what changed in the user's, such as a new token, as long as the
- * context leads to the same server: an environment stays in its cluster. If the user's kubeconfig no longer has the context, the copy
- * stays. Throws `UsageError` if there is neither.
+ * Copies the context and its credentials to the environment's kubeconfig. The user's current context does not matter, and the
+ * user's kubeconfig is never changed. Later calls copy changes, such as a new token, unless the context leads to another
+ * server. If the user's kubeconfig no longer has the context, the copy stays. Throws `UsageError` if there is neither.
  */
 export async function connectExisting(context: KubeContext): Promise<void> {
   const { environment } = context;
@@ -45,45 +44,43 @@ export async function connectExisting(context: KubeContext): Promise<void> {
   const server = await serverOf(copy);
   if (server === own.server || server === '') {
     await writeWhole(environment.kubeconfig, own.text);
-    context.log(
-      `context \`${environment.context}\` changed in your kubeconfig: its credentials are taken over`,
-    );
-  } else context.log(`${movedWords(environment, own.server)}: the environment stays with ${server}`);
+    context.log(`context \`${environment.context}\` changed in your kubeconfig: updated the copy`);
+  } else context.log(`${movedText(environment, own.server)}: the environment stays with ${server}`);
 }
 
 /** What `connectExisting` does, as a plain command. */
 export const connectCommand = ({ name, context }: Environment): string =>
   `(umask 077; mkdir -p .state/${name}; kubectl config view --minify --flatten --raw --context ${shellWord(context)} > .state/${name}/kubeconfig)`;
 
-const movedWords = ({ context }: Environment, server: string): string =>
+const movedText = ({ context }: Environment, server: string): string =>
   `context \`${context}\` of your kubeconfig leads to another server, ${server}`;
 
-/** What helps when the cluster does not answer with the environment's copy of the context; `said` is kubectl's stderr. */
+/** What helps if the cluster does not answer with the environment's copy; `said` is kubectl's stderr. */
 export async function connectionAdvice(context: KubeContext, said: string): Promise<string> {
   const { environment } = context;
   const own = await userContext(context);
   if ('error' in own)
-    return `new credentials would come from your kubeconfig, but: ${own.error.what}; bring it back there, then run again`;
+    return `credentials come from your kubeconfig, but: ${own.error.what}; restore it there, then run again`;
   const copy = `.state/${environment.name}/kubeconfig`;
   const server = await serverOf(await readFile(environment.kubeconfig, 'utf8').catch(() => ''));
   if (server !== own.server)
-    return `${movedWords(environment, own.server)}; if it is the same cluster, \`rm ${copy}\` and run again`;
+    return `${movedText(environment, own.server)}; if it is the same cluster, \`rm ${copy}\` and run again`;
   if (own.plugin?.interactiveMode === 'Always')
     return `\`${own.plugin.command}\` cannot ask you anything here: log in first, set its interactiveMode in your kubeconfig to IfAvailable or Never, and run again`;
-  const works = `make this work, by a new login where it needs one, and run again: ${shellWords(['kubectl', '--context', environment.context, 'get', 'nodes'])}`;
+  const works = `make this work, with a new login if needed, then run again: ${shellWords(['kubectl', '--context', environment.context, 'get', 'nodes'])}`;
   return own.plugin !== undefined && /failed with exit code|must be logged in/.test(said)
     ? `${works}\n${variablesAdvice(own.plugin, said)}`
     : works;
 }
 
-/** For a plugin that does its work in the user's shell. Of what it is not given, names what it speaks of, else what is like a login. */
+/** For a plugin that works in the user's shell: names withheld variables that it mentions, else those that look like credentials. */
 function variablesAdvice({ command }: Plugin, said: string): string {
   const words = said.split(/\W+/);
   const withheld = withheldNames(process.env);
   const named = withheld.filter((name) => words.includes(name));
   const likely = withheld.filter((name) => /TOKEN|SECRET|KEY|PASS|AUTH|CRED|LOGIN|PROFILE/i.test(name));
   const names = (named.length > 0 ? named : likely).join(', ');
-  return `if it works there, add what \`${command}\` needs: it is given only the variables that environments/variables.json lists${names && ` (not ${names})`}`;
+  return `if it works there, add the variables that \`${command}\` needs to environments/variables.json: programs get no others${names && ` (not ${names})`}`;
 }
 
 async function userContext(context: KubeContext): Promise<UserContext> {
@@ -122,14 +119,14 @@ async function userContext(context: KubeContext): Promise<UserContext> {
   };
 }
 
-/** The user's files, by KUBECONFIG or kubectl's default. In a shell of `./run env` KUBECONFIG is the copy, which is no source of its own. */
+/** The user's kubeconfig files, from KUBECONFIG or kubectl's default. Skips the copies, to which `./run env` sets KUBECONFIG. */
 function userFiles(): string[] {
   const named = (process.env.KUBECONFIG ?? '').split(delimiter).filter((file) => file !== '');
   const own = named.filter((file) => !resolve(file).startsWith(join(root, '.state') + sep));
   return own.length > 0 ? own : [join(homedir(), '.kube', 'config')];
 }
 
-/** kubectl puts certificates into the copy, but leaves a token's file and a plugin as they are, relative to the file that names them. */
+/** Makes paths of token files and plugins absolute: kubectl's copy keeps them relative to the original file. */
 function withWholePaths(kubeconfig: Kubeconfig, files: readonly string[]): Kubeconfig {
   const whole = (path: string): string => {
     const places = files.map((file) => resolve(dirname(file), path));
@@ -137,7 +134,7 @@ function withWholePaths(kubeconfig: Kubeconfig, files: readonly string[]): Kubec
   };
   for (const { user } of kubeconfig.users ?? []) {
     if (user?.tokenFile) user.tokenFile = whole(user.tokenFile);
-    // Without a slash it is found on PATH.
+    // Without a slash, PATH is searched.
     if (user?.exec?.command?.includes('/')) user.exec.command = whole(user.exec.command);
   }
   return kubeconfig;
@@ -146,7 +143,7 @@ function withWholePaths(kubeconfig: Kubeconfig, files: readonly string[]): Kubec
 const serverIn = (kubeconfig: Kubeconfig | undefined): string =>
   kubeconfig?.clusters?.[0]?.cluster?.server ?? '';
 
-/** Empty for a damaged copy, or one that holds no server. */
+/** Empty for a damaged copy, or one without a server. */
 async function serverOf(copy: string): Promise<string> {
   const { parse } = await import('yaml');
   try {

@@ -6,7 +6,7 @@ import type { Settings } from '../../settings/settings.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { buildWords, type OwnImage, taggedByInputs } from './own-images.ts';
 
-/** The same as plain commands. */
+/** The plain commands of `buildImages`. */
 export const buildCommands = (settings: Settings, images: readonly OwnImage[]): Promise<string[]> =>
   Promise.all(
     images.map(async (image) =>
@@ -14,7 +14,7 @@ export const buildCommands = (settings: Settings, images: readonly OwnImage[]): 
     ),
   );
 
-/** Builds the images that Docker does not have with the inputs of today. */
+/** Builds the images that Docker lacks in their current version. */
 export async function buildImages(context: Context, images: readonly OwnImage[]): Promise<Outcome> {
   const { $, settings } = context;
   let outcome: Outcome = 'unchanged';
@@ -27,7 +27,7 @@ export async function buildImages(context: Context, images: readonly OwnImage[])
   return outcome;
 }
 
-/** Throws `TaskError` when Docker says neither. `docker image ls` would not find a name that begins with docker.io/. */
+/** Throws `TaskError` if Docker gives no clear answer. `docker image ls` does not find names that begin with docker.io/. */
 async function isBuilt($: Shell, reference: string): Promise<boolean> {
   const known = await $({ quiet: true, nothrow: true })`docker image inspect ${reference}`;
   if (known.exitCode === 0) return true;

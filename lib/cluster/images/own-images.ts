@@ -16,7 +16,7 @@ export type OwnImage = {
   readonly releases: readonly string[];
 };
 
-/** The images of the project's own that these releases run: those whose setting their values name. */
+/** The project's images that these releases run: their values refer to the image's setting. */
 export function ownImages(settings: Settings, releases: readonly Release[]): OwnImage[] {
   return Object.entries(settings.images).flatMap(([name, { repository, tag, digest, build }]) => {
     const users = releases
@@ -35,8 +35,8 @@ export const tagged = ({ repository, tag }: Pick<OwnImage, 'repository' | 'tag'>
   `${repository}:${tag}`;
 
 /**
- * The same image under a tag that names what it is built from: the folder's files and the build arguments. Whoever holds it
- * has the newest one, in Docker and in the nodes. Throws `TaskError` when the folder has no Dockerfile.
+ * The image with a tag derived from the folder's files and the build arguments, so that Docker and nodes that have this tag
+ * are up to date. Throws `TaskError` if the folder has no Dockerfile.
  */
 export async function taggedByInputs(settings: Settings, image: OwnImage): Promise<string> {
   const files = await filesBelow(root, image.folder);
@@ -44,7 +44,7 @@ export async function taggedByInputs(settings: Settings, image: OwnImage): Promi
     throw new TaskError({
       what: `${image.folder}, from which the image ${tagged(image)} is built, has no Dockerfile`,
       why: `the setting images.${image.name}.build names it`,
-      advice: 'correct the setting; empty, the image comes from its registry',
+      advice: 'correct the setting, or leave it empty to pull the image',
     });
   }
   const digest = await fileDigest(root, files, JSON.stringify(settings.buildArguments));

@@ -8,12 +8,12 @@ import { reasonOf } from '../../tools/tool-answer.ts';
 import { type OwnImage, tagged } from './own-images.ts';
 import { askRegistry, type RegistryAnswer } from './registry.ts';
 
-/** What a node says of its images: at most 50, the largest, so that a full list proves nothing (kubelet's `nodeStatusMaxImages`). */
+/** A node's images: it lists at most the 50 largest, so a full list proves nothing (kubelet's `nodeStatusMaxImages`). */
 type Node = { readonly name: string; readonly images: ReadonlySet<string>; readonly full: boolean };
 
 const listLength = 50;
 
-/** What is known of an image before anything is installed; `why` is a sentence for people. */
+/** Whether the cluster can get an image, before anything is installed. */
 export type Verdict =
   | { readonly kind: 'fine' }
   | { readonly kind: 'doubt' | 'missing'; readonly why: string };
@@ -22,8 +22,8 @@ const nameOf = (image: OwnImage): string =>
   fullName(image.digest === '' ? tagged(image) : `${image.repository}@${image.digest}`);
 
 /**
- * An image is missing only where its registry says so and no node may hold it all the same. A login changes what a registry
- * says, and the nodes may have one; but a name without a host was made for images that are loaded, not for Docker Hub.
+ * An image is missing only if its registry says so and certainly no node has it. Nodes may have a login, which changes the
+ * registry's answer; but a name without a host is meant for loaded images, not for Docker Hub.
  */
 export function judge(image: OwnImage, nodes: readonly Node[] | undefined, answer: RegistryAnswer): Verdict {
   const { host } = parseRepository(image.repository);
@@ -34,7 +34,7 @@ export function judge(image: OwnImage, nodes: readonly Node[] | undefined, answe
       ? `only ${holders.map(({ name }) => name).join(', ')} of ${nodes?.length} nodes has it`
       : surely
         ? `none of ${nodes?.length} nodes has it`
-        : 'whether a node has it is not known';
+        : 'a node may have it';
   switch (answer.kind) {
     case 'there':
       return { kind: 'fine' };
@@ -56,7 +56,7 @@ export function judge(image: OwnImage, nodes: readonly Node[] | undefined, answe
   }
 }
 
-/** The same as plain commands. */
+/** The plain commands of `checkImages`. */
 export const preflightCommands = (environment: Environment, images: readonly OwnImage[]): string[] =>
   images.length === 0
     ? []
@@ -65,7 +65,7 @@ export const preflightCommands = (environment: Environment, images: readonly Own
         ...images.map((image) => `docker manifest inspect ${nameOf(image)}`),
       ];
 
-/** Throws `TaskError` when the cluster cannot pull one of the project's images, with how to push it; logs what it could not check. */
+/** Throws `TaskError` with how to push the images that the cluster cannot pull; logs what it could not check. */
 export async function checkImages(context: EnvironmentContext, images: readonly OwnImage[]): Promise<void> {
   if (images.length === 0) return;
   const nodes = await nodesOf(context);
@@ -102,7 +102,7 @@ export function howToPush({ name, repository, tag, digest, folder }: OwnImage): 
   );
 }
 
-/** The nodes with their images; undefined, and said so, where the user may not list nodes. */
+/** The nodes with their images; undefined, with a warning, if the user may not list nodes. */
 async function nodesOf(context: EnvironmentContext): Promise<Node[] | undefined> {
   const { environment } = context;
   const $ = context.$({ quiet: true, nothrow: true });

@@ -1,14 +1,14 @@
 import { reasonOf, registryCall } from '../../tools/registry/call.ts';
 
-/** What a registry says of an image to somebody without a login. */
+/** A registry's answer about an image, without a login. */
 export type RegistryAnswer =
   | { readonly kind: 'there' }
   | { readonly kind: 'absent' }
-  /** It wants a login; registries answer so also for what does not exist, such as Docker Hub. */
+  /** It requires a login; some registries, such as Docker Hub, also answer so for images that do not exist. */
   | { readonly kind: 'denied' }
   | { readonly kind: 'unknown'; readonly reason: string };
 
-/** Milliseconds for all of its at most three requests. */
+/** Milliseconds for all requests, at most three. */
 const timeoutMs = 20_000;
 
 /** Asks for the manifest of a tag or digest. */

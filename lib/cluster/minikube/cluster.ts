@@ -78,14 +78,14 @@ export const cluster: Cluster = {
       return 'changed';
     }
     if (settings.cluster.driver === 'docker') await checkEngine(context);
-    // From here on the environment is minikube's, also when the rest fails: destroy-environment has to find it.
+    // From here on destroy-environment must find it, even if the rest fails.
     await remember(environment);
     if (progress !== 'started' || profile.kind !== 'nodes' || phaseOf(profile) !== 'running') {
       if (profile.kind !== 'none') {
         context.log(
           progress === 'complete' && isLost(profile)
             ? `the cluster is recreated without its data: ${faultsOf(profile).join(', ')}`
-            : 'the cluster is only half created, by a run that was killed: starting over',
+            : 'a killed run left the cluster half created: starting over',
         );
         await removeProfile(context, profile);
       }
@@ -130,8 +130,8 @@ export const cluster: Cluster = {
 };
 
 /**
- * How far `create` came: `started` when minikube has started every node, `complete` after the rest. minikube itself says
- * `Running` as soon as the first node is, and does not add the others on a second start.
+ * The progress of `create`: `started` once every node runs, `complete` at the end. minikube reports `Running` after the first
+ * node, and does not add the others on a second start.
  */
 async function readProgress({ state }: Environment): Promise<string | undefined> {
   return readFile(progressFile(state), 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -142,13 +142,13 @@ async function readProgress({ state }: Environment): Promise<string | undefined>
 
 const progressFile = (state: string): string => join(state, 'minikube.progress');
 
-/** Removes the profile with everything that belongs to it. Returns true when there was something. */
+/** Removes the profile and all its remains. Returns true if there was something. */
 async function removeProfile(context: Context, profile: Profile): Promise<boolean> {
   const {
     environment,
     settings: { cluster },
   } = context;
-  // A start that failed early leaves files that are no profile yet.
+  // A start that failed early leaves files, but no profile yet.
   if (profile.kind !== 'none' || (await remembered(environment.name, environment.root)) !== undefined) {
     await runMinikube(context, ['delete', '--profile', environment.clusterName]);
   }
@@ -162,5 +162,5 @@ const unknownProfile = ({ clusterName, name }: Environment): TaskError =>
   new TaskError({
     what: `minikube has a profile ${clusterName} that environment \`${name}\` has no record of`,
     why: `.state/${name} was removed while the cluster was kept; Vault's keys were in it`,
-    advice: `${taskCommand('destroy-environment')} removes the cluster, then ${taskCommand('create-environment')} makes a new one`,
+    advice: `${taskCommand('destroy-environment')} removes the cluster, then ${taskCommand('create-environment')} creates a new one`,
   });

@@ -4,7 +4,7 @@ import type { Target } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
 
-/** `minikube start` with all that the settings say. Running it again on a stopped cluster starts that one. */
+/** `minikube start` with the settings; also starts a stopped cluster. */
 export function startArguments({ environment, settings: { cluster } }: Target): readonly string[] {
   const { driver, nodes, cpus, memoryMB, kubernetesVersion, cni } = cluster;
   const { containerRuntime, baseImage } = cluster;
@@ -23,24 +23,24 @@ export const addonArguments = ({ clusterName }: Environment, addon: string): rea
   ...['addons', 'enable', addon, '--profile', clusterName],
 ];
 
-/** minikube's own ingress controller is ingress-nginx. */
+/** minikube's addon `ingress` is ingress-nginx. */
 export const addons = ({ cluster, ingress }: Settings): readonly string[] => [
   ...(ingress.controller === 'nginx' ? ['ingress'] : []),
   ...cluster.addons,
 ];
 
-/** minikube asks each node's kubelet; that the API server sees it takes some seconds more. */
+/** minikube asks each node's kubelet; the API server reports the node some seconds later. */
 export const waitForNodes: readonly string[] = [
   ...['wait', '--for=condition=Ready', 'nodes', '--all', '--timeout', '120s'],
 ];
 
-/** minikube waits for the pods of some addons only, and volumes stay Pending until their driver runs. */
+/** minikube waits for some addons only; volumes stay Pending until their driver runs. */
 const waitForAddons: readonly string[] = [
   ...['--namespace', 'kube-system', 'rollout', 'status'],
   ...['deployments,statefulsets,daemonsets', '--timeout', '360s'],
 ];
 
-/** minikube's hostPath class is broken with several nodes, so another one becomes the default. */
+/** Another class becomes the default: minikube's hostPath is broken with several nodes. */
 const storageClassArguments = ({ cluster }: Settings): readonly (readonly string[])[] =>
   cluster.storageClass === ''
     ? []
@@ -54,13 +54,13 @@ const storageClassArguments = ({ cluster }: Settings): readonly (readonly string
         ...[`storageclass.kubernetes.io/is-default-class=${isDefault}`, '--overwrite'],
       ]);
 
-/** The kubectl calls that follow the start. */
+/** The kubectl calls after the start. */
 export const afterwards = (settings: Settings): readonly (readonly string[])[] => [
   ...(addons(settings).length === 0 ? [] : [waitForAddons]),
   ...storageClassArguments(settings),
 ];
 
-/** Text of a minikube call with the environment's own kubeconfig, for `--dry-run`. */
+/** A plain minikube command with the environment's kubeconfig, for `--dry-run`. */
 export const text = ({ name }: Environment, words: readonly string[]): string =>
   `KUBECONFIG=.state/${name}/kubeconfig ${shellWords(['minikube', ...words])}`;
 

@@ -4,7 +4,7 @@ import { reasonOf } from '../../tools/tool-answer.ts';
 import { nodeNames } from './machines.ts';
 import { type Minikube, minikubeShell } from './shell.ts';
 
-/** What minikube's docker driver has made for a profile, by name: nodes are `<profile>`, `<profile>-m02`, … */
+/** Docker objects of a minikube profile; nodes are `<profile>`, `<profile>-m02`, … */
 export type Remains = {
   readonly containers: readonly string[];
   /** A node's disk has the node's name. */
@@ -13,7 +13,7 @@ export type Remains = {
   readonly networks: readonly string[];
 };
 
-/** Asks Docker what there is of the environment's profile. Throws `TaskError` when Docker does not answer. */
+/** Lists the Docker objects of the environment's profile. Throws `TaskError` if Docker does not answer. */
 export async function findRemains(context: Minikube): Promise<Remains> {
   const [containers, volumes, networks] = await Promise.all([
     list(context, ['container', 'ls', '--all', '--format', '{{.Names}}']),
@@ -43,8 +43,8 @@ export const noAnswer = (why: string): TaskError =>
   });
 
 /**
- * Removes what `minikube delete` leaves: of a profile of several nodes the network (minikube's issue 9776), of one whose
- * configuration is lost everything. Returns true when there was something.
+ * Removes what `minikube delete` leaves: the network of a profile with several nodes (minikube's issue 9776), and everything
+ * of a profile without its configuration. Returns true if there was something.
  */
 export async function removeRemains(context: Minikube): Promise<boolean> {
   const { containers, volumes, networks } = await findRemains(context);
@@ -57,13 +57,10 @@ export async function removeRemains(context: Minikube): Promise<boolean> {
 
 type Engine = { readonly NCPU: number; readonly MemTotal: number; readonly ServerVersion: string };
 
-/** The oldest Docker engine that is tried; older ones may work. */
+/** The oldest tested Docker engine; older ones may work. */
 const oldestEngine = 24;
 
-/**
- * Compares what the cluster asks for with what Docker has, before anything is started. Throws `TaskError` that names the
- * setting to change.
- */
+/** Checks, before the start, that Docker has enough memory and CPUs. Throws `TaskError` with the setting to change. */
 export async function checkEngine(context: Context): Promise<void> {
   const {
     environment: { name },
@@ -92,12 +89,12 @@ export async function checkEngine(context: Context): Promise<void> {
   }
   if (Number.parseInt(engine.ServerVersion, 10) < oldestEngine) {
     context.log(
-      `Docker engine ${engine.ServerVersion} is older than ${oldestEngine}, the oldest that this project is tried with: it may work`,
+      `Docker engine ${engine.ServerVersion} is older than ${oldestEngine}, the oldest tested version: it may work`,
     );
   }
 }
 
-/** `docker info` prints a document also when the engine does not answer; then these fields are zero. */
+/** If the engine does not answer, `docker info` still prints JSON, with zeros in these fields. */
 function parseEngine(text: string): Engine | undefined {
   try {
     const engine = JSON.parse(text) as Partial<Engine>;

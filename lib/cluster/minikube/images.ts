@@ -12,7 +12,7 @@ import { fullName } from '../../tools/registry/reference.ts';
 import { type OwnImage, tagged, taggedByInputs } from '../images/own-images.ts';
 import { minikubeShell, reasonOf, runMinikube } from './shell.ts';
 
-/** An image by its two names: the one that the pods ask for, and the one that tells its inputs. */
+/** An image by its two names: `asked` is what pods use, `built` has the tag of its inputs. */
 type Loadable = { readonly asked: string; readonly built: string };
 
 const loadables = (settings: Settings, images: readonly OwnImage[]): Promise<Loadable[]> =>
@@ -23,21 +23,21 @@ const loadables = (settings: Settings, images: readonly OwnImage[]): Promise<Loa
     })),
   );
 
-/** Puts images that Docker has under both their names into one archive. */
+/** Saves images under both names into one archive. */
 const saveSteps = (images: readonly Loadable[], archive: string): readonly (readonly string[])[] => [
   ...images.map(({ asked, built }) => ['docker', 'tag', built, asked]),
   ['docker', 'save', '--output', archive, ...images.flatMap(({ asked, built }) => [asked, built])],
 ];
 
 /**
- * Loads an archive into every node. With an image's name instead, minikube would ask its registry, use a cache that it shares
- * with other clusters, and not replace an image that a container runs on.
+ * Loads an archive into every node. With an image's name instead, minikube would ask the registry, use a cache shared with
+ * other clusters, and not replace an image in use.
  */
 const loadWords = ({ clusterName }: Environment, archive: string): readonly string[] => [
   ...['image', 'load', archive, '--profile', clusterName],
 ];
 
-/** The same as plain commands. */
+/** The plain commands of `loadImages`. */
 export async function loadCommands(
   { environment, settings }: Target,
   images: readonly OwnImage[],
@@ -51,7 +51,7 @@ export async function loadCommands(
   ];
 }
 
-/** Loads what a node lacks. The nodes themselves are asked, before and after: minikube exits with 0 also where it could not load. */
+/** Loads the images that a node lacks. Asks the nodes before and after: minikube exits with 0 even if it could not load. */
 export async function loadImages(context: Context, images: readonly OwnImage[]): Promise<Outcome> {
   const { $, environment } = context;
   if (images.length === 0) return 'unchanged';
@@ -69,8 +69,8 @@ export async function loadImages(context: Context, images: readonly OwnImage[]):
   if (left === undefined) return 'changed';
   throw new TaskError({
     what: `the image ${left.image.asked} did not arrive in ${left.nodes.join(', ')}`,
-    why: '`minikube image load` ends well also where a node refused it',
-    advice: `see the reason: minikube logs --profile ${environment.clusterName}; a full disk is the usual one`,
+    why: '`minikube image load` succeeds even if a node refuses the image',
+    advice: `see the reason, often a full disk: minikube logs --profile ${environment.clusterName}`,
   });
 }
 
@@ -86,7 +86,7 @@ async function lackingIn(context: EnvironmentContext, images: readonly Loadable[
     .filter((node) => node !== '');
   if (nodes.length === 0) {
     throw new TaskError({
-      what: 'the cluster has no nodes that an image could be loaded into',
+      what: 'the cluster has no nodes to load an image into',
       why: '`kubectl get nodes` lists none',
       advice: `run ${taskCommand('create-environment')}, then try again`,
     });
@@ -107,7 +107,7 @@ async function lackingIn(context: EnvironmentContext, images: readonly Loadable[
     .filter((image) => image.nodes.length > 0);
 }
 
-/** The images of a node, each as the names that it has. */
+/** The images of a node, each as a set of names. */
 async function imagesOf(context: EnvironmentContext, node: string): Promise<Set<string>[]> {
   const {
     environment: { clusterName },
@@ -115,7 +115,7 @@ async function imagesOf(context: EnvironmentContext, node: string): Promise<Set<
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true });
   const list = ['--profile', clusterName, '--node', node, '--', 'sudo', 'crictl', 'images'];
   const output = await $`minikube ssh ${list} --output json`;
-  // minikube gives the command a terminal: what it warns of is in the same stream, around the JSON.
+  // minikube gives the command a terminal: warnings surround the JSON in the same stream.
   const [json = ''] = /\{[\s\S]*\}/.exec(output.stdout) ?? [];
   try {
     if (output.exitCode !== 0) throw new Error(reasonOf(output));
@@ -125,7 +125,7 @@ async function imagesOf(context: EnvironmentContext, node: string): Promise<Set<
     context.signal.throwIfAborted();
     const said = output.exitCode === 0 ? `, in: ${output.stdout.trim().slice(0, 200)}` : '';
     throw new TaskError({
-      what: `the images of node ${node} cannot be read`,
+      what: `cannot list the images of node ${node}`,
       why: `${(error as Error).message}${said}`,
       advice: `try: minikube ssh ${shellWords(list)}`,
     });

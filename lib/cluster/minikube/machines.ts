@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Environment } from '../../settings/environment.ts';
 
-/** Where minikube keeps its files (its pkg/minikube/localpath). */
+/** minikube's folder (pkg/minikube/localpath). */
 function minikubeHome(): string {
   const home = process.env.MINIKUBE_HOME ?? homedir();
   return basename(home) === '.minikube' ? home : join(home, '.minikube');
@@ -13,8 +13,8 @@ function minikubeHome(): string {
 export const nodeNames = ({ clusterName }: Environment): RegExp => new RegExp(`^${clusterName}(-m\\d+)?$`);
 
 /**
- * Removes minikube's records of the machines that `isGone` names. minikube keeps that of a machine that vanished, takes a new one of
- * the same name for one that has joined the cluster, and waits for it for six minutes.
+ * Removes minikube's records of the machines that `isGone` names. With the record of a vanished machine, minikube mistakes a
+ * new one of that name for a member of the cluster, and waits six minutes for it.
  */
 export async function forgetMachines(isGone: (name: string) => boolean): Promise<void> {
   const folder = join(minikubeHome(), 'machines');

@@ -8,7 +8,7 @@ import { type Minikube, minikubeShell, reasonOf } from './shell.ts';
 /** One node, as `minikube status -o json` reports it. */
 export type Node = {
   readonly Name: string;
-  /** `Running`, `Stopped`, … of the machine: with the docker driver, the container. */
+  /** The machine's state: `Running`, `Stopped`, …; with the docker driver, the container's. */
   readonly Host: string;
   readonly Kubelet: string;
   /** `Irrelevant` for workers. */
@@ -19,7 +19,7 @@ export type Node = {
 export type Profile =
   | { readonly kind: 'none' }
   | { readonly kind: 'nodes'; readonly nodes: readonly Node[] }
-  /** The machine of at least one node is gone; `dataLost` when the control plane's disk is gone too. */
+  /** At least one node's machine is gone; `dataLost` if the control plane's disk is gone too. */
   | { readonly kind: 'incomplete'; readonly missing: readonly string[]; readonly dataLost: boolean }
   /** Its configuration cannot be read. */
   | { readonly kind: 'unreadable'; readonly reason: string };
@@ -27,12 +27,12 @@ export type Profile =
 /** Exit codes of minikube (pkg/minikube/reason/exitcodes.go): the profile does not exist; its configuration is invalid. */
 const notFound = 85;
 const invalidConfiguration = 38;
-/** `minikube status` adds 1, 2 and 4 for a host, kubelet and API server that do not run; what is more is a failure. */
+/** `minikube status` adds 1, 2 and 4 for a stopped host, kubelet and API server; more is a failure. */
 const everythingStopped = 7;
 
 /**
- * Asks minikube for the profile's nodes. `profile list` would not do: it tells of the control plane only. Throws `TaskError`
- * when minikube or Docker fails: that is never read as "no cluster".
+ * The profile and its nodes, from `minikube status`: `profile list` shows the control plane only. Throws `TaskError` if
+ * minikube or Docker fails, which never means "no cluster".
  */
 export async function readProfile(context: Minikube, driver: string): Promise<Profile> {
   const { environment } = context;
@@ -42,19 +42,19 @@ export async function readProfile(context: Minikube, driver: string): Promise<Pr
   if (output.exitCode === invalidConfiguration) return { kind: 'unreadable', reason: reasonOf(output) };
   const nodes = output.exitCode <= everythingStopped ? parseNodes(output.stdout) : undefined;
   if (nodes === undefined) throw failed(environment, 'status', output);
-  // minikube answers with no node at all when it does not find the machine of one, and also when Docker does not answer.
+  // minikube lists no nodes if one machine is gone, and also if Docker does not answer.
   if (nodes.length > 0) return { kind: 'nodes', nodes };
   if (driver !== 'docker') return { kind: 'incomplete', missing: [], dataLost: false };
   const { containers, volumes } = await findRemains(context);
   const listed = await $`minikube node list --profile ${environment.clusterName}`;
   if (listed.exitCode !== 0) throw failed(environment, 'node list', listed);
-  // A name and an address in each line.
+  // Each line has a name and an address.
   const names = listed.stdout.split('\n').flatMap((line) => /^(\S+)\t/.exec(line)?.[1] ?? []);
   const missing = names.filter((name) => !containers.includes(name));
   return { kind: 'incomplete', missing, dataLost: !volumes.includes(environment.clusterName) };
 }
 
-/** Output that was cut off, or is somebody else's, explains nothing. */
+/** The error for a failed command. Incomplete or foreign output is not quoted as the reason. */
 function failed({ clusterName }: Environment, command: string, output: CommandOutput): TaskError {
   const signal = signalOf(output);
   const reason = reasonOf(output);
@@ -63,7 +63,7 @@ function failed({ clusterName }: Environment, command: string, output: CommandOu
   return new TaskError({
     what: `\`minikube ${command}\` failed`,
     why: unread
-      ? `what it printed cannot be read (${endOf(output)})`
+      ? `its output is not readable (${endOf(output)})`
       : signal === undefined
         ? reason
         : endOf(output),
@@ -72,7 +72,7 @@ function failed({ clusterName }: Environment, command: string, output: CommandOu
   });
 }
 
-/** One node is an object, several are a list, none is `null`; a failure is an event, which has no `Host`. */
+/** One node is an object, several are a list, none is `null`; a failure is an event without `Host`. */
 function parseNodes(text: string): readonly Node[] | undefined {
   try {
     const nodes = [JSON.parse(text) as Node | readonly Node[] | null].flat().filter((node) => node !== null);
@@ -85,7 +85,7 @@ function parseNodes(text: string): readonly Node[] | undefined {
 const isUp = ({ Host, Kubelet, APIServer }: Node): boolean =>
   Host === 'Running' && Kubelet === 'Running' && ['Running', 'Irrelevant'].includes(APIServer);
 
-/** The state of a cluster whose creation came to its end. */
+/** The phase of a completely created cluster. */
 export function phaseOf(profile: Profile): ClusterPhase {
   if (profile.kind === 'none') return 'absent';
   if (profile.kind !== 'nodes') return 'degraded';
@@ -93,7 +93,7 @@ export function phaseOf(profile: Profile): ClusterPhase {
   return profile.nodes.every(({ Host }) => Host === 'Stopped') ? 'stopped' : 'degraded';
 }
 
-/** What is wrong with a profile, each in a few words. */
+/** The faults of a profile, each in a few words. */
 export function faultsOf(profile: Profile): readonly string[] {
   switch (profile.kind) {
     case 'none':

@@ -1,5 +1,4 @@
 import { tmpdir } from 'node:os';
-import { root } from '../../ground/project.ts';
 import { type CommandOutput, reasonIn, type Shell, TaskError } from '../../runner/runner.ts';
 import type { EnvironmentContext, ShellContext } from '../../settings/context.ts';
 import { processEnvironment } from '../../settings/environment.ts';
@@ -7,16 +6,13 @@ import { endOf } from '../../tools/tool-answer.ts';
 
 export type Minikube = ShellContext;
 
-/**
- * The shell for minikube, with the user's own TMPDIR: its locks lie there, and guard files that all profiles of the user
- * share (pkg/util/lock).
- */
+/** The shell for minikube, with the user's TMPDIR: its locks there guard files that all profiles share (pkg/util/lock). */
 export async function minikubeShell(context: Minikube): Promise<Shell> {
   const env = await processEnvironment(context.environment);
-  return context.$({ env: { ...env, TMPDIR: tmpdir() }, cwd: root });
+  return context.$({ env: { ...env, TMPDIR: tmpdir() }, cwd: context.environment.root });
 }
 
-/** Runs a minikube command that changes something. Throws `TaskError` with minikube's own reason and suggestion. */
+/** Runs a minikube command. Throws `TaskError` with minikube's reason and suggestion. */
 export async function runMinikube(context: EnvironmentContext, words: readonly string[]): Promise<void> {
   const $ = await minikubeShell(context);
   const output = await $({ nothrow: true })`minikube ${words}`;
@@ -32,7 +28,7 @@ export async function runMinikube(context: EnvironmentContext, words: readonly s
 
 const profileOf = (words: readonly string[]): string => words[words.indexOf('--profile') + 1] ?? '';
 
-/** Why minikube ended: its line "Exiting due to CODE: reason", the same as a JSON event, or its last line with words in it. */
+/** Why minikube ended: its line "Exiting due to CODE: reason", as text or JSON event, else its last line with words. */
 export function reasonOf({ stdout, stderr, exitCode, signal }: CommandOutput): string {
   const said = `${stdout}\n${stderr}`;
   const reasons = said
@@ -47,7 +43,7 @@ export function reasonOf({ stdout, stderr, exitCode, signal }: CommandOutput): s
   );
 }
 
-/** With `--output json`, a failure is an event of this type; only the one that ends the command has a name. */
+/** The reason in an error event of `--output json`; only the event that ends the command has a name. */
 function errorEvent(line: string): string | undefined {
   if (!line.includes('"io.k8s.sigs.minikube.error"')) return undefined;
   try {
@@ -56,12 +52,12 @@ function errorEvent(line: string): string | undefined {
     };
     return data.name === undefined ? undefined : `${data.name}: ${data.message}`;
   } catch {
-    // Cut off, as by a minikube that was killed.
+    // Cut off: minikube was killed.
     return undefined;
   }
 }
 
-/** minikube's own "Suggestion: …", if it made one. */
+/** minikube's "Suggestion: …", if any. */
 function suggestionOf({ stdout, stderr }: CommandOutput): string | undefined {
   return /Suggestion: (.+)/.exec(`${stderr}\n${stdout}`)?.[1]?.trim();
 }

@@ -11,12 +11,12 @@ import { type Minikube, runMinikube } from './shell.ts';
 export const profileOf = async (context: Minikube): Promise<Profile> =>
   readProfile(context, (await settingsOf(context.environment)).cluster.driver);
 
-/** Nothing of the cluster's data is left: it can only be recreated. */
+/** True if the cluster's data is lost: it can only be recreated. */
 export const isLost = (profile: Profile): boolean => profile.kind === 'incomplete' && profile.dataLost;
 
 /**
- * Starts what was created before. A worker whose machine is gone is replaced: `minikube start` would make a machine of its name
- * that never joins, and wait for it for six minutes.
+ * Starts an existing cluster. Replaces workers whose machine is gone: `minikube start` would create a machine that never joins,
+ * and wait six minutes for it.
  */
 export async function startCreated(context: Context, profile: Profile): Promise<void> {
   const { environment } = context;
@@ -29,7 +29,7 @@ export async function startCreated(context: Context, profile: Profile): Promise<
   await startNodes(context);
 }
 
-/** Starts all nodes. Throws `TaskError` unless each of them runs in the end. */
+/** Starts all nodes. Throws `TaskError` unless each of them runs at the end. */
 export async function startNodes(context: Context): Promise<void> {
   const { environment, settings } = context;
   await runMinikube(context, startArguments(context));
@@ -53,19 +53,19 @@ export async function startNodes(context: Context): Promise<void> {
 
 const nodeCount = (profile: Profile): number => (profile.kind === 'nodes' ? profile.nodes.length : 0);
 
-/** Throws `TaskError` for a profile whose nodes minikube can neither start nor stop: it hangs or fails. */
+/** Throws `TaskError` for a profile that minikube can neither start nor stop: it would hang or fail. */
 export function refuseBroken(environment: Environment, profile: Profile): void {
   const { clusterName, name } = environment;
   const headless = profile.kind === 'incomplete' && profile.missing.includes(clusterName);
   if (profile.kind !== 'unreadable' && !headless) return;
-  const over = `${taskCommand('destroy-environment')} removes the cluster with its data, then ${taskCommand('create-environment')} makes a new one`;
+  const over = `${taskCommand('destroy-environment')} removes the cluster with its data, then ${taskCommand('create-environment')} creates a new one`;
   throw new TaskError({
-    what: `minikube cannot work with the cluster of environment \`${name}\``,
+    what: `minikube cannot use the cluster of environment \`${name}\``,
     why: faultsOf(profile).join(', '),
     advice: isLost(profile)
-      ? `its data are lost: ${taskCommand('create-environment')} recreates the cluster`
+      ? `its data is lost: ${taskCommand('create-environment')} recreates the cluster`
       : profile.kind === 'unreadable'
         ? `repair ~/.minikube/profiles/${clusterName}/config.json; or: ${over}`
-        : `its data are still in the Docker volume ${clusterName}, copy what you need; ${over}`,
+        : `its data is still in the Docker volume ${clusterName}: copy what you need; ${over}`,
   });
 }

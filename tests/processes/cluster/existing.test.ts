@@ -225,8 +225,8 @@ test('start and stop do nothing and say so', async ({ lib, clone, environment, s
   assert.is(await lib.cluster.start({ ...context, environment, settings }), 'unchanged');
   assert.is(await lib.cluster.stop({ ...context, environment }), 'unchanged');
   assert.equal(context.logged, [
-    'an existing cluster is not started by us: nothing to do',
-    'an existing cluster is not stopped by us: nothing to do',
+    'an existing cluster is not started by these tasks: nothing to do',
+    'an existing cluster is not stopped by these tasks: nothing to do',
   ]);
   assert.equal(clone.calls(), []);
 });

@@ -156,13 +156,13 @@ test('a minikube or a Docker that fails is an error, not the absence of a cluste
   const error = await failureOf(lib.cluster.phase({ ...context, environment }));
   assert.equal([error.what, error.why], ['`minikube status` failed', 'cannot find home']);
   for (const [text, exitCode, reason] of [
-    ['{"error":"cannot read the profiles"}', 14, 'what it printed cannot be read (exit code 14)'],
+    ['{"error":"cannot read the profiles"}', 14, 'its output is not readable (exit code 14)'],
     ['null', 14, 'null'],
     ['[]', 80, 'exit code 80'],
-    ['', 0, 'what it printed cannot be read (exit code 0)'],
-    ['<html>\n<body>not here</body>\n</html>', 0, 'what it printed cannot be read (exit code 0)'],
-    ['{"Name":"one","Host":"Run', 0, 'what it printed cannot be read (exit code 0)'],
-    ['{"Name":"one","Host":"Run', 2, 'what it printed cannot be read (exit code 2)'],
+    ['', 0, 'its output is not readable (exit code 0)'],
+    ['<html>\n<body>not here</body>\n</html>', 0, 'its output is not readable (exit code 0)'],
+    ['{"Name":"one","Host":"Run', 0, 'its output is not readable (exit code 0)'],
+    ['{"Name":"one","Host":"Run', 2, 'its output is not readable (exit code 2)'],
     [running, 137, 'ended by SIGKILL'],
   ] as const) {
     status(text, exitCode);
@@ -336,7 +336,7 @@ test('a control plane whose disk is gone is recreated by create, and start says 
     [error.why, error.advice],
     [
       `the machine of ${clusterName} is gone`,
-      'its data are lost: `npx tsx tasks.ts create-environment` recreates the cluster',
+      'its data is lost: `npx tsx tasks.ts create-environment` recreates the cluster',
     ],
   );
   assert.is(await lib.cluster.create({ ...context, environment, settings }), 'changed');
@@ -366,7 +366,7 @@ test('a control plane whose disk is still there is not removed', async (state) =
   );
   for (const attempt of [lib.cluster.create, lib.cluster.start]) {
     const error = await failureOf(attempt({ ...context, environment, settings }));
-    assert.match(error.advice ?? '', /^its data are still in the Docker volume/);
+    assert.match(error.advice ?? '', /^its data is still in the Docker volume/);
   }
   assert.equal(changes(clone), []);
 });

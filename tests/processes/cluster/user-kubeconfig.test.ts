@@ -58,7 +58,7 @@ test('the context alone becomes the environment’s kubeconfig, for the user onl
   assert.equal(state.context.logged, []);
 });
 
-test('a new token is taken over, and said so once', async (state) => {
+test('a new token is copied, and logged once', async (state) => {
   const { connectExisting } = state.lib;
   state.users(withUser({ token: 'first' }));
   await connectExisting({ ...state.context, environment: state.environment });
@@ -66,9 +66,7 @@ test('a new token is taken over, and said so once', async (state) => {
   await connectExisting({ ...state.context, environment: state.environment });
   await connectExisting({ ...state.context, environment: state.environment });
   assert.equal(state.copy(), withUser({ token: 'second' }));
-  assert.equal(state.context.logged, [
-    'context `some-context` changed in your kubeconfig: its credentials are taken over',
-  ]);
+  assert.equal(state.context.logged, ['context `some-context` changed in your kubeconfig: updated the copy']);
 });
 
 test('an environment stays in its cluster when the context leads to another', async (state) => {
@@ -111,9 +109,9 @@ test('the advice for a plugin of the user names what keeps it from working here,
   };
   const paste = /^make this work, .*: kubectl --context some-context get nodes/;
   try {
-    const listed = 'it is given only the variables that environments/variables.json lists';
+    const listed = 'needs to environments/variables.json: programs get no others';
     assert.match(await advice('Never', failed), paste);
-    assert.match(await advice('Never', failed), `add what \`acme\` needs: ${listed}`);
+    assert.match(await advice('Never', failed), `add the variables that \`acme\` ${listed}`);
     leftOut.push('LS_COLORS', 'VAULT_TOKEN', 'ACME_REALM');
     process.env.OF_DOTENV = 'hunter2';
     assert.match(await advice('Never', failed), `${listed} (not VAULT_TOKEN)`);
@@ -135,7 +133,7 @@ test('the advice for a plugin of the user names what keeps it from working here,
 });
 
 for (const [title, script, advice] of [
-  ['has lost the context', gone, /but: unknown kube context `some-context`; bring it back/],
+  ['has lost the context', gone, /but: unknown kube context `some-context`; restore it there/],
   ['cannot be read', 'echo "error: yaml: line 1" >&2; exit 1', /but: your kubeconfig \(.*\) does not give/],
   ['is read by a kubectl that is killed', 'kill -KILL $$', /but: your kubeconfig \(.*\) does not give/],
 ] as const) {

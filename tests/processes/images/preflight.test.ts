@@ -112,7 +112,7 @@ test('where nodes may not be listed, nothing is missing for sure', async ({
   await lib.checkImages({ ...context, environment }, [image(`${repository}/absent`)]);
   assert.equal(context.logged, [
     'warning: cannot check which images the nodes have: nodes is forbidden',
-    `warning: the image ${repository}/absent:1.0 may be missing: ${repository} does not have it, and whether a node has it is not known`,
+    `warning: the image ${repository}/absent:1.0 may be missing: ${repository} does not have it, and a node may have it`,
   ]);
 });
 

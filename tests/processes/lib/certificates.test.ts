@@ -111,7 +111,7 @@ test('a certificate is renewed 30 days before its end, by the same authority', a
   const authority = readFileSync(files.authority, 'utf8');
   assert.match(
     (await state.lib.certificateProblem(state.environment, request, inDays(61))) ?? '',
-    'app1-front ends on',
+    'app1-front expires on',
   );
   assert.is((await ensure(state, {}, inDays(61))).outcome, 'changed');
   assert.is(readFileSync(files.authority, 'utf8'), authority);
@@ -152,7 +152,7 @@ test('other hosts, a lost authority, a damaged file and a foreign key each make 
   const folder = join(files.authority, '..');
   const problems: [change: () => void, says: RegExp, hosts?: string[]][] = [
     [() => {}, /app1-front is for DNS:app1-front/, ['localhost']],
-    [() => rmSync(files.authority), /there is no ca/],
+    [() => rmSync(files.authority), /ca does not exist/],
     [() => writeFileSync(files.certificate, 'no certificate'), /app1-front is damaged/],
     [
       () => writeFileSync(files.key, readFileSync(join(folder, 'ca.key'))),

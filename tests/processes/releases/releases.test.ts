@@ -117,7 +117,7 @@ async function inside(folder: string): Promise<void> {
         );
         assert.match(
           error.why ?? '',
-          /^its publisher names the checksum sha256:\w+, the file has sha256:\w+$/,
+          /^its publisher has the checksum sha256:\w+, the file has sha256:\w+$/,
         );
       }
     }));
@@ -138,7 +138,7 @@ async function inside(folder: string): Promise<void> {
       hosts.faults = [limited];
       const error = await failure(place, get('helmfile', place));
       assert.match(error.why ?? '', /^published release: GitHub's rate limit is used up until 18:30 UTC$/m);
-      assert.match(error.advice ?? '', /, or set GITHUB_TOKEN to a token of yours, or wait until 18:30 UTC$/);
+      assert.match(error.advice ?? '', /, or set GITHUB_TOKEN, or wait until 18:30 UTC$/);
       for (const name of ['GITHUB_TOKEN', 'MISE_GITHUB_TOKEN'] as const) {
         process.env[name] = 'a-token';
         await get(name === 'GITHUB_TOKEN' ? 'helmfile' : 'minikube', place);

@@ -180,7 +180,7 @@ test('what the cluster said has its own advice, and none where it would lose dat
       'failed calling webhook "guard.example.com": failed to call',
       /the webhook guard\.example\.com, or remove/,
     ],
-    ['admission webhook "guard.example.com" denied the request: no', /^ask who runs the webhook guard/],
+    ['admission webhook "guard.example.com" denied the request: no', /^ask the owner of the webhook guard/],
     [
       'Service "a" in namespace "b" exists and cannot be imported into the current release: invalid',
       /`kubectl -n b delete service a`.*`-- --take-ownership`/,
@@ -204,7 +204,7 @@ test('what the cluster said has its own advice, and none where it would lose dat
     ],
     [
       'server-side apply failed for object back/a rbac.authorization.k8s.io/v1, Kind=RoleBinding: RoleBinding.rbac.authorization.k8s.io "a" is invalid: roleRef: Invalid value: {}: cannot change roleRef',
-      /makes it again \(`kubectl -n back delete rolebinding a`\)$/,
+      /again to recreate it \(`kubectl -n back delete rolebinding a`\)$/,
     ],
     [
       'ClusterRoleBinding.rbac.authorization.k8s.io "a" is invalid: roleRef: Invalid value: {}: cannot change roleRef',
@@ -224,23 +224,23 @@ test('what the cluster said has its own advice, and none where it would lose dat
     ],
     [
       'Deployment.apps "a" is invalid: spec.template.spec.containers[0].livenessProbe.tcpSocket: Forbidden: may not specify more than 1 handler type',
-      /^somebody set what .* delete deployment a --cascade=orphan/,
+      /^somebody set a field that excludes .* delete deployment a --cascade=orphan/,
     ],
     [
       'StatefulSet.apps "a" is invalid: spec.template.spec.containers[0].env[0].valueFrom: Invalid value: "": may not be specified when `value` is not empty',
-      /^somebody set what .* delete statefulset a --cascade=orphan/,
+      /^somebody set a field that excludes .* delete statefulset a --cascade=orphan/,
     ],
     [
       'Deployment.apps "a" is invalid: spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is \'Recreate\'',
-      /^somebody set what /,
+      /^somebody set a field that excludes /,
     ],
     [
       'PodDisruptionBudget.policy "a" is invalid: spec: Invalid value: {}: minAvailable and maxUnavailable cannot be both set',
-      /^somebody set what .* delete poddisruptionbudget a`/,
+      /^somebody set a field that excludes .* delete poddisruptionbudget a`/,
     ],
     [
       `deployments.apps "a" is forbidden: ValidatingAdmissionPolicy 'no-latest' with binding 'all' denied request: no`,
-      /^ask who runs the ValidatingAdmissionPolicy no-latest, and run again$/,
+      /^ask the owner of the ValidatingAdmissionPolicy no-latest, then run again$/,
     ],
     [
       '"app2-front" has no deployed releases',
@@ -248,13 +248,13 @@ test('what the cluster said has its own advice, and none where it would lose dat
     ],
     [
       'secrets is forbidden: User "me" cannot create resource "secrets" in API group',
-      /^have me allowed to create secrets/,
+      /^give me the right to create secrets/,
     ],
     [
       'resource Service/frontend/a still exists. status: Terminating, message: Resource scheduled',
       /^service frontend\/a is being deleted and waits for its finalizers/,
     ],
-    ['another operation (install/upgrade/rollback) is in progress', /^somebody else is at work/],
+    ['another operation (install/upgrade/rollback) is in progress', /^somebody else is changing the release/],
   ] as const) {
     assert.match(adviceFor(`Error: UPGRADE FAILED: ${said}`) ?? '', advice);
   }
@@ -277,7 +277,7 @@ test('who may not list the Secrets is told what to have allowed', async () => {
   const error = await failureOf(deployedReleases({ $: failing as unknown as Shell, environment }));
   assert.equal(
     [error.what, error.why, error.advice, error.exitCode],
-    ['`kubectl` failed', why, 'have me allowed to list secrets, and run again', 4],
+    ['`kubectl` failed', why, 'give me the right to list secrets, then run again', 4],
   );
 });
 
