@@ -94,9 +94,9 @@ test('a private half that gpg leaves out of its export is not put in the place o
   const what = 'error: gpg did not export the new key whole; nothing was changed';
   assert.match(await said('--export-secret-keys', lose(2)), `${what}\n  why: it is empty`);
   assert.match(await said('--export-secret-keys', lose(1)), what);
-  assert.match(await said('--export\\ ', 'exit 0'), /error: `gpg --export .*` gave no answer/);
+  assert.match(await said('--export\\ ', 'exit 0'), /error: `gpg --export .*` gave no readable answer/);
   const silent = await said('--generate-key', 'exit 0');
-  assert.match(silent, 'error: `gpg --generate-key` gave no answer');
+  assert.match(silent, 'error: `gpg --generate-key` gave no readable answer');
   assert.not.match(silent, 'new-key.txt');
 });
 

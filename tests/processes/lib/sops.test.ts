@@ -74,7 +74,7 @@ test('all values of an environment are secrets for who runs programs that read t
   // What it does not say would show.
   state.clone.script('sops', `echo '{"password": "first"}'`);
   const cut = await failureOf(state.lib.redactSecrets({ ...state.context, environment: state.environment }));
-  assert.match(`${cut.what} ${cut.why}`, /^`sops decrypt .*` gave no answer .*`app2Password` of the file/);
+  assert.match(`${cut.what} ${cut.why}`, /^`sops decrypt .*` gave no readable answer .*`app2Password` of the file/);
   state.clone.script('sops', 'echo "Failed to get the data key" >&2; exit 128');
   await state.lib.redactSecrets({ ...state.context, environment: state.environment });
 });
@@ -356,7 +356,7 @@ test('a gpg that fails says nothing about the key', async ({ lib, clone, environ
     clone.script('gpg', body);
     return (await failureOf(lib.importKeys({ ...context, environment }))).what;
   };
-  assert.match(await what(''), /^`gpg --show-keys .*` gave no answer/);
+  assert.match(await what(''), /^`gpg --show-keys .*` gave no readable answer/);
   assert.match(await what('kill -9 $$'), /^`gpg --show-keys .*` was ended by SIGKILL$/);
   assert.match(
     await what('echo "out of memory" >&2; exit 1'),
@@ -364,13 +364,13 @@ test('a gpg that fails says nothing about the key', async ({ lib, clone, environ
   );
   const shown = `case "$*" in *--show-keys*) echo "${secretKey}";; `;
   assert.match(await what(`${shown} *--list-packets*) kill -9 $$;; esac`), 'was ended by SIGKILL');
-  assert.match(await what(`${shown} esac`), /^`gpg --list-packets .*` gave no answer/);
+  assert.match(await what(`${shown} esac`), /^`gpg --list-packets .*` gave no readable answer/);
   assert.not.ok(clone.calls().some((line) => line.includes('--import')));
   const listed = `${shown} *--list-packets*) echo "${packets}";;`;
-  assert.match(await what(`${listed} esac`), /^`gpg --import .*` gave no answer/);
+  assert.match(await what(`${listed} esac`), /^`gpg --import .*` gave no readable answer/);
 });
 
-test('a tool that ends well and says nothing leaves nothing checked', async ({
+test('a tool that succeeds without output leaves nothing checked', async ({
   clone,
   environment,
   context,
@@ -389,13 +389,13 @@ test('a tool that ends well and says nothing leaves nothing checked', async ({
   try {
     // It shows the key of the environment, and not the one that is looked at.
     gpg(clone, '*--show-keys) exit 0;;');
-    assert.match(await check(':', whole), /^`git ls-files` gave no answer .*: \.sops\.yaml is not in it/);
+    assert.match(await check(':', whole), /^`git ls-files` gave no readable answer .*: \.sops\.yaml is not in it/);
     assert.match(await check('echo .sops.yaml | tr "\\n" "\\0"', whole), /database\.yaml is not in it/);
     assert.match(
       await check(listing, "echo '{}'"),
-      /^`sops decrypt .*` gave no answer .*`password` of the file/,
+      /^`sops decrypt .*` gave no readable answer .*`password` of the file/,
     );
-    assert.match(await check(listing, whole), /^`gpg --show-keys FILE` gave no answer/);
+    assert.match(await check(listing, whole), /^`gpg --show-keys FILE` gave no readable answer/);
     assert.equal(context.printed, []);
   } finally {
     rmSync(join(clone.folder, '..', 'bin', 'git'));
