@@ -63,7 +63,7 @@ export async function readStatus(unlimited: EnvironmentContext): Promise<Status>
       const { message, what: told, why = told ?? message, exitCode } = error as Error & Partial<TaskError>;
       entry.failure =
         exitCode === exitCodes.timeout
-          ? `kubectl gave no readable answer within ${answerMs / 1000} s`
+          ? `kubectl gave no answer within ${answerMs / 1000} s`
           : why.split('\n')[0];
       return undefined;
     }

@@ -17,7 +17,7 @@ export class VaultError extends TaskError {
   }
 }
 
-/** Vault gave no readable answer. */
+/** Vault gave no answer. */
 export function unreachable(address: string, call: string, reason: string): VaultError {
   return new VaultError(
     {

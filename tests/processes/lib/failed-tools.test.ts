@@ -220,7 +220,7 @@ test('status waits for no answer longer than 20 s', async ({ lib, clone, environ
   await lib.readStatus({ ...context, $ });
   assert.equal(limits, [20_000]);
   assert.equal(context.logged, [
-    'not known: the version, the nodes, the releases (kubectl gave no readable answer within 20 s)',
+    'not known: the version, the nodes, the releases (kubectl gave no answer within 20 s)',
   ]);
 });
 

@@ -74,7 +74,10 @@ test('all values of an environment are secrets for who runs programs that read t
   // What it does not say would show.
   state.clone.script('sops', `echo '{"password": "first"}'`);
   const cut = await failureOf(state.lib.redactSecrets({ ...state.context, environment: state.environment }));
-  assert.match(`${cut.what} ${cut.why}`, /^`sops decrypt .*` gave no readable answer .*`app2Password` of the file/);
+  assert.match(
+    `${cut.what} ${cut.why}`,
+    /^`sops decrypt .*` gave no readable answer .*`app2Password` of the file/,
+  );
   state.clone.script('sops', 'echo "Failed to get the data key" >&2; exit 128');
   await state.lib.redactSecrets({ ...state.context, environment: state.environment });
 });
@@ -389,7 +392,10 @@ test('a tool that succeeds without output leaves nothing checked', async ({
   try {
     // It shows the key of the environment, and not the one that is looked at.
     gpg(clone, '*--show-keys) exit 0;;');
-    assert.match(await check(':', whole), /^`git ls-files` gave no readable answer .*: \.sops\.yaml is not in it/);
+    assert.match(
+      await check(':', whole),
+      /^`git ls-files` gave no readable answer.*: \.sops\.yaml is not in it/,
+    );
     assert.match(await check('echo .sops.yaml | tr "\\n" "\\0"', whole), /database\.yaml is not in it/);
     assert.match(
       await check(listing, "echo '{}'"),

@@ -115,10 +115,7 @@ async function inside(folder: string): Promise<void> {
           error.what,
           `the downloaded file for helm ${tools.helm.version} is not the published one; it was not kept`,
         );
-        assert.match(
-          error.why ?? '',
-          /^its publisher has the checksum sha256:\w+, the file has sha256:\w+$/,
-        );
+        assert.match(error.why ?? '', /^its publisher has the checksum sha256:\w+, the file has sha256:\w+$/);
       }
     }));
 

@@ -25,7 +25,10 @@ test('two processes that want the same tool at once build it once', () =>
     await opened(started);
     const second = start(request);
     const waiting = await nextLine(second);
-    assert.match(waiting, /^log hammer-1\.2\.3-go-[0-9a-f]+: waiting for process \d+, which is installing it$/);
+    assert.match(
+      waiting,
+      /^log hammer-1\.2\.3-go-[0-9a-f]+: waiting for process \d+, which is installing it$/,
+    );
     assert.match(waiting, new RegExp(`process ${first.pid},`));
     writeFileSync(go, 'on\n');
 
