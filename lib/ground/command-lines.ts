@@ -5,10 +5,10 @@ import { promisify } from 'node:util';
 
 type CommandLine = { readonly pid: number; readonly program: string; readonly words: readonly string[] };
 
-/** Every process with its words. Linux tells where one ends, and needs no `ps`, which small images do not have. */
+/** Every process with its words. On Linux from /proc, which separates words exactly and needs no `ps`. */
 export async function commandLines(): Promise<CommandLine[]> {
   if (process.platform !== 'linux') {
-    // The program's path may hold blanks: it is asked for alone.
+    // In two calls: the program's path may contain blanks.
     const [paths, lines] = await Promise.all(['comm=', 'args='].map(listProcesses));
     return [...(lines ?? [])].map(([pid, line]) => ({
       pid,
@@ -26,7 +26,7 @@ export async function commandLines(): Promise<CommandLine[]> {
   );
 }
 
-/** One column of `ps` for every process. As the last column it is not cut off. */
+/** One column of `ps` for every process; the last column is never cut off. */
 async function listProcesses(column: string): Promise<Map<number, string>> {
   const { stdout } = await promisify(execFile)('ps', ['-axww', '-o', 'pid=', '-o', column], {
     maxBuffer: 16 << 20,

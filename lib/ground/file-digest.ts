@@ -40,7 +40,7 @@ export async function fileDigest(
     ),
   );
   const hash = createHash('sha256').update(JSON.stringify(words));
-  // With their lengths: what moves from the end of one file to the start of the next is a change.
+  // With lengths: content that moves from one file to the next is a change.
   for (const [index, file] of files.entries()) {
     const content = contents[index] ?? Buffer.alloc(0);
     hash.update(`${file} ${content.length}\n`).update(content);

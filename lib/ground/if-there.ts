@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { TaskError } from '../runner/runner.ts';
 
 /**
- * What reading a file or folder gives, or undefined where there is none. Throws `TaskError` for any other failure: what
- * cannot be read is not absent. `path` is for its words, since Node does not always name it.
+ * The result of reading a file or folder; undefined if it does not exist. Throws `TaskError` for any other failure: unreadable
+ * is not absent. `path` is for the error, as Node does not always name it.
  */
 export async function ifThere<Content>(
   reading: Promise<Content>,
@@ -18,7 +18,7 @@ export async function ifThere<Content>(
     throw new TaskError({
       what: `cannot read ${named}`,
       why: message,
-      advice: 'make it readable for you, then run again',
+      advice: 'make it readable, then run again',
       cause: error,
     });
   }

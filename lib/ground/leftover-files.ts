@@ -14,8 +14,8 @@ export const leftoverGlob = '**/{.*,*~,#*#,4913,*.orig,*.rej,*.bak,Thumbs.db,des
 export const isLeftover = (name: string): boolean => leftovers.test(name);
 
 /**
- * Of the names in a folder, those that end this way and that nobody left there by accident; sorted. Throws `TaskError` for one
- * that ends almost so (`.YAML`, `.yml`); `folder` is for its words.
+ * The names in a folder with this ending, sorted, without leftovers. Throws `TaskError` for a similar ending (`.YAML`, `.yml`);
+ * `folder` is for the error.
  */
 export function namesEnding(folder: string, names: readonly string[], ending: string): string[] {
   const meant = names.filter((name) => withEnding(name, ending) !== undefined && !isLeftover(name)).sort();
@@ -23,12 +23,12 @@ export function namesEnding(folder: string, names: readonly string[], ending: st
   if (wrong === undefined) return meant;
   throw new TaskError({
     what: `${folder}/${wrong} would have no effect`,
-    why: `files end in ${ending} there`,
-    advice: `call it ${withEnding(wrong, ending)}`,
+    why: `files there end in ${ending}`,
+    advice: `rename it to ${withEnding(wrong, ending)}`,
   });
 }
 
-/** The name as it has to be written; undefined for one of another kind. */
+/** The name with the exact ending; undefined for another kind of file. */
 function withEnding(name: string, ending: string): string | undefined {
   const whole = name.replace(/\.yml$/i, '.yaml');
   return whole.toLowerCase().endsWith(ending) ? whole.slice(0, -ending.length) + ending : undefined;

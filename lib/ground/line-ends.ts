@@ -4,8 +4,8 @@ import { TaskError } from '../runner/runner.ts';
 type ProjectFile = { readonly path: string; readonly text: string | Buffer };
 
 /**
- * Throws `TaskError` when a file has Windows line ends. YAML reads over them, but a script in a ConfigMap does not run, and SQL and
- * policies differ from what was written before. .gitattributes keeps git from making them.
+ * Throws `TaskError` if a file has Windows line ends. YAML ignores them, but a script in a ConfigMap fails, and SQL and policies
+ * look changed. .gitattributes keeps git from creating them.
  */
 export function checkLineEnds(files: readonly ProjectFile[]): void {
   const wrong = files.filter(({ text }) => text.includes('\r\n'));
@@ -13,7 +13,7 @@ export function checkLineEnds(files: readonly ProjectFile[]): void {
   const others = wrong.length > 1 ? ` and ${wrong.length - 1} more` : '';
   throw new TaskError({
     what: `${wrong[0]?.path}${others} with Windows line ends`,
-    why: 'its text goes into the cluster, where a carriage return is part of a script or statement',
+    why: 'the text is used in the cluster, where a carriage return breaks scripts and statements',
     advice: `rewrite with plain line ends: git ls-files -z charts vault | xargs -0 perl -pi -e 's/\\r$//'`,
   });
 }

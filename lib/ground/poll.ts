@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Asks until `check` answers something other than undefined, at first every 20 ms, then up to every 500 ms.
- * Gives undefined when `timeoutMs` milliseconds are over; rejects with what `check` throws or with the signal's reason.
+ * Calls `check` until it returns something other than undefined, first every 20 ms, later every 500 ms. Returns undefined after
+ * `timeoutMs` milliseconds; rejects if `check` or the signal does.
  */
 export async function poll<Answer>(
   check: () => Promise<Answer | undefined>,

@@ -3,8 +3,8 @@ import { didYouMean } from '../runner/runner.ts';
 import { isTree, type Tree } from './tree.ts';
 
 /*
- * Building blocks of schemas for YAML files. `rule` says what a value has to be, in words that follow "to be" or "must be":
- * errors show it, and so do editors, as the description in the JSON Schema.
+ * Building blocks of schemas for YAML files. `rule` completes the sentence "Expected … to be …": errors show it, and editors show
+ * it as the description in the JSON Schema.
  */
 
 export const text = (rule = 'a text that is not empty', form = /./) =>
@@ -51,10 +51,10 @@ export const mapOf = <Value extends v.GenericSchema>(
     v.record(name, value),
   );
 
-/** What is wrong with a value: where, and what belongs there; for an unknown key, the advice. */
+/** What is wrong with a value: its path and its rule; for an unknown key, the advice. */
 export type Problem = { readonly path: readonly string[]; readonly rule: string; readonly isUnknown?: true };
 
-/** The value as the schema types it, or the most telling problem: an unknown key is often why another one is missing. */
+/** The typed value, or the first problem; unknown keys first, as they often explain a missing one. */
 export function read<Schema extends v.GenericSchema>(
   schema: Schema,
   value: unknown,

@@ -1,8 +1,8 @@
-/** At most so many characters of a value are shown, and so many of them before the first difference. */
+/** Maximal length of a shown value, and of its part before the first difference. */
 const shownLength = 60;
 const shownBefore = 20;
 
-/** Two values as text of one line each. Longer ones are cut where they differ, so that they never read the same. */
+/** Two values as one line each, cut around their first difference if they are long. */
 export function shortValues(one: unknown, other: unknown): [string, string] {
   const texts = [textOf(one), textOf(other)] as const;
   const [first, second] = texts;

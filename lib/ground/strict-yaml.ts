@@ -2,27 +2,27 @@ import type { Document, Node, Pair, Scalar } from 'yaml';
 import { TaskError } from '../runner/runner.ts';
 import { otherReading } from './yaml-scalars.ts';
 
-/** A YAML file that all its readers understand alike. */
+/** A YAML file that all readers read the same way. */
 export type StrictYaml = {
   /** The content, with merge keys (`<<`) resolved; null when the file is empty. */
   readonly value: unknown;
-  /** Line, from 1, of what stands under a path of keys, or of the nearest thing above it. */
+  /** The line, from 1, of a path of keys, or of its nearest existing parent. */
   readonly lineOf: (path: readonly string[]) => number;
 };
 
 type Refuse = (offset: number, problem: string, advice: string) => never;
 
 /**
- * Reads YAML that helmfile and helm may read, too. They (go-yaml v3 and v2) mix the rules of YAML 1.1 and 1.2, this process
- * follows 1.2. What they read differently, or print differently from how it is written, is refused: `1.10` (the number 1.1),
- * `0123` (octal), `1_000`, `yes`, `12:30:45`, dates, tags, keys that are not text. Throws `TaskError` that names file and line.
+ * Reads YAML that helmfile and helm also read. They (go-yaml v3 and v2) mix YAML 1.1 and 1.2; this process follows 1.2. Refuses
+ * what they read or print differently: `1.10` (the number 1.1), `0123` (octal), `1_000`, `yes`, `12:30:45`, dates, tags, keys
+ * that are not text. Throws `TaskError` with file and line.
  */
 export async function readStrictYaml(text: string, file: string): Promise<StrictYaml> {
   const { parseDocument, visit, isScalar, isCollection } = await import('yaml');
   const refuse: Refuse = (offset, problem, advice) => {
     throw new TaskError({
       what: `${file}:${lineAt(text, offset)}: ${problem}`,
-      why: 'YAML readers do not all take it as it is written',
+      why: 'YAML readers do not agree on its meaning',
       advice,
     });
   };
@@ -57,7 +57,7 @@ export async function readStrictYaml(text: string, file: string): Promise<Strict
       lineOf: (path) => lineAt(text, offsetOf(document, path)),
     };
   } catch (failure) {
-    // More aliases than any settings need.
+    // Too many aliases.
     throw invalid(file, (failure as Error).message);
   }
 }
@@ -83,7 +83,7 @@ function offsetOf(document: Document, path: readonly string[]): number {
   return 0;
 }
 
-/** Control characters and the line ends that only YAML 1.1 knows; U+FFFD stands for bytes that are not UTF-8. */
+/** Control characters, line ends of YAML 1.1 only, and U+FFFD, which replaces invalid UTF-8. */
 const oddCharacter =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   /\r(?!\n)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffd-\uffff]|(?<!^)\ufeff/;
@@ -102,7 +102,7 @@ function checkCharacters(text: string, refuse: Refuse): void {
   if (directive !== null) refuse(directive.index, 'a directive', 'leave it out');
 }
 
-/** helmfile refuses an empty line with a tab, except in a block of text. */
+/** helmfile refuses a tab on an empty line, except in a block of text. */
 function checkTabs(text: string, blocks: readonly Offsets[], refuse: Refuse): void {
   for (const { index } of text.matchAll(/^ *\t[ \t]*$/gm)) {
     if (blocks.some(([start, end = start]) => start <= index && index < end)) continue;
@@ -140,7 +140,7 @@ function checkKey({ key }: Pair, text: string, refuse: Refuse): void {
 /** Escapes of YAML 1.2 and JSON that go-yaml refuses: `\/`, and halves of surrogate pairs. */
 const foreignEscape = /(?<!\\)(?:\\\\)*\\(?:\/|u[dD][89a-fA-F])/;
 
-/** A password that somebody wrote into settings is not shown. */
+/** True for a key whose value is not shown: somebody may have written a password. */
 const isPassword = (above: unknown): boolean => {
   const key = (above as Partial<Pair>)?.key as Partial<Scalar> | undefined;
   return /password$/i.test(String(key?.value));

@@ -4,7 +4,7 @@ export type Tree = { [key: string]: unknown };
 export const isTree = (value: unknown): value is Tree =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** What stands under a path of keys (of a list: positions); undefined where there is nothing. */
+/** The value at a path of keys (or positions of a list); undefined if there is none. */
 export const valueAt = (tree: unknown, path: readonly string[]): unknown =>
   path.reduce<unknown>(
     (above, key) =>
@@ -14,12 +14,12 @@ export const valueAt = (tree: unknown, path: readonly string[]): unknown =>
     tree,
   );
 
-/** Maps merge, everything else is replaced: helmfile's own rule for `--state-values-file`. */
+/** Merges maps and replaces everything else, as helmfile does for `--state-values-file`. */
 export function merge(below: Tree, above: Tree): Tree {
   const all = Object.entries(above).map(([key, value]) => {
     const base = valueAt(below, [key]);
     return [key, isTree(base) && isTree(value) ? merge(base, value) : value] as const;
   });
-  // Not by assignment: a key `__proto__` would vanish.
+  // Assignment would lose a key `__proto__`.
   return Object.fromEntries([...Object.entries(below), ...all]);
 }

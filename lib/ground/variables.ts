@@ -3,12 +3,12 @@ import { userInfo } from 'node:os';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-// Used before the npm packages are installed: Node alone.
+// Runs before the npm packages are installed: imports Node only.
 
-/** Names by what they are for; `*` at the end stands for any letters. */
+/** Names by purpose; a final `*` matches any letters. */
 const listFile = fileURLToPath(new URL('../../environments/variables.json', import.meta.url));
 
-/** What only the tasks themselves read: secrets, and what would steer the programs that they call. */
+/** Variables for the tasks only: secrets, and what would influence other programs. */
 const forTasks = patternOf(
   [
     'ENVIRONMENT CLUSTER_PROVIDER CLUSTER_CONTEXT KUBECONFIG SOPS_PGP_KEY SOPS_PGP_KEY_FILE SOPS_EDITOR',
@@ -17,23 +17,23 @@ const forTasks = patternOf(
 );
 
 /**
- * The variables that a program is started with: those of environments/variables.json. With others a shell runs something else
- * first (BASH_ENV), or a program works elsewhere (GIT_DIR, PGHOST, HELM_KUBEAPISERVER) or for a key that it need not know.
+ * The variables that programs get: those of environments/variables.json. Others could make a shell run something first
+ * (BASH_ENV), send a program elsewhere (GIT_DIR, PGHOST, HELM_KUBEAPISERVER), or give it a secret that it does not need.
  */
 export function passedOn(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const listed = listedNames();
   return Object.fromEntries(Object.entries(variables).filter(([name]) => listed.test(name)));
 }
 
-/** Of what is passed on or read, what holds paths, one or several. */
+/** Variables with one or more paths. */
 const pathVariables = [
   ...['KUBECONFIG', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'],
   ...['CURL_CA_BUNDLE', 'REQUESTS_CA_BUNDLE', 'GIT_SSL_CAINFO', 'GIT_INDEX_FILE'],
 ];
 
 /**
- * Changes the variables that this process was started with into ones that it and every program it calls can work with. `folder`
- * is the project's: `.home` in it becomes the home of a user who has none. Throws when the list of names cannot be read.
+ * Cleans up this process's variables for itself and the programs that it starts. `folder` is the project's; its `.home` becomes
+ * the home of a user without one. Throws if the list of names cannot be read.
  */
 export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): void {
   const listed = listedNames();
@@ -42,7 +42,7 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
     delete variables[name];
     leftOut.push(name);
   }
-  // Programs start in several folders, `run` in the project's.
+  // Absolute paths: programs start in different folders.
   const { TASKS_CALLED_IN: calledIn = process.cwd() } = variables;
   delete variables.TASKS_CALLED_IN;
   for (const name of pathVariables) {
@@ -50,9 +50,9 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
     if (variables[name])
       variables[name] = paths.map((path) => path && resolve(calledIn, path)).join(delimiter);
   }
-  // As a shell does without one.
+  // A shell's default.
   variables.PATH ??= '/usr/local/bin:/usr/bin:/bin';
-  // In this order Node takes the first that is set, without a look at it.
+  // Node uses the first that is set, even if it is unusable.
   for (const name of ['TMPDIR', 'TMP', 'TEMP']) {
     const path = resolve(calledIn, variables[name] || 'none');
     if (variables[name] && may(path, constants.W_OK)) variables[name] = path;
@@ -62,10 +62,10 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
   if (!isHome(variables.HOME)) variables.HOME = join(folder, '.home');
 }
 
-/** Names of the variables that this process was started with and does without. */
+/** Names of the variables that were removed. */
 export const leftOut: string[] = [];
 
-/** Names of what a user has set, in `.env` as well, and no program is given; without what is for the tasks themselves. */
+/** Names of the user's variables, `.env` included, that programs do not get; without those for the tasks. */
 export const withheldNames = (variables: NodeJS.ProcessEnv): string[] => [
   ...leftOut,
   ...Object.keys(variables).filter((name) => !listedNames().test(name) && !forTasks.test(name)),
@@ -86,7 +86,7 @@ function patternOf(names: readonly string[]): RegExp {
   return new RegExp(`^(?:${names.join('|').replaceAll('*', '.*')})$`);
 }
 
-/** The home of this user's account; empty where the user id has no account, as in a container that was started with any id. */
+/** The home of this user's account; empty without an account, as in a container with an arbitrary user id. */
 function accountHome(): string {
   try {
     return userInfo().homedir;
@@ -95,11 +95,11 @@ function accountHome(): string {
   }
 }
 
-/** A home that cannot be written will do when it has a cache already. */
+/** True for a writable home, or one with a cache. */
 const isHome = (path: string): boolean =>
   isAbsolute(path) && (may(path, constants.W_OK) || may(join(path, '.cache'), constants.R_OK));
 
-/** False for a file as well: there is no `.` in it. */
+/** True if the folder allows the access; false for a file. */
 function may(folder: string, mode: number): boolean {
   try {
     accessSync(`${folder}/.`, mode | constants.X_OK);

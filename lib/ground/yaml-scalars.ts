@@ -1,4 +1,4 @@
-/** What YAML 1.1 takes for a boolean and YAML 1.2 for a text. */
+/** A boolean in YAML 1.1, a text in YAML 1.2. */
 const oldBoolean = /^(?:y|n|yes|no|on|off)$/i;
 
 /** `1_000`, `0b11`, `0o17`, `-0x1f`, `1.` */
@@ -10,13 +10,10 @@ const sexagesimal = /^[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.[\d_]*)?$/;
 
 const date = /^\d{4}-\d\d?-\d\d?(?:[Tt\s].*)?$/;
 
-/** What some reader makes of a scalar, and how that is written so that all do; undefined where there is no such way. */
+/** Another reading of a scalar, and a form of it that all readers read the same, if any. */
 type OtherReading = { readonly reading: string; readonly plain?: string };
 
-/**
- * What a scalar without quotes is for some reader of YAML, in words, where that is not the text as it is written; undefined
- * where all agree. `value` is what YAML 1.2 makes of it.
- */
+/** How some YAML readers read an unquoted scalar differently; undefined if all agree. `value` is YAML 1.2's reading. */
 export function otherReading(source: string, value: unknown): OtherReading | undefined {
   switch (typeof value) {
     case 'number':

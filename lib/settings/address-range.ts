@@ -16,19 +16,19 @@ function bitsOf(address: string): string {
   return binary([...first, ...Array<number>(8 - first.length - last.length).fill(0), ...last], 16);
 }
 
-/** The addresses `::ffff:a.b.c.d`, which stand for those of IPv4 (RFC 4291, 2.5.5.2). */
+/** Prefix of `::ffff:a.b.c.d`, which means an IPv4 address (RFC 4291, 2.5.5.2). */
 const mapped = '0'.repeat(80) + '1'.repeat(16);
 
 /**
- * Reads `10.244.0.0/16` or `fd00::/48`; undefined for anything else, and for `::ffff:10.0.0.0/104`: programs in Go take that
- * for a range of IPv4, and others do not.
+ * The range `10.244.0.0/16` or `fd00::/48`; undefined for anything else, and for `::ffff:10.0.0.0/104`, which only Go programs
+ * read as IPv4.
  */
 export function addressRange(value: unknown): AddressRange | undefined {
   const range = parse(value);
   return range?.bits.startsWith(mapped) ? undefined : range;
 }
 
-/** The range `10.0.0.0/8` that `::ffff:10.0.0.0/104` stands for; undefined for all others. */
+/** The IPv4 range `10.0.0.0/8` of `::ffff:10.0.0.0/104`; undefined for all others. */
 export function plainForm(value: unknown): string | undefined {
   const { bits, length } = parse(value) ?? { bits: '', length: 0 };
   if (!bits.startsWith(mapped) || length < mapped.length) return undefined;
@@ -44,23 +44,23 @@ function parse(value: unknown): AddressRange | undefined {
   return { bits: bitsOf(address), length };
 }
 
-/** True for a network that is not all there is: no bit is set behind its length. */
+/** True for a network: no bit is set after its length, and it is not the whole family. */
 export const isNetwork = ({ bits, length }: AddressRange): boolean =>
   length > 0 && !bits.slice(length).includes('1');
 
-/** True when `inner` is a part of `outer`, and not all of it: what Kubernetes asks of `except` in a NetworkPolicy. */
+/** True if `inner` is a proper part of `outer`, as Kubernetes requires of `except` in a NetworkPolicy. */
 export const isWithin = (inner: AddressRange, outer: AddressRange): boolean =>
   inner.bits.length === outer.bits.length &&
   inner.length > outer.length &&
   inner.bits.startsWith(outer.bits.slice(0, outer.length));
 
-/** Beginnings of all addresses that hosts on the internet have: IPv4 below multicast, and 2000::/3 (RFC 4291, 2.4). */
+/** Prefixes of all internet hosts: IPv4 below multicast, and 2000::/3 (RFC 4291, 2.4). */
 const hosts = [
   { size: 32, beginnings: ['0', '10', '110'] },
   { size: 128, beginnings: ['001'] },
 ];
 
-/** True when ranges together hold all hosts of a family. */
+/** True if the ranges together contain all hosts of a family. */
 export const holdEverybody = (ranges: readonly AddressRange[]): boolean =>
   hosts.some(({ size, beginnings }) => {
     const prefixes = ranges

@@ -3,10 +3,10 @@ import type { Environment } from './environment.ts';
 import type { GlobalOptions } from './global-options.ts';
 import type { Settings } from './settings.ts';
 
-/** An environment with its settings: what plain commands are made from. */
+/** An environment with its settings, enough for plain commands. */
 export type Target = { readonly environment: Environment; readonly settings: Settings };
 
-/** What works on an environment whose settings may be damaged or gone. */
+/** The context of functions for an environment whose settings may be damaged or missing. */
 export type EnvironmentContext = Omit<TaskContext, 'args' | 'options' | '$'> & {
   readonly environment: Environment;
   readonly options: GlobalOptions;
@@ -14,8 +14,8 @@ export type EnvironmentContext = Omit<TaskContext, 'args' | 'options' | '$'> & {
   readonly $: Shell;
 };
 
-/** What runs commands on an environment. */
+/** The context of functions that run commands on an environment. */
 export type ShellContext = Pick<EnvironmentContext, '$' | 'environment'>;
 
-/** What the functions of lib/ take, or the part of it that they use. */
+/** The context that the functions of lib/ take, or the part of it that they use. */
 export type Context = EnvironmentContext & Target;

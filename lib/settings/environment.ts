@@ -36,7 +36,7 @@ export function cloneKey(environment: string, clone: string): string {
   return createHash('sha256').update(`${clone}\n${environment}`).digest('hex').slice(0, 8);
 }
 
-/** For what needs a short or plain path. Not TMPDIR, which the next run may not have: processes that outlive this one know the path. */
+/** For short or plain paths. Not TMPDIR: the next run may have another one, and processes outlive this run. */
 const shortFolder = '/tmp';
 
 /**
@@ -51,43 +51,43 @@ function gnupgHomeOf(state: string, key: string): string {
 }
 
 /**
- * kwok reads a variable only up to the first blank, it and helm take lists of files apart at commas and quotes, and vault calls its
- * token helper by a shell: where the clone's path holds anything but letters and a few signs, they are given a link to the state folder.
+ * The state folder, or a link to it if its path contains special characters. kwok reads a variable up to the first blank, kwok
+ * and helm split lists at commas and quotes, and vault calls its token helper through a shell.
  */
 export function plainStateOf(state: string, key: string): string {
   return /^[\p{L}\p{N}_@%+=:./-]+$/u.test(state) ? state : join(shortFolder, `k8sd-${key}-state`);
 }
 
-/** Makes that link where there has to be one. Throws `TaskError` when its place is somebody else's. */
+/** Creates that link if needed. Throws `TaskError` if its path is taken. */
 async function linkState({ state, plainState }: Environment): Promise<void> {
   if (plainState === state) return;
   await symlink(state, plainState).catch(async (error: Error) => {
     if ((await readlink(plainState).catch(() => '')) === state) return;
     throw new TaskError({
-      what: `${plainState} cannot be made a link to ${state}`,
+      what: `cannot link ${plainState} to ${state}`,
       why: error.message,
-      advice: `remove it (\`rm -r ${plainState}\`), or move the clone to a path of plain letters`,
+      advice: `remove it (\`rm -r ${plainState}\`), or move the clone to a path without special characters`,
     });
   });
 }
 
-/** Removes the state folder, and the link to it. */
+/** Removes the state folder and the link to it. */
 export async function removeState({ state, plainState }: Environment): Promise<void> {
   if (plainState !== state) await rm(plainState, { force: true });
   await rm(state, { recursive: true, force: true });
 }
 
-/** Where the runner remembers what the runs of an environment have done. Not in its state folder, which says that there is an environment. */
+/** The runner's records of an environment's runs. Not in the state folder, whose existence means that the environment exists. */
 export const memoryOf = (environment: string, root: string): string => join(root, '.tasks', environment);
 
-/** Forgets what earlier runs have done: what they had made is gone, and nothing of it can be resumed. */
+/** Removes the records of earlier runs: their results are gone, and nothing can be resumed. */
 export async function forgetRuns({ name, root }: Environment): Promise<void> {
   await rm(memoryOf(name, root), { recursive: true, force: true });
-  // It stays while another environment's are in it.
+  // Fails while it contains other environments' records.
   await rmdir(join(root, '.tasks')).catch(() => undefined);
 }
 
-/** The environment that resolved global options name. */
+/** The environment of resolved global options. */
 export function environmentOf(options: Options, root: string = projectFolder): Environment {
   const { env: name, provider, context: asked = '' } = options as GlobalOptions;
   const key = cloneKey(name, root);
@@ -112,7 +112,7 @@ export async function settingsOf({ name, provider, root }: Environment): Promise
   return loadSettings(name, provider, root);
 }
 
-/** What keeps the tools out of the user's own homes: each has one below the state folder. */
+/** Home folders of the tools, below the state folder instead of the user's home. */
 export function homesOf({ gnupgHome, kubeconfig, plainState, state }: Environment) {
   const helm = join(state, 'helm');
   return {
@@ -138,15 +138,15 @@ export const helmHomes = [
   'HELMFILE_CACHE_HOME',
 ] as const;
 
-/** Sets some of them as a plain command, to be pasted in the project's folder. */
+/** A plain command that sets some of them, to paste in the project's folder. */
 export function exportHomes(environment: Environment, ...names: readonly Home[]): string {
   const homes = homesOf(environment);
   return ['export', ...names.map((name) => `${name}=${shellWord(homes[name])}`)].join(' ');
 }
 
-/** The variables of every program that a task starts: those of the user's that are passed on, PATH with the project's tools first, and the environment's own homes. */
+/** The variables of every program that a task starts: the user's allowed ones, PATH with the project's tools, and the homes. */
 export async function processEnvironment(environment: Environment): Promise<NodeJS.ProcessEnv> {
-  // helmfile writes decrypted values to temporary files: what a killed one leaves goes with the environment.
+  // helmfile writes decrypted values to temporary files: a killed one leaves them here, where they go with the environment.
   const own = await mkdir(join(environment.state, 'tmp'), { mode: 0o700 }).then(
     () => true,
     (error: NodeJS.ErrnoException) => error.code === 'EEXIST',
@@ -162,10 +162,7 @@ export async function processEnvironment(environment: Environment): Promise<Node
   };
 }
 
-/**
- * For programs in Go that do their work and end: they may grow more before they clean up their memory. helmfile with its
- * helms needs a quarter less CPU. Not for servers, which would keep what they took.
- */
+/** For short-lived Go programs: rarer garbage collection saves helmfile a quarter of its CPU. Servers would keep the memory. */
 const briefPrograms = { GOGC: '400' };
 
 /** The task's shell with the environment's variables, in the project's folder. */
@@ -178,7 +175,7 @@ type Memory = { readonly provider: ProviderName; readonly context?: string };
 
 const memoryPath = (state: string): string => join(state, 'environment.json');
 
-/** What the environment was made with, or undefined when it was never made. Throws `TaskError` when that cannot be told. */
+/** What the environment was created with; undefined if it was not. Throws `TaskError` if the record is damaged. */
 export async function remembered(
   environment: string,
   root: string = projectFolder,
@@ -193,9 +190,9 @@ export async function remembered(
     reason = (error as Error).message;
   }
   throw new TaskError({
-    what: `.state/${environment}/environment.json, which says what the environment was made with, is damaged`,
+    what: `.state/${environment}/environment.json, the record of the environment, is damaged`,
     why: reason,
-    advice: `say it with --provider (${providerNames.join(', ')}): ${taskCommand('create-environment')} mends the file, ${taskCommand('destroy-environment')} removes all`,
+    advice: `name its provider with --provider (${providerNames.join(', ')}): ${taskCommand('create-environment')} repairs the file, ${taskCommand('destroy-environment')} removes everything`,
   });
 }
 
@@ -205,7 +202,7 @@ export async function remember(environment: Environment): Promise<void> {
   await writeWhole(memoryPath(environment.state), `${JSON.stringify(memory, null, 2)}\n`);
 }
 
-/** Writes a file of ours so that a reader sees the old or the new content, never a part; only the user may read it. */
+/** Writes a file atomically: readers see the old or the new content. By default only the user may read it. */
 export async function writeWhole(path: string, content: string, mode = 0o600): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${process.pid}`;

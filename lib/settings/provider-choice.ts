@@ -8,12 +8,12 @@ import { remembered } from './environment.ts';
 import type { GivenOptions } from './global-options.ts';
 import { checkEnvironment, loadSettings, settingsFiles } from './settings.ts';
 
-/** Tasks that end or show what was made of an environment: its folder under environments/ may be gone. */
+/** Tasks for environments whose folder under environments/ may be gone. */
 const withoutFolder = ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status'];
 
 /**
- * Checks the environment's name and settles on a provider and, for an existing cluster, on a context. An environment stays
- * with what it was made with. `tasks` are the requested ones. Throws `UsageError`.
+ * Checks the environment's name and chooses its provider, and the context of an existing cluster. An environment keeps what it
+ * was created with. `tasks` are the requested ones. Throws `UsageError`.
  */
 export async function resolveOptions(
   given: Options,
@@ -25,7 +25,7 @@ export async function resolveOptions(
   const needsFolder = tasks.some(({ name }) => !withoutFolder.includes(name));
   await checkEnvironment(environment, needsFolder ? 'folder' : 'made');
   const memory = await remembered(environment).catch((error: unknown) => {
-    // A damaged memory is replaced by what the user says.
+    // The user's choice replaces a damaged record.
     if (asked !== undefined) return undefined;
     throw error;
   });
@@ -51,12 +51,12 @@ export async function resolveOptions(
   return { ...given, provider, context };
 }
 
-/** The provider that an environment's own files bind it to, or undefined. */
+/** The provider that the environment's settings require; undefined if any will do. */
 async function onlyProvider(environment: string): Promise<ProviderName | undefined> {
   const files = await settingsFiles(environment, 'existing');
   const own = files.filter((file) => file.startsWith(`environments/${environment}/`));
   const texts = await Promise.all(own.map((file) => readFile(join(root, file), 'utf8')));
-  // Most bind it to none, and reading YAML takes longer than all the rest of the choice.
+  // Most require none, and parsing YAML takes longer than the rest of the choice.
   if (!texts.some((text) => text.includes('provider'))) return undefined;
   return (await loadSettings(environment, 'existing')).cluster.provider || undefined;
 }

@@ -4,11 +4,11 @@ import { isTree, valueAt } from '../ground/tree.ts';
 import { type AddressRange, addressRange, holdEverybody, isWithin } from './address-range.ts';
 import type { Settings } from './schema.ts';
 
-/** Ranges of addresses that do not fit where they are. */
+/** Problems of address ranges. */
 export function* rangeProblems(settings: Settings, provider: ProviderName): Generator<Problem> {
   const { cni, podCidr } = settings.cluster;
   const { podRange = podCidr } = providerOf({ provider });
-  // A network of somebody's manifest may take another range.
+  // A network from a manifest may use another range.
   if (!/[./]/.test(cni) && podCidr !== podRange)
     yield {
       path: ['cluster', 'podCidr'],
@@ -22,7 +22,7 @@ export function* rangeProblems(settings: Settings, provider: ProviderName): Gene
 
 type Filled = (value: unknown) => AddressRange | undefined;
 
-/** Routes that are not for everybody. */
+/** Whitelists that let everybody in. */
 function* whitelistProblems(settings: Settings, filled: Filled): Generator<Problem> {
   for (const name of Object.keys(settings.releases))
     for (const key of ['adminWhitelist', 'internalWhitelist']) {
@@ -32,7 +32,7 @@ function* whitelistProblems(settings: Settings, filled: Filled): Generator<Probl
     }
 }
 
-/** NetworkPolicies: what is excepted from a range has to be within it, and so of its family. */
+/** NetworkPolicies: an exception must lie within its range, and so be of the same family. */
 function* exceptProblems(settings: Settings, filled: Filled): Generator<Problem> {
   const path = ['releases', 'devops', 'outside'];
   const outside = valueAt(settings, path);

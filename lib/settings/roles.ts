@@ -15,8 +15,8 @@ const declaredRoles = ({ database }: Settings): readonly Role[] =>
   );
 
 /**
- * What is wrong with the roles of PostgreSQL together. helmfile gives the passwords to charts, and the tasks log in with them:
- * each role has one secret, alone, and whoever logs in as the role names the same one.
+ * Problems of PostgreSQL's roles. helmfile passes the passwords to charts, and the tasks log in with them: each role needs a
+ * secret of its own, and every login as the role must use it.
  */
 export function* roleProblems(settings: Settings): Generator<Problem> {
   const { user, name: database } = settings.database;
@@ -25,8 +25,8 @@ export function* roleProblems(settings: Settings): Generator<Problem> {
   ];
   for (const role of declaredRoles(settings)) {
     const { path, name, password } = role;
-    // An application has a database of its name, too. Every server has the database postgres, and CloudNativePG's servers a
-    // superuser of this name.
+    // An application also has a database of its name. Every server has the database postgres, and CloudNativePG a superuser
+    // postgres.
     const databases = path[1] === 'applications' ? [database, 'template0', 'template1'] : [];
     if (['postgres', ...databases, ...before.map((other) => other.name)].includes(name))
       yield { path, rule: 'a role with a name that no other role or database has' };
@@ -38,7 +38,7 @@ export function* roleProblems(settings: Settings): Generator<Problem> {
   yield* loginProblems(settings, before);
 }
 
-/** The release devops writes Secrets with which pods log in as one of these roles. */
+/** Problems of the logins in Secrets of the release devops. */
 function* loginProblems(settings: Settings, roles: readonly Role[]): Generator<Problem> {
   const path = ['releases', 'devops', 'databaseSecrets'];
   const secrets = valueAt(settings, path);

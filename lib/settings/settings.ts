@@ -13,30 +13,27 @@ import type { Settings } from './schema.ts';
 
 export type { ChartSetting, DatabaseRoles, ImageSetting, Settings } from './schema.ts';
 
-/** Read files by their text: settings are read for every tool and task, and parsing takes longer than all the rest. */
+/** Parsed files by their text: every tool and task reads settings, and parsing takes longest. */
 const read = new Map<string, StrictYaml>();
 
-/** Names of the folders in one, sorted, and of links to folders. None where there is no such folder. */
+/** Names of the folders in a folder, and of links to folders, sorted; none if it does not exist. */
 async function foldersIn(root: string, path: string): Promise<string[]> {
   const names = (await ifThere(readdir(join(root, path)))) ?? [];
-  // A link may lead nowhere, or to itself.
+  // A link may be broken.
   const found = await Promise.all(names.map((name) => stat(join(root, path, name)).catch(() => undefined)));
   return names.filter((_, index) => found[index]?.isDirectory()).sort();
 }
 
-/** Names of the folders under `environments/`, each one an environment; hidden ones (`.idea`) are somebody else's. */
+/** Names of the folders under `environments/`, each one an environment; without hidden ones (`.idea`). */
 export const environmentNames = async (root: string = projectFolder): Promise<string[]> =>
   (await foldersIn(root, 'environments')).filter((name) => !name.startsWith('.'));
 
-/**
- * Letters of the longest name: the longest thing that is made of it is a node of minikube, `<name>-<8 hex digits>-m02`, which
- * has to be a DNS label of at most 63 letters (RFC 1123).
- */
+/** Maximal length: minikube's node `<name>-<8 hex digits>-m02` must be a DNS label of at most 63 letters (RFC 1123). */
 const longestName = 50;
 
 /**
- * Throws a `UsageError` that names the rule for an environment's name, or the environments there are. With `made` it is
- * enough that something was made of the environment: what takes that away needs no folder under environments/.
+ * Throws `UsageError` for an invalid name or an unknown environment. With `made`, a created environment is enough: removing it
+ * needs no folder under environments/.
  */
 export async function checkEnvironment(
   name: string,
@@ -45,7 +42,7 @@ export async function checkEnvironment(
 ): Promise<void> {
   const made = (await foldersIn(root, '.state')).includes(name);
   if (made && enough === 'made') return;
-  const wayOut = `${taskCommand(`destroy-environment --env ${quote(name)}`)} removes what was made of it`;
+  const wayOut = `${taskCommand(`destroy-environment --env ${quote(name)}`)} removes it`;
   if (name.length > longestName || !/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(name)) {
     throw new UsageError({
       what: `\`${name}\` cannot be the name of an environment`,
@@ -59,14 +56,14 @@ export async function checkEnvironment(
     what: `unknown environment \`${name}\``,
     why: `environments/ has ${names.map((known) => `\`${known}\``).join(', ')}`,
     advice: made
-      ? `bring its folder back; or else ${wayOut}`
-      : didYouMean(name, names, 'make a new one by copying a folder under environments/'),
+      ? `restore its folder; or else ${wayOut}`
+      : didYouMean(name, names, 'create one by copying a folder under environments/'),
   });
 }
 
 /**
- * The files with the values of an environment, relative to the project, lowest layer first. The last one is written by
- * the cluster provider (addresses and ports); it is named also while it is not there.
+ * The settings files of an environment, relative to the project, lowest layer first. The provider writes the last one (addresses
+ * and ports); it is listed even if it does not exist yet.
  */
 export async function settingsFiles(
   environment: string,
@@ -76,13 +73,13 @@ export async function settingsFiles(
   const { settingsFile } = providerOf({ provider });
   const top = namesEnding('environments', await readdir(join(root, 'environments')), '.yaml');
   const folder = `environments/${environment}`;
-  // Where the folder is gone, what was made of it is taken away with the layers that are left.
+  // Without the folder, the environment can still be removed with the remaining layers.
   const own = namesEnding(folder, (await ifThere(readdir(join(root, folder)))) ?? [], '.yaml');
   const pattern = own.find((name) => /[*?[\\]/.test(name));
   if (pattern !== undefined)
     throw new TaskError({
       what: `${folder}/${pattern} cannot be the name of a settings file`,
-      why: 'helmfile takes `*`, `?`, `[` and `\\` in it for a pattern, and reads other files or none',
+      why: 'helmfile reads `*`, `?`, `[` and `\\` as a pattern, and would read other files or none',
       advice: 'rename it',
     });
   return [
@@ -113,7 +110,7 @@ async function readLayer(root: string, file: string): Promise<Layer> {
   });
 }
 
-/** The merged settings of an environment. Throws `TaskError` that names the file and the setting for all that is wrong with them. */
+/** The merged settings of an environment. Throws `TaskError` with file and setting if one is wrong. */
 export async function loadSettings(
   environment: string,
   provider: ProviderName,
@@ -121,7 +118,7 @@ export async function loadSettings(
 ): Promise<Settings> {
   const files = await settingsFiles(environment, provider, root);
   const layers = await Promise.all(files.map((file) => readLayer(root, file)));
-  // Not at the start: only tasks that look at an environment need the schema.
+  // Imported late: few tasks need the schema.
   const { checkSettings } = await import('./check.ts');
   return checkSettings(layers.map(({ tree }) => tree).reduce(merge), layers, environment, provider);
 }

@@ -3,25 +3,25 @@ import { addressRange, plainForm } from './address-range.ts';
 import type { Settings } from './schema.ts';
 import { secretForm, secretKey } from './secret-reference.ts';
 
-/** Where helmfile fills in templates; the values of the ingress controller go to its chart as they are. */
+/** Settings in which helmfile fills in templates; the values of the ingress controller go to its chart unchanged. */
 const templated = /^(?:releases\.|charts\.[^.]+\.values\.|ingress\.(?:chart\.)?values\.)/;
 
-/** Texts there that the tasks read as well, unfilled. */
+/** Settings among them that the tasks read too, without filling them in. */
 const readHere =
   /^releases\.(?:devops\.databaseSecrets\.[^.]+\.(?:user|namespace)|postgresql\.tls\.existingSecret|[^.]+\.(?:kind|autoscaling\.kind))$/;
 
-/** Where a secret may be a value: helm keeps values in the cluster. */
+/** Settings that may be a secret: helm stores values in the cluster. */
 const mayBeSecret =
   /^(?:releases\.(?:devops|postgresql)\.|database\.(?:applications|issuers)\.[^.]+\.password$)/;
 
-/** vals, in helmfile, replaces it wherever it stands in a text. */
+/** vals, in helmfile, replaces it anywhere in a text. */
 const valsReference = /ref\+[^+:]*:\/\//;
 
 const stateFile = /^state:\/\/[\w-][\w./-]*$/;
 
 const looksLikeRange = /^(?:\d+(?:\.\d+){3}|[\da-f]*:[\da-f:.]*)\/\d+$/i;
 
-/** Texts that helmfile makes something else of. */
+/** Problems of texts that helmfile would change. */
 export function* textProblems(settings: Settings): Generator<Problem> {
   for (const { path, text } of textsOf(settings)) {
     const rule = brokenRule(path.join('.'), text);

@@ -33,7 +33,7 @@ test('what shows, ends and destroys an environment needs no folder under environ
 test('every other task names the way out', async ({ clone }) => {
   const { code, stderr } = await dryRun(clone.folder, 'start-k8s');
   assert.is(code, 2);
-  assert.match(stderr, /`.* destroy-environment --env staging` removes what was made of it/);
+  assert.match(stderr, /`.* destroy-environment --env staging` removes it/);
 });
 
 test.run();

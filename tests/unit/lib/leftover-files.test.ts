@@ -39,7 +39,7 @@ test('a name that almost has the ending is refused, since nobody would read the 
     assert.throws(
       refused,
       ({ what, advice }: TaskError) =>
-        what === `some/folder/${name} would have no effect` && advice === `call it ${right}`,
+        what === `some/folder/${name} would have no effect` && advice === `rename it to ${right}`,
       name,
     );
   }

@@ -38,7 +38,7 @@ test.after(({ clone }) => clone.remove());
 test('an image’s tag that is no text is refused, with its line and the fix', async ({ refusal }) => {
   assert.is(
     await refusal('# mine\nimages: { backend: { tag: 1.10 } }'),
-    `${file}:2: \`1.10\` is the number 1.1 | YAML readers do not all take it as it is written | write "1.10" for the text, or 1.1`,
+    `${file}:2: \`1.10\` is the number 1.1 | YAML readers do not agree on its meaning | write "1.10" for the text, or 1.1`,
   );
   assert.match(await refusal('images: { backend: { tag: 0123456 } }'), '`0123456` is the number 123456');
   for (const tag of ['15', 'true', 'null'])

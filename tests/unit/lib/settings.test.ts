@@ -101,7 +101,7 @@ test('a file of settings or secrets whose name almost ends in .yaml is refused: 
   ] as const) {
     write(file, 'domain: zones.test\n');
     const error = await failureOf(lib.loadSettings('development', 'minikube'));
-    assert.equal([error.what, error.advice], [`${file} would have no effect`, `call it ${right}`]);
+    assert.equal([error.what, error.advice], [`${file} would have no effect`, `rename it to ${right}`]);
     clone.reset();
   }
   write('environments/development/secrets/extra.yml', 'password: x\n');
