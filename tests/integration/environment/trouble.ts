@@ -196,7 +196,11 @@ trouble('damaged files of the state folder are named', async () => {
     refuses(['status'], 1, /embedded\.json.* is damaged\n.*\n.*destroy-environment/),
   );
   await withFile(state('environment.json'), half, async () => {
-    await refuses(['status'], 1, /environment\.json.* is damaged\n.*\n {2}do: name its provider with --provider/);
+    await refuses(
+      ['status'],
+      1,
+      /environment\.json.* is damaged\n.*\n {2}do: name its provider with --provider/,
+    );
     assert.is((await sandbox.task('status', '--provider', 'embedded')).exitCode, 0);
   });
 });
