@@ -161,9 +161,11 @@ test('Vault and PostgreSQL are reached without kubectl', async ({
 
 test('an interrupted run stops what it started, unless it has destroyed that itself', async ({
   clone,
-  lib,
   environment,
 }) => {
+  const processes = await clone.lib<typeof import('../../../lib/cluster/embedded/processes.ts')>(
+    'cluster/embedded/processes.ts',
+  );
   const { recordService } = await clone.lib<typeof import('../../../lib/cluster/embedded/services.ts')>(
     'cluster/embedded/services.ts',
   );
@@ -173,11 +175,11 @@ test('an interrupted run stops what it started, unless it has destroyed that its
     const ended = once(child, 'exit');
     const record = await recordService(environment.state, 'vault', child.pid ?? 0);
     assert.ok(record);
-    lib.startedByThisRun(context, record);
-    if (destroyed) await lib.stopEverything(environment);
+    processes.startedByThisRun(context, record);
+    if (destroyed) await processes.stopEverything(environment);
     await context.end('interrupted');
     await ended;
-    assert.equal(context.logged, destroyed ? [] : ['stopping what this run started: vault']);
+    assert.equal(context.logged, destroyed ? [] : ['stopping the services that this run started: vault']);
   }
 });
 
