@@ -117,7 +117,7 @@ export const stopK8s = taskWithoutSettings({
   commands: async ({ environment, provider }) => (await provider.load()).commands.stop(environment),
   run: async (context) => {
     const { provider } = context;
-    const { stopAgent } = await import('../lib/secrets/sops.ts');
+    const { stopAgent } = await import('../lib/secrets/keyring.ts');
     const outcome = await (await provider.load()).stop(context);
     await stopAgent(context);
     if (outcome === 'unchanged' && provider.ownsCluster)
@@ -143,7 +143,7 @@ export const destroyK8s = taskWithoutSettings({
   run: async (context) => {
     const { environment, provider } = context;
     refuseExisting(environment, provider);
-    const { stopAgent } = await import('../lib/secrets/sops.ts');
+    const { stopAgent } = await import('../lib/secrets/keyring.ts');
     const outcome = await (await provider.load()).destroy(context);
     await stopAgent(context);
     // Another provider may be chosen from now on.

@@ -1,8 +1,9 @@
+import { root } from '../lib/ground/project.ts';
 import type { Secured } from '../lib/secrets/development-keys.ts';
 import { task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
-/** The `check` of tasks that bring secrets to a cluster: none that anybody can read go to one that matters. */
+/** The `check` of tasks that bring secrets to a cluster: refuses those that anybody could decrypt on one that matters. */
 export const refuseDevelopmentKeys = async (input: Secured): Promise<void> => {
   const keys = await import('../lib/secrets/development-keys.ts');
   await keys.refuseDevelopmentKeys(input);
@@ -14,17 +15,17 @@ export const importGpgKeys = task({
   group: 'secrets',
   lock: true,
   needs: tools('gpg'),
-  commands: async ({ environment }) => (await import('../lib/secrets/sops.ts')).importCommands(environment),
+  commands: async (input) => (await import('../lib/secrets/keyring.ts')).importCommands(input),
   run: async (context) => {
-    const { importKeys } = await import('../lib/secrets/sops.ts');
+    const { importKeys } = await import('../lib/secrets/keyring.ts');
     context.report(await importKeys(context));
   },
 });
 
-/** Before a cluster is created, which takes minutes on minikube. The embedded one starts its database with a password itself. */
+/** Runs before a cluster is created, which takes minutes on minikube; the embedded one sets the database password itself. */
 export const databasePasswords = task({
   name: 'check-database-passwords',
-  description: 'check that the passwords of the database can be used',
+  description: 'check that the database passwords can be used',
   group: 'secrets',
   private: true,
   needs: [importGpgKeys, ...tools('sops')],
@@ -39,13 +40,13 @@ export const databasePasswords = task({
 async function fileNames(): Promise<string[]> {
   const { environmentNames } = await import('../lib/settings/settings.ts');
   const { secretNames } = await import('../lib/secrets/encrypted-file.ts');
-  const files = (await environmentNames()).map((environment) => secretNames(environment));
-  return [...new Set((await Promise.all(files)).flat())];
+  const names = (await environmentNames()).map((name) => secretNames({ name, root }));
+  return [...new Set((await Promise.all(names)).flat())];
 }
 
 export const makeSecrets = task({
   name: 'make-secrets',
-  description: 'make the secrets files that the environment lacks, with random values, encrypted',
+  description: 'create the missing secrets files of the environment, with random encrypted values',
   group: 'secrets',
   lock: true,
   needs: [importGpgKeys, ...tools('sops')],
@@ -73,7 +74,7 @@ export const editSecrets = task({
       optional: true,
       choices: fileNames,
       noun: 'secrets file',
-      description: 'a file under secrets/; default: database.yaml, or the only one there is',
+      description: 'a file under secrets/; default: database.yaml, or the only one',
     },
   },
   needs: [importGpgKeys, ...tools('sops')],
@@ -93,14 +94,14 @@ export const editSecrets = task({
 
 export const rotateKeys = task({
   name: 'rotate-keys',
-  description: 'make a new operational SOPS key and encrypt all secrets of all environments for it',
+  description: 'replace the operational SOPS key and re-encrypt the secrets of all environments for it',
   group: 'secrets',
   lock: true,
   args: {
     keyFile: {
       type: 'string',
       optional: true,
-      description: 'where the private half goes, outside of the project; default: where it is now',
+      description: 'file for the private half, outside of the project; default: the present one',
     },
   },
   needs: [importGpgKeys, ...tools('sops')],
@@ -108,10 +109,10 @@ export const rotateKeys = task({
     const { checkPlace } = await import('../lib/secrets/key-place.ts');
     await checkPlace(input, input.args.keyFile);
   },
-  confirm: 'make a new operational key and encrypt the secrets of all environments for it?',
-  commands: async ({ args, environment }) => {
-    const { rotateCommands } = await import('../lib/secrets/rotate.ts');
-    return rotateCommands(environment, args.keyFile);
+  confirm: 'replace the operational key and re-encrypt the secrets of all environments for it?',
+  commands: async (input) => {
+    const { rotateKeysCommands } = await import('../lib/secrets/rotate.ts');
+    return rotateKeysCommands(input, input.args.keyFile);
   },
   run: async (context) => {
     const { rotateKeys } = await import('../lib/secrets/rotate.ts');
@@ -121,13 +122,13 @@ export const rotateKeys = task({
 
 export const checkSecrets = task({
   name: 'check-secrets',
-  description: 'look for secrets that are, or are about to be, committed in plain',
+  description: 'search for secrets that are, or would be, committed in plain text',
   group: 'secrets',
   lock: true,
   needs: tools('gpg', 'sops'),
-  commands: async ({ environment }) => {
+  commands: async (input) => {
     const { checkCommands } = await import('../lib/secrets/check.ts');
-    return checkCommands(environment);
+    return checkCommands(input);
   },
   run: async (context) => {
     const { checkSecrets } = await import('../lib/secrets/check.ts');

@@ -46,7 +46,7 @@ export async function declaredReleases(root: string): Promise<readonly Release[]
     throw new TaskError({
       what: 'helmfile.yaml cannot be read',
       why: error.message,
-      advice: await howToRestore('helmfile.yaml'),
+      advice: await howToRestore(root, 'helmfile.yaml'),
     });
   });
   if (text !== last?.text)

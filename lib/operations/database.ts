@@ -9,7 +9,7 @@ import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { readRotation } from '../rotation/rotation-state.ts';
 import { TaskError } from '../runner/runner.ts';
-import { stopAgent } from '../secrets/sops.ts';
+import { stopAgent } from '../secrets/keyring.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
 import { settingsOf } from '../settings/environment.ts';
 import { findTool } from '../tools/tools.ts';

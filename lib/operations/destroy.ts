@@ -1,5 +1,5 @@
 import { clusterOf } from '../cluster/cluster.ts';
-import { removeKeyring } from '../secrets/sops.ts';
+import { removeKeyring } from '../secrets/keyring.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import {
   type Environment,

@@ -6,7 +6,7 @@ import { declaredReleases } from '../helm/helmfile.ts';
 import { TaskError, UsageError } from '../runner/runner.ts';
 import { leavesOf, secretNames, secretsFile } from '../secrets/encrypted-file.ts';
 import { explainSops } from '../secrets/explain.ts';
-import { importPublicKeys } from '../secrets/operational-key.ts';
+import { importPublicKeys } from '../secrets/keyring.ts';
 import { sopsShell } from '../secrets/shell.ts';
 import type { Context, Target } from '../settings/context.ts';
 import { type Environment, exportHomes, processEnvironment } from '../settings/environment.ts';
@@ -25,7 +25,7 @@ export function requireTerminal(file: string): void {
 
 /** Path of the file to edit, which may not exist: the named one, else the only one, else database.yaml. */
 export async function pathOfFile(environment: Environment, named: string | undefined): Promise<string> {
-  const names = await secretNames(environment.name, environment.root);
+  const names = await secretNames(environment);
   return secretsFile(
     environment.name,
     named ?? (names.length === 1 ? names[0] : undefined) ?? 'database.yaml',
@@ -35,7 +35,7 @@ export async function pathOfFile(environment: Environment, named: string | undef
 /** Path of the file to edit. Throws `UsageError` if the environment does not have it. */
 export async function fileToEdit(environment: Environment, named: string | undefined): Promise<string> {
   const { name } = environment;
-  const names = await secretNames(name, environment.root);
+  const names = await secretNames(environment);
   const path = await pathOfFile(environment, named);
   const file = basename(path);
   if (names.includes(file)) return path;
@@ -82,7 +82,7 @@ export async function editSecrets(context: Context, file: string): Promise<void>
   const path = join(environment.root, file);
   // Without the editor first, so that a fault of the file or its key is explained.
   const opened = await (await sopsShell(context))`sops decrypt --output /dev/null ${path}`;
-  if (opened.exitCode !== 0) throw await explainSops(file, '', opened);
+  if (opened.exitCode !== 0) throw await explainSops(environment.root, file, '', opened);
   const before = await readFile(path, 'utf8');
   const own = { ...(await processEnvironment(environment)), TMPDIR: folder };
   const env = chosen === '' ? own : { ...own, EDITOR: chosen };

@@ -1,14 +1,13 @@
 import { join } from 'node:path';
-import { root } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { type Shell, TaskError } from '../runner/runner.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Context, Target } from '../settings/context.ts';
 import { noAnswer } from '../tools/tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeys, isAmong } from './development-keys.ts';
 import {
   allSecretFiles,
+  noMap,
   parseEncrypted,
   readDecrypted,
   readEncrypted,
@@ -16,24 +15,24 @@ import {
 } from './encrypted-file.ts';
 import { explainSops, readSopsFailure } from './explain.ts';
 import { gitContents, indexOfHook } from './git-contents.ts';
+import { ensureHome, importCommands, importKeys } from './keyring.ts';
+import { findPrivateKeys, secretForms, shortestSecret, withoutZeros } from './leaks.ts';
 import { isGiven, keySource, shownKeys } from './operational-key.ts';
-import { findPrivateKeys, withoutZeros } from './private-keys.ts';
-import { secretForms, shortestSecret } from './secret-forms.ts';
 import { sopsShell } from './shell.ts';
-import { ensureHome, importCommands, importKeys } from './sops.ts';
 
-/** One secret in plain, told without showing it. */
+/** One secret in plain text, described without its value. */
 type Finding = string;
 
-/** Where git looks: in the work tree, and in the index. */
+/** Options of `git grep`: for the work tree, and for the index. */
 const places = ['--untracked', '--cached'];
 
-/** The plain commands, for `--dry-run`. */
-export async function checkCommands(environment: Environment): Promise<readonly string[]> {
+/** The plain commands of `checkSecrets`, for `--dry-run`. */
+export async function checkCommands(target: Target): Promise<readonly string[]> {
+  const { root } = target.environment;
   const lines: string[] = [];
-  for (const file of await allSecretFiles()) {
+  for (const file of await allSecretFiles(root)) {
     lines.push(`sops filestatus ${shellWord(file)}`);
-    for (const path of (await readEncrypted(file)).values) {
+    for (const path of (await readEncrypted(root, file)).values) {
       const place = path.map((key) => (/^\d+$/.test(key) ? `[${key}]` : `["${key}"]`)).join('');
       for (const where of places)
         lines.push(
@@ -42,7 +41,7 @@ export async function checkCommands(environment: Environment): Promise<readonly 
     }
   }
   return [
-    ...(await importCommands(environment)),
+    ...importCommands(target),
     ...places.map(
       (where) =>
         `git grep ${where} --files-with-matches -e '^-----BEGIN .*PRIVATE KEY' -- . ':!sops/development-operational.asc'`,
@@ -52,20 +51,20 @@ export async function checkCommands(environment: Environment): Promise<readonly 
 }
 
 /**
- * Looks through everything that git has, or would take: secrets files have to be encrypted whole, there is no private key but
- * that of development, and no value of a secrets file stands anywhere else. Throws `TaskError` when there is something, and for
- * whatever could not be looked at. Only where no key is given, values are left out, which is said.
+ * Checks everything that git has, or would add: secrets files are encrypted completely, the only private key is that of development,
+ * and no value of a secrets file appears anywhere else. Throws `TaskError` for a finding and for whatever could not be checked. If
+ * no key is given, it skips the values and logs that.
  */
-export async function checkSecrets(context: EnvironmentContext): Promise<void> {
-  const { environment } = context;
-  // gpg wants one, also to show keys.
-  await ensureHome(environment.gnupgHome);
+export async function checkSecrets(context: Context): Promise<void> {
+  const { root, gnupgHome } = context.environment;
+  // gpg needs a home even to show keys.
+  await ensureHome(gnupgHome);
   const $ = await sopsShell(context);
   const index = await indexOfHook($, process.env);
   const git = index === undefined ? $ : await sopsShell(context, { GIT_INDEX_FILE: index });
   const { values, closed, unchecked } = await openValues(context);
-  const rules = await creationRules();
-  const known = await developmentKeys();
+  const rules = await creationRules(root);
+  const known = await developmentKeys(root);
   const findings: Finding[] = [];
   const files = new Set<string>();
   for await (const { file, inIndexOnly, isLink, content: found } of gitContents(git, root)) {
@@ -73,7 +72,7 @@ export async function checkSecrets(context: EnvironmentContext): Promise<void> {
     const place = inIndexOnly ? `${file} (in the index)` : file;
     const content = withoutZeros(found);
     if (!isLink && /^environments\/[^/]+\/secrets\//.test(file)) {
-      if (ruleFor(rules, file) === undefined) findings.push(`${place}: no rule of ${rulesFile} is for it`);
+      if (ruleFor(rules, file) === undefined) findings.push(`${place}: no rule of ${rulesFile} matches it`);
       findings.push(...(await plainIn(place, found.toString())));
     }
     for (const { line, what, armour } of findPrivateKeys(content.toString('latin1'))) {
@@ -87,29 +86,29 @@ export async function checkSecrets(context: EnvironmentContext): Promise<void> {
       findings.push(`${place}:${line}: the value \`${key}\` of ${owner}, ${form.name}`);
     }
   }
-  const lacking = [rulesFile, ...(await allSecretFiles())].find((file) => !files.has(file));
+  const lacking = [rulesFile, ...(await allSecretFiles(root))].find((file) => !files.has(file));
   if (lacking !== undefined) {
-    throw noAnswer('git ls-files', `${lacking} is not in it: it is ignored, or the list is not whole`);
+    throw noAnswer('git ls-files', `${lacking} is missing: it is ignored, or the list is incomplete`);
   }
   if (findings.length === 0 && unchecked !== undefined) throw unchecked;
   if (findings.length === 0) {
-    const but = closed.length === 0 ? '' : `; not looked for: the values of ${closed.join(', ')}`;
-    return context.print(`nothing in plain among ${files.size} files${but}`);
+    const but = closed.length === 0 ? '' : `; not checked: the values of ${closed.join(', ')}`;
+    return context.print(`no secret in plain text in ${files.size} files${but}`);
   }
   context.print(findings.join('\n'));
   throw new TaskError({
-    what: `${findings.length} in plain: ${findings[0]}${findings.length > 1 ? ', …' : ''}`,
+    what: `${findings.length} in plain text: ${findings[0]}${findings.length > 1 ? ', …' : ''}`,
     why: 'whoever can read the repository can read it',
     advice:
-      'take it out (of the index: `git add`, `git rm --cached`), and change what was committed before: it stays in the history',
+      'remove it (from the index: `git add`, `git rm --cached`), and change a value that was committed: it stays in the history',
   });
 }
 
-/** Values that are not encrypted, and comments, which may hold one as well. */
+/** Values that are not encrypted, and comments, which may hold secrets too. */
 async function plainIn(place: string, text: string): Promise<Finding[]> {
-  const parsed = await parseEncrypted(text, place).catch((error: unknown) => error);
-  if (parsed instanceof TaskError) return [`${place}: ${parsed.why}`];
-  const { recipients, plain, plainComments } = parsed as Awaited<ReturnType<typeof parseEncrypted>>;
+  const parsed = await parseEncrypted(text);
+  if (parsed === undefined) return [`${place}: ${noMap}`];
+  const { recipients, plain, plainComments } = parsed;
   return [
     ...(recipients.length === 0 ? [`${place}: it is not encrypted by SOPS`] : []),
     ...plain.map((path) => `${place}: the value \`${path.join('.')}\` is not encrypted`),
@@ -117,7 +116,7 @@ async function plainIn(place: string, text: string): Promise<Finding[]> {
   ];
 }
 
-/** Whether every part of an armoured key is one of those that protect nothing. */
+/** True if every part of an armoured key is one of those that protect nothing. */
 async function isDevelopmentKey($: Shell, armour: string, known: readonly string[]): Promise<boolean> {
   const shown = await $({ input: `${armour}\n` })`gpg --batch --with-colons --show-keys`;
   const parts = shownKeys(shown, 'FILE').flatMap((key) => key.parts.map(({ fingerprint }) => fingerprint));
@@ -132,27 +131,27 @@ type OpenValue = {
 
 type Opened = {
   readonly values: readonly OpenValue[];
-  /** Files of other keys than the one that is given. */
+  /** Files that are encrypted for other keys than the given one. */
   readonly closed: readonly string[];
-  /** Why something that the given key should open could not be looked at. */
+  /** Why something that the given key should open could not be checked. */
   readonly unchecked: TaskError | undefined;
 };
 
-/** The decrypted values. A pipeline for changes of strangers has no key, and the rest of the check is worth it. */
-async function openValues(context: EnvironmentContext): Promise<Opened> {
-  const { environment } = context;
+/** The decrypted values. A pipeline for pull requests of strangers has no key, but the other checks still help there. */
+async function openValues(context: Context): Promise<Opened> {
+  const { name, root } = context.environment;
   const $ = await sopsShell(context);
-  const source = await keySource(environment);
-  const owners = await allSecretFiles();
+  const source = keySource(context);
+  const owners = await allSecretFiles(root);
   if (!(await isGiven(source))) {
-    context.log(`no key is given (there is no ${source.name}): the values of no file are looked for`);
+    context.log(`no key is given (${source.name} does not exist): values of secrets are not searched for`);
     return { values: [], closed: owners, unchecked: undefined };
   }
   const values: OpenValue[] = [];
   const closed: string[] = [];
   let unchecked: TaskError | undefined;
   const fail = (error: TaskError, owner: string): void => {
-    context.log(`${error.what}: the values of ${owner} are not looked for`);
+    context.log(`${error.what}: the values of ${owner} are not searched for`);
     unchecked ??= error;
   };
   try {
@@ -162,20 +161,20 @@ async function openValues(context: EnvironmentContext): Promise<Opened> {
     fail(error, 'all files');
     return { values, closed, unchecked };
   }
-  const own = secretsFile(environment.name, '');
+  const own = secretsFile(name, '');
   for (const owner of owners) {
     const opened = await $`sops decrypt --output-type json ${join(root, owner)}`;
     if (opened.exitCode !== 0) {
-      // Other environments may have keys of their own; this one was named with its key.
+      // Other environments may have their own keys; the key of this one was given.
       if (readSopsFailure(opened).kind !== 'no key' || owner.startsWith(own)) {
-        fail(await explainSops(owner, '', opened), owner);
+        fail(await explainSops(root, owner, '', opened), owner);
         continue;
       }
-      context.log(`the given key is not for ${owner}: its values are not looked for`);
+      context.log(`the given key does not open ${owner}: its values are not searched for`);
       closed.push(owner);
       continue;
     }
-    for (const { path, value } of await readDecrypted(owner, opened)) {
+    for (const { path, value } of await readDecrypted(root, owner, opened)) {
       const text = String(value);
       if (value === null || text.length < shortestSecret) continue;
       context.secret(text);

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { root } from '../ground/project.ts';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { TaskError } from '../runner/runner.ts';
 import { fingerprintText } from './encrypted-file.ts';
@@ -13,14 +12,14 @@ export const rulesFile = '.sops.yaml';
 
 type Written = { readonly path_regex?: unknown; readonly pgp?: unknown };
 
-/** The rules in their order. Throws `TaskError` when they cannot be read, or when sops would read a pattern differently. */
-export async function creationRules(): Promise<readonly CreationRule[]> {
+/** The rules in their order. Throws `TaskError` if they cannot be read, or if sops would read a pattern differently. */
+export async function creationRules(root: string): Promise<readonly CreationRule[]> {
   const text = await readFile(join(root, rulesFile), 'utf8').catch((error: Error) => {
-    return unreadable(error.message);
+    return unreadable(root, error.message);
   });
   const content = (await readStrictYaml(text, rulesFile)).value as { creation_rules?: unknown } | null;
   const rules = content?.creation_rules;
-  if (!Array.isArray(rules)) return unreadable('it has no list `creation_rules`');
+  if (!Array.isArray(rules)) return unreadable(root, 'it has no list `creation_rules`');
   return (rules as Written[]).map(({ path_regex: pattern, pgp }) => ({
     pattern: checkPattern(String(pattern ?? '')),
     recipients: (Array.isArray(pgp) ? pgp : String(pgp ?? '').split(','))
@@ -29,20 +28,20 @@ export async function creationRules(): Promise<readonly CreationRule[]> {
   }));
 }
 
-async function unreadable(why: string): Promise<never> {
+async function unreadable(root: string, why: string): Promise<never> {
   throw new TaskError({
     what: `${rulesFile} cannot be read`,
     why,
-    advice: await howToRestore(rulesFile),
+    advice: await howToRestore(root, rulesFile),
   });
 }
 
-/** What Go (RE2), in which sops is written, and JavaScript do not both have: flags, look-around, back references, classes. */
+/** What only one of Go's RE2 (used by sops) and JavaScript supports: flags, look-around, back references, classes. */
 const foreignSyntax = /\(\?(?!:)|\\[1-9AzZQECpPkGK]|\[\[:/;
 
 function checkPattern(pattern: string): string {
   let why = foreignSyntax.test(pattern)
-    ? 'not every regular expression engine knows a part of it'
+    ? 'not every regular expression engine supports a part of it'
     : undefined;
   try {
     new RegExp(pattern);
@@ -53,10 +52,10 @@ function checkPattern(pattern: string): string {
   throw new TaskError({
     what: `${rulesFile} has the \`path_regex\` ${pattern}`,
     why,
-    advice: 'write it with characters, sets, groups (?:…) and * + ? ^ $ alone',
+    advice: 'write it with characters, sets, groups (?:…) and * + ? ^ $ only',
   });
 }
 
-/** The rule that SOPS takes for a file: the first that matches. */
+/** The rule that SOPS applies to a file: the first that matches. */
 export const ruleFor = (rules: readonly CreationRule[], file: string): CreationRule | undefined =>
   rules.find(({ pattern }) => new RegExp(pattern).test(file));

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { providerOf } from '../cluster/providers.ts';
-import { root } from '../ground/project.ts';
 import { TaskError, UsageError } from '../runner/runner.ts';
 import type { Target } from '../settings/context.ts';
 import type { GlobalOptions } from '../settings/global-options.ts';
@@ -12,48 +11,46 @@ import { howToRestore } from './how-to-restore.ts';
 /** Fingerprints of keys that protect nothing. */
 export const developmentKeysFile = 'sops/development-keys.yaml';
 
-export async function developmentKeys(): Promise<readonly string[]> {
+export async function developmentKeys(root: string): Promise<readonly string[]> {
   const { parse } = await import('yaml');
   const listed: unknown = parse(await readFile(join(root, developmentKeysFile), 'utf8'));
   if (Array.isArray(listed)) return listed.map((fingerprint) => fingerprintText(String(fingerprint)));
   throw new TaskError({
-    what: `${developmentKeysFile} holds no list`,
-    why: 'without it nobody can tell which keys are for development only',
-    advice: await howToRestore(developmentKeysFile),
+    what: `${developmentKeysFile} is not a list`,
+    why: 'without it, development keys cannot be told from real ones',
+    advice: await howToRestore(root, developmentKeysFile),
   });
 }
 
-/** Whether a fingerprint, or the key id at its end, is one of the known ones. */
+/** True if a fingerprint, or the key id at its end, is one of the known ones. */
 export const isAmong = (known: readonly string[], fingerprint: string): boolean =>
   fingerprint.length >= 8 && known.some((other) => other.endsWith(fingerprint));
 
-/** What says whether the keys for development may be used. */
+/** What decides whether development keys are allowed. */
 export type Secured = Target & { readonly options: Pick<GlobalOptions, 'allowDevelopmentKeys'> };
 
-/** Why the development keys will not do for an environment, or undefined when they will. */
+/** Why development keys are not allowed in an environment; undefined if they are. */
 export function whyNoDevelopmentKeys({ environment, settings, options }: Secured): string | undefined {
-  if (options.allowDevelopmentKeys) return undefined;
   const { production, sops } = settings;
-  if (sops.allowDevelopmentKeys) return undefined;
+  if (options.allowDevelopmentKeys || sops.allowDevelopmentKeys) return undefined;
   if (production) return `environment \`${environment.name}\` says \`production: true\``;
   return providerOf(environment).ownsCluster ? undefined : `the provider is \`${environment.provider}\``;
 }
 
 /**
- * Refuses an environment that matters while its secrets, or the rule for new ones, are encrypted for a key that protects
- * nothing. Keys are known by their fingerprint, whatever their files are called. A usage error like the lack of `--yes`: an
- * option of the command line answers it.
+ * Refuses an environment that matters if its secrets, or the rule for new ones, are encrypted for a key that protects nothing.
+ * Keys are recognised by fingerprint, not by file name. Throws `UsageError`: an option of the command line allows it.
  */
 export async function refuseDevelopmentKeys(input: Secured): Promise<void> {
   const reason = whyNoDevelopmentKeys(input);
   if (reason === undefined) return;
-  const { name } = input.environment;
-  const known = await developmentKeys();
-  const files = (await secretNames(name)).map((file) => secretsFile(name, file));
-  const rule = ruleFor(await creationRules(), files[0] ?? secretsFile(name, 'database.yaml'));
+  const { name, root } = input.environment;
+  const known = await developmentKeys(root);
+  const files = (await secretNames(input.environment)).map((file) => secretsFile(name, file));
+  const rule = ruleFor(await creationRules(root), files[0] ?? secretsFile(name, 'database.yaml'));
   const places: (readonly [place: string, recipients: readonly string[]])[] = [
     ...(await Promise.all(
-      files.map(async (file) => [file, (await readEncrypted(file)).recipients] as const),
+      files.map(async (file) => [file, (await readEncrypted(root, file)).recipients] as const),
     )),
     [`the rule for them in ${rulesFile}`, rule?.recipients ?? []],
   ];
@@ -63,7 +60,8 @@ export async function refuseDevelopmentKeys(input: Secured): Promise<void> {
     throw new UsageError({
       what: `${place} is encrypted for a development key, ${found}`,
       why: `${reason}, and such a key protects nothing (${developmentKeysFile})`,
-      advice: `take keys of your own: sops/README.md; for a trial: --allow-development-keys, or the setting sops.allowDevelopmentKeys`,
+      advice:
+        'use your own keys: sops/README.md; for a trial: --allow-development-keys, or the setting sops.allowDevelopmentKeys',
     });
   }
 }

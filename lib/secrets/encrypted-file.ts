@@ -2,21 +2,21 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifThere } from '../ground/if-there.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
-import { root as projectFolder } from '../ground/project.ts';
 import { type CommandOutput, TaskError } from '../runner/runner.ts';
+import type { Environment } from '../settings/environment.ts';
 import { environmentNames } from '../settings/settings.ts';
 import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
 import { howToRestore } from './how-to-restore.ts';
 
 /** What a SOPS file shows without a key. */
 export type EncryptedFile = {
-  /** Fingerprints of the keys that open it, as they stand in the file. */
+  /** Fingerprints of the keys that open it. */
   readonly recipients: readonly string[];
   /** Path of every value. */
   readonly values: readonly (readonly string[])[];
-  /** Paths of values that are not encrypted; empty ones, which SOPS leaves alone, are not among them. */
+  /** Paths of values that are not encrypted, without empty ones, which SOPS leaves alone. */
   readonly plain: readonly (readonly string[])[];
-  /** Lines with a comment that is not encrypted, from 1 up. */
+  /** Numbers of the lines with a comment that is not encrypted, from 1. */
   readonly plainComments: readonly number[];
 };
 
@@ -24,39 +24,35 @@ export type EncryptedFile = {
 export const secretsFile = (environment: string, file: string): string =>
   `environments/${environment}/secrets/${file}`;
 
-/** Names of the encrypted files of an environment, sorted; none where there is no folder for them. */
-export async function secretNames(environment: string, root: string = projectFolder): Promise<string[]> {
-  const folder = `environments/${environment}/secrets`;
+/** Names of the encrypted files of an environment, sorted; none without such a folder. */
+export async function secretNames({ name, root }: Pick<Environment, 'name' | 'root'>): Promise<string[]> {
+  const folder = `environments/${name}/secrets`;
   return namesEnding(folder, (await ifThere(readdir(join(root, folder)))) ?? [], '.yaml');
 }
 
 /** Paths of the encrypted files of all environments, relative to the project. */
-export async function allSecretFiles(root: string = projectFolder): Promise<string[]> {
-  const environments = await environmentNames(root);
-  const files = environments.map(async (environment) =>
-    (await secretNames(environment, root)).map((name) => secretsFile(environment, name)),
+export async function allSecretFiles(root: string): Promise<string[]> {
+  const files = (await environmentNames(root)).map(async (name) =>
+    (await secretNames({ name, root })).map((file) => secretsFile(name, file)),
   );
   return (await Promise.all(files)).flat();
 }
 
 const encrypted = /^ENC\[AES256_GCM,data:.*\]$/;
 
-/** Throws `TaskError` when the text is no YAML map; `file` is only for its words. */
-export async function parseEncrypted(text: string, file: string): Promise<EncryptedFile> {
+/** What is not a SOPS file, as the reason of an error. */
+export const noMap = 'it is not a YAML map';
+
+/** A SOPS file by its text; undefined if that is not a YAML map. The parser's message is dropped: it may quote a secret. */
+export async function parseEncrypted(text: string): Promise<EncryptedFile | undefined> {
   const { parse } = await import('yaml');
   let content: unknown;
   try {
     content = parse(text);
   } catch {
-    // The parser's message would quote the line, which may hold a secret.
+    return undefined;
   }
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    throw new TaskError({
-      what: `${file} is damaged`,
-      why: 'it is no YAML map',
-      advice: await howToRestore(file),
-    });
-  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) return undefined;
   const { sops, ...values } = content as { sops?: unknown; [key: string]: unknown };
   const leaves = leavesOf(values);
   return {
@@ -71,32 +67,37 @@ export async function parseEncrypted(text: string, file: string): Promise<Encryp
   };
 }
 
-/**
- * What `sops decrypt --output-type json` printed of a file of the project. Throws `TaskError` for what is no answer, or lacks a
- * value that the file has.
- */
-export async function readDecrypted(file: string, output: Pick<CommandOutput, 'stdout'>): Promise<Leaf[]> {
-  const leaves = leavesOf(parseAnswer(`sops decrypt ${file}`, output));
-  const given = new Set(leaves.map(({ path }) => path.join('.')));
-  const lacking = (await readEncrypted(file)).values.find((path) => !given.has(path.join('.')));
-  if (lacking === undefined) return leaves;
-  throw noAnswer(`sops decrypt ${file}`, `the value \`${lacking.join('.')}\` of the file is not in it`);
+/** An encrypted file of the project. Throws `TaskError` if it is not a YAML map. */
+export async function readEncrypted(root: string, file: string): Promise<EncryptedFile> {
+  const found = await parseEncrypted(await readFile(join(root, file), 'utf8'));
+  if (found !== undefined) return found;
+  throw new TaskError({ what: `${file} is damaged`, why: noMap, advice: await howToRestore(root, file) });
 }
 
-/** Reads a file of the project. */
-export const readEncrypted = async (file: string): Promise<EncryptedFile> =>
-  parseEncrypted(await readFile(join(projectFolder, file), 'utf8'), file);
+/**
+ * The values that `sops decrypt --output-type json` printed of a file of the project. Throws `TaskError` if the output cannot be
+ * parsed or lacks a value of the file.
+ */
+export async function readDecrypted(
+  root: string,
+  file: string,
+  output: Pick<CommandOutput, 'stdout'>,
+): Promise<Leaf[]> {
+  const leaves = leavesOf(parseAnswer(`sops decrypt ${file}`, output));
+  const given = new Set(leaves.map(({ path }) => path.join('.')));
+  const lacking = (await readEncrypted(root, file)).values.find((path) => !given.has(path.join('.')));
+  if (lacking === undefined) return leaves;
+  throw noAnswer(`sops decrypt ${file}`, `the value \`${lacking.join('.')}\` of the file is missing`);
+}
 
-/** True for a date that was written without quotes: SOPS gives it back in another form, as text. */
-export async function isTime(file: string, key: string): Promise<boolean> {
+/** True for a date that was written without quotes: SOPS returns it in another form, as text. */
+export async function isTime(root: string, file: string, key: string): Promise<boolean> {
   const { parse } = await import('yaml');
-  const content = parse(await readFile(join(projectFolder, file), 'utf8')) as {
-    readonly [name: string]: unknown;
-  };
+  const content = parse(await readFile(join(root, file), 'utf8')) as { readonly [name: string]: unknown };
   return /,type:time\]$/.test(String(content[key]));
 }
 
-/** Fingerprints as SOPS takes them: blanks do not count, and capitals neither. */
+/** A fingerprint as SOPS reads it: without blanks, in capitals. */
 export const fingerprintText = (text: string): string =>
   text
     .replace(/\s/g, '')
@@ -105,13 +106,13 @@ export const fingerprintText = (text: string): string =>
 
 export type Leaf = { readonly path: readonly string[]; readonly value: unknown };
 
-/** Every value of a tree that is no map or list itself. */
+/** Every value of a tree that is not a map or list itself. */
 export function leavesOf(tree: unknown, above: readonly string[] = []): Leaf[] {
   if (typeof tree !== 'object' || tree === null) return [{ path: above, value: tree }];
   return Object.entries(tree).flatMap(([key, value]) => leavesOf(value, [...above, key]));
 }
 
-/** The PGP keys in SOPS' own part, directly or in groups of keys. */
+/** The PGP keys in SOPS' metadata, listed directly or in groups. */
 function pgpOf(sops: unknown): string[] {
   if (typeof sops !== 'object' || sops === null) return [];
   const { pgp, key_groups: groups } = sops as { pgp?: unknown; key_groups?: unknown };

@@ -1,19 +1,21 @@
 import { taskCommand } from '../ground/launcher.ts';
-import { quote, TaskError } from '../runner/runner.ts';
+import { quote, type Shell, TaskError } from '../runner/runner.ts';
 import { type Ended, reasonOf, signalOf, toolFailure } from '../tools/tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
+import { isAmong } from './development-keys.ts';
 import { parseEncrypted } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
+import { encryptionProblem, keysIn } from './key-parts.ts';
 
-/** What a failure of SOPS is about. Only `damaged`, `no key`, `no value` and `no file` say something of the file. */
+/** What a failure of SOPS is about. Only `damaged`, `no key`, `no value` and `no file` say something about the file. */
 export type SopsFailure =
   | { readonly kind: 'no file' | 'no value' | 'no key' }
   | { readonly kind: 'damaged'; readonly why: string }
-  /** gpg has not said that it lacks the key: it was killed, or could not use it. `why` is empty when it said nothing. */
+  /** gpg may have the key: it was killed, or could not use it. `why` is empty if it gave no reason. */
   | { readonly kind: 'gpg failed'; readonly why: string }
   | { readonly kind: 'sops failed' };
 
-/** Reads what SOPS said (3.9 to 3.13) as it ended; it wraps gpg's words into lines of its own. */
+/** The kind of a failure by the messages of SOPS 3.9 to 3.13, which wraps those of gpg into lines of its own. */
 export function readSopsFailure(output: Ended): SopsFailure {
   // CouldNotRetrieveKey is 128 and others are 200 and more: no signal has such a number.
   if (signalOf(output) !== undefined) return { kind: 'sops failed' };
@@ -28,12 +30,12 @@ export function readSopsFailure(output: Ended): SopsFailure {
   return damage === undefined ? { kind: 'sops failed' } : { kind: 'damaged', why: damage.trim() };
 }
 
-// Each recipient has a part of its own: where ours is damaged, those for the others are whole and only have no key here.
+// Each recipient has a part of its own: if ours is damaged, those for the others are intact and only lack a key here.
 function readKeyFailure(text: string): SopsFailure {
   const damage = /gpg: (?:CRC error|no valid|invalid|.*(?:armor|packet|malformed|bad data))[^|]*/i.exec(text);
   if (damage !== null) return { kind: 'damaged', why: damage[0].trim() };
   const said = [...text.matchAll(/decrypt sops data key with pgp:(.*)/g)].map(([, words = '']) => words);
-  // gpg ends with these words also when it has the key and cannot use it, and says why before them.
+  // gpg ends with "No secret key" also if it has the key and cannot use it; the reason comes before.
   const why = (words: string): string | undefined =>
     /public key decryption failed: (.*?)(?: gpg: |$)/.exec(words)?.[1]?.trim() ??
     (/No secret key/i.test(words) ? undefined : (words.split('gpg: ').at(-1)?.trim() ?? ''));
@@ -41,16 +43,21 @@ function readKeyFailure(text: string): SopsFailure {
   return reasons.length === 0 ? { kind: 'no key' } : { kind: 'gpg failed', why: reasons[0] ?? '' };
 }
 
-/** Why SOPS failed with a file, and what helps; its own message is some twenty lines. */
-export async function explainSops(file: string, key: string, output: Ended): Promise<TaskError> {
+/** Why SOPS could not decrypt a file, and what helps, in place of its own twenty lines. */
+export async function explainSops(
+  root: string,
+  file: string,
+  key: string,
+  output: Ended,
+): Promise<TaskError> {
   const failure = readSopsFailure(output);
-  const restore = () => howToRestore(file, (committed) => whyUnfit(file, committed));
+  const restore = () => howToRestore(root, file, (committed) => whyUnfit(root, file, committed));
   switch (failure.kind) {
     case 'no file':
       return new TaskError({
-        what: `${file} is not there`,
-        why: 'every environment has secrets of its own',
-        advice: `${taskCommand('make-secrets')} makes it with random values; one that was committed: ${await restore()}`,
+        what: `${file} does not exist`,
+        why: 'every environment has its own secrets',
+        advice: `${taskCommand('make-secrets')} creates it with random values; if it was committed: ${await restore()}`,
       });
     case 'no value':
       return new TaskError({
@@ -62,7 +69,7 @@ export async function explainSops(file: string, key: string, output: Ended): Pro
       return new TaskError({
         what: `no key in the keyring opens ${file}`,
         why: 'it is encrypted for other keys than the operational one',
-        advice: `name its key (sops/README.md); or ask who has one for: sops updatekeys ${quote(file)}; ${await restore()}`,
+        advice: `use its key (sops/README.md), or ask an owner of one to run: sops updatekeys ${quote(file)}; ${await restore()}`,
       });
     case 'damaged':
       return new TaskError({ what: `${file} is damaged`, why: failure.why, advice: await restore() });
@@ -71,11 +78,11 @@ export async function explainSops(file: string, key: string, output: Ended): Pro
         what: `gpg could not decrypt ${file}`,
         why: failure.why || 'it gave no reason: it was killed, or could not be started',
         advice: /ioctl|pinentry|passphrase|cancel/i.test(failure.why)
-          ? 'the key has a passphrase, which no task can ask for: give one without (sops/README.md)'
-          : 'run it again; if it stays, try `gpg --version`, free memory and free space. The file is as it was',
+          ? 'the key has a passphrase, which no task can ask for: use a key without one (sops/README.md)'
+          : 'run it again; if it fails again, check `gpg --version`, memory and disk space. The file is unchanged',
       });
     case 'sops failed':
-      return toolFailure(`sops decrypt ${file}`, output, 'run it again; the file is as it was');
+      return toolFailure(`sops decrypt ${file}`, output, 'run it again; the file is unchanged');
     default: {
       const never: never = failure;
       throw new Error(`unknown failure ${JSON.stringify(never)}`);
@@ -83,14 +90,63 @@ export async function explainSops(file: string, key: string, output: Ended): Pro
   }
 }
 
-/** After a rotation of the keys that is not committed, the committed file is for those before. */
-async function whyUnfit(file: string, committed: string): Promise<string | undefined> {
+/** Why the committed version does not help: after a rotation that is not committed, it is encrypted for the old keys. */
+async function whyUnfit(root: string, file: string, committed: string): Promise<string | undefined> {
+  const unreadable = 'cannot be read either';
   try {
-    const { recipients } = await parseEncrypted(committed, file);
-    const wanted = ruleFor(await creationRules(), file)?.recipients;
-    if (wanted === undefined || [...recipients].sort().join() === [...wanted].sort().join()) return undefined;
+    const found = await parseEncrypted(committed);
+    if (found === undefined) return unreadable;
+    const wanted = ruleFor(await creationRules(root), file)?.recipients;
+    if (wanted === undefined || [...found.recipients].sort().join() === [...wanted].sort().join())
+      return undefined;
     return `is not for the keys that ${rulesFile} names now`;
   } catch {
-    return 'cannot be read either';
+    return unreadable;
   }
+}
+
+/**
+ * Why a file could not be encrypted: by the keys of its rule, of which SOPS only says "Unusable public key". `gpg` is the shell
+ * for gpg; keys in `unless` are being replaced; `suffix` ends the first line.
+ */
+export async function explainEncryption(
+  gpg: Shell,
+  root: string,
+  file: string,
+  output: Ended,
+  { unless = [], suffix = '' }: { readonly unless?: readonly string[]; readonly suffix?: string } = {},
+): Promise<TaskError> {
+  if (signalOf(output) !== undefined) return toolFailure(`sops encrypt ${file}`, output);
+  const wanted = ruleFor(await creationRules(root), file)?.recipients ?? [];
+  const others = wanted.filter((fingerprint) => !isAmong(unless, fingerprint));
+  const problems = (
+    await Promise.all(others.map((fingerprint) => recipientProblem(gpg, fingerprint)))
+  ).flatMap((problem) => problem ?? []);
+  // Only these messages are about the rule or its keys; any other may be about disk space or memory.
+  if (problems.length === 0 && !/creation rule|data key|public key|config/i.test(output.stderr))
+    return toolFailure(`sops encrypt ${file}`, output, suffix === '' ? undefined : `run it again${suffix}`);
+  const missing = problems.some(({ missing }) => missing);
+  return new TaskError({
+    what: `${file} cannot be encrypted for the keys of ${rulesFile}${suffix}`,
+    why: problems.length === 0 ? reasonOf(output) : problems.map(({ text }) => text).join('\n'),
+    advice:
+      problems.length === 0
+        ? `see the rule for it in ${rulesFile}, and sops/README.md`
+        : missing
+          ? 'put the public half of each key into sops/, as *.public.asc: sops/README.md'
+          : `have its owner extend it (gpg --quick-set-expire) and put its public half into sops/ again, or use another key in ${rulesFile}`,
+  });
+}
+
+async function recipientProblem(
+  gpg: Shell,
+  fingerprint: string,
+): Promise<{ readonly text: string; readonly missing: boolean } | undefined> {
+  const listed = await gpg`gpg --batch --with-colons --list-keys ${fingerprint}`;
+  // gpg: 2 if it has no such key.
+  if (listed.exitCode !== 0 && listed.exitCode !== 2) throw toolFailure('gpg --list-keys', listed);
+  const [key] = keysIn(listed.stdout);
+  if (key === undefined) return { text: `${fingerprint}: its public half is missing`, missing: true };
+  const problem = encryptionProblem(key);
+  return problem === undefined ? undefined : { text: `${fingerprint}: ${problem}`, missing: false };
 }

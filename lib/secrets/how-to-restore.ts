@@ -2,30 +2,30 @@ import { type ExecFileException, execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { textIfThere } from '../ground/if-there.ts';
-import { root } from '../ground/project.ts';
 import { quote } from '../runner/runner.ts';
 
 /**
- * Advice on how the committed version of a file comes back, without losing the present one: nobody can tell damage from a change
- * that is not committed yet. `unfit` says why the committed version is no help, if it is none.
+ * Advice on how to restore the committed version of a file without losing the present one, which may hold changes that are not
+ * committed yet. `unfit` returns why the committed version does not help, if so.
  */
 export async function howToRestore(
+  root: string,
   file: string,
   unfit: (committed: string) => Promise<string | undefined> = async () => undefined,
 ): Promise<string> {
-  const committed = await committedVersion(file);
+  const committed = await committedVersion(root, file);
   if (typeof committed !== 'string') return `restore ${file} from a copy: ${committed.reason}`;
   const present = await textIfThere(join(root, file)).catch(() => '');
   const word = quote(file);
-  if (present === committed) return `an older version may do: git log -p -- ${word}`;
+  if (present === committed) return `an older version may work: git log -p -- ${word}`;
   const reason = await unfit(committed);
   if (reason !== undefined) return `restore it from a copy: the committed version ${reason}`;
   if (present === undefined) return `restore it: git checkout HEAD -- ${word}`;
-  return `see what changed: git diff -- ${word}; \`git stash push -- ${word}\` brings back the committed version and keeps this one`;
+  return `see what changed: git diff -- ${word}; \`git stash push -- ${word}\` restores the committed version and keeps this one`;
 }
 
-/** The text in the last commit, or why git does not give it: only its own words say that there is none. */
-async function committedVersion(file: string): Promise<string | { readonly reason: string }> {
+/** The text in the last commit, or why git did not return it. */
+async function committedVersion(root: string, file: string): Promise<string | { readonly reason: string }> {
   try {
     const env = { ...process.env, LC_ALL: 'C' };
     return (await promisify(execFile)('git', ['show', `HEAD:./${file}`], { cwd: root, env })).stdout;

@@ -3,15 +3,15 @@ type KeyPart = {
   readonly fingerprint: string;
   /** The end of the fingerprint. */
   readonly id: string;
-  /** What it can be used for, whether or not it may be by now. */
+  /** True if it was created to encrypt, even if it has expired since. */
   readonly encrypts: boolean;
   readonly state: 'usable' | 'expired' | 'revoked' | 'disabled' | 'invalid';
-  /** Undefined without an end. */
+  /** Undefined if it never expires. */
   readonly expires: Date | undefined;
 };
 
 export type OpenPgpKey = {
-  /** Of the key itself. */
+  /** That of the key itself. */
   readonly fingerprint: string;
   readonly isPrivate: boolean;
   /** The key itself first. */
@@ -51,20 +51,20 @@ export function keysIn(listing: string): OpenPgpKey[] {
   return keys;
 }
 
-const told = (what: string, { state, expires }: KeyPart): string => {
+const stateText = (what: string, { state, expires }: KeyPart): string => {
   if (state === 'expired')
     return `${what} expired${expires === undefined ? '' : ` on ${expires.toISOString().slice(0, 10)}`}`;
   return state === 'revoked' ? `${what} was revoked` : `${what} is ${state}`;
 };
 
-/** Why nothing can be encrypted for a key, such as `the key expired on 2021-01-01`; undefined when something can. */
+/** Why nothing can be encrypted for a key, such as `the key expired on 2021-01-01`; undefined if it is usable. */
 export function encryptionProblem({ parts: [key, ...others] }: OpenPgpKey): string | undefined {
   if (key === undefined) return 'the key has no parts';
-  if (key.state !== 'usable') return told('the key', key);
+  if (key.state !== 'usable') return stateText('the key', key);
   const able = [key, ...others].filter(({ encrypts }) => encrypts);
   if (able.some(({ state }) => state === 'usable')) return undefined;
   const last = able.at(-1);
   return last === undefined
-    ? 'the key has no part that encrypts: it only signs'
-    : told('its part that encrypts', last);
+    ? 'no part of the key encrypts: it only signs'
+    : stateText('its part that encrypts', last);
 }

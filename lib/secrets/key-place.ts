@@ -2,9 +2,8 @@ import { realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { ifThere } from '../ground/if-there.ts';
-import { root } from '../ground/project.ts';
 import { UsageError } from '../runner/runner.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Target } from '../settings/context.ts';
 import { type Secured, whyNoDevelopmentKeys } from './development-keys.ts';
 import { developmentKeyFile, isInProject, keySource } from './operational-key.ts';
 
@@ -18,12 +17,13 @@ export type KeyPlace = {
   readonly publicFile: string;
 };
 
-/** The place that is named, else the one that the key in use comes from. Throws `UsageError` when it will not do. */
-export async function keyPlace(environment: Environment, named: string | undefined): Promise<KeyPlace> {
-  const source = await keySource(environment);
+/** The named place, else that of the key in use. Throws `UsageError` if no key may go there. */
+export async function keyPlace(target: Target, named: string | undefined): Promise<KeyPlace> {
+  const { root } = target.environment;
+  const source = keySource(target);
   if (named === undefined && source.kind === 'text') {
     throw new UsageError({
-      what: 'it is not said where the new key goes',
+      what: 'the new key needs a file',
       why: 'the key in use comes from SOPS_PGP_KEY',
       advice: 'name a file outside of the project: --key-file <path>',
     });
@@ -34,16 +34,16 @@ export async function keyPlace(environment: Environment, named: string | undefin
   if (path === join(root, developmentKeyFile)) {
     return { kind: 'development', path, name, publicFile: 'sops/development-operational.public.asc' };
   }
-  if (isInProject(await whereItIs(path))) {
+  if (isInProject(root, await withoutLinks(path))) {
     throw new UsageError({
-      what: `${name} is a place in the project`,
-      why: 'the private half of a key of your own must not be committed',
+      what: `${name} lies in the project`,
+      why: 'the private half of your own key must not be committed',
       advice: `name a file outside: --key-file <path>; only ${developmentKeyFile} stays inside`,
     });
   }
-  if (path !== inUse && (await exists(path))) {
+  if (path !== inUse && (await ifThere(stat(path))) !== undefined) {
     throw new UsageError({
-      what: `${name} is there already`,
+      what: `${name} already exists`,
       why: 'a key in it would be lost',
       advice: 'name a new file: --key-file <path>',
     });
@@ -51,25 +51,23 @@ export async function keyPlace(environment: Environment, named: string | undefin
   return { kind: 'own', path, name, publicFile: 'sops/operational.public.asc' };
 }
 
-/** Throws `UsageError` unless a new key can go to its place, and be used where the environment stands. */
+/** Throws `UsageError` unless a new key can go to its place and be used in the environment. */
 export async function checkPlace(input: Secured, named: string | undefined): Promise<void> {
-  const place = await keyPlace(input.environment, named);
+  const place = await keyPlace(input, named);
   const reason = place.kind === 'development' ? whyNoDevelopmentKeys(input) : undefined;
   if (reason === undefined) return;
   throw new UsageError({
     what: 'a new development key would protect nothing',
     why: reason,
     advice:
-      'make one of your own, outside of the project: --key-file <path>; for a trial: --allow-development-keys',
+      'create your own key, outside of the project: --key-file <path>; for a trial: --allow-development-keys',
   });
 }
 
-const exists = async (path: string): Promise<boolean> => (await ifThere(stat(path))) !== undefined;
-
-/** The path without links, as far as it is there. */
-async function whereItIs(path: string): Promise<string> {
+/** The path with its links resolved, as far as it exists. */
+async function withoutLinks(path: string): Promise<string> {
   const above = dirname(path);
   if (above === path) return path;
   const real = await realpath(path).catch(() => undefined);
-  return real ?? join(await whereItIs(above), path.slice(above.length));
+  return real ?? join(await withoutLinks(above), path.slice(above.length));
 }

@@ -1,16 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { root } from '../ground/project.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
+import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { type Environment, exportHomes, writeWhole } from '../settings/environment.ts';
 import { noAnswer } from '../tools/tool-answer.ts';
 import { parseEncrypted, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
-import { importPublicKeys } from './operational-key.ts';
-import { explainEncryption } from './recipients.ts';
+import { explainEncryption } from './explain.ts';
+import { importPublicKeys } from './keyring.ts';
 import { sopsShell } from './shell.ts';
 
-/** The environment whose files say which secrets there are: names of values are not encrypted. */
+/** The environment whose files say which secrets exist: names of values are not encrypted. */
 const model = 'development';
 
 type MissingFile = {
@@ -21,19 +20,19 @@ type MissingFile = {
 };
 
 /** The secrets files that an environment lacks. */
-export async function missingSecrets(environment: string): Promise<MissingFile[]> {
-  const there = await secretNames(environment);
-  const missing = (await secretNames(model)).filter((name) => !there.includes(name));
+async function missingSecrets({ name, root }: Environment): Promise<MissingFile[]> {
+  const existing = await secretNames({ name, root });
+  const missing = (await secretNames({ name: model, root })).filter((file) => !existing.includes(file));
   return Promise.all(
-    missing.map(async (name) => {
-      const { values } = await readEncrypted(secretsFile(model, name));
-      return { file: secretsFile(environment, name), keys: values.map((path) => path.join('.')) };
+    missing.map(async (file) => {
+      const { values } = await readEncrypted(root, secretsFile(model, file));
+      return { file: secretsFile(name, file), keys: values.map((path) => path.join('.')) };
     }),
   );
 }
 
 async function checkEncrypted(file: string, text: string, keys: readonly string[]): Promise<void> {
-  const made = await parseEncrypted(text, file).catch(() => undefined);
+  const made = await parseEncrypted(text);
   const names = made?.values.map((path) => path.join('.'));
   const isEncrypted = made !== undefined && made.recipients.length > 0 && made.plain.length === 0;
   if (isEncrypted && names?.join() === keys.join()) return;
@@ -48,7 +47,7 @@ const encryption = (file: string): string[] => [
 
 /** The plain commands of `makeSecrets`, for `--dry-run`. */
 export async function makeCommands(environment: Environment): Promise<readonly string[]> {
-  const missing = await missingSecrets(environment.name);
+  const missing = await missingSecrets(environment);
   if (missing.length === 0) return [`# environments/${environment.name}/secrets has every file`];
   return [
     exportHomes(environment, 'GNUPGHOME'),
@@ -60,12 +59,15 @@ export async function makeCommands(environment: Environment): Promise<readonly s
 }
 
 /**
- * Makes the secrets files that the environment lacks, with random values, encrypted by the rule of .sops.yaml that is for them. A
- * file that is there is left alone. Throws `TaskError` when nothing can be encrypted for a key of the rule.
+ * Creates the secrets files that the environment lacks, with random values, encrypted by the rule of .sops.yaml for them. Existing
+ * files stay as they are. Throws `TaskError` if a key of the rule cannot be used.
  */
-export async function makeSecrets(context: EnvironmentContext): Promise<void> {
+export async function makeSecrets(
+  context: ShellContext & Pick<EnvironmentContext, 'log' | 'report' | 'secret'>,
+): Promise<void> {
   const { environment } = context;
-  const missing = await missingSecrets(environment.name);
+  const { root } = environment;
+  const missing = await missingSecrets(environment);
   if (missing.length === 0) return context.report('unchanged');
   await importPublicKeys(context);
   const $ = await sopsShell(context);
@@ -74,11 +76,11 @@ export async function makeSecrets(context: EnvironmentContext): Promise<void> {
     for (const [, value] of values) context.secret(value);
     const input = values.map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`).join('');
     await mkdir(dirname(join(root, file)), { recursive: true });
-    // Node gives a socket as stdin, which cannot be opened by a name; a pipe can.
+    // Node gives a socket as stdin, which cannot be opened by name; a pipe can.
     const made = await $({ input })`cat | sops ${encryption(file)} /dev/stdin`;
-    if (made.exitCode !== 0) throw await explainEncryption($, file, made);
+    if (made.exitCode !== 0) throw await explainEncryption($, root, file, made);
     await checkEncrypted(file, made.stdout, keys);
-    // Half a file would be taken for one that is there.
+    // Whole or not at all: the next run would take half a file for an existing one.
     await writeWhole(join(root, file), made.stdout, 0o644);
     context.log(`${file}: ${keys.join(', ')}`);
   }

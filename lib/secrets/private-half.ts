@@ -1,16 +1,16 @@
 import { TaskError } from '../runner/runner.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
+import type { ShellContext } from '../settings/context.ts';
 import { noAnswer, toolFailure } from '../tools/tool-answer.ts';
 import { gpgReading, type OperationalKey, readKey } from './operational-key.ts';
 
 /**
- * Throws `TaskError` unless a private half can be used as it is: no task could ask for a passphrase. Looked at in the file itself,
- * so that nothing has to be taken out of the keyring again.
+ * Throws `TaskError` unless a private half can be used as it is: no task could ask for a passphrase. It checks the file itself, so
+ * that nothing has to be removed from the keyring again.
  */
-export async function checkPrivateHalf(key: OperationalKey, context: EnvironmentContext): Promise<void> {
-  const problems = (await privateParts(key, context)).filter(({ encrypts }) => encrypts);
-  const problem = problems.find((part) => part.problem !== undefined)?.problem;
-  if (problem === undefined || problems.some((part) => part.problem === undefined)) return;
+export async function checkPrivateHalf(key: OperationalKey, context: ShellContext): Promise<void> {
+  const parts = (await privateParts(key, context)).filter(({ encrypts }) => encrypts);
+  const problem = parts.find((part) => part.problem !== undefined)?.problem;
+  if (problem === undefined || parts.some((part) => part.problem === undefined)) return;
   throw new TaskError({
     what: `the key in ${key.source.name} cannot be used: ${problem.what}`,
     why: `${problem.why}; it was not imported`,
@@ -18,32 +18,32 @@ export async function checkPrivateHalf(key: OperationalKey, context: Environment
   });
 }
 
-/** Throws `TaskError` unless what gpg exported is this key, with a private half of each part that can be used. */
+/** Throws `TaskError` unless what gpg exported is this key, with a usable private half of each part. */
 export async function checkExport(
   exported: string,
   parts: readonly string[],
-  context: EnvironmentContext,
+  context: ShellContext,
 ): Promise<void> {
   const name = 'what gpg exported';
-  const notWhole = (why: string): TaskError =>
+  const incomplete = (why: string): TaskError =>
     new TaskError({
-      what: 'gpg did not export the new key whole; nothing was changed',
+      what: 'gpg exported only a part of the new key; nothing was changed',
       why,
-      advice: 'run it again; if it stays, try `gpg --version` and free space',
+      advice: 'run it again; if it fails again, check `gpg --version` and disk space',
     });
   const key = await readKey({ kind: 'text', text: exported, name }, context).catch((error: TaskError) => {
-    throw notWhole(error.why ?? error.what);
+    throw incomplete(error.why ?? error.what);
   });
   const found = await privateParts(key, context);
   for (const part of parts) {
     const own = found.find(({ fingerprint }) => fingerprint === part);
     const problem = own === undefined ? absent : own.problem;
-    if (problem !== undefined) throw notWhole(`${part}: ${problem.what}`);
+    if (problem !== undefined) throw incomplete(`${part}: ${problem.what}`);
   }
 }
 
 /** Each part of a key with what is wrong with its private half. */
-async function privateParts({ source, parts }: OperationalKey, context: EnvironmentContext) {
+async function privateParts({ source, parts }: OperationalKey, context: ShellContext) {
   const command = `gpg --list-packets ${source.name}`;
   const listed = await gpgReading(source, context, ['--list-packets']);
   if (listed.exitCode !== 0) throw toolFailure(command, listed);
@@ -60,12 +60,12 @@ async function privateParts({ source, parts }: OperationalKey, context: Environm
 type Problem = { readonly what: string; readonly why: string; readonly advice: (key: string) => string };
 
 const absent: Problem = {
-  what: 'its private half is not in it',
+  what: 'its private half is missing',
   why: 'the part that decrypts was exported without it, or is on a card',
-  advice: (key) => `export it from where it is whole: gpg --armor --export-secret-keys ${key}`,
+  advice: (key) => `export it where it is complete: gpg --armor --export-secret-keys ${key}`,
 };
 
-/** By what gpg says of a packet (GnuPG: g10/parse-packet.c). */
+/** By what gpg prints of a packet (GnuPG: g10/parse-packet.c). */
 function problemOf(packet: string): Problem | undefined {
   if (/gnu-dummy|gnu-divert-to-card/.test(packet)) return absent;
   if (!/protected\]|^\s*protect IV:/m.test(packet)) return undefined;
@@ -73,6 +73,6 @@ function problemOf(packet: string): Problem | undefined {
     what: 'it has a passphrase',
     why: 'no task could ask for it',
     advice: (key) =>
-      `take the passphrase off a copy: gpg --edit-key ${key} passwd (an empty one), then gpg --armor --export-secret-keys ${key}`,
+      `remove the passphrase from a copy: gpg --edit-key ${key} passwd (an empty one), then gpg --armor --export-secret-keys ${key}`,
   };
 }

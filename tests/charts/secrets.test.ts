@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
 import { leavesOf } from '../../lib/secrets/encrypted-file.ts';
-import { secretForms, shortestSecret } from '../../lib/secrets/secret-forms.ts';
+import { secretForms, shortestSecret } from '../../lib/secrets/leaks.ts';
 import { environmentIn } from '../rig/environment.ts';
 import { copyProject } from '../rig/project-copy.ts';
 import { failureOf, taskContext } from '../rig/task-context.ts';

@@ -65,7 +65,7 @@ const onTheCommandLine: readonly [words: string, said: RegExp][] = [
     /for a development key[\s\S]*--allow-development-keys/,
   ],
   ['edit-secrets', /an editor needs a terminal/],
-  ['rotate-keys --yes --key-file sops/own.asc', /is a place in the project/],
+  ['rotate-keys --yes --key-file sops/own.asc', /lies in the project/],
   ['destroy-k8s --provider existing --context nowhere --yes', /never destroyed by these tasks/],
 ];
 

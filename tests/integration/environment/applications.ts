@@ -3,7 +3,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import * as assert from 'uvu/assert';
 import { leavesOf } from '../../../lib/secrets/encrypted-file.ts';
-import { secretForms, shortestSecret } from '../../../lib/secrets/secret-forms.ts';
+import { secretForms, shortestSecret } from '../../../lib/secrets/leaks.ts';
 import { readText, secretOf } from '../sandbox.ts';
 import { login } from './login.ts';
 import {

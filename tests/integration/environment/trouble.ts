@@ -103,7 +103,7 @@ trouble('a damaged, a foreign and a missing secrets file are told apart', async 
       /is damaged\n {2}why: .*AES_GCM/,
     ],
     [() => '{{{ not: yaml: [', /is damaged\n {2}why: yaml/],
-    [() => undefined, /database.yaml is not there/],
+    [() => undefined, /database.yaml does not exist/],
   ];
   for (const [damage, said] of damages) await withFile(file, damage, () => refuses(['init-vault'], 1, said));
   await withFile(file, damages[1]?.[0] ?? String, () => refuses(['install-tier', 'core'], 1, /is damaged/));

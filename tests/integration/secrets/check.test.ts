@@ -6,7 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
-import { secretForms } from '../../../lib/secrets/secret-forms.ts';
+import { secretForms } from '../../../lib/secrets/leaks.ts';
 import { makeSandbox, type Sandbox } from '../sandbox.ts';
 import { openedBy, withKeys } from './keyring.ts';
 
@@ -25,7 +25,7 @@ test.before(async () => {
 });
 test.after(() => sandbox.remove('development'));
 
-/** The check with one file written anew, which is given back afterwards. */
+/** The check with one file changed, which is restored afterwards. */
 async function checkWith(path: string, change: (text: string) => string): Promise<Ended> {
   const full = sandbox.path(path);
   const before = await readFile(full).catch(() => undefined);
@@ -39,16 +39,16 @@ async function checkWith(path: string, change: (text: string) => string): Promis
   }
 }
 
-/** Everything that was said, of which no secret may be a part. */
+/** The whole output, in which no secret may appear. */
 const said = ({ stdout, stderr }: Ended): string => stdout + stderr;
 
-test('nothing of this repository is secret and in plain', async () => {
+test('this repository has no secret in plain text', async () => {
   const { exitCode, stdout, stderr } = await sandbox.task('check-secrets');
   assert.is(exitCode, 0, stderr);
-  assert.match(stdout, /nothing in plain among \d{3,} files/);
+  assert.match(stdout, /no secret in plain text in \d{3,} files/);
 });
 
-test('a value that is not encrypted is named by its file and key, and not shown', async () => {
+test('a value that is not encrypted is named by file and key, and not shown', async () => {
   const plain = await checkWith(file, (text) => `token: hunter2-hunter2\n${text}`);
   assert.is(plain.exitCode, 1);
   assert.match(plain.stdout, `${file}: the value \`token\` is not encrypted`);
@@ -59,7 +59,7 @@ test('a value that is not encrypted is named by its file and key, and not shown'
   assert.not.ok(said(opened).includes(password));
 });
 
-test('a damaged file is no success, and is not taken for one that no key opens', async () => {
+test('a damaged file is a failure, and is not called one that no key opens', async () => {
   const broken = await checkWith(file, (text) => text.replace(/^(password: .*data:)./m, '$1*'));
   assert.is(broken.exitCode, 1);
   assert.match(broken.stderr, `error: ${file} is damaged`);
@@ -73,7 +73,7 @@ test('values below maps and lists, of any type, and comments count too', async (
   assert.match(stdout, '`nested.list.0` is not encrypted');
   assert.match(stdout, '`nested.port_unencrypted` is not encrypted');
   assert.match(stdout, `${file}:4: a comment that is not encrypted`);
-  assert.match(stderr, 'error: 3 in plain');
+  assert.match(stderr, 'error: 3 in plain text');
 });
 
 test('a file that SOPS has never seen, or would not take, is found', async () => {
@@ -84,10 +84,10 @@ test('a file that SOPS has never seen, or would not take, is found', async () =>
   assert.match(fresh.stdout, 'new.yaml: it is not encrypted by SOPS');
   const text = await checkWith('environments/development/secrets/token.txt', () => 'hunter2-hunter2');
   assert.is(text.exitCode, 1);
-  assert.match(text.stdout, 'token.txt: no rule of .sops.yaml is for it');
+  assert.match(text.stdout, 'token.txt: no rule of .sops.yaml matches it');
 });
 
-test('the value of a secret is found wherever it stands, in every form', async () => {
+test('the value of a secret is found anywhere and in every form', async () => {
   const forms = secretForms(password);
   const place = (index: number): string => `charts/backend/notes${index}.txt`;
   for (const [index, { text }] of forms.entries())
@@ -101,7 +101,7 @@ test('the value of a secret is found wherever it stands, in every form', async (
   }
 });
 
-test('private keys are found by what they are; only those for development may be here', async () => {
+test('private keys are found by their format; only the development key is allowed', async () => {
   const made = await withKeys(
     sandbox,
     [],
@@ -125,7 +125,7 @@ test('private keys are found by what they are; only those for development may be
   assert.is((await checkWith('sops/other-name.asc', () => development)).exitCode, 0);
 });
 
-test('what is staged is seen, also by a hook, and a file of any name and encoding', async () => {
+test('staged content is checked, also in a hook, and files of any name and encoding', async () => {
   const git = (words: readonly string[], index = '.git/index') =>
     promisify(execFile)('git', words, {
       cwd: sandbox.folder,
@@ -165,7 +165,7 @@ test('what is staged is seen, also by a hook, and a file of any name and encodin
   await rm(sandbox.path('.git/index'));
 });
 
-test('a key that is given and does not work is no success', async () => {
+test('a given key that does not work is a failure', async () => {
   await sandbox.task('destroy-environment', '--yes');
   const fails = async (variables: Record<string, string>): Promise<string> => {
     Object.assign(sandbox.env, variables);
@@ -181,7 +181,7 @@ test('a key that is given and does not work is no success', async () => {
   );
   assert.match(
     await fails({ SOPS_PGP_KEY: 'no armour' }),
-    /^error: SOPS_PGP_KEY holds no key that opens anything$/m,
+    /^error: SOPS_PGP_KEY holds no key that can decrypt$/m,
   );
   const other = await withKeys(
     sandbox,
@@ -193,15 +193,15 @@ test('a key that is given and does not work is no success', async () => {
   assert.match(await fails({ SOPS_PGP_KEY: other.stdout }), `error: no key in the keyring opens ${file}\n`);
 });
 
-test('where no key is given the rest is checked all the same, and it is said what is left out', async () => {
+test('without a key the rest is checked all the same, and the log says what is not', async () => {
   await sandbox.task('destroy-environment', '--yes');
   await writeFile(sandbox.path('environments/development/key.yaml'), 'sops: { key: ~/nowhere.asc }\n');
   const good = await sandbox.task('check-secrets');
   assert.is(good.exitCode, 0, good.stderr);
-  assert.match(good.stderr, 'no key is given (there is no ~/nowhere.asc)');
+  assert.match(good.stderr, 'no key is given (~/nowhere.asc does not exist)');
   assert.match(
     good.stdout,
-    /nothing in plain among \d{3,} files; not looked for: the values of .*database\.yaml/,
+    /no secret in plain text in \d{3,} files; not checked: the values of .*database\.yaml/,
   );
   const bad = await checkWith(file, (text) => `token: hunter2-hunter2\n${text}`);
   assert.is(bad.exitCode, 1);

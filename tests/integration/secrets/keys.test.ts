@@ -4,33 +4,31 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/settings/environment.ts';
+import { importKeys, removeKeyring } from '../../../lib/secrets/keyring.ts';
+import { makeSecrets } from '../../../lib/secrets/make.ts';
+import { decryptValue } from '../../../lib/secrets/sops.ts';
 import { findProgram } from '../../rig/find-program.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import type { CloneContext } from '../../rig/scripted-clone.ts';
+import { type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
-/* What the real gpg and sops make of keys that cannot be used, or not any more. */
+/* Keys that cannot be used, with the real gpg and sops. */
 
 type State = {
-  clone: ScriptedClone;
-  lib: typeof import('../../../lib/secrets/sops.ts') & typeof import('../../../lib/secrets/make.ts');
-  environment: Environment;
-  context: RecordedContext;
+  clone: ScriptedFolder;
+  context: CloneContext;
   /** Where keys are made. */
   home: string;
 };
 
 const test = suite<State>('keys of SOPS');
 
+const sops = findProgram('SOPS', 'sops');
+const realSops = ({ script }: ScriptedFolder): void => script('sops', `exec ${sops} "$@"`);
+
 test.before(async (state) => {
-  const sops = findProgram('SOPS', 'sops');
-  state.clone = scriptedClone();
-  state.clone.script('sops', `exec ${sops} "$@"`);
-  state.lib = {
-    ...(await state.clone.lib('secrets/sops.ts')),
-    ...(await state.clone.lib('secrets/make.ts')),
-  };
-  state.environment = await state.clone.environment('embedded');
+  state.clone = scriptedFolder('.sops.yaml', 'environments', 'sops');
+  realSops(state.clone);
   state.home = mkdtempSync(join(tmpdir(), 'kdk-'));
 });
 test.before.each(async (state) => {
@@ -39,7 +37,7 @@ test.before.each(async (state) => {
 test.after.each(async (state) => {
   delete process.env.SOPS_PGP_KEY_FILE;
   delete process.env.SOPS_PGP_KEY;
-  await state.lib.removeKeyring({ ...state.context, environment: state.environment });
+  await removeKeyring(state.context);
   state.clone.reset();
 });
 test.after(({ clone, home }) => {
@@ -81,12 +79,10 @@ async function refusal(state: State, text: string): Promise<string> {
   const file = join(state.home, 'key.asc');
   writeFileSync(file, text);
   process.env.SOPS_PGP_KEY_FILE = file;
-  const error = await failureOf(state.lib.importKeys({ ...state.context, environment: state.environment }));
-  const keys = join(state.environment.gnupgHome, 'private-keys-v1.d');
-  assert.equal(
-    readdirSync(state.environment.gnupgHome).includes('private-keys-v1.d') ? readdirSync(keys) : [],
-    [],
-  );
+  const error = await failureOf(importKeys(state.context));
+  const { gnupgHome } = state.context.environment;
+  const keys = join(gnupgHome, 'private-keys-v1.d');
+  assert.equal(readdirSync(gnupgHome).includes('private-keys-v1.d') ? readdirSync(keys) : [], []);
   assert.ok(error.advice);
   return `${error.what}: ${error.why}`;
 }
@@ -101,13 +97,10 @@ test('a key with a passphrase is refused before it is imported', async (state) =
   const parts = exported(state, '--passphrase', 'a passphrase', '--export-secret-subkeys', key);
   assert.match(await refusal(state, parts), /it has a passphrase/);
   process.env.SOPS_PGP_KEY = text;
-  assert.match(
-    (await failureOf(state.lib.importKeys({ ...state.context, environment: state.environment }))).what,
-    /^the key in SOPS_PGP_KEY cannot be used/,
-  );
+  assert.match((await failureOf(importKeys(state.context))).what, /^the key in SOPS_PGP_KEY cannot be used/);
 });
 
-test('a file that is no key, or not the one, says which it is', async (state) => {
+test('a file that is not the right key says what it is', async (state) => {
   const [one, two] = [makeKey(state, 'one'), makeKey(state, 'two')];
   gpg(state, '--passphrase', '', '--quick-generate-key', 'signer', 'ed25519', 'cert,sign', 'never');
   const whole = exported(state, '--export-secret-keys', one);
@@ -119,44 +112,44 @@ test('a file that is no key, or not the one, says which it is', async (state) =>
       /gpg finds no key in it/,
     ],
     [whole.slice(0, whole.length / 2), /gpg finds no key in it/],
-    [exported(state, '--export', one), /it is a public half alone$/],
+    [exported(state, '--export', one), /it is only a public half$/],
     [
       whole + exported(state, '--export-secret-keys', two),
       new RegExp(`it holds 2 private keys: ${one}, ${two}$`),
     ],
     [
       exported(state, '--export-secret-keys', fingerprintOf(state, 'signer')),
-      /has no part that encrypts: it only signs$/,
+      /no part of it encrypts: it only signs$/,
     ],
   ] as const)
     assert.match(await refusal(state, text), why);
   const refused = async (variables: Record<string, string>) => {
     Object.assign(process.env, variables);
-    return (await failureOf(state.lib.importKeys({ ...state.context, environment: state.environment }))).why;
+    return (await failureOf(importKeys(state.context))).why;
   };
   assert.is(await refused({ SOPS_PGP_KEY_FILE: state.home }), 'it is a folder');
   const pipe = join(state.home, 'pipe');
   execFileSync('mkfifo', [pipe]);
   assert.match((await refused({ SOPS_PGP_KEY_FILE: pipe })) ?? '', /^it is a pipe or a device, .* only once/);
-  assert.is(await refused({ SOPS_PGP_KEY: whole.replaceAll('\n', ' ') }), 'its line ends are lost');
+  assert.is(await refused({ SOPS_PGP_KEY: whole.replaceAll('\n', ' ') }), 'its line breaks are lost');
 });
 
-test('armour that lost its blank line is refused, and no line of it is shown', async (state) => {
+test('armour without its blank line is refused, and no line of it is shown', async (state) => {
   const whole = exported(state, '--export-secret-keys', makeKey(state, 'folded'));
   const folded = whole.replace('\n\n', '\n');
   const [, line = ''] = folded.split('\n');
   assert.match(await refusal(state, folded), /gpg finds no key in it \(gpg: invalid armor header\)$/);
   process.env.SOPS_PGP_KEY = folded;
-  const lost = await failureOf(state.lib.importKeys({ ...state.context, environment: state.environment }));
-  assert.is(lost.why, 'the blank line after its first one is lost');
+  const lost = await failureOf(importKeys(state.context));
+  assert.is(lost.why, 'the blank line after its first line is lost');
   // With other words before it gpg says it.
   process.env.SOPS_PGP_KEY = whole.replace('\n\n', `\nVersion 1\n${line}\n\n`);
-  const error = await failureOf(state.lib.importKeys({ ...state.context, environment: state.environment }));
+  const error = await failureOf(importKeys(state.context));
   assert.is(error.exitCode, 1);
   for (const text of [JSON.stringify(error), JSON.stringify(lost)]) assert.not.ok(text.includes(line));
 });
 
-test('a key with another system’s line ends, or with the public half of another, is taken', async (state) => {
+test('a key with CRLF, or beside the public half of another, is accepted', async (state) => {
   const [key, other] = [makeKey(state, 'dos'), makeKey(state, 'other')];
   const file = join(state.home, 'dos.asc');
   process.env.SOPS_PGP_KEY_FILE = file;
@@ -165,15 +158,15 @@ test('a key with another system’s line ends, or with the public half of anothe
     exported(state, '--export-secret-keys', key).replaceAll('\n', '\r\n') +
       exported(state, '--export', other),
   );
-  assert.is(await state.lib.importKeys({ ...state.context, environment: state.environment }), 'changed');
-  assert.is(await state.lib.importKeys({ ...state.context, environment: state.environment }), 'unchanged');
+  assert.is(await importKeys(state.context), 'changed');
+  assert.is(await importKeys(state.context), 'unchanged');
 });
 
-test('a key that was renewed in its place, and what a keyring has lost, is taken', async (state) => {
+test('an extended key, and what a keyring has lost, is imported again', async (state) => {
   const key = makeKey(state, 'renewed', '', [], '2y');
   const file = join(state.home, 'renewed.asc');
   process.env.SOPS_PGP_KEY_FILE = file;
-  const importing = () => state.lib.importKeys({ ...state.context, environment: state.environment });
+  const importing = () => importKeys(state.context);
   const keep = () => writeFileSync(file, exported(state, '--export-secret-keys', key));
   keep();
   assert.is(await importing(), 'changed');
@@ -181,7 +174,7 @@ test('a key that was renewed in its place, and what a keyring has lost, is taken
   gpg(state, '--quick-set-expire', key, '5y');
   keep();
   assert.is(await importing(), 'changed');
-  const home = state.environment.gnupgHome;
+  const home = state.context.environment.gnupgHome;
   const backup = '7391ED9669BE079245196E270E084F89DA0EFFF6';
   execFileSync('gpg', ['--homedir', home, '--batch', '--yes', '--quiet', '--delete-keys', backup]);
   assert.is(await importing(), 'changed');
@@ -193,27 +186,27 @@ test('a key that was renewed in its place, and what a keyring has lost, is taken
   assert.is(await importing(), 'unchanged');
 });
 
-test('an operational key that has expired opens files, and is told with its date', async (state) => {
+test('an expired operational key decrypts files, and a warning names its date', async (state) => {
   const key = makeKey(state, 'old', '', long, '1y');
   writeFileSync(join(state.home, 'old.asc'), exported(state, '--export-secret-keys', key));
   process.env.SOPS_PGP_KEY_FILE = join(state.home, 'old.asc');
-  assert.is(await state.lib.importKeys({ ...state.context, environment: state.environment }), 'changed');
+  assert.is(await importKeys(state.context), 'changed');
   assert.match(
     state.context.logged.join('\n'),
-    /old\.asc, the key expired on 2020-12-31: it opens files.*rotate-keys/,
+    /old\.asc: the key expired on 2020-12-31; it decrypts files.*rotate-keys/,
   );
 });
 
-test('a key for which nothing can be encrypted is named with the reason, not said to be missing', async (state) => {
+test('a key for which nothing can be encrypted is named with the reason, and not called missing', async (state) => {
   const rules = join(state.clone.folder, '.sops.yaml');
   const before = readFileSync(rules, 'utf8');
   const half = join(state.clone.folder, 'sops/backup.public.asc');
   // A name for which development's files are the model.
-  const environment = { ...state.environment, name: 'staging' };
+  const environment = { ...state.context.environment, name: 'staging' };
   const failed = async (key: string): Promise<string> => {
     writeFileSync(rules, before.replace(/7391ED\w+/, key));
-    await state.lib.importKeys({ ...state.context, environment: state.environment });
-    const error = await failureOf(state.lib.makeSecrets({ ...state.context, environment }));
+    await importKeys(state.context);
+    const error = await failureOf(makeSecrets({ ...state.context, environment }));
     return `${error.why}; ${error.advice}`;
   };
   try {
@@ -221,23 +214,22 @@ test('a key for which nothing can be encrypted is named with the reason, not sai
     writeFileSync(half, exported(state, '--export', expired));
     assert.match(
       await failed(expired),
-      new RegExp(`${expired}: the key expired on 2020-12-31; have its owner renew it`),
+      new RegExp(`${expired}: the key expired on 2020-12-31; have its owner extend it`),
     );
     const revoked = makeKey(state, 'revoked');
     const text = readFileSync(join(state.home, 'openpgp-revocs.d', `${revoked}.rev`), 'utf8');
     writeFileSync(join(state.home, 'revocation'), text.replace(/^:---/m, '---'));
     gpg(state, '--import', join(state.home, 'revocation'));
     writeFileSync(half, exported(state, '--export', revoked));
-    await state.lib.removeKeyring({ ...state.context, environment: state.environment });
+    await removeKeyring(state.context);
     assert.match(await failed(revoked), new RegExp(`${revoked}: the key was revoked`));
-    const sops = readFileSync(join(state.clone.folder, '..', 'bin', 'sops'), 'utf8');
     state.clone.script('sops', 'kill -9 $$');
     assert.match(await failed(revoked), /; free some memory/);
-    writeFileSync(join(state.clone.folder, '..', 'bin', 'sops'), sops);
+    realSops(state.clone);
     const missing = '0123456789ABCDEF0123456789ABCDEF01234567';
     assert.match(
       await failed(missing),
-      new RegExp(`${missing}: there is no public half of it; put the public half`),
+      new RegExp(`${missing}: its public half is missing; put the public half`),
     );
   } finally {
     writeFileSync(rules, before);
@@ -245,22 +237,16 @@ test('a key for which nothing can be encrypted is named with the reason, not sai
   }
 });
 
-test('a gpg that is killed while sops decrypts is told as such', async (state) => {
-  await state.lib.importKeys({ ...state.context, environment: state.environment });
+test('a gpg that is killed while sops decrypts is named', async (state) => {
+  await importKeys(state.context);
   state.clone.script('gpg', 'kill -9 $$');
   try {
-    const error = await failureOf(
-      state.lib.decryptValue(
-        { ...state.context, environment: state.environment },
-        'database.yaml',
-        'password',
-      ),
-    );
+    const error = await failureOf(decryptValue(state.context, 'database.yaml', 'password'));
     assert.match(error.what, /^gpg could not decrypt environments\/development\/secrets\/database\.yaml$/);
     assert.match(error.why ?? '', /killed, or could not be started/);
     assert.not.match(error.advice ?? '', /git/);
   } finally {
-    rmSync(join(state.clone.folder, '..', 'bin', 'gpg'));
+    state.clone.unscript('gpg');
   }
 });
 

@@ -71,7 +71,7 @@ test('a file that cannot be opened leaves everything as it was', async () => {
   await writeFile(sandbox.path(other), whole);
 });
 
-test('a private half that gpg leaves out of its export is not put in the place of the old one', async () => {
+test('a private half that gpg leaves out of its export does not replace the old one', async () => {
   const [before, keys] = [await everything(), await secretKeys()];
   const { PATH } = sandbox.env;
   const bin = `${sandbox.home}/bin`;
@@ -91,7 +91,7 @@ test('a private half that gpg leaves out of its export is not put in the place o
   // The newest files are the new key's.
   const lose = (parts: number) =>
     `cd "$GNUPGHOME/private-keys-v1.d"; rm $(ls -t | head -n ${parts}); cd - > /dev/null`;
-  const what = 'error: gpg did not export the new key whole; nothing was changed';
+  const what = 'error: gpg exported only a part of the new key; nothing was changed';
   assert.match(await said('--export-secret-keys', lose(2)), `${what}\n  why: it is empty`);
   assert.match(await said('--export-secret-keys', lose(1)), what);
   assert.match(await said('--export\\ ', 'exit 0'), /error: `gpg --export .*` gave no readable answer/);
@@ -100,7 +100,7 @@ test('a private half that gpg leaves out of its export is not put in the place o
   assert.not.match(silent, 'new-key.txt');
 });
 
-test('what a killed run had made is taken away by the next one', async () => {
+test('the next run removes what a killed one left', async () => {
   const { stdout } = await inKeyring(
     sandbox,
     'gpg',
@@ -195,15 +195,16 @@ async function evaluate(script: string): Promise<number | null> {
 async function staging(one: string, two: string, last: string): Promise<number | null> {
   const script = `
     const staged = await import('${sandbox.path('lib/secrets/staged-files.ts')}');
-    await staged.startStaging();
-    await staged.stage('one', 'new one');
-    await staged.stage('two', 'new two');
-    await staged.sealStaged(new Map([['one', '${one}'], ['two', '${two}']]));
+    const root = '${sandbox.folder}';
+    await staged.startStaging(root);
+    await staged.stage(root, 'one', 'new one');
+    await staged.stage(root, 'two', 'new two');
+    await staged.sealStaged(root, new Map([['one', '${one}'], ['two', '${two}']]));
     ${last}`;
   return evaluate(script);
 }
 
-test('a rotation that was killed while it replaced files is ended by the next run', async () => {
+test('the next run finishes a rotation that was killed while it replaced files', async () => {
   const [one, two] = [sandbox.path('one'), sandbox.path('two')];
   await writeFile(one, 'new one');
   await writeFile(two, 'old two');
@@ -211,18 +212,18 @@ test('a rotation that was killed while it replaced files is ended by the next ru
   const before = await everything();
   const { exitCode, stdout, stderr } = await sandbox.task('rotate-keys', '--yes');
   assert.is(exitCode, 0, stderr);
-  assert.match(stdout, 'the rotation that was interrupted is done');
+  assert.match(stdout, 'the interrupted rotation is finished');
   assert.is(await readText(two), 'new two');
   assert.equal(await everything(), before);
   assert.not.ok((await readdir(sandbox.path('.state'))).includes('.key-rotation'));
   for (const path of [one, two]) await rm(path);
 });
 
-test('when a file cannot be put in place, those before it are brought back', async () => {
+test('if a file cannot be put in place, those before it are restored', async () => {
   const one = sandbox.path('one');
   await writeFile(one, 'old one');
   // below a file there is no place
-  const last = `await staged.putInPlace().catch(async () => process.exit(await staged.isSealed() ? 9 : 7));`;
+  const last = `await staged.putInPlace(root).catch(async () => process.exit(await staged.isSealed(root) ? 9 : 7));`;
   assert.is(await staging(one, `${one}/two`, last), 7);
   assert.is(await readText(one), 'old one');
   await rm(one);
@@ -230,18 +231,18 @@ test('when a file cannot be put in place, those before it are brought back', asy
   const [before, keys] = [await everything(), await secretKeys()];
   const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes', '--key-file', '/proc/own.asc');
   assert.is(exitCode, 1);
-  assert.match(stderr, /^error: .*the old ones are back$/m);
+  assert.match(stderr, /^error: .*the old ones are restored$/m);
   assert.equal(await everything(), before);
   assert.equal(await secretKeys(), keys);
 });
 
 const ownKey = (): string => `${sandbox.home}/keys/own.asc`;
 
-test('a key of one’s own does not go into the project, nor over another file', async () => {
+test('your own key goes neither into the project nor over another file', async () => {
   for (const [place, what] of [
-    ['sops/own.asc', /^error: sops\/own\.asc is a place in the project\n/],
-    [sandbox.path('own.asc'), /is a place in the project\n/],
-    [oldKey, /old\.asc is there already\n/],
+    ['sops/own.asc', /^error: sops\/own\.asc lies in the project\n/],
+    [sandbox.path('own.asc'), /lies in the project\n/],
+    [oldKey, /old\.asc already exists\n/],
   ] as const) {
     const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes', '--key-file', place);
     assert.is(exitCode, 2, place);
@@ -249,7 +250,7 @@ test('a key of one’s own does not go into the project, nor over another file',
   }
 });
 
-test('the private half of a key of one’s own lies where it was told, for its owner alone', async () => {
+test('the private half of your own key goes to the named file, for its owner only', async () => {
   const { exitCode, stdout, stderr } = await sandbox.task('rotate-keys', '--yes', '--key-file', ownKey());
   assert.is(exitCode, 0, stderr);
   assert.match(stdout, /its private half is in .*own\.asc: keep it safe and out of git/);
@@ -312,7 +313,7 @@ test('with a backup key of one’s own, too, an environment that matters takes t
   assert.is(missing.exitCode, 1);
   assert.match(
     missing.stderr,
-    /nothing was changed\n {2}why: [0-9A-F]{40}: there is no public half of it\n {2}do: put the public half of each key into sops\//,
+    /nothing was changed\n {2}why: [0-9A-F]{40}: its public half is missing\n {2}do: put the public half of each key into sops\//,
   );
   await writeFile(sandbox.path('sops/backup.public.asc'), made.stdout);
   const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes');
@@ -330,7 +331,7 @@ test('files of other keys are left alone', async () => {
   await writeFile(sandbox.path(other), original);
   const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes');
   assert.is(exitCode, 0, stderr);
-  assert.match(stderr, `left alone, since it is encrypted for other keys: ${other}`);
+  assert.match(stderr, `unchanged, since it is encrypted for other keys: ${other}`);
   assert.is(await readText(sandbox.path(other)), original);
   assert.is(await openedBy(sandbox, [ownKey()], file), oldPassword);
 });

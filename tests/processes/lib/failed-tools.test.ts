@@ -90,7 +90,7 @@ test('a state file that cannot be read is an error; nothing follows from it', as
   }
   const folders: { readonly [path: string]: () => Promise<unknown> } = {
     '.state/development/services': () => lib.readServices(environment.state),
-    'environments/development/secrets': () => lib.secretNames('development'),
+    'environments/development/secrets': () => lib.secretNames(environment),
     '.state': () => lib.checkEnvironment('unknown'),
   };
   for (const [path, read] of Object.entries(folders)) {

@@ -1,8 +1,11 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { parseEncrypted } from '../../../lib/secrets/encrypted-file.ts';
-import { findPrivateKeys, withoutZeros } from '../../../lib/secrets/private-keys.ts';
-import { secretForms } from '../../../lib/secrets/secret-forms.ts';
+import { parseEncrypted, readEncrypted } from '../../../lib/secrets/encrypted-file.ts';
+import { findPrivateKeys, secretForms, withoutZeros } from '../../../lib/secrets/leaks.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 const test = suite('what is secret');
 
@@ -21,22 +24,26 @@ test('a value is recognised in base64 wherever it begins and ends in what was en
   assert.not.ok(isSeen(Buffer.from('p4ssw0rd/of+somebody').toString('base64'), value));
 });
 
-test('values in plain are found, and a damaged file is told without its text', async () => {
+test('values in plain text are found, and a damaged file is named without its content', async () => {
   const text = 'a: ENC[AES256_GCM,data:x,type:str]\nb: plain\nc: [ENC, ""]\nsops:\n  pgp: [{ fp: ab cd }]\n';
-  const { recipients, plain, values } = await parseEncrypted(text, 'some.yaml');
-  assert.equal(recipients, ['ABCD']);
-  assert.equal(plain, [['b'], ['c', '0']]);
-  assert.is(values.length, 4);
+  const found = await parseEncrypted(text);
+  assert.equal(found?.recipients, ['ABCD']);
+  assert.equal(found?.plain, [['b'], ['c', '0']]);
+  assert.is(found?.values.length, 4);
+  const folder = mkdtempSync(join(tmpdir(), 'k8sd-'));
   for (const damaged of ['- a list', 'secret: "no end', '']) {
-    const error = await parseEncrypted(damaged, 'some.yaml').catch((reason: Error) => reason);
-    assert.match(String(error), /some\.yaml is damaged/);
-    assert.not.match(String(error), 'no end');
+    assert.is(await parseEncrypted(damaged), undefined);
+    writeFileSync(join(folder, 'some.yaml'), damaged);
+    const error = await failureOf(readEncrypted(folder, 'some.yaml'));
+    assert.is(error.what, 'some.yaml is damaged');
+    assert.not.match(JSON.stringify([error, error.message]), 'no end');
   }
+  rmSync(folder, { recursive: true });
 });
 
 test('recipients in groups of keys count, too', async () => {
   const text = 'sops:\n  key_groups:\n    - pgp: [{ fp: AB }]\n    - pgp: [{ fp: CD }]\n';
-  assert.equal((await parseEncrypted(text, 'some.yaml')).recipients, ['AB', 'CD']);
+  assert.equal((await parseEncrypted(text))?.recipients, ['AB', 'CD']);
 });
 
 test('the mention of a private key is none', () => {

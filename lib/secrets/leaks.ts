@@ -1,14 +1,40 @@
-/** Something in a file that is secret by its look. */
+/** How a secret may appear in a text. */
+export type SecretForm = { readonly name: 'as it is' | 'base64' | 'percent-encoded'; readonly text: string };
+
+/**
+ * The forms by which a value is recognised: itself, percent-encoded as in a URL, and as part of a longer text in base64, where it
+ * looks different at each of three offsets.
+ */
+export function secretForms(value: string): SecretForm[] {
+  const bytes = Buffer.from(value);
+  const encoded = [0, 1, 2].map((offset) => {
+    const text = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64');
+    // Only the letters that the value alone decides.
+    return text.slice(Math.ceil((offset * 8) / 6), Math.floor(((offset + bytes.length) * 8) / 6));
+  });
+  const percent = encodeURIComponent(value);
+  return [
+    { name: 'as it is', text: value },
+    ...encoded.map((text) => ({ name: 'base64', text }) as const),
+    ...(percent === value ? [] : [{ name: 'percent-encoded', text: percent } as const]),
+  ];
+}
+
+/** Shorter values are words that many files contain. */
+export const shortestSecret = 10;
+
+/** A private key or token, recognised by its format. */
 export type FoundKey = {
+  /** From 1. */
   readonly line: number;
   readonly what: string;
-  /** Of an OpenPGP key: whether it is the development key can be told by it. */
+  /** Of an OpenPGP key, which may be the development key. */
   readonly armour?: string;
 };
 
 const openPgp = /-----BEGIN PGP PRIVATE KEY BLOCK-----\r?\n[\s\S]{40,}?-----END PGP PRIVATE KEY BLOCK-----/g;
 
-// What follows the first line makes it a key, and not the mention of one.
+// What follows the first line tells a key from a mention of one.
 const others: readonly (readonly [what: string, pattern: RegExp])[] = [
   ['a private key', /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\s+(?:[A-Za-z-]+: .*\s+)*[A-Za-z0-9+/=]{40,}/g],
   ['an age key', /AGE-SECRET-KEY-1[0-9A-Z]{50,}/g],
@@ -18,7 +44,7 @@ const others: readonly (readonly [what: string, pattern: RegExp])[] = [
 /** PEM in base64, as in a kubeconfig. */
 const packed = /LS0tLS1CRUdJTi[A-Za-z0-9+/=]{60,}/g;
 
-/** Private keys and tokens in a text, with their line from 1 up. */
+/** Private keys and tokens in a text. */
 export function findPrivateKeys(text: string): FoundKey[] {
   const lineOf = (index: number): number => text.slice(0, index).split('\n').length;
   const found: FoundKey[] = [];
@@ -37,6 +63,6 @@ export function findPrivateKeys(text: string): FoundKey[] {
   return found;
 }
 
-/** The same bytes without zeros: ASCII text in UTF-16, of either byte order, becomes plain ASCII. */
+/** The bytes without zeros: ASCII text in UTF-16, of either byte order, becomes plain ASCII. */
 export const withoutZeros = (content: Buffer): Buffer =>
   content.includes(0) ? Buffer.from(content.filter((byte) => byte !== 0)) : content;

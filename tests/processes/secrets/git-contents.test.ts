@@ -162,7 +162,7 @@ test('a content that git lacks is no success', async ({ folder, git, write }) =>
   const id = git('rev-parse', ':a').trim();
   rmSync(join(folder, '.git/objects', id.slice(0, 2), id.slice(2)));
   write('a', 'other');
-  assert.is((await failureOf(contents(folder))).what, 'a could not be looked at');
+  assert.is((await failureOf(contents(folder))).what, 'a could not be checked');
 });
 
 test('a hook sees what it is about to commit, and not the index of another repository', async ({

@@ -12,23 +12,22 @@ import {
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/settings/environment.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { TaskError } from '../../../lib/runner/runner.ts';
+import { checkSecrets } from '../../../lib/secrets/check.ts';
+import { explainSops } from '../../../lib/secrets/explain.ts';
+import { ensureHome, importKeys, removeKeyring, stopAgent } from '../../../lib/secrets/keyring.ts';
+import { makeSecrets } from '../../../lib/secrets/make.ts';
+import { decryptValue, redactSecrets, secretFailure } from '../../../lib/secrets/sops.ts';
+import type { CloneContext } from '../../rig/scripted-clone.ts';
+import { type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
-type State = {
-  clone: ScriptedClone;
-  lib: typeof import('../../../lib/secrets/sops.ts');
-  environment: Environment;
-  context: RecordedContext;
-};
+type State = { clone: ScriptedFolder; context: CloneContext };
 
 const test = suite<State>('sops');
 
-test.before(async (state) => {
-  state.clone = scriptedClone();
-  state.lib = await state.clone.lib('secrets/sops.ts');
-  state.environment = await state.clone.environment('embedded');
+test.before((state) => {
+  state.clone = scriptedFolder('.sops.yaml', 'environments', 'sops');
 });
 
 test.before.each(async (state) => {
@@ -39,8 +38,7 @@ test.before.each(async (state) => {
 test.after.each(({ clone }) => clone.reset());
 test.after(({ clone }) => clone.remove());
 
-const decrypt = ({ lib, environment, context }: State): Promise<string> =>
-  lib.decryptValue({ ...context, environment }, 'database.yaml', 'password');
+const decrypt = ({ context }: State): Promise<string> => decryptValue(context, 'database.yaml', 'password');
 
 test('a value is decrypted with the environment’s keyring and is a secret from then on', async (state) => {
   state.clone.script('sops', `echo "$GNUPGHOME" >&2; echo '{"password": "s3cr3t value"}'`);
@@ -69,17 +67,17 @@ test('a value that is there and is not a text, and an answer that is none, are t
 test('all values of an environment are secrets for who runs programs that read them; a closed file is nobody’s', async (state) => {
   const rest = '"app2Password": "", "vaultPassword": 4';
   state.clone.script('sops', `echo '{"password": "first", "more": {"list": ["second", 3]}, ${rest}}'`);
-  await state.lib.redactSecrets({ ...state.context, environment: state.environment });
+  await redactSecrets(state.context);
   assert.equal(state.context.secrets, ['first', 'second']);
   // What it does not say would show.
   state.clone.script('sops', `echo '{"password": "first"}'`);
-  const cut = await failureOf(state.lib.redactSecrets({ ...state.context, environment: state.environment }));
+  const cut = await failureOf(redactSecrets(state.context));
   assert.match(
     `${cut.what} ${cut.why}`,
     /^`sops decrypt .*` gave no readable answer .*`app2Password` of the file/,
   );
   state.clone.script('sops', 'echo "Failed to get the data key" >&2; exit 128');
-  await state.lib.redactSecrets({ ...state.context, environment: state.environment });
+  await redactSecrets(state.context);
 });
 
 const file = 'environments/development/secrets/database.yaml';
@@ -98,7 +96,7 @@ for (const [stderr, what, advice] of [
     `${file} is damaged`,
     /from a copy/,
   ],
-  ['cannot operate on non-existent file', `${file} is not there`, /make-secrets/],
+  ['cannot operate on non-existent file', `${file} does not exist`, /make-secrets/],
   ['error: component ["password"] not found', `${file} has no value \`password\``, /sops edit/],
 ] as const) {
   test(`what SOPS says, in words of ours: ${stderr.split('\n').at(-1)}`, async (state) => {
@@ -125,20 +123,18 @@ test('no advice loses what is not committed', async (state) => {
   git('add', file, odd);
   git('-c', 'user.name=a', '-c', 'user.email=a@example.com', 'commit', '--quiet', '--message', 'a file');
 
-  assert.match(await advice(), `an older version may do: git log -p -- ${file}`);
+  assert.match(await advice(), `an older version may work: git log -p -- ${file}`);
   // The names of these files are anybody's; the commands are to be pasted.
-  const { explainSops } =
-    await state.clone.lib<typeof import('../../../lib/secrets/explain.ts')>('secrets/explain.ts');
   const noKey = { stdout: '', stderr: 'Failed to get the data key', exitCode: 128, signal: null };
   const word = `'${odd.replace("'", "'\\''")}'`;
-  const pasted = (await explainSops(odd, 'password', noKey)).advice ?? '';
-  assert.match(pasted, `sops updatekeys ${word}; an older version may do: git log -p -- ${word}`);
+  const pasted = (await explainSops(folder, odd, 'password', noKey)).advice ?? '';
+  assert.match(pasted, `sops updatekeys ${word}; an older version may work: git log -p -- ${word}`);
   rmSync(join(folder, odd));
   writeFileSync(secrets, `${text}# not committed\n`);
   for (const stderr of ['MAC mismatch. File has 1, computed 2', 'Failed to get the data key']) {
     assert.match(
       await advice(stderr),
-      `\`git stash push -- ${file}\` brings back the committed version and keeps`,
+      `\`git stash push -- ${file}\` restores the committed version and keeps`,
     );
     assert.not.match(await advice(stderr), /git (?:checkout|restore|reset)/);
   }
@@ -147,7 +143,6 @@ test('no advice loses what is not committed', async (state) => {
   writeFileSync(rules, before);
   rmSync(secrets);
   assert.match(await advice('non-existent file'), `git checkout HEAD -- ${file}`);
-  const tool = join(folder, '..', 'bin', 'git');
   for (const [body, reason] of [
     ['kill -9 $$', 'ended by SIGKILL'],
     ['echo "fatal: detected dubious ownership in repository" >&2; exit 128', 'fatal: detected dubious owner'],
@@ -159,7 +154,7 @@ test('no advice loses what is not committed', async (state) => {
     );
     assert.not.match(await advice('non-existent file'), 'no committed version');
   }
-  rmSync(tool);
+  state.clone.unscript('git');
   rmSync(join(folder, '.git'), { recursive: true });
   assert.match(await advice('non-existent file'), `restore ${file} from a copy`);
 });
@@ -180,32 +175,22 @@ test('a sops that is killed, cannot be started or has no room is told as such, a
     assert.equal([error.what, error.exitCode], [what, exitCode]);
     assert.not.match(`${error.why} ${error.advice}`, /damaged|git|restore/);
     // for programs that may open what we could not, nothing would be redacted
-    assert.is(
-      (await failureOf(state.lib.redactSecrets({ ...state.context, environment: state.environment }))).what,
-      what,
-    );
+    assert.is((await failureOf(redactSecrets(state.context))).what, what);
   }
 });
 
 test('a failure of helmfile is that of the file only where the file does not open', async (state) => {
-  const { TaskError } =
-    await state.clone.lib<typeof import('../../../lib/runner/runner.ts')>('runner/runner.ts');
   const failure = new TaskError({ what: 'x', why: `expand sops://${file}#/password: signal: killed` });
   state.clone.script('sops', `echo '{"password": "value"}'`);
-  assert.is(
-    await state.lib.secretFailure({ ...state.context, environment: state.environment }, failure),
-    failure,
-  );
+  assert.is(await secretFailure(state.context, failure), failure);
   state.clone.script('sops', 'echo "MAC mismatch" >&2; exit 51');
-  const found = await state.lib.secretFailure({ ...state.context, environment: state.environment }, failure);
+  const found = await secretFailure(state.context, failure);
   assert.is((found as Error & { what: string }).what, `${file} is damaged`);
 });
 
 test('a secrets file is made whole, or not at all, and only what sops says of the rule is put to it', async (state) => {
-  const { makeSecrets } =
-    await state.clone.lib<typeof import('../../../lib/secrets/make.ts')>('secrets/make.ts');
   gpg(state.clone);
-  await state.lib.importKeys({ ...state.context, environment: state.environment });
+  await importKeys(state.context);
   const made = 'environments/staging/secrets/database.yaml';
   const plain = 'echo "password: x"; echo "app2Password: x"; echo "vaultPassword: x"';
   for (const [body, what] of [
@@ -226,7 +211,7 @@ test('a secrets file is made whole, or not at all, and only what sops says of th
       'sops',
       `cat > /dev/null; for word; do [ "$last" != --output ] || out=$word; last=$word; done; : > "\${out:-/dev/null}"; ${body}`,
     );
-    const environment = { ...state.environment, name: 'staging' };
+    const environment = { ...state.context.environment, name: 'staging' };
     const error = await failureOf(makeSecrets({ ...state.context, environment }));
     assert.is(error.what, what);
     assert.not.ok(existsSync(join(state.clone.folder, made)), body);
@@ -243,7 +228,7 @@ const packets = ':secret key packet:\n\tversion 4\n\tkeyid: 89ABCDEF01234567';
 const imported = (keys: 0 | 1): string => `[GNUPG:] IMPORT_RES 1 0 ${keys} 0 0 0 0 0 0 1 ${keys} 0 0 0 0`;
 
 /** A gpg whose keyring has the key once it was imported. */
-const gpg = (clone: ScriptedClone, first = ''): void =>
+const gpg = (clone: ScriptedFolder, first = ''): void =>
   clone.script(
     'gpg',
     `case "$*" in
@@ -254,17 +239,13 @@ const gpg = (clone: ScriptedClone, first = ''): void =>
     esac`,
   );
 
-test('the key is imported once, into a keyring that only the user can read', async ({
-  lib,
-  clone,
-  environment,
-  context,
-}) => {
+test('the key is imported once, into a keyring that only the user can read', async ({ clone, context }) => {
+  const { environment } = context;
   gpg(clone);
-  assert.is(await lib.importKeys({ ...context, environment }), 'changed');
+  assert.is(await importKeys(context), 'changed');
   assert.is(statSync(environment.gnupgHome).mode & 0o777, 0o700);
   const imports = clone.calls().filter((line) => line.includes('--import'));
-  assert.is(await lib.importKeys({ ...context, environment }), 'unchanged');
+  assert.is(await importKeys(context), 'unchanged');
   const key = join(clone.folder, 'sops/development-operational.asc');
   const load = `gpg --batch --homedir ${environment.gnupgHome} --status-fd 1 --import`;
   // with it the public halves, so that new secrets can be encrypted for the backup key
@@ -273,30 +254,30 @@ test('the key is imported once, into a keyring that only the user can read', asy
 });
 
 test('another key is named by a variable or the setting; its text is given on stdin, to gpg alone', async ({
-  lib,
   clone,
-  environment,
   context,
 }) => {
   gpg(clone);
-  const importing = async (): Promise<string | undefined> => {
+  const { gnupgHome } = context.environment;
+  const withKey = (key: string) => ({
+    ...context,
+    settings: { ...context.settings, sops: { ...context.settings.sops, key } },
+  });
+  const importing = async (key?: string): Promise<string | undefined> => {
     clone.forget();
-    rmSync(environment.gnupgHome, { recursive: true, force: true });
-    await lib.importKeys({ ...context, environment });
+    rmSync(gnupgHome, { recursive: true, force: true });
+    await importKeys(key === undefined ? context : withKey(key));
     return clone.calls().find((line) => line.includes('--import'));
   };
-  const settings = join(clone.folder, 'environments/development/more.yaml');
   const key = join(clone.folder, 'own.asc');
   writeFileSync(key, 'armour');
-  writeFileSync(settings, 'sops: { key: own.asc }');
-  assert.match((await importing()) ?? '', `--import ${key}`);
-  writeFileSync(settings, 'sops: { key: nowhere.asc }');
-  const missing = await failureOf(lib.importKeys({ ...context, environment }));
+  assert.match((await importing('own.asc')) ?? '', `--import ${key}`);
+  const missing = await failureOf(importing('nowhere.asc'));
   assert.is(missing.what, 'the operational key nowhere.asc cannot be read');
   assert.match(missing.advice ?? '', /SOPS_PGP_KEY_FILE or the setting sops\.key/);
   try {
     process.env.SOPS_PGP_KEY_FILE = key;
-    assert.match((await importing()) ?? '', `--import ${key}`);
+    assert.match((await importing('nowhere.asc')) ?? '', `--import ${key}`);
     process.env.SOPS_PGP_KEY = 'armour';
     clone.script(
       'gpg',
@@ -316,48 +297,20 @@ test('another key is named by a variable or the setting; its text is given on st
   }
 });
 
-test('a key where its path belongs is told, and not shown', async ({ lib, clone, environment, context }) => {
-  const key = '-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQVYBGsecret\n';
-  const settings = join(clone.folder, 'environments/development/more.yaml');
-  const told = async (place: string): Promise<void> => {
-    for (const run of [
-      () => lib.importKeys({ ...context, environment }),
-      () => lib.importCommands(environment),
-    ]) {
-      const error = await failureOf(run());
-      assert.is(error.what, `${place} holds a key, not a path`);
-      assert.match(error.advice ?? '', 'SOPS_PGP_KEY;');
-      assert.not.match(JSON.stringify([error, error.message]), 'lQVY');
-    }
-  };
-  for (const text of [key, key.replaceAll('\n', ' '), 'lQVYBGone\nlQVYBGtwo']) {
-    process.env.SOPS_PGP_KEY_FILE = text;
-    await told('SOPS_PGP_KEY_FILE').finally(() => delete process.env.SOPS_PGP_KEY_FILE);
-    writeFileSync(settings, `sops: { key: ${JSON.stringify(text)} }`);
-    await told('the setting sops.key');
-    rmSync(settings);
-  }
-});
-
-test('a key file without a key, or with a public half alone, is told', async ({
-  lib,
-  clone,
-  environment,
-  context,
-}) => {
+test('a key file without a key, or with a public half alone, is told', async ({ clone, context }) => {
   clone.script('gpg', 'echo "gpg: no valid OpenPGP data found." >&2; exit 2');
-  const what = 'sops/development-operational.asc holds no key that opens anything';
-  const empty = await failureOf(lib.importKeys({ ...context, environment }));
+  const what = 'sops/development-operational.asc holds no key that can decrypt';
+  const empty = await failureOf(importKeys(context));
   assert.equal([empty.what, empty.why], [what, 'gpg finds no key in it (gpg: no valid OpenPGP data found.)']);
   clone.script('gpg', `echo "${secretKey.replace('sec', 'pub')}"`);
-  const open = await failureOf(lib.importKeys({ ...context, environment }));
-  assert.equal([open.what, open.why], [what, 'it is a public half alone']);
+  const open = await failureOf(importKeys(context));
+  assert.equal([open.what, open.why], [what, 'it is only a public half']);
 });
 
-test('a gpg that fails says nothing about the key', async ({ lib, clone, environment, context }) => {
+test('a gpg that fails says nothing about the key', async ({ clone, context }) => {
   const what = async (body: string) => {
     clone.script('gpg', body);
-    return (await failureOf(lib.importKeys({ ...context, environment }))).what;
+    return (await failureOf(importKeys(context))).what;
   };
   assert.match(await what(''), /^`gpg --show-keys .*` gave no readable answer/);
   assert.match(await what('kill -9 $$'), /^`gpg --show-keys .*` was ended by SIGKILL$/);
@@ -373,30 +326,21 @@ test('a gpg that fails says nothing about the key', async ({ lib, clone, environ
   assert.match(await what(`${listed} esac`), /^`gpg --import .*` gave no readable answer/);
 });
 
-test('a tool that succeeds without output leaves nothing checked', async ({
-  clone,
-  environment,
-  context,
-}) => {
-  const { checkSecrets } =
-    await clone.lib<typeof import('../../../lib/secrets/check.ts')>('secrets/check.ts');
+test('a tool that ends well and says nothing leaves nothing checked', async ({ clone, context }) => {
   const all = ['.sops.yaml', file, file.replace('development', 'lab'), 'sops/development-operational.asc'];
   const listing = `printf '%s\\0' ${all.join(' ')}`;
   const whole = `echo '{"password": "a", "app2Password": "b", "vaultPassword": "c"}'`;
   const check = async (git: string, sops: string): Promise<string> => {
     clone.script('git', `case "$*" in *--others*) ${git} ;; esac`);
     clone.script('sops', sops);
-    const { what, why } = await failureOf(checkSecrets({ ...context, environment }));
+    const { what, why } = await failureOf(checkSecrets(context));
     return `${what}: ${why}`;
   };
   try {
     // It shows the key of the environment, and not the one that is looked at.
     gpg(clone, '*--show-keys) exit 0;;');
-    assert.match(
-      await check(':', whole),
-      /^`git ls-files` gave no readable answer.*: \.sops\.yaml is not in it/,
-    );
-    assert.match(await check('echo .sops.yaml | tr "\\n" "\\0"', whole), /database\.yaml is not in it/);
+    assert.match(await check(':', whole), /^`git ls-files` gave no answer .*: \.sops\.yaml is missing/);
+    assert.match(await check('echo .sops.yaml | tr "\\n" "\\0"', whole), /database\.yaml is missing/);
     assert.match(
       await check(listing, "echo '{}'"),
       /^`sops decrypt .*` gave no readable answer .*`password` of the file/,
@@ -404,54 +348,50 @@ test('a tool that succeeds without output leaves nothing checked', async ({
     assert.match(await check(listing, whole), /^`gpg --show-keys FILE` gave no readable answer/);
     assert.equal(context.printed, []);
   } finally {
-    rmSync(join(clone.folder, '..', 'bin', 'git'));
+    clone.unscript('git');
   }
 });
 
 test('a keyring that others can read is closed; one that they can write to is not used', async ({
-  lib,
   clone,
-  environment,
   context,
 }) => {
+  const { environment } = context;
   gpg(clone);
   mkdirSync(environment.gnupgHome, { recursive: true });
   chmodSync(environment.gnupgHome, 0o755);
-  await lib.importKeys({ ...context, environment });
+  await importKeys(context);
   assert.is(statSync(environment.gnupgHome).mode & 0o777, 0o700);
   chmodSync(environment.gnupgHome, 0o777);
   clone.forget();
-  const error = await failureOf(lib.importKeys({ ...context, environment }));
+  const error = await failureOf(importKeys(context));
   assert.is(error.what, `${environment.gnupgHome} cannot hold a keyring`);
   const odd = join(clone.folder, '..', 'a b');
   mkdirSync(odd);
   chmodSync(odd, 0o777);
-  assert.match((await failureOf(lib.ensureHome(odd))).advice ?? '', `\`chmod 700 '${odd}'\``);
+  assert.match((await failureOf(ensureHome(odd))).advice ?? '', `\`chmod 700 '${odd}'\``);
   assert.not.match(error.advice ?? '', 'rm ');
   assert.equal(clone.calls(), []);
 });
 
-test('the agent is ended with the run, and only where there is one', async ({
-  lib,
-  clone,
-  environment,
-  context,
-}) => {
+test('the agent is ended with the run, and only where there is one', async ({ clone, context }) => {
+  const { environment } = context;
   gpg(clone);
   clone.script('gpgconf', '');
-  await lib.importKeys({ ...context, environment });
+  await importKeys(context);
   await context.end('done');
   assert.not.ok(clone.calls().some((line) => line.startsWith('gpgconf')));
   writeFileSync(join(environment.gnupgHome, 'S.gpg-agent'), '');
-  await lib.stopAgent({ ...context, environment });
+  await stopAgent(context);
   assert.is(clone.calls().at(-1), `gpgconf --homedir ${environment.gnupgHome} --kill all`);
 });
 
-test('a removed keyring leaves nothing', async ({ lib, clone, environment, context }) => {
+test('a removed keyring leaves nothing', async ({ clone, context }) => {
+  const { environment } = context;
   gpg(clone);
-  await lib.importKeys({ ...context, environment });
+  await importKeys(context);
   assert.ok(readdirSync(environment.gnupgHome).length > 0);
-  await lib.removeKeyring({ ...context, environment });
+  await removeKeyring(context);
   assert.not.ok(existsSync(environment.gnupgHome));
 });
 

@@ -36,10 +36,10 @@ test('why nothing can be encrypted for a key is told with its date', () => {
     'its part that encrypts expired on 2020-12-31',
   );
   assert.is(problem(key('-', '', 'scSC', part('r', ''))), 'its part that encrypts was revoked');
-  assert.is(problem(key('-', '', 'scSC')), 'the key has no part that encrypts: it only signs');
+  assert.is(problem(key('-', '', 'scSC')), 'no part of the key encrypts: it only signs');
   assert.is(
     problem(key('-', '', 'scSC', part('-', '', 'a'))),
-    'the key has no part that encrypts: it only signs',
+    'no part of the key encrypts: it only signs',
   );
   assert.is(problem(key('-', '', 'escESC')), undefined, 'one part for everything');
 });

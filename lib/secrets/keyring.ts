@@ -1,0 +1,95 @@
+import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { taskCommand } from '../ground/launcher.ts';
+import { namesEnding } from '../ground/leftover-files.ts';
+import type { Outcome } from '../ground/outcome.ts';
+import { type CommandOutput, quote, TaskError } from '../runner/runner.ts';
+import type { Context, ShellContext, Target } from '../settings/context.ts';
+import { exportHomes } from '../settings/environment.ts';
+import { noAnswer, toolFailure } from '../tools/tool-answer.ts';
+import { encryptionProblem } from './key-parts.ts';
+import { gpgReading, keySource, plainReading, readKey } from './operational-key.ts';
+import { checkPrivateHalf } from './private-half.ts';
+import { sopsShell } from './shell.ts';
+
+/** The plain commands of `importKeys`, for `--dry-run`. */
+export const importCommands = (target: Target): readonly string[] => [
+  exportHomes(target.environment, 'GNUPGHOME'),
+  'mkdir -p -m 700 "$GNUPGHOME"',
+  plainReading(target.environment.root, keySource(target), 'gpg --batch --import'),
+  'gpg --batch --import sops/*.public.asc',
+];
+
+/** Creates the folder of a keyring, for the user only. Throws `TaskError` if others own it or can write to it. */
+export async function ensureHome(home: string): Promise<void> {
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  const found = await lstat(home);
+  const ours = process.getuid === undefined || found.uid === process.getuid();
+  if (found.isDirectory() && ours && (found.mode & 0o022) === 0) return chmod(home, 0o700);
+  throw new TaskError({
+    what: `${home} cannot hold a keyring`,
+    why: 'it is not a folder that only you can write to',
+    advice: `check what is in it; keep it with \`chmod 700 ${quote(home)}\`, or move it away; then run again`,
+  });
+}
+
+/**
+ * Imports the operational key and all public halves into the environment's own keyring. Returns whether the keyring changed.
+ * gpg leaves an agent running for each keyring; it is stopped at the end of the run.
+ */
+export async function importKeys(
+  context: ShellContext & Pick<Context, 'settings' | 'log' | 'onRunEnd'>,
+): Promise<Outcome> {
+  const home = context.environment.gnupgHome;
+  await ensureHome(home);
+  context.onRunEnd(() => stopAgent(context));
+  const key = await readKey(keySource(context), context);
+  await checkPrivateHalf(key, context);
+  // Always: the keyring may have only a part of the key, or the key as it was before it was extended.
+  const loaded = await gpgReading(key.source, context, ['--homedir', home, ...importing]);
+  const own = importChanged(`gpg --import ${key.source.name}`, loaded);
+  const others = await importPublicKeys(context);
+  if (!own && !others) return 'unchanged';
+  const problem = encryptionProblem(key);
+  if (problem !== undefined) {
+    context.log(
+      `warning: ${key.source.name}: ${problem}; it decrypts files, but nothing can be encrypted for it: ${taskCommand('rotate-keys')} replaces it`,
+    );
+  }
+  return 'changed';
+}
+
+/** Imports the public half of every key that files are encrypted for. Returns true if the keyring changed. */
+export async function importPublicKeys(context: ShellContext): Promise<boolean> {
+  const { root, gnupgHome } = context.environment;
+  const $ = await sopsShell(context);
+  const names = namesEnding('sops', await readdir(join(root, 'sops')), '.public.asc');
+  const files = names.map((name) => `sops/${name}`);
+  if (files.length === 0) return false;
+  const loaded = await $`gpg --batch --homedir ${gnupgHome} ${importing} ${files}`;
+  return importChanged(`gpg --import ${files.join(' ')}`, loaded);
+}
+
+const importing = ['--status-fd', '1', '--import'];
+
+/** True if an import changed the keyring, by its counts (GnuPG: doc/DETAILS, "IMPORT_RES"). Throws `TaskError` if it failed. */
+function importChanged(command: string, output: CommandOutput): boolean {
+  if (output.exitCode !== 0) throw toolFailure(command, output);
+  const counts = /^\[GNUPG:\] IMPORT_RES ([\d ]+)/m.exec(output.stdout)?.[1]?.split(' ').map(Number);
+  if (counts === undefined) throw noAnswer(command);
+  const [, , imported, , , users, parts, signatures, revocations, , privateHalves] = counts;
+  return [imported, users, parts, signatures, revocations, privateHalves].some((count) => count !== 0);
+}
+
+/** Stops the keyring's gpg-agent, if one runs. */
+export async function stopAgent({ $, environment }: ShellContext): Promise<void> {
+  const sockets = await readdir(environment.gnupgHome).catch(() => []);
+  if (!sockets.some((name) => name.startsWith('S.gpg-agent'))) return;
+  await $({ quiet: true, nothrow: true })`gpgconf --homedir ${environment.gnupgHome} --kill all`;
+}
+
+/** Stops the agent and removes the keyring, which may lie outside of the state folder. */
+export async function removeKeyring(context: ShellContext): Promise<void> {
+  await stopAgent(context);
+  await rm(context.environment.gnupgHome, { recursive: true, force: true });
+}
