@@ -88,8 +88,8 @@ export const startK8s = task({
   commands: async ({ environment, settings, provider }) => {
     const start = (await provider.load()).commands.start({ environment, settings });
     if (!provider.ownsCluster) return start;
-    const { unsealCommands } = await import('../lib/vault/access.ts');
-    return [...start, ...(await unsealCommands(environment))];
+    const { unsealVaultCommands } = await import('../lib/vault/plain-commands.ts');
+    return [...start, ...(await unsealVaultCommands(environment))];
   },
   run: async (context) => {
     const { provider } = context;
@@ -104,7 +104,7 @@ async function openAgain(context: Body, started: Outcome): Promise<Outcome> {
   const { provider } = context;
   if (!provider.ownsCluster) return 'unchanged';
   return provider.servers
-    ? (await import('../lib/vault/access.ts')).unseal(context)
+    ? (await import('../lib/vault/init-vault.ts')).unseal(context)
     : (await import('../lib/operations/reopen.ts')).reopen(context, started);
 }
 

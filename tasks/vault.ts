@@ -15,12 +15,12 @@ export const initVault = task({
   // Beside a cluster, Vault runs from the start; in pods it comes with its release.
   after: ({ provider }) => [createK8s, startK8s, ...(provider.servers ? [] : [installTier, installAll])],
   commands: async (input) => {
-    const { initVaultCommands } = await import('../lib/vault/access.ts');
+    const { initVaultCommands } = await import('../lib/vault/plain-commands.ts');
     return initVaultCommands(input);
   },
   onCluster: true,
   run: async (context) => {
-    const { initVault } = await import('../lib/vault/access.ts');
+    const { initVault } = await import('../lib/vault/init-vault.ts');
     await initVault(context);
   },
 });

@@ -8,7 +8,7 @@ import { deployedReleases } from '../helm/releases.ts';
 import { rememberDigests, renderInputs } from '../helm/rendered-digests.ts';
 import { ensureRouteCertificates } from '../ingress/certificates.ts';
 import type { Context } from '../settings/context.ts';
-import { checkVault } from '../vault/check.ts';
+import { checkVault } from '../vault/health.ts';
 import { runHelmfile } from './run-helmfile.ts';
 import { names, type Selection, selector, selectsRelease } from './selection.ts';
 

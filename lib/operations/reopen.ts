@@ -8,7 +8,7 @@ import { readPods, unreadyOf } from '../kubernetes/pods.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { type Environment, settingsOf } from '../settings/environment.ts';
-import { unseal } from '../vault/access.ts';
+import { unseal } from '../vault/init-vault.ts';
 
 /**
  * Unseals Vault on a cluster with real nodes and waits for PostgreSQL; after a start of the nodes also for all pods. Pods that are not

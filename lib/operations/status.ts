@@ -10,8 +10,8 @@ import { exitCodes, MissingToolError, type TaskError } from '../runner/runner.ts
 import type { EnvironmentContext } from '../settings/context.ts';
 import { remembered } from '../settings/environment.ts';
 import { findTool } from '../tools/tools.ts';
-import { readVaultStatus } from '../vault/access.ts';
-import type { VaultStatus } from '../vault/api/status.ts';
+import type { VaultStatus } from '../vault/api/vault-status.ts';
+import { readVaultStatus } from '../vault/health.ts';
 
 /** The output of `status --json`, whose form is fixed. */
 export type Status = {

@@ -7,7 +7,7 @@ import { kubectlText } from '../kubernetes/kubectl.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
 import type { Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
-import { initVaultCommands } from '../vault/access.ts';
+import { initVaultCommands } from '../vault/plain-commands.ts';
 import { consumerSecrets } from './consumers.ts';
 
 /** The plain commands of a rotation, for `--dry-run`. Passwords are passed by variables and stdin, never as arguments. */

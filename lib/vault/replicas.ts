@@ -8,7 +8,7 @@ import { vaultClient } from './api/client.ts';
 import { sealStatus } from './api/replica.ts';
 
 /** What kubectl gives of the release: its StatefulSet and the pods. */
-export type VaultObject = {
+export type VaultWorkload = {
   readonly kind: string;
   readonly spec?: { readonly replicas?: number };
   readonly metadata: {
@@ -33,15 +33,15 @@ export type NamedConnection = Connection & { readonly name: string };
 export const vaultSelector = 'app.kubernetes.io/instance=vault';
 
 /** The servers among the pods of the release: those of its StatefulSet. A pod that is going away counts as not running. */
-export function vaultPods(objects: readonly VaultObject[]): VaultPods {
+export function vaultPods(objects: readonly VaultWorkload[]): VaultPods {
   const servers = objects
     .filter(({ metadata }) =>
       metadata.ownerReferences?.some(({ kind, name }) => kind === 'StatefulSet' && name === 'vault'),
     )
     .sort((left, right) => ordinal(left) - ordinal(right));
-  const runs = ({ metadata, status }: VaultObject) =>
+  const runs = ({ metadata, status }: VaultWorkload) =>
     status?.phase === 'Running' && metadata.deletionTimestamp === undefined;
-  const names = (list: readonly VaultObject[]) => list.map(({ metadata }) => metadata.name);
+  const names = (list: readonly VaultWorkload[]) => list.map(({ metadata }) => metadata.name);
   const running = names(servers.filter(runs));
   const set = objects.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'vault');
   return {
@@ -51,14 +51,14 @@ export function vaultPods(objects: readonly VaultObject[]): VaultPods {
   };
 }
 
-const ordinal = ({ metadata }: VaultObject): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
+const ordinal = ({ metadata }: VaultWorkload): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
 
 /** True if there is a Vault, running or not: a process beside the cluster, or what a release has made. */
 export async function hasVault(context: ShellContext): Promise<boolean> {
   const { environment } = context;
   if (providerOf(environment).servers) return true;
   const words = ['-n', 'vault', 'get', 'statefulsets', '--selector', vaultSelector];
-  return (await kubectlList<{ items: VaultObject[] }>(context, ...words)).items.length > 0;
+  return (await kubectlList<{ items: VaultWorkload[] }>(context, ...words)).items.length > 0;
 }
 
 /**
@@ -108,7 +108,7 @@ async function podsOf(context: ForwardContext, waitMs: number): Promise<VaultPod
   let found: VaultPods = { running: [], others: [], complete: false };
   await poll(
     async () => {
-      found = vaultPods((await kubectlList<{ items: VaultObject[] }>(context, ...words)).items);
+      found = vaultPods((await kubectlList<{ items: VaultWorkload[] }>(context, ...words)).items);
       return found.complete ? true : undefined;
     },
     waitMs,

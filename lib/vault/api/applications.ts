@@ -1,16 +1,14 @@
-import { join } from 'node:path';
 import { TaskError } from '../../runner/runner.ts';
 import type {
   Application,
+  DatabaseRole,
   DesiredState,
   KeyValues,
-  LoginRole,
   Mount,
   Policy,
   Role,
 } from './desired-state.ts';
-import { type Complain, checkLongest } from './state-checks.ts';
-import { readText } from './state-files.ts';
+import { type Complain, checkLongest, readStateFile, type StateFile } from './state-checks.ts';
 import type { DeclaredState } from './state-schema.ts';
 
 /** By its first line a policy is known to be an application's, also when the application is declared no more. */
@@ -19,13 +17,11 @@ const mark = /^# Of the application ([a-z0-9_-]+); written by init-vault\b/;
 /** The application that a policy's text belongs to; undefined for a policy that somebody else wrote. */
 export const applicationOfPolicy = (text: string): string | undefined => mark.exec(text)?.[1];
 
-type Template = { readonly file: string; readonly text: string };
-
 const templateNames = ['policy', 'databasePolicy', 'create', 'renew', 'revoke'] as const;
 
 /** What `access` says, and the texts of its templates. */
 type Access = DeclaredState['access'] & {
-  readonly templates: { readonly [Name in (typeof templateNames)[number]]: Template };
+  readonly templates: { readonly [Name in (typeof templateNames)[number]]: StateFile };
 };
 
 /** The state with what every entry of `applications` gets by `access`: a policy, roles and secrets. */
@@ -40,16 +36,13 @@ export async function withApplications(
   const { policy, database } = declared;
   const files = { ...database, policy, databasePolicy: database.policy };
   const templates = await Promise.all(
-    templateNames.map(async (name) => {
-      const file = join(folder, files[name]);
-      return [name, { file, text: await readText(file) }] as const;
-    }),
+    templateNames.map(async (name) => [name, await readStateFile(folder, files[name])] as const),
   );
   const access = { ...declared, templates: Object.fromEntries(templates) as Access['templates'] };
   return {
     ...state,
     policies: [...state.policies, ...applications.map((application) => policyOf(application, access))],
-    keyValues: applications.flatMap((application) => secretsOf(application, access)),
+    keyValues: applications.flatMap((application) => keyValuesOf(application, access)),
     auth: state.auth.map((mount) =>
       mount.path === access.auth
         ? {
@@ -119,9 +112,9 @@ const roleOf = ({ backend, namespace }: Application, access: Access): Role => ({
   ttl: access.tokenTtl,
 });
 
-function loginsOf(application: Application, { database, templates }: Access): LoginRole[] {
+function loginsOf(application: Application, { database, templates }: Access): DatabaseRole[] {
   if (application.database === undefined) return [];
-  const statements = (template: Template) => statementsOf(fill(template, valuesOf(application)));
+  const statements = (template: StateFile) => statementsOf(fill(template, valuesOf(application)));
   return [
     {
       name: application.backend,
@@ -135,7 +128,7 @@ function loginsOf(application: Application, { database, templates }: Access): Lo
   ];
 }
 
-const secretsOf = ({ name: application, secrets }: Application, access: Access): KeyValues[] =>
+const keyValuesOf = ({ name: application, secrets }: Application, access: Access): KeyValues[] =>
   Object.entries(secrets).map(([path, values]) => ({
     mount: access.secrets,
     path: `${application}/${path}`,
@@ -158,7 +151,7 @@ function refuseTwice(
 }
 
 /** `${name}` filled in. Throws `TaskError` for a name that there is not. */
-function fill({ file, text }: Template, values: { readonly [name: string]: string }): string {
+function fill({ file, text }: StateFile, values: { readonly [name: string]: string }): string {
   return text.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => {
     const value = values[name];
     if (value !== undefined) return value;

@@ -1,13 +1,11 @@
 import { TaskError } from '../../runner/runner.ts';
-import { auditObject } from './audit.ts';
 import type { VaultClient } from './client.ts';
-import { connectionObject, type DatabaseSources, loginRoleObject } from './database.ts';
+import { connectionObject, type DatabaseSources, databaseRoleObject } from './database.ts';
 import type { DesiredState } from './desired-state.ts';
 import { keyValuesObject, type ValueSources } from './key-values.ts';
 import { type KubernetesAccess, kubernetesConfig, roleObject } from './kubernetes-auth.ts';
-import { authMethod, secretsEngine } from './mounts.ts';
-import { policyObject, transitKey } from './policies.ts';
-import { removedApplications } from './removed.ts';
+import { auditObject, authMethod, secretsEngine, transitKey } from './mounts.ts';
+import { policyObject, removedApplications } from './policies.ts';
 import type { VaultObject, VaultObjectKind } from './vault-object.ts';
 
 export type ConvergeInput = {
@@ -108,7 +106,7 @@ function structure(
     ],
     roles: [
       ...state.auth.flatMap((mount) => mount.roles.map((role) => roleObject(client, mount, role))),
-      ...state.mounts.flatMap((mount) => mount.logins.map((role) => loginRoleObject(client, mount, role))),
+      ...state.mounts.flatMap((mount) => mount.logins.map((role) => databaseRoleObject(client, mount, role))),
     ],
   };
 }

@@ -2,7 +2,7 @@ import { taskCommand } from '../../ground/launcher.ts';
 import { valueAt } from '../../ground/tree.ts';
 import { TaskError } from '../../runner/runner.ts';
 import { objectOf, type VaultClient } from './client.ts';
-import type { DatabaseConnection, LoginRole, Mount } from './desired-state.ts';
+import type { DatabaseConnection, DatabaseRole, Mount } from './desired-state.ts';
 import { resolveValue, settingText, type ValueSources } from './key-values.ts';
 import { isRecorded, recordSecret } from './secret-record.ts';
 import { VaultError } from './vault-error.ts';
@@ -82,7 +82,7 @@ function checkSecret(
 }
 
 /** How the logins of one application are made, prolonged and ended. */
-export function loginRoleObject(client: VaultClient, mount: Mount, role: LoginRole): VaultObject {
+export function databaseRoleObject(client: VaultClient, mount: Mount, role: DatabaseRole): VaultObject {
   const path = `${mount.path}/roles/${role.name}`;
   const desired = {
     db_name: role.connection,

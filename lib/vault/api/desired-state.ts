@@ -31,7 +31,7 @@ export type Mount = DeclaredMount & {
   /** Only of a database engine. */
   readonly connections: readonly DatabaseConnection[];
   /** Only of a database engine: how logins are made, one role for each application. */
-  readonly logins: readonly LoginRole[];
+  readonly logins: readonly DatabaseRole[];
 };
 
 export type TransitKey = NonNullable<DeclaredMount['keys']>[number];
@@ -40,7 +40,7 @@ export type TransitKey = NonNullable<DeclaredMount['keys']>[number];
 export type DatabaseConnection = NonNullable<DeclaredMount['connections']>[number];
 
 /** A role of a database engine: the statements by which a login is made, prolonged and ended. */
-export type LoginRole = {
+export type DatabaseRole = {
   readonly name: string;
   readonly connection: string;
   readonly create: readonly string[];

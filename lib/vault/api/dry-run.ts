@@ -5,9 +5,9 @@ import type {
   AuditDevice,
   AuthMount,
   DatabaseConnection,
+  DatabaseRole,
   DesiredState,
   KeyValues,
-  LoginRole,
   Mount,
   Operator,
   Policy,
@@ -30,7 +30,7 @@ export type PlainAccess = {
   };
 };
 
-export type VaultCommandsInput = PlainAccess & {
+export type InitCommandsInput = PlainAccess & {
   readonly state: DesiredState;
   /** Names the folder `environments/<environment>/secrets/`. */
   readonly environment: string;
@@ -50,7 +50,7 @@ export type VaultCommandsInput = PlainAccess & {
  * The plain commands `init-vault` stands for on a new Vault, one per line for a POSIX shell. No secret is in them: keys
  * and passwords go from the program that has them to `vault` by stdin, never as an argument.
  */
-export function vaultCommands(input: VaultCommandsInput): string[] {
+export function initCommands(input: InitCommandsInput): string[] {
   const { state, keysPath, pods, kubernetes, settings } = input;
   const init = 'vault operator init -key-shares=1 -key-threshold=1 -format=json';
   const exec = pods === undefined ? '' : `${pods.kubectl} -n vault exec vault-0 -- `;
@@ -63,7 +63,7 @@ export function vaultCommands(input: VaultCommandsInput): string[] {
     ...opened,
     `export VAULT_TOKEN="$(${fromKeysFile(keysPath, 'root_token')})"`,
     ...state.audit.map((device) => auditCommand(device, settings)),
-    ...operatorCommands(state.operator, keysPath),
+    ...operatorTokenCommands(state.operator, keysPath),
     ...state.policies.map(policyCommand),
     ...state.mounts.map(engineCommand),
     ...state.mounts.flatMap(({ path, keys }) =>
@@ -77,7 +77,7 @@ export function vaultCommands(input: VaultCommandsInput): string[] {
       configCommand(mount, kubernetes),
       ...mount.roles.map((role) => roleCommand(mount, role)),
     ]),
-    ...state.mounts.flatMap((mount) => mount.logins.map((role) => loginRoleCommand(mount, role))),
+    ...state.mounts.flatMap((mount) => mount.logins.map((role) => databaseRoleCommand(mount, role))),
     ...state.mounts.flatMap((mount) =>
       mount.connections.map((connection) => connectionCommand(mount, connection, input)),
     ),
@@ -114,7 +114,7 @@ const auditCommand = (device: AuditDevice, settings: ValueSources['settings']): 
   `vault audit enable -path=${shellWord(device.path)} -description=${shellWord(device.description)} file file_path=${shellWord(settingText(device.file.setting, settings))}`;
 
 /** The root token makes the one of the operator, which takes its place in the keys file, and ends. */
-function operatorCommands({ policy, period }: Operator, keysPath: string): string[] {
+function operatorTokenCommands({ policy, period }: Operator, keysPath: string): string[] {
   const script = [
     'const [, file] = process.argv, keys = JSON.parse(fs.readFileSync(file))',
     'keys.admin_token = JSON.parse(fs.readFileSync(0)).auth.client_token',
@@ -147,7 +147,7 @@ function tuning(mount: Mount | AuthMount): string {
   return ` -description=${shellWord(mount.description)}${maxTtl}`;
 }
 
-function secretCommand(secret: KeyValues, { environment, settings }: VaultCommandsInput): string {
+function secretCommand(secret: KeyValues, { environment, settings }: InitCommandsInput): string {
   let pipe = '';
   const values = secret.values.map(({ name, from }) => {
     if ('setting' in from) return `${name}=${shellWord(settingText(from.setting, settings))}`;
@@ -166,7 +166,7 @@ const decryptCommand = ({ file, key }: SecretReference, environment: string): st
 function connectionCommand(
   mount: Mount,
   connection: DatabaseConnection,
-  { environment, settings, databaseAuthorityFile }: VaultCommandsInput,
+  { environment, settings, databaseAuthorityFile }: InitCommandsInput,
 ): string {
   return [
     `${decryptCommand(connection.password, environment)} | vault write ${shellWord(`${mount.path}/config/${connection.name}`)}`,
@@ -180,7 +180,7 @@ function connectionCommand(
   ].join(' ');
 }
 
-function loginRoleCommand(mount: Mount, role: LoginRole): string {
+function databaseRoleCommand(mount: Mount, role: DatabaseRole): string {
   // A name that is given several times is a list.
   const statements = (name: string, list: readonly string[]) =>
     list.map((statement) => `${name}=${shellWord(statement)}`);
@@ -193,7 +193,7 @@ function loginRoleCommand(mount: Mount, role: LoginRole): string {
   ].join(' ');
 }
 
-function configCommand(mount: AuthMount, kubernetes: VaultCommandsInput['kubernetes']): string {
+function configCommand(mount: AuthMount, kubernetes: InitCommandsInput['kubernetes']): string {
   const { host, caCertificateFile, reviewerTokenCommand } = kubernetes;
   const pipe = reviewerTokenCommand === undefined ? '' : `${reviewerTokenCommand} | `;
   const certificate =

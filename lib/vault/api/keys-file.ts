@@ -47,7 +47,7 @@ export async function readKeys(path: string): Promise<VaultKeys | undefined> {
 }
 
 /** Every text of the keys that must not be seen. */
-export const secretsOf = (keys: VaultKeys): string[] =>
+export const textsOfKeys = (keys: VaultKeys): string[] =>
   [...keys.unsealKeys, ...(keys.recoveryKeys ?? []), keys.adminToken ?? '', keys.rootToken ?? ''].filter(
     (secret) => secret !== '',
   );
@@ -149,7 +149,7 @@ function parseKeys(text: string): VaultKeys | undefined {
     ...(adminToken === undefined ? {} : { adminToken }),
     ...(rootToken === undefined ? {} : { rootToken }),
   };
-  return secretsOf(keys).length === 0 ? undefined : keys;
+  return textsOfKeys(keys).length === 0 ? undefined : keys;
 }
 
 const textOf = (value: unknown): string | undefined =>

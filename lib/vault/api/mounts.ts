@@ -1,5 +1,6 @@
 import { type JsonObject, objectOf, type VaultClient } from './client.ts';
-import type { AuthMount, Mount } from './desired-state.ts';
+import type { AuditDevice, AuthMount, Mount, TransitKey } from './desired-state.ts';
+import { settingText, type ValueSources } from './key-values.ts';
 import { cannotChange, differingNames, type VaultObject } from './vault-object.ts';
 
 /** A secrets engine: enabled, of the right type and version, with its description and longest lease. */
@@ -69,6 +70,57 @@ function mounted(client: VaultClient, desired: Mounted): VaultObject {
       const config = maxTtl === undefined ? {} : { max_lease_ttl: `${maxTtl}s` };
       if (enabled) await client.write(`${table}/${path}/tune`, { description, ...config });
       else await client.write(`${table}/${path}`, { type, description, config, ...(options && { options }) });
+    },
+  };
+}
+
+/** A key of a transit engine. Only created: an existing key keeps its versions. */
+export function transitKey(client: VaultClient, mount: Mount, key: TransitKey): VaultObject {
+  const path = `${mount.path}/keys/${key.name}`;
+  return {
+    kind: 'transit key',
+    path,
+    difference: async () => {
+      const found = objectOf(await client.read(path));
+      if (found === undefined) return 'missing';
+      if (found.type !== key.type) throw cannotChange(`the transit key ${path}`, found.type, key.type);
+      return undefined;
+    },
+    write: async () => {
+      await client.write(path, { type: key.type });
+    },
+  };
+}
+
+/** A file audit device. Vault cannot change one in place: it is disabled and enabled again, which begins new hashes. */
+export function auditObject(
+  client: VaultClient,
+  device: AuditDevice,
+  settings: ValueSources['settings'],
+): VaultObject {
+  const path = `sys/audit/${device.path}`;
+  const desired = () => ({
+    description: device.description,
+    file: settingText(device.file.setting, settings),
+  });
+  let enabled = false;
+  return {
+    kind: 'audit device',
+    path: `${device.path}/`,
+    difference: async () => {
+      const found = objectOf((await client.read('sys/audit'))?.[`${device.path}/`]);
+      enabled = found !== undefined;
+      if (found === undefined) return 'missing';
+      if (found.type !== 'file') throw cannotChange(`the audit device ${device.path}/`, found.type, 'file');
+      return differingNames([
+        ['description', found.description, desired().description],
+        ['file', objectOf(found.options)?.file_path, desired().file],
+      ]);
+    },
+    write: async () => {
+      const { description, file } = desired();
+      if (enabled) await client.request('DELETE', path);
+      await client.write(path, { type: 'file', description, options: { file_path: file } });
     },
   };
 }

@@ -1,10 +1,10 @@
 import { TaskError } from '../../runner/runner.ts';
-import { auditObject } from './audit.ts';
 import { objectOf, type VaultClient } from './client.ts';
 import { type ConvergeInput, settleAll, type VaultChange } from './converge.ts';
 import type { DesiredState, Operator } from './desired-state.ts';
 import type { ValueSources } from './key-values.ts';
-import { replaceKeys, secretsOf, type VaultKeys } from './keys-file.ts';
+import { replaceKeys, textsOfKeys, type VaultKeys } from './keys-file.ts';
+import { auditObject } from './mounts.ts';
 import { policyObject } from './policies.ts';
 import { requireKeys } from './replica.ts';
 import { generateRootToken, lookUpToken, revokeToken } from './root-token.ts';
@@ -27,7 +27,7 @@ export type OperatorToken = { readonly token: string; readonly changes: readonly
 export async function operatorToken(input: OperatorInput): Promise<OperatorToken> {
   const { client, keysPath, state, secret } = input;
   const keys = await requireKeys(client, keysPath);
-  for (const text of secretsOf(keys)) secret(text);
+  for (const text of textsOfKeys(keys)) secret(text);
   const known = keys.adminToken;
   const serves = known !== undefined && (await isOperators(client, known, state.operator));
   const changes =

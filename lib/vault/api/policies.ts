@@ -1,6 +1,7 @@
-import { objectOf, type VaultClient } from './client.ts';
-import type { Mount, Policy, TransitKey } from './desired-state.ts';
-import { cannotChange, type VaultObject } from './vault-object.ts';
+import { applicationOfPolicy } from './applications.ts';
+import type { VaultClient } from './client.ts';
+import type { DesiredState, Policy } from './desired-state.ts';
+import type { VaultObject } from './vault-object.ts';
 
 /** An ACL policy with its text. */
 export function policyObject(client: VaultClient, policy: Policy): VaultObject {
@@ -19,20 +20,52 @@ export function policyObject(client: VaultClient, policy: Policy): VaultObject {
   };
 }
 
-/** A key of a transit engine. Only created: an existing key keeps its versions. */
-export function transitKey(client: VaultClient, mount: Mount, key: TransitKey): VaultObject {
-  const path = `${mount.path}/keys/${key.name}`;
+/**
+ * Applications that Vault knows and the desired state does not any more, one object each: they lose their logins, roles and
+ * policy. Only what begins as a policy of init-vault counts; what others wrote is left alone. Their secrets in the kv engine
+ * stay, since nobody could bring them back.
+ */
+export async function removedApplications(client: VaultClient, state: DesiredState): Promise<VaultObject[]> {
+  const wanted = new Set([...state.policies, state.operator.policy].map(({ name }) => name));
+  const names = textsOf((await client.read('sys/policies/acl?list=true'))?.keys);
+  const removed: VaultObject[] = [];
+  for (const name of names.filter((name) => !wanted.has(name) && name !== 'root')) {
+    if (await isApplications(client, name)) removed.push(removedApplication(client, state, name));
+  }
+  return removed;
+}
+
+async function isApplications(client: VaultClient, policy: string): Promise<boolean> {
+  const text = String((await client.read(`sys/policies/acl/${policy}`))?.policy ?? '');
+  return applicationOfPolicy(text) !== undefined;
+}
+
+function removedApplication(client: VaultClient, state: DesiredState, name: string): VaultObject {
+  const policy = `sys/policies/acl/${name}`;
   return {
-    kind: 'transit key',
-    path,
-    difference: async () => {
-      const found = objectOf(await client.read(path));
-      if (found === undefined) return 'missing';
-      if (found.type !== key.type) throw cannotChange(`the transit key ${path}`, found.type, key.type);
-      return undefined;
-    },
+    kind: 'application',
+    path: name,
+    difference: async () => ((await isApplications(client, name)) ? 'declared no more: removed' : undefined),
     write: async () => {
-      await client.write(path, { type: key.type });
+      for (const { path } of state.auth) await remove(client, `auth/${path}/role/${name}`);
+      for (const { path, type } of state.mounts) {
+        if (type !== 'database') continue;
+        // Before the role is gone, which says how a login is ended.
+        await client.write(
+          `sys/leases/revoke-prefix/${path}/creds/${name}`,
+          { sync: true },
+          { timeoutMs: 60_000 },
+        );
+        await remove(client, `${path}/roles/${name}`);
+      }
+      // Last: for as long as it is there, a further run finds the rest.
+      await remove(client, policy);
     },
   };
 }
+
+async function remove(client: VaultClient, path: string): Promise<void> {
+  await client.request('DELETE', path, { accept: [404] });
+}
+
+const textsOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : []);

@@ -64,7 +64,7 @@ function fingerprint(token: string, nowSeconds: number): Fingerprint {
 }
 
 /** The claims of a JWT, unverified: they only serve to recognise the token. */
-function claimsOf(token: string): Readonly<Record<string, unknown>> {
+export function claimsOf(token: string): Readonly<Record<string, unknown>> {
   try {
     return objectOf(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))) ?? {};
   } catch {

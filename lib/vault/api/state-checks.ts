@@ -1,8 +1,11 @@
-import type { TaskError } from '../../runner/runner.ts';
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { checkLineEnds } from '../../ground/line-ends.ts';
+import { TaskError } from '../../runner/runner.ts';
 import type { Policy } from './desired-state.ts';
 import type { DeclaredState } from './state-schema.ts';
 
-/** The error for what stands under a path of keys of state.yaml. Never shows a value, which may be a password. */
+/** The error for what is under a path of keys of state.yaml. Never shows a value, which may be a password. */
 export type Complain = (path: readonly string[], complaint: string) => TaskError;
 
 /** Keys that only one type of engine has. */
@@ -33,7 +36,7 @@ export function checkRoles({ auth }: DeclaredState, policies: readonly Policy[],
     }
 }
 
-/** Vault would shorten a duration beyond the longest, the one at `bound`, without a word. */
+/** Throws for a duration longer than the one at `bound`, to which Vault would silently shorten it. */
 export function checkLongest(
   path: readonly string[],
   seconds: number,
@@ -43,4 +46,29 @@ export function checkLongest(
 ): void {
   if (longest !== undefined && seconds > longest)
     throw complain(path, `must not be longer than \`${bound}\``);
+}
+
+export type StateFile = {
+  /** Path as people write it: `vault/policies/vso.hcl`. */
+  readonly file: string;
+  readonly text: string;
+};
+
+/** A file of the desired state's folder. Throws `TaskError` that names it, also for Windows line ends. */
+export async function readStateFile(folder: string, name: string): Promise<StateFile> {
+  const text = await readFile(join(folder, name), 'utf8').catch((error: unknown) => {
+    throw unreadable(join(folder, name), error);
+  });
+  const file = join(basename(folder), name);
+  checkLineEnds([{ path: file, text }]);
+  return { file, text };
+}
+
+/** The error for a part of the desired state that cannot be read. */
+export function unreadable(path: string, error: unknown): TaskError {
+  return new TaskError({
+    what: `the desired state of Vault cannot be read: ${path}`,
+    why: error instanceof Error ? error.message : String(error),
+    cause: error,
+  });
 }

@@ -6,17 +6,17 @@ import { readStrictYaml } from '../../ground/strict-yaml.ts';
 import { TaskError } from '../../runner/runner.ts';
 import { withApplications } from './applications.ts';
 import type { DesiredState, Policy } from './desired-state.ts';
-import { type Complain, checkMounts, checkRoles } from './state-checks.ts';
-import { readText, unreadable } from './state-files.ts';
+import { type Complain, checkMounts, checkRoles, readStateFile, unreadable } from './state-checks.ts';
 import { stateSchema } from './state-schema.ts';
 
 /**
  * Reads `<folder>/state.yaml` and the policies and statements beside it. Throws `TaskError` that names the file and the key
- * for anything unknown, missing, of the wrong type, or pointing nowhere.
+ * for anything unknown, missing, of the wrong type, or that names something missing.
  */
 export async function loadDesiredState(folder: string): Promise<DesiredState> {
   const file = join(folder, 'state.yaml');
-  const { value, lineOf } = await readStrictYaml(await readText(file), file);
+  const { text } = await readStateFile(folder, 'state.yaml');
+  const { value, lineOf } = await readStrictYaml(text, file);
   const place = (path: readonly string[]) => `\`${path.join('.')}\` in ${file}:${lineOf(path)}`;
   const complain: Complain = (path, complaint) =>
     new TaskError({ what: `${path.length === 0 ? file : place(path)} ${complaint}` });
@@ -28,7 +28,7 @@ export async function loadDesiredState(folder: string): Promise<DesiredState> {
       : complain(path, `must be ${rule}`);
   }
   const declared = found.output;
-  const files = await readPolicies(join(folder, 'policies'));
+  const files = await readPolicies(folder);
   checkMounts(declared, complain);
   checkRoles(declared, files, complain);
   const { policy: name, period } = declared.operator;
@@ -51,13 +51,14 @@ export async function loadDesiredState(folder: string): Promise<DesiredState> {
 }
 
 async function readPolicies(folder: string): Promise<Policy[]> {
-  const names = await readdir(folder).catch((error: unknown) => {
-    throw unreadable(folder, error);
+  const path = join(folder, 'policies');
+  const names = await readdir(path).catch((error: unknown) => {
+    throw unreadable(path, error);
   });
   return Promise.all(
-    namesEnding(folder, names, '.hcl').map(async (name) => {
-      const file = join(folder, name);
-      return { name: name.slice(0, -'.hcl'.length), files: [file], text: await readText(file) };
+    namesEnding(path, names, '.hcl').map(async (name) => {
+      const { file, text } = await readStateFile(folder, join('policies', name));
+      return { name: name.slice(0, -'.hcl'.length), files: [file], text };
     }),
   );
 }

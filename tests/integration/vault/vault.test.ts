@@ -7,13 +7,13 @@ import * as assert from 'uvu/assert';
 import { objectOf, type VaultClient, vaultClient } from '../../../lib/vault/api/client.ts';
 import { convergeVault, type VaultChange } from '../../../lib/vault/api/converge.ts';
 import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
-import { vaultCommands } from '../../../lib/vault/api/dry-run.ts';
+import { initCommands } from '../../../lib/vault/api/dry-run.ts';
 import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys, replaceKeys } from '../../../lib/vault/api/keys-file.ts';
 import { operatorToken } from '../../../lib/vault/api/operator.ts';
 import { generateRootToken, lookUpToken, revokeToken } from '../../../lib/vault/api/root-token.ts';
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';
-import { vaultStatus } from '../../../lib/vault/api/status.ts';
+import { vaultStatus } from '../../../lib/vault/api/vault-status.ts';
 import { failureOf } from '../../unit/vault/scripted-vault.ts';
 import { type DatabaseServer, databaseServer } from './database-server.ts';
 import { type RealVault, realVault } from './real-vault.ts';
@@ -442,7 +442,7 @@ test('the plain commands of the dry run lead to the same Vault', async (context)
     // In place of sops with the project's key, which is not what is tested here.
     await writeFile(join(folder, 'sops'), `#!/bin/sh\nprintf %s ${context.password}\n`);
     await chmod(join(folder, 'sops'), 0o755);
-    const commands = vaultCommands({
+    const commands = initCommands({
       state: context.state,
       environment: 'development',
       address: byHand.address,

@@ -24,7 +24,7 @@ type State = {
     typeof import('../../../lib/ingress/record.ts') &
     typeof import('../../../lib/secrets/encrypted-file.ts') &
     typeof import('../../../lib/operations/status.ts') &
-    typeof import('../../../lib/vault/access.ts');
+    typeof import('../../../lib/vault/health.ts');
 };
 
 const test = suite<State>('failed tools');
@@ -35,7 +35,7 @@ test.before(async (state) => {
     ...['settings/environment', 'settings/settings', 'certificates/certificates'],
     ...['cluster/embedded/services', 'cluster/embedded/state', 'operations/status', 'secrets/encrypted-file'],
     ...['rotation/rotate', 'rotation/rotation-state', 'rotation/server'],
-    ...['ingress/record', 'vault/access'],
+    ...['ingress/record', 'vault/health'],
   ];
   state.lib = Object.assign(
     {},

@@ -2,34 +2,29 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/settings/environment.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
+import { unseal } from '../../../lib/vault/init-vault.ts';
+import type { CloneContext } from '../../rig/scripted-clone.ts';
+import { type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { failureOf } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
 /* What a start does with a Vault whose keys are lost, or that is gone. */
 
-type State = {
-  clone: ScriptedClone;
-  lib: typeof import('../../../lib/vault/access.ts');
-  environment: Environment;
-  context: RecordedContext;
-};
+type State = { tools: ScriptedFolder; context: CloneContext };
 
 const test = suite<State>('unseal');
 
 test.before(async (state) => {
-  state.clone = scriptedClone();
-  state.lib = await state.clone.lib('vault/access.ts');
-  state.environment = await state.clone.environment('existing');
-  state.context = await state.clone.context('existing');
-  mkdirSync(state.environment.state, { recursive: true });
+  state.tools = scriptedFolder('environments');
+  state.context = await state.tools.context('existing');
+  mkdirSync(state.context.environment.state, { recursive: true });
 });
-test.after(({ clone }) => clone.remove());
+test.after(({ tools }) => tools.remove());
 
 /** A cluster whose Vault is in this state; undefined: it has none. */
-async function unseal(
-  { clone, lib, environment, context }: State,
+async function unsealed(
+  { tools, context }: State,
   state: { initialized: boolean; sealed: boolean } | undefined,
 ): Promise<'changed' | 'unchanged'> {
   const server = { kind: 'StatefulSet', metadata: { name: 'vault' }, spec: { replicas: 1 } };
@@ -40,41 +35,37 @@ async function unseal(
   };
   const items = state === undefined ? [] : [server, pod];
   const vault = await scriptedVault(() => ({ body: state }));
-  writeFileSync(`${clone.folder}/items.json`, JSON.stringify({ items }));
-  clone.script(
+  writeFileSync(`${tools.folder}/items.json`, JSON.stringify({ items }));
+  tools.script(
     'kubectl',
     `case "$*" in
       *port-forward*) echo "Forwarding from 127.0.0.1:${new URL(vault.address).port} -> 8200"; exec sleep 1000 ;;
-      *) cat '${clone.folder}/items.json' ;;
+      *) cat '${tools.folder}/items.json' ;;
     esac`,
   );
   try {
-    return await lib.unseal({ ...context, environment });
+    return await unseal(context);
   } finally {
     await vault.close();
   }
 }
 
-test('one that is sealed stays so, and that is a failure which says what can be done', async (state) => {
-  const error = await failureOf(unseal(state, { initialized: true, sealed: true }));
+test('a sealed Vault without keys is a failure that says what can be done', async (state) => {
+  const error = await failureOf(unsealed(state, { initialized: true, sealed: true }));
   assert.match(error.what, /^Vault at .* is initialised, but its keys are not in .*keys\.json$/);
   assert.match(error.advice ?? '', /restore the file from a copy/);
 });
 
-test('one that is new, or open, or not there at all, is left as it is', async (state) => {
+test('a new, open or missing Vault stays as it is', async (state) => {
   for (const vault of [{ initialized: false, sealed: true }, { initialized: true, sealed: false }, undefined])
-    assert.is(await unseal(state, vault), 'unchanged');
+    assert.is(await unsealed(state, vault), 'unchanged');
 });
 
-test('keys of a Vault that the cluster does not have are no reason to wait for it', async (state) => {
-  const keys =
-    await state.clone.lib<typeof import('../../../lib/vault/api/keys-file.ts')>('vault/api/keys-file.ts');
-  mkdirSync(join(state.environment.state, 'vault'));
-  await keys.replaceKeys(join(state.environment.state, 'vault', 'keys.json'), {
-    unsealKeys: ['a'],
-    rootToken: 'b',
-  });
-  assert.is(await unseal(state, undefined), 'unchanged');
+test('keys of a Vault that the cluster does not have cause no wait', async (state) => {
+  const folder = join(state.context.environment.state, 'vault');
+  mkdirSync(folder);
+  await replaceKeys(join(folder, 'keys.json'), { unsealKeys: ['a'], rootToken: 'b' });
+  assert.is(await unsealed(state, undefined), 'unchanged');
 });
 
 test.run();

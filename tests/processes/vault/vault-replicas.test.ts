@@ -1,32 +1,26 @@
 import { mkdirSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/settings/environment.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
+import type { CloneContext } from '../../rig/scripted-clone.ts';
+import { type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { failureOf } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
-type State = {
-  clone: ScriptedClone;
-  lib: typeof import('../../../lib/vault/replicas.ts');
-  environment: Environment;
-  context: RecordedContext;
-};
+type State = { tools: ScriptedFolder; context: CloneContext };
 
 const test = suite<State>('vault-replicas');
 
 test.before(async (state) => {
-  state.clone = scriptedClone();
-  state.lib = await state.clone.lib('vault/replicas.ts');
-  state.environment = await state.clone.environment('existing');
-  state.context = await state.clone.context('existing');
-  mkdirSync(state.environment.state, { recursive: true });
+  state.tools = scriptedFolder('environments');
+  state.context = await state.tools.context('existing');
+  mkdirSync(state.context.environment.state, { recursive: true });
 });
-test.before.each(({ clone }) => clone.forget());
-test.after(({ clone }) => clone.remove());
+test.before.each(({ tools }) => tools.forget());
+test.after(({ tools }) => tools.remove());
 
 /** A cluster with these pods of Vault, by name and phase; each is reached at a port of its own, or all at `port`. */
-function cluster(clone: ScriptedClone, pods: Record<string, string>, port?: string): void {
+function cluster({ script }: ScriptedFolder, pods: Record<string, string>, port?: string): void {
   const set = {
     kind: 'StatefulSet',
     metadata: { name: 'vault' },
@@ -38,7 +32,7 @@ function cluster(clone: ScriptedClone, pods: Record<string, string>, port?: stri
     status: { phase },
   }));
   const items = [set, ...list];
-  clone.script(
+  script(
     'kubectl',
     `case "$*" in
       *statefulsets,pods*) echo '${JSON.stringify({ items })}' ;;
@@ -50,23 +44,17 @@ function cluster(clone: ScriptedClone, pods: Record<string, string>, port?: stri
 }
 
 test('every pod that runs is reached by itself, in their order, and those that do not are named', async ({
-  lib,
-  clone,
-  environment,
+  tools,
   context,
 }) => {
-  cluster(clone, { 'vault-2': 'Running', 'vault-0': 'Running', 'vault-1': 'Pending' });
-  const found = await lib.withVaultReplicas(
-    { ...context, environment },
-    0,
-    async (connections) => connections,
-  );
+  cluster(tools, { 'vault-2': 'Running', 'vault-0': 'Running', 'vault-1': 'Pending' });
+  const found = await withVaultReplicas(context, 0, async (connections) => connections);
   assert.equal(found, [
     { name: 'vault-0', host: '127.0.0.1', port: 40000 },
     { name: 'vault-2', host: '127.0.0.1', port: 40002 },
   ]);
   assert.ok(context.logged.includes('left out, since they do not run: vault-1'));
-  const [list = '', ...forwards] = clone.calls();
+  const [list = '', ...forwards] = tools.calls();
   assert.match(
     list,
     /-n vault get statefulsets,pods --selector app\.kubernetes\.io\/instance=vault -o json$/,
@@ -77,18 +65,14 @@ test('every pod that runs is reached by itself, in their order, and those that d
   );
 });
 
-test('pods that are about to run are waited for', async ({ lib, clone, environment, context }) => {
-  cluster(clone, { 'vault-0': 'Pending' });
-  const found = lib.withVaultReplicas(
-    { ...context, environment },
-    30_000,
-    async (connections) => connections,
-  );
-  while (clone.calls().length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+test('pods that are about to run are waited for', async ({ tools, context }) => {
+  cluster(tools, { 'vault-0': 'Pending' });
+  const found = withVaultReplicas(context, 30_000, async (connections) => connections);
+  while (tools.calls().length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
   const vault = await scriptedVault(({ path }) =>
     path === 'sys/seal-status' ? { body: { initialized: true, sealed: true } } : undefined,
   );
-  cluster(clone, { 'vault-0': 'Running' }, new URL(vault.address).port);
+  cluster(tools, { 'vault-0': 'Running' }, new URL(vault.address).port);
   assert.equal(
     (await found).map(({ name }) => name),
     ['vault-0'],
@@ -97,9 +81,9 @@ test('pods that are about to run are waited for', async ({ lib, clone, environme
   await vault.close();
 });
 
-test('where no pod runs it is said which there are', async ({ lib, clone, environment, context }) => {
-  cluster(clone, { 'vault-0': 'Pending' });
-  const none = await failureOf(lib.withVaultReplicas({ ...context, environment }, 0, async () => undefined));
+test('where no pod runs it is said which there are', async ({ tools, context }) => {
+  cluster(tools, { 'vault-0': 'Pending' });
+  const none = await failureOf(withVaultReplicas(context, 0, async () => undefined));
   assert.is(none.what, 'no pod of Vault runs');
   assert.is(none.why, 'vault-0 cannot be reached');
 });

@@ -37,10 +37,7 @@ test('why nothing can be encrypted for a key is told with its date', () => {
   );
   assert.is(problem(key('-', '', 'scSC', part('r', ''))), 'its part that encrypts was revoked');
   assert.is(problem(key('-', '', 'scSC')), 'no part of the key encrypts: it only signs');
-  assert.is(
-    problem(key('-', '', 'scSC', part('-', '', 'a'))),
-    'no part of the key encrypts: it only signs',
-  );
+  assert.is(problem(key('-', '', 'scSC', part('-', '', 'a'))), 'no part of the key encrypts: it only signs');
   assert.is(problem(key('-', '', 'escESC')), undefined, 'one part for everything');
 });
 

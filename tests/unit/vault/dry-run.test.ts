@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
-import { unsealCommands, vaultCommands } from '../../../lib/vault/api/dry-run.ts';
+import { initCommands, unsealCommands } from '../../../lib/vault/api/dry-run.ts';
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';
 import { failureOf } from './scripted-vault.ts';
 
@@ -22,7 +22,7 @@ const input = {
 
 test('the project’s state as plain commands', async () => {
   const state = await loadDesiredState(folder);
-  const commands = vaultCommands({ ...input, state }).map((line) => line.replaceAll(folder, 'vault'));
+  const commands = initCommands({ ...input, state }).map((line) => line.replaceAll(folder, 'vault'));
   const said = commands.map((line) => line.replace(/node -e '[^']*'/g, 'node'));
   assert.equal(said.slice(0, 8), [
     'export VAULT_ADDR=http://127.0.0.1:8200',
@@ -31,14 +31,14 @@ test('the project’s state as plain commands', async () => {
     'node .state/development/vault/keys.json | vault write sys/unseal key=-',
     'export VAULT_TOKEN="$(node .state/development/vault/keys.json)"',
     "vault audit enable -path=file -description='Every request and answer' file file_path=stdout",
-    'vault policy write operations "$PWD/vault/policies/operations.hcl"',
+    'vault policy write operations vault/policies/operations.hcl',
     'vault token create -orphan -no-default-policy -policy=operations -period=2592000s -display-name=init-vault -format=json | node .state/development/vault/keys.json',
   ]);
   assert.equal(said.slice(8, 12), [
     'vault token revoke -self',
     'export VAULT_TOKEN="$(node .state/development/vault/keys.json)"',
-    'vault policy write vso-transit "$PWD/vault/policies/vso-transit.hcl"',
-    `sed -e 's|\\\${application}|app1|g' -e 's|\\\${backend}|app1-back|g' -e 's|\\\${database}|app1|g' "$PWD/vault/application/policy.hcl" "$PWD/vault/application/database-policy.hcl" | vault policy write app1-back -`,
+    'vault policy write vso-transit vault/policies/vso-transit.hcl',
+    `sed -e 's|\\\${application}|app1|g' -e 's|\\\${backend}|app1-back|g' -e 's|\\\${database}|app1|g' vault/application/policy.hcl "$PWD/vault/application/database-policy.hcl" | vault policy write app1-back -`,
   ]);
   assert.match(commands[4] ?? '', /\.root_token\b/);
   assert.match(commands[9] ?? '', /\.admin_token\b/);
@@ -56,7 +56,7 @@ test('the project’s state as plain commands', async () => {
 const pods = { kubectl: 'kubectl --context c', selector: 'app=vault', forward: 'kubectl port-forward &' };
 
 test('in pods Vault is initialised in the first, and every one is unsealed by itself', () => {
-  const commands = vaultCommands({ ...input, state, pods }).map((line) =>
+  const commands = initCommands({ ...input, state, pods }).map((line) =>
     line.replace(/node -e '[^']*'/g, 'node'),
   );
   assert.equal(commands.slice(0, 4), [
@@ -100,21 +100,21 @@ test('a cluster outside of Vault’s own gets its certificate from a file and th
     reviewerTokenCommand: 'kubectl create token reviewer',
   };
   assert.is(
-    vaultCommands({ ...input, state, kubernetes }).at(-1),
+    initCommands({ ...input, state, kubernetes }).at(-1),
     'kubectl create token reviewer | vault write auth/kubernetes/config kubernetes_host=https://127.0.0.1:6443 kubernetes_ca_cert=@ca.crt disable_local_ca_jwt=true token_reviewer_jwt=-',
   );
 });
 
 test('a second secret of a path comes by a file descriptor, no secret ever as an argument', () => {
   assert.ok(
-    vaultCommands({ ...input, state }).includes(
+    initCommands({ ...input, state }).includes(
       'sops decrypt --extract \'["a"]\' environments/development/secrets/f.yaml | vault kv put -mount=kv app A=- B=@<(sops decrypt --extract \'["b"]\' environments/development/secrets/f.yaml)',
     ),
   );
 });
 
 test('the longest lease is part of enabling', () => {
-  const commands = vaultCommands({ ...input, state });
+  const commands = initCommands({ ...input, state });
   assert.ok(
     commands.includes('vault secrets enable -path=kv -version=2 -description=d -max-lease-ttl=60s kv'),
   );
@@ -125,7 +125,7 @@ test('the longest lease is part of enabling', () => {
 
 test('a missing setting is named', async () => {
   const loaded = await loadDesiredState(folder);
-  const failure = await failureOf((async () => vaultCommands({ ...input, state: loaded, settings: {} }))());
+  const failure = await failureOf((async () => initCommands({ ...input, state: loaded, settings: {} }))());
   assert.match(failure.what, '`vault.auditLog`');
 });
 

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
-import { type VaultObject, vaultPods } from '../../../lib/vault/replicas.ts';
+import { type VaultWorkload, vaultPods } from '../../../lib/vault/replicas.ts';
 import { type Answer, type Call, failureOf, type ScriptedVault, scriptedVault } from './scripted-vault.ts';
 
 const test = suite<{ folder: string; keysPath: string }>('vault/replicas');
@@ -129,14 +129,14 @@ test('keys that are kept elsewhere are asked for', ({ keysPath }) =>
 
 const pod = (
   name: string,
-  values: Partial<VaultObject['metadata']> = {},
+  values: Partial<VaultWorkload['metadata']> = {},
   phase = 'Running',
-): VaultObject => ({
+): VaultWorkload => ({
   kind: 'Pod',
   metadata: { name, ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }], ...values },
   status: { phase },
 });
-const set = (replicas: number): VaultObject => ({
+const set = (replicas: number): VaultWorkload => ({
   kind: 'StatefulSet',
   metadata: { name: 'vault' },
   spec: { replicas },

@@ -2,8 +2,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
-import { vaultStatus } from '../../../lib/vault/api/status.ts';
 import { VaultError } from '../../../lib/vault/api/vault-error.ts';
+import { vaultStatus } from '../../../lib/vault/api/vault-status.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { type Answer, type Call, withVault } from './scripted-vault.ts';
 

@@ -1,0 +1,77 @@
+import { taskCommand } from '../ground/launcher.ts';
+import type { Release } from '../helm/helmfile.ts';
+import { TaskError } from '../runner/runner.ts';
+import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
+import { type Environment, settingsOf } from '../settings/environment.ts';
+import { vaultClient } from './api/client.ts';
+import { readKeys } from './api/keys-file.ts';
+import { type VaultStatus, vaultStatus } from './api/vault-status.ts';
+import { desiredState, keysPath, vaultSettings } from './desired.ts';
+import { hasVault, withVaultReplicas } from './replicas.ts';
+
+type HealthContext = ShellContext & Pick<EnvironmentContext, 'log'>;
+
+/**
+ * Vault as `status` shows it; logs why it is unknown whether Vault is configured. Throws `TaskError` if Vault cannot be reached.
+ */
+export async function readVaultStatus(context: HealthContext): Promise<VaultStatus> {
+  const { environment } = context;
+  const path = keysPath(environment);
+  const keys = await readKeys(path).catch((error: Error) => error);
+  const token = keys instanceof Error ? undefined : keys?.adminToken;
+  // Keys without the token of `init-vault`: that task was interrupted before.
+  const isSetUp = keys === undefined || keys instanceof Error || token !== undefined;
+  const noKeys = keys instanceof Error ? keys.message : keys ? undefined : `its keys are not in ${path}`;
+  const state = await desiredState(environment);
+  const settings = vaultSettings(await settingsOf(environment));
+  return withVaultReplicas(context, 0, async (connections) => {
+    const replicas = connections.map(({ name, host, port }) => {
+      const client = vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 });
+      return { name, client: token === undefined ? client : client.withToken(token) };
+    });
+    const status = await vaultStatus(replicas, state, settings, (reason) => {
+      if (isSetUp) context.log(`unknown: whether Vault is configured (${noKeys ?? reason})`);
+    });
+    return isSetUp ? status : { ...status, configured: false };
+  });
+}
+
+/** Throws `TaskError` if the keys exist and cannot be used. */
+export async function checkKeys(environment: Pick<Environment, 'state'>): Promise<void> {
+  await readKeys(keysPath(environment));
+}
+
+/** True if there is a Vault that is initialised. Throws `TaskError` if it does not answer. */
+export async function isInitialised(context: HealthContext): Promise<boolean> {
+  if (!(await hasVault(context))) return false;
+  return (await readVaultStatus(context)).initialized;
+}
+
+/**
+ * Throws `TaskError` if a release among `changed` gets its secrets from a Vault that is sealed, new or unreachable: it would wait for
+ * them until its timeout. A Vault that is installed in the same run cannot be asked yet.
+ */
+export async function checkVault(context: HealthContext, changed: readonly Release[]): Promise<void> {
+  const { name } = context.environment;
+  const waiting = changed.filter(({ needs }) => needs.includes('vault-operator')).map(({ name }) => name);
+  if (waiting.length === 0 || changed.some(({ name }) => name === 'vault')) return;
+  const status = await readVaultStatus(context).catch((error: unknown) => {
+    if (error instanceof TaskError) return error;
+    throw error;
+  });
+  const why = `${waiting.join(', ')} would wait for secrets from it; nothing was changed`;
+  if (status instanceof TaskError) {
+    throw new TaskError({
+      what: `Vault of environment \`${name}\` does not answer`,
+      why: `${status.what}; ${why}`,
+      advice: `run ${taskCommand('start-k8s')}, then install again`,
+    });
+  }
+  // If only some of several replicas are sealed, the others still serve.
+  if (status.initialized && (!status.sealed || status.configured !== false)) return;
+  throw new TaskError({
+    what: `Vault of environment \`${name}\` is ${status.initialized ? 'sealed' : 'not initialised'}`,
+    why,
+    advice: `run ${taskCommand('init-vault')}, then install again`,
+  });
+}

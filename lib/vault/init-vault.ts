@@ -1,0 +1,133 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { providerOf } from '../cluster/providers.ts';
+import { serverIdentity } from '../database/certificate.ts';
+import type { Outcome } from '../ground/outcome.ts';
+import { kubectl } from '../kubernetes/kubectl.ts';
+import { podStartMs } from '../kubernetes/port-forward.ts';
+import { decryptValue } from '../secrets/sops.ts';
+import type { Context, EnvironmentContext } from '../settings/context.ts';
+import { writeWhole } from '../settings/environment.ts';
+import { vaultClient } from './api/client.ts';
+import { convergeVault, formatChange, type VaultChange } from './api/converge.ts';
+import { initialiseVault, unsealVault, waitForVault } from './api/init.ts';
+import { readKeys, textsOfKeys } from './api/keys-file.ts';
+import type { KubernetesAccess } from './api/kubernetes-auth.ts';
+import { operatorToken } from './api/operator.ts';
+import type { Replica } from './api/replica.ts';
+import { claimsOf } from './api/secret-record.ts';
+import { desiredState, inClusterApi, keysPath, reviewerTokenWords, vaultSettings } from './desired.ts';
+import { hasVault, withVaultReplicas } from './replicas.ts';
+
+/** Milliseconds in which a Vault that was just started has to answer. */
+const startMs = 60_000;
+
+/**
+ * Brings Vault to the state kept under `vault/`: initialised, unsealed, configured. Logs each object as changed or
+ * unchanged and reports if any changed.
+ */
+export async function initVault(context: Context): Promise<void> {
+  const { environment, signal } = context;
+  const settings = vaultSettings(context.settings);
+  const state = await desiredState(environment);
+  const { authority } = await serverIdentity(context);
+  await redactKeys(context);
+  await withAnsweringReplicas(context, async (replicas) => {
+    const input = { keysPath: keysPath(environment), signal };
+    const { client, initialised, unsealed } = await initialiseVault({ ...input, replicas });
+    await redactKeys(context);
+    if (initialised) context.log(`initialised; its keys are in .state/${environment.name}/vault/keys.json`);
+    else if (unsealed.length > 0)
+      context.log(replicas.length === 1 ? 'unsealed' : `unsealed: ${unsealed.join(', ')}`);
+    const onChange = (change: VaultChange) => context.log(formatChange(change));
+    const secret = (text: string) => context.secret(text);
+    const operator = await operatorToken({ ...input, client, state, settings, secret, onChange });
+    const changes = await convergeVault({
+      client: client.withToken(operator.token),
+      state,
+      kubernetes: await kubernetesAccess(context),
+      sources: {
+        settings,
+        decrypt: (file, key) => decryptValue(context, file, key),
+        passwordRecord: join(environment.state, 'vault', 'passwords.sha256'),
+        databaseAuthority: authority,
+      },
+      signal,
+      onChange,
+    });
+    const changed = [...operator.changes, ...changes].some(({ outcome }) => outcome === 'changed');
+    context.report(initialised || unsealed.length > 0 || changed ? 'changed' : 'unchanged');
+  });
+}
+
+/**
+ * Unseals a Vault that is initialised; a new one stays as it is. Returns whether it was sealed. Throws `TaskError` if it is sealed
+ * and the keys are lost.
+ */
+export async function unseal(context: EnvironmentContext): Promise<Outcome> {
+  // A recreated cluster has no Vault, although the keys of the one before are kept.
+  if (!(await hasVault(context))) return 'unchanged';
+  await redactKeys(context);
+  return withAnsweringReplicas(context, async (replicas) => {
+    const { environment, signal } = context;
+    const outcome = await unsealVault({ replicas, keysPath: keysPath(environment), signal });
+    if (outcome !== 'changed') return 'unchanged';
+    context.log('Vault is unsealed');
+    return 'changed';
+  });
+}
+
+/** Calls `use` with the replicas as soon as each of them answers, sealed or not. */
+const withAnsweringReplicas = <Result>(
+  context: EnvironmentContext,
+  use: (replicas: readonly Replica[]) => Promise<Result>,
+): Promise<Result> =>
+  withVaultReplicas(context, podStartMs, async (connections) => {
+    const { signal } = context;
+    const replicas = connections.map(({ name, host, port }) => ({
+      name,
+      client: vaultClient({ address: `http://${host}:${port}`, signal }),
+    }));
+    await Promise.all(replicas.map(({ client }) => waitForVault(client, startMs, signal)));
+    return use(replicas);
+  });
+
+async function redactKeys(context: EnvironmentContext): Promise<void> {
+  const keys = await readKeys(keysPath(context.environment));
+  for (const text of keys ? textsOfKeys(keys) : []) context.secret(text);
+}
+
+/**
+ * How Vault checks the tokens of workloads. In a pod it uses its own account; beside a cluster it gets the address of the API server
+ * on this machine and a token of an account that may review others.
+ */
+async function kubernetesAccess(context: EnvironmentContext): Promise<KubernetesAccess> {
+  const { environment } = context;
+  const servers = await providerOf(environment).servers?.(environment);
+  if (!servers) return inClusterApi;
+  return {
+    host: servers.api.host,
+    caCertificate: await readFile(join(environment.root, servers.api.caCertificateFile), 'utf8'),
+    reviewer: {
+      token: await reviewerToken(context),
+      recordPath: join(environment.state, 'vault', 'reviewer.sha256'),
+    },
+  };
+}
+
+/** A token that is valid for another month, kept between runs: a new one each time would be a change each time. */
+async function reviewerToken(context: EnvironmentContext): Promise<string> {
+  const { $, environment } = context;
+  const path = join(environment.state, 'vault', 'reviewer.jwt');
+  const known = (await readFile(path, 'utf8').catch(() => '')).trim();
+  const { exp } = claimsOf(known);
+  if (typeof exp === 'number' && exp * 1000 > Date.now() + 30 * 24 * 3600 * 1000) {
+    context.secret(known);
+    return known;
+  }
+  const output = await $({ quiet: true })`${kubectl(environment)} ${reviewerTokenWords}`;
+  const token = output.stdout.trim();
+  context.secret(token);
+  await writeWhole(path, token);
+  return token;
+}

@@ -1,0 +1,45 @@
+import { relative } from 'node:path';
+import { providerOf } from '../cluster/providers.ts';
+import { authorityFile } from '../database/certificate.ts';
+import { kubectlText } from '../kubernetes/kubectl.ts';
+import type { Target } from '../settings/context.ts';
+import type { Environment } from '../settings/environment.ts';
+import { initCommands, type PlainAccess, unsealCommands } from './api/dry-run.ts';
+import { desiredState, inClusterApi, keysPath, reviewerTokenWords, vaultSettings } from './desired.ts';
+import { vaultSelector } from './replicas.ts';
+
+/** The plain commands of `unseal`, for `--dry-run`. */
+export const unsealVaultCommands = async (environment: Environment): Promise<readonly string[]> =>
+  unsealCommands(await plainAccess(environment));
+
+/** The plain commands of `init-vault`, for `--dry-run`. */
+export async function initVaultCommands(target: Target): Promise<readonly string[]> {
+  const { environment, settings } = target;
+  const servers = await providerOf(environment).servers?.(environment);
+  return initCommands({
+    ...(await plainAccess(environment)),
+    state: await desiredState(environment),
+    environment: environment.name,
+    databaseAuthorityFile: authorityFile(target),
+    settings: vaultSettings(settings, servers?.settings),
+    kubernetes: servers
+      ? {
+          ...servers.api,
+          reviewerTokenCommand: `${kubectlText(environment)} ${reviewerTokenWords.join(' ')}`,
+        }
+      : inClusterApi,
+  });
+}
+
+async function plainAccess(environment: Environment): Promise<PlainAccess> {
+  const keys = relative(environment.root, keysPath(environment));
+  const servers = await providerOf(environment).servers?.(environment);
+  if (servers) return { address: servers.settings.address, keysPath: keys };
+  const kubectl = kubectlText(environment);
+  const forward = `${kubectl} -n vault port-forward svc/vault 8200 & # leave it running for the following commands`;
+  return {
+    address: 'http://127.0.0.1:8200',
+    keysPath: keys,
+    pods: { kubectl, selector: vaultSelector, forward },
+  };
+}
