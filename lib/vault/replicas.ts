@@ -7,7 +7,7 @@ import type { ShellContext } from '../settings/context.ts';
 import { vaultClient } from './api/client.ts';
 import { sealStatus } from './api/replica.ts';
 
-/** What kubectl gives of the release: its StatefulSet and the pods. */
+/** What kubectl returns of the release: its StatefulSet and pods. */
 export type VaultWorkload = {
   readonly kind: string;
   readonly spec?: { readonly replicas?: number };
@@ -19,20 +19,20 @@ export type VaultWorkload = {
   readonly status?: { readonly phase?: string };
 };
 
-/** Every server of Vault: pods that can be reached, in the order in which they were made, and those that cannot. */
+/** The servers of Vault: pods that can be reached, by ordinal, and those that cannot. */
 export type VaultPods = {
   readonly running: readonly string[];
   readonly others: readonly string[];
-  /** Whether all that there are to be run. */
+  /** True if all replicas run. */
   readonly complete: boolean;
 };
 
 export type NamedConnection = Connection & { readonly name: string };
 
-/** The pods that carry this label are those of the release `vault`, whichever chart made them. */
+/** The label of the release `vault` on its objects, whichever chart it comes from. */
 export const vaultSelector = 'app.kubernetes.io/instance=vault';
 
-/** The servers among the pods of the release: those of its StatefulSet. A pod that is going away counts as not running. */
+/** The servers among the objects of the release: pods of its StatefulSet. A pod that is being deleted counts as not running. */
 export function vaultPods(objects: readonly VaultWorkload[]): VaultPods {
   const servers = objects
     .filter(({ metadata }) =>
@@ -53,7 +53,7 @@ export function vaultPods(objects: readonly VaultWorkload[]): VaultPods {
 
 const ordinal = ({ metadata }: VaultWorkload): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
 
-/** True if there is a Vault, running or not: a process beside the cluster, or what a release has made. */
+/** True if Vault is deployed, running or not: as a process beside the cluster, or by its release. */
 export async function hasVault(context: ShellContext): Promise<boolean> {
   const { environment } = context;
   if (providerOf(environment).servers) return true;
@@ -62,8 +62,8 @@ export async function hasVault(context: ShellContext): Promise<boolean> {
 }
 
 /**
- * Calls `use` with an address of this machine for each server of Vault: the process beside the cluster, or every
- * pod that runs; they may take up to `waitMs` milliseconds to run, and as long again to answer. Throws `TaskError` when there is none.
+ * Calls `use` with a local address for each server of Vault: the process beside the cluster, or every running pod. Waits up to
+ * `waitMs` milliseconds for the pods, and as long again for answers. Throws `TaskError` if no pod runs.
  */
 export async function withVaultReplicas<Result>(
   context: ForwardContext & Partial<Pick<TaskContext, 'log'>>,
@@ -74,11 +74,14 @@ export async function withVaultReplicas<Result>(
   const servers = await providerOf(environment).servers?.(environment);
   if (servers) return use([{ name: 'vault', host: '127.0.0.1', port: servers.vault }]);
   const { running, others } = await podsOf(context, waitMs);
-  if (others.length > 0) context.log?.(`left out, since they do not run: ${others.join(', ')}`);
+  if (others.length > 0) context.log?.(`skipped, since they do not run: ${others.join(', ')}`);
   if (running.length === 0) {
     throw new TaskError({
-      what: 'no pod of Vault runs',
-      why: others.length > 0 ? `${others.join(', ')} cannot be reached` : 'the namespace vault has none',
+      what: 'no pod of Vault is running',
+      why:
+        others.length > 0
+          ? `${others.join(', ')} cannot be reached`
+          : 'the namespace vault has no pod of Vault',
       advice: `see: ${kubectlText(environment)} -n vault get pods`,
     });
   }
@@ -93,7 +96,7 @@ export async function withVaultReplicas<Result>(
   }
 }
 
-/** Whether a Vault answers, in whatever state. */
+/** True if Vault answers, sealed or not. */
 const answers = ({ host, port }: Connection): Promise<boolean> =>
   sealStatus(vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 })).then(
     () => true,

@@ -11,20 +11,20 @@ import type {
 import { type Complain, checkLongest, readStateFile, type StateFile } from './state-checks.ts';
 import type { DeclaredState } from './state-schema.ts';
 
-/** By its first line a policy is known to be an application's, also when the application is declared no more. */
+/** The first line that marks a policy as an application's, even after the application was removed from the state. */
 const mark = /^# Of the application ([a-z0-9_-]+); written by init-vault\b/;
 
-/** The application that a policy's text belongs to; undefined for a policy that somebody else wrote. */
+/** The application that a policy belongs to, by its text; undefined for a policy that others wrote. */
 export const applicationOfPolicy = (text: string): string | undefined => mark.exec(text)?.[1];
 
 const templateNames = ['policy', 'databasePolicy', 'create', 'renew', 'revoke'] as const;
 
-/** What `access` says, and the texts of its templates. */
+/** `access` of state.yaml with the texts of its templates. */
 type Access = DeclaredState['access'] & {
   readonly templates: { readonly [Name in (typeof templateNames)[number]]: StateFile };
 };
 
-/** The state with what every entry of `applications` gets by `access`: a policy, roles and secrets. */
+/** The state with what `access` gives every entry of `applications`: a policy, roles and secrets. */
 export async function withApplications(
   folder: string,
   state: DesiredState,
@@ -32,7 +32,7 @@ export async function withApplications(
   complain: Complain,
 ): Promise<DesiredState> {
   checkAccess(declared, state, complain);
-  refuseTwice(state, applications, complain);
+  refuseDuplicates(state, applications, complain);
   const { policy, database } = declared;
   const files = { ...database, policy, databasePolicy: database.policy };
   const templates = await Promise.all(
@@ -68,13 +68,13 @@ function checkAccess(
   const mountAt = (wanted: string): Mount | undefined => mounts.find(({ path }) => path === wanted);
   const engine = mountAt(database.mount);
   if (engine?.type !== 'database')
-    throw complain(['access', 'database', 'mount'], 'is no database engine of `mounts`');
+    throw complain(['access', 'database', 'mount'], 'is not a database engine of `mounts`');
   if (!engine.connections.some(({ name }) => name === database.connection))
-    throw complain(['access', 'database', 'connection'], `is no connection of \`mounts.${engine.path}\``);
+    throw complain(['access', 'database', 'connection'], `is not a connection of \`mounts.${engine.path}\``);
   const method = auth.find(({ path }) => path === access.auth);
-  if (method === undefined) throw complain(['access', 'auth'], 'is no method of `auth`');
+  if (method === undefined) throw complain(['access', 'auth'], 'is not a method of `auth`');
   if (mountAt(access.secrets)?.type !== 'kv')
-    throw complain(['access', 'secrets'], 'is no kv engine of `mounts`');
+    throw complain(['access', 'secrets'], 'is not a kv engine of `mounts`');
   for (const [path, seconds, bound, longest] of [
     ['access.database.maxTtl', database.maxTtl, `mounts.${engine.path}.maxTtl`, engine.maxTtl],
     ['access.tokenTtl', access.tokenTtl, `auth.${method.path}.maxTtl`, method.maxTtl],
@@ -97,8 +97,8 @@ function policyOf(application: Application, access: Access): Policy {
   if (applicationOfPolicy(text) === application.name)
     return { name: application.backend, files: templates.map(({ file }) => file), values, text };
   throw new TaskError({
-    what: `${policy.file} does not begin as it has to`,
-    why: 'by its first line init-vault recognises the policies of applications that are declared no more',
+    what: `${policy.file} lacks its first line`,
+    why: 'init-vault recognises the policies of removed applications by it',
     advice: `begin with: # Of the application \${application}; written by init-vault`,
   });
 }
@@ -135,8 +135,8 @@ const keyValuesOf = ({ name: application, secrets }: Application, access: Access
     values: Object.entries(values).map(([name, from]) => ({ name, from })),
   }));
 
-/** Two of a name would overwrite each other in every run. */
-function refuseTwice(
+/** Refuses a name that is used twice: the objects would overwrite each other in every run. */
+function refuseDuplicates(
   { operator, policies, auth }: DesiredState,
   applications: readonly Application[],
   complain: Complain,
@@ -145,24 +145,24 @@ function refuseTwice(
   const taken = new Set(others.map(({ name }) => name));
   for (const { name, backend } of applications) {
     if (taken.has(backend))
-      throw complain(['applications', name, 'backend'], `is \`${backend}\`, which is taken already`);
+      throw complain(['applications', name, 'backend'], `is \`${backend}\`, which is already taken`);
     taken.add(backend);
   }
 }
 
-/** `${name}` filled in. Throws `TaskError` for a name that there is not. */
+/** A template with each `${name}` filled in. Throws `TaskError` for an unknown name. */
 function fill({ file, text }: StateFile, values: { readonly [name: string]: string }): string {
   return text.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => {
     const value = values[name];
     if (value !== undefined) return value;
     throw new TaskError({
-      what: `${file} asks for \${${name}}, which there is not`,
-      advice: `there are: ${Object.keys(values).join(', ')}`,
+      what: `${file} uses \${${name}}, which is unknown`,
+      advice: `known: ${Object.keys(values).join(', ')}`,
     });
   });
 }
 
-/** The statements of an SQL file without its comments: Vault would take a `;` in one for the end of a statement. */
+/** The statements of an SQL file without comments: Vault would read a `;` in a comment as the end of a statement. */
 function statementsOf(text: string): string[] {
   return text
     .replaceAll(/^\s*--.*$/gm, '')

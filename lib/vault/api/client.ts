@@ -4,13 +4,13 @@ export type JsonObject = { readonly [key: string]: unknown };
 
 export type VaultRequest = {
   readonly body?: JsonObject;
-  /** Statuses besides 2xx that are an answer and no error. */
+  /** Statuses besides 2xx that are not an error. */
   readonly accept?: readonly number[];
-  /** Texts that must not show in an error, beside the token. */
+  /** Texts to hide in errors, besides the token. */
   readonly secrets?: readonly string[];
   /** Milliseconds; default is the client's. */
   readonly timeoutMs?: number;
-  /** Goes on when the client's signal is aborted: for an answer that cannot be had twice. */
+  /** Ignores the client's signal: for an answer that Vault gives only once. */
   readonly uninterruptible?: boolean;
 };
 
@@ -41,7 +41,7 @@ export type VaultClientInput = {
   readonly signal?: AbortSignal;
 };
 
-/** A client of Vault's HTTP API. Never shows a token or a secret in an error. Needs nothing but Node's `fetch`. */
+/** A client of Vault's HTTP API. Its errors never show a token or a secret. */
 export function vaultClient(input: VaultClientInput): VaultClient {
   const address = input.address.replace(/\/+$/, '');
 
@@ -59,13 +59,13 @@ export function vaultClient(input: VaultClientInput): VaultClient {
       const response = await fetch(`${address}/v1/${path}`, {
         method,
         headers: {
-          // Vault refuses calls without it when it may be reached by a browser or a proxy.
+          // Vault can be configured to refuse calls without it.
           'X-Vault-Request': 'true',
           ...(input.token === undefined ? {} : { 'X-Vault-Token': input.token }),
           ...(options.body === undefined ? {} : { 'Content-Type': 'application/json' }),
         },
         ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
-        // A standby redirects to its active node; following would send the token to an address nobody checked.
+        // A standby redirects to the active node; following would send the token to an unchecked address.
         redirect: 'manual',
         signal: interrupt === undefined ? timeout : AbortSignal.any([timeout, interrupt]),
       });
@@ -86,7 +86,7 @@ export function vaultClient(input: VaultClientInput): VaultClient {
     const succeeded = status >= 200 && status < 300;
     if (succeeded || options.accept?.includes(status) === true) {
       if (body === undefined) throw unreadable(address, call, `HTTP ${status} without a JSON object`);
-      // A proxy has a 404 and a 403 of its own. Vault's own says why, or (of a deleted secret) holds data.
+      // A proxy may answer 404 or 403 itself. Vault's own answer has `errors`, or `data` (of a deleted secret).
       if (succeeded || Array.isArray(body.errors) || objectOf(body.data)) return { status, body };
       throw unreadable(address, call, `HTTP ${status} without Vault's \`errors\``);
     }
@@ -111,7 +111,7 @@ export function vaultClient(input: VaultClientInput): VaultClient {
   };
 }
 
-/** The `data` of an answer that has to have some. Throws `VaultError`. */
+/** The `data` of an answer. Throws `VaultError` if it has none. */
 export function dataOf(address: string, call: string, { status, body }: VaultAnswer): JsonObject {
   const data = objectOf(body.data);
   if (data === undefined) throw unreadable(address, call, `HTTP ${status} without \`data\``);
@@ -135,6 +135,6 @@ function parseObject(text: string): JsonObject | undefined {
 
 function errorTexts(body: JsonObject | undefined): string[] {
   const errors = Array.isArray(body?.errors) ? body.errors : [];
-  // Vault writes lists of causes over several indented lines.
+  // Vault spreads a list of causes over several indented lines.
   return errors.map((line) => String(line).replaceAll(/\s+/g, ' ').trim()).filter((line) => line !== '');
 }

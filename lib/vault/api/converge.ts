@@ -15,7 +15,7 @@ export type ConvergeInput = {
   readonly kubernetes: KubernetesAccess;
   readonly sources: DatabaseSources;
   readonly signal?: AbortSignal;
-  /** Called for each object as soon as it is settled. */
+  /** Called for each object as soon as it is converged. */
   readonly onChange?: (change: VaultChange) => void;
 };
 
@@ -29,48 +29,48 @@ export type VaultChange = {
 
 /**
  * Brings Vault to the desired state: reads each object, compares, writes what differs and reads it again. A second run
- * changes nothing. Objects beside the desired state are left alone, save those of applications that were removed from it.
- * Stops at the first error (`TaskError`), after which a further run goes on where it stopped.
+ * changes nothing. Other objects stay as they are, except those of applications that were removed from the state.
+ * Stops at the first error (`TaskError`); the next run continues there.
  */
 export async function convergeVault(input: ConvergeInput): Promise<VaultChange[]> {
   const { client, state } = input;
   return [
-    ...(await settleAll(await removedApplications(client, state), input)),
-    ...(await settleAll(allObjects(input), input)),
+    ...(await convergeAll(await removedApplications(client, state), input)),
+    ...(await convergeAll(allObjects(input), input)),
   ];
 }
 
-/** Settles objects one after another; reports each. */
-export async function settleAll(
+/** Converges objects one after another; reports each. */
+export async function convergeAll(
   objects: readonly VaultObject[],
   { signal, onChange }: Pick<ConvergeInput, 'signal' | 'onChange'>,
 ): Promise<VaultChange[]> {
   const changes: VaultChange[] = [];
   for (const object of objects) {
     signal?.throwIfAborted();
-    const change = await settle(object);
+    const change = await converge(object);
     changes.push(change);
     onChange?.(change);
   }
   return changes;
 }
 
-/** One line for a person: `changed   secret kv/app1/database (DB_PASSWORD)`. */
+/** A change as a line of the log: `changed   secret kv/app1/database (DB_PASSWORD)`. */
 export function formatChange(change: VaultChange): string {
   const reason = change.difference === undefined ? '' : ` (${change.difference})`;
   return `${change.outcome.padEnd('unchanged'.length)} ${change.kind} ${change.path}${reason}`;
 }
 
-async function settle(object: VaultObject): Promise<VaultChange> {
+async function converge(object: VaultObject): Promise<VaultChange> {
   const { kind, path } = object;
   const difference = await object.difference();
   if (difference === undefined) return { kind, path, outcome: 'unchanged' };
   await object.write();
   const left = await object.difference();
-  // Without this check a value that Vault stores in another form would be written again by every run.
+  // A value that Vault stores in another form would be written by every run.
   if (left !== undefined) {
     throw new TaskError({
-      what: `Vault took the ${kind} ${path}, but it still differs from the desired state`,
+      what: `Vault accepted the ${kind} ${path}, but it still differs from the desired state`,
       why: left,
       advice: 'check that nothing else changes it at the same time',
     });
@@ -78,7 +78,7 @@ async function settle(object: VaultObject): Promise<VaultChange> {
   return { kind, path, outcome: 'changed', difference };
 }
 
-/** The audit log before all else, policies before roles, engines before what they hold; last what needs another server. */
+/** All objects: the audit log first, policies before roles, engines before their content; last what needs another server. */
 function allObjects({ client, state, kubernetes, sources, signal }: ConvergeInput): VaultObject[] {
   const { engines, roles } = structure(client, state);
   return [
@@ -111,7 +111,7 @@ function structure(
   };
 }
 
-/** The objects whose desired form is known without keys and cluster: what `status` can compare. */
+/** The objects that `status` can compare: their desired form is known without keys and cluster. */
 export function structuralObjects(
   client: VaultClient,
   state: DesiredState,

@@ -9,13 +9,13 @@ import { VaultError } from './vault-error.ts';
 import { differingNames, type VaultObject } from './vault-object.ts';
 
 export type DatabaseSources = ValueSources & {
-  /** Vault does not tell a connection's password again; what was written last is remembered here, as a hash. */
+  /** Path of a file with the hash of the password written last: Vault does not return it. */
   readonly passwordRecord: string;
   /** PEM of the authority that signed the server's certificate. */
   readonly databaseAuthority: string;
 };
 
-/** How Vault logs in to a database server, and the roles that may use it: those of the engine. Vault tries the login when it is written. */
+/** How Vault logs in to a database server, with the roles that may use it. Vault tries the login on each write. */
 export function connectionObject(
   client: VaultClient,
   mount: Mount,
@@ -24,7 +24,7 @@ export function connectionObject(
 ): VaultObject {
   const path = `${mount.path}/config/${connection.name}`;
   const roles = rolesOf(mount, connection);
-  // Resolved once: decrypting takes far longer than asking Vault.
+  // Once: decrypting takes far longer than asking Vault.
   let password: string | undefined;
   return {
     kind: 'database connection',
@@ -66,7 +66,7 @@ export function connectionObject(
   };
 }
 
-/** Vault logs in with the secret that the database gives to the role of this name. Throws `TaskError` for another one. */
+/** Throws `TaskError` unless Vault's password is the secret that the database's settings give to the role of this name. */
 function checkSecret(
   { name, username, password }: DatabaseConnection,
   settings: ValueSources['settings'],
@@ -81,7 +81,7 @@ function checkSecret(
   });
 }
 
-/** How the logins of one application are made, prolonged and ended. */
+/** How the logins of one application are created, renewed and revoked. */
 export function databaseRoleObject(client: VaultClient, mount: Mount, role: DatabaseRole): VaultObject {
   const path = `${mount.path}/roles/${role.name}`;
   const desired = {
@@ -114,7 +114,7 @@ export function databaseRoleObject(client: VaultClient, mount: Mount, role: Data
 export const rolesOf = ({ logins }: Mount, { name }: DatabaseConnection): string[] =>
   logins.filter(({ connection }) => connection === name).map((role) => role.name);
 
-/** The URL with its settings filled in; `{{username}}` and `{{password}}` stay for Vault. */
+/** The URL with its settings filled in; Vault fills in `{{username}}` and `{{password}}`. */
 export const connectionUrl = ({ url }: DatabaseConnection, settings: ValueSources['settings']): string =>
   url.replaceAll(/\$\{([\w.]+)\}/g, (_, name: string) => settingText(name, settings));
 
@@ -125,7 +125,7 @@ function explain(error: unknown, { name, username }: DatabaseConnection): unknow
   return new TaskError({
     what: `Vault cannot log in to the database \`${name}\` as \`${username}\``,
     why: error.errors.join('; '),
-    advice: `${taskCommand('status')} shows whether the database answers; its roles are made by installing postgresql. Then run ${taskCommand('init-vault')} again`,
+    advice: `${taskCommand('status')} shows if the database answers; installing postgresql creates its roles. Then run ${taskCommand('init-vault')} again`,
     cause: error,
   });
 }

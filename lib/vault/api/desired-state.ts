@@ -11,15 +11,15 @@ export type DesiredState = {
   readonly keyValues: readonly KeyValues[];
 };
 
-/** The token that init-vault and status use in place of the root token. */
+/** The token that init-vault and status use instead of the root token. */
 export type Operator = {
   /** Its only policy. It cannot change that policy itself. */
   readonly policy: Policy;
-  /** How long the token lives unless it is used by init-vault, which prolongs it. */
+  /** Lifetime of the token; each init-vault renews it. */
   readonly period: number;
 };
 
-/** Where Vault notes every request and answer, with the secrets in them as hashes. */
+/** Where Vault logs every request and response, with secrets as hashes. */
 export type AuditDevice = DeclaredState['audit'][number];
 
 type DeclaredMount = DeclaredState['mounts'][number];
@@ -30,16 +30,16 @@ export type Mount = DeclaredMount & {
   readonly keys: readonly TransitKey[];
   /** Only of a database engine. */
   readonly connections: readonly DatabaseConnection[];
-  /** Only of a database engine: how logins are made, one role for each application. */
+  /** Only of a database engine: how logins are created, one role for each application. */
   readonly logins: readonly DatabaseRole[];
 };
 
 export type TransitKey = NonNullable<DeclaredMount['keys']>[number];
 
-/** How a database engine reaches a server, and as whom; `${setting}` in the URL stands for a setting by its dotted name. */
+/** How a database engine logs in to a server; `${setting}` in the URL is a setting by its dotted name. */
 export type DatabaseConnection = NonNullable<DeclaredMount['connections']>[number];
 
-/** A role of a database engine: the statements by which a login is made, prolonged and ended. */
+/** A role of a database engine: the statements that create, renew and revoke a login. */
 export type DatabaseRole = {
   readonly name: string;
   readonly connection: string;
@@ -57,7 +57,7 @@ export type Role = AuthMount['roles'][number];
 
 export type Policy = {
   readonly name: string;
-  /** Where the text comes from: of an application, the templates and what they are filled in with. */
+  /** The files of its text, relative to the project: of an application, templates with `values`. */
   readonly files: readonly string[];
   readonly values?: { readonly [name: string]: string };
   readonly text: string;

@@ -20,12 +20,12 @@ import { settingText, type ValueSources } from './key-values.ts';
 export type PlainAccess = {
   readonly address: string;
   readonly keysPath: string;
-  /** Left out for a Vault that is a process of this machine. */
+  /** Undefined for a Vault that is a process on this machine. */
   readonly pods?: {
-    /** `kubectl` with its cluster. */
+    /** `kubectl` with its cluster's options. */
     readonly kubectl: string;
     readonly selector: string;
-    /** Makes `address` lead to the pods; runs on beside the commands. */
+    /** Forwards `address` to the pods in the background. */
     readonly forward: string;
   };
 };
@@ -34,12 +34,12 @@ export type InitCommandsInput = PlainAccess & {
   readonly state: DesiredState;
   /** Names the folder `environments/<environment>/secrets/`. */
   readonly environment: string;
-  /** Of the database's certificate: a word of bash that names a file. */
+  /** The authority of the database's certificate: a word of bash that names a file. */
   readonly databaseAuthorityFile: string;
   readonly settings: ValueSources['settings'];
   readonly kubernetes: {
     readonly host: string;
-    /** Left out for a Vault in a pod, as in `KubernetesAccess`. */
+    /** Undefined for a Vault in a pod, as in `KubernetesAccess`. */
     readonly caCertificateFile?: string;
     /** A command that prints the reviewer's token. */
     readonly reviewerTokenCommand?: string;
@@ -47,8 +47,8 @@ export type InitCommandsInput = PlainAccess & {
 };
 
 /**
- * The plain commands `init-vault` stands for on a new Vault, one per line for a POSIX shell. No secret is in them: keys
- * and passwords go from the program that has them to `vault` by stdin, never as an argument.
+ * The plain commands of `init-vault` on a new Vault, one per line for a POSIX shell. They contain no secret: keys and passwords go
+ * to `vault` by stdin, never as an argument.
  */
 export function initCommands(input: InitCommandsInput): string[] {
   const { state, keysPath, pods, kubernetes, settings } = input;
@@ -84,7 +84,7 @@ export function initCommands(input: InitCommandsInput): string[] {
   ];
 }
 
-/** `vault status` answers 1 as long as there is nobody to answer, and 2 for a sealed Vault. */
+/** `vault status` exits with 1 until Vault answers, and with 2 if it is sealed. */
 const waitForVault = 'until vault status > /dev/null 2>&1; [ $? -ne 1 ]; do sleep 1; done';
 
 const reach = ({ address, pods }: PlainAccess): string[] => [
@@ -93,7 +93,7 @@ const reach = ({ address, pods }: PlainAccess): string[] => [
   waitForVault,
 ];
 
-/** In pods, each replica is unsealed by itself; one that joins the others takes the key only when it has found them. */
+/** Each replica in a pod is unsealed by itself; one that joins the others accepts the key only after it found them. */
 function unsealCommand({ keysPath, pods }: PlainAccess): string {
   const key = fromKeysFile(keysPath, 'unseal_keys_b64[0]');
   if (pods === undefined) return `${key} | vault write sys/unseal key=-`;
@@ -102,18 +102,18 @@ function unsealCommand({ keysPath, pods }: PlainAccess): string {
   return `for pod in $(${list} | sort); do until ${unseal}; do sleep 1; done; done`;
 }
 
-/** Lets `vault` be used with the token of the keys file. */
+/** Sets the token of the keys file for `vault`. */
 export const tokenCommand = (keysPath: string): string =>
   `export VAULT_TOKEN="$(${fromKeysFile(keysPath, 'admin_token')})"`;
 
-/** The plain commands that open a sealed Vault again. */
+/** The plain commands that unseal Vault. */
 export const unsealCommands = (access: PlainAccess): string[] =>
   access.pods === undefined ? [...reach(access), unsealCommand(access)] : [unsealCommand(access)];
 
 const auditCommand = (device: AuditDevice, settings: ValueSources['settings']): string =>
   `vault audit enable -path=${shellWord(device.path)} -description=${shellWord(device.description)} file file_path=${shellWord(settingText(device.file.setting, settings))}`;
 
-/** The root token makes the one of the operator, which takes its place in the keys file, and ends. */
+/** The root token creates the operator's, which replaces it in the keys file, and is revoked. */
 function operatorTokenCommands({ policy, period }: Operator, keysPath: string): string[] {
   const script = [
     'const [, file] = process.argv, keys = JSON.parse(fs.readFileSync(file))',
@@ -152,7 +152,7 @@ function secretCommand(secret: KeyValues, { environment, settings }: InitCommand
   const values = secret.values.map(({ name, from }) => {
     if ('setting' in from) return `${name}=${shellWord(settingText(from.setting, settings))}`;
     const decrypt = decryptCommand(from, environment);
-    // There is one stdin; further secrets come by a file descriptor, which bash and zsh can do.
+    // Only one secret fits stdin; further ones come by a file descriptor, in bash and zsh.
     if (pipe !== '') return `${name}=@<(${decrypt})`;
     pipe = `${decrypt} | `;
     return `${name}=-`;
@@ -181,7 +181,7 @@ function connectionCommand(
 }
 
 function databaseRoleCommand(mount: Mount, role: DatabaseRole): string {
-  // A name that is given several times is a list.
+  // A name that is repeated is a list.
   const statements = (name: string, list: readonly string[]) =>
     list.map((statement) => `${name}=${shellWord(statement)}`);
   return [
@@ -214,7 +214,7 @@ function roleCommand(mount: AuthMount, role: Role): string {
   ].join(' ');
 }
 
-/** Node is there in any case, jq may not be. */
+/** With Node, which is always installed; jq may not be. */
 function fromKeysFile(keysPath: string, field: string): string {
   const script = `process.stdout.write(JSON.parse(fs.readFileSync(process.argv[1])).${field})`;
   return `node -e ${shellWord(script)} ${shellWord(keysPath)}`;

@@ -8,19 +8,18 @@ import { unsealAll } from './unseal.ts';
 import { unreadable, VaultError } from './vault-error.ts';
 
 export type OpenedVault = {
-  /** The replica that does the work; the others only forward to it. */
+  /** The active replica; the others forward to it. */
   readonly client: VaultClient;
-  /** Whether this call initialised Vault. */
+  /** True if this call initialised Vault. */
   readonly initialised: boolean;
   /** Names of the replicas that this call unsealed. */
   readonly unsealed: readonly string[];
 };
 
 /**
- * Brings Vault to "initialised, unsealed and answering": initialises it with one key share when it is new (the keys are
- * safe at `keysPath` before anything else happens) and unseals every replica that is sealed. A Vault with a seal of its own
- * (auto-unseal) opens by itself; its recovery key is kept instead. Throws `TaskError` when the keys are lost, damaged or
- * another Vault's.
+ * Initialises a new Vault with one key share (the keys are stored at `keysPath` before anything else happens) and unseals every
+ * sealed replica. A Vault with auto-unseal unseals itself; its recovery key is kept instead. Throws `TaskError` if the keys are lost,
+ * damaged or another Vault's.
  */
 export async function initialiseVault(input: OpenVaultInput): Promise<OpenedVault> {
   const isNew = !(await anyInitialised(input));
@@ -30,8 +29,8 @@ export async function initialiseVault(input: OpenVaultInput): Promise<OpenedVaul
 }
 
 /**
- * Unseals an initialised Vault, for a start after a stop. `new` when it was never initialised: nothing is done then.
- * Throws `TaskError` as `initialiseVault` does.
+ * Unseals an initialised Vault, for a start after a stop. Returns `new` for one that is not initialised, which stays so. Throws
+ * `TaskError` as `initialiseVault` does.
  */
 export async function unsealVault(input: OpenVaultInput): Promise<'changed' | 'unchanged' | 'new'> {
   if (!(await anyInitialised(input))) return 'new';
@@ -40,7 +39,7 @@ export async function unsealVault(input: OpenVaultInput): Promise<'changed' | 'u
   return 'changed';
 }
 
-/** Waits until Vault answers at all, sealed or not. Throws the last `VaultError` after `timeoutMs` milliseconds. */
+/** Waits until Vault answers, sealed or not. Throws the last `VaultError` after `timeoutMs` milliseconds. */
 export async function waitForVault(
   client: VaultClient,
   timeoutMs: number,
@@ -68,40 +67,40 @@ async function anyInitialised({ replicas }: OpenVaultInput): Promise<boolean> {
 async function initialise({ replicas, keysPath }: OpenVaultInput): Promise<void> {
   const client = replicas[0]?.client;
   if (client === undefined) throw new Error('Expected at least one replica');
-  const opensItself = (await sealStatus(client)).recovery_seal === true;
+  const hasAutoUnseal = (await sealStatus(client)).recovery_seal === true;
   const file = await reserveKeysFile(keysPath);
   let keys: VaultKeys | undefined;
   try {
-    // A minute, since an answer that comes too late is lost for good.
+    // A minute: the keys of an answer that comes too late are lost.
     const { body } = await client.request('PUT', 'sys/init', {
-      body: opensItself
+      body: hasAutoUnseal
         ? { recovery_shares: 1, recovery_threshold: 1 }
         : { secret_shares: 1, secret_threshold: 1 },
       timeoutMs: 60_000,
       uninterruptible: true,
     });
-    keys = keysOf(body, opensItself);
-    if (keys === undefined) throw unreadable(client.address, 'PUT sys/init', 'it holds no keys');
+    keys = keysOf(body, hasAutoUnseal);
+    if (keys === undefined) throw unreadable(client.address, 'PUT sys/init', 'it has no keys');
   } catch (error) {
-    // Without an answer nobody knows whether it was initialised: the reservation says that it was asked.
+    // Without an answer Vault may be initialised: the reservation records that it was asked.
     if (!(error instanceof VaultError && error.status === undefined)) await file.discard();
     throw error;
   }
   await file.store(keys);
 }
 
-function keysOf(body: JsonObject, opensItself: boolean): VaultKeys | undefined {
-  const shares = opensItself ? body.recovery_keys_base64 : body.keys_base64;
+function keysOf(body: JsonObject, hasAutoUnseal: boolean): VaultKeys | undefined {
+  const shares = hasAutoUnseal ? body.recovery_keys_base64 : body.keys_base64;
   if (!Array.isArray(shares) || typeof body.root_token !== 'string') return undefined;
   const rootToken = body.root_token;
-  return opensItself
+  return hasAutoUnseal
     ? { unsealKeys: [], recoveryKeys: shares.map(String), rootToken }
     : { unsealKeys: shares.map(String), rootToken };
 }
 
-/** Right after unsealing, Vault answers 5xx for a while; of several replicas one becomes active. */
+/** The active replica: right after unsealing, Vault answers 5xx for a while, until one becomes active. */
 async function activeOf({ replicas, signal }: OpenVaultInput): Promise<VaultClient> {
-  let last = 'no replica took the lead';
+  let last = 'no replica became active';
   const active = await poll(
     async () => {
       for (const { client } of replicas) {
@@ -118,11 +117,11 @@ async function activeOf({ replicas, signal }: OpenVaultInput): Promise<VaultClie
   throw new TaskError({
     what: `Vault at ${replicas.map(({ client }) => client.address).join(', ')} is unsealed but does not become active`,
     why: `after a minute, the last answer was: ${last}`,
-    advice: `see the logs of Vault, then run ${taskCommand('init-vault')} again`,
+    advice: `check the logs of Vault, then run ${taskCommand('init-vault')} again`,
   });
 }
 
-/** `GET sys/health` answers 200 only for the active one; a standby, one without a leader and one that starts have statuses of their own. */
+/** The status of `GET sys/health` unless it is 200, that of the active replica. */
 async function whyNotActive(client: VaultClient): Promise<string | undefined> {
   try {
     const { status } = await client.request('GET', 'sys/health');

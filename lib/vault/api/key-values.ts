@@ -6,7 +6,7 @@ import type { KeyValues, Reference } from './desired-state.ts';
 import { VaultError } from './vault-error.ts';
 import type { VaultObject } from './vault-object.ts';
 
-/** Where the values of references come from. */
+/** Where references find their values. */
 export type ValueSources = {
   /** The merged settings of the environment. */
   readonly settings: { readonly [key: string]: unknown };
@@ -14,21 +14,21 @@ export type ValueSources = {
   readonly decrypt: (file: string, key: string) => Promise<string>;
 };
 
-/** What is at a path of a kv engine; `data` undefined when there is nothing or it was deleted. */
+/** What a path of a kv engine holds; `data` is undefined if it was never written, or deleted. */
 export type StoredSecret = {
   readonly data: Readonly<Record<string, unknown>> | undefined;
-  /** 0 when nothing was ever written. */
+  /** 0 if it was never written. */
   readonly version: number;
 };
 
-/** One path of a kv engine. Unchanged data makes no new version; a change made meanwhile by others is an error. */
+/** One path of a kv engine. Unchanged data creates no new version; a concurrent change by others is an error. */
 export function keyValuesObject(
   client: VaultClient,
   secret: KeyValues,
   sources: ValueSources,
   signal?: AbortSignal,
 ): VaultObject {
-  // Resolved once: decrypting takes far longer than asking Vault.
+  // Once: decrypting takes far longer than asking Vault.
   let desired: Record<string, string> | undefined;
   let version = 0;
   return {
@@ -58,7 +58,7 @@ export function keyValuesObject(
   };
 }
 
-/** Reads a path of a kv engine; waits while Vault still prepares an engine that was just enabled. */
+/** Reads a path of a kv engine; waits while Vault prepares an engine that was just enabled. */
 export async function readSecret(
   client: VaultClient,
   secret: Pick<KeyValues, 'mount' | 'path'>,
@@ -70,13 +70,13 @@ export async function readSecret(
       try {
         const path = `${secret.mount}/data/${secret.path}`;
         const { status, body } = await client.request('GET', path, { accept: [404] });
-        // Of what was never written, a 404 without `data`.
+        // A 404 without `data`: it was never written.
         const answer =
           status === 404 ? objectOf(body.data) : dataOf(client.address, `GET ${path}`, { status, body });
         const version = objectOf(answer?.metadata)?.version;
         return { data: objectOf(answer?.data), version: typeof version === 'number' ? version : 0 };
       } catch (error) {
-        // The text of vault-plugin-secrets-kv, upgrade.go; the status alone (400) says too little.
+        // The text of vault-plugin-secrets-kv, upgrade.go: the status (400) is not specific.
         const isUpgrade =
           error instanceof VaultError && error.errors.some((line) => line.includes('Upgrading from'));
         if (!isUpgrade) throw error;
@@ -102,7 +102,7 @@ async function resolveValues(secret: KeyValues, sources: ValueSources): Promise<
   return Object.fromEntries(await Promise.all(pairs));
 }
 
-/** The value that a reference stands for. Throws `TaskError` when it is missing or empty. */
+/** The value of a reference. Throws `TaskError` if it is missing or empty. */
 export async function resolveValue(from: Reference, sources: ValueSources): Promise<string> {
   if ('setting' in from) return settingText(from.setting, sources.settings);
   const value = await sources.decrypt(from.file, from.key);
@@ -110,7 +110,7 @@ export async function resolveValue(from: Reference, sources: ValueSources): Prom
   throw new TaskError({ what: `the value \`${from.key}\` of the secret file ${from.file} is empty` });
 }
 
-/** A setting by its dotted name, as text. Throws `TaskError` when it is missing, empty or not a single value. */
+/** A setting by its dotted name, as text. Throws `TaskError` if it is missing, empty, a map or a list. */
 export function settingText(name: string, settings: ValueSources['settings']): string {
   const value = name.split('.').reduce<unknown>((map, key) => objectOf(map)?.[key], settings);
   if (typeof value === 'number' || (typeof value === 'string' && value !== '')) return String(value);

@@ -4,15 +4,15 @@ import { taskCommand } from '../../ground/launcher.ts';
 import { TaskError } from '../../runner/runner.ts';
 import { objectOf } from './client.ts';
 
-/** What opens a Vault and manages it. */
+/** What unseals a Vault and manages it. */
 export type VaultKeys = {
-  /** Empty where Vault unseals itself, or where somebody keeps them elsewhere. */
+  /** Empty if Vault unseals itself, or if the keys are kept elsewhere. */
   readonly unsealKeys: readonly string[];
-  /** Of a Vault that unseals itself: they open nothing, but give a root token when one is needed. */
+  /** Of a Vault that unseals itself: they only generate root tokens. */
   readonly recoveryKeys?: readonly string[];
   /** The token of `init-vault` and `status`, with the rights of vault/policies/operations.hcl. */
   readonly adminToken?: string;
-  /** Only of a new Vault, and of a run that was killed before it could revoke it. */
+  /** Only of a new Vault, or if a run was killed before it revoked it. */
   readonly rootToken?: string;
 };
 
@@ -21,13 +21,13 @@ export type ReservedKeysFile = {
   readonly discard: () => Promise<void>;
 };
 
-// Larger than the file with the keys will be, so that storing them needs no further space.
+// Larger than the file with the keys, so that storing them needs no further space.
 const reservedBytes = 4096;
 
 /**
  * The keys kept at `path`, in the format of `vault operator init -format=json` with `admin_token` beside; undefined when
- * there are none. Also finds keys that a killed run had written but not yet moved into place. Throws `TaskError` for a
- * damaged file.
+ * there are none. Also finds keys that a killed run wrote but did not move into place. Throws `TaskError` for a damaged
+ * file.
  */
 export async function readKeys(path: string): Promise<VaultKeys | undefined> {
   const text = await readIfThere(path);
@@ -46,15 +46,15 @@ export async function readKeys(path: string): Promise<VaultKeys | undefined> {
   });
 }
 
-/** Every text of the keys that must not be seen. */
+/** Every text of the keys to redact. */
 export const textsOfKeys = (keys: VaultKeys): string[] =>
   [...keys.unsealKeys, ...(keys.recoveryKeys ?? []), keys.adminToken ?? '', keys.rootToken ?? ''].filter(
     (secret) => secret !== '',
   );
 
 /**
- * Whether a run was killed between asking Vault for its keys and storing them. If Vault answered, they are lost; nobody can
- * have used it since, for it was never unsealed.
+ * True if a run was killed between asking Vault for its keys and storing them. If Vault answered, they are lost; it cannot have
+ * been used since, for it was never unsealed.
  */
 export async function keysNeverStored(path: string): Promise<boolean> {
   if ((await readIfThere(path)) !== undefined) return false;
@@ -62,12 +62,12 @@ export async function keysNeverStored(path: string): Promise<boolean> {
   return pending !== undefined && parseKeys(pending) === undefined;
 }
 
-/** Takes away what such a run left beside `path`. */
+/** Removes what such a run left beside `path`. */
 export const dropReservation = (path: string): Promise<void> => rm(pendingPath(path), { force: true });
 
 /**
- * Makes a file of mode 0600 next to `path` and takes its space on the disk before Vault is asked for keys that it
- * tells only once. Keys of an earlier Vault are kept as `<path>.1`, `.2`, … Throws `TaskError` when the place is not writable.
+ * Creates a file of mode 0600 next to `path` and reserves its disk space, before Vault is asked for keys that it returns only
+ * once. Keys of an earlier Vault are kept as `<path>.1`, `.2`, … Throws `TaskError` if the folder is not writable.
  */
 export async function reserveKeysFile(path: string): Promise<ReservedKeysFile> {
   const pending = pendingPath(path);
@@ -80,7 +80,7 @@ export async function reserveKeysFile(path: string): Promise<ReservedKeysFile> {
     await writeSynced(pending, ' '.repeat(reservedBytes), 'wx');
   } catch (error) {
     throw new TaskError({
-      what: `no place to keep the Vault keys: ${path}`,
+      what: `the Vault keys cannot be stored at ${path}`,
       why: error instanceof Error ? error.message : String(error),
       advice: 'free some space or make the folder writable; Vault was not initialised',
       cause: error,
@@ -97,7 +97,7 @@ export async function reserveKeysFile(path: string): Promise<ReservedKeysFile> {
   };
 }
 
-/** Puts other keys in the place of those at `path`: a reader finds the old or the new ones, mode 0600. */
+/** Replaces the keys at `path`, mode 0600: a reader sees the old or the new ones. */
 export async function replaceKeys(path: string, keys: VaultKeys): Promise<void> {
   const next = `${path}.next`;
   await rm(next, { force: true });
@@ -168,7 +168,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
     throw new TaskError({
       what: `the Vault keys in ${path} cannot be read`,
       why: error instanceof Error ? error.message : String(error),
-      advice: 'make the file readable for you',
+      advice: 'make the file readable',
       cause: error,
     });
   }

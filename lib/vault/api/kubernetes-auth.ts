@@ -7,13 +7,13 @@ import { differingNames, type VaultObject } from './vault-object.ts';
 export type KubernetesAccess = {
   /** `https://kubernetes.default.svc` for a Vault in a pod. */
   readonly host: string;
-  /** PEM. Left out for a Vault in a pod: it then uses the one of its own ServiceAccount; else the system's. */
+  /** PEM. Undefined for a Vault in a pod, which uses that of its own ServiceAccount. */
   readonly caCertificate?: string;
-  /** Left out for a Vault in a pod: it then uses the token of its own ServiceAccount. */
+  /** Undefined for a Vault in a pod, which uses the token of its own ServiceAccount. */
   readonly reviewer?: {
     /** The token of a ServiceAccount bound to `system:auth-delegator`. */
     readonly token: string;
-    /** Vault does not tell the token again; what was written last is remembered here, as a hash. */
+    /** Path of a file with the hash of the token written last: Vault does not return it. */
     readonly recordPath: string;
   };
 };
@@ -49,7 +49,7 @@ export function kubernetesConfig(
           kubernetes_host: access.host,
           kubernetes_ca_cert: certificate,
           token_reviewer_jwt: reviewer?.token ?? '',
-          // Vault outside of a pod would look for the files of its own ServiceAccount and fail.
+          // Outside of a pod, the files of a ServiceAccount do not exist.
           disable_local_ca_jwt: reviewer !== undefined,
         },
         { secrets: reviewer === undefined ? [] : [reviewer.token] },
@@ -59,7 +59,7 @@ export function kubernetesConfig(
   };
 }
 
-/** A role: which ServiceAccounts may log in, and the policies they get. */
+/** A role: which ServiceAccounts may log in, and their policies. */
 export function roleObject(client: VaultClient, mount: AuthMount, role: Role): VaultObject {
   const path = `auth/${mount.path}/role/${role.name}`;
   const desired = {
@@ -67,7 +67,7 @@ export function roleObject(client: VaultClient, mount: AuthMount, role: Role): V
     bound_service_account_namespaces: role.namespaces,
     audience: role.audience,
     token_policies: role.policies,
-    // Vault's policy `default` allows more than these accounts need, and nobody looks after it here.
+    // Vault's policy `default` allows more than these accounts need.
     token_no_default_policy: true,
     token_ttl: role.ttl,
   };

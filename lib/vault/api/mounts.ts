@@ -3,7 +3,7 @@ import type { AuditDevice, AuthMount, Mount, TransitKey } from './desired-state.
 import { settingText, type ValueSources } from './key-values.ts';
 import { cannotChange, differingNames, type VaultObject } from './vault-object.ts';
 
-/** A secrets engine: enabled, of the right type and version, with its description and longest lease. */
+/** A secrets engine: its type, version, description and longest lease. */
 export function secretsEngine(client: VaultClient, mount: Mount): VaultObject {
   const version = mount.version === undefined ? undefined : String(mount.version);
   return mounted(client, {
@@ -17,7 +17,7 @@ export function secretsEngine(client: VaultClient, mount: Mount): VaultObject {
   });
 }
 
-/** A Kubernetes auth method: enabled, with its description and longest lease. */
+/** A Kubernetes auth method: its description and longest lease. */
 export function authMethod(client: VaultClient, mount: AuthMount): VaultObject {
   return mounted(client, {
     kind: 'auth method',
@@ -66,7 +66,7 @@ function mounted(client: VaultClient, desired: Mounted): VaultObject {
       ]);
     },
     write: async () => {
-      // Vault takes the lease as a text with a unit, or as a text of seconds.
+      // Vault expects the lease as a text with a unit.
       const config = maxTtl === undefined ? {} : { max_lease_ttl: `${maxTtl}s` };
       if (enabled) await client.write(`${table}/${path}/tune`, { description, ...config });
       else await client.write(`${table}/${path}`, { type, description, config, ...(options && { options }) });
@@ -74,7 +74,7 @@ function mounted(client: VaultClient, desired: Mounted): VaultObject {
   };
 }
 
-/** A key of a transit engine. Only created: an existing key keeps its versions. */
+/** A key of a transit engine. It is only created: an existing key keeps its versions. */
 export function transitKey(client: VaultClient, mount: Mount, key: TransitKey): VaultObject {
   const path = `${mount.path}/keys/${key.name}`;
   return {
@@ -92,7 +92,7 @@ export function transitKey(client: VaultClient, mount: Mount, key: TransitKey): 
   };
 }
 
-/** A file audit device. Vault cannot change one in place: it is disabled and enabled again, which begins new hashes. */
+/** A file audit device. Vault cannot change it in place: it is disabled and enabled again, with new hashes. */
 export function auditObject(
   client: VaultClient,
   device: AuditDevice,

@@ -1,6 +1,6 @@
 import { TaskError } from '../../runner/runner.ts';
 import { objectOf, type VaultClient } from './client.ts';
-import { type ConvergeInput, settleAll, type VaultChange } from './converge.ts';
+import { type ConvergeInput, convergeAll, type VaultChange } from './converge.ts';
 import type { DesiredState, Operator } from './desired-state.ts';
 import type { ValueSources } from './key-values.ts';
 import { replaceKeys, textsOfKeys, type VaultKeys } from './keys-file.ts';
@@ -20,9 +20,9 @@ export type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 
 export type OperatorToken = { readonly token: string; readonly changes: readonly VaultChange[] };
 
 /**
- * The token of the keys file that may do what `init-vault` does and nothing else, prolonged by its period. Where there is
- * none that serves, or where its policy differs from the desired one, a root token is used to set it right: the one of a new
- * Vault, else one made with the unseal key. A root token is revoked before this returns or throws.
+ * The token that may do what `init-vault` does and nothing else, renewed for its period. If it is missing or invalid, or if its policy
+ * differs from the desired one, a root token repairs it: that of a new Vault, else one generated with the unseal keys. The root token
+ * is revoked before this returns or throws.
  */
 export async function operatorToken(input: OperatorInput): Promise<OperatorToken> {
   const { client, keysPath, state, secret } = input;
@@ -36,12 +36,12 @@ export async function operatorToken(input: OperatorInput): Promise<OperatorToken
       : await setUp(input, keys, serves ? known : undefined);
   const { adminToken, rootToken } = await requireKeys(client, keysPath);
   if (rootToken !== undefined) await endRoot(input, rootToken);
-  if (adminToken === undefined) throw new Error('no token of the operator was stored');
+  if (adminToken === undefined) throw new Error('Expected a token of the operator in the keys file');
   await client.withToken(adminToken).write('auth/token/renew-self', {});
   return { token: adminToken, changes };
 }
 
-/** With a root token: the audit log first, so that the rest is in it. `known` is a token that goes on to serve. */
+/** Repairs with a root token: the audit log first, so that it has the rest. `known` is a token that is still valid. */
 async function setUp(
   input: OperatorInput,
   keys: VaultKeys,
@@ -51,7 +51,7 @@ async function setUp(
   const root = await rootToken(input, keys);
   try {
     const withRoot = client.withToken(root);
-    const changes = await settleAll(
+    const changes = await convergeAll(
       [
         ...state.audit.map((device) => auditObject(withRoot, device, settings)),
         policyObject(withRoot, state.operator.policy),
@@ -67,7 +67,7 @@ async function setUp(
       kind: 'token',
       path: state.operator.policy.name,
       outcome: 'changed',
-      difference: keys.adminToken === undefined ? 'missing' : 'not valid any more',
+      difference: keys.adminToken === undefined ? 'missing' : 'no longer valid',
     };
     input.onChange?.(change);
     return [...changes, change];
@@ -76,7 +76,7 @@ async function setUp(
   }
 }
 
-/** The root token of the file when Vault still knows it, else a new one, noted in the file so that a killed run's is revoked by the next. */
+/** The root token of the keys file if still valid, else a new one; kept in the file so that the next run revokes it if this one is killed. */
 async function rootToken({ client, keysPath, secret }: OperatorInput, keys: VaultKeys): Promise<string> {
   if (keys.rootToken !== undefined && (await lookUpToken(client, keys.rootToken))) return keys.rootToken;
   const root = await generateRootToken(client, keys);
@@ -91,7 +91,7 @@ async function endRoot({ client, keysPath }: OperatorInput, root: string): Promi
   if (rootToken !== undefined) await replaceKeys(keysPath, rest);
 }
 
-/** An orphan, or else it would end with the root token. */
+/** An orphan token: others end with the root token that created them. */
 async function createToken(client: VaultClient, { policy, period }: Operator): Promise<string> {
   const { body } = await client.request('POST', 'auth/token/create-orphan', {
     body: {
@@ -104,10 +104,10 @@ async function createToken(client: VaultClient, { policy, period }: Operator): P
   });
   const token = objectOf(body.auth)?.client_token;
   if (typeof token === 'string') return token;
-  throw new TaskError({ what: `Vault at ${client.address} gave no token for init-vault` });
+  throw new TaskError({ what: `Vault at ${client.address} returned no token for init-vault` });
 }
 
-/** Whether Vault knows the token, as one with the operator's policy and period and no other. */
+/** True if the token is valid and has exactly the operator's policy and period. */
 async function isOperators(client: VaultClient, token: string, operator: Operator): Promise<boolean> {
   const found = await lookUpToken(client, token);
   if (found === undefined) return false;

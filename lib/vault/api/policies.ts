@@ -21,9 +21,9 @@ export function policyObject(client: VaultClient, policy: Policy): VaultObject {
 }
 
 /**
- * Applications that Vault knows and the desired state does not any more, one object each: they lose their logins, roles and
- * policy. Only what begins as a policy of init-vault counts; what others wrote is left alone. Their secrets in the kv engine
- * stay, since nobody could bring them back.
+ * Applications in Vault that were removed from the desired state, one object each: they lose their logins, roles and policy. They
+ * are recognised by the first line of the policy; what others wrote stays. Their secrets in the kv engine stay too, since nobody
+ * could restore them.
  */
 export async function removedApplications(client: VaultClient, state: DesiredState): Promise<VaultObject[]> {
   const wanted = new Set([...state.policies, state.operator.policy].map(({ name }) => name));
@@ -45,12 +45,13 @@ function removedApplication(client: VaultClient, state: DesiredState, name: stri
   return {
     kind: 'application',
     path: name,
-    difference: async () => ((await isApplications(client, name)) ? 'declared no more: removed' : undefined),
+    difference: async () =>
+      (await isApplications(client, name)) ? 'no longer declared: removed' : undefined,
     write: async () => {
       for (const { path } of state.auth) await remove(client, `auth/${path}/role/${name}`);
       for (const { path, type } of state.mounts) {
         if (type !== 'database') continue;
-        // Before the role is gone, which says how a login is ended.
+        // Before the role, which has the statements that revoke a login.
         await client.write(
           `sys/leases/revoke-prefix/${path}/creds/${name}`,
           { sync: true },
@@ -58,7 +59,7 @@ function removedApplication(client: VaultClient, state: DesiredState, name: stri
         );
         await remove(client, `${path}/roles/${name}`);
       }
-      // Last: for as long as it is there, a further run finds the rest.
+      // Last: while it exists, another run finds the rest.
       await remove(client, policy);
     },
   };

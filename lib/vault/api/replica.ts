@@ -4,22 +4,22 @@ import type { JsonObject, VaultClient } from './client.ts';
 import { readKeys, type VaultKeys } from './keys-file.ts';
 import { unreadable } from './vault-error.ts';
 
-/** One server of a Vault: the only one, or a replica of several that share their data by raft. */
+/** One server of a Vault: the only one, or one of several that share their data by raft. */
 export type Replica = {
-  /** Name of its pod, for messages. */
+  /** Name of its pod. */
   readonly name: string;
   readonly client: VaultClient;
 };
 
 export type OpenVaultInput = {
-  /** At least one; a new Vault is initialised on the first, and the others join it. */
+  /** At least one; a new Vault is initialised on the first, which the others join. */
   readonly replicas: readonly Replica[];
-  /** Where the keys are kept, mode 0600. */
+  /** File with the keys, mode 0600. */
   readonly keysPath: string;
   readonly signal?: AbortSignal;
 };
 
-/** `GET sys/seal-status`, which needs no token and answers in every state: `initialized`, `sealed`, `version`, … */
+/** The answer to `GET sys/seal-status`, which needs no token: `initialized`, `sealed`, `version`, … */
 export async function sealStatus(client: VaultClient): Promise<JsonObject> {
   const { body } = await client.request('GET', 'sys/seal-status');
   if (typeof body.initialized === 'boolean' && typeof body.sealed === 'boolean') return body;
@@ -30,13 +30,13 @@ export async function sealStatus(client: VaultClient): Promise<JsonObject> {
   );
 }
 
-/** The keys kept for this Vault. Throws `TaskError` when there are none. */
+/** The keys of this Vault. Throws `TaskError` if there are none. */
 export async function requireKeys(client: VaultClient, keysPath: string): Promise<VaultKeys> {
   const keys = await readKeys(keysPath);
   if (keys !== undefined) return keys;
   throw new TaskError({
     what: `Vault at ${client.address} is initialised, but its keys are not in ${keysPath}`,
-    why: 'Vault tells its keys only once; without them its data cannot be read',
+    why: 'Vault shows its keys only once; without them its data cannot be read',
     advice: `restore the file from a copy, or start over: ${taskCommand('destroy-environment')}, then ${taskCommand('create-environment')}`,
   });
 }

@@ -8,9 +8,9 @@ import { objectOf } from './client.ts';
 type Fingerprint = { readonly hash: string; readonly refreshAfter?: number };
 
 /**
- * Whether the secret that Vault was given last for `path`, which it does not tell again, still serves. A password, or a token
- * without an end (of a Secret), has to be the same one. A bounded token is another one each time it is asked for: it
- * serves while it belongs to the same ServiceAccount and less than half of the time that it had left when it was written is over.
+ * True if Vault needs no new secret for `path`, whose last one it does not return. A password, or a token that never expires, has to
+ * be the same. A token that expires differs each time: its ServiceAccount has to be the same, and less than half of the time that the
+ * last one had left must have passed.
  */
 export async function isRecorded(
   recordPath: string,
@@ -23,7 +23,7 @@ export async function isRecorded(
   return typeof record.refreshAfter !== 'number' || nowSeconds < record.refreshAfter;
 }
 
-/** Remembers the secret as a hash, in a file of mode 0600. Throws `TaskError` for a token that has expired. */
+/** Stores the secret as a hash, in a file of mode 0600. Throws `TaskError` for an expired token. */
 export async function recordSecret(
   recordPath: string,
   path: string,
@@ -43,7 +43,7 @@ export async function recordSecret(
   await rename(`${recordPath}.pending`, recordPath);
 }
 
-/** A missing or damaged record only costs one more write to Vault. */
+/** The records; none if the file is missing or damaged, which costs only one more write to Vault. */
 async function readRecord(recordPath: string): Promise<Readonly<Record<string, unknown>>> {
   try {
     return objectOf(JSON.parse(await readFile(recordPath, 'utf8'))) ?? {};
@@ -63,7 +63,7 @@ function fingerprint(token: string, nowSeconds: number): Fingerprint {
   };
 }
 
-/** The claims of a JWT, unverified: they only serve to recognise the token. */
+/** The claims of a JWT, not verified; none if it cannot be read. */
 export function claimsOf(token: string): Readonly<Record<string, unknown>> {
   try {
     return objectOf(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))) ?? {};

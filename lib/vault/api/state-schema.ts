@@ -20,7 +20,7 @@ const duration = v.pipe(
   ),
 );
 
-/** May stand in a path of Vault and within the quotes of SQL. */
+/** Safe in a path of Vault and in SQL quotes. */
 const name = text('a name of a-z, 0-9, - and _', /^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$/);
 
 const texts = v.pipe(
@@ -64,7 +64,7 @@ const reference = v.union(
 
 const connection = map({
   plugin: text(),
-  // Anything else would show a password to whoever may read the connection.
+  // Another URL would show a password to whoever may read the connection.
   url: text('a URL with {{username}}:{{password}} before the host', /\{\{username\}\}:\{\{password\}\}@/),
   username: text(),
   password: secret,

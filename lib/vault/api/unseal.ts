@@ -5,12 +5,12 @@ import type { JsonObject, VaultClient } from './client.ts';
 import { type OpenVaultInput, type Replica, requireKeys, sealStatus } from './replica.ts';
 import { unreadable, VaultError } from './vault-error.ts';
 
-/** Milliseconds that a replica may take to find its leader, and again to fetch the first data from it. */
+/** Milliseconds in which a replica has to find its leader, and again to fetch its first data. */
 const joinMs = 60_000;
 
 /**
- * Unseals every replica of an initialised Vault that is sealed; returns their names. Those with data come first: a replica
- * without any has to join one of them, which must be open for that.
+ * Unseals every sealed replica of an initialised Vault and returns their names. Replicas with data come first: one without has to
+ * join an unsealed one.
  */
 export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
   const states = await Promise.all(
@@ -30,32 +30,32 @@ export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
   return unsealed;
 }
 
-/** Whether it had to be unsealed: one that opens itself, or that somebody else opened meanwhile, had not. */
+/** True if this call unsealed it; false if it unsealed itself, or somebody else did. */
 async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInput): Promise<boolean> {
   const state = await sealStatus(client);
   if (state.sealed === false) return false;
   if (state.recovery_seal === true) {
     if (await becomesUnsealed(client, signal)) return false;
-    throw opensNotItself(client, state);
+    throw autoUnsealFailed(client, state);
   }
   const { unsealKeys } = await requireKeys(client, keysPath);
   if (unsealKeys.length === 0) throw keysElsewhere(client, keysPath);
   let answer: JsonObject = state;
   try {
     for (const key of unsealKeys) {
-      // One that joins others answers only when it has done so.
+      // A replica that joins others answers only after that.
       const request = { body: { key }, secrets: unsealKeys, timeoutMs: joinMs };
       answer = (await client.request('PUT', 'sys/unseal', request)).body;
       if (typeof answer.sealed !== 'boolean')
-        throw unreadable(client.address, 'PUT sys/unseal', 'it does not say whether Vault is sealed');
+        throw unreadable(client.address, 'PUT sys/unseal', 'it does not say if Vault is sealed');
       if (!answer.sealed) return true;
     }
   } catch (error) {
-    // Vault's answer to a key that does not fit; any other status is about Vault itself.
+    // Vault's answer to a wrong key; any other status is about Vault itself.
     if (!(error instanceof VaultError) || error.status !== 400) throw error;
     throw wrongKeys(client, keysPath, error.errors.join('; ') || 'HTTP 400');
   }
-  // With all keys given it stays sealed only for as long as it has no data of its own yet.
+  // With all keys it stays sealed only until it has fetched its first data.
   if (answer.storage_type === 'raft' && answer.progress === 0 && (await becomesUnsealed(client, signal)))
     return true;
   throw wrongKeys(client, keysPath, `it is still sealed after ${unsealKeys.length} of the keys`);
@@ -74,17 +74,17 @@ async function waitUntilJoined({ name, client }: Replica, { signal }: OpenVaultI
   );
   if (joined === true) return;
   throw new TaskError({
-    what: `${name} of Vault does not join the others`,
-    why: `it knows of no leader after ${joinMs / 1000} s`,
-    advice: 'its configuration needs a `retry_join` for each of the others; see its log',
+    what: `${name} of Vault does not join the other replicas`,
+    why: `it found no leader within ${joinMs / 1000} s`,
+    advice: 'its configuration needs a `retry_join` for each of the others; check its log',
   });
 }
 
-function opensNotItself(client: VaultClient, state: JsonObject): TaskError {
+function autoUnsealFailed(client: VaultClient, state: JsonObject): TaskError {
   return new TaskError({
     what: `Vault at ${client.address} stays sealed`,
-    why: `its seal \`${String(state.type)}\` has not opened it within ${joinMs / 1000} s`,
-    advice: 'see the log of Vault: the key service has to be reachable and to know its key',
+    why: `its seal \`${String(state.type)}\` did not unseal it within ${joinMs / 1000} s`,
+    advice: 'check the log of Vault: the key service has to be reachable and to have its key',
   });
 }
 
@@ -92,7 +92,7 @@ function keysElsewhere(client: VaultClient, keysPath: string): TaskError {
   return new TaskError({
     what: `Vault at ${client.address} is sealed, and ${keysPath} holds no unseal key`,
     why: 'the keys are kept elsewhere',
-    advice: 'whoever has them runs `vault operator unseal` for each pod of Vault',
+    advice: 'have their owner run `vault operator unseal` for each pod of Vault',
   });
 }
 

@@ -1,7 +1,7 @@
 import { taskCommand } from '../../ground/launcher.ts';
 import { TaskError } from '../../runner/runner.ts';
 
-/** A failed call: Vault did not answer, or something else did (`status` undefined), or it answered with an error (`errors` are its own texts). */
+/** A failed call: without an answer of Vault (`status` undefined), or with an error (`errors` are its messages). */
 export class VaultError extends TaskError {
   readonly status: number | undefined;
   readonly errors: readonly string[];
@@ -17,19 +17,19 @@ export class VaultError extends TaskError {
   }
 }
 
-/** Vault gave no answer. */
+/** The error for no answer. */
 export function unreachable(address: string, call: string, reason: string): VaultError {
   return new VaultError(
     {
       what: `Vault at ${address} cannot be reached`,
       why: `${call}: ${reason}`,
-      advice: `${taskCommand('status')} shows whether Vault runs; ${taskCommand('start-k8s')} starts it`,
+      advice: `${taskCommand('status')} shows if Vault runs; ${taskCommand('start-k8s')} starts it`,
     },
     undefined,
   );
 }
 
-/** Something answered, but not as Vault does: nothing is known of it. `reason` is what was there, and what was missing. */
+/** The error for an answer that is not Vault's: nothing follows from it. `reason` says what it lacks. */
 export function unreadable(address: string, call: string, reason: string): VaultError {
   return new VaultError(
     {
@@ -41,7 +41,7 @@ export function unreadable(address: string, call: string, reason: string): Vault
   );
 }
 
-/** Vault pointed to its active node. */
+/** The error for a redirect to the active node. */
 export function standby(address: string, call: string, location: string | null): VaultError {
   const target = location === null || !URL.canParse(location) ? 'another node' : new URL(location).origin;
   return new VaultError(
@@ -54,7 +54,7 @@ export function standby(address: string, call: string, location: string | null):
   );
 }
 
-/** Vault answered with an error; a sealed Vault and missing rights get advice of their own. */
+/** The error for an error of Vault, with advice for a sealed Vault and for missing rights. */
 export function refused(
   address: string,
   call: string,
@@ -75,7 +75,7 @@ export function refused(
   }
   const advice =
     status === 403
-      ? `the token is not valid any more or has no policy for this path; ${taskCommand('init-vault')} uses the one of the keys file`
+      ? `the token is no longer valid or has no policy for this path; ${taskCommand('init-vault')} uses the one of the keys file`
       : undefined;
   return new VaultError(
     { what: `Vault refused ${call} with HTTP ${status}`, why, ...(advice === undefined ? {} : { advice }) },
@@ -84,7 +84,7 @@ export function refused(
   );
 }
 
-/** The text with `***` for each secret. Longer ones first, since one may hold another; a very short one would tear up the text and so tell itself. */
+/** The text with `***` for each secret. Longer ones first, since one may contain another; very short ones would reveal themselves by the gaps. */
 export function hide(text: string, hidden: readonly string[]): string {
   const secrets = hidden
     .filter(({ length }) => length >= 4)
@@ -92,7 +92,7 @@ export function hide(text: string, hidden: readonly string[]): string {
   return secrets.reduce((result, secret) => result.replaceAll(secret, '***'), text);
 }
 
-/** fetch only says "fetch failed"; the reason is in the cause, for several addresses in the causes of the cause. */
+/** The reason of a failed `fetch`, which is in its cause; for several addresses, in the causes of the cause. */
 export function networkReason(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   const first = cause instanceof AggregateError ? cause.errors[0] : cause;

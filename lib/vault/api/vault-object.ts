@@ -14,18 +14,18 @@ export type VaultObjectKind =
   | 'application'
   | 'token';
 
-/** One thing that Vault is to hold: how it is compared and how it is written. */
+/** One thing that Vault has to hold, with how to compare and write it. */
 export type VaultObject = {
   readonly kind: VaultObjectKind;
-  /** The path or name that a person would use with the `vault` command. */
+  /** Its path or name for the `vault` command. */
   readonly path: string;
-  /** "missing", or the names of what differs (never a value); undefined when it is as desired. */
+  /** "missing", or the names of what differs (never a value); undefined if it is as desired. */
   readonly difference: () => Promise<string | undefined>;
   /** Creates or updates it; called after `difference`. */
   readonly write: () => Promise<void>;
 };
 
-/** A difference that no write can settle: the object has to be removed by a person first. */
+/** The error for a difference that no write can resolve: a person has to remove the object first. */
 export function cannotChange(object: string, is: unknown, desired: unknown): TaskError {
   return new TaskError({
     what: `${object} is ${String(is)} in Vault, but the desired state says ${String(desired)}`,
@@ -34,7 +34,7 @@ export function cannotChange(object: string, is: unknown, desired: unknown): Tas
   });
 }
 
-/** `["a","b"]` names of the pairs that are not equal, as one text; undefined when there is none. */
+/** The names of the pairs that differ, as one text; undefined if there are none. */
 export function differingNames(
   pairs: readonly (readonly [name: string, is: unknown, desired: unknown])[],
 ): string | undefined {
@@ -42,7 +42,7 @@ export function differingNames(
   return names.length === 0 ? undefined : names.join(', ');
 }
 
-/** Lists are compared as sets: Vault does not keep their order everywhere. */
+/** Compares lists as sets: Vault does not always keep their order. */
 function sameValue(is: unknown, desired: unknown): boolean {
   if (Array.isArray(is) && Array.isArray(desired)) {
     return JSON.stringify([...is].sort()) === JSON.stringify([...desired].sort());

@@ -10,25 +10,25 @@ import { VaultError } from './vault-error.ts';
 export type VaultStatus = {
   readonly initialized: boolean;
   readonly sealed: boolean;
-  /** The desired engines, auth methods, roles, policies and secrets are there; null where Vault does not tell. */
+  /** True if the desired engines, auth methods, roles, policies and secrets exist; null if Vault does not say. */
   readonly configured: boolean | null;
 };
 
 /**
- * How Vault is. Sealed as long as one of several replicas is. Only reads. Throws `VaultError` when a replica does not tell
- * its state. The clients carry the token, and should have a short time limit. `cannotTell` hears why `configured` is null.
+ * The state of Vault, only by reading; `sealed` if one of the replicas is. Throws `VaultError` if a replica does not answer. The
+ * clients have the token and should have a short timeout. `onUnknown` is called with the reason if `configured` is null.
  */
 export async function vaultStatus(
   replicas: readonly Replica[],
   state: DesiredState,
   settings: ValueSources['settings'],
-  cannotTell: (reason: string) => void,
+  onUnknown: (reason: string) => void,
 ): Promise<VaultStatus> {
   const answers = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
   const initialized = answers.some((answer) => answer.initialized === true);
   const sealed = answers.length === 0 || answers.some((answer) => answer.sealed !== false);
   const open = replicas.find((_, index) => answers[index]?.sealed === false);
-  const configured = open !== undefined && (await isConfigured(open.client, state, settings, cannotTell));
+  const configured = open !== undefined && (await isConfigured(open.client, state, settings, onUnknown));
   return { initialized, sealed, configured };
 }
 
@@ -36,7 +36,7 @@ async function isConfigured(
   client: VaultClient,
   state: DesiredState,
   settings: ValueSources['settings'],
-  cannotTell: (reason: string) => void,
+  onUnknown: (reason: string) => void,
 ): Promise<boolean | null> {
   try {
     for (const object of structuralObjects(client, state, settings)) {
@@ -57,9 +57,9 @@ async function isConfigured(
     }
     return true;
   } catch (error) {
-    // No answer, no right to read, sealed meanwhile: nothing was said about what is there.
+    // No answer, no right to read, or sealed meanwhile: the state is unknown.
     if (error instanceof VaultError) {
-      cannotTell(error.message);
+      onUnknown(error.message);
       return null;
     }
     // An engine of another type is not as desired.

@@ -345,7 +345,7 @@ test('a token that is lost, ended, or of before is replaced, and no root token i
   await replaceKeys(keysPath, { unsealKeys: kept.unsealKeys });
   assert.equal(changed(await converge(context)), ['operations: missing']);
   await revokeToken(anonymous(context), (await readKeys(keysPath))?.adminToken ?? '');
-  assert.equal(changed(await converge(context)), ['operations: not valid any more']);
+  assert.equal(changed(await converge(context)), ['operations: no longer valid']);
   const root = await generateRootToken(anonymous(context), kept);
   await replaceKeys(keysPath, { unsealKeys: kept.unsealKeys, rootToken: root });
   assert.equal(changed(await converge(context)), ['operations: missing']);
@@ -391,7 +391,7 @@ test('an application is added by its entry, and loses everything but its secrets
 
   context.state = before;
   assert.equal(changed(await converge(context)), [
-    'app3-back: declared no more: removed',
+    'app3-back: no longer declared: removed',
     'database/config/postgresql: roles',
   ]);
   assert.match((await failureOf(login(context, 'app3-back', account))).why, 'invalid role name');

@@ -145,7 +145,10 @@ test('a Vault that does not answer is not one that is not set up', async ({
   assert.is(await lib.isInitialised({ ...context, environment }), false, 'there is none');
   const set = '{"kind":"StatefulSet","metadata":{"name":"vault"},"spec":{"replicas":1}}';
   clone.script('kubectl', `echo '{"items":[${set}]}'`);
-  assert.is((await failureOf(lib.isInitialised({ ...context, environment }))).what, 'no pod of Vault runs');
+  assert.is(
+    (await failureOf(lib.isInitialised({ ...context, environment }))).what,
+    'no pod of Vault is running',
+  );
   clone.script('kubectl', 'kill -9 $$');
   assert.match(
     (await failureOf(lib.isInitialised({ ...context, environment }))).what,

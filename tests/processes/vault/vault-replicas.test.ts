@@ -53,7 +53,7 @@ test('every pod that runs is reached by itself, in their order, and those that d
     { name: 'vault-0', host: '127.0.0.1', port: 40000 },
     { name: 'vault-2', host: '127.0.0.1', port: 40002 },
   ]);
-  assert.ok(context.logged.includes('left out, since they do not run: vault-1'));
+  assert.ok(context.logged.includes('skipped, since they do not run: vault-1'));
   const [list = '', ...forwards] = tools.calls();
   assert.match(
     list,
@@ -84,7 +84,7 @@ test('pods that are about to run are waited for', async ({ tools, context }) => 
 test('where no pod runs it is said which there are', async ({ tools, context }) => {
   cluster(tools, { 'vault-0': 'Pending' });
   const none = await failureOf(withVaultReplicas(context, 0, async () => undefined));
-  assert.is(none.what, 'no pod of Vault runs');
+  assert.is(none.what, 'no pod of Vault is running');
   assert.is(none.why, 'vault-0 cannot be reached');
 });
 

@@ -91,7 +91,7 @@ function script(answers: Record<string, Answer | Answer[]>) {
   };
 }
 
-/** What came after the search for applications that are declared no more. */
+/** What came after the search for applications that are no longer declared. */
 const calls = (vault: ScriptedVault) =>
   vault.calls.filter(({ path }) => path !== 'sys/policies/acl?list=true');
 
@@ -223,7 +223,7 @@ test('a write that does not take is an error, since every run would repeat it', 
     }),
     async (vault) => {
       const failure = await failureOf(converge(vault, { policies: [policy('a')] }));
-      assert.is(failure.what, 'Vault took the policy a, but it still differs from the desired state');
+      assert.is(failure.what, 'Vault accepted the policy a, but it still differs from the desired state');
       assert.is(failure.why, 'text');
     },
   ));
@@ -528,7 +528,7 @@ test('a login is made by the statements in their order', () =>
     },
   ));
 
-test('an application that is declared no more loses its logins and rights, and nothing else is touched', async () => {
+test('an application that is no longer declared loses its logins and rights, and nothing else is touched', async () => {
   const text = '# Of the application old; written by init-vault, which …';
   const policies: Record<string, string> = { 'old-back': text, 'by-hand': '# mine', root: '' };
   const removed: string[] = [];

@@ -113,7 +113,7 @@ test('Vault is not initialised when there is no place for its keys', ({ folder, 
   withVault(vaultIn({ initialized: false, sealed: true }), async ({ address, requests }) => {
     await writeFile(join(folder, 'vault'), 'a file where the folder should be');
     const failure = await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
-    assert.is(failure.what, `no place to keep the Vault keys: ${keysPath}`);
+    assert.is(failure.what, `the Vault keys cannot be stored at ${keysPath}`);
     assert.equal(new Set(requests()), new Set(['GET sys/seal-status']));
   }));
 

@@ -162,7 +162,7 @@ for (const [name, tokens] of wrong) {
     const keys = { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin' };
     const { result, secrets } = await run(keysPath, keys, vaultWith(tokens, 'rights'));
     assert.is(result.token, 'hvs.new');
-    assert.is(result.changes.at(-1)?.difference, 'not valid any more');
+    assert.is(result.changes.at(-1)?.difference, 'no longer valid');
     assert.equal(Object.keys(tokens), ['hvs.new']);
     assert.equal(await kept(keysPath), { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.new' });
     assert.ok(secrets.includes(generated));

@@ -151,7 +151,7 @@ test('a template that asks for what there is not, or cannot be recognised later,
   folder,
 }) => {
   await writeFile(join(folder, 'create.sql'), `CREATE ROLE \${owner};`);
-  assert.match((await failureOf(loadWith(folder, 'operator period', '1d'))).what, `asks for \${owner}`);
+  assert.match((await failureOf(loadWith(folder, 'operator period', '1d'))).what, `uses \${owner}`);
   await writeFile(join(folder, 'create.sql'), files['create.sql']);
   await writeFile(join(folder, 'policy.hcl'), 'path "x" {}');
   assert.match(
@@ -317,24 +317,24 @@ const wrong: [string, string, unknown, string][] = [
     'hunter22',
     '`mounts.db.connections.pg.password` in FILE must be {file: name, key: name}, never the value itself',
   ],
-  ['no way in', 'access auth', 'ldap', '`access.auth` in FILE is no method of `auth`'],
+  ['no way in', 'access auth', 'ldap', '`access.auth` in FILE is not a method of `auth`'],
   [
     'secrets outside of the kv engines',
     'access secrets',
     'db',
-    '`access.secrets` in FILE is no kv engine of `mounts`',
+    '`access.secrets` in FILE is not a kv engine of `mounts`',
   ],
   [
     'logins of no database engine',
     'access database mount',
     'kv',
-    '`access.database.mount` in FILE is no database engine of `mounts`',
+    '`access.database.mount` in FILE is not a database engine of `mounts`',
   ],
   [
     'an unknown connection',
     'access database connection',
     'my',
-    '`access.database.connection` in FILE is no connection of `mounts.db`',
+    '`access.database.connection` in FILE is not a connection of `mounts.db`',
   ],
   [
     'a name that would end a quotation',
@@ -346,7 +346,7 @@ const wrong: [string, string, unknown, string][] = [
     'a name that is taken',
     'applications app backend',
     'operations',
-    '`applications.app.backend` in FILE is `operations`, which is taken already',
+    '`applications.app.backend` in FILE is `operations`, which is already taken',
   ],
   [
     'a setting and a file at once',
