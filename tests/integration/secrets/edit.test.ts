@@ -48,7 +48,7 @@ test('without a terminal it says what to do instead, before it does anything', a
   assert.not.ok(existsSync(sandbox.path('.state')));
 });
 
-test('a file that no environment has, or that this environment lacks, is told', async () => {
+test('a file that no environment has, or that this one lacks, is an error', async () => {
   const unknown = await sandbox.task('edit-secrets', 'databse.yaml');
   assert.is(unknown.exitCode, 2);
   assert.match(unknown.stderr, /unknown secrets file `databse\.yaml`[\s\S]*database\.yaml/);
@@ -80,7 +80,7 @@ test('what the editor writes is encrypted, and the log says what brings it to th
   nothingLeft();
 });
 
-test('a file that was closed as it was stays as it was; EDITOR counts, too', async () => {
+test('a file that was not edited stays as it was; EDITOR counts, too', async () => {
   const before = await readText(sandbox.path(file));
   const { exitCode, text } = await edit('exit 0', 'EDITOR');
   assert.is(exitCode, 0, text);
@@ -99,7 +99,7 @@ test('an editor that fails changes nothing and leaves nothing', async () => {
   nothingLeft();
 });
 
-test('what a killed run has left is gone with the next one, and damage is told before the editor opens', async () => {
+test('the next run removes what a killed one left, and damage is reported before the editor opens', async () => {
   const before = await readText(sandbox.path(file));
   // sops is killed, its decrypted file stays
   await edit('kill -9 $PPID');

@@ -25,7 +25,7 @@ const valuesOf = async (environment: string, key: string): Promise<Record<string
   return text === undefined ? undefined : (parse(text) as Record<string, string>);
 };
 
-test('an environment gets the secrets that it lacks: the names of development, other values, shown nowhere', async () => {
+test('an environment gets its missing secrets: the names of development, other values, shown nowhere', async () => {
   const key = sandbox.path('sops/development-operational.asc');
   const { exitCode, stdout, stderr } = await sandbox.task('make-secrets', '--env', 'staging', '--verbose');
   assert.is(exitCode, 0, stderr);
@@ -40,14 +40,14 @@ test('an environment gets the secrets that it lacks: the names of development, o
   assert.is(new Set(Object.values(made)).size, Object.keys(known).length);
 });
 
-test('what is there is left alone', async () => {
+test('existing files stay as they are', async () => {
   const before = await readText(sandbox.path(fileOf('staging')));
   const { exitCode, stderr } = await sandbox.task('make-secrets', '--env', 'staging');
   assert.is(exitCode, 0, stderr);
   assert.is(await readText(sandbox.path(fileOf('staging'))), before);
 });
 
-test('production takes no development key, and keys of its own', async () => {
+test('production refuses development keys and accepts its own', async () => {
   const words = ['make-secrets', '--env', 'production', '--context', 'some-context'];
   const refused = await sandbox.task(...words);
   assert.is(refused.exitCode, 2);

@@ -173,7 +173,7 @@ test('the files of the development key are replaced and say what they are', asyn
   assert.is((await stat(sandbox.path(developmentKey))).mode & 0o777, 0o644);
 });
 
-test('the environments work with it: import-gpg-keys takes it, also where the old one was', async () => {
+test('import-gpg-keys imports it, also beside the old one', async () => {
   const { exitCode, stderr } = await sandbox.task('import-gpg-keys', '--env', 'staging');
   assert.is(exitCode, 0, stderr);
   assert.is((await sandbox.task('check-secrets', '--env', 'staging')).exitCode, 1, 'no repository yet');
@@ -264,7 +264,7 @@ test('the private half of your own key goes to the named file, for its owner onl
   assert.equal(await recipients(other), [fresh, backup].sort());
 });
 
-test('it is taken from the setting, or from a file or text in a variable', async () => {
+test('it is read from the setting, or from a file or text in a variable', async () => {
   const fresh = await openedBy(sandbox, [ownKey()], file);
   assert.is(fresh, oldPassword);
   const armour = await readText(ownKey());
@@ -286,7 +286,7 @@ test('it is taken from the setting, or from a file or text in a variable', async
   assert.is(await decrypts({}), 0);
 });
 
-test('the next rotation replaces it in its place', async () => {
+test('the next rotation replaces it', async () => {
   const before = await readText(ownKey());
   const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes');
   assert.is(exitCode, 0, stderr);
@@ -323,7 +323,7 @@ test('with a backup key of one’s own, too, an environment that matters takes t
   assert.not.ok(await refused());
 });
 
-test('files of other keys are left alone', async () => {
+test('files of other keys stay as they are', async () => {
   const original = await readFile(
     new URL('../../../environments/development/secrets/database.yaml', import.meta.url),
     'utf8',

@@ -33,7 +33,7 @@ test.after(async ({ servers }) => {
   await Promise.all((servers ?? []).map((server) => server.remove()));
 });
 
-test('one is initialised, all are unsealed and share their data', async ({ servers, keysPath }) => {
+test('one is initialised, and all are unsealed and share their data', async ({ servers, keysPath }) => {
   const { client, initialised, unsealed } = await initialiseVault({
     replicas: replicasOf(servers),
     keysPath,
@@ -60,7 +60,7 @@ async function waitForVotes(client: VaultClient): Promise<void> {
   assert.ok(await poll(voters, 40_000));
 }
 
-test('the active one dies, another one leads, and the one that comes back is unsealed alone', async ({
+test('if the active one dies, another one leads, and only the one that comes back is unsealed', async ({
   servers,
   keysPath,
 }) => {

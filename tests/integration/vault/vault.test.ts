@@ -132,7 +132,7 @@ test('a new Vault is initialised, unsealed, and its keys kept', async (context) 
   assert.equal(await status(context), { initialized: true, sealed: false, configured: null });
 });
 
-test('the first run changes every object and ends the root token, the second changes none', async (context) => {
+test('the first run changes every object and revokes the root token, the second changes none', async (context) => {
   const { rootToken = '' } = (await readKeys(context.vault.keysPath)) ?? {};
   assert.ok(await lookUpToken(anonymous(context), rootToken));
   const first = await converge(context);
@@ -154,7 +154,7 @@ test('the first run changes every object and ends the root token, the second cha
   assert.equal(await status(context), { initialized: true, sealed: false, configured: true });
 });
 
-test('the operator’s token lives for its period, is prolonged by each run, and may not do more than it has to', async (context) => {
+test('the operator’s token is renewed by each run and has only the rights that it needs', async (context) => {
   const client = await operatorClient(context);
   const { policies, period, orphan, ttl } = (await client.read('auth/token/lookup-self')) ?? {};
   assert.equal([policies, period, orphan], [['operations'], 2_592_000, true]);
@@ -180,7 +180,7 @@ test('the operator’s token lives for its period, is prolonged by each run, and
   }
 });
 
-test('every request is in the audit log, which only its owner reads, and no secret is', async (context) => {
+test('every request is in the audit log, which only its owner can read, but no secret', async (context) => {
   const log = join(context.vault.folder, 'audit.log');
   assert.is((await stat(log)).mode & 0o777, 0o600);
   const text = await readFile(log, 'utf8');
@@ -191,7 +191,7 @@ test('every request is in the audit log, which only its owner reads, and no secr
     assert.not.ok(text.includes(secret));
 });
 
-test('the token helper of the command line gives the operator’s token, or the old one where there is no other', async ({
+test('the token helper of the command line prints the operator’s token, or an old root token', async ({
   vault,
 }) => {
   const helper = (KEYS: string) =>
@@ -221,7 +221,7 @@ test('app1 logs in with its ServiceAccount and reads its own parameters only', a
   }
 });
 
-test('app1 gets a login of its own database, which is prolonged, ended, and leaves what was made with it', async (context) => {
+test('app1 gets a login for its database, which is renewed and revoked, and its tables stay', async (context) => {
   const { database } = context;
   const app = await loginOfApp1(context);
   const { body } = await app.request('GET', 'database/creds/app1-back');
@@ -291,7 +291,7 @@ test('another account, namespace or audience may not log in', async (context) =>
   }
 });
 
-test('a new password is given to Vault once; one that the database does not take is refused', async (context) => {
+test('a new password is written once; one that the database rejects is an error', async (context) => {
   const old = context.password;
   context.password = 'second-password';
   const failure = await failureOf(converge(context));
@@ -304,7 +304,7 @@ test('a new password is given to Vault once; one that the database does not take
   assert.not.match(await readFile(join(context.vault.folder, 'passwords.json'), 'utf8'), old);
 });
 
-test('what was changed by hand is set right, and only that', async (context) => {
+test('only manual changes are corrected', async (context) => {
   const client = await operatorClient(context);
   await client.write('sys/policies/acl/app1-back', { policy: 'path "kv/*" { capabilities = ["read"] }' });
   await client.write('auth/kubernetes/role/app1-back', {
@@ -338,7 +338,7 @@ test('what was changed by hand is set right, and only that', async (context) => 
   assert.equal(changed(await converge(context)), []);
 });
 
-test('a token that is lost, ended, or of before is replaced, and no root token is left', async (context) => {
+test('a lost, revoked or old token is replaced, and no root token is left', async (context) => {
   const { keysPath } = context.vault;
   const kept = await readKeys(keysPath);
   if (kept?.adminToken === undefined) throw new Error('no token');
@@ -360,7 +360,7 @@ test('a token that is lost, ended, or of before is replaced, and no root token i
   });
 });
 
-test('an application is added by its entry, and loses everything but its secrets without it', async (context) => {
+test('an entry adds an application; without it only its secrets stay', async (context) => {
   const folder = join(context.vault.folder, 'state');
   await cp(join(project, 'vault'), folder, { recursive: true });
   const file = join(folder, 'state.yaml');
@@ -401,7 +401,7 @@ test('an application is added by its entry, and loses everything but its secrets
   assert.equal(changed(await converge(context)), []);
 });
 
-test('after a restart Vault is sealed, unsealVault opens it, and it is configured', async (context) => {
+test('after a restart unsealVault unseals Vault, which is still configured', async (context) => {
   const client = await operatorClient(context);
   await context.vault.stop();
   assert.match((await failureOf(status(context))).what, 'cannot be reached');
@@ -415,7 +415,7 @@ test('after a restart Vault is sealed, unsealVault opens it, and it is configure
   assert.equal(await status(context), { initialized: true, sealed: false, configured: true });
 });
 
-test('lost and foreign keys are told apart, and the right ones still open it', async (context) => {
+test('lost and foreign keys are different errors, and the right ones still unseal it', async (context) => {
   const { keysPath } = context.vault;
   const replicas = replicasOf(context);
   // In an emergency, whoever holds the token may shut Vault.
@@ -432,7 +432,7 @@ test('lost and foreign keys are told apart, and the right ones still open it', a
   assert.is(await unsealVault({ replicas, keysPath }), 'changed');
 });
 
-test('the plain commands of the dry run lead to the same Vault', async (context) => {
+test('the plain commands of the dry run configure the same Vault', async (context) => {
   const byHand = await realVault();
   try {
     await byHand.start();

@@ -53,7 +53,7 @@ async function contents(folder: string, variables?: NodeJS.ProcessEnv): Promise<
   );
 }
 
-test('what is staged is seen though the work tree has another version, or none', async ({
+test('staged content is found even if the work tree has another version, or none', async ({
   folder,
   git,
   write,
@@ -73,11 +73,7 @@ test('what is staged is seen though the work tree has another version, or none',
   ]);
 });
 
-test('of a folder that a file or a link stands for now, the index is read', async ({
-  folder,
-  git,
-  write,
-}) => {
+test('the index is read for a folder that a file or link replaced', async ({ folder, git, write }) => {
   mkdirSync(join(folder, 'b'));
   write('b/key', 'staged');
   git('add', '.');
@@ -89,20 +85,20 @@ test('of a folder that a file or a link stands for now, the index is read', asyn
   assert.equal(await contents(folder), ['a: clean', 'b -> /nowhere', 'b/key (index): staged']);
 });
 
-test('a file that the work tree is spared is read from git', async ({ folder, git }) => {
+test('a file that the work tree skips is read from git', async ({ folder, git }) => {
   git('update-index', '--skip-worktree', 'a');
   rmSync(join(folder, 'a'));
   assert.equal(await contents(folder), ['a (index): clean']);
 });
 
-test('a file of the same content as another one is told by its own name', async ({ folder, git, write }) => {
+test('files of equal content keep their own names', async ({ folder, git, write }) => {
   for (const file of ['b', 'c']) write(file, 'same');
   git('add', '.');
   for (const file of ['b', 'c']) rmSync(join(folder, file));
   assert.equal(await contents(folder), ['a: clean', 'b (index): same', 'c (index): same']);
 });
 
-test('every side of a merge is seen', async ({ folder, git, write }) => {
+test('every side of a merge is found', async ({ folder, git, write }) => {
   git('checkout', '--quiet', '-b', 'other');
   write('a', 'theirs');
   git('commit', '--quiet', '--all', '--message', 'theirs');
@@ -119,7 +115,7 @@ test('every side of a merge is seen', async ({ folder, git, write }) => {
   ]);
 });
 
-test('the id of a file is known in a repository of either hash', async ({ folder, git, write }) => {
+test('ids work in repositories of either hash', async ({ folder, git, write }) => {
   rmSync(join(folder, '.git'), { recursive: true });
   git('init', '--quiet', '--object-format=sha256');
   git('add', 'a');
@@ -141,11 +137,7 @@ test('a name is bytes, not UTF-8', async ({ folder, git }) => {
   );
 });
 
-test('of a link git keeps the path; a repository inside is not looked into', async ({
-  folder,
-  git,
-  write,
-}) => {
+test('a link is read as its path; a nested repository is skipped', async ({ folder, git, write }) => {
   symlinkSync('/nowhere', join(folder, 'link'));
   mkdirSync(join(folder, 'inner'));
   git('init', '--quiet', 'inner');
@@ -158,18 +150,14 @@ test('of a link git keeps the path; a repository inside is not looked into', asy
   assert.equal(await contents(folder), ['a: clean', 'link (index) -> /nowhere']);
 });
 
-test('a content that git lacks is no success', async ({ folder, git, write }) => {
+test('content that git lacks is a failure', async ({ folder, git, write }) => {
   const id = git('rev-parse', ':a').trim();
   rmSync(join(folder, '.git/objects', id.slice(0, 2), id.slice(2)));
   write('a', 'other');
   assert.is((await failureOf(contents(folder))).what, 'a could not be checked');
 });
 
-test('a hook sees what it is about to commit, and not the index of another repository', async ({
-  folder,
-  git,
-  write,
-}) => {
+test('a hook checks what it commits, not the index of another repository', async ({ folder, git, write }) => {
   const seen = join(folder, '.git/seen');
   writeFileSync(
     join(folder, '.git/hooks/pre-commit'),
@@ -187,14 +175,14 @@ test('a hook sees what it is about to commit, and not the index of another repos
   assert.equal(await contents(folder, { GIT_INDEX_FILE: `${seen}.lock` }), ['a: committed']);
 });
 
-test('where there is no repository, git says so', async ({ folder }) => {
+test('without a repository, the error has git’s reason', async ({ folder }) => {
   rmSync(join(folder, '.git'), { recursive: true });
   const { why, advice } = await failureOf(contents(folder));
   assert.match(why ?? '', /^not a git repository/);
   assert.is(advice, 'run `git status` in a clone of the repository to see more');
 });
 
-test('without git nothing is taken for looked at', async ({ folder }) => {
+test('without git the check fails', async ({ folder }) => {
   const { why } = await failureOf(contents(folder, { PATH: '/nowhere' }));
   assert.match(why ?? '', 'git');
 });

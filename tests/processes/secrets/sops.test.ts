@@ -40,7 +40,7 @@ test.after(({ clone }) => clone.remove());
 
 const decrypt = ({ context }: State): Promise<string> => decryptValue(context, 'database.yaml', 'password');
 
-test('a value is decrypted with the environment’s keyring and is a secret from then on', async (state) => {
+test('a decrypted value is redacted from then on', async (state) => {
   state.clone.script('sops', `echo "$GNUPGHOME" >&2; echo '{"password": "s3cr3t value"}'`);
   assert.is(await decrypt(state), 's3cr3t value');
   assert.equal(state.context.secrets, ['s3cr3t value']);
@@ -48,7 +48,7 @@ test('a value is decrypted with the environment’s keyring and is a secret from
   assert.equal(state.clone.calls(), [`sops decrypt --output-type json ${file}`]);
 });
 
-test('a value that is there and is not a text, and an answer that is none, are told without what they hold', async (state) => {
+test('a value that is not a text, and output that cannot be parsed, are errors that do not show it', async (state) => {
   for (const [answer, what] of [
     ['{"password": 42798}', `the value \`password\` of ${file} is not a text`],
     ['{"password": {"db": "hidden"}}', `the value \`password\` of ${file} is not a text`],
@@ -64,7 +64,7 @@ test('a value that is there and is not a text, and an answer that is none, are t
   }
 });
 
-test('all values of an environment are secrets for who runs programs that read them; a closed file is nobody’s', async (state) => {
+test('all values of an environment are redacted; a file that no key opens is skipped', async (state) => {
   const rest = '"app2Password": "", "vaultPassword": 4';
   state.clone.script('sops', `echo '{"password": "first", "more": {"list": ["second", 3]}, ${rest}}'`);
   await redactSecrets(state.context);
@@ -99,7 +99,7 @@ for (const [stderr, what, advice] of [
   ['cannot operate on non-existent file', `${file} does not exist`, /make-secrets/],
   ['error: component ["password"] not found', `${file} has no value \`password\``, /sops edit/],
 ] as const) {
-  test(`what SOPS says, in words of ours: ${stderr.split('\n').at(-1)}`, async (state) => {
+  test(`a message of SOPS in one line: ${stderr.split('\n').at(-1)}`, async (state) => {
     state.clone.script('sops', `cat >&2 <<'END'\n${stderr}\nEND\nexit 128`);
     const error = await failureOf(decrypt(state));
     assert.is(error.what, what);
@@ -108,7 +108,7 @@ for (const [stderr, what, advice] of [
   });
 }
 
-test('no advice loses what is not committed', async (state) => {
+test('no advice loses uncommitted changes', async (state) => {
   const { folder } = state.clone;
   const git = (...words: string[]) => execFileSync('git', words, { cwd: folder, stdio: 'ignore' });
   const [rules, secrets] = [join(folder, '.sops.yaml'), join(folder, file)];
@@ -159,7 +159,7 @@ test('no advice loses what is not committed', async (state) => {
   assert.match(await advice('non-existent file'), `restore ${file} from a copy`);
 });
 
-test('a sops that is killed, cannot be started or has no room is told as such, and the file is not blamed', async (state) => {
+test('a sops that is killed, or has no disk space, is named, and the file is not blamed', async (state) => {
   for (const [body, what, exitCode] of [
     ['kill -9 $$', `\`sops decrypt ${file}\` was ended by SIGKILL`, 137],
     ['kill -TERM $$', `\`sops decrypt ${file}\` was ended by SIGTERM`, 143],
@@ -179,7 +179,7 @@ test('a sops that is killed, cannot be started or has no room is told as such, a
   }
 });
 
-test('a failure of helmfile is that of the file only where the file does not open', async (state) => {
+test('a failure of helmfile is that of the secrets file only if it cannot be decrypted', async (state) => {
   const failure = new TaskError({ what: 'x', why: `expand sops://${file}#/password: signal: killed` });
   state.clone.script('sops', `echo '{"password": "value"}'`);
   assert.is(await secretFailure(state.context, failure), failure);
@@ -188,7 +188,7 @@ test('a failure of helmfile is that of the file only where the file does not ope
   assert.is((found as Error & { what: string }).what, `${file} is damaged`);
 });
 
-test('a secrets file is made whole, or not at all, and only what sops says of the rule is put to it', async (state) => {
+test('a secrets file is created whole or not at all, and the rule is blamed only if sops names it', async (state) => {
   gpg(state.clone);
   await importKeys(state.context);
   const made = 'environments/staging/secrets/database.yaml';
@@ -253,7 +253,7 @@ test('the key is imported once, into a keyring that only the user can read', asy
   assert.equal(imports, [`${load} ${key}`, `${load} ${open}`]);
 });
 
-test('another key is named by a variable or the setting; its text is given on stdin, to gpg alone', async ({
+test('a variable or the setting names another key; its text goes to gpg alone, by stdin', async ({
   clone,
   context,
 }) => {
@@ -297,7 +297,7 @@ test('another key is named by a variable or the setting; its text is given on st
   }
 });
 
-test('a key file without a key, or with a public half alone, is told', async ({ clone, context }) => {
+test('a file without a key, or with only a public half, is an error', async ({ clone, context }) => {
   clone.script('gpg', 'echo "gpg: no valid OpenPGP data found." >&2; exit 2');
   const what = 'sops/development-operational.asc holds no key that can decrypt';
   const empty = await failureOf(importKeys(context));
@@ -307,7 +307,7 @@ test('a key file without a key, or with a public half alone, is told', async ({ 
   assert.equal([open.what, open.why], [what, 'it is only a public half']);
 });
 
-test('a gpg that fails says nothing about the key', async ({ clone, context }) => {
+test('a gpg that fails does not blame the key', async ({ clone, context }) => {
   const what = async (body: string) => {
     clone.script('gpg', body);
     return (await failureOf(importKeys(context))).what;
@@ -326,7 +326,7 @@ test('a gpg that fails says nothing about the key', async ({ clone, context }) =
   assert.match(await what(`${listed} esac`), /^`gpg --import .*` gave no readable answer/);
 });
 
-test('a tool that ends well and says nothing leaves nothing checked', async ({ clone, context }) => {
+test('a tool that succeeds without output makes the check fail', async ({ clone, context }) => {
   const all = ['.sops.yaml', file, file.replace('development', 'lab'), 'sops/development-operational.asc'];
   const listing = `printf '%s\\0' ${all.join(' ')}`;
   const whole = `echo '{"password": "a", "app2Password": "b", "vaultPassword": "c"}'`;
@@ -352,7 +352,7 @@ test('a tool that ends well and says nothing leaves nothing checked', async ({ c
   }
 });
 
-test('a keyring that others can read is closed; one that they can write to is not used', async ({
+test('a keyring that others can read is made private; one that they can write to is refused', async ({
   clone,
   context,
 }) => {
@@ -374,7 +374,7 @@ test('a keyring that others can read is closed; one that they can write to is no
   assert.equal(clone.calls(), []);
 });
 
-test('the agent is ended with the run, and only where there is one', async ({ clone, context }) => {
+test('an agent is stopped at the end of the run', async ({ clone, context }) => {
   const { environment } = context;
   gpg(clone);
   clone.script('gpgconf', '');

@@ -43,10 +43,7 @@ function cluster({ script }: ScriptedFolder, pods: Record<string, string>, port?
   );
 }
 
-test('every pod that runs is reached by itself, in their order, and those that do not are named', async ({
-  tools,
-  context,
-}) => {
+test('every running pod is reached by ordinal, and the others are logged', async ({ tools, context }) => {
   cluster(tools, { 'vault-2': 'Running', 'vault-0': 'Running', 'vault-1': 'Pending' });
   const found = await withVaultReplicas(context, 0, async (connections) => connections);
   assert.equal(found, [
@@ -65,7 +62,7 @@ test('every pod that runs is reached by itself, in their order, and those that d
   );
 });
 
-test('pods that are about to run are waited for', async ({ tools, context }) => {
+test('pods that do not run yet are waited for', async ({ tools, context }) => {
   cluster(tools, { 'vault-0': 'Pending' });
   const found = withVaultReplicas(context, 30_000, async (connections) => connections);
   while (tools.calls().length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -81,7 +78,7 @@ test('pods that are about to run are waited for', async ({ tools, context }) => 
   await vault.close();
 });
 
-test('where no pod runs it is said which there are', async ({ tools, context }) => {
+test('without a running pod, the error names the others', async ({ tools, context }) => {
   cluster(tools, { 'vault-0': 'Pending' });
   const none = await failureOf(withVaultReplicas(context, 0, async () => undefined));
   assert.is(none.what, 'no pod of Vault is running');

@@ -13,7 +13,7 @@ test.after(() => rmSync(folder, { recursive: true }));
 
 const write = (text: string): void => writeFileSync(join(folder, '.sops.yaml'), text);
 
-test('a rule has a pattern and fingerprints, in one text or a list, and the first that matches counts', async () => {
+test('a rule has a pattern and fingerprints, as a text or a list, and the first match counts', async () => {
   write(
     'creation_rules:\n  - { path_regex: "a/[^/]+\\\\.yaml$", pgp: "AB CD, 0xEF" }\n  - { pgp: [AB, CD] }\n',
   );
@@ -43,7 +43,7 @@ test('a pattern that sops would read differently is refused', async () => {
   }
 });
 
-test('rules that are none, or whose fingerprints YAML takes for numbers, are told', async () => {
+test('missing rules, and fingerprints that YAML reads as numbers, are errors', async () => {
   for (const text of ['', 'a: 1', 'creation_rules: 5']) {
     write(text);
     assert.is((await failureOf(creationRules(folder))).what, '.sops.yaml cannot be read', text);

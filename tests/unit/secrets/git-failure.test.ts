@@ -6,7 +6,7 @@ const test = suite('a git that gives no answer');
 
 const ended = (stderr: string, exitCode = 128) => ({ stderr, exitCode, signal: null });
 
-test('of a clone that belongs to another user, the reason and the command that git tells are given', () => {
+test('for the clone of another user, the error has git’s reason and command', () => {
   const { why, advice } = gitFailure(
     ended(
       "fatal: detected dubious ownership in repository at '/some/clone'\n" +
@@ -18,7 +18,7 @@ test('of a clone that belongs to another user, the reason and the command that g
   assert.is(advice, "git config --global --add safe.directory '/some/clone'");
 });
 
-test('the reason is what was fatal, not what follows it', () => {
+test('the reason is the fatal message, not what follows it', () => {
   const { why, advice } = gitFailure(
     ended('warning: odd\nerror: bad signature 0x0\nfatal: index file corrupt\nhint: look\n'),
   );

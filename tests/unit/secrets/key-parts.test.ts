@@ -21,7 +21,7 @@ const problem = (listing: string): string | undefined => {
   return encryptionProblem(found);
 };
 
-test('why nothing can be encrypted for a key is told with its date', () => {
+test('the reason why a key cannot encrypt has its date', () => {
   assert.is(problem(key('-', '', 'scESC', part('-', ''))), undefined);
   assert.is(
     problem(key('u', '', 'scESC', part('e', '1609372800') + part('u', ''))),

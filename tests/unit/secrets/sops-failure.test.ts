@@ -31,7 +31,7 @@ const lacking = `gpg: encrypted with RSA key, ID
       | 5246217694F01420
       | gpg: decryption failed: No secret key`;
 
-test('only the words of sops make a file damaged, closed or absent', () => {
+test('only messages of sops say that a file is damaged, closed or absent', () => {
   for (const [kind, exitCode, stderr] of [
     ['damaged', 51, 'MAC mismatch. File has 1, computed 2'],
     [
@@ -61,13 +61,13 @@ test('only the words of sops make a file damaged, closed or absent', () => {
     assert.is(kindOf(stderr, exitCode), kind, stderr);
 });
 
-test('a sops that was ended by a signal has said nothing, whatever it printed', () => {
+test('the output of a sops that was killed by a signal does not count', () => {
   assert.is(kindOf('', 137, 'SIGKILL'), 'sops failed');
   assert.is(kindOf('MAC mismatch. File has 1, computed 2', 143, 'SIGTERM'), 'sops failed');
   assert.is(kindOf('Killed', 137), 'sops failed', 'as a shell tells it');
 });
 
-test('a gpg that has the key and cannot use it, or says nothing, does not lack the key', () => {
+test('a gpg that has the key but cannot use it, or gives no reason, is not a missing key', () => {
   const said = (words: string) => {
     const failure = readSopsFailure({ stderr: closed(words, lacking), exitCode: 128, signal: null });
     return failure.kind === 'gpg failed' ? failure.why : failure.kind;

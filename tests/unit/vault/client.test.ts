@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { failureOf, withVault } from './scripted-vault.ts';
 
-test('read gives the data and sends the token', () =>
+test('read returns the data and sends the token', () =>
   withVault(
     () => ({ body: { data: { a: 1 } } }),
     async ({ address, calls }) => {
@@ -14,7 +14,7 @@ test('read gives the data and sends the token', () =>
     },
   ));
 
-test('read gives undefined for a path that is not there', () =>
+test('read returns undefined for a missing path', () =>
   withVault(
     () => undefined,
     async ({ address }) => assert.is(await vaultClient({ address }).read('kv/data/x'), undefined),
@@ -29,7 +29,7 @@ test('write accepts an answer without content', () =>
     },
   ));
 
-test('withToken leaves the first client as it is', () =>
+test('withToken does not change the first client', () =>
   withVault(
     () => ({ body: { data: {} } }),
     async ({ address, calls }) => {
@@ -65,7 +65,7 @@ test('a refusal names method, path and Vault’s own text on one line', () =>
     },
   ));
 
-test('neither the token nor a secret of the request shows in an error, even when one is part of the other', () =>
+test('an error shows neither the token nor a secret of the request, even if one contains the other', () =>
   withVault(
     () => ({ status: 400, body: { errors: ['bad value hunter22 for hvs.token, not hunt'] } }),
     async ({ address }) => {
@@ -142,7 +142,7 @@ test('nobody listening is "cannot be reached" with the reason and advice', async
   assert.match(failure.advice, 'start-k8s');
 });
 
-test('a server that does not answer is given up after the time limit', () =>
+test('a server that does not answer fails after the timeout', () =>
   withVault(
     () => 'silent',
     async ({ address }) => {

@@ -215,7 +215,7 @@ test('the first error ends the run, with Vault’s text', () =>
     },
   ));
 
-test('a write that does not take is an error, since every run would repeat it', () =>
+test('a write without effect is an error, since every run would repeat it', () =>
   withVault(
     script({
       'GET sys/policies/acl/a': { body: { data: { policy: 'other' } } },
@@ -273,7 +273,7 @@ test('a deleted secret is written again with its last version', () =>
     },
   ));
 
-test('a change that others made meanwhile is an error without the value', () =>
+test('a concurrent change is an error that does not show the value', () =>
   withVault(
     script({
       'GET kv/data/app/database': missing,
@@ -288,7 +288,7 @@ test('a change that others made meanwhile is an error without the value', () =>
     },
   ));
 
-test('an engine that Vault still prepares is waited for', () => {
+test('a run waits for an engine that Vault still prepares', () => {
   const upgrading = {
     status: 400,
     body: { errors: ['Upgrading from non-versioned to versioned data. This backend will …'] },
@@ -327,7 +327,7 @@ const authThere = {
   'GET sys/auth': { body: { data: { 'kubernetes/': { type: 'kubernetes', description: 'd' } } } },
 };
 
-test('the reviewer’s token is written once, remembered as a hash, and written again when it is another one', async ({
+test('the reviewer’s token is written once, recorded as a hash, and written again if it differs', async ({
   folder,
 }) => {
   const recordPath = join(folder, 'state', 'reviewer.json');
@@ -377,7 +377,7 @@ const audited = (options: object) => ({
   body: { data: { 'file/': { type: 'file', description: 'd', options } } },
 });
 
-test('the audit log is enabled before all else, and with another file disabled first', async () => {
+test('the audit log is enabled first; with another file it is disabled before', async () => {
   const policies = [policy('a')];
   await withVault(
     script({
@@ -447,9 +447,7 @@ const connectionAs = (values: object) => ({
   },
 });
 
-test('the password of a database is written once, remembered as a hash, and never read back', async ({
-  folder,
-}) => {
+test('the password of a database is written once, recorded as a hash, and never read', async ({ folder }) => {
   const passwordRecord = join(folder, 'passwords');
   const answers = script({
     ...databaseThere,
@@ -496,7 +494,7 @@ test('a database that refuses Vault is named, without the password', () =>
     },
   ));
 
-test('Vault logs in with the secret of the role: another one is refused, and nothing is decrypted or written', () =>
+test('a password that is not the secret of the role is refused before anything is decrypted or written', () =>
   withVault(script({ ...databaseThere, 'GET db/roles/app-back': roleAs({}) }), async (vault) => {
     const issuers = { vault: { password: 'sops://database.yaml#/other' } };
     const failure = await failureOf(
@@ -510,7 +508,7 @@ test('Vault logs in with the secret of the role: another one is refused, and not
     assert.not.ok(calls(vault).some(({ method }) => method === 'POST'));
   }));
 
-test('a login is made by the statements in their order', () =>
+test('a login is created by the statements in their order', () =>
   withVault(
     script({
       ...databaseThere,

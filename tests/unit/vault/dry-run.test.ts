@@ -55,7 +55,7 @@ test('the project’s state as plain commands', async () => {
 
 const pods = { kubectl: 'kubectl --context c', selector: 'app=vault', forward: 'kubectl port-forward &' };
 
-test('in pods Vault is initialised in the first, and every one is unsealed by itself', () => {
+test('in pods, Vault is initialised in the first, and each is unsealed', () => {
   const commands = initCommands({ ...input, state, pods }).map((line) =>
     line.replace(/node -e '[^']*'/g, 'node'),
   );
@@ -93,7 +93,7 @@ const state: DesiredState = {
   ],
 };
 
-test('a cluster outside of Vault’s own gets its certificate from a file and the token by stdin', () => {
+test('for a Vault beside the cluster, the certificate comes from a file and the token by stdin', () => {
   const kubernetes = {
     host: 'https://127.0.0.1:6443',
     caCertificateFile: 'ca.crt',
@@ -105,7 +105,7 @@ test('a cluster outside of Vault’s own gets its certificate from a file and th
   );
 });
 
-test('a second secret of a path comes by a file descriptor, no secret ever as an argument', () => {
+test('a second secret of a path comes by a file descriptor, never as an argument', () => {
   assert.ok(
     initCommands({ ...input, state }).includes(
       'sops decrypt --extract \'["a"]\' environments/development/secrets/f.yaml | vault kv put -mount=kv app A=- B=@<(sops decrypt --extract \'["b"]\' environments/development/secrets/f.yaml)',

@@ -109,7 +109,7 @@ test('an interrupted run still gets and keeps the keys', async ({ keysPath }) =>
   assert.equal(await readKeys(keysPath), { unsealKeys: ['a2V5'], rootToken: 'hvs.root' });
 });
 
-test('Vault is not initialised when there is no place for its keys', ({ folder, keysPath }) =>
+test('Vault is not initialised if its keys cannot be stored', ({ folder, keysPath }) =>
   withVault(vaultIn({ initialized: false, sealed: true }), async ({ address, requests }) => {
     await writeFile(join(folder, 'vault'), 'a file where the folder should be');
     const failure = await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
@@ -138,7 +138,7 @@ test('keys of an earlier Vault are kept aside', ({ keysPath }) =>
     assert.is(await readFile(`${keysPath}.2`, 'utf8'), 'earlier');
   }));
 
-test('keys that a killed run had not yet moved into place are found', ({ keysPath }) =>
+test('keys that a killed run did not move into place are found', ({ keysPath }) =>
   withVault(vaultIn({ initialized: true, sealed: true }), async ({ address }) => {
     await keep(`${keysPath}.pending`, stored.padEnd(4096));
     const { initialised, unsealed } = await initialiseVault({ replicas: [replica(address)], keysPath });
@@ -146,7 +146,7 @@ test('keys that a killed run had not yet moved into place are found', ({ keysPat
     assert.equal(await readdir(join(keysPath, '..')), ['keys.json']);
   }));
 
-test('a Vault that is ready is left as it is', ({ keysPath }) =>
+test('a ready Vault is not changed', ({ keysPath }) =>
   withVault(vaultIn({ initialized: true, sealed: false }), async ({ address, requests }) => {
     await keep(keysPath, stored);
     const { initialised, unsealed } = await initialiseVault({ replicas: [replica(address)], keysPath });
@@ -157,7 +157,7 @@ test('a Vault that is ready is left as it is', ({ keysPath }) =>
     );
   }));
 
-test('lost keys are said to be lost, with a way out', ({ keysPath }) =>
+test('lost keys are an error with advice', ({ keysPath }) =>
   withVault(vaultIn({ initialized: true, sealed: true }), async ({ address }) => {
     const failure = await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
     assert.is(failure.what, `Vault at ${address} is initialised, but its keys are not in ${keysPath}`);
@@ -172,7 +172,7 @@ test('keys of another Vault are named, never shown', ({ keysPath }) =>
     assert.is(failure.why, "'key' must be a valid hex or base64 string ***");
   }));
 
-test('too few keys leave Vault sealed and say so', ({ keysPath }) =>
+test('too few keys leave Vault sealed, with an error', ({ keysPath }) =>
   withVault(
     vaultIn({ initialized: true, sealed: true }, ({ path }) =>
       path === 'sys/unseal' ? { body: { sealed: true } } : undefined,
@@ -199,7 +199,7 @@ for (const text of [
     }));
 }
 
-test('a Vault that becomes active only after a while is waited for', async ({ keysPath }) => {
+test('a run waits until Vault becomes active', async ({ keysPath }) => {
   let asked = 0;
   const script = vaultIn({ initialized: true, sealed: true }, ({ path }) => {
     if (path !== 'sys/health') return undefined;
@@ -213,7 +213,7 @@ test('a Vault that becomes active only after a while is waited for', async ({ ke
   assert.is(asked, 3);
 });
 
-test('unsealVault does nothing to a new and to an open Vault', async ({ keysPath }) => {
+test('unsealVault does not change a new or unsealed Vault', async ({ keysPath }) => {
   await withVault(vaultIn({ initialized: false, sealed: true }), async ({ address, requests }) => {
     assert.is(await unsealVault({ replicas: [replica(address)], keysPath }), 'new');
     assert.equal(requests(), ['GET sys/seal-status']);
@@ -223,7 +223,7 @@ test('unsealVault does nothing to a new and to an open Vault', async ({ keysPath
   });
 });
 
-test('unsealVault opens a sealed Vault, and complains about lost keys', async ({ keysPath }) => {
+test('unsealVault unseals a sealed Vault, and fails without keys', async ({ keysPath }) => {
   const script = vaultIn({ initialized: true, sealed: true });
   await withVault(script, async ({ address }) => {
     const replicas = [replica(address)];
@@ -233,7 +233,7 @@ test('unsealVault opens a sealed Vault, and complains about lost keys', async ({
   });
 });
 
-test('waitForVault outlasts a Vault that starts, and gives the last reason when it does not', async () => {
+test('waitForVault waits for a Vault that starts, and throws the last reason otherwise', async () => {
   let asked = 0;
   const script = (): Answer => {
     asked += 1;
@@ -257,7 +257,7 @@ for (const answer of [
   { body: { initialized: false } },
   { body: { errors: [] } },
 ]) {
-  test(`an answer without a state is no new Vault: ${JSON.stringify(answer)}`, ({ keysPath }) =>
+  test(`an answer without a state does not mean a new Vault: ${JSON.stringify(answer)}`, ({ keysPath }) =>
     withVault(
       () => answer,
       async ({ address, requests }) => {
@@ -268,7 +268,7 @@ for (const answer of [
     ));
 }
 
-test('an initialisation without keys has not said that Vault is still new', ({ keysPath }) =>
+test('an initialisation without keys does not mean that Vault is new', ({ keysPath }) =>
   withVault(
     vaultIn({ initialized: false, sealed: true }, ({ path }) =>
       path === 'sys/init' ? { body: {} } : undefined,
@@ -280,7 +280,7 @@ test('an initialisation without keys has not said that Vault is still new', ({ k
     },
   ));
 
-test('an unsealing without a state has not said that the keys are wrong', async ({ folder, keysPath }) => {
+test('an unsealing without a state does not mean that the keys are wrong', async ({ folder, keysPath }) => {
   await mkdir(join(folder, 'vault'));
   await writeFile(keysPath, stored);
   const script = vaultIn({ initialized: true, sealed: true }, ({ path }) =>
@@ -292,15 +292,13 @@ test('an unsealing without a state has not said that the keys are wrong', async 
   });
 });
 
-test('a keys file that may not be read is an error of its own', async ({ keysPath }) => {
+test('an unreadable keys file is a distinct error', async ({ keysPath }) => {
   await mkdir(keysPath, { recursive: true });
   await chmod(keysPath, 0o700);
   assert.is((await failureOf(readKeys(keysPath))).what, `the Vault keys in ${keysPath} cannot be read`);
 });
 
-test('where the answer to the initialisation is lost, it stays known that it was asked for', async ({
-  keysPath,
-}) => {
+test('if the answer to the initialisation is lost, the reservation stays', async ({ keysPath }) => {
   const server = createServer((request, response) => {
     if (request.url === '/v1/sys/init') request.socket.destroy();
     else response.end(JSON.stringify({ initialized: false, sealed: true }));
@@ -319,7 +317,7 @@ test('where the answer to the initialisation is lost, it stays known that it was
   }
 });
 
-test('a Vault that cannot unseal now has not said that the keys are wrong', async ({ folder, keysPath }) => {
+test('a Vault that cannot unseal now does not mean that the keys are wrong', async ({ folder, keysPath }) => {
   await mkdir(join(folder, 'vault'));
   await writeFile(keysPath, stored);
   for (const status of [500, 503, 429]) {

@@ -101,7 +101,7 @@ async function run(
 
 const kept = async (keysPath: string) => JSON.parse(await readFile(keysPath, 'utf8'));
 
-test('the root token of a new Vault makes the operator’s token and ends', async ({ keysPath }) => {
+test('the root token of a new Vault creates the operator’s token and is revoked', async ({ keysPath }) => {
   const tokens: Tokens = { 'hvs.root': root };
   const keys = { unseal_keys_b64: ['a2V5'], root_token: 'hvs.root' };
   const { result, calls, secrets } = await run(keysPath, keys, vaultWith(tokens, undefined));
@@ -119,7 +119,7 @@ test('the root token of a new Vault makes the operator’s token and ends', asyn
   for (const secret of ['hvs.root', 'hvs.new', 'a2V5']) assert.ok(secrets.includes(secret), secret);
 });
 
-test('a token that serves is prolonged, and no root token is made', async ({ keysPath }) => {
+test('a valid token is renewed without a root token', async ({ keysPath }) => {
   const keys = { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin' };
   const { result, calls } = await run(keysPath, keys, vaultWith({ 'hvs.admin': operations }, 'rights\n'));
   assert.equal(result, { token: 'hvs.admin', changes: [] });
@@ -137,7 +137,7 @@ for (const [path, answer] of [
   ['sys/generate-root/update', { body: {} }],
   ['sys/generate-root/update', { body: { complete: true } }],
 ] as const) {
-  test(`what is not Vault's answer says nothing of a token: ${path} ${JSON.stringify(answer)}`, async ({
+  test(`an answer that is not Vault's says nothing about a token: ${path} ${JSON.stringify(answer)}`, async ({
     keysPath,
   }) => {
     const keys = { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin' };
@@ -158,7 +158,7 @@ const wrong: [string, Tokens][] = [
   ['with another period', { 'hvs.admin': { policies: ['operations'], period: 30 } }],
 ];
 for (const [name, tokens] of wrong) {
-  test(`a token ${name} is replaced with the help of the unseal key, and revoked`, async ({ keysPath }) => {
+  test(`a token ${name} is replaced by means of the unseal key, and revoked`, async ({ keysPath }) => {
     const keys = { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin' };
     const { result, secrets } = await run(keysPath, keys, vaultWith(tokens, 'rights'));
     assert.is(result.token, 'hvs.new');
@@ -169,7 +169,7 @@ for (const [name, tokens] of wrong) {
   });
 }
 
-test('a policy that differs is set right with a root token that ends; the token stays', async ({
+test('a policy that differs is corrected with a root token, which is revoked; the token stays', async ({
   keysPath,
 }) => {
   const tokens: Tokens = { 'hvs.admin': operations };
@@ -183,7 +183,7 @@ test('a policy that differs is set right with a root token that ends; the token 
   assert.equal(Object.keys(tokens), ['hvs.admin']);
 });
 
-test('a root token that a killed run left is revoked', async ({ keysPath }) => {
+test('the root token of a killed run is revoked', async ({ keysPath }) => {
   const tokens: Tokens = { 'hvs.admin': operations, 'hvs.left': root };
   const keys = { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin', root_token: 'hvs.left' };
   await run(keysPath, keys, vaultWith(tokens, 'rights'));
@@ -191,7 +191,7 @@ test('a root token that a killed run left is revoked', async ({ keysPath }) => {
   assert.equal(await kept(keysPath), { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin' });
 });
 
-test('a root token ends also when the rest fails, and the next run goes on', async ({ keysPath }) => {
+test('a root token is revoked even after a failure, and the next run continues', async ({ keysPath }) => {
   const tokens: Tokens = { 'hvs.root': root };
   let refuses = true;
   const script = vaultWith(tokens, undefined, ({ path }) =>
@@ -206,7 +206,7 @@ test('a root token ends also when the rest fails, and the next run goes on', asy
   assert.is((await run(keysPath, await kept(keysPath), script)).result.token, 'hvs.new');
 });
 
-test('without the keys nobody gets a root token, and it is said who can', async ({ keysPath }) => {
+test('without keys there is no root token, and the error says who can generate one', async ({ keysPath }) => {
   const failure = await failureOf(run(keysPath, { admin_token: 'hvs.admin' }, vaultWith({}, 'rights')));
   assert.match(failure.why, 'the keys are kept elsewhere');
   assert.match(failure.advice, '`vault operator generate-root`');
@@ -214,7 +214,7 @@ test('without the keys nobody gets a root token, and it is said who can', async 
   assert.is((await failureOf(run(keysPath, foreign, vaultWith({}, 'rights')))).why, 'wrong ***');
 });
 
-test('recovery keys serve where Vault unseals itself', async ({ keysPath }) => {
+test('recovery keys generate a root token if Vault unseals itself', async ({ keysPath }) => {
   const tokens: Tokens = {};
   const keys = { unseal_keys_b64: [], recovery_keys_b64: ['a2V5'], admin_token: 'hvs.admin' };
   assert.is((await run(keysPath, keys, vaultWith(tokens, 'rights'))).result.token, 'hvs.new');

@@ -80,7 +80,7 @@ test('a new Vault is initialised on its first replica only, and the others join 
     assert.equal((await readKeys(keysPath))?.unsealKeys, ['a2V5']);
   }));
 
-test('a replica that came back is unsealed, the open ones are left alone', ({ keysPath }) =>
+test('a replica that came back is unsealed, the others are not touched', ({ keysPath }) =>
   cluster(
     [
       { initialized: true, sealed: true },
@@ -97,7 +97,9 @@ test('a replica that came back is unsealed, the open ones are left alone', ({ ke
     },
   ));
 
-test('a first replica that lost its data joins the others instead of beginning anew', ({ keysPath }) =>
+test('a first replica that lost its data joins the others instead of being initialised again', ({
+  keysPath,
+}) =>
   cluster([fresh(), { initialized: true, sealed: true }], async (servers) => {
     await keep(keysPath);
     const { initialised, unsealed } = await initialiseVault({ replicas: replicasOf(servers), keysPath });
@@ -118,7 +120,7 @@ test('the work is done by the active replica', ({ keysPath }) =>
     },
   ));
 
-test('keys that are kept elsewhere are asked for', ({ keysPath }) =>
+test('keys that are kept elsewhere are an error with advice', ({ keysPath }) =>
   cluster([{ initialized: true, sealed: true }], async (servers) => {
     await mkdir(dirname(keysPath), { recursive: true });
     await writeFile(keysPath, JSON.stringify({ unseal_keys_b64: [], admin_token: 'hvs.admin' }));
@@ -142,7 +144,7 @@ const set = (replicas: number): VaultWorkload => ({
   spec: { replicas },
 });
 
-test('the servers among the objects of the release, in their order', () => {
+test('the servers of the release by ordinal', () => {
   const objects = [
     set(4),
     pod('vault-10'),
@@ -160,7 +162,7 @@ test('the servers among the objects of the release, in their order', () => {
   assert.equal(vaultPods([]), { running: [], others: [], complete: false });
 });
 
-test('they are complete when as many run as there are to be, made or not', () => {
+test('they are complete if all replicas run, even if no pod exists yet for some', () => {
   assert.is(vaultPods([set(2), pod('vault-0')]).complete, false);
   assert.is(vaultPods([set(2), pod('vault-0'), pod('vault-1')]).complete, true);
 });

@@ -34,7 +34,7 @@ test('nothing is recorded at first, nor in a damaged file', async ({ record }) =
   assert.not.ok(await isRecorded(record, path, 'token'));
 });
 
-test('a token without an end has to be the same one', async ({ record }) => {
+test('a token that never expires has to be the same', async ({ record }) => {
   await recordSecret(record, path, 'token');
   assert.ok(await isRecorded(record, path, 'token'));
   assert.not.ok(await isRecorded(record, path, 'another'));
@@ -42,21 +42,19 @@ test('a token without an end has to be the same one', async ({ record }) => {
   assert.is((await stat(record)).mode & 0o777, 0o600);
 });
 
-test('a fresh bounded token of the same account counts as the recorded one', async ({ record }) => {
+test('a new expiring token of the same account counts as the recorded one', async ({ record }) => {
   const times = { iat: now() - 100, exp: now() + 1000 };
   await recordSecret(record, path, boundedToken({ uid: 'a', ...times }));
   assert.ok(await isRecorded(record, path, boundedToken({ uid: 'a', iat: now(), exp: now() + 3600 })));
 });
 
-test('a bounded token of an account that was made again does not', async ({ record }) => {
+test('an expiring token of a recreated account does not', async ({ record }) => {
   const times = { iat: now(), exp: now() + 1000 };
   await recordSecret(record, path, boundedToken({ uid: 'a', ...times }));
   assert.not.ok(await isRecorded(record, path, boundedToken({ uid: 'b', ...times })));
 });
 
-test('a bounded token is renewed after half of the time it had left, and then serves again', async ({
-  record,
-}) => {
+test('an expiring token is renewed after half of its remaining time', async ({ record }) => {
   const token = boundedToken({ uid: 'a', iat: 0, exp: 1000 });
   await recordSecret(record, path, token, 600);
   assert.ok(await isRecorded(record, path, token, 799));

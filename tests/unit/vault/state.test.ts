@@ -87,7 +87,7 @@ async function loadWith(folder: string, place: string, value: unknown) {
   return loadDesiredState(folder);
 }
 
-test('the project’s own state loads and refers only to policies and engines that are there', async () => {
+test('the project’s own state loads and names only existing policies and engines', async () => {
   const state = await loadDesiredState(project);
   assert.equal(
     state.mounts.map(({ path, type, version }) => [path, type, version]),
@@ -117,7 +117,7 @@ test('the project’s own state loads and refers only to policies and engines th
   assert.is(state.operator.policy.name, 'operations');
 });
 
-test('an application is one entry: policy, role, login and secrets are made of it', async ({ folder }) => {
+test('one entry of an application gives its policy, role, login and secrets', async ({ folder }) => {
   const entry = { backend: 'other-back', namespace: 'elsewhere', database: 'other' };
   const state = await loadWith(folder, 'applications other', entry);
   const policy = state.policies.find(({ name }) => name === 'other-back');
@@ -147,9 +147,7 @@ test('an application without a database gets no login and no right to one', asyn
   assert.not.match(state.policies.at(-1)?.text ?? '', 'db/creds');
 });
 
-test('a template that asks for what there is not, or cannot be recognised later, is an error', async ({
-  folder,
-}) => {
+test('a template with an unknown name or without its first line is an error', async ({ folder }) => {
   await writeFile(join(folder, 'create.sql'), `CREATE ROLE \${owner};`);
   assert.match((await failureOf(loadWith(folder, 'operator period', '1d'))).what, `uses \${owner}`);
   await writeFile(join(folder, 'create.sql'), files['create.sql']);
@@ -160,7 +158,7 @@ test('a template that asks for what there is not, or cannot be recognised later,
   );
 });
 
-test('a statement with Windows line ends is refused, and what editors leave is no policy', async ({
+test('a statement with Windows line ends is refused, and leftovers of editors are ignored', async ({
   folder,
 }) => {
   for (const name of leftovers('vso.hcl')) await writeFile(join(folder, 'policies', name), 'not a policy {');
@@ -177,9 +175,7 @@ test('durations are read in seconds', async ({ folder }) => {
   assert.is(state.auth[0]?.roles[0]?.ttl, 7200);
 });
 
-test('tokens of applications live no longer than their method lets them; a duration up to the longest is taken', async ({
-  folder,
-}) => {
+test('tokens of applications live no longer than their auth method allows', async ({ folder }) => {
   const state = await loadWith(folder, 'access database ttl', '2h');
   assert.is(state.mounts.find(({ path }) => path === 'db')?.logins[0]?.ttl, 7200);
   await loadWith(folder, 'mounts db maxTtl', '2h');
@@ -382,7 +378,7 @@ test('a nearly right key gets a suggestion', async ({ folder }) => {
   assert.is((await failureOf(loadWith(folder, 'mounts kv typ', 'kv'))).advice, 'Did you mean `type`?');
 });
 
-test('a password written into the file is refused without showing it', async ({ folder }) => {
+test('a password in the file is refused and not shown', async ({ folder }) => {
   const failure = await failureOf(
     loadWith(folder, 'applications app secrets database DB_PASSWORD', 'hunter22'),
   );

@@ -113,7 +113,7 @@ for (const [path, answer] of [
   ['kv/data/app', { status: 200, text: html }],
   ['kv/data/app', { body: {} }],
 ] as [string, Answer][]) {
-  test(`it is not known whether it is configured: ${path} ${JSON.stringify(answer)}`, async () => {
+  test(`whether it is configured is unknown: ${path} ${JSON.stringify(answer)}`, async () => {
     const reasons: string[] = [];
     assert.equal(await statusWith({ [path]: answer }, reasons), { ...open, configured: null });
     assert.is(reasons.length, 1);
@@ -121,7 +121,7 @@ for (const [path, answer] of [
   });
 }
 
-test('one sealed replica of several is told, and an open one is asked for the rest', async () => {
+test('one sealed replica counts as sealed, and an unsealed one is asked for the rest', async () => {
   const sealed = { body: { initialized: true, sealed: true } };
   await withVault(
     ({ path }) => (path === 'sys/seal-status' ? sealed : 'silent'),
