@@ -51,9 +51,9 @@ export async function checkCommands(target: Target): Promise<readonly string[]> 
 }
 
 /**
- * Checks everything that git has, or would add: secrets files are encrypted completely, the only private key is that of development,
- * and no value of a secrets file appears anywhere else. Throws `TaskError` for a finding and for whatever could not be checked. If
- * no key is given, it skips the values and logs that.
+ * Checks everything that git has, or would add: secrets files are encrypted completely, the only private key
+ * is that of development, and no value of a secrets file appears anywhere else. Throws `TaskError` for a
+ * finding and for whatever could not be checked. If no key is given, it skips the values and logs that.
  */
 export async function checkSecrets(context: Context): Promise<void> {
   const { root, gnupgHome } = context.environment;
@@ -137,7 +137,10 @@ type Opened = {
   readonly unchecked: TaskError | undefined;
 };
 
-/** The decrypted values. A pipeline for pull requests of strangers has no key, but the other checks still help there. */
+/**
+ * The decrypted values. A pipeline for pull requests of strangers has no key, but the other checks still help
+ * there.
+ */
 async function openValues(context: Context): Promise<Opened> {
   const { name, root } = context.environment;
   const $ = await sopsShell(context);

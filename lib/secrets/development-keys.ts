@@ -38,8 +38,9 @@ export function whyNoDevelopmentKeys({ environment, settings, options }: Secured
 }
 
 /**
- * Refuses an environment that matters if its secrets, or the rule for new ones, are encrypted for a key that protects nothing.
- * Keys are recognised by fingerprint, not by file name. Throws `UsageError`: an option of the command line allows it.
+ * Refuses an environment that matters if its secrets, or the rule for new ones, are encrypted for a key that
+ * protects nothing. Keys are recognised by fingerprint, not by file name. Throws `UsageError`: an option of
+ * the command line allows it.
  */
 export async function refuseDevelopmentKeys(input: Secured): Promise<void> {
   const reason = whyNoDevelopmentKeys(input);

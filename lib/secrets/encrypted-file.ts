@@ -43,7 +43,10 @@ const encrypted = /^ENC\[AES256_GCM,data:.*\]$/;
 /** What is not a SOPS file, as the reason of an error. */
 export const noMap = 'it is not a YAML map';
 
-/** A SOPS file by its text; undefined if that is not a YAML map. The parser's message is dropped: it may quote a secret. */
+/**
+ * A SOPS file by its text; undefined if that is not a YAML map. The parser's message is dropped: it may quote
+ * a secret.
+ */
 export async function parseEncrypted(text: string): Promise<EncryptedFile | undefined> {
   const { parse } = await import('yaml');
   let content: unknown;
@@ -75,8 +78,8 @@ export async function readEncrypted(root: string, file: string): Promise<Encrypt
 }
 
 /**
- * The values that `sops decrypt --output-type json` printed of a file of the project. Throws `TaskError` if the output cannot be
- * parsed or lacks a value of the file.
+ * The values that `sops decrypt --output-type json` printed of a file of the project. Throws `TaskError` if
+ * the output cannot be parsed or lacks a value of the file.
  */
 export async function readDecrypted(
   root: string,

@@ -7,7 +7,10 @@ import { parseEncrypted } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
 import { encryptionProblem, keysIn } from './key-parts.ts';
 
-/** What a failure of SOPS is about. Only `damaged`, `no key`, `no value` and `no file` say something about the file. */
+/**
+ * What a failure of SOPS is about. Only `damaged`, `no key`, `no value` and `no file` say something about the
+ * file.
+ */
 export type SopsFailure =
   | { readonly kind: 'no file' | 'no value' | 'no key' }
   | { readonly kind: 'damaged'; readonly why: string }
@@ -15,7 +18,9 @@ export type SopsFailure =
   | { readonly kind: 'gpg failed'; readonly why: string }
   | { readonly kind: 'sops failed' };
 
-/** The kind of a failure by the messages of SOPS 3.9 to 3.13, which wraps those of gpg into lines of its own. */
+/**
+ * The kind of a failure by the messages of SOPS 3.9 to 3.13, which wraps those of gpg into lines of its own.
+ */
 export function readSopsFailure(output: Ended): SopsFailure {
   // CouldNotRetrieveKey is 128 and others are 200 and more: no signal has such a number.
   if (signalOf(output) !== undefined) return { kind: 'sops failed' };
@@ -90,7 +95,10 @@ export async function explainSops(
   }
 }
 
-/** Why the committed version does not help: after a rotation that is not committed, it is encrypted for the old keys. */
+/**
+ * Why the committed version does not help: after a rotation that is not committed, it is encrypted for the
+ * old keys.
+ */
 async function whyUnfit(root: string, file: string, committed: string): Promise<string | undefined> {
   const unreadable = 'cannot be read either';
   try {
@@ -106,8 +114,8 @@ async function whyUnfit(root: string, file: string, committed: string): Promise<
 }
 
 /**
- * Why a file could not be encrypted: by the keys of its rule, of which SOPS only says "Unusable public key". `gpg` is the shell
- * for gpg; keys in `unless` are being replaced; `suffix` ends the first line.
+ * Why a file could not be encrypted: by the keys of its rule, of which SOPS only says "Unusable public key".
+ * `gpg` is the shell for gpg; keys in `unless` are being replaced; `suffix` ends the first line.
  */
 export async function explainEncryption(
   gpg: Shell,

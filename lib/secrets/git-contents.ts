@@ -25,8 +25,9 @@ type Listed = {
 type Staged = { readonly file: string; readonly id: string; readonly isLink: boolean };
 
 /**
- * The index of the git hook that started this run: `git commit FILE` creates one for what it commits. Undefined for the
- * repository's usual index, and for that of another repository, whose hook may call this one too.
+ * The index of the git hook that started this run: `git commit FILE` creates one for what it commits.
+ * Undefined for the repository's usual index, and for that of another repository, whose hook may call this
+ * one too.
  */
 export async function indexOfHook($: Shell, variables: NodeJS.ProcessEnv): Promise<string | undefined> {
   const { GIT_INDEX_FILE: index } = variables;

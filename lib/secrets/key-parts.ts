@@ -57,7 +57,9 @@ const stateText = (what: string, { state, expires }: KeyPart): string => {
   return state === 'revoked' ? `${what} was revoked` : `${what} is ${state}`;
 };
 
-/** Why nothing can be encrypted for a key, such as `the key expired on 2021-01-01`; undefined if it is usable. */
+/**
+ * Why nothing can be encrypted for a key, such as `the key expired on 2021-01-01`; undefined if it is usable.
+ */
 export function encryptionProblem({ parts: [key, ...others] }: OpenPgpKey): string | undefined {
   if (key === undefined) return 'the key has no parts';
   if (key.state !== 'usable') return stateText('the key', key);

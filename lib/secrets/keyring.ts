@@ -20,7 +20,9 @@ export const importCommands = (target: Target): readonly string[] => [
   'gpg --batch --import sops/*.public.asc',
 ];
 
-/** Creates the folder of a keyring, for the user only. Throws `TaskError` if others own it or can write to it. */
+/**
+ * Creates the folder of a keyring, for the user only. Throws `TaskError` if others own it or can write to it.
+ */
 export async function ensureHome(home: string): Promise<void> {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const found = await lstat(home);
@@ -34,8 +36,8 @@ export async function ensureHome(home: string): Promise<void> {
 }
 
 /**
- * Imports the operational key and all public halves into the environment's own keyring. Returns whether the keyring changed.
- * gpg leaves an agent running for each keyring; it is stopped at the end of the run.
+ * Imports the operational key and all public halves into the environment's own keyring. Returns whether the
+ * keyring changed. gpg leaves an agent running for each keyring; it is stopped at the end of the run.
  */
 export async function importKeys(
   context: ShellContext & Pick<Context, 'settings' | 'log' | 'onRunEnd'>,
@@ -72,7 +74,10 @@ export async function importPublicKeys(context: ShellContext): Promise<boolean> 
 
 const importing = ['--status-fd', '1', '--import'];
 
-/** True if an import changed the keyring, by its counts (GnuPG: doc/DETAILS, "IMPORT_RES"). Throws `TaskError` if it failed. */
+/**
+ * True if an import changed the keyring, by its counts (GnuPG: doc/DETAILS, "IMPORT_RES"). Throws `TaskError`
+ * if it failed.
+ */
 function importChanged(command: string, output: CommandOutput): boolean {
   if (output.exitCode !== 0) throw toolFailure(command, output);
   const counts = /^\[GNUPG:\] IMPORT_RES ([\d ]+)/m.exec(output.stdout)?.[1]?.split(' ').map(Number);

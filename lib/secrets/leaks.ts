@@ -2,8 +2,8 @@
 export type SecretForm = { readonly name: 'as it is' | 'base64' | 'percent-encoded'; readonly text: string };
 
 /**
- * The forms by which a value is recognised: itself, percent-encoded as in a URL, and as part of a longer text in base64, where it
- * looks different at each of three offsets.
+ * The forms by which a value is recognised: itself, percent-encoded as in a URL, and as part of a longer text
+ * in base64, where it looks different at each of three offsets.
  */
 export function secretForms(value: string): SecretForm[] {
   const bytes = Buffer.from(value);

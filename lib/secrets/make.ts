@@ -59,8 +59,9 @@ export async function makeCommands(environment: Environment): Promise<readonly s
 }
 
 /**
- * Creates the secrets files that the environment lacks, with random values, encrypted by the rule of .sops.yaml for them. Existing
- * files stay as they are. Throws `TaskError` if a key of the rule cannot be used.
+ * Creates the secrets files that the environment lacks, with random values, encrypted by the rule of
+ * .sops.yaml for them. Existing files stay as they are. Throws `TaskError` if a key of the rule cannot be
+ * used.
  */
 export async function makeSecrets(
   context: ShellContext & Pick<EnvironmentContext, 'log' | 'report' | 'secret'>,

@@ -28,8 +28,9 @@ export type KeySource =
 export type OperationalKey = OpenPgpKey & { readonly source: KeySource };
 
 /**
- * The source of an environment's key: SOPS_PGP_KEY (armoured), else the file named by SOPS_PGP_KEY_FILE or the setting `sops.key`.
- * Child processes never see these variables. Throws `TaskError` for a key in place of a path.
+ * The source of an environment's key: SOPS_PGP_KEY (armoured), else the file named by SOPS_PGP_KEY_FILE or
+ * the setting `sops.key`. Child processes never see these variables. Throws `TaskError` for a key in place of
+ * a path.
  */
 export function keySource({ environment, settings }: Target): KeySource {
   const { SOPS_PGP_KEY: text = '', SOPS_PGP_KEY_FILE: file = '' } = process.env;
@@ -57,7 +58,10 @@ export const isInProject = (root: string, path: string): boolean => {
   return way !== '' && !way.startsWith('..') && !isAbsolute(way);
 };
 
-/** The output of a gpg command that reads the key: a file by its path, a text on stdin. It shows nothing of the key. */
+/**
+ * The output of a gpg command that reads the key: a file by its path, a text on stdin. It shows nothing of
+ * the key.
+ */
 export async function gpgReading(
   source: KeySource,
   context: ShellContext,
@@ -75,7 +79,10 @@ export async function gpgReading(
 export const isGiven = async (source: KeySource): Promise<boolean> =>
   source.kind === 'text' || source.by === 'variable' || (await ifThere(stat(source.path))) !== undefined;
 
-/** The keys that `gpg --show-keys` lists; none for what is not a key. Throws `TaskError` if gpg failed otherwise. */
+/**
+ * The keys that `gpg --show-keys` lists; none for what is not a key. Throws `TaskError` if gpg failed
+ * otherwise.
+ */
 export function shownKeys(shown: CommandOutput, name: string): OpenPgpKey[] {
   const noKey = /no valid OpenPGP data|Invalid (?:packet|keyring)|invalid armor|CRC error/i.test(
     shown.stderr,
@@ -87,7 +94,9 @@ export function shownKeys(shown: CommandOutput, name: string): OpenPgpKey[] {
   return keys;
 }
 
-/** The one key with a private half. Throws `TaskError` for none, for several, and for one that cannot decrypt. */
+/**
+ * The one key with a private half. Throws `TaskError` for none, for several, and for one that cannot decrypt.
+ */
 export async function readKey(source: KeySource, context: ShellContext): Promise<OperationalKey> {
   const { root } = context.environment;
   const form = await formProblem(source);

@@ -4,8 +4,8 @@ import { noAnswer, toolFailure } from '../tools/tool-answer.ts';
 import { gpgReading, type OperationalKey, readKey } from './operational-key.ts';
 
 /**
- * Throws `TaskError` unless a private half can be used as it is: no task could ask for a passphrase. It checks the file itself, so
- * that nothing has to be removed from the keyring again.
+ * Throws `TaskError` unless a private half can be used as it is: no task could ask for a passphrase. It
+ * checks the file itself, so that nothing has to be removed from the keyring again.
  */
 export async function checkPrivateHalf(key: OperationalKey, context: ShellContext): Promise<void> {
   const parts = (await privateParts(key, context)).filter(({ encrypts }) => encrypts);

@@ -47,9 +47,9 @@ export async function rotateKeysCommands(
 }
 
 /**
- * Creates a new operational key and re-encrypts for it, with new data keys, all files that the old one opens; other recipients stay.
- * The results are prepared and checked beside the files in use and replace them at the end. If a run is killed while it
- * replaces them, the next one finishes that.
+ * Creates a new operational key and re-encrypts for it, with new data keys, all files that the old one opens;
+ * other recipients stay. The results are prepared and checked beside the files in use and replace them at the
+ * end. If a run is killed while it replaces them, the next one finishes that.
  */
 export async function rotateKeys(context: Context, keyFile: string | undefined): Promise<void> {
   const { root } = context.environment;

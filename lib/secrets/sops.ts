@@ -10,8 +10,9 @@ import { sopsShell } from './shell.ts';
 type SecretContext = ShellContext & Pick<EnvironmentContext, 'secret'>;
 
 /**
- * One value of an encrypted file under `environments/<environment>/secrets/`, exactly as vals (in helmfile) reads it. It is
- * redacted from the run's output. Throws `TaskError` if the file is damaged, no key opens it, or the value is not a text.
+ * One value of an encrypted file under `environments/<environment>/secrets/`, exactly as vals (in helmfile)
+ * reads it. It is redacted from the run's output. Throws `TaskError` if the file is damaged, no key opens it,
+ * or the value is not a text.
  */
 export async function decryptValue(context: SecretContext, secrets: string, key: string): Promise<string> {
   const { name, root } = context.environment;
@@ -39,8 +40,8 @@ export async function decryptValue(context: SecretContext, secrets: string, key:
 }
 
 /**
- * Replaces one value of an encrypted file, which keeps its keys. The value goes to sops by stdin. Throws `TaskError` as
- * `decryptValue` does.
+ * Replaces one value of an encrypted file, which keeps its keys. The value goes to sops by stdin. Throws
+ * `TaskError` as `decryptValue` does.
  */
 export async function encryptValue(
   context: SecretContext,
@@ -66,8 +67,9 @@ export async function encryptValue(
 }
 
 /**
- * Redacts all values of the environment's secrets from the run's output, since programs that read the files themselves may print
- * them. Files that no key opens are skipped. Throws `TaskError` if sops or gpg fails: those programs may still open the file.
+ * Redacts all values of the environment's secrets from the run's output, since programs that read the files
+ * themselves may print them. Files that no key opens are skipped. Throws `TaskError` if sops or gpg fails:
+ * those programs may still open the file.
  */
 export async function redactSecrets(context: SecretContext): Promise<void> {
   const { environment } = context;
@@ -87,8 +89,8 @@ export async function redactSecrets(context: SecretContext): Promise<void> {
 }
 
 /**
- * The error of the encrypted file that made a command (helmfile) fail which reads it itself; the failure itself if it is about
- * something else.
+ * The error of the encrypted file that made a command (helmfile) fail which reads it itself; the failure
+ * itself if it is about something else.
  */
 export async function secretFailure(
   context: SecretContext & Pick<EnvironmentContext, 'signal'>,

@@ -34,7 +34,9 @@ export async function stage(root: string, file: string, content: string): Promis
 export const readStaged = (root: string, file: string): Promise<string> =>
   readFile(join(stagingFolder(root), file), 'utf8');
 
-/** Marks the staged files as complete. `targets`: absolute path by staged file, in the order of replacement. */
+/**
+ * Marks the staged files as complete. `targets`: absolute path by staged file, in the order of replacement.
+ */
 export async function sealStaged(root: string, targets: ReadonlyMap<string, string>): Promise<void> {
   const staged = [...targets].map(async ([file, target]): Promise<Staged> => {
     // Files of the repository keep their mode; a private half elsewhere is for the user only.
@@ -54,8 +56,9 @@ export const isSealed = async (root: string): Promise<boolean> =>
   (await ifThere(stat(listFile(root)))) !== undefined;
 
 /**
- * Puts the files in place, drops the folder and returns the files of the project among them. If one cannot be written, those before
- * it are restored. A process that is killed in between leaves the list, and the next call finishes.
+ * Puts the files in place, drops the folder and returns the files of the project among them. If one cannot be
+ * written, those before it are restored. A process that is killed in between leaves the list, and the next
+ * call finishes.
  */
 export async function putInPlace(root: string): Promise<string[]> {
   const staged = JSON.parse(await readFile(listFile(root), 'utf8')) as readonly Staged[];

@@ -12,7 +12,8 @@ import { hasVault, withVaultReplicas } from './replicas.ts';
 type HealthContext = ShellContext & Pick<EnvironmentContext, 'log'>;
 
 /**
- * Vault as `status` shows it; logs why it is unknown whether Vault is configured. Throws `TaskError` if Vault cannot be reached.
+ * Vault as `status` shows it; logs why it is unknown whether Vault is configured. Throws `TaskError` if Vault
+ * cannot be reached.
  */
 export async function readVaultStatus(context: HealthContext): Promise<VaultStatus> {
   const { environment } = context;
@@ -48,8 +49,9 @@ export async function isInitialised(context: HealthContext): Promise<boolean> {
 }
 
 /**
- * Throws `TaskError` if a release among `changed` gets its secrets from a Vault that is sealed, new or unreachable: it would wait for
- * them until its timeout. A Vault that is installed in the same run cannot be asked yet.
+ * Throws `TaskError` if a release among `changed` gets its secrets from a Vault that is sealed, new or
+ * unreachable: it would wait for them until its timeout. A Vault that is installed in the same run cannot be
+ * asked yet.
  */
 export async function checkVault(context: HealthContext, changed: readonly Release[]): Promise<void> {
   const { name } = context.environment;

@@ -23,8 +23,8 @@ import { hasVault, withVaultReplicas } from './replicas.ts';
 const startMs = 60_000;
 
 /**
- * Brings Vault to the state kept under `vault/`: initialised, unsealed, configured. Logs each object as changed or
- * unchanged and reports if any changed.
+ * Brings Vault to the state kept under `vault/`: initialised, unsealed, configured. Logs each object as
+ * changed or unchanged and reports if any changed.
  */
 export async function initVault(context: Context): Promise<void> {
   const { environment, signal } = context;
@@ -61,8 +61,8 @@ export async function initVault(context: Context): Promise<void> {
 }
 
 /**
- * Unseals a Vault that is initialised; a new one stays as it is. Returns whether it was sealed. Throws `TaskError` if it is sealed
- * and the keys are lost.
+ * Unseals a Vault that is initialised; a new one stays as it is. Returns whether it was sealed. Throws
+ * `TaskError` if it is sealed and the keys are lost.
  */
 export async function unseal(context: EnvironmentContext): Promise<Outcome> {
   // A recreated cluster has no Vault, although the keys of the one before are kept.
@@ -98,8 +98,8 @@ async function redactKeys(context: EnvironmentContext): Promise<void> {
 }
 
 /**
- * How Vault checks the tokens of workloads. In a pod it uses its own account; beside a cluster it gets the address of the API server
- * on this machine and a token of an account that may review others.
+ * How Vault checks the tokens of workloads. In a pod it uses its own account; beside a cluster it gets the
+ * address of the API server on this machine and a token of an account that may review others.
  */
 async function kubernetesAccess(context: EnvironmentContext): Promise<KubernetesAccess> {
   const { environment } = context;
@@ -115,7 +115,10 @@ async function kubernetesAccess(context: EnvironmentContext): Promise<Kubernetes
   };
 }
 
-/** A token that is valid for another month, kept between runs: a new one each time would be a change each time. */
+/**
+ * A token that is valid for another month, kept between runs: a new one each time would be a change each
+ * time.
+ */
 async function reviewerToken(context: EnvironmentContext): Promise<string> {
   const { $, environment } = context;
   const path = join(environment.state, 'vault', 'reviewer.jwt');

@@ -32,7 +32,10 @@ export type NamedConnection = Connection & { readonly name: string };
 /** The label of the release `vault` on its objects, whichever chart it comes from. */
 export const vaultSelector = 'app.kubernetes.io/instance=vault';
 
-/** The servers among the objects of the release: pods of its StatefulSet. A pod that is being deleted counts as not running. */
+/**
+ * The servers among the objects of the release: pods of its StatefulSet. A pod that is being deleted counts
+ * as not running.
+ */
 export function vaultPods(objects: readonly VaultWorkload[]): VaultPods {
   const servers = objects
     .filter(({ metadata }) =>
@@ -62,8 +65,9 @@ export async function hasVault(context: ShellContext): Promise<boolean> {
 }
 
 /**
- * Calls `use` with a local address for each server of Vault: the process beside the cluster, or every running pod. Waits up to
- * `waitMs` milliseconds for the pods, and as long again for answers. Throws `TaskError` if no pod runs.
+ * Calls `use` with a local address for each server of Vault: the process beside the cluster, or every running
+ * pod. Waits up to `waitMs` milliseconds for the pods, and as long again for answers. Throws `TaskError` if
+ * no pod runs.
  */
 export async function withVaultReplicas<Result>(
   context: ForwardContext & Partial<Pick<TaskContext, 'log'>>,

@@ -28,9 +28,9 @@ export type VaultChange = {
 };
 
 /**
- * Brings Vault to the desired state: reads each object, compares, writes what differs and reads it again. A second run
- * changes nothing. Other objects stay as they are, except those of applications that were removed from the state.
- * Stops at the first error (`TaskError`); the next run continues there.
+ * Brings Vault to the desired state: reads each object, compares, writes what differs and reads it again. A
+ * second run changes nothing. Other objects stay as they are, except those of applications that were removed
+ * from the state. Stops at the first error (`TaskError`); the next run continues there.
  */
 export async function convergeVault(input: ConvergeInput): Promise<VaultChange[]> {
   const { client, state } = input;
@@ -78,7 +78,10 @@ async function converge(object: VaultObject): Promise<VaultChange> {
   return { kind, path, outcome: 'changed', difference };
 }
 
-/** All objects: the audit log first, policies before roles, engines before their content; last what needs another server. */
+/**
+ * All objects: the audit log first, policies before roles, engines before their content; last what needs
+ * another server.
+ */
 function allObjects({ client, state, kubernetes, sources, signal }: ConvergeInput): VaultObject[] {
   const { engines, roles } = structure(client, state);
   return [

@@ -15,7 +15,10 @@ export type DatabaseSources = ValueSources & {
   readonly databaseAuthority: string;
 };
 
-/** How Vault logs in to a database server, with the roles that may use it. Vault tries the login on each write. */
+/**
+ * How Vault logs in to a database server, with the roles that may use it. Vault tries the login on each
+ * write.
+ */
 export function connectionObject(
   client: VaultClient,
   mount: Mount,
@@ -66,7 +69,10 @@ export function connectionObject(
   };
 }
 
-/** Throws `TaskError` unless Vault's password is the secret that the database's settings give to the role of this name. */
+/**
+ * Throws `TaskError` unless Vault's password is the secret that the database's settings give to the role of
+ * this name.
+ */
 function checkSecret(
   { name, username, password }: DatabaseConnection,
   settings: ValueSources['settings'],

@@ -47,8 +47,8 @@ export type InitCommandsInput = PlainAccess & {
 };
 
 /**
- * The plain commands of `init-vault` on a new Vault, one per line for a POSIX shell. They contain no secret: keys and passwords go
- * to `vault` by stdin, never as an argument.
+ * The plain commands of `init-vault` on a new Vault, one per line for a POSIX shell. They contain no secret:
+ * keys and passwords go to `vault` by stdin, never as an argument.
  */
 export function initCommands(input: InitCommandsInput): string[] {
   const { state, keysPath, pods, kubernetes, settings } = input;
@@ -93,7 +93,10 @@ const reach = ({ address, pods }: PlainAccess): string[] => [
   waitForVault,
 ];
 
-/** Each replica in a pod is unsealed by itself; one that joins the others accepts the key only after it found them. */
+/**
+ * Each replica in a pod is unsealed by itself; one that joins the others accepts the key only after it found
+ * them.
+ */
 function unsealCommand({ keysPath, pods }: PlainAccess): string {
   const key = fromKeysFile(keysPath, 'unseal_keys_b64[0]');
   if (pods === undefined) return `${key} | vault write sys/unseal key=-`;

@@ -17,9 +17,9 @@ export type OpenedVault = {
 };
 
 /**
- * Initialises a new Vault with one key share (the keys are stored at `keysPath` before anything else happens) and unseals every
- * sealed replica. A Vault with auto-unseal unseals itself; its recovery key is kept instead. Throws `TaskError` if the keys are lost,
- * damaged or another Vault's.
+ * Initialises a new Vault with one key share (the keys are stored at `keysPath` before anything else happens)
+ * and unseals every sealed replica. A Vault with auto-unseal unseals itself; its recovery key is kept
+ * instead. Throws `TaskError` if the keys are lost, damaged or another Vault's.
  */
 export async function initialiseVault(input: OpenVaultInput): Promise<OpenedVault> {
   const isNew = !(await anyInitialised(input));
@@ -29,8 +29,8 @@ export async function initialiseVault(input: OpenVaultInput): Promise<OpenedVaul
 }
 
 /**
- * Unseals an initialised Vault, for a start after a stop. Returns `new` for one that is not initialised, which stays so. Throws
- * `TaskError` as `initialiseVault` does.
+ * Unseals an initialised Vault, for a start after a stop. Returns `new` for one that is not initialised,
+ * which stays so. Throws `TaskError` as `initialiseVault` does.
  */
 export async function unsealVault(input: OpenVaultInput): Promise<'changed' | 'unchanged' | 'new'> {
   if (!(await anyInitialised(input))) return 'new';

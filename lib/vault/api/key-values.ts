@@ -21,7 +21,9 @@ export type StoredSecret = {
   readonly version: number;
 };
 
-/** One path of a kv engine. Unchanged data creates no new version; a concurrent change by others is an error. */
+/**
+ * One path of a kv engine. Unchanged data creates no new version; a concurrent change by others is an error.
+ */
 export function keyValuesObject(
   client: VaultClient,
   secret: KeyValues,

@@ -25,9 +25,9 @@ export type ReservedKeysFile = {
 const reservedBytes = 4096;
 
 /**
- * The keys kept at `path`, in the format of `vault operator init -format=json` with `admin_token` beside; undefined when
- * there are none. Also finds keys that a killed run wrote but did not move into place. Throws `TaskError` for a damaged
- * file.
+ * The keys kept at `path`, in the format of `vault operator init -format=json` with `admin_token` beside;
+ * undefined when there are none. Also finds keys that a killed run wrote but did not move into place. Throws
+ * `TaskError` for a damaged file.
  */
 export async function readKeys(path: string): Promise<VaultKeys | undefined> {
   const text = await readIfThere(path);
@@ -53,8 +53,8 @@ export const textsOfKeys = (keys: VaultKeys): string[] =>
   );
 
 /**
- * True if a run was killed between asking Vault for its keys and storing them. If Vault answered, they are lost; it cannot have
- * been used since, for it was never unsealed.
+ * True if a run was killed between asking Vault for its keys and storing them. If Vault answered, they are
+ * lost; it cannot have been used since, for it was never unsealed.
  */
 export async function keysNeverStored(path: string): Promise<boolean> {
   if ((await readIfThere(path)) !== undefined) return false;
@@ -66,8 +66,9 @@ export async function keysNeverStored(path: string): Promise<boolean> {
 export const dropReservation = (path: string): Promise<void> => rm(pendingPath(path), { force: true });
 
 /**
- * Creates a file of mode 0600 next to `path` and reserves its disk space, before Vault is asked for keys that it returns only
- * once. Keys of an earlier Vault are kept as `<path>.1`, `.2`, … Throws `TaskError` if the folder is not writable.
+ * Creates a file of mode 0600 next to `path` and reserves its disk space, before Vault is asked for keys that
+ * it returns only once. Keys of an earlier Vault are kept as `<path>.1`, `.2`, … Throws `TaskError` if the
+ * folder is not writable.
  */
 export async function reserveKeysFile(path: string): Promise<ReservedKeysFile> {
   const pending = pendingPath(path);

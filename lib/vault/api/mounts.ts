@@ -92,7 +92,9 @@ export function transitKey(client: VaultClient, mount: Mount, key: TransitKey): 
   };
 }
 
-/** A file audit device. Vault cannot change it in place: it is disabled and enabled again, with new hashes. */
+/**
+ * A file audit device. Vault cannot change it in place: it is disabled and enabled again, with new hashes.
+ */
 export function auditObject(
   client: VaultClient,
   device: AuditDevice,

@@ -20,9 +20,9 @@ export type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 
 export type OperatorToken = { readonly token: string; readonly changes: readonly VaultChange[] };
 
 /**
- * The token that may do what `init-vault` does and nothing else, renewed for its period. If it is missing or invalid, or if its policy
- * differs from the desired one, a root token repairs it: that of a new Vault, else one generated with the unseal keys. The root token
- * is revoked before this returns or throws.
+ * The token that may do what `init-vault` does and nothing else, renewed for its period. If it is missing or
+ * invalid, or if its policy differs from the desired one, a root token repairs it: that of a new Vault, else
+ * one generated with the unseal keys. The root token is revoked before this returns or throws.
  */
 export async function operatorToken(input: OperatorInput): Promise<OperatorToken> {
   const { client, keysPath, state, secret } = input;
@@ -41,7 +41,10 @@ export async function operatorToken(input: OperatorInput): Promise<OperatorToken
   return { token: adminToken, changes };
 }
 
-/** Repairs with a root token: the audit log first, so that it has the rest. `known` is a token that is still valid. */
+/**
+ * Repairs with a root token: the audit log first, so that it has the rest. `known` is a token that is still
+ * valid.
+ */
 async function setUp(
   input: OperatorInput,
   keys: VaultKeys,
@@ -76,7 +79,10 @@ async function setUp(
   }
 }
 
-/** The root token of the keys file if still valid, else a new one; kept in the file so that the next run revokes it if this one is killed. */
+/**
+ * The root token of the keys file if still valid, else a new one; kept in the file so that the next run
+ * revokes it if this one is killed.
+ */
 async function rootToken({ client, keysPath, secret }: OperatorInput, keys: VaultKeys): Promise<string> {
   if (keys.rootToken !== undefined && (await lookUpToken(client, keys.rootToken))) return keys.rootToken;
   const root = await generateRootToken(client, keys);

@@ -21,9 +21,9 @@ export function policyObject(client: VaultClient, policy: Policy): VaultObject {
 }
 
 /**
- * Applications in Vault that were removed from the desired state, one object each: they lose their logins, roles and policy. They
- * are recognised by the first line of the policy; what others wrote stays. Their secrets in the kv engine stay too, since nobody
- * could restore them.
+ * Applications in Vault that were removed from the desired state, one object each: they lose their logins,
+ * roles and policy. They are recognised by the first line of the policy; what others wrote stays. Their
+ * secrets in the kv engine stay too, since nobody could restore them.
  */
 export async function removedApplications(client: VaultClient, state: DesiredState): Promise<VaultObject[]> {
   const wanted = new Set([...state.policies, state.operator.policy].map(({ name }) => name));

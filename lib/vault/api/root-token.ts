@@ -5,8 +5,8 @@ import type { VaultKeys } from './keys-file.ts';
 import { unreadable, VaultError } from './vault-error.ts';
 
 /**
- * A new root token, generated with the unseal keys (of a Vault with auto-unseal: the recovery keys). The caller revokes it. Throws
- * `TaskError` if the keys do not suffice.
+ * A new root token, generated with the unseal keys (of a Vault with auto-unseal: the recovery keys). The
+ * caller revokes it. Throws `TaskError` if the keys do not suffice.
  */
 export async function generateRootToken(client: VaultClient, keys: VaultKeys): Promise<string> {
   const shares = keys.recoveryKeys ?? keys.unsealKeys;

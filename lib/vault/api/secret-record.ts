@@ -8,9 +8,9 @@ import { objectOf } from './client.ts';
 type Fingerprint = { readonly hash: string; readonly refreshAfter?: number };
 
 /**
- * True if Vault needs no new secret for `path`, whose last one it does not return. A password, or a token that never expires, has to
- * be the same. A token that expires differs each time: its ServiceAccount has to be the same, and less than half of the time that the
- * last one had left must have passed.
+ * True if Vault needs no new secret for `path`, whose last one it does not return. A password, or a token
+ * that never expires, has to be the same. A token that expires differs each time: its ServiceAccount has to
+ * be the same, and less than half of the time that the last one had left must have passed.
  */
 export async function isRecorded(
   recordPath: string,

@@ -9,8 +9,8 @@ import { unreadable, VaultError } from './vault-error.ts';
 const joinMs = 60_000;
 
 /**
- * Unseals every sealed replica of an initialised Vault and returns their names. Replicas with data come first: one without has to
- * join an unsealed one.
+ * Unseals every sealed replica of an initialised Vault and returns their names. Replicas with data come
+ * first: one without has to join an unsealed one.
  */
 export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
   const states = await Promise.all(

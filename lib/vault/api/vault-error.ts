@@ -1,7 +1,10 @@
 import { taskCommand } from '../../ground/launcher.ts';
 import { TaskError } from '../../runner/runner.ts';
 
-/** A failed call: without an answer of Vault (`status` undefined), or with an error (`errors` are its messages). */
+/**
+ * A failed call: without an answer of Vault (`status` undefined), or with an error (`errors` are its
+ * messages).
+ */
 export class VaultError extends TaskError {
   readonly status: number | undefined;
   readonly errors: readonly string[];
@@ -84,7 +87,10 @@ export function refused(
   );
 }
 
-/** The text with `***` for each secret. Longer ones first, since one may contain another; very short ones would reveal themselves by the gaps. */
+/**
+ * The text with `***` for each secret. Longer ones first, since one may contain another; very short ones
+ * would reveal themselves by the gaps.
+ */
 export function hide(text: string, hidden: readonly string[]): string {
   const secrets = hidden
     .filter(({ length }) => length >= 4)
@@ -92,7 +98,9 @@ export function hide(text: string, hidden: readonly string[]): string {
   return secrets.reduce((result, secret) => result.replaceAll(secret, '***'), text);
 }
 
-/** The reason of a failed `fetch`, which is in its cause; for several addresses, in the causes of the cause. */
+/**
+ * The reason of a failed `fetch`, which is in its cause; for several addresses, in the causes of the cause.
+ */
 export function networkReason(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   const first = cause instanceof AggregateError ? cause.errors[0] : cause;

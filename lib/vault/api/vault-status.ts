@@ -10,13 +10,16 @@ import { VaultError } from './vault-error.ts';
 export type VaultStatus = {
   readonly initialized: boolean;
   readonly sealed: boolean;
-  /** True if the desired engines, auth methods, roles, policies and secrets exist; null if Vault does not say. */
+  /**
+   * True if the desired engines, auth methods, roles, policies and secrets exist; null if Vault does not say.
+   */
   readonly configured: boolean | null;
 };
 
 /**
- * The state of Vault, only by reading; `sealed` if one of the replicas is. Throws `VaultError` if a replica does not answer. The
- * clients have the token and should have a short timeout. `onUnknown` is called with the reason if `configured` is null.
+ * The state of Vault, only by reading; `sealed` if one of the replicas is. Throws `VaultError` if a replica
+ * does not answer. The clients have the token and should have a short timeout. `onUnknown` is called with the
+ * reason if `configured` is null.
  */
 export async function vaultStatus(
   replicas: readonly Replica[],
