@@ -137,10 +137,7 @@ type Opened = {
   readonly unchecked: TaskError | undefined;
 };
 
-/**
- * The decrypted values. A pipeline for pull requests of strangers has no key, but the other checks still help
- * there.
- */
+/** The decrypted values. A pipeline for strangers' pull requests has no key and skips them. */
 async function openValues(context: Context): Promise<Opened> {
   const { name, root } = context.environment;
   const $ = await sopsShell(context);

@@ -12,10 +12,7 @@ export const rulesFile = '.sops.yaml';
 
 type Written = { readonly path_regex?: unknown; readonly pgp?: unknown };
 
-/**
- * The rules in their order. Throws `TaskError` if they cannot be read, or if sops would read a pattern
- * differently.
- */
+/** The rules in order. Throws `TaskError` for unreadable ones and patterns that sops reads differently. */
 export async function creationRules(root: string): Promise<readonly CreationRule[]> {
   const text = await readFile(join(root, rulesFile), 'utf8').catch((error: Error) => {
     return unreadable(root, error.message);
@@ -39,10 +36,7 @@ async function unreadable(root: string, why: string): Promise<never> {
   });
 }
 
-/**
- * What only one of Go's RE2 (used by sops) and JavaScript supports: flags, look-around, back references,
- * classes.
- */
+/** Syntax that only one of Go's RE2 (used by sops) and JavaScript supports. */
 const foreignSyntax = /\(\?(?!:)|\\[1-9AzZQECpPkGK]|\[\[:/;
 
 function checkPattern(pattern: string): string {

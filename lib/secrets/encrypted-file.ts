@@ -43,10 +43,7 @@ const encrypted = /^ENC\[AES256_GCM,data:.*\]$/;
 /** What is not a SOPS file, as the reason of an error. */
 export const noMap = 'it is not a YAML map';
 
-/**
- * A SOPS file by its text; undefined if that is not a YAML map. The parser's message is dropped: it may quote
- * a secret.
- */
+/** A SOPS file by its text; undefined if that is not a YAML map, whose error might quote a secret. */
 export async function parseEncrypted(text: string): Promise<EncryptedFile | undefined> {
   const { parse } = await import('yaml');
   let content: unknown;

@@ -7,10 +7,7 @@ import { parseEncrypted } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
 import { encryptionProblem, keysIn } from './key-parts.ts';
 
-/**
- * What a failure of SOPS is about. Only `damaged`, `no key`, `no value` and `no file` say something about the
- * file.
- */
+/** What a failure of SOPS is about. Failures of sops and gpg themselves say nothing about the file. */
 export type SopsFailure =
   | { readonly kind: 'no file' | 'no value' | 'no key' }
   | { readonly kind: 'damaged'; readonly why: string }
@@ -95,10 +92,7 @@ export async function explainSops(
   }
 }
 
-/**
- * Why the committed version does not help: after a rotation that is not committed, it is encrypted for the
- * old keys.
- */
+/** Why the committed version does not help: after a rotation it is still encrypted for the old keys. */
 async function whyUnfit(root: string, file: string, committed: string): Promise<string | undefined> {
   const unreadable = 'cannot be read either';
   try {

@@ -74,10 +74,7 @@ export async function importPublicKeys(context: ShellContext): Promise<boolean> 
 
 const importing = ['--status-fd', '1', '--import'];
 
-/**
- * True if an import changed the keyring, by its counts (GnuPG: doc/DETAILS, "IMPORT_RES"). Throws `TaskError`
- * if it failed.
- */
+/** True if an import changed the keyring, by its counts (GnuPG: doc/DETAILS, "IMPORT_RES"). */
 function importChanged(command: string, output: CommandOutput): boolean {
   if (output.exitCode !== 0) throw toolFailure(command, output);
   const counts = /^\[GNUPG:\] IMPORT_RES ([\d ]+)/m.exec(output.stdout)?.[1]?.split(' ').map(Number);

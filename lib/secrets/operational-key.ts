@@ -58,10 +58,7 @@ export const isInProject = (root: string, path: string): boolean => {
   return way !== '' && !way.startsWith('..') && !isAbsolute(way);
 };
 
-/**
- * The output of a gpg command that reads the key: a file by its path, a text on stdin. It shows nothing of
- * the key.
- */
+/** The output of a gpg command that reads the key, by its path or on stdin. It shows nothing of the key. */
 export async function gpgReading(
   source: KeySource,
   context: ShellContext,
@@ -79,10 +76,7 @@ export async function gpgReading(
 export const isGiven = async (source: KeySource): Promise<boolean> =>
   source.kind === 'text' || source.by === 'variable' || (await ifThere(stat(source.path))) !== undefined;
 
-/**
- * The keys that `gpg --show-keys` lists; none for what is not a key. Throws `TaskError` if gpg failed
- * otherwise.
- */
+/** The keys that `gpg --show-keys` lists. Throws `TaskError` if gpg failed for another reason than no key. */
 export function shownKeys(shown: CommandOutput, name: string): OpenPgpKey[] {
   const noKey = /no valid OpenPGP data|Invalid (?:packet|keyring)|invalid armor|CRC error/i.test(
     shown.stderr,

@@ -11,10 +11,7 @@ export const keysPath = ({ state }: Pick<Environment, 'state'>): string => join(
 export const desiredState = ({ root }: Pick<Environment, 'root'>): Promise<DesiredState> =>
   loadDesiredState(join(root, 'vault'));
 
-/**
- * The settings with the address by which Vault reaches PostgreSQL; `known` are those of a cluster that is
- * still to be created.
- */
+/** The settings with Vault's address of PostgreSQL; `known` are those of a cluster still to be created. */
 export function vaultSettings(loaded: Settings, known: Partial<Settings['vault']> = {}): Settings {
   const vault = { ...loaded.vault, ...known };
   const { host, port } = loaded.database;

@@ -11,10 +11,7 @@ import { hasVault, withVaultReplicas } from './replicas.ts';
 
 type HealthContext = ShellContext & Pick<EnvironmentContext, 'log'>;
 
-/**
- * Vault as `status` shows it; logs why it is unknown whether Vault is configured. Throws `TaskError` if Vault
- * cannot be reached.
- */
+/** Vault as `status` shows it. Throws `TaskError` if it cannot be reached. */
 export async function readVaultStatus(context: HealthContext): Promise<VaultStatus> {
   const { environment } = context;
   const path = keysPath(environment);

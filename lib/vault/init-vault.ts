@@ -115,10 +115,7 @@ async function kubernetesAccess(context: EnvironmentContext): Promise<Kubernetes
   };
 }
 
-/**
- * A token that is valid for another month, kept between runs: a new one each time would be a change each
- * time.
- */
+/** A token valid for another month, kept between runs: a new one each time would be a change. */
 async function reviewerToken(context: EnvironmentContext): Promise<string> {
   const { $, environment } = context;
   const path = join(environment.state, 'vault', 'reviewer.jwt');

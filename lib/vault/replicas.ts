@@ -32,10 +32,7 @@ export type NamedConnection = Connection & { readonly name: string };
 /** The label of the release `vault` on its objects, whichever chart it comes from. */
 export const vaultSelector = 'app.kubernetes.io/instance=vault';
 
-/**
- * The servers among the objects of the release: pods of its StatefulSet. A pod that is being deleted counts
- * as not running.
- */
+/** The servers of Vault: pods of its StatefulSet. One that is being deleted counts as not running. */
 export function vaultPods(objects: readonly VaultWorkload[]): VaultPods {
   const servers = objects
     .filter(({ metadata }) =>

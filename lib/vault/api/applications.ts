@@ -11,10 +11,7 @@ import type {
 import { type Complain, checkLongest, readStateFile, type StateFile } from './state-checks.ts';
 import type { DeclaredState } from './state-schema.ts';
 
-/**
- * The first line that marks a policy as an application's, even after the application was removed from the
- * state.
- */
+/** The first line of an application's policy, which stays when the application is removed from the state. */
 const mark = /^# Of the application ([a-z0-9_-]+); written by init-vault\b/;
 
 /** The application that a policy belongs to, by its text; undefined for a policy that others wrote. */
@@ -165,10 +162,7 @@ function fill({ file, text }: StateFile, values: { readonly [name: string]: stri
   });
 }
 
-/**
- * The statements of an SQL file without comments: Vault would read a `;` in a comment as the end of a
- * statement.
- */
+/** The statements of an SQL file without comments, where Vault would split at a `;`. */
 function statementsOf(text: string): string[] {
   return text
     .replaceAll(/^\s*--.*$/gm, '')

@@ -78,10 +78,7 @@ async function converge(object: VaultObject): Promise<VaultChange> {
   return { kind, path, outcome: 'changed', difference };
 }
 
-/**
- * All objects: the audit log first, policies before roles, engines before their content; last what needs
- * another server.
- */
+/** All objects, each after what it needs: the audit log first, last what needs another server. */
 function allObjects({ client, state, kubernetes, sources, signal }: ConvergeInput): VaultObject[] {
   const { engines, roles } = structure(client, state);
   return [

@@ -15,10 +15,7 @@ export type DatabaseSources = ValueSources & {
   readonly databaseAuthority: string;
 };
 
-/**
- * How Vault logs in to a database server, with the roles that may use it. Vault tries the login on each
- * write.
- */
+/** How Vault logs in to a database server. Vault tries the login on each write. */
 export function connectionObject(
   client: VaultClient,
   mount: Mount,
@@ -69,10 +66,7 @@ export function connectionObject(
   };
 }
 
-/**
- * Throws `TaskError` unless Vault's password is the secret that the database's settings give to the role of
- * this name.
- */
+/** Throws `TaskError` unless the password is the secret that the settings give to this role. */
 function checkSecret(
   { name, username, password }: DatabaseConnection,
   settings: ValueSources['settings'],

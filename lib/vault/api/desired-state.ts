@@ -66,10 +66,7 @@ export type Policy = {
 /** An application that gets its secrets from Vault. */
 export type Application = DeclaredState['applications'][number];
 
-/**
- * Where a value comes from: a setting by its dotted name, or a key of a SOPS file of the environment. Never a
- * literal.
- */
+/** Where a value comes from: a setting by its dotted name, or a key of a SOPS file. Never a literal. */
 export type Reference = Application['secrets'][string][string];
 
 export type SecretReference = Extract<Reference, { file: string }>;

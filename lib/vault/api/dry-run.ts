@@ -93,10 +93,7 @@ const reach = ({ address, pods }: PlainAccess): string[] => [
   waitForVault,
 ];
 
-/**
- * Each replica in a pod is unsealed by itself; one that joins the others accepts the key only after it found
- * them.
- */
+/** Unseals each replica; one that joins the others accepts the key only after it found them. */
 function unsealCommand({ keysPath, pods }: PlainAccess): string {
   const key = fromKeysFile(keysPath, 'unseal_keys_b64[0]');
   if (pods === undefined) return `${key} | vault write sys/unseal key=-`;

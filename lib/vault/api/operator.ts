@@ -41,10 +41,7 @@ export async function operatorToken(input: OperatorInput): Promise<OperatorToken
   return { token: adminToken, changes };
 }
 
-/**
- * Repairs with a root token: the audit log first, so that it has the rest. `known` is a token that is still
- * valid.
- */
+/** Repairs with a root token: the audit log first, to log the rest. `known` is a valid token. */
 async function setUp(
   input: OperatorInput,
   keys: VaultKeys,
@@ -79,10 +76,7 @@ async function setUp(
   }
 }
 
-/**
- * The root token of the keys file if still valid, else a new one; kept in the file so that the next run
- * revokes it if this one is killed.
- */
+/** The root token of the keys file if still valid, else a new one, kept there for the next run to revoke. */
 async function rootToken({ client, keysPath, secret }: OperatorInput, keys: VaultKeys): Promise<string> {
   if (keys.rootToken !== undefined && (await lookUpToken(client, keys.rootToken))) return keys.rootToken;
   const root = await generateRootToken(client, keys);

@@ -1,10 +1,7 @@
 import { taskCommand } from '../../ground/launcher.ts';
 import { TaskError } from '../../runner/runner.ts';
 
-/**
- * A failed call: without an answer of Vault (`status` undefined), or with an error (`errors` are its
- * messages).
- */
+/** A failed call: without an answer (`status` undefined), or with Vault's own messages (`errors`). */
 export class VaultError extends TaskError {
   readonly status: number | undefined;
   readonly errors: readonly string[];
@@ -87,12 +84,10 @@ export function refused(
   );
 }
 
-/**
- * The text with `***` for each secret. Longer ones first, since one may contain another; very short ones
- * would reveal themselves by the gaps.
- */
+/** The text with `***` for each secret. Longer ones first, since one may contain another. */
 export function hide(text: string, hidden: readonly string[]): string {
   const secrets = hidden
+    // Very short ones would reveal themselves by the gaps.
     .filter(({ length }) => length >= 4)
     .sort((left, right) => right.length - left.length);
   return secrets.reduce((result, secret) => result.replaceAll(secret, '***'), text);
