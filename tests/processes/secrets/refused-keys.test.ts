@@ -22,7 +22,8 @@ test('tasks that bring secrets to a cluster check first; those that only read, o
   const refusing: string[] = [];
   for (const task of tasks) {
     if (['edit-secrets', 'rotate-keys'].includes(task.name)) continue;
-    const asked = async () => task.check?.({ args: { mode: 'create' }, options: elsewhere, passThrough: [] });
+    const asked = async () =>
+      task.check?.({ args: { mode: 'create', servers: [] }, options: elsewhere, passThrough: [] });
     await asked().catch(() => refusing.push(task.name));
   }
   assert.equal(refusing.sort(), [...guarded].sort());
