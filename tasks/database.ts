@@ -8,7 +8,7 @@ import { tools } from './tools.ts';
 export const rotateDatabasePassword = task({
   name: 'rotate-database-password',
   description:
-    'new passwords in SOPS, PostgreSQL, Vault and the pods; completes what an interrupted run has begun',
+    'replace passwords in SOPS, PostgreSQL, Vault and the pods, or complete an interrupted rotation',
   group: 'secrets',
   lock: true,
   args: {

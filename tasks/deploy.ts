@@ -33,7 +33,7 @@ const tier = {
 
 export const initHelmfile = task({
   name: 'init-helmfile',
-  description: 'check helm, helmfile and the settings; get the optional helm plugins',
+  description: 'check helm, helmfile and the settings; install the optional helm plugins',
   group: 'deploy',
   lock: true,
   needs: [...tools('helm', 'helmfile', 'kubectl', 'sops'), chartTools],
@@ -50,7 +50,7 @@ export const initHelmfile = task({
   },
 });
 
-/** What all tasks of a deployment have in common. */
+/** The common parts of all tasks on releases. */
 const deployment = {
   group: 'deploy',
   passThrough: true,
@@ -60,7 +60,7 @@ const deployment = {
     importGpgKeys,
     databaseCertificate,
   ],
-  // The embedded cluster takes releases as soon as its parts run, while the operator still starts.
+  // The embedded cluster accepts releases as soon as its parts run, while the operator still starts.
   after: (input: Pick<Early, 'environment'>): readonly AnyTask[] => {
     const parts = partsOf(input);
     return parts.length > 0 ? parts : [createK8s, startK8s];
@@ -70,7 +70,7 @@ const deployment = {
 
 type Selected = { readonly args: { readonly tier?: string; readonly app?: string } };
 
-/** What all installs have in common; openssl makes the certificates of the fronts. */
+/** The common parts of all installs; openssl creates the certificates of the fronts. */
 const installation = {
   ...deployment,
   lock: true,
@@ -122,19 +122,19 @@ const comparison = {
   },
 } as const;
 
-export const diff = task({ ...comparison, name: 'diff', description: 'what install-all would change' });
+export const diff = task({ ...comparison, name: 'diff', description: 'show what install-all would change' });
 
 export const diffTier = task({
   ...comparison,
   name: 'diff-tier',
-  description: 'what install-tier would change',
+  description: 'show what install-tier would change',
   args: tier,
 });
 
 export const diffApp = task({
   ...comparison,
   name: 'diff-app',
-  description: 'what install-app would change',
+  description: 'show what install-app would change',
   args: app,
 });
 
@@ -181,7 +181,7 @@ export const uninstallApp = task({
 
 export const rollback = task({
   name: 'rollback',
-  description: 'bring a release back to an earlier revision (default: the last good one)',
+  description: 'roll a release back to an earlier revision (default: the last good one)',
   group: 'deploy',
   lock: true,
   args: {

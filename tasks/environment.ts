@@ -13,7 +13,7 @@ import { initVault } from './vault.ts';
 export const createEnvironment = task({
   name: 'create-environment',
   aliases: ['up'],
-  description: 'make everything: cluster, platform, secrets, Vault',
+  description: 'create everything: cluster, platform, secrets, Vault',
   group: 'environment',
   lock: true,
   needs: ({ provider }) => [
@@ -36,7 +36,7 @@ export const destroyEnvironment = taskWithoutSettings({
   name: 'destroy-environment',
   // As with `docker compose down`, what `up` created goes; `stop-k8s` keeps it.
   aliases: ['down'],
-  description: 'remove all of it, keep nothing behind',
+  description: 'remove the whole environment',
   group: 'environment',
   lock: true,
   confirm: ({ environment: { name, context }, provider }) =>
@@ -133,10 +133,10 @@ export const verifyEnvironment = task({
 
 export const status = taskWithoutSettings({
   name: 'status',
-  description: 'cluster, nodes, releases, Vault, database and addresses at a glance',
+  description: 'show the status of cluster, releases, Vault and database, and the addresses',
   group: 'environment',
   commands: async ({ environment }) =>
-    (await import('../lib/operations/plain-views.ts')).statusCommands(environment),
+    (await import('../lib/operations/dry-run.ts')).statusCommands(environment),
   run: async (context) => {
     const { readStatus } = await import('../lib/operations/status.ts');
     const { formatStatus } = await import('../lib/operations/status-text.ts');
@@ -153,7 +153,7 @@ export const env = taskWithoutSettings({
   group: 'environment',
   needs: connection,
   commands: async ({ environment }) =>
-    (await import('../lib/operations/plain-views.ts')).environmentCommands(environment),
+    (await import('../lib/operations/dry-run.ts')).environmentCommands(environment),
   onCluster: true,
   run: async (context) => {
     const { environmentLines } = await import('../lib/operations/shell-setup.ts');
@@ -163,7 +163,7 @@ export const env = taskWithoutSettings({
 
 export const dashboard = task({
   name: 'dashboard',
-  description: "k9s on the environment's cluster",
+  description: "open k9s on the environment's cluster",
   group: 'environment',
   interactive: true,
   needs: (input) => [...tools('k9s'), ...connection(input)],

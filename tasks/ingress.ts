@@ -4,7 +4,7 @@ import { connection } from './cluster.ts';
 import { task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
-/** Applications with a front: only these have routes. */
+/** The applications with a front; only these have routes. */
 async function appsWithFront(): Promise<string[]> {
   const { declaredReleases } = await import('../lib/helm/helmfile.ts');
   const { isFront } = await import('../lib/ingress/certificates.ts');
@@ -13,7 +13,7 @@ async function appsWithFront(): Promise<string[]> {
 
 export const testIngress = task({
   name: 'test-ingress',
-  description: 'call an application through the ingress: 200 where we are allowed, 403 where not',
+  description: 'call an application through the ingress and check the status of its routes',
   group: 'deploy',
   args: {
     app: {
@@ -27,18 +27,18 @@ export const testIngress = task({
     expect: {
       type: 'number',
       optional: true,
-      description: 'the status that is expected, whatever the source ranges say',
+      description: 'the expected status, instead of that of the source ranges',
     },
   },
   check: ({ args: { expect } }) => {
     if (expect === undefined || (Number.isInteger(expect) && expect >= 100 && expect <= 599)) return;
     throw new UsageError({
-      what: `expected \`--expect\` to be a status of HTTP, got \`${expect}\``,
+      what: `expected \`--expect\` to be an HTTP status, got \`${expect}\``,
       why: 'a server answers with 100 to 599',
       advice: 'for example: --expect 403',
     });
   },
-  // Of simulated pods nothing is called.
+  // Without real pods nothing is called.
   needs: (input) => (input.provider.simulatedPods ? [] : [...tools('kubectl'), ...connection(input)]),
   commands: async ({ args, environment, settings, provider }) => {
     if (provider.simulatedPods)

@@ -1,10 +1,10 @@
-import { syncWords, takeBack } from '../helm/helm.ts';
+import { rollbackWords, syncWords, takeBack } from '../helm/helm.ts';
 import { declaredRelease, declaredReleases, helmfileText, withNeeds } from '../helm/helmfile.ts';
 import { routeCertificateCommands } from '../ingress/certificates.ts';
 import { helmText } from '../kubernetes/kubectl.ts';
 import type { Target } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
-import { type Selection, selector, selectsRelease, testWords } from './selection.ts';
+import { type Selection, selector, selectsRelease, testWords, uninstallWords } from './selection.ts';
 
 /* The plain commands of the tasks on releases, for `--dry-run`. */
 
@@ -29,11 +29,11 @@ export async function diffCommands(input: Input): Promise<readonly string[]> {
 }
 
 export const testCommands = async (input: Input): Promise<readonly string[]> => [
-  await helmfileText(input, ...selector(input.args), ...testWords, ...input.passThrough),
+  await helmfileText(input, ...testWords(input.args, input.passThrough)),
 ];
 
 export const uninstallCommands = async (input: Input): Promise<readonly string[]> => [
-  await helmfileText(input, ...selector(input.args), 'destroy', ...input.passThrough),
+  await helmfileText(input, ...uninstallWords(input.args, input.passThrough)),
 ];
 
 export async function rollbackCommands(
@@ -41,8 +41,7 @@ export async function rollbackCommands(
   name: string,
   revision: number | undefined,
 ): Promise<readonly string[]> {
-  const { namespace, timeout } = await declaredRelease(environment.root, name);
-  const target = revision === undefined ? name : `${name} ${revision}`;
-  const options = ['--wait', '--timeout', `${timeout}s`, ...takeBack].join(' ');
-  return [`${helmText(environment)} --namespace ${namespace} rollback ${target} ${options}`];
+  const release = await declaredRelease(environment.root, name);
+  const words = rollbackWords(release, revision, takeBack).join(' ');
+  return [`${helmText(environment)} --namespace ${release.namespace} ${words}`];
 }

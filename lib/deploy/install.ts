@@ -10,7 +10,7 @@ import { ensureRouteCertificates } from '../ingress/certificates.ts';
 import type { Context } from '../settings/context.ts';
 import { checkVault } from '../vault/health.ts';
 import { runHelmfile } from './run-helmfile.ts';
-import { names, type Selection, selector, selectsRelease } from './selection.ts';
+import { names, type Selection, selectsRelease, uninstallWords } from './selection.ts';
 
 /**
  * Installs or upgrades the selected releases and everything they need; what is deployed correctly is skipped. With `passThrough`
@@ -60,7 +60,6 @@ export async function uninstall(context: Context, selection: Selection): Promise
   const { environment, passThrough } = context;
   const releases = (await declaredReleases(environment.root)).filter(selectsRelease(selection));
   await pendingReleases(environment, releases, await deployedReleases(context));
-  const words = [...selector(selection), 'destroy', ...passThrough];
-  await runHelmfile(context, 'uninstalling', releases, words);
+  await runHelmfile(context, 'uninstalling', releases, uninstallWords(selection, passThrough));
   return releases;
 }

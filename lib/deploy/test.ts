@@ -4,7 +4,7 @@ import { deployedReleases, findDeployed } from '../helm/releases.ts';
 import { TaskError } from '../runner/runner.ts';
 import type { Context } from '../settings/context.ts';
 import { runHelmfile } from './run-helmfile.ts';
-import { names, type Selection, selector, selectsRelease, testWords } from './selection.ts';
+import { names, type Selection, selectsRelease, testWords } from './selection.ts';
 
 /** Runs the helm tests of the selected releases. Throws `TaskError` with the output of a failed check. */
 export async function test(context: Context, selection: Selection): Promise<void> {
@@ -19,6 +19,5 @@ export async function test(context: Context, selection: Selection): Promise<void
       advice: `run ${taskCommand(app === undefined ? 'install-all' : `install-app ${app}`)}`,
     });
   }
-  const words = [...selector(selection), ...testWords, ...context.passThrough];
-  await runHelmfile(context, 'testing', releases, words);
+  await runHelmfile(context, 'testing', releases, testWords(selection, context.passThrough));
 }

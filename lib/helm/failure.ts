@@ -20,8 +20,13 @@ export type HelmFailure = {
 const noise =
   /^(?:Use --debug flag|ensure CRDs are installed|level=(?:WARN|INFO|DEBUG)|Release ".*" does not exist)/;
 
-const aboutRendering =
-  /execution error at|parse error|template: |error calling|YAML parse error|don't meet the specifications of the schema|unable to build kubernetes objects|no matches for kind|error converting YAML/;
+const aboutRendering = new RegExp(
+  [
+    ...['execution error at', 'parse error', 'template: ', 'error calling', 'error converting YAML'],
+    ...["don't meet the specifications of the schema", 'unable to build kubernetes objects'],
+    'no matches for kind',
+  ].join('|'),
+);
 
 /** Waits for a command. Its failure is replaced by what `explain` returns for it and for the command's stderr. */
 export async function explained(
@@ -111,7 +116,8 @@ export function authorityAdvice(why: string, failed: readonly Release[]): string
   if (!/database login: .*(?:verify the first certificate|self-signed certificate)/.test(why))
     return undefined;
   const tiers = [...new Set(failed.map(({ tier }) => tier))];
-  return `run ${tiers.map((tier) => taskCommand(`install-tier ${tier}`)).join(' and ')}: the pods then trust the authority of the database's certificate`;
+  const tasks = tiers.map((tier) => taskCommand(`install-tier ${tier}`)).join(' and ');
+  return `run ${tasks}: the pods then trust the authority of the database's certificate`;
 }
 
 /** Lines of helm's message that are shown; a schema error has one for each value. */

@@ -52,15 +52,24 @@ export async function lastGoodRevision(
   return revisions.filter(({ status }) => good.includes(status)).at(-1)?.revision;
 }
 
+/** helm's arguments to roll a release back; without a revision to the previous one. */
+export const rollbackWords = (
+  { name, timeout }: Pick<Release, 'name' | 'timeout'>,
+  revision: number | undefined,
+  options: readonly string[],
+): readonly string[] => [
+  ...['rollback', name, ...(revision === undefined ? [] : [String(revision)])],
+  ...['--wait', '--timeout', `${timeout}s`, ...options],
+];
+
 /** Rolls a release back to a revision and waits until it is in service. */
 export async function rollBack(
   { $, environment }: ShellContext,
   release: Pick<Release, 'name' | 'namespace' | 'timeout'>,
   revision: number,
 ): Promise<void> {
-  const limit = `${release.timeout}s`;
-  const words = [release.name, revision, '--wait', '--timeout', limit, ...(await takeBackOptions())];
-  await $`${helmCommand(environment, release.namespace)} rollback ${words}`.catch((error: unknown) => {
+  const words = rollbackWords(release, revision, await takeBackOptions());
+  await $`${helmCommand(environment, release.namespace)} ${words}`.catch((error: unknown) => {
     throw advised(error);
   });
 }

@@ -44,9 +44,10 @@ export async function refuseTerminating(context: ShellContext, names: ReadonlySe
   const waits = (ending.status?.conditions ?? []).flatMap(({ type, status, message }) =>
     type.startsWith('Namespace') && status === 'True' && message ? [message] : [],
   );
+  const wait = `${kubectlText(environment)} wait --for=delete namespace/${name}`;
   throw new TaskError({
     what: `namespace ${name} is being deleted`,
     why: waits.join('\n') || 'somebody deleted it, and its objects are still being removed',
-    advice: `remove what it waits for, wait (\`${kubectlText(environment)} wait --for=delete namespace/${name}\`), and run again to recreate it`,
+    advice: `remove what it waits for, wait (\`${wait}\`), and run again to recreate it`,
   });
 }

@@ -83,10 +83,11 @@ async function unpack({ metadata, data }: SecretList['items'][number]): Promise<
     const packed = Buffer.from(Buffer.from(data?.release ?? '', 'base64').toString(), 'base64');
     return JSON.parse((await promisify(gunzip)(packed)).toString()) as Stored;
   } catch (error) {
+    const remove = `kubectl -n ${metadata.namespace} delete secret ${metadata.name}`;
     throw new TaskError({
       what: `cannot read the Secret ${metadata.namespace}/${metadata.name}, in which helm keeps a release`,
       why: (error as Error).message,
-      advice: `delete it (\`kubectl -n ${metadata.namespace} delete secret ${metadata.name}\`) and run again: helm then continues from the previous revision`,
+      advice: `delete it (\`${remove}\`) and run again: helm then continues from the previous revision`,
       cause: error,
     });
   }

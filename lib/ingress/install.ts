@@ -89,10 +89,11 @@ async function installIfMissing(context: Context): Promise<Outcome> {
   const classes = await classesOf(context, controller.class);
   const record = await readRecord(environment);
   if (settings.ingress.controller !== 'traefik' || (classes.length > 0 && record === undefined)) {
+    const { controller: wanted } = settings.ingress;
     context.log(
       classes.length > 0
         ? `the cluster has an ingress controller (IngressClass ${classes.join(', ')}), which is not changed`
-        : `the cluster has no IngressClass of ${controller.class}: install ${settings.ingress.controller}, or set ingress.controller`,
+        : `no IngressClass of ${controller.class}: install ${wanted}, or set ingress.controller`,
     );
     return 'unchanged';
   }
@@ -143,11 +144,12 @@ async function upgrade(context: Context, namespace: string): Promise<void> {
 
 function notInstalled({ ingress }: Settings, why: string): TaskError {
   const { repository } = ingress.chart;
+  const local = '{ chart: ./charts/traefik, repository: "", version: "", values: {} }';
   return new TaskError({
     what: `the ingress controller ${releaseName} could not be installed`,
     why,
     advice: repository
-      ? `check that ${repository} can be reached, or set ingress.chart to { chart: ./charts/traefik, repository: "", version: "", values: {} }`
+      ? `check that ${repository} can be reached, or set ingress.chart to ${local}`
       : 'fix it and run again; ingress.controller: none turns routes off',
   });
 }

@@ -16,10 +16,11 @@ import { loadDesiredState } from '../vault/api/state.ts';
 /** Throws `UsageError` without a terminal, which an editor needs. */
 export function requireTerminal(file: string): void {
   if (process.stdin.isTTY && process.stdout.isTTY) return;
+  const set = `sops set --value-stdin ${shellWord(file)} '["key"]'`;
   throw new UsageError({
     what: 'an editor needs a terminal',
     why: 'stdin or stdout is a file or a pipe',
-    advice: `without a terminal: sops set --value-stdin ${shellWord(file)} '["key"]' in the shell of \`./run env\`, with the value as JSON on stdin`,
+    advice: `without a terminal: ${set} in the shell of \`./run env\`, with the value as JSON on stdin`,
   });
 }
 

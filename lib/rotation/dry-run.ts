@@ -25,13 +25,14 @@ export async function rotationCommands(target: Target, name: string): Promise<re
     ...selected.filter((role) => role !== superuser),
     ...selected.filter((role) => role === superuser),
   ];
+  const rootCertificate = `PGSSLROOTCERT=${authorityFile(target)}`;
   const names = ordered.map((role) => role.name);
   const secrets = consumerSecrets(settings, names);
   return [
     exportHomes(environment, 'GNUPGHOME'),
     ...(servers ? [] : [`${kubectl} -n database port-forward svc/postgresql ${port} &`]),
     // The certificate is checked for the name; the forwarded port is at the address.
-    `export PGHOST=${settings.database.host} PGHOSTADDR=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile({ environment, settings })}`,
+    `export PGHOST=${settings.database.host} PGHOSTADDR=127.0.0.1 PGSSLMODE=verify-full ${rootCertificate}`,
     `export PGPASSWORD="$(${decryptText(environment.name, superuser.secret)})"`,
     ...ordered.flatMap((role) => {
       const file = secretsFile(environment.name, role.secret.file);

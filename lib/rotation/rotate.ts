@@ -127,10 +127,11 @@ async function checkConsumers(context: Context, consumers: readonly Consumer[]):
 
 function unfinished(error: unknown, environment: Environment): unknown {
   if (!(error instanceof TaskError)) return error;
+  const file = `.state/${environment.name}/database-rotation.json`;
   return new TaskError({
     what: `the rotation is not finished: ${error.what}`,
     ...(error.why === undefined ? {} : { why: error.why }),
-    advice: `fix it and run ${taskCommand('rotate-database-password')} again, which uses the same passwords (.state/${environment.name}/database-rotation.json)`,
+    advice: `fix it and run ${taskCommand('rotate-database-password')} again, which uses the same passwords (${file})`,
     exitCode: error.exitCode,
     cause: error,
   });

@@ -22,7 +22,7 @@ export async function readRotation(environment: Environment): Promise<Rotation> 
     throw new TaskError({
       what: `.state/${environment.name}/database-rotation.json is damaged`,
       why: 'it has the passwords of an unfinished rotation',
-      advice: `keep a copy: it may have the only passwords that the server accepts. If ${taskCommand('status')} reports no refused password, move it away`,
+      advice: `keep a copy: the server may accept no other passwords. If ${taskCommand('status')} reports none as refused, move it away`,
       cause: error,
     });
   }

@@ -55,7 +55,7 @@ const onTheCommandLine: readonly [words: string, said: RegExp][] = [
   ['status --frobnicate', /unknown option `--frobnicate`/],
   ['status --env', /option `--env` needs a value/],
   ['rollback devops abc', /expected `\[revision\]` to be a number, got `abc`/],
-  ['test-ingress app1 --expect 9999', /expected `--expect` to be a status of HTTP, got `9999`/],
+  ['test-ingress app1 --expect 9999', /expected `--expect` to be an HTTP status, got `9999`/],
   ['create-k8s -- extra', /unexpected argument `extra`/],
   ['destroy-environment', /asks first.*\n.*no terminal.*\n.*`--yes`/],
   ['create-k8s --provider existing', /needs a kube context\n.*\n {2}do: name it with --context/],
