@@ -212,52 +212,14 @@ test('a release with all its objects is skipped, after one look at them', async 
   assert.is(looks.length, 1);
 });
 
-test('a release that lost an object is installed again, and the log names the object', async () => {
+test('a release that lost an object is installed again, and the log names the object', async ({
+  context,
+}) => {
   rendering();
-  const gone = ['namespace backend', 'deployment frontend/front', 'secret core/password'];
-  for (const [index, object] of gone.entries()) {
-    const context = await project.context('minikube');
-    cluster('deployed', 60, manifest, listed(objects.toSpliced(index, 1)));
-    project.forget();
-    await install(context, { app: 'devops' });
-    assert.ok(context.logged.includes(`devops was changed: ${object} is missing`));
-    assert.ok(project.calls().some(isSync));
-  }
-});
-
-test('a failed release is compared with its last manifest, a pending or uninstalled one with none', async () => {
-  helm([{ revision: 2, status: 'deployed' }]);
-  const line = 'devops was changed: secret core/password is missing';
-  for (const [status, told] of [
-    ['failed', true],
-    ['pending-upgrade', false],
-    ['uninstalling', false],
-    ['uninstalled', false],
-  ] as const) {
-    const context = await project.context('minikube');
-    cluster(status, 60, manifest, listed(objects.slice(0, 2)));
-    await install(context, { app: 'devops' });
-    assert.is(context.logged.includes(line), told, status);
-  }
-});
-
-test('objects of a kind that the cluster does not know are missing', async ({ context }) => {
-  rendering();
-  const rest = listed(objects.toSpliced(1, 1));
-  const unknown = `case "$*" in *Deployment*) echo "error: the server doesn't have a resource type \\"Deployment\\"" >&2; exit 1;; *) ${rest};; esac`;
-  cluster('deployed', 60, manifest, unknown);
+  cluster('deployed', 60, manifest, listed(objects.slice(1)));
   await install(context, { app: 'devops' });
-  assert.ok(context.logged.includes('devops was changed: deployment frontend/front is missing'));
-});
-
-test('objects that may not be listed do not count as missing, and the log says so', async () => {
-  rendering();
-  const forbidden = 'Error from server (Forbidden): secrets is forbidden: User "me" cannot list';
-  const context = await project.context('minikube');
-  cluster('deployed', 60, manifest, `echo '${forbidden}' >&2; exit 1`);
-  await install(context, { app: 'devops' });
-  assert.equal(context.reported, ['unchanged']);
-  assert.ok(context.logged.includes(`cannot check for manual changes: ${forbidden}`));
+  assert.ok(context.logged.includes('devops was changed: namespace backend is missing'));
+  assert.ok(project.calls().some(isSync));
 });
 
 test('unreadable output of kubectl or helm, or a damaged Secret, says nothing about a release', async ({
@@ -265,14 +227,8 @@ test('unreadable output of kubectl or helm, or a damaged Secret, says nothing ab
 }) => {
   rendering();
   const what = async () => (await failureOf(install(context, { app: 'devops' }))).what;
-  for (const [found, told] of [
-    ['exit 3', '`kubectl get` failed with exit code 3'],
-    ['kill -9 $$', '`kubectl get` was ended by SIGKILL'],
-    ['echo "Unable to connect to the server: timeout" >&2; exit 1', '`kubectl get` failed with exit code 1'],
-  ] as const) {
-    cluster('deployed', 60, manifest, found);
-    assert.is(await what(), told);
-  }
+  cluster('deployed', 60, manifest, 'exit 3');
+  assert.is(await what(), '`kubectl get` failed with exit code 3');
   // A history that is empty, or no JSON, would have the release removed.
   cluster('pending-upgrade', 1);
   helm([]);
@@ -287,66 +243,6 @@ test('unreadable output of kubectl or helm, or a damaged Secret, says nothing ab
   project.script('kubectl', 'exit 0');
   assert.match(await what(), /^`kubectl get secrets .*` gave no readable answer$/);
   assert.equal(context.reported, []);
-});
-
-test('if one kind may not be listed, the others are compared', async ({ context }) => {
-  rendering();
-  const owned = { manager: 'somebody', fieldsV1: { 'f:metadata': { 'f:labels': { 'f:name': {} } } } };
-  const namespace = {
-    ...objects[0],
-    metadata: {
-      name: 'backend',
-      labels: { name: 'other', 'app.kubernetes.io/managed-by': 'Helm' },
-      annotations: { 'meta.helm.sh/release-name': 'devops', 'meta.helm.sh/release-namespace': 'core' },
-      managedFields: [owned],
-    },
-  };
-  const forbidden = 'Error from server (Forbidden): secrets is forbidden: User "me" cannot list';
-  cluster('deployed', 60, manifest, `${listed([namespace])}; echo '${forbidden}' >&2; exit 1`);
-  await install(context, { app: 'devops' });
-  assert.equal(
-    context.logged.filter((line) => line.startsWith('devops was changed')),
-    ['devops was changed: namespace backend .metadata.labels.name: other (somebody) → wrong'],
-  );
-});
-
-test('added fields are shown without values, a pause as a fault, and neither is installed again', async ({
-  context,
-}) => {
-  rendering();
-  const metadata = {
-    labels: { 'app.kubernetes.io/managed-by': 'Helm' },
-    annotations: { 'meta.helm.sh/release-name': 'devops', 'meta.helm.sh/release-namespace': 'core' },
-  };
-  const by = (manager: string, fieldsV1: object) => ({ managedFields: [{ manager, fieldsV1 }] });
-  const [namespace, deployment, secret] = objects;
-  const found = [
-    namespace,
-    {
-      ...deployment,
-      metadata: {
-        ...deployment?.metadata,
-        ...metadata,
-        ...by('kubectl-rollout', { 'f:spec': { 'f:paused': {}, 'f:minReadySeconds': {} } }),
-      },
-      spec: { paused: true, minReadySeconds: 9 },
-      status: { readyReplicas: 1 },
-    },
-    {
-      ...secret,
-      metadata: { ...secret?.metadata, ...metadata, ...by('kubectl-patch', { 'f:data': { 'f:more': {} } }) },
-      data: { more: 'aGlkZGVu' },
-    },
-  ] as readonly Found[];
-  cluster('deployed', 60, manifest, listed(found));
-  await install(context, { app: 'devops' });
-  const kept = 'an install keeps it: remove it by hand';
-  assert.equal(context.logged.slice(0, -1), [
-    'devops: deployment frontend/front is paused: `kubectl -n frontend rollout resume deployment front` resumes it',
-    `devops: deployment frontend/front .spec was added by kubectl-rollout; ${kept}`,
-    `devops: secret core/password .data.more was added by kubectl-patch; ${kept}`,
-  ]);
-  assert.equal(context.reported, ['unchanged']);
 });
 
 test('only a deployed release can be tested', async ({ context }) => {
