@@ -1,21 +1,24 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request as requestHttp, type Server } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { ensureCertificate } from '../../../lib/certificates/certificates.ts';
+import { siteOf } from '../../../lib/ingress/routes.ts';
+import { checkSite } from '../../../lib/ingress/test.ts';
 import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
-import type { Environment } from '../../../lib/settings/environment.ts';
+import { loadSettings } from '../../../lib/settings/settings.ts';
 import { type KubernetesObject, render, type Tree } from '../../charts/render.ts';
 import { cleanUp, root } from '../../charts/tools.ts';
 import { findProgram } from '../../rig/find-program.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import { taskContext } from '../../rig/task-context.ts';
 import { type ApiServer, startApiServer } from '../api-server.ts';
 
 /*
@@ -36,8 +39,8 @@ if (!possible)
   );
 
 type State = {
-  clone: ScriptedClone;
-  environment: Environment;
+  /** Holds the certificates. */
+  folder: string;
   api: ApiServer;
   front: Server;
   reached: string[];
@@ -156,22 +159,13 @@ traefikSuite.before(async (state) => {
   if (!possible) return;
   state.api = await startApiServer();
   const { api } = state;
-  // Nothing is played here: the clone is only for the state that the certificates are kept in.
-  const { PATH, XDG_CACHE_HOME } = process.env;
-  state.clone = scriptedClone();
-  process.env.PATH = PATH;
-  if (XDG_CACHE_HOME === undefined) delete process.env.XDG_CACHE_HOME;
-  else process.env.XDG_CACHE_HOME = XDG_CACHE_HOME;
-  state.environment = await state.clone.environment('existing');
-  const certificates = await state.clone.lib<typeof import('../../../lib/certificates/certificates.ts')>(
-    'certificates/certificates.ts',
+  state.folder = mkdtempSync(join(tmpdir(), 'traefik-'));
+  const context = taskContext({ env: 'development', provider: 'existing', context: 'some-context' });
+  const { authority, certificate, key } = await ensureCertificate(
+    { ...context, environment: { ...context.environment, state: state.folder } },
+    { name: 'app1-front', hosts: [host] },
   );
-  const request = { name: 'app1-front', hosts: [host] };
-  const files = await certificates.ensureCertificate(
-    { ...(await state.clone.context('existing')), environment: state.environment },
-    request,
-  );
-  state.authority = await readFile(files.authority, 'utf8');
+  state.authority = await readFile(authority, 'utf8');
   state.front = createServer((request, response) => {
     state.reached.push(`${request.url} ${request.headers['x-ingress-route']}`);
     response.end(`X-Forwarded-For: ${request.headers['x-forwarded-for']}\n`);
@@ -186,8 +180,8 @@ traefikSuite.before(async (state) => {
     type: 'kubernetes.io/tls',
     metadata: { name: 'app1-front-tls', namespace: 'frontend' },
     data: {
-      'tls.crt': readFileSync(files.certificate, 'base64'),
-      'tls.key': readFileSync(files.key, 'base64'),
+      'tls.crt': readFileSync(certificate, 'base64'),
+      'tls.key': readFileSync(key, 'base64'),
     },
   };
   await api.kubectl(['apply', '--server-side', '-f', '-'], list([secret]));
@@ -197,7 +191,7 @@ traefikSuite.after(async (state) => {
   await stopTraefik(state);
   state.front?.close();
   await state.api?.stop();
-  state.clone?.remove();
+  if (state.folder) rmSync(state.folder, { recursive: true });
   await cleanUp();
 });
 
@@ -285,7 +279,7 @@ for (const [provider, port] of [
   ['minikube', 30443],
   ['existing', 443],
 ] as const)
-  test(`test-ingress finds all of it as it should be, redirected to port ${port}`, async (state) => {
+  test(`test-ingress finds every route as expected, redirected to port ${port}`, async (state) => {
     const { http } = state;
     await applyRoutes(state, { tls: { enabled: true, port } });
     const { origin } = new URL(`https://${host}:${port}`);
@@ -297,16 +291,11 @@ for (const [provider, port] of [
   });
 
 async function checkRoutes(state: State, provider: 'existing' | 'minikube'): Promise<void> {
-  const { clone, api } = state;
-  const [{ checkSite }, { siteOf }, { loadSettings }] = await Promise.all([
-    clone.lib<typeof import('../../../lib/ingress/test.ts')>('ingress/test.ts'),
-    clone.lib<typeof import('../../../lib/ingress/routes.ts')>('ingress/routes.ts'),
-    clone.lib<typeof import('../../../lib/settings/settings.ts')>('settings/settings.ts'),
-  ]);
+  const { api } = state;
   const objects = await api.kubectl(['-n', 'frontend', 'get', 'ingress,middleware', '-o', 'json']);
   const site = siteOf(JSON.parse(objects).items, await loadSettings('development', provider));
   if (!site) throw new Error('expected routes');
-  const context = await clone.context('existing');
+  const context = taskContext({ env: 'development', provider, context: 'some-context' });
   const problems = await checkSite({
     site,
     entrance: { address: '127.0.0.1', http: state.http, https: state.https },
