@@ -11,10 +11,11 @@ export function answeringShell(answer: (command: string) => Answer): Shell {
   };
   const text = (pieces: readonly string[], values: readonly unknown[]): string =>
     String.raw({ raw: pieces }, ...values.map((value) => [value].flat().join(' ')));
-  const shell = (first: TemplateStringsArray | CommandOptions, ...values: readonly unknown[]) =>
-    Array.isArray(first)
-      ? run(text(first, values), {})
-      : (pieces: TemplateStringsArray, ...more: readonly unknown[]) =>
-          run(text(pieces, more), first as CommandOptions);
-  return shell as unknown as Shell;
+  const shellWith =
+    (options: CommandOptions) =>
+    (first: TemplateStringsArray | CommandOptions, ...values: readonly unknown[]): unknown =>
+      Array.isArray(first)
+        ? run(text(first, values), options)
+        : shellWith({ ...options, ...(first as CommandOptions) });
+  return shellWith({}) as unknown as Shell;
 }

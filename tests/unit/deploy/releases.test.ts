@@ -7,7 +7,7 @@ import {
   digestOf,
   isSameExceptReplicas,
 } from '../../../lib/helm/releases.ts';
-import type { Shell } from '../../../lib/runner/runner.ts';
+import { answeringShell } from '../../rig/answering-shell.ts';
 import { environmentIn } from '../../rig/environment.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
@@ -46,11 +46,11 @@ const environment = environmentIn('/project');
 /** A cluster with these Secrets, and the commands that it was asked with. */
 function cluster(...items: readonly object[]) {
   const asked: string[] = [];
-  const shell = () => (_: TemplateStringsArray, command: readonly string[], words: readonly string[]) => {
-    asked.push([...command, ...words].join(' '));
-    return Promise.resolve({ stdout: JSON.stringify({ items }), stderr: '', exitCode: 0, signal: null });
-  };
-  return { asked, context: { $: shell as unknown as Shell, environment } };
+  const $ = answeringShell((command) => {
+    asked.push(command);
+    return { stdout: JSON.stringify({ items }) };
+  });
+  return { asked, context: { $, environment } };
 }
 
 const deployed = (...stored: readonly Stored[]): Promise<readonly DeployedRelease[]> =>
@@ -60,7 +60,7 @@ test('an empty cluster has no releases, and is asked once', async () => {
   const { asked, context } = cluster();
   assert.equal(await deployedReleases(context), []);
   assert.equal(asked, [
-    `kubectl --kubeconfig ${environment.kubeconfig} --context ${environment.context} get secrets -A -l owner=helm,status!=superseded`,
+    `kubectl --kubeconfig ${environment.kubeconfig} --context ${environment.context} get secrets -A -l owner=helm,status!=superseded -o json`,
   ]);
 });
 

@@ -2,9 +2,13 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Status } from '../../../lib/operations/status.ts';
 import { formatStatus } from '../../../lib/operations/status-text.ts';
+import { answeringShell } from '../../rig/answering-shell.ts';
 import { taskContext } from '../../rig/task-context.ts';
 
-const context = taskContext({ env: 'development', provider: 'minikube' });
+const context = {
+  ...taskContext({ env: 'development', provider: 'minikube' }),
+  $: answeringShell(() => ({ exitCode: 1, stderr: 'no cluster' })),
+};
 
 const absent: Status = {
   environment: 'development',
