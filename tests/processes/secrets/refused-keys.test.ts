@@ -14,6 +14,8 @@ const guarded = [
   'init-vault',
   'make-secrets',
   'rotate-database-password',
+  // It refuses an existing cluster, whatever the keys.
+  'verify-environment',
 ];
 
 const elsewhere: Options = { env: 'development', provider: 'existing', context: 'team' };
