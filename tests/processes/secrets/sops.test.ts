@@ -343,7 +343,7 @@ test('a tool that succeeds without output makes the check fail', async ({ clone,
     assert.match(await check('echo .sops.yaml | tr "\\n" "\\0"', whole), /database\.yaml is missing/);
     assert.match(
       await check(listing, "echo '{}'"),
-      /^`sops decrypt .*` gave no readable answer .*`password` of the file/,
+      /^`sops decrypt .*` gave no readable answer: .*`password` of the file/,
     );
     assert.match(await check(listing, whole), /^`gpg --show-keys FILE` gave no readable answer/);
     assert.equal(context.printed, []);
