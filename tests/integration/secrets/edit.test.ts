@@ -41,10 +41,7 @@ const nothingLeft = (): void => assert.not.ok(existsSync(sandbox.path('.state/de
 test('without a terminal it says what to do instead, before it does anything', async () => {
   const { exitCode, stderr } = await sandbox.task('edit-secrets');
   assert.is(exitCode, 2);
-  assert.match(
-    stderr,
-    /^error: an editor needs a terminal, and there is none\n.*\n {2}do: .*sops set --value-stdin /,
-  );
+  assert.match(stderr, /^error: an editor needs a terminal\n.*\n {2}do: .*sops set --value-stdin /);
   assert.not.ok(existsSync(sandbox.path('.state')));
 });
 
