@@ -140,7 +140,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   }
   const known = { tasks, names, options: specs, program };
   if (argv.includes(graphTask.name)) {
-    const { showGraph } = await import('./graph-view/show.ts');
+    const { showGraph } = await import('./graph/show.ts');
     const text = await showGraph(argv, known, config.resolve);
     if (text !== undefined) {
       terminal.out(text);
@@ -161,7 +161,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     return exitCodes.done;
   }
   if (line.options.choose === true) {
-    const { choose } = await import('./choose.ts');
+    const { choose } = await import('./choose/choose.ts');
     const words = await choose(argv, line, session);
     if (words !== undefined) return dispatch(words, session);
     terminal.err('nothing was chosen\n');
@@ -229,7 +229,7 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
     lock: locked ? config.lock?.(options) : undefined,
   };
   session.begun = true;
-  if (settings.watch) return (await import('./watch.ts')).watchTasks(request);
+  if (settings.watch) return (await import('./watch/watch.ts')).watchTasks(request);
   return (await import('./run-tasks.ts')).runTasks(request);
 }
 

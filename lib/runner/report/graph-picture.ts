@@ -1,4 +1,4 @@
-import type { GraphView, Mark, ViewEdge, ViewNode } from '../graph-view/view.ts';
+import type { GraphView, Mark, ViewEdge, ViewNode } from '../graph/view.ts';
 import { textWidth } from '../output/text.ts';
 
 type Point = { readonly x: number; readonly y: number };

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runnerFolder } from '../folder.ts';
-import type { GraphView } from '../graph-view/view.ts';
+import type { GraphView } from '../graph/view.ts';
 import { criticalPath, measured } from './critical-path.ts';
 import { escapeXml, graphPicture } from './graph-picture.ts';
 import type { RecordedRun } from './recorded-run.ts';

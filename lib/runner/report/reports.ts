@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { countDependents } from '../dependency-order.ts';
 import { type Failure, TaskError, toFailure, UsageError } from '../errors.ts';
-import { viewOfGraph } from '../graph-view/view.ts';
+import { viewOfGraph } from '../graph/view.ts';
 import type { Graph } from '../node.ts';
 import type { Redactor } from '../redact.ts';
 import type { RecordedRun } from './recorded-run.ts';

@@ -126,9 +126,14 @@ function staysInside(file: string, imported: string): boolean {
   return isBuiltin(imported) || packages.has(/^(@[^/]+\/)?[^/]+/.exec(imported)?.[0] ?? '');
 }
 
-const packages = new Set(
-  Object.keys(JSON.parse(readFileSync(join(library, 'package.json'), 'utf8')).dependencies),
-);
+const { dependencies, exports } = JSON.parse(readFileSync(join(library, 'package.json'), 'utf8'));
+const packages = new Set(Object.keys(dependencies));
+
+test('each entry point of the package resolves, and exports something', async () => {
+  assert.equal(Object.keys(exports), ['.', './completion', './graph', './report', './watch']);
+  for (const entry of Object.keys(exports))
+    assert.ok(Object.keys(await import(join('@k8s-deployment/runner', entry))).length > 0, entry);
+});
 
 test('the library imports nothing of the project outside itself', () => {
   const outside = sources().flatMap((file) =>

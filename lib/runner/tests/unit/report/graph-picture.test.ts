@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { EdgeKind, GraphView, Mark } from '../../../graph-view/view.ts';
+import type { EdgeKind, GraphView, Mark } from '../../../graph/view.ts';
 import { graphPicture } from '../../../report/graph-picture.ts';
 
 function node(id: string, label: string, marks: readonly Mark[] = []) {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { GraphView } from '../../../graph-view/view.ts';
+import type { GraphView } from '../../../graph/view.ts';
 import { embeddedJson, reportPage } from '../../../report/html.ts';
 import { ran, recordedRun } from './fixture.ts';
 

@@ -1,15 +1,15 @@
 import { dirname, relative, resolve } from 'node:path';
-import { formatFailure, toFailure, UsageError } from './errors.ts';
-import type { RunEventBody } from './events.ts';
-import { exitCodes } from './exit-codes.ts';
-import { count } from './format.ts';
-import { Changes } from './memory/changes.ts';
-import { type FileStates, readStates } from './memory/file-state.ts';
-import { changedFiles } from './memory/fingerprint.ts';
-import { compileGlobs, existingFolder, findFiles, matchesGlobs, mayHold } from './memory/glob.ts';
-import { globsOf, type TaskGlobs } from './memory/task-files.ts';
-import { RunView, runLine } from './output/lines.ts';
-import { type RunRequest, runTasks } from './run-tasks.ts';
+import { formatFailure, toFailure, UsageError } from '../errors.ts';
+import type { RunEventBody } from '../events.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { count } from '../format.ts';
+import { type FileStates, readStates } from '../memory/file-state.ts';
+import { changedFiles } from '../memory/fingerprint.ts';
+import { compileGlobs, existingFolder, findFiles, matchesGlobs, mayHold } from '../memory/glob.ts';
+import { globsOf, type TaskGlobs } from '../memory/task-files.ts';
+import { RunView, runLine } from '../output/lines.ts';
+import { type RunRequest, runTasks } from '../run-tasks.ts';
+import { Changes } from './changes.ts';
 
 /**
  * Runs the graph, then again whenever an input of one of its tasks has changed, until a signal comes; what changes during a

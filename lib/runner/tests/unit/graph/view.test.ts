@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UsageError } from '../../../errors.ts';
+import { overview } from '../../../graph/overview.ts';
+import { type GraphView, viewOfGraph } from '../../../graph/view.ts';
 import { buildGraph } from '../../../graph.ts';
-import { overview } from '../../../graph-view/overview.ts';
-import { type GraphView, viewOfGraph } from '../../../graph-view/view.ts';
 import { type AnyTask, need, type Options, task } from '../../../task.ts';
 
 const described = { description: 'd', commands: () => [] };

@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { dot } from '../../../graph-view/dot.ts';
-import { json } from '../../../graph-view/json.ts';
-import { mermaid } from '../../../graph-view/mermaid.ts';
-import type { EdgeKind, GraphView, Mark } from '../../../graph-view/view.ts';
+import { dot } from '../../../graph/dot.ts';
+import { json } from '../../../graph/json.ts';
+import { mermaid } from '../../../graph/mermaid.ts';
+import type { EdgeKind, GraphView, Mark } from '../../../graph/view.ts';
 
 function node(id: string, label: string, marks: readonly Mark[] = []) {
   return { id, label, task: label, group: 'g', description: `makes ${label}`, marks, file: 'x.ts', line: 3 };
