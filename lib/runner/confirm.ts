@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { TaskError, UsageError } from './errors.ts';
 import type { TaskNode } from './node.ts';
+import { declared } from './task.ts';
 
 /**
  * Asks what the tasks of a run want to be asked, before anything runs: also those that are only needed, since a reset that
@@ -10,10 +11,9 @@ import type { TaskNode } from './node.ts';
 export async function confirmTasks(nodes: readonly TaskNode[], signal: AbortSignal): Promise<void> {
   const questions = new Map<string, TaskNode>();
   for (const node of nodes) {
-    const { confirm } = node.task;
-    if (confirm === undefined || node.input.options.yes === true) continue;
-    const question = typeof confirm === 'function' ? confirm(node.input) : confirm;
-    if (!questions.has(question)) questions.set(question, node);
+    const question =
+      node.input.options.yes === true ? undefined : declared<string>(node.task.confirm, node.input);
+    if (question !== undefined && !questions.has(question)) questions.set(question, node);
   }
   for (const [question, node] of questions) await ask(question, node, signal);
 }

@@ -109,6 +109,7 @@ export function runnerSettings(options: Options): RunnerSettings {
   };
 }
 
-function isSet(variable: string | undefined): boolean {
+/** Whether a variable such as `CI` says yes. */
+export function isSet(variable: string | undefined): boolean {
   return variable !== undefined && !['', '0', 'false'].includes(variable);
 }

@@ -7,8 +7,8 @@ import type { Graph, TaskNode } from './node.ts';
 import {
   type AnyTask,
   type ArgumentValues,
-  longForm,
-  type Need,
+  declared,
+  finalisersOf,
   needsOf,
   type Options,
   type TaskInput,
@@ -56,7 +56,7 @@ export async function buildGraph(
   }
   // A set grows while it is walked: finalisers have needs and finalisers of their own.
   for (const node of nodes.values()) {
-    for (const { task, args } of finalisersOf(node)) {
+    for (const { task, args } of finalisersOf(node.task, node.input)) {
       checkTask(task, 'finally', node.task);
       const finaliser = await expand({ task, args, neededBy: node, finalises: node }, lateTurn);
       finalise(finaliser, node);
@@ -253,11 +253,6 @@ function checkRepeated(root: TaskNode, earlier: readonly TaskNode[], { passThrou
   });
 }
 
-function finalisersOf({ task, input }: TaskNode): Required<Need>[] {
-  if (task.finally === undefined) return [];
-  return longForm(typeof task.finally === 'function' ? task.finally(input) : task.finally);
-}
-
 function finalise(finaliser: TaskNode, node: TaskNode): void {
   // Looked up in the shorter list: one finaliser of thousands of tasks and thousands of one task are both possible.
   const { finalisers } = node;
@@ -286,8 +281,7 @@ function connectAfter(nodes: readonly TaskNode[]): void {
     else same.push(node);
   }
   for (const node of nodes) {
-    const after =
-      typeof node.task.after === 'function' ? node.task.after(node.input) : (node.task.after ?? []);
+    const after = declared<readonly AnyTask[]>(node.task.after, node.input) ?? [];
     for (const task of after) {
       checkTask(task, 'after', node.task);
       if (names.has(task.name)) claimName(task.name, task, names);

@@ -1,7 +1,6 @@
 import { argumentForm, isRequired, kebab, specsOf } from './arguments.ts';
 import { formatPlace } from './call-site.ts';
 import { usageLine } from './command-line.ts';
-import { largest } from './extremes.ts';
 import { listText, neededNames } from './list.ts';
 import type { Style } from './output/terminal.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs } from './task.ts';
@@ -51,10 +50,7 @@ export function taskHelpText(task: AnyTask, view: HelpView): string {
 
 function section(title: string, rows: readonly (readonly [string, string])[], style: Style): string {
   if (rows.length === 0) return '';
-  const width = largest(
-    0,
-    rows.map(([form]) => form.length),
-  );
+  const width = Math.max(...rows.map(([form]) => form.length));
   const lines = rows.map(([form, text]) => `  ${style.cyan(form.padEnd(width))}  ${text}`);
   return `${[style.bold(title), ...lines].join('\n')}\n`;
 }

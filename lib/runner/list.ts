@@ -1,41 +1,7 @@
 import { argumentForm, specsOf } from './arguments.ts';
 import { shortPath } from './call-site.ts';
-import { largest } from './extremes.ts';
 import type { Style } from './output/terminal.ts';
-import { type AnyTask, type ArgumentSpec, needsOf, type Options, type TaskInput, task } from './task.ts';
-
-/** Shown as a task like all others; the runner answers it itself. */
-export const listTask: AnyTask = task({
-  name: 'list',
-  group: 'runner',
-  description: 'shows all tasks',
-  commands: () => [],
-});
-
-export const graphFormat = {
-  type: 'choice',
-  choices: ['mermaid', 'dot', 'json'],
-  default: 'mermaid',
-  description: 'how it is written',
-} as const satisfies ArgumentSpec;
-
-/** Answered by the runner too. Of the task that it draws, the command line may hold every argument and option. */
-export const graphTask = task({
-  name: 'graph',
-  group: 'runner',
-  description: 'draws what a task needs, or all tasks',
-  args: {
-    task: {
-      type: 'string',
-      positional: true,
-      variadic: true,
-      optional: true,
-      description: 'a task with its arguments; without one, all public tasks',
-    },
-    format: graphFormat,
-  },
-  commands: () => [],
-});
+import { type AnyTask, type ArgumentSpec, needsOf, type Options, type TaskInput } from './task.ts';
 
 /** Wider left columns would push the descriptions off the screen. */
 const widestForm = 44;
@@ -59,10 +25,7 @@ export async function listText(
     form: taskForm(entry),
     text: plain(entry.description) + (entry.aliases?.length ? ` (also ${entry.aliases.join(', ')})` : ''),
   }));
-  const longest = largest(
-    0,
-    rows.map((row) => widthOf(row.form)),
-  );
+  const longest = rows.reduce((widest, { form }) => Math.max(widest, widthOf(form)), 0);
   const isStacked = columns - Math.min(widestForm, longest) - 4 < narrowestText;
   const width = isStacked ? 2 : Math.min(widestForm, longest);
   const { ellipsis } = style.symbols;

@@ -1,7 +1,7 @@
 import { formatPlace } from './call-site.ts';
 import { UsageError } from './errors.ts';
 import type { TaskNode } from './node.ts';
-import type { Readiness } from './task.ts';
+import { declared, isEmpty, type Readiness } from './task.ts';
 
 const kinds = ['port', 'url', 'log', 'command'] as const;
 
@@ -13,9 +13,8 @@ export async function markLongRunning(nodes: readonly TaskNode[], roots: readonl
   const groups = new Map<TaskNode, boolean>();
   const needed = neededByFinalisers(nodes);
   for (const node of nodes) {
-    const { ready } = node.task;
-    if (ready === undefined) continue;
-    const readiness = typeof ready === 'function' ? ready(node.input) : ready;
+    const readiness = declared<Readiness>(node.task.ready, node.input);
+    if (readiness === undefined) continue;
     checkReadiness(node, readiness);
     const { keptBy, requested } = await keepersOf(node);
     if (requested !== undefined && requested !== roots.at(-1)) {
@@ -49,10 +48,8 @@ export async function markLongRunning(nodes: readonly TaskNode[], roots: readonl
 
   async function isGroup(node: TaskNode): Promise<boolean> {
     const { task, input } = node;
-    if (task.run !== undefined || task.ready !== undefined) return false;
-    const known = groups.get(node);
-    if (known !== undefined) return known;
-    const group = (await task.commands(input)).length === 0;
+    if (task.ready !== undefined) return false;
+    const group = groups.get(node) ?? (await isEmpty(task, input));
     groups.set(node, group);
     return group;
   }

@@ -2,15 +2,14 @@ import { checkArguments } from './arguments.ts';
 import { Children } from './children.ts';
 import type { CliConfig } from './cli-config.ts';
 import { type CommandLine, parseCommandLine, requestedTasks } from './command-line.ts';
-import { completionTask } from './completion/completion-task.ts';
 import { type Failure, formatFailure, TaskError, toFailure, UsageError } from './errors.ts';
 import type { StopReason } from './exit-codes.ts';
 import { exitCodes, signalExitCode, stopExitCode } from './exit-codes.ts';
-import { type RunnerSettings, runnerOptions, runnerSettings } from './global-options.ts';
+import { runnerOptions, runnerSettings } from './global-options.ts';
 import { endLeftOpen, keepOpen } from './left-open.ts';
-import { graphTask, listJson, listTask, listText } from './list.ts';
-import type { Graph, TaskNode } from './node.ts';
+import { listJson, listText } from './list.ts';
 import { openTerminal, type Terminal } from './output/terminal.ts';
+import { completionTask, graphTask, listTask, ownTasks } from './own-tasks.ts';
 import { Redactor } from './redact.ts';
 import type { RunRequest } from './run-tasks.ts';
 import { Stop } from './stop.ts';
@@ -31,9 +30,6 @@ type Session = {
   /** Its tasks run, or are watched. */
   begun: boolean;
 };
-
-/** Shown like others; the runner answers them itself. */
-const ownTasks: readonly AnyTask[] = [listTask, graphTask, completionTask];
 
 const abandonMs = 5000;
 
@@ -206,7 +202,9 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
 
   if (options.dryRun === true) {
     const { plainCommands } = await import('./surroundings.ts');
-    const reasons = settings.explain ? await explain(graph, memory, settings, config) : undefined;
+    const reasons = settings.explain
+      ? await (await import('./memory/explain.ts')).predict({ graph, settings, memory, shell: config.shell })
+      : undefined;
     for (const node of graph.nodes) {
       if (reasons !== undefined) terminal.err(`${session.redactor.redact(reasons.get(node) ?? '')}\n`);
       const commands = await plainCommands(node);
@@ -231,14 +229,4 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
   session.begun = true;
   if (settings.watch) return (await import('./watch/watch.ts')).watchTasks(request);
   return (await import('./run-tasks.ts')).runTasks(request);
-}
-
-async function explain(
-  graph: Graph,
-  memory: string,
-  { force }: RunnerSettings,
-  { shell }: CliConfig,
-): Promise<Map<TaskNode, string>> {
-  const { predict } = await import('./memory/explain.ts');
-  return predict({ graph, memory, shell, force });
 }

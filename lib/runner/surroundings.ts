@@ -1,21 +1,21 @@
 import { statSync } from 'node:fs';
-import { relative, resolve } from 'node:path';
-import { formatPlace } from './call-site.ts';
+import { resolve } from 'node:path';
+import { formatPlace, shortPath } from './call-site.ts';
 import { quote } from './command-text.ts';
 import { TaskError } from './errors.ts';
 import type { TaskNode } from './node.ts';
 import type { CommandOptions } from './shell.ts';
-import type { Variables } from './task.ts';
+import { declared, type Variables } from './task.ts';
 
 /** The folder that the task declares for its commands, absolute; undefined when it declares none. */
 export function declaredFolder({ task, input }: TaskNode): string | undefined {
-  const folder = typeof task.cwd === 'function' ? task.cwd(input) : task.cwd;
+  const folder = declared<string>(task.cwd, input);
   return folder === undefined ? undefined : resolve(folder);
 }
 
 /** The variables that the task declares for its commands. */
 export function declaredVariables({ task, input }: TaskNode): Variables | undefined {
-  return typeof task.env === 'function' ? task.env(input) : task.env;
+  return declared<Variables>(task.env, input);
 }
 
 /** What the commands of a task start with: what it declares, else what `base` says, else what is ours. */
@@ -51,7 +51,7 @@ export function checkFolder(node: TaskNode, folder: string | undefined): void {
 export async function plainCommands(node: TaskNode): Promise<string[]> {
   const commands = await node.task.commands(node.input);
   const folder = declaredFolder(node);
-  const before = folder === undefined || folder === process.cwd() ? [] : [`cd ${quote(shorter(folder))}`];
+  const before = folder === undefined || folder === process.cwd() ? [] : [`cd ${quote(shortPath(folder))}`];
   const variables = Object.entries(declaredVariables(node) ?? {})
     .filter(([name, value]) => process.env[name] !== value)
     .map(([name, value]) => `${name}=${quote(value)}`);
@@ -60,9 +60,4 @@ export async function plainCommands(node: TaskNode): Promise<string[]> {
     const whole = before.length === 0 ? command : `(${[...before, command].join(' && ')})`;
     return node.longRunning !== undefined && index === commands.length - 1 ? `${whole} &` : whole;
   });
-}
-
-function shorter(folder: string): string {
-  const path = relative(process.cwd(), folder);
-  return path.startsWith('..') ? folder : path;
 }

@@ -1,7 +1,6 @@
 import { formatPlace } from './call-site.ts';
-import { completionTask } from './completion/completion-task.ts';
 import { UsageError } from './errors.ts';
-import { graphTask, listTask } from './list.ts';
+import { ownTasks } from './own-tasks.ts';
 import type { AnyTask, ArgumentSpecs } from './task.ts';
 
 /** Tasks by their names and aliases. */
@@ -47,11 +46,10 @@ export function claimName(
 
 /** Mistakes in the tasks themselves, seen before a user runs into them. Throws UsageError. */
 export function checkDefinitions(tasks: readonly AnyTask[], globals: ArgumentSpecs): TaskNames {
-  const commands: readonly AnyTask[] = [listTask, graphTask, completionTask];
   for (const task of tasks) {
-    if (commands.includes(task)) continue;
+    if (ownTasks.includes(task)) continue;
     const taken = [task.name, ...(task.aliases ?? [])].find((name) =>
-      commands.some((own) => own.name === name),
+      ownTasks.some((own) => own.name === name),
     );
     if (taken !== undefined) {
       throw new UsageError({

@@ -273,14 +273,30 @@ export function need<Specs extends ArgumentSpecs>(
   return { task: needed, args: (args[0] ?? {}) as ArgumentValues };
 }
 
-/** The needs of a task for one input, all in the long form. */
-export function needsOf(definition: AnyTask, input: TaskInput): Required<Need>[] {
-  const needs: Needs =
-    typeof definition.needs === 'function' ? definition.needs(input) : (definition.needs ?? []);
-  return longForm(needs);
+/** What a task declares as a value or as a function of its input. */
+export function declared<Value>(
+  field: Value | ((input: TaskInput) => Value) | undefined,
+  input: TaskInput,
+): Value | undefined {
+  return typeof field === 'function' ? (field as (input: TaskInput) => Value)(input) : field;
 }
 
-export function longForm(needs: Needs): Required<Need>[] {
+/** Whether the task has no work of its own and only stands for its needs. */
+export async function isEmpty(task: AnyTask, input: TaskInput): Promise<boolean> {
+  return task.run === undefined && (await task.commands(input)).length === 0;
+}
+
+/** The needs of a task for one input, all in the long form. */
+export function needsOf({ needs }: AnyTask, input: TaskInput): Required<Need>[] {
+  return longForm(declared<Needs>(needs, input) ?? []);
+}
+
+/** Its finalisers, likewise. */
+export function finalisersOf({ finally: finalisers }: AnyTask, input: TaskInput): Required<Need>[] {
+  return longForm(declared<Needs>(finalisers, input) ?? []);
+}
+
+function longForm(needs: Needs): Required<Need>[] {
   return needs.map((entry) =>
     // Not everything has fields: `needs: ['build']` is refused by the compiler, and by the check of the graph.
     Object.hasOwn(Object(entry), 'task')

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { checkArguments } from '../arguments.ts';
 import { usageLine } from '../command-line.ts';
-import { runnerFolder } from '../folder.ts';
+import { quote } from '../command-text.ts';
+import { completionTask } from '../own-tasks.ts';
 import type { ArgumentValues } from '../task.ts';
 import type { Program } from './candidates.ts';
-import { completionTask } from './completion-task.ts';
 import { mainFile, rememberProgram } from './known-programs.ts';
 
 type ShellName = keyof typeof parts;
@@ -46,7 +46,7 @@ async function completionScript(
   }: { readonly main: string; readonly launcher: string | undefined; readonly program: string },
 ): Promise<string> {
   const [complete = '', own = ''] = await Promise.all(
-    ['complete.sh', parts[shell]].map((name) => readFile(join(runnerFolder, 'completion', name), 'utf8')),
+    ['complete.sh', parts[shell]].map((name) => readFile(new URL(name, import.meta.url), 'utf8')),
   );
   const name = basename(main);
   const variables: [string, string][] = [
@@ -62,7 +62,7 @@ async function completionScript(
     '# Tasks, options and values are always those of the moment.',
   ];
   const assignments = variables.map(([variable, value]) =>
-    shell === 'fish' ? `set -g ${variable} ${fishQuote(value)}` : `${variable}=${posixQuote(value)}`,
+    shell === 'fish' ? `set -g ${variable} ${fishQuote(value)}` : `${variable}=${quote(value)}`,
   );
   return `${[...head, ...assignments].join('\n')}\n${own}`;
 }
@@ -70,10 +70,6 @@ async function completionScript(
 /** What is only said to a reader of our sources need not be read at every completion. */
 function withoutComments(script: string): string {
   return script.replace(/^\s*#.*\n/gm, '').replace(/\n{2,}/g, '\n');
-}
-
-function posixQuote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function fishQuote(text: string): string {

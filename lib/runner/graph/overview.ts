@@ -1,7 +1,15 @@
 import { choicesOf, isRequired, specsOf } from '../arguments.ts';
-import { type AnyTask, needsOf, type Options, type OptionValue, type TaskInput } from '../task.ts';
+import {
+  type AnyTask,
+  declared,
+  finalisersOf,
+  needsOf,
+  type Options,
+  type OptionValue,
+  type TaskInput,
+} from '../task.ts';
 import { claimName } from '../task-names.ts';
-import { describe, type EdgeKind, finallyOf, type GraphView, marksOf, type ViewEdge } from './view.ts';
+import { describe, type EdgeKind, type GraphView, marksOf, type ViewEdge } from './view.ts';
 
 /** A task with several required choices is asked for its needs with at most so many combinations. */
 const mostInputs = 64;
@@ -26,12 +34,12 @@ export async function overview(tasks: readonly AnyTask[], options: Options): Pro
         nodes.add(needed.task);
         connect(needed.task, task, 'need');
       }
-      for (const finaliser of ask(() => finallyOf(task, input))) {
+      for (const finaliser of ask(() => finalisersOf(task, input))) {
         nodes.add(finaliser.task);
         finalisers.add(finaliser.task);
         connect(task, finaliser.task, 'finally');
       }
-      const after = ask(() => (typeof task.after === 'function' ? task.after(input) : (task.after ?? [])));
+      const after = ask(() => declared<readonly AnyTask[]>(task.after, input) ?? []);
       for (const earlier of after) if (nodes.has(earlier)) connect(earlier, task, 'after');
     }
   }

@@ -1,9 +1,8 @@
 import { checkArguments } from '../arguments.ts';
 import type { Resolve } from '../cli-config.ts';
 import { type CommandLine, parseCommandLine, requestedTasks } from '../command-line.ts';
-import { completionTask } from '../completion/completion-task.ts';
 import { buildGraph } from '../graph.ts';
-import { graphFormat as format, graphTask, listTask } from '../list.ts';
+import { graphFormat as format, graphTask, ownTasks } from '../own-tasks.ts';
 import type { AnyTask, ArgumentSpecs, Options } from '../task.ts';
 import type { TaskNames } from '../task-names.ts';
 import { overview } from './overview.ts';
@@ -63,9 +62,10 @@ function parseGraphLine(argv: readonly string[], known: Known): CommandLine | un
 
 async function viewOf(line: CommandLine, options: Options, known: Known): Promise<GraphView> {
   if (line.calls.length === 0) {
-    const ofRunner: readonly AnyTask[] = [listTask, graphTask, completionTask];
-    const own = known.tasks.filter((known) => !ofRunner.includes(known));
-    return await overview(own, options);
+    return await overview(
+      known.tasks.filter((task) => !ownTasks.includes(task)),
+      options,
+    );
   }
   return viewOfGraph(await buildGraph(requestedTasks(line), options, known.program, known.names));
 }
@@ -77,7 +77,7 @@ async function write(view: GraphView, chosen: string): Promise<string> {
     case 'dot':
       return (await import('./dot.ts')).dot(view);
     case 'json':
-      return (await import('./json.ts')).json(view);
+      return `${JSON.stringify(view, undefined, 2)}\n`;
     default:
       throw new Error(`unknown format ${chosen}`);
   }

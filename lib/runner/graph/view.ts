@@ -1,6 +1,6 @@
 import { shortPath } from '../call-site.ts';
 import type { Graph, TaskNode } from '../node.ts';
-import type { AnyTask, Need, Needs, TaskInput } from '../task.ts';
+import type { AnyTask } from '../task.ts';
 
 /** What is special about a node; every format shows each of them. */
 export type Mark = 'requested' | 'private' | 'long-running' | 'finaliser';
@@ -82,10 +82,4 @@ export function marksOf(task: AnyTask): Mark[] {
     ...(task.private ? (['private'] as const) : []),
     ...(task.ready === undefined ? [] : (['long-running'] as const)),
   ];
-}
-
-/** The finalisers of a task for one input, all in the long form. */
-export function finallyOf(task: AnyTask, input: TaskInput): Required<Need>[] {
-  const needs: Needs = typeof task.finally === 'function' ? task.finally(input) : (task.finally ?? []);
-  return needs.map((entry) => ('task' in entry ? { args: {}, ...entry } : { task: entry, args: {} }));
 }

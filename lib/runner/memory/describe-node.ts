@@ -1,17 +1,9 @@
 import type { TaskNode } from '../node.ts';
-import type { Options, TaskInput } from '../task.ts';
+import { declared, type Options } from '../task.ts';
 import { digestOf } from './file-state.ts';
 
 /** What a task is besides its files, each part by the name that it has in explanations; values only as digests. */
 export type Facets = { readonly [name: string]: string };
-
-/** What a task declares as a value or as a function of its input. */
-export function declared<Value>(
-  field: Value | ((input: TaskInput) => Value) | undefined,
-  input: TaskInput,
-): Value | undefined {
-  return typeof field === 'function' ? (field as (input: TaskInput) => Value)(input) : field;
-}
 
 /** Its needs, without those that it only comes after. */
 export function neededBy(node: TaskNode): TaskNode[] {

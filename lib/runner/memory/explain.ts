@@ -1,54 +1,32 @@
-import { resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
-import { runnerOptions } from '../global-options.ts';
-import type { Graph, TaskNode } from '../node.ts';
-import type { CommandOptions } from '../shell.ts';
-import type { Options } from '../task.ts';
-import { isTracked, neededBy, ownOptions } from './describe-node.ts';
+import type { TaskNode } from '../node.ts';
+import { isEmpty } from '../task.ts';
+import { isTracked, neededBy } from './describe-node.ts';
 import { carriedOver, type Effect, effectOfFingerprint } from './effects.ts';
 import { declaredReason } from './memory.ts';
-import { fingerprints } from './open-memory.ts';
-import { Store } from './store.ts';
-import { Tracker } from './tracker.ts';
-
-export type Prediction = {
-  readonly graph: Graph;
-  /** The folder for what is remembered. */
-  readonly memory: string;
-  readonly shell: ((options: Options) => Promise<CommandOptions>) | undefined;
-  readonly force: boolean;
-};
+import { type MemoryRequest, openTracker } from './open-memory.ts';
 
 /**
  * Says for each task of a run that does not take place why it would run or not, one line each. No command is started, so what
  * depends on one (a status command, what a need changes) is told as a condition.
  */
-export async function predict({ graph, memory, shell, force }: Prediction): Promise<Map<TaskNode, string>> {
-  const { options } = graph;
+export async function predict(request: MemoryRequest): Promise<Map<TaskNode, string>> {
   const asked = new Set<TaskNode>();
-  const folder = resolve(memory);
-  const tracker = new Tracker({
-    store: new Store(folder, fingerprints),
-    options: ownOptions(options, Object.keys(runnerOptions)),
-    base: resolve((graph.nodes.some(isTracked) ? (await shell?.(options))?.cwd : undefined) ?? '.'),
-    ignored: [folder],
-    force,
-    askStatus: async (node) => {
-      asked.add(node);
-      return { good: true };
-    },
+  const tracker = await openTracker(request, async (node) => {
+    asked.add(node);
+    return { good: true };
   });
   const running = new Set<TaskNode>();
   const effects = new Map<TaskNode, Effect>();
   const effectOf = (node: TaskNode): Effect => (running.has(node) ? carriedOver : effects.get(node));
   const lines = new Map<TaskNode, string>();
-  for (const node of graph.nodes) lines.set(node, `${node.label} ${await textOf(node)}`);
+  for (const node of request.graph.nodes) lines.set(node, `${node.label} ${await textOf(node)}`);
   return lines;
 
   async function textOf(node: TaskNode): Promise<string> {
     const first = neededBy(node).find((needed) => running.has(needed));
     if (!isTracked(node)) {
-      if (!(await isEmpty(node)) || first !== undefined) running.add(node);
+      if (!(await isEmpty(node.task, node.input)) || first !== undefined) running.add(node);
       return `runs: ${declaredReason(node)}`;
     }
     try {
@@ -71,9 +49,4 @@ export async function predict({ graph, memory, shell, force }: Prediction): Prom
       return `runs if ${first.label}, which it needs, changes something`;
     return asked.has(node) ? 'runs unless its status command says that nothing is to be done' : undefined;
   }
-}
-
-/** Only stands for its needs. */
-async function isEmpty({ task, input }: TaskNode): Promise<boolean> {
-  return task.run === undefined && (await task.commands(input)).length === 0;
 }

@@ -3,7 +3,7 @@ import type { RunnerSettings } from '../global-options.ts';
 import type { TaskNode } from '../node.ts';
 import type { NodeResult, Run } from '../run.ts';
 import { settle, type Tally } from '../tally.ts';
-import type { RunOutcome } from '../task.ts';
+import { isEmpty, type RunOutcome } from '../task.ts';
 import { isTracked, settingsDigest } from './describe-node.ts';
 import { carriedOver, type Effect, effectOfFingerprint, joinedEffect } from './effects.ts';
 import { begunAgain, type Journal, passing } from './journal.ts';
@@ -78,11 +78,7 @@ export class Memory {
         this.#effects.set(node, await tracker?.succeeded(node, look, result.report, effectOf));
       } else if (result.report !== undefined) {
         this.#effects.set(node, await tracker?.reported(node, result.report));
-      } else if (
-        tracks &&
-        node.task.run === undefined &&
-        (await node.task.commands(node.input)).length === 0
-      ) {
+      } else if (tracks && (await isEmpty(node.task, node.input))) {
         this.#effects.set(node, joinedEffect(node, effectOf));
       }
     } catch {

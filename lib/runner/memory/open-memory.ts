@@ -4,20 +4,20 @@ import { type RunnerSettings, runnerOptions } from '../global-options.ts';
 import type { Graph } from '../node.ts';
 import type { Run } from '../run.ts';
 import type { Tally } from '../tally.ts';
-import type { Options } from '../task.ts';
-import { isTracked } from './describe-node.ts';
+import { isTracked, ownOptions } from './describe-node.ts';
 import type { Memory } from './memory.ts';
-import type { Tracker } from './tracker.ts';
+import type { Tracker, TrackerSettings } from './tracker.ts';
 
 export type MemoryRequest = {
   readonly graph: Graph;
   readonly settings: RunnerSettings;
   /** The folder for what is remembered. */
   readonly memory: string;
+  readonly shell: Run['shell'];
 };
 
-/** The fingerprints' own folder in what is remembered. */
-export const fingerprints = 'fingerprints';
+/** The folder of the fingerprints in what is remembered. */
+const fingerprints = 'fingerprints';
 
 /**
  * Opens what is remembered for a run; undefined when the run has nothing to do with it: a single task that declares nothing
@@ -37,10 +37,9 @@ export async function openMemory(
   if (single && run.holder === undefined && !tracks && !known && !settings.explain && !settings.resume)
     return undefined;
 
-  const [{ Memory }, { Journal, readLastRun }, { ownOptions }, { digestOf }] = await Promise.all([
+  const [{ Memory }, { Journal, readLastRun }, { digestOf }] = await Promise.all([
     import('./memory.ts'),
     import('./journal.ts'),
-    import('./describe-node.ts'),
     import('./file-state.ts'),
   ]);
   const { label, roots } = graph;
@@ -59,31 +58,27 @@ export async function openMemory(
   const journal =
     single && lock === undefined ? undefined : await Journal.begin(folder, asked, resumption?.entries);
   const tracker =
-    tracks || known ? await openTracker(folder, graph.options, options, tracks, settings, run) : undefined;
+    tracks || known
+      ? await openTracker(request, async (...asked) => (await import('./status.ts')).askStatus(...asked, run))
+      : undefined;
   return new Memory({ run, tally, settings, tracker, tracks, journal, resumption });
 }
 
-async function openTracker(
-  folder: string,
-  taskOptions: Options,
-  options: unknown,
-  tracks: boolean,
-  { force }: RunnerSettings,
-  run: Run,
+/** What decides whether tasks are up to date. */
+export async function openTracker(
+  { graph, settings, memory, shell }: MemoryRequest,
+  askStatus: TrackerSettings['askStatus'],
 ): Promise<Tracker> {
-  const [{ Tracker }, { Store }, { askStatus }] = await Promise.all([
-    import('./tracker.ts'),
-    import('./store.ts'),
-    import('./status.ts'),
-  ]);
+  const [{ Tracker }, { Store }] = await Promise.all([import('./tracker.ts'), import('./store.ts')]);
+  const folder = resolve(memory);
   // Asked for only where files are looked at: it may be costly.
-  const base = tracks ? (await run.shell?.(taskOptions))?.cwd : undefined;
+  const base = graph.nodes.some(isTracked) ? (await shell?.(graph.options))?.cwd : undefined;
   return new Tracker({
     store: new Store(folder, fingerprints),
-    options,
+    options: ownOptions(graph.options, Object.keys(runnerOptions)),
     base: resolve(base ?? '.'),
     ignored: [folder],
-    force,
-    askStatus: (node, command) => askStatus(node, command, run),
+    force: settings.force,
+    askStatus,
   });
 }

@@ -2,7 +2,8 @@ import { UsageError } from '../errors.ts';
 import { formatSince } from '../format.ts';
 import type { TaskNode } from '../node.ts';
 import { isSameProcess } from '../process-identity.ts';
-import { declared, neededBy, settingsDigest } from './describe-node.ts';
+import { finalisersOf } from '../task.ts';
+import { neededBy, settingsDigest } from './describe-node.ts';
 import { begunAgain, type JournalEntry, type JournaledRun, passing } from './journal.ts';
 
 /** What an earlier run has done, as far as it still holds. */
@@ -51,8 +52,8 @@ export class Resumption {
 
   private constructor(run: JournaledRun, nodes: readonly TaskNode[]) {
     this.#run = run;
-    const finalisers = nodes.flatMap(({ task, input }) => declared(task.finally, input) ?? []);
-    this.#finalisers = new Set(finalisers.map((entry) => ('task' in entry ? entry.task : entry)));
+    const finalisers = nodes.flatMap(({ task, input }) => finalisersOf(task, input));
+    this.#finalisers = new Set(finalisers.map(({ task }) => task));
   }
 
   #passes(node: TaskNode): boolean {

@@ -2,7 +2,7 @@ import { relative, resolve } from 'node:path';
 import { formatPlace } from '../call-site.ts';
 import { UsageError } from '../errors.ts';
 import type { TaskNode } from '../node.ts';
-import { declared } from './describe-node.ts';
+import { declared } from '../task.ts';
 import { type FileStates, readStates } from './file-state.ts';
 import { compileGlobs, findFiles, type Globs, matchesGlobs } from './glob.ts';
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { count, listChanges } from '../format.ts';
 import type { TaskNode } from '../node.ts';
-import { declared, type Facets, facetsOf } from './describe-node.ts';
+import { declared } from '../task.ts';
+import { type Facets, facetsOf } from './describe-node.ts';
 import { type Effect, effectOfFingerprint, effectReason } from './effects.ts';
 import { digestOf, type FileStates } from './file-state.ts';
 import {

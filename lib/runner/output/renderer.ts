@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Renderer } from '../events.ts';
-import type { OutputMode } from '../global-options.ts';
+import { isSet, type OutputMode } from '../global-options.ts';
 import { nestingLevel } from '../nesting.ts';
 import { groupedRenderer } from './blocks.ts';
 import { githubRenderer, gitlabRenderer } from './github.ts';
@@ -66,8 +66,4 @@ function detected(terminal: Terminal, env: NodeJS.ProcessEnv): 'github' | 'gitla
   if (terminal.isTerminal || nestingLevel() > 0) return undefined;
   if (env.GITHUB_ACTIONS === 'true') return 'github';
   return env.GITLAB_CI === 'true' ? 'gitlab' : undefined;
-}
-
-function isSet(variable: string | undefined): boolean {
-  return variable !== undefined && !['', '0', 'false'].includes(variable);
 }

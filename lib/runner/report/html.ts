@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { runnerFolder } from '../folder.ts';
 import type { GraphView } from '../graph/view.ts';
 import { criticalPath, measured } from './critical-path.ts';
 import { escapeXml, graphPicture } from './graph-picture.ts';
@@ -105,5 +103,5 @@ function hash(text: string): string {
 }
 
 async function readPart(file: string): Promise<string> {
-  return await readFile(join(runnerFolder, 'report', file), 'utf8');
+  return await readFile(new URL(file, import.meta.url), 'utf8');
 }

@@ -1,13 +1,11 @@
 import { formatPlace } from '../call-site.ts';
 import type { Failure } from '../errors.ts';
 import type { Renderer, RunEvent } from '../events.ts';
-import { smallest } from '../extremes.ts';
 import type { Graph, TaskNode } from '../node.ts';
 import { RunView, runLine } from '../output/lines.ts';
 import { createStyle } from '../output/terminal.ts';
-import type { RunOutcome } from '../task.ts';
+import { declared, type RunOutcome } from '../task.ts';
 import { KeptLines } from './kept-lines.ts';
-import { Lanes } from './lanes.ts';
 import type { RecordedLine, RecordedRun, RecordedTask, TaskStatus } from './recorded-run.ts';
 
 /** Times are milliseconds since 1970 here. */
@@ -38,7 +36,8 @@ export class RunRecorder implements Renderer {
   readonly #lines: KeptLines | undefined;
   readonly #view = new RunView();
   readonly #notes: { at: number; text: string }[] = [];
-  readonly #lanes = new Lanes();
+  /** The lanes of the timeline; true while a task is drawn on it. */
+  readonly #lanes: boolean[] = [];
   #startedAt = 0;
   #endedAt = 0;
   #jobs = 1;
@@ -87,7 +86,10 @@ export class RunRecorder implements Renderer {
 
   /** What is known by now; what still runs counts until the last event. */
   recorded(): RecordedRun {
-    const first = smallest(this.#endedAt, this.#started());
+    const first = this.#states.reduce(
+      (least, { startedAt = least }) => Math.min(least, startedAt),
+      this.#endedAt,
+    );
     return {
       label: this.#label,
       startedAt: this.#startedAt,
@@ -111,7 +113,7 @@ export class RunRecorder implements Renderer {
       description,
       place: formatPlace(node.task),
       needs: [...node.needs].flatMap((needed) => this.#byId.get(needed.id)?.place ?? []),
-      mutex: typeof mutex === 'function' ? mutex(node.input) : mutex,
+      mutex: declared(mutex, node.input),
       alone: interactive ?? false,
       status,
       report: state.report,
@@ -142,7 +144,7 @@ export class RunRecorder implements Renderer {
       case 'task-started':
         state.status = 'running';
         state.startedAt = event.at;
-        state.lane = this.#lanes.take();
+        state.lane = this.#freeLane();
         return;
       case 'task-done':
         this.#end(state, 'done', event.at);
@@ -204,15 +206,19 @@ export class RunRecorder implements Renderer {
   #end(state: State, status: TaskStatus, at: number): void {
     state.status = status;
     state.endedAt = at;
-    if (state.lane !== undefined) this.#lanes.leave(state.lane);
+    if (state.lane !== undefined) this.#lanes[state.lane] = false;
+  }
+
+  /** The first lane on which nothing is drawn, now taken. */
+  #freeLane(): number {
+    const free = this.#lanes.indexOf(false);
+    const lane = free < 0 ? this.#lanes.length : free;
+    this.#lanes[lane] = true;
+    return lane;
   }
 
   #keep(state: State, at: number, stream: RecordedLine['stream'], text: string): void {
     this.#lines?.add(state.place, { at: at - this.#startedAt, stream, text });
-  }
-
-  *#started(): Iterable<number> {
-    for (const { startedAt } of this.#states) if (startedAt !== undefined) yield startedAt;
   }
 }
 

@@ -1,4 +1,3 @@
-import { largest } from '../extremes.ts';
 import type { RecordedRun, RecordedTask } from './recorded-run.ts';
 
 /**
@@ -37,10 +36,7 @@ const shortest = 1;
 export function traceOf(run: RecordedRun): Trace {
   const ran = slicesOf(run.tasks);
   const slices = new Map(ran.map((slice) => [slice.place, slice]));
-  const lanes = largest(
-    0,
-    ran.map(({ tid }) => tid),
-  );
+  const lanes = ran.reduce((most, { tid }) => Math.max(most, tid), 0);
   const events: TraceEvent[] = [
     metadata('process_name', 0, { name: run.label }),
     ...Array.from({ length: lanes }, (_, lane) => [

@@ -1,8 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { completionTask } from '../../completion/completion-task.ts';
 import type { UsageError } from '../../errors.ts';
-import { graphTask, listTask } from '../../list.ts';
+import { ownTasks } from '../../own-tasks.ts';
 import { type AnyTask, task } from '../../task.ts';
 import { checkDefinitions } from '../../task-names.ts';
 
@@ -11,7 +10,7 @@ const make = (name: string, aliases: string[] = []) =>
 
 function errorOf(...tasks: AnyTask[]): UsageError | undefined {
   try {
-    checkDefinitions([...tasks, listTask, graphTask, completionTask], {});
+    checkDefinitions([...tasks, ...ownTasks], {});
     return undefined;
   } catch (error) {
     return error as UsageError;

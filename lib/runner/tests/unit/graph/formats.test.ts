@@ -1,7 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dot } from '../../../graph/dot.ts';
-import { json } from '../../../graph/json.ts';
 import { mermaid } from '../../../graph/mermaid.ts';
 import type { EdgeKind, GraphView, Mark } from '../../../graph/view.ts';
 
@@ -81,11 +80,6 @@ test('dot: quotes, backslashes, line breaks and entities mean themselves in a la
       .replace(/\\(.)/g, (_, character) => (character === 'n' ? '\n' : character)),
     nasty,
   );
-});
-
-test('json: everything that is known, under stable names', () => {
-  assert.equal(JSON.parse(json(view)), JSON.parse(JSON.stringify(view)));
-  assert.is(JSON.parse(json(nastyView)).nodes[0].label, nasty);
 });
 
 test.run();

@@ -1,0 +1,53 @@
+import { type AnyTask, type ArgumentSpec, task } from './task.ts';
+
+/* Tasks that the runner answers itself. They are listed like all others. */
+
+export const listTask: AnyTask = task({
+  name: 'list',
+  group: 'runner',
+  description: 'shows all tasks',
+  commands: () => [],
+});
+
+export const graphFormat = {
+  type: 'choice',
+  choices: ['mermaid', 'dot', 'json'],
+  default: 'mermaid',
+  description: 'how it is written',
+} as const satisfies ArgumentSpec;
+
+/** The command line may hold every argument and option of the task that it draws. */
+export const graphTask = task({
+  name: 'graph',
+  group: 'runner',
+  description: 'draws what a task needs, or all tasks',
+  args: {
+    task: {
+      type: 'string',
+      positional: true,
+      variadic: true,
+      optional: true,
+      description: 'a task with its arguments; without one, all public tasks',
+    },
+    format: graphFormat,
+  },
+  commands: () => [],
+});
+
+export const completionTask: AnyTask = task({
+  name: 'completion',
+  group: 'runner',
+  description: 'prints a completion script; how to install it is in its head',
+  args: {
+    shell: {
+      type: 'choice',
+      positional: true,
+      choices: ['bash', 'zsh', 'fish'],
+      noun: 'shell',
+      description: 'the shell',
+    },
+  },
+  commands: () => [],
+});
+
+export const ownTasks: readonly AnyTask[] = [listTask, graphTask, completionTask];
