@@ -253,7 +253,7 @@ function shellOf(node: TaskNode, run: Run, attempt: Attempt, pipe?: OnePipe): Sh
         const env = { ...options.env, ...nestedEnvironment(), ...mark };
         return run.children.spawn(id, command, args, { ...options, env }, interactive);
       },
-      end: (child: ChildProcess) => void run.children.endOne(child),
+      end: (child: ChildProcess) => void run.children.end(child),
       onCommand: (command) => run.emit({ type: 'task-command', id, command }),
       onOutput: (stream, chunk, command) => splittersOf(command)[stream].push(chunk),
       redact: (text) => run.redactor.redact(text),

@@ -1,16 +1,17 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { poll } from './pause.ts';
 import { isGroupAlive } from './process-identity.ts';
 
 type Group = {
   readonly owner: string;
   readonly child: ChildProcess;
-  readonly leads: boolean;
+  /** Whom signals go to: its group, or the child alone where it stays in ours. */
+  readonly target: number;
   ended: boolean;
 };
 
 /** How long a group that got SIGTERM may live before SIGKILL. */
 export const termMs = 5000;
-const pollMs = 20;
 
 /**
  * Every child process of the run. Each leads a process group of its own, so that a signal reaches grandchildren too
@@ -39,11 +40,11 @@ export class Children {
     const child = spawn(command, args, { ...options, detached: !interactive });
     const { pid } = child;
     if (pid === undefined) return child;
-    const group: Group = { owner, child, leads: !interactive, ended: false };
+    const group: Group = { owner, child, target: interactive ? pid : -pid, ended: false };
     this.#groups.set(pid, group);
     child.once('exit', () => {
       group.ended = true;
-      if (!group.leads || !sendSignal(-pid, 0)) this.#groups.delete(pid);
+      if (interactive || !sendSignal(-pid, 0)) this.#groups.delete(pid);
     });
     return child;
   }
@@ -56,7 +57,7 @@ export class Children {
 
   /** Whether a child has the terminal at the moment. */
   get interactive(): boolean {
-    return [...this.#groups.values()].some((group) => !group.leads);
+    return [...this.#groups.values()].some(({ target }) => target > 0);
   }
 
   /**
@@ -71,9 +72,10 @@ export class Children {
     this.#spared.delete(owner);
   }
 
-  /** Passes a signal on to the groups of one owner, or to all. */
-  signal(signal: NodeJS.Signals, owner?: string): void {
-    for (const [pid, group] of this.#of(owner)) sendSignal(group.leads ? -pid : pid, signal);
+  /** Passes a signal on to some groups, by default to all that are not spared. A stopped process takes it only after SIGCONT. */
+  #signal(signal: NodeJS.Signals, which?: Which): void {
+    for (const { target } of this.#of(which)) sendSignal(target, signal);
+    for (const { target } of this.#of(which)) sendSignal(target, 'SIGCONT');
   }
 
   /**
@@ -81,58 +83,34 @@ export class Children {
    * which it puts the terminal right before it stops.
    */
   suspend(signal: 'SIGTSTP' | 'SIGSTOP'): boolean {
-    for (const [pid, group] of this.#groups) {
-      if (group.leads) sendSignal(-pid, signal);
-      else if (signal === 'SIGTSTP') sendSignal(pid, signal);
-    }
+    for (const { target } of this.#groups.values())
+      if (target < 0 || signal === 'SIGTSTP') sendSignal(target, signal);
     return this.#groups.size > 0;
   }
 
   /** Lets all groups go on after `suspend`. */
   resume(): void {
-    for (const [pid, group] of this.#groups) sendSignal(group.leads ? -pid : pid, 'SIGCONT');
+    for (const { target } of this.#groups.values()) sendSignal(target, 'SIGCONT');
   }
 
   /** SIGKILL to everything at once. */
-  kill(owner?: string): void {
-    for (const [pid, group] of this.#groups) {
-      if (owner === undefined || group.owner === owner) sendSignal(group.leads ? -pid : pid, 'SIGKILL');
-    }
+  kill(): void {
+    for (const { target } of this.#groups.values()) sendSignal(target, 'SIGKILL');
   }
 
-  /** Ends the groups of one owner, or all: SIGTERM, after 5 s SIGKILL. Returns when none is left. */
-  async end(owner?: string): Promise<void> {
-    if (await this.#gone(owner, 0)) return;
-    this.signal('SIGTERM', owner);
-    this.signal('SIGCONT', owner);
-    if (await this.#gone(owner, termMs)) return;
-    this.signal('SIGKILL', owner);
+  /** Ends some groups, by default all that are not spared: SIGTERM, after 5 s SIGKILL. Returns when none is left. */
+  async end(which?: Which): Promise<void> {
+    if (await this.#gone(which, 0)) return;
+    this.#signal('SIGTERM', which);
+    if (await this.#gone(which, termMs)) return;
+    this.#signal('SIGKILL', which);
     // A process in uninterruptible sleep survives even that for a while; nobody can do more.
-    await this.#gone(owner, termMs);
-  }
-
-  /** Ends one child with its group: SIGTERM, after 5 s SIGKILL. */
-  async endOne(child: ChildProcess): Promise<void> {
-    const { pid } = child;
-    if (pid === undefined || this.#groups.get(pid)?.child !== child) return;
-    const target = this.#groups.get(pid)?.leads ? -pid : pid;
-    sendSignal(target, 'SIGTERM');
-    sendSignal(target, 'SIGCONT');
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, termMs);
-      child.once('exit', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
-    if (this.#groups.get(pid)?.child === child) sendSignal(target, 'SIGKILL');
+    await this.#gone(which, termMs);
   }
 
   /** Passes a signal on, and ends what has not ended by itself after `graceMs`. */
   async stop(signal: NodeJS.Signals, graceMs: number): Promise<void> {
-    this.signal(signal);
-    // A stopped process takes it only after it was told to go on.
-    this.signal('SIGCONT');
+    this.#signal(signal);
     if (!(await this.#gone(undefined, graceMs))) await this.end();
   }
 
@@ -140,26 +118,28 @@ export class Children {
     process.removeListener('exit', this.#onExit);
   }
 
-  #of(owner: string | undefined): [number, Group][] {
-    return [...this.#groups].filter(([, group]) =>
-      owner === undefined ? !this.#spared.has(group.owner) : group.owner === owner,
+  #of(which: Which | undefined): Group[] {
+    return [...this.#groups.values()].filter(({ owner, child }) =>
+      which === undefined ? !this.#spared.has(owner) : owner === which || child === which,
     );
   }
 
-  /** Whether all groups are gone within the time. Polls, since nothing tells of the end of a grandchild. */
-  async #gone(owner: string | undefined, withinMs: number): Promise<boolean> {
-    for (const deadline = Date.now() + withinMs; ; ) {
-      for (const [pid, group] of this.#of(owner)) {
-        if (group.ended && !(group.leads && (await isGroupAlive(pid)))) this.#groups.delete(pid);
+  /** Whether these groups are gone within the time. */
+  #gone(which: Which | undefined, withinMs: number): Promise<boolean> {
+    return poll(async () => {
+      for (const { child, ended, target } of this.#of(which)) {
+        if (ended && !(target < 0 && (await isGroupAlive(-target)))) this.#groups.delete(child.pid ?? 0);
       }
-      if (this.#of(owner).length === 0) return true;
-      if (Date.now() >= deadline) return false;
-      await new Promise((resolve) => setTimeout(resolve, pollMs));
-    }
+      return this.#of(which).length === 0;
+    }, withinMs);
   }
 }
 
-function sendSignal(target: number, signal: NodeJS.Signals | 0): boolean {
+/** The groups of one owner, or that of one child. */
+type Which = string | ChildProcess;
+
+/** False for a process that has gone. */
+export function sendSignal(target: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(target, signal);
   } catch {

@@ -1,14 +1,15 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { isSameProcess, type ProcessIdentity, processIdentity } from './process-identity.ts';
+import { sendSignal } from './children.ts';
+import { poll } from './pause.ts';
+import { allPids, isSameProcess, type ProcessIdentity, processIdentity } from './process-identity.ts';
 
 /** In the environment of every command of a run that holds a lock: what a killed run left behind is known by it. */
 const variable = 'TASK_RUNNER_HOLDER';
 
 /** How long an orphan may take to end after SIGTERM. A helm that is stopped brings its release back first. */
 const graceMs = 10_000;
-const pollMs = 20;
 
 const markOf = ({ pid, startTime }: ProcessIdentity): string => `${pid}.${startTime.replaceAll(' ', '_')}`;
 
@@ -24,21 +25,15 @@ export function markEnvironment(holder: ProcessIdentity | undefined): NodeJS.Pro
 export async function endOrphans(holder: ProcessIdentity): Promise<number> {
   const pids = await markedProcesses(`${variable}=${markOf(holder)}`);
   const found = (await Promise.all(pids.map(processIdentity))).filter((orphan) => orphan !== undefined);
-  for (const { pid } of found) send(pid, 'SIGTERM');
-  for (const { pid } of found) send(pid, 'SIGCONT');
-  if (await gone(found, graceMs)) return found.length;
-  for (const orphan of found) if (await isSameProcess(orphan)) send(orphan.pid, 'SIGKILL');
+  const gone = (): Promise<boolean> =>
+    poll(async () => !(await Promise.all(found.map(isSameProcess))).includes(true), graceMs);
+  for (const { pid } of found) sendSignal(pid, 'SIGTERM');
+  for (const { pid } of found) sendSignal(pid, 'SIGCONT');
+  if (await gone()) return found.length;
+  for (const orphan of found) if (await isSameProcess(orphan)) sendSignal(orphan.pid, 'SIGKILL');
   // A process in uninterruptible sleep survives even that for a while; nobody can do more.
-  await gone(found, graceMs);
+  await gone();
   return found.length;
-}
-
-async function gone(processes: readonly ProcessIdentity[], withinMs: number): Promise<boolean> {
-  for (const deadline = Date.now() + withinMs; ; ) {
-    if (!(await Promise.all(processes.map(isSameProcess))).includes(true)) return true;
-    if (Date.now() > deadline) return false;
-    await new Promise((resolve) => setTimeout(resolve, pollMs));
-  }
 }
 
 async function markedProcesses(entry: string): Promise<number[]> {
@@ -49,7 +44,7 @@ async function markedProcesses(entry: string): Promise<number[]> {
     const lines = stdout.split('\n').filter((line) => ` ${line} `.includes(` ${entry} `));
     return lines.map((line) => Number.parseInt(line, 10)).filter((pid) => pid !== process.pid);
   }
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const pids = await allPids();
   const marked = await Promise.all(
     pids.map(async (pid) => {
       const text = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
@@ -57,12 +52,4 @@ async function markedProcesses(entry: string): Promise<number[]> {
     }),
   );
   return pids.filter((pid, index) => marked[index] && pid !== process.pid);
-}
-
-function send(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // It has ended already.
-  }
 }

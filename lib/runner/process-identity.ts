@@ -85,9 +85,8 @@ export async function isGroupAlive(group: number): Promise<boolean> {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
   if (process.platform === 'linux') {
-    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-    const stats = await Promise.all(pids.map((pid) => readStat(Number(pid))));
-    return stats.some((stat) => stat !== undefined && stat.group === group);
+    const stats = await Promise.all((await allPids()).map(readStat));
+    return stats.some((stat) => stat?.group === group);
   }
   const { stdout } = await run('ps', ['-A', '-o', 'pgid=,stat=']).catch(() => ({ stdout: '' }));
   return stdout.split('\n').some((line) => {
@@ -100,7 +99,7 @@ export async function isGroupAlive(group: number): Promise<boolean> {
 export async function childrenOf(pid: number): Promise<ProcessIdentity[]> {
   let pids: number[];
   if (process.platform === 'linux') {
-    const all = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+    const all = await allPids();
     const stats = await Promise.all(all.map(readStat));
     pids = all.filter((_, index) => stats[index]?.parent === pid);
   } else {
@@ -109,6 +108,11 @@ export async function childrenOf(pid: number): Promise<ProcessIdentity[]> {
     pids = lines.flatMap(([child, parent]) => (child !== undefined && parent === pid ? [child] : []));
   }
   return (await Promise.all(pids.map(processIdentity))).filter((child) => child !== undefined);
+}
+
+/** On Linux: of all processes. */
+export async function allPids(): Promise<number[]> {
+  return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
 }
 
 /** Undefined also for a zombie: it runs no more. */

@@ -1,13 +1,9 @@
 import { spawn } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Rig, type RigTask, within } from '../rig/rig.ts';
+import { type RigTask, rig, useRig, within } from '../rig/rig.ts';
 
-let rig: Rig;
-test.before.each(async () => {
-  rig = await Rig.open();
-});
-test.after.each(() => rig.close());
+useRig(test);
 
 const destroy: RigTask = { name: 'destroy', confirm: 'Remove all?', commands: ['echo gone'] };
 const tasks: RigTask[] = [destroy, { name: 'reset', needs: ['destroy'], commands: ['echo reset'] }];

@@ -1,12 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Rig, type RigTask } from '../rig/rig.ts';
+import { type RigTask, rig, useRig } from '../rig/rig.ts';
 
-let rig: Rig;
-test.before.each(async () => {
-  rig = await Rig.open();
-});
-test.after.each(() => rig.close());
+useRig(test);
 
 /** A cluster, an app in it and a test; what is made is taken away again. */
 function story(): RigTask[] {

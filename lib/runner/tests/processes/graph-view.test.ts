@@ -3,13 +3,9 @@ import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { copyProject } from '../../../../tests/rig/project-copy.ts';
-import { Rig, type RigTask } from '../rig/rig.ts';
+import { type RigTask, rig, useRig } from '../rig/rig.ts';
 
-let rig: Rig;
-test.before.each(async () => {
-  rig = await Rig.open();
-});
-test.after.each(() => rig.close());
+useRig(test);
 
 const tasks: readonly RigTask[] = [
   { name: 'tool', private: true, commands: ['never run'] },

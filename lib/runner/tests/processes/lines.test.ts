@@ -1,12 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Rig } from '../rig/rig.ts';
+import { rig, useRig } from '../rig/rig.ts';
 
-let rig: Rig;
-test.before.each(async () => {
-  rig = await Rig.open();
-});
-test.after.each(() => rig.close());
+useRig(test);
 
 const both = 'for i in $(seq 300); do echo o$i; echo e$i >&2; done';
 const inOrder = Array.from({ length: 300 }, (_, index) => `o${index + 1}\ne${index + 1}\n`).join('');

@@ -1,21 +1,11 @@
-import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as poll } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Rig, type RigTask, within } from '../rig/rig.ts';
+import { folder, type RigTask, rig, useRig, within } from '../rig/rig.ts';
 
-let rig: Rig;
-let folder: string;
-test.before.each(async () => {
-  rig = await Rig.open();
-  folder = await mkdtemp(join(tmpdir(), 'lock-run-'));
-});
-test.after.each(async () => {
-  await rig.close();
-  await rm(folder, { recursive: true, force: true });
-});
+useRig(test);
 
 const locked = (name: string): RigTask => ({ name, lock: true, commands: [rig.command(name)] });
 /** The start of a run inside a task. */

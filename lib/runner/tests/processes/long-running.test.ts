@@ -2,13 +2,9 @@ import { createServer } from 'node:http';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { freePort } from '../rig/free-port.ts';
-import { Rig, type RigTask } from '../rig/rig.ts';
+import { type RigTask, rig, useRig } from '../rig/rig.ts';
 
-let rig: Rig;
-test.before.each(async () => {
-  rig = await Rig.open();
-});
-test.after.each(() => rig.close());
+useRig(test);
 
 type Ready = NonNullable<RigTask['ready']>;
 

@@ -1,20 +1,10 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Rig } from '../rig/rig.ts';
+import { folder, rig, useRig } from '../rig/rig.ts';
 
-let rig: Rig;
-let folder: string;
-test.before.each(async () => {
-  rig = await Rig.open();
-  folder = mkdtempSync(join(tmpdir(), 'report-'));
-});
-test.after.each(async () => {
-  await rig.close();
-  rmSync(folder, { recursive: true, force: true });
-});
+useRig(test);
 
 type Line = { readonly stream: string; readonly text: string };
 type Task = {

@@ -1,21 +1,11 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Rig, type RigTask, type RunnerProcess } from '../rig/rig.ts';
+import { folder, type RigTask, type RunnerProcess, rig, useRig } from '../rig/rig.ts';
 
-let rig: Rig;
-let folder: string;
-test.before.each(async () => {
-  rig = await Rig.open();
-  folder = await mkdtemp(join(tmpdir(), 'resume-'));
-});
-test.after.each(async () => {
-  await rig.close();
-  await rm(folder, { recursive: true, force: true });
-});
+useRig(test);
 
 const ok = (name: string, more: Partial<RigTask> = {}): RigTask => ({
   name,

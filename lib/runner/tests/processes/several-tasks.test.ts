@@ -1,20 +1,10 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Rig, type RigTask, type RunnerProcess } from '../rig/rig.ts';
+import { folder, type RigTask, type RunnerProcess, rig, useRig } from '../rig/rig.ts';
 
-let rig: Rig;
-let folder: string;
-test.before.each(async () => {
-  rig = await Rig.open();
-  folder = await mkdtemp(join(tmpdir(), 'several-'));
-});
-test.after.each(async () => {
-  await rig.close();
-  await rm(folder, { recursive: true, force: true });
-});
+useRig(test);
 
 const ok = (name: string, more: Partial<RigTask> = {}): RigTask => ({
   name,

@@ -1,13 +1,9 @@
 import { spawn } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Rig } from '../rig/rig.ts';
+import { rig, useRig } from '../rig/rig.ts';
 
-let rig: Rig;
-test.before.each(async () => {
-  rig = await Rig.open();
-});
-test.after.each(() => rig.close());
+useRig(test);
 
 const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGQUIT: 131 } as const;
 

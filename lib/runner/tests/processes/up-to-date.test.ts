@@ -1,22 +1,14 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Rig, type RigTask, type RunnerProcess } from '../rig/rig.ts';
+import { folder, type RigTask, type RunnerProcess, rig, useRig } from '../rig/rig.ts';
 
-let rig: Rig;
-let folder: string;
+useRig(test);
 test.before.each(async () => {
-  rig = await Rig.open();
-  folder = await mkdtemp(join(tmpdir(), 'up-to-date-'));
   await mkdir(join(folder, 'src'));
   await write('src/a.ts', 'one');
-});
-test.after.each(async () => {
-  await rig.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 const write = (path: string, text: string): Promise<void> => writeFile(join(folder, path), text);

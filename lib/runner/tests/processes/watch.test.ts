@@ -1,22 +1,14 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Rig, type RigTask, type RunnerProcess } from '../rig/rig.ts';
+import { folder, type RigTask, type RunnerProcess, rig, useRig } from '../rig/rig.ts';
 
-let rig: Rig;
-let folder: string;
+useRig(test);
 test.before.each(async () => {
-  rig = await Rig.open();
-  folder = await mkdtemp(join(tmpdir(), 'watch-'));
   await mkdir(join(folder, 'src'));
   await write('src/a.ts', '1');
-});
-test.after.each(async () => {
-  await rig.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 const write = (path: string, text: string): Promise<void> => writeFile(join(folder, path), text);

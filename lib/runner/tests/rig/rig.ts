@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { Test } from 'uvu';
 import { processStartTime, type Readiness } from '../../runner.ts';
 import { bundled } from './bundled.ts';
 
@@ -312,6 +313,23 @@ export class Rig {
     this.#pids.add(started.pid);
     this.#invocations.put(new Invocation(socket, lines, started));
   }
+}
+
+/** Of the test that runs, see `useRig`. */
+export let rig: Rig;
+/** Likewise: empty at its start, removed after it. */
+export let folder: string;
+
+/** Gives each test of a file a rig and a folder of its own. */
+export function useRig(test: Test): void {
+  test.before.each(async () => {
+    rig = await Rig.open();
+    folder = await mkdtemp(join(tmpdir(), 'rig-folder-'));
+  });
+  test.after.each(async () => {
+    await rig.close();
+    await rm(folder, { recursive: true, force: true });
+  });
 }
 
 /** Undefined at the end of the connection. A killed child resets it, which the lines tell as an error: one more way to end. */

@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkArguments } from '../../arguments.ts';
-import { UsageError } from '../../errors.ts';
 import type { ArgumentSpecs, ArgumentValues } from '../../task.ts';
+import { refusalOf } from '../rig/refusal.ts';
 
 const app = { type: 'choice', positional: true, description: 'the app', choices: ['app1', 'app2'] } as const;
 
@@ -10,15 +10,7 @@ function check(specs: ArgumentSpecs, values: ArgumentValues): Promise<unknown> {
   return checkArguments(specs, values, { options: { environment: 'dev' }, usage: 'usage: x' });
 }
 
-async function errorOf(specs: ArgumentSpecs, values: ArgumentValues): Promise<UsageError> {
-  try {
-    await check(specs, values);
-  } catch (error) {
-    if (error instanceof UsageError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
-}
+const errorOf = (specs: ArgumentSpecs, values: ArgumentValues) => refusalOf(check(specs, values));
 
 test('words of the command line become typed values', async () => {
   const specs = {
@@ -61,8 +53,8 @@ test('the environment comes after the command line and before the default', asyn
     (await errorOf(specs, {})).what,
     'expected `--level` to be a number, got `x` (from RUNNER_TEST_LEVEL)',
   );
-  assert.match((await errorOf(specs, {})).advice ?? '', 'write `RUNNER_TEST_LEVEL=NUMBER`: ');
-  assert.match((await errorOf(specs, { level: 'y' })).advice ?? '', 'write `--level=NUMBER`: ');
+  assert.match((await errorOf(specs, {})).advice, 'write `RUNNER_TEST_LEVEL=NUMBER`: ');
+  assert.match((await errorOf(specs, { level: 'y' })).advice, 'write `--level=NUMBER`: ');
   process.env.RUNNER_TEST_LEVEL = '';
   assert.equal(await check(specs, {}), { level: 1 });
   delete process.env.RUNNER_TEST_LEVEL;

@@ -1,55 +1,12 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { NodeSummary, RunEventBody } from '../../events.ts';
+import type { RunEventBody } from '../../events.ts';
 import type { OutputMode } from '../../global-options.ts';
 import { githubRenderer } from '../../output/github.ts';
 import { createRenderer } from '../../output/renderer.ts';
-import { createStyle, type Terminal } from '../../output/terminal.ts';
-
-type Log = Terminal & { shown: string };
-
-function logOf(isTerminal = false): Log {
-  const log: Log = {
-    shown: '',
-    out: () => {},
-    err: (text) => {
-      log.shown += text;
-    },
-    isTerminal,
-    columns: () => 80,
-    style: createStyle(false, true),
-  };
-  return log;
-}
-
-function node(id: string, file = '/repository/tasks/vault.ts'): NodeSummary {
-  return { id, label: id, name: id, needs: [], place: () => ({ file, line: 12 }) };
-}
+import { done, failed, logOf, node, output, start, started } from '../rig/events.ts';
 
 const redact = (text: string): string => text;
-
-const start = (id: string): RunEventBody => ({ type: 'task-started', id });
-const output = (id: string, line: string): RunEventBody => ({
-  type: 'task-output',
-  id,
-  stream: 'stdout',
-  line,
-});
-const done = (id: string): RunEventBody => ({ type: 'task-done', id, report: undefined, durationMs: 1200 });
-const failed = (id: string, what: string, why?: string): RunEventBody => ({
-  type: 'task-failed',
-  id,
-  label: id,
-  failure: { what, exitCode: 3, ...(why === undefined ? {} : { why }) },
-  chain: [id],
-  lastLines: [],
-  place: 'x',
-  durationMs: 1200,
-});
-
-function started(...nodes: NodeSummary[]): RunEventBody {
-  return { type: 'run-started', nodes, jobs: 2 };
-}
 
 function github(events: readonly RunEventBody[], single = false): string[] {
   const log = logOf();

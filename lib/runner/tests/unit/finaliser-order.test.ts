@@ -1,14 +1,12 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FinaliserOrder } from '../../finaliser-order.ts';
-import { buildGraph } from '../../graph.ts';
 import type { TaskNode } from '../../node.ts';
-import { type AnyTask, task } from '../../task.ts';
-
-const plain = { description: 'd', commands: () => ['true'] };
+import type { AnyTask } from '../../task.ts';
+import { graphOf, plain } from '../rig/graphs.ts';
 
 async function nodesOf(top: AnyTask): Promise<readonly TaskNode[]> {
-  return (await buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run')).nodes;
+  return (await graphOf(top)).nodes;
 }
 
 type Told = {
@@ -44,11 +42,11 @@ function order(nodes: readonly TaskNode[], leftOut: readonly string[] = []): Tol
 
 test('finalisers run in the reverse order of their tasks, independent ones at the same time', async () => {
   const make = (name: string, needs: AnyTask[]): AnyTask =>
-    task({ ...plain, name, needs, finally: [task({ ...plain, name: `undo-${name}` })] });
+    plain(name, { needs, finally: [plain(`undo-${name}`)] });
   const base = make('base', []);
   const left = make('left', [base]);
-  const right = make('right', [task({ ...plain, name: 'between', needs: [base] })]);
-  const { released, end } = order(await nodesOf(task({ ...plain, name: 'top', needs: [left, right] })));
+  const right = make('right', [plain('between', { needs: [base] })]);
+  const { released, end } = order(await nodesOf(plain('top', { needs: [left, right] })));
   assert.equal([...released].sort(), ['undo-left', 'undo-right']);
   end('undo-left');
   assert.is(released.length, 2);
@@ -57,12 +55,10 @@ test('finalisers run in the reverse order of their tasks, independent ones at th
 });
 
 test('a finaliser of a finaliser runs after it, and before those of the tasks below', async () => {
-  const deepest = task({ ...plain, name: 'deepest' });
-  const undo = task({ ...plain, name: 'undo', finally: [deepest] });
-  const below = task({ ...plain, name: 'below', finally: [task({ ...plain, name: 'undo-below' })] });
-  const { released, end } = order(
-    await nodesOf(task({ ...plain, name: 'top', needs: [below], finally: [undo] })),
-  );
+  const deepest = plain('deepest');
+  const undo = plain('undo', { finally: [deepest] });
+  const below = plain('below', { finally: [plain('undo-below')] });
+  const { released, end } = order(await nodesOf(plain('top', { needs: [below], finally: [undo] })));
   assert.equal(released, ['undo']);
   end('undo');
   assert.equal(released, ['undo', 'deepest']);
@@ -71,30 +67,30 @@ test('a finaliser of a finaliser runs after it, and before those of the tasks be
 });
 
 test('a finaliser that needs its own task does not hold itself back', async () => {
-  const base: AnyTask = task({ ...plain, name: 'base', finally: () => [dump] });
-  const dump = task({ ...plain, name: 'dump', needs: [base] });
-  assert.equal(order(await nodesOf(task({ ...plain, name: 'top', needs: [base] }))).released, ['dump']);
+  const base: AnyTask = plain('base', { finally: () => [dump] });
+  const dump = plain('dump', { needs: [base] });
+  assert.equal(order(await nodesOf(plain('top', { needs: [base] }))).released, ['dump']);
 });
 
 test('one that is left out at once counts once', async () => {
-  const base = task({ ...plain, name: 'base', finally: [task({ ...plain, name: 'undo-base' })] });
+  const base = plain('base', { finally: [plain('undo-base')] });
   const [a, b] = ['a', 'b'].map((name) =>
-    task({ ...plain, name, needs: [base], finally: [task({ ...plain, name: `undo-${name}` })] }),
+    plain(name, { needs: [base], finally: [plain(`undo-${name}`)] }),
   ) as [AnyTask, AnyTask];
-  const { released, end } = order(await nodesOf(task({ ...plain, name: 'top', needs: [a, b] })), ['undo-a']);
+  const { released, end } = order(await nodesOf(plain('top', { needs: [a, b] })), ['undo-a']);
   assert.equal(released, ['undo-b']);
   end('undo-b');
   assert.equal(released, ['undo-b', 'undo-base']);
 });
 
 test('a shared one waits for all its tasks', async () => {
-  const shared = task({ ...plain, name: 'shared' });
-  const own = task({ ...plain, name: 'own' });
-  const low = task({ ...plain, name: 'low', finally: [shared] });
-  const high = task({ ...plain, name: 'high', finally: [own] });
-  const below = task({ ...plain, name: 'below', needs: [], finally: [shared] });
-  const above = task({ ...plain, name: 'above', needs: [below], finally: [high] });
-  const { released, end } = order(await nodesOf(task({ ...plain, name: 'top', needs: [low, above] })));
+  const shared = plain('shared');
+  const own = plain('own');
+  const low = plain('low', { finally: [shared] });
+  const high = plain('high', { finally: [own] });
+  const below = plain('below', { needs: [], finally: [shared] });
+  const above = plain('above', { needs: [below], finally: [high] });
+  const { released, end } = order(await nodesOf(plain('top', { needs: [low, above] })));
   assert.equal(released, ['high']);
   end('high');
   assert.equal(released, ['high', 'own']);
@@ -103,17 +99,12 @@ test('a shared one waits for all its tasks', async () => {
 });
 
 test('a finaliser of a task and of its need comes after the others of both, when nothing else is left', async () => {
-  const shared = task({ ...plain, name: 'shared' });
-  const last = task({ ...plain, name: 'last' });
-  const base = task({ ...plain, name: 'base', finally: [last] });
-  const middle = task({ ...plain, name: 'middle', needs: [base], finally: [shared] });
-  const app = task({
-    ...plain,
-    name: 'app',
-    needs: [middle],
-    finally: [task({ ...plain, name: 'own' }), shared],
-  });
-  const { released, end, releaseNext } = order(await nodesOf(task({ ...plain, name: 'top', needs: [app] })));
+  const shared = plain('shared');
+  const last = plain('last');
+  const base = plain('base', { finally: [last] });
+  const middle = plain('middle', { needs: [base], finally: [shared] });
+  const app = plain('app', { needs: [middle], finally: [plain('own'), shared] });
+  const { released, end, releaseNext } = order(await nodesOf(plain('top', { needs: [app] })));
   assert.equal(released, ['own']);
   end('own');
   assert.equal(released, ['own']);
@@ -124,13 +115,13 @@ test('a finaliser of a task and of its need comes after the others of both, when
 });
 
 test('what waits for each other is released one by one, when nothing else is left', async () => {
-  const f = task({ ...plain, name: 'f' });
-  const g = task({ ...plain, name: 'g' });
-  const a = task({ ...plain, name: 'a', finally: [f] });
-  const b = task({ ...plain, name: 'b', needs: [a], finally: [g] });
-  const c = task({ ...plain, name: 'c', finally: [g] });
-  const d = task({ ...plain, name: 'd', needs: [c], finally: [f] });
-  const { released, end, releaseNext } = order(await nodesOf(task({ ...plain, name: 'top', needs: [b, d] })));
+  const f = plain('f');
+  const g = plain('g');
+  const a = plain('a', { finally: [f] });
+  const b = plain('b', { needs: [a], finally: [g] });
+  const c = plain('c', { finally: [g] });
+  const d = plain('d', { needs: [c], finally: [f] });
+  const { released, end, releaseNext } = order(await nodesOf(plain('top', { needs: [b, d] })));
   assert.equal(released, []);
   assert.ok(releaseNext());
   assert.is(released.length, 1);
@@ -142,8 +133,8 @@ test('what waits for each other is released one by one, when nothing else is lef
 test('a chain of 10,000 with a finaliser each is no problem', async () => {
   let last: AnyTask | undefined;
   for (let index = 0; index < 10_000; index += 1) {
-    const undo = task({ ...plain, name: `undo-${index}` });
-    last = task({ ...plain, name: `t-${index}`, needs: last === undefined ? [] : [last], finally: [undo] });
+    const undo = plain(`undo-${index}`);
+    last = plain(`t-${index}`, { needs: last === undefined ? [] : [last], finally: [undo] });
   }
   const { released, end } = order(await nodesOf(last as AnyTask));
   for (let done = 0; done < released.length; done += 1) end(released[done] ?? '');

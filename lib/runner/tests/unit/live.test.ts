@@ -1,9 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { NodeSummary, Renderer, RunEventBody } from '../../events.ts';
+import type { Renderer, RunEventBody } from '../../events.ts';
 import { liveRenderer } from '../../output/live.ts';
 import { createStyle, type Terminal } from '../../output/terminal.ts';
 import { cutText, linesOf, neutralLine, plainText, textWidth } from '../../output/text.ts';
+import { done, failed, node, output, start, started } from '../rig/events.ts';
 import { Screen } from '../rig/screen.ts';
 
 type View = {
@@ -11,10 +12,6 @@ type View = {
   readonly renderer: Renderer;
   readonly tell: (...events: RunEventBody[]) => void;
 };
-
-function node(id: string): NodeSummary {
-  return { id, label: id, name: id, needs: [], place: () => ({ file: '/x.ts', line: 1 }) };
-}
 
 function viewOf(ids: readonly string[], columns = 80, rows = 24, unicode = true): View {
   const screen = new Screen(columns, rows);
@@ -32,28 +29,9 @@ function viewOf(ids: readonly string[], columns = 80, rows = 24, unicode = true)
     // The timer draws it again, as soon as the process has time; here at once.
     process.emit('SIGWINCH');
   };
-  tell({ type: 'run-started', nodes: ids.map(node), jobs: 4 });
+  tell(started(...ids.map((id) => node(id))));
   return { screen, renderer, tell };
 }
-
-const start = (id: string): RunEventBody => ({ type: 'task-started', id });
-const output = (id: string, line: string): RunEventBody => ({
-  type: 'task-output',
-  id,
-  stream: 'stdout',
-  line,
-});
-const done = (id: string): RunEventBody => ({ type: 'task-done', id, report: undefined, durationMs: 1200 });
-const failed = (id: string): RunEventBody => ({
-  type: 'task-failed',
-  id,
-  label: id,
-  failure: { what: 'it broke', exitCode: 1 },
-  chain: [id],
-  lastLines: [],
-  place: 'x.ts:1',
-  durationMs: 1200,
-});
 
 test('shows what runs with its time and last line, and how far the run is', () => {
   const { screen, renderer, tell } = viewOf(['a', 'b', 'c']);

@@ -1,50 +1,20 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError, toFailure, UsageError } from '../../errors.ts';
-import type { NodeSummary, RunEventBody, RunSummary } from '../../events.ts';
+import type { RunEventBody, RunSummary } from '../../events.ts';
 import type { OutputMode } from '../../global-options.ts';
 import { createRenderer } from '../../output/renderer.ts';
 import { summaryLines } from '../../output/summary.ts';
-import { createStyle, type Terminal } from '../../output/terminal.ts';
-
-type Fake = Terminal & { shown: string; results: string };
-
-function fakeTerminal(isTerminal = false, columns = 40): Fake {
-  const fake: Fake = {
-    shown: '',
-    results: '',
-    out: (text) => {
-      fake.results += text;
-    },
-    err: (text) => {
-      fake.shown += text;
-    },
-    isTerminal,
-    columns: () => columns,
-    style: createStyle(false, true),
-  };
-  return fake;
-}
-
-function node(id: string): NodeSummary {
-  return { id, label: id, name: id, needs: [], place: () => ({ file: '/x.ts', line: 1 }) };
-}
+import { createStyle } from '../../output/terminal.ts';
+import { done, type Log, logOf, node, output, start, started } from '../rig/events.ts';
 
 const redact = (text: string): string => text;
+const ended = (id: string): RunEventBody => done(id, 'changed');
 
-const output = (id: string, line: string): RunEventBody => ({
-  type: 'task-output',
-  id,
-  stream: 'stdout',
-  line,
-});
-const start = (id: string): RunEventBody => ({ type: 'task-started', id });
-const done = (id: string): RunEventBody => ({ type: 'task-done', id, report: 'changed', durationMs: 1200 });
-
-function render(mode: OutputMode, ids: string[], events: RunEventBody[], terminal = fakeTerminal()): Fake {
+function render(mode: OutputMode, ids: string[], events: RunEventBody[], terminal = logOf(false, 40)): Log {
   const renderer = createRenderer(mode, terminal, false, ids.length, { env: {}, redact });
-  const started: RunEventBody = { type: 'run-started', nodes: ids.map(node), jobs: 4 };
-  for (const event of [started, ...events]) renderer.onEvent({ ...event, at: 0 });
+  for (const event of [started(...ids.map((id) => node(id))), ...events])
+    renderer.onEvent({ ...event, at: 0 });
   renderer.close?.();
   return terminal;
 }
@@ -56,9 +26,9 @@ const two: RunEventBody[] = [
   output('a', 'a2'),
   output('b', 'b1'),
   { type: 'task-result', id: 'b', text: 'result\n' },
-  done('b'),
+  ended('b'),
   output('a', 'a3'),
-  done('a'),
+  ended('a'),
 ];
 
 test('grouped: lines of one task stand together, live as long as it is alone', () => {
@@ -74,7 +44,7 @@ test('grouped: lines of one task stand together, live as long as it is alone', (
 
 test('grouped: a task that prints without end while another runs is cut, and says so', () => {
   const many = Array.from({ length: 30_000 }, (_, index) => output('a', `line ${index}`));
-  const { shown } = render('grouped', ['a', 'b'], [start('a'), start('b'), ...many, done('a'), done('b')]);
+  const { shown } = render('grouped', ['a', 'b'], [start('a'), start('b'), ...many, ended('a'), ended('b')]);
   assert.match(shown, 'lines left out');
   assert.match(shown, 'line 29999');
   assert.ok(shown.split('\n').length < 11_000);
@@ -82,7 +52,7 @@ test('grouped: a task that prints without end while another runs is cut, and say
 
 test('grouped: also few lines are cut when they are long, and lines of the task itself stay whole', () => {
   const many = Array.from({ length: 2000 }, (_, index) => output('a', `line ${index} ${'x'.repeat(10_000)}`));
-  const { shown } = render('grouped', ['a', 'b'], [start('a'), start('b'), ...many, done('a'), done('b')]);
+  const { shown } = render('grouped', ['a', 'b'], [start('a'), start('b'), ...many, ended('a'), ended('b')]);
   assert.match(shown, 'lines left out');
   assert.match(shown, 'line 1999 ');
   assert.ok(shown.length < 10 << 20, `${shown.length}`);
@@ -104,7 +74,7 @@ test('prefixed: no line looks at all tasks, and there may be any number of them'
       return id;
     },
   }));
-  const terminal = fakeTerminal(false, 120);
+  const terminal = logOf(false, 120);
   const renderer = createRenderer('prefixed', terminal, false, ids.length, { env: {}, redact });
   renderer.onEvent({ type: 'run-started', nodes, jobs: 4, at: 0 });
   for (const id of ids.slice(0, 100)) renderer.onEvent({ ...output(id, 'x'), at: 0 });
@@ -118,11 +88,8 @@ test('plain: lines as they come', () => {
 });
 
 test('a single task writes straight through, whatever the place', () => {
-  assert.is(render('auto', ['a'], [start('a'), output('a', 'x'), done('a')]).shown, 'x\n');
-  assert.is(
-    render('auto', ['a'], [start('a'), output('a', 'x'), done('a')], fakeTerminal(true)).shown,
-    'x\n',
-  );
+  assert.is(render('auto', ['a'], [start('a'), output('a', 'x'), ended('a')]).shown, 'x\n');
+  assert.is(render('auto', ['a'], [start('a'), output('a', 'x'), ended('a')], logOf(true)).shown, 'x\n');
 });
 
 test('json: every event is one line', () => {
@@ -137,7 +104,7 @@ test('json: every event is one line', () => {
 });
 
 test('live: finished tasks stay, running ones are redrawn and never wider than the terminal', () => {
-  const terminal = fakeTerminal(true, 30);
+  const terminal = logOf(true, 30);
   const introducer = String.fromCharCode(27);
   const { shown } = render(
     'live',

@@ -1,16 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildGraph } from '../../graph.ts';
 import type { TaskNode } from '../../node.ts';
 import { runSchedule, type Schedule } from '../../schedule.ts';
 import { type AnyTask, task } from '../../task.ts';
-
-const plain = { description: 'd', commands: () => ['true'] };
+import { graphOf, plain } from '../rig/graphs.ts';
 
 async function nodesOf(...tasks: AnyTask[]): Promise<readonly TaskNode[]> {
-  const top = task({ ...plain, name: 'top', needs: tasks });
-  return (await buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run')).nodes;
+  const top = plain('top', { needs: tasks });
+  return (await graphOf(top)).nodes;
 }
 
 /** Runs the nodes and returns their labels in the order in which they were started. */
@@ -34,50 +32,47 @@ async function orderOf(nodes: readonly TaskNode[], traits: Partial<Schedule> = {
 }
 
 test('of several ready nodes the one that most others wait for goes first', async () => {
-  const lonely = task({ ...plain, name: 'lonely' });
-  const base = task({ ...plain, name: 'base' });
-  const middle = task({ ...plain, name: 'middle', needs: [base] });
-  const late = task({ ...plain, name: 'late', needs: [middle] });
+  const lonely = plain('lonely');
+  const base = plain('base');
+  const middle = plain('middle', { needs: [base] });
+  const late = plain('late', { needs: [middle] });
   assert.equal(await orderOf(await nodesOf(lonely, late)), ['base', 'middle', 'lonely', 'late', 'top']);
 });
 
 test('of equals the one that was written first goes first', async () => {
   const names = ['c', 'a', 'b', 'z', 'd'];
-  const tasks = names.map((name) => task({ ...plain, name }));
+  const tasks = names.map((name) => plain(name));
   assert.equal(await orderOf(await nodesOf(...tasks)), [...names, 'top']);
 });
 
 test('of equals the one that was written first goes first, also when it came later', async () => {
-  const base = task({ ...plain, name: 'base' });
-  const user = task({ ...plain, name: 'user', needs: [base] });
-  const other = task({ ...plain, name: 'other' });
+  const base = plain('base');
+  const user = plain('user', { needs: [base] });
+  const other = plain('other');
   assert.equal(await orderOf(await nodesOf(user, other)), ['base', 'user', 'other', 'top']);
 });
 
 test('a mutex goes to the one that most others wait for, also when it came later', async () => {
-  const first = task({ ...plain, name: 'first', mutex: 'm' });
-  const few = task({ ...plain, name: 'few', mutex: 'm' });
-  const base = task({ ...plain, name: 'base' });
-  const many = task({ ...plain, name: 'many', mutex: 'm', needs: [base] });
-  const users = ['u1', 'u2', 'u3'].map((name) => task({ ...plain, name, needs: [many] }));
-  const firstUser = task({ ...plain, name: 'first-user', needs: [first, first] });
+  const first = plain('first', { mutex: 'm' });
+  const few = plain('few', { mutex: 'm' });
+  const base = plain('base');
+  const many = plain('many', { mutex: 'm', needs: [base] });
+  const users = ['u1', 'u2', 'u3'].map((name) => plain(name, { needs: [many] }));
+  const firstUser = plain('first-user', { needs: [first, first] });
   const order = await orderOf(await nodesOf(first, few, firstUser, ...users));
   assert.ok(order.indexOf('many') < order.indexOf('few'), order.join());
 });
 
 test('a mutex may depend on the arguments', async () => {
   const deploy = task({
-    ...plain,
+    description: 'd',
+    commands: () => [],
     name: 'deploy',
     args: { app: { type: 'string', positional: true, description: 'd' } },
     mutex: ({ args }) => args.app.slice(0, 1),
   });
-  const top = task({
-    ...plain,
-    name: 'top',
-    needs: ['a1', 'a2', 'b1'].map((app) => ({ task: deploy, args: { app } })),
-  });
-  const { nodes } = await buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run');
+  const top = plain('top', { needs: ['a1', 'a2', 'b1'].map((app) => ({ task: deploy, args: { app } })) });
+  const { nodes } = await graphOf(top);
   const ends = new Map<string, () => void>();
   const both = orderOf(nodes, {
     jobs: 4,
@@ -98,7 +93,7 @@ test('a mutex may depend on the arguments', async () => {
 
 test('a node runs in the async context of the run, not in that of the node that made room for it', async () => {
   const storage = new AsyncLocalStorage<string>();
-  const tasks = ['a', 'b', 'c'].map((name) => task({ ...plain, name }));
+  const tasks = ['a', 'b', 'c'].map((name) => plain(name));
   const nodes = await nodesOf(...tasks);
   await storage.run('outside', () =>
     orderOf(nodes, {
@@ -113,7 +108,7 @@ test('a node runs in the async context of the run, not in that of the node that 
 });
 
 test('what is on its way is heard between tasks that wait for nothing', async () => {
-  const tasks = Array.from({ length: 40 }, (_, index) => task({ ...plain, name: `t${index}` }));
+  const tasks = Array.from({ length: 40 }, (_, index) => plain(`t${index}`));
   const nodes = await nodesOf(...tasks);
   const abort = new AbortController();
   let ran = 0;
@@ -131,7 +126,7 @@ test('what is on its way is heard between tasks that wait for nothing', async ()
 });
 
 test('after an abort nothing new starts, and everything is accounted for', async () => {
-  const tasks = Array.from({ length: 100 }, (_, index) => task({ ...plain, name: `t${index}` }));
+  const tasks = Array.from({ length: 100 }, (_, index) => plain(`t${index}`));
   const nodes = await nodesOf(...tasks);
   const abort = new AbortController();
   let skipped = 0;
@@ -156,7 +151,7 @@ test('after an abort nothing new starts, and everything is accounted for', async
 });
 
 test('a bug in what is called ends the schedule with its error', async () => {
-  const nodes = await nodesOf(task({ ...plain, name: 'a' }));
+  const nodes = await nodesOf(plain('a'));
   const error = await orderOf(nodes, { run: () => Promise.reject(new Error('a bug')) }).catch(
     (thrown) => thrown,
   );

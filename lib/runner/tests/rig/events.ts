@@ -1,0 +1,55 @@
+import type { NodeSummary, RunEventBody } from '../../events.ts';
+import { createStyle, type Terminal } from '../../output/terminal.ts';
+
+/** A terminal that keeps what is written. */
+export type Log = Terminal & { shown: string; results: string };
+
+export function logOf(isTerminal = false, columns = 80): Log {
+  const log: Log = {
+    shown: '',
+    results: '',
+    out: (text) => {
+      log.results += text;
+    },
+    err: (text) => {
+      log.shown += text;
+    },
+    isTerminal,
+    columns: () => columns,
+    style: createStyle(false, true),
+  };
+  return log;
+}
+
+export function node(id: string, file = '/repository/tasks/vault.ts'): NodeSummary {
+  return { id, label: id, name: id, needs: [], place: () => ({ file, line: 12 }) };
+}
+
+export const started = (...nodes: NodeSummary[]): RunEventBody => ({ type: 'run-started', nodes, jobs: 4 });
+
+export const start = (id: string): RunEventBody => ({ type: 'task-started', id });
+
+export const output = (id: string, line: string): RunEventBody => ({
+  type: 'task-output',
+  id,
+  stream: 'stdout',
+  line,
+});
+
+export const done = (id: string, report?: 'changed'): RunEventBody => ({
+  type: 'task-done',
+  id,
+  report,
+  durationMs: 1200,
+});
+
+export const failed = (id: string, what = 'it broke', why?: string): RunEventBody => ({
+  type: 'task-failed',
+  id,
+  label: id,
+  failure: { what, exitCode: 3, ...(why === undefined ? {} : { why }) },
+  chain: [id],
+  lastLines: [],
+  place: 'x.ts:1',
+  durationMs: 1200,
+});
