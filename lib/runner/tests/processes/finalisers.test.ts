@@ -46,21 +46,6 @@ for (const mode of ['no-new', 'continue', 'kill']) {
   });
 }
 
-test('the finaliser of a task that was never started does not run, nor what only it needs', async () => {
-  const run = rig.run(
-    [
-      { name: 'tool', commands: [rig.command('tool')] },
-      { name: 'undo', commands: [rig.command('undo')], needs: ['tool'] },
-      { name: 'bad', commands: [rig.command('bad')] },
-      { name: 'never', commands: [rig.command('never')], needs: ['bad'], finally: ['undo'] },
-    ],
-    ['never'],
-  );
-  await (await rig.next('bad')).exit(3);
-  assert.is(await run.exit, 3);
-  assert.match(run.stderr, '1 failed, 3 not started');
-});
-
 for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
@@ -147,23 +132,6 @@ test('a failing finaliser fails the run, and the others run all the same', async
   await pass('tool', 'remove-cluster');
   assert.is(await run.exit, 9);
   assert.match(run.stderr, 'task: test → app → remove-app');
-});
-
-test('a finaliser of several tasks runs once', async () => {
-  const run = rig.run(
-    [
-      { name: 'undo', commands: [rig.command('undo')] },
-      { name: 'a', commands: [rig.command('a')], finally: ['undo'] },
-      { name: 'b', commands: [rig.command('b')], finally: ['undo'] },
-      { name: 'top', needs: ['a', 'b'] },
-    ],
-    ['top'],
-  );
-  await (await rig.next('a')).exit();
-  await (await rig.next('b')).exit();
-  await (await rig.next('undo')).exit();
-  assert.is(await run.exit, 0);
-  assert.not(rig.hasStarted('undo'));
 });
 
 test('a finaliser that is needed too runs once, after everything that does not need it', async () => {

@@ -83,19 +83,6 @@ test('dependents start when its command exits with 0', async () => {
   assert.is(await run.exit, 0);
 });
 
-test('with one job it starts, becomes ready, and its dependents run', async () => {
-  const port = await freePort();
-  const run = rig.run(story({ port }), ['top', '--jobs', '1']);
-  const server = await rig.next('server');
-  await server.listen(port);
-  await (await rig.next('user')).exit();
-  await server.ended;
-  await (await rig.next('other')).exit();
-  await (await rig.next('top')).exit();
-  assert.is(await run.exit, 0);
-  assert.equal(await rig.survivors(), []);
-});
-
 test('several dependents share one, also behind a task that only brings processes together', async () => {
   const run = rig.run(
     [

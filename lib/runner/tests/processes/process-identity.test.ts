@@ -80,7 +80,7 @@ test('on macOS the boot is known by its session, and a start time does not depen
     const variables = { PATH: [bin, process.env.PATH].join(delimiter), TZ: 'Asia/Tokyo' };
     await onPlatform('darwin', variables, async () => {
       // A copy that has not asked for the boot yet.
-      const module = '../../../lib/runner/process-identity.ts?mac';
+      const module = '../../process-identity.ts?mac';
       const fresh: typeof import('../../process-identity.ts') = await import(module);
       const own = await fresh.ownIdentity();
       assert.is(own.bootId, '2F6A');

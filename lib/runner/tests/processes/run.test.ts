@@ -1,6 +1,7 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { rig, useRig } from '../rig/rig.ts';
@@ -28,60 +29,6 @@ test('needs run before their dependent, at the same time, and a shared one once'
   assert.match(run.stderr, 'done: 4 tasks');
 });
 
-test('with one job nothing deadlocks and nothing overlaps', async () => {
-  const names = ['a', 'b', 'c'];
-  const run = rig.run(
-    [
-      ...names.map((name) => ({ name, commands: [rig.command(name)] })),
-      { name: 'top', commands: [rig.command('top')], needs: names },
-    ],
-    ['top', '--jobs', '1'],
-  );
-  for (const name of names) {
-    const invocation = await rig.next(name);
-    for (const other of [...names, 'top']) assert.not(rig.hasStarted(other));
-    await invocation.exit();
-  }
-  await (await rig.next('top')).exit();
-  assert.is(await run.exit, 0);
-});
-
-test('tasks with the same mutex never run at the same time', async () => {
-  const run = rig.run(
-    [
-      { name: 'a', commands: [rig.command('a')], mutex: 'helm' },
-      { name: 'b', commands: [rig.command('b')], mutex: 'helm' },
-      { name: 'c', commands: [rig.command('c')] },
-      { name: 'top', needs: ['a', 'b', 'c'] },
-    ],
-    ['top'],
-  );
-  const [a, c] = await Promise.all([rig.next('a'), rig.next('c')]);
-  await c.exit();
-  assert.not(rig.hasStarted('b'));
-  await a.exit();
-  await (await rig.next('b')).exit();
-  assert.is(await run.exit, 0);
-});
-
-test('an interactive task runs alone', async () => {
-  const run = rig.run(
-    [
-      { name: 'a', commands: [rig.command('a')] },
-      { name: 'b', commands: [rig.command('b')], needs: ['a'] },
-      { name: 'terminal', commands: [rig.command('terminal')], interactive: true },
-      { name: 'top', needs: ['b', 'terminal'] },
-    ],
-    ['top'],
-  );
-  const terminal = await rig.next('terminal');
-  assert.not(rig.hasStarted('a'));
-  await terminal.exit();
-  await (await rig.next('a')).exit();
-  await (await rig.next('b')).exit();
-  assert.is(await run.exit, 0);
-});
-
 test('after a failure what is running may end, and nothing new is started', async () => {
   const run = rig.run(
     [
@@ -104,25 +51,6 @@ test('after a failure what is running may end, and nothing new is started', asyn
     /error: `sh -c .*` failed with exit code 7\n {2}why: out of luck\n {2}task: top → bad/,
   );
   assert.match(run.stderr, '1 failed, 1 done, 2 not started');
-});
-
-test('with --failure continue only dependents of the failure are left out; several failures give 1', async () => {
-  const run = rig.run(
-    [
-      { name: 'bad', commands: [rig.command('bad')] },
-      { name: 'worse', commands: [rig.command('worse')] },
-      { name: 'slow', commands: [rig.command('slow')] },
-      { name: 'next', commands: [rig.command('next')], needs: ['slow'] },
-      { name: 'top', needs: ['bad', 'worse', 'next'] },
-    ],
-    ['top', '--failure', 'continue'],
-  );
-  await (await rig.next('bad')).exit(7);
-  await (await rig.next('worse')).exit(8);
-  await (await rig.next('slow')).exit();
-  await (await rig.next('next')).exit();
-  assert.is(await run.exit, 1);
-  assert.match(run.stderr, '2 failed, 2 done, 1 not started');
 });
 
 test('with --failure kill the others are ended', async () => {
@@ -210,12 +138,6 @@ test('secrets are hidden in output, commands, errors and events, also cut in two
   }
 });
 
-test('a missing tool gives 127 and its name', async () => {
-  const run = rig.run([{ name: 'tool', commands: ['no-such-tool-anywhere'] }], ['tool']);
-  assert.is(await run.exit, 127);
-  assert.match(run.stderr, 'error: `no-such-tool-anywhere` is not installed');
-});
-
 test('an error that nobody expected is shown as a bug, its stack only with --verbose', async () => {
   const tasks = [{ name: 'broken', behaviour: 'bug' }] as const;
   const [short, long] = [rig.run(tasks, ['broken']), rig.run(tasks, ['broken', '--verbose'])];
@@ -255,15 +177,6 @@ test('a dry run prints the plain commands of all needs on stdout, and does nothi
   assert.is(await run.exit, 0);
   assert.is(run.stdout, 'first command\nsecond command\nthird command\n');
   assert.is(run.stderr, '');
-});
-
-test('a question without a terminal is a usage error, --yes answers it', async () => {
-  const tasks = [{ name: 'destroy', confirm: 'Remove all?', behaviour: 'print' }] as const;
-  const [asked, answered] = [rig.run(tasks, ['destroy']), rig.run(tasks, ['--yes', 'destroy'])];
-  assert.is(await asked.exit, 2);
-  assert.match(asked.stderr, 'Remove all?');
-  assert.is(asked.stdout, '');
-  assert.is(await answered.exit, 0);
 });
 
 test('what resolve refuses ends the run before it begins', async () => {
@@ -309,7 +222,10 @@ for (const plain of [true, false]) {
     ] as const) {
       const run = rig.run([{ name: 'a', commands: [rig.command('a')], cwd, plain }], ['a']);
       assert.is(await run.exit, 1);
-      assert.match(run.stderr, `task \`a\` cannot run in ${process.cwd()}/${cwd}`);
+      assert.match(
+        run.stderr,
+        `task \`a\` cannot run in ${fileURLToPath(new URL(`../../${cwd}`, import.meta.url))}\n`,
+      );
       assert.match(run.stderr, `why: ${why}`);
       assert.match(run.stderr, /do: make it first, or change `cwd` at .*tasks\.ts:\d+/);
       assert.not.match(run.stderr, /\$ /);

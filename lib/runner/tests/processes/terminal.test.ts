@@ -72,22 +72,6 @@ test('the live view shows what runs, and leaves one line for each task', async (
   assert.not.match(text, 'running');
 });
 
-test('in 20 columns nothing wraps but what is to stay', async () => {
-  const size = { columns: 20, rows: 10 };
-  const launched = open(pair(), ['top'], {}, size);
-  const [a, b] = await both();
-  await a.print(`${'wide 日本語 '.repeat(20)}\n`);
-  await b.print(`${'e\u0301'.repeat(100)}\n`);
-  await launched.shows(/wide/);
-  await launched.shows('e\u0301');
-  await a.exit();
-  await b.exit();
-  assert.is(await launched.exit, 0);
-  const lines = screenOf(launched, 20, 10).lines.filter((line) => line !== '');
-  assert.is(lines.filter((line) => /^✓ (?:a|b|top) /.test(line)).length, 3, lines.join('\n'));
-  assert.not.match(lines.join('\n'), /wide|e\u0301/);
-});
-
 test('a terminal that is resized is drawn in its new width', async () => {
   const launched = open(pair(), ['top'], {}, { columns: 80, rows: 24 });
   const [a, b] = await both();

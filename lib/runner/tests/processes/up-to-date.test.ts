@@ -133,28 +133,6 @@ test('an input that changes while the task runs makes it run again', async () =>
   assert.equal(explanations(again), ['build runs: src/a.ts changed']);
 });
 
-test('two runs of a task at the same time leave nothing to believe in when one of them fails', async () => {
-  const task = build({ commands: [rig.command('slow')] });
-  const [first, second] = [rig.run([task], ['build']), rig.run([task], ['build'])];
-  const invocations = [await rig.next('slow'), await rig.next('slow')];
-  await invocations[0]?.exit(0);
-  await invocations[1]?.exit(3);
-  assert.equal([await first.exit, await second.exit].sort(), [0, 3]);
-  const again = rig.run([task], ['build', '--explain']);
-  await (await rig.next('slow')).exit();
-  assert.is(await again.exit, 0);
-  assert.equal(explanations(again), ['build runs: no earlier success is remembered']);
-});
-
-test('a glob that matches nothing is an error that names it, also with --force', async () => {
-  for (const args of [[], ['--force'], ['--output', 'json']]) {
-    const run = rig.run([build({ inputs: ['src/**', 'scr/*.ts', '!x'] })], ['build', ...args]);
-    assert.is(await run.exit, 2);
-    assert.match(run.stderr, 'input `scr/*.ts` of task `build` matches no file');
-    assert.not.match(run.stderr, '\nran');
-  }
-});
-
 test('a damaged file counts as nothing remembered', async () => {
   await explain([build()], 'build');
   const files = join(rig.memory, 'fingerprints');

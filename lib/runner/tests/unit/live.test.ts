@@ -130,15 +130,6 @@ test('nothing that a child or a label holds acts on the terminal', () => {
   assert.match(screen.lines[0] ?? '', /^✓ ared!/);
 });
 
-test('a locale without UTF-8 gets ASCII', () => {
-  const { screen, renderer, tell } = viewOf(['a', 'b'], 20, 24, false);
-  tell(start('a'), start('b'), output('a', 'x'.repeat(100)), done('b'));
-  renderer.close?.();
-  tell(start('a'), output('a', 'x'.repeat(100)));
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: looks for anything beyond ASCII
-  assert.match(screen.lines.join(''), /^[\u0000-\u007f]*$/);
-});
-
 test('an interactive task has the terminal for itself', () => {
   const { screen, renderer, tell } = viewOf(['a', 'b']);
   tell(start('a'));
