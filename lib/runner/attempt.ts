@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { formatPlace } from './call-site.ts';
+import { LineSplitter } from './child-output.ts';
 import { TaskError } from './errors.ts';
 import type { RunEventBody } from './events.ts';
-import { LineSplitter } from './line-splitter.ts';
 import { nestedEnvironment } from './nesting.ts';
 import type { TaskNode } from './node.ts';
 import { type OnePipe, returnPipe, takePipe } from './one-pipe.ts';

@@ -1,5 +1,4 @@
-import type { SecretPattern } from './secret-pattern.ts';
-import { type Found, hidePieces, patternsOf } from './secret-pattern.ts';
+import { type Found, hidePieces, patternsOf, type SecretPattern } from './secret-pattern.ts';
 
 const mask = '***';
 /** Fields of events, of a recorded run and of the view of a graph that are no text: a secret may be `task` or `done`. */

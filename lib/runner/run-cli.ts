@@ -1,11 +1,9 @@
 import { checkArguments } from './arguments.ts';
 import { Children } from './children.ts';
-import type { CliConfig } from './cli-config.ts';
 import { type CommandLine, parseCommandLine, requestedTasks } from './command-line.ts';
 import { type Failure, formatFailure, TaskError, toFailure, UsageError } from './errors.ts';
-import type { StopReason } from './exit-codes.ts';
-import { exitCodes, signalExitCode, stopExitCode } from './exit-codes.ts';
-import { runnerOptions, runnerSettings } from './global-options.ts';
+import { exitCodes, type StopReason, signalExitCode, stopExitCode } from './exit-codes.ts';
+import { type CliConfig, runnerOptions, runnerSettings } from './global-options.ts';
 import { endLeftOpen, keepOpen } from './left-open.ts';
 import { listJson, listText } from './list.ts';
 import { openTerminal, type Terminal } from './output/terminal.ts';
@@ -15,8 +13,7 @@ import type { RunRequest } from './run-tasks.ts';
 import { Stop } from './stop.ts';
 import { Suspend } from './suspend.ts';
 import type { AnyTask, ArgumentSpecs } from './task.ts';
-import type { TaskNames } from './task-names.ts';
-import { checkDefinitions } from './task-names.ts';
+import { checkDefinitions, type TaskNames } from './task-names.ts';
 
 type Session = {
   readonly tasks: readonly AnyTask[];

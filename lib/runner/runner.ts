@@ -1,11 +1,10 @@
 /* The door of the runner: everything that tasks and other modules may use of it. */
 
-export type { CliConfig } from './cli-config.ts';
 export { reasonIn } from './command-failure.ts';
-export { quote } from './command-text.ts';
 export { type Failure, MissingToolError, TaskError, UsageError } from './errors.ts';
 export { exitCodes, exitCodeTable } from './exit-codes.ts';
 export { formatDuration } from './format.ts';
+export type { CliConfig } from './global-options.ts';
 export { acquireLock, type Lock, type LockHolder, type LockRequest } from './lock.ts';
 export {
   bootId,
@@ -16,6 +15,7 @@ export {
 } from './process-identity.ts';
 export { runCli } from './run-cli.ts';
 export type { Command, CommandOptions, CommandOutput, Shell } from './shell.ts';
+export { quote } from './shell.ts';
 export { didYouMean, suggest } from './suggest.ts';
 export {
   type AnyTask,

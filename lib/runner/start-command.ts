@@ -3,13 +3,20 @@ import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import type * as Zx from 'zx/core';
-import { Capture } from './capture.ts';
+import { Capture } from './child-output.ts';
 import { commandFailure, type FinishedCommand } from './command-failure.ts';
-import { checkValues, quote } from './command-text.ts';
 import { TaskError } from './errors.ts';
 import { exitCodes, signalExitCode } from './exit-codes.ts';
 import type { OnePipe } from './one-pipe.ts';
-import type { Command, CommandOptions, CommandOutput, Shell, ShellHost } from './shell.ts';
+import {
+  type Command,
+  type CommandOptions,
+  type CommandOutput,
+  checkValues,
+  quote,
+  type Shell,
+  type ShellHost,
+} from './shell.ts';
 import { startLimit } from './suspend.ts';
 
 const mebibyte = 1 << 20;

@@ -1,8 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Children } from './children.ts';
 import { type ErrorText, TaskError } from './errors.ts';
-import type { StopReason } from './exit-codes.ts';
-import { exitCodes } from './exit-codes.ts';
+import { exitCodes, type StopReason } from './exit-codes.ts';
 import { nestingLevel } from './nesting.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: what an event hands over depends on the event

@@ -1,10 +1,9 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { formatPlace, shortPath } from './call-site.ts';
-import { quote } from './command-text.ts';
 import { TaskError } from './errors.ts';
 import type { TaskNode } from './node.ts';
-import type { CommandOptions } from './shell.ts';
+import { type CommandOptions, quote } from './shell.ts';
 import { declared, type Variables } from './task.ts';
 
 /** The folder that the task declares for its commands, absolute; undefined when it declares none. */

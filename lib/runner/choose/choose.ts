@@ -1,11 +1,11 @@
 import { argumentForm, checkArguments, isRequired, kebab, specsOf } from '../arguments.ts';
-import type { CliConfig } from '../cli-config.ts';
 import type { Call, CommandLine } from '../command-line.ts';
-import { quote } from '../command-text.ts';
 import { offered } from '../completion/candidates.ts';
 import { TaskError, UsageError } from '../errors.ts';
+import type { CliConfig } from '../global-options.ts';
 import { taskForm } from '../list.ts';
 import type { Terminal } from '../output/terminal.ts';
+import { quote } from '../shell.ts';
 import type { Stop } from '../stop.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs, ArgumentValues, Options } from '../task.ts';
 import { ask, Left, type View } from './ask.ts';

@@ -1,6 +1,6 @@
 import { argumentForm, checkArguments, specsOf } from '../arguments.ts';
-import type { CliConfig } from '../cli-config.ts';
 import { type Call, findOption, MissingValueError, optionSpecs, parseCommandLine } from '../command-line.ts';
+import type { CliConfig } from '../global-options.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs, Options } from '../task.ts';
 
 /** The program whose command line is completed. */

@@ -1,6 +1,6 @@
 import { checkArguments } from '../arguments.ts';
-import type { Resolve } from '../cli-config.ts';
 import { type CommandLine, parseCommandLine, requestedTasks } from '../command-line.ts';
+import type { Resolve } from '../global-options.ts';
 import { buildGraph } from '../graph.ts';
 import { graphFormat as format, graphTask, ownTasks } from '../own-tasks.ts';
 import type { AnyTask, ArgumentSpecs, Options } from '../task.ts';

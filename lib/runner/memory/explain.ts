@@ -2,7 +2,7 @@ import { UsageError } from '../errors.ts';
 import type { TaskNode } from '../node.ts';
 import { isEmpty } from '../task.ts';
 import { isTracked, neededBy } from './describe-node.ts';
-import { carriedOver, type Effect, effectOfFingerprint } from './effects.ts';
+import { carriedOver, type Effect, effectOfFingerprint } from './fingerprint.ts';
 import { declaredReason } from './memory.ts';
 import { type MemoryRequest, openTracker } from './open-memory.ts';
 

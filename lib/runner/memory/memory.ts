@@ -5,7 +5,7 @@ import type { NodeResult, Run } from '../run.ts';
 import { settle, type Tally } from '../tally.ts';
 import { isEmpty, type RunOutcome } from '../task.ts';
 import { isTracked, settingsDigest } from './describe-node.ts';
-import { carriedOver, type Effect, effectOfFingerprint, joinedEffect } from './effects.ts';
+import { carriedOver, type Effect, effectOfFingerprint, joinedEffect } from './fingerprint.ts';
 import { begunAgain, type Journal, passing } from './journal.ts';
 import type { Resumption } from './resume.ts';
 import type { Look, Tracker } from './tracker.ts';

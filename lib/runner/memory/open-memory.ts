@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { executeNode } from '../execute.ts';
 import { type RunnerSettings, runnerOptions } from '../global-options.ts';
-import type { Graph } from '../node.ts';
+import type { Graph, TaskNode } from '../node.ts';
 import type { Run } from '../run.ts';
 import type { Tally } from '../tally.ts';
+import type { AnyTask } from '../task.ts';
 import { isTracked, ownOptions } from './describe-node.ts';
 import type { Memory } from './memory.ts';
-import type { Tracker, TrackerSettings } from './tracker.ts';
+import type { StatusAnswer, Tracker, TrackerSettings } from './tracker.ts';
 
 export type MemoryRequest = {
   readonly graph: Graph;
@@ -59,7 +61,7 @@ export async function openMemory(
     single && lock === undefined ? undefined : await Journal.begin(folder, asked, resumption?.entries);
   const tracker =
     tracks || known
-      ? await openTracker(request, async (...asked) => (await import('./status.ts')).askStatus(...asked, run))
+      ? await openTracker(request, (node, command) => askStatus(node, command, run))
       : undefined;
   return new Memory({ run, tally, settings, tracker, tracks, journal, resumption });
 }
@@ -81,4 +83,17 @@ export async function openTracker(
     force: settings.force,
     askStatus,
   });
+}
+
+/**
+ * Asks a task's status command, in the task's folder and with its variables, as a task of its own: it has the same time limit
+ * and is stopped with the run. Its output is only shown when the task runs because of it, as part of the reason.
+ */
+async function askStatus(node: TaskNode, command: string, run: Run): Promise<StatusAnswer> {
+  const { run: _, retries: __, ...declared } = node.task;
+  const task: AnyTask = { ...declared, interactive: false, commands: () => [command] };
+  const result = await executeNode({ ...node, task }, { ...run, emit: () => {} });
+  if (result.status === 'done') return { good: true };
+  if (result.status === 'interrupted') throw new Error('stopped');
+  return { good: false, reason: `its status command ended with exit code ${result.failure.exitCode}` };
 }

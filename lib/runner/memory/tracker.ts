@@ -3,11 +3,13 @@ import { count, listChanges } from '../format.ts';
 import type { TaskNode } from '../node.ts';
 import { declared } from '../task.ts';
 import { type Facets, facetsOf } from './describe-node.ts';
-import { type Effect, effectOfFingerprint, effectReason } from './effects.ts';
 import { digestOf, type FileStates } from './file-state.ts';
 import {
   changedFacet,
   changedFiles,
+  type Effect,
+  effectOfFingerprint,
+  effectReason,
   type Fingerprint,
   makeFingerprint,
   parseFingerprint,

@@ -3,10 +3,9 @@ import type { Renderer } from '../events.ts';
 import { isSet, type OutputMode } from '../global-options.ts';
 import { nestingLevel } from '../nesting.ts';
 import { groupedRenderer } from './blocks.ts';
+import { jsonRenderer, plainRenderer, prefixedRenderer } from './by-line.ts';
 import { githubRenderer, gitlabRenderer } from './github.ts';
-import { jsonRenderer } from './json.ts';
 import { liveRenderer } from './live.ts';
-import { plainRenderer, prefixedRenderer } from './plain.ts';
 import type { Terminal } from './terminal.ts';
 
 /**

@@ -150,7 +150,7 @@ test('the README says what each package is for', () => {
 });
 
 test('an import that leads out of the library is seen in every form', () => {
-  const file = join(library, 'output', 'plain.ts');
+  const file = join(library, 'output', 'blocks.ts');
   const forms = [
     "import { root } from '../../project.ts';",
     "import type { root } from '../../project.ts';",

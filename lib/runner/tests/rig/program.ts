@@ -26,7 +26,6 @@ process.exitCode = await run(process.argv.slice(2));
 `;
 
 const tasksFile = `
-import { readFileSync } from 'node:fs';
 import { runCli, task } from '${project}lib/runner/runner.ts';
 
 const here = import.meta.dirname;

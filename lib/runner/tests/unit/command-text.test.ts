@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Capture } from '../../capture.ts';
-import { checkValues } from '../../command-text.ts';
+import { Capture } from '../../child-output.ts';
+import { checkValues } from '../../shell.ts';
 
 test('a value that is missing is a mistake', () => {
   assert.throws(() => checkValues(['a ', ''], [undefined]), /expected a value after `a `, got `undefined`/);

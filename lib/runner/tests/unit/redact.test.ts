@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { quote } from '../../command-text.ts';
+import { LineSplitter } from '../../child-output.ts';
 import { buildGraph } from '../../graph.ts';
-import { LineSplitter } from '../../line-splitter.ts';
 import { Redactor } from '../../redact.ts';
+import { quote } from '../../shell.ts';
 import { task } from '../../task.ts';
 import { runInProcess } from '../rig/in-process-run.ts';
 

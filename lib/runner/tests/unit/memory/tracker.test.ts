@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { carriedOver, type Effect } from '../../../memory/effects.ts';
+import { carriedOver, type Effect } from '../../../memory/fingerprint.ts';
 import { Store } from '../../../memory/store.ts';
 import { type StatusAnswer, Tracker } from '../../../memory/tracker.ts';
 import type { TaskNode } from '../../../node.ts';

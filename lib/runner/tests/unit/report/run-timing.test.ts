@@ -1,8 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Children } from '../../../children.ts';
-import type { OutputMode } from '../../../global-options.ts';
-import { runnerSettings } from '../../../global-options.ts';
+import { type OutputMode, runnerSettings } from '../../../global-options.ts';
 import { createStyle } from '../../../output/terminal.ts';
 import { Redactor } from '../../../redact.ts';
 import { runTasks } from '../../../run-tasks.ts';
