@@ -3,7 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { sendSignal } from './children.ts';
 import { poll } from './pause.ts';
-import { allPids, isSameProcess, type ProcessIdentity, processIdentity } from './process-identity.ts';
+import {
+  isSameProcess,
+  type ProcessIdentity,
+  processIdentity,
+  runningProcesses,
+} from './process-identity.ts';
 
 /** In the environment of every command of a run that holds a lock: what a killed run left behind is known by it. */
 const variable = 'TASK_RUNNER_HOLDER';
@@ -44,7 +49,7 @@ async function markedProcesses(entry: string): Promise<number[]> {
     const lines = stdout.split('\n').filter((line) => ` ${line} `.includes(` ${entry} `));
     return lines.map((line) => Number.parseInt(line, 10)).filter((pid) => pid !== process.pid);
   }
-  const pids = await allPids();
+  const pids = (await runningProcesses()).map(({ pid }) => pid);
   const marked = await Promise.all(
     pids.map(async (pid) => {
       const text = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');

@@ -61,16 +61,11 @@ export async function isSameProcess(identity: ProcessIdentity): Promise<boolean>
 /** Whether exactly this process is alive and has started us, directly or not, by processes that live. */
 export async function isAncestor(identity: ProcessIdentity): Promise<boolean> {
   if (!(await isSameProcess(identity))) return false;
-  for (let pid: number | undefined = process.ppid; pid !== undefined && pid > 1; pid = await parentOf(pid)) {
+  const parents = new Map((await runningProcesses()).map(({ pid, parent }) => [pid, parent]));
+  for (let pid: number | undefined = process.ppid; pid !== undefined && pid > 1; pid = parents.get(pid)) {
     if (pid === identity.pid) return true;
   }
   return false;
-}
-
-async function parentOf(pid: number): Promise<number | undefined> {
-  if (process.platform === 'linux') return (await readStat(pid))?.parent;
-  const { stdout } = await run('ps', ['-o', 'ppid=', '-p', String(pid)]).catch(() => ({ stdout: '' }));
-  return Number.parseInt(stdout, 10) || undefined;
 }
 
 /**
@@ -84,45 +79,38 @@ export async function isGroupAlive(group: number): Promise<boolean> {
     // EPERM: somebody is there, under another user.
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-  if (process.platform === 'linux') {
-    const stats = await Promise.all((await allPids()).map(readStat));
-    return stats.some((stat) => stat?.group === group);
-  }
-  const { stdout } = await run('ps', ['-A', '-o', 'pgid=,stat=']).catch(() => ({ stdout: '' }));
-  return stdout.split('\n').some((line) => {
-    const [id, state = ''] = line.trim().split(/\s+/);
-    return Number(id) === group && !state.startsWith('Z');
-  });
+  return (await runningProcesses()).some((other) => other.group === group);
 }
 
 /** The processes that this one started and that still run. */
 export async function childrenOf(pid: number): Promise<ProcessIdentity[]> {
-  let pids: number[];
+  const children = (await runningProcesses()).filter(({ parent }) => parent === pid);
+  const found = await Promise.all(children.map((child) => processIdentity(child.pid)));
+  return found.filter((child) => child !== undefined);
+}
+
+type RunningProcess = { readonly pid: number; readonly parent: number; readonly group: number };
+
+/** Of all users. A zombie runs no more. */
+export async function runningProcesses(): Promise<RunningProcess[]> {
   if (process.platform === 'linux') {
-    const all = await allPids();
-    const stats = await Promise.all(all.map(readStat));
-    pids = all.filter((_, index) => stats[index]?.parent === pid);
-  } else {
-    const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=']).catch(() => ({ stdout: '' }));
-    const lines = stdout.split('\n').map((line) => line.trim().split(/\s+/).map(Number));
-    pids = lines.flatMap(([child, parent]) => (child !== undefined && parent === pid ? [child] : []));
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    const stats = await Promise.all(pids.map((pid) => readStat(Number(pid))));
+    return stats.filter((stat) => stat !== undefined);
   }
-  return (await Promise.all(pids.map(processIdentity))).filter((child) => child !== undefined);
+  const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=,pgid=,stat=']).catch(() => ({ stdout: '' }));
+  return stdout.split('\n').flatMap((line) => {
+    const [pid, parent, group, state = 'Z'] = line.trim().split(/\s+/);
+    return state.startsWith('Z') ? [] : [{ pid: Number(pid), parent: Number(parent), group: Number(group) }];
+  });
 }
 
-/** On Linux: of all processes. */
-export async function allPids(): Promise<number[]> {
-  return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-}
-
-/** Undefined also for a zombie: it runs no more. */
-async function readStat(
-  pid: number,
-): Promise<{ parent: number; group: number; startTime: string } | undefined> {
+/** Undefined also for a zombie. */
+async function readStat(pid: number): Promise<(RunningProcess & { startTime: string }) | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   // The second field is the command in brackets and may itself hold blanks and brackets.
   const [state, parent, group, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ');
   if (state === 'Z' || state === 'X') return undefined;
-  return { parent: Number(parent), group: Number(group), startTime: rest[16] ?? '' };
+  return { pid, parent: Number(parent), group: Number(group), startTime: rest[16] ?? '' };
 }

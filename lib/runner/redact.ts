@@ -121,8 +121,7 @@ class BrokenForms {
   readonly #added: string[] = [];
 
   add(bytes: Buffer): void {
-    const forms = [bytes.toString('base64'), ...[0, 1, 2].map((offset) => encodedInside(bytes, offset))];
-    this.#added.push(...forms.filter((form) => form.length >= shortestEncoded));
+    this.#added.push(...base64Of(bytes));
   }
 
   redact(text: string): string {
@@ -179,13 +178,18 @@ class BrokenForms {
 }
 
 function encodedForms(text: string): SecretPattern[] {
-  const bytes = Buffer.from(text);
-  const inside = [0, 1, 2].map((offset) => encodedInside(bytes, offset));
-  const forms = [bytes.toString('base64'), ...inside]
-    .filter((form) => form.length >= shortestEncoded)
-    .flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')]);
+  const forms = base64Of(Buffer.from(text)).flatMap((form) => [
+    form,
+    form.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, ''),
+  ]);
   // In a URL or JSON the three special characters are escaped again.
   return [...new Set(forms)].flatMap(patternsOf);
+}
+
+/** The secret by itself, and inside of a longer text. */
+function base64Of(bytes: Buffer): string[] {
+  const forms = [bytes.toString('base64'), ...[0, 1, 2].map((offset) => encodedInside(bytes, offset))];
+  return forms.filter((form) => form.length >= shortestEncoded);
 }
 
 /**

@@ -39,7 +39,7 @@ export async function runTasks(request: RunRequest): Promise<number> {
   const { graph, settings, stop, terminal, redactor, children } = request;
   const startedAt = Date.now();
   const recorder = new RunRecorder(graph, { lines: settings.reports.report !== undefined });
-  const reports = await openReports(request, recorder);
+  const writeReports = await reportsOf(request, recorder);
   terminal.pressure = new BackPressure();
   const screen = createRenderer(settings.output, terminal, settings.verbose, graph.nodes.length, {
     env: process.env,
@@ -78,7 +78,7 @@ export async function runTasks(request: RunRequest): Promise<number> {
     const summary = summarize(stop.reason, tally, clean, Date.now() - startedAt);
     emit({ type: 'run-ended', ...summary });
     screen.close?.();
-    const written = await reports?.write();
+    const written = await writeReports?.();
     if (settings.output !== 'json') {
       const view = {
         nodes: graph.nodes.length,
@@ -99,10 +99,10 @@ export async function runTasks(request: RunRequest): Promise<number> {
 }
 
 /** Throws UsageError when a file that was asked for cannot be written. */
-async function openReports({ settings, graph, redactor }: RunRequest, recorder: RunRecorder) {
+async function reportsOf({ settings, graph, redactor }: RunRequest, recorder: RunRecorder) {
   if (settings.reports.report === undefined && settings.reports.trace === undefined) return undefined;
-  const { Reports } = await import('./report/reports.ts');
-  return await Reports.open(settings.reports, { recorder, graph, redactor });
+  const { openReports } = await import('./report/reports.ts');
+  return await openReports(settings.reports, { recorder, graph, redactor });
 }
 
 /** What the time went into, for runs that are worth it. */

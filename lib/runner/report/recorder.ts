@@ -13,16 +13,16 @@ type State = {
   readonly node: TaskNode;
   readonly place: number;
   status: TaskStatus;
-  report: 'changed' | 'unchanged' | undefined;
-  startedAt: number | undefined;
+  report?: RecordedTask['report'];
+  startedAt?: number;
   /** When those that need it could start, where that was not its end. */
-  readyAt: number | undefined;
-  endedAt: number | undefined;
-  lane: number | undefined;
+  readyAt?: number;
+  endedAt?: number;
+  lane?: number;
   readonly retriedAt: number[];
-  failure: Failure | undefined;
+  failure?: Failure;
   chain: readonly string[];
-  because: string | undefined;
+  because?: string | undefined;
 };
 
 /**
@@ -50,15 +50,8 @@ export class RunRecorder implements Renderer {
       node,
       place,
       status: 'waiting',
-      report: undefined,
-      startedAt: undefined,
-      readyAt: undefined,
-      endedAt: undefined,
-      lane: undefined,
       retriedAt: [],
-      failure: undefined,
       chain: [],
-      because: undefined,
     }));
     this.#byId = new Map(this.#states.map((state) => [state.node.id, state]));
     this.#lines = options.lines ? new KeptLines() : undefined;
