@@ -14,7 +14,7 @@ import { createShell } from './start-command.ts';
 import { checkFolder, surroundingsOf } from './surroundings.ts';
 import type { TaskContext } from './task.ts';
 
-/** How long a body whose children are gone may go on before the run gives up waiting for it. */
+/** How long a body may go on after its children have ended, in milliseconds; then the run gives up on it. */
 const bodyGraceMs = 5000;
 const keptLines = 20;
 /** Characters of each of them: a line may have millions. */
@@ -26,7 +26,7 @@ type OutputStream = Extract<RunEventBody, { type: 'task-output' }>['stream'];
 export class Attempt {
   readonly #node: TaskNode;
   readonly #run: Run;
-  /** Those that the same signal interrupts. */
+  /** All attempts that the same signal interrupts. */
   readonly #others: Set<Attempt>;
   #context: TaskContext | undefined;
   #shell: Shell | undefined;
@@ -35,12 +35,12 @@ export class Attempt {
   #reject: ((error: TaskError) => void) | undefined;
   /** The newest lines of its output. */
   readonly lastLines: string[] = [];
-  /** It was told to stop. */
+  /** True once it was asked to stop. */
   stopping = false;
-  /** It may start nothing more. */
+  /** True once it has ended: it may start nothing more. */
   over = false;
   report: 'changed' | 'unchanged' | undefined;
-  /** Is told each line. */
+  /** Called with each line. */
   onLine: ((line: string) => void) | undefined;
 
   constructor(node: TaskNode, run: Run, gate: Gate) {
@@ -50,7 +50,7 @@ export class Attempt {
     this.#others.add(this);
   }
 
-  /** Made when it is asked for: most tasks do without. */
+  /** Created on first use: most tasks never ask for it. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
     if (this.stopping) this.#abort.abort();
@@ -63,8 +63,8 @@ export class Attempt {
   }
 
   /**
-   * Runs the task's body; throws or rejects as it does, and when it goes on for too long after it was told to stop. A promise only
-   * if it is one: many tasks are there for what they need.
+   * Runs the task's body. Throws or rejects as the body does, or when it goes on for too long after it was asked to stop. Returns a
+   * promise only if the body does: many tasks only stand for their needs.
    */
   body(): void | Promise<void> {
     const running = runBody(this.#node, this, this.#run);
@@ -81,7 +81,7 @@ export class Attempt {
     });
   }
 
-  /** Nothing is left that could let the body end. */
+  /** Fails the body: nothing is left that could end it. */
   idle(): void {
     this.#reject?.(
       new TaskError({
@@ -92,20 +92,20 @@ export class Attempt {
     );
   }
 
-  /** A line of its output. */
+  /** Shows a line of its output. */
   show(stream: OutputStream, line: string): void {
     if (this.lastLines.push(ownBeginning(line, keptLength)) > keptLines) this.lastLines.shift();
     this.onLine?.(line);
     this.#run.emit({ type: 'task-output', id: this.#node.id, stream, line });
   }
 
-  /** Made when it is asked for, like the signal. */
+  /** Created on first use, too. */
   get shell(): Shell {
     this.#shell ??= shellOf(this.#node, this.#run, this);
     return this.#shell;
   }
 
-  /** Tells it to stop, and gives it up some time after its children have gone. */
+  /** Asks it to stop, and gives up on it some time after its children have ended. */
   interrupt(gone: Promise<void>): void {
     this.stopping = true;
     this.#abort?.abort();
@@ -117,7 +117,7 @@ export class Attempt {
     this.#others.delete(this);
   }
 
-  /** Ends what its commands have left. A promise only if there is something. */
+  /** Ends what its commands left behind. Returns a promise only if there is something to end. */
   close(): void | Promise<void> {
     this.detach();
     this.#run.stop.waiting.delete(this);

@@ -23,7 +23,7 @@ export class BackPressure {
     if (this.#full.size > 0) this.#hold(source);
   }
 
-  /** Whether the stream is silent only because we do not read it. */
+  /** True when the stream is only silent because the run does not read it. */
   holds(source: Readable): boolean {
     return this.#held.has(source);
   }
@@ -50,7 +50,7 @@ export class BackPressure {
     this.#resume();
   }
 
-  /** Whether what would be written now is to be dropped. */
+  /** True when further output is to be dropped. */
   overflows(target: Writable): boolean {
     return this.#released && target.writableLength > 2 * limit;
   }

@@ -10,7 +10,7 @@ type Group = {
   ended: boolean;
 };
 
-/** How long a group that got SIGTERM may live before SIGKILL. */
+/** Time between SIGTERM and SIGKILL, in milliseconds. */
 export const termMs = 5000;
 
 /**
@@ -49,13 +49,13 @@ export class Children {
     return child;
   }
 
-  /** Whether there is anything of this owner. */
+  /** True while this owner has a process. */
   has(owner: string): boolean {
     for (const group of this.#groups.values()) if (group.owner === owner) return true;
     return false;
   }
 
-  /** Whether a child has the terminal at the moment. */
+  /** True while a child has the terminal. */
   get interactive(): boolean {
     return [...this.#groups.values()].some(({ target }) => target > 0);
   }
@@ -79,8 +79,8 @@ export class Children {
   }
 
   /**
-   * Stops all groups for a while, also those that are spared. False: there are none. What has the terminal gets SIGTSTP alone, by
-   * which it puts the terminal right before it stops.
+   * Stops all groups, spared ones included; false if there are none. A child that has the terminal only gets SIGTSTP: it
+   * restores the terminal before it stops.
    */
   suspend(signal: 'SIGTSTP' | 'SIGSTOP'): boolean {
     for (const { target } of this.#groups.values())
@@ -124,7 +124,7 @@ export class Children {
     );
   }
 
-  /** Whether these groups are gone within the time. */
+  /** True when these groups are gone within the time. */
   #gone(which: Which | undefined, withinMs: number): Promise<boolean> {
     return poll(async () => {
       for (const { child, ended, target } of this.#of(which)) {

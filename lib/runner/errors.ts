@@ -38,7 +38,7 @@ export class UsageError extends TaskError {
   }
 }
 
-/** A tool is missing or too old and cannot be got: exit code 127. */
+/** A tool is missing or too old, and could not be downloaded or built: exit code 127. */
 export class MissingToolError extends TaskError {
   override readonly name = 'MissingToolError';
 

@@ -7,7 +7,7 @@ export type StopReason =
   | { readonly type: 'hang-up' }
   /** A task failed and the failure mode is `kill`. */
   | { readonly type: 'failure' }
-  /** An input of a long-running task changed: a watch starts it anew. */
+  /** An input of a long-running task changed: a watch restarts it. */
   | { readonly type: 'change' }
   /** An error outside of any task's own promise: a bug. */
   | { readonly type: 'crash'; readonly error: unknown };

@@ -9,6 +9,8 @@ import {
   type ArgumentValues,
   declared,
   finalisersOf,
+  longForm,
+  type Needs,
   needsOf,
   type Options,
   type TaskInput,
@@ -83,7 +85,7 @@ export async function buildGraph(
     const { task, passThrough } = call;
     if (task.steps === undefined) return [];
     const args = (await checkRequest({ ...call, neededBy: undefined })) as TaskInput['args'];
-    const steps = typeof task.steps === 'function' ? task.steps({ args, options, passThrough }) : task.steps;
+    const steps = declared<Needs>(task.steps, { args, options, passThrough }) ?? [];
     return longForm(steps).map((step) => {
       checkTask(step.task, 'steps', task);
       return { ...step, passThrough: [] };

@@ -13,7 +13,7 @@ export type LockHolder = ProcessIdentity & {
   readonly since: string;
 };
 
-/** What a lock is asked for with. */
+/** How to take a lock. */
 export type LockRequest = {
   readonly task: string;
   /** Without it, a lock that is taken is an error at once. */
@@ -32,7 +32,7 @@ export type LockRequest = {
 export type Lock = { readonly holder: LockHolder; readonly release: () => Promise<void> };
 
 const pollMs = 100;
-/** A file without a holder is one that is just being written; after this time its writer was killed in the middle. */
+/** A lock file without a holder is being written. After this time, in milliseconds, its writer must have been killed. */
 const unwrittenMs = 2000;
 
 /**

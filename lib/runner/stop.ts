@@ -21,7 +21,7 @@ const unsettledCode = 13;
 
 /**
  * When and how a run is stopped. The first SIGINT, SIGTERM, SIGHUP or SIGQUIT aborts `signal`, goes on to every child group, and
- * after the grace time the groups are ended; each further signal kills what is there at that moment.
+ * after the grace time the groups are ended; each further signal kills what still runs.
  */
 export class Stop {
   #controller = new AbortController();
@@ -110,7 +110,7 @@ export class Stop {
   }
 
   #onSignal(signal: NodeJS.Signals): void {
-    // As in a shell: while a child has the terminal, Ctrl-C and Ctrl-\ are meant for it, and it has got them already.
+    // As in a shell: while a child has the terminal, Ctrl-C and Ctrl-\ are meant for it, and it has received them.
     const isKey = signal === 'SIGINT' || signal === 'SIGQUIT';
     if (isKey && this.#children.interactive && process.stdin.isTTY) return;
     if (this.reason === undefined) {

@@ -296,7 +296,8 @@ export function finalisersOf({ finally: finalisers }: AnyTask, input: TaskInput)
   return longForm(declared<Needs>(finalisers, input) ?? []);
 }
 
-function longForm(needs: Needs): Required<Need>[] {
+/** Tasks as they are declared, each with its arguments. */
+export function longForm(needs: Needs): Required<Need>[] {
   return needs.map((entry) =>
     // Not everything has fields: `needs: ['build']` is refused by the compiler, and by the check of the graph.
     Object.hasOwn(Object(entry), 'task')

@@ -14,7 +14,7 @@ export type FileStates = { readonly [path: string]: FileState };
 
 export type ReadStates = {
   readonly states: FileStates;
-  /** What is there and cannot be read: path and reason. */
+  /** Files that exist but cannot be read. */
   readonly unreadable: readonly { readonly path: string; readonly reason: string }[];
 };
 

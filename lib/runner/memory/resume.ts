@@ -10,7 +10,7 @@ import { begunAgain, type JournalEntry, type JournaledRun, passing } from './jou
 export class Resumption {
   readonly #run: JournaledRun;
   readonly #finalisers: ReadonlySet<unknown>;
-  /** Nodes that are not done anew in this run. */
+  /** Nodes that this run need not do again. */
   readonly #settled = new Set<TaskNode>();
 
   /** Throws UsageError when there is nothing to resume. `task`: the label of the requested tasks. */

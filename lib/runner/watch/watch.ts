@@ -14,7 +14,7 @@ import { Changes } from './changes.ts';
 /**
  * Runs the graph, then again whenever an input of one of its tasks has changed, until a signal comes; what changes during a
  * run leads to one more run afterwards. What tasks of the graph make themselves is no change. A requested long-running task
- * is ended and started anew. Throws UsageError when no task declares `inputs` or `watched`.
+ * is restarted. Throws UsageError when no task declares `inputs` or `watched`.
  */
 export async function watchTasks(request: RunRequest): Promise<number> {
   const { graph, stop, terminal, settings, redactor } = request;

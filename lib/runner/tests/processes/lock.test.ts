@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { TaskError } from '../../errors.ts';
 import { acquireLock, describeHolder, type Lock, type LockHolder } from '../../lock.ts';
 import { ownIdentity } from '../../process-identity.ts';
+import { refusalOf } from '../rig/refusal.ts';
 
 let folder: string;
 let path: string;
@@ -93,10 +94,7 @@ test('waiting ends with the signal', async () => {
     signal: abort.signal,
     onWait: () => abort.abort(),
   });
-  await second.then(
-    () => assert.unreachable(),
-    (error) => assert.instance(error, TaskError),
-  );
+  await refusalOf(second, TaskError);
   await lock.release();
 });
 

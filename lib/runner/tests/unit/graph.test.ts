@@ -68,17 +68,14 @@ test('steps come one after another, each with what only it needs; the label is t
 });
 
 test('a task with steps cannot be needed, and its steps are tasks', async () => {
-  const a = task({ ...described, name: 'a' });
-  const top = task({ ...described, name: 'top', steps: [a] });
-  const owner = task({ ...described, name: 'owner', needs: [top] });
-  const wrong = task({ ...described, name: 'wrong', steps: [undefined as never] });
+  const top = plain('top', { steps: [plain('a')] });
+  const owner = plain('owner', { needs: [top] });
+  const wrong = plain('wrong', { steps: [undefined as never] });
   for (const [requested, words] of [
     [owner, 'task `top` has `steps` and cannot be needed by `owner`'],
     [wrong, '`steps` of task `wrong` holds something that is no task: `undefined`'],
   ] as const) {
-    const error = await build(requested).catch((thrown: unknown) => thrown);
-    assert.instance(error, UsageError);
-    assert.is((error as UsageError).what, words);
+    assert.is((await refusalOf(build(requested))).what, words);
   }
 });
 
