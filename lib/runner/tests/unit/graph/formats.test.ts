@@ -2,26 +2,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dot } from '../../../graph/dot.ts';
 import { mermaid } from '../../../graph/mermaid.ts';
-import type { EdgeKind, GraphView, Mark } from '../../../graph/view.ts';
+import type { GraphView } from '../../../graph/view.ts';
+import { node, sample as view } from '../../rig/views.ts';
 
-function node(id: string, label: string, marks: readonly Mark[] = []) {
-  return { id, label, task: label, group: 'g', description: `makes ${label}`, marks, file: 'x.ts', line: 3 };
-}
-
-function edge(from: string, to: string, kind: EdgeKind) {
-  return { from, to, kind };
-}
-
-const view: GraphView = {
-  title: 'top',
-  nodes: [
-    node('n0', 'tool helm', ['private']),
-    node('n1', 'server', ['long-running']),
-    node('n2', 'top', ['requested']),
-    node('n3', 'clean-up', ['finaliser']),
-  ],
-  edges: [edge('n0', 'n1', 'need'), edge('n1', 'n2', 'after'), edge('n2', 'n3', 'finally')],
-};
 /** What each format could take for something of its own. */
 const nasty = 'a "b" \\N <i>&amp; `c` #35; </script> ]]> {x} |y| ü\nz';
 const nastyView: GraphView = { title: nasty, nodes: [node('n0', nasty)], edges: [] };

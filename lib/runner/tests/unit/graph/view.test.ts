@@ -5,6 +5,7 @@ import { overview } from '../../../graph/overview.ts';
 import { type GraphView, viewOfGraph } from '../../../graph/view.ts';
 import { buildGraph } from '../../../graph.ts';
 import { type AnyTask, need, type Options, task } from '../../../task.ts';
+import { plain } from '../../rig/graphs.ts';
 import { refusalOf } from '../../rig/refusal.ts';
 
 const described = { description: 'd', commands: () => [] };
@@ -22,9 +23,9 @@ function edges({ nodes, edges }: GraphView): string[] {
 const marks = ({ nodes }: GraphView, label: string) => nodes.find((node) => node.label === label)?.marks;
 
 test('nodes stand in the order of the run and say what is special about them', async () => {
-  const hidden = task({ ...described, name: 'hidden', private: true, group: 'tools' });
-  const server = task({ ...described, name: 'server', needs: [hidden], ready: { port: 80 } });
-  const top = task({ ...described, name: 'top', description: 'the top', needs: [server] });
+  const hidden = plain('hidden', { private: true, group: 'tools' });
+  const server = plain('server', { needs: [hidden], ready: { port: 80 } });
+  const top = plain('top', { description: 'the top', needs: [server] });
   const drawn = await view(top);
   assert.equal(
     drawn.nodes.map(({ id, label }) => `${id} ${label}`),
@@ -53,14 +54,9 @@ test('an order that is no need is told from a need, also between the same two ta
     name: 'part',
     args: { name: { type: 'string', positional: true, description: 'd' } },
   });
-  const earlier = task({ ...described, name: 'earlier' });
-  const mixed = task({
-    ...described,
-    name: 'mixed',
-    needs: [need(part, { name: 'x' })],
-    after: [part, earlier],
-  });
-  const top = task({ ...described, name: 'top', needs: [earlier, need(part, { name: 'y' }), mixed] });
+  const earlier = plain('earlier');
+  const mixed = plain('mixed', { needs: [need(part, { name: 'x' })], after: [part, earlier] });
+  const top = plain('top', { needs: [earlier, need(part, { name: 'y' }), mixed] });
   assert.equal(edges(await view(top)), [
     'earlier -after-> mixed',
     'earlier -need-> top',
@@ -72,19 +68,15 @@ test('an order that is no need is told from a need, also between the same two ta
 });
 
 test('finalisers are drawn with their arguments and their own needs', async () => {
-  const tool = task({ ...described, name: 'tool' });
+  const tool = plain('tool');
   const remove = task({
     ...described,
     name: 'remove',
     args: { what: { type: 'string', positional: true, description: 'd' } },
     needs: [tool],
   });
-  const make = task({
-    ...described,
-    name: 'make',
-    finally: ({ options }) => [need(remove, { what: String(options.env) })],
-  });
-  const drawn = await view(task({ ...described, name: 'top', needs: [make] }), { env: 'test' });
+  const make = plain('make', { finally: ({ options }) => [need(remove, { what: String(options.env) })] });
+  const drawn = await view(plain('top', { needs: [make] }), { env: 'test' });
   assert.equal(edges(drawn), ['make -finally-> remove test', 'make -need-> top', 'tool -need-> remove test']);
   assert.equal(marks(drawn, 'remove test'), ['finaliser']);
 });
@@ -95,7 +87,7 @@ test('a finaliser that is declared in a wrong way is a usage error', async () =>
     name: 'strict',
     args: { word: { type: 'string', positional: true, description: 'd' } },
   });
-  const top = task({ ...described, name: 'top', finally: [strict] });
+  const top = plain('top', { finally: [strict] });
   try {
     await view(top);
     assert.unreachable();
@@ -111,8 +103,8 @@ test('the overview has every public task and the private ones they need, each on
     private: true,
     args: { name: { type: 'string', positional: true, description: 'd' } },
   });
-  const unused = task({ ...described, name: 'unused', private: true });
-  const backup = task({ ...described, name: 'backup' });
+  const unused = plain('unused', { private: true });
+  const backup = plain('backup');
   const install = task({
     ...described,
     name: 'install',

@@ -1,16 +1,15 @@
 import type { RunEventBody, RunSummary } from '../../../events.ts';
-import { buildGraph } from '../../../graph.ts';
 import type { Graph } from '../../../node.ts';
 import type { RecordedRun, RecordedTask } from '../../../report/recorded-run.ts';
 import { RunRecorder } from '../../../report/recorder.ts';
-import { type AnyTask, task } from '../../../task.ts';
+import type { AnyTask } from '../../../task.ts';
+import { plain, graphOf as runOf } from '../../rig/graphs.ts';
 
 export const described = { description: 'd', commands: () => [] };
 
 /** The graph of a task `top` that needs all of these. */
 export async function graphOf(tasks: readonly AnyTask[]): Promise<Graph> {
-  const top = task({ ...described, name: 'top', needs: tasks });
-  return await buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run');
+  return await runOf(plain('top', { needs: tasks }));
 }
 
 /** The id of the node with this label. */

@@ -1,26 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { EdgeKind, GraphView, Mark } from '../../../graph/view.ts';
 import { graphPicture } from '../../../report/graph-picture.ts';
-
-function node(id: string, label: string, marks: readonly Mark[] = []) {
-  return { id, label, task: label, group: 'g', description: `makes ${label}`, marks, file: 'x.ts', line: 3 };
-}
-
-function edge(from: string, to: string, kind: EdgeKind = 'need') {
-  return { from, to, kind };
-}
-
-const view: GraphView = {
-  title: 'top',
-  nodes: [
-    node('n0', 'tool helm', ['private']),
-    node('n1', 'server', ['long-running']),
-    node('n2', 'top', ['requested']),
-    node('n3', 'clean-up', ['finaliser']),
-  ],
-  edges: [edge('n0', 'n1'), edge('n1', 'n2', 'after'), edge('n2', 'n3', 'finally')],
-};
+import { edge, node, sample as view } from '../../rig/views.ts';
 
 test('a box for each node, an arrow for each edge, a legend of what is in it', async () => {
   const text = await graphPicture(view);

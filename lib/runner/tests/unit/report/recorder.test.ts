@@ -3,11 +3,12 @@ import * as assert from 'uvu/assert';
 import type { RunEventBody } from '../../../events.ts';
 import type { RecordedTask } from '../../../report/recorded-run.ts';
 import { type AnyTask, need, task } from '../../../task.ts';
+import { plain } from '../../rig/graphs.ts';
 import { begin, described, graphOf, idOf, record, summary } from './fixture.ts';
 
-const a = task({ ...described, name: 'a' });
-const b = task({ ...described, name: 'b', mutex: 'helm' });
-const c = task({ ...described, name: 'c', needs: [a], mutex: () => 'helm', interactive: true });
+const a = plain('a');
+const b = plain('b', { mutex: 'helm' });
+const c = plain('c', { needs: [a], mutex: () => 'helm', interactive: true });
 
 type Timed = readonly [number, RunEventBody];
 type Step = (id: string, at: number) => Timed;
@@ -163,11 +164,7 @@ test('many tasks that print a lot keep fewer lines each', async () => {
     name: 'word',
     args: { number: { type: 'number', positional: true, description: 'd' } },
   });
-  const many = task({
-    ...described,
-    name: 'many',
-    needs: Array.from({ length: 40 }, (_, number) => need(word, { number })),
-  });
+  const many = plain('many', { needs: Array.from({ length: 40 }, (_, number) => need(word, { number })) });
   const graph = await graphOf([many]);
   const long = 'y'.repeat(1000);
   const words = graph.nodes.filter((node) => node.task === word);
