@@ -7,6 +7,15 @@ import { cutText, linesOf, neutralLine, plainText, textWidth } from '../../outpu
 import { done, failed, node, output, start, started } from '../rig/events.ts';
 import { Screen } from '../rig/screen.ts';
 
+/* Time is shown, so it stands still. */
+const { now } = Date;
+test.before(() => {
+  Date.now = () => 0;
+});
+test.after(() => {
+  Date.now = now;
+});
+
 type View = {
   readonly screen: Screen;
   readonly renderer: Renderer;
