@@ -31,7 +31,7 @@ const ownPlaces: Plugin = {
 const lateBuiltins: Plugin = {
   name: 'late-builtins',
   setup: ({ onResolve, onLoad }) => {
-    onResolve({ filter: /^node:(https?|crypto)$/ }, ({ path, namespace }) =>
+    onResolve({ filter: /^node:/ }, ({ path, namespace }) =>
       namespace === 'late' ? { path, external: true } : { path, namespace: 'late' },
     );
     onLoad({ filter: /./, namespace: 'late' }, ({ path }) => ({
