@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../ground/outcome.ts';
-import type { EnvironmentContext } from '../../settings/context.ts';
+import type { Context } from '../../settings/context.ts';
 import { exportHomes, remember } from '../../settings/environment.ts';
 import type { Cluster } from '../provider.ts';
 import { isApiReady } from './api.ts';
@@ -92,7 +92,7 @@ const livingNames = async (state: string): Promise<ReadonlySet<string>> =>
   new Set((await livingServices(state)).map(({ name }) => name));
 
 /** Waits for the last steps of the API server and the operator; the parts have done the rest. */
-async function complete(context: EnvironmentContext): Promise<Outcome> {
+async function complete(context: Context): Promise<Outcome> {
   const { environment } = context;
   await waitForKubernetes(context);
   await waitForOperator(context);

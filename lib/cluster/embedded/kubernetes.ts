@@ -68,18 +68,29 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
   }
   await launch(context, state, alive);
   // For the same reason, another one may have ended in the meantime.
-  const left = await livingKubernetes(environment);
-  if (left.length < kubernetesServices.length) await launch(context, { ...state, phase: 'created' }, left);
+  await restartEnded(context);
   return 'changed';
 }
 
-/** Waits until the API server is ready for everybody. Throws `TaskError` if it ends instead. */
-export async function waitForKubernetes(context: EnvironmentContext): Promise<void> {
+/**
+ * Waits until the API server is ready for everybody, then restarts the servers that gave up waiting for it. Throws `TaskError` if the
+ * API server ends instead.
+ */
+export async function waitForKubernetes(context: Context): Promise<void> {
   const { environment } = context;
   const { ports } = await requireState(environment);
   await waitUntilUp(context, 'kube-apiserver', () =>
     isApiReady(environment, ports.kubeApiserver, { for: 'everybody' }),
   );
+  // On a busy machine: kube-controller-manager ends when the API server is not healthy after 15 s.
+  await restartEnded(context);
+}
+
+/** Starts the servers of a created cluster that no longer run. */
+async function restartEnded(context: Context): Promise<void> {
+  const alive = await livingKubernetes(context.environment);
+  if (alive.length < kubernetesServices.length)
+    await launch(context, await requireState(context.environment), alive);
 }
 
 const livingKubernetes = async ({ state }: Environment): Promise<ServiceRecord[]> =>
