@@ -1,5 +1,4 @@
 import { AsyncResource } from 'node:async_hooks';
-import { setMaxListeners } from 'node:events';
 import PQueue, { PriorityQueue } from 'p-queue';
 import type { TaskNode } from './node.ts';
 
@@ -21,9 +20,6 @@ export class Slots {
   readonly #queue: PQueue;
   /** What has not begun. */
   readonly #queued = new Set<TaskNode>();
-  /** What takes jobs out of p-queue. */
-  #removals: AbortController[] = [];
-  #added = 0;
   readonly #mutexes = new Map<string, Mutex>();
   // p-queue begins a job in the async context of the one that made room for it.
   readonly #context = new AsyncResource('slots');
@@ -61,13 +57,10 @@ export class Slots {
   add(node: TaskNode, priority: number): void {
     this.#queued.add(node);
     if (node.task.interactive) this.#setInteractive(1);
-    this.#queue
-      .add(() => this.#slot(node, priority), {
-        priority: node.task.interactive ? Number.POSITIVE_INFINITY : priority,
-        signal: this.#removalSignal(),
-      })
-      // Nothing but its removal: a slot never rejects.
-      .catch(() => {});
+    // A slot never rejects.
+    void this.#queue.add(() => this.#slot(node, priority), {
+      priority: node.task.interactive ? Number.POSITIVE_INFINITY : priority,
+    });
   }
 
   /** Forgets a node that has not begun; its job then does nothing. */
@@ -78,23 +71,8 @@ export class Slots {
   /** Takes out all that have not begun, those that wait for a mutex included. */
   clear(): void {
     for (const { waiting } of this.#mutexes.values()) while (waiting.dequeue() !== undefined);
-    this.together(() => {
-      for (const node of this.#queued) this.remove(node);
-      for (const removal of this.#removals) removal.abort();
-    });
-    this.#removals = [];
-  }
-
-  /** One for every 32 nodes: to add a listener, a signal looks through all that it has. */
-  #removalSignal(): AbortSignal {
-    let removal = this.#removals.at(-1);
-    if (removal === undefined || this.#added % 32 === 0) {
-      removal = new AbortController();
-      setMaxListeners(0, removal.signal);
-      this.#removals.push(removal);
-    }
-    this.#added += 1;
-    return removal.signal;
+    this.#queue.clear();
+    for (const node of this.#queued) this.remove(node);
   }
 
   async #slot(node: TaskNode, priority: number): Promise<void> {
