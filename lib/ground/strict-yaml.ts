@@ -33,16 +33,19 @@ export async function readStrictYaml(text: string, file: string): Promise<Strict
     refuse(error.pos[0], 'a second document begins', 'remove the line `---` or what follows it');
   if (error !== undefined) throw invalid(file, error.message, lineAt(text, error.pos[0]));
   const blocks: Offsets[] = [];
+  // `alias.resolve` walks the whole document for each alias.
+  const anchors = new Set<string | undefined>();
   visit(document, {
     Pair: (_, pair) => checkKey(pair, text, refuse),
     Alias: (_, alias, path) => {
       checkAnchor(alias, alias.source, refuse);
       const within = path.some((above) => isCollection(above) && above.anchor === alias.source);
-      if (within || alias.resolve(document) === undefined)
+      if (within || !anchors.has(alias.source))
         throw invalid(file, `\`*${alias.source}\` has no anchor above it`, lineAt(text, startOf(alias)));
     },
     Node: (key, node, path) => {
       checkAnchor(node, node.anchor, refuse);
+      anchors.add(node.anchor);
       if (node.tag !== undefined) refuse(startOf(node), `the tag \`${node.tag}\``, 'leave it out');
       if (key === 'key' || !isScalar(node)) return;
       if (node.type?.startsWith('BLOCK_') && node.range) blocks.push(node.range);
