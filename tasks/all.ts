@@ -33,12 +33,12 @@ export const tasks: readonly AnyTask[] = modules.flatMap((module) =>
   Object.values(module).filter((value): value is AnyTask => typeof value === 'object' && 'commands' in value),
 );
 
-/** What this project adds to the runner: its global options, its lock and its memory. */
+/** The project's configuration of the runner: global options, lock and memory. */
 export const config: CliConfig = {
   program: launcher,
   version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
   options: globalOptions,
-  // A task that is only its plain commands finds the same tools as the others.
+  // For tasks without `run`, which execute their plain commands.
   shell: async (options) => {
     const { environmentOf, processEnvironment } = await import('../lib/settings/environment.ts');
     return { env: await processEnvironment(environmentOf(options)), cwd: root };
@@ -47,7 +47,7 @@ export const config: CliConfig = {
     (await import('../lib/settings/provider-choice.ts')).resolveOptions(options, requested),
   dotenv: join(root, '.env'),
   launcher: 'run',
-  // Not in .state: what a killed run left there tells that there is an environment.
+  // Not in .state, whose content means that an environment exists.
   memory: ({ env }) => join(root, '.tasks', `${env}`),
   lock: ({ env }) => join(root, '.state', `${env}.lock`),
 };

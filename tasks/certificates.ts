@@ -1,10 +1,10 @@
 import { task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
-/** The release postgresql is rendered with it, and the server beside the embedded cluster started. */
+/** Used by the release postgresql, and by the server beside the embedded cluster. */
 export const databaseCertificate = task({
   name: 'database-certificate',
-  description: "certificate of PostgreSQL, signed by the environment's own authority",
+  description: "create PostgreSQL's certificate, signed by the environment's authority",
   group: 'secrets',
   private: true,
   lock: true,
@@ -17,7 +17,7 @@ export const databaseCertificate = task({
     const { environment, provider } = context;
     const { ensureDatabaseCertificate } = await import('../lib/database/certificate.ts');
     const outcome = await ensureDatabaseCertificate(context);
-    // In a pod, the release brings the server its certificate.
+    // In a pod, the server gets it from the release.
     if (outcome === 'changed') await (await provider.load()).reloadDatabase?.(environment);
     context.report(outcome);
   },

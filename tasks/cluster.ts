@@ -11,7 +11,7 @@ import { tools } from './tools.ts';
 
 const connect = task({
   name: 'connect',
-  description: 'take the context of an existing cluster into a kubeconfig of our own',
+  description: "copy the context of an existing cluster into the environment's kubeconfig",
   group: 'cluster',
   private: true,
   needs: tools('kubectl'),
@@ -24,14 +24,14 @@ const connect = task({
   },
 });
 
-/** Single tasks may be steps of a pipeline that never ran create-k8s: each is connected to an existing cluster on its own. */
+/** For each task on an existing cluster: a pipeline may run it without create-k8s. */
 export const connection = ({ provider }: Pick<Early, 'provider'>): readonly AnyTask[] =>
   provider.contextOf ? [] : [connect];
 
-/** An existing cluster is refused before anything is needed. */
+/** None for an existing cluster, which these tasks refuse first. */
 const stopTools = ({ provider }: Early): Needs => tools(...provider.toolsFor.stop);
 
-/** Refuses, before anything runs, what cannot work with the provider at all. */
+/** Refuses settings and users that the provider cannot work with, before anything runs. */
 export async function checkProvider({
   provider,
   settings,
@@ -41,7 +41,7 @@ export async function checkProvider({
 
 export const createK8s = task({
   name: 'create-k8s',
-  description: 'make the cluster',
+  description: 'create the cluster',
   group: 'cluster',
   lock: true,
   check: checkProvider,
@@ -60,8 +60,7 @@ export const createK8s = task({
   run: async (context) => {
     const { settings, provider } = context;
     const made = await (await provider.load()).create(context);
-    // A cluster that was stopped is started by it, and a Vault that was sealed by that is opened again. Servers beside a cluster are
-    // started by tasks of their own.
+    // It may have started a stopped cluster, whose Vault is sealed. Servers beside a cluster are started by their own tasks.
     const mayBeSealed = provider.servers !== undefined || made === 'changed';
     const opened = mayBeSealed ? await openAgain(context, made) : 'unchanged';
     let controller: Outcome = 'unchanged';
@@ -70,7 +69,7 @@ export const createK8s = task({
       controller = await ensureController(context);
     } else if (settings.ingress.controller !== 'none') {
       context.log(
-        'the routes are objects only: the ingress controller is simulated like all pods, and nothing listens',
+        'routes exist as objects only: the ingress controller is simulated like all pods, and nothing listens',
       );
     }
     const outcome = controller === 'changed' ? controller : made;
@@ -99,7 +98,7 @@ export const startK8s = task({
   },
 });
 
-/** Unseals Vault of a cluster of our own; `started` is `changed` when its nodes were just started. */
+/** Unseals Vault unless the cluster is an existing one; `started` is `changed` if its nodes were just started. */
 async function openAgain(context: Body, started: Outcome): Promise<Outcome> {
   const { provider } = context;
   if (!provider.ownsCluster) return 'unchanged';
@@ -110,7 +109,7 @@ async function openAgain(context: Body, started: Outcome): Promise<Outcome> {
 
 export const stopK8s = taskWithoutSettings({
   name: 'stop-k8s',
-  description: 'stop the cluster; everything is kept',
+  description: 'stop the cluster and keep its data',
   group: 'cluster',
   lock: true,
   needs: stopTools,
@@ -128,7 +127,7 @@ export const stopK8s = taskWithoutSettings({
 
 export const destroyK8s = taskWithoutSettings({
   name: 'destroy-k8s',
-  description: 'destroy the cluster and all that is in it',
+  description: 'destroy the cluster and all its data',
   group: 'cluster',
   lock: true,
   confirm: ({ environment, provider }) => {
@@ -146,7 +145,7 @@ export const destroyK8s = taskWithoutSettings({
     const { stopAgent } = await import('../lib/secrets/keyring.ts');
     const outcome = await (await provider.load()).destroy(context);
     await stopAgent(context);
-    // Another provider may be chosen from now on.
+    // Now the user may choose another provider.
     await rm(join(environment.state, 'environment.json'), { force: true });
     await forgetRuns(environment);
     if (outcome === 'unchanged') context.log('there is no cluster: nothing to do');
@@ -159,13 +158,13 @@ function refuseExisting({ context }: Environment, { ownsCluster }: Early['provid
   throw new UsageError({
     what: 'an existing cluster is never destroyed by these tasks',
     why: `context \`${context}\` was not made by them`,
-    advice: `${taskCommand('destroy-environment')} removes our releases from it`,
+    advice: `${taskCommand('destroy-environment')} removes the project's releases from it`,
   });
 }
 
 export const services = task({
   name: 'services',
-  description: 'the services with the addresses a person can open',
+  description: 'list the services and their addresses',
   group: 'cluster',
   needs: (input) => [...connection(input), ...tools(...input.provider.toolsFor.services)],
   commands: async ({ environment, settings, provider }) =>

@@ -7,8 +7,7 @@ import { tools } from './tools.ts';
 
 export const rotateDatabasePassword = task({
   name: 'rotate-database-password',
-  description:
-    'replace passwords in SOPS, PostgreSQL, Vault and the pods, or complete an interrupted rotation',
+  description: 'change the passwords in SOPS, PostgreSQL, Vault and the pods; finish an interrupted rotation',
   group: 'secrets',
   lock: true,
   args: {

@@ -102,14 +102,14 @@ export const installAll = task({
 export const installTier = task({
   ...installation,
   name: 'install-tier',
-  description: 'install a tier and what it needs',
+  description: 'install a tier and its dependencies',
   args: tier,
 });
 
 export const installApp = task({
   ...installation,
   name: 'install-app',
-  description: 'install an application and what it needs',
+  description: 'install an application and its dependencies',
   args: app,
 });
 

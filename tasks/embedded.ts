@@ -5,11 +5,15 @@ import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
 /*
- * The parts of the embedded cluster. Each is a task of its own, so that they start side by side and each as soon as its own
- * tools are there. `create` makes what is missing, `start` wants a cluster that was made before.
+ * The parts of the embedded cluster. Each is a task, so that they start in parallel, each once its tools are installed. `create`
+ * creates what is missing, `start` needs an existing cluster.
  */
 const mode = {
-  mode: { type: 'choice', choices: ['create', 'start'], description: 'make what is missing, or only start' },
+  mode: {
+    type: 'choice',
+    choices: ['create', 'start'],
+    description: 'create what is missing, or only start',
+  },
 } as const;
 
 const part = { group: 'cluster', private: true, args: mode, lock: true } as const;
@@ -36,7 +40,7 @@ const embeddedState = task({
 const embeddedKubernetes = task({
   ...part,
   name: 'embedded-kubernetes',
-  description: 'etcd, the Kubernetes control plane and simulated nodes',
+  description: 'start etcd, the Kubernetes control plane and simulated nodes',
   needs: ({ args }) => [
     need(embeddedState, args),
     ...tools(
@@ -60,8 +64,8 @@ const embeddedKubernetes = task({
 const embeddedDatabase = task({
   ...part,
   name: 'embedded-database',
-  description: 'the real PostgreSQL behind the simulated pod',
-  // Its first password is the one of the secrets file.
+  description: 'start the real PostgreSQL behind the simulated pod',
+  // A new server gets its password from the secrets file.
   check: (input) => (input.args.mode === 'create' ? refuseDevelopmentKeys(input) : undefined),
   needs: ({ args }) => [
     need(embeddedState, args),
@@ -80,7 +84,7 @@ const embeddedDatabase = task({
 const embeddedVault = task({
   ...part,
   name: 'embedded-vault',
-  description: 'the real Vault behind the simulated pod',
+  description: 'start the real Vault behind the simulated pod',
   needs: ({ args }) => [need(embeddedState, args), ...tools('vault')],
   commands: async ({ environment }) => (await partCommands()).vault(environment),
   run: async (context) => {
@@ -92,7 +96,7 @@ const embeddedVault = task({
 const embeddedOperator = task({
   ...part,
   name: 'embedded-operator',
-  description: 'the real Vault Secrets Operator',
+  description: 'start the real Vault Secrets Operator',
   needs: ({ args }) => [need(embeddedKubernetes, args), ...tools('vault-secrets-operator')],
   commands: async ({ environment }) => (await partCommands()).operator(environment),
   run: async (context) => {
@@ -104,7 +108,7 @@ const embeddedOperator = task({
 const embeddedJobRunner = task({
   ...part,
   name: 'embedded-job-runner',
-  description: 'runs the checks of simulated pods as processes',
+  description: 'start the service that runs the checks of simulated pods',
   needs: ({ args }) => [need(embeddedKubernetes, args)],
   commands: async ({ environment }) => (await partCommands()).jobRunner(environment),
   run: async (context) => {

@@ -18,21 +18,21 @@ import { type Environment, environmentOf, settingsOf, shellOf } from '../lib/set
 import type { GlobalOptions } from '../lib/settings/global-options.ts';
 
 /*
- * The tasks of this project: what the runner gives the functions of a task, with the environment that its options name, its
- * settings and its provider. Code that only some tasks run is imported where it is run: every task is declared at every start.
+ * Declares the tasks of this project: adds environment, settings and provider to what the runner passes to a task. Every start
+ * declares every task, so bodies import their code when they run.
  */
 
-/** What is known without waiting. */
+/** What is known synchronously. */
 export type Early<Specs extends ArgumentSpecs = ArgumentSpecs> = Omit<TaskInput<Specs>, 'options'> & {
   readonly options: GlobalOptions;
   readonly environment: Environment;
   readonly provider: ClusterProvider;
 };
 
-/** What `check` and `commands` are given. */
+/** The argument of `check` and `commands`. */
 export type Input<Specs extends ArgumentSpecs = ArgumentSpecs> = Early<Specs> & Target;
 
-/** What `run` is given. */
+/** The argument of `run`. */
 export type Body<Specs extends ArgumentSpecs = ArgumentSpecs> = BodyOf<Specs> & Target;
 
 type BodyOf<Specs extends ArgumentSpecs> = EnvironmentContext &
@@ -59,13 +59,13 @@ type Definition<Specs extends ArgumentSpecs, Known, Given> = Omit<
     readonly watched?: (input: Known) => readonly string[] | Promise<readonly string[]>;
     readonly commands: (input: Known) => readonly string[] | Promise<readonly string[]>;
     readonly run?: (context: Given) => void | Promise<void>;
-    /** `run` needs the cluster: unless it runs, the task fails with what to do. */
+    /** True if `run` needs a running cluster; otherwise the task fails with advice. */
     readonly onCluster?: boolean | ((context: Given) => boolean);
   };
 
 type NoArguments = Record<never, never>;
 
-/** Declares a task on an environment. Settings that cannot be read end the run. */
+/** Declares a task on an environment. Unreadable settings end the run. */
 export function task<const Specs extends ArgumentSpecs = NoArguments>(
   definition: Definition<Specs, Input<Specs>, Body<Specs>>,
 ): Task<Specs> {
@@ -74,9 +74,7 @@ export function task<const Specs extends ArgumentSpecs = NoArguments>(
   }));
 }
 
-/**
- * Declares a task that shows or ends what was made of an environment: its settings may be damaged or gone, and it gets none.
- */
+/** Declares a task that shows or removes an environment whose settings may be damaged or missing: it gets no settings. */
 export function taskWithoutSettings<const Specs extends ArgumentSpecs = NoArguments>(
   definition: Definition<Specs, Early<Specs>, BodyOf<Specs>>,
 ): Task<Specs> {

@@ -13,12 +13,12 @@ import { initVault } from './vault.ts';
 export const createEnvironment = task({
   name: 'create-environment',
   aliases: ['up'],
-  description: 'create everything: cluster, platform, secrets, Vault',
+  description: 'create the whole environment: cluster, platform, secrets, Vault',
   group: 'environment',
   lock: true,
   needs: ({ provider }) => [
     ...[createK8s, initHelmfile, importGpgKeys, need(installTier, { tier: 'core' }), initVault],
-    // Servers beside a cluster are given theirs before anything else.
+    // Servers beside a cluster check their passwords themselves.
     ...(provider.servers ? [] : [databasePasswords]),
   ],
   commands: () => [],
@@ -36,13 +36,13 @@ export const destroyEnvironment = taskWithoutSettings({
   name: 'destroy-environment',
   // As with `docker compose down`, what `up` created goes; `stop-k8s` keeps it.
   aliases: ['down'],
-  description: 'remove the whole environment',
+  description: 'remove the environment with all its data',
   group: 'environment',
   lock: true,
   confirm: ({ environment: { name, context }, provider }) =>
     provider.ownsCluster
       ? `destroy environment \`${name}\` with all its data?`
-      : `remove our releases and our namespaces, with all their data, from context \`${context}\`?`,
+      : `remove the project's releases and namespaces, with all their data, from context \`${context}\`?`,
   needs: ({ provider: { ownsCluster, toolsFor } }) => [
     ...tools(...toolsFor.destroy),
     ...(ownsCluster ? [] : [importGpgKeys, databaseCertificate]),
@@ -133,7 +133,7 @@ export const verifyEnvironment = task({
 
 export const status = taskWithoutSettings({
   name: 'status',
-  description: 'show the status of cluster, releases, Vault and database, and the addresses',
+  description: 'show cluster, releases, Vault and database status',
   group: 'environment',
   commands: async ({ environment }) =>
     (await import('../lib/operations/dry-run.ts')).statusCommands(environment),
@@ -149,7 +149,7 @@ export const status = taskWithoutSettings({
 
 export const env = taskWithoutSettings({
   name: 'env',
-  description: 'print the variables for use by hand: eval "$(./run env)"',
+  description: 'print variables for your shell: eval "$(./run env)"',
   group: 'environment',
   needs: connection,
   commands: async ({ environment }) =>

@@ -11,15 +11,15 @@ const tag = {
   tag: { type: 'string', positional: true, description: "the image's tag, such as 1.2.0" },
 } as const;
 
-/** What a registry takes as a tag (https://github.com/opencontainers/distribution-spec, "Pulling manifests"). */
+/** A valid tag (https://github.com/opencontainers/distribution-spec, "Pulling manifests"). */
 const tagForm = /^\w[\w.-]{0,127}$/;
 
-/** The image's full name. Throws UsageError for a tag that no registry takes, such as the name of a branch with a slash. */
+/** The image's full name. Throws UsageError for an invalid tag, such as a branch name with a slash. */
 function image({ images }: Settings, tagName: string): string {
   if (!tagForm.test(tagName)) {
     throw new UsageError({
-      what: `\`${tagName}\` is no tag of an image`,
-      why: 'a tag is up to 128 letters, digits, `_`, `.` and `-`, and begins with none of the last two',
+      what: `\`${tagName}\` is not a valid image tag`,
+      why: 'a tag has up to 128 letters, digits, `_`, `.` and `-`, and does not begin with `.` or `-`',
       advice: 'replace other characters, for example `/` of a branch by `-`',
     });
   }
@@ -60,7 +60,7 @@ const selection = {
   app: { type: 'string', optional: true, description: 'an application' },
 } as const;
 
-/** The images of the project's own that an install of the selection runs. */
+/** The project's images that an install of the selection runs. */
 async function imagesOf({ args, environment, settings }: Selected): Promise<OwnImage[]> {
   const { ownImages } = await import('../lib/cluster/images/own-images.ts');
   const { declaredReleases, withNeeds } = await import('../lib/helm/helmfile.ts');
@@ -69,13 +69,13 @@ async function imagesOf({ args, environment, settings }: Selected): Promise<OwnI
 
 type Selected = Pick<Input, 'environment' | 'settings'> & { readonly args: Selection };
 
-/** One with a digest is that of its registry: no other content may take its place. */
+/** Without images with a digest, which must come from their registry. */
 const toBuild = async (selected: Selected): Promise<OwnImage[]> =>
   (await imagesOf(selected)).filter(({ digest }) => digest === '');
 
 export const buildImages = task({
   name: 'build-images',
-  description: "build the project's own images that the selected releases run",
+  description: "build the project's images that the selected releases run",
   group: 'images',
   private: true,
   args: selection,
@@ -96,7 +96,7 @@ export const buildImages = task({
 
 export const loadImages = task({
   name: 'load-images',
-  description: 'load them into the nodes',
+  description: "load the project's images into the nodes",
   group: 'images',
   private: true,
   args: selection,
@@ -119,7 +119,7 @@ export const loadImages = task({
 
 export const checkImages = task({
   name: 'check-images',
-  description: "check that the cluster can run the project's own images",
+  description: "check that the cluster can pull the project's images",
   group: 'images',
   private: true,
   args: selection,
@@ -138,7 +138,7 @@ export const checkImages = task({
   },
 });
 
-/** What an install of the selection needs of these images. */
+/** The needs of an install of the selection. */
 export function imagesFor({ provider }: Pick<Early, 'provider'>, selected: Selection): Needs {
   if (provider.images === 'unused') return [];
   return [need(provider.images === 'loaded' ? loadImages : checkImages, selected)];

@@ -13,7 +13,7 @@ async function appsWithFront(): Promise<string[]> {
 
 export const testIngress = task({
   name: 'test-ingress',
-  description: 'call an application through the ingress and check the status of its routes',
+  description: 'call an application through the ingress and check the status of each route',
   group: 'deploy',
   args: {
     app: {
@@ -27,7 +27,7 @@ export const testIngress = task({
     expect: {
       type: 'number',
       optional: true,
-      description: 'the expected status, instead of that of the source ranges',
+      description: 'the expected status; default: by the allowed source ranges',
     },
   },
   check: ({ args: { expect } }) => {

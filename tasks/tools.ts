@@ -6,14 +6,14 @@ import { type ToolName, toolNames } from '../lib/tools/manifest.ts';
 import { testTools, toolsOf } from '../lib/tools/provider-tools.ts';
 import type { Requirement } from '../lib/tools/tools.ts';
 
-/** Makes sure of one tool; other tasks name theirs by `tools(…)` and start as soon as these are there. */
+/** Other tasks need their tools with `tools(…)`, and start once these are installed. */
 export const installTool = task({
   name: 'install-tool',
-  description: 'get one tool, unless it is there',
+  description: 'install one tool if it is missing',
   group: 'tools',
   private: true,
   args: { name: { type: 'choice', positional: true, choices: toolNames, description: 'the tool' } },
-  // Downloads and compilers one after another: in the order of the needs, and without two compilers side by side.
+  // One download or build at a time, in the order of the needs.
   mutex: ({ args }) =>
     ['gpg', 'openssl', 'docker', 'postgresql'].includes(args.name) ? `tool ${args.name}` : 'tools',
   commands: async ({ args, options }) => {
@@ -31,10 +31,10 @@ export function tools(...names: readonly ToolName[]): Need[] {
   return names.map((name) => need(installTool, { name }));
 }
 
-/** Gets the tools whose sources bring the charts that the settings name by tool://…. */
+/** Charts of the settings that begin with tool://. */
 export const chartTools = task({
   name: 'chart-tools',
-  description: 'get the tools that bring charts',
+  description: 'install the tools whose sources contain charts',
   group: 'tools',
   private: true,
   mutex: 'tools',
@@ -56,9 +56,9 @@ async function chartToolNames(options: Options): Promise<ToolName[]> {
 
 export const installTools = task({
   name: 'install-tools',
-  description: 'get every missing tool of the provider',
+  description: 'install every missing tool of the provider',
   group: 'tools',
-  args: { tests: { type: 'boolean', description: 'those that only the tests need, too' } },
+  args: { tests: { type: 'boolean', description: 'also the tools that only the tests need' } },
   needs: ({ args, options }) => [
     ...tools(...toolsOf(environmentOf(options).provider), ...(args.tests ? testTools : [])),
     chartTools,
@@ -76,7 +76,7 @@ export const updateTools = task({
       import('../lib/tools/update-manifest.ts'),
       import('../lib/tools/update-pins.ts'),
     ]);
-    // mise first: it is the one that is asked for the releases.
+    // The manifest first: mise, which it pins, looks up the releases.
     const missing = [...(await updateManifest(context)), ...(await updatePins(context))];
     context.print(missing.length === 0 ? 'everything is pinned' : `not pinned:\n  ${missing.join('\n  ')}`);
   },
@@ -84,7 +84,7 @@ export const updateTools = task({
 
 export const verifyDependencies = task({
   name: 'verify-dependencies',
-  description: 'show which tools are there, in which version, from where, and how to get the others',
+  description: 'show which tools are installed, in which version, and how to get the others',
   group: 'tools',
   commands: async ({ options }) => {
     const { loadManifest } = await import('../lib/tools/manifest.ts');
@@ -107,13 +107,13 @@ export const verifyDependencies = task({
     if (missing.length === 0) return;
     throw new MissingToolError({
       what: `provider ${provider} lacks ${missing.map((row) => row.name).join(', ')}`,
-      why: 'not on PATH in a version that will do, and there is no way to get it here',
+      why: 'PATH has no suitable version, and it cannot be downloaded or built here',
       advice: missing.map((row) => row.how).join('\n'),
     });
   },
 });
 
-/** What the environment asks of its tools; PostgreSQL stays with the major version that the data was made with. */
+/** What the environment requires of its tools; PostgreSQL keeps the major version of its data. */
 async function requirementOf(options: Options): Promise<Requirement> {
   const environment = environmentOf(options);
   const { cluster } = await settingsOf(environment);

@@ -7,7 +7,7 @@ import { tools } from './tools.ts';
 
 export const initVault = task({
   name: 'init-vault',
-  description: 'bring Vault to the state kept under vault/',
+  description: 'configure Vault as described in vault/',
   group: 'secrets',
   lock: true,
   check: refuseDevelopmentKeys,

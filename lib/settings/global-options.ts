@@ -16,7 +16,7 @@ export const globalOptions = {
     choices: providerNames,
     env: 'CLUSTER_PROVIDER',
     optional: true,
-    description: 'the kind of cluster; default: what the environment was made with, else what fits here',
+    description: 'the kind of cluster; default: the one of the environment, else what fits this machine',
   },
   context: {
     type: 'string',
@@ -26,7 +26,7 @@ export const globalOptions = {
   },
   allowDevelopmentKeys: {
     type: 'boolean',
-    description: 'take the SOPS keys for development also in production and with provider existing',
+    description: 'allow the SOPS keys for development in production and with provider existing',
   },
 } as const satisfies ArgumentSpecs;
 
