@@ -10,12 +10,11 @@ import { ifThere } from '../../ground/if-there.ts';
 import type { Outcome } from '../../ground/outcome.ts';
 import { TaskError } from '../../runner/runner.ts';
 import type { Context } from '../../settings/context.ts';
-import { type Environment, writeWhole } from '../../settings/environment.ts';
+import { writeWhole } from '../../settings/environment.ts';
 import { requireState } from './state.ts';
 
 /** Exists once the data folder has its roles and databases. */
-export const rolesMarker = (environment: Environment): string =>
-  join(environment.state, 'postgresql', 'roles-made');
+export const rolesMarker = (state: string): string => join(state, 'postgresql', 'roles-made');
 
 /**
  * Creates roles and databases once: Vault logs in as one of them while the releases are still being installed. Later the
@@ -23,7 +22,7 @@ export const rolesMarker = (environment: Environment): string =>
  */
 export async function ensureRoles(context: Context): Promise<Outcome> {
   const { environment, settings } = context;
-  const done = rolesMarker(environment);
+  const done = rolesMarker(environment.state);
   if ((await ifThere(readFile(done), done)) !== undefined) return 'unchanged';
   const { ports } = await requireState(environment);
   const { name: user, database, secret } = superuserOf(settings);

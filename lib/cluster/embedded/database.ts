@@ -124,19 +124,19 @@ export async function reloadDatabase(environment: Environment): Promise<void> {
 /** Digests of the server's command line, and of the certificate that it read last. */
 type ServerRecord = { readonly started?: string; readonly certificate?: string };
 
-const recordFile = (environment: Environment): string => join(environment.state, 'postgresql', 'server.json');
+const recordFile = (state: string): string => join(state, 'postgresql', 'server.json');
 
-async function readRecord(environment: Environment): Promise<ServerRecord> {
+async function readRecord({ state }: Environment): Promise<ServerRecord> {
   try {
-    return (JSON.parse(await readFile(recordFile(environment), 'utf8')) as ServerRecord | null) ?? {};
+    return (JSON.parse(await readFile(recordFile(state), 'utf8')) as ServerRecord | null) ?? {};
   } catch {
     // Missing or damaged: the server is restarted.
     return {};
   }
 }
 
-async function writeRecord(environment: Environment, record: ServerRecord): Promise<void> {
-  await writeWhole(recordFile(environment), `${JSON.stringify(record)}\n`);
+async function writeRecord({ state }: Environment, record: ServerRecord): Promise<void> {
+  await writeWhole(recordFile(state), `${JSON.stringify(record)}\n`);
 }
 
 const digestOf = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');
@@ -154,7 +154,7 @@ async function initialise(context: Context, programs: string, data: string): Pro
   // Under another name first: neither initdb nor the server accepts the folder of a killed initdb.
   const partial = `${data}.new`;
   await rm(partial, { recursive: true, force: true });
-  await rm(rolesMarker(environment), { force: true });
+  await rm(rolesMarker(environment.state), { force: true });
   await mkdir(dirname(data), { recursive: true, mode: 0o700 });
   const { words } = await findAccount('initdb', $);
   // Through cat: Node gives a child a socket as stdin, which cannot be opened as /dev/stdin.

@@ -24,11 +24,11 @@ export type ServiceLaunch = {
 
 /** True when the service runs and answers. */
 export async function isUp(
-  environment: Environment,
+  { state }: Environment,
   name: string,
   ready: () => Promise<boolean>,
 ): Promise<boolean> {
-  const living = await livingServices(environment.state);
+  const living = await livingServices(state);
   return living.some((record) => record.name === name) && (await ready());
 }
 

@@ -20,11 +20,11 @@ export const nodeValues = (
   kubernetesVersion: cluster.kubernetesVersion,
 });
 
-const manifestsOf = (environment: Environment): string => join(environment.state, 'nodes.yaml');
+const manifestsOf = (state: string): string => join(state, 'nodes.yaml');
 
 /** Names of the nodes that the cluster was created with; undefined before that. */
-async function createdNodes(environment: Environment): Promise<string[] | undefined> {
-  const text = (await textIfThere(manifestsOf(environment))) ?? '';
+async function createdNodes({ state }: Environment): Promise<string[] | undefined> {
+  const text = (await textIfThere(manifestsOf(state))) ?? '';
   const names = [...text.matchAll(/^ {2}name: (\S+)$/gm)].map(([, name]) => name ?? '');
   return names.length > 0 ? names : undefined;
 }
@@ -42,7 +42,7 @@ export async function applyNodes(target: Target, api: Api, phase: 'creating' | '
       fillTemplate('node.yaml', nodeValues(target, String(index + 1))),
     ),
   );
-  await writeWhole(manifestsOf(environment), manifests.join('---\n'));
+  await writeWhole(manifestsOf(environment.state), manifests.join('---\n'));
   await applyManifests(api, manifests.join('---\n'));
 }
 

@@ -33,7 +33,7 @@ export type EmbeddedState = {
   readonly ports: Ports;
 };
 
-const path = (environment: Environment): string => join(environment.state, 'embedded.json');
+const path = (state: string): string => join(state, 'embedded.json');
 
 /** kwokctl's folder of the cluster. */
 export const clusterFolder = ({ state, clusterName }: Environment): string =>
@@ -57,7 +57,7 @@ export const allServices = [
 
 /** The recorded state of the cluster; undefined if there is no cluster. Throws `TaskError` if the file is damaged or unreadable. */
 export async function readState(environment: Environment): Promise<EmbeddedState | undefined> {
-  const text = await textIfThere(path(environment));
+  const text = await textIfThere(path(environment.state));
   if (text === undefined) return undefined;
   let reason = 'ports are missing';
   try {
@@ -105,11 +105,11 @@ export async function expectedServers(environment: Environment): Promise<Servers
 }
 
 /** Writes the layer of settings with the addresses of the real servers, for the tasks and helmfile. */
-async function writeSettings(environment: Environment, ports: Ports): Promise<void> {
+async function writeSettings({ state }: Environment, ports: Ports): Promise<void> {
   // YAML quotes escape a path as JSON does.
-  const escaped = JSON.stringify(environment.state).slice(1, -1);
+  const escaped = JSON.stringify(state).slice(1, -1);
   const text = await fillTemplate('cluster.yaml', settingsValues(ports, escaped));
-  await writeWhole(join(environment.state, 'cluster.yaml'), text);
+  await writeWhole(join(state, 'cluster.yaml'), text);
 }
 
 /** The plain commands of `ensureState`, for `--dry-run`. */
@@ -136,7 +136,7 @@ export async function requireState(environment: Environment): Promise<EmbeddedSt
 }
 
 export const writeState = (environment: Environment, state: EmbeddedState): Promise<void> =>
-  writeWhole(path(environment), `${JSON.stringify(state, null, 2)}\n`);
+  writeWhole(path(environment.state), `${JSON.stringify(state, null, 2)}\n`);
 
 /**
  * The environment's state; without one, chooses the ports and writes the files. Recorded services without a state belong to

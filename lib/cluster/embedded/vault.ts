@@ -28,7 +28,7 @@ const configurationValues = (data: string, ports: Ports): TemplateValues => ({
   clusterPort: ports.vaultCluster,
 });
 
-const dataFolder = (environment: Environment): string => join(environment.state, 'vault', 'data');
+const dataFolder = (state: string): string => join(state, 'vault', 'data');
 
 /** Starts the real Vault server, sealed, with its data in the state folder. */
 export async function ensureVault(context: EnvironmentContext): Promise<Outcome> {
@@ -50,17 +50,17 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
     ports: { vault: ports.vault, 'vault (cluster)': ports.vaultCluster },
     ready,
     prepare: async () => {
-      if (isEmpty) await rm(dataFolder(environment), { recursive: true, force: true });
-      await mkdir(dataFolder(environment), { recursive: true, mode: 0o700 });
+      if (isEmpty) await rm(dataFolder(environment.state), { recursive: true, force: true });
+      await mkdir(dataFolder(environment.state), { recursive: true, mode: 0o700 });
       if (isEmpty) await dropReservation(keys);
     },
   });
 }
 
-async function writeConfiguration(environment: Environment, ports: Ports): Promise<string> {
-  const path = join(environment.state, 'vault', 'server.hcl');
+async function writeConfiguration({ state }: Environment, ports: Ports): Promise<string> {
+  const path = join(state, 'vault', 'server.hcl');
   // HCL quotes escape a path as JSON does.
-  const escaped = JSON.stringify(dataFolder(environment)).slice(1, -1);
+  const escaped = JSON.stringify(dataFolder(state)).slice(1, -1);
   await writeWhole(path, await fillTemplate('vault.hcl', configurationValues(escaped, ports)));
   return path;
 }
