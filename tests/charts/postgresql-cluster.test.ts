@@ -40,7 +40,7 @@ test('the superuser has the password of the values, and the operator follows a c
   assert.is(secret.metadata.labels?.['cnpg.io/reload'], 'true');
   const refused = await tryRender('postgresql', { values: { kind: 'cloudnative-pg', user: 'somebody' } });
   assert.is.not(refused.exitCode, 0);
-  assert.match(refused.stderr, 'the superuser is postgres there, not somebody');
+  assert.match(refused.stderr, 'the superuser must be postgres, not somebody');
 });
 
 test('nothing is lost with a node: a replica has every commit, servers are spread, data outlives the release', async () => {

@@ -155,8 +155,8 @@ export async function readmeOf(chart: ChartName): Promise<string> {
 
 ${description}. Kubernetes ${kubeVersion?.replace('-0', '')}.
 
-Made from the comments of \`values.yaml\` and from \`values.schema.json\` by \`UPDATE_README=1 node --import tsx tests/charts/readme.test.ts\`;
-a test compares.
+Generated from the comments of \`values.yaml\` and from \`values.schema.json\` by \`UPDATE_README=1 node --import tsx tests/charts/readme.test.ts\`;
+a test compares them.
 
 | value | default | allowed | meaning |
 |---|---|---|---|

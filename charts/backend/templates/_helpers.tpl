@@ -1,6 +1,6 @@
 {{/*
-Name for a release and a suffix: at most 63 characters (or `limit`) and a valid Service name. A release that has to be
-shortened or changed gets a hash, so that two releases never meet. Takes {release, suffix, limit}.
+Object name from a release and a suffix: a valid Service name of at most 63 characters (or `limit`). If the release's name must be
+shortened or changed, a hash keeps it unique. Takes {release, suffix, limit}.
 */}}
 {{- define "backend.safe" -}}
 {{- $limit := .limit | default 63 -}}
@@ -30,7 +30,7 @@ shortened or changed gets a hash, so that two releases never meet. Takes {releas
 {{ include "backend.name" (dict "root" . "suffix" "-database-authority") }}
 {{- end }}
 
-{{/* Where the pods and the check find it. */}}
+{{/* Path of the database authority in the pods and the check. */}}
 {{- define "backend.authorityFolder" -}}
 /etc/database
 {{- end }}
@@ -39,7 +39,7 @@ shortened or changed gets a hash, so that two releases never meet. Takes {releas
 {{ include "backend.name" (dict "root" . "suffix" "-verification") }}
 {{- end }}
 
-{{/* The labels that select the pods: immutable, so nothing that changes with a version belongs here. */}}
+{{/* Selector labels: immutable, so nothing that changes with a version belongs here. */}}
 {{- define "backend.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -54,24 +54,24 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: k8s-deployment
 {{- end }}
 
-{{/* The check's own labels: another component, so that no Service, autoscaler, budget or Deployment counts its pods. */}}
+{{/* Labels of the check: another component, so that no Service, autoscaler, budget or Deployment counts its pods. */}}
 {{- define "backend.verificationLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: verification
 {{- end }}
 
-{{/* At least this many pods: what a disruption budget may count on. */}}
+{{/* Minimum number of pods, for the disruption budget. */}}
 {{- define "backend.minimum" -}}
 {{ ternary .Values.autoscaling.minReplicas .Values.replicas .Values.autoscaling.enabled }}
 {{- end }}
 
-{{/* At most this many pods: never fewer than the minimum. */}}
+{{/* Maximum number of pods, never below the minimum. */}}
 {{- define "backend.maximum" -}}
 {{ max .Values.autoscaling.minReplicas .Values.autoscaling.maxReplicas }}
 {{- end }}
 
-{{/* How fast an autoscaler changes the number of pods. */}}
+{{/* Scaling behavior of the autoscaler. */}}
 {{- define "backend.behavior" -}}
 {{- range $direction, $pace := .Values.autoscaling.behavior }}
 {{ $direction }}:
@@ -81,7 +81,7 @@ app.kubernetes.io/component: verification
 {{- end }}
 {{- end }}
 
-{{/* An image by its tag, and by its digest where one is given: then no other content can come under the tag. */}}
+{{/* Image reference: repository, tag and, if set, digest. */}}
 {{- define "backend.image" -}}
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}

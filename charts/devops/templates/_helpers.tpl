@@ -8,7 +8,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: k8s-deployment
 {{- end }}
 
-{{/* The pods that a rule is about: those with its labels, or all of the namespace. */}}
+{{/* Pods that a rule selects: those with its labels, or all of the namespace. */}}
 {{- define "devops.podSelector" -}}
 {{- if .pods -}}
 podSelector:
@@ -19,7 +19,7 @@ podSelector: {}
 {{- end }}
 {{- end }}
 
-{{/* One end of a rule: pods of a namespace, by its name and their labels. */}}
+{{/* Peer of a rule: a namespace and labels of its pods. */}}
 {{- define "devops.peer" -}}
 namespaceSelector:
   matchLabels:
@@ -39,9 +39,9 @@ ports:
 {{- end }}
 
 {{/*
-Rights of a team in a namespace. Looking at everything but Secrets, and what cannot show one: no exec, no port-forward (a
-backend shows its environment to whoever calls it directly), nothing that makes or changes a pod, since a pod of one's own
-could mount every Secret of the namespace, and no tokens of ServiceAccounts.
+Rules of a team that operates a namespace: read everything except Secrets, and nothing that could reveal one. So no exec, no
+port-forward (a backend shows its environment to direct callers), no ServiceAccount tokens, and no creating or changing of pods,
+since a new pod could mount every Secret of the namespace.
 */}}
 {{- define "devops.operate" -}}
 - apiGroups: [""]
@@ -53,7 +53,7 @@ could mount every Secret of the namespace, and no tokens of ServiceAccounts.
 - apiGroups: [autoscaling, batch, discovery.k8s.io, events.k8s.io, gateway.networking.k8s.io, keda.sh, metrics.k8s.io, networking.k8s.io, policy, postgresql.cnpg.io, secrets.hashicorp.com, traefik.io]
   resources: ["*"]
   verbs: [get, list, watch]
-# instead of a restart, which is a change of the pod's template: its controller makes a new one
+# deleting a pod instead of "rollout restart", which changes the pod template; the controller recreates the pod
 - apiGroups: [""]
   resources: [pods]
   verbs: [delete]
@@ -62,7 +62,7 @@ could mount every Secret of the namespace, and no tokens of ServiceAccounts.
   verbs: [get, patch, update]
 {{- end }}
 
-{{/* Rights of who installs releases: what the charts of applications are made of, helm's own Secrets included. */}}
+{{/* Rules to install releases: every kind in the applications' charts, and helm's Secrets. */}}
 {{- define "devops.deploy" -}}
 - apiGroups: [""]
   resources: [configmaps, persistentvolumeclaims, secrets, serviceaccounts, services]

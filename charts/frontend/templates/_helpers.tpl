@@ -1,6 +1,6 @@
 {{/*
-Name for a release and a suffix: at most 63 characters (or `limit`) and a valid Service name. A release that has to be
-shortened or changed gets a hash, so that two releases never meet. Takes {release, suffix, limit}.
+Object name from a release and a suffix: a valid Service name of at most 63 characters (or `limit`). If the release's name must be
+shortened or changed, a hash keeps it unique. Takes {release, suffix, limit}.
 */}}
 {{- define "frontend.safe" -}}
 {{- $limit := .limit | default 63 -}}
@@ -22,7 +22,7 @@ shortened or changed gets a hash, so that two releases never meet. Takes {releas
 {{ include "frontend.name" (dict "root" . "suffix" "") }}
 {{- end }}
 
-{{/* The labels that select the pods: immutable, so nothing that changes with a version belongs here. */}}
+{{/* Selector labels: immutable, so nothing that changes with a version belongs here. */}}
 {{- define "frontend.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -50,17 +50,17 @@ internal:
   ranges: {{ prepend .Values.ingress.internalWhitelist .Values.cluster.podCidr | uniq | toJson }}
 {{- end }}
 
-{{/* Something where the routes speak TLS, else nothing. */}}
+{{/* Non-empty if the routes use TLS. */}}
 {{- define "frontend.tls" -}}
 {{- if eq (toString .Values.ingress.tls.enabled) "true" }}yes{{ end -}}
 {{- end }}
 
-{{/* The Secret with the certificate. */}}
+{{/* Name of the certificate's Secret. */}}
 {{- define "frontend.tlsSecret" -}}
 {{ .Values.ingress.tls.secretName | default (include "frontend.name" (dict "root" . "suffix" "-tls")) }}
 {{- end }}
 
-{{/* Traefik's middlewares of a route, by the names that its annotation wants: redirect, ranges, mark. Takes {root, route}. */}}
+{{/* Traefik middlewares of a route, as its annotation names them: redirect, ranges, mark. Takes {root, route}. */}}
 {{- define "frontend.middlewares" -}}
 {{- $of := printf "%s-%%s@kubernetescrd" .root.Release.Namespace -}}
 {{- if include "frontend.tls" .root -}}
@@ -78,39 +78,39 @@ internal:
 {{- end }}
 
 {{/*
-Stops what would leave a route open to everybody. The schema refuses open ranges; these are settings that a controller would
-ignore without a word.
+Fails for settings that the controller would silently ignore, which would leave a route open to everybody. The schema refuses
+open ranges.
 */}}
 {{- define "frontend.checkRoutes" -}}
 {{- $ingress := .Values.ingress -}}
 {{- if and (eq $ingress.kind "httproute") (eq $ingress.controller "nginx") -}}
-{{- fail "ingress.kind: httproute needs ingress.controller: traefik. The Gateway API has no source ranges; Traefik's come by a filter of its own, and with any other controller /admin would be open" -}}
+{{- fail "ingress.kind: httproute needs ingress.controller: traefik. The Gateway API has no source ranges; only Traefik has a filter for them, and with any other controller /admin would be open" -}}
 {{- end -}}
 {{- if and (gt (int $ingress.forwardedDepth) 0) (eq $ingress.controller "nginx") -}}
 {{- fail "ingress.forwardedDepth has no effect with ingress.controller: nginx. Set use-forwarded-headers and proxy-real-ip-cidr in the controller's own ConfigMap, and leave it 0 here" -}}
 {{- end -}}
 {{- end }}
 
-{{/* Header by which a route of Traefik tells the front its name. */}}
+{{/* Header in which a Traefik route passes its name to the front. */}}
 {{- define "frontend.routeHeader" -}}
 X-Ingress-Route
 {{- end }}
 
-{{/* Expression for the paths of the routes that not everybody may call. */}}
+{{/* Regular expression for the paths of the restricted routes. */}}
 {{- define "frontend.guardedPaths" -}}
 {{- $paths := list -}}
 {{- range include "frontend.routes" . | fromYaml }}{{ if ne .path "/" }}{{ $paths = append $paths .path }}{{ end }}{{ end -}}
 ({{ join "|" $paths }})
 {{- end }}
 
-{{/* Namespace of the ingress controller's pods; nothing without a controller. */}}
+{{/* Namespace of the ingress controller's pods; empty without a controller. */}}
 {{- define "frontend.controllerNamespace" -}}
 {{- if ne .Values.ingress.controller "none" -}}
 {{ .Values.ingress.controllerNamespace | default (get (dict "nginx" "ingress-nginx" "traefik" "ingress") .Values.ingress.controller) }}
 {{- end -}}
 {{- end }}
 
-{{/* Labels of the ingress controller's pods: those of its own chart. */}}
+{{/* Labels of the ingress controller's pods; default: those of its chart. */}}
 {{- define "frontend.controllerLabels" -}}
 {{- if .Values.ingress.controllerLabels -}}
 {{ toYaml .Values.ingress.controllerLabels }}
@@ -119,7 +119,7 @@ app.kubernetes.io/name: {{ get (dict "nginx" "ingress-nginx" "traefik" "traefik"
 {{- end -}}
 {{- end }}
 
-{{/* The backend's full name: nginx's own resolver knows no search domains. */}}
+{{/* The backend's fully qualified name: nginx's resolver uses no search domains. */}}
 {{- define "frontend.backendHost" -}}
 {{ include "frontend.safe" (dict "release" .Values.backend.release "suffix" "") }}.{{ .Values.backend.namespace }}.svc.{{ .Values.cluster.domain }}
 {{- end }}
@@ -128,7 +128,7 @@ app.kubernetes.io/name: {{ get (dict "nginx" "ingress-nginx" "traefik" "traefik"
 {{ tpl (.Files.Get "files/nginx.conf") . }}
 {{- end }}
 
-{{/* An image by its tag, and by its digest where one is given: then no other content can come under the tag. */}}
+{{/* Image reference: repository, tag and, if set, digest. */}}
 {{- define "frontend.image" -}}
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}

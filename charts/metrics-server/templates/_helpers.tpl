@@ -1,6 +1,6 @@
 {{/*
-Name for a release and a suffix: at most 63 characters (or `limit`) and a valid Service name. A release that has to be
-shortened or changed gets a hash, so that two releases never meet. Takes {release, suffix, limit}.
+Object name from a release and a suffix: a valid Service name of at most 63 characters (or `limit`). If the release's name must be
+shortened or changed, a hash keeps it unique. Takes {release, suffix, limit}.
 */}}
 {{- define "metrics-server.safe" -}}
 {{- $limit := .limit | default 63 -}}
@@ -22,12 +22,12 @@ shortened or changed gets a hash, so that two releases never meet. Takes {releas
 {{ include "metrics-server.name" (dict "root" . "suffix" "") }}
 {{- end }}
 
-{{/* Of an object outside the release's namespace: releases of other namespaces have theirs. Takes {root, suffix}. */}}
+{{/* Name of an object outside the release's namespace, unique across namespaces. Takes {root, suffix}. */}}
 {{- define "metrics-server.clusterName" -}}
 {{ include "metrics-server.safe" (dict "release" (printf "%s-%s" .root.Release.Namespace .root.Release.Name) "suffix" .suffix) }}
 {{- end }}
 
-{{/* The labels that select the pods: immutable, so nothing that changes with a version belongs here. */}}
+{{/* Selector labels: immutable, so nothing that changes with a version belongs here. */}}
 {{- define "metrics-server.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -42,7 +42,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: k8s-deployment
 {{- end }}
 
-{{/* An image by its tag, and by its digest where one is given: then no other content can come under the tag. */}}
+{{/* Image reference: repository, tag and, if set, digest. */}}
 {{- define "metrics-server.image" -}}
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}

@@ -1,6 +1,6 @@
 {{/*
-Name for a release and a suffix: at most 63 characters (or `limit`) and a valid Service name. A release that has to be
-shortened or changed gets a hash, so that two releases never meet. Takes {release, suffix, limit}.
+Object name from a release and a suffix: a valid Service name of at most 63 characters (or `limit`). If the release's name must be
+shortened or changed, a hash keeps it unique. Takes {release, suffix, limit}.
 */}}
 {{- define "postgresql.safe" -}}
 {{- $limit := .limit | default 63 -}}
@@ -18,7 +18,7 @@ shortened or changed gets a hash, so that two releases never meet. Takes {releas
 {{ include "postgresql.safe" (dict "release" .root.Release.Name "suffix" .suffix) }}
 {{- end }}
 
-{{/* At most 52 characters: a StatefulSet's pods carry its name and a hash of ten in a label, which takes no more than 63. */}}
+{{/* At most 52 characters: a StatefulSet's pods carry its name plus ten characters in a label, which is limited to 63. */}}
 {{- define "postgresql.fullname" -}}
 {{ include "postgresql.safe" (dict "release" .Release.Name "suffix" "" "limit" 52) }}
 {{- end }}
@@ -35,14 +35,14 @@ shortened or changed gets a hash, so that two releases never meet. Takes {releas
 {{ include "postgresql.name" (dict "root" . "suffix" "-set-up") }}
 {{- end }}
 
-{{/* The labels that select the pods: immutable, so nothing that changes with a version belongs here. */}}
+{{/* Selector labels: immutable, so nothing that changes with a version belongs here. */}}
 {{- define "postgresql.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: server
 {{- end }}
 
-{{/* Labels of the pod that makes roles and databases: another component, so that neither Service nor StatefulSet takes it for a server. */}}
+{{/* Labels of the pod that creates roles and databases: another component, so that neither Service nor StatefulSet selects it. */}}
 {{- define "postgresql.setUpLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -57,7 +57,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: k8s-deployment
 {{- end }}
 
-{{/* Of kind cloudnative-pg: the Cluster, whose name is at most 50 characters. The name without a suffix is that of the Service. */}}
+{{/* Name of the CloudNativePG Cluster, at most 50 characters. The name without a suffix is that of the Service. */}}
 {{- define "postgresql.clusterName" -}}
 {{ include "postgresql.safe" (dict "release" .Release.Name "suffix" "-cluster" "limit" 50) }}
 {{- end }}
@@ -66,12 +66,12 @@ app.kubernetes.io/part-of: k8s-deployment
 {{ include "postgresql.name" (dict "root" . "suffix" "-cluster-superuser") }}
 {{- end }}
 
-{{/* What the operator puts on each pod of the Cluster. */}}
+{{/* Labels that the operator sets on each pod of the Cluster. */}}
 {{- define "postgresql.clusterLabels" -}}
 cnpg.io/cluster: {{ include "postgresql.clusterName" . }}
 {{- end }}
 
-{{/* The labels of the servers, whoever makes them. */}}
+{{/* Labels of the servers, for both kinds. */}}
 {{- define "postgresql.serverLabels" -}}
 {{- if eq .Values.kind "cloudnative-pg" }}{{ include "postgresql.clusterLabels" . }}{{ else }}{{ include "postgresql.selectorLabels" . }}{{ end -}}
 {{- end }}
@@ -86,17 +86,17 @@ podSelector:
     {{- toYaml .podLabels | nindent 4 }}
 {{- end }}
 
-{{/* An image by its tag, and by its digest where one is given: then no other content can come under the tag. */}}
+{{/* Image reference: repository, tag and, if set, digest. */}}
 {{- define "postgresql.image" -}}
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}
 
-{{/* A parameter as text. helm keeps numbers as floats, and would print a large one with an exponent. */}}
+{{/* A parameter as text. helm holds numbers as floats and would print a large one with an exponent. */}}
 {{- define "postgresql.parameter" -}}
 {{ if kindIs "float64" . }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
 {{- end }}
 
-{{/* What the Job is to make of the server, as JSON: applications and issuers, those that were set to null left out. */}}
+{{/* Desired roles and databases for the Job, as JSON: applications and issuers that are not null. */}}
 {{- define "postgresql.roles" -}}
 {{- $roles := dict -}}
 {{- range $kind := list "applications" "issuers" -}}

@@ -1,6 +1,6 @@
 {{/*
-The release's name as one of an object: at most 52 characters, since a StatefulSet's pods carry it with a hash of ten in a
-label, and a valid Service name. What has to be shortened or changed gets a hash, so that two releases never meet.
+Object name from the release's name: a valid Service name of at most 52 characters, because a StatefulSet's pods carry it plus ten
+characters in a label. If it must be shortened or changed, a hash keeps it unique.
 */}}
 {{- define "stand-in.release" -}}
 {{- $release := .Release.Name -}}
@@ -21,7 +21,7 @@ label, and a valid Service name. What has to be shortened or changed gets a hash
 {{ .Values.serviceAccount | default (include "stand-in.release" .) }}
 {{- end }}
 
-{{/* The labels that select the pods: immutable, so nothing that changes with a version belongs here. */}}
+{{/* Selector labels: immutable, so nothing that changes with a version belongs here. */}}
 {{- define "stand-in.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -36,7 +36,7 @@ app.kubernetes.io/part-of: k8s-deployment
 k8s-deployment/simulated: "true"
 {{- end }}
 
-{{/* An image by its tag, and by its digest where one is given: then no other content can come under the tag. */}}
+{{/* Image reference: repository, tag and, if set, digest. */}}
 {{- define "stand-in.image" -}}
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}

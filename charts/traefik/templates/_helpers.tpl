@@ -1,6 +1,6 @@
 {{/*
-Name of an object of this release: at most 63 characters and a valid Service name. A release that has to be shortened or changed
-gets a hash, so that two releases never meet. Takes {root, suffix}.
+Name of an object of this release: a valid Service name of at most 63 characters. If the release's name must be shortened or
+changed, a hash keeps it unique. Takes {root, suffix}.
 */}}
 {{- define "traefik.name" -}}
 {{- $release := .root.Release.Name -}}
@@ -17,12 +17,12 @@ gets a hash, so that two releases never meet. Takes {root, suffix}.
 {{ include "traefik.name" (dict "root" . "suffix" "") }}
 {{- end }}
 
-{{/* Name of an object that the whole cluster sees: two releases in two namespaces never meet. */}}
+{{/* Name of a cluster-scoped object, unique across namespaces. */}}
 {{- define "traefik.clusterName" -}}
 {{ include "traefik.name" (dict "root" . "suffix" (printf "-%s" (.Release.Namespace | sha256sum | trunc 8))) }}
 {{- end }}
 
-{{/* The labels that select the pods: immutable, so nothing that changes with a version belongs here. */}}
+{{/* Selector labels: immutable, so nothing that changes with a version belongs here. */}}
 {{- define "traefik.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -36,7 +36,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: k8s-deployment
 {{- end }}
 
-{{/* An image by its tag, and by its digest where one is given: then no other content can come under the tag. */}}
+{{/* Image reference: repository, tag and, if set, digest. */}}
 {{- define "traefik.image" -}}
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}

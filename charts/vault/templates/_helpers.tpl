@@ -1,6 +1,6 @@
 {{/*
-Name for a release and a suffix: at most 63 characters (or `limit`) and a valid Service name. A release that has to be
-shortened or changed gets a hash, so that two releases never meet. Takes {release, suffix, limit}.
+Object name from a release and a suffix: a valid Service name of at most 63 characters (or `limit`). If the release's name must be
+shortened or changed, a hash keeps it unique. Takes {release, suffix, limit}.
 */}}
 {{- define "vault.safe" -}}
 {{- $limit := .limit | default 63 -}}
@@ -18,12 +18,12 @@ shortened or changed gets a hash, so that two releases never meet. Takes {releas
 {{ include "vault.safe" (dict "release" .root.Release.Name "suffix" .suffix) }}
 {{- end }}
 
-{{/* At most 52 characters: a StatefulSet's pods carry its name and a hash of ten in a label, which takes no more than 63. */}}
+{{/* At most 52 characters: a StatefulSet's pods carry its name plus ten characters in a label, which is limited to 63. */}}
 {{- define "vault.fullname" -}}
 {{ include "vault.safe" (dict "release" .Release.Name "suffix" "" "limit" 52) }}
 {{- end }}
 
-{{/* Of an object that belongs to no namespace: releases of other namespaces have theirs. Takes {root, suffix}. */}}
+{{/* Name of a cluster-scoped object, unique across namespaces. Takes {root, suffix}. */}}
 {{- define "vault.clusterName" -}}
 {{ include "vault.safe" (dict "release" (printf "%s-%s" .root.Release.Namespace .root.Release.Name) "suffix" .suffix) }}
 {{- end }}
@@ -32,7 +32,7 @@ shortened or changed gets a hash, so that two releases never meet. Takes {releas
 {{ tpl (.Files.Get "files/vault.hcl") . }}
 {{- end }}
 
-{{/* The labels that select the pods: immutable, so nothing that changes with a version belongs here. */}}
+{{/* Selector labels: immutable, so nothing that changes with a version belongs here. */}}
 {{- define "vault.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -47,7 +47,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: k8s-deployment
 {{- end }}
 
-{{/* An image by its tag, and by its digest where one is given: then no other content can come under the tag. */}}
+{{/* Image reference: repository, tag and, if set, digest. */}}
 {{- define "vault.image" -}}
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}
