@@ -1,4 +1,4 @@
-// Where the verification gets the backend's environment from, and how it words what goes wrong; see verify.mjs.
+// Reads the backend's environment for verify.mjs, and puts errors into one line.
 
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 /** @typedef {{ [name: string]: string | undefined }} Environment */
 
 /**
- * From BACKEND_URL or ENVIRONMENT_FILE; rejects when neither gives it.
+ * The backend's environment, from BACKEND_URL or ENVIRONMENT_FILE; rejects if neither provides it.
  *
  * @returns {Promise<Environment>}
  */
@@ -35,7 +35,7 @@ async function readStdin() {
 }
 
 /**
- * Pods may still be starting: no connection and "bad gateway" are tried again until the deadline, an answer is final.
+ * Retries failed connections and "bad gateway" until the deadline, since pods may still be starting. Any other answer is final.
  *
  * @param {string} base
  * @param {number} deadline milliseconds since 1970
@@ -57,7 +57,7 @@ async function fromBackend(base, deadline) {
 /**
  * @param {string} url
  * @param {number} timeoutMs
- * @returns {Promise<{ status: number | undefined, text: string }>} without a status: `text` is why
+ * @returns {Promise<{ status: number | undefined, text: string }>} without a status, `text` is the reason
  */
 async function get(url, timeoutMs) {
   try {
@@ -84,7 +84,7 @@ function parseEnviron(text) {
 }
 
 /**
- * The setting of that name, a number of seconds.
+ * The environment variable of that name, a number of seconds.
  *
  * @param {string} name
  * @param {number} otherwise
@@ -100,13 +100,13 @@ function parseJson(text) {
   try {
     return JSON.parse(text);
   } catch {
-    // The parser's own message quotes the text, which has secrets in it.
+    // The parser's message would quote the text, which contains secrets.
     throw new Error('the environment is not JSON');
   }
 }
 
 /**
- * One line; of several addresses tried, the reason of the first.
+ * The reason in one line; if several addresses failed, that of the first.
  *
  * @param {unknown} error
  * @returns {string}

@@ -1,21 +1,21 @@
-// Checks a backend from outside: that its environment has all database variables, and that the database accepts a login
-// with them. Every check is tried and each result is one line on stdout, `ok <check>` or `FAILED <check>: <reason>`;
-// exit code 0 when all are ok, else 1. The failures, or else all results, also become the pod's termination message. No value is ever printed.
+// Checks a backend from outside: its environment has all database variables, and the database accepts a login with them.
+// All checks run; each prints one line on stdout, `ok <check>` or `FAILED <check>: <reason>`. Exit code 0 if all are ok, else 1.
+// The failures (or all results if none failed) also become the pod's termination message. No value is ever printed.
 //
 // Settings, from the environment:
-//   BACKEND_URL               asks the backend itself: GET <BACKEND_URL>/api?env=true, as traefik/whoami answers it
-//   BACKEND_TIMEOUT_SECONDS   how long a backend that is not up yet is waited for; default 60
+//   BACKEND_URL               query the backend: GET <BACKEND_URL>/api?env=true, in the format of traefik/whoami
+//   BACKEND_TIMEOUT_SECONDS   how long to wait for a backend that is still starting; default 60
 //   ENVIRONMENT_FILE          instead of BACKEND_URL: a JSON object of the variables, `-` for stdin
 //   DATABASE_ADDRESS          host:port to connect to instead of DB_HOST and DB_PORT, for a port-forward
-//   DATABASE_AUTHORITY        PEM of the authority of its certificate, instead of the file that DB_SSLROOTCERT names
-//   DATABASE_TIMEOUT_SECONDS  for the connection and again for the query; default 10
-//   TERMINATION_MESSAGE_PATH  default /dev/termination-log where the kubelet made it
+//   DATABASE_AUTHORITY        CA of the server's certificate (PEM), instead of the file DB_SSLROOTCERT
+//   DATABASE_TIMEOUT_SECONDS  for the connection, and the same for the query; default 10
+//   TERMINATION_MESSAGE_PATH  default: /dev/termination-log if the kubelet created it
 
 import { readFile, writeFile } from 'node:fs/promises';
 import pg from 'pg';
 import { readEnvironment, reasonOf, seconds } from './environment.mjs';
 
-/** @typedef {{ check: string, reason?: string }} Result `reason` only of a failure */
+/** @typedef {{ check: string, reason?: string }} Result `reason` only for a failure */
 /** @typedef {import('./environment.mjs').Environment} Environment */
 
 const needed = ['DB_HOST', 'DB_PORT', 'DB_NAME', 'DB_USER', 'DB_PASSWORD'];
@@ -77,11 +77,11 @@ async function login(environment, problems) {
       connectionTimeoutMillis: timeoutMs,
       query_timeout: timeoutMs,
     });
-    // A connection that breaks also rejects the call that waits on it; without a listener it would end the program.
+    // A broken connection also rejects the pending call; without a listener, its event would end the program.
     client.on('error', () => {});
     await client.connect();
     await client.query('SELECT 1');
-    // Not awaited: a server that hangs here has already proven what was asked.
+    // Not awaited: even if the server hangs now, the login has succeeded.
     client.end().catch(() => {});
     return { check };
   } catch (error) {
@@ -90,8 +90,8 @@ async function login(environment, problems) {
 }
 
 /**
- * TLS as DB_SSLMODE says: verify-full, or disable (as without the variable). What is between the two would let anybody pass for
- * the database.
+ * TLS options for DB_SSLMODE: verify-full, or disable (the default). The modes in between would accept any server as the
+ * database.
  *
  * @param {Environment} environment
  * @returns {Promise<{ ssl?: { ca: string, servername: string } }>}
@@ -125,7 +125,7 @@ function portOf(text) {
  * @returns {Result}
  */
 function withoutSecret(result, secret) {
-  // A shorter one would tear up the text and so tell itself.
+  // Replacing a shorter one would garble the text and so reveal it.
   if (result.reason === undefined || secret === undefined || secret.length < 4) return result;
   return { ...result, reason: result.reason.replaceAll(secret, '***') };
 }
@@ -133,7 +133,7 @@ function withoutSecret(result, secret) {
 /** @param {string[]} results */
 async function leaveMessage(results) {
   const path = process.env.TERMINATION_MESSAGE_PATH;
-  // `r+` does not make the file: outside of a pod /dev is none of our business.
+  // `r+` does not create the file: outside a pod, /dev stays unchanged.
   const [file, flag] = path ? [path, 'w'] : ['/dev/termination-log', 'r+'];
   // The kubelet keeps 4096 bytes.
   await writeFile(file, Buffer.from(results.join('\n')).subarray(0, 4096), { flag }).catch(() => {});
@@ -148,5 +148,5 @@ await leaveMessage(failures.length > 0 ? failures : lines);
 await new Promise((resolve) => {
   process.stdout.write(`${lines.join('\n')}\n`, resolve);
 });
-// Everything is written; a database connection that does not close must not keep the program.
+// All results are written; do not wait for a database connection that does not close.
 process.exit(failures.length > 0 ? 1 : 0);

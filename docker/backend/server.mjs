@@ -1,11 +1,10 @@
-// A small web server for the backend chart where traefik/whoami cannot be had, with the same answers as far as this project
-// asks: every path tells who answers and what was asked, `/api` as JSON, `/api?env=true` the environment too, `/health` whether
-// it is well.
-// A POST to /health with a status code as its body decides what /health answers from then on, until the next one.
+// Web server for the backend chart where traefik/whoami is not available, with the same answers as far as this project needs.
+// Every path shows the server and the request, `/api` as JSON, `/api?env=true` with the environment; `/health` is its health.
+// A POST to /health with a status code as its body sets the answer of /health until the next POST.
 //
 // Settings, from the environment:
 //   WHOAMI_PORT_NUMBER   port to listen on; default 80
-//   WHOAMI_NAME          name that / and /api tell, if any
+//   WHOAMI_NAME          name shown by / and /api, if any
 
 import { createServer } from 'node:http';
 import { hostname, networkInterfaces } from 'node:os';
@@ -25,7 +24,7 @@ const server = createServer((request, response) => {
 });
 
 /**
- * The words that Go's strconv.ParseBool takes for true, as whoami reads them.
+ * True for the words that Go's strconv.ParseBool accepts as true, as in whoami.
  *
  * @param {string | null} word
  */
@@ -97,7 +96,7 @@ const remoteAddress = ({ socket }) => `${socket.remoteAddress}:${socket.remotePo
  * @param {string} text
  */
 function send(response, status, type, text) {
-  // Kept open for a next request, the connection would keep a server that ends.
+  // A connection kept open for another request would delay the shutdown.
   if (!server.listening) response.setHeader('connection', 'close');
   response.writeHead(status, { 'content-type': `${type}; charset=utf-8` }).end(text);
 }
@@ -109,10 +108,10 @@ server.listen(port, () => {
 
 for (const signal of ['SIGTERM', 'SIGINT']) {
   process.once(signal, () => {
-    // What is being answered is answered; who waits for nothing is let go.
+    // Finish open requests; close idle connections.
     server.close();
     server.closeIdleConnections();
-    // A caller that never ends its request must not keep the pod.
+    // A caller that never finishes its request must not delay the end of the pod.
     setTimeout(() => server.closeAllConnections(), 10_000).unref();
   });
 }
