@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A bare cluster by kwokctl: until the API server is ready and three simulated nodes are.
+# Starts a bare cluster with kwokctl and waits for the API server and three simulated nodes.
 #
 #   bench/bare.sh <state folder> <cluster name>
 #
-# Tools come from PATH. What it starts keeps running; the caller ends it.
+# Tools come from PATH. Its processes keep running; the caller ends them.
 set -euo pipefail
 
 state=$1
@@ -11,7 +11,7 @@ cluster=$2
 export KUBECONFIG="$state/kubeconfig" KUBECACHEDIR="$state/kube-cache" KWOK_WORKDIR="$state/kwok"
 mkdir -p "$KWOK_WORKDIR"
 
-# The default address is 0.0.0.0, and etcd asks for no password.
+# The default address is 0.0.0.0, and etcd has no authentication.
 cat >"$state/kwok.yaml" <<'YAML'
 apiVersion: config.kwok.x-k8s.io/v1alpha1
 kind: KwokctlConfiguration

@@ -20,7 +20,7 @@ const { values, positionals } = parseArgs({
 const { tools } = await loadManifest();
 const known = toolsOf('embedded').filter((name) => tools[name].go !== undefined);
 const unknown = positionals.filter((name) => !known.includes(name as ToolName));
-if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(', ')}; there are ${known.join(', ')}`);
+if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(', ')}; known: ${known.join(', ')}`);
 
 const folder = await mkdtemp(join(tmpdir(), 'cross-'));
 try {
@@ -39,7 +39,7 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** What the compiler says when it fails; else an empty text. */
+/** The compiler's error; empty if it succeeds. */
 function compile(recipe: GoRecipe, platform: string): Promise<string> {
   const [GOOS, GOARCH] = platform.split('/');
   const words = [

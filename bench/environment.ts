@@ -7,13 +7,13 @@ import { type Measured, memoryRow, type Row, timeRow } from './report.ts';
 import { makeSandbox, type Sandbox } from './sandbox.ts';
 
 /**
- * How long the main job takes, `create-environment` on the embedded cluster, as ratios to what it is compared with. The tools have
- * to be there (`MissingToolError`); throws `TaskError` when a step fails.
+ * Time of `create-environment` on the embedded cluster, as ratios to its peers. Throws `MissingToolError` for a missing tool and
+ * `TaskError` when a step fails.
  */
 export async function environmentRows(context: TaskContext, repetitions: number): Promise<Row[]> {
   const sandbox = await makeSandbox(context);
   const measured: Measurement[] = [];
-  // The steps of one repetition follow each other, so that what slows the machine down slows all of them.
+  // The steps of one repetition run in sequence, so that a slow machine slows all of them.
   for (let round = 1; round <= repetitions; round += 1) {
     context.log(`repetition ${round} of ${repetitions}`);
     measured.push(await measure(sandbox, context));
@@ -93,7 +93,7 @@ async function measure(sandbox: Sandbox, context: TaskContext): Promise<Measurem
 /** serial.sh counts eleven ports up from the first. */
 const serialPorts = Array.from({ length: 11 }, (_, index) => `port ${index}`);
 
-/** Has the run write down the peak of its own memory; its children are not counted. */
+/** Makes the run record its peak memory; children are not counted. */
 function memoryVariables(folder: string, file: string): NodeJS.ProcessEnv {
   const preload = `--import=${pathToFileURL(join(folder, 'bench', 'peak-memory.mjs'))}`;
   return {

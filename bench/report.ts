@@ -1,29 +1,29 @@
 /** One line of the result. Times in milliseconds, of all repetitions. */
 export type Row = {
   readonly name: string;
-  /** What it is compared with. */
+  /** The peer that it is compared with. */
   readonly peer: string;
   /** Null where no time is measured. */
   readonly minMs: number | null;
   readonly medianMs: number | null;
   readonly peerMinMs: number | null;
   readonly peerMedianMs: number | null;
-  /** How many times as long as the peer's; of a row of memory MiB. */
+  /** Ratio to the peer's time; for memory, MiB. */
   readonly ratio: number;
-  /** What the ratio may be at most; null where the row is for information. */
+  /** Maximum ratio; null for a row that is only informational. */
   readonly limit: number | null;
   readonly unit: 'times' | 'MiB';
   /** How often each side was measured. */
   readonly runs: number;
   readonly peerRuns: number;
-  /** What the ratio comes to in the words of the aim: `31 ms over it, 50 allowed`. */
+  /** The result in the unit of the aim: `31 ms over it, 50 allowed`. */
   readonly note: string;
 };
 
 /** A name and the milliseconds that were measured for it. */
 export type Measured = { readonly name: string; readonly times: readonly number[] };
 
-/** Which of the repetitions the ratio is made of. */
+/** How the ratio is derived from the repetitions. */
 export type Basis = 'min' | 'median';
 
 /**
@@ -42,7 +42,7 @@ export function timeRow(own: Measured, peer: Measured, limit: number | null, bas
   };
 }
 
-/** The same where so many milliseconds more than the peer's are allowed. With `tasks`, the note says what that is for each of them. */
+/** The same with a limit in milliseconds above the peer's time. With `tasks`, the note shows the time per task. */
 export function overRow(own: Measured, peer: Measured, allowedMs: number, tasks?: number): Row {
   const over = least(own) - least(peer);
   const note =
@@ -63,12 +63,12 @@ export function memoryRow(name: string, peaksMiB: readonly number[], limit: numb
 const least = ({ times }: Measured): number => Math.min(...times);
 const middle = ({ times }: Measured): number => median(times);
 
-/** Whole milliseconds, and parts of one where they count. */
+/** Milliseconds, with decimals where they matter. */
 function rounded(ms: number): number {
   return Number(ms.toFixed(ms < 1 ? 3 : ms < 100 ? 1 : 0));
 }
 
-/** Of an even number of values the mean of the middle two. */
+/** Median; for an even number of values, the mean of the middle two. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((left, right) => left - right);
   const half = sorted.length >> 1;
@@ -79,7 +79,7 @@ export function median(values: readonly number[]): number {
 const head = ['what', 'compared with', 'min', 'median', "peer's min", "peer's median", 'ratio', 'limit', ''];
 const leftAligned = 2;
 
-/** The rows as a table for a person, in Markdown: it can be pasted into a document as it is. */
+/** The rows as a Markdown table. */
 export function table(rows: readonly Row[]): string {
   const lines = [head, ...rows.map(cells)];
   const widths = head.map((_, column) => Math.max(2, ...lines.map((line) => (line[column] ?? '').length)));

@@ -8,25 +8,25 @@ import { cloneKey, type Environment, environmentOf } from '../lib/settings/envir
 import { toolsOf } from '../lib/tools/provider-tools.ts';
 import { findTool } from '../lib/tools/tools.ts';
 
-/** A copy of the sources to measure in: the developer's own environments are never touched. */
+/** A copy of the sources, so that the developer's environments are never touched. */
 export type Sandbox = {
   readonly folder: string;
   readonly environments: { readonly [name in EnvironmentName]: Environment };
-  /** What commands in it run with: all tools on PATH, and none of the variables that choose an environment. */
+  /** Environment of its commands: all tools on PATH, without the variables that choose an environment. */
   readonly variables: NodeJS.ProcessEnv;
   readonly $: Shell;
-  /** Ends whatever still runs of an environment and removes its files. */
+  /** Ends the processes of an environment and removes its files. */
   readonly clear: (name: EnvironmentName) => Promise<void>;
 };
 
-/** `development` is made by the tasks, `serial` by serial.sh, `bare` by kwokctl alone. */
+/** `development` is created by the tasks, `serial` by serial.sh, `bare` by kwokctl alone. */
 const names = ['development', 'serial', 'bare'] as const;
 export type EnvironmentName = (typeof names)[number];
 
 /** Copies the sources into a temporary folder that the end of the run removes. Throws `MissingToolError` when a tool is missing. */
 export async function makeSandbox(context: TaskContext): Promise<Sandbox> {
   const path = await toolPath();
-  // Short: the keyring's socket lies in it, and the length of its path is limited.
+  // Short, because the path of the keyring's socket in it has a length limit.
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'k8sd-bench-')));
   const environments = Object.fromEntries(
     names.map((name) => [name, environmentIn(folder, name)]),
@@ -59,7 +59,7 @@ export async function makeSandbox(context: TaskContext): Promise<Sandbox> {
   return { folder, environments, variables, $, clear };
 }
 
-/** The environment of that name in the copy: its state lies there, and its cluster is called as the tasks call it there. */
+/** The environment of that name in the copy, with its state folder and the cluster name that the tasks use. */
 function environmentIn(folder: string, name: EnvironmentName): Environment {
   const clusterName = `${name}-${cloneKey(name, folder)}`;
   const state = join(folder, '.state', name);

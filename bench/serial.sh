@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The steps of create-environment on the embedded cluster, one after another: what one would write without a task runner.
+# The steps of create-environment on the embedded cluster, one after another: a script without a task runner.
 #
 #   bench/serial.sh <environment> <cluster name> <first port>
 #
-# Runs in the project's folder, with the tools on PATH, and writes nothing outside .state/<environment>. What it starts keeps
-# running; the caller ends it.
+# Runs in the project's folder with the tools on PATH, and writes only below .state/<environment>. Its processes keep running; the
+# caller ends them.
 set -euo pipefail
 umask 077
 
@@ -38,7 +38,7 @@ wait_until() {
   done
 }
 
-# start <name> <command...>: in the background, in a session of its own, with its output in a log.
+# start <name> <command...>: in the background, in its own session, with its output in a log.
 start() {
   local name=$1
   shift
@@ -133,7 +133,7 @@ OPERATOR_NAMESPACE=vault OPERATOR_POD_NAME=vault-secrets-operator start vault-se
 wait_until 'the Vault Secrets Operator' curl -fs "http://127.0.0.1:$health_port/readyz"
 
 step 'runner of the check Jobs'
-# It finds the API server and the database by this file.
+# Tells it where the API server and the database are.
 cat >"$state/embedded.json" <<JSON
 { "phase": "created", "kubernetesVersion": "v1.31.0", "ports": {
   "kubeApiserver": $api_port, "etcd": $etcd_port, "etcdPeer": $peer_port, "kubeControllerManager": $manager_port,

@@ -10,28 +10,28 @@ import { type Contender, interleave, type Measure, measureCpu, measureProcess } 
 import { writeFiles } from './peer-files.ts';
 import { getPeers, type Peer } from './peers.ts';
 
-/** What the measurements of the runner share. */
+/** Shared by all measurements of the runner. */
 export type BenchRun = {
   readonly peers: readonly Peer[];
-  /** A folder that the end of the run removes. */
+  /** Folder that is removed at the end of the run. */
   readonly folder: string;
   /** `programs/graph.ts`, bundled as `./run` bundles the project. */
   readonly graph: (...words: readonly string[]) => Contender['command'];
   /** Wall time. */
   readonly measure: Measure;
   readonly measureCpu: Measure;
-  /** Measures the contenders side by side, and answers with a function that gives one's times by its name. */
+  /** Measures the contenders side by side and returns a function from a name to its times. */
   readonly compare: (
     what: string,
     contenders: readonly Contender[],
     rounds: number,
     measure?: Measure,
   ) => Promise<(name: string) => Measured>;
-  /** Writes a graph in a peer's words; answers with how the peer runs it. */
+  /** Writes a graph in a peer's format and returns the command that runs it. */
   readonly contender: (peer: Peer, graph: readonly ShapeTask[]) => Promise<Contender>;
 };
 
-/** Gets the peers and a folder to work in. Whatever still runs in that folder at the end of the run is ended, and told. */
+/** Gets the peers and a work folder. At the end of the run, processes left in that folder are ended and reported. */
 export async function openBenchRun(context: TaskContext): Promise<BenchRun> {
   const peers = await getPeers(context);
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'k8sd-bench-peers-')));
@@ -83,14 +83,14 @@ export async function openBenchRun(context: TaskContext): Promise<BenchRun> {
 /** The folder of the programs that are measured. */
 export const programs = join(root, 'bench', 'runner', 'programs');
 
-/** What everything is measured against that has to start Node before it can do anything. */
+/** The baseline for everything that starts Node. */
 export const bareNode: Contender = { name: 'node -e 0', command: [process.execPath, '-e', '0'] };
 
 /** In the peer's folder: every task that runs writes one letter there. */
 const marksFile = 'marks';
 
 /**
- * Whether a peer runs every task of a graph, once, and again the next time: with a cache left on it would be measured at doing
+ * Checks that a peer runs every task of a graph once, and again the next time: with a cache it would be measured doing
  * nothing. Throws `TaskError` that names the one that does not.
  */
 export async function checkPeer(run: BenchRun, peer: Peer): Promise<void> {

@@ -8,10 +8,10 @@ const rounds = 5;
 const size = 1000;
 const command = 'true';
 
-/** In how many rounds those take part that need most of the time: turbo starts npm for every task. */
+/** Rounds of the slowest peers: turbo starts npm for every task. */
 const roundsOf: { readonly [peer: string]: number } = { turbo: 1, nx: 2 };
 
-/** What a command costs on top of itself: many short ones, two at a time. */
+/** Overhead per command: many short ones, two at a time. */
 export async function commandRows(run: BenchRun): Promise<Row[]> {
   for (const peer of run.peers) await checkPeer(run, peer);
   const own: Contender = {

@@ -1,12 +1,12 @@
-/** One task of a graph that every contender gets in its own words. */
+/** One task of a graph that every contender gets in its own format. */
 export type ShapeTask = {
   readonly name: string;
   readonly needs: readonly string[];
-  /** What it runs; empty: nothing. */
+  /** Command; empty: none. */
   readonly command: string;
 };
 
-/** The task that is asked for; it needs all others. */
+/** The requested task; it needs all others. */
 export const rootName = 't0';
 
 /**
@@ -38,7 +38,7 @@ export function packed(jobs: number, length: number, command: string): ShapeTask
     needs: [],
     command,
   }));
-  // Those of the chain stand last: nothing is won by their place.
+  // The chain's tasks come last, so that their position gives no advantage.
   const all = [...others, ...chain];
   return [{ name: rootName, needs: all.map(({ name }) => name), command: '' }, ...all];
 }

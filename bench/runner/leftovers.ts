@@ -16,7 +16,7 @@ export async function endLeftovers(folder: string): Promise<number[]> {
       process.kill(pid, 'SIGKILL');
       left.push(pid);
     } catch {
-      // It has ended meanwhile.
+      // It has ended.
     }
   }
   return left;

@@ -14,16 +14,16 @@ export type Contender = {
   readonly cwd?: string;
   /** Beside our own environment. */
   readonly env?: NodeJS.ProcessEnv;
-  /** Takes part in so many rounds only; for what takes minutes. It gets no round to warm up then. Default: all. */
+  /** Number of rounds, for commands that take minutes; they get no warm-up round. Default: all. */
   readonly rounds?: number;
-  /** Where its output goes. Default: a file, of which an error tells the last lines. */
+  /** Destination of its output. Default: a file, whose last lines an error shows. */
   readonly output?: 'none';
 };
 
 /** Milliseconds, one for each round that the contender took part in. */
 export type Times = { readonly [contender: string]: readonly number[] };
 
-/** Runs one command and answers with its milliseconds. */
+/** Runs one command and returns its milliseconds. */
 export type Measure = (contender: Contender) => Promise<number>;
 
 /**
@@ -47,7 +47,7 @@ export async function interleave(
   return Object.fromEntries(times);
 }
 
-/** Measures real processes until `signal` is aborted; throws `TaskError` with its last words when one fails. */
+/** Measures real processes until `signal` is aborted; throws `TaskError` with the last output when one fails. */
 export function measureProcess(signal: AbortSignal): Measure {
   return async (contender) => {
     signal.throwIfAborted();
@@ -77,7 +77,7 @@ export function measureCpu(signal: AbortSignal): Measure {
   };
 }
 
-/** What commands that are measured find: nothing of the npm that started us, and none of what changes how programs talk. */
+/** Environment of measured commands: without the variables of npm, and without those that change how programs print. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
   const { CI: _c, FORCE_COLOR: _f, NODE_OPTIONS: _n, ...own } = npmEnvironment(process.env);
   return { ...own, NO_COLOR: '1', LC_ALL: 'C.UTF-8' };
@@ -86,21 +86,21 @@ export function cleanEnvironment(): NodeJS.ProcessEnv {
 function run(contender: Contender, log: string, signal: AbortSignal): Promise<number> {
   const { name, command, cwd, env } = contender;
   const [program, ...words] = command;
-  // A file, not a pipe: we would have to read it, on a machine of which all should belong to what is measured.
+  // A file, not a pipe: reading a pipe would take processor time from what is measured.
   const output = openSync(contender.output === 'none' ? devNull : log, 'w');
   return new Promise<number>((resolve, reject) => {
     const start = performance.now();
     const child = spawn(program, words, {
       cwd: cwd ?? root,
       env: { ...cleanEnvironment(), ...env },
-      // A group of its own: whatever it leaves behind there is ended with it.
+      // Its own process group, so that everything it leaves behind can be ended.
       detached: true,
       stdio: ['ignore', output, output],
     });
     const stop = (): void => killGroup(child);
     signal.addEventListener('abort', stop, { once: true });
     child.once('error', (error) => {
-      reject(new TaskError({ what: `${name}: ${program} cannot be started`, why: error.message }));
+      reject(new TaskError({ what: `${name}: ${program} could not be started`, why: error.message }));
     });
     child.once('exit', (exitCode, killedBy) => {
       const ms = performance.now() - start;
@@ -137,6 +137,6 @@ function killGroup(child: ChildProcess): void {
   try {
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
   } catch {
-    // Nothing is left of it.
+    // The group has no process left.
   }
 }

@@ -2,12 +2,12 @@ import { overRow, type Row, timeRow } from '../report.ts';
 import { type BenchRun, bareNode } from './bench-run.ts';
 import type { Contender } from './measure.ts';
 
-/** Milliseconds that each task of a large graph may take. */
+/** Maximum milliseconds per task of a large graph. */
 const eachMs = 0.1;
 /** More than a few per cent would not be linear; the first thousand also pay for what is there once. */
 const linear = 1.1;
 
-/** What the runner itself costs: graphs of tasks that do nothing. */
+/** Overhead of the runner: graphs of tasks that do nothing. */
 export async function noOpRows(run: BenchRun): Promise<Row[]> {
   const graph = (size: number): Contender => ({
     name: `${size.toLocaleString('en')} tasks that do nothing`,
@@ -18,7 +18,7 @@ export async function noOpRows(run: BenchRun): Promise<Row[]> {
   const times = await run.compare('tasks that do nothing', [bareNode, thousand, tenThousand], 10);
   const empty = times(bareNode.name);
   const emptyMs = Math.min(...empty.times);
-  // Without what starting costs, which does not grow.
+  // Without the start-up time, which does not grow.
   const each = (name: string, size: number): { name: string; times: number[] } => ({
     name,
     times: times(`${size.toLocaleString('en')} tasks that do nothing`).times.map(
@@ -26,7 +26,7 @@ export async function noOpRows(run: BenchRun): Promise<Row[]> {
     ),
   });
   return [
-    // What the runner takes to load counts most here.
+    // Mostly the time to load the runner.
     timeRow(times(thousand.name), empty, null),
     overRow(times(tenThousand.name), empty, 10_000 * eachMs, 10_000),
     timeRow(each('one task of 10,000', 10_000), each('one task of 1,000', 1000), linear),

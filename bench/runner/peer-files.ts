@@ -2,10 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rootName, type ShapeTask } from './graph-shape.ts';
 
-/** What a graph is in the words of one task runner: a text for each file. */
+/** A graph in the format of one task runner: the text of each file. */
 export type PeerFiles = { readonly [file: string]: string };
 
-/** The graph as a Makefile. Nothing is a file, so nothing is ever up to date. */
+/** The graph as a Makefile. All targets are phony, so nothing is ever up to date. */
 export function makeFiles(graph: readonly ShapeTask[]): PeerFiles {
   const rules = graph.map(
     ({ name, needs, command }) => `${name}: ${needs.join(' ')}\n${command === '' ? '' : `\t@${command}\n`}`,
@@ -13,7 +13,7 @@ export function makeFiles(graph: readonly ShapeTask[]): PeerFiles {
   return { Makefile: `.PHONY: ${graph.map(({ name }) => name).join(' ')}\n${rules.join('')}` };
 }
 
-/** The graph as a justfile, in which what a recipe needs may run at the same time. */
+/** The graph as a justfile, whose dependencies may run in parallel. */
 export function justFiles(graph: readonly ShapeTask[]): PeerFiles {
   const recipes = graph.map(({ name, needs, command }) => {
     const attribute = needs.length === 0 ? '' : '[parallel]\n';
@@ -32,7 +32,7 @@ export function goTaskFiles(graph: readonly ShapeTask[]): PeerFiles {
   return { 'Taskfile.yml': JSON.stringify({ version: '3', silent: true, tasks: Object.fromEntries(tasks) }) };
 }
 
-/** The graph as scripts of wireit. It knows no script that does nothing and needs nothing: such a one names an input. */
+/** The graph as scripts of wireit. A script needs a command, a dependency or an input, so an empty one names an input. */
 export function wireitFiles(graph: readonly ShapeTask[]): PeerFiles {
   const scripts = Object.fromEntries(graph.map(({ name }) => [name, 'wireit']));
   const wireit = graph.map(({ name, needs, command }) => [
@@ -53,14 +53,14 @@ export function wireitFiles(graph: readonly ShapeTask[]): PeerFiles {
   };
 }
 
-/** The graph as tasks of turbo in a repository of one package. What runs is always a script of npm; a task without one does nothing. */
+/** The graph as tasks of turbo in a repository of one package. Tasks are npm scripts; a task without one does nothing. */
 export function turboFiles(graph: readonly ShapeTask[]): PeerFiles {
   const scripts = graph.filter(({ command }) => command !== '').map(({ name, command }) => [name, command]);
   const tasks = graph.map(({ name, needs }) => [name, { dependsOn: needs, cache: false }]);
   const manifest = {
     name: 'peer',
     private: true,
-    // turbo wants to know which npm it is; every npm from this one on starts a script the same way.
+    // turbo requires an npm version; all from this one on start scripts the same way.
     packageManager: 'npm@10.0.0',
     scripts: Object.fromEntries(scripts),
   };
@@ -89,11 +89,11 @@ export function nxFiles(graph: readonly ShapeTask[]): PeerFiles {
   };
 }
 
-/** Writes the files of a graph into a folder, which is made. */
+/** Writes the files of a graph into a new folder. */
 export async function writeFiles(folder: string, files: PeerFiles): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
 }
 
-/** The task that a peer is asked for. */
+/** The task that a peer runs. */
 export const requested = rootName;

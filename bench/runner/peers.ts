@@ -22,18 +22,18 @@ import {
   wireitFiles,
 } from './peer-files.ts';
 
-/** Every task runner that is compared with; one that cannot be had is an error. */
+/** Every peer; one that could not be downloaded or built is an error. */
 export const peerNames = ['just', 'make', 'go-task', 'wireit', 'turbo', 'nx'] as const;
 export type PeerName = (typeof peerNames)[number];
 
-/** A task runner that is there. */
+/** An installed task runner. */
 export type Peer = {
   readonly name: PeerName;
-  /** The same graph in its own words. */
+  /** The same graph in its format. */
   readonly files: (graph: readonly ShapeTask[]) => PeerFiles;
-  /** Where its packages have to lie beside the graph's files; nx looks for itself in the folder that it works in. */
+  /** Set if its packages must be beside the graph's files: nx looks for itself in the working folder. */
   readonly packages?: string;
-  /** How it runs the graph that lies in `folder`, two tasks at a time, with every cache and daemon of its own off. */
+  /** Command that runs the graph in `folder`, two tasks at a time, without caches and daemons. */
   readonly run: (folder: string) => Pick<Contender, 'command' | 'env'>;
 };
 
@@ -43,7 +43,7 @@ const goTask: ToolEntry = {
   for: 'the benchmark',
   version: '3.53.0',
   versionCommand: ['--version'],
-  // Another version on PATH would make another benchmark.
+  // Another version on PATH would be another benchmark.
   path: false,
   go: { module: join(root, 'bench/peers/go-task'), package: 'github.com/go-task/task/v3/cmd/task' },
   advice: 'see the installation page of go-task',
@@ -57,7 +57,7 @@ const make: ToolEntry = {
   advice: 'such as `apt-get install make`',
 };
 
-/** The programs themselves where npm's package is a script of Node around one: what the peer does, without what started it. */
+/** The native program if the npm package is a Node wrapper: the peer without its start-up. */
 const programs = {
   just: `rust-just-${process.platform}-${process.arch}/bin/just`,
   wireit: 'wireit/bin/wireit.js',
@@ -65,7 +65,7 @@ const programs = {
   nx: 'nx/dist/bin/nx.js',
 } as const;
 
-/** A file of the installed folder by which the others are found. */
+/** A file in the installed folder; the others are relative to it. */
 const marker = programs.just;
 
 /**
@@ -95,7 +95,7 @@ export async function getPeers(context: TaskContext): Promise<Peer[]> {
     {
       name: 'wireit',
       files: wireitFiles,
-      // Without the npm around it, which alone takes longer than all of ours: by what npm would hand over.
+      // Without npm, which alone takes longer than our whole run: with the environment that npm would pass.
       run: (folder) => ({
         command: [process.execPath, join(packages, programs.wireit)],
         env: {
@@ -138,7 +138,7 @@ export async function getPeers(context: TaskContext): Promise<Peer[]> {
           NX_NO_CLOUD: 'true',
           NX_TUI: 'false',
           NX_SKIP_NX_CACHE: 'true',
-          // It copies its native part there on the first run, by default into the system's folder for temporary files.
+          // Its native part is copied there on the first run; the default is the system's temporary folder.
           NX_NATIVE_FILE_CACHE_DIRECTORY: join(folder, '.native'),
         },
       }),

@@ -7,7 +7,7 @@ import { noOpRows } from './no-op.ts';
 import { startRows, tenTaskRows } from './starting.ts';
 import { wallTimeRows } from './wall-time.ts';
 
-/** The parts of the measurement of the runner, in the order in which they are done: each has the machine for itself. */
+/** The parts of the runner's benchmark, in order; each has the machine to itself. */
 export const runnerParts = {
   start: startRows,
   'ten-tasks': tenTaskRows,
@@ -18,7 +18,7 @@ export const runnerParts = {
 } as const;
 
 /**
- * What is measured of the runner, all of it or one part. Throws `MissingToolError` for a peer that cannot be had, `TaskError` when
+ * Rows of the runner's benchmark, all or one part. Throws `MissingToolError` for a peer that could not be installed, `TaskError` when
  * something fails.
  */
 export async function runnerRows(context: TaskContext, part?: keyof typeof runnerParts): Promise<Row[]> {

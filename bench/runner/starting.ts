@@ -10,7 +10,7 @@ const launcher = join(root, 'run');
 const status = ['status', '--dry-run', '--provider', 'embedded'];
 const install = ['install-app', 'app1', '--dry-run', '--provider', 'embedded'];
 
-/** What starting costs: processor time, which other work on the machine changes least. */
+/** Start-up in processor time, which other load on the machine affects least. */
 export async function startRows(run: BenchRun): Promise<Row[]> {
   const commands: readonly (readonly [name: string, command: Contender['command'], limit: number])[] = [
     ['./run list', [launcher, 'list'], 2.2],
@@ -36,7 +36,7 @@ export async function startRows(run: BenchRun): Promise<Row[]> {
   return [...own, await sourcesRow(run)];
 }
 
-/** The plain way, over the sources. */
+/** The plain way, from the sources. */
 async function sourcesRow(run: BenchRun): Promise<Row> {
   const list: Contender = { name: 'npx tsx tasks.ts list', command: ['npx', 'tsx', 'tasks.ts', 'list'] };
   const empty: Contender = {

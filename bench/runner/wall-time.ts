@@ -16,7 +16,7 @@ export async function wallTimeRows(run: BenchRun): Promise<Row[]> {
     await wallTime(run, { what: 'sleeping', command: 'sleep 3', ms: 3000, length: 8, jobs: 4, limit: 1.02 }),
     await wallTime(run, {
       what: 'on CPU',
-      // Counted in the processor's time, what starts the command included.
+      // CPU time, including the start of the command.
       command: `${process.execPath} ${join(programs, 'burn.mjs')} 1500`,
       ms: 1500,
       length: 6,
@@ -43,7 +43,7 @@ async function wallTime(run: BenchRun, load: Load): Promise<Row> {
     name: `${length * jobs} tasks of ${ms / 1000} s ${what}, ${jobs} jobs`,
     command: run.graph('t0', '--jobs', String(jobs)),
     env: { BENCH_TASKS: String(length), BENCH_SLOTS: String(jobs), BENCH_COMMAND: command },
-    // It needs no round to warm up: it takes long enough.
+    // No warm-up round: it runs long enough.
     rounds,
   };
   const times = await run.compare(own.name, [own], rounds);

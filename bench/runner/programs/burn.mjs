@@ -1,4 +1,4 @@
-// Keeps a processor busy until this process has used up so many milliseconds of its time, its own start included.
+// Keeps a processor busy until this process has used this many milliseconds of CPU time, start included.
 const enough = Number(process.argv[2]) * 1000;
 let spent = 0;
 while (spent < enough) {

@@ -11,7 +11,7 @@ const shape =
   BENCH_SLOTS === undefined ? tree(size, BENCH_COMMAND) : packed(Number(BENCH_SLOTS), size, BENCH_COMMAND);
 
 const made = new Map<string, Task>();
-// In a tree needs stand behind those that need them, in the packed graph only the root stands before what it needs.
+// In a tree, needs come after their dependents; in the packed graph, only the root comes before its needs.
 const needsFirst = BENCH_SLOTS === undefined ? shape.toReversed() : [...shape.slice(1), ...shape.slice(0, 1)];
 for (const { name, needs, command } of needsFirst) {
   const needed = needs.flatMap((need) => made.get(need) ?? []);

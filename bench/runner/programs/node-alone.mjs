@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 
-// The least that Node can do: `node-alone.mjs <how often> <command>`, two at a time, without a shell, nobody reads the output.
+// The least that Node can do: `node-alone.mjs <how often> <command>`, two at a time, without a shell or a reader of the output.
 const [, , times = '0', command = ''] = process.argv;
 let left = Number(times);
 

@@ -1,7 +1,7 @@
 import PQueue from 'p-queue';
 import { $ } from 'zx';
 
-// What one would write without a task runner: `zx-alone.mjs <how often> <command>`, two at a time.
+// The same with zx alone: `zx-alone.mjs <how often> <command>`, two at a time.
 const [, , times = '0', command = ''] = process.argv;
 const queue = new PQueue({ concurrency: 2 });
 const run = $({ quiet: true });
