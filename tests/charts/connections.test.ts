@@ -5,14 +5,14 @@ import { type Party, type Policy, selects, verdict } from '../network/verdict.ts
 import { type KubernetesObject, objectsOf, ofKind, renderEnvironment } from './render.ts';
 import { cleanUp } from './tools.ts';
 
-/* The table of tests/network/connections.yaml against the policies of all releases as they are rendered. */
+/* Checks the rendered policies of all releases against the table in tests/network/connections.yaml. */
 
-const test = suite('who may talk to whom');
+const test = suite('allowed connections');
 test.after(cleanUp);
 
 const embedded = (async () => [...(await renderEnvironment('embedded')).values()].flatMap(objectsOf))();
 
-/** Parties with addresses and labels: of our pods as they are rendered, of third parties' as upstream makes them if asked. */
+/** Parties with addresses and labels: our pods as rendered, third-party pods as in their upstream charts. */
 function partiesOf(
   described: Readonly<Record<string, Described>>,
   objects: readonly KubernetesObject[],
@@ -69,7 +69,7 @@ for (const [whose, rendering, upstream] of [
     let tried = 0;
     for (const [fromName, from] of parties) {
       for (const [toName, to] of parties) {
-        // What is between others is none of our business.
+        // Connections between third parties are not checked.
         if (![from, to].some(({ pod }) => ourNamespaces.some((name) => name === pod?.namespace))) continue;
         for (const port of table.ports) {
           tried += 1;
@@ -85,7 +85,7 @@ for (const [whose, rendering, upstream] of [
   });
 }
 
-test('every pod that we make is a party, and every policy selects one of them', async () => {
+test('every rendered pod is a party, and every policy selects one', async () => {
   const objects = await embedded;
   const { parties } = await readConnections();
   const known = new Set(Object.values(parties).map(({ namespace, workload }) => `${namespace} ${workload}`));
@@ -103,7 +103,7 @@ test('every pod that we make is a party, and every policy selects one of them', 
   }
 });
 
-test('every namespace of ours denies both directions by default', async () => {
+test('each of our namespaces denies both directions by default', async () => {
   const denying = ofKind(await embedded, 'NetworkPolicy').filter(
     ({ spec }) => JSON.stringify(spec.podSelector) === '{}' && !spec.ingress && !spec.egress,
   );
@@ -114,7 +114,7 @@ test('every namespace of ours denies both directions by default', async () => {
 });
 
 for (const provider of ['minikube', 'existing'] as const) {
-  test(`policies of our own charts are the same for ${provider}`, async () => {
+  test(`our charts render the same policies for ${provider}`, async () => {
     const policies = async (objects: Promise<KubernetesObject[]>) =>
       Object.fromEntries(
         ofKind(await objects, 'NetworkPolicy').map(({ metadata, spec }) => [
@@ -127,7 +127,7 @@ for (const provider of ['minikube', 'existing'] as const) {
   });
 }
 
-test('the pod network is no way to the API server: it is excepted from what is outside', async () => {
+test('the pod network is excluded from the outside ranges', async () => {
   const policy = ofKind(await embedded, 'NetworkPolicy').find(
     ({ metadata }) => metadata.namespace === 'core' && metadata.name === 'reach-api-server',
   );

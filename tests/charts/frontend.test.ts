@@ -25,7 +25,7 @@ const values: Tree = {
   },
 };
 
-test('three routes, each with source ranges of its own', async () => {
+test('three routes, each with its own source ranges', async () => {
   const routes = ofKind(await render('frontend', { values }), 'Ingress');
   const found = routes.map((route) => {
     const [rule] = route.spec.rules;
@@ -45,7 +45,7 @@ test('three routes, each with source ranges of its own', async () => {
   ]);
 });
 
-test('each route leads to the front, which only the cluster can reach', async () => {
+test('each route leads to the front, which has a ClusterIP Service', async () => {
   const objects = await render('frontend', { values });
   const service = only(objects, 'Service');
   assert.is(service.spec.type, 'ClusterIP');
@@ -78,12 +78,12 @@ test('Traefik gets the same ranges by Middleware', async () => {
   }
 });
 
-test('without an ingress controller there is no route', async () => {
+test('no route without an ingress controller', async () => {
   const objects = await render('frontend', { values: { ingress: { controller: 'none' } } });
   assert.equal(ofKind(objects, 'Ingress'), []);
 });
 
-test('in development the pod network may call the internal route, and not everybody the admin one', async () => {
+test('in development, the pod network may call the internal route, and the admin route is restricted', async () => {
   const rendered = await renderEnvironment('minikube');
   for (const release of ['app1-front', 'app2-front']) {
     const objects = objectsOf(rendered.get(release) ?? '');
@@ -94,7 +94,7 @@ test('in development the pod network may call the internal route, and not everyb
   }
 });
 
-/** One Ingress and what belongs to it, by the controller and with TLS. */
+/** One Ingress and its related objects, for a controller and with TLS. */
 const secured = async (controller: string, tls: Tree = {}) =>
   render('frontend', { values: { ingress: { controller, tls: { enabled: true, ...tls } } } });
 
@@ -102,7 +102,7 @@ test('with TLS every route has the certificate, and HTTP is redirected', async (
   const traefik = await secured('traefik', { port: 30443 });
   for (const route of ofKind(traefik, 'Ingress')) {
     assert.equal(route.spec.tls, [{ hosts: ['app-front.test.example'], secretName: 'app-tls' }]);
-    // the redirect comes first: what the ranges protect is not asked for in the clear
+    // the redirect comes first, so that restricted paths are never requested over plain HTTP
     assert.is(
       route.metadata.annotations?.['traefik.ingress.kubernetes.io/router.middlewares'],
       `here-app-https@kubernetescrd,here-${route.metadata.name}@kubernetescrd,here-${route.metadata.name}-mark@kubernetescrd`,
@@ -119,7 +119,7 @@ test('with TLS every route has the certificate, and HTTP is redirected', async (
   }
 });
 
-test('the certificate may be a Secret that is there, or come from cert-manager', async () => {
+test('the certificate is an existing Secret or comes from cert-manager', async () => {
   const [route] = ofKind(
     await secured('traefik', { secretName: 'wildcard', clusterIssuer: 'letsencrypt' }),
     'Ingress',
@@ -133,7 +133,7 @@ test('the certificate may be a Secret that is there, or come from cert-manager',
   );
 });
 
-test('as HTTPRoute, each path has the filter with its ranges, and no rule is without', async () => {
+test('as HTTPRoute, every rule has the filter with its source ranges', async () => {
   const gateway = { name: 'edge', namespace: 'gateways' };
   const ingress = { kind: 'httproute', gateway, tls: { enabled: true } };
   const objects = await render('frontend', { values: { ingress } });
@@ -160,7 +160,7 @@ test('as HTTPRoute, each path has the filter with its ranges, and no rule is wit
   assert.is(grant.to[0].name, 'app-tls');
 });
 
-test('what would leave the ranges out without a word is refused, and says why', async () => {
+test('settings that would silently drop the source ranges are refused with the reason', async () => {
   const refusal = async (ingress: Tree) => (await tryRender('frontend', { values: { ingress } })).stderr;
   assert.match(
     await refusal({ kind: 'httproute', controller: 'nginx' }),
@@ -172,7 +172,7 @@ test('what would leave the ranges out without a word is refused, and says why', 
   );
 });
 
-test('behind a proxy the ranges are for the address that it forwards', async () => {
+test('behind a proxy, the ranges apply to the forwarded address', async () => {
   const strategy = async (forwardedDepth: number) =>
     only(await render('frontend', { values: { ingress: { forwardedDepth } } }), 'Middleware', 'app-admin')
       .spec.ipAllowList.ipStrategy;
@@ -183,7 +183,7 @@ test('behind a proxy the ranges are for the address that it forwards', async () 
 const configuration = (objects: readonly KubernetesObject[]): string =>
   only(objects, 'ConfigMap').data['nginx.conf'];
 
-test('the configuration is complete: braces close, nothing is left to render', async () => {
+test('the configuration is complete: braces match, no template is left', async () => {
   const text = configuration(await render('frontend'));
   const code = text.replace(/"[^"\n]*"|'[^'\n]*'|#.*$/gm, '');
   assert.is(code.split('{').length, code.split('}').length);
@@ -191,7 +191,7 @@ test('the configuration is complete: braces close, nothing is left to render', a
   assert.match(text, 'set $backend "app-back.backend.svc.cluster.local:80";');
 });
 
-test('every spelling of the parameter env is answered 404, and no other parameter', async () => {
+test('every spelling of the parameter env gets 404, other parameters do not', async () => {
   const text = configuration(await render('frontend'));
   const [, expression = ''] = /"~\*(.+)" 1;/.exec(text) ?? [];
   const asks = (address: string): boolean => new RegExp(expression, 'i').test(address);
@@ -207,7 +207,7 @@ test('every spelling of the parameter env is answered 404, and no other paramete
     '/api?x;env=1',
     '/api?env&a',
     '/api?ENV=true',
-    // nginx cuts its own $args at the #, and hands on the whole line
+    // nginx cuts $args at the #, but passes on the whole line
     '/api?x=1#&env=true',
     '/api#?env=true',
   ];
@@ -227,7 +227,7 @@ test('every spelling of the parameter env is answered 404, and no other paramete
   assert.match(text, /location = \/health \{\s+return 404;/);
 });
 
-test('a changed configuration makes new pods', async () => {
+test('a changed configuration replaces the pods', async () => {
   const checksum = async (change: Tree) =>
     only(await render('frontend', { values: change }), 'Deployment').spec.template.metadata.annotations[
       'checksum/configuration'

@@ -29,7 +29,7 @@ type Release = {
   timeout?: number;
 };
 
-test('declares the ten releases with namespace, labels, needs and a timeout of their own', async () => {
+test('declares the ten releases with namespace, labels, needs and timeout', async () => {
   const file = (await readYaml('helmfile.yaml')) as {
     releases: Release[];
     helmDefaults: { atomic: boolean };
@@ -42,14 +42,14 @@ test('declares the ten releases with namespace, labels, needs and a timeout of t
   assert.is(file.helmDefaults.atomic, true);
 });
 
-test('gives no chart a way around its values: the file itself is plain YAML', async () => {
+test('is plain YAML, and charts get only their values', async () => {
   const text = await readFile(join(root, 'helmfile.yaml'), 'utf8');
   const templates = [...text.matchAll(/^.*\{\{.*$/gm)].map(([line]) => line.trim());
   for (const line of templates)
     assert.match(line, /^(chart|version): "\{\{ \.Values\.charts\.[A-Za-z]+\.(chart|version) \}\}"$/);
 });
 
-test('renders all ten releases on the embedded cluster, every one with objects in its namespace', async () => {
+test('renders all ten releases on the embedded cluster, each with objects in its namespace', async () => {
   const rendered = await renderEnvironment('embedded');
   assert.equal([...rendered.keys()].sort(), releases.map((line) => line.split(' ')[0] ?? '').sort());
   for (const [release, text] of rendered) {
@@ -93,7 +93,7 @@ test('takes third-party charts from upstream, with a pinned version, where pods 
   }
 });
 
-/** A copy of what helmfile reads, where a test may change it. */
+/** A copy of the files that helmfile reads, for tests that change them. */
 async function copyOfReleases(): Promise<string> {
   const folder = await temporaryFolder();
   for (const name of ['charts', 'environments', 'helmfile.yaml']) {
@@ -102,9 +102,9 @@ async function copyOfReleases(): Promise<string> {
   return folder;
 }
 
-// The others are what YAML takes for a number, a boolean or null.
+// YAML reads the others as a number, a boolean or null.
 for (const name of ['staging', '1234', '010', '1e3', 'true', 'null']) {
-  test(`makes a new environment of a copied folder: hosts and secrets follow its name, ${name}`, async () => {
+  test(`a copied folder is a new environment whose hosts and secrets follow its name, ${name}`, async () => {
     const folder = await copyOfReleases();
     await rename(join(folder, 'environments/development'), join(folder, 'environments', name));
     const rendered = await renderEnvironment('embedded', name, folder);
@@ -119,7 +119,7 @@ for (const name of ['staging', '1234', '010', '1e3', 'true', 'null']) {
   });
 }
 
-/** How helmfile ends when it renders a release with more settings. */
+/** Result of helmfile when it renders a release with more settings. */
 async function renderWith(release: string, settings: string) {
   const folder = await copyOfReleases();
   await writeFile(join(folder, 'more.yaml'), settings);
@@ -157,7 +157,7 @@ for (const [title, release, settings, message] of [
   });
 }
 
-test('the platform may call all addresses but those of pods, of the family that pods have', async () => {
+test('the platform may call all addresses of the pods’ family except those of pods', async () => {
   for (const [podCidr, all] of [
     ['10.244.0.0/16', '0.0.0.0/0'],
     ['fd00:10:244::/56', '::/0'],

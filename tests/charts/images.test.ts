@@ -28,7 +28,7 @@ const charts: readonly (readonly [ChartName, Tree])[] = [
   ['traefik', {}],
 ];
 
-test('an image goes by its tag, and by its digest where one is given', async () => {
+test('an image reference has the tag and, if set, the digest', async () => {
   const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
   const image = { repository: 'registry.example/some/image', tag: '1.2', digest };
   for (const [chart, values] of charts) {
@@ -65,7 +65,7 @@ test('a digest in the settings reaches the pods of every provider', async () => 
   assert.equal([...new Set(found)].sort(), ['0', '1', '2', '3']);
 });
 
-test('pods carry the priority of their kind, of a class that devops makes', async () => {
+test('pods use the PriorityClass of their kind, which devops creates', async () => {
   const objects = [...(await renderEnvironment('embedded')).values()].flatMap(objectsOf);
   const classes = new Map(
     ofKind(objects, 'PriorityClass').map(({ metadata, value }) => [metadata.name, value]),

@@ -6,13 +6,13 @@ import { leftovers } from '../rig/leftovers.ts';
 import { chartNames, required } from './render.ts';
 import { cleanUp, root, run, temporaryFolder } from './tools.ts';
 
-/* What editors and systems leave in the folder of a chart is no template, no type and no file of a ConfigMap. */
+/* Leftovers of editors and systems in a chart's folder are not rendered as templates, CRDs or files of a ConfigMap. */
 
 const test = suite('leftovers in charts');
 test.after(cleanUp);
 
 for (const chart of chartNames) {
-  test(`${chart} renders to the same`, async () => {
+  test(`${chart} renders the same`, async () => {
     const folder = join(await temporaryFolder(), chart);
     await cp(join(root, 'charts', chart), folder, { recursive: true });
     const render = async (): Promise<string> => {

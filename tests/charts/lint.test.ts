@@ -4,13 +4,13 @@ import { productionFolder } from './production.ts';
 import { chartNames, helmfileArguments, type Provider, required, stateArguments } from './render.ts';
 import { cleanUp, root, run, withKeyring } from './tools.ts';
 
-/* `helm lint --strict`: a warning is a failure, too. */
+/* `helm lint --strict`: warnings are failures. */
 
 const test = suite('helm lint');
 test.after(cleanUp);
 
 for (const chart of chartNames) {
-  test(`${chart}: nothing to say with the least that it needs`, async () => {
+  test(`${chart}: no warning with the required values only`, async () => {
     const args = ['lint', '--strict', '--values', '-', `charts/${chart}`];
     const { exitCode, stdout, stderr } = await run('helm', args, { stdin: JSON.stringify(required[chart]) });
     assert.is(exitCode, 0, `${stdout}${stderr}`);
@@ -26,12 +26,12 @@ const environments: readonly (readonly [Provider, string])[] = [
   ['existing', 'production'],
 ];
 
-/** Whether no chart comes from a repository, so that all can be looked at. */
+/** True when no chart comes from a repository, so that all can be linted. */
 const whole = (provider: Provider, environment: string): boolean =>
   provider === 'embedded' || environment === 'lab';
 
 for (const [provider, environment] of environments) {
-  test(`${environment} on ${provider}: nothing to say with the values of any release`, async () => {
+  test(`${environment} on ${provider}: no warning with the values of any release`, async () => {
     const folder = environment === 'production' ? await productionFolder() : root;
     const own = ['app=devops', 'app=postgresql', 'tier=apps'].flatMap((label) => ['--selector', label]);
     const args = [

@@ -6,7 +6,7 @@ import { cleanUp, inPairs } from './tools.ts';
 const test = suite('names');
 test.after(cleanUp);
 
-// helm allows 53 characters, dots, and a digit in front; the last ones are names that others' objects might have
+// helm allows 53 characters, dots and a leading digit; the last names could clash with other objects
 const long = 'a-release-with-the-longest-name-that-helm-would-accept';
 const releases = [
   long.slice(0, 53),
@@ -24,14 +24,14 @@ const variants: readonly (readonly [ChartName, Tree])[] = [
   ['backend', { autoscaling: { enabled: true } }],
   ['backend', { autoscaling: { enabled: true, kind: 'keda' } }],
   ['frontend', { ingress: { controller: 'traefik' } }],
-  // a cluster has one metrics API
+  // a cluster has only one metrics API
   ['metrics-server', { apiService: { enabled: false } }],
   ['postgresql', {}],
   ['postgresql', { kind: 'cloudnative-pg', cluster: { backup: { enabled: true } } }],
   ['vault', {}],
-  // VaultConnection `default` and Services are named by others, which ask for them by name
+  // fixed names: others look up VaultConnection `default` and these Services by name
   ['stand-in', { workload: { kind: 'StatefulSet' } }],
-  // there is one of each class in a cluster, and Ingresses ask for it by its name
+  // fixed name: Ingresses refer to the class by name
   ['traefik', {}],
 ];
 
@@ -49,9 +49,9 @@ for (const [chart, values] of variants) {
       const release = releases[index];
       for (const { kind, metadata } of objects) {
         assert.match(metadata.name, /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/, `${kind} of ${release}`);
-        // CloudNativePG takes no longer one
+        // limit of CloudNativePG
         if (kind === 'Cluster') assert.ok(metadata.name.length <= 50, `${kind} of ${release}`);
-        // its pods carry the name and a hash of ten characters as label controller-revision-hash
+        // the label controller-revision-hash of its pods has the name plus ten characters
         if (kind === 'StatefulSet') assert.ok(metadata.name.length <= 52, `${kind} of ${release}`);
         for (const [label, value] of Object.entries(metadata.labels ?? {})) {
           assert.match(value, /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/, `${label} of ${release}`);
@@ -60,13 +60,13 @@ for (const [chart, values] of variants) {
     }
   });
 
-  test(`${chart}: two releases in one namespace share no object and select only their own pods`, async () => {
+  test(`${chart}: two releases in one namespace share no objects and select only their own pods`, async () => {
     const named = (object: KubernetesObject) => object.kind !== 'IngressClass';
     const names = (await rendered()).flat().filter(named).map(key);
     assert.equal([...new Set(names)].length, names.length);
     const selectors = (await rendered()).map((objects) => {
       const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
-      // the pods of a Cluster carry its name
+      // pods of a Cluster have its name as a label
       const cluster = objects.find(({ kind }) => kind === 'Cluster');
       return JSON.stringify(workload?.spec.selector.matchLabels ?? cluster?.metadata.name);
     });
@@ -74,7 +74,7 @@ for (const [chart, values] of variants) {
   });
 }
 
-test('two backends that are given the same Secret still have an object each that writes it', async () => {
+test('two backends with the same Secret each have their own Vault secret object', async () => {
   for (const [kind, made] of [
     ['dynamic', 'VaultDynamicSecret'],
     ['static', 'VaultStaticSecret'],
@@ -101,7 +101,7 @@ test('a front finds the Service of its backend, whatever the release is called',
   }
 });
 
-test('names of the releases that are out there stay', async () => {
+test('names of installed releases do not change', async () => {
   const found = async (chart: ChartName, release: string, values: Tree = {}) =>
     (await render(chart, { release, values })).map(key).sort();
   assert.equal(await found('backend', 'app1-back'), [
@@ -131,7 +131,7 @@ test('names of the releases that are out there stay', async () => {
   ]);
 });
 
-test('objects outside the namespace of a release are not those of a release elsewhere', async () => {
+test('cluster-scoped objects of releases in different namespaces have different names', async () => {
   for (const chart of ['metrics-server', 'vault'] as const) {
     const outside = async (namespace: string) =>
       (
@@ -153,7 +153,7 @@ test('objects outside the namespace of a release are not those of a release else
   }
 });
 
-test('what cannot be changed of a StatefulSet stays, or no release that is out there could be upgraded', async () => {
+test('immutable fields of StatefulSets stay the same, so that installed releases can be upgraded', async () => {
   const changeable = ['replicas', 'ordinals', 'template', 'updateStrategy', 'minReadySeconds'];
   const kept = async (chart: ChartName, release: string, values: Tree = {}) => {
     const { spec } = only(await render(chart, { release, values }), 'StatefulSet');
@@ -184,12 +184,12 @@ test('what cannot be changed of a StatefulSet stays, or no release that is out t
   });
 });
 
-test('every object that lives in a namespace says in which', async () => {
+test('every namespaced object names its namespace', async () => {
   for (const [chart, values] of variants) {
     for (const object of await render(chart, { values, namespace: 'there' })) {
       if (/^Cluster/.test(object.kind) && object.kind !== 'Cluster') continue;
       if (object.kind === 'IngressClass') continue;
-      // where the API server says how it is recognised
+      // the namespace in which the API server publishes its client CA
       const elsewhere = chart === 'metrics-server' && object.kind === 'RoleBinding';
       assert.is(object.metadata.namespace, elsewhere ? 'kube-system' : 'there', key(object));
     }

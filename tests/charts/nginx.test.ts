@@ -10,7 +10,7 @@ import { only, render } from './render.ts';
 import { cleanUp } from './tools.ts';
 
 /*
- * The front's configuration in a real nginx, before a backend that reads a request as Go does and shows what it must not show.
+ * The front's configuration in a real nginx, in front of a backend that parses requests like Go and shows its environment.
  */
 
 type State = { backend: Server; nginx: Nginx | undefined; port: number; reached: string[] };
@@ -21,7 +21,7 @@ if (program === undefined)
 const suiteTest = suite<State>('nginx of the front');
 const test = program === undefined ? suiteTest.skip : suiteTest;
 
-/** As `net/url` and `net/http` of Go: parts of the query are decoded, and the path is decoded and cleaned. */
+/** Like Go's `net/url` and `net/http`: decodes the query, and decodes and cleans the path. */
 function shows(url: string): string {
   const [path = '', ...query] = url.split('?');
   const names = query
@@ -115,13 +115,13 @@ test('no spelling of the parameter env reaches the backend', async ({ port, reac
   assert.equal(reached, []);
 });
 
-test('other parameters come through as they are', async ({ port, reached }) => {
+test('other parameters are passed on unchanged', async ({ port, reached }) => {
   const targets = ['/api?environment=true', '/?a=env', '/api?my-env=1', '/api?wait=1s&x=%20', '/env'];
   for (const target of targets) assert.is((await get(port, target))[0], 200, target);
   assert.equal(reached, targets);
 });
 
-test('a guarded path is only reached by the name by which the ingress controller knows it', async ({
+test('a restricted path is reached only in the spelling that the ingress controller knows', async ({
   port,
   reached,
 }) => {
@@ -157,7 +157,7 @@ test('a guarded path is only reached by the name by which the ingress controller
   assert.equal(reached, plain);
 });
 
-test('a guarded path that came by the public route is not found, as when the route of its own is missing', async ({
+test('a restricted path gets 404 through the public route, as when its own route is missing', async ({
   port,
   reached,
 }) => {
@@ -169,7 +169,7 @@ test('a guarded path that came by the public route is not found, as when the rou
   assert.is((await get(port, '/', 'GET', by('public')))[0], 200);
 });
 
-test('the backend’s health is not for callers, and its answer comes through', async ({ port }) => {
+test('callers cannot set the backend’s health, and its answer is passed on', async ({ port }) => {
   assert.is((await get(port, '/health', 'POST'))[0], 404);
   assert.is((await get(port, '/%68ealth', 'POST'))[0], 404);
   const [status, body] = await get(port, '/');

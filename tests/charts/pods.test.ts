@@ -27,7 +27,7 @@ const charts: readonly (readonly [ChartName, Tree])[] = [
   ['vault', {}],
 ];
 
-/** Who asks the API server, and has a token for it. */
+/** Pods that call the API server and have a token for it. */
 const askers: readonly ChartName[] = ['metrics-server', 'traefik', 'vault'];
 
 for (const [chart, values] of charts) {
@@ -56,7 +56,7 @@ for (const [chart, values] of charts) {
   });
 }
 
-test('what runs for long has the three probes, what runs once has a deadline', async () => {
+test('long-running pods have all three probes, Jobs have a deadline', async () => {
   for (const chart of ['backend', 'frontend', 'metrics-server', 'postgresql', 'traefik', 'vault'] as const) {
     const objects = await render(chart);
     const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
@@ -70,7 +70,7 @@ test('what runs for long has the three probes, what runs once has a deadline', a
   assert.is(job.template.spec.containers[0].terminationMessagePolicy, 'FallbackToLogsOnError');
 });
 
-test('a pod drains before it is ended, within its grace period', async () => {
+test('a pod drains before it stops, within its grace period', async () => {
   for (const chart of ['backend', 'frontend', 'traefik'] as const) {
     const pod = only(await render(chart, { values: { drainSeconds: 40 } }), 'Deployment').spec.template.spec;
     assert.is(pod.containers[0].lifecycle.preStop.sleep.seconds, 40);
@@ -78,13 +78,13 @@ test('a pod drains before it is ended, within its grace period', async () => {
   }
 });
 
-test('PostgreSQL is told to end fast, since it waits for its clients otherwise', async () => {
+test('PostgreSQL shuts down fast, because it would wait for its clients otherwise', async () => {
   const pod = only(await render('postgresql'), 'StatefulSet').spec.template.spec;
   assert.equal(pod.containers[0].lifecycle.preStop.exec.command, ['sh', '-c', 'kill -INT 1']);
   assert.is(pod.terminationGracePeriodSeconds, 60);
 });
 
-test('old revisions are kept to roll back to, five of them', async () => {
+test('five old revisions are kept for rollbacks', async () => {
   for (const chart of chartNames.filter((name) => name !== 'devops')) {
     const workload = (await render(chart)).find(
       ({ kind }) => kind === 'Deployment' || kind === 'StatefulSet',
@@ -93,7 +93,7 @@ test('old revisions are kept to roll back to, five of them', async () => {
   }
 });
 
-test('applications are spread over nodes and, where there are any, zones', async () => {
+test('applications are spread over nodes and zones', async () => {
   for (const chart of ['backend', 'frontend'] as const) {
     const constraints = async (spread: string) =>
       only(
@@ -125,7 +125,7 @@ test('applications get the limits of the specification', async () => {
   }
 });
 
-test('namespaces outlive the release, and refuse pods that are not "restricted"', async () => {
+test('namespaces outlive the release and reject pods that are not "restricted"', async () => {
   const namespaces = ofKind(await render('devops'), 'Namespace');
   assert.equal(namespaces.map(({ metadata }) => metadata.name).sort(), [
     'backend',
@@ -141,12 +141,12 @@ test('namespaces outlive the release, and refuse pods that are not "restricted"'
   }
 });
 
-test('a namespace that is set to null is not made', async () => {
+test('a namespace set to null is not created', async () => {
   const objects = await render('devops', { values: { namespaces: { vault: null } } });
   assert.not.ok(objects.some(({ metadata }) => metadata.name === 'vault' || metadata.namespace === 'vault'));
 });
 
-test('the autoscaler decides over the number of pods alone', async () => {
+test('with an autoscaler, the Deployment sets no number of pods', async () => {
   const fixed = await render('backend', { values: { replicas: 4 } });
   assert.is(only(fixed, 'Deployment').spec.replicas, 4);
   assert.equal(ofKind(fixed, 'HorizontalPodAutoscaler'), []);
@@ -159,7 +159,7 @@ test('the autoscaler decides over the number of pods alone', async () => {
   assert.is(only(narrow, 'HorizontalPodAutoscaler').spec.maxReplicas, 4, 'at least the minimum');
 });
 
-test('an autoscaler is an HPA or a ScaledObject of KEDA, never both, at the same pace', async () => {
+test('an autoscaler is either an HPA or a ScaledObject, with the same scaling behavior', async () => {
   const behavior = { scaleDown: { stabilizationSeconds: 600, pods: 2, periodSeconds: 90 } };
   const triggers = {
     hours: { type: 'cron', metadata: { timezone: 'Etc/UTC', start: '0 8 * * *', desiredReplicas: '6' } },
@@ -200,7 +200,7 @@ test('an autoscaler is an HPA or a ScaledObject of KEDA, never both, at the same
   ]);
 });
 
-test('a disruption budget is there with two pods or more, and never with one', async () => {
+test('a disruption budget exists only with two pods or more', async () => {
   const budgets = async (chart: ChartName, values: Tree) =>
     ofKind(await render(chart, { values }), 'PodDisruptionBudget').length;
   assert.is(await budgets('backend', { replicas: 1 }), 0);
@@ -211,7 +211,7 @@ test('a disruption budget is there with two pods or more, and never with one', a
   assert.is(await budgets('frontend', { replicas: 2 }), 1);
 });
 
-test('the check is a helm test always, and decides over the release with autoRollback', async () => {
+test('the check is always a helm test, and with autoRollback also a hook that can fail the release', async () => {
   const hook = async (autoRollback: boolean) =>
     only(await render('backend', { values: { autoRollback } }), 'Job').metadata.annotations;
   assert.is((await hook(false))?.['helm.sh/hook'], 'test');
@@ -219,7 +219,7 @@ test('the check is a helm test always, and decides over the release with autoRol
   assert.is((await hook(true))?.['helm.sh/hook-delete-policy'], 'before-hook-creation,hook-succeeded');
 });
 
-test('the database Secret comes from Vault or from SOPS, and one of them restarts the pods', async () => {
+test('the database Secret comes from Vault or SOPS, and only one component restarts the pods', async () => {
   const vault = await render('backend', { release: 'app1-back' });
   const secret = only(vault, 'VaultDynamicSecret').spec;
   assert.is(secret.destination.name, 'app1-back-database');
@@ -253,7 +253,7 @@ test('the database Secret comes from Vault or from SOPS, and one of them restart
   }
 });
 
-test('a dynamic secret takes the login from Vault and the place from the values, a static one takes all from Vault', async () => {
+test('a dynamic secret has the login from Vault and the address from the values, a static one has all from Vault', async () => {
   const secrets = async (vault: Record<string, unknown>) => {
     const database = { host: 'db.example', name: 'app1', port: 5433 };
     const values = { secrets: { vault: { path: 'some/path', ...vault } }, database };
@@ -284,7 +284,7 @@ test('a dynamic secret takes the login from Vault and the place from the values,
   }
 });
 
-test('roles and databases are made after each install and upgrade, by the release’s own Job', async () => {
+test('a Job of the release creates roles and databases after each install and upgrade', async () => {
   const values = {
     applications: { app1: { password: '' }, app2: { password: 'two' }, gone: null },
     issuers: { vault: { password: 'three' } },
@@ -307,7 +307,7 @@ test('roles and databases are made after each install and upgrade, by the releas
   ]);
 });
 
-test('PostgreSQL takes nothing but TLS, with a certificate of the values or of somebody else', async () => {
+test('PostgreSQL accepts only TLS, with a certificate from the values or an existing Secret', async () => {
   const objects = await render('postgresql', { values: { settings: { ssl: 'off' } } });
   const { spec, metadata } = only(objects, 'StatefulSet').spec.template;
   const args = (spec.containers[0].args as string[]).filter((word) => word !== '-c');
@@ -333,7 +333,7 @@ test('PostgreSQL takes nothing but TLS, with a certificate of the values or of s
   assert.match(none.stderr, /tls needs existingSecret, or certificate, key and authority/);
 });
 
-test('a backend and its check have the authority of the database where its variable says', async () => {
+test('a backend and its check mount the database CA at the path in their variable', async () => {
   const objects = await render('backend');
   const { data, metadata } = only(objects, 'ConfigMap');
   assert.equal(Object.keys(data), ['ca.crt']);
@@ -349,7 +349,7 @@ test('a backend and its check have the authority of the database where its varia
   }
 });
 
-test('PostgreSQL asks everybody for a password, local connections and port-forwards included', async () => {
+test('PostgreSQL requires a password for every connection, including local ones and port-forwards', async () => {
   const [container] = only(await render('postgresql'), 'StatefulSet').spec.template.spec.containers;
   const variable = (name: string) =>
     container.env.find((entry: { name: string }) => entry.name === name)?.value;
@@ -358,7 +358,7 @@ test('PostgreSQL asks everybody for a password, local connections and port-forwa
   assert.is(variable('POSTGRES_PASSWORD'), undefined);
 });
 
-test('what is simulated says so on every object and pod', async () => {
+test('every simulated object and pod is marked as such', async () => {
   const objects = await render('stand-in', {
     values: { services: { app: { http: 80 } }, vaultAddress: 'http://vault:8200' },
   });

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { ofKind, only, render, type Tree, tryRender } from './render.ts';
 import { cleanUp } from './tools.ts';
 
-/* The chart `postgresql` where the operator CloudNativePG makes the servers. */
+/* The chart `postgresql` with servers managed by CloudNativePG. */
 
 const test = suite('PostgreSQL by CloudNativePG');
 test.after(cleanUp);
@@ -15,7 +15,7 @@ const cluster = (values: Tree = {}) =>
     values: { kind: 'cloudnative-pg', ...values },
   });
 
-test('there is a Cluster in place of the StatefulSet, and the database keeps its name', async () => {
+test('a Cluster replaces the StatefulSet, and the database keeps its name', async () => {
   const objects = await cluster({ service: { port: 5433 } });
   assert.equal([...ofKind(objects, 'StatefulSet'), ...ofKind(objects, 'Service')], []);
   const { spec } = only(objects, 'Cluster');
@@ -31,7 +31,7 @@ test('there is a Cluster in place of the StatefulSet, and the database keeps its
   ]);
 });
 
-test('the superuser has the password of the values, and the operator follows a change', async () => {
+test('the superuser’s password comes from the values, and the operator applies a change', async () => {
   const objects = await cluster();
   const { spec } = only(objects, 'Cluster');
   const secret = only(objects, 'Secret', spec.superuserSecret.name);
@@ -43,7 +43,7 @@ test('the superuser has the password of the values, and the operator follows a c
   assert.match(refused.stderr, 'the superuser must be postgres, not somebody');
 });
 
-test('nothing is lost with a node: a replica has every commit, servers are spread, data outlives the release', async () => {
+test('losing a node loses no data: a replica has every commit, servers are spread, data outlives the release', async () => {
   const { metadata, spec } = only(await cluster(), 'Cluster');
   assert.equal(spec.postgresql.synchronous, { method: 'any', number: 1, dataDurability: 'preferred' });
   assert.is(spec.affinity.podAntiAffinityType, 'required');
@@ -55,7 +55,7 @@ test('nothing is lost with a node: a replica has every commit, servers are sprea
   );
 });
 
-test('nobody logs in without TLS, and the certificate is the one that clients know', async () => {
+test('logins need TLS, and clients trust the certificate', async () => {
   const objects = await cluster();
   const { spec } = only(objects, 'Cluster');
   assert.equal(spec.postgresql.pg_hba, ['hostnossl all all all reject']);
@@ -70,7 +70,7 @@ test('nobody logs in without TLS, and the certificate is the one that clients kn
   assert.is(other.serverTLSSecret, 'theirs');
 });
 
-test('the Job that makes roles and databases reaches the servers of the Cluster', async () => {
+test('the Job that creates roles and databases reaches the servers of the Cluster', async () => {
   const objects = await cluster();
   const job = only(objects, 'Job');
   const policy = only(objects, 'NetworkPolicy', job.metadata.name);
@@ -81,7 +81,7 @@ test('the Job that makes roles and databases reaches the servers of the Cluster'
   assert.equal(server.spec.ingress[0].from[0].podSelector.matchLabels, job.spec.template.metadata.labels);
 });
 
-test('backups are off, snapshots of the volumes, or by the plugin to an object store', async () => {
+test('backups are off, volume snapshots, or written to an object store by the plugin', async () => {
   assert.equal(ofKind(await cluster(), 'ScheduledBackup'), []);
   const backup = { enabled: true, volumeSnapshotClass: 'snapshots' };
   const snapshots = await cluster({ cluster: { backup } });
@@ -102,7 +102,7 @@ test('backups are off, snapshots of the volumes, or by the plugin to an object s
   assert.match((await tryRender('postgresql', { values })).stderr, 'objectStore is needed');
 });
 
-test('the servers talk among themselves; their operator, who measures them and clients come in', async () => {
+test('the servers accept each other, their operator, monitoring and clients', async () => {
   const objects = await cluster();
   const { metadata } = only(objects, 'Cluster');
   const pods = { matchLabels: { 'cnpg.io/cluster': metadata.name } };
@@ -118,7 +118,7 @@ test('the servers talk among themselves; their operator, who measures them and c
     assert.is(metrics.from[0].namespaceSelector.matchLabels['kubernetes.io/metadata.name'], 'monitoring');
     assert.equal(spec.egress[0].to, [{ podSelector: pods }]);
   }
-  // clients, by the policy of both kinds
+  // clients: in the policy for both kinds
   assert.equal(only(objects, 'NetworkPolicy', 'postgresql-server').spec.podSelector, pods);
   assert.is(ofKind(objects, 'NetworkPolicy').filter(({ spec }) => spec.ingress?.length === 2).length, 1);
 });

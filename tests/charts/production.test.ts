@@ -8,7 +8,7 @@ import { renderProduction } from './production.ts';
 import { objectsOf, ofKind, only, type Tree } from './render.ts';
 import { cleanUp, root } from './tools.ts';
 
-/* The environment `production`: what makes it one. Quotas are in quotas.test.ts, pods and names in the tests of the charts. */
+/* The environment `production`. Its quotas are in quotas.test.ts, pods and names in the tests of the charts. */
 
 const test = suite('production');
 test.after(cleanUp);
@@ -16,24 +16,24 @@ test.after(cleanUp);
 const settings = loadSettings('production', 'existing');
 const objects = (async () => [...(await renderProduction()).values()].flatMap(objectsOf))();
 
-/** Values of a release as the settings have them. */
+/** Values of a release from the settings. */
 const valuesOf = async (release: string) =>
   ((await settings).releases as Readonly<Record<string, Tree>>)[release] as Tree;
 
-test('it is for people, on a cluster that is there already', async () => {
+test('it is marked as production and uses an existing cluster', async () => {
   const { production, cluster } = await settings;
   assert.is(production, true);
   assert.is(cluster.provider, 'existing');
 });
 
-test('no secret of it is in the repository: all there are can be opened with the development key', async () => {
+test('the repository has no production secrets, since all files in it open with the development key', async () => {
   const folders = await readdir(join(root, 'environments', 'production'));
   assert.equal(folders, ['settings.yaml']);
   const text = await readFile(join(root, 'environments/production/settings.yaml'), 'utf8');
   assert.not.match(text, 'ENC[');
 });
 
-test('Vault has three replicas on nodes of their own, which find each other and survive the loss of one', async () => {
+test('Vault has three replicas on different nodes, which join each other and survive the loss of one', async () => {
   const { server } = (await valuesOf('vault')) as { server: Readonly<Record<string, Tree>> };
   const { enabled, replicas, raft, disruptionBudget } = server.ha as {
     enabled: boolean;
@@ -54,11 +54,11 @@ test('Vault has three replicas on nodes of their own, which find each other and 
   const [affinity] = objectsOf(String(server.affinity));
   const [apart] = affinity?.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution ?? [];
   assert.is(apart.topologyKey, 'kubernetes.io/hostname');
-  // a sealed replica must not be asked, and the Service `vault` leads to all of them
+  // a sealed replica must get no calls, and the Service `vault` leads to all of them
   assert.match((await settings).vault.address, '//vault-active.vault.svc');
 });
 
-test('PostgreSQL has three servers by CloudNativePG, with backups, under the name that everybody knows', async () => {
+test('PostgreSQL has three servers by CloudNativePG, with backups, under the same host name', async () => {
   const cluster = only(await objects, 'Cluster');
   assert.is(cluster.spec.instances, 3);
   assert.is(only(await objects, 'ScheduledBackup').spec.cluster.name, cluster.metadata.name);
@@ -69,7 +69,7 @@ test('PostgreSQL has three servers by CloudNativePG, with backups, under the nam
   assert.not.ok((await objects).some(({ kind }) => kind === 'StatefulSet'));
 });
 
-test('every backend is scaled, and updated without a pod less', async () => {
+test('every backend is autoscaled and updated without losing a pod', async () => {
   for (const release of ['app1-back', 'app2-back']) {
     const { spec } = only(await objects, 'HorizontalPodAutoscaler', release);
     assert.ok(spec.minReplicas >= 3 && spec.maxReplicas > spec.minReplicas, release);
@@ -81,14 +81,14 @@ test('every backend is scaled, and updated without a pod less', async () => {
     assert.ok(only(await objects, 'Deployment', release).spec.replicas >= 3);
 });
 
-test('browsers trust the fronts: cert-manager makes their certificates', async () => {
+test('cert-manager creates the fronts’ certificates', async () => {
   const routes = ofKind(await objects, 'Ingress').filter(({ spec }) => spec.tls);
   assert.ok(routes.length >= 6);
   for (const { metadata } of routes)
     assert.is(metadata.annotations?.['cert-manager.io/cluster-issuer'], 'letsencrypt', metadata.name);
 });
 
-test('the servers of the database reach each other and Kubernetes, and only who has to reaches them', async () => {
+test('database servers reach each other and Kubernetes, and only allowed clients reach them', async () => {
   const policies = ofKind(await objects, 'NetworkPolicy') as unknown as Policy[];
   const ports = [
     { name: 'postgresql', port: 5432 },

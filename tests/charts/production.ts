@@ -5,7 +5,7 @@ import { root, temporaryFolder } from './tools.ts';
 
 let folder: Promise<string> | undefined;
 
-/** A copy of what is rendered in which production has secrets: the repository holds none, and the development's do for a test. */
+/** A copy of the rendered files in which production uses the development secrets, since the repository has none for it. */
 export function productionFolder(): Promise<string> {
   folder ??= (async () => {
     const copy = await temporaryFolder();
@@ -20,6 +20,6 @@ export function productionFolder(): Promise<string> {
   return folder;
 }
 
-/** As `renderEnvironment`, of the environment `production`. */
+/** Like `renderEnvironment`, for the environment `production`. */
 export const renderProduction = async (): Promise<ReadonlyMap<string, string>> =>
   renderEnvironment('existing', 'production', await productionFolder());

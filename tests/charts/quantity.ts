@@ -7,7 +7,7 @@ const units: Readonly<Record<string, number>> = {
   Ti: 2 ** 40,
 };
 
-/** A Kubernetes quantity as a number: cores, bytes or a count. Throws for what is none. */
+/** A Kubernetes quantity as a number: cores, bytes or a count. Throws for anything else. */
 export function amount(quantity: string | number): number {
   const [, number, unit = ''] = /^([0-9.]+)(m|Ki|Mi|Gi|Ti)?$/.exec(String(quantity)) ?? [];
   if (number === undefined) throw new Error(`Expected a quantity, got \`${quantity}\``);

@@ -24,8 +24,8 @@ const surge = (value: number | string, pods: number): number =>
   typeof value === 'number' ? value : Math.ceil((Number.parseInt(value, 10) / 100) * pods);
 
 /**
- * The most pods that a workload has at once: autoscaled as far as it goes, in the middle of an update. An old pod counts until
- * it is gone, and it drains while the next one already starts: all old ones may still be there.
+ * Maximum number of pods of a workload: fully scaled, during an update. An old pod counts until
+ * it has ended, and it drains while the next one starts, so all old ones may still exist.
  */
 function mostPods(workload: KubernetesObject, objects: readonly KubernetesObject[]): number {
   const { spec, metadata, kind } = workload;
@@ -42,7 +42,7 @@ function mostPods(workload: KubernetesObject, objects: readonly KubernetesObject
     : 2 * pods + surge(spec.strategy?.rollingUpdate.maxSurge ?? '25%', pods);
 }
 
-/** What all pods of a namespace may come to ask for at once. */
+/** Maximum requests of all pods of a namespace together. */
 function useOf(objects: readonly KubernetesObject[], namespace: string): Use {
   const use: Use = { pods: 0, persistentvolumeclaims: 0 };
   const add = (name: string, value: number) => {
@@ -56,7 +56,7 @@ function useOf(objects: readonly KubernetesObject[], namespace: string): Use {
   for (const workload of objects) {
     if (workload.metadata.namespace !== namespace) continue;
     if (workload.kind === 'Cluster') {
-      // a Job as large as a server makes the next one, each with a volume for its data and one for its log
+      // a Job as large as a server creates the next one; each has a volume for data and one for the log
       const pods = workload.spec.instances + 1;
       add('pods', pods);
       add('persistentvolumeclaims', 2 * pods);
@@ -88,7 +88,7 @@ for (const [name, rendered] of environments) {
       for (const [name, hard] of Object.entries<string>(spec.hard)) {
         const label = `${metadata.namespace} ${name}: ${use[name]} of ${hard}`;
         assert.ok((use[name] ?? 0) <= amount(hard), label);
-        // where all pods are ours, what nobody needs is not granted
+        // where all pods are ours, the quota grants no more than they need
         if (name === 'pods' && ['backend', 'frontend'].includes(metadata.namespace ?? ''))
           assert.ok((use[name] ?? 0) * 3 >= amount(hard), label);
       }
@@ -98,7 +98,7 @@ for (const [name, rendered] of environments) {
 }
 
 for (const [name, rendered] of environments.slice(1)) {
-  test(`${name}: containers of ours fit the LimitRange of their namespace`, async () => {
+  test(`${name}: our containers fit the LimitRange of their namespace`, async () => {
     const objects = [...(await rendered()).values()].flatMap(objectsOf);
     for (const { metadata, spec } of ofKind(objects, 'LimitRange')) {
       const [{ defaultRequest, default: limit, max }] = spec.limits;
@@ -116,7 +116,7 @@ for (const [name, rendered] of environments.slice(1)) {
   });
 }
 
-test('every namespace has a quota and a LimitRange, so that a container without requests is no way round', async () => {
+test('every namespace has a quota, and a LimitRange for containers without requests', async () => {
   const objects = await render('devops');
   const names = (kind: string) =>
     ofKind(objects, kind)

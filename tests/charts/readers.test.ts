@@ -8,7 +8,7 @@ import { helmfileArguments, objectsOf, only, render } from './render.ts';
 import { cleanUp, succeed, withKeyring } from './tools.ts';
 
 /*
- * The tasks and helmfile read the same settings. Random scalars, as people write them: each is refused by the settings, or comes
+ * The tasks and helmfile read the same settings. Random scalars, as people write them: each is refused, or comes
  * out of helmfile and helm as it was written.
  */
 
@@ -107,10 +107,7 @@ const forms: readonly ((text: string) => string)[] = [
 
 const file = 'environments/development/zz.yaml';
 
-test('a text in a setting is refused, or helmfile and helm take it as it was written', async ({
-  clone,
-  lib,
-}) => {
+test('a text setting is either refused or reaches helm unchanged', async ({ clone, lib }) => {
   await withSeeds(2, async (seed) => {
     const random = randomOf(seed * 6271);
     const taken: { readonly scalar: string; readonly text: string }[] = [];
@@ -122,9 +119,9 @@ test('a text in a setting is refused, or helmfile and helm take it as it was wri
       const settings = await lib.loadSettings('development', 'embedded').catch(() => undefined);
       const read = settings?.buildArguments.X;
       if (read === undefined) refused += 1;
-      // An empty password is refused by the chart.
+      // The chart refuses an empty password.
       else if (read !== '') taken.push({ scalar, text: read });
-      // What stands there without quotes is what is read.
+      // The unquoted text is what is read.
       if (read !== undefined && scalar === text && /^[\w.+/~-]+$/.test(text)) assert.is(read, text);
     }
     assert.ok(taken.length > 80 && refused > 20, `${taken.length} taken, ${refused} refused`);
@@ -157,7 +154,7 @@ test('a text in a setting is refused, or helmfile and helm take it as it was wri
   });
 });
 
-test('parameters of PostgreSQL are written in digits, however large they are', async () => {
+test('large PostgreSQL parameters are written in digits, without an exponent', async () => {
   const settings = { work_mem: 1_048_576, shared_buffers: 16_384, hostname: ' a "b"' };
   const server = only(await render('postgresql', { values: { settings } }), 'StatefulSet');
   const { args } = server.spec.template.spec.containers[0];

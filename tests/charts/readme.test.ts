@@ -9,10 +9,10 @@ import { root } from './tools.ts';
 
 /* `UPDATE_README=1 node --import tsx tests/charts/readme.test.ts` writes the READMEs instead of comparing them. */
 
-const test = suite('README.md of the charts');
+const test = suite('chart READMEs');
 
 for (const chart of chartNames) {
-  test(`${chart}: every value has its meaning in the comment above it`, async () => {
+  test(`${chart}: every value has a comment`, async () => {
     const text = await readFile(join(root, 'charts', chart, 'values.yaml'), 'utf8');
     const rows = rowsOf(text, await readSchema(chart));
     assert.ok(rows.length > 10);
@@ -28,7 +28,7 @@ for (const chart of chartNames) {
     );
   });
 
-  test(`${chart}: the README is that of its values`, async () => {
+  test(`${chart}: the README matches the values`, async () => {
     const file = join(root, 'charts', chart, 'README.md');
     const wanted = await readmeOf(chart);
     if (process.env.UPDATE_README === '1') await writeFile(file, wanted);
@@ -39,7 +39,7 @@ for (const chart of chartNames) {
 /** Explained once, at the first namespace and the first team. */
 const known = /^(namespaces|teams|outside)\.[-\w]+\.|\.(requests|limits)$/;
 
-test('a comment above a value is its meaning, and required values have a row', () => {
+test('the comment above a value is its meaning, and required values have a row', () => {
   const schema: Schema = {
     properties: {
       size: { type: 'integer', minimum: 1, maximum: 9 },

@@ -14,7 +14,7 @@ export type Row = {
   readonly meaning: string;
 };
 
-/** What people call the definitions of the schemas. */
+/** Names for the definitions of the schemas. */
 const words: Readonly<Record<string, string>> = {
   amounts: 'cpu and memory',
   blocks: 'list of address ranges',
@@ -79,7 +79,7 @@ const schemaAt = (whole: Schema, path: readonly string[]): Schema | undefined =>
 
 const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
 
-/** Paragraphs of a comment: lines without their `#`, parted by empty ones. */
+/** Paragraphs of a comment: lines without `#`, separated by empty lines. */
 const paragraphs = (comment: string | null | undefined): string[] =>
   (comment ?? '')
     .split('\n')
@@ -89,10 +89,10 @@ const paragraphs = (comment: string | null | undefined): string[] =>
     .map(oneLine)
     .filter((text) => text !== '');
 
-/** `name (required): text`: a value without a default has no line that a comment could stand above. */
+/** `name (required): text`: documents a value without a default, which has no line of its own. */
 const withoutDefault = /^([A-Za-z]+) \((required[^)]*)\): (.+)$/;
 
-/** Rows of all values of a `values.yaml`: what stands in the comment right above a value is its meaning. */
+/** Rows of all values of a `values.yaml`: the comment right above a value is its meaning. */
 export function rowsOf(text: string, whole: Schema): Row[] {
   const document = parseDocument(text);
   const rows: Row[] = [];
@@ -121,7 +121,7 @@ export function rowsOf(text: string, whole: Schema): Row[] {
         allowed: allowed(whole, schemaAt(whole, path)),
         meaning: meaning.join(' '),
       };
-      // A map in one line is one value; one of several lines has a row for each of its own.
+      // A map on one line is one value; a map on several lines has a row for each entry.
       if (isMap(value) && !value.flow && value.items.length > 0 && !plain.test(path.join('.'))) {
         rows.push({ ...row, allowed: '' });
         walk(value, path, value.commentBefore ?? '');
@@ -140,10 +140,10 @@ export function rowsOf(text: string, whole: Schema): Row[] {
   return rows;
 }
 
-/** Maps of several lines that are one value all the same: their names say all. */
+/** Maps on several lines that count as one value, since the names of their entries say enough. */
 const plain = /(^|\.)(podLabels|quota)$/;
 
-/** The README of a chart, made from its `values.yaml`, schema and `Chart.yaml`. */
+/** The README of a chart, generated from `values.yaml`, schema and `Chart.yaml`. */
 export async function readmeOf(chart: ChartName): Promise<string> {
   const read = (name: string) => readFile(join(root, 'charts', chart, name), 'utf8');
   const { name, description, kubeVersion } = parseDocument(await read('Chart.yaml')).toJS() as {

@@ -7,7 +7,7 @@ import { environmentNames, loadSettings } from '../../lib/settings/settings.ts';
 import { makeCertificate } from '../rig/certificate.ts';
 import { type Ended, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
 
-/** A rendered Kubernetes object; what a test reads of it, it casts. */
+/** A rendered Kubernetes object; tests cast what they read. */
 export type KubernetesObject = {
   readonly apiVersion: string;
   readonly kind: string;
@@ -33,7 +33,7 @@ export const chartNames = [
 ] as const;
 export type ChartName = (typeof chartNames)[number];
 
-/** What each chart needs and has no default for. */
+/** Required values of each chart, without a default. */
 export const required: Readonly<Record<ChartName, Tree>> = {
   backend: {
     secrets: { managedBy: 'vault', vault: { path: 'app/database' } },
@@ -72,7 +72,7 @@ export function objectsOf(text: string): KubernetesObject[] {
 export { isTree, merge, type Tree } from '../../lib/ground/tree.ts';
 
 export type RenderOptions = {
-  /** Over `required`. */
+  /** Merged over `required`. */
   readonly values?: Tree;
   readonly release?: string;
   readonly namespace?: string;
@@ -80,7 +80,7 @@ export type RenderOptions = {
   readonly base?: Tree;
 };
 
-/** `helm template` of a chart of ours, however it ends. */
+/** Runs `helm template` for one of our charts; does not throw if it fails. */
 export async function tryRender(chart: ChartName, options: RenderOptions = {}): Promise<Ended> {
   const { release = 'app', namespace = 'here', values = {}, base = required[chart] } = options;
   const args = ['template', release, join('charts', chart), '--namespace', namespace, '--values', '-'];
@@ -88,14 +88,14 @@ export async function tryRender(chart: ChartName, options: RenderOptions = {}): 
   return run('helm', args, { stdin: JSON.stringify(merge(base, values)) });
 }
 
-/** The objects of a chart; throws what helm said when it failed. */
+/** The objects of a chart; throws helm's error if it fails. */
 export async function render(chart: ChartName, options: RenderOptions = {}): Promise<KubernetesObject[]> {
   const ended = await tryRender(chart, options);
   if (ended.exitCode !== 0) throw new Error(`helm template ${chart}: ${ended.stderr}`);
   return objectsOf(ended.stdout);
 }
 
-/** The one object of a kind (and name); throws where there is none or more than one. */
+/** The only object of a kind (and name); throws unless there is exactly one. */
 export function only(objects: readonly KubernetesObject[], kind: string, name?: string): KubernetesObject {
   const found = objects.filter(
     (object) => object.kind === kind && (name === undefined || object.metadata.name === name),
@@ -109,7 +109,7 @@ export function only(objects: readonly KubernetesObject[], kind: string, name?: 
 export const ofKind = (objects: readonly KubernetesObject[], kind: string): KubernetesObject[] =>
   objects.filter((object) => object.kind === kind);
 
-/** Templates of pods with a name for messages. */
+/** Pod templates, with a name for messages. */
 export const podTemplates = (objects: readonly KubernetesObject[]): [string, KubernetesObject['spec']][] =>
   objects
     .filter((object) => object.spec?.template)
@@ -137,7 +137,7 @@ export async function helmfileArguments(provider: Provider, environment: string)
   ];
 }
 
-/** What an environment has in its state folder before anything is rendered, in a folder that takes its place. */
+/** A temporary state folder with what must exist before rendering. */
 export async function stateArguments(): Promise<string[]> {
   const state = await temporaryFolder();
   const certificates = join(state, 'certificates');
@@ -147,7 +147,7 @@ export async function stateArguments(): Promise<string[]> {
   return ['--state-values-set', `state=${state}`];
 }
 
-/** Text of every object by release, rendered by helmfile with the real key; third-party charts only where they are local. */
+/** Text of every object by release, rendered by helmfile with the real key; third-party charts only if they are local. */
 export async function renderEnvironment(
   provider: Provider,
   environment = 'development',

@@ -56,13 +56,13 @@ export function schemaPaths(whole: Schema, schema = whole, place = ''): string[]
 
 export type Leaf = {
   readonly path: readonly (string | number)[];
-  /** As `schemaPaths` names it. */
+  /** A path from `schemaPaths`. */
   readonly place: string;
   readonly schema: Schema;
   readonly value: unknown;
 };
 
-/** Everything in the values that is no map or list of maps, with the schema it has to fit. */
+/** Every value that is not a map or list of maps, with its schema. */
 export function leavesOf(
   whole: Schema,
   value: unknown,
@@ -107,7 +107,7 @@ function fits(schema: Schema, value: unknown): boolean {
   );
 }
 
-/** Texts of the forms that values have; the first that fits a schema is its other value, after the next number of its own. */
+/** Sample texts; after the next number, the first one that fits a schema is its other value. */
 const texts = [
   'http://other:8200',
   'other/other',

@@ -11,7 +11,7 @@ test.after(cleanUp);
 const placed = (path: string, value: unknown): Tree =>
   path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Tree;
 
-/** Wrong values, each with what helm has to say: the place, so that a person finds it. */
+/** Wrong values, each with the place that helm's error must name. */
 const wrong: readonly (readonly [chart: ChartName, path: string, value: unknown])[] = [
   ['backend', 'replicas', 0],
   ['backend', 'replicas', '2'],
@@ -79,7 +79,7 @@ const wrong: readonly (readonly [chart: ChartName, path: string, value: unknown]
   ['frontend', 'ingress.kind', 'gateway'],
   ['frontend', 'ingress.tls.enabled', 'maybe'],
   ['frontend', 'ingress.forwardedDepth', -1],
-  // nobody but the public route is open to everybody
+  // only the public route is open to everybody
   ['frontend', 'ingress.adminWhitelist', ['0.0.0.0/0']],
   ['frontend', 'ingress.adminWhitelist', ['::/0']],
   ['frontend', 'ingress.internalWhitelist', ['10.0.0.0/8', '0.0.0.0/0']],
@@ -113,25 +113,25 @@ const wrong: readonly (readonly [chart: ChartName, path: string, value: unknown]
   ['stand-in', 'services.Vault', { http: 8200 }],
 ];
 
-test('a wrong value is refused, and named', async () => {
+test('a wrong value is refused and named', async () => {
   await inPairs(wrong, async ([chart, path, value]) => {
     const ended = await tryRender(chart, { values: placed(path, value) });
     const label = `${chart}: ${path} = ${JSON.stringify(value)}`;
     assert.is.not(ended.exitCode, 0, label);
-    // JSON pointers, down to the value or to the map in which it must not be
+    // JSON pointers to the value, or to the map that must not contain it
     const pointer = `/${path.split('.').join('/')}`;
     const above = pointer.slice(0, pointer.lastIndexOf('/'));
     const last = path.split('.').at(-1) ?? '';
     const named =
       ended.stderr.includes(`'${pointer}`) ||
-      // of a key that does not fit, helm's validator knows the name alone
+      // for an invalid key, helm's validator only reports the name
       ended.stderr.includes(`invalid propertyName '${last}'`) ||
       (ended.stderr.includes(`at '${above}'`) && ended.stderr.includes(`'${last}'`));
     assert.ok(named, `${label}: helm says where\n${ended.stderr}`);
   });
 });
 
-/** Places of maps with fixed keys: the whole of the values, and each map in the defaults. */
+/** Paths of maps with fixed keys: the root, and each map in the defaults. */
 async function mapsOf(chart: ChartName): Promise<string[]> {
   type Schema = { properties?: Record<string, Schema>; additionalProperties?: unknown; $ref?: string };
   const schema = JSON.parse(
@@ -151,7 +151,7 @@ async function mapsOf(chart: ChartName): Promise<string[]> {
   return found;
 }
 
-test('an unknown key is refused at every level, and named', async () => {
+test('an unknown key is refused and named at every level', async () => {
   for (const chart of chartNames) {
     const places = await mapsOf(chart);
     assert.ok(places.includes(''), `${chart} refuses unknown values at the top`);
@@ -185,7 +185,7 @@ const missing: readonly (readonly [chart: ChartName, base: Tree, name: string])[
   ['postgresql', {}, 'password'],
 ];
 
-test('what has no default has to be given', async () => {
+test('values without a default are required', async () => {
   for (const [chart, base, name] of missing) {
     const ended = await tryRender(chart, { base });
     assert.is.not(ended.exitCode, 0, `${chart} without ${name}`);

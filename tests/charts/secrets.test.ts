@@ -16,7 +16,7 @@ test.after(cleanUp);
 
 const file = 'environments/development/secrets/database.yaml';
 
-/** Texts that YAML takes for something else, unless somebody thought of it. */
+/** Texts that YAML would read as another type without quotes. */
 const awkward = [
   '0123',
   'true',
@@ -70,14 +70,14 @@ test('one rule encrypts every secret to the operational and the backup key', asy
   assert.equal(encrypted.sops.pgp.map(({ fp }) => fp).sort(), [...recipients].sort());
 });
 
-test('the operational key opens the passwords, which nobody would guess', async () => {
+test('the operational key opens the passwords, which are not guessable', async () => {
   const opened = await withKeyring((environment) => succeed('sops', ['decrypt', file], { environment }));
   const passwords = parse(opened.stdout) as Record<string, string>;
   assert.equal(Object.keys(passwords).sort(), ['app2Password', 'password', 'vaultPassword']);
   for (const password of Object.values(passwords)) assert.match(password, /^[A-Za-z0-9]{24,}$/);
 });
 
-test('keys are marked and listed as for development, and the backup key has no private half here', async () => {
+test('keys are marked and listed as development keys, and the repository has no private backup key', async () => {
   const known = (await readYaml('sops/development-keys.yaml')) as unknown as string[];
   for (const name of await readdir(join(root, 'sops'))) {
     if (!name.endsWith('.asc')) continue;
@@ -96,7 +96,7 @@ test('keys are marked and listed as for development, and the backup key has no p
   }
 });
 
-/** Everything secret of an environment that helmfile can read. */
+/** Every secret of an environment that helmfile can read. */
 async function secretsOf(environment: string): Promise<string[]> {
   const names = await readdir(join(root, 'environments', environment, 'secrets'));
   const opened = await withKeyring((keyring) =>
@@ -186,7 +186,7 @@ async function withEncrypted(
   }
 }
 
-test('helmfile and the tasks read the same text from a SOPS file, whatever it looks like', async () => {
+test('helmfile and the tasks read the same text from a SOPS file', async () => {
   const words = awkward.filter((word) => word !== '');
   const names = words.map((_, index) => `secret${index}`);
   // As JSON: YAML without quotes is the next test.
@@ -214,7 +214,7 @@ test('helmfile and the tasks read the same text from a SOPS file, whatever it lo
   });
 });
 
-test('what YAML took for no text, before SOPS encrypted it, is refused, since what was typed is lost', async () => {
+test('a value that YAML did not read as text before encryption is refused, since the typed text is lost', async () => {
   const typed = ['0123456', '1e10', 'true', '2001-12-14', '1.10', 'null', '[x]', '{ x: y }'];
   const text = typed.map((value, index) => `secret${index}: ${value}\n`).join('');
   await withEncrypted(text, async (_, read) => {

@@ -12,7 +12,7 @@ type Pod = { readonly owner: string; readonly namespace: string; readonly labels
 const selects = (selector: Labels | undefined, labels: Labels): boolean =>
   Object.entries(selector ?? {}).every(([label, value]) => labels[label] === value);
 
-/** Pods that the objects would make. */
+/** Pods that the objects would create. */
 function podsOf(objects: readonly KubernetesObject[]): Pod[] {
   return objects
     .filter((object) => object.spec?.template?.metadata)
@@ -23,7 +23,7 @@ function podsOf(objects: readonly KubernetesObject[]): Pod[] {
     }));
 }
 
-/** The labels by which an object picks pods. */
+/** Labels by which an object selects pods. */
 function selectorOf(object: KubernetesObject): Labels | undefined {
   if (object.kind === 'Service') return object.spec.selector;
   if (object.kind === 'NetworkPolicy') return object.spec.podSelector.matchLabels;
@@ -60,7 +60,7 @@ for (const chart of chartNames.filter((name) => name !== 'devops')) {
   });
 }
 
-test('a new chart version leaves selectors and names as they are', async () => {
+test('a new chart version does not change selectors and names', async () => {
   const objects = await render('backend');
   for (const { metadata } of objects) assert.not.match(metadata.name, /0\.1\.0/);
 });
@@ -78,7 +78,7 @@ test('the autoscaler and the operator restart name the Deployment', async () => 
   ]);
 });
 
-test('pods of the verification Job are counted by no selector but their own policy', async () => {
+test('only their own policy selects the pods of the verification Job', async () => {
   const objects = await render('backend', { values: { autoscaling: { enabled: true } } });
   const job = only(objects, 'Job');
   const labels = job.spec.template.metadata.labels as Labels;
@@ -97,7 +97,7 @@ test('pods of the verification Job are counted by no selector but their own poli
   assert.is(job.spec.template.metadata.annotations[annotation], deployment);
 });
 
-test('the front accepts the pods of its ingress controller, and nobody without one', async () => {
+test('the front accepts only the pods of its ingress controller', async () => {
   const from = async (ingress: Record<string, unknown>) => {
     const policy = only(
       await render('frontend', { base: { ...required.frontend }, values: { ingress } }),
@@ -120,7 +120,7 @@ test('the front accepts the pods of its ingress controller, and nobody without o
   assert.is(await from({ controller: 'none' }), undefined);
 });
 
-test('a database without clients lets nobody in but who makes its roles, rather than everybody', async () => {
+test('a database without clients accepts only the Job that creates its roles', async () => {
   const clients = async (values: Record<string, unknown>) => {
     const objects = await render('postgresql', { values: { clients: values } });
     return only(objects, 'NetworkPolicy', 'app-server').spec.ingress[0].from;

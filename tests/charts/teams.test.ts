@@ -39,7 +39,7 @@ test('each team has its namespaces, and a group of the identity provider is boun
   assert.is(binding?.roleRef.name, 'team-backend');
 });
 
-test('nobody but who installs reads Secrets, or makes what could show one', async () => {
+test('only deployers can read Secrets or create objects that could reveal one', async () => {
   for (const [name, rules] of await roles()) {
     const deploys = /^(backend|frontend)\/team-deployers$/.test(name);
     const showing = [
@@ -51,7 +51,7 @@ test('nobody but who installs reads Secrets, or makes what could show one', asyn
     assert.is(showing.length > 0, deploys, name);
     for (const { apiGroups, resources, verbs } of rules) {
       assert.not.ok(apiGroups.includes('*') || verbs.includes('*'), name);
-      // every resource of a group is only for looking
+      // every resource of a group is read-only
       if (resources.includes('*')) assert.equal(verbs, ['get', 'list', 'watch'], name);
       assert.not.ok(apiGroups.includes('') && resources.includes('*'), name);
       assert.not.ok(apiGroups.includes('rbac.authorization.k8s.io'), name);
@@ -66,7 +66,7 @@ test('nobody but who installs reads Secrets, or makes what could show one', asyn
   }
 });
 
-test('only who observes the cluster looks beyond the namespaces, and changes nothing there', async () => {
+test('only cluster observers read cluster-scoped objects, and they change nothing', async () => {
   const objects = await render('devops');
   for (const { verbs } of only(objects, 'ClusterRole').rules as Rule[])
     assert.ok(verbs.every((verb) => /^(get|list|watch)$/.test(verb)));
@@ -76,7 +76,7 @@ test('only who observes the cluster looks beyond the namespaces, and changes not
   assert.equal(ofKind(await render('devops', { values: { teams: nobody } }), 'ClusterRole'), []);
 });
 
-test('a team that is dropped has no role, and a namespace that is dropped no team', async () => {
+test('a dropped team has no role, and a dropped namespace has no team', async () => {
   const without = await roles({ teams: { backend: null }, namespaces: { vault: null } });
   const names = [...without.keys()];
   assert.not.ok(names.some((name) => name.endsWith('team-backend') || name.startsWith('vault/')));

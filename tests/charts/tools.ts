@@ -18,7 +18,7 @@ export type RunOptions = {
 
 let home: Promise<string> | undefined;
 
-/** helm's folders, away from the user's: a plugin or repository of theirs must not change a result. */
+/** Separate helm folders, so that the user's plugins and repositories do not change results. */
 async function ownHome(): Promise<Record<string, string>> {
   home ??= temporaryFolder();
   const folder = await home;
@@ -27,7 +27,7 @@ async function ownHome(): Promise<Record<string, string>> {
     HELM_CONFIG_HOME: join(folder, 'config'),
     HELM_DATA_HOME: join(folder, 'data'),
     XDG_CACHE_HOME: join(folder, 'xdg'),
-    // no test asks a cluster
+    // no test calls a cluster
     KUBECONFIG: join(folder, 'no-kubeconfig'),
     GNUPGHOME: join(folder, 'no-keyring'),
   };
@@ -48,7 +48,7 @@ export async function cleanUp(): Promise<void> {
   for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
 }
 
-/** Runs a program to its end, for at most a minute. A missing program is an error: nothing is skipped. */
+/** Runs a program to its end, for at most a minute. A missing program is an error; nothing is skipped. */
 export async function run(
   program: string,
   args: readonly string[],
@@ -66,13 +66,13 @@ export async function run(
         resolve({ exitCode: Number(error?.code ?? 0), stdout, stderr });
       }
     });
-    // a program that reads no stdin may be gone before it is written
+    // a program that reads no stdin may end before it is written
     child.stdin?.on('error', () => {});
     child.stdin?.end(options.stdin ?? '');
   });
 }
 
-/** As `run`, and throws what the program said when it failed. */
+/** Like `run`, but throws the program's error if it fails. */
 export async function succeed(
   program: string,
   args: readonly string[],
@@ -83,7 +83,7 @@ export async function succeed(
   throw new Error(`\`${program} ${args.join(' ')}\` ended with ${ended.exitCode}:\n${ended.stderr}`);
 }
 
-/** Calls `use` with a keyring that holds the development key, and leaves no gpg-agent behind. */
+/** Calls `use` with a keyring that has the development key, and leaves no gpg-agent behind. */
 export async function withKeyring<T>(use: (environment: { GNUPGHOME: string }) => Promise<T>): Promise<T> {
   const GNUPGHOME = await temporaryFolder();
   const environment = { GNUPGHOME };

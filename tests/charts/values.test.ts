@@ -5,8 +5,8 @@ import { alternatives, leavesOf, readSchema, schemaPaths } from './schema-leaves
 import { cleanUp, inPairs } from './tools.ts';
 
 /*
- * No dead value: each value of each chart, also those that only the schema knows, is changed to another valid one, and the
- * rendered objects have to change. The schema says what is valid, so a new value is tested without a line here.
+ * No dead values: each value of each chart, including those only in the schema, is changed to another valid one, and the
+ * rendered objects must change. The schema defines what is valid, so new values need no line here.
  */
 
 const test = suite('values.yaml');
@@ -22,8 +22,8 @@ const trigger = {
 const database = { namespace: 'backend', host: 'db', port: 5432, name: 'app', user: 'app', password: 'word' };
 
 /**
- * Values under which a leaf has its effect. What no default shows (optional values, entries of maps) is given in the first,
- * and the others switch on what excludes it. One that shows an effect is enough.
+ * Values with which a leaf has its effect. The first sets what the defaults lack (optional values, map entries),
+ * and the others enable alternatives. One that shows an effect is enough.
  */
 const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
   backend: [
@@ -92,7 +92,7 @@ const placed = (path: readonly (string | number)[], value: unknown, tree: unknow
 };
 
 for (const chart of Object.keys(variants) as ChartName[]) {
-  test(`${chart}: every value has an effect, and every choice an effect of its own`, async () => {
+  test(`${chart}: every value has an effect, and every choice a different one`, async () => {
     const schema = await readSchema(chart);
     const defaults = await readYaml(`charts/${chart}/values.yaml`);
     const trees = variants[chart].map((variant) => merge(merge(defaults, required[chart]), variant));

@@ -11,16 +11,16 @@ import { onlyThePlatformReadsReleases, teamsHaveLeastRights } from './scenarios/
 import { aNewLoginOfVaultReachesApp1 } from './scenarios/vault-change.ts';
 import { openStack, type Stack } from './stack.ts';
 
-/* The deployed environment on real pods, by its tasks and as its users see it. Needs a cluster, and nothing of its kind. */
+/* The deployed environment on real pods, through its tasks and as its users see it. Needs a cluster without such a deployment. */
 
 const test = suite('e2e');
 const stack = await openStack();
 const before = await clusterWideObjects(stack.user);
 let deployed = false;
 
-/** Without a network that enforces NetworkPolicies these could only fail. */
+/** Can only fail on a network that does not enforce NetworkPolicies. */
 const needEnforcement = [
-  'connections are those of the table',
+  'only the connections of the table are possible',
   'rolled back: a policy that blocks the database',
 ];
 const enforced = await enforcesPolicies(stack);
@@ -31,7 +31,7 @@ if (!enforced) {
   );
 }
 
-/** Without a deployment the others would only say the same in many ways. */
+/** If the deployment fails, the other tests are skipped: they would only fail for the same reason. */
 function scenario(name: string, run: (stack: Stack) => Promise<void>): void {
   if (!name.includes(only) || (!enforced && needEnforcement.includes(name))) return;
   test(name, async () => {
@@ -46,23 +46,23 @@ function scenario(name: string, run: (stack: Stack) => Promise<void>): void {
   });
 }
 
-test('the environment is created, and its applications installed', async () => {
+test('the environment is created and its applications are installed', async () => {
   await deployment.deploy(stack);
   deployed = true;
 });
 
-scenario('status shows it whole', deployment.statusIsGreen);
-scenario('every pod is ready, under Pod Security restricted', deployment.podsAreRestricted);
+scenario('status is green', deployment.statusIsGreen);
+scenario('every pod is ready and complies with Pod Security restricted', deployment.podsAreRestricted);
 scenario('secrets come from Vault and from SOPS', deployment.secretsComeBothWays);
 scenario('both applications log in to the database', deployment.logsIn);
-scenario('app2 asks Reloader for its restart', deployment.reloaderIsAsked);
+scenario('app2 is restarted by Reloader', deployment.reloaderIsAsked);
 scenario('teams have the least rights', teamsHaveLeastRights);
 scenario('only the platform reads the Secrets of releases', onlyThePlatformReadsReleases);
 scenario('a new login of Vault reaches app1 and restarts it', aNewLoginOfVaultReachesApp1);
-scenario('connections are those of the table', connectionsAreThoseOfTheTable);
+scenario('only the connections of the table are possible', connectionsAreThoseOfTheTable);
 scenario('a killed database pod loses no data', failures.databaseSurvivesItsPod);
 scenario('a killed Vault pod loses no data and is unsealed by init-vault', failures.vaultSurvivesItsPod);
-scenario('a node drain loses no call', failures.aDrainLosesNoCall);
+scenario('a node drain loses no request', failures.aDrainLosesNoCall);
 for (const [name, breach] of Object.entries(breaches))
   scenario(`rolled back: ${name}`, (opened) => isRolledBack(opened, breach));
 scenario('load scales app2', failures.loadScalesApp2);
@@ -70,6 +70,8 @@ scenario('no password in explanations, events and helm', deployment.nothingIsLea
 
 test.after(() => removePods(stack));
 
-if (!keep) test('destroy-environment leaves the cluster as it was', () => nothingIsLeftBehind(stack, before));
+if (!keep)
+  test('destroy-environment restores the initial state of the cluster', () =>
+    nothingIsLeftBehind(stack, before));
 
 test.run();

@@ -8,8 +8,8 @@ const namespace = 'e2e-enforcement';
 const port = 8080;
 
 /**
- * True when the cluster's network enforces NetworkPolicies: a pod behind a policy that lets nobody in does not answer. minikube's
- * own network (kindnet) does not, for example. Made of objects of its own, so that a mistake in our policies does not count.
+ * True when the cluster's network enforces NetworkPolicies: a pod with a deny-all policy does not answer. minikube's
+ * default network (kindnet) does not, for example. Uses its own objects, so that a mistake in our policies has no effect.
  */
 export async function enforcesPolicies(stack: Stack): Promise<boolean> {
   const folder = await mkdtemp(join(tmpdir(), 'e2e-'));

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Fills the lab's image store with all that the environment `lab` runs, under the very names that it uses. The lab's program
-# is `lab` on PATH, or $LAB. An image that is there is made anew, so a change of ours arrives.
+# Fills the lab's image store with all images of the environment `lab`, under the names that it uses. The lab's program
+# is `lab` on PATH, or $LAB. Existing images are replaced, so that changes arrive.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 lab=${LAB:-lab}
 
-# What the lab has ready-made.
+# Images that the lab provides.
 while read -r kind name; do
   "$lab" image make "$kind" "$name" </dev/null
 done <<'IMAGES'
@@ -19,13 +19,13 @@ traefik docker.io/library/traefik:v3.6.12
 metrics-server registry.k8s.io/metrics-server/metrics-server:v0.9.0
 IMAGES
 
-# npm in a build believes whom npm here believes.
+# npm in a build trusts the same CAs as npm here.
 authorities=()
 if [ -n "${NODE_EXTRA_CA_CERTS:-}" ]; then
   authorities=(--volume "$NODE_EXTRA_CA_CERTS:/etc/authorities.crt:ro" --build-arg NODE_EXTRA_CA_CERTS=/etc/authorities.crt)
 fi
 
-# What is ours.
+# Our own images.
 while read -r folder name; do
   "$lab" image build "$folder" "$name" --build-arg BASE_IMAGE=docker.io/library/debian:bookworm-slim \
     "${authorities[@]}" </dev/null

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { pause, type Stack, until } from './stack.ts';
 
-/** Marks what the tests put into the cluster. */
+/** Label of objects that the tests create. */
 export const mark = { 'k8s-deployment/e2e': 'true' } as const;
 const marked = 'k8s-deployment/e2e=true';
 
@@ -14,14 +14,14 @@ export type PodOptions = {
   readonly env?: Readonly<Record<string, string>>;
   /** A Secret whose values become variables. */
   readonly secret?: string;
-  /** Named ports, as another pod's. */
+  /** Named ports, like those of another pod. */
   readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
-  /** Never counts as ready: no Service sends it anything, whatever labels it has. */
+  /** Never ready, so that no Service sends it requests, whatever its labels. */
   readonly aside?: boolean;
   readonly cpu?: string;
 };
 
-/** A pod that any namespace of ours lets in, running a program of the tests in the image of the verification. */
+/** A pod that all our namespaces admit, running a test program in the verification image. */
 export async function podOf(stack: Stack, options: PodOptions): Promise<object> {
   const { repository, tag } = stack.settings.images.backendVerification;
   const program = await readFile(new URL(`programs/${options.program}`, import.meta.url), 'utf8');
@@ -88,20 +88,20 @@ export const isReady = ({ metadata, status }: Pod): boolean =>
   metadata.deletionTimestamp === undefined &&
   (status.conditions ?? []).some((condition) => condition.type === 'Ready' && condition.status === 'True');
 
-/** Pods of a namespace that carry the labels. */
+/** Pods of a namespace with these labels. */
 export async function podsOf(stack: Stack, namespace: string, selector: string): Promise<Pod[]> {
   const { items } = await stack.get<{ items: Pod[] }>('pods', '-n', namespace, '-l', selector);
   return items;
 }
 
-/** Makes a namespace that is not there, for `removePods` to take away. */
+/** Creates a missing namespace, which `removePods` removes. */
 export async function ensureNamespace(stack: Stack, name: string): Promise<void> {
   const there = await stack.tryKubectl(['get', 'namespace', name]);
   if (there.exitCode !== 0)
     await create(stack, [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: mark } }]);
 }
 
-/** Runs a program as a pod and returns what it printed. Throws when it fails. */
+/** Runs a program as a pod and returns its output. Throws when it fails. */
 export async function runPod(stack: Stack, options: PodOptions): Promise<string> {
   const { namespace, name } = options;
   await stack.kubectl(['delete', 'pod', '-n', namespace, name, '--ignore-not-found', '--wait']);
@@ -119,7 +119,7 @@ export async function runPod(stack: Stack, options: PodOptions): Promise<string>
   }
 }
 
-/** Removes all that the tests put into the cluster beside the deployment. */
+/** Removes all objects that the tests created besides the deployment. */
 export async function removePods(stack: Stack): Promise<void> {
   await stack.user(['delete', 'pods', '-A', '-l', marked, '--wait', '--timeout=120s']);
   await stack.user(['delete', 'namespaces', '-l', marked, '--wait', '--timeout=120s']);
@@ -127,9 +127,9 @@ export async function removePods(stack: Stack): Promise<void> {
 
 export type Tally = { readonly ok: number; readonly failed: number; readonly failures: readonly string[] };
 export type Caller = {
-  /** What came of the calls so far. */
+  /** Results of the calls so far. */
   tally(): Promise<Tally>;
-  /** Ends it, after some more calls, and returns what came of all. */
+  /** Stops it after some more calls and returns all results. */
   end(): Promise<Tally>;
 };
 
@@ -145,7 +145,7 @@ type Policy = {
 };
 
 /**
- * Calls fronts from within the cluster for as long as it runs, from a pod that their policy takes for the ingress controller.
+ * Calls the fronts from inside the cluster until stopped, from a pod that their policy accepts as the ingress controller.
  */
 export async function startCaller(
   stack: Stack,

@@ -15,17 +15,17 @@ export type Stack = {
   readonly settings: Settings;
   /** Runs a task; never throws. */
   task(...words: readonly string[]): Promise<Ended>;
-  /** Runs a task with further settings, which are gone afterwards. */
+  /** Runs a task with extra settings, which are removed afterwards. */
   taskWith(settings: object, ...words: readonly string[]): Promise<Ended>;
-  /** stdout of kubectl. Throws with what it said when it fails. */
+  /** stdout of kubectl. Throws with its error when it fails. */
   kubectl(args: readonly string[], stdin?: string): Promise<string>;
-  /** As kubectl, however it ends. */
+  /** Like kubectl, without throwing. */
   tryKubectl(args: readonly string[], stdin?: string): Promise<Ended>;
   get<Result>(...args: readonly string[]): Promise<Result>;
   helm(...args: readonly string[]): Promise<string>;
-  /** As kubectl, with the user's own kubeconfig: also when the environment is gone. */
+  /** Like kubectl, with the user's kubeconfig; works without the environment. */
   user(args: readonly string[]): Promise<string>;
-  /** Runs with every release given up after so many seconds, instead of those of helmfile.yaml. */
+  /** Runs with this timeout in seconds for every release, instead of those in helmfile.yaml. */
   impatiently<Result>(seconds: number, run: () => Promise<Result>): Promise<Result>;
   /** Names of the files with explanations of failures, oldest first. */
   diagnostics(): Promise<string[]>;
@@ -33,10 +33,10 @@ export type Stack = {
 
 export type List<Item> = { readonly items: readonly Item[] };
 
-/** One clone for each context and environment, so that a run that keeps the deployment is taken up by the next. */
+/** One clone per context and environment, so that the next run can continue with a kept deployment. */
 const place = join(tmpdir(), `kd-e2e-${context}-${environment}`.replace(/[^\w.-]/g, '_'));
 
-/** A clone of the project that acts on the cluster of the context. What is deployed is left as it is. */
+/** A clone of the project that uses the cluster of the context. An existing deployment is kept. */
 export async function openStack(): Promise<Stack> {
   await mkdir(place, { recursive: true, mode: 0o700 });
   const sandbox = await makeSandbox('', place);
@@ -112,7 +112,7 @@ export async function openStack(): Promise<Stack> {
 
 export const readText = (path: string): Promise<string> => readFile(path, 'utf8');
 
-/** Waits until `look` gives something. Throws after `seconds`, with what is waited for. */
+/** Waits until `look` returns a value. Throws after `seconds` and names what was awaited. */
 export async function until<Result>(
   what: string,
   seconds: number,

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Clone, docker, environment, remainsOf } from './machine.ts';
 
-/** A moment of `create-k8s`: how far the cluster has come. */
+/** A moment of `create-k8s`: the progress of the cluster. */
 export type Moment = { readonly name: string; readonly reached: (clone: Clone) => Promise<boolean> };
 
 const has =

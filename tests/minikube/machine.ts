@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
 
-/** The environment that the suite makes, and what the names of its tests have to contain: from the command line, by tests/run.ts. */
+/** Environment of the suite, and the filter for test names; from the command line, by tests/run.ts. */
 export const environment = process.env.MINIKUBE_TEST_ENVIRONMENT ?? 'development';
 export const only = process.env.MINIKUBE_TEST_ONLY ?? '';
 
 export type Clone = Sandbox & {
   /** Name of the profile, of its network and of its first node. */
   readonly profile: string;
-  /** Runs a task and returns its stdout. Throws with what it said unless it exits with 0. */
+  /** Runs a task and returns its stdout. Throws with its output unless it exits with 0. */
   succeed(...words: readonly string[]): Promise<Ended>;
   status(): Promise<Status>;
 };
@@ -22,7 +22,7 @@ export type Status = {
   readonly database: { readonly reachable: boolean } | null;
 };
 
-/** A clone of the project for the provider minikube, with a home of its own but the user's minikube and its caches. */
+/** A clone of the project for minikube, with its own home but the user's minikube and caches. */
 export async function makeClone(prefix: string): Promise<Clone> {
   const sandbox = await makeSandbox(prefix);
   Object.assign(sandbox.env, {

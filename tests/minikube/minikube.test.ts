@@ -6,7 +6,7 @@ import { killAt, moments } from './kills.ts';
 import { type Clone, docker, environment, makeClone, only, remainsOf } from './machine.ts';
 
 /*
- * The whole way on a real minikube: `npm run test:minikube [-- --env NAME] [--only WORDS]`, as an ordinary user who may use Docker. It needs
+ * End to end on a real minikube: `npm run test:minikube [-- --env NAME] [--only WORDS]`, as an ordinary user who may use Docker. It needs
  * what a user of the provider needs: Docker, and minikube on PATH or a way to get it.
  */
 
@@ -77,7 +77,7 @@ timed('a worker that died is seen, and brought back by start-k8s', async () => {
 });
 
 timed('start-k8s brings everything back after the machine was restarted', async () => {
-  // What a power cut does to the nodes.
+  // Like a power cut of the nodes.
   await docker('kill', clone.profile, `${clone.profile}-m02`, `${clone.profile}-m03`);
   assert.is((await clone.status()).cluster.state, 'stopped');
   await clone.succeed('start-k8s');

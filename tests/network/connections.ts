@@ -3,10 +3,10 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import type { Port } from './verdict.ts';
 
-/** A party as the table describes it. */
+/** A party of the table. */
 export type Described = {
   readonly namespace?: string;
-  /** `Kind/name` of what makes the pod. */
+  /** `Kind/name` of the pod's owner. */
   readonly workload?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly upstream?: Readonly<Record<string, string>>;
@@ -15,22 +15,22 @@ export type Described = {
 
 export type Connections = {
   readonly parties: Readonly<Record<string, Described>>;
-  /** On which every pair is tried. */
+  /** Ports that every pair is tried on. */
   readonly ports: readonly Port[];
-  /** `from -> to port/protocol` of all that is allowed. */
+  /** Every allowed connection as `from -> to port/protocol`. */
   readonly allowed: ReadonlySet<string>;
 };
 
-/** How a connection is called in messages and in `allowed`. */
+/** Name of a connection in messages and in `allowed`. */
 export const connectionName = (from: string, to: string, { port, protocol }: Port): string =>
   `${from} -> ${to} ${port}/${protocol}`;
 
-/** Namespaces that the release devops separates. */
+/** Namespaces that the release devops isolates. */
 export const ourNamespaces = ['core', 'vault', 'database', 'backend', 'frontend'] as const;
 
 /**
- * The table of `connections.yaml`, its groups written out: `ours` (all pods in namespaces of ours), `foreign` (all pods
- * elsewhere), `outside` (addresses). Throws for a name that it does not have.
+ * The table of `connections.yaml` with its groups expanded: `ours` (all pods in our namespaces), `foreign` (all pods
+ * elsewhere), `outside` (addresses). Throws for an unknown name.
  */
 export async function readConnections(): Promise<Connections> {
   type Table = {

@@ -1,9 +1,9 @@
 import { isIPv4 } from 'node:net';
 
 /*
- * What NetworkPolicies mean (networking.k8s.io/v1): a pod that no policy of a direction selects may do everything in it;
- * otherwise what at least one of them allows. A connection between pods takes both ends. Computed here, so that charts can
- * be judged without a cluster that enforces.
+ * Semantics of NetworkPolicies (networking.k8s.io/v1): a pod that no policy of a direction selects is unrestricted in it;
+ * otherwise it may do what at least one policy allows. A connection needs both ends. Computed here, so that charts can
+ * be checked without a cluster that enforces policies.
  */
 
 type Labels = Readonly<Record<string, string>>;
@@ -40,7 +40,7 @@ export type Policy = {
   };
 };
 
-/** A pod, or with `pod` left out an address outside the pod network. */
+/** A pod or, without `pod`, an address outside the pod network. */
 export type Party = {
   readonly address: string;
   readonly pod?: {
@@ -58,7 +58,7 @@ export type Party = {
 
 export type Port = { readonly port: number; readonly protocol: Protocol };
 
-/** Whether labels fit; an empty selector fits all. */
+/** True when the labels match; an empty selector matches everything. */
 export function selects(selector: Selector, labels: Labels): boolean {
   const expressions = (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
     const value = labels[key];
@@ -85,7 +85,7 @@ export function selects(selector: Selector, labels: Labels): boolean {
 const numberOf = (address: string): number =>
   address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
 
-/** Whether an IPv4 range holds an address; an IPv6 range holds no IPv4 address. */
+/** True when an IPv4 range contains an address; an IPv6 range contains no IPv4 address. */
 export function holds(cidr: string, address: string): boolean {
   const [base = '', length = ''] = cidr.split('/');
   if (!isIPv4(base) || !isIPv4(address)) return false;
@@ -106,7 +106,7 @@ function isPeer(peer: Peer, party: Party, policyNamespace: string): boolean {
   return inNamespace && selects(peer.podSelector ?? {}, pod.labels);
 }
 
-/** Whether a port of a rule is the asked one; a name is one of the called pod's containers. */
+/** True when a port of a rule is the requested one; names are those of the called pod's containers. */
 function isPort(rule: PolicyPort, asked: Port, called: Party): boolean {
   if ((rule.protocol ?? 'TCP') !== asked.protocol) return false;
   if (rule.port === undefined) return true;
@@ -118,7 +118,7 @@ function isPort(rule: PolicyPort, asked: Port, called: Party): boolean {
   );
 }
 
-/** One end's verdict: that of the policies which select it. */
+/** Verdict of one end: that of the policies that select it. */
 function lets(
   policies: readonly Policy[],
   direction: 'Ingress' | 'Egress',
@@ -129,7 +129,7 @@ function lets(
   const { pod } = own;
   if (!pod) return true;
   const selecting = policies.filter(({ metadata, spec }) => {
-    // As the API server fills it in: Ingress always, Egress where there are rules for it.
+    // Default of the API server: always Ingress, and Egress if there are rules for it.
     const types = spec.policyTypes ?? (spec.egress ? ['Ingress', 'Egress'] : ['Ingress']);
     return (
       metadata.namespace === pod.namespace &&
@@ -152,7 +152,7 @@ function lets(
   });
 }
 
-/** Whether `from` may open a connection to `to`: its own policies have to let it out, and the other's have to let it in. */
+/** True when `from` may connect to `to`: the policies of both ends must allow it. */
 export function verdict(policies: readonly Policy[], from: Party, to: Party, asked: Port) {
   const egress = lets(policies, 'Egress', from, to, asked);
   const ingress = lets(policies, 'Ingress', to, from, asked);

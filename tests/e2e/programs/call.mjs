@@ -1,5 +1,5 @@
-// Calls the URLs of $URLS in turn, $WIDTH at a time with $PAUSE_MS between two calls of each, every call over a connection of
-// its own, and prints once a second what came of it so far: {"ok", "failed", "failures"}. Ends on SIGTERM.
+// Calls the URLs of $URLS in turn, $WIDTH at a time with $PAUSE_MS between two calls of each, every call over its
+// own connection, and prints the results so far once a second: {"ok", "failed", "failures"}. Ends on SIGTERM.
 
 import { get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -37,7 +37,7 @@ function udp({ host, port, timeoutMs }) {
     const timer = setTimeout(end, timeoutMs, 'silent');
     socket.once('message', () => end('open'));
     socket.once('error', () => end('silent'));
-    // A question for the root's name servers: a name server answers somehow, and so does what only echoes.
+    // A query for the root name servers: a name server answers it, and so does an echo server.
     socket.send(Buffer.from('0001010000010000000000000000020001', 'hex'), port, host);
   });
 }

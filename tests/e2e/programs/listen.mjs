@@ -1,4 +1,4 @@
-// Listens on the TCP ports of $PORTS and answers on UDP port 53, until it is told to end.
+// Listens on the TCP ports of $PORTS and answers on UDP port 53, until SIGTERM.
 
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';

@@ -1,4 +1,5 @@
-// Runs the statements of $STATEMENT with the database parameters of the environment and the authority $AUTHORITY (PEM), and prints the rows of the last as JSON.
+// Runs the statements of $STATEMENT with the database parameters of the environment and the CA $AUTHORITY (PEM), and prints the
+// rows of the last one as JSON.
 
 import pg from 'pg';
 

@@ -13,10 +13,10 @@ import { create, ensureNamespace, mark, type Pod, podOf, removePods } from '../p
 import { readText, type Stack, until } from '../stack.ts';
 
 /*
- * The table of tests/network/connections.yaml, opened for real. Of each party of it a twin is made: a pod with its labels and
- * ports, which no Service sends anything and which listens on all ports of the table. Every twin knocks at every other, at the
- * real pods' own ports, the name server, the API server and a kubelet. What is between strangers is left out, and so is what
- * leaves the cluster.
+ * Opens the connections of tests/network/connections.yaml for real. Each party gets a twin: a pod with its labels and
+ * ports that receives no Service traffic and listens on all ports of the table. Every twin tries every other twin, the
+ * real pods' ports, the name server, the API server and a kubelet. Connections between third parties and those that
+ * leave the cluster are not tried.
  */
 
 type Door = {
@@ -39,7 +39,7 @@ type Template = {
 const isOurs = (party: Described | undefined): boolean =>
   ourNamespaces.some((name) => name === party?.namespace);
 
-/** The pod of a party as its release makes it; of a Job that was removed as helm remembers it. */
+/** The pod of a party from its release; for a removed Job, from helm's record. */
 async function templateOf(stack: Stack, party: Described): Promise<Template | undefined> {
   if (!party.workload || !party.namespace) return undefined;
   const [kind = '', name = ''] = party.workload.split('/');
@@ -61,7 +61,7 @@ async function templateOf(stack: Stack, party: Described): Promise<Template | un
 
 type Twin = { readonly party: string; readonly namespace: string; readonly pod: string };
 
-/** A twin of each party that is a pod, outside of kube-system, where the tests make nothing. */
+/** A twin of each pod party outside kube-system, where the tests create nothing. */
 async function makeTwins(stack: Stack, { parties, ports }: Connections): Promise<Twin[]> {
   const tcp = ports.filter(({ protocol }) => protocol === 'TCP').map(({ port }) => port);
   const twins: Twin[] = [];
@@ -78,7 +78,7 @@ async function makeTwins(stack: Stack, { parties, ports }: Connections): Promise
       await podOf(stack, {
         name: pod,
         namespace,
-        // without the number of a revision: a twin belongs to no ReplicaSet
+        // without the revision's hash, so that a twin belongs to no ReplicaSet
         labels: Object.fromEntries(Object.entries(labels).filter(([label]) => label !== 'pod-template-hash')),
         program: 'listen.mjs',
         env: { PORTS: tcp.join(' ') },
@@ -109,7 +109,7 @@ async function addressesOf(stack: Stack, twins: readonly Twin[]): Promise<Readon
 
 type Place = { readonly party: string; readonly host: string; readonly ports: readonly Port[] };
 
-/** What listens for real: pods of the releases, name server, API server, a kubelet. */
+/** Real listeners: pods of the releases, name server, API server, a kubelet. */
 async function realPlaces(stack: Stack, { parties, allowed }: Connections): Promise<Place[]> {
   const places: Place[] = [];
   const portsInto = (party: string): Port[] => {
@@ -174,7 +174,7 @@ async function realPlaces(stack: Stack, { parties, allowed }: Connections): Prom
   return places;
 }
 
-/** The kubelet of another node than the caller's: a node lets its own pods in and is let in by them. */
+/** The kubelet of another node, because a node and its own pods can always reach each other. */
 async function kubeletFor(stack: Stack, caller: Pod): Promise<Place | undefined> {
   type Node = { metadata: { name: string }; status: { addresses: { type: string; address: string }[] } };
   const { items } = await stack.get<{ items: Node[] }>('nodes');
@@ -216,7 +216,7 @@ export async function connectionsAreThoseOfTheTable(stack: Stack): Promise<void>
       });
       const isAllowed = ({ name }: Door) => table.allowed.has(name.slice(0, name.indexOf(separator)));
       const outcomes = { ...(await knock(stack, namespace, pod, doors)) };
-      // A busy machine answers late; what stays shut for long is shut.
+      // A busy machine answers late, so a closed port is confirmed only after a long wait.
       const late = doors.filter((door) => isAllowed(door) && outcomes[door.name] !== 'open');
       if (late.length > 0) {
         const patient = late.map((door) => ({ ...door, timeoutMs: 6000 }));
@@ -229,7 +229,7 @@ export async function connectionsAreThoseOfTheTable(stack: Stack): Promise<void>
         if ((outcome === 'open') !== isAllowed(door)) wrong.push(`${door.name}: ${outcome}`);
       }
     };
-    // A few at a time: each is a busy process.
+    // A few at a time, because each is a busy process.
     const queue = [...twins];
     await Promise.all(
       Array.from({ length: 3 }, async () => {

@@ -4,7 +4,7 @@ import { environment } from '../options.ts';
 import { isReady, type Pod, podsOf } from '../pods.ts';
 import { readText, type Stack, until } from '../stack.ts';
 
-/** `create-environment` and `install-tier apps`, each a second time with nothing left to do. */
+/** `create-environment` and `install-tier apps`, each a second time without changes. */
 export async function deploy(stack: Stack): Promise<void> {
   for (const words of [['create-environment'], ['install-tier', 'apps']]) {
     const first = await stack.task(...words);
@@ -30,7 +30,7 @@ export async function statusIsGreen(stack: Stack): Promise<void> {
   assert.equal(status.database, { reachable: true });
 }
 
-/** Every pod is ready, and none would be refused by the level `restricted`. */
+/** Every pod is ready and complies with the level `restricted`. */
 export async function podsAreRestricted(stack: Stack): Promise<void> {
   for (const namespace of ourNamespaces) {
     await until(`pods of ${namespace}`, 120, async () => {
@@ -41,7 +41,7 @@ export async function podsAreRestricted(stack: Stack): Promise<void> {
     type Namespace = { metadata: { labels: Record<string, string> } };
     const { metadata } = await stack.get<Namespace>('namespace', namespace);
     assert.is(metadata.labels['pod-security.kubernetes.io/enforce'], 'restricted', namespace);
-    // Raised from lower, the level is applied to what runs there, and the API server warns of what falls short.
+    // When the level is raised, the API server checks running pods and warns about violations.
     const level = 'pod-security.kubernetes.io/enforce';
     const dryRun = ['label', '--dry-run=server', '--overwrite', 'namespace', namespace];
     await stack.kubectl([...dryRun, `${level}=restricted`, `${level}-version=latest`]);
@@ -51,7 +51,7 @@ export async function podsAreRestricted(stack: Stack): Promise<void> {
   }
 }
 
-/** Both ways of a secret lead to a login: the checks run as pods. */
+/** Both sources of secrets lead to a login; the checks run as pods. */
 export async function logsIn(stack: Stack): Promise<void> {
   const { exitCode, stderr } = await stack.task('test');
   assert.is(exitCode, 0, stderr);
@@ -59,7 +59,7 @@ export async function logsIn(stack: Stack): Promise<void> {
     assert.match(stderr, new RegExp(`${app}-back-verification-\\w+: .*ok database login`), stderr);
 }
 
-/** Secrets of the two ways, by who made them. */
+/** Secrets of both sources, by their creator. */
 export async function secretsComeBothWays(stack: Stack): Promise<void> {
   type Secret = {
     metadata: { labels: Record<string, string>; ownerReferences?: { kind: string }[] };
@@ -73,7 +73,7 @@ export async function secretsComeBothWays(stack: Stack): Promise<void> {
     assert.equal(Object.keys(data).sort(), ['DB_HOST', 'DB_NAME', 'DB_PASSWORD', 'DB_PORT', 'DB_USER']);
 }
 
-/** Nothing that the tasks wrote down holds a password. */
+/** No file written by the tasks contains a password. */
 export async function nothingIsLeaked(stack: Stack): Promise<void> {
   type Secret = { data: Record<string, string> };
   const { data } = await stack.get<Secret>('secret', '-n', 'backend', 'app2-back-database');
@@ -89,7 +89,7 @@ export async function nothingIsLeaked(stack: Stack): Promise<void> {
   }
 }
 
-/** app2 asks Reloader for its restart. Where Reloader itself is a stand-in, the restart is not proven, and that is said. */
+/** app2 has the annotation for Reloader. If Reloader is a stand-in, the restart is not proven, and the test reports that. */
 export async function reloaderIsAsked(stack: Stack): Promise<void> {
   type Deployment = { metadata: { annotations: Record<string, string> } };
   const { metadata } = await stack.get<Deployment>('deployment', '-n', 'backend', 'app2-back');

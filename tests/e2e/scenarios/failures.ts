@@ -7,7 +7,7 @@ const query = async (stack: Stack, statement: string): Promise<string> =>
   runPod(stack, {
     name: 'query',
     namespace: 'backend',
-    // Who the database lets in.
+    // A client that the database accepts.
     labels: {
       'app.kubernetes.io/name': 'backend',
       'app.kubernetes.io/instance': 'app2-back',
@@ -53,12 +53,12 @@ export async function vaultSurvivesItsPod(stack: Stack): Promise<void> {
   assert.match(opened.stderr, 'unsealed');
   assert.not.match(opened.stderr, /initialised; its keys/);
   assert.equal(await status(), { initialized: true, sealed: false, configured: true });
-  // The operator logs in again and the check still does.
+  // The operator logs in again, and the check still works.
   const checked = await stack.task('test-app', 'app1');
   assert.is(checked.exitCode, 0, checked.stderr);
 }
 
-/** A node is emptied while a client calls both fronts: disruption budgets keep enough of them, and no call is lost. */
+/** A node is drained while a client calls both fronts: disruption budgets keep enough pods, and no request is lost. */
 export async function aDrainLosesNoCall(stack: Stack): Promise<void> {
   const { items } = await stack.get<{ items: Pod[] }>('pods', '-A');
   const single = items.filter(
@@ -69,7 +69,7 @@ export async function aDrainLosesNoCall(stack: Stack): Promise<void> {
   const nodes = [...new Set(pods.map(({ spec }) => spec.nodeName ?? ''))];
   const counted = (node: string, among: readonly Pod[]) =>
     among.filter(({ spec }) => spec.nodeName === node).length;
-  // What there is only one of is away while it moves, drain or not: a node with as little as possible of it.
+  // Single pods are down while they move, so drain the node with the fewest of them.
   const [node] = nodes.sort(
     (one, other) =>
       counted(one, single) - counted(other, single) || counted(other, pods) - counted(one, pods),
@@ -99,7 +99,7 @@ export async function aDrainLosesNoCall(stack: Stack): Promise<void> {
   await stack.task('init-vault');
 }
 
-/** Load makes more pods of app2, by what metrics-server measures. */
+/** Under load, app2 gets more pods, based on metrics-server. */
 export async function loadScalesApp2(stack: Stack): Promise<void> {
   type Scaler = {
     spec: { minReplicas: number; maxReplicas: number };
@@ -108,7 +108,7 @@ export async function loadScalesApp2(stack: Stack): Promise<void> {
   const scaler = () => stack.get<Scaler>('horizontalpodautoscaler', '-n', 'backend', 'app2-back');
   const { minReplicas } = (await scaler()).spec;
   await until('a measurement', 120, async () => (await scaler()).status.currentMetrics?.[0]);
-  // A drain or a restart of metrics-server takes the API away for a moment.
+  // During a drain or restart of metrics-server, its API is unavailable for a moment.
   await until('kubectl top', 120, async () => {
     const top = await stack.tryKubectl(['top', 'pods', '-n', 'backend']);
     return /app2-back-\S+ +\d+m +\d+Mi/.test(top.stdout);

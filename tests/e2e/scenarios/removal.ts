@@ -4,7 +4,7 @@ import { ourNamespaces } from '../../network/connections.ts';
 import { environment } from '../options.ts';
 import type { Stack } from '../stack.ts';
 
-/** Kinds that belong to no namespace and of which our releases make some. */
+/** Cluster-scoped kinds that our releases create. */
 const clusterWide = [
   'apiservices.apiregistration.k8s.io',
   'clusterroles.rbac.authorization.k8s.io',
@@ -16,7 +16,7 @@ const clusterWide = [
   'validatingwebhookconfigurations.admissionregistration.k8s.io',
 ];
 
-/** Names of all objects that belong to no namespace, and of those in kube-system that helm made. */
+/** Names of all cluster-scoped objects, and of helm's objects in kube-system. */
 export async function clusterWideObjects(kubectl: Stack['kubectl']): Promise<string[]> {
   const names = await kubectl(['get', clusterWide.join(','), '-o', 'name']);
   const managed = ['-l', 'app.kubernetes.io/managed-by=Helm', '-o', 'name'];
@@ -24,7 +24,7 @@ export async function clusterWideObjects(kubectl: Stack['kubectl']): Promise<str
   return [...names.split('\n'), ...system.split('\n')].filter((name) => name !== '').sort();
 }
 
-/** `destroy-environment` leaves the cluster as it was. */
+/** `destroy-environment` restores the initial state of the cluster. */
 export async function nothingIsLeftBehind(stack: Stack, before: readonly string[]): Promise<void> {
   const destroyed = await stack.task('destroy-environment', '--yes');
   assert.is(destroyed.exitCode, 0, destroyed.stderr);
@@ -40,7 +40,7 @@ export async function nothingIsLeftBehind(stack: Stack, before: readonly string[
   );
   for (const namespace of ourNamespaces)
     if (!before.includes(`namespace/${namespace}`)) assert.not.ok(after.includes(`namespace/${namespace}`));
-  // Volumes go with their claims, a moment later.
+  // Volumes are deleted shortly after their claims.
   const volumes = await stack.user([
     'get',
     'persistentvolumes',

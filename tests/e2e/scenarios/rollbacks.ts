@@ -6,9 +6,9 @@ import { readText, type Stack, until } from '../stack.ts';
 /** A change that cannot work. */
 type Breach = {
   readonly app: 'app1' | 'app2';
-  /** Values of its back. */
+  /** Values of its backend. */
   readonly values: object;
-  /** What the error has to name, and the saved explanation too. */
+  /** Text that the error and the saved explanation must contain. */
   readonly cause: RegExp;
 };
 
@@ -20,13 +20,13 @@ export const breaches: Readonly<Record<string, Breach>> = {
   },
   'a failing probe': {
     app: 'app2',
-    // It runs for ever and listens on nothing.
+    // Runs forever without listening.
     values: { image: { repository: 'registry.k8s.io/pause', tag: '3.10' } },
     cause: /Unhealthy: Startup probe failed/,
   },
   'a failing verification': {
     app: 'app2',
-    // Of another authority than the one that signed the database's certificate.
+    // Another CA than that of the database's certificate.
     values: { database: { authority: `${rootCertificates[0]}\n` } },
     cause: /FAILED database login: .*certificate/,
   },
@@ -45,13 +45,13 @@ export const breaches: Readonly<Record<string, Breach>> = {
   },
 };
 
-/** Seconds after which helm gives a release up, instead of those of helmfile.yaml. */
+/** helm's timeout in seconds, instead of that in helmfile.yaml. */
 const patience = 60;
 
 type Revision = { readonly revision: number; readonly status: string; readonly description: string };
 
 /**
- * The install fails and says why; the revision that was deployed before is back and serves; and no call is lost meanwhile.
+ * The install fails with the reason, the previous revision is restored and serves, and no request is lost.
  */
 export async function isRolledBack(stack: Stack, { app, values, cause }: Breach): Promise<void> {
   const release = `${app}-back`;

@@ -23,7 +23,7 @@ async function may(stack: Stack, team: Team, namespace: string, verb: string, re
   return (await stack.tryKubectl(asked)).stdout.trim().startsWith('yes');
 }
 
-/** Where each team may look and act: the namespaces of its members. */
+/** Namespaces of each team. */
 const home: Readonly<Record<Team, readonly string[]>> = {
   deployers: ourNamespaces,
   devops: ourNamespaces,
@@ -36,7 +36,7 @@ export async function teamsHaveLeastRights(stack: Stack): Promise<void> {
   for (const team of teams) {
     for (const namespace of ourNamespaces) {
       const own = home[team].includes(namespace);
-      // Who installs reads helm's Secrets, where they install.
+      // Deployers read helm's Secrets in the namespaces where they install.
       const installs = team === 'deployers' && ['backend', 'frontend'].includes(namespace);
       const expected: readonly (readonly [verb: string, resource: string, allowed: boolean])[] = [
         ['get', 'pods', own],
@@ -62,8 +62,8 @@ export async function teamsHaveLeastRights(stack: Stack): Promise<void> {
 }
 
 /**
- * helm keeps values in Secrets of the release's namespace. Two releases have a secret among them, devops and postgresql: no
- * team may read theirs, only the cluster's administrator. Who installs the applications reads what helm keeps of these.
+ * helm stores values in Secrets of the release's namespace. Those of devops and postgresql contain secrets: no
+ * team may read them, only the cluster's administrator. Deployers read those of the applications.
  */
 export async function onlyThePlatformReadsReleases(stack: Stack): Promise<void> {
   type Named = { metadata: { name: string; namespace: string } };

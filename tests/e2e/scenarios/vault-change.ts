@@ -14,10 +14,10 @@ const uids = async (stack: Stack): Promise<string[]> =>
     .filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === 'server')
     .map(({ metadata }) => metadata.uid);
 
-/** Another login of Vault reaches app1's Secret, the operator restarts its pods, and they log in with it. */
+/** A new login from Vault reaches app1's Secret, the operator restarts its pods, and they log in with it. */
 export async function aNewLoginOfVaultReachesApp1(stack: Stack): Promise<void> {
   const before = { login: await login(stack), pods: await uids(stack) };
-  // The operator asks Vault anew when its object changes, as it does at the end of a lease.
+  // The operator requests a new login when its object changes, as at the end of a lease.
   const patch = (renewalPercent: number) =>
     stack.kubectl([
       'patch',

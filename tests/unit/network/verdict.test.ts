@@ -44,13 +44,13 @@ test('a policy without rules denies its direction to the pods that it selects, i
   assert.ok(may([policy({ podSelector: { matchLabels: { app: 'other' } } })], client, server));
 });
 
-test('without policyTypes Ingress is meant, and Egress where there are rules for it', () => {
+test('without policyTypes, a policy covers Ingress, and Egress if it has rules for it', () => {
   assert.not.ok(may([policy({ podSelector: {} })], client, server));
   assert.ok(may([policy({ podSelector: {} })], server, client));
   assert.not.ok(may([policy({ podSelector: {}, egress: [] })], server, client));
 });
 
-test('policies add up, and both ends have to agree', () => {
+test('policies add up, and both ends must allow a connection', () => {
   const deny = policy({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
   const accept = policy({ podSelector: {}, ingress: [{}] });
   assert.ok(may([deny, accept], client, server));
@@ -64,7 +64,7 @@ test('policies add up, and both ends have to agree', () => {
 
 const accepts = (...from: Peer[]) => [policy({ podSelector: {}, ingress: [{ from }] })];
 
-test('a peer is pods here, all pods of namespaces, or both at once', () => {
+test('a peer selects pods here, all pods of namespaces, or pods in namespaces', () => {
   const byPod = { podSelector: { matchLabels: { app: 'client' } } };
   const byNamespace = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'there' } } };
   assert.not.ok(may(accepts(byPod), client, server), 'without a namespace: pods of the policy’s own');
@@ -78,7 +78,7 @@ test('a peer is pods here, all pods of namespaces, or both at once', () => {
   assert.ok(may(accepts(), outside, server), 'an empty list is everybody');
 });
 
-test('a block of addresses is meant for pods too, without what it excepts', () => {
+test('an address block also covers pods, except those in its exceptions', () => {
   const block = { ipBlock: { cidr: '0.0.0.0/0', except: ['10.0.0.0/16'] } };
   assert.ok(may(accepts(block), outside, server));
   assert.not.ok(may(accepts(block), client, server));
