@@ -8,30 +8,30 @@ import { toolEnvironment } from '../lib/tools/tools.ts';
 /*
  * Runs the tests: `node --import tsx tests/run.ts [check] [unit] [processes] [browser] [charts] [integration]`, all of these by
  * default, or `e2e --context NAME [--env NAME] [--only WORDS] [--keep]`, or `minikube [--env NAME] [--only WORDS]`. Each
- * file is a process of its own (the unit tests are one for each package), with a time limit that uvu does not have. Ends with `N passed, N failed` over all of them, and fails
+ * file runs in its own process (the unit tests in one per package), with a time limit that uvu lacks. Ends with `N passed, N failed` for all, and fails
  * when fewer than `testing.minimum` of package.json passed: a file that forgets `test.run()` passes with no test at all.
  */
 
 type Suite = {
   readonly name: string;
-  /** Files that run at the same time. */
+  /** Number of files that run in parallel. */
   readonly jobs: number;
-  /** For one file. */
+  /** Time limit for one file. */
   readonly timeoutMs: number;
   /** Needs helm, vault and the others on PATH. */
   readonly tools: boolean;
-  /** Names of files of which one runs at a time. */
+  /** Names of files that run one at a time. */
   readonly alone?: readonly string[];
-  /** Runs only when it is asked for, and shows what it does meanwhile. */
+  /** Runs only on request, and shows its output while it runs. */
   readonly asked?: boolean;
 };
 
 const suites: readonly Suite[] = [
   { name: 'check', jobs: 2, timeoutMs: 300_000, tools: false },
   { name: 'unit', jobs: 2, timeoutMs: 300_000, tools: false },
-  // What is about processes, signals and pipes, with real ones.
+  // Processes, signals and pipes, with real ones.
   { name: 'processes', jobs: 2, timeoutMs: 300_000, tools: false },
-  // Pages in a real browser, where there is one; what is left out without it is said and counted as skipped.
+  // Pages in a real browser; without one, tests are reported and counted as skipped.
   { name: 'browser', jobs: 1, timeoutMs: 180_000, tools: false },
   { name: 'charts', jobs: 2, timeoutMs: 300_000, tools: true },
   // Real servers, and whole clusters.
@@ -42,9 +42,9 @@ const suites: readonly Suite[] = [
     tools: true,
     alone: ['environment.test.ts', 'stopped-runs.test.ts'],
   },
-  // On a cluster with real pods, which somebody has to name.
+  // On a cluster with real pods, named on the command line.
   { name: 'e2e', jobs: 1, timeoutMs: 5_400_000, tools: false, asked: true },
-  // Makes clusters with the real minikube.
+  // Creates clusters with the real minikube.
   { name: 'minikube', jobs: 1, timeoutMs: 7_200_000, tools: false, asked: true },
 ];
 
@@ -55,7 +55,7 @@ type Result = {
   readonly skipped: number;
 };
 
-// Runs are tested as on a developer's machine, also in a CI job.
+// Test runs as on a developer's machine, even in a CI job.
 for (const variable of ['GITHUB_ACTIONS', 'GITLAB_CI']) delete process.env[variable];
 
 const running = new Set<ChildProcess>();
@@ -98,7 +98,7 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
     if (child.pid !== undefined) process.kill(-child.pid, signal);
   } catch {
-    // It has ended already.
+    // Already ended.
   }
 }
 
@@ -117,7 +117,7 @@ function count(coloured: string, exitCode: number | null): Omit<Result, 'label'>
   return { passed, skipped, failed: failed === 0 && (exitCode !== 0 || total === 0) ? 1 : failed };
 }
 
-/** The folders of tests: those of the project, and those of the runner, which is a package of its own. */
+/** Test folders of the project and of the runner, which is a separate package. */
 const folders = ['tests', 'lib/runner/tests'];
 
 async function testFiles(suite: string): Promise<string[]> {
@@ -172,7 +172,7 @@ async function runChecks(suite: Suite, env: NodeJS.ProcessEnv): Promise<Result[]
   );
 }
 
-/** All files of a folder in one process: starting one for each takes longer than the tests. */
+/** All files of a folder in one process, because starting one for each takes longer than the tests. */
 async function runUnit(suite: Suite, env: NodeJS.ProcessEnv): Promise<Result[]> {
   const uvu = join(root, 'node_modules', 'uvu', 'bin.js');
   return Promise.all(
@@ -204,8 +204,8 @@ async function runSuite(suite: Suite, env: NodeJS.ProcessEnv): Promise<Result[]>
 }
 
 /**
- * Gets what the tests call, by the project's own tool manager, and returns the environment in which they find it. With `all` also
- * what no environment needs, which takes minutes to be built.
+ * Installs the tools of the tests with the project's tool manager, and returns an environment with them on PATH. With `all`, also
+ * those that no environment needs, which take minutes to build.
  */
 async function withTools(all: boolean): Promise<NodeJS.ProcessEnv> {
   const args = [
@@ -219,7 +219,7 @@ async function withTools(all: boolean): Promise<NodeJS.ProcessEnv> {
     '--output',
     'plain',
   ];
-  // A machine that builds all of them needs up to an hour.
+  // Building all of them takes up to an hour.
   const { exitCode } = await run(process.execPath, args, process.env, 3_600_000, true);
   if (stopped) return process.env;
   if (exitCode !== 0) throw new Error('the tools that the tests need could not be got');

@@ -12,19 +12,19 @@ import { callIn, type Place } from './charts/ask.ts';
 export type ApiServer = Place & {
   readonly kubeconfig: string;
   readonly address: string;
-  /** File of its certificate, which it signed itself. */
+  /** File of its self-signed certificate. */
   readonly authority: string;
-  /** kubectl as administrator; throws what it said when it fails. */
+  /** kubectl as administrator; throws its error if it fails. */
   readonly kubectl: (args: readonly string[], stdin?: string) => Promise<string>;
   readonly stop: () => Promise<void>;
 };
 
-/** How long it may take until it is ready, on a machine that does something else as well. */
+/** Time limit until it is ready, on a busy machine. */
 const readyMs = 120_000;
 
 /**
- * An API server with its store and nothing else, on loopback: no controllers, no nodes. It keeps objects; rights and admission are
- * real. The programs are those on PATH unless others are given. Throws what the server said when it does not come up.
+ * An API server and its etcd on loopback, without controllers and nodes. It stores objects; RBAC and admission are
+ * real. The programs are those on PATH unless others are given. Throws the server's output if it does not start.
  */
 export async function startApiServer(
   programs: { readonly etcd?: string; readonly kubeApiserver?: string } = {},
@@ -49,7 +49,7 @@ export async function startApiServer(
   let said = '';
   const start = (program: string, args: readonly string[]): ChildProcess => {
     const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    // A test that breaks off must not leave it behind.
+    // A test that is aborted must not leave it behind.
     process.once('exit', () => child.kill('SIGKILL'));
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       said = `${said}${text}`.slice(-4000);
@@ -70,7 +70,7 @@ export async function startApiServer(
       `--etcd-servers=http://127.0.0.1:${store}`,
       '--bind-address=127.0.0.1',
       '--advertise-address=127.0.0.1',
-      // nobody looks for it by the Service kubernetes, and on loopback it would be refused
+      // no Service `kubernetes`: nobody uses it, and a loopback address would be refused
       '--endpoint-reconciler-type=none',
       `--secure-port=${port}`,
       `--cert-dir=${join(folder, 'certificates')}`,
@@ -83,7 +83,7 @@ export async function startApiServer(
     ]),
   ];
   const stop = async (): Promise<void> => {
-    // Nothing of it is kept: it need not end well.
+    // No data is kept, so kill it.
     for (const child of children.filter(({ exitCode, signalCode }) => exitCode === null && !signalCode)) {
       child.kill('SIGKILL');
       await once(child, 'exit');
@@ -109,7 +109,7 @@ export async function startApiServer(
   return { folder, env, kubeconfig, address, authority, kubectl, stop };
 }
 
-/** Its certificate is its own: nobody else could have signed it. */
+/** The self-signed certificate is its own CA. */
 const kubeconfigOf = (server: string, token: string) => ({
   apiVersion: 'v1',
   kind: 'Config',

@@ -1,6 +1,6 @@
 /*
- * The embedded cluster with a real API server, Vault, operator and PostgreSQL, from a fresh clone to nothing left. It is created
- * once for all scenarios; each leaves it whole, with both applications. One alone:
+ * The embedded cluster with a real API server, Vault, operator and PostgreSQL, from a fresh clone to its removal. It is created
+ * once for all scenarios; each leaves it healthy, with both applications. To run one:
  * `node --import tsx tests/integration/environment.test.ts people`.
  */
 import './environment/create.ts';

@@ -5,7 +5,7 @@ import { processesOf, type Sandbox } from './sandbox.ts';
 
 const deadlineMs = 120_000;
 
-/** A run of the tasks in a process of its own, to be watched and stopped in the middle. */
+/** A run of the tasks in its own process, to watch and to stop in the middle. */
 export class LiveRun {
   readonly #child: ChildProcess;
   #output = '';
@@ -28,7 +28,7 @@ export class LiveRun {
     return this.#output;
   }
 
-  /** Resolves when the output holds this text; rejects when the run ends without, or after two minutes. */
+  /** Resolves when the output contains this text; rejects when the run ends without it, or after two minutes. */
   said(text: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (settle: () => void): void => {
@@ -47,7 +47,7 @@ export class LiveRun {
     });
   }
 
-  /** Resolves when a task begins or has ended well: `started install-tier`. */
+  /** Resolves when a task has started or succeeded: `started install-tier`. */
   task(event: 'started' | 'done', name: string): Promise<void> {
     return this.said(`{"type":"task-${event}","id":"${name} `);
   }
@@ -72,7 +72,7 @@ export function startRun(sandbox: Sandbox, words: readonly string[], terminal = 
   );
 }
 
-/** Everything that still runs of a sandbox: what has its home, or names its folder. */
+/** All processes of a sandbox: those with its home, or its folder in their arguments. */
 export async function leftovers({ folder, home }: Sandbox): Promise<string[]> {
   const named = await processesOf(folder);
   const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name));
@@ -88,7 +88,7 @@ export async function leftovers({ folder, home }: Sandbox): Promise<string[]> {
   return [...new Set([...named, ...athome.filter((line) => line !== '')])];
 }
 
-/** Variables that steer the same programs elsewhere; none may matter. */
+/** Variables that configure the same programs; none may have an effect. */
 export const nonsense: NodeJS.ProcessEnv = {
   KUBECONFIG: '/nowhere/kubeconfig',
   GNUPGHOME: '/nowhere/gnupg',

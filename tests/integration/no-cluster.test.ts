@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { makeSandbox, type Sandbox } from './sandbox.ts';
 
-/* Mistakes on the command line, and machines that lack a tool, the network, space or a right. No cluster is made. */
+/* Mistakes on the command line, and machines that lack a tool, the network, space or a right. No cluster is created. */
 
 const mistakes = suite('mistakes without a cluster');
 let sandbox: Sandbox;
@@ -21,7 +21,7 @@ function assertError({ stderr, exitCode }: Ended, code: number, said: RegExp): v
   assert.not.match(stderr, /^ +at .*:\d+/m);
 }
 
-/** Runs a script as root of a user namespace of its own, where mounts and the network are its own; false where that is not allowed. */
+/** Runs a script as root of a new user namespace with its own mounts and network; false if that is not allowed. */
 async function apart(flags: string, script: string): Promise<Ended | false> {
   const unshare = (command: string) =>
     promisify(execFile)('unshare', ['--user', '--map-root-user', ...flags.split(' '), 'sh', '-c', command], {

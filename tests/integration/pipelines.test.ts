@@ -7,10 +7,10 @@ import * as assert from 'uvu/assert';
 import { root } from '../../lib/ground/project.ts';
 import { toolOf } from './charts/kubeconform.ts';
 
-test('actionlint has nothing to say of the workflows for GitHub', async () => {
+test('actionlint finds no problem in the GitHub workflows', async () => {
   const { path } = await toolOf('actionlint');
   const folder = join(root, '.github', 'workflows');
-  // What it would call beside, if it were there: the scripts are too short to need it.
+  // Optional tools of actionlint; the scripts are too short to need them.
   const words = ['-shellcheck=', '-pyflakes=', ...readdirSync(folder).map((file) => join(folder, file))];
   const { code = 0, stdout, stderr } = await promisify(execFile)(path, words).catch((error) => error);
   assert.equal([code, stdout, stderr], [0, '', '']);

@@ -7,12 +7,12 @@ import { root } from '../../lib/ground/project.ts';
 import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
 
 export type Sandbox = {
-  /** A copy of the sources, so that the developer's own environment is left alone. */
+  /** A copy of the sources, so that the developer's environment is not touched. */
   readonly folder: string;
-  /** An empty home: what a run puts there is seen. */
+  /** An empty home, which shows what a run writes there. */
   readonly home: string;
   readonly env: NodeJS.ProcessEnv;
-  /** Runs a task by `./run`, which starts in a third of the time that the sources take. */
+  /** Runs a task by `./run`, which starts in a third of the time of the sources. */
   task(...words: readonly string[]): Promise<Ended>;
   /** Runs a bash script in the folder after `eval "$(./run env)"`. */
   shell(script: string): Promise<Ended>;
@@ -22,7 +22,7 @@ export type Sandbox = {
   remove(...environments: readonly string[]): Promise<void>;
 };
 
-/** A clone of the project as it is in the working tree. `prefix` ends the folder's name; `place` is a folder to make it in, again and again. */
+/** A clone of the project as it is in the working tree. `prefix` ends the folder's name; `place` is the folder to create it in. */
 export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandbox> {
   const base = place ?? (await mkdtemp(join(tmpdir(), prefix)));
   const folder = join(base, 'clone');
@@ -35,11 +35,11 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
   const files = stdout.split('\n').filter((name) => name !== '');
   const folders = new Set(files.map((file) => dirname(join(folder, file))));
   await Promise.all([...folders].map((path) => mkdir(path, { recursive: true })));
-  // A file that git still lists but that was removed meanwhile is no file of the tree.
+  // Git may still list a file that was removed from the tree.
   await Promise.all(
     files.map((file) => copyFile(join(root, file), join(folder, file)).catch(unless('ENOENT'))),
   );
-  // The bundle of these sources, last: it is not older than any of them, so no clone makes its own.
+  // The bundle comes last, so that it is newer than the sources and no clone builds its own.
   await promisify(execFile)('./run', ['--version'], { cwd: root });
   await mkdir(join(folder, '.build'), { recursive: true });
   for (const name of ['tasks.mjs', 'tasks.mjs.map'])
@@ -47,7 +47,7 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules')).catch(unless('EEXIST'));
 
   const env: NodeJS.ProcessEnv = { ...process.env, HOME: home };
-  // The tools and what they are built from stay where they are: only the home is new.
+  // Tools and their build caches keep their place; only the home is new.
   env.XDG_CACHE_HOME ??= join(homedir(), '.cache');
   for (const name of ['ENVIRONMENT', 'CLUSTER_PROVIDER', 'CLUSTER_CONTEXT', 'KUBECONFIG', 'CI'])
     delete env[name];

@@ -7,8 +7,8 @@ import { leftovers, nonsense, startRun } from './live-run.ts';
 import { makeSandbox, type Sandbox } from './sandbox.ts';
 
 /*
- * Runs that are stopped in the middle, by Ctrl-C, SIGTERM and SIGKILL, and what a plain rerun makes of it. All of it in a clone whose
- * path is a trial of its own, in a copied environment, under variables that make no sense, for a user whose files are private. The
+ * Runs that are stopped in the middle by Ctrl-C, SIGTERM and SIGKILL, and the plain rerun after each. In a clone whose
+ * path is difficult, in a copied environment, with nonsensical variables, for a user whose files are private. The
  * tests build on each other.
  */
 
@@ -49,7 +49,7 @@ stopped('destroy-environment after a SIGKILL in the middle of the start leaves n
   await assertNothingAtAll();
 });
 
-stopped('Ctrl-C while the cluster starts ends with 130 and takes everything down', async () => {
+stopped('Ctrl-C while the cluster starts ends with 130 and stops everything', async () => {
   const run = startRun(sandbox, create, true);
   await run.task('done', 'embedded-vault');
   run.pressCtrlC();
@@ -57,7 +57,7 @@ stopped('Ctrl-C while the cluster starts ends with 130 and takes everything down
   await assertNothingLeft();
 });
 
-stopped('a half made cluster is told, and asking changes nothing', async () => {
+stopped('a half created cluster is reported, and reading its status changes nothing', async () => {
   assert.is((await status()).cluster.state, 'creating');
   const { exitCode, stderr } = await sandbox.task('install-app', 'app1');
   assert.is(exitCode, 1);
@@ -67,7 +67,7 @@ stopped('a half made cluster is told, and asking changes nothing', async () => {
   );
 });
 
-stopped('SIGTERM during the installation ends with 143 and takes everything down', async () => {
+stopped('SIGTERM during the installation ends with 143 and stops everything', async () => {
   const run = startRun(sandbox, create);
   await run.said('installing: devops');
   run.kill('SIGTERM');
@@ -75,7 +75,7 @@ stopped('SIGTERM during the installation ends with 143 and takes everything down
   await assertNothingLeft();
 });
 
-stopped('after a SIGKILL during the installation a plain rerun goes on', async () => {
+stopped('after a SIGKILL during the installation a plain rerun continues', async () => {
   const run = startRun(sandbox, create);
   await run.said('installing: devops');
   run.kill('SIGKILL');
@@ -91,7 +91,7 @@ stopped('after a SIGKILL during the installation a plain rerun goes on', async (
   assert.equal(database, { reachable: true });
 });
 
-stopped('a Vault whose keys a killed run never got is made anew', async () => {
+stopped('a Vault whose keys a killed run never received is recreated', async () => {
   const keys = sandbox.path('.state', name, 'vault', 'keys.json');
   await rm(keys);
   await writeFile(`${keys}.pending`, ' '.repeat(4096));
@@ -101,7 +101,7 @@ stopped('a Vault whose keys a killed run never got is made anew', async () => {
   assert.equal((await status()).vault, { initialized: true, sealed: false, configured: true });
 });
 
-stopped('Ctrl-C during install-tier leaves the cluster alone, and a plain rerun goes on', async () => {
+stopped('Ctrl-C during install-tier keeps the cluster, and a plain rerun continues', async () => {
   const before = await leftovers(sandbox);
   assert.ok(before.length >= 9, 'the services of the cluster are seen');
   const run = startRun(sandbox, ['install-tier', 'apps'], true);
@@ -114,7 +114,7 @@ stopped('Ctrl-C during install-tier leaves the cluster alone, and a plain rerun 
   assert.is(exitCode, 0, stderr);
 });
 
-stopped('after SIGTERM during stop-k8s a plain rerun ends it', async () => {
+stopped('after SIGTERM during stop-k8s a plain rerun completes it', async () => {
   const run = startRun(sandbox, ['stop-k8s']);
   await run.task('started', 'stop-k8s');
   run.kill('SIGTERM');

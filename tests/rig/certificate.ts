@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 export type TestCertificate = {
-  /** Paths; the certificate is its own authority. */
+  /** Paths; the certificate is self-signed. */
   readonly certificate: string;
   readonly key: string;
   /** PEM. */
@@ -13,7 +13,7 @@ export type TestCertificate = {
 
 /**
  * A certificate for `hosts` (`DNS:name`, `IP:address`) as `<name>.crt` and `<name>.key` in a folder. Needs openssl.
- * It is marked as no authority: rustls refuses an authority's certificate from a server.
+ * It is marked as not a CA, because rustls refuses CA certificates from a server.
  */
 export async function makeCertificate(
   folder: string,

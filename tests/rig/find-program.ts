@@ -2,8 +2,8 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /**
- * A program that only some machines have: the one that a variable names, else the first of these names on PATH. Undefined when
- * there is none; one that the variable only promises is an error.
+ * An optional program: the one named by a variable, else the first of these names on PATH. Undefined when
+ * there is none; a missing program in the variable is an error.
  */
 export function findProgram(variable: string, ...names: readonly string[]): string | undefined {
   const { [variable]: given, PATH = '' } = process.env;

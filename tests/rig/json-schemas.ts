@@ -25,14 +25,14 @@ function plain(schema: Parameters<typeof toJsonSchema>[0]): Tree {
   return JSON.parse(JSON.stringify(converted), (key, value) => {
     if (key === 'description' && typeof value === 'string')
       return `${value.replace(/^(?:an?|the)\b/, (word) => `${word[0]?.toUpperCase()}${word.slice(1)}`)}.`;
-    // Editors show it in place of the pattern.
+    // Editors show this instead of the pattern.
     return isTree(value) && typeof value.pattern === 'string'
       ? { ...value, patternErrorMessage: value.description }
       : value;
   });
 }
 
-/** A layer of settings sets what it likes. */
+/** Every property is optional in a layer of settings. */
 const withoutRequired = (schema: Tree): Tree =>
   JSON.parse(JSON.stringify(schema), (key, value) =>
     key === 'required' && Array.isArray(value) ? undefined : value,
@@ -40,7 +40,7 @@ const withoutRequired = (schema: Tree): Tree =>
 
 type Entry = Pair<Scalar<string>, Node | null>;
 
-/** The schema with the comments of the file that documents it, and with the values there as defaults. */
+/** The schema with the comments and values of the documenting file as descriptions and defaults. */
 function documented(schema: Tree, path: string, { defaults }: { readonly defaults: boolean }): Tree {
   const text = readFileSync(join(root, path), 'utf8');
   const property = (found: unknown, entry: Entry | undefined, withDefaults: boolean): Tree => {
@@ -68,10 +68,10 @@ function documented(schema: Tree, path: string, { defaults }: { readonly default
             ),
           ]),
         ),
-        // What the schema has a default for may be left out.
+        // Properties with a default are optional.
         required: (required as string[]).filter((key) => !Object.hasOwn(properties[key] as Tree, 'default')),
       }),
-      // The first entry documents all of them; its values are its own.
+      // The first entry documents all entries, but its values are not their defaults.
       ...(isTree(additionalProperties) && {
         additionalProperties: walk(additionalProperties, entries[0]?.value, false),
       }),
@@ -81,7 +81,7 @@ function documented(schema: Tree, path: string, { defaults }: { readonly default
   return walk(schema, parseDocument(text, { merge: true }).contents, defaults);
 }
 
-/** The lines of comment right above a key that begins its line. */
+/** The comment lines right above a key at the start of a line. */
 function commentAbove(entry: Entry | undefined, text: string): string {
   const before = text.slice(0, entry?.key.range?.[0]).split('\n');
   if (entry === undefined || before.pop()?.trim() !== '') return '';

@@ -26,7 +26,7 @@ export const launchLines = [
 export type LaunchLine = (typeof launchLines)[number];
 
 /**
- * A project of its own whose `tasks.ts` loads the rig's program, which is bundled already; before that it prints `loading`.
+ * A separate project whose `tasks.ts` prints `loading` and then loads the rig's bundled program.
  * `run` and the packages are ours.
  */
 export class LaunchFolder {
@@ -40,7 +40,7 @@ export class LaunchFolder {
   private constructor(program: string) {
     copyFileSync(join(root, 'run'), join(this.folder, 'run'));
     symlinkSync(join(root, 'node_modules'), join(this.folder, 'node_modules'));
-    // Where `run` looks for sources and for what bundles them.
+    // `run` looks for sources and the bundler here.
     cpSync(join(root, 'lib', 'start'), join(this.folder, 'lib', 'start'), { recursive: true });
     mkdirSync(join(this.folder, 'tasks'));
     writeFileSync(join(this.folder, 'package-lock.json'), '{}\n');
@@ -117,11 +117,11 @@ export class LaunchFolder {
   }
 }
 
-/** A started line with all that it printed, in a terminal or not. */
+/** A started command line with its output, in a terminal or not. */
 export class Launched {
   readonly child: ChildProcess;
   shown = '';
-  /** The exit code, or the signal's name. In a terminal a code in any case: script passes it on as a shell does. */
+  /** The exit code, or the signal's name. In a terminal always a code, because script passes it on like a shell. */
   readonly exit: Promise<number | NodeJS.Signals | null>;
   readonly #mark: string;
   readonly #watchers = new Set<() => void>();
@@ -136,7 +136,7 @@ export class Launched {
       });
     }
     this.exit = within(
-      // Not `close`: what outlives the line would keep its output open.
+      // Not `close`: processes that outlive the line would keep its output open.
       new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal))),
       'the end of the line',
     );
@@ -162,13 +162,13 @@ export class Launched {
     return within(seen, `"${text}"`);
   }
 
-  /** Every process that was started by the line, directly or not, and still runs; script itself is none of them. */
+  /** Every running process that the line started, directly or not, without script itself. */
   processes(): number[] {
     const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
     return pids
       .filter((pid) => {
         try {
-          // A zombie has no environment any more.
+          // A zombie has no environment.
           return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`RIG_MARK=${this.#mark}`);
         } catch {
           return false;
@@ -178,13 +178,13 @@ export class Launched {
       .filter((pid) => pid !== this.child.pid);
   }
 
-  /** Ends what a failed test has left. */
+  /** Ends what a failed test left. */
   end(): void {
     for (const pid of [...this.processes(), this.child.pid ?? 0]) {
       try {
         if (pid > 0) process.kill(pid, 'SIGKILL');
       } catch {
-        // It has ended already.
+        // Already ended.
       }
     }
   }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Sends bytes to a port of loopback and returns all that comes back until the other side closes. */
+/** Sends bytes to a loopback port and returns everything received until the other side closes. */
 export function exchange(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = '';
@@ -21,10 +21,10 @@ export function exchange(port: number, text: string): Promise<string> {
 
 export type Nginx = { readonly stop: () => Promise<void> };
 
-/** Runs nginx with a configuration that listens on `port` of loopback and keeps its files in `/tmp`, which become a folder's. */
+/** Runs nginx with a configuration that listens on `port` of loopback and keeps its files in a folder instead of `/tmp`. */
 export async function startNginx(program: string, configuration: string, port: number): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), 'nginx-'));
-  // Started by root, its workers are another user.
+  // Started by root, its workers run as another user.
   chmodSync(folder, 0o777);
   const file = join(folder, 'nginx.conf');
   writeFileSync(file, configuration.replaceAll(' /tmp/', ` ${folder}/`));

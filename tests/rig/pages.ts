@@ -14,7 +14,7 @@ const files = [
     .map((name) => `docs/${name}`),
 ];
 
-/** Every page that a person writes; the READMEs of the charts come from their values. */
+/** Every handwritten page; the READMEs of the charts are generated. */
 export const pages: readonly Page[] = files.map((file) => ({
   file,
   text: readFileSync(join(root, file), 'utf8'),
@@ -42,7 +42,7 @@ export const proseOf = ({ text }: Page): string => text.replace(/^( *)```[\s\S]*
 export const inlineCodeOf = (page: Page): string[] =>
   [...proseOf(page).matchAll(/(`+)(.+?)\1(?!`)/g)].map(([, , code = '']) => code.trim());
 
-/** Cells of every row of every table; the rule below the head is left out. */
+/** Cells of every row of every table, without the separator row. */
 export const rowsOf = (page: Page): string[][] =>
   proseOf(page)
     .split('\n')

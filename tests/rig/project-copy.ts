@@ -10,17 +10,17 @@ const kept = [
 
 export type ProjectCopy = {
   readonly folder: string;
-  /** Takes back what a test has done to `environments/` and `.state/`. */
+  /** Reverts what a test did to `environments/` and `.state/`. */
   readonly reset: () => void;
   /** Every file in it, relative to it, without the packages. */
   readonly files: () => string[];
   readonly remove: () => void;
 };
 
-/** A fresh clone of the project as it is now, in a folder of this name, with the packages of this one: nothing of a developer's own state is in it. */
+/** A fresh clone of the project as it is now, in a folder of this name, with the packages of this one and without the developer's state. */
 export const copyProject = (name = 'clone'): ProjectCopy => copyOf(name, kept);
 
-/** The environments alone, for functions that are given the project's folder. */
+/** Only the environments, for functions that take the project's folder. */
 export const copyEnvironments = (): ProjectCopy => copyOf('clone', ['environments']);
 
 function copyOf(name: string, entries: readonly string[]): ProjectCopy {

@@ -10,14 +10,14 @@ export type CloneContext = RecordedContext & Target;
 
 export type ScriptedClone = ProjectCopy &
   ScriptedTools & {
-    /** A module of the clone, which finds the clone's files. */
+    /** A module of the clone, which uses the clone's files. */
     readonly lib: <Module>(path: string) => Promise<Module>;
     readonly environment: (provider: ProviderName) => Promise<Environment>;
-    /** With the settings of the moment. */
+    /** With the current settings. */
     readonly context: (provider: ProviderName) => Promise<CloneContext>;
   };
 
-/** A fresh clone in which tools are played by scripts: for failures and states that no real cluster can be brought to. */
+/** A fresh clone with scripted tools: for failures and states that a real cluster cannot be brought into. */
 export function scriptedClone(): ScriptedClone {
   const clone = copyProject();
   const options = (provider: ProviderName) => ({ env: 'development', provider, context: 'some-context' });

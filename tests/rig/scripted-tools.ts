@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** What each tool answers when it is asked for its version, so that it counts as one that will do. */
+/** The version output of each tool, so that it is accepted. */
 const versions: { readonly [tool: string]: string } = {
   kubectl: 'Client Version: v1.31.0',
   minikube: 'v1.38.1',
@@ -11,12 +11,12 @@ const versions: { readonly [tool: string]: string } = {
 
 export type ScriptedTools = {
   /**
-   * Plays a tool: a shell script that is called instead of it. It sees `$*`, and answers by its output and exit code.
+   * Plays a tool: a shell script that is called instead of it. It reads `$*` and answers with its output and exit code.
    */
   readonly script: (tool: string, body: string) => void;
   /** The system's own program again. */
   readonly unscript: (tool: string) => void;
-  /** What the scripts were called with, as `tool words`, in order; versions are left out. */
+  /** Calls of the scripts as `tool words`, in order, without version calls. */
   readonly calls: () => string[];
   readonly forget: () => void;
 };

@@ -12,11 +12,11 @@ export type RecordedContext = EnvironmentContext & {
   readonly printed: string[];
   readonly secrets: string[];
   readonly reported: string[];
-  /** Calls what was registered for the end of the run, last first. */
+  /** Calls the registered cleanups of the run, last first. */
   readonly end: (outcome: RunOutcome) => Promise<void>;
 };
 
-/** What a task is given for an environment of a clone, without a run around it: commands are real, and what the task says is kept. */
+/** The context of a task for an environment of a clone, without a run: commands are real, and the log is recorded. */
 export function taskContext(
   options: Options,
   passThrough: readonly string[] = [],
@@ -39,7 +39,7 @@ export function taskContext(
     onOutput: () => {},
     redact: (text) => text,
   });
-  // With the variables of the moment: tests change PATH.
+  // With the current variables, because tests change PATH.
   const $ = (...words: Parameters<Shell>) =>
     shell({ cwd: root, env: { ...process.env, ...homesOf(environment), NO_COLOR: '1' } })(...words);
   return {

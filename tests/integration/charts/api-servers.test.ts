@@ -8,7 +8,7 @@ import { environments } from './environments.ts';
 import { conform, resourceTypes, toolOf } from './kubeconform.ts';
 
 /*
- * The Kubernetes of the embedded cluster and the newest that can be had take all that is rendered, without a word: API servers alone,
+ * The embedded cluster's Kubernetes and the newest version accept everything that is rendered, without warnings: API servers only,
  * without controllers.
  */
 
@@ -26,7 +26,7 @@ for (const tool of ['kube-apiserver', 'kube-apiserver-newest'] as const) {
     await apply(types);
     const names = types.map(({ metadata }) => `crd/${metadata.name}`);
     await server.kubectl(['wait', '--for', 'condition=Established', '--timeout', '60s', ...names]);
-    // Quotas would refuse every pod: nobody measures what is used.
+    // Quotas would refuse every pod, because no controller calculates usage.
     const devops = await render('devops', { release: 'devops', namespace: 'core' });
     const namespaces = ofKind(devops, 'Namespace');
     await apply([...namespaces, ...ofKind(devops, 'PriorityClass')]);
@@ -90,7 +90,7 @@ for (const tool of ['kube-apiserver', 'kube-apiserver-newest'] as const) {
     assert.equal(summary, { valid: 0, invalid: 3, errors: 1, skipped: 0 });
     assert.match(problems.join('\n'), "'heard' not allowed");
     assert.match(problems.join('\n'), 'could not find schema for ServiceAcount');
-    // The server itself refuses them, too.
+    // The server refuses them as well.
     const { stderr } = await dryRunOn(server, [wrong[0] ?? {}]);
     assert.match(stderr, 'unknown field "heard"');
     assert.is.not((await dryRunOn(server, [{ ...account, apiVersion: 'v2' }])).exitCode, 0);

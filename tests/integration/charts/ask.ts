@@ -3,7 +3,7 @@ import { type Ended, ended } from '../../../lib/runner/tests/rig/ended.ts';
 import type { KubernetesObject, Tree } from '../../charts/render.ts';
 import type { Sandbox } from '../sandbox.ts';
 
-/** Where a program runs, and against which cluster: KUBECONFIG and KUBECACHEDIR are in `env`. */
+/** Folder and environment of a program; KUBECONFIG and KUBECACHEDIR in `env` choose the cluster. */
 export type Place = { readonly folder: string; readonly env: NodeJS.ProcessEnv };
 
 /** The cluster of a sandbox. */
@@ -37,7 +37,7 @@ export function callIn(place: Place, program: string, args: readonly string[], s
 export const list = (objects: readonly object[]): string =>
   JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
 
-/** `kubectl apply --dry-run=server`: unknown fields are errors, and Pod Security tells of pods that it would refuse. */
+/** `kubectl apply --dry-run=server`: unknown fields are errors, and Pod Security warns about pods that it would reject. */
 export const dryRunOn = (place: Place, objects: readonly object[], more: readonly string[] = []) =>
   callIn(
     place,
@@ -50,11 +50,11 @@ export const dryRunOn = (place: Place, objects: readonly object[], more: readonl
     list(objects),
   );
 
-/** The pods that workloads would make, with an account that is there before the release is. */
+/** The pods that workloads would create, with an account that exists before the release. */
 export function podsOf(objects: readonly KubernetesObject[]): KubernetesObject[] {
   return objects.flatMap(({ kind, metadata, spec }) => {
     if (!spec?.template?.spec) return [];
-    // as the StatefulSet's controller adds them
+    // added as by the StatefulSet controller
     const claims = (spec.volumeClaimTemplates ?? []).map((claim: KubernetesObject) => ({
       name: claim.metadata.name,
       persistentVolumeClaim: { claimName: claim.metadata.name },
@@ -78,7 +78,7 @@ export function podsOf(objects: readonly KubernetesObject[]): KubernetesObject[]
   });
 }
 
-/** A pod that is as restricted as it gets, with a change of its container's security context. */
+/** A fully restricted pod, with a change of its container's security context. */
 export const podOf = (namespace: string, change: Tree = {}, resources: Tree = {}) => ({
   apiVersion: 'v1',
   kind: 'Pod',

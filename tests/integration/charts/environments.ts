@@ -8,7 +8,7 @@ import {
   type Tree,
 } from '../../charts/render.ts';
 
-/* Everything that is rendered: what the environments deploy, and what else an environment may set. */
+/* Everything that is rendered: what the environments deploy, and other supported settings. */
 
 type Objects = readonly KubernetesObject[];
 
@@ -16,7 +16,7 @@ const all = async (rendered: Promise<ReadonlyMap<string, string>>): Promise<Obje
   [...(await rendered).values()].flatMap(objectsOf);
 
 const image = { digest: `sha256:${'0'.repeat(64)}` };
-/** The API server looks into certificates, and those of the other tests are none. */
+/** The API server parses certificates; the placeholders of the other tests are not valid ones. */
 const tls = { existingSecret: 'certificate' };
 const triggers = {
   hours: {
@@ -62,7 +62,7 @@ const variants: readonly (readonly [ChartName, string, Tree])[] = [
   ['stand-in', 'core', { image, workload: { kind: 'StatefulSet' }, services: { one: { http: 80 } } }],
 ];
 
-/** Each with a name for messages; rendered when it is asked for, and once. */
+/** Each with a name for messages; rendered once, on demand. */
 export const environments: readonly (readonly [name: string, objects: () => Promise<Objects>])[] = [
   ['development on embedded', once(() => all(renderEnvironment('embedded')))],
   ['development on minikube', once(() => all(renderEnvironment('minikube')))],

@@ -7,14 +7,14 @@ import { type KubernetesObject, objectsOf } from '../../charts/render.ts';
 import { callIn, type Place } from './ask.ts';
 import { schemaLocation, writeSchemas } from './schemas.ts';
 
-/** A tool that `tests/run.ts` has got. */
+/** A tool installed by `tests/run.ts`. */
 export async function toolOf(name: ToolName): Promise<FoundTool> {
   const tool = await findTool(name);
   if (tool) return tool;
   throw new Error(`Expected the tool ${name}: \`./run install-tools --tests --provider embedded\` gets it`);
 }
 
-/** The types of the operators that charts make objects for, of the versions that the tools pin. */
+/** CRDs of the operators whose objects the charts create, in the pinned versions. */
 export async function resourceTypes(): Promise<KubernetesObject[]> {
   const conform = (await toolOf('kubeconform')).folder;
   const operator = join((await toolOf('vault-secrets-operator')).folder, 'crds');
@@ -29,11 +29,11 @@ export async function resourceTypes(): Promise<KubernetesObject[]> {
 
 export type Verdict = {
   readonly summary: Readonly<Record<'valid' | 'invalid' | 'errors' | 'skipped', number>>;
-  /** What it says of each object that is not valid. */
+  /** One message for each invalid object. */
   readonly problems: readonly string[];
 };
 
-/** What kubeconform says of objects, by schemas that are made out of what the place's API server tells of itself. */
+/** kubeconform's result for objects, with schemas from the API server's OpenAPI. */
 export async function conform(place: Place, objects: readonly KubernetesObject[]): Promise<Verdict> {
   const { path } = await toolOf('kubeconform');
   const folder = await mkdtemp(join(tmpdir(), 'schemas-'));

@@ -2,29 +2,29 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isTree, type KubernetesObject, type Tree } from '../../charts/render.ts';
 
-/* JSON schemas of what an API server serves, out of its own `/openapi/v3`: those of kubeconform cannot be downloaded, and know no types of operators. */
+/* JSON schemas from an API server's `/openapi/v3`: kubeconform's own need a download and lack the operators' CRDs. */
 
 type Group = { readonly schemas: Readonly<Record<string, Tree>> };
 
-/** Asks the API server for a path. */
+/** Gets a path from the API server. */
 export type Ask = (path: string) => Promise<string>;
 
 const groupPath = (apiVersion: string): string =>
   apiVersion.includes('/') ? `apis/${apiVersion}` : `api/${apiVersion}`;
 
-/** Name of the schema's file, as `schemaLocation` has it. */
+/** Name of the schema file, matching `schemaLocation`. */
 const fileOf = (kind: string, apiVersion: string): string => {
   const [group, version] = [apiVersion.split('/')[0], apiVersion.split('/').at(-1)];
   return `${kind.toLowerCase()}_${group}_${version}.json`;
 };
 
-/** kubeconform's template of the files' names. */
+/** kubeconform's template for file names. */
 export const schemaLocation = (folder: string): string =>
   join(folder, '{{.ResourceKind}}_{{.Group}}_{{.ResourceAPIVersion}}.json');
 
 /**
- * What OpenAPI 3.0 says otherwise than JSON schema: a field that may be null. And what it leaves to the API server: a field that is
- * not known is an error, unless the type takes any.
+ * Differences between OpenAPI 3.0 and JSON schema: nullable fields. And a rule of the API server: a field that is
+ * unknown is an error, unless the type allows any.
  */
 function strict(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(strict);
@@ -45,8 +45,8 @@ const isOf = (schema: Tree, kind: string, apiVersion: string): boolean => {
 };
 
 /**
- * Writes a schema file for each kind among the objects that the API server serves into the folder, which is made. A kind that it
- * does not serve gets none, and kubeconform refuses its objects then.
+ * Writes a schema file for each kind of the objects into a new folder. A kind that the API server
+ * does not serve gets none, so kubeconform rejects its objects.
  */
 export async function writeSchemas(
   ask: Ask,

@@ -15,7 +15,7 @@ import { makeCertificate } from '../../rig/certificate.ts';
 import { type RealPostgresql, realPostgresql } from '../verification/real-postgresql.ts';
 
 /*
- * The roles and databases of the chart's SQL on a real server: by the tasks (as on the embedded cluster), and by the script that
+ * The roles and databases of the chart's SQL on a real server: by the tasks, as on the embedded cluster, and by the script that
  * the chart's Job runs with psql.
  */
 
@@ -37,7 +37,7 @@ const as = (superuser: Login, user: string, password: string, database: string):
   database,
 });
 
-/** What the server says to a statement: its refusal, or undefined. */
+/** The server's error for a statement, or undefined. */
 const refusal = (login: Login, sql: string): Promise<string | undefined> =>
   withLogin(login, (query) => query(sql)).then(
     () => undefined,
@@ -46,7 +46,7 @@ const refusal = (login: Login, sql: string): Promise<string | undefined> =>
 
 const serverName = 'postgresql.database.svc.example';
 
-test('a new server is brought to them, with any password', async (context) => {
+test('sets up a new server, with any password', async (context) => {
   context.folder = await mkdtemp(join(tmpdir(), 'database-'));
   const { certificate, key, authority } = await makeCertificate(context.folder, 'server', [
     `DNS:${serverName}`,
@@ -75,7 +75,7 @@ test('a new server is brought to them, with any password', async (context) => {
   );
 });
 
-test('an application owns its database and reaches no other', async ({ superuser }) => {
+test('an application owns its database and cannot connect to others', async ({ superuser }) => {
   const own = as(superuser, 'app2', awkward, 'app2');
   assert.is(await refusal(own, 'CREATE TABLE things (id integer)'), undefined);
   for (const database of ['app1', 'postgres', 'template1'])
@@ -84,7 +84,7 @@ test('an application owns its database and reaches no other', async ({ superuser
   assert.match((await refusal(own, `ALTER ROLE vault PASSWORD 'x'`)) ?? '', /permission denied/);
 });
 
-test('vault makes logins with the rights of app1 alone, and takes them back', async ({ superuser }) => {
+test('vault creates logins with the rights of app1 only, and revokes them', async ({ superuser }) => {
   const vault = as(superuser, 'vault', 'of vault', 'postgres');
   const make = `CREATE ROLE "v-app1-1" LOGIN PASSWORD 'once' IN ROLE app1`;
   assert.is(await refusal(vault, make), undefined);
@@ -107,7 +107,7 @@ test('vault makes logins with the rights of app1 alone, and takes them back', as
   assert.equal(table, { tableowner: 'app1' });
 });
 
-test('a second time changes nothing but passwords, and heals what was changed by hand', async ({
+test('a second run changes only passwords, and reverts manual changes', async ({
   superuser,
 }) => {
   const hand = ['ALTER ROLE app2 SUPERUSER', 'ALTER DATABASE app2 OWNER TO postgres'];
@@ -127,7 +127,7 @@ test('a second time changes nothing but passwords, and heals what was changed by
   assert.equal(found, { rolsuper: false, database: 'app2', schema: 'app2' });
 });
 
-test('an application may change from logins of Vault to a password of its own, and back', async ({
+test('an application can switch from Vault’s logins to its own password and back', async ({
   superuser,
 }) => {
   const vault = as(superuser, 'vault', 'newer', 'postgres');
@@ -145,7 +145,7 @@ test('an application may change from logins of Vault to a password of its own, a
 
 type Ended = { readonly exitCode: number | null; readonly stdout: string };
 
-/** The chart's script as its Job runs it. */
+/** The chart's script, as in its Job. */
 async function script(
   { superuser: { port }, authorityFile }: State,
   password: string,
@@ -174,7 +174,7 @@ async function script(
   return { exitCode, stdout };
 }
 
-test('nobody connects without TLS, and to nobody who only calls himself the server', async ({
+test('clients connect only with TLS and only to a server with a trusted certificate', async ({
   superuser,
   folder,
 }) => {
@@ -188,7 +188,7 @@ test('nobody connects without TLS, and to nobody who only calls himself the serv
   assert.match((await refusal(foreign, 'SELECT 1')) ?? '', /self-signed|unable to/);
 });
 
-test('the check of a backend verifies the server, and takes nothing between that and no TLS', async ({
+test('the check of a backend verifies the server, and refuses the TLS modes in between', async ({
   superuser,
   authorityFile,
 }) => {
@@ -229,14 +229,14 @@ test("the chart's script does the same with psql", async (state) => {
   assert.is(await refusal(as(superuser, 'app2', awkward, 'app2'), 'CREATE TABLE t (id integer)'), undefined);
 });
 
-test('a refused login is told in one line, and no password with it', async (state) => {
+test('a refused login is reported in one line without a password', async (state) => {
   const { exitCode, stdout } = await script(state, 'wrong-one', wanted('hidden'));
   assert.is(exitCode, 1);
   assert.match(stdout, /^FAILED database roles: .*password authentication failed for user "postgres".*\n$/);
   assert.not.match(stdout, /wrong-one|hidden/);
 });
 
-test('no password is in the log of the server, also when a statement fails', async (state) => {
+test('the server’s log contains no password, even when a statement fails', async (state) => {
   const { postgresql, superuser } = state;
   const broken = JSON.stringify({
     applications: { ['x'.repeat(70)]: { password: 'never-logged' } },
@@ -251,7 +251,7 @@ test('no password is in the log of the server, also when a statement fails', asy
   assert.not.match(postgresql.log(), /never-logged|wörd|newer/);
 });
 
-test('a changed password is in no log either', async ({ postgresql, superuser }) => {
+test('a changed password is not logged either', async ({ postgresql, superuser }) => {
   await setPassword(superuser, 'app2', 'never-logged');
   assert.ok(await acceptsLogin(as(superuser, 'app2', 'never-logged', 'app2')));
   await setPassword(superuser, 'nobody', 'never-logged').then(

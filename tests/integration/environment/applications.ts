@@ -21,7 +21,7 @@ import {
   withFile,
 } from './shared.ts';
 
-/* What the applications get – routes, certificates, logins – and what becomes of it when something changes. */
+/* Routes, certificates and logins of the applications, and what happens when they change. */
 
 const tests = scenario('applications');
 
@@ -66,7 +66,7 @@ tests('the variables of env serve kubectl, helm, helmfile, sops and vault by han
 });
 
 tests(
-  'what was changed in Vault by hand is brought back by init-vault, and every request is in the audit log',
+  'init-vault reverts manual changes in Vault, and the audit log has every request',
   async () => {
     await somebody('vault kv patch -mount=kv app1/database DB_HOST=somewhere >&2');
     const { stderr } = await succeeds('init-vault');
@@ -78,12 +78,12 @@ tests(
 );
 
 tests(
-  'the operator prolongs a lease, and before its longest time is over it gives app1 another login and restarts it',
+  'the operator renews a lease, and before its maximum ends it gives app1 a new login and restarts it',
   async () => {
     const user = async () => (await loginOf('app1')).DB_USER;
     const another = async (than: string | undefined, what: string) =>
       until(async () => (await user()) !== than, what);
-    // A changed specification makes the operator ask for a login at once, the first one with the times of now.
+    // A changed spec makes the operator request a login at once, the first one with the current durations.
     const renewAt = (percent: number) =>
       somebody(
         `kubectl -n backend patch vaultdynamicsecret app1-back-database --type merge -p '{"spec":{"renewalPercent":${percent}}}'`,
@@ -175,7 +175,7 @@ tests('no secret shows in events, logs, reports or what was seen of a failure', 
   const folders = ['.state/development/logs', '.state/development/diagnostics', '.tasks'];
   for (const file of ['run.html', 'run.json', ...(await filesIn(...folders))])
     texts.set(file, await readText(sandbox.path(file)));
-  // the failure above has left something to look at
+  // the failure above has left diagnostics
   for (const folder of folders)
     assert.ok(
       [...texts.keys()].some((name) => name.startsWith(folder)),
@@ -185,7 +185,7 @@ tests('no secret shows in events, logs, reports or what was seen of a failure', 
     assert.ok(text.length > 0, name);
     assert.not.ok(showing(text), name);
   }
-  // helm keeps values and manifests of each revision; those of two releases have the password
+  // helm stores values and manifests of each revision; those of two releases contain the password
   const releases = JSON.parse(await somebody('helm list --all-namespaces --output json'));
   const holders: string[] = [];
   for (const { name, namespace } of releases as { name: string; namespace: string }[])
@@ -198,7 +198,7 @@ tests('certificates that were lost are created again, and everything takes them'
   await rm(state('certificates'), { recursive: true });
   await succeeds('install-tier', 'apps');
   assert.is(await login(await loginOf('app2')), undefined);
-  // As a run leaves it that is killed before it tells the server of the new certificate.
+  // The state after a run that was killed before it passed the new certificate to the server.
   const record = state('postgresql/server.json');
   await writeFile(record, JSON.stringify({ ...JSON.parse(await readText(record)), certificate: 'older' }));
   await succeeds('create-k8s');

@@ -5,7 +5,7 @@ import type { Status } from '../../../lib/operations/status.ts';
 import { login } from './login.ts';
 import { fieldOf, loginOf, makeClone, refuses, sandbox, status, succeeds } from './shared.ts';
 
-/* From a fresh clone to both applications. It runs before every scenario. */
+/* From a fresh clone to both applications. Runs before every scenario. */
 
 const tests = suite('create');
 

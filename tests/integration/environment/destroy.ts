@@ -5,7 +5,7 @@ import { readServices } from '../../../lib/cluster/embedded/services.ts';
 import { leftovers } from '../live-run.ts';
 import { sandbox, state, status, succeeds } from './shared.ts';
 
-/* From all of it to nothing. It runs after every scenario. */
+/* Removes everything. Runs after every scenario. */
 
 const tests = suite('destroy');
 

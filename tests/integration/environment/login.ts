@@ -15,10 +15,10 @@ export async function login(
 ): Promise<string | undefined> {
   const kubeconfig = state('kubeconfig');
   const words = ['--kubeconfig', kubeconfig, '-n', 'database', 'port-forward', 'svc/postgresql', ':5432'];
-  // Its own kubectl must not be what leaves something in the home that is looked at in the end.
+  // This kubectl must not leave files in the home, which is checked at the end.
   const env = { ...sandbox.env, KUBECACHEDIR: state('kube-cache') };
   const forward = spawn('kubectl', words, { stdio: ['ignore', 'pipe', 'pipe'], env });
-  // It may end by itself: when its pod goes, or a connection through it breaks.
+  // It may end by itself: when its pod ends or a connection through it breaks.
   const end = ended(forward);
   try {
     const line = once(createInterface({ input: forward.stdout }), 'line');
@@ -27,7 +27,7 @@ export async function login(
     const { DB_USER: user = '', DB_NAME: database = '' } = secret;
     const client = new Client({
       ...{ host: '127.0.0.1', port, user, password, database },
-      // What a backend has in DB_SSLROOTCERT; the server takes nothing but TLS.
+      // The backend's DB_SSLROOTCERT; the server accepts only TLS.
       ssl: { ca: await readFile(state('certificates/ca.crt'), 'utf8') },
     });
     try {

@@ -16,12 +16,12 @@ import {
   withFile,
 } from './shared.ts';
 
-/* New passwords of the database, through all the places that have them. */
+/* Rotation of database passwords in all places that use them. */
 
 const tests = scenario('passwords');
 
 tests(
-  'rotate-database-password gives every role another password, and restarts who has the old one',
+  'rotate-database-password changes every role’s password and restarts the pods with the old one',
   async () => {
     const passwords = async () => (await somebody(`sops decrypt ${secretsFile()}`)).split('\n').sort();
     const before = { file: await passwords(), secret: await loginOf('app2') };
@@ -45,7 +45,7 @@ tests(
 );
 
 tests(
-  'a rotation that failed half-way is completed by the next one, with the passwords that it chose',
+  'the next run completes a rotation that failed half-way, with the same new passwords',
   async () => {
     const before = await loginOf('app2');
     const chosen = state('database-rotation.json');
@@ -74,7 +74,7 @@ tests(
 );
 
 tests(
-  'a secrets file with another password than the server’s is reported, changes nothing, and a rotation fixes it',
+  'a password in the secrets file that differs from the server’s is reported, and a rotation fixes it',
   async () => {
     const file = secretsFile();
     const byHand = (key: string) =>
@@ -95,7 +95,7 @@ tests(
     const { stdout } = await succeeds('rotate-database-password', 'superuser', '--yes');
     assert.match(stdout, 'commit: environments/development/secrets/database.yaml\n');
     await until(async () => /database {5}reachable\n/.test(await told()), 'the database is well');
-    // Refused before anything is asked.
+    // Refused before any call.
     await refuses(['rotate-database-password', 'app1'], 2, /`app1` is no role with a password of its own/);
   },
 );

@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import * as assert from 'uvu/assert';
 import { sandbox, scenario, somebody, succeeds } from './shared.ts';
 
-/* Somebody else works on the cluster too, with kubectl and helm. The tests build on each other. */
+/* Other people change the cluster with kubectl and helm. The tests build on each other. */
 
 const others = scenario('people');
 
-/** Expects that a task fails with this error, which may be as long as what helm said. */
+/** Expects a task to fail with this error, which may be as long as helm's. */
 async function fails(words: readonly string[], said: RegExp): Promise<void> {
   const ended = await sandbox.task(...words);
   assert.is(ended.exitCode, 1, ended.stderr);
@@ -43,7 +43,7 @@ others('what somebody changed is told with its field and manager, and taken back
     kubectl -n backend patch secret app2-back-database -p '{"stringData":{"DB_PASSWORD":"${password}"}}'
     kubectl -n frontend delete serviceaccount app2-front
     kubectl -n frontend label deployment app2-front app.kubernetes.io/managed-by-
-    # Not helm's fields: they stay.
+    # Not helm's fields, so they stay.
     kubectl -n frontend annotate deployment app2-front some=note
     kubectl -n frontend rollout restart deployment app2-front`);
   const enforced = '.metadata.labels[pod-security.kubernetes.io/enforce]';
@@ -72,7 +72,7 @@ others('what somebody changed is told with its field and manager, and taken back
   assert.match(install, /installing: devops, app2-back, app2-front/);
   const again = await installApp2();
   assert.match(again, /unchanged: devops, postgresql, app2-back, app2-front/);
-  // What the edit added beside helm's fields stays, and is told.
+  // What the edit added besides helm's fields stays and is reported.
   const added = /env\[DB_SSLMODUS\] was added by kubectl-edit; an install keeps it: remove it by hand/;
   for (const text of [again, (await succeeds('status')).stdout]) assert.is(lines(text, added).length, 1);
   await somebody('kubectl -n backend set env deployment app2-back DB_SSLMODUS-');
@@ -95,7 +95,7 @@ others('the replicas that an autoscaler of somebody’s set are left alone, unti
   assert.match((await succeeds('diff-app', 'app2')).stdout, /app2-front: no difference/);
   await somebody('kubectl -n frontend label service app2-front app.kubernetes.io/name=other --overwrite');
   assert.match(await installApp2(), /installing: app2-front/);
-  // helm set the autoscaler's number: it was never another one in between.
+  // helm set the autoscaler's number; it was never different in between.
   assert.match(await somebody('helm -n frontend get manifest app2-front'), /^ {2}replicas: 4$/m);
   assert.match(await installApp2(), /unchanged: devops, postgresql, app2-back, app2-front/);
   await somebody('kubectl -n frontend delete horizontalpodautoscaler app2-front');
@@ -165,7 +165,7 @@ END
 });
 
 others(
-  'nothing is installed while a namespace is being deleted, and it is made again afterwards',
+  'nothing is installed while a namespace is being deleted; it is recreated afterwards',
   async () => {
     await somebody(`
     kubectl -n frontend create configmap hang
@@ -196,7 +196,7 @@ others('an object of somebody else’s is not taken over, and the error says how
   );
   await succeeds('install-app', 'app2', '--', '--take-ownership');
   assert.match(await installApp2(), /unchanged: devops, postgresql, app2-back, app2-front/);
-  // The other application went with its namespace.
+  // The other application was deleted with its namespace.
   await succeeds('install-tier', 'apps');
 });
 

@@ -6,7 +6,7 @@ import { call, dryRunOn, list, placeOf, podOf } from '../charts/ask.ts';
 import { sandbox, scenario } from './shared.ts';
 import { asTeam, questions, type Rule, reviewOf, rightsIn, rightsOf, rulesReview } from './team-rights.ts';
 
-/* What the cluster lets pods, teams and deployers do: Pod Security, LimitRanges, quotas and rights, as the charts set them up. */
+/* What pods, teams and deployers may do: Pod Security, LimitRanges, quotas and RBAC, as set up by the charts. */
 
 const charts = scenario('rights');
 
@@ -14,7 +14,7 @@ const kubectl = (...args: readonly string[]) => call(sandbox, 'kubectl', args);
 const dryRun = (objects: readonly object[], ...more: readonly string[]) =>
   dryRunOn(placeOf(sandbox), objects, more);
 
-/** What the API server answers to reviews, all by one kubectl: this field of each. */
+/** One field of the API server's answer to each review, all by one kubectl. */
 async function answers(
   field: string,
   reviews: readonly object[],
@@ -109,7 +109,7 @@ charts('nobody but deployers comes by a Secret, by any of the ways there are', a
 });
 
 charts(
-  'Secrets of helm are read by the platform alone; where no value is secret, by deployers too',
+  'only the platform reads helm’s Secrets; deployers read those without secret values',
   async () => {
     const asked = ['backend', 'frontend', 'devops', 'deployers', 'nobody'].flatMap((team) =>
       ourNamespaces.flatMap((namespace) =>

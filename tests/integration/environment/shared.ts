@@ -8,7 +8,7 @@ import { makeSandbox, type Sandbox, secretOf } from '../sandbox.ts';
 
 /* What the scenarios of one environment share, see `environment.test.ts`. */
 
-/** The clone that all of them work in. */
+/** The clone that all scenarios use. */
 export let sandbox: Sandbox;
 
 export async function makeClone(): Promise<void> {
@@ -37,7 +37,7 @@ export async function succeeds(...words: string[]): Promise<Ended> {
   return ended;
 }
 
-/** Expects that a task ends with an error of few lines, without a stack, with this exit code and text. */
+/** Expects a task to fail with a short error without a stack, this exit code and this text. */
 export async function refuses(words: readonly string[], exitCode: number, said: RegExp): Promise<string> {
   const ended = await sandbox.task(...words);
   assert.is(ended.exitCode, exitCode, ended.stderr);
@@ -49,14 +49,14 @@ export async function refuses(words: readonly string[], exitCode: number, said: 
   return ended.stderr;
 }
 
-/** Runs commands of somebody who has a shell on the cluster. Returns what they print. */
+/** Runs commands of an administrator's shell and returns their output. */
 export async function somebody(script: string): Promise<string> {
   const ended = await sandbox.shell(script);
   assert.is(ended.exitCode, 0, ended.stderr);
   return ended.stdout.trim();
 }
 
-/** Changes a file, or removes it, for as long as `body` lasts. */
+/** Changes or removes a file while `body` runs. */
 export async function withFile(
   path: string,
   change: (text: string) => string | undefined,

@@ -1,6 +1,6 @@
 import { ourNamespaces } from '../../network/connections.ts';
 
-/* What the teams may do, as the API server is to see it: verbs by resource. */
+/* Expected rights of the teams: verbs by resource. */
 
 type Rights = Readonly<Record<string, string>>;
 
@@ -14,10 +14,10 @@ export type Rule = {
 
 const groupOf = (team: string): string => `k8s-deployment:${team}`;
 
-/** kubectl's words for a member of a team. */
+/** kubectl arguments to act as a member of a team. */
 export const asTeam = (team: string): string[] => ['--as', 'somebody', '--as-group', groupOf(team)];
 
-/** Asks whether a member of a team may do this, in words of `kubectl auth can-i`: `patch deployments.apps --subresource=scale`. */
+/** Review of whether a member of a team may do this, in the syntax of `kubectl auth can-i`: `patch deployments.apps --subresource=scale`. */
 export function reviewOf(team: string, namespace: string, question: string) {
   const [, verb, resource, group = '', subresource = ''] =
     /^(\w+) (\w+)\.?([\w.]*)(?: --subresource=(\w+))?$/.exec(question) ?? [];
@@ -32,7 +32,7 @@ export function reviewOf(team: string, namespace: string, question: string) {
   };
 }
 
-/** Asks for all rights of whoever creates it. */
+/** Review of all rights of its creator. */
 export const rulesReview = (namespace: string) => ({
   apiVersion: 'authorization.k8s.io/v1',
   kind: 'SelfSubjectRulesReview',
@@ -45,7 +45,7 @@ const write = 'create delete patch update';
 const all = (verbs: string, ...resources: readonly string[]): Rights =>
   Object.fromEntries(resources.flatMap((names) => names.split(' ').map((name) => [name, verbs])));
 
-/** Where a team looks after something. */
+/** Rights in namespaces that a team operates. */
 const operates: Rights = {
   ...all(
     look,
@@ -59,7 +59,7 @@ const operates: Rights = {
   'deployments.apps/scale': 'get patch update',
 };
 
-/** Where a team installs releases. */
+/** Rights in namespaces where a team installs releases. */
 const deploys: Rights = {
   ...operates,
   ...all(
@@ -78,7 +78,7 @@ const deploys: Rights = {
   ...all('create get', 'pods/exec pods/portforward'),
 };
 
-/** What who observes the cluster sees in addition, in whatever namespace one asks. */
+/** Additional rights of cluster observers, in every namespace. */
 const observes: Rights = {
   ...all(
     look,
@@ -88,7 +88,7 @@ const observes: Rights = {
   'nodes.metrics.k8s.io': 'get list',
 };
 
-/** Rights in the form in which they are compared. */
+/** Rights in a comparable form. */
 const normal = (rights: Rights): Rights =>
   Object.fromEntries(
     Object.entries(rights)
@@ -111,7 +111,7 @@ export const rightsOf: Readonly<Record<string, (namespace: string) => Rights>> =
   nobody: () => ({}),
 };
 
-/** Rules of a SelfSubjectRulesReview, without what everybody may do (ask about oneself) and rules for objects of one name. */
+/** Rules of a SelfSubjectRulesReview, without those of every user (self reviews) and those for named objects. */
 export function rightsIn(rules: readonly Rule[]): Rights {
   const rights: Record<string, string> = {};
   for (const { apiGroups = [], resources = [], verbs, resourceNames } of rules) {
@@ -131,7 +131,7 @@ export function rightsIn(rules: readonly Rule[]): Rights {
   return normal(rights);
 }
 
-/** Questions of which the answer decides over a Secret. */
+/** Reviews whose answer decides about access to Secrets. */
 export const questions: readonly (readonly [
   team: string,
   namespace: string,

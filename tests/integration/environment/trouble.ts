@@ -24,8 +24,8 @@ import {
 } from './shared.ts';
 
 /*
- * What goes wrong with a cluster: parts that died, a sealed Vault, damaged files, ports that are taken, releases that were left half
- * done, somebody who stops it.
+ * Failures of a cluster: dead processes, a sealed Vault, damaged files, ports in use, releases that were left half
+ * installed, and a stopped cluster.
  */
 
 const trouble = scenario('trouble');
@@ -47,7 +47,7 @@ async function sealVault(): Promise<void> {
   await fetch(address, { method: 'PUT', headers: { 'X-Vault-Token': keys?.adminToken ?? '' } });
 }
 
-trouble('it stays with its provider', async () => {
+trouble('an environment keeps its provider', async () => {
   await refuses(
     ['status', '--provider', 'minikube'],
     2,
@@ -55,9 +55,9 @@ trouble('it stays with its provider', async () => {
   );
 });
 
-trouble('a second run waits and says for whom, or ends at once with --no-wait and CI', async () => {
+trouble('a second run waits and names the first one, or ends at once with --no-wait and in CI', async () => {
   const path = sandbox.path('.state/development.lock');
-  // Of a process that is not around the run: it would be a part of that one then.
+  // By a process outside the run, whose children would count as part of it.
   const other = spawn('sleep', ['600']);
   const identity = await processIdentity(other.pid ?? 0);
   await writeFile(
@@ -82,7 +82,7 @@ trouble('a second run waits and says for whom, or ends at once with --no-wait an
   assert.is(await waiting.exit, 0);
 });
 
-trouble('a damaged, a foreign and a missing secrets file are told apart', async () => {
+trouble('a damaged secrets file, one of another key and a missing one give different errors', async () => {
   const file = secretsFile();
   const damages: readonly [(text: string) => string | undefined, RegExp][] = [
     [(text) => text.slice(0, 300), /is damaged/],
@@ -122,7 +122,7 @@ trouble('a damaged, a foreign and a missing secrets file are told apart', async 
   );
 });
 
-trouble('a sealed Vault is told by status and install, and opened by init-vault', async () => {
+trouble('status and install report a sealed Vault, and init-vault unseals it', async () => {
   await sealVault();
   assert.is((await status()).vault?.sealed, true);
   await withFile(
@@ -139,7 +139,7 @@ trouble('a sealed Vault is told by status and install, and opened by init-vault'
   assert.equal((await status()).vault, { initialized: true, sealed: false, configured: true });
 });
 
-trouble('a dead Vault and a dead database are named, and start-k8s starts nothing but them', async () => {
+trouble('a dead Vault and a dead database are named, and start-k8s starts only them', async () => {
   const others = await killServices('vault', 'postgresql');
   const { cluster, vault, database } = await status();
   assert.is(cluster.state, 'degraded');
@@ -154,7 +154,7 @@ trouble('a dead Vault and a dead database are named, and start-k8s starts nothin
   assert.is((await status()).cluster.state, 'running');
 });
 
-/** Makes helm's newest record of a release one of an upgrade (or a first install) that was killed. */
+/** Changes helm's newest record of a release to a killed upgrade (or first install). */
 async function leavePending(release: string, to: 'pending-upgrade' | 'pending-install'): Promise<void> {
   const kubectl = (words: string, input = '') =>
     somebody(`kubectl -n backend ${words} <<'END'\n${input}\nEND`);
@@ -174,7 +174,7 @@ async function leavePending(release: string, to: 'pending-upgrade' | 'pending-in
   await kubectl('apply --server-side --force-conflicts -f -', JSON.stringify(secret));
 }
 
-trouble('releases that a killed helm left pending are repaired by the next install', async () => {
+trouble('the next install repairs releases that a killed helm left pending', async () => {
   await leavePending('app2-back', 'pending-upgrade');
   await leavePending('app1-back', 'pending-install');
   const pending = (await status()).releases.filter((release) => release.status.startsWith('pending-'));
@@ -205,7 +205,7 @@ trouble('damaged files of the state folder are named', async () => {
   });
 });
 
-trouble('stop-k8s ends every process, and what needs the cluster says so', async () => {
+trouble('stop-k8s ends every process, and tasks that need the cluster say so', async () => {
   await succeeds('stop-k8s');
   assert.is((await status()).cluster.state, 'stopped');
   assert.equal(await processesOf(sandbox.folder), []);
@@ -213,7 +213,7 @@ trouble('stop-k8s ends every process, and what needs the cluster says so', async
 });
 
 trouble(
-  'a port that was taken meanwhile is named, pids of others are left alone, and start-k8s brings everything back, what ends meanwhile included',
+  'a port taken in the meantime is named, other processes are not touched, and start-k8s restores everything, services that end meanwhile included',
   async () => {
     const { ports } = await embedded();
     const bystander = spawn('sleep', ['600']);

@@ -9,7 +9,7 @@ import type { Environment } from '../../../lib/settings/environment.ts';
 import { environmentIn } from '../../rig/environment.ts';
 import { failureOf, taskContext } from '../../rig/task-context.ts';
 
-/* What the real kubectl says of kubeconfigs; nothing is called. */
+/* How the real kubectl reads kubeconfigs; no server is called. */
 
 const test = suite<{ folder: string; environment: Environment }>(
   'the user’s kubeconfig and the real kubectl',
@@ -28,7 +28,7 @@ test.after(({ folder }) => {
 
 const context = () => taskContext({ env: 'development', provider: 'existing', context: 'team' });
 
-test('certificates become part of the copy, the token’s file is found, and another file changes nothing', async ({
+test('the copy includes certificates, keeps the token’s file, and is not changed by another file', async ({
   folder,
   environment,
 }) => {
@@ -58,7 +58,7 @@ test('certificates become part of the copy, the token’s file is found, and ano
   assert.is(copy.users[0].user.tokenFile, join(place, 'token'));
 });
 
-test('a context that is not there, and a file that cannot be read, are told apart', async ({
+test('a missing context and an unreadable file give different errors', async ({
   folder,
   environment,
 }) => {

@@ -7,8 +7,8 @@ import { type Ended, ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { makeSandbox, type Sandbox } from '../sandbox.ts';
 
 /*
- * The embedded cluster on odd machines: on each, the part that depends on it. The words before a command make its machine; it is
- * left out where this machine refuses them.
+ * The embedded cluster on unusual machines: on each, the part that it affects. A command prefix creates the machine; it is
+ * skipped where this machine does not allow it.
  */
 
 const machines = suite<{ sandbox: Sandbox }>('machines');
@@ -27,7 +27,7 @@ machines.after(async ({ sandbox }) => {
   await sandbox.remove();
 });
 
-/** Why the machine of these words cannot be had here; undefined where it can. */
+/** Why this machine does not allow the prefix; undefined if it does. */
 async function whyLeftOut(words: readonly string[]): Promise<string | undefined> {
   const [program = '', ...args] = words;
   try {
@@ -72,7 +72,7 @@ const list: readonly Machine[] = [
     name: 'a user id without account and home: the database is made',
     words: ['unshare', '--user', '--map-user=12345', '--map-group=12345'],
     part: 'database',
-    // And with variables that end each bash before its first command, and lead to no folder.
+    // Also with variables that end each bash before its first command and name missing folders.
     env: ({ HOME: _, ...env }) => ({ ...env, BASH_ENV: `${here}/leave.sh`, TMPDIR: 'nowhere' }),
   },
   {

@@ -1,7 +1,7 @@
 import { bootstrap } from '../../../lib/start/bootstrap.ts';
 
 /*
- * Starts one part of the embedded cluster of this clone, with all that it needs, as `create-environment` does:
+ * Starts one part of this clone's embedded cluster and its needs, as `create-environment` does:
  * `node --import tsx tests/integration/machines/start-part.ts database`.
  */
 const argv = ['start-part', ...process.argv.slice(2), '--provider', 'embedded'];

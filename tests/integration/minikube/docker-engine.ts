@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 
-/** What minikube wants to know of a Docker engine before it looks at its own flags: a machine large enough. */
+/** What minikube asks a Docker engine before it checks its flags: a machine that is large enough. */
 const info = {
   ID: 'test',
   Name: 'test',
@@ -29,8 +29,8 @@ const version = {
 };
 
 /**
- * Listens on a socket in the folder as an engine without any container would, and returns the value for DOCKER_HOST: enough
- * for `minikube start --dry-run`, not for a cluster. Answers 404 to all that would make something.
+ * Listens on a socket in the folder like an engine without containers, and returns the value for DOCKER_HOST: enough
+ * for `minikube start --dry-run`, not for a cluster. Answers 404 to everything that would create something.
  */
 export async function startDockerEngine(folder: string): Promise<{ host: string; server: Server }> {
   const answers: { readonly [path: string]: unknown } = {

@@ -26,8 +26,8 @@ import { failureOf, taskContext } from '../../rig/task-context.ts';
 import { startDockerEngine } from './docker-engine.ts';
 
 /*
- * The real minikube reads what we give it. There may be no Docker here, so no cluster is made: `start --dry-run` checks the
- * flags and what they come to, the other commands are asked for a profile that is not there.
+ * The real minikube reads our flags. Docker may be missing, so no cluster is created: `start --dry-run` checks the
+ * flags and their effect, the other commands are called for a profile that does not exist.
  */
 
 type Ended = { readonly exitCode: number; readonly output: string };
@@ -67,7 +67,7 @@ if (reason !== undefined) process.stdout.write(`left out: the flags of minikube,
 const all = suite<State>('minikube flags');
 const test: typeof all | typeof all.skip = reason === undefined ? all : all.skip;
 
-/** Everything that minikube is called with, beside `start`. */
+/** All our minikube commands besides `start`. */
 async function commands(environment: Environment, settings: Settings): Promise<readonly string[]> {
   const { create, stop, destroy } = provider.commands;
   const printed = [
@@ -80,7 +80,7 @@ async function commands(environment: Environment, settings: Settings): Promise<r
   return [...others, status, `ip --profile ${environment.clusterName}`];
 }
 
-/** Exit codes of minikube: its command line is wrong; there is no such profile. */
+/** Exit codes of minikube: wrong command line; profile not found. */
 const usage = 14;
 const noProfile = 85;
 
@@ -110,7 +110,7 @@ all.before(async (state) => {
   const own = {
     DOCKER_HOST: host,
     HOME: folder,
-    // The tools stay where they are.
+    // The tools keep their place.
     XDG_CACHE_HOME: dirname(cacheFolder()),
     MINIKUBE_HOME: folder,
     KUBECONFIG: environment.kubeconfig,
@@ -138,7 +138,7 @@ all.after(({ folder, server }) => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test('start takes every flag, and makes of them the cluster that the settings describe', async ({
+test('start accepts every flag and configures the cluster of the settings', async ({
   start,
   environment,
 }) => {
@@ -178,11 +178,11 @@ for (const [words, complaint] of [
   });
 }
 
-test('a component to wait for that minikube does not know would be seen', async ({ start }) => {
+test('an unknown component to wait for would be detected', async ({ start }) => {
   assert.match((await start('--wait', 'everything')).output, /"everything" is invalid for --wait/);
 });
 
-test('every other command that we print or run is taken as it is, and not with a wrong flag', async ({
+test('every other command is accepted as printed, but not with a wrong flag', async ({
   minikube,
   environment,
   settings,
@@ -202,7 +202,7 @@ test('minikube has the addons of the settings', async ({ minikube, settings }) =
   for (const addon of [...settings.cluster.addons, 'ingress']) assert.ok(known.includes(addon), addon);
 });
 
-test('without a Docker engine nothing is made, and nothing is taken for removed', async ({
+test('without a Docker engine nothing is created, and nothing counts as removed', async ({
   environment,
   settings,
 }) => {

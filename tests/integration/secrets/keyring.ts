@@ -47,7 +47,7 @@ export async function withKeys(
   }
 }
 
-/** What these keys read of an encrypted file: its values, or undefined when none of them opens it. */
+/** The values of an encrypted file, or undefined if none of these keys opens it. */
 export async function openedBy(
   sandbox: Sandbox,
   keys: readonly string[],

@@ -11,14 +11,14 @@ type Rows = readonly { readonly [column: string]: unknown }[];
 
 export type DatabaseServer = {
   readonly address: string;
-  /** PEM, and its file: the authority of the server's certificate. */
+  /** PEM, and its file: the CA of the server's certificate. */
   readonly authority: string;
   readonly authorityFile: string;
-  /** One statement of the superuser, over a connection of its own. */
+  /** One statement as the superuser, over a new connection. */
   readonly run: (sql: string) => Promise<Rows>;
-  /** One statement of somebody else, in the database `app1`. Rejects with the server's refusal. */
+  /** One statement as another user, in the database `app1`. Rejects with the server's error. */
   readonly ask: (user: string, password: string, sql: string) => Promise<Rows>;
-  /** What the server has written so far. */
+  /** The server's log so far. */
   readonly log: () => string;
   readonly remove: () => Promise<void>;
 };

@@ -17,18 +17,18 @@ export type RealVault = {
   readonly remove: () => Promise<void>;
 };
 
-/** Where a server of several listens; chosen in advance, since each has to know the others. */
+/** Address of one server of several; chosen in advance, because each must know the others. */
 export type VaultPlace = { readonly port: number; readonly clusterPort: number };
 
 export type RealVaultOptions = {
   readonly place?: VaultPlace;
-  /** Raft storage that is shared with the servers at these places; without it a file storage. */
+  /** Raft storage shared with the servers at these addresses; default: file storage. */
   readonly joins?: readonly VaultPlace[];
-  /** A seal that opens it, in place of keys. */
+  /** A seal that unseals it without keys. */
   readonly seal?: object;
 };
 
-/** A real Vault server on a free port of loopback with its data in a folder of its own; not started yet. */
+/** A real Vault server on a free loopback port with its own data folder; not started yet. */
 export async function realVault({ place, joins, seal }: RealVaultOptions = {}): Promise<RealVault> {
   const folder = await mkdtemp(join(tmpdir(), 'real-vault-'));
   const { port, clusterPort } = place ?? { port: await freePort(), clusterPort: await freePort() };
@@ -38,9 +38,9 @@ export async function realVault({ place, joins, seal }: RealVaultOptions = {}): 
   const raft = {
     path,
     node_id: `node-${port}`,
-    // Decides within a second who leads.
+    // Elects a leader within a second.
     performance_multiplier: 1,
-    // How often it looks who may vote.
+    // Interval of updating the voters.
     autopilot_reconcile_interval: '500ms',
     autopilot_update_interval: '200ms',
     retry_join: joins?.map((other) => ({ leader_api_addr: `http://127.0.0.1:${other.port}` })) ?? [],
@@ -61,7 +61,7 @@ export async function realVault({ place, joins, seal }: RealVaultOptions = {}): 
   };
   await writeFile(join(folder, 'vault.json'), JSON.stringify(configuration));
   let child: ChildProcess | undefined;
-  // A test that breaks off must not leave the server behind.
+  // A test that is aborted must not leave the server behind.
   process.once('exit', () => child?.kill('SIGKILL'));
 
   async function start(): Promise<void> {

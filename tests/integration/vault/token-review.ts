@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 export type TokenReview = { readonly host: string; readonly close: () => Promise<void> };
 
 /**
- * The one call of an API server that Vault's Kubernetes auth makes: it accepts tokens of `serviceAccountToken`, and only
+ * The API server call of Vault's Kubernetes auth: it accepts tokens of `serviceAccountToken`, and only
  * from the reviewer.
  */
 export async function tokenReview(reviewerToken: string): Promise<TokenReview> {

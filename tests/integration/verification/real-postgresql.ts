@@ -11,13 +11,13 @@ export type RealPostgresql = {
   /** `127.0.0.1:<port>` */
   readonly address: string;
   readonly port: number;
-  /** What the server has written so far. */
+  /** The server's log so far. */
   readonly log: () => string;
   readonly remove: () => Promise<void>;
 };
 
 /**
- * A real PostgreSQL on a free port of loopback that asks every login for its password. Needs its programs on the PATH. `further` are
+ * A real PostgreSQL on a free loopback port that requires a password. Needs its programs on PATH. `further` are
  * settings of the server.
  */
 export async function realPostgresql(
@@ -58,7 +58,7 @@ export async function realPostgresql(
     log: server.output,
     remove: async () => {
       const ended = once(server.child, 'exit');
-      // "Fast": does not wait for clients.
+      // "Fast" does not wait for clients.
       server.child.kill('SIGINT');
       await ended;
       await rm(folder, { recursive: true });
@@ -88,7 +88,7 @@ async function start(program: Program, words: string[]) {
   return {
     child,
     output: () => text,
-    /** Resolves when the program has printed the text, rejects when it ends before. */
+    /** Resolves when the program has printed the text; rejects if it ends before. */
     said: (wanted: string) =>
       new Promise<void>((resolve, reject) => {
         waiting.push(() => {

@@ -26,7 +26,7 @@ const good = {
 
 const test = suite<{ postgresql: RealPostgresql; folder: string }>('backend verification');
 
-// A test, not a hook: uvu says nothing of an error in `before`, and ends with 0.
+// A test, not a hook: uvu ignores an error in `before` and exits with 0.
 test('a real PostgreSQL starts', async (context) => {
   context.folder = await mkdtemp(join(tmpdir(), 'verification-'));
   context.postgresql = await realPostgresql('postgres', password);
@@ -36,7 +36,7 @@ test.after(async ({ postgresql, folder }) => {
   if (folder !== undefined) await rm(folder, { recursive: true });
 });
 
-/** Runs verify.mjs as a Job would. */
+/** Runs verify.mjs like the Job. */
 async function verify(settings: Record<string, string>) {
   const child = spawn(process.execPath, [program], { env: { PATH: process.env.PATH, ...settings } });
   const output = { stdout: '', stderr: '' };
@@ -59,7 +59,7 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as { port: number }).port;
 }
 
-/** A backend like traefik/whoami for the time of the body. */
+/** A backend like traefik/whoami while the body runs. */
 async function withBackend(handler: RequestListener, body: (url: string) => Promise<void>): Promise<void> {
   const server = createServer(handler);
   const port = await listen(server);
@@ -84,7 +84,7 @@ const whoami =
 
 const check = (input: Partial<CheckInput>) => runCheck({ projectFolder, environment: good, ...input });
 
-test('a backend with good variables is ok, its own address of the database used', async ({
+test('a backend with good variables is ok, with its own database address', async ({
   postgresql,
   folder,
 }) => {
@@ -109,7 +109,7 @@ test('a wrong password fails with the server’s own reason', async ({ postgresq
   });
 });
 
-test('every problem of the variables is named, and no value', async ({ postgresql, folder }) => {
+test('every problem of the variables is named, without values', async ({ postgresql, folder }) => {
   const message = join(folder, 'variables');
   await withBackend(whoami({ DB_PORT: '54x32', DB_USER: '' }), async (url) => {
     const settings = { DATABASE_ADDRESS: postgresql.address, TERMINATION_MESSAGE_PATH: message };
@@ -127,7 +127,7 @@ test('every problem of the variables is named, and no value', async ({ postgresq
   });
 });
 
-test('a database that is not up is "refused", one that is silent "timeout"', async () => {
+test('a database that is down gives "refused", a silent one "timeout"', async () => {
   const nobody = await freePort();
   const refused = await check({ databaseAddress: `127.0.0.1:${nobody}` });
   assert.equal(refused.failures, [
@@ -145,13 +145,13 @@ test('a database that is not up is "refused", one that is silent "timeout"', asy
   silent.close();
 });
 
-test('another database that does not exist is named by the server', async ({ postgresql }) => {
+test('the server’s error names a missing database', async ({ postgresql }) => {
   const environment = { ...good, DB_NAME: 'app3' };
   const { failures } = await check({ databaseAddress: postgresql.address, environment });
   assert.equal(failures, [{ check: 'database login', reason: 'database "app3" does not exist' }]);
 });
 
-test('a backend that answers 500 is final and explained, nothing else is guessed', () =>
+test('a 500 of the backend is final and reported as such', () =>
   withBackend(
     (_, response) => response.writeHead(500).end(`secret ${password}`),
     async (url) => {
@@ -168,7 +168,7 @@ test('a backend that answers 500 is final and explained, nothing else is guessed
     },
   ));
 
-test('a backend that never comes up is given up after its time', async () => {
+test('a backend that never starts fails after the time limit', async () => {
   const port = await freePort();
   const { code, lines } = await verify({
     BACKEND_URL: `http://127.0.0.1:${port}`,
@@ -181,7 +181,7 @@ test('a backend that never comes up is given up after its time', async () => {
   );
 });
 
-test('a backend that is still starting is asked again', async ({ postgresql }) => {
+test('a backend that is still starting is retried', async ({ postgresql }) => {
   let asked = 0;
   const starting: RequestListener = (request, response) => {
     asked += 1;
@@ -200,7 +200,7 @@ const answers: [string, string, string][] = [
   ['without variables', '{"hostname":"x"}', 'the answer of the backend has no `environ` list'],
 ];
 for (const [name, text, reason] of answers) {
-  test(`an answer that is ${name} is said to be so without showing it`, () =>
+  test(`an answer that is ${name} is reported without showing it`, () =>
     withBackend(
       (_, response) => response.end(text),
       async (url) => assert.is((await verify({ BACKEND_URL: url })).lines[0], `FAILED backend: ${reason}`),
@@ -231,7 +231,7 @@ test('the environment may come from a file', async ({ folder, postgresql }) => {
   );
 });
 
-test('runCheck: good variables, and nothing of our own environment gets in', async ({ postgresql }) => {
+test('runCheck: passes good variables, and nothing from our own environment', async ({ postgresql }) => {
   process.env.PGPASSWORD = 'foreign';
   process.env.PGDATABASE = 'foreign';
   const result = await check({ databaseAddress: postgresql.address });
@@ -253,7 +253,7 @@ test('runCheck: failures as values', async ({ postgresql }) => {
   assert.ok(result.lines.includes('FAILED database variables: DB_USER is missing'));
 });
 
-test('runCheck: a program that cannot start or takes too long is a failure as well', async ({ folder }) => {
+test('runCheck: a program that cannot start or takes too long is a failure', async ({ folder }) => {
   const gone = await check({ projectFolder: folder });
   assert.is(gone.ok, false);
   assert.match(gone.failures[0]?.reason ?? '', /^ended with 1: Error: Cannot find module/);
