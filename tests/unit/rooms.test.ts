@@ -51,7 +51,7 @@ test('a room imports only from the rooms below it', () => {
   assert.equal(upward, []);
 });
 
-test('no module is loaded before itself, in a circle of imports; in the runner not even types go in one', () => {
+test('no circular imports; in the runner not even of types', () => {
   const open: string[] = [];
   const done = new Set<string>();
   const circles: string[] = [];

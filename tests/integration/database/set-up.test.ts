@@ -107,9 +107,7 @@ test('vault creates logins with the rights of app1 only, and revokes them', asyn
   assert.equal(table, { tableowner: 'app1' });
 });
 
-test('a second run changes only passwords, and reverts manual changes', async ({
-  superuser,
-}) => {
+test('a second run changes only passwords, and reverts manual changes', async ({ superuser }) => {
   const hand = ['ALTER ROLE app2 SUPERUSER', 'ALTER DATABASE app2 OWNER TO postgres'];
   for (const sql of hand) assert.is(await refusal(superuser, sql), undefined);
   assert.is(
@@ -127,9 +125,7 @@ test('a second run changes only passwords, and reverts manual changes', async ({
   assert.equal(found, { rolsuper: false, database: 'app2', schema: 'app2' });
 });
 
-test('an application can switch from Vault’s logins to its own password and back', async ({
-  superuser,
-}) => {
+test('an application can switch from Vault’s logins to its own password and back', async ({ superuser }) => {
   const vault = as(superuser, 'vault', 'newer', 'postgres');
   const make = `CREATE ROLE "v-app1-2" LOGIN PASSWORD 'once' IN ROLE app1`;
   await setUpDatabases(superuser, wanted('new', 'newer', 'own'));

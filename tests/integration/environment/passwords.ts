@@ -44,34 +44,31 @@ tests(
   },
 );
 
-tests(
-  'the next run completes a rotation that failed half-way, with the same new passwords',
-  async () => {
-    const before = await loginOf('app2');
-    const chosen = state('database-rotation.json');
-    let wanted = '';
-    const wrongUser = (text: string) =>
-      text.replace('releases:\n', 'releases:\n  postgresql: { user: "Not SQL" }\n');
-    await withFile(settingsFile(), wrongUser, async () => {
-      const failed = await sandbox.task('rotate-database-password', 'app2', '--yes');
-      assert.is(failed.exitCode, 1);
-      assert.match(
-        failed.stderr,
-        /the rotation is not finished: .*\n {2}why: [\s\S]*run `.* rotate-database-password` again/,
-      );
-      assert.is((await stat(chosen)).mode & 0o777, 0o600);
-      const roles = JSON.parse(await readFile(chosen, 'utf8'));
-      assert.equal(Object.keys(roles), ['app2']);
-      wanted = roles.app2.new;
-      assert.match((await succeeds('status')).stdout, /the rotation of app2 is not finished/);
-    });
-    await succeeds('rotate-database-password', 'app2', '--yes');
-    const after = await loginOf('app2');
-    assert.is(after.DB_PASSWORD, wanted);
-    assert.not.equal(after.DB_PASSWORD, before.DB_PASSWORD);
-    assert.is(await login(after), undefined);
-  },
-);
+tests('the next run completes a rotation that failed half-way, with the same new passwords', async () => {
+  const before = await loginOf('app2');
+  const chosen = state('database-rotation.json');
+  let wanted = '';
+  const wrongUser = (text: string) =>
+    text.replace('releases:\n', 'releases:\n  postgresql: { user: "Not SQL" }\n');
+  await withFile(settingsFile(), wrongUser, async () => {
+    const failed = await sandbox.task('rotate-database-password', 'app2', '--yes');
+    assert.is(failed.exitCode, 1);
+    assert.match(
+      failed.stderr,
+      /the rotation is not finished: .*\n {2}why: [\s\S]*run `.* rotate-database-password` again/,
+    );
+    assert.is((await stat(chosen)).mode & 0o777, 0o600);
+    const roles = JSON.parse(await readFile(chosen, 'utf8'));
+    assert.equal(Object.keys(roles), ['app2']);
+    wanted = roles.app2.new;
+    assert.match((await succeeds('status')).stdout, /the rotation of app2 is not finished/);
+  });
+  await succeeds('rotate-database-password', 'app2', '--yes');
+  const after = await loginOf('app2');
+  assert.is(after.DB_PASSWORD, wanted);
+  assert.not.equal(after.DB_PASSWORD, before.DB_PASSWORD);
+  assert.is(await login(after), undefined);
+});
 
 tests(
   'a password in the secrets file that differs from the server’s is reported, and a rotation fixes it',

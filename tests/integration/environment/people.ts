@@ -164,28 +164,22 @@ END
   assert.is(await replicas(), '2');
 });
 
-others(
-  'nothing is installed while a namespace is being deleted; it is recreated afterwards',
-  async () => {
-    await somebody(`
+others('nothing is installed while a namespace is being deleted; it is recreated afterwards', async () => {
+  await somebody(`
     kubectl -n frontend create configmap hang
     kubectl -n frontend patch configmap hang -p '{"metadata":{"finalizers":["example.com/hang"]}}'
     kubectl delete namespace frontend --wait=false
     kubectl wait namespace/frontend --for=condition=NamespaceFinalizersRemaining --timeout=60s`);
-    assert.equal(lines((await succeeds('status')).stdout, /drift/), [
-      'drift        devops: namespace frontend is being deleted',
-    ]);
-    await fails(
-      ['install-app', 'app2'],
-      /namespace frontend is being deleted\n(?:.*\n)*.*example\.com\/hang/,
-    );
-    await somebody(`
+  assert.equal(lines((await succeeds('status')).stdout, /drift/), [
+    'drift        devops: namespace frontend is being deleted',
+  ]);
+  await fails(['install-app', 'app2'], /namespace frontend is being deleted\n(?:.*\n)*.*example\.com\/hang/);
+  await somebody(`
     kubectl -n frontend patch configmap hang --type merge -p '{"metadata":{"finalizers":null}}'
     kubectl wait --for=delete namespace/frontend --timeout=60s`);
-    assert.match(await installApp2(), /devops was changed: namespace frontend is missing/);
-    assert.is(await replicas(), '2');
-  },
-);
+  assert.match(await installApp2(), /devops was changed: namespace frontend is missing/);
+  assert.is(await replicas(), '2');
+});
 
 others('an object of somebody else’s is not taken over, and the error says how it would be', async () => {
   await succeeds('uninstall-app', 'app2', '--yes');

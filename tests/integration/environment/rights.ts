@@ -108,38 +108,27 @@ charts('nobody but deployers comes by a Secret, by any of the ways there are', a
     assert.is(found[index], String(answer === 'yes'), `${team} in ${namespace}: ${question}`);
 });
 
-charts(
-  'only the platform reads helm’s Secrets; deployers read those without secret values',
-  async () => {
-    const asked = ['backend', 'frontend', 'devops', 'deployers', 'nobody'].flatMap((team) =>
-      ourNamespaces.flatMap((namespace) =>
-        ['get', 'list', 'watch'].map((verb) => [team, namespace, `${verb} secrets`] as const),
-      ),
-    );
-    const found = await answers(
-      '.status.allowed',
-      asked.map((question) => reviewOf(...question)),
-    );
-    for (const [index, [team, namespace, question]] of asked.entries()) {
-      const mayRead = team === 'deployers' && ['backend', 'frontend'].includes(namespace);
-      assert.is(found[index], String(mayRead), `${team}: ${question} in ${namespace}`);
-    }
-    const platform = await kubectl('get', 'secrets', '-n', 'core', '-l', 'owner=helm', '-o', 'name');
-    assert.match(platform.stdout, 'secret/sh.helm.release.v1.devops.');
-    const deployer = await kubectl(
-      'get',
-      'secrets',
-      '-n',
-      'core',
-      '-l',
-      'owner=helm',
-      ...asTeam('deployers'),
-    );
-    assert.match(deployer.stderr, 'cannot list resource "secrets"');
-    const stranger = await kubectl('get', 'pods', '-n', 'backend', ...asTeam('nobody'));
-    assert.match(stranger.stderr, 'cannot list resource "pods"');
-  },
-);
+charts('only the platform reads helm’s Secrets; deployers read those without secret values', async () => {
+  const asked = ['backend', 'frontend', 'devops', 'deployers', 'nobody'].flatMap((team) =>
+    ourNamespaces.flatMap((namespace) =>
+      ['get', 'list', 'watch'].map((verb) => [team, namespace, `${verb} secrets`] as const),
+    ),
+  );
+  const found = await answers(
+    '.status.allowed',
+    asked.map((question) => reviewOf(...question)),
+  );
+  for (const [index, [team, namespace, question]] of asked.entries()) {
+    const mayRead = team === 'deployers' && ['backend', 'frontend'].includes(namespace);
+    assert.is(found[index], String(mayRead), `${team}: ${question} in ${namespace}`);
+  }
+  const platform = await kubectl('get', 'secrets', '-n', 'core', '-l', 'owner=helm', '-o', 'name');
+  assert.match(platform.stdout, 'secret/sh.helm.release.v1.devops.');
+  const deployer = await kubectl('get', 'secrets', '-n', 'core', '-l', 'owner=helm', ...asTeam('deployers'));
+  assert.match(deployer.stderr, 'cannot list resource "secrets"');
+  const stranger = await kubectl('get', 'pods', '-n', 'backend', ...asTeam('nobody'));
+  assert.match(stranger.stderr, 'cannot list resource "pods"');
+});
 
 charts('the rights of deployers are enough for the applications, and not for the platform', async () => {
   const rendered = await renderEnvironment('existing');

@@ -58,10 +58,7 @@ test('the copy includes certificates, keeps the token’s file, and is not chang
   assert.is(copy.users[0].user.tokenFile, join(place, 'token'));
 });
 
-test('a missing context and an unreadable file give different errors', async ({
-  folder,
-  environment,
-}) => {
+test('a missing context and an unreadable file give different errors', async ({ folder, environment }) => {
   rmSync(environment.kubeconfig, { force: true });
   process.env.KUBECONFIG = join(folder, 'none');
   assert.is((await failureOf(connectExisting({ ...context(), environment }))).exitCode, 2);

@@ -84,10 +84,7 @@ const whoami =
 
 const check = (input: Partial<CheckInput>) => runCheck({ projectFolder, environment: good, ...input });
 
-test('a backend with good variables is ok, with its own database address', async ({
-  postgresql,
-  folder,
-}) => {
+test('a backend with good variables is ok, with its own database address', async ({ postgresql, folder }) => {
   const message = join(folder, 'good');
   const environment = { ...good, DB_HOST: '127.0.0.1', DB_PORT: String(postgresql.port) };
   await withBackend(whoami(environment), async (url) => {

@@ -10,7 +10,7 @@ import { passedOn } from '../../../lib/ground/variables.ts';
 
 const run = promisify(execFile);
 
-test('a clone of somebody whose git makes Windows line ends has none, and its launcher runs in a folder of any name', async () => {
+test('a clone has no Windows line ends with core.autocrlf, and its launcher runs in a folder of any name', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'clone-'));
   const [repository, clone] = [join(folder, 'repository'), join(folder, `it's a *clone* (#1, $HOME, ü)`)];
   const env = { ...passedOn(process.env), GIT_CONFIG_GLOBAL: devNull, GIT_CONFIG_NOSYSTEM: '1' };

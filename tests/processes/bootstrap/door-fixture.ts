@@ -32,7 +32,7 @@ export type Door = ChildProcess & {
   readonly end: Promise<{ code: number | null; stdout: string; stderr: string }>;
 };
 
-/** The stand-in for the tasks tells what it was given; `wait` runs until a signal comes. */
+/** The stand-in for the tasks prints its input; `wait` runs until a signal arrives. */
 const all = `
 export async function run(argv) {
   const { TASKS_PACKAGES_INSTALLED: mark = null } = process.env;

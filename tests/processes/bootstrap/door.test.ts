@@ -18,7 +18,7 @@ import { isGroupAlive } from '../../../lib/runner/process-identity.ts';
 import { npmEnvironment } from '../../../lib/tools/npm-environment.ts';
 import { inClone, installs, lockfile, says } from './door-fixture.ts';
 
-test('on a fresh clone the packages are installed, and the run goes on with the installed tsx', () =>
+test('on a fresh clone the packages are installed, and the run continues with the installed tsx', () =>
   inClone(async ({ folder, npm, start, calls }) => {
     npm(installs);
     const { code, stdout, stderr } = await start(['0', '--env', 'a b']).end;
@@ -43,7 +43,7 @@ test('the exit code of the run is kept, and a second run installs nothing', () =
     assert.is(calls().length, 1);
   }));
 
-test('another lockfile is installed, the same one with another time is not', () =>
+test('a changed lockfile is installed, one with only another time is not', () =>
   inClone(async ({ folder, npm, start, calls }) => {
     npm(installs);
     await start(['0']).end;
@@ -85,7 +85,7 @@ test('a failing npm is an error with advice, and the next run tries again', () =
     assert.is((await start(['0']).end).code, 0);
   }));
 
-test('an npm that installs nothing is told, and the settings of the project keep a user’s from that', () =>
+test('an npm that installs nothing is reported, and project settings override the user’s', () =>
   inClone(async ({ folder, npm, start }) => {
     npm('exit 0');
     const { code, stderr } = await start(['0']).end;
@@ -114,7 +114,7 @@ test('without npm the error says so, with exit code 127', () =>
     assert.match(stderr, /^error: npm cannot be started.*\n {2}why: .*\n {2}do: put npm on PATH/m);
   }));
 
-test('a path that programs would take apart is refused, and nobody else may write what a run makes', () =>
+test('a path that programs would split is refused, and only the user can write what a run creates', () =>
   inClone(async ({ folder, npm, start }) => {
     npm(installs);
     for (const [umask, mode] of [
@@ -135,7 +135,7 @@ test('a path that programs would take apart is refused, and nobody else may writ
     }
   }));
 
-test('npm gets the variables of the list, and an unreadable list is told before anything is done', () =>
+test('npm gets only the listed variables, and an unreadable list is reported first', () =>
   inClone(async ({ folder, npm, start, calls }) => {
     npm(`env | sed -n 's/^/npm has /p' >&2; ${installs}`);
     const env = { BASH_ENV: '/nowhere', SOPS_PGP_KEY: 'armour', PGHOST: 'x', AWS_PROFILE: 'team' };
@@ -152,7 +152,7 @@ test('npm gets the variables of the list, and an unreadable list is told before 
     assert.is(calls().length, 1);
   }));
 
-test('npx is given a home where there is none', () =>
+test('npx gets a home if there is none', () =>
   inClone(async ({ folder, bin }) => {
     copyFileSync(new URL('../../../run', import.meta.url), join(folder, 'run'));
     writeFileSync(join(bin, 'npx'), '#!/bin/sh\necho "$HOME"\n', { mode: 0o755 });
@@ -167,7 +167,7 @@ test('npx is given a home where there is none', () =>
     for (const none of ['none', 'run']) assert.is(await homeOf(join(folder, none)), join(folder, '.home'));
   }));
 
-test('a signal ends npm and everything that it started', () =>
+test('a signal ends npm and its children', () =>
   inClone(async ({ npm, start }) => {
     npm('sleep 600 & echo "npm $$" >&2; wait');
     const door = start(['0']);
@@ -192,7 +192,7 @@ test('a signal is passed on to the repeated run, and its exit code is kept', () 
     }
   }));
 
-test('an old Node is told at once, before anything is installed', () =>
+test('an old Node is reported before anything is installed', () =>
   inClone(async ({ npm, start, calls }) => {
     npm(installs);
     const old = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.8' } })`;

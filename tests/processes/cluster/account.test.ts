@@ -35,7 +35,7 @@ if (isRoot) {
     assert.is(execFileSync(setpriv, [...words, program], { encoding: 'utf8' }).trim(), '65534');
   });
 
-  test('where root can be nobody else, the error says what was tried and what to install', async ({
+  test('where root cannot switch users, the error says what was tried and what to install', async ({
     folder,
   }) => {
     script(folder, 'unshare', 'echo "unshare: no namespaces" >&2; exit 1');
@@ -47,7 +47,7 @@ if (isRoot) {
     assert.match(advice ?? '', /setpriv of util-linux/);
   });
 } else {
-  test('a user with an account needs no other', async () => {
+  test('a user with an account runs the programs itself', async () => {
     const { words } = await findAccount('initdb', taskContext({}).$);
     assert.equal(words, []);
   });

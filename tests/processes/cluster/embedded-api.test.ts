@@ -44,14 +44,14 @@ const message = (promise: Promise<unknown>): Promise<string> =>
     (error: Error) => error.message,
   );
 
-test('an answer that is cut off rejects the call, and ends no process', async (state) => {
+test('a truncated answer rejects the call without ending the process', async (state) => {
   state.answer = (response) => {
     response.setHeader('content-type', 'application/json').end('{"items": [');
   };
   assert.match(await message(state.api.call('GET', '/api/v1/nodes')), /JSON/);
 });
 
-test('a watch that is refused, or tells something else than events, is no watch without events', async (state) => {
+test('a refused watch, or one without events in its output, is an error', async (state) => {
   const { signal } = new AbortController();
   const events: unknown[] = [];
   const watch = () => message(state.api.watch('/api/v1/pods', (event) => events.push(event), signal));

@@ -37,7 +37,7 @@ test('names and ports are chosen once and stay', async ({ lib, environment }) =>
   assert.is(new Set(Object.values(made.ports)).size, lib.portNames.length);
 });
 
-test('helmfile and Vault are told where the real servers are, also those of an older environment', async ({
+test('helmfile and Vault get the addresses of the real servers, also in an older environment', async ({
   lib,
   environment,
 }) => {
@@ -51,7 +51,7 @@ test('helmfile and Vault are told where the real servers are, also those of an o
   assert.equal(parse(readFileSync(file, 'utf8')), { vault });
 });
 
-test('a damaged description of the cluster is told, and not taken for none', async ({ lib, environment }) => {
+test('a damaged description of the cluster is an error, not a missing one', async ({ lib, environment }) => {
   await lib.ensureState(environment, 'v1.31.0');
   for (const text of ['{"phase":', '{"phase":"created"}', 'null']) {
     writeFileSync(join(environment.state, 'embedded.json'), text);
@@ -61,7 +61,7 @@ test('a damaged description of the cluster is told, and not taken for none', asy
   }
 });
 
-test('where no cluster was made there is advice', async ({ lib, cluster, environment, context }) => {
+test('a missing cluster comes with advice', async ({ lib, cluster, environment, context }) => {
   const none = await failureOf(lib.requireState(environment));
   assert.is(none.what, 'the cluster of environment `development` is not created');
   const required = await failureOf(cluster.requireCluster({ ...context, environment }));
@@ -69,7 +69,12 @@ test('where no cluster was made there is advice', async ({ lib, cluster, environ
   assert.match(required.advice ?? '', /create-environment/);
 });
 
-test('a half created cluster says that a rerun goes on', async ({ lib, cluster, environment, context }) => {
+test('a half created cluster comes with the advice to run again', async ({
+  lib,
+  cluster,
+  environment,
+  context,
+}) => {
   await lib.ensureState(environment, 'v1.31.0');
   const error = await failureOf(cluster.requireCluster({ ...context, environment }));
   assert.is(error.what, 'the cluster of environment `development` is only half created');
@@ -101,7 +106,7 @@ test('one living process of many is a degraded cluster', async ({
   assert.match(error.why ?? '', /kube-apiserver does not run/);
 });
 
-test('services of a state that was lost are stopped when a new one is made', async ({
+test('services of a lost state are stopped when a new one is created', async ({
   lib,
   environment,
   clone,
@@ -126,7 +131,7 @@ test('services of a state that was lost are stopped when a new one is made', asy
   }
 });
 
-test('services of a state that is known stay', async ({ lib, environment, clone }) => {
+test('services of a known state keep running', async ({ lib, environment, clone }) => {
   await lib.ensureState(environment, 'v1.31.0');
   type Services = typeof import('../../../lib/cluster/embedded/services.ts');
   const { readServices, recordService } = await clone.lib<Services>('cluster/embedded/services.ts');

@@ -58,7 +58,7 @@ const kubectl = (clone: ScriptedClone, changes: Partial<typeof answers> = {}): v
   );
 };
 
-test('what the settings ask of operators has to be there: who lacks is named, with the setting', async ({
+test('operators that the settings need must be installed: missing ones are named with the setting', async ({
   lib,
   clone,
   environment,
@@ -95,7 +95,7 @@ test('what the settings ask of operators has to be there: who lacks is named, wi
   assert.match(keda.what, 'has no KEDA, which the setting releases.app2-back.autoscaling.kind asks for');
 });
 
-test('create checks the cluster and changes nothing in it', async ({
+test('create checks the cluster without changing it', async ({
   lib,
   clone,
   environment,
@@ -118,7 +118,7 @@ test('create checks the cluster and changes nothing in it', async ({
   ]);
 });
 
-test('every call but the one that reads the user’s kubeconfig names our own and the context', async ({
+test('every call names our kubeconfig and context, except the one that reads the user’s', async ({
   lib,
   clone,
   environment,
@@ -196,7 +196,7 @@ for (const [title, changes, what] of [
     'you may not create customresourcedefinitions in context `some-context`',
   ],
 ] as const) {
-  test(`${title} is told, with advice`, async ({ lib, clone, environment, settings, context }) => {
+  test(`${title} is reported with advice`, async ({ lib, clone, environment, settings, context }) => {
     kubectl(clone, changes);
     const error = await failureOf(lib.cluster.create({ ...context, environment, settings }));
     assert.is(error.what, what);
@@ -205,7 +205,7 @@ for (const [title, changes, what] of [
   });
 }
 
-test('a cluster that nobody connected is absent; one that stops answering is degraded', async ({
+test('a cluster that was never connected is absent; one that stops answering is degraded', async ({
   lib,
   clone,
   environment,

@@ -47,7 +47,7 @@ test('the cluster’s programs are found by a path of the environment or its clu
   assert.equal((await found(folder)).sort(), [vault, etcd, kwokctl].sort());
 });
 
-test('those of another environment or clone are not', async ({ folder, play }) => {
+test('processes of another environment or clone are not found', async ({ folder, play }) => {
   const { state, clusterName } = environmentIn(folder);
   await play('vault', 'server', '-config', `${state}2/vault/server.hcl`);
   await play('vault', 'server', '-config', `/other${state}2/server.hcl`);
@@ -55,21 +55,21 @@ test('those of another environment or clone are not', async ({ folder, play }) =
   assert.equal(await found(folder), []);
 });
 
-test('a user’s own program that looks into the folder is not', async ({ folder, play }) => {
+test('a user’s program that reads the folder is not found', async ({ folder, play }) => {
   const { state } = environmentIn(folder);
   await play('tail', '-f', `${state}/logs/vault.log`);
   await play('vim', `${state}/kubeconfig`);
   assert.equal(await found(folder), []);
 });
 
-test('of Node’s processes only the job runner is', async ({ folder, play }) => {
+test('among Node processes, only the job runner is found', async ({ folder, play }) => {
   const { state } = environmentIn(folder);
   await play('node', '/clone/tasks.ts', 'status', `${state}/`);
   const runner = await play('node', '/clone/lib/cluster/embedded/job-runner.ts', 'development', `${state}/`);
   assert.equal(await found(folder), [runner]);
 });
 
-test('on macOS, where ps prints a line, blanks in paths do not hide them', async ({ folder }) => {
+test('on macOS, where ps prints one line, spaces in paths do not hide them', async ({ folder }) => {
   const { state } = environmentIn(join(folder, 'my clone'));
   const processes = [
     ['7', '/Users/ada/my tools/vault', `server -config ${state}/vault/server.hcl`],

@@ -8,8 +8,8 @@ import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
 /*
- * What the provider makes of minikube's and Docker's answers, which are played: states and failures that a real cluster is
- * not brought to in a test. The whole way on a real minikube is `npm run test:minikube`.
+ * The provider with scripted answers of minikube and Docker: states and failures that a real cluster is
+ * not brought to in a test. `npm run test:minikube` runs end to end on a real minikube.
  */
 
 type State = {
@@ -100,7 +100,7 @@ const untilStart = (state: State): string =>
 const changes = (clone: ScriptedClone): string[] =>
   clone.calls().filter((line) => !/^(minikube (status|node list)|docker (info|\w+ ls)) /.test(line));
 
-test('start is told everything that the settings say', ({ lib, environment, settings }) => {
+test('start gets all settings', ({ lib, environment, settings }) => {
   assert.is(
     lib.startArguments({ environment, settings }).join(' '),
     `start --profile ${environment.clusterName} --driver docker --nodes 3 --cpus 2 --memory 3072mb ` +
@@ -183,7 +183,7 @@ test('a minikube or a Docker that fails is an error, not the absence of a cluste
   status('null', 7, 'echo "no such file" >&2; exit 1');
   const listing = await failureOf(lib.cluster.phase({ ...context, environment }));
   assert.equal([listing.what, listing.why], ['`minikube node list` failed', 'no such file']);
-  // So minikube answers when Docker is down, and also when a container is gone.
+  // minikube answers like this when Docker is down, and also when a container is missing.
   status('null', 7);
   clone.script('docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
   for (const attempt of ['phase', 'destroy', 'stop'] as const) {
@@ -242,7 +242,7 @@ test('minikube writes to the environment’s kubeconfig, and locks where the use
   assert.equal([...new Set(places)], [`${environment.kubeconfig} /tmp`]);
 });
 
-test('a running cluster is left alone', async ({
+test('a running cluster is not touched', async ({
   lib,
   environment,
   settings,
@@ -258,7 +258,7 @@ test('a running cluster is left alone', async ({
   assert.equal(changes(clone), []);
 });
 
-test('a cluster whose first start was interrupted is deleted and started over', async (state) => {
+test('a cluster whose first start was interrupted is recreated', async (state) => {
   const { lib, environment, settings, context, clone, progress } = state;
   progress(undefined);
   const file = join(environment.state, 'deleted');
@@ -281,7 +281,7 @@ test('a cluster whose first start was interrupted is deleted and started over', 
   assert.is(await lib.cluster.phase({ ...context, environment }), 'running');
 });
 
-test('one whose addons were interrupted goes on with these', async ({
+test('a cluster whose addons were interrupted continues with them', async ({
   lib,
   environment,
   settings,
@@ -442,7 +442,7 @@ test('a failed start gives minikube’s reason, suggestion and exit code', async
   assert.ok(existsSync(join(environment.state, 'environment.json')), 'destroy-environment knows it');
 });
 
-test('what Docker has too little of is named before anything is written', async ({
+test('missing resources of Docker are named before anything is written', async ({
   lib,
   environment,
   settings,
@@ -466,7 +466,7 @@ test('what Docker has too little of is named before anything is written', async 
   assert.not.ok(existsSync(join(environment.state, 'environment.json')));
 });
 
-test('an old Docker engine is said, not refused', async (state) => {
+test('an old Docker engine is reported, not refused', async (state) => {
   const { lib, environment, settings, context, clone, docker } = state;
   clone.script('minikube', untilStart(state));
   docker({}, { ...engine, ServerVersion: '20.10.24' });
@@ -474,7 +474,7 @@ test('an old Docker engine is said, not refused', async (state) => {
   assert.match(context.logged.join(), /Docker engine 20\.10\.24 is older than 24/);
 });
 
-test('root, and a Docker that is down, are refused for the docker driver only', async ({
+test('root and an unavailable Docker are refused only for the docker driver', async ({
   lib,
   settings,
   clone,
@@ -497,7 +497,7 @@ test('only the controller nginx is an addon', ({ lib, environment, settings }) =
   assert.equal([enables('traefik'), enables('nginx'), enables('none')], [false, true, false]);
 });
 
-test('a stopped cluster starts with the same words; one that does not exist is an error', async (state) => {
+test('a stopped cluster starts with the same arguments; a missing one is an error', async (state) => {
   const { lib, environment, settings, context, clone, status, progress } = state;
   progress('complete');
   clone.script('minikube', untilStart(state).replace('exit 85', `echo '${stopped}'; exit 7`));
@@ -509,7 +509,7 @@ test('a stopped cluster starts with the same words; one that does not exist is a
   assert.is(error.what, 'the cluster of environment `development` is not created');
 });
 
-test('stop and destroy name the profile, remove what minikube leaves, and do nothing where there is nothing', async ({
+test('stop and destroy name the profile, remove minikube’s leftovers, and do nothing without a cluster', async ({
   lib,
   environment,
   context,

@@ -41,7 +41,7 @@ test('every task can be printed for it', async ({ clone }) => {
   assert.match(textOf('install-tools'), /k9s/);
 });
 
-test('it is chosen by itself where it fits, created, shown and destroyed', async ({ clone }) => {
+test('it is detected where it fits, created, shown and destroyed', async ({ clone }) => {
   const run = async (...words: string[]): Promise<string> => {
     const { stdout } = await promisify(execFile)(
       process.execPath,

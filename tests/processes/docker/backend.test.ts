@@ -6,7 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 
-/* The server of docker/backend, as a process: it stands in for traefik/whoami, so it has to answer as that does. */
+/* The server of docker/backend, as a process: it replaces traefik/whoami, so it must answer like it. */
 
 const test = suite('docker/backend');
 
@@ -28,7 +28,7 @@ test.after(() => {
   for (const child of started) child.kill('SIGKILL');
 });
 
-test('tells what was asked, and its environment only when asked for it', async () => {
+test('shows the request, and its environment only on request', async () => {
   const { url } = await start({ DB_HOST: 'some=host', WHOAMI_NAME: 'app' });
   type Answer = {
     url: string;
@@ -54,7 +54,7 @@ test('tells what was asked, and its environment only when asked for it', async (
   assert.match(await (await fetch(`${url}/elsewhere`)).text(), 'GET /elsewhere HTTP/1.1');
 });
 
-test('answers on /health with the status that it was given last', async () => {
+test('answers on /health with the last status it received', async () => {
   const { url } = await start();
   const health = async () => (await fetch(`${url}/health`)).status;
   const set = async (body: string) => (await fetch(`${url}/health`, { method: 'POST', body })).status;
@@ -67,7 +67,7 @@ test('answers on /health with the status that it was given last', async () => {
   assert.is(await health(), 200);
 });
 
-test('SIGTERM: what is being answered is answered, nothing new is taken, then it ends', async () => {
+test('SIGTERM: it finishes open requests, accepts no new ones, then ends', async () => {
   const { child, url } = await start();
   const posting = request(`${url}/health`, { method: 'POST' });
   posting.write('5');

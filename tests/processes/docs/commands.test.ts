@@ -10,7 +10,7 @@ import { loader, runFile } from '../../../lib/runner/tests/rig/run-file.ts';
 import { codeOf, inlineCodeOf, pageOf, pages, rowsOf } from '../../rig/pages.ts';
 import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
 
-/* Commands in `sh` blocks and in inline code run. What a reader has to adapt is in `bash` blocks, or has a <placeholder>. */
+/* Commands in `sh` blocks and in inline code run. Commands that a reader must adapt are in `bash` blocks or have a <placeholder>. */
 
 const test = suite('commands of the documentation');
 
@@ -33,7 +33,7 @@ const lines = pages.flatMap((page) =>
     .map((line) => line.replace(/(^|\s)#.*$/, '').trim()),
 );
 
-/** Words of a command line as a shell reads them; what comes from a substitution or goes to a file is left out. */
+/** Words of a command line as a shell reads them, without substitutions and redirections. */
 const wordsOf = (line: string): string[] =>
   (line.replace(/ >.*$/, '').match(/'[^']*'|\S+/g) ?? []).map((word) => word.replaceAll("'", ''));
 
@@ -44,7 +44,7 @@ const calls = [...lines, ...pages.flatMap(inlineCodeOf)].flatMap(
 );
 const commands = [...new Set(calls)].map(wordsOf);
 
-test('every task is called with arguments and options that it has', async () => {
+test('every task is called with valid arguments and options', async () => {
   assert.ok(commands.length > 30, `${commands.length} commands`);
   // They need a terminal, a run that failed, and a run.
   const running = ['--choose', '--resume', '--watch'];

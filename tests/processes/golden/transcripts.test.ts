@@ -9,8 +9,8 @@ import { bundled } from '../../../lib/runner/tests/rig/bundled.ts';
 import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
 import { dryRuns, normalise, publicTasks, store, stored, type Transcript } from './transcripts.ts';
 
-// What each public task stands for, on each provider. After a change that is meant: run this file with UPDATE_GOLDEN=1 and
-// read what git says.
+// The dry run of each public task on each provider. After an intended change, run this file with UPDATE_GOLDEN=1 and
+// read the diff.
 
 type State = {
   clone: ProjectCopy;
@@ -49,7 +49,7 @@ for (const provider of providerNames) {
     }
   });
 
-  test(`${provider}: the transcripts are those under tests/golden/${provider}`, (state) => {
+  test(`${provider}: the transcripts match tests/golden/${provider}`, (state) => {
     const now = new Map(
       all(state).map(([name, { text }]) => [name, normalise(text, state.clone.folder)] as const),
     );
@@ -59,7 +59,7 @@ for (const provider of providerNames) {
     for (const [name, text] of now) assert.fixture(text, known.get(name) ?? '', `${provider} ${name}`);
   });
 
-  test(`${provider}: a shell takes every line, and nothing is left to be filled in`, (state) => {
+  test(`${provider}: a shell accepts every line, and no placeholder is left`, (state) => {
     for (const [name, { text }] of all(state)) {
       const shell = spawnSync('sh', ['-n'], { input: text, encoding: 'utf8' });
       assert.is(shell.status, 0, `${name}: ${shell.stderr}`);
@@ -67,7 +67,7 @@ for (const provider of providerNames) {
     }
   });
 
-  test(`${provider}: no path of this machine and no secret is in them`, (state) => {
+  test(`${provider}: they contain no path of this machine and no secret`, (state) => {
     for (const [name, { text }] of all(state)) {
       assert.not.ok(text.includes(state.clone.folder), name);
       assert.not.ok(text.includes(root), name);
@@ -75,7 +75,7 @@ for (const provider of providerNames) {
     }
   });
 
-  test(`${provider}: kubectl, helm and helmfile are always told which cluster`, (state) => {
+  test(`${provider}: every call of kubectl, helm and helmfile names the cluster`, (state) => {
     for (const [name, { text }] of all(state)) {
       for (const line of text.split('\n').filter((line) => !line.startsWith('#'))) {
         if (/\b(version|--version|plugin install|config view)\b/.test(line)) continue;
@@ -91,7 +91,7 @@ test('production: every public task prints its plain commands, without secrets, 
   for (const [name, { exitCode, text }] of transcripts) {
     assert.is(exitCode, 0, name);
     assert.not.equal(text, '', name);
-    // which go through the files of every environment
+    // which read the files of every environment
     if (!['check-secrets', 'rotate-keys'].includes(name))
       assert.not.match(text, /environments\/development|\.state\/development/, name);
     assert.is(spawnSync('sh', ['-n'], { input: text, encoding: 'utf8' }).status, 0, name);
@@ -112,7 +112,7 @@ test('a dry run writes nothing', (state) => {
   assert.equal(state.clone.files(), state.before);
 });
 
-test('the door itself, on a fresh clone without Docker, shows the embedded cluster', async (state) => {
+test('tasks.ts shows the embedded cluster on a fresh clone without Docker', async (state) => {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--import', 'tsx', 'tasks.ts', '--dry-run', 'create-k8s'],

@@ -12,7 +12,7 @@ import { tasks } from '../../../tasks/all.ts';
 
 export type Transcript = { readonly exitCode: number; readonly text: string };
 
-/** What the tasks with arguments are called with. */
+/** Arguments for the tasks that need some. */
 const examples: { readonly [task: string]: readonly string[] } = {
   'install-tier': ['apps'],
   'diff-tier': ['apps'],
@@ -30,7 +30,7 @@ export const publicTasks = tasks.filter((task) => !task.private).map(({ name }) 
 
 const printer = fileURLToPath(new URL('print-transcripts.ts', import.meta.url));
 
-/** The dry run of every public task in a project's folder, by task, with further words, by its sources or by a bundle of them. Nothing is there that it could ask: no program, no home. */
+/** The dry run of every public task in a project's folder, by task, with further words, by its sources or by a bundle of them. Without programs and home. */
 export async function dryRuns(
   folder: string,
   words: readonly string[],
@@ -58,7 +58,7 @@ export function normalise(text: string, folder: string): string {
       .replaceAll(/:inputs-[0-9a-f]{12}/g, ':inputs-DIGEST')
       .replaceAll(/unshare --user --map-user=\d+ --map-group=\d+ /g, '')
       .replaceAll(`${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`, 'OS-ARCH')
-      // In a list of platforms it stays.
+      // Except in a list of platforms.
       .replace(new RegExp(`${process.platform}-${process.arch}(?!,)`, 'g'), 'PLATFORM')
   );
 }

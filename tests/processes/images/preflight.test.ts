@@ -6,7 +6,7 @@ import type { Environment } from '../../../lib/settings/environment.ts';
 import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
 import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
 
-/* An existing cluster whose nodes are told of by a script, and a registry on loopback. */
+/* An existing cluster with scripted nodes, and a registry on loopback. */
 
 type State = {
   clone: ScriptedClone;
@@ -14,7 +14,7 @@ type State = {
   environment: Environment;
   context: RecordedContext;
   registry: Server;
-  /** What the registry was asked for. */
+  /** Requests to the registry. */
   asked: string[];
   repository: string;
   cluster: (...nodes: readonly (readonly string[])[]) => void;
@@ -63,7 +63,7 @@ const image = (repository: string, name = 'backendVerification') => ({
   releases: ['app1-back', 'app2-back'],
 });
 
-test('all that are missing are told at once, with the releases and with how to push them', async ({
+test('all missing images are reported together, with the releases and how to push them', async ({
   lib,
   environment,
   context,
@@ -89,7 +89,7 @@ test('all that are missing are told at once, with the releases and with how to p
   assert.equal(context.logged, []);
 });
 
-test('no registry is asked for an image that every node has', async ({
+test('no registry request for an image that every node has', async ({
   lib,
   environment,
   context,
@@ -101,7 +101,7 @@ test('no registry is asked for an image that every node has', async ({
   assert.equal([asked, context.logged], [[], []]);
 });
 
-test('where nodes may not be listed, nothing is missing for sure', async ({
+test('without the right to list nodes, nothing is reported as missing', async ({
   lib,
   clone,
   environment,
@@ -116,7 +116,7 @@ test('where nodes may not be listed, nothing is missing for sure', async ({
   ]);
 });
 
-test('what is not of the project is not asked for', async ({ lib, clone, environment, context }) => {
+test('images of others are not checked', async ({ lib, clone, environment, context }) => {
   clone.forget();
   await lib.checkImages({ ...context, environment }, []);
   assert.equal(clone.calls(), []);

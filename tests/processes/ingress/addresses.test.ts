@@ -48,7 +48,7 @@ function cluster(nodePort: number | undefined, items: readonly object[] = routes
 const addresses = ({ settings, ...context }: CloneContext, ingress: Partial<Settings['ingress']> = {}) =>
   routeAddresses({ ...context, settings: { ...settings, ingress: { ...settings.ingress, ...ingress } } });
 
-test('the URLs of our routes have the port of the redirect, and a note says where they are served', async (state) => {
+test('the URLs have the port of the redirect, and a note names the serving address', async (state) => {
   const { port } = state.node.address() as AddressInfo;
   cluster(port);
   const note = `served at 127.0.0.1:${port}; without DNS, add to /etc/hosts: 127.0.0.1 app1.test app2.test`;

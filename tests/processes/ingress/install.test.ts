@@ -30,7 +30,7 @@ type Cluster = {
   releases?: object[];
 };
 
-/** What helm keeps of an install that was killed long ago. */
+/** helm's record of an install that was killed long ago. */
 const pendingTraefik = {
   metadata: {
     name: 'sh.helm.release.v1.traefik.v1',
@@ -75,7 +75,7 @@ esac`,
 const ensure = ({ settings, ...context }: CloneContext, ingress: Partial<Settings['ingress']> = {}) =>
   ensureController({ ...context, settings: { ...settings, ingress: { ...settings.ingress, ...ingress } } });
 
-/** What was called, without the words that say where. */
+/** Calls, without the arguments that choose the cluster. */
 const calls = (): string[] =>
   project.calls().map((line) => line.replace(/ --kubeconfig \S+ --(?:kube-)?context \S+/, ''));
 
@@ -198,7 +198,7 @@ function failing(watched: boolean): void {
   const waiting = { reason: 'ImagePullBackOff', message: 'Back-off pulling image "traefik:v0"' };
   const status = { phase: 'Pending', containerStatuses: [{ name: 'traefik', state: { waiting } }] };
   const pod = { metadata: { namespace: 'ingress', name: 'traefik-x' }, status };
-  // helm fails once what the watch told is known: the pod's log is asked for then.
+  // helm fails after the watch was read, which then requests the pod's log.
   const told = join(project.folder, '..', 'told');
   rmSync(told, { force: true });
   execFileSync('mkfifo', [told]);

@@ -12,7 +12,7 @@ import type { CloneContext } from '../../rig/scripted-clone.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
-/* A real server in the place of the ingress controller: how its answers are judged, and what is said when it fails. */
+/* A real server instead of the ingress controller: how its answers are judged, and the errors. */
 
 type State = {
   context: CloneContext;

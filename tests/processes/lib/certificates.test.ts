@@ -46,7 +46,7 @@ const ensure = async (
 
 const inDays = (days: number): Date => new Date(Date.now() + days * 24 * 60 * 60 * 1000);
 
-/** What a client says that trusts the authority and calls the server by this name; an empty text when it is content. */
+/** Error of a client that trusts the CA and calls the server by this name; empty if it connects. */
 async function handshake(files: { certificate: string; key: string; authority: string }, servername: string) {
   const server = createServer({ cert: readFileSync(files.certificate), key: readFileSync(files.key) });
   server.listen(0, '127.0.0.1');
@@ -64,7 +64,7 @@ async function handshake(files: { certificate: string; key: string; authority: s
   }
 }
 
-test('a client that trusts the authority reaches the server by its names, and by no other', async (state) => {
+test('a client that trusts the CA accepts the server’s names only', async (state) => {
   const files = await ensure(state);
   assert.is(files.outcome, 'changed');
   assert.is(await handshake(files, 'app1-front.development.k8s-deployment.test'), '');
@@ -84,13 +84,13 @@ test('a client that trusts the authority reaches the server by its names, and by
   ]);
 });
 
-test('what was made for a server signs nothing itself', async (state) => {
+test('a server certificate cannot sign others', async (state) => {
   const files = await ensure(state);
   assert.is(new X509Certificate(readFileSync(files.certificate)).ca, false);
   assert.is(new X509Certificate(readFileSync(files.authority)).ca, true);
 });
 
-test('only the user may read any of it, and nothing half made stays', async (state) => {
+test('only the user can read the files, and no partial file is left', async (state) => {
   const { authority } = await ensure(state);
   const folder = join(authority, '..');
   assert.is(statSync(folder).mode & 0o777, 0o700);
@@ -99,14 +99,14 @@ test('only the user may read any of it, and nothing half made stays', async (sta
     assert.is(statSync(join(folder, name)).mode & 0o777, 0o600, name);
 });
 
-test('what is in order stays as it is', async (state) => {
+test('valid certificates are not changed', async (state) => {
   const { certificate } = await ensure(state);
   const before = readFileSync(certificate, 'utf8');
   assert.is((await ensure(state, {}, inDays(59))).outcome, 'unchanged');
   assert.is(readFileSync(certificate, 'utf8'), before);
 });
 
-test('a certificate is renewed 30 days before its end, by the same authority', async (state) => {
+test('a certificate is renewed 30 days before it expires, by the same CA', async (state) => {
   const files = await ensure(state);
   const authority = readFileSync(files.authority, 'utf8');
   assert.match(
@@ -117,7 +117,7 @@ test('a certificate is renewed 30 days before its end, by the same authority', a
   assert.is(readFileSync(files.authority, 'utf8'), authority);
 });
 
-test('an authority that would end before what it signs is made anew, and all that it signed', async (state) => {
+test('a CA that would expire before its certificates is recreated, with all of them', async (state) => {
   const files = await ensure(state);
   const authority = readFileSync(files.authority, 'utf8');
   assert.is((await ensure(state, {}, inDays(3600))).outcome, 'changed');
@@ -125,7 +125,7 @@ test('an authority that would end before what it signs is made anew, and all tha
   assert.is(await handshake(files, 'localhost'), '');
 });
 
-test('an authority that is there and cannot be used is never replaced', async (state) => {
+test('an unusable CA is never replaced', async (state) => {
   const files = await ensure(state);
   const folder = join(files.authority, '..');
   const key = join(folder, 'ca.key');
@@ -146,7 +146,7 @@ test('an authority that is there and cannot be used is never replaced', async (s
   assert.is((await ensure(state)).outcome, 'unchanged');
 });
 
-test('other hosts, a lost authority, a damaged file and a foreign key each make a new certificate', async (state) => {
+test('other hosts, a lost CA, a damaged file and a wrong key each lead to a new certificate', async (state) => {
   const files = await ensure(state);
   await ensure(state, { name: 'other', hosts: ['other.test'] });
   const folder = join(files.authority, '..');
@@ -166,7 +166,7 @@ test('other hosts, a lost authority, a damaged file and a foreign key each make 
     assert.is((await ensure(state, { hosts })).outcome, 'changed');
     assert.is(await handshake(files, 'localhost'), '');
   }
-  // Signed by the authority that was lost above.
+  // Signed by the CA lost above.
   const other = await state.lib.certificateProblem(state.environment, {
     name: 'other',
     hosts: ['other.test'],
@@ -174,13 +174,13 @@ test('other hosts, a lost authority, a damaged file and a foreign key each make 
   assert.match(other ?? '', 'other was signed by another authority');
 });
 
-test('two servers at the same time get certificates of one authority', async (state) => {
+test('two servers at the same time get certificates of one CA', async (state) => {
   const [first, second] = await Promise.all([ensure(state), ensure(state, { name: 'postgresql' })]);
   assert.is(await handshake(first, 'localhost'), '');
   assert.is(await handshake(second, 'localhost'), '');
 });
 
-test('the plain commands make the same', async (state) => {
+test('the printed commands create the same', async (state) => {
   const { lib, environment, clone } = state;
   const commands = lib.certificateCommands(environment, request);
   execFileSync('bash', ['-euc', commands.join('\n')], { cwd: clone.folder, stdio: 'pipe' });
@@ -188,7 +188,7 @@ test('the plain commands make the same', async (state) => {
   assert.is(await handshake(lib.certificateFiles(environment, request.name), 'localhost'), '');
 });
 
-/** What macOS has for openssl: no environment variables in configurations, none of the newer options, keys that all may read. */
+/** The openssl of macOS: no environment variables in configurations, no newer options, world-readable keys. */
 const libressl = `[ "$1" != version ] || { echo LibreSSL 3.3.6; exit 0; }
 for word in "$@"; do
   case $word in -addext | -copy_extensions) echo "unknown option $word" >&2; exit 1 ;; esac
@@ -197,7 +197,7 @@ done
 /usr/bin/openssl "$@" || exit
 for word in "$@"; do [ "$before" != -keyout ] || chmod 644 "$word"; before=$word; done`;
 
-test('the openssl of macOS, which is LibreSSL, makes the same, by the plain commands, too', async (state) => {
+test('LibreSSL, the openssl of macOS, creates the same, also with the printed commands', async (state) => {
   const { lib, environment, clone } = state;
   clone.script('openssl', libressl);
   const made = await ensure(state);
@@ -211,7 +211,7 @@ test('the openssl of macOS, which is LibreSSL, makes the same, by the plain comm
   assert.is(statSync(printed.key).mode & 0o777, 0o600);
 });
 
-test('where openssl fails nothing is made, and the error names it', async (state) => {
+test('if openssl fails, nothing is created and the error names it', async (state) => {
   state.clone.script('openssl', 'echo "unable to write" >&2; exit 1');
   const failure = await ensure(state).catch((error: Error) => error);
   assert.match(String((failure as Error).message), 'openssl');

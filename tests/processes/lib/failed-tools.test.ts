@@ -51,7 +51,7 @@ test.after.each(({ clone }) => clone.reset());
 test.after(({ clone }) => clone.remove());
 
 // The first one: a tool that was found once is not looked for again.
-test('without the tool that is asked, an environment that was made is not absent', async ({
+test('without its tool, a created environment is not reported as absent', async ({
   lib,
 
   environment,
@@ -69,11 +69,7 @@ test('without the tool that is asked, an environment that was made is not absent
   }
 });
 
-test('a state file that cannot be read is an error; nothing follows from it', async ({
-  lib,
-  clone,
-  environment,
-}) => {
+test('an unreadable state file is an error without conclusions', async ({ lib, clone, environment }) => {
   const request = { name: 'app1-front', hosts: ['localhost'] };
   const readers: { readonly [path: string]: () => Promise<unknown> } = {
     'environment.json': () => lib.remembered('development'),
@@ -100,12 +96,12 @@ test('a state file that cannot be read is an error; nothing follows from it', as
     writeFileSync(full, '');
     assert.match((await failureOf(read())).what, /^cannot read /, path);
     rmSync(full);
-    // Absent, on the other hand, is nothing.
+    // A missing file, however, means absent.
     if (path !== '.state') assert.equal(await read(), []);
   }
 });
 
-test('a damaged note on what is ours is told, and what is ours is neither forgotten nor removed', async ({
+test('a damaged ownership record is reported, and our objects are neither forgotten nor removed', async ({
   lib,
   environment,
 }) => {
@@ -121,7 +117,7 @@ test('a damaged note on what is ours is told, and what is ours is neither forgot
   }
 });
 
-test('a password that could not be read is not one that nobody has installed', async ({
+test('an unreadable password is not reported as not installed', async ({
   lib,
   clone,
   environment,
@@ -135,7 +131,7 @@ test('a password that could not be read is not one that nobody has installed', a
   assert.is(await lib.installedPassword({ ...context, environment }), 'hunter');
 });
 
-test('a Vault that does not answer is not one that is not set up', async ({
+test('a Vault that does not answer is not reported as not set up', async ({
   lib,
   clone,
   environment,
@@ -156,7 +152,7 @@ test('a Vault that does not answer is not one that is not set up', async ({
   );
 });
 
-test('without keys that serve, it is not known whether Vault is configured', async ({
+test('without valid keys, it is unknown whether Vault is configured', async ({
   lib,
   clone,
   environment,
@@ -227,7 +223,7 @@ test('status waits for no answer longer than 20 s', async ({ lib, clone, environ
   ]);
 });
 
-test('status says what it could not read, beside an answer of the fixed form', async ({
+test('status reports what it could not read, besides its fixed output', async ({
   lib,
   clone,
   environment,

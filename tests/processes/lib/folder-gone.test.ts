@@ -23,14 +23,14 @@ const dryRun = (folder: string, task: string): Promise<{ code: number; stderr: s
     );
   });
 
-test('what shows, ends and destroys an environment needs no folder under environments/', async ({
+test('tasks that show, stop and destroy an environment need no folder under environments/', async ({
   clone,
 }) => {
   for (const task of ['status', 'stop-k8s', 'destroy-k8s', 'destroy-environment'])
     assert.equal(await dryRun(clone.folder, task), { code: 0, stderr: '' }, task);
 });
 
-test('every other task names the way out', async ({ clone }) => {
+test('every other task says what to do', async ({ clone }) => {
   const { code, stderr } = await dryRun(clone.folder, 'start-k8s');
   assert.is(code, 2);
   assert.match(stderr, /`.* destroy-environment --env staging` removes it/);

@@ -53,7 +53,7 @@ test('JSON is read from stdout alone: warnings do not break it', async ({
   assert.equal(await lib.kubectlList({ $: context.$, environment }, 'get', 'nodes'), { items: [] });
 });
 
-test('what is no list is not taken for one, and a failure of the API server is told', async ({
+test('an answer that is not a list is an error, and so is a failure of the API server', async ({
   lib,
   clone,
   environment,

@@ -27,7 +27,7 @@ test.after(({ clone }) => clone.remove());
 
 const vault = { namespace: 'vault', resource: 'svc/vault', port: 8200 };
 
-test('a forwarded port is used as soon as kubectl names it, and kubectl is gone afterwards', async ({
+test('a forwarded port is used as soon as kubectl names it, and kubectl is ended afterwards', async ({
   lib,
   clone,
   environment,
@@ -135,7 +135,7 @@ test('when time is up, the error gives the last reason and what is wrong with th
   assert.match(error.why ?? '', /pod does not exist\npod vault\/vault-0: container vault: CrashLoopBackOff$/);
 });
 
-test('what the API server does not have is not waited for, and neither is what is only looked at', async ({
+test('missing objects are not waited for, and status waits for nothing', async ({
   lib,
   clone,
   environment,

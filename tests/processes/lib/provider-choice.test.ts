@@ -53,7 +53,7 @@ test('with a Docker engine and minikube it is minikube', async ({ clone, resolve
   assert.equal(clone.calls().at(-1), 'docker version --format {{.Server.Version}}');
 });
 
-test('an environment may be for one provider alone', async ({ clone, resolve }) => {
+test('an environment can be limited to one provider', async ({ clone, resolve }) => {
   clone.script('docker', 'echo 27.3.0');
   const settings = join(clone.folder, 'environments/development/settings.yaml');
   writeFileSync(settings, 'cluster: { provider: existing, context: team-cluster }\n');
@@ -64,7 +64,7 @@ test('an environment may be for one provider alone', async ({ clone, resolve }) 
   assert.is(error.what, 'environment `development` is for provider `existing`, not `embedded`');
 });
 
-test('production is never made on a cluster of our own', async ({ resolve }) => {
+test('production is never created on a local cluster', async ({ resolve }) => {
   const options = { env: 'production', context: 'team-cluster' };
   assert.is((await resolve(options)).provider, 'existing');
   for (const provider of ['embedded', 'minikube'])
@@ -78,13 +78,13 @@ test('root gets the embedded cluster, since minikube would refuse', async ({ clo
   assert.is((await resolve({ provider: 'minikube' }, 0)).provider, 'minikube');
 });
 
-test('what the user asks for overrides, and Docker is not even asked', async ({ clone, resolve }) => {
+test('an explicit choice wins without calling Docker', async ({ clone, resolve }) => {
   clone.forget();
   assert.is((await resolve({ provider: 'minikube' })).provider, 'minikube');
   assert.equal(clone.calls(), []);
 });
 
-test('an environment stays with what it was made with', async ({ clone, resolve, made }) => {
+test('an environment keeps its provider', async ({ clone, resolve, made }) => {
   clone.script('docker', 'echo 27.3.0');
   await made('embedded');
   assert.is((await resolve()).provider, 'embedded');
@@ -95,7 +95,7 @@ test('an environment stays with what it was made with', async ({ clone, resolve,
   assert.match(error.advice ?? '', /destroy-environment/);
 });
 
-test('an unknown environment is told before anything is asked', async ({ clone, resolve }) => {
+test('an unknown environment is reported before any tool is called', async ({ clone, resolve }) => {
   clone.forget();
   const error = await failureOf(resolve({ env: 'nowhere' }));
   assert.is(error.exitCode, 2);
@@ -103,7 +103,7 @@ test('an unknown environment is told before anything is asked', async ({ clone, 
   assert.equal(clone.calls(), []);
 });
 
-test('what was made of an environment whose folder is gone can be shown, stopped and destroyed', async ({
+test('an environment without its folder can be shown, stopped and destroyed', async ({
   clone,
   resolve,
   made,
@@ -117,7 +117,7 @@ test('what was made of an environment whose folder is gone can be shown, stopped
   assert.match(error.advice ?? '', /`npx .* destroy-environment --env development`/);
 });
 
-test('an existing cluster needs a context: by option, setting, or as it was made', async ({
+test('an existing cluster needs a context: by option, setting or record', async ({
   clone,
   resolve,
   made,
@@ -142,11 +142,11 @@ test('the context of an environment cannot be changed afterwards', async ({ reso
   assert.is(error.what, 'environment `development` was made in context `team-a`, not `team-b`');
 });
 
-test('a context says nothing to the other providers', async ({ resolve }) => {
+test('the other providers ignore a context', async ({ resolve }) => {
   assert.is((await resolve({ provider: 'embedded', context: 'team' })).context, undefined);
 });
 
-test('a damaged memory is replaced by what the user says', async ({ clone, resolve, made }) => {
+test('the user’s choice replaces a damaged record', async ({ clone, resolve, made }) => {
   await made('minikube');
   writeFileSync(join(clone.folder, '.state/development/environment.json'), '{');
   assert.match((await failureOf(resolve())).what, /is damaged/);

@@ -8,7 +8,7 @@ import type { CloneContext } from '../../rig/scripted-clone.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
-/* The first minute after real nodes were started, as the API shows it: played, since no test can bring a cluster there. */
+/* The first minute after real nodes started, with a scripted API, since no test can bring a cluster into that state. */
 
 type State = { context: CloneContext; database: Server };
 

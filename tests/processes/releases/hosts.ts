@@ -4,7 +4,7 @@ import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { type Files, type GitHubReleases, sha256 } from './published.ts';
 
-/** One way in which a host fails: what it answers instead, to a request for a matching `host/path`. */
+/** A failure of a host: its answer to requests for a matching `host/path`. */
 export type Fault = {
   readonly at: RegExp;
   readonly play: (response: ServerResponse, content: Buffer, request: IncomingMessage) => void;
@@ -14,14 +14,14 @@ export type Hosts = {
   files: Files;
   releases: GitHubReleases;
   faults: Fault[];
-  /** Whether GitHub's API tells checksums. */
+  /** True when GitHub's API returns checksums. */
   digests: boolean;
   /** `host/path` of every request. */
   readonly requests: string[];
   readonly close: () => void;
 };
 
-/** All names that are played; /etc/hosts leads them here. */
+/** All simulated host names; /etc/hosts maps them here. */
 export const hostNames = [
   'api.github.com',
   'dl.google.com',
@@ -34,7 +34,7 @@ export const hostNames = [
 
 const store = 'release-assets.githubusercontent.com';
 
-/** Plays the hosts on port 443 with `hosts.crt` and `hosts.key` of the folder. */
+/** Serves the hosts on port 443 with `hosts.crt` and `hosts.key` of the folder. */
 export async function playHosts(folder: string): Promise<Hosts> {
   const [key, cert] = ['hosts.key', 'hosts.crt'].map((name) => readFileSync(join(folder, name)));
   const server = createServer({ key, cert }, (request, response) => {

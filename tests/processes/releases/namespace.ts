@@ -14,7 +14,7 @@ export const playFolder = process.env[variable];
 const flags = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
 const mapping = process.getuid?.() === 0 ? [] : ['--map-root-user'];
 
-/** Why this machine cannot play hosts, or undefined. */
+/** Why this machine cannot simulate hosts, or undefined. */
 export function whyNot(): string | undefined {
   try {
     execFileSync('unshare', [...mapping, ...flags, 'ip', 'link', 'set', 'lo', 'up'], { stdio: 'pipe' });

@@ -17,7 +17,7 @@ import { type Fault, playHosts } from './hosts.ts';
 import { playFolder, runInside, whyNot } from './namespace.ts';
 import { playedTools, publish } from './published.ts';
 
-/** Every tool comes by its release path from played hosts; the real mise asks them. */
+/** The real mise installs every tool from simulated release hosts. */
 async function outside(): Promise<void> {
   const silent = { $: plainShell(), signal: new AbortController().signal, log: () => {}, progress: () => {} };
   const reason =
@@ -27,13 +27,13 @@ async function outside(): Promise<void> {
     return;
   }
   process.stdout.write(`skipped: release hosts cannot be played here (${reason})\n`);
-  test.skip('tools from played release hosts', () => {});
+  test.skip('tools from simulated release hosts', () => {});
   completeness((await loadManifest()).tools);
   test.run();
 }
 
 function completeness(tools: Manifest['tools']): void {
-  test('every release of the manifest is played', () => {
+  test('every release of the manifest is simulated', () => {
     const released = Object.values(tools).flatMap((entry) => (entry.release ? [entry.name] : []));
     assert.equal([...playedTools].sort(), released.sort());
   });
@@ -45,7 +45,7 @@ async function inside(folder: string): Promise<void> {
   // Of the cache that the machine has: inPlace gives each test another.
   const miseEntry = join(cacheFolder(), 'tools', platform, `mise-${mise.version}`);
 
-  /** A cache of its own with nothing but mise; all is published as it should be. */
+  /** A separate cache with only mise; everything is published correctly. */
   const played = (body: (place: Place) => Promise<void>): Promise<void> =>
     inPlace(async (place) => {
       Object.assign(hosts, publish(Object.values(tools)), { faults: [], digests: true, requests: [] });
@@ -54,7 +54,7 @@ async function inside(folder: string): Promise<void> {
       symlinkSync(miseEntry, join(place.cache, 'tools', platform, `mise-${mise.version}`));
       await body(place);
     });
-  /** Only the release: nothing of PATH, no compiler. */
+  /** Only the release, without PATH and compiler. */
   const get = (name: ToolName, place: Place, changes: Partial<ToolEntry> = {}) => {
     const { go: _, ...entry }: ToolEntry = tools[name];
     return getTool({ ...entry, path: false, ...changes }, {}, place.context);
@@ -86,7 +86,7 @@ async function inside(folder: string): Promise<void> {
   test('every tool of the manifest comes from its release and answers with its name and version', () =>
     played(async (place) => {
       for (const name of playedTools as ToolName[]) {
-        // The signature of sops is checked with keys of a host that mise holds: nobody else can play it.
+        // mise checks the signature of sops with built-in keys of a host, which cannot be simulated.
         if (name === 'sops') continue;
         const tool = await get(name, place);
         assert.is(tool.source, 'release', name);
@@ -101,7 +101,7 @@ async function inside(folder: string): Promise<void> {
       assert.match(error.why ?? '', /kwok\S+ 0\.8\.0 has no published checksum, and none is pinned/);
     }));
 
-  test('a wrong checksum and a truncated file end the run: nothing is built instead', () =>
+  test('a wrong checksum and a truncated file end the run without a build', () =>
     played(async (place) => {
       const changed: Fault['play'] = (response, content) =>
         response.end(Buffer.concat([content, Buffer.from('?')]));
@@ -220,7 +220,7 @@ async function inside(folder: string): Promise<void> {
       assert.equal(leftovers(place), []);
     }));
 
-  test('a name that nobody answers for is given up', () =>
+  test('a host that does not resolve fails after the time limit', () =>
     played(async (place) => {
       const silent = createSocket('udp4');
       await new Promise<void>((resolve) => silent.bind(53, '127.0.0.1', resolve));
@@ -250,13 +250,13 @@ async function inside(folder: string): Promise<void> {
       assert.match(pinIn(text, 'etcd', 'darwin-arm64')?.url ?? '', /darwin-arm64\.zip$/);
       assert.match(pinIn(text, 'kwokctl', 'linux-arm64')?.url ?? '', /kwokctl-linux-arm64$/);
       assert.is(pinIn(text, 'kube-apiserver', 'darwin-arm64')?.checksum, undefined);
-      // Without an answer mise drops some of what it knew.
+      // Without an answer, mise drops some pins.
       hosts.faults = [{ at: /./, play: (response) => response.writeHead(503).end() }];
       assert.match(await updateTools(), /\d+ of \d+ releases could not be looked up/);
       assert.is(readFileSync(lockFile, 'utf8'), text);
     }));
 
-  test('with pins no API is asked, and a publisher cannot change what was pinned', () =>
+  test('with pins, no API is called, and a publisher cannot change pinned content', () =>
     played(async (place) => {
       for (const [path, content] of hosts.files)
         if (path.includes('/kwok-')) hosts.files.set(path, Buffer.concat([content, Buffer.from('#')]));

@@ -19,7 +19,7 @@ import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { type Ended, loader, runFile } from '../../../lib/runner/tests/rig/run-file.ts';
 
-/* A small project that `./run` starts as it starts ours. */
+/* A small project that `./run` starts like ours. */
 let base = '';
 let folder = '';
 
@@ -101,7 +101,7 @@ test('the bundle is built once, and again when a source, a package or the list o
   );
 });
 
-test('what cannot be bundled runs from its sources, and is told as they tell it', async () => {
+test('what cannot be bundled runs from its sources, with their errors', async () => {
   write('tasks/word.ts', 'export const word = ;\n');
   const { exitCode, stderr } = await run(['greet']);
   assert.is.not(exitCode, 0);
@@ -120,7 +120,7 @@ test('variables that steer the loader do not change how a run starts', async () 
   assert.ok(existsSync(bundle()));
 });
 
-test('whatever the umask, the bundle is for its owner, and nobody else may write it', async () => {
+test('with any umask, only the owner can write the bundle', async () => {
   for (const umask of ['0', '777']) {
     const words = ['-c', `umask ${umask}; exec ./run greet --output plain`];
     const { exitCode, stderr } = await runFile('/bin/sh', words, folder);
@@ -131,7 +131,7 @@ test('whatever the umask, the bundle is for its owner, and nobody else may write
   }
 });
 
-test('runs that start at once are given a whole bundle each', async () => {
+test('runs that start at the same time each get a complete bundle', async () => {
   const ends = await Promise.all(Array.from({ length: 4 }, () => run(['greet', '--output', 'plain'])));
   for (const { exitCode, stderr } of ends) assert.is(exitCode, 0, stderr);
   assert.is(await greeting(), 'hello');
@@ -150,7 +150,7 @@ test('files and lines in errors are those of the sources, and a module finds the
   }
 });
 
-test('with a map that is gone or of another bundle, errors tell no wrong lines', async () => {
+test('with a missing or outdated source map, errors show no wrong lines', async () => {
   await greeting();
   const map = `${bundle()}.map`;
   for (const spoil of [
@@ -165,7 +165,7 @@ test('with a map that is gone or of another bundle, errors tell no wrong lines',
   }
 });
 
-test('packages that few runs need are loaded by these, not at every start', async () => {
+test('packages that few runs need are not loaded at every start', async () => {
   const done = await run(['greet', '--report', 'run.html']);
   assert.is(done.exitCode, 0, done.stderr);
   assert.match(readFileSync(join(folder, 'run.html'), 'utf8'), '<svg ');

@@ -104,7 +104,7 @@ for (const stopping of stoppings) {
 
   test(`${name} while the program loads`, async () => {
     await eachLine(stopping, {}, async (launched, index) => {
-      // On a busy machine the program is through with loading when the signal comes: then a task has begun, and cleans up.
+      // On a busy machine the program may have loaded when the signal arrives: then a task has started, and cleans up.
       answerCleanups([`cleanup-a-${index}`], []);
       await launched.shows('loading');
       stop(launched);
@@ -133,7 +133,7 @@ for (const stopping of stoppings) {
     await eachLine(ofEachKind, {}, async (launched, index) => {
       answerCleanups([`cleanup-a-${index}`, `cleanup-b-${index}`], ran);
       const a = await rig.next(`a-${index}`);
-      // Its end and the signal are on their way at the same time.
+      // Its end and the signal happen at the same time.
       void a.exit();
       stop(launched);
     });
@@ -168,7 +168,7 @@ for (const stopping of stoppings) {
   });
 }
 
-test('SIGTERM to the pid of npx ends npx alone: the run goes on until it gets a signal itself', async () => {
+test('SIGTERM to the pid of npx ends only npx: the run continues until it gets a signal itself', async () => {
   const ran: string[] = [];
   const launched = project.start('npx tsx tasks.ts', tasksOf(0), ['b']);
   started.push(launched);

@@ -30,7 +30,7 @@ test('--list and -l are other forms of list, also beside a task and with --json'
   assert.is(await answer(['-l', '--json']), json);
 });
 
-test('a reader that has gone away is no error', async () => {
+test('a closed output pipe is no error', async () => {
   const script = 'set -o pipefail; node --import tsx tasks.ts list | true';
   const { code, stderr } = await program.command('bash', ['-c', script]);
   assert.is(code, 0, stderr);

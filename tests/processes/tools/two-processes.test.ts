@@ -7,7 +7,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { entryOf, goScript, inPlace, moduleOf, toolchain } from '../../unit/tools/tool-fixture.ts';
 
-test('two processes that want the same tool at once build it once', () =>
+test('two processes that need the same tool at the same time build it once', () =>
   inPlace(async (place) => {
     // The compiler says that it started, and goes on when the test lets it: no matter which process runs it.
     const started = join(place.folder, 'started');

@@ -31,7 +31,7 @@ test('a slow contender takes part in so many rounds only, and warms up in none',
   assert.is(times.a?.length, 3);
 });
 
-test('a process is measured to its end, and one that fails is an error with its last words', async () => {
+test('a process is measured to its end, and a failing one is an error with its last output', async () => {
   const measure = measureProcess(new AbortController().signal);
   assert.ok((await measure({ name: 'true', command: ['true'] })) > 0);
   const script = 'echo something is wrong; exit 3';
@@ -47,7 +47,7 @@ test('a process is measured to its end, and one that fails is an error with its 
   );
 });
 
-test('what is measured is ended when the run is stopped', async () => {
+test('measured processes are ended when the run is stopped', async () => {
   const abort = new AbortController();
   const measured = measureProcess(abort.signal)({ name: 'endless', command: ['sleep', '1000'] });
   abort.abort();
@@ -61,7 +61,7 @@ test('what is measured is ended when the run is stopped', async () => {
   );
 });
 
-test('what works in a folder is ended, and nothing else', async () => {
+test('only processes that work in a folder are ended', async () => {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'bench-left-')));
   const inside = spawn('sleep', ['1000'], { cwd: folder, stdio: 'ignore' });
   const outside = spawn('sleep', ['1000'], { cwd: tmpdir(), stdio: 'ignore' });

@@ -32,7 +32,7 @@ test('peers are pinned exactly, with checksums and without the name of a registr
   assert.match(read('go-task/go.sum'), 'github.com/go-task/task/v3 v');
 });
 
-test('a tree has so many tasks, each below one other', () => {
+test('a tree has the requested number of tasks, each below one other', () => {
   for (const size of [1, 10, 50, 1000]) {
     const graph = tree(size, 'true');
     assert.is(graph.length, size);
@@ -54,7 +54,7 @@ test('the critical path of a packed graph is as long as its work divided by the 
   assert.is(depth(rootName), 8);
 });
 
-/* The same three tasks in the words of each peer; that they run all of it is checked by the benchmark itself. */
+/* The same three tasks in the format of each peer; the benchmark checks that they run all. */
 const graph = [
   { name: 't0', needs: ['t1', 't2'], command: 'true' },
   { name: 't1', needs: ['t2'], command: 'true' },

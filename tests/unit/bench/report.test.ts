@@ -31,7 +31,7 @@ test('every row for programs has the name, the peer, both times, the ratio and t
   }
 });
 
-test('what may take so many milliseconds more is within its limit up to these', () => {
+test('a limit in extra milliseconds includes its value', () => {
   const within = overRow(measured('graph', 249), measured('empty', 200), 50);
   const over = overRow(measured('graph', 251), measured('empty', 200), 50);
   assert.is(within.limit, 1.25);
@@ -50,7 +50,7 @@ test('memory is the largest peak, in MiB', () => {
   assert.is(row.unit, 'MiB');
 });
 
-test('the table says what is over its limit, and nothing of what has none', () => {
+test('the table marks rows over their limit, and none without a limit', () => {
   const peer = measured('peer', 10);
   const text = table([
     timeRow(measured('slow', 9), peer, 0.7),

@@ -28,21 +28,21 @@ test('a block is consecutive, below the ports that clients use, and the same for
   }
 });
 
-test('two keys and two steps have blocks that do not meet', () => {
+test('blocks of different keys and steps do not overlap', () => {
   const seen = ['00000000', '00000001', '00000002'].map((key) => portBlock(key, names).api);
   assert.is(new Set(seen).size, 3);
   assert.is(portBlock('00000000', names, 1).api, portBlock('00000001', names).api);
   assert.is(Math.abs((seen[1] ?? 0) - (seen[0] ?? 0)), names.length);
 });
 
-test('a port that is listened on is not free', async () => {
+test('a port with a listener is not free', async () => {
   const { api } = await choosePorts('00001234', names);
   assert.is(await isFree(api), true);
   await listening(api, async () => assert.is(await isFree(api), false));
   assert.is(await isFree(api), true);
 });
 
-test('the next block is taken as soon as one port is in use', async () => {
+test('the next block is used if one port is taken', async () => {
   const ports = await choosePorts('00004321', names);
   await listening(ports.vault, async () => {
     const others = await choosePorts('00004321', names);
@@ -50,7 +50,7 @@ test('the next block is taken as soon as one port is in use', async () => {
   });
 });
 
-test('a taken port is told with what it is for and with what finds the taker', async () => {
+test('a taken port is reported with its purpose and a command that finds its user', async () => {
   const ports = await choosePorts('00009876', names);
   await checkPorts(ports);
   await listening(ports.vault, async () => {
@@ -67,7 +67,7 @@ test('a taken port is told with what it is for and with what finds the taker', a
   });
 });
 
-test('where nothing can listen no port is said to be taken', async () => {
+test('if listening fails in general, no port is reported as taken', async () => {
   const { Server } = await import('node:net');
   const { listen } = Server.prototype;
   Server.prototype.listen = function refuse(this: InstanceType<typeof Server>) {

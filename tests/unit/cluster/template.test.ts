@@ -17,7 +17,7 @@ const templates: { readonly [file: string]: TemplateValues } = {
 };
 
 for (const [file, values] of Object.entries(templates)) {
-  test(`${file}: the plain command makes the same text as a run`, async () => {
+  test(`${file}: the printed command creates the same text as a run`, async () => {
     const text = await fillTemplate(file, values);
     assert.not.match(text.replace(/^#.*$/gm, ''), /\$\{/);
     assert.is(execFileSync('sh', ['-c', fillCommand(file, values)], { cwd: root, encoding: 'utf8' }), text);

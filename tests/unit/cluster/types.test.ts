@@ -45,13 +45,13 @@ test('what discovery does not list is missing; a group is asked for once', async
   assert.equal(await missingTypes(scripted(new Set()).api, types), types);
 });
 
-test('types that are served are left alone', async () => {
+test('served CRDs are not changed', async () => {
   const { api, calls } = scripted(new Set(['keys', 'locks']));
   await waitForTypes(api, types, never, hasty);
   assert.equal(calls, ['GET /apis/example.test/v1beta1']);
 });
 
-test('a type that stays half made is touched, once, and then waited for', async () => {
+test('an incomplete CRD is touched once and then awaited', async () => {
   const served = new Set(['keys']);
   const { api, calls } = scripted(served, (name) => served.add(name.split('.')[0] ?? ''));
   await waitForTypes(api, types, never, hasty);
@@ -61,7 +61,7 @@ test('a type that stays half made is touched, once, and then waited for', async 
   );
 });
 
-test('a type that is not served even then is named', async () => {
+test('a CRD that is still not served is named', async () => {
   const { api } = scripted(new Set(['keys']));
   const error = await failureOf(waitForTypes(api, types, never, { ...hasty, failMs: 0 }));
   assert.is(error.what, 'the API server does not serve locks.example.test');

@@ -18,7 +18,7 @@ const settings = {
   releases: { postgresql: { password: 'sops://database.yaml#/password' } },
 } as unknown as Settings;
 
-test('roles with a password of their own, the superuser first', () => {
+test('roles with a password, the superuser first', () => {
   assert.equal(
     loginRoles(settings).map(({ name, kind, database, secret }) => [
       name,
@@ -37,7 +37,7 @@ test('roles with a password of their own, the superuser first', () => {
   assert.is(secretKey(''), undefined);
 });
 
-test('a rotation is of all, of the superuser by either name, or of one role', () => {
+test('a rotation covers all roles, the superuser by either name, or one role', () => {
   const names = (name: string) => selectRoles(loginRoles(settings), name).map((role) => role.name);
   assert.equal(names('all'), ['postgres', 'app2', 'vault']);
   assert.equal(names('superuser'), ['postgres']);
@@ -61,7 +61,7 @@ test('the plain command prints the same JSON, and decrypts where a password is',
   );
 });
 
-test('SQL is taken apart at the ends of lines, as psql does it', () => {
+test('SQL is split at line ends, as psql does', () => {
   assert.equal(statementsOf("-- one; two;\nSET a = 'b';\nSELECT format('x;')\n  WHERE true \\gexec\n\n"), [
     { sql: "SET a = 'b'", givesStatements: false },
     { sql: "SELECT format('x;')\n  WHERE true", givesStatements: true },

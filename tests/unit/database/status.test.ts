@@ -16,7 +16,7 @@ const refusing = (...names: string[]) =>
     return !names.includes(name);
   });
 
-test('each login whose password is in the file is tried, and those that are refused are named', async () => {
+test('each login with a password in the file is tried, and refused ones are named', async () => {
   assert.is(await refusing(), undefined);
   const advice =
     'run `npx tsx tasks.ts rotate-database-password`, or `npx tsx tasks.ts install-app postgresql` if the role is new';
@@ -29,7 +29,7 @@ test('without the superuser only a rotation helps', async () => {
   assert.is(await refusing('postgres', 'app2'), told);
 });
 
-test('a file that cannot be opened is told; a server that does not answer refuses nobody', async () => {
+test('an unreadable file is reported; a silent server is not a refusal', async () => {
   const damaged = async (): Promise<string> => {
     throw new TaskError({ what: 'database.yaml is damaged' });
   };

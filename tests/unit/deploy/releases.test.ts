@@ -64,7 +64,7 @@ test('an empty cluster has no releases, and is asked once', async () => {
   ]);
 });
 
-test('of each release the newest revision counts, by number and not by text', async () => {
+test('the newest revision of each release counts, compared as numbers', async () => {
   const releases = await deployed(
     { version: 9, status: 'deployed' },
     { version: 10, status: 'pending-upgrade' },

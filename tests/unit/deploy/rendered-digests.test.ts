@@ -31,7 +31,7 @@ test('digests of the same inputs add up', async ({ environment }) => {
   );
 });
 
-test('other inputs forget what was known', async ({ environment }) => {
+test('other inputs clear the cache', async ({ environment }) => {
   await rememberDigests(environment, 'a', new Map([['devops', '1']]));
   assert.is((await recallDigests(environment, 'b')).size, 0);
   await rememberDigests(environment, 'b', new Map([['vault', '2']]));

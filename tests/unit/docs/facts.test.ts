@@ -8,7 +8,7 @@ import { exitCodeTable } from '../../../lib/runner/exit-codes.ts';
 import { tasks } from '../../../tasks/all.ts';
 import { codeOf, inlineCodeOf, pageOf, pages, rowsOf } from '../../rig/pages.ts';
 
-const test = suite('what the documentation says is so');
+const test = suite('facts of the documentation');
 
 /** Words in backticks at the front of a cell, without their arguments. */
 const firstWords = (cell = ''): string[] =>

@@ -10,7 +10,7 @@ const test = suite('docs/picture.ts');
 const text = (session: string): string[] =>
   screenOf(session).map((line) => line.map((piece) => piece.text).join(''));
 
-test('shows what stands on the screen at the end', () => {
+test('shows the final screen', () => {
   const session =
     '$ ./run\r\n\x1b[36m⠙ a\x1b[39m\r\n  0 of 1\r\n\x1b[2A\r\x1b[0J\x1b[32m✓\x1b[39m a \x1b[2m1s\x1b[22m\r\n';
   assert.equal(text(session), ['$ ./run', '✓ a 1s', '']);

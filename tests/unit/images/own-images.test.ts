@@ -36,7 +36,7 @@ test.before(async (state) => {
 test.after.each(({ clone }) => clone.reset());
 test.after(({ clone }) => clone.remove());
 
-test('those that are built here and that the releases run', async ({ of }) => {
+test('images that are built here and used by the releases', async ({ of }) => {
   const [, images] = await of('development', 'apps');
   assert.equal(images, ['k8s-deployment/backend-verification:0.1.0 app1-back app2-back']);
   assert.equal((await of('development', 'core'))[1], []);
@@ -46,11 +46,7 @@ test('those that are built here and that the releases run', async ({ of }) => {
   ]);
 });
 
-test('the tag by inputs changes with a file, a name and a build argument, and with nothing else', async ({
-  clone,
-  lib,
-  of,
-}) => {
+test('the input tag changes only with a file, a name or a build argument', async ({ clone, lib, of }) => {
   const [settings] = await of('development', 'apps');
   const image = { ...settings.images.backendVerification, name: 'some', folder: 'docker/some', releases: [] };
   const write = (name: string, text: string) => {
@@ -82,7 +78,7 @@ test('the error for a folder without a Dockerfile names the setting', async ({ l
   assert.match(error.why ?? '', /images\.some\.build/);
 });
 
-test('build arguments reach docker as words of their own', async ({ lib, of }) => {
+test('build arguments reach docker as separate arguments', async ({ lib, of }) => {
   const [settings] = await of('development', 'apps');
   const words = lib.buildWords({ ...settings, buildArguments: { A: 'b c' } }, 'docker/some', 'some:1');
   assert.equal(words, ['docker', 'build', '--build-arg', 'A=b c', '--tag', 'some:1', 'docker/some']);

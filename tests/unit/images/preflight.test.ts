@@ -17,7 +17,7 @@ const name = 'docker.io/k8s-deployment/backend-verification:1.0';
 const node = (name: string, ...images: string[]) => ({ name, images: new Set(images), full: false });
 const empty = [node('a'), node('b')];
 
-test('what the registry does not have and no node holds is missing, in words', () => {
+test('an image in neither registry nor node is reported as missing', () => {
   assert.equal(judge(own, empty, { kind: 'absent' }), {
     kind: 'missing',
     why: 'docker.io does not have it, and none of 2 nodes has it',
@@ -25,11 +25,11 @@ test('what the registry does not have and no node holds is missing, in words', (
   assert.is(judge(private_, empty, { kind: 'absent' }).kind, 'missing');
 });
 
-test('what the registry has is fine', () => {
+test('an image in the registry is fine', () => {
   assert.is(judge(own, empty, { kind: 'there' }).kind, 'fine');
 });
 
-test('nothing is missing for sure where a node may hold it', () => {
+test('an image that a node may have is not reported as missing', () => {
   const some = [node('a', name), node('b')];
   assert.equal(judge(own, some, { kind: 'absent' }), {
     kind: 'doubt',
@@ -48,7 +48,7 @@ test('behind a login an image may be private, unless its name was made for image
   assert.is(judge(own, empty, { kind: 'denied' }).kind, 'missing');
 });
 
-test('a registry that tells nothing casts doubt, unless a node holds the image', () => {
+test('a silent registry is a warning, unless a node has the image', () => {
   const unknown = { kind: 'unknown', reason: 'no name' } as const;
   assert.equal(judge(own, empty, unknown), {
     kind: 'doubt',

@@ -6,7 +6,7 @@ import { askRegistry } from '../../../lib/cluster/images/registry.ts';
 import { serverOf } from '../../../lib/tools/registry/call.ts';
 import { fullName, namesHost } from '../../../lib/tools/registry/reference.ts';
 
-/* A registry on loopback, played. */
+/* A simulated registry on loopback. */
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 type State = { server: Server; host: string; play: (answer: Answer) => string[] };
@@ -34,7 +34,7 @@ test.after.each(({ server }) => {
 const ask = (host: string, signal = new AbortController().signal) =>
   askRegistry(`${host}/team/image`, '1.2', signal);
 
-test('what it says of the manifest decides', async ({ host, play }) => {
+test('the answer for the manifest decides', async ({ host, play }) => {
   let status = 200;
   const asked = play((_, response) => response.writeHead(status).end());
   assert.equal(await ask(host), { kind: 'there' });
@@ -46,7 +46,7 @@ test('what it says of the manifest decides', async ({ host, play }) => {
   assert.equal(await ask(host), { kind: 'unknown', reason: 'it answers 503' });
 });
 
-test('a token that it hands out to anybody is used', async ({ host, play }) => {
+test('an anonymous token is used', async ({ host, play }) => {
   const asked = play((request, response) => {
     if (request.url?.startsWith('/token')) return response.end('{"token":"some"}');
     if (request.headers.authorization === 'Bearer some') return response.writeHead(404).end();
@@ -57,7 +57,7 @@ test('a token that it hands out to anybody is used', async ({ host, play }) => {
   assert.is(asked[1], 'GET /token?service=played&scope=repository%3Ateam%2Fimage%3Apull');
 });
 
-test('one that hands out none, or asks for a password, denies', async ({ host, play }) => {
+test('no token, or a password prompt, counts as denied', async ({ host, play }) => {
   let challenge = `Bearer realm="http://${host}/token"`;
   play((_, response) => response.writeHead(401, { 'WWW-Authenticate': challenge }).end());
   assert.equal(await ask(host), { kind: 'denied' });
@@ -65,7 +65,7 @@ test('one that hands out none, or asks for a password, denies', async ({ host, p
   assert.equal(await ask(host), { kind: 'denied' });
 });
 
-test('what is no answer is not read as one', async ({ host, play, server }) => {
+test('an invalid answer is not interpreted', async ({ host, play, server }) => {
   let text = 'no JSON';
   play((request, response) => {
     if (request.url === '/token') return response.end(text);
@@ -80,14 +80,14 @@ test('what is no answer is not read as one', async ({ host, play, server }) => {
   assert.match(answer.kind === 'unknown' ? answer.reason : '', 'ECONNREFUSED');
 });
 
-test('a run that is stopped does not wait for it', async ({ host, play }) => {
+test('a stopped run does not wait for it', async ({ host, play }) => {
   const controller = new AbortController();
   play(() => controller.abort(new Error('stopped')));
   const error = await ask(host, controller.signal).catch((error: Error) => error);
   assert.is((error as Error).message, 'stopped');
 });
 
-test('names of Docker and of containerd are the same name', () => {
+test('Docker’s and containerd’s names of an image are equal', () => {
   for (const name of ['nginx:1', 'library/nginx:1', 'docker.io/nginx:1', 'docker.io/library/nginx:1'])
     assert.is(fullName(name), 'docker.io/library/nginx:1');
   assert.is(fullName('a/b:1'), 'docker.io/a/b:1');
@@ -95,7 +95,7 @@ test('names of Docker and of containerd are the same name', () => {
   assert.equal(['a/b', 'localhost/b', 'ghcr.io/a', 'host:5000/a'].map(namesHost), [false, true, true, true]);
 });
 
-test('Docker Hub is asked at its server, every other registry by its name', () => {
+test('Docker Hub has its own server, every other registry its name', () => {
   for (const repository of ['nginx', 'hashicorp/vault', 'docker.io/hashicorp/vault'])
     assert.is(serverOf(repository), 'registry-1.docker.io');
   assert.is(serverOf('ghcr.io/a/b/c'), 'ghcr.io');

@@ -45,7 +45,7 @@ test('Traefik: the ranges of a route are those of the middleware of its name', (
   );
 });
 
-test('Traefik insists on the port of its redirect; others, and plain HTTP, on none', () => {
+test('only Traefik’s redirect requires a port in Host', () => {
   assert.is(redirectPort(settings()), 30443);
   assert.is(redirectPort(settings({ controller: 'nginx' })), undefined);
   const tls = { enabled: false, existingSecret: '', clusterIssuer: '', port: 443 };
@@ -128,7 +128,7 @@ const pod = (hostIP: string, ready: boolean): Pod => ({
   status: { hostIP, conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
 });
 
-test('the entrance is the balancer, else the port of a node with a ready pod, else there is none', () => {
+test('the entry point is the load balancer, else a node port with a ready pod, else none', () => {
   const nodes = [
     { port: 80, nodePort: 30080 },
     { port: 443, nodePort: 30443 },

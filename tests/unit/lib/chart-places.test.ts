@@ -32,7 +32,7 @@ test('a path with a comma is refused: helmfile would panic', async () => {
   assert.match((await failureOf(chartArguments(settings))).why ?? '', 'its path has a comma');
 });
 
-test('install-tools gets the tools that bring charts, also those that the provider does not need', async () => {
+test('install-tools installs tools that contain charts, even if the provider does not need them', async () => {
   const input = { args: {}, options: { env: 'lab', provider: 'existing' }, passThrough: [] };
   assert.ok(needsOf(installTools, input).some(({ task }) => task === chartTools));
   assert.match((await chartTools.commands(input)).join('\n'), 'go -C lib/tools/go/vault-secrets-operator');

@@ -23,7 +23,7 @@ test('a pod that starts or runs has no problem', () => {
   );
 });
 
-test('what was wrong with a pod stays its explanation when it is taken away, and not once it is ready', () => {
+test('a pod’s problem is kept after its removal, but not once it is ready', () => {
   const pulling = {
     containerStatuses: [container({ waiting: { reason: 'ErrImagePull', message: 'none' } })],
   };
@@ -37,7 +37,7 @@ test('what was wrong with a pod stays its explanation when it is taken away, and
   assert.is(problem(ready, ended), undefined);
 });
 
-test('warnings about pods that only took their time explain nothing, and what keeps pods from being made comes first', () => {
+test('warnings about slow pods are ignored, and what prevents pods from being created comes first', () => {
   const ready = { containerStatuses: [{ ...container({ running: {} }), ready: true }] };
   const pods = new Map([
     ['here/slow', seen(seen(undefined, ready), {})],
@@ -51,7 +51,7 @@ test('warnings about pods that only took their time explain nothing, and what ke
   assert.equal(telling([slow, broken, quota], pods), [quota, broken]);
 });
 
-test('a container that waits for something else is told with the reason', () => {
+test('a waiting container is reported with the reason', () => {
   const waiting = { reason: 'ImagePullBackOff', message: 'no such image' };
   assert.is(
     problemOf({ containerStatuses: [container({ waiting })] }),
@@ -63,7 +63,7 @@ test('a container that waits for something else is told with the reason', () => 
   );
 });
 
-test('what a failed container said itself comes before anything that could be said about it', () => {
+test('a failed container’s own message comes first', () => {
   const terminated = { exitCode: 1, reason: 'Error', message: 'FAILED database login: no password\n' };
   assert.is(
     problemOf({ phase: 'Failed', containerStatuses: [container({ terminated })] }),
@@ -83,13 +83,13 @@ test('an init container that failed explains the containers that wait for it', (
   assert.is(problemOf(status), 'container prepare ended with exit code 2 (Error)');
 });
 
-test('a pod without containers that failed is told by its own reason', () => {
+test('a failed pod without containers is reported with its own reason', () => {
   assert.is(problemOf({ phase: 'Failed', reason: 'Evicted', message: 'low on memory' }), 'low on memory');
   assert.is(problemOf({ phase: 'Failed', reason: 'Evicted' }), 'Evicted');
   assert.is(problemOf({ phase: 'Failed' }), 'failed');
 });
 
-test('what an autoscaler says before its pods are measured explains no failure', () => {
+test('autoscaler warnings before the first metrics are ignored', () => {
   assert.match('FailedGetResourceMetric: no metrics returned from resource metrics API', aboutMetrics);
   assert.match('FailedComputeMetricsReplicas: invalid metrics (1 invalid out of 1)', aboutMetrics);
   assert.not.match('FailedCreate: pods "x" is forbidden', aboutMetrics);

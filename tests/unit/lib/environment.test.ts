@@ -27,7 +27,7 @@ test.before((state) => {
 test.after.each(({ clone }) => clone.reset());
 test.after(({ clone }) => clone.remove());
 
-test('two clones and two environments have different keys, one has always the same', () => {
+test('clones and environments have different, stable keys', () => {
   const key = cloneKey('development', '/a');
   assert.match(key, /^[0-9a-f]{8}$/);
   assert.is(cloneKey('development', '/a'), key);
@@ -43,7 +43,7 @@ test('the context is the one that the provider gives its cluster', () => {
   assert.is(existing.context, 'team');
 });
 
-test('everything of an environment lies below its state folder', () => {
+test('all files of an environment are below its state folder', () => {
   const environment = environmentOf({ env: 'development', provider: 'embedded' });
   assert.is(environment.state, join(root, '.state', 'development'));
   for (const [name, path] of Object.entries(homesOf(environment))) {
@@ -75,7 +75,7 @@ test('short and plain paths of a clone stay the same when TMPDIR changes', () =>
   }
 });
 
-test('a path with signs gets a link for programs that take paths apart; letters of any kind are plain', () => {
+test('a path with special characters gets a link for programs that split paths; letters of any script do not', () => {
   const plain = '/home/jürgen_日本-1.2@%+/.state/a';
   assert.is(plainStateOf(plain, 'key'), plain);
   for (const name of ['a b', "it's", '$HOME', '(copy)', 'a&b', 'a,b', 'a;b', 'a#b', 'a*'])
@@ -90,9 +90,7 @@ test('plain commands name the homes relative to the project', () => {
   );
 });
 
-test('an environment that was never made is not remembered, and a made one by provider', async ({
-  clone,
-}) => {
+test('only a created environment has a record, with its provider', async ({ clone }) => {
   assert.is(await remembered('development', clone.folder), undefined);
   await remember(environmentOf({ env: 'development', provider: 'embedded', context: 'no' }, clone.folder));
   assert.equal(await remembered('development', clone.folder), { provider: 'embedded' });
@@ -100,7 +98,7 @@ test('an environment that was never made is not remembered, and a made one by pr
   assert.equal(await remembered('development', clone.folder), { provider: 'existing', context: 'team' });
 });
 
-test('a damaged memory is told with what mends it', async ({ clone }) => {
+test('a damaged record is reported with its fix', async ({ clone }) => {
   await remember(environmentOf({ env: 'development', provider: 'embedded' }, clone.folder));
   for (const text of ['{"prov', '{}', 'null', '{"provider":"kind"}']) {
     writeFileSync(join(clone.folder, '.state/development/environment.json'), text);
@@ -110,7 +108,7 @@ test('a damaged memory is told with what mends it', async ({ clone }) => {
   }
 });
 
-test('files are only for the user and are replaced as a whole', async ({ clone }) => {
+test('files are private and replaced atomically', async ({ clone }) => {
   const path = join(clone.folder, '.state/deep/down/keys.json');
   await writeWhole(path, 'one');
   await writeWhole(path, 'two');

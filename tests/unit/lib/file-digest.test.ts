@@ -9,7 +9,7 @@ const folder = mkdtempSync(join(tmpdir(), 'file-digest-'));
 
 test.after(() => rmSync(folder, { recursive: true }));
 
-test('files behind links count, as the programs read them too; links in a circle and into nowhere do not', async () => {
+test('files behind links count, because programs read them; circular and broken links do not', async () => {
   const write = (path: string): void => {
     mkdirSync(join(folder, path, '..'), { recursive: true });
     writeFileSync(join(folder, path), '');

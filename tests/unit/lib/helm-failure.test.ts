@@ -22,7 +22,7 @@ const release = (name: string, chart = './charts/backend'): Release => ({
 
 const releases = [release('vault', '{{ .Values.chart }}'), release('app1-back'), release('app1-front')];
 
-/** As helmfile tells that helm failed. */
+/** helmfile's output for a failed helm. */
 const told = (name: string, ...lines: string[]): string =>
   [
     'in ./helmfile.yaml: command "/bin/helm" exited with non-zero status:',
@@ -43,7 +43,7 @@ const told = (name: string, ...lines: string[]): string =>
 const hint = 'Use --debug flag to render out invalid YAML';
 const names = (found: readonly Release[]): string[] => found.map(({ name }) => name);
 
-test('the message of a template is told with its place, without what helm says to everybody', () => {
+test('a template’s message is shown with its place, without helm’s boilerplate', () => {
   const said = 'Error: execution error at (backend/templates/deployment.yaml:121:3): my very own message';
   const failure = readHelmFailure(told('app1-back', said, hint), releases);
   assert.is(failure.said, said);
@@ -52,12 +52,12 @@ test('the message of a template is told with its place, without what helm says t
   assert.not.ok(failure.restored);
 });
 
-test('a helm that crashed is told with what it says before its trace', () => {
+test('a crashed helm is reported with the message before its trace', () => {
   const crash = ['fatal error: malformed GOMEMLIMIT', '', 'runtime stack:', 'runtime.throw({0x1, 0x2})'];
   assert.is(readHelmFailure(told('app1-back', ...crash), releases).said, crash[0]);
 });
 
-test('each way in which a chart can be wrong counts as its error', () => {
+test('each kind of chart error is recognised', () => {
   for (const said of [
     'Error: parse error at (backend/templates/deployment.yaml:121): missing value for if',
     'Error: YAML parse error on backend/templates/deployment.yaml: error converting YAML to JSON: yaml: line 124: x',
@@ -69,7 +69,7 @@ test('each way in which a chart can be wrong counts as its error', () => {
   }
 });
 
-test('wrong values are told with chart, path and rule', () => {
+test('wrong values are reported with chart, path and rule', () => {
   const said = [
     "Error: values don't meet the specifications of the schema(s) in the following chart(s):",
     'backend:',
@@ -96,13 +96,13 @@ test('a wrong address range is explained in words, other patterns are quoted', (
   assert.match(said('A', domain.pattern), 'does not match pattern');
 });
 
-test('a release is not taken for failed because its name is the namespace of another one', () => {
+test('a release does not count as failed because another one’s namespace has its name', () => {
   assert.equal(names(readHelmFailure(told('app1-back', 'Error: no'), releases).failed), ['app1-back']);
   const named = 'in ./helmfile.yaml: failed processing release app1-front: release "app1-front" failed\n';
   assert.equal(names(readHelmFailure(named, releases).failed), ['app1-front']);
 });
 
-test('what was there is back only when helm says so', () => {
+test('a rollback is reported only if helm reports it', () => {
   const restored = (said: string): boolean => readHelmFailure(told('app1-back', said), releases).restored;
   assert.ok(restored('Error: UPGRADE FAILED: release app1-back failed, and has been rolled back due to x'));
   assert.ok(restored('Error: release app1-back failed, and has been uninstalled due to x'));
@@ -122,7 +122,7 @@ test('the places to fix are charts of this project, and the settings', () => {
   assert.is(placesToFix([], 'development'), 'charts/ or environments/development/');
 });
 
-test('a failure is explained by what belongs to the failed releases, else by what belongs to none', () => {
+test('a failure is explained by problems of the failed releases, else by those of none', () => {
   const declared = [release('vault'), release('vault-operator'), release('app1-back'), release('app2-back')];
   const seen = (...paths: string[]) => paths.map((path) => ({ object: `pod ${path}`, text: 'x' }));
   const found = (failed: readonly string[], ...paths: string[]): string[] =>
@@ -144,7 +144,7 @@ test('a failure is explained by what belongs to the failed releases, else by wha
   ]);
 });
 
-test('a check that knows another authority is sent to the install of its tier, other failures are not', () => {
+test('a check with another CA gets the advice to install its tier, other failures do not', () => {
   const said = (reason: string) => authorityAdvice(`pod a/b: FAILED ${reason}`, [release('app1-back')]) ?? '';
   assert.match(
     said('database login: unable to verify the first certificate'),
@@ -170,7 +170,7 @@ test('a killed helm says nothing about charts', () => {
   assert.equal([shown.what, shown.advice], ['rendering app1-back failed', 'run again; nothing was changed']);
 });
 
-test('what the cluster said has its own advice, and none where it would lose data', () => {
+test('cluster errors have their own advice, and none that would lose data', () => {
   for (const [said, advice] of [
     [
       'no matches for kind "VaultAuth" in version "secrets.hashicorp.com/v1beta1"',
@@ -269,7 +269,7 @@ test('what the cluster said has its own advice, and none where it would lose dat
   assert.is(adviceFor('context deadline exceeded'), undefined);
 });
 
-test('who may not list the Secrets is told what to have allowed', async () => {
+test('without the right to list Secrets, the error names the missing right', async () => {
   const why =
     'Error from server (Forbidden): secrets is forbidden: User "me" cannot list resource "secrets" in API group "" at the cluster scope';
   const failing = () => () => Promise.reject(new TaskError({ what: '`kubectl` failed', why, exitCode: 4 }));

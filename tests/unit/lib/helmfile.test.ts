@@ -39,7 +39,7 @@ test('arguments know every app, tier and release', async () => {
   assert.is((await declaredValues(root, 'name')).length, 10);
 });
 
-test('a selection takes in what it needs, in the order of the file, and nothing else', async () => {
+test('a selection includes exactly its needs, in the order of the file', async () => {
   const releases = await declaredReleases(root);
   const names = (selection: Parameters<typeof selectsRelease>[0]): string[] =>
     withNeeds(releases, selectsRelease(selection)).map(({ name }) => name);
@@ -77,7 +77,7 @@ test('only the embedded cluster, with its local charts, asks no chart repository
   assert.ok(words.includes('.state/development/cluster.yaml'));
 });
 
-test('as text it can be pasted in the project’s folder', async () => {
+test('its text can be pasted in the project’s folder', async () => {
   const text = await helmfileText(
     await targetOf({ env: 'development', provider: 'existing', context: 'team a' }),
     'diff',

@@ -8,7 +8,7 @@ import { jsonSchemas } from '../../rig/json-schemas.ts';
 
 const schemas = jsonSchemas();
 
-test('the JSON Schemas for editors are those of the schemas and of the comments in the files', () => {
+test('the JSON Schemas for editors match the schemas and comments', () => {
   for (const [path, schema] of Object.entries(schemas)) {
     const text = `${JSON.stringify(schema, null, 2)}\n`;
     if (process.env.UPDATE_GOLDEN === '1') writeFileSync(join(root, path), text);

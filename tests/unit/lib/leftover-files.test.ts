@@ -4,12 +4,12 @@ import { isLeftover, namesEnding } from '../../../lib/ground/leftover-files.ts';
 import type { TaskError } from '../../../lib/runner/runner.ts';
 import { leftovers } from '../../rig/leftovers.ts';
 
-test('what editors, systems and merges leave is known by its name', () => {
+test('leftovers of editors, systems and merges are recognised by name', () => {
   for (const name of ['settings.yaml', 'policy.hcl', 'Dockerfile', 'server.mjs'])
     for (const left of leftovers(name)) assert.ok(isLeftover(left), left);
 });
 
-test('files of ours are not taken for it', () => {
+test('our files do not count as leftovers', () => {
   const ours = [
     'settings.yaml',
     'a-b.yaml',
@@ -27,7 +27,7 @@ test('names of one ending, sorted', () => {
   assert.equal(namesEnding('environments/x', names, '.yaml'), ['a.yaml', 'b.yaml']);
 });
 
-test('a name that almost has the ending is refused, since nobody would read the file', () => {
+test('a name that almost has the ending is refused, because the file would be ignored', () => {
   for (const [name, ending, right] of [
     ['extra.yml', '.yaml', 'extra.yaml'],
     ['Extra.YAML', '.yaml', 'Extra.yaml'],

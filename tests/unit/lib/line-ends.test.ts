@@ -8,11 +8,11 @@ const check = (...texts: readonly (string | Buffer)[]): Promise<void> =>
     checkLineEnds(texts.map((text, index) => ({ path: `charts/${index}`, text }))),
   );
 
-test('texts with plain line ends, and a carriage return within a line, are let through', async () => {
+test('texts with Unix line ends, and a carriage return within a line, are accepted', async () => {
   await check('', 'one\ntwo\n', Buffer.from('a\rb'), 'last\r');
 });
 
-test('Windows line ends are told with the first file and the number of others', async () => {
+test('Windows line ends are reported with the first file and the number of others', async () => {
   const { what, why, advice } = await failureOf(check('fine\n', 'one\r\ntwo\n', Buffer.from('\r\n')));
   assert.is(what, 'charts/1 and 1 more with Windows line ends');
   assert.ok(why);

@@ -28,13 +28,13 @@ test('what helm still owns is not lost, however the server writes it', () => {
   assert.equal(lostFields(wanted, actual, [helm({ 'f:cpu': {}, 'f:gone': {}, 'f:selector': {} })]), []);
 });
 
-test('a field that somebody changed and changed back, or that nobody is known to have changed, is not lost', () => {
+test('a field that was changed back, or changed by an unknown manager, is not lost', () => {
   const wanted = { a: { x: 1, y: 2 }, b: 1 };
   const same = { a: { y: 2, x: 1 }, b: 2 };
   assert.equal(lostFields(wanted, same, [helm({}), other('edit', { 'f:a': {} })]), []);
 });
 
-test('a removed field has no manager, and the highest one that is gone is named', () => {
+test('a removed field has no manager, and the topmost removed field is named', () => {
   const lost = lostFields(
     { metadata: { labels: { 'a/b': 'c', d: 'e' } }, data: { x: 'y' } },
     { metadata: { labels: { d: 'e' } } },
@@ -93,7 +93,7 @@ test('a key may have parts that only the server fills in, and an element of a se
   );
 });
 
-test('a part that somebody replaced whole is compared whole, an empty one too', () => {
+test('a part replaced as a whole is compared as a whole, even an empty one', () => {
   const lost = lostFields(
     { podSelector: {}, args: ['a', 'b'] },
     { podSelector: { x: 'y' }, args: ['b', 'a'] },
@@ -118,7 +118,7 @@ test('of several managers the last one counts, never one of the status', () => {
   assert.is(lost[0]?.manager, 'second');
 });
 
-test('only helm is helm: neither a name that begins so, nor a change in its name beside what it applied', () => {
+test('only helm’s apply counts as helm: no similar name, and no update in its name', () => {
   const field = { 'f:a': {} };
   for (const changed of [
     other('helm-hotfix', field, { operation: 'Update' }),
@@ -134,7 +134,7 @@ test('only helm is helm: neither a name that begins so, nor a change in its name
   assert.equal(lostFields({ a: 1 }, { a: '1' }, [other('helm', field, { operation: 'Update' })]), []);
 });
 
-test('what a person added beside the fields of helm is told, once for all that is below it', () => {
+test('additions besides helm’s fields are reported, once per subtree', () => {
   const container = { name: 'back', image: 'a:1' };
   const wanted = { spec: { selector: { a: 'b' }, containers: [container] }, data: { a: 'b' } };
   const actual = {
@@ -164,7 +164,7 @@ test('what a person added beside the fields of helm is told, once for all that i
     other('kubectl-patch', { 'f:spec': { 'f:ingress': {}, 'f:selector': { 'f:a': {} } } }),
     other('kubectl-edit', { 'f:metadata': { 'f:labels': { 'f:x': {} } }, 'f:data': { 'f:more': {} } }),
     other('kubectl-rollout', { 'f:spec': annotations }),
-    // A controller's business, a scaling, and what was there before helm took the object over.
+    // Changes of controllers, a scaling, and fields from before helm adopted the object.
     other('manager', { 'f:spec': { 'f:paused': {} } }),
     other('kubectl', { 'f:spec': { 'f:paused': {} } }, { subresource: 'scale' }),
     other('kubectl-create', { 'f:spec': { 'f:paused': {} } }),

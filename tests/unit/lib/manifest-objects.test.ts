@@ -33,7 +33,7 @@ test('the types of a manifest have their group, and the objects are those that c
   );
 });
 
-test('the marks of helm come to the labels and annotations that an object has', async () => {
+test('helm’s labels and annotations are added to those of an object', async () => {
   const [, deployment] = await manifestObjects(manifest);
   assert.ok(deployment);
   assert.equal(withHelmLabels(deployment, { name: 'r', namespace: 'n' }).metadata, {

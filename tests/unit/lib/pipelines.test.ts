@@ -41,7 +41,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
 };
 
 for (const [name, commands] of Object.entries(lines)) {
-  test(`${name}: every task and script that is called is there`, () => {
+  test(`${name}: every called task and script exists`, () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     const called = commands.flatMap((line) => [...line.matchAll(/\.\/run (\S+)|npm run (\S+)/g)]);
     assert.ok(called.length > 4);
@@ -51,7 +51,7 @@ for (const [name, commands] of Object.entries(lines)) {
     }
   });
 
-  test(`${name}: tools come first, and what was made is removed in the end`, () => {
+  test(`${name}: tools are installed first, and the environment is destroyed at the end`, () => {
     const called = commands.flatMap((line) => /^\.\/run (\S+)/.exec(line)?.[1] ?? []);
     assert.is(called[0], 'install-tools');
     // It removes what it has created.

@@ -7,7 +7,7 @@ const pod = (name: string, status: Pod['status'], metadata: Partial<Pod['metadat
   ...(status && { status }),
 });
 
-test('a pod that is ready, has ended, or is going away is no pod to wait for', () => {
+test('ready, finished and terminating pods are not waited for', () => {
   const ready = [{ type: 'Ready', status: 'True' }];
   const pods = [
     pod('ready', { phase: 'Running', conditions: ready }),
@@ -17,7 +17,7 @@ test('a pod that is ready, has ended, or is going away is no pod to wait for', (
   assert.equal(unreadyOf(pods), []);
 });
 
-test('each other pod comes with what says most: its container, its scheduling, its phase', () => {
+test('other pods are reported with their container, scheduling or phase, in this order', () => {
   const message = '0/3 nodes are available';
   const pods = [
     pod('crashing', {

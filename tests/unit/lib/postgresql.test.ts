@@ -50,13 +50,13 @@ test('a server that closes without an answer is not ready', async () => {
   assert.is(await ask((socket) => socket.once('data', () => socket.end())), false);
 });
 
-test('a server that never answers is given up after the time limit', async () => {
+test('a server that never answers fails after the time limit', async () => {
   const open: Socket[] = [];
   assert.is(await ask((socket) => open.push(socket), 20), false);
   for (const socket of open) socket.destroy();
 });
 
-test('where nothing listens nothing is ready', async () => {
+test('without a listener, nothing is ready', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -150,7 +150,7 @@ for (const [title, settings, message] of [
   });
 }
 
-test('a password in plain is refused without being shown', async ({ refusal }) => {
+test('a plain password is refused without showing it', async ({ refusal }) => {
   for (const password of ['hunter2!', 'sops:/hunter2!'])
     assert.not.match(await refusal(role(password)), 'hunter2!');
   for (const value of ['hunter2!', '[hunter2!]', '{ a: hunter2! }'])
@@ -249,7 +249,7 @@ for (const [title, settings, message] of [
     'to be the secret of the role `app2`: it has none',
   ],
 ] as const) {
-  test(`roles of the database are told apart: ${title} is refused`, async ({ refusal }) => {
+  test(`database roles must be distinct: ${title} is refused`, async ({ refusal }) => {
     const refused = await refusal(settings);
     assert.ok(refused.includes(message), refused);
   });
@@ -273,7 +273,7 @@ test('a name that PostgreSQL keeps for itself is refused for each role', async (
     await load(`database: { applications: { ${name}: { password: "" } } }`);
 });
 
-test('a role that was taken out, and a login to another server, are nobody’s business', async ({ load }) => {
+test('a removed role and a login to another server are not checked', async ({ load }) => {
   await load('database: { applications: { app1: ~ } }');
   await load(
     'releases: { devops: { databaseSecrets: { other: { namespace: backend, host: db.test, port: 1, name: a, user: app2, password: sops://database.yaml#/other } } } }',
@@ -327,7 +327,7 @@ for (const [title, settings, message] of [
     '`releases.postgresql.kind`',
   ],
 ] as const) {
-  test(`${title} is refused: helmfile would make something else of it`, async ({ refusal }) => {
+  test(`${title} is refused, because helmfile would change it`, async ({ refusal }) => {
     const refused = await refusal(settings);
     assert.ok(refused.includes(message), refused);
   });
@@ -410,7 +410,7 @@ for (const [title, settings, message] of [
   });
 }
 
-test('ranges of either family are taken where they fit', async ({ load }) => {
+test('ranges of either family are accepted where they fit', async ({ load }) => {
   await load('cluster: { podCidr: "fd00:10:244::/56" }');
   await load(
     'releases: { devops: { outside: { kubelets: { ranges: [{ cidr: "fd00::/8", except: ["fd00:1::/32"] }] } } } }',

@@ -71,7 +71,7 @@ test('layers: common, provider, the environment’s files by name, and what the 
   assert.is(minikube.at(-1), 'environments/development/zones.yaml');
 });
 
-test('what editors and systems leave in the folders is no setting, no secrets file and no environment', async ({
+test('leftovers of editors and systems do not count as settings, secrets files or environments', async ({
   clone,
   lib,
   write,
@@ -172,18 +172,14 @@ test('a link to a folder is an environment like any other; one that leads nowher
   assert.match((await failureOf(lib.checkEnvironment('gone'))).what, 'unknown environment');
 });
 
-test('what was made of an environment may be kept elsewhere, behind a link', async ({
-  clone,
-  lib,
-  write,
-}) => {
+test('the state of an environment may be elsewhere, behind a link', async ({ clone, lib, write }) => {
   write('elsewhere/environment.json', '{}');
   mkdirSync(join(clone.folder, '.state'));
   symlinkSync('../elsewhere', join(clone.folder, '.state', 'staging'));
   await lib.checkEnvironment('staging', 'made');
 });
 
-test('an unknown environment is a usage error that names those there are', async ({ lib }) => {
+test('an unknown environment is a usage error that lists the existing ones', async ({ lib }) => {
   const error = await failureOf(lib.checkEnvironment('developmnet'));
   assert.is(error.exitCode, 2);
   assert.is(error.what, 'unknown environment `developmnet`');
@@ -191,10 +187,7 @@ test('an unknown environment is a usage error that names those there are', async
   assert.match(error.advice ?? '', /did you mean `development`/i);
 });
 
-test('a name that is no DNS label, or too long for what is made of it, is told with the rule', async ({
-  lib,
-  write,
-}) => {
+test('a name that is not a DNS label, or too long, is reported with the rule', async ({ lib, write }) => {
   for (const name of ['with blank', '-x', 'x-', 'Bad_Name', 'a.b', '', 'a'.repeat(51)]) {
     if (name !== '') write(`environments/${name}/settings.yaml`, '');
     const error = await failureOf(lib.checkEnvironment(name));
@@ -208,7 +201,7 @@ test('a name that is no DNS label, or too long for what is made of it, is told w
   }
 });
 
-test('an environment whose folder is gone is enough for what takes it away, and others name that', async ({
+test('tasks that remove an environment do not need its folder; others report that it is missing', async ({
   lib,
   write,
 }) => {
@@ -272,7 +265,7 @@ for (const [yaml, message] of [
     '`ingress.controller` of environment `development` to be `traefik`, `nginx` or `none`, got `"haproxy"`',
   ],
 ] as const) {
-  test(`a wrong value is told with its rule: ${yaml}`, async ({ lib, write }) => {
+  test(`a wrong value is reported with its rule: ${yaml}`, async ({ lib, write }) => {
     write('environments/development/settings.yaml', `${yaml}\n`);
     const error = await failureOf(lib.loadSettings('development', 'embedded'));
     assert.is(error.what, `Expected setting ${message}`);
@@ -330,7 +323,7 @@ for (const [path, good, bad] of [
   ['images.backend.repository', ['docker.io/traefik/whoami', 'host:5000/a'], ['UPPER/case', 'a:tag', '--x']],
   ['buildArguments', [{ BASE_IMAGE: 'x' }], [{ NODE: 22 }, { 'A B': 'x' }, { 'A=B': 'x' }, { '': 'x' }]],
 ] as const) {
-  test(`${path} takes what minikube and Docker take, and is refused with its place otherwise`, async ({
+  test(`${path} accepts what minikube and Docker accept; other values are refused with their place`, async ({
     lib,
     write,
   }) => {

@@ -22,7 +22,7 @@ const users = {
   KUBECONFIG: '/home/config',
 };
 
-test('a shell gets the variables, keeps the user’s own, and loses those that lead elsewhere; once and twice', () => {
+test('a shell gets the variables, keeps the user’s, and drops those of other clusters, even if run twice', () => {
   settleVariables({ ...users }, root);
   const lines = shellSetup(variables, leftOut).join('\n');
   for (const times of [1, 2]) {
@@ -38,11 +38,11 @@ test('a shell gets the variables, keeps the user’s own, and loses those that l
   }
 });
 
-test('a shell that has nothing of the kind is not told to remove it', () => {
+test('a shell without such variables gets no unset commands', () => {
   assert.equal(shellSetup({ PATH: '/bin' }, ['HOME', 'MY_VAULT_ADDR']), ['export PATH=/bin']);
 });
 
-test('Vault’s helper gives the token of a clone whose path is full of signs', async () => {
+test('Vault’s token helper works in a path with special characters', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'shell-setup-'));
   try {
     const environment = environmentIn(join(folder, `it's "a" $HOME (clone)`));

@@ -12,7 +12,7 @@ test('a plain word stays as it is, any other is quoted', () => {
   assert.is(shellWord("it's"), "'it'\\''s'");
 });
 
-test('a shell reads the words that were given', () => {
+test('a shell reads back the same words', () => {
   const words = ['one', 'two words', "it's", '', '$HOME', '`id`', '*', 'a\nb', join(root, 'lib')];
   const script = `for word in ${shellWords(words)}; do printf '%s|' "$word"; done`;
   const read = execFileSync('sh', ['-c', script], { cwd: root, env: { PWD: root }, encoding: 'utf8' });

@@ -98,7 +98,7 @@ test('releases stand in columns', async () => {
   ]);
 });
 
-test('what is simulated is said', async () => {
+test('simulated parts are marked', async () => {
   const embedded = await lines({
     provider: 'embedded',
     cluster: { ...absent.cluster, state: 'creating' },

@@ -51,7 +51,7 @@ for (const [scalar, reading] of [
   });
 }
 
-test('what everybody reads alike is taken: numbers, booleans, null, and text that only resembles them', async () => {
+test('unambiguous values are accepted: numbers, booleans, null, and text that only resembles them', async () => {
   const text =
     'a: 0\nb: -17\nc: 0.25\nd: true\ne: ~\nf:\ng: v1.10\nh: 1.2.3\ni: 10.0.0.0/8\nj: 1Gi\nk: 100m\nl: fd00::/8\n';
   assert.equal(await contentOf(text), {
@@ -120,7 +120,7 @@ for (const [title, text, problem] of [
   });
 }
 
-test('what looks like one of these within quotes or a block of text is fine', async () => {
+test('the same in quotes or a text block is accepted', async () => {
   const text = 'a: "[x?y] \\\\/ %"\nb: |\n  x\n  \t\n  %YAML\nc: ["::1"]\n';
   assert.equal(await contentOf(text), { a: '[x?y] \\/ %', b: 'x\n\t\n%YAML\n', c: ['::1'] });
 });

@@ -24,7 +24,7 @@ test('a signal is known by its name or by the number that a shell makes of it', 
   assert.is(signalOf(ended(1)), undefined);
 });
 
-test('a program that failed is told with its last words, else with how it ended', () => {
+test('a failed program is reported with its last output, else with its exit', () => {
   assert.is(reasonOf(ended(1, 'first\nlast one\n───\n')), 'last one');
   assert.is(reasonOf(ended(14)), 'exit code 14');
   assert.is(reasonOf(ended(137, '', 'SIGKILL')), 'ended by SIGKILL');
@@ -41,7 +41,7 @@ test('a program that failed is told with its last words, else with how it ended'
   );
 });
 
-test('a Go program that crashed is told with what it says before its trace', () => {
+test('a crashed Go program is reported with the message before its trace', () => {
   const trace = 'goroutine 1 [running]:\nmain.main()\n\t/tmp/main.go:2 +0x28\nexit status 2\n';
   for (const [stderr, reason] of [
     [

@@ -16,7 +16,7 @@ test.before((state) => {
 
 test.after(({ folder }) => rmSync(folder, { recursive: true }));
 
-/** What becomes of these variables in a project at `/project`. */
+/** These variables after filtering, in a project at `/project`. */
 function settled(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const copy = { ...variables };
   settleVariables(copy, '/project');
@@ -65,9 +65,7 @@ test('a program is not given what only the tasks read', () => {
   assert.equal(passedOn({ ...given, ...own, BASH_ENV: '/nowhere' }), given);
 });
 
-test('a relative folder for temporary files becomes absolute, and one that is not there is left out', ({
-  folder,
-}) => {
+test('a relative TMPDIR becomes absolute, and a missing one is dropped', ({ folder }) => {
   const { TMPDIR, TMP, TEMP } = settled({
     TMPDIR: relative(process.cwd(), folder),
     TMP: join(folder, 'none'),
@@ -95,7 +93,7 @@ test('without HOME the home is the one of the account, and without PATH there ar
   assert.is(settled({ PATH: '' }).PATH, '');
 });
 
-test('a home that is not there is replaced by a folder of the project', ({ folder }) => {
+test('a missing home is replaced by a folder of the project', ({ folder }) => {
   assert.is(settled({ HOME: join(folder, 'home') }).HOME, join(folder, 'home'));
   for (const HOME of ['', 'home', join(folder, 'none'), join(folder, 'program')])
     assert.is(settled({ HOME }).HOME, '/project/.home', HOME);

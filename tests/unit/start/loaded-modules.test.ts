@@ -16,7 +16,7 @@ function loadedWith(path: string, found = new Set<string>()): Set<string> {
 
 const loaded = [...loadedWith(join(root, 'tasks/all.ts'))].map((path) => relative(root, path));
 
-test('every task is declared without the code that only its run needs', () => {
+test('declaring a task does not load the code of its run', () => {
   const light =
     /^(?:tasks|lib\/(?:runner|ground|settings|tools))\/|^lib\/(?:deploy\/selection|cluster\/(?:providers|(\w+)\/\1))\.ts$/;
   assert.equal(
@@ -25,7 +25,7 @@ test('every task is declared without the code that only its run needs', () => {
   );
 });
 
-test('few modules are loaded before the command line is read: each one costs time at every start', () => {
+test('few modules are loaded before the command line is parsed, because each costs time at every start', () => {
   assert.ok(loaded.includes('lib/runner/task.ts'));
   const own = loaded.filter((path) => !path.startsWith('lib/runner/'));
   assert.ok(own.length <= 32, `${own.length}:\n${own.join('\n')}`);

@@ -17,7 +17,7 @@ const declared = task({
 
 const input = { args: { app: 'app1' }, options, passThrough: [] };
 
-test('what runs before the run is given the environment that the options name', () => {
+test('hooks before the run get the environment of the options', () => {
   assert.equal(typeof declared.needs === 'function' && declared.needs(input), [other]);
   assert.is(
     typeof declared.confirm === 'function' && declared.confirm(input),
@@ -25,7 +25,7 @@ test('what runs before the run is given the environment that the options name', 
   );
 });
 
-test('plain commands are given its settings and its provider, too', async () => {
+test('plain commands also get its settings and provider', async () => {
   const [name, domain, images] = await declared.commands(input);
   assert.is(name, 'development');
   assert.type(domain, 'string');
@@ -37,7 +37,7 @@ test('a task is declared where the factory is called', () => {
   assert.is(declared.line, 9);
 });
 
-test('what a task does not declare, the runner does not see', () => {
+test('the runner sees only what a task declares', () => {
   for (const name of ['after', 'check', 'run', 'mutex', 'onCluster']) assert.not.ok(name in declared, name);
 });
 

@@ -21,7 +21,7 @@ async function rowsOf(
   return new Map(rows.map((row) => [row.name, row]));
 }
 
-test('tells what is there, what can be got and what is missing', () =>
+test('shows what is installed, what can be installed and what is missing', () =>
   inPlace(async (place) => {
     const helm = place.script('helm', 'echo v4.0.2');
     place.script('gpg', 'echo "gpg (GnuPG) 2.0.22"');
@@ -50,7 +50,7 @@ test('tells what is there, what can be got and what is missing', () =>
     assert.is((await rowsOf(place, 'minikube')).get('docker')?.needed, true);
   }));
 
-test('an image is a way as long as its checksums are pinned', () =>
+test('an image is a source only with pinned checksums', () =>
   inPlace(async (place) => {
     const { image } = (await loadManifest()).tools['vault-secrets-operator'];
     if (image === undefined) throw new Error('the operator has no image');
@@ -90,7 +90,7 @@ test('the table puts first what the provider needs', () =>
     assert.ok(lines.indexOf('not needed for it:') > 0);
   }));
 
-test('tools of PATH add nothing to it', () =>
+test('tools on PATH add nothing to it', () =>
   inPlace(async (place) => {
     place.script('helm', 'echo v4.0.2');
     assert.is(await toolEnvironment(['helm']), [place.bin, '/usr/bin', '/bin'].join(delimiter));

@@ -59,7 +59,7 @@ async function fakeMise(place: Place, body: string): Promise<void> {
   writeFileSync(join(folder, 'program'), 'mise\n');
 }
 
-test('a tool that is nowhere is built from its Go module, and found in the cache from then on', () =>
+test('a missing tool is built from its Go module and then found in the cache', () =>
   inPlace(async (place) => {
     place.script('fake-go', goScript());
     const entry = entryOf({
@@ -151,7 +151,7 @@ test('without Go the reason says so', () =>
     assert.match(old.why ?? '', /fake-go 1\.19\.2 at \S+ is too old/);
   }));
 
-test('a tool that only PATH can have is missing with the way to get it', () =>
+test('a tool without a source is missing, with how to install it', () =>
   inPlace(async (place) => {
     const error = await failure(getTool(entryOf({ minimum: '2.0.0' }), {}, place.context, toolchain));
     assert.is(error.what, 'hammer 2.0.0 or newer is missing');
@@ -159,7 +159,7 @@ test('a tool that only PATH can have is missing with the way to get it', () =>
     assert.is(error.advice, 'put hammer 2.0.0 or newer on PATH (ask the smith)');
   }));
 
-test('a version of Kubernetes that is not pinned cannot be got', () =>
+test('a version of Kubernetes that is not pinned could not be installed', () =>
   inPlace(async (place) => {
     const entry = entryOf({
       version: '1.31.0',
@@ -175,7 +175,7 @@ test('a version of Kubernetes that is not pinned cannot be got', () =>
     );
   }));
 
-/** A mise that installs a program into the folder that the real one would take, and writes what it checked to the lockfile. */
+/** A mise that installs a program into the real folder and writes its checksum to the lockfile. */
 const miseScript = (program: string, checksum = 'sha256:played') => `
 place="$MISE_DATA_DIR/installs/hammer/1.2.3/bin"; mkdir -p "$place"
 printf '#!/bin/sh\necho ${program}\n' | tee "$place/hammer" > "$place/mallet"; chmod +x "$place"/*
@@ -212,7 +212,7 @@ test('a release is downloaded by mise, which gets only tokens, mirrors and time 
     for (const name of Object.keys(variables)) delete process.env[name];
   }));
 
-test('what another program, another version or no publisher vouches for is not kept', () =>
+test('another program, another version and a download without checksum are not kept', () =>
   inPlace(async (place) => {
     const cases = [
       [miseScript('mallet 1.2.3'), /is not hammer 1\.2\.3: it prints "mallet 1\.2\.3"/],
@@ -232,7 +232,7 @@ test('what another program, another version or no publisher vouches for is not k
     });
   }));
 
-test('a release that does not come leaves nothing, is said once, and the Go modules are next', () =>
+test('a failed download leaves nothing, is reported once, and the Go module is tried next', () =>
   inPlace(async (place) => {
     await fakeMise(place, 'echo "mise ERROR Failed: 401 Unauthorized (token from GITHUB_TOKEN)" >&2; exit 1');
     place.script('fake-go', goScript());
@@ -286,7 +286,7 @@ test('a cache that cannot be written is an error with advice', () =>
     assert.match(error.advice ?? '', /XDG_CACHE_HOME/);
   }));
 
-test('a full disk is told as such', () =>
+test('a full disk is reported as such', () =>
   inPlace(async (place) => {
     place.script('fake-go', goScript('echo "write /x/y.a: no space left on device" >&2; exit 1'));
     const entry = entryOf({
@@ -300,7 +300,7 @@ test('a full disk is told as such', () =>
     assert.equal(inCache(place), { tools: [], temporary: [], locks: [] });
   }));
 
-test('what a killed run left half-made is swept, and an entry whose program was deleted is made anew', () =>
+test('leftovers of a killed run are removed, and an entry without its program is rebuilt', () =>
   inPlace(async (place) => {
     place.script('fake-go', goScript());
     const entry = entryOf({
@@ -357,7 +357,7 @@ test('an npm package is taken when it is the pinned one, with the links that npm
     assert.match(error.why ?? '', /npm package: @smith\/\S+@1\.2\.3-beta\.1 is not the pinned package/);
   }));
 
-test('the error for a package that npm lacks for this platform says so', () =>
+test('the error for a package without a build for this platform says so', () =>
   inPlace(async (place) => {
     place.script('npm', 'echo "npm error code E404" >&2; echo "npm error 404 Not Found" >&2; exit 1');
     const npm = { package: '@smith/{platform}', version: '1.2.3', program: 'hammer' };

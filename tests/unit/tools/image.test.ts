@@ -43,7 +43,7 @@ async function insteadOf(
   return said;
 }
 
-test('a program is taken out of its image, with what belongs to it, and found from then on', () =>
+test('a program is extracted from its image with its files, and then found', () =>
   withRegistry(({ recipe, asked }) =>
     inPlace(async (place) => {
       const found = await getTool(tool(recipe), {}, place.context);
@@ -79,7 +79,7 @@ test('content with another checksum is an error at once: manifest, layer and arc
   }
 });
 
-test('where the image cannot be had, the reason is said and Go is next', async () => {
+test('if the image is not available, the reason is logged and Go is tried next', async () => {
   const answer =
     (pattern: RegExp, status: number) =>
     ({ recipe, fault }: PlayedRegistry): ImageRecipe => {
@@ -139,7 +139,7 @@ test('a stopped run ends a download that hangs, and leaves nothing', () =>
     }),
   ));
 
-test('on macOS the image is no way, since its program is for Linux', () =>
+test('on macOS the image is not used, because its program is for Linux', () =>
   withRegistry(({ recipe, asked }) =>
     inPlace((place) =>
       onPlatform('darwin', {}, async () => {

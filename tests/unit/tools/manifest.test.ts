@@ -70,7 +70,7 @@ test('the programs of Kubernetes are built with its version written into both of
   ]);
 });
 
-test('what a provider needs is in the order of the builds, and embedded needs no Docker', () => {
+test('a provider’s tools are in build order, and embedded needs no Docker', () => {
   assert.equal(toolsOf('existing'), ['sops', 'helm', 'kubectl', 'helmfile', 'gpg', 'openssl']);
   assert.ok(toolsOf('minikube').includes('docker'));
   const embedded = toolsOf('embedded');
@@ -78,7 +78,7 @@ test('what a provider needs is in the order of the builds, and embedded needs no
   assert.ok(embedded.indexOf('vault') > embedded.indexOf('helmfile'));
 });
 
-test('what only the tests need is got with no environment', () => {
+test('no environment installs tools that only the tests need', () => {
   for (const provider of providerNames)
     for (const name of testTools) assert.not.ok(toolsOf(provider).includes(name), `${name} for ${provider}`);
   // Last in the order of the builds: nothing waits for them.

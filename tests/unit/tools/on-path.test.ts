@@ -7,13 +7,13 @@ import { askVersion } from '../../../lib/tools/program-version.ts';
 import { toolEnvironment } from '../../../lib/tools/tools.ts';
 import { entryOf, inPlace, writeScript } from './tool-fixture.ts';
 
-test('a tool on PATH in a version that will do is taken', () =>
+test('a tool on PATH with a suitable version is used', () =>
   inPlace(async ({ script }) => {
     const program = script('hammer', 'echo hammer v1.4.2');
     assert.equal(await findOnPath(entryOf({ minimum: '1.4.0' }), {}), { program, version: '1.4.2' });
   }));
 
-test('one that is too old is named with its place', () =>
+test('a tool that is too old is named with its path', () =>
   inPlace(async ({ script }) => {
     const program = script('hammer', 'echo hammer v1.3.9');
     assert.equal(await findOnPath(entryOf({ minimum: '1.4.0' }), {}), {
@@ -21,7 +21,7 @@ test('one that is too old is named with its place', () =>
     });
   }));
 
-test('one that is too new for the cluster is named, too', () =>
+test('a tool that is too new for the cluster is also named', () =>
   inPlace(async ({ script }) => {
     const program = script('hammer', 'echo "Client Version: v1.35.0"');
     const entry = entryOf({ kubernetes: 'minor', version: '1.31.0' });
@@ -31,7 +31,7 @@ test('one that is too new for the cluster is named, too', () =>
     assert.equal(await findOnPath(entry, { kubernetesVersion: 'v1.34.2' }), { program, version: '1.35.0' });
   }));
 
-test('one that fails or tells no version will not do', () =>
+test('a tool that fails or prints no version is refused', () =>
   inPlace(async ({ script }) => {
     const program = script('hammer', 'echo 1.2.3; exit 1');
     assert.equal(await findOnPath(entryOf({}), {}), {
@@ -51,7 +51,7 @@ test('another program under the tool’s name is refused, and a missing loader i
     assert.match('reason' in found ? found.reason : '', /hammer cannot run here: its loader is missing/);
   }));
 
-test('a tool that is not there is not there', () =>
+test('a missing tool is not found', () =>
   inPlace(async ({ bin }) => {
     mkdirSync(join(bin, 'hammer'));
     assert.equal(await findOnPath(entryOf({}), {}), { reason: 'not there' });
@@ -132,7 +132,7 @@ test('a script is asked every time: it may stand for another version tomorrow', 
     assert.is(calls().length, 2);
   }));
 
-test('a damaged or unwritable memory is no error', () =>
+test('a damaged or read-only version cache is no error', () =>
   inPlace(async ({ folder }) => {
     writeFileSync(join(folder, 'cache'), 'a file where a folder should be');
     assert.is(await majorOf(process.execPath), Number.parseInt(process.versions.node, 10));

@@ -12,7 +12,7 @@ export type Place = {
   readonly bin: string;
   /** What is in the cache, half-made things included. */
   readonly cache: string;
-  /** Everything that was logged by the context below. */
+  /** The log of the context below. */
   readonly logged: string[];
   readonly context: ToolContext;
   readonly abort: AbortController;
@@ -83,7 +83,7 @@ export function plainShell(): ToolContext['$'] {
 
 export function writeScript(path: string, body: string): string {
   mkdirSync(dirname(path), { recursive: true });
-  // Variables of the tests do not reach the programs that a tool is got by.
+  // Variables of the tests do not reach the programs that install a tool.
   writeFileSync(path, `#!/bin/sh\nLOG='${process.env.LOG}'\n${body}\n`, { mode: 0o755 });
   return path;
 }

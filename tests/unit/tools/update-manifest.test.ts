@@ -32,7 +32,7 @@ const withManifest = (
     }),
   );
 
-test('what is missing is filled in, and what cannot be had is said', () =>
+test('missing pins are filled in, and unavailable ones are reported', () =>
   withManifest(async (file, { recipe }, place) => {
     const unpinned = readFileSync(file, 'utf8');
     const missing = await updateManifest(place.context, file);
@@ -63,7 +63,7 @@ test('another checksum than the pinned one is refused, and nothing is written', 
     assert.is(readFileSync(file, 'utf8'), text);
   }));
 
-test('a registry that refuses is said', () =>
+test('a refusal of the registry is reported', () =>
   withManifest(async (file, { fault }, place) => {
     fault.answer = (path) => (/manifests/.test(path) ? { status: 429 } : undefined);
     const missing = await updateManifest(place.context, file);

@@ -56,7 +56,7 @@ test('kubectl may be one minor version away from the cluster', () => {
   assert.is(problem('1.33.0'), 'is too new');
 });
 
-test('the parts of a cluster have to be of its very version, by default that of the manifest', () => {
+test('the parts of a cluster must have its exact version, by default that of the manifest', () => {
   const { words, problem } = need({ kubernetes: 'exact', version: 'v1.31.0' });
   assert.is(words, 'tool 1.31.0');
   assert.is(problem('1.31.0'), undefined);
@@ -73,7 +73,7 @@ test('data of PostgreSQL asks for its major version', () => {
   assert.is(need(postgresql).words, 'postgresql 15.0.0 or newer');
 });
 
-test('any version of a tool without a minimum will do', () => {
+test('a tool without a minimum may have any version', () => {
   const { words, problem } = need({});
   assert.is(words, 'tool');
   assert.is(problem('0.0.1'), undefined);

@@ -70,7 +70,7 @@ test('$(NAME) refers to what was set before, $$ is one $, an unknown name stays'
   assert.is(environment.URL, 'postgres://db/$(DB_HOST)/$(LATER)');
 });
 
-test('all missing objects and keys are failures, each once, in the kubelet’s words', async () => {
+test('all missing objects and keys are failures, each once, worded like the kubelet’s', async () => {
   const { failures, environment } = await resolve({
     envFrom: [{ secretRef: { name: 'gone' } }],
     env: [
@@ -100,7 +100,7 @@ test('what is optional may be missing and leaves the value of envFrom', async ()
   assert.equal(environment, { DB_HOST: 'db', DB_PASSWORD: 'pä=ss\n' });
 });
 
-test('a name of another object of another kind is not taken for it', async () => {
+test('the same name of another kind does not count', async () => {
   const { failures } = await resolve({ envFrom: [{ secretRef: { name: 'settings' } }] });
   assert.equal(failures, [{ check: 'pod environment', reason: 'secret "settings" not found' }]);
 });
@@ -137,7 +137,7 @@ test('each object is read once', async () => {
   assert.equal(names, ['database']);
 });
 
-test('a failing read is passed on', async () => {
+test('a failed read is passed on', async () => {
   let message = '';
   await resolve({ envFrom: [{ secretRef: { name: 'x' } }] }, () =>
     Promise.reject(new Error('refused')),

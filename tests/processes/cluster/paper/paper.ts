@@ -34,7 +34,7 @@ const cluster: Cluster = {
   addresses: async () => [],
 };
 
-/** A cluster that is a file with its phase: all that a provider has to say, in one folder. */
+/** A cluster that is only a file with its phase: a whole provider in one folder. */
 export const paper: ClusterProvider = {
   ownsCluster: true,
   simulatedPods: true,
