@@ -49,7 +49,7 @@ function server(...names: string[]) {
   return { api, there };
 }
 
-test('a cluster that is made gets as many nodes as the settings ask for', async ({ nodes, environment }) => {
+test('a new cluster gets the number of nodes in the settings', async ({ nodes, environment }) => {
   const { api, there } = server();
   await nodes.applyNodes({ environment, settings: asking(3) }, api, 'creating');
   assert.equal([...there], ['development-1', 'development-2', 'development-3']);
@@ -59,7 +59,7 @@ test('a cluster that is made gets as many nodes as the settings ask for', async 
   assert.is(again.there.size, 2);
 });
 
-test('later it keeps them, whatever the settings ask for, and that is said', async ({
+test('an existing cluster keeps its nodes despite other settings, and reports that', async ({
   nodes,
   environment,
   context,
@@ -76,7 +76,7 @@ test('later it keeps them, whatever the settings ask for, and that is said', asy
   assert.match(context.logged.join(), /^the settings ask for 2, but the cluster keeps its 3 nodes until /);
 });
 
-test('a node that was deleted comes back', async ({ nodes, environment, context }) => {
+test('a deleted node is recreated', async ({ nodes, environment, context }) => {
   await nodes.applyNodes({ environment, settings: asking(3) }, server().api, 'creating');
   const { api, there } = server('development-1', 'development-3', 'somebody-elses');
   assert.is(await nodes.restoreNodes({ ...context, environment, settings: asking(2) }, api), 'changed');
@@ -94,7 +94,7 @@ test('a deleted kubeconfig is restored, for the user alone', async ({ kubernetes
   assert.is(await kubernetes.restoreKubeconfig({ ...context, environment }), true);
   assert.is(readFileSync(environment.kubeconfig, 'utf8'), 'own\n');
   assert.is(statSync(environment.kubeconfig).mode & 0o777, 0o600);
-  // One that is there stays as it is.
+  // An existing one is not changed.
   rmSync(folder, { recursive: true });
   assert.is(await kubernetes.restoreKubeconfig({ ...context, environment }), false);
 });

@@ -84,7 +84,7 @@ test('an image that Docker has is not built again', async ({ build, clone, built
   assert.equal(clone.calls(), [`docker image inspect ${built}`]);
 });
 
-test('one that it does not have is built under the tag of its inputs', async ({ build, clone, built }) => {
+test('a missing image is built with the tag of its inputs', async ({ build, clone, built }) => {
   assert.is(await build(), 'changed');
   assert.equal(changes(clone), [`docker build --tag ${built} docker/backend-verification`]);
 });
@@ -96,13 +96,13 @@ test('a Docker that does not answer is an error, not an image that is absent', a
   assert.is(clone.calls().length, 1);
 });
 
-test('nodes that hold it under both names get nothing', async ({ load, clone, built, nodes }) => {
+test('nodes that have the image under both names get nothing', async ({ load, clone, built, nodes }) => {
   nodes(holding(asked, built));
   assert.is(await load(), 'unchanged');
   assert.equal(changes(clone), []);
 });
 
-test('what the pods ask for with other inputs is replaced, by the commands of the dry run', async ({
+test('an image with other inputs is replaced, by the commands of the dry run', async ({
   load,
   printed,
   clone,
@@ -129,7 +129,7 @@ test('what the pods ask for with other inputs is replaced, by the commands of th
   assert.not.ok(existsSync(join(clone.folder, archive)));
 });
 
-test('one node that lacks it is enough', async ({ load, clone, environment, built, nodes }) => {
+test('one node without the image is enough', async ({ load, clone, environment, built, nodes }) => {
   const mark = join(environment.state, 'arrived');
   const [none, now] = [holding(), holding(asked, built)];
   nodes(`case "$*" in *two*) [ -e ${mark} ] || { ${none}; exit; };; esac; ${now}`, `touch ${mark}`);
@@ -143,7 +143,7 @@ test('a node that did not take it is named, though minikube succeeded', async ({
   assert.is(error.what, `the image ${asked} did not arrive in two`);
 });
 
-test('a node that cannot be asked is an error, not one without images', async ({ load, clone, nodes }) => {
+test('a node that does not answer is an error, not a node without images', async ({ load, clone, nodes }) => {
   nodes('echo "ssh: handshake failed" >&2; exit 1');
   const { what, why } = await failureOf(load());
   assert.match(what, /^cannot list the images of node (one|two)$/);
@@ -161,7 +161,7 @@ test('an archive that could not be loaded is not left behind', async ({ load, en
   assert.not.ok(existsSync(join(environment.state, 'images.tar')));
 });
 
-test('a cluster that lists no nodes has not got the image', async ({ clone, load, nodes }) => {
+test('a cluster that lists no nodes does not have the image', async ({ clone, load, nodes }) => {
   nodes('exit 1');
   clone.script('kubectl', '');
   assert.is((await failureOf(load())).what, 'the cluster has no nodes to load an image into');

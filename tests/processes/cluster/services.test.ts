@@ -68,7 +68,7 @@ test('a service is recorded by pid, start time and boot, and its output goes to 
   assert.is(statSync(serviceLog(folder, 'vault')).mode & 0o777, 0o600);
 });
 
-test('it runs in a process group of its own, which no signal for ours reaches', async ({ folder }) => {
+test('it runs in its own process group, which signals to ours do not reach', async ({ folder }) => {
   const record = await startService(folder, server('vault'));
   assert.is(process.kill(-record.pid, 0), true);
 });
@@ -80,7 +80,7 @@ test('a stopped service is gone and forgotten', async ({ folder }) => {
   assert.equal(await readServices(folder), []);
 });
 
-test('one that does not heed TERM is killed after its grace', async ({ folder }) => {
+test('a service that ignores TERM is killed after its grace period', async ({ folder }) => {
   const record = await startService(folder, shell('vault', 'trap "" TERM; echo deaf; exec sleep 1000'));
   await said(folder, record, 'deaf');
   await stopServices(folder, [record], 10);
@@ -94,7 +94,7 @@ test('PostgreSQL is stopped by INT, its fast shutdown', async ({ folder }) => {
   assert.match(await logTail(folder, 'postgresql'), /^fast$/m);
 });
 
-test('the API server is stopped after what talks to it, and etcd last', async ({ folder }) => {
+test('the API server is stopped after its clients, and etcd last', async ({ folder }) => {
   const order = join(folder, 'order');
   const names = ['etcd', 'kube-apiserver', 'vault', 'kube-scheduler'];
   const records = await Promise.all(
@@ -114,9 +114,7 @@ for (const [title, change] of [
   ['another start time', (own: ServiceRecord) => ({ ...own, startTime: `${own.startTime}1` })],
   ['another boot', (own: ServiceRecord) => ({ ...own, bootId: 'the one before' })],
 ] as const) {
-  test(`a pid that belongs to somebody else by now (${title}) is forgotten, never killed`, async ({
-    folder,
-  }) => {
+  test(`a pid reused by another process (${title}) is forgotten, never killed`, async ({ folder }) => {
     const foreign = spawn('sleep', ['1000'], { stdio: 'ignore' });
     try {
       await once(foreign, 'spawn');
@@ -139,7 +137,7 @@ test('a process that has ended cannot be recorded', async ({ folder }) => {
   assert.is(await recordService(folder, 'vault', ended.pid ?? 0), undefined);
 });
 
-test('a damaged record is passed over', async ({ folder }) => {
+test('a damaged record is ignored', async ({ folder }) => {
   mkdirSync(join(folder, 'services'));
   writeFileSync(join(folder, 'services', 'vault.json'), '{"pid":');
   writeFileSync(join(folder, 'services', 'notes.txt'), 'mine');
@@ -153,19 +151,21 @@ test('a program that does not exist cannot be started', async ({ folder }) => {
   assert.equal(await readServices(folder), []);
 });
 
-test('one that ends while it is waited for is told with the last line of its log', async ({ folder }) => {
+test('a service that ends before it is ready is reported with the last line of its log', async ({
+  folder,
+}) => {
   const waiting = { timeoutMs: 5000, signal: new AbortController().signal };
   const start = async (): Promise<void> => {
     const launch = shell('vault', 'echo starting; echo "bad port" >&2; exit 3');
     await waitForService(folder, await startService(folder, launch), async () => false, waiting);
   };
-  // It may be gone before it could be recorded: that must not read differently.
+  // It may end before it is recorded; the error must be the same.
   const error = await failureOf(start());
   assert.is(error.what, 'vault ended while starting');
   assert.is(error.why, 'bad port');
 });
 
-test('one that is not ready in time is told so', async ({ folder }) => {
+test('a service that is not ready in time is reported', async ({ folder }) => {
   const record = await startService(folder, server('vault'));
   await said(folder, record, 'ready');
   const waiting = { timeoutMs: 0, signal: new AbortController().signal };
@@ -182,7 +182,7 @@ test('waiting ends with the run', async ({ folder }) => {
   assert.is(error.name, 'AbortError');
 });
 
-test('a process that may not be ended is told, and its record stays', async ({ folder }) => {
+test('a process that cannot be ended is reported, and its record stays', async ({ folder }) => {
   const record = await startService(folder, server('one'));
   const { kill } = process;
   process.kill = () => {

@@ -11,7 +11,7 @@ type State = {
   lib: typeof import('../../../lib/cluster/existing/user-kubeconfig.ts');
   environment: Environment;
   context: RecordedContext;
-  /** What kubectl says of the user's kubeconfig from now on. */
+  /** Sets kubectl's answers about the user's kubeconfig. */
   users: (kubeconfig: object | string) => void;
   copy: () => { users?: { user: object }[]; clusters: { cluster: { server: string } }[] };
 };
@@ -50,7 +50,7 @@ const withUser = (user: object, server = 'https://one') => ({
 });
 const gone = 'echo "error: cannot locate context some-context" >&2; exit 1';
 
-test('the context alone becomes the environment’s kubeconfig, for the user only', async (state) => {
+test('only the context is copied to the environment’s kubeconfig, readable by the user only', async (state) => {
   state.users(withUser({ token: 'first' }));
   await state.lib.connectExisting({ ...state.context, environment: state.environment });
   assert.equal(state.copy(), withUser({ token: 'first' }));
@@ -69,7 +69,7 @@ test('a new token is copied, and logged once', async (state) => {
   assert.equal(state.context.logged, ['context `some-context` changed in your kubeconfig: updated the copy']);
 });
 
-test('an environment stays in its cluster when the context leads to another', async (state) => {
+test('an environment keeps its cluster when the context points to another one', async (state) => {
   const { connectExisting, connectionAdvice } = state.lib;
   state.users(withUser({ token: 'first' }));
   await connectExisting({ ...state.context, environment: state.environment });
@@ -84,7 +84,7 @@ test('an environment stays in its cluster when the context leads to another', as
   );
 });
 
-test('commands in an error are ready to paste, whatever the context is called', async (state) => {
+test('commands in an error can be pasted, whatever the context’s name', async (state) => {
   const { connectExisting, connectionAdvice } = state.lib;
   const environment = { ...state.environment, context: 'team a;b' };
   state.users('echo "error: yaml: line 1" >&2; exit 1');
@@ -97,7 +97,7 @@ test('commands in an error are ready to paste, whatever the context is called', 
   assert.match(advice, "kubectl --context 'team a;b' get nodes");
 });
 
-test('the advice for a plugin of the user names what keeps it from working here, and no value', async (state) => {
+test('the advice for a user’s plugin names what it lacks here, without values', async (state) => {
   const { connectExisting, connectionAdvice } = state.lib;
   const { leftOut } =
     await state.clone.lib<typeof import('../../../lib/ground/variables.ts')>('ground/variables.ts');
@@ -149,7 +149,7 @@ for (const [title, script, advice] of [
   });
 }
 
-test('a damaged copy is made again', async (state) => {
+test('a damaged copy is replaced', async (state) => {
   state.users(withUser({ token: 'first' }));
   await state.lib.connectExisting({ ...state.context, environment: state.environment });
   for (const text of ['', '{"clu', 'a: [']) {
@@ -159,7 +159,7 @@ test('a damaged copy is made again', async (state) => {
   }
 });
 
-test('files that the user’s kubeconfig names relative to itself are named by whole paths', async (state) => {
+test('relative paths in the user’s kubeconfig become absolute', async (state) => {
   const places = [join(state.clone.folder, '..', 'a'), join(state.clone.folder, '..', 'b')];
   for (const place of places) mkdirSync(place);
   writeFileSync(join(places[1] ?? '', 'token'), '');
@@ -190,7 +190,7 @@ test('the user’s files are those of KUBECONFIG, without the copies of environm
   assert.match((await files('')) ?? '', /\/\.kube\/config$/);
 });
 
-test('an unknown context is a usage error that names those there are', async (state) => {
+test('an unknown context is a usage error that lists the existing ones', async (state) => {
   state.users(`case "$*" in *get-contexts*) printf 'team-a\\nteam-b\\n';; *) ${gone};; esac`);
   const error = await failureOf(
     state.lib.connectExisting({ ...state.context, environment: state.environment }),
@@ -200,7 +200,7 @@ test('an unknown context is a usage error that names those there are', async (st
   assert.is(error.why, 'your kubeconfig (/some/team/config) has: team-a, team-b');
 });
 
-test('a kubeconfig that cannot be read is no unknown context', async (state) => {
+test('an unreadable kubeconfig is not reported as an unknown context', async (state) => {
   for (const [script, why] of [
     ['echo "error: yaml: line 1" >&2; exit 1', 'error: yaml: line 1'],
     ['kill -KILL $$', 'kubectl ended with 137'],

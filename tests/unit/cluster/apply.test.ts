@@ -27,7 +27,7 @@ function scripted(...statuses: readonly number[]): { api: Api; calls: Call[] } {
 
 const query = '?fieldManager=kubectl&force=true&fieldValidation=Strict';
 
-test('each document goes to its place as the text it is', async () => {
+test('each document is sent unchanged to its path', async () => {
   const { api, calls } = scripted();
   const account = 'kind: ServiceAccount\nmetadata:\n  name: reviewer\n  namespace: kube-system\n';
   await applyManifests(api, `# first\n---\n${account}---\nkind: Node\nmetadata:\n  name: one\n`);
@@ -67,7 +67,7 @@ test('a refusal names the object and the reason', async () => {
   }
 });
 
-test('a kind that the cluster is not made of is a bug', async () => {
+test('an unknown kind is a bug', async () => {
   const { api } = scripted();
   let message = '';
   await applyManifests(api, 'kind: Pod\nmetadata:\n  name: one\n').catch((error: Error) => {

@@ -6,7 +6,7 @@ import { createK8s } from '../../../tasks/cluster.ts';
 import { createEnvironment } from '../../../tasks/environment.ts';
 import { databasePasswords } from '../../../tasks/secrets.ts';
 
-test('a password is one line that everybody reads to its end', () => {
+test('a password is a single line without trailing line break', () => {
   for (const password of [
     'x',
     ' blanks ',
@@ -42,7 +42,7 @@ test('a hash cannot be a password, a text that only resembles one can', () => {
     assert.is(passwordProblem(password), undefined, password);
 });
 
-test('passwords are checked before a cluster is created that takes minutes', () => {
+test('passwords are checked before the cluster is created', () => {
   const needs = (provider: string) =>
     needsOf(createEnvironment, { args: {}, options: { env: 'development', provider }, passThrough: [] });
   for (const provider of ['minikube', 'existing'])
