@@ -133,7 +133,7 @@ OPERATOR_NAMESPACE=vault OPERATOR_POD_NAME=vault-secrets-operator start vault-se
 wait_until 'the Vault Secrets Operator' curl -fs "http://127.0.0.1:$health_port/readyz"
 
 step 'runner of the check Jobs'
-# Tells it where the API server and the database are.
+# Addresses of the API server and the database for it.
 cat >"$state/embedded.json" <<JSON
 { "phase": "created", "kubernetesVersion": "v1.31.0", "ports": {
   "kubeApiserver": $api_port, "etcd": $etcd_port, "etcdPeer": $peer_port, "kubeControllerManager": $manager_port,

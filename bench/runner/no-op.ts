@@ -4,7 +4,7 @@ import type { Contender } from './measure.ts';
 
 /** Maximum milliseconds per task of a large graph. */
 const eachMs = 0.1;
-/** More than a few per cent would not be linear; the first thousand also pay for what is there once. */
+/** Growth above a few per cent would not be linear; the first thousand also include fixed costs. */
 const linear = 1.1;
 
 /** Overhead of the runner: graphs of tasks that do nothing. */

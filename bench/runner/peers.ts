@@ -70,7 +70,7 @@ const marker = programs.just;
 
 /**
  * All peers, got into the user's cache folder where they are not there yet. Throws `MissingToolError` (127) that names the one that
- * cannot be had.
+ * could not be installed.
  */
 export async function getPeers(context: TaskContext): Promise<Peer[]> {
   const packages = await getPackages(context);
@@ -177,7 +177,7 @@ async function getPackages(context: TaskContext): Promise<string> {
 
 function missing(name: string, why: string): MissingToolError {
   return new MissingToolError({
-    what: `${name} cannot be had`,
+    what: `${name} could not be installed`,
     why,
     advice: 'make the npm registry reachable; the benchmark compares with all of its peers or with none',
   });

@@ -75,7 +75,7 @@ for (const [words, said] of onTheCommandLine) {
   });
 }
 
-mistakes('an existing cluster that does not answer is told', async () => {
+mistakes('an existing cluster that does not answer is reported', async () => {
   const kubeconfig = `${sandbox.home}/kubeconfig`;
   const cluster = 'clusters: [{ name: away, cluster: { server: "https://127.0.0.1:1" } }]';
   const context = 'contexts: [{ name: away, context: { cluster: away, user: away } }]';
@@ -91,27 +91,30 @@ mistakes('an existing cluster that does not answer is told', async () => {
   delete sandbox.env.KUBECONFIG;
 });
 
-mistakes('a tool that is too old and cannot be got ends with 127 and names the ways', async () => {
-  const bin = `${sandbox.home}/bin`;
-  await mkdir(bin);
-  await writeFile(`${bin}/helm`, '#!/bin/sh\necho v3.9.0\n', { mode: 0o755 });
-  await symlink(process.execPath, `${bin}/node`);
-  const offline = { PATH: `${bin}:/usr/bin:/bin`, XDG_CACHE_HOME: `${sandbox.home}/cache` };
-  const exports = Object.entries(offline).map(([name, value]) => `${name}='${value}'`);
-  const ended = await apart(
-    '--net',
-    `unset HTTPS_PROXY https_proxy; export ${exports.join(' ')}; ./run install-tools --provider embedded`,
-  );
-  if (ended === false) return;
-  assertError(ended, 127, /PATH: .*\n.*published release: .*unreachable: .*\n.*Go modules: /);
-  const helm = await apart(
-    '--net',
-    `export ${exports.join(' ')}; ./run init-helmfile --provider embedded --jobs 1`,
-  );
-  if (helm) assertError(helm, 127, /helm 3\.9\.0 at .* is too old/);
-});
+mistakes(
+  'a tool that is too old and could not be installed ends with 127 and says how to install it',
+  async () => {
+    const bin = `${sandbox.home}/bin`;
+    await mkdir(bin);
+    await writeFile(`${bin}/helm`, '#!/bin/sh\necho v3.9.0\n', { mode: 0o755 });
+    await symlink(process.execPath, `${bin}/node`);
+    const offline = { PATH: `${bin}:/usr/bin:/bin`, XDG_CACHE_HOME: `${sandbox.home}/cache` };
+    const exports = Object.entries(offline).map(([name, value]) => `${name}='${value}'`);
+    const ended = await apart(
+      '--net',
+      `unset HTTPS_PROXY https_proxy; export ${exports.join(' ')}; ./run install-tools --provider embedded`,
+    );
+    if (ended === false) return;
+    assertError(ended, 127, /PATH: .*\n.*published release: .*unreachable: .*\n.*Go modules: /);
+    const helm = await apart(
+      '--net',
+      `export ${exports.join(' ')}; ./run init-helmfile --provider embedded --jobs 1`,
+    );
+    if (helm) assertError(helm, 127, /helm 3\.9\.0 at .* is too old/);
+  },
+);
 
-mistakes('a disk that is full, or a folder that cannot be written, is told', async () => {
+mistakes('a full disk or a read-only folder is reported', async () => {
   const small = (folder: string, options: string) =>
     `mkdir -p ${folder} && mount -t tmpfs -o ${options} none ${folder}`;
   const full = await apart(
@@ -134,7 +137,7 @@ mistakes('a disk that is full, or a folder that cannot be written, is told', asy
   if (tools) assertError(tools, 1, /cannot write to the tool cache .*\n {2}why: /);
 });
 
-mistakes('a user without a home, or with one that cannot be written, can ask', async () => {
+mistakes('read-only tasks work without a writable home', async () => {
   const { HOME } = sandbox.env;
   for (const home of [undefined, '/proc']) {
     if (home === undefined) delete sandbox.env.HOME;

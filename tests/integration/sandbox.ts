@@ -22,7 +22,7 @@ export type Sandbox = {
   remove(...environments: readonly string[]): Promise<void>;
 };
 
-/** A clone of the project as it is in the working tree. `prefix` ends the folder's name; `place` is the folder to create it in. */
+/** A clone of the working tree. `prefix` ends the folder's name; `place` is the folder to create it in. */
 export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandbox> {
   const base = place ?? (await mkdtemp(join(tmpdir(), prefix)));
   const folder = join(base, 'clone');

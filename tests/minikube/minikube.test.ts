@@ -30,7 +30,7 @@ async function everythingWorks(): Promise<void> {
   await clone.succeed('test');
 }
 
-timed('create-environment makes everything', async () => {
+timed('create-environment creates everything', async () => {
   await clone.succeed('create-environment');
   const { cluster, vault, database } = await clone.status();
   assert.equal([cluster.state, cluster.nodes.length], ['running', 3]);
@@ -56,7 +56,7 @@ timed('create-environment again changes nothing', async () => {
   assert.match(stderr, /nothing changed/);
 });
 
-timed('after stop-k8s and start-k8s everything works without a further command', async () => {
+timed('after stop-k8s and start-k8s everything works', async () => {
   await clone.succeed('stop-k8s');
   assert.is((await clone.status()).cluster.state, 'stopped');
   await clone.succeed('start-k8s');
@@ -69,14 +69,14 @@ timed('a stopped environment is started by create-environment', async () => {
   await everythingWorks();
 });
 
-timed('a worker that died is seen, and brought back by start-k8s', async () => {
+timed('a dead worker is reported and restored by start-k8s', async () => {
   await docker('kill', `${clone.profile}-m03`);
   assert.is((await clone.status()).cluster.state, 'degraded');
   await clone.succeed('start-k8s');
   await everythingWorks();
 });
 
-timed('start-k8s brings everything back after the machine was restarted', async () => {
+timed('start-k8s restores everything after a restart of the machine', async () => {
   // Like a power cut of the nodes.
   await docker('kill', clone.profile, `${clone.profile}-m02`, `${clone.profile}-m03`);
   assert.is((await clone.status()).cluster.state, 'stopped');
@@ -84,7 +84,7 @@ timed('start-k8s brings everything back after the machine was restarted', async 
   await everythingWorks();
 });
 
-timed('a second clone makes its own cluster meanwhile', async () => {
+timed('a second clone creates its own cluster at the same time', async () => {
   const other = await makeClone('kd-minikube-other-');
   try {
     await writeFile(other.path('environments', environment, 'zz-small.yaml'), 'cluster: { nodes: 1 }\n');
@@ -120,7 +120,7 @@ const destroyLeavesNothing = async (made: Clone): Promise<void> => {
 timed('destroy-environment leaves nothing', () => destroyLeavesNothing(clone));
 
 for (const moment of moments) {
-  timed(`create-k8s goes on after a kill -9 when ${moment.name}`, async () => {
+  timed(`create-k8s continues after a kill -9 when ${moment.name}`, async () => {
     await killAt(moment, clone);
     await clone.succeed('create-k8s');
     const { cluster } = await clone.status();

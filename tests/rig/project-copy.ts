@@ -17,7 +17,7 @@ export type ProjectCopy = {
   readonly remove: () => void;
 };
 
-/** A fresh clone of the project as it is now, in a folder of this name, with the packages of this one and without the developer's state. */
+/** A fresh clone of the working tree in a folder of this name, with this project's packages and without its state. */
 export const copyProject = (name = 'clone'): ProjectCopy => copyOf(name, kept);
 
 /** Only the environments, for functions that take the project's folder. */

@@ -40,14 +40,14 @@ for (const tool of ['kube-apiserver', 'kube-apiserver-newest'] as const) {
     ]);
   });
 
-  charts('it is the version that the manifest pins', async () => {
+  charts('the server has the pinned version', async () => {
     const told = await server.kubectl(['get', '--raw', '/version']);
     const { version } = await toolOf(tool);
     assert.is((JSON.parse(told) as { gitVersion: string }).gitVersion, `v${version}`);
   });
 
   for (const [name, rendered] of environments) {
-    charts(`${name}: every object and every pod is taken, without a warning`, async () => {
+    charts(`${name}: every object and pod is accepted without a warning`, async () => {
       const objects = await rendered();
       const wanted = [...objects, ...podsOf(objects)];
       const { exitCode, stdout, stderr } = await dryRunOn(server, wanted);
@@ -57,7 +57,7 @@ for (const tool of ['kube-apiserver', 'kube-apiserver-newest'] as const) {
     });
   }
 
-  charts('everything fits the schemas of this version, and nothing is left out', async () => {
+  charts('everything matches the schemas of this version, without exception', async () => {
     const objects: KubernetesObject[] = [];
     for (const [, rendered] of environments) objects.push(...(await rendered()));
     const kinds = new Set(objects.map(({ kind }) => kind));
@@ -71,7 +71,7 @@ for (const tool of ['kube-apiserver', 'kube-apiserver-newest'] as const) {
     assert.equal(summary, { valid: objects.length, invalid: 0, errors: 0, skipped: 0 });
   });
 
-  charts('what does not fit is told: a field too much, a wrong type, an unknown kind', async () => {
+  charts('an extra field, a wrong type and an unknown kind are reported', async () => {
     const objects = await render('backend', {
       namespace: 'backend',
       values: { autoscaling: { enabled: true, kind: 'keda' } },

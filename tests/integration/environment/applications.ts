@@ -36,7 +36,7 @@ async function filesIn(...folders: readonly string[]): Promise<string[]> {
   return (await Promise.all(found)).flat();
 }
 
-tests('each route has its ranges, and a certificate that the environment’s authority signed', async () => {
+tests('each route has its source ranges and a certificate of the environment’s CA', async () => {
   const ranges = await somebody(
     'kubectl -n frontend get middleware app1-front-internal -o jsonpath={.spec.ipAllowList.sourceRange}',
   );
@@ -51,7 +51,7 @@ tests('each route has its ranges, and a certificate that the environment’s aut
   assert.not.match(await somebody('helm -n frontend get values app1-front --all'), 'PRIVATE KEY');
 });
 
-tests('the variables of env serve kubectl, helm, helmfile, sops and vault by hand', async () => {
+tests('kubectl, helm, helmfile, sops and vault work with the variables of env', async () => {
   const values =
     '--state-values-file environments/common.yaml --state-values-file environments/embedded.yaml';
   const printed = await somebody(`
@@ -125,7 +125,7 @@ tests(
   },
 );
 
-tests('a check that fails rolls the release back and names itself', async () => {
+tests('a failed check rolls the release back and is named', async () => {
   const secret = await loginOf('app2');
   const { DB_USER = '', DB_PASSWORD = '' } = secret;
   const changed = 'changed-behind-its-back';
@@ -152,7 +152,7 @@ tests('a check that fails rolls the release back and names itself', async () => 
   });
 });
 
-tests('no secret shows in events, logs, reports or what was seen of a failure', async () => {
+tests('events, logs, reports and diagnostics contain no secret', async () => {
   const { DB_PASSWORD = '' } = await loginOf('app2');
   const keys = JSON.parse(await readText(state('vault/keys.json')));
   const secrets = [DB_PASSWORD, ...leavesOf(keys).map(({ value }) => String(value))].filter(
@@ -190,7 +190,7 @@ tests('no secret shows in events, logs, reports or what was seen of a failure', 
   assert.equal(holders.sort(), ['devops', 'postgresql']);
 });
 
-tests('certificates that were lost are created again, and everything takes them', async () => {
+tests('lost certificates are recreated and used everywhere', async () => {
   const server = await readText(state('services/postgresql.json'));
   await rm(state('certificates'), { recursive: true });
   await succeeds('install-tier', 'apps');
@@ -204,7 +204,7 @@ tests('certificates that were lost are created again, and everything takes them'
   for (const task of ['init-vault', 'test']) await succeeds(task);
 });
 
-tests('what the embedded cluster cannot do says so', async () => {
+tests('tasks that the embedded cluster does not support say so', async () => {
   const said = /no ingress to test.*\n {2}why: .*simulated.*\n {2}do: use --provider minikube/;
   await refuses(['test-ingress', 'app1'], 1, said);
 });

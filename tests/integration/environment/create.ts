@@ -9,7 +9,7 @@ import { fieldOf, loginOf, makeClone, refuses, sandbox, status, succeeds } from 
 
 const tests = suite('create');
 
-tests('a fresh clone has no cluster, and asking changes nothing', async () => {
+tests('a fresh clone has no cluster, and reading its status changes nothing', async () => {
   await makeClone();
   assert.is((JSON.parse((await succeeds('status', '--json')).stdout) as Status).cluster.state, 'absent');
   assert.not.ok((await readdir(sandbox.folder)).includes('.state'));
@@ -20,7 +20,7 @@ tests('a fresh clone has no cluster, and asking changes nothing', async () => {
   );
 });
 
-tests('create-environment makes all of it and chooses the embedded cluster', async () => {
+tests('create-environment creates everything and detects the embedded cluster', async () => {
   await succeeds('create-environment');
   const { provider, cluster, releases, vault, database } = await status();
   assert.is(provider, 'embedded');

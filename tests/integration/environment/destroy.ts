@@ -9,7 +9,7 @@ import { sandbox, state, status, succeeds } from './shared.ts';
 
 const tests = suite('destroy');
 
-tests('create-k8s replaces what runs when the state folder was deleted by hand', async () => {
+tests('create-k8s replaces running processes after the state folder was deleted', async () => {
   await rm(sandbox.path('.state'), { recursive: true });
   assert.is((await status()).cluster.state, 'absent');
   await succeeds('create-k8s');
@@ -17,7 +17,7 @@ tests('create-k8s replaces what runs when the state folder was deleted by hand',
   assert.is((await leftovers(sandbox)).filter((line) => /bin\/(etcd|kube-apiserver)/.test(line)).length, 2);
 });
 
-tests('destroy-environment finds it, too, and leaves nothing; a second one is no error', async () => {
+tests('destroy-environment finds them, too, and leaves nothing; a second run is no error', async () => {
   await rm(sandbox.path('.state'), { recursive: true });
   await succeeds('destroy-environment', '--yes');
   assert.equal(await leftovers(sandbox), []);

@@ -24,12 +24,12 @@ const lines = (text: string, pattern: RegExp): string[] =>
 const replicas = (): Promise<string> =>
   somebody('kubectl -n frontend get deployment app2-front -o jsonpath={.spec.replicas}');
 
-others('an install that has just been done differs from nothing', async () => {
+others('after an install, diff is empty', async () => {
   assert.match(await installApp2(), /unchanged: devops, postgresql, app2-back, app2-front/);
   assert.equal(lines((await succeeds('status')).stdout, /drift/), []);
 });
 
-others('what somebody changed is told with its field and manager, and taken back', async () => {
+others('manual changes are reported with field and manager, and reverted', async () => {
   const password = 'neither-shown-nor-kept';
   await somebody(`
     kubectl -n frontend scale deployment app2-front --replicas=4
@@ -80,14 +80,14 @@ others('what somebody changed is told with its field and manager, and taken back
   assert.match(await somebody('kubectl -n frontend get deployment app2-front -o yaml'), /some: note/);
 });
 
-others('a rollback takes back what somebody changed, too', async () => {
+others('a rollback also reverts manual changes', async () => {
   await somebody('kubectl -n frontend scale deployment app2-front --replicas=5');
   const { stderr } = await succeeds('rollback', 'app2-front', '--yes');
   assert.match(stderr, /\.spec\.replicas: 5 \(kubectl\) → 2/);
   assert.is(await replicas(), '2');
 });
 
-others('the replicas that an autoscaler of somebody’s set are left alone, until it is gone', async () => {
+others('replicas set by another autoscaler are kept until it is deleted', async () => {
   await somebody(`
     kubectl -n frontend autoscale deployment app2-front --min=4 --max=6
     kubectl -n frontend wait deployment/app2-front --for=jsonpath={.spec.replicas}=4 --timeout=90s`);
@@ -103,7 +103,7 @@ others('the replicas that an autoscaler of somebody’s set are left alone, unti
   assert.is(await replicas(), '2');
 });
 
-others('pods that are not made are told with the reason', async () => {
+others('pods that cannot be created are reported with the reason', async () => {
   await somebody(`
     kubectl -n backend scale deployment app2-back --replicas=0
     kubectl -n frontend create quota team --hard=pods=1
@@ -120,29 +120,32 @@ others('pods that are not made are told with the reason', async () => {
   assert.match(await installApp2(), told);
 });
 
-others('a release that a helm is at work on is left to it, and repaired when it was killed', async () => {
-  const values = '--reuse-values --set-string resources.requests.cpu=60m --wait --timeout 300s';
-  const script = `eval "$(./run env)"; exec helm -n frontend upgrade app2-front charts/frontend ${values}`;
-  const helm = spawn('bash', ['-c', script], { cwd: sandbox.folder, env: sandbox.env, stdio: 'ignore' });
-  const ended = new Promise((resolve) => helm.once('exit', resolve));
-  await somebody(
-    'until kubectl -n frontend get secrets -l owner=helm,status=pending-upgrade -o name | grep -q .; do :; done',
-  );
-  for (const words of [
-    ['install-app', 'app2'],
-    ['rollback', 'app2-front', '--yes'],
-    ['uninstall-app', 'app2', '--yes'],
-  ]) {
-    await fails(
-      words,
-      new RegExp(`app2-front is pending-upgrade: helm is still working on it\n.*process ${helm.pid} `),
+others(
+  'a release that another helm is changing is not touched, and repaired if that helm was killed',
+  async () => {
+    const values = '--reuse-values --set-string resources.requests.cpu=60m --wait --timeout 300s';
+    const script = `eval "$(./run env)"; exec helm -n frontend upgrade app2-front charts/frontend ${values}`;
+    const helm = spawn('bash', ['-c', script], { cwd: sandbox.folder, env: sandbox.env, stdio: 'ignore' });
+    const ended = new Promise((resolve) => helm.once('exit', resolve));
+    await somebody(
+      'until kubectl -n frontend get secrets -l owner=helm,status=pending-upgrade -o name | grep -q .; do :; done',
     );
-  }
-  helm.kill('SIGKILL');
-  await ended;
-  await somebody('kubectl -n frontend delete quota team');
-  assert.match(await installApp2(), /repairing app2-front: a killed run left it pending-upgrade/);
-});
+    for (const words of [
+      ['install-app', 'app2'],
+      ['rollback', 'app2-front', '--yes'],
+      ['uninstall-app', 'app2', '--yes'],
+    ]) {
+      await fails(
+        words,
+        new RegExp(`app2-front is pending-upgrade: helm is still working on it\n.*process ${helm.pid} `),
+      );
+    }
+    helm.kill('SIGKILL');
+    await ended;
+    await somebody('kubectl -n frontend delete quota team');
+    assert.match(await installApp2(), /repairing app2-front: a killed run left it pending-upgrade/);
+  },
+);
 
 others('a webhook that does not answer is named', async () => {
   await somebody(`kubectl apply -f - <<'END'
@@ -181,7 +184,7 @@ others('nothing is installed while a namespace is being deleted; it is recreated
   assert.is(await replicas(), '2');
 });
 
-others('an object of somebody else’s is not taken over, and the error says how it would be', async () => {
+others('an object created by others is not adopted, and the error says how to adopt it', async () => {
   await succeeds('uninstall-app', 'app2', '--yes');
   await somebody('kubectl -n frontend create serviceaccount app2-front');
   await fails(

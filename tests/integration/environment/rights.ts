@@ -70,7 +70,7 @@ charts('workloads of releases with the longest name get their pods', async () =>
   assert.is(removed.exitCode, 0, removed.stderr);
 });
 
-charts('each namespace refuses what is not restricted, and takes what is', async () => {
+charts('each namespace accepts only restricted pods', async () => {
   for (const namespace of ourNamespaces) {
     const taken = await dryRun([podOf(namespace)]);
     assert.is(taken.exitCode, 0, taken.stderr);
@@ -90,7 +90,7 @@ charts('a container beyond the LimitRange and a pod beyond the quota are refused
   assert.match(over.stderr, 'exceeded quota: database-quota, requested: requests.cpu=3');
 });
 
-charts('teams may do what their table says, and nothing else', async () => {
+charts('teams have exactly the rights of their table', async () => {
   const namespaces = [...ourNamespaces, 'default', 'kube-system'];
   for (const [team, expected] of Object.entries(rightsOf)) {
     const rules = await answers('.status.resourceRules', namespaces.map(rulesReview), ...asTeam(team));
@@ -101,7 +101,7 @@ charts('teams may do what their table says, and nothing else', async () => {
   }
 });
 
-charts('nobody but deployers comes by a Secret, by any of the ways there are', async () => {
+charts('only deployers have any way to read a Secret', async () => {
   const reviews = questions.map(([team, namespace, question]) => reviewOf(team, namespace, question));
   const found = await answers('.status.allowed', reviews);
   for (const [index, [team, namespace, question, answer]] of questions.entries())
@@ -130,7 +130,7 @@ charts('only the platform reads helm’s Secrets; deployers read those without s
   assert.match(stranger.stderr, 'cannot list resource "pods"');
 });
 
-charts('the rights of deployers are enough for the applications, and not for the platform', async () => {
+charts('the rights of deployers suffice for the applications, not for the platform', async () => {
   const rendered = await renderEnvironment('existing');
   const objects = (release: string) => objectsOf(rendered.get(release) ?? '');
   for (const release of ['app1-back', 'app1-front', 'app2-back', 'app2-front']) {

@@ -69,7 +69,7 @@ const list: readonly Machine[] = [
     },
   },
   {
-    name: 'a user id without account and home: the database is made',
+    name: 'a user id without account and home: the database is created',
     words: ['unshare', '--user', '--map-user=12345', '--map-group=12345'],
     part: 'database',
     // Also with variables that end each bash before its first command and name missing folders.

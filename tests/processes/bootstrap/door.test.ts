@@ -30,7 +30,7 @@ test('on a fresh clone the packages are installed, and the run continues with th
     assert.is(mark, null);
     assert.equal(calls(), ['ci --include=dev --no-audit --no-fund --loglevel=error']);
     assert.match(stderr, /^installing npm packages…\nnpm speaks on stdout\n/);
-    assert.not.ok(existsSync(join(folder, '.state')), 'nothing of an environment is made');
+    assert.not.ok(existsSync(join(folder, '.state')), 'no environment files are created');
   }));
 
 test('the exit code of the run is kept, and a second run installs nothing', () =>

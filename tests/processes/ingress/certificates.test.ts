@@ -54,7 +54,7 @@ test('each front gets its own Secret, on stdin, and none is written twice', asyn
   assert.is(await ensure(context), 'unchanged');
 });
 
-test('a Secret that somebody changed is written again', async ({ context }) => {
+test('a Secret that others changed is written again', async ({ context }) => {
   cluster();
   await ensure(context);
   const list = JSON.parse(readFileSync(applied, 'utf8'));

@@ -44,7 +44,7 @@ const pendingTraefik = {
   },
 };
 
-/** kubectl and helm on a cluster in which this is; an install of ours adds the class. */
+/** kubectl and helm for a cluster with these objects; our install adds the class. */
 function cluster({ classes = [], types = [], namespaces = [], objects = '', releases = [] }: Cluster) {
   const list = (items: unknown[]) => `echo '${JSON.stringify({ items })}'`;
   const named = (names: string[]) => list(names.map((name) => ({ metadata: { name } })));
@@ -81,7 +81,7 @@ const calls = (): string[] =>
 
 const changes = (): string[] => calls().filter((line) => /apply|delete|upgrade|uninstall/.test(line));
 
-test('Traefik is installed from its chart, in a namespace of its own, and not changed from then on', async ({
+test('Traefik is installed from its chart into its own namespace, and not changed again', async ({
   context,
 }) => {
   cluster({ namespaces: ['default'] });
@@ -113,7 +113,7 @@ test('a changed value and a changed file of a local chart are installed', async 
   writeFileSync(file, before);
 });
 
-test('a controller that somebody else installed is neither changed nor removed', async ({ context }) => {
+test('a controller installed by others is neither changed nor removed', async ({ context }) => {
   cluster({ classes: ['traefik.io/ingress-controller'] });
   assert.is(await ensure(context), 'unchanged');
   assert.match(context.logged[0] ?? '', /\(IngressClass some-class\), which is not changed/);
@@ -192,7 +192,7 @@ test('a failed or killed run is continued, and still knows what existed before',
   assert.match(changes().at(-1) ?? '', /delete crd after\.traefik\.io --/);
 });
 
-/** A Traefik whose pods do not come up, as the API tells it: by the watch, or only when it is asked. */
+/** A Traefik whose pods do not start, shown by the API in the watch or only in a list. */
 function failing(watched: boolean): void {
   cluster({});
   const waiting = { reason: 'ImagePullBackOff', message: 'Back-off pulling image "traefik:v0"' };

@@ -179,7 +179,7 @@ test('the default certificate of a controller is an error with advice', async (s
   assert.match(failure.advice ?? '', 'run `npx tsx tasks.ts install-app <app>`');
 });
 
-test('if nobody answers, the error names the address', async (state) => {
+test('if nothing answers, the error names the address', async (state) => {
   const server = createHttp();
   const http = await listen(state, server);
   server.close();

@@ -56,7 +56,7 @@ function cluster(
 const helm = (history: readonly object[]): void =>
   project.script('helm', `case "$*" in *history*) echo '${JSON.stringify(history)}';; esac`);
 
-/** A call of helmfile that installs devops, and takes back what somebody else has set. */
+/** A helmfile call that installs devops and reverts manual changes. */
 const isSync = (line: string): boolean =>
   line.endsWith('-l name=devops sync --sync-args --force-conflicts --server-side=true');
 

@@ -179,7 +179,7 @@ test('without valid keys, it is unknown whether Vault is configured', async ({
       [undefined, null, /its keys are not in .*keys\.json/],
       ['', null, /keys\.json are damaged/],
       ['{"admin_token":"wrong"}', null, /permission denied/],
-      // Killed before init-vault had a token of its own.
+      // Killed before init-vault had its own token.
       ['{"unseal_keys_b64":["a2V5"],"root_token":"hvs.root"}', false, /^$/],
     ] as const) {
       if (text !== undefined) writeFileSync(path, text);

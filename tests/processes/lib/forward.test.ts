@@ -20,7 +20,7 @@ test.before(async (state) => {
 test.before.each(({ clone }) => clone.forget());
 test.after(({ clone }) => clone.remove());
 
-/** What `forward` prints for a minikube whose forwarded ports lead to this server; it stops as soon as it is connected. */
+/** Output of `forward` for a minikube whose forwarded ports lead to this server; stops once connected. */
 async function printed(
   { clone, lib }: State,
   servers: Parameters<State['lib']['forward']>[1],

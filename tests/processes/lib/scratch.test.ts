@@ -23,11 +23,7 @@ test.before(async (state) => {
 test.after.each(({ clone }) => clone.reset());
 test.after(({ clone }) => clone.remove());
 
-test('an environment that has a cluster is not taken for a scratch one', async ({
-  clone,
-  lib,
-  environment,
-}) => {
+test('an environment with a cluster is refused as a scratch one', async ({ clone, lib, environment }) => {
   const context = await clone.context('embedded');
   await lib.requireUnused(context);
   const { ensureState } =

@@ -25,7 +25,7 @@ test.before(async (state) => {
 test.before.each(({ clone }) => clone.forget());
 test.after(({ clone }) => clone.remove());
 
-/** A cluster with these pods of Vault, by name and phase; each is reached at a port of its own, or all at `port`. */
+/** A cluster with these pods of Vault, by name and phase; each is reached at its own port, or all at `port`. */
 function cluster(clone: ScriptedClone, pods: Record<string, string>, port?: string): void {
   const set = {
     kind: 'StatefulSet',

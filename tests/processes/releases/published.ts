@@ -93,7 +93,7 @@ const etcdFolder = ({ v, os, arch }: Target): string => `etcd-v${v}-${os}-${arch
 /** The tools whose releases are played. */
 export const playedTools = Object.keys(shapes);
 
-/** A program that answers as the real one would: with its name, where it tells that, and its version. */
+/** A program that answers like the real one, with its version and, if it prints one, its name. */
 export const answer = (name: string, version: string): string =>
   `#!/bin/sh\necho ${name} version v${version}\n`;
 

@@ -9,7 +9,7 @@ import { entryOf, goScript, inPlace, moduleOf, toolchain } from '../../unit/tool
 
 test('two processes that need the same tool at the same time build it once', () =>
   inPlace(async (place) => {
-    // The compiler says that it started, and goes on when the test lets it: no matter which process runs it.
+    // The compiler reports its start and continues when the test allows it, whichever process runs it.
     const started = join(place.folder, 'started');
     const go = join(place.folder, 'go');
     execFileSync('mkfifo', [started, go]);

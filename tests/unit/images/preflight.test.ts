@@ -39,7 +39,7 @@ test('an image that a node may have is not reported as missing', () => {
   assert.is(judge(own, undefined, { kind: 'absent' }).kind, 'doubt');
 });
 
-test('behind a login an image may be private, unless its name was made for images that are loaded', () => {
+test('an image behind a login may be private, unless its name is for loaded images', () => {
   assert.is(judge(private_, empty, { kind: 'denied' }).kind, 'doubt');
   assert.is(
     judge({ ...own, repository: `docker.io/${own.repository}` }, empty, { kind: 'denied' }).kind,

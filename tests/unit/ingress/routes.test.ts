@@ -103,7 +103,7 @@ test('a path belongs to the longest route that is a whole part of it', () => {
   assert.is(served('/api/internal/x'), '/api/internal');
 });
 
-test('an address is in a range of its own family, an IPv4 one also as IPv6 writes it', () => {
+test('an address matches ranges of its family; IPv4 also in IPv6 notation', () => {
   assert.ok(isAllowed('10.1.2.3', ['192.0.2.0/24', '10.0.0.0/8']));
   assert.not.ok(isAllowed('11.1.2.3', ['10.0.0.0/8']));
   assert.ok(isAllowed('::ffff:10.1.2.3', ['10.0.0.0/8']));

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { shellWord, shellWords } from '../../../lib/ground/shell-words.ts';
 
-test('a plain word stays as it is, any other is quoted', () => {
+test('plain words are not quoted, others are', () => {
   assert.is(shellWord('--nodes=3'), '--nodes=3');
   assert.is(shellWord('a b'), "'a b'");
   assert.is(shellWord(''), "''");

@@ -10,7 +10,7 @@ const test = suite<{ folder: string }>('variables');
 test.before((state) => {
   state.folder = mkdtempSync(join(tmpdir(), 'variables-'));
   mkdirSync(join(state.folder, 'home'));
-  // No folder, though root may write it and anybody may run it.
+  // Not a folder, although root can write it and everyone can run it.
   writeFileSync(join(state.folder, 'program'), '', { mode: 0o755 });
 });
 

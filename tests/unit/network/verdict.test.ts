@@ -74,8 +74,8 @@ test('a peer selects pods here, all pods of namespaces, or pods in namespaces', 
   assert.not.ok(may(accepts({ ...byPod, ...byNamespace }), pod('there'), server));
   assert.not.ok(may(accepts({ ...byPod, ...byNamespace }), pod('here', { app: 'client' }), server));
   assert.ok(may(accepts({ namespaceSelector: {} }), client, server), 'all namespaces');
-  assert.not.ok(may(accepts({ namespaceSelector: {} }), outside, server), 'and nobody outside');
-  assert.ok(may(accepts(), outside, server), 'an empty list is everybody');
+  assert.not.ok(may(accepts({ namespaceSelector: {} }), outside, server), 'and no address outside');
+  assert.ok(may(accepts(), outside, server), 'an empty list allows everybody');
 });
 
 test('an address block also covers pods, except those in its exceptions', () => {

@@ -64,7 +64,7 @@ test('only messages of sops say that a file is damaged, closed or absent', () =>
 test('the output of a sops that was killed by a signal does not count', () => {
   assert.is(kindOf('', 137, 'SIGKILL'), 'sops failed');
   assert.is(kindOf('MAC mismatch. File has 1, computed 2', 143, 'SIGTERM'), 'sops failed');
-  assert.is(kindOf('Killed', 137), 'sops failed', 'as a shell tells it');
+  assert.is(kindOf('Killed', 137), 'sops failed', 'as a shell reports it');
 });
 
 test('a gpg that has the key but cannot use it, or gives no reason, is not a missing key', () => {

@@ -24,7 +24,7 @@ test('what will be removed is marked before anything is created, and removed aft
   }
 });
 
-test('a cluster of somebody else is neither created nor removed', async () => {
+test('an existing cluster is neither created nor removed', async () => {
   assert.equal(await labels('existing'), ['verify-environment']);
   const input = {
     args: { logs: undefined },

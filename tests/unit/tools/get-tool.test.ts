@@ -36,7 +36,7 @@ function inCache({ cache }: Place): { tools: string[]; temporary: string[]; lock
   };
 }
 
-/** A port of this machine where nobody listens. */
+/** A local port without a listener. */
 async function closedPort(): Promise<string> {
   return withServer(async (host) => host);
 }

@@ -22,7 +22,7 @@ export type Place = {
   readonly calls: () => string[];
 };
 
-/** A PATH, a cache and a context of its own for the body; all of it is gone afterwards. */
+/** A separate PATH, cache and context for the body; all are removed afterwards. */
 export async function inPlace(body: (place: Place) => Promise<void> | void): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'tools-'));
   const bin = join(folder, 'bin');

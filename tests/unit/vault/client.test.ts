@@ -128,7 +128,7 @@ test('a redirect is not followed, so that the token goes nowhere else', () =>
     },
   ));
 
-test('nobody listening is "cannot be reached" with the reason and advice', async () => {
+test('without a listener, the error is "cannot be reached" with reason and advice', async () => {
   const server = createServer();
   const port = await new Promise<number>((resolve) => {
     server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
