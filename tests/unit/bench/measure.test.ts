@@ -43,7 +43,7 @@ test('a process is measured to its end, and a failing one is an error with its l
   }
   await measure({ name: 'missing', command: ['/no/such/program'] }).then(
     () => assert.unreachable(),
-    (error) => assert.match(String(error), 'cannot be started'),
+    (error) => assert.match(String(error), 'could not be started'),
   );
 });
 
