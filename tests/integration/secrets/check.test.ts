@@ -20,7 +20,7 @@ test.before(async () => {
   sandbox = await makeSandbox();
   const opened = await openedBy(sandbox, [sandbox.path('sops/development-operational.asc')], file);
   ({ password } = parse(opened ?? '') as { password: string });
-  // as in a fresh clone, only that nothing has to be committed for it
+  // like a fresh clone, but without a commit
   await promisify(execFile)('git', ['init', '--quiet'], { cwd: sandbox.folder });
 });
 test.after(() => sandbox.remove('development'));
@@ -76,7 +76,7 @@ test('values below maps and lists, of any type, and comments count too', async (
   assert.match(stderr, 'error: 3 in plain text');
 });
 
-test('a file that SOPS has never seen, or would not take, is found', async () => {
+test('a file that SOPS never encrypted, or cannot read, is found', async () => {
   const fresh = await checkWith(
     'environments/development/secrets/new.yaml',
     () => 'token: hunter2-hunter2\n',

@@ -38,7 +38,7 @@ const values = async (): Promise<Record<string, string>> =>
 /** Nothing decrypted is left in the state, not even what the editor put beside its file. */
 const nothingLeft = (): void => assert.not.ok(existsSync(sandbox.path('.state/development/edit')));
 
-test('without a terminal it says what to do instead, before it does anything', async () => {
+test('without a terminal it fails first and says what to do instead', async () => {
   const { exitCode, stderr } = await sandbox.task('edit-secrets');
   assert.is(exitCode, 2);
   assert.match(stderr, /^error: an editor needs a terminal\n.*\n {2}do: .*sops set --value-stdin /);
@@ -58,7 +58,7 @@ test('a file that no environment has, or that this one lacks, is an error', asyn
   );
 });
 
-test('what the editor writes is encrypted, and the log says what brings it to the cluster', async () => {
+test('the edited file is encrypted, and the log names the task that deploys it', async () => {
   const before = await values();
   const note = `${sandbox.home}/note`;
   const script = `
@@ -98,7 +98,7 @@ test('an editor that fails changes nothing and leaves nothing', async () => {
 
 test('the next run removes what a killed one left, and damage is reported before the editor opens', async () => {
   const before = await readText(sandbox.path(file));
-  // sops is killed, its decrypted file stays
+  // sops is killed and its decrypted file stays
   await edit('kill -9 $PPID');
   await writeFile(sandbox.path(file), before.replace(/data:\w{4}/, 'data:AAAA'));
   const { exitCode, text } = await edit('echo "the editor is open" > /dev/tty');

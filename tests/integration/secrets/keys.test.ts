@@ -17,7 +17,7 @@ import { failureOf } from '../../rig/task-context.ts';
 type State = {
   clone: ScriptedFolder;
   context: CloneContext;
-  /** Where keys are made. */
+  /** Folder in which keys are created. */
   home: string;
 };
 
@@ -52,7 +52,7 @@ const gpg = ({ home }: State, ...words: readonly string[]): string =>
     stdio: ['ignore', 'pipe', 'ignore'],
   });
 
-/** Makes a key with a part that encrypts; `words` come before each command. Returns its fingerprint. */
+/** Creates a key with an encryption subkey; `words` precede each command. Returns its fingerprint. */
 function makeKey(
   state: State,
   name: string,
@@ -74,7 +74,7 @@ const exported = (state: State, ...words: readonly string[]): string => gpg(stat
 
 const long = ['--faked-system-time', '20200101T000000'];
 
-/** Why a text is not imported; nothing of it may be in the keyring then. */
+/** Why a text is not imported; the keyring must stay empty. */
 async function refusal(state: State, text: string): Promise<string> {
   const file = join(state.home, 'key.asc');
   writeFileSync(file, text);
@@ -142,7 +142,7 @@ test('armour without its blank line is refused, and no line of it is shown', asy
   process.env.SOPS_PGP_KEY = folded;
   const lost = await failureOf(importKeys(state.context));
   assert.is(lost.why, 'the blank line after its first line is lost');
-  // With other words before it gpg says it.
+  // With other text before it, gpg prints the line.
   process.env.SOPS_PGP_KEY = whole.replace('\n\n', `\nVersion 1\n${line}\n\n`);
   const error = await failureOf(importKeys(state.context));
   assert.is(error.exitCode, 1);
@@ -201,7 +201,7 @@ test('a key for which nothing can be encrypted is named with the reason, and not
   const rules = join(state.clone.folder, '.sops.yaml');
   const before = readFileSync(rules, 'utf8');
   const half = join(state.clone.folder, 'sops/backup.public.asc');
-  // A name for which development's files are the model.
+  // The new environment takes development's file as its model.
   const environment = { ...state.context.environment, name: 'staging' };
   const failed = async (key: string): Promise<string> => {
     writeFileSync(rules, before.replace(/7391ED\w+/, key));

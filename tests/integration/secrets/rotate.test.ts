@@ -12,7 +12,7 @@ import { inKeyring, openedBy, withKeys } from './keyring.ts';
 
 const test = suite('rotate-keys');
 let sandbox: Sandbox;
-/** Copies of what was there at first, outside of the sandbox's folder. */
+/** Copies of the initial files, outside the sandbox's folder. */
 let oldKey: string;
 let oldPassword: string | undefined;
 
@@ -56,7 +56,7 @@ test.before(async () => {
 });
 test.after(() => sandbox.remove('development'));
 
-test('a file that cannot be opened leaves everything as it was', async () => {
+test('a file that cannot be opened changes nothing', async () => {
   const whole = await readText(sandbox.path(other));
   await writeFile(sandbox.path(other), whole.replace(/data:\w{4}/, 'data:AAAA'));
   const before = await everything();
@@ -88,7 +88,7 @@ test('a private half that gpg leaves out of its export does not replace the old 
     assert.equal(await secretKeys(), keys);
     return stderr;
   };
-  // The newest files are the new key's.
+  // The newest files belong to the new key.
   const lose = (parts: number) =>
     `cd "$GNUPGHOME/private-keys-v1.d"; rm $(ls -t | head -n ${parts}); cd - > /dev/null`;
   const what = 'error: gpg exported only a part of the new key; nothing was changed';
@@ -136,7 +136,7 @@ test('the new operational key opens all files of all environments, and the old o
   }
 });
 
-test('a new data key was made, not only a new envelope for the old one', async () => {
+test('a new data key is created, not only a new envelope for the old one', async () => {
   // With the old data key, the old file's key would decrypt the new file's values.
   const [before] = /^password: .*$/m.exec(await readText(sandbox.path(file))) ?? [];
   const original = await readFile(
@@ -150,13 +150,13 @@ test('a new data key was made, not only a new envelope for the old one', async (
   await rm(mixed);
 });
 
-test('the rules name the new key, and their comments and the backup key stay', async () => {
+test('the rules name the new key and keep their comments and the backup key', async () => {
   const [fresh = ''] = await secretKeys();
   const original = await readFile(new URL('../../../.sops.yaml', import.meta.url), 'utf8');
   assert.is(await readText(sandbox.path(rules)), original.replace(oldFingerprint, fresh));
 });
 
-test('the files of the development key are replaced and say what they are', async () => {
+test('the files of the development key are replaced and describe themselves', async () => {
   const [fresh = ''] = await secretKeys();
   for (const name of [developmentKey, 'sops/development-operational.public.asc']) {
     const text = await readText(sandbox.path(name));
@@ -165,7 +165,7 @@ test('the files of the development key are replaced and say what they are', asyn
     const shown = await withKeys(sandbox, [], 'gpg', '--with-colons', '--show-keys', name);
     assert.match(shown.stdout, `:${fresh}:`);
     assert.match(shown.stdout, '(DEVELOPMENT ONLY)');
-    // the kind and size of the key that was there
+    // the kind and size of the old key
     assert.match(shown.stdout, /^(sec|pub):.:3072:1:/m);
   }
   const known = parse(await readText(sandbox.path('sops/development-keys.yaml'))) as string[];
@@ -191,7 +191,7 @@ async function evaluate(script: string): Promise<number | null> {
   return exitCode;
 }
 
-/** Stages two new files for these places, and goes on with a last line. */
+/** Stages two new files for these places, then runs a last line. */
 async function staging(one: string, two: string, last: string): Promise<number | null> {
   const script = `
     const staged = await import('${sandbox.path('lib/secrets/staged-files.ts')}');
@@ -222,7 +222,7 @@ test('the next run finishes a rotation that was killed while it replaced files',
 test('if a file cannot be put in place, those before it are restored', async () => {
   const one = sandbox.path('one');
   await writeFile(one, 'old one');
-  // below a file there is no place
+  // a path below a file cannot be created
   const last = `await staged.putInPlace(root).catch(async () => process.exit(await staged.isSealed(root) ? 9 : 7));`;
   assert.is(await staging(one, `${one}/two`, last), 7);
   assert.is(await readText(one), 'old one');
@@ -294,7 +294,7 @@ test('the next rotation replaces it', async () => {
   assert.is(await openedBy(sandbox, [ownKey()], other), oldPassword);
 });
 
-test('with a backup key of one’s own, too, an environment that matters takes the secrets', async () => {
+test('with your own backup key, production accepts the secrets', async () => {
   const refused = async (): Promise<boolean> => {
     const words = ['install-app', 'app1', '--provider', 'existing', '--context', 'team'];
     return /for a development key/.test((await sandbox.task(...words)).stderr);

@@ -18,8 +18,8 @@ const replicasOf = (servers: RealVault[]) =>
 const sealed = (servers: RealVault[]) =>
   Promise.all(replicasOf(servers).map(async ({ client }) => (await sealStatus(client)).sealed));
 
-// A test, not a hook: uvu says nothing of an error in `before`, and ends with 0.
-test('three real servers start, each of which knows the others', async (context) => {
+// A test, not a hook: uvu ignores an error in `before` and exits with 0.
+test('three real servers start and know each other', async (context) => {
   const places: VaultPlace[] = [];
   for (let count = 0; count < 3; count += 1)
     places.push({ port: await freePort(), clusterPort: await freePort() });
@@ -43,12 +43,12 @@ test('one is initialised, and all are unsealed and share their data', async ({ s
   const { rootToken = '' } = (await readKeys(keysPath)) ?? {};
   await client.withToken(rootToken).write('cubbyhole/shared', { value: 'yes' });
   await waitForVotes(client.withToken(rootToken));
-  // A standby hands the call to the active one.
+  // A standby forwards the call to the active server.
   const standby = replicasOf(servers).find((replica) => replica.client.address !== client.address);
   assert.equal(await standby?.client.withToken(rootToken).read('cubbyhole/shared'), { value: 'yes' });
 });
 
-/** A replica that has joined has a vote only after a while; without votes of two nobody can lead when one dies. */
+/** A new replica becomes a voter only after a while; without two voters, no leader can follow a dead one. */
 async function waitForVotes(client: VaultClient): Promise<void> {
   await client.write('sys/storage/raft/autopilot/configuration', { server_stabilization_time: '1s' });
   const voters = async () => {
@@ -77,10 +77,7 @@ test('if the active one dies, another one leads, and only the one that comes bac
   assert.equal(await sealed(servers), [false, false, false]);
 });
 
-test('one that unseals itself with the key of another needs no key, and keeps a recovery key', async ({
-  servers,
-  keysPath,
-}) => {
+test('a server with auto-unseal needs no key and gets a recovery key', async ({ servers, keysPath }) => {
   const { client } = await initialiseVault({ replicas: replicasOf(servers), keysPath });
   const withRoot = client.withToken((await readKeys(keysPath))?.rootToken ?? '');
   await withRoot.write('sys/mounts/transit', { type: 'transit' });

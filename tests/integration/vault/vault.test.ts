@@ -32,7 +32,7 @@ type Context = {
 };
 const test = suite<Context>('vault, a real server');
 
-// A test, not a hook: uvu says nothing of an error in `before`, and ends with 0.
+// A test, not a hook: uvu ignores an error in `before` and exits with 0.
 test('a real Vault and a real PostgreSQL start', async (context) => {
   context.state = await loadDesiredState(join(project, 'vault'));
   context.password = 'first-password';
@@ -59,7 +59,7 @@ async function operatorClient(context: Context): Promise<VaultClient> {
   return anonymous(context).withToken((await readKeys(context.vault.keysPath))?.adminToken ?? '');
 }
 
-/** Calls `use` with a root token made by the unseal key, as somebody would who means harm or well. */
+/** Calls `use` with a root token generated with the unseal key. */
 async function asRoot(context: Context, use: (client: VaultClient) => Promise<unknown>): Promise<void> {
   const keys = await readKeys(context.vault.keysPath);
   if (keys === undefined) throw new Error('no keys');
@@ -76,7 +76,7 @@ const status = async (context: Context, client?: VaultClient) =>
     () => undefined,
   );
 
-/** All that init-vault does. */
+/** The whole of init-vault. */
 async function converge(context: Context): Promise<VaultChange[]> {
   const { vault, state, review, password } = context;
   const { keysPath } = vault;
@@ -119,7 +119,7 @@ async function login(context: Context, role: string, token: string) {
   return anonymous(context).withToken(auth.client_token);
 }
 
-test('a new Vault is initialised, unsealed, and its keys kept', async (context) => {
+test('a new Vault is initialised and unsealed, and its keys are stored', async (context) => {
   const { vault } = context;
   assert.equal(await status(context), { initialized: false, sealed: true, configured: false });
   const input = { replicas: replicasOf(context), keysPath: vault.keysPath };
@@ -128,7 +128,7 @@ test('a new Vault is initialised, unsealed, and its keys kept', async (context) 
   assert.is((await stat(vault.keysPath)).mode & 0o777, 0o600);
   const second = await initialiseVault(input);
   assert.equal([second.initialised, second.unsealed], [false, []]);
-  // Nobody has a token yet.
+  // No token exists yet.
   assert.equal(await status(context), { initialized: true, sealed: false, configured: null });
 });
 
@@ -137,7 +137,7 @@ test('the first run changes every object and revokes the root token, the second 
   assert.ok(await lookUpToken(anonymous(context), rootToken));
   const first = await converge(context);
   assert.ok(first.length >= 17);
-  // What is set up with the root token is found well with the other one.
+  // The other token can read everything that the root token set up.
   const made = first.filter(({ outcome }) => outcome === 'changed');
   assert.equal(
     first.filter((change) => !made.includes(change)).map(({ path }) => path),
@@ -205,7 +205,7 @@ test('the token helper of the command line prints the operator’s token, or an 
 const loginOfApp1 = (context: Context) =>
   login(context, 'app1-back', serviceAccountToken('backend', 'app1-back', 'vault'));
 
-test('app1 logs in with its ServiceAccount and reads its own parameters only', async (context) => {
+test('app1 logs in with its ServiceAccount and reads only its own parameters', async (context) => {
   const app = await loginOfApp1(context);
   assert.equal((await app.read('kv/data/app1/database'))?.data, {
     ...{ DB_HOST: 'postgresql.database', DB_PORT: '5432' },
@@ -257,10 +257,10 @@ test('app1 gets a login for its database, which is renewed and revoked, and its 
     ),
     [{ tableowner: 'app1' }],
   );
-  // The server logs every statement, and no password is in one.
+  // The server logs every statement, and none contains a password.
   assert.match(database.log(), `CREATE ROLE "${username}" LOGIN PASSWORD 'SCRAM-SHA-256$`);
   assert.not.ok(database.log().includes(password));
-  // The end of the application's token is the end of its logins.
+  // Revoking the application's token revokes its logins.
   await app.write('auth/token/revoke-self', {});
   const deadline = Date.now() + 10_000;
   while ((await database.run("SELECT FROM pg_roles WHERE rolname LIKE 'v-%'")).length > 0) {
@@ -269,7 +269,7 @@ test('app1 gets a login for its database, which is renewed and revoked, and its 
   }
 });
 
-test('the operator logs in, encrypts and decrypts, and does nothing else', async (context) => {
+test('the operator can log in, encrypt and decrypt, and nothing else', async (context) => {
   const client = await login(context, 'vso-transit', serviceAccountToken('vault', operator, 'vault'));
   const plaintext = Buffer.from('cached token').toString('base64');
   const { ciphertext } = await client.write('transit/encrypt/vso-client-cache', { plaintext });
@@ -278,7 +278,7 @@ test('the operator logs in, encrypts and decrypts, and does nothing else', async
   assert.match((await failureOf(client.read('kv/data/app1/database'))).why, 'permission denied');
 });
 
-test('another account, namespace or audience may not log in', async (context) => {
+test('another account, namespace or audience cannot log in', async (context) => {
   for (const [namespace, name, audience] of [
     ['backend', 'app2-back', 'vault'],
     ['frontend', 'app1-back', 'vault'],
@@ -418,7 +418,7 @@ test('after a restart unsealVault unseals Vault, which is still configured', asy
 test('lost and foreign keys are different errors, and the right ones still unseal it', async (context) => {
   const { keysPath } = context.vault;
   const replicas = replicasOf(context);
-  // In an emergency, whoever holds the token may shut Vault.
+  // In an emergency, the token may seal Vault.
   await (await operatorClient(context)).request('PUT', 'sys/seal');
   await rename(keysPath, `${keysPath}.safe`);
   const lost = await failureOf(initialiseVault({ replicas, keysPath }));
@@ -439,7 +439,7 @@ test('the plain commands of the dry run configure the same Vault', async (contex
     const { folder, keysPath } = byHand;
     const there = { ...context, vault: byHand };
     await mkdir(join(folder, 'keys'));
-    // In place of sops with the project's key, which is not what is tested here.
+    // Instead of sops with the project's key, which is not tested here.
     await writeFile(join(folder, 'sops'), `#!/bin/sh\nprintf %s ${context.password}\n`);
     await chmod(join(folder, 'sops'), 0o755);
     const commands = initCommands({
@@ -455,7 +455,7 @@ test('the plain commands of the dry run configure the same Vault', async (contex
     assert.not.match(commands.join('\n'), context.password);
     assert.is((await stat(keysPath)).mode & 0o777, 0o600);
     assert.not.match(await readFile(keysPath, 'utf8'), 'root_token');
-    // Only the memory of what Vault does not tell is missing: nobody could have written it.
+    // Only the record of values that Vault does not show is missing, since no command writes it.
     assert.equal(changed(await converge(there)), [
       'auth/kubernetes/config: token_reviewer_jwt',
       'database/config/postgresql: password',

@@ -44,7 +44,7 @@ const run = (clone: ProjectCopy, ...words: readonly string[]) =>
     );
   });
 
-test('a whole run is refused before anything is done, and its dry run is not', async () => {
+test('a run is refused before it does anything; its dry run is not', async () => {
   const clone = copyProject();
   const before = clone.files();
   const refused = await run(clone, 'create-environment');

@@ -124,7 +124,7 @@ test('no advice loses uncommitted changes', async (state) => {
   git('-c', 'user.name=a', '-c', 'user.email=a@example.com', 'commit', '--quiet', '--message', 'a file');
 
   assert.match(await advice(), `an older version may work: git log -p -- ${file}`);
-  // The names of these files are anybody's; the commands are to be pasted.
+  // The files may have any name, and the commands must be safe to paste.
   const noKey = { stdout: '', stderr: 'Failed to get the data key', exitCode: 128, signal: null };
   const word = `'${odd.replace("'", "'\\''")}'`;
   const pasted = (await explainSops(folder, odd, 'password', noKey)).advice ?? '';
@@ -174,7 +174,7 @@ test('a sops that is killed, or has no disk space, is named, and the file is not
     const error = await failureOf(decrypt(state));
     assert.equal([error.what, error.exitCode], [what, exitCode]);
     assert.not.match(`${error.why} ${error.advice}`, /damaged|git|restore/);
-    // for programs that may open what we could not, nothing would be redacted
+    // nothing would be redacted for programs that may open what we could not
     assert.is((await failureOf(redactSecrets(state.context))).what, what);
   }
 });
@@ -248,7 +248,7 @@ test('the key is imported once, into a keyring that only the user can read', asy
   assert.is(await importKeys(context), 'unchanged');
   const key = join(clone.folder, 'sops/development-operational.asc');
   const load = `gpg --batch --homedir ${environment.gnupgHome} --status-fd 1 --import`;
-  // with it the public halves, so that new secrets can be encrypted for the backup key
+  // with the public keys, so that new secrets can be encrypted for the backup key
   const open = 'sops/development-backup.public.asc sops/development-operational.public.asc';
   assert.equal(imports, [`${load} ${key}`, `${load} ${open}`]);
 });

@@ -9,7 +9,7 @@ import { type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.t
 import { failureOf } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
-/* What a start does with a Vault whose keys are lost, or that is gone. */
+/* A start with a Vault whose keys are lost, or without a Vault. */
 
 type State = { tools: ScriptedFolder; context: CloneContext };
 

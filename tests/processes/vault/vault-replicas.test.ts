@@ -19,7 +19,7 @@ test.before(async (state) => {
 test.before.each(({ tools }) => tools.forget());
 test.after(({ tools }) => tools.remove());
 
-/** A cluster with these pods of Vault, by name and phase; each is reached at a port of its own, or all at `port`. */
+/** A cluster with these pods of Vault, by name and phase; each is reached at its own port, or all at `port`. */
 function cluster({ script }: ScriptedFolder, pods: Record<string, string>, port?: string): void {
   const set = {
     kind: 'StatefulSet',

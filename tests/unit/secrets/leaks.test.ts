@@ -41,7 +41,7 @@ test('values in plain text are found, and a damaged file is named without its co
   rmSync(folder, { recursive: true });
 });
 
-test('recipients in groups of keys count, too', async () => {
+test('recipients in key groups count, too', async () => {
   const text = 'sops:\n  key_groups:\n    - pgp: [{ fp: AB }]\n    - pgp: [{ fp: CD }]\n';
   assert.equal((await parseEncrypted(text))?.recipients, ['AB', 'CD']);
 });

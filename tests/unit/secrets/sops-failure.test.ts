@@ -2,7 +2,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readSopsFailure } from '../../../lib/secrets/explain.ts';
 
-const test = suite('what a failure of sops is about');
+const test = suite('causes of sops failures');
 
 const kindOf = (stderr: string, exitCode: number, signal: NodeJS.Signals | null = null): string =>
   readSopsFailure({ stderr, exitCode, signal }).kind;

@@ -66,7 +66,7 @@ async function keep(keysPath: string, text: string): Promise<void> {
   await writeFile(keysPath, text);
 }
 
-test('a new Vault is initialised and unsealed, its keys kept for the owner only', ({ keysPath }) =>
+test('a new Vault is initialised and unsealed, with keys readable by the owner only', ({ keysPath }) =>
   withVault(vaultIn({ initialized: false, sealed: true }), async ({ address, calls }) => {
     const { initialised, unsealed } = await initialiseVault({ replicas: [replica(address)], keysPath });
     assert.equal([initialised, unsealed], [true, ['vault-0']]);
