@@ -22,13 +22,13 @@ import { taskContext } from '../../rig/task-context.ts';
 import { type ApiServer, startApiServer } from '../api-server.ts';
 
 /*
- * Routes, ranges, redirects and certificates in a real Traefik, which is started with the arguments and the rights that the chart
- * gives it and reads the objects of the fronts from a real API server. In the place of the front is a server that tells which
- * requests came through; callers have addresses of loopback.
+ * Routes, source ranges, redirects and certificates in a real Traefik, started with the arguments and the RBAC that the chart
+ * sets, reading the objects of the fronts from a real API server. The front is replaced by a server that records which
+ * requests arrive; callers have loopback addresses.
  */
 
 const program = findProgram('TRAEFIK_PATH', 'traefik');
-// The API takes no endpoint on loopback.
+// The API refuses loopback endpoints.
 const outside = Object.values(networkInterfaces())
   .flat()
   .find((one) => one?.family === 'IPv4' && !one.internal)?.address;
@@ -55,7 +55,7 @@ const traefikSuite = suite<State>('Traefik');
 const test = possible ? traefikSuite : traefikSuite.skip;
 
 const host = 'app1-front.development.k8s-deployment.test';
-/** Who is called by which route: the first may call /admin, the second the internal route, both the public one. */
+/** Callers: the first may call /admin, the second the internal route, both the public one. */
 const [administrator, inside, stranger, proxy] = ['127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.9'];
 
 traefikSuite('its arguments are those of the chart', async () => {
@@ -63,7 +63,7 @@ traefikSuite('its arguments are those of the chart', async () => {
   assert.ok(args.includes('--providers.kubernetesingress.strictprefixmatching=true'));
 });
 
-/** The arguments of the container, for an API server that is asked from outside. */
+/** The container's arguments, for an API server outside the cluster. */
 async function traefikArguments(values: Tree): Promise<string[]> {
   const objects = await render('traefik', { release: 'traefik', namespace: 'ingress', values });
   const workload = objects.find(({ kind }) => kind === 'Deployment');
@@ -121,7 +121,7 @@ const list = (items: readonly object[]): string => JSON.stringify({ apiVersion: 
 
 const routeKinds = ['Ingress', 'Middleware', 'HTTPRoute', 'ReferenceGrant'];
 
-/** Applies the routes of app1-front, as its chart renders them, with the made-up front behind its Service. */
+/** Applies the routes of app1-front, as its chart renders them, with the replaced front behind its Service. */
 async function applyRoutes({ api, front }: State, ingress: Tree): Promise<void> {
   const values = {
     backend: { release: 'app1-back' },
@@ -201,7 +201,7 @@ traefikSuite.before.each(({ reached }) => {
 
 type Asked = { readonly from?: string; readonly headers?: Record<string, string>; readonly plain?: boolean };
 
-/** Status of a request from an address of loopback; `location` of a redirect after it. */
+/** Status of a request from a loopback address, and the `location` of a redirect. */
 function ask(
   state: State,
   path: string,
@@ -229,7 +229,7 @@ function ask(
   });
 }
 
-/** Waits until a path answers in this way: Traefik takes changes after a moment. */
+/** Waits until a path answers like this, because Traefik applies changes after a moment. */
 async function until(state: State, path: string, status: string, asked: Asked = {}): Promise<void> {
   const deadline = Date.now() + 60_000;
   let last = '';
@@ -241,7 +241,7 @@ async function until(state: State, path: string, status: string, asked: Asked = 
   throw new Error(`${path} answers ${last}, expected ${status}\n${state.log.slice(-2000)}`);
 }
 
-test('each route lets in whom its ranges name, by a certificate of the environment, and nobody else', async (state) => {
+test('each route allows only its source ranges, with a certificate of the environment', async (state) => {
   await applyRoutes(state, {});
   await startTraefik(state, {});
   await until(state, '/admin', '200', { from: administrator });
@@ -255,7 +255,7 @@ test('each route lets in whom its ranges name, by a certificate of the environme
   assert.is(await ask(state, '/admin', { plain: true }), `301 https://${host}/admin`);
 });
 
-test('no spelling of a guarded path comes through by its own name or by the public route', async (state) => {
+test('no other spelling of a restricted path passes any route', async (state) => {
   for (const path of ['/%61dmin', '//admin', '/./admin', '/x/../admin', '/api//internal', '/api/%69nternal'])
     assert.match(await ask(state, path), /^(?:403|404|400)/, path);
   for (const path of ['/x/..%2fadmin', '/api%2finternal', '/admin%00', '/x%5c..%5cadmin'])
@@ -263,7 +263,7 @@ test('no spelling of a guarded path comes through by its own name or by the publ
   assert.equal(state.reached, []);
 });
 
-test('who only claims another address is who he is, and the front hears the true route', async (state) => {
+test('forged client addresses and route headers have no effect', async (state) => {
   const headers = {
     'X-Forwarded-For': administrator,
     'X-Real-Ip': administrator,
@@ -307,13 +307,13 @@ async function checkRoutes(state: State, provider: 'existing' | 'minikube'): Pro
   assert.is(context.logged.length, 4);
 }
 
-test('a guarded path whose middleware is gone comes by the public route, and says so to the front', async (state) => {
+test('a restricted path without its middleware arrives through the public route, named in the header', async (state) => {
   await state.api.kubectl(['-n', 'frontend', 'delete', 'middleware', 'app1-front-admin']);
   await until(state, '/admin', '200');
   assert.is(state.reached.at(-1), '/admin public');
 });
 
-test('behind a proxy the ranges hold for the address that it forwards', async (state) => {
+test('behind a proxy, the source ranges apply to the forwarded address', async (state) => {
   await applyRoutes(state, { forwardedDepth: 1 });
   await startTraefik(state, { trustedProxies: [`${proxy}/32`] });
   const forwarded = (...addresses: string[]): Asked => ({
@@ -322,9 +322,9 @@ test('behind a proxy the ranges hold for the address that it forwards', async (s
   });
   await until(state, '/admin', '200', forwarded(administrator));
   assert.is(await ask(state, '/admin', forwarded(stranger)), '403');
-  // what a client has put in front of the proxy's own entry
+  // an entry that the client added before the proxy's entry
   assert.is(await ask(state, '/admin', forwarded(administrator, stranger)), '403');
-  // who is no proxy is not believed
+  // a client that is not a proxy is not trusted
   assert.is(await ask(state, '/admin', { headers: { 'X-Forwarded-For': administrator } }), '403');
   assert.is(await ask(state, '/', forwarded(stranger)), '200');
 });

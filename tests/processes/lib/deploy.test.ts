@@ -207,7 +207,7 @@ test('unreadable output of kubectl or helm, or a damaged Secret, says nothing ab
   const what = async () => (await failureOf(install(context, { app: 'devops' }))).what;
   cluster('deployed', 60, manifest, 'exit 3');
   assert.is(await what(), '`kubectl get` failed with exit code 3');
-  // A history that is empty, or no JSON, would have the release removed.
+  // An empty or unreadable history would remove the release.
   cluster('pending-upgrade', 1);
   helm([]);
   assert.is(await what(), 'helm lists no revision of devops');
