@@ -26,6 +26,7 @@ process.exitCode = await run(process.argv.slice(2));
 `;
 
 const tasksFile = `
+import { readFileSync } from 'node:fs';
 import { runCli, task } from '${project}lib/runner/runner.ts';
 
 const here = import.meta.dirname;
