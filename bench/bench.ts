@@ -1,4 +1,4 @@
-import { runCli, TaskError, task } from '../lib/runner/runner.ts';
+import { runCli, TaskError, task } from '@k8s-deployment/runner';
 import { environmentRows } from './environment.ts';
 import { type Row, table } from './report.ts';
 import { runnerRows } from './runner/runner-rows.ts';

@@ -1,8 +1,8 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { type TaskContext, TaskError } from '@k8s-deployment/runner';
 import { choosePorts } from '../lib/cluster/embedded/ports.ts';
-import { type TaskContext, TaskError } from '../lib/runner/runner.ts';
 import { type Measured, memoryRow, type Row, timeRow } from './report.ts';
 import { makeSandbox, type Sandbox } from './sandbox.ts';
 

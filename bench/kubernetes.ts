@@ -1,7 +1,7 @@
+import { runCli } from '@k8s-deployment/runner';
 import { ensureKubernetes, waitForKubernetes } from '../lib/cluster/embedded/kubernetes.ts';
 import { handOver } from '../lib/cluster/embedded/processes.ts';
 import { ensureState } from '../lib/cluster/embedded/state.ts';
-import { runCli } from '../lib/runner/runner.ts';
 import { task } from '../tasks/environment-task.ts';
 
 /*

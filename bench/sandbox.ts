@@ -1,9 +1,9 @@
 import { cp, mkdtemp, realpath, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
+import { MissingToolError, type Shell, type TaskContext } from '@k8s-deployment/runner';
 import { stopEverything } from '../lib/cluster/embedded/processes.ts';
 import { root } from '../lib/ground/project.ts';
-import { MissingToolError, type Shell, type TaskContext } from '../lib/runner/runner.ts';
 import { cloneKey, type Environment, environmentOf } from '../lib/settings/environment.ts';
 import { toolsOf } from '../lib/tools/provider-tools.ts';
 import { findTool } from '../lib/tools/tools.ts';

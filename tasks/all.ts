@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type AnyTask, type CliConfig, runCli } from '@k8s-deployment/runner';
 import { launcher } from '../lib/ground/launcher.ts';
 import { root } from '../lib/ground/project.ts';
-import { type AnyTask, type CliConfig, runCli } from '../lib/runner/runner.ts';
 import { globalOptions } from '../lib/settings/global-options.ts';
 import * as certificates from './certificates.ts';
 import * as cluster from './cluster.ts';

@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type AnyTask, type Needs, UsageError } from '@k8s-deployment/runner';
 import { taskCommand } from '../lib/ground/launcher.ts';
 import type { Outcome } from '../lib/ground/outcome.ts';
-import { type AnyTask, type Needs, UsageError } from '../lib/runner/runner.ts';
 import { type Environment, forgetRuns } from '../lib/settings/environment.ts';
 import { partNeeds } from './embedded.ts';
 import { type Body, type Early, type Input, task, taskWithoutSettings } from './environment-task.ts';

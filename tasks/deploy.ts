@@ -1,5 +1,5 @@
+import type { AnyTask, Needs } from '@k8s-deployment/runner';
 import { root } from '../lib/ground/project.ts';
-import type { AnyTask, Needs } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
 import { checkProvider, connection, createK8s, startK8s } from './cluster.ts';
 import { partsOf } from './embedded.ts';

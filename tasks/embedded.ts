@@ -1,4 +1,4 @@
-import { type Need, need } from '../lib/runner/runner.ts';
+import { type Need, need } from '@k8s-deployment/runner';
 import { databaseCertificate } from './certificates.ts';
 import { type Early, task } from './environment-task.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';

@@ -1,6 +1,3 @@
-import type { ClusterProvider } from '../lib/cluster/provider.ts';
-import { providerOf } from '../lib/cluster/providers.ts';
-import { root } from '../lib/ground/project.ts';
 import {
   type AnyTask,
   type ArgumentSpecs,
@@ -12,7 +9,10 @@ import {
   type TaskContext,
   type TaskDefinition,
   type TaskInput,
-} from '../lib/runner/runner.ts';
+} from '@k8s-deployment/runner';
+import type { ClusterProvider } from '../lib/cluster/provider.ts';
+import { providerOf } from '../lib/cluster/providers.ts';
+import { root } from '../lib/ground/project.ts';
 import type { EnvironmentContext, Target } from '../lib/settings/context.ts';
 import { type Environment, environmentOf, settingsOf, shellOf } from '../lib/settings/environment.ts';
 import type { GlobalOptions } from '../lib/settings/global-options.ts';

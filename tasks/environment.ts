@@ -1,6 +1,6 @@
+import { need, UsageError } from '@k8s-deployment/runner';
 import { taskCommand } from '../lib/ground/launcher.ts';
 import { shellWords } from '../lib/ground/shell-words.ts';
-import { need, UsageError } from '../lib/runner/runner.ts';
 import { databaseCertificate } from './certificates.ts';
 import { connection, createK8s } from './cluster.ts';
 import { initHelmfile, installAll, installTier, testAll } from './deploy.ts';

@@ -1,7 +1,7 @@
+import { type Needs, need, UsageError } from '@k8s-deployment/runner';
 import type { OwnImage } from '../lib/cluster/images/own-images.ts';
 import { type Selection, selectsRelease } from '../lib/deploy/selection.ts';
 import { shellWords } from '../lib/ground/shell-words.ts';
-import { type Needs, need, UsageError } from '../lib/runner/runner.ts';
 import type { Settings } from '../lib/settings/settings.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { type Early, type Input, task } from './environment-task.ts';

@@ -1,5 +1,5 @@
+import { UsageError } from '@k8s-deployment/runner';
 import { root } from '../lib/ground/project.ts';
-import { UsageError } from '../lib/runner/runner.ts';
 import { connection } from './cluster.ts';
 import { task } from './environment-task.ts';
 import { tools } from './tools.ts';

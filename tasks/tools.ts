@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { MissingToolError, type Need, need, type Options, task } from '@k8s-deployment/runner';
 import { textIfThere } from '../lib/ground/if-there.ts';
-import { MissingToolError, type Need, need, type Options, task } from '../lib/runner/runner.ts';
 import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
 import { type ToolName, toolNames } from '../lib/tools/manifest.ts';
 import { testTools, toolsOf } from '../lib/tools/provider-tools.ts';

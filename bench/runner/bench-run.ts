@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, readFile, realpath, rm, symlink } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type TaskContext, TaskError } from '@k8s-deployment/runner';
 import { root } from '../../lib/ground/project.ts';
-import { type TaskContext, TaskError } from '../../lib/runner/runner.ts';
 import type { Measured } from '../report.ts';
 import { type ShapeTask, tree } from './graph-shape.ts';
 import { endLeftovers } from './leftovers.ts';

@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { devNull, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { root } from '../../lib/ground/project.ts';
-import { TaskError } from '../../lib/runner/runner.ts';
 import { npmEnvironment } from '../../lib/tools/npm-environment.ts';
 
 /** A command whose wall time is measured, from its start to the end of its process. */

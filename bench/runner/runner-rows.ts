@@ -1,4 +1,4 @@
-import type { TaskContext } from '../../lib/runner/runner.ts';
+import type { TaskContext } from '@k8s-deployment/runner';
 import type { Row } from '../report.ts';
 import { openBenchRun } from './bench-run.ts';
 import { commandRows } from './commands.ts';

@@ -2,10 +2,10 @@ import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join, relative } from 'node:path';
+import { type Shell, TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
 import { root } from '../ground/project.ts';
 import { shellWord, shellWords } from '../ground/shell-words.ts';
-import { type Shell, TaskError } from '../runner/runner.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 

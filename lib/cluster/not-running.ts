@@ -1,5 +1,5 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { TaskError } from '../runner/runner.ts';
 import type { Environment } from '../settings/environment.ts';
 import type { ClusterPhase } from './provider.ts';
 

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { relative } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import {
   type CertificateRequest,
   certificateCommands,
@@ -9,7 +10,6 @@ import {
 import { taskCommand } from '../ground/launcher.ts';
 import { root } from '../ground/project.ts';
 import { kubectlJson, kubectlText } from '../kubernetes/kubectl.ts';
-import { TaskError } from '../runner/runner.ts';
 import type { Context, ShellContext, Target } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import type { Settings } from '../settings/settings.ts';

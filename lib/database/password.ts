@@ -1,5 +1,5 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { TaskError } from '../runner/runner.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
 import { decryptValue } from '../secrets/sops.ts';
 import type { EnvironmentContext } from '../settings/context.ts';

@@ -1,4 +1,4 @@
-import { TaskError, UsageError } from '../runner/runner.ts';
+import { TaskError, UsageError } from '@k8s-deployment/runner';
 import type { Context } from '../settings/context.ts';
 import { type SecretKey, secretKey } from '../settings/secret-reference.ts';
 import type { DatabaseRoles, Settings } from '../settings/settings.ts';

@@ -1,3 +1,4 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
 import { explained, renderingFailure } from '../helm/failure.ts';
@@ -8,7 +9,6 @@ import { deployedReleases, findDeployed } from '../helm/releases.ts';
 import { render } from '../helm/render.ts';
 import { adviceFor } from '../kubernetes/advice.ts';
 import { kubectl } from '../kubernetes/kubectl.ts';
-import { TaskError } from '../runner/runner.ts';
 import type { Context, ShellContext } from '../settings/context.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
 import { type Selection, selector, selectsRelease } from './selection.ts';

@@ -1,9 +1,9 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { tellDrift } from '../helm/drift.ts';
 import { lastGoodRevision, rollBack } from '../helm/helm.ts';
 import { declaredRelease } from '../helm/helmfile.ts';
 import { pendingReleases } from '../helm/pending.ts';
 import { deployedReleases } from '../helm/releases.ts';
-import { TaskError } from '../runner/runner.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 
 /** Rolls a release back to a revision; without one, to the last that was in service before. */

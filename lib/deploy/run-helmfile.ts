@@ -1,3 +1,4 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
 import {
   authorityAdvice,
@@ -12,7 +13,6 @@ import {
 import { declaredReleases, helmfileCommand, type Release } from '../helm/helmfile.ts';
 import { adviceFor } from '../kubernetes/advice.ts';
 import { type Diagnosis, watchCluster } from '../kubernetes/diagnostics.ts';
-import { TaskError } from '../runner/runner.ts';
 import { redactSecrets, secretFailure } from '../secrets/sops.ts';
 import type { Context } from '../settings/context.ts';
 import { endOf, signalOf } from '../tools/tool-answer.ts';

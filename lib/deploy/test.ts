@@ -1,7 +1,7 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases, findDeployed } from '../helm/releases.ts';
-import { TaskError } from '../runner/runner.ts';
 import type { Context } from '../settings/context.ts';
 import { runHelmfile } from './run-helmfile.ts';
 import { names, type Selection, selectsRelease, testWords } from './selection.ts';

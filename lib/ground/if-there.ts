@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { TaskError } from '../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 
 /**
  * The result of reading a file or folder; undefined if it does not exist. Throws `TaskError` for any other failure: unreadable

@@ -1,4 +1,4 @@
-import { TaskError } from '../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 
 /**
  * Names of files that editors, systems and merges leave behind: emacs (`.#x`, `#x#`, `x~`), vim (`.x.swp`, `4913`),

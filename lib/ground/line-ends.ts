@@ -1,4 +1,4 @@
-import { TaskError } from '../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 
 /** A file of the project, by its path from the root. */
 type ProjectFile = { readonly path: string; readonly text: string | Buffer };

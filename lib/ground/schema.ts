@@ -1,5 +1,5 @@
+import { didYouMean } from '@k8s-deployment/runner';
 import * as v from 'valibot';
-import { didYouMean } from '../runner/runner.ts';
 import { isTree, type Tree } from './tree.ts';
 
 /*

@@ -1,5 +1,5 @@
+import { TaskError } from '@k8s-deployment/runner';
 import type { Document, Node, Pair, Scalar } from 'yaml';
-import { TaskError } from '../runner/runner.ts';
 import { otherReading } from './yaml-scalars.ts';
 
 /** A YAML file that all readers read the same way. */

@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { didYouMean, TaskError } from '../runner/runner.ts';
+import { didYouMean, TaskError } from '@k8s-deployment/runner';
 import type { ChartSetting, Settings } from '../settings/settings.ts';
 import { type ToolName, toolNames } from '../tools/manifest.ts';
 import { findTool } from '../tools/tools.ts';

@@ -1,6 +1,6 @@
+import { type Command, type CommandOutput, reasonIn, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Finding } from '../kubernetes/diagnostics.ts';
-import { type Command, type CommandOutput, reasonIn, TaskError } from '../runner/runner.ts';
 import type { Release } from './helmfile.ts';
 
 export type HelmFailure = {

@@ -1,5 +1,5 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { advised } from '../kubernetes/advice.ts';
-import { TaskError } from '../runner/runner.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';

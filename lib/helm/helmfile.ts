@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { shellWords } from '../ground/shell-words.ts';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
-import { TaskError } from '../runner/runner.ts';
 import { howToRestore } from '../secrets/how-to-restore.ts';
 import type { Target } from '../settings/context.ts';
 import { settingsFiles } from '../settings/settings.ts';

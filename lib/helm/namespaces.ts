@@ -1,5 +1,5 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
-import { TaskError } from '../runner/runner.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Release } from './helmfile.ts';
 import type { DeployedRelease } from './releases.ts';

@@ -1,5 +1,5 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
-import { TaskError } from '../runner/runner.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { helmCommand, lastGoodRevision, rollBack } from './helm.ts';

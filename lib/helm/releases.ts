@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { TaskError } from '@k8s-deployment/runner';
 import { kubectlList } from '../kubernetes/kubectl.ts';
-import { TaskError } from '../runner/runner.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Release } from './helmfile.ts';
 

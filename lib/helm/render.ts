@@ -1,8 +1,8 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { checkPasswords, takePasswords } from '../database/check-passwords.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { TaskError } from '../runner/runner.ts';
 import { secretFailure } from '../secrets/sops.ts';
 import type { Context } from '../settings/context.ts';
 import { explained, renderingFailure } from './failure.ts';

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
+import { TaskError } from '@k8s-deployment/runner';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
-import { TaskError } from '../runner/runner.ts';
 import type { Context, Target } from '../settings/context.ts';
 import type { Settings } from '../settings/settings.ts';
 import { controllerOf } from './controllers.ts';

@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { withPortForward } from '../kubernetes/port-forward.ts';
-import { TaskError } from '../runner/runner.ts';
 import type { Context } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { controllerOf } from './controllers.ts';

@@ -1,3 +1,4 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { fileDigest, filesBelow } from '../ground/file-digest.ts';
 import type { Outcome } from '../ground/outcome.ts';
 import { shellWords } from '../ground/shell-words.ts';
@@ -8,7 +9,6 @@ import { deployedReleases } from '../helm/releases.ts';
 import { watchCluster } from '../kubernetes/diagnostics.ts';
 import { helmText, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { readPods, unreadyOf } from '../kubernetes/pods.ts';
-import { TaskError } from '../runner/runner.ts';
 import type { Context, EnvironmentContext, Target } from '../settings/context.ts';
 import { exportHomes, helmHomes } from '../settings/environment.ts';
 import type { Settings } from '../settings/settings.ts';

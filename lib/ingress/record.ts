@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
-import { TaskError } from '../runner/runner.ts';
 import { type Environment, writeWhole } from '../settings/environment.ts';
 
 /** Name of the controller's helm release. */

@@ -1,8 +1,8 @@
+import { type TaskContext, TaskError } from '@k8s-deployment/runner';
 import { certificateFiles } from '../certificates/certificates.ts';
 import { providerOf } from '../cluster/providers.ts';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { Context } from '../settings/context.ts';
 import { type Answer, call } from './call.ts';
 import { ownCertificates } from './certificates.ts';

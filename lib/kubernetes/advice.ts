@@ -1,5 +1,5 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { TaskError } from '../runner/runner.ts';
 
 /**
  * Matches an object that the server refuses to change: its namespace, if helm names it ("server-side apply failed for object

@@ -1,6 +1,6 @@
+import { type Command, type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWords } from '../ground/shell-words.ts';
-import { type Command, type CommandOutput, TaskError } from '../runner/runner.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';

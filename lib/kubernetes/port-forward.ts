@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type Command, reasonIn, type TaskContext, TaskError } from '@k8s-deployment/runner';
 import { poll } from '../ground/poll.ts';
-import { type Command, reasonIn, type TaskContext, TaskError } from '../runner/runner.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { endCommand, kubectl, kubectlText } from './kubectl.ts';
 import { readPods, unreadyOf } from './pods.ts';

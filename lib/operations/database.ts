@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin } from '../database/login.ts';
@@ -8,7 +9,6 @@ import { type LoginRole, loginRoles, superuserOf } from '../database/roles.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { readRotation } from '../rotation/rotation-state.ts';
-import { TaskError } from '../runner/runner.ts';
 import { stopAgent } from '../secrets/keyring.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
 import { settingsOf } from '../settings/environment.ts';

@@ -1,9 +1,9 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
-import { TaskError, UsageError } from '../runner/runner.ts';
 import { leavesOf, secretNames, secretsFile } from '../secrets/encrypted-file.ts';
 import { explainSops } from '../secrets/explain.ts';
 import { importPublicKeys } from '../secrets/keyring.ts';

@@ -1,6 +1,7 @@
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
+import { UsageError } from '@k8s-deployment/runner';
 import { clusterOf, postgresqlTarget } from '../cluster/cluster.ts';
 import { isFree } from '../cluster/embedded/ports.ts';
 import { providerOf } from '../cluster/providers.ts';
@@ -9,7 +10,6 @@ import { controllerOf } from '../ingress/controllers.ts';
 import { findWay } from '../ingress/entrance.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
 import { type Connection, type ForwardTarget, keepForward, podStartMs } from '../kubernetes/port-forward.ts';
-import { UsageError } from '../runner/runner.ts';
 import type { Context, Target } from '../settings/context.ts';
 import { vaultTarget } from '../vault/replicas.ts';
 

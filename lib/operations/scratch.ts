@@ -1,10 +1,10 @@
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { UsageError } from '@k8s-deployment/runner';
 import { clusterOf } from '../cluster/cluster.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWord } from '../ground/shell-words.ts';
-import { UsageError } from '../runner/runner.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { destroyCommands, destroyEnvironment } from './destroy.ts';

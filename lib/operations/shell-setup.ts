@@ -1,8 +1,8 @@
 import { join } from 'node:path';
+import { quote } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
 import { leftOut } from '../ground/variables.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
-import { quote } from '../runner/runner.ts';
 import { type Environment, homesOf, writeWhole } from '../settings/environment.ts';
 import { toolEnvironment } from '../tools/tools.ts';
 

@@ -1,3 +1,4 @@
+import { exitCodes, MissingToolError, type TaskError } from '@k8s-deployment/runner';
 import { clusterOf, withPostgresql } from '../cluster/cluster.ts';
 import type { ClusterPhase } from '../cluster/provider.ts';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
@@ -6,7 +7,6 @@ import { taskCommand } from '../ground/launcher.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases, findDeployed } from '../helm/releases.ts';
 import { kubectlJson, kubectlList } from '../kubernetes/kubectl.ts';
-import { exitCodes, MissingToolError, type TaskError } from '../runner/runner.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { remembered } from '../settings/environment.ts';
 import { findTool } from '../tools/tools.ts';

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { type LoginRole, loginRoles, selectRoles } from '../database/roles.ts';
 import { install } from '../deploy/install.ts';
 import { test } from '../deploy/test.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
-import { TaskError } from '../runner/runner.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
 import { decryptValue, encryptValue } from '../secrets/sops.ts';
 import type { Context } from '../settings/context.ts';

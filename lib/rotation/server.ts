@@ -1,10 +1,10 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin, type Login, withLogin } from '../database/login.ts';
 import type { LoginRole } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList } from '../kubernetes/kubectl.ts';
-import { TaskError } from '../runner/runner.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
 import { decryptValue } from '../secrets/sops.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';

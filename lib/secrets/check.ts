@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { type Shell, TaskError } from '@k8s-deployment/runner';
 import { shellWord } from '../ground/shell-words.ts';
-import { type Shell, TaskError } from '../runner/runner.ts';
 import type { Context, Target } from '../settings/context.ts';
 import { noAnswer } from '../tools/tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
-import { TaskError } from '../runner/runner.ts';
 import { fingerprintText } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
 

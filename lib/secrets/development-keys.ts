@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
-import { TaskError, UsageError } from '../runner/runner.ts';
 import type { Target } from '../settings/context.ts';
 import type { GlobalOptions } from '../settings/global-options.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';

@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import { ifThere } from '../ground/if-there.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
-import { type CommandOutput, TaskError } from '../runner/runner.ts';
 import type { Environment } from '../settings/environment.ts';
 import { environmentNames } from '../settings/settings.ts';
 import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';

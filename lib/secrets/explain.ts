@@ -1,5 +1,5 @@
+import { quote, type Shell, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { quote, type Shell, TaskError } from '../runner/runner.ts';
 import { type Ended, reasonOf, signalOf, toolFailure } from '../tools/tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { isAmong } from './development-keys.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { lstat, readFile, readlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { type CommandOutput, type Shell, TaskError } from '@k8s-deployment/runner';
 import { ifThere } from '../ground/if-there.ts';
-import { type CommandOutput, type Shell, TaskError } from '../runner/runner.ts';
 import { type Ended, reasonOf, signalOf, toolFailure } from '../tools/tool-answer.ts';
 
 /** One version of a file that git has, or would add. */

@@ -1,8 +1,8 @@
 import { type ExecFileException, execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { quote } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
-import { quote } from '../runner/runner.ts';
 
 /**
  * Advice on how to restore the committed version of a file without losing the present one, which may hold

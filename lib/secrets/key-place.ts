@@ -1,8 +1,8 @@
 import { realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { UsageError } from '@k8s-deployment/runner';
 import { ifThere } from '../ground/if-there.ts';
-import { UsageError } from '../runner/runner.ts';
 import type { Target } from '../settings/context.ts';
 import { type Secured, whyNoDevelopmentKeys } from './development-keys.ts';
 import { developmentKeyFile, isInProject, keySource } from './operational-key.ts';

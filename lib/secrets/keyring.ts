@@ -1,9 +1,9 @@
 import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type CommandOutput, quote, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
 import type { Outcome } from '../ground/outcome.ts';
-import { type CommandOutput, quote, TaskError } from '../runner/runner.ts';
 import type { Context, ShellContext, Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
 import { noAnswer, toolFailure } from '../tools/tool-answer.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Shell, TaskError } from '@k8s-deployment/runner';
 import { ifThere, textIfThere } from '../ground/if-there.ts';
-import { type Shell, TaskError } from '../runner/runner.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { noAnswer } from '../tools/tool-answer.ts';
 import { developmentKeysFile } from './development-keys.ts';

@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, relative } from 'node:path';
+import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import { ifThere } from '../ground/if-there.ts';
 import { shellWord } from '../ground/shell-words.ts';
-import { type CommandOutput, TaskError } from '../runner/runner.ts';
 import type { ShellContext, Target } from '../settings/context.ts';
 import { noAnswer, toolFailure } from '../tools/tool-answer.ts';
 import { howToRestore } from './how-to-restore.ts';

@@ -1,4 +1,4 @@
-import { TaskError } from '../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 import type { ShellContext } from '../settings/context.ts';
 import { noAnswer, toolFailure } from '../tools/tool-answer.ts';
 import { gpgReading, type OperationalKey, readKey } from './operational-key.ts';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { quote, type Shell, TaskError } from '../runner/runner.ts';
+import { quote, type Shell, TaskError } from '@k8s-deployment/runner';
 import type { Context, Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';

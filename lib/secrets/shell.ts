@@ -1,4 +1,4 @@
-import type { Shell } from '../runner/runner.ts';
+import type { Shell } from '@k8s-deployment/runner';
 import type { ShellContext } from '../settings/context.ts';
 import { processEnvironment } from '../settings/environment.ts';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { quote, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { quote, TaskError } from '../runner/runner.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';
 import { isTime, readDecrypted, secretNames, secretsFile } from './encrypted-file.ts';

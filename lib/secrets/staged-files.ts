@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { ifThere, textIfThere } from '../ground/if-there.ts';
-import { TaskError } from '../runner/runner.ts';
 import { writeWhole } from '../settings/environment.ts';
 import { isInProject } from './operational-key.ts';
 

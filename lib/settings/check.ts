@@ -1,7 +1,7 @@
+import { didYouMean, TaskError } from '@k8s-deployment/runner';
 import type { ProviderName } from '../cluster/providers.ts';
 import { type Problem, read } from '../ground/schema.ts';
 import { type Tree, valueAt } from '../ground/tree.ts';
-import { didYouMean, TaskError } from '../runner/runner.ts';
 import { rangeProblems } from './ranges.ts';
 import { roleProblems } from './roles.ts';
 import { type Settings, settingsSchema } from './schema.ts';

@@ -1,4 +1,4 @@
-import type { Shell, TaskContext } from '../runner/runner.ts';
+import type { Shell, TaskContext } from '@k8s-deployment/runner';
 import type { Environment } from './environment.ts';
 import type { GlobalOptions } from './global-options.ts';
 import type { Settings } from './settings.ts';

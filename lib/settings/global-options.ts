@@ -1,5 +1,5 @@
+import type { ArgumentSpecs, Arguments, Options } from '@k8s-deployment/runner';
 import { type ProviderName, providerNames } from '../cluster/providers.ts';
-import type { ArgumentSpecs, Arguments, Options } from '../runner/runner.ts';
 
 /** The options that the project adds to the runner's own; they stand before or after the task's name. */
 export const globalOptions = {

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Options, UsageError } from '@k8s-deployment/runner';
 import { type ProviderName, providerNames, providerOf } from '../cluster/providers.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { root } from '../ground/project.ts';
-import { type Options, UsageError } from '../runner/runner.ts';
 import { remembered } from './environment.ts';
 import type { GivenOptions } from './global-options.ts';
 import { checkEnvironment, loadSettings, settingsFiles } from './settings.ts';

@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { didYouMean, quote, TaskError, UsageError } from '@k8s-deployment/runner';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
@@ -7,7 +8,6 @@ import { namesEnding } from '../ground/leftover-files.ts';
 import { root as projectFolder } from '../ground/project.ts';
 import { readStrictYaml, type StrictYaml } from '../ground/strict-yaml.ts';
 import { isTree, merge } from '../ground/tree.ts';
-import { didYouMean, quote, TaskError, UsageError } from '../runner/runner.ts';
 import type { Layer } from './check.ts';
 import type { Settings } from './schema.ts';
 

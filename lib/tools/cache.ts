@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs
 import { access, constants, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { acquireLock, TaskError } from '../runner/runner.ts';
+import { acquireLock, TaskError } from '@k8s-deployment/runner';
 import type { ToolContext } from './tool-context.ts';
 
 /** This platform in Node's words, such as `linux-x64`; with `-musl` (Alpine) programs for glibc do not run. */

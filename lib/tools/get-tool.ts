@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { MissingToolError } from '../runner/runner.ts';
+import { MissingToolError } from '@k8s-deployment/runner';
 import { cacheFolder, findEntry } from './cache.ts';
 import { buildWithGo, type GoTool, goEntry } from './go-build.ts';
 import { getFromImage, hasImage, imageEntry } from './image.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { TaskError } from '../runner/runner.ts';
 import { type CacheEntry, cacheError, diskFull } from './cache.ts';
 import { copyFiles } from './copy-files.ts';
 import { keepTool } from './keep-tool.ts';

@@ -1,4 +1,4 @@
-import { TaskError } from '../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 import { diskFull } from './cache.ts';
 import type { ReleasedTool } from './mise.ts';
 import { pinOf } from './pins.ts';

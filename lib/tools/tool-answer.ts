@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { type CommandOutput, reasonIn, TaskError } from '../runner/runner.ts';
+import { type CommandOutput, reasonIn, TaskError } from '@k8s-deployment/runner';
 
 /** How a program ended; from `$` with `nothrow`. */
 export type Ended = Pick<CommandOutput, 'stderr' | 'exitCode' | 'signal'>;

@@ -1,4 +1,4 @@
-import { formatDuration, reasonIn, type TaskContext } from '../runner/runner.ts';
+import { formatDuration, reasonIn, type TaskContext } from '@k8s-deployment/runner';
 
 /** The part of a task's context that installing a tool needs. */
 export type ToolContext = Pick<TaskContext, '$' | 'signal' | 'log' | 'progress'>;

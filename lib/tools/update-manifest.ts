@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { TaskError } from '@k8s-deployment/runner';
 import type { Document, Scalar, YAMLMap } from 'yaml';
 import { passedOn } from '../ground/variables.ts';
-import { TaskError } from '../runner/runner.ts';
 import { currentPins } from './image.ts';
 import { type Manifest, manifestFile } from './manifest.ts';
 import { npmEnvironment } from './npm-environment.ts';

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { shellWord } from '../ground/shell-words.ts';
-import { TaskError } from '../runner/runner.ts';
 import { cacheFolder } from './cache.ts';
 import { loadManifest } from './manifest.ts';
 import { getMise, miseConfig, miseEnvironment, type ReleasedTool } from './mise.ts';

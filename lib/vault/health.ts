@@ -1,6 +1,6 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Release } from '../helm/helmfile.ts';
-import { TaskError } from '../runner/runner.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { type Environment, settingsOf } from '../settings/environment.ts';
 import { vaultClient } from './api/client.ts';

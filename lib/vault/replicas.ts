@@ -1,8 +1,8 @@
+import { type TaskContext, TaskError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
 import { poll } from '../ground/poll.ts';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { type Connection, type ForwardContext, withPortForward } from '../kubernetes/port-forward.ts';
-import { type TaskContext, TaskError } from '../runner/runner.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { vaultClient } from './api/client.ts';
 import { sealStatus } from './api/replica.ts';

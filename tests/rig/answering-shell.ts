@@ -1,4 +1,4 @@
-import { type CommandOptions, type CommandOutput, type Shell, TaskError } from '../../lib/runner/runner.ts';
+import { type CommandOptions, type CommandOutput, type Shell, TaskError } from '@k8s-deployment/runner';
 
 type Answer = Partial<Pick<CommandOutput, 'stdout' | 'stderr' | 'exitCode' | 'signal'>>;
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
+import type { Options, RunOutcome, Shell, TaskContext, TaskError } from '@k8s-deployment/runner';
 import { root as projectFolder } from '../../lib/ground/project.ts';
-import type { Options, RunOutcome, Shell, TaskContext, TaskError } from '../../lib/runner/runner.ts';
 import { createShell } from '../../lib/runner/start-command.ts';
 import type { EnvironmentContext, Target } from '../../lib/settings/context.ts';
 import { environmentOf, homesOf, settingsOf } from '../../lib/settings/environment.ts';

@@ -1,4 +1,4 @@
-import { runCli, type Task, task } from '../../../lib/runner/runner.ts';
+import { runCli, type Task, task } from '@k8s-deployment/runner';
 import { packed, tree } from '../graph-shape.ts';
 
 /*

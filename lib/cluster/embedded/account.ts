@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { TaskError } from '../../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { TaskError } from '../../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 import type { Api } from './api.ts';
 
 /** API paths of the kinds that the cluster consists of. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { serverIdentity } from '../../database/certificate.ts';
 import { isRefusedLogin } from '../../database/login.ts';
 import { decryptPassword } from '../../database/password.ts';
@@ -8,7 +9,6 @@ import { superuserOf, wantedRoles } from '../../database/roles.ts';
 import { setUpDatabases } from '../../database/set-up.ts';
 import { ifThere } from '../../ground/if-there.ts';
 import type { Outcome } from '../../ground/outcome.ts';
-import { TaskError } from '../../runner/runner.ts';
 import type { Context } from '../../settings/context.ts';
 import { writeWhole } from '../../settings/environment.ts';
 import { requireState } from './state.ts';

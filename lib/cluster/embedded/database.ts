@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { MissingToolError } from '@k8s-deployment/runner';
 import { authorityFile, databaseCertificate } from '../../database/certificate.ts';
 import { decryptPassword } from '../../database/password.ts';
 import { isPostgresqlReady } from '../../database/postgresql.ts';
@@ -9,7 +10,6 @@ import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import type { Outcome } from '../../ground/outcome.ts';
 import { shellWords } from '../../ground/shell-words.ts';
-import { MissingToolError } from '../../runner/runner.ts';
 import type { Context, Target } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';

@@ -1,8 +1,8 @@
 import { access, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import type { Outcome } from '../../ground/outcome.ts';
-import { TaskError } from '../../runner/runner.ts';
 import type { Context, EnvironmentContext } from '../../settings/context.ts';
 import { type Environment, remember, writeWhole } from '../../settings/environment.ts';
 import { connectApi, isApiReady } from './api.ts';

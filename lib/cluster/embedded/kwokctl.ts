@@ -1,6 +1,6 @@
 import { join, relative } from 'node:path';
+import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import { kubectlText } from '../../kubernetes/kubectl.ts';
-import { type CommandOutput, TaskError } from '../../runner/runner.ts';
 import type { Context, EnvironmentContext, Target } from '../../settings/context.ts';
 import { type Environment, exportHomes, processEnvironment, writeWhole } from '../../settings/environment.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';

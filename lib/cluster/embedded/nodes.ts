@@ -1,8 +1,8 @@
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import type { Outcome } from '../../ground/outcome.ts';
-import { TaskError } from '../../runner/runner.ts';
 import type { Context, Target } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
 import type { Api } from './api.ts';

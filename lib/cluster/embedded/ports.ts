@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { TaskError } from '../../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 
 /** Below Linux's range for outgoing connections (32768 and up): no client takes a port while the cluster is stopped. */
 const first = 20_000;

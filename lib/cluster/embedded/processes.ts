@@ -1,5 +1,5 @@
+import { bootId, processStartTime } from '@k8s-deployment/runner';
 import { commandLines } from '../../ground/command-lines.ts';
-import { bootId, processStartTime } from '../../runner/runner.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import { readServices, type ServiceRecord, stopServices } from './services.ts';

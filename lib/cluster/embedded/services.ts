@@ -3,8 +3,8 @@ import { closeSync, openSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { bootId, childrenOf, isSameProcess, processStartTime, TaskError } from '@k8s-deployment/runner';
 import { ifThere, textIfThere } from '../../ground/if-there.ts';
-import { bootId, childrenOf, isSameProcess, processStartTime, TaskError } from '../../runner/runner.ts';
 import { writeWhole } from '../../settings/environment.ts';
 
 /** A process that outlives its run, identified by pid, start time and boot: a pid alone may be reused. */

@@ -1,8 +1,8 @@
 import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
-import { TaskError } from '../../runner/runner.ts';
 import { cloneKey, type Environment, writeWhole } from '../../settings/environment.ts';
 import { notRunning } from '../not-running.ts';
 import type { Servers } from '../provider.ts';

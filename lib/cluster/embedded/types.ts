@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { TaskError } from '../../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 import type { Api } from './api.ts';
 
 /** A type of the API; the name is plural and group: `vaultauths.secrets.hashicorp.com`. */

@@ -1,6 +1,6 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
 import { kubectl, kubectlJson, kubectlList, kubectlText } from '../../kubernetes/kubectl.ts';
-import { TaskError } from '../../runner/runner.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import { remember, remembered } from '../../settings/environment.ts';
 import { toolFailure } from '../../tools/tool-answer.ts';

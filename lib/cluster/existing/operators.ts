@@ -1,5 +1,5 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
-import { TaskError } from '../../runner/runner.ts';
 import type { Context, Target } from '../../settings/context.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { toolFailure } from '../../tools/tool-answer.ts';

@@ -1,5 +1,5 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { kubectl } from '../../kubernetes/kubectl.ts';
-import { TaskError } from '../../runner/runner.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { connectionAdvice } from './user-kubeconfig.ts';

@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises';
+import { TaskError } from '@k8s-deployment/runner';
 import type { Outcome } from '../../ground/outcome.ts';
 import { declaredReleases, helmfileCommand, helmfileText } from '../../helm/helmfile.ts';
 import { refuseTerminating } from '../../helm/namespaces.ts';
 import { removeController, removeControllerCommands } from '../../ingress/remove.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
-import { TaskError } from '../../runner/runner.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import {
   type Environment,

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve, sep } from 'node:path';
+import { reasonIn, TaskError, UsageError } from '@k8s-deployment/runner';
 import { root } from '../../ground/project.ts';
 import { shellWord, shellWords } from '../../ground/shell-words.ts';
 import { withheldNames } from '../../ground/variables.ts';
-import { reasonIn, TaskError, UsageError } from '../../runner/runner.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import { type Environment, processEnvironment, writeWhole } from '../../settings/environment.ts';
 

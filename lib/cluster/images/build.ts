@@ -1,6 +1,6 @@
+import { type Shell, TaskError } from '@k8s-deployment/runner';
 import type { Outcome } from '../../ground/outcome.ts';
 import { shellWords } from '../../ground/shell-words.ts';
-import { type Shell, TaskError } from '../../runner/runner.ts';
 import type { Context } from '../../settings/context.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';

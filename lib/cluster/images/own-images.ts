@@ -1,7 +1,7 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { fileDigest, filesBelow } from '../../ground/file-digest.ts';
 import { root } from '../../ground/project.ts';
 import type { Release } from '../../helm/helmfile.ts';
-import { TaskError } from '../../runner/runner.ts';
 import type { Settings } from '../../settings/settings.ts';
 
 /** An image that is built from a folder of the project. */

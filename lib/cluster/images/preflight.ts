@@ -1,6 +1,6 @@
+import { quote, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { kubectl, kubectlText, listAnswer } from '../../kubernetes/kubectl.ts';
-import { quote, TaskError } from '../../runner/runner.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import { fullName, namesHost, parseRepository } from '../../tools/registry/reference.ts';

@@ -1,10 +1,10 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
-import { TaskError, UsageError } from '../../runner/runner.ts';
 import type { Context } from '../../settings/context.ts';
 import {
   type Environment,

@@ -1,4 +1,4 @@
-import { TaskError } from '../../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 import type { Context } from '../../settings/context.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { nodeNames } from './machines.ts';

@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import type { Outcome } from '../../ground/outcome.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { kubectl } from '../../kubernetes/kubectl.ts';
-import { TaskError } from '../../runner/runner.ts';
 import type { Context, EnvironmentContext, Target } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';

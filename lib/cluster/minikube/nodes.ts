@@ -1,4 +1,4 @@
-import { type CommandOutput, TaskError } from '../../runner/runner.ts';
+import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import type { Environment } from '../../settings/environment.ts';
 import { endOf, signalOf } from '../../tools/tool-answer.ts';
 import type { ClusterPhase } from '../provider.ts';

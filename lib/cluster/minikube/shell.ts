@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os';
-import { type CommandOutput, reasonIn, type Shell, TaskError } from '../../runner/runner.ts';
+import { type CommandOutput, reasonIn, type Shell, TaskError } from '@k8s-deployment/runner';
 import type { EnvironmentContext, ShellContext } from '../../settings/context.ts';
 import { processEnvironment } from '../../settings/environment.ts';
 import { endOf } from '../../tools/tool-answer.ts';

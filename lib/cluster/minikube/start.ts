@@ -1,6 +1,6 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { kubectl } from '../../kubernetes/kubectl.ts';
-import { TaskError } from '../../runner/runner.ts';
 import type { Context } from '../../settings/context.ts';
 import { type Environment, settingsOf } from '../../settings/environment.ts';
 import { startArguments, waitForNodes } from './commands.ts';

@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
-import { TaskError } from '../../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 
 /** `sha256:` and 64 hexadecimal digits. */
 export function digestOf(content: Uint8Array): string {

@@ -1,4 +1,4 @@
-import { TaskError } from '../../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 import type { VaultClient } from './client.ts';
 import { connectionObject, type DatabaseSources, databaseRoleObject } from './database.ts';
 import type { DesiredState } from './desired-state.ts';

@@ -1,6 +1,6 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { valueAt } from '../../ground/tree.ts';
-import { TaskError } from '../../runner/runner.ts';
 import { objectOf, type VaultClient } from './client.ts';
 import type { DatabaseConnection, DatabaseRole, Mount } from './desired-state.ts';
 import { resolveValue, settingText, type ValueSources } from './key-values.ts';

@@ -1,6 +1,6 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
-import { TaskError } from '../../runner/runner.ts';
 import type { JsonObject, VaultClient } from './client.ts';
 import { reserveKeysFile, type VaultKeys } from './keys-file.ts';
 import { type OpenVaultInput, sealStatus } from './replica.ts';

@@ -1,6 +1,6 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
-import { TaskError } from '../../runner/runner.ts';
 import { dataOf, objectOf, type VaultClient } from './client.ts';
 import type { KeyValues, Reference } from './desired-state.ts';
 import { VaultError } from './vault-error.ts';

@@ -1,7 +1,7 @@
 import { access, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
-import { TaskError } from '../../runner/runner.ts';
 import { objectOf } from './client.ts';
 
 /** What unseals a Vault and manages it. */

@@ -1,4 +1,4 @@
-import { TaskError } from '../../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 import { objectOf, type VaultClient } from './client.ts';
 import { type ConvergeInput, convergeAll, type VaultChange } from './converge.ts';
 import type { DesiredState, Operator } from './desired-state.ts';

@@ -1,5 +1,5 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
-import { TaskError } from '../../runner/runner.ts';
 import type { JsonObject, VaultClient } from './client.ts';
 import { readKeys, type VaultKeys } from './keys-file.ts';
 import { unreadable } from './vault-error.ts';

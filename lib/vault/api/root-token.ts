@@ -1,5 +1,5 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
-import { TaskError } from '../../runner/runner.ts';
 import { dataOf, type JsonObject, type VaultClient } from './client.ts';
 import type { VaultKeys } from './keys-file.ts';
 import { unreadable, VaultError } from './vault-error.ts';

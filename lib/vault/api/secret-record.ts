@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
-import { TaskError } from '../../runner/runner.ts';
 import { objectOf } from './client.ts';
 
 type Fingerprint = { readonly hash: string; readonly refreshAfter?: number };

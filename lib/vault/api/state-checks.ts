@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { checkLineEnds } from '../../ground/line-ends.ts';
-import { TaskError } from '../../runner/runner.ts';
 import type { Policy } from './desired-state.ts';
 import type { DeclaredState } from './state-schema.ts';
 

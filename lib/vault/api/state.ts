@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { namesEnding } from '../../ground/leftover-files.ts';
 import { read } from '../../ground/schema.ts';
 import { readStrictYaml } from '../../ground/strict-yaml.ts';
-import { TaskError } from '../../runner/runner.ts';
 import { withApplications } from './applications.ts';
 import type { DesiredState, Policy } from './desired-state.ts';
 import { type Complain, checkMounts, checkRoles, readStateFile, unreadable } from './state-checks.ts';

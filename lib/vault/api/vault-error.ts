@@ -1,5 +1,5 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
-import { TaskError } from '../../runner/runner.ts';
 
 /** A failed call: without an answer (`status` undefined), or with Vault's own messages (`errors`). */
 export class VaultError extends TaskError {

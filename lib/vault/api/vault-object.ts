@@ -1,4 +1,4 @@
-import { TaskError } from '../../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 
 export type VaultObjectKind =
   | 'audit device'

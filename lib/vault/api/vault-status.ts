@@ -1,4 +1,4 @@
-import { TaskError } from '../../runner/runner.ts';
+import { TaskError } from '@k8s-deployment/runner';
 import { objectOf, type VaultClient } from './client.ts';
 import { structuralObjects } from './converge.ts';
 import type { DesiredState } from './desired-state.ts';

@@ -8,7 +8,7 @@ const argv = ['start-part', ...process.argv.slice(2), '--provider', 'embedded'];
 process.exitCode = (await bootstrap(argv)) ?? (await start());
 
 async function start(): Promise<number> {
-  const { runCli, task } = await import('../../../lib/runner/runner.ts');
+  const { runCli, task } = await import('@k8s-deployment/runner');
   const { config } = await import('../../../tasks/all.ts');
   const { environmentOf } = await import('../../../lib/settings/environment.ts');
   const { partNeeds } = await import('../../../tasks/embedded.ts');

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { processStartTime } from '@k8s-deployment/runner';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -17,7 +18,6 @@ import {
   stopServices,
   waitForService,
 } from '../../../lib/cluster/embedded/services.ts';
-import { processStartTime } from '../../../lib/runner/runner.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 type State = { folder: string };

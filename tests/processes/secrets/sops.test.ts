@@ -10,9 +10,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { TaskError } from '../../../lib/runner/runner.ts';
 import { checkSecrets } from '../../../lib/secrets/check.ts';
 import { explainSops } from '../../../lib/secrets/explain.ts';
 import { ensureHome, importKeys, removeKeyring, stopAgent } from '../../../lib/secrets/keyring.ts';

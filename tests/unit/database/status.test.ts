@@ -1,8 +1,8 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { LoginRole } from '../../../lib/database/roles.ts';
 import { loginProblem } from '../../../lib/operations/database.ts';
-import { TaskError } from '../../../lib/runner/runner.ts';
 
 const role = (name: string, kind: LoginRole['kind']): LoginRole => ({
   ...{ name, kind, database: name, secret: { file: 'database.yaml', key: name } },

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { type Shell, TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -12,7 +13,6 @@ import {
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import { deployedReleases } from '../../../lib/helm/releases.ts';
 import { adviceFor } from '../../../lib/kubernetes/advice.ts';
-import { type Shell, TaskError } from '../../../lib/runner/runner.ts';
 import type { Environment } from '../../../lib/settings/environment.ts';
 import { failureOf } from '../../rig/task-context.ts';
 

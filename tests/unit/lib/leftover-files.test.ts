@@ -1,7 +1,7 @@
+import type { TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isLeftover, namesEnding } from '../../../lib/ground/leftover-files.ts';
-import type { TaskError } from '../../../lib/runner/runner.ts';
 import { leftovers } from '../../rig/leftovers.ts';
 
 test('leftovers of editors, systems and merges are recognised by name', () => {

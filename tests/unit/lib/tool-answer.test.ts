@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ifThere, textIfThere } from '../../../lib/ground/if-there.ts';
-import { TaskError } from '../../../lib/runner/runner.ts';
 import { type Ended, parseAnswer, reasonOf, signalOf, toolFailure } from '../../../lib/tools/tool-answer.ts';
 
 const test = suite('answers of tools');

@@ -1,6 +1,6 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { TaskError } from '../../../lib/runner/runner.ts';
 import { importCommands } from '../../../lib/secrets/keyring.ts';
 import { keySource } from '../../../lib/secrets/operational-key.ts';
 import type { Settings } from '../../../lib/settings/settings.ts';

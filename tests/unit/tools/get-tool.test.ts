@@ -1,9 +1,9 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
+import { MissingToolError, TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { MissingToolError, TaskError } from '../../../lib/runner/runner.ts';
 import { platform, usesMusl } from '../../../lib/tools/cache.ts';
 import { getTool, lookForTool } from '../../../lib/tools/get-tool.ts';
 import { loadManifest } from '../../../lib/tools/manifest.ts';

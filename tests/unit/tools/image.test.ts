@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { MissingToolError, TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { MissingToolError, TaskError } from '../../../lib/runner/runner.ts';
 import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
 import { platform } from '../../../lib/tools/cache.ts';
 import { getTool, lookForTool } from '../../../lib/tools/get-tool.ts';

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
-import { TaskError } from '../../../lib/runner/runner.ts';
 import { updateManifest } from '../../../lib/tools/update-manifest.ts';
 import { type PlayedRegistry, withRegistry } from './played-registry.ts';
 import { inPlace, type Place } from './tool-fixture.ts';
