@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import type { Server } from 'node:http';
@@ -103,6 +104,8 @@ all('the commands checked here are those of the transcripts', async () => {
 all.before(async (state) => {
   if (reason !== undefined) return;
   const folder = mkdtempSync(join(tmpdir(), 'mk-'));
+  // The project of the environment: its settings decide the driver.
+  symlinkSync(join(root, 'environments'), join(folder, 'environments'));
   const { host, server } = await startDockerEngine(folder);
   const environment = environmentIn(folder, 'minikube');
   const settings = await loadSettings('development', 'minikube');
