@@ -161,7 +161,7 @@ webhooks:
     clientConfig: { service: { name: guard, namespace: default } }
 END
     kubectl -n frontend scale deployment app2-front --replicas=3`);
-  await fails(['install-app', 'app2'], /do: start what serves the webhook guard\.example\.com/);
+  await fails(['install-app', 'app2'], /do: start the server of the webhook guard\.example\.com/);
   await somebody('kubectl delete validatingwebhookconfiguration guard');
   await installApp2();
   assert.is(await replicas(), '2');
