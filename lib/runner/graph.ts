@@ -1,5 +1,6 @@
 import { checkArguments, kebab, specsOf } from './arguments.ts';
 import { formatPlace } from './call-site.ts';
+import { checkNeeded, checkNumbers, checkTask } from './check-task.ts';
 import { type Call, nextTask, usageLine } from './command-line.ts';
 import { dependencyOrder } from './dependency-order.ts';
 import { UsageError } from './errors.ts';
@@ -170,46 +171,6 @@ export async function buildGraph(
     }
     return node;
   }
-}
-
-/** The compiler refuses what is no task, but not a task of which the file is not loaded yet: that is undefined. */
-function checkTask(needed: unknown, field: 'needs' | 'steps' | 'finally' | 'after', owner: AnyTask): void {
-  const { name, commands } = (needed ?? {}) as Partial<AnyTask>;
-  if (typeof name === 'string' && typeof commands === 'function') return;
-  throw new UsageError({
-    what: `\`${field}\` of task \`${owner.name}\` holds something that is no task: \`${String(needed)}\``,
-    why: 'needs are tasks, not names; one whose declaration comes later is undefined until then',
-    advice: `see ${formatPlace(owner)}; \`${field}: () => […]\` is read when all are declared`,
-  });
-}
-
-/** Throws UsageError for a need with steps: these come before all else, and would bring no order among the other needs. */
-function checkNeeded(needed: AnyTask, owner: AnyTask): void {
-  if (needed.steps === undefined) return;
-  throw new UsageError({
-    what: `task \`${needed.name}\` has \`steps\` and cannot be needed by \`${owner.name}\``,
-    why: 'steps are for a task that is named on the command line',
-    advice: `see ${formatPlace(owner)}`,
-  });
-}
-
-/** A number that was calculated may be none. Throws UsageError. */
-function checkNumbers(task: AnyTask): void {
-  const { retries = 0, retryDelayMs = 0, timeoutMs = 1 } = task;
-  const [field, expected] =
-    !Number.isInteger(retries) || retries < 0
-      ? (['retries', 'a whole number, 0 or more'] as const)
-      : !(retryDelayMs >= 0)
-        ? (['retryDelayMs', 'a number of milliseconds, 0 or more'] as const)
-        : !(timeoutMs > 0)
-          ? (['timeoutMs', 'a number of milliseconds above 0'] as const)
-          : [];
-  if (field === undefined) return;
-  throw new UsageError({
-    what: `\`${field}\` of task \`${task.name}\` is \`${task[field]}\``,
-    why: `expected ${expected}`,
-    advice: `see ${formatPlace(task)}`,
-  });
 }
 
 /** Throws UsageError for a node at the end of a chain that can only be endless. */
