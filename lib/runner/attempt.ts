@@ -182,7 +182,7 @@ async function runCommands(
   }
 }
 
-/** Getters only, which cost nothing until they are used: it is made for every attempt of every task. */
+/** Created for every attempt of every task: getters cost nothing until they are used. */
 function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext {
   const { id } = node;
   return {

@@ -117,7 +117,7 @@ type Place = { readonly form: string; readonly place: number };
 class BrokenForms {
   /** Where in a form four characters stand. */
   readonly #places = new Map<string, Place[]>();
-  /** Not in the map yet: it is made when the first such line comes. */
+  /** Not in the map yet: created with the first such line. */
   readonly #added: string[] = [];
 
   add(bytes: Buffer): void {

@@ -105,7 +105,7 @@ function anchorOf(text: string): string | undefined {
 /** Compiled when it is first needed. */
 export type Found = SecretPattern & { expression?: RegExp };
 
-/** Characters of a text for which one expression is made: there is a limit to what an engine can compile. */
+/** Longest text, in characters, that gets one expression: an engine cannot compile any length. */
 const longestPiece = 1000;
 
 /** The patterns for a text of any length: one, or one for each of its pieces. */

@@ -171,7 +171,7 @@ function shellOf(
   };
 }
 
-/** The child writes to this pipe. Node knows nothing of it, so the child's `close` is made to wait for its end. */
+/** Delays the child's `close` until this pipe ends: the child writes to it, and Node does not know. */
 function readFrom(pipe: OnePipe, child: ChildProcess): void {
   pipe.used = true;
   closeSync(pipe.write);

@@ -13,7 +13,7 @@ import type { ShellContext } from './context.ts';
 import type { GlobalOptions } from './global-options.ts';
 import type { Settings } from './settings.ts';
 
-/** Where an environment is and what it is made of. Everything it keeps lies below `state`. */
+/** An environment: its names and places. Everything it keeps is below `state`. */
 export type Environment = {
   readonly name: string;
   readonly provider: ProviderName;

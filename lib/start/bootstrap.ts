@@ -48,7 +48,7 @@ export async function bootstrap(argv: readonly string[]): Promise<number | undef
       exitCode: 1,
     });
   }
-  // Whatever the user's umask: what is made here is for its owner, and nobody else writes to it. As `run` does.
+  // Whatever the user's umask, only the owner may write to what is created here. `run` does the same.
   process.umask((process.umask() | 0o022) & ~0o700);
   try {
     settleVariables(process.env, projectFolder);

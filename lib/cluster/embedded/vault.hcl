@@ -1,4 +1,4 @@
-# The real Vault server behind the simulated pod. ${...} is filled in when the cluster is made.
+# The real Vault server behind the simulated pod. ${...} is filled in when the cluster is created.
 ui            = false
 disable_mlock = true
 api_addr      = "http://127.0.0.1:${port}"

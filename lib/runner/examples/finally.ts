@@ -1,7 +1,7 @@
 import { runCli, task } from '../runner.ts';
 
 /*
- * What is made is taken away again, however the run ends: `finally.ts check`, `finally.ts check --broken`.
+ * What a task created is removed, however the run ends: `finally.ts check`, `finally.ts check --broken`.
  */
 const remove = task({
   name: 'remove',

@@ -6,7 +6,7 @@ import { escapeXml, graphPicture } from './graph-picture.ts';
 import type { RecordedRun } from './recorded-run.ts';
 import { simulate, workerCounts } from './simulate.ts';
 
-/** What a report is made of; everything in it is redacted already. */
+/** The contents of a report, redacted. */
 export type ReportSource = {
   readonly run: RecordedRun;
   readonly view: GraphView;

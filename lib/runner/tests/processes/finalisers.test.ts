@@ -4,7 +4,7 @@ import { type RigTask, rig, useRig } from '../rig/rig.ts';
 
 useRig(test);
 
-/** A cluster, an app in it and a test; what is made is taken away again. */
+/** A cluster, an app in it and a test, with a finaliser for each. */
 function story(): RigTask[] {
   const commands = (name: string): Pick<RigTask, 'name' | 'commands'> => ({
     name,

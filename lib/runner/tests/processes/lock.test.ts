@@ -49,7 +49,7 @@ test('without waiting a taken lock is an error that says for whom', async () => 
   await lock.release();
 });
 
-test('what is there and cannot be read ends the attempt, whether it may wait or not', async () => {
+test('a lock that exists and cannot be read ends the attempt, whether it may wait or not', async () => {
   await mkdir(path, { recursive: true });
   const links = ['nowhere', 'loop'].map((name) => join(folder, name));
   for (const link of links) await symlink(link === links[0] ? join(folder, 'a', 'b') : link, link);
@@ -165,7 +165,7 @@ test('a lock that another run holds by now is not released', async () => {
   assert.match(await readFile(path, 'utf8'), '"other"');
 });
 
-test('a folder that goes away while one waits is made again', async () => {
+test('a folder that disappears during the wait is created again', async () => {
   const first = await acquireLock(path, { task: 'first', wait: false });
   const onWait = (): void => void rm(folder, { recursive: true, force: true });
   const second = await acquireLock(path, { task: 'second', wait: true, onWait });

@@ -151,7 +151,7 @@ test('a task that was begun again and not finished is not done any more', async 
   assert.match(third.stderr, /, 1 resumed\n/);
 });
 
-test('what went with the last run is made again, and what used it is not', async () => {
+test('what ended with the last run is done again, and what used it is not', async () => {
   const tasks = [
     ok('tunnel', { cleanup: 'echo closed' }),
     ok('server', { commands: ['sleep 1000'], ready: { command: 'true' } }),

@@ -205,7 +205,7 @@ test('the lock is only held while a run lasts', async () => {
   assert.not.match(run.stderr, 'stopping on');
 });
 
-test('a requested long-running task is ended and started anew', async () => {
+test('a requested long-running task is ended and started again', async () => {
   const run = rig.run([build({ ready: { command: 'true' } })], ['build', '--watch']);
   const first = await rig.next('build');
   await write('src/a.ts', '2');

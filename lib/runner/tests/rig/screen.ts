@@ -30,7 +30,7 @@ export class Screen {
     for (const token of tokens) this.#take(token);
   }
 
-  /** Breaks lines anew, as most terminals do. */
+  /** Breaks lines again at the new width, as most terminals do. */
   resize(columns: number): void {
     while (this.#rows.length > this.#row + 1 && this.#rows.at(-1)?.cells.length === 0) this.#rows.pop();
     const lines: string[][] = [];

@@ -41,7 +41,7 @@ test('a reader sees the old or the new value and never a half, whoever writes', 
   assert.is(readdirSync(join(memory, 'x')).length, 1);
 });
 
-test('a folder that is made is kept out of version control, one that was there is left as it is', async () => {
+test('a new folder is kept out of version control, an existing one is left alone', async () => {
   const made = join(folder, 'deep', 'memory');
   await new Store(made, 'x').write('key', 1);
   assert.is(readFileSync(join(made, '.gitignore'), 'utf8'), '*\n');

@@ -201,7 +201,7 @@ test('what a task without inputs reports is remembered for those that need it', 
   assert.is.not(await tracker().reported(node, 'changed'), changed);
 });
 
-test('links count by where they lead and what is there, a folder behind one by all that is in it', async () => {
+test('links count by their target and its contents, a folder behind one by all that is in it', async () => {
   await mkdir(join(folder, 'other'));
   await write('other/deep.ts', '1');
   await symlink('../other', join(folder, 'src/link'));
