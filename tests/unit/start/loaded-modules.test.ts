@@ -9,8 +9,11 @@ function loadedWith(path: string, found = new Set<string>()): Set<string> {
   if (found.has(path)) return found;
   found.add(path);
   const text = readFileSync(path, 'utf8');
-  const imports = text.matchAll(/^(?:import|export)\s+(?!type\b)(?:[^;']*?from\s+)?'(\.[^']+)';/gm);
-  for (const [, to = ''] of imports) loadedWith(join(dirname(path), to), found);
+  const imports = text.matchAll(
+    /^(?:import|export)\s+(?!type\b)(?:[^;']*?from\s+)?'(\.[^']+|@k8s-deployment\/runner)';/gm,
+  );
+  for (const [, to = ''] of imports)
+    loadedWith(to.startsWith('.') ? join(dirname(path), to) : join(root, 'lib/runner/runner.ts'), found);
   return found;
 }
 
