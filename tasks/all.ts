@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type AnyTask, type CliConfig, runCli } from '@k8s-deployment/runner';
 import { launcher } from '../lib/ground/launcher.ts';
 import { root } from '../lib/ground/project.ts';
+import { memoryOf } from '../lib/settings/environment.ts';
 import { globalOptions } from '../lib/settings/global-options.ts';
 import * as certificates from './certificates.ts';
 import * as cluster from './cluster.ts';
@@ -48,7 +49,7 @@ export const config: CliConfig = {
   dotenv: join(root, '.env'),
   launcher: 'run',
   // Not in .state, whose content means that an environment exists.
-  memory: ({ env }) => join(root, '.tasks', `${env}`),
+  memory: ({ env }) => memoryOf(`${env}`, root),
   lock: ({ env }) => join(root, '.state', `${env}.lock`),
 };
 

@@ -11,7 +11,7 @@ type Group = {
 };
 
 /** Time between SIGTERM and SIGKILL, in milliseconds. */
-export const termMs = 5000;
+const termMs = 5000;
 
 /**
  * Every child process of the run. Each leads a process group of its own, so that a signal reaches grandchildren too

@@ -7,13 +7,13 @@ import { type CommandOptions, quote } from './shell.ts';
 import { declared, type Variables } from './task.ts';
 
 /** The folder that the task declares for its commands, absolute; undefined when it declares none. */
-export function declaredFolder({ task, input }: TaskNode): string | undefined {
+function declaredFolder({ task, input }: TaskNode): string | undefined {
   const folder = declared<string>(task.cwd, input);
   return folder === undefined ? undefined : resolve(folder);
 }
 
 /** The variables that the task declares for its commands. */
-export function declaredVariables({ task, input }: TaskNode): Variables | undefined {
+function declaredVariables({ task, input }: TaskNode): Variables | undefined {
   return declared<Variables>(task.env, input);
 }
 

@@ -13,7 +13,7 @@ type Values = {
 };
 
 /** The operators that the releases need, according to the settings. */
-export function operatorsOf({ releases }: Settings): Operator[] {
+function operatorsOf({ releases }: Settings): Operator[] {
   return Object.entries((releases ?? {}) as { readonly [release: string]: Values }).flatMap(
     ([release, { kind, autoscaling }]) => [
       ...(kind === 'cloudnative-pg'

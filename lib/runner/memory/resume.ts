@@ -87,6 +87,6 @@ export class Resumption {
  * Whether what the task made is gone with the run: a long-running process, or something that is ended by a finaliser. It runs
  * again, and tasks that used it and are done need not.
  */
-export function isPassing({ task }: TaskNode): boolean {
+function isPassing({ task }: TaskNode): boolean {
   return task.ready !== undefined || task.finally !== undefined;
 }

@@ -4,7 +4,7 @@ import { criticalPath, measured } from './critical-path.ts';
 import type { RecordedRun } from './recorded-run.ts';
 
 /** Shorter runs, and such of fewer tasks, need no explanation. */
-export const shortestRunMs = 1000;
+const shortestRunMs = 1000;
 const fewestTasks = 4;
 const slowest = 5;
 

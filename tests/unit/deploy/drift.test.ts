@@ -152,7 +152,7 @@ test('added fields are told without values, and a pause as a fault', async () =>
   ]);
 });
 
-test('what may not be listed is told with the reason', async () => {
+test('objects that may not be listed are reported with the reason', async () => {
   assert.equal(await told({ exitCode: 1, stderr: forbidden }), [
     `cannot check for manual changes: ${forbidden}`,
   ]);

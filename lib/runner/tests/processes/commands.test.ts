@@ -32,7 +32,7 @@ function rigOf(more: Partial<ShellHost> = {}): Rig {
     interactive: false,
     check: () => {},
     spawn: (file, args, options) => {
-      // Nothing of ours on top: a command leads its own group by itself.
+      // A command already leads its own process group.
       return spawn(file, args, options);
     },
     end: (child) => kill(child, 'SIGTERM'),
@@ -205,7 +205,7 @@ test('stdin is empty, a text or a stream', async () => {
   assert.is((await $({ input: '' })`cat`).stdout, '');
   assert.is((await $({ input: Buffer.from('bytes') })`cat`).stdout, 'bytes');
   assert.is((await $({ input: Readable.from(['a ', 'stream']) })`cat`).stdout, 'a stream');
-  // It ends without reading: no error of ours.
+  // A command that does not read its input is no failure.
   assert.is((await $({ input: 'x'.repeat(1 << 20) })`true`).exitCode, 0);
 });
 
