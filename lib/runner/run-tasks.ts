@@ -106,16 +106,12 @@ async function reportsOf({ settings, graph, redactor }: RunRequest, recorder: Ru
 }
 
 /** What the time went into, for runs that are worth it. */
-async function timingOf(
-  { settings, terminal, redactor }: RunRequest,
-  recorder: RunRecorder,
-): Promise<string[]> {
+async function timingOf({ terminal, redactor }: RunRequest, recorder: RunRecorder): Promise<string[]> {
   if (recorder.durationMs < 1000) return [];
   const { timingLines } = await import('./report/timing-lines.ts');
   // What is no terminal has no width.
   const columns = terminal.isTerminal ? terminal.columns() : 160;
-  const { style } = terminal;
-  return timingLines(redactor.redactAll(recorder.recorded()), { style, verbose: settings.verbose, columns });
+  return timingLines(redactor.redactAll(recorder.recorded()), terminal.style, columns);
 }
 
 async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promise<Tally> {

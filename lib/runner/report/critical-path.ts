@@ -8,11 +8,9 @@ export type Measured = {
   readonly needs: readonly number[];
   /** How long those that wait for it had to wait: to its end, or for a long-running one until it was ready. */
   readonly durationMs: number;
-  readonly mutex: string | undefined;
-  readonly alone: boolean;
 };
 
-type Timed = Pick<RecordedTask, 'needs' | 'mutex' | 'alone' | 'startedAt' | 'endedAt'>;
+type Timed = Pick<RecordedTask, 'needs' | 'startedAt' | 'endedAt'>;
 
 /** The tasks that ran, in dependency order. */
 export function measured(tasks: readonly Timed[]): Measured[] {
@@ -33,8 +31,6 @@ export function measured(tasks: readonly Timed[]): Measured[] {
       task: place,
       needs: (task?.needs ?? []).flatMap((needed) => places.get(needed) ?? []),
       durationMs: Math.max(0, (ends[place] ?? 0) - (task?.startedAt ?? 0)),
-      mutex: task?.mutex,
-      alone: task?.alone ?? false,
     };
   });
 }

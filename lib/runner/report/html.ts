@@ -4,7 +4,6 @@ import type { GraphView } from '../graph/view.ts';
 import { criticalPath, measured } from './critical-path.ts';
 import { escapeXml, graphPicture } from './graph-picture.ts';
 import type { RecordedRun } from './recorded-run.ts';
-import { simulate, workerCounts } from './simulate.ts';
 
 /** The contents of a report, redacted. */
 export type ReportSource = {
@@ -12,8 +11,6 @@ export type ReportSource = {
   readonly view: GraphView;
   /** The node in the view of each task of the run. */
   readonly nodeIds: readonly string[];
-  /** How many tasks wait for each task of the run. */
-  readonly priorities: readonly number[];
 };
 
 /** The modules of the page's script, each after those that it needs while it is loaded. */
@@ -67,25 +64,18 @@ export function embeddedJson(value: unknown): string {
 }
 
 /** What the page's script calls `Run`. */
-function pageData({ run, nodeIds, priorities }: ReportSource): object {
-  const ran = measured(run.tasks);
-  const critical = criticalPath(ran);
+function pageData({ run, nodeIds }: ReportSource): object {
+  const critical = criticalPath(measured(run.tasks));
   const onPath = new Set(critical.tasks);
-  const counts = [...new Set([...workerCounts, run.jobs])].sort((left, right) => left - right);
   return {
     ...run,
-    tasks: run.tasks.map(({ retriedAt, mutex: _, alone: __, name: ___, ...task }, place) => ({
+    tasks: run.tasks.map(({ retriedAt, name: _, ...task }, place) => ({
       ...task,
       attempts: retriedAt.length + 1,
       critical: onPath.has(place),
       node: nodeIds[place],
     })),
     critical,
-    workers: counts.map((workers) => ({
-      // JSON has no word for infinity.
-      workers: Number.isFinite(workers) ? workers : null,
-      durationMs: simulate(ran, workers, priorities),
-    })),
   };
 }
 

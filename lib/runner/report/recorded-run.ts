@@ -28,9 +28,6 @@ export type RecordedTask = {
   readonly place: string;
   /** Places in the list of tasks: what had to be done first. */
   readonly needs: readonly number[];
-  readonly mutex: string | undefined;
-  /** Runs while nothing else does. */
-  readonly alone: boolean;
   readonly status: TaskStatus;
   readonly report: 'changed' | 'unchanged' | undefined;
   readonly startedAt: number | undefined;

@@ -4,7 +4,7 @@ import type { Renderer, RunEvent } from '../events.ts';
 import type { Graph, TaskNode } from '../node.ts';
 import { RunView, runLine } from '../output/lines.ts';
 import { createStyle } from '../output/terminal.ts';
-import { declared, type RunOutcome } from '../task.ts';
+import type { RunOutcome } from '../task.ts';
 import { KeptLines } from './kept-lines.ts';
 import type { RecordedLine, RecordedRun, RecordedTask, TaskStatus } from './recorded-run.ts';
 
@@ -99,15 +99,13 @@ export class RunRecorder implements Renderer {
     const { node, startedAt, endedAt, status } = state;
     const end = endedAt ?? (status === 'running' ? this.#endedAt : undefined);
     const relative = (at: number | undefined): number | undefined => at && at - this.#startedAt;
-    const { mutex, interactive, name, description } = node.task;
+    const { name, description } = node.task;
     return {
       label: node.label,
       name,
       description,
       place: formatPlace(node.task),
       needs: [...node.needs].flatMap((needed) => this.#byId.get(needed.id)?.place ?? []),
-      mutex: declared(mutex, node.input),
-      alone: interactive ?? false,
       status,
       report: state.report,
       startedAt: relative(startedAt),

@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { countDependents } from '../dependency-order.ts';
 import { type Failure, TaskError, toFailure, UsageError } from '../errors.ts';
 import { viewOfGraph } from '../graph/view.ts';
 import type { Graph } from '../node.ts';
@@ -52,13 +51,11 @@ export async function openReports(
 
 async function page(run: RecordedRun, { graph, redactor }: Source): Promise<string> {
   const view = viewOfGraph(graph);
-  const dependents = countDependents(graph.nodes);
   const { reportPage } = await import('./html.ts');
   return await reportPage({
     run,
     view: redactor.redactAll(view),
     nodeIds: view.nodes.map(({ id }) => id),
-    priorities: graph.nodes.map((node) => dependents.get(node) ?? 0),
   });
 }
 

@@ -1,29 +1,20 @@
 import { formatDuration } from '../format.ts';
 import type { Style } from '../output/terminal.ts';
+import { cutText } from '../output/text.ts';
 import { criticalPath, measured } from './critical-path.ts';
 import type { RecordedRun } from './recorded-run.ts';
 
 /** Shorter runs, and such of fewer tasks, need no explanation. */
 const shortestRunMs = 1000;
 const fewestTasks = 4;
-const slowest = 5;
-
-export type TimingView = {
-  readonly style: Style;
-  readonly verbose: boolean;
-  /** Characters per line. */
-  readonly columns: number;
-};
 
 /**
  * What a run's time went into, in one line: `critical path 6.1s of 6.9s: embedded-kubernetes 3.1s → install-tier core 3.0s`.
- * With `verbose` also the slowest tasks. Nothing for a run that was short or did not come to a good end: then only the
- * failure counts.
+ * Empty for a run that was short or did not come to a good end: then only the failure counts.
  */
-export function timingLines(run: RecordedRun, view: TimingView): string[] {
+export function timingLines(run: RecordedRun, style: Style, columns: number): string[] {
   const ran = measured(run.tasks);
   if (ran.length < fewestTasks || run.durationMs < shortestRunMs || run.outcome !== 'done') return [];
-  const { style } = view;
   const path = criticalPath(ran);
   const durations = new Map(ran.map(({ task, durationMs }) => [task, durationMs]));
   const stepOf = (task: number): Step => ({
@@ -31,12 +22,8 @@ export function timingLines(run: RecordedRun, view: TimingView): string[] {
     durationMs: durations.get(task) ?? 0,
   });
   const head = `critical path ${formatDuration(path.durationMs)} of ${formatDuration(run.durationMs)}: `;
-  const lines = [head + fit(path.tasks.map(stepOf), view.columns - head.length, style)];
-  if (view.verbose) {
-    const longest = [...ran].sort((left, right) => right.durationMs - left.durationMs).slice(0, slowest);
-    lines.push(`slowest: ${longest.map(({ task }) => stepOf(task).text).join(', ')}`);
-  }
-  return lines.map((line) => style.dim(cut(line, view.columns, style.symbols.ellipsis)));
+  const line = head + fit(path.tasks.map(stepOf), columns - head.length, style);
+  return [style.dim(cutText(line, columns, style.symbols.ellipsis))];
 }
 
 type Step = { readonly text: string; readonly durationMs: number };
@@ -60,8 +47,4 @@ function fit(steps: readonly Step[], room: number, style: Style): string {
     shown.delete(step);
   }
   return text();
-}
-
-function cut(line: string, columns: number, ellipsis: string): string {
-  return line.length <= columns ? line : line.slice(0, Math.max(0, columns - ellipsis.length)) + ellipsis;
 }

@@ -12,7 +12,6 @@ import { find } from './elements.js';
  * @typedef {{
  *   label: string, startedAt: number, durationMs: number, jobs: number, outcome: string, exitCode: number,
  *   notes: { at: number, text: string }[], tasks: Task[], critical: { tasks: number[], durationMs: number },
- *   workers: { workers: number | null, durationMs: number }[],
  * }} Run
  */
 

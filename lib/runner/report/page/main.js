@@ -3,14 +3,13 @@ import { run, word } from './data.js';
 import { failureParts, followHash, link } from './detail.js';
 import { duration, element, find } from './elements.js';
 import { showGraph } from './graph.js';
-import { showTasks, showWorkers } from './tables.js';
+import { showTasks } from './tables.js';
 import { showTimeline } from './timeline.js';
 
 showSummary();
 showFailures();
 showTimeline();
 showGraph();
-showWorkers();
 showTasks();
 showNotes();
 addEventListener('hashchange', followHash);

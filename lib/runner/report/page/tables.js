@@ -1,25 +1,9 @@
-// The tables: numbers of workers, and all tasks.
+// The table of all tasks.
 import { because, lengthOf, run, word } from './data.js';
 import { link } from './detail.js';
 import { duration, element } from './elements.js';
 
 /** @typedef {import('./data.js').Task} Task */
-
-export function showWorkers() {
-  const longest = Math.max(1, ...run.workers.map(({ durationMs }) => durationMs));
-  for (const { workers, durationMs } of run.workers) {
-    const meter = element('i', {}, []);
-    meter.style.width = `${Math.max(0.5, (durationMs / longest) * 100)}%`;
-    const name =
-      workers === null ? 'no limit' : workers === run.jobs ? `${workers} (this run)` : String(workers);
-    const row = element('tr', {}, [
-      element('th', { scope: 'row' }, [name]),
-      element('td', { class: 'number' }, [duration(durationMs)]),
-      element('td', { class: 'meter' }, [meter]),
-    ]);
-    document.querySelector('#workers tbody')?.append(row);
-  }
-}
 
 export function showTasks() {
   /** @type {[string, string, (task: Task, place: number) => number | string][]} */

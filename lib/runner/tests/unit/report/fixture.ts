@@ -65,8 +65,6 @@ export function ran(
     description: `makes ${label}`,
     place: 'x.ts:1',
     needs: [],
-    mutex: undefined,
-    alone: false,
     status: 'done',
     report: undefined,
     startedAt,
@@ -94,14 +92,5 @@ export function recordedRun(tasks: readonly RecordedTask[], more: Partial<Record
     notes: [],
     tasks,
     ...more,
-  };
-}
-
-/** Pseudo-random numbers from 0 to 1, the same in each run. */
-export function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
   };
 }

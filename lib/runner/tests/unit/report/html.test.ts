@@ -22,7 +22,6 @@ function page(labels: readonly string[]): Promise<string> {
     run: recordedRun(tasks, { jobs: 3 }),
     view: viewOf(labels),
     nodeIds: labels.map((_, place) => `n${place}`),
-    priorities: labels.map(() => 0),
   });
 }
 
@@ -77,22 +76,13 @@ test('the modules of the script become one, which imports nothing', async () => 
   assert.is(new Set(names).size, names.length);
 });
 
-test('the data tells the critical path and the time with other numbers of workers', async () => {
+test('the data tells the critical path', async () => {
   const data = JSON.parse(scripts(await page(['a', 'b', 'c']))[0]?.[2] ?? '');
   assert.equal(data.critical, { tasks: [0], durationMs: 10 });
   assert.equal(
     data.tasks.map(({ critical }: { critical: boolean }) => critical),
     [true, false, false],
   );
-  assert.equal(data.workers, [
-    { workers: 1, durationMs: 30 },
-    { workers: 2, durationMs: 20 },
-    { workers: 3, durationMs: 10 },
-    { workers: 4, durationMs: 10 },
-    { workers: 8, durationMs: 10 },
-    { workers: 16, durationMs: 10 },
-    { workers: null, durationMs: 10 },
-  ]);
 });
 
 test('a graph of too many tasks is not drawn, and the page says so', async () => {

@@ -7,8 +7,8 @@ import { plain } from '../../rig/graphs.ts';
 import { begin, described, graphOf, idOf, record, summary } from './fixture.ts';
 
 const a = plain('a');
-const b = plain('b', { mutex: 'helm' });
-const c = plain('c', { needs: [a], mutex: () => 'helm', interactive: true });
+const b = plain('b');
+const c = plain('c', { needs: [a] });
 
 type Timed = readonly [number, RunEventBody];
 type Step = (id: string, at: number) => Timed;
@@ -63,10 +63,6 @@ test('tasks get their times from the start of the run, and the lanes of workers 
   });
   assert.is(of('a').report, 'changed');
   assert.equal(of('c').needs, [run.tasks.findIndex(({ label }) => label === 'a')]);
-  assert.equal(
-    [of('a').mutex, of('b').mutex, of('c').mutex, of('b').alone, of('c').alone],
-    [undefined, 'helm', 'helm', false, true],
-  );
 });
 
 test('waiting is the time in which a task could have run: neither its needs nor the lock of the run count', async () => {

@@ -10,7 +10,7 @@ import { task } from '../../../task.ts';
 import { graphOf } from './fixture.ts';
 
 /** Runs tasks that take 400 ms each by a clock that only they move, one at a time, and returns what is on stderr. */
-async function run(count: number, output: OutputMode = 'plain', verbose = false): Promise<string> {
+async function run(count: number, output: OutputMode = 'plain'): Promise<string> {
   const realNow = Date.now;
   let now = 1_700_000_000_000;
   Date.now = () => now;
@@ -29,7 +29,7 @@ async function run(count: number, output: OutputMode = 'plain', verbose = false)
     let shown = '';
     await runTasks({
       graph: await graphOf(tasks),
-      settings: { ...runnerSettings({ jobs: 1, failure: 'no-new', wait: true }), output, verbose },
+      settings: { ...runnerSettings({ jobs: 1, failure: 'no-new', wait: true }), output },
       children,
       stop: new Stop(children),
       redactor: new Redactor(),
@@ -56,10 +56,6 @@ async function run(count: number, output: OutputMode = 'plain', verbose = false)
 test('a run of more than a second ends with its critical path, before its last line', async () => {
   const lines = (await run(4)).trimEnd().split('\n');
   assert.equal(lines.slice(-2), ['critical path 0.4s of 1.6s: task-0 0.4s', 'done: 5 tasks in 1.6s']);
-});
-
-test('with --verbose also the slowest tasks', async () => {
-  assert.match(await run(4, 'plain', true), /\nslowest: task-0 0\.4s, task-1 0\.4s, .*\ndone: 5 tasks/);
 });
 
 test('a shorter run and one for programs do not', async () => {

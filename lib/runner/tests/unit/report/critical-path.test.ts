@@ -1,0 +1,83 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createStyle } from '../../../output/terminal.ts';
+import { criticalPath, type Measured, measured } from '../../../report/critical-path.ts';
+import { timingLines } from '../../../report/timing-lines.ts';
+import { ran, recordedRun } from './fixture.ts';
+
+function tasks(
+  ...entries: readonly (readonly [durationMs: number, needs?: readonly number[]])[]
+): Measured[] {
+  return entries.map(([durationMs, needs = []], task) => ({ task, needs, durationMs }));
+}
+
+test('the critical path is the longest chain of needs, not the chain of most tasks', () => {
+  const chain = tasks([10], [10, [0]], [10, [1]], [50], [5, [2, 3]], [30]);
+  assert.equal(criticalPath(chain), { tasks: [3, 4], durationMs: 55 });
+  assert.equal(criticalPath([]), { tasks: [], durationMs: 0 });
+});
+
+test('only what ran is measured, and its places are those of the run', () => {
+  const skipped = { ...ran('b', 0, 0), startedAt: undefined, endedAt: undefined };
+  const run = measured([ran('a', 0, 40), skipped, ran('c', 40, 100, { needs: [0] })]);
+  assert.equal(
+    run.map(({ task, needs, durationMs }) => ({ task, needs, durationMs })),
+    [
+      { task: 0, needs: [], durationMs: 40 },
+      { task: 2, needs: [0], durationMs: 60 },
+    ],
+  );
+  assert.equal(criticalPath(run).tasks, [0, 2]);
+});
+
+test('a long-running task counts until its first dependent could begin', () => {
+  const run = measured([
+    ran('server', 0, 500),
+    ran('test', 30, 480, { needs: [0] }),
+    ran('more', 90, 95, { needs: [0] }),
+  ]);
+  assert.equal(
+    run.map(({ durationMs }) => durationMs),
+    [30, 450, 5],
+  );
+  assert.equal(criticalPath(run), { tasks: [0, 1], durationMs: 480 });
+});
+
+const style = createStyle(false, true);
+const run = recordedRun([
+  ran('tool', 0, 100),
+  ran('kubernetes', 100, 3200, { needs: [0] }),
+  ran('vault', 100, 2100, { needs: [0] }),
+  ran('install', 3200, 6500, { needs: [1, 2] }),
+  ran('check', 6500, 6900, { needs: [3] }),
+]);
+
+test('one line tells the critical path, without steps that hardly count', () => {
+  assert.equal(timingLines(run, style, 100), [
+    'critical path 6.9s of 6.9s: … → kubernetes 3.1s → install 3.3s → check 0.4s',
+  ]);
+});
+
+test('on a narrow terminal the shortest steps go first, and no line is wider', () => {
+  assert.equal(timingLines(run, style, 70), [
+    'critical path 6.9s of 6.9s: … → kubernetes 3.1s → install 3.3s → …',
+  ]);
+  assert.equal(timingLines(run, style, 50), ['critical path 6.9s of 6.9s: … → install 3.3s → …']);
+  for (const columns of [1, 10, 20, 30, 45])
+    for (const line of timingLines(run, style, columns))
+      assert.ok(line.length <= columns, `${columns}: ${line}`);
+});
+
+test('without Unicode it is plain letters', () => {
+  const [line = ''] = timingLines(run, createStyle(false, false), 100);
+  assert.match(line, '... -> kubernetes 3.1s -> install 3.3s');
+});
+
+test('short runs, runs of few tasks and failed ones need no explanation', () => {
+  const short = run.tasks.map((task) => ({ ...task, startedAt: 0, endedAt: 100 }));
+  assert.equal(timingLines(recordedRun(short), style, 100), []);
+  assert.equal(timingLines(recordedRun(run.tasks.slice(0, 3)), style, 100), []);
+  assert.equal(timingLines({ ...run, outcome: 'failed' }, style, 100), []);
+});
+
+test.run();
