@@ -1,12 +1,12 @@
 import { TaskError } from '@k8s-deployment/runner';
 import type { VaultClient } from './client.ts';
-import { connectionObject, type DatabaseSources, databaseRoleObject } from './database.ts';
+import { connectionObject, type DatabaseSources, databaseRole } from './database.ts';
 import type { DesiredState } from './desired-state.ts';
 import { keyValuesObject, type ValueSources } from './key-values.ts';
-import { type KubernetesAccess, kubernetesConfig, roleObject } from './kubernetes-auth.ts';
-import { auditObject, authMethod, secretsEngine, transitKey } from './mounts.ts';
+import { type KubernetesAccess, kubernetesConfig, roleOf } from './kubernetes-auth.ts';
+import { auditObject, mountObject, transitKey } from './mounts.ts';
 import { policyObject, removedApplications } from './policies.ts';
-import type { VaultObject, VaultObjectKind } from './vault-object.ts';
+import { differenceOf, type VaultObject, writtenObject } from './vault-object.ts';
 
 export type ConvergeInput = {
   /** With a token that may manage all of the desired state. */
@@ -20,7 +20,7 @@ export type ConvergeInput = {
 };
 
 export type VaultChange = {
-  readonly kind: VaultObjectKind;
+  readonly kind: VaultObject['kind'];
   readonly path: string;
   readonly outcome: 'changed' | 'unchanged';
   /** Of a change: "missing", or the names of what differed; never a value. */
@@ -63,10 +63,10 @@ export function formatChange(change: VaultChange): string {
 
 async function converge(object: VaultObject): Promise<VaultChange> {
   const { kind, path } = object;
-  const difference = await object.difference();
+  const difference = await differenceOf(object);
   if (difference === undefined) return { kind, path, outcome: 'unchanged' };
-  await object.write();
-  const left = await object.difference();
+  await object.write(difference !== 'missing');
+  const left = await differenceOf(object);
   // A value that Vault stores in another form would be written by every run.
   if (left !== undefined) {
     throw new TaskError({
@@ -80,12 +80,12 @@ async function converge(object: VaultObject): Promise<VaultChange> {
 
 /** All objects, each after what it needs: the audit log first, last what needs another server. */
 function allObjects({ client, state, kubernetes, sources, signal }: ConvergeInput): VaultObject[] {
-  const { engines, roles } = structure(client, state);
+  const { audit, engines, methods, roles } = structure(client, state, sources.settings);
   return [
-    ...state.audit.map((device) => auditObject(client, device, sources.settings)),
+    ...audit,
     ...engines,
     ...state.keyValues.map((secret) => keyValuesObject(client, secret, sources, signal)),
-    ...state.auth.map((mount) => authMethod(client, mount)),
+    ...methods,
     ...state.auth.map((mount) => kubernetesConfig(client, mount, kubernetes)),
     ...roles,
     ...state.mounts.flatMap((mount) =>
@@ -94,35 +94,37 @@ function allObjects({ client, state, kubernetes, sources, signal }: ConvergeInpu
   ];
 }
 
-function structure(
-  client: VaultClient,
-  state: DesiredState,
-): { engines: VaultObject[]; roles: VaultObject[] } {
+/** The objects whose desired form is known without keys and cluster. */
+function structure(client: VaultClient, state: DesiredState, settings: ValueSources['settings']) {
+  // The order of statements matters, and the comparison of lists does not see it.
+  const inOrder = (value: unknown) => (Array.isArray(value) ? JSON.stringify(value) : value);
   return {
+    audit: state.audit.map((device) => auditObject(client, device, settings)),
     engines: [
       ...state.policies.map((policy) => policyObject(client, policy)),
-      ...state.mounts.map((mount) => secretsEngine(client, mount)),
+      ...state.mounts.map((mount) => mountObject(client, mount)),
       ...state.mounts.flatMap((mount) => mount.keys.map((key) => transitKey(client, mount, key))),
     ],
+    methods: state.auth.map((mount) => mountObject(client, mount)),
     roles: [
-      ...state.auth.flatMap((mount) => mount.roles.map((role) => roleObject(client, mount, role))),
-      ...state.mounts.flatMap((mount) => mount.logins.map((role) => databaseRoleObject(client, mount, role))),
+      ...state.auth.flatMap((mount) =>
+        mount.roles.map((role) => writtenObject(client, 'role', roleOf(mount, role))),
+      ),
+      ...state.mounts.flatMap((mount) =>
+        mount.logins.map((role) =>
+          writtenObject(client, 'database role', databaseRole(mount, role), inOrder),
+        ),
+      ),
     ],
   };
 }
 
-/** The objects that `status` can compare: their desired form is known without keys and cluster. */
+/** The objects that `status` can compare. */
 export function structuralObjects(
   client: VaultClient,
   state: DesiredState,
   settings: ValueSources['settings'],
 ): VaultObject[] {
-  const { engines, roles } = structure(client, state);
-  return [
-    ...state.audit.map((device) => auditObject(client, device, settings)),
-    policyObject(client, state.operator.policy),
-    ...engines,
-    ...state.auth.map((mount) => authMethod(client, mount)),
-    ...roles,
-  ];
+  const { audit, engines, methods, roles } = structure(client, state, settings);
+  return [...audit, policyObject(client, state.operator.policy), ...engines, ...methods, ...roles];
 }

@@ -6,7 +6,7 @@ import type { DatabaseConnection, DatabaseRole, Mount } from './desired-state.ts
 import { resolveValue, settingText, type ValueSources } from './key-values.ts';
 import { isRecorded, recordSecret } from './secret-record.ts';
 import { VaultError } from './vault-error.ts';
-import { differingNames, type VaultObject } from './vault-object.ts';
+import { differingNames, type VaultObject, type Written } from './vault-object.ts';
 
 export type DatabaseSources = ValueSources & {
   /** Path of a file with the hash of the password written last: Vault does not return it. */
@@ -23,48 +23,57 @@ export function connectionObject(
   sources: DatabaseSources,
 ): VaultObject {
   const path = `${mount.path}/config/${connection.name}`;
-  const roles = rolesOf(mount, connection);
   // Once: decrypting takes far longer than asking Vault.
-  let password: string | undefined;
+  let password = '';
+  const desired = () => connectionValues(mount, connection, sources.settings);
   return {
     kind: 'database connection',
     path,
-    difference: async () => {
+    find: async () => {
       checkSecret(connection, sources.settings);
-      password ??= await resolveValue(connection.password, sources);
-      const found = await client.read(path);
-      if (found === undefined) return 'missing';
+      password ||= await resolveValue(connection.password, sources);
+      return client.read(path);
+    },
+    compare: async (found) => {
       const details = objectOf(found.connection_details);
+      const wanted = desired();
       return differingNames([
-        ['plugin', found.plugin_name, connection.plugin],
-        ['roles', found.allowed_roles ?? [], roles],
-        ['url', details?.connection_url, connectionUrl(connection, sources.settings)],
-        ['username', details?.username, connection.username],
-        ['passwordAuthentication', details?.password_authentication, connection.passwordAuthentication],
+        ['plugin', found.plugin_name, wanted.plugin_name],
+        ['roles', found.allowed_roles ?? [], wanted.allowed_roles],
+        ['url', details?.connection_url, wanted.connection_url],
+        ['username', details?.username, wanted.username],
+        ['passwordAuthentication', details?.password_authentication, wanted.password_authentication],
         ['authority', details?.tls_ca, sources.databaseAuthority],
-        ['maxOpenConnections', Number(details?.max_open_connections), connection.maxOpenConnections],
+        ['maxOpenConnections', Number(details?.max_open_connections), wanted.max_open_connections],
         ['password', await isRecorded(sources.passwordRecord, path, password), true],
       ]);
     },
     write: async () => {
-      const secret = password ?? '';
-      const body = {
-        plugin_name: connection.plugin,
-        allowed_roles: roles,
-        connection_url: connectionUrl(connection, sources.settings),
-        username: connection.username,
-        password: secret,
-        tls_ca: sources.databaseAuthority,
-        password_authentication: connection.passwordAuthentication,
-        max_open_connections: connection.maxOpenConnections,
-      };
+      const values = { ...desired(), password, tls_ca: sources.databaseAuthority };
       await client
-        .write(path, body, { secrets: [secret], timeoutMs: 30_000 })
+        .write(path, values, { secrets: [password], timeoutMs: 30_000 })
         .catch((error: unknown) => Promise.reject(explain(error, connection)));
-      await recordSecret(sources.passwordRecord, path, secret);
+      await recordSecret(sources.passwordRecord, path, password);
     },
   };
 }
+
+/** What Vault gets for a connection, without the secret and the file: their places are empty. */
+export const connectionValues = (
+  { logins }: Mount,
+  { name, plugin, url, username, passwordAuthentication, maxOpenConnections }: DatabaseConnection,
+  settings: ValueSources['settings'],
+) => ({
+  plugin_name: plugin,
+  allowed_roles: logins.filter(({ connection }) => connection === name).map((role) => role.name),
+  // Vault fills in `{{username}}` and `{{password}}`.
+  connection_url: url.replaceAll(/\$\{([\w.]+)\}/g, (_, setting: string) => settingText(setting, settings)),
+  username,
+  password: '',
+  tls_ca: '',
+  password_authentication: passwordAuthentication,
+  max_open_connections: maxOpenConnections,
+});
 
 /** Throws `TaskError` unless the password is the secret that the settings give to this role. */
 function checkSecret(
@@ -82,43 +91,17 @@ function checkSecret(
 }
 
 /** How the logins of one application are created, renewed and revoked. */
-export function databaseRoleObject(client: VaultClient, mount: Mount, role: DatabaseRole): VaultObject {
-  const path = `${mount.path}/roles/${role.name}`;
-  const desired = {
+export const databaseRole = (mount: Mount, role: DatabaseRole): Written => ({
+  path: `${mount.path}/roles/${role.name}`,
+  values: {
     db_name: role.connection,
     creation_statements: role.create,
     renew_statements: role.renew,
     revocation_statements: role.revoke,
     default_ttl: role.ttl,
     max_ttl: role.maxTtl,
-  };
-  return {
-    kind: 'database role',
-    path,
-    difference: async () => {
-      const found = await client.read(path);
-      if (found === undefined) return 'missing';
-      // The order of statements matters, and the comparison of lists does not see it.
-      const pairs = Object.entries(desired).map(
-        ([name, value]) => [name, asText(found[name]), asText(value)] as const,
-      );
-      return differingNames(pairs);
-    },
-    write: async () => {
-      await client.write(path, desired);
-    },
-  };
-}
-
-/** The names of the roles that may use a connection. */
-export const rolesOf = ({ logins }: Mount, { name }: DatabaseConnection): string[] =>
-  logins.filter(({ connection }) => connection === name).map((role) => role.name);
-
-/** The URL with its settings filled in; Vault fills in `{{username}}` and `{{password}}`. */
-export const connectionUrl = ({ url }: DatabaseConnection, settings: ValueSources['settings']): string =>
-  url.replaceAll(/\$\{([\w.]+)\}/g, (_, name: string) => settingText(name, settings));
-
-const asText = (value: unknown): unknown => (Array.isArray(value) ? JSON.stringify(value) : value);
+  },
+});
 
 function explain(error: unknown, { name, username }: DatabaseConnection): unknown {
   if (!(error instanceof VaultError) || error.status !== 400) return error;

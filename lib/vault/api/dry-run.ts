@@ -1,20 +1,20 @@
 import { dirname } from 'node:path';
 import { shellWord } from '../../ground/shell-words.ts';
-import { connectionUrl, rolesOf } from './database.ts';
+import { connectionValues, databaseRole } from './database.ts';
 import type {
   AuditDevice,
   AuthMount,
   DatabaseConnection,
-  DatabaseRole,
   DesiredState,
   KeyValues,
   Mount,
   Operator,
   Policy,
-  Role,
   SecretReference,
 } from './desired-state.ts';
 import { settingText, type ValueSources } from './key-values.ts';
+import { roleOf } from './kubernetes-auth.ts';
+import type { Written } from './vault-object.ts';
 
 /** How plain commands reach Vault. */
 export type PlainAccess = {
@@ -75,9 +75,9 @@ export function initCommands(input: InitCommandsInput): string[] {
     ...state.auth.flatMap((mount) => [
       `vault auth enable -path=${shellWord(mount.path)}${tuning(mount)} kubernetes`,
       configCommand(mount, kubernetes),
-      ...mount.roles.map((role) => roleCommand(mount, role)),
+      ...mount.roles.map((role) => writeCommand(roleOf(mount, role))),
     ]),
-    ...state.mounts.flatMap((mount) => mount.logins.map((role) => databaseRoleCommand(mount, role))),
+    ...state.mounts.flatMap((mount) => mount.logins.map((role) => writeCommand(databaseRole(mount, role)))),
     ...state.mounts.flatMap((mount) =>
       mount.connections.map((connection) => connectionCommand(mount, connection, input)),
     ),
@@ -168,50 +168,32 @@ function connectionCommand(
   connection: DatabaseConnection,
   { environment, settings, databaseAuthorityFile }: InitCommandsInput,
 ): string {
-  return [
-    `${decryptCommand(connection.password, environment)} | vault write ${shellWord(`${mount.path}/config/${connection.name}`)}`,
-    `plugin_name=${shellWord(connection.plugin)}`,
-    `allowed_roles=${shellWord(rolesOf(mount, connection).join(','))}`,
-    `connection_url=${shellWord(connectionUrl(connection, settings))}`,
-    `username=${shellWord(connection.username)} password=-`,
-    `tls_ca=@${databaseAuthorityFile}`,
-    `password_authentication=${shellWord(connection.passwordAuthentication)}`,
-    `max_open_connections=${connection.maxOpenConnections}`,
-  ].join(' ');
+  const path = `${mount.path}/config/${connection.name}`;
+  const values = connectionValues(mount, connection, settings);
+  const elsewhere = { password: '-', tls_ca: `@${databaseAuthorityFile}` };
+  return `${decryptCommand(connection.password, environment)} | ${writeCommand({ path, values }, elsewhere)}`;
 }
 
-function databaseRoleCommand(mount: Mount, role: DatabaseRole): string {
-  // A name that is repeated is a list.
-  const statements = (name: string, list: readonly string[]) =>
-    list.map((statement) => `${name}=${shellWord(statement)}`);
-  return [
-    `vault write ${shellWord(`${mount.path}/roles/${role.name}`)} db_name=${shellWord(role.connection)}`,
-    ...statements('creation_statements', role.create),
-    ...statements('renew_statements', role.renew),
-    ...statements('revocation_statements', role.revoke),
-    `default_ttl=${role.ttl}s max_ttl=${role.maxTtl}s`,
-  ].join(' ');
+/** `words`: values that are words of a shell already. */
+function writeCommand({ path, values }: Written, words: { readonly [name: string]: string } = {}): string {
+  const options = Object.entries(values).flatMap(([name, value]) => {
+    // A name that is repeated is a list; SQL may contain commas.
+    const list = name.endsWith('_statements') ? (value as readonly unknown[]) : [value];
+    const unit = name.endsWith('ttl') ? 's' : '';
+    return list.map((item) => `${name}=${words[name] ?? shellWord(`${item}${unit}`)}`);
+  });
+  return ['vault write', shellWord(path), ...options].join(' ');
 }
 
-function configCommand(mount: AuthMount, kubernetes: InitCommandsInput['kubernetes']): string {
+function configCommand({ path }: AuthMount, kubernetes: InitCommandsInput['kubernetes']): string {
   const { host, caCertificateFile, reviewerTokenCommand } = kubernetes;
-  const pipe = reviewerTokenCommand === undefined ? '' : `${reviewerTokenCommand} | `;
-  const certificate =
-    caCertificateFile === undefined ? '' : ` kubernetes_ca_cert=@${shellWord(caCertificateFile)}`;
-  const reviewer =
-    reviewerTokenCommand === undefined ? '' : ' disable_local_ca_jwt=true token_reviewer_jwt=-';
-  return `${pipe}vault write ${shellWord(`auth/${mount.path}/config`)} kubernetes_host=${shellWord(host)}${certificate}${reviewer}`;
-}
-
-function roleCommand(mount: AuthMount, role: Role): string {
-  return [
-    `vault write ${shellWord(`auth/${mount.path}/role/${role.name}`)}`,
-    `bound_service_account_names=${shellWord(role.serviceAccounts.join(','))}`,
-    `bound_service_account_namespaces=${shellWord(role.namespaces.join(','))}`,
-    `audience=${shellWord(role.audience)}`,
-    `token_policies=${shellWord(role.policies.join(','))} token_no_default_policy=true`,
-    `token_ttl=${role.ttl}s`,
-  ].join(' ');
+  const values = {
+    kubernetes_host: host,
+    ...(caCertificateFile && { kubernetes_ca_cert: `@${caCertificateFile}` }),
+    ...(reviewerTokenCommand && { disable_local_ca_jwt: true, token_reviewer_jwt: '-' }),
+  };
+  const write = writeCommand({ path: `auth/${path}/config`, values });
+  return reviewerTokenCommand === undefined ? write : `${reviewerTokenCommand} | ${write}`;
 }
 
 /** With Node, which is always installed; jq may not be. */

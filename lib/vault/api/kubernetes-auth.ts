@@ -1,7 +1,7 @@
 import type { VaultClient } from './client.ts';
 import type { AuthMount, Role } from './desired-state.ts';
 import { isRecorded, recordSecret } from './secret-record.ts';
-import { differingNames, type VaultObject } from './vault-object.ts';
+import { differingNames, type VaultObject, type Written } from './vault-object.ts';
 
 /** How Vault reaches the API server that checks the tokens of ServiceAccounts. */
 export type KubernetesAccess = {
@@ -22,47 +22,43 @@ export type KubernetesAccess = {
 export function kubernetesConfig(
   client: VaultClient,
   mount: AuthMount,
-  access: KubernetesAccess,
+  { host, caCertificate = '', reviewer }: KubernetesAccess,
 ): VaultObject {
   const path = `auth/${mount.path}/config`;
-  const certificate = access.caCertificate?.trim() ?? '';
-  const reviewer = access.reviewer;
+  const certificate = caCertificate.trim();
   return {
     kind: 'auth config',
     path,
-    difference: async () => {
-      const found = await client.read(path);
-      if (found === undefined) return 'missing';
+    find: () => client.read(path),
+    compare: async (found) => {
       const recorded =
         reviewer === undefined || (await isRecorded(reviewer.recordPath, path, reviewer.token));
       return differingNames([
-        ['kubernetes_host', found.kubernetes_host, access.host],
+        ['kubernetes_host', found.kubernetes_host, host],
         ['kubernetes_ca_cert', String(found.kubernetes_ca_cert ?? '').trim(), certificate],
         ['disable_local_ca_jwt', found.disable_local_ca_jwt === true, reviewer !== undefined],
         ['token_reviewer_jwt', found.token_reviewer_jwt_set === true && recorded, reviewer !== undefined],
       ]);
     },
     write: async () => {
-      await client.write(
-        path,
-        {
-          kubernetes_host: access.host,
-          kubernetes_ca_cert: certificate,
-          token_reviewer_jwt: reviewer?.token ?? '',
-          // Outside of a pod, the files of a ServiceAccount do not exist.
-          disable_local_ca_jwt: reviewer !== undefined,
-        },
-        { secrets: reviewer === undefined ? [] : [reviewer.token] },
-      );
-      if (reviewer !== undefined) await recordSecret(reviewer.recordPath, path, reviewer.token);
+      const token = reviewer?.token ?? '';
+      const values = {
+        kubernetes_host: host,
+        kubernetes_ca_cert: certificate,
+        token_reviewer_jwt: token,
+        // Outside of a pod, the files of a ServiceAccount do not exist.
+        disable_local_ca_jwt: reviewer !== undefined,
+      };
+      await client.write(path, values, { secrets: [token] });
+      if (reviewer !== undefined) await recordSecret(reviewer.recordPath, path, token);
     },
   };
 }
 
 /** A role: which ServiceAccounts may log in, and their policies. */
-export function roleObject(client: VaultClient, mount: AuthMount, role: Role): VaultObject {
-  const path = `auth/${mount.path}/role/${role.name}`;
-  const desired = {
+export const roleOf = (mount: AuthMount, role: Role): Written => ({
+  path: `auth/${mount.path}/role/${role.name}`,
+  values: {
     bound_service_account_names: role.serviceAccounts,
     bound_service_account_namespaces: role.namespaces,
     audience: role.audience,
@@ -70,17 +66,5 @@ export function roleObject(client: VaultClient, mount: AuthMount, role: Role): V
     // Vault's policy `default` allows more than these accounts need.
     token_no_default_policy: true,
     token_ttl: role.ttl,
-  };
-  return {
-    kind: 'role',
-    path,
-    difference: async () => {
-      const found = await client.read(path);
-      if (found === undefined) return 'missing';
-      return differingNames(Object.entries(desired).map(([name, value]) => [name, found[name], value]));
-    },
-    write: async () => {
-      await client.write(path, desired);
-    },
-  };
-}
+  },
+});

@@ -9,6 +9,7 @@ import { policyObject } from './policies.ts';
 import { requireKeys } from './replica.ts';
 import { generateRootToken, lookUpToken, revokeToken } from './root-token.ts';
 import { VaultError } from './vault-error.ts';
+import { differenceOf } from './vault-object.ts';
 
 export type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 'onChange'> & {
   readonly keysPath: string;
@@ -116,7 +117,7 @@ async function isOperators(client: VaultClient, token: string, operator: Operato
 
 async function policyIsRight(client: VaultClient, { operator }: DesiredState): Promise<boolean> {
   try {
-    return (await policyObject(client, operator.policy).difference()) === undefined;
+    return (await differenceOf(policyObject(client, operator.policy))) === undefined;
   } catch (error) {
     if (error instanceof VaultError && error.status === 403) return false;
     throw error;

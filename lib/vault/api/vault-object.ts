@@ -1,29 +1,44 @@
 import { TaskError } from '@k8s-deployment/runner';
-
-export type VaultObjectKind =
-  | 'audit device'
-  | 'policy'
-  | 'secrets engine'
-  | 'transit key'
-  | 'secret'
-  | 'auth method'
-  | 'auth config'
-  | 'role'
-  | 'database connection'
-  | 'database role'
-  | 'application'
-  | 'token';
+import type { JsonObject, VaultClient } from './client.ts';
 
 /** One thing that Vault has to hold, with how to compare and write it. */
 export type VaultObject = {
-  readonly kind: VaultObjectKind;
+  /** Such as `secrets engine`. */
+  readonly kind: string;
   /** Its path or name for the `vault` command. */
   readonly path: string;
-  /** "missing", or the names of what differs (never a value); undefined if it is as desired. */
-  readonly difference: () => Promise<string | undefined>;
-  /** Creates or updates it; called after `difference`. */
-  readonly write: () => Promise<void>;
+  /** What Vault has of it; undefined if it is missing. */
+  readonly find: () => Promise<JsonObject | undefined>;
+  /** The names of what differs in what was found (never a value); undefined if it is as desired. */
+  readonly compare: (found: JsonObject) => string | undefined | Promise<string | undefined>;
+  /** Creates or updates it; called after `find`. */
+  readonly write: (exists: boolean) => Promise<unknown>;
 };
+
+/** "missing", or the names of what differs; undefined if the object is as desired. */
+export async function differenceOf({ find, compare }: VaultObject): Promise<string | undefined> {
+  const found = await find();
+  return found === undefined ? 'missing' : compare(found);
+}
+
+/** A path with the values that Vault gets there, and returns under the same names. */
+export type Written = { readonly path: string; readonly values: JsonObject };
+
+export const writtenObject = (
+  client: VaultClient,
+  kind: string,
+  { path, values }: Written,
+  comparable: (value: unknown) => unknown = (value) => value,
+): VaultObject => ({
+  kind,
+  path,
+  find: () => client.read(path),
+  compare: (found) =>
+    differingNames(
+      Object.entries(values).map(([name, value]) => [name, comparable(found[name]), comparable(value)]),
+    ),
+  write: () => client.write(path, values),
+});
 
 /** The error for a difference that no write can resolve: a person has to remove the object first. */
 export function cannotChange(object: string, is: unknown, desired: unknown): TaskError {
@@ -38,14 +53,10 @@ export function cannotChange(object: string, is: unknown, desired: unknown): Tas
 export function differingNames(
   pairs: readonly (readonly [name: string, is: unknown, desired: unknown])[],
 ): string | undefined {
-  const names = pairs.filter(([, is, desired]) => !sameValue(is, desired)).map(([name]) => name);
+  const names = pairs.filter(([, is, desired]) => sorted(is) !== sorted(desired)).map(([name]) => name);
   return names.length === 0 ? undefined : names.join(', ');
 }
 
-/** Compares lists as sets: Vault does not always keep their order. */
-function sameValue(is: unknown, desired: unknown): boolean {
-  if (Array.isArray(is) && Array.isArray(desired)) {
-    return JSON.stringify([...is].sort()) === JSON.stringify([...desired].sort());
-  }
-  return is === desired;
-}
+/** Lists as sets: Vault does not always keep their order. */
+const sorted = (value: unknown): unknown =>
+  Array.isArray(value) ? JSON.stringify([...value].sort()) : value;

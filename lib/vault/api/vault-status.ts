@@ -5,6 +5,7 @@ import type { DesiredState } from './desired-state.ts';
 import { readSecret, type ValueSources } from './key-values.ts';
 import { type Replica, sealStatus } from './replica.ts';
 import { VaultError } from './vault-error.ts';
+import { differenceOf } from './vault-object.ts';
 
 /** `vault` in `status --json`. */
 export type VaultStatus = {
@@ -43,7 +44,7 @@ async function isConfigured(
 ): Promise<boolean | null> {
   try {
     for (const object of structuralObjects(client, state, settings)) {
-      if ((await object.difference()) !== undefined) return false;
+      if ((await differenceOf(object)) !== undefined) return false;
     }
     for (const mount of state.mounts) {
       for (const { name } of mount.connections) {
