@@ -1,3 +1,4 @@
+import { isTree } from '../../ground/tree.ts';
 import { hide, networkReason, refused, standby, unreachable, unreadable } from './vault-error.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
@@ -119,11 +120,7 @@ export function dataOf(address: string, call: string, { status, body }: VaultAns
 }
 
 /** The value as an object, undefined for anything else. */
-export function objectOf(value: unknown): JsonObject | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as JsonObject)
-    : undefined;
-}
+export const objectOf = (value: unknown): JsonObject | undefined => (isTree(value) ? value : undefined);
 
 function parseObject(text: string): JsonObject | undefined {
   try {

@@ -2,7 +2,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
 import type { JsonObject, VaultClient } from './client.ts';
-import { reserveKeysFile, type VaultKeys } from './keys-file.ts';
+import { dropReservation, reserveKeysFile, type VaultKeys } from './keys-file.ts';
 import { type OpenVaultInput, sealStatus } from './replica.ts';
 import { unsealAll } from './unseal.ts';
 import { unreadable, VaultError } from './vault-error.ts';
@@ -68,7 +68,7 @@ async function initialise({ replicas, keysPath }: OpenVaultInput): Promise<void>
   const client = replicas[0]?.client;
   if (client === undefined) throw new Error('Expected at least one replica');
   const hasAutoUnseal = (await sealStatus(client)).recovery_seal === true;
-  const file = await reserveKeysFile(keysPath);
+  const store = await reserveKeysFile(keysPath);
   let keys: VaultKeys | undefined;
   try {
     // A minute: the keys of an answer that comes too late are lost.
@@ -83,19 +83,18 @@ async function initialise({ replicas, keysPath }: OpenVaultInput): Promise<void>
     if (keys === undefined) throw unreadable(client.address, 'PUT sys/init', 'it has no keys');
   } catch (error) {
     // Without an answer Vault may be initialised: the reservation records that it was asked.
-    if (!(error instanceof VaultError && error.status === undefined)) await file.discard();
+    if (!(error instanceof VaultError && error.status === undefined)) await dropReservation(keysPath);
     throw error;
   }
-  await file.store(keys);
+  await store(keys);
 }
 
 function keysOf(body: JsonObject, hasAutoUnseal: boolean): VaultKeys | undefined {
-  const shares = hasAutoUnseal ? body.recovery_keys_base64 : body.keys_base64;
-  if (!Array.isArray(shares) || typeof body.root_token !== 'string') return undefined;
-  const rootToken = body.root_token;
-  return hasAutoUnseal
-    ? { unsealKeys: [], recoveryKeys: shares.map(String), rootToken }
-    : { unsealKeys: shares.map(String), rootToken };
+  const { recovery_keys_base64: recovery, keys_base64: unseal, root_token: rootToken } = body;
+  const shares = hasAutoUnseal ? recovery : unseal;
+  if (!Array.isArray(shares) || typeof rootToken !== 'string') return undefined;
+  const texts = shares.map(String);
+  return { ...(hasAutoUnseal ? { unsealKeys: [], recoveryKeys: texts } : { unsealKeys: texts }), rootToken };
 }
 
 /** The active replica: right after unsealing, Vault answers 5xx for a while, until one becomes active. */

@@ -1,6 +1,8 @@
-import { access, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
+import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import { objectOf } from './client.ts';
 
@@ -9,20 +11,17 @@ export type VaultKeys = {
   /** Empty if Vault unseals itself, or if the keys are kept elsewhere. */
   readonly unsealKeys: readonly string[];
   /** Of a Vault that unseals itself: they only generate root tokens. */
-  readonly recoveryKeys?: readonly string[];
+  readonly recoveryKeys?: readonly string[] | undefined;
   /** The token of `init-vault` and `status`, with the rights of vault/policies/operations.hcl. */
-  readonly adminToken?: string;
+  readonly adminToken?: string | undefined;
   /** Only of a new Vault, or if a run was killed before it revoked it. */
-  readonly rootToken?: string;
-};
-
-export type ReservedKeysFile = {
-  readonly store: (keys: VaultKeys) => Promise<void>;
-  readonly discard: () => Promise<void>;
+  readonly rootToken?: string | undefined;
 };
 
 // Larger than the file with the keys, so that storing them needs no further space.
 const reservedBytes = 4096;
+
+const pendingPath = (path: string): string => `${path}.pending`;
 
 /**
  * The keys kept at `path`, in the format of `vault operator init -format=json` with `admin_token` beside;
@@ -30,15 +29,10 @@ const reservedBytes = 4096;
  * `TaskError` for a damaged file.
  */
 export async function readKeys(path: string): Promise<VaultKeys | undefined> {
-  const text = await readIfThere(path);
-  if (text === undefined) {
-    const pending = await readIfThere(pendingPath(path));
-    const keys = pending === undefined ? undefined : parseKeys(pending);
-    if (keys !== undefined) await rename(pendingPath(path), path);
-    return keys;
-  }
-  const keys = parseKeys(text);
-  if (keys !== undefined) return keys;
+  const text = await textIfThere(path);
+  const keys = parseKeys(text ?? (await textIfThere(pendingPath(path))));
+  if (text === undefined && keys !== undefined) await rename(pendingPath(path), path);
+  if (text === undefined || keys !== undefined) return keys;
   throw new TaskError({
     what: `the Vault keys in ${path} are damaged`,
     why: 'Expected JSON with `unseal_keys_b64` or `admin_token`',
@@ -47,18 +41,16 @@ export async function readKeys(path: string): Promise<VaultKeys | undefined> {
 }
 
 /** Every text of the keys to redact. */
-export const textsOfKeys = (keys: VaultKeys): string[] =>
-  [...keys.unsealKeys, ...(keys.recoveryKeys ?? []), keys.adminToken ?? '', keys.rootToken ?? ''].filter(
-    (secret) => secret !== '',
-  );
+export const textsOfKeys = ({ unsealKeys, recoveryKeys = [], adminToken, rootToken }: VaultKeys): string[] =>
+  [...unsealKeys, ...recoveryKeys, adminToken, rootToken].filter((secret) => secret !== undefined);
 
 /**
  * True if a run was killed between asking Vault for its keys and storing them. If Vault answered, they are
  * lost; it cannot have been used since, for it was never unsealed.
  */
 export async function keysNeverStored(path: string): Promise<boolean> {
-  if ((await readIfThere(path)) !== undefined) return false;
-  const pending = await readIfThere(pendingPath(path));
+  if ((await textIfThere(path)) !== undefined) return false;
+  const pending = await textIfThere(pendingPath(path));
   return pending !== undefined && parseKeys(pending) === undefined;
 }
 
@@ -67,18 +59,16 @@ export const dropReservation = (path: string): Promise<void> => rm(pendingPath(p
 
 /**
  * Creates a file of mode 0600 next to `path` and reserves its disk space, before Vault is asked for keys that
- * it returns only once. Keys of an earlier Vault are kept as `<path>.1`, `.2`, … Throws `TaskError` if the
- * folder is not writable.
+ * it returns only once. Returns how to store them. Keys of an earlier Vault are kept as `<path>.1`, `.2`, …
+ * Throws `TaskError` if the folder is not writable.
  */
-export async function reserveKeysFile(path: string): Promise<ReservedKeysFile> {
+export async function reserveKeysFile(path: string): Promise<(keys: VaultKeys) => Promise<void>> {
   const pending = pendingPath(path);
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const leftOver = await readIfThere(pending);
-    if (leftOver !== undefined && parseKeys(leftOver) !== undefined)
-      await rename(pending, await freeName(path));
-    await rm(pending, { force: true });
-    await writeSynced(pending, ' '.repeat(reservedBytes), 'wx');
+    if (parseKeys(await textIfThere(pending)) !== undefined) await rename(pending, freeName(path));
+    await dropReservation(path);
+    await synced(pending, 'wx', ' '.repeat(reservedBytes));
   } catch (error) {
     throw new TaskError({
       what: `the Vault keys cannot be stored at ${path}`,
@@ -87,14 +77,11 @@ export async function reserveKeysFile(path: string): Promise<ReservedKeysFile> {
       cause: error,
     });
   }
-  return {
-    store: async (keys) => {
-      await writeSynced(pending, `${formatKeys(keys)}\n`.padEnd(reservedBytes), 'r+');
-      if ((await readIfThere(path)) !== undefined) await rename(path, await freeName(path));
-      await rename(pending, path);
-      await syncFolder(dirname(path));
-    },
-    discard: () => rm(pending, { force: true }),
+  return async (keys) => {
+    await synced(pending, 'r+', formatKeys(keys).padEnd(reservedBytes));
+    if (existsSync(path)) await rename(path, freeName(path));
+    await rename(pending, path);
+    await synced(dirname(path), 'r');
   };
 }
 
@@ -102,94 +89,57 @@ export async function reserveKeysFile(path: string): Promise<ReservedKeysFile> {
 export async function replaceKeys(path: string, keys: VaultKeys): Promise<void> {
   const next = `${path}.next`;
   await rm(next, { force: true });
-  await writeSynced(next, `${formatKeys(keys)}\n`, 'wx');
+  await synced(next, 'wx', formatKeys(keys));
   await rename(next, path);
-  await syncFolder(dirname(path));
+  await synced(dirname(path), 'r');
 }
 
-function pendingPath(path: string): string {
-  return `${path}.pending`;
-}
-
-async function freeName(path: string): Promise<string> {
-  for (let number = 1; ; number += 1) {
-    const name = `${path}.${number}`;
-    const taken = await access(name).then(
-      () => true,
-      () => false,
-    );
-    if (!taken) return name;
-  }
+function freeName(path: string): string {
+  let number = 1;
+  while (existsSync(`${path}.${number}`)) number += 1;
+  return `${path}.${number}`;
 }
 
 function formatKeys({ unsealKeys, recoveryKeys, adminToken, rootToken }: VaultKeys): string {
   const content = {
     unseal_keys_b64: unsealKeys,
-    ...(recoveryKeys === undefined ? {} : { recovery_keys_b64: recoveryKeys }),
-    ...(adminToken === undefined ? {} : { admin_token: adminToken }),
-    ...(rootToken === undefined ? {} : { root_token: rootToken }),
+    recovery_keys_b64: recoveryKeys,
+    admin_token: adminToken,
+    root_token: rootToken,
   };
-  return JSON.stringify(content, undefined, 2);
+  return `${JSON.stringify(content, undefined, 2)}\n`;
 }
 
-function parseKeys(text: string): VaultKeys | undefined {
+function parseKeys(text = ''): VaultKeys | undefined {
   let content: ReturnType<typeof objectOf>;
   try {
     content = objectOf(JSON.parse(text));
   } catch {
     return undefined;
   }
-  const unsealKeys = textsOf(content?.unseal_keys_b64 ?? []);
-  const recoveryKeys = textsOf(content?.recovery_keys_b64 ?? []);
-  if (unsealKeys === undefined || recoveryKeys === undefined) return undefined;
-  const adminToken = textOf(content?.admin_token);
-  const rootToken = textOf(content?.root_token);
-  const keys: VaultKeys = {
-    unsealKeys,
-    ...(recoveryKeys.length === 0 ? {} : { recoveryKeys }),
-    ...(adminToken === undefined ? {} : { adminToken }),
-    ...(rootToken === undefined ? {} : { rootToken }),
+  const { unseal_keys_b64: unseal, recovery_keys_b64: recovery, admin_token, root_token } = content ?? {};
+  const [unsealKeys, recoveryKeys] = [unseal ?? [], recovery ?? []];
+  if (!areTexts(unsealKeys) || !areTexts(recoveryKeys)) return undefined;
+  const [adminToken, rootToken] = [admin_token, root_token].map((token) =>
+    isText(token) ? token : undefined,
+  );
+  const keys = {
+    ...{ unsealKeys, recoveryKeys: recoveryKeys.length === 0 ? undefined : recoveryKeys },
+    ...{ adminToken, rootToken },
   };
   return textsOfKeys(keys).length === 0 ? undefined : keys;
 }
 
-const textOf = (value: unknown): string | undefined =>
-  typeof value === 'string' && value !== '' ? value : undefined;
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+const areTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText);
 
-function textsOf(value: unknown): string[] | undefined {
-  if (!Array.isArray(value)) return undefined;
-  return value.every((item): item is string => typeof item === 'string' && item !== '') ? value : undefined;
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new TaskError({
-      what: `the Vault keys in ${path} cannot be read`,
-      why: error instanceof Error ? error.message : String(error),
-      advice: 'make the file readable',
-      cause: error,
-    });
-  }
-}
-
-async function writeSynced(path: string, text: string, flags: 'wx' | 'r+'): Promise<void> {
+/** Writes a text, and waits until it, or the names in a folder, are on the disk. */
+async function synced(path: string, flags: 'wx' | 'r+' | 'r', text?: string): Promise<void> {
   const file = await open(path, flags, 0o600);
   try {
-    await file.write(text, 0);
+    if (text !== undefined) await file.write(text, 0);
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

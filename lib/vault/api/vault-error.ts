@@ -1,16 +1,14 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 
+type Fields = ConstructorParameters<typeof TaskError>[0] & Partial<Pick<VaultError, 'status' | 'errors'>>;
+
 /** A failed call: without an answer (`status` undefined), or with Vault's own messages (`errors`). */
 export class VaultError extends TaskError {
   readonly status: number | undefined;
   readonly errors: readonly string[];
 
-  constructor(
-    fields: { what: string; why?: string; advice?: string; cause?: unknown },
-    status: number | undefined,
-    errors: readonly string[] = [],
-  ) {
+  constructor({ status, errors = [], ...fields }: Fields) {
     super(fields);
     this.status = status;
     this.errors = errors;
@@ -18,40 +16,30 @@ export class VaultError extends TaskError {
 }
 
 /** The error for no answer. */
-export function unreachable(address: string, call: string, reason: string): VaultError {
-  return new VaultError(
-    {
-      what: `Vault at ${address} cannot be reached`,
-      why: `${call}: ${reason}`,
-      advice: `${taskCommand('status')} shows if Vault runs; ${taskCommand('start-k8s')} starts it`,
-    },
-    undefined,
-  );
-}
+export const unreachable = (address: string, call: string, reason: string): VaultError =>
+  new VaultError({
+    what: `Vault at ${address} cannot be reached`,
+    why: `${call}: ${reason}`,
+    advice: `${taskCommand('status')} shows if Vault runs; ${taskCommand('start-k8s')} starts it`,
+  });
 
-/** The error for an answer that is not Vault's: nothing follows from it. `reason` says what it lacks. */
-export function unreadable(address: string, call: string, reason: string): VaultError {
-  return new VaultError(
-    {
-      what: `the answer of ${address} to ${call} is not Vault's`,
-      why: reason,
-      advice: 'check that this is the address of a Vault server',
-    },
-    undefined,
-  );
-}
+/** The error for an answer that is not Vault's: nothing follows from it. `why` says what it lacks. */
+export const unreadable = (address: string, call: string, why: string): VaultError =>
+  new VaultError({
+    what: `the answer of ${address} to ${call} is not Vault's`,
+    why,
+    advice: 'check that this is the address of a Vault server',
+  });
 
 /** The error for a redirect to the active node. */
 export function standby(address: string, call: string, location: string | null): VaultError {
   const target = location === null || !URL.canParse(location) ? 'another node' : new URL(location).origin;
-  return new VaultError(
-    {
-      what: `Vault at ${address} is not the active node`,
-      why: `${call}: it points to ${target}`,
-      advice: 'use the address of the active node',
-    },
-    307,
-  );
+  return new VaultError({
+    what: `Vault at ${address} is not the active node`,
+    why: `${call}: it points to ${target}`,
+    advice: 'use the address of the active node',
+    status: 307,
+  });
 }
 
 /** The error for an error of Vault, with advice for a sealed Vault and for missing rights. */
@@ -61,27 +49,18 @@ export function refused(
   status: number,
   errors: readonly string[],
 ): VaultError {
-  const why = errors.length > 0 ? errors.join('; ') : `HTTP ${status}`;
+  const why = errors.join('; ') || `HTTP ${status}`;
   if (status === 503 && errors.some((line) => line.includes('Vault is sealed'))) {
-    return new VaultError(
-      {
-        what: `Vault at ${address} is sealed`,
-        why: `${call}: ${why}`,
-        advice: `${taskCommand('init-vault')} unseals it with the stored key`,
-      },
-      status,
-      errors,
-    );
+    return new VaultError({
+      ...{ what: `Vault at ${address} is sealed`, why: `${call}: ${why}`, status, errors },
+      advice: `${taskCommand('init-vault')} unseals it with the stored key`,
+    });
   }
   const advice =
     status === 403
       ? `the token is no longer valid or has no policy for this path; ${taskCommand('init-vault')} uses the one of the keys file`
       : undefined;
-  return new VaultError(
-    { what: `Vault refused ${call} with HTTP ${status}`, why, ...(advice === undefined ? {} : { advice }) },
-    status,
-    errors,
-  );
+  return new VaultError({ what: `Vault refused ${call} with HTTP ${status}`, why, advice, status, errors });
 }
 
 /** The text with `***` for each secret. Longer ones first, since one may contain another. */

@@ -2,15 +2,19 @@ import { createServer } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
-import { failureOf, withVault } from './scripted-vault.ts';
+import { type Answer, failureOf, withVault } from './scripted-vault.ts';
 
-test('read returns the data and sends the token', () =>
+test('a client reads and writes with its token, and another one with another token', () =>
   withVault(
-    () => ({ body: { data: { a: 1 } } }),
+    ({ method }) => (method === 'GET' ? { body: { data: { a: 1 } } } : { status: 204 }),
     async ({ address, calls }) => {
       const client = vaultClient({ address: `${address}/`, token: 'hvs.token' });
+      assert.equal(await client.withToken('other').write('sys/x', { a: 'b' }), {});
       assert.equal(await client.read('kv/data/x'), { a: 1 });
-      assert.equal(calls, [{ method: 'GET', path: 'kv/data/x', token: 'hvs.token', body: {} }]);
+      assert.equal(calls, [
+        { method: 'POST', path: 'sys/x', token: 'other', body: { a: 'b' } },
+        { method: 'GET', path: 'kv/data/x', token: 'hvs.token', body: {} },
+      ]);
     },
   ));
 
@@ -20,50 +24,45 @@ test('read returns undefined for a missing path', () =>
     async ({ address }) => assert.is(await vaultClient({ address }).read('kv/data/x'), undefined),
   ));
 
-test('write accepts an answer without content', () =>
-  withVault(
-    () => ({ status: 204 }),
-    async ({ address, calls }) => {
-      assert.equal(await vaultClient({ address }).write('sys/x', { a: 'b' }), {});
-      assert.equal(calls[0]?.body, { a: 'b' });
-    },
-  ));
-
-test('withToken does not change the first client', () =>
-  withVault(
-    () => ({ body: { data: {} } }),
-    async ({ address, calls }) => {
-      const client = vaultClient({ address });
-      await client.withToken('other').read('x');
-      await client.read('x');
-      assert.equal(
-        calls.map(({ token }) => token),
-        ['other', undefined],
-      );
-    },
-  ));
-
-test('a sealed Vault is named as such, with advice', () =>
-  withVault(
-    () => ({ status: 503, body: { errors: ['Vault is sealed'] } }),
-    async ({ address }) => {
-      const failure = await failureOf(vaultClient({ address }).read('sys/mounts'));
-      assert.is(failure.what, `Vault at ${address} is sealed`);
-      assert.is(failure.why, 'GET sys/mounts: Vault is sealed');
-      assert.match(failure.advice, 'init-vault');
-    },
-  ));
-
-test('a refusal names method, path and Vault’s own text on one line', () =>
-  withVault(
-    () => ({ status: 403, body: { errors: ['1 error occurred:\n\t* permission denied\n\n'] } }),
-    async ({ address }) => {
-      const failure = await failureOf(vaultClient({ address, token: 't' }).write('sys/mounts/kv', {}));
-      assert.is(failure.what, 'Vault refused POST sys/mounts/kv with HTTP 403');
-      assert.is(failure.why, '1 error occurred: * permission denied');
-      assert.match(failure.advice, 'token');
-    },
-  ));
+for (const [name, answer, what, why, advice] of [
+  [
+    'a sealed Vault is named as such, with advice',
+    { status: 503, body: { errors: ['Vault is sealed'] } },
+    ...['Vault at ADDRESS is sealed', 'GET x: Vault is sealed', 'init-vault'],
+  ],
+  [
+    'a refusal names method, path and Vault’s own text on one line',
+    { status: 403, body: { errors: ['1 error occurred:\n\t* permission denied\n\n'] } },
+    ...['Vault refused GET x with HTTP 403', '1 error occurred: * permission denied', 'token'],
+  ],
+  [
+    'an error without Vault’s form still names the status',
+    { status: 502, text: '<html>Bad Gateway</html>' },
+    ...['Vault refused GET x with HTTP 502', 'HTTP 502', ''],
+  ],
+  [
+    'an answer that is not JSON is refused without showing it',
+    { text: '{"data": {"password": "hunter22' },
+    ...["the answer of ADDRESS to GET x is not Vault's", 'HTTP 200 without a JSON object', 'address'],
+  ],
+  [
+    'a redirect is not followed, so that the token goes nowhere else',
+    { status: 307, location: 'http://10.0.0.9:8200/v1/x' },
+    ...['Vault at ADDRESS is not the active node', 'GET x: it points to http://10.0.0.9:8200', 'active'],
+  ],
+] as [string, Answer, string, string, string][]) {
+  test(name, () =>
+    withVault(
+      () => answer,
+      async ({ address, calls }) => {
+        const failure = await failureOf(vaultClient({ address, token: 't' }).read('x'));
+        assert.equal([failure.what, failure.why], [what.replace('ADDRESS', address), why]);
+        assert.match(failure.advice, advice);
+        assert.is(calls.length, 1);
+      },
+    ),
+  );
+}
 
 test('an error shows neither the token nor a secret of the request, even if one contains the other', () =>
   withVault(
@@ -95,38 +94,6 @@ for (const answer of [
       },
     ));
 }
-
-test('an error without Vault’s form still names the status', () =>
-  withVault(
-    () => ({ status: 502, text: '<html>Bad Gateway</html>' }),
-    async ({ address }) => {
-      const failure = await failureOf(vaultClient({ address }).read('x'));
-      assert.is(failure.what, 'Vault refused GET x with HTTP 502');
-      assert.is(failure.why, 'HTTP 502');
-    },
-  ));
-
-test('an answer that is not JSON is refused without showing it', () =>
-  withVault(
-    () => ({ text: '{"data": {"password": "hunter22' }),
-    async ({ address }) => {
-      const failure = await failureOf(vaultClient({ address }).read('kv/data/x'));
-      assert.is(failure.what, `the answer of ${address} to GET kv/data/x is not Vault's`);
-      assert.not.match(JSON.stringify(failure), 'hunter22');
-      assert.match(failure.advice, 'address');
-    },
-  ));
-
-test('a redirect is not followed, so that the token goes nowhere else', () =>
-  withVault(
-    () => ({ status: 307, location: 'http://10.0.0.9:8200/v1/x' }),
-    async ({ address, calls }) => {
-      const failure = await failureOf(vaultClient({ address, token: 't' }).read('x'));
-      assert.is(failure.what, `Vault at ${address} is not the active node`);
-      assert.is(failure.why, 'GET x: it points to http://10.0.0.9:8200');
-      assert.is(calls.length, 1);
-    },
-  ));
 
 test('without a listener, the error is "cannot be reached" with reason and advice', async () => {
   const server = createServer();

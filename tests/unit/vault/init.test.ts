@@ -1,22 +1,15 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { initialiseVault, unsealVault, waitForVault } from '../../../lib/vault/api/init.ts';
 import { keysNeverStored, readKeys } from '../../../lib/vault/api/keys-file.ts';
-import type { Replica } from '../../../lib/vault/api/replica.ts';
-import { type Answer, type Call, failureOf, withVault } from './scripted-vault.ts';
+import { type Answer, type Call, failureOf, type ScriptedVault, withVault } from './scripted-vault.ts';
 
-const replica = (address: string, signal?: AbortSignal): Replica => ({
-  name: 'vault-0',
-  client: vaultClient(signal === undefined ? { address } : { address, signal }),
-});
+/* What tests/integration/vault does not show on real servers. */
 
-const keys = { keys: ['00'], keys_base64: ['a2V5'], root_token: 'hvs.root' };
 const stored = JSON.stringify({ unseal_keys_b64: ['a2V5'], root_token: 'hvs.root' });
 
 const test = suite<{ folder: string; keysPath: string }>('vault/init');
@@ -29,224 +22,201 @@ test.after.each(async ({ folder }) => {
   await rm(folder, { recursive: true });
 });
 
-/** A Vault in the given state that opens with the key `a2V5`. */
+type Node = { initialized: boolean; sealed: boolean; joinsAfter?: number };
+const fresh = (): Node => ({ initialized: false, sealed: true });
+const closed = (): Node => ({ initialized: true, sealed: true });
+
+/**
+ * A server of a Vault that opens with the key `a2V5`. A new one beside others joins once one of them is open, and the first open
+ * one is active.
+ */
 function vaultIn(
-  state: { initialized: boolean; sealed: boolean },
+  node: Node,
   overrides?: (call: Call) => Answer | undefined,
+  nodes: readonly Node[] = [node],
 ) {
-  const now = { ...state };
   return (call: Call): Answer | undefined => {
     const answer = overrides?.(call);
     if (answer !== undefined) return answer;
     switch (`${call.method} ${call.path}`) {
       case 'GET sys/seal-status':
-        return { body: now };
-      case 'PUT sys/init':
-        now.initialized = true;
-        return { body: keys };
-      case 'PUT sys/unseal':
-        if (call.body.key !== 'a2V5') {
-          return {
-            status: 400,
-            body: { errors: [`'key' must be a valid hex or base64 string ${call.body.key}`] },
-          };
+        // It has to ask a few times until it has found the others.
+        if (!node.initialized && nodes.some(({ sealed }) => !sealed)) {
+          node.joinsAfter = (node.joinsAfter ?? 2) - 1;
+          node.initialized = node.joinsAfter === 0;
         }
-        now.sealed = false;
-        return { body: now };
+        return { body: node };
+      case 'PUT sys/init':
+        node.initialized = true;
+        return { body: { keys: ['00'], keys_base64: ['a2V5'], root_token: 'hvs.root' } };
+      case 'PUT sys/unseal':
+        if (call.body.key !== 'a2V5')
+          return { status: 400, body: { errors: [`'key' must be a valid string ${call.body.key}`] } };
+        node.sealed = false;
+        // What has just joined answers before it has fetched its data.
+        return { body: { sealed: node.joinsAfter === 0, storage_type: 'raft', progress: 0 } };
       case 'GET sys/health':
-        return { status: now.sealed ? 503 : 200, body: { standby: false } };
+        return { status: node.sealed ? 503 : 200, body: { standby: false } };
       default:
         return undefined;
     }
   };
 }
 
-async function keep(keysPath: string, text: string): Promise<void> {
-  await mkdir(join(keysPath, '..'), { recursive: true });
-  await writeFile(keysPath, text);
+/** A Vault in this state that answers one path in its own way. */
+const vaultWith = (node: Node, path: string, answer: (call: Call) => Answer | undefined) =>
+  vaultIn(node, (call) => (call.path === path ? answer(call) : undefined));
+
+const inputOf = (servers: readonly ScriptedVault[], keysPath: string, signal?: AbortSignal) => ({
+  ...{ keysPath, ...(signal && { signal }) },
+  replicas: servers.map(({ address }, index) => ({
+    name: `vault-${index}`,
+    client: vaultClient({ address, ...(signal && { signal }) }),
+  })),
+});
+const initialise = (vault: ScriptedVault, keysPath: string, signal?: AbortSignal) =>
+  initialiseVault(inputOf([vault], keysPath, signal));
+
+async function keep(path: string, text = stored): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
 }
 
-test('a new Vault is initialised and unsealed, with keys readable by the owner only', ({ keysPath }) =>
-  withVault(vaultIn({ initialized: false, sealed: true }), async ({ address, calls }) => {
-    const { initialised, unsealed } = await initialiseVault({ replicas: [replica(address)], keysPath });
-    assert.equal([initialised, unsealed], [true, ['vault-0']]);
-    assert.equal(calls.find(({ path }) => path === 'sys/init')?.body, {
-      secret_shares: 1,
-      secret_threshold: 1,
-    });
-    assert.is((await stat(keysPath)).mode & 0o777, 0o600);
-    assert.is((await stat(join(keysPath, '..'))).mode & 0o777, 0o700);
-    assert.equal(await readKeys(keysPath), { unsealKeys: ['a2V5'], rootToken: 'hvs.root' });
-    assert.equal(await readdir(join(keysPath, '..')), ['keys.json']);
-  }));
-
-test('the keys are in place before Vault is asked for anything else', async ({ keysPath }) => {
-  let kept = false;
-  const script = vaultIn({ initialized: false, sealed: true }, ({ path }) => {
-    if (path === 'sys/unseal') return { status: 500, body: { errors: ['internal error'] } };
-    return undefined;
-  });
-  await withVault(script, async ({ address }) => {
-    await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
-    kept = (await readKeys(keysPath)) !== undefined;
-  });
-  assert.ok(kept);
-});
+test('the keys are in place, for the owner only, before Vault is asked for anything else', ({ keysPath }) =>
+  withVault(
+    vaultWith(fresh(), 'sys/unseal', () => ({ status: 500, body: { errors: ['internal error'] } })),
+    async (vault) => {
+      await failureOf(initialise(vault, keysPath));
+      assert.is(await readFile(keysPath, 'utf8').then((text) => JSON.stringify(JSON.parse(text))), stored);
+      assert.is((await stat(dirname(keysPath))).mode & 0o777, 0o700);
+      assert.equal(await readdir(dirname(keysPath)), ['keys.json']);
+    },
+  ));
 
 test('an interrupted run still gets and keeps the keys', async ({ keysPath }) => {
   const controller = new AbortController();
-  const script = vaultIn({ initialized: false, sealed: true }, ({ path }) => {
-    if (path === 'sys/init') controller.abort(new Error('stopped'));
+  const script = vaultWith(fresh(), 'sys/init', () => {
+    controller.abort(new Error('stopped'));
     return undefined;
   });
-  await withVault(script, async ({ address }) => {
-    const { signal } = controller;
-    const failure = await failureOf(
-      initialiseVault({ replicas: [replica(address, signal)], keysPath, signal }),
-    );
-    assert.match(failure.what, 'stopped');
+  await withVault(script, async (vault) => {
+    assert.match((await failureOf(initialise(vault, keysPath, controller.signal))).what, 'stopped');
   });
-  assert.equal(await readKeys(keysPath), { unsealKeys: ['a2V5'], rootToken: 'hvs.root' });
+  assert.equal((await readKeys(keysPath))?.unsealKeys, ['a2V5']);
 });
 
 test('Vault is not initialised if its keys cannot be stored', ({ folder, keysPath }) =>
-  withVault(vaultIn({ initialized: false, sealed: true }), async ({ address, requests }) => {
+  withVault(vaultIn(fresh()), async (vault) => {
     await writeFile(join(folder, 'vault'), 'a file where the folder should be');
-    const failure = await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
-    assert.is(failure.what, `the Vault keys cannot be stored at ${keysPath}`);
-    assert.equal(new Set(requests()), new Set(['GET sys/seal-status']));
+    const { what } = await failureOf(initialise(vault, keysPath));
+    assert.is(what, `the Vault keys cannot be stored at ${keysPath}`);
+    assert.equal(new Set(vault.requests()), new Set(['GET sys/seal-status']));
   }));
 
 test('a refused initialisation leaves no file behind', ({ keysPath }) =>
   withVault(
-    vaultIn({ initialized: false, sealed: true }, ({ path }) =>
-      path === 'sys/init' ? { status: 400, body: { errors: ['no storage'] } } : undefined,
-    ),
-    async ({ address }) => {
-      const failure = await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
-      assert.is(failure.why, 'no storage');
-      assert.equal(await readdir(join(keysPath, '..')), []);
+    vaultWith(fresh(), 'sys/init', () => ({ status: 400, body: { errors: ['no storage'] } })),
+    async (vault) => {
+      assert.is((await failureOf(initialise(vault, keysPath))).why, 'no storage');
+      assert.equal(await readdir(dirname(keysPath)), []);
     },
   ));
 
 test('keys of an earlier Vault are kept aside', ({ keysPath }) =>
-  withVault(vaultIn({ initialized: false, sealed: true }), async ({ address }) => {
+  withVault(vaultIn(fresh()), async (vault) => {
     await keep(keysPath, 'earlier');
-    await writeFile(`${keysPath}.1`, 'even earlier');
-    await initialiseVault({ replicas: [replica(address)], keysPath });
-    assert.equal((await readdir(join(keysPath, '..'))).sort(), ['keys.json', 'keys.json.1', 'keys.json.2']);
+    await keep(`${keysPath}.1`, 'even earlier');
+    await initialise(vault, keysPath);
+    assert.equal((await readdir(dirname(keysPath))).sort(), ['keys.json', 'keys.json.1', 'keys.json.2']);
     assert.is(await readFile(`${keysPath}.2`, 'utf8'), 'earlier');
   }));
 
 test('keys that a killed run did not move into place are found', ({ keysPath }) =>
-  withVault(vaultIn({ initialized: true, sealed: true }), async ({ address }) => {
+  withVault(vaultIn(closed()), async (vault) => {
     await keep(`${keysPath}.pending`, stored.padEnd(4096));
-    const { initialised, unsealed } = await initialiseVault({ replicas: [replica(address)], keysPath });
+    const { initialised, unsealed } = await initialise(vault, keysPath);
     assert.equal([initialised, unsealed], [false, ['vault-0']]);
-    assert.equal(await readdir(join(keysPath, '..')), ['keys.json']);
-  }));
-
-test('a ready Vault is not changed', ({ keysPath }) =>
-  withVault(vaultIn({ initialized: true, sealed: false }), async ({ address, requests }) => {
-    await keep(keysPath, stored);
-    const { initialised, unsealed } = await initialiseVault({ replicas: [replica(address)], keysPath });
-    assert.equal([initialised, unsealed], [false, []]);
-    assert.equal(
-      requests().filter((line) => !line.startsWith('GET')),
-      [],
-    );
-  }));
-
-test('lost keys are an error with advice', ({ keysPath }) =>
-  withVault(vaultIn({ initialized: true, sealed: true }), async ({ address }) => {
-    const failure = await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
-    assert.is(failure.what, `Vault at ${address} is initialised, but its keys are not in ${keysPath}`);
-    assert.match(failure.advice, 'destroy-environment');
+    assert.equal(await readdir(dirname(keysPath)), ['keys.json']);
   }));
 
 test('keys of another Vault are named, never shown', ({ keysPath }) =>
-  withVault(vaultIn({ initialized: true, sealed: true }), async ({ address }) => {
+  withVault(vaultIn(closed()), async (vault) => {
     await keep(keysPath, stored.replace('a2V5', 'b3RoZXI='));
-    const failure = await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
-    assert.is(failure.what, `Vault at ${address} stays sealed: the keys of ${keysPath} do not open it`);
-    assert.is(failure.why, "'key' must be a valid hex or base64 string ***");
+    const failure = await failureOf(initialise(vault, keysPath));
+    assert.is(failure.what, `Vault at ${vault.address} stays sealed: the keys of ${keysPath} do not open it`);
+    assert.is(failure.why, "'key' must be a valid string ***");
   }));
 
 test('too few keys leave Vault sealed, with an error', ({ keysPath }) =>
   withVault(
-    vaultIn({ initialized: true, sealed: true }, ({ path }) =>
-      path === 'sys/unseal' ? { body: { sealed: true } } : undefined,
-    ),
-    async ({ address }) => {
-      await keep(keysPath, stored);
-      const failure = await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
-      assert.is(failure.why, 'it is still sealed after 1 of the keys');
+    vaultWith(closed(), 'sys/unseal', () => ({ body: { sealed: true } })),
+    async (vault) => {
+      await keep(keysPath);
+      const { why } = await failureOf(initialise(vault, keysPath));
+      assert.is(why, 'it is still sealed after 1 of the keys');
     },
   ));
 
-for (const text of [
-  '',
-  '{"unseal_keys_b64": ["a2V5"',
-  '{"unseal_keys_b64": []}',
-  '{"unseal_keys_b64": [1], "root_token": "x"}',
-  '[]',
-]) {
-  test(`a damaged keys file is an error that names it: ${text || 'empty'}`, ({ keysPath }) =>
-    withVault(vaultIn({ initialized: true, sealed: true }), async ({ address }) => {
-      await keep(keysPath, text);
-      const failure = await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
-      assert.is(failure.what, `the Vault keys in ${keysPath} are damaged`);
-    }));
-}
+test('keys that are kept elsewhere are an error with advice', ({ keysPath }) =>
+  withVault(vaultIn(closed()), async (vault) => {
+    await keep(keysPath, JSON.stringify({ unseal_keys_b64: [], admin_token: 'hvs.admin' }));
+    const failure = await failureOf(unsealVault(inputOf([vault], keysPath)));
+    assert.match(failure.what, 'holds no unseal key');
+    assert.match(failure.advice, '`vault operator unseal`');
+  }));
+
+test('a damaged keys file is an error that names it; so is an unreadable one', async ({ keysPath }) => {
+  for (const text of [
+    ...['', '{"unseal_keys_b64": ["a2V5"', '{"unseal_keys_b64": []}', '[]'],
+    '{"unseal_keys_b64": [1], "root_token": "x"}',
+  ]) {
+    await keep(keysPath, text);
+    assert.is((await failureOf(readKeys(keysPath))).what, `the Vault keys in ${keysPath} are damaged`, text);
+  }
+  await rm(keysPath);
+  await mkdir(keysPath);
+  assert.is((await failureOf(readKeys(keysPath))).what, `cannot read ${keysPath}`);
+});
 
 test('a run waits until Vault becomes active', async ({ keysPath }) => {
   let asked = 0;
-  const script = vaultIn({ initialized: true, sealed: true }, ({ path }) => {
-    if (path !== 'sys/health') return undefined;
+  const script = vaultWith(closed(), 'sys/health', () => {
     asked += 1;
     return asked < 3 ? { status: 429, body: { standby: true } } : undefined;
   });
-  await withVault(script, async ({ address }) => {
-    await keep(keysPath, stored);
-    await initialiseVault({ replicas: [replica(address)], keysPath });
+  await keep(keysPath);
+  await withVault(script, async (vault) => {
+    await initialise(vault, keysPath);
   });
   assert.is(asked, 3);
 });
 
-test('unsealVault does not change a new or unsealed Vault', async ({ keysPath }) => {
-  await withVault(vaultIn({ initialized: false, sealed: true }), async ({ address, requests }) => {
-    assert.is(await unsealVault({ replicas: [replica(address)], keysPath }), 'new');
-    assert.equal(requests(), ['GET sys/seal-status']);
-  });
-  await withVault(vaultIn({ initialized: true, sealed: false }), async ({ address }) => {
-    assert.is(await unsealVault({ replicas: [replica(address)], keysPath }), 'unchanged');
-  });
-});
-
-test('unsealVault unseals a sealed Vault, and fails without keys', async ({ keysPath }) => {
-  const script = vaultIn({ initialized: true, sealed: true });
-  await withVault(script, async ({ address }) => {
-    const replicas = [replica(address)];
-    assert.match((await failureOf(unsealVault({ replicas, keysPath }))).what, 'its keys are not in');
-    await keep(keysPath, stored);
-    assert.is(await unsealVault({ replicas, keysPath }), 'changed');
-  });
+test('a first replica that lost its data joins the others instead of being initialised again', ({
+  keysPath,
+}) => {
+  const nodes = [fresh(), closed()] as const;
+  return withVault(vaultIn(nodes[0], undefined, nodes), (first) =>
+    withVault(vaultIn(nodes[1], undefined, nodes), async (second) => {
+      await keep(keysPath);
+      const { initialised, unsealed } = await initialiseVault(inputOf([first, second], keysPath));
+      assert.equal([initialised, unsealed], [false, ['vault-1', 'vault-0']]);
+    }),
+  );
 });
 
 test('waitForVault waits for a Vault that starts, and throws the last reason otherwise', async () => {
   let asked = 0;
+  const starting = { status: 502, text: 'starting' };
   const script = (): Answer => {
     asked += 1;
-    return asked < 3 ? { status: 502, text: 'starting' } : { body: { initialized: true, sealed: true } };
+    return asked < 3 ? starting : { body: fresh() };
   };
   await withVault(script, async ({ address }) => waitForVault(vaultClient({ address }), 5000));
   assert.is(asked, 3);
   await withVault(
-    () => ({ status: 502, text: 'starting' }),
-    async ({ address }) => {
-      const failure = await failureOf(waitForVault(vaultClient({ address }), 30));
-      assert.is(failure.why, 'HTTP 502');
-    },
+    () => starting,
+    async ({ address }) =>
+      assert.is((await failureOf(waitForVault(vaultClient({ address }), 30))).why, 'HTTP 502'),
   );
 });
 
@@ -260,73 +230,45 @@ for (const answer of [
   test(`an answer without a state does not mean a new Vault: ${JSON.stringify(answer)}`, ({ keysPath }) =>
     withVault(
       () => answer,
-      async ({ address, requests }) => {
-        const failure = await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
-        assert.is(failure.what, `the answer of ${address} to GET sys/seal-status is not Vault's`);
-        assert.equal(requests(), ['GET sys/seal-status']);
+      async (vault) => {
+        const { what } = await failureOf(initialise(vault, keysPath));
+        assert.is(what, `the answer of ${vault.address} to GET sys/seal-status is not Vault's`);
+        assert.equal(vault.requests(), ['GET sys/seal-status']);
       },
     ));
 }
 
-test('an initialisation without keys does not mean that Vault is new', ({ keysPath }) =>
-  withVault(
-    vaultIn({ initialized: false, sealed: true }, ({ path }) =>
-      path === 'sys/init' ? { body: {} } : undefined,
-    ),
-    async ({ address }) => {
-      const failure = await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
-      assert.is(failure.what, `the answer of ${address} to PUT sys/init is not Vault's`);
-      assert.is(await keysNeverStored(keysPath), true);
-    },
-  ));
-
-test('an unsealing without a state does not mean that the keys are wrong', async ({ folder, keysPath }) => {
-  await mkdir(join(folder, 'vault'));
-  await writeFile(keysPath, stored);
-  const script = vaultIn({ initialized: true, sealed: true }, ({ path }) =>
-    path === 'sys/unseal' ? { body: {} } : undefined,
-  );
-  await withVault(script, async ({ address }) => {
-    const failure = await failureOf(unsealVault({ replicas: [replica(address)], keysPath }));
-    assert.is(failure.what, `the answer of ${address} to PUT sys/unseal is not Vault's`);
-  });
+test('an initialisation without keys, or without an answer, does not mean that Vault is new', async ({
+  keysPath,
+}) => {
+  for (const [answer, what] of [
+    [{ body: {} }, /^the answer of .* to PUT sys\/init is not Vault's$/],
+    ['gone', /cannot be reached$/],
+  ] as const)
+    await withVault(
+      vaultWith(fresh(), 'sys/init', () => answer),
+      async (vault) => {
+        assert.match((await failureOf(initialise(vault, keysPath))).what, what);
+        assert.is(await keysNeverStored(keysPath), true);
+        assert.is(await readKeys(keysPath), undefined);
+      },
+    );
 });
 
-test('an unreadable keys file is a distinct error', async ({ keysPath }) => {
-  await mkdir(keysPath, { recursive: true });
-  await chmod(keysPath, 0o700);
-  assert.is((await failureOf(readKeys(keysPath))).what, `the Vault keys in ${keysPath} cannot be read`);
-});
-
-test('if the answer to the initialisation is lost, the reservation stays', async ({ keysPath }) => {
-  const server = createServer((request, response) => {
-    if (request.url === '/v1/sys/init') request.socket.destroy();
-    else response.end(JSON.stringify({ initialized: false, sealed: true }));
-  });
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  try {
-    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    await failureOf(initialiseVault({ replicas: [replica(address)], keysPath }));
-    assert.is(await keysNeverStored(keysPath), true);
-    assert.is(await readKeys(keysPath), undefined);
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
-});
-
-test('a Vault that cannot unseal now does not mean that the keys are wrong', async ({ folder, keysPath }) => {
-  await mkdir(join(folder, 'vault'));
-  await writeFile(keysPath, stored);
-  for (const status of [500, 503, 429]) {
-    const broken = ({ path }: Call) =>
-      path === 'sys/unseal' ? { status, body: { errors: ['storage is not reachable'] } } : undefined;
-    await withVault(vaultIn({ initialized: true, sealed: true }, broken), async ({ address }) => {
-      const failure = await failureOf(unsealVault({ replicas: [replica(address)], keysPath }));
-      assert.is(failure.what, `Vault refused PUT sys/unseal with HTTP ${status}`);
-      assert.not.match(failure.advice ?? '', 'destroy');
+test('a Vault that cannot unseal now, or says nothing, does not mean that the keys are wrong', async ({
+  keysPath,
+}) => {
+  await keep(keysPath);
+  for (const [status, what] of [
+    ...[500, 503, 429].map((status) => [status, `Vault refused PUT sys/unseal with HTTP ${status}`] as const),
+    [200, "to PUT sys/unseal is not Vault's"] as const,
+  ]) {
+    const broken = { status, body: { errors: ['storage is not reachable'] } };
+    const script = vaultWith(closed(), 'sys/unseal', () => broken);
+    await withVault(script, async (vault) => {
+      const failure = await failureOf(unsealVault(inputOf([vault], keysPath)));
+      assert.match(failure.what, what);
+      assert.not.match(failure.advice, 'destroy');
     });
   }
 });

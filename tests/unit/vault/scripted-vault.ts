@@ -10,8 +10,11 @@ export type Call = {
   readonly body: JsonObject;
 };
 
-/** `silent` never answers. `text` is sent as it is, instead of JSON. */
-export type Answer = { status?: number; body?: unknown; text?: string; location?: string } | 'silent';
+/** `silent` never answers, `gone` ends the connection. `text` is sent as it is, instead of JSON. */
+export type Answer =
+  | { status?: number; body?: unknown; text?: string; location?: string }
+  | 'silent'
+  | 'gone';
 
 export type ScriptedVault = {
   readonly address: string;
@@ -40,7 +43,8 @@ export async function scriptedVault(script: (call: Call) => Answer | undefined):
       };
       calls.push(call);
       const answer = script(call) ?? { status: 404, body: { errors: [] } };
-      if (answer === 'silent') return;
+      if (answer === 'gone') request.socket.destroy();
+      if (answer === 'silent' || answer === 'gone') return;
       // As Vault: without a body there is nothing to say.
       const empty = answer.body === undefined && answer.text === undefined;
       response.statusCode = answer.status ?? (empty ? 204 : 200);

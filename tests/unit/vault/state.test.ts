@@ -87,34 +87,25 @@ async function loadWith(folder: string, place: string, value: unknown) {
   return loadDesiredState(folder);
 }
 
-test('the project’s own state loads and names only existing policies and engines', async () => {
-  const state = await loadDesiredState(project);
-  assert.equal(
-    state.mounts.map(({ path, type, version }) => [path, type, version]),
-    [
-      ['kv', 'kv', 2],
-      ['transit', 'transit', undefined],
-      ['database', 'database', undefined],
-    ],
+test('the project’s own state loads', async () => {
+  const { mounts, auth, policies, operator } = await loadDesiredState(project);
+  const namesOf = (list: readonly { name: string }[] = []) => list.map(({ name }) => name).join(' ');
+  assert.is(
+    mounts.map(({ path, type, version }) => `${path} ${type} ${version ?? ''}`).join(),
+    'kv kv 2,transit transit ,database database ',
   );
-  assert.equal(
-    state.auth[0]?.roles.map(({ name, serviceAccounts, namespaces, audience, policies, ttl }) => [
-      ...[name, ...serviceAccounts, ...namespaces, audience, ...policies, ttl],
-    ]),
-    [
-      [
-        'vso-transit',
-        'vault-operator-vault-secrets-operator-controller-manager',
-        ...['vault', 'vault', 'vso-transit', 3600],
-      ],
-      ['app1-back', 'app1-back', 'backend', 'vault', 'app1-back', 3600],
-    ],
-  );
-  assert.equal(
-    state.policies.map(({ name }) => name),
-    ['vso-transit', 'app1-back'],
-  );
-  assert.is(state.operator.policy.name, 'operations');
+  assert.is(namesOf(auth[0]?.roles), 'vso-transit app1-back');
+  assert.equal(auth[0]?.roles[0], {
+    ...{
+      name: 'vso-transit',
+      namespaces: ['vault'],
+      audience: 'vault',
+      policies: ['vso-transit'],
+      ttl: 3600,
+    },
+    serviceAccounts: ['vault-operator-vault-secrets-operator-controller-manager'],
+  });
+  assert.is(namesOf([...policies, operator.policy]), 'vso-transit app1-back operations');
 });
 
 test('one entry of an application gives its policy, role, login and secrets', async ({ folder }) => {
@@ -188,203 +179,79 @@ test('tokens of applications live no longer than their auth method allows', asyn
   );
 });
 
-const wrong: [string, string, unknown, string][] = [
-  ['an unknown key at the top', 'mount', {}, 'unknown key `mount` in FILE'],
-  ['an unknown key of an engine', 'mounts kv typ', 'kv', 'unknown key `mounts.kv.typ` in FILE'],
+const noLiteral = 'must be {setting: name} or {file: name, key: name}, never the value itself';
+const parameter = 'applications app secrets database DB_HOST';
+const one = 'auth kubernetes roles one';
+const pg = 'mounts db connections pg';
+
+/** Where, what is written there, and what the error says of it. */
+const wrong: [string, unknown, string][] = [
+  ['mounts kv type', undefined, 'must be a text that is not empty'],
+  ['mounts kv version', 1, 'must be 2, the only one supported'],
+  ['mounts kv version', undefined, 'must be 2, the only one supported'],
+  ['mounts transit version', 2, 'is only possible with type kv'],
+  ['mounts kv keys', {}, 'is only possible with type transit'],
+  ['mounts kv connections', {}, 'is only possible with type database'],
+  ['mounts', [], 'must be a map'],
+  ['auth kubernetes type', 'ldap', 'must be kubernetes, the only one supported'],
+  ['audit file type', 'socket', 'must be file, the only one supported'],
+  [`${one} ttl`, 3600, 'must be a duration such as 30m, 1h or 7d'],
+  ['access tokenTtl', '0s', 'must be a duration such as 30m, 1h or 7d'],
+  ['access database ttl', '2h1s', 'must not be longer than `access.database.maxTtl`'],
+  [`${one} namespaces`, [], 'must be a list of texts that is not empty'],
+  [`${one} policies`, ['two'], 'names `two`, but there is no policies/two.hcl for it'],
+  ['operator policy', 'none', 'names no file of policies/'],
+  ['operator', undefined, 'must be a map'],
+  [`${pg} url`, 'db://vault:hunter22@host', 'must be a URL with {{username}}:{{password}} before the host'],
+  [`${pg} password`, 'hunter22', 'must be {file: name, key: name}, never the value itself'],
+  ['access auth', 'ldap', 'is not a method of `auth`'],
+  ['access secrets', 'db', 'is not a kv engine of `mounts`'],
+  ['access database mount', 'kv', 'is not a database engine of `mounts`'],
+  ['access database connection', 'my', 'is not a connection of `mounts.db`'],
+  ['applications app database', 'app"; DROP', 'must be a name of a-z, 0-9, - and _'],
+  ['applications app backend', 'operations', 'is `operations`, which is already taken'],
+  [parameter, 'hunter22', noLiteral],
+  [parameter, { setting: 'a', file: 'b' }, noLiteral],
+  [parameter, { setting: 'a', default: 'b' }, noLiteral],
+  [parameter, { file: 'b' }, noLiteral],
+  // Keys that settings may not name either.
+  ...['app/db', 'a b', '0', 'sops'].map((key): [string, unknown, string] => [
+    parameter,
+    { file: 'database.yaml', key },
+    'must be a YAML file of secrets/ and a key of its first level',
+  ]),
+];
+
+for (const [place, value, complaint] of wrong) {
+  const name = `\`${place.replaceAll(' ', '.')}\``;
+  test(`${name}: ${JSON.stringify(value)} ${complaint}`, async ({ folder }) => {
+    const failure = await failureOf(loadWith(folder, place, value));
+    assert.not.match(JSON.stringify(failure), 'hunter22');
+    const { what } = failure;
+    assert.is(what.replace(/:\d+ /, ' '), `${name} in ${join(folder, 'state.yaml')} ${complaint}`);
+    assert.match(what, /state\.yaml:\d+ /);
+  });
+}
+
+/** Values that are wrong beside another one, which the error names. */
+for (const [place, value, what] of [
+  ['mounts db maxTtl', '90m', '`access.database.maxTtl` in FILE must not be longer than `mounts.db.maxTtl`'],
   [
-    'an unknown key of a role',
-    'auth kubernetes roles one ttls',
-    '1h',
-    'unknown key `auth.kubernetes.roles.one.ttls` in FILE',
-  ],
-  [
-    'an unknown key of a reference',
-    'applications app secrets database DB_HOST default',
-    'x',
-    '`applications.app.secrets.database.DB_HOST` in FILE must be {setting: name} or {file: name, key: name}, never the value itself',
-  ],
-  [
-    'a missing type',
-    'mounts kv type',
-    undefined,
-    '`mounts.kv.type` in FILE must be a text that is not empty',
-  ],
-  [
-    'a kv engine of version 1',
-    'mounts kv version',
-    1,
-    '`mounts.kv.version` in FILE must be 2, the only one supported',
-  ],
-  [
-    'a kv engine without a version',
-    'mounts kv version',
-    undefined,
-    '`mounts.kv.version` in FILE must be 2, the only one supported',
-  ],
-  [
-    'a version of another engine',
-    'mounts transit version',
-    2,
-    '`mounts.transit.version` in FILE is only possible with type kv',
-  ],
-  [
-    'keys of another engine',
-    'mounts kv keys',
-    {},
-    '`mounts.kv.keys` in FILE is only possible with type transit',
-  ],
-  [
-    'another auth type',
-    'auth kubernetes type',
-    'ldap',
-    '`auth.kubernetes.type` in FILE must be kubernetes, the only one supported',
-  ],
-  [
-    'a duration without a unit',
-    'auth kubernetes roles one ttl',
-    3600,
-    '`auth.kubernetes.roles.one.ttl` in FILE must be a duration such as 30m, 1h or 7d',
-  ],
-  [
-    'no time at all',
-    'access tokenTtl',
-    '0s',
-    '`access.tokenTtl` in FILE must be a duration such as 30m, 1h or 7d',
-  ],
-  [
-    'a login that lives longer than its longest time',
-    'access database ttl',
-    '2h1s',
-    '`access.database.ttl` in FILE must not be longer than `access.database.maxTtl`',
-  ],
-  [
-    'a login that lives longer than its engine lets it',
-    'mounts db maxTtl',
-    '90m',
-    '`access.database.maxTtl` in FILE must not be longer than `mounts.db.maxTtl`',
-  ],
-  [
-    'a token that lives longer than its method lets it',
     'auth kubernetes maxTtl',
     '119m',
     '`auth.kubernetes.roles.one.ttl` in FILE must not be longer than `auth.kubernetes.maxTtl`',
   ],
-  [
-    'a role without namespaces',
-    'auth kubernetes roles one namespaces',
-    [],
-    '`auth.kubernetes.roles.one.namespaces` in FILE must be a list of texts that is not empty',
-  ],
-  [
-    'a policy that is not there',
-    'auth kubernetes roles one policies',
-    ['two'],
-    '`auth.kubernetes.roles.one.policies` in FILE names `two`, but there is no policies/two.hcl for it',
-  ],
-  ['an unknown operator', 'operator policy', 'none', '`operator.policy` in FILE names no file of policies/'],
-  ['no operator', 'operator', undefined, '`operator` in FILE must be a map'],
-  [
-    'another audit device',
-    'audit file type',
-    'socket',
-    '`audit.file.type` in FILE must be file, the only one supported',
-  ],
-  [
-    'connections of another engine',
-    'mounts kv connections',
-    {},
-    '`mounts.kv.connections` in FILE is only possible with type database',
-  ],
-  [
-    'a password in the URL',
-    'mounts db connections pg url',
-    'db://vault:hunter22@host',
-    '`mounts.db.connections.pg.url` in FILE must be a URL with {{username}}:{{password}} before the host',
-  ],
-  [
-    'a password from the settings',
-    'mounts db connections pg password',
-    { setting: 'database.password' },
-    'unknown key `mounts.db.connections.pg.password.setting` in FILE',
-  ],
-  [
-    'a password beside its URL',
-    'mounts db connections pg password',
-    'hunter22',
-    '`mounts.db.connections.pg.password` in FILE must be {file: name, key: name}, never the value itself',
-  ],
-  ['no way in', 'access auth', 'ldap', '`access.auth` in FILE is not a method of `auth`'],
-  [
-    'secrets outside of the kv engines',
-    'access secrets',
-    'db',
-    '`access.secrets` in FILE is not a kv engine of `mounts`',
-  ],
-  [
-    'logins of no database engine',
-    'access database mount',
-    'kv',
-    '`access.database.mount` in FILE is not a database engine of `mounts`',
-  ],
-  [
-    'an unknown connection',
-    'access database connection',
-    'my',
-    '`access.database.connection` in FILE is not a connection of `mounts.db`',
-  ],
-  [
-    'a name that would end a quotation',
-    'applications app database',
-    'app"; DROP',
-    '`applications.app.database` in FILE must be a name of a-z, 0-9, - and _',
-  ],
-  [
-    'a name that is taken',
-    'applications app backend',
-    'operations',
-    '`applications.app.backend` in FILE is `operations`, which is already taken',
-  ],
-  [
-    'a setting and a file at once',
-    'applications app secrets database DB_HOST',
-    { setting: 'a', file: 'b' },
-    '`applications.app.secrets.database.DB_HOST` in FILE must be {setting: name} or {file: name, key: name}, never the value itself',
-  ],
-  [
-    'a file without a key',
-    'applications app secrets database DB_HOST',
-    { file: 'b' },
-    '`applications.app.secrets.database.DB_HOST` in FILE must be {setting: name} or {file: name, key: name}, never the value itself',
-  ],
-  ...['app/db', 'a b', '0', 'sops'].map((key): [string, string, unknown, string] => [
-    `the key ${key}, which settings may not name either,`,
-    'applications app secrets database DB_HOST',
-    { file: 'database.yaml', key },
-    '`applications.app.secrets.database.DB_HOST` in FILE must be a YAML file of secrets/ and a key of its first level',
-  ]),
-  ['a list where a map belongs', 'mounts', [], '`mounts` in FILE must be a map'],
-];
-
-for (const [name, place, value, message] of wrong) {
-  test(`${name} is an error that names key and file`, async ({ folder }) => {
+  ['mount', {}, 'unknown key `mount` in FILE'],
+  ['mounts kv typ', 'kv', 'unknown key `mounts.kv.typ` in FILE'],
+  [`${one} ttls`, '1h', 'unknown key `auth.kubernetes.roles.one.ttls` in FILE'],
+  [`${pg} password`, { setting: 'x' }, 'unknown key `mounts.db.connections.pg.password.setting` in FILE'],
+] as const) {
+  test(what, async ({ folder }) => {
     const failure = await failureOf(loadWith(folder, place, value));
-    const file = join(folder, 'state.yaml');
-    assert.match(failure.what, new RegExp(`${file}:\\d+`));
-    assert.is(failure.what.replace(/(state\.yaml):\d+/, '$1'), message.replace('FILE', file));
+    assert.is(failure.what.replace(/\/\S+:\d+/, 'FILE'), what);
+    if (place === 'mounts kv typ') assert.is(failure.advice, 'Did you mean `type`?');
   });
 }
-
-test('a nearly right key gets a suggestion', async ({ folder }) => {
-  assert.is((await failureOf(loadWith(folder, 'mounts kv typ', 'kv'))).advice, 'Did you mean `type`?');
-});
-
-test('a password in the file is refused and not shown', async ({ folder }) => {
-  const failure = await failureOf(
-    loadWith(folder, 'applications app secrets database DB_PASSWORD', 'hunter22'),
-  );
-  assert.match(failure.what, 'must be {setting: name} or {file: name, key: name}, never the value itself');
-  assert.not.match(JSON.stringify(failure), 'hunter22');
-});
 
 test('broken YAML is named with its line', async ({ folder }) => {
   const file = join(folder, 'state.yaml');
