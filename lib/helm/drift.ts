@@ -2,8 +2,7 @@ import { kubectlList } from '../kubernetes/kubectl.ts';
 import { redactSecrets } from '../secrets/sops.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import type { Release } from './helmfile.ts';
-import { find, labelledObjects, type Pair, withUnlabelled } from './live-objects.ts';
-import { manifestObjects, typesOf } from './manifest-objects.ts';
+import { livePairs, type Pair } from './live-objects.ts';
 import { compareFields, faultsOf, lostField, nameOf, removesItself } from './object-drift.ts';
 import { type DeployedRelease, findDeployed } from './releases.ts';
 
@@ -21,106 +20,17 @@ export type Drift = {
   readonly autoscaled: ReadonlyMap<string, number>;
 };
 
-/**
- * The drift of each of the deployed releases. One call of kubectl lists all objects with helm's label and the owners of their fields;
- * more calls follow only for what differs. Types that the user may not list are skipped, and `cannotCheck` gets the reason. Throws
- * `TaskError` if the cluster does not answer.
- */
-export async function readDrift(
-  context: ShellContext,
-  releases: readonly DeployedRelease[],
-  cannotCheck: (reason: string) => void,
-): Promise<ReadonlyMap<string, Drift>> {
-  const types = [...new Set(releases.flatMap(({ manifest }) => typesOf(manifest)))];
-  const [listed, objects] = await Promise.all([
-    labelledObjects(context, types, cannotCheck),
-    Promise.all(releases.map(({ manifest }) => manifestObjects(manifest))),
-  ]);
-  const all = releases.flatMap((release, index) =>
-    (objects[index] ?? []).map((object) => ({ release, object, live: find(listed.found, object, release) })),
-  );
-  // Objects that may not be listed are not missing.
-  const pairs = listed.complete
-    ? await withUnlabelled(context, all)
-    : all.filter(({ live }) => live !== undefined);
-  const scaled = pairs.some(wasScaled) ? await scaledWorkloads(context) : [];
-  const lostNamespaces = pairs.filter(isLostNamespace).map(({ object }) => object.metadata.name);
-  return new Map(
-    releases.map(({ name }) => {
-      const own = pairs.filter(({ release }) => release.name === name);
-      return [name, driftOf(own, scaled, lostNamespaces)];
-    }),
-  );
-}
-
-function driftOf(
-  pairs: readonly Pair[],
-  scaled: readonly string[],
-  lostNamespaces: readonly string[],
-): Drift {
-  const isScaled = ({ object, live }: Pair): boolean =>
-    live !== undefined &&
-    object.spec?.replicas !== undefined &&
-    scaled.includes(workload(live.metadata.namespace, live));
-  const missing = pairs
-    .filter(({ live, object }) => live === undefined && !removesItself(object))
-    // The objects in a namespace were deleted with it.
-    .filter(({ object }) => !lostNamespaces.includes(object.metadata.namespace ?? ''));
-  const compared = pairs.map((pair) => ({ pair, ...compareFields(pair) }));
-  const changed = compared.flatMap(({ pair, lost }) =>
-    lost
-      .filter(({ path }) => path !== '.spec.replicas' || !isScaled(pair))
-      .map((field) => `${nameOf(pair)} ${lostField(pair, field)}`),
-  );
-  const added = compared.flatMap(({ pair, added }) =>
-    added
-      // A pause is reported as a fault.
-      .filter(({ path }) => path !== '.spec.paused' && path !== '.spec.replicas')
-      .map(({ path, manager }) => `${nameOf(pair)} ${path} was added by ${manager}; ${keptByHelm}`),
-  );
-  const autoscaled = pairs
-    .filter(isScaled)
-    .map(({ object, live }) => [object.metadata.name, live?.spec?.replicas ?? 0] as const);
-  const unready = pairs.flatMap((pair) => faultsOf(pair).map((fault) => `${nameOf(pair)} ${fault}`));
-  return { missing: missing.map(nameOf), changed, added, unready, autoscaled: new Map(autoscaled) };
-}
-
-const keptByHelm = 'an install keeps it: remove it by hand';
-
 /** True if an install has something to restore. */
 export const isDrift = (drift: Drift | undefined): boolean =>
   drift !== undefined && drift.missing.length + drift.changed.length > 0;
 
-const isLostNamespace = ({ object, live }: Pair): boolean =>
-  object.kind === 'Namespace' && (live === undefined || live.metadata.deletionTimestamp !== undefined);
-
-/** True if somebody or an autoscaler has ever scaled the workload. */
-const wasScaled = ({ live }: Pair): boolean =>
-  live?.metadata.managedFields?.some(({ subresource }) => subresource === 'scale') ?? false;
-
-type Autoscaler = {
-  readonly metadata: { readonly namespace?: string };
-  readonly spec: { readonly scaleTargetRef: { readonly kind: string; readonly name: string } };
-};
-
-/** The workloads whose replicas an autoscaler decides, whoever created it; KEDA creates one, too. */
-async function scaledWorkloads(context: ShellContext): Promise<readonly string[]> {
-  type List = { readonly items: readonly Autoscaler[] };
-  const list = await kubectlList<List>(context, 'get', 'horizontalpodautoscalers', '-A');
-  return list.items.map(({ metadata, spec: { scaleTargetRef } }) =>
-    workload(metadata.namespace, { kind: scaleTargetRef.kind, metadata: scaleTargetRef }),
-  );
-}
-
-const workload = (
-  namespace: string | undefined,
-  { kind, metadata }: { readonly kind: string; readonly metadata: { readonly name: string } },
-): string => [namespace, kind, metadata.name].join('|');
-
 /** How many objects and fields of a release are named. */
 const shownLines = 8;
 
-/** Reads the drift of the releases that are deployed, and tells it line by line. */
+/**
+ * Reads the drift of the releases that are deployed, by their names, and tells it line by line. Throws `TaskError` if the cluster does
+ * not answer.
+ */
 export async function tellDrift(
   context: Pick<EnvironmentContext, '$' | 'secret' | 'environment'>,
   releases: readonly Release[],
@@ -129,8 +39,14 @@ export async function tellDrift(
 ): Promise<ReadonlyMap<string, Drift>> {
   const found = releases.flatMap((release) => findDeployed(deployed, release) ?? []);
   const settled = found.filter(({ status }) => !/^(?:pending|uninstall)/.test(status));
-  const drifts = await readDrift(context, settled, (reason) =>
-    tell(`cannot check for manual changes: ${reason}`),
+  const pairs = await livePairs(context, settled, tell);
+  const scaled = pairs.some(wasScaled) ? await scaledWorkloads(context) : [];
+  const lostNamespaces = pairs.filter(isLostNamespace).map(({ object }) => object.metadata.name);
+  const drifts = new Map(
+    settled.map(({ name }) => {
+      const own = pairs.filter(({ release }) => release.name === name);
+      return [name, driftOf(own, scaled, lostNamespaces)];
+    }),
   );
   // Any field may hold a password.
   if ([...drifts.values()].some(isDrift)) await redactSecrets(context);
@@ -147,3 +63,60 @@ export async function tellDrift(
   }
   return drifts;
 }
+
+function driftOf(
+  pairs: readonly Pair[],
+  scaled: readonly string[],
+  lostNamespaces: readonly string[],
+): Drift {
+  const isScaled = ({ object, live }: Pair): boolean =>
+    live !== undefined &&
+    object.spec?.replicas !== undefined &&
+    scaled.includes(workload(live.metadata.namespace, live.kind, live.metadata.name));
+  const missing = pairs
+    .filter(({ live, object }) => live === undefined && !removesItself(object))
+    // The objects in a namespace were deleted with it.
+    .filter(({ object }) => !lostNamespaces.includes(object.metadata.namespace ?? ''));
+  const compared = pairs.map((pair) => ({ pair, ...compareFields(pair) }));
+  const changed = compared.flatMap(({ pair, lost }) =>
+    lost
+      .filter(({ path }) => path !== '.spec.replicas' || !isScaled(pair))
+      .map((field) => `${nameOf(pair)} ${lostField(pair, field)}`),
+  );
+  const added = compared.flatMap(({ pair, added }) =>
+    added
+      // A pause is reported as a fault.
+      .filter(({ path }) => path !== '.spec.paused' && path !== '.spec.replicas')
+      .map(
+        ({ path, manager }) =>
+          `${nameOf(pair)} ${path} was added by ${manager}; an install keeps it: remove it by hand`,
+      ),
+  );
+  const autoscaled = pairs
+    .filter(isScaled)
+    .map(({ object, live }) => [object.metadata.name, live?.spec?.replicas ?? 0] as const);
+  const unready = pairs.flatMap((pair) => faultsOf(pair).map((fault) => `${nameOf(pair)} ${fault}`));
+  return { missing: missing.map(nameOf), changed, added, unready, autoscaled: new Map(autoscaled) };
+}
+
+const isLostNamespace = ({ object, live }: Pair): boolean =>
+  object.kind === 'Namespace' && (live === undefined || live.metadata.deletionTimestamp !== undefined);
+
+/** True if somebody or an autoscaler has ever scaled the workload. */
+const wasScaled = ({ live }: Pair): boolean =>
+  live?.metadata.managedFields?.some(({ subresource }) => subresource === 'scale') ?? false;
+
+type Autoscaler = {
+  readonly metadata: { readonly namespace?: string };
+  readonly spec: { readonly scaleTargetRef: { readonly kind: string; readonly name: string } };
+};
+
+/** The workloads whose replicas an autoscaler decides, whoever created it; KEDA creates one, too. */
+async function scaledWorkloads(context: ShellContext): Promise<readonly string[]> {
+  const autoscalers = await kubectlList<Autoscaler>(context, 'get', 'horizontalpodautoscalers', '-A');
+  return autoscalers.map(({ metadata, spec: { scaleTargetRef } }) =>
+    workload(metadata.namespace, scaleTargetRef.kind, scaleTargetRef.name),
+  );
+}
+
+const workload = (...words: readonly (string | undefined)[]): string => words.join('|');

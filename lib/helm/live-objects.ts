@@ -1,8 +1,8 @@
-import { kubectl, kubectlAnswer, listAnswer } from '../kubernetes/kubectl.ts';
+import { type Condition, itemsOf, kubectl, kubectlAnswer } from '../kubernetes/kubectl.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { reasonOf, toolFailure } from '../tools/tool-answer.ts';
 import type { ManagedFields } from './managed-fields.ts';
-import type { ManifestObject } from './manifest-objects.ts';
+import { type ManifestObject, manifestObjects, typesOf } from './manifest-objects.ts';
 import type { DeployedRelease } from './releases.ts';
 
 /** An object in the cluster. */
@@ -12,14 +12,7 @@ export type LiveObject = ManifestObject & {
     readonly finalizers?: readonly string[];
     readonly managedFields?: readonly ManagedFields[];
   };
-  readonly status?: {
-    readonly readyReplicas?: number;
-    readonly conditions?: readonly {
-      readonly type: string;
-      readonly status: string;
-      readonly message?: string;
-    }[];
-  };
+  readonly status?: { readonly readyReplicas?: number; readonly conditions?: readonly Condition[] };
 };
 
 /** An object of a release, with the object in the cluster, if any. */
@@ -29,75 +22,97 @@ export type Pair = {
   readonly live: LiveObject | undefined;
 };
 
+/** The namespace of an object, unless it is cluster-scoped. */
+export const namespaceOf = ({ object, release }: Omit<Pair, 'live'>): string =>
+  object.metadata.namespace || release.namespace;
+
+/**
+ * The objects of the releases. One call of kubectl lists all objects with helm's label and the owners of their fields, a second one
+ * those that only lost their label. Objects of types that the user may not list are left out, and `tell` gets the reason. Throws
+ * `TaskError` if the cluster does not answer.
+ */
+export async function livePairs(
+  context: ShellContext,
+  releases: readonly DeployedRelease[],
+  tell: (line: string) => void,
+): Promise<readonly Pair[]> {
+  const types = [...new Set(releases.flatMap(({ manifest }) => typesOf(manifest)))];
+  const [{ items, complete }, objects] = await Promise.all([
+    labelledObjects(context, types, tell),
+    Promise.all(releases.map(({ manifest }) => manifestObjects(manifest))),
+  ]);
+  const wanted = releases.flatMap((release, index) =>
+    (objects[index] ?? []).map((object) => ({ release, object })),
+  );
+  const pairs = withLive(wanted, items);
+  const missing = pairs.filter(({ live }) => live === undefined);
+  if (missing.length === 0) return pairs;
+  // Objects that may not be listed are not missing.
+  if (!complete) return pairs.filter(({ live }) => live !== undefined);
+  return withLive(wanted, [...items, ...(await namedObjects(context, missing))]);
+}
+
 /** Without the API version, in which the server may differ. */
 const key = ({ apiVersion, kind, metadata }: ManifestObject, namespace = ''): string =>
   [apiVersion.includes('/') ? apiVersion.split('/')[0] : '', kind, namespace, metadata.name].join('|');
 
-/** The object in the cluster. Cluster-scoped ones have no namespace, even if the manifest names one. */
-export const find = (
-  live: ReadonlyMap<string, LiveObject>,
-  object: ManifestObject,
-  release: DeployedRelease,
-): LiveObject | undefined =>
-  live.get(key(object, object.metadata.namespace || release.namespace)) ?? live.get(key(object));
+/** Cluster-scoped objects have no namespace, even if the manifest names one. */
+function withLive(wanted: readonly Omit<Pair, 'live'>[], items: readonly LiveObject[]): readonly Pair[] {
+  const live = new Map(items.map((item) => [key(item, item.metadata.namespace), item]));
+  return wanted.map(({ release, object }) => ({
+    release,
+    object,
+    live: live.get(key(object, namespaceOf({ release, object }))) ?? live.get(key(object)),
+  }));
+}
 
-const byKey = (items: readonly LiveObject[]): ReadonlyMap<string, LiveObject> =>
-  new Map(items.map((item) => [key(item, item.metadata.namespace), item]));
+type Found = { readonly items: readonly LiveObject[]; readonly complete: boolean };
+type List = { readonly items?: readonly LiveObject[] };
 
 /**
- * The objects of these types with helm's label; not `complete` if the user may not list some of them, and then `cannotCheck` gets the
- * reason. Types that the cluster does not know have no objects.
+ * The objects of these types with helm's label; not `complete` if the user may not list some of them. Types that the cluster does not
+ * know have no objects.
  */
-export async function labelledObjects(
+async function labelledObjects(
   context: ShellContext,
   types: readonly string[],
-  cannotCheck: (reason: string) => void,
-): Promise<{ readonly found: ReadonlyMap<string, LiveObject>; readonly complete: boolean }> {
-  const { $, environment } = context;
-  if (types.length === 0) return { found: new Map(), complete: true };
+  tell: (line: string) => void,
+): Promise<Found> {
+  if (types.length === 0) return { items: [], complete: true };
   const words = ['-A', '-l', 'app.kubernetes.io/managed-by=Helm', '--show-managed-fields', '-o', 'json'];
-  const shell = $({ quiet: true, nothrow: true });
-  const output = await shell`${kubectl(environment)} get ${types.join(',')} ${words}`;
+  const shell = context.$({ quiet: true, nothrow: true });
+  const output = await shell`${kubectl(context.environment)} get ${types.join(',')} ${words}`;
   const complete = output.exitCode === 0;
   if (!complete) {
     const unknown = /doesn't have a resource type "([^"]+)"/.exec(output.stderr)?.[1];
     const rest = types.filter((type) => type.split('.')[0] !== unknown?.split('.')[0]);
-    if (rest.length < types.length) return labelledObjects(context, rest, cannotCheck);
+    if (rest.length < types.length) return labelledObjects(context, rest, tell);
     if (!/\(Forbidden\)/.test(output.stderr)) throw toolFailure('kubectl get', output);
-    cannotCheck(reasonOf(output));
+    tell(`cannot check for manual changes: ${reasonOf(output)}`);
+    // If one type is forbidden, kubectl lists the others; if it is the only one, it prints nothing.
+    if (output.stdout === '') return { items: [], complete };
   }
-  // If one type is forbidden, kubectl lists the others; if it is the only one, it prints nothing.
-  const { items } =
-    complete || output.stdout !== '' ? listAnswer<List>('kubectl get', output) : { items: [] };
-  return { found: byKey(items), complete };
+  return { items: itemsOf('kubectl get', kubectlAnswer<List>('kubectl get', output)), complete };
 }
 
-type List = { readonly items: readonly LiveObject[] };
-
-/** The same pairs, with objects that only lost their label. */
-export async function withUnlabelled(
+/** The objects of these names, whatever their labels. */
+async function namedObjects(
   { $, environment }: ShellContext,
   pairs: readonly Pair[],
-): Promise<readonly Pair[]> {
-  const items = pairs
-    .filter(({ live }) => live === undefined)
-    .map(({ object: { apiVersion, kind, metadata }, release }) => ({
-      apiVersion,
-      kind,
-      metadata: { name: metadata.name, namespace: metadata.namespace || release.namespace },
-    }));
-  if (items.length === 0) return pairs;
+): Promise<readonly LiveObject[]> {
+  const items = pairs.map((pair) => ({
+    apiVersion: pair.object.apiVersion,
+    kind: pair.object.kind,
+    metadata: { name: pair.object.metadata.name, namespace: namespaceOf(pair) },
+  }));
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
   const words = ['-f', '-', '--ignore-not-found', '--show-managed-fields', '-o', 'json'];
   const output = await $({ quiet: true, nothrow: true, input })`${kubectl(environment)} get ${words}`;
   // A type that the cluster does not know has no objects.
   if (output.exitCode !== 0 && !/no matches for kind/.test(output.stderr))
     throw toolFailure('kubectl get', output);
-  if (output.stdout.trim() === '') return pairs;
+  if (output.stdout.trim() === '') return [];
   // kubectl prints a single object without a list around it.
-  const one = kubectlAnswer<Partial<LiveObject>>('kubectl get', output);
-  const found = byKey(
-    one.metadata?.name === undefined ? listAnswer<List>('kubectl get', output).items : [one as LiveObject],
-  );
-  return pairs.map((pair) => ({ ...pair, live: pair.live ?? find(found, pair.object, pair.release) }));
+  const answer = kubectlAnswer<List & Partial<LiveObject>>('kubectl get', output);
+  return answer.metadata?.name === undefined ? itemsOf('kubectl get', answer) : [answer as LiveObject];
 }

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+
 /**
  * Fields as in `metadata.managedFields`: `f:name` is a key of a map, `k:{"name":"x"}` the element of a list with that key, `v:"x"` a
  * scalar of a set. A field with nothing below is owned as a whole (Kubernetes: "Server-Side Apply", FieldsV1).
@@ -27,16 +29,6 @@ export type LostField = {
 type Owner = { readonly manager: string; readonly fields: Fields };
 
 /**
- * The entries of helm, whose manager is `helm` whatever its program is called (helm: cmd/helm, `ManagedFieldsManager`). If it uses
- * server-side apply, an update in its name is somebody else's.
- */
-function entriesOfHelm(entries: readonly ManagedFields[]): readonly ManagedFields[] {
-  const named = entries.filter(({ manager }) => manager === 'helm');
-  const applied = named.filter(({ operation }) => operation === 'Apply');
-  return applied.length > 0 ? applied : named;
-}
-
-/**
  * The fields of `wanted`, an object as helm applied it, that helm lost in `actual`, the same object in the cluster. A value that the
  * server only writes differently (`1000m` as `1`) is still helm's.
  */
@@ -46,7 +38,11 @@ export function lostFields(wanted: unknown, actual: unknown, entries: readonly M
     .toSorted((a, b) => (a.time ?? '').localeCompare(b.time ?? ''));
   const of = (list: readonly ManagedFields[]): Owner[] =>
     list.map(({ manager = 'unknown', fieldsV1 = {} }) => ({ manager, fields: fieldsV1 }));
-  const helm = entriesOfHelm(owners);
+  // helm's manager is `helm` whatever its program is called (helm: cmd/helm, `ManagedFieldsManager`). If it uses server-side apply,
+  // an update in its name is somebody else's.
+  const named = owners.filter(({ manager }) => manager === 'helm');
+  const applied = named.filter(({ operation }) => operation === 'Apply');
+  const helm = applied.length > 0 ? applied : named;
   return compare('', wanted, actual, of(helm), of(owners.filter((owner) => !helm.includes(owner))));
 }
 
@@ -72,25 +68,20 @@ export const addedFields = (
 function pathsBeside(path: string, ours: unknown, theirs: unknown, fields: Fields): string[] {
   if (theirs === undefined || !isMoreThanAnnotations(fields)) return [];
   const steps = Object.entries(fields).filter(([step]) => step !== '.' && step !== 'f:annotations');
-  const isList = steps.some(([step]) => !step.startsWith('f:'));
-  if (ours === undefined && !isList) return [path];
+  if (ours === undefined && steps.every(([step]) => step.startsWith('f:'))) return [path];
   return steps.flatMap(([step, fields]) => {
-    if (step.startsWith('f:')) {
-      const key = step.slice(2);
-      const of = (some: unknown) => (isMap(some) ? some[key] : undefined);
-      return pathsBeside(`${path}${pathStep(key)}`, of(ours), of(theirs), fields);
-    }
-    const of = (some: unknown) =>
-      Array.isArray(some) ? some.findIndex((element) => leadsTo(step, element)) : -1;
-    const [our, their] = [of(ours), of(theirs)];
-    const element = (theirs as readonly unknown[])[their];
-    return pathsBeside(
-      `${path}[${nameOf(element, their)}]`,
-      (ours as readonly unknown[])?.[our],
-      element,
-      fields,
-    );
+    const [their, name] = follow(step, theirs);
+    return pathsBeside(`${path}${name}`, follow(step, ours)[0], their, fields);
   });
+}
+
+/** What a step of `fieldsV1` leads to, and its part of a path. */
+function follow(step: string, from: unknown): [found: unknown, name: string] {
+  const key = step.slice(2);
+  if (step.startsWith('f:')) return [isMap(from) ? from[key] : undefined, pathStep(key)];
+  const list: readonly unknown[] = Array.isArray(from) ? from : [];
+  const index = list.findIndex((element) => leadsTo(step, element));
+  return [list[index], `[${nameOf(list[index], index)}]`];
 }
 
 const isMoreThanAnnotations = (fields: Fields): boolean =>
@@ -115,7 +106,7 @@ function compare(
   if (helm.length === 0 && others.length === 0) return [];
   const whole = others.findLast(isWhole);
   if (helm.length === 0 && whole !== undefined) {
-    return isEqual(ours, theirs) ? [] : [{ path, manager: whole.manager, theirs, ours }];
+    return isDeepStrictEqual(ours, theirs) ? [] : [{ path, manager: whole.manager, theirs, ours }];
   }
   if (Array.isArray(ours)) {
     return Array.isArray(theirs) ? compareLists(path, ours, theirs, helm, others) : [];
@@ -139,7 +130,7 @@ function compareLists(
   return ours.flatMap((element, index) => {
     const step = keys.find((key) => leadsTo(key, element));
     const found = theirs.find((other) =>
-      step === undefined ? isEqual(element, other) : leadsTo(step, other),
+      step === undefined ? isDeepStrictEqual(element, other) : leadsTo(step, other),
     );
     const owners = (list: readonly Owner[]) => (step === undefined ? [] : below(list, step));
     return compare(`${path}[${nameOf(element, index)}]`, element, found, owners(helm), owners(others));
@@ -174,15 +165,4 @@ const isMap = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isEmpty = (value: unknown): boolean =>
-  value === null ||
-  value === '' ||
-  (Array.isArray(value) && value.length === 0) ||
-  (isMap(value) && Object.keys(value).length === 0);
-
-const isEqual = (left: unknown, right: unknown): boolean => canonical(left) === canonical(right);
-
-/** JSON with sorted keys. */
-const canonical = (value: unknown): string =>
-  JSON.stringify(value, (_, part) =>
-    isMap(part) ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1))) : part,
-  );
+  value === '' || (typeof value === 'object' && Object.keys(value ?? {}).length === 0);

@@ -1,18 +1,12 @@
 import { TaskError } from '@k8s-deployment/runner';
-import { kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
+import { type Condition, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Release } from './helmfile.ts';
 import type { DeployedRelease } from './releases.ts';
 
 type Namespace = {
   readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
-  readonly status?: {
-    readonly conditions?: readonly {
-      readonly type: string;
-      readonly status: string;
-      readonly message?: string;
-    }[];
-  };
+  readonly status?: { readonly conditions?: readonly Condition[] };
 };
 
 /**
@@ -34,8 +28,8 @@ export async function createNamespaces(
 /** Throws `TaskError` if one of the namespaces is being deleted: nothing can be created in it. */
 export async function refuseTerminating(context: ShellContext, names: ReadonlySet<string>): Promise<void> {
   const { environment } = context;
-  const { items } = await kubectlList<{ items: readonly Namespace[] }>(context, 'get', 'namespaces');
-  const [ending] = items.filter(
+  const namespaces = await kubectlList<Namespace>(context, 'get', 'namespaces');
+  const ending = namespaces.find(
     ({ metadata }) => names.has(metadata.name) && metadata.deletionTimestamp !== undefined,
   );
   if (ending === undefined) return;

@@ -1,9 +1,8 @@
 import { shortValues } from '../ground/short-values.ts';
-import type { Pair } from './live-objects.ts';
+import { namespaceOf, type Pair } from './live-objects.ts';
 import {
   type AddedField,
   addedFields,
-  type Fields,
   type LostField,
   lostFields,
   type ManagedFields,
@@ -32,7 +31,7 @@ export function compareFields({ release, object, live }: Pair): Comparison {
   });
   if (kind !== 'Secret') return compare({ metadata: { labels, annotations }, ...content }, entries);
   // The server stores `stringData` as `data`, of which helm then owns nothing.
-  const { stringData = {}, data = {}, type } = content as SecretContent;
+  const { stringData = {}, data, type } = content as SecretContent;
   const encoded = Object.entries(stringData).map(([name, text]) => [
     name,
     Buffer.from(text).toString('base64'),
@@ -47,7 +46,7 @@ export function compareFields({ release, object, live }: Pair): Comparison {
       ? { ...entry, fieldsV1: { 'f:data': { '.': {} }, ...entry.fieldsV1 } }
       : entry,
   );
-  return compare(wanted, owned as readonly (ManagedFields & { readonly fieldsV1?: Fields })[]);
+  return compare(wanted, owned);
 }
 
 /** Such as `.spec.replicas: 4 (kubectl) → 2`; without values of a Secret. */
@@ -58,7 +57,8 @@ export function lostField({ object }: Pair, { path, manager, theirs, ours }: Los
 }
 
 /** What is wrong with an object in the cluster, each as the end of a sentence that begins with its name. */
-export function faultsOf({ release, object, live }: Pair): readonly string[] {
+export function faultsOf(pair: Pair): readonly string[] {
+  const { object, live } = pair;
   const { metadata, kind, spec, status } = live ?? {};
   if (metadata?.deletionTimestamp !== undefined) {
     const finalizers = (metadata.finalizers ?? []).join(', ');
@@ -66,8 +66,7 @@ export function faultsOf({ release, object, live }: Pair): readonly string[] {
   }
   if (kind !== 'Deployment' && kind !== 'StatefulSet') return [];
   if (spec?.paused === true && object.spec?.paused !== true) {
-    const namespace = object.metadata.namespace || release.namespace;
-    const resume = `kubectl -n ${namespace} rollout resume deployment ${object.metadata.name}`;
+    const resume = `kubectl -n ${namespaceOf(pair)} rollout resume deployment ${object.metadata.name}`;
     return [`is paused: \`${resume}\` resumes it`];
   }
   const wanted = spec?.replicas ?? 1;
@@ -83,11 +82,10 @@ export function faultsOf({ release, object, live }: Pair): readonly string[] {
   return [`has ${ready} of ${wanted} pods ready${reason?.message ? `: ${reason.message}` : ''}`];
 }
 
-export function nameOf({ object, release }: Pair): string {
-  const { kind, metadata } = object;
-  return kind === 'Namespace'
-    ? `namespace ${metadata.name}`
-    : `${kind.toLowerCase()} ${metadata.namespace || release.namespace}/${metadata.name}`;
+export function nameOf(pair: Pair): string {
+  const { kind, metadata } = pair.object;
+  const place = kind === 'Namespace' ? '' : `${namespaceOf(pair)}/`;
+  return `${kind.toLowerCase()} ${place}${metadata.name}`;
 }
 
 /** True for a Job that is deleted after it has finished. */

@@ -27,15 +27,13 @@ type Stored = {
   readonly info?: { readonly last_deployed?: string };
 };
 
-type SecretList = {
-  readonly items: readonly {
-    readonly metadata: {
-      readonly name: string;
-      readonly namespace: string;
-      readonly labels: { readonly [key: string]: string };
-    };
-    readonly data?: { readonly release?: string };
-  }[];
+type Secret = {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly labels: { readonly [key: string]: string };
+  };
+  readonly data?: { readonly release?: string };
 };
 
 /**
@@ -47,16 +45,13 @@ export async function deployedReleases(
   context: ShellContext,
   unreadable?: (error: TaskError) => void,
 ): Promise<readonly DeployedRelease[]> {
-  const list = await kubectlList<SecretList>(
-    context,
-    ...['get', 'secrets', '-A', '-l', 'owner=helm,status!=superseded'],
+  const words = ['get', 'secrets', '-A', '-l', 'owner=helm,status!=superseded'];
+  const secrets = await kubectlList<Secret>(context, ...words);
+  const newest = new Map(
+    secrets
+      .toSorted((one, other) => version(one) - version(other))
+      .map((item) => [`${item.metadata.namespace}/${item.metadata.labels.name}`, item]),
   );
-  const newest = new Map<string, SecretList['items'][number]>();
-  for (const item of list.items) {
-    const key = `${item.metadata.namespace}/${item.metadata.labels.name}`;
-    const other = newest.get(key);
-    if (!other || version(item) > version(other)) newest.set(key, item);
-  }
   return Promise.all(
     [...newest.values()].map(async (item) => {
       const stored = await unpack(item).catch((error: TaskError): Stored => {
@@ -78,7 +73,7 @@ export async function deployedReleases(
 }
 
 /** The release in one of helm's Secrets. Throws `TaskError` if it cannot be read. */
-async function unpack({ metadata, data }: SecretList['items'][number]): Promise<Stored> {
+async function unpack({ metadata, data }: Secret): Promise<Stored> {
   try {
     const packed = Buffer.from(Buffer.from(data?.release ?? '', 'base64').toString(), 'base64');
     return JSON.parse((await promisify(gunzip)(packed)).toString()) as Stored;
@@ -93,7 +88,7 @@ async function unpack({ metadata, data }: SecretList['items'][number]): Promise<
   }
 }
 
-const version = (item: SecretList['items'][number]): number => Number(item.metadata.labels.version);
+const version = (item: Secret): number => Number(item.metadata.labels.version);
 
 /** A digest that ignores the order of objects and helm's comments. The part after the dot also ignores the number of replicas. */
 export function digestOf(texts: readonly string[]): string {
@@ -109,10 +104,10 @@ export function digestOf(texts: readonly string[]): string {
     .filter((text) => text !== '')
     .sort()
     .join('\n---\n');
-  return [text, text.replaceAll(/^ *replicas: \d+$/gm, '')].map(sha256).join('.');
+  return [text, text.replaceAll(/^ *replicas: \d+$/gm, '')]
+    .map((text) => createHash('sha256').update(text).digest('hex'))
+    .join('.');
 }
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** True if two digests differ at most by the number of replicas. */
 export const isSameExceptReplicas = (one: string, other: string): boolean =>

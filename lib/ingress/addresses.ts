@@ -4,8 +4,8 @@ import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import type { Context, Target } from '../settings/context.ts';
 import type { Settings } from '../settings/settings.ts';
 import { controllerOf } from './controllers.ts';
-import { findWay, type Way, whyForward } from './entrance.ts';
-import { type HttpRoute, type Ingress, publishedAddress, redirectPort } from './routes.ts';
+import { findWay, whyForward } from './entrance.ts';
+import { type HttpRoute, type Ingress, placesOf, publishedAddress, redirectPort } from './routes.ts';
 
 export type Address = {
   readonly name: string;
@@ -24,15 +24,6 @@ export function formatAddresses(addresses: readonly Address[]): string {
 export const notesOf = (addresses: readonly Address[]): readonly string[] => [
   ...new Set(addresses.flatMap(({ note }) => note ?? [])),
 ];
-
-/** One path of one host, without a port. */
-type Place = {
-  readonly namespace: string;
-  readonly name: string;
-  readonly tls: boolean;
-  readonly host: string;
-  readonly path: string;
-};
 
 /** The namespace of our fronts; other routes may have another controller. */
 const ownNamespace = 'frontend';
@@ -57,58 +48,47 @@ const routeKind = ({ ingress }: Pick<Settings, 'ingress'>): string =>
 /** The URLs of all routes in the cluster; those of our fronts with their port and a note on how to open them. */
 export async function routeAddresses(context: Context): Promise<readonly Address[]> {
   const { settings } = context;
-  const words = ['get', routeKind(settings), '-A'];
-  const { items } = await kubectlList<{ items: readonly (Ingress | HttpRoute)[] }>(context, ...words);
-  const places = items.flatMap((item) => placesOf(item, settings));
+  const items = await kubectlList<Ingress | HttpRoute>(context, 'get', routeKind(settings), '-A');
+  const places = items.flatMap((item) => {
+    const { namespace = '', name } = item.metadata;
+    const tls = item.kind === 'Ingress' ? item.spec.tls !== undefined : settings.ingress.tls.enabled;
+    return placesOf(item).map(({ host, path }) => ({
+      namespace,
+      name: `${namespace}/${name}`,
+      tls,
+      host,
+      path,
+    }));
+  });
   const own = places.filter(({ namespace }) => namespace === ownNamespace);
-  if (own.length === 0) return places.map((place) => ({ name: nameOf(place), address: urlOf(place) }));
+  const way: WayIn = own.length === 0 ? {} : await wayIn(context, items, own);
+  return places.map(({ namespace, name, tls, host, path }) => {
+    const { port, ...note }: WayIn = namespace === ownNamespace ? way : {};
+    const shown = port === undefined || port === (tls ? 443 : 80) ? '' : `:${port}`;
+    return { name, address: `${tls ? 'https' : 'http'}://${host}${shown}${path}`, ...note };
+  });
+}
+
+type WayIn = { readonly port?: number | undefined; readonly note?: string };
+
+/** The port in the URLs of our fronts, and a note on how to open them. */
+async function wayIn(
+  context: Context,
+  items: readonly (Ingress | HttpRoute)[],
+  places: readonly { readonly host: string }[],
+): Promise<WayIn> {
+  const { environment, settings } = context;
+  const { enabled: tls } = settings.ingress.tls;
+  const hosts = [...new Set(places.map(({ host }) => host))].join(' ');
+  const hostsLine = (address: string): string => `add to /etc/hosts: ${address} ${hosts}`;
+  const fixed = redirectPort(settings);
   const [published] = items.flatMap((item) =>
     item.kind === 'Ingress' && item.metadata.namespace === ownNamespace ? (publishedAddress(item) ?? []) : [],
   );
-  const site = { tls: settings.ingress.tls.enabled, published };
-  const way = await findWay(context, site).catch((error: unknown) => {
+  const way = await findWay(context, { tls, published }).catch((error: unknown) => {
     if (error instanceof TaskError) return error;
     throw error;
   });
-  const { port, note } = wayIn(context, way, [...new Set(own.map(({ host }) => host))]);
-  return places.map((place) =>
-    own.includes(place)
-      ? { name: nameOf(place), address: urlOf(place, port), note }
-      : { name: nameOf(place), address: urlOf(place) },
-  );
-}
-
-const nameOf = ({ namespace, name }: Place): string => `${namespace}/${name}`;
-
-function urlOf({ tls, host, path }: Place, port?: number): string {
-  const shown = port === undefined || port === (tls ? 443 : 80) ? '' : `:${port}`;
-  return `${tls ? 'https' : 'http'}://${host}${shown}${path}`;
-}
-
-function placesOf(item: Ingress | HttpRoute, { ingress }: Settings): readonly Place[] {
-  const { namespace = '', name } = item.metadata;
-  if (item.kind === 'Ingress') {
-    const { tls, rules = [] } = item.spec;
-    return rules.flatMap(({ host = '', http }) =>
-      (http?.paths ?? []).map(({ path = '/' }) => ({ namespace, name, tls: tls !== undefined, host, path })),
-    );
-  }
-  const { hostnames: [host = ''] = [], rules = [] } = item.spec;
-  const { enabled: tls } = ingress.tls;
-  return rules.flatMap(({ matches = [] }) =>
-    matches.map(({ path }) => ({ namespace, name, tls, host, path: path?.value ?? '/' })),
-  );
-}
-
-/** The port in the URLs of our fronts, and a note on how to open them. */
-function wayIn(
-  { environment, settings }: Target,
-  way: Way | TaskError,
-  hosts: readonly string[],
-): { readonly port: number | undefined; readonly note: string } {
-  const { enabled: tls } = settings.ingress.tls;
-  const fixed = redirectPort(settings);
-  const hostsLine = (address: string): string => `add to /etc/hosts: ${address} ${hosts.join(' ')}`;
   if (way instanceof TaskError) return { port: fixed, note: `${way.what}: ${way.why}` };
   if (way.kind === 'direct') {
     const { address, http, https } = way.entrance;

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { TaskError } from '@k8s-deployment/runner';
@@ -20,53 +21,42 @@ export type Call = {
   /** Scheme, host and port of the URL. As in a browser, `Host` has the port unless it is the scheme's default. */
   readonly origin: URL;
   readonly path: string;
-  /** The authority to trust, as PEM; by default Node's. */
-  readonly authority: string | undefined;
-  readonly signal: AbortSignal;
+  /** The authority to trust, as PEM; by default Node's. `any` trusts every certificate. */
+  readonly authority?: string | undefined;
+  readonly signal?: AbortSignal;
+  /** Milliseconds without an answer. Default: 10 s. */
+  readonly timeoutMs?: number;
 };
 
 const bodyBytes = 64 * 1024;
-const timeoutMs = 10_000;
 
 /**
- * Requests a path of an origin at a given address, like curl's `--connect-to`. Throws `TaskError` if there is no answer within 10 s
- * or the certificate is not trusted.
+ * Requests a path of an origin at a given address, like curl's `--connect-to`. Throws `TaskError` if there is no answer in time or the
+ * certificate is not trusted.
  */
-export function call(wanted: Call): Promise<Answer> {
-  const { address, port, origin, path, authority, signal } = wanted;
-  return new Promise((resolve, reject) => {
-    const options = {
-      host: address,
-      port,
-      path,
-      headers: { host: origin.host },
-      timeout: timeoutMs,
-      signal,
-      agent: false,
-    };
-    const sent = isTls(origin)
-      ? requestHttps({
-          ...options,
-          servername: origin.hostname,
-          ...(authority === undefined ? {} : { ca: authority }),
-        })
-      : requestHttp(options);
-    sent.once('response', (response: IncomingMessage) => {
-      const from = response.socket.localAddress ?? '';
-      const { location } = response.headers;
-      let body = '';
-      response.setEncoding('utf8');
-      response.on('data', (text: string) => {
-        if (body.length < bodyBytes) body += text;
-      });
-      const end = () => resolve({ status: response.statusCode ?? 0, location, body, from });
-      response.once('end', end);
-      response.once('error', end);
-    });
-    sent.once('timeout', () => sent.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
-    sent.once('error', (error: NodeJS.ErrnoException) => reject(explain(wanted, error)));
-    sent.end();
-  });
+export async function call(wanted: Call): Promise<Answer> {
+  const { address, port, origin, path, authority, signal, timeoutMs = 10_000 } = wanted;
+  const trust =
+    authority === 'any' ? { rejectUnauthorized: false } : { ca: authority, servername: origin.hostname };
+  const connection = { host: address, port, path, headers: { host: origin.host }, agent: false as const };
+  const options = { ...connection, timeout: timeoutMs, ...(signal && { signal }) };
+  const sent = isTls(origin) ? requestHttps({ ...options, ...trust }) : requestHttp(options);
+  sent.once('timeout', () => sent.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
+  // Also of an answer that breaks off.
+  sent.on('error', () => {});
+  try {
+    const [response] = (await once(sent.end(), 'response')) as [IncomingMessage];
+    const { statusCode: status = 0, headers, socket } = response;
+    const from = socket.localAddress ?? '';
+    let body = '';
+    for await (const text of response.setEncoding('utf8')) {
+      body += text;
+      if (body.length >= bodyBytes) break;
+    }
+    return { status, location: headers.location, body, from };
+  } catch (error) {
+    throw explain(wanted, error as NodeJS.ErrnoException);
+  }
 }
 
 const isTls = ({ protocol }: URL): boolean => protocol === 'https:';

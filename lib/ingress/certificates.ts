@@ -50,17 +50,14 @@ export async function ensureRouteCertificates(
     }),
   );
   const $ = context.$({ quiet: true });
-  type Secrets = {
-    readonly items: readonly {
-      readonly metadata: { readonly name: string };
-      readonly data?: { readonly [key: string]: string };
-    }[];
+  type Secret = {
+    readonly metadata: { readonly name: string };
+    readonly data?: { readonly [key: string]: string };
   };
-  const selector = 'app.kubernetes.io/component=certificate';
-  const words = ['-n', namespace, 'get', 'secrets', '-l', selector];
-  const { items } = await kubectlList<Secrets>({ $, environment }, ...words);
+  const words = ['-n', namespace, 'get', 'secrets', '-l', 'app.kubernetes.io/component=certificate'];
+  const existing = await kubectlList<Secret>(context, ...words);
   const differing = wanted.filter(({ name, data }) => {
-    const found = items.find(({ metadata }) => metadata.name === secretOf(name));
+    const found = existing.find(({ metadata }) => metadata.name === secretOf(name));
     return found?.data?.['tls.crt'] !== data['tls.crt'] || found?.data?.['tls.key'] !== data['tls.key'];
   });
   if (differing.length === 0) return 'unchanged';

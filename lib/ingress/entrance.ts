@@ -1,12 +1,12 @@
 import { connect } from 'node:net';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
+import { type Condition, holds, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { withPortForward } from '../kubernetes/port-forward.ts';
 import type { Context } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { controllerOf } from './controllers.ts';
-import type { Site } from './routes.ts';
+import { type Balanced, publishedAddress, type Site } from './routes.ts';
 
 /** Where the ingress controller can be reached from this machine. */
 export type Entrance = {
@@ -17,35 +17,23 @@ export type Entrance = {
 
 type ServicePort = { readonly port: number; readonly nodePort?: number };
 
-export type Service = {
+export type Service = Balanced & {
   readonly metadata: { readonly name: string };
   readonly spec: { readonly ports?: readonly ServicePort[] };
-  readonly status?: {
-    readonly loadBalancer?: {
-      readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[];
-    };
-  };
 };
 
 export type Pod = {
-  readonly status?: {
-    readonly hostIP?: string;
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
-  };
+  readonly status?: { readonly hostIP?: string; readonly conditions?: readonly Condition[] };
 };
 
 /** A load balancer's address, else the port of a node with a ready pod; undefined if only a port-forward remains. */
 export function entranceOf(service: Service, pods: readonly Pod[]): Entrance | undefined {
   const port = (wanted: number): ServicePort | undefined =>
     service.spec.ports?.find((candidate) => candidate.port === wanted);
-  const [balancer] = service.status?.loadBalancer?.ingress ?? [];
-  const balanced = balancer?.ip ?? balancer?.hostname;
+  const balanced = publishedAddress(service);
   if (balanced !== undefined) return { address: balanced, http: port(80)?.port, https: port(443)?.port };
   // With externalTrafficPolicy Local only nodes with a pod answer.
-  const ready = pods.find(({ status }) =>
-    status?.conditions?.some(({ type, status: holds }) => type === 'Ready' && holds === 'True'),
-  );
-  const node = ready?.status?.hostIP;
+  const node = pods.find(({ status }) => holds(status?.conditions, 'Ready'))?.status?.hostIP;
   if (node === undefined || port(80)?.nodePort === undefined) return undefined;
   return { address: node, http: port(80)?.nodePort, https: port(443)?.nodePort };
 }
@@ -60,8 +48,6 @@ export type Way =
       readonly service: string;
       readonly tried: string | undefined;
     };
-
-type List<Item> = { readonly items: readonly Item[] };
 
 /** Finds the controller by the setting `ingress.address`, else by its Service. Throws `TaskError` if there is none. */
 export async function findWay(
@@ -82,15 +68,14 @@ export async function findWay(
   if (controller === undefined) throw noEntrance(environment, 'ingress.controller is `none`');
   const { namespace, label } = controller;
   const select = ['-n', namespace, '-l', `app.kubernetes.io/name=${label}`] as const;
-  const { items } = await kubectlList<List<Service>>(context, 'get', 'services', ...select);
-  const service = items.find(({ spec }) => spec.ports?.some((candidate) => candidate.port === 80));
+  const services = await kubectlList<Service>(context, 'get', 'services', ...select);
+  const service = services.find(({ spec }) => spec.ports?.some((candidate) => candidate.port === 80));
   if (service === undefined) {
     if (site.published !== undefined)
       return { kind: 'direct', entrance: { address: site.published, http: 80, https: 443 } };
     throw noEntrance(environment, `namespace ${namespace} has no Service of ${settings.ingress.controller}`);
   }
-  const pods = await kubectlList<List<Pod>>(context, 'get', 'pods', ...select);
-  const entrance = entranceOf(service, pods.items);
+  const entrance = entranceOf(service, await kubectlList<Pod>(context, 'get', 'pods', ...select));
   const forward = { kind: 'forward', namespace, service: service.metadata.name } as const;
   if (entrance === undefined) return { ...forward, tried: undefined };
   const entrancePort = site.tls ? entrance.https : entrance.http;

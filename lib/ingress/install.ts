@@ -14,7 +14,7 @@ import { exportHomes, helmHomes } from '../settings/environment.ts';
 import type { Settings } from '../settings/settings.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
 import { controllerOf } from './controllers.ts';
-import { type ControllerRecord, type NamedList, readRecord, releaseName, writeRecord } from './record.ts';
+import { type ControllerRecord, type Named, readRecord, releaseName, writeRecord } from './installed.ts';
 
 const routeType = 'httproutes.gateway.networking.k8s.io';
 
@@ -156,23 +156,18 @@ function notInstalled({ ingress }: Settings, why: string): TaskError {
 
 /** Names of a controller's IngressClasses. */
 async function classesOf(context: EnvironmentContext, controller: string): Promise<readonly string[]> {
-  type Classes = {
-    readonly items: readonly {
-      readonly metadata: { readonly name: string };
-      readonly spec?: { readonly controller?: string };
-    }[];
-  };
-  const { items } = await kubectlList<Classes>(context, 'get', 'ingressclass');
-  return items.filter(({ spec }) => spec?.controller === controller).map(({ metadata }) => metadata.name);
+  type Class = Named & { readonly spec?: { readonly controller?: string } };
+  const classes = await kubectlList<Class>(context, 'get', 'ingressclass');
+  return classes.filter(({ spec }) => spec?.controller === controller).map(({ metadata }) => metadata.name);
 }
 
 async function firstRecord(context: EnvironmentContext, namespace: string): Promise<ControllerRecord> {
-  const types = await kubectlList<NamedList>(context, 'get', 'crd');
-  const namespaces = await kubectlList<NamedList>(context, 'get', 'namespaces');
+  const types = await kubectlList<Named>(context, 'get', 'crd');
+  const namespaces = await kubectlList<Named>(context, 'get', 'namespaces');
   return {
     namespace,
-    ownNamespace: namespaces.items.every(({ metadata }) => metadata.name !== namespace),
-    typesBefore: types.items.map(({ metadata }) => metadata.name),
+    ownNamespace: namespaces.every(({ metadata }) => metadata.name !== namespace),
+    typesBefore: types.map(({ metadata }) => metadata.name),
     digest: '',
   };
 }

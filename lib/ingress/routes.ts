@@ -31,7 +31,16 @@ type Middleware = {
   readonly spec: { readonly ipAllowList?: { readonly sourceRange?: readonly string[] } };
 };
 
-export type Ingress = {
+/** A status with the addresses of a load balancer. */
+export type Balanced = {
+  readonly status?: {
+    readonly loadBalancer?: {
+      readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[];
+    };
+  };
+};
+
+export type Ingress = Balanced & {
   readonly kind: 'Ingress';
   readonly metadata: Metadata;
   readonly spec: {
@@ -40,11 +49,6 @@ export type Ingress = {
       readonly host?: string;
       readonly http?: { readonly paths: readonly { readonly path?: string }[] };
     }[];
-  };
-  readonly status?: {
-    readonly loadBalancer?: {
-      readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[];
-    };
   };
 };
 
@@ -60,6 +64,8 @@ export type HttpRoute = {
   };
 };
 
+type RouteObject = Ingress | Middleware | HttpRoute;
+
 const nginxRanges = 'nginx.ingress.kubernetes.io/whitelist-source-range';
 
 /** The routes of an application in the cluster. Throws `TaskError` if there are none. */
@@ -70,10 +76,14 @@ export async function readSite(context: Context, app: string): Promise<Site> {
     kind === 'httproute' ? 'httproutes.gateway.networking.k8s.io' : 'ingresses.networking.k8s.io',
     ...(controller === 'traefik' ? ['middlewares.traefik.io'] : []),
   ];
-  type List = { readonly items: readonly (Ingress | Middleware | HttpRoute)[] };
-  const { items } = await kubectlList<List>(
+  const labelled = ['-l', `app.kubernetes.io/instance=${app}-front`];
+  const items = await kubectlList<RouteObject>(
     context,
-    ...['-n', 'frontend', 'get', kinds.join(','), '-l', `app.kubernetes.io/instance=${app}-front`],
+    '-n',
+    'frontend',
+    'get',
+    kinds.join(','),
+    ...labelled,
   );
   const site = siteOf(items, settings);
   if (site) return site;
@@ -84,49 +94,65 @@ export async function readSite(context: Context, app: string): Promise<Site> {
   });
 }
 
+/** One path of one host. */
+export type Place = {
+  readonly host: string;
+  readonly path: string;
+  /** Of Traefik, with the source ranges. */
+  readonly middleware: string | undefined;
+};
+
+/** The places that an object serves. */
+export function placesOf(item: Ingress | HttpRoute): readonly Place[] {
+  if (item.kind === 'Ingress') {
+    const middleware = item.metadata.name;
+    return (item.spec.rules ?? []).flatMap(({ host = '', http }) =>
+      (http?.paths ?? []).map(({ path = '/' }) => ({ host, path, middleware })),
+    );
+  }
+  const [host = ''] = item.spec.hostnames ?? [];
+  return (item.spec.rules ?? []).flatMap(({ matches = [], filters }) => {
+    const middleware = filters?.find(({ extensionRef }) => extensionRef)?.extensionRef?.name;
+    return matches.map(({ path }) => ({ host, path: path?.value ?? '/', middleware }));
+  });
+}
+
 /** The routes that these objects describe; undefined if there are none. */
-export function siteOf(
-  items: readonly (Ingress | Middleware | HttpRoute)[],
-  settings: Pick<Settings, 'ingress'>,
-): Site | undefined {
-  const ranges = new Map<string, readonly string[]>();
-  const routes: (Route & { readonly host: string })[] = [];
-  let published: string | undefined;
-  for (const item of items) {
-    if (item.kind === 'Middleware') ranges.set(item.metadata.name, item.spec.ipAllowList?.sourceRange ?? []);
-  }
-  for (const item of items) {
-    if (item.kind === 'Ingress') {
-      const listed = item.metadata.annotations?.[nginxRanges]?.split(',').map((range) => range.trim());
-      const allowed = listed ?? ranges.get(item.metadata.name) ?? [];
-      published ??= publishedAddress(item);
-      for (const { host = '', http } of item.spec.rules ?? [])
-        for (const { path = '/' } of http?.paths ?? []) routes.push({ host, path, ranges: allowed });
-    }
-    if (item.kind === 'HTTPRoute') {
-      for (const { matches, filters } of item.spec.rules ?? []) {
-        const filter = filters?.find(({ extensionRef }) => extensionRef)?.extensionRef?.name;
-        // The rule that redirects to HTTPS has no ranges.
-        if (filter === undefined) continue;
-        const allowed = ranges.get(filter) ?? [];
-        const host = item.spec.hostnames?.[0] ?? '';
-        routes.push({ host, path: matches?.[0]?.path?.value ?? '/', ranges: allowed });
-      }
-    }
-  }
+export function siteOf(items: readonly RouteObject[], settings: Pick<Settings, 'ingress'>): Site | undefined {
+  const ranges = new Map(
+    items.flatMap((item) =>
+      item.kind === 'Middleware' ? [[item.metadata.name, item.spec.ipAllowList?.sourceRange ?? []]] : [],
+    ),
+  );
+  const routes = items.flatMap((item) => {
+    if (item.kind === 'Middleware') return [];
+    const listed = item.metadata.annotations?.[nginxRanges]?.split(',').map((range) => range.trim());
+    return placesOf(item).flatMap(({ host, path, middleware }) =>
+      // The rule that redirects to HTTPS has no ranges.
+      middleware === undefined ? [] : [{ host, path, ranges: listed ?? ranges.get(middleware) ?? [] }],
+    );
+  });
   const [first] = routes;
   if (!first) return undefined;
   routes.sort((one, other) => other.path.length - one.path.length);
-  const { tls } = settings.ingress;
-  return { host: first.host, tls: tls.enabled, port: redirectPort(settings), routes, published };
+  const [published] = items.flatMap((item) =>
+    item.kind === 'Ingress' ? (publishedAddress(item) ?? []) : [],
+  );
+  return {
+    host: first.host,
+    tls: settings.ingress.tls.enabled,
+    port: redirectPort(settings),
+    routes,
+    published,
+  };
 }
 
 /** The port to which Traefik redirects, also from HTTPS with another port in `Host`. */
 export const redirectPort = ({ ingress }: Pick<Settings, 'ingress'>): number | undefined =>
   ingress.tls.enabled && ingress.controller === 'traefik' ? ingress.tls.port : undefined;
 
-/** The address in an Ingress's status. */
-export function publishedAddress({ status }: Ingress): string | undefined {
+/** The address in the status of an Ingress or a Service. */
+export function publishedAddress({ status }: Balanced): string | undefined {
   const [balancer] = status?.loadBalancer?.ingress ?? [];
   return balancer?.ip ?? balancer?.hostname;
 }

@@ -3,7 +3,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
-import { parseAnswer } from '../tools/tool-answer.ts';
+import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
 import { advised } from './advice.ts';
 
 /** `kubectl` with the environment's kubeconfig and context; never "the current context". */
@@ -23,7 +23,12 @@ export const kubectlText = ({ context, name }: Environment): string =>
 export const helmText = ({ context, name }: Environment): string =>
   shellWords(['helm', '--kubeconfig', `.state/${name}/kubeconfig`, '--kube-context', context]);
 
-type List = { readonly items: readonly unknown[] };
+/** One of an object's conditions, such as `Ready`. */
+export type Condition = { readonly type: string; readonly status: string; readonly message?: string };
+
+/** True if a condition of this type holds. */
+export const holds = (conditions: readonly Condition[] | undefined, wanted: string): boolean =>
+  conditions?.some(({ type, status }) => type === wanted && status === 'True') ?? false;
 
 /** The JSON that a kubectl command printed. Throws `TaskError` for anything else, and for a `Status` of the API server. */
 export function kubectlAnswer<Answer>(command: string, output: Pick<CommandOutput, 'stdout'>): Answer {
@@ -36,39 +41,35 @@ export function kubectlAnswer<Answer>(command: string, output: Pick<CommandOutpu
   });
 }
 
-/** The same for a list. Also throws `TaskError` for an answer without `items`. */
-export function listAnswer<Answer extends List>(
+/** The items of a list. Throws `TaskError` for an answer without `items`. */
+export function itemsOf<Item>(
   command: string,
-  output: Pick<CommandOutput, 'stdout'>,
-): Answer {
-  const answer = kubectlAnswer<Answer>(command, output);
-  if (Array.isArray(answer.items)) return answer;
-  throw new TaskError({
-    what: `\`${command}\` gave no readable answer`,
-    why: 'the output of kubectl is not a list: it has no `items`',
-    advice: `run \`${command}\` by hand to see what it prints`,
-  });
+  answer: { readonly items?: readonly Item[] },
+): readonly Item[] {
+  if (Array.isArray(answer.items)) return answer.items;
+  throw noAnswer(command, 'the output of kubectl is not a list: it has no `items`');
 }
 
 /** The parsed `-o json` of a kubectl command. Throws `TaskError` if it fails or prints no JSON. */
-export async function kubectlJson<Result>(context: ShellContext, ...args: string[]): Promise<Result> {
-  const output = await asked(context, args);
+export async function kubectlJson<Result>(
+  { $, environment }: ShellContext,
+  ...args: readonly string[]
+): Promise<Result> {
+  const output = await $({ quiet: true })`${kubectl(environment)} ${args} -o json`.catch((error: unknown) => {
+    throw advised(error);
+  });
   return kubectlAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
 }
 
-/** The same for a list. */
-export async function kubectlList<Result extends List>(
+/** The same for the items of a list. */
+export const kubectlList = async <Item>(
   context: ShellContext,
-  ...args: string[]
-): Promise<Result> {
-  const output = await asked(context, args);
-  return listAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
-}
-
-const asked = ({ $, environment }: ShellContext, args: readonly string[]): Promise<CommandOutput> =>
-  $({ quiet: true })`${kubectl(environment)} ${args} -o json`.catch((error: unknown) => {
-    throw advised(error);
-  });
+  ...args: readonly string[]
+): Promise<readonly Item[]> =>
+  itemsOf(
+    `kubectl ${args.join(' ')} -o json`,
+    await kubectlJson<{ items?: readonly Item[] }>(context, ...args),
+  );
 
 /** Ends a command (with `nothrow`) and its process group, and waits for it. */
 export async function endCommand(command: Command): Promise<void> {

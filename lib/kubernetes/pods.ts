@@ -1,6 +1,6 @@
 import type { ShellContext } from '../settings/context.ts';
 import { type Finding, type PodStatus, problemOf } from './diagnostics.ts';
-import { kubectlList } from './kubectl.ts';
+import { type Condition, holds, kubectlList } from './kubectl.ts';
 
 /** The used part of a pod. */
 export type Pod = {
@@ -9,13 +9,7 @@ export type Pod = {
     readonly name: string;
     readonly deletionTimestamp?: string;
   };
-  readonly status?: PodStatus & {
-    readonly conditions?: readonly {
-      readonly type: string;
-      readonly status: string;
-      readonly message?: string;
-    }[];
-  };
+  readonly status?: PodStatus & { readonly conditions?: readonly Condition[] };
 };
 
 /** The pods of some namespaces. Throws `TaskError` if kubectl fails. */
@@ -23,18 +17,16 @@ export async function readPods(
   context: ShellContext,
   namespaces: ReadonlySet<string>,
 ): Promise<readonly Pod[]> {
-  const { items } = await kubectlList<{ items: readonly Pod[] }>(context, 'get', 'pods', '-A');
-  return items.filter(({ metadata }) => namespaces.has(metadata.namespace));
+  const pods = await kubectlList<Pod>(context, 'get', 'pods', '-A');
+  return pods.filter(({ metadata }) => namespaces.has(metadata.namespace));
 }
 
 /** Pods that should be ready and are not, each with the reason; without ended pods of Jobs and pods being deleted. */
 export function unreadyOf(pods: readonly Pod[]): readonly Finding[] {
   return pods.flatMap(({ metadata, status = {} }) => {
     const { phase = 'Pending', conditions = [] } = status;
-    const holds = (wanted: string) =>
-      conditions.some(({ type, status: is }) => type === wanted && is === 'True');
     if (phase === 'Succeeded' || phase === 'Failed' || metadata.deletionTimestamp !== undefined) return [];
-    if (holds('Ready')) return [];
+    if (holds(conditions, 'Ready')) return [];
     const scheduling = conditions.find(({ type, status: is }) => type === 'PodScheduled' && is === 'False');
     const text =
       problemOf(status) ??

@@ -1,11 +1,10 @@
-import { request as requestHttp } from 'node:http';
-import { request as requestHttps } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UsageError } from '@k8s-deployment/runner';
 import { clusterOf, postgresqlTarget } from '../cluster/cluster.ts';
 import { isFree } from '../cluster/embedded/ports.ts';
 import { providerOf } from '../cluster/providers.ts';
 import { formatAddresses } from '../ingress/addresses.ts';
+import { call } from '../ingress/call.ts';
 import { controllerOf } from '../ingress/controllers.ts';
 import { findWay } from '../ingress/entrance.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
@@ -100,28 +99,24 @@ async function wayToIngress(context: Context): Promise<Way> {
   }
   const { namespace, service } = way;
   const { port, localPort } = ingressPorts(tls);
-  const target = { namespace, resource: `svc/${service}`, port, answers: answersAny(tls) };
+  const target = { namespace, resource: `svc/${service}`, port, answers: answersAny(scheme) };
   return { scheme, target, port: localPort };
 }
 
 /** The port of the controller's Service, and one of this machine that needs no root. */
 const ingressPorts = (tls: boolean) => (tls ? { port: 443, localPort: 8443 } : { port: 80, localPort: 8080 });
 
-/** Whether an HTTP server answers, whatever it says and whatever its certificate is worth. */
+/** True when an HTTP server answers, whatever it says and whatever its certificate is worth. */
 const answersAny =
-  (tls: boolean) =>
+  (scheme: string) =>
   ({ host, port }: Connection): Promise<boolean> =>
-    new Promise((resolve) => {
-      const options = { host, port, timeout: 3000, agent: false };
-      const request = tls ? requestHttps({ ...options, rejectUnauthorized: false }) : requestHttp(options);
-      request.once('response', (response) => {
-        response.destroy();
-        resolve(true);
-      });
-      request.once('timeout', () => request.destroy());
-      request.once('error', () => resolve(false));
-      request.end();
-    });
+    call({
+      ...{ address: host, port, path: '/', origin: new URL(`${scheme}${host}:${port}`) },
+      ...{ authority: 'any', timeoutMs: 3000 },
+    }).then(
+      () => true,
+      () => false,
+    );
 
 function tell(context: Context, names: readonly Name[], addresses: ReadonlyMap<Name, string>): void {
   const rows = names.map((name) => ({ name, address: addresses.get(name) ?? '' }));

@@ -31,19 +31,17 @@ export async function reopen(context: EnvironmentContext, started: Outcome): Pro
 /** A kubelet renews its lease every 10 s, and needs time to start. */
 const kubeletMs = 60_000;
 
-type Leases = {
-  readonly items: readonly {
-    readonly metadata: { readonly name: string };
-    readonly spec: { readonly renewTime?: string };
-  }[];
+type Lease = {
+  readonly metadata: { readonly name: string };
+  readonly spec: { readonly renewTime?: string };
 };
 
 /** Waits until each kubelet has renewed its lease. Until then the API shows its pods as before the stop: ready. */
 async function waitForKubelets(context: EnvironmentContext): Promise<void> {
   const read = async (): Promise<ReadonlyMap<string, string | undefined>> => {
     const words = ['-n', 'kube-node-lease', 'get', 'leases'];
-    const { items } = await kubectlList<Leases>(context, ...words);
-    return new Map(items.map(({ metadata, spec }) => [metadata.name, spec.renewTime]));
+    const leases = await kubectlList<Lease>(context, ...words);
+    return new Map(leases.map(({ metadata, spec }) => [metadata.name, spec.renewTime]));
   };
   const before = await read();
   let silent: readonly string[] = [];

@@ -6,7 +6,7 @@ import { isPostgresqlReady } from '../database/postgresql.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases, findDeployed } from '../helm/releases.ts';
-import { kubectlJson, kubectlList } from '../kubernetes/kubectl.ts';
+import { type Condition, holds, kubectlJson, kubectlList } from '../kubernetes/kubectl.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { remembered } from '../settings/environment.ts';
 import { findTool } from '../tools/tools.ts';
@@ -32,11 +32,9 @@ export type Status = {
   readonly database: { readonly reachable: boolean } | null;
 };
 
-type NodeList = {
-  readonly items: readonly {
-    readonly metadata: { readonly name: string };
-    readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
-  }[];
+type Node = {
+  readonly metadata: { readonly name: string };
+  readonly status?: { readonly conditions?: readonly Condition[] };
 };
 
 /** Time limit of each query. */
@@ -118,10 +116,10 @@ async function readVersion(context: EnvironmentContext): Promise<string | null> 
 }
 
 async function readNodes(context: EnvironmentContext): Promise<Status['cluster']['nodes']> {
-  const { items } = await kubectlList<NodeList>(context, 'get', 'nodes');
-  return items.map(({ metadata, status }) => ({
+  const nodes = await kubectlList<Node>(context, 'get', 'nodes');
+  return nodes.map(({ metadata, status }) => ({
     name: metadata.name,
-    ready: status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
+    ready: holds(status?.conditions, 'Ready'),
   }));
 }
 

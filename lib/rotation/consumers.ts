@@ -14,16 +14,14 @@ export type Consumer = {
   readonly generation: number;
 };
 
-type DeploymentList = {
-  readonly items: readonly {
-    readonly metadata: {
-      readonly name: string;
-      readonly namespace: string;
-      readonly generation: number;
-      readonly labels?: { readonly [name: string]: string };
-      readonly annotations?: { readonly [name: string]: string };
-    };
-  }[];
+type Deployment = {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly generation: number;
+    readonly labels?: { readonly [name: string]: string };
+    readonly annotations?: { readonly [name: string]: string };
+  };
 };
 
 type DatabaseSecrets = {
@@ -50,18 +48,16 @@ export async function consumersOf(context: Context, roles: readonly string[]): P
   const secrets = consumerSecrets(settings, roles);
   const found = await Promise.all(
     [...new Set(secrets.map(({ namespace }) => namespace))].map((namespace) =>
-      kubectlList<DeploymentList>(context, 'get', 'deployments', '-n', namespace),
+      kubectlList<Deployment>(context, 'get', 'deployments', '-n', namespace),
     ),
   );
-  return found
-    .flatMap(({ items }) => items)
-    .flatMap(({ metadata: { name, namespace, generation, labels, annotations } }) => {
-      const named = (annotations?.[annotation] ?? '').split(',').map((secret) => secret.trim());
-      const uses = secrets.some((secret) => secret.namespace === namespace && named.includes(secret.name));
-      return uses
-        ? [{ name, namespace, generation, release: labels?.['app.kubernetes.io/instance'] ?? name }]
-        : [];
-    });
+  return found.flat().flatMap(({ metadata: { name, namespace, generation, labels, annotations } }) => {
+    const named = (annotations?.[annotation] ?? '').split(',').map((secret) => secret.trim());
+    const uses = secrets.some((secret) => secret.namespace === namespace && named.includes(secret.name));
+    return uses
+      ? [{ name, namespace, generation, release: labels?.['app.kubernetes.io/instance'] ?? name }]
+      : [];
+  });
 }
 
 /** How long Reloader may take to notice a changed Secret. */

@@ -96,8 +96,8 @@ export async function installedPassword(context: EnvironmentContext): Promise<st
   // As a list, which is empty if there is none.
   const name = 'metadata.name=postgresql-superuser';
   const words = ['get', 'secrets', '-n', 'database', '--field-selector', name] as const;
-  const { items } = await kubectlList<{ readonly items: readonly Secret[] }>(context, ...words);
-  const encoded = items[0]?.data?.password;
+  const [secret] = await kubectlList<Secret>(context, ...words);
+  const encoded = secret?.data?.password;
   if (encoded === undefined) return undefined;
   const password = Buffer.from(encoded, 'base64').toString();
   context.secret(password);

@@ -58,7 +58,7 @@ export async function hasVault(context: ShellContext): Promise<boolean> {
   const { environment } = context;
   if (providerOf(environment).servers) return true;
   const words = ['-n', 'vault', 'get', 'statefulsets', '--selector', vaultSelector];
-  return (await kubectlList<{ items: VaultWorkload[] }>(context, ...words)).items.length > 0;
+  return (await kubectlList<VaultWorkload>(context, ...words)).length > 0;
 }
 
 /**
@@ -112,7 +112,7 @@ async function podsOf(context: ForwardContext, waitMs: number): Promise<VaultPod
   let found: VaultPods = { running: [], others: [], complete: false };
   await poll(
     async () => {
-      found = vaultPods((await kubectlList<{ items: VaultWorkload[] }>(context, ...words)).items);
+      found = vaultPods(await kubectlList<VaultWorkload>(context, ...words));
       return found.complete ? true : undefined;
     },
     waitMs,

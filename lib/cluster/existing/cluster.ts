@@ -108,8 +108,8 @@ export const cluster: Cluster = {
 
 async function checkStorageClass(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
-  type List = { items: { metadata: { annotations?: { [name: string]: string } } }[] };
-  const { items } = await kubectlList<List>(context, 'get', 'storageclass');
+  type StorageClass = { metadata: { annotations?: { [name: string]: string } } };
+  const items = await kubectlList<StorageClass>(context, 'get', 'storageclass');
   const marked = items.some(
     ({ metadata }) => metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true',
   );

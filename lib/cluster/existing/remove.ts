@@ -3,7 +3,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import type { Outcome } from '../../ground/outcome.ts';
 import { declaredReleases, helmfileCommand, helmfileText } from '../../helm/helmfile.ts';
 import { refuseTerminating } from '../../helm/namespaces.ts';
-import { removeController, removeControllerCommands } from '../../ingress/remove.ts';
+import { removeController, removeControllerCommands } from '../../ingress/installed.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import {

@@ -1,6 +1,6 @@
 import { quote, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
-import { kubectl, kubectlText, listAnswer } from '../../kubernetes/kubectl.ts';
+import { itemsOf, kubectl, kubectlAnswer, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import { fullName, namesHost, parseRepository } from '../../tools/registry/reference.ts';
@@ -111,8 +111,9 @@ async function nodesOf(context: EnvironmentContext): Promise<Node[] | undefined>
     context.log(`warning: cannot check which images the nodes have: ${reasonOf(output)}`);
     return undefined;
   }
-  type List = { items: { metadata: { name: string }; status?: { images?: { names?: string[] }[] } }[] };
-  const { items } = listAnswer<List>('kubectl get nodes -o json', output);
+  type Node = { metadata: { name: string }; status?: { images?: { names?: string[] }[] } };
+  const command = 'kubectl get nodes -o json';
+  const items = itemsOf(command, kubectlAnswer<{ items?: Node[] }>(command, output));
   return items.map(({ metadata, status: { images = [] } = {} }) => ({
     name: metadata.name,
     images: new Set(images.flatMap(({ names = [] }) => names.map(fullName))),

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { controllerCommands, ensureController } from '../../../lib/ingress/install.ts';
-import { removeController } from '../../../lib/ingress/remove.ts';
+import { removeController } from '../../../lib/ingress/installed.ts';
 import type { Settings } from '../../../lib/settings/settings.ts';
 import type { CloneContext } from '../../rig/scripted-clone.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';

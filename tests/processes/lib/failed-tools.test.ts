@@ -21,7 +21,7 @@ type State = {
     typeof import('../../../lib/rotation/rotate.ts') &
     typeof import('../../../lib/rotation/rotation-state.ts') &
     typeof import('../../../lib/rotation/server.ts') &
-    typeof import('../../../lib/ingress/record.ts') &
+    typeof import('../../../lib/ingress/installed.ts') &
     typeof import('../../../lib/secrets/encrypted-file.ts') &
     typeof import('../../../lib/operations/status.ts') &
     typeof import('../../../lib/vault/health.ts');
@@ -35,7 +35,7 @@ test.before(async (state) => {
     ...['settings/environment', 'settings/settings', 'certificates/certificates'],
     ...['cluster/embedded/services', 'cluster/embedded/state', 'operations/status', 'secrets/encrypted-file'],
     ...['rotation/rotate', 'rotation/rotation-state', 'rotation/server'],
-    ...['ingress/record', 'vault/health'],
+    ...['ingress/installed', 'vault/health'],
   ];
   state.lib = Object.assign(
     {},

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isDrift, readDrift, tellDrift } from '../../../lib/helm/drift.ts';
+import { isDrift, tellDrift } from '../../../lib/helm/drift.ts';
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import type { DeployedRelease } from '../../../lib/helm/releases.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
@@ -59,32 +59,38 @@ const cluster = (answer: (command: string) => Answer) => ({
 });
 const list = (...items: readonly object[]): Answer => ({ stdout: JSON.stringify({ items }) });
 
-const driftOf = async (context: ReturnType<typeof cluster>) =>
-  (await readDrift(context, [devops], assert.unreachable)).get('devops');
+/** The lines that are told of the release in this state, and its drift. */
+async function told(answer: Answer | ((command: string) => Answer), status = 'deployed') {
+  const lines: string[] = [];
+  const declared = [{ name: 'devops', namespace: 'core' } as Release];
+  const context = { ...cluster(typeof answer === 'function' ? answer : () => answer), secret: () => {} };
+  const drifts = await tellDrift(context, declared, [{ ...devops, status }], (line) => lines.push(line));
+  return { lines, drift: drifts.get('devops') };
+}
 
 test('a release with all its objects has no drift', async () => {
-  const drift = await driftOf(cluster(() => list(namespace, deployment, secret)));
+  const { lines, drift } = await told(list(namespace, deployment, secret));
+  assert.equal(lines, ['devops: deployment frontend/front has 0 of 1 pods ready']);
   assert.not.ok(isDrift(drift));
 });
 
-test('deleted objects are missing', async () => {
-  for (const [rest, missing] of [
-    [[deployment, secret], 'namespace backend'],
-    [[namespace, secret], 'deployment frontend/front'],
-    [[namespace, deployment], 'secret core/password'],
+const unknown = { exitCode: 1, stderr: 'error: the server doesn\'t have a resource type "Deployment"' };
+
+test('deleted objects, and those of a kind that the cluster does not know, are missing', async () => {
+  for (const [answer, missing] of [
+    [list(deployment, secret), 'namespace backend'],
+    [list(namespace, secret), 'deployment frontend/front'],
+    [list(namespace, deployment), 'secret core/password'],
+    [
+      (command: string) => (command.includes('Deployment') ? unknown : list(namespace, secret)),
+      'deployment frontend/front',
+    ],
   ] as const) {
-    const drift = await driftOf(cluster(() => list(...rest)));
+    const { lines, drift } = await told(answer);
+    assert.ok(lines.includes(`devops was changed: ${missing} is missing`));
     assert.equal(drift?.missing, [missing]);
     assert.ok(isDrift(drift));
   }
-});
-
-test('objects of a kind that the cluster does not know are missing', async () => {
-  const unknown = { exitCode: 1, stderr: 'error: the server doesn\'t have a resource type "Deployment"' };
-  const drift = await driftOf(
-    cluster((command) => (command.includes('Deployment') ? unknown : list(namespace, secret))),
-  );
-  assert.equal(drift?.missing, ['deployment frontend/front']);
 });
 
 const forbidden = 'Error from server (Forbidden): secrets is forbidden: User "me" cannot list';
@@ -99,12 +105,11 @@ test('objects that may not be listed are not missing; the others are compared', 
       ...by('somebody', { 'f:metadata': { 'f:labels': { 'f:name': {} } } }),
     },
   };
-  const reasons: string[] = [];
-  const context = cluster(() => ({ ...list(changed), exitCode: 1, stderr: forbidden }));
-  const drift = (await readDrift(context, [devops], (reason) => reasons.push(reason))).get('devops');
-  assert.equal(drift?.missing, []);
-  assert.equal(drift?.changed, ['namespace backend .metadata.labels.name: other (somebody) → wrong']);
-  assert.equal(reasons, [forbidden]);
+  const { lines } = await told({ ...list(changed), exitCode: 1, stderr: forbidden });
+  assert.equal(lines, [
+    `cannot check for manual changes: ${forbidden}`,
+    'devops was changed: namespace backend .metadata.labels.name: other (somebody) → wrong',
+  ]);
 });
 
 test('a kubectl that fails says nothing about a release', async () => {
@@ -116,17 +121,8 @@ test('a kubectl that fails says nothing about a release', async () => {
       '`kubectl get` failed with exit code 1',
     ],
   ] as const)
-    assert.is((await failureOf(driftOf(cluster(() => answer)))).what, what);
+    assert.is((await failureOf(told(answer))).what, what);
 });
-
-/** The lines that are told of a release in this state. */
-async function told(answer: Answer, status = 'deployed'): Promise<readonly string[]> {
-  const lines: string[] = [];
-  const declared = [{ name: 'devops', namespace: 'core' } as Release];
-  const context = { ...cluster(() => answer), secret: () => {} };
-  await tellDrift(context, declared, [{ ...devops, status }], (line) => lines.push(line));
-  return lines;
-}
 
 test('added fields are told without values, and a pause as a fault', async () => {
   const paused = {
@@ -145,25 +141,21 @@ test('added fields are told without values, and a pause as a fault', async () =>
     data: { more: 'aGlkZGVu' },
   };
   const kept = 'an install keeps it: remove it by hand';
-  assert.equal(await told(list(namespace, paused, patched)), [
+  assert.equal((await told(list(namespace, paused, patched))).lines, [
     'devops: deployment frontend/front is paused: `kubectl -n frontend rollout resume deployment front` resumes it',
     `devops: deployment frontend/front .spec was added by kubectl-rollout; ${kept}`,
     `devops: secret core/password .data.more was added by kubectl-patch; ${kept}`,
   ]);
 });
 
-test('objects that may not be listed are reported with the reason', async () => {
-  assert.equal(await told({ exitCode: 1, stderr: forbidden }), [
-    `cannot check for manual changes: ${forbidden}`,
-  ]);
-});
-
 test('a failed release is compared with its last manifest, a pending or uninstalled one with nothing', async () => {
   const faulty = { ...deployment, status: { readyReplicas: 0 } };
   const answer = list(namespace, faulty, secret);
-  assert.equal(await told(answer, 'failed'), ['devops: deployment frontend/front has 0 of 1 pods ready']);
+  assert.equal((await told(answer, 'failed')).lines, [
+    'devops: deployment frontend/front has 0 of 1 pods ready',
+  ]);
   for (const status of ['pending-upgrade', 'uninstalling', 'uninstalled'])
-    assert.equal(await told(answer, status), [], status);
+    assert.equal((await told(answer, status)).lines, [], status);
 });
 
 test.run();

@@ -73,8 +73,8 @@ test('the newest revision of each release counts, compared as numbers', async ()
   assert.equal(
     releases.map(({ namespace, revision, status }) => [namespace, revision, status]),
     [
-      ['core', 10, 'pending-upgrade'],
       ['other', 2, 'failed'],
+      ['core', 10, 'pending-upgrade'],
     ],
   );
   assert.equal(releases[0]?.updated, new Date('2026-01-02T03:04:05Z'));
@@ -95,8 +95,8 @@ test('a Secret that cannot be read is an error, or reported while the other rele
   assert.equal(
     releases.map(({ name, status, revision }) => [name, status, revision]),
     [
-      ['vault', 'deployed', 4],
       ['devops', 'deployed', 1],
+      ['vault', 'deployed', 4],
     ],
   );
 });

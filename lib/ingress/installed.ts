@@ -1,0 +1,82 @@
+import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
+import { textIfThere } from '../ground/if-there.ts';
+import { helmCommand } from '../helm/helm.ts';
+import { helmText, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
+import type { EnvironmentContext, Target } from '../settings/context.ts';
+import { type Environment, writeWhole } from '../settings/environment.ts';
+import { controllerOf } from './controllers.ts';
+
+/** Name of the controller's helm release. */
+export const releaseName = 'traefik';
+
+/** The ingress controller that create-k8s installed: only this one is upgraded and removed. */
+export type ControllerRecord = {
+  readonly namespace: string;
+  /** True if the namespace was created for it. */
+  readonly ownNamespace: boolean;
+  /** Names of the types (CRDs) that the cluster had before. */
+  readonly typesBefore: readonly string[];
+  /** Of chart and values; empty until the installation is complete. */
+  readonly digest: string;
+};
+
+/** Names of the types that Traefik's charts install. */
+const traefikTypes = /\.(?:traefik\.io|gateway\.networking\.k8s\.io)$/;
+
+const recordPath = ({ state }: Pick<Environment, 'state'>): string => join(state, 'ingress.json');
+
+/** The record of the installation; undefined if there is none. Throws `TaskError` if it cannot be read. */
+export async function readRecord(environment: Environment): Promise<ControllerRecord | undefined> {
+  const text = await textIfThere(recordPath(environment));
+  if (text === undefined) return undefined;
+  try {
+    const record = JSON.parse(text) as ControllerRecord | null;
+    if (typeof record?.namespace === 'string' && Array.isArray(record.typesBefore)) return record;
+  } catch {
+    // Reported below.
+  }
+  throw new TaskError({
+    what: `.state/${environment.name}/ingress.json, the record of the installed ingress controller, is damaged`,
+    why: 'without it, it is unknown what to upgrade and what to remove',
+    advice: `restore it from a copy; or remove the controller by hand (helm uninstall ${releaseName}), then the file`,
+  });
+}
+
+export const writeRecord = (environment: Environment, record: ControllerRecord): Promise<void> =>
+  writeWhole(recordPath(environment), `${JSON.stringify(record, null, 2)}\n`);
+
+/** An object of which only the name matters. */
+export type Named = { readonly metadata: { readonly name: string } };
+
+/** Removes the controller, its namespace and its types, if create-k8s installed them. */
+export async function removeController(context: EnvironmentContext): Promise<void> {
+  const { $, environment } = context;
+  const record = await readRecord(environment);
+  if (record === undefined) return;
+  const { namespace } = record;
+  await $`${helmCommand(environment, namespace)} uninstall ${releaseName} --ignore-not-found --wait`;
+  if (record.ownNamespace) {
+    await $`${kubectl(environment)} delete namespace ${namespace} --ignore-not-found --wait --timeout 300s`;
+  }
+  const types = await kubectlList<Named>(context, 'get', 'crd');
+  const names = types.map(({ metadata }) => metadata.name);
+  const own = names.filter((name) => traefikTypes.test(name) && !record.typesBefore.includes(name));
+  if (own.length === 0) return;
+  // Objects of somebody else would be deleted with their type.
+  const used = await $({ quiet: true })`${kubectl(environment)} get ${own.join(',')} -A -o name`;
+  if (used.stdout.trim() === '') await $`${kubectl(environment)} delete crd ${own} --ignore-not-found`;
+  else context.log('keeping the types of the ingress controller: other namespaces use them');
+}
+
+/** The same as plain commands. */
+export function removeControllerCommands({ environment, settings }: Target): readonly string[] {
+  const controller = controllerOf(settings);
+  if (settings.ingress.controller !== 'traefik' || controller === undefined) return [];
+  const { namespace } = controller;
+  return [
+    `# where create-k8s installed the ingress controller (.state/${environment.name}/ingress.json):`,
+    `${helmText(environment)} --namespace ${namespace} uninstall ${releaseName} --ignore-not-found --wait`,
+    `${kubectlText(environment)} delete namespace ${namespace} --ignore-not-found --wait --timeout 300s`,
+  ];
+}
