@@ -1,83 +1,60 @@
 import { mkdirSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/settings/environment.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { keepForward, withPortForward } from '../../../lib/kubernetes/port-forward.ts';
+import type { CloneContext } from '../../rig/scripted-clone.ts';
+import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
-type State = {
-  clone: ScriptedClone;
-  lib: typeof import('../../../lib/kubernetes/port-forward.ts');
-  environment: Environment;
-  context: RecordedContext;
-};
-
-const test = suite<State>('port-forward');
+const test = suite<{ context: CloneContext }>('port-forward');
+const project = scriptedFolder('environments');
 
 test.before(async (state) => {
-  state.clone = scriptedClone();
-  state.lib = await state.clone.lib('kubernetes/port-forward.ts');
-  state.environment = await state.clone.environment('minikube');
-  state.context = await state.clone.context('minikube');
-  mkdirSync(state.environment.state, { recursive: true });
+  state.context = await project.context('minikube');
+  mkdirSync(state.context.environment.state, { recursive: true });
 });
-
-test.before.each(({ clone }) => clone.forget());
-test.after(({ clone }) => clone.remove());
+test.before.each(project.forget);
+test.after(project.remove);
 
 const vault = { namespace: 'vault', resource: 'svc/vault', port: 8200 };
 
 test('a forwarded port is used as soon as kubectl names it, and kubectl is ended afterwards', async ({
-  lib,
-  clone,
-  environment,
   context,
 }) => {
-  clone.script(
+  project.script(
     'kubectl',
     'echo "$$" >> "$CALLS"; echo "Forwarding from 127.0.0.1:40123 -> 8200"; echo "Forwarding from [::1]:40123 -> 8200"; exec sleep 1000',
   );
-  const used = await lib.withPortForward(
-    { ...context, environment },
-    vault,
-    async (connection) => connection,
-  );
+  const used = await withPortForward(context, vault, async (connection) => connection);
   assert.equal(used, { host: '127.0.0.1', port: 40123 });
-  const [call, pid] = clone.calls();
+  const [call, pid] = project.calls();
   assert.match(call ?? '', /-n vault port-forward svc\/vault :8200 --address 127\.0\.0\.1$/);
   assert.throws(() => process.kill(Number(pid), 0), /ESRCH/);
 });
 
-test('kubectl is ended also when its use fails', async ({ lib, clone, environment, context }) => {
-  clone.script(
+test('kubectl is ended also when its use fails', async ({ context }) => {
+  project.script(
     'kubectl',
     'echo "$$" >> "$CALLS"; echo "Forwarding from 127.0.0.1:40123 -> 8200"; exec sleep 1000',
   );
-  const failing = lib.withPortForward({ ...context, environment }, vault, async () => {
+  const failing = withPortForward(context, vault, async () => {
     throw new Error('sealed');
   });
   assert.is((await failureOf(failing)).message, 'sealed');
-  assert.throws(() => process.kill(Number(clone.calls()[1]), 0), /ESRCH/);
+  assert.throws(() => process.kill(Number(project.calls()[1]), 0), /ESRCH/);
 });
 
-test('a Service without a pod fails with kubectl’s last line', async ({
-  lib,
-  clone,
-  environment,
-  context,
-}) => {
-  clone.script('kubectl', 'echo "first" >&2; echo "error: no running pods" >&2; exit 1');
-  const error = await failureOf(
-    lib.withPortForward({ ...context, environment }, vault, async () => undefined),
-  );
+test('a Service without a pod fails with kubectl’s last line', async ({ context }) => {
+  project.script('kubectl', 'echo "first" >&2; echo "error: no running pods" >&2; exit 1');
+  const error = await failureOf(withPortForward(context, vault, async () => undefined));
   assert.is(error.what, 'svc/vault of the namespace vault cannot be reached');
   assert.is(error.why, 'error: no running pods');
 });
 
 /** A kubectl whose port-forwards do these in turn, the last of them again and again; pods as given. */
-function attempts(clone: ScriptedClone, bodies: readonly string[], pods: readonly object[] = []): void {
+function attempts(bodies: readonly string[], pods: readonly object[] = []): void {
   const cases = bodies.map((body, index) => `${index === bodies.length - 1 ? '*' : index + 1}) ${body};;`);
-  clone.script(
+  project.script(
     'kubectl',
     `case "$*" in
 *"get pods"*) echo '${JSON.stringify({ items: pods })}'; exit;;
@@ -93,33 +70,27 @@ const notThere =
   'echo "error: error upgrading connection: unable to upgrade connection: pod does not exist" >&2; exit 1';
 
 test('a pod that kubectl does not reach yet, or whose server does not answer, is tried again', async ({
-  lib,
-  clone,
-  environment,
   context,
 }) => {
-  attempts(clone, [notThere, forwarding]);
+  attempts([notThere, forwarding]);
   let asked = 0;
   const answers = async () => {
     asked += 1;
     return asked === 2;
   };
   const told: string[] = [];
-  const used = await lib.withPortForward(
-    { ...{ ...context, progress: (text) => told.push(text) }, environment },
+  const used = await withPortForward(
+    { ...context, progress: (text) => told.push(text) },
     { ...vault, waitMs: 60_000, answers },
     async ({ port }) => port,
   );
   assert.is(used, 40123);
-  assert.is(clone.calls().length, 3);
+  assert.is(project.calls().length, 3);
   assert.match(told[0] ?? '', /^waiting for svc\/vault of the namespace vault: .*pod does not exist$/);
   assert.match(told[1] ?? '', 'the pod does not answer');
 });
 
 test('when time is up, the error gives the last reason and what is wrong with the pods of the namespace', async ({
-  lib,
-  clone,
-  environment,
   context,
 }) => {
   const waiting = { reason: 'CrashLoopBackOff' };
@@ -127,47 +98,36 @@ test('when time is up, the error gives the last reason and what is wrong with th
     metadata: { namespace, name: 'vault-0' },
     status: { phase: 'Running', containerStatuses: [{ name: 'vault', state: { waiting } }] },
   });
-  attempts(clone, [notThere], [pod('vault'), pod('other')]);
-  const error = await failureOf(
-    lib.withPortForward({ ...context, environment }, { ...vault, waitMs: 1 }, async () => undefined),
-  );
+  attempts([notThere], [pod('vault'), pod('other')]);
+  const error = await failureOf(withPortForward(context, { ...vault, waitMs: 1 }, async () => undefined));
   assert.is(error.what, 'svc/vault of the namespace vault cannot be reached');
   assert.match(error.why ?? '', /pod does not exist\npod vault\/vault-0: container vault: CrashLoopBackOff$/);
 });
 
-test('missing objects are not waited for, and status waits for nothing', async ({
-  lib,
-  clone,
-  environment,
-  context,
-}) => {
-  attempts(clone, ['echo \'Error from server (NotFound): services "vault" not found\' >&2; exit 1']);
+test('missing objects are not waited for, and status waits for nothing', async ({ context }) => {
+  attempts(['echo \'Error from server (NotFound): services "vault" not found\' >&2; exit 1']);
   const once = async (waitMs: number) => {
-    clone.forget();
-    const error = await failureOf(
-      lib.withPortForward({ ...context, environment }, { ...vault, waitMs }, async () => undefined),
-    );
-    return [error.why, clone.calls().filter((line) => line.includes('port-forward')).length];
+    project.forget();
+    const error = await failureOf(withPortForward(context, { ...vault, waitMs }, async () => undefined));
+    return [error.why, project.calls().filter((line) => line.includes('port-forward')).length];
   };
   const reason = 'Error from server (NotFound): services "vault" not found';
   assert.equal(await once(60_000), [reason, 1]);
-  attempts(clone, [notThere]);
+  attempts([notThere]);
   assert.is((await once(0))[1], 1);
 });
 
 test('a lasting forward connects again from the same port when kubectl ends or nothing answers, until the run stops', async ({
-  lib,
-  clone,
   context,
 }) => {
   const lost =
     'echo "Forwarding from 127.0.0.1:40123 -> 8200"; echo "error: lost connection to pod" >&2; exit 1';
-  attempts(clone, [lost, notThere, forwarding]);
+  attempts([lost, notThere, forwarding]);
   const stop = new AbortController();
   const news: string[] = [];
   // Once, of what is open.
   const answers = async () => news.length !== 3;
-  await lib.keepForward(
+  await keepForward(
     { ...context, signal: stop.signal },
     { ...vault, waitMs: 60_000, answers },
     {
@@ -181,20 +141,18 @@ test('a lasting forward connects again from the same port when kubectl ends or n
   );
   const open = 'open at 40123';
   assert.equal(news, [open, 'error: lost connection to pod', open, 'the server does not answer', open]);
-  const ports = clone.calls().flatMap((call) => / (\d*:8200) /.exec(call)?.[1] ?? []);
+  const ports = project.calls().flatMap((call) => / (\d*:8200) /.exec(call)?.[1] ?? []);
   assert.equal(ports, [':8200', ...Array(3).fill('40123:8200')]);
 });
 
 test('a lasting forward fails as a short one when the API server does not have it any more', async ({
-  lib,
-  clone,
   context,
 }) => {
   const gone = 'echo \'Error from server (NotFound): services "vault" not found\' >&2; exit 1';
-  attempts(clone, ['echo "Forwarding from 127.0.0.1:40123 -> 8200"; exit 1', gone]);
+  attempts(['echo "Forwarding from 127.0.0.1:40123 -> 8200"; exit 1', gone]);
   const news = { onOpen: () => {}, onLost: () => {} };
   const error = await failureOf(
-    lib.keepForward(context, { ...vault, answers: async () => true, waitMs: 60_000 }, news),
+    keepForward(context, { ...vault, answers: async () => true, waitMs: 60_000 }, news),
   );
   assert.match(error.why ?? '', 'services "vault" not found');
 });

@@ -1,0 +1,51 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { helmText, kubectl, kubectlJson, kubectlList, kubectlText } from '../../../lib/kubernetes/kubectl.ts';
+import { answeringShell } from '../../rig/answering-shell.ts';
+import { environmentIn } from '../../rig/environment.ts';
+import { failureOf } from '../../rig/task-context.ts';
+
+const environment = environmentIn('/project');
+
+/** A kubectl that prints this. */
+const printing = (stdout: string, stderr = '') => ({
+  $: answeringShell(() => ({ stdout, stderr })),
+  environment,
+});
+
+test('every call names kubeconfig and context', () => {
+  const { kubeconfig, context } = environment;
+  assert.equal(kubectl(environment), ['kubectl', '--kubeconfig', kubeconfig, '--context', context]);
+  assert.is(
+    kubectlText({ ...environment, context: 'a b' }),
+    "kubectl --kubeconfig .state/development/kubeconfig --context 'a b'",
+  );
+  assert.is(
+    helmText(environment),
+    `helm --kubeconfig .state/development/kubeconfig --kube-context ${context}`,
+  );
+});
+
+test('JSON is read from stdout alone: warnings do not break it', async () => {
+  assert.equal(await kubectlList(printing('{"items":[{}]}', 'W0101 a warning'), 'get', 'nodes'), [{}]);
+});
+
+test('an answer that is not a list is an error, and so is a failure of the API server', async () => {
+  const unreadable = '`kubectl get nodes -o json` gave no readable answer';
+  const failed = '`kubectl get nodes -o json` failed';
+  for (const [answer, what, why] of [
+    ['{}', unreadable, /no `items`/],
+    ['{"items":{}}', unreadable, /no `items`/],
+    ['[]', unreadable, /no `items`/],
+    ['{"kind":"Status","code":500,"message":"etcd is slow"}', failed, /etcd/],
+    ['{"kind":"Status","code":500}', failed, /answered with 500/],
+  ] as const) {
+    const error = await failureOf(kubectlList(printing(answer), 'get', 'nodes'));
+    assert.is(error.what, what);
+    assert.match(error.why ?? '', why);
+  }
+  const status = printing('{"kind":"Status","code":500}');
+  assert.match((await failureOf(kubectlJson(status, 'version'))).what, 'failed');
+});
+
+test.run();
