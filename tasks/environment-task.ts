@@ -50,13 +50,22 @@ type EarlyFields<Specs extends ArgumentSpecs> = {
 
 const earlyFields = ['needs', 'steps', 'after', 'finally', 'confirm', 'mutex'] as const;
 
+/** What says when nothing is to be done, and what `--watch` looks at. */
+type FileFields<Known> = {
+  readonly inputs?: (input: Known) => readonly string[] | Promise<readonly string[]>;
+  readonly status?: (input: Known) => string | Promise<string>;
+  readonly watched?: (input: Known) => readonly string[] | Promise<readonly string[]>;
+};
+
+const fileFields = ['inputs', 'status', 'watched'] as const;
+
 type Definition<Specs extends ArgumentSpecs, Known, Given> = Omit<
   TaskDefinition<Specs>,
-  keyof EarlyFields<Specs> | 'check' | 'watched' | 'commands' | 'run'
+  keyof EarlyFields<Specs> | 'check' | keyof FileFields<unknown> | 'commands' | 'run'
 > &
-  EarlyFields<Specs> & {
+  EarlyFields<Specs> &
+  FileFields<Known> & {
     readonly check?: (input: Known) => void | Promise<void>;
-    readonly watched?: (input: Known) => readonly string[] | Promise<readonly string[]>;
     readonly commands: (input: Known) => readonly string[] | Promise<readonly string[]>;
     readonly run?: (context: Given) => void | Promise<void>;
     /** True if `run` needs a running cluster; otherwise the task fails with advice. */
@@ -95,19 +104,24 @@ function declare<Specs extends ArgumentSpecs, More extends object>(
     const given = early(input);
     return { ...given, ...(await more(given)) };
   };
-  const { check, watched, commands, run, onCluster, ...rest } = definition;
+  const { check, commands, run, onCluster, ...rest } = definition;
   const functions = earlyFields.flatMap((name) => {
     const field: unknown = definition[name];
     return typeof field === 'function'
       ? [[name, (input: TaskInput<Specs>) => field(early(input))] as const]
       : [];
   });
+  const files = fileFields.flatMap((name) => {
+    const field = definition[name];
+    return field === undefined
+      ? []
+      : [[name, async (input: TaskInput<Specs>) => field(await known(input))] as const];
+  });
   return declareTask<Specs>(
     {
       ...(rest as Omit<TaskDefinition<Specs>, 'commands'>),
-      ...Object.fromEntries(functions),
+      ...Object.fromEntries([...functions, ...files]),
       ...(check && { check: async (input: TaskInput<Specs>) => check(await known(input)) }),
-      ...(watched && { watched: async (input: TaskInput<Specs>) => watched(await known(input)) }),
       commands: async (input) => commands(await known(input)),
       ...(run && {
         run: async (context: TaskContext<Specs>) => {

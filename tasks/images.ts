@@ -83,7 +83,11 @@ export const buildImages = task({
   // Base images come from a registry; a build changes nothing but Docker's images.
   retries: 1,
   timeoutMs: buildMs,
-  watched: async (input) => (await toBuild(input)).map(({ folder }) => folder),
+  inputs: async (input) => (await toBuild(input)).map(({ folder }) => folder),
+  status: async (input) => {
+    const { builtCommand } = await import('../lib/cluster/images/build.ts');
+    return builtCommand(input.settings, await toBuild(input));
+  },
   commands: async (input) => {
     const { buildCommands } = await import('../lib/cluster/images/build.ts');
     return buildCommands(input.settings, await toBuild(input));

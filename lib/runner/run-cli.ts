@@ -200,7 +200,7 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
   if (options.dryRun === true) {
     const { plainCommands } = await import('./surroundings.ts');
     const reasons = settings.explain
-      ? await (await import('./memory/explain.ts')).predict({ graph, settings, memory, shell: config.shell })
+      ? await (await import('./memory/memory.ts')).predict({ graph, settings, memory, shell: config.shell })
       : undefined;
     for (const node of graph.nodes) {
       if (reasons !== undefined) terminal.err(`${session.redactor.redact(reasons.get(node) ?? '')}\n`);

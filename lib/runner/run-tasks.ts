@@ -117,7 +117,7 @@ async function timingOf({ terminal, redactor }: RunRequest, recorder: RunRecorde
 async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promise<Tally> {
   const { graph, settings, stop } = request;
   const tally = emptyTally();
-  const { openMemory } = await import('./memory/open-memory.ts');
+  const { openMemory } = await import('./memory/memory.ts');
   const memory = await openMemory(request, run, tally);
   await runSchedule({
     nodes: graph.nodes,
@@ -125,8 +125,7 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
     failureMode: settings.failureMode,
     signal: stop.signal,
     run: async (node, late) => {
-      const looked = memory?.before(node, late);
-      const settled = typeof looked === 'object' ? await looked : looked;
+      const settled = await memory?.before(node, late);
       if (settled !== undefined) return settled;
       run.emit({ type: 'task-started', id: node.id });
       const at = Date.now();
@@ -135,14 +134,13 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
       const result = await executeNode(node, run, gate);
       if (node.task.interactive) screen.resume?.();
       gate?.release();
-      const noted = memory?.after(node, result);
-      if (noted !== undefined) await noted;
+      await memory?.after(node, result);
       settle(node, result, Date.now() - at, tally, run.emit);
       return result.status === 'done';
     },
     launch: (node, late) => {
       if (node.longRunning === undefined) throw new Error(`${node.label} is no long-running process`);
-      const noted = memory?.before(node, late);
+      memory?.launched(node);
       run.emit({ type: 'task-started', id: node.id });
       const at = Date.now();
       const gate = late ? finaliserGate(node, run) : undefined;
@@ -153,12 +151,7 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
         return result.status === 'done';
       });
       const ready = Promise.race([process.ready.then(() => true), ended.then(() => false)]);
-      // What its dependents are told of its inputs has to be known before they start.
-      return {
-        ready: ready.then((done) => Promise.resolve(noted).then(() => done)),
-        ended,
-        stop: process.stop,
-      };
+      return { ready, ended, stop: process.stop };
     },
     skip: (node, because) => {
       tally.skipped += 1;
@@ -166,7 +159,7 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
     },
     kill: () => stop.begin({ type: 'failure' }),
   });
-  await memory?.end(outcomeOf(stop.reason, tally));
+  memory?.end(outcomeOf(stop.reason, tally));
   return tally;
 }
 

@@ -174,7 +174,7 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   readonly retries?: number;
   /** Milliseconds before the second attempt, doubled for each further one. Default 1000. */
   readonly retryDelayMs?: number;
-  /** Folder for its commands, and what relative `inputs` and `outputs` start from. Default: `CliConfig.shell`'s, else ours. */
+  /** Folder for its commands, and what relative `inputs` start from. Default: `CliConfig.shell`'s, else ours. */
   readonly cwd?: string | ((input: TaskInput<Specs>) => string);
   /** Further variables for its commands; they win over all others. */
   readonly env?: Variables | ((input: TaskInput<Specs>) => Variables);
@@ -193,14 +193,17 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
    * until a signal comes. `retries` are for becoming ready.
    */
   readonly ready?: Readiness | ((input: TaskInput<Specs>) => Readiness);
-  /** Globs of files that the task reads (`!` in front leaves out). It is up to date while these and its arguments stay the same. */
-  readonly inputs?: readonly string[] | ((input: TaskInput<Specs>) => readonly string[]);
+  /**
+   * Globs of files that the task reads (`!` in front leaves out). It is up to date while these, those of its needs and its arguments
+   * stay the same.
+   */
+  readonly inputs?:
+    | readonly string[]
+    | ((input: TaskInput<Specs>) => readonly string[] | Promise<readonly string[]>);
   /** Globs of files that `--watch` looks at beside the `inputs`. They make nothing up to date: the task runs whenever it is asked for. */
   readonly watched?: (input: TaskInput<Specs>) => readonly string[] | Promise<readonly string[]>;
-  /** Globs of files that the task makes: it is not up to date when one matches nothing or was changed by others. */
-  readonly outputs?: readonly string[] | ((input: TaskInput<Specs>) => readonly string[]);
   /** A command that exits 0 when nothing is to be done. With `inputs` both must say so. */
-  readonly status?: string | ((input: TaskInput<Specs>) => string);
+  readonly status?: string | ((input: TaskInput<Specs>) => string | Promise<string>);
   /** The plain commands the task stands for, ready to paste; printed by `--dry-run`. Pure: no tool, no cluster, no key. */
   readonly commands: (input: TaskInput<Specs>) => readonly string[] | Promise<readonly string[]>;
   /** Default: runs `commands` one after another. */

@@ -14,6 +14,12 @@ export const buildCommands = (settings: Settings, images: readonly OwnImage[]): 
     ),
   );
 
+/** A plain command that succeeds if Docker has all images in their current version. */
+export async function builtCommand(settings: Settings, images: readonly OwnImage[]): Promise<string> {
+  const references = await Promise.all(images.map((image) => taggedByInputs(settings, image)));
+  return references.length === 0 ? 'true' : shellWords(['docker', 'image', 'inspect', ...references]);
+}
+
 /** Builds the images that Docker lacks in their current version. */
 export async function buildImages(context: Context, images: readonly OwnImage[]): Promise<Outcome> {
   const { $, settings } = context;

@@ -1,122 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
+import { formatPlace } from '../call-site.ts';
+import { UsageError } from '../errors.ts';
+import { count } from '../format.ts';
 import type { TaskNode } from '../node.ts';
-import { type Facets, neededBy } from './describe-node.ts';
-import { digestOf, type FileStates } from './file-state.ts';
+import { declared } from '../task.ts';
+import { changeBetween, type Digests, readFiles } from './files.ts';
+import { compileGlobs } from './glob.ts';
+import { digestOf, neededBy, settingsOf } from './node-settings.ts';
+import { Store } from './store.ts';
 
-const version = 1;
-
-/** What is remembered of a task's last success. Paths are relative to its folder. */
-export type Fingerprint = {
-  readonly version: typeof version;
-  readonly facets: Facets;
-  readonly inputs: FileStates;
-  readonly outputs: FileStates;
-  /** Output globs that matched nothing after the run. */
-  readonly missing: readonly string[];
-  /** The effects of its needs at that time, by node; those that say nothing of themselves are absent. */
-  readonly needs: { readonly [id: string]: string };
-  /** Changes with every run that did or may have changed something. */
-  readonly generation: string;
+export type FingerprintSettings = {
+  /** The folder for what is remembered. */
+  readonly memory: string;
+  /** Part of what is remembered: the options that tasks may depend on. */
+  readonly options: unknown;
+  /** The folder that a task without `cwd` works in. */
+  readonly base: string;
+  /** The runs that are asked for in spite of all checks. */
+  readonly force: boolean;
+  /** Why the command does not say that nothing is to be done; undefined when it does. */
+  readonly askStatus: (node: TaskNode, command: string) => Promise<string | undefined>;
 };
 
+/** A task as it was found before it ran. */
+export type Look = {
+  readonly run: boolean;
+  /** The rest of the sentence: `src/a.ts changed`, `12 inputs say so`. */
+  readonly reason: string;
+  /** What makes it up to date, by the names in explanations; undefined when something could not be read. */
+  readonly parts: Digests | undefined;
+  /** Those of its last success. */
+  readonly before: Digests | undefined;
+};
+
+/** Decides whether tasks are up to date, and remembers what made them so. */
+export class Fingerprints {
+  readonly #settings: FingerprintSettings;
+  readonly #store: Store;
+  /** What the tasks of this run were found to be. */
+  readonly #found = new Map<TaskNode, string>();
+  /** The mark of each task of this run that is under way. */
+  readonly #marks = new Map<TaskNode, string>();
+
+  constructor(settings: FingerprintSettings) {
+    this.#settings = settings;
+    this.#store = new Store(settings.memory, 'fingerprints');
+  }
+
+  /** Looks at everything that the task declares. Throws UsageError for an input that matches nothing. */
+  async look(node: TaskNode): Promise<Look> {
+    const { task, input } = node;
+    const says: string[] = [];
+    let look: Look = { run: true, reason: '--force asks for it', parts: undefined, before: undefined };
+    if (task.inputs !== undefined) {
+      const { files, parts, problem } = await this.#partsOf(node);
+      const before = parseRecord(await this.#store.read(this.#key(node)));
+      const change = before ? changeBetween(before, parts) : 'no earlier success is remembered';
+      look = { ...look, parts: problem === undefined ? parts : undefined, before };
+      const reason = problem ?? change;
+      if (reason !== undefined && !this.#settings.force) return { ...look, reason };
+      says.push(count(files, 'input'));
+    }
+    if (this.#settings.force) return look;
+    const status = await declared(task.status, input);
+    if (status !== undefined) {
+      const reason = await this.#settings.askStatus(node, status);
+      if (reason !== undefined) return { ...look, reason };
+      says.push('its status command');
+    }
+    const several = says.length > 1 || /^(0|\d\d+|[2-9]) /.test(says[0] ?? '');
+    return { ...look, run: false, reason: `${says.join(' and ')} ${several ? 'say' : 'says'} so` };
+  }
+
+  /** Forgets the task before it starts, so that an end in the middle leaves nothing to believe in. */
+  async started(node: TaskNode, { before }: Look): Promise<void> {
+    if (node.task.inputs === undefined) return;
+    const mark = randomUUID();
+    this.#marks.set(node, mark);
+    try {
+      await this.#store.write(this.#key(node), { running: mark });
+    } catch {
+      // Where nothing can be written (a full disk) removing may still do. If not, what is remembered would turn into a lie.
+      if (before !== undefined) await this.#store.remove(this.#key(node));
+    }
+  }
+
+  /** Remembers a success, unless another run has started the same task meanwhile: both were at it. */
+  async succeeded(node: TaskNode, { parts }: Look): Promise<void> {
+    if (node.task.inputs === undefined) return;
+    const found = (await this.#store.read(this.#key(node))) as { running?: unknown } | undefined;
+    const isOurs = found?.running === this.#marks.get(node);
+    const change =
+      isOurs && parts !== undefined
+        ? this.#store.write(this.#key(node), { parts })
+        : this.#store.remove(this.#key(node));
+    // Not to remember only means to run again.
+    await change.catch(() => {});
+  }
+
+  async #partsOf(node: TaskNode) {
+    const { memory, base } = this.#settings;
+    const { task, input } = node;
+    const folder = resolve(base, declared(task.cwd, input) ?? '.');
+    const texts = (await declared(task.inputs, input)) ?? [];
+    const own = { ...(await settingsOf(node)), 'its list of inputs': texts };
+    const { digests, unmatched, problem } = await readFiles(compileGlobs(texts, folder), folder, memory);
+    if (problem === undefined && unmatched[0] !== undefined) {
+      throw new UsageError({
+        what: `input \`${unmatched[0]}\` of task \`${node.label}\` matches no file`,
+        why: `it was looked for in ${folder}`,
+        advice: `correct \`inputs\` at ${formatPlace(task)}, or make what it names`,
+      });
+    }
+    const needs = this.#trackedNeeds(node).map((needed) => [
+      `${needed.label}, which it needs,`,
+      this.#found.get(needed) ?? '',
+    ]);
+    const parts: Digests = {
+      ...Object.fromEntries(Object.entries(own).map(([name, value]) => [name, digestOf(value)])),
+      ...Object.fromEntries(needs),
+      ...digests,
+    };
+    this.#found.set(node, digestOf(parts));
+    return { files: Object.keys(digests).length, parts, problem };
+  }
+
+  /** The nearest needs with inputs: what others did cannot be told. */
+  #trackedNeeds(node: TaskNode): TaskNode[] {
+    const needs = new Set(neededBy(node));
+    // The set grows while it is walked.
+    for (const needed of needs)
+      if (!this.#found.has(needed)) for (const deeper of neededBy(needed)) needs.add(deeper);
+    return [...needs].filter((needed) => this.#found.has(needed));
+  }
+
+  #key(node: TaskNode): string {
+    return `${node.id} ${JSON.stringify(this.#settings.options)}`;
+  }
+}
+
 /** Checked on its way in from a file that anything may have happened to. */
-export function parseFingerprint(value: unknown): Fingerprint | undefined {
-  if (!isRecord(value) || value.version !== version || typeof value.generation !== 'string') return undefined;
-  const { facets, inputs, outputs, missing, needs } = value;
+function parseRecord(value: unknown): Digests | undefined {
+  const { parts } = Object(value) as { parts?: unknown };
   const good =
-    isRecordOf(facets, isString) &&
-    isRecordOf(needs, isString) &&
-    isRecordOf(inputs, isFileState) &&
-    isRecordOf(outputs, isFileState) &&
-    Array.isArray(missing) &&
-    missing.every(isString);
-  return good ? (value as Fingerprint) : undefined;
-}
-
-export function makeFingerprint(fields: Omit<Fingerprint, 'version'>): Fingerprint {
-  return { version, ...fields };
-}
-
-/** `commands`, `variable MODE`: the first facet that is not what it was; undefined when all are. */
-export function changedFacet(before: Facets, now: Facets): string | undefined {
-  return Object.keys({ ...before, ...now }).find((name) => before[name] !== now[name]);
-}
-
-/** `src/a.ts changed`, `src/b.ts is new`, `src/c.ts is gone`, sorted by path. */
-export function changedFiles(before: FileStates, now: FileStates): string[] {
-  const changes: string[] = [];
-  for (const path of [...new Set([...Object.keys(before), ...Object.keys(now)])].sort()) {
-    const change = changeOf(before[path]?.digest, now[path]?.digest);
-    // A name may hold line breaks, and an explanation is one line.
-    if (change !== undefined) changes.push(`${oneLine(path)} ${change}`);
-  }
-  return changes;
-}
-
-/** Control characters as JSON writes them. */
-export function oneLine(text: string): string {
-  return JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\');
-}
-
-function changeOf(before: string | undefined, now: string | undefined): string | undefined {
-  if (before === now) return undefined;
-  return before === undefined ? 'is new' : now === undefined ? 'is gone' : 'changed';
-}
-
-function isRecord(value: unknown): value is { readonly [name: string]: unknown } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isRecordOf(value: unknown, isField: (field: unknown) => boolean): boolean {
-  return isRecord(value) && Object.values(value).every(isField);
-}
-
-function isString(value: unknown): boolean {
-  return typeof value === 'string';
-}
-
-function isFileState(value: unknown): boolean {
-  return isRecord(value) && isString(value.digest) && isString(value.stamp);
-}
-
-/**
- * What a need did to the tasks that need it, as a text to compare with the one of last time:
- * - with `outputs`: their contents, so that a need that ran and made the same again re-triggers nothing;
- * - else a generation that is renewed by each run that did not report `unchanged`;
- * - undefined: the task has run and says nothing of itself (no `inputs`, no `status`, no report), so that nobody can know;
- * - `carriedOver`: it was not run because an earlier run had done it, before its dependents or as their equal.
- */
-export type Effect = string | undefined;
-
-export const carriedOver = 'carried over';
-
-/** A task without any work of its own passes on what its needs did. */
-export function joinedEffect(node: TaskNode, effectOf: (node: TaskNode) => Effect): Effect {
-  const effects = neededBy(node).map(effectOf);
-  if (effects.includes(undefined)) return undefined;
-  return effects.length > 0 && effects.every((effect) => effect === carriedOver)
-    ? carriedOver
-    : digestOf(effects);
-}
-
-/** Why the effects of its needs make a task run; undefined when they do not. */
-export function effectReason(
-  node: TaskNode,
-  before: { readonly [id: string]: string },
-  effectOf: (node: TaskNode) => Effect,
-): string | undefined {
-  for (const needed of neededBy(node)) {
-    const effect = effectOf(needed);
-    if (effect === carriedOver) continue;
-    if (effect === undefined)
-      return `${needed.label}, which it needs, ran and does not say whether it changed anything`;
-    if (before[needed.id] !== effect) return `${needed.label}, which it needs, changed something since`;
-  }
-  return undefined;
-}
-
-/** What an up-to-date or successful task means for the tasks that need it. */
-export function effectOfFingerprint(node: TaskNode, fingerprint: Fingerprint | undefined): Effect {
-  if (fingerprint === undefined) return 'none';
-  if (node.task.outputs === undefined) return fingerprint.generation;
-  return digestOf(Object.entries(fingerprint.outputs).map(([path, { digest }]) => [path, digest]));
+    typeof parts === 'object' &&
+    parts !== null &&
+    Object.values(parts).every((part) => typeof part === 'string');
+  return good ? (parts as Digests) : undefined;
 }

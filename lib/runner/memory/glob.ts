@@ -9,15 +9,13 @@ type Pattern = {
   /** Where the search begins: the part in front of the first wildcard. */
   readonly start: string;
   readonly matches: (path: string) => boolean;
-  /** Whether something below this folder may match. */
-  readonly reaches: (folder: string) => boolean;
   /** Whether it stands for everything in this folder. */
   readonly covers: (folder: string) => boolean;
 };
 
 export type Globs = { readonly included: readonly Pattern[]; readonly excluded: readonly Pattern[] };
 
-export type Found = {
+type Found = {
   /** Absolute, sorted. Files and symbolic links, whatever these lead to. */
   readonly files: readonly string[];
   /** Globs that matched nothing, as they were written. */
@@ -28,9 +26,6 @@ export type Found = {
 
 /** Folders that only count when a glob names them. */
 const passedOver = ['.git', 'node_modules'];
-
-// A `**` shall match names with a line break as well.
-const options: picomatch.PicomatchOptions = { dot: true, flags: 's', nonegate: true };
 
 /**
  * Globs relative to a folder: `*`, `?`, `[…]`, `{a,b}`, `**`, a leading `!` leaves out. A path without wildcards stands for
@@ -49,71 +44,47 @@ export function matchesGlobs({ included, excluded }: Globs, path: string): boole
   return included.some((glob) => glob.matches(path)) && !excluded.some((glob) => glob.matches(path));
 }
 
-/** A folder to be searched. */
-type Place = {
-  readonly path: string;
-  /** Without links. */
-  readonly real: string;
-  /** The real folders of the links that led here. */
-  readonly from: readonly string[];
-};
-
 /**
  * Finds the files that the globs match. Links to folders are followed, except back to a folder on the way, which would never end. A
- * link itself counts too.
+ * link itself counts too. `ignored`: a folder that is never searched.
  */
-export async function findFiles(
-  globs: Globs,
-  settings: {
-    readonly ignored?: readonly string[] | undefined;
-    /** Files that do not count, by their path or by the one without links. */
-    readonly except?: ((path: string) => boolean) | undefined;
-  } = {},
-): Promise<Found> {
+export async function findFiles(globs: Globs, ignored?: string): Promise<Found> {
   const files = new Set<string>();
   const unmatched: string[] = [];
   const unreadable = new Set<string>();
-  const { except = () => false, ignored = [] } = settings;
   for (const pattern of globs.included) {
     let matched = false;
-    await walk(pattern, (path, real) => {
-      if (globs.excluded.some((glob) => glob.matches(path))) return;
+    const look = (path: string): void => {
+      if (!pattern.matches(path) || globs.excluded.some((glob) => glob.matches(path))) return;
       matched = true;
-      if (!except(path) && !(real !== path && except(real))) files.add(path);
-    });
+      files.add(path);
+    };
+    if (await isFolder(pattern.start)) await walk(pattern, pattern.start, [], look);
+    else if (await lstat(pattern.start).catch(() => undefined)) look(pattern.start);
     if (!matched) unmatched.push(pattern.text);
   }
   return { files: [...files].sort(), unmatched, unreadable: [...unreadable].sort() };
 
-  async function walk(pattern: Pattern, found: (path: string, real: string) => void): Promise<void> {
-    const { start } = pattern;
-    const link = await lstat(start).catch(() => undefined);
-    const first = link?.isSymbolicLink() ? await stat(start).catch(() => link) : link;
-    if (first?.isDirectory() !== true) {
-      if ((first?.isFile() || link?.isSymbolicLink()) && pattern.matches(start)) found(start, start);
-      return;
+  /** `passed`: the folders, without links, in which the links stand that led here. */
+  async function walk(
+    pattern: Pattern,
+    folder: string,
+    passed: readonly string[],
+    look: (path: string) => void,
+  ): Promise<void> {
+    const real = await realpath(folder).catch(() => folder);
+    if (folder === ignored || real === ignored) return;
+    for (const entry of await entriesOf(folder)) {
+      const path = join(folder, entry.name);
+      const isLink = entry.isSymbolicLink();
+      if (entry.isFile() || isLink) look(path);
+      if (isLeftOut(pattern, globs, path)) continue;
+      if (entry.isDirectory()) await walk(pattern, path, passed, look);
+      if (!isLink || !(await isFolder(path))) continue;
+      const target = await realpath(path);
+      const way = [...passed, real];
+      if (!way.some((step) => isWithin(step, target))) await walk(pattern, path, way, look);
     }
-    const places: Place[] = [{ path: start, real: await realpath(start).catch(() => start), from: [] }];
-    for (let place = places.pop(); place !== undefined; place = places.pop()) {
-      for (const entry of await entriesOf(place.path)) {
-        const [path, real] = [join(place.path, entry.name), join(place.real, entry.name)];
-        const isLink = entry.isSymbolicLink();
-        if ((entry.isFile() || isLink) && pattern.matches(path)) found(path, real);
-        if (!(entry.isDirectory() || isLink) || ignored.includes(path) || ignored.includes(real)) continue;
-        if (!pattern.reaches(path) || isLeftOut(pattern, globs, path)) continue;
-        const next = isLink ? await placeBehind(path, place) : { path, real, from: place.from };
-        if (next !== undefined) places.push(next);
-      }
-    }
-  }
-
-  /** The folder that a link leads to; undefined when it leads to none, or back. */
-  async function placeBehind(path: string, { real: here, from }: Place): Promise<Place | undefined> {
-    const real = await realpath(path).catch(() => undefined);
-    if (real === undefined || ignored.includes(real)) return undefined;
-    if (!(await stat(real).catch(() => undefined))?.isDirectory()) return undefined;
-    const passed = [...from, here];
-    return passed.some((folder) => isWithin(folder, real)) ? undefined : { path, real, from: passed };
   }
 
   async function entriesOf(folder: string) {
@@ -129,10 +100,9 @@ export async function findFiles(
 
 /** False for a path that is neither something the globs stand for, nor a folder on the way to it. */
 export function mayHold(globs: Globs, path: string): boolean {
-  return globs.included.some((glob) => {
-    if (isWithin(glob.start, path)) return true;
-    return (glob.matches(path) || glob.reaches(path)) && !isLeftOut(glob, globs, path);
-  });
+  return globs.included.some(
+    (glob) => isWithin(glob.start, path) || (isWithin(path, glob.start) && !isLeftOut(glob, globs, path)),
+  );
 }
 
 function isLeftOut(glob: Pattern, { excluded }: Globs, path: string): boolean {
@@ -146,44 +116,27 @@ function isWithin(path: string, folder: string): boolean {
 
 /** The path, or the nearest folder above that exists: the next part of the path can only appear there. */
 export async function existingFolder(path: string): Promise<string> {
-  for (let folder = path; ; folder = dirname(folder)) {
-    const found = await stat(folder).catch(() => undefined);
-    if (found?.isDirectory() || folder === dirname(folder)) return folder;
-  }
+  for (let folder = path; ; folder = dirname(folder))
+    if (folder === dirname(folder) || (await isFolder(folder))) return folder;
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
 function compile(text: string, glob: string, folder: string): Pattern {
   const { base, glob: rest } = picomatch.scan(glob);
-  const start = resolve(folder, plain(base));
+  const start = resolve(folder, base.replace(/\\(.)/g, '$1'));
   const below = (path: string): boolean => isWithin(path, start);
-  if (rest === '') return { text, start, matches: below, reaches: below, covers: below };
-  const isMatch = picomatch(rest, options);
-  const reaches = reachOf(rest);
+  if (rest === '') return { text, start, matches: below, covers: below };
+  // A `**` shall match names with a line break as well.
+  const isMatch = picomatch(rest, { dot: true, flags: 's', nonegate: true });
+  const matches = (path: string): boolean => below(path) && path !== start && isMatch(relative(start, path));
+  const isWhole = /(^|\/)\*\*$/.test(rest);
   return {
     text,
     start,
-    matches: (path) => below(path) && path !== start && isMatch(relative(start, path)),
-    reaches: (path) => below(path) && reaches(relative(start, path).split(sep)),
-    covers: (path) =>
-      path === start
-        ? rest === '**'
-        : /(^|\/)\*\*$/.test(rest) && below(path) && isMatch(relative(start, path)),
+    matches,
+    covers: (path) => isWhole && (path === start ? rest === '**' : matches(path)),
   };
-}
-
-/** Compares folder by folder up to the first `**`, so that `a/*\/b` looks into no other folder. */
-function reachOf(glob: string): (names: readonly string[]) => boolean {
-  const parts = glob.split('/');
-  const end = parts.findIndex((part) => part.includes('**'));
-  const fixed = parts.slice(0, end < 0 ? parts.length - 1 : end);
-  // A slash inside of brackets divides nothing.
-  if (fixed.some((part) => /[({[]/.test(part))) return () => true;
-  const tests = fixed.map((part) => picomatch(part, options));
-  return (names) =>
-    (end >= 0 || names.length <= fixed.length) &&
-    tests.every((test, at) => names[at] === undefined || test(names[at]));
-}
-
-function plain(text: string): string {
-  return text.replace(/\\(.)/g, '$1');
 }

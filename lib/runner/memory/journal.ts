@@ -1,15 +1,13 @@
-import { closeSync, ftruncateSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { closeSync, openSync, renameSync, writeSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ownIdentity, type ProcessIdentity } from '../process-identity.ts';
 import type { RunOutcome } from '../task.ts';
 import { makeMemoryFolder } from './store.ts';
 
-const version = 1;
+const version = 2;
 const folderName = 'journal';
-/** Runs that are kept: of the same request, and in all. */
-const keptAlike = 3;
-const keptRuns = 50;
+const ending = '.jsonl';
 
 export type JournalHeader = ProcessIdentity & {
   readonly version: number;
@@ -31,17 +29,10 @@ export type JournaledRequest = {
   readonly lock: string | undefined;
 };
 
-/** In place of a digest: the node is done, and what it made went with the run (it registered a cleanup). */
-export const passing = 'passing';
-/** In place of a digest: an earlier run had done the node, and this one has begun it again. */
-export const begunAgain = 'begun again';
-
-/** A node that is done, and what it was like: see `settingsDigest`. The last entry of a node counts. */
-export type JournalEntry = { readonly id: string; readonly digest: string };
-
 /** A run as its journal tells it. */
 export type JournaledRun = {
   readonly header: JournalHeader;
+  /** Digests of nodes that are done, by their ids: see `settingsDigest`. */
   readonly done: ReadonlyMap<string, string>;
   /** Undefined for a run that was killed or is still at work. */
   readonly outcome: RunOutcome | undefined;
@@ -50,97 +41,51 @@ export type JournaledRun = {
 };
 
 /**
- * Writes down what a run has done, one line of JSON for each node that is done. Lines are handed to the system before the process
- * turns to anything else: they stay when the run is killed. A journal that cannot be written is given up: it is never worth a failure.
+ * Writes down what the last run of a request has done, one line of JSON for each node that is done. Lines are handed to the system
+ * in the same turn of the event loop: they stay when the run is killed. A journal that cannot be written is given up: it is never
+ * worth a failure.
  */
 export class Journal {
-  readonly #header: string;
-  /** Older runs are removed meanwhile. */
-  readonly #pruned: Promise<void>;
   #file: number | undefined;
-  /** Lines of nodes that are done, from one turn of the event loop: thousands of small tasks end in one. */
+  /** Lines from one turn of the event loop: thousands of small tasks end in one. */
   #pending = '';
 
-  private constructor(header: string, file: number, pruned: Promise<void>) {
-    this.#header = header;
+  private constructor(file: number) {
     this.#file = file;
-    this.#pruned = pruned;
   }
 
-  /**
-   * Begins the journal of a run with what it carries over from an earlier one. Undefined when it cannot be written.
-   */
-  static async begin(
-    memory: string,
-    request: JournaledRequest,
-    carried: readonly JournalEntry[] = [],
-  ): Promise<Journal | undefined> {
+  /** Begins the journal of a run. Undefined when it cannot be written. */
+  static async begin(memory: string, { name, task, lock }: JournaledRequest): Promise<Journal | undefined> {
     try {
       const [folder, identity] = await Promise.all([makeMemoryFolder(memory, folderName), ownIdentity()]);
-      const { task, lock } = request;
-      const since = new Date().toISOString();
-      const header: JournalHeader = {
-        version,
-        task,
-        since,
-        ...identity,
-        ...(lock !== undefined && { lock }),
-      };
-      const lines = [header, ...carried].map((line) => `${JSON.stringify(line)}\n`);
-      // Microseconds: two runs that follow each other at once are still in order.
-      const begun = Math.round((performance.timeOrigin + performance.now()) * 1000);
-      const name = `${request.name}-${begun}-${process.pid}`;
-      const draft = join(folder, `${name}.tmp`);
-      const path = join(folder, `${name}.jsonl`);
-      // No task has begun, and each promise would be one more wait for a thread.
-      writeFileSync(draft, lines.join(''), { mode: 0o600 });
-      renameSync(draft, path);
-      return new Journal(lines[0] ?? '', openSync(path, 'a'), prune(folder));
+      const header = { version, task, since: new Date().toISOString(), ...identity, lock };
+      const draft = join(folder, `${name}-${process.pid}.tmp`);
+      const file = openSync(draft, 'w', 0o600);
+      writeSync(file, `${JSON.stringify(header)}\n`);
+      renameSync(draft, join(folder, `${name}${ending}`));
+      return new Journal(file);
     } catch {
       return undefined;
     }
   }
 
-  /** Notes a node as done, or begun again; one that cannot be told from another (`undefined`) is not noted. */
+  /** Notes a node as done; one that cannot be told from another (`undefined`) is not noted. */
   note(id: string, digest: string | undefined): void {
     if (digest === undefined) return;
     if (this.#pending === '') setImmediate(() => this.#flush());
     this.#pending += `{"id":${JSON.stringify(id)},"digest":"${digest}"}\n`;
-    // To be forgotten is harmless for what is done, which is done once more. What is begun again must not count as done.
-    if (digest === begunAgain) this.#flush();
   }
 
-  /** A run that came to a good end has nothing to resume: only that remains. */
-  async end(outcome: RunOutcome): Promise<void> {
-    this.#close(outcome);
-    await this.#pruned;
-  }
-
-  #close(outcome: RunOutcome): void {
-    const file = this.#file;
-    if (file === undefined) return;
+  end(outcome: RunOutcome): void {
+    this.#pending += `${JSON.stringify({ outcome })}\n`;
     this.#flush();
-    try {
-      if (outcome === 'done') {
-        ftruncateSync(file);
-        this.#write(this.#header);
-      }
-      this.#write(`${JSON.stringify({ outcome })}\n`);
-    } catch {
-      // As with any other line.
-    }
-    if (this.#file === undefined) return;
+    if (this.#file !== undefined) closeSync(this.#file);
     this.#file = undefined;
-    closeSync(file);
   }
 
   #flush(): void {
     const text = this.#pending;
     this.#pending = '';
-    if (text !== '') this.#write(text);
-  }
-
-  #write(text: string): void {
     if (this.#file === undefined) return;
     try {
       writeSync(this.#file, text);
@@ -154,17 +99,18 @@ export class Journal {
 /** The last run of a request; undefined when there is none. */
 export async function readLastRun(
   memory: string,
-  request: JournaledRequest,
+  { name, lock }: JournaledRequest,
 ): Promise<JournaledRun | undefined> {
   const folder = join(memory, folderName);
-  let later: JournalHeader | undefined;
-  for (const name of (await namesIn(folder)).reverse()) {
-    const run = parseJournal(await readFile(join(folder, name), 'utf8').catch(() => ''));
-    if (run === undefined) continue;
-    if (name.startsWith(`${request.name}-`)) return { ...run, later };
-    if (request.lock !== undefined && run.header.lock === request.lock) later ??= run.header;
-  }
-  return undefined;
+  const names = (await readdir(folder).catch(() => [])).filter((file) => file.endsWith(ending));
+  const texts = names.map((file) => readFile(join(folder, file), 'utf8').catch(() => ''));
+  const runs = (await Promise.all(texts)).map(parseJournal);
+  const run = runs[names.indexOf(`${name}${ending}`)];
+  if (run === undefined) return undefined;
+  const { since } = run.header;
+  const headers = runs.flatMap((other) => other?.header ?? []);
+  const later = headers.find((other) => lock !== undefined && other.lock === lock && other.since > since);
+  return { ...run, later };
 }
 
 /** Undefined for a file without a header; a line that is cut off or damaged is left out. */
@@ -179,29 +125,6 @@ export function parseJournal(text: string): Omit<JournaledRun, 'later'> | undefi
       outcome = line.outcome;
   }
   return { header: header as unknown as JournalHeader, done, outcome };
-}
-
-/** Removes the oldest runs; never rejects. One that is still at work and is removed all the same only loses its journal. */
-async function prune(folder: string): Promise<void> {
-  const names = await namesIn(folder);
-  const requests = new Map<string, number>();
-  for (const [place, name] of names.reverse().entries()) {
-    const request = name.split('-')[0] ?? '';
-    const newer = requests.get(request) ?? 0;
-    requests.set(request, newer + 1);
-    if (newer >= keptAlike || place >= keptRuns)
-      await rm(join(folder, name), { force: true }).catch(() => {});
-  }
-}
-
-/** The journals, oldest first. */
-async function namesIn(folder: string): Promise<string[]> {
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.jsonl'));
-  return names.sort((left, right) => (timeOf(left) < timeOf(right) ? -1 : 1));
-}
-
-function timeOf(name: string): string {
-  return name.split('-')[1] ?? '';
 }
 
 function parseLine(line: string): { readonly [name: string]: unknown } | undefined {

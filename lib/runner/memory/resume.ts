@@ -3,8 +3,8 @@ import { formatSince } from '../format.ts';
 import type { TaskNode } from '../node.ts';
 import { isSameProcess } from '../process-identity.ts';
 import { finalisersOf } from '../task.ts';
-import { neededBy, settingsDigest } from './describe-node.ts';
-import { begunAgain, type JournalEntry, type JournaledRun, passing } from './journal.ts';
+import type { JournaledRun } from './journal.ts';
+import { neededBy, passing, settingsDigest } from './node-settings.ts';
 
 /** What an earlier run has done, as far as it still holds. */
 export class Resumption {
@@ -60,14 +60,10 @@ export class Resumption {
     return isPassing(node) || this.#run.done.get(node.id) === passing;
   }
 
-  /** What the earlier run had done, for the journal of this one: resumed once more, this run is the last. */
-  get entries(): JournalEntry[] {
-    return [...this.#run.done].map(([id, digest]) => ({ id, digest }));
-  }
-
-  /** Notes that a node need not run, for whatever reason. */
-  settle(node: TaskNode): void {
+  /** Notes that a node need not run, for whatever reason. Returns what the last run noted of it. */
+  settle(node: TaskNode): string | undefined {
     this.#settled.add(node);
+    return this.#run.done.get(node.id);
   }
 
   /** Why a node runs although the run is resumed; undefined when it was done and still is. */
@@ -76,7 +72,7 @@ export class Resumption {
     if (this.#finalisers.has(node.task)) return 'it ends what others began';
     const digest = this.#run.done.get(node.id);
     if (digest === passing) return 'what it made went with the last run';
-    if (digest === undefined || digest === begunAgain) return 'the last run did not get it done';
+    if (digest === undefined) return 'the last run did not get it done';
     if (digest !== (await settingsDigest(node))) return 'it was declared differently in the last run';
     const again = neededBy(node).find((needed) => !this.#settled.has(needed) && !this.#passes(needed));
     return again && `${again.label}, which it needs, runs again`;

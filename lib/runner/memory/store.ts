@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { digestOf } from './file-state.ts';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { digestOf } from './node-settings.ts';
 
 /**
  * Makes a folder inside of what the runner remembers. The outermost folder that had to be made for it is kept out of version
@@ -15,18 +15,10 @@ export async function makeMemoryFolder(memory: string, name: string): Promise<st
   return folder;
 }
 
-/** Not `.json`: what checks or formats the JSON of a project shall not find it. */
-const ending = '.memory';
-/** What nobody has renewed for so long is most likely of arguments that are gone; a task that is not only runs once more. */
-const keptMs = 90 * 24 * 3600 * 1000;
-/** A draft that is older was left behind by a kill. */
-const draftMs = 3600 * 1000;
-
 /** Small JSON files by key. Each is replaced as a whole, so that a reader sees the old or the new one and never a half. */
 export class Store {
   readonly #memory: string;
   readonly #name: string;
-  #folder: Promise<string> | undefined;
 
   constructor(memory: string, name: string) {
     this.#memory = memory;
@@ -44,13 +36,10 @@ export class Store {
 
   /** Throws when it cannot be written. */
   async write(key: string, value: unknown): Promise<void> {
-    this.#folder ??= makeMemoryFolder(this.#memory, this.#name).then(tidied);
-    await this.#folder;
-    const path = this.#path(key);
-    const draft = join(dirname(path), `${randomUUID()}.tmp`);
+    const draft = join(await makeMemoryFolder(this.#memory, this.#name), `${randomUUID()}.tmp`);
     try {
       await writeFile(draft, JSON.stringify(value), { mode: 0o600 });
-      await rename(draft, path);
+      await rename(draft, this.#path(key));
     } catch (error) {
       await rm(draft, { force: true });
       throw error;
@@ -61,17 +50,8 @@ export class Store {
     await rm(this.#path(key), { force: true });
   }
 
+  /** Not `.json`: what checks or formats the JSON of a project shall not find it. */
   #path(key: string): string {
-    return join(this.#memory, this.#name, `${digestOf(key)}${ending}`);
+    return join(this.#memory, this.#name, `${digestOf(key)}.memory`);
   }
-}
-
-/** Removes what is too old from the folder. */
-async function tidied(folder: string): Promise<string> {
-  for (const name of await readdir(folder)) {
-    const path = join(folder, name);
-    const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now());
-    if (age > (name.endsWith(ending) ? keptMs : draftMs)) await rm(path, { recursive: true, force: true });
-  }
-  return folder;
 }

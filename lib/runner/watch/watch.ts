@@ -1,35 +1,31 @@
-import { dirname, relative, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { formatFailure, toFailure, UsageError } from '../errors.ts';
 import type { RunEventBody } from '../events.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { count } from '../format.ts';
-import { type FileStates, readStates } from '../memory/file-state.ts';
-import { changedFiles } from '../memory/fingerprint.ts';
-import { compileGlobs, existingFolder, findFiles, matchesGlobs, mayHold } from '../memory/glob.ts';
-import { globsOf, type TaskGlobs } from '../memory/task-files.ts';
+import { changesBetween, type Digests, readFiles } from '../memory/files.ts';
+import { compileGlobs, existingFolder, type Globs, mayHold } from '../memory/glob.ts';
 import { RunView, runLine } from '../output/lines.ts';
 import { type RunRequest, runTasks } from '../run-tasks.ts';
+import { declared } from '../task.ts';
 import { Changes } from './changes.ts';
 
 /**
  * Runs the graph, then again whenever an input of one of its tasks has changed, until a signal comes; what changes during a
- * run leads to one more run afterwards. What tasks of the graph make themselves is no change. A requested long-running task
- * is restarted. Throws UsageError when no task declares `inputs` or `watched`.
+ * run leads to one more run afterwards. A requested long-running task is restarted. Throws UsageError when no task declares `inputs` or `watched`.
  */
 export async function watchTasks(request: RunRequest): Promise<number> {
   const { graph, stop, terminal, settings, redactor } = request;
   const globs = await watchedGlobs(request);
-  const isMade = (path: string): boolean => globs.some(({ outputs }) => matchesGlobs(outputs, path));
   const memory = resolve(request.memory);
-  const starts = globs.flatMap(({ inputs }) => inputs.included.map(({ start }) => start));
+  const starts = globs.flatMap(({ included }) => included.map(({ start }) => start));
   const watcher = await Changes.open(
     // That a start itself goes or comes back is only seen from above.
     await Promise.all(starts.map((start) => existingFolder(dirname(start)))),
-    (path) => path === memory || isMade(path) || !globs.some(({ inputs }) => mayHold(inputs, path)),
+    (path) => path === memory || !globs.some((inputs) => mayHold(inputs, path)),
   );
   const tellWaiting = (files: number): void => {
-    const tasks = globs.filter(({ inputs }) => inputs.included.length > 0).length;
-    tell({ type: 'watch-waiting', files, tasks });
+    tell({ type: 'watch-waiting', files, tasks: globs.length });
   };
   const tell = (body: RunEventBody): void => {
     const event = redactor.redactAll({ ...body, at: Date.now() });
@@ -37,7 +33,7 @@ export async function watchTasks(request: RunRequest): Promise<number> {
     terminal.err(`${json ? JSON.stringify(event) : runLine(event, new RunView(), terminal.style)}\n`);
   };
   try {
-    let files = await look({});
+    let files = await look();
     for (;;) {
       const running = runOnce();
       const restarted = graph.roots.at(-1)?.task.ready === undefined ? undefined : restartOnChange(running);
@@ -80,13 +76,13 @@ export async function watchTasks(request: RunRequest): Promise<number> {
 
   /** Undefined when the signal came first. */
   async function nextChange(
-    before: FileStates,
+    before: Digests,
     signal: AbortSignal,
     onWait?: (files: number) => void,
-  ): Promise<{ readonly files: FileStates; readonly changes: string[] } | undefined> {
+  ): Promise<{ readonly files: Digests; readonly changes: string[] } | undefined> {
     for (let told = false; !signal.aborted; ) {
-      const now = await look(before);
-      const changes = changedFiles(before, now);
+      const now = await look();
+      const changes = changesBetween(before, now);
       if (signal.aborted) return undefined;
       if (changes.length > 0) return { files: now, changes };
       if (!told) onWait?.(Object.keys(now).length);
@@ -96,26 +92,18 @@ export async function watchTasks(request: RunRequest): Promise<number> {
     return undefined;
   }
 
-  /** The state of all inputs by path from here. */
-  async function look(known: FileStates): Promise<FileStates> {
+  /** All inputs by their paths from here. */
+  async function look(): Promise<Digests> {
     watcher.begin();
-    const paths = new Set<string>();
-    for (const { inputs } of globs) {
-      const found = await findFiles(inputs, {
-        ignored: [resolve(request.memory)],
-        except: isMade,
-      });
-      for (const path of found.files) paths.add(path);
-    }
-    const absolute = Object.entries(known).map(([path, state]) => [resolve(path), state] as const);
-    const { states } = await readStates([...paths].sort(), Object.fromEntries(absolute));
-    return Object.fromEntries(Object.entries(states).map(([path, state]) => [relative('.', path), state]));
+    const seen = await Promise.all(globs.map((inputs) => readFiles(inputs, resolve('.'), memory)));
+    return Object.fromEntries(seen.flatMap(({ digests }) => Object.entries(digests)).sort());
   }
 }
 
-async function watchedGlobs({ graph, shell }: RunRequest): Promise<TaskGlobs[]> {
-  const readers = graph.nodes.filter(({ task }) => task.inputs !== undefined);
-  if (readers.length === 0 && graph.nodes.every(({ task }) => task.watched === undefined)) {
+/** The globs of each task that has some. */
+async function watchedGlobs({ graph, shell }: RunRequest): Promise<Globs[]> {
+  const watched = graph.nodes.filter(({ task }) => task.inputs !== undefined || task.watched !== undefined);
+  if (watched.length === 0) {
     const size = graph.nodes.length;
     throw new UsageError({
       what: `nothing to watch for \`${graph.label}\``,
@@ -127,15 +115,13 @@ async function watchedGlobs({ graph, shell }: RunRequest): Promise<TaskGlobs[]> 
     });
   }
   const base = resolve((await shell?.(graph.options))?.cwd ?? '.');
-  // Also of tasks without inputs: what they make is no change.
-  const makers = graph.nodes.filter(({ task }) => task.inputs === undefined && task.outputs !== undefined);
-  const watched = graph.nodes.map(async (node) => {
-    const texts = (await node.task.watched?.(node.input)) ?? [];
-    const globs = globsOf(node, base);
-    return texts.length > 0 ? [{ ...globs, inputs: compileGlobs(texts, globs.folder) }] : [];
+  const globs = watched.map(async ({ task, input }) => {
+    const texts = [declared(task.inputs, input), declared(task.watched, input)];
+    const folder = resolve(base, declared(task.cwd, input) ?? '.');
+    return compileGlobs(
+      (await Promise.all(texts)).flatMap((own) => own ?? []),
+      folder,
+    );
   });
-  return [
-    ...[...readers, ...makers].map((node) => globsOf(node, base)),
-    ...(await Promise.all(watched)).flat(),
-  ];
+  return (await Promise.all(globs)).filter(({ included }) => included.length > 0);
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, stat, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -205,15 +205,6 @@ test('--resume goes with neither --force, --watch nor --dry-run', async () => {
     const run = await ends(chain(), ['top', '--resume', other], 2);
     assert.match(run.stderr, /error: `--.*` and `--resume` exclude each other/);
   }
-});
-
-test('journals stay few, and a good run leaves next to nothing', async () => {
-  const journals = join(rig.memory, 'journal');
-  await repair();
-  for (let round = 0; round < 5; round += 1) await ends(chain(), ['top'], 0);
-  const names = await readdir(journals);
-  assert.is(names.length, 3);
-  for (const name of names) assert.ok((await stat(join(journals, name))).size < 300);
 });
 
 test('a memory that cannot be written is no failure', async () => {

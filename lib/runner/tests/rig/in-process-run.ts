@@ -15,7 +15,13 @@ export type InProcessRun = {
 };
 
 /** A whole run in this process, without a command line and without commands; signals are given by `stop.begin`. */
-export function runInProcess(graph: Graph, jobs: number, failureMode: FailureMode): InProcessRun {
+export function runInProcess(
+  graph: Graph,
+  jobs: number,
+  failureMode: FailureMode,
+  // No folder can be made there: nothing is remembered.
+  memory = '/dev/null/memory',
+): InProcessRun {
   const children = new Children();
   const stop = new Stop(children);
   const events: RunEvent[] = [];
@@ -34,8 +40,7 @@ export function runInProcess(graph: Graph, jobs: number, failureMode: FailureMod
     },
     shell: undefined,
     lock: undefined,
-    // No folder can be made there: nothing is remembered.
-    memory: '/dev/null/memory',
+    memory,
   }).finally(() => children.close());
   return { stop, events, exitCode };
 }

@@ -41,7 +41,6 @@ export type RigTask = {
   readonly inputs?: readonly string[];
   readonly watched?: readonly string[];
   readonly steps?: readonly string[];
-  readonly outputs?: readonly string[];
   readonly status?: string;
 };
 

@@ -100,9 +100,7 @@ test('links are followed once around, out of the folder too, and nowhere else', 
     'in/kept': 'memory',
   };
   for (const [name, target] of Object.entries(links)) symlinkSync(target, place(name));
-  const { files, unreadable } = await findFiles(compileGlobs(['**'], place('in')), {
-    ignored: [place('in/memory')],
-  });
+  const { files, unreadable } = await findFiles(compileGlobs(['**'], place('in')), place('in/memory'));
   assert.equal(unreadable, []);
   assert.equal(
     files.map((file) => relative(place('in'), file)),
@@ -112,10 +110,6 @@ test('links are followed once around, out of the folder too, and nowhere else', 
       ...['twice', 'twice/back', 'twice/deep/3', 'up'],
     ],
   );
-  const { files: kept } = await findFiles(compileGlobs(['*/deep/*'], place('in')), {
-    except: (path) => path.startsWith(place('out')),
-  });
-  assert.equal(kept, []);
 });
 
 test('outside of the folder, and absolute', async () => {
@@ -123,22 +117,14 @@ test('outside of the folder, and absolute', async () => {
   assert.equal(await found(join(root, '*.ts')), ['../outside.ts']);
 });
 
-test('looks into no folder that cannot hold a match', async () => {
+test('looks into no folder that is left out', async () => {
   const globs = compileGlobs(['packages/*/src/*.ts', '!packages/two/**'], folder);
-  const held = [
-    '',
-    'packages',
-    'packages/one',
-    'packages/one/src',
-    'packages/one/src/index.ts',
-    'src',
-    'packages/two',
-  ]
-    .concat('packages/one/lib', 'packages/one/src/deep/er', 'node_modules')
-    .filter((path) => mayHold(globs, join(folder, path)));
-  assert.equal(held, ['', 'packages', 'packages/one', 'packages/one/src', 'packages/one/src/index.ts']);
+  const held = ['', 'packages', 'packages/one/src/index.ts', 'src', 'packages/two', 'node_modules'].filter(
+    (path) => mayHold(globs, join(folder, path)),
+  );
+  assert.equal(held, ['', 'packages', 'packages/one/src/index.ts']);
   assert.not(mayHold(compileGlobs(['**'], folder), join(folder, 'node_modules')));
-  const ignored = await findFiles(compileGlobs(['src/**'], folder), { ignored: [join(folder, 'src/deep')] });
+  const ignored = await findFiles(compileGlobs(['src/**'], folder), join(folder, 'src/deep'));
   assert.not(ignored.files.some((path) => path.includes('deep')));
 });
 

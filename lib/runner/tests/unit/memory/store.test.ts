@@ -5,14 +5,12 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { makeFingerprint, parseFingerprint } from '../../../memory/fingerprint.ts';
 import { Store } from '../../../memory/store.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'store-'));
@@ -66,49 +64,6 @@ test('what cannot be written is thrown, and leaves no draft', async () => {
     assert.match((error as NodeJS.ErrnoException).code ?? '', /EISDIR|ENOTEMPTY|EEXIST/);
   }
   assert.equal(readdirSync(join(memory, 'x')), [name]);
-});
-
-test('what is very old goes: values after 90 days, drafts of a killed run after an hour', async () => {
-  const memory = join(folder, 'old');
-  await new Store(memory, 'x').write('kept', 1);
-  await new Store(memory, 'x').write('old', 1);
-  const [one = '', two = ''] = readdirSync(join(memory, 'x'));
-  writeFileSync(join(memory, 'x', 'a.tmp'), '');
-  writeFileSync(join(memory, 'x', 'b.tmp'), '');
-  const ago = (days: number): Date => new Date(Date.now() - days * 24 * 3600 * 1000);
-  utimesSync(join(memory, 'x', one), ago(89), ago(89));
-  utimesSync(join(memory, 'x', two), ago(91), ago(91));
-  utimesSync(join(memory, 'x', 'a.tmp'), ago(0.5), ago(0.5));
-  await new Store(memory, 'x').write('new', 1);
-  const left = readdirSync(join(memory, 'x'));
-  assert.is(left.length, 3);
-  assert.ok(left.includes(one) && !left.includes(two) && !left.includes('a.tmp') && left.includes('b.tmp'));
-});
-
-test('what is read is checked in every field', () => {
-  const state = { digest: 'd', stamp: '' };
-  const good = makeFingerprint({
-    facets: { commands: 'c' },
-    inputs: { a: state },
-    outputs: { b: state },
-    missing: ['x'],
-    needs: { n: 'e' },
-    generation: 'g',
-  });
-  assert.equal(parseFingerprint(JSON.parse(JSON.stringify(good))), good);
-  const bad: object[] = [{ version: 0 }, { facets: [] }, { facets: { a: 1 } }, { inputs: { a: 'text' } }];
-  bad.push(
-    { inputs: { a: { digest: 1, stamp: '' } } },
-    { outputs: null },
-    { missing: 'x' },
-    { missing: [1] },
-  );
-  bad.push({ needs: { n: null } }, { generation: undefined });
-  for (const change of bad) {
-    assert.is(parseFingerprint({ ...good, ...change }), undefined, JSON.stringify(change));
-  }
-  for (const other of [undefined, null, 1, 'text', [], { running: 'mark' }])
-    assert.is(parseFingerprint(other), undefined);
 });
 
 test.run();

@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { lstat, readlink, stat } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { listChanges } from '../format.ts';
+import { findFiles, type Globs } from './glob.ts';
+import { digestOf } from './node-settings.ts';
+
+/** Digests by name: of files by their paths, see `readFiles`, or of anything else. */
+export type Digests = { readonly [name: string]: string };
+
+export type SeenFiles = {
+  /** Of contents, the right to execute and, for a link, where it leads to. */
+  readonly digests: Digests;
+  /** Globs that matched nothing, as they were written. */
+  readonly unmatched: readonly string[];
+  /** The first file or folder that cannot be read, as a sentence. */
+  readonly problem: string | undefined;
+};
+
+/** Files that are read at the same time. */
+const readers = 16;
+
+/** The files that the globs match, by their paths from the folder; what goes meanwhile is left out. `memory` is never searched. */
+export async function readFiles(globs: Globs, folder: string, memory: string): Promise<SeenFiles> {
+  const { files, unmatched, unreadable } = await findFiles(globs, memory);
+  const found = new Map<string, string>();
+  const problems = unreadable.map((path) => `${relative(folder, path)} cannot be read`);
+  const rest = [...files];
+  const reader = async (): Promise<void> => {
+    for (let path = rest.pop(); path !== undefined; path = rest.pop()) {
+      try {
+        found.set(path, await fileDigest(path));
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException;
+        if (code !== 'ENOENT' && code !== 'ENOTDIR')
+          problems.push(`${relative(folder, path)} cannot be read (${code ?? message})`);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: readers }, reader));
+  const digests = [...found].map(([path, digest]) => [relative(folder, path), digest] as const);
+  return { digests: Object.fromEntries(digests.sort()), unmatched, problem: problems.sort()[0] };
+}
+
+async function fileDigest(path: string): Promise<string> {
+  const own = await lstat(path);
+  const link = own.isSymbolicLink() ? await readlink(path) : '';
+  // A link that leads nowhere is a fact like others.
+  const target = link === '' ? own : await stat(path).catch(() => undefined);
+  if (!target?.isFile()) return digestOf([link]);
+  const contents = createHash('sha256');
+  await pipeline(createReadStream(path), contents);
+  return digestOf([link, target.mode & 0o111, contents.digest('hex')]);
+}
+
+/** `src/a.ts changed`, `src/b.ts is new`, `src/c.ts is gone`, in the order of both. */
+export function changesBetween(before: Digests, now: Digests): string[] {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(now)])];
+  return names
+    .filter((name) => before[name] !== now[name])
+    .map((name) => {
+      const change = !(name in before) ? 'is new' : name in now ? 'changed' : 'is gone';
+      // A name may hold line breaks, and an explanation is one line.
+      return `${JSON.stringify(name).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')} ${change}`;
+    });
+}
+
+/** The first change, and how many more there are; undefined without one. */
+export function changeBetween(before: Digests, now: Digests): string | undefined {
+  const changes = changesBetween(before, now);
+  return changes.length === 0 ? undefined : listChanges(changes);
+}

@@ -1,0 +1,195 @@
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type FingerprintSettings, Fingerprints, type Look } from '../../../memory/fingerprint.ts';
+import { isTracked } from '../../../memory/node-settings.ts';
+import { type AnyTask, type TaskDefinition, task } from '../../../task.ts';
+import { graphOf, plain } from '../../rig/graphs.ts';
+import { refusalOf } from '../../rig/refusal.ts';
+
+type Definition = Partial<TaskDefinition<Record<never, never>>>;
+
+let folder: string;
+let status: string | undefined;
+test.before.each(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fingerprint-'));
+  status = undefined;
+  await mkdir(join(folder, 'src'));
+  await write('src/a.ts', 'one');
+});
+test.after.each(() => rm(folder, { recursive: true, force: true }));
+
+const write = (path: string, text: string): Promise<void> => writeFile(join(folder, path), text);
+const memory = (): string => join(folder, '.tasks');
+const forgotten = 'no earlier success is remembered';
+
+const define = (more: Definition = {}): AnyTask =>
+  task({ name: 'build', description: 'd', inputs: ['src/**'], commands: () => ['c'], ...more });
+
+const opened = (more: Partial<FingerprintSettings> = {}): Fingerprints => {
+  const rest = { options: {}, base: folder, force: false, askStatus: async () => status };
+  return new Fingerprints({ memory: memory(), ...rest, ...more });
+};
+
+/** As a run does it: looks at each task, and runs to a good end what needs it. Returns the reason of the last task. */
+async function go(definition: AnyTask, by = opened()): Promise<string> {
+  let look: Look | undefined;
+  for (const node of (await graphOf(definition)).nodes.filter(isTracked)) {
+    look = await by.look(node);
+    if (!look.run) continue;
+    await by.started(node, look);
+    await by.succeeded(node, look);
+  }
+  return look?.run ? look.reason : `fresh: ${look?.reason}`;
+}
+
+test('a task runs, is up to date, and runs again for each thing that counts', async () => {
+  const moved = (): Promise<void> => rename(join(folder, 'src/a.ts'), join(folder, 'src/c.ts'));
+  const steps: [string, Definition, () => unknown][] = [
+    [forgotten, {}, () => {}],
+    ['src/a.ts changed', {}, () => write('src/a.ts', 'two')],
+    ['src/b.ts is new', {}, () => write('src/b.ts', 'two')],
+    ['src/a.ts is gone and 1 more change', {}, moved],
+    ['src/b.ts changed', {}, () => chmod(join(folder, 'src/b.ts'), 0o755)],
+    ['src/b.ts changed', {}, () => write('src/b.ts', 'x'.repeat(3 << 20))],
+    ['its variable MODE is new', { env: { MODE: 'fast' } }, () => {}],
+    ['its variable MODE changed', { env: () => ({ MODE: 'slow' }) }, () => {}],
+    ['its variable MODE is gone', {}, () => {}],
+    ['its folder changed', { cwd: '.' }, () => {}],
+    ['its code changed', { cwd: '.', run: () => {} }, () => {}],
+    ['its list of inputs changed', { cwd: '.', run: () => {}, inputs: async () => ['src/*'] }, () => {}],
+    ['its commands changed', { cwd: '.', run: () => {}, inputs: ['src/*'], commands: () => ['o'] }, () => {}],
+  ];
+  for (const [reason, more, change] of steps) {
+    await change();
+    assert.is(await go(define(more)), reason);
+    assert.match(await go(define(more)), /^fresh: /, reason);
+  }
+});
+
+test('the inputs of its needs count as its own, also behind a need without any', async () => {
+  const generate = define({ name: 'generate' });
+  const group = plain('group', { needs: [generate] });
+  const top = define({ name: 'top', inputs: [], needs: [group], after: [plain('other')] });
+  await go(top);
+  assert.is(await go(top), 'fresh: 0 inputs say so');
+  await write('src/a.ts', 'two');
+  assert.is(await go(generate), 'src/a.ts changed');
+  assert.is(await go(top), 'generate, which it needs, changed');
+  assert.match(await go(top), /^fresh/);
+});
+
+test('another environment is another thing to remember', async () => {
+  await go(define(), opened({ options: [['env', 'a']] }));
+  assert.match(await go(define(), opened({ options: [['env', 'a']] })), /^fresh/);
+  assert.is(await go(define(), opened({ options: [['env', 'b']] })), forgotten);
+});
+
+test('a status command decides alone and remembers nothing; with inputs both must say so', async () => {
+  status = 'not there';
+  const alone = plain('build', { status: 's' });
+  assert.is(await go(alone), 'not there');
+  assert.equal(await readdir(folder), ['src']);
+  const both = define({ status: async () => 's' });
+  await go(both);
+  assert.is(await go(both), 'not there');
+  status = undefined;
+  assert.is(await go(alone), 'fresh: its status command says so');
+  assert.is(await go(both), 'fresh: 1 input and its status command say so');
+  await write('src/a.ts', 'two');
+  assert.is(await go(both), 'src/a.ts changed');
+});
+
+test('--force runs all, and what it made counts', async () => {
+  assert.is(await go(define(), opened({ force: true })), '--force asks for it');
+  assert.is(await go(define(), opened({ force: true })), '--force asks for it');
+  assert.match(await go(define()), /^fresh/);
+});
+
+test('what is under way or was started by two runs is not remembered', async () => {
+  const [node] = (await graphOf(define())).nodes;
+  assert.ok(node);
+  const [one, two] = [opened(), opened()];
+  await go(define());
+  const look = await one.look(node);
+  await one.started(node, look);
+  assert.is((await two.look(node)).reason, forgotten);
+  await two.started(node, look);
+  for (const each of [one, two]) {
+    await each.succeeded(node, look);
+    assert.is((await one.look(node)).reason, forgotten);
+  }
+});
+
+test('links count by their target and its contents, a folder behind one by all that is in it', async () => {
+  await mkdir(join(folder, 'other'));
+  await write('other/deep.ts', '1');
+  await symlink('../other', join(folder, 'src/link'));
+  await symlink('../other/deep.ts', join(folder, 'src/file.ts'));
+  await symlink('nowhere', join(folder, 'src/broken.ts'));
+  await go(define());
+  assert.is(await go(define()), 'fresh: 5 inputs say so');
+  await write('other/deep.ts', '2');
+  assert.is(await go(define()), 'src/file.ts changed and 1 more change');
+  await write('other/new.ts', '1');
+  assert.is(await go(define()), 'src/link/new.ts is new');
+  await rm(join(folder, 'src/link'));
+  await mkdir(join(folder, 'src/link'));
+  assert.is(await go(define()), 'src/link is gone and 2 more changes');
+  await rm(join(folder, 'src/broken.ts'));
+  await symlink('elsewhere', join(folder, 'src/broken.ts'));
+  assert.is(await go(define()), 'src/broken.ts changed');
+});
+
+test('a name with a line break is one like others, and no line of its own', async () => {
+  await write('src/a\nb.ts', '1');
+  await go(define());
+  await write('src/a\nb.ts', '2');
+  assert.is(await go(define()), 'src/a\\nb.ts changed');
+});
+
+test('what cannot be read makes the task run each time', async () => {
+  // A circle of links leads nowhere, which can be told; the memory of a process is a file that not even root can read at 0.
+  await symlink('loop', join(folder, 'src/loop'));
+  await symlink('/proc/self/mem', join(folder, 'src/memory'));
+  assert.match(await go(define()), /^src\/memory cannot be read \(\w+\)$/);
+  assert.match(await go(define()), /^src\/memory cannot be read/);
+});
+
+test('a glob that matches nothing is an error with its place', async () => {
+  for (const inputs of [['src/**', 'scr/*.ts'], ['src/*.ts', '!src/a.ts'], ['none']]) {
+    const { what } = await refusalOf(go(define({ inputs }), opened({ force: true })));
+    assert.match(what, /^input `(scr\/\*\.ts|src\/\*\.ts|none)` of task `build` matches no file$/);
+  }
+});
+
+test('a memory that cannot be written changes nothing but that all runs', async () => {
+  await write('.tasks', 'a file is in the way');
+  assert.is(await go(define()), forgotten);
+  assert.is(await go(define()), forgotten);
+  await rm(memory());
+  await go(define());
+  assert.equal((await readdir(memory())).sort(), ['.gitignore', 'fingerprints']);
+});
+
+test('a damaged file counts as nothing remembered', async () => {
+  await go(define());
+  const [name = ''] = await readdir(join(memory(), 'fingerprints'));
+  const file = join(memory(), 'fingerprints', name);
+  const good = await readFile(file, 'utf8');
+  for (const text of [
+    '',
+    good.slice(0, -9),
+    'null',
+    '[]',
+    '{"parts":1}',
+    good.replace('{"its', '{"x":1,"its'),
+  ]) {
+    await writeFile(file, text);
+    assert.is(await go(define()), forgotten, text);
+  }
+});
+
+test.run();

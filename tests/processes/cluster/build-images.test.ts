@@ -1,0 +1,38 @@
+import { join } from 'node:path';
+import { task } from '@k8s-deployment/runner';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { buildGraph } from '../../../lib/runner/graph.ts';
+import { runInProcess } from '../../../lib/runner/tests/rig/in-process-run.ts';
+import { buildImages } from '../../../tasks/images.ts';
+import { scriptedFolder } from '../../rig/scripted-folder.ts';
+
+const { folder, script, calls, forget, remove } = scriptedFolder();
+test.after(remove);
+
+/** The words of what Docker was asked for, in a run that remembers the ones before. */
+async function run(): Promise<{ asked: string[]; status: string | undefined }> {
+  forget();
+  const alone = task({ ...buildImages, needs: [] });
+  const call = { task: alone, args: { app: 'app1' }, passThrough: [] };
+  const graph = await buildGraph([call], { env: 'development', provider: 'minikube' }, 'run');
+  const { events, exitCode } = runInProcess(graph, 1, 'no-new', join(folder, 'memory'));
+  assert.is(await exitCode, 0, JSON.stringify(events));
+  const { type } = events.find(({ type }) => ['task-done', 'task-up-to-date'].includes(type)) ?? {};
+  return { asked: calls().map((line) => line.split(' ').slice(1, 3).join(' ')), status: type };
+}
+
+test('an image is built once, and again when Docker has lost it', async () => {
+  const built = join(folder, 'built');
+  const lacking = `[ -e ${built} ] || { echo "Error: No such image: x" >&2; exit 1; }`;
+  script('docker', `case "$*" in "image inspect"*) ${lacking};; build*) touch ${built};; esac`);
+  assert.equal(await run(), { asked: ['image inspect', 'build --tag'], status: 'task-done' });
+  assert.equal(await run(), { asked: ['image inspect'], status: 'task-up-to-date' });
+  script('docker', 'case "$*" in "image inspect"*) echo "Error: No such image: x" >&2; exit 1;; esac');
+  assert.equal(await run(), {
+    asked: ['image inspect', 'image inspect', 'build --tag'],
+    status: 'task-done',
+  });
+});
+
+test.run();
