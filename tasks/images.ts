@@ -90,7 +90,7 @@ export const buildImages = task({
   },
   commands: async (input) => {
     const { buildCommands } = await import('../lib/cluster/images/build.ts');
-    return buildCommands(input.settings, await toBuild(input));
+    return buildCommands(input, await toBuild(input));
   },
   run: async (context) => {
     const { buildImages } = await import('../lib/cluster/images/build.ts');

@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { reasonIn, TaskError, UsageError } from '@k8s-deployment/runner';
-import { root } from '../../ground/project.ts';
 import { shellWord, shellWords } from '../../ground/shell-words.ts';
 import { withheldNames } from '../../ground/variables.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
@@ -85,7 +84,7 @@ function variablesAdvice({ command }: Plugin, said: string): string {
 
 async function userContext(context: KubeContext): Promise<UserContext> {
   const { environment } = context;
-  const files = userFiles();
+  const files = userFiles(environment.root);
   const env = { ...(await processEnvironment(environment)), KUBECONFIG: files.join(delimiter) };
   const $ = context.$({ quiet: true, nothrow: true, env });
   const output =
@@ -120,7 +119,7 @@ async function userContext(context: KubeContext): Promise<UserContext> {
 }
 
 /** The user's kubeconfig files, from KUBECONFIG or kubectl's default. Skips the copies, to which `./run env` sets KUBECONFIG. */
-function userFiles(): string[] {
+function userFiles(root: string): string[] {
   const named = (process.env.KUBECONFIG ?? '').split(delimiter).filter((file) => file !== '');
   const own = named.filter((file) => !resolve(file).startsWith(join(root, '.state') + sep));
   return own.length > 0 ? own : [join(homedir(), '.kube', 'config')];

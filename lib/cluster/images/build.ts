@@ -1,16 +1,15 @@
 import { type Shell, TaskError } from '@k8s-deployment/runner';
 import type { Outcome } from '../../ground/outcome.ts';
 import { shellWords } from '../../ground/shell-words.ts';
-import type { Context } from '../../settings/context.ts';
-import type { Settings } from '../../settings/settings.ts';
+import type { Context, Target } from '../../settings/context.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { buildWords, type OwnImage, taggedByInputs } from './own-images.ts';
 
 /** The plain commands of `buildImages`. */
-export const buildCommands = (settings: Settings, images: readonly OwnImage[]): Promise<string[]> =>
+export const buildCommands = (target: Target, images: readonly OwnImage[]): Promise<string[]> =>
   Promise.all(
     images.map(async (image) =>
-      shellWords(buildWords(settings, image.folder, await taggedByInputs(settings, image))),
+      shellWords(buildWords(target.settings, image.folder, await taggedByInputs(target, image))),
     ),
   );
 
@@ -25,7 +24,7 @@ export async function buildImages(context: Context, images: readonly OwnImage[])
   const { $, settings } = context;
   let outcome: Outcome = 'unchanged';
   for (const image of images) {
-    const reference = await taggedByInputs(settings, image);
+    const reference = await taggedByInputs(context, image);
     if (await isBuilt($, reference)) continue;
     await $`${buildWords(settings, image.folder, reference)}`;
     outcome = 'changed';

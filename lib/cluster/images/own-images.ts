@@ -1,7 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { fileDigest, filesBelow } from '../../ground/file-digest.ts';
-import { root } from '../../ground/project.ts';
 import type { Release } from '../../helm/helmfile.ts';
+import type { Target } from '../../settings/context.ts';
 import type { Settings } from '../../settings/settings.ts';
 
 /** An image that is built from a folder of the project. */
@@ -38,7 +38,8 @@ export const tagged = ({ repository, tag }: Pick<OwnImage, 'repository' | 'tag'>
  * The image with a tag derived from the folder's files and the build arguments, so that Docker and nodes that have this tag
  * are up to date. Throws `TaskError` if the folder has no Dockerfile.
  */
-export async function taggedByInputs(settings: Settings, image: OwnImage): Promise<string> {
+export async function taggedByInputs(target: Target, image: OwnImage): Promise<string> {
+  const { root } = target.environment;
   const files = await filesBelow(root, image.folder);
   if (!files.includes(`${image.folder}/Dockerfile`)) {
     throw new TaskError({
@@ -47,7 +48,7 @@ export async function taggedByInputs(settings: Settings, image: OwnImage): Promi
       advice: 'correct the setting, or leave it empty to pull the image',
     });
   }
-  const digest = await fileDigest(root, files, JSON.stringify(settings.buildArguments));
+  const digest = await fileDigest(root, files, JSON.stringify(target.settings.buildArguments));
   return `${image.repository}:inputs-${digest.slice(0, 12)}`;
 }
 

@@ -7,7 +7,6 @@ import { shellWords } from '../../ground/shell-words.ts';
 import { kubectl } from '../../kubernetes/kubectl.ts';
 import type { Context, EnvironmentContext, Target } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
-import type { Settings } from '../../settings/settings.ts';
 import { fullName } from '../../tools/registry/reference.ts';
 import { type OwnImage, tagged, taggedByInputs } from '../images/own-images.ts';
 import { minikubeShell, reasonOf, runMinikube } from './shell.ts';
@@ -15,11 +14,11 @@ import { minikubeShell, reasonOf, runMinikube } from './shell.ts';
 /** An image by its two names: `asked` is what pods use, `built` has the tag of its inputs. */
 type Loadable = { readonly asked: string; readonly built: string };
 
-const loadables = (settings: Settings, images: readonly OwnImage[]): Promise<Loadable[]> =>
+const loadables = (target: Target, images: readonly OwnImage[]): Promise<Loadable[]> =>
   Promise.all(
     images.map(async (image) => ({
       asked: tagged(image),
-      built: await taggedByInputs(settings, image),
+      built: await taggedByInputs(target, image),
     })),
   );
 
@@ -38,14 +37,12 @@ const loadWords = ({ clusterName }: Environment, archive: string): readonly stri
 ];
 
 /** The plain commands of `loadImages`. */
-export async function loadCommands(
-  { environment, settings }: Target,
-  images: readonly OwnImage[],
-): Promise<string[]> {
+export async function loadCommands(target: Target, images: readonly OwnImage[]): Promise<string[]> {
   if (images.length === 0) return [];
+  const { environment } = target;
   const archive = `.state/${environment.name}/images.tar`;
   return [
-    ...saveSteps(await loadables(settings, images), archive).map(shellWords),
+    ...saveSteps(await loadables(target, images), archive).map(shellWords),
     shellWords(['minikube', ...loadWords(environment, archive)]),
     `rm ${archive}`,
   ];
@@ -55,7 +52,7 @@ export async function loadCommands(
 export async function loadImages(context: Context, images: readonly OwnImage[]): Promise<Outcome> {
   const { $, environment } = context;
   if (images.length === 0) return 'unchanged';
-  const wanted = await loadables(context.settings, images);
+  const wanted = await loadables(context, images);
   const lacking = (await lackingIn(context, wanted)).map(({ image }) => image);
   if (lacking.length === 0) return 'unchanged';
   const archive = join(environment.state, 'images.tar');

@@ -3,37 +3,29 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Api } from '../../../lib/cluster/embedded/api.ts';
-import type { Environment } from '../../../lib/settings/environment.ts';
-import type { Settings } from '../../../lib/settings/settings.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { restoreKubeconfig } from '../../../lib/cluster/embedded/kubernetes.ts';
+import { applyNodes, compareNodes, restoreNodes } from '../../../lib/cluster/embedded/nodes.ts';
+import type { CloneContext } from '../../rig/scripted-clone.ts';
+import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
-type State = {
-  clone: ScriptedClone;
-  nodes: typeof import('../../../lib/cluster/embedded/nodes.ts');
-  kubernetes: typeof import('../../../lib/cluster/embedded/kubernetes.ts');
-  environment: Environment;
-  context: RecordedContext;
-};
+const test = suite('embedded-nodes');
 
-const test = suite<State>('embedded-nodes');
+const clone = scriptedFolder('environments');
+const { environment, settings } = await clone.context('embedded');
+let context: CloneContext;
 
-test.before(async (state) => {
-  state.clone = scriptedClone();
-  state.nodes = await state.clone.lib('cluster/embedded/nodes.ts');
-  state.kubernetes = await state.clone.lib('cluster/embedded/kubernetes.ts');
-  state.environment = await state.clone.environment('embedded');
+test.before.each(async () => {
+  context = await clone.context('embedded');
 });
+test.after.each(() => clone.reset());
+test.after(() => clone.remove());
 
-test.before.each(async (state) => {
-  state.context = await state.clone.context('embedded');
+/** The context with another number of nodes in the settings. */
+const asking = (nodes: number): CloneContext => ({
+  ...context,
+  settings: { ...settings, cluster: { ...settings.cluster, nodes } },
 });
-
-test.after.each(({ clone }) => clone.reset());
-test.after(({ clone }) => clone.remove());
-
-const asking = (nodes: number): Settings =>
-  ({ cluster: { nodes, cpus: 2, memoryMB: 3072, kubernetesVersion: 'v1.31.0' } }) as unknown as Settings;
 
 /** An API server that has nodes, and takes new ones. */
 function server(...names: string[]) {
@@ -49,65 +41,57 @@ function server(...names: string[]) {
   return { api, there };
 }
 
-test('a new cluster gets the number of nodes in the settings', async ({ nodes, environment }) => {
+test('a new cluster gets the number of nodes in the settings', async () => {
   const { api, there } = server();
-  await nodes.applyNodes({ environment, settings: asking(3) }, api, 'creating');
+  await applyNodes(asking(3), api, 'creating');
   assert.equal([...there], ['development-1', 'development-2', 'development-3']);
   // A half created cluster is recreated with what the settings ask for then.
   const again = server();
-  await nodes.applyNodes({ environment, settings: asking(2) }, again.api, 'creating');
+  await applyNodes(asking(2), again.api, 'creating');
   assert.is(again.there.size, 2);
 });
 
-test('an existing cluster keeps its nodes despite other settings, and reports that', async ({
-  nodes,
-  environment,
-  context,
-}) => {
-  await nodes.applyNodes({ environment, settings: asking(3) }, server().api, 'creating');
-  await nodes.compareNodes({ ...context, environment, settings: asking(3) });
+test('an existing cluster keeps its nodes despite other settings, and reports that', async () => {
+  await applyNodes(asking(3), server().api, 'creating');
+  await compareNodes(asking(3));
   assert.equal(context.logged, []);
   for (const asked of [2, 5]) {
     const { api, there } = server();
-    await nodes.applyNodes({ environment, settings: asking(asked) }, api, 'created');
+    await applyNodes(asking(asked), api, 'created');
     assert.is(there.size, 3);
   }
-  await nodes.compareNodes({ ...context, environment, settings: asking(2) });
+  await compareNodes(asking(2));
   assert.match(context.logged.join(), /^the settings ask for 2, but the cluster keeps its 3 nodes until /);
 });
 
-test('a deleted node is recreated', async ({ nodes, environment, context }) => {
-  await nodes.applyNodes({ environment, settings: asking(3) }, server().api, 'creating');
+test('a deleted node is recreated', async () => {
+  await applyNodes(asking(3), server().api, 'creating');
   const { api, there } = server('development-1', 'development-3', 'somebody-elses');
-  assert.is(await nodes.restoreNodes({ ...context, environment, settings: asking(2) }, api), 'changed');
+  assert.is(await restoreNodes(asking(2), api), 'changed');
   assert.ok(there.has('development-2'));
   assert.equal(context.logged, ['recreated deleted nodes: development-2']);
-  assert.is(await nodes.restoreNodes({ ...context, environment, settings: asking(2) }, api), 'unchanged');
+  assert.is(await restoreNodes(asking(2), api), 'unchanged');
 });
 
-test('a deleted kubeconfig is restored, for the user alone', async ({ kubernetes, environment, context }) => {
+test('a deleted kubeconfig is restored, for the user alone', async () => {
   const folder = join(environment.state, 'kwok/clusters', environment.clusterName);
-  const missing = await failureOf(kubernetes.restoreKubeconfig({ ...context, environment }));
+  const missing = await failureOf(restoreKubeconfig(context));
   assert.match(missing.what, /kubeconfig is missing and could not be restored/);
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'kubeconfig.yaml'), 'own\n');
-  assert.is(await kubernetes.restoreKubeconfig({ ...context, environment }), true);
+  assert.is(await restoreKubeconfig(context), true);
   assert.is(readFileSync(environment.kubeconfig, 'utf8'), 'own\n');
   assert.is(statSync(environment.kubeconfig).mode & 0o777, 0o600);
   // An existing one is not changed.
   rmSync(folder, { recursive: true });
-  assert.is(await kubernetes.restoreKubeconfig({ ...context, environment }), false);
+  assert.is(await restoreKubeconfig(context), false);
 });
 
-test('an API server that does not list its nodes has not lost any', async ({
-  nodes,
-  environment,
-  context,
-}) => {
-  await nodes.applyNodes({ environment, settings: asking(2) }, server().api, 'creating');
+test('an API server that does not list its nodes has not lost any', async () => {
+  await applyNodes(asking(2), server().api, 'creating');
   const body = { message: 'etcdserver: request timed out' };
   const api: Api = { ...server().api, call: async () => ({ status: 500, body }) };
-  const error = await failureOf(nodes.restoreNodes({ ...context, environment, settings: asking(2) }, api));
+  const error = await failureOf(restoreNodes(asking(2), api));
   assert.equal([error.what, error.why], ['the API server does not list its nodes', body.message]);
 });
 

@@ -1,36 +1,23 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/settings/environment.ts';
-import type { Settings } from '../../../lib/settings/settings.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { cluster as provider } from '../../../lib/cluster/existing/cluster.ts';
+import { loadSettings, type Settings } from '../../../lib/settings/settings.ts';
+import type { CloneContext } from '../../rig/scripted-clone.ts';
+import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
-type State = {
-  clone: ScriptedClone;
-  lib: typeof import('../../../lib/cluster/existing/cluster.ts');
-  environment: Environment;
-  settings: Settings;
-  context: RecordedContext;
-};
+const test = suite('existing');
 
-const test = suite<State>('existing');
+const clone = scriptedFolder('environments', 'helmfile.yaml');
+const { environment } = await clone.context('existing');
+let context: CloneContext;
 
-test.before(async (state) => {
-  state.clone = scriptedClone();
-  state.lib = await state.clone.lib('cluster/existing/cluster.ts');
-  state.environment = await state.clone.environment('existing');
-  const { loadSettings } =
-    await state.clone.lib<typeof import('../../../lib/settings/settings.ts')>('settings/settings.ts');
-  state.settings = await loadSettings('development', 'existing');
+test.before.each(async () => {
+  context = await clone.context('existing');
+  clone.forget();
 });
-
-test.before.each(async (state) => {
-  state.context = await state.clone.context('existing');
-  state.clone.forget();
-});
-
-test.after.each(({ clone }) => clone.reset());
-test.after(({ clone }) => clone.remove());
+test.after.each(() => clone.reset());
+test.after(() => clone.remove());
 
 const answers = {
   view: `echo '{"clusters":[{"cluster":{"server":"https://one"}}]}'`,
@@ -42,7 +29,7 @@ const answers = {
 };
 
 /** A kubectl that answers in this way. */
-const kubectl = (clone: ScriptedClone, changes: Partial<typeof answers> = {}): void => {
+const kubectl = (changes: Partial<typeof answers> = {}): void => {
   const { view, ready, version, storage, may, type } = { ...answers, ...changes };
   clone.script(
     'kubectl',
@@ -58,29 +45,22 @@ const kubectl = (clone: ScriptedClone, changes: Partial<typeof answers> = {}): v
   );
 };
 
-test('operators that the settings need must be installed: missing ones are named with the setting', async ({
-  lib,
-  clone,
-  environment,
-  context,
-}) => {
-  type Lib = typeof import('../../../lib/settings/settings.ts');
-  const settings = await (await clone.lib<Lib>('settings/settings.ts')).loadSettings(
-    'production',
-    'existing',
-  );
-  kubectl(clone);
-  await lib.cluster.create({ ...context, environment, settings });
+test('operators that the settings need must be installed: missing ones are named with the setting', async () => {
+  const settings = await loadSettings('production', 'existing');
+  const create = (change: Partial<Settings> = {}) =>
+    provider.create({ ...context, settings: { ...settings, ...change } });
+  kubectl();
+  await create();
   const asked = clone.calls().filter((line) => line.includes(' get customresourcedefinition '));
   assert.equal(
     asked.map((line) => line.split(' ').at(-4)),
     ['clusters.postgresql.cnpg.io'],
   );
-  kubectl(clone, { type: 'echo "Unable to connect to the server" >&2; exit 1' });
-  const unread = await failureOf(lib.cluster.create({ ...context, environment, settings }));
+  kubectl({ type: 'echo "Unable to connect to the server" >&2; exit 1' });
+  const unread = await failureOf(create());
   assert.match(unread.what, /^`kubectl get customresourcedefinition .*` failed with exit code 1$/);
-  kubectl(clone, { type: 'exit 0' });
-  const error = await failureOf(lib.cluster.create({ ...context, environment, settings }));
+  kubectl({ type: 'exit 0' });
+  const error = await failureOf(create());
   assert.is(
     error.what,
     'context `some-context` has no CloudNativePG, which the setting releases.postgresql.kind asks for',
@@ -89,21 +69,13 @@ test('operators that the settings need must be installed: missing ones are named
     postgresql: { password: '' },
     'app2-back': { autoscaling: { enabled: true, kind: 'keda' } },
   };
-  const keda = await failureOf(
-    lib.cluster.create({ ...context, environment, settings: { ...settings, releases: scaled } }),
-  );
+  const keda = await failureOf(create({ releases: scaled }));
   assert.match(keda.what, 'has no KEDA, which the setting releases.app2-back.autoscaling.kind asks for');
 });
 
-test('create checks the cluster without changing it', async ({
-  lib,
-  clone,
-  environment,
-  settings,
-  context,
-}) => {
-  kubectl(clone);
-  assert.is(await lib.cluster.create({ ...context, environment, settings }), 'unchanged');
+test('create checks the cluster without changing it', async () => {
+  kubectl();
+  assert.is(await provider.create(context), 'unchanged');
   const verbs = clone.calls().map((line) => line.replace(/^kubectl (--kubeconfig \S+ --context \S+ )?/, ''));
   assert.equal(verbs, [
     'config view --minify --flatten --raw --output json --context some-context',
@@ -118,15 +90,9 @@ test('create checks the cluster without changing it', async ({
   ]);
 });
 
-test('every call names our kubeconfig and context, except the one that reads the user’s', async ({
-  lib,
-  clone,
-  environment,
-  settings,
-  context,
-}) => {
-  kubectl(clone);
-  await lib.cluster.create({ ...context, environment, settings });
+test('every call names our kubeconfig and context, except the one that reads the user’s', async () => {
+  kubectl();
+  await provider.create(context);
   const [, ...others] = clone.calls();
   for (const line of others) {
     assert.ok(
@@ -136,16 +102,10 @@ test('every call names our kubeconfig and context, except the one that reads the
   }
 });
 
-test('a kubectl that fails says nothing about rights and versions', async ({
-  lib,
-  clone,
-  environment,
-  settings,
-  context,
-}) => {
-  const failure = async (changes: Parameters<typeof kubectl>[1]) => {
-    kubectl(clone, changes);
-    const error = await failureOf(lib.cluster.create({ ...context, environment, settings }));
+test('a kubectl that fails says nothing about rights and versions', async () => {
+  const failure = async (changes: Parameters<typeof kubectl>[0]) => {
+    kubectl(changes);
+    const error = await failureOf(provider.create(context));
     return [error.exitCode, error.what];
   };
   assert.equal(await failure({ may: 'kill -9 $$' }), [
@@ -165,13 +125,13 @@ test('a kubectl that fails says nothing about rights and versions', async ({
     await failure({ version: '' }).then(String),
     '`kubectl version -o json` gave no readable answer',
   );
-  kubectl(clone, { ready: 'echo "the server has asked for the client to provide credentials" >&2; exit 1' });
-  assert.equal(await lib.cluster.faults?.({ ...context, environment }), [
+  kubectl({ ready: 'echo "the server has asked for the client to provide credentials" >&2; exit 1' });
+  assert.equal(await provider.faults?.(context), [
     'the server has asked for the client to provide credentials',
   ]);
   const noPlugin = 'Unable to connect to the server: getting credentials: exec: executable acme not found';
-  kubectl(clone, { ready: `echo "${noPlugin}" >&2; echo "It looks like you …" >&2; exit 1` });
-  assert.equal(await lib.cluster.faults?.({ ...context, environment }), [noPlugin]);
+  kubectl({ ready: `echo "${noPlugin}" >&2; echo "It looks like you …" >&2; exit 1` });
+  assert.equal(await provider.faults?.(context), [noPlugin]);
 });
 
 for (const [title, changes, what] of [
@@ -196,34 +156,28 @@ for (const [title, changes, what] of [
     'you may not create customresourcedefinitions in context `some-context`',
   ],
 ] as const) {
-  test(`${title} is reported with advice`, async ({ lib, clone, environment, settings, context }) => {
-    kubectl(clone, changes);
-    const error = await failureOf(lib.cluster.create({ ...context, environment, settings }));
+  test(`${title} is reported with advice`, async () => {
+    kubectl(changes);
+    const error = await failureOf(provider.create(context));
     assert.is(error.what, what);
     assert.is(error.exitCode, 1);
     assert.ok(error.advice);
   });
 }
 
-test('a cluster that was never connected is absent; one that stops answering is degraded', async ({
-  lib,
-  clone,
-  environment,
-  settings,
-  context,
-}) => {
-  kubectl(clone);
-  assert.is(await lib.cluster.phase({ ...context, environment }), 'absent');
-  await lib.cluster.create({ ...context, environment, settings });
-  assert.is(await lib.cluster.phase({ ...context, environment }), 'running');
-  kubectl(clone, { ready: 'exit 1' });
-  assert.is(await lib.cluster.phase({ ...context, environment }), 'degraded');
+test('a cluster that was never connected is absent; one that stops answering is degraded', async () => {
+  kubectl();
+  assert.is(await provider.phase(context), 'absent');
+  await provider.create(context);
+  assert.is(await provider.phase(context), 'running');
+  kubectl({ ready: 'exit 1' });
+  assert.is(await provider.phase(context), 'degraded');
 });
 
-test('start and stop do nothing and say so', async ({ lib, clone, environment, settings, context }) => {
-  kubectl(clone);
-  assert.is(await lib.cluster.start({ ...context, environment, settings }), 'unchanged');
-  assert.is(await lib.cluster.stop({ ...context, environment }), 'unchanged');
+test('start and stop do nothing and say so', async () => {
+  kubectl();
+  assert.is(await provider.start(context), 'unchanged');
+  assert.is(await provider.stop(context), 'unchanged');
   assert.equal(context.logged, [
     'an existing cluster is not started by these tasks: nothing to do',
     'an existing cluster is not stopped by these tasks: nothing to do',

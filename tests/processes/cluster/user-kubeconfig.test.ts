@@ -2,43 +2,34 @@ import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Environment } from '../../../lib/settings/environment.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
-import { failureOf, type RecordedContext } from '../../rig/task-context.ts';
+import { connectExisting, connectionAdvice } from '../../../lib/cluster/existing/user-kubeconfig.ts';
+import { leftOut } from '../../../lib/ground/variables.ts';
+import type { CloneContext } from '../../rig/scripted-clone.ts';
+import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
-type State = {
-  clone: ScriptedClone;
-  lib: typeof import('../../../lib/cluster/existing/user-kubeconfig.ts');
-  environment: Environment;
-  context: RecordedContext;
-  /** Sets kubectl's answers about the user's kubeconfig. */
-  users: (kubeconfig: object | string) => void;
-  copy: () => { users?: { user: object }[]; clusters: { cluster: { server: string } }[] };
-};
-
-const test = suite<State>('the user’s kubeconfig');
+const test = suite('the user’s kubeconfig');
 const { KUBECONFIG } = process.env;
 
-test.before(async (state) => {
-  state.clone = scriptedClone();
-  state.lib = await state.clone.lib('cluster/existing/user-kubeconfig.ts');
-  state.environment = await state.clone.environment('existing');
-  const view = join(state.clone.folder, '..', 'view');
-  state.users = (kubeconfig) => {
-    if (typeof kubeconfig === 'string') return state.clone.script('kubectl', kubeconfig);
-    writeFileSync(view, JSON.stringify(kubeconfig));
-    return state.clone.script('kubectl', `cat '${view}'`);
-  };
-  state.copy = () => JSON.parse(readFileSync(state.environment.kubeconfig, 'utf8'));
-});
+const clone = scriptedFolder('environments');
+const { environment } = await clone.context('existing');
+let context: CloneContext;
 
-test.before.each(async (state) => {
-  state.context = await state.clone.context('existing');
+/** Sets kubectl's answers about the user's kubeconfig. */
+function users(kubeconfig: object | string): void {
+  const view = join(clone.folder, '..', 'view');
+  writeFileSync(view, JSON.stringify(kubeconfig));
+  clone.script('kubectl', typeof kubeconfig === 'string' ? kubeconfig : `cat '${view}'`);
+}
+
+const copy = () => JSON.parse(readFileSync(environment.kubeconfig, 'utf8'));
+
+test.before.each(async () => {
+  context = await clone.context('existing');
   process.env.KUBECONFIG = '/some/team/config';
 });
-
-test.after.each(({ clone }) => clone.reset());
-test.after(({ clone }) => {
+test.after.each(() => clone.reset());
+test.after(() => {
   if (KUBECONFIG === undefined) delete process.env.KUBECONFIG;
   else process.env.KUBECONFIG = KUBECONFIG;
   clone.remove();
@@ -50,62 +41,55 @@ const withUser = (user: object, server = 'https://one') => ({
 });
 const gone = 'echo "error: cannot locate context some-context" >&2; exit 1';
 
-test('only the context is copied to the environment’s kubeconfig, readable by the user only', async (state) => {
-  state.users(withUser({ token: 'first' }));
-  await state.lib.connectExisting({ ...state.context, environment: state.environment });
-  assert.equal(state.copy(), withUser({ token: 'first' }));
-  assert.is(statSync(state.environment.kubeconfig).mode & 0o777, 0o600);
-  assert.equal(state.context.logged, []);
+test('only the context is copied to the environment’s kubeconfig, readable by the user only', async () => {
+  users(withUser({ token: 'first' }));
+  await connectExisting(context);
+  assert.equal(copy(), withUser({ token: 'first' }));
+  assert.is(statSync(environment.kubeconfig).mode & 0o777, 0o600);
+  assert.equal(context.logged, []);
 });
 
-test('a new token is copied, and logged once', async (state) => {
-  const { connectExisting } = state.lib;
-  state.users(withUser({ token: 'first' }));
-  await connectExisting({ ...state.context, environment: state.environment });
-  state.users(withUser({ token: 'second' }));
-  await connectExisting({ ...state.context, environment: state.environment });
-  await connectExisting({ ...state.context, environment: state.environment });
-  assert.equal(state.copy(), withUser({ token: 'second' }));
-  assert.equal(state.context.logged, ['context `some-context` changed in your kubeconfig: updated the copy']);
+test('a new token is copied, and logged once', async () => {
+  users(withUser({ token: 'first' }));
+  await connectExisting(context);
+  users(withUser({ token: 'second' }));
+  await connectExisting(context);
+  await connectExisting(context);
+  assert.equal(copy(), withUser({ token: 'second' }));
+  assert.equal(context.logged, ['context `some-context` changed in your kubeconfig: updated the copy']);
 });
 
-test('an environment keeps its cluster when the context points to another one', async (state) => {
-  const { connectExisting, connectionAdvice } = state.lib;
-  state.users(withUser({ token: 'first' }));
-  await connectExisting({ ...state.context, environment: state.environment });
-  state.users(withUser({ token: 'second' }, 'https://two'));
-  await connectExisting({ ...state.context, environment: state.environment });
-  assert.equal(state.copy(), withUser({ token: 'first' }));
+test('an environment keeps its cluster when the context points to another one', async () => {
+  users(withUser({ token: 'first' }));
+  await connectExisting(context);
+  users(withUser({ token: 'second' }, 'https://two'));
+  await connectExisting(context);
+  assert.equal(copy(), withUser({ token: 'first' }));
   const moved = 'context `some-context` of your kubeconfig leads to another server, https://two';
-  assert.equal(state.context.logged, [`${moved}: the environment stays with https://one`]);
+  assert.equal(context.logged, [`${moved}: the environment stays with https://one`]);
   assert.is(
-    await connectionAdvice({ ...state.context, environment: state.environment }, ''),
+    await connectionAdvice(context, ''),
     `${moved}; if it is the same cluster, \`rm .state/development/kubeconfig\` and run again`,
   );
 });
 
-test('commands in an error can be pasted, whatever the context’s name', async (state) => {
-  const { connectExisting, connectionAdvice } = state.lib;
-  const environment = { ...state.environment, context: 'team a;b' };
-  state.users('echo "error: yaml: line 1" >&2; exit 1');
-  rmSync(environment.kubeconfig, { force: true });
-  const unread = await failureOf(connectExisting({ ...state.context, environment }));
+test('commands in an error can be pasted, whatever the context’s name', async () => {
+  const other = { ...context, environment: { ...environment, context: 'team a;b' } };
+  users('echo "error: yaml: line 1" >&2; exit 1');
+  const unread = await failureOf(connectExisting(other));
   assert.match(unread.advice ?? '', "kubectl config view --minify --context 'team a;b'");
-  state.users(withUser({ token: 'first' }));
-  await connectExisting({ ...state.context, environment });
-  const advice = await connectionAdvice({ ...state.context, environment }, '');
+  users(withUser({ token: 'first' }));
+  await connectExisting(other);
+  const advice = await connectionAdvice(other, '');
   assert.match(advice, "kubectl --context 'team a;b' get nodes");
 });
 
-test('the advice for a user’s plugin names what it lacks here, without values', async (state) => {
-  const { connectExisting, connectionAdvice } = state.lib;
-  const { leftOut } =
-    await state.clone.lib<typeof import('../../../lib/ground/variables.ts')>('ground/variables.ts');
+test('the advice for a user’s plugin names what it lacks here, without values', async () => {
   const failed = 'getting credentials: exec: executable acme failed with exit code 1';
   const advice = async (interactiveMode: string, said: string): Promise<string> => {
-    state.users(withUser({ exec: { command: 'acme', interactiveMode } }));
-    await connectExisting({ ...state.context, environment: state.environment });
-    return connectionAdvice({ ...state.context, environment: state.environment }, said);
+    users(withUser({ exec: { command: 'acme', interactiveMode } }));
+    await connectExisting(context);
+    return connectionAdvice(context, said);
   };
   const paste = /^make this work, .*: kubectl --context some-context get nodes/;
   try {
@@ -137,38 +121,37 @@ for (const [title, script, advice] of [
   ['cannot be read', 'echo "error: yaml: line 1" >&2; exit 1', /but: your kubeconfig \(.*\) does not give/],
   ['is read by a kubectl that is killed', 'kill -KILL $$', /but: your kubeconfig \(.*\) does not give/],
 ] as const) {
-  test(`the copy stays while the user’s kubeconfig ${title}, and the advice says so`, async (state) => {
-    const { connectExisting, connectionAdvice } = state.lib;
-    state.users(withUser({ token: 'first' }));
-    await connectExisting({ ...state.context, environment: state.environment });
-    state.users(script);
-    await connectExisting({ ...state.context, environment: state.environment });
-    assert.equal(state.copy(), withUser({ token: 'first' }));
-    assert.equal(state.context.logged, []);
-    assert.match(await connectionAdvice({ ...state.context, environment: state.environment }, ''), advice);
+  test(`the copy stays while the user’s kubeconfig ${title}, and the advice says so`, async () => {
+    users(withUser({ token: 'first' }));
+    await connectExisting(context);
+    users(script);
+    await connectExisting(context);
+    assert.equal(copy(), withUser({ token: 'first' }));
+    assert.equal(context.logged, []);
+    assert.match(await connectionAdvice(context, ''), advice);
   });
 }
 
-test('a damaged copy is replaced', async (state) => {
-  state.users(withUser({ token: 'first' }));
-  await state.lib.connectExisting({ ...state.context, environment: state.environment });
+test('a damaged copy is replaced', async () => {
+  users(withUser({ token: 'first' }));
+  await connectExisting(context);
   for (const text of ['', '{"clu', 'a: [']) {
-    writeFileSync(state.environment.kubeconfig, text);
-    await state.lib.connectExisting({ ...state.context, environment: state.environment });
-    assert.equal(state.copy(), withUser({ token: 'first' }), text);
+    writeFileSync(environment.kubeconfig, text);
+    await connectExisting(context);
+    assert.equal(copy(), withUser({ token: 'first' }), text);
   }
 });
 
-test('relative paths in the user’s kubeconfig become absolute', async (state) => {
-  const places = [join(state.clone.folder, '..', 'a'), join(state.clone.folder, '..', 'b')];
+test('relative paths in the user’s kubeconfig become absolute', async () => {
+  const places = [join(clone.folder, '..', 'a'), join(clone.folder, '..', 'b')];
   for (const place of places) mkdirSync(place);
   writeFileSync(join(places[1] ?? '', 'token'), '');
   process.env.KUBECONFIG = places.map((place) => join(place, 'config')).join(':');
   const copied = async (user: object): Promise<object | undefined> => {
-    rmSync(state.environment.kubeconfig, { force: true });
-    state.users(withUser(user));
-    await state.lib.connectExisting({ ...state.context, environment: state.environment });
-    return state.copy().users?.[0]?.user;
+    rmSync(environment.kubeconfig, { force: true });
+    users(withUser(user));
+    await connectExisting(context);
+    return copy().users?.[0]?.user;
   };
   assert.equal(await copied({ tokenFile: 'token' }), { tokenFile: join(places[1] ?? '', 'token') });
   assert.equal(await copied({ tokenFile: '/run/token' }), { tokenFile: '/run/token' });
@@ -177,39 +160,34 @@ test('relative paths in the user’s kubeconfig become absolute', async (state) 
   assert.equal(await copied(exec('aws')), exec('aws'));
 });
 
-test('the user’s files are those of KUBECONFIG, without the copies of environments, else the default', async (state) => {
-  state.users('echo "$KUBECONFIG" >&2; exit 1');
+test('the user’s files are those of KUBECONFIG, without the copies of environments, else the default', async () => {
+  users('echo "$KUBECONFIG" >&2; exit 1');
   const files = async (KUBECONFIG: string): Promise<string | undefined> => {
     process.env.KUBECONFIG = KUBECONFIG;
-    return (await failureOf(state.lib.connectExisting({ ...state.context, environment: state.environment })))
-      .why;
+    return (await failureOf(connectExisting(context))).why;
   };
   assert.is(await files('/one:/two'), '/one:/two');
-  assert.is(await files(`${state.environment.kubeconfig}:/two`), '/two');
-  assert.match((await files(state.environment.kubeconfig)) ?? '', /\/\.kube\/config$/);
+  assert.is(await files(`${environment.kubeconfig}:/two`), '/two');
+  assert.match((await files(environment.kubeconfig)) ?? '', /\/\.kube\/config$/);
   assert.match((await files('')) ?? '', /\/\.kube\/config$/);
 });
 
-test('an unknown context is a usage error that lists the existing ones', async (state) => {
-  state.users(`case "$*" in *get-contexts*) printf 'team-a\\nteam-b\\n';; *) ${gone};; esac`);
-  const error = await failureOf(
-    state.lib.connectExisting({ ...state.context, environment: state.environment }),
-  );
+test('an unknown context is a usage error that lists the existing ones', async () => {
+  users(`case "$*" in *get-contexts*) printf 'team-a\\nteam-b\\n';; *) ${gone};; esac`);
+  const error = await failureOf(connectExisting(context));
   assert.is(error.exitCode, 2);
   assert.is(error.what, 'unknown kube context `some-context`');
   assert.is(error.why, 'your kubeconfig (/some/team/config) has: team-a, team-b');
 });
 
-test('an unreadable kubeconfig is not reported as an unknown context', async (state) => {
+test('an unreadable kubeconfig is not reported as an unknown context', async () => {
   for (const [script, why] of [
     ['echo "error: yaml: line 1" >&2; exit 1', 'error: yaml: line 1'],
     ['kill -KILL $$', 'kubectl ended with 137'],
     ['echo not JSON', 'it names no server'],
   ] as const) {
-    state.users(script);
-    const error = await failureOf(
-      state.lib.connectExisting({ ...state.context, environment: state.environment }),
-    );
+    users(script);
+    const error = await failureOf(connectExisting(context));
     assert.is(error.exitCode, 1);
     assert.is(error.why, why);
   }
