@@ -86,7 +86,7 @@ export const buildImages = task({
   inputs: async (input) => (await toBuild(input)).map(({ folder }) => folder),
   status: async (input) => {
     const { builtCommand } = await import('../lib/cluster/images/build.ts');
-    return builtCommand(input.settings, await toBuild(input));
+    return builtCommand(input, await toBuild(input));
   },
   commands: async (input) => {
     const { buildCommands } = await import('../lib/cluster/images/build.ts');

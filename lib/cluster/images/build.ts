@@ -14,8 +14,8 @@ export const buildCommands = (target: Target, images: readonly OwnImage[]): Prom
   );
 
 /** A plain command that succeeds if Docker has all images in their current version. */
-export async function builtCommand(settings: Settings, images: readonly OwnImage[]): Promise<string> {
-  const references = await Promise.all(images.map((image) => taggedByInputs(settings, image)));
+export async function builtCommand(target: Target, images: readonly OwnImage[]): Promise<string> {
+  const references = await Promise.all(images.map((image) => taggedByInputs(target, image)));
   return references.length === 0 ? 'true' : shellWords(['docker', 'image', 'inspect', ...references]);
 }
 
