@@ -12,6 +12,7 @@ import {
 } from '@k8s-deployment/runner';
 import type { ClusterProvider } from '../lib/cluster/provider.ts';
 import { providerOf } from '../lib/cluster/providers.ts';
+import type { Outcome } from '../lib/ground/outcome.ts';
 import { root } from '../lib/ground/project.ts';
 import type { EnvironmentContext, Target } from '../lib/settings/context.ts';
 import { type Environment, environmentOf, settingsOf, shellOf } from '../lib/settings/environment.ts';
@@ -50,24 +51,25 @@ type EarlyFields<Specs extends ArgumentSpecs> = {
 
 const earlyFields = ['needs', 'steps', 'after', 'finally', 'confirm', 'mutex'] as const;
 
-/** What says when nothing is to be done, and what `--watch` looks at. */
-type FileFields<Known> = {
+/** What gets the settings, too. */
+type KnownFields<Known> = {
+  readonly check?: (input: Known) => void | Promise<void>;
   readonly inputs?: (input: Known) => readonly string[] | Promise<readonly string[]>;
   readonly status?: (input: Known) => string | Promise<string>;
   readonly watched?: (input: Known) => readonly string[] | Promise<readonly string[]>;
+  readonly commands: (input: Known) => readonly string[] | Promise<readonly string[]>;
 };
 
-const fileFields = ['inputs', 'status', 'watched'] as const;
+const knownFields = ['check', 'inputs', 'status', 'watched', 'commands'] as const;
 
 type Definition<Specs extends ArgumentSpecs, Known, Given> = Omit<
   TaskDefinition<Specs>,
-  keyof EarlyFields<Specs> | 'check' | keyof FileFields<unknown> | 'commands' | 'run'
+  keyof EarlyFields<Specs> | keyof KnownFields<Known> | 'run'
 > &
   EarlyFields<Specs> &
-  FileFields<Known> & {
-    readonly check?: (input: Known) => void | Promise<void>;
-    readonly commands: (input: Known) => readonly string[] | Promise<readonly string[]>;
-    readonly run?: (context: Given) => void | Promise<void>;
+  KnownFields<Known> & {
+    /** The outcome that it returns is reported. */
+    readonly run?: (context: Given) => Promise<Outcome> | Promise<void>;
     /** True if `run` needs a running cluster; otherwise the task fails with advice. */
     readonly onCluster?: boolean | ((context: Given) => boolean);
   };
@@ -93,48 +95,37 @@ export function taskWithoutSettings<const Specs extends ArgumentSpecs = NoArgume
 function declare<Specs extends ArgumentSpecs, More extends object>(
   definition: Definition<Specs, Early<Specs> & More, BodyOf<Specs> & More>,
   declaration: (definition: never) => Task<Specs>,
-  more: (early: Early<Specs>) => Promise<More>,
+  more: (early: Pick<Early, 'environment'>) => Promise<More>,
 ): Task<Specs> {
   const early = <Given extends { readonly options: Options }>(given: Given) => {
     const options = given.options as GlobalOptions;
     const environment = environmentOf(options, root);
     return { ...given, options, environment, provider: providerOf(environment) };
   };
-  const known = async (input: TaskInput<Specs>) => {
-    const given = early(input);
-    return { ...given, ...(await more(given)) };
+  const known = async <Given extends { readonly options: Options }>(given: Given) => {
+    const found = early(given);
+    return { ...found, ...(await more(found)) };
   };
-  const { check, commands, run, onCluster, ...rest } = definition;
-  const functions = earlyFields.flatMap((name) => {
+  const { run, onCluster, ...rest } = definition;
+  const fields: { [name: string]: unknown } = { ...rest };
+  for (const name of earlyFields) {
     const field: unknown = definition[name];
-    return typeof field === 'function'
-      ? [[name, (input: TaskInput<Specs>) => field(early(input))] as const]
-      : [];
-  });
-  const files = fileFields.flatMap((name) => {
+    if (typeof field === 'function') fields[name] = (input: TaskInput<Specs>) => field(early(input));
+  }
+  for (const name of knownFields) {
     const field = definition[name];
-    return field === undefined
-      ? []
-      : [[name, async (input: TaskInput<Specs>) => field(await known(input))] as const];
-  });
-  return declareTask<Specs>(
-    {
-      ...(rest as Omit<TaskDefinition<Specs>, 'commands'>),
-      ...Object.fromEntries([...functions, ...files]),
-      ...(check && { check: async (input: TaskInput<Specs>) => check(await known(input)) }),
-      commands: async (input) => commands(await known(input)),
-      ...(run && {
-        run: async (context: TaskContext<Specs>) => {
-          const given = early(context);
-          const body = { ...given, ...(await more(given)), $: await shellOf(given) };
-          if (typeof onCluster === 'function' ? onCluster(body) : onCluster) {
-            const { requireCluster } = await import('../lib/cluster/cluster.ts');
-            await requireCluster(body);
-          }
-          return run(body);
-        },
-      }),
-    },
-    declaration,
-  );
+    if (field) fields[name] = async (input: TaskInput<Specs>) => field(await known(input));
+  }
+  if (run)
+    fields.run = async (context: TaskContext<Specs>) => {
+      const given = await known(context);
+      const body = { ...given, $: await shellOf(given) };
+      if (typeof onCluster === 'function' ? onCluster(body) : onCluster) {
+        const { requireCluster } = await import('../lib/cluster/cluster.ts');
+        await requireCluster(body);
+      }
+      const outcome = await run(body);
+      if (outcome !== undefined) context.report(outcome);
+    };
+  return declareTask<Specs>(fields as TaskDefinition<Specs>, declaration);
 }

@@ -13,8 +13,9 @@ import type { Settings } from './schema.ts';
 
 export type { ChartSetting, DatabaseRoles, ImageSetting, Settings } from './schema.ts';
 
-/** Parsed files by their text: every tool and task reads settings, and parsing takes longest. */
-const read = new Map<string, StrictYaml>();
+/** Parsed files by their text, and settings by the texts of their layers: every task reads them, and most are the same. */
+const parsed = new Map<string, StrictYaml>();
+const checked = new Map<string, Settings>();
 
 /** Names of the folders in a folder, and of links to folders, sorted; none if it does not exist. */
 async function foldersIn(root: string, path: string): Promise<string[]> {
@@ -90,8 +91,8 @@ export async function settingsFiles(
   ];
 }
 
-async function readLayer(root: string, file: string): Promise<Layer> {
-  const text = await readFile(join(root, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
+async function readText(root: string, file: string): Promise<string> {
+  return readFile(join(root, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' && file.startsWith('.state/')) return '';
     throw new TaskError({
       what: `cannot read ${file}`,
@@ -99,8 +100,11 @@ async function readLayer(root: string, file: string): Promise<Layer> {
       advice: 'check the file and its mode',
     });
   });
-  const { value, lineOf } = read.get(text) ?? (await readStrictYaml(text, file));
-  read.set(text, { value, lineOf });
+}
+
+async function parse(text: string, file: string): Promise<Layer> {
+  const { value, lineOf } = parsed.get(text) ?? (await readStrictYaml(text, file));
+  parsed.set(text, { value, lineOf });
   const tree = value ?? {};
   if (isTree(tree)) return { file, tree, lineOf };
   throw new TaskError({
@@ -117,8 +121,14 @@ export async function loadSettings(
   root: string = projectFolder,
 ): Promise<Settings> {
   const files = await settingsFiles(environment, provider, root);
-  const layers = await Promise.all(files.map((file) => readLayer(root, file)));
+  const texts = await Promise.all(files.map((file) => readText(root, file)));
+  const key = JSON.stringify([provider, texts]);
+  const known = checked.get(key);
+  if (known !== undefined) return known;
+  const layers = await Promise.all(files.map((file, index) => parse(texts[index] ?? '', file)));
   // Imported late: few tasks need the schema.
   const { checkSettings } = await import('./check.ts');
-  return checkSettings(layers.map(({ tree }) => tree).reduce(merge), layers, environment, provider);
+  const settings = checkSettings(layers.map(({ tree }) => tree).reduce(merge), layers, environment, provider);
+  checked.set(key, settings);
+  return settings;
 }
