@@ -45,7 +45,7 @@ export const config: CliConfig = {
     return { env: await processEnvironment(environmentOf(options)), cwd: root };
   },
   resolve: async (options, requested) =>
-    (await import('../lib/settings/provider-choice.ts')).resolveOptions(options, requested),
+    (await import('../lib/settings/provider-choice.ts')).resolveOptions(options, requested, root),
   dotenv: join(root, '.env'),
   launcher: 'run',
   // Not in .state, whose content means that an environment exists.

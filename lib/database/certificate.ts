@@ -8,7 +8,6 @@ import {
   ensureCertificate,
 } from '../certificates/certificates.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { root } from '../ground/project.ts';
 import { kubectlJson, kubectlText } from '../kubernetes/kubectl.ts';
 import type { Context, ShellContext, Target } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
@@ -47,7 +46,7 @@ export const databaseCertificate = (environment: Environment) => certificateFile
 export function authorityFile({ environment, settings }: Target): string {
   const secret = existingSecret(settings);
   return secret === ''
-    ? relative(root, databaseCertificate(environment).authority)
+    ? relative(environment.root, databaseCertificate(environment).authority)
     : `<(${kubectlText(environment)} -n database get secret ${secret} -o jsonpath='{.data.ca\\.crt}' | base64 -d)`;
 }
 

@@ -13,7 +13,7 @@ import {
 export async function destroyEnvironment(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
   // A damaged record is a trace, too.
-  const known = await remembered(environment.name, environment.root).catch(() => true);
+  const known = await remembered(environment).catch(() => true);
   const outcome = await (await clusterOf(environment)).destroy(context);
   await removeKeyring(context);
   await removeState(environment);

@@ -99,7 +99,7 @@ async function readPhase(context: EnvironmentContext): Promise<ClusterPhase> {
   for (const tool of providerOf(environment).toolsFor.status) {
     if (await findTool(tool)) continue;
     // Without the tools nothing was created yet.
-    if ((await remembered(environment.name, environment.root)) === undefined) return 'absent';
+    if ((await remembered(environment)) === undefined) return 'absent';
     throw new MissingToolError({
       what: `the state of environment \`${environment.name}\` is not known`,
       why: `${tool}, which reports it, is not installed any more`,

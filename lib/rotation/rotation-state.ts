@@ -1,36 +1,24 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TaskError } from '@k8s-deployment/runner';
-import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { type Environment, writeWhole } from '../settings/environment.ts';
+import { type Environment, readStateFile, writeStateFile } from '../settings/environment.ts';
 
 /** The passwords of each role whose rotation is not finished. */
 export type Rotation = { readonly [role: string]: { readonly old: string; readonly new: string } };
 
-const path = (environment: Environment): string => join(environment.state, 'database-rotation.json');
+const file = 'database-rotation.json';
 
 /** The rotation that an earlier run began; empty if there is none. Throws `TaskError` if the file cannot be read. */
-export async function readRotation(environment: Environment): Promise<Rotation> {
-  const text = await textIfThere(path(environment));
-  if (text === undefined) return {};
-  try {
-    const begun = JSON.parse(text) as unknown;
-    if (typeof begun !== 'object' || begun === null) throw new Error('it is not a map');
-    return begun as Rotation;
-  } catch (error) {
-    throw new TaskError({
-      what: `.state/${environment.name}/database-rotation.json is damaged`,
-      why: 'it has the passwords of an unfinished rotation',
-      advice: `keep a copy: the server may accept no other passwords. If ${taskCommand('status')} reports none as refused, move it away`,
-      cause: error,
-    });
-  }
-}
+export const readRotation = async (environment: Pick<Environment, 'name' | 'state'>): Promise<Rotation> =>
+  (await readStateFile<Rotation>(environment, file, {
+    what: ' is damaged',
+    isWhole: (begun) => typeof begun === 'object' && begun !== null,
+    why: 'it has the passwords of an unfinished rotation',
+    advice: `keep a copy: the server may accept no other passwords. If ${taskCommand('status')} reports none as refused, move it away`,
+  })) ?? {};
 
-/** The file is readable for the user alone. */
-export const writeRotation = (environment: Environment, rotation: Rotation): Promise<void> =>
-  writeWhole(path(environment), `${JSON.stringify(rotation, null, 2)}\n`);
+export const writeRotation = (environment: Pick<Environment, 'state'>, rotation: Rotation): Promise<void> =>
+  writeStateFile(environment, file, rotation);
 
-export const endRotation = (environment: Environment): Promise<void> =>
-  rm(path(environment), { force: true });
+export const endRotation = ({ state }: Pick<Environment, 'state'>): Promise<void> =>
+  rm(join(state, file), { force: true });

@@ -173,34 +173,52 @@ export async function shellOf({ $, environment }: ShellContext): Promise<Shell> 
 
 type Memory = { readonly provider: ProviderName; readonly context?: string };
 
-const memoryPath = (state: string): string => join(state, 'environment.json');
-
 /** What the environment was created with; undefined if it was not. Throws `TaskError` if the record is damaged. */
-export async function remembered(
-  environment: string,
-  root: string = projectFolder,
-): Promise<Memory | undefined> {
-  const text = await textIfThere(memoryPath(join(root, '.state', environment)));
+export const remembered = ({ name, root }: Pick<Environment, 'name' | 'root'>): Promise<Memory | undefined> =>
+  readStateFile({ name, state: join(root, '.state', name) }, 'environment.json', {
+    what: ', the record of the environment, is damaged',
+    isWhole: (memory: Memory | null) => memory !== null && providerNames.includes(memory.provider),
+    advice: `name its provider with --provider (${providerNames.join(', ')}): ${taskCommand('create-environment')} repairs the file, ${taskCommand('destroy-environment')} removes everything`,
+  });
+
+export function remember(environment: Environment): Promise<void> {
+  const { provider, context } = environment;
+  const memory: Memory = providerOf(environment).contextOf ? { provider } : { provider, context };
+  return writeStateFile(environment, 'environment.json', memory);
+}
+
+/** A JSON file in the state folder; undefined if it does not exist. Throws `TaskError` if it is damaged. */
+export async function readStateFile<Content>(
+  { name, state }: Pick<Environment, 'name' | 'state'>,
+  file: string,
+  kind: {
+    /** The end of the sentence that the file begins. */
+    readonly what: string;
+    readonly isWhole: (content: Content | null) => boolean;
+    /** Default: what the parser says, which may show a part of the file. */
+    readonly why?: string;
+    readonly advice: string;
+  },
+): Promise<Content | undefined> {
+  const text = await textIfThere(join(state, file));
   if (text === undefined) return undefined;
-  let reason = 'it names no provider';
+  let reason = 'a part of it is missing';
   try {
-    const memory = JSON.parse(text) as Memory;
-    if (providerNames.includes(memory?.provider)) return memory;
+    const content = JSON.parse(text) as Content | null;
+    if (kind.isWhole(content)) return content as Content;
   } catch (error) {
     reason = (error as Error).message;
   }
-  throw new TaskError({
-    what: `.state/${environment}/environment.json, the record of the environment, is damaged`,
-    why: reason,
-    advice: `name its provider with --provider (${providerNames.join(', ')}): ${taskCommand('create-environment')} repairs the file, ${taskCommand('destroy-environment')} removes everything`,
-  });
+  const { what, why = reason, advice } = kind;
+  throw new TaskError({ what: `.state/${name}/${file}${what}`, why, advice });
 }
 
-export async function remember(environment: Environment): Promise<void> {
-  const { provider, context } = environment;
-  const memory: Memory = providerOf(environment).contextOf ? { provider } : { provider, context };
-  await writeWhole(memoryPath(environment.state), `${JSON.stringify(memory, null, 2)}\n`);
-}
+/** Writes a JSON file to the state folder; only the user may read it. */
+export const writeStateFile = (
+  { state }: Pick<Environment, 'state'>,
+  file: string,
+  content: object,
+): Promise<void> => writeWhole(join(state, file), `${JSON.stringify(content, null, 2)}\n`);
 
 /** Writes a file atomically: readers see the old or the new content. By default only the user may read it. */
 export async function writeWhole(path: string, content: string, mode = 0o600): Promise<void> {

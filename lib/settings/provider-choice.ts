@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { type Options, UsageError } from '@k8s-deployment/runner';
 import { type ProviderName, providerNames, providerOf } from '../cluster/providers.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { root } from '../ground/project.ts';
 import { remembered } from './environment.ts';
 import type { GivenOptions } from './global-options.ts';
 import { checkEnvironment, loadSettings, settingsFiles } from './settings.ts';
@@ -18,13 +17,14 @@ const withoutFolder = ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status
 export async function resolveOptions(
   given: Options,
   tasks: readonly { readonly name: string }[],
+  root: string,
   user = process.getuid?.(),
 ): Promise<Options> {
   const options = given as GivenOptions;
   const { env: environment, provider: asked } = options;
   const needsFolder = tasks.some(({ name }) => !withoutFolder.includes(name));
-  await checkEnvironment(environment, needsFolder ? 'folder' : 'made');
-  const memory = await remembered(environment).catch((error: unknown) => {
+  await checkEnvironment(environment, needsFolder ? 'folder' : 'made', root);
+  const memory = await remembered({ name: environment, root }).catch((error: unknown) => {
     // The user's choice replaces a damaged record.
     if (asked !== undefined) return undefined;
     throw error;
@@ -36,7 +36,7 @@ export async function resolveOptions(
       advice: `run ${taskCommand('destroy-environment')} first, or leave --provider and CLUSTER_PROVIDER out`,
     });
   }
-  const only = memory ? undefined : await onlyProvider(environment);
+  const only = memory ? undefined : await onlyProvider(environment, root);
   if (only && asked && only !== asked) {
     throw new UsageError({
       what: `environment \`${environment}\` is for provider \`${only}\`, not \`${asked}\``,
@@ -45,20 +45,33 @@ export async function resolveOptions(
     });
   }
   const provider = memory?.provider ?? asked ?? only ?? (await automaticProvider(user));
-  const context = providerOf({ provider }).contextOf
-    ? undefined
-    : await contextOf(environment, provider, options, memory?.context);
-  return { ...given, provider, context };
+  if (providerOf({ provider }).contextOf) return { ...given, provider, context: undefined };
+  const known = memory?.context;
+  if (known !== undefined && options.context !== undefined && known !== options.context) {
+    throw new UsageError({
+      what: `environment \`${environment}\` was made in context \`${known}\`, not \`${options.context}\``,
+      why: 'an environment stays with the cluster it was made in',
+      advice: `run ${taskCommand('destroy-environment')} first, or leave --context out`,
+    });
+  }
+  const context =
+    known ?? options.context ?? (await loadSettings(environment, provider, root)).cluster.context;
+  if (context !== '') return { ...given, provider, context };
+  throw new UsageError({
+    what: `provider \`${provider}\` needs a kube context`,
+    why: 'nothing is ever run against "the current context"',
+    advice: 'name it with --context, CLUSTER_CONTEXT or the setting cluster.context',
+  });
 }
 
 /** The provider that the environment's settings require; undefined if any will do. */
-async function onlyProvider(environment: string): Promise<ProviderName | undefined> {
-  const files = await settingsFiles(environment, 'existing');
+async function onlyProvider(environment: string, root: string): Promise<ProviderName | undefined> {
+  const files = await settingsFiles(environment, 'existing', root);
   const own = files.filter((file) => file.startsWith(`environments/${environment}/`));
   const texts = await Promise.all(own.map((file) => readFile(join(root, file), 'utf8')));
   // Most require none, and parsing YAML takes longer than the rest of the choice.
   if (!texts.some((text) => text.includes('provider'))) return undefined;
-  return (await loadSettings(environment, 'existing')).cluster.provider || undefined;
+  return (await loadSettings(environment, 'existing', root)).cluster.provider || undefined;
 }
 
 /** The first provider that fits this machine and user. */
@@ -67,26 +80,4 @@ async function automaticProvider(user: number | undefined): Promise<ProviderName
     if (await providerOf({ provider }).fits?.(user)) return provider;
   }
   throw new Error('no provider fits this machine');
-}
-
-async function contextOf(
-  environment: string,
-  provider: ProviderName,
-  { context: asked }: GivenOptions,
-  known: string | undefined,
-): Promise<string> {
-  if (known !== undefined && asked !== undefined && known !== asked) {
-    throw new UsageError({
-      what: `environment \`${environment}\` was made in context \`${known}\`, not \`${asked}\``,
-      why: 'an environment stays with the cluster it was made in',
-      advice: `run ${taskCommand('destroy-environment')} first, or leave --context out`,
-    });
-  }
-  const context = known ?? asked ?? (await loadSettings(environment, provider)).cluster.context;
-  if (context !== '') return context;
-  throw new UsageError({
-    what: `provider \`${provider}\` needs a kube context`,
-    why: 'nothing is ever run against "the current context"',
-    advice: 'name it with --context, CLUSTER_CONTEXT or the setting cluster.context',
-  });
 }

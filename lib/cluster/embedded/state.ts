@@ -1,9 +1,14 @@
 import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
-import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
-import { cloneKey, type Environment, writeWhole } from '../../settings/environment.ts';
+import {
+  cloneKey,
+  type Environment,
+  readStateFile,
+  writeStateFile,
+  writeWhole,
+} from '../../settings/environment.ts';
 import { notRunning } from '../not-running.ts';
 import type { Servers } from '../provider.ts';
 import { choosePorts, portBlock } from './ports.ts';
@@ -33,7 +38,7 @@ export type EmbeddedState = {
   readonly ports: Ports;
 };
 
-const path = (state: string): string => join(state, 'embedded.json');
+const file = 'embedded.json';
 
 /** kwokctl's folder of the cluster. */
 export const clusterFolder = ({ state, clusterName }: Environment): string =>
@@ -56,22 +61,14 @@ export const allServices = [
 ] as const;
 
 /** The recorded state of the cluster; undefined if there is no cluster. Throws `TaskError` if the file is damaged or unreadable. */
-export async function readState(environment: Environment): Promise<EmbeddedState | undefined> {
-  const text = await textIfThere(path(environment.state));
-  if (text === undefined) return undefined;
-  let reason = 'ports are missing';
-  try {
-    const state = JSON.parse(text) as EmbeddedState;
-    if (portNames.every((name) => Number.isInteger(state?.ports?.[name]))) return state;
-  } catch (error) {
-    reason = (error as Error).message;
-  }
-  throw new TaskError({
-    what: `.state/${environment.name}/embedded.json, the record of the cluster, is damaged`,
-    why: reason,
+export const readState = (
+  environment: Pick<Environment, 'name' | 'state'>,
+): Promise<EmbeddedState | undefined> =>
+  readStateFile<EmbeddedState>(environment, file, {
+    what: ', the record of the cluster, is damaged',
+    isWhole: (state) => portNames.every((name) => Number.isInteger(state?.ports?.[name])),
     advice: `restore it from a copy; a new environment (${taskCommand('destroy-environment')}, ${taskCommand('create-environment')}) has none of the data`,
   });
-}
 
 /** The ports of the cluster, or for `--dry-run` those that it would get if all were free. */
 export const expectedPorts = async (environment: Environment): Promise<Ports> =>
@@ -135,8 +132,8 @@ export async function requireState(environment: Environment): Promise<EmbeddedSt
   throw notRunning(environment, 'absent');
 }
 
-export const writeState = (environment: Environment, state: EmbeddedState): Promise<void> =>
-  writeWhole(path(environment.state), `${JSON.stringify(state, null, 2)}\n`);
+export const writeState = (environment: Pick<Environment, 'state'>, state: EmbeddedState): Promise<void> =>
+  writeStateFile(environment, file, state);
 
 /**
  * The environment's state; without one, chooses the ports and writes the files. Recorded services without a state belong to

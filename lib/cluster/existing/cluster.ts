@@ -45,7 +45,7 @@ export const cluster: Cluster = {
 
   phase: async (context) => {
     const { environment } = context;
-    if (!(await remembered(environment.name, environment.root))) return 'absent';
+    if (!(await remembered(environment))) return 'absent';
     await connectExisting(context).catch(() => undefined);
     const $ = context.$({ quiet: true, nothrow: true, timeoutMs: 15_000 });
     const output = await $`${kubectl(environment)} get --raw /readyz`;

@@ -30,7 +30,7 @@ const ownTypes = /\.secrets\.hashicorp\.com$/;
 export async function removeFromCluster(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
   // A record that cannot be read tells of an environment, too.
-  if (await remembered(environment.name, environment.root).catch(() => true)) await removeOurs(context);
+  if (await remembered(environment).catch(() => true)) await removeOurs(context);
   await rm(environment.kubeconfig, { force: true });
   return 'unchanged';
 }

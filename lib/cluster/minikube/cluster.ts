@@ -69,7 +69,7 @@ export const cluster: Cluster = {
     const { $, environment, settings } = context;
     const profile = await profileOf(context);
     const progress = await readProgress(environment);
-    if (profile.kind !== 'none' && (await remembered(environment.name, environment.root)) === undefined) {
+    if (profile.kind !== 'none' && (await remembered(environment)) === undefined) {
       throw unknownProfile(environment);
     }
     if (progress === 'complete' && profile.kind !== 'none' && !isLost(profile)) {
@@ -149,7 +149,7 @@ async function removeProfile(context: Context, profile: Profile): Promise<boolea
     settings: { cluster },
   } = context;
   // A start that failed early leaves files, but no profile yet.
-  if (profile.kind !== 'none' || (await remembered(environment.name, environment.root)) !== undefined) {
+  if (profile.kind !== 'none' || (await remembered(environment)) !== undefined) {
     await runMinikube(context, ['delete', '--profile', environment.clusterName]);
   }
   const remains = cluster.driver === 'docker' && (await removeRemains(context));

@@ -1,4 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
@@ -120,6 +121,19 @@ test('tasks.ts shows the embedded cluster on a fresh clone without Docker', asyn
   );
   assert.is(normalise(stdout, state.clone.folder), stored('embedded').get('create-k8s'));
   assert.equal(state.clone.files(), state.before);
+});
+
+test('tasks that show, stop and destroy an environment need no folder under environments/', async ({
+  clone,
+}) => {
+  mkdirSync(join(clone.folder, '.state/staging'), { recursive: true });
+  const transcripts = await dryRuns(clone.folder, ['--env', 'staging', '--provider', 'embedded']);
+  const failed = [...transcripts].filter(([, { exitCode }]) => exitCode !== 0);
+  const without = ['status', 'stop-k8s', 'destroy-k8s', 'destroy-environment'];
+  assert.equal(
+    failed.map(([name, { exitCode }]) => `${name} ${exitCode}`),
+    publicTasks.filter((name) => !without.includes(name)).map((name) => `${name} 2`),
+  );
 });
 
 test.run();

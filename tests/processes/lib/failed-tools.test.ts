@@ -50,7 +50,7 @@ test('an unreadable state file is an error without conclusions', async ({ contex
   const { environment } = context;
   const request = { name: 'app1-front', hosts: ['localhost'] };
   const readers: { readonly [path: string]: () => Promise<unknown> } = {
-    'environment.json': () => remembered('development', project.folder),
+    'environment.json': () => remembered(environment),
     'embedded.json': () => readState(environment),
     'ingress.json': () => readRecord(environment),
     'database-rotation.json': () => readRotation(environment),

@@ -91,18 +91,21 @@ test('plain commands name the homes relative to the project', () => {
 });
 
 test('only a created environment has a record, with its provider', async ({ clone }) => {
-  assert.is(await remembered('development', clone.folder), undefined);
+  assert.is(await remembered({ name: 'development', root: clone.folder }), undefined);
   await remember(environmentOf({ env: 'development', provider: 'embedded', context: 'no' }, clone.folder));
-  assert.equal(await remembered('development', clone.folder), { provider: 'embedded' });
+  assert.equal(await remembered({ name: 'development', root: clone.folder }), { provider: 'embedded' });
   await remember(environmentOf({ env: 'development', provider: 'existing', context: 'team' }, clone.folder));
-  assert.equal(await remembered('development', clone.folder), { provider: 'existing', context: 'team' });
+  assert.equal(await remembered({ name: 'development', root: clone.folder }), {
+    provider: 'existing',
+    context: 'team',
+  });
 });
 
 test('a damaged record is reported with its fix', async ({ clone }) => {
   await remember(environmentOf({ env: 'development', provider: 'embedded' }, clone.folder));
   for (const text of ['{"prov', '{}', 'null', '{"provider":"kind"}']) {
     writeFileSync(join(clone.folder, '.state/development/environment.json'), text);
-    const error = await failureOf(remembered('development', clone.folder));
+    const error = await failureOf(remembered({ name: 'development', root: clone.folder }));
     assert.match(error.what, /^\.state\/development\/environment\.json, .* is damaged$/, text);
     assert.match(error.advice ?? '', /--provider/);
   }
