@@ -1,7 +1,7 @@
-import { runCli, TaskError, task } from '../runner.ts';
+import { runCli, TaskError, task, UsageError } from '../runner.ts';
 
 /*
- * What a task does beyond a list of commands: `commands.ts inspect`. `commands` stays what `--dry-run` prints.
+ * Commands, and what a task does beyond them: `commands.ts inspect`, `commands.ts build --mode release`, `commands.ts drop --yes`.
  */
 const inspect = task({
   name: 'inspect',
@@ -35,4 +35,33 @@ const inspect = task({
   },
 });
 
-process.exitCode = await runCli([inspect], process.argv.slice(2), { program: 'commands.ts' });
+const build = task({
+  name: 'build',
+  description: 'build the pages',
+  args: { mode: { type: 'choice', choices: ['debug', 'release'], default: 'debug', description: 'how' } },
+  // From the working directory on; `inputs` start here too.
+  cwd: 'web',
+  // They win over all other variables.
+  env: ({ args }) => ({ MODE: args.mode }),
+  // Three attempts at most, half a second and then a second between them; each may take a minute (exit code 124 afterwards).
+  retries: 2,
+  retryDelayMs: 500,
+  timeoutMs: 60_000,
+  commands: () => ['basename "$PWD"', 'echo "mode $MODE"'],
+});
+
+const drop = task({
+  name: 'drop',
+  description: 'remove the database',
+  args: { database: { type: 'string', default: 'scratch', description: 'which' } },
+  // Looked at first, and not in a dry run.
+  check: ({ args }) => {
+    if (args.database !== 'production') return;
+    throw new UsageError({ what: 'the database production is never removed', advice: 'name another one' });
+  },
+  // Asked before anything runs. `--yes` answers; without a terminal its lack is an error (exit code 2).
+  confirm: ({ args }) => `Remove the database ${args.database}?`,
+  commands: ({ args }) => [`echo drop ${args.database}`],
+});
+
+process.exitCode = await runCli([inspect, build, drop], process.argv.slice(2), { program: 'commands.ts' });
