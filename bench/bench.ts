@@ -14,10 +14,10 @@ const bench = task({
   args: {
     part: {
       type: 'choice',
-      choices: ['environment', 'runner', 'start', 'ten-tasks', 'no-op', 'commands', 'wall-time', 'memory'],
+      choices: ['environment', 'runner', 'start', 'no-op', 'commands', 'wall-time', 'memory'],
       positional: true,
       optional: true,
-      description: 'only this part (the last six are those of the runner); `environment` needs the tools',
+      description: 'only this part (the last five are those of the runner); `environment` needs the tools',
     },
     repetitions: {
       type: 'number',

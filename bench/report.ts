@@ -42,13 +42,10 @@ export function timeRow(own: Measured, peer: Measured, limit: number | null, bas
   };
 }
 
-/** The same with a limit in milliseconds above the peer's time. With `tasks`, the note shows the time per task. */
-export function overRow(own: Measured, peer: Measured, allowedMs: number, tasks?: number): Row {
+/** The same with a limit in milliseconds above the peer's time; the note shows the time per task. */
+export function overRow(own: Measured, peer: Measured, allowedMs: number, tasks: number): Row {
   const over = least(own) - least(peer);
-  const note =
-    tasks === undefined
-      ? `${over.toFixed(0)} ms over it, ${allowedMs} allowed`
-      : `${(over / tasks).toFixed(3)} ms each over it, ${allowedMs / tasks} allowed`;
+  const note = `${(over / tasks).toFixed(3)} ms each over it, ${allowedMs / tasks} allowed`;
   return { ...timeRow(own, peer, 1 + allowedMs / least(peer)), note };
 }
 

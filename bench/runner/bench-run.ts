@@ -1,18 +1,16 @@
-import { mkdir, mkdtemp, readFile, realpath, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TaskContext, TaskError } from '@k8s-deployment/runner';
 import { root } from '../../lib/ground/project.ts';
 import type { Measured } from '../report.ts';
 import { type ShapeTask, tree } from './graph-shape.ts';
-import { endLeftovers } from './leftovers.ts';
 import { type Contender, interleave, type Measure, measureCpu, measureProcess } from './measure.ts';
-import { writeFiles } from './peer-files.ts';
-import { getPeers, type Peer } from './peers.ts';
+import type { Peer } from './peers.ts';
 
 /** Shared by all measurements of the runner. */
 export type BenchRun = {
-  readonly peers: readonly Peer[];
+  readonly context: TaskContext;
   /** Folder that is removed at the end of the run. */
   readonly folder: string;
   /** `programs/graph.ts`, bundled as `./run` bundles the project. */
@@ -31,15 +29,10 @@ export type BenchRun = {
   readonly contender: (peer: Peer, graph: readonly ShapeTask[]) => Promise<Contender>;
 };
 
-/** Gets the peers and a work folder. At the end of the run, processes left in that folder are ended and reported. */
+/** Makes a work folder, which the end of the run removes. */
 export async function openBenchRun(context: TaskContext): Promise<BenchRun> {
-  const peers = await getPeers(context);
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'k8sd-bench-peers-')));
-  context.onRunEnd(async () => {
-    const left = await endLeftovers(folder);
-    if (left.length > 0) context.log(`ended what the peers had left running: ${left.join(', ')}`);
-    await rm(folder, { recursive: true, force: true });
-  });
+  context.onRunEnd(() => rm(folder, { recursive: true, force: true }));
   const [load = 0] = loadavg();
   if (load > availableParallelism() / 2) {
     context.log(
@@ -52,7 +45,7 @@ export async function openBenchRun(context: TaskContext): Promise<BenchRun> {
   await context.$`${process.execPath} --import tsx ${bundler} ${join(programs, 'graph.ts')} ${graph}`;
   let graphs = 0;
   return {
-    peers,
+    context,
     folder,
     graph: (...words) => [process.execPath, graph, ...words],
     measure,
@@ -73,7 +66,7 @@ export async function openBenchRun(context: TaskContext): Promise<BenchRun> {
       graphs += 1;
       const place = join(folder, `${graphs}-${peer.name}`);
       await mkdir(place);
-      await writeFiles(place, peer.files(graph));
+      for (const [file, text] of Object.entries(peer.files(graph))) await writeFile(join(place, file), text);
       if (peer.packages !== undefined) await symlink(peer.packages, join(place, 'node_modules'));
       return { name: peer.name, cwd: place, ...peer.run(place) };
     },

@@ -1,6 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { rootName, type ShapeTask } from './graph-shape.ts';
+import type { ShapeTask } from './graph-shape.ts';
 
 /** A graph in the format of one task runner: the text of each file. */
 export type PeerFiles = { readonly [file: string]: string };
@@ -88,12 +86,3 @@ export function nxFiles(graph: readonly ShapeTask[]): PeerFiles {
     'project.json': JSON.stringify({ name: 'peer', targets: Object.fromEntries(targets) }),
   };
 }
-
-/** Writes the files of a graph into a new folder. */
-export async function writeFiles(folder: string, files: PeerFiles): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
-}
-
-/** The task that a peer runs. */
-export const requested = rootName;

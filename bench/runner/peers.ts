@@ -9,7 +9,7 @@ import { getTool } from '../../lib/tools/get-tool.ts';
 import type { ToolEntry } from '../../lib/tools/manifest.ts';
 import { npmEnvironment } from '../../lib/tools/npm-environment.ts';
 import { everySecond, lastWords } from '../../lib/tools/tool-context.ts';
-import type { ShapeTask } from './graph-shape.ts';
+import { rootName, type ShapeTask } from './graph-shape.ts';
 import type { Contender } from './measure.ts';
 import {
   goTaskFiles,
@@ -17,7 +17,6 @@ import {
   makeFiles,
   nxFiles,
   type PeerFiles,
-  requested,
   turboFiles,
   wireitFiles,
 } from './peer-files.ts';
@@ -80,17 +79,17 @@ export async function getPeers(context: TaskContext): Promise<Peer[]> {
     {
       name: 'just',
       files: justFiles,
-      run: () => ({ command: [join(packages, programs.just), '--jobs', '2', requested] }),
+      run: () => ({ command: [join(packages, programs.just), '--jobs', '2', rootName] }),
     },
     {
       name: 'make',
       files: makeFiles,
-      run: () => ({ command: [makeProgram, '-j2', requested] }),
+      run: () => ({ command: [makeProgram, '-j2', rootName] }),
     },
     {
       name: 'go-task',
       files: goTaskFiles,
-      run: () => ({ command: [taskProgram, '--concurrency', '2', requested] }),
+      run: () => ({ command: [taskProgram, '--concurrency', '2', rootName] }),
     },
     {
       name: 'wireit',
@@ -100,7 +99,7 @@ export async function getPeers(context: TaskContext): Promise<Peer[]> {
         command: [process.execPath, join(packages, programs.wireit)],
         env: {
           npm_package_json: join(folder, 'package.json'),
-          npm_lifecycle_event: requested,
+          npm_lifecycle_event: rootName,
           npm_config_user_agent: 'npm/10.0.0',
           WIREIT_CACHE: 'none',
           WIREIT_PARALLEL: '2',
@@ -113,7 +112,7 @@ export async function getPeers(context: TaskContext): Promise<Peer[]> {
       run: () => ({
         command: [
           join(packages, programs.turbo),
-          ...['run', requested, '--daemon=false', '--no-cache', '--force', '--concurrency=2'],
+          ...['run', rootName, '--daemon=false', '--no-cache', '--force', '--concurrency=2'],
         ],
         env: {
           TURBO_TELEMETRY_DISABLED: '1',
@@ -131,7 +130,7 @@ export async function getPeers(context: TaskContext): Promise<Peer[]> {
         command: [
           process.execPath,
           join(packages, programs.nx),
-          ...['run', `peer:${requested}`, '--parallel=2', '--skip-nx-cache', '--output-style=stream'],
+          ...['run', `peer:${rootName}`, '--parallel=2', '--skip-nx-cache', '--output-style=stream'],
         ],
         env: {
           NX_DAEMON: 'false',

@@ -1,11 +1,5 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { endLeftovers } from '../../../bench/runner/leftovers.ts';
 import { type Contender, interleave, measureProcess } from '../../../bench/runner/measure.ts';
 
 const contender = (name: string, rounds?: number): Contender => ({
@@ -59,23 +53,6 @@ test('measured processes are ended when the run is stopped', async () => {
     () => assert.unreachable(),
     () => {},
   );
-});
-
-test('only processes that work in a folder are ended', async () => {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'bench-left-')));
-  const inside = spawn('sleep', ['1000'], { cwd: folder, stdio: 'ignore' });
-  const outside = spawn('sleep', ['1000'], { cwd: tmpdir(), stdio: 'ignore' });
-  await Promise.all([once(inside, 'spawn'), once(outside, 'spawn')]);
-  const ended = once(inside, 'exit');
-  const left = await endLeftovers(folder);
-  if (process.platform === 'linux') {
-    assert.equal(left, [inside.pid]);
-    await ended;
-  }
-  assert.is(outside.exitCode, null);
-  assert.is(outside.signalCode, null);
-  for (const child of [inside, outside]) child.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
 });
 
 test.run();

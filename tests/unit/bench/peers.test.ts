@@ -60,7 +60,6 @@ const graph = [
   { name: 't1', needs: ['t2'], command: 'true' },
   { name: 't2', needs: [], command: 'true' },
 ];
-const quiet = graph.map((task) => ({ ...task, command: '' }));
 
 /** The needs by task that a JSON file says, with where they stand in it. */
 function needsIn(text: string | undefined, at: (file: never) => object, field: string): object {
@@ -97,33 +96,6 @@ test('every peer gets the same needs', () => {
   assert.equal(
     needsIn(nx, (file: { targets: object }) => file.targets, 'dependsOn'),
     expected,
-  );
-});
-
-test('every peer gets the same commands, or none', () => {
-  const all = [makeFiles, justFiles, goTaskFiles, wireitFiles, turboFiles, nxFiles];
-  for (const files of all) {
-    const commands = (shape: typeof graph): number =>
-      [
-        ...Object.values(files(shape))
-          .join('\n')
-          .matchAll(/["@]true\b/g),
-      ].length;
-    assert.is(commands(graph), 3, files.name);
-    assert.is(commands(quiet), 0, files.name);
-  }
-});
-
-test('no cache of a peer answers for a task', () => {
-  const caches = (text: string | undefined, at: (file: never) => object): unknown[] =>
-    Object.values(needsIn(text, at, 'cache'));
-  assert.equal(
-    caches(turboFiles(graph)['turbo.json'], (file: { tasks: object }) => file.tasks),
-    [false, false, false],
-  );
-  assert.equal(
-    caches(nxFiles(graph)['project.json'], (file: { targets: object }) => file.targets),
-    [false, false, false],
   );
 });
 
