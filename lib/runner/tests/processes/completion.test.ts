@@ -72,11 +72,9 @@ function has(shell: ShellName): boolean {
 
 const zshIt = has('zsh') ? test : test.skip;
 const fishIt = has('fish') ? test : test.skip;
-const own = ['--tier', '--tags', '--values', '--retries', '--no-atomic'];
 
 test('bash: tasks and aliases, without private ones', async () => {
   assert.equal(await complete(['./run', 'inst']), ['install-app', 'install']);
-  assert.equal(await complete(['./run', 'in']), ['install-app', 'install']);
   assert.equal(await complete(['./run', 'x']), []);
 });
 
@@ -94,28 +92,6 @@ test('bash: every form of launching', async () => {
     assert.equal(await complete([...launch, 'lab']), ['label'], launch.join(' '));
     assert.equal(await complete([...launch, 'label', '']), ['app1', 'app2'], launch.join(' '));
   }
-});
-
-test('bash: options of the task and of all, those that are given only once', async () => {
-  const globals = await complete(['./run', '--']);
-  assert.ok(globals.includes('--env') && globals.includes('--no-wait') && !globals.includes('--tier'));
-  const all = await complete(['./run', 'install', 'app1', '--']);
-  assert.equal(
-    all.filter((form) => !globals.includes(form)),
-    own,
-  );
-  const left = await complete(['./run', '--env', 'dev', 'install', '--tier=x', '--tags', 'red', '--']);
-  assert.not(left.includes('--env'));
-  assert.not(left.includes('--tier'));
-  assert.ok(left.includes('--tags'), 'a list may be given again');
-  assert.ok((await complete(['./run', 'install', '-'])).includes('-t'));
-  // With nothing left to be given by place.
-  assert.equal((await complete(['./run', 'install', 'app1', ''])).slice(-own.length), own);
-});
-
-test('bash: after a , the next task', async () => {
-  assert.equal(await complete(['./run', 'label', 'app1', '1', ',', 'inst']), ['install-app', 'install']);
-  assert.equal(await complete(['./run', 'label', 'app1', '1', ',', 'install', '']), ['app1', 'app2']);
 });
 
 /** From a folder below a clone: calls the launcher by its name, and completes that. */
@@ -151,39 +127,12 @@ test('bash: the launcher by its name is completed from below, and gives way to a
   assert.is(theirs.stdout, 'theirs\n');
 });
 
-test('bash: values of options, however they are written', async () => {
-  assert.equal(await complete(['./run', '--env', '']), ['dev', 'prod']);
+test('bash: values of options, where readline takes them apart', async () => {
   assert.equal(await complete(['./run', '-e', 'p']), ['prod']);
-  assert.equal(await complete(['./run', 'install', 'app1', '-vye', 'p']), ['prod']);
-  assert.equal(await complete(['./run', 'install', '-j', '']), []);
-  // readline takes these apart, and puts what is answered behind the last part.
   assert.equal(await complete(['./run', '--env', '=']), ['dev', 'prod']);
   assert.equal(await complete(['./run', '--env', '=', 'pr']), ['prod']);
+  assert.equal(await complete(['./run', 'install', '--env', '=', 'stage', '-t', 'co']), ['core-stage']);
   assert.equal(await complete(['./run', 'install', '--tags', 'red,']), ['red,red', 'red,green']);
-  assert.equal(await complete(['./run', '-e', 'dev', 'install', '']), ['app1', 'app2']);
-  assert.equal(await complete(['./run', '--json', 'label', 'app1', '']), [], 'a number');
-});
-
-test('bash: choices that depend on options are asked from the task', async () => {
-  assert.equal(await complete(['./run', '-e', 'prod', 'install', '--tier', '']), ['core-prod', 'apps-prod']);
-  assert.equal(await complete(['./run', 'install', '--env=stage', '-t', 'co']), ['core-stage']);
-});
-
-test('bash: nothing of ours after --, and for a task that is not known', async () => {
-  assert.equal(await complete(['./run', 'install', 'app1', '--', '']), []);
-  assert.equal(await complete(['./run', 'install', 'app1', '--', '--']), []);
-  assert.equal(await complete(['./run', 'nonsense', '']), []);
-});
-
-test('bash: after -- a task that passes nothing through gets its arguments, and no option', async () => {
-  assert.equal(await complete(['./run', 'label', '--', '']), ['app1', 'app2']);
-  assert.equal(await complete(['./run', 'label', '--', '--']), []);
-  assert.equal(await complete(['./run', 'label', '--', 'app1', '3', '']), []);
-  assert.equal(await complete(['./run', '--', 'lab']), ['label']);
-  assert.equal(
-    await complete(['./run', 'label', 'app1', '-.5', '--']),
-    await complete(['./run', 'label', 'app1', '5', '--']),
-  );
 });
 
 test('bash: a program that is not ours is never started, and keeps its own completion', async () => {
