@@ -88,7 +88,7 @@ export const startK8s = task({
     const start = (await provider.load()).commands.start({ environment, settings });
     if (!provider.ownsCluster) return start;
     const { unsealVaultCommands } = await import('../lib/vault/plain-commands.ts');
-    return [...start, ...(await unsealVaultCommands(environment))];
+    return [...start, ...(await unsealVaultCommands({ environment }))];
   },
   run: async (context) => {
     const { provider } = context;

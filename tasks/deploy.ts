@@ -37,9 +37,9 @@ export const initHelmfile = task({
   group: 'deploy',
   lock: true,
   needs: [...tools('helm', 'helmfile', 'kubectl', 'sops'), chartTools],
-  commands: async ({ environment }) => {
+  commands: async (input) => {
     const { pluginCommands } = await import('../lib/helm/plugins.ts');
-    return ['helm version', 'helmfile --version', ...pluginCommands(environment)];
+    return ['helm version', 'helmfile --version', ...pluginCommands(input)];
   },
   run: async (context) => {
     const { checkCharts } = await import('../lib/helm/chart-places.ts');

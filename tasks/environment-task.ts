@@ -14,8 +14,8 @@ import type { ClusterProvider } from '../lib/cluster/provider.ts';
 import { providerOf } from '../lib/cluster/providers.ts';
 import type { Outcome } from '../lib/ground/outcome.ts';
 import { root } from '../lib/ground/project.ts';
-import type { EnvironmentContext, Target } from '../lib/settings/context.ts';
-import { type Environment, environmentOf, settingsOf, shellOf } from '../lib/settings/environment.ts';
+import type { EnvironmentContext, InEnvironment, Target } from '../lib/settings/context.ts';
+import { environmentOf, settingsOf, shellOf } from '../lib/settings/environment.ts';
 import type { GlobalOptions } from '../lib/settings/global-options.ts';
 
 /*
@@ -24,11 +24,8 @@ import type { GlobalOptions } from '../lib/settings/global-options.ts';
  */
 
 /** What is known synchronously. */
-export type Early<Specs extends ArgumentSpecs = ArgumentSpecs> = Omit<TaskInput<Specs>, 'options'> & {
-  readonly options: GlobalOptions;
-  readonly environment: Environment;
-  readonly provider: ClusterProvider;
-};
+export type Early<Specs extends ArgumentSpecs = ArgumentSpecs> = Omit<TaskInput<Specs>, 'options'> &
+  InEnvironment & { readonly options: GlobalOptions; readonly provider: ClusterProvider };
 
 /** The argument of `check` and `commands`. */
 export type Input<Specs extends ArgumentSpecs = ArgumentSpecs> = Early<Specs> & Target;
@@ -95,7 +92,7 @@ export function taskWithoutSettings<const Specs extends ArgumentSpecs = NoArgume
 function declare<Specs extends ArgumentSpecs, More extends object>(
   definition: Definition<Specs, Early<Specs> & More, BodyOf<Specs> & More>,
   declaration: (definition: never) => Task<Specs>,
-  more: (early: Pick<Early, 'environment'>) => Promise<More>,
+  more: (early: InEnvironment) => Promise<More>,
 ): Task<Specs> {
   const early = <Given extends { readonly options: Options }>(given: Given) => {
     const options = given.options as GlobalOptions;

@@ -47,12 +47,8 @@ export const destroyEnvironment = taskWithoutSettings({
     ...tools(...toolsFor.destroy),
     ...(ownsCluster ? [] : [importGpgKeys, databaseCertificate]),
   ],
-  commands: async ({ environment }) =>
-    (await import('../lib/operations/destroy.ts')).destroyCommands(environment),
-  run: async (context) => {
-    const { destroyEnvironment } = await import('../lib/operations/destroy.ts');
-    await destroyEnvironment(context);
-  },
+  commands: async (input) => (await import('../lib/operations/destroy.ts')).destroyCommands(input),
+  run: async (context) => (await import('../lib/operations/destroy.ts')).destroyEnvironment(context),
 });
 
 const unusedEnvironment = taskWithoutSettings({
@@ -62,10 +58,7 @@ const unusedEnvironment = taskWithoutSettings({
   private: true,
   needs: ({ provider }) => tools(...provider.toolsFor.status),
   commands: () => [],
-  run: async (context) => {
-    const { requireUnused } = await import('../lib/operations/scratch.ts');
-    await requireUnused(context);
-  },
+  run: async (context) => (await import('../lib/operations/scratch.ts')).requireUnused(context),
 });
 
 const logs = {
@@ -85,12 +78,10 @@ const removeScratch = taskWithoutSettings({
   needs: ({ provider }) => tools(...provider.toolsFor.destroy),
   // After a signal, too: minikube takes its time.
   timeoutMs: 10 * 60_000,
-  commands: async ({ args, environment }) =>
-    (await import('../lib/operations/scratch.ts')).removeCommands(environment, args.logs),
-  run: async (context) => {
-    const { removeScratch } = await import('../lib/operations/scratch.ts');
-    await removeScratch(context, context.args.logs);
-  },
+  commands: async (input) =>
+    (await import('../lib/operations/scratch.ts')).removeCommands(input, input.args.logs),
+  run: async (context) =>
+    (await import('../lib/operations/scratch.ts')).removeScratch(context, context.args.logs),
 });
 
 /** Whatever comes after it, and however that ends, the environment is removed. */
@@ -135,8 +126,7 @@ export const status = taskWithoutSettings({
   name: 'status',
   description: 'show cluster, releases, Vault and database status',
   group: 'environment',
-  commands: async ({ environment }) =>
-    (await import('../lib/operations/dry-run.ts')).statusCommands(environment),
+  commands: async (input) => (await import('../lib/operations/dry-run.ts')).statusCommands(input),
   run: async (context) => {
     const { readStatus } = await import('../lib/operations/status.ts');
     const { formatStatus } = await import('../lib/operations/status-text.ts');
@@ -152,12 +142,11 @@ export const env = taskWithoutSettings({
   description: 'print variables for your shell: eval "$(./run env)"',
   group: 'environment',
   needs: connection,
-  commands: async ({ environment }) =>
-    (await import('../lib/operations/dry-run.ts')).environmentCommands(environment),
+  commands: async (input) => (await import('../lib/operations/dry-run.ts')).environmentCommands(input),
   onCluster: true,
   run: async (context) => {
     const { environmentLines } = await import('../lib/operations/shell-setup.ts');
-    context.print((await environmentLines(context.environment)).join('\n'));
+    context.print((await environmentLines(context)).join('\n'));
   },
 });
 

@@ -51,10 +51,7 @@ export const makeSecrets = task({
   lock: true,
   needs: [importGpgKeys, ...tools('sops')],
   check: refuseDevelopmentKeys,
-  commands: async ({ environment }) => {
-    const { makeCommands } = await import('../lib/secrets/make.ts');
-    return makeCommands(environment);
-  },
+  commands: async (input) => (await import('../lib/secrets/make.ts')).makeCommands(input),
   run: async (context) => {
     const make = await import('../lib/secrets/make.ts');
     await make.makeSecrets(context);
@@ -78,18 +75,12 @@ export const editSecrets = task({
     },
   },
   needs: [importGpgKeys, ...tools('sops')],
-  check: async ({ args, environment }) => {
-    const { fileToEdit, requireTerminal } = await import('../lib/operations/edit-secrets.ts');
-    requireTerminal(await fileToEdit(environment, args.file));
-  },
-  commands: async ({ args, environment }) => {
-    const { editCommands, pathOfFile } = await import('../lib/operations/edit-secrets.ts');
-    return editCommands(environment, await pathOfFile(environment, args.file));
-  },
-  run: async (context) => {
-    const { editSecrets, fileToEdit } = await import('../lib/operations/edit-secrets.ts');
-    await editSecrets(context, await fileToEdit(context.environment, context.args.file));
-  },
+  check: async (input) =>
+    (await import('../lib/operations/edit-secrets.ts')).checkEdit(input, input.args.file),
+  commands: async (input) =>
+    (await import('../lib/operations/edit-secrets.ts')).editCommands(input, input.args.file),
+  run: async (context) =>
+    (await import('../lib/operations/edit-secrets.ts')).editSecrets(context, context.args.file),
 });
 
 export const rotateKeys = task({

@@ -35,7 +35,7 @@ const dayMs = 24 * 60 * 60 * 1000;
 const folderOf = (state: string): string => join(state, 'certificates');
 
 /** The paths of a certificate, whether it exists or not. */
-export function certificateFiles({ state }: Environment, name: string): CertificateFiles {
+export function certificateFiles({ state }: Pick<Environment, 'state'>, name: string): CertificateFiles {
   const folder = folderOf(state);
   return {
     certificate: join(folder, `${name}.crt`),

@@ -40,7 +40,7 @@ export const databaseCertificateCommands = ({ environment, settings }: Target): 
   existingSecret(settings) === '' ? certificateCommands(environment, request(settings)) : [];
 
 /** Absolute paths of its files. */
-export const databaseCertificate = (environment: Environment) => certificateFiles(environment, name);
+export const databaseCertificate = ({ state }: Environment) => certificateFiles({ state }, name);
 
 /** The authority's certificate as a file argument in bash. */
 export function authorityFile({ environment, settings }: Target): string {

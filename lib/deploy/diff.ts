@@ -22,7 +22,7 @@ export async function diff(context: Context, selection: Selection): Promise<void
     context.print(`${message}; ${advice}`),
   );
   const declared = await declaredReleases(context.environment.root);
-  if (await hasPlugin(context.environment, 'diff')) {
+  if (await hasPlugin(context, 'diff')) {
     const releases = declared.filter(selectsRelease(selection));
     await tellDrift(context, releases, deployed, context.print);
     return diffByPlugin(context, selection, releases);

@@ -52,14 +52,14 @@ export async function install(context: Context, selection: Selection): Promise<v
   // What a release with replicas of an autoscaler would be without them is only known by rendering.
   for (const name of scaled.keys()) wanted.delete(name);
   const installed = (await deployedReleases(context)).filter(({ name }) => wanted.has(name));
-  await rememberDigests(environment, inputs, new Map(installed.map(({ name, digest }) => [name, digest])));
+  await rememberDigests(context, inputs, new Map(installed.map(({ name, digest }) => [name, digest])));
 }
 
 /** Removes the selected releases and waits until their objects are gone. Returns the releases. */
 export async function uninstall(context: Context, selection: Selection): Promise<readonly Release[]> {
   const { environment, passThrough } = context;
   const releases = (await declaredReleases(environment.root)).filter(selectsRelease(selection));
-  await pendingReleases(environment, releases, await deployedReleases(context));
+  await pendingReleases(context, releases, await deployedReleases(context));
   await runHelmfile(context, 'uninstalling', releases, uninstallWords(selection, passThrough));
   return releases;
 }

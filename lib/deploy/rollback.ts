@@ -12,10 +12,9 @@ export async function rollBackRelease(
   name: string,
   revision: number | undefined,
 ): Promise<void> {
-  const { environment } = context;
-  const release = await declaredRelease(environment.root, name);
+  const release = await declaredRelease(context.environment.root, name);
   const deployed = await deployedReleases(context);
-  await pendingReleases(environment, [release], deployed);
+  await pendingReleases(context, [release], deployed);
   await tellDrift(context, [release], deployed, context.log);
   const wanted = revision ?? (await lastGoodRevision(context, release, true));
   if (wanted === undefined) {

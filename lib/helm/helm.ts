@@ -7,8 +7,8 @@ import { findTool } from '../tools/tools.ts';
 import type { Release } from './helmfile.ts';
 
 /** The words of a helm call in a namespace, with the environment's kubeconfig and context. */
-export const helmCommand = (environment: Environment, namespace: string): readonly string[] => [
-  ...['helm', '--kubeconfig', environment.kubeconfig, '--kube-context', environment.context],
+export const helmCommand = ({ kubeconfig, context }: Environment, namespace: string): readonly string[] => [
+  ...['helm', '--kubeconfig', kubeconfig, '--kube-context', context],
   ...['--namespace', namespace],
 ];
 

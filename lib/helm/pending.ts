@@ -1,6 +1,6 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
+import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { helmCommand, lastGoodRevision, rollBack } from './helm.ts';
 import type { Release as Declared } from './helmfile.ts';
@@ -21,7 +21,7 @@ export async function repairPending(
   deployed: readonly DeployedRelease[],
 ): Promise<void> {
   const { $, environment } = context;
-  for (const { release, status } of await pendingReleases(environment, releases, deployed)) {
+  for (const { release, status } of await pendingReleases(context, releases, deployed)) {
     context.log(`repairing ${release.name}: a killed run left it ${status}`);
     const good = await lastGoodRevision(context, release, false);
     if (good !== undefined) {
@@ -38,7 +38,7 @@ export async function repairPending(
  * this machine a running helm, elsewhere anybody until helm's time limits have passed.
  */
 export async function pendingReleases(
-  environment: Environment,
+  { environment }: InEnvironment,
   releases: readonly Release[],
   deployed: readonly DeployedRelease[],
 ): Promise<readonly { readonly release: Release; readonly status: string }[]> {
@@ -73,13 +73,13 @@ export async function pendingReleases(
 }
 
 /** The pid of a helm on this machine that works on the release, unless its arguments name another cluster. */
-async function runningHelm(environment: Environment, release: Release): Promise<number | undefined> {
+async function runningHelm({ context }: Environment, release: Release): Promise<number | undefined> {
   const { commandLines } = await import('../ground/command-lines.ts');
   const found = (await commandLines()).find(
     ({ program, words }) =>
       /^helm\d?$/.test(program) &&
       words.includes(release.name) &&
-      (!words.includes('--kube-context') || words.includes(environment.context)),
+      (!words.includes('--kube-context') || words.includes(context)),
   );
   return found?.pid;
 }

@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../ground/outcome.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
-import { type Environment, exportHomes, helmHomes } from '../settings/environment.ts';
+import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
+import { exportHomes, helmHomes } from '../settings/environment.ts';
 import { isReachable } from '../tools/release-host.ts';
 import { findTool } from '../tools/tools.ts';
 
@@ -16,13 +16,13 @@ export const helmPlugins = [
 const unsigned = '--verify=false';
 
 /** The plain commands with the pinned Helm, for `--dry-run`. */
-export const pluginCommands = (environment: Environment): readonly string[] => [
+export const pluginCommands = ({ environment }: InEnvironment): readonly string[] => [
   exportHomes(environment, ...helmHomes),
   ...helmPlugins.map(({ url, version }) => `helm plugin install ${url} --version ${version} ${unsigned}`),
 ];
 
 /** True if the environment's own helm folder has the plugin. */
-export async function hasPlugin(environment: Environment, name: string): Promise<boolean> {
+export async function hasPlugin({ environment }: InEnvironment, name: string): Promise<boolean> {
   const folders = await readdir(join(environment.state, 'helm', 'data', 'plugins')).catch(() => []);
   return folders.some((folder) => folder.includes(name));
 }
@@ -32,8 +32,8 @@ export async function hasPlugin(environment: Environment, name: string): Promise
  * cannot be downloaded or installed is logged and skipped.
  */
 export async function installPlugins(context: EnvironmentContext): Promise<Outcome> {
-  const { $, environment } = context;
-  const present = await Promise.all(helmPlugins.map(({ name }) => hasPlugin(environment, name)));
+  const { $ } = context;
+  const present = await Promise.all(helmPlugins.map(({ name }) => hasPlugin(context, name)));
   const missing = helmPlugins.filter((_, index) => !present[index]);
   if (missing.length === 0) return 'unchanged';
   if (!(await isReachable('github.com'))) {

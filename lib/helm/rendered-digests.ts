@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileDigest, filesBelow } from '../ground/file-digest.ts';
 import { checkLineEnds } from '../ground/line-ends.ts';
-import type { Context, Target } from '../settings/context.ts';
-import { type Environment, writeWhole } from '../settings/environment.ts';
+import type { Context, InEnvironment, Target } from '../settings/context.ts';
+import { writeStateFile } from '../settings/environment.ts';
 import { settingsFiles } from '../settings/settings.ts';
 import { findTool } from '../tools/tools.ts';
 import { chartArguments } from './chart-places.ts';
@@ -14,7 +14,7 @@ import { render } from './render.ts';
 /** Digests of rendered releases by name, with the digest of everything that they were rendered from. */
 type Stored = { readonly inputs: string; readonly digests: { readonly [release: string]: string } };
 
-const path = (environment: Environment): string => join(environment.state, 'rendered.json');
+const file = 'rendered.json';
 
 /**
  * A digest of everything that decides what releases render to: charts, settings, encrypted secrets, helm and helmfile. It takes
@@ -52,22 +52,21 @@ export async function renderedDigests(
   releases: readonly Release[],
   inputs: string,
 ): Promise<ReadonlyMap<string, string>> {
-  const { environment } = context;
-  const known = await recallDigests(environment, inputs);
+  const known = await recallDigests(context, inputs);
   if (releases.every(({ name }) => known.has(name))) return known;
   const rendered = await render(context, releases);
   const digests = new Map([...rendered].map(([name, texts]) => [name, digestOf(texts)]));
-  await rememberDigests(environment, inputs, digests);
+  await rememberDigests(context, inputs, digests);
   return digests;
 }
 
 /** The digests that an earlier run found for the same inputs. A damaged file counts as none. */
 export async function recallDigests(
-  environment: Environment,
+  { environment }: InEnvironment,
   inputs: string,
 ): Promise<ReadonlyMap<string, string>> {
   try {
-    const stored = JSON.parse(await readFile(path(environment), 'utf8')) as Stored;
+    const stored = JSON.parse(await readFile(join(environment.state, file), 'utf8')) as Stored;
     return new Map(stored.inputs === inputs ? Object.entries(stored.digests) : []);
   } catch {
     return new Map();
@@ -76,11 +75,11 @@ export async function recallDigests(
 
 /** Stores digests for the next run, in addition to those known for the same inputs. */
 export async function rememberDigests(
-  environment: Environment,
+  context: InEnvironment,
   inputs: string,
   digests: ReadonlyMap<string, string>,
 ): Promise<void> {
-  const known = await recallDigests(environment, inputs);
+  const known = await recallDigests(context, inputs);
   const stored: Stored = { inputs, digests: Object.fromEntries([...known, ...digests]) };
-  await writeWhole(path(environment), `${JSON.stringify(stored, null, 2)}\n`);
+  await writeStateFile(context.environment, file, stored);
 }

@@ -1,13 +1,7 @@
 import { clusterOf } from '../cluster/cluster.ts';
 import { removeKeyring } from '../secrets/keyring.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
-import {
-  type Environment,
-  exportHomes,
-  forgetRuns,
-  remembered,
-  removeState,
-} from '../settings/environment.ts';
+import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
+import { exportHomes, forgetRuns, remembered, removeState } from '../settings/environment.ts';
 
 /** Removes the whole environment: the cluster (or what was installed into it), keyring and state folder. */
 export async function destroyEnvironment(context: EnvironmentContext): Promise<void> {
@@ -23,7 +17,7 @@ export async function destroyEnvironment(context: EnvironmentContext): Promise<v
 }
 
 /** The same as plain commands. */
-export const destroyCommands = async (environment: Environment): Promise<readonly string[]> => [
+export const destroyCommands = async ({ environment }: InEnvironment): Promise<readonly string[]> => [
   ...(await (await clusterOf(environment)).commands.destroy(environment)),
   exportHomes(environment, 'GNUPGHOME'),
   'gpgconf --kill all',

@@ -1,10 +1,11 @@
 import { providerOf } from '../cluster/providers.ts';
 import { helmText, kubectlText } from '../kubernetes/kubectl.ts';
-import { type Environment, exportHomes, helmHomes } from '../settings/environment.ts';
+import type { InEnvironment } from '../settings/context.ts';
+import { exportHomes, helmHomes } from '../settings/environment.ts';
 import { tokenCommand } from '../vault/api/dry-run.ts';
 
 /** The plain commands of `status`, for `--dry-run`. */
-export async function statusCommands(environment: Environment): Promise<readonly string[]> {
+export async function statusCommands({ environment }: InEnvironment): Promise<readonly string[]> {
   const kubectl = kubectlText(environment);
   const cluster = [
     `${kubectl} version`,
@@ -28,7 +29,7 @@ export async function statusCommands(environment: Environment): Promise<readonly
 }
 
 /** The plain commands of `env`, for `--dry-run`. */
-export async function environmentCommands(environment: Environment): Promise<readonly string[]> {
+export async function environmentCommands({ environment }: InEnvironment): Promise<readonly string[]> {
   const servers = await providerOf(environment).servers?.(environment);
   return [
     exportHomes(environment, 'KUBECONFIG', 'KUBECACHEDIR', 'GNUPGHOME', ...helmHomes, 'KWOK_WORKDIR'),

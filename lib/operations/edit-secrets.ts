@@ -8,13 +8,33 @@ import { leavesOf, secretNames, secretsFile } from '../secrets/encrypted-file.ts
 import { explainSops } from '../secrets/explain.ts';
 import { importPublicKeys } from '../secrets/keyring.ts';
 import { sopsShell } from '../secrets/shell.ts';
-import type { Context, Target } from '../settings/context.ts';
+import type { Context, InEnvironment, Target } from '../settings/context.ts';
 import { type Environment, exportHomes, processEnvironment } from '../settings/environment.ts';
 import { signalOf } from '../tools/tool-answer.ts';
 import { loadDesiredState } from '../vault/api/state.ts';
 
-/** Throws `UsageError` without a terminal, which an editor needs. */
-export function requireTerminal(file: string): void {
+/** The file to edit, which may not exist: the named one, else the only one, else database.yaml; and all that exist. */
+async function choose({ environment }: InEnvironment, named: string | undefined) {
+  const names = await secretNames(environment);
+  const file = named ?? (names.length === 1 ? names[0] : undefined) ?? 'database.yaml';
+  return { file, names, path: secretsFile(environment.name, file) };
+}
+
+/** Path of the file to edit. Throws `UsageError` if the environment does not have it. */
+async function fileToEdit(context: InEnvironment, named: string | undefined): Promise<string> {
+  const { name } = context.environment;
+  const { file, names, path } = await choose(context, named);
+  if (names.includes(file)) return path;
+  throw new UsageError({
+    what: `environment \`${name}\` has no secrets file \`${file}\``,
+    why: names.length === 0 ? `environments/${name}/secrets is empty` : `it has ${names.join(', ')}`,
+    advice: `${taskCommand(`make-secrets --env ${name}`)} creates the missing files, with random values`,
+  });
+}
+
+/** Throws `UsageError` without the file, and without a terminal, which an editor needs. */
+export async function checkEdit(context: InEnvironment, named: string | undefined): Promise<void> {
+  const file = await fileToEdit(context, named);
   if (process.stdin.isTTY && process.stdout.isTTY) return;
   const set = `sops set --value-stdin ${shellWord(file)} '["key"]'`;
   throw new UsageError({
@@ -24,41 +44,23 @@ export function requireTerminal(file: string): void {
   });
 }
 
-/** Path of the file to edit, which may not exist: the named one, else the only one, else database.yaml. */
-export async function pathOfFile(environment: Environment, named: string | undefined): Promise<string> {
-  const names = await secretNames(environment);
-  return secretsFile(
-    environment.name,
-    named ?? (names.length === 1 ? names[0] : undefined) ?? 'database.yaml',
-  );
-}
-
-/** Path of the file to edit. Throws `UsageError` if the environment does not have it. */
-export async function fileToEdit(environment: Environment, named: string | undefined): Promise<string> {
-  const { name } = environment;
-  const names = await secretNames(environment);
-  const path = await pathOfFile(environment, named);
-  const file = basename(path);
-  if (names.includes(file)) return path;
-  throw new UsageError({
-    what: `environment \`${name}\` has no secrets file \`${file}\``,
-    why: names.length === 0 ? `environments/${name}/secrets is empty` : `it has ${names.join(', ')}`,
-    advice: `${taskCommand(`make-secrets --env ${name}`)} creates the missing files, with random values`,
-  });
-}
-
 /** The user's editor; if empty, sops looks for vim, nano and vi. */
 const editor = (): string => process.env.SOPS_EDITOR || process.env.VISUAL || process.env.EDITOR || '';
 
-const folderOf = (environment: Environment): string => join(environment.state, 'edit');
+const folderOf = ({ state }: Environment): string => join(state, 'edit');
 
 /** The plain commands, for `--dry-run`. */
-export function editCommands(environment: Environment, file: string): readonly string[] {
+export async function editCommands(
+  context: InEnvironment,
+  named: string | undefined,
+): Promise<readonly string[]> {
+  const { environment } = context;
+  const { path } = await choose(context, named);
   const folder = `.state/${environment.name}/edit`;
   return [
     exportHomes(environment, 'GNUPGHOME'),
     `mkdir -p -m 700 ${folder}`,
-    `TMPDIR=${shellWord(folderOf(environment))} EDITOR="\${VISUAL:-$EDITOR}" sops edit ${shellWord(file)}`,
+    `TMPDIR=${shellWord(folderOf(environment))} EDITOR="\${VISUAL:-$EDITOR}" sops edit ${shellWord(path)}`,
     `rm -rf ${folder}`,
   ];
 }
@@ -71,8 +73,9 @@ const editorFailedCode = 201;
  * Opens an encrypted file in the user's editor. The decrypted text is in a folder of the state meanwhile, readable for the user alone.
  * The folder is removed with all that an editor or a killed run left in it.
  */
-export async function editSecrets(context: Context, file: string): Promise<void> {
+export async function editSecrets(context: Context, named: string | undefined): Promise<void> {
   const { $, environment } = context;
+  const file = await fileToEdit(context, named);
   await importPublicKeys(context);
   const folder = folderOf(environment);
   const removeFolder = () => rm(folder, { recursive: true, force: true });

@@ -7,7 +7,7 @@ import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
 import { readPods, unreadyOf } from '../kubernetes/pods.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
-import { type Environment, settingsOf } from '../settings/environment.ts';
+import { settingsOf } from '../settings/environment.ts';
 import { unseal } from '../vault/init-vault.ts';
 
 /**
@@ -16,7 +16,7 @@ import { unseal } from '../vault/init-vault.ts';
  */
 export async function reopen(context: EnvironmentContext, started: Outcome): Promise<Outcome> {
   const { $, environment } = context;
-  const namespaces = await namespacesOf(environment);
+  const namespaces = await namespacesOf(context);
   // Nothing is deployed yet.
   if ((await readPods(context, namespaces)).length === 0) return unseal(context);
   if (started === 'changed') await waitForKubelets(context);
@@ -59,7 +59,7 @@ async function waitForKubelets(context: EnvironmentContext): Promise<void> {
   if (!reported) context.log(`the kubelets of these nodes do not report: ${silent.join(', ')}`);
 }
 
-async function namespacesOf(environment: Environment): Promise<ReadonlySet<string>> {
+async function namespacesOf({ environment }: EnvironmentContext): Promise<ReadonlySet<string>> {
   const controller = controllerOf(await settingsOf(environment));
   const declared = (await declaredReleases(environment.root)).map(({ namespace }) => namespace);
   return new Set([...declared, ...(controller === undefined ? [] : [controller.namespace])]);

@@ -5,8 +5,7 @@ import { clusterOf } from '../cluster/cluster.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWord } from '../ground/shell-words.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
 import { destroyCommands, destroyEnvironment } from './destroy.ts';
 import { readStatus } from './status.ts';
 import { formatStatus } from './status-text.ts';
@@ -50,10 +49,10 @@ async function keep(context: EnvironmentContext, folder: string): Promise<void> 
 
 /** The same as plain commands. */
 export async function removeCommands(
-  environment: Environment,
+  { environment }: InEnvironment,
   kept: string | undefined,
 ): Promise<readonly string[]> {
-  const destroy = await destroyCommands(environment);
+  const destroy = await destroyCommands({ environment });
   if (kept === undefined) return destroy;
   const from = folders.map((name) => `.state/${environment.name}/${name}`).join(' ');
   return [`mkdir -p ${shellWord(kept)} && cp -R ${from} ${shellWord(kept)}`, ...destroy];

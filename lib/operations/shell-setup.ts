@@ -3,6 +3,7 @@ import { quote } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
 import { leftOut } from '../ground/variables.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
+import type { InEnvironment } from '../settings/context.ts';
 import { type Environment, homesOf, writeWhole } from '../settings/environment.ts';
 import { toolEnvironment } from '../tools/tools.ts';
 
@@ -41,7 +42,7 @@ export async function writeVaultConfiguration({ root, state, plainState }: Envir
 }
 
 /** The lines that `env` prints. */
-export async function environmentLines(environment: Environment): Promise<readonly string[]> {
+export async function environmentLines({ environment }: InEnvironment): Promise<readonly string[]> {
   const servers = await providerOf(environment).servers?.(environment);
   const variables: { [name: string]: string } = {
     ...homesOf(environment),

@@ -125,9 +125,9 @@ async function checkConsumers(context: Context, consumers: readonly Consumer[]):
   for (const app of new Set(apps)) await test({ ...context, passThrough: [] }, { app });
 }
 
-function unfinished(error: unknown, environment: Environment): unknown {
+function unfinished(error: unknown, { name }: Environment): unknown {
   if (!(error instanceof TaskError)) return error;
-  const file = `.state/${environment.name}/database-rotation.json`;
+  const file = `.state/${name}/database-rotation.json`;
   return new TaskError({
     what: `the rotation is not finished: ${error.what}`,
     ...(error.why === undefined ? {} : { why: error.why }),

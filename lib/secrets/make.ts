@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
+import type { EnvironmentContext, InEnvironment, ShellContext } from '../settings/context.ts';
 import { type Environment, exportHomes, writeWhole } from '../settings/environment.ts';
 import { noAnswer } from '../tools/tool-answer.ts';
 import { parseEncrypted, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
@@ -46,7 +46,7 @@ const encryption = (file: string): string[] => [
 ];
 
 /** The plain commands of `makeSecrets`, for `--dry-run`. */
-export async function makeCommands(environment: Environment): Promise<readonly string[]> {
+export async function makeCommands({ environment }: InEnvironment): Promise<readonly string[]> {
   const missing = await missingSecrets(environment);
   if (missing.length === 0) return [`# environments/${environment.name}/secrets has every file`];
   return [

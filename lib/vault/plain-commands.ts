@@ -2,22 +2,21 @@ import { relative } from 'node:path';
 import { providerOf } from '../cluster/providers.ts';
 import { authorityFile } from '../database/certificate.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
-import type { Target } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { InEnvironment, Target } from '../settings/context.ts';
 import { initCommands, type PlainAccess, unsealCommands } from './api/dry-run.ts';
 import { desiredState, inClusterApi, keysPath, reviewerTokenWords, vaultSettings } from './desired.ts';
 import { vaultSelector } from './replicas.ts';
 
 /** The plain commands of `unseal`, for `--dry-run`. */
-export const unsealVaultCommands = async (environment: Environment): Promise<readonly string[]> =>
-  unsealCommands(await plainAccess(environment));
+export const unsealVaultCommands = async (input: InEnvironment): Promise<readonly string[]> =>
+  unsealCommands(await plainAccess(input));
 
 /** The plain commands of `init-vault`, for `--dry-run`. */
 export async function initVaultCommands(target: Target): Promise<readonly string[]> {
   const { environment, settings } = target;
   const servers = await providerOf(environment).servers?.(environment);
   return initCommands({
-    ...(await plainAccess(environment)),
+    ...(await plainAccess(target)),
     state: await desiredState(environment),
     environment: environment.name,
     databaseAuthorityFile: authorityFile(target),
@@ -31,7 +30,7 @@ export async function initVaultCommands(target: Target): Promise<readonly string
   });
 }
 
-async function plainAccess(environment: Environment): Promise<PlainAccess> {
+async function plainAccess({ environment }: InEnvironment): Promise<PlainAccess> {
   const keys = relative(environment.root, keysPath(environment));
   const servers = await providerOf(environment).servers?.(environment);
   if (servers) return { address: servers.settings.address, keysPath: keys };

@@ -15,13 +15,13 @@ test.before.each(async (context) => {
 test.after.each(({ environment }) => rm(environment.state, { recursive: true, force: true }));
 
 test('nothing is known at first', async ({ environment }) => {
-  assert.is((await recallDigests(environment, 'a')).size, 0);
+  assert.is((await recallDigests({ environment }, 'a')).size, 0);
 });
 
 test('digests of the same inputs add up', async ({ environment }) => {
-  await rememberDigests(environment, 'a', new Map([['devops', '1']]));
-  await rememberDigests(environment, 'a', new Map([['vault', '2']]));
-  const known = await recallDigests(environment, 'a');
+  await rememberDigests({ environment }, 'a', new Map([['devops', '1']]));
+  await rememberDigests({ environment }, 'a', new Map([['vault', '2']]));
+  const known = await recallDigests({ environment }, 'a');
   assert.equal(
     [...known],
     [
@@ -32,15 +32,15 @@ test('digests of the same inputs add up', async ({ environment }) => {
 });
 
 test('other inputs clear the cache', async ({ environment }) => {
-  await rememberDigests(environment, 'a', new Map([['devops', '1']]));
-  assert.is((await recallDigests(environment, 'b')).size, 0);
-  await rememberDigests(environment, 'b', new Map([['vault', '2']]));
-  assert.is((await recallDigests(environment, 'a')).size, 0);
+  await rememberDigests({ environment }, 'a', new Map([['devops', '1']]));
+  assert.is((await recallDigests({ environment }, 'b')).size, 0);
+  await rememberDigests({ environment }, 'b', new Map([['vault', '2']]));
+  assert.is((await recallDigests({ environment }, 'a')).size, 0);
 });
 
 test('a damaged file counts as none', async ({ environment }) => {
   await writeFile(join(environment.state, 'rendered.json'), '{"inputs":"a"');
-  assert.is((await recallDigests(environment, 'a')).size, 0);
+  assert.is((await recallDigests({ environment }, 'a')).size, 0);
 });
 
 test('the digest of the inputs stays the same until one of them differs', async ({ environment }) => {
