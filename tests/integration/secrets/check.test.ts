@@ -1,46 +1,72 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
-import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
+import { checkSecrets } from '../../../lib/secrets/check.ts';
 import { secretForms } from '../../../lib/secrets/leaks.ts';
+import { settingsOf } from '../../../lib/settings/environment.ts';
+import { taskContext } from '../../rig/task-context.ts';
 import { makeSandbox, type Sandbox } from '../sandbox.ts';
-import { openedBy, withKeys } from './keyring.ts';
+import { makeKey, openedBy } from './keyring.ts';
 
 const test = suite('check-secrets');
 let sandbox: Sandbox;
 let password: string;
 
 const file = 'environments/development/secrets/database.yaml';
+const other = 'environments/lab/secrets/database.yaml';
+const developmentKey = 'sops/development-operational.asc';
+const pem = `-----BEGIN PRIVATE KEY-----\n${'A'.repeat(64)}\n-----END PRIVATE KEY-----\n`;
 
 test.before(async () => {
   sandbox = await makeSandbox();
-  const opened = await openedBy(sandbox, [sandbox.path('sops/development-operational.asc')], file);
+  const opened = await openedBy(sandbox, [sandbox.path(developmentKey)], file);
   ({ password } = parse(opened ?? '') as { password: string });
   // like a fresh clone, but without a commit
-  await promisify(execFile)('git', ['init', '--quiet'], { cwd: sandbox.folder });
+  await git(['init', '--quiet']);
 });
-test.after(() => sandbox.remove('development'));
+test.after(() => sandbox.remove());
 
-/** The check with one file changed, which is restored afterwards. */
-async function checkWith(path: string, change: (text: string) => string): Promise<Ended> {
-  const full = sandbox.path(path);
-  const before = await readFile(full).catch(() => undefined);
-  await mkdir(dirname(full), { recursive: true });
-  await writeFile(full, change(before?.toString() ?? ''));
-  try {
-    return await sandbox.task('check-secrets');
-  } finally {
-    if (before === undefined) await rm(full);
-    else await writeFile(full, before);
-  }
+const git = (words: readonly string[], index = '.git/index') =>
+  promisify(execFile)('git', words, {
+    cwd: sandbox.folder,
+    env: { ...process.env, GIT_INDEX_FILE: sandbox.path(index) },
+  });
+
+type Checked = {
+  /** The findings, sorted. */
+  readonly found: string[];
+  /** The error; empty if there is none. */
+  readonly what: string;
+  readonly log: string;
+};
+
+/** The check, with some variables. */
+async function check(variables: Record<string, string> = {}): Promise<Checked> {
+  const recorded = taskContext({}, [], sandbox.folder);
+  const context = { ...recorded, settings: await settingsOf(recorded.environment) };
+  Object.assign(process.env, variables);
+  const error = await checkSecrets(context).catch((error: { what: string; why: string }) => error);
+  for (const name of Object.keys(variables)) delete process.env[name];
+  await context.end('done');
+  const found = context.printed.join('\n').split('\n').sort();
+  return { found, what: error?.what ?? '', log: context.logged.join('\n') };
 }
 
-/** The whole output, in which no secret may appear. */
-const said = ({ stdout, stderr }: Ended): string => stdout + stderr;
+/** Writes files, and returns a function that gives them back as they were. */
+async function plant(files: Record<string, string | Buffer>): Promise<() => Promise<void>> {
+  const before = new Map<string, Buffer | undefined>();
+  for (const [name, content] of Object.entries(files)) {
+    before.set(name, await readFile(sandbox.path(name)).catch(() => undefined));
+    await writeFile(sandbox.path(name), content);
+  }
+  return async () => {
+    for (const [name, content] of before)
+      await (content === undefined ? rm(sandbox.path(name)) : writeFile(sandbox.path(name), content));
+  };
+}
 
 test('this repository has no secret in plain text', async () => {
   const { exitCode, stdout, stderr } = await sandbox.task('check-secrets');
@@ -48,163 +74,95 @@ test('this repository has no secret in plain text', async () => {
   assert.match(stdout, /no secret in plain text in \d{3,} files/);
 });
 
-test('a value that is not encrypted is named by file and key, and not shown', async () => {
-  const plain = await checkWith(file, (text) => `token: hunter2-hunter2\n${text}`);
-  assert.is(plain.exitCode, 1);
-  assert.match(plain.stdout, `${file}: the value \`token\` is not encrypted`);
-  assert.not.match(said(plain), 'hunter2');
-  const opened = await checkWith(file, (text) => text.replace(/^password: .*$/m, `password: ${password}`));
-  assert.is(opened.exitCode, 1);
-  assert.match(opened.stdout, `${file}: the value \`password\` is not encrypted`);
-  assert.not.ok(said(opened).includes(password));
-});
-
-test('a damaged file is a failure, and is not called one that no key opens', async () => {
-  const broken = await checkWith(file, (text) => text.replace(/^(password: .*data:)./m, '$1*'));
-  assert.is(broken.exitCode, 1);
-  assert.match(broken.stderr, `error: ${file} is damaged`);
-  assert.not.match(broken.stderr, 'no key here opens');
-});
-
-test('values below maps and lists, of any type, and comments count too', async () => {
-  const more = 'nested:\n  list: [1]\n  port_unencrypted: 5432\n# a comment\nempty: ""\nnothing: null\n';
-  const { exitCode, stdout, stderr } = await checkWith(file, (text) => more + text);
-  assert.is(exitCode, 1);
-  assert.match(stdout, '`nested.list.0` is not encrypted');
-  assert.match(stdout, '`nested.port_unencrypted` is not encrypted');
-  assert.match(stdout, `${file}:4: a comment that is not encrypted`);
-  assert.match(stderr, 'error: 3 in plain text');
-});
-
-test('a file that SOPS never encrypted, or cannot read, is found', async () => {
-  const fresh = await checkWith(
-    'environments/development/secrets/new.yaml',
-    () => 'token: hunter2-hunter2\n',
+test('whatever is not encrypted is named by its place, in every form, and not shown', async () => {
+  const text = (await readFile(sandbox.path(other), 'utf8')).replace(
+    /^password: .*$/m,
+    `password: ${password}`,
   );
-  assert.match(fresh.stdout, 'new.yaml: it is not encrypted by SOPS');
-  const text = await checkWith('environments/development/secrets/token.txt', () => 'hunter2-hunter2');
-  assert.is(text.exitCode, 1);
-  assert.match(text.stdout, 'token.txt: no rule of .sops.yaml matches it');
-});
-
-test('the value of a secret is found anywhere and in every form', async () => {
+  const nested = 'nested:\n  list: [1]\n  port_unencrypted: 5432\n# a comment\nempty: ""\nnothing: null\n';
   const forms = secretForms(password);
-  const place = (index: number): string => `charts/backend/notes${index}.txt`;
-  for (const [index, { text }] of forms.entries())
-    await writeFile(sandbox.path(place(index)), `first line\nkey=xx${text}yy\n`);
-  const ended = await sandbox.task('check-secrets');
-  assert.is(ended.exitCode, 1);
-  for (const [index, { name, text }] of forms.entries()) {
-    assert.match(ended.stdout, `${place(index)}:2: the value \`password\` of ${file}, ${name}\n`);
-    assert.not.ok(said(ended).includes(text), name);
-    await rm(sandbox.path(place(index)));
-  }
-});
-
-test('private keys are found by their format; only the development key is allowed', async () => {
-  const made = await withKeys(
-    sandbox,
-    [],
-    'sh',
-    '-c',
-    [
-      'gpg --batch --quiet --passphrase "" --quick-generate-key somebody ed25519 2> /dev/null',
-      'gpg --batch --armor --export-secret-keys',
-    ].join('\n'),
+  const clean = await plant({
+    [other]: `${nested}token: hunter2-hunter2\n${text}`,
+    'environments/lab/secrets/new.yaml': 'token: hunter2-hunter2\n',
+    'environments/lab/secrets/token.txt': 'hunter2-hunter2',
+    ...Object.fromEntries(
+      forms.map((form, index) => [`charts/notes${index}.txt`, `first line\nkey=xx${form.text}yy\n`]),
+    ),
+    'sops/development-mine.asc': `DEVELOPMENT ONLY.\n\n${(await makeKey(sandbox, 'ed25519')).secret}`,
+    'sops/other-name.asc': await readFile(sandbox.path(developmentKey)),
+    'docs/config': `data: ${Buffer.from(pem).toString('base64')}\n${pem}`,
+    'u16.pem': Buffer.from(`\ufeff${pem}`, 'utf16le'),
+  });
+  const { found, what, log } = await check();
+  await clean();
+  const places = forms.map(
+    ({ name }, index) => `charts/notes${index}.txt:2: the value \`password\` of ${file}, ${name}`,
   );
-  const armour = made.stdout;
-  assert.match(armour, 'BEGIN PGP PRIVATE KEY');
-  const own = await checkWith('sops/development-mine.asc', () => `DEVELOPMENT ONLY.\n\n${armour}`);
-  assert.is(own.exitCode, 1);
-  assert.match(own.stdout, 'sops/development-mine.asc:3: a private OpenPGP key');
-  const pem = `-----BEGIN PRIVATE KEY-----\n${'A'.repeat(64)}\n-----END PRIVATE KEY-----\n`;
-  const packed = await checkWith('docs/config', () => `data: ${Buffer.from(pem).toString('base64')}\n${pem}`);
-  assert.match(packed.stdout, 'docs/config:2: a private key\n');
-  assert.match(packed.stdout, 'docs/config:1: a private key in base64');
-  const development = await readFile(sandbox.path('sops/development-operational.asc'), 'utf8');
-  assert.is((await checkWith('sops/other-name.asc', () => development)).exitCode, 0);
+  const expected = [
+    ...places,
+    ...['docs/config:1: a private key in base64', 'docs/config:2: a private key'],
+    `${other}:4: a comment that is not encrypted`,
+    `${other}:8: the value \`password\` of ${file}, as it is`,
+    ...['nested.list.0', 'nested.port_unencrypted', 'password', 'token'].map(
+      (key) => `${other}: the value \`${key}\` is not encrypted`,
+    ),
+    'environments/lab/secrets/new.yaml: it is not encrypted by SOPS',
+    'environments/lab/secrets/new.yaml: the value `token` is not encrypted',
+    'environments/lab/secrets/token.txt: it is not a YAML map',
+    'environments/lab/secrets/token.txt: no rule of .sops.yaml matches it',
+    ...['sops/development-mine.asc:3: a private OpenPGP key', 'u16.pem:1: a private key'],
+  ];
+  assert.equal(found, expected.sort());
+  assert.match(what, `${found.length} in plain text: `);
+  for (const text of [...forms.map((form) => form.text), 'hunter2'])
+    assert.not.ok(JSON.stringify([found, what, log]).includes(text));
 });
 
-test('staged content is checked, also in a hook, and files of any name and encoding', async () => {
-  const git = (words: readonly string[], index = '.git/index') =>
-    promisify(execFile)('git', words, {
-      cwd: sandbox.folder,
-      env: { ...process.env, GIT_INDEX_FILE: sandbox.path(index) },
-    });
-  const pem = `-----BEGIN PRIVATE KEY-----\n${'A'.repeat(64)}\n-----END PRIVATE KEY-----\n`;
-  const clean = await readFile(sandbox.path(file));
+test('staged content is checked, also in a hook, and files of any name', async () => {
   const latin = Buffer.concat([Buffer.from(`${sandbox.folder}/`), Buffer.from('caf\xe9.pem', 'latin1')]);
-  await writeFile(sandbox.path(file), 'password: hunter2-hunter2\n');
-  await writeFile(sandbox.path('leak.pem'), pem);
+  const staged = await plant({ [file]: 'password: hunter2-hunter2\n', 'leak.pem': pem, 'hook.pem': pem });
   await git(['add', file, 'leak.pem']);
-  await rm(sandbox.path('leak.pem'));
-  await writeFile(sandbox.path('hook.pem'), pem);
   await git(['add', 'hook.pem'], '.git/next-index-1.lock');
-  await rm(sandbox.path('hook.pem'));
-  await writeFile(sandbox.path(file), clean);
+  await staged();
   await writeFile(latin, pem);
-  await writeFile(sandbox.path('u16.pem'), Buffer.from(`\ufeff${pem}`, 'utf16le'));
-
-  const ended = await sandbox.task('check-secrets');
-  assert.is(ended.exitCode, 1, ended.stderr);
-  assert.not.match(said(ended), 'hunter2');
-  assert.equal(ended.stdout.trimEnd().split('\n').sort(), [
+  assert.equal((await check()).found, [
     'caf\\xe9.pem:1: a private key',
     `${file} (in the index): it is not encrypted by SOPS`,
     `${file} (in the index): the value \`password\` is not encrypted`,
     'leak.pem (in the index):1: a private key',
-    'u16.pem:1: a private key',
   ]);
   await rm(latin);
-  await rm(sandbox.path('u16.pem'));
-
-  sandbox.env.GIT_INDEX_FILE = '.git/next-index-1.lock';
-  const { stdout } = await sandbox.task('check-secrets');
-  delete sandbox.env.GIT_INDEX_FILE;
-  assert.is(stdout, 'hook.pem (in the index):1: a private key\n');
+  const { found } = await check({ GIT_INDEX_FILE: sandbox.path('.git/next-index-1.lock') });
+  assert.equal(found, ['hook.pem (in the index):1: a private key']);
   await rm(sandbox.path('.git/index'));
 });
 
-test('a given key that does not work is a failure', async () => {
-  await sandbox.task('destroy-environment', '--yes');
-  const fails = async (variables: Record<string, string>): Promise<string> => {
-    Object.assign(sandbox.env, variables);
-    const { exitCode, stdout, stderr } = await sandbox.task('check-secrets');
-    for (const name of Object.keys(variables)) delete sandbox.env[name];
-    assert.is(exitCode, 1, stderr);
-    assert.is(stdout, '');
-    return stderr;
-  };
-  assert.match(
-    await fails({ SOPS_PGP_KEY_FILE: `${sandbox.home}/nowhere.asc` }),
-    /^error: the operational key .*nowhere\.asc cannot be read$/m,
-  );
-  assert.match(
-    await fails({ SOPS_PGP_KEY: 'no armour' }),
-    /^error: SOPS_PGP_KEY holds no key that can decrypt$/m,
-  );
-  const other = await withKeys(
-    sandbox,
-    [],
-    'sh',
-    '-c',
-    'gpg --batch --quiet --passphrase "" --quick-generate-key other future-default 2> /dev/null; gpg --batch --armor --export-secret-keys',
-  );
-  assert.match(await fails({ SOPS_PGP_KEY: other.stdout }), `error: no key in the keyring opens ${file}\n`);
+test('a damaged file, or a given key that does not work, is a failure', async () => {
+  const whole = await readFile(sandbox.path(file), 'utf8');
+  const clean = await plant({ [file]: whole.replace(/^(password: .*data:)./m, '$1*') });
+  const damaged = await check();
+  await clean();
+  assert.is(damaged.what, `${file} is damaged`);
+  await rm(sandbox.path('.state'), { recursive: true });
+  const { secret } = await makeKey(sandbox);
+  for (const [variables, what] of [
+    [{ SOPS_PGP_KEY_FILE: '/nowhere.asc' }, 'the operational key /nowhere.asc cannot be read'],
+    [{ SOPS_PGP_KEY: 'no armour' }, 'SOPS_PGP_KEY holds no key that can decrypt'],
+    [{ SOPS_PGP_KEY: secret }, `no key in the keyring opens ${file}`],
+  ] as const)
+    assert.is((await check(variables)).what, what);
 });
 
 test('without a key the rest is checked all the same, and the log says what is not', async () => {
-  await sandbox.task('destroy-environment', '--yes');
-  await writeFile(sandbox.path('environments/development/key.yaml'), 'sops: { key: ~/nowhere.asc }\n');
-  const good = await sandbox.task('check-secrets');
-  assert.is(good.exitCode, 0, good.stderr);
-  assert.match(good.stderr, 'no key is given (~/nowhere.asc does not exist)');
+  await plant({ 'environments/development/key.yaml': 'sops: { key: ~/nowhere.asc }\n' });
+  const good = await check();
+  assert.match(good.log, 'no key is given (~/nowhere.asc does not exist)');
   assert.match(
-    good.stdout,
-    /no secret in plain text in \d{3,} files; not checked: the values of .*database\.yaml/,
+    good.found.join(),
+    /no secret in plain text in \d{3,} files; not checked: the values of .*database/,
   );
-  const bad = await checkWith(file, (text) => `token: hunter2-hunter2\n${text}`);
-  assert.is(bad.exitCode, 1);
+  await plant({ [file]: `token: hunter2-hunter2\n${await readFile(sandbox.path(file), 'utf8')}` });
+  assert.equal((await check()).found, [`${file}: the value \`token\` is not encrypted`]);
 });
 
 test.run();

@@ -56,3 +56,17 @@ export async function openedBy(
   const { exitCode, stdout } = await withKeys(sandbox, keys, 'sops', 'decrypt', file);
   return exitCode === 0 ? stdout : undefined;
 }
+
+/** A new key without a passphrase, of gpg's usual form or another one. */
+export async function makeKey(
+  sandbox: Sandbox,
+  form = 'future-default',
+): Promise<{ readonly fingerprint: string; readonly secret: string; readonly open: string }> {
+  const script = [
+    `gpg --batch --quiet --passphrase "" --quick-generate-key "$RANDOM$$" ${form} 2> /dev/null`,
+    'gpg --with-colons --list-keys; gpg --batch --armor --export-secret-keys; gpg --batch --armor --export',
+  ].join('\n');
+  const { stdout } = await withKeys(sandbox, [], 'bash', '-c', script);
+  const [listed = '', secret = '', open = ''] = stdout.split(/^(?=-----BEGIN)/m);
+  return { fingerprint: /^fpr:+([0-9A-F]{40}):/m.exec(listed)?.[1] ?? '', secret, open };
+}

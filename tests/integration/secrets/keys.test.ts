@@ -216,16 +216,6 @@ test('a key for which nothing can be encrypted is named with the reason, and not
       await failed(expired),
       new RegExp(`${expired}: the key expired on 2020-12-31; have its owner extend it`),
     );
-    const revoked = makeKey(state, 'revoked');
-    const text = readFileSync(join(state.home, 'openpgp-revocs.d', `${revoked}.rev`), 'utf8');
-    writeFileSync(join(state.home, 'revocation'), text.replace(/^:---/m, '---'));
-    gpg(state, '--import', join(state.home, 'revocation'));
-    writeFileSync(half, exported(state, '--export', revoked));
-    await removeKeyring(state.context);
-    assert.match(await failed(revoked), new RegExp(`${revoked}: the key was revoked`));
-    state.clone.script('sops', 'kill -9 $$');
-    assert.match(await failed(revoked), /; free some memory/);
-    realSops(state.clone);
     const missing = '0123456789ABCDEF0123456789ABCDEF01234567';
     assert.match(
       await failed(missing),

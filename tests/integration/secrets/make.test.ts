@@ -3,7 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { makeSandbox, readText, type Sandbox } from '../sandbox.ts';
-import { openedBy, withKeys } from './keyring.ts';
+import { makeKey, openedBy } from './keyring.ts';
 
 /* Secrets of a new environment, with the real gpg and sops; no cluster. */
 
@@ -53,17 +53,9 @@ test('production refuses development keys and accepts its own', async () => {
   assert.is(refused.exitCode, 2);
   assert.match(refused.stderr, 'is encrypted for a development key');
   const own = `${sandbox.home}/own.asc`;
-  const generate = "--batch --passphrase '' --quick-generate-key own future-default";
-  const { stdout, stderr: said } = await withKeys(
-    sandbox,
-    [],
-    'sh',
-    '-c',
-    `gpg ${generate} && gpg --batch --armor --export-secret-keys > ${own} &&
-    gpg --batch --armor --export > sops/own.public.asc && gpg --batch --with-colons --list-keys`,
-  );
-  const fingerprint = /^fpr:+([0-9A-F]{40}):/m.exec(stdout)?.[1] ?? '';
-  assert.ok(fingerprint !== '', said);
+  const { fingerprint, secret, open } = await makeKey(sandbox);
+  await writeFile(own, secret);
+  await writeFile(sandbox.path('sops/own.public.asc'), open);
   const rules = await readText(sandbox.path('.sops.yaml'));
   const rule = `creation_rules:\n  - path_regex: environments/production/\n    pgp: ${fingerprint}\n`;
   await writeFile(sandbox.path('.sops.yaml'), rules.replace('creation_rules:\n', rule));

@@ -1,30 +1,44 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { copyFile, cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
+import { root } from '../../../lib/ground/project.ts';
+import { importKeys } from '../../../lib/secrets/keyring.ts';
+import { rotateKeys } from '../../../lib/secrets/rotate.ts';
+import { isSealed, putInPlace, sealStaged, stage, startStaging } from '../../../lib/secrets/staged-files.ts';
+import { settingsOf } from '../../../lib/settings/environment.ts';
 import { findProgram } from '../../rig/find-program.ts';
+import { taskContext } from '../../rig/task-context.ts';
 import { makeSandbox, readText, type Sandbox } from '../sandbox.ts';
-import { inKeyring, openedBy, withKeys } from './keyring.ts';
+import { inKeyring, makeKey, openedBy, withKeys } from './keyring.ts';
 
 /* Keys of SOPS with the real gpg and sops; no cluster. The tests build on each other and run in this order. */
 
 const test = suite('rotate-keys');
 let sandbox: Sandbox;
-/** Copies of the initial files, outside the sandbox's folder. */
+/** A copy of the initial key, outside the sandbox's folder. */
 let oldKey: string;
 let oldPassword: string | undefined;
+let ownKey: string;
 
 const file = 'environments/development/secrets/database.yaml';
 const other = 'environments/staging/secrets/database.yaml';
+const lab = 'environments/lab/secrets/database.yaml';
 const rules = '.sops.yaml';
+const parameters = 'sops/new-key.txt';
 const oldFingerprint = '9A48DF663A2A48118E9A15F27971F8B9DCB2DC3C';
 const backup = '7391ED9669BE079245196E270E084F89DA0EFFF6';
 const developmentKey = 'sops/development-operational.asc';
+const halves = [developmentKey, 'sops/development-operational.public.asc'];
+
+const read = (name: string) => readText(sandbox.path(name));
+const write = (name: string, text: string) => writeFile(sandbox.path(name), text);
+const replace = async (name: string, from: string | RegExp, to: string) =>
+  write(name, (await read(name)).replace(from, to));
 
 const recipients = async (name: string): Promise<string[]> => {
-  const { sops } = parse(await readText(sandbox.path(name))) as { sops: { pgp: { fp: string }[] } };
+  const { sops } = parse(await read(name)) as { sops: { pgp: { fp: string }[] } };
   return sops.pgp.map(({ fp }) => fp).sort();
 };
 
@@ -32,17 +46,41 @@ const recipients = async (name: string): Promise<string[]> => {
 const everything = async (): Promise<Map<string, string>> => {
   const keys = (await readdir(sandbox.path('sops'))).map((name) => `sops/${name}`);
   const names = [rules, file, other, ...keys];
-  return new Map(
-    await Promise.all(names.map(async (name) => [name, await readText(sandbox.path(name))] as const)),
-  );
+  return new Map(await Promise.all(names.map(async (name) => [name, await read(name)] as const)));
 };
 
 const secretKeys = async (): Promise<string[]> => {
   const { stdout } = await inKeyring(sandbox, 'gpg', '--with-colons', '--list-secret-keys');
-  return [...stdout.matchAll(/^sec:.*\n(?:fpr|grp):+([0-9A-F]{40}):/gm)].map(
-    ([, fingerprint]) => fingerprint ?? '',
-  );
+  return [...stdout.matchAll(/^sec:.*\n(?:fpr|grp):+([0-9A-F]{40}):/gm)].map(([, found = '']) => found);
 };
+
+/** A task's context with the keyring of the environment `development`. */
+async function prepared() {
+  const recorded = taskContext({}, [], sandbox.folder);
+  const context = { ...recorded, settings: await settingsOf(recorded.environment) };
+  await importKeys(context);
+  return context;
+}
+
+/** What a rotation says, or its error. */
+async function rotate(keyFile?: string): Promise<string> {
+  const context = await prepared();
+  const failure = await rotateKeys(context, keyFile)
+    .then(() => undefined)
+    .catch(({ what, why, advice }) => `error: ${what}\nwhy: ${why}\ndo: ${advice}`);
+  await context.end('done');
+  return failure ?? [...context.logged, ...context.printed].join('\n');
+}
+
+/** An error of a rotation, which changes nothing. */
+async function failed(keyFile?: string): Promise<string> {
+  const before = [await everything(), await secretKeys()];
+  const said = await rotate(keyFile);
+  assert.match(said, /^error: /);
+  assert.equal([await everything(), await secretKeys()], before);
+  assert.equal(await readdir(sandbox.path('.state')), ['development']);
+  return said;
+}
 
 test.before(async () => {
   sandbox = await makeSandbox();
@@ -50,49 +88,50 @@ test.before(async () => {
     recursive: true,
   });
   oldKey = `${sandbox.home}/old.asc`;
+  ownKey = `${sandbox.home}/keys/own.asc`;
   await copyFile(sandbox.path(developmentKey), oldKey);
   oldPassword = await openedBy(sandbox, [oldKey], file);
   assert.ok(oldPassword);
+  await fastKeys();
+  await (await prepared()).end('done');
 });
 test.after(() => sandbox.remove('development'));
 
+/** Keys of elliptic curves, which take no time to create. */
+const fastKeys = async () => {
+  await replace(parameters, /(Key|Subkey)-Type: RSA\n.*\n/g, '$1-Type: $1\n');
+  await replace(parameters, 'Type: Key', 'Type: EDDSA\nKey-Curve: ed25519');
+  await replace(parameters, 'Type: Subkey', 'Type: ECDH\nSubkey-Curve: cv25519');
+};
+
 test('a file that cannot be opened changes nothing', async () => {
-  const whole = await readText(sandbox.path(other));
-  await writeFile(sandbox.path(other), whole.replace(/data:\w{4}/, 'data:AAAA'));
-  const before = await everything();
-  const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes');
-  assert.is(exitCode, 1);
-  assert.match(stderr, `error: ${other} is damaged`);
-  assert.equal(await everything(), before);
+  const whole = await read(other);
+  await replace(other, /data:\w{4}/, 'data:AAAA');
+  assert.match(await failed(), `error: ${other} is damaged`);
   assert.equal(await secretKeys(), [oldFingerprint]);
-  assert.equal((await readdir(sandbox.path('.state'))).sort(), ['development']);
-  await writeFile(sandbox.path(other), 'password: plain\n');
-  assert.match((await sandbox.task('rotate-keys', '--yes')).stderr, `error: ${other} is not encrypted`);
-  await writeFile(sandbox.path(other), whole);
+  await write(other, 'password: plain\n');
+  assert.match(await failed(), `error: ${other} is not encrypted`);
+  await write(other, whole);
 });
 
 test('a private half that gpg leaves out of its export does not replace the old one', async () => {
-  const [before, keys] = [await everything(), await secretKeys()];
-  const { PATH } = sandbox.env;
+  const { PATH } = process.env;
   const bin = `${sandbox.home}/bin`;
   await mkdir(bin);
   const said = async (when: string, then: string): Promise<string> => {
     const gpg = findProgram('GPG', 'gpg');
     const script = `#!/bin/sh\ncase "$*" in *${when}*) ${then};; esac\nexec ${gpg} "$@"\n`;
     await writeFile(`${bin}/gpg`, script, { mode: 0o755 });
-    sandbox.env.PATH = `${bin}:${PATH}`;
-    const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes');
-    sandbox.env.PATH = PATH;
-    assert.is(exitCode, 1, stderr);
-    assert.equal(await everything(), before);
-    assert.equal(await secretKeys(), keys);
-    return stderr;
+    process.env.PATH = `${bin}:${PATH}`;
+    const text = await failed();
+    process.env.PATH = PATH;
+    return text;
   };
   // The newest files belong to the new key.
   const lose = (parts: number) =>
     `cd "$GNUPGHOME/private-keys-v1.d"; rm $(ls -t | head -n ${parts}); cd - > /dev/null`;
   const what = 'error: gpg exported only a part of the new key; nothing was changed';
-  assert.match(await said('--export-secret-keys', lose(2)), `${what}\n  why: it is empty`);
+  assert.match(await said('--export-secret-keys', lose(2)), `${what}\nwhy: it is empty`);
   assert.match(await said('--export-secret-keys', lose(1)), what);
   assert.match(await said('--export\\ ', 'exit 0'), /error: `gpg --export .*` gave no readable answer/);
   const silent = await said('--generate-key', 'exit 0');
@@ -100,66 +139,46 @@ test('a private half that gpg leaves out of its export does not replace the old 
   assert.not.match(silent, 'new-key.txt');
 });
 
-test('the next run removes what a killed one left', async () => {
-  const { stdout } = await inKeyring(
-    sandbox,
-    'gpg',
-    '--batch',
-    '--status-fd',
-    '1',
-    '--passphrase',
-    '',
-    '--quick-generate-key',
-    'abandoned',
-    'future-default',
-  );
+test('a run removes what a killed one left; the new key opens all files, and the old one none', async () => {
+  const generate = '--batch --status-fd 1 --passphrase  --quick-generate-key abandoned future-default';
+  const { stdout } = await inKeyring(sandbox, 'gpg', ...generate.split(' '));
   const abandoned = /KEY_CREATED \w ([0-9A-F]{40})/.exec(stdout)?.[1] ?? '';
   assert.equal((await secretKeys()).sort(), [oldFingerprint, abandoned].sort());
   await mkdir(sandbox.path('.state/.key-rotation'));
-  await writeFile(sandbox.path('.state/.key-rotation/new-key'), abandoned);
-  const { exitCode, stdout: stdoutOfRotation, stderr } = await sandbox.task('rotate-keys', '--yes');
-  assert.is(exitCode, 0, stderr);
-  const both = [developmentKey, 'sops/development-keys.yaml', 'sops/development-operational.public.asc'];
-  const named = /commit these together: (.*)/.exec(stdoutOfRotation)?.[1]?.split(' ') ?? [];
-  for (const name of [rules, file, other, ...both]) assert.ok(named.includes(name), name);
-  const left = await secretKeys();
-  assert.is(left.length, 1);
-  assert.not.ok(left.includes(abandoned) || left.includes(oldFingerprint));
-});
-
-test('the new operational key opens all files of all environments, and the old one none', async () => {
-  const [fresh = ''] = await secretKeys();
+  await write('.state/.key-rotation/new-key', abandoned);
+  await copyFile(join(root, parameters), sandbox.path(parameters));
+  const rotation = await sandbox.task('rotate-keys', '--yes');
+  assert.is(rotation.exitCode, 0, rotation.stderr);
+  await fastKeys();
+  const named = /commit these together: (.*)/.exec(rotation.stdout)?.[1]?.split(' ');
+  const all = [rules, file, lab, other, 'sops/development-keys.yaml', ...halves];
+  assert.equal(named?.sort(), all.sort());
+  const [fresh = '', ...others] = await secretKeys();
+  assert.equal(others, []);
+  assert.not.ok([abandoned, oldFingerprint].includes(fresh));
   for (const name of [file, other]) {
     assert.equal(await recipients(name), [fresh, backup].sort());
     assert.is(await openedBy(sandbox, [sandbox.path(developmentKey)], name), oldPassword);
     assert.is(await openedBy(sandbox, [oldKey], name), undefined);
   }
+  const original = await readText(join(root, rules));
+  assert.is(await read(rules), original.replace(oldFingerprint, fresh), 'comments and the backup key stay');
 });
 
 test('a new data key is created, not only a new envelope for the old one', async () => {
   // With the old data key, the old file's key would decrypt the new file's values.
-  const [before] = /^password: .*$/m.exec(await readText(sandbox.path(file))) ?? [];
-  const original = await readFile(
-    new URL('../../../environments/development/secrets/database.yaml', import.meta.url),
-    'utf8',
-  );
-  const mixed = sandbox.path('environments/staging/secrets/mixed.yaml');
-  await writeFile(mixed, original.replace(/^password: .*$/m, before ?? ''));
+  const [before = ''] = /^password: .*$/m.exec(await read(file)) ?? [];
+  const mixed = 'environments/staging/secrets/mixed.yaml';
+  await write(mixed, (await readText(join(root, file))).replace(/^password: .*$/m, before));
   const { stderr } = await withKeys(sandbox, [oldKey], 'sops', 'decrypt', mixed);
   assert.match(stderr, /authentication failed|Could not decrypt/);
-  await rm(mixed);
-});
-
-test('the rules name the new key and keep their comments and the backup key', async () => {
-  const [fresh = ''] = await secretKeys();
-  const original = await readFile(new URL('../../../.sops.yaml', import.meta.url), 'utf8');
-  assert.is(await readText(sandbox.path(rules)), original.replace(oldFingerprint, fresh));
+  await rm(sandbox.path(mixed));
 });
 
 test('the files of the development key are replaced and describe themselves', async () => {
   const [fresh = ''] = await secretKeys();
-  for (const name of [developmentKey, 'sops/development-operational.public.asc']) {
-    const text = await readText(sandbox.path(name));
+  for (const name of halves) {
+    const text = await read(name);
     assert.match(text, /^DEVELOPMENT ONLY\..*\n\n-----BEGIN/);
     assert.is(text.includes('PRIVATE KEY'), name === developmentKey);
     const shown = await withKeys(sandbox, [], 'gpg', '--with-colons', '--show-keys', name);
@@ -168,172 +187,84 @@ test('the files of the development key are replaced and describe themselves', as
     // the kind and size of the old key
     assert.match(shown.stdout, /^(sec|pub):.:3072:1:/m);
   }
-  const known = parse(await readText(sandbox.path('sops/development-keys.yaml'))) as string[];
+  const known = parse(await read('sops/development-keys.yaml')) as string[];
   assert.ok(known.includes(fresh) && known.includes(oldFingerprint));
   assert.is((await stat(sandbox.path(developmentKey))).mode & 0o777, 0o644);
 });
 
-test('import-gpg-keys imports it, also beside the old one', async () => {
-  const { exitCode, stderr } = await sandbox.task('import-gpg-keys', '--env', 'staging');
-  assert.is(exitCode, 0, stderr);
-  assert.is((await sandbox.task('check-secrets', '--env', 'staging')).exitCode, 1, 'no repository yet');
-  await sandbox.task('destroy-environment', '--yes', '--env', 'staging');
-});
-
-/** Runs a script with the sandbox's own sources. */
-async function evaluate(script: string): Promise<number | null> {
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
-    cwd: sandbox.folder,
-    env: sandbox.env,
-    stdio: 'ignore',
-  });
-  const [exitCode] = (await once(child, 'close')) as [number | null];
-  return exitCode;
-}
-
-/** Stages two new files for these places, then runs a last line. */
-async function staging(one: string, two: string, last: string): Promise<number | null> {
-  const script = `
-    const staged = await import('${sandbox.path('lib/secrets/staged-files.ts')}');
-    const root = '${sandbox.folder}';
-    await staged.startStaging(root);
-    await staged.stage(root, 'one', 'new one');
-    await staged.stage(root, 'two', 'new two');
-    await staged.sealStaged(root, new Map([['one', '${one}'], ['two', '${two}']]));
-    ${last}`;
-  return evaluate(script);
+/** Stages new texts for two files, as a run that was killed before it replaced them. */
+async function staged(one: string, two: string): Promise<void> {
+  const { folder } = sandbox;
+  await startStaging(folder);
+  await stage(folder, 'one', 'new one');
+  await stage(folder, 'two', 'new two');
+  await sealStaged(
+    folder,
+    new Map([
+      ['one', one],
+      ['two', two],
+    ]),
+  );
 }
 
 test('the next run finishes a rotation that was killed while it replaced files', async () => {
   const [one, two] = [sandbox.path('one'), sandbox.path('two')];
-  await writeFile(one, 'new one');
-  await writeFile(two, 'old two');
-  assert.is(await staging(one, two, ''), 0);
+  await write('one', 'new one');
+  await write('two', 'old two');
+  await staged(one, two);
   const before = await everything();
-  const { exitCode, stdout, stderr } = await sandbox.task('rotate-keys', '--yes');
-  assert.is(exitCode, 0, stderr);
-  assert.match(stdout, 'the interrupted rotation is finished');
+  assert.match(await rotate(), 'the interrupted rotation is finished');
   assert.is(await readText(two), 'new two');
   assert.equal(await everything(), before);
   assert.not.ok((await readdir(sandbox.path('.state'))).includes('.key-rotation'));
-  for (const path of [one, two]) await rm(path);
 });
 
 test('if a file cannot be put in place, those before it are restored', async () => {
   const one = sandbox.path('one');
-  await writeFile(one, 'old one');
+  await write('one', 'old one');
   // a path below a file cannot be created
-  const last = `await staged.putInPlace(root).catch(async () => process.exit(await staged.isSealed(root) ? 9 : 7));`;
-  assert.is(await staging(one, `${one}/two`, last), 7);
+  await staged(one, `${one}/two`);
+  assert.match(String(await putInPlace(sandbox.folder).catch(String)), 'the old ones are restored');
+  assert.not.ok(await isSealed(sandbox.folder));
   assert.is(await readText(one), 'old one');
-  await rm(one);
-
-  const [before, keys] = [await everything(), await secretKeys()];
-  const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes', '--key-file', '/proc/own.asc');
-  assert.is(exitCode, 1);
-  assert.match(stderr, /^error: .*the old ones are restored$/m);
-  assert.equal(await everything(), before);
-  assert.equal(await secretKeys(), keys);
-});
-
-const ownKey = (): string => `${sandbox.home}/keys/own.asc`;
-
-test('your own key goes neither into the project nor over another file', async () => {
-  for (const [place, what] of [
-    ['sops/own.asc', /^error: sops\/own\.asc lies in the project\n/],
-    [sandbox.path('own.asc'), /lies in the project\n/],
-    [oldKey, /old\.asc already exists\n/],
-  ] as const) {
-    const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes', '--key-file', place);
-    assert.is(exitCode, 2, place);
-    assert.match(stderr, what);
-  }
+  await rm(sandbox.path('.state/.key-rotation'), { recursive: true });
+  assert.match(await failed('/proc/own.asc'), /^error: .*the old ones are restored$/m);
 });
 
 test('the private half of your own key goes to the named file, for its owner only', async () => {
-  const { exitCode, stdout, stderr } = await sandbox.task('rotate-keys', '--yes', '--key-file', ownKey());
-  assert.is(exitCode, 0, stderr);
-  assert.match(stdout, /its private half is in .*own\.asc: keep it safe and out of git/);
-  assert.is((await stat(ownKey())).mode & 0o777, 0o600);
-  assert.match(await readText(ownKey()), /PRIVATE KEY/);
-  const shown = await readText(sandbox.path('sops/operational.public.asc'));
+  assert.match(await rotate(ownKey), /its private half is in .*own\.asc: keep it safe and out of git/);
+  assert.is((await stat(ownKey)).mode & 0o777, 0o600);
+  assert.match(await readText(ownKey), /PRIVATE KEY/);
+  const shown = await read('sops/operational.public.asc');
   assert.match(shown, /^Operational SOPS key, public half\.\n\n-----BEGIN PGP PUBLIC KEY/);
   const [fresh = ''] = await secretKeys();
-  const known = parse(await readText(sandbox.path('sops/development-keys.yaml'))) as string[];
-  assert.not.ok(known.includes(fresh));
+  assert.not.ok((parse(await read('sops/development-keys.yaml')) as string[]).includes(fresh));
   assert.equal(await recipients(other), [fresh, backup].sort());
+  assert.is(await openedBy(sandbox, [ownKey], file), oldPassword);
 });
 
-test('it is read from the setting, or from a file or text in a variable', async () => {
-  const fresh = await openedBy(sandbox, [ownKey()], file);
-  assert.is(fresh, oldPassword);
-  const armour = await readText(ownKey());
-  const common = sandbox.path('environments/common.yaml');
-  const before = await readText(common);
-  const decrypts = async (variables: Record<string, string>): Promise<number | null> => {
-    Object.assign(sandbox.env, variables);
-    await sandbox.task('destroy-environment', '--yes');
-    const { exitCode } = await sandbox.task('import-gpg-keys');
-    for (const name of Object.keys(variables)) delete sandbox.env[name];
-    if (exitCode !== 0) return exitCode;
-    return (await inKeyring(sandbox, 'sops', 'decrypt', file)).exitCode;
-  };
-  assert.is.not(await decrypts({}), 0);
-  assert.is(await decrypts({ SOPS_PGP_KEY_FILE: ownKey() }), 0);
-  assert.is(await decrypts({ SOPS_PGP_KEY: armour }), 0);
-  assert.is(await decrypts({ SOPS_PGP_KEY_FILE: `${sandbox.home}/nowhere.asc` }), 1);
-  await writeFile(common, before.replace(`key: ${developmentKey}`, 'key: ~/keys/own.asc'));
-  assert.is(await decrypts({}), 0);
-});
-
-test('the next rotation replaces it', async () => {
-  const before = await readText(ownKey());
-  const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes');
-  assert.is(exitCode, 0, stderr);
-  assert.is.not(await readText(ownKey()), before);
-  assert.is(await openedBy(sandbox, [ownKey()], other), oldPassword);
-});
-
-test('with your own backup key, production accepts the secrets', async () => {
-  const refused = async (): Promise<boolean> => {
-    const words = ['install-app', 'app1', '--provider', 'existing', '--context', 'team'];
-    return /for a development key/.test((await sandbox.task(...words)).stderr);
-  };
-  assert.ok(await refused(), 'the backup key is still the one for development');
-  const made = await withKeys(
-    sandbox,
-    [],
-    'sh',
-    '-c',
-    'gpg --batch --quiet --passphrase "" --quick-generate-key backup future-default 2> /dev/null; gpg --batch --armor --export; gpg --list-keys --with-colons',
-  );
-  const fingerprint = /^fpr:+([0-9A-F]{40}):/m.exec(made.stdout)?.[1] ?? '';
-  await writeFile(sandbox.path(rules), (await readText(sandbox.path(rules))).replace(backup, fingerprint));
-  const missing = await sandbox.task('rotate-keys', '--yes');
-  assert.is(missing.exitCode, 1);
+test('the next rotation replaces it; a backup key needs its public half', async () => {
+  await replace('environments/common.yaml', `key: ${developmentKey}`, `key: ${ownKey}`);
+  const [before, made] = [await readText(ownKey), await makeKey(sandbox)];
+  await replace(rules, backup, made.fingerprint);
   assert.match(
-    missing.stderr,
-    /nothing was changed\n {2}why: [0-9A-F]{40}: its public half is missing\n {2}do: put the public half of each key into sops\//,
+    await failed(),
+    /nothing was changed\nwhy: [0-9A-F]{40}: its public half is missing\ndo: put the public half of each key into sops\//,
   );
-  await writeFile(sandbox.path('sops/backup.public.asc'), made.stdout);
-  const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes');
-  assert.is(exitCode, 0, stderr);
+  await write('sops/backup.public.asc', made.open);
+  assert.match(await rotate(), `encrypted for it: ${file}`);
+  assert.is.not(await readText(ownKey), before);
   const [fresh = ''] = await secretKeys();
-  assert.equal(await recipients(file), [fresh, fingerprint].sort());
-  assert.not.ok(await refused());
+  assert.equal(await recipients(file), [fresh, made.fingerprint].sort());
+  assert.is(await openedBy(sandbox, [ownKey], other), oldPassword);
 });
 
 test('files of other keys stay as they are', async () => {
-  const original = await readFile(
-    new URL('../../../environments/development/secrets/database.yaml', import.meta.url),
-    'utf8',
-  );
-  await writeFile(sandbox.path(other), original);
-  const { exitCode, stderr } = await sandbox.task('rotate-keys', '--yes');
-  assert.is(exitCode, 0, stderr);
-  assert.match(stderr, `unchanged, since it is encrypted for other keys: ${other}`);
-  assert.is(await readText(sandbox.path(other)), original);
-  assert.is(await openedBy(sandbox, [ownKey()], file), oldPassword);
+  const original = await readText(join(root, file));
+  await write(other, original);
+  assert.match(await rotate(), `unchanged, since it is encrypted for other keys: ${other}`);
+  assert.is(await read(other), original);
+  assert.is(await openedBy(sandbox, [ownKey], file), oldPassword);
 });
 
 test.run();

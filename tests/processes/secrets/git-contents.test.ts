@@ -182,9 +182,4 @@ test('without a repository, the error has git’s reason', async ({ folder }) =>
   assert.is(advice, 'run `git status` in a clone of the repository to see more');
 });
 
-test('without git the check fails', async ({ folder }) => {
-  const { why } = await failureOf(contents(folder, { PATH: '/nowhere' }));
-  assert.match(why ?? '', 'git');
-});
-
 test.run();

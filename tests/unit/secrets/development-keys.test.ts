@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
@@ -96,6 +96,16 @@ test('where they are refused, no new one is created', async ({ folder }) => {
   assert.is(error.what, 'a new development key would protect nothing');
   await checkPlace(input(folder, 'existing'), '/nonexistent/own.asc');
   await checkPlace(input(folder, 'embedded'), undefined);
+});
+
+test('your own key goes neither into the project nor over another file', async ({ folder }) => {
+  const place = (path: string) => failureOf(checkPlace(input(folder, 'embedded'), path));
+  assert.match((await place(join(folder, 'sops/own.asc'))).what, /sops\/own\.asc lies in the project$/);
+  symlinkSync(folder, `${folder}-link`);
+  assert.match((await place(`${folder}-link/own.asc`)).what, /lies in the project$/);
+  rmSync(`${folder}-link`);
+  const error = await place('/etc/passwd');
+  assert.equal([error.what, error.exitCode], ['/etc/passwd already exists', 2]);
 });
 
 test.run();

@@ -1,3 +1,5 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -41,6 +43,11 @@ test('a key in place of its path is refused, and not shown', () => {
     }
     refused('the setting sops.key', text);
   }
+});
+
+test('the setting may name a file of the home', () => {
+  const source = keySource(target('~/keys/own.asc'));
+  assert.is(source.kind === 'file' && source.path, join(homedir(), 'keys/own.asc'));
 });
 
 test.run();
