@@ -9,16 +9,13 @@ export const databaseCertificate = task({
   private: true,
   lock: true,
   needs: tools('openssl'),
-  commands: async ({ environment, settings }) => {
-    const { databaseCertificateCommands } = await import('../lib/database/certificate.ts');
-    return databaseCertificateCommands({ environment, settings });
-  },
+  commands: async (input) =>
+    (await import('../lib/database/certificate.ts')).databaseCertificateCommands(input),
   run: async (context) => {
-    const { environment, provider } = context;
     const { ensureDatabaseCertificate } = await import('../lib/database/certificate.ts');
     const outcome = await ensureDatabaseCertificate(context);
     // In a pod, the server gets it from the release.
-    if (outcome === 'changed') await (await provider.load()).reloadDatabase?.(environment);
-    context.report(outcome);
+    if (outcome === 'changed') await (await context.provider.load()).reloadDatabase?.(context.environment);
+    return outcome;
   },
 });

@@ -18,10 +18,8 @@ const connect = task({
   commands: async ({ environment }) => [
     (await import('../lib/cluster/existing/user-kubeconfig.ts')).connectCommand(environment),
   ],
-  run: async (context) => {
-    const { connectExisting } = await import('../lib/cluster/existing/user-kubeconfig.ts');
-    await connectExisting(context);
-  },
+  run: async (context) =>
+    (await import('../lib/cluster/existing/user-kubeconfig.ts')).connectExisting(context),
 });
 
 /** For each task on an existing cluster: a pipeline may run it without create-k8s. */
@@ -51,11 +49,11 @@ export const createK8s = task({
     ...partNeeds(input, 'create'),
   ],
   after: [databasePasswords],
-  commands: async ({ environment, settings, provider }) => {
-    const create = (await provider.load()).commands.create({ environment, settings });
-    if (provider.simulatedPods) return create;
+  commands: async (input) => {
+    const create = (await input.provider.load()).commands.create(input);
+    if (input.provider.simulatedPods) return create;
     const { controllerCommands } = await import('../lib/ingress/install.ts');
-    return [...create, ...controllerCommands({ environment, settings })];
+    return [...create, ...controllerCommands(input)];
   },
   run: async (context) => {
     const { settings, provider } = context;
@@ -72,8 +70,7 @@ export const createK8s = task({
         'routes exist as objects only: the ingress controller is simulated like all pods, and nothing listens',
       );
     }
-    const outcome = controller === 'changed' ? controller : made;
-    context.report(opened === 'changed' ? opened : outcome);
+    return [made, opened, controller].includes('changed') ? 'changed' : 'unchanged';
   },
 });
 
@@ -84,17 +81,16 @@ export const startK8s = task({
   lock: true,
   check: checkProvider,
   needs: (input) => [...tools(...input.provider.toolsFor.start), ...partNeeds(input, 'start')],
-  commands: async ({ environment, settings, provider }) => {
-    const start = (await provider.load()).commands.start({ environment, settings });
-    if (!provider.ownsCluster) return start;
+  commands: async (input) => {
+    const start = (await input.provider.load()).commands.start(input);
+    if (!input.provider.ownsCluster) return start;
     const { unsealVaultCommands } = await import('../lib/vault/plain-commands.ts');
-    return [...start, ...(await unsealVaultCommands({ environment }))];
+    return [...start, ...(await unsealVaultCommands(input))];
   },
   run: async (context) => {
-    const { provider } = context;
-    const outcome = await (await provider.load()).start(context);
+    const outcome = await (await context.provider.load()).start(context);
     const opened = await openAgain(context, outcome);
-    context.report(opened === 'changed' ? opened : outcome);
+    return opened === 'changed' ? opened : outcome;
   },
 });
 
@@ -121,7 +117,7 @@ export const stopK8s = taskWithoutSettings({
     await stopAgent(context);
     if (outcome === 'unchanged' && provider.ownsCluster)
       context.log('the cluster is not running: nothing to do');
-    context.report(outcome);
+    return outcome;
   },
 });
 
@@ -149,7 +145,7 @@ export const destroyK8s = taskWithoutSettings({
     await rm(join(environment.state, 'environment.json'), { force: true });
     await forgetRuns(environment);
     if (outcome === 'unchanged') context.log('there is no cluster: nothing to do');
-    context.report(outcome);
+    return outcome;
   },
 });
 
@@ -167,8 +163,7 @@ export const services = task({
   description: 'list the services and their addresses',
   group: 'cluster',
   needs: (input) => [...connection(input), ...tools(...input.provider.toolsFor.services)],
-  commands: async ({ environment, settings, provider }) =>
-    (await provider.load()).commands.services({ environment, settings }),
+  commands: async (input) => (await input.provider.load()).commands.services(input),
   onCluster: true,
   run: async (context) => {
     const { provider, options } = context;
@@ -180,7 +175,6 @@ export const services = task({
     if (provider.simulatedPods) {
       context.log('the pods are simulated: Ingress and the other Services lead nowhere here');
     }
-    return undefined;
   },
 });
 
@@ -202,18 +196,13 @@ export const forward = task({
   needs: (input) => [...connection(input), ...tools('kubectl')],
   after: [createK8s, startK8s],
   check: async (input) => {
-    const { serversToForward } = await import('../lib/operations/forward.ts');
-    serversToForward(input, input.args.servers);
+    (await import('../lib/operations/forward.ts')).serversToForward(input, input.args.servers);
   },
   // As long as pods may take to answer after a start of the cluster, and a little more.
   ready: { log: 'connected until the run ends', timeoutMs: 150_000 },
-  commands: async (input) => {
-    const { forwardCommands } = await import('../lib/operations/forward.ts');
-    return forwardCommands(input, input.args.servers);
-  },
+  commands: async (input) =>
+    (await import('../lib/operations/forward.ts')).forwardCommands(input, input.args.servers),
   onCluster: true,
-  run: async (context) => {
-    const { forward } = await import('../lib/operations/forward.ts');
-    await forward(context, context.args.servers);
-  },
+  run: async (context) =>
+    (await import('../lib/operations/forward.ts')).forward(context, context.args.servers),
 });

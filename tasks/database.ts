@@ -33,13 +33,9 @@ export const rotateDatabasePassword = task({
     databaseCertificate,
     ...tools('sops', 'kubectl'),
   ],
-  commands: async ({ args, environment, settings }) => {
-    const { rotationCommands } = await import('../lib/rotation/dry-run.ts');
-    return rotationCommands({ environment, settings }, args.role);
-  },
+  commands: async (input) =>
+    (await import('../lib/rotation/dry-run.ts')).rotationCommands(input, input.args.role),
   onCluster: true,
-  run: async (context) => {
-    const { rotatePasswords } = await import('../lib/rotation/rotate.ts');
-    await rotatePasswords(context, context.args.role);
-  },
+  run: async (context) =>
+    (await import('../lib/rotation/rotate.ts')).rotatePasswords(context, context.args.role),
 });

@@ -53,12 +53,8 @@ const embeddedKubernetes = task({
       'kubectl',
     ),
   ],
-  commands: async ({ args, environment, settings }) =>
-    (await partCommands()).kubernetes({ environment, settings }, args.mode),
-  run: async (context) => {
-    const { ensureKubernetes } = await import('../lib/cluster/embedded/kubernetes.ts');
-    context.report(await ensureKubernetes(context));
-  },
+  commands: async (input) => (await partCommands()).kubernetes(input, input.args.mode),
+  run: async (context) => (await import('../lib/cluster/embedded/kubernetes.ts')).ensureKubernetes(context),
 });
 
 const embeddedDatabase = task({
@@ -73,12 +69,8 @@ const embeddedDatabase = task({
     databaseCertificate,
     ...tools('sops', 'postgresql'),
   ],
-  commands: async ({ args, environment, settings }) =>
-    (await partCommands()).database({ environment, settings }, args.mode),
-  run: async (context) => {
-    const { ensureDatabase } = await import('../lib/cluster/embedded/database.ts');
-    context.report(await ensureDatabase(context));
-  },
+  commands: async (input) => (await partCommands()).database(input, input.args.mode),
+  run: async (context) => (await import('../lib/cluster/embedded/database.ts')).ensureDatabase(context),
 });
 
 const embeddedVault = task({
@@ -87,10 +79,7 @@ const embeddedVault = task({
   description: 'start the real Vault behind the simulated pod',
   needs: ({ args }) => [need(embeddedState, args), ...tools('vault')],
   commands: async ({ environment }) => (await partCommands()).vault(environment),
-  run: async (context) => {
-    const { ensureVault } = await import('../lib/cluster/embedded/vault.ts');
-    context.report(await ensureVault(context));
-  },
+  run: async (context) => (await import('../lib/cluster/embedded/vault.ts')).ensureVault(context),
 });
 
 const embeddedOperator = task({
@@ -99,10 +88,7 @@ const embeddedOperator = task({
   description: 'start the real Vault Secrets Operator',
   needs: ({ args }) => [need(embeddedKubernetes, args), ...tools('vault-secrets-operator')],
   commands: async ({ environment }) => (await partCommands()).operator(environment),
-  run: async (context) => {
-    const { ensureOperator } = await import('../lib/cluster/embedded/operator.ts');
-    context.report(await ensureOperator(context));
-  },
+  run: async (context) => (await import('../lib/cluster/embedded/operator.ts')).ensureOperator(context),
 });
 
 const embeddedJobRunner = task({
@@ -111,10 +97,8 @@ const embeddedJobRunner = task({
   description: 'start the service that runs the checks of simulated pods',
   needs: ({ args }) => [need(embeddedKubernetes, args)],
   commands: async ({ environment }) => (await partCommands()).jobRunner(environment),
-  run: async (context) => {
-    const { ensureJobRunner } = await import('../lib/cluster/embedded/job-runner-service.ts');
-    context.report(await ensureJobRunner(context));
-  },
+  run: async (context) =>
+    (await import('../lib/cluster/embedded/job-runner-service.ts')).ensureJobRunner(context),
 });
 
 const parts = [embeddedKubernetes, embeddedDatabase, embeddedVault, embeddedOperator, embeddedJobRunner];

@@ -40,18 +40,15 @@ export const testIngress = task({
   },
   // Without real pods nothing is called.
   needs: (input) => (input.provider.simulatedPods ? [] : [...tools('kubectl'), ...connection(input)]),
-  commands: async ({ args, environment, settings, provider }) => {
+  commands: async (input) => {
+    const { args, environment, provider } = input;
     if (provider.simulatedPods)
       return [`# the ${environment.provider} cluster has no ingress: nothing listens behind it`];
     const { testIngressCommands } = await import('../lib/ingress/dry-run.ts');
-    return testIngressCommands({ environment, settings }, args.app, args.path);
+    return testIngressCommands(input, args.app, args.path);
   },
   onCluster: ({ provider }) => !provider.simulatedPods,
-  run: async (context) => {
-    const { testIngress } = await import('../lib/ingress/test.ts');
-    const { app, path, expect } = context.args;
-    await testIngress(context, { app, path, expect });
-  },
+  run: async (context) => (await import('../lib/ingress/test.ts')).testIngress(context, context.args),
 });
 
 /** All routes, for what tests everything. */
@@ -61,10 +58,9 @@ export const testRoutes = task({
   group: 'deploy',
   private: true,
   needs: (input) => [...tools('kubectl'), ...connection(input)],
-  commands: async ({ environment, settings }) => {
+  commands: async (input) => {
     const { testIngressCommands } = await import('../lib/ingress/dry-run.ts');
-    const apps = await appsWithFront();
-    return apps.flatMap((app) => testIngressCommands({ environment, settings }, app, undefined));
+    return (await appsWithFront()).flatMap((app) => testIngressCommands(input, app, undefined));
   },
   onCluster: true,
   run: async (context) => {

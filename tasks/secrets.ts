@@ -4,10 +4,8 @@ import { task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
 /** The `check` of tasks that bring secrets to a cluster: refuses those that anybody could decrypt on one that matters. */
-export const refuseDevelopmentKeys = async (input: Secured): Promise<void> => {
-  const keys = await import('../lib/secrets/development-keys.ts');
-  await keys.refuseDevelopmentKeys(input);
-};
+export const refuseDevelopmentKeys = async (input: Secured): Promise<void> =>
+  (await import('../lib/secrets/development-keys.ts')).refuseDevelopmentKeys(input);
 
 export const importGpgKeys = task({
   name: 'import-gpg-keys',
@@ -16,10 +14,7 @@ export const importGpgKeys = task({
   lock: true,
   needs: tools('gpg'),
   commands: async (input) => (await import('../lib/secrets/keyring.ts')).importCommands(input),
-  run: async (context) => {
-    const { importKeys } = await import('../lib/secrets/keyring.ts');
-    context.report(await importKeys(context));
-  },
+  run: async (context) => (await import('../lib/secrets/keyring.ts')).importKeys(context),
 });
 
 /** Runs before a cluster is created, which takes minutes on minikube; the embedded one sets the database password itself. */
@@ -30,10 +25,7 @@ export const databasePasswords = task({
   private: true,
   needs: [importGpgKeys, ...tools('sops')],
   commands: () => [],
-  run: async (context) => {
-    const { checkPasswords } = await import('../lib/database/check-passwords.ts');
-    await checkPasswords(context);
-  },
+  run: async (context) => (await import('../lib/database/check-passwords.ts')).checkPasswords(context),
 });
 
 /** Names of the encrypted files of any environment. */
@@ -52,10 +44,7 @@ export const makeSecrets = task({
   needs: [importGpgKeys, ...tools('sops')],
   check: refuseDevelopmentKeys,
   commands: async (input) => (await import('../lib/secrets/make.ts')).makeCommands(input),
-  run: async (context) => {
-    const make = await import('../lib/secrets/make.ts');
-    await make.makeSecrets(context);
-  },
+  run: async (context) => (await import('../lib/secrets/make.ts')).makeSecrets(context),
 });
 
 export const editSecrets = task({
@@ -96,19 +85,12 @@ export const rotateKeys = task({
     },
   },
   needs: [importGpgKeys, ...tools('sops')],
-  check: async (input) => {
-    const { checkPlace } = await import('../lib/secrets/key-place.ts');
-    await checkPlace(input, input.args.keyFile);
-  },
+  check: async (input) => (await import('../lib/secrets/key-place.ts')).checkPlace(input, input.args.keyFile),
   confirm: 'replace the operational key and re-encrypt the secrets of all environments for it?',
-  commands: async (input) => {
-    const { rotateKeysCommands } = await import('../lib/secrets/rotate.ts');
-    return rotateKeysCommands(input, input.args.keyFile);
-  },
-  run: async (context) => {
-    const { rotateKeys } = await import('../lib/secrets/rotate.ts');
-    await rotateKeys(context, context.args.keyFile);
-  },
+  commands: async (input) =>
+    (await import('../lib/secrets/rotate.ts')).rotateKeysCommands(input, input.args.keyFile),
+  run: async (context) =>
+    (await import('../lib/secrets/rotate.ts')).rotateKeys(context, context.args.keyFile),
 });
 
 export const checkSecrets = task({
@@ -117,12 +99,6 @@ export const checkSecrets = task({
   group: 'secrets',
   lock: true,
   needs: tools('gpg', 'sops'),
-  commands: async (input) => {
-    const { checkCommands } = await import('../lib/secrets/check.ts');
-    return checkCommands(input);
-  },
-  run: async (context) => {
-    const { checkSecrets } = await import('../lib/secrets/check.ts');
-    await checkSecrets(context);
-  },
+  commands: async (input) => (await import('../lib/secrets/check.ts')).checkCommands(input),
+  run: async (context) => (await import('../lib/secrets/check.ts')).checkSecrets(context),
 });

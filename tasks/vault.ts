@@ -14,13 +14,7 @@ export const initVault = task({
   needs: (input) => [...connection(input), importGpgKeys, databaseCertificate, ...tools('sops', 'kubectl')],
   // Beside a cluster, Vault runs from the start; in pods it comes with its release.
   after: ({ provider }) => [createK8s, startK8s, ...(provider.servers ? [] : [installTier, installAll])],
-  commands: async (input) => {
-    const { initVaultCommands } = await import('../lib/vault/plain-commands.ts');
-    return initVaultCommands(input);
-  },
+  commands: async (input) => (await import('../lib/vault/plain-commands.ts')).initVaultCommands(input),
   onCluster: true,
-  run: async (context) => {
-    const { initVault } = await import('../lib/vault/init-vault.ts');
-    await initVault(context);
-  },
+  run: async (context) => (await import('../lib/vault/init-vault.ts')).initVault(context),
 });
