@@ -9,7 +9,7 @@ import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { chartTools, tools } from './tools.ts';
 
 const declared = () => import('../lib/helm/helmfile.ts');
-const plain = () => import('../lib/deploy/dry-run.ts');
+const plain = () => import('../lib/deploy/commands.ts');
 
 const app = {
   app: {
@@ -84,8 +84,7 @@ const installation = {
     ...imagesFor(input, input.args),
   ],
   // Not `inputs`: only the cluster says whether there is something to do.
-  watched: async (input: Omit<Input, 'args'> & Selected) =>
-    (await import('../lib/deploy/watched-files.ts')).watchedFiles(input, input.args),
+  watched: async (input: Omit<Input, 'args'> & Selected) => (await plain()).watchedFiles(input, input.args),
   commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).installCommands(input),
   run: async (context: Omit<Body, 'args'> & Selected) => {
     const { install } = await import('../lib/deploy/install.ts');
@@ -171,7 +170,7 @@ export const uninstallApp = task({
     `remove the releases of \`${args.app}\` from environment \`${environment.name}\`?`,
   commands: async (input) => (await plain()).uninstallCommands(input),
   run: async (context) => {
-    const { uninstall } = await import('../lib/deploy/install.ts');
+    const { uninstall } = await import('../lib/deploy/undo.ts');
     const { removeRouteCertificates } = await import('../lib/ingress/certificates.ts');
     const removed = await uninstall(context, context.args);
     await removeRouteCertificates(context, removed);
@@ -206,7 +205,7 @@ export const rollback = task({
     (await plain()).rollbackCommands(environment, args.release, args.revision),
   onCluster: true,
   run: async (context) => {
-    const { rollBackRelease } = await import('../lib/deploy/rollback.ts');
+    const { rollBackRelease } = await import('../lib/deploy/undo.ts');
     await rollBackRelease(context, context.args.release, context.args.revision);
   },
 });

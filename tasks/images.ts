@@ -1,7 +1,7 @@
 import { type Needs, need, UsageError } from '@k8s-deployment/runner';
 import type { OwnImage } from '../lib/cluster/images/own-images.ts';
-import { type Selection, selectsRelease } from '../lib/deploy/selection.ts';
 import { shellWords } from '../lib/ground/shell-words.ts';
+import type { Selection } from '../lib/helm/helmfile.ts';
 import type { Settings } from '../lib/settings/settings.ts';
 import { connection, createK8s, startK8s } from './cluster.ts';
 import { type Early, type Input, task } from './environment-task.ts';
@@ -63,8 +63,8 @@ const selection = {
 /** The project's images that an install of the selection runs. */
 async function imagesOf({ args, environment, settings }: Selected): Promise<OwnImage[]> {
   const { ownImages } = await import('../lib/cluster/images/own-images.ts');
-  const { declaredReleases, withNeeds } = await import('../lib/helm/helmfile.ts');
-  return ownImages(settings, withNeeds(await declaredReleases(environment.root), selectsRelease(args)));
+  const { neededReleases } = await import('../lib/helm/helmfile.ts');
+  return ownImages(settings, await neededReleases(environment.root, args));
 }
 
 type Selected = Pick<Input, 'environment' | 'settings'> & { readonly args: Selection };

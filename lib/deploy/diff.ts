@@ -1,8 +1,15 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
+import { callHelmfile } from '../helm/call-helmfile.ts';
 import { tellDrift } from '../helm/drift.ts';
-import { explained, renderingFailure } from '../helm/failure.ts';
-import { declaredReleases, helmfileCommand, type Release, withNeeds } from '../helm/helmfile.ts';
+import { renderingFailure } from '../helm/failure.ts';
+import {
+  neededReleases,
+  type Release,
+  type Selection,
+  selectedReleases,
+  selector,
+} from '../helm/helmfile.ts';
 import { type ManifestObject, manifestObjects, withHelmLabels } from '../helm/manifest-objects.ts';
 import { hasPlugin } from '../helm/plugins.ts';
 import { deployedReleases, findDeployed } from '../helm/releases.ts';
@@ -11,7 +18,6 @@ import { adviceFor } from '../kubernetes/advice.ts';
 import { kubectl } from '../kubernetes/kubectl.ts';
 import type { Context, ShellContext } from '../settings/context.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
-import { type Selection, selector, selectsRelease } from './selection.ts';
 
 /**
  * Prints what an install would change, and what was changed manually since the last one. With helm's plugin `diff` it runs `helmfile
@@ -21,13 +27,13 @@ export async function diff(context: Context, selection: Selection): Promise<void
   const deployed = await deployedReleases(context, ({ message, advice }) =>
     context.print(`${message}; ${advice}`),
   );
-  const declared = await declaredReleases(context.environment.root);
+  const { root } = context.environment;
   if (await hasPlugin(context, 'diff')) {
-    const releases = declared.filter(selectsRelease(selection));
+    const releases = await selectedReleases(root, selection);
     await tellDrift(context, releases, deployed, context.print);
     return diffByPlugin(context, selection, releases);
   }
-  const releases = withNeeds(declared, selectsRelease(selection));
+  const releases = await neededReleases(root, selection);
   const drifts = await tellDrift(context, releases, deployed, context.print);
   const rendered = await render(context, releases);
   for (const release of releases) {
@@ -45,11 +51,9 @@ async function diffByPlugin(
   selection: Selection,
   releases: readonly Release[],
 ): Promise<void> {
-  const { $, environment, passThrough } = context;
-  const words = [...selector(selection), 'diff', '--suppress-secrets', ...passThrough];
-  const running = $({ quiet: true })`${await helmfileCommand(context, '--quiet', ...words)}`;
-  const output = await explained(running, (error, stderr) =>
-    renderingFailure(error, stderr, releases, 'comparing', environment.name),
+  const words = [...selector(selection), 'diff', '--suppress-secrets', ...context.passThrough];
+  const output = await callHelmfile(context, words, (error, stderr) =>
+    renderingFailure(error, stderr, releases, 'comparing', context.environment.name),
   );
   context.print(output.stdout.trimEnd() || 'no difference');
 }

@@ -1,16 +1,15 @@
 import { checkPasswords, takePasswords } from '../database/check-passwords.ts';
 import { findChanged } from '../helm/changed-releases.ts';
 import { syncWords, takeBackOptions } from '../helm/helm.ts';
-import { declaredReleases, type Release, withNeeds } from '../helm/helmfile.ts';
+import { namesText, neededReleases, type Selection } from '../helm/helmfile.ts';
 import { createNamespaces, refuseTerminating } from '../helm/namespaces.ts';
-import { pendingReleases, repairPending } from '../helm/pending.ts';
+import { repairPending } from '../helm/pending.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { rememberDigests, renderInputs } from '../helm/rendered-digests.ts';
 import { ensureRouteCertificates } from '../ingress/certificates.ts';
 import type { Context } from '../settings/context.ts';
 import { checkVault } from '../vault/health.ts';
 import { runHelmfile } from './run-helmfile.ts';
-import { names, type Selection, selectsRelease, uninstallWords } from './selection.ts';
 
 /**
  * Installs or upgrades the selected releases and everything they need; what is deployed correctly is skipped. With `passThrough`
@@ -18,23 +17,20 @@ import { names, type Selection, selectsRelease, uninstallWords } from './selecti
  */
 export async function install(context: Context, selection: Selection): Promise<void> {
   const { environment } = context;
-  const declared = await declaredReleases(environment.root);
-  const releases = withNeeds(declared, selectsRelease(selection));
+  const releases = await neededReleases(environment.root, selection);
   const [deployed, inputs] = await Promise.all([deployedReleases(context), renderInputs(context)]);
   await repairPending(context, releases, deployed);
 
   const { changed, scaled } = await findChanged(context, releases, deployed, inputs);
-  if (changed.length > 0) {
-    await refuseTerminating(context, new Set(declared.map(({ namespace }) => namespace)));
-  }
+  if (changed.length > 0) await refuseTerminating(context);
   const certificates = await ensureRouteCertificates(context, releases);
   const unchanged = releases.filter((release) => !changed.includes(release));
-  if (unchanged.length > 0) context.log(`unchanged: ${names(unchanged)}`);
+  if (unchanged.length > 0) context.log(`unchanged: ${namesText(unchanged)}`);
   if (changed.length === 0) return context.report(certificates === 'changed' ? 'changed' : 'unchanged');
   // Releases that are not deployed were not rendered before.
   if (takePasswords(changed)) await checkPasswords(context);
   await checkVault(context, changed);
-  context.log(`installing: ${names(changed)}`);
+  context.log(`installing: ${namesText(changed)}`);
   await createNamespaces(context, changed, deployed);
 
   await runHelmfile(context, 'installing', changed, [
@@ -53,13 +49,4 @@ export async function install(context: Context, selection: Selection): Promise<v
   for (const name of scaled.keys()) wanted.delete(name);
   const installed = (await deployedReleases(context)).filter(({ name }) => wanted.has(name));
   await rememberDigests(context, inputs, new Map(installed.map(({ name, digest }) => [name, digest])));
-}
-
-/** Removes the selected releases and waits until their objects are gone. Returns the releases. */
-export async function uninstall(context: Context, selection: Selection): Promise<readonly Release[]> {
-  const { environment, passThrough } = context;
-  const releases = (await declaredReleases(environment.root)).filter(selectsRelease(selection));
-  await pendingReleases(context, releases, await deployedReleases(context));
-  await runHelmfile(context, 'uninstalling', releases, uninstallWords(selection, passThrough));
-  return releases;
 }

@@ -1,22 +1,21 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
+import { callHelmfile } from '../helm/call-helmfile.ts';
 import {
   authorityAdvice,
   detailsIn,
-  explained,
   findingsOf,
   placesToFix,
   readHelmFailure,
   saidByHelm,
   shownLinesOf,
 } from '../helm/failure.ts';
-import { declaredReleases, helmfileCommand, type Release } from '../helm/helmfile.ts';
+import { declaredReleases, namesText, type Release } from '../helm/helmfile.ts';
 import { adviceFor } from '../kubernetes/advice.ts';
 import { type Diagnosis, watchCluster } from '../kubernetes/diagnostics.ts';
-import { redactSecrets, secretFailure } from '../secrets/sops.ts';
+import { redactSecrets } from '../secrets/sops.ts';
 import type { Context } from '../settings/context.ts';
 import { endOf, signalOf } from '../tools/tool-answer.ts';
-import { names } from './selection.ts';
 
 /** What helmfile does with the releases, as the beginning of an error. */
 type Doing = 'installing' | 'uninstalling' | 'testing';
@@ -28,19 +27,17 @@ export async function runHelmfile(
   releases: readonly Release[],
   words: readonly string[],
 ): Promise<void> {
-  const { $, environment } = context;
-  const command = await helmfileCommand(context, '--quiet', ...words);
+  const { environment } = context;
   const diagnosis = await watchCluster(context, new Set(releases.map(({ namespace }) => namespace)));
   // helmfile explains a failure in forty lines, mostly its own command line: shown only with --verbose or own arguments.
   const verbose = context.verbose || context.passThrough.length > 0;
   try {
     if (verbose) await redactSecrets(context);
-    await explained($({ quiet: !verbose })`${command}`, async (error, stderr) => {
-      if (context.signal.aborted || !(error instanceof TaskError)) return error;
+    const explain = async (error: TaskError, stderr: string) => {
       const said = verbose ? stderr : await logHelm(context, stderr);
-      const secret = await secretFailure(context, error);
-      return secret === error ? await failure(context, diagnosis, doing, releases, said, error) : secret;
-    });
+      return failure(context, diagnosis, doing, releases, said, error);
+    };
+    await callHelmfile(context, words, explain, !verbose);
     const how = providerOf(environment).simulatedPods
       ? ' (run as a process of this machine: the pod is simulated)'
       : '';
@@ -76,7 +73,7 @@ async function failure(
   const seen = rendering || doing === 'uninstalling' ? [] : findings;
   const named = failed.length > 0 ? failed : releases;
   const details = detailsIn(await diagnosis.save(named.length === 1 ? (named[0]?.name ?? '') : 'releases'));
-  const what = `${doing} ${names(named)} failed`;
+  const what = `${doing} ${namesText(named)} failed`;
   const why = seen.length > 0 ? seen.join('\n') : said || (error.why ?? '');
   const { exitCode } = error;
   const ended = { exitCode, signal: null };
@@ -100,7 +97,7 @@ async function failure(
     what: `${isEarly ? `${doing} failed before the first release` : what}${restored ? '; what was deployed before is back' : ''}`,
     why,
     advice: `${known ?? `fix ${place} and run again`}; ${
-      rendering && failed.length > 0 ? `nothing of ${names(failed)} was changed` : details
+      rendering && failed.length > 0 ? `nothing of ${namesText(failed)} was changed` : details
     }`,
     exitCode,
     cause: error,

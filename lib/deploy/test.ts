@@ -1,23 +1,28 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { declaredReleases } from '../helm/helmfile.ts';
+import { namesText, type Selection, selectedReleases } from '../helm/helmfile.ts';
 import { deployedReleases, findDeployed } from '../helm/releases.ts';
 import type { Context } from '../settings/context.ts';
+import { testWords } from './commands.ts';
 import { runHelmfile } from './run-helmfile.ts';
-import { names, type Selection, selectsRelease, testWords } from './selection.ts';
 
 /** Runs the helm tests of the selected releases. Throws `TaskError` with the output of a failed check. */
 export async function test(context: Context, selection: Selection): Promise<void> {
-  const releases = (await declaredReleases(context.environment.root)).filter(selectsRelease(selection));
+  const releases = await selectedReleases(context.environment.root, selection);
   const deployed = await deployedReleases(context);
   const missing = releases.filter((release) => findDeployed(deployed, release)?.status !== 'deployed');
   if (missing.length > 0) {
     const { app } = selection;
     throw new TaskError({
-      what: `not deployed: ${names(missing)}`,
+      what: `not deployed: ${namesText(missing)}`,
       why: 'only a deployed release can be tested',
       advice: `run ${taskCommand(app === undefined ? 'install-all' : `install-app ${app}`)}`,
     });
   }
-  await runHelmfile(context, 'testing', releases, testWords(selection, context.passThrough));
+  await runHelmfile(
+    context,
+    'testing',
+    releases,
+    testWords({ args: selection, passThrough: context.passThrough }),
+  );
 }

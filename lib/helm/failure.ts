@@ -1,7 +1,7 @@
-import { type Command, type CommandOutput, reasonIn, TaskError } from '@k8s-deployment/runner';
+import { reasonIn, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Finding } from '../kubernetes/diagnostics.ts';
-import type { Release } from './helmfile.ts';
+import { namesText, type Release } from './helmfile.ts';
 
 export type HelmFailure = {
   /** The failed releases; empty if helmfile failed before the first one, or did not name any. */
@@ -27,22 +27,6 @@ const aboutRendering = new RegExp(
     'no matches for kind',
   ].join('|'),
 );
-
-/** Waits for a command. Its failure is replaced by what `explain` returns for it and for the command's stderr. */
-export async function explained(
-  running: Command,
-  explain: (error: unknown, stderr: string) => unknown,
-): Promise<CommandOutput> {
-  let stderr = '';
-  running.stderr.on('data', (chunk) => {
-    stderr += chunk;
-  });
-  try {
-    return await running;
-  } catch (error) {
-    throw await explain(error, stderr);
-  }
-}
 
 /** Parses helmfile's stderr after a failed command on `releases`. */
 export function readHelmFailure(stderr: string, releases: readonly Release[]): HelmFailure {
@@ -130,27 +114,21 @@ export function placesToFix(releases: readonly Release[], environment: string): 
   return [...(places.length > 0 ? places : ['charts/']), `environments/${environment}/`].join(' or ');
 }
 
-/**
- * The error of a command that only renders (`doing` as in "rendering"), with helm's message instead of helmfile's last line. An
- * error that is not a `TaskError` is returned unchanged.
- */
+/** The error of a command that only renders (`doing` as in "rendering"), with helm's message instead of helmfile's last line. */
 export function renderingFailure(
-  error: unknown,
+  error: TaskError,
   stderr: string,
   releases: readonly Release[],
   doing: string,
   environment: string,
-): unknown {
-  if (!(error instanceof TaskError)) return error;
+): TaskError {
   const { failed, said, silent } = readHelmFailure(stderr, releases);
   if (said === '') return error;
-  const named = failed.length > 0 ? failed : releases;
+  const fix = silent ? '' : `fix ${placesToFix(failed, environment)} and `;
   return new TaskError({
-    what: `${doing} ${named.map(({ name }) => name).join(', ')} failed`,
+    what: `${doing} ${namesText(failed.length > 0 ? failed : releases)} failed`,
     why: said,
-    advice: silent
-      ? 'run again; nothing was changed'
-      : `fix ${placesToFix(failed, environment)} and run again; nothing was changed`,
+    advice: `${fix}run again; nothing was changed`,
     exitCode: error.exitCode,
     cause: error,
   });

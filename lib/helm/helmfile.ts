@@ -26,16 +26,8 @@ export type Release = {
 
 type Declared = {
   readonly helmDefaults?: { readonly timeout?: number };
-  readonly templates?: unknown;
-  readonly releases: readonly {
-    readonly name: string;
-    readonly namespace: string;
-    readonly chart: string;
-    readonly labels: { readonly tier: string; readonly app: string };
-    readonly needs?: readonly string[];
-    readonly timeout?: number;
-    readonly createNamespace?: boolean;
-  }[];
+  readonly releases: readonly (Pick<Release, 'name' | 'namespace' | 'chart' | 'createNamespace'> &
+    Partial<Pick<Release, 'needs' | 'timeout'>> & { readonly labels: Pick<Release, 'tier' | 'app'> })[];
 };
 
 let last: { readonly text: string; readonly declared: Declared } | undefined;
@@ -76,20 +68,38 @@ export const declaredValues = async (root: string, field: 'name' | 'app' | 'tier
   ...new Set((await declaredReleases(root)).map((release) => release[field])),
 ];
 
-/** The releases that `selected` picks and everything these need, in the order of the file. */
-export function withNeeds(releases: readonly Release[], selected: (release: Release) => boolean): Release[] {
-  const wanted = new Set<string>();
-  const add = (release: Release): void => {
-    if (wanted.has(release.name)) return;
-    wanted.add(release.name);
-    for (const need of release.needs) {
-      const needed = releases.find(({ name }) => name === need);
-      if (needed) add(needed);
-    }
-  };
-  for (const release of releases) if (selected(release)) add(release);
+/** Releases of one tier or app; all of them without either. */
+export type Selection = { readonly tier?: string | undefined; readonly app?: string | undefined };
+
+/** The selected releases, in the order of the file. */
+export const selectedReleases = async (
+  root: string,
+  { tier, app }: Selection,
+): Promise<readonly Release[]> => {
+  const releases = await declaredReleases(root);
+  const isWanted = (release: Release) =>
+    release.tier === (tier ?? release.tier) && release.app === (app ?? release.app);
+  return releases.filter(isWanted);
+};
+
+/** The selected releases and everything they need, in the order of the file. */
+export async function neededReleases(root: string, selection: Selection): Promise<readonly Release[]> {
+  const releases = await declaredReleases(root);
+  const wanted = new Set((await selectedReleases(root, selection)).map(({ name }) => name));
+  // What is added meanwhile is visited, too.
+  for (const name of wanted) {
+    for (const need of releases.find((release) => release.name === name)?.needs ?? []) wanted.add(need);
+  }
   return releases.filter(({ name }) => wanted.has(name));
 }
+
+/** helmfile's `-l` options of a selection; none for everything. */
+export const selector = ({ tier, app }: Selection): readonly string[] =>
+  tier !== undefined ? ['-l', `tier=${tier}`] : app !== undefined ? ['-l', `app=${app}`] : [];
+
+/** The names of releases for a sentence. */
+export const namesText = (releases: readonly Pick<Release, 'name'>[]): string =>
+  releases.map(({ name }) => name).join(', ');
 
 async function globalArguments({ environment, settings }: Target, kubeconfig: string): Promise<string[]> {
   const { name, provider, root, context } = environment;

@@ -1,7 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { type Condition, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import type { ShellContext } from '../settings/context.ts';
-import type { Release } from './helmfile.ts';
+import { declaredReleases, type Release } from './helmfile.ts';
 import type { DeployedRelease } from './releases.ts';
 
 type Namespace = {
@@ -25,9 +25,10 @@ export async function createNamespaces(
   }
 }
 
-/** Throws `TaskError` if one of the namespaces is being deleted: nothing can be created in it. */
-export async function refuseTerminating(context: ShellContext, names: ReadonlySet<string>): Promise<void> {
+/** Throws `TaskError` if the namespace of a release is being deleted: nothing can be created in it. */
+export async function refuseTerminating(context: ShellContext): Promise<void> {
   const { environment } = context;
+  const names = new Set((await declaredReleases(environment.root)).map(({ namespace }) => namespace));
   const namespaces = await kubectlList<Namespace>(context, 'get', 'namespaces');
   const ending = namespaces.find(
     ({ metadata }) => names.has(metadata.name) && metadata.deletionTimestamp !== undefined,

@@ -50,7 +50,7 @@ async function removeOurs(context: EnvironmentContext): Promise<void> {
   await $`${kubectl(environment)} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`.catch(
     async (error: unknown) => {
       // It says what they wait for.
-      await refuseTerminating(context, new Set(namespaces));
+      await refuseTerminating(context);
       throw error;
     },
   );

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { watchedFiles } from '../../../lib/deploy/watched-files.ts';
+import { watchedFiles } from '../../../lib/deploy/commands.ts';
 import { isLeftover, leftoverGlob } from '../../../lib/ground/leftover-files.ts';
 import { compileGlobs, matchesGlobs } from '../../../lib/runner/memory/glob.ts';
 import { environmentOf, settingsOf } from '../../../lib/settings/environment.ts';

@@ -1,10 +1,12 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { tellDrift } from '../helm/drift.ts';
 import { lastGoodRevision, rollBack } from '../helm/helm.ts';
-import { declaredRelease } from '../helm/helmfile.ts';
+import { declaredRelease, type Release, type Selection, selectedReleases } from '../helm/helmfile.ts';
 import { pendingReleases } from '../helm/pending.ts';
 import { deployedReleases } from '../helm/releases.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
+import type { Context, EnvironmentContext } from '../settings/context.ts';
+import { uninstallWords } from './commands.ts';
+import { runHelmfile } from './run-helmfile.ts';
 
 /** Rolls a release back to a revision; without one, to the last that was in service before. */
 export async function rollBackRelease(
@@ -26,4 +28,13 @@ export async function rollBackRelease(
   }
   await rollBack(context, release, wanted);
   context.report('changed');
+}
+
+/** Removes the selected releases and waits until their objects are gone. Returns the releases. */
+export async function uninstall(context: Context, selection: Selection): Promise<readonly Release[]> {
+  const { environment, passThrough } = context;
+  const releases = await selectedReleases(environment.root, selection);
+  await pendingReleases(context, releases, await deployedReleases(context));
+  await runHelmfile(context, 'uninstalling', releases, uninstallWords({ args: selection, passThrough }));
+  return releases;
 }

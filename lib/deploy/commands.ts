@@ -1,0 +1,87 @@
+import { leftoverGlob } from '../ground/leftover-files.ts';
+import { rollbackWords, syncWords, takeBack } from '../helm/helm.ts';
+import { declaredRelease, helmfileText, neededReleases, type Selection, selector } from '../helm/helmfile.ts';
+import { routeCertificateCommands } from '../ingress/certificates.ts';
+import { helmText } from '../kubernetes/kubectl.ts';
+import type { Target } from '../settings/context.ts';
+import type { Environment } from '../settings/environment.ts';
+
+/* What is known of the tasks on releases before they run: their plain commands, for `--dry-run`, and what an install watches. */
+
+type Input = Target & { readonly args: Selection; readonly passThrough: readonly string[] };
+
+/** helmfile's option to select also what the selected releases need. */
+const needsOption = (selected: readonly string[]): readonly string[] =>
+  selected.length > 0 ? ['--include-transitive-needs'] : [];
+
+/** The call of helmfile, and the certificates of the fronts that it installs. */
+export async function installCommands(input: Input): Promise<readonly string[]> {
+  const releases = await neededReleases(input.environment.root, input.args);
+  const selected = selector(input.args);
+  const words = [...selected, ...syncWords(takeBack), ...needsOption(selected), ...input.passThrough];
+  return [await helmfileText(input, ...words), ...routeCertificateCommands(input, releases)];
+}
+
+export async function diffCommands(input: Input): Promise<readonly string[]> {
+  const selected = selector(input.args);
+  const options = [...needsOption(selected), '--suppress-secrets', ...input.passThrough];
+  return [await helmfileText(input, ...selected, 'diff', ...options)];
+}
+
+/**
+ * helmfile's arguments for the helm tests of a selection. The test of Vault's upstream chart is skipped: its pod has no security
+ * context, so the namespace refuses it, and it only checks whether Vault answers, as `status` does.
+ */
+export const testWords = ({ args, passThrough }: Omit<Input, keyof Target>): readonly string[] => [
+  ...selector(args),
+  ...['test', '--args', '--filter=!name=vault-server-test'],
+  ...passThrough,
+];
+
+export const testCommands = async (input: Input): Promise<readonly string[]> => [
+  await helmfileText(input, ...testWords(input)),
+];
+
+/** helmfile's arguments to uninstall a selection. */
+export const uninstallWords = ({ args, passThrough }: Omit<Input, keyof Target>): readonly string[] => [
+  ...selector(args),
+  'destroy',
+  ...passThrough,
+];
+
+export const uninstallCommands = async (input: Input): Promise<readonly string[]> => [
+  await helmfileText(input, ...uninstallWords(input)),
+];
+
+export async function rollbackCommands(
+  environment: Environment,
+  name: string,
+  revision: number | undefined,
+): Promise<readonly string[]> {
+  const release = await declaredRelease(environment.root, name);
+  const words = rollbackWords(release, revision, takeBack).join(' ');
+  return [`${helmText(environment)} --namespace ${release.namespace} ${words}`];
+}
+
+/**
+ * Globs of the files that decide what an install of the selection renders: helmfile.yaml, the settings with the secrets of the
+ * environment, and those charts of the releases, needed ones included, that lie in the project.
+ */
+export async function watchedFiles(
+  { environment, settings }: Target,
+  selection: Selection,
+): Promise<readonly string[]> {
+  const releases = await neededReleases(environment.root, selection);
+  const charts = releases.map(({ chart }) => {
+    const [, setting] = /\.Values\.charts\.(\w+)\.chart/.exec(chart) ?? [];
+    const places: { readonly [name: string]: { readonly chart: string } } = settings.charts;
+    return setting === undefined ? chart : (places[setting]?.chart ?? '');
+  });
+  return [
+    'helmfile.yaml',
+    'environments/*.{yaml,gotmpl}',
+    `environments/${environment.name}`,
+    ...new Set(charts.filter((chart) => chart.startsWith('./'))),
+    `!${leftoverGlob}`,
+  ];
+}
