@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 
 export type CheckFailure = {
@@ -34,75 +34,51 @@ export type CheckInput = {
  */
 export async function runCheck(input: CheckInput): Promise<CheckResult> {
   input.signal?.throwIfAborted();
-  const timeoutMs = input.timeoutMs ?? 60_000;
-  const program = join(input.projectFolder, 'docker', 'backend-verification', 'verify.mjs');
-  const { exitCode, signal, timedOut, stdout, stderr } = await runProgram(program, input, timeoutMs);
+  const { ended, stdout, stderr } = await runProgram(input);
   input.signal?.throwIfAborted();
 
   const lines = stdout.split('\n').filter((line) => line !== '');
   const failures = lines.flatMap(parseFailure);
-  const succeeded = exitCode === 0 && failures.length === 0 && lines.some((line) => line.startsWith('ok '));
-  if (!succeeded && failures.length === 0) {
-    const reason = timedOut
-      ? `no result within ${timeoutMs / 1000} s`
-      : `ended with ${exitCode ?? signal ?? 'an error'}${lastLine(stderr)}`;
+  const ok = ended === undefined && failures.length === 0 && lines.some((line) => line.startsWith('ok '));
+  if (!ok && failures.length === 0) {
+    const reason = ended ?? `ended with 0${lastLine(stderr)}`;
     failures.push({ check: 'verification program', reason });
     lines.push(`FAILED verification program: ${reason}`);
   }
-  return { ok: succeeded, lines, failures };
+  return { ok, lines, failures };
 }
 
-type Ended = {
-  exitCode: number | null;
-  signal: NodeJS.Signals | null;
-  timedOut: boolean;
-  stdout: string;
-  stderr: string;
-};
+type Ended = { readonly stdout: string; readonly stderr: string; readonly ended: string | undefined };
 
-function runProgram(program: string, input: CheckInput, timeoutMs: number): Promise<Ended> {
+/** `ended`: how it ended, unless with exit code 0. */
+function runProgram(input: CheckInput): Promise<Ended> {
+  const {
+    databaseAddress,
+    databaseAuthority,
+    environment,
+    projectFolder,
+    signal,
+    timeoutMs = 60_000,
+  } = input;
+  const program = join(projectFolder, 'docker', 'backend-verification', 'verify.mjs');
+  // Not this process's environment: PGHOST, NODE_OPTIONS and the like would change the check.
+  const env = {
+    PATH: process.env.PATH ?? '',
+    ENVIRONMENT_FILE: '-',
+    ...(databaseAddress === undefined ? {} : { DATABASE_ADDRESS: databaseAddress }),
+    ...(databaseAuthority === undefined ? {} : { DATABASE_AUTHORITY: databaseAuthority }),
+  };
   return new Promise((resolve) => {
-    // Not this process's environment: PGHOST, NODE_OPTIONS and the like would change the check.
-    const child = spawn(process.execPath, [program], {
-      env: {
-        PATH: process.env.PATH ?? '',
-        ENVIRONMENT_FILE: '-',
-        ...(input.databaseAddress === undefined ? {} : { DATABASE_ADDRESS: input.databaseAddress }),
-        ...(input.databaseAuthority === undefined ? {} : { DATABASE_AUTHORITY: input.databaseAuthority }),
-      },
-    });
-    const ended: Ended = { exitCode: null, signal: null, timedOut: false, stdout: '', stderr: '' };
-    const kill = () => {
-      child.kill('SIGKILL');
-    };
-    const timer = setTimeout(() => {
-      ended.timedOut = true;
-      kill();
-    }, timeoutMs);
-    input.signal?.addEventListener('abort', kill, { once: true });
-
-    const finish = () => {
-      clearTimeout(timer);
-      input.signal?.removeEventListener('abort', kill);
-      resolve(ended);
-    };
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-      ended.stdout += chunk;
-    });
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-      ended.stderr += chunk;
-    });
-    child.on('error', (error) => {
-      ended.stderr += error.message;
-      finish();
-    });
-    child.on('close', (exitCode, signal) => {
-      Object.assign(ended, { exitCode, signal });
-      finish();
+    const options = { env, timeout: timeoutMs, killSignal: 'SIGKILL', ...(signal && { signal }) } as const;
+    const child = execFile(process.execPath, [program], options, (error, stdout, stderr) => {
+      if (error === null) return resolve({ stdout, stderr, ended: undefined });
+      const limit = error.killed ? `no result within ${timeoutMs / 1000} s` : undefined;
+      const ended = `ended with ${error.code ?? error.signal ?? 'an error'}${lastLine(stderr)}`;
+      resolve({ stdout, stderr, ended: limit ?? ended });
     });
     // A program may end before it reads everything: its exit code decides, not the broken pipe.
-    child.stdin.on('error', () => {});
-    child.stdin.end(JSON.stringify(input.environment));
+    child.stdin?.on('error', () => {});
+    child.stdin?.end(JSON.stringify(environment));
   });
 }
 

@@ -116,7 +116,7 @@ async function verify({ root, api, pod, databasePort, signal }: Work, deployment
 /** Sets up the roles and databases that the pod's environment describes, as `set-up.sh` does in a real pod. */
 async function setUp({ api, pod, databasePort, signal }: Work): Promise<Result> {
   const { metadata, spec } = pod;
-  const workload: Workload = { metadata, spec: { template: { metadata, spec } } };
+  const workload: Workload = { metadata, spec: { template: { spec } } };
   const find = async () => workload;
   const { failures, environment } = await resolvePod(api, metadata.namespace, find, signal);
   if (failures.length > 0) return { ok: false, lines: failuresAsLines(failures) };

@@ -20,11 +20,7 @@ function resolve(container: Omit<Container, 'name'>, reader = read) {
     metadata: { name: 'back', namespace: 'backend' },
     spec: {
       template: {
-        metadata: { labels: { app: 'one' }, annotations: {} },
-        spec: {
-          serviceAccountName: 'account',
-          containers: [{ name: 'first', ...container }, { name: 'second' }],
-        },
+        spec: { containers: [{ name: 'first', ...container }, { name: 'second' }] },
       },
     },
   };
@@ -72,7 +68,8 @@ test('$(NAME) refers to what was set before, $$ is one $, an unknown name stays'
 
 test('all missing objects and keys are failures, each once, worded like the kubelet’s', async () => {
   const { failures, environment } = await resolve({
-    envFrom: [{ secretRef: { name: 'gone' } }],
+    // The ConfigMap of that name does not count.
+    envFrom: [{ secretRef: { name: 'gone' } }, { secretRef: { name: 'settings' } }],
     env: [
       { name: 'A', valueFrom: { secretKeyRef: { name: 'gone', key: 'A' } } },
       { name: 'B', valueFrom: { secretKeyRef: { name: 'database', key: 'B' } } },
@@ -82,6 +79,7 @@ test('all missing objects and keys are failures, each once, worded like the kube
   });
   assert.equal(failures, [
     { check: 'pod environment', reason: 'secret "gone" not found' },
+    { check: 'pod environment', reason: 'secret "settings" not found' },
     { check: 'pod environment', reason: "couldn't find key B in Secret backend/database" },
     { check: 'pod environment', reason: 'configmap "lost" not found' },
   ]);
@@ -100,26 +98,12 @@ test('what is optional may be missing and leaves the value of envFrom', async ()
   assert.equal(environment, { DB_HOST: 'db', DB_PASSWORD: 'pä=ss\n' });
 });
 
-test('the same name of another kind does not count', async () => {
-  const { failures } = await resolve({ envFrom: [{ secretRef: { name: 'settings' } }] });
-  assert.equal(failures, [{ check: 'pod environment', reason: 'secret "settings" not found' }]);
-});
-
-test('fields of the template are known, those of a pod are listed as unresolved', async () => {
-  const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
-  const { environment, unresolved, failures } = await resolve({
-    env: [
-      field('NAMESPACE', 'metadata.namespace'),
-      field('ACCOUNT', 'spec.serviceAccountName'),
-      field('LABEL', "metadata.labels['app']"),
-      field('NO_ANNOTATION', "metadata.annotations['x']"),
-      field('POD', 'metadata.name'),
-      field('ADDRESS', 'status.podIP'),
-      { name: 'MEMORY', valueFrom: { resourceFieldRef: { resource: 'limits.memory' } } },
-    ],
+test('fields of the pod and its resources are left out, as what only the pod knows', async () => {
+  const { environment, failures } = await resolve({
+    envFrom: [{ secretRef: { name: 'other' } }],
+    env: [{ name: 'DB_HOST', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } as object }],
   });
-  assert.equal(environment, { NAMESPACE: 'backend', ACCOUNT: 'account', LABEL: 'one', NO_ANNOTATION: '' });
-  assert.equal(unresolved, ['POD', 'ADDRESS', 'MEMORY']);
+  assert.equal(environment, {});
   assert.equal(failures, []);
 });
 
