@@ -69,7 +69,7 @@ function pageData({ run, nodeIds }: ReportSource): object {
   const onPath = new Set(critical.tasks);
   return {
     ...run,
-    tasks: run.tasks.map(({ retriedAt, name: _, ...task }, place) => ({
+    tasks: run.tasks.map(({ retriedAt, ...task }, place) => ({
       ...task,
       attempts: retriedAt.length + 1,
       critical: onPath.has(place),

@@ -22,7 +22,6 @@ export type RecordedLine = {
 /** What is known of one task at the end of a run. All times are milliseconds since the start of the run. */
 export type RecordedTask = {
   readonly label: string;
-  readonly name: string;
   readonly description: string;
   /** `tasks/vault.ts:12` */
   readonly place: string;

@@ -1,5 +1,4 @@
 import { formatPlace } from '../call-site.ts';
-import type { Failure } from '../errors.ts';
 import type { Renderer, RunEvent } from '../events.ts';
 import type { Graph, TaskNode } from '../node.ts';
 import { RunView, runLine } from '../output/lines.ts';
@@ -8,7 +7,7 @@ import type { RunOutcome } from '../task.ts';
 import { KeptLines } from './kept-lines.ts';
 import type { RecordedLine, RecordedRun, RecordedTask, TaskStatus } from './recorded-run.ts';
 
-/** Times are milliseconds since 1970 here. */
+/** What events have told of a task; the rest is only asked for at the end. */
 type State = {
   readonly node: TaskNode;
   readonly place: number;
@@ -20,16 +19,20 @@ type State = {
   endedAt?: number;
   lane?: number;
   readonly retriedAt: number[];
-  failure?: Failure;
-  chain: readonly string[];
+  failure?: RecordedTask['failure'];
+  chain?: readonly string[];
   because?: string | undefined;
 };
 
+const plainStyle = createStyle(false, true);
+
 /**
  * Remembers what happens in a run, as a renderer that shows nothing. Costs a few fields per task; with `lines` also the
- * last lines of each.
+ * last lines of each. All times are milliseconds since the start of the run.
  */
 export class RunRecorder implements Renderer {
+  /** From the first event to the last one. */
+  durationMs = 0;
   readonly #label: string;
   readonly #states: readonly State[];
   readonly #byId: Map<string, State>;
@@ -39,50 +42,37 @@ export class RunRecorder implements Renderer {
   /** The lanes of the timeline; true while a task is drawn on it. */
   readonly #lanes: boolean[] = [];
   #startedAt = 0;
-  #endedAt = 0;
   #jobs = 1;
   #outcome: RunOutcome = 'interrupted';
   #exitCode = 1;
 
   constructor(graph: Graph, options: { readonly lines: boolean }) {
     this.#label = graph.label;
-    this.#states = graph.nodes.map((node, place) => ({
-      node,
-      place,
-      status: 'waiting',
-      retriedAt: [],
-      chain: [],
-    }));
+    this.#states = graph.nodes.map((node, place) => ({ node, place, status: 'waiting', retriedAt: [] }));
     this.#byId = new Map(this.#states.map((state) => [state.node.id, state]));
     this.#lines = options.lines ? new KeptLines() : undefined;
   }
 
   onEvent(event: RunEvent): void {
-    this.#endedAt = event.at;
-    if (this.#lines !== undefined) this.#noteRun(event);
     if (event.type === 'run-started') {
       this.#startedAt = event.at;
       this.#jobs = event.jobs;
-    } else if (event.type === 'run-ended') {
+    }
+    this.durationMs = event.at - this.#startedAt;
+    if (this.#lines !== undefined) this.#noteRun(event);
+    if (event.type === 'run-ended') {
       this.#outcome = event.outcome;
       this.#exitCode = event.exitCode;
     } else if ('id' in event) {
       const state = this.#byId.get(event.id);
-      if (state !== undefined) this.#noteTask(state, event);
+      if (state !== undefined) this.#noteTask(state, event, this.durationMs);
     }
-  }
-
-  /** Milliseconds from the first event to the last one. */
-  get durationMs(): number {
-    return this.#endedAt - this.#startedAt;
   }
 
   /** What is known by now; what still runs counts until the last event. */
   recorded(): RecordedRun {
-    const first = this.#states.reduce(
-      (least, { startedAt = least }) => Math.min(least, startedAt),
-      this.#endedAt,
-    );
+    const starts = this.#states.map(({ startedAt = this.durationMs }) => startedAt);
+    const first = starts.reduce((least, startedAt) => Math.min(least, startedAt), this.durationMs);
     return {
       label: this.#label,
       startedAt: this.#startedAt,
@@ -95,92 +85,76 @@ export class RunRecorder implements Renderer {
     };
   }
 
-  #task(state: State, first: number): RecordedTask {
-    const { node, startedAt, endedAt, status } = state;
-    const end = endedAt ?? (status === 'running' ? this.#endedAt : undefined);
-    const relative = (at: number | undefined): number | undefined => at && at - this.#startedAt;
-    const { name, description } = node.task;
+  #task({ node, readyAt: _, ...state }: State, first: number): RecordedTask {
+    const { startedAt, endedAt, status, because, place, ...rest } = state;
+    const needs = [...node.needs].flatMap((needed) => this.#byId.get(needed.id) ?? []);
+    // Nothing can run before the first task of all: until then the run waited for its lock.
+    const couldAt = needs.reduce((at, need) => Math.max(at, need.readyAt ?? need.endedAt ?? first), first);
     return {
+      report: undefined,
+      lane: undefined,
+      failure: undefined,
+      chain: [],
+      ...rest,
       label: node.label,
-      name,
-      description,
+      description: node.task.description,
       place: formatPlace(node.task),
-      needs: [...node.needs].flatMap((needed) => this.#byId.get(needed.id)?.place ?? []),
+      needs: needs.map((need) => need.place),
       status,
-      report: state.report,
-      startedAt: relative(startedAt),
-      endedAt: relative(end),
-      waitedMs: startedAt === undefined ? 0 : Math.max(0, startedAt - this.#readyAt(state, first)),
-      lane: state.lane,
-      retriedAt: state.retriedAt.map((at) => at - this.#startedAt),
-      failure: state.failure,
-      chain: state.chain,
-      because: state.because === undefined ? undefined : this.#byId.get(state.because)?.place,
-      ...(this.#lines?.of(state.place) ?? { lines: [], dropped: 0 }),
+      startedAt,
+      endedAt: endedAt ?? (status === 'running' ? this.durationMs : undefined),
+      waitedMs: startedAt === undefined ? 0 : Math.max(0, startedAt - couldAt),
+      because: because === undefined ? undefined : this.#byId.get(because)?.place,
+      ...(this.#lines?.of(place) ?? { lines: [], dropped: 0 }),
     };
   }
 
-  /** Nothing can run before the first task of all: until then the run waited for its lock. */
-  #readyAt({ node }: State, first: number): number {
-    let readyAt = first;
-    for (const needed of node.needs) {
-      const state = this.#byId.get(needed.id);
-      readyAt = Math.max(readyAt, state?.readyAt ?? state?.endedAt ?? first);
-    }
-    return readyAt;
-  }
-
-  #noteTask(state: State, event: Extract<RunEvent, { id: string }>): void {
+  #noteTask(state: State, event: Extract<RunEvent, { id: string }>, at: number): void {
+    const keep = (stream: RecordedLine['stream'], text: string): void => {
+      this.#lines?.add(state.place, { at, stream, text });
+    };
     switch (event.type) {
       case 'task-started':
         state.status = 'running';
-        state.startedAt = event.at;
+        state.startedAt = at;
         state.lane = this.#freeLane();
         return;
       case 'task-done':
-        this.#end(state, 'done', event.at);
+        this.#end(state, 'done', at);
         state.report = event.report;
         return;
       case 'task-failed':
-        this.#end(state, 'failed', event.at);
+        this.#end(state, 'failed', at);
         state.failure = event.failure;
         state.chain = event.chain;
         return;
       case 'task-interrupted':
-        this.#end(state, 'interrupted', event.at);
-        return;
-      case 'task-ready':
-        state.readyAt = event.at;
+        this.#end(state, 'interrupted', at);
         return;
       case 'task-up-to-date':
-        state.status = 'up-to-date';
-        state.readyAt = event.at;
-        return;
       case 'task-resumed':
-        state.status = 'resumed';
-        state.readyAt = event.at;
+        state.status = event.type === 'task-resumed' ? 'resumed' : 'up-to-date';
+        state.readyAt = at;
+        return;
+      case 'task-ready':
+        state.readyAt = at;
         return;
       case 'task-skipped':
         state.status = 'skipped';
         state.because = event.because;
         return;
       case 'task-retried':
-        state.retriedAt.push(event.at);
-        this.#keep(
-          state,
-          event.at,
-          'log',
-          `attempt ${event.attempt} of ${event.attempts} failed: ${event.failure.what}`,
-        );
+        state.retriedAt.push(at);
+        keep('log', `attempt ${event.attempt} of ${event.attempts} failed: ${event.failure.what}`);
         return;
       case 'task-command':
-        this.#keep(state, event.at, 'command', event.command);
+        keep('command', event.command);
         return;
       case 'task-output':
-        this.#keep(state, event.at, event.stream, event.line);
+        keep(event.stream, event.line);
         return;
       case 'task-result':
-        for (const line of event.text.trimEnd().split('\n')) this.#keep(state, event.at, 'stdout', line);
+        for (const line of event.text.trimEnd().split('\n')) keep('stdout', line);
         return;
       default:
         return;
@@ -191,7 +165,7 @@ export class RunRecorder implements Renderer {
   #noteRun(event: RunEvent): void {
     this.#view.note(event);
     const text = event.type === 'task-retried' ? undefined : runLine(event, this.#view, plainStyle);
-    if (text !== undefined) this.#notes.push({ at: event.at - this.#startedAt, text });
+    if (text !== undefined) this.#notes.push({ at: this.durationMs, text });
   }
 
   #end(state: State, status: TaskStatus, at: number): void {
@@ -207,10 +181,4 @@ export class RunRecorder implements Renderer {
     this.#lanes[lane] = true;
     return lane;
   }
-
-  #keep(state: State, at: number, stream: RecordedLine['stream'], text: string): void {
-    this.#lines?.add(state.place, { at: at - this.#startedAt, stream, text });
-  }
 }
-
-const plainStyle = createStyle(false, true);

@@ -16,7 +16,7 @@ async function run(): Promise<{ asked: string[]; status: string | undefined }> {
   const alone = task({ ...buildImages, needs: [] });
   const call = { task: alone, args: { app: 'app1' }, passThrough: [] };
   const graph = await buildGraph([call], { env: 'development', provider: 'minikube' }, 'run');
-  const { events, exitCode } = runInProcess(graph, 1, 'no-new', join(folder, 'memory'));
+  const { events, exitCode } = runInProcess(graph, 1, 'no-new', { memory: join(folder, 'memory') });
   assert.is(await exitCode, 0, JSON.stringify(events));
   const { type } = events.find(({ type }) => ['task-done', 'task-up-to-date'].includes(type)) ?? {};
   return { asked: calls().map((line) => line.split(' ').slice(1, 3).join(' ')), status: type };

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -7,11 +7,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { reportPage } from '../../report/html.ts';
 import { type Browser, findChromium, openChromium } from '../rig/chromium.ts';
-import { Rig } from '../rig/rig.ts';
+import { edge, node } from '../rig/views.ts';
 import { ran, recordedRun } from '../unit/report/fixture.ts';
 
 /*
- * The report of a real run, opened from its file in a real browser. With REPORT_SCREENSHOTS set to a folder, pictures of it
+ * The report of a run, opened from its file in a real browser. With REPORT_SCREENSHOTS set to a folder, pictures of it
  * are left there, in light and dark.
  */
 
@@ -55,32 +55,34 @@ test.after(async () => {
 
 /** a and b side by side, c after a; d fails and top is left out. */
 async function makeReport(): Promise<void> {
-  const rig = await Rig.open();
-  try {
-    const run = rig.run(
-      [
-        { name: 'a', commands: [rig.command('a')] },
-        { name: 'b', commands: [rig.command('b')] },
-        { name: 'c', commands: [rig.command('c')], needs: ['a'], private: true },
-        { name: 'd', commands: [rig.command('d')], needs: ['c'], after: ['b'] },
-        { name: 'top', needs: ['b', 'd'] },
-      ],
-      ['top', '--report', file, '--jobs', '2'],
-    );
-    const [a, b] = await Promise.all([rig.next('a'), rig.next('b')]);
-    await a.print(`${nasty}\n`);
-    await a.exit();
-    const c = await rig.next('c');
-    await b.exit();
-    await c.exit();
-    const d = await rig.next('d');
-    await d.printError('out of luck\n');
-    await d.exit(7);
-    assert.is(await run.exit, 7);
-  } finally {
-    await rig.close();
-  }
+  const line = (stream: 'stdout' | 'stderr', text: string) => ({ at: 1, stream, text });
+  const failure = { what: 'the command failed with exit code 7', why: 'out of luck', exitCode: 7 };
+  const tasks = [
+    ran('a', 0, 300, { lines: [line('stdout', nasty)] }),
+    ran('b', 0, 350, { lane: 1 }),
+    ran('c', 300, 600, { needs: [0] }),
+    ran('d', 600, 900, {
+      ...{ needs: [1, 2], status: 'failed', failure, chain: ['top', 'd'] },
+      lines: [line('stderr', 'out of luck')],
+    }),
+    { ...ran('top', 0, 0, { needs: [3], status: 'skipped', because: 3 }), ...never },
+  ];
+  const view = {
+    title: 'top',
+    nodes: [
+      node('n0', 'a'),
+      node('n1', 'b'),
+      node('n2', 'c', ['private']),
+      node('n3', 'd'),
+      node('n4', 'top'),
+    ],
+    edges: [edge('n0', 'n2'), edge('n1', 'n3', 'after'), edge('n2', 'n3'), edge('n3', 'n4')],
+  };
+  const run = recordedRun(tasks, { outcome: 'failed', exitCode: 7 });
+  writeFileSync(file, await reportPage({ run, view, nodeIds: view.nodes.map(({ id }) => id) }));
 }
+
+const never = { startedAt: undefined, endedAt: undefined, lane: undefined };
 
 const bar = (label: string) =>
   page
@@ -91,10 +93,6 @@ const texts = (selector: string) => page.locator(selector).allInnerTexts();
 const focused = async () => String(await page.evaluate('document.activeElement.getAttribute("aria-label")'));
 /** The address changes first, and the page follows it. */
 const heading = (label: string) => page.locator('#detail h2').getByText(label, { exact: true }).waitFor();
-
-test('the run that the browser is shown has left a report', () => {
-  assert.match(readFileSync(file, 'utf8'), /^<!doctype html>/);
-});
 
 browserTest('the page asks for nothing but itself, and has nothing to complain about', async () => {
   assert.equal(requests, [pathToFileURL(file).href]);

@@ -1,6 +1,6 @@
 import { Children } from '../../children.ts';
 import type { RunEvent } from '../../events.ts';
-import { runnerSettings } from '../../global-options.ts';
+import { type RunnerSettings, runnerSettings } from '../../global-options.ts';
 import type { Graph } from '../../node.ts';
 import { createStyle } from '../../output/terminal.ts';
 import { Redactor } from '../../redact.ts';
@@ -12,6 +12,8 @@ export type InProcessRun = {
   readonly stop: Stop;
   readonly events: RunEvent[];
   readonly exitCode: Promise<number>;
+  /** All that was written on stderr. */
+  readonly stderr: () => string;
 };
 
 /** A whole run in this process, without a command line and without commands; signals are given by `stop.begin`. */
@@ -20,20 +22,25 @@ export function runInProcess(
   jobs: number,
   failureMode: FailureMode,
   // No folder can be made there: nothing is remembered.
-  memory = '/dev/null/memory',
+  { memory = '/dev/null/memory', ...more }: Partial<RunnerSettings> & { readonly memory?: string } = {},
 ): InProcessRun {
   const children = new Children();
   const stop = new Stop(children);
   const events: RunEvent[] = [];
+  let stderr = '';
+  const settings = { ...runnerSettings({ jobs, failure: failureMode }), output: 'json', ...more } as const;
   const exitCode = runTasks({
     graph,
-    settings: { ...runnerSettings({ jobs, failure: failureMode }), output: 'json' },
+    settings,
     children,
     stop,
     redactor: new Redactor(),
     terminal: {
       out: () => {},
-      err: (text) => void events.push(JSON.parse(text)),
+      err: (text) => {
+        stderr += text;
+        if (settings.output === 'json') events.push(JSON.parse(text));
+      },
       isTerminal: false,
       columns: () => 80,
       style: createStyle(false, true),
@@ -42,5 +49,5 @@ export function runInProcess(
     lock: undefined,
     memory,
   }).finally(() => children.close());
-  return { stop, events, exitCode };
+  return { stop, events, exitCode, stderr: () => stderr };
 }

@@ -3,7 +3,9 @@ import * as assert from 'uvu/assert';
 import { createStyle } from '../../../output/terminal.ts';
 import { criticalPath, type Measured, measured } from '../../../report/critical-path.ts';
 import { timingLines } from '../../../report/timing-lines.ts';
-import { ran, recordedRun } from './fixture.ts';
+import { plain } from '../../rig/graphs.ts';
+import { runInProcess } from '../../rig/in-process-run.ts';
+import { graphOf, ran, recordedRun } from './fixture.ts';
 
 function tasks(
   ...entries: readonly (readonly [durationMs: number, needs?: readonly number[]])[]
@@ -78,6 +80,34 @@ test('short runs, runs of few tasks and failed ones need no explanation', () => 
   assert.equal(timingLines(recordedRun(short), style, 100), []);
   assert.equal(timingLines(recordedRun(run.tasks.slice(0, 3)), style, 100), []);
   assert.equal(timingLines({ ...run, outcome: 'failed' }, style, 100), []);
+});
+
+/** What is on stderr of a run of tasks that take 400 ms each by a clock that only they move. */
+async function stderrOf(count: number, output: 'plain' | 'json'): Promise<string> {
+  const realNow = Date.now;
+  let now = 1_700_000_000_000;
+  Date.now = () => now;
+  const work = (): void => {
+    now += 400;
+  };
+  try {
+    const graph = await graphOf(
+      Array.from({ length: count }, (_, place) => plain(`task-${place}`, { run: work })),
+    );
+    const { exitCode, stderr } = runInProcess(graph, 1, 'no-new', { output });
+    await exitCode;
+    return stderr();
+  } finally {
+    Date.now = realNow;
+  }
+}
+
+test('a run of more than a second ends with it, before its last line; a shorter one and one for programs do not', async () => {
+  const lines = (await stderrOf(4, 'plain')).trimEnd().split('\n');
+  assert.equal(lines.slice(-2), ['critical path 0.4s of 1.6s: task-0 0.4s', 'done: 5 tasks in 1.6s']);
+  assert.not.match(await stderrOf(2, 'plain'), 'critical path');
+  for (const line of (await stderrOf(4, 'json')).trimEnd().split('\n'))
+    assert.type(JSON.parse(line), 'object');
 });
 
 test.run();

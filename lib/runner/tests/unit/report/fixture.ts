@@ -40,13 +40,8 @@ export const begin = 1_700_000_000_000;
 /** Records events given with their milliseconds since the start of the run. */
 export function record(graph: Graph, events: readonly (readonly [number, RunEventBody])[]): RunRecorder {
   const recorder = new RunRecorder(graph, { lines: true });
-  const nodes = graph.nodes.map(({ id, label }) => ({
-    id,
-    label,
-    name: label,
-    needs: [],
-    place: () => ({ file: 'x', line: 1 }),
-  }));
+  const place = () => ({ file: 'x', line: 1 });
+  const nodes = graph.nodes.map(({ id, label }) => ({ id, label, name: label, needs: [], place }));
   for (const [at, event] of [[0, { type: 'run-started', nodes, jobs: 2 }] as const, ...events])
     recorder.onEvent({ ...event, at: begin + at });
   return recorder;
@@ -61,7 +56,6 @@ export function ran(
 ): RecordedTask {
   return {
     label,
-    name: label,
     description: `makes ${label}`,
     place: 'x.ts:1',
     needs: [],
