@@ -18,38 +18,23 @@ import { isGroupAlive } from '../../../lib/runner/process-identity.ts';
 import { npmEnvironment } from '../../../lib/tools/npm-environment.ts';
 import { inClone, installs, lockfile, says } from './door-fixture.ts';
 
-test('on a fresh clone the packages are installed, and the run continues with the installed tsx', () =>
+test('on a fresh clone the packages are installed, and the run continues with the installed tsx; later only for another lockfile', () =>
   inClone(async ({ folder, npm, start, calls }) => {
     npm(installs);
-    const { code, stdout, stderr } = await start(['0', '--env', 'a b']).end;
-    assert.is(code, 0, stderr);
+    const { code, stdout, stderr } = await start(['7', '--env', 'a b']).end;
+    assert.is(code, 7, stderr);
     const { argv, cwd, execArgv, mark } = JSON.parse(stdout);
-    assert.equal(argv, ['0', '--env', 'a b']);
+    assert.equal(argv, ['7', '--env', 'a b']);
     assert.is(cwd, folder);
     assert.equal(execArgv, ['--max-semi-space-size=2', '--import', 'tsx']);
     assert.is(mark, null);
     assert.equal(calls(), ['ci --include=dev --no-audit --no-fund --loglevel=error']);
     assert.match(stderr, /^installing npm packages…\nnpm speaks on stdout\n/);
     assert.not.ok(existsSync(join(folder, '.state')), 'no environment files are created');
-  }));
-
-test('the exit code of the run is kept, and a second run installs nothing', () =>
-  inClone(async ({ npm, start, calls }) => {
-    npm(installs);
-    assert.is((await start(['7']).end).code, 7);
-    const second = await start(['3']).end;
-    assert.is(second.code, 3);
-    assert.is(second.stderr, '');
-    assert.is(calls().length, 1);
-  }));
-
-test('a changed lockfile is installed, one with only another time is not', () =>
-  inClone(async ({ folder, npm, start, calls }) => {
-    npm(installs);
-    await start(['0']).end;
+    // The same text with another time.
     writeFileSync(join(folder, 'package-lock.json'), JSON.stringify(lockfile('4.23.15')));
-    await start(['0']).end;
-    assert.is(calls().length, 1);
+    const second = await start(['3']).end;
+    assert.equal([second.code, second.stderr, calls().length], [3, '', 1]);
     writeFileSync(join(folder, 'package-lock.json'), JSON.stringify(lockfile('4.24.0')));
     assert.is((await start(['0']).end).code, 0);
     assert.is(calls().length, 2);
@@ -71,22 +56,15 @@ test('two runs on a fresh clone install once', () =>
     assert.is(calls().length, 1);
   }));
 
-test('a failing npm is an error with advice, and the next run tries again', () =>
-  inClone(async ({ npm, start }) => {
+test('an npm that fails or installs nothing is an error with advice, and project settings override the user’s', () =>
+  inClone(async ({ folder, npm, start }) => {
     npm('echo "npm error code ENOTFOUND" >&2; exit 4');
-    const { code, stdout, stderr } = await start(['0']).end;
-    assert.is(code, 1);
-    assert.is(stdout, '');
+    const failed = await start(['0']).end;
+    assert.equal([failed.code, failed.stdout], [1, '']);
     assert.match(
-      stderr,
+      failed.stderr,
       /npm error code ENOTFOUND\nerror: `npm ci` failed with exit code 4.*\n {2}why: .*\n {2}do: .*\n$/,
     );
-    npm(installs);
-    assert.is((await start(['0']).end).code, 0);
-  }));
-
-test('an npm that installs nothing is reported, and project settings override the user’s', () =>
-  inClone(async ({ folder, npm, start }) => {
     npm('exit 0');
     const { code, stderr } = await start(['0']).end;
     assert.is(code, 1);

@@ -20,12 +20,10 @@ import { root } from '../../../lib/ground/project.ts';
 import { type Ended, loader, runFile } from '../../../lib/runner/tests/rig/run-file.ts';
 
 /* A small project that `./run` starts like ours. */
-let base = '';
-let folder = '';
+const base = realpathSync(mkdtempSync(join(tmpdir(), 'bundle-')));
+const folder = join(base, 'a #1 %20 project');
 
-test.before.each(() => {
-  base = realpathSync(mkdtempSync(join(tmpdir(), 'bundle-')));
-  folder = join(base, 'a #1 %20 project');
+test.before(() => {
   mkdirSync(folder);
   copyFileSync(join(root, 'run'), join(folder, 'run'));
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
@@ -37,7 +35,7 @@ test.before.each(() => {
   write('tasks/word.ts', "export const word = 'hello';\n");
   write('tasks.ts', tasks);
 });
-test.after.each(() => rmSync(base, { recursive: true, force: true }));
+test.after(() => rmSync(base, { recursive: true, force: true }));
 
 const tasks = `import { readFileSync } from 'node:fs';
 import { runCli, task } from './lib/runner/runner.ts';
@@ -62,21 +60,21 @@ process.exitCode = await runCli([greet, bug, data, ...(process.env.TWICE ? [task
 `;
 
 const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
-const bundle = (): string => join(folder, '.build', 'tasks.mjs');
+const bundle = join(folder, '.build', 'tasks.mjs');
+const unbuild = (): void => rmSync(join(folder, '.build'), { recursive: true, force: true });
 const run = (words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> =>
   runFile(join(folder, 'run'), words, folder, env);
 const sources = (words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> =>
   runFile(process.execPath, ['--import', loader, 'tasks.ts', ...words], folder, env);
 
 async function greeting(): Promise<string> {
-  const { exitCode, stderr } = await run(['greet', '--output', 'plain']);
-  assert.is(exitCode, 0, stderr);
-  return /echo (\w+)/.exec((await run(['greet', '--dry-run'])).stdout)?.[1] ?? stderr;
+  const { stdout, stderr } = await run(['greet', '--dry-run']);
+  return /echo (\w+)/.exec(stdout)?.[1] ?? stderr;
 }
 
 test('the bundle is built once, and again when a source, a package or the list of sources changes', async () => {
   assert.is(await greeting(), 'hello');
-  const inode = (): number => statSync(bundle()).ino;
+  const inode = (): number => statSync(bundle).ino;
   let before = inode();
   await greeting();
   assert.is(inode(), before);
@@ -92,6 +90,8 @@ test('the bundle is built once, and again when a source, a package or the list o
     assert.is.not(inode(), before, String(change));
     before = inode();
   }
+  write('tasks/word.ts', "export const word = 'hello';\n");
+  write('package-lock.json', '{}\n');
   assert.equal(
     readdirSync(join(folder, '.build'))
       .filter((name) => name !== 'compiled')
@@ -108,30 +108,33 @@ test('what cannot be bundled runs from its sources, with their errors', async ()
   assert.match(stderr, /tasks\/word\.ts:1:20/);
   write('tasks/word.ts', "export const word = 'hello';\n");
   // Where nothing can be written: root ignores modes, but not that this is a file.
-  rmSync(join(folder, '.build'), { recursive: true, force: true });
+  unbuild();
   write('.build', '');
   assert.is(await greeting(), 'hello');
+  unbuild();
 });
 
 test('variables that steer the loader do not change how a run starts', async () => {
+  unbuild();
   const steered = { TSX_TSCONFIG_PATH: '/none.json', ESBUILD_BINARY_PATH: '/none', GOMEMLIMIT: 'none' };
   const { exitCode, stderr } = await run(['greet', '--output', 'plain'], steered);
   assert.is(exitCode, 0, stderr);
-  assert.ok(existsSync(bundle()));
+  assert.ok(existsSync(bundle));
 });
 
 test('with any umask, only the owner can write the bundle', async () => {
   for (const umask of ['0', '777']) {
+    unbuild();
     const words = ['-c', `umask ${umask}; exec ./run greet --output plain`];
     const { exitCode, stderr } = await runFile('/bin/sh', words, folder);
     assert.is(exitCode, 0, stderr);
-    const modes = [join(folder, '.build'), bundle()].map((path) => statSync(path).mode & 0o722);
+    const modes = [join(folder, '.build'), bundle].map((path) => statSync(path).mode & 0o722);
     assert.equal(modes, [0o700, 0o600], umask);
-    rmSync(join(folder, '.build'), { recursive: true });
   }
 });
 
 test('runs that start at the same time each get a complete bundle', async () => {
+  unbuild();
   const ends = await Promise.all(Array.from({ length: 4 }, () => run(['greet', '--output', 'plain'])));
   for (const { exitCode, stderr } of ends) assert.is(exitCode, 0, stderr);
   assert.is(await greeting(), 'hello');
@@ -152,7 +155,7 @@ test('files and lines in errors are those of the sources, and a module finds the
 
 test('with a missing or outdated source map, errors show no wrong lines', async () => {
   await greeting();
-  const map = `${bundle()}.map`;
+  const map = `${bundle}.map`;
   for (const spoil of [
     () => writeFileSync(map, readFileSync(map, 'utf8').replace(/"bundleId":"[^"]*"/, '"bundleId":"1-2"')),
     () => rmSync(map),
@@ -169,7 +172,7 @@ test('packages that few runs need are not loaded at every start', async () => {
   const done = await run(['greet', '--report', 'run.html']);
   assert.is(done.exitCode, 0, done.stderr);
   assert.match(readFileSync(join(folder, 'run.html'), 'utf8'), '<svg ');
-  assert.not.match(readFileSync(bundle(), 'utf8'), /from ?"[^"]*node_modules/);
+  assert.not.match(readFileSync(bundle, 'utf8'), /from ?"[^"]*node_modules/);
 });
 
 test.run();
