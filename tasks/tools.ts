@@ -96,10 +96,7 @@ export const verifyDependencies = task({
     });
   },
   run: async ({ options, print }) => {
-    const [{ checkTools }, { toolTable }] = await Promise.all([
-      import('../lib/tools/check-tools.ts'),
-      import('../lib/tools/tool-table.ts'),
-    ]);
+    const { checkTools, toolTable } = await import('../lib/tools/check-tools.ts');
     const { provider } = environmentOf(options);
     const rows = await checkTools(provider, await requirementOf(options), await chartToolNames(options));
     print(options.json ? JSON.stringify(rows, null, 2) : toolTable(rows, provider));

@@ -1,7 +1,18 @@
-import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { access, constants, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { basename, isAbsolute, join } from 'node:path';
 import { acquireLock, TaskError } from '@k8s-deployment/runner';
 import type { ToolContext } from './tool-context.ts';
 
@@ -33,6 +44,12 @@ export function cacheFolder(): string {
 
 /** An installed tool: a folder that only exists when complete. */
 export type CacheEntry = { readonly id: string; readonly version: string };
+
+/** The entry of a tool that comes in one way; another recipe gives another entry. */
+export function entryFor(name: string, version: string, way: string, recipe: string): CacheEntry {
+  const hash = createHash('sha256').update(recipe).digest('hex').slice(0, 12);
+  return { id: `${name}-${version}-${way}-${hash}`, version };
+}
 
 /** The program of an entry; undefined if the entry does not exist. */
 export function findEntry(entry: CacheEntry): string | undefined {
@@ -129,4 +146,25 @@ async function sweep(folder: string, prefix: string): Promise<void> {
   const names = await readdir(folder);
   const stale = names.filter((name) => name.startsWith(prefix));
   await Promise.all(stale.map((name) => rm(join(folder, name), { recursive: true, force: true })));
+}
+
+/**
+ * Copies a folder, or one file into a new folder. Copies file by file: Go's module folders are read-only, and the copy must be
+ * removable. Throws `TaskError` if the cache cannot be written.
+ */
+export function copyFiles(from: string, to: string): void {
+  try {
+    mkdirSync(to);
+    if (statSync(from).isFile()) {
+      copyFileSync(from, join(to, basename(from)));
+      return;
+    }
+    for (const entry of readdirSync(from, { withFileTypes: true })) {
+      const [source, target] = [join(from, entry.name), join(to, entry.name)];
+      if (entry.isDirectory()) copyFiles(source, target);
+      else copyFileSync(source, target);
+    }
+  } catch (error) {
+    throw cacheError(error);
+  }
 }

@@ -1,15 +1,15 @@
 import { dirname } from 'node:path';
 import { MissingToolError } from '@k8s-deployment/runner';
-import { cacheFolder, findEntry } from './cache.ts';
-import { buildWithGo, type GoTool, goEntry } from './go-build.ts';
+import { type CacheEntry, cacheFolder, findEntry } from './cache.ts';
+import { buildWithGo, goEntry, hasGo } from './go-build.ts';
 import { getFromImage, hasImage, imageEntry } from './image.ts';
 import { loadManifest, type ToolEntry } from './manifest.ts';
-import { getNpmTool, type NpmTool, npmToolEntry } from './npm-package.ts';
+import { hasRelease } from './mise.ts';
+import { getNpmTool, hasNpm, npmEntry } from './npm-package.ts';
 import { findOnPath } from './on-path.ts';
 import { getRelease, releaseEntry } from './release.ts';
-import { describeTool, type Requirement, versionRange } from './requirement.ts';
 import type { ToolContext, WayResult } from './tool-context.ts';
-import { versionIn, versionProblem } from './versions.ts';
+import { describeTool, type Requirement, versionIn, versionProblem, versionRange } from './versions.ts';
 
 export type FoundTool = {
   readonly name: string;
@@ -94,53 +94,37 @@ type Way = {
   readonly label: string;
   readonly cached: (entry: ToolEntry, version: string) => string | undefined;
   /** Returns undefined if the manifest has no such way for the tool. */
-  readonly get: (
-    entry: ToolEntry,
-    version: string,
-    context: ToolContext,
-    toolchain: ToolEntry | undefined,
-  ) => Promise<WayResult | undefined>;
+  readonly get: (entry: ToolEntry, ...how: How) => Promise<WayResult | undefined>;
 };
+
+type How = readonly [version: string, context: ToolContext, toolchain: ToolEntry | undefined];
+
+function way<Tool extends ToolEntry>(
+  source: Way['source'],
+  label: string,
+  has: (entry: ToolEntry) => entry is Tool,
+  cacheEntry: (entry: Tool, version: string) => CacheEntry,
+  get: (entry: Tool, ...how: How) => Promise<WayResult>,
+): Way {
+  return {
+    source,
+    label,
+    cached: (entry, version) => (has(entry) ? findEntry(cacheEntry(entry, version)) : undefined),
+    get: async (entry, ...how) => (has(entry) ? get(entry, ...how) : undefined),
+  };
+}
 
 /** In the order of the attempts. */
 const ways: readonly Way[] = [
-  {
-    source: 'release',
-    label: 'published release',
-    cached: (entry, version) => (hasRelease(entry) ? findEntry(releaseEntry(entry, version)) : undefined),
-    get: async (entry, version, context) =>
-      hasRelease(entry) ? getRelease(entry, version, context) : undefined,
-  },
-  {
-    source: 'image',
-    label: 'published image',
-    cached: (entry, version) => (hasImage(entry) ? findEntry(imageEntry(entry, version)) : undefined),
-    get: async (entry, version, context) =>
-      hasImage(entry) ? getFromImage(entry, version, context) : undefined,
-  },
-  {
-    source: 'go',
-    label: 'Go modules',
-    cached: (entry, version) => (hasGo(entry) ? findEntry(goEntry(entry, version)) : undefined),
-    get: async (entry, version, context, toolchain) => {
-      if (!hasGo(entry)) return undefined;
-      const go = await getGo(toolchain ?? (await loadManifest()).tools.go, context);
-      const advice = 'make a Go toolchain and a Go module proxy available';
-      return 'reason' in go ? { ...go, advice } : buildWithGo(entry, version, go.path, context);
-    },
-  },
-  {
-    source: 'npm',
-    label: 'npm package',
-    cached: (entry, version) => (hasNpm(entry) ? findEntry(npmToolEntry(entry, version)) : undefined),
-    get: async (entry, version, context) => (hasNpm(entry) ? getNpmTool(entry, version, context) : undefined),
-  },
+  way('release', 'published release', hasRelease, releaseEntry, getRelease),
+  way('image', 'published image', hasImage, imageEntry, getFromImage),
+  way('go', 'Go modules', hasGo, goEntry, async (entry, version, context, toolchain) => {
+    const go = await getGo(toolchain ?? (await loadManifest()).tools.go, context);
+    const advice = 'make a Go toolchain and a Go module proxy available';
+    return 'reason' in go ? { ...go, advice } : buildWithGo(entry, version, go.path, context);
+  }),
+  way('npm', 'npm package', hasNpm, npmEntry, getNpmTool),
 ];
-
-const hasRelease = (entry: ToolEntry): entry is ToolEntry & Required<Pick<ToolEntry, 'release'>> =>
-  entry.release !== undefined;
-const hasGo = (entry: ToolEntry): entry is GoTool => entry.go !== undefined;
-const hasNpm = (entry: ToolEntry): entry is NpmTool => entry.npm !== undefined;
 
 /** The Go toolchain, itself a tool of the manifest. */
 async function getGo(

@@ -1,16 +1,16 @@
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { passedOn } from '../ground/variables.ts';
-import { type CacheEntry, diskFull } from './cache.ts';
-import { copyFiles } from './copy-files.ts';
+import { type CacheEntry, copyFiles, diskFull, entryFor } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import { type GoRecipe, goModules, type ToolEntry } from './manifest.ts';
 import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
 
-export type GoTool = ToolEntry & { readonly go: GoRecipe };
+type GoTool = ToolEntry & { readonly go: GoRecipe };
+
+export const hasGo = (entry: ToolEntry): entry is GoTool => entry.go !== undefined;
 
 /** The build flags: the same for all tools, so that they share Go's build cache. */
 export function buildFlags(recipe: GoRecipe): string[] {
@@ -25,12 +25,11 @@ export const cgoEnabled = (recipe: GoRecipe): '0' | '1' => (recipe.cgo ? '1' : '
 /** The cache entry of a build; another go.sum, flag or package gives another entry. */
 export function goEntry(entry: GoTool, version: string): CacheEntry {
   const module = moduleFolder(entry.go);
-  const hash = createHash('sha256');
-  for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(module, file)));
+  const pins = ['go.mod', 'go.sum'].map((file) => readFileSync(join(module, file), 'utf8'));
   const { package: name, folders = {}, files, cgo } = entry.go;
   const more = [...(cgo ? ['cgo'] : []), ...(files ? [files] : [])];
-  hash.update(JSON.stringify([name, buildFlags(entry.go), folders, ...more]));
-  return { id: `${entry.name}-${version}-go-${hash.digest('hex').slice(0, 12)}`, version };
+  const recipe = [...pins, JSON.stringify([name, buildFlags(entry.go), folders, ...more])].join('');
+  return entryFor(entry.name, version, 'go', recipe);
 }
 
 /** One build at a time in this process: two compilers compete for memory. */

@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { type CacheEntry, cacheError, diskFull } from './cache.ts';
-import { copyFiles } from './copy-files.ts';
+import { type CacheEntry, cacheError, copyFiles, diskFull, entryFor } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import type { ArchiveRecipe, ImageRecipe, ToolEntry } from './manifest.ts';
 import { reasonOf, serverOf } from './registry/call.ts';
@@ -28,10 +26,8 @@ export const isPinned = (recipe: ImageRecipe): recipe is PinnedImage =>
   recipe.digest !== undefined && recipe.archive.sha256 !== undefined;
 
 /** The cache entry of a tool from an image; another digest or archive gives another entry. */
-export function imageEntry(entry: ImageTool, version: string): CacheEntry {
-  const hash = createHash('sha256').update(JSON.stringify(entry.image)).digest('hex').slice(0, 12);
-  return { id: `${entry.name}-${version}-image-${hash}`, version };
-}
+export const imageEntry = ({ name, image }: ImageTool, version: string): CacheEntry =>
+  entryFor(name, version, 'image', JSON.stringify(image));
 
 /** The current checksums from the registry and the archive's host, to pin. Throws `Error` with a short reason. */
 export async function currentPins(

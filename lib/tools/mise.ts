@@ -8,6 +8,8 @@ import type { ToolContext, WayResult } from './tool-context.ts';
 
 export type ReleasedTool = ToolEntry & { readonly release: ReleaseRecipe };
 
+export const hasRelease = (entry: ToolEntry): entry is ReleasedTool => entry.release !== undefined;
+
 /** The pinned mise, downloaded from npm at its first use. */
 export async function getMise(context: ToolContext): Promise<WayResult> {
   const { mise } = await loadManifest();

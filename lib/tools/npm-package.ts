@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { passedOn } from '../ground/variables.ts';
-import { type CacheEntry, platform } from './cache.ts';
+import { type CacheEntry, entryFor, platform } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import type { NpmRecipe, ToolEntry } from './manifest.ts';
 import { npmEnvironment } from './npm-environment.ts';
@@ -77,17 +76,18 @@ async function makeLinks(packageFolder: string, list: string): Promise<void> {
   }
 }
 
-export type NpmTool = ToolEntry & { readonly npm: NpmRecipe };
+type NpmTool = ToolEntry & { readonly npm: NpmRecipe };
+
+export const hasNpm = (entry: ToolEntry): entry is NpmTool => entry.npm !== undefined;
 
 /** The cache entry of a prebuilt tool from an npm package. */
-export function npmToolEntry(entry: NpmTool, version: string): CacheEntry {
-  const recipe = [npmPackageName(entry.npm), entry.npm.version, entry.npm.integrity ?? {}];
-  const hash = createHash('sha256').update(JSON.stringify(recipe)).digest('hex').slice(0, 12);
-  return { id: `${entry.name}-${version}-npm-${hash}`, version };
+export function npmEntry({ name, npm }: NpmTool, version: string): CacheEntry {
+  const recipe = [npmPackageName(npm), npm.version, npm.integrity ?? {}];
+  return entryFor(name, version, 'npm', JSON.stringify(recipe));
 }
 
 export function getNpmTool(entry: NpmTool, version: string, context: ToolContext): Promise<WayResult> {
-  return keepTool(npmToolEntry(entry, version), entry, context, (folder) =>
+  return keepTool(npmEntry(entry, version), entry, context, (folder) =>
     installNpmPackage(entry.npm, folder, context),
   );
 }

@@ -3,8 +3,7 @@ import { delimiter, dirname, join, sep } from 'node:path';
 import { cacheFolder } from './cache.ts';
 import type { ToolEntry } from './manifest.ts';
 import { askVersion } from './program-version.ts';
-import { type Requirement, versionRange } from './requirement.ts';
-import { versionProblem } from './versions.ts';
+import { type Requirement, versionProblem, versionRange } from './versions.ts';
 
 export type OnPath =
   | { readonly program: string; readonly version: string }

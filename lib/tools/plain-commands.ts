@@ -4,7 +4,7 @@ import { buildFlags, cgoEnabled } from './go-build.ts';
 import { type GoRecipe, loadManifest, type NpmRecipe, type ToolName } from './manifest.ts';
 import { npmPackageName } from './npm-package.ts';
 import { isPublished } from './release.ts';
-import { describeTool, type Requirement } from './requirement.ts';
+import { describeTool, type Requirement } from './versions.ts';
 
 /** The commands that install a tool, ready to paste: its release first, other ways as comments. Does not check PATH. */
 export async function plainCommands(name: ToolName, requirement: Requirement = {}): Promise<string[]> {

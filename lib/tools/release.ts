@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { accessSync, constants, type Dirent } from 'node:fs';
 import { copyFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CacheEntry, platform } from './cache.ts';
+import { type CacheEntry, entryFor, platform } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import type { ReleaseRecipe } from './manifest.ts';
 import { getMise, miseConfig, miseEnvironment, type ReleasedTool } from './mise.ts';
@@ -14,8 +13,7 @@ import { everySecond, type ToolContext, type WayResult } from './tool-context.ts
 /** The cache entry of a published release; another package or pinned checksum gives another entry. */
 export function releaseEntry(entry: ReleasedTool, version: string): CacheEntry {
   const recipe = [`${entry.release.package}@${version}`, pinOf(entry.name, version)?.checksum ?? ''];
-  const hash = createHash('sha256').update(recipe.join(' ').trim()).digest('hex').slice(0, 12);
-  return { id: `${entry.name}-${version}-release-${hash}`, version };
+  return entryFor(entry.name, version, 'release', recipe.join(' ').trim());
 }
 
 /** True if there is a release for this operating system. */

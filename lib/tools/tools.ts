@@ -3,13 +3,13 @@ import type { FoundTool } from './get-tool.ts';
 import { loadManifest, type ToolName, toolNames } from './manifest.ts';
 import { pathFolders } from './on-path.ts';
 import { testTools } from './provider-tools.ts';
-import type { Requirement } from './requirement.ts';
 import type { ToolContext } from './tool-context.ts';
+import type { Requirement } from './versions.ts';
 
 export type { FoundTool } from './get-tool.ts';
 export type { ToolName } from './manifest.ts';
-export type { Requirement } from './requirement.ts';
 export type { ToolContext } from './tool-context.ts';
+export type { Requirement } from './versions.ts';
 
 /** The installed tool, from PATH in a suitable version or from the cache; undefined if there is none. */
 export async function findTool(

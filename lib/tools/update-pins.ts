@@ -4,7 +4,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { shellWord } from '../ground/shell-words.ts';
 import { cacheFolder } from './cache.ts';
 import { loadManifest } from './manifest.ts';
-import { getMise, miseConfig, miseEnvironment, type ReleasedTool } from './mise.ts';
+import { getMise, hasRelease, miseConfig, miseEnvironment, type ReleasedTool } from './mise.ts';
 import { lockFile, pinIn, pinnedPlatforms } from './pins.ts';
 import { releaseFailure } from './release-failure.ts';
 import { everySecond, type ToolContext } from './tool-context.ts';
@@ -93,12 +93,8 @@ const sameChecksums = ({ name }: ReleasedTool, one: string, other: string): bool
     (platform) => pinIn(one, name, platform)?.checksum === pinIn(other, name, platform)?.checksum,
   );
 
-export async function releasedTools(): Promise<ReleasedTool[]> {
-  const { tools } = await loadManifest();
-  return Object.values(tools).flatMap((entry) =>
-    entry.release ? [{ ...entry, release: entry.release }] : [],
-  );
-}
+export const releasedTools = async (): Promise<ReleasedTool[]> =>
+  Object.values((await loadManifest()).tools).filter(hasRelease);
 
 /** A published version never changes: another checksum means a wrong file or an attack. */
 function refuseChanges(entries: readonly ReleasedTool[], before: string, after: string): void {

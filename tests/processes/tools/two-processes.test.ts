@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { entryOf, goScript, inPlace, moduleOf, toolchain } from '../../unit/tools/tool-fixture.ts';
+import { builtTool, inPlace, toolchain } from '../../unit/tools/tool-fixture.ts';
 
 test('two processes that need the same tool at the same time build it once', () =>
   inPlace(async (place) => {
@@ -13,11 +13,7 @@ test('two processes that need the same tool at the same time build it once', () 
     const started = join(place.folder, 'started');
     const go = join(place.folder, 'go');
     execFileSync('mkfifo', [started, go]);
-    place.script('fake-go', goScript(`echo started > "${started}"; read -r line < "${go}"`));
-    const entry = entryOf({
-      version: '1.2.3',
-      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
-    });
+    const entry = builtTool(place, `echo started > "${started}"; read -r line < "${go}"`);
     const request = join(place.folder, 'request.json');
     writeFileSync(request, JSON.stringify({ entry, toolchain }));
 

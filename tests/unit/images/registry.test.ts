@@ -46,17 +46,6 @@ test('the answer for the manifest decides', async ({ host, play }) => {
   assert.equal(await ask(host), { kind: 'unknown', reason: 'it answers 503' });
 });
 
-test('an anonymous token is used', async ({ host, play }) => {
-  const asked = play((request, response) => {
-    if (request.url?.startsWith('/token')) return response.end('{"token":"some"}');
-    if (request.headers.authorization === 'Bearer some') return response.writeHead(404).end();
-    const challenge = `Bearer realm="http://${host}/token",service="played",scope="repository:team/image:pull"`;
-    return response.writeHead(401, { 'WWW-Authenticate': challenge }).end();
-  });
-  assert.equal(await ask(host), { kind: 'absent' });
-  assert.is(asked[1], 'GET /token?service=played&scope=repository%3Ateam%2Fimage%3Apull');
-});
-
 test('no token, or a password prompt, counts as denied', async ({ host, play }) => {
   let challenge = `Bearer realm="http://${host}/token"`;
   play((_, response) => response.writeHead(401, { 'WWW-Authenticate': challenge }).end());

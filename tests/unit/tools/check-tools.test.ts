@@ -2,10 +2,9 @@ import { delimiter } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ProviderName } from '../../../lib/cluster/providers.ts';
-import { checkTools, type ToolRow } from '../../../lib/tools/check-tools.ts';
+import { checkTools, type ToolRow, toolTable } from '../../../lib/tools/check-tools.ts';
 import { loadManifest } from '../../../lib/tools/manifest.ts';
 import { lastWords } from '../../../lib/tools/tool-context.ts';
-import { toolTable } from '../../../lib/tools/tool-table.ts';
 import { toolEnvironment } from '../../../lib/tools/tools.ts';
 import { inPlace, type Place } from './tool-fixture.ts';
 

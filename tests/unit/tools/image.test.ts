@@ -9,15 +9,12 @@ import { getTool, lookForTool } from '../../../lib/tools/get-tool.ts';
 import { currentPins } from '../../../lib/tools/image.ts';
 import type { ImageRecipe } from '../../../lib/tools/manifest.ts';
 import { type PlayedRegistry, withRegistry } from './played-registry.ts';
-import { entryOf, goScript, inPlace, moduleOf, type Place, toolchain } from './tool-fixture.ts';
+import { builtTool, entryOf, inPlace, type Place, toolchain } from './tool-fixture.ts';
 
 const tool = (image: ImageRecipe) => entryOf({ version: '1.2.3', path: false, image });
 
 /** The same tool with a Go module as the next way. */
-const withGo = (place: Place, image: ImageRecipe) => ({
-  ...tool(image),
-  go: { module: moduleOf(place.folder), package: 'example.org/hammer' },
-});
+const withGo = (place: Place, image: ImageRecipe) => ({ ...builtTool(place), path: false as const, image });
 
 function halfMade({ cache }: Place): string[] {
   return readdirSync(join(cache, 'temporary', platform));
@@ -32,7 +29,6 @@ async function insteadOf(
   await withRegistry(
     (registry) =>
       inPlace(async (place) => {
-        place.script('fake-go', goScript());
         const entry = withGo(place, change(registry));
         assert.is((await getTool(entry, {}, place.context, toolchain)).source, 'go');
         assert.equal(halfMade(place), []);
@@ -64,7 +60,6 @@ test('content with another checksum is an error at once: manifest, layer and arc
   for (const wrong of [/manifests\/sha256/, /^\/[0-9a-f]{64}/, /hammer\.tgz/]) {
     await withRegistry(({ recipe, fault }) =>
       inPlace(async (place) => {
-        place.script('fake-go', goScript());
         fault.answer = (path) => (wrong.test(path) ? { body: Buffer.from('{"layers": []}') } : undefined);
         const error = await getTool(withGo(place, recipe), {}, place.context, toolchain).catch((it) => it);
         assert.instance(error, TaskError, String(wrong));

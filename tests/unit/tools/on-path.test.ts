@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, realpathSync, rmdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -7,60 +7,57 @@ import { askVersion } from '../../../lib/tools/program-version.ts';
 import { toolEnvironment } from '../../../lib/tools/tools.ts';
 import { entryOf, inPlace, writeScript } from './tool-fixture.ts';
 
-test('a tool on PATH with a suitable version is used', () =>
-  inPlace(async ({ script }) => {
-    const program = script('hammer', 'echo hammer v1.4.2');
-    assert.equal(await findOnPath(entryOf({ minimum: '1.4.0' }), {}), { program, version: '1.4.2' });
-  }));
+const kubectl = { kubernetes: 'minor', version: '1.31.0' } as const;
 
-test('a tool that is too old is named with its path', () =>
-  inPlace(async ({ script }) => {
-    const program = script('hammer', 'echo hammer v1.3.9');
-    assert.equal(await findOnPath(entryOf({ minimum: '1.4.0' }), {}), {
-      reason: `hammer 1.3.9 at ${program} is too old`,
-    });
-  }));
+for (const [title, body, entry, kubernetesVersion, expected] of [
+  ['a suitable version is used', 'echo hammer v1.4.2', { minimum: '1.4.0' }, '', '1.4.2'],
+  ['the version may be printed on stderr', 'echo hammer 1.0.0 >&2', {}, '', '1.0.0'],
+  ['a version for the cluster is used', 'echo "Client Version: v1.35.0"', kubectl, 'v1.34.2', '1.35.0'],
+  ['one that is too new is named', 'echo v1.35.0', kubectl, 'v1.31.0', 'hammer 1.35.0 at PROGRAM is too new'],
+  [
+    'one that is too old is named',
+    'echo hammer v1.3.9',
+    { minimum: '1.4.0' },
+    '',
+    'hammer 1.3.9 at PROGRAM is too old',
+  ],
+  [
+    'one that fails is refused',
+    'echo 1.2.3; exit 1',
+    {},
+    '',
+    'PROGRAM does not print its version with `hammer --version`: exit code 1',
+  ],
+  [
+    'another program of that name is refused',
+    'echo mallet version v1.2.3',
+    { answers: 'hammer ' },
+    '',
+    'PROGRAM is another program: it prints "mallet version v1.2.3"',
+  ],
+  ['the answer of the tool is accepted', 'echo mallet v1.2.3', { answers: 'mallet ' }, '', '1.2.3'],
+] as const) {
+  test(`a tool on PATH: ${title}`, () =>
+    inPlace(async ({ script }) => {
+      const program = script('hammer', body);
+      const requirement = kubernetesVersion === '' ? {} : { kubernetesVersion };
+      assert.equal(
+        await findOnPath(entryOf(entry), requirement),
+        /^[\d.]+$/.test(expected)
+          ? { program, version: expected }
+          : { reason: expected.replace('PROGRAM', program) },
+      );
+    }));
+}
 
-test('a tool that is too new for the cluster is also named', () =>
-  inPlace(async ({ script }) => {
-    const program = script('hammer', 'echo "Client Version: v1.35.0"');
-    const entry = entryOf({ kubernetes: 'minor', version: '1.31.0' });
-    assert.equal(await findOnPath(entry, { kubernetesVersion: 'v1.31.0' }), {
-      reason: `hammer 1.35.0 at ${program} is too new`,
-    });
-    assert.equal(await findOnPath(entry, { kubernetesVersion: 'v1.34.2' }), { program, version: '1.35.0' });
-  }));
-
-test('a tool that fails or prints no version is refused', () =>
-  inPlace(async ({ script }) => {
-    const program = script('hammer', 'echo 1.2.3; exit 1');
-    assert.equal(await findOnPath(entryOf({}), {}), {
-      reason: `${program} does not print its version with \`hammer --version\`: exit code 1`,
-    });
-  }));
-
-test('another program under the tool’s name is refused, and a missing loader is reported', () =>
-  inPlace(async ({ bin, script }) => {
-    const program = script('hammer', 'echo mallet version v1.2.3');
-    assert.equal(await findOnPath(entryOf({ answers: 'hammer ' }), {}), {
-      reason: `${program} is another program: it prints "mallet version v1.2.3"`,
-    });
-    assert.equal(await findOnPath(entryOf({ answers: 'mallet ' }), {}), { program, version: '1.2.3' });
-    writeFileSync(join(bin, 'hammer'), '#!/lib/ld-of-another-system\n', { mode: 0o755 });
-    const found = await findOnPath(entryOf({}), {});
-    assert.match('reason' in found ? found.reason : '', /hammer cannot run here: its loader is missing/);
-  }));
-
-test('a missing tool is not found', () =>
+test('a folder is no tool, and a missing loader is reported', () =>
   inPlace(async ({ bin }) => {
     mkdirSync(join(bin, 'hammer'));
     assert.equal(await findOnPath(entryOf({}), {}), { reason: 'not there' });
-  }));
-
-test('the version may be printed on stderr', () =>
-  inPlace(async ({ script }) => {
-    const program = script('hammer', 'echo hammer 1.0.0 >&2');
-    assert.equal(await findOnPath(entryOf({}), {}), { program, version: '1.0.0' });
+    rmdirSync(join(bin, 'hammer'));
+    writeFileSync(join(bin, 'hammer'), '#!/lib/ld-of-another-system\n', { mode: 0o755 });
+    const found = await findOnPath(entryOf({}), {});
+    assert.match('reason' in found ? found.reason : '', /hammer cannot run here: its loader is missing/);
   }));
 
 test('our own cache is no part of PATH', () =>

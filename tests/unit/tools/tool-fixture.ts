@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { createShell } from '../../../lib/runner/start-command.ts';
-import type { ToolEntry } from '../../../lib/tools/manifest.ts';
+import type { GoRecipe, ToolEntry } from '../../../lib/tools/manifest.ts';
 import type { ToolContext } from '../../../lib/tools/tool-context.ts';
 
 export type Place = {
@@ -102,8 +102,7 @@ export const toolchain: ToolEntry = {
   advice: 'ask the gopher',
 };
 
-/** Body of a `fake-go` that writes a program where `-o` says, after `before`. */
-export function goScript(before = ''): string {
+function goScript(before: string): string {
   return `
 if [ "$1" = version ]; then echo go version go1.26.8 linux/amd64; exit 0; fi
 echo "$*" >> "$LOG"
@@ -114,12 +113,19 @@ chmod +x "$2"`;
 }
 
 /** A Go module for a recipe: only its files' contents matter to a fake Go. */
-export function moduleOf(folder: string, content = 'module hammer\n'): string {
+function moduleOf(folder: string): string {
   const module = join(folder, 'module');
   mkdirSync(module, { recursive: true });
-  writeFileSync(join(module, 'go.mod'), content);
+  writeFileSync(join(module, 'go.mod'), 'module hammer\n');
   writeFileSync(join(module, 'go.sum'), '');
   return module;
+}
+
+/** A tool in its pinned version with the Go module of the place, and a `fake-go` that builds it after `before`. */
+export function builtTool({ folder, script }: Place, before = ''): ToolEntry & { readonly go: GoRecipe } {
+  script('fake-go', goScript(before));
+  const go = { module: moduleOf(folder), package: 'example.org/hammer' };
+  return { ...entryOf({ version: '1.2.3' }), go };
 }
 
 function setVariables(variables: Iterable<readonly [string, string | undefined]>): void {

@@ -1,8 +1,13 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ToolEntry } from '../../../lib/tools/manifest.ts';
-import { describeTool, type Requirement, versionRange } from '../../../lib/tools/requirement.ts';
-import { versionIn, versionProblem } from '../../../lib/tools/versions.ts';
+import {
+  describeTool,
+  type Requirement,
+  versionIn,
+  versionProblem,
+  versionRange,
+} from '../../../lib/tools/versions.ts';
 
 test('reads the version out of what each tool prints', () => {
   const texts = {
