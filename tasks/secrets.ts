@@ -25,7 +25,7 @@ export const databasePasswords = task({
   private: true,
   needs: [importGpgKeys, ...tools('sops')],
   commands: () => [],
-  run: async (context) => (await import('../lib/database/check-passwords.ts')).checkPasswords(context),
+  run: async (context) => (await import('../lib/database/roles.ts')).checkPasswords(context),
 });
 
 /** Names of the encrypted files of any environment. */

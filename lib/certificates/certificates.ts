@@ -1,10 +1,9 @@
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { join, relative } from 'node:path';
-import { type Shell, TaskError } from '@k8s-deployment/runner';
+import { dirname, join, relative } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
-import { root } from '../ground/project.ts';
 import { shellWord, shellWords } from '../ground/shell-words.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
@@ -128,21 +127,24 @@ async function createMissing(
   if ((await certificateProblem(environment, request, now)) === undefined) return 'unchanged';
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const $ = context.$({ quiet: true });
+  const openssl = (words: readonly string[]) => $`${words}`;
+  // PostgreSQL refuses a key that others may read; LibreSSL follows the umask.
+  const keyMode = 0o600;
   // In another folder: a half-finished certificate never replaces a working one.
   const fresh = await mkdtemp(join(folder, '.new-'));
   try {
-    if ((await authorityProblem(folder, now)) !== undefined) {
-      await run($, authorityWords(environment, join(fresh, 'ca.key'), join(fresh, 'ca.crt')));
+    if ((await authorityProblem(environment, now)) !== undefined) {
+      await openssl(authorityWords(environment, join(fresh, 'ca.key'), join(fresh, 'ca.crt')));
       await chmod(join(fresh, 'ca.key'), keyMode);
       for (const file of ['ca.key', 'ca.crt']) await rename(join(fresh, file), join(folder, file));
     }
     const file = join(fresh, request.name);
     const serial = `0x${randomBytes(16).toString('hex')}`;
-    await run($, requestWords(request.name, `${file}.key`, `${file}.csr`));
+    await openssl(requestWords(request.name, `${file}.key`, `${file}.csr`));
     await chmod(`${file}.key`, keyMode);
-    const common = await readFile(join(root, configuration), 'utf8');
+    const common = await readFile(join(environment.root, configuration), 'utf8');
     await writeFile(`${file}.cnf`, `${common}${namesLine(request.hosts)}\n`);
-    await run($, [...signWords(folder, file), '-set_serial', serial]);
+    await openssl([...signWords(folder, file), '-set_serial', serial]);
     for (const extension of ['key', 'crt'])
       await rename(`${file}.${extension}`, join(folder, `${request.name}.${extension}`));
   } finally {
@@ -151,65 +153,52 @@ async function createMissing(
   return 'changed';
 }
 
-/** PostgreSQL refuses a key that others may read; LibreSSL follows the umask. */
-const keyMode = 0o600;
-
-const run = async ($: Shell, words: readonly string[]): Promise<void> => {
-  await $`${words}`;
-};
-
 /** Why the existing certificate is unusable; undefined if it is fine. */
 export async function certificateProblem(
-  { state }: Environment,
-  request: CertificateRequest,
+  environment: Environment,
+  { name, hosts }: CertificateRequest,
   now = new Date(),
 ): Promise<string | undefined> {
-  const folder = folderOf(state);
-  const authority = await authorityProblem(folder, now);
+  const authority = await authorityProblem(environment, now);
   if (authority !== undefined) return authority;
-  const pair = await readPair(folder, request.name);
-  if (typeof pair === 'string') return pair;
-  const { certificate } = pair;
-  const signer = new X509Certificate(await readFile(join(folder, 'ca.crt')));
-  if (!certificate.verify(signer.publicKey)) return `${request.name} was signed by another authority`;
-  if (!lasts(certificate, now)) return `${request.name} expires on ${certificate.validTo}`;
+  const certificate = await readPair(environment, name);
+  if (typeof certificate === 'string') return certificate;
+  const signer = new X509Certificate(await readFile(certificateFiles(environment, name).authority));
+  if (!certificate.verify(signer.publicKey)) return `${name} was signed by another authority`;
+  if (!lasts(certificate, now)) return `${name} expires on ${certificate.validTo}`;
   const names = (certificate.subjectAltName ?? '').replaceAll('IP Address:', 'IP:').split(', ').sort();
-  const wanted = alternativeNames(request.hosts).split(',').sort();
-  return names.join() === wanted.join() ? undefined : `${request.name} is for ${names.join(', ')}`;
+  const wanted = alternativeNames(hosts).split(',').sort();
+  return names.join() === wanted.join() ? undefined : `${name} is for ${names.join(', ')}`;
 }
 
 /** Why the existing authority is unusable, or expires before a certificate that it would sign. */
-async function authorityProblem(folder: string, now: Date): Promise<string | undefined> {
-  const pair = await readPair(folder, 'ca');
-  if (typeof pair === 'string') return pair;
+async function authorityProblem(environment: Environment, now: Date): Promise<string | undefined> {
+  const authority = await readPair(environment, 'ca');
+  if (typeof authority === 'string') return authority;
   const whole = new Date(now.getTime() + serverDays * dayMs);
-  return lasts(pair.certificate, whole) ? undefined : `the authority expires on ${pair.certificate.validTo}`;
+  return lasts(authority, whole) ? undefined : `the authority expires on ${authority.validTo}`;
 }
 
 const lasts = (certificate: X509Certificate, now: Date): boolean =>
   Date.parse(certificate.validTo) - now.getTime() > renewDays * dayMs;
 
 /** A certificate with a matching key, or what is wrong with the files. Throws `TaskError` if they cannot be read. */
-async function readPair(
-  folder: string,
-  name: string,
-): Promise<{ readonly certificate: X509Certificate } | string> {
-  const [crt, pem] = await Promise.all(
-    ['crt', 'key'].map((ending) => textIfThere(join(folder, `${name}.${ending}`))),
-  );
+async function readPair({ root, state }: Environment, name: string): Promise<X509Certificate | string> {
+  const file = join(folderOf(state), name);
+  const [crt, pem] = await Promise.all([textIfThere(`${file}.crt`), textIfThere(`${file}.key`)]);
   if (crt === undefined || pem === undefined) return `${name} does not exist`;
   try {
     const certificate = new X509Certificate(crt);
     const matches = certificate.checkPrivateKey(createPrivateKey(pem));
-    return matches ? { certificate } : `${name}.key belongs to another certificate`;
+    return matches ? certificate : `${name}.key belongs to another certificate`;
   } catch {
-    const damaged = relative(root, join(folder, name));
+    const damaged = relative(root, file);
     if (name !== 'ca') return `${damaged} is damaged`;
     // Whoever imported it would not trust a new one.
     throw new TaskError({
       what: `${damaged}.crt or ${name}.key is damaged`,
       why: 'it is the authority that signed every certificate of the environment',
-      advice: `restore both from a copy, or move ${relative(root, folder)} away to create a new authority`,
+      advice: `restore both from a copy, or move ${dirname(damaged)} away to create a new authority`,
     });
   }
 }

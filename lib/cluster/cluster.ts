@@ -1,4 +1,4 @@
-import { isPostgresqlReady } from '../database/postgresql.ts';
+import { isPostgresqlReady } from '../database/login.ts';
 import {
   type Connection,
   type ForwardContext,

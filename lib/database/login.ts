@@ -47,6 +47,32 @@ export async function withLogin<Result>(
   }
 }
 
+/**
+ * True if a PostgreSQL server accepts connections within `timeoutMs`: it asks for a password, over TLS. It gets none, so nothing
+ * has to be verified. Never rejects.
+ */
+export async function isPostgresqlReady(host: string, port: number, timeoutMs = 2000): Promise<boolean> {
+  const { Client } = await import('pg').then((module) => module.default);
+  let isAsked = false;
+  const password = () => {
+    isAsked = true;
+    return '';
+  };
+  const ssl = { rejectUnauthorized: false };
+  const client = new Client({
+    host,
+    port,
+    user: 'postgres',
+    password,
+    ssl,
+    connectionTimeoutMillis: timeoutMs,
+  });
+  client.on('error', () => undefined);
+  await client.connect().catch(() => undefined);
+  await client.end().catch(() => undefined);
+  return isAsked;
+}
+
 /** True for SQLSTATE `invalid_password` and `invalid_authorization_specification`: the server answered and refused. */
 export const isRefusedLogin = (error: unknown): boolean =>
   ['28P01', '28000'].includes(String((error as { readonly code?: unknown } | undefined)?.code));

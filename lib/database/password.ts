@@ -34,3 +34,7 @@ export async function decryptPassword(
     advice: `write another one, on one line in quotes: ${taskCommand(`edit-secrets ${file}`)}; for an existing database, use ${taskCommand('rotate-database-password')}`,
   });
 }
+
+/** Advice if the password in a SOPS file is not the server's. */
+export const passwordAdvice = (environment: string, { file }: SecretKey): string =>
+  `run ${taskCommand('rotate-database-password')}, or restore the matching ${secretsFile(environment, file)} (git)`;

@@ -13,11 +13,14 @@ export type LoginRole = {
   readonly secret: SecretKey;
 };
 
+/** The roles, and where the password of each is; undefined for one that gets its logins from Vault. */
+const rolesOf = (roles: DatabaseRoles) =>
+  Object.entries(roles).flatMap(([name, role]) =>
+    role === null ? [] : [{ name, secret: secretKey(role.password) }],
+  );
+
 const withPassword = (roles: DatabaseRoles) =>
-  Object.entries(roles).flatMap(([name, role]) => {
-    const secret = secretKey(role?.password ?? '');
-    return secret === undefined ? [] : [{ name, secret }];
-  });
+  rolesOf(roles).flatMap(({ name, secret }) => (secret === undefined ? [] : [{ name, secret }]));
 
 /** The roles whose passwords are in SOPS, the superuser first. */
 export function loginRoles({ database, releases }: Settings): readonly LoginRole[] {
@@ -57,20 +60,24 @@ export function selectRoles(roles: readonly LoginRole[], name: string): readonly
   });
 }
 
+/** True if one of the releases has a password among its values. */
+export const takePasswords = (releases: readonly { readonly name: string }[]): boolean =>
+  releases.some(({ name }) => name === 'devops' || name === 'postgresql');
+
+/** Throws `TaskError` for the first unusable password of a role. */
+export async function checkPasswords(context: Context): Promise<void> {
+  for (const { secret } of loginRoles(context.settings)) await decryptPassword(context, secret);
+}
+
 /** The wanted roles and databases as JSON with passwords, as the chart `postgresql` renders it. */
 export async function wantedRoles(context: Context): Promise<string> {
   const { settings } = context;
   const open = async (roles: DatabaseRoles) => {
-    const opened = Object.entries(roles).flatMap(([name, role]) => (role === null ? [] : [{ name, role }]));
-    return Object.fromEntries(
-      await Promise.all(
-        opened.map(async ({ name, role }) => {
-          const secret = secretKey(role.password);
-          const password = secret === undefined ? '' : await decryptPassword(context, secret);
-          return [name, { password }] as const;
-        }),
-      ),
-    );
+    const opened = rolesOf(roles).map(async ({ name, secret }) => {
+      const password = secret === undefined ? '' : await decryptPassword(context, secret);
+      return [name, { password }] as const;
+    });
+    return Object.fromEntries(await Promise.all(opened));
   };
   const [applications, issuers] = await Promise.all([
     open(settings.database.applications),
@@ -84,12 +91,9 @@ export function wantedRolesText(environment: string, settings: Settings): string
   const commands: string[] = [];
   const form = (roles: DatabaseRoles) =>
     Object.fromEntries(
-      Object.entries(roles).flatMap(([name, role]) => {
-        if (role === null) return [];
-        const secret = secretKey(role.password);
-        if (secret === undefined) return [[name, { password: '' }]];
-        commands.push(decryptText(environment, secret));
-        return [[name, { password: '%s' }]];
+      rolesOf(roles).map(({ name, secret }) => {
+        if (secret !== undefined) commands.push(decryptText(environment, secret));
+        return [name, { password: secret === undefined ? '' : '%s' }];
       }),
     );
   const { applications, issuers } = settings.database;

@@ -1,4 +1,4 @@
-import { checkPasswords, takePasswords } from '../database/check-passwords.ts';
+import { checkPasswords, takePasswords } from '../database/roles.ts';
 import { findChanged } from '../helm/changed-releases.ts';
 import { syncWords, takeBackOptions } from '../helm/helm.ts';
 import { namesText, neededReleases, type Selection } from '../helm/helmfile.ts';

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
-import { checkPasswords, takePasswords } from '../database/check-passwords.ts';
+import { checkPasswords, takePasswords } from '../database/roles.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Context } from '../settings/context.ts';

@@ -2,7 +2,7 @@ import { exitCodes, MissingToolError, type TaskError } from '@k8s-deployment/run
 import { clusterOf, withPostgresql } from '../cluster/cluster.ts';
 import type { ClusterPhase } from '../cluster/provider.ts';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
-import { isPostgresqlReady } from '../database/postgresql.ts';
+import { isPostgresqlReady } from '../database/login.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases, findDeployed } from '../helm/releases.ts';

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { providerOf } from '../cluster/providers.ts';
+import { poll } from '../ground/poll.ts';
 import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -75,12 +75,10 @@ export async function ensureRestarted(context: EnvironmentContext, seen: readonl
     const deployment = [...kubectl(environment), '-n', namespace];
     const isRestarted = async () => {
       const { stdout } = await $`${deployment} get deployment ${name} -o jsonpath={.metadata.generation}`;
-      return Number(stdout) > generation;
+      return Number(stdout) > generation ? true : undefined;
     };
-    while (!(await isRestarted()) && Date.now() < deadline) {
-      await delay(500, undefined, { signal: context.signal });
-    }
-    if (!(await isRestarted())) await $`${deployment} rollout restart deployment ${name}`;
+    if ((await poll(isRestarted, deadline - Date.now(), context.signal)) === undefined)
+      await $`${deployment} rollout restart deployment ${name}`;
     await $`${deployment} rollout status deployment ${name} --timeout 300s`;
     context.log(`restarted ${name}`);
   }

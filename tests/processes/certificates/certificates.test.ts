@@ -7,25 +7,26 @@ import { join } from 'node:path';
 import { connect, createServer } from 'node:tls';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { CertificateRequest } from '../../../lib/certificates/certificates.ts';
-import type { Environment } from '../../../lib/settings/environment.ts';
-import { type ScriptedClone, scriptedClone } from '../../rig/scripted-clone.ts';
+import {
+  type CertificateRequest,
+  certificateCommands,
+  certificateFiles,
+  certificateProblem,
+  ensureCertificate,
+} from '../../../lib/certificates/certificates.ts';
+import type { CloneContext } from '../../rig/scripted-clone.ts';
+import { type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
-type State = {
-  clone: ScriptedClone;
-  lib: typeof import('../../../lib/certificates/certificates.ts');
-  environment: Environment;
-};
+type State = { clone: ScriptedFolder; context: CloneContext };
 
 const test = suite<State>('certificates');
 
 test.before(async (state) => {
-  state.clone = scriptedClone();
-  state.lib = await state.clone.lib('certificates/certificates.ts');
-  state.environment = await state.clone.environment('minikube');
+  state.clone = scriptedFolder('environments', 'lib/certificates/certificates.cnf');
+  state.context = await state.clone.context('minikube');
 });
-test.before.each(({ environment }) => rmSync(environment.state, { recursive: true, force: true }));
+test.before.each(({ context }) => rmSync(context.environment.state, { recursive: true, force: true }));
 test.after(({ clone }) => clone.remove());
 
 const request: CertificateRequest = {
@@ -33,16 +34,18 @@ const request: CertificateRequest = {
   hosts: ['app1-front.development.k8s-deployment.test', 'localhost', '127.0.0.1'],
 };
 
-const ensure = async (
-  { lib, environment, clone }: State,
-  change: Partial<CertificateRequest> = {},
-  now?: Date,
-) =>
-  lib.ensureCertificate(
-    { ...(await clone.context('minikube')), environment },
-    { ...request, ...change },
-    now,
-  );
+const ensure = ({ context }: State, change: Partial<CertificateRequest> = {}, now?: Date) =>
+  ensureCertificate(context, { ...request, ...change }, now);
+
+const problem = ({ context }: State, change: Partial<CertificateRequest> = {}, now?: Date) =>
+  certificateProblem(context.environment, { ...request, ...change }, now);
+
+/** Runs the printed commands, and returns the paths of what they create. */
+function print({ clone, context }: State) {
+  const commands = certificateCommands(context.environment, request);
+  execFileSync('bash', ['-euc', commands.join('\n')], { cwd: clone.folder, stdio: 'pipe' });
+  return certificateFiles(context.environment, request.name);
+}
 
 const inDays = (days: number): Date => new Date(Date.now() + days * 24 * 60 * 60 * 1000);
 
@@ -73,19 +76,8 @@ test('a client that trusts the CA accepts the server’s names only', async (sta
     await handshake(files, 'app2-front.development.k8s-deployment.test'),
     'ERR_TLS_CERT_ALTNAME_INVALID',
   );
-  execFileSync('openssl', [
-    'verify',
-    '-x509_strict',
-    '-purpose',
-    'sslserver',
-    '-CAfile',
-    files.authority,
-    files.certificate,
-  ]);
-});
-
-test('a server certificate cannot sign others', async (state) => {
-  const files = await ensure(state);
+  const words = ['verify', '-x509_strict', '-purpose', 'sslserver', '-CAfile'];
+  execFileSync('openssl', [...words, files.authority, files.certificate]);
   assert.is(new X509Certificate(readFileSync(files.certificate)).ca, false);
   assert.is(new X509Certificate(readFileSync(files.authority)).ca, true);
 });
@@ -109,10 +101,7 @@ test('valid certificates are not changed', async (state) => {
 test('a certificate is renewed 30 days before it expires, by the same CA', async (state) => {
   const files = await ensure(state);
   const authority = readFileSync(files.authority, 'utf8');
-  assert.match(
-    (await state.lib.certificateProblem(state.environment, request, inDays(61))) ?? '',
-    'app1-front expires on',
-  );
+  assert.match((await problem(state, {}, inDays(61))) ?? '', 'app1-front expires on');
   assert.is((await ensure(state, {}, inDays(61))).outcome, 'changed');
   assert.is(readFileSync(files.authority, 'utf8'), authority);
 });
@@ -162,15 +151,12 @@ test('other hosts, a lost CA, a damaged file and a wrong key each lead to a new 
   for (const [change, says, hosts = request.hosts] of problems) {
     await ensure(state);
     change();
-    assert.match((await state.lib.certificateProblem(state.environment, { ...request, hosts })) ?? '', says);
+    assert.match((await problem(state, { hosts })) ?? '', says);
     assert.is((await ensure(state, { hosts })).outcome, 'changed');
     assert.is(await handshake(files, 'localhost'), '');
   }
   // Signed by the CA lost above.
-  const other = await state.lib.certificateProblem(state.environment, {
-    name: 'other',
-    hosts: ['other.test'],
-  });
+  const other = await problem(state, { name: 'other', hosts: ['other.test'] });
   assert.match(other ?? '', 'other was signed by another authority');
 });
 
@@ -178,14 +164,6 @@ test('two servers at the same time get certificates of one CA', async (state) =>
   const [first, second] = await Promise.all([ensure(state), ensure(state, { name: 'postgresql' })]);
   assert.is(await handshake(first, 'localhost'), '');
   assert.is(await handshake(second, 'localhost'), '');
-});
-
-test('the printed commands create the same', async (state) => {
-  const { lib, environment, clone } = state;
-  const commands = lib.certificateCommands(environment, request);
-  execFileSync('bash', ['-euc', commands.join('\n')], { cwd: clone.folder, stdio: 'pipe' });
-  assert.is(await lib.certificateProblem(environment, request), undefined);
-  assert.is(await handshake(lib.certificateFiles(environment, request.name), 'localhost'), '');
 });
 
 /** The openssl of macOS: no environment variables in configurations, no newer options, world-readable keys. */
@@ -197,25 +175,24 @@ done
 /usr/bin/openssl "$@" || exit
 for word in "$@"; do [ "$before" != -keyout ] || chmod 644 "$word"; before=$word; done`;
 
-test('LibreSSL, the openssl of macOS, creates the same, also with the printed commands', async (state) => {
-  const { lib, environment, clone } = state;
-  clone.script('openssl', libressl);
-  const made = await ensure(state);
-  assert.is(await handshake(made, 'localhost'), '');
-  assert.is(statSync(made.key).mode & 0o777, 0o600);
-  rmSync(environment.state, { recursive: true });
-  const commands = lib.certificateCommands(environment, request);
-  execFileSync('bash', ['-euc', commands.join('\n')], { cwd: clone.folder, stdio: 'pipe' });
-  const printed = lib.certificateFiles(environment, request.name);
-  assert.is(await handshake(printed, 'localhost'), '');
-  assert.is(statSync(printed.key).mode & 0o777, 0o600);
+test('the printed commands create the same, and both do with LibreSSL, the openssl of macOS', async (state) => {
+  const works = async (files: ReturnType<typeof print>): Promise<void> => {
+    assert.is(await problem(state), undefined);
+    assert.is(await handshake(files, 'localhost'), '');
+    assert.is(statSync(files.key).mode & 0o777, 0o600);
+    rmSync(state.context.environment.state, { recursive: true });
+  };
+  await works(print(state));
+  state.clone.script('openssl', libressl);
+  await works(await ensure(state));
+  await works(print(state));
 });
 
 test('if openssl fails, nothing is created and the error names it', async (state) => {
   state.clone.script('openssl', 'echo "unable to write" >&2; exit 1');
   const failure = await ensure(state).catch((error: Error) => error);
   assert.match(String((failure as Error).message), 'openssl');
-  assert.equal(readdirSync(join(state.environment.state, 'certificates')), []);
+  assert.equal(readdirSync(join(state.context.environment.state, 'certificates')), []);
 });
 
 test.run();

@@ -1,0 +1,30 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { isPostgresqlReady } from '../../../lib/database/login.ts';
+
+for (const [name, answer] of [
+  ['reports an error', (socket: Socket) => socket.end('E...')],
+  ['has no TLS', (socket: Socket) => socket.write('N')],
+  ['closes the connection', (socket: Socket) => socket.end()],
+  ['never answers', () => undefined],
+] as const) {
+  test(`a server that ${name} is not ready, and neither is none`, async () => {
+    const open: Socket[] = [];
+    const server = createServer((socket) => {
+      open.push(socket);
+      socket.on('error', () => undefined).once('data', () => answer(socket));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    assert.is(await isPostgresqlReady('127.0.0.1', port, 50), false);
+    assert.ok(open.length > 0);
+    for (const socket of open) socket.destroy();
+    server.close();
+    await once(server, 'close');
+    assert.is(await isPostgresqlReady('127.0.0.1', port, 50), false);
+  });
+}
+
+test.run();
