@@ -29,7 +29,7 @@ test.before((state) => {
 test.after(({ clone }) => clone.remove());
 
 test('every task can be printed for it', async ({ clone }) => {
-  const transcripts = await dryRuns(clone.folder, ['--provider', 'paper']);
+  const [transcripts = new Map()] = await dryRuns(clone.folder, [['--provider', 'paper']]);
   const failed = [...transcripts].filter(([, { exitCode }]) => exitCode !== 0).map(([name]) => name);
   assert.equal(failed, []);
   const textOf = (task: string): string => transcripts.get(task)?.text ?? '';

@@ -1,29 +1,23 @@
-import { execFile } from 'node:child_process';
 import { appendFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { suite } from 'uvu';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { loader, runFile } from '../../../lib/runner/tests/rig/run-file.ts';
 import { codeOf, inlineCodeOf, pageOf, pages, rowsOf } from '../../rig/pages.ts';
-import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
+import { copyProject } from '../../rig/project-copy.ts';
+import { printedBy } from '../golden/transcripts.ts';
 
 /* Commands in `sh` blocks and in inline code run. Commands that a reader must adapt are in `bash` blocks or have a <placeholder>. */
 
-const test = suite('commands of the documentation');
+const clone = copyProject();
+const { folder } = clone;
+// As README.md says: an environment and a task more.
+cpSync(join(folder, 'environments/development'), join(folder, 'environments/staging'), { recursive: true });
+const [readme] = codeOf(pageOf('README.md')).filter(({ language }) => language === 'ts');
+appendFileSync(join(folder, 'tasks/deploy.ts'), readme?.code ?? '');
 
-let clone: ProjectCopy;
-test.before(() => {
-  clone = copyProject();
-  // As README.md says: an environment and a task more.
-  const environments = join(clone.folder, 'environments');
-  cpSync(join(environments, 'development'), join(environments, 'staging'), { recursive: true });
-  const [code] = codeOf(pageOf('README.md')).filter(({ language }) => language === 'ts');
-  appendFileSync(join(clone.folder, 'tasks/deploy.ts'), code?.code ?? '');
-});
-test.after(() => clone.remove());
+test.after(clone.remove);
 
 /** Lines of the `sh` blocks, without comments. */
 const lines = pages.flatMap((page) =>
@@ -44,43 +38,27 @@ const calls = [...lines, ...pages.flatMap(inlineCodeOf)].flatMap(
 );
 const commands = [...new Set(calls)].map(wordsOf);
 
-test('every task is called with valid arguments and options', async () => {
+test('every task is called with valid arguments and options, that of README.md prints its command', async () => {
   assert.ok(commands.length > 30, `${commands.length} commands`);
   // They need a terminal, a run that failed, and a run.
   const running = ['--choose', '--resume', '--watch'];
   const dry = commands.filter((words) => !running.some((option) => words.includes(option)));
-  const printer = fileURLToPath(new URL('../golden/print-transcripts.ts', import.meta.url));
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [
-      '--import',
-      loader,
-      printer,
-      clone.folder,
-      join(clone.folder, 'tasks/all.ts'),
-      JSON.stringify(dry.map((words) => ['--dry-run', ...words])),
-    ],
-    { cwd: clone.folder, env: { PATH: '', HOME: '/nonexistent' } },
-  );
-  const codes = (JSON.parse(stdout) as { exitCode: number }[]).map(({ exitCode }) => exitCode);
+  const lines = [['history', 'app1-back'], ['--help'], ...dry.map((words) => ['--dry-run', ...words])];
+  const [history, help, ...printed] = await printedBy(folder, lines);
   assert.equal(
-    dry.filter((_, index) => codes[index] !== 0).map((words) => words.join(' ')),
+    dry.filter((_, index) => printed[index]?.exitCode !== 0).map((words) => words.join(' ')),
     [],
   );
-});
-
-test('every global option that a page lists is in the help', async () => {
-  const { stdout } = await runFile(
-    process.execPath,
-    ['--import', loader, 'tasks.ts', '--help'],
-    clone.folder,
+  assert.match(
+    history?.text ?? '',
+    /^helm --kubeconfig \S+ --kube-context \S+ --namespace backend history app1-back$/m,
   );
   for (const file of ['docs/tasks.md', 'lib/runner/README.md']) {
     const options = rowsOf(pageOf(file)).flatMap(([first = '']) =>
       /^`--?\w/.test(first) ? (first.match(/--[a-z-]+/g) ?? []) : [],
     );
     assert.ok(options.length > 8);
-    for (const option of options) assert.match(stdout, `${option} `, `${file}: ${option}`);
+    for (const option of options) assert.match(help?.text ?? '', `${option} `, `${file}: ${option}`);
   }
 });
 
@@ -97,21 +75,11 @@ test('every script of npm is one of package.json', () => {
   );
 });
 
-test('README.md: the task that it adds prints its command', async () => {
-  const words = ['--import', loader, 'tasks.ts', 'history', 'app1-back', '--dry-run'];
-  const { exitCode, stdout } = await runFile(process.execPath, words, clone.folder);
-  assert.is(exitCode, 0);
-  assert.match(stdout, /^helm --kubeconfig \S+ --kube-context \S+ --namespace backend history app1-back$/m);
-});
-
 test('docs/runner.md: hello.ts runs', async () => {
   const code = codeOf(pageOf('docs/runner.md')).find(({ language }) => language === 'ts')?.code ?? '';
-  writeFileSync(join(clone.folder, 'hello.ts'), code);
-  const { exitCode, stderr } = await runFile(
-    process.execPath,
-    ['--import', loader, 'hello.ts', 'party'],
-    clone.folder,
-  );
+  writeFileSync(join(folder, 'hello.ts'), code);
+  const words = ['--import', loader, 'hello.ts', 'party'];
+  const { exitCode, stderr } = await runFile(process.execPath, words, folder);
   assert.is(exitCode, 0);
   for (const line of ['Hello, Ada', 'Hello, Grace', 'done']) assert.match(stderr, line);
 });

@@ -1,5 +1,5 @@
-// `print-transcripts.ts <project> <its tasks/all.ts, or that bundled> <JSON list of command lines>`: the dry run of each one, in one process, as a JSON list of
-// `{exitCode, text}`. A process for each would take minutes.
+// `print-transcripts.ts <project> <its tasks/all.ts, or that bundled> <JSON list of command lines>`: prints the dry run of each
+// as a JSON list of `{exitCode, text}`.
 import { pathToFileURL } from 'node:url';
 
 const [project = '', all = '', commandLines = '[]'] = process.argv.slice(2);

@@ -7,6 +7,7 @@ import { portBlock } from '../../../lib/cluster/embedded/ports.ts';
 import { portNames } from '../../../lib/cluster/embedded/state.ts';
 import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
+import { loader } from '../../../lib/runner/tests/rig/run-file.ts';
 import { cloneKey } from '../../../lib/settings/environment.ts';
 import { tasks } from '../../../tasks/all.ts';
 
@@ -30,23 +31,41 @@ export const publicTasks = tasks.filter((task) => !task.private).map(({ name }) 
 
 const printer = fileURLToPath(new URL('print-transcripts.ts', import.meta.url));
 
-/** The dry run of every public task in a project's folder, by task, with further words, by its sources or by a bundle of them. Without programs and home. */
-export async function dryRuns(
+/**
+ * The dry run of each command line in a project's folder, by its sources or by a bundle of them: in one process, as one for each
+ * would take minutes. Without programs and home.
+ */
+export async function printedBy(
   folder: string,
-  words: readonly string[],
+  lines: readonly (readonly string[])[],
   all = join(folder, 'tasks', 'all.ts'),
-): Promise<Map<string, Transcript>> {
-  const lines = publicTasks.map((name) => [name, ...(examples[name] ?? []), ...words]);
+): Promise<readonly Transcript[]> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ['--import', 'tsx', printer, folder, all, JSON.stringify(lines)],
-    { cwd: root, env: { PATH: '', HOME: '/nonexistent', XDG_CACHE_HOME: '/nonexistent' } },
+    ['--import', loader, printer, folder, all, JSON.stringify(lines)],
+    {
+      cwd: folder,
+      env: { PATH: '', HOME: '/nonexistent', XDG_CACHE_HOME: '/nonexistent' },
+      maxBuffer: 1 << 26,
+    },
   );
-  const transcripts = JSON.parse(stdout) as Transcript[];
-  return new Map(publicTasks.map((name, index) => [name, transcripts[index] ?? { exitCode: -1, text: '' }]));
+  return JSON.parse(stdout);
 }
 
-/** The same on every machine and for any image: the clone's key, its ports, the platform, the way around root (PostgreSQL) and what images are built from are taken out. */
+/** The dry run of every public task by its name, for each list of further words. */
+export async function dryRuns(
+  folder: string,
+  words: readonly (readonly string[])[],
+  all?: string,
+): Promise<ReadonlyMap<string, Transcript>[]> {
+  const lines = words.flatMap((more) =>
+    publicTasks.map((name) => [name, ...(examples[name] ?? []), ...more]),
+  );
+  const found = (await printedBy(folder, lines, all)).values();
+  return words.map(() => new Map(publicTasks.map((name) => [name, found.next().value as Transcript])));
+}
+
+/** The same on every machine: without the clone's key, its ports, the platform, the way around root, and what images are built from. */
 export function normalise(text: string, folder: string): string {
   const key = cloneKey('development', folder);
   let normal = text.replaceAll(`-${key}`, '-CLONE');
