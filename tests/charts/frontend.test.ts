@@ -1,19 +1,9 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  type KubernetesObject,
-  objectsOf,
-  ofKind,
-  only,
-  render,
-  renderEnvironment,
-  type Tree,
-  tryRender,
-} from './render.ts';
-import { cleanUp } from './tools.ts';
+import { releaseObjects } from './environments.ts';
+import { type KubernetesObject, ofKind, only, render, type Tree, tryRender } from './render.ts';
 
 const test = suite('frontend');
-test.after(cleanUp);
 
 const whitelist = 'nginx.ingress.kubernetes.io/whitelist-source-range';
 const values: Tree = {
@@ -25,36 +15,21 @@ const values: Tree = {
   },
 };
 
-test('three routes, each with its own source ranges', async () => {
-  const routes = ofKind(await render('frontend', { values }), 'Ingress');
-  const found = routes.map((route) => {
-    const [rule] = route.spec.rules;
-    const [path] = rule.http.paths;
-    return [
-      route.metadata.name,
-      rule.host,
-      path.path,
-      path.pathType,
-      route.metadata.annotations?.[whitelist],
-    ].join(' ');
+test('three routes lead to the front, each with its own source ranges', async () => {
+  const objects = await render('frontend', { values });
+  const { metadata, spec } = only(objects, 'Service');
+  assert.is(spec.type, 'ClusterIP');
+  const routes = ofKind(objects, 'Ingress').map((route) => {
+    const [{ host, http }] = route.spec.rules;
+    const [{ path, pathType, backend }] = http.paths;
+    assert.equal(backend.service, { name: metadata.name, port: { name: spec.ports[0].name } });
+    return [route.metadata.name, host, path, pathType, route.metadata.annotations?.[whitelist]].join(' ');
   });
-  assert.equal(found.sort(), [
+  assert.equal(routes.sort(), [
     'app-admin app-front.test.example /admin Prefix 192.0.2.0/24,198.51.100.7/32',
     'app-internal app-front.test.example /api/internal Prefix 10.244.0.0/16,10.9.0.0/16',
     'app-public app-front.test.example / Prefix 0.0.0.0/0',
   ]);
-});
-
-test('each route leads to the front, which has a ClusterIP Service', async () => {
-  const objects = await render('frontend', { values });
-  const service = only(objects, 'Service');
-  assert.is(service.spec.type, 'ClusterIP');
-  for (const route of ofKind(objects, 'Ingress')) {
-    assert.equal(route.spec.rules[0].http.paths[0].backend.service, {
-      name: service.metadata.name,
-      port: { name: service.spec.ports[0].name },
-    });
-  }
 });
 
 test('Traefik gets the same ranges by Middleware', async () => {
@@ -78,15 +53,25 @@ test('Traefik gets the same ranges by Middleware', async () => {
   }
 });
 
-test('no route without an ingress controller', async () => {
-  const objects = await render('frontend', { values: { ingress: { controller: 'none' } } });
-  assert.equal(ofKind(objects, 'Ingress'), []);
+test('the front has routes only with an ingress controller, and accepts only its pods', async () => {
+  const from = async (ingress: Tree) => {
+    const objects = await render('frontend', { values: { ingress } });
+    assert.is(ofKind(objects, 'Ingress').length, ingress.controller === 'none' ? 0 : 3);
+    const peer = only(objects, 'NetworkPolicy').spec.ingress?.[0].from[0];
+    return peer && { ...peer.namespaceSelector.matchLabels, ...peer.podSelector.matchLabels };
+  };
+  const pods = (namespace: string, labels: Tree) => ({ 'kubernetes.io/metadata.name': namespace, ...labels });
+  const name = 'app.kubernetes.io/name';
+  assert.equal(await from({ controller: 'nginx' }), pods('ingress-nginx', { [name]: 'ingress-nginx' }));
+  assert.equal(await from({ controller: 'traefik' }), pods('ingress', { [name]: 'traefik' }));
+  const edge = { controllerNamespace: 'edge', controllerLabels: { app: 'edge' } };
+  assert.equal(await from({ controller: 'nginx', ...edge }), pods('edge', { app: 'edge' }));
+  assert.is(await from({ controller: 'none' }), undefined);
 });
 
 test('in development, the pod network may call the internal route, and the admin route is restricted', async () => {
-  const rendered = await renderEnvironment('minikube');
   for (const release of ['app1-front', 'app2-front']) {
-    const objects = objectsOf(rendered.get(release) ?? '');
+    const objects = await releaseObjects(release, 'minikube');
     const ranges = (name: string): string[] =>
       only(objects, 'Middleware', `${release}-${name}`).spec.ipAllowList.sourceRange;
     assert.ok(ranges('internal').includes('10.244.0.0/16'));
@@ -178,53 +163,6 @@ test('behind a proxy, the ranges apply to the forwarded address', async () => {
       .spec.ipAllowList.ipStrategy;
   assert.equal(await strategy(2), { depth: 2 });
   assert.is(await strategy(0), undefined);
-});
-
-const configuration = (objects: readonly KubernetesObject[]): string =>
-  only(objects, 'ConfigMap').data['nginx.conf'];
-
-test('the configuration is complete: braces match, no template is left', async () => {
-  const text = configuration(await render('frontend'));
-  const code = text.replace(/"[^"\n]*"|'[^'\n]*'|#.*$/gm, '');
-  assert.is(code.split('{').length, code.split('}').length);
-  assert.not.match(text, /\{\{|<no value>/);
-  assert.match(text, 'set $backend "app-back.backend.svc.cluster.local:80";');
-});
-
-test('every spelling of the parameter env gets 404, other parameters do not', async () => {
-  const text = configuration(await render('frontend'));
-  const [, expression = ''] = /"~\*(.+)" 1;/.exec(text) ?? [];
-  const asks = (address: string): boolean => new RegExp(expression, 'i').test(address);
-  const asking = [
-    '/api?env',
-    '/api?env=true',
-    '/?env=1',
-    '/api?a=b&env=true',
-    '/api?%65nv=true',
-    '/api?e%6Ev=true',
-    '/api?en%76=t',
-    '/api?%65%6e%76=T',
-    '/api?x;env=1',
-    '/api?env&a',
-    '/api?ENV=true',
-    // nginx cuts $args at the #, but passes on the whole line
-    '/api?x=1#&env=true',
-    '/api#?env=true',
-  ];
-  for (const address of asking) assert.ok(asks(address), address);
-  const harmless = [
-    '/env',
-    '/api',
-    '/?environment=true',
-    '/?a=env',
-    '/?xenv=true',
-    '/?wait=1s',
-    '/?env2=1',
-    '/?my-env=1',
-  ];
-  for (const address of harmless) assert.not.ok(asks(address), address);
-  assert.match(text, /if \(\$asks_for_environment\) \{\s+return 404;/);
-  assert.match(text, /location = \/health \{\s+return 404;/);
 });
 
 test('a changed configuration replaces the pods', async () => {

@@ -1,12 +1,21 @@
-import { cp, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { helmfileArguments, objectsOf, ofKind, only, readYaml, renderEnvironment } from './render.ts';
-import { cleanUp, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
+import type { ProviderName } from '../../lib/cluster/providers.ts';
+import {
+  copyOfReleases,
+  environments,
+  helmfile,
+  helmfileText,
+  isWhole,
+  releaseObjects,
+  renderEnvironment,
+} from './environments.ts';
+import { objectsOf, ofKind, only, readYaml } from './render.ts';
+import { root } from './tools.ts';
 
 const test = suite('helmfile.yaml');
-test.after(cleanUp);
 
 const releases = [
   'devops core core devops',
@@ -49,85 +58,74 @@ test('is plain YAML, and charts get only their values', async () => {
     assert.match(line, /^(chart|version): "\{\{ \.Values\.charts\.[A-Za-z]+\.(chart|version) \}\}"$/);
 });
 
-test('renders all ten releases on the embedded cluster, each with objects in its namespace', async () => {
-  const rendered = await renderEnvironment('embedded');
-  assert.equal([...rendered.keys()].sort(), releases.map((line) => line.split(' ')[0] ?? '').sort());
-  for (const [release, text] of rendered) {
-    const objects = objectsOf(text);
-    assert.ok(objects.length > 0, release);
-    const namespace = releases.find((line) => line.startsWith(`${release} `))?.split(' ')[1];
-    for (const object of objects) {
-      if (release === 'devops' || object.kind === 'ClusterRoleBinding') continue;
-      assert.is(object.metadata.namespace, namespace, `${object.kind} ${object.metadata.name}`);
+for (const [provider, environment] of [environments[0], environments[3]]) {
+  test(`renders all ten releases of ${environment} on ${provider}, each with objects in its namespace`, async () => {
+    const rendered = await renderEnvironment(provider, environment);
+    assert.equal([...rendered.keys()].sort(), releases.map((line) => line.split(' ')[0] ?? '').sort());
+    for (const line of releases) {
+      const [release = '', namespace] = line.split(' ');
+      const objects = await releaseObjects(release, provider, environment);
+      assert.ok(objects.length > 0, release);
+      if (release === 'devops' || environment === 'lab') continue;
+      for (const { kind, metadata } of objects.filter((object) => object.kind !== 'ClusterRoleBinding'))
+        assert.is(metadata.namespace, namespace, `${kind} ${metadata.name}`);
     }
-  }
-});
-
-for (const provider of ['minikube', 'existing'] as const) {
-  test(`renders our own charts for ${provider}, where data is on volumes`, async () => {
-    const rendered = await renderEnvironment(provider);
-    const server = only(objectsOf(rendered.get('postgresql') ?? ''), 'StatefulSet');
-    const claim = server.spec.volumeClaimTemplates[0].spec;
-    assert.is(claim.storageClassName, provider === 'minikube' ? 'csi-hostpath-sc' : undefined);
   });
 }
 
-test('takes third-party charts from upstream, with a pinned version, where pods are real', async () => {
-  const list = async (provider: 'minikube' | 'embedded') => {
-    const args = [...(await helmfileArguments(provider, 'development')), 'list', '--output', 'json'];
-    const found = JSON.parse((await succeed('helmfile', args)).stdout) as {
-      name: string;
-      chart: string;
-      version: string;
-    }[];
-    return new Map(found.map(({ name, chart, version }) => [name, `${chart} ${version}`]));
-  };
-  const upstream = await list('minikube');
-  assert.match(upstream.get('vault') ?? '', /^hashicorp\/vault \d+\.\d+\.\d+$/);
-  assert.match(upstream.get('vault-operator') ?? '', /^hashicorp\/vault-secrets-operator \d+\.\d+\.\d+$/);
-  assert.match(upstream.get('reloader') ?? '', /^stakater\/reloader \d+\.\d+\.\d+$/);
-  assert.match(upstream.get('metrics-server') ?? '', /^metrics-server\/metrics-server \d+\.\d+\.\d+$/);
-  const embedded = await list('embedded');
-  for (const name of ['vault', 'vault-operator', 'reloader', 'metrics-server']) {
-    assert.is(embedded.get(name)?.trim(), './charts/stand-in');
+for (const [provider, environment] of environments) {
+  test(`helm lint --strict: no warning with the values of ${environment} on ${provider}`, async () => {
+    const { exitCode, stdout, stderr } = await helmfile(provider, environment, [
+      ...['lint', '--args', '--strict'],
+    ]);
+    const said = `${stdout}${stderr}`;
+    assert.is(exitCode, 0, said);
+    const linted = [...said.matchAll(/1 chart\(s\) linted, 0 chart\(s\) failed/g)];
+    assert.is(linted.length, isWhole(provider, environment) ? 10 : 6, said);
+  });
+}
+
+test('data is on volumes where pods are real', async () => {
+  for (const provider of ['minikube', 'existing'] as const) {
+    const server = only(await releaseObjects('postgresql', provider), 'StatefulSet');
+    const claim = server.spec.volumeClaimTemplates[0].spec;
+    assert.is(claim.storageClassName, provider === 'minikube' ? 'csi-hostpath-sc' : undefined);
   }
 });
 
-/** A copy of the files that helmfile reads, for tests that change them. */
-async function copyOfReleases(): Promise<string> {
-  const folder = await temporaryFolder();
-  for (const name of ['charts', 'environments', 'helmfile.yaml']) {
-    await cp(join(root, name), join(folder, name), { recursive: true });
+test('takes third-party charts from upstream, with a pinned version, only where pods are real and there are repositories', async () => {
+  const list = async (provider: ProviderName, environment: string) => {
+    const words = ['list', '--output', 'json'];
+    const found = await helmfileText(provider, environment, words, { selectors: [] });
+    const all = JSON.parse(found) as { name: string; chart: string; version: string }[];
+    return new Map(all.map(({ name, chart, version }) => [name, `${chart} ${version}`.trim()]));
+  };
+  const upstream = await list('minikube', 'development');
+  const embedded = await list('embedded', 'development');
+  for (const [name, chart] of [
+    ['vault', 'hashicorp/vault'],
+    ['vault-operator', 'hashicorp/vault-secrets-operator'],
+    ['reloader', 'stakater/reloader'],
+    ['metrics-server', 'metrics-server/metrics-server'],
+  ] as const) {
+    assert.match(upstream.get(name) ?? '', new RegExp(`^${chart} \\d+\\.\\d+\\.\\d+$`));
+    assert.is(embedded.get(name), './charts/stand-in');
   }
-  return folder;
-}
+  for (const [name, chart] of await list('existing', 'lab'))
+    assert.match(chart, /^(\.\/charts\/|\/.*\/chart$)/, name);
+});
 
 // YAML reads the others as a number, a boolean or null.
 for (const name of ['staging', '1234', '010', '1e3', 'true', 'null']) {
   test(`a copied folder is a new environment whose hosts and secrets follow its name, ${name}`, async () => {
     const folder = await copyOfReleases();
     await rename(join(folder, 'environments/development'), join(folder, 'environments', name));
-    const rendered = await renderEnvironment('embedded', name, folder);
-    const hosts = ['app1-front', 'app2-front'].flatMap((release) =>
-      ofKind(objectsOf(rendered.get(release) ?? ''), 'Ingress').map((route) => route.spec.rules[0].host),
-    );
-    assert.equal([...new Set(hosts)].sort(), [
-      `app1-front.${name}.k8s-deployment.test`,
-      `app2-front.${name}.k8s-deployment.test`,
-    ]);
-    assert.ok(only(objectsOf(rendered.get('devops') ?? ''), 'Secret').stringData.DB_PASSWORD.length >= 16);
+    const selectors = ['name=app1-front', 'name=devops'];
+    const objects = objectsOf(await helmfileText('embedded', name, ['template'], { folder, selectors }));
+    const hosts = ofKind(objects, 'Ingress').map(({ spec }) => spec.rules[0].host);
+    assert.equal([...new Set(hosts)], [`app1-front.${name}.k8s-deployment.test`]);
+    assert.ok(only(objects, 'Secret').stringData.DB_PASSWORD.length >= 16);
   });
-}
-
-/** Result of helmfile when it renders a release with more settings. */
-async function renderWith(release: string, settings: string) {
-  const folder = await copyOfReleases();
-  await writeFile(join(folder, 'more.yaml'), settings);
-  const args = [
-    ...(await helmfileArguments('embedded', 'development')),
-    ...['--state-values-file', 'more.yaml', '--selector', `name=${release}`, 'template'],
-  ];
-  return withKeyring((environment) => run('helmfile', args, { folder, environment }));
 }
 
 for (const [title, release, settings, message] of [
@@ -151,7 +149,10 @@ for (const [title, release, settings, message] of [
   ],
 ] as const) {
   test(`refuses ${title}`, async () => {
-    const ended = await renderWith(release, settings);
+    const ended = await helmfile('embedded', 'development', ['template'], {
+      settings,
+      selectors: [`name=${release}`],
+    });
     assert.is.not(ended.exitCode, 0);
     assert.match(ended.stderr, message);
   });
@@ -162,8 +163,11 @@ test('the platform may call all addresses of the pods’ family except those of 
     ['10.244.0.0/16', '0.0.0.0/0'],
     ['fd00:10:244::/56', '::/0'],
   ]) {
-    const ended = await renderWith('devops', `cluster: { podCidr: "${podCidr}" }`);
-    const policies = ofKind(objectsOf(ended.stdout), 'NetworkPolicy');
+    const text = await helmfileText('embedded', 'development', ['template'], {
+      settings: `cluster: { podCidr: "${podCidr}" }`,
+      selectors: ['name=devops'],
+    });
+    const policies = ofKind(objectsOf(text), 'NetworkPolicy');
     const blocks = policies.flatMap(({ spec }) =>
       // biome-ignore lint/suspicious/noExplicitAny: rules of a policy
       (spec.egress ?? []).flatMap(({ to = [] }: any) => to.flatMap(({ ipBlock }: any) => ipBlock ?? [])),

@@ -4,16 +4,15 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { leftovers } from '../rig/leftovers.ts';
 import { chartNames, required } from './render.ts';
-import { cleanUp, root, run, temporaryFolder } from './tools.ts';
+import { root, run, temporaryFolder } from './tools.ts';
 
 /* Leftovers of editors and systems in a chart's folder are not rendered as templates, CRDs or files of a ConfigMap. */
 
 const test = suite('leftovers in charts');
-test.after(cleanUp);
 
 for (const chart of chartNames) {
   test(`${chart} renders the same`, async () => {
-    const folder = join(await temporaryFolder(), chart);
+    const folder = join(temporaryFolder(), chart);
     await cp(join(root, 'charts', chart), folder, { recursive: true });
     const render = async (): Promise<string> => {
       const args = ['template', 'app', folder, '--namespace', 'here', '--include-crds', '--values', '-'];

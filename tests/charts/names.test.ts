@@ -1,10 +1,19 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ChartName, type KubernetesObject, only, render, type Tree } from './render.ts';
-import { cleanUp, inPairs } from './tools.ts';
+import {
+  type ChartName,
+  type KubernetesObject,
+  merge,
+  objectsOf,
+  only,
+  render,
+  required,
+  type Tree,
+} from './render.ts';
+import { renderEach } from './render-each.ts';
+import { inPairs } from './tools.ts';
 
 const test = suite('names');
-test.after(cleanUp);
 
 // helm allows 53 characters, dots and a leading digit; the last names could clash with other objects
 const long = 'a-release-with-the-longest-name-that-helm-would-accept';
@@ -37,17 +46,28 @@ const variants: readonly (readonly [ChartName, Tree])[] = [
 
 const key = ({ kind, metadata }: KubernetesObject): string => `${kind}/${metadata.name}`;
 
-for (const [chart, values] of variants) {
-  let once: Promise<KubernetesObject[][]> | undefined;
-  const rendered = () => {
-    once ??= inPairs(releases, (release) => render(chart, { release, values }));
-    return once;
-  };
+const parts = variants.map(([chart, values]) => ({ chart, values: merge(required[chart], values) }));
+let rendered: Promise<KubernetesObject[][][]> | undefined;
 
-  test(`${chart}: any release name gives valid names and labels of at most 63 characters`, async () => {
-    for (const [index, objects] of (await rendered()).entries()) {
+/** The objects of every variant, by release. */
+function allOfThem(): Promise<KubernetesObject[][][]> {
+  rendered ??= inPairs(releases, async (release) =>
+    (await renderEach(parts, { release })).map(({ text, error }) => {
+      assert.is(error, undefined, release);
+      return objectsOf(text);
+    }),
+  );
+  return rendered;
+}
+
+for (const [position, [chart]] of variants.entries()) {
+  const ofReleases = async () => (await allOfThem()).map((variant) => variant[position] ?? []);
+
+  test(`${chart}: any release name gives valid names, and labels of at most 63 characters`, async () => {
+    for (const [index, objects] of (await ofReleases()).entries()) {
       const release = releases[index];
-      for (const { kind, metadata } of objects) {
+      for (const object of objects) {
+        const { kind, metadata } = object;
         assert.match(metadata.name, /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/, `${kind} of ${release}`);
         // limit of CloudNativePG
         if (kind === 'Cluster') assert.ok(metadata.name.length <= 50, `${kind} of ${release}`);
@@ -56,15 +76,22 @@ for (const [chart, values] of variants) {
         for (const [label, value] of Object.entries(metadata.labels ?? {})) {
           assert.match(value, /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/, `${label} of ${release}`);
         }
+        if ((/^Cluster/.test(kind) && kind !== 'Cluster') || kind === 'IngressClass') continue;
+        // the namespace in which the API server publishes its client CA
+        const elsewhere = chart === 'metrics-server' && kind === 'RoleBinding';
+        assert.is(metadata.namespace, elsewhere ? 'kube-system' : 'here', key(object));
       }
     }
   });
 
   test(`${chart}: two releases in one namespace share no objects and select only their own pods`, async () => {
-    const named = (object: KubernetesObject) => object.kind !== 'IngressClass';
-    const names = (await rendered()).flat().filter(named).map(key);
+    const found = await ofReleases();
+    const names = found
+      .flat()
+      .filter(({ kind }) => kind !== 'IngressClass')
+      .map(key);
     assert.equal([...new Set(names)].length, names.length);
-    const selectors = (await rendered()).map((objects) => {
+    const selectors = found.map((objects) => {
       const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
       // pods of a Cluster have its name as a label
       const cluster = objects.find(({ kind }) => kind === 'Cluster');
@@ -89,15 +116,17 @@ test('two backends with the same Secret each have their own Vault secret object'
 });
 
 test('a front finds the Service of its backend, whatever the release is called', async () => {
-  for (const release of releases) {
-    const service = only(await render('backend', { release }), 'Service').metadata.name;
-    const front = await render('frontend', { values: { backend: { release } } });
-    assert.match(
-      only(front, 'ConfigMap').data['nginx.conf'],
-      `set $backend "${service}.backend.svc.cluster.local:80";`,
-    );
+  const values = (release: string) => merge(required.frontend, { backend: { release } });
+  const fronts = await renderEach(
+    releases.map((release) => ({ chart: 'frontend' as const, values: values(release) })),
+  );
+  for (const [index, { text }] of fronts.entries()) {
+    const front = objectsOf(text);
+    const service = only((await allOfThem())[index]?.[0] ?? [], 'Service').metadata.name;
+    const { 'nginx.conf': configuration } = only(front, 'ConfigMap').data;
+    assert.match(configuration, `set $backend "${service}.backend.svc.cluster.local:80";`);
     const backend = only(front, 'NetworkPolicy').spec.egress[0].to[0].podSelector.matchLabels;
-    assert.is(backend['app.kubernetes.io/instance'], release);
+    assert.is(backend['app.kubernetes.io/instance'], releases[index]);
   }
 });
 
@@ -132,24 +161,15 @@ test('names of installed releases do not change', async () => {
 });
 
 test('cluster-scoped objects of releases in different namespaces have different names', async () => {
-  for (const chart of ['metrics-server', 'vault'] as const) {
-    const outside = async (namespace: string) =>
-      (
-        await render(chart, {
-          namespace,
-          release: 'app',
-          values: variants.find(([name]) => name === chart)?.[1] ?? {},
-        })
-      )
-        .filter(({ metadata }) => metadata.namespace !== namespace)
-        .map(key);
-    const [here, there] = await Promise.all([outside('here'), outside('there')]);
-    assert.ok(here.length > 0);
-    assert.equal(
-      here.filter((name) => there.includes(name)),
-      [],
-      chart,
+  for (const { chart, values } of parts.filter(({ chart }) => /metrics-server|vault/.test(chart))) {
+    const [here = [], there = []] = await Promise.all(
+      ['here', 'there'].map(async (namespace) =>
+        (await render(chart, { namespace, values }))
+          .filter(({ metadata }) => metadata.namespace !== namespace)
+          .map(key),
+      ),
     );
+    assert.ok(here.length > 0 && !here.some((name) => there.includes(name)), chart);
   }
 });
 
@@ -182,18 +202,6 @@ test('immutable fields of StatefulSets stay the same, so that installed releases
       matchLabels: { 'app.kubernetes.io/name': 'stand-in', 'app.kubernetes.io/instance': 'vault' },
     },
   });
-});
-
-test('every namespaced object names its namespace', async () => {
-  for (const [chart, values] of variants) {
-    for (const object of await render(chart, { values, namespace: 'there' })) {
-      if (/^Cluster/.test(object.kind) && object.kind !== 'Cluster') continue;
-      if (object.kind === 'IngressClass') continue;
-      // the namespace in which the API server publishes its client CA
-      const elsewhere = chart === 'metrics-server' && object.kind === 'RoleBinding';
-      assert.is(object.metadata.namespace, elsewhere ? 'kube-system' : 'there', key(object));
-    }
-  }
 });
 
 test.run();

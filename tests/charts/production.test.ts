@@ -4,17 +4,16 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadSettings } from '../../lib/settings/settings.ts';
 import { type Party, type Policy, verdict } from '../network/verdict.ts';
-import { renderProduction } from './production.ts';
+import { environmentObjects } from './environments.ts';
 import { objectsOf, ofKind, only, type Tree } from './render.ts';
-import { cleanUp, root } from './tools.ts';
+import { root } from './tools.ts';
 
 /* The environment `production`. Its quotas are in quotas.test.ts, pods and names in the tests of the charts. */
 
 const test = suite('production');
-test.after(cleanUp);
 
 const settings = loadSettings('production', 'existing');
-const objects = (async () => [...(await renderProduction()).values()].flatMap(objectsOf))();
+const objects = () => environmentObjects('existing', 'production');
 
 /** Values of a release from the settings. */
 const valuesOf = async (release: string) =>
@@ -59,37 +58,37 @@ test('Vault has three replicas on different nodes, which join each other and sur
 });
 
 test('PostgreSQL has three servers by CloudNativePG, with backups, under the same host name', async () => {
-  const cluster = only(await objects, 'Cluster');
+  const cluster = only(await objects(), 'Cluster');
   assert.is(cluster.spec.instances, 3);
-  assert.is(only(await objects, 'ScheduledBackup').spec.cluster.name, cluster.metadata.name);
+  assert.is(only(await objects(), 'ScheduledBackup').spec.cluster.name, cluster.metadata.name);
   const [service] = cluster.spec.managed.services.additional;
   const name = `${service.serviceTemplate.metadata.name}.${cluster.metadata.namespace}.svc.cluster.local`;
   assert.is(name, (await settings).database.host);
   assert.match(cluster.spec.imageName, 'cloudnative-pg/postgresql');
-  assert.not.ok((await objects).some(({ kind }) => kind === 'StatefulSet'));
+  assert.not.ok((await objects()).some(({ kind }) => kind === 'StatefulSet'));
 });
 
 test('every backend is autoscaled and updated without losing a pod', async () => {
   for (const release of ['app1-back', 'app2-back']) {
-    const { spec } = only(await objects, 'HorizontalPodAutoscaler', release);
+    const { spec } = only(await objects(), 'HorizontalPodAutoscaler', release);
     assert.ok(spec.minReplicas >= 3 && spec.maxReplicas > spec.minReplicas, release);
-    const workload = only(await objects, 'Deployment', release);
+    const workload = only(await objects(), 'Deployment', release);
     assert.is(workload.spec.strategy.rollingUpdate.maxUnavailable, 0);
-    only(await objects, 'PodDisruptionBudget', release);
+    only(await objects(), 'PodDisruptionBudget', release);
   }
   for (const release of ['app1-front', 'app2-front'])
-    assert.ok(only(await objects, 'Deployment', release).spec.replicas >= 3);
+    assert.ok(only(await objects(), 'Deployment', release).spec.replicas >= 3);
 });
 
 test('cert-manager creates the fronts’ certificates', async () => {
-  const routes = ofKind(await objects, 'Ingress').filter(({ spec }) => spec.tls);
+  const routes = ofKind(await objects(), 'Ingress').filter(({ spec }) => spec.tls);
   assert.ok(routes.length >= 6);
   for (const { metadata } of routes)
     assert.is(metadata.annotations?.['cert-manager.io/cluster-issuer'], 'letsencrypt', metadata.name);
 });
 
 test('database servers reach each other and Kubernetes, and only allowed clients reach them', async () => {
-  const policies = ofKind(await objects, 'NetworkPolicy') as unknown as Policy[];
+  const policies = ofKind(await objects(), 'NetworkPolicy') as unknown as Policy[];
   const ports = [
     { name: 'postgresql', port: 5432 },
     { name: 'status', port: 8000 },
@@ -105,7 +104,7 @@ test('database servers reach each other and Kubernetes, and only allowed clients
   const operator = pod('cnpg-system', { 'app.kubernetes.io/name': 'cloudnative-pg' }, '10.244.0.2');
   const monitoring = pod('monitoring', { 'app.kubernetes.io/name': 'prometheus' }, '10.244.0.3');
   const labelsOf = async (name: string) =>
-    only(await objects, 'Deployment', name).spec.template.metadata.labels;
+    only(await objects(), 'Deployment', name).spec.template.metadata.labels;
   const backend = pod('backend', await labelsOf('app1-back'), '10.244.0.4');
   const frontend = pod('frontend', await labelsOf('app1-front'), '10.244.0.5');
   const apiServer: Party = { address: '203.0.113.1' };

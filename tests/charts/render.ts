@@ -1,11 +1,9 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import { merge, type Tree } from '../../lib/ground/tree.ts';
-import { chartArguments } from '../../lib/helm/chart-places.ts';
-import { environmentNames, loadSettings } from '../../lib/settings/settings.ts';
-import { makeCertificate } from '../rig/certificate.ts';
-import { type Ended, root, run, succeed, temporaryFolder, withKeyring } from './tools.ts';
+import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
+import { root, run } from './tools.ts';
 
 /** A rendered Kubernetes object; tests cast what they read. */
 export type KubernetesObject = {
@@ -76,16 +74,20 @@ export type RenderOptions = {
   readonly values?: Tree;
   readonly release?: string;
   readonly namespace?: string;
-  /** Instead of `required`. */
-  readonly base?: Tree;
 };
 
-/** Runs `helm template` for one of our charts; does not throw if it fails. */
-export async function tryRender(chart: ChartName, options: RenderOptions = {}): Promise<Ended> {
-  const { release = 'app', namespace = 'here', values = {}, base = required[chart] } = options;
+const started = new Map<string, Promise<Ended>>();
+
+/** Runs `helm template` for one of our charts, once for the same options; does not throw if it fails. */
+export function tryRender(chart: ChartName, options: RenderOptions = {}): Promise<Ended> {
+  const { release = 'app', namespace = 'here', values = {} } = options;
   const args = ['template', release, join('charts', chart), '--namespace', namespace, '--values', '-'];
   // JSON, since helm reads an unquoted yes as a boolean
-  return run('helm', args, { stdin: JSON.stringify(merge(base, values)) });
+  const stdin = JSON.stringify(merge(required[chart], values));
+  const key = [...args, stdin].join(' ');
+  const ended = started.get(key) ?? run('helm', args, { stdin });
+  started.set(key, ended);
+  return ended;
 }
 
 /** The objects of a chart; throws helm's error if it fails. */
@@ -117,58 +119,4 @@ export const podTemplates = (objects: readonly KubernetesObject[]): [string, Kub
 
 export async function readYaml(path: string): Promise<Tree> {
   return parse(await readFile(join(root, path), 'utf8')) as Tree;
-}
-
-export type Provider = 'embedded' | 'minikube' | 'existing';
-
-/** Arguments of every helmfile call, as `helmfile.yaml` describes them. */
-export async function helmfileArguments(provider: Provider, environment: string): Promise<string[]> {
-  const files = ['common.yaml', `${provider}.yaml`, `${environment}/settings.yaml`];
-  const charts = (await environmentNames()).includes(environment)
-    ? await chartArguments(await loadSettings(environment, provider))
-    : [];
-  return [
-    '--quiet',
-    '--skip-deps',
-    ...files.flatMap((file) => ['--state-values-file', `environments/${file}`]),
-    '--state-values-set-string',
-    `environment=${environment}`,
-    ...charts,
-  ];
-}
-
-/** A temporary state folder with what must exist before rendering. */
-export async function stateArguments(): Promise<string[]> {
-  const state = await temporaryFolder();
-  const certificates = join(state, 'certificates');
-  await mkdir(certificates);
-  const { authority } = await makeCertificate(certificates, 'postgresql', ['DNS:postgresql']);
-  await writeFile(join(certificates, 'ca.crt'), authority);
-  return ['--state-values-set', `state=${state}`];
-}
-
-/** Text of every object by release, rendered by helmfile with the real key; third-party charts only if they are local. */
-export async function renderEnvironment(
-  provider: Provider,
-  environment = 'development',
-  folder = root,
-): Promise<ReadonlyMap<string, string>> {
-  const output = await temporaryFolder();
-  const own = ['app=devops', 'app=postgresql', 'tier=apps'].flatMap((label) => ['--selector', label]);
-  const args = [
-    ...(await helmfileArguments(provider, environment)),
-    ...(await stateArguments()),
-    ...(provider === 'embedded' || environment === 'lab' ? [] : own),
-    ...['template', '--output-dir', output, '--output-dir-template', '{{ .OutputDir }}/{{ .Release.Name }}'],
-  ];
-  await withKeyring((keyring) => succeed('helmfile', args, { environment: keyring, folder }));
-  const rendered = new Map<string, string>();
-  for (const release of await readdir(output)) {
-    const files = await readdir(join(output, release), { recursive: true, withFileTypes: true });
-    const texts = files
-      .filter((file) => file.isFile())
-      .map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));
-    rendered.set(release, (await Promise.all(texts)).join('\n---\n'));
-  }
-  return rendered;
 }

@@ -1,13 +1,11 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { root } from '../../lib/ground/project.ts';
+import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
 
-/** The project's folder, absolute. */
-export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-
-export type Ended = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
+export { root };
 
 export type RunOptions = {
   /** Default: the project's folder. */
@@ -16,85 +14,77 @@ export type RunOptions = {
   readonly stdin?: string;
 };
 
-let home: Promise<string> | undefined;
-
-/** Separate helm folders, so that the user's plugins and repositories do not change results. */
-async function ownHome(): Promise<Record<string, string>> {
-  home ??= temporaryFolder();
-  const folder = await home;
-  return {
-    HELM_CACHE_HOME: join(folder, 'cache'),
-    HELM_CONFIG_HOME: join(folder, 'config'),
-    HELM_DATA_HOME: join(folder, 'data'),
-    XDG_CACHE_HOME: join(folder, 'xdg'),
-    // no test calls a cluster
-    KUBECONFIG: join(folder, 'no-kubeconfig'),
-    GNUPGHOME: join(folder, 'no-keyring'),
-  };
-}
-
 const folders: string[] = [];
+const keyrings: string[] = [];
 
-/** A folder with a short path (a gpg-agent socket has to fit), removed by `cleanUp`. */
-export async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'kd-'));
+process.once('exit', () => {
+  for (const keyring of keyrings) spawnSync('gpgconf', ['--homedir', keyring, '--kill', 'all']);
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A folder with a short path (a gpg-agent socket has to fit), removed at the end of the process. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'kd-'));
   folders.push(folder);
   return folder;
 }
 
-/** Removes the temporary folders; for `test.after`. */
-export async function cleanUp(): Promise<void> {
-  home = undefined;
-  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
-}
+const home = temporaryFolder();
+
+/** Separate helm folders, so that the user's plugins and repositories do not change results. */
+const ownHome = {
+  HELM_CACHE_HOME: join(home, 'cache'),
+  HELM_CONFIG_HOME: join(home, 'config'),
+  HELM_DATA_HOME: join(home, 'data'),
+  XDG_CACHE_HOME: join(home, 'xdg'),
+  // no test calls a cluster
+  KUBECONFIG: join(home, 'no-kubeconfig'),
+  GNUPGHOME: join(home, 'no-keyring'),
+};
 
 /** Runs a program to its end, for at most a minute. A missing program is an error; nothing is skipped. */
-export async function run(
+export function run(
   program: string,
   args: readonly string[],
-  options: RunOptions = {},
+  { folder = root, environment, stdin = '' }: RunOptions = {},
 ): Promise<Ended> {
-  const env = { ...process.env, ...(await ownHome()), ...options.environment };
-  return new Promise((resolve, reject) => {
-    const settings = { cwd: options.folder ?? root, env, timeout: 60_000, maxBuffer: 64 * 1024 * 1024 };
-    const child = execFile(program, args, settings, (error, stdout, stderr) => {
-      if (error?.code === 'ENOENT') {
-        reject(new Error(`Expected \`${program}\` on PATH: the chart tests run the real tools`));
-      } else if (error && typeof error.code !== 'number') {
-        reject(new Error(`\`${program} ${args.join(' ')}\` ended by ${error.signal ?? error.message}`));
-      } else {
-        resolve({ exitCode: Number(error?.code ?? 0), stdout, stderr });
-      }
-    });
-    // a program that reads no stdin may end before it is written
-    child.stdin?.on('error', () => {});
-    child.stdin?.end(options.stdin ?? '');
-  });
+  const env = { ...process.env, ...ownHome, ...environment };
+  const child = spawn(program, args, { cwd: folder, env, timeout: 60_000 });
+  // a program that reads no stdin may end before it is written
+  child.stdin.on('error', () => {});
+  child.stdin.end(stdin);
+  return ended(child);
 }
 
-/** Like `run`, but throws the program's error if it fails. */
+/** stdout of a program; throws its error if it fails. */
 export async function succeed(
   program: string,
   args: readonly string[],
   options: RunOptions = {},
-): Promise<Ended> {
-  const ended = await run(program, args, options);
-  if (ended.exitCode === 0) return ended;
-  throw new Error(`\`${program} ${args.join(' ')}\` ended with ${ended.exitCode}:\n${ended.stderr}`);
+): Promise<string> {
+  const { exitCode, stdout, stderr } = await run(program, args, options);
+  if (exitCode === 0) return stdout;
+  throw new Error(`\`${program} ${args.join(' ')}\` ended with ${exitCode}:\n${stderr}`);
 }
 
-/** Calls `use` with a keyring that has the development key, and leaves no gpg-agent behind. */
-export async function withKeyring<T>(use: (environment: { GNUPGHOME: string }) => Promise<T>): Promise<T> {
-  const GNUPGHOME = await temporaryFolder();
-  const environment = { GNUPGHOME };
-  try {
-    await succeed('gpg', ['--batch', '--quiet', '--import', 'sops/development-operational.asc'], {
-      environment,
-    });
-    return await use(environment);
-  } finally {
-    await run('gpgconf', ['--homedir', GNUPGHOME, '--kill', 'all'], { environment });
-  }
+/** A new keyring, whose agent ends with the process. */
+export function newKeyring(): { readonly GNUPGHOME: string } {
+  const GNUPGHOME = temporaryFolder();
+  keyrings.push(GNUPGHOME);
+  return { GNUPGHOME };
+}
+
+let opened: Promise<{ readonly GNUPGHOME: string }> | undefined;
+
+/** The keyring with the development key. */
+export function keyring(): Promise<{ readonly GNUPGHOME: string }> {
+  opened ??= (async () => {
+    const environment = newKeyring();
+    const keys = ['sops/development-operational.asc', 'sops/development-backup.public.asc'];
+    await succeed('gpg', ['--batch', '--quiet', '--import', ...keys], { environment });
+    return environment;
+  })();
+  return opened;
 }
 
 /** Maps with two at a time: helm is one busy core each. */

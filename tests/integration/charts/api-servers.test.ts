@@ -1,7 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type KubernetesObject, ofKind, render } from '../../charts/render.ts';
-import { cleanUp } from '../../charts/tools.ts';
 import { type ApiServer, startApiServer } from '../api-server.ts';
 import { dryRunOn, list, podsOf } from './ask.ts';
 import { environments } from './environments.ts';
@@ -97,7 +96,5 @@ for (const tool of ['kube-apiserver', 'kube-apiserver-newest'] as const) {
   });
 
   charts.after(() => server?.stop());
-  // The last one.
-  if (tool === 'kube-apiserver-newest') charts.after(cleanUp);
   charts.run();
 }

@@ -1,19 +1,9 @@
-import { renderProduction } from '../../charts/production.ts';
-import {
-  type ChartName,
-  type KubernetesObject,
-  objectsOf,
-  render,
-  renderEnvironment,
-  type Tree,
-} from '../../charts/render.ts';
+import { environments as deployed, environmentObjects } from '../../charts/environments.ts';
+import { type ChartName, type KubernetesObject, render, type Tree } from '../../charts/render.ts';
 
 /* Everything that is rendered: what the environments deploy, and other supported settings. */
 
 type Objects = readonly KubernetesObject[];
-
-const all = async (rendered: Promise<ReadonlyMap<string, string>>): Promise<Objects> =>
-  [...(await rendered).values()].flatMap(objectsOf);
 
 const image = { digest: `sha256:${'0'.repeat(64)}` };
 /** The API server parses certificates; the placeholders of the other tests are not valid ones. */
@@ -62,26 +52,17 @@ const variants: readonly (readonly [ChartName, string, Tree])[] = [
   ['stand-in', 'core', { image, workload: { kind: 'StatefulSet' }, services: { one: { http: 80 } } }],
 ];
 
-/** Each with a name for messages; rendered once, on demand. */
+/** Each with a name for messages. */
 export const environments: readonly (readonly [name: string, objects: () => Promise<Objects>])[] = [
-  ['development on embedded', once(() => all(renderEnvironment('embedded')))],
-  ['development on minikube', once(() => all(renderEnvironment('minikube')))],
-  ['development on existing', once(() => all(renderEnvironment('existing')))],
-  ['lab', once(() => all(renderEnvironment('existing', 'lab')))],
-  ['production', once(() => all(renderProduction()))],
+  ...deployed.map(
+    ([provider, environment]) =>
+      [`${environment} on ${provider}`, () => environmentObjects(provider, environment)] as const,
+  ),
   [
     'what else an environment may set',
-    once(async () => {
+    async () => {
       const rendered = variants.map(([chart, namespace, values]) => render(chart, { namespace, values }));
       return (await Promise.all(rendered)).flat();
-    }),
+    },
   ],
 ];
-
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
-}

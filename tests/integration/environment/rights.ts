@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
-import { objectsOf, render, renderEnvironment } from '../../charts/render.ts';
-import { cleanUp } from '../../charts/tools.ts';
+import { releaseObjects } from '../../charts/environments.ts';
+import { render } from '../../charts/render.ts';
 import { ourNamespaces } from '../../network/connections.ts';
 import { call, dryRunOn, list, placeOf, podOf } from '../charts/ask.ts';
 import { sandbox, scenario } from './shared.ts';
@@ -131,16 +131,15 @@ charts('only the platform reads helm’s Secrets; deployers read those without s
 });
 
 charts('the rights of deployers suffice for the applications, not for the platform', async () => {
-  const rendered = await renderEnvironment('existing');
-  const objects = (release: string) => objectsOf(rendered.get(release) ?? '');
+  const objects = (release: string) => releaseObjects(release, 'existing');
   for (const release of ['app1-back', 'app1-front', 'app2-back', 'app2-front']) {
-    const { exitCode, stderr } = await dryRun(objects(release), ...asTeam('deployers'));
+    const { exitCode, stderr } = await dryRun(await objects(release), ...asTeam('deployers'));
     assert.is(exitCode, 0, `${release}: ${stderr}`);
-    const refused = await dryRun(objects(release), ...asTeam('backend'));
+    const refused = await dryRun(await objects(release), ...asTeam('backend'));
     assert.match(refused.stderr, 'forbidden', release);
   }
   for (const release of ['devops', 'postgresql']) {
-    const refused = await dryRun(objects(release), ...asTeam('deployers'));
+    const refused = await dryRun(await objects(release), ...asTeam('deployers'));
     assert.match(refused.stderr, 'forbidden', release);
   }
 });
@@ -156,7 +155,5 @@ charts('helm itself installs, upgrades and removes an application as a deployer'
     assert.is(exitCode, 0, stderr);
   }
 });
-
-charts.after(cleanUp);
 
 charts.runIfAsked();

@@ -16,7 +16,7 @@ import { checkSite } from '../../../lib/ingress/test.ts';
 import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { type KubernetesObject, render, type Tree } from '../../charts/render.ts';
-import { cleanUp, root } from '../../charts/tools.ts';
+import { root } from '../../charts/tools.ts';
 import { findProgram } from '../../rig/find-program.ts';
 import { taskContext } from '../../rig/task-context.ts';
 import { type ApiServer, startApiServer } from '../api-server.ts';
@@ -192,7 +192,6 @@ traefikSuite.after(async (state) => {
   state.front?.close();
   await state.api?.stop();
   if (state.folder) rmSync(state.folder, { recursive: true });
-  await cleanUp();
 });
 
 traefikSuite.before.each(({ reached }) => {

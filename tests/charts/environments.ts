@@ -1,0 +1,153 @@
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ProviderName } from '../../lib/cluster/providers.ts';
+import { chartArguments } from '../../lib/helm/chart-places.ts';
+import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
+import { environmentNames, loadSettings } from '../../lib/settings/settings.ts';
+import { makeCertificate } from '../rig/certificate.ts';
+import { type KubernetesObject, objectsOf } from './render.ts';
+import { keyring, root, run, temporaryFolder } from './tools.ts';
+
+/** Everything that can be deployed, by provider and environment. */
+export const environments = [
+  ['embedded', 'development'],
+  ['minikube', 'development'],
+  ['existing', 'development'],
+  ['existing', 'lab'],
+  ['existing', 'production'],
+] as const satisfies readonly (readonly [ProviderName, string])[];
+
+/** True when no chart comes from a repository, so that all releases can be rendered. */
+export const isWhole = (provider: ProviderName, environment: string): boolean =>
+  provider === 'embedded' || environment === 'lab';
+
+/** A copy of the files that helmfile reads, for tests that change them. */
+export async function copyOfReleases(): Promise<string> {
+  const folder = temporaryFolder();
+  for (const name of ['charts', 'environments', 'helmfile.yaml', 'vault', '.sops.yaml'])
+    await cp(join(root, name), join(folder, name), { recursive: true });
+  return folder;
+}
+
+let production: Promise<string> | undefined;
+
+/** A copy in which production uses the development secrets, since the repository has none for it. */
+function productionFolder(): Promise<string> {
+  production ??= (async () => {
+    const folder = await copyOfReleases();
+    const secrets = (name: string) => join(folder, 'environments', name, 'secrets');
+    await cp(secrets('development'), secrets('production'), { recursive: true });
+    return folder;
+  })();
+  return production;
+}
+
+let state: Promise<string> | undefined;
+
+/** A state folder with what must exist before rendering. */
+function stateFolder(): Promise<string> {
+  state ??= (async () => {
+    const folder = temporaryFolder();
+    const certificates = join(folder, 'certificates');
+    await mkdir(certificates);
+    const { authority } = await makeCertificate(certificates, 'postgresql', ['DNS:postgresql']);
+    await writeFile(join(certificates, 'ca.crt'), authority);
+    return folder;
+  })();
+  return state;
+}
+
+export type HelmfileOptions = {
+  /** Default: the project's folder. */
+  readonly folder?: string;
+  /** More settings as YAML, above all others. */
+  readonly settings?: string;
+  /** Default: all releases that can be rendered. */
+  readonly selectors?: readonly string[];
+};
+
+/** Runs helmfile for an environment, as `helmfile.yaml` describes its arguments, with the development key. */
+export async function helmfile(
+  provider: ProviderName,
+  environment: string,
+  words: readonly string[],
+  options: HelmfileOptions = {},
+): Promise<Ended> {
+  const own = isWhole(provider, environment) ? [] : ['app=devops', 'app=postgresql', 'tier=apps'];
+  const { settings, selectors = own } = options;
+  const folder = options.folder ?? (environment === 'production' ? await productionFolder() : root);
+  const files = ['common.yaml', `${provider}.yaml`, `${environment}/settings.yaml`].map((file) =>
+    join('environments', file),
+  );
+  if (settings !== undefined) {
+    const file = join(temporaryFolder(), 'more.yaml');
+    await writeFile(file, settings);
+    files.push(file);
+  }
+  const charts = (await environmentNames()).includes(environment)
+    ? await chartArguments(await loadSettings(environment, provider))
+    : [];
+  const args = [
+    '--skip-deps',
+    ...files.flatMap((file) => ['--state-values-file', file]),
+    ...['--state-values-set-string', `environment=${environment}`],
+    ...['--state-values-set', `state=${await stateFolder()}`],
+    ...charts,
+    ...selectors.flatMap((label) => ['--selector', label]),
+    ...words,
+  ];
+  return run('helmfile', args, { environment: await keyring(), folder });
+}
+
+/** helmfile's stdout; throws its error if it fails. */
+export async function helmfileText(...call: Parameters<typeof helmfile>): Promise<string> {
+  const { exitCode, stdout, stderr } = await helmfile(...call);
+  if (exitCode !== 0) throw new Error(`helmfile ended with ${exitCode}:\n${stderr}`);
+  return stdout;
+}
+
+const rendered = new Map<string, Promise<ReadonlyMap<string, string>>>();
+
+/** Text of all objects by release, as helmfile renders them; third-party charts only if they are local. */
+export function renderEnvironment(
+  provider: ProviderName,
+  environment = 'development',
+): Promise<ReadonlyMap<string, string>> {
+  const key = `${environment} on ${provider}`;
+  const found = rendered.get(key) ?? renderReleases(provider, environment);
+  rendered.set(key, found);
+  return found;
+}
+
+async function renderReleases(
+  provider: ProviderName,
+  environment: string,
+): Promise<ReadonlyMap<string, string>> {
+  const output = temporaryFolder();
+  const folders = ['--output-dir', output, '--output-dir-template', '{{ .OutputDir }}/{{ .Release.Name }}'];
+  await helmfileText(provider, environment, ['template', ...folders]);
+  const texts = new Map<string, string>();
+  for (const release of await readdir(output)) {
+    const files = await readdir(join(output, release), { recursive: true, withFileTypes: true });
+    const contents = files
+      .filter((file) => file.isFile())
+      .map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));
+    texts.set(release, (await Promise.all(contents)).join('\n---\n'));
+  }
+  return texts;
+}
+
+/** All objects of an environment. */
+export const environmentObjects = async (
+  provider: ProviderName,
+  environment?: string,
+): Promise<KubernetesObject[]> =>
+  [...(await renderEnvironment(provider, environment)).values()].flatMap(objectsOf);
+
+/** The objects of one release of an environment. */
+export const releaseObjects = async (
+  release: string,
+  provider: ProviderName,
+  environment?: string,
+): Promise<KubernetesObject[]> =>
+  objectsOf((await renderEnvironment(provider, environment)).get(release) ?? '');
