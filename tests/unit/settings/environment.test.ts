@@ -1,31 +1,24 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { suite } from 'uvu';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import {
   cloneKey,
   environmentOf,
-  exportHomes,
   homesOf,
   plainStateOf,
   remember,
   remembered,
   writeWhole,
 } from '../../../lib/settings/environment.ts';
-import { copyEnvironments, type ProjectCopy } from '../../rig/project-copy.ts';
+import { copyEnvironments } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
-type State = { clone: ProjectCopy };
+const clone = copyEnvironments();
 
-const test = suite<State>('environment');
-
-test.before((state) => {
-  state.clone = copyEnvironments();
-});
-
-test.after.each(({ clone }) => clone.reset());
-test.after(({ clone }) => clone.remove());
+test.after.each(clone.reset);
+test.after(clone.remove);
 
 test('clones and environments have different, stable keys', () => {
   const key = cloneKey('development', '/a');
@@ -82,15 +75,7 @@ test('a path with special characters gets a link for programs that split paths; 
     assert.is(plainStateOf(`/home/${name}/.state/a`, 'key'), '/tmp/k8sd-key-state', name);
 });
 
-test('plain commands name the homes relative to the project', () => {
-  const environment = environmentOf({ env: 'development', provider: 'embedded' });
-  assert.is(
-    exportHomes(environment, 'KUBECONFIG', 'KWOK_WORKDIR'),
-    'export KUBECONFIG="$PWD/.state/development/kubeconfig" KWOK_WORKDIR="$PWD/.state/development/kwok"',
-  );
-});
-
-test('only a created environment has a record, with its provider', async ({ clone }) => {
+test('only a created environment has a record, with its provider', async () => {
   assert.is(await remembered({ name: 'development', root: clone.folder }), undefined);
   await remember(environmentOf({ env: 'development', provider: 'embedded', context: 'no' }, clone.folder));
   assert.equal(await remembered({ name: 'development', root: clone.folder }), { provider: 'embedded' });
@@ -101,7 +86,7 @@ test('only a created environment has a record, with its provider', async ({ clon
   });
 });
 
-test('a damaged record is reported with its fix', async ({ clone }) => {
+test('a damaged record is reported with its fix', async () => {
   await remember(environmentOf({ env: 'development', provider: 'embedded' }, clone.folder));
   for (const text of ['{"prov', '{}', 'null', '{"provider":"kind"}']) {
     writeFileSync(join(clone.folder, '.state/development/environment.json'), text);
@@ -111,7 +96,7 @@ test('a damaged record is reported with its fix', async ({ clone }) => {
   }
 });
 
-test('files are private and replaced atomically', async ({ clone }) => {
+test('files are private and replaced atomically', async () => {
   const path = join(clone.folder, '.state/deep/down/keys.json');
   await writeWhole(path, 'one');
   await writeWhole(path, 'two');
