@@ -69,21 +69,14 @@ export async function loginProblem(
   open: (role: LoginRole) => Promise<string>,
   accepts: (role: LoginRole, password: string) => Promise<boolean>,
 ): Promise<string | undefined> {
-  const tried = await Promise.all(
-    roles.map(async (role): Promise<LoginRole | Error | undefined> => {
-      try {
-        return (await accepts(role, await open(role))) ? undefined : role;
-      } catch (error) {
-        // A server that does not answer in time has neither accepted nor refused the password.
-        return error as Error;
-      }
-    }),
-  );
-  const failed = tried.find((found) => found instanceof Error);
-  const refused = tried.filter(
-    (found): found is LoginRole => found !== undefined && !(found instanceof Error),
-  );
-  if (refused.length === 0) return failed === undefined ? undefined : unchecked(failed);
+  const tried = await Promise.allSettled(roles.map(async (role) => accepts(role, await open(role))));
+  const refused = roles.filter((_, index) => {
+    const result = tried[index];
+    return result?.status === 'fulfilled' && !result.value;
+  });
+  // A server that does not answer in time has neither accepted nor refused the password.
+  const failed = tried.find((result) => result.status === 'rejected');
+  if (refused.length === 0) return failed && unchecked(failed.reason);
   const what = 'refuses the password of the encrypted file';
   const rotate = `run ${taskCommand('rotate-database-password')}`;
   if (refused.some(({ kind }) => kind === 'superuser')) return `${what}: ${rotate}`;

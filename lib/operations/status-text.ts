@@ -1,4 +1,5 @@
 import { clusterOf } from '../cluster/cluster.ts';
+import type { ClusterPhase } from '../cluster/provider.ts';
 import { providerOf } from '../cluster/providers.ts';
 import { launcher, taskCommand } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
@@ -48,28 +49,20 @@ export async function formatStatus(status: Status, context: EnvironmentContext):
     for (const { name, address } of addresses) lines.push(`address      ${name}: ${address}`);
     for (const note of notesOf(addresses)) lines.push(`             ${note}`);
   }
-  const next = nextStep(status);
-  if (next !== undefined) lines.push('', `${next.step} with: ${launcher} ${next.task}`);
+  const [step, task] =
+    nextSteps[cluster.state] ??
+    (isHalfStarted(status) ? ['start what does not answer, and unseal Vault,', 'start-k8s'] : []);
+  if (step !== undefined) lines.push('', `${step} with: ${launcher} ${task}`);
   return lines.join('\n');
 }
 
-/** The task that leads on; undefined if everything runs. */
-function nextStep(status: Status): { readonly step: string; readonly task: string } | undefined {
-  switch (status.cluster.state) {
-    case 'absent':
-      return { step: 'create it', task: 'create-environment' };
-    case 'creating':
-      return { step: 'finish it', task: 'create-environment' };
-    case 'stopped':
-      return { step: 'start it', task: 'start-k8s' };
-    case 'degraded':
-      return { step: 'start what is missing', task: 'start-k8s' };
-    default:
-      return isHalfStarted(status)
-        ? { step: 'start what does not answer, and unseal Vault,', task: 'start-k8s' }
-        : undefined;
-  }
-}
+/** What leads on from a phase, and the task that does it. */
+const nextSteps: { readonly [phase in ClusterPhase]?: readonly [step: string, task: string] } = {
+  absent: ['create it', 'create-environment'],
+  creating: ['finish it', 'create-environment'],
+  stopped: ['start it', 'start-k8s'],
+  degraded: ['start what is missing', 'start-k8s'],
+};
 
 /** What was changed manually in the deployed releases. */
 async function driftLines(
