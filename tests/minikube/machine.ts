@@ -5,8 +5,8 @@ import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
 
 /** Environment of the suite, and the filter for test names; from the command line, by tests/run.ts. */
-export const environment = process.env.MINIKUBE_TEST_ENVIRONMENT ?? 'development';
-export const only = process.env.MINIKUBE_TEST_ONLY ?? '';
+export const environment = process.env.TEST_ENVIRONMENT || 'development';
+export const only = process.env.TEST_ONLY ?? '';
 
 export type Clone = Sandbox & {
   /** Name of the profile, of its network and of its first node. */
