@@ -14,7 +14,7 @@ export type Sandbox = {
   readonly env: NodeJS.ProcessEnv;
   /** Runs a task by `./run`, which starts in a third of the time of the sources. */
   task(...words: readonly string[]): Promise<Ended>;
-  /** Runs a bash script in the folder after `eval "$(./run env)"`. */
+  /** Runs a bash script in the folder with the variables of `./run env`, which is asked once. */
   shell(script: string): Promise<Ended>;
   /** Path of a file in the folder. */
   path(...names: readonly string[]): string;
@@ -55,13 +55,22 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
   const run = (command: string, args: readonly string[]): Promise<Ended> =>
     ended(spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] }));
   const task = (...words: readonly string[]) => run('./run', words);
+  let variables: string | undefined;
+  const shell = async (script: string): Promise<Ended> => {
+    if (variables === undefined) {
+      const printed = await task('env');
+      if (printed.exitCode !== 0) return printed;
+      variables = printed.stdout;
+    }
+    return run('bash', ['-c', `set -euo pipefail\n${variables}\n${script}`]);
+  };
 
   return {
     folder,
     home,
     env,
     task,
-    shell: (script) => run('bash', ['-c', `set -euo pipefail; eval "$(./run env)"; ${script}`]),
+    shell,
     path: (...names) => join(folder, ...names),
     remove: async (...environments) => {
       for (const environment of environments)
