@@ -3,7 +3,6 @@ import { taskCommand } from '../ground/launcher.ts';
 import type { Release } from '../helm/helmfile.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { type Environment, settingsOf } from '../settings/environment.ts';
-import { vaultClient } from './api/client.ts';
 import { readKeys } from './api/keys-file.ts';
 import { type VaultStatus, vaultStatus } from './api/vault-status.ts';
 import { desiredState, keysPath, vaultSettings } from './desired.ts';
@@ -22,11 +21,8 @@ export async function readVaultStatus(context: HealthContext): Promise<VaultStat
   const noKeys = keys instanceof Error ? keys.message : keys ? undefined : `its keys are not in ${path}`;
   const state = await desiredState(environment);
   const settings = vaultSettings(await settingsOf(environment));
-  return withVaultReplicas(context, 0, async (connections) => {
-    const replicas = connections.map(({ name, host, port }) => {
-      const client = vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 });
-      return { name, client: token === undefined ? client : client.withToken(token) };
-    });
+  const client = { timeoutMs: 3000, ...(token && { token }) };
+  return withVaultReplicas(context, 0, client, async (replicas) => {
     const status = await vaultStatus(replicas, state, settings, (reason) => {
       if (isSetUp) context.log(`unknown: whether Vault is configured (${noKeys ?? reason})`);
     });

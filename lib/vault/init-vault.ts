@@ -8,7 +8,6 @@ import { podStartMs } from '../kubernetes/port-forward.ts';
 import { decryptValue } from '../secrets/sops.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
 import { writeWhole } from '../settings/environment.ts';
-import { vaultClient } from './api/client.ts';
 import { convergeVault, formatChange, type VaultChange } from './api/converge.ts';
 import { initialiseVault, unsealVault, waitForVault } from './api/init.ts';
 import { readKeys, textsOfKeys } from './api/keys-file.ts';
@@ -70,9 +69,8 @@ export async function unseal(context: EnvironmentContext): Promise<Outcome> {
   return withAnsweringReplicas(context, async (replicas) => {
     const { environment, signal } = context;
     const outcome = await unsealVault({ replicas, keysPath: keysPath(environment), signal });
-    if (outcome !== 'changed') return 'unchanged';
-    context.log('Vault is unsealed');
-    return 'changed';
+    if (outcome === 'changed') context.log('Vault is unsealed');
+    return outcome;
   });
 }
 
@@ -81,13 +79,8 @@ const withAnsweringReplicas = <Result>(
   context: EnvironmentContext,
   use: (replicas: readonly Replica[]) => Promise<Result>,
 ): Promise<Result> =>
-  withVaultReplicas(context, podStartMs, async (connections) => {
-    const { signal } = context;
-    const replicas = connections.map(({ name, host, port }) => ({
-      name,
-      client: vaultClient({ address: `http://${host}:${port}`, signal }),
-    }));
-    await Promise.all(replicas.map(({ client }) => waitForVault(client, startMs, signal)));
+  withVaultReplicas(context, podStartMs, { signal: context.signal }, async (replicas) => {
+    await Promise.all(replicas.map(({ client }) => waitForVault(client, startMs, context.signal)));
     return use(replicas);
   });
 

@@ -4,8 +4,8 @@ import { poll } from '../ground/poll.ts';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { type Connection, type ForwardContext, withPortForward } from '../kubernetes/port-forward.ts';
 import type { ShellContext } from '../settings/context.ts';
-import { vaultClient } from './api/client.ts';
-import { sealStatus } from './api/replica.ts';
+import { type VaultClientInput, vaultClient } from './api/client.ts';
+import { type Replica, sealStatus } from './api/replica.ts';
 
 /** What kubectl returns of the release: its StatefulSet and pods. */
 export type VaultWorkload = {
@@ -26,8 +26,6 @@ export type VaultPods = {
   /** True if all replicas run. */
   readonly complete: boolean;
 };
-
-export type NamedConnection = Connection & { readonly name: string };
 
 /** The label of the release `vault` on its objects, whichever chart it comes from. */
 export const vaultSelector = 'app.kubernetes.io/instance=vault';
@@ -62,18 +60,23 @@ export async function hasVault(context: ShellContext): Promise<boolean> {
 }
 
 /**
- * Calls `use` with a local address for each server of Vault: the process beside the cluster, or every running
- * pod. Waits up to `waitMs` milliseconds for the pods, and as long again for answers. Throws `TaskError` if
- * no pod runs.
+ * Calls `use` with a client of each server of Vault: the process beside the cluster, or every running pod.
+ * Waits up to `waitMs` milliseconds for the pods, and as long again for answers. Throws `TaskError` if no pod
+ * runs.
  */
 export async function withVaultReplicas<Result>(
   context: ForwardContext & Partial<Pick<TaskContext, 'log'>>,
   waitMs: number,
-  use: (connections: readonly NamedConnection[]) => Promise<Result>,
+  client: Omit<VaultClientInput, 'address'>,
+  use: (replicas: readonly Replica[]) => Promise<Result>,
 ): Promise<Result> {
   const { environment } = context;
+  const replica = (name: string, { host, port }: Connection): Replica => ({
+    name,
+    client: vaultClient({ ...client, address: `http://${host}:${port}` }),
+  });
   const servers = await providerOf(environment).servers?.(environment);
-  if (servers) return use([{ name: 'vault', host: '127.0.0.1', port: servers.vault }]);
+  if (servers) return use([replica('vault', { host: '127.0.0.1', port: servers.vault })]);
   const { running, others } = await podsOf(context, waitMs);
   if (others.length > 0) context.log?.(`skipped, since they do not run: ${others.join(', ')}`);
   if (running.length === 0) {
@@ -88,11 +91,10 @@ export async function withVaultReplicas<Result>(
   }
   return forward(running, []);
 
-  function forward(names: readonly string[], connections: readonly NamedConnection[]): Promise<Result> {
-    const [name, ...rest] = names;
-    if (name === undefined) return use(connections);
+  function forward([name, ...rest]: readonly string[], replicas: readonly Replica[]): Promise<Result> {
+    if (name === undefined) return use(replicas);
     return withPortForward(context, { ...vaultTarget, resource: `pod/${name}`, waitMs }, (connection) =>
-      forward(rest, [...connections, { name, ...connection }]),
+      forward(rest, [...replicas, replica(name, connection)]),
     );
   }
 }

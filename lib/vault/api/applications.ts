@@ -1,13 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
-import type {
-  Application,
-  DatabaseRole,
-  DesiredState,
-  KeyValues,
-  Mount,
-  Policy,
-  Role,
-} from './desired-state.ts';
+import type { Application, DatabaseRole, DesiredState, KeyValues, Policy } from './desired-state.ts';
 import { type Complain, checkLongest, readStateFile, type StateFile } from './state-checks.ts';
 import type { DeclaredState } from './state-schema.ts';
 
@@ -17,45 +9,45 @@ const mark = /^# Of the application ([a-z0-9_-]+); written by init-vault\b/;
 /** The application that a policy belongs to, by its text; undefined for a policy that others wrote. */
 export const applicationOfPolicy = (text: string): string | undefined => mark.exec(text)?.[1];
 
-const templateNames = ['policy', 'databasePolicy', 'create', 'renew', 'revoke'] as const;
-
-/** `access` of state.yaml with the texts of its templates. */
-type Access = DeclaredState['access'] & {
-  readonly templates: { readonly [Name in (typeof templateNames)[number]]: StateFile };
-};
-
 /** The state with what `access` gives every entry of `applications`: a policy, roles and secrets. */
 export async function withApplications(
   folder: string,
   state: DesiredState,
-  { access: declared, applications }: DeclaredState,
+  { access, applications }: DeclaredState,
   complain: Complain,
 ): Promise<DesiredState> {
-  checkAccess(declared, state, complain);
+  checkAccess(access, state, complain);
   refuseDuplicates(state, applications, complain);
-  const { policy, database } = declared;
-  const files = { ...database, policy, databasePolicy: database.policy };
-  const templates = await Promise.all(
-    templateNames.map(async (name) => [name, await readStateFile(folder, files[name])] as const),
-  );
-  const access = { ...declared, templates: Object.fromEntries(templates) as Access['templates'] };
+  const { database } = access;
+  const file = (name: string) => readStateFile(folder, name);
+  const policies = await Promise.all([file(access.policy), file(database.policy)]);
+  const [create, renew, revoke] = await Promise.all([
+    file(database.create),
+    file(database.renew),
+    file(database.revoke),
+  ]);
+  const roles = applications.map(({ backend, namespace }) => ({
+    ...{ name: backend, serviceAccounts: [backend], namespaces: [namespace], policies: [backend] },
+    ...{ audience: access.audience, ttl: access.tokenTtl },
+  }));
+  const logins = applications
+    .filter((application) => application.database !== undefined)
+    .map((application): DatabaseRole => {
+      const statements = (template: StateFile) => statementsOf(fill(template, valuesOf(application)));
+      return {
+        ...{ name: application.backend, connection: database.connection },
+        ...{ create: statements(create), renew: statements(renew), revoke: statements(revoke) },
+        ...{ ttl: database.ttl, maxTtl: database.maxTtl },
+      };
+    });
   return {
     ...state,
-    policies: [...state.policies, ...applications.map((application) => policyOf(application, access))],
-    keyValues: applications.flatMap((application) => keyValuesOf(application, access)),
+    policies: [...state.policies, ...applications.map((application) => policyOf(application, policies))],
+    keyValues: applications.flatMap((application) => keyValuesOf(application, access.secrets)),
     auth: state.auth.map((mount) =>
-      mount.path === access.auth
-        ? {
-            ...mount,
-            roles: [...mount.roles, ...applications.map((application) => roleOf(application, access))],
-          }
-        : mount,
+      mount.path === access.auth ? { ...mount, roles: [...mount.roles, ...roles] } : mount,
     ),
-    mounts: state.mounts.map((mount) =>
-      mount.path === database.mount
-        ? { ...mount, logins: applications.flatMap((application) => loginsOf(application, access)) }
-        : mount,
-    ),
+    mounts: state.mounts.map((mount) => (mount.path === database.mount ? { ...mount, logins } : mount)),
   };
 }
 
@@ -65,7 +57,7 @@ function checkAccess(
   complain: Complain,
 ): void {
   const { database } = access;
-  const mountAt = (wanted: string): Mount | undefined => mounts.find(({ path }) => path === wanted);
+  const mountAt = (wanted: string) => mounts.find(({ path }) => path === wanted);
   const engine = mountAt(database.mount);
   if (engine?.type !== 'database')
     throw complain(['access', 'database', 'mount'], 'is not a database engine of `mounts`');
@@ -89,9 +81,8 @@ const valuesOf = ({ name, backend, database }: Application) => ({
   ...(database === undefined ? {} : { database }),
 });
 
-function policyOf(application: Application, access: Access): Policy {
-  const { policy, databasePolicy } = access.templates;
-  const templates = application.database === undefined ? [policy] : [policy, databasePolicy];
+function policyOf(application: Application, [policy, ofDatabase]: [StateFile, StateFile]): Policy {
+  const templates = application.database === undefined ? [policy] : [policy, ofDatabase];
   const values = valuesOf(application);
   const text = templates.map((template) => fill(template, values)).join('');
   if (applicationOfPolicy(text) === application.name)
@@ -103,34 +94,9 @@ function policyOf(application: Application, access: Access): Policy {
   });
 }
 
-const roleOf = ({ backend, namespace }: Application, access: Access): Role => ({
-  name: backend,
-  serviceAccounts: [backend],
-  namespaces: [namespace],
-  audience: access.audience,
-  policies: [backend],
-  ttl: access.tokenTtl,
-});
-
-function loginsOf(application: Application, { database, templates }: Access): DatabaseRole[] {
-  if (application.database === undefined) return [];
-  const statements = (template: StateFile) => statementsOf(fill(template, valuesOf(application)));
-  return [
-    {
-      name: application.backend,
-      connection: database.connection,
-      create: statements(templates.create),
-      renew: statements(templates.renew),
-      revoke: statements(templates.revoke),
-      ttl: database.ttl,
-      maxTtl: database.maxTtl,
-    },
-  ];
-}
-
-const keyValuesOf = ({ name: application, secrets }: Application, access: Access): KeyValues[] =>
+const keyValuesOf = ({ name: application, secrets }: Application, mount: string): KeyValues[] =>
   Object.entries(secrets).map(([path, values]) => ({
-    mount: access.secrets,
+    mount,
     path: `${application}/${path}`,
     values: Object.entries(values).map(([name, from]) => ({ name, from })),
   }));

@@ -1,5 +1,6 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
+import type { Outcome } from '../../ground/outcome.ts';
 import { poll } from '../../ground/poll.ts';
 import type { JsonObject, VaultClient } from './client.ts';
 import { dropReservation, reserveKeysFile, type VaultKeys } from './keys-file.ts';
@@ -28,13 +29,9 @@ export async function initialiseVault(input: OpenVaultInput): Promise<OpenedVaul
   return { client: await activeOf(input), initialised: isNew, unsealed };
 }
 
-/**
- * Unseals an initialised Vault, for a start after a stop. Returns `new` for one that is not initialised,
- * which stays so. Throws `TaskError` as `initialiseVault` does.
- */
-export async function unsealVault(input: OpenVaultInput): Promise<'changed' | 'unchanged' | 'new'> {
-  if (!(await anyInitialised(input))) return 'new';
-  if ((await unsealAll(input)).length === 0) return 'unchanged';
+/** Unseals Vault, for a start after a stop; a new one stays as it is. Throws `TaskError` as `initialiseVault` does. */
+export async function unsealVault(input: OpenVaultInput): Promise<Outcome> {
+  if (!(await anyInitialised(input)) || (await unsealAll(input)).length === 0) return 'unchanged';
   await activeOf(input);
   return 'changed';
 }

@@ -1,9 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { chmod, cp, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { poll } from '../../../lib/ground/poll.ts';
+import { root as project } from '../../../lib/ground/project.ts';
+import { ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { objectOf, type VaultClient, vaultClient } from '../../../lib/vault/api/client.ts';
 import { convergeVault, type VaultChange } from '../../../lib/vault/api/converge.ts';
 import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
@@ -19,7 +21,6 @@ import { type DatabaseServer, databaseServer } from './database-server.ts';
 import { type RealVault, realVault } from './real-vault.ts';
 import { serviceAccountToken, type TokenReview, tokenReview } from './token-review.ts';
 
-const project = fileURLToPath(new URL('../../..', import.meta.url));
 const reviewer = 'token-of-the-reviewer';
 const operator = 'vault-operator-vault-secrets-operator-controller-manager';
 
@@ -111,12 +112,9 @@ const changed = (changes: VaultChange[]) =>
     .filter(({ outcome }) => outcome === 'changed')
     .map(({ path, difference }) => `${path}: ${difference}`);
 
-async function login(context: Context, role: string, token: string) {
-  const body = (
-    await anonymous(context).request('POST', 'auth/kubernetes/login', { body: { role, jwt: token } })
-  ).body;
-  const { auth } = body as { auth: { client_token: string } };
-  return anonymous(context).withToken(auth.client_token);
+async function login(context: Context, role: string, jwt: string) {
+  const { body } = await anonymous(context).request('POST', 'auth/kubernetes/login', { body: { role, jwt } });
+  return anonymous(context).withToken(String(objectOf(body.auth)?.client_token));
 }
 
 test('a new Vault is initialised and unsealed, and its keys are stored', async (context) => {
@@ -173,9 +171,7 @@ test('the operator’s token is renewed by each run and has only the rights that
     ['GET', 'sys/storage/raft/snapshot'],
   ];
   for (const [method, path, body] of refused) {
-    const failure = await failureOf(
-      client.request(method, path, body === undefined ? {} : { body: { ...body } }),
-    );
+    const failure = await failureOf(client.request(method, path, body && { body: { ...body } }));
     assert.match(failure.why, 'permission denied', path);
   }
 });
@@ -207,26 +203,23 @@ const loginOfApp1 = (context: Context) =>
 
 test('app1 logs in with its ServiceAccount and reads only its own parameters', async (context) => {
   const app = await loginOfApp1(context);
-  assert.equal((await app.read('kv/data/app1/database'))?.data, {
-    ...{ DB_HOST: 'postgresql.database', DB_PORT: '5432' },
-  });
-  const others = [
-    'kv/data/app2/database',
-    'kv/metadata/app1/database',
-    'sys/mounts',
-    'database/creds/app2-back',
-  ];
-  for (const path of [...others, 'database/config/postgresql', 'cubbyhole/x']) {
+  const { data } = (await app.read('kv/data/app1/database')) ?? {};
+  assert.equal(data, { DB_HOST: 'postgresql.database', DB_PORT: '5432' });
+  for (const path of [
+    ...['kv/data/app2/database', 'kv/metadata/app1/database', 'sys/mounts', 'cubbyhole/x'],
+    ...['database/creds/app2-back', 'database/config/postgresql'],
+  ])
     assert.match((await failureOf(app.read(path))).why, 'permission denied');
-  }
 });
+
+type Login = { readonly username: string; readonly password: string };
 
 test('app1 gets a login for its database, which is renewed and revoked, and its tables stay', async (context) => {
   const { database } = context;
   const app = await loginOfApp1(context);
   const { body } = await app.request('GET', 'database/creds/app1-back');
   assert.is(body.lease_duration, 3600);
-  const { username, password } = objectOf(body.data) as { username: string; password: string };
+  const { username, password } = body.data as Login;
   const ask = (sql: string) => database.ask(username, password, sql);
   assert.equal(await ask('SELECT current_user, rolsuper FROM pg_roles WHERE rolname = session_user'), [
     { current_user: 'app1', rolsuper: false },
@@ -242,31 +235,16 @@ test('app1 gets a login for its database, which is renewed and revoked, and its 
   assert.equal(await until(), []);
   const failure = await ask('SELECT 1').catch((error: Error) => error.message);
   assert.match(String(failure), 'password authentication failed');
-  assert.equal((await database.run("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'v-%'"))[0], {
-    count: '0',
-  });
-  const again = objectOf(await app.read('database/creds/app1-back')) as {
-    username: string;
-    password: string;
-  };
-  assert.equal(
-    await database.ask(
-      again.username,
-      again.password,
-      "SELECT tableowner FROM pg_tables WHERE tablename = 'kept'",
-    ),
-    [{ tableowner: 'app1' }],
-  );
+  const again = (await app.read('database/creds/app1-back')) as Login;
+  const owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'kept'";
+  assert.equal(await database.ask(again.username, again.password, owner), [{ tableowner: 'app1' }]);
   // The server logs every statement, and none contains a password.
   assert.match(database.log(), `CREATE ROLE "${username}" LOGIN PASSWORD 'SCRAM-SHA-256$`);
   assert.not.ok(database.log().includes(password));
   // Revoking the application's token revokes its logins.
   await app.write('auth/token/revoke-self', {});
-  const deadline = Date.now() + 10_000;
-  while ((await database.run("SELECT FROM pg_roles WHERE rolname LIKE 'v-%'")).length > 0) {
-    assert.ok(Date.now() < deadline, 'the login ends with its token');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  const logins = () => database.run("SELECT FROM pg_roles WHERE rolname LIKE 'v-%'");
+  assert.ok(await poll(async () => (await logins()).length === 0 || undefined, 10_000));
 });
 
 test('the operator can log in, encrypt and decrypt, and nothing else', async (context) => {
@@ -274,8 +252,8 @@ test('the operator can log in, encrypt and decrypt, and nothing else', async (co
   const plaintext = Buffer.from('cached token').toString('base64');
   const { ciphertext } = await client.write('transit/encrypt/vso-client-cache', { plaintext });
   assert.is((await client.write('transit/decrypt/vso-client-cache', { ciphertext })).plaintext, plaintext);
-  assert.match((await failureOf(client.read('transit/keys/vso-client-cache'))).why, 'permission denied');
-  assert.match((await failureOf(client.read('kv/data/app1/database'))).why, 'permission denied');
+  for (const path of ['transit/keys/vso-client-cache', 'kv/data/app1/database'])
+    assert.match((await failureOf(client.read(path))).why, 'permission denied');
 });
 
 test('another account, namespace or audience cannot log in', async (context) => {
@@ -364,17 +342,9 @@ test('an entry adds an application; without it only its secrets stay', async (co
   const folder = join(context.vault.folder, 'state');
   await cp(join(project, 'vault'), folder, { recursive: true });
   const file = join(folder, 'state.yaml');
-  const entry = [
-    '  app3:',
-    ...['    backend: app3-back', '    namespace: backend', '    database: app1', '    secrets:'],
-    '      more: { DB_HOST: { setting: database.host } }',
-    '',
-  ].join('\n');
-  const text = await readFile(file, 'utf8');
-  await writeFile(
-    file,
-    text.replace(/^applications:\n/m, (line) => line + entry),
-  );
+  const rights = 'backend: app3-back, namespace: backend, database: app1';
+  const entry = `  app3: { ${rights}, secrets: { more: { DB_HOST: { setting: database.host } } } }\n`;
+  await writeFile(file, (await readFile(file, 'utf8')).replace(/^applications:\n/m, `$&${entry}`));
   const before = context.state;
   context.state = await loadDesiredState(folder);
   assert.equal(changed(await converge(context)), [
@@ -468,17 +438,8 @@ test('the plain commands of the dry run configure the same Vault', async (contex
 
 async function shell(script: string, folder: string): Promise<void> {
   const env = { PATH: `${folder}:${process.env.PATH}`, HOME: folder };
-  const child = spawn('sh', ['-eu', '-c', script], { cwd: project, env });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk) => {
-      output += chunk;
-    });
-  }
-  const code = await new Promise((resolve) => {
-    child.on('close', resolve);
-  });
-  assert.is(code, 0, output);
+  const { exitCode, stderr } = await ended(spawn('sh', ['-eu', '-c', script], { cwd: project, env }));
+  assert.is(exitCode, 0, stderr);
 }
 
 test.run();

@@ -109,8 +109,8 @@ test('Vault and PostgreSQL are reached without kubectl', async () => {
   const { ports } = await ensureState(environment, 'v1.31.0');
   const found = await withPostgresql(context, async (connection) => connection);
   assert.equal(found, { host: '127.0.0.1', port: ports.postgresql });
-  const vaults = await withVaultReplicas(context, 0, async (connections) => connections);
-  assert.equal(vaults, [{ name: 'vault', host: '127.0.0.1', port: ports.vault }]);
+  const [vault] = await withVaultReplicas(context, 0, {}, async (replicas) => replicas);
+  assert.is(vault?.client.address, `http://127.0.0.1:${ports.vault}`);
 });
 
 test('an interrupted run stops what it started, unless it has destroyed that itself', async () => {

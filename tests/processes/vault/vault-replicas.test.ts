@@ -45,11 +45,11 @@ function cluster({ script }: ScriptedFolder, pods: Record<string, string>, port?
 
 test('every running pod is reached by ordinal, and the others are logged', async ({ tools, context }) => {
   cluster(tools, { 'vault-2': 'Running', 'vault-0': 'Running', 'vault-1': 'Pending' });
-  const found = await withVaultReplicas(context, 0, async (connections) => connections);
-  assert.equal(found, [
-    { name: 'vault-0', host: '127.0.0.1', port: 40000 },
-    { name: 'vault-2', host: '127.0.0.1', port: 40002 },
-  ]);
+  const found = await withVaultReplicas(context, 0, {}, async (replicas) => replicas);
+  assert.equal(
+    found.map(({ name, client }) => `${name} ${client.address}`),
+    ['vault-0 http://127.0.0.1:40000', 'vault-2 http://127.0.0.1:40002'],
+  );
   assert.ok(context.logged.includes('skipped, since they do not run: vault-1'));
   const [list = '', ...forwards] = tools.calls();
   assert.match(
@@ -64,7 +64,7 @@ test('every running pod is reached by ordinal, and the others are logged', async
 
 test('pods that do not run yet are waited for', async ({ tools, context }) => {
   cluster(tools, { 'vault-0': 'Pending' });
-  const found = withVaultReplicas(context, 30_000, async (connections) => connections);
+  const found = withVaultReplicas(context, 30_000, {}, async (replicas) => replicas);
   while (tools.calls().length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
   const vault = await scriptedVault(({ path }) =>
     path === 'sys/seal-status' ? { body: { initialized: true, sealed: true } } : undefined,
@@ -80,7 +80,7 @@ test('pods that do not run yet are waited for', async ({ tools, context }) => {
 
 test('without a running pod, the error names the others', async ({ tools, context }) => {
   cluster(tools, { 'vault-0': 'Pending' });
-  const none = await failureOf(withVaultReplicas(context, 0, async () => undefined));
+  const none = await failureOf(withVaultReplicas(context, 0, {}, async () => undefined));
   assert.is(none.what, 'no pod of Vault is running');
   assert.is(none.why, 'vault-0 cannot be reached');
 });
