@@ -3,6 +3,7 @@ import { chmod, cp, mkdir, readFile, rename, stat, writeFile } from 'node:fs/pro
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { setUpDatabases } from '../../../lib/database/set-up.ts';
 import { poll } from '../../../lib/ground/poll.ts';
 import { root as project } from '../../../lib/ground/project.ts';
 import { ended } from '../../../lib/runner/tests/rig/ended.ts';
@@ -17,7 +18,7 @@ import { generateRootToken, lookUpToken, revokeToken } from '../../../lib/vault/
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';
 import { vaultStatus } from '../../../lib/vault/api/vault-status.ts';
 import { failureOf } from '../../unit/vault/scripted-vault.ts';
-import { type DatabaseServer, databaseServer } from './database-server.ts';
+import { type DatabaseServer, databaseServer } from '../database/server.ts';
 import { type RealVault, realVault } from './real-vault.ts';
 import { serviceAccountToken, type TokenReview, tokenReview } from './token-review.ts';
 
@@ -40,7 +41,10 @@ test('a real Vault and a real PostgreSQL start', async (context) => {
   context.review = await tokenReview(reviewer);
   context.vault = await realVault();
   await context.vault.start();
-  context.database = await databaseServer(context.password);
+  context.database = await databaseServer('localhost', { log_statement: 'all' });
+  const issuers = { vault: { password: context.password } };
+  const wanted = JSON.stringify({ applications: { app1: { password: '' } }, issuers });
+  await setUpDatabases(context.database.login, wanted);
 });
 test.after(async ({ vault, review, database }) => {
   await vault?.remove();
@@ -50,7 +54,7 @@ test.after(async ({ vault, review, database }) => {
 
 const settingsOf = ({ vault, database }: Context) => ({
   database: { host: 'postgresql.database', port: 5432, name: 'postgres', sslmode: 'verify-full' },
-  vault: { auditLog: join(vault.folder, 'audit.log'), databaseAddress: database.address },
+  vault: { auditLog: join(vault.folder, 'audit.log'), databaseAddress: `127.0.0.1:${database.login.port}` },
 });
 
 const anonymous = ({ vault }: Context) => vaultClient({ address: vault.address });
@@ -220,12 +224,12 @@ test('app1 gets a login for its database, which is renewed and revoked, and its 
   const { body } = await app.request('GET', 'database/creds/app1-back');
   assert.is(body.lease_duration, 3600);
   const { username, password } = body.data as Login;
-  const ask = (sql: string) => database.ask(username, password, sql);
+  const ask = (sql: string) => database.ask(sql, { user: username, password, database: 'app1' });
   assert.equal(await ask('SELECT current_user, rolsuper FROM pg_roles WHERE rolname = session_user'), [
     { current_user: 'app1', rolsuper: false },
   ]);
   await ask('CREATE SCHEMA made; CREATE TABLE made.kept (id int)');
-  const until = () => database.run(`SELECT rolvaliduntil::text FROM pg_roles WHERE rolname = '${username}'`);
+  const until = () => database.ask(`SELECT rolvaliduntil::text FROM pg_roles WHERE rolname = '${username}'`);
   const before = await until();
   await new Promise((resolve) => setTimeout(resolve, 1100));
   const lease = { lease_id: body.lease_id };
@@ -237,13 +241,14 @@ test('app1 gets a login for its database, which is renewed and revoked, and its 
   assert.match(String(failure), 'password authentication failed');
   const again = (await app.read('database/creds/app1-back')) as Login;
   const owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'kept'";
-  assert.equal(await database.ask(again.username, again.password, owner), [{ tableowner: 'app1' }]);
+  const login = { user: again.username, password: again.password, database: 'app1' };
+  assert.equal(await database.ask(owner, login), [{ tableowner: 'app1' }]);
   // The server logs every statement, and none contains a password.
   assert.match(database.log(), `CREATE ROLE "${username}" LOGIN PASSWORD 'SCRAM-SHA-256$`);
   assert.not.ok(database.log().includes(password));
   // Revoking the application's token revokes its logins.
   await app.write('auth/token/revoke-self', {});
-  const logins = () => database.run("SELECT FROM pg_roles WHERE rolname LIKE 'v-%'");
+  const logins = () => database.ask("SELECT FROM pg_roles WHERE rolname LIKE 'v-%'");
   assert.ok(await poll(async () => (await logins()).length === 0 || undefined, 10_000));
 });
 
@@ -275,7 +280,7 @@ test('a new password is written once; one that the database rejects is an error'
   const failure = await failureOf(converge(context));
   assert.is(failure.what, 'Vault cannot log in to the database `postgresql` as `vault`');
   assert.not.match(failure.why, /(first|second)-password/);
-  await context.database.run(`ALTER ROLE vault PASSWORD '${context.password}'`);
+  await context.database.ask(`ALTER ROLE vault PASSWORD '${context.password}'`);
   assert.equal(changed(await converge(context)), ['database/config/postgresql: password']);
   assert.equal(changed(await converge(context)), []);
   assert.ok(await (await loginOfApp1(context)).read('database/creds/app1-back'));
@@ -366,7 +371,7 @@ test('an entry adds an application; without it only its secrets stay', async (co
   ]);
   assert.match((await failureOf(login(context, 'app3-back', account))).why, 'invalid role name');
   assert.match((await failureOf(app.read('kv/data/app3/more'))).why, 'permission denied');
-  assert.equal(await context.database.run("SELECT FROM pg_roles WHERE rolname LIKE '%app3-bac%'"), []);
+  assert.equal(await context.database.ask("SELECT FROM pg_roles WHERE rolname LIKE '%app3-bac%'"), []);
   assert.ok(await (await operatorClient(context)).read('kv/data/app3/more'));
   assert.equal(changed(await converge(context)), []);
 });
