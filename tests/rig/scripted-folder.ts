@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { root } from '../../lib/ground/project.ts';
+import type { Target } from '../../lib/settings/context.ts';
 import { settingsOf } from '../../lib/settings/environment.ts';
 import type { Settings } from '../../lib/settings/settings.ts';
-import type { CloneContext } from './scripted-clone.ts';
 import { type ScriptedTools, scriptedTools } from './scripted-tools.ts';
-import { taskContext } from './task-context.ts';
+import { type RecordedContext, taskContext } from './task-context.ts';
+
+export type CloneContext = RecordedContext & Target;
 
 export type ScriptedFolder = ScriptedTools & {
   readonly folder: string;

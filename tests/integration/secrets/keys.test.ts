@@ -8,8 +8,7 @@ import { importKeys, removeKeyring } from '../../../lib/secrets/keyring.ts';
 import { makeSecrets } from '../../../lib/secrets/make.ts';
 import { decryptValue } from '../../../lib/secrets/sops.ts';
 import { findProgram } from '../../rig/find-program.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 /* Keys that cannot be used, with the real gpg and sops. */

@@ -14,8 +14,7 @@ import {
   certificateProblem,
   ensureCertificate,
 } from '../../../lib/certificates/certificates.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 type State = { clone: ScriptedFolder; context: CloneContext };

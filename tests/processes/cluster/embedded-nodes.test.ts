@@ -5,8 +5,7 @@ import * as assert from 'uvu/assert';
 import type { Api } from '../../../lib/cluster/embedded/api.ts';
 import { restoreKubeconfig } from '../../../lib/cluster/embedded/kubernetes.ts';
 import { applyNodes, compareNodes, restoreNodes } from '../../../lib/cluster/embedded/nodes.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const test = suite('embedded-nodes');

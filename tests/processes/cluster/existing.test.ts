@@ -2,8 +2,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cluster as provider } from '../../../lib/cluster/existing/cluster.ts';
 import { loadSettings, type Settings } from '../../../lib/settings/settings.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const test = suite('existing');

@@ -4,8 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { connectExisting, connectionAdvice } from '../../../lib/cluster/existing/user-kubeconfig.ts';
 import { leftOut } from '../../../lib/ground/variables.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const test = suite('the user’s kubeconfig');

@@ -4,8 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { routeAddresses, routeCommands } from '../../../lib/ingress/addresses.ts';
 import type { Settings } from '../../../lib/settings/settings.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 
 const test = suite<{ context: CloneContext; node: Server }>('addresses');
 const project = scriptedFolder('environments');

@@ -5,8 +5,7 @@ import * as assert from 'uvu/assert';
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import { ensureRouteCertificates, removeRouteCertificates } from '../../../lib/ingress/certificates.ts';
 import type { Settings } from '../../../lib/settings/settings.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 
 const test = suite<{ context: CloneContext }>('certificates of the routes');
 const project = scriptedFolder('environments', 'lib/certificates/certificates.cnf');

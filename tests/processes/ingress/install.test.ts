@@ -7,8 +7,7 @@ import * as assert from 'uvu/assert';
 import { controllerCommands, ensureController } from '../../../lib/ingress/install.ts';
 import { removeController } from '../../../lib/ingress/installed.ts';
 import type { Settings } from '../../../lib/settings/settings.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const test = suite<{ context: CloneContext }>('ingress controller');

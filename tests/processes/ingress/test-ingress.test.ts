@@ -8,8 +8,7 @@ import * as assert from 'uvu/assert';
 import { ensureCertificate } from '../../../lib/certificates/certificates.ts';
 import type { Site } from '../../../lib/ingress/routes.ts';
 import { checkSite, testIngress, type Wanted } from '../../../lib/ingress/test.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 /* A real server instead of the ingress controller: how its answers are judged, and the errors. */

@@ -2,8 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { keepForward, withPortForward } from '../../../lib/kubernetes/port-forward.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const test = suite<{ context: CloneContext }>('port-forward');

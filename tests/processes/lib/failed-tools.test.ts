@@ -14,8 +14,7 @@ import { secretNames } from '../../../lib/secrets/encrypted-file.ts';
 import { remember, remembered } from '../../../lib/settings/environment.ts';
 import { checkEnvironment } from '../../../lib/settings/settings.ts';
 import { isInitialised, readVaultStatus } from '../../../lib/vault/health.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 

@@ -5,8 +5,7 @@ import * as assert from 'uvu/assert';
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import { digestOf } from '../../../lib/helm/releases.ts';
 import { renderedDigests } from '../../../lib/helm/rendered-digests.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const test = suite<{ context: CloneContext }>('rendering');

@@ -9,8 +9,7 @@ import { explainSops } from '../../../lib/secrets/explain.ts';
 import { ensureHome, importKeys, removeKeyring } from '../../../lib/secrets/keyring.ts';
 import { makeSecrets } from '../../../lib/secrets/make.ts';
 import { decryptValue, redactSecrets, secretFailure } from '../../../lib/secrets/sops.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 type State = { clone: ScriptedFolder; context: CloneContext };

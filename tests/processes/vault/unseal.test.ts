@@ -4,8 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
 import { unseal } from '../../../lib/vault/init-vault.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 

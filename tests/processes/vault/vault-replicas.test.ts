@@ -2,8 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
-import type { CloneContext } from '../../rig/scripted-clone.ts';
-import { type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { type CloneContext, type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
