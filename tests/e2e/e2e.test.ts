@@ -7,7 +7,6 @@ import * as deployment from './scenarios/deployment.ts';
 import * as failures from './scenarios/failures.ts';
 import { clusterWideObjects, nothingIsLeftBehind } from './scenarios/removal.ts';
 import { breaches, isRolledBack } from './scenarios/rollbacks.ts';
-import { onlyThePlatformReadsReleases, teamsHaveLeastRights } from './scenarios/teams.ts';
 import { aNewLoginOfVaultReachesApp1 } from './scenarios/vault-change.ts';
 import { openStack, type Stack } from './stack.ts';
 
@@ -56,8 +55,6 @@ scenario('every pod is ready and complies with Pod Security restricted', deploym
 scenario('secrets come from Vault and from SOPS', deployment.secretsComeBothWays);
 scenario('both applications log in to the database', deployment.logsIn);
 scenario('app2 is restarted by Reloader', deployment.reloaderIsAsked);
-scenario('teams have the least rights', teamsHaveLeastRights);
-scenario('only the platform reads the Secrets of releases', onlyThePlatformReadsReleases);
 scenario('a new login of Vault reaches app1 and restarts it', aNewLoginOfVaultReachesApp1);
 scenario('only the connections of the table are possible', connectionsAreThoseOfTheTable);
 scenario('a killed database pod loses no data', failures.databaseSurvivesItsPod);

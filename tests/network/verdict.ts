@@ -8,14 +8,7 @@ import { isIPv4 } from 'node:net';
 
 type Labels = Readonly<Record<string, string>>;
 
-export type Selector = {
-  readonly matchLabels?: Labels;
-  readonly matchExpressions?: readonly {
-    readonly key: string;
-    readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
-    readonly values?: readonly string[];
-  }[];
-};
+export type Selector = { readonly matchLabels?: Labels };
 
 export type Peer = {
   readonly podSelector?: Selector;
@@ -23,12 +16,8 @@ export type Peer = {
   readonly ipBlock?: { readonly cidr: string; readonly except?: readonly string[] };
 };
 
-type Protocol = 'TCP' | 'UDP' | 'SCTP';
-type PolicyPort = {
-  readonly protocol?: Protocol;
-  readonly port?: number | string;
-  readonly endPort?: number;
-};
+type Protocol = 'TCP' | 'UDP';
+type PolicyPort = { readonly protocol?: Protocol; readonly port?: number | string };
 
 export type Policy = {
   readonly metadata: { readonly name: string; readonly namespace?: string };
@@ -58,28 +47,10 @@ export type Party = {
 
 export type Port = { readonly port: number; readonly protocol: Protocol };
 
-/** True when the labels match; an empty selector matches everything. */
+/** True when the labels match; an empty selector matches everything. Throws for expressions, which no chart uses. */
 export function selects(selector: Selector, labels: Labels): boolean {
-  const expressions = (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
-    const value = labels[key];
-    switch (operator) {
-      case 'In':
-        return value !== undefined && values.includes(value);
-      case 'NotIn':
-        return value === undefined || !values.includes(value);
-      case 'Exists':
-        return value !== undefined;
-      case 'DoesNotExist':
-        return value === undefined;
-      default: {
-        const never: never = operator;
-        throw new Error(`Expected an operator, got ${never}`);
-      }
-    }
-  });
-  return (
-    expressions && Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value)
-  );
+  if ('matchExpressions' in selector) throw new Error('Expected matchLabels only, got matchExpressions');
+  return Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
 }
 
 const numberOf = (address: string): number =>
@@ -106,12 +77,11 @@ function isPeer(peer: Peer, party: Party, policyNamespace: string): boolean {
   return inNamespace && selects(peer.podSelector ?? {}, pod.labels);
 }
 
-/** True when a port of a rule is the requested one; names are those of the called pod's containers. */
+/** True when a port of a rule is the requested one; names are those of the called pod's containers. Throws for a span of ports. */
 function isPort(rule: PolicyPort, asked: Port, called: Party): boolean {
+  if ('endPort' in rule) throw new Error('Expected single ports, got endPort');
   if ((rule.protocol ?? 'TCP') !== asked.protocol) return false;
-  if (rule.port === undefined) return true;
-  if (typeof rule.port === 'number')
-    return asked.port >= rule.port && asked.port <= (rule.endPort ?? rule.port);
+  if (rule.port === undefined || rule.port === asked.port) return true;
   return (called.pod?.ports ?? []).some(
     ({ name, port, protocol = 'TCP' }) =>
       name === rule.port && port === asked.port && protocol === asked.protocol,
