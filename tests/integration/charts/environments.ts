@@ -52,17 +52,12 @@ const variants: readonly (readonly [ChartName, string, Tree])[] = [
   ['stand-in', 'core', { image, workload: { kind: 'StatefulSet' }, services: { one: { http: 80 } } }],
 ];
 
-/** Each with a name for messages. */
-export const environments: readonly (readonly [name: string, objects: () => Promise<Objects>])[] = [
-  ...deployed.map(
-    ([provider, environment]) =>
-      [`${environment} on ${provider}`, () => environmentObjects(provider, environment)] as const,
-  ),
-  [
-    'what else an environment may set',
-    async () => {
-      const rendered = variants.map(([chart, namespace, values]) => render(chart, { namespace, values }));
-      return (await Promise.all(rendered)).flat();
-    },
-  ],
-];
+/** All of it, each object once: most are the same in several environments. */
+export async function renderEverything(): Promise<Objects> {
+  const environments = [
+    ...deployed.map(([provider, environment]) => environmentObjects(provider, environment)),
+    ...variants.map(([chart, namespace, values]) => render(chart, { namespace, values })),
+  ];
+  const objects = (await Promise.all(environments)).flat();
+  return [...new Map(objects.map((object) => [JSON.stringify(object), object])).values()];
+}

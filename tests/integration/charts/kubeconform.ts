@@ -14,8 +14,8 @@ export async function toolOf(name: ToolName): Promise<FoundTool> {
   throw new Error(`Expected the tool ${name}: \`./run install-tools --tests --provider embedded\` gets it`);
 }
 
-/** CRDs of the operators whose objects the charts create, in the pinned versions. */
-export async function resourceTypes(): Promise<KubernetesObject[]> {
+/** The CRDs of these objects, in the pinned versions of their operators. */
+export async function resourceTypes(used: readonly KubernetesObject[]): Promise<KubernetesObject[]> {
   const conform = (await toolOf('kubeconform')).folder;
   const operator = join((await toolOf('vault-secrets-operator')).folder, 'crds');
   const folders = ['cloudnative-pg', 'gateway-api', 'keda', 'traefik'].map((name) => join(conform, name));
@@ -24,7 +24,13 @@ export async function resourceTypes(): Promise<KubernetesObject[]> {
     return Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
   });
   const objects = (await Promise.all(texts)).flat().flatMap(objectsOf);
-  return objects.filter(({ kind }) => kind === 'CustomResourceDefinition');
+  return objects.filter(
+    ({ kind, spec }) =>
+      kind === 'CustomResourceDefinition' &&
+      used.some(
+        (object) => object.kind === spec.names.kind && object.apiVersion.startsWith(`${spec.group}/`),
+      ),
+  );
 }
 
 export type Verdict = {

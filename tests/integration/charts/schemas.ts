@@ -62,11 +62,12 @@ export async function writeSchemas(
   for (const { kind, apiVersion } of kinds.values()) {
     const path = groupPath(apiVersion);
     if (!(path in paths)) continue;
-    const known = groups.get(path) ?? (JSON.parse(await ask(`/openapi/v3/${path}`)).components as Group);
+    const known =
+      groups.get(path) ?? (strict(JSON.parse(await ask(`/openapi/v3/${path}`)).components) as Group);
     groups.set(path, known);
     const found = Object.entries(known.schemas).find(([, schema]) => isOf(schema, kind, apiVersion));
     if (found === undefined) continue;
-    const schema = { $ref: `#/components/schemas/${found[0]}`, components: strict(known) };
+    const schema = { $ref: `#/components/schemas/${found[0]}`, components: known };
     await writeFile(join(folder, fileOf(kind, apiVersion)), JSON.stringify(schema));
   }
 }
