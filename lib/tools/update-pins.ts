@@ -14,10 +14,10 @@ const platformList = Object.values(pinnedPlatforms).join(',');
 /**
  * Asks the publishers for place and checksum of each release, for every platform, and writes them to mise.lock. Returns a line
  * for each that is still missing. Throws `TaskError` if a publisher has another checksum for a pinned version (nothing is
- * written then), or if one could not be reached (the others are written).
+ * written then), or if one could not be reached (the others are written). `only`: the names of some tools.
  */
-export async function updatePins(context: ToolContext): Promise<string[]> {
-  const entries = await releasedTools();
+export async function updatePins(context: ToolContext, only?: readonly string[]): Promise<string[]> {
+  const entries = (await releasedTools()).filter(({ name }) => only?.includes(name) ?? true);
   const mise = await getMise(context);
   if ('reason' in mise) throw new TaskError({ what: 'mise could not be installed', why: mise.reason });
   const failed: string[] = [];

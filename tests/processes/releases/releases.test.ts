@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { MissingToolError, TaskError } from '@k8s-deployment/runner';
+import { MissingToolError, type TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
@@ -12,6 +12,8 @@ import { getTool } from '../../../lib/tools/get-tool.ts';
 import { loadManifest, type Manifest, type ToolEntry, type ToolName } from '../../../lib/tools/manifest.ts';
 import { getMise } from '../../../lib/tools/mise.ts';
 import { lockFile, pinIn } from '../../../lib/tools/pins.ts';
+import { updatePins } from '../../../lib/tools/update-pins.ts';
+import { failureOf } from '../../rig/task-context.ts';
 import { inPlace, type Place, plainShell } from '../../unit/tools/tool-fixture.ts';
 import { type Fault, playHosts } from './hosts.ts';
 import { playFolder, runInside, whyNot } from './namespace.ts';
@@ -60,8 +62,7 @@ async function inside(folder: string): Promise<void> {
     return getTool({ ...entry, path: false, ...changes }, {}, place.context);
   };
   const failure = async (place: Place, getting: Promise<unknown>): Promise<TaskError> => {
-    const error = await getting.catch((thrown: unknown) => thrown);
-    if (!(error instanceof TaskError)) throw new Error(`expected a TaskError, got ${String(error)}`);
+    const error = await failureOf(getting);
     assert.equal(leftovers(place), [], 'nothing half-made and no entry of the tool');
     return error;
   };
@@ -231,7 +232,7 @@ async function inside(folder: string): Promise<void> {
 
   // The lockfile has pins from here on.
   test('update-tools pins every release for Linux and macOS, and says what is missing', () =>
-    played(async () => {
+    played(async ({ context }) => {
       const sops = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'].map(
         (missing) => `  sops ${tools.sops.version} on ${missing}\n`,
       );
@@ -252,7 +253,8 @@ async function inside(folder: string): Promise<void> {
       assert.is(pinIn(text, 'kube-apiserver', 'darwin-arm64')?.checksum, undefined);
       // Without an answer, mise drops some pins.
       hosts.faults = [{ at: /./, play: (response) => response.writeHead(503).end() }];
-      assert.match(await updateTools(), /\d+ of \d+ releases could not be looked up/);
+      const error = await failureOf(updatePins(context, ['kubectl', 'kwok']));
+      assert.match(error.what, /^\d of 2 releases could not be looked up$/);
       assert.is(readFileSync(lockFile, 'utf8'), text);
     }));
 
@@ -269,7 +271,8 @@ async function inside(folder: string): Promise<void> {
       await get('kwokctl', place);
       assert.not.ok(hosts.requests.slice(before).some((request) => request.startsWith('api.github.com')));
       const pinned = readFileSync(lockFile, 'utf8');
-      assert.match(await updateTools(), /another checksum than the pinned one; nothing was written/);
+      const { what } = await failureOf(updatePins(place.context, ['kwok']));
+      assert.is(what, 'a publisher has another checksum than the pinned one; nothing was written');
       assert.is(readFileSync(lockFile, 'utf8'), pinned);
     }));
 
