@@ -222,11 +222,10 @@ function finalise(finaliser: TaskNode, node: TaskNode): void {
   const { finalises } = finaliser;
   if (finalisers.length < finalises.length ? finalisers.includes(finaliser) : finalises.includes(node))
     return;
-  if (node.late && !finaliser.late) {
-    // Needed before the requested task ends, and to run after a task that begins when that has ended.
+  if (!finaliser.late) {
     throw new UsageError({
       what: `task \`${finaliser.label}\` is needed too early to be a finaliser of \`${node.label}\``,
-      why: `\`${node.label}\` is a finaliser itself, or needed by one: it runs when all others have ended`,
+      why: 'a finaliser runs when all others have ended',
       advice: `see ${formatPlace(node.task)}`,
     });
   }

@@ -3,11 +3,9 @@ import { UsageError } from './errors.ts';
 import type { TaskNode } from './node.ts';
 import { declared, isEmpty, type Readiness } from './task.ts';
 
-const kinds = ['port', 'url', 'log', 'command'] as const;
-
 /**
- * Sets `longRunning` of each node whose task declares `ready`. Throws UsageError for a readiness that cannot be, and for a
- * requested one before other `roots`, which would wait for ever.
+ * Sets `longRunning` of each node whose task declares `ready`. Throws UsageError for a readiness that cannot be, for one that a
+ * finaliser needs, and for a requested one before other `roots`, which would wait for ever.
  */
 export async function markLongRunning(nodes: readonly TaskNode[], roots: readonly TaskNode[]): Promise<void> {
   const groups = new Map<TaskNode, boolean>();
@@ -15,7 +13,7 @@ export async function markLongRunning(nodes: readonly TaskNode[], roots: readonl
   for (const node of nodes) {
     const readiness = declared<Readiness>(node.task.ready, node.input);
     if (readiness === undefined) continue;
-    checkReadiness(node, readiness);
+    checkReadiness(node, readiness, needed);
     const { keptBy, requested } = await keepersOf(node);
     if (requested !== undefined && requested !== roots.at(-1)) {
       throw new UsageError({
@@ -23,12 +21,7 @@ export async function markLongRunning(nodes: readonly TaskNode[], roots: readonl
         advice: 'name it last, or let a task that uses it need it',
       });
     }
-    node.longRunning = {
-      readiness,
-      keptBy,
-      requested: requested !== undefined,
-      outlivesSignals: needed.has(node),
-    };
+    node.longRunning = { readiness, keptBy, requested: requested !== undefined };
   }
 
   /** A task that does nothing itself, such as one that only brings servers together, stands for those who need it as well. */
@@ -55,15 +48,16 @@ export async function markLongRunning(nodes: readonly TaskNode[], roots: readonl
   }
 }
 
+/** Finalisers and what they need, directly or not. */
 function neededByFinalisers(nodes: readonly TaskNode[]): Set<TaskNode> {
-  const needed = new Set<TaskNode>();
-  for (const node of nodes) if (node.finalises.length > 0) for (const need of node.needs) needed.add(need);
-  for (const node of needed) for (const need of node.needs) needed.add(need);
+  const needed = new Set(nodes.filter(({ finalises }) => finalises.length > 0));
+  for (const { needs, comesAfter } of needed)
+    for (const need of needs) if (!comesAfter.has(need)) needed.add(need);
   return needed;
 }
 
-function checkReadiness(node: TaskNode, readiness: Readiness): void {
-  const wrong = mistake(node, readiness);
+function checkReadiness(node: TaskNode, readiness: Readiness, late: ReadonlySet<TaskNode>): void {
+  const wrong = mistake(node, readiness, late);
   if (wrong === undefined) return;
   throw new UsageError({
     what: `task \`${node.label}\` cannot become ready: ${wrong}`,
@@ -71,17 +65,15 @@ function checkReadiness(node: TaskNode, readiness: Readiness): void {
   });
 }
 
-function mistake(node: TaskNode, readiness: Readiness): string | undefined {
+function mistake(
+  node: TaskNode,
+  { log, timeoutMs }: Readiness,
+  late: ReadonlySet<TaskNode>,
+): string | undefined {
   if (node.task.interactive) return 'a long-running process cannot have the terminal';
-  const given = kinds.filter((kind) => readiness[kind] !== undefined);
-  if (given.length !== 1) {
-    return `expected exactly one of ${kinds.join(', ')}, got ${given.length === 0 ? 'none' : given.join(' and ')}`;
-  }
-  const { port, url, timeoutMs } = readiness;
-  if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65_536))
-    return `expected \`port\` to be an integer from 1 to 65535, got \`${port}\``;
-  if (url !== undefined && !(URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)))
-    return `expected \`url\` to begin with http:// or https://, got \`${url}\``;
+  if (late.has(node)) return 'it ends before the finaliser that needs it';
+  if (typeof log !== 'string' && !(log instanceof RegExp))
+    return `expected \`log\` to be a text or a pattern, got \`${log}\``;
   if (timeoutMs !== undefined && !(timeoutMs > 0))
     return `expected \`timeoutMs\` to be a number of milliseconds above 0, got \`${timeoutMs}\``;
   return undefined;

@@ -45,6 +45,4 @@ export type LongRunningNode = {
   readonly keptBy: ReadonlySet<TaskNode>;
   /** Asked for on the command line: it runs until the run is stopped. */
   readonly requested: boolean;
-  /** A finaliser needs it, directly or not: a signal leaves it alone until that has ended. */
-  readonly outlivesSignals: boolean;
 };

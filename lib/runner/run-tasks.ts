@@ -138,15 +138,13 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
       settle(node, result, Date.now() - at, tally, run.emit);
       return result.status === 'done';
     },
-    launch: (node, late) => {
+    launch: (node) => {
       if (node.longRunning === undefined) throw new Error(`${node.label} is no long-running process`);
       memory?.launched(node);
       run.emit({ type: 'task-started', id: node.id });
       const at = Date.now();
-      const gate = late ? finaliserGate(node, run) : undefined;
-      const process = startLongRunning(node, node.longRunning, run, gate ?? stop);
+      const process = startLongRunning(node, node.longRunning, run);
       const ended = process.result.then((result) => {
-        gate?.release();
         settle(node, result, Date.now() - at, tally, run.emit);
         return result.status === 'done';
       });

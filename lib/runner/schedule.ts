@@ -1,8 +1,6 @@
 import { countDependents } from './dependency-order.ts';
-import { FinaliserOrder } from './finaliser-order.ts';
 import { KeptProcesses } from './kept-processes.ts';
 import type { TaskNode } from './node.ts';
-import { Progress } from './progress.ts';
 import { Slots } from './slots.ts';
 
 export type FailureMode = 'no-new' | 'continue' | 'kill';
@@ -24,23 +22,28 @@ export type Schedule = {
   readonly failureMode: FailureMode;
   /** Aborted: nothing new is started but finalisers and what they need. */
   readonly signal: AbortSignal;
-  /** Runs one node; never rejects. True when it is done, false when its dependents must not run. `late`: see `launch`. */
+  /**
+   * Runs one node; never rejects. True when it is done, false when its dependents must not run. `late`: all but the
+   * finalisers is over, and `signal` is not for it.
+   */
   readonly run: (node: TaskNode, late: boolean) => Promise<boolean>;
-  /** Starts a node that is a long-running process. `late`: all but the finalisers is over, and `signal` is not for it. */
-  readonly launch: (node: TaskNode, late: boolean) => Launched;
+  /** Starts a node that is a long-running process. */
+  readonly launch: (node: TaskNode) => Launched;
   /** A node will never run, because of this one or because nothing new is started. */
   readonly skip: (node: TaskNode, because: TaskNode | undefined) => void;
   /** A node failed and the mode is `kill`. Not called for a finaliser: the others run all the same. */
   readonly kill: () => void;
 };
 
+/** `up`: a long-running process that is ready. */
+type State = 'waiting' | 'running' | 'up' | 'ended' | 'skipped';
+
 /**
  * Runs all nodes, needs first, and returns when none runs any more. The graph decides what is ready, p-queue how many of those run
  * at once and which goes first: the one that most others wait for, of equals the one that was written first. Only ready nodes are in
  * the queue, so a waiting node never holds a slot; neither does a long-running process once it is ready.
  *
- * First all that the requested task needs (`main`), then finalisers (`late`). Between the two (`closing`) what will not
- * run is left out, and long-running processes that no finaliser needs are ended.
+ * When all else has ended, finalisers run one after another, in dependency order.
  */
 export async function runSchedule(schedule: Schedule): Promise<void> {
   await new Scheduler(schedule).run();
@@ -50,12 +53,11 @@ class Scheduler {
   readonly #schedule: Schedule;
   readonly #slots: Slots;
   readonly #priorities: ReadonlyMap<TaskNode, number>;
-  readonly #progress: Progress;
+  readonly #states = new Map<TaskNode, State>();
+  /** Needs that are neither done nor ready. */
+  readonly #missing = new Map<TaskNode, number>();
   readonly #kept: KeptProcesses;
-  /** Needed nodes that are finalisers too: they begin when nothing else can. */
-  readonly #held = new Set<TaskNode>();
-  #order: FinaliserOrder | undefined;
-  #phase: 'main' | 'closing' | 'late' | 'over' = 'main';
+  #phase: 'main' | 'closing' | 'late' = 'main';
   #failed = false;
   #resolve: () => void = () => {};
   #reject: (error: unknown) => void = () => {};
@@ -68,14 +70,17 @@ class Scheduler {
       error: (error) => this.#reject(error),
     });
     this.#priorities = prioritiesOf(nodes);
-    this.#progress = new Progress(nodes);
+    for (const node of nodes) {
+      this.#states.set(node, 'waiting');
+      this.#missing.set(node, node.needs.size);
+    }
     this.#kept = new KeptProcesses(nodes);
   }
 
   async run(): Promise<void> {
     const { nodes, signal } = this.#schedule;
     const onAbort = (): void => {
-      if (this.#phase === 'main') this.#slots.clear();
+      this.#slots.clear();
       // Not at once: it may be this very scheduler that stops the run, in the middle of a step.
       queueMicrotask(() => this.#look());
     };
@@ -84,10 +89,11 @@ class Scheduler {
       this.#reject = reject;
       signal.addEventListener('abort', onAbort);
       this.#slots.together(() => {
-        for (const node of nodes) if (node.needs.size === 0) this.#enqueue(node);
+        for (const node of nodes) if (node.needs.size === 0) this.#add(node);
       });
       this.#look();
     }).finally(() => signal.removeEventListener('abort', onAbort));
+    await this.#runFinalisers();
   }
 
   /** Goes on to what comes next when nothing runs and nothing is about to. */
@@ -97,72 +103,39 @@ class Scheduler {
 
   #advance(): void {
     // It comes here again when they have ended.
-    if (this.#phase === 'over' || this.#kept.someEnding) return;
-    if (this.#phase === 'main' && this.#mayStart()) {
-      if (this.#addHeld()) return;
-      // A long-running process that was asked for by the user: until a signal comes, or its end.
-      if (this.#kept.someRequested) return;
-    }
-    if (this.#phase === 'main') {
-      this.#phase = 'closing';
-      this.#close();
-      this.#look();
-      return;
-    }
-    if (this.#phase === 'closing' && this.#schedule.nodes.some(({ finalises }) => finalises.length > 0)) {
+    if (this.#phase === 'late' || this.#kept.someEnding) return;
+    if (this.#phase === 'closing') {
       this.#phase = 'late';
-      const order = new FinaliserOrder(
-        this.#schedule.nodes,
-        (node) => this.#progress.isOver(node),
-        (node) => this.#want(node),
-      );
-      this.#order = order;
-      this.#slots.together(() => order.begin());
-      this.#look();
+      this.#resolve();
       return;
     }
-    if (this.#order?.releaseNext((node) => this.#progress.isEligible(node))) {
-      this.#look();
-      return;
-    }
-    this.#skipRest(() => true);
-    if (this.#kept.someEnding) return;
-    this.#phase = 'over';
-    this.#resolve();
+    // A long-running process that was asked for by the user: until a signal comes, or its end.
+    if (this.#mayStart() && this.#kept.someRequested) return;
+    this.#phase = 'closing';
+    const wanted = this.#wantedLate();
+    this.#skipRest((node) => !wanted.has(node));
+    this.#kept.dropRequests();
+    this.#look();
   }
 
   #mayStart(): boolean {
-    if (this.#phase === 'late') return true;
     return this.#phase === 'main' && !this.#failed && !this.#schedule.signal.aborted;
   }
 
-  /** Queues a node that may start as soon as a slot is free. */
+  /** Queues a node whose needs are done. */
   #add(node: TaskNode): void {
-    if (this.#mayStart()) this.#slots.add(node, this.#priorities.get(node) ?? 0);
+    if (!node.late && this.#mayStart()) this.#slots.add(node, this.#priorities.get(node) ?? 0);
   }
 
   /** A slot is free for it. */
   #work(node: TaskNode): void | Promise<void> {
     // It may have been left out while it waited for its mutex.
-    if (!this.#progress.isWaiting(node) || !this.#mayStart()) return;
+    if (!this.#isWaiting(node) || !this.#mayStart()) return;
     return node.longRunning === undefined ? this.#run(node) : this.#launch(node);
   }
 
-  /** Adds one that was held: the one whose task comes last, since what was made last is taken away first. False: there is none. */
-  #addHeld(): boolean {
-    if (this.#held.size === 0) return false;
-    const places = new Map(this.#schedule.nodes.map((node, place) => [node, place]));
-    const latest = ({ finalises }: TaskNode): number =>
-      finalises.reduce((last, owner) => Math.max(last, places.get(owner) ?? 0), 0);
-    const [first] = [...this.#held].sort((left, right) => latest(right) - latest(left));
-    if (first === undefined) return false;
-    this.#held.delete(first);
-    this.#add(first);
-    return true;
-  }
-
   async #run(node: TaskNode): Promise<void> {
-    this.#progress.set(node, 'running');
+    this.#states.set(node, 'running');
     const done = await this.#schedule.run(node, this.#phase === 'late');
     if (done) this.#satisfy(node);
     else this.#fail(node);
@@ -170,12 +143,12 @@ class Scheduler {
   }
 
   async #launch(node: TaskNode): Promise<void> {
-    this.#progress.set(node, 'running');
-    const launched = this.#schedule.launch(node, this.#phase === 'late');
+    this.#states.set(node, 'running');
+    const launched = this.#schedule.launch(node);
     this.#kept.started(node, launched.stop);
     const ready = await launched.ready;
     if (ready) {
-      this.#progress.set(node, 'up');
+      this.#states.set(node, 'up');
       this.#satisfy(node);
       this.#kept.ready(node);
       void launched.ended
@@ -196,21 +169,15 @@ class Scheduler {
   }
 
   #satisfy(node: TaskNode): void {
-    const ready = [...node.dependents].filter((dependent) => this.#progress.satisfy(dependent));
+    const ready = [...node.dependents].filter((dependent) => {
+      const missing = (this.#missing.get(dependent) ?? 0) - 1;
+      this.#missing.set(dependent, missing);
+      return missing === 0 && this.#isWaiting(dependent);
+    });
     if (ready.length === 0) return;
     this.#slots.together(() => {
-      for (const dependent of ready) this.#enqueue(dependent);
+      for (const dependent of ready) this.#add(dependent);
     });
-  }
-
-  /** Takes a node whose needs are done to where it waits for its turn. */
-  #enqueue(node: TaskNode): void {
-    if (this.#phase === 'late') {
-      if (this.#progress.isWanted(node)) this.#add(node);
-    } else if (!node.late) {
-      if (node.finalises.length > 0) this.#held.add(node);
-      else this.#add(node);
-    }
   }
 
   #fail(node: TaskNode): void {
@@ -224,7 +191,7 @@ class Scheduler {
     }
     const rest = dependentsOf(node);
     for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
-      if (!this.#progress.isWaiting(next)) continue;
+      if (!this.#isWaiting(next)) continue;
       this.#skip(next, node);
       for (const dependent of dependentsOf(next)) rest.push(dependent);
     }
@@ -237,30 +204,55 @@ class Scheduler {
   }
 
   #end(node: TaskNode, state: 'ended' | 'skipped'): void {
-    this.#progress.set(node, state);
+    this.#states.set(node, state);
     this.#kept.keeperEnded(node);
-    this.#order?.ended(node);
   }
 
-  /** What no finaliser needs will not run any more. */
-  #close(): void {
-    this.#held.clear();
-    const wanted = this.#progress.wantedByFinalisers();
-    this.#skipRest((node) => !wanted.has(node));
-    this.#kept.dropRequests();
+  #isWaiting(node: TaskNode): boolean {
+    return this.#states.get(node) === 'waiting';
+  }
+
+  /** A long-running process is no need of a finaliser, at most something that its needs come after. */
+  #canBeLate(node: TaskNode): boolean {
+    return this.#isWaiting(node) && node.longRunning === undefined;
+  }
+
+  /** Whether it is a finaliser of a task that was started, and has not run yet. */
+  #isEligible(node: TaskNode): boolean {
+    const hasStarted = (owner: TaskNode): boolean =>
+      !['waiting', 'skipped'].includes(this.#states.get(owner) ?? 'waiting');
+    return this.#isWaiting(node) && node.finalises.some(hasStarted);
+  }
+
+  /** The finalisers that will run, what they need, and the finalisers of all these, as far as they have not run. */
+  #wantedLate(): Set<TaskNode> {
+    const wanted = new Set(this.#schedule.nodes.filter((node) => this.#isEligible(node)));
+    // A set grows while it is walked.
+    for (const node of wanted) {
+      for (const other of [...node.needs, ...node.finalisers]) if (this.#canBeLate(other)) wanted.add(other);
+    }
+    return wanted;
+  }
+
+  async #runFinalisers(): Promise<void> {
+    const places = new Map(this.#schedule.nodes.map((node, place) => [node, place]));
+    const placeOf = (node: TaskNode): number => places.get(node) ?? 0;
+    for (const finaliser of this.#schedule.nodes) {
+      if (!this.#isEligible(finaliser)) continue;
+      const wanted = new Set([finaliser]);
+      for (const node of wanted)
+        for (const needed of node.needs) if (this.#canBeLate(needed)) wanted.add(needed);
+      for (const node of [...wanted].sort((left, right) => placeOf(left) - placeOf(right))) {
+        if (this.#isWaiting(node)) await this.#run(node);
+      }
+    }
+    this.#skipRest(() => true);
   }
 
   #skipRest(choose: (node: TaskNode) => boolean): void {
     for (const node of this.#schedule.nodes) {
-      if (this.#progress.isWaiting(node) && choose(node)) this.#skip(node, undefined);
+      if (this.#isWaiting(node) && choose(node)) this.#skip(node, undefined);
     }
-  }
-
-  /** A finaliser's time has come. */
-  #want(finaliser: TaskNode): void {
-    if (!this.#progress.isWaiting(finaliser)) return;
-    if (!this.#progress.isEligible(finaliser)) this.#skip(finaliser, undefined);
-    else for (const node of this.#progress.want(finaliser)) this.#add(node);
   }
 }
 

@@ -119,16 +119,10 @@ export type Needs = readonly (AnyTask | Need)[];
 /** Environment variables by name. */
 export type Variables = { readonly [name: string]: string };
 
-/** When a long-running process counts as ready: by exactly one of the first four. */
+/** When a long-running process counts as ready. */
 export type Readiness = {
-  /** A TCP port of this machine accepts connections. */
-  readonly port?: number;
-  /** A GET is answered with 2xx. */
-  readonly url?: string;
   /** A line of its output holds this text or matches. */
-  readonly log?: string | RegExp;
-  /** A command exits with 0. */
-  readonly command?: string;
+  readonly log: string | RegExp;
   /** Milliseconds until it must be ready; exit code 124 afterwards. Default: the task's `timeoutMs`, else 60,000. */
   readonly timeoutMs?: number;
 };
@@ -180,10 +174,9 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   readonly env?: Variables | ((input: TaskInput<Specs>) => Variables);
   /**
    * Finalisers: tasks that run once this one and everything that needs it has ended, however it ended, also after a failure
-   * (in every failure mode) or a signal; not when this one was never started. They run when all else has ended, what was
-   * made last is taken away first, each once for however many tasks it belongs to. One that is needed in the usual way too
-   * runs as late as those who need it allow. After a signal each has 2 minutes, or its `timeoutMs`, after a second one 5
-   * seconds. Their own failure fails the run.
+   * (in every failure mode) or a signal; not when this one was never started. They run when all else has ended, one after
+   * another, what was made last is taken away first, each once for however many tasks it belongs to. After a signal each has
+   * 2 minutes, or its `timeoutMs`, after a second one 5 seconds. Their own failure fails the run.
    */
   readonly finally?: Needs | ((input: TaskInput<Specs>) => Needs);
   /**

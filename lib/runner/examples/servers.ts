@@ -12,7 +12,7 @@ const program = `
 const serve = task({
   name: 'serve',
   description: 'a server',
-  // One of `log` (a text or a pattern), `port`, `url` and `command`. It is ended when nothing needs it any more.
+  // It is ready when a line of its output holds this text or matches. It is ended when nothing needs it any more.
   ready: { log: /listening on \d+/, timeoutMs: 30_000 },
   commands: () => [`node -e "${program.replaceAll(/\s+/g, ' ').trim()}"`],
 });

@@ -154,7 +154,7 @@ test('a task that was begun again and not finished is not done any more', async 
 test('what ended with the last run is done again, and what used it is not', async () => {
   const tasks = [
     ok('tunnel', { cleanup: 'echo closed' }),
-    ok('server', { commands: ['sleep 1000'], ready: { command: 'true' } }),
+    ok('server', { commands: ["sh -c 'echo up; exec sleep 1000'"], ready: { log: 'up' } }),
     ok('fill', { needs: ['tunnel', 'server'] }),
     gated('check', { needs: ['fill'] }),
   ];

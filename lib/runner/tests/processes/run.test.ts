@@ -273,7 +273,7 @@ test('a dry run shows folder and variables so that the commands can be pasted', 
   const run = rig.run(
     [
       { name: 'a', commands: ['make', 'make test'], cwd: 'lib', env: { NAME: "it's", KEPT: 'same' } },
-      { name: 'b', commands: ['serve'], cwd: '/', needs: ['a'], ready: { port: 80 } },
+      { name: 'b', commands: ['serve'], cwd: '/', needs: ['a'], ready: { log: 'up' } },
     ],
     ['b', '--dry-run'],
     { KEPT: 'same' },

@@ -198,8 +198,9 @@ test('the lock is only held while a run lasts', async () => {
 });
 
 test('a requested long-running task is ended and started again', async () => {
-  const run = rig.run([build({ ready: { command: 'true' } })], ['build', '--watch']);
+  const run = rig.run([build({ ready: { log: 'up' } })], ['build', '--watch']);
   const first = await rig.next('build');
+  await first.print('up\n');
   await write('src/a.ts', '2');
   await first.ended;
   const second = await rig.next('build');

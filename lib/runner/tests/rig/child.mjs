@@ -1,6 +1,5 @@
 // A command of a task that does only what the test tells it, over a socket: `node child.mjs <port> <name> …`.
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 
@@ -22,10 +21,6 @@ const actions = {
   spawn: (message) => spawn(process.execPath, [process.argv[1], port, message.name], { stdio: 'ignore' }),
   environment: ({ variable }) => tell({ event: 'environment', value: process.env[variable] ?? null }),
   folder: () => tell({ event: 'folder', folder: process.cwd() }),
-  listen: ({ port, status }) => {
-    const server = createServer((_, response) => response.writeHead(status).end());
-    server.listen(port, '127.0.0.1', () => tell({ event: 'listening' }));
-  },
   exit: ({ code }) => socket.end(() => process.exit(code)),
 };
 

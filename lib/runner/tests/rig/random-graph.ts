@@ -80,35 +80,29 @@ export async function randomGraph(random: Random, traits: Traits): Promise<Graph
   };
 
   const tasks: AnyTask[] = [];
+  /** Neither long-running nor in need of one: finalisers can need them. */
+  const steady: AnyTask[] = [];
   const helpers: AnyTask[] = [];
   const finalisers: AnyTask[] = [];
   for (let index = 0; index < traits.size; index += 1) {
     const name = `t${index}`;
     const owned: AnyTask[] = [];
     if (has(traits.finally)) {
-      const helper = make({ ...common(`h${index}`), ...kind(), needs: pick(tasks, 1) });
-      helpers.push(helper);
+      helpers.push(make({ ...common(`h${index}`), needs: pick(steady, 1) }));
       const own = make({
         ...common(`f${index}`),
-        ...(has(traits.ready && 0.1) ? { ready: { log: 'up' } } : {}),
-        needs: [...pick(helpers, 2), ...pick(tasks, 1)],
+        needs: [...pick(helpers, 2), ...pick(steady, 1)],
         finally: finalisers.length > 0 && has(0.2) ? [one(finalisers)] : [],
       });
       finalisers.push(own);
       owned.push(own, ...pick(finalisers, 1));
     }
     const needs = pick(tasks, 5);
-    // Now and then a finaliser is a normal need of something later as well.
-    const early = index > 5 && has((traits.finally ?? 0) / 10) ? freeFinaliser(tasks, name, needs) : [];
-    tasks.push(
-      make({
-        ...common(name),
-        ...kind(),
-        needs: [...needs, ...early],
-        after: pick(tasks, 1),
-        finally: owned,
-      }),
-    );
+    const after = pick(tasks, 1);
+    const made = make({ ...common(name), ...kind(), needs, after, finally: owned });
+    tasks.push(made);
+    if (made.ready === undefined && [...needs, ...after].every((needed) => steady.includes(needed)))
+      steady.push(made);
   }
   // As a group it asks for all long-running processes, which then run until a signal comes.
   const top = make({
@@ -117,12 +111,4 @@ export async function randomGraph(random: Random, traits: Traits): Promise<Graph
     ...(has(0.25) ? { commands: () => [], run: undefined as never } : {}),
   });
   return buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run');
-
-  /** A task that gets a finaliser which is needed by the next one in the usual way too. */
-  function freeFinaliser(before: AnyTask[], name: string, needs: AnyTask[]): AnyTask[] {
-    const undo = make({ ...common(`u-${name}`) });
-    const made = make({ ...common(`m-${name}`), needs: needs.slice(0, 1), finally: [undo] });
-    before.push(made);
-    return [undo];
-  }
 }

@@ -34,7 +34,7 @@ export type RigTask = {
   /** May be declared later than this one. */
   readonly finally?: readonly string[];
   /** `pattern` is the source of a regular expression for `log`. */
-  readonly ready?: Readiness & { readonly pattern?: string };
+  readonly ready?: Partial<Readiness> & { readonly pattern?: string };
   /** Without a `run` of its own: the runner runs its `commands`. */
   readonly plain?: boolean;
   readonly passThrough?: boolean;
@@ -132,11 +132,6 @@ export class Invocation {
   /** Its working directory. */
   async folder(): Promise<unknown> {
     return (await this.#ask({ action: 'folder' }, 'folder')).folder;
-  }
-
-  /** Answers HTTP requests at this port with this status from now on. */
-  async listen(port: number, status = 200): Promise<void> {
-    await this.#ask({ action: 'listen', port, status }, 'listening');
   }
 
   spawn(name: string): void {

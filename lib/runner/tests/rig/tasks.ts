@@ -60,7 +60,7 @@ function declare(entry: RigTask): AnyTask {
 }
 
 function readiness({ pattern, ...rest }: NonNullable<RigTask['ready']>): Readiness {
-  return pattern === undefined ? rest : { ...rest, log: new RegExp(pattern, 'g') };
+  return { log: new RegExp(pattern ?? '', 'g'), ...rest };
 }
 
 function find(name: string): AnyTask {

@@ -7,7 +7,6 @@ import { randomGraph, randomOf, withSeeds } from '../rig/random-graph.ts';
 type Step = { readonly node: TaskNode; readonly late: boolean; readonly end: (ok: boolean) => void };
 type Process = {
   readonly node: TaskNode;
-  readonly late: boolean;
   readonly end: (asked: boolean) => void;
   asked: boolean;
 };
@@ -91,8 +90,8 @@ async function trial(seed: number): Promise<void> {
         steps.push({ node, late, end });
       });
     },
-    launch: (node, late): Launched => {
-      begin(node, late);
+    launch: (node): Launched => {
+      begin(node, false);
       let tellReady: (ok: boolean) => void = () => {};
       let tellEnded: (asked: boolean) => void = () => {};
       const ready = new Promise<boolean>((resolve) => {
@@ -103,21 +102,20 @@ async function trial(seed: number): Promise<void> {
       });
       const process: Process = {
         node,
-        late,
         asked: false,
         end: (asked) => {
           processes.delete(node);
           running.delete(node);
           ended.add(node);
           if (asked) good.add(node);
-          else fail(node, late);
+          else fail(node, false);
           tellReady(false);
           tellEnded(asked);
         },
       };
       steps.push({
         node,
-        late,
+        late: false,
         end: (ok) => {
           if (ended.has(node)) return;
           running.delete(node);
@@ -167,9 +165,7 @@ async function trial(seed: number): Promise<void> {
     if (step >= interruptAfter) abort.abort();
     const interrupted = (late: boolean): boolean => abort.signal.aborted && !late;
     const asked = [...processes.values()].filter((process) => process.asked);
-    const dying = [...processes.values()].filter(
-      ({ node, late }) => interrupted(late) && !node.longRunning?.outlivesSignals,
-    );
+    const dying = abort.signal.aborted ? [...processes.values()] : [];
     const choices = steps.length + asked.length + dying.length;
     if (choices === 0) {
       // Nothing but what the user asked for runs on.

@@ -150,6 +150,14 @@ test('after an abort nothing new starts, and everything is accounted for', async
   assert.ok(order.length < 15);
 });
 
+test('a chain of 10,000 with a finaliser each is no problem', async () => {
+  let last = plain('t-0');
+  for (let index = 1; index < 10_000; index += 1)
+    last = plain(`t-${index}`, { needs: [last], finally: [plain(`undo-${index}`)] });
+  const order = await orderOf((await graphOf(last)).nodes);
+  assert.equal([order.length, order[10_000], order.at(-1)], [19_999, 'undo-9999', 'undo-1']);
+});
+
 test('a bug in what is called ends the schedule with its error', async () => {
   const nodes = await nodesOf(plain('a'));
   const error = await orderOf(nodes, { run: () => Promise.reject(new Error('a bug')) }).catch(

@@ -24,7 +24,7 @@ const marks = ({ nodes }: GraphView, label: string) => nodes.find((node) => node
 
 test('nodes stand in the order of the run and say what is special about them', async () => {
   const hidden = plain('hidden', { private: true, group: 'tools' });
-  const server = plain('server', { needs: [hidden], ready: { port: 80 } });
+  const server = plain('server', { needs: [hidden], ready: { log: 'up' } });
   const top = plain('top', { description: 'the top', needs: [server] });
   const drawn = await view(top);
   assert.equal(
