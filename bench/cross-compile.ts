@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { $ } from 'zx';
 import { buildFlags, goEnvironment, moduleFolder } from '../lib/tools/go-build.ts';
 import { type GoRecipe, loadManifest, type ToolName } from '../lib/tools/manifest.ts';
 import { toolsOf } from '../lib/tools/provider-tools.ts';
@@ -26,43 +26,18 @@ const folder = await mkdtemp(join(tmpdir(), 'cross-'));
 try {
   for (const name of known.filter((known) => positionals.length === 0 || positionals.includes(known))) {
     for (const platform of values.platform) {
-      const started = performance.now();
-      const failure = await compile(tools[name].go as GoRecipe, platform);
-      const seconds = Math.round((performance.now() - started) / 1000);
-      process.stdout.write(
-        `${failure === '' ? 'ok    ' : 'FAILED'} ${name} for ${platform} (${seconds} s)\n${failure}`,
-      );
-      if (failure !== '') process.exitCode = 1;
+      const recipe = tools[name].go as GoRecipe;
+      const [GOOS, GOARCH] = platform.split('/');
+      const env = { ...goEnvironment(recipe, folder), GOOS, GOARCH };
+      const build = $({ cwd: moduleFolder(recipe), env, nothrow: true, quiet: true });
+      const words = [...buildFlags(recipe), '-o', join(folder, 'program'), recipe.package];
+      const { ok, duration, stderr } = await build`nice -n 10 go build ${words}`;
+      process.stdout.write(`${ok ? 'ok    ' : 'FAILED'} ${name} for ${platform} (${duration} ms)\n`);
+      if (ok) continue;
+      process.stdout.write(stderr);
+      process.exitCode = 1;
     }
   }
 } finally {
   await rm(folder, { recursive: true, force: true });
-}
-
-/** The compiler's error; empty if it succeeds. */
-function compile(recipe: GoRecipe, platform: string): Promise<string> {
-  const [GOOS, GOARCH] = platform.split('/');
-  const words = [
-    '-n',
-    '10',
-    'go',
-    'build',
-    ...buildFlags(recipe),
-    '-o',
-    join(folder, 'program'),
-    recipe.package,
-  ];
-  const child = spawn('nice', words, {
-    cwd: moduleFolder(recipe),
-    env: { ...goEnvironment(recipe, folder), GOOS, GOARCH },
-    stdio: ['ignore', 'inherit', 'pipe'],
-  });
-  let said = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    said += chunk;
-  });
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve(code === 0 ? '' : said || `go ended with ${code}\n`));
-  });
 }

@@ -11,9 +11,6 @@ import {
 import { claimName } from '../task-names.ts';
 import { describe, type EdgeKind, type GraphView, marksOf, type ViewEdge } from './view.ts';
 
-/** A task with several required choices is asked for its needs with at most so many combinations. */
-const mostInputs = 64;
-
 /**
  * All public tasks and what they need, one node per task whatever its arguments: an edge means that the task has this need
  * for its default arguments, or for one of the choices of those that it requires.
@@ -58,21 +55,21 @@ export async function overview(tasks: readonly AnyTask[], options: Options): Pro
   };
 }
 
-/** Default arguments, with every combination of choices for what is required. */
+/** Default arguments; of what is required each choice in turn. */
 async function inputsOf(task: AnyTask, options: Options): Promise<TaskInput[]> {
-  let combinations: { [name: string]: OptionValue }[] = [{}];
-  for (const [name, spec] of specsOf(task)) {
-    const empty = spec.variadic || spec.type === 'list' ? [] : undefined;
-    const choices = isRequired(spec) ? ((await choicesOf(spec, options)) ?? []) : [];
-    const values: OptionValue[] =
-      choices.length > 0
-        ? choices.map((choice) => (empty === undefined ? choice : [choice]))
-        : [spec.default ?? empty];
-    combinations = combinations
-      .flatMap((known) => values.map((value) => ({ ...known, [name]: value })))
-      .slice(0, mostInputs);
-  }
-  return combinations.map((args) => ({ args: args as TaskInput['args'], options, passThrough: [] }));
+  const possible = await Promise.all(
+    specsOf(task).map(async ([name, spec]) => {
+      const several = spec.variadic || spec.type === 'list';
+      const choices = isRequired(spec) ? ((await choicesOf(spec, options)) ?? []) : [];
+      const values: OptionValue[] = choices.map((choice) => (several ? [choice] : choice));
+      return [name, values.length > 0 ? values : [spec.default ?? (several ? [] : undefined)]] as const;
+    }),
+  );
+  const count = Math.max(1, ...possible.map(([, values]) => values.length));
+  return Array.from({ length: count }, (_, turn) => {
+    const args = possible.map(([name, values]) => [name, values[turn % values.length]]);
+    return { args: Object.fromEntries(args), options, passThrough: [] };
+  });
 }
 
 /** A function that cannot do without an argument that nobody gave has nothing to say. */

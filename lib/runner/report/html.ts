@@ -8,9 +8,8 @@ import type { RecordedRun } from './recorded-run.ts';
 /** The contents of a report, redacted. */
 export type ReportSource = {
   readonly run: RecordedRun;
+  /** Its nodes are the tasks of the run. */
   readonly view: GraphView;
-  /** The node in the view of each task of the run. */
-  readonly nodeIds: readonly string[];
 };
 
 /** The modules of the page's script, each after those that it needs while it is loaded. */
@@ -64,7 +63,7 @@ export function embeddedJson(value: unknown): string {
 }
 
 /** What the page's script calls `Run`. */
-function pageData({ run, nodeIds }: ReportSource): object {
+function pageData({ run, view }: ReportSource): object {
   const critical = criticalPath(measured(run.tasks));
   const onPath = new Set(critical.tasks);
   return {
@@ -73,7 +72,7 @@ function pageData({ run, nodeIds }: ReportSource): object {
       ...task,
       attempts: retriedAt.length + 1,
       critical: onPath.has(place),
-      node: nodeIds[place],
+      node: view.nodes[place]?.id,
     })),
     critical,
   };

@@ -3,7 +3,6 @@ import { type Failure, TaskError, toFailure, UsageError } from '../errors.ts';
 import { viewOfGraph } from '../graph/view.ts';
 import type { Graph } from '../node.ts';
 import type { Redactor } from '../redact.ts';
-import type { RecordedRun } from './recorded-run.ts';
 import type { RunRecorder } from './recorder.ts';
 import { openReportFile, type ReportFile } from './report-file.ts';
 
@@ -37,7 +36,11 @@ export async function openReports(
     const files: string[] = [];
     try {
       const run = source.redactor.redactAll(source.recorder.recorded());
-      if (report !== undefined) files.push(await save(report, await page(run, source)));
+      if (report !== undefined) {
+        const { reportPage } = await import('./html.ts');
+        const view = source.redactor.redactAll(viewOfGraph(source.graph));
+        files.push(await save(report, await reportPage({ run, view })));
+      }
       if (trace !== undefined) {
         const { traceOf } = await import('./trace.ts');
         files.push(await save(trace, `${JSON.stringify(traceOf(run))}\n`));
@@ -47,16 +50,6 @@ export async function openReports(
       return { files, failure: toFailure(error) };
     }
   };
-}
-
-async function page(run: RecordedRun, { graph, redactor }: Source): Promise<string> {
-  const view = viewOfGraph(graph);
-  const { reportPage } = await import('./html.ts');
-  return await reportPage({
-    run,
-    view: redactor.redactAll(view),
-    nodeIds: view.nodes.map(({ id }) => id),
-  });
 }
 
 async function save(file: ReportFile, text: string): Promise<string> {

@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import type { FSWatcher } from 'chokidar';
 import { TaskError } from '../errors.ts';
 import { pause } from '../pause.ts';
 
@@ -9,63 +8,60 @@ const quietMs = 50;
 const noisyMs = 1000;
 
 /** Tells that something happened in some folders and below; what, is found by looking. */
-export class Changes {
-  readonly #watcher: FSWatcher;
-  #dirty = false;
-  #error: Error | undefined;
-  #wake: () => void = () => {};
-
-  private constructor(watcher: FSWatcher) {
-    this.#watcher = watcher;
-    watcher.on('all', () => {
-      this.#dirty = true;
-      this.#wake();
-    });
-    watcher.on('error', (error) => {
-      this.#error = error as Error;
-      this.#wake();
-    });
-  }
-
-  /** Resolves when all that is not ignored is watched. */
-  static async open(folders: readonly string[], ignored: (path: string) => boolean): Promise<Changes> {
-    const { watch } = await import('chokidar');
-    const watcher = watch([...folders], { ignored, ignoreInitial: true });
-    const changes = new Changes(watcher);
-    await once(watcher, 'ready');
-    return changes;
-  }
-
+export type Changes = {
   /** From now on what happens counts as news. */
-  begin(): void {
-    this.#dirty = false;
-  }
-
+  readonly begin: () => void;
   /**
    * Resolves when something has happened since `begin` and it has become quiet again, or when the signal comes. Throws TaskError when
    * it cannot be watched.
    */
-  async next(signal: AbortSignal): Promise<void> {
-    if (!this.#dirty && this.#error === undefined && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-    }
-    if (this.#error !== undefined) {
-      throw new TaskError({
-        what: 'cannot watch all inputs',
-        why: this.#error.message,
-        advice: 'raise fs.inotify.max_user_watches and max_user_instances, or leave folders out of `inputs`',
-      });
-    }
-    for (const deadline = Date.now() + noisyMs; this.#dirty && !signal.aborted && Date.now() < deadline; ) {
-      this.#dirty = false;
-      await pause(quietMs, signal);
-    }
-  }
+  readonly next: (signal: AbortSignal) => Promise<void>;
+  readonly close: () => Promise<void>;
+};
 
-  async close(): Promise<void> {
-    await this.#watcher.close();
-  }
+/** Resolves when all that is not ignored is watched. */
+export async function openChanges(
+  folders: readonly string[],
+  ignored: (path: string) => boolean,
+): Promise<Changes> {
+  const { watch } = await import('chokidar');
+  const watcher = watch([...folders], { ignored, ignoreInitial: true });
+  let dirty = false;
+  let error: Error | undefined;
+  let wake = (): void => {};
+  watcher.on('all', () => {
+    dirty = true;
+    wake();
+  });
+  watcher.on('error', (thrown) => {
+    error = thrown as Error;
+    wake();
+  });
+  await once(watcher, 'ready');
+  return {
+    begin: () => {
+      dirty = false;
+    },
+    next: async (signal) => {
+      if (!dirty && error === undefined && !signal.aborted) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          signal.addEventListener('abort', () => resolve(), { once: true });
+        });
+      }
+      if (error !== undefined) {
+        throw new TaskError({
+          what: 'cannot watch all inputs',
+          why: error.message,
+          advice:
+            'raise fs.inotify.max_user_watches and max_user_instances, or leave folders out of `inputs`',
+        });
+      }
+      for (const deadline = Date.now() + noisyMs; dirty && !signal.aborted && Date.now() < deadline; ) {
+        dirty = false;
+        await pause(quietMs, signal);
+      }
+    },
+    close: () => watcher.close(),
+  };
 }

@@ -8,18 +8,19 @@ import { compileGlobs, existingFolder, type Globs, mayHold } from '../memory/glo
 import { RunView, runLine } from '../output/lines.ts';
 import { type RunRequest, runTasks } from '../run-tasks.ts';
 import { declared } from '../task.ts';
-import { Changes } from './changes.ts';
+import { openChanges } from './changes.ts';
 
 /**
  * Runs the graph, then again whenever an input of one of its tasks has changed, until a signal comes; what changes during a
- * run leads to one more run afterwards. A requested long-running task is restarted. Throws UsageError when no task declares `inputs` or `watched`.
+ * run leads to one more run afterwards. A requested long-running task is restarted. Throws UsageError when no task declares
+ * `inputs` or `watched`.
  */
 export async function watchTasks(request: RunRequest): Promise<number> {
   const { graph, stop, terminal, settings, redactor } = request;
   const globs = await watchedGlobs(request);
   const memory = resolve(request.memory);
   const starts = globs.flatMap(({ included }) => included.map(({ start }) => start));
-  const watcher = await Changes.open(
+  const watcher = await openChanges(
     // That a start itself goes or comes back is only seen from above.
     await Promise.all(starts.map((start) => existingFolder(dirname(start)))),
     (path) => path === memory || !globs.some((inputs) => mayHold(inputs, path)),

@@ -21,7 +21,6 @@ function page(labels: readonly string[]): Promise<string> {
   return reportPage({
     run: recordedRun(tasks, { jobs: 3 }),
     view: viewOf(labels),
-    nodeIds: labels.map((_, place) => `n${place}`),
   });
 }
 
