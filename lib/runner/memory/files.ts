@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { lstat, readlink, stat } from 'node:fs/promises';
+import { lstat, readFile, readlink, stat } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { listChanges } from '../format.ts';
@@ -19,6 +19,8 @@ export type SeenFiles = {
   readonly problem: string | undefined;
 };
 
+/** Larger files are read in pieces. */
+const wholeBytes = 1 << 20;
 /** Files that are read at the same time. */
 const readers = 16;
 
@@ -51,7 +53,8 @@ async function fileDigest(path: string): Promise<string> {
   const target = link === '' ? own : await stat(path).catch(() => undefined);
   if (!target?.isFile()) return digestOf([link]);
   const contents = createHash('sha256');
-  await pipeline(createReadStream(path), contents);
+  if (target.size < wholeBytes) contents.update(await readFile(path));
+  else await pipeline(createReadStream(path), contents);
   return digestOf([link, target.mode & 0o111, contents.digest('hex')]);
 }
 

@@ -81,7 +81,7 @@ export async function findFiles(globs: Globs, ignored?: string): Promise<Found> 
       if (isLeftOut(pattern, globs, path)) continue;
       if (entry.isDirectory()) await walk(pattern, path, passed, look);
       if (!isLink || !(await isFolder(path))) continue;
-      const target = await realpath(path);
+      const target = await realpath(path).catch(() => path);
       const way = [...passed, real];
       if (!way.some((step) => isWithin(step, target))) await walk(pattern, path, way, look);
     }

@@ -11,6 +11,8 @@ const noisyMs = 1000;
 export type Changes = {
   /** From now on what happens counts as news. */
   readonly begin: () => void;
+  /** Whether there are news. */
+  readonly some: () => boolean;
   /**
    * Resolves when something has happened since `begin` and it has become quiet again, or when the signal comes. Throws TaskError when
    * it cannot be watched.
@@ -42,6 +44,7 @@ export async function openChanges(
     begin: () => {
       dirty = false;
     },
+    some: () => dirty,
     next: async (signal) => {
       if (!dirty && error === undefined && !signal.aborted) {
         await new Promise<void>((resolve) => {

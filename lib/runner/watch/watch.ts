@@ -82,7 +82,12 @@ export async function watchTasks(request: RunRequest): Promise<number> {
     onWait?: (files: number) => void,
   ): Promise<{ readonly files: Digests; readonly changes: string[] } | undefined> {
     for (let told = false; !signal.aborted; ) {
-      const now = await look();
+      let now = await look();
+      // It may have been seen half-way.
+      if (watcher.some() && changesBetween(before, now).length > 0) {
+        await watcher.next(signal);
+        now = await look();
+      }
       const changes = changesBetween(before, now);
       if (signal.aborted) return undefined;
       if (changes.length > 0) return { files: now, changes };
