@@ -46,7 +46,7 @@ export const initHelmfile = task({
     const { installPlugins } = await import('../lib/helm/plugins.ts');
     const { root } = context.environment;
     await checkCharts(root, await (await declared()).declaredReleases(root));
-    context.report(await installPlugins(context));
+    return installPlugins(context);
   },
 });
 
@@ -86,10 +86,8 @@ const installation = {
   // Not `inputs`: only the cluster says whether there is something to do.
   watched: async (input: Omit<Input, 'args'> & Selected) => (await plain()).watchedFiles(input, input.args),
   commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).installCommands(input),
-  run: async (context: Omit<Body, 'args'> & Selected) => {
-    const { install } = await import('../lib/deploy/install.ts');
-    await install(context, context.args);
-  },
+  run: async (context: Omit<Body, 'args'> & Selected) =>
+    (await import('../lib/deploy/install.ts')).install(context, context.args),
 } as const;
 
 export const installAll = task({
@@ -115,10 +113,8 @@ export const installApp = task({
 const comparison = {
   ...deployment,
   commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).diffCommands(input),
-  run: async (context: Omit<Body, 'args'> & Selected) => {
-    const { diff } = await import('../lib/deploy/diff.ts');
-    await diff(context, context.args);
-  },
+  run: async (context: Omit<Body, 'args'> & Selected) =>
+    (await import('../lib/deploy/diff.ts')).diff(context, context.args),
 } as const;
 
 export const diff = task({ ...comparison, name: 'diff', description: 'show what install-all would change' });
@@ -141,10 +137,8 @@ const helmTests = {
   ...deployment,
   lock: true,
   commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).testCommands(input),
-  run: async (context: Omit<Body, 'args'> & Selected) => {
-    const { test } = await import('../lib/deploy/test.ts');
-    await test(context, context.args);
-  },
+  run: async (context: Omit<Body, 'args'> & Selected) =>
+    (await import('../lib/deploy/test.ts')).test(context, context.args),
 } as const;
 
 export const testAll = task({
@@ -172,9 +166,8 @@ export const uninstallApp = task({
   run: async (context) => {
     const { uninstall } = await import('../lib/deploy/undo.ts');
     const { removeRouteCertificates } = await import('../lib/ingress/certificates.ts');
-    const removed = await uninstall(context, context.args);
-    await removeRouteCertificates(context, removed);
-    context.report('changed');
+    await removeRouteCertificates(context, await uninstall(context, context.args));
+    return 'changed';
   },
 });
 
@@ -201,8 +194,7 @@ export const rollback = task({
   needs: (input) => [...tools('helm', 'kubectl'), ...connection(input)],
   confirm: ({ args }) =>
     `roll \`${args.release}\` back to ${args.revision === undefined ? 'the revision before' : `revision ${args.revision}`}?`,
-  commands: async ({ args, environment }) =>
-    (await plain()).rollbackCommands(environment, args.release, args.revision),
+  commands: async (input) => (await plain()).rollbackCommands(input),
   onCluster: true,
   run: async (context) => {
     const { rollBackRelease } = await import('../lib/deploy/undo.ts');

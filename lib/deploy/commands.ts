@@ -3,8 +3,7 @@ import { rollbackWords, syncWords, takeBack } from '../helm/helm.ts';
 import { declaredRelease, helmfileText, neededReleases, type Selection, selector } from '../helm/helmfile.ts';
 import { routeCertificateCommands } from '../ingress/certificates.ts';
 import { helmText } from '../kubernetes/kubectl.ts';
-import type { Target } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { InEnvironment, Target } from '../settings/context.ts';
 
 /* What is known of the tasks on releases before they run: their plain commands, for `--dry-run`, and what an install watches. */
 
@@ -53,13 +52,14 @@ export const uninstallCommands = async (input: Input): Promise<readonly string[]
   await helmfileText(input, ...uninstallWords(input)),
 ];
 
-export async function rollbackCommands(
-  environment: Environment,
-  name: string,
-  revision: number | undefined,
-): Promise<readonly string[]> {
-  const release = await declaredRelease(environment.root, name);
-  const words = rollbackWords(release, revision, takeBack).join(' ');
+export async function rollbackCommands({
+  environment,
+  args,
+}: InEnvironment & {
+  readonly args: { readonly release: string; readonly revision: number | undefined };
+}): Promise<readonly string[]> {
+  const release = await declaredRelease(environment.root, args.release);
+  const words = rollbackWords(release, args.revision, takeBack).join(' ');
   return [`${helmText(environment)} --namespace ${release.namespace} ${words}`];
 }
 

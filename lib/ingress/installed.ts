@@ -1,10 +1,7 @@
-import { join } from 'node:path';
-import { TaskError } from '@k8s-deployment/runner';
-import { textIfThere } from '../ground/if-there.ts';
 import { helmCommand } from '../helm/helm.ts';
 import { helmText, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import type { EnvironmentContext, Target } from '../settings/context.ts';
-import { type Environment, writeWhole } from '../settings/environment.ts';
+import { type Environment, readStateFile, writeStateFile } from '../settings/environment.ts';
 import { controllerOf } from './controllers.ts';
 
 /** Name of the controller's helm release. */
@@ -24,27 +21,23 @@ export type ControllerRecord = {
 /** Names of the types that Traefik's charts install. */
 const traefikTypes = /\.(?:traefik\.io|gateway\.networking\.k8s\.io)$/;
 
-const recordPath = ({ state }: Pick<Environment, 'state'>): string => join(state, 'ingress.json');
+const file = 'ingress.json';
 
 /** The record of the installation; undefined if there is none. Throws `TaskError` if it cannot be read. */
-export async function readRecord(environment: Environment): Promise<ControllerRecord | undefined> {
-  const text = await textIfThere(recordPath(environment));
-  if (text === undefined) return undefined;
-  try {
-    const record = JSON.parse(text) as ControllerRecord | null;
-    if (typeof record?.namespace === 'string' && Array.isArray(record.typesBefore)) return record;
-  } catch {
-    // Reported below.
-  }
-  throw new TaskError({
-    what: `.state/${environment.name}/ingress.json, the record of the installed ingress controller, is damaged`,
+export const readRecord = (
+  environment: Pick<Environment, 'name' | 'state'>,
+): Promise<ControllerRecord | undefined> =>
+  readStateFile<ControllerRecord>(environment, file, {
+    what: ', the record of the installed ingress controller, is damaged',
+    isWhole: (record) => typeof record?.namespace === 'string' && Array.isArray(record.typesBefore),
     why: 'without it, it is unknown what to upgrade and what to remove',
     advice: `restore it from a copy; or remove the controller by hand (helm uninstall ${releaseName}), then the file`,
   });
-}
 
-export const writeRecord = (environment: Environment, record: ControllerRecord): Promise<void> =>
-  writeWhole(recordPath(environment), `${JSON.stringify(record, null, 2)}\n`);
+export const writeRecord = (
+  environment: Pick<Environment, 'state'>,
+  record: ControllerRecord,
+): Promise<void> => writeStateFile(environment, file, record);
 
 /** An object of which only the name matters. */
 export type Named = { readonly metadata: { readonly name: string } };

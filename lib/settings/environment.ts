@@ -181,11 +181,10 @@ export const remembered = ({ name, root }: Pick<Environment, 'name' | 'root'>): 
     advice: `name its provider with --provider (${providerNames.join(', ')}): ${taskCommand('create-environment')} repairs the file, ${taskCommand('destroy-environment')} removes everything`,
   });
 
-export function remember(environment: Environment): Promise<void> {
-  const { provider, context } = environment;
-  const memory: Memory = providerOf(environment).contextOf ? { provider } : { provider, context };
-  return writeStateFile(environment, 'environment.json', memory);
-}
+export const remember = ({ provider, context, state }: Environment): Promise<void> => {
+  const memory: Memory = providerOf({ provider }).contextOf ? { provider } : { provider, context };
+  return writeStateFile({ state }, 'environment.json', memory);
+};
 
 /** A JSON file in the state folder; undefined if it does not exist. Throws `TaskError` if it is damaged. */
 export async function readStateFile<Content>(
