@@ -14,9 +14,8 @@ const kubernetes = task({
   args: { environment: { type: 'string', positional: true, description: 'a folder under environments/' } },
   commands: () => [],
   run: async (context) => {
-    const { environment, settings } = context;
-    await ensureState(environment, settings.cluster.kubernetesVersion);
-    await ensureKubernetes({ ...context, settings });
+    await ensureState(context);
+    await ensureKubernetes(context);
     await waitForKubernetes(context);
     handOver();
   },

@@ -109,7 +109,7 @@ export const stopK8s = taskWithoutSettings({
   group: 'cluster',
   lock: true,
   needs: stopTools,
-  commands: async ({ environment, provider }) => (await provider.load()).commands.stop(environment),
+  commands: async (input) => (await input.provider.load()).commands.stop(input),
   run: async (context) => {
     const { provider } = context;
     const { stopAgent } = await import('../lib/secrets/keyring.ts');
@@ -131,9 +131,9 @@ export const destroyK8s = taskWithoutSettings({
     return `destroy the cluster of environment \`${environment.name}\` with all its data?`;
   },
   needs: stopTools,
-  commands: async ({ environment, provider }) =>
-    provider.ownsCluster
-      ? (await provider.load()).commands.destroy(environment)
+  commands: async (input) =>
+    input.provider.ownsCluster
+      ? (await input.provider.load()).commands.destroy(input)
       : ['# an existing cluster is not destroyed by these tasks'],
   run: async (context) => {
     const { environment, provider } = context;

@@ -131,7 +131,7 @@ export const checkImages = task({
   after: [createK8s],
   commands: async (input) => {
     const { preflightCommands } = await import('../lib/cluster/images/preflight.ts');
-    return preflightCommands(input.environment, await imagesOf(input));
+    return preflightCommands(input, await imagesOf(input));
   },
   run: async (context) => {
     const { requireCluster } = await import('../lib/cluster/cluster.ts');

@@ -1,6 +1,6 @@
 import type { Outcome } from '../ground/outcome.ts';
 import type { Address } from '../ingress/addresses.ts';
-import type { Context, EnvironmentContext, Target } from '../settings/context.ts';
+import type { Context, EnvironmentContext, InEnvironment, Target } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { ToolName } from '../tools/manifest.ts';
@@ -64,8 +64,8 @@ export type Cluster = {
   readonly commands: {
     create(target: Target): readonly string[];
     start(target: Target): readonly string[];
-    stop(environment: Environment): readonly string[];
-    destroy(environment: Environment): readonly string[] | Promise<readonly string[]>;
+    stop(target: InEnvironment): readonly string[];
+    destroy(target: InEnvironment): readonly string[] | Promise<readonly string[]>;
     services(target: Target): readonly string[];
   };
   /**

@@ -18,7 +18,7 @@ export async function destroyEnvironment(context: EnvironmentContext): Promise<v
 
 /** The same as plain commands. */
 export const destroyCommands = async ({ environment }: InEnvironment): Promise<readonly string[]> => [
-  ...(await (await clusterOf(environment)).commands.destroy(environment)),
+  ...(await (await clusterOf(environment)).commands.destroy({ environment })),
   exportHomes(environment, 'GNUPGHOME'),
   'gpgconf --kill all',
   `rm -rf "$GNUPGHOME" .state/${environment.name} .tasks/${environment.name}`,

@@ -27,9 +27,11 @@ export type CallOptions = { readonly contentType?: string; readonly timeoutMs?: 
 // biome-ignore lint/suspicious/noExplicitAny: callers read Kubernetes objects field by field
 export type WatchEvent = { readonly type: string; readonly object: any };
 
+type Place = Pick<Environment, 'state' | 'clusterName'>;
+
 /** A client for the environment's API server. Throws if the cluster's certificates do not exist yet. */
-export async function connectApi(environment: Environment, port: number): Promise<Api> {
-  const pki = join(clusterFolder(environment), 'pki');
+export async function connectApi(cluster: Place, port: number): Promise<Api> {
+  const pki = join(clusterFolder(cluster), 'pki');
   const [ca, cert, key] = await Promise.all(
     ['ca.crt', 'admin.crt', 'admin.key'].map((file) => readFile(join(pki, file))),
   );
@@ -99,15 +101,15 @@ const lastSteps = [
   'poststarthook/scheduling/bootstrap-system-priority-classes',
 ];
 
-/** True when the API server is ready for everybody, or earlier `for: 'administrator'`. */
+/** True when the API server is ready for everybody, or earlier for an administrator. */
 export async function isApiReady(
-  environment: Environment,
+  cluster: Place,
   port: number,
-  options: { readonly for: 'administrator' | 'everybody' },
+  who: 'administrator' | 'everybody',
 ): Promise<boolean> {
-  const left = options.for === 'administrator' ? lastSteps.map((check) => `exclude=${check}`) : [];
+  const left = who === 'administrator' ? lastSteps.map((check) => `exclude=${check}`) : [];
   try {
-    const api = await connectApi(environment, port);
+    const api = await connectApi(cluster, port);
     const { status } = await api.call('GET', `/readyz?${left.join('&')}`, undefined, { timeoutMs: 2000 });
     return status === 200;
   } catch {

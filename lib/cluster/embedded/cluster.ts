@@ -1,19 +1,27 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../ground/outcome.ts';
-import type { Context } from '../../settings/context.ts';
+import type { Context, Target } from '../../settings/context.ts';
 import { exportHomes, remember } from '../../settings/environment.ts';
 import type { Cluster } from '../provider.ts';
 import { isApiReady } from './api.ts';
-import { databaseCommands, reloadDatabase } from './database.ts';
-import { jobRunnerCommands } from './job-runner-service.ts';
-import { waitForKubernetes } from './kubernetes.ts';
+import { databaseCommands, ensureDatabase, reloadDatabase } from './database.ts';
+import { ensureJobRunner, jobRunnerCommands } from './job-runner-service.ts';
+import { ensureKubernetes, waitForKubernetes } from './kubernetes.ts';
 import { kubernetesCommands } from './kwokctl.ts';
-import { operatorCommands, waitForOperator } from './operator.ts';
+import { ensureOperator, operatorCommands, waitForOperator } from './operator.ts';
 import { handOver, stopEverything } from './processes.ts';
 import { livingServices } from './services.ts';
-import { allServices, readState, stateCommands } from './state.ts';
-import { vaultCommands } from './vault.ts';
+import {
+  allServices,
+  checkSpace,
+  ensureState,
+  type Mode,
+  readState,
+  requireState,
+  stateCommands,
+} from './state.ts';
+import { ensureVault, vaultCommands } from './vault.ts';
 
 /** The cluster's files in the state folder. Its record is removed last, so an interrupted destroy can run again. */
 const files = [
@@ -27,14 +35,14 @@ export const cluster: Cluster = {
     // The tasks of the parts print their commands.
     create: () => [],
     start: () => [],
-    stop: (environment) => [
+    stop: ({ environment }) => [
       `for service in job-runner vault-secrets-operator vault; do kill "$(sed 's/.*"pid":\\([0-9]*\\).*/\\1/' .state/${environment.name}/services/$service.json)"; done`,
       `kill -INT "$(head -n 1 .state/${environment.name}/postgresql/data/postmaster.pid)"`,
       exportHomes(environment, 'KWOK_WORKDIR'),
       `kwokctl stop cluster --name ${environment.clusterName}`,
     ],
-    destroy: (environment) => [
-      ...cluster.commands.stop(environment),
+    destroy: ({ environment }) => [
+      ...cluster.commands.stop({ environment }),
       `kwokctl delete cluster --name ${environment.clusterName} --kubeconfig .state/${environment.name}/kubeconfig`,
       `rm -rf ${files.map((file) => `.state/${environment.name}/${file}`).join(' ')}`,
     ],
@@ -51,8 +59,7 @@ export const cluster: Cluster = {
     const alive = await livingNames(environment.state);
     if (alive.size === 0) return 'stopped';
     const complete = allServices.every((name) => alive.has(name));
-    const ready =
-      complete && (await isApiReady(environment, state.ports.kubeApiserver, { for: 'administrator' }));
+    const ready = complete && (await isApiReady(environment, state.ports.kubeApiserver, 'administrator'));
     return ready ? 'running' : 'degraded';
   },
 
@@ -101,12 +108,25 @@ async function complete(context: Context): Promise<Outcome> {
   return 'unchanged';
 }
 
-/** The plain commands of all parts, in the order of their dependencies. */
-export const partCommands = {
-  state: stateCommands,
-  kubernetes: kubernetesCommands,
-  database: databaseCommands,
-  vault: vaultCommands,
-  operator: operatorCommands,
-  jobRunner: jobRunnerCommands,
+/** A part of the cluster, which is a task of its own. */
+type Part = {
+  commands(target: Target, mode: Mode): readonly string[] | Promise<readonly string[]>;
+  ensure(context: Context, mode: Mode): Promise<Outcome | undefined>;
 };
+
+/** By the names of their tasks, in the order of their dependencies. */
+export const parts = {
+  'embedded-state': {
+    commands: stateCommands,
+    ensure: async (context, mode) => {
+      await (mode === 'create' ? ensureState(context) : requireState(context.environment));
+      if ((await cluster.phase(context)) !== 'running') await checkSpace(context.environment);
+      return undefined;
+    },
+  },
+  'embedded-kubernetes': { commands: kubernetesCommands, ensure: ensureKubernetes },
+  'embedded-database': { commands: databaseCommands, ensure: ensureDatabase },
+  'embedded-vault': { commands: vaultCommands, ensure: ensureVault },
+  'embedded-operator': { commands: operatorCommands, ensure: ensureOperator },
+  'embedded-job-runner': { commands: jobRunnerCommands, ensure: ensureJobRunner },
+} satisfies { readonly [name: string]: Part };

@@ -18,7 +18,7 @@ import { findAccount, plainAccount } from './account.ts';
 import { ensureRoles, rolesMarker } from './database-roles.ts';
 import { clearService, inBackground, isUp, launchService } from './launch.ts';
 import { isAlive, readServices } from './services.ts';
-import { expectedPorts, requireState } from './state.ts';
+import { expectedPorts, type Mode, requireState } from './state.ts';
 
 const initdbArguments = (data: string, settings: Settings): readonly string[] => [
   ...['--pgdata', data, '--username', settings.database.user, '--auth', 'scram-sha-256'],
@@ -44,7 +44,7 @@ const serverFiles = (environment: Environment): ServerFiles => ({
 });
 
 /** The plain commands, for `--dry-run`. */
-export async function databaseCommands(target: Target, mode: 'create' | 'start'): Promise<readonly string[]> {
+export async function databaseCommands(target: Target, mode: Mode): Promise<readonly string[]> {
   const { environment, settings } = target;
   const data = `.state/${environment.name}/postgresql/data`;
   const decrypt = decryptText(environment.name, superuserOf(settings).secret);
@@ -126,7 +126,7 @@ type ServerRecord = { readonly started?: string; readonly certificate?: string }
 
 const recordFile = (state: string): string => join(state, 'postgresql', 'server.json');
 
-async function readRecord({ state }: Environment): Promise<ServerRecord> {
+async function readRecord({ state }: Pick<Environment, 'state'>): Promise<ServerRecord> {
   try {
     return (JSON.parse(await readFile(recordFile(state), 'utf8')) as ServerRecord | null) ?? {};
   } catch {
@@ -135,7 +135,7 @@ async function readRecord({ state }: Environment): Promise<ServerRecord> {
   }
 }
 
-async function writeRecord({ state }: Environment, record: ServerRecord): Promise<void> {
+async function writeRecord({ state }: Pick<Environment, 'state'>, record: ServerRecord): Promise<void> {
   await writeWhole(recordFile(state), `${JSON.stringify(record)}\n`);
 }
 

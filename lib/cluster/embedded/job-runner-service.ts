@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../ground/outcome.ts';
-import type { EnvironmentContext } from '../../settings/context.ts';
+import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
 import { inBackground, isUp, launchService } from './launch.ts';
 
@@ -11,11 +11,11 @@ const program = 'lib/cluster/embedded/job-runner.ts';
 const parts = ['lib/cluster/embedded/pod.ts', 'lib/verification/run-check.ts', 'lib/database/set-up.ts'];
 
 /** The state folder is no argument of the program: processes.ts finds the process by it. */
-const jobRunnerWords = (node: string, path: string, environment: Environment): readonly string[] => [
-  ...[node, '--import', 'tsx', path, environment.name, `${environment.state}/`],
+const jobRunnerWords = (node: string, path: string, { name, state }: Environment): readonly string[] => [
+  ...[node, '--import', 'tsx', path, name, `${state}/`],
 ];
 
-export const jobRunnerCommands = (environment: Environment): readonly string[] => [
+export const jobRunnerCommands = ({ environment }: InEnvironment): readonly string[] => [
   inBackground(environment, 'job-runner', jobRunnerWords('node', program, environment)),
 ];
 

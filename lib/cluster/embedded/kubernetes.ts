@@ -27,8 +27,6 @@ import { fillTemplate } from './template.ts';
 /** Milliseconds that the API server may take to become ready. */
 const timeoutMs = 120_000;
 
-const forAdministrator = { for: 'administrator' } as const;
-
 /**
  * Creates or starts the Kubernetes part of the cluster and waits until the API server serves an administrator: releases need
  * not wait for `waitForKubernetes`. A cluster that a killed run left half created is removed and created again.
@@ -44,12 +42,12 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
     });
   }
   let alive = await livingKubernetes(environment);
-  const ready =
-    alive.length > 0 && (await isApiReady(environment, state.ports.kubeApiserver, forAdministrator));
+  const { kubeApiserver } = state.ports;
+  const ready = alive.length > 0 && (await isApiReady(environment, kubeApiserver, 'administrator'));
   if (state.phase === 'created') await compareNodes(context);
   if (ready && alive.length === kubernetesServices.length && state.phase === 'created') {
     const restored = await restoreKubeconfig(context);
-    const api = await connectApi(environment, state.ports.kubeApiserver);
+    const api = await connectApi(environment, kubeApiserver);
     const nodes = await restoreNodes(context, api);
     await applyIngress(api, context);
     return restored ? 'changed' : nodes;
@@ -80,7 +78,7 @@ export async function waitForKubernetes(context: Context): Promise<void> {
   const { environment } = context;
   const { ports } = await requireState(environment);
   await waitUntilUp(context, 'kube-apiserver', () =>
-    isApiReady(environment, ports.kubeApiserver, { for: 'everybody' }),
+    isApiReady(environment, ports.kubeApiserver, 'everybody'),
   );
   // On a busy machine: kube-controller-manager ends when the API server is not healthy after 15 s.
   await restartEnded(context);
@@ -128,7 +126,7 @@ async function launch(
       advice: `see ${join(clusterFolder(environment), 'logs')}`,
     });
   }
-  const ready = () => isApiReady(environment, ports.kubeApiserver, forAdministrator);
+  const ready = () => isApiReady(environment, ports.kubeApiserver, 'administrator');
   await waitForService(environment.state, apiServer, ready, { timeoutMs, signal: context.signal });
   await restoreKubeconfig(context);
   const api = await connectApi(environment, ports.kubeApiserver);

@@ -1,3 +1,4 @@
+import { mkdir, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import { kubectlText } from '../../kubernetes/kubectl.ts';
@@ -10,12 +11,12 @@ import { nodeValues } from './nodes.ts';
 import { findProcesses, startedByThisRun } from './processes.ts';
 import { recordService, type ServiceRecord } from './services.ts';
 import {
+  clusterFolder,
   type EmbeddedState,
   expectedPorts,
-  forgetPids,
   kubernetesServices,
+  type Mode,
   type Ports,
-  pidFolder,
 } from './state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
@@ -29,10 +30,7 @@ const binaries: { readonly [flag: string]: ToolName } = {
 };
 
 /** The plain commands, for `--dry-run`. */
-export async function kubernetesCommands(
-  target: Target,
-  mode: 'create' | 'start',
-): Promise<readonly string[]> {
+export async function kubernetesCommands(target: Target, mode: Mode): Promise<readonly string[]> {
   const { environment, settings } = target;
   const state = `.state/${environment.name}`;
   const nodes = Array.from({ length: settings.cluster.nodes }, (_, index) => index + 1);
@@ -64,10 +62,7 @@ export async function runKwokctl(
   alive: readonly ServiceRecord[],
 ): Promise<void> {
   const { $, environment } = context;
-  // kwokctl trusts any living pid in its files: only those of known processes may stay.
-  await forgetPids(environment);
-  for (const { name, pid } of alive)
-    await writeWhole(join(pidFolder(environment), `${name}.pid`), String(pid));
+  await writePids(clusterFolder(environment), alive);
   try {
     const words = phase === 'creating' ? await createArguments(context, ports) : ['start', 'cluster'];
     const output = await $({
@@ -81,6 +76,17 @@ export async function runKwokctl(
   } finally {
     await adoptProcesses(context, new Set(alive.map(({ name }) => name)));
   }
+}
+
+/**
+ * Leaves only these pid files: kwokctl takes any living pid in them for its own, and would skip or kill another process.
+ */
+export async function writePids(cluster: string, services: readonly ServiceRecord[]): Promise<void> {
+  const folder = join(cluster, 'pids');
+  await rm(folder, { recursive: true, force: true });
+  // kwokctl needs the folder.
+  await mkdir(folder, { recursive: true });
+  for (const { name, pid } of services) await writeWhole(join(folder, `${name}.pid`), String(pid));
 }
 
 /** Records what kwokctl started, by the list of processes: kwokctl may fail before it writes a pid file. */

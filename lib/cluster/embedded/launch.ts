@@ -18,6 +18,7 @@ export type ServiceLaunch = {
   readonly env?: NodeJS.ProcessEnv;
   /** Loopback ports that it listens on, by their names in errors. */
   readonly ports: { readonly [name: string]: number };
+  readonly ready?: () => Promise<boolean>;
   /** Called once no earlier process of this service runs. */
   readonly prepare?: () => Promise<void>;
 };
@@ -32,25 +33,19 @@ export async function isUp(
   return living.some((record) => record.name === name) && (await ready());
 }
 
-/** Restarts a service and waits until it answers; see `restartService`. */
-export async function launchService(
-  context: EnvironmentContext,
-  { ready, ...launch }: ServiceLaunch & { readonly ready: () => Promise<boolean> },
-): Promise<Outcome> {
-  await restartService(context, launch);
-  await waitUntilUp(context, launch.name, ready);
-  return 'changed';
-}
-
 /** Stops a service, recorded or left by a killed run. */
-export async function clearService(environment: Environment, name: string, program: string): Promise<void> {
+export async function clearService(
+  environment: Parameters<typeof stopStrays>[0],
+  name: string,
+  program: string,
+): Promise<void> {
   const known = (await readServices(environment.state)).filter((record) => record.name === name);
   await stopServices(environment.state, known);
   await stopStrays(environment, [basename(program)]);
 }
 
-/** Stops a service if it runs, and starts it. It ends with this run unless it is handed over. */
-export async function restartService(context: EnvironmentContext, launch: ServiceLaunch): Promise<void> {
+/** Stops a service if it runs, starts it, and waits until it is `ready`. It ends with this run unless it is handed over. */
+export async function launchService(context: EnvironmentContext, launch: ServiceLaunch): Promise<Outcome> {
   const { environment } = context;
   const { name } = launch;
   await clearService(environment, name, launch.program);
@@ -60,6 +55,8 @@ export async function restartService(context: EnvironmentContext, launch: Servic
   const env = { ...(await processEnvironment(environment)), ...launch.env };
   const record = await startService(environment.state, { name, command, args, env, cwd: environment.root });
   startedByThisRun(context, record);
+  if (launch.ready) await waitUntilUp(context, name, launch.ready);
+  return 'changed';
 }
 
 /** Waits until a started service answers. Throws `TaskError` if it ends, or takes longer than a minute. */
@@ -78,8 +75,11 @@ export async function waitUntilUp(
  * A plain command for `--dry-run` that starts a server in the background, with its output in its log. The words must contain
  * the absolute path of the state folder: stop-k8s finds the process by it.
  */
-export const inBackground = (environment: Environment, name: string, words: readonly string[]): string =>
-  `${shellWords(words)} >> .state/${environment.name}/logs/${name}.log 2>&1 &`;
+export const inBackground = (
+  { name }: Pick<Environment, 'name'>,
+  service: string,
+  words: readonly string[],
+): string => `${shellWords(words)} >> .state/${name}/logs/${service}.log 2>&1 &`;
 
 /** True when the URL answers a GET with 2xx within two seconds. */
 export async function answers(url: string): Promise<boolean> {

@@ -2,17 +2,16 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../ground/outcome.ts';
 import { kubectlText } from '../../kubernetes/kubectl.ts';
-import type { EnvironmentContext } from '../../settings/context.ts';
-import type { Environment } from '../../settings/environment.ts';
+import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
 import { findTool } from '../../tools/tools.ts';
 import { connectApi } from './api.ts';
 import { applyManifests } from './apply.ts';
-import { answers, inBackground, isUp, restartService, waitUntilUp } from './launch.ts';
+import { answers, inBackground, isUp, launchService, waitUntilUp } from './launch.ts';
 import { expectedPorts, type Ports, requireState } from './state.ts';
 import { missingTypes, typesOf, waitForTypes } from './types.ts';
 
 /** The plain commands, for `--dry-run`. */
-export async function operatorCommands(environment: Environment): Promise<readonly string[]> {
+export async function operatorCommands({ environment }: InEnvironment): Promise<readonly string[]> {
   const words = operatorArguments(environment.kubeconfig, await expectedPorts(environment));
   const variables = Object.entries(variablesOfPod).map(([name, value]) => `${name}=${value}`);
   return [
@@ -54,7 +53,7 @@ export async function ensureOperator(context: EnvironmentContext): Promise<Outco
 
   await applyManifests(api, manifests.join('\n---\n'));
   if (!running) {
-    await restartService(context, {
+    await launchService(context, {
       name: 'vault-secrets-operator',
       program: tool.path,
       command: [tool.path, ...operatorArguments(environment.kubeconfig, ports)],

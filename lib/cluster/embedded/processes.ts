@@ -18,14 +18,18 @@ const programs = new Set([
   'node',
 ]);
 
+type Places = Pick<Environment, 'state' | 'clusterName' | 'gnupgHome' | 'plainState'>;
+
 /**
  * Pids of the environment's programs, recorded or not; a killed run may have left some. Their command lines contain a path
  * of the environment or the cluster's name. A user's `tail -f` of a log is not included.
  */
-export async function findProcesses(
-  environment: Pick<Environment, 'state' | 'clusterName' | 'gnupgHome' | 'plainState'>,
-): Promise<{ readonly pid: number; readonly program: string }[]> {
-  const { state, clusterName, gnupgHome, plainState } = environment;
+export async function findProcesses({
+  state,
+  clusterName,
+  gnupgHome,
+  plainState,
+}: Places): Promise<{ readonly pid: number; readonly program: string }[]> {
   const names = new Set([clusterName, gnupgHome]);
   const found: { pid: number; program: string }[] = [];
   for (const { pid, program, words } of await commandLines()) {
@@ -40,7 +44,7 @@ export async function findProcesses(
 }
 
 /** Stops every process of the environment, recorded or left by a killed run. Returns how many there were. */
-export async function stopEverything(environment: Environment): Promise<number> {
+export async function stopEverything(environment: Places): Promise<number> {
   const records = await readServices(environment.state);
   await stopServices(environment.state, records);
   startedHere.clear();
@@ -51,13 +55,13 @@ export async function stopEverything(environment: Environment): Promise<number> 
  * Stops processes without a record, which a killed run had just started. Returns how many there were. `only` limits it to
  * programs that nobody else starts at this moment.
  */
-export async function stopStrays(environment: Environment, only?: readonly string[]): Promise<number> {
+export async function stopStrays(environment: Places, only?: readonly string[]): Promise<number> {
   // First kwokctl, which would start more of them.
   const first = only?.includes('kwokctl') === false ? 0 : await endStrays(environment, ['kwokctl']);
   return first + (await endStrays(environment, only));
 }
 
-async function endStrays(environment: Environment, only?: readonly string[]): Promise<number> {
+async function endStrays(environment: Places, only?: readonly string[]): Promise<number> {
   const recorded = new Set((await readServices(environment.state)).map(({ pid }) => pid));
   const strays: ServiceRecord[] = [];
   for (const { pid, program } of await findProcesses(environment)) {

@@ -1,7 +1,8 @@
-import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
+import { rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
+import type { Target } from '../../settings/context.ts';
 import {
   cloneKey,
   type Environment,
@@ -14,6 +15,9 @@ import type { Servers } from '../provider.ts';
 import { choosePorts, portBlock } from './ports.ts';
 import { readServices, stopServices } from './services.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
+
+/** `create` creates what is missing, `start` needs an existing cluster. */
+export type Mode = 'create' | 'start';
 
 export const portNames = [
   'kubeApiserver',
@@ -41,7 +45,7 @@ export type EmbeddedState = {
 const file = 'embedded.json';
 
 /** kwokctl's folder of the cluster. */
-export const clusterFolder = ({ state, clusterName }: Environment): string =>
+export const clusterFolder = ({ state, clusterName }: Pick<Environment, 'state' | 'clusterName'>): string =>
   join(state, 'kwok', 'clusters', clusterName);
 
 /** The services of the cluster, in the order of their dependencies. */
@@ -111,9 +115,11 @@ async function writeSettings({ state }: Environment, ports: Ports): Promise<void
 
 /** The plain commands of `ensureState`, for `--dry-run`. */
 export async function stateCommands(
-  environment: Environment,
-  kubernetesVersion: string,
+  { environment, settings: { cluster } }: Target,
+  mode: Mode,
 ): Promise<readonly string[]> {
+  if (mode === 'start') return [];
+  const { kubernetesVersion } = cluster;
   const ports = await expectedPorts(environment);
   const state = `.state/${environment.name}`;
   const values = settingsValues(ports, `$PWD/${state}`);
@@ -139,10 +145,7 @@ export const writeState = (environment: Pick<Environment, 'state'>, state: Embed
  * The environment's state; without one, chooses the ports and writes the files. Recorded services without a state belong to
  * a lost cluster with other ports: they are stopped, and its token is removed.
  */
-export async function ensureState(
-  environment: Environment,
-  kubernetesVersion: string,
-): Promise<EmbeddedState> {
+export async function ensureState({ environment, settings: { cluster } }: Target): Promise<EmbeddedState> {
   const known = await readState(environment);
   if (known) {
     // Written by an older version, it may lack a setting.
@@ -154,7 +157,7 @@ export async function ensureState(
   await rm(join(environment.state, 'vault', 'reviewer.jwt'), { force: true });
   const state: EmbeddedState = {
     phase: 'creating',
-    kubernetesVersion,
+    kubernetesVersion: cluster.kubernetesVersion,
     ports: await choosePorts(cloneKey(environment.name, environment.root), portNames),
   };
   await writeSettings(environment, state.ports);
@@ -177,15 +180,4 @@ export async function checkSpace(environment: Environment): Promise<void> {
     why: `${environment.state} has ${freeMiB} MiB free, the servers need about ${neededMiB}`,
     advice: 'free some space, then run again',
   });
-}
-
-export const pidFolder = (environment: Environment): string => join(clusterFolder(environment), 'pids');
-
-/** Removes kwokctl's pid files: kwokctl takes any living pid for its own, and would skip or kill another process. */
-export async function forgetPids(environment: Environment): Promise<void> {
-  const folder = pidFolder(environment);
-  // kwokctl needs the folder.
-  await mkdir(folder, { recursive: true });
-  const files = await readdir(folder);
-  await Promise.all(files.map((file) => rm(join(folder, file), { force: true })));
 }

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../ground/outcome.ts';
-import type { EnvironmentContext } from '../../settings/context.ts';
+import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
 import { findTool } from '../../tools/tools.ts';
 import { dropReservation, keysNeverStored } from '../../vault/api/keys-file.ts';
@@ -10,7 +10,7 @@ import { expectedPorts, type Ports, requireState } from './state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
 /** The plain commands, for `--dry-run`. */
-export async function vaultCommands(environment: Environment): Promise<readonly string[]> {
+export async function vaultCommands({ environment }: InEnvironment): Promise<readonly string[]> {
   const folder = `.state/${environment.name}/vault`;
   const values = configurationValues(`$PWD/${folder}/data`, await expectedPorts(environment));
   return [

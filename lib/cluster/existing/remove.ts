@@ -5,7 +5,7 @@ import { declaredReleases, helmfileCommand, helmfileText } from '../../helm/helm
 import { refuseTerminating } from '../../helm/namespaces.ts';
 import { removeController, removeControllerCommands } from '../../ingress/installed.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
-import type { EnvironmentContext } from '../../settings/context.ts';
+import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
 import {
   type Environment,
   exportHomes,
@@ -66,7 +66,7 @@ async function removeOurs(context: EnvironmentContext): Promise<void> {
 }
 
 /** The same as plain commands. */
-export async function removeCommands(environment: Environment): Promise<readonly string[]> {
+export async function removeCommands({ environment }: InEnvironment): Promise<readonly string[]> {
   const target = { environment, settings: await settingsOf(environment) };
   const namespaces = (await ourNamespaces(environment)).join(' ');
   const kubectl = kubectlText(environment);

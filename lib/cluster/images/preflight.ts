@@ -1,8 +1,7 @@
 import { quote, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { itemsOf, kubectl, kubectlAnswer, kubectlText } from '../../kubernetes/kubectl.ts';
-import type { EnvironmentContext } from '../../settings/context.ts';
-import type { Environment } from '../../settings/environment.ts';
+import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
 import { fullName, namesHost, parseRepository } from '../../tools/registry/reference.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { type OwnImage, tagged } from './own-images.ts';
@@ -57,7 +56,7 @@ export function judge(image: OwnImage, nodes: readonly Node[] | undefined, answe
 }
 
 /** The plain commands of `checkImages`. */
-export const preflightCommands = (environment: Environment, images: readonly OwnImage[]): string[] =>
+export const preflightCommands = ({ environment }: InEnvironment, images: readonly OwnImage[]): string[] =>
   images.length === 0
     ? []
     : [

@@ -35,9 +35,9 @@ export const cluster: Cluster = {
         (words) => `${kubectlText(target.environment)} ${shellWords(words)}`,
       ),
     ],
-    start: ({ environment, settings }) => startCommands({ environment, settings }),
-    stop: (environment) => [text(environment, ['stop', '--profile', environment.clusterName])],
-    destroy: (environment) => [
+    start: startCommands,
+    stop: ({ environment }) => [text(environment, ['stop', '--profile', environment.clusterName])],
+    destroy: ({ environment }) => [
       text(environment, ['delete', '--profile', environment.clusterName]),
       `docker network rm --force ${environment.clusterName}`,
     ],

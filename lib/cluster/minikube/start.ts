@@ -54,8 +54,7 @@ export async function startNodes(context: Context): Promise<void> {
 const nodeCount = (profile: Profile): number => (profile.kind === 'nodes' ? profile.nodes.length : 0);
 
 /** Throws `TaskError` for a profile that minikube can neither start nor stop: it would hang or fail. */
-export function refuseBroken(environment: Environment, profile: Profile): void {
-  const { clusterName, name } = environment;
+export function refuseBroken({ clusterName, name }: Environment, profile: Profile): void {
   const headless = profile.kind === 'incomplete' && profile.missing.includes(clusterName);
   if (profile.kind !== 'unreadable' && !headless) return;
   const over = `${taskCommand('destroy-environment')} removes the cluster with its data, then ${taskCommand('create-environment')} creates a new one`;

@@ -73,8 +73,8 @@ async function commands(environment: Environment, settings: Settings): Promise<r
   const { create, stop, destroy } = provider.commands;
   const printed = [
     ...create({ environment, settings }),
-    ...stop(environment),
-    ...(await destroy(environment)),
+    ...stop({ environment }),
+    ...(await destroy({ environment })),
   ].flatMap((line) => /^KUBECONFIG=\S+ minikube (.*)$/.exec(line)?.[1] ?? []);
   const others = printed.filter((line) => !line.startsWith('start '));
   const status = `status --profile ${environment.clusterName} --output json`;

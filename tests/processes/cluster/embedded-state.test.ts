@@ -1,17 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { requireCluster, withPostgresql } from '../../../lib/cluster/cluster.ts';
+import { writePids } from '../../../lib/cluster/embedded/kwokctl.ts';
 import { startedByThisRun, stopEverything } from '../../../lib/cluster/embedded/processes.ts';
 import { readServices, recordService } from '../../../lib/cluster/embedded/services.ts';
 import {
   ensureState,
   expectedPorts,
   expectedServers,
-  forgetPids,
   portNames,
   readState,
   requireState,
@@ -31,28 +31,32 @@ test.after.each(() => clone.reset());
 test.after(() => clone.remove());
 
 test('ports are chosen once and stay, and so do the services', async () => {
-  const made = await ensureState(environment, 'v1.31.0');
+  const made = await ensureState(context);
   assert.is(made.phase, 'creating');
   await recordService(environment.state, 'job-runner', process.pid);
-  assert.equal(await ensureState(environment, 'v1.32.0'), made);
+  const settings = {
+    ...context.settings,
+    cluster: { ...context.settings.cluster, kubernetesVersion: 'v1.32.0' },
+  };
+  assert.equal(await ensureState({ environment, settings }), made);
   assert.equal(await expectedPorts(environment), made.ports);
   assert.is(new Set(Object.values(made.ports)).size, portNames.length);
   assert.is((await readServices(environment.state)).length, 1);
 });
 
 test('helmfile and Vault get the addresses of the real servers, also in an older environment', async () => {
-  await ensureState(environment, 'v1.31.0');
+  await ensureState(context);
   const vault = (await expectedServers(environment)).settings;
   const file = join(environment.state, 'cluster.yaml');
   const { parse } = await import('yaml');
   assert.equal(parse(readFileSync(file, 'utf8')), { vault });
   writeFileSync(file, 'vault: {}');
-  await ensureState(environment, 'v1.31.0');
+  await ensureState(context);
   assert.equal(parse(readFileSync(file, 'utf8')), { vault });
 });
 
 test('a damaged description of the cluster is an error, not a missing one', async () => {
-  await ensureState(environment, 'v1.31.0');
+  await ensureState(context);
   for (const text of ['{"phase":', '{"phase":"created"}', 'null']) {
     writeFileSync(join(environment.state, 'embedded.json'), text);
     const error = await failureOf(readState(environment));
@@ -70,7 +74,7 @@ test('a task on a cluster that does not run names its phase, with advice', async
   };
   await refused('not created', /create-environment/);
   assert.match((await failureOf(requireState(environment))).what, /is not created$/);
-  const state = await ensureState(environment, 'v1.31.0');
+  const state = await ensureState(context);
   await refused('only half created', /^run `npx tsx tasks.ts create-environment` again$/);
   await writeState(environment, { ...state, phase: 'created' });
   await refused('stopped', /^run `npx tsx tasks.ts start-k8s`$/);
@@ -88,7 +92,7 @@ test('services of a lost state are stopped when a new one is created', async () 
     const token = join(environment.state, 'vault/reviewer.jwt');
     mkdirSync(dirname(token));
     writeFileSync(token, 'of the old cluster');
-    await ensureState(environment, 'v1.31.0');
+    await ensureState(context);
     assert.equal(await readServices(environment.state), []);
     assert.equal(await ended, [null, 'SIGTERM']);
     assert.throws(() => readFileSync(token), /ENOENT/);
@@ -101,12 +105,12 @@ test('kwokctl never sees a pid file of an earlier life', async () => {
   const pids = join(environment.state, 'kwok/clusters', environment.clusterName, 'pids');
   mkdirSync(pids, { recursive: true });
   writeFileSync(join(pids, 'etcd.pid'), String(process.pid));
-  await forgetPids(environment);
-  assert.throws(() => readFileSync(join(pids, 'etcd.pid')), /ENOENT/);
+  await writePids(dirname(pids), [{ name: 'vault', pid: 7, startTime: '', bootId: '' }]);
+  assert.equal(readdirSync(pids), ['vault.pid']);
 });
 
 test('Vault and PostgreSQL are reached without kubectl', async () => {
-  const { ports } = await ensureState(environment, 'v1.31.0');
+  const { ports } = await ensureState(context);
   const found = await withPostgresql(context, async (connection) => connection);
   assert.equal(found, { host: '127.0.0.1', port: ports.postgresql });
   const [vault] = await withVaultReplicas(context, 0, {}, async (replicas) => replicas);

@@ -15,7 +15,7 @@ test.after(project.remove);
 test('an environment with a cluster is refused as a scratch one', async () => {
   const context = await project.context('embedded');
   await requireUnused(context);
-  await ensureState(context.environment, 'v1.31.0');
+  await ensureState(context);
   const error = await failureOf(requireUnused(context));
   assert.is(error.exitCode, 2);
   assert.is(error.what, 'environment `development` exists already: its cluster is creating');

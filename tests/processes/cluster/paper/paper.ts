@@ -15,8 +15,8 @@ const cluster: Cluster = {
   commands: {
     create: ({ environment: { context } }) => [`echo stopped > ${context}`],
     start: ({ environment: { context } }) => [`echo running > ${context}`],
-    stop: ({ context }) => [`echo stopped > ${context}`],
-    destroy: ({ context }) => [`rm ${context}`],
+    stop: ({ environment: { context } }) => [`echo stopped > ${context}`],
+    destroy: ({ environment: { context } }) => [`rm ${context}`],
     services: ({ environment: { context } }) => [`cat ${context}`],
   },
   phase: async ({ environment }) =>
