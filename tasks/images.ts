@@ -7,6 +7,8 @@ import { connection, createK8s, startK8s } from './cluster.ts';
 import { type Early, type Input, task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
+const own = () => import('../lib/cluster/images/own-images.ts');
+
 const tag = {
   tag: { type: 'string', positional: true, description: "the image's tag, such as 1.2.0" },
 } as const;
@@ -38,7 +40,7 @@ export const buildBackendVerification = task({
   retries: 1,
   timeoutMs: buildMs,
   commands: async ({ args, settings }) => {
-    const { buildWords } = await import('../lib/cluster/images/own-images.ts');
+    const { buildWords } = await own();
     return [shellWords(buildWords(settings, 'docker/backend-verification', image(settings, args.tag)))];
   },
 });
@@ -62,9 +64,8 @@ const selection = {
 
 /** The project's images that an install of the selection runs. */
 async function imagesOf({ args, environment, settings }: Selected): Promise<OwnImage[]> {
-  const { ownImages } = await import('../lib/cluster/images/own-images.ts');
   const { neededReleases } = await import('../lib/helm/helmfile.ts');
-  return ownImages(settings, await neededReleases(environment.root, args));
+  return (await own()).ownImages(settings, await neededReleases(environment.root, args));
 }
 
 type Selected = Pick<Input, 'environment' | 'settings'> & { readonly args: Selection };
@@ -84,18 +85,9 @@ export const buildImages = task({
   retries: 1,
   timeoutMs: buildMs,
   inputs: async (input) => (await toBuild(input)).map(({ folder }) => folder),
-  status: async (input) => {
-    const { builtCommand } = await import('../lib/cluster/images/build.ts');
-    return builtCommand(input, await toBuild(input));
-  },
-  commands: async (input) => {
-    const { buildCommands } = await import('../lib/cluster/images/build.ts');
-    return buildCommands(input, await toBuild(input));
-  },
-  run: async (context) => {
-    const { buildImages } = await import('../lib/cluster/images/build.ts');
-    context.report(await buildImages(context, await toBuild(context)));
-  },
+  status: async (input) => (await own()).builtCommand(input, await toBuild(input)),
+  commands: async (input) => (await own()).buildCommands(input, await toBuild(input)),
+  run: async (context) => context.report(await (await own()).buildImages(context, await toBuild(context))),
 });
 
 export const loadImages = task({

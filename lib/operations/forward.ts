@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { UsageError } from '@k8s-deployment/runner';
 import { clusterOf, postgresqlTarget } from '../cluster/cluster.ts';
-import { isFree } from '../cluster/embedded/ports.ts';
 import { providerOf } from '../cluster/providers.ts';
+import { isFree } from '../ground/free-port.ts';
 import { formatAddresses } from '../ingress/addresses.ts';
 import { call } from '../ingress/call.ts';
 import { controllerOf } from '../ingress/controllers.ts';

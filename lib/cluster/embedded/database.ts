@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { MissingToolError } from '@k8s-deployment/runner';
+import { isSameProcess, MissingToolError } from '@k8s-deployment/runner';
 import { authorityFile, databaseCertificate } from '../../database/certificate.ts';
 import { isPostgresqlReady } from '../../database/login.ts';
 import { decryptPassword } from '../../database/password.ts';
@@ -17,7 +17,7 @@ import { type FoundTool, findTool } from '../../tools/tools.ts';
 import { findAccount, plainAccount } from './account.ts';
 import { ensureRoles, rolesMarker } from './database-roles.ts';
 import { clearService, inBackground, isUp, launchService } from './launch.ts';
-import { isAlive, readServices } from './services.ts';
+import { readServices } from './services.ts';
 import { expectedPorts, type Mode, requireState } from './state.ts';
 
 const initdbArguments = (data: string, settings: Settings): readonly string[] => [
@@ -116,7 +116,7 @@ async function ensureServer(context: Context): Promise<Outcome> {
 export async function reloadDatabase(environment: Environment): Promise<void> {
   const certificate = await certificateDigest(environment);
   const service = (await readServices(environment.state)).find(({ name }) => name === 'postgresql');
-  if (service === undefined || !(await isAlive(service))) return;
+  if (service === undefined || !(await isSameProcess(service))) return;
   process.kill(service.pid, 'SIGHUP');
   await writeRecord(environment, { ...(await readRecord(environment)), certificate });
 }

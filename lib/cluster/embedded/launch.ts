@@ -51,9 +51,9 @@ export async function launchService(context: EnvironmentContext, launch: Service
   await clearService(environment, name, launch.program);
   await checkPorts(launch.ports);
   await launch.prepare?.();
-  const [command = '', ...args] = launch.command;
   const env = { ...(await processEnvironment(environment)), ...launch.env };
-  const record = await startService(environment.state, { name, command, args, env, cwd: environment.root });
+  const options = { env, cwd: environment.root };
+  const record = await startService(environment.state, name, launch.command, options);
   startedByThisRun(context, record);
   if (launch.ready) await waitUntilUp(context, name, launch.ready);
   return 'changed';

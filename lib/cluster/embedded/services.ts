@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,14 +14,6 @@ export type ServiceRecord = {
   readonly pid: number;
   readonly startTime: string;
   readonly bootId: string;
-};
-
-export type Launch = {
-  readonly name: string;
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly env?: NodeJS.ProcessEnv;
-  readonly cwd?: string;
 };
 
 const folder = (state: string): string => join(state, 'services');
@@ -53,12 +46,10 @@ function parseRecord(text: string): ServiceRecord | undefined {
   }
 }
 
-export const isAlive = (record: ServiceRecord): Promise<boolean> => isSameProcess(record);
-
 /** The recorded services that are alive. */
 export async function livingServices(state: string): Promise<ServiceRecord[]> {
   const records = await readServices(state);
-  const living = await Promise.all(records.map(isAlive));
+  const living = await Promise.all(records.map(isSameProcess));
   return records.filter((_, index) => living[index]);
 }
 
@@ -76,29 +67,26 @@ export async function recordService(
 }
 
 /** Starts a service in its own process group, with its output in its log. Throws `TaskError` if it does not start. */
-export async function startService(state: string, launch: Launch): Promise<ServiceRecord> {
-  const log = serviceLog(state, launch.name);
+export async function startService(
+  state: string,
+  name: string,
+  [program = '', ...words]: readonly string[],
+  options: { readonly env?: NodeJS.ProcessEnv; readonly cwd?: string } = {},
+): Promise<ServiceRecord> {
+  const log = serviceLog(state, name);
   await mkdir(join(state, 'logs'), { recursive: true, mode: 0o700 });
   const output = openSync(log, 'a', 0o600);
   try {
-    const child = spawn(launch.command, launch.args, {
-      detached: true,
-      stdio: ['ignore', output, output],
-      ...(launch.env ? { env: launch.env } : {}),
-      ...(launch.cwd ? { cwd: launch.cwd } : {}),
-    });
-    await new Promise<void>((resolve, reject) => {
-      child.once('spawn', resolve);
-      child.once('error', reject);
-    });
+    const child = spawn(program, words, { ...options, detached: true, stdio: ['ignore', output, output] });
+    await once(child, 'spawn');
     child.unref();
-    const record = child.pid === undefined ? undefined : await recordService(state, launch.name, child.pid);
+    const record = await recordService(state, name, child.pid as number);
     if (record) return record;
-    throw await endedError(state, launch.name);
+    throw await startError(state, name, ended);
   } catch (error) {
     if (error instanceof TaskError) throw error;
     throw new TaskError({
-      what: `${launch.name} could not be started`,
+      what: `${name} could not be started`,
       why: (error as Error).message,
       advice: `see ${log}`,
     });
@@ -150,11 +138,11 @@ export async function stopServices(
 }
 
 async function stopService(state: string, record: ServiceRecord, graceMs: number): Promise<void> {
-  if (await isAlive(record)) {
+  if (await isSameProcess(record)) {
     signal(record.pid, record.name.startsWith('postgres') ? 'SIGINT' : 'SIGTERM');
     const deadline = Date.now() + graceMs;
-    while ((await isAlive(record)) && Date.now() < deadline) await delay(50);
-    if (await isAlive(record)) {
+    while ((await isSameProcess(record)) && Date.now() < deadline) await delay(50);
+    if (await isSameProcess(record)) {
       // PostgreSQL's children lead their own groups, and hold its memory until they notice that the server is gone.
       const family = [record, ...(await childrenOf(record.pid))];
       for (const { pid } of family) signal(pid, 'SIGKILL');
@@ -164,8 +152,7 @@ async function stopService(state: string, record: ServiceRecord, graceMs: number
   await rm(join(folder(state), `${record.name}.json`), { force: true });
 }
 
-const endedError = (state: string, name: string): Promise<TaskError> =>
-  startError(state, name, 'ended while starting');
+const ended = 'ended while starting';
 
 async function startError(state: string, name: string, what: string): Promise<TaskError> {
   return new TaskError({
@@ -186,7 +173,7 @@ export async function waitForService(
   for (;;) {
     options.signal.throwIfAborted();
     if (await ready()) return;
-    if (!(await isAlive(record))) throw await endedError(state, record.name);
+    if (!(await isSameProcess(record))) throw await startError(state, record.name, ended);
     if (Date.now() > deadline) {
       throw await startError(state, record.name, `was not ready after ${options.timeoutMs / 1000} s`);
     }

@@ -6,9 +6,8 @@ import { remember, remembered } from '../../settings/environment.ts';
 import { toolFailure } from '../../tools/tool-answer.ts';
 import type { Cluster } from '../provider.ts';
 import { checkOperators, operatorCommands } from './operators.ts';
-import { checkReachable } from './reach.ts';
 import { removeCommands, removeFromCluster } from './remove.ts';
-import { connectExisting } from './user-kubeconfig.ts';
+import { checkReachable, connectExisting } from './user-kubeconfig.ts';
 
 /** Rights that an install needs, checked with `kubectl auth can-i`. */
 const rights = [

@@ -13,8 +13,7 @@ import {
   remembered,
   settingsOf,
 } from '../../settings/environment.ts';
-import { checkReachable } from './reach.ts';
-import { connectCommand, connectExisting } from './user-kubeconfig.ts';
+import { checkReachable, connectCommand, connectExisting } from './user-kubeconfig.ts';
 
 const ourNamespaces = async ({ root }: Environment): Promise<string[]> => [
   ...new Set((await declaredReleases(root)).map(({ namespace }) => namespace)),

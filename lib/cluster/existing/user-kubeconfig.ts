@@ -5,8 +5,10 @@ import { delimiter, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { reasonIn, TaskError, UsageError } from '@k8s-deployment/runner';
 import { shellWord, shellWords } from '../../ground/shell-words.ts';
 import { withheldNames } from '../../ground/variables.ts';
+import { kubectl } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import { type Environment, processEnvironment, writeWhole } from '../../settings/environment.ts';
+import { reasonOf } from '../../tools/tool-answer.ts';
 
 type KubeContext = Pick<EnvironmentContext, '$' | 'log' | 'environment'>;
 
@@ -53,6 +55,20 @@ export const connectCommand = ({ name, context }: Environment): string =>
 
 const movedText = ({ context }: Environment, server: string): string =>
   `context \`${context}\` of your kubeconfig leads to another server, ${server}`;
+
+/** Throws `TaskError` with kubectl's reason unless the API server answers within 15 s. */
+export async function checkReachable(context: KubeContext): Promise<void> {
+  const { environment } = context;
+  const $ = context.$({ quiet: true, nothrow: true });
+  const ready = await $`${kubectl(environment)} get --raw /readyz --request-timeout 15s`;
+  if (ready.exitCode === 0) return;
+  throw new TaskError({
+    what: `the cluster of context \`${environment.context}\` does not answer`,
+    // For a missing plugin, general hints of kubectl follow this line.
+    why: /^Unable to connect to the server: .*/m.exec(ready.stderr)?.[0] ?? reasonOf(ready),
+    advice: await connectionAdvice(context, ready.stderr),
+  });
+}
 
 /** What helps if the cluster does not answer with the environment's copy; `said` is kubectl's stderr. */
 export async function connectionAdvice(context: KubeContext, said: string): Promise<string> {

@@ -16,10 +16,9 @@ import {
 import { notRunning } from '../not-running.ts';
 import type { Cluster } from '../provider.ts';
 import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
-import { checkEngine, noAnswer, removeRemains } from './docker.ts';
+import { checkEngine, forgetMachines, noAnswer, nodeNames, removeRemains } from './docker.ts';
 import { askEngine } from './engine.ts';
 import { loadCommands, loadImages } from './images.ts';
-import { forgetMachines, nodeNames } from './machines.ts';
 import { faultsOf, type Profile, phaseOf } from './nodes.ts';
 import { runMinikube } from './shell.ts';
 import { isLost, profileOf, refuseBroken, startCreated, startNodes } from './start.ts';

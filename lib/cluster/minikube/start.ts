@@ -4,7 +4,7 @@ import { kubectl } from '../../kubernetes/kubectl.ts';
 import type { Context } from '../../settings/context.ts';
 import { type Environment, settingsOf } from '../../settings/environment.ts';
 import { startArguments, waitForNodes } from './commands.ts';
-import { forgetMachines } from './machines.ts';
+import { forgetMachines } from './docker.ts';
 import { faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
 import { type Minikube, runMinikube } from './shell.ts';
 

@@ -4,9 +4,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import * as assert from 'uvu/assert';
-import { isAlive, readServices, type ServiceRecord } from '../../../lib/cluster/embedded/services.ts';
+import { readServices, type ServiceRecord } from '../../../lib/cluster/embedded/services.ts';
 import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
-import { processIdentity } from '../../../lib/runner/process-identity.ts';
+import { isSameProcess, processIdentity } from '../../../lib/runner/process-identity.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { leftovers, startRun } from '../live-run.ts';
 import { processesOf } from '../sandbox.ts';
@@ -150,7 +150,7 @@ trouble('a dead Vault and a dead database are named, and start-k8s starts only t
   for (const words of [['init-vault'], ['install-app', 'app2'], ['test-app', 'app2']])
     await refuses(words, 1, dead);
   await succeeds('start-k8s');
-  assert.equal((await Promise.all(others.map(isAlive))).includes(false), false);
+  assert.equal((await Promise.all(others.map(isSameProcess))).includes(false), false);
   assert.is((await status()).cluster.state, 'running');
 });
 

@@ -2,8 +2,12 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildImages } from '../../../lib/cluster/images/build.ts';
-import { type OwnImage, ownImages, taggedByInputs } from '../../../lib/cluster/images/own-images.ts';
+import {
+  buildImages,
+  type OwnImage,
+  ownImages,
+  taggedByInputs,
+} from '../../../lib/cluster/images/own-images.ts';
 import { loadCommands, loadImages } from '../../../lib/cluster/minikube/images.ts';
 import { declaredReleases } from '../../../lib/helm/helmfile.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';

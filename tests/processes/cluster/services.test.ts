@@ -3,12 +3,10 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { processStartTime } from '@k8s-deployment/runner';
+import { isSameProcess, processStartTime } from '@k8s-deployment/runner';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
-  isAlive,
-  type Launch,
   logTail,
   readServices,
   recordService,
@@ -30,23 +28,19 @@ test.before.each((state) => {
 
 test.after.each(async ({ folder }) => {
   for (const record of await readServices(folder))
-    if (await isAlive(record)) process.kill(record.pid, 'SIGKILL');
+    if (await isSameProcess(record)) process.kill(record.pid, 'SIGKILL');
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A service that says what it does in its log. */
-const shell = (name: string, script: string): Launch => ({ name, command: 'sh', args: ['-c', script] });
-const server = (name: string): Launch => shell(name, 'echo ready; exec sleep 1000');
+/** Services that say in their log what they do. */
+const shell = (script: string): string[] => ['sh', '-c', script];
+const server = shell('echo ready; exec sleep 1000');
 
 /** A service that does something when the signal comes, and ends. */
-const heeding = (name: string, signal: string, action: string): Launch => ({
-  name,
-  command: process.execPath,
-  args: [
-    '-e',
-    `process.on('${signal}', () => { ${action}; process.exit(); }); setInterval(() => {}, 1e9); console.log('ready');`,
-  ],
-});
+const heeding = (signal: string, action: string): string[] => [
+  ...[process.execPath, '-e'],
+  `process.on('${signal}', () => { ${action}; process.exit(); }); setInterval(() => {}, 1e9); console.log('ready');`,
+];
 
 const files = (folder: string): string[] => readdirSync(join(folder, 'services'));
 
@@ -59,36 +53,36 @@ async function said(folder: string, record: ServiceRecord, text: string): Promis
 test('a service is recorded by pid, start time and boot, and its output goes to its log', async ({
   folder,
 }) => {
-  const record = await startService(folder, server('vault'));
+  const record = await startService(folder, 'vault', server);
   await said(folder, record, 'ready');
   assert.equal(await readServices(folder), [record]);
   assert.is(record.startTime, await processStartTime(record.pid));
-  assert.is(await isAlive(record), true);
+  assert.is(await isSameProcess(record), true);
   assert.is(readFileSync(serviceLog(folder, 'vault'), 'utf8'), 'ready\n');
   assert.is(statSync(serviceLog(folder, 'vault')).mode & 0o777, 0o600);
 });
 
 test('it runs in its own process group, which signals to ours do not reach', async ({ folder }) => {
-  const record = await startService(folder, server('vault'));
+  const record = await startService(folder, 'vault', server);
   assert.is(process.kill(-record.pid, 0), true);
 });
 
 test('a stopped service is gone and forgotten', async ({ folder }) => {
-  const record = await startService(folder, server('vault'));
+  const record = await startService(folder, 'vault', server);
   await stopServices(folder, [record]);
-  assert.is(await isAlive(record), false);
+  assert.is(await isSameProcess(record), false);
   assert.equal(await readServices(folder), []);
 });
 
 test('a service that ignores TERM is killed after its grace period', async ({ folder }) => {
-  const record = await startService(folder, shell('vault', 'trap "" TERM; echo deaf; exec sleep 1000'));
+  const record = await startService(folder, 'vault', shell('trap "" TERM; echo deaf; exec sleep 1000'));
   await said(folder, record, 'deaf');
   await stopServices(folder, [record], 10);
-  assert.is(await isAlive(record), false);
+  assert.is(await isSameProcess(record), false);
 });
 
 test('PostgreSQL is stopped by INT, its fast shutdown', async ({ folder }) => {
-  const record = await startService(folder, heeding('postgresql', 'SIGINT', 'console.log("fast")'));
+  const record = await startService(folder, 'postgresql', heeding('SIGINT', 'console.log("fast")'));
   await said(folder, record, 'ready');
   await stopServices(folder, [record]);
   assert.match(await logTail(folder, 'postgresql'), /^fast$/m);
@@ -100,7 +94,7 @@ test('the API server is stopped after its clients, and etcd last', async ({ fold
   const records = await Promise.all(
     names.map((name) => {
       const append = `fs.appendFileSync(${JSON.stringify(order)}, ${JSON.stringify(`${name}\n`)})`;
-      return startService(folder, heeding(name, 'SIGTERM', append));
+      return startService(folder, name, heeding('SIGTERM', append));
     }),
   );
   await Promise.all(records.map((record) => said(folder, record, 'ready')));
@@ -121,9 +115,9 @@ for (const [title, change] of [
       const own = await recordService(folder, 'vault', foreign.pid ?? 0);
       assert.ok(own);
       const reused = change(own);
-      assert.is(await isAlive(reused), false);
+      assert.is(await isSameProcess(reused), false);
       await stopServices(folder, [reused], 10);
-      assert.is(await isAlive(own), true);
+      assert.is(await isSameProcess(own), true);
       assert.equal(files(folder), []);
     } finally {
       foreign.kill('SIGKILL');
@@ -145,7 +139,7 @@ test('a damaged record is ignored', async ({ folder }) => {
 });
 
 test('a program that does not exist cannot be started', async ({ folder }) => {
-  const error = await failureOf(startService(folder, { name: 'vault', command: '/nowhere/vault', args: [] }));
+  const error = await failureOf(startService(folder, 'vault', ['/nowhere/vault']));
   assert.is(error.what, 'vault could not be started');
   assert.match(error.why ?? '', /ENOENT/);
   assert.equal(await readServices(folder), []);
@@ -156,8 +150,8 @@ test('a service that ends before it is ready is reported with the last line of i
 }) => {
   const waiting = { timeoutMs: 5000, signal: new AbortController().signal };
   const start = async (): Promise<void> => {
-    const launch = shell('vault', 'echo starting; echo "bad port" >&2; exit 3');
-    await waitForService(folder, await startService(folder, launch), async () => false, waiting);
+    const launch = shell('echo starting; echo "bad port" >&2; exit 3');
+    await waitForService(folder, await startService(folder, 'vault', launch), async () => false, waiting);
   };
   // It may end before it is recorded; the error must be the same.
   const error = await failureOf(start());
@@ -166,7 +160,7 @@ test('a service that ends before it is ready is reported with the last line of i
 });
 
 test('a service that is not ready in time is reported', async ({ folder }) => {
-  const record = await startService(folder, server('vault'));
+  const record = await startService(folder, 'vault', server);
   await said(folder, record, 'ready');
   const waiting = { timeoutMs: 0, signal: new AbortController().signal };
   const error = await failureOf(waitForService(folder, record, async () => false, waiting));
@@ -174,7 +168,7 @@ test('a service that is not ready in time is reported', async ({ folder }) => {
 });
 
 test('waiting ends with the run', async ({ folder }) => {
-  const record = await startService(folder, server('vault'));
+  const record = await startService(folder, 'vault', server);
   const stop = AbortSignal.abort();
   const error = await failureOf(
     waitForService(folder, record, async () => true, { timeoutMs: 5000, signal: stop }),
@@ -183,7 +177,7 @@ test('waiting ends with the run', async ({ folder }) => {
 });
 
 test('a process that cannot be ended is reported, and its record stays', async ({ folder }) => {
-  const record = await startService(folder, server('one'));
+  const record = await startService(folder, 'one', server);
   const { kill } = process;
   process.kill = () => {
     throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' });

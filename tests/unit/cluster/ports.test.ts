@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkPorts, choosePorts, isFree, portBlock } from '../../../lib/cluster/embedded/ports.ts';
+import { checkPorts, choosePorts, portBlock } from '../../../lib/cluster/embedded/ports.ts';
+import { isFree } from '../../../lib/ground/free-port.ts';
 import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
