@@ -28,8 +28,6 @@ function partiesOf(
         object.metadata.namespace === namespace && `${object.kind}/${object.metadata.name}` === workload,
     )?.spec.template;
     if (workload) assert.ok(template, `${name}: ${workload} is rendered`);
-    type Container = { ports?: { name: string; containerPort: number; protocol?: 'TCP' }[] };
-    const containers = (template?.spec.containers ?? []) as Container[];
     const own = objects.find((object) => object.kind === 'Namespace' && object.metadata.name === namespace);
     parties.set(name, {
       address: `10.244.0.${index + 1}`,
@@ -37,13 +35,7 @@ function partiesOf(
         namespace,
         namespaceLabels: { ...own?.metadata.labels, 'kubernetes.io/metadata.name': namespace },
         labels: (upstream && party.upstream) || party.labels || template.metadata.labels,
-        ports: containers.flatMap(({ ports = [] }) =>
-          ports.map(({ name: port, containerPort, protocol }) => ({
-            name: port,
-            port: containerPort,
-            ...(protocol ? { protocol } : {}),
-          })),
-        ),
+        ports: (template?.spec.containers ?? []).flatMap(({ ports = [] }: KubernetesObject) => ports),
       },
     });
   }

@@ -1,6 +1,5 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { releaseObjects } from './environments.ts';
 import { type KubernetesObject, ofKind, only, render, type Tree, tryRender } from './render.ts';
 
 const test = suite('frontend');
@@ -67,16 +66,6 @@ test('the front has routes only with an ingress controller, and accepts only its
   const edge = { controllerNamespace: 'edge', controllerLabels: { app: 'edge' } };
   assert.equal(await from({ controller: 'nginx', ...edge }), pods('edge', { app: 'edge' }));
   assert.is(await from({ controller: 'none' }), undefined);
-});
-
-test('in development, the pod network may call the internal route, and the admin route is restricted', async () => {
-  for (const release of ['app1-front', 'app2-front']) {
-    const objects = await releaseObjects(release, 'minikube');
-    const ranges = (name: string): string[] =>
-      only(objects, 'Middleware', `${release}-${name}`).spec.ipAllowList.sourceRange;
-    assert.ok(ranges('internal').includes('10.244.0.0/16'));
-    assert.ok(ranges('admin').length > 0 && !ranges('admin').includes('0.0.0.0/0'));
-  }
 });
 
 /** One Ingress and its related objects, for a controller and with TLS. */

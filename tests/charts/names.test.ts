@@ -101,20 +101,6 @@ for (const [position, [chart]] of variants.entries()) {
   });
 }
 
-test('two backends with the same Secret each have their own Vault secret object', async () => {
-  for (const [kind, made] of [
-    ['dynamic', 'VaultDynamicSecret'],
-    ['static', 'VaultStaticSecret'],
-  ] as const) {
-    const values = { secrets: { name: 'shared', vault: { kind } } };
-    const [one, two] = await Promise.all(
-      ['one', 'two'].map(async (release) => only(await render('backend', { release, values }), made)),
-    );
-    assert.is.not(one?.metadata.name, two?.metadata.name);
-    assert.is(one?.spec.destination.name, two?.spec.destination.name);
-  }
-});
-
 test('a front finds the Service of its backend, whatever the release is called', async () => {
   const values = (release: string) => merge(required.frontend, { backend: { release } });
   const fronts = await renderEach(

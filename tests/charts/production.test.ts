@@ -90,9 +90,9 @@ test('cert-manager creates the fronts’ certificates', async () => {
 test('database servers reach each other and Kubernetes, and only allowed clients reach them', async () => {
   const policies = ofKind(await objects(), 'NetworkPolicy') as unknown as Policy[];
   const ports = [
-    { name: 'postgresql', port: 5432 },
-    { name: 'status', port: 8000 },
-    { name: 'metrics', port: 9187 },
+    { name: 'postgresql', containerPort: 5432 },
+    { name: 'status', containerPort: 8000 },
+    { name: 'metrics', containerPort: 9187 },
   ];
   const pod = (namespace: string, labels: Record<string, string>, address: string): Party => ({
     address,

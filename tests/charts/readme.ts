@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMap, isPair, isScalar, type Pair, parseDocument, type YAMLMap } from 'yaml';
+import { isMap, isScalar, type Pair, parse, parseDocument, type YAMLMap } from 'yaml';
+import { valueAt } from '../../lib/ground/tree.ts';
 import type { ChartName } from './render.ts';
 import { definitionOf, readSchema, resolve, type Schema } from './schema-leaves.ts';
 import { root } from './tools.ts';
@@ -77,16 +78,11 @@ const schemaAt = (whole: Schema, path: readonly string[]): Schema | undefined =>
     return here.properties?.[key] ?? open;
   }, whole);
 
-const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
-
-/** Paragraphs of a comment: lines without `#`, separated by empty lines. */
-const paragraphs = (comment: string | null | undefined): string[] =>
-  (comment ?? '')
-    .split('\n')
-    .map((line) => line.trim())
-    .join('\n')
-    .split(/\n{2,}/)
-    .map(oneLine)
+/** Paragraphs of a comment, which are separated by empty lines, each in one line. */
+const paragraphs = (comment: string): string[] =>
+  comment
+    .split(/\n\s*\n/)
+    .map((text) => text.replace(/\s+/g, ' ').trim())
     .filter((text) => text !== '');
 
 /** `name (required): text`: documents a value without a default, which has no line of its own. */
@@ -95,47 +91,34 @@ const withoutDefault = /^([A-Za-z]+) \((required[^)]*)\): (.+)$/;
 /** Rows of all values of a `values.yaml`: the comment right above a value is its meaning. */
 export function rowsOf(text: string, whole: Schema): Row[] {
   const document = parseDocument(text);
+  const defaults: unknown = document.toJS();
   const rows: Row[] = [];
   const walk = (map: YAMLMap, above: readonly string[], first: string): void => {
     for (const [index, pair] of (map.items as Pair[]).entries()) {
-      if (!isPair(pair) || !isScalar(pair.key)) continue;
+      if (!isScalar(pair.key)) continue;
       const path = [...above, String(pair.key.value)];
-      const texts = paragraphs(`${index === 0 ? first : ''}\n\n${pair.key.commentBefore ?? ''}`);
+      const rowOf = (at: readonly string[]) => ({
+        path: at.join('.'),
+        allowed: allowed(whole, schemaAt(whole, at)),
+      });
       const meaning: string[] = [];
-      for (const paragraph of texts) {
-        const [, name = '', when = '', what = ''] = withoutDefault.exec(paragraph) ?? [];
-        if (name === '') meaning.push(paragraph);
-        else {
-          const schema = schemaAt(whole, [...above, name]);
-          rows.push({
-            path: [...above, name].join('.'),
-            standard: when,
-            allowed: allowed(whole, schema),
-            meaning: what,
-          });
-        }
+      for (const paragraph of paragraphs(`${index === 0 ? first : ''}\n\n${pair.key.commentBefore ?? ''}`)) {
+        const [, name, standard = '', what = ''] = withoutDefault.exec(paragraph) ?? [];
+        if (name === undefined) meaning.push(paragraph);
+        else rows.push({ ...rowOf([...above, name]), standard, meaning: what });
       }
-      const value = pair.value;
-      const row = {
-        path: path.join('.'),
-        allowed: allowed(whole, schemaAt(whole, path)),
-        meaning: meaning.join(' '),
-      };
+      const row = { ...rowOf(path), meaning: meaning.join(' ') };
+      const { value } = pair;
       // A map on one line is one value; a map on several lines has a row for each entry.
-      if (isMap(value) && !value.flow && value.items.length > 0 && !plain.test(path.join('.'))) {
+      if (isMap(value) && !value.flow && value.items.length > 0 && !plain.test(row.path)) {
         rows.push({ ...row, allowed: '' });
         walk(value, path, value.commentBefore ?? '');
-        continue;
+      } else {
+        const standard = JSON.stringify(valueAt(defaults, path)).replaceAll('|', '\\|');
+        rows.push({ ...row, standard: `\`${standard}\`` });
       }
-      const inner: unknown = document.getIn(path);
-      const standard = JSON.stringify(isMap(inner) || typeof inner === 'object' ? toJs(inner) : inner);
-      rows.push({ ...row, standard: `\`${standard.replaceAll('|', '\\|')}\`` });
     }
   };
-  const toJs = (node: unknown): unknown =>
-    typeof node === 'object' && node !== null && 'toJS' in node
-      ? (node as { toJS(of: typeof document): unknown }).toJS(document)
-      : node;
   if (isMap(document.contents)) walk(document.contents, [], document.commentBefore ?? '');
   return rows;
 }
@@ -146,9 +129,7 @@ const plain = /(^|\.)(podLabels|quota)$/;
 /** The README of a chart, generated from `values.yaml`, schema and `Chart.yaml`. */
 export async function readmeOf(chart: ChartName): Promise<string> {
   const read = (name: string) => readFile(join(root, 'charts', chart, name), 'utf8');
-  const { name, description, kubeVersion } = parseDocument(await read('Chart.yaml')).toJS() as {
-    [field: string]: string;
-  };
+  const { name, description, kubeVersion } = parse(await read('Chart.yaml')) as { [field: string]: string };
   const rows = rowsOf(await read('values.yaml'), await readSchema(chart));
   const cell = (text: string): string => text.replace(/(?<!\\)\|/g, '\\|').replaceAll('<', '&lt;');
   return `# ${name}

@@ -36,10 +36,9 @@ export type Party = {
     readonly namespace: string;
     readonly namespaceLabels: Labels;
     readonly labels: Labels;
-    /** Named ports of its containers. */
     readonly ports?: readonly {
       readonly name: string;
-      readonly port: number;
+      readonly containerPort: number;
       readonly protocol?: Protocol;
     }[];
   };
@@ -83,8 +82,8 @@ function isPort(rule: PolicyPort, asked: Port, called: Party): boolean {
   if ((rule.protocol ?? 'TCP') !== asked.protocol) return false;
   if (rule.port === undefined || rule.port === asked.port) return true;
   return (called.pod?.ports ?? []).some(
-    ({ name, port, protocol = 'TCP' }) =>
-      name === rule.port && port === asked.port && protocol === asked.protocol,
+    ({ name, containerPort, protocol = 'TCP' }) =>
+      name === rule.port && containerPort === asked.port && protocol === asked.protocol,
   );
 }
 

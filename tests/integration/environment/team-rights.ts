@@ -12,25 +12,13 @@ export type Rule = {
   readonly resourceNames?: readonly string[];
 };
 
-const groupOf = (team: string): string => `k8s-deployment:${team}`;
-
 /** kubectl arguments to act as a member of a team. */
-export const asTeam = (team: string): string[] => ['--as', 'somebody', '--as-group', groupOf(team)];
-
-/** Review of whether a member of a team may do this, in the syntax of `kubectl auth can-i`: `patch deployments.apps --subresource=scale`. */
-export function reviewOf(team: string, namespace: string, question: string) {
-  const [, verb, resource, group = '', subresource = ''] =
-    /^(\w+) (\w+)\.?([\w.]*)(?: --subresource=(\w+))?$/.exec(question) ?? [];
-  return {
-    apiVersion: 'authorization.k8s.io/v1',
-    kind: 'SubjectAccessReview',
-    spec: {
-      user: 'somebody',
-      groups: [groupOf(team), 'system:authenticated'],
-      resourceAttributes: { namespace, verb, resource, group, subresource },
-    },
-  };
-}
+export const asTeam = (team: string): string[] => [
+  '--as',
+  'somebody',
+  '--as-group',
+  `k8s-deployment:${team}`,
+];
 
 /** Review of all rights of its creator. */
 export const rulesReview = (namespace: string) => ({
@@ -130,37 +118,3 @@ export function rightsIn(rules: readonly Rule[]): Rights {
   }
   return normal(rights);
 }
-
-/** Reviews whose answer decides about access to Secrets. */
-export const questions: readonly (readonly [
-  team: string,
-  namespace: string,
-  question: string,
-  answer: string,
-])[] = [
-  ['backend', 'backend', 'get secrets', 'no'],
-  ['backend', 'backend', 'get pods --subresource=log', 'yes'],
-  ['backend', 'backend', 'create pods', 'no'],
-  ['backend', 'backend', 'create pods --subresource=exec', 'no'],
-  ['backend', 'backend', 'create pods --subresource=portforward', 'no'],
-  ['backend', 'backend', 'get pods --subresource=proxy', 'no'],
-  ['backend', 'backend', 'get services --subresource=proxy', 'no'],
-  ['backend', 'backend', 'patch pods --subresource=ephemeralcontainers', 'no'],
-  ['backend', 'backend', 'create serviceaccounts --subresource=token', 'no'],
-  ['backend', 'backend', 'patch deployments.apps', 'no'],
-  ['backend', 'backend', 'patch deployments.apps --subresource=scale', 'yes'],
-  ['frontend', 'frontend', 'get secrets', 'no'],
-  ['frontend', 'backend', 'get pods', 'no'],
-  ['devops', 'core', 'get secrets', 'no'],
-  ['devops', 'vault', 'create pods --subresource=exec', 'no'],
-  ['devops', 'database', 'list secrets', 'no'],
-  ['deployers', 'core', 'get secrets', 'no'],
-  ['deployers', 'vault', 'get secrets', 'no'],
-  ['deployers', 'database', 'get secrets', 'no'],
-  ['deployers', 'database', 'create pods --subresource=exec', 'no'],
-  ['deployers', 'database', 'patch statefulsets.apps', 'no'],
-  ['deployers', 'backend', 'get secrets', 'yes'],
-  ['deployers', 'backend', 'create serviceaccounts --subresource=token', 'no'],
-  ['deployers', 'backend', 'patch roles.rbac.authorization.k8s.io', 'no'],
-  ['deployers', 'backend', 'patch resourcequotas', 'no'],
-];

@@ -10,7 +10,7 @@ const pod = (namespace: string, labels: Record<string, string> = {}, address = '
     namespace,
     namespaceLabels: { 'kubernetes.io/metadata.name': namespace },
     labels,
-    ports: [{ name: 'http', port: 8080 }],
+    ports: [{ name: 'http', containerPort: 8080 }],
   },
 });
 
