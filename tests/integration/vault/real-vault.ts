@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { waitForVault } from '../../../lib/vault/api/init.ts';
@@ -65,24 +66,17 @@ export async function realVault({ place, joins, seal }: RealVaultOptions = {}): 
   process.once('exit', () => child?.kill('SIGKILL'));
 
   async function start(): Promise<void> {
-    let output = '';
     const failed = new AbortController();
     child = spawn('vault', ['server', `-config=${join(folder, 'vault.json')}`], {
       env: { PATH: process.env.PATH, HOME: folder },
     });
-    const note = (chunk: Buffer) => {
-      output += chunk;
-    };
-    child.stdout?.on('data', note);
-    child.stderr?.on('data', note);
-    child.on('error', (error) =>
-      failed.abort(new Error(`this test needs vault on the PATH: ${error.message}`)),
+    ended(child).then(
+      ({ exitCode, stdout, stderr }) =>
+        failed.abort(new Error(`vault ended with ${exitCode}: ${stdout}${stderr}`)),
+      (error) => failed.abort(new Error(`this test needs vault on the PATH: ${error.message}`)),
     );
-    child.on('exit', (code) => failed.abort(new Error(`vault ended with ${code}: ${output}`)));
     const client = vaultClient({ address, signal: failed.signal });
-    await waitForVault(client, 30_000, failed.signal).catch((error) => {
-      throw failed.signal.aborted ? failed.signal.reason : error;
-    });
+    await waitForVault(client, 30_000, failed.signal);
   }
 
   async function stop(): Promise<void> {

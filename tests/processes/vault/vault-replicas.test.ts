@@ -1,10 +1,13 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
+import { unseal } from '../../../lib/vault/init-vault.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
 import { type CloneContext, type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
-import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
+import { withVault } from '../../unit/vault/scripted-vault.ts';
 
 type State = { tools: ScriptedFolder; context: CloneContext };
 
@@ -18,26 +21,25 @@ test.before(async (state) => {
 test.before.each(({ tools }) => tools.forget());
 test.after(({ tools }) => tools.remove());
 
-/** A cluster with these pods of Vault, by name and phase; each is reached at its own port, or all at `port`. */
-function cluster({ script }: ScriptedFolder, pods: Record<string, string>, port?: string): void {
-  const set = {
-    kind: 'StatefulSet',
-    metadata: { name: 'vault' },
-    spec: { replicas: Object.keys(pods).length },
-  };
-  const list = Object.entries(pods).map(([name, phase]) => ({
+/** A cluster with these pods of Vault, by name and phase; each is reached at its own port, or all at one address. */
+function cluster({ folder, script }: ScriptedFolder, pods: Record<string, string>, address?: string): void {
+  const names = Object.entries(pods);
+  const items = names.map(([name, phase]): object => ({
     kind: 'Pod',
     metadata: { name, ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] },
     status: { phase },
   }));
-  const items = [set, ...list];
+  if (names.length > 0)
+    items.push({ kind: 'StatefulSet', metadata: { name: 'vault' }, spec: { replicas: names.length } });
+  writeFileSync(`${folder}/items.json`, JSON.stringify({ items }));
+  const port = address === undefined ? '4000$number' : new URL(address).port;
   script(
     'kubectl',
     `case "$*" in
-      *statefulsets,pods*) echo '${JSON.stringify({ items })}' ;;
       *port-forward*)
         number=$(echo "$*" | sed 's/.*pod.vault-\\([0-9]*\\) .*/\\1/')
-        echo "Forwarding from 127.0.0.1:${port ?? '4000$number'} -> 8200"; exec sleep 1000 ;;
+        echo "Forwarding from 127.0.0.1:${port} -> 8200"; exec sleep 1000 ;;
+      *) cat '${folder}/items.json' ;;
     esac`,
   );
 }
@@ -65,16 +67,14 @@ test('pods that do not run yet are waited for', async ({ tools, context }) => {
   cluster(tools, { 'vault-0': 'Pending' });
   const found = withVaultReplicas(context, 30_000, {}, async (replicas) => replicas);
   while (tools.calls().length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
-  const vault = await scriptedVault(({ path }) =>
-    path === 'sys/seal-status' ? { body: { initialized: true, sealed: true } } : undefined,
+  await withVault(
+    () => ({ body: { initialized: true, sealed: true } }),
+    async ({ address, requests }) => {
+      cluster(tools, { 'vault-0': 'Running' }, address);
+      assert.is((await found)[0]?.name, 'vault-0');
+      assert.ok(requests().includes('GET sys/seal-status'));
+    },
   );
-  cluster(tools, { 'vault-0': 'Running' }, new URL(vault.address).port);
-  assert.equal(
-    (await found).map(({ name }) => name),
-    ['vault-0'],
-  );
-  assert.ok(vault.requests().includes('GET sys/seal-status'));
-  await vault.close();
 });
 
 test('without a running pod, the error names the others', async ({ tools, context }) => {
@@ -82,6 +82,39 @@ test('without a running pod, the error names the others', async ({ tools, contex
   const none = await failureOf(withVaultReplicas(context, 0, {}, async () => undefined));
   assert.is(none.what, 'no pod of Vault is running');
   assert.is(none.why, 'vault-0 cannot be reached');
+});
+
+/** Unseals a Vault in this state. */
+async function unsealed({ tools, context }: State, state: { initialized: boolean; sealed: boolean }) {
+  let outcome: unknown;
+  await withVault(
+    () => ({ body: state }),
+    async ({ address }) => {
+      cluster(tools, { 'vault-0': 'Running' }, address);
+      outcome = await unseal(context);
+    },
+  );
+  return outcome;
+}
+
+test('a sealed Vault without keys is a failure that says what can be done', async (state) => {
+  const error = await failureOf(unsealed(state, { initialized: true, sealed: true }));
+  assert.match(error.what, /^Vault at .* is initialised, but its keys are not in .*keys\.json$/);
+  assert.match(error.advice ?? '', /restore the file from a copy/);
+});
+
+test('a new, open or missing Vault stays as it is; keys of a missing one cause no wait', async (state) => {
+  for (const vault of [
+    { initialized: false, sealed: true },
+    { initialized: true, sealed: false },
+  ])
+    assert.is(await unsealed(state, vault), 'unchanged');
+  cluster(state.tools, {});
+  assert.is(await unseal(state.context), 'unchanged');
+  const folder = join(state.context.environment.state, 'vault');
+  mkdirSync(folder);
+  await replaceKeys(join(folder, 'keys.json'), { unsealKeys: ['a'], rootToken: 'b' });
+  assert.is(await unseal(state.context), 'unchanged');
 });
 
 test.run();
