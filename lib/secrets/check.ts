@@ -20,9 +20,6 @@ import { findPrivateKeys, secretForms, shortestSecret, withoutZeros } from './le
 import { isGiven, keySource, shownKeys } from './operational-key.ts';
 import { sopsShell } from './shell.ts';
 
-/** One secret in plain text, described without its value. */
-type Finding = string;
-
 /** Options of `git grep`: for the work tree, and for the index. */
 const places = ['--untracked', '--cached'];
 
@@ -65,7 +62,8 @@ export async function checkSecrets(context: Context): Promise<void> {
   const { values, closed, unchecked } = await openValues(context);
   const rules = await creationRules(root);
   const known = await developmentKeys(root);
-  const findings: Finding[] = [];
+  /** Described without the value. */
+  const findings: string[] = [];
   const files = new Set<string>();
   for await (const { file, inIndexOnly, isLink, content: found } of gitContents(git, root)) {
     files.add(file);
@@ -105,7 +103,7 @@ export async function checkSecrets(context: Context): Promise<void> {
 }
 
 /** Values that are not encrypted, and comments, which may hold secrets too. */
-async function plainIn(place: string, text: string): Promise<Finding[]> {
+async function plainIn(place: string, text: string): Promise<string[]> {
   const parsed = await parseEncrypted(text);
   if (parsed === undefined) return [`${place}: ${noMap}`];
   const { recipients, plain, plainComments } = parsed;
@@ -123,37 +121,24 @@ async function isDevelopmentKey($: Shell, armour: string, known: readonly string
   return parts.length > 0 && parts.every((fingerprint) => isAmong(known, fingerprint));
 }
 
-type OpenValue = {
-  readonly owner: string;
-  readonly key: string;
-  readonly forms: ReturnType<typeof secretForms>;
-};
-
-type Opened = {
-  readonly values: readonly OpenValue[];
-  /** Files that are encrypted for other keys than the given one. */
-  readonly closed: readonly string[];
-  /** Why something that the given key should open could not be checked. */
-  readonly unchecked: TaskError | undefined;
-};
-
 /** The decrypted values. A pipeline for strangers' pull requests has no key and skips them. */
-async function openValues(context: Context): Promise<Opened> {
+async function openValues(context: Context) {
   const { name, root } = context.environment;
-  const $ = await sopsShell(context);
-  const source = keySource(context);
   const owners = await allSecretFiles(root);
-  if (!(await isGiven(source))) {
-    context.log(`no key is given (${source.name} does not exist): values of secrets are not searched for`);
-    return { values: [], closed: owners, unchecked: undefined };
-  }
-  const values: OpenValue[] = [];
+  const values: { owner: string; key: string; forms: ReturnType<typeof secretForms> }[] = [];
+  /** Files that are encrypted for other keys than the given one. */
   const closed: string[] = [];
+  /** Why something that the given key should open could not be checked. */
   let unchecked: TaskError | undefined;
   const fail = (error: TaskError, owner: string): void => {
     context.log(`${error.what}: the values of ${owner} are not searched for`);
     unchecked ??= error;
   };
+  const source = keySource(context);
+  if (!(await isGiven(source))) {
+    context.log(`no key is given (${source.name} does not exist): values of secrets are not searched for`);
+    return { values, closed: owners, unchecked };
+  }
   try {
     await importKeys(context);
   } catch (error) {
@@ -161,24 +146,22 @@ async function openValues(context: Context): Promise<Opened> {
     fail(error, 'all files');
     return { values, closed, unchecked };
   }
-  const own = secretsFile(name, '');
+  const $ = await sopsShell(context);
   for (const owner of owners) {
     const opened = await $`sops decrypt --output-type json ${join(root, owner)}`;
-    if (opened.exitCode !== 0) {
-      // Other environments may have their own keys; the key of this one was given.
-      if (readSopsFailure(opened).kind !== 'no key' || owner.startsWith(own)) {
-        fail(await explainSops(root, owner, '', opened), owner);
-        continue;
+    if (opened.exitCode === 0) {
+      for (const { path, value } of await readDecrypted(root, owner, opened)) {
+        const text = String(value);
+        if (value === null || text.length < shortestSecret) continue;
+        context.secret(text);
+        values.push({ owner, key: path.join('.'), forms: secretForms(text) });
       }
+    } else if (readSopsFailure(opened).kind !== 'no key' || owner.startsWith(secretsFile(name, ''))) {
+      // Other environments may have their own keys; the key of this one was given.
+      fail(await explainSops(root, owner, '', opened), owner);
+    } else {
       context.log(`the given key does not open ${owner}: its values are not searched for`);
       closed.push(owner);
-      continue;
-    }
-    for (const { path, value } of await readDecrypted(root, owner, opened)) {
-      const text = String(value);
-      if (value === null || text.length < shortestSecret) continue;
-      context.secret(text);
-      values.push({ owner, key: path.join('.'), forms: secretForms(text) });
     }
   }
   return { values, closed, unchecked };

@@ -15,13 +15,6 @@ export type GitContent = {
   readonly content: Buffer;
 };
 
-type Listed = {
-  readonly file: string;
-  readonly path: Buffer;
-  /** Its versions in the index: none for an untracked file, several in a merge. */
-  readonly staged: Staged[];
-};
-
 type Staged = { readonly file: string; readonly id: string; readonly isLink: boolean };
 
 /**
@@ -49,10 +42,13 @@ export async function* gitContents($: Shell, folder: string): AsyncGenerator<Git
   yield* contentsInIndex($, elsewhere);
 }
 
-/** All files in the index and the work tree. Names are bytes, maybe not UTF-8: latin1 keeps them. */
-async function listed($: Shell): Promise<Iterable<Listed>> {
-  const byPath = new Map<string, Listed>();
-  const entry = (name: string): Listed => {
+/**
+ * All files in the index and the work tree, with their versions in the index: none for an untracked file, several
+ * in a merge. Names are bytes, maybe not UTF-8: latin1 keeps them.
+ */
+async function listed($: Shell) {
+  const byPath = new Map<string, { file: string; path: Buffer; staged: Staged[] }>();
+  const entry = (name: string) => {
     const path = Buffer.from(name, 'latin1');
     const found = byPath.get(name) ?? { file: readable(path), path, staged: [] };
     byPath.set(name, found);

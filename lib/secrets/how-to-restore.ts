@@ -13,33 +13,33 @@ export async function howToRestore(
   file: string,
   unfit: (committed: string) => Promise<string | undefined> = async () => undefined,
 ): Promise<string> {
-  const committed = await committedVersion(root, file);
-  if (typeof committed !== 'string') return `restore ${file} from a copy: ${committed.reason}`;
+  const { committed, reason } = await committedVersion(root, file);
+  if (committed === undefined) return `restore ${file} from a copy: ${reason}`;
   const present = await textIfThere(join(root, file)).catch(() => '');
   const word = quote(file);
   if (present === committed) return `an older version may work: git log -p -- ${word}`;
-  const reason = await unfit(committed);
-  if (reason !== undefined) return `restore it from a copy: the committed version ${reason}`;
+  const unfitness = await unfit(committed);
+  if (unfitness !== undefined) return `restore it from a copy: the committed version ${unfitness}`;
   if (present === undefined) return `restore it: git checkout HEAD -- ${word}`;
   return `see what changed: git diff -- ${word}; \`git stash push -- ${word}\` restores the committed version and keeps this one`;
 }
 
+const noneCommitted =
+  /does not exist in|exists on disk, but not in|invalid object name 'HEAD'|not a git repository/;
+
 /** The text in the last commit, or why git did not return it. */
-async function committedVersion(root: string, file: string): Promise<string | { readonly reason: string }> {
+async function committedVersion(
+  root: string,
+  file: string,
+): Promise<{ committed?: string; reason?: string }> {
   try {
     const env = { ...process.env, LC_ALL: 'C' };
-    return (await promisify(execFile)('git', ['show', `HEAD:./${file}`], { cwd: root, env })).stdout;
+    const shown = await promisify(execFile)('git', ['show', `HEAD:./${file}`], { cwd: root, env });
+    return { committed: shown.stdout };
   } catch (error) {
     const { stderr = '', message, signal } = error as ExecFileException;
-    if (
-      /does not exist in|exists on disk, but not in|invalid object name 'HEAD'|not a git repository/.test(
-        stderr,
-      )
-    )
-      return { reason: 'git has no committed version of it' };
-    const [said = ''] = stderr.trim().split('\n');
-    return {
-      reason: `git did not say what is committed (${said || (signal ? `ended by ${signal}` : message)})`,
-    };
+    if (noneCommitted.test(stderr)) return { reason: 'git has no committed version of it' };
+    const said = stderr.trim().split('\n')[0] || (signal ? `ended by ${signal}` : message);
+    return { reason: `git did not say what is committed (${said})` };
   }
 }

@@ -97,17 +97,16 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
 /** The rules, the public half and the files encrypted for it only fit together. */
 const toCommit = (files: readonly string[]): string => `commit these together: ${files.join(' ')}`;
 
-function news(place: KeyPlace, fresh: string, files: readonly string[]): string[] {
-  const own = [
-    `its private half is in ${place.name}: keep it safe and out of git; to deploy, name it in SOPS_PGP_KEY_FILE, SOPS_PGP_KEY or the setting sops.key`,
-  ];
-  return [
-    `the operational key is now ${fresh}`,
-    ...files.map((file) => `encrypted for it: ${file}`),
-    ...(place.kind === 'own' ? own : []),
-    'owners of the old key can still read the old values in the git history: change the values too',
-  ];
-}
+const news = ({ kind, name }: KeyPlace, fresh: string, files: readonly string[]): string[] => [
+  `the operational key is now ${fresh}`,
+  ...files.map((file) => `encrypted for it: ${file}`),
+  ...(kind === 'own'
+    ? [
+        `its private half is in ${name}: keep it safe and out of git; to deploy, name it in SOPS_PGP_KEY_FILE, SOPS_PGP_KEY or the setting sops.key`,
+      ]
+    : []),
+  'owners of the old key can still read the old values in the git history: change the values too',
+];
 
 /** The files that the old key opens. Those encrypted for other keys are logged and left alone. */
 async function filesFor(old: readonly string[], context: Context): Promise<string[]> {

@@ -72,11 +72,10 @@ export async function encryptValue(
  * those programs may still open the file.
  */
 export async function redactSecrets(context: SecretContext): Promise<void> {
-  const { environment } = context;
-  const { root } = environment;
+  const { name, root } = context.environment;
   const $ = await sopsShell(context);
-  for (const name of await secretNames(environment)) {
-    const file = secretsFile(environment.name, name);
+  for (const secrets of await secretNames(context.environment)) {
+    const file = secretsFile(name, secrets);
     const opened = await $`sops decrypt --output-type json ${join(root, file)}`;
     if (opened.exitCode !== 0) {
       if (/ failed$/.test(readSopsFailure(opened).kind)) throw await explainSops(root, file, '', opened);

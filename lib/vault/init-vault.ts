@@ -33,7 +33,6 @@ export async function initVault(context: Context): Promise<void> {
   await withAnsweringReplicas(context, async (replicas) => {
     const input = { keysPath: keysPath(environment), signal };
     const { client, initialised, unsealed } = await initialiseVault({ ...input, replicas });
-    await redactKeys(context);
     if (initialised) context.log(`initialised; its keys are in .state/${environment.name}/vault/keys.json`);
     else if (unsealed.length > 0)
       context.log(replicas.length === 1 ? 'unsealed' : `unsealed: ${unsealed.join(', ')}`);

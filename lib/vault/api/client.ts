@@ -53,36 +53,28 @@ export function vaultClient(input: VaultClientInput): VaultClient {
     const timeout = AbortSignal.timeout(timeoutMs);
     const interrupt = options.uninterruptible === true ? undefined : input.signal;
 
-    let status: number;
-    let location: string | null;
-    let text: string;
-    try {
-      const response = await fetch(`${address}/v1/${path}`, {
-        method,
-        headers: {
-          // Vault can be configured to refuse calls without it.
-          'X-Vault-Request': 'true',
-          ...(input.token === undefined ? {} : { 'X-Vault-Token': input.token }),
-          ...(options.body === undefined ? {} : { 'Content-Type': 'application/json' }),
-        },
-        ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
-        // A standby redirects to the active node; following would send the token to an unchecked address.
-        redirect: 'manual',
-        signal: interrupt === undefined ? timeout : AbortSignal.any([timeout, interrupt]),
-      });
-      status = response.status;
-      location = response.headers.get('location');
-      text = await response.text();
-    } catch (error) {
+    const unanswered = (error: unknown): never => {
       if (interrupt?.aborted === true) throw interrupt.reason;
-      throw unreachable(
-        address,
-        call,
-        timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : networkReason(error),
-      );
-    }
+      const reason = timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : networkReason(error);
+      throw unreachable(address, call, reason);
+    };
+    const response = await fetch(`${address}/v1/${path}`, {
+      method,
+      headers: {
+        // Vault can be configured to refuse calls without it.
+        'X-Vault-Request': 'true',
+        ...(input.token === undefined ? {} : { 'X-Vault-Token': input.token }),
+        ...(options.body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      },
+      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+      // A standby redirects to the active node; following would send the token to an unchecked address.
+      redirect: 'manual',
+      signal: interrupt === undefined ? timeout : AbortSignal.any([timeout, interrupt]),
+    }).catch(unanswered);
+    const { status } = response;
+    const text = await response.text().catch(unanswered);
 
-    if (status >= 300 && status < 400) throw standby(address, call, location);
+    if (status >= 300 && status < 400) throw standby(address, call, response.headers.get('location'));
     const body = status === 204 ? {} : parseObject(text);
     const succeeded = status >= 200 && status < 300;
     if (succeeded || options.accept?.includes(status) === true) {
@@ -91,12 +83,8 @@ export function vaultClient(input: VaultClientInput): VaultClient {
       if (succeeded || Array.isArray(body.errors) || objectOf(body.data)) return { status, body };
       throw unreadable(address, call, `HTTP ${status} without Vault's \`errors\``);
     }
-    throw refused(
-      address,
-      call,
-      status,
-      errorTexts(body).map((line) => hide(line, hidden)),
-    );
+    const errors = errorTexts(body).map((line) => hide(line, hidden));
+    throw refused(address, call, status, errors);
   }
 
   return {

@@ -2,21 +2,19 @@ import type { DeclaredState } from './state-schema.ts';
 
 /** What Vault is to hold, as kept under `vault/`. All durations are in seconds. */
 export type DesiredState = {
-  readonly operator: Operator;
+  /** The token that init-vault and status use instead of the root token. */
+  readonly operator: {
+    /** Its only policy. It cannot change that policy itself. */
+    readonly policy: Policy;
+    /** Lifetime of the token; each init-vault renews it. */
+    readonly period: number;
+  };
   readonly audit: readonly AuditDevice[];
   readonly mounts: readonly Mount[];
   readonly auth: readonly AuthMount[];
   /** All but the operator's. */
   readonly policies: readonly Policy[];
   readonly keyValues: readonly KeyValues[];
-};
-
-/** The token that init-vault and status use instead of the root token. */
-export type Operator = {
-  /** Its only policy. It cannot change that policy itself. */
-  readonly policy: Policy;
-  /** Lifetime of the token; each init-vault renews it. */
-  readonly period: number;
 };
 
 /** Where Vault logs every request and response, with secrets as hashes. */

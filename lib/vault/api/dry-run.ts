@@ -8,7 +8,6 @@ import type {
   DesiredState,
   KeyValues,
   Mount,
-  Operator,
   Policy,
   SecretReference,
 } from './desired-state.ts';
@@ -114,7 +113,7 @@ const auditCommand = (device: AuditDevice, settings: ValueSources['settings']): 
   `vault audit enable -path=${shellWord(device.path)} -description=${shellWord(device.description)} file file_path=${shellWord(settingText(device.file.setting, settings))}`;
 
 /** The root token creates the operator's, which replaces it in the keys file, and is revoked. */
-function operatorTokenCommands({ policy, period }: Operator, keysPath: string): string[] {
+function operatorTokenCommands({ policy, period }: DesiredState['operator'], keysPath: string): string[] {
   const script = [
     'const [, file] = process.argv, keys = JSON.parse(fs.readFileSync(file))',
     'keys.admin_token = JSON.parse(fs.readFileSync(0)).auth.client_token',

@@ -1,7 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { objectOf, type VaultClient } from './client.ts';
 import { type ConvergeInput, convergeAll, type VaultChange } from './converge.ts';
-import type { DesiredState, Operator } from './desired-state.ts';
+import type { DesiredState } from './desired-state.ts';
 import type { ValueSources } from './key-values.ts';
 import { replaceKeys, textsOfKeys, type VaultKeys } from './keys-file.ts';
 import { auditObject } from './mounts.ts';
@@ -93,7 +93,10 @@ async function endRoot({ client, keysPath }: OperatorInput, root: string): Promi
 }
 
 /** An orphan token: others end with the root token that created them. */
-async function createToken(client: VaultClient, { policy, period }: Operator): Promise<string> {
+async function createToken(
+  client: VaultClient,
+  { policy, period }: DesiredState['operator'],
+): Promise<string> {
   const { body } = await client.request('POST', 'auth/token/create-orphan', {
     body: {
       policies: [policy.name],
@@ -109,7 +112,11 @@ async function createToken(client: VaultClient, { policy, period }: Operator): P
 }
 
 /** True if the token is valid and has exactly the operator's policy and period. */
-async function isOperators(client: VaultClient, token: string, operator: Operator): Promise<boolean> {
+async function isOperators(
+  client: VaultClient,
+  token: string,
+  operator: DesiredState['operator'],
+): Promise<boolean> {
   const found = await lookUpToken(client, token);
   if (found === undefined) return false;
   return String(found.policies) === operator.policy.name && found.period === operator.period;
