@@ -1,4 +1,5 @@
 import { TaskError, UsageError } from '@k8s-deployment/runner';
+import { decryptText } from '../secrets/encrypted-file.ts';
 import type { Context } from '../settings/context.ts';
 import { type SecretKey, secretKey } from '../settings/secret-reference.ts';
 import type { DatabaseRoles, Settings } from '../settings/settings.ts';
@@ -100,7 +101,3 @@ export function wantedRolesText(environment: string, settings: Settings): string
   const text = JSON.stringify({ applications: form(applications), issuers: form(issuers) });
   return [`printf '${text}'`, ...commands.map((command) => `"$(${command})"`)].join(' ');
 }
-
-/** A plain command that prints a value of an encrypted file. */
-export const decryptText = (environment: string, { file, key }: SecretKey): string =>
-  `sops decrypt --extract '["${key}"]' environments/${environment}/secrets/${file}`;

@@ -1,10 +1,10 @@
 import { providerOf } from '../cluster/providers.ts';
 import { authorityFile } from '../database/certificate.ts';
-import { decryptText, type LoginRole, loginRoles, selectRoles } from '../database/roles.ts';
+import { type LoginRole, loginRoles, selectRoles } from '../database/roles.ts';
 import { syncWords, takeBack } from '../helm/helm.ts';
 import { helmfileText } from '../helm/helmfile.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
-import { secretsFile } from '../secrets/encrypted-file.ts';
+import { decryptText, secretsFile } from '../secrets/encrypted-file.ts';
 import type { Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
 import { initVaultCommands } from '../vault/plain-commands.ts';

@@ -7,6 +7,7 @@ import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeys, isAmong } from './development-keys.ts';
 import {
   allSecretFiles,
+  extractText,
   noMap,
   parseEncrypted,
   readDecrypted,
@@ -30,10 +31,9 @@ export async function checkCommands(target: Target): Promise<readonly string[]> 
   for (const file of await allSecretFiles(root)) {
     lines.push(`sops filestatus ${shellWord(file)}`);
     for (const path of (await readEncrypted(root, file)).values) {
-      const place = path.map((key) => (/^\d+$/.test(key) ? `[${key}]` : `["${key}"]`)).join('');
       for (const where of places)
         lines.push(
-          `sops decrypt --extract ${shellWord(place)} ${shellWord(file)} | git grep ${where} --files-with-matches --fixed-strings -f -`,
+          `${extractText(file, path)} | git grep ${where} --files-with-matches --fixed-strings -f -`,
         );
     }
   }

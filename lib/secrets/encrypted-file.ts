@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import { ifThere } from '../ground/if-there.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
+import { shellWord } from '../ground/shell-words.ts';
 import type { Environment } from '../settings/environment.ts';
 import { environmentNames } from '../settings/settings.ts';
 import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
@@ -23,6 +24,18 @@ export type EncryptedFile = {
 /** Path of an encrypted file of an environment, relative to the project. */
 export const secretsFile = (environment: string, file: string): string =>
   `environments/${environment}/secrets/${file}`;
+
+/** A plain command that prints one value of an encrypted file of an environment. */
+export const decryptText = (
+  environment: string,
+  { file, key }: { readonly file: string; readonly key: string },
+): string => extractText(secretsFile(environment, file), [key]);
+
+/** The same by the path of the file in the project, and the path of the value in it. */
+export function extractText(file: string, path: readonly string[]): string {
+  const place = path.map((key) => (/^\d+$/.test(key) ? `[${key}]` : `["${key}"]`)).join('');
+  return `sops decrypt --extract ${shellWord(place)} ${shellWord(file)}`;
+}
 
 /** Names of the encrypted files of an environment, sorted; none without such a folder. */
 export async function secretNames({ name, root }: Pick<Environment, 'name' | 'root'>): Promise<string[]> {

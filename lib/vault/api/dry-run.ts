@@ -1,19 +1,22 @@
 import { dirname } from 'node:path';
-import { shellWord } from '../../ground/shell-words.ts';
+import { shellWord, shellWords } from '../../ground/shell-words.ts';
+import { decryptText } from '../../secrets/encrypted-file.ts';
 import { connectionValues, databaseRole } from './database.ts';
 import type {
-  AuditDevice,
   AuthMount,
   DatabaseConnection,
   DesiredState,
   KeyValues,
   Mount,
   Policy,
-  SecretReference,
 } from './desired-state.ts';
 import { settingText, type ValueSources } from './key-values.ts';
 import { roleOf } from './kubernetes-auth.ts';
 import type { Written } from './vault-object.ts';
+
+/** A command with each value as one word of a shell. */
+const line = (texts: TemplateStringsArray, ...values: readonly string[]): string =>
+  String.raw({ raw: texts }, ...values.map(shellWord));
 
 /** How plain commands reach Vault. */
 export type PlainAccess = {
@@ -61,14 +64,15 @@ export function initCommands(input: InitCommandsInput): string[] {
   return [
     ...opened,
     `export VAULT_TOKEN="$(${fromKeysFile(keysPath, 'root_token')})"`,
-    ...state.audit.map((device) => auditCommand(device, settings)),
+    ...state.audit.map(({ path, description, file }) => {
+      const target = settingText(file.setting, settings);
+      return line`vault audit enable -path=${path} -description=${description} file file_path=${target}`;
+    }),
     ...operatorTokenCommands(state.operator, keysPath),
     ...state.policies.map(policyCommand),
     ...state.mounts.map(engineCommand),
     ...state.mounts.flatMap(({ path, keys }) =>
-      keys.map(
-        (key) => `vault write -f ${shellWord(`${path}/keys/${key.name}`)} type=${shellWord(key.type)}`,
-      ),
+      keys.map(({ name, type }) => line`vault write -f ${`${path}/keys/${name}`} type=${type}`),
     ),
     ...state.keyValues.map((secret) => secretCommand(secret, input)),
     ...state.auth.flatMap((mount) => [
@@ -109,9 +113,6 @@ export const tokenCommand = (keysPath: string): string =>
 export const unsealCommands = (access: PlainAccess): string[] =>
   access.pods === undefined ? [...reach(access), unsealCommand(access)] : [unsealCommand(access)];
 
-const auditCommand = (device: AuditDevice, settings: ValueSources['settings']): string =>
-  `vault audit enable -path=${shellWord(device.path)} -description=${shellWord(device.description)} file file_path=${shellWord(settingText(device.file.setting, settings))}`;
-
 /** The root token creates the operator's, which replaces it in the keys file, and is revoked. */
 function operatorTokenCommands({ policy, period }: DesiredState['operator'], keysPath: string): string[] {
   const script = [
@@ -120,20 +121,20 @@ function operatorTokenCommands({ policy, period }: DesiredState['operator'], key
     'delete keys.root_token',
     'fs.writeFileSync(file, JSON.stringify(keys, null, 2))',
   ].join('; ');
-  const options = `-orphan -no-default-policy -policy=${shellWord(policy.name)} -period=${period}s -display-name=init-vault`;
+  const options = line`-orphan -no-default-policy -policy=${policy.name} -period=${`${period}s`} -display-name=init-vault`;
   return [
     policyCommand(policy),
-    `vault token create ${options} -format=json | node -e ${shellWord(script)} ${shellWord(keysPath)}`,
+    `vault token create ${options} -format=json | ${line`node -e ${script} ${keysPath}`}`,
     'vault token revoke -self',
     tokenCommand(keysPath),
   ];
 }
 
 function policyCommand({ name, files, values }: Policy): string {
-  const paths = files.map((file) => shellWord(file)).join(' ');
-  if (values === undefined) return `vault policy write ${shellWord(name)} ${paths}`;
+  const paths = shellWords(files);
+  if (values === undefined) return `${line`vault policy write ${name}`} ${paths}`;
   const edits = Object.entries(values).map(([key, value]) => `-e ${shellWord(`s|\\\${${key}}|${value}|g`)}`);
-  return `sed ${edits.join(' ')} ${paths} | vault policy write ${shellWord(name)} -`;
+  return `sed ${edits.join(' ')} ${paths} | ${line`vault policy write ${name} -`}`;
 }
 
 function engineCommand(mount: Mount): string {
@@ -150,7 +151,7 @@ function secretCommand(secret: KeyValues, { environment, settings }: InitCommand
   let pipe = '';
   const values = secret.values.map(({ name, from }) => {
     if ('setting' in from) return `${name}=${shellWord(settingText(from.setting, settings))}`;
-    const decrypt = decryptCommand(from, environment);
+    const decrypt = decryptText(environment, from);
     // Only one secret fits stdin; further ones come by a file descriptor, in bash and zsh.
     if (pipe !== '') return `${name}=@<(${decrypt})`;
     pipe = `${decrypt} | `;
@@ -158,9 +159,6 @@ function secretCommand(secret: KeyValues, { environment, settings }: InitCommand
   });
   return `${pipe}vault kv put -mount=${shellWord(secret.mount)} ${shellWord(secret.path)} ${values.join(' ')}`;
 }
-
-const decryptCommand = ({ file, key }: SecretReference, environment: string): string =>
-  `sops decrypt --extract ${shellWord(`["${key}"]`)} ${shellWord(`environments/${environment}/secrets/${file}`)}`;
 
 function connectionCommand(
   mount: Mount,
@@ -170,7 +168,7 @@ function connectionCommand(
   const path = `${mount.path}/config/${connection.name}`;
   const values = connectionValues(mount, connection, settings);
   const elsewhere = { password: '-', tls_ca: `@${databaseAuthorityFile}` };
-  return `${decryptCommand(connection.password, environment)} | ${writeCommand({ path, values }, elsewhere)}`;
+  return `${decryptText(environment, connection.password)} | ${writeCommand({ path, values }, elsewhere)}`;
 }
 
 /** `words`: values that are words of a shell already. */
@@ -198,5 +196,5 @@ function configCommand({ path }: AuthMount, kubernetes: InitCommandsInput['kuber
 /** With Node, which is always installed; jq may not be. */
 function fromKeysFile(keysPath: string, field: string): string {
   const script = `process.stdout.write(JSON.parse(fs.readFileSync(process.argv[1])).${field})`;
-  return `node -e ${shellWord(script)} ${shellWord(keysPath)}`;
+  return line`node -e ${script} ${keysPath}`;
 }

@@ -20,10 +20,7 @@ export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
   const known = sealed.filter(({ state }) => state.initialized === true);
   const joining = sealed.filter(({ state }) => state.initialized !== true);
   const unsealed: string[] = [];
-  for (const { replica } of known) {
-    if (await unsealOne(replica, input)) unsealed.push(replica.name);
-  }
-  for (const { replica } of joining) {
+  for (const { replica } of [...known, ...joining]) {
     await waitUntilJoined(replica, input);
     if (await unsealOne(replica, input)) unsealed.push(replica.name);
   }
@@ -35,11 +32,21 @@ async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInp
   const state = await sealStatus(client);
   if (state.sealed === false) return false;
   if (state.recovery_seal === true) {
-    if (await becomesUnsealed(client, signal)) return false;
-    throw autoUnsealFailed(client, state);
+    if (await becomes(client, ['sealed', false], signal)) return false;
+    throw new TaskError({
+      what: `Vault at ${client.address} stays sealed`,
+      why: `its seal \`${String(state.type)}\` did not unseal it within ${joinMs / 1000} s`,
+      advice: 'check the log of Vault: the key service has to be reachable and to have its key',
+    });
   }
   const { unsealKeys } = await requireKeys(client, keysPath);
-  if (unsealKeys.length === 0) throw keysElsewhere(client, keysPath);
+  if (unsealKeys.length === 0) {
+    throw new TaskError({
+      what: `Vault at ${client.address} is sealed, and ${keysPath} holds no unseal key`,
+      why: 'the keys are kept elsewhere',
+      advice: 'have their owner run `vault operator unseal` for each pod of Vault',
+    });
+  }
   let answer: JsonObject = state;
   try {
     for (const key of unsealKeys) {
@@ -56,43 +63,27 @@ async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInp
     throw wrongKeys(client, keysPath, error.errors.join('; ') || 'HTTP 400');
   }
   // With all keys it stays sealed only until it has fetched its first data.
-  if (answer.storage_type === 'raft' && answer.progress === 0 && (await becomesUnsealed(client, signal)))
-    return true;
+  const isJoining = answer.storage_type === 'raft' && answer.progress === 0;
+  if (isJoining && (await becomes(client, ['sealed', false], signal))) return true;
   throw wrongKeys(client, keysPath, `it is still sealed after ${unsealKeys.length} of the keys`);
 }
 
-async function becomesUnsealed(client: VaultClient, signal: AbortSignal | undefined): Promise<boolean> {
-  const open = async () => ((await sealStatus(client)).sealed === false ? true : undefined);
-  return (await poll(open, joinMs, signal)) === true;
+/** True as soon as Vault says so of itself; false if it does not within a minute. */
+async function becomes(
+  client: VaultClient,
+  [name, value]: readonly ['sealed' | 'initialized', boolean],
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const says = async () => (await sealStatus(client))[name] === value || undefined;
+  return (await poll(says, joinMs, signal)) === true;
 }
 
 async function waitUntilJoined({ name, client }: Replica, { signal }: OpenVaultInput): Promise<void> {
-  const joined = await poll(
-    async () => ((await sealStatus(client)).initialized === true ? true : undefined),
-    joinMs,
-    signal,
-  );
-  if (joined === true) return;
+  if (await becomes(client, ['initialized', true], signal)) return;
   throw new TaskError({
     what: `${name} of Vault does not join the other replicas`,
     why: `it found no leader within ${joinMs / 1000} s`,
     advice: 'its configuration needs a `retry_join` for each of the others; check its log',
-  });
-}
-
-function autoUnsealFailed(client: VaultClient, state: JsonObject): TaskError {
-  return new TaskError({
-    what: `Vault at ${client.address} stays sealed`,
-    why: `its seal \`${String(state.type)}\` did not unseal it within ${joinMs / 1000} s`,
-    advice: 'check the log of Vault: the key service has to be reachable and to have its key',
-  });
-}
-
-function keysElsewhere(client: VaultClient, keysPath: string): TaskError {
-  return new TaskError({
-    what: `Vault at ${client.address} is sealed, and ${keysPath} holds no unseal key`,
-    why: 'the keys are kept elsewhere',
-    advice: 'have their owner run `vault operator unseal` for each pod of Vault',
   });
 }
 
