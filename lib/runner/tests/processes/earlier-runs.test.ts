@@ -1,0 +1,151 @@
+import { existsSync } from 'node:fs';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { folder, type RigTask, rig, useRig } from '../rig/rig.ts';
+
+useRig(test);
+
+const ok = (name: string, more: Partial<RigTask> = {}): RigTask => ({
+  name,
+  commands: [`echo ${name}`],
+  ...more,
+});
+const driven = (name: string, more: Partial<RigTask> = {}): RigTask => ({
+  name,
+  commands: [rig.command(name)],
+  ...more,
+});
+
+test('a killed run is resumed, also with its lock', async () => {
+  const tasks = [ok('a'), driven('b', { needs: ['a'], lock: true }), driven('c', { needs: ['b'] })];
+  const env = { RIG_LOCK: join(folder, 'lock') };
+  const first = rig.run(tasks, ['c'], env);
+  await (await rig.next('b')).exit();
+  await rig.next('c');
+  first.kill('SIGKILL');
+  await first.exit;
+  const second = rig.run(tasks, ['c', '--resume'], env);
+  await (await rig.next('c')).exit();
+  assert.is(await second.exit, 0);
+  assert.not(rig.hasStarted('b'));
+  assert.match(second.stderr, /done: 3 tasks in .*, 2 resumed\n/);
+});
+
+test('with a lock, resuming waits for the run at work; without, it is an error', async () => {
+  const tasks = [ok('a', { lock: true }), driven('b', { needs: ['a'] })];
+  const env = { RIG_LOCK: join(folder, 'lock') };
+  const first = rig.run(tasks, ['b'], env);
+  const b = await rig.next('b');
+  const waiting = rig.run(tasks, ['b', '--resume'], env);
+  await waiting.says('waiting for run of b by pid');
+  const plain = [ok('a'), driven('b', { needs: ['a'] })];
+  const error = rig.run(plain, ['b', '--resume']);
+  assert.is(await error.exit, 2, error.stderr);
+  assert.match(
+    error.stderr,
+    /nothing to resume yet: the last run of `b`, since \d\d:\d\d, is still at work\n {2}why: it is pid \d+/,
+  );
+  await b.exit(3);
+  assert.is(await first.exit, 3);
+  await (await rig.next('b')).exit();
+  assert.is(await waiting.exit, 0);
+  assert.match(waiting.stderr, 'a was done by the last run');
+});
+
+test('nothing is resumed after another run that held the same lock', async () => {
+  const env = { RIG_LOCK: join(folder, 'lock') };
+  const tasks = [
+    ok('a', { lock: true }),
+    ok('b', { needs: ['a'], commands: ['false'] }),
+    ok('destroy', { lock: true }),
+  ];
+  for (const task of ['b', 'destroy']) await rig.run(tasks, [task], env).exit;
+  const run = rig.run(tasks, ['b', '--resume'], env);
+  assert.is(await run.exit, 2);
+  assert.match(
+    run.stderr,
+    /nothing to resume: `destroy` was run since, at \d\d:\d\d\n {2}why: it held the same lock/,
+  );
+  // A run inside the run itself does nothing behind its back.
+  const inner = `${process.execPath} ${rig.program} destroy`;
+  const nesting = [...tasks, { name: 'nesting', needs: ['a'], plain: true, commands: [inner, 'false'] }];
+  assert.is(await rig.run(nesting, ['nesting'], env).exit, 1);
+  const resumed = rig.run(nesting, ['nesting', '--resume'], env);
+  assert.is(await resumed.exit, 1, resumed.stderr);
+});
+
+test('the summary says how many are up to date; a single task says it of itself', async () => {
+  await writeFile(join(folder, 'a'), 'one');
+  const build = ok('build', { cwd: folder, inputs: ['a'] });
+  const tasks = [build, { name: 'top', commands: ['true'], needs: ['build'] }];
+  assert.is(await rig.run(tasks, ['top']).exit, 0);
+  const again = rig.run(tasks, ['top']);
+  assert.is(await again.exit, 0);
+  assert.match(again.stderr, '✓ build is up to date\n');
+  assert.not.match(again.stderr, '\nran');
+  assert.match(again.stderr, /done: 2 tasks in .*, 1 up to date\n/);
+  const alone = rig.run(tasks, ['build']);
+  assert.is(await alone.exit, 0);
+  assert.is(alone.stderr, '✓ build is up to date\n');
+});
+
+test('a status command decides, sees the variables of its task and stays silent', async () => {
+  const status = `echo noise; test "$WANTED" = yes -a -e ${folder}/made`;
+  const task: RigTask = {
+    name: 'make',
+    commands: [`touch ${folder}/made`],
+    env: { WANTED: 'yes' },
+    status,
+  };
+  const first = rig.run([task], ['make', '--explain']);
+  assert.is(await first.exit, 0);
+  assert.match(first.stderr, 'make runs: its status command ended with exit code 1\n');
+  const run = rig.run([task], ['make']);
+  assert.is(await run.exit, 0);
+  assert.is(run.stderr, '✓ make is up to date\n');
+});
+
+test('a signal ends a status command and the run', async () => {
+  const run = rig.run([{ name: 'make', commands: ['true'], status: rig.command('status') }], ['make']);
+  const status = await rig.next('status');
+  run.kill('SIGTERM');
+  await status.ended;
+  assert.is(await run.exit, 143);
+});
+
+test('a plain single task remembers nothing', async () => {
+  const memory = join(folder, 'deep', 'memory');
+  const env = { RIG_MEMORY: memory };
+  assert.is(await rig.run([{ name: 'plain', commands: ['true'] }], ['plain'], env).exit, 0);
+  assert.not(existsSync(memory));
+});
+
+test('a dry run explains on stderr and leaves stdout to paste; nothing is run for it', async () => {
+  const inputs = [join(folder, 'source')];
+  await writeFile(inputs[0] ?? '', '');
+  const late = join(folder, 'late');
+  const tasks = [
+    ok('generate', { cwd: folder, inputs }),
+    ok('late', { inputs: [late], needs: ['generate'] }),
+    ok('test', { inputs: [], needs: ['generate'] }),
+    { name: 'make', commands: ['echo make'], status: `touch ${folder}/asked` },
+    { name: 'deploy', commands: ['echo deploy'], needs: ['late', 'test', 'make'] },
+  ];
+  const run = rig.run(tasks, ['deploy', '--dry-run', '--explain']);
+  assert.is(await run.exit, 0);
+  const rest = ['late', 'test', 'make', 'deploy'].map((name) => `echo ${name}\n`).join('');
+  assert.is(run.stdout, `(cd ${folder} && echo generate)\n${rest}`);
+  assert.equal(run.stderr.trim().split('\n'), [
+    'generate runs: no earlier success is remembered',
+    `late runs after generate: input \`${late}\` of task \`late\` matches no file yet`,
+    'test runs: no earlier success is remembered',
+    'make runs unless its status command says that nothing is to be done',
+    'deploy runs: it declares neither inputs nor status',
+  ]);
+  assert.not(existsSync(join(folder, 'asked')));
+  assert.equal(await readdir(rig.memory), []);
+});
+
+test.run();

@@ -1,0 +1,193 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { TaskError } from '../../../errors.ts';
+import { type RunnerSettings, runnerSettings } from '../../../global-options.ts';
+import { buildGraph } from '../../../graph.ts';
+import { predict } from '../../../memory/memory.ts';
+import { type AnyTask, type Options, task } from '../../../task.ts';
+import { graphOf, plain } from '../../rig/graphs.ts';
+import { runInProcess } from '../../rig/in-process-run.ts';
+import { refusalOf } from '../../rig/refusal.ts';
+
+/* What runs remember of each other: --resume and tasks that are up to date. */
+
+let memory: string;
+test.before.each(() => {
+  memory = mkdtempSync(join(tmpdir(), 'runs-'));
+});
+test.after.each(() => rmSync(memory, { recursive: true, force: true }));
+
+const source = (): string => join(memory, 'source');
+
+/** Runs a task, and returns why each of the graph ran or not. */
+async function go(
+  requested: AnyTask,
+  more: Partial<RunnerSettings> = {},
+  passThrough: string[] = [],
+  options: Options = {},
+): Promise<string[]> {
+  const graph = await buildGraph([{ task: requested, args: {}, passThrough }], options, 'run');
+  const { events, exitCode } = runInProcess(graph, 1, 'no-new', { memory, explain: true, ...more });
+  await exitCode;
+  return events.flatMap((event) => ('explanation' in event ? (event.explanation ?? []) : []));
+}
+
+const resume = (requested: AnyTask): Promise<string[]> => go(requested, { resume: true });
+const fails = (): never => {
+  throw new TaskError({ what: 'not yet' });
+};
+const ok = (name: string, ...needs: AnyTask[]): AnyTask =>
+  plain(name, { needs, commands: () => [`: ${name}`] });
+const bad = (name: string, ...needs: AnyTask[]): AnyTask => plain(name, { needs, run: fails });
+/** Fails the first times. */
+function gated(name: string, times: number, ...needs: AnyTask[]): AnyTask {
+  let left = times;
+  return plain(name, {
+    needs,
+    run: () => {
+      left -= 1;
+      if (left >= 0) fails();
+    },
+  });
+}
+const runs = (name: string): string => `${name} runs: the last run did not get it done`;
+const done = (name: string): string => `${name} was done by the last run`;
+
+test('what the last run had done is left out, also when that was resumed itself', async () => {
+  const [a, b] = [ok('a'), gated('b', 1)];
+  const c = gated('c', 1, a, b);
+  const d = ok('d', c);
+  assert.is((await go(d)).length, 2);
+  assert.equal(await resume(d), [done('a'), runs('b'), runs('c')]);
+  assert.equal(await resume(d), [done('a'), done('b'), runs('c'), runs('d')]);
+});
+
+test('there has to be something to resume', async () => {
+  const a = ok('a', ok('b'));
+  assert.match((await refusalOf(resume(a))).what, /^nothing to resume: no earlier run of `a` .* is known$/);
+  await go(a);
+  assert.match((await refusalOf(resume(a))).what, /^nothing to resume: the last run of `a`, .*, succeeded$/);
+});
+
+test('another task, other words and other options are another request, those of the runner are not', async () => {
+  const needed = ok('a');
+  const top = task({
+    name: 'top',
+    description: 'd',
+    needs: [needed],
+    passThrough: true,
+    commands: () => [],
+    run: fails,
+  });
+  await go(top, {}, ['x'], { env: 'here' });
+  for (const [words, env] of [
+    [[], 'here'],
+    [['y'], 'here'],
+    [['x'], 'there'],
+  ] as const)
+    await refusalOf(go(top, { resume: true }, [...words], { env }));
+  await refusalOf(resume(bad('other', needed)));
+  assert.equal(await go(top, { resume: true }, ['x'], { env: 'here', jobs: 3 }), [done('a'), runs('top')]);
+});
+
+test('tasks that were declared differently run again, and so does what needs them', async () => {
+  const top = (text: string): AnyTask => bad('top', ok('b', plain('a', { commands: () => [`: ${text}`] })));
+  await go(top('one'));
+  assert.equal(await resume(top('two')), [
+    'a runs: it was declared differently in the last run',
+    'b runs: a, which it needs, runs again',
+    runs('top'),
+  ]);
+});
+
+test('a task that was begun again and not finished is not done any more', async () => {
+  const top = (text: string, fault?: () => never): AnyTask =>
+    bad('top', plain('b', { needs: [plain('a', { env: { TEXT: text } })], ...(fault && { run: fault }) }));
+  await go(top('one'));
+  await resume(top('two', fails));
+  assert.equal(await resume(top('two')), [done('a'), runs('b'), runs('top')]);
+});
+
+test('what ended with the last run is done again, and what used it is not', async () => {
+  const tunnel = plain('tunnel', { run: ({ onRunEnd }) => onRunEnd(() => {}) });
+  const server = plain('server', { commands: () => ['echo up; exec sleep 1000'], ready: { log: 'up' } });
+  const top = bad('top', ok('fill', tunnel, server));
+  await go(top);
+  assert.equal(await resume(top), [
+    'tunnel runs: what it made went with the last run',
+    'server runs: it does not outlast a run',
+    done('fill'),
+    runs('top'),
+  ]);
+});
+
+test('a task with inputs is judged by them, not by the journal', async () => {
+  writeFileSync(source(), '1');
+  const top = bad('top', ok('use', plain('build', { inputs: [source()] })));
+  await go(top);
+  assert.equal(await resume(top), ['build is up to date: 1 input says so', done('use'), runs('top')]);
+  writeFileSync(source(), '2');
+  const changed = await resume(top);
+  assert.match(changed[0] ?? '', /^build runs: .*source changed$/);
+  assert.is(changed[1], 'use runs: build, which it needs, runs again');
+});
+
+test('words after -- count; a task that fails is forgotten, one whose input changes meanwhile runs again', async () => {
+  writeFileSync(source(), '1');
+  let work = (): void => {};
+  const build = task({
+    name: 'build',
+    description: 'd',
+    passThrough: true,
+    inputs: [source()],
+    commands: () => [],
+    run: () => work(),
+  });
+  await go(build);
+  assert.equal(await go(build), ['build is up to date: 1 input says so']);
+  assert.equal(await go(build, {}, ['x']), ['build runs: its words after `--` changed']);
+  work = fails;
+  await go(build, { force: true }, ['x']);
+  work = () => writeFileSync(source(), 'meanwhile');
+  assert.equal(await go(build, {}, ['x']), ['build runs: no earlier success is remembered']);
+  work = () => {};
+  assert.match((await go(build, {}, ['x']))[0] ?? '', /^build runs: .*source changed$/);
+});
+
+test('a dry run knows what is up to date, and what hangs on a need', async () => {
+  writeFileSync(source(), '1');
+  const generate = plain('generate', { inputs: [source()] });
+  const checks = [
+    plain('test', { needs: [generate], inputs: [] }),
+    plain('late', { needs: [ok('make')], inputs: [] }),
+  ];
+  const top = plain('top', { needs: checks });
+  const predicted = async (): Promise<string[]> => {
+    const settings = runnerSettings({ jobs: 1 });
+    return [...(await predict({ graph: await graphOf(top), settings, memory, shell: undefined })).values()];
+  };
+  const rest = [
+    'make runs: it declares neither inputs nor status',
+    'late runs if make, which it needs, changes an input',
+    'top runs: it declares neither inputs nor status',
+  ];
+  await go(top);
+  assert.equal(await predicted(), [
+    'generate is up to date: 1 input says so',
+    'test is up to date: 0 inputs say so',
+    ...rest,
+  ]);
+  writeFileSync(source(), '2');
+  const [, changed] = await predicted();
+  assert.is(changed, 'test runs: generate, which it needs, changed');
+});
+
+test('--resume goes with neither --force, --watch nor --dry-run', () => {
+  for (const other of ['force', 'watch', 'dryRun'])
+    assert.throws(() => runnerSettings({ jobs: 1, resume: true, [other]: true }), /exclude each other/);
+});
+
+test.run();
