@@ -1,44 +1,28 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { task } from '../../../tasks/environment-task.ts';
-
-const options = { env: 'development', provider: 'existing', context: 'team' };
-
-const other = task({ name: 'other', description: 'another', commands: () => [] });
+import { taskContext } from '../../rig/task-context.ts';
 
 const declared = task({
   name: 'sample',
   description: 'a sample',
-  args: { app: { type: 'string', description: 'an app' } },
-  needs: ({ environment }) => (environment.context === 'team' ? [other] : []),
-  confirm: ({ args, environment }) => `remove ${args.app} from ${environment.name}?`,
-  commands: ({ environment, settings, provider }) => [environment.name, settings.domain, provider.images],
-});
-
-const input = { args: { app: 'app1' }, options, passThrough: [] };
-
-test('hooks before the run get the environment of the options', () => {
-  assert.equal(typeof declared.needs === 'function' && declared.needs(input), [other]);
-  assert.is(
-    typeof declared.confirm === 'function' && declared.confirm(input),
-    'remove app1 from development?',
-  );
-});
-
-test('plain commands also get its settings and provider', async () => {
-  const [name, domain, images] = await declared.commands(input);
-  assert.is(name, 'development');
-  assert.type(domain, 'string');
-  assert.is(images, 'pulled');
+  commands: ({ settings }) => [settings.domain],
+  run: async ({ settings }) => (settings.production ? 'unchanged' : 'changed'),
 });
 
 test('a task is declared where the factory is called', () => {
   assert.match(declared.file, /environment-task\.test\.ts$/);
-  assert.is(declared.line, 9);
+  assert.is(declared.line, 6);
 });
 
 test('the runner sees only what a task declares', () => {
-  for (const name of ['after', 'check', 'run', 'mutex', 'onCluster']) assert.not.ok(name in declared, name);
+  for (const name of ['after', 'check', 'needs', 'mutex', 'onCluster']) assert.not.ok(name in declared, name);
+});
+
+test('the outcome that a body returns is reported', async () => {
+  const context = taskContext({ env: 'development', provider: 'embedded' });
+  await declared.run?.(context);
+  assert.equal(context.reported, ['changed']);
 });
 
 test.run();
