@@ -25,109 +25,86 @@ test.before.each(() => {
 });
 test.after(project.remove);
 
-test('without a Docker engine it is the embedded cluster', async () => {
-  assert.is((await resolve()).provider, 'embedded');
+const providerOf = async (...given: Parameters<typeof resolve>) => (await resolve(...given)).provider;
+const refused = async (what: string | RegExp, ...given: Parameters<typeof resolve>): Promise<string> => {
+  const error = await failureOf(resolve(...given));
+  assert.is(error.exitCode, 2);
+  if (typeof what === 'string') assert.is(error.what, what);
+  else assert.match(error.what, what);
+  return error.advice ?? '';
+};
+
+test('without a choice it is minikube if Docker answers, else the embedded cluster; for root too, as minikube refuses', async () => {
+  assert.is(await providerOf(), 'embedded');
   // The client answers alone: no version of a server.
   project.script('docker', 'echo; exit 0');
-  assert.is((await resolve()).provider, 'embedded');
-});
-
-test('with a Docker engine and minikube it is minikube', async () => {
+  assert.is(await providerOf(), 'embedded');
   project.script('docker', 'echo 27.3.0');
-  assert.is((await resolve()).provider, 'minikube');
+  assert.is(await providerOf(), 'minikube');
   assert.equal(project.calls().at(-1), 'docker version --format {{.Server.Version}}');
+  assert.is(await providerOf({}, 0), 'embedded');
 });
 
-test('an environment can be limited to one provider', async () => {
+test('an explicit choice wins without calling Docker, and is without a context', async () => {
+  project.forget();
+  assert.is(await providerOf({ provider: 'minikube' }, 0), 'minikube');
+  assert.is((await resolve({ provider: 'embedded', context: 'team' })).context, undefined);
+  await refused('unknown environment `nowhere`', { env: 'nowhere' });
+  assert.equal(project.calls(), []);
+});
+
+test('an environment can be limited to one provider, as production is to an existing cluster', async () => {
   project.script('docker', 'echo 27.3.0');
   const settings = join(folder, 'environments/development/settings.yaml');
   writeFileSync(settings, 'cluster: { provider: existing, context: team-cluster }\n');
   const chosen = await resolve();
   assert.equal([chosen.provider, chosen.context], ['existing', 'team-cluster']);
-  const error = await failureOf(resolve({ provider: 'embedded' }));
-  assert.is(error.exitCode, 2);
-  assert.is(error.what, 'environment `development` is for provider `existing`, not `embedded`');
-});
-
-test('production is never created on a local cluster', async () => {
-  const options = { env: 'production', context: 'team-cluster' };
-  assert.is((await resolve(options)).provider, 'existing');
+  await refused('environment `development` is for provider `existing`, not `embedded`', {
+    provider: 'embedded',
+  });
+  const production = { env: 'production', context: 'team-cluster' };
+  assert.is(await providerOf(production), 'existing');
   for (const provider of ['embedded', 'minikube'])
-    assert.is((await failureOf(resolve({ ...options, provider }))).exitCode, 2);
-  assert.match((await failureOf(resolve({ env: 'production' }))).what, /needs a kube context/);
-});
-
-test('root gets the embedded cluster, since minikube would refuse', async () => {
-  project.script('docker', 'echo 27.3.0');
-  assert.is((await resolve({}, 0)).provider, 'embedded');
-  assert.is((await resolve({ provider: 'minikube' }, 0)).provider, 'minikube');
-});
-
-test('an explicit choice wins without calling Docker', async () => {
-  project.forget();
-  assert.is((await resolve({ provider: 'minikube' })).provider, 'minikube');
-  assert.equal(project.calls(), []);
+    await refused(/is for provider/, { ...production, provider });
 });
 
 test('an environment keeps its provider', async () => {
   project.script('docker', 'echo 27.3.0');
   await made('embedded');
-  assert.is((await resolve()).provider, 'embedded');
-  assert.is((await resolve({ provider: 'embedded' })).provider, 'embedded');
-  const error = await failureOf(resolve({ provider: 'minikube' }));
-  assert.is(error.exitCode, 2);
-  assert.is(error.what, 'environment `development` was made with provider `embedded`, not `minikube`');
-  assert.match(error.advice ?? '', /destroy-environment/);
-});
-
-test('an unknown environment is reported before any tool is called', async () => {
-  project.forget();
-  const error = await failureOf(resolve({ env: 'nowhere' }));
-  assert.is(error.exitCode, 2);
-  assert.is(error.what, 'unknown environment `nowhere`');
-  assert.equal(project.calls(), []);
+  assert.is(await providerOf(), 'embedded');
+  assert.is(await providerOf({ provider: 'embedded' }), 'embedded');
+  const what = 'environment `development` was made with provider `embedded`, not `minikube`';
+  assert.match(await refused(what, { provider: 'minikube' }), /destroy-environment/);
 });
 
 test('an environment without its folder can be shown, stopped and destroyed', async () => {
   await made('minikube');
   rmSync(join(folder, 'environments/development'), { recursive: true });
   for (const task of ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status'])
-    assert.is((await resolve({}, 1000, task)).provider, 'minikube', task);
-  const error = await failureOf(resolve({}, 1000, 'install-all'));
-  assert.is(error.exitCode, 2);
-  assert.match(error.advice ?? '', /`npx .* destroy-environment --env development`/);
+    assert.is(await providerOf({}, 1000, task), 'minikube', task);
+  const advice = await refused(/^unknown environment/, {}, 1000, 'install-all');
+  assert.match(advice, /`npx .* destroy-environment --env development`/);
 });
 
-test('an existing cluster needs a context: by option, setting or record', async () => {
-  const missing = await failureOf(resolve({ provider: 'existing' }));
-  assert.is(missing.exitCode, 2);
-  assert.match(missing.advice ?? '', /--context, CLUSTER_CONTEXT or the setting cluster\.context/);
-  assert.is((await resolve({ provider: 'existing', context: 'team' })).context, 'team');
-  writeFileSync(
-    join(folder, 'environments/development/context.yaml'),
-    'cluster: { context: from-settings }\n',
-  );
-  assert.is((await resolve({ provider: 'existing' })).context, 'from-settings');
-  await made('existing', 'as-made');
+test('an existing cluster needs a context, by option, setting or record, and keeps it', async () => {
+  const provider = 'existing';
+  const advice = await refused(/needs a kube context/, { provider });
+  assert.match(advice, /--context, CLUSTER_CONTEXT or the setting cluster\.context/);
+  assert.is((await resolve({ provider, context: 'team' })).context, 'team');
+  const settings = join(folder, 'environments/development/context.yaml');
+  writeFileSync(settings, 'cluster: { context: from-settings }\n');
+  assert.is((await resolve({ provider })).context, 'from-settings');
+  await made(provider, 'as-made');
   assert.is((await resolve()).context, 'as-made');
-});
-
-test('the context of an environment cannot be changed afterwards', async () => {
-  await made('existing', 'team-a');
-  const error = await failureOf(resolve({ context: 'team-b' }));
-  assert.is(error.exitCode, 2);
-  assert.is(error.what, 'environment `development` was made in context `team-a`, not `team-b`');
-});
-
-test('the other providers ignore a context', async () => {
-  assert.is((await resolve({ provider: 'embedded', context: 'team' })).context, undefined);
+  const what = 'environment `development` was made in context `as-made`, not `team-b`';
+  await refused(what, { context: 'team-b' });
 });
 
 test('the user’s choice replaces a damaged record', async () => {
   await made('minikube');
   writeFileSync(join(folder, '.state/development/environment.json'), '{');
   assert.match((await failureOf(resolve())).what, /is damaged/);
-  assert.is((await resolve({ provider: 'embedded' })).provider, 'embedded');
+  assert.is(await providerOf({ provider: 'embedded' }), 'embedded');
 });
 
 test.run();
