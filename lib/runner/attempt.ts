@@ -11,7 +11,7 @@ import { ownBeginning } from './output/text.ts';
 import type { Cleanup, Gate, Run } from './run.ts';
 import { type Shell, stoppedError } from './shell.ts';
 import { createShell } from './start-command.ts';
-import { checkFolder, surroundingsOf } from './surroundings.ts';
+import { surroundingsOf } from './surroundings.ts';
 import type { TaskContext } from './task.ts';
 
 /** How long a body may go on after its children have ended, in milliseconds; then the run gives up on it. */
@@ -112,14 +112,9 @@ export class Attempt {
     void gone.then(() => setTimeout(() => this.#giveUp?.(), bodyGraceMs).unref());
   }
 
-  /** From now on nothing but `interrupt` stops it. */
-  detach(): void {
-    this.#others.delete(this);
-  }
-
   /** Ends what its commands left behind. Returns a promise only if there is something to end. */
   close(): void | Promise<void> {
-    this.detach();
+    this.#others.delete(this);
     this.#run.stop.waiting.delete(this);
     this.over = true;
     if (this.#run.children.has(this.#node.id)) return this.#run.children.end(this.#node.id);
@@ -243,10 +238,9 @@ function shellOf(node: TaskNode, run: Run, attempt: Attempt, pipe?: OnePipe): Sh
     {
       interactive: node.task.interactive ?? false,
       pipe,
-      check: (folder) => {
+      check: () => {
         if (!run.cleaning && attempt.stopping) throw stoppedError();
         if (!run.cleaning && attempt.over) throw overError(node);
-        checkFolder(node, folder);
       },
       spawn: (command, args, options, { interactive, daemons }) => {
         const mark = daemons ? markEnvironment(undefined) : run.holder && markEnvironment(run.holder);

@@ -14,20 +14,24 @@ export type NodeSummary = {
   readonly place: () => Place;
 };
 
-export type RunSummary = {
-  readonly outcome: RunOutcome;
-  readonly exitCode: number;
-  readonly durationMs: number;
+/** How many tasks of a run ended in which way. */
+export type RunCounts = {
   readonly done: number;
   readonly changed: number;
   readonly unchanged: number;
-  readonly failed: number;
   readonly interrupted: number;
   readonly skipped: number;
   /** Not run because their inputs or status command say that nothing is to be done. */
   readonly upToDate: number;
   /** Not run because the run that is resumed had done them. */
   readonly resumed: number;
+};
+
+export type RunSummary = RunCounts & {
+  readonly outcome: RunOutcome;
+  readonly exitCode: number;
+  readonly durationMs: number;
+  readonly failed: number;
   /** In the order in which they happened. */
   readonly failures: readonly TaskFailure[];
 };

@@ -31,11 +31,8 @@ type Request = {
   readonly finalises?: TaskNode;
 };
 
-/** So often a graph is looked at for a chain that never ends: a task that needs itself with ever new arguments. */
-const lookEvery = 10_000;
-/** A task that is so often in one chain of needs never comes to an end; nor does a chain of ever new tasks that is so long. */
-const mostInChain = 60_000;
-const longestChain = 500_000;
+/** A graph of more nodes is one that never ends: a task that needs itself with ever new arguments, or ever new tasks. */
+const mostNodes = 100_000;
 
 /**
  * Expands the needs of the requested tasks to one graph and checks it: arguments, also those that needs pass on, names, also
@@ -163,7 +160,7 @@ export async function buildGraph(
     checkNumbers(task);
     if (neededBy !== undefined) checkNeeded(task, neededBy.task);
     nodes.set(id, node);
-    if (nodes.size % lookEvery === 0) checkEnd(node);
+    if (nodes.size > mostNodes) throw endlessError(node);
     // Reversed because the list is a stack: needs are expanded in the order in which they are written.
     for (const needed of needsOf(task, input).reverse()) {
       checkTask(needed.task, 'needs', task);
@@ -173,16 +170,13 @@ export async function buildGraph(
   }
 }
 
-/** Throws UsageError for a node at the end of a chain that can only be endless. */
-function checkEnd(node: TaskNode): void {
-  const chain: TaskNode[] = [];
-  for (let next: TaskNode | undefined = node; next !== undefined; next = next.neededBy) chain.push(next);
-  const itself = chain.filter(({ task }) => task === node.task).length >= mostInChain;
-  if (!itself && chain.length < longestChain) return;
-  const first = chain.slice(-4).reverse();
-  throw new UsageError({
-    what: `task \`${node.task.name}\` needs ${itself ? 'itself' : 'others'} without end`,
-    why: `${first.map(({ label }) => label).join(' -> ')} -> …, ever new ${itself ? 'arguments' : 'tasks'}`,
+function endlessError(node: TaskNode): UsageError {
+  const labels: string[] = [];
+  for (let next: TaskNode | undefined = node; next !== undefined; next = next.neededBy)
+    labels.unshift(next.label);
+  return new UsageError({
+    what: `task \`${node.task.name}\` needs itself or others without end`,
+    why: `${labels.slice(0, 4).join(' -> ')} -> …, more than ${mostNodes} tasks`,
     advice: `see ${formatPlace(node.task)}`,
   });
 }

@@ -8,13 +8,9 @@ import type { AnyTask, ArgumentSpec, ArgumentSpecs } from './task.ts';
 export type HelpView = { readonly program: string; readonly columns: number; readonly style: Style };
 
 /** `--help` without a task: all tasks and the global options. */
-export async function helpText(
-  tasks: readonly AnyTask[],
-  options: ArgumentSpecs,
-  view: HelpView,
-): Promise<string> {
+export function helpText(tasks: readonly AnyTask[], options: ArgumentSpecs, view: HelpView): string {
   const rows = Object.entries(options).map(([name, spec]) => optionRow(name, spec));
-  const list = await listText(tasks, view.program, view.columns, view.style);
+  const list = listText(tasks, view.program, view.columns, view.style);
   return `${list}\n${section('global options', rows, view.style)}`;
 }
 

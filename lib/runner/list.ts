@@ -12,20 +12,14 @@ const narrowestText = 24;
  * All public tasks by group, in the order in which they were declared. No task takes more than `columns`; where descriptions
  * would have no room beside the names, they go below them.
  */
-export async function listText(
-  tasks: readonly AnyTask[],
-  program: string,
-  columns: number,
-  style: Style,
-): Promise<string> {
+export function listText(tasks: readonly AnyTask[], program: string, columns: number, style: Style): string {
   const entries = publicTasks(tasks);
-  const { plain, width: widthOf, cut } = await measures(entries);
   const rows = entries.map((entry) => ({
     group: entry.group ?? 'tasks',
     form: taskForm(entry),
-    text: plain(entry.description) + (entry.aliases?.length ? ` (also ${entry.aliases.join(', ')})` : ''),
+    text: entry.description + (entry.aliases?.length ? ` (also ${entry.aliases.join(', ')})` : ''),
   }));
-  const longest = rows.reduce((widest, { form }) => Math.max(widest, widthOf(form)), 0);
+  const longest = rows.reduce((widest, { form }) => Math.max(widest, form.length), 0);
   const isStacked = columns - Math.min(widestForm, longest) - 4 < narrowestText;
   const width = isStacked ? 2 : Math.min(widestForm, longest);
   const { ellipsis } = style.symbols;
@@ -43,7 +37,7 @@ export async function listText(
     lines.push('', style.bold(group));
     for (const { form, text } of members) {
       const shown = cut(text, columns - width - 4, ellipsis);
-      const room = width - widthOf(form);
+      const room = width - form.length;
       if (room >= 0) lines.push(`  ${style.cyan(form + ' '.repeat(room))}  ${shown}`);
       else
         lines.push(`  ${style.cyan(cut(form, columns - 2, ellipsis))}`, `  ${' '.repeat(width)}  ${shown}`);
@@ -52,27 +46,7 @@ export async function listText(
   return `${lines.join('\n')}\n`;
 }
 
-type Measures = {
-  /** One line without anything that a terminal acts on. */
-  readonly plain: (text: string) => string;
-  readonly width: (text: string) => number;
-  readonly cut: (text: string, room: number, ellipsis: string) => string;
-};
-
-/** Wide characters and accents are only loaded for those who write them: a list is to come at once. */
-async function measures(tasks: readonly AnyTask[]): Promise<Measures> {
-  if (tasks.every((entry) => /^[ -~]*$/.test(`${taskForm(entry)}${entry.description}${entry.aliases ?? ''}`)))
-    return { plain: (text) => text, width: (text) => text.length, cut: cutAscii };
-  const { cutText, plainText, textWidth } = await import('./output/text.ts');
-  const plain = (text: string): string => plainText(text.trim().split('\n', 1)[0] ?? '');
-  return {
-    plain,
-    width: textWidth,
-    cut: (text, room, ellipsis) => cutText(text, Math.max(0, room), ellipsis),
-  };
-}
-
-function cutAscii(text: string, room: number, ellipsis: string): string {
+function cut(text: string, room: number, ellipsis: string): string {
   if (text.length <= room) return text;
   return `${text.slice(0, Math.max(0, room - ellipsis.length)).trimEnd()}${ellipsis}`;
 }

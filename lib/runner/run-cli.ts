@@ -150,7 +150,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     const { helpText, taskHelpText } = await import('./help.ts');
     const view = { program, columns, style: terminal.style };
     const texts = line.calls.map(({ task }) => taskHelpText(task, view));
-    terminal.out(texts.length === 0 ? await helpText(tasks, specs, view) : texts.join('\n'));
+    terminal.out(texts.length === 0 ? helpText(tasks, specs, view) : texts.join('\n'));
     return exitCodes.done;
   }
   if (line.options.choose === true) {
@@ -169,9 +169,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   }
   if (line.calls.length === 0 || own?.task === listTask || line.options.list === true) {
     const json = line.options.json === true;
-    terminal.out(
-      json ? listJson(tasks, line.options) : await listText(tasks, program, columns, terminal.style),
-    );
+    terminal.out(json ? listJson(tasks, line.options) : listText(tasks, program, columns, terminal.style));
     return exitCodes.done;
   }
   if (own?.task === completionTask) {

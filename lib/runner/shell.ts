@@ -62,8 +62,8 @@ export type ShellHost = {
   readonly interactive: boolean;
   /** What the next command writes both its streams to, so that the order of its lines is kept. It comes as stdout. */
   readonly pipe?: OnePipe | undefined;
-  /** Throws when the task may start nothing more, or not in this folder. */
-  readonly check: (folder: string | undefined) => void;
+  /** Throws when the task may start nothing more. */
+  readonly check: () => void;
   readonly spawn: (
     command: string,
     args: readonly string[],

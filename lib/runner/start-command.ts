@@ -53,7 +53,7 @@ function startCommand(
   values: readonly unknown[],
 ): Command {
   checkOptions(options);
-  host.check(options.cwd);
+  host.check();
   checkValues(pieces, values);
   const zx = require('zx/core') as typeof Zx;
   const terminal = host.interactive && !options.quiet && options.input === undefined;

@@ -1,7 +1,5 @@
-import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { formatPlace, shortPath } from './call-site.ts';
-import { TaskError } from './errors.ts';
+import { shortPath } from './call-site.ts';
 import type { TaskNode } from './node.ts';
 import { type CommandOptions, quote } from './shell.ts';
 import { declared, type Variables } from './task.ts';
@@ -26,21 +24,6 @@ export function surroundingsOf(node: TaskNode, base: CommandOptions = {}): Comma
     ...(folder === undefined ? {} : { cwd: folder }),
     ...(variables === undefined ? {} : { env: { ...(base.env ?? process.env), ...variables } }),
   };
-}
-
-/**
- * Throws TaskError when the folder that the task declares is not there. Asked before each command, not once before the
- * task: a task may make the folder itself.
- */
-export function checkFolder(node: TaskNode, folder: string | undefined): void {
-  if (folder === undefined || folder !== declaredFolder(node)) return;
-  const found = statSync(folder, { throwIfNoEntry: false });
-  if (found?.isDirectory()) return;
-  throw new TaskError({
-    what: `task \`${node.label}\` cannot run in ${folder}`,
-    why: found === undefined ? 'there is no such folder' : 'it is not a folder',
-    advice: `make it first, or change \`cwd\` at ${formatPlace(node.task)}`,
-  });
 }
 
 /**

@@ -1,33 +1,16 @@
 import { formatPlace } from './call-site.ts';
-import type { Emit, RunSummary, TaskFailure } from './events.ts';
+import type { Emit, RunCounts, RunSummary, TaskFailure } from './events.ts';
 import { exitCodes, failuresExitCode, type StopReason, stopExitCode } from './exit-codes.ts';
 import type { TaskNode } from './node.ts';
 import type { NodeResult } from './run.ts';
 import type { RunOutcome } from './task.ts';
 
 /** How the nodes of a run ended so far. */
-export type Tally = {
-  done: number;
-  changed: number;
-  unchanged: number;
-  interrupted: number;
-  skipped: number;
-  upToDate: number;
-  resumed: number;
-  readonly failures: TaskFailure[];
-};
+export type Tally = { -readonly [Name in keyof RunCounts]: number } & { readonly failures: TaskFailure[] };
 
 export function emptyTally(): Tally {
-  return {
-    done: 0,
-    changed: 0,
-    unchanged: 0,
-    interrupted: 0,
-    skipped: 0,
-    upToDate: 0,
-    resumed: 0,
-    failures: [],
-  };
+  const tasks = { done: 0, changed: 0, unchanged: 0, interrupted: 0, skipped: 0, upToDate: 0, resumed: 0 };
+  return { ...tasks, failures: [] };
 }
 
 /** Counts how a node ended, and tells it. */

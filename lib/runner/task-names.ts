@@ -1,6 +1,5 @@
 import { formatPlace } from './call-site.ts';
 import { UsageError } from './errors.ts';
-import { ownTasks } from './own-tasks.ts';
 import type { AnyTask, ArgumentSpecs } from './task.ts';
 
 /** Tasks by their names and aliases. */
@@ -46,19 +45,6 @@ export function claimName(
 
 /** Mistakes in the tasks themselves, seen before a user runs into them. Throws UsageError. */
 export function checkDefinitions(tasks: readonly AnyTask[], globals: ArgumentSpecs): TaskNames {
-  for (const task of tasks) {
-    if (ownTasks.includes(task)) continue;
-    const taken = [task.name, ...(task.aliases ?? [])].find((name) =>
-      ownTasks.some((own) => own.name === name),
-    );
-    if (taken !== undefined) {
-      throw new UsageError({
-        what: `\`${taken}\` is a command of the runner`,
-        why: `task \`${task.name}\` has ${taken === task.name ? 'the same name' : 'it as an alias'}`,
-        advice: `give it another one, at ${formatPlace(task)}`,
-      });
-    }
-  }
   const names = namesOf(tasks);
   for (const task of tasks) {
     if (task.args === undefined) continue;

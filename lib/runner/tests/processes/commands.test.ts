@@ -86,12 +86,6 @@ test('a failing command throws with its own code and last words, with nothrow it
   assert.is((await $`node -e ${command}`.nothrow()).exitCode, 7);
 });
 
-test('true and false are the plainest commands', async () => {
-  const { $ } = rigOf();
-  await $`true`;
-  assert.is((await failure($`false`)).exitCode, 1);
-});
-
 test('words arrive as they were given', async () => {
   const { $ } = rigOf();
   const given = [
@@ -124,34 +118,6 @@ test('a command that is not there is a missing tool', async () => {
   assert.is((await failure($`${join(folder, 'nothing')}`)).exitCode, exitCodes.missingTool);
 });
 
-test('what cannot be executed fails as in a shell', async () => {
-  const { $ } = rigOf();
-  const plain = script('not-executable', '#!/bin/sh\necho no\n', 0o644);
-  assert.is((await failure($`${plain}`)).exitCode, 126);
-  assert.is((await failure($`${folder}`)).exitCode, 126);
-  const broken = script('no-interpreter', '#!/no/such/interpreter\n');
-  // Depends on the version of bash.
-  assert.ok([126, 127].includes((await failure($`${broken}`)).exitCode));
-});
-
-test('a script without #! is run by the shell', async () => {
-  const { $ } = rigOf();
-  const bare = script('bare', `words=(one two); echo "\${words[1]}"\n`);
-  assert.is((await $`${bare}`).stdout, 'two\n');
-});
-
-test('a program is found on the PATH of its own environment, in the order of that', async () => {
-  for (const name of ['first', 'second']) {
-    mkdirSync(join(folder, name), { recursive: true });
-    script(join(name, 'found-program'), `#!/bin/sh\necho ${name}\n`);
-  }
-  const path = `${join(folder, 'nowhere')}:${join(folder, 'first')}:${join(folder, 'second')}:${process.env.PATH}`;
-  const $ = rigOf().$({ env: { ...process.env, PATH: path } });
-  assert.is((await $`found-program`).stdout, 'first\n');
-  chmodSync(join(folder, 'first', 'found-program'), 0o644);
-  assert.is((await $`found-program`).stdout, 'second\n');
-});
-
 test('the environment is the one that was given, and PWD is where it runs', async () => {
   const { $ } = rigOf();
   const show = 'console.log(process.env.OWN, process.env.PWD, process.cwd())';
@@ -173,6 +139,22 @@ test('a folder that is not there is named', async () => {
   assert.match(error.what, /could not be started$/);
   assert.is(error.why, 'is there a folder /no/such/folder?');
   assert.is(error.exitCode, 1);
+});
+
+test('what no program can be given is said without its value', async () => {
+  const { $ } = rigOf();
+  const hidden = 'shown-by-nobody';
+  for (const [start, expected] of [
+    [() => $({ env: { A: `${hidden}\0b` } })`true`, 'cannot start a command with the variable `A`'],
+    [() => $({ env: { [`A=${hidden}`]: '' } })`true`, 'cannot start a command with the variable `A`'],
+    [() => $`true ${`${hidden}\0b`}`, 'cannot start `true`'],
+    [() => $({ cwd: `/${hidden}\0` })`true`, 'cannot start a command with this `cwd`'],
+  ] as const) {
+    const error = await failure(Promise.resolve().then(start));
+    assert.is(error.what, expected);
+    assert.match(error.advice ?? '', 'leave it out');
+    assert.not.match(error.message, hidden);
+  }
 });
 
 test('a command that is too long for the system says so', async () => {

@@ -63,7 +63,6 @@ test('a task whose promise never settles fails when nothing is left that could s
 test('process.exit(0) in a task is no success, and other codes stay', async () => {
   for (const [exit, expected] of [
     [0, 1],
-    [256, 1],
     [7, 7],
   ] as const) {
     const { exitCode, stderr } = await run(`
@@ -138,38 +137,6 @@ test('what is thrown after the end of a run is shown as during it', async () => 
   }
 });
 
-const hidden = 'shown-by-nobody';
-
-for (const [name, definition, expected] of [
-  [
-    'a variable',
-    `env: { A: '${hidden}\\0b' }, commands: () => ['true']`,
-    'cannot start a command with the variable `A`',
-  ],
-  [
-    'a name',
-    `env: { 'A=${hidden}': '' }, commands: () => ['true']`,
-    'cannot start a command with the variable `A`',
-  ],
-  ['a word', `run: ({ $ }) => $\`true ${'$'}{'${hidden}\\0b'}\``, 'cannot start `true`'],
-  ['a command', `commands: () => ['true; echo ${hidden}\\0b']`, 'cannot start `true;`'],
-  [
-    'a folder',
-    `run: ({ $ }) => $({ cwd: '/${hidden}\\0' })\`true\``,
-    'cannot start a command with this `cwd`',
-  ],
-] as const) {
-  test(`what no program can be given is said without its value: ${name}`, async () => {
-    const { exitCode, stderr } = await run(
-      `const tasks = [task({ ...described, name: 'top', ${definition} })];`,
-    );
-    assert.is(exitCode, 1, stderr);
-    assert.match(stderr, `error: ${expected}\n  why: `);
-    assert.match(stderr, '\n  do: leave it out');
-    assert.not.match(stderr, hidden);
-  });
-}
-
 test('a secret that is no text is taken as such, and none at all hides nothing', async () => {
   const { exitCode, stdout } = await run(`
     const top = task({ ...described, name: 'top', run: ({ secret, print }) => {
@@ -193,12 +160,9 @@ const stay = 'setInterval(() => {}, 1000);';
 
 test('what tasks have left open does not keep the process, whatever the outcome, and is named', async () => {
   for (const [definition, expected, named] of [
-    [`run: () => { ${stay} }`, 0, '1 timer'],
     [`run: () => { createServer().listen(0); ${stay} ${stay} }`, 0, '1 server, 2 timers'],
     [`run: () => { new Worker('${stay}', { eval: true }); }`, 0, 'a worker'],
-    [`run: () => { ${stay} throw new TaskError({ what: 'no', exitCode: 7 }); }`, 7, '1 timer'],
     [`timeoutMs: 1, run: () => new Promise(() => { ${stay} })`, 124, '1 timer'],
-    [`run: () => new Promise(() => { ${stay} process.kill(process.pid, 'SIGTERM'); })`, 143, '1 timer'],
     [`check: () => new Promise(() => { ${stay} process.kill(process.pid, 'SIGTERM'); })`, 143, '1 timer'],
   ] as const) {
     const { exitCode, stderr } = await run(
@@ -233,16 +197,11 @@ test('a time limit counts for a body that never lets go of the processor, too', 
 });
 
 test('an exit code that something in this process has set is not lost', async () => {
-  for (const [code, expected] of [
-    ['3', 3],
-    ['256', 1],
-  ] as const) {
-    const { exitCode, stderr } = await run(
-      `const tasks = [task({ ...described, name: 'top', run: () => { process.exitCode = ${code}; } })];`,
-    );
-    assert.is(exitCode, expected, stderr);
-    assert.match(stderr, `error: something that a task called has set \`process.exitCode\` to ${code}\n`);
-  }
+  const { exitCode, stderr } = await run(
+    `const tasks = [task({ ...described, name: 'top', run: () => { process.exitCode = 256; } })];`,
+  );
+  assert.is(exitCode, 1, stderr);
+  assert.match(stderr, 'error: something that a task called has set `process.exitCode` to 256\n');
 });
 
 test.run();

@@ -69,7 +69,6 @@ process.exitCode = await runCli([greet, party], process.argv.slice(2), { program
 `;
 
 const run = (program: string, ...words: readonly string[]): Promise<Ended> => runFile(program, words, folder);
-const compile = (): Promise<Ended> => run(join(root, 'node_modules', '.bin', 'tsc'), '--project', folder);
 
 test('a file of tasks outside the project imports the door and runs', async () => {
   await writeFile(join(folder, 'tasks.ts'), tasks);
@@ -84,26 +83,10 @@ test('a file of tasks outside the project imports the door and runs', async () =
   assert.match(wrong.stderr, 'missing argument `<name>`');
 });
 
-test('such a file compiles, and what is wrong in it does not', async () => {
+test('such a file compiles', async () => {
   await writeFile(join(folder, 'tasks.ts'), tasks);
-  const right = await compile();
-  assert.is(right.exitCode, 0, right.stdout);
-  const mistakes: readonly (readonly [right: string, wrong: string])[] = [
-    ["need(greet, { name: 'Ada', times: 2 })", "need(greet, { name: 'Ada', times: 'twice' })"],
-    ["need(greet, { name: 'Ada', times: 2 })", "need(greet, { nome: 'Ada' })"],
-    ["need(greet, { name: 'Grace', tone: 'loud' })", "need(greet, { name: 'Grace', tone: 'rude' })"],
-    ['args.name.toUpperCase()', 'args.times.toUpperCase()'],
-    ["'kind' | 'loud' = args.tone", "'kind' = args.tone"],
-    ['needs: [', "needs: ['greet', "],
-  ];
-  const wrong = mistakes.map(([good, bad]) => {
-    assert.ok(tasks.includes(good), good);
-    return tasks.replace(good, bad);
-  });
-  for (const [index, text] of wrong.entries()) await writeFile(join(folder, `wrong${index}.ts`), text);
-  const { stdout } = await compile();
-  for (const index of wrong.keys()) assert.match(stdout, new RegExp(`^wrong${index}\\.ts\\(`, 'm'));
-  assert.not.match(stdout, /^tasks\.ts/m);
+  const compiled = await run(join(root, 'node_modules', '.bin', 'tsc'), '--project', folder);
+  assert.is(compiled.exitCode, 0, compiled.stdout);
 });
 
 /** Every source of the library, its examples included. */
@@ -149,25 +132,6 @@ test('the README says what each package is for', () => {
   for (const name of packages) assert.ok(readme.includes(name), name);
 });
 
-test('an import that leads out of the library is seen in every form', () => {
-  const file = join(library, 'output', 'blocks.ts');
-  const forms = [
-    "import { root } from '../../project.ts';",
-    "import type { root } from '../../project.ts';",
-    "export { root } from '../../project.ts';",
-    "import '../../project.ts';",
-    "await import('../../project.ts')",
-    "require('../../project.ts')",
-    "new URL('../../project.ts', import.meta.url)",
-    "import { parse } from 'yaml';",
-  ];
-  for (const form of forms) {
-    const [imported = '../inside.ts'] = importsOf(form);
-    assert.not(staysInside(file, imported), form);
-  }
-  assert.ok(staysInside(file, '../errors.ts'));
-});
-
 /** What the door hands on, with the file that declares it. */
 function exportsOfDoor(): { readonly name: string; readonly file: string }[] {
   const lists = /export (?:type )?\{([^}]*)\} from '([^']+)'/g;
@@ -201,14 +165,6 @@ test('every type and function of the door says what it is', () => {
     silent.map(({ name, file }) => `${relative(root, file)}: ${name}`),
     [],
   );
-});
-
-test('a declaration without a comment of its own is seen', () => {
-  assert.ok(isDocumented('/** Says it. */\nexport type A = 1;\n', 'A'));
-  assert.not(isDocumented('/** Of B. */\nexport type B = 1;\nexport type A = 1;\n', 'A'));
-  assert.not(isDocumented('/** Of B. */\nexport type B = 1;\n// not one */\nexport type A = 1;\n', 'A'));
-  assert.not(isDocumented('// no doc comment\nexport function A() {}\n', 'A'));
-  assert.throws(() => isDocumented('export type B = 1;\n', 'A'), 'A is not declared');
 });
 
 test.run();

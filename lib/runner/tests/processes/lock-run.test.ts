@@ -46,31 +46,6 @@ test('with CI set or --no-wait the second run ends at once with 1', async () => 
   assert.is(await first.exit, 0);
 });
 
-test('a signal ends the waiting', async () => {
-  const first = rig.run([locked('create')], ['create'], environment());
-  const create = await rig.next('create');
-  const second = rig.run([locked('destroy')], ['destroy'], environment());
-  await second.says('waiting for run');
-  second.kill('SIGTERM');
-  assert.is(await second.exit, 143);
-  await create.exit();
-  assert.is(await first.exit, 0);
-});
-
-test('the lock of a killed run is taken over, that of a stopped one is released', async () => {
-  const killed = rig.run([locked('create')], ['create'], environment());
-  await rig.next('create');
-  killed.kill('SIGKILL');
-  await killed.exit;
-  assert.ok(await isLocked());
-  const next = rig.run([locked('create')], ['create', '--no-wait'], environment());
-  const create = await rig.next('create');
-  next.kill('SIGTERM');
-  await create.ended;
-  assert.is(await next.exit, 143);
-  assert.not(await isLocked());
-});
-
 test('a task without lock does not wait', async () => {
   const first = rig.run([locked('create')], ['create'], environment());
   const create = await rig.next('create');

@@ -1,10 +1,7 @@
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { realpathSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { rig, useRig } from '../rig/rig.ts';
+import { folder, rig, useRig } from '../rig/rig.ts';
 
 useRig(test);
 
@@ -51,22 +48,6 @@ test('after a failure what is running may end, and nothing new is started', asyn
     /error: `sh -c .*` failed with exit code 7\n {2}why: out of luck\n {2}task: top → bad/,
   );
   assert.match(run.stderr, '1 failed, 1 done, 2 not started');
-});
-
-test('with --failure kill the others are ended', async () => {
-  const run = rig.run(
-    [
-      { name: 'bad', commands: [rig.command('bad')] },
-      { name: 'slow', commands: [rig.command('slow')] },
-      { name: 'top', needs: ['bad', 'slow'] },
-    ],
-    ['top', '--failure', 'kill'],
-  );
-  const [bad, slow] = await Promise.all([rig.next('bad'), rig.next('slow')]);
-  await bad.exit(7);
-  await slow.ended;
-  assert.is(await run.exit, 7);
-  assert.equal(await rig.survivors(), []);
 });
 
 test('a failing task is tried again as often as it says', async () => {
@@ -148,23 +129,6 @@ test('an error that nobody expected is shown as a bug, its stack only with --ver
   assert.match(long.stderr, 'tasks.ts:');
 });
 
-test('an error outside of any task stops the run, children included', async () => {
-  const run = rig.run(
-    [
-      { name: 'slow', commands: [rig.command('slow')] },
-      { name: 'broken', needs: [], commands: [rig.command('first')], behaviour: 'stray' },
-      { name: 'top', needs: ['slow', 'broken'] },
-    ],
-    ['top'],
-  );
-  const slow = await rig.next('slow');
-  await (await rig.next('first')).exit();
-  await slow.ended;
-  assert.is(await run.exit, 1);
-  assert.match(run.stderr, 'Internal error: a stray bug');
-  assert.equal(await rig.survivors(), []);
-});
-
 test('a dry run prints the plain commands of all needs on stdout, and does nothing', async () => {
   const run = rig.run(
     [
@@ -185,88 +149,27 @@ test('what resolve refuses ends the run before it begins', async () => {
   assert.is(run.stderr, 'error: unknown environment `nowhere`\n');
 });
 
-for (const plain of [true, false]) {
-  const kind = plain ? 'a task of commands' : 'a task with a run';
-  test(`commands of ${kind} run in its folder, with its variables`, async () => {
-    const folder = realpathSync(mkdtempSync(join(tmpdir(), 'rig ')));
-    try {
-      const run = rig.run(
-        [
-          {
-            name: 'a',
-            commands: [rig.command('a')],
-            cwd: folder,
-            env: { COLOUR: 'green', NO_COLOR: '' },
-            plain,
-          },
-        ],
-        ['a'],
-        { COLOUR: 'red', OTHER: 'inherited' },
-      );
-      const a = await rig.next('a');
-      assert.is(await a.folder(), folder);
-      assert.is(await a.environment('COLOUR'), 'green');
-      assert.is(await a.environment('NO_COLOR'), '');
-      assert.is(await a.environment('OTHER'), 'inherited');
-      await a.exit();
-      assert.is(await run.exit, 0);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  });
-
-  test(`a folder that is not there is told before the first command of ${kind} starts`, async () => {
-    for (const [cwd, why] of [
-      ['no/such/folder', 'there is no such folder'],
-      ['package.json', 'it is not a folder'],
-    ] as const) {
-      const run = rig.run([{ name: 'a', commands: [rig.command('a')], cwd, plain }], ['a']);
-      assert.is(await run.exit, 1);
-      assert.match(
-        run.stderr,
-        `task \`a\` cannot run in ${fileURLToPath(new URL(`../../${cwd}`, import.meta.url))}\n`,
-      );
-      assert.match(run.stderr, `why: ${why}`);
-      assert.match(run.stderr, /do: make it first, or change `cwd` at .*tasks\.ts:\d+/);
-      assert.not.match(run.stderr, /\$ /);
-      assert.not(rig.hasStarted('a'));
-    }
-  });
-}
-
-test('what a command is given explicitly wins over the folder and the variables of its task', async () => {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'rig ')));
-  try {
-    const run = rig.run(
-      [
-        {
-          ...{ name: 'a', commands: [rig.command('a')], cwd: 'no/such/folder', env: { COLOUR: 'green' } },
-          explicit: { cwd: folder, env: { PATH: process.env.PATH ?? '' } },
-        },
-      ],
-      ['a'],
-    );
+test('the folder and the variables of a task win over those of the configuration, and explicit ones over both', async () => {
+  const base = { commands: [rig.command('a')], cwd: folder, env: { COLOUR: 'green', NO_COLOR: '' } };
+  const path = { PATH: process.env.PATH ?? '' };
+  for (const [task, place, colour, shape, other] of [
+    [{ ...base, plain: true }, folder, 'green', 'round', 'inherited'],
+    [base, folder, 'green', null, 'inherited'],
+    [{ ...base, cwd: 'no/such/folder', explicit: { cwd: folder, env: path } }, folder, null, null, null],
+  ] as const) {
+    const run = rig.run([{ ...task, name: 'a' }], ['a'], {
+      COLOUR: 'red',
+      OTHER: 'inherited',
+      RIG_SHELL: JSON.stringify({ COLOUR: 'blue', SHAPE: 'round' }),
+    });
     const a = await rig.next('a');
-    assert.is(await a.folder(), folder);
-    assert.is(await a.environment('COLOUR'), null);
+    assert.is(await a.folder(), realpathSync(place));
+    assert.is(await a.environment('COLOUR'), colour);
+    assert.is(await a.environment('SHAPE'), shape);
+    assert.is(await a.environment('OTHER'), other);
     await a.exit();
     assert.is(await run.exit, 0);
-  } finally {
-    rmSync(folder, { recursive: true });
   }
-});
-
-test('variables of a task win over those that the configuration gives to all', async () => {
-  const run = rig.run(
-    [{ name: 'a', commands: [rig.command('a')], env: { COLOUR: 'green' }, plain: true }],
-    ['a'],
-    { RIG_SHELL: JSON.stringify({ COLOUR: 'blue', SHAPE: 'round' }) },
-  );
-  const a = await rig.next('a');
-  assert.is(await a.environment('COLOUR'), 'green');
-  assert.is(await a.environment('SHAPE'), 'round');
-  await a.exit();
-  assert.is(await run.exit, 0);
 });
 
 test('a dry run shows folder and variables so that the commands can be pasted', async () => {

@@ -42,7 +42,7 @@ async function stops({ name, pid }: Invocation): Promise<void> {
   await within(stopped(), `the stop of ${name}`);
 }
 
-for (const line of ['node --import tsx tasks.ts', './run', 'npx tsx tasks.ts']) {
+for (const line of ['./run', 'npx tsx tasks.ts']) {
   test(`Ctrl-Z stops all commands and the run, fg lets them go on, as often as wanted: ${line}`, async () => {
     const tasks = [
       { name: 'a', commands: [rig.command('a')] },

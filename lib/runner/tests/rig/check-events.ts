@@ -1,20 +1,35 @@
 import * as assert from 'uvu/assert';
 import type { RunEvent } from '../../events.ts';
 import type { Graph, TaskNode } from '../../node.ts';
+import type { FailureMode } from '../../schedule.ts';
 
 type State = 'done' | 'failed' | 'interrupted' | 'skipped';
 
 /**
  * What must hold in every run, seen from its events: each node ends in exactly one state and runs at most once, its needs
- * are done or ready before, never more than `jobs` at once, and no mutex is taken twice. Returns the state of each node.
+ * are done or ready before, never more than `jobs` at once, no mutex is taken twice, interactive ones run alone, nothing new starts
+ * after a failure (by mode) or a stop but finalisers, which come when all else has ended, and long-running processes end after those
+ * who need them. Returns the state of each node.
  */
-export function checkEvents(graph: Graph, events: readonly RunEvent[], jobs: number): Map<TaskNode, State> {
+export function checkEvents(
+  graph: Graph,
+  events: readonly RunEvent[],
+  jobs: number,
+  mode: FailureMode = 'no-new',
+): Map<TaskNode, State> {
   const nodes = new Map(graph.nodes.map((node) => [node.id, node]));
   const running = new Set<TaskNode>();
   const mutexes = new Set<unknown>();
   const up = new Set<TaskNode>();
   const started = new Set<TaskNode>();
   const states = new Map<TaskNode, State>();
+  let closed = false;
+  let late = false;
+  const isForFinaliser = (node: TaskNode): boolean => {
+    const reached = new Set([node]);
+    for (const one of reached) for (const dependent of one.dependents) reached.add(dependent);
+    return [...reached].some(({ finalises }) => finalises.some((owner) => started.has(owner)));
+  };
   const leave = (node: TaskNode): void => {
     if (running.delete(node)) mutexes.delete(node.task.mutex);
   };
@@ -23,9 +38,14 @@ export function checkEvents(graph: Graph, events: readonly RunEvent[], jobs: num
     assert.is(started.has(node), state !== 'skipped', `${node.label} ${state}`);
     leave(node);
     up.delete(node);
+    if (state === 'failed' && mode !== 'continue') closed = true;
+    if (state === 'done' && !closed)
+      for (const keeper of node.longRunning?.keptBy ?? [])
+        assert.ok(states.has(keeper), `${node.label} ended before ${keeper.label}`);
     states.set(node, state);
   };
   for (const event of events) {
+    if (event.type === 'run-stopping') closed = true;
     const node = 'id' in event ? nodes.get(event.id) : undefined;
     if (node === undefined) continue;
     if (event.type === 'task-started') {
@@ -36,6 +56,13 @@ export function checkEvents(graph: Graph, events: readonly RunEvent[], jobs: num
       }
       assert.not(mutexes.has(node.task.mutex), `the mutex of ${node.label} is taken`);
       if (node.task.mutex !== undefined) mutexes.add(node.task.mutex);
+      for (const other of running)
+        assert.not(other.task.interactive || node.task.interactive, `${node.label} not alone`);
+      late ||= node.late;
+      if (closed || late) {
+        assert.ok(isForFinaliser(node), `${node.label} starts too late`);
+        assert.is(running.size + up.size, 0, `${node.label} before all else is over`);
+      }
       started.add(node);
       running.add(node);
       assert.ok(running.size <= jobs, 'too many at once');
@@ -50,6 +77,9 @@ export function checkEvents(graph: Graph, events: readonly RunEvent[], jobs: num
     if (event.type === 'task-skipped') end(node, 'skipped');
   }
   assert.is(states.size, nodes.size, 'lost');
+  for (const [node, state] of states)
+    if (state === 'skipped' && node.needs.size === 0 && node.finalises.some((owner) => started.has(owner)))
+      assert.unreachable(`the finaliser ${node.label} was left out`);
   const last = events.at(-1);
   if (last?.type !== 'run-ended') throw new Error(`the last event is ${JSON.stringify(last)}`);
   const count = (state: State): number => [...states.values()].filter((other) => other === state).length;

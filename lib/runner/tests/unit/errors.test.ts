@@ -23,7 +23,7 @@ test('the classes have their exit codes', () => {
 });
 
 test('an expected failure is no success, also when its exit code says so', () => {
-  for (const exitCode of [0, 256, Number.NaN]) {
+  for (const exitCode of [0, -1, 256, 1.5, Number.NaN, '3' as never]) {
     const error = new TaskError({ what: 'x', exitCode });
     assert.is(error.exitCode, 1);
     assert.is(toFailure(Object.assign(error, { exitCode })).exitCode, 1);

@@ -103,21 +103,6 @@ test('json: every event is one line', () => {
   assert.is(results, 'result\n');
 });
 
-test('live: finished tasks stay, running ones are redrawn and never wider than the terminal', () => {
-  const terminal = logOf(true, 30);
-  const introducer = String.fromCharCode(27);
-  const { shown } = render(
-    'live',
-    ['a', 'b'],
-    [...two.slice(0, 4), output('b', 'x'.repeat(200)), ...two.slice(6)],
-    terminal,
-  );
-  assert.match(shown, '✓ b 1.2s changed\n');
-  assert.match(shown, `${introducer}[`);
-  const rows = shown.replaceAll(new RegExp(`${introducer}\\[\\d+[A-Z]`, 'g'), '').split('\n');
-  for (const row of rows) assert.ok(row.length <= 30, row);
-});
-
 test('live without a terminal falls back to grouped', () => {
   assert.is(render('live', ['a', 'b'], two).shown, render('grouped', ['a', 'b'], two).shown);
 });

@@ -37,7 +37,7 @@ async function trial(seed: number): Promise<void> {
     });
   const graph = await randomGraph(random, {
     ...{ size: 10 + Math.floor(random() * 100), run },
-    ...{ mutex: 0.1, ready: 0.06, finally: 0.1, group: 0.1, retries: 0.2 },
+    ...{ mutex: 0.1, interactive: 0.02, ready: 0.06, finally: 0.1, group: 0.1, retries: 0.2 },
   });
   const byName = new Map(graph.nodes.map((node) => [node.label, node]));
   const nodeOf = (name: string): TaskNode => byName.get(name) as TaskNode;
@@ -77,7 +77,7 @@ async function trial(seed: number): Promise<void> {
     }
   }
   const exit = await code;
-  const states = checkEvents(graph, events, jobs);
+  const states = checkEvents(graph, events, jobs, mode);
   const failed = [...states.values()].filter((state) => state === 'failed').length;
   if (stop.reason?.type === 'signal') assert.is(exit, 143);
   // A long-running process that ends by itself has no code of its own.
@@ -87,6 +87,6 @@ async function trial(seed: number): Promise<void> {
 }
 
 test('random runs: every node ends once, whatever fails, is tried again or is interrupted', () =>
-  withSeeds(60, trial));
+  withSeeds(100, trial));
 
 test.run();

@@ -125,31 +125,6 @@ test('what is on its way is heard between tasks that wait for nothing', async ()
   assert.ok(ran < tasks.length, `${ran} ran`);
 });
 
-test('after an abort nothing new starts, and everything is accounted for', async () => {
-  const tasks = Array.from({ length: 100 }, (_, index) => plain(`t${index}`));
-  const nodes = await nodesOf(...tasks);
-  const abort = new AbortController();
-  let skipped = 0;
-  let ran = 0;
-  const order = await orderOf(nodes, {
-    jobs: 3,
-    failureMode: 'continue',
-    signal: abort.signal,
-    run: async () => {
-      assert.not(abort.signal.aborted);
-      ran += 1;
-      await new Promise((resolve) => setImmediate(resolve));
-      if (ran >= 10) abort.abort();
-      return true;
-    },
-    skip: () => {
-      skipped += 1;
-    },
-  });
-  assert.is(order.length + skipped, nodes.length);
-  assert.ok(order.length < 15);
-});
-
 test('a chain of 10,000 with a finaliser each is no problem', async () => {
   let last = plain('t-0');
   for (let index = 1; index < 10_000; index += 1)
