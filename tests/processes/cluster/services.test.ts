@@ -50,7 +50,7 @@ async function said(folder: string, record: ServiceRecord, text: string): Promis
   await waitForService(folder, record, ready, { timeoutMs: 5000, signal: new AbortController().signal });
 }
 
-test('a service is recorded by pid, start time and boot, and its output goes to its log', async ({
+test('a service is recorded by pid, start time and boot, its output goes to its log, and stopped it is forgotten', async ({
   folder,
 }) => {
   const record = await startService(folder, 'vault', server);
@@ -60,15 +60,8 @@ test('a service is recorded by pid, start time and boot, and its output goes to 
   assert.is(await isSameProcess(record), true);
   assert.is(readFileSync(serviceLog(folder, 'vault'), 'utf8'), 'ready\n');
   assert.is(statSync(serviceLog(folder, 'vault')).mode & 0o777, 0o600);
-});
-
-test('it runs in its own process group, which signals to ours do not reach', async ({ folder }) => {
-  const record = await startService(folder, 'vault', server);
+  // Signals to our process group do not reach its own.
   assert.is(process.kill(-record.pid, 0), true);
-});
-
-test('a stopped service is gone and forgotten', async ({ folder }) => {
-  const record = await startService(folder, 'vault', server);
   await stopServices(folder, [record]);
   assert.is(await isSameProcess(record), false);
   assert.equal(await readServices(folder), []);

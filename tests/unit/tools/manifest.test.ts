@@ -2,18 +2,18 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { providerNames } from '../../../lib/cluster/providers.ts';
-import { buildFlags } from '../../../lib/tools/go-build.ts';
 import { goModules, loadManifest, toolNames } from '../../../lib/tools/manifest.ts';
 import { lockFile, pinIn, pinnedPlatforms } from '../../../lib/tools/pins.ts';
 import { plainCommands } from '../../../lib/tools/plain-commands.ts';
-import { testTools, toolsOf } from '../../../lib/tools/provider-tools.ts';
+import { testTools } from '../../../lib/tools/provider-tools.ts';
 import { missingPins, releasedTools } from '../../../lib/tools/update-pins.ts';
 
 const { tools } = await loadManifest();
 
 test('the names in the code are those of the manifest, in its order', () => {
   assert.equal(Object.keys(tools), [...toolNames]);
+  // Tools of the tests are the last in the order of the builds: nothing waits for them.
+  assert.equal(toolNames.slice(-testTools.length), [...testTools]);
 });
 
 test('every Go module requires the very version that the manifest pins', () => {
@@ -59,32 +59,6 @@ test('what has no checksum for a platform that it is published for is missing', 
   assert.is(missingPins(kubernetes, pin.replace('1.31.0', '1.30.0')).length, 6);
 });
 
-test('the programs of Kubernetes are built with its version written into both of its packages', () => {
-  const flags = buildFlags(tools['kube-apiserver'].go ?? { module: '', package: '' });
-  assert.equal(flags, [
-    '-mod=readonly',
-    '-trimpath',
-    '-buildvcs=false',
-    '-ldflags',
-    '-s -w -X k8s.io/component-base/version.gitVersion=v1.31.0 -X k8s.io/client-go/pkg/version.gitVersion=v1.31.0',
-  ]);
-});
-
-test('a provider’s tools are in build order, and embedded needs no Docker', () => {
-  assert.equal(toolsOf('existing'), ['sops', 'helm', 'kubectl', 'helmfile', 'gpg', 'openssl']);
-  assert.ok(toolsOf('minikube').includes('docker'));
-  const embedded = toolsOf('embedded');
-  assert.not.ok(embedded.includes('docker'));
-  assert.ok(embedded.indexOf('vault') > embedded.indexOf('helmfile'));
-});
-
-test('no environment installs tools that only the tests need', () => {
-  for (const provider of providerNames)
-    for (const name of testTools) assert.not.ok(toolsOf(provider).includes(name), `${name} for ${provider}`);
-  // Last in the order of the builds: nothing waits for them.
-  assert.equal(toolNames.slice(-testTools.length), [...testTools]);
-});
-
 test('files of other modules are of versions that go.mod and go.sum pin', () => {
   const { go } = tools.kubeconform;
   const read = (name: string) => readFileSync(join(goModules, 'kubeconform', name), 'utf8');
@@ -102,38 +76,6 @@ test('the plain commands of every tool hold no path of this machine', async () =
     assert.ok(commands.length > 0, name);
     for (const command of commands) assert.not.match(command, /(^|[ '"=])\/(root|home|work|tmp|usr)/, name);
   }
-});
-
-test('minikube is built with C, for the binding of libvirt that is looked for only when it is used', async () => {
-  const { go } = tools.minikube;
-  assert.ok(go?.cgo);
-  assert.equal(buildFlags(go).slice(3, 5), ['-tags', 'libvirt_dlopen']);
-  assert.match(
-    (await plainCommands('minikube')).at(-1) ?? '',
-    /^# or: CGO_ENABLED=1 go .* -tags libvirt_dlopen /,
-  );
-});
-
-test('what belongs to a tool comes with it in the plain commands, too', async () => {
-  const operator = await plainCommands('vault-secrets-operator');
-  assert.match(
-    operator[2] ?? '',
-    /^mkdir -p .* cp -R ".*"\/config\/crd\/bases\/\* "\$HOME\/\.local\/bin\/crds\/"$/,
-  );
-  const postgresql = await plainCommands('postgresql');
-  assert.match(postgresql[2] ?? '', /native\/pg-symlinks\.json\)$/);
-  assert.match(postgresql[4] ?? '', /^export PATH=".*\/native\/bin:\$PATH"$/);
-});
-
-test('the plain commands name the release, and the Go build as the other way', async () => {
-  const [need, first, other] = await plainCommands('sops');
-  assert.is(need, '# sops 3.9.0 or newer, unless it is on PATH:');
-  assert.is(first, 'mise use --global aqua:getsops/sops@3.13.2');
-  assert.match(
-    other ?? '',
-    /^# or: CGO_ENABLED=0 go -C lib\/tools\/go\/sops build -mod=readonly .*-ldflags '-s -w' -o/,
-  );
-  assert.match((await plainCommands('gpg'))[0] ?? '', /^# gpg 2\.2\.0 or newer has to be on PATH/);
 });
 
 test.run();
