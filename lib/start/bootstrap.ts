@@ -28,24 +28,24 @@ export async function bootstrap(argv: readonly string[]): Promise<number | undef
       what: 'the tasks do not run on Windows itself',
       why: 'they need bash, GnuPG and programs that exist for Linux and macOS only',
       advice: 'use WSL2: clone the project inside its Linux distribution and run the same command there',
-      exitCode: 1,
     });
   }
   const major = Number.parseInt(process.versions.node, 10);
   if (major < oldestNode) {
-    return fail({
-      what: `Node ${process.versions.node} is too old`,
-      why: `this project needs Node ${oldestNode} or newer`,
-      advice: 'install a newer Node, or put it first on PATH',
-      exitCode: 127,
-    });
+    return fail(
+      {
+        what: `Node ${process.versions.node} is too old`,
+        why: `this project needs Node ${oldestNode} or newer`,
+        advice: 'install a newer Node, or put it first on PATH',
+      },
+      127,
+    );
   }
   if (/[:\r\n]/.test(projectFolder)) {
     return fail({
       what: `the project cannot work in ${JSON.stringify(projectFolder)}`,
       why: 'programs take lists of paths apart at colons and line breaks',
       advice: 'move the clone to a path without them',
-      exitCode: 1,
     });
   }
   // Whatever the user's umask, only the owner may write to what is created here. `run` does the same.
@@ -57,7 +57,6 @@ export async function bootstrap(argv: readonly string[]): Promise<number | undef
       what: 'environments/variables.json, which names the variables that programs are given, cannot be read',
       why: (error as Error).message,
       advice: 'correct the file, or restore it from git',
-      exitCode: 1,
     });
   }
   process.chdir(projectFolder);
@@ -136,7 +135,6 @@ async function install(): Promise<number | undefined> {
       what: 'the npm packages cannot be installed',
       why: (error as Error).message,
       advice: `is ${projectFolder} writable?`,
-      exitCode: 1,
     });
   } finally {
     stop();
@@ -151,19 +149,25 @@ async function runNpm(signal: AbortSignal): Promise<number | undefined> {
     stdio: ['ignore', 2, 2],
     detached: true,
   });
-  signal.addEventListener('abort', () => tryTo(() => process.kill(-(npm.pid as number), signal.reason)), {
-    once: true,
+  signal.addEventListener('abort', () => {
+    try {
+      process.kill(-(npm.pid as number), signal.reason);
+    } catch {
+      // It has ended.
+    }
   });
   const end = await ended(npm);
   if (signal.aborted) throw signal.reason;
   if (end instanceof Error) {
-    return fail({
-      what: 'npm cannot be started, and the npm packages are not installed',
-      why: end.message,
-      advice:
-        'put npm on PATH (it comes with Node), or install the packages of package-lock.json by other means',
-      exitCode: 127,
-    });
+    return fail(
+      {
+        what: 'npm cannot be started, and the npm packages are not installed',
+        why: end.message,
+        advice:
+          'put npm on PATH (it comes with Node), or install the packages of package-lock.json by other means',
+      },
+      127,
+    );
   }
   if (end === 0 && packagesInstalled(projectFolder)) return undefined;
   if (end === 0) {
@@ -171,14 +175,12 @@ async function runNpm(signal: AbortSignal): Promise<number | undefined> {
       what: '`npm ci` ended well, but the packages of package-lock.json are not there',
       why: 'a setting of npm may keep it from installing (dry-run, global, prefix)',
       advice: 'look at `npm config list`, then run the same command again',
-      exitCode: 1,
     });
   }
   return fail({
     what: `\`npm ci\` failed with exit code ${end}; npm says above why`,
     why: 'the packages of package-lock.json are needed before any task can run',
     advice: 'check the connection to the npm registry and the free space, then run the same command again',
-    exitCode: 1,
   });
 }
 
@@ -201,7 +203,6 @@ async function runAgain(argv: readonly string[]): Promise<number> {
     what: 'Node cannot be started again',
     why: end.message,
     advice: 'run the same command again',
-    exitCode: 1,
   });
 }
 
@@ -223,17 +224,13 @@ function onSignals(act: (signal: NodeJS.Signals) => void): () => void {
   };
 }
 
-function fail(error: { what: string; why: string; advice: string; exitCode: number }): number {
-  say(`error: ${error.what}\n  why: ${error.why}\n  do: ${error.advice}`);
-  return error.exitCode;
+type Failure = { readonly what: string; readonly why: string; readonly advice: string };
+
+function fail({ what, why, advice }: Failure, exitCode = 1): number {
+  say(`error: ${what}\n  why: ${why}\n  do: ${advice}`);
+  return exitCode;
 }
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
-}
-
-function tryTo(act: () => void): void {
-  try {
-    act();
-  } catch {}
 }

@@ -1,5 +1,4 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { TaskError } from '@k8s-deployment/runner';
 import type { Document, Scalar, YAMLMap } from 'yaml';
 import { passedOn } from '../ground/variables.ts';
 import { currentPins } from './image.ts';
@@ -7,6 +6,7 @@ import { type Manifest, manifestFile } from './manifest.ts';
 import { npmEnvironment } from './npm-environment.ts';
 import { reasonOf } from './registry/call.ts';
 import { everySecond, lastWords, type ToolContext } from './tool-context.ts';
+import { otherChecksum } from './update-pins.ts';
 
 /** Platforms of mise on npm. */
 const misePlatforms = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'];
@@ -35,12 +35,8 @@ export async function updateManifest(context: ToolContext, file = manifestFile):
     ({ path, value }) => ![undefined, value].includes(document.getIn(path) as string),
   );
   if (changed.length > 0) {
-    throw new TaskError({
-      what: 'a publisher has another checksum than the pinned one; nothing was written',
-      why: changed.map(({ path, value }) => `${path.join('.')}: ${value}`).join('\n'),
-      advice:
-        'ask the publisher; if the new one is right, remove the pinned one from lib/tools/manifest.yaml and run again',
-    });
+    const lines = changed.map(({ path, value }) => `${path.join('.')}: ${value}`);
+    throw otherChecksum(lines, 'the pinned one from lib/tools/manifest.yaml');
   }
   const fresh = pins.filter(({ path }) => !document.hasIn(path));
   for (const { path, value } of fresh)

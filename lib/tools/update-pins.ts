@@ -106,14 +106,16 @@ function refuseChanges(entries: readonly ReleasedTool[], before: string, after: 
       })
       .map((platform) => `${name} ${version} on ${platform}: ${pinIn(after, name, platform)?.checksum}`),
   );
-  if (changed.length === 0) return;
-  throw new TaskError({
-    what: 'a publisher has another checksum than the pinned one; nothing was written',
-    why: changed.join('\n'),
-    advice:
-      'ask the publisher; if the new one is right, remove the tool from lib/tools/mise.lock and run again',
-  });
+  if (changed.length > 0) throw otherChecksum(changed, 'the tool from lib/tools/mise.lock');
 }
+
+/** The error for checksums that are not the pinned ones; `pinned` is what to remove if they are right. */
+export const otherChecksum = (lines: readonly string[], pinned: string): TaskError =>
+  new TaskError({
+    what: 'a publisher has another checksum than the pinned one; nothing was written',
+    why: lines.join('\n'),
+    advice: `ask the publisher; if the new one is right, remove ${pinned} and run again`,
+  });
 
 /** Runs `body` in a temporary folder in the cache; mise looks for no configuration above it. */
 async function withFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {

@@ -34,25 +34,14 @@ export function judge(image: OwnImage, nodes: readonly Node[] | undefined, answe
       : surely
         ? `none of ${nodes?.length} nodes has it`
         : 'a node may have it';
-  switch (answer.kind) {
-    case 'there':
-      return { kind: 'fine' };
-    case 'absent':
-      return { kind: surely ? 'missing' : 'doubt', why: `${host} does not have it, and ${held}` };
-    case 'denied':
-      if (holders.length > 0) return { kind: 'fine' };
-      return {
-        kind: surely && !namesHost(image.repository) ? 'missing' : 'doubt',
-        why: `${host} shows no such image without a login, and ${held}`,
-      };
-    case 'unknown':
-      if (holders.length > 0) return { kind: 'fine' };
-      return { kind: 'doubt', why: `${host} could not be asked (${answer.reason}), and ${held}` };
-    default: {
-      const never: never = answer;
-      throw new Error(`unknown answer ${String(never)}`);
-    }
-  }
+  if (answer.kind === 'there' || (answer.kind !== 'absent' && holders.length > 0)) return { kind: 'fine' };
+  const said = {
+    absent: 'does not have it',
+    denied: 'shows no such image without a login',
+    unknown: `could not be asked (${answer.kind === 'unknown' ? answer.reason : ''})`,
+  }[answer.kind];
+  const certain = answer.kind === 'absent' || (answer.kind === 'denied' && !namesHost(image.repository));
+  return { kind: surely && certain ? 'missing' : 'doubt', why: `${host} ${said}, and ${held}` };
 }
 
 /** The plain commands of `checkImages`. */
