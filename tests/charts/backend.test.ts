@@ -72,22 +72,10 @@ test('the check is always a helm test, and with autoRollback also a hook that ca
   assert.is(job.template.spec.containers[0].terminationMessagePolicy, 'FallbackToLogsOnError');
 });
 
-test('nothing but their own policy selects the pods of the check', async () => {
-  const objects = await backend({ autoscaling: { enabled: true } });
-  const job = only(objects, 'Job');
-  const { labels } = job.spec.template.metadata;
-  assert.is(labels['app.kubernetes.io/component'], 'verification');
-  const matching = objects.filter(({ kind, spec }) => {
-    const selector = kind === 'Service' ? spec.selector : (spec?.podSelector ?? spec?.selector)?.matchLabels;
-    return (
-      selector && kind !== 'Job' && Object.entries(selector).every(([name, value]) => labels[name] === value)
-    );
-  });
-  assert.equal(
-    matching.map(({ kind, metadata }) => `${kind} ${metadata.name}`),
-    ['NetworkPolicy app-verification'],
-  );
-  for (const { annotations } of [job.metadata, job.spec.template.metadata])
+test('pods of the check are another component than servers, and name the Deployment that they check', async () => {
+  const { metadata, spec } = only(await backend(), 'Job');
+  assert.is(spec.template.metadata.labels['app.kubernetes.io/component'], 'verification');
+  for (const { annotations } of [metadata, spec.template.metadata])
     assert.is(annotations['k8s-deployment/verify-deployment'], 'app');
 });
 

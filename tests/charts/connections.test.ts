@@ -90,16 +90,6 @@ test('every rendered pod is a party, and every policy selects one', async () => 
   }
 });
 
-test('each of our namespaces denies both directions by default', async () => {
-  const denying = ofKind(await environmentObjects('embedded'), 'NetworkPolicy').filter(
-    ({ spec }) => JSON.stringify(spec.podSelector) === '{}' && !spec.ingress && !spec.egress,
-  );
-  assert.equal(
-    denying.map(({ metadata, spec }) => `${metadata.namespace} ${spec.policyTypes.join(' ')}`).sort(),
-    ourNamespaces.map((name) => `${name} Ingress Egress`).sort(),
-  );
-});
-
 test('our charts render the same policies for every provider', async () => {
   const policies = async (provider: 'embedded' | 'minikube' | 'existing') =>
     ofKind(await environmentObjects(provider), 'NetworkPolicy')

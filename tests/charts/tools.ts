@@ -42,18 +42,22 @@ const ownHome = {
   GNUPGHOME: join(home, 'no-keyring'),
 };
 
-/** Runs a program to its end, for at most a minute. A missing program is an error; nothing is skipped. */
-export function run(
-  program: string,
-  args: readonly string[],
-  { folder = root, environment, stdin = '' }: RunOptions = {},
-): Promise<Ended> {
-  const env = { ...process.env, ...ownHome, ...environment };
-  const child = spawn(program, args, { cwd: folder, env, timeout: 60_000 });
+/** Folder and variables of a program. */
+export type Place = { readonly folder: string; readonly env: NodeJS.ProcessEnv };
+
+/** Runs a program to its end. A missing program is an error. */
+export function callIn(place: Place, program: string, args: readonly string[], stdin = ''): Promise<Ended> {
+  const child = spawn(program, args, { cwd: place.folder, env: place.env });
   // a program that reads no stdin may end before it is written
   child.stdin.on('error', () => {});
   child.stdin.end(stdin);
   return ended(child);
+}
+
+/** Runs a program for a test that needs no cluster. */
+export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  const { folder = root, environment, stdin } = options;
+  return callIn({ folder, env: { ...process.env, ...ownHome, ...environment } }, program, args, stdin);
 }
 
 /** stdout of a program; throws its error if it fails. */

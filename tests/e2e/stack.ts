@@ -1,11 +1,12 @@
-import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { poll } from '../../lib/ground/poll.ts';
 import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
 import { toolEnvironment } from '../../lib/tools/tools.ts';
+import { callIn } from '../charts/tools.ts';
 import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
 import { context, environment } from './options.ts';
 
@@ -53,16 +54,8 @@ export async function openStack(): Promise<Stack> {
   const further = sandbox.path('environments', environment, 'zz-further.yaml');
 
   const env = { ...sandbox.env, PATH, KUBECONFIG: sandbox.path('.state', environment, 'kubeconfig') };
-  const program = (name: string, args: readonly string[], stdin = '', own = env): Promise<Ended> =>
-    new Promise((resolve, reject) => {
-      const options = { env: own, timeout: 600_000, maxBuffer: 64 << 20 };
-      const child = execFile(name, args, options, (error, stdout, stderr) => {
-        if (error && typeof error.code === 'string') reject(error);
-        else resolve({ exitCode: error ? Number(error.code ?? 1) : 0, stdout, stderr });
-      });
-      child.stdin?.on('error', () => {});
-      child.stdin?.end(stdin);
-    });
+  const program = (name: string, args: readonly string[], stdin = '', own: NodeJS.ProcessEnv = env) =>
+    callIn({ folder: sandbox.folder, env: own }, name, args, stdin);
   const succeed = async (name: string, args: readonly string[], stdin = '', own = env): Promise<string> => {
     const ended = await program(name, args, stdin, own);
     if (ended.exitCode === 0) return ended.stdout;
@@ -118,13 +111,9 @@ export async function until<Result>(
   seconds: number,
   look: () => Promise<Result | undefined | false>,
 ): Promise<Result> {
-  const end = Date.now() + seconds * 1000;
-  for (;;) {
-    const found = await look();
-    if (found) return found;
-    if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s`);
-    await pause(1000);
-  }
+  const found = await poll(async () => (await look()) || undefined, seconds * 1000);
+  if (found) return found;
+  throw new Error(`${what}: not within ${seconds} s`);
 }
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

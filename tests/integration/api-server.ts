@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { poll } from '../../lib/ground/poll.ts';
 import { freePort } from '../../lib/runner/tests/rig/free-port.ts';
-import { callIn, type Place } from './charts/ask.ts';
+import { callIn, type Place } from '../charts/tools.ts';
 
 export type ApiServer = Place & {
   readonly kubeconfig: string;

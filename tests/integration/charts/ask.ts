@@ -1,10 +1,7 @@
-import { spawn } from 'node:child_process';
-import { type Ended, ended } from '../../../lib/runner/tests/rig/ended.ts';
+import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
 import type { KubernetesObject, Tree } from '../../charts/render.ts';
+import { callIn, type Place } from '../../charts/tools.ts';
 import type { Sandbox } from '../sandbox.ts';
-
-/** Folder and environment of a program; KUBECONFIG and KUBECACHEDIR in `env` choose the cluster. */
-export type Place = { readonly folder: string; readonly env: NodeJS.ProcessEnv };
 
 /** The cluster of a sandbox. */
 export const placeOf = (sandbox: Sandbox): Place => ({
@@ -23,15 +20,6 @@ export const call = (
   args: readonly string[],
   stdin = '',
 ): Promise<Ended> => callIn(placeOf(sandbox), program, args, stdin);
-
-/** Runs a program in a place. */
-export function callIn(place: Place, program: string, args: readonly string[], stdin = ''): Promise<Ended> {
-  const child = spawn(program, args, { cwd: place.folder, env: place.env });
-  // a program that reads no stdin may be gone before it is written
-  child.stdin.on('error', () => {});
-  child.stdin.end(stdin);
-  return ended(child);
-}
 
 /** A list of objects for `kubectl -f -`. */
 export const list = (objects: readonly object[]): string =>

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { FoundTool, ToolName } from '../../../lib/tools/tools.ts';
 import { findTool } from '../../../lib/tools/tools.ts';
 import { type KubernetesObject, objectsOf } from '../../charts/render.ts';
-import { callIn, type Place } from './ask.ts';
+import { callIn, type Place } from '../../charts/tools.ts';
 import { schemaLocation, writeSchemas } from './schemas.ts';
 
 /** A tool installed by `tests/run.ts`. */
