@@ -8,7 +8,6 @@ import { shellWord, shellWords } from '../ground/shell-words.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 
-/** A request for a server certificate. */
 export type CertificateRequest = {
   /** Names the files and the subject, such as `app1-front`. */
   readonly name: string;
@@ -72,7 +71,6 @@ const signWords = (authority: string, file: string): readonly string[] => [
 const alternativeNames = (hosts: readonly string[]): string =>
   hosts.map((host) => `${isIP(host) ? 'IP' : 'DNS'}:${host}`).join(',');
 
-/** The last line of the configuration. */
 const namesLine = (hosts: readonly string[]): string => `subjectAltName = ${alternativeNames(hosts)}`;
 
 /** The plain commands that create the authority and one certificate, for `--dry-run`. */

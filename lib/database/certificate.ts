@@ -39,7 +39,6 @@ export async function ensureDatabaseCertificate(context: Context): Promise<'chan
 export const databaseCertificateCommands = ({ environment, settings }: Target): readonly string[] =>
   existingSecret(settings) === '' ? certificateCommands(environment, request(settings)) : [];
 
-/** Absolute paths of its files. */
 export const databaseCertificate = ({ state }: Environment) => certificateFiles({ state }, name);
 
 /** The authority's certificate as a file argument in bash. */

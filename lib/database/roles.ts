@@ -44,7 +44,6 @@ export function loginRoles({ database, releases }: Settings): readonly LoginRole
   ];
 }
 
-/** The superuser's role. */
 export const superuserOf = (settings: Settings): LoginRole => loginRoles(settings)[0] as LoginRole;
 
 /** The roles for `all`, `superuser` or a name. Throws `UsageError` for any other word. */

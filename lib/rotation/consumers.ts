@@ -8,7 +8,6 @@ import type { Settings } from '../settings/settings.ts';
 export type Consumer = {
   readonly namespace: string;
   readonly name: string;
-  /** Its helm release. */
   readonly release: string;
   /** Increased by every change of its spec, a restart included. */
   readonly generation: number;

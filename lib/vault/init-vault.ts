@@ -46,7 +46,7 @@ export async function initVault(context: Context): Promise<void> {
       sources: {
         settings,
         decrypt: (file, key) => decryptValue(context, file, key),
-        passwordRecord: join(environment.state, 'vault', 'passwords.sha256'),
+        record: join(environment.state, 'vault', 'written.sha256'),
         databaseAuthority: authority,
       },
       signal,
@@ -99,10 +99,7 @@ async function kubernetesAccess(context: EnvironmentContext): Promise<Kubernetes
   return {
     host: servers.api.host,
     caCertificate: await readFile(join(environment.root, servers.api.caCertificateFile), 'utf8'),
-    reviewer: {
-      token: await reviewerToken(context),
-      recordPath: join(environment.state, 'vault', 'reviewer.sha256'),
-    },
+    reviewer: await reviewerToken(context),
   };
 }
 

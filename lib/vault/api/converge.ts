@@ -86,7 +86,7 @@ function allObjects({ client, state, kubernetes, sources, signal }: ConvergeInpu
     ...engines,
     ...state.keyValues.map((secret) => keyValuesObject(client, secret, sources, signal)),
     ...methods,
-    ...state.auth.map((mount) => kubernetesConfig(client, mount, kubernetes)),
+    ...state.auth.map((mount) => kubernetesConfig(client, mount, kubernetes, sources.record)),
     ...roles,
     ...state.mounts.flatMap((mount) =>
       mount.connections.map((connection) => connectionObject(client, mount, connection, sources)),

@@ -9,8 +9,8 @@ import { VaultError } from './vault-error.ts';
 import { differingNames, type VaultObject, type Written } from './vault-object.ts';
 
 export type DatabaseSources = ValueSources & {
-  /** Path of a file with the hash of the password written last: Vault does not return it. */
-  readonly passwordRecord: string;
+  /** Path of a file with hashes of what was written last and Vault does not return. */
+  readonly record: string;
   /** PEM of the authority that signed the server's certificate. */
   readonly databaseAuthority: string;
 };
@@ -45,7 +45,7 @@ export function connectionObject(
         ['passwordAuthentication', details?.password_authentication, wanted.password_authentication],
         ['authority', details?.tls_ca, sources.databaseAuthority],
         ['maxOpenConnections', Number(details?.max_open_connections), wanted.max_open_connections],
-        ['password', await isRecorded(sources.passwordRecord, path, password), true],
+        ['password', await isRecorded(sources.record, path, password), true],
       ]);
     },
     write: async () => {
@@ -53,7 +53,7 @@ export function connectionObject(
       await client
         .write(path, values, { secrets: [password], timeoutMs: 30_000 })
         .catch((error: unknown) => Promise.reject(explain(error, connection)));
-      await recordSecret(sources.passwordRecord, path, password);
+      await recordSecret(sources.record, path, password);
     },
   };
 }

@@ -9,48 +9,42 @@ export type KubernetesAccess = {
   readonly host: string;
   /** PEM. Undefined for a Vault in a pod, which uses that of its own ServiceAccount. */
   readonly caCertificate?: string;
-  /** Undefined for a Vault in a pod, which uses the token of its own ServiceAccount. */
-  readonly reviewer?: {
-    /** The token of a ServiceAccount bound to `system:auth-delegator`. */
-    readonly token: string;
-    /** Path of a file with the hash of the token written last: Vault does not return it. */
-    readonly recordPath: string;
-  };
+  /**
+   * The token of a ServiceAccount bound to `system:auth-delegator`. Undefined for a Vault in a pod, which uses
+   * that of its own ServiceAccount.
+   */
+  readonly reviewer?: string;
 };
 
-/** The address, certificate and reviewer token of a Kubernetes auth method. */
+/** The address, certificate and reviewer token of a Kubernetes auth method. `record`: see `recordSecret`. */
 export function kubernetesConfig(
   client: VaultClient,
   mount: AuthMount,
-  { host, caCertificate = '', reviewer }: KubernetesAccess,
+  { host, caCertificate = '', reviewer = '' }: KubernetesAccess,
+  record: string,
 ): VaultObject {
   const path = `auth/${mount.path}/config`;
   const certificate = caCertificate.trim();
+  // Outside of a pod, the files of a ServiceAccount do not exist.
+  const isOutside = reviewer !== '';
   return {
     kind: 'auth config',
     path,
     find: () => client.read(path),
     compare: async (found) => {
-      const recorded =
-        reviewer === undefined || (await isRecorded(reviewer.recordPath, path, reviewer.token));
+      const recorded = !isOutside || (await isRecorded(record, path, reviewer));
       return differingNames([
         ['kubernetes_host', found.kubernetes_host, host],
         ['kubernetes_ca_cert', String(found.kubernetes_ca_cert ?? '').trim(), certificate],
-        ['disable_local_ca_jwt', found.disable_local_ca_jwt === true, reviewer !== undefined],
-        ['token_reviewer_jwt', found.token_reviewer_jwt_set === true && recorded, reviewer !== undefined],
+        ['disable_local_ca_jwt', found.disable_local_ca_jwt === true, isOutside],
+        ['token_reviewer_jwt', found.token_reviewer_jwt_set === true && recorded, isOutside],
       ]);
     },
     write: async () => {
-      const token = reviewer?.token ?? '';
-      const values = {
-        kubernetes_host: host,
-        kubernetes_ca_cert: certificate,
-        token_reviewer_jwt: token,
-        // Outside of a pod, the files of a ServiceAccount do not exist.
-        disable_local_ca_jwt: reviewer !== undefined,
-      };
-      await client.write(path, values, { secrets: [token] });
-      if (reviewer !== undefined) await recordSecret(reviewer.recordPath, path, token);
+      const values = { kubernetes_host: host, kubernetes_ca_cert: certificate };
+      const own = { token_reviewer_jwt: reviewer, disable_local_ca_jwt: isOutside };
+      await client.write(path, { ...values, ...own }, { secrets: [reviewer] });
+      if (isOutside) await recordSecret(record, path, reviewer);
     },
   };
 }

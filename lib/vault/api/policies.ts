@@ -5,7 +5,6 @@ import { differenceOf, differingNames, type VaultObject } from './vault-object.t
 
 const pathOf = (policy: string): string => `sys/policies/acl/${policy}`;
 
-/** An ACL policy with its text. */
 export const policyObject = (client: VaultClient, { name, text }: Policy): VaultObject => ({
   kind: 'policy',
   path: name,

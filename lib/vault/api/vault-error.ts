@@ -15,7 +15,6 @@ export class VaultError extends TaskError {
   }
 }
 
-/** The error for no answer. */
 export const unreachable = (address: string, call: string, reason: string): VaultError =>
   new VaultError({
     what: `Vault at ${address} cannot be reached`,
@@ -31,7 +30,6 @@ export const unreadable = (address: string, call: string, why: string): VaultErr
     advice: 'check that this is the address of a Vault server',
   });
 
-/** The error for a redirect to the active node. */
 export function standby(address: string, call: string, location: string | null): VaultError {
   const target = location === null || !URL.canParse(location) ? 'another node' : new URL(location).origin;
   return new VaultError({

@@ -96,7 +96,7 @@ async function converge(context: Context): Promise<VaultChange[]> {
     state,
     kubernetes: {
       host: review.host,
-      reviewer: { token: reviewer, recordPath: join(vault.folder, 'reviewer.json') },
+      reviewer,
     },
     sources: {
       settings,
@@ -104,7 +104,7 @@ async function converge(context: Context): Promise<VaultChange[]> {
         assert.is(`${file} ${key}`, 'database.yaml vaultPassword');
         return password;
       },
-      passwordRecord: join(vault.folder, 'passwords.json'),
+      record: join(vault.folder, 'written.json'),
       databaseAuthority: context.database.authority,
     },
   });
@@ -284,7 +284,7 @@ test('a new password is written once; one that the database rejects is an error'
   assert.equal(changed(await converge(context)), ['database/config/postgresql: password']);
   assert.equal(changed(await converge(context)), []);
   assert.ok(await (await loginOfApp1(context)).read('database/creds/app1-back'));
-  assert.not.match(await readFile(join(context.vault.folder, 'passwords.json'), 'utf8'), old);
+  assert.not.match(await readFile(join(context.vault.folder, 'written.json'), 'utf8'), old);
 });
 
 test('only manual changes are corrected', async (context) => {
@@ -435,7 +435,7 @@ test('the plain commands of the dry run configure the same Vault', async (contex
       'auth/kubernetes/config: token_reviewer_jwt',
       'database/config/postgresql: password',
     ]);
-    assert.not.match(await readFile(join(folder, 'reviewer.json'), 'utf8'), reviewer);
+    assert.not.match(await readFile(join(folder, 'written.json'), 'utf8'), reviewer);
   } finally {
     await byHand.remove();
   }

@@ -52,7 +52,7 @@ function converge(
     sources: {
       settings: { database: { host: 'db' } },
       decrypt: async () => 'hunter22',
-      passwordRecord: join(tmpdir(), 'no-password'),
+      record: join(tmpdir(), 'no-record'),
       databaseAuthority: 'ca',
       ...sources,
     },
@@ -228,8 +228,8 @@ const authThere = { 'GET sys/auth': data({ 'kubernetes/': { type: 'kubernetes', 
 test('the reviewer’s token is written once, recorded as a hash, and written again if it differs', async ({
   folder,
 }) => {
-  const recordPath = join(folder, 'state', 'reviewer.json');
-  const access = (token: string) => ({ host: 'h', caCertificate: 'ca\n', reviewer: { token, recordPath } });
+  const record = join(folder, 'state', 'written.json');
+  const access = (reviewer: string) => ({ host: 'h', caCertificate: 'ca\n', reviewer });
   const answers = script({
     ...authThere,
     'GET auth/kubernetes/config': [missing, configured(true, 'ca')],
@@ -237,7 +237,7 @@ test('the reviewer’s token is written once, recorded as a hash, and written ag
   });
   await withVault(answers, async (vault) => {
     const differences = async (token: string) =>
-      (await converge(vault, { auth: [auth] }, access(token)))[1]?.difference ?? 'unchanged';
+      (await converge(vault, { auth: [auth] }, access(token), { record }))[1]?.difference ?? 'unchanged';
     assert.is(await differences('first'), 'missing');
     assert.is(await differences('first'), 'unchanged');
     assert.is(await differences('second'), 'token_reviewer_jwt');
@@ -245,9 +245,9 @@ test('the reviewer’s token is written once, recorded as a hash, and written ag
       ...{ kubernetes_host: 'h', kubernetes_ca_cert: 'ca' },
       ...{ token_reviewer_jwt: 'first', disable_local_ca_jwt: true },
     });
-    assert.not.match(await readFile(recordPath, 'utf8'), /first|second/);
-    assert.is((await stat(recordPath)).mode & 0o777, 0o600);
-    await writeFile(recordPath, '{"damaged');
+    assert.not.match(await readFile(record, 'utf8'), /first|second/);
+    assert.is((await stat(record)).mode & 0o777, 0o600);
+    await writeFile(record, '{"damaged');
     assert.is(await differences('second'), 'token_reviewer_jwt');
   });
 });
