@@ -1,22 +1,25 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { convergeVault, formatChange } from '../../../lib/vault/api/converge.ts';
 import type { DatabaseSources } from '../../../lib/vault/api/database.ts';
 import type { AuthMount, DesiredState, Mount } from '../../../lib/vault/api/desired-state.ts';
 import type { KubernetesAccess } from '../../../lib/vault/api/kubernetes-auth.ts';
-import { type Answer, type Call, failureOf, type ScriptedVault, withVault } from './scripted-vault.ts';
+import {
+  type Answer,
+  type Call,
+  emptyState,
+  failureOf,
+  type ScriptedVault,
+  suiteWithFolder,
+  withVault,
+} from './scripted-vault.ts';
 
 /* What tests/integration/vault does not show on a real server. */
 
 const policy = (name: string) => ({ name, files: [`${name}.hcl`], text: 'x' });
-const nothing: DesiredState = {
-  operator: { policy: policy('operations'), period: 60 },
-  ...{ audit: [], mounts: [], auth: [], policies: [], keyValues: [] },
-};
 const auth: AuthMount = { path: 'kubernetes', type: 'kubernetes', description: 'd', roles: [] };
 const none = { version: undefined, maxTtl: undefined, keys: [], connections: [], logins: [] };
 const engine: Mount = { ...none, path: 'kv', type: 'kv', version: 2, description: 'd', maxTtl: 60 };
@@ -30,14 +33,7 @@ const password = {
   ],
 };
 
-const test = suite<{ folder: string }>('vault/converge');
-
-test.before.each(async (context) => {
-  context.folder = await mkdtemp(join(tmpdir(), 'vault-converge-'));
-});
-test.after.each(async ({ folder }) => {
-  await rm(folder, { recursive: true });
-});
+const test = suiteWithFolder('vault/converge');
 
 function converge(
   vault: ScriptedVault,
@@ -47,7 +43,7 @@ function converge(
 ) {
   return convergeVault({
     client: vaultClient({ address: vault.address, token: 't' }),
-    state: { ...nothing, ...state },
+    state: { ...emptyState(), ...state },
     kubernetes,
     sources: {
       settings: { database: { host: 'db' } },

@@ -1,26 +1,23 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { initialiseVault, unsealVault, waitForVault } from '../../../lib/vault/api/init.ts';
 import { keysNeverStored, readKeys } from '../../../lib/vault/api/keys-file.ts';
-import { type Answer, type Call, failureOf, type ScriptedVault, withVault } from './scripted-vault.ts';
+import {
+  type Answer,
+  type Call,
+  failureOf,
+  type ScriptedVault,
+  suiteWithFolder,
+  withVault,
+} from './scripted-vault.ts';
 
 /* What tests/integration/vault does not show on real servers. */
 
 const stored = JSON.stringify({ unseal_keys_b64: ['a2V5'], root_token: 'hvs.root' });
 
-const test = suite<{ folder: string; keysPath: string }>('vault/init');
-
-test.before.each(async (context) => {
-  context.folder = await mkdtemp(join(tmpdir(), 'vault-init-'));
-  context.keysPath = join(context.folder, 'vault', 'keys.json');
-});
-test.after.each(async ({ folder }) => {
-  await rm(folder, { recursive: true });
-});
+const test = suiteWithFolder('vault/init');
 
 type Node = { initialized: boolean; sealed: boolean; joinsAfter?: number };
 const fresh = (): Node => ({ initialized: false, sealed: true });

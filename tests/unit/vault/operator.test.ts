@@ -1,17 +1,18 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { suite } from 'uvu';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
-import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
 import { operatorToken } from '../../../lib/vault/api/operator.ts';
-import { type Answer, type Call, failureOf, withVault } from './scripted-vault.ts';
+import {
+  type Answer,
+  type Call,
+  emptyState,
+  failureOf,
+  suiteWithFolder,
+  withVault,
+} from './scripted-vault.ts';
 
-const state: DesiredState = {
-  operator: { policy: { name: 'operations', files: ['operations.hcl'], text: 'rights' }, period: 60 },
-  ...{ audit: [], mounts: [], auth: [], policies: [], keyValues: [] },
-};
+const state = emptyState('rights');
 const password = 'one-time-password-xyz';
 const generated = 'hvs.generated';
 const masked = Buffer.from(
@@ -22,15 +23,7 @@ const masked = Buffer.from(
 
 /* What tests/integration/vault does not show on a real server. */
 
-const test = suite<{ folder: string; keysPath: string }>('vault/operator');
-
-test.before.each(async (context) => {
-  context.folder = await mkdtemp(join(tmpdir(), 'vault-operator-'));
-  context.keysPath = join(context.folder, 'keys.json');
-});
-test.after.each(async ({ folder }) => {
-  await rm(folder, { recursive: true });
-});
+const test = suiteWithFolder('vault/operator');
 
 type Tokens = { [token: string]: { policies: string[]; period: number } };
 const root = { policies: ['root'], period: 0 };
@@ -85,6 +78,7 @@ async function run(
   keys: object,
   script: (call: Call) => Answer | undefined,
 ): Promise<{ result: Awaited<ReturnType<typeof operatorToken>>; secrets: string[] }> {
+  await mkdir(dirname(keysPath), { recursive: true });
   await writeFile(keysPath, JSON.stringify(keys));
   const secrets: string[] = [];
   let result: Awaited<ReturnType<typeof operatorToken>> | undefined;

@@ -1,6 +1,11 @@
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
 import type { JsonObject } from '../../../lib/vault/api/client.ts';
+import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
 
 export type Call = {
   readonly method: string;
@@ -97,3 +102,20 @@ export async function failureOf(
   }
   throw new Error('Expected the promise to reject');
 }
+
+/** A suite whose tests have a folder of their own each, and a place for keys in it. */
+export function suiteWithFolder(name: string) {
+  const test = suite<{ folder: string; keysPath: string }>(name);
+  test.before.each(async (context) => {
+    context.folder = await mkdtemp(join(tmpdir(), 'vault-'));
+    context.keysPath = join(context.folder, 'vault', 'keys.json');
+  });
+  test.after.each(({ folder }) => rm(folder, { recursive: true }));
+  return test;
+}
+
+/** A desired state with a policy of the operator alone. */
+export const emptyState = (text = 'x'): DesiredState => ({
+  operator: { policy: { name: 'operations', files: ['operations.hcl'], text }, period: 60 },
+  ...{ audit: [], mounts: [], auth: [], policies: [], keyValues: [] },
+});

@@ -1,13 +1,11 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';
 import { leftovers } from '../../rig/leftovers.ts';
-import { failureOf } from './scripted-vault.ts';
+import { failureOf, suiteWithFolder } from './scripted-vault.ts';
 
 const project = fileURLToPath(new URL('../../../vault', import.meta.url));
 
@@ -64,15 +62,11 @@ const files = {
   'revoke.sql': 'DROP ROLE "{{name}}";\n',
 };
 
-const test = suite<{ folder: string }>('vault/state');
+const test = suiteWithFolder('vault/state');
 
-test.before.each(async (context) => {
-  context.folder = await mkdtemp(join(tmpdir(), 'vault-state-'));
-  await mkdir(join(context.folder, 'policies'));
-  for (const [name, text] of Object.entries(files)) await writeFile(join(context.folder, name), text);
-});
-test.after.each(async ({ folder }) => {
-  await rm(folder, { recursive: true });
+test.before.each(async ({ folder }) => {
+  await mkdir(join(folder, 'policies'));
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
 });
 
 /** Loads the valid state with the value at the dotted place (separated by spaces) replaced. */

@@ -5,16 +5,13 @@ import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
 import { VaultError } from '../../../lib/vault/api/vault-error.ts';
 import { vaultStatus } from '../../../lib/vault/api/vault-status.ts';
 import { failureOf } from '../../rig/task-context.ts';
-import { type Answer, type Call, withVault } from './scripted-vault.ts';
+import { type Answer, type Call, emptyState, withVault } from './scripted-vault.ts';
 
-const policy = (name: string) => ({ name, files: [`${name}.hcl`], text: 'x' });
 const state: DesiredState = {
-  operator: { policy: policy('operations'), period: 60 },
+  ...emptyState(),
   audit: [{ path: 'file', type: 'file', description: 'd', file: { setting: 'auditLog' } }],
-
-  mounts: [],
-  policies: [policy('a')],
-  auth: [{ path: 'kubernetes', type: 'kubernetes' as const, description: 'd', maxTtl: undefined, roles: [] }],
+  policies: [{ name: 'a', files: ['a.hcl'], text: 'x' }],
+  auth: [{ path: 'kubernetes', type: 'kubernetes', description: 'd', roles: [] }],
   keyValues: [{ mount: 'kv', path: 'app', values: [{ name: 'DB_PASSWORD', from: { file: 'f', key: 'k' } }] }],
 };
 
@@ -37,7 +34,7 @@ async function statusWith(overrides: Record<string, Answer>, reasons: string[] =
     return overrides[path] ?? good[path];
   };
   await withVault(script, async ({ address }) => {
-    const client = vaultClient({ address, token: 't', timeoutMs: 200 });
+    const client = vaultClient({ address, token: 't', timeoutMs: 1000 });
     status = await vaultStatus([{ name: 'vault', client }], state, { auditLog: 'log' }, (reason) =>
       reasons.push(reason),
     );
@@ -113,7 +110,7 @@ test('one sealed replica counts as sealed, and an unsealed one is asked for the 
         async (second) => {
           const replicas = [first, second].map(({ address }) => ({
             name: address,
-            client: vaultClient({ address, token: 't', timeoutMs: 200 }),
+            client: vaultClient({ address, token: 't', timeoutMs: 1000 }),
           }));
           assert.equal(await vaultStatus(replicas, state, { auditLog: 'log' }, assert.unreachable), {
             ...{ initialized: true, sealed: true, configured: true },
