@@ -22,30 +22,17 @@ function anchorsOf(file: string): string[] {
 const linksOf = (page: Page): string[] =>
   [...proseOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
 
-for (const page of pages) {
-  test(`${page.file}: its links lead to a file and a heading`, () => {
-    for (const link of linksOf(page)) {
-      if (link.startsWith('https://')) continue;
+test('links lead to a file and a heading', () => {
+  for (const page of pages)
+    for (const link of linksOf(page).filter((link) => !link.startsWith('https://'))) {
       const [path = '', anchor] = link.split('#');
       const target = path === '' ? page.file : join(dirname(page.file), path);
-      assert.ok(existsSync(join(root, target)), link);
-      if (anchor !== undefined) assert.ok(anchorsOf(target).includes(anchor), link);
+      assert.ok(existsSync(join(root, target)), `${page.file}: ${link}`);
+      if (anchor !== undefined) assert.ok(anchorsOf(target).includes(anchor), `${page.file}: ${link}`);
     }
-  });
-}
+});
 
-const folders = [
-  'bench',
-  'charts',
-  'docker',
-  'docs',
-  'environments',
-  'lib',
-  'sops',
-  'tasks',
-  'tests',
-  'vault',
-];
+const folders = 'bench charts docker docs environments lib sops tasks tests vault'.split(' ');
 const paths = [
   ...folders,
   ...folders.flatMap((folder) =>
@@ -56,22 +43,21 @@ const paths = [
 /** `lib/helm/`, `environments/<environment>/*.yaml`: a path from the root, with placeholders. */
 const pathPattern = new RegExp(`^(?:${folders.join('|')})/[\\w./<>*-]*$`);
 
-for (const page of pages) {
-  test(`${page.file}: files and folders that it names exist`, () => {
-    const named = inlineCodeOf(page).filter((code) => pathPattern.test(code));
-    for (const path of named) {
+test('files and folders that a page names exist', () => {
+  for (const page of pages)
+    for (const path of inlineCodeOf(page).filter((code) => pathPattern.test(code))) {
       const pattern = path
         .replace(/\/$/, '')
         .replaceAll('.', '\\.')
         .replaceAll(/<[^>]+>/g, '[^/]+')
         .replaceAll('*', '[^/]*');
+      const named = new RegExp(`^${pattern}$`);
       assert.ok(
-        paths.some((candidate) => new RegExp(`^${pattern}$`).test(candidate)),
-        path,
+        paths.some((candidate) => named.test(candidate)),
+        `${page.file}: ${path}`,
       );
     }
-  });
-}
+});
 
 test('every page can be reached from README.md', () => {
   const reached = new Set(['README.md']);
