@@ -3,7 +3,9 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promise
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import * as assert from 'uvu/assert';
 import { root } from '../../lib/ground/project.ts';
+import type { Status } from '../../lib/operations/status.ts';
 import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
 
 export type Sandbox = {
@@ -14,6 +16,11 @@ export type Sandbox = {
   readonly env: NodeJS.ProcessEnv;
   /** Runs a task by `./run`, which starts in a third of the time of the sources. */
   task(...words: readonly string[]): Promise<Ended>;
+  /** Runs a task that has to succeed. */
+  succeeds(...words: readonly string[]): Promise<Ended>;
+  /** Expects a task to fail with a short error without a stack, this exit code and this text. */
+  refuses(words: readonly string[], exitCode: number, said: RegExp): Promise<void>;
+  status(): Promise<Status>;
   /** Runs a bash script in the folder with the variables of `./run env`, which is asked once. */
   shell(script: string): Promise<Ended>;
   /** Path of a file in the folder. */
@@ -55,6 +62,11 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
   const run = (command: string, args: readonly string[]): Promise<Ended> =>
     ended(spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] }));
   const task = (...words: readonly string[]) => run('./run', words);
+  const succeeds = async (...words: readonly string[]): Promise<Ended> => {
+    const ended = await task(...words);
+    assert.is(ended.exitCode, 0, ended.stderr);
+    return ended;
+  };
   let variables: string | undefined;
   const shell = async (script: string): Promise<Ended> => {
     if (variables === undefined) {
@@ -70,6 +82,9 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
     home,
     env,
     task,
+    succeeds,
+    refuses: async (words, exitCode, said) => assertRefused(await task(...words), exitCode, said),
+    status: async () => JSON.parse((await succeeds('status', '--json')).stdout) as Status,
     shell,
     path: (...names) => join(folder, ...names),
     remove: async (...environments) => {
@@ -78,6 +93,16 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
       await rm(base, { recursive: true, force: true });
     },
   };
+}
+
+/** Expects a short error without a stack, with this exit code and this text. */
+export function assertRefused({ exitCode, stderr }: Ended, code: number, said: RegExp): void {
+  assert.is(exitCode, code, stderr);
+  assert.match(stderr, said);
+  const error = stderr.slice(stderr.indexOf('error: ')).trimEnd().split('\n');
+  assert.ok(error.length <= 12, stderr);
+  assert.match(error[1] ?? '', /^ {2}(why|do): /);
+  assert.not.match(stderr, /^ +at .*:\d+/m);
 }
 
 const unless =

@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
 
 /** Environment of the suite, and the filter for test names; from the command line, by tests/run.ts. */
@@ -11,15 +10,6 @@ export const only = process.env.TEST_ONLY ?? '';
 export type Clone = Sandbox & {
   /** Name of the profile, of its network and of its first node. */
   readonly profile: string;
-  /** Runs a task and returns its stdout. Throws with its output unless it exits with 0. */
-  succeed(...words: readonly string[]): Promise<Ended>;
-  status(): Promise<Status>;
-};
-
-export type Status = {
-  readonly cluster: { readonly state: string; readonly nodes: readonly { readonly ready: boolean }[] };
-  readonly vault: { readonly sealed: boolean; readonly configured: boolean } | null;
-  readonly database: { readonly reachable: boolean } | null;
 };
 
 /** A clone of the project for minikube, with its own home but the user's minikube and caches. */
@@ -31,17 +21,7 @@ export async function makeClone(prefix: string): Promise<Clone> {
     MINIKUBE_HOME: process.env.MINIKUBE_HOME ?? join(homedir(), '.minikube'),
   });
   const { cloneKey } = await import('../../lib/settings/environment.ts');
-  const succeed = async (...words: readonly string[]): Promise<Ended> => {
-    const ended = await sandbox.task(...words);
-    if (ended.exitCode === 0) return ended;
-    throw new Error(`\`./run ${words.join(' ')}\` ended with ${ended.exitCode}:\n${ended.stderr}`);
-  };
-  return {
-    ...sandbox,
-    profile: `${environment}-${cloneKey(environment, sandbox.folder)}`,
-    succeed,
-    status: async () => JSON.parse((await succeed('status', '--json')).stdout) as Status,
-  };
+  return { ...sandbox, profile: `${environment}-${cloneKey(environment, sandbox.folder)}` };
 }
 
 /** stdout of a docker command. Throws when it fails. */

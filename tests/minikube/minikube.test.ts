@@ -27,52 +27,52 @@ async function everythingWorks(): Promise<void> {
   const { cluster, vault, database } = await clone.status();
   assert.equal([cluster.state, cluster.nodes.map(({ ready }) => ready)], ['running', [true, true, true]]);
   assert.equal([vault?.sealed, vault?.configured, database?.reachable], [false, true, true]);
-  await clone.succeed('test');
+  await clone.succeeds('test');
 }
 
 timed('create-environment creates everything', async () => {
-  await clone.succeed('create-environment');
+  await clone.succeeds('create-environment');
   const { cluster, vault, database } = await clone.status();
   assert.equal([cluster.state, cluster.nodes.length], ['running', 3]);
   assert.equal([vault?.sealed, vault?.configured, database?.reachable], [false, true, true]);
 });
 
 timed('install-tier apps and test', async () => {
-  await clone.succeed('install-tier', 'apps');
+  await clone.succeeds('install-tier', 'apps');
   await everythingWorks();
 });
 
 timed('the applications answer through the ingress, at the addresses that `services` prints', async () => {
-  for (const app of ['app1', 'app2']) await clone.succeed('test-ingress', app);
+  for (const app of ['app1', 'app2']) await clone.succeeds('test-ingress', app);
   type Address = { readonly name: string; readonly address: string; readonly note?: string };
-  const addresses = JSON.parse((await clone.succeed('services', '--json')).stdout) as readonly Address[];
+  const addresses = JSON.parse((await clone.succeeds('services', '--json')).stdout) as readonly Address[];
   assert.is(addresses.length, 6);
   for (const { address, note } of addresses)
     assert.match(note ?? '', `:${new URL(address).port}; without DNS`, address);
 });
 
 timed('create-environment again changes nothing', async () => {
-  const { stderr } = await clone.succeed('create-environment');
+  const { stderr } = await clone.succeeds('create-environment');
   assert.match(stderr, /nothing changed/);
 });
 
 timed('after stop-k8s and start-k8s everything works', async () => {
-  await clone.succeed('stop-k8s');
+  await clone.succeeds('stop-k8s');
   assert.is((await clone.status()).cluster.state, 'stopped');
-  await clone.succeed('start-k8s');
+  await clone.succeeds('start-k8s');
   await everythingWorks();
 });
 
 timed('a stopped environment is started by create-environment', async () => {
-  await clone.succeed('stop-k8s');
-  await clone.succeed('create-environment');
+  await clone.succeeds('stop-k8s');
+  await clone.succeeds('create-environment');
   await everythingWorks();
 });
 
 timed('a dead worker is reported and restored by start-k8s', async () => {
   await docker('kill', `${clone.profile}-m03`);
   assert.is((await clone.status()).cluster.state, 'degraded');
-  await clone.succeed('start-k8s');
+  await clone.succeeds('start-k8s');
   await everythingWorks();
 });
 
@@ -80,7 +80,7 @@ timed('start-k8s restores everything after a restart of the machine', async () =
   // Like a power cut of the nodes.
   await docker('kill', clone.profile, `${clone.profile}-m02`, `${clone.profile}-m03`);
   assert.is((await clone.status()).cluster.state, 'stopped');
-  await clone.succeed('start-k8s');
+  await clone.succeeds('start-k8s');
   await everythingWorks();
 });
 
@@ -88,8 +88,8 @@ timed('a second clone creates its own cluster at the same time', async () => {
   const other = await makeClone('kd-minikube-other-');
   try {
     await writeFile(other.path('environments', environment, 'zz-small.yaml'), 'cluster: { nodes: 1 }\n');
-    await Promise.all([other.succeed('create-k8s'), everythingWorks()]);
-    await other.succeed('destroy-environment', '--yes');
+    await Promise.all([other.succeeds('create-k8s'), everythingWorks()]);
+    await other.succeeds('destroy-environment', '--yes');
     assert.equal(await remainsOf(other), []);
     assert.is((await clone.status()).cluster.state, 'running');
   } finally {
@@ -104,13 +104,13 @@ timed('a cluster that lost its data is recreated by create-environment', async (
   const refused = await clone.task('start-k8s');
   assert.is(refused.exitCode, 1);
   assert.match(refused.stderr, /create-environment` recreates the cluster/);
-  await clone.succeed('create-environment');
+  await clone.succeeds('create-environment');
   const { cluster, vault } = await clone.status();
   assert.equal([cluster.state, vault?.configured], ['running', true]);
 });
 
 const destroyLeavesNothing = async (made: Clone): Promise<void> => {
-  await made.succeed('destroy-environment', '--yes');
+  await made.succeeds('destroy-environment', '--yes');
   assert.equal(await remainsOf(made), []);
   assert.not.ok(existsSync(made.path('.state', environment)));
   const profiles = `${made.env.MINIKUBE_HOME}/profiles/${made.profile}`;
@@ -122,7 +122,7 @@ timed('destroy-environment leaves nothing', () => destroyLeavesNothing(clone));
 for (const moment of moments) {
   timed(`create-k8s continues after a kill -9 when ${moment.name}`, async () => {
     await killAt(moment, clone);
-    await clone.succeed('create-k8s');
+    await clone.succeeds('create-k8s');
     const { cluster } = await clone.status();
     assert.equal([cluster.state, cluster.nodes.map(({ ready }) => ready)], ['running', [true, true, true]]);
     await destroyLeavesNothing(clone);

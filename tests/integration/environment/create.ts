@@ -1,17 +1,15 @@
 import { readdir } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Status } from '../../../lib/operations/status.ts';
 import { login } from './login.ts';
-import { fieldOf, loginOf, makeClone, refuses, sandbox, status, succeeds } from './shared.ts';
+import { fieldOf, loginOf, refuses, sandbox, status, succeeds } from './shared.ts';
 
 /* From a fresh clone to both applications. Runs before every scenario. */
 
 const tests = suite('create');
 
 tests('a fresh clone has no cluster, and reading its status changes nothing', async () => {
-  await makeClone();
-  assert.is((JSON.parse((await succeeds('status', '--json')).stdout) as Status).cluster.state, 'absent');
+  assert.is((await status()).cluster.state, 'absent');
   assert.not.ok((await readdir(sandbox.folder)).includes('.state'));
   await refuses(
     ['install-app', 'app1'],

@@ -2,18 +2,13 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { poll } from '../../../lib/ground/poll.ts';
-import type { Status } from '../../../lib/operations/status.ts';
-import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
-import { makeSandbox, type Sandbox, secretOf } from '../sandbox.ts';
+import { makeSandbox, secretOf } from '../sandbox.ts';
 
 /* What the scenarios of one environment share, see `environment.test.ts`. */
 
 /** The clone that all scenarios use. */
-export let sandbox: Sandbox;
-
-export async function makeClone(): Promise<void> {
-  sandbox = await makeSandbox();
-}
+export const sandbox = await makeSandbox();
+export const { succeeds, refuses, status } = sandbox;
 
 export const state = (...names: string[]): string => sandbox.path('.state', 'development', ...names);
 export const settingsFile = (): string => sandbox.path('environments/development/settings.yaml');
@@ -26,27 +21,6 @@ export function scenario(name: string) {
   return Object.assign(tests, {
     runIfAsked: () => (asked.length > 0 && !asked.includes(name)) || tests.run(),
   });
-}
-
-export const status = async (): Promise<Status> =>
-  JSON.parse((await sandbox.task('status', '--json')).stdout) as Status;
-
-export async function succeeds(...words: string[]): Promise<Ended> {
-  const ended = await sandbox.task(...words);
-  assert.is(ended.exitCode, 0, ended.stderr);
-  return ended;
-}
-
-/** Expects a task to fail with a short error without a stack, this exit code and this text. */
-export async function refuses(words: readonly string[], exitCode: number, said: RegExp): Promise<string> {
-  const ended = await sandbox.task(...words);
-  assert.is(ended.exitCode, exitCode, ended.stderr);
-  assert.match(ended.stderr, said);
-  const error = ended.stderr.slice(ended.stderr.indexOf('error: ')).trimEnd().split('\n');
-  assert.ok(error.length <= 12, ended.stderr);
-  assert.match(error[1] ?? '', /^ {2}(why|do): /);
-  assert.not.match(ended.stderr, /^ +at .*:\d+/m);
-  return ended.stderr;
 }
 
 /** Runs commands of an administrator's shell and returns their output. */
