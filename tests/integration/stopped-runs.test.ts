@@ -2,7 +2,7 @@ import { cp, readdir, rm, writeFile } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cloneKey } from '../../lib/settings/environment.ts';
-import { leftovers, nonsense, startRun } from './live-run.ts';
+import { eventOf, leftovers, nonsense, startRun } from './live-run.ts';
 import { makeSandbox, type Sandbox } from './sandbox.ts';
 
 /*
@@ -38,8 +38,8 @@ stopped('destroy-environment after a SIGKILL in the middle of the start leaves n
   const [model, copy] = ['development', name].map((folder) => sandbox.path('environments', folder));
   await cp(model ?? '', copy ?? '', { recursive: true });
   const run = startRun(sandbox, create);
-  await run.task('done', 'embedded-vault');
-  run.kill('SIGKILL');
+  await run.shows(eventOf('done', 'embedded-vault'));
+  run.child.kill('SIGKILL');
   await run.exit;
   await sandbox.succeeds('destroy-environment', '--yes');
   await assertNothingAtAll();
@@ -47,25 +47,25 @@ stopped('destroy-environment after a SIGKILL in the middle of the start leaves n
 
 stopped('Ctrl-C while the cluster starts ends with 130 and stops everything', async () => {
   const run = startRun(sandbox, create, true);
-  await run.task('done', 'embedded-vault');
-  run.pressCtrlC();
-  assert.is(await run.exit, 130, run.output);
+  await run.shows(eventOf('done', 'embedded-vault'));
+  run.type('\x03');
+  assert.is(await run.exit, 130, run.shown);
   assert.is((await sandbox.status()).cluster.state, 'creating');
   await assertNothingLeft();
 });
 
 stopped('SIGTERM during the installation ends with 143 and stops everything', async () => {
   const run = startRun(sandbox, create);
-  await run.said('installing: devops');
-  run.kill('SIGTERM');
-  assert.is(await run.exit, 143, run.output);
+  await run.shows('installing: devops');
+  run.child.kill('SIGTERM');
+  assert.is(await run.exit, 143, run.shown);
   await assertNothingLeft();
 });
 
 stopped('after a SIGKILL during the installation a plain rerun continues', async () => {
   const run = startRun(sandbox, create);
-  await run.said('installing: devops');
-  run.kill('SIGKILL');
+  await run.shows('installing: devops');
+  run.child.kill('SIGKILL');
   await run.exit;
   const { stderr } = await sandbox.succeeds('create-environment');
   assert.match(stderr, /ended \d+ process(es)? that the run of create-environment by pid \d+/);
@@ -90,9 +90,9 @@ stopped('Ctrl-C during install-tier keeps the cluster, and a plain rerun continu
   const before = await leftovers(sandbox);
   assert.ok(before.length >= 9, 'the services of the cluster are seen');
   const run = startRun(sandbox, ['install-tier', 'apps'], true);
-  await run.said('installing: app1-back');
-  run.pressCtrlC();
-  assert.is(await run.exit, 130, run.output);
+  await run.shows('installing: app1-back');
+  run.type('\x03');
+  assert.is(await run.exit, 130, run.shown);
   assert.equal((await leftovers(sandbox)).sort(), before.sort());
   assert.is((await sandbox.status()).cluster.state, 'running');
   await sandbox.succeeds('install-tier', 'apps');
@@ -100,9 +100,9 @@ stopped('Ctrl-C during install-tier keeps the cluster, and a plain rerun continu
 
 stopped('after SIGTERM during stop-k8s a plain rerun completes it', async () => {
   const run = startRun(sandbox, ['stop-k8s']);
-  await run.task('started', 'stop-k8s');
-  run.kill('SIGTERM');
-  assert.is(await run.exit, 143, run.output);
+  await run.shows(eventOf('started', 'stop-k8s'));
+  run.child.kill('SIGTERM');
+  assert.is(await run.exit, 143, run.shown);
   await sandbox.succeeds('stop-k8s');
   assert.is((await sandbox.status()).cluster.state, 'stopped');
   await assertNothingLeft();
@@ -110,9 +110,9 @@ stopped('after SIGTERM during stop-k8s a plain rerun completes it', async () => 
 
 stopped('after SIGTERM during destroy-environment a plain rerun leaves nothing', async () => {
   const run = startRun(sandbox, ['destroy-environment', '--yes']);
-  await run.task('started', 'destroy-environment');
-  run.kill('SIGTERM');
-  assert.is(await run.exit, 143, run.output);
+  await run.shows(eventOf('started', 'destroy-environment'));
+  run.child.kill('SIGTERM');
+  assert.is(await run.exit, 143, run.shown);
   await sandbox.succeeds('destroy-environment', '--yes');
   await assertNothingAtAll();
 });

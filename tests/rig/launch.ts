@@ -1,19 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import {
-  copyFileSync,
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { spawn } from 'node:child_process';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../../lib/ground/project.ts';
-import { type RigTask, rigProgram, within } from '../../lib/runner/tests/rig/rig.ts';
+import { type RigTask, rigProgram } from '../../lib/runner/tests/rig/rig.ts';
+import { Launched } from './launched.ts';
 
 /** The ways to start the tasks of a project, as a user types them in its folder. */
 export const launchLines = [
@@ -58,14 +49,7 @@ export class LaunchFolder {
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
   ): Launched {
-    const [program = '', ...words] = line.split(' ');
-    const { mark, variables } = this.#environment(tasks, env);
-    const child = spawn(program, [...words, ...args], {
-      cwd: this.folder,
-      env: variables,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    return new Launched(child, mark);
+    return this.#launch([...line.split(' '), ...args], tasks, env);
   }
 
   /** Starts a line in a pseudo-terminal of this size, by script(1) of util-linux. */
@@ -74,37 +58,23 @@ export class LaunchFolder {
     tasks: readonly RigTask[],
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
-    size: { readonly columns: number; readonly rows: number } = { columns: 80, rows: 24 },
+    { columns, rows }: { readonly columns: number; readonly rows: number } = { columns: 80, rows: 24 },
   ): Launched {
-    const { mark, variables } = this.#environment(tasks, env);
-    const command = `stty cols ${size.columns} rows ${size.rows}; exec ${[line, ...args].join(' ')}`;
-    const child = spawn('script', ['-qfec', command, '/dev/null'], {
-      cwd: this.folder,
-      env: { ...variables, SHELL: '/bin/sh', TERM: 'xterm-256color' },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    child.stdin?.on('error', () => {});
-    return new Launched(child, mark);
+    const command = `stty cols ${columns} rows ${rows}; exec ${[line, ...args].join(' ')}`;
+    const terminal = { SHELL: '/bin/sh', TERM: 'xterm-256color' };
+    return this.#launch(['script', '-qfec', command, '/dev/null'], tasks, { ...terminal, ...env });
   }
 
   remove(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  #environment(
-    tasks: readonly RigTask[],
-    env: NodeJS.ProcessEnv,
-  ): { mark: string; variables: NodeJS.ProcessEnv } {
+  #launch(words: readonly string[], tasks: readonly RigTask[], env: NodeJS.ProcessEnv): Launched {
     this.#runs += 1;
     const mark = `${this.folder}#${this.#runs}`;
-    const {
-      CI: _c,
-      GITHUB_ACTIONS: _h,
-      GITLAB_CI: _l,
-      NO_COLOR: _n,
-      FORCE_COLOR: _f,
-      ...inherited
-    } = process.env;
+    const inherited = { ...process.env };
+    for (const name of ['CI', 'GITHUB_ACTIONS', 'GITLAB_CI', 'NO_COLOR', 'FORCE_COLOR'])
+      delete inherited[name];
     const variables = {
       ...inherited,
       PATH: `${join(root, 'node_modules', '.bin')}:${process.env.PATH}`,
@@ -113,79 +83,9 @@ export class LaunchFolder {
       RIG_MARK: mark,
       ...env,
     };
-    return { mark, variables };
-  }
-}
-
-/** A started command line with its output, in a terminal or not. */
-export class Launched {
-  readonly child: ChildProcess;
-  shown = '';
-  /** The exit code, or the signal's name. In a terminal always a code, because script passes it on like a shell. */
-  readonly exit: Promise<number | NodeJS.Signals | null>;
-  readonly #mark: string;
-  readonly #watchers = new Set<() => void>();
-
-  constructor(child: ChildProcess, mark: string) {
-    this.child = child;
-    this.#mark = mark;
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.setEncoding('utf8').on('data', (text: string) => {
-        this.shown += text;
-        for (const look of [...this.#watchers]) look();
-      });
-    }
-    this.exit = within(
-      // Not `close`: processes that outlive the line would keep its output open.
-      new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal))),
-      'the end of the line',
-    );
-    this.exit.catch(() => this.end());
-  }
-
-  /** Presses a key: `\x03` is Ctrl-C. */
-  type(text: string): void {
-    this.child.stdin?.write(text);
-  }
-
-  /** Resolves when this was shown. */
-  shows(text: string | RegExp): Promise<void> {
-    const seen = new Promise<void>((resolve) => {
-      const look = (): void => {
-        if (typeof text === 'string' ? !this.shown.includes(text) : !text.test(this.shown)) return;
-        this.#watchers.delete(look);
-        resolve();
-      };
-      this.#watchers.add(look);
-      look();
-    });
-    return within(seen, `"${text}"`);
-  }
-
-  /** Every running process that the line started, directly or not, without script itself. */
-  processes(): number[] {
-    const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-    return pids
-      .filter((pid) => {
-        try {
-          // A zombie has no environment.
-          return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`RIG_MARK=${this.#mark}`);
-        } catch {
-          return false;
-        }
-      })
-      .map(Number)
-      .filter((pid) => pid !== this.child.pid);
-  }
-
-  /** Ends what a failed test left. */
-  end(): void {
-    for (const pid of [...this.processes(), this.child.pid ?? 0]) {
-      try {
-        if (pid > 0) process.kill(pid, 'SIGKILL');
-      } catch {
-        // Already ended.
-      }
-    }
+    const [program = '', ...args] = words;
+    const stdin = program === 'script' ? 'pipe' : 'ignore';
+    const child = spawn(program, args, { cwd: this.folder, env: variables, stdio: [stdin, 'pipe', 'pipe'] });
+    return new Launched(child, `RIG_MARK=${mark}`);
   }
 }

@@ -8,7 +8,7 @@ import { readServices, type ServiceRecord } from '../../../lib/cluster/embedded/
 import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
 import { isSameProcess, processIdentity } from '../../../lib/runner/process-identity.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
-import { leftovers, startRun } from '../live-run.ts';
+import { eventOf, leftovers, startRun } from '../live-run.ts';
 import { processesOf } from '../sandbox.ts';
 import {
   refuses,
@@ -186,9 +186,9 @@ trouble(
     assert.equal(await leftovers(sandbox), []);
     await new Promise((resolve) => server.close(resolve));
     const start = startRun(sandbox, ['start-k8s']);
-    await start.task('done', 'embedded-kubernetes');
+    await start.shows(eventOf('done', 'embedded-kubernetes'));
     await killServices('kube-controller-manager');
-    assert.is(await start.exit, 0, start.output);
+    assert.is(await start.exit, 0, start.shown);
     const { cluster: now, vault, database } = await status();
     assert.is(now.state, 'running');
     assert.equal(vault, { initialized: true, sealed: false, configured: true });

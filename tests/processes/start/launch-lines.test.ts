@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Rig, type RigTask } from '../../../lib/runner/tests/rig/rig.ts';
-import { type Launched, LaunchFolder, type LaunchLine, launchLines } from '../../rig/launch.ts';
+import { LaunchFolder, type LaunchLine, launchLines } from '../../rig/launch.ts';
+import type { Launched } from '../../rig/launched.ts';
 
 let rig: Rig;
 let project: LaunchFolder;

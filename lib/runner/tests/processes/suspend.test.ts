@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as poll } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Launched, LaunchFolder } from '../../../../tests/rig/launch.ts';
+import { LaunchFolder } from '../../../../tests/rig/launch.ts';
+import type { Launched } from '../../../../tests/rig/launched.ts';
 import { type Invocation, Rig, type RigTask, within } from '../rig/rig.ts';
 import { Screen } from '../rig/screen.ts';
 

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Launched, LaunchFolder } from '../../../../tests/rig/launch.ts';
+import { LaunchFolder } from '../../../../tests/rig/launch.ts';
+import type { Launched } from '../../../../tests/rig/launched.ts';
 import { type Invocation, Rig, type RigTask } from '../rig/rig.ts';
 import { Screen } from '../rig/screen.ts';
 
