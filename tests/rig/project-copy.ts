@@ -1,47 +1,41 @@
 import { cpSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, sep } from 'node:path';
+import { dirname, join, sep } from 'node:path';
 import { root } from '../../lib/ground/project.ts';
-
-const kept = [
-  ...['charts', 'docker', 'environments', 'lib', 'sops', 'tasks', 'vault'],
-  ...['.sops.yaml', 'helmfile.yaml', 'package.json', 'package-lock.json', 'run', 'tasks.ts'],
-];
 
 export type ProjectCopy = {
   readonly folder: string;
-  /** Reverts what a test did to `environments/` and `.state/`. */
+  /** Gives the folder back as it was. */
   readonly reset: () => void;
-  /** Every file in it, relative to it, without the packages. */
-  readonly files: () => string[];
   readonly remove: () => void;
 };
 
-/** A fresh clone of the working tree in a folder of this name, with this project's packages and without its state. */
-export const copyProject = (name = 'clone'): ProjectCopy => copyOf(name, kept);
-
-/** Only the environments, for functions that take the project's folder. */
-export const copyEnvironments = (): ProjectCopy => copyOf('clone', ['environments']);
-
-function copyOf(name: string, entries: readonly string[]): ProjectCopy {
-  const base = realpathSync(mkdtempSync(join(tmpdir(), 'k8sd-')));
-  const folder = join(base, name);
+/** Some files and folders of the project in a folder of their own, for functions that are given the project's folder. */
+export function copyOf(...entries: readonly string[]): ProjectCopy {
+  const folder = join(realpathSync(mkdtempSync(join(tmpdir(), 'k8sd-'))), 'project');
   const ours = (path: string): boolean =>
     !path.includes(`${sep}node_modules`) && !path.includes(`${sep}runner${sep}tests`);
-  for (const entry of entries)
-    cpSync(join(root, entry), join(folder, entry), { recursive: true, filter: ours });
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-  return {
-    folder,
-    files: () =>
-      (readdirSync(folder, { recursive: true }) as string[])
-        .filter((path) => !path.startsWith('node_modules'))
-        .sort(),
-    reset: () => {
-      for (const name of ['environments', '.state'])
-        rmSync(join(folder, name), { recursive: true, force: true });
-      cpSync(join(root, 'environments'), join(folder, 'environments'), { recursive: true });
-    },
-    remove: () => rmSync(base, { recursive: true, force: true }),
+  const reset = (): void => {
+    rmSync(folder, { recursive: true, force: true });
+    for (const entry of entries)
+      cpSync(join(root, entry), join(folder, entry), { recursive: true, filter: ours });
   };
+  reset();
+  return { folder, reset, remove: () => rmSync(dirname(folder), { recursive: true, force: true }) };
 }
+
+/** A fresh clone of the working tree, with this project's packages and without its state. */
+export function copyProject(): ProjectCopy {
+  const copy = copyOf(
+    ...['charts', 'docker', 'environments', 'lib', 'sops', 'tasks', 'vault'],
+    ...['.sops.yaml', 'helmfile.yaml', 'package.json', 'package-lock.json', 'run', 'tasks.ts'],
+  );
+  symlinkSync(join(root, 'node_modules'), join(copy.folder, 'node_modules'));
+  return copy;
+}
+
+/** Every file in a copy, relative to it, without the packages. */
+export const filesOf = ({ folder }: ProjectCopy): string[] =>
+  (readdirSync(folder, { recursive: true }) as string[])
+    .filter((path) => !path.startsWith('node_modules'))
+    .sort();

@@ -1,45 +1,63 @@
-import { cpSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
-import { root } from '../../lib/ground/project.ts';
 import type { Target } from '../../lib/settings/context.ts';
 import { settingsOf } from '../../lib/settings/environment.ts';
 import type { Settings } from '../../lib/settings/settings.ts';
-import { type ScriptedTools, scriptedTools } from './scripted-tools.ts';
+import { copyOf, type ProjectCopy } from './project-copy.ts';
 import { type RecordedContext, taskContext } from './task-context.ts';
+
+/** The version output of each tool, so that it is accepted. */
+const versions: { readonly [tool: string]: string } = {
+  kubectl: 'Client Version: v1.31.0',
+  minikube: 'v1.38.1',
+  helmfile: 'helmfile version 1.8.0',
+  sops: 'sops 3.13.2',
+};
 
 export type CloneContext = RecordedContext & Target;
 
-export type ScriptedFolder = ScriptedTools & {
-  readonly folder: string;
+export type ScriptedFolder = ProjectCopy & {
+  /**
+   * Plays a tool: a shell script that is called instead of it. It reads `$*` and answers with its output and exit code.
+   */
+  readonly script: (tool: string, body: string) => void;
+  /** The system's own program again. */
+  readonly unscript: (tool: string) => void;
+  /** Calls of the scripts as `tool words`, in order, without version calls. */
+  readonly calls: () => string[];
+  readonly forget: () => void;
   /** Of environment `development`, with some of its settings replaced. */
   readonly context: (provider: ProviderName, settings?: Partial<Settings>) => Promise<CloneContext>;
-  /** Gives the folder back as it was. */
-  readonly reset: () => void;
-  readonly remove: () => void;
 };
 
 /**
- * A folder with some files of the project, in which tools are played by scripts: for functions that take the project's folder from
- * their context, which need no copy of the sources.
+ * Some files of the project, and tools played by scripts. From now on PATH has only these tools and the system's own programs, and
+ * nothing of a user's.
  */
 export function scriptedFolder(...entries: readonly string[]): ScriptedFolder {
-  const base = realpathSync(mkdtempSync(join(tmpdir(), 'k8sd-')));
-  const folder = join(base, 'project');
-  const reset = (): void => {
-    rmSync(folder, { recursive: true, force: true });
-    for (const entry of entries) cpSync(join(root, entry), join(folder, entry), { recursive: true });
-  };
-  reset();
+  const copy = copyOf(...entries);
+  const base = dirname(copy.folder);
+  const bin = join(base, 'bin');
+  const log = join(base, 'calls');
+  mkdirSync(bin);
+  writeFileSync(log, '');
+  process.env.PATH = [bin, '/usr/bin', '/bin'].join(delimiter);
+  process.env.XDG_CACHE_HOME = join(base, 'cache');
+  process.env.CALLS = log;
   return {
-    ...scriptedTools(base),
-    folder,
+    ...copy,
+    script: (tool, body) => {
+      const version = `case "$*" in version\\ --client|version\\ --short|--version*) echo '${versions[tool] ?? ''}'; exit 0;; esac`;
+      const text = `#!/bin/sh\nCALLS='${log}'\n${version}\necho "${tool} $*" >> "$CALLS"\n${body}\n`;
+      writeFileSync(join(bin, tool), text, { mode: 0o755 });
+    },
+    unscript: (tool) => rmSync(join(bin, tool)),
+    calls: () => readFileSync(log, 'utf8').split('\n').slice(0, -1),
+    forget: () => writeFileSync(log, ''),
     context: async (provider, settings = {}) => {
-      const context = taskContext({ env: 'development', provider, context: 'some-context' }, [], folder);
+      const context = taskContext({ env: 'development', provider, context: 'some-context' }, [], copy.folder);
       return { ...context, settings: { ...(await settingsOf(context.environment)), ...settings } };
     },
-    reset,
-    remove: () => rmSync(base, { recursive: true, force: true }),
   };
 }

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { providerNames } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { bundled } from '../../../lib/runner/tests/rig/bundled.ts';
-import { copyProject } from '../../rig/project-copy.ts';
+import { copyProject, filesOf } from '../../rig/project-copy.ts';
 import { dryRuns, normalise, publicTasks, store, stored, type Transcript } from './transcripts.ts';
 
 // The dry run of each public task on each provider. After an intended change, run this file with UPDATE_GOLDEN=1 and
@@ -17,7 +17,7 @@ const clone = copyProject();
 const { folder } = clone;
 // Of an environment that lost its folder.
 mkdirSync(join(folder, '.state/staging'), { recursive: true });
-const before = clone.files();
+const before = filesOf(clone);
 
 const context = ['--context', 'some-context'];
 const words = {
@@ -115,7 +115,7 @@ test('tasks.ts shows the embedded cluster on a fresh clone without Docker', asyn
 });
 
 test('a dry run writes nothing', () => {
-  assert.equal(clone.files(), before);
+  assert.equal(filesOf(clone), before);
 });
 
 test.run();

@@ -3,7 +3,7 @@ import type { Options, TaskError } from '@k8s-deployment/runner';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { tasks } from '../../../tasks/all.ts';
-import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
+import { copyProject, filesOf, type ProjectCopy } from '../../rig/project-copy.ts';
 
 const test = suite('refused development keys');
 
@@ -43,7 +43,7 @@ const run = (clone: ProjectCopy, ...words: readonly string[]) =>
 
 test('a run is refused before it does anything; its dry run is not', async () => {
   const clone = copyProject();
-  const before = clone.files();
+  const before = filesOf(clone);
   const refused = await run(clone, 'create-environment');
   assert.is(refused.exitCode, 2);
   assert.match(
@@ -52,7 +52,7 @@ test('a run is refused before it does anything; its dry run is not', async () =>
   );
   assert.is(refused.stdout, '');
   assert.ok(refused.stderr.split('\n').length <= 12);
-  assert.equal(clone.files(), before);
+  assert.equal(filesOf(clone), before);
   assert.is((await run(clone, 'create-environment', '--dry-run')).exitCode, 0);
   const allowed = await run(clone, 'install-app', 'app1', '--allow-development-keys');
   assert.not.match(allowed.stderr, 'development key');

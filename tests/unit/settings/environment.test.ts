@@ -12,10 +12,10 @@ import {
   remembered,
   writeWhole,
 } from '../../../lib/settings/environment.ts';
-import { copyEnvironments } from '../../rig/project-copy.ts';
+import { copyOf } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
-const clone = copyEnvironments();
+const clone = copyOf('environments');
 
 test.after.each(clone.reset);
 test.after(clone.remove);

@@ -11,10 +11,10 @@ import {
   settingsFiles,
 } from '../../../lib/settings/settings.ts';
 import { leftovers } from '../../rig/leftovers.ts';
-import { copyEnvironments } from '../../rig/project-copy.ts';
+import { copyOf } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
-const clone = copyEnvironments();
+const clone = copyOf('environments');
 const { folder } = clone;
 
 const load = (environment: string, provider: ProviderName) => loadSettings(environment, provider, folder);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadSettings } from '../../../lib/settings/settings.ts';
-import { copyEnvironments } from '../../rig/project-copy.ts';
+import { copyOf } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 /*
@@ -11,7 +11,7 @@ import { failureOf } from '../../rig/task-context.ts';
  * understand differently, are refused with their place.
  */
 
-const clone = copyEnvironments();
+const clone = copyOf('environments');
 const file = 'environments/development/zz.yaml';
 
 const load = (settings: string) => {
