@@ -239,17 +239,6 @@ test('runCheck: passes good variables, and nothing from our own environment', as
   });
 });
 
-test('runCheck: failures as values', async ({ postgresql }) => {
-  const { DB_USER, ...environment } = good;
-  const result = await check({ environment, databaseAddress: postgresql.address });
-  assert.not(result.ok);
-  assert.equal(result.failures, [
-    { check: 'database variables', reason: 'DB_USER is missing' },
-    { check: 'database login', reason: 'not tried, the database variables are not complete' },
-  ]);
-  assert.ok(result.lines.includes('FAILED database variables: DB_USER is missing'));
-});
-
 test('runCheck: a program that cannot start or takes too long is a failure', async ({ folder }) => {
   const gone = await check({ projectFolder: folder });
   assert.is(gone.ok, false);

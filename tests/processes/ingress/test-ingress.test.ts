@@ -257,15 +257,6 @@ function nodePorts(http: number, https: number, more: { forwards?: Forwards } = 
   });
 }
 
-test('the controller is found by its Service, and called at the port of a node', async (state) => {
-  const keys = { cert: readFileSync(state.files.certificate), key: readFileSync(state.files.key) };
-  const https = await listen(state, createHttps(keys, controller({ '/': 200 }, '', 443)));
-  const http = await listen(state, createHttp(redirect(`https://${host}/`)));
-  nodePorts(http, https);
-  await testIngress(state.context, asked);
-  assert.is(state.context.logged.length, 2);
-});
-
 test('if a node does not answer, a port is forwarded, and the log says which address is seen', async (state) => {
   const keys = { cert: readFileSync(state.files.certificate), key: readFileSync(state.files.key) };
   const https = await listen(state, createHttps(keys, controller({ '/': 200 }, '', 443)));

@@ -123,42 +123,22 @@ test('the namespace of devops is created before helm is called: Helm 3 would cre
 
 test('a password that programs would read differently is not installed', async ({ context }) => {
   cluster('failed', 60);
-  const answer = (password: string) =>
-    project.script('sops', `cat <<'END'\n${JSON.stringify({ ...secrets, password })}\nEND`);
-  for (const [password, why] of [
-    ['two\nlines', 'it has a line break or another control character'],
-    ['ends in one\n', 'it has a line break or another control character'],
-    ['from Windows\r', 'it has a line break or another control character'],
-    ['cut \0 off', 'it has a line break or another control character'],
-    ['', 'it is empty'],
-  ] as const) {
-    answer(password);
-    project.forget();
-    const error = await failureOf(install(context, { app: 'postgresql' }));
-    assert.match(error.what, /^the value `password` of .*\/database.yaml cannot be a password$/);
-    assert.is(error.why, why);
-    assert.not.ok(project.calls().some((line) => line.endsWith('sync')));
-  }
-  answer(secrets.password);
+  project.script('sops', `cat <<'END'\n${JSON.stringify({ ...secrets, password: 'two\nlines' })}\nEND`);
+  const error = await failureOf(install(context, { app: 'postgresql' }));
+  assert.match(error.what, /^the value `password` of .*\/database.yaml cannot be a password$/);
+  assert.not.ok(project.calls().some((line) => / sync /.test(line)));
 });
 
-test('with helmfile’s details no secret is shown: they are redacted before helmfile runs', async () => {
+test('arguments after -- go to helmfile, which is then always called; secrets are redacted before', async () => {
   cluster('deployed', 60);
   project.forget();
   const context = { ...(await project.context('minikube')), passThrough: ['--debug'] };
-  await install(context, { app: 'metrics-server' });
+  await install(context, { app: 'devops' });
   assert.equal([...new Set(context.secrets)].sort(), ['first secret', 'second secret', 'third secret']);
   const calls = project.calls().filter((line) => /^sops|sync/.test(line));
   assert.match(calls[0] ?? '', /^sops decrypt /);
   assert.match(calls.at(-1) ?? '', /^helmfile .* sync .* --debug$/);
   project.script('sops', 'echo "Failed to get the data key" >&2; exit 128');
-});
-
-test('a release that is installed correctly is skipped', async ({ context }) => {
-  cluster('deployed', 60);
-  await install(context, { app: 'devops' });
-  assert.equal(context.reported, ['unchanged']);
-  assert.not.ok(project.calls().some((line) => / sync /.test(line)));
 });
 
 const manifest = '---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: backend\n';
@@ -199,26 +179,14 @@ test('a release that lost an object is installed again, and the log names the ob
   assert.ok(project.calls().some(isSync));
 });
 
-test('unreadable output of kubectl or helm, or a damaged Secret, says nothing about a release', async ({
-  context,
-}) => {
-  rendering();
+test('an unreadable history, which would remove the release, is an error', async ({ context }) => {
   const what = async () => (await failureOf(install(context, { app: 'devops' }))).what;
-  cluster('deployed', 60, manifest, 'exit 3');
-  assert.is(await what(), '`kubectl get` failed with exit code 3');
-  // An empty or unreadable history would remove the release.
   cluster('pending-upgrade', 1);
   helm([]);
   assert.is(await what(), 'helm lists no revision of devops');
   project.script('helm', 'exit 0');
   assert.is(await what(), '`helm history devops` gave no readable answer');
   assert.not.ok(helmCalls().some((line) => /uninstall|rollback/.test(line)));
-  const labels = { name: 'devops', status: 'deployed', version: '3' };
-  const items = [{ metadata: { name: 'v3', namespace: 'core', labels }, data: { release: 'bm8=' } }];
-  project.script('kubectl', `echo '${JSON.stringify({ items })}'`);
-  assert.is(await what(), 'cannot read the Secret core/v3, in which helm keeps a release');
-  project.script('kubectl', 'exit 0');
-  assert.match(await what(), /^`kubectl get secrets .*` gave no readable answer$/);
   assert.equal(context.reported, []);
 });
 
@@ -227,12 +195,6 @@ test('only a deployed release can be tested', async ({ context }) => {
   const error = await failureOf(testReleases(context, { app: 'devops' }));
   assert.is(error.what, 'not deployed: devops');
   assert.is(error.advice, 'run `npx tsx tasks.ts install-app devops`');
-});
-
-test('arguments after -- go to helmfile, which is then always called', async ({ context }) => {
-  cluster('deployed', 60);
-  await install({ ...context, passThrough: ['--debug'] }, { app: 'devops' });
-  assert.ok(project.calls().some((line) => / sync .* --debug$/.test(line)));
 });
 
 /** A helmfile whose command fails as it does when helm fails with a release. */
@@ -275,15 +237,6 @@ test('an error in a template is shown with helm’s message, in rendering and in
   }
 });
 
-test('of several checks the failed one is named', async () => {
-  const context = await project.context('minikube');
-  cluster('deployed', 60);
-  failing('--filter', 'devops', 'Error: 1 error occurred: job failed: BackoffLimitExceeded');
-  const error = await failureOf(testReleases(context, { app: 'devops' }));
-  assert.is(error.what, 'testing devops failed');
-  assert.is(error.why, 'Error: 1 error occurred: job failed: BackoffLimitExceeded');
-});
-
 test('a failed check is explained by its own pod; for a recreated authority the advice is its install', async () => {
   const reason = 'FAILED database login: unable to verify the first certificate';
   const ended = { state: { terminated: { exitCode: 1, message: reason } } };
@@ -294,14 +247,6 @@ test('a failed check is explained by its own pod; for a recreated authority the 
   const error = await failureOf(testReleases(await project.context('minikube'), { app: 'devops' }));
   assert.is(error.why, `pod core/devops-check-b: ${reason}`);
   assert.match(error.advice ?? '', /^run `.* install-tier core`: /);
-});
-
-test('a helmfile that writes nothing has not rendered: nothing is installed', async ({ context }) => {
-  cluster('deployed', 60);
-  project.script('helmfile', '');
-  const error = await failureOf(install(context, { app: 'devops' }));
-  assert.is(error.what, 'helmfile rendered nothing for devops');
-  assert.not.ok(project.calls().some(isSync));
 });
 
 test('if helmfile fails before the first release, none is named', async () => {

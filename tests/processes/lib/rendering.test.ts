@@ -69,16 +69,15 @@ test('the same inputs are rendered once', async ({ context }) => {
   assert.ok(project.calls().length > 0);
 });
 
-test('rendered secrets are in a folder for the user alone, and are removed', async ({ context }) => {
+test('rendered secrets are in a folder for the user alone, and are removed, after a failure as well', async ({
+  context,
+}) => {
   render('devops', { 'devops/templates/a.yaml': config });
   await renderedDigests(context, devops, 'inputs');
   assert.ok(project.calls().includes('700'));
   assert.equal(leftovers(context), []);
-});
-
-test('they are removed after a failure, too', async ({ context }) => {
   project.script('helmfile', 'exit 1');
-  await failureOf(renderedDigests(context, devops, 'inputs'));
+  await failureOf(renderedDigests(context, devops, 'others'));
   assert.equal(leftovers(context), []);
 });
 

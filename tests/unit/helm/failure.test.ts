@@ -43,41 +43,30 @@ const told = (name: string, ...lines: string[]): string =>
 const hint = 'Use --debug flag to render out invalid YAML';
 const names = (found: readonly Release[]): string[] => found.map(({ name }) => name);
 
-test('a template’s message is shown with its place, without helm’s boilerplate', () => {
-  const said = 'Error: execution error at (backend/templates/deployment.yaml:121:3): my very own message';
-  const failure = readHelmFailure(told('app1-back', said, hint), releases);
-  assert.is(failure.said, said);
-  assert.equal(names(failure.failed), ['app1-back']);
-  assert.ok(failure.rendering);
-  assert.not.ok(failure.restored);
+test('an error of a chart is recognised, and shown without helm’s boilerplate', () => {
+  for (const said of [
+    'Error: execution error at (backend/templates/deployment.yaml:121:3): my very own message',
+    'Error: parse error at (backend/templates/deployment.yaml:121): missing value for if',
+    'Error: YAML parse error on backend/templates/deployment.yaml: error converting YAML to JSON: yaml: line 124: x',
+    'Error: unable to build kubernetes objects from release manifest: no matches for kind "Servize" in version "v1"',
+    [
+      "Error: values don't meet the specifications of the schema(s) in the following chart(s):",
+      'backend:',
+      "- at '/replicas': got string, want integer",
+    ].join('\n'),
+  ]) {
+    const lines = [...said.split('\n'), hint, 'ensure CRDs are installed first'];
+    const failure = readHelmFailure(told('app1-back', ...lines), releases);
+    assert.is(failure.said, said);
+    assert.equal(names(failure.failed), ['app1-back']);
+    assert.ok(failure.rendering);
+    assert.not.ok(failure.restored);
+  }
 });
 
 test('a crashed helm is reported with the message before its trace', () => {
   const crash = ['fatal error: malformed GOMEMLIMIT', '', 'runtime stack:', 'runtime.throw({0x1, 0x2})'];
   assert.is(readHelmFailure(told('app1-back', ...crash), releases).said, crash[0]);
-});
-
-test('each kind of chart error is recognised', () => {
-  for (const said of [
-    'Error: parse error at (backend/templates/deployment.yaml:121): missing value for if',
-    'Error: YAML parse error on backend/templates/deployment.yaml: error converting YAML to JSON: yaml: line 124: x',
-    'Error: unable to build kubernetes objects from release manifest: no matches for kind "Servize" in version "v1"',
-  ]) {
-    const failure = readHelmFailure(told('app1-back', said, 'ensure CRDs are installed first'), releases);
-    assert.is(failure.said, said);
-    assert.ok(failure.rendering);
-  }
-});
-
-test('wrong values are reported with chart, path and rule', () => {
-  const said = [
-    "Error: values don't meet the specifications of the schema(s) in the following chart(s):",
-    'backend:',
-    "- at '/replicas': got string, want integer",
-  ];
-  const failure = readHelmFailure(told('app1-back', ...said), releases);
-  assert.is(failure.said, said.join('\n'));
-  assert.ok(failure.rendering);
 });
 
 test('a wrong address range is explained in words, other patterns are quoted', () => {
@@ -146,14 +135,11 @@ test('a failure is explained by problems of the failed releases, else by those o
 
 test('a check with another CA gets the advice to install its tier, other failures do not', () => {
   const said = (reason: string) => authorityAdvice(`pod a/b: FAILED ${reason}`, [release('app1-back')]) ?? '';
-  assert.match(
-    said('database login: unable to verify the first certificate'),
-    /^run `.* install-tier core`: /,
-  );
-  assert.match(
-    said('database login: self-signed certificate in certificate chain'),
-    /^run `.* install-tier core`: /,
-  );
+  for (const reason of [
+    'unable to verify the first certificate',
+    'self-signed certificate in certificate chain',
+  ])
+    assert.match(said(`database login: ${reason}`), /^run `.* install-tier core`: /);
   assert.is(said('database login: password authentication failed'), '');
   assert.is(said('backend: self-signed certificate'), '');
 });
@@ -187,10 +173,6 @@ test('cluster errors have their own advice, and none that would lose data', () =
     ],
     ['ClusterRole "a" in namespace "" exists and cannot be imported', /`kubectl delete clusterrole a`/],
     [
-      'Deployment.apps "a" is invalid: spec.selector: Invalid value: x: field is immutable',
-      /delete deployment a --cascade=orphan/,
-    ],
-    [
       'Service "a" is invalid: spec.ports[1].name: Duplicate value: "http"',
       /delete service a --cascade=orphan/,
     ],
@@ -215,10 +197,6 @@ test('cluster errors have their own advice, and none that would lose data', () =
       /`kubectl -n <namespace> delete secret a`/,
     ],
     [
-      'ConfigMap "a.b" is invalid: data: Forbidden: field is immutable when `immutable` is set',
-      /delete configmap a\.b`/,
-    ],
-    [
       'object /a scheduling.k8s.io/v1, Kind=PriorityClass: PriorityClass.scheduling.k8s.io "a" is invalid: value: Forbidden: may not be changed in an update.',
       /`kubectl delete priorityclass a`/,
     ],
@@ -229,10 +207,6 @@ test('cluster errors have their own advice, and none that would lose data', () =
     [
       'StatefulSet.apps "a" is invalid: spec.template.spec.containers[0].env[0].valueFrom: Invalid value: "": may not be specified when `value` is not empty',
       /^somebody set a field that excludes .* delete statefulset a --cascade=orphan/,
-    ],
-    [
-      'Deployment.apps "a" is invalid: spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is \'Recreate\'',
-      /^somebody set a field that excludes /,
     ],
     [
       'PodDisruptionBudget.policy "a" is invalid: spec: Invalid value: {}: minAvailable and maxUnavailable cannot be both set',
