@@ -51,34 +51,26 @@ export async function watchCluster(
   const pods = new Map<string, SeenPod>();
   const warnings: Finding[] = [];
 
-  const watchPods = watch(
-    { $, environment },
-    ['get', 'pods', '-A', '--watch-only'],
-    podTemplate,
-    ([namespace, name, ...rest]) => {
-      if (!namespace || !name || !namespaces.has(namespace)) return;
-      // A message in it may contain the separator.
-      const status = rest.join('|');
-      const key = `${namespace}/${name}`;
-      const read = parseStatus(status);
-      if (read === undefined) return;
-      const pod = seen(pods.get(key), read);
-      // At once: the pod may soon be gone.
-      if (pod.problem && !pod.logs) pod.logs = lastLines({ $, environment }, namespace, name);
-      pods.set(key, pod);
-    },
-  );
-  const eventFlags = ['get', 'events', '-A', '--watch-only', '--field-selector', 'type=Warning'];
+  const watchPods = watch({ $, environment }, ['pods'], podTemplate, ([namespace, name, ...rest]) => {
+    // A message in it may contain the separator.
+    const status = parseStatus(rest.join('|'));
+    if (!namespace || !name || !namespaces.has(namespace) || status === undefined) return;
+    const key = `${namespace}/${name}`;
+    const pod = seen(pods.get(key), status);
+    // At once: the pod may soon be gone.
+    if (pod.problem && !pod.logs) pod.logs = lastLines({ $, environment }, namespace, name);
+    pods.set(key, pod);
+  });
+  const eventWords = ['events', '--field-selector', 'type=Warning'];
   const watchEvents = watch(
     { $, environment },
-    eventFlags,
+    eventWords,
     eventTemplate,
-    ([namespace, kind, name, reason, ...message]) => {
+    ([namespace, kind, name, ...rest]) => {
       if (!namespace || !namespaces.has(namespace)) return;
-      warnings.push({
-        object: `${kind?.toLowerCase()} ${namespace}/${name}`,
-        text: `${reason}: ${message.join('|')}`,
-      });
+      const [reason, ...message] = rest;
+      const object = `${kind?.toLowerCase()} ${namespace}/${name}`;
+      warnings.push({ object, text: `${reason}: ${message.join('|')}` });
     },
   );
 
@@ -98,17 +90,13 @@ export async function watchCluster(
     save: async (name) => {
       const stamp = new Date().toISOString().replace(/[:.]/g, '-');
       const path = join(environment.state, 'diagnostics', `${stamp}-${name}.txt`);
-      const sections = await Promise.all(
-        [...pods].map(async ([key, { status, logs }]) =>
-          [
-            `# pod ${key}`,
-            JSON.stringify(status, null, 2),
-            ...(logs ? ['## last log lines', await logs] : []),
-          ].join('\n'),
-        ),
-      );
+      const sections = [...pods].map(async ([key, { status, logs }]) => {
+        const last = logs ? `\n## last log lines\n${await logs}` : '';
+        return `# pod ${key}\n${JSON.stringify(status, null, 2)}${last}`;
+      });
       const events = warnings.map(({ object, text }) => `${object}: ${text}`);
-      await writeWhole(path, `${[...sections, '# warnings', ...events].join('\n')}\n`);
+      const lines = [...(await Promise.all(sections)), '# warnings', ...events];
+      await writeWhole(path, `${lines.join('\n')}\n`);
       return path;
     },
     stop: async () => {
@@ -133,11 +121,12 @@ const eventTemplate =
 
 function watch(
   { $, environment }: ShellContext,
-  flags: string[],
+  words: readonly string[],
   template: string,
   onFields: (fields: string[]) => void,
 ) {
-  const child = $`exec ${kubectl(environment)} ${flags} -o ${`jsonpath=${template}`}`;
+  const output = ['-A', '--watch-only', '-o', `jsonpath=${template}`];
+  const child = $`exec ${kubectl(environment)} get ${words} ${output}`;
   createInterface({ input: child.stdout }).on('line', (line) => onFields(line.split('|')));
   return child;
 }
@@ -193,7 +182,6 @@ export function telling(warnings: readonly Finding[], pods: ReadonlyMap<string, 
   return [...kept.filter((warning) => !isPod(warning)), ...kept.filter(isPod)];
 }
 
-function distinct(findings: readonly Finding[]): Finding[] {
-  const seen = new Map(findings.map((finding) => [`${finding.object}\n${finding.text}`, finding]));
-  return [...seen.values()];
-}
+const distinct = (findings: readonly Finding[]): Finding[] => [
+  ...new Map(findings.map((finding) => [`${finding.object}\n${finding.text}`, finding])).values(),
+];

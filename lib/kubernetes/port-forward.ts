@@ -1,6 +1,12 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Command, reasonIn, type TaskContext, TaskError } from '@k8s-deployment/runner';
+import {
+  type Command,
+  type CommandOutput,
+  reasonIn,
+  type TaskContext,
+  TaskError,
+} from '@k8s-deployment/runner';
 import { poll } from '../ground/poll.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { endCommand, kubectl, kubectlText } from './kubectl.ts';
@@ -81,10 +87,9 @@ async function untilLost(
   lookMs: number,
   signal: AbortSignal,
 ): Promise<string> {
-  const ended = command.then(({ stderr, exitCode }) => reasonIn(stderr) ?? `kubectl: exit code ${exitCode}`);
   do {
     const pause = delay(lookMs, undefined, { signal }).catch(() => undefined);
-    const reason = await Promise.race([ended, pause]);
+    const reason = await Promise.race([command.then(howEnded), pause]);
     if (reason !== undefined) return reason;
   } while (!signal.aborted && (await answers(connection)));
   return 'the server does not answer';
@@ -123,45 +128,36 @@ const openMs = 15_000;
 /** True if retrying cannot help: the API server refuses, or has no such object. */
 const isFinal = (reason: string): boolean => /\((?:NotFound|Forbidden|Unauthorized)\)/.test(reason);
 
+const howEnded = ({ stderr, exitCode }: CommandOutput): string =>
+  reasonIn(stderr) ?? `kubectl ended with exit code ${exitCode}`;
+
 /** Runs `kubectl port-forward` once; returns a string with the reason if no server answers. */
 async function tryForward(
   { $, environment }: ShellContext,
   { namespace, resource, port, localPort, waitMs = 0, answers }: ForwardTarget,
 ): Promise<Forward | string> {
-  const words = [
-    '-n',
-    namespace,
-    'port-forward',
-    resource,
-    `${localPort ?? ''}:${port}`,
-    '--address',
-    '127.0.0.1',
-  ];
-  const command = $`exec ${kubectl(environment)} ${words}`;
-  const local = await new Promise<number | string>((resolve) => {
-    const timer = setTimeout(() => {
-      resolve(`no answer within ${openMs / 1000} s`);
-      void endCommand(command);
-    }, openMs);
-    command.finally(() => clearTimeout(timer));
+  const words = ['port-forward', resource, `${localPort ?? ''}:${port}`, '--address', '127.0.0.1'];
+  const command = $`exec ${kubectl(environment)} -n ${namespace} ${words}`;
+  const opened = new Promise<number>((resolve) => {
     createInterface({ input: command.stdout }).on('line', (line) => {
-      const match = /^Forwarding from 127\.0\.0\.1:(\d+) /.exec(line);
-      if (!match) return;
-      clearTimeout(timer);
-      resolve(Number(match[1]));
+      const [, found] = /^Forwarding from 127\.0\.0\.1:(\d+) /.exec(line) ?? [];
+      if (found !== undefined) resolve(Number(found));
     });
-    command.then(({ stderr, exitCode }) =>
-      resolve(reasonIn(stderr) ?? `kubectl ended with exit code ${exitCode}`),
-    );
   });
-  if (typeof local === 'string') return local;
-  const connection = { host: '127.0.0.1', port: local };
+  const late = delay(openMs, `no answer within ${openMs / 1000} s`, { ref: false });
+  const reason = await Promise.race([opened, command.then(howEnded), late]);
   try {
-    if (waitMs === 0 || answers === undefined || (await answers(connection))) return { command, connection };
+    if (typeof reason === 'number') {
+      const connection = { host: '127.0.0.1', port: reason };
+      if (waitMs === 0 || answers === undefined || (await answers(connection)))
+        return { command, connection };
+    }
   } catch (error) {
     await endCommand(command);
     throw error;
   }
   await endCommand(command);
-  return reasonIn((await command).stderr) ?? 'the pod does not answer';
+  return typeof reason === 'string'
+    ? reason
+    : (reasonIn((await command).stderr) ?? 'the pod does not answer');
 }
