@@ -1,9 +1,11 @@
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { reopen } from '../../../lib/operations/reopen.ts';
+import { makeCertificate } from '../../rig/certificate.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
@@ -15,11 +17,14 @@ const test = suite<State>('reopen');
 const project = scriptedFolder('environments', 'helmfile.yaml');
 
 test.before(async (state) => {
-  // A PostgreSQL without TLS: refuses that, then asks for authentication.
+  const { authority: cert, key } = await makeCertificate(project.folder, 'postgresql', ['DNS:postgresql']);
+  // A PostgreSQL: agrees to TLS, then asks for the password in clear text (its protocol, AuthenticationCleartextPassword).
   state.database = createServer((socket) => {
     socket.once('data', () => {
-      socket.once('data', () => socket.end('R'));
-      socket.write('N');
+      socket.write('S');
+      const secure = new TLSSocket(socket, { isServer: true, cert, key: readFileSync(key) });
+      secure.once('data', () => secure.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 3])));
+      secure.on('error', () => {});
     });
   }).listen(0, '127.0.0.1');
   await once(state.database, 'listening');
