@@ -8,9 +8,7 @@ import { findProgram } from '../rig/find-program.ts';
 import { exchange, type Nginx, startNginx } from '../rig/nginx.ts';
 import { only, render, type Tree } from './render.ts';
 
-/*
- * The front's configuration in a real nginx, in front of a backend that parses requests like Go and shows its environment.
- */
+/* The front's configuration, and which requests a real nginx with it passes on. */
 
 type State = { backend: Server; nginx: Nginx | undefined; port: number; reached: string[] };
 
@@ -19,18 +17,6 @@ if (program === undefined)
   process.stdout.write('left out: the front in a real nginx, since there is none (NGINX_PATH, or on PATH)\n');
 const suiteTest = suite<State>('nginx of the front');
 const test = program === undefined ? suiteTest.skip : suiteTest;
-
-/** Like Go's `net/url` and `net/http`: decodes the query, and decodes and cleans the path. */
-function shows(url: string): string {
-  const [path = '', ...query] = url.split('?');
-  const names = query
-    .join('?')
-    .split(/[&;]/)
-    .map((part) => decodeURIComponent((part.split('=')[0] ?? '').replaceAll('+', ' ')));
-  if (names.includes('env')) return 'the environment';
-  const clean = new URL(decodeURIComponent(path).replace(/\/+/g, '/'), 'http://backend').pathname;
-  return /^\/(admin|api\/internal)(?=[/;]|$)/i.exec(clean)?.[1] ?? 'the page';
-}
 
 /** The configuration with these values. */
 const configuration = async (values: Tree = {}): Promise<string> =>
@@ -68,18 +54,11 @@ suiteTest('its expression knows every spelling of the parameter env, and no othe
   assert.match(text, /if \(\$asks_for_environment\) \{\s+return 404;/);
 });
 
-suiteTest('the made-up backend reads a request as Go does', () => {
-  for (const url of ['/api?env', '/?a=b&%65nv=1', '/api?x;env'])
-    assert.is(shows(url), 'the environment', url);
-  for (const url of ['/x/..%2fadmin', '//admin', '/%61dmin/users']) assert.is(shows(url), 'admin', url);
-  for (const url of ['/', '/administrator', '/api?a=env']) assert.is(shows(url), 'the page', url);
-});
-
 suiteTest.before(async (state) => {
   state.reached = [];
   state.backend = createServer((request, response) => {
     state.reached.push(request.url ?? '');
-    response.end(shows(request.url ?? ''));
+    response.end('the page');
   }).listen(0, '127.0.0.1');
   await once(state.backend, 'listening');
   if (program === undefined) return;
@@ -101,32 +80,26 @@ suiteTest.before.each(({ reached }) => {
   reached.length = 0;
 });
 
-const get = async (
-  port: number,
-  target: string,
-  method = 'GET',
-  header = '',
-): Promise<[status: number, body: string]> => {
+/** The status with which a request is answered. */
+async function get(port: number, target: string, method = 'GET', header = ''): Promise<number> {
   const answer = await exchange(
     port,
     `${method} ${target} HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n${header}Content-Length: 0\r\n\r\n`,
   );
-  return [Number(answer.split(' ')[1]), answer.slice(answer.indexOf('\r\n\r\n') + 4)];
-};
+  return Number(answer.split(' ')[1]);
+}
 
 test('no spelling of the parameter env reaches the backend', async ({ port, reached }) => {
   for (const target of asking) {
-    const [status, body] = await get(port, target);
+    const status = await get(port, target);
     assert.ok(status === 404 || status === 400, `${target}: ${status}`);
-    assert.not.match(body, 'the environment', target);
   }
-  for (const method of ['POST', 'HEAD', 'PUT'])
-    assert.is((await get(port, '/api?env', method))[0], 404, method);
+  for (const method of ['POST', 'HEAD', 'PUT']) assert.is(await get(port, '/api?env', method), 404, method);
   assert.equal(reached, []);
 });
 
 test('other parameters are passed on unchanged', async ({ port, reached }) => {
-  for (const target of harmless) assert.is((await get(port, target))[0], 200, target);
+  for (const target of harmless) assert.is(await get(port, target), 200, target);
   assert.equal(reached, harmless);
 });
 
@@ -134,35 +107,18 @@ test('a restricted path is reached only in the spelling that the ingress control
   port,
   reached,
 }) => {
-  const disguised = [
-    '/%61dmin',
-    '/admi%6e/users',
-    '//admin',
-    '/./admin',
-    '/x/../admin',
-    '/x/..%2fadmin',
-    '/x/%2e%2e/admin',
-    '/admin;x',
-    '/ADMIN',
-    '/api//internal',
-    '/api/%69nternal?x=1',
-    '/api%2finternal',
-    'http://app.test/%61dmin',
-  ];
-  for (const target of disguised) {
-    const [status, body] = await get(port, target);
-    assert.is(status, 404, `${target}: ${body}`);
-  }
+  for (const target of [
+    ...['/%61dmin', '/admi%6e/users', '//admin', '/./admin', '/x/../admin', '/x/..%2fadmin'],
+    ...['/x/%2e%2e/admin', '/admin;x', '/ADMIN', 'http://app.test/%61dmin'],
+    ...['/api//internal', '/api/%69nternal?x=1', '/api%2finternal'],
+  ])
+    assert.is(await get(port, target), 404, target);
   assert.equal(reached, []);
   const plain = [
-    '/admin',
-    '/admin/users?x=1',
-    '/admin?x',
-    '/api/internal',
-    '/api/internal/%61',
-    '/administrator',
+    ...['/admin', '/admin/users?x=1', '/admin?x', '/administrator'],
+    ...['/api/internal', '/api/internal/%61'],
   ];
-  for (const target of plain) assert.is((await get(port, target))[0], 200, target);
+  for (const target of plain) assert.is(await get(port, target), 200, target);
   assert.equal(reached, plain);
 });
 
@@ -172,18 +128,16 @@ test('a restricted path gets 404 through the public route, as when its own route
 }) => {
   const by = (route: string) => `X-Ingress-Route: ${route}\r\n`;
   for (const target of ['/admin', '/admin/users', '/api/internal?x'])
-    assert.is((await get(port, target, 'GET', by('public')))[0], 404, target);
+    assert.is(await get(port, target, 'GET', by('public')), 404, target);
   assert.equal(reached, []);
-  assert.is((await get(port, '/admin', 'GET', by('admin')))[0], 200);
-  assert.is((await get(port, '/', 'GET', by('public')))[0], 200);
+  assert.is(await get(port, '/admin', 'GET', by('admin')), 200);
+  assert.is(await get(port, '/', 'GET', by('public')), 200);
 });
 
-test('callers cannot set the backend’s health, and its answer is passed on', async ({ port }) => {
-  assert.is((await get(port, '/health', 'POST'))[0], 404);
-  assert.is((await get(port, '/%68ealth', 'POST'))[0], 404);
-  const [status, body] = await get(port, '/');
-  assert.is(status, 200);
-  assert.match(body, 'the page');
+test('callers cannot set the backend’s health', async ({ port }) => {
+  assert.is(await get(port, '/health', 'POST'), 404);
+  assert.is(await get(port, '/%68ealth', 'POST'), 404);
+  assert.is(await get(port, '/'), 200);
 });
 
 suiteTest.run();
