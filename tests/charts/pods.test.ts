@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { selects } from '../network/verdict.ts';
 import { environmentObjects, environments, helmfileText } from './environments.ts';
 import {
   type ChartName,
@@ -36,18 +37,6 @@ const charts: readonly (readonly [ChartName, Tree])[] = [
 /** Pods that call the API server and have a token for it. */
 const askers: readonly ChartName[] = ['metrics-server', 'traefik', 'vault'];
 
-type Labels = Readonly<Record<string, string>>;
-
-const selects = (selector: Labels | undefined, labels: Labels): boolean =>
-  Object.entries(selector ?? {}).every(([label, value]) => labels[label] === value);
-
-/** Labels by which an object selects pods. */
-function selectorOf(object: KubernetesObject): Labels | undefined {
-  if (object.kind === 'Service') return object.spec.selector;
-  if (object.kind === 'NetworkPolicy') return object.spec.podSelector.matchLabels;
-  return object.spec?.selector?.matchLabels;
-}
-
 for (const [chart, values] of charts) {
   const objects = () => render(chart, { values });
 
@@ -74,11 +63,12 @@ for (const [chart, values] of charts) {
   test(`${chart}: Service, budget, policy, spread and workload share one selector, free of versions`, async () => {
     const all = await objects();
     const { spec } = workloadOf(all);
-    const selector = spec.selector.matchLabels as Labels;
+    const { matchLabels: selector } = spec.selector;
     assert.not.ok(Object.keys(selector).some((label) => /version|chart/.test(label)));
-    assert.ok(selects(selector, spec.template.metadata.labels));
-    for (const object of all.filter(({ kind }) => ['Service', 'PodDisruptionBudget'].includes(kind)))
-      assert.equal(selectorOf(object), selector, object.kind);
+    assert.ok(selects(spec.selector, spec.template.metadata.labels));
+    for (const service of ofKind(all, 'Service')) assert.equal(service.spec.selector, selector);
+    for (const budget of ofKind(all, 'PodDisruptionBudget'))
+      assert.equal(budget.spec.selector.matchLabels, selector);
     const { topologySpreadConstraints = [], affinity } = spec.template.spec;
     const terms = affinity?.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution ?? [];
     for (const { labelSelector } of [
@@ -88,7 +78,8 @@ for (const [chart, values] of charts) {
       assert.equal(labelSelector.matchLabels, selector);
     const pods = all.filter((object) => object.spec?.template?.metadata);
     for (const policy of ofKind(all, 'NetworkPolicy')) {
-      const selected = pods.filter((pod) => selects(selectorOf(policy), pod.spec.template.metadata.labels));
+      const { podSelector } = policy.spec;
+      const selected = pods.filter((pod) => selects(podSelector, pod.spec.template.metadata.labels));
       assert.is(selected.length, 1, policy.metadata.name);
     }
   });
