@@ -60,19 +60,22 @@ async function completeLine(
   const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
   const words = argv.slice(0, end).filter((word) => word !== '--choose' && word !== '--choose=true');
   if (line.task === undefined) words.push(task.name);
-  const globals = await askMissing(Object.entries(specs), line.options, {}, view);
-  const given = { ...line.options, ...globals.values };
-  const checked = await checkArguments(specs, given, { options: given, usage: '' });
-  const needed = specsOf(task);
-  const missing = needed.some(([name, spec]) => isMissing(spec, line.args?.[name]));
-  const options = missing ? ((await config.resolve?.(checked, [task])) ?? checked) : checked;
-  const own = await askMissing(needed, line.args ?? {}, options, view, !task.passThrough);
+  const checked = await checkArguments(specs, line.options, { options: line.options, usage: '' });
+  const missing = specsOf(task).filter(([name, spec]) => isMissing(spec, line.args?.[name]));
+  const options = missing.length > 0 ? ((await config.resolve?.(checked, [task])) ?? checked) : checked;
+  const own: string[] = [];
+  const places: string[] = [];
+  for (const [name, spec] of missing) {
+    // A positional may begin with a dash: it can be written after `--`.
+    const answers = await askArgument(name, spec, options, view, !task.passThrough);
+    if (spec.positional) places.push(...answers);
+    else own.push(...answers.map((answer) => `--${kebab(name)}=${answer}`));
+  }
   const rest = argv.slice(end);
-  words.push(...globals.words);
-  const dashed = !task.passThrough && (rest.length > 0 || own.places.some((word) => word.startsWith('-')));
+  const dashed = !task.passThrough && (rest.length > 0 || places.some((word) => word.startsWith('-')));
   return dashed
-    ? [...words, ...own.words, '--', ...rest.slice(1), ...own.places]
-    : [...words, ...own.places, ...own.words, ...rest];
+    ? [...words, ...own, '--', ...rest.slice(1), ...places]
+    : [...words, ...places, ...own, ...rest];
 }
 
 async function askTask(tasks: readonly AnyTask[], view: View): Promise<AnyTask> {
@@ -87,37 +90,6 @@ async function askTask(tasks: readonly AnyTask[], view: View): Promise<AnyTask> 
   const found = items.find(({ word }) => word === answer);
   if (found === undefined) throw new Error(`no task \`${answer}\``);
   return found.task;
-}
-
-type Answers = {
-  readonly values: ArgumentValues;
-  /** Options and flags as they are written. */
-  readonly words: readonly string[];
-  /** Positional arguments. */
-  readonly places: readonly string[];
-};
-
-/** Asks for what is required and comes from nowhere else, in the order of the specs. */
-async function askMissing(
-  specs: readonly (readonly [string, ArgumentSpec])[],
-  given: ArgumentValues,
-  options: Options,
-  view: View,
-  /** A positional may begin with a dash: it can be written after `--`. */
-  dashes = false,
-): Promise<Answers> {
-  const values: { [name: string]: ArgumentValues[string] } = {};
-  const words: string[] = [];
-  const places: string[] = [];
-  for (const [name, spec] of specs) {
-    if (!isMissing(spec, given[name])) continue;
-    const several = spec.variadic || spec.type === 'list';
-    const answers = await askArgument(name, spec, options, view, dashes);
-    values[name] = several ? answers : answers[0];
-    if (spec.positional) places.push(...answers);
-    else words.push(...answers.map((answer) => `--${kebab(name)}=${answer}`));
-  }
-  return { values, words, places };
 }
 
 function isMissing(spec: ArgumentSpec, given: ArgumentValues[string]): boolean {

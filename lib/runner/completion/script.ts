@@ -24,41 +24,30 @@ const installation: { readonly [shell in ShellName]: (command: string) => readon
   fish: (command) => [`  ${command} > ~/.config/fish/conf.d/task-completion.fish`],
 };
 
-/** What `completion <shell>` prints. Throws UsageError for another shell. */
+/**
+ * What `completion <shell>` prints: the completion script for the program with this main file. Other clones are completed as well,
+ * once they have printed a script of their own. Throws UsageError for another shell.
+ */
 export async function completionAnswer(args: ArgumentValues, { program, config }: Program): Promise<string> {
   const usage = usageLine(completionTask, program);
-  const { shell } = await checkArguments(completionTask.args ?? {}, args, { options: {}, usage });
+  const checked = await checkArguments(completionTask.args ?? {}, args, { options: {}, usage });
+  const shell = checked.shell as ShellName;
   const main = mainFile();
   await rememberProgram(main);
-  return completionScript(shell as ShellName, { main, launcher: config.launcher, program });
-}
-
-/**
- * The completion script of a shell for the program with this main file. `launcher` is the name of a program beside it that
- * starts it too. Other clones are completed as well, once they have printed a script of their own.
- */
-async function completionScript(
-  shell: ShellName,
-  {
-    main,
-    launcher,
-    program,
-  }: { readonly main: string; readonly launcher: string | undefined; readonly program: string },
-): Promise<string> {
   const [complete = '', own = ''] = await Promise.all(
     ['complete.sh', parts[shell]].map((name) => readFile(new URL(name, import.meta.url), 'utf8')),
   );
   const name = basename(main);
+  // A program beside it that starts it too.
+  const launcher = config.launcher && `./${config.launcher}`;
   const variables: [string, string][] = [
     ['_task_runner_main', main],
-    ['_task_runner_launcher', launcher === undefined ? '' : `${launcher}:${name}`],
+    ['_task_runner_launcher', launcher === undefined ? '' : `${config.launcher}:${name}`],
     ['_task_runner_script', withoutComments(complete)],
   ];
   const head = [
-    `# ${shell} completion for ${[...(launcher === undefined ? [] : [`./${launcher}`]), name].join(' and ')}. To install it:`,
-    ...installation[shell](`${launcher === undefined ? program : `./${launcher}`} completion ${shell}`).map(
-      (line) => `#${line}`,
-    ),
+    `# ${shell} completion for ${[launcher, name].filter(Boolean).join(' and ')}. To install it:`,
+    ...installation[shell](`${launcher ?? program} completion ${shell}`).map((line) => `#${line}`),
     '# Tasks, options and values are always those of the moment.',
   ];
   const assignments = variables.map(([variable, value]) =>

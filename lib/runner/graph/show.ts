@@ -39,10 +39,10 @@ export async function showGraph(
     line.calls.map(({ task }) => task),
   );
   const view = await viewOf(line, options, known);
-  return await write(
-    view,
-    line.options.format === undefined && given.json === true ? 'json' : String(chosen),
-  );
+  if (chosen === 'dot') return (await import('./dot.ts')).dot(view);
+  if (chosen === 'json' || (line.options.format === undefined && given.json === true))
+    return `${JSON.stringify(view, undefined, 2)}\n`;
+  return (await import('./mermaid.ts')).mermaid(view);
 }
 
 /** The command line without the word `graph`: that of the tasks to be drawn, with `format` among the global options. */
@@ -68,17 +68,4 @@ async function viewOf(line: CommandLine, options: Options, known: Known): Promis
     );
   }
   return viewOfGraph(await buildGraph(requestedTasks(line), options, known.program, known.names));
-}
-
-async function write(view: GraphView, chosen: string): Promise<string> {
-  switch (chosen) {
-    case 'mermaid':
-      return (await import('./mermaid.ts')).mermaid(view);
-    case 'dot':
-      return (await import('./dot.ts')).dot(view);
-    case 'json':
-      return `${JSON.stringify(view, undefined, 2)}\n`;
-    default:
-      throw new Error(`unknown format ${chosen}`);
-  }
 }

@@ -19,33 +19,26 @@ export class Resumption {
     nodes: readonly TaskNode[],
     task: string,
   ): Promise<Resumption> {
-    if (run === undefined) {
-      throw new UsageError({
-        what: `nothing to resume: no earlier run of \`${task}\` with these arguments and options is known`,
-        advice: 'run it without `--resume`',
-      });
-    }
-    const since = `the last run of \`${task}\`, since ${formatSince(new Date(run.header.since))},`;
-    if (run.outcome === 'done') {
-      throw new UsageError({
-        what: `nothing to resume: ${since} succeeded`,
-        advice: 'run it without `--resume` to do everything again',
-      });
-    }
-    if (run.outcome === undefined && (await isSameProcess(run.header))) {
-      throw new UsageError({
-        what: `nothing to resume yet: ${since} is still at work`,
-        why: `it is pid ${run.header.pid}`,
-        advice: 'try again when it has ended',
-      });
-    }
-    if (run.later !== undefined) {
-      const { task: other, since: time } = run.later;
-      throw new UsageError({
-        what: `nothing to resume: \`${other}\` was run since, at ${formatSince(new Date(time))}`,
-        why: 'it held the same lock, and may have undone what the last run had done',
-        advice: 'run it without `--resume`',
-      });
+    const refuse = (what: string, advice: string, why?: string): UsageError =>
+      new UsageError({ what: `nothing to resume${what}`, why, advice });
+    const without = 'run it without `--resume`';
+    if (run === undefined)
+      throw refuse(`: no earlier run of \`${task}\` with these arguments and options is known`, without);
+    const { header, outcome, later } = run;
+    const last = `the last run of \`${task}\`, since ${formatSince(new Date(header.since))},`;
+    if (outcome === 'done') throw refuse(`: ${last} succeeded`, `${without} to do everything again`);
+    if (outcome === undefined && (await isSameProcess(header)))
+      throw refuse(
+        ` yet: ${last} is still at work`,
+        'try again when it has ended',
+        `it is pid ${header.pid}`,
+      );
+    if (later !== undefined) {
+      throw refuse(
+        `: \`${later.task}\` was run since, at ${formatSince(new Date(later.since))}`,
+        without,
+        'it held the same lock, and may have undone what the last run had done',
+      );
     }
     return new Resumption(run, nodes);
   }

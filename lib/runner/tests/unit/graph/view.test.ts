@@ -1,6 +1,5 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { UsageError } from '../../../errors.ts';
 import { overview } from '../../../graph/overview.ts';
 import { type GraphView, viewOfGraph } from '../../../graph/view.ts';
 import { buildGraph } from '../../../graph.ts';
@@ -79,21 +78,6 @@ test('finalisers are drawn with their arguments and their own needs', async () =
   const drawn = await view(plain('top', { needs: [make] }), { env: 'test' });
   assert.equal(edges(drawn), ['make -finally-> remove test', 'make -need-> top', 'tool -need-> remove test']);
   assert.equal(marks(drawn, 'remove test'), ['finaliser']);
-});
-
-test('a finaliser that is declared in a wrong way is a usage error', async () => {
-  const strict = task({
-    ...described,
-    name: 'strict',
-    args: { word: { type: 'string', positional: true, description: 'd' } },
-  });
-  const top = plain('top', { finally: [strict] });
-  try {
-    await view(top);
-    assert.unreachable();
-  } catch (error) {
-    assert.instance(error, UsageError);
-  }
 });
 
 test('the overview has every public task and the private ones they need, each once', async () => {

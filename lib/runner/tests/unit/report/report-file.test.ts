@@ -15,8 +15,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { UsageError } from '../../../errors.ts';
 import { openReportFile } from '../../../report/report-file.ts';
+import { refusalOf } from '../../rig/refusal.ts';
 
 let folder: string;
 test.before.each(() => {
@@ -24,49 +24,32 @@ test.before.each(() => {
 });
 test.after.each(() => rmSync(folder, { recursive: true, force: true }));
 
-async function refused(path: string): Promise<UsageError> {
-  try {
-    await openReportFile(path, '--report');
-  } catch (error) {
-    if (error instanceof UsageError) return error;
-    throw error;
-  }
-  throw new Error('was not refused');
-}
+const refused = (path: string) => refusalOf(openReportFile(path, '--report'));
 
-test('a new file is only there once it is written, and for its owner alone', async () => {
+test('a file is for its owner alone; until the new one is whole, nothing changes', async () => {
   const path = join(folder, 'run.html');
   const file = await openReportFile(path, '--report');
   assert.equal(readdirSync(folder), []);
-  await file.write('page');
-  assert.equal(readdirSync(folder), ['run.html']);
-  assert.is(readFileSync(path, 'utf8'), 'page');
-  assert.is(statSync(path).mode & 0o777, 0o600);
-});
-
-test('an old file stays as it is until the new one is whole', async () => {
-  const path = join(folder, 'run.html');
-  writeFileSync(path, 'old');
-  const file = await openReportFile(path, '--report');
+  await file.write('old');
+  const again = await openReportFile(path, '--report');
   assert.is(readFileSync(path, 'utf8'), 'old');
-  await file.write('new');
+  await again.write('new');
+  assert.equal(readdirSync(folder), ['run.html']);
   assert.is(readFileSync(path, 'utf8'), 'new');
+  assert.is(statSync(path).mode & 0o777, 0o600);
 });
 
 test('what cannot be written is refused with the reason', async () => {
   writeFileSync(join(folder, 'file'), '');
   mkdirSync(join(folder, 'inner'));
-  assert.is(
-    (await refused(join(folder, 'none', 'run.html'))).why,
-    `there is no folder \`${join(folder, 'none')}\``,
-  );
-  assert.is(
-    (await refused(join(folder, 'file', 'run.html'))).why,
-    `\`${join(folder, 'file')}\` is not a folder`,
-  );
-  assert.is((await refused(join(folder, 'inner'))).why, 'it is a folder');
-  assert.is((await refused('')).why, 'the name is empty');
-  assert.match((await refused('')).advice ?? '', '--report');
+  for (const [path, why] of [
+    [join(folder, 'none', 'run.html'), `there is no folder \`${join(folder, 'none')}\``],
+    [join(folder, 'file', 'run.html'), `\`${join(folder, 'file')}\` is not a folder`],
+    [join(folder, 'inner'), 'it is a folder'],
+    ['', 'the name is empty'],
+  ] as const)
+    assert.is((await refused(path)).why, why);
+  assert.match((await refused('')).advice, '--report');
   assert.equal(readdirSync(folder).sort(), ['file', 'inner']);
 });
 
