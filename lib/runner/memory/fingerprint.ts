@@ -69,8 +69,8 @@ export class Fingerprints {
       if (reason !== undefined) return { ...look, reason };
       says.push('its status command');
     }
-    const several = says.length > 1 || /^(0|\d\d+|[2-9]) /.test(says[0] ?? '');
-    return { ...look, run: false, reason: `${says.join(' and ')} ${several ? 'say' : 'says'} so` };
+    const verb = says.length > 1 || says[0]?.endsWith('inputs') ? 'say' : 'says';
+    return { ...look, run: false, reason: `${says.join(' and ')} ${verb} so` };
   }
 
   /** Forgets the task before it starts, so that an end in the middle leaves nothing to believe in. */

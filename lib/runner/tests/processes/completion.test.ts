@@ -88,10 +88,8 @@ test('bash: every form of launching', async () => {
     ['tsx', program.main],
     ['node', '--import', 'tsx', 'tasks.ts'],
     ['node', '--enable-source-maps', '--import', 'tsx', 'tasks.ts'],
-  ]) {
-    assert.equal(await complete([...launch, 'lab']), ['label'], launch.join(' '));
+  ])
     assert.equal(await complete([...launch, 'label', '']), ['app1', 'app2'], launch.join(' '));
-  }
 });
 
 /** From a folder below a clone: calls the launcher by its name, and completes that. */
