@@ -34,10 +34,13 @@ test('on a fresh clone it shows that nothing exists, and how to create it', asyn
 });
 
 test('a stopped or degraded cluster comes with the task that starts it', async () => {
-  const stopped = await lines({ cluster: { ...absent.cluster, state: 'stopped' } });
-  assert.is(stopped.at(-1), 'start it with: npx tsx tasks.ts start-k8s');
-  const degraded = await lines({ cluster: { ...absent.cluster, state: 'degraded' } });
-  assert.is(degraded.at(-1), 'start what is missing with: npx tsx tasks.ts start-k8s');
+  for (const [state, step] of [
+    ['stopped', 'start it'],
+    ['degraded', 'start what is missing'],
+  ] as const) {
+    const last = (await lines({ cluster: { ...absent.cluster, state } })).at(-1);
+    assert.is(last, `${step} with: npx tsx tasks.ts start-k8s`);
+  }
 });
 
 test('on a running cluster, a sealed Vault or a database that does not answer comes with start-k8s, too', async () => {
@@ -66,10 +69,7 @@ test('on a running cluster, a sealed Vault or a database that does not answer co
 });
 
 test('version and ready nodes stand beside the state', async () => {
-  const nodes = [
-    { name: 'a', ready: true },
-    { name: 'b', ready: false },
-  ];
+  const nodes = [true, false].map((ready, index) => ({ name: `${index}`, ready }));
   const [, cluster] = await lines({ cluster: { state: 'creating', kubernetesVersion: 'v1.31.0', nodes } });
   assert.is(cluster, 'cluster      creating, Kubernetes v1.31.0, 1 of 2 nodes ready');
 });
@@ -99,10 +99,7 @@ test('releases stand in columns', async () => {
 });
 
 test('simulated parts are marked', async () => {
-  const embedded = await lines({
-    provider: 'embedded',
-    cluster: { ...absent.cluster, state: 'creating' },
-  });
+  const embedded = await lines({ provider: 'embedded', cluster: { ...absent.cluster, state: 'creating' } });
   assert.ok(embedded.some((line) => line.startsWith('simulated    nodes, pods')));
   assert.not.ok((await lines({})).some((line) => line.startsWith('simulated')));
 });
