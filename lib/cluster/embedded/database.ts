@@ -84,14 +84,11 @@ async function ensureServer(context: Context): Promise<Outcome> {
   const data = join(environment.state, 'postgresql', 'data');
   const files = serverFiles(environment);
   const settled = serverArguments(data, ports.postgresql, files);
-  const wanted = {
-    started: digestOf(JSON.stringify(settled)),
-    certificate: await certificateDigest(environment),
-  };
-  const known = await readRecord(environment);
   // A server with another command line is restarted.
-  if (known.started === wanted.started && (await isUp(environment, 'postgresql', ready))) {
-    if (known.certificate === wanted.certificate) return 'unchanged';
+  const digest = digestOf(JSON.stringify(settled));
+  const certificate = await certificateDigest(environment);
+  if (await isUp(environment, 'postgresql', ready, digest)) {
+    if ((await textIfThere(lastCertificate(environment))) === certificate) return 'unchanged';
     // The run that renewed the certificate was killed before it reloaded the server.
     await reloadDatabase(environment);
     return 'changed';
@@ -101,13 +98,14 @@ async function ensureServer(context: Context): Promise<Outcome> {
   const account = await findAccount('postgres', $);
   // The owner differs when the machine has started or stopped allowing user namespaces.
   if ((await stat(data)).uid !== account.owner) await $`chown -R ${account.owner} ${data}`;
-  await writeRecord(environment, wanted);
+  await writeWhole(lastCertificate(environment), certificate);
   return launchService(context, {
     name: 'postgresql',
     program: server.path,
     command: [...account.words, server.path, ...settled],
     ports: { postgresql: ports.postgresql },
     ready,
+    digest,
     // PostgreSQL mistakes any process with that pid, such as a zombie or a reused pid, for a running server.
     prepare: () => rm(join(data, 'postmaster.pid'), { force: true }),
   });
@@ -119,26 +117,11 @@ export async function reloadDatabase(environment: Environment): Promise<void> {
   const service = (await readServices(environment.state)).find(({ name }) => name === 'postgresql');
   if (service === undefined || !(await isSameProcess(service))) return;
   process.kill(service.pid, 'SIGHUP');
-  await writeRecord(environment, { ...(await readRecord(environment)), certificate });
+  await writeWhole(lastCertificate(environment), certificate);
 }
 
-/** Digests of the server's command line, and of the certificate that it read last. */
-type ServerRecord = { readonly started?: string; readonly certificate?: string };
-
-const recordFile = (state: string): string => join(state, 'postgresql', 'server.json');
-
-async function readRecord({ state }: Pick<Environment, 'state'>): Promise<ServerRecord> {
-  try {
-    return (JSON.parse(await readFile(recordFile(state), 'utf8')) as ServerRecord | null) ?? {};
-  } catch {
-    // Missing or damaged: the server is restarted.
-    return {};
-  }
-}
-
-async function writeRecord({ state }: Pick<Environment, 'state'>, record: ServerRecord): Promise<void> {
-  await writeWhole(recordFile(state), `${JSON.stringify(record)}\n`);
-}
+/** The file with the digest of the certificate that the server read last. */
+const lastCertificate = ({ state }: Environment): string => join(state, 'postgresql', 'certificate.sha256');
 
 const digestOf = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');
 

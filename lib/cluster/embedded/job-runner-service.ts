@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../ground/outcome.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
-import { type Environment, writeWhole } from '../../settings/environment.ts';
+import type { Environment } from '../../settings/environment.ts';
 import { inBackground, isUp, launchService } from './launch.ts';
 
 const program = 'lib/cluster/embedded/job-runner.ts';
@@ -25,21 +25,19 @@ export const jobRunnerCommands = ({ environment }: InEnvironment): readonly stri
  */
 export async function ensureJobRunner(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
-  const { root, state } = environment;
+  const { root } = environment;
   // It has no port: alive is ready.
   const ready = async () => true;
-  const record = join(state, 'job-runner.sha256');
   const hash = createHash('sha256');
   for (const source of [program, ...parts]) hash.update(await readFile(join(root, source)));
-  const sources = hash.digest('hex');
-  const known = await readFile(record, 'utf8').catch(() => '');
-  if (known.trim() === sources && (await isUp(environment, 'job-runner', ready))) return 'unchanged';
-  await writeWhole(record, `${sources}\n`);
+  const digest = hash.digest('hex');
+  if (await isUp(environment, 'job-runner', ready, digest)) return 'unchanged';
   return launchService(context, {
     name: 'job-runner',
     program: process.execPath,
     command: jobRunnerWords(process.execPath, join(root, program), environment),
     ports: {},
     ready,
+    digest,
   });
 }

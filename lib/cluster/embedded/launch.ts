@@ -19,18 +19,21 @@ export type ServiceLaunch = {
   /** Loopback ports that it listens on, by their names in errors. */
   readonly ports: { readonly [name: string]: number };
   readonly ready?: () => Promise<boolean>;
+  /** See `ServiceRecord`. */
+  readonly digest?: string;
   /** Called once no earlier process of this service runs. */
   readonly prepare?: () => Promise<void>;
 };
 
-/** True when the service runs and answers. */
+/** True when the service runs as it was started with this digest, and answers. */
 export async function isUp(
   { state }: Environment,
   name: string,
   ready: () => Promise<boolean>,
+  digest?: string,
 ): Promise<boolean> {
-  const living = await livingServices(state);
-  return living.some((record) => record.name === name) && (await ready());
+  const running = (await livingServices(state)).find((record) => record.name === name);
+  return running !== undefined && running.digest === digest && (await ready());
 }
 
 /** Stops a service, recorded or left by a killed run. */
@@ -53,7 +56,7 @@ export async function launchService(context: EnvironmentContext, launch: Service
   await launch.prepare?.();
   const env = { ...(await processEnvironment(environment)), ...launch.env };
   const options = { env, cwd: environment.root };
-  const record = await startService(environment.state, name, launch.command, options);
+  const record = await startService(environment.state, name, launch.command, options, launch.digest);
   startedByThisRun(context, record);
   if (launch.ready) await waitUntilUp(context, name, launch.ready);
   return 'changed';

@@ -14,6 +14,8 @@ export type ServiceRecord = {
   readonly pid: number;
   readonly startTime: string;
   readonly bootId: string;
+  /** Digest of what it was started with, if that decides whether it is started again. */
+  readonly digest?: string | undefined;
 };
 
 const folder = (state: string): string => join(state, 'services');
@@ -58,10 +60,11 @@ export async function recordService(
   state: string,
   name: string,
   pid: number,
+  digest?: string,
 ): Promise<ServiceRecord | undefined> {
   const startTime = await processStartTime(pid);
   if (startTime === undefined) return undefined;
-  const record: ServiceRecord = { name, pid, startTime, bootId: await bootId() };
+  const record: ServiceRecord = { name, pid, startTime, bootId: await bootId(), digest };
   await writeWhole(join(folder(state), `${name}.json`), `${JSON.stringify(record)}\n`);
   return record;
 }
@@ -72,6 +75,7 @@ export async function startService(
   name: string,
   [program = '', ...words]: readonly string[],
   options: { readonly env?: NodeJS.ProcessEnv; readonly cwd?: string } = {},
+  digest?: string,
 ): Promise<ServiceRecord> {
   const log = serviceLog(state, name);
   await mkdir(join(state, 'logs'), { recursive: true, mode: 0o700 });
@@ -80,7 +84,7 @@ export async function startService(
     const child = spawn(program, words, { ...options, detached: true, stdio: ['ignore', output, output] });
     await once(child, 'spawn');
     child.unref();
-    const record = await recordService(state, name, child.pid as number);
+    const record = await recordService(state, name, child.pid as number, digest);
     if (record) return record;
     throw await startError(state, name, ended);
   } catch (error) {

@@ -196,8 +196,8 @@ tests('lost certificates are recreated and used everywhere', async () => {
   await succeeds('install-tier', 'apps');
   assert.is(await login(await loginOf('app2')), undefined);
   // The state after a run that was killed before it passed the new certificate to the server.
-  const record = state('postgresql/server.json');
-  await writeFile(record, JSON.stringify({ ...JSON.parse(await readText(record)), certificate: 'older' }));
+  const record = state('postgresql/certificate.sha256');
+  await writeFile(record, 'older');
   await succeeds('create-k8s');
   assert.not.match(await readText(record), /older/);
   assert.is(await readText(state('services/postgresql.json')), server, 'PostgreSQL was not started again');
