@@ -11,17 +11,10 @@ import { applyIngress } from './ingress.ts';
 import { runKwokctl } from './kwokctl.ts';
 import { waitUntilUp } from './launch.ts';
 import { applyNodes, compareNodes, restoreNodes } from './nodes.ts';
-import { checkPorts } from './ports.ts';
+import { checkPorts, type Ports } from './ports.ts';
 import { stopStrays } from './processes.ts';
 import { livingServices, type ServiceRecord, stopServices, waitForService } from './services.ts';
-import {
-  clusterFolder,
-  type EmbeddedState,
-  kubernetesServices,
-  type Ports,
-  requireState,
-  writeState,
-} from './state.ts';
+import { clusterFolder, type EmbeddedState, kubernetesServices, requireState, writeState } from './state.ts';
 import { fillTemplate } from './template.ts';
 
 /** Milliseconds that the API server may take to become ready. */

@@ -8,16 +8,10 @@ import { reasonOf } from '../../tools/tool-answer.ts';
 import { findTool, type ToolName } from '../../tools/tools.ts';
 import { ingressCommands } from './ingress.ts';
 import { nodeValues } from './nodes.ts';
+import type { Ports } from './ports.ts';
 import { findProcesses, startedByThisRun } from './processes.ts';
 import { recordService, type ServiceRecord } from './services.ts';
-import {
-  clusterFolder,
-  type EmbeddedState,
-  expectedPorts,
-  kubernetesServices,
-  type Mode,
-  type Ports,
-} from './state.ts';
+import { clusterFolder, type EmbeddedState, expectedPorts, kubernetesServices, type Mode } from './state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
 /** The programs that kwokctl starts, by its flags. */

@@ -7,7 +7,8 @@ import { findTool } from '../../tools/tools.ts';
 import { connectApi } from './api.ts';
 import { applyManifests } from './apply.ts';
 import { answers, inBackground, isUp, launchService, waitUntilUp } from './launch.ts';
-import { expectedPorts, type Ports, requireState } from './state.ts';
+import type { Ports } from './ports.ts';
+import { expectedPorts, requireState } from './state.ts';
 import { missingTypes, typesOf, waitForTypes } from './types.ts';
 
 /** The plain commands, for `--dry-run`. */

@@ -5,34 +5,43 @@ import { isFree } from '../../ground/free-port.ts';
 const first = 20_000;
 const last = 32_000;
 
-const blocks = (names: readonly string[]): number => Math.floor((last - first) / names.length);
+export const portNames = [
+  'kubeApiserver',
+  'etcd',
+  'etcdPeer',
+  'kubeControllerManager',
+  'kubeScheduler',
+  'kwokController',
+  'vault',
+  'vaultCluster',
+  'postgresql',
+  'operatorMetrics',
+  'operatorHealth',
+] as const;
+
+export type Ports = { readonly [name in (typeof portNames)[number]]: number };
+
+const blocks = Math.floor((last - first) / portNames.length);
 
 /** The ports that a clone tries in its `step`th attempt, from 0. */
-export function portBlock<Name extends string>(
-  key: string,
-  names: readonly Name[],
-  step = 0,
-): { readonly [name in Name]: number } {
-  const block = (Number.parseInt(key, 16) + step) % blocks(names);
-  const entries = names.map((name, index) => [name, first + block * names.length + index]);
-  return Object.fromEntries(entries) as { [name in Name]: number };
+export function portBlock(key: string, step = 0): Ports {
+  const block = (Number.parseInt(key, 16) + step) % blocks;
+  const start = first + block * portNames.length;
+  return Object.fromEntries(portNames.map((name, index) => [name, start + index])) as Ports;
 }
 
 /**
  * A free loopback port for each name, in one block. The search starts at the clone's key: a clone mostly gets the same
  * ports, two clones get different ones. Throws `TaskError` if no block is free.
  */
-export async function choosePorts<Name extends string>(
-  key: string,
-  names: readonly Name[],
-): Promise<{ readonly [name in Name]: number }> {
-  for (let step = 0; step < blocks(names); step += 1) {
-    const ports = portBlock(key, names, step);
-    const free = await Promise.all(Object.values<number>(ports).map(isFree));
+export async function choosePorts(key: string): Promise<Ports> {
+  for (let step = 0; step < blocks; step += 1) {
+    const ports = portBlock(key, step);
+    const free = await Promise.all(Object.values(ports).map(isFree));
     if (free.every(Boolean)) return ports;
   }
   throw new TaskError({
-    what: `no ${names.length} free ports next to each other`,
+    what: `no ${portNames.length} free ports next to each other`,
     why: `every block between ${first} and ${last} has a port that is in use`,
     advice: `stop the programs that listen there: \`${listeners()}\``,
   });

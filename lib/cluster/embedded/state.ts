@@ -12,28 +12,12 @@ import {
 } from '../../settings/environment.ts';
 import { notRunning } from '../not-running.ts';
 import type { Servers } from '../provider.ts';
-import { choosePorts, portBlock } from './ports.ts';
+import { choosePorts, type Ports, portBlock, portNames } from './ports.ts';
 import { readServices, stopServices } from './services.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
 /** `create` creates what is missing, `start` needs an existing cluster. */
 export type Mode = 'create' | 'start';
-
-export const portNames = [
-  'kubeApiserver',
-  'etcd',
-  'etcdPeer',
-  'kubeControllerManager',
-  'kubeScheduler',
-  'kwokController',
-  'vault',
-  'vaultCluster',
-  'postgresql',
-  'operatorMetrics',
-  'operatorHealth',
-] as const;
-
-export type Ports = { readonly [name in (typeof portNames)[number]]: number };
 
 /** What an embedded cluster was created with. `creating` until the API server answers for the first time. */
 export type EmbeddedState = {
@@ -76,7 +60,7 @@ export const readState = (
 
 /** The ports of the cluster, or for `--dry-run` those that it would get if all were free. */
 export const expectedPorts = async (environment: Environment): Promise<Ports> =>
-  (await readState(environment))?.ports ?? portBlock(cloneKey(environment.name, environment.root), portNames);
+  (await readState(environment))?.ports ?? portBlock(cloneKey(environment.name, environment.root));
 
 const auditLogIn = (state: string): string => `${state}/logs/vault-audit.log`;
 
@@ -158,7 +142,7 @@ export async function ensureState({ environment, settings: { cluster } }: Target
   const state: EmbeddedState = {
     phase: 'creating',
     kubernetesVersion: cluster.kubernetesVersion,
-    ports: await choosePorts(cloneKey(environment.name, environment.root), portNames),
+    ports: await choosePorts(cloneKey(environment.name, environment.root)),
   };
   await writeSettings(environment, state.ports);
   await writeState(environment, state);

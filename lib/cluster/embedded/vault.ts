@@ -6,7 +6,8 @@ import { type Environment, writeWhole } from '../../settings/environment.ts';
 import { findTool } from '../../tools/tools.ts';
 import { dropReservation, keysNeverStored } from '../../vault/api/keys-file.ts';
 import { answers, inBackground, isUp, launchService } from './launch.ts';
-import { expectedPorts, type Ports, requireState } from './state.ts';
+import type { Ports } from './ports.ts';
+import { expectedPorts, requireState } from './state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
 /** The plain commands, for `--dry-run`. */

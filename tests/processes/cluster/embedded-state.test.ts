@@ -6,13 +6,13 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { requireCluster, withPostgresql } from '../../../lib/cluster/cluster.ts';
 import { writePids } from '../../../lib/cluster/embedded/kwokctl.ts';
+import { portNames } from '../../../lib/cluster/embedded/ports.ts';
 import { startedByThisRun, stopEverything } from '../../../lib/cluster/embedded/processes.ts';
 import { readServices, recordService } from '../../../lib/cluster/embedded/services.ts';
 import {
   ensureState,
   expectedPorts,
   expectedServers,
-  portNames,
   readState,
   requireState,
   writeState,

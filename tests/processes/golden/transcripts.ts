@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { portBlock } from '../../../lib/cluster/embedded/ports.ts';
-import { portNames } from '../../../lib/cluster/embedded/state.ts';
 import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { loader } from '../../../lib/runner/tests/rig/run-file.ts';
@@ -69,7 +68,7 @@ export async function dryRuns(
 export function normalise(text: string, folder: string): string {
   const key = cloneKey('development', folder);
   let normal = text.replaceAll(`-${key}`, '-CLONE');
-  for (const [name, port] of Object.entries(portBlock(key, portNames))) {
+  for (const [name, port] of Object.entries(portBlock(key))) {
     normal = normal.replaceAll(String(port), `PORT_${name}`);
   }
   return (

@@ -2,12 +2,10 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkPorts, choosePorts, portBlock } from '../../../lib/cluster/embedded/ports.ts';
+import { checkPorts, choosePorts, portBlock, portNames } from '../../../lib/cluster/embedded/ports.ts';
 import { isFree } from '../../../lib/ground/free-port.ts';
 import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
 import { failureOf } from '../../rig/task-context.ts';
-
-const names = ['api', 'vault', 'database'] as const;
 
 async function listening<Result>(port: number, body: () => Promise<Result>): Promise<Result> {
   const server = createServer().listen(port, '127.0.0.1');
@@ -20,39 +18,41 @@ async function listening<Result>(port: number, body: () => Promise<Result>): Pro
 }
 
 test('a block is consecutive, below the ports that clients use, and the same for a key', () => {
-  const block = portBlock('0badcafe', names);
-  assert.equal(block, portBlock('0badcafe', names));
-  assert.is(block.vault, block.api + 1);
-  assert.is(block.database, block.api + 2);
+  const block = portBlock('0badcafe');
+  assert.equal(block, portBlock('0badcafe'));
+  assert.equal(
+    Object.values(block),
+    portNames.map((_, index) => block.kubeApiserver + index),
+  );
   for (const key of ['00000000', '0badcafe', 'ffffffff']) {
-    for (const port of Object.values(portBlock(key, names))) assert.ok(port >= 20_000 && port < 32_768);
+    for (const port of Object.values(portBlock(key))) assert.ok(port >= 20_000 && port < 32_768);
   }
 });
 
 test('blocks of different keys and steps do not overlap', () => {
-  const seen = ['00000000', '00000001', '00000002'].map((key) => portBlock(key, names).api);
+  const seen = ['00000000', '00000001', '00000002'].map((key) => portBlock(key).kubeApiserver);
   assert.is(new Set(seen).size, 3);
-  assert.is(portBlock('00000000', names, 1).api, portBlock('00000001', names).api);
-  assert.is(Math.abs((seen[1] ?? 0) - (seen[0] ?? 0)), names.length);
+  assert.is(portBlock('00000000', 1).kubeApiserver, portBlock('00000001').kubeApiserver);
+  assert.is(Math.abs((seen[1] ?? 0) - (seen[0] ?? 0)), portNames.length);
 });
 
 test('a port with a listener is not free', async () => {
-  const { api } = await choosePorts('00001234', names);
-  assert.is(await isFree(api), true);
-  await listening(api, async () => assert.is(await isFree(api), false));
-  assert.is(await isFree(api), true);
+  const { kubeApiserver } = await choosePorts('00001234');
+  assert.is(await isFree(kubeApiserver), true);
+  await listening(kubeApiserver, async () => assert.is(await isFree(kubeApiserver), false));
+  assert.is(await isFree(kubeApiserver), true);
 });
 
 test('the next block is used if one port is taken', async () => {
-  const ports = await choosePorts('00004321', names);
+  const ports = await choosePorts('00004321');
   await listening(ports.vault, async () => {
-    const others = await choosePorts('00004321', names);
-    assert.is(new Set([...Object.values(ports), ...Object.values(others)]).size, 6);
+    const others = await choosePorts('00004321');
+    assert.is(new Set([...Object.values(ports), ...Object.values(others)]).size, 2 * portNames.length);
   });
 });
 
 test('a taken port is reported with its purpose and a command that finds its user', async () => {
-  const ports = await choosePorts('00009876', names);
+  const ports = await choosePorts('00009876');
   await checkPorts(ports);
   await listening(ports.vault, async () => {
     const error = await failureOf(checkPorts(ports));
@@ -78,7 +78,7 @@ test('if listening fails in general, no port is reported as taken', async () => 
     return this;
   };
   try {
-    for (const attempt of [isFree(20_000), choosePorts('00001234', names), checkPorts({ api: 20_000 })]) {
+    for (const attempt of [isFree(20_000), choosePorts('00001234'), checkPorts({ api: 20_000 })]) {
       const { what, why } = await failureOf(attempt);
       assert.match(what, /^cannot listen on 127\.0\.0\.1:\d+$/);
       assert.is(why, 'listen EADDRNOTAVAIL');

@@ -3,12 +3,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseAllDocuments } from 'yaml';
 import { portBlock } from '../../../lib/cluster/embedded/ports.ts';
-import { portNames } from '../../../lib/cluster/embedded/state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from '../../../lib/cluster/embedded/template.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
-const ports = portBlock('0badcafe', portNames);
+const ports = portBlock('0badcafe');
 const templates: { readonly [file: string]: TemplateValues } = {
   'kwok.yaml': ports,
   'cluster.yaml': { vault: 20_001, postgresql: 20_003, auditLog: '/state/logs/vault-audit.log' },
