@@ -61,12 +61,12 @@ const smallChunk = 4096;
 
 /** What a stream of a child has printed, at most the last `limit` bytes of it (a chunk more or less). zx fills it: a list with `push`. */
 export class Capture extends Array<Buffer> {
-  readonly #limit: () => number;
+  readonly #limit: number;
   #bytes = 0;
   /** The beginning was left out. */
   truncated = false;
 
-  constructor(limit: () => number) {
+  constructor(limit: number) {
     super();
     this.#limit = limit;
   }
@@ -77,8 +77,11 @@ export class Capture extends Array<Buffer> {
       this[this.length - 1] = Buffer.concat([last, chunk]);
     else super.push(chunk);
     this.#bytes += chunk.length;
-    const limit = this.#limit();
-    for (let [first] = this; first !== undefined && this.#bytes - first.length >= limit; [first] = this) {
+    for (
+      let [first] = this;
+      first !== undefined && this.#bytes - first.length >= this.#limit;
+      [first] = this
+    ) {
       this.#bytes -= first.length;
       this.shift();
       this.truncated = true;

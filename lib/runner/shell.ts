@@ -47,8 +47,6 @@ export type Command = Promise<CommandOutput> & {
   readonly pid: number | undefined;
   readonly stdout: Readable;
   readonly stderr: Readable;
-  quiet(on?: boolean): Command;
-  nothrow(on?: boolean): Command;
 };
 
 /** Starts commands: as a template for one of them, called with options for a shell that has these. */

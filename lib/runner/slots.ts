@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks';
 import PQueue, { PriorityQueue } from 'p-queue';
 import type { TaskNode } from './node.ts';
 
@@ -21,8 +20,6 @@ export class Slots {
   /** What has not begun. */
   readonly #queued = new Set<TaskNode>();
   readonly #mutexes = new Map<string, Mutex>();
-  // p-queue begins a job in the async context of the one that made room for it.
-  readonly #context = new AsyncResource('slots');
   #active = 0;
   /** Interactive nodes that are queued or run. */
   #interactive = 0;
@@ -84,8 +81,7 @@ export class Slots {
       if (mutex !== undefined) mutex.taken = true;
       this.#active += 1;
       try {
-        const context = this.#context.runInAsyncScope(() => new AsyncResource('task'));
-        await context.runInAsyncScope(this.#run, undefined, node);
+        await this.#run(node);
         if (performance.now() - this.#turnedAt > turnMs) await this.#turn();
       } catch (error) {
         this.#onError(error);

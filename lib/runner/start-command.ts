@@ -58,7 +58,8 @@ function startCommand(
   const zx = require('zx/core') as typeof Zx;
   const terminal = host.interactive && !options.quiet && options.input === undefined;
   const output = host.pipe?.write ?? 'pipe';
-  const limit = (): number => (running.isQuiet() ? capturedBytes : keptBytes);
+  const { quiet = false, nothrow = false, timeoutMs } = options;
+  const limit = quiet ? capturedBytes : keptBytes;
   const stdout = new Capture(limit);
   const stderr = new Capture(limit);
   const running: Zx.ProcessPromise = zx.$({
@@ -70,14 +71,14 @@ function startCommand(
     input: options.input || '',
     stdio: terminal ? 'inherit' : [options.input ? 'pipe' : 'ignore', output, output],
     store: { stdout, stderr, stdall: Object.assign([], { push: () => 0 }) },
-    quiet: options.quiet ?? false,
-    nothrow: options.nothrow ?? false,
+    quiet,
+    nothrow,
     verbose: true,
     detached: !terminal,
     preferLocal: false,
     log: (entry) => {
-      // The caller may still say `.quiet()`.
-      if (entry.kind === 'cmd') queueMicrotask(() => running.isQuiet() || host.onCommand(entry.cmd));
+      if (quiet) return;
+      if (entry.kind === 'cmd') host.onCommand(entry.cmd);
       else if ((entry.kind === 'stdout' || entry.kind === 'stderr') && entry.verbose)
         host.onOutput(entry.kind, entry.data, stdout);
     },
@@ -98,7 +99,6 @@ function startCommand(
   })(pieces, ...values);
 
   let timedOut = false;
-  const { timeoutMs } = options;
   const endLimit = timeoutMs === undefined ? undefined : startLimit(timeoutMs, onTimeout);
   function onTimeout(): void {
     timedOut = true;
@@ -122,31 +122,17 @@ function startCommand(
       output,
       startError: cause ?? undefined,
       timeoutMs: timedOut ? timeoutMs : undefined,
-      overflow: truncated && running.isQuiet() ? capturedBytes : undefined,
+      overflow: truncated && quiet ? capturedBytes : undefined,
       cwd: options.cwd,
     };
-    if (!running.isNothrow() && hasFailed(finished)) throw commandFailure(finished, host.redact);
+    if (!nothrow && hasFailed(finished)) throw commandFailure(finished, host.redact);
     return output;
   };
-  const command = running.then(settle, settle) as Command;
-  Object.defineProperties(command, {
+  return Object.defineProperties(running.then(settle, settle), {
     pid: { get: () => running.pid },
     stdout: { get: () => running.stdout },
     stderr: { get: () => running.stderr },
-    quiet: {
-      value: (on?: boolean) => {
-        running.quiet(on);
-        return command;
-      },
-    },
-    nothrow: {
-      value: (on?: boolean) => {
-        running.nothrow(on);
-        return command;
-      },
-    },
-  });
-  return command;
+  }) as Command;
 }
 
 /** Every option is given: zx takes the others from global defaults, which ZX_… variables change. */

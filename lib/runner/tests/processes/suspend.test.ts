@@ -25,11 +25,7 @@ test.after.each(async () => {
 });
 
 /** Starts a run in a shell that says `stopped` when it has its terminal back, and at the next line does `next`. */
-function open(
-  tasks: readonly RigTask[],
-  line = 'node --import tsx tasks.ts',
-  next = 'fg; echo back $?',
-): Launched {
+function open(tasks: readonly RigTask[], line = `node ${rig.program}`, next = 'fg; echo back $?'): Launched {
   const shell = `set -m; ${line} top; echo stopped $?; read -r; ${next}`;
   launched = project.inTerminal(`bash -c '${shell}'`, tasks, []);
   return launched;
@@ -88,7 +84,7 @@ test('what has the terminal stops with the run', async () => {
 
 test('a run inside a task stops its own commands', async () => {
   const run = open([
-    { name: 'top', commands: ['node --import tsx tasks.ts inner'] },
+    { name: 'top', commands: [`node ${rig.program} inner`] },
     { name: 'inner', commands: [rig.command('inner')] },
   ]);
   const inner = await rig.next('inner');
@@ -125,7 +121,7 @@ test('a command that something else has stopped is ended by a signal to the run 
 
 test('without a shell that could let it go on, Ctrl-Z does nothing', async () => {
   launched = project.inTerminal(
-    'node --import tsx tasks.ts',
+    `node ${rig.program}`,
     [{ name: 'top', commands: [rig.command('a')] }],
     ['top'],
   );

@@ -29,7 +29,7 @@ function open(
   env: NodeJS.ProcessEnv = {},
   size?: { readonly columns: number; readonly rows: number },
 ): Launched {
-  const launched = project.inTerminal('node --import tsx tasks.ts', tasks, args, env, size);
+  const launched = project.inTerminal(`node ${rig.program}`, tasks, args, env, size);
   started.push(launched);
   return launched;
 }
@@ -67,7 +67,7 @@ test('the live view shows what runs, and leaves one line for each task', async (
   const screen = screenOf(launched);
   assert.is(screen.cursor.column, 0);
   const text = screen.lines.join('\n');
-  assert.match(text, /^loading\n✓ a \S+\n✗ b \S+ `sh .*\n/);
+  assert.match(text, /^✓ a \S+\n✗ b \S+ `sh .*\n/);
   assert.match(text, 'task: top → b (');
   assert.match(text, /\nfailed after \S+: 1 failed, 1 done, 1 not started\n/);
   assert.not.match(text, 'running');
@@ -177,7 +177,7 @@ test('colours and redrawing by the environment', async () => {
         { name: 'b', commands: ['true'], needs: ['a'] },
       ];
       const { TERM = 'xterm', ...rest } = env;
-      const launched = project.inTerminal(`env TERM=${TERM} node --import tsx tasks.ts`, tasks, ['b'], rest);
+      const launched = project.inTerminal(`env TERM=${TERM} node ${rig.program}`, tasks, ['b'], rest);
       started.push(launched);
       assert.is(await launched.exit, 0, name);
       // biome-ignore lint/suspicious/noControlCharactersInRegex: colours

@@ -66,18 +66,6 @@ test('steps come one after another, each with what only it needs; the label is t
   ]);
 });
 
-test('a task with steps cannot be needed, and its steps are tasks', async () => {
-  const top = plain('top', { steps: [plain('a')] });
-  const owner = plain('owner', { needs: [top] });
-  const wrong = plain('wrong', { steps: [undefined as never] });
-  for (const [requested, words] of [
-    [owner, 'task `top` has `steps` and cannot be needed by `owner`'],
-    [wrong, '`steps` of task `wrong` holds something that is no task: `undefined`'],
-  ] as const) {
-    assert.is((await refusalOf(build(requested))).what, words);
-  }
-});
-
 test('two tasks of one name are refused, wherever they stand in the graph; a task may stand there often', async () => {
   const shared = plain('twin');
   const other = plain('twin');
@@ -101,17 +89,6 @@ test('two tasks of one name are refused, wherever they stand in the graph; a tas
   );
 });
 
-test('a task that is only needed has no name or alias of a listed one', async () => {
-  const listed = namesOf([plain('clean', { aliases: ['wipe'] })]);
-  for (const name of ['clean', 'wipe']) {
-    const top = plain('top', { needs: [plain(name)] });
-    assert.is(
-      (await refusalOf(buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run', listed))).what,
-      `two tasks are called \`${name}\``,
-    );
-  }
-});
-
 test('a label is what a user would type', async () => {
   const build = task({
     ...described,
@@ -133,18 +110,24 @@ test('a label is what a user would type', async () => {
 });
 
 test('what is no task is refused, with its place and what to do', async () => {
-  const name = 'build' as unknown as AnyTask;
   const later = undefined as unknown as AnyTask;
-  for (const [definition, what] of [
-    [{ needs: [name] }, '`needs` of task `top` holds something that is no task: `build`'],
-    [{ needs: () => [later] }, '`needs` of task `top` holds something that is no task: `undefined`'],
-    [{ needs: [{ task: later }] }, '`needs` of task `top` holds something that is no task: `undefined`'],
-    [{ finally: [name] }, '`finally` of task `top` holds something that is no task: `build`'],
+  for (const [definition, field, shown] of [
+    [{ needs: ['build' as unknown as AnyTask] }, 'needs', 'build'],
+    [{ needs: () => [later] }, 'needs', 'undefined'],
+    [{ needs: [{ task: later }] }, 'needs', 'undefined'],
+    [{ finally: [later] }, 'finally', 'undefined'],
+    [{ after: [later] }, 'after', 'undefined'],
+    [{ steps: [later] }, 'steps', 'undefined'],
   ] as const) {
     const error = await refusalOf(build(plain('top', { ...definition })));
-    assert.is(error.what, what);
+    assert.is(error.what, `\`${field}\` of task \`top\` holds something that is no task: \`${shown}\``);
     assert.match(error.advice, /graph\.test\.ts:\d+/);
   }
+  const steps = plain('steps', { steps: [plain('a')] });
+  assert.is(
+    (await refusalOf(build(plain('owner', { needs: [steps] })))).what,
+    'task `steps` has `steps` and cannot be needed by `owner`',
+  );
 });
 
 test('needs may depend on arguments; words after -- go to the requested task alone', async () => {
@@ -201,12 +184,18 @@ test('a task that needs itself is a cycle, with ever new arguments it is endless
   assert.match(error.message, 'without end: endless -> endless --depth=1 -> ');
 });
 
-test('wrong arguments of a need name both tasks', async () => {
-  const top = plain('top', { needs: [{ task: deploy, args: { aap: 'x' } }] });
-  const error = await refusalOf(build(top));
-  assert.is(error.what, 'task `top` needs `deploy` in a wrong way');
-  assert.is(error.why, 'unknown argument `aap`');
-  assert.match(error.advice, /graph\.test\.ts:\d+/);
+test('wrong arguments of a need or finaliser name both tasks, also for one that takes none and is part of the run already', async () => {
+  const none = plain('none');
+  for (const [definition, what] of [
+    [{ needs: [{ task: deploy, args: { aap: 'x' } }] }, 'needs `deploy`'],
+    [{ needs: [none, { task: none, args: { aap: 'x' } }] }, 'needs `none`'],
+    [{ finally: [{ task: deploy, args: { aap: 'x' } }] }, 'has the finaliser `deploy`'],
+  ] as const) {
+    const error = await refusalOf(build(plain('top', { ...definition })));
+    assert.is(error.what, `task \`top\` ${what} in a wrong way`);
+    assert.is(error.why, 'unknown argument `aap`');
+    assert.match(error.advice, /graph\.test\.ts:\d+/);
+  }
 });
 
 /** The order of a run of several tasks, each with what it has to come after. */
@@ -288,14 +277,6 @@ test('finalisers come after all others, those of the latest tasks first, with wh
   );
 });
 
-test('arguments of finalisers are checked, and the same arguments are one node', async () => {
-  const undo = plain('undo', { finally: [need(deploy, { app: 'x' })] });
-  const top = plain('top', { needs: [undo], finally: [need(deploy, { app: 'x', tier: 'core' })] });
-  assert.equal(await labels(top), ['undo', 'top', 'deploy x']);
-  const wrong = plain('wrong', { finally: [{ task: deploy, args: { aap: 'x' } }] });
-  assert.is((await refusalOf(build(wrong))).what, 'task `wrong` has the finaliser `deploy` in a wrong way');
-});
-
 test('finalisers of each other are a cycle', async () => {
   const undo: AnyTask = plain('undo', { finally: () => [other] });
   const other = plain('other', { finally: [undo] });
@@ -359,12 +340,6 @@ test('a readiness that cannot be is told before anything runs', async () => {
   );
 });
 
-test('arguments for a task that takes none are told, also when it is part of the run already', async () => {
-  const none = plain('none');
-  const top = plain('top', { needs: [none, { task: none, args: { aap: 'x' } }] });
-  assert.is((await refusalOf(build(top))).why, 'unknown argument `aap`');
-});
-
 test('a chain of 51,000 needs is no problem, nor are 51,000 needs of one task', async () => {
   let last: AnyTask = plain('task-0');
   for (let index = 1; index < 51_000; index += 1)
@@ -388,12 +363,8 @@ test('a long circle is shown by its ends', async () => {
 test('a number that cannot be is named before anything runs', async () => {
   for (const [field, value, why] of [
     ['retries', -1, 'expected a whole number, 0 or more'],
-    ['retries', 0.5, 'expected a whole number, 0 or more'],
     ['retries', Number.NaN, 'expected a whole number, 0 or more'],
-    ['retries', Number.POSITIVE_INFINITY, 'expected a whole number, 0 or more'],
-    ['retryDelayMs', -1, 'expected a number of milliseconds, 0 or more'],
     ['retryDelayMs', Number.NaN, 'expected a number of milliseconds, 0 or more'],
-    ['timeoutMs', -1, 'expected a number of milliseconds above 0'],
     ['timeoutMs', 0, 'expected a number of milliseconds above 0'],
     ['timeoutMs', Number.NaN, 'expected a number of milliseconds above 0'],
   ] as const) {
@@ -406,22 +377,22 @@ test('a number that cannot be is named before anything runs', async () => {
   assert.equal(await labels(right), ['right']);
 });
 
-test('`after` takes tasks, and of a name that is part of the run the one task that is', async () => {
-  const lint = plain('lint');
-  const other = plain('lint');
-  const top = (after: AnyTask, needs: AnyTask[]) => {
-    const publish = plain('publish', { after: [after] });
-    const requested = plain('top', { needs: [publish, ...needs] });
+test('names are those of one task each, also of the listed ones; `after` looks at those of the run only', async () => {
+  const lint = plain('lint', { aliases: ['check'] });
+  const top = (more: Parameters<typeof plain>[1], needs: AnyTask[] = []) => {
+    const requested = plain('top', { needs: [plain('publish', more), ...needs] });
     const listed = namesOf([lint, requested]);
     return buildGraph([{ task: requested, args: {}, passThrough: [] }], {}, 'run', listed);
   };
-  assert.is((await refusalOf(top(other, [lint]))).what, 'two tasks are called `lint`');
-  assert.is(
-    (await refusalOf(top(undefined as unknown as AnyTask, [lint]))).what,
-    '`after` of task `publish` holds something that is no task: `undefined`',
-  );
-  assert.is((await top(other, [])).nodes.length, 2);
-  assert.is((await top(lint, [lint])).nodes.length, 3);
+  const other = plain('lint');
+  for (const refused of [
+    top({ needs: [other] }),
+    top({ needs: [plain('check')] }),
+    top({ after: [other] }, [lint]),
+  ])
+    assert.match((await refusalOf(refused)).what, /^two tasks are called `(?:lint|check)`$/);
+  assert.is((await top({ after: [other] })).nodes.length, 2);
+  assert.is((await top({ after: [lint] }, [lint])).nodes.length, 3);
 });
 
 test.run();

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { TaskNode } from '../../node.ts';
@@ -89,22 +88,6 @@ test('a mutex may depend on the arguments', async () => {
   await new Promise((resolve) => setImmediate(resolve));
   ends.get('deploy b1')?.();
   assert.equal((await both).at(-1), 'top');
-});
-
-test('a node runs in the async context of the run, not in that of the node that made room for it', async () => {
-  const storage = new AsyncLocalStorage<string>();
-  const tasks = ['a', 'b', 'c'].map((name) => plain(name));
-  const nodes = await nodesOf(...tasks);
-  await storage.run('outside', () =>
-    orderOf(nodes, {
-      run: async (node) => {
-        assert.is(storage.getStore(), 'outside');
-        storage.enterWith(node.label);
-        await Promise.resolve();
-        return true;
-      },
-    }),
-  );
 });
 
 test('what is on its way is heard between tasks that wait for nothing', async () => {
