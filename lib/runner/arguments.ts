@@ -78,7 +78,7 @@ function fromEnvironment(spec: ArgumentSpec): string | undefined {
 }
 
 function emptyValue(spec: ArgumentSpec): OptionValue {
-  if (spec.variadic || (spec.type === 'list' && !spec.optional)) return [];
+  if (spec.variadic) return [];
   return spec.type === 'boolean' && !spec.optional ? false : undefined;
 }
 
@@ -88,10 +88,10 @@ async function checkValue(
   value: NonNullable<OptionValue>,
   options: Options,
 ): Promise<OptionValue> {
-  if (spec.variadic || spec.type === 'list') {
+  if (spec.variadic) {
     const words = typeof value === 'object' ? value : [value];
     if (spec.type === 'number') return words.map((word) => checkNumber(name, spec, word));
-    const items = words.flatMap((word) => (spec.type === 'list' ? String(word).split(',') : String(word)));
+    const items = words.map(String);
     for (const item of items) await checkChoice(name, spec, item, options);
     return items;
   }

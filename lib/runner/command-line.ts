@@ -95,7 +95,7 @@ export function parseCommandLine(
         const advice = `\`${written}\`, or \`--${kebab(found.name)}=${given}\``;
         throw new UsageError({ what: `option \`${written}\` takes no value`, advice });
       }
-      store(found, given === undefined ? !found.negated : given);
+      found.values[found.name] = given === undefined ? !found.negated : given;
       continue;
     }
     if (given === undefined) index += 1;
@@ -103,7 +103,7 @@ export function parseCommandLine(
     if (next === undefined || (given === undefined && (next === '--' || next === nextTask))) {
       throw new MissingValueError(written, found.spec, next);
     }
-    store(found, next);
+    found.values[found.name] = next;
   }
   const rest = argv.slice(index + 1);
   if (task === undefined && rest.length > 0) task = findTask(rest.shift() ?? '', known);
@@ -222,11 +222,6 @@ export function findOption(written: string, specs: ArgumentSpecs, values: Values
 
 function isFlag(found: Found): boolean {
   return found.spec.type === 'boolean';
-}
-
-function store({ name, spec, values }: Found, value: string | boolean): void {
-  const before = values[name];
-  values[name] = spec.type === 'list' ? [...(Array.isArray(before) ? before : []), String(value)] : value;
 }
 
 /** Whether a word that begins with a dash can be given to the task at all. */

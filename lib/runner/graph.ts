@@ -261,7 +261,7 @@ function nodeLabel(task: AnyTask, args: Options): string {
     const isFlag = spec.type === 'boolean' && !spec.positional;
     const usual = spec.default ?? (isFlag && !spec.optional ? false : '');
     if (value === undefined || String(value) === String(usual)) continue;
-    const text = Array.isArray(value) ? value.join(spec.positional ? ' ' : ',') : String(value);
+    const text = Array.isArray(value) ? value.join(' ') : String(value);
     if (spec.positional) words.push(text);
     else if (isFlag) words.push(`--${value === true ? '' : 'no-'}${kebab(name)}`);
     else words.push(`--${kebab(name)}=${text}`);

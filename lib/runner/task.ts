@@ -25,11 +25,11 @@ type CommonSpec = {
 
 /** How one argument or option is written, checked and typed; `ExactSpec` says what goes together. */
 export type ArgumentSpec = CommonSpec & {
-  /** A list is given as `--name a --name b` or `--name a,b`; a boolean whose default is true is written `--no-name`. */
-  readonly type: 'string' | 'number' | 'boolean' | 'choice' | 'list';
-  /** Allowed values of a `choice`, or of each item of a `list`. */
+  /** A boolean whose default is true is written `--no-name`. */
+  readonly type: 'string' | 'number' | 'boolean' | 'choice';
+  /** Allowed values of a `choice`. */
   readonly choices?: Words;
-  readonly default?: string | number | boolean | readonly string[];
+  readonly default?: string | number | boolean;
 };
 
 /** A union cannot take its place: the compiler would not know the parameter of a function of `choices` any more. */
@@ -42,8 +42,7 @@ type ExactSpec =
       readonly choices?: never;
       readonly variadic?: never;
     }
-  | { readonly type: 'choice'; readonly default?: string; readonly choices: Words }
-  | { readonly type: 'list'; readonly default?: readonly string[] };
+  | { readonly type: 'choice'; readonly default?: string; readonly choices: Words };
 
 /** The arguments of a task by name; in words of the command line `dryRun` is `--dry-run`. */
 export type ArgumentSpecs = { readonly [name: string]: ArgumentSpec };
@@ -58,9 +57,7 @@ type Item<Spec extends ArgumentSpec> = Spec['type'] extends 'number'
 
 type Value<Spec extends ArgumentSpec> = Spec extends { readonly variadic: true }
   ? readonly Item<Spec>[]
-  :
-      | (Spec['type'] extends 'list' ? readonly Item<Spec>[] : Item<Spec>)
-      | (Spec extends { readonly optional: true } ? undefined : never);
+  : Item<Spec> | (Spec extends { readonly optional: true } ? undefined : never);
 
 /** What `run` gets for the arguments that a task declares. */
 export type Arguments<Specs extends ArgumentSpecs> = { readonly [Name in keyof Specs]: Value<Specs[Name]> };

@@ -104,7 +104,6 @@ async function askArgument(
   view: View,
   dashes: boolean,
 ): Promise<string[]> {
-  const several = spec.variadic || spec.type === 'list';
   const known = spec.type === 'boolean' ? ['true', 'false'] : await offered(spec, options);
   const done = { word: '(done)', text: 'these are all' };
   const answers: string[] = [];
@@ -121,7 +120,7 @@ async function askArgument(
     );
     if (more && answer === done.word) return answers;
     answers.push(answer);
-    if (!several || (known !== undefined && !free && left.length === 1)) return answers;
+    if (!spec.variadic || (known !== undefined && !free && left.length === 1)) return answers;
   }
 }
 
@@ -135,7 +134,7 @@ async function complain(
   if (word === '(done)') return undefined;
   if (!dashes && spec.positional && word.startsWith('-') && word !== '-') return 'it cannot begin with -';
   try {
-    const value = spec.variadic || spec.type === 'list' ? [word] : word;
+    const value = spec.variadic ? [word] : word;
     await checkArguments({ [name]: spec }, { [name]: value }, { options, usage: '' });
     return undefined;
   } catch (error) {

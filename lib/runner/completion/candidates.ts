@@ -24,28 +24,28 @@ export async function candidates(words: readonly string[], known: Program): Prom
     line = parseCommandLine(before, { tasks, options: specs, program });
   } catch (error) {
     if (!(error instanceof MissingValueError) || before.includes('--')) return 'none\n';
-    return values(error.spec, '', typed);
+    return values(error.spec, '');
   }
   const { options } = line;
   const { task, args = {} }: Partial<Call> = line.isOpen ? {} : (line.calls.at(-1) ?? {});
   const onlyWords = before.includes('--');
   if (onlyWords && task?.passThrough) return 'files\n';
   const own = optionSpecs(task?.args ?? {});
-  const [, written, rest = ''] = /^(--[^=]*)=(.*)$/s.exec(typed) ?? [];
+  const [, written] = /^(--[^=]*)=/.exec(typed) ?? [];
   if (written !== undefined && !onlyWords) {
     const found = findOption(written, own, {}) ?? findOption(written, specs, {});
-    return found === undefined || found.negated ? 'none\n' : values(found.spec, `${written}=`, rest);
+    return found === undefined || found.negated ? 'none\n' : values(found.spec, `${written}=`);
   }
   if (onlyWords || !typed.startsWith('-')) {
     if (task === undefined) return shown(tasks.filter((entry) => !entry.private).flatMap(names));
     const place = specsOf(task).find(
       ([name, spec]) => spec.positional && (spec.variadic || args[name] === undefined),
     );
-    if (place !== undefined) return values(place[1], '', typed);
+    if (place !== undefined) return values(place[1], '');
     if (onlyWords) return 'none\n';
   }
   const left = Object.entries({ ...specs, ...own }).filter(
-    ([name, spec]) => spec.type === 'list' || (name in own ? args : options)[name] === undefined,
+    ([name]) => (name in own ? args : options)[name] === undefined,
   );
   const isShort = /^-[^-]?$/.test(typed);
   return shown(
@@ -56,14 +56,12 @@ export async function candidates(words: readonly string[], known: Program): Prom
   );
 
   /** The values of an argument, each with what stands before it in the same word. */
-  async function values(spec: ArgumentSpec, prefix: string, begun: string): Promise<string> {
+  async function values(spec: ArgumentSpec, prefix: string): Promise<string> {
     const offers =
       spec.type === 'boolean' ? ['true', 'false'] : await offered(spec, await optionsOf(before, known));
     if (offers === undefined) return spec.type === 'number' ? 'none\n' : 'files\n';
-    // The items of a list may be written with commas.
-    const items = spec.type === 'list' ? begun.slice(0, begun.lastIndexOf(',') + 1) : '';
     return shown(
-      offers.filter((word) => /^\S+$/.test(word)).map((word) => [`${prefix}${items}${word}`, ''] as const),
+      offers.filter((word) => /^\S+$/.test(word)).map((word) => [`${prefix}${word}`, ''] as const),
     );
   }
 }

@@ -1,7 +1,7 @@
 import { runCli, task } from '../runner.ts';
 
 /*
- * Arguments: `arguments.ts copy a.txt b.txt --to backup -v 2 --tags x,y -- --preserve`. What `args` holds is known to the compiler.
+ * Arguments: `arguments.ts copy a.txt b.txt --to backup -v 2 -- --preserve`. What `args` holds is known to the compiler.
  */
 const copy = task({
   name: 'copy',
@@ -14,7 +14,6 @@ const copy = task({
     to: { type: 'string', env: 'BACKUP_FOLDER', description: 'the folder to copy to' },
     versions: { type: 'number', short: 'v', default: 1, description: 'how many to keep' },
     compress: { type: 'choice', choices: ['none', 'gzip', 'zstd'], default: 'none', description: 'how' },
-    tags: { type: 'list', optional: true, description: '`--tags a,b` or `--tags a --tags b`' },
     // A flag that is on: `--no-check` turns it off.
     check: { type: 'boolean', default: true, description: 'do not compare afterwards' },
   },
@@ -22,7 +21,7 @@ const copy = task({
   passThrough: true,
   commands: ({ args, passThrough }) => [
     `echo cp ${[...passThrough, ...args.files].join(' ')} ${args.to}`,
-    `echo keep ${args.versions}, ${args.compress}, tags ${args.tags?.join('+') ?? 'none'}`,
+    `echo keep ${args.versions}, ${args.compress}`,
     ...(args.check ? ['echo compare'] : []),
   ],
 });

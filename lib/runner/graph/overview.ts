@@ -59,10 +59,9 @@ export async function overview(tasks: readonly AnyTask[], options: Options): Pro
 async function inputsOf(task: AnyTask, options: Options): Promise<TaskInput[]> {
   const possible = await Promise.all(
     specsOf(task).map(async ([name, spec]) => {
-      const several = spec.variadic || spec.type === 'list';
       const choices = isRequired(spec) ? ((await choicesOf(spec, options)) ?? []) : [];
-      const values: OptionValue[] = choices.map((choice) => (several ? [choice] : choice));
-      return [name, values.length > 0 ? values : [spec.default ?? (several ? [] : undefined)]] as const;
+      const values: OptionValue[] = choices.map((choice) => (spec.variadic ? [choice] : choice));
+      return [name, values.length > 0 ? values : [spec.default ?? (spec.variadic ? [] : undefined)]] as const;
     }),
   );
   const count = Math.max(1, ...possible.map(([, values]) => values.length));

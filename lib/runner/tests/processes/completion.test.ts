@@ -130,7 +130,6 @@ test('bash: values of options, where readline takes them apart', async () => {
   assert.equal(await complete(['./run', '--env', '=']), ['dev', 'prod']);
   assert.equal(await complete(['./run', '--env', '=', 'pr']), ['prod']);
   assert.equal(await complete(['./run', 'install', '--env', '=', 'stage', '-t', 'co']), ['core-stage']);
-  assert.equal(await complete(['./run', 'install', '--tags', 'red,']), ['red,red', 'red,green']);
 });
 
 test('bash: a program that is not ours is never started, and keeps its own completion', async () => {

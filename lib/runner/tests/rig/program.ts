@@ -48,7 +48,6 @@ const install = task({
       short: 't',
       description: 'the tier',
     },
-    tags: { type: 'list', choices: ['red', 'green'], optional: true, description: 'colours' },
     values: { type: 'string', optional: true, description: 'a file' },
     retries: { type: 'number', default: 1, description: 'how often' },
     atomic: { type: 'boolean', default: true, description: 'in parts' },

@@ -12,25 +12,6 @@ function check(specs: ArgumentSpecs, values: ArgumentValues): Promise<unknown> {
 
 const errorOf = (specs: ArgumentSpecs, values: ArgumentValues) => refusalOf(check(specs, values));
 
-test('words of the command line become typed values', async () => {
-  const specs = {
-    app,
-    revision: { type: 'number', description: 'd' },
-    force: { type: 'boolean', description: 'd' },
-    tags: { type: 'list', description: 'd' },
-  } as const;
-  const values = { app: 'app1', revision: '-3', force: true, tags: ['a,b', 'c'] };
-  assert.equal(await check(specs, values), { app: 'app1', revision: -3, force: true, tags: ['a', 'b', 'c'] });
-});
-
-test('values of a need stay as they are', async () => {
-  const specs = {
-    revision: { type: 'number', description: 'd' },
-    tags: { type: 'list', description: 'd' },
-  } as const;
-  assert.equal(await check(specs, { revision: 3, tags: ['a'] }), { revision: 3, tags: ['a'] });
-});
-
 test('what is left out gets its default, nothing, false or an empty list', async () => {
   const specs = {
     path: { type: 'string', positional: true, default: '/', description: 'd' },
@@ -80,17 +61,19 @@ test('a wrong choice names the noun, the possible values and the nearest one', a
   assert.is(error.advice, 'Did you mean `app1`?');
 });
 
-test('choices may be read from elsewhere with the options, and hold for each item of a list', async () => {
+test('choices may be read from elsewhere with the options, and hold for each of several words', async () => {
   const specs = {
     tiers: {
-      type: 'list',
+      type: 'choice',
+      positional: true,
+      variadic: true,
       noun: 'tier',
       description: 'd',
       choices: async (options: { readonly [name: string]: unknown }) => [`core-${options.environment}`],
     },
   } as const;
   assert.equal(await check(specs, { tiers: 'core-dev' }), { tiers: ['core-dev'] });
-  assert.is((await errorOf(specs, { tiers: 'core-dev,apps' })).what, 'unknown tier `apps`');
+  assert.is((await errorOf(specs, { tiers: ['core-dev', 'apps'] })).what, 'unknown tier `apps`');
 });
 
 test('wrong types are named with option, rule and value', async () => {

@@ -15,8 +15,6 @@ const specs = {
   flag: { type: 'boolean', default: true, description: 'd' },
   choice: { type: 'choice', choices: ['one', 'two'], env: 'SOME_CHOICE', description: 'd' },
   read: { type: 'choice', choices: async (options: Options) => [String(options.env)], description: 'd' },
-  list: { type: 'list', default: ['a'], description: 'd' },
-  colours: { type: 'list', choices: ['red', 'green'], optional: true, description: 'd' },
   maybe: { type: 'number', optional: true, description: 'd' },
   rest: { type: 'number', positional: true, variadic: true, optional: true, description: 'd' },
 } as const;
@@ -28,8 +26,6 @@ test('the compiler gives each argument the type of its spec', () => {
   same<Typed['flag'], boolean>(true);
   same<Typed['choice'], 'one' | 'two'>(true);
   same<Typed['read'], string>(true);
-  same<Typed['list'], readonly string[]>(true);
-  same<Typed['colours'], readonly ('red' | 'green')[] | undefined>(true);
   same<Typed['maybe'], number | undefined>(true);
   same<Typed['rest'], readonly number[]>(true);
   // @ts-expect-error: a wrong one is told, or all of the above means nothing
@@ -37,15 +33,13 @@ test('the compiler gives each argument the type of its spec', () => {
 });
 
 test('values have the types that the compiler promised', async () => {
-  const given = { text: 'x', choice: 'two', read: 'dev', colours: 'red,green', rest: ['1', '-2.5'] };
+  const given = { text: 'x', choice: 'two', read: 'dev', rest: ['1', '-2.5'] };
   assert.equal(await checkArguments(specs, given, { options: { env: 'dev' }, usage: '' }), {
     text: 'x',
     number: 3,
     flag: true,
     choice: 'two',
     read: 'dev',
-    list: ['a'],
-    colours: ['red', 'green'],
     maybe: undefined,
     rest: [1, -2.5],
   });
@@ -59,8 +53,6 @@ test('a spec that contradicts itself does not compile', () => {
     () => task({ ...common, args: { a: { type: 'number', default: '3', description: 'd' } } }),
     // @ts-expect-error: nor a flag a number
     () => task({ ...common, args: { a: { type: 'boolean', default: 1, description: 'd' } } }),
-    // @ts-expect-error: a list is more than one word
-    () => task({ ...common, args: { a: { type: 'list', default: 'a', description: 'd' } } }),
     // @ts-expect-error: a choice has choices
     () => task({ ...common, args: { a: { type: 'choice', description: 'd' } } }),
     // @ts-expect-error: a number has none
@@ -80,7 +72,7 @@ test('a spec that contradicts itself does not compile', () => {
         commands: ({ args }) => [args.level],
       }),
   ];
-  assert.is(wrong.length, 9);
+  assert.is(wrong.length, 8);
 });
 
 test('a function of choices or suggestions knows what it is given', () => {
@@ -106,14 +98,13 @@ test('a need gives what its task requires, and nothing else', () => {
       revision: { type: 'number', optional: true, description: 'd' },
       level: { type: 'number', env: 'LEVEL', description: 'd' },
       force: { type: 'boolean', description: 'd' },
-      tags: { type: 'list', default: [], description: 'd' },
     },
     commands: () => [],
   });
   const plain = task({ name: 'plain', description: 'd', commands: () => [] });
   assert.equal(need(plain), { task: plain, args: {} });
   assert.equal(need(deploy, { app: 'app1' }), { task: deploy, args: { app: 'app1' } });
-  need(deploy, { app: 'app2', revision: 2, level: 1, force: true, tags: ['a'] });
+  need(deploy, { app: 'app2', revision: 2, level: 1, force: true });
   // @ts-expect-error: without its application
   need(deploy);
   // @ts-expect-error: likewise
