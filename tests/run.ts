@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { root } from '../lib/ground/project.ts';
@@ -240,8 +241,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 const chosen = Object.entries(suites).filter(([name, suite]) =>
   asked.length === 0 ? !suite.asked : asked.includes(name),
 );
+const rendered = mkdtempSync(join(tmpdir(), 'rendered-'));
+process.once('exit', () => rmSync(rendered, { recursive: true, force: true }));
 const env: NodeJS.ProcessEnv = {
   ...process.env,
+  // For tests/charts/environments.ts.
+  TEST_RENDERED: rendered,
   ...(chosen.some(([, { tools }]) => tools) && {
     PATH: await withTools(chosen.some(([name]) => name === 'integration')),
   }),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { chartArguments } from '../../lib/helm/chart-places.ts';
 import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
+import { writeWhole } from '../../lib/settings/environment.ts';
 import { environmentNames, loadSettings } from '../../lib/settings/settings.ts';
 import { makeCertificate } from '../rig/certificate.ts';
 import { type KubernetesObject, objectsOf } from './render.ts';
@@ -114,9 +115,21 @@ export function renderEnvironment(
   environment = 'development',
 ): Promise<ReadonlyMap<string, string>> {
   const key = `${environment} on ${provider}`;
-  const found = rendered.get(key) ?? renderReleases(provider, environment);
+  const found = rendered.get(key) ?? renderOnce(provider, environment);
   rendered.set(key, found);
   return found;
+}
+
+/** Renders them once for all files of a test run, which share a folder; a file run alone renders for itself. */
+async function renderOnce(provider: ProviderName, environment: string): Promise<ReadonlyMap<string, string>> {
+  const { TEST_RENDERED } = process.env;
+  if (TEST_RENDERED === undefined) return renderReleases(provider, environment);
+  const path = join(TEST_RENDERED, `${environment}-${provider}.json`);
+  const stored = await readFile(path, 'utf8').catch(() => undefined);
+  if (stored !== undefined) return new Map(Object.entries(JSON.parse(stored)));
+  const texts = await renderReleases(provider, environment);
+  await writeWhole(path, JSON.stringify(Object.fromEntries(texts)));
+  return texts;
 }
 
 async function renderReleases(
