@@ -8,7 +8,7 @@ import { declared } from '../task.ts';
 import { changeBetween, type Digests, readFiles } from './files.ts';
 import { compileGlobs } from './glob.ts';
 import { digestOf, neededBy, settingsOf } from './node-settings.ts';
-import { Store } from './store.ts';
+import { readRecord, removeRecord, writeRecord } from './store.ts';
 
 export type FingerprintSettings = {
   /** The folder for what is remembered. */
@@ -37,7 +37,6 @@ export type Look = {
 /** Decides whether tasks are up to date, and remembers what made them so. */
 export class Fingerprints {
   readonly #settings: FingerprintSettings;
-  readonly #store: Store;
   /** What the tasks of this run were found to be. */
   readonly #found = new Map<TaskNode, string>();
   /** The mark of each task of this run that is under way. */
@@ -45,7 +44,6 @@ export class Fingerprints {
 
   constructor(settings: FingerprintSettings) {
     this.#settings = settings;
-    this.#store = new Store(settings.memory, 'fingerprints');
   }
 
   /** Looks at everything that the task declares. Throws UsageError for an input that matches nothing. */
@@ -55,7 +53,7 @@ export class Fingerprints {
     let look: Look = { run: true, reason: '--force asks for it', parts: undefined, before: undefined };
     if (task.inputs !== undefined) {
       const { files, parts, problem } = await this.#partsOf(node);
-      const before = parseRecord(await this.#store.read(this.#key(node)));
+      const before = parseRecord(await readRecord(this.#settings.memory, this.#key(node)));
       const change = before ? changeBetween(before, parts) : 'no earlier success is remembered';
       look = { ...look, parts: problem === undefined ? parts : undefined, before };
       const reason = problem ?? change;
@@ -79,22 +77,24 @@ export class Fingerprints {
     const mark = randomUUID();
     this.#marks.set(node, mark);
     try {
-      await this.#store.write(this.#key(node), { running: mark });
+      await writeRecord(this.#settings.memory, this.#key(node), { running: mark });
     } catch {
       // Where nothing can be written (a full disk) removing may still do. If not, what is remembered would turn into a lie.
-      if (before !== undefined) await this.#store.remove(this.#key(node));
+      if (before !== undefined) await removeRecord(this.#settings.memory, this.#key(node));
     }
   }
 
   /** Remembers a success, unless another run has started the same task meanwhile: both were at it. */
   async succeeded(node: TaskNode, { parts }: Look): Promise<void> {
     if (node.task.inputs === undefined) return;
-    const found = (await this.#store.read(this.#key(node))) as { running?: unknown } | undefined;
+    const found = (await readRecord(this.#settings.memory, this.#key(node))) as
+      | { running?: unknown }
+      | undefined;
     const isOurs = found?.running === this.#marks.get(node);
     const change =
       isOurs && parts !== undefined
-        ? this.#store.write(this.#key(node), { parts })
-        : this.#store.remove(this.#key(node));
+        ? writeRecord(this.#settings.memory, this.#key(node), { parts })
+        : removeRecord(this.#settings.memory, this.#key(node));
     // Not to remember only means to run again.
     await change.catch(() => {});
   }

@@ -39,11 +39,6 @@ export function compileGlobs(texts: readonly string[], folder: string): Globs {
   };
 }
 
-/** Whether the globs stand for this path. */
-export function matchesGlobs({ included, excluded }: Globs, path: string): boolean {
-  return included.some((glob) => glob.matches(path)) && !excluded.some((glob) => glob.matches(path));
-}
-
 /**
  * Finds the files that the globs match. Links to folders are followed, except back to a folder on the way, which would never end. A
  * link itself counts too. `ignored`: a folder that is never searched.

@@ -15,43 +15,32 @@ export async function makeMemoryFolder(memory: string, name: string): Promise<st
   return folder;
 }
 
-/** Small JSON files by key. Each is replaced as a whole, so that a reader sees the old or the new one and never a half. */
-export class Store {
-  readonly #memory: string;
-  readonly #name: string;
+const folderName = 'fingerprints';
 
-  constructor(memory: string, name: string) {
-    this.#memory = memory;
-    this.#name = name;
-  }
+/** Not `.json`: what checks or formats the JSON of a project shall not find it. */
+const pathOf = (memory: string, key: string): string => join(memory, folderName, `${digestOf(key)}.memory`);
 
-  /** What was written last; undefined when there is nothing or it is damaged. */
-  async read(key: string): Promise<unknown> {
-    try {
-      return JSON.parse(await readFile(this.#path(key), 'utf8'));
-    } catch {
-      return undefined;
-    }
+/** What was written last for this key; undefined when there is nothing or it is damaged. */
+export async function readRecord(memory: string, key: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(pathOf(memory, key), 'utf8'));
+  } catch {
+    return undefined;
   }
+}
 
-  /** Throws when it cannot be written. */
-  async write(key: string, value: unknown): Promise<void> {
-    const draft = join(await makeMemoryFolder(this.#memory, this.#name), `${randomUUID()}.tmp`);
-    try {
-      await writeFile(draft, JSON.stringify(value), { mode: 0o600 });
-      await rename(draft, this.#path(key));
-    } catch (error) {
-      await rm(draft, { force: true });
-      throw error;
-    }
+/** As a whole, so that a reader sees the old or the new value and never a half. Throws when it cannot be written. */
+export async function writeRecord(memory: string, key: string, value: unknown): Promise<void> {
+  const draft = join(await makeMemoryFolder(memory, folderName), `${randomUUID()}.tmp`);
+  try {
+    await writeFile(draft, JSON.stringify(value), { mode: 0o600 });
+    await rename(draft, pathOf(memory, key));
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
   }
+}
 
-  async remove(key: string): Promise<void> {
-    await rm(this.#path(key), { force: true });
-  }
-
-  /** Not `.json`: what checks or formats the JSON of a project shall not find it. */
-  #path(key: string): string {
-    return join(this.#memory, this.#name, `${digestOf(key)}.memory`);
-  }
+export async function removeRecord(memory: string, key: string): Promise<void> {
+  await rm(pathOf(memory, key), { force: true });
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { compileGlobs, existingFolder, findFiles, matchesGlobs, mayHold } from '../../../memory/glob.ts';
+import { compileGlobs, existingFolder, findFiles, mayHold } from '../../../memory/glob.ts';
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'glob-')));
 // A folder whose name is itself a pattern.
@@ -32,9 +32,7 @@ symlinkSync('..', join(folder, 'src/circle'));
 test.after(() => rmSync(root, { recursive: true, force: true }));
 
 async function found(...texts: string[]): Promise<string[]> {
-  const globs = compileGlobs(texts, folder);
-  const { files } = await findFiles(globs);
-  for (const file of files) assert.ok(matchesGlobs(globs, file), `${file} is found and does not match`);
+  const { files } = await findFiles(compileGlobs(texts, folder));
   return files.map((file) => relative(folder, file));
 }
 

@@ -78,6 +78,12 @@ test('waiting is the time in which a task could have run: neither its needs nor 
     ['a', 'b', 'c', 'top'].map((label) => of(label).waitedMs),
     [0, 30, 25, 0],
   );
+  const { of: again } = await recorded([b, c], (id) => [
+    starts(id('b'), 4000),
+    [5000, { type: 'task-up-to-date', id: id('a') }],
+    starts(id('c'), 5030),
+  ]);
+  assert.is(again('c').waitedMs, 30);
 });
 
 test('every way in which a task can end is told, with its reason', async () => {
