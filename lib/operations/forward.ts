@@ -8,7 +8,7 @@ import { call } from '../ingress/call.ts';
 import { controllerOf } from '../ingress/controllers.ts';
 import { findWay } from '../ingress/entrance.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
-import { type Connection, type ForwardTarget, keepForward, podStartMs } from '../kubernetes/port-forward.ts';
+import { type Connection, keepForward, podStartMs } from '../kubernetes/port-forward.ts';
 import type { Context, Target } from '../settings/context.ts';
 import { vaultTarget } from '../vault/replicas.ts';
 
@@ -16,21 +16,21 @@ const forwardNames = ['vault', 'postgresql', 'ingress'] as const;
 
 type Name = (typeof forwardNames)[number];
 
+/** The servers in pods, or beside the cluster. */
+const pods = {
+  vault: { scheme: 'http://', target: vaultTarget },
+  postgresql: { scheme: '', target: postgresqlTarget },
+};
+
 /** How to get to a server: a place that this machine reaches by itself, or a forwarded port. */
 type Way = { readonly scheme: string } & (
   | { readonly at: Connection }
-  | {
-      readonly target: ForwardTarget & Pick<Required<ForwardTarget>, 'answers'>;
-      /** The port of this machine that is tried first. */
-      readonly port: number;
-    }
+  /** `port` is the one of this machine that is tried first. */
+  | { readonly target: Parameters<typeof keepForward>[1]; readonly port: number }
 );
 
 /** The longest time that a timer can wait: 24 days. */
 const longestMs = 2 ** 31 - 1;
-
-/** The task is ready with this line. */
-const readyLine = 'connected until the run ends';
 
 /**
  * Prints where Vault, PostgreSQL and the ingress controller answer this machine, and keeps the ports that it has to forward for it open
@@ -83,10 +83,10 @@ async function wayTo(name: Name, context: Context): Promise<Way> {
   const { environment } = context;
   if (name === 'ingress') return wayToIngress(context);
   const servers = await providerOf(environment).servers?.(environment);
-  const scheme = name === 'vault' ? 'http://' : '';
-  if (servers) return { scheme, at: { host: '127.0.0.1', port: servers[name] } };
-  const target = name === 'vault' ? vaultTarget : postgresqlTarget;
-  return { scheme, target, port: target.port };
+  const { scheme, target } = pods[name];
+  return servers
+    ? { scheme, at: { host: '127.0.0.1', port: servers[name] } }
+    : { scheme, target, port: target.port };
 }
 
 async function wayToIngress(context: Context): Promise<Way> {
@@ -121,7 +121,8 @@ const answersAny =
 function tell(context: Context, names: readonly Name[], addresses: ReadonlyMap<Name, string>): void {
   const rows = names.map((name) => ({ name, address: addresses.get(name) ?? '' }));
   context.print(context.options.json ? JSON.stringify(rows, null, 2) : formatAddresses(rows));
-  context.log(readyLine);
+  // The task is ready with this line.
+  context.log('connected until the run ends');
 }
 
 /** The same as plain commands: each stays until it is ended. */
@@ -135,7 +136,7 @@ export async function forwardCommands(target: Target, asked: readonly Name[]): P
   if (servers) return (await clusterOf(environment)).commands.services(target);
   const commands = names.map((name) => {
     if (name !== 'ingress') {
-      const { namespace, resource, port } = name === 'vault' ? vaultTarget : postgresqlTarget;
+      const { namespace, resource, port } = pods[name].target;
       return line(namespace, resource, port, port);
     }
     const controller = controllerOf(settings);

@@ -40,9 +40,6 @@ type Node = {
 /** Time limit of each query. */
 const answerMs = 20_000;
 
-/** A query, and why it failed. */
-type Asked = { readonly what: string; failure: string | undefined };
-
 /**
  * The status of the environment. Only reads. What cannot be read is null or empty, and logged if it should exist. Throws `TaskError`
  * if it cannot be known whether there is a cluster.
@@ -51,18 +48,16 @@ export async function readStatus(unlimited: EnvironmentContext): Promise<Status>
   const context = { ...unlimited, $: unlimited.$({ timeoutMs: answerMs }) };
   const { environment } = context;
   const state = await readPhase(context);
-  const asked: Asked[] = [];
+  /** Why a query failed, in the order of the queries. */
+  const failures = new Map<string, string | undefined>();
   const ask = async <Answer>(what: string, answer: Promise<Answer>): Promise<Answer | undefined> => {
-    const entry: Asked = { what, failure: undefined };
-    asked.push(entry);
+    failures.set(what, undefined);
     try {
       return await answer;
     } catch (error) {
       const { message, what: told, why = told ?? message, exitCode } = error as Error & Partial<TaskError>;
-      entry.failure =
-        exitCode === exitCodes.timeout
-          ? `kubectl gave no answer within ${answerMs / 1000} s`
-          : why.split('\n')[0];
+      const silent = `kubectl gave no answer within ${answerMs / 1000} s`;
+      failures.set(what, exitCode === exitCodes.timeout ? silent : why.split('\n')[0]);
       return undefined;
     }
   };
@@ -77,11 +72,11 @@ export async function readStatus(unlimited: EnvironmentContext): Promise<Status>
       ])
     : [];
   // A Vault or database that is not installed is not missing.
-  const missed = asked.filter(
-    ({ what }) => what.startsWith('the ') || releases?.some(({ name }) => name === what) === true,
+  const missed = [...failures].filter(
+    ([what]) => what.startsWith('the ') || releases?.some(({ name }) => name === what) === true,
   );
-  for (const reason of new Set(missed.flatMap(({ failure }) => failure ?? []))) {
-    const about = missed.filter(({ failure }) => failure === reason).map(({ what }) => what);
+  for (const reason of new Set(missed.flatMap(([, failure]) => failure ?? []))) {
+    const about = missed.filter(([, failure]) => failure === reason).map(([what]) => what);
     context.log(`not known: ${about.join(', ')} (${reason})`);
   }
   return {
