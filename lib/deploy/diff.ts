@@ -65,7 +65,7 @@ async function objectsOf(texts: readonly string[]): Promise<ManifestObject[]> {
 }
 
 async function compare(
-  context: ShellContext,
+  { $, environment }: ShellContext,
   release: Release,
   objects: readonly ManifestObject[],
   autoscaled: ReadonlyMap<string, number> = new Map(),
@@ -73,35 +73,20 @@ async function compare(
   const items = objects.map((object) => {
     const replicas = autoscaled.get(object.metadata.name);
     const scaled = replicas !== undefined && object.spec?.replicas !== undefined;
-    return withHelmLabels(scaled ? { ...object, spec: { ...object.spec, replicas } } : object, release);
+    const { metadata, ...content } = withHelmLabels(object, release);
+    // Of all of them: with `-n` kubectl refuses objects that name another namespace. The server drops that of cluster-scoped ones.
+    const named = { ...metadata, namespace: metadata.namespace ?? release.namespace };
+    return { ...content, metadata: named, ...(scaled && { spec: { ...object.spec, replicas } }) };
   });
-  // With `-n` kubectl refuses objects that name another namespace, as devops has; without it, the others would be looked up in
-  // `default`.
-  const named = items.filter(({ metadata }) => metadata.namespace !== undefined);
-  const others = items.filter(({ metadata }) => metadata.namespace === undefined);
-  const differences = [
-    await differenceOf(context, release, named, []),
-    await differenceOf(context, release, others, ['-n', release.namespace]),
-  ].filter((text) => text !== '');
-  return differences.length === 0
-    ? `${release.name}: no difference`
-    : `${release.name}:\n${differences.join('\n')}`;
-}
-
-async function differenceOf(
-  { $, environment }: ShellContext,
-  release: Release,
-  items: readonly ManifestObject[],
-  namespace: readonly string[],
-): Promise<string> {
-  if (items.length === 0) return '';
+  const same = `${release.name}: no difference`;
+  if (items.length === 0) return same;
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
   const words = ['diff', '--server-side', '--force-conflicts', '--field-manager', 'helm', '-f', '-'];
-  const shell = $({ quiet: true, nothrow: true, input });
-  const output = await shell`${kubectl(environment)} ${namespace} ${words}`;
+  const output = await $({ quiet: true, nothrow: true, input })`${kubectl(environment)} ${words}`;
   // kubectl: 0 is no difference, 1 differences, which are printed, more an error.
   const text = output.stdout.trimEnd();
-  if (output.exitCode === 0 || (output.exitCode === 1 && text !== '')) return text;
+  if (output.exitCode === 0) return same;
+  if (output.exitCode === 1 && text !== '') return `${release.name}:\n${text}`;
   const why = reasonOf(output);
   throw new TaskError({
     what: `comparing ${release.name} failed`,

@@ -2,7 +2,7 @@ import { checkPasswords, takePasswords } from '../database/roles.ts';
 import { findChanged } from '../helm/changed-releases.ts';
 import { syncWords, takeBackOptions } from '../helm/helm.ts';
 import { namesText, neededReleases, type Selection } from '../helm/helmfile.ts';
-import { createNamespaces, refuseTerminating } from '../helm/namespaces.ts';
+import { prepareNamespaces } from '../helm/namespaces.ts';
 import { repairPending } from '../helm/pending.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { rememberDigests, renderInputs } from '../helm/rendered-digests.ts';
@@ -22,7 +22,7 @@ export async function install(context: Context, selection: Selection): Promise<v
   await repairPending(context, releases, deployed);
 
   const { changed, scaled } = await findChanged(context, releases, deployed, inputs);
-  if (changed.length > 0) await refuseTerminating(context);
+  if (changed.length > 0) await prepareNamespaces(context, changed);
   const certificates = await ensureRouteCertificates(context, releases);
   const unchanged = releases.filter((release) => !changed.includes(release));
   if (unchanged.length > 0) context.log(`unchanged: ${namesText(unchanged)}`);
@@ -31,8 +31,6 @@ export async function install(context: Context, selection: Selection): Promise<v
   if (takePasswords(changed)) await checkPasswords(context);
   await checkVault(context, changed);
   context.log(`installing: ${namesText(changed)}`);
-  await createNamespaces(context, changed, deployed);
-
   await runHelmfile(context, 'installing', changed, [
     ...[...scaled].flatMap(([name, count]) => ['--state-values-set', `releases.${name}.replicas=${count}`]),
     ...changed.flatMap(({ name }) => ['-l', `name=${name}`]),

@@ -2,7 +2,6 @@ import { TaskError } from '@k8s-deployment/runner';
 import { type Condition, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { declaredReleases, type Release } from './helmfile.ts';
-import type { DeployedRelease } from './releases.ts';
 
 type Namespace = {
   readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
@@ -10,30 +9,28 @@ type Namespace = {
 };
 
 /**
- * Creates the namespaces that a release in them contains. With helm's own `--create-namespace` Helm 3 fails: it checks what the
- * release adopts before that.
+ * Creates the missing namespaces that a release in them contains. With helm's own `--create-namespace` Helm 3 fails: it checks what
+ * the release adopts before that. Throws `TaskError` if a declared namespace is being deleted: nothing can be created in it.
  */
-export async function createNamespaces(
-  { $, environment }: ShellContext,
-  releases: readonly Release[],
-  deployed: readonly DeployedRelease[],
-): Promise<void> {
-  for (const { name, namespace, createNamespace } of releases) {
-    if (!createNamespace || deployed.some((release) => release.name === name)) continue;
+export async function prepareNamespaces(context: ShellContext, releases: readonly Release[]): Promise<void> {
+  const { $, environment } = context;
+  const namespaces = await refuseTerminating(context);
+  for (const { namespace, createNamespace } of releases) {
+    if (!createNamespace || namespaces.some(({ metadata }) => metadata.name === namespace)) continue;
     const input = JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
     await $({ quiet: true, input })`${kubectl(environment)} apply --server-side -f -`;
   }
 }
 
-/** Throws `TaskError` if the namespace of a release is being deleted: nothing can be created in it. */
-export async function refuseTerminating(context: ShellContext): Promise<void> {
+/** The namespaces of the cluster. Throws `TaskError` if that of a declared release is being deleted. */
+export async function refuseTerminating(context: ShellContext): Promise<readonly Namespace[]> {
   const { environment } = context;
   const names = new Set((await declaredReleases(environment.root)).map(({ namespace }) => namespace));
   const namespaces = await kubectlList<Namespace>(context, 'get', 'namespaces');
   const ending = namespaces.find(
     ({ metadata }) => names.has(metadata.name) && metadata.deletionTimestamp !== undefined,
   );
-  if (ending === undefined) return;
+  if (ending === undefined) return namespaces;
   const { name } = ending.metadata;
   // Kubernetes reports what remains, and which finalizers it waits for.
   const waits = (ending.status?.conditions ?? []).flatMap(({ type, status, message }) =>
