@@ -58,7 +58,10 @@ test('is plain YAML, and charts get only their values', async () => {
     assert.match(line, /^(chart|version): "\{\{ \.Values\.charts\.[A-Za-z]+\.(chart|version) \}\}"$/);
 });
 
-for (const [provider, environment] of [environments[0], environments[3]]) {
+/** Those without charts from a repository. */
+const whole = environments.filter(([provider, name]) => isWhole(provider, name));
+
+for (const [provider, environment] of whole) {
   test(`renders all ten releases of ${environment} on ${provider}, each with objects in its namespace`, async () => {
     const rendered = await renderEnvironment(provider, environment);
     assert.equal([...rendered.keys()].sort(), releases.map((line) => line.split(' ')[0] ?? '').sort());
@@ -73,7 +76,7 @@ for (const [provider, environment] of [environments[0], environments[3]]) {
   });
 }
 
-for (const [provider, environment] of environments) {
+for (const [provider, environment] of [...whole, ['existing', 'production'] as const]) {
   test(`helm lint --strict: no warning with the values of ${environment} on ${provider}`, async () => {
     const { exitCode, stdout, stderr } = await helmfile(provider, environment, [
       ...['lint', '--args', '--strict'],

@@ -96,13 +96,14 @@ for (const chart of Object.keys(variants) as ChartName[]) {
     const defaults = await readYaml(`charts/${chart}/values.yaml`);
     const trees = variants[chart].map((variant) => merge(merge(defaults, required[chart]), variant));
     const leaves = leavesOf(schema, trees[0]);
-    const reached = new Set(leaves.map(({ place }) => place));
+    // entries of a map are alike: one of each place
+    const places = new Map(leaves.map((leaf) => [leaf.place, leaf]));
     assert.equal(
-      schemaPaths(schema).filter((place) => !reached.has(place)),
+      schemaPaths(schema).filter((place) => !places.has(place)),
       [],
       'each value of the schema is given by a variant',
     );
-    let left = leaves.flatMap((leaf) => {
+    let left = [...places.values()].flatMap((leaf) => {
       const others = alternatives(leaf.schema, leaf.value);
       assert.ok(others.length > 0, `${leaf.path.join('.')}: no other valid value is known`);
       return others.map((other) => ({ leaf, other, said: [] as string[] }));
