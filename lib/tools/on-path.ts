@@ -64,7 +64,8 @@ function expand(pattern: string): string[] {
   }
 }
 
-function isExecutable(path: string): boolean {
+/** True for a file, not a folder, that may be executed. */
+export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return statSync(path).isFile();

@@ -1,10 +1,10 @@
-import { accessSync, constants, type Dirent } from 'node:fs';
 import { copyFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join, sep } from 'node:path';
 import { type CacheEntry, entryFor, platform } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import type { ReleaseRecipe } from './manifest.ts';
 import { getMise, miseConfig, miseEnvironment, type ReleasedTool } from './mise.ts';
+import { isExecutable } from './on-path.ts';
 import { lockFile, pinIn, pinOf } from './pins.ts';
 import { releaseFailure } from './release-failure.ts';
 import { whyUnreachable } from './release-host.ts';
@@ -62,28 +62,11 @@ export async function getRelease(
 }
 
 /** The path, relative to `root`, of an executable file with this name, at most three folders deep. */
-async function findProgram(
-  root: string,
-  folder: string,
-  name: string,
-  depth = 3,
-): Promise<string | undefined> {
-  const items = await readdir(join(root, folder), { withFileTypes: true });
-  if (items.some((item) => isProgram(root, folder, item, name))) return join(folder, name);
-  if (depth === 0) return undefined;
-  for (const item of items.filter((candidate) => candidate.isDirectory())) {
-    const found = await findProgram(root, join(folder, item.name), name, depth - 1);
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-function isProgram(root: string, folder: string, item: Dirent, name: string): boolean {
-  if (item.name !== name || item.isDirectory()) return false;
-  try {
-    accessSync(join(root, folder, name), constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
+async function findProgram(root: string, folder: string, name: string): Promise<string | undefined> {
+  const paths = await readdir(join(root, folder), { recursive: true });
+  return paths
+    .filter((path) => basename(path) === name && path.split(sep).length <= 4)
+    .sort((one, other) => one.split(sep).length - other.split(sep).length)
+    .map((path) => join(folder, path))
+    .find((path) => isExecutable(join(root, path)));
 }

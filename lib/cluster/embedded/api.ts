@@ -1,6 +1,9 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { request } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import { type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import type { Environment } from '../../settings/environment.ts';
 import { clusterFolder } from './state.ts';
 
@@ -37,58 +40,42 @@ export async function connectApi(cluster: Place, port: number): Promise<Api> {
   );
   const tls = { host: '127.0.0.1', port, ca, cert, key };
 
-  return {
-    call: (method, path, body, options = {}) =>
-      new Promise((resolve, reject) => {
-        const headers =
-          body === undefined ? {} : { 'content-type': options.contentType ?? 'application/json' };
-        const sent = request(
-          { ...tls, method, path, headers, timeout: options.timeoutMs ?? 5000 },
-          (response) => {
-            const chunks: Buffer[] = [];
-            response.on('data', (chunk: Buffer) => chunks.push(chunk));
-            response.once('error', reject);
-            response.once('end', () => {
-              const text = Buffer.concat(chunks).toString();
-              const json = response.headers['content-type']?.includes('json') && text !== '';
-              try {
-                resolve({ status: response.statusCode ?? 0, body: json ? JSON.parse(text) : text });
-              } catch (error) {
-                reject(error);
-              }
-            });
-          },
-        );
-        sent.once('timeout', () => sent.destroy(new Error('the API server did not answer in time')));
-        sent.once('error', reject);
-        sent.end(body === undefined || typeof body === 'string' ? body : JSON.stringify(body));
-      }),
+  /** Sends a request and returns the response when it begins. */
+  const send = async (options: RequestOptions, body?: string): Promise<IncomingMessage> => {
+    const sent = request({ ...tls, ...options });
+    sent.once('timeout', () => sent.destroy(new Error('the API server did not answer in time')));
+    const begun = once(sent, 'response') as Promise<[IncomingMessage]>;
+    // Later ones end the response, too, whose reader reports them.
+    sent.on('error', () => {});
+    sent.end(body);
+    return (await begun)[0];
+  };
 
-    watch: (path, onEvent, signal) =>
-      new Promise((resolve, reject) => {
-        const sent = request({ ...tls, method: 'GET', path, signal }, (response) => {
-          if (response.statusCode !== 200) {
-            response.resume();
-            return reject(new Error(`the API server answered HTTP ${response.statusCode}`));
-          }
-          let rest = '';
-          response.setEncoding('utf8');
-          response.on('data', (chunk: string) => {
-            const lines = (rest + chunk).split('\n');
-            rest = lines.pop() ?? '';
-            try {
-              for (const line of lines) if (line !== '') onEvent(JSON.parse(line) as WatchEvent);
-            } catch (error) {
-              reject(error);
-              sent.destroy();
-            }
-          });
-          response.once('error', reject);
-          response.once('end', resolve);
-        });
-        sent.once('error', reject);
-        sent.end();
-      }),
+  return {
+    call: async (method, path, body, { contentType = 'application/json', timeoutMs = 5000 } = {}) => {
+      const headers = body === undefined ? {} : { 'content-type': contentType };
+      const response = await send(
+        { method, path, headers, timeout: timeoutMs },
+        body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
+      );
+      const answer = await text(response);
+      const json = response.headers['content-type']?.includes('json') && answer !== '';
+      return { status: response.statusCode ?? 0, body: json ? JSON.parse(answer) : answer };
+    },
+
+    watch: async (path, onEvent, signal) => {
+      const response = await send({ path, signal });
+      if (response.statusCode !== 200) {
+        response.resume();
+        throw new Error(`the API server answered HTTP ${response.statusCode}`);
+      }
+      let rest = '';
+      for await (const chunk of response.setEncoding('utf8')) {
+        const lines = (rest + chunk).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) if (line !== '') onEvent(JSON.parse(line) as WatchEvent);
+      }
+    },
   };
 }
 
