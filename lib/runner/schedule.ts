@@ -1,5 +1,4 @@
 import { countDependents } from './dependency-order.ts';
-import { KeptProcesses } from './kept-processes.ts';
 import type { TaskNode } from './node.ts';
 import { Slots } from './slots.ts';
 
@@ -56,7 +55,13 @@ class Scheduler {
   readonly #states = new Map<TaskNode, State>();
   /** Needs that are neither done nor ready. */
   readonly #missing = new Map<TaskNode, number>();
-  readonly #kept: KeptProcesses;
+  /** The long-running processes that each node keeps, and of each of these how many keep it, the user included. */
+  readonly #keeps = new Map<TaskNode, TaskNode[]>();
+  readonly #keepers = new Map<TaskNode, number>();
+  /** How each long-running process ends that was started and not told to. */
+  readonly #stops = new Map<TaskNode, () => void>();
+  /** Those that were told to end and have not done so. */
+  readonly #ending = new Set<TaskNode>();
   #phase: 'main' | 'closing' | 'late' = 'main';
   #failed = false;
   #resolve: () => void = () => {};
@@ -73,8 +78,11 @@ class Scheduler {
     for (const node of nodes) {
       this.#states.set(node, 'waiting');
       this.#missing.set(node, node.needs.size);
+      if (node.longRunning === undefined) continue;
+      const { keptBy, requested } = node.longRunning;
+      this.#keepers.set(node, keptBy.size + (requested ? 1 : 0));
+      for (const keeper of keptBy) this.#keeps.set(keeper, [...(this.#keeps.get(keeper) ?? []), node]);
     }
-    this.#kept = new KeptProcesses(nodes);
   }
 
   async run(): Promise<void> {
@@ -103,18 +111,19 @@ class Scheduler {
 
   #advance(): void {
     // It comes here again when they have ended.
-    if (this.#phase === 'late' || this.#kept.someEnding) return;
+    if (this.#phase === 'late' || this.#ending.size > 0) return;
     if (this.#phase === 'closing') {
       this.#phase = 'late';
       this.#resolve();
       return;
     }
+    const requested = this.#schedule.nodes.filter(({ longRunning }) => longRunning?.requested);
     // A long-running process that was asked for by the user: until a signal comes, or its end.
-    if (this.#mayStart() && this.#kept.someRequested) return;
+    if (this.#mayStart() && requested.some((node) => this.#states.get(node) === 'up')) return;
     this.#phase = 'closing';
     const wanted = this.#wantedLate();
     this.#skipRest((node) => !wanted.has(node));
-    this.#kept.dropRequests();
+    for (const node of requested) this.#lose(node);
     this.#look();
   }
 
@@ -145,12 +154,12 @@ class Scheduler {
   async #launch(node: TaskNode): Promise<void> {
     this.#states.set(node, 'running');
     const launched = this.#schedule.launch(node);
-    this.#kept.started(node, launched.stop);
+    this.#stops.set(node, launched.stop);
     const ready = await launched.ready;
     if (ready) {
       this.#states.set(node, 'up');
       this.#satisfy(node);
-      this.#kept.ready(node);
+      this.#stopUnkept(node);
       void launched.ended
         .then((asked) => {
           this.#processEnded(node, asked);
@@ -163,7 +172,8 @@ class Scheduler {
   }
 
   #processEnded(node: TaskNode, asked: boolean): void {
-    this.#kept.ended(node);
+    this.#stops.delete(node);
+    this.#ending.delete(node);
     if (!asked) this.#fail(node);
     this.#end(node, 'ended');
   }
@@ -205,7 +215,21 @@ class Scheduler {
 
   #end(node: TaskNode, state: 'ended' | 'skipped'): void {
     this.#states.set(node, state);
-    this.#kept.keeperEnded(node);
+    for (const kept of this.#keeps.get(node) ?? []) this.#lose(kept);
+  }
+
+  /** One that has kept this long-running process does so no more. */
+  #lose(node: TaskNode): void {
+    this.#keepers.set(node, (this.#keepers.get(node) ?? 0) - 1);
+    this.#stopUnkept(node);
+  }
+
+  #stopUnkept(node: TaskNode): void {
+    const stop = this.#stops.get(node);
+    if (stop === undefined || (this.#keepers.get(node) ?? 0) > 0) return;
+    this.#stops.delete(node);
+    this.#ending.add(node);
+    stop();
   }
 
   #isWaiting(node: TaskNode): boolean {

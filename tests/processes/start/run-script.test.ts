@@ -14,7 +14,7 @@ test.after.each(() => program.remove());
 
 /** What a command line prints. */
 async function answer(argv: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await program.run(argv);
+  const { exitCode: code, stdout, stderr } = await program.run(argv);
   assert.is(code, 0, stderr);
   assert.is(stderr, '');
   return stdout;
@@ -32,13 +32,13 @@ test('--list and -l are other forms of list, also beside a task and with --json'
 
 test('a closed output pipe is no error', async () => {
   const script = 'set -o pipefail; node --import tsx tasks.ts list | true';
-  const { code, stderr } = await program.command('bash', ['-c', script]);
+  const { exitCode: code, stderr } = await program.command('bash', ['-c', script]);
   assert.is(code, 0, stderr);
 });
 
 test('the command line wins over the environment, that over .env, that over the default', async () => {
   const installed = async (argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> => {
-    const { code, stderr } = await program.run(
+    const { exitCode: code, stderr } = await program.run(
       ['install', 'app1', '--output', 'plain', '--verbose', ...argv],
       env,
     );
@@ -57,7 +57,7 @@ test('the command line wins over the environment, that over .env, that over the 
     ['A=\0', 'it is not text in UTF-8'],
   ]) {
     program.write('.env', String(content));
-    const { code, stderr } = await program.run(['install', 'app1']);
+    const { exitCode: code, stderr } = await program.run(['install', 'app1']);
     assert.is(code, 1);
     assert.match(
       stderr,
@@ -66,7 +66,7 @@ test('the command line wins over the environment, that over .env, that over the 
   }
   rmSync(join(program.folder, '.env'));
   mkdirSync(join(program.folder, '.env'));
-  const { code, stderr } = await program.run(['install', 'app1']);
+  const { exitCode: code, stderr } = await program.run(['install', 'app1']);
   assert.is(code, 1);
   assert.match(stderr, /^error: cannot read .*\.env\n/);
 });
@@ -86,7 +86,7 @@ test('./run is found through links, from any folder, whatever CDPATH says', asyn
     'cd "$1" && sh run --version',
     'PATH="$1:$PATH"; run --version',
   ]) {
-    const { code, stdout, stderr } = await at(script);
+    const { exitCode: code, stdout, stderr } = await at(script);
     assert.is(code, 0, stderr);
     assert.is(stdout, `${version}\n`, script);
   }

@@ -111,7 +111,7 @@ test('SIGTERM gives the terminal back, with 143', async () => {
 });
 
 test('without a terminal it is an error with advice, exit code 2', async () => {
-  const { code, stdout, stderr } = await program.run(['--choose']);
+  const { exitCode: code, stdout, stderr } = await program.run(['--choose']);
   assert.is(code, 2);
   assert.is(stdout, '');
   assert.match(

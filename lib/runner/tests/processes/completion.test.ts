@@ -11,7 +11,7 @@ let program: Program;
 test.before(async () => {
   program = await makeProgram();
   for (const shell of ['bash', 'zsh', 'fish'] as const) {
-    const { code, stdout, stderr } = await program.run(['completion', shell]);
+    const { exitCode: code, stdout, stderr } = await program.run(['completion', shell]);
     assert.is(code, 0, stderr);
     program.write(`../${shell}`, stdout);
   }
@@ -52,7 +52,7 @@ zstyle ':completion:*' list-separator '--'
 `;
 
 async function complete(words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string[]> {
-  const { code, stdout, stderr } = await program.command('bash', ['../bash-test', ...words], env);
+  const { exitCode: code, stdout, stderr } = await program.command('bash', ['../bash-test', ...words], env);
   assert.is(code, 0, stderr);
   assert.is(stderr, '');
   return stdout.split('\n').filter(Boolean);
@@ -224,14 +224,14 @@ fishIt('fish: words with descriptions, values and files', async () => {
   ];
   for (const [line, expected] of lines) {
     const script = `source ../fish; complete -C '${line}'`;
-    const { code, stdout, stderr } = await program.command('fish', ['--no-config', '-c', script]);
+    const { exitCode: code, stdout, stderr } = await program.command('fish', ['--no-config', '-c', script]);
     assert.is(code, 0, stderr);
     assert.equal(stdout.split('\n').filter(Boolean), expected, line);
   }
 });
 
 test('another shell is a usage error', async () => {
-  const { code, stderr } = await program.run(['completion', 'tcsh']);
+  const { exitCode: code, stderr } = await program.run(['completion', 'tcsh']);
   assert.is(code, 2);
   assert.match(stderr, 'unknown shell `tcsh`');
 });

@@ -137,16 +137,6 @@ test('what is thrown after the end of a run is shown as during it', async () => 
   }
 });
 
-test('a secret that is no text is taken as such, and none at all hides nothing', async () => {
-  const { exitCode, stdout } = await run(`
-    const top = task({ ...described, name: 'top', run: ({ secret, print }) => {
-      for (const value of [undefined, null, 1234]) secret(value);
-      print('x1234 undefined null');
-    } });
-    const tasks = [top];`);
-  assert.equal([exitCode, stdout], [0, 'x*** undefined null\n']);
-});
-
 test('after the end of a run process.exit is nobody else’s business', async () => {
   const { exitCode, stderr } = await run(
     `const tasks = [task({ ...described, name: 'top' })];`,

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError } from '../../errors.ts';
-import { acquireLock, describeHolder, type Lock, type LockHolder } from '../../lock.ts';
+import { acquireLock, type LockHolder } from '../../lock.ts';
 import { ownIdentity } from '../../process-identity.ts';
 import { refusalOf } from '../rig/refusal.ts';
 
@@ -33,22 +33,6 @@ test('a lock is taken, says whose it is, and leaves nothing when it is released'
   assert.equal(await readdir(join(folder, 'state')), []);
 });
 
-test('without waiting a taken lock is an error that says for whom', async () => {
-  const lock = await acquireLock(path, { task: 'create-environment', wait: false });
-  await acquireLock(path, { task: 'x', wait: false }).then(
-    () => assert.unreachable(),
-    (error) => {
-      assert.instance(error, TaskError);
-      assert.is(error.exitCode, 1);
-      assert.match(
-        error.what,
-        /^another run is at work: run of create-environment by pid \d+ since \d\d:\d\d$/,
-      );
-    },
-  );
-  await lock.release();
-});
-
 test('a lock that exists and cannot be read ends the attempt, whether it may wait or not', async () => {
   await mkdir(path, { recursive: true });
   const links = ['nowhere', 'loop'].map((name) => join(folder, name));
@@ -66,23 +50,6 @@ test('a lock that exists and cannot be read ends the attempt, whether it may wai
       );
     }
   }
-});
-
-test('waiting ends when the holder releases', async () => {
-  const first = await acquireLock(path, { task: 'first', wait: false });
-  const waited: string[] = [];
-  let second: Promise<Lock> | undefined;
-  const waiting = new Promise<void>((resolve) => {
-    const onWait = (holder: LockHolder): void => {
-      waited.push(holder.task);
-      resolve();
-    };
-    second = acquireLock(path, { task: 'second', wait: true, onWait });
-  });
-  await waiting;
-  await first.release();
-  await (await second)?.release();
-  assert.equal(waited, ['first']);
 });
 
 test('waiting ends with the signal', async () => {
@@ -183,17 +150,6 @@ test('a folder that cannot be written is a plain error', async () => {
       assert.match(error.what, /^cannot write the lock/);
     },
   );
-});
-
-test('a holder is described in words', async () => {
-  const holder: LockHolder = { pid: 123, startTime: '1', bootId: 'x', task: 'create-environment', since };
-  const today = new Date();
-  today.setHours(12, 1);
-  assert.is(
-    describeHolder({ ...holder, since: today.toISOString() }),
-    'run of create-environment by pid 123 since 12:01',
-  );
-  assert.is(describeHolder(holder), 'run of create-environment by pid 123 since 2026-01-01 12:01');
 });
 
 test.run();

@@ -143,12 +143,6 @@ test('a dry run prints the plain commands of all needs on stdout, and does nothi
   assert.is(run.stderr, '');
 });
 
-test('what resolve refuses ends the run before it begins', async () => {
-  const run = rig.run([{ name: 'a', behaviour: 'print' }], ['a', '--environment', 'nowhere']);
-  assert.is(await run.exit, 2);
-  assert.is(run.stderr, 'error: unknown environment `nowhere`\n');
-});
-
 test('the folder and the variables of a task win over those of the configuration, and explicit ones over both', async () => {
   const base = { commands: [rig.command('a')], cwd: folder, env: { COLOUR: 'green', NO_COLOR: '' } };
   const path = { PATH: process.env.PATH ?? '' };

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundle } from './bundled.ts';
+import { type Ended, ended } from './ended.ts';
 import { within } from './rig.ts';
 
 const project = fileURLToPath(new URL('../../../../', import.meta.url));
@@ -89,8 +90,6 @@ export const run = (argv: string[]) =>
   });
 `;
 
-export type ProgramRun = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
-
 /** A small program of tasks in a folder of its own, with a cache of its own. */
 export type Program = {
   readonly folder: string;
@@ -101,13 +100,9 @@ export type Program = {
   /** How often Node was started by whoever has that environment. */
   readonly nodeStarts: () => number;
   readonly write: (name: string, text: string) => void;
-  readonly run: (argv: readonly string[], env?: NodeJS.ProcessEnv) => Promise<ProgramRun>;
+  readonly run: (argv: readonly string[], env?: NodeJS.ProcessEnv) => Promise<Ended>;
   /** Any command, in its folder. */
-  readonly command: (
-    command: string,
-    args: readonly string[],
-    env?: NodeJS.ProcessEnv,
-  ) => Promise<ProgramRun>;
+  readonly command: (command: string, args: readonly string[], env?: NodeJS.ProcessEnv) => Promise<Ended>;
   readonly remove: () => void;
 };
 
@@ -146,7 +141,12 @@ export async function makeProgram(): Promise<Program> {
     PATH: `${bin}${delimiter}${inherited.PATH}`,
   };
   const command: Program['command'] = (name, args, further = {}) =>
-    ended(spawn(name, args, { cwd: folder, env: { ...env, ...further }, stdio: ['ignore', 'pipe', 'pipe'] }));
+    within(
+      ended(
+        spawn(name, args, { cwd: folder, env: { ...env, ...further }, stdio: ['ignore', 'pipe', 'pipe'] }),
+      ),
+      `the end of ${[name, ...args].join(' ')}`,
+    );
   const linesOf = (file: string): number =>
     existsSync(file) ? readFileSync(file, 'utf8').split('\n').length - 1 : 0;
   return {
@@ -155,20 +155,4 @@ export async function makeProgram(): Promise<Program> {
     run: (argv, further) => command('node', ['program.mjs', ...argv], further),
     remove: () => rmSync(base, { recursive: true, force: true }),
   };
-}
-
-function ended(child: ChildProcess): Promise<ProgramRun> {
-  let stdout = '';
-  let stderr = '';
-  child.stdout?.setEncoding('utf8').on('data', (text) => {
-    stdout += text;
-  });
-  child.stderr?.setEncoding('utf8').on('data', (text) => {
-    stderr += text;
-  });
-  const end = new Promise<ProgramRun>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code, stdout, stderr }));
-  });
-  return within(end, `the end of ${child.spawnargs.join(' ')}`);
 }

@@ -1,7 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { RunEventBody } from '../../events.ts';
-import type { OutputMode } from '../../global-options.ts';
 import { githubRenderer } from '../../output/github.ts';
 import { createRenderer } from '../../output/renderer.ts';
 import { done, failed, logOf, node, output, start, started } from '../rig/events.ts';
@@ -178,18 +177,6 @@ test('a run inside another run has no groups of its own', () => {
   for (const event of [started(node('a'), node('b')), start('a'), output('a', 'x')])
     renderer.onEvent({ ...event, at: 0 });
   assert.is(log.shown, '→ a\n  x\n');
-});
-
-test('every mode can be asked for', () => {
-  const shown = (['github', 'gitlab'] as const satisfies readonly OutputMode[]).map((mode) => {
-    const log = logOf();
-    const renderer = createRenderer(mode, log, false, 2, { env: {}, redact });
-    for (const event of [started(node('a'), node('b')), start('a'), output('a', 'x')])
-      renderer.onEvent({ ...event, at: 0 });
-    return log.shown;
-  });
-  assert.match(shown[0] ?? '', '::group::a');
-  assert.match(shown[1] ?? '', 'section_start');
 });
 
 test.run();
