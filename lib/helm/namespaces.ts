@@ -14,7 +14,12 @@ type Namespace = {
  */
 export async function prepareNamespaces(context: ShellContext, releases: readonly Release[]): Promise<void> {
   const { $, environment } = context;
-  const namespaces = await refuseTerminating(context);
+  const names = new Set((await declaredReleases(environment.root)).map(({ namespace }) => namespace));
+  const namespaces = await kubectlList<Namespace>(context, 'get', 'namespaces');
+  const ending = namespaces.find(
+    ({ metadata }) => names.has(metadata.name) && metadata.deletionTimestamp !== undefined,
+  );
+  if (ending !== undefined) throw terminating(context, ending);
   for (const { namespace, createNamespace } of releases) {
     if (!createNamespace || namespaces.some(({ metadata }) => metadata.name === namespace)) continue;
     const input = JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
@@ -22,22 +27,13 @@ export async function prepareNamespaces(context: ShellContext, releases: readonl
   }
 }
 
-/** The namespaces of the cluster. Throws `TaskError` if that of a declared release is being deleted. */
-export async function refuseTerminating(context: ShellContext): Promise<readonly Namespace[]> {
-  const { environment } = context;
-  const names = new Set((await declaredReleases(environment.root)).map(({ namespace }) => namespace));
-  const namespaces = await kubectlList<Namespace>(context, 'get', 'namespaces');
-  const ending = namespaces.find(
-    ({ metadata }) => names.has(metadata.name) && metadata.deletionTimestamp !== undefined,
-  );
-  if (ending === undefined) return namespaces;
-  const { name } = ending.metadata;
+function terminating({ environment }: ShellContext, { metadata: { name }, status }: Namespace): TaskError {
   // Kubernetes reports what remains, and which finalizers it waits for.
-  const waits = (ending.status?.conditions ?? []).flatMap(({ type, status, message }) =>
+  const waits = (status?.conditions ?? []).flatMap(({ type, status, message }) =>
     type.startsWith('Namespace') && status === 'True' && message ? [message] : [],
   );
   const wait = `${kubectlText(environment)} wait --for=delete namespace/${name}`;
-  throw new TaskError({
+  return new TaskError({
     what: `namespace ${name} is being deleted`,
     why: waits.join('\n') || 'somebody deleted it, and its objects are still being removed',
     advice: `remove what it waits for, wait (\`${wait}\`), and run again to recreate it`,

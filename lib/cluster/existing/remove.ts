@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { TaskError } from '@k8s-deployment/runner';
 import type { Outcome } from '../../ground/outcome.ts';
 import { declaredReleases, helmfileCommand, helmfileText } from '../../helm/helmfile.ts';
-import { refuseTerminating } from '../../helm/namespaces.ts';
+import { prepareNamespaces } from '../../helm/namespaces.ts';
 import { removeController, removeControllerCommands } from '../../ingress/installed.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
@@ -49,7 +49,7 @@ async function removeOurs(context: EnvironmentContext): Promise<void> {
   await $`${kubectl(environment)} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`.catch(
     async (error: unknown) => {
       // It says what they wait for.
-      await refuseTerminating(context);
+      await prepareNamespaces(context, []);
       throw error;
     },
   );

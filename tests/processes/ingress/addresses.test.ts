@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { routeAddresses, routeCommands } from '../../../lib/ingress/addresses.ts';
+import { routeAddresses } from '../../../lib/ingress/addresses.ts';
 import type { Settings } from '../../../lib/settings/settings.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 
@@ -103,15 +103,6 @@ test('the hosts and paths of an HTTPRoute, and of no route at all', async (state
   );
   cluster(undefined, []);
   assert.equal(await addresses(state.context), []);
-});
-
-test('the dry run shows what is read', ({ context }) => {
-  const { environment } = context;
-  const kubectl = `kubectl --kubeconfig .state/development/kubeconfig --context ${environment.context}`;
-  assert.equal(routeCommands(context), [
-    `${kubectl} get ingresses --all-namespaces`,
-    `${kubectl} -n ingress get services,pods -l app.kubernetes.io/name=traefik`,
-  ]);
 });
 
 test.run();

@@ -8,7 +8,6 @@ import {
   declaredReleases,
   declaredValues,
   helmfileCommand,
-  helmfileText,
   namesText,
   neededReleases,
   type Selection,
@@ -75,20 +74,6 @@ test('only the embedded cluster, with its local charts, asks no chart repository
   const words = await helmfileCommand(await targetOf({ env: 'development', provider: 'embedded' }), 'sync');
   assert.ok(words.includes('--skip-deps'));
   assert.ok(words.includes('.state/development/cluster.yaml'));
-});
-
-test('its text can be pasted in the project’s folder', async () => {
-  const text = await helmfileText(
-    await targetOf({ env: 'development', provider: 'existing', context: 'team a' }),
-    'diff',
-    '--args',
-    'a b',
-  );
-  assert.match(
-    text,
-    /^helmfile --kubeconfig \.state\/development\/kubeconfig --kube-context 'team a' --state-values-file /,
-  );
-  assert.match(text, / diff --args 'a b'$/);
 });
 
 test('a helmfile.yaml that cannot be read is an error before anything runs', async () => {

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { helmText, kubectl, kubectlJson, kubectlList, kubectlText } from '../../../lib/kubernetes/kubectl.ts';
+import { kubectlJson, kubectlList } from '../../../lib/kubernetes/kubectl.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
 import { environmentIn } from '../../rig/environment.ts';
 import { failureOf } from '../../rig/task-context.ts';
@@ -11,19 +11,6 @@ const environment = environmentIn('/project');
 const printing = (stdout: string, stderr = '') => ({
   $: answeringShell(() => ({ stdout, stderr })),
   environment,
-});
-
-test('every call names kubeconfig and context', () => {
-  const { kubeconfig, context } = environment;
-  assert.equal(kubectl(environment), ['kubectl', '--kubeconfig', kubeconfig, '--context', context]);
-  assert.is(
-    kubectlText({ ...environment, context: 'a b' }),
-    "kubectl --kubeconfig .state/development/kubeconfig --context 'a b'",
-  );
-  assert.is(
-    helmText(environment),
-    `helm --kubeconfig .state/development/kubeconfig --kube-context ${context}`,
-  );
 });
 
 test('JSON is read from stdout alone: warnings do not break it', async () => {
