@@ -11,11 +11,8 @@ import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
 import { context, environment } from './options.ts';
 
 /** The deployed environment, as a user and as an administrator of the cluster see it. */
-export type Stack = {
-  readonly sandbox: Sandbox;
+export type Stack = Sandbox & {
   readonly settings: Settings;
-  /** Runs a task; never throws. */
-  task(...words: readonly string[]): Promise<Ended>;
   /** Runs a task with extra settings, which are removed afterwards. */
   taskWith(settings: object, ...words: readonly string[]): Promise<Ended>;
   /** stdout of kubectl. Throws with its error when it fails. */
@@ -48,8 +45,7 @@ export async function openStack(): Promise<Stack> {
   });
   const userConfig = process.env.KUBECONFIG ?? join(homedir(), '.kube', 'config');
   sandbox.env.KUBECONFIG = userConfig;
-  const tools = await sandbox.task('install-tools');
-  if (tools.exitCode !== 0) throw new Error(tools.stderr);
+  await sandbox.succeeds('install-tools');
   const PATH = await toolEnvironment();
   const further = sandbox.path('environments', environment, 'zz-further.yaml');
 
@@ -64,9 +60,8 @@ export async function openStack(): Promise<Stack> {
   const kubectl = (args: readonly string[], stdin?: string) =>
     succeed('kubectl', ['--context', context, ...args], stdin);
   return {
-    sandbox,
+    ...sandbox,
     settings: await loadSettings(environment, 'existing'),
-    task: sandbox.task,
     taskWith: async (settings, ...words) => {
       await writeFile(further, stringify(settings));
       try {

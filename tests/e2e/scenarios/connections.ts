@@ -47,13 +47,8 @@ async function templateOf(stack: Stack, party: Described): Promise<Template | un
     type Workload = { spec: { template: Template } };
     return (await stack.get<Workload>(kind, '-n', party.namespace, name)).spec.template;
   }
-  const hooks = await stack.helm(
-    'get',
-    'hooks',
-    name.replace(/-(verification|set-up)$/, ''),
-    '-n',
-    party.namespace,
-  );
+  const release = name.replace(/-(verification|set-up)$/, '');
+  const hooks = await stack.helm('get', 'hooks', release, '-n', party.namespace);
   return parseAllDocuments(hooks)
     .map((document) => document.toJS())
     .find((object) => object?.kind === kind && object.metadata.name === name)?.spec.template;

@@ -4,26 +4,21 @@ import { environment } from '../options.ts';
 import { isReady, type Pod, podsOf } from '../pods.ts';
 import { readText, type Stack, until } from '../stack.ts';
 
-/** `create-environment` and `install-tier apps`, each a second time without changes. */
+/** `create-environment` and `install-tier apps`, the latter a second time without changes. */
 export async function deploy(stack: Stack): Promise<void> {
-  for (const words of [['create-environment'], ['install-tier', 'apps']]) {
-    const first = await stack.task(...words);
-    assert.is(first.exitCode, 0, `${words.join(' ')}\n${first.stderr}`);
-  }
-  const again = await stack.task('install-tier', 'apps');
-  assert.is(again.exitCode, 0, again.stderr);
+  await stack.succeeds('create-environment');
+  await stack.succeeds('install-tier', 'apps');
+  const again = await stack.succeeds('install-tier', 'apps');
   assert.not.match(again.stderr, 'installing:');
 }
 
 export async function statusIsGreen(stack: Stack): Promise<void> {
-  const { stdout, exitCode } = await stack.task('status', '--json');
-  assert.is(exitCode, 0);
-  const status = JSON.parse(stdout);
+  const status = await stack.status();
   assert.is(status.environment, environment);
   assert.is(status.provider, 'existing');
   assert.is(status.cluster.state, 'running');
   assert.equal(
-    status.releases.map(({ status: word }: { status: string }) => word),
+    status.releases.map(({ status: word }) => word),
     Array(10).fill('deployed'),
   );
   assert.equal(status.vault, { initialized: true, sealed: false, configured: true });
@@ -53,8 +48,7 @@ export async function podsAreRestricted(stack: Stack): Promise<void> {
 
 /** Both sources of secrets lead to a login; the checks run as pods. */
 export async function logsIn(stack: Stack): Promise<void> {
-  const { exitCode, stderr } = await stack.task('test');
-  assert.is(exitCode, 0, stderr);
+  const { stderr } = await stack.succeeds('test');
   for (const app of ['app1', 'app2'])
     assert.match(stderr, new RegExp(`${app}-back-verification-\\w+: .*ok database login`), stderr);
 }

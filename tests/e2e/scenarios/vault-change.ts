@@ -1,4 +1,3 @@
-import * as assert from 'uvu/assert';
 import { podsOf } from '../pods.ts';
 import { type Stack, until } from '../stack.ts';
 
@@ -18,19 +17,11 @@ const uids = async (stack: Stack): Promise<string[]> =>
 export async function aNewLoginOfVaultReachesApp1(stack: Stack): Promise<void> {
   const before = { login: await login(stack), pods: await uids(stack) };
   // The operator requests a new login when its object changes, as at the end of a lease.
+  const object = ['vaultdynamicsecret', '-n', 'backend', 'app1-back-database'];
   const patch = (renewalPercent: number) =>
-    stack.kubectl([
-      'patch',
-      'vaultdynamicsecret',
-      '-n',
-      'backend',
-      'app1-back-database',
-      '--type=merge',
-      '-p',
-      JSON.stringify({ spec: { renewalPercent } }),
-    ]);
+    stack.kubectl(['patch', ...object, '--type=merge', '-p', JSON.stringify({ spec: { renewalPercent } })]);
   type Dynamic = { readonly spec: { readonly renewalPercent: number } };
-  const { spec } = await stack.get<Dynamic>('vaultdynamicsecret', '-n', 'backend', 'app1-back-database');
+  const { spec } = await stack.get<Dynamic>(...object);
   await patch(spec.renewalPercent - 1);
   await until('another login in the Secret', 60, async () => (await login(stack)) !== before.login);
   await until('new pods', 150, async () => {
@@ -39,6 +30,5 @@ export async function aNewLoginOfVaultReachesApp1(stack: Stack): Promise<void> {
   });
   await patch(spec.renewalPercent);
   await stack.kubectl(['rollout', 'status', 'deployment/app1-back', '-n', 'backend', '--timeout=120s']);
-  const checked = await stack.task('test-app', 'app1');
-  assert.is(checked.exitCode, 0, checked.stderr);
+  await stack.succeeds('test-app', 'app1');
 }
