@@ -1,6 +1,3 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { mark, type Pod, podOf } from './pods.ts';
 import { type Stack, until } from './stack.ts';
 
@@ -12,12 +9,8 @@ const port = 8080;
  * default network (kindnet) does not, for example. Uses its own objects, so that a mistake in our policies has no effect.
  */
 export async function enforcesPolicies(stack: Stack): Promise<boolean> {
-  const folder = await mkdtemp(join(tmpdir(), 'e2e-'));
-  const apply = async (...items: readonly object[]): Promise<void> => {
-    const file = join(folder, 'objects.json');
-    await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
-    await stack.user(['apply', '--filename', file]);
-  };
+  const apply = (...items: readonly object[]) =>
+    stack.user(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
   const podNamed = async (name: string): Promise<Pod> =>
     JSON.parse(await stack.user(['get', 'pod', name, '--namespace', namespace, '--output', 'json'])) as Pod;
   try {
@@ -52,6 +45,5 @@ export async function enforcesPolicies(stack: Stack): Promise<boolean> {
     return (JSON.parse(answer) as { shut: string }).shut !== 'open';
   } finally {
     await stack.user(['delete', 'namespace', namespace, '--ignore-not-found', '--wait', '--timeout=120s']);
-    await rm(folder, { recursive: true });
   }
 }

@@ -22,7 +22,7 @@ export type Stack = Sandbox & {
   get<Result>(...args: readonly string[]): Promise<Result>;
   helm(...args: readonly string[]): Promise<string>;
   /** Like kubectl, with the user's kubeconfig; works without the environment. */
-  user(args: readonly string[]): Promise<string>;
+  user(args: readonly string[], stdin?: string): Promise<string>;
   /** Runs with this timeout in seconds for every release, instead of those in helmfile.yaml. */
   impatiently<Result>(seconds: number, run: () => Promise<Result>): Promise<Result>;
   /** Names of the files with explanations of failures, oldest first. */
@@ -72,8 +72,8 @@ export async function openStack(): Promise<Stack> {
     },
     kubectl,
     tryKubectl: (args, stdin) => program('kubectl', ['--context', context, ...args], stdin),
-    user: (args) =>
-      succeed('kubectl', ['--context', context, ...args], '', {
+    user: (args, stdin) =>
+      succeed('kubectl', ['--context', context, ...args], stdin, {
         ...sandbox.env,
         PATH,
         KUBECONFIG: userConfig,

@@ -86,19 +86,16 @@ async function makeTwins(stack: Stack, { parties, ports }: Connections): Promise
   return twins;
 }
 
-/** Addresses of the twins, once all run. */
-async function addressesOf(stack: Stack, twins: readonly Twin[]): Promise<ReadonlyMap<string, Pod>> {
-  const [label, value] = Object.entries(mark)[0] ?? [];
+/** The twins by party, once all run. */
+function runningTwins(stack: Stack, twins: readonly Twin[]): Promise<ReadonlyMap<string, Pod>> {
   return until('the twins', 300, async () => {
-    const { items } = await stack.get<{ items: Pod[] }>('pods', '-A', '-l', `${label}=${value}`);
+    const { items } = await stack.get<{ items: Pod[] }>('pods', '-A', '-l', Object.keys(mark).join(','));
     const running = items.filter(({ status }) => status.phase === 'Running' && status.podIP);
-    const found = new Map(
-      twins.flatMap(({ party, namespace, pod }) => {
-        const own = running.find(({ metadata }) => metadata.namespace === namespace && metadata.name === pod);
-        return own ? [[party, own] as const] : [];
-      }),
-    );
-    return found.size === twins.length ? found : undefined;
+    const found = twins.flatMap(({ party, namespace, pod }) => {
+      const own = running.find(({ metadata }) => metadata.namespace === namespace && metadata.name === pod);
+      return own ? [[party, own] as const] : [];
+    });
+    return found.length === twins.length && new Map(found);
   });
 }
 
@@ -139,7 +136,7 @@ export async function connectionsAreThoseOfTheTable(stack: Stack): Promise<void>
   await removePods(stack);
   try {
     const twins = await makeTwins(stack, table);
-    const pods = await addressesOf(stack, twins);
+    const pods = await runningTwins(stack, twins);
     const twinPlaces = [...pods].map(
       ([party, { status }]): Place => ({ party, host: status.podIP ?? '', ports: table.ports }),
     );
