@@ -2,12 +2,10 @@ import { spawn } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { gunzipSync, gzipSync } from 'node:zlib';
 import * as assert from 'uvu/assert';
 import { readServices, type ServiceRecord } from '../../../lib/cluster/embedded/services.ts';
 import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
 import { isSameProcess, processIdentity } from '../../../lib/runner/process-identity.ts';
-import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { eventOf, leftovers, startRun } from '../live-run.ts';
 import { processesOf } from '../sandbox.ts';
 import {
@@ -23,10 +21,7 @@ import {
   withFile,
 } from './shared.ts';
 
-/*
- * Failures of a cluster: dead processes, a sealed Vault, damaged files, ports in use, releases that were left half
- * installed, and a stopped cluster.
- */
+/* Failures of a cluster: dead processes, a sealed Vault, damaged secrets files, ports in use, and a stopped cluster. */
 
 const trouble = scenario('trouble');
 
@@ -39,12 +34,6 @@ async function killServices(...names: string[]): Promise<ServiceRecord[]> {
   for (const record of records.filter((record) => names.includes(record.name)))
     process.kill(record.pid, 'SIGKILL');
   return records.filter((record) => !names.includes(record.name));
-}
-
-async function sealVault(): Promise<void> {
-  const keys = await readKeys(state('vault', 'keys.json'));
-  const address = `http://127.0.0.1:${(await embedded()).ports.vault}/v1/sys/seal`;
-  await fetch(address, { method: 'PUT', headers: { 'X-Vault-Token': keys?.adminToken ?? '' } });
 }
 
 trouble('a run that finds another one at work ends at once with --no-wait', async () => {
@@ -90,7 +79,7 @@ trouble('a damaged secrets file, one of another key and a missing one give diffe
 });
 
 trouble('status and install report a sealed Vault, and init-vault unseals it', async () => {
-  await sealVault();
+  await somebody('vault operator seal');
   assert.is((await status()).vault?.sealed, true);
   await withFile(
     settingsFile(),
@@ -118,42 +107,6 @@ trouble('a dead Vault and a dead database are named, and start-k8s starts only t
   await succeeds('start-k8s');
   assert.equal((await Promise.all(others.map(isSameProcess))).includes(false), false);
   assert.is((await status()).cluster.state, 'running');
-});
-
-/** Changes helm's newest record of a release to a killed upgrade (or first install). */
-async function leavePending(release: string, to: 'pending-upgrade' | 'pending-install'): Promise<void> {
-  const kubectl = (words: string, input = '') =>
-    somebody(`kubectl -n backend ${words} <<'END'\n${input}\nEND`);
-  const secret = JSON.parse(await kubectl(`get secret sh.helm.release.v1.${release}.v1 -o json`));
-  const packed = Buffer.from(Buffer.from(secret.data.release, 'base64').toString(), 'base64');
-  const stored = JSON.parse(gunzipSync(packed).toString());
-  if (to === 'pending-upgrade') {
-    stored.version = 2;
-    secret.metadata.name = `sh.helm.release.v1.${release}.v2`;
-    secret.metadata.labels.version = '2';
-  }
-  stored.info.status = to;
-  secret.metadata.labels.status = to;
-  secret.data.release = Buffer.from(gzipSync(JSON.stringify(stored)).toString('base64')).toString('base64');
-  for (const field of ['uid', 'resourceVersion', 'creationTimestamp', 'managedFields'])
-    delete secret.metadata[field];
-  await kubectl('apply --server-side --force-conflicts -f -', JSON.stringify(secret));
-}
-
-trouble('the next install repairs releases that a killed helm left pending', async () => {
-  await leavePending('app2-back', 'pending-upgrade');
-  await leavePending('app1-back', 'pending-install');
-  const pending = (await status()).releases.filter((release) => release.status.startsWith('pending-'));
-  assert.equal(
-    pending.map((release) => release.name),
-    ['app1-back', 'app2-back'],
-  );
-  const { stderr } = await succeeds('install-tier', 'apps');
-  assert.match(stderr, /repairing app2-back: a killed run left it pending-upgrade/);
-  assert.is(
-    (await status()).releases.every((release) => release.status === 'deployed'),
-    true,
-  );
 });
 
 trouble('stop-k8s ends every process', async () => {
