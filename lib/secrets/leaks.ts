@@ -1,11 +1,8 @@
-/** How a secret may appear in a text. */
-export type SecretForm = { readonly name: 'as it is' | 'base64' | 'percent-encoded'; readonly text: string };
-
 /**
  * The forms by which a value is recognised: itself, percent-encoded as in a URL, and as part of a longer text
  * in base64, where it looks different at each of three offsets.
  */
-export function secretForms(value: string): SecretForm[] {
+export function secretForms(value: string): { readonly name: string; readonly text: string }[] {
   const bytes = Buffer.from(value);
   const encoded = [0, 1, 2].map((offset) => {
     const text = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64');
@@ -15,8 +12,8 @@ export function secretForms(value: string): SecretForm[] {
   const percent = encodeURIComponent(value);
   return [
     { name: 'as it is', text: value },
-    ...encoded.map((text) => ({ name: 'base64', text }) as const),
-    ...(percent === value ? [] : [{ name: 'percent-encoded', text: percent } as const]),
+    ...encoded.map((text) => ({ name: 'base64', text })),
+    ...(percent === value ? [] : [{ name: 'percent-encoded', text: percent }]),
   ];
 }
 

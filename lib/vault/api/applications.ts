@@ -33,7 +33,7 @@ export async function withApplications(
   const logins = applications
     .filter((application) => application.database !== undefined)
     .map((application): DatabaseRole => {
-      const statements = (template: StateFile) => statementsOf(fill(template, valuesOf(application)));
+      const statements = (template: StateFile) => vaultStatements(fill(template, valuesOf(application)));
       return {
         ...{ name: application.backend, connection: database.connection },
         ...{ create: statements(create), renew: statements(renew), revoke: statements(revoke) },
@@ -129,7 +129,7 @@ function fill({ file, text }: StateFile, values: { readonly [name: string]: stri
 }
 
 /** The statements of an SQL file without comments, where Vault would split at a `;`. */
-function statementsOf(text: string): string[] {
+function vaultStatements(text: string): string[] {
   return text
     .replaceAll(/^\s*--.*$/gm, '')
     .split(/;\s*$/m)

@@ -67,8 +67,6 @@ export type Application = DeclaredState['applications'][number];
 /** Where a value comes from: a setting by its dotted name, or a key of a SOPS file. Never a literal. */
 export type Reference = Application['secrets'][string][string];
 
-export type SecretReference = Extract<Reference, { file: string }>;
-
 export type KeyValues = {
   /** The kv engine and the path in it. */
   readonly mount: string;

@@ -8,21 +8,13 @@ import { type OpenVaultInput, sealStatus } from './replica.ts';
 import { unsealAll } from './unseal.ts';
 import { unreadable, VaultError } from './vault-error.ts';
 
-export type OpenedVault = {
-  /** The active replica; the others forward to it. */
-  readonly client: VaultClient;
-  /** True if this call initialised Vault. */
-  readonly initialised: boolean;
-  /** Names of the replicas that this call unsealed. */
-  readonly unsealed: readonly string[];
-};
-
 /**
  * Initialises a new Vault with one key share (the keys are stored at `keysPath` before anything else happens)
  * and unseals every sealed replica. A Vault with auto-unseal unseals itself; its recovery key is kept
- * instead. Throws `TaskError` if the keys are lost, damaged or another Vault's.
+ * instead. Returns the client of the active replica, to which the others forward, and the names of those that it
+ * unsealed. Throws `TaskError` if the keys are lost, damaged or another Vault's.
  */
-export async function initialiseVault(input: OpenVaultInput): Promise<OpenedVault> {
+export async function initialiseVault(input: OpenVaultInput) {
   const isNew = !(await anyInitialised(input));
   if (isNew) await initialise(input);
   const unsealed = await unsealAll(input);

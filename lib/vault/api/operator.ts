@@ -18,14 +18,14 @@ export type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 
   readonly secret: (text: string) => void;
 };
 
-export type OperatorToken = { readonly token: string; readonly changes: readonly VaultChange[] };
-
 /**
  * The token that may do what `init-vault` does and nothing else, renewed for its period. If it is missing or
  * invalid, or if its policy differs from the desired one, a root token repairs it: that of a new Vault, else
  * one generated with the unseal keys. The root token is revoked before this returns or throws.
  */
-export async function operatorToken(input: OperatorInput): Promise<OperatorToken> {
+export async function operatorToken(
+  input: OperatorInput,
+): Promise<{ readonly token: string; readonly changes: readonly VaultChange[] }> {
   const { client, keysPath, state, secret } = input;
   const keys = await requireKeys(client, keysPath);
   for (const text of textsOfKeys(keys)) secret(text);
