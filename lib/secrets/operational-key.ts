@@ -93,29 +93,33 @@ export function shownKeys(shown: CommandOutput, name: string): OpenPgpKey[] {
  */
 export async function readKey(source: KeySource, context: ShellContext): Promise<OperationalKey> {
   const { root } = context.environment;
-  const form = await formProblem(source);
-  const shown =
-    form === undefined ? await gpgReading(source, context, ['--with-colons', '--show-keys']) : undefined;
-  const found = shown === undefined ? [] : shownKeys(shown, source.name);
-  const own = found.filter(({ isPrivate }) => isPrivate);
-  const [key] = own;
-  // Of a damaged key, gpg lists the parts that it could read.
-  const isWhole = shown?.exitCode === 0;
-  if (isWhole && key !== undefined && own.length === 1 && key.parts.some(({ encrypts }) => encrypts)) {
-    return { ...key, source };
-  }
-  const damage = /^gpg: (?:invalid|unexpected|CRC|no valid) .*$/im.exec(shown?.stderr ?? '')?.[0];
+  const key = (await formProblem(source)) ?? (await shownKey(source, context));
+  if (typeof key !== 'string') return { ...key, source };
   throw new TaskError({
     what: `${source.name} holds no key that can decrypt`,
-    why:
-      form ??
-      (isWhole ? keyProblem(found, own) : undefined) ??
-      `gpg finds no key in it${damage === undefined ? '' : ` (${damage})`}`,
+    why: key,
     advice:
       source.kind === 'file' && isInProject(root, source.path)
         ? await howToRestore(root, relative(root, source.path))
         : 'it must be one armoured OpenPGP key with its private half: gpg --armor --export-secret-keys FINGERPRINT',
   });
+}
+
+/** The one key with a private half that gpg finds, or why there is none. */
+async function shownKey(source: KeySource, context: ShellContext): Promise<OpenPgpKey | string> {
+  const shown = await gpgReading(source, context, ['--with-colons', '--show-keys']);
+  const found = shownKeys(shown, source.name);
+  const own = found.filter(({ isPrivate }) => isPrivate);
+  const [key] = own;
+  // Of a damaged key, gpg lists the parts that it could read.
+  if (shown.exitCode !== 0 || found.length === 0) {
+    const damage = /^gpg: (?:invalid|unexpected|CRC|no valid) .*$/im.exec(shown.stderr)?.[0];
+    return `gpg finds no key in it${damage === undefined ? '' : ` (${damage})`}`;
+  }
+  if (key === undefined) return 'it is only a public half';
+  if (own.length > 1)
+    return `it holds ${own.length} private keys: ${own.map(({ fingerprint }) => fingerprint).join(', ')}`;
+  return key.parts.some(({ encrypts }) => encrypts) ? key : 'no part of it encrypts: it only signs';
 }
 
 /** Why it cannot be a key, by its form alone. Throws `TaskError` if it cannot be read. */
@@ -141,14 +145,6 @@ async function formProblem(source: KeySource): Promise<string | undefined> {
       advice: 'name its file in SOPS_PGP_KEY_FILE or the setting sops.key, or put the key into SOPS_PGP_KEY',
     });
   }
-}
-
-function keyProblem(found: readonly OpenPgpKey[], own: readonly OpenPgpKey[]): string | undefined {
-  if (own.length > 1) {
-    return `it holds ${own.length} private keys: ${own.map(({ fingerprint }) => fingerprint).join(', ')}`;
-  }
-  if (own.length === 1) return 'no part of it encrypts: it only signs';
-  return found.length > 0 ? 'it is only a public half' : undefined;
 }
 
 /** A path for a shell in the project's folder, which expands `~` only outside of quotes. */
