@@ -27,7 +27,7 @@ export type ServiceLaunch = {
 
 /** True when the service runs as it was started with this digest, and answers. */
 export async function isUp(
-  { state }: Environment,
+  { state }: Pick<Environment, 'state'>,
   name: string,
   ready: () => Promise<boolean>,
   digest?: string,

@@ -92,39 +92,19 @@ test('create checks the cluster without changing it; only the call that reads th
   );
 });
 
-test('a kubectl that fails says nothing about rights and versions', async () => {
-  const failure = async (changes: Parameters<typeof kubectl>[0]) => {
-    kubectl(changes);
-    const error = await failureOf(provider.create(context));
-    return [error.exitCode, error.what];
-  };
-  assert.equal(await failure({ may: 'kill -9 $$' }), [
-    137,
-    '`kubectl auth can-i create namespaces` was ended by SIGKILL',
-  ]);
-  assert.equal(await failure({ may: 'echo "Unable to connect" >&2; exit 1' }), [
-    1,
-    '`kubectl auth can-i create namespaces` failed with exit code 1',
-  ]);
-  assert.match(
-    await failure({ may: 'echo "no - some policy"; exit 1' }).then(String),
-    'you may not create namespaces',
-  );
-  assert.match(await failure({ version: 'echo "{}"' }).then(String), 'of an unknown version');
-  assert.match(
-    await failure({ version: '' }).then(String),
-    '`kubectl version -o json` gave no readable answer',
-  );
+test('the fault of a cluster is what kubectl says', async () => {
+  const noPlugin = 'Unable to connect to the server: getting credentials: exec: executable acme not found';
+  kubectl({ ready: `echo "${noPlugin}" >&2; echo "It looks like you …" >&2; exit 1` });
+  assert.equal(await provider.faults?.(context), [noPlugin]);
   kubectl({ ready: 'echo "the server has asked for the client to provide credentials" >&2; exit 1' });
   assert.equal(await provider.faults?.(context), [
     'the server has asked for the client to provide credentials',
   ]);
-  const noPlugin = 'Unable to connect to the server: getting credentials: exec: executable acme not found';
-  kubectl({ ready: `echo "${noPlugin}" >&2; echo "It looks like you …" >&2; exit 1` });
-  assert.equal(await provider.faults?.(context), [noPlugin]);
 });
 
-for (const [title, changes, what] of [
+const canI = '`kubectl auth can-i create namespaces`';
+
+for (const [title, changes, what, exitCode = 1] of [
   [
     'a cluster that does not answer',
     { ready: 'echo "dial tcp: connection refused" >&2; exit 1' },
@@ -136,6 +116,12 @@ for (const [title, changes, what] of [
     'the cluster runs Kubernetes v1.28.9',
   ],
   [
+    'a cluster without a version',
+    { version: 'echo "{}"' },
+    'the cluster runs Kubernetes of an unknown version',
+  ],
+  ['an answer without a version', { version: '' }, '`kubectl version -o json` gave no readable answer'],
+  [
     'no default storage class',
     { storage: `echo '{"items":[{"metadata":{}}]}'` },
     'context `some-context` has no default StorageClass',
@@ -145,12 +131,22 @@ for (const [title, changes, what] of [
     { may: 'case "$*" in *customresource*) echo no; exit 1;; *) echo yes;; esac' },
     'you may not create customresourcedefinitions in context `some-context`',
   ],
+  [
+    'a right that a policy denies',
+    { may: 'echo "no - some policy"; exit 1' },
+    'you may not create namespaces in context `some-context`',
+  ],
+  [
+    'a question about a right that fails',
+    { may: 'echo "Unable to connect" >&2; exit 1' },
+    `${canI} failed with exit code 1`,
+  ],
+  ['a kubectl that is killed', { may: 'kill -9 $$' }, `${canI} was ended by SIGKILL`, 137],
 ] as const) {
   test(`${title} is reported with advice`, async () => {
     kubectl(changes);
     const error = await failureOf(provider.create(context));
-    assert.is(error.what, what);
-    assert.is(error.exitCode, 1);
+    assert.equal([error.what, error.exitCode], [what, exitCode]);
     assert.ok(error.advice);
   });
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { isSameProcess, processStartTime } from '@k8s-deployment/runner';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { isUp } from '../../../lib/cluster/embedded/launch.ts';
 import {
   logTail,
   readServices,
@@ -65,6 +66,16 @@ test('a service is recorded by pid, start time and boot, its output goes to its 
   await stopServices(folder, [record]);
   assert.is(await isSameProcess(record), false);
   assert.equal(await readServices(folder), []);
+});
+
+test('a service is up if it answers and was started with the same digest', async ({ folder }) => {
+  await startService(folder, 'vault', server, {}, 'one');
+  const up = (digest?: string, answers = true) =>
+    isUp({ state: folder }, 'vault', async () => answers, digest);
+  assert.equal(
+    [await up('one'), await up('two'), await up(), await up('one', false)],
+    [true, false, false, false],
+  );
 });
 
 test('a service that ignores TERM is killed after its grace period', async ({ folder }) => {
