@@ -51,34 +51,33 @@ export async function interleave(
 export function measureProcess(signal: AbortSignal): Measure {
   return async (contender) => {
     signal.throwIfAborted();
-    const folder = mkdtempSync(join(tmpdir(), 'bench-output-'));
-    try {
-      return await run(contender, join(folder, 'log'), signal);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    return await withFile((log) => run(contender, log, signal));
   };
 }
 
 /** Measures the processor's time of a process and of all that it started, as bash counts it. */
 export function measureCpu(signal: AbortSignal): Measure {
   const measure = measureProcess(signal);
-  return async (contender) => {
-    const folder = mkdtempSync(join(tmpdir(), 'bench-cpu-'));
-    const file = join(folder, 'seconds');
-    const script = 'TIMEFORMAT="%3U %3S"; exec 3> "$0"; { time "$@" > /dev/null 2>&1; } 2>&3';
-    try {
+  const script = 'TIMEFORMAT="%3U %3S"; exec 3> "$0"; { time "$@" > /dev/null 2>&1; } 2>&3';
+  return (contender) =>
+    withFile(async (file) => {
       await measure({ ...contender, command: ['bash', '-c', script, file, ...contender.command] });
       const [user, system] = readFileSync(file, 'utf8').trim().split(' ');
       return (Number(user) + Number(system)) * 1000;
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
-  };
+    });
+}
+
+async function withFile(use: (file: string) => Promise<number>): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'));
+  try {
+    return await use(join(folder, 'output'));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** Environment of measured commands: without the variables of npm, and without those that change how programs print. */
-export function cleanEnvironment(): NodeJS.ProcessEnv {
+function cleanEnvironment(): NodeJS.ProcessEnv {
   const { CI: _c, FORCE_COLOR: _f, NODE_OPTIONS: _n, ...own } = npmEnvironment(process.env);
   return { ...own, NO_COLOR: '1', LC_ALL: 'C.UTF-8' };
 }
@@ -106,31 +105,12 @@ function run(contender: Contender, log: string, signal: AbortSignal): Promise<nu
       const ms = performance.now() - start;
       signal.removeEventListener('abort', stop);
       killGroup(child);
-      if (exitCode === 0) resolve(ms);
-      else
-        reject(
-          failure(
-            name,
-            command,
-            exitCode ?? killedBy,
-            contender.output === 'none' ? '' : readFileSync(log, 'utf8'),
-          ),
-        );
+      if (exitCode === 0) return resolve(ms);
+      const said = contender.output === 'none' ? '' : readFileSync(log, 'utf8').trim();
+      const what = `${name}: \`${command.join(' ')}\` ended with ${exitCode ?? killedBy}`;
+      reject(new TaskError({ what, why: said.split('\n').slice(-5).join('\n') || undefined }));
     });
   }).finally(() => closeSync(output));
-}
-
-function failure(
-  name: string,
-  command: readonly string[],
-  end: number | string | null,
-  output: string,
-): TaskError {
-  const last = output.trim().split('\n').slice(-5).join('\n');
-  return new TaskError({
-    what: `${name}: \`${command.join(' ')}\` ended with ${end}`,
-    why: last || undefined,
-  });
 }
 
 function killGroup(child: ChildProcess): void {
