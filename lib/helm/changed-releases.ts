@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../settings/context.ts';
-import { type Drift, isDrift, tellDrift } from './drift.ts';
+import { isDrift, tellDrift } from './drift.ts';
 import type { Release } from './helmfile.ts';
 import { type DeployedRelease, findDeployed, isSameExceptReplicas } from './releases.ts';
 import { renderedDigests } from './rendered-digests.ts';
@@ -29,7 +29,14 @@ export async function findChanged(
     all || known.length === 0 ? new Map<string, string>() : renderedDigests(context, known, inputs),
     tellDrift(context, releases, deployed, context.log),
   ]);
-  const scaled = await scaledReplicas(context.environment.root, releases, drifts);
+  const scaled = new Map<string, number>();
+  for (const { name, chart } of releases) {
+    // The scaled workload has the name of its release. helm would apply the value `replicas` of a chart of the project.
+    const count = drifts.get(name)?.autoscaled.get(name);
+    if (!count || !chart.startsWith('./')) continue;
+    const values = await readFile(join(context.environment.root, chart, 'values.yaml'), 'utf8');
+    if (/^replicas:/m.test(values)) scaled.set(name, count);
+  }
   const isAsRendered = (release: Release): boolean => {
     const { digest = '' } = findDeployed(deployed, release) ?? {};
     const rendered = digests.get(release.name) ?? '';
@@ -39,24 +46,8 @@ export async function findChanged(
     (release) =>
       all || !known.includes(release) || isDrift(drifts.get(release.name)) || !isAsRendered(release),
   );
-  const names = new Set(changed.map(({ name }) => name));
-  return { changed, scaled: new Map([...scaled].filter(([name]) => names.has(name))) };
-}
-
-/**
- * The replicas that autoscalers have set, by release, for charts of the project with the value `replicas`, which helm would apply
- * otherwise. The scaled workload has the name of its release.
- */
-async function scaledReplicas(
-  root: string,
-  releases: readonly Release[],
-  drifts: ReadonlyMap<string, Drift>,
-): Promise<ReadonlyMap<string, number>> {
-  const scaled = new Map<string, number>();
-  for (const { name, chart } of releases) {
-    const count = drifts.get(name)?.autoscaled.get(name);
-    if (!count || !chart.startsWith('./')) continue;
-    if (/^replicas:/m.test(await readFile(join(root, chart, 'values.yaml'), 'utf8'))) scaled.set(name, count);
-  }
-  return scaled;
+  const kept = changed.flatMap(({ name }) =>
+    scaled.has(name) ? [[name, scaled.get(name) ?? 0] as const] : [],
+  );
+  return { changed, scaled: new Map(kept) };
 }
