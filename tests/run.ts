@@ -172,7 +172,9 @@ async function runJob({ label, command, suite }: Job, env: NodeJS.ProcessEnv): P
   return { label, ...counted };
 }
 
-/** Runs all jobs, one more at a time than there are cores: most of them wait now and then. */
+/** One more than there are cores, since most jobs wait now and then. Each may start a whole cluster, hence the limit. */
+const parallel = Math.min(availableParallelism() + 1, 4);
+
 async function runJobs(jobs: readonly Job[], env: NodeJS.ProcessEnv): Promise<Result[]> {
   const queue = [...jobs];
   const results: Result[] = [];
@@ -180,7 +182,7 @@ async function runJobs(jobs: readonly Job[], env: NodeJS.ProcessEnv): Promise<Re
     for (let job = queue.shift(); job !== undefined && !stopped; job = queue.shift())
       results.push(await runJob(job, env));
   };
-  await Promise.all(Array.from({ length: availableParallelism() + 1 }, work));
+  await Promise.all(Array.from({ length: parallel }, work));
   return results;
 }
 

@@ -23,15 +23,8 @@ export async function makeCertificate(
   const [key, certificate] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];
   await promisify(execFile)('openssl', [
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-    ...[
-      '-subj',
-      `/CN=${name}`,
-      '-addext',
-      'basicConstraints=critical,CA:FALSE',
-      '-addext',
-      `subjectAltName=${hosts.join(',')}`,
-    ],
-    ...['-keyout', key, '-out', certificate],
+    ...['-subj', `/CN=${name}`, '-addext', 'basicConstraints=critical,CA:FALSE'],
+    ...['-addext', `subjectAltName=${hosts.join(',')}`, '-keyout', key, '-out', certificate],
   ]);
   return { certificate, key, authority: await readFile(certificate, 'utf8') };
 }
