@@ -15,7 +15,7 @@ export type ServiceRecord = {
   readonly startTime: string;
   readonly bootId: string;
   /** Digest of what it was started with, if that decides whether it is started again. */
-  readonly digest?: string | undefined;
+  readonly digest?: string;
 };
 
 const folder = (state: string): string => join(state, 'services');
@@ -64,7 +64,10 @@ export async function recordService(
 ): Promise<ServiceRecord | undefined> {
   const startTime = await processStartTime(pid);
   if (startTime === undefined) return undefined;
-  const record: ServiceRecord = { name, pid, startTime, bootId: await bootId(), digest };
+  const record: ServiceRecord = {
+    ...{ name, pid, startTime, bootId: await bootId() },
+    ...(digest === undefined ? {} : { digest }),
+  };
   await writeWhole(join(folder(state), `${name}.json`), `${JSON.stringify(record)}\n`);
   return record;
 }
