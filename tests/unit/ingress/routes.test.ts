@@ -87,10 +87,6 @@ test('Gateway API: the ranges are those of the filter, and the redirect is no ro
   );
 });
 
-test('without routes there is no site', () => {
-  assert.is(siteOf([middleware('one', '10.0.0.0/8')], settings()), undefined);
-});
-
 test('a path belongs to the longest route that is a whole part of it', () => {
   const site = siteOf([ingress('a', '/'), ingress('b', '/admin'), ingress('c', '/api/internal')], settings());
   if (!site) throw new Error('expected a site');

@@ -121,14 +121,4 @@ test('each object is read once', async () => {
   assert.equal(names, ['database']);
 });
 
-test('a failed read is passed on', async () => {
-  let message = '';
-  await resolve({ envFrom: [{ secretRef: { name: 'x' } }] }, () =>
-    Promise.reject(new Error('refused')),
-  ).catch((error) => {
-    message = error.message;
-  });
-  assert.is(message, 'refused');
-});
-
 test.run();
