@@ -3,10 +3,15 @@ import * as assert from 'uvu/assert';
 import type { Status } from '../../../lib/operations/status.ts';
 import { formatStatus } from '../../../lib/operations/status-text.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
+import { copyOf } from '../../rig/project-copy.ts';
 import { taskContext } from '../../rig/task-context.ts';
 
+// A folder without state: the keys of somebody's environment are in that of the project.
+const project = copyOf('environments', 'helmfile.yaml');
+test.after(project.remove);
+
 const context = {
-  ...taskContext({ env: 'development', provider: 'minikube' }),
+  ...taskContext({ env: 'development', provider: 'minikube' }, [], project.folder),
   $: answeringShell(() => ({ exitCode: 1, stderr: 'no cluster' })),
 };
 
