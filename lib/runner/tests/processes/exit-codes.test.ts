@@ -32,7 +32,6 @@ const stopped = (signal: NodeJS.Signals): Case => ({
 const cases: { readonly [code: string]: readonly Case[] } = {
   '0': [
     { tasks: [{ name: 'a', commands: ['true'] }], args: ['a'] },
-    { tasks: [], args: ['list'] },
     // More than a timer of Node takes.
     { tasks: [{ name: 'a', commands: ['true'], timeoutMs: 2 ** 40 }], args: ['a'] },
   ],
@@ -43,7 +42,6 @@ const cases: { readonly [code: string]: readonly Case[] } = {
   ],
   '2': [
     { tasks: [], args: ['no-such-task'] },
-    { tasks: [], args: ['--no-such-option'] },
     { tasks: [{ name: 'list' }], args: ['list'] },
     { tasks: [{ name: 'a', confirm: 'really?' }], args: ['a'] },
   ],

@@ -76,11 +76,6 @@ test('a file of tasks outside the project imports the door and runs', async () =
   assert.is(party.exitCode, 0, party.stderr);
   assert.is(party.stdout, 'Hello ADA 3 kind\nHello GRACE 2 loud\n');
   assert.match(party.stderr, 'done: 3 tasks');
-  const listed = await run(process.execPath, '--import', loader, 'tasks.ts', 'list');
-  assert.match(listed.stdout, /greet <name> +greet somebody/);
-  const wrong = await run(process.execPath, '--import', loader, 'tasks.ts', 'greet');
-  assert.is(wrong.exitCode, 2);
-  assert.match(wrong.stderr, 'missing argument `<name>`');
 });
 
 test('such a file compiles', async () => {

@@ -18,8 +18,7 @@ export type RigTask = {
   readonly secrets?: readonly string[];
   /** A command for the end of the run; it gets the outcome as its last word. */
   readonly cleanup?: string;
-  readonly behaviour?: 'print' | 'changed' | 'unchanged' | 'wait' | 'deaf' | 'bug' | 'stray';
-  readonly mutex?: string;
+  readonly behaviour?: 'print' | 'changed' | 'unchanged' | 'wait' | 'bug' | 'stray';
   readonly lock?: boolean;
   readonly interactive?: boolean;
   readonly confirm?: string;
@@ -37,7 +36,6 @@ export type RigTask = {
   readonly ready?: Partial<Readiness> & { readonly pattern?: string };
   /** Without a `run` of its own: the runner runs its `commands`. */
   readonly plain?: boolean;
-  readonly passThrough?: boolean;
   readonly inputs?: readonly string[];
   readonly watched?: readonly string[];
   readonly steps?: readonly string[];

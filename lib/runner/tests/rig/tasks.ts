@@ -52,7 +52,6 @@ function declare(entry: RigTask): AnyTask {
     if (behaviour === 'print') print(`result of ${name}`);
     if (behaviour === 'changed' || behaviour === 'unchanged') report(behaviour);
     if (behaviour === 'wait') await wait(600_000, undefined, { signal });
-    if (behaviour === 'deaf') await wait(600_000, undefined, { ref: false });
     if (behaviour === 'bug') throw new Error('a bug');
     if (behaviour === 'stray') setImmediate(() => Promise.reject(new Error('a stray bug')));
     if (behaviour === 'stray') await wait(600_000, undefined, { signal });

@@ -68,12 +68,6 @@ test('shows what runs with its time and last line, and how far the run is', () =
   );
 });
 
-test('the cursor waits at the start of the line below, whatever happens next', () => {
-  const { screen, tell } = viewOf(['a', 'b']);
-  tell(start('a'), start('b'), output('a', 'x'.repeat(300)));
-  assert.equal(screen.cursor, { row: 3, column: 0 });
-});
-
 for (const columns of [1, 2, 5, 10, 20, 40]) {
   test(`nothing wraps in ${columns} columns, and all of it is erased again`, () => {
     const { screen, renderer, tell } = viewOf(['a-task-with-a-long-name', 'b'], columns);

@@ -175,11 +175,4 @@ test('a command with exit code 2 has failed like any other; only what the user w
   );
 });
 
-test('colours only when wanted, plain letters where the locale knows no others', () => {
-  assert.is(createStyle(false, true).red('x'), 'x');
-  assert.is.not(createStyle(true, true).red('x'), 'x');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: looks for anything beyond ASCII
-  assert.match(JSON.stringify(createStyle(false, false).symbols), /^[\u0000-\u007f]*$/);
-});
-
 test.run();
