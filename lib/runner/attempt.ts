@@ -8,7 +8,7 @@ import type { TaskNode } from './node.ts';
 import { type OnePipe, returnPipe, takePipe } from './one-pipe.ts';
 import { markEnvironment } from './orphans.ts';
 import { ownBeginning } from './output/text.ts';
-import type { Cleanup, Gate, Run } from './run.ts';
+import type { Gate, Run } from './run.ts';
 import { type Shell, stoppedError } from './shell.ts';
 import { createShell } from './start-command.ts';
 import { surroundingsOf } from './surroundings.ts';
@@ -177,7 +177,6 @@ async function runCommands(
   }
 }
 
-/** Created for every attempt of every task: getters cost nothing until they are used. */
 function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext {
   const { id } = node;
   return {
@@ -189,33 +188,20 @@ function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext 
     get signal() {
       return attempt.signal;
     },
-    get print() {
-      return (text: string) =>
-        run.emit({ type: 'task-result', id, text: text.endsWith('\n') ? text : `${text}\n` });
+    print: (text) => run.emit({ type: 'task-result', id, text: text.endsWith('\n') ? text : `${text}\n` }),
+    log: (text) => {
+      for (const line of text.split('\n')) attempt.show('log', line);
     },
-    get log() {
-      return (text: string) => {
-        for (const line of text.split('\n')) attempt.show('log', line);
-      };
+    progress: (text) => run.emit({ type: 'task-progress', id, text }),
+    report: (outcome) => {
+      attempt.report = outcome;
     },
-    get progress() {
-      return (text: string) => run.emit({ type: 'task-progress', id, text });
+    // The compiler takes nothing but text; what comes from a file or a command may be something else.
+    secret: (value: unknown) => {
+      if (value !== undefined && value !== null) run.redactor.add(String(value));
     },
-    get report() {
-      return (outcome: 'changed' | 'unchanged') => {
-        attempt.report = outcome;
-      };
-    },
-    get secret() {
-      // The compiler takes nothing but text; what comes from a file or a command may be something else.
-      return (value: unknown) => {
-        if (value !== undefined && value !== null) run.redactor.add(String(value));
-      };
-    },
-    get onRunEnd() {
-      return (cleanup: Cleanup['run']) => {
-        run.cleanups.push({ node, run: cleanup });
-      };
+    onRunEnd: (cleanup) => {
+      run.cleanups.push({ node, run: cleanup });
     },
   };
 }

@@ -13,7 +13,13 @@ export async function markLongRunning(nodes: readonly TaskNode[], roots: readonl
   for (const node of nodes) {
     const readiness = declared<Readiness>(node.task.ready, node.input);
     if (readiness === undefined) continue;
-    checkReadiness(node, readiness, needed);
+    const wrong = mistake(node, readiness, needed);
+    if (wrong !== undefined) {
+      throw new UsageError({
+        what: `task \`${node.label}\` cannot become ready: ${wrong}`,
+        advice: `see ${formatPlace(node.task)}`,
+      });
+    }
     const { keptBy, requested } = await keepersOf(node);
     if (requested !== undefined && requested !== roots.at(-1)) {
       throw new UsageError({
@@ -54,15 +60,6 @@ function neededByFinalisers(nodes: readonly TaskNode[]): Set<TaskNode> {
   for (const { needs, comesAfter } of needed)
     for (const need of needs) if (!comesAfter.has(need)) needed.add(need);
   return needed;
-}
-
-function checkReadiness(node: TaskNode, readiness: Readiness, late: ReadonlySet<TaskNode>): void {
-  const wrong = mistake(node, readiness, late);
-  if (wrong === undefined) return;
-  throw new UsageError({
-    what: `task \`${node.label}\` cannot become ready: ${wrong}`,
-    advice: `see ${formatPlace(node.task)}`,
-  });
 }
 
 function mistake(

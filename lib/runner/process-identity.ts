@@ -42,8 +42,7 @@ async function readBootId(): Promise<string> {
 }
 
 export async function ownIdentity(): Promise<ProcessIdentity> {
-  const [startTime = '', boot] = await Promise.all([processStartTime(process.pid), bootId()]);
-  return { pid: process.pid, startTime, bootId: boot };
+  return (await processIdentity(process.pid)) ?? { pid: process.pid, startTime: '', bootId: await bootId() };
 }
 
 /** The identity of a living process; undefined when there is none of this pid. */

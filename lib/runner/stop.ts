@@ -33,8 +33,6 @@ export class Stop {
   #since = 0;
   /** Why the run stops; undefined while it does not. */
   reason: StopReason | undefined;
-  /** A further signal came: cleanups get little time. */
-  hurried = false;
   /** Called once, when the run begins to stop. */
   onStop: ((reason: StopReason) => void) | undefined;
   /** What is told that nothing is left to wait for: what has not ended by then never will. */
@@ -51,6 +49,11 @@ export class Stop {
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** A further signal came: cleanups get little time. */
+  get hurried(): boolean {
+    return this.#hurry.signal.aborted;
   }
 
   /** Aborted by a further signal. */
@@ -120,7 +123,6 @@ export class Stop {
     const echo =
       this.reason.type === 'signal' && this.reason.signal === signal && Date.now() - this.#since < echoMs;
     if (echo) return;
-    this.hurried = true;
     this.#hurry.abort();
     this.#children.kill();
   }
