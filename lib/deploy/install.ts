@@ -22,14 +22,16 @@ export async function install(context: Context, selection: Selection): Promise<v
   await repairPending(context, releases, deployed);
 
   const { changed, scaled } = await findChanged(context, releases, deployed, inputs);
-  if (changed.length > 0) await prepareNamespaces(context, changed);
+  if (changed.length > 0) {
+    // Releases that are not deployed were not rendered before.
+    if (takePasswords(changed)) await checkPasswords(context);
+    await checkVault(context, changed);
+    await prepareNamespaces(context, changed);
+  }
   const certificates = await ensureRouteCertificates(context, releases);
   const unchanged = releases.filter((release) => !changed.includes(release));
   if (unchanged.length > 0) context.log(`unchanged: ${namesText(unchanged)}`);
   if (changed.length === 0) return context.report(certificates === 'changed' ? 'changed' : 'unchanged');
-  // Releases that are not deployed were not rendered before.
-  if (takePasswords(changed)) await checkPasswords(context);
-  await checkVault(context, changed);
   context.log(`installing: ${namesText(changed)}`);
   await runHelmfile(context, 'installing', changed, [
     ...[...scaled].flatMap(([name, count]) => ['--state-values-set', `releases.${name}.replicas=${count}`]),

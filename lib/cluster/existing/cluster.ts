@@ -5,7 +5,7 @@ import type { EnvironmentContext } from '../../settings/context.ts';
 import { remember, remembered } from '../../settings/environment.ts';
 import { toolFailure } from '../../tools/tool-answer.ts';
 import type { Cluster } from '../provider.ts';
-import { checkOperators, operatorCommands } from './operators.ts';
+import { checkOperators, operatorChecks } from './operators.ts';
 import { removeCommands, removeFromCluster } from './remove.ts';
 import { checkReachable, connectExisting } from './user-kubeconfig.ts';
 
@@ -27,7 +27,7 @@ export const cluster: Cluster = {
       `${kubectlText(target.environment)} get --raw /readyz`,
       `${kubectlText(target.environment)} version`,
       `${kubectlText(target.environment)} get storageclass`,
-      ...operatorCommands(target),
+      ...operatorChecks(target),
       ...rights.map(
         ([verb, resource]) =>
           `${kubectlText(target.environment)} auth can-i ${verb} ${resource} --all-namespaces`,

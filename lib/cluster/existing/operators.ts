@@ -33,7 +33,7 @@ function operatorsOf({ releases }: Settings): Operator[] {
 }
 
 /** The plain commands of `checkOperators`. */
-export const operatorCommands = ({ environment, settings }: Target): string[] => [
+export const operatorChecks = ({ environment, settings }: Target): string[] => [
   ...new Set(
     operatorsOf(settings).map(
       ({ type }) => `${kubectlText(environment)} get customresourcedefinition ${type}`,
