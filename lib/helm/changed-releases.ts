@@ -7,15 +7,14 @@ import { type DeployedRelease, findDeployed, isSameExceptReplicas } from './rele
 import { renderedDigests } from './rendered-digests.ts';
 
 export type Changed = {
-  /** The releases that have to be installed. */
   readonly changed: readonly Release[];
-  /** The replicas that autoscalers have set, by release: an install keeps them. */
+  /** Replicas set by autoscalers, by release; an install keeps them. */
   readonly scaled: ReadonlyMap<string, number>;
 };
 
 /**
- * The releases that are not deployed, would be rendered differently now, or differ in the cluster from what helm applied; all of them
- * if arguments for helmfile are given. Manual changes are logged.
+ * Releases that are not deployed, would render differently, or drifted in the cluster; all of them if helmfile gets
+ * arguments. Logs manual changes.
  */
 export async function findChanged(
   context: Context,
@@ -31,7 +30,7 @@ export async function findChanged(
   ]);
   const scaled = new Map<string, number>();
   for (const { name, chart } of releases) {
-    // The scaled workload has the name of its release. helm would apply the value `replicas` of a chart of the project.
+    // An autoscaled workload is named like its release. `replicas` is a value of the project's own charts.
     const count = drifts.get(name)?.autoscaled.get(name);
     if (!count || !chart.startsWith('./')) continue;
     const values = await readFile(join(context.environment.root, chart, 'values.yaml'), 'utf8');

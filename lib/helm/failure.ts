@@ -4,19 +4,19 @@ import type { Finding } from '../kubernetes/diagnostics.ts';
 import { namesText, type Release } from './helmfile.ts';
 
 export type HelmFailure = {
-  /** The failed releases; empty if helmfile failed before the first one, or did not name any. */
+  /** Failed releases; empty if helmfile failed before the first one or named none. */
   readonly failed: readonly Release[];
   /** helm's message, or helmfile's last line; empty if there was no output. */
   readonly said: string;
-  /** helm reports that it restored the previous state. */
+  /** True if helm restored the previous state. */
   readonly restored: boolean;
-  /** The charts or their values are wrong, so nothing was sent to the cluster. */
+  /** True if the charts or their values are wrong; nothing was sent to the cluster. */
   readonly rendering: boolean;
-  /** helm ended without any output, which says nothing about charts and values. */
+  /** True if helm printed nothing, which does not mean that the charts are wrong. */
   readonly silent: boolean;
 };
 
-// Lines of helm around the message that explain nothing.
+// helm's lines around the message.
 const noise =
   /^(?:Use --debug flag|ensure CRDs are installed|level=(?:WARN|INFO|DEBUG)|Release ".*" does not exist)/;
 
@@ -32,7 +32,7 @@ const aboutRendering = new RegExp(
 export function readHelmFailure(stderr: string, releases: readonly Release[]): HelmFailure {
   const names = new Set<string>();
   for (const [, name] of stderr.matchAll(/failed processing release (\S+?): /g)) names.add(name ?? '');
-  // helm's arguments: the release comes before the namespace, which may have the same name.
+  // In helm's arguments the release comes before the namespace, which may have the same name.
   for (const [, words = ''] of stderr.matchAll(/^ARGS:\n((?: +\d+: .*\n)+)/gm)) {
     const args = [...words.matchAll(/^ +\d+: (.*) \(\d+ bytes\)$/gm)].map(([, word]) => word);
     const release = args.find((word) => releases.some(({ name }) => name === word));
@@ -42,7 +42,7 @@ export function readHelmFailure(stderr: string, releases: readonly Release[]): H
     .filter((line) => !noise.test(line))
     .map(readableRange);
   const start = lines.findIndex((line) => /^Error: /.test(line));
-  // If helm was killed or could not be started, helmfile reports how it ended.
+  // If helm was killed or could not start, helmfile prints its exit status.
   const ended = /^STDERR:/m.test(stderr) ? undefined : /^ERROR:\n +(.+)$/m.exec(stderr)?.[1];
   const said =
     ended !== undefined
@@ -60,8 +60,8 @@ export function readHelmFailure(stderr: string, releases: readonly Release[]): H
 }
 
 /**
- * The findings about the failed releases; without any, those that belong to none of `declared`. All findings if helm named no
- * release. Other releases may fail in the same namespace.
+ * Findings about the failed releases; without any, those about no declared release, because others may fail in the
+ * same namespace. All findings if helm named no release.
  */
 export function findingsOf(
   failed: readonly Release[],
@@ -74,20 +74,20 @@ export function findingsOf(
   return own.length > 0 ? own : findings.filter((_, index) => owners[index] === undefined);
 }
 
-/** How many findings an error shows; its diagnostics file has all of them. */
+/** Findings shown in an error; the diagnostics file has all of them. */
 const shownFindings = 3;
 
-/** The findings as lines for an error's `why`, each text once: every attempt of a Job reports the same. */
+/** The findings as lines for an error's `why`, without duplicates: every attempt of a Job reports the same. */
 export function shownLinesOf(findings: readonly Finding[]): readonly string[] {
   const byText = new Map(findings.toReversed().map((finding) => [finding.text, finding]));
   const lines = [...byText.values()].reverse().map(({ object, text }) => `${object}: ${text}`);
   return lines.slice(0, shownFindings);
 }
 
-/** Names the diagnostics file for an error's advice, with its path relative to the project. */
+/** The diagnostics file for an error's advice, relative to the project. */
 export const detailsIn = (file: string): string => `details: ${file.slice(file.indexOf('.state/'))}`;
 
-/** The release whose name is the longest prefix of the object's name: `vault-operator` before `vault`. */
+/** The release with the longest name that the object's name starts with: `vault-operator` before `vault`. */
 function ownerOf({ object }: Finding, declared: readonly Release[]): Release | undefined {
   const path = object.slice(object.indexOf(' ') + 1);
   return declared
@@ -95,7 +95,7 @@ function ownerOf({ object }: Finding, declared: readonly Release[]): Release | u
     .sort((a, b) => b.name.length - a.name.length)[0];
 }
 
-/** Advice if a check failed because its pod trusts another authority than that of the database's certificate. */
+/** Advice if the pod of a check trusts another authority than the one that signed the database's certificate. */
 export function authorityAdvice(why: string, failed: readonly Release[]): string | undefined {
   if (!/database login: .*(?:verify the first certificate|self-signed certificate)/.test(why))
     return undefined;
@@ -104,17 +104,17 @@ export function authorityAdvice(why: string, failed: readonly Release[]): string
   return `run ${tasks}: the pods then trust the authority of the database's certificate`;
 }
 
-/** Lines of helm's message that are shown; a schema error has one for each value. */
+/** Lines of helm's message shown; a schema error has one for each value. */
 const shownLines = 8;
 
-/** Where to fix what a release renders to, for an error's advice. */
+/** Where to fix a release's charts and values, for an error's advice. */
 export function placesToFix(releases: readonly Release[], environment: string): string {
   const charts = releases.map(({ chart }) => chart).filter((chart) => chart.startsWith('./'));
   const places = [...new Set(charts.map((chart) => chart.slice(2)))];
   return [...(places.length > 0 ? places : ['charts/']), `environments/${environment}/`].join(' or ');
 }
 
-/** The error of a command that only renders (`doing` as in "rendering"), with helm's message instead of helmfile's last line. */
+/** The error of a command that only renders, with helm's message. `doing` is a phrase such as "rendering". */
 export function renderingFailure(
   error: TaskError,
   stderr: string,
@@ -135,8 +135,8 @@ export function renderingFailure(
 }
 
 /**
- * helm's part of helmfile's stderr; all lines if there is none. For a failed release helmfile prints program, arguments and exit
- * status, then helm's lines under `STDERR:` and again under `COMBINED OUTPUT:`.
+ * helm's part of helmfile's stderr, or all lines if there is none. helmfile prints program, arguments and exit
+ * status, then helm's lines twice: under `STDERR:` and `COMBINED OUTPUT:`.
  */
 export function saidByHelm(stderr: string): string[] {
   const parts = [...stderr.matchAll(/^ *STDERR:\n([\s\S]*?)(?=^ *COMBINED OUTPUT:|(?![\s\S]))/gm)].map(
@@ -146,10 +146,10 @@ export function saidByHelm(stderr: string): string[] {
   return [...new Set(lines.filter((line) => line !== ''))];
 }
 
-/** The start of the patterns for address ranges in the schemas of the charts. */
+/** Start of the schemas' patterns for address ranges. */
 const rangePattern = '^((25[0-5]|';
 
-/** A line of helm about a value that a schema refuses; for an address range in words instead of its long pattern. */
+/** helm's line about an invalid value, with an address range described instead of its long pattern. */
 function readableRange(line: string): string {
   const [, place, value = '', pattern] =
     /^(- at '.*?': )'(.*)' does not match pattern '(.*)'$/.exec(line) ?? [];

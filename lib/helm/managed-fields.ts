@@ -15,13 +15,13 @@ export type ManagedFields = {
   readonly fieldsV1?: Fields;
 };
 
-/** A field that helm set and does not own any more: somebody else changed or removed it. */
+/** A field that helm set and no longer owns: somebody else changed or removed it. */
 export type LostField = {
-  /** Such as `.spec.template.spec.containers[nginx].image`. */
+  /** For example `.spec.template.spec.containers[nginx].image`. */
   readonly path: string;
-  /** Who set the present value; undefined if the field was removed, which leaves no trace. */
+  /** Who set the present value; undefined if the field was removed, which leaves no owner. */
   readonly manager: string | undefined;
-  /** Undefined: removed. */
+  /** Undefined if the field was removed. */
   readonly theirs: unknown;
   readonly ours: unknown;
 };
@@ -29,8 +29,8 @@ export type LostField = {
 type Owner = { readonly manager: string; readonly fields: Fields };
 
 /**
- * The fields of `wanted`, an object as helm applied it, that helm lost in `actual`, the same object in the cluster. A value that the
- * server only writes differently (`1000m` as `1`) is still helm's.
+ * Fields of `wanted`, as helm applied it, that helm no longer owns in `actual`, the object in the cluster. A value
+ * that the server only formats differently (`1000m` as `1`) still belongs to helm.
  */
 export function lostFields(wanted: unknown, actual: unknown, entries: readonly ManagedFields[]): LostField[] {
   const owners = entries
@@ -38,20 +38,20 @@ export function lostFields(wanted: unknown, actual: unknown, entries: readonly M
     .toSorted((a, b) => (a.time ?? '').localeCompare(b.time ?? ''));
   const of = (list: readonly ManagedFields[]): Owner[] =>
     list.map(({ manager = 'unknown', fieldsV1 = {} }) => ({ manager, fields: fieldsV1 }));
-  // helm's manager is `helm` whatever its program is called (helm: cmd/helm, `ManagedFieldsManager`). If it uses server-side apply,
-  // an update in its name is somebody else's.
+  // helm's manager is always named `helm` (helm: cmd/helm, `ManagedFieldsManager`). With server-side apply, an update
+  // under that name comes from somebody else.
   const named = owners.filter(({ manager }) => manager === 'helm');
   const applied = named.filter(({ operation }) => operation === 'Apply');
   const helm = applied.length > 0 ? applied : named;
   return compare('', wanted, actual, of(helm), of(owners.filter((owner) => !helm.includes(owner))));
 }
 
-/** A field that a person set and helm does not. helm keeps it. */
+/** A field that a person set and the chart does not. helm keeps it. */
 export type AddedField = { readonly path: string; readonly manager: string };
 
 /**
- * The fields that somebody added to `actual` with kubectl and helm does not set in `wanted`. Labels, annotations and replicas do not
- * count; neither does `kubectl create`, which came before helm adopted the object.
+ * Fields that somebody added to `actual` with kubectl and `wanted` does not have. Ignores labels, annotations,
+ * replicas, and `kubectl create`, which came before helm adopted the object.
  */
 export const addedFields = (
   wanted: unknown,
@@ -75,7 +75,7 @@ function pathsBeside(path: string, ours: unknown, theirs: unknown, fields: Field
   });
 }
 
-/** What a step of `fieldsV1` leads to, and its part of a path. */
+/** The value that a step of `fieldsV1` selects, and the step's part of a path. */
 function follow(step: string, from: unknown): [found: unknown, name: string] {
   const key = step.slice(2);
   if (step.startsWith('f:')) return [isMap(from) ? from[key] : undefined, pathStep(key)];
@@ -99,10 +99,10 @@ function compare(
 ): LostField[] {
   if (ours === undefined || helm.some(isWhole)) return [];
   if (theirs === undefined) {
-    // The server drops what is empty.
+    // The server drops empty fields.
     return helm.length > 0 || isEmpty(ours) ? [] : [{ path, manager: undefined, theirs, ours }];
   }
-  // No owner is known.
+  // The field has no known owner.
   if (helm.length === 0 && others.length === 0) return [];
   const whole = others.findLast(isWhole);
   if (helm.length === 0 && whole !== undefined) {
@@ -137,7 +137,7 @@ function compareLists(
   });
 }
 
-/** True if a step leads to an element: the parts of its key that the element has are equal; the server adds defaults. */
+/** True if a step selects the element: its key may have more parts, since the server adds defaults. */
 function leadsTo(step: string, element: unknown): boolean {
   const key: unknown = JSON.parse(step.slice(2));
   if (!isMap(key)) return key === element;

@@ -1,4 +1,3 @@
-/** An object as a manifest describes it. */
 export type ManifestObject = {
   readonly apiVersion: string;
   readonly kind: string;
@@ -14,8 +13,8 @@ export type ManifestObject = {
 type Owner = { readonly name: string; readonly namespace: string };
 
 /**
- * The types of a manifest's objects as kubectl takes them, with their API group. Only the lines that name them are read, so the
- * cluster can be asked while the rest is parsed.
+ * Types of a manifest's objects in kubectl's form, with their API group. Reads only the lines that name types, so
+ * kubectl can run while the rest is parsed.
  */
 export const typesOf = (manifest: string): string[] =>
   manifest.split(/^---.*$/m).flatMap((text) => {
@@ -24,10 +23,10 @@ export const typesOf = (manifest: string): string[] =>
     return kind === undefined ? [] : [group === undefined ? kind : `${kind}.${group}`];
   });
 
-/** The objects of a manifest, without documents that cannot be parsed or are not objects. */
+/** Objects of a manifest; skips documents that cannot be parsed or are not objects. */
 export async function manifestObjects(manifest: string): Promise<ManifestObject[]> {
   const { parseAllDocuments } = await import('yaml');
-  // The API server refuses repeated keys; checking for them here is slow.
+  // The API server refuses duplicate keys; checking for them here is slow.
   return [...parseAllDocuments(manifest, { uniqueKeys: false })].flatMap((document) => {
     const object = document.errors.length === 0 ? (document.toJS() as ManifestObject | null) : null;
     return object?.apiVersion && object.kind && object.metadata?.name ? [object] : [];

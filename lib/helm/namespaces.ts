@@ -9,8 +9,8 @@ type Namespace = {
 };
 
 /**
- * Creates the missing namespaces that a release in them contains. With helm's own `--create-namespace` Helm 3 fails: it checks what
- * the release adopts before that. Throws `TaskError` if a declared namespace is being deleted: nothing can be created in it.
+ * Creates missing namespaces that a release in them contains; Helm 3 fails with `--create-namespace`, as it first
+ * checks what the release would adopt. Throws `TaskError` if a declared namespace is being deleted.
  */
 export async function prepareNamespaces(context: ShellContext, releases: readonly Release[]): Promise<void> {
   const { $, environment } = context;
@@ -28,7 +28,7 @@ export async function prepareNamespaces(context: ShellContext, releases: readonl
 }
 
 function terminating({ environment }: ShellContext, { metadata: { name }, status }: Namespace): TaskError {
-  // Kubernetes reports what remains, and which finalizers it waits for.
+  // Kubernetes reports what remains and which finalizers it waits for.
   const waits = (status?.conditions ?? []).flatMap(({ type, status, message }) =>
     type.startsWith('Namespace') && status === 'True' && message ? [message] : [],
   );

@@ -19,7 +19,6 @@ type SecretContent = {
   readonly type?: string;
 };
 
-/** The fields that helm lost to others, and those that others added. */
 export function compareFields({ release, object, live }: Pair): Comparison {
   if (live === undefined) return { lost: [], added: [] };
   const { apiVersion, kind, metadata, ...content } = withHelmLabels(object, release);
@@ -30,7 +29,7 @@ export function compareFields({ release, object, live }: Pair): Comparison {
     added: addedFields(wanted, live, owned),
   });
   if (kind !== 'Secret') return compare({ metadata: { labels, annotations }, ...content }, entries);
-  // The server stores `stringData` as `data`, of which helm then owns nothing.
+  // The server stores `stringData` as `data`, which helm then does not own.
   const { stringData = {}, data, type } = content as SecretContent;
   const encoded = Object.entries(stringData).map(([name, text]) => [
     name,
@@ -49,14 +48,14 @@ export function compareFields({ release, object, live }: Pair): Comparison {
   return compare(wanted, owned);
 }
 
-/** Such as `.spec.replicas: 4 (kubectl) → 2`; without values of a Secret. */
+/** For example `.spec.replicas: 4 (kubectl) → 2`; hides values of a Secret. */
 export function lostField({ object }: Pair, { path, manager, theirs, ours }: LostField): string {
   const hidden = object.kind === 'Secret' && path.startsWith('.data');
   const [their, our] = hidden ? ['a hidden value', 'a hidden value'] : shortValues(theirs, ours);
   return `${path}: ${theirs === undefined ? 'removed' : `${their} (${manager})`} → ${our}`;
 }
 
-/** What is wrong with an object in the cluster, each as the end of a sentence that begins with its name. */
+/** Faults of an object, each completing a sentence that begins with its name. */
 export function faultsOf(pair: Pair): readonly string[] {
   const { object, live } = pair;
   const { metadata, kind, spec, status } = live ?? {};
@@ -70,7 +69,7 @@ export function faultsOf(pair: Pair): readonly string[] {
     return [`is paused: \`${resume}\` resumes it`];
   }
   const wanted = spec?.replicas ?? 1;
-  // Kubernetes: an autoscaler ignores a workload with 0 replicas; the chart sets none if there is an autoscaler.
+  // An autoscaler ignores a workload with 0 replicas (Kubernetes); an autoscaled chart sets none.
   if (wanted === 0 && object.spec?.replicas === undefined) {
     return ['was scaled to 0, which turns its autoscaler off: scale it to 1 (`kubectl scale`)'];
   }

@@ -6,13 +6,13 @@ import { exportHomes, helmHomes } from '../settings/environment.ts';
 import { isReachable } from '../tools/release-host.ts';
 import { findTool } from '../tools/tools.ts';
 
-/** Optional: without them `diff` uses kubectl, and secrets are edited by sops itself. */
+/** Optional: without them `diff` uses kubectl, and sops edits secrets directly. */
 export const helmPlugins = [
   { name: 'diff', url: 'https://github.com/databus23/helm-diff', version: 'v3.15.11' },
   { name: 'secrets', url: 'https://github.com/jkroepke/helm-secrets', version: 'v4.7.7' },
 ] as const;
 
-/** Helm 4 verifies plugins by default, and git repositories are not signed. Helm 3 has no such option. */
+/** Helm 4 verifies plugins by default, but git repositories are not signed. Helm 3 has no such option. */
 const unsigned = '--verify=false';
 
 /** The plain commands with the pinned Helm, for `--dry-run`. */
@@ -28,8 +28,8 @@ export async function hasPlugin({ environment }: InEnvironment, name: string): P
 }
 
 /**
- * Installs the missing plugins into the environment's own helm folder; `changed` if it installed any. Never prompts. A plugin that
- * cannot be downloaded or installed is logged and skipped.
+ * Installs missing plugins into the environment's helm folder without prompting. Logs and skips a plugin that cannot
+ * be downloaded or installed.
  */
 export async function installPlugins(context: EnvironmentContext): Promise<Outcome> {
   const { $ } = context;

@@ -10,10 +10,10 @@ import type { Release } from './helmfile.ts';
 export type DeployedRelease = {
   readonly name: string;
   readonly namespace: string;
-  /** In helm's words: deployed, failed, pending-install, pending-upgrade, pending-rollback, uninstalling, … */
+  /** As helm names it: deployed, failed, pending-install, pending-upgrade, pending-rollback, uninstalling, … */
   readonly status: string;
   readonly revision: number;
-  /** When helm last changed it; an invalid date if unknown. */
+  /** Time of helm's last change; an invalid date if unknown. */
   readonly updated: Date;
   /** Digest of its manifest and hooks, comparable with `renderedDigests`. */
   readonly digest: string;
@@ -37,9 +37,9 @@ type Secret = {
 };
 
 /**
- * The releases in the cluster, by one call of kubectl. helm keeps each revision in a Secret labelled `owner=helm`, with the gzipped
- * JSON of the release (helm: "Storage backends"). Throws `TaskError` for a Secret that cannot be read; if `unreadable` is given,
- * it gets the error, and the release is returned without its manifest.
+ * Releases in the cluster, read by one kubectl call. helm keeps each revision in a Secret labelled `owner=helm`, as
+ * gzipped JSON (helm: "Storage backends"). Throws `TaskError` for an unreadable Secret; if `unreadable` is given,
+ * passes the error to it and returns the release without its manifest.
  */
 export async function deployedReleases(
   context: ShellContext,
@@ -72,7 +72,7 @@ export async function deployedReleases(
   );
 }
 
-/** The release in one of helm's Secrets. Throws `TaskError` if it cannot be read. */
+/** Decodes the release in one of helm's Secrets. Throws `TaskError` if it is unreadable. */
 async function unpack({ metadata, data }: Secret): Promise<Stored> {
   try {
     const packed = Buffer.from(Buffer.from(data?.release ?? '', 'base64').toString(), 'base64');
@@ -90,7 +90,7 @@ async function unpack({ metadata, data }: Secret): Promise<Stored> {
 
 const version = (item: Secret): number => Number(item.metadata.labels.version);
 
-/** A digest that ignores the order of objects and helm's comments. The part after the dot also ignores the number of replicas. */
+/** A digest that ignores the order of objects and helm's comments. The part after the dot also ignores replicas. */
 export function digestOf(texts: readonly string[]): string {
   const text = texts
     .flatMap((text) => text.split(/^---.*$/m))
@@ -109,11 +109,11 @@ export function digestOf(texts: readonly string[]): string {
     .join('.');
 }
 
-/** True if two digests differ at most by the number of replicas. */
+/** True if two digests differ only in the number of replicas. */
 export const isSameExceptReplicas = (one: string, other: string): boolean =>
   one.split('.')[1] === other.split('.')[1];
 
-/** The release in the cluster that was declared as `release`, if any. */
+/** The deployed release that belongs to a declared one, if any. */
 export const findDeployed = (
   deployed: readonly DeployedRelease[],
   { name, namespace }: Pick<Release, 'name' | 'namespace'>,

@@ -12,8 +12,8 @@ import type { Release } from './helmfile.ts';
 const outputOptions = ['--output-dir-template', '{{ .OutputDir }}/{{ .Release.Name }}'] as const;
 
 /**
- * The rendered files of each release, as an install would apply them. They contain secrets, and are on disk only meanwhile,
- * readable for the user alone. Throws `TaskError` with helm's message.
+ * The rendered files of each release, as an install would apply them. They contain secrets: on disk only while
+ * helmfile runs, readable only by the user. Throws `TaskError` with helm's message.
  */
 export async function render(
   context: Context,
@@ -36,7 +36,7 @@ export async function render(
   }
 }
 
-/** The files of a release. helmfile creates a folder for each release, even if nothing is rendered. */
+/** Files of a release; helmfile creates its folder even if it renders nothing. */
 async function textsBelow(folder: string, release: string): Promise<readonly string[]> {
   const place = join(folder, release);
   const entries = await ifThere(readdir(place, { recursive: true, withFileTypes: true }));
