@@ -4,14 +4,14 @@ import type { Settings } from '../settings/settings.ts';
 import type { DesiredState } from './api/desired-state.ts';
 import { loadDesiredState } from './api/state.ts';
 
-/** Where an environment keeps the keys of its Vault. */
+/** Path of an environment's Vault keys. */
 export const keysPath = ({ state }: Pick<Environment, 'state'>): string => join(state, 'vault', 'keys.json');
 
-/** What the Vault of every environment is to hold, as kept under `vault/`. */
+/** Vault's desired state, which is the same in every environment. */
 export const desiredState = ({ root }: Pick<Environment, 'root'>): Promise<DesiredState> =>
   loadDesiredState(join(root, 'vault'));
 
-/** The settings with Vault's address of PostgreSQL; `known` are those of a cluster still to be created. */
+/** Settings with PostgreSQL's address as Vault sees it; `known` is for a cluster that is still to be created. */
 export function vaultSettings(loaded: Settings, known: Partial<Settings['vault']> = {}): Settings {
   const vault = { ...loaded.vault, ...known };
   const { host, port } = loaded.database;
@@ -21,7 +21,7 @@ export function vaultSettings(loaded: Settings, known: Partial<Settings['vault']
 /** The API server for a Vault in a pod. */
 export const inClusterApi = { host: 'https://kubernetes.default.svc' };
 
-/** The kubectl command that prints a token for Vault's review of other tokens. */
+/** kubectl's arguments to print a token with which Vault reviews other tokens. */
 export const reviewerTokenWords = '-n kube-system create token vault-token-reviewer --duration 8760h'.split(
   ' ',
 );

@@ -10,13 +10,13 @@ import { hasVault, withVaultReplicas } from './replicas.ts';
 
 type HealthContext = ShellContext & Pick<EnvironmentContext, 'log'>;
 
-/** Vault as `status` shows it. Throws `TaskError` if it cannot be reached. */
+/** Vault's part of `status`. Throws `TaskError` if Vault cannot be reached. */
 export async function readVaultStatus(context: HealthContext): Promise<VaultStatus> {
   const { environment } = context;
   const path = keysPath(environment);
   const keys = await readKeys(path).catch((error: Error) => error);
   const token = keys instanceof Error ? undefined : keys?.adminToken;
-  // Keys without the token of `init-vault`: that task was interrupted before.
+  // Keys without the token of `init-vault` mean that it was interrupted.
   const isSetUp = keys === undefined || keys instanceof Error || token !== undefined;
   const noKeys = keys instanceof Error ? keys.message : keys ? undefined : `its keys are not in ${path}`;
   const state = await desiredState(environment);
@@ -30,21 +30,20 @@ export async function readVaultStatus(context: HealthContext): Promise<VaultStat
   });
 }
 
-/** Throws `TaskError` if the keys exist and cannot be used. */
+/** Throws `TaskError` if the keys exist but are unusable. */
 export async function checkKeys(environment: Pick<Environment, 'state'>): Promise<void> {
   await readKeys(keysPath(environment));
 }
 
-/** True if there is a Vault that is initialised. Throws `TaskError` if it does not answer. */
+/** True if an initialised Vault exists. Throws `TaskError` if it does not answer. */
 export async function isInitialised(context: HealthContext): Promise<boolean> {
   if (!(await hasVault(context))) return false;
   return (await readVaultStatus(context)).initialized;
 }
 
 /**
- * Throws `TaskError` if a release among `changed` gets its secrets from a Vault that is sealed, new or
- * unreachable: it would wait for them until its timeout. A Vault that is installed in the same run cannot be
- * asked yet.
+ * Throws `TaskError` if a release in `changed` gets its secrets from a Vault that is sealed, new or unreachable: it
+ * would wait until its timeout. Skips a Vault that the same run installs.
  */
 export async function checkVault(context: HealthContext, changed: readonly Release[]): Promise<void> {
   const { name } = context.environment;
@@ -62,7 +61,7 @@ export async function checkVault(context: HealthContext, changed: readonly Relea
       advice: `run ${taskCommand('start-k8s')}, then install again`,
     });
   }
-  // If only some of several replicas are sealed, the others still serve.
+  // If only some replicas are sealed, the others still serve.
   if (status.initialized && (!status.sealed || status.configured !== false)) return;
   throw new TaskError({
     what: `Vault of environment \`${name}\` is ${status.initialized ? 'sealed' : 'not initialised'}`,

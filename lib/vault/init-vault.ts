@@ -17,12 +17,12 @@ import type { Replica } from './api/replica.ts';
 import { desiredState, inClusterApi, keysPath, reviewerTokenWords, vaultSettings } from './desired.ts';
 import { hasVault, withVaultReplicas } from './replicas.ts';
 
-/** Milliseconds in which a Vault that was just started has to answer. */
+/** Milliseconds for a started Vault to answer. */
 const startMs = 60_000;
 
 /**
- * Brings Vault to the state kept under `vault/`: initialised, unsealed, configured. Logs each object as
- * changed or unchanged and reports if any changed.
+ * Brings Vault to the state kept under `vault/`: initialised, unsealed, configured. Logs each object and reports
+ * whether any changed.
  */
 export async function initVault(context: Context): Promise<void> {
   const { environment, signal } = context;
@@ -58,11 +58,11 @@ export async function initVault(context: Context): Promise<void> {
 }
 
 /**
- * Unseals a Vault that is initialised; a new one stays as it is. Returns whether it was sealed. Throws
- * `TaskError` if it is sealed and the keys are lost.
+ * Unseals an initialised Vault; leaves a new one alone. Returns whether it was sealed. Throws `TaskError` if it is
+ * sealed and the keys are lost.
  */
 export async function unseal(context: EnvironmentContext): Promise<Outcome> {
-  // A recreated cluster has no Vault, although the keys of the one before are kept.
+  // A recreated cluster has no Vault, even if keys of the previous one exist.
   if (!(await hasVault(context))) return 'unchanged';
   await redactKeys(context);
   return withAnsweringReplicas(context, async (replicas) => {
@@ -73,7 +73,7 @@ export async function unseal(context: EnvironmentContext): Promise<Outcome> {
   });
 }
 
-/** Calls `use` with the replicas as soon as each of them answers, sealed or not. */
+/** Calls `use` with the replicas once each of them answers, sealed or not. */
 const withAnsweringReplicas = <Result>(
   context: EnvironmentContext,
   use: (replicas: readonly Replica[]) => Promise<Result>,
@@ -89,8 +89,8 @@ async function redactKeys(context: EnvironmentContext): Promise<void> {
 }
 
 /**
- * How Vault checks the tokens of workloads. In a pod it uses its own account; beside a cluster it gets the
- * address of the API server on this machine and a token of an account that may review others.
+ * Vault's access to check workload tokens. In a pod it uses its own account; beside a cluster it gets the address of
+ * the API server and a token of an account that may review others.
  */
 async function kubernetesAccess(context: EnvironmentContext): Promise<KubernetesAccess> {
   const { environment } = context;
@@ -103,7 +103,7 @@ async function kubernetesAccess(context: EnvironmentContext): Promise<Kubernetes
   };
 }
 
-/** A token valid for another month, kept between runs: a new one each time would be a change. */
+/** A token valid for another month, kept between runs, because a new one would count as a change. */
 async function reviewerToken(context: EnvironmentContext): Promise<string> {
   const { $, environment } = context;
   const path = join(environment.state, 'vault', 'reviewer.jwt');
@@ -119,7 +119,7 @@ async function reviewerToken(context: EnvironmentContext): Promise<string> {
   return token;
 }
 
-/** When a JWT expires, not verified; 0 if it cannot be read. */
+/** Expiry of a JWT in ms, unverified; 0 if unreadable. */
 function expiryMs(token: string): number {
   try {
     return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).exp * 1000 || 0;

@@ -7,7 +7,7 @@ import type { ShellContext } from '../settings/context.ts';
 import { type VaultClientInput, vaultClient } from './api/client.ts';
 import { type Replica, sealStatus } from './api/replica.ts';
 
-/** What kubectl returns of the release: its StatefulSet and pods. */
+/** kubectl's answer for the release: its StatefulSet and pods. */
 export type VaultWorkload = {
   readonly kind: string;
   readonly spec?: { readonly replicas?: number };
@@ -19,18 +19,18 @@ export type VaultWorkload = {
   readonly status?: { readonly phase?: string };
 };
 
-/** The servers of Vault: pods that can be reached, by ordinal, and those that cannot. */
+/** Vault's servers: reachable pods by ordinal, and the others. */
 export type VaultPods = {
   readonly running: readonly string[];
   readonly others: readonly string[];
-  /** True if all replicas run. */
+  /** True if all replicas are running. */
   readonly complete: boolean;
 };
 
-/** The label of the release `vault` on its objects, whichever chart it comes from. */
+/** Label on the objects of the release `vault`, with any chart. */
 export const vaultSelector = 'app.kubernetes.io/instance=vault';
 
-/** The servers of Vault: pods of its StatefulSet. One that is being deleted counts as not running. */
+/** Vault's servers: the pods of its StatefulSet. A pod that is being deleted counts as not running. */
 export function vaultPods(objects: readonly VaultWorkload[]): VaultPods {
   const servers = objects
     .filter(({ metadata }) =>
@@ -51,7 +51,7 @@ export function vaultPods(objects: readonly VaultWorkload[]): VaultPods {
 
 const ordinal = ({ metadata }: VaultWorkload): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
 
-/** True if Vault is deployed, running or not: as a process beside the cluster, or by its release. */
+/** True if Vault is deployed, running or not: as a process beside the cluster or as a release. */
 export async function hasVault(context: ShellContext): Promise<boolean> {
   const { environment } = context;
   if (providerOf(environment).servers) return true;
@@ -60,9 +60,8 @@ export async function hasVault(context: ShellContext): Promise<boolean> {
 }
 
 /**
- * Calls `use` with a client of each server of Vault: the process beside the cluster, or every running pod.
- * Waits up to `waitMs` milliseconds for the pods, and as long again for answers. Throws `TaskError` if no pod
- * runs.
+ * Calls `use` with a client for each server of Vault: the process beside the cluster, or every running pod. Waits up
+ * to `waitMs` milliseconds for the pods, and as long again for answers. Throws `TaskError` if no pod runs.
  */
 export async function withVaultReplicas<Result>(
   context: ForwardContext & Partial<Pick<TaskContext, 'log'>>,
@@ -106,7 +105,7 @@ const answers = ({ host, port }: Connection): Promise<boolean> =>
     () => false,
   );
 
-/** Vault by its Service: any of its pods. */
+/** Vault's Service, which reaches any of its pods. */
 export const vaultTarget = { namespace: 'vault', resource: 'svc/vault', port: 8200, answers };
 
 async function podsOf(context: ForwardContext, waitMs: number): Promise<VaultPods> {

@@ -3,13 +3,13 @@ import type { Application, DatabaseRole, DesiredState, KeyValues, Policy } from 
 import { type Complain, checkLongest, readStateFile, type StateFile } from './state-checks.ts';
 import type { DeclaredState } from './state-schema.ts';
 
-/** The first line of an application's policy, which stays when the application is removed from the state. */
+/** First line of an application's policy, which outlives the application's removal from the state. */
 const mark = /^# Of the application ([a-z0-9_-]+); written by init-vault\b/;
 
-/** The application that a policy belongs to, by its text; undefined for a policy that others wrote. */
+/** The application that a policy's text belongs to; undefined for policies of others. */
 export const applicationOfPolicy = (text: string): string | undefined => mark.exec(text)?.[1];
 
-/** The state with what `access` gives every entry of `applications`: a policy, roles and secrets. */
+/** The state, extended by what `access` gives each of its `applications`: a policy, roles and secrets. */
 export async function withApplications(
   folder: string,
   state: DesiredState,
@@ -101,7 +101,7 @@ const keyValuesOf = ({ name: application, secrets }: Application, mount: string)
     values: Object.entries(values).map(([name, from]) => ({ name, from })),
   }));
 
-/** Refuses a name that is used twice: the objects would overwrite each other in every run. */
+/** Throws for a name that is used twice: each run would overwrite one object with the other. */
 function refuseDuplicates(
   { operator, policies, auth }: DesiredState,
   applications: readonly Application[],
@@ -116,7 +116,7 @@ function refuseDuplicates(
   }
 }
 
-/** A template with each `${name}` filled in. Throws `TaskError` for an unknown name. */
+/** Fills each `${name}` of a template. Throws `TaskError` for an unknown name. */
 function fill({ file, text }: StateFile, values: { readonly [name: string]: string }): string {
   return text.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => {
     const value = values[name];
@@ -128,7 +128,7 @@ function fill({ file, text }: StateFile, values: { readonly [name: string]: stri
   });
 }
 
-/** The statements of an SQL file without comments, where Vault would split at a `;`. */
+/** Statements of an SQL file, without comments: Vault would split them at a `;`. */
 function vaultStatements(text: string): string[] {
   return text
     .replaceAll(/^\s*--.*$/gm, '')

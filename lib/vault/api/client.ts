@@ -11,7 +11,7 @@ export type VaultRequest = {
   readonly secrets?: readonly string[];
   /** Milliseconds; default is the client's. */
   readonly timeoutMs?: number;
-  /** Ignores the client's signal: for an answer that Vault gives only once. */
+  /** Ignores the client's signal, for answers that Vault gives only once. */
   readonly uninterruptible?: boolean;
 };
 
@@ -19,11 +19,10 @@ export type VaultAnswer = { readonly status: number; readonly body: JsonObject }
 
 export type VaultClient = {
   readonly address: string;
-  /** The same server with another token. */
   readonly withToken: (token: string) => VaultClient;
-  /** One call of the HTTP API; `path` comes after `/v1/`. Throws `VaultError`. */
+  /** Calls the HTTP API; `path` comes after `/v1/`. Throws `VaultError`. */
   readonly request: (method: string, path: string, request?: VaultRequest) => Promise<VaultAnswer>;
-  /** The `data` of a path; undefined where Vault answers 404. Throws `VaultError`. */
+  /** The `data` of a path; undefined on 404. Throws `VaultError`. */
   readonly read: (path: string) => Promise<JsonObject | undefined>;
   /** Creates or updates a path. Throws `VaultError`. */
   readonly write: (
@@ -37,7 +36,7 @@ export type VaultClientInput = {
   /** `http://127.0.0.1:8200`, without `/v1`. */
   readonly address: string;
   readonly token?: string;
-  /** Milliseconds for one call. Default 10000. */
+  /** Milliseconds per call. Default: 10000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 };
@@ -61,7 +60,7 @@ export function vaultClient(input: VaultClientInput): VaultClient {
     const response = await fetch(`${address}/v1/${path}`, {
       method,
       headers: {
-        // Vault can be configured to refuse calls without it.
+        // Vault can be configured to require it.
         'X-Vault-Request': 'true',
         ...(input.token === undefined ? {} : { 'X-Vault-Token': input.token }),
         ...(options.body === undefined ? {} : { 'Content-Type': 'application/json' }),
@@ -79,7 +78,7 @@ export function vaultClient(input: VaultClientInput): VaultClient {
     const succeeded = status >= 200 && status < 300;
     if (succeeded || options.accept?.includes(status) === true) {
       if (body === undefined) throw unreadable(address, call, `HTTP ${status} without a JSON object`);
-      // A proxy may answer 404 or 403 itself. Vault's own answer has `errors`, or `data` (of a deleted secret).
+      // A proxy may answer 404 or 403 itself. Vault's own answers have `errors` or `data` (a deleted secret).
       if (succeeded || Array.isArray(body.errors) || objectOf(body.data)) return { status, body };
       throw unreadable(address, call, `HTTP ${status} without Vault's \`errors\``);
     }
@@ -107,7 +106,7 @@ export function dataOf(address: string, call: string, { status, body }: VaultAns
   return data;
 }
 
-/** The value as an object, undefined for anything else. */
+/** The value if it is an object; otherwise undefined. */
 export const objectOf = (value: unknown): JsonObject | undefined => (isTree(value) ? value : undefined);
 
 function parseObject(text: string): JsonObject | undefined {

@@ -9,13 +9,13 @@ import { policyObject, removedApplications } from './policies.ts';
 import { differenceOf, type VaultObject, writtenObject } from './vault-object.ts';
 
 export type ConvergeInput = {
-  /** With a token that may manage all of the desired state. */
+  /** Its token may manage the whole desired state. */
   readonly client: VaultClient;
   readonly state: DesiredState;
   readonly kubernetes: KubernetesAccess;
   readonly sources: DatabaseSources;
   readonly signal?: AbortSignal;
-  /** Called for each object as soon as it is converged. */
+  /** Called for each object once it is converged. */
   readonly onChange?: (change: VaultChange) => void;
 };
 
@@ -23,14 +23,14 @@ export type VaultChange = {
   readonly kind: VaultObject['kind'];
   readonly path: string;
   readonly outcome: 'changed' | 'unchanged';
-  /** Of a change: "missing", or the names of what differed; never a value. */
+  /** "missing", or the names of what differed; never a value. */
   readonly difference?: string;
 };
 
 /**
- * Brings Vault to the desired state: reads each object, compares, writes what differs and reads it again. A
- * second run changes nothing. Other objects stay as they are, except those of applications that were removed
- * from the state. Stops at the first error (`TaskError`); the next run continues there.
+ * Brings Vault to the desired state: reads each object, writes what differs, and reads it again. A second run changes
+ * nothing. Leaves other objects alone, except those of applications that were removed from the state. Stops at the
+ * first error (`TaskError`); the next run continues there.
  */
 export async function convergeVault(input: ConvergeInput): Promise<VaultChange[]> {
   const { client, state } = input;
@@ -40,7 +40,7 @@ export async function convergeVault(input: ConvergeInput): Promise<VaultChange[]
   ];
 }
 
-/** Converges objects one after another; reports each. */
+/** Converges objects one after another and reports each. */
 export async function convergeAll(
   objects: readonly VaultObject[],
   { signal, onChange }: Pick<ConvergeInput, 'signal' | 'onChange'>,
@@ -67,7 +67,7 @@ async function converge(object: VaultObject): Promise<VaultChange> {
   if (difference === undefined) return { kind, path, outcome: 'unchanged' };
   await object.write(difference !== 'missing');
   const left = await differenceOf(object);
-  // A value that Vault stores in another form would be written by every run.
+  // If Vault stores a value in another form, every run would write it again.
   if (left !== undefined) {
     throw new TaskError({
       what: `Vault accepted the ${kind} ${path}, but it still differs from the desired state`,
@@ -78,7 +78,7 @@ async function converge(object: VaultObject): Promise<VaultChange> {
   return { kind, path, outcome: 'changed', difference };
 }
 
-/** All objects, each after what it needs: the audit log first, last what needs another server. */
+/** All objects in the order of their needs: the audit log first, objects that need another server last. */
 function allObjects({ client, state, kubernetes, sources, signal }: ConvergeInput): VaultObject[] {
   const { audit, engines, methods, roles } = structure(client, state, sources.settings);
   return [
@@ -94,9 +94,9 @@ function allObjects({ client, state, kubernetes, sources, signal }: ConvergeInpu
   ];
 }
 
-/** The objects whose desired form is known without keys and cluster. */
+/** Objects that can be compared without keys or cluster. */
 function structure(client: VaultClient, state: DesiredState, settings: ValueSources['settings']) {
-  // The order of statements matters, and the comparison of lists does not see it.
+  // The comparison ignores the order of lists, but that of statements matters.
   const inOrder = (value: unknown) => (Array.isArray(value) ? JSON.stringify(value) : value);
   return {
     audit: state.audit.map((device) => auditObject(client, device, settings)),

@@ -9,13 +9,13 @@ import { VaultError } from './vault-error.ts';
 import { differingNames, type VaultObject, type Written } from './vault-object.ts';
 
 export type DatabaseSources = ValueSources & {
-  /** Path of a file with hashes of what was written last and Vault does not return. */
+  /** Path of a file with hashes of written values that Vault does not return. */
   readonly record: string;
   /** PEM of the authority that signed the server's certificate. */
   readonly databaseAuthority: string;
 };
 
-/** How Vault logs in to a database server. Vault tries the login on each write. */
+/** Vault's login to a database server. Vault tries it on each write. */
 export function connectionObject(
   client: VaultClient,
   mount: Mount,
@@ -23,7 +23,7 @@ export function connectionObject(
   sources: DatabaseSources,
 ): VaultObject {
   const path = `${mount.path}/config/${connection.name}`;
-  // Once: decrypting takes far longer than asking Vault.
+  // Read once: decrypting takes far longer than asking Vault.
   let password = '';
   const desired = () => connectionValues(mount, connection, sources.settings);
   return {
@@ -58,7 +58,7 @@ export function connectionObject(
   };
 }
 
-/** What Vault gets for a connection, without the secret and the file: their places are empty. */
+/** Values of a connection, with empty places for the secret and the file. */
 export const connectionValues = (
   { logins }: Mount,
   { name, plugin, url, username, passwordAuthentication, maxOpenConnections }: DatabaseConnection,
@@ -90,7 +90,7 @@ function checkSecret(
   });
 }
 
-/** How the logins of one application are created, renewed and revoked. */
+/** The statements that create, renew and revoke an application's logins. */
 export const databaseRole = (mount: Mount, role: DatabaseRole): Written => ({
   path: `${mount.path}/roles/${role.name}`,
   values: {

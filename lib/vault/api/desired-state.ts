@@ -1,10 +1,10 @@
 import type { DeclaredState } from './state-schema.ts';
 
-/** What Vault is to hold, as kept under `vault/`. All durations are in seconds. */
+/** Vault's desired state, kept under `vault/`. Durations are in seconds. */
 export type DesiredState = {
   /** The token that init-vault and status use instead of the root token. */
   readonly operator: {
-    /** Its only policy. It cannot change that policy itself. */
+    /** Its only policy, which it cannot change itself. */
     readonly policy: Policy;
     /** Lifetime of the token; each init-vault renews it. */
     readonly period: number;
@@ -12,7 +12,7 @@ export type DesiredState = {
   readonly audit: readonly AuditDevice[];
   readonly mounts: readonly Mount[];
   readonly auth: readonly AuthMount[];
-  /** All but the operator's. */
+  /** All except the operator's. */
   readonly policies: readonly Policy[];
   readonly keyValues: readonly KeyValues[];
 };
@@ -24,17 +24,17 @@ type DeclaredMount = DeclaredState['mounts'][number];
 
 /** A secrets engine. */
 export type Mount = DeclaredMount & {
-  /** Only of a transit engine: name and type of each key. */
+  /** Transit engines only: name and type of each key. */
   readonly keys: readonly TransitKey[];
-  /** Only of a database engine. */
+  /** Database engines only. */
   readonly connections: readonly DatabaseConnection[];
-  /** Only of a database engine: how logins are created, one role for each application. */
+  /** Database engines only: one role per application, which creates its logins. */
   readonly logins: readonly DatabaseRole[];
 };
 
 export type TransitKey = NonNullable<DeclaredMount['keys']>[number];
 
-/** How a database engine logs in to a server; `${setting}` in the URL is a setting by its dotted name. */
+/** A database engine's login to a server; `${setting}` in the URL is a setting by its dotted name. */
 export type DatabaseConnection = NonNullable<DeclaredMount['connections']>[number];
 
 /** A role of a database engine: the statements that create, renew and revoke a login. */
@@ -48,14 +48,14 @@ export type DatabaseRole = {
   readonly maxTtl: number;
 };
 
-/** A way to log in with a Kubernetes ServiceAccount. */
+/** A method to log in with a Kubernetes ServiceAccount. */
 export type AuthMount = DeclaredState['auth'][number];
 
 export type Role = AuthMount['roles'][number];
 
 export type Policy = {
   readonly name: string;
-  /** The files of its text, relative to the project: of an application, templates with `values`. */
+  /** Files of its text, relative to the project; those of an application are templates with `values`. */
   readonly files: readonly string[];
   readonly values?: { readonly [name: string]: string };
   readonly text: string;
@@ -64,7 +64,7 @@ export type Policy = {
 /** An application that gets its secrets from Vault. */
 export type Application = DeclaredState['applications'][number];
 
-/** Where a value comes from: a setting by its dotted name, or a key of a SOPS file. Never a literal. */
+/** The source of a value: a setting by its dotted name, or a key of a SOPS file. Never a literal. */
 export type Reference = Application['secrets'][string][string];
 
 export type KeyValues = {

@@ -14,7 +14,7 @@ import { settingText, type ValueSources } from './key-values.ts';
 import { roleOf } from './kubernetes-auth.ts';
 import type { Written } from './vault-object.ts';
 
-/** A command with each value as one word of a shell. */
+/** A command with each value quoted as one word of the shell. */
 const line = (texts: TemplateStringsArray, ...values: readonly string[]): string =>
   String.raw({ raw: texts }, ...values.map(shellWord));
 
@@ -22,7 +22,7 @@ const line = (texts: TemplateStringsArray, ...values: readonly string[]): string
 export type PlainAccess = {
   readonly address: string;
   readonly keysPath: string;
-  /** Undefined for a Vault that is a process on this machine. */
+  /** Undefined if Vault is a process on this machine. */
   readonly pods?: {
     /** `kubectl` with its cluster's options. */
     readonly kubectl: string;
@@ -36,7 +36,7 @@ export type InitCommandsInput = PlainAccess & {
   readonly state: DesiredState;
   /** Names the folder `environments/<environment>/secrets/`. */
   readonly environment: string;
-  /** The authority of the database's certificate: a word of bash that names a file. */
+  /** The authority of the database's certificate: a bash word that names a file. */
   readonly databaseAuthorityFile: string;
   readonly settings: ValueSources['settings'];
   readonly kubernetes: {
@@ -49,8 +49,8 @@ export type InitCommandsInput = PlainAccess & {
 };
 
 /**
- * The plain commands of `init-vault` on a new Vault, one per line for a POSIX shell. They contain no secret:
- * keys and passwords go to `vault` by stdin, never as an argument.
+ * Plain commands of `init-vault` on a new Vault, one per line for a POSIX shell. Secrets reach `vault` by stdin,
+ * never as an argument.
  */
 export function initCommands(input: InitCommandsInput): string[] {
   const { state, keysPath, pods, kubernetes, settings } = input;
@@ -87,7 +87,7 @@ export function initCommands(input: InitCommandsInput): string[] {
   ];
 }
 
-/** `vault status` exits with 1 until Vault answers, and with 2 if it is sealed. */
+/** `vault status` exits with 1 until Vault answers, with 2 if it is sealed. */
 const waitForVault = 'until vault status > /dev/null 2>&1; [ $? -ne 1 ]; do sleep 1; done';
 
 const reach = ({ address, pods }: PlainAccess): string[] => [
@@ -96,7 +96,7 @@ const reach = ({ address, pods }: PlainAccess): string[] => [
   waitForVault,
 ];
 
-/** Unseals each replica; one that joins the others accepts the key only after it found them. */
+/** Unseals each replica; a joining one accepts the key only after it has found the others. */
 function unsealCommand({ keysPath, pods }: PlainAccess): string {
   const key = fromKeysFile(keysPath, 'unseal_keys_b64[0]');
   if (pods === undefined) return `${key} | vault write sys/unseal key=-`;
@@ -113,7 +113,7 @@ export const tokenCommand = (keysPath: string): string =>
 export const unsealCommands = (access: PlainAccess): string[] =>
   access.pods === undefined ? [...reach(access), unsealCommand(access)] : [unsealCommand(access)];
 
-/** The root token creates the operator's, which replaces it in the keys file, and is revoked. */
+/** The root token creates the operator's token, which replaces it in the keys file, and is revoked. */
 function operatorTokenCommands({ policy, period }: DesiredState['operator'], keysPath: string): string[] {
   const script = [
     'const [, file] = process.argv, keys = JSON.parse(fs.readFileSync(file))',
@@ -152,7 +152,7 @@ function secretCommand(secret: KeyValues, { environment, settings }: InitCommand
   const values = secret.values.map(({ name, from }) => {
     if ('setting' in from) return `${name}=${shellWord(settingText(from.setting, settings))}`;
     const decrypt = decryptText(environment, from);
-    // Only one secret fits stdin; further ones come by a file descriptor, in bash and zsh.
+    // stdin takes one secret; further ones need a file descriptor, which works in bash and zsh.
     if (pipe !== '') return `${name}=@<(${decrypt})`;
     pipe = `${decrypt} | `;
     return `${name}=-`;
@@ -171,10 +171,10 @@ function connectionCommand(
   return `${decryptText(environment, connection.password)} | ${writeCommand({ path, values }, elsewhere)}`;
 }
 
-/** `words`: values that are words of a shell already. */
+/** `words`: values that are already quoted for the shell. */
 function writeCommand({ path, values }: Written, words: { readonly [name: string]: string } = {}): string {
   const options = Object.entries(values).flatMap(([name, value]) => {
-    // A name that is repeated is a list; SQL may contain commas.
+    // A repeated name is a list; SQL may contain commas.
     const list = name.endsWith('_statements') ? (value as readonly unknown[]) : [value];
     const unit = name.endsWith('ttl') ? 's' : '';
     return list.map((item) => `${name}=${words[name] ?? shellWord(`${item}${unit}`)}`);
@@ -193,7 +193,7 @@ function configCommand({ path }: AuthMount, kubernetes: InitCommandsInput['kuber
   return reviewerTokenCommand === undefined ? write : `${reviewerTokenCommand} | ${write}`;
 }
 
-/** With Node, which is always installed; jq may not be. */
+/** Uses Node, which is always installed, instead of jq. */
 function fromKeysFile(keysPath: string, field: string): string {
   const script = `process.stdout.write(JSON.parse(fs.readFileSync(process.argv[1])).${field})`;
   return line`node -e ${script} ${keysPath}`;

@@ -9,10 +9,10 @@ import { unsealAll } from './unseal.ts';
 import { unreadable, VaultError } from './vault-error.ts';
 
 /**
- * Initialises a new Vault with one key share (the keys are stored at `keysPath` before anything else happens)
- * and unseals every sealed replica. A Vault with auto-unseal unseals itself; its recovery key is kept
- * instead. Returns the client of the active replica, to which the others forward, and the names of those that it
- * unsealed. Throws `TaskError` if the keys are lost, damaged or another Vault's.
+ * Initialises a new Vault with one key share, stores the keys at `keysPath` first, and unseals every sealed replica.
+ * A Vault with auto-unseal unseals itself; its recovery key is stored instead. Returns the client of the active
+ * replica, to which the others forward, and the names of the unsealed replicas. Throws `TaskError` if the keys are
+ * lost, damaged or another Vault's.
  */
 export async function initialiseVault(input: OpenVaultInput) {
   const isNew = !(await anyInitialised(input));
@@ -21,7 +21,7 @@ export async function initialiseVault(input: OpenVaultInput) {
   return { client: await activeOf(input), initialised: isNew, unsealed };
 }
 
-/** Unseals Vault, for a start after a stop; a new one stays as it is. Throws `TaskError` as `initialiseVault` does. */
+/** Unseals Vault after a restart; leaves a new one alone. Throws `TaskError` as `initialiseVault` does. */
 export async function unsealVault(input: OpenVaultInput): Promise<Outcome> {
   if (!(await anyInitialised(input)) || (await unsealAll(input)).length === 0) return 'unchanged';
   await activeOf(input);
@@ -60,7 +60,7 @@ async function initialise({ replicas, keysPath }: OpenVaultInput): Promise<void>
   const store = await reserveKeysFile(keysPath);
   let keys: VaultKeys | undefined;
   try {
-    // A minute: the keys of an answer that comes too late are lost.
+    // A minute, since the keys of a late answer are lost.
     const { body } = await client.request('PUT', 'sys/init', {
       body: hasAutoUnseal
         ? { recovery_shares: 1, recovery_threshold: 1 }
@@ -71,7 +71,7 @@ async function initialise({ replicas, keysPath }: OpenVaultInput): Promise<void>
     keys = keysOf(body, hasAutoUnseal);
     if (keys === undefined) throw unreadable(client.address, 'PUT sys/init', 'it has no keys');
   } catch (error) {
-    // Without an answer Vault may be initialised: the reservation records that it was asked.
+    // Vault may be initialised without having answered: the reservation records that it was asked.
     if (!(error instanceof VaultError && error.status === undefined)) await dropReservation(keysPath);
     throw error;
   }
@@ -86,7 +86,7 @@ function keysOf(body: JsonObject, hasAutoUnseal: boolean): VaultKeys | undefined
   return { ...(hasAutoUnseal ? { unsealKeys: [], recoveryKeys: texts } : { unsealKeys: texts }), rootToken };
 }
 
-/** The active replica: right after unsealing, Vault answers 5xx for a while, until one becomes active. */
+/** The active replica: after unsealing, Vault answers 5xx until one replica becomes active. */
 async function activeOf({ replicas, signal }: OpenVaultInput): Promise<VaultClient> {
   let last = 'no replica became active';
   const active = await poll(
@@ -109,7 +109,7 @@ async function activeOf({ replicas, signal }: OpenVaultInput): Promise<VaultClie
   });
 }
 
-/** The status of `GET sys/health` unless it is 200, that of the active replica. */
+/** Why the replica is not active, such as `HTTP 503`; undefined if it is. */
 async function whyNotActive(client: VaultClient): Promise<string | undefined> {
   try {
     const { status } = await client.request('GET', 'sys/health');

@@ -7,7 +7,7 @@ import type { KeyValues, Reference } from './desired-state.ts';
 import { VaultError } from './vault-error.ts';
 import { differingNames, type VaultObject } from './vault-object.ts';
 
-/** Where references find their values. */
+/** Sources of the values of references. */
 export type ValueSources = {
   /** The merged settings of the environment. */
   readonly settings: { readonly [key: string]: unknown };
@@ -15,16 +15,14 @@ export type ValueSources = {
   readonly decrypt: (file: string, key: string) => Promise<string>;
 };
 
-/**
- * One path of a kv engine. Unchanged data creates no new version; a concurrent change by others is an error.
- */
+/** A path of a kv engine. Unchanged data creates no new version; a concurrent change by others is an error. */
 export function keyValuesObject(
   client: VaultClient,
   { mount, path, values }: KeyValues,
   sources: ValueSources,
   signal?: AbortSignal,
 ): VaultObject {
-  // Once: decrypting takes far longer than asking Vault.
+  // Read once: decrypting takes far longer than asking Vault.
   let desired: { readonly [name: string]: string } = {};
   let version = 0;
   return {
@@ -51,8 +49,8 @@ export function keyValuesObject(
 }
 
 /**
- * What a path of a kv engine holds: no data and version 0 if it was never written, no data if it was deleted.
- * Waits while Vault prepares an engine that was just enabled.
+ * Data and version of a path of a kv engine: no data and version 0 if never written, no data if deleted. Waits while
+ * Vault prepares a newly enabled engine.
  */
 export async function readSecret(
   client: VaultClient,
@@ -65,13 +63,13 @@ export async function readSecret(
       try {
         const call = `${mount}/data/${path}`;
         const answer = await client.request('GET', call, { accept: [404] });
-        // A 404 without `data`: it was never written.
+        // A 404 without `data` means never written.
         const found =
           answer.status === 404 ? objectOf(answer.body.data) : dataOf(client.address, `GET ${call}`, answer);
         const version = objectOf(found?.metadata)?.version;
         return { data: objectOf(found?.data), version: typeof version === 'number' ? version : 0 };
       } catch (error) {
-        // The text of vault-plugin-secrets-kv, upgrade.go: the status (400) is not specific.
+        // Text from vault-plugin-secrets-kv, upgrade.go; status 400 alone is not specific.
         const isUpgrade =
           error instanceof VaultError && error.errors.some((line) => line.includes('Upgrading from'));
         if (!isUpgrade) throw error;

@@ -6,27 +6,26 @@ import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import { objectOf } from './client.ts';
 
-/** What unseals a Vault and manages it. */
+/** The keys that unseal and manage a Vault. */
 export type VaultKeys = {
-  /** Empty if Vault unseals itself, or if the keys are kept elsewhere. */
+  /** Empty if Vault unseals itself or the keys are kept elsewhere. */
   readonly unsealKeys: readonly string[];
-  /** Of a Vault that unseals itself: they only generate root tokens. */
+  /** Only with auto-unseal: they generate root tokens and nothing else. */
   readonly recoveryKeys?: readonly string[] | undefined;
-  /** The token of `init-vault` and `status`, with the rights of vault/policies/operations.hcl. */
+  /** Token of `init-vault` and `status`, with the rights of vault/policies/operations.hcl. */
   readonly adminToken?: string | undefined;
-  /** Only of a new Vault, or if a run was killed before it revoked it. */
+  /** Only for a new Vault, or if a killed run could not revoke it. */
   readonly rootToken?: string | undefined;
 };
 
-// Larger than the file with the keys, so that storing them needs no further space.
+// More than the keys need, so that storing them cannot run out of space.
 const reservedBytes = 4096;
 
 const pendingPath = (path: string): string => `${path}.pending`;
 
 /**
- * The keys kept at `path`, in the format of `vault operator init -format=json` with `admin_token` beside;
- * undefined when there are none. Also finds keys that a killed run wrote but did not move into place. Throws
- * `TaskError` for a damaged file.
+ * The keys at `path`, in the format of `vault operator init -format=json` plus `admin_token`; undefined if there are
+ * none. Finds keys that a killed run wrote but did not move into place. Throws `TaskError` for a damaged file.
  */
 export async function readKeys(path: string): Promise<VaultKeys | undefined> {
   const text = await textIfThere(path);
@@ -40,13 +39,13 @@ export async function readKeys(path: string): Promise<VaultKeys | undefined> {
   });
 }
 
-/** Every text of the keys to redact. */
+/** Texts of the keys to redact. */
 export const textsOfKeys = ({ unsealKeys, recoveryKeys = [], adminToken, rootToken }: VaultKeys): string[] =>
   [...unsealKeys, ...recoveryKeys, adminToken, rootToken].filter((secret) => secret !== undefined);
 
 /**
- * True if a run was killed between asking Vault for its keys and storing them. If Vault answered, they are
- * lost; it cannot have been used since, for it was never unsealed.
+ * True if a run was killed between asking Vault for its keys and storing them. If Vault answered, the keys are lost,
+ * but no data is: it was never unsealed.
  */
 export async function keysNeverStored(path: string): Promise<boolean> {
   if ((await textIfThere(path)) !== undefined) return false;
@@ -54,13 +53,13 @@ export async function keysNeverStored(path: string): Promise<boolean> {
   return pending !== undefined && parseKeys(pending) === undefined;
 }
 
-/** Removes what such a run left beside `path`. */
+/** Removes the reservation of such a run. */
 export const dropReservation = (path: string): Promise<void> => rm(pendingPath(path), { force: true });
 
 /**
- * Creates a file of mode 0600 next to `path` and reserves its disk space, before Vault is asked for keys that
- * it returns only once. Returns how to store them. Keys of an earlier Vault are kept as `<path>.1`, `.2`, …
- * Throws `TaskError` if the folder is not writable.
+ * Creates a file of mode 0600 next to `path` and reserves disk space, before Vault returns its keys for the only
+ * time. Returns a function that stores them. Keeps keys of an earlier Vault as `<path>.1`, `.2`, … Throws `TaskError`
+ * if the folder is not writable.
  */
 export async function reserveKeysFile(path: string): Promise<(keys: VaultKeys) => Promise<void>> {
   const pending = pendingPath(path);
@@ -85,7 +84,7 @@ export async function reserveKeysFile(path: string): Promise<(keys: VaultKeys) =
   };
 }
 
-/** Replaces the keys at `path`, mode 0600: a reader sees the old or the new ones. */
+/** Replaces the keys at `path` atomically, with mode 0600. */
 export async function replaceKeys(path: string, keys: VaultKeys): Promise<void> {
   const next = `${path}.next`;
   await rm(next, { force: true });
@@ -133,7 +132,7 @@ function parseKeys(text = ''): VaultKeys | undefined {
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 const areTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText);
 
-/** Writes a text, and waits until it, or the names in a folder, are on the disk. */
+/** Writes a text and waits until it is on disk; for a folder, waits until its names are. */
 async function synced(path: string, flags: 'wx' | 'r+' | 'r', text?: string): Promise<void> {
   const file = await open(path, flags, 0o600);
   try {

@@ -3,16 +3,13 @@ import type { AuthMount, Role } from './desired-state.ts';
 import { isRecorded, recordSecret } from './secret-record.ts';
 import { differingNames, type VaultObject, type Written } from './vault-object.ts';
 
-/** How Vault reaches the API server that checks the tokens of ServiceAccounts. */
+/** Vault's access to the API server that checks ServiceAccount tokens. */
 export type KubernetesAccess = {
   /** `https://kubernetes.default.svc` for a Vault in a pod. */
   readonly host: string;
-  /** PEM. Undefined for a Vault in a pod, which uses that of its own ServiceAccount. */
+  /** PEM. Undefined for a Vault in a pod, which uses its own ServiceAccount's. */
   readonly caCertificate?: string;
-  /**
-   * The token of a ServiceAccount bound to `system:auth-delegator`. Undefined for a Vault in a pod, which uses
-   * that of its own ServiceAccount.
-   */
+  /** Token of a ServiceAccount bound to `system:auth-delegator`. Undefined for a Vault in a pod, which uses its own. */
   readonly reviewer?: string;
 };
 
@@ -25,7 +22,7 @@ export function kubernetesConfig(
 ): VaultObject {
   const path = `auth/${mount.path}/config`;
   const certificate = caCertificate.trim();
-  // Outside of a pod, the files of a ServiceAccount do not exist.
+  // Outside a pod there are no ServiceAccount files.
   const isOutside = reviewer !== '';
   return {
     kind: 'auth config',
@@ -49,7 +46,7 @@ export function kubernetesConfig(
   };
 }
 
-/** A role: which ServiceAccounts may log in, and their policies. */
+/** A role: the ServiceAccounts that may log in, and their policies. */
 export const roleOf = (mount: AuthMount, role: Role): Written => ({
   path: `auth/${mount.path}/role/${role.name}`,
   values: {

@@ -6,7 +6,7 @@ import { cannotChange, differingNames, type VaultObject } from './vault-object.t
 const inTable = async (client: VaultClient, table: string, path: string): Promise<JsonObject | undefined> =>
   objectOf((await client.read(table))?.[`${path}/`]);
 
-/** A secrets engine, or a Kubernetes auth method: its type, version, description and longest lease. */
+/** A secrets engine or Kubernetes auth method with type, version, description and longest lease. */
 export function mountObject(client: VaultClient, mount: Mount | AuthMount): VaultObject {
   const { path, type, description, maxTtl } = mount;
   const isAuth = 'roles' in mount;
@@ -27,7 +27,7 @@ export function mountObject(client: VaultClient, mount: Mount | AuthMount): Vaul
       ]);
     },
     write: (exists) => {
-      // Vault expects the lease as a text with a unit.
+      // Vault expects the lease as text with a unit.
       const config = maxTtl === undefined ? {} : { max_lease_ttl: `${maxTtl}s` };
       if (exists) return client.write(`${table}/${path}/tune`, { description, ...config });
       const options = version === undefined ? {} : { options: { version: String(version) } };
@@ -36,7 +36,7 @@ export function mountObject(client: VaultClient, mount: Mount | AuthMount): Vaul
   };
 }
 
-/** A key of a transit engine. It is only created: an existing key keeps its versions. */
+/** A key of a transit engine; an existing one is never changed. */
 export function transitKey(client: VaultClient, mount: Mount, { name, type }: TransitKey): VaultObject {
   const path = `${mount.path}/keys/${name}`;
   return {
@@ -51,7 +51,7 @@ export function transitKey(client: VaultClient, mount: Mount, { name, type }: Tr
   };
 }
 
-/** A file audit device. Vault cannot change it in place: it is disabled and enabled again, with new hashes. */
+/** A file audit device. Vault cannot change one: it is disabled and enabled again, with new hashes. */
 export function auditObject(
   client: VaultClient,
   { path, description, file }: AuditDevice,

@@ -19,9 +19,9 @@ export type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 
 };
 
 /**
- * The token that may do what `init-vault` does and nothing else, renewed for its period. If it is missing or
- * invalid, or if its policy differs from the desired one, a root token repairs it: that of a new Vault, else
- * one generated with the unseal keys. The root token is revoked before this returns or throws.
+ * The token with exactly the rights of `init-vault`, renewed for its period. If it is missing or invalid, or its
+ * policy differs, a root token repairs it: that of a new Vault, or one generated with the unseal keys, revoked before
+ * this returns or throws.
  */
 export async function operatorToken(
   input: OperatorInput,
@@ -42,7 +42,7 @@ export async function operatorToken(
   return { token: adminToken, changes };
 }
 
-/** Repairs with a root token: the audit log first, to log the rest. `known` is a valid token. */
+/** Repairs the token with a root token; the audit log comes first, to log the rest. `known` is a valid token. */
 async function setUp(
   input: OperatorInput,
   keys: VaultKeys,
@@ -77,7 +77,7 @@ async function setUp(
   }
 }
 
-/** The root token of the keys file if still valid, else a new one, kept there for the next run to revoke. */
+/** The keys file's root token if still valid; otherwise a new one, stored there for the next run to revoke. */
 async function rootToken({ client, keysPath, secret }: OperatorInput, keys: VaultKeys): Promise<string> {
   if (keys.rootToken !== undefined && (await lookUpToken(client, keys.rootToken))) return keys.rootToken;
   const root = await generateRootToken(client, keys);
@@ -92,7 +92,7 @@ async function endRoot({ client, keysPath }: OperatorInput, root: string): Promi
   if (rootToken !== undefined) await replaceKeys(keysPath, rest);
 }
 
-/** An orphan token: others end with the root token that created them. */
+/** Creates an orphan token: others are revoked with the root token that created them. */
 async function createToken(
   client: VaultClient,
   { policy, period }: DesiredState['operator'],

@@ -14,9 +14,9 @@ export const policyObject = (client: VaultClient, { name, text }: Policy): Vault
 });
 
 /**
- * Applications in Vault that were removed from the desired state, one object each: they lose their logins,
- * roles and policy. They are recognised by the first line of the policy; what others wrote stays. Their
- * secrets in the kv engine stay too, since nobody could restore them.
+ * Applications in Vault that are no longer in the desired state, one object each; they lose their logins, roles and
+ * policy. The policy's first line identifies them, so objects of others stay. Their kv secrets stay too, since nobody
+ * could restore them.
  */
 export async function removedApplications(client: VaultClient, state: DesiredState): Promise<VaultObject[]> {
   const wanted = new Set([...state.policies, state.operator.policy].map(({ name }) => name));
@@ -41,12 +41,12 @@ const removedApplication = (client: VaultClient, state: DesiredState, name: stri
     for (const { path } of state.auth) await remove(`auth/${path}/role/${name}`);
     for (const { path, type } of state.mounts) {
       if (type !== 'database') continue;
-      // Before the role, which has the statements that revoke a login.
+      // Before the role, whose statements revoke the logins.
       const logins = `sys/leases/revoke-prefix/${path}/creds/${name}`;
       await client.write(logins, { sync: true }, { timeoutMs: 60_000 });
       await remove(`${path}/roles/${name}`);
     }
-    // Last: while it exists, another run finds the rest.
+    // Last: while it exists, the next run finds the rest.
     await remove(pathOf(name));
   },
 });

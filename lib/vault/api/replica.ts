@@ -4,7 +4,7 @@ import type { JsonObject, VaultClient } from './client.ts';
 import { readKeys, type VaultKeys } from './keys-file.ts';
 import { unreadable } from './vault-error.ts';
 
-/** One server of a Vault: the only one, or one of several that share their data by raft. */
+/** A server of Vault: the only one, or one of several with shared raft data. */
 export type Replica = {
   /** Name of its pod. */
   readonly name: string;
@@ -12,14 +12,14 @@ export type Replica = {
 };
 
 export type OpenVaultInput = {
-  /** At least one; a new Vault is initialised on the first, which the others join. */
+  /** At least one. A new Vault is initialised on the first; the others join it. */
   readonly replicas: readonly Replica[];
   /** File with the keys, mode 0600. */
   readonly keysPath: string;
   readonly signal?: AbortSignal;
 };
 
-/** The answer to `GET sys/seal-status`, which needs no token: `initialized`, `sealed`, `version`, … */
+/** The answer of `GET sys/seal-status`, which needs no token: `initialized`, `sealed`, `version`, … */
 export async function sealStatus(client: VaultClient): Promise<JsonObject> {
   const { body } = await client.request('GET', 'sys/seal-status');
   if (typeof body.initialized === 'boolean' && typeof body.sealed === 'boolean') return body;

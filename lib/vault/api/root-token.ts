@@ -5,13 +5,13 @@ import type { VaultKeys } from './keys-file.ts';
 import { unreadable, VaultError } from './vault-error.ts';
 
 /**
- * A new root token, generated with the unseal keys (of a Vault with auto-unseal: the recovery keys). The
- * caller revokes it. Throws `TaskError` if the keys do not suffice.
+ * Generates a root token with the unseal keys, or with the recovery keys under auto-unseal. The caller revokes it.
+ * Throws `TaskError` if the keys do not suffice.
  */
 export async function generateRootToken(client: VaultClient, keys: VaultKeys): Promise<string> {
   const shares = keys.recoveryKeys ?? keys.unsealKeys;
   if (shares.length === 0) throw notEnough(client, 'the keys are kept elsewhere');
-  // An unfinished attempt blocks a new one; its shares are lost.
+  // An unfinished attempt blocks a new one, and its shares are lost.
   await client.request('DELETE', 'sys/generate-root/attempt');
   const start = 'sys/generate-root/attempt';
   const attempt = (await client.request('PUT', start, { body: {} })).body;
@@ -23,7 +23,7 @@ export async function generateRootToken(client: VaultClient, keys: VaultKeys): P
       const { body } = await client.request('PUT', 'sys/generate-root/update', {
         body: { key, nonce: attempt.nonce },
         secrets: [...shares, password],
-        // The answer has a token that could not be revoked without it.
+        // Without this answer, the token could not be revoked.
         uninterruptible: true,
       });
       if (
@@ -42,21 +42,21 @@ export async function generateRootToken(client: VaultClient, keys: VaultKeys): P
   throw notEnough(client, `${shares.length} of the keys do not suffice`);
 }
 
-/** The properties of a token; undefined if it is invalid. Throws `VaultError` if Vault cannot be asked. */
+/** The properties of a token; undefined if it is invalid. Throws `VaultError` if Vault does not say. */
 export async function lookUpToken(client: VaultClient, token: string): Promise<JsonObject | undefined> {
   const path = 'auth/token/lookup-self';
   const answer = await client.withToken(token).request('GET', path, { accept: [403], secrets: [token] });
   return answer.status === 403 ? undefined : dataOf(client.address, `GET ${path}`, answer);
 }
 
-/** Revokes a token; an invalid one is not an error. Continues if the run is interrupted. */
+/** Revokes a token, even if the run is interrupted; an invalid one is not an error. */
 export async function revokeToken(client: VaultClient, token: string): Promise<void> {
   await client
     .withToken(token)
     .request('PUT', 'auth/token/revoke-self', { accept: [403], uninterruptible: true });
 }
 
-/** Vault returns the token XORed with the one-time password, in base64 without padding. */
+/** Vault returns the token XORed with the one-time password, in unpadded base64. */
 function decode(encoded: string, password: string): string {
   const mask = Buffer.from(password);
   const bytes = Buffer.from(encoded, 'base64').map((byte, index) => byte ^ (mask[index] ?? 0));

@@ -5,10 +5,10 @@ import { checkLineEnds } from '../../ground/line-ends.ts';
 import type { Policy } from './desired-state.ts';
 import type { DeclaredState } from './state-schema.ts';
 
-/** The error for what is under a path of keys of state.yaml. Never shows a value, which may be a password. */
+/** The error for a path of keys in state.yaml. Never shows a value, which may be a password. */
 export type Complain = (path: readonly string[], complaint: string) => TaskError;
 
-/** Keys that only one type of engine has. */
+/** Keys allowed for one type of engine only. */
 const onlyOf = { version: 'kv', keys: 'transit', connections: 'database' } as const;
 
 export function checkMounts({ mounts }: DeclaredState, complain: Complain): void {
@@ -36,7 +36,7 @@ export function checkRoles({ auth }: DeclaredState, policies: readonly Policy[],
     }
 }
 
-/** Throws for a duration longer than the one at `bound`, to which Vault would silently shorten it. */
+/** Throws for a duration above the one at `bound`: Vault would silently shorten it. */
 export function checkLongest(
   path: readonly string[],
   seconds: number,
@@ -49,12 +49,12 @@ export function checkLongest(
 }
 
 export type StateFile = {
-  /** Path as people write it: `vault/policies/vso.hcl`. */
+  /** Path relative to the project: `vault/policies/vso.hcl`. */
   readonly file: string;
   readonly text: string;
 };
 
-/** A file of the desired state's folder. Throws `TaskError` that names it, also for Windows line ends. */
+/** Reads a file of the desired state. Throws `TaskError` that names it, also for Windows line ends. */
 export async function readStateFile(folder: string, name: string): Promise<StateFile> {
   const text = await readFile(join(folder, name), 'utf8').catch((error: unknown) => {
     throw unreadable(join(folder, name), error);

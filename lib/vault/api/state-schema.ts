@@ -3,13 +3,13 @@ import { map, mapOf, text } from '../../ground/schema.ts';
 import { secretKey } from '../../settings/secret-reference.ts';
 
 /*
- * What vault/state.yaml may hold; the file itself documents it. Maps by name become lists, durations numbers of seconds.
- * After a change: `npm run schemas`.
+ * Schema of vault/state.yaml, which documents itself. Maps by name become lists, durations become seconds. After a
+ * change: `npm run schemas`.
  */
 
 const secondsPerUnit: { readonly [unit: string]: number } = { s: 1, m: 60, h: 3600, d: 86_400 };
 
-/** `1h`, `1h30m` or `7d`, as seconds. Not zero: Vault would take its own default. */
+/** `1h`, `1h30m` or `7d`, in seconds. Never zero, which Vault replaces by its default. */
 const duration = v.pipe(
   text('a duration such as 30m, 1h or 7d', /^(?=.*[1-9])(?:\d+[smhd])+$/),
   v.transform((value) =>
@@ -20,7 +20,7 @@ const duration = v.pipe(
   ),
 );
 
-/** Safe in a path of Vault and in SQL quotes. */
+/** Safe in a Vault path and in SQL quotes. */
 const name = text('a name of a-z, 0-9, - and _', /^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$/);
 
 const texts = v.pipe(
@@ -30,7 +30,7 @@ const texts = v.pipe(
 
 const only = <const Word extends string>(word: Word) => v.picklist([word], `${word}, the only one supported`);
 
-/** A map by name as a list in which each has its `key`. */
+/** Turns a map by name into a list whose elements have the name as `key`. */
 const listOf = <const Key extends string, Value extends v.GenericSchema<unknown, object>>(
   key: Key,
   value: Value,
@@ -64,7 +64,7 @@ const reference = v.union(
 
 const connection = map({
   plugin: text(),
-  // Another URL would show a password to whoever may read the connection.
+  // Any other URL would show its password to everybody who may read the connection.
   url: text('a URL with {{username}}:{{password}} before the host', /\{\{username\}\}:\{\{password\}\}@/),
   username: text(),
   password: secret,
@@ -144,5 +144,4 @@ export const stateSchema = map({
   }),
 });
 
-/** vault/state.yaml as it is written. */
 export type DeclaredState = v.InferOutput<typeof stateSchema>;

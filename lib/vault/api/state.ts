@@ -10,8 +10,8 @@ import { type Complain, checkMounts, checkRoles, readStateFile, unreadable } fro
 import { stateSchema } from './state-schema.ts';
 
 /**
- * Reads `<folder>/state.yaml` and the policies and statements beside it. Throws `TaskError` that names the
- * file and the key for anything unknown, missing, of the wrong type, or that names something missing.
+ * Reads `<folder>/state.yaml` with its policies and statements. Throws `TaskError` with file and key for anything
+ * unknown, missing, mistyped, or naming something that does not exist.
  */
 export async function loadDesiredState(folder: string): Promise<DesiredState> {
   const file = join(folder, 'state.yaml');

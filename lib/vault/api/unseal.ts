@@ -5,12 +5,12 @@ import type { JsonObject, VaultClient } from './client.ts';
 import { type OpenVaultInput, type Replica, requireKeys, sealStatus } from './replica.ts';
 import { unreadable, VaultError } from './vault-error.ts';
 
-/** Milliseconds in which a replica has to find its leader, and again to fetch its first data. */
+/** Milliseconds for a replica to find its leader, and again for its first data. */
 const joinMs = 60_000;
 
 /**
- * Unseals every sealed replica of an initialised Vault and returns their names. Replicas with data come
- * first: one without has to join an unsealed one.
+ * Unseals every sealed replica of an initialised Vault and returns their names. Replicas with data come first: one
+ * without can only join an unsealed one.
  */
 export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
   const states = await Promise.all(
@@ -27,7 +27,7 @@ export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
   return unsealed;
 }
 
-/** True if this call unsealed it; false if it unsealed itself, or somebody else did. */
+/** True if this call unsealed it; false if Vault or somebody else did. */
 async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInput): Promise<boolean> {
   const state = await sealStatus(client);
   if (state.sealed === false) return false;
@@ -50,7 +50,7 @@ async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInp
   let answer: JsonObject = state;
   try {
     for (const key of unsealKeys) {
-      // A replica that joins others answers only after that.
+      // A joining replica answers only once it has joined.
       const request = { body: { key }, secrets: unsealKeys, timeoutMs: joinMs };
       answer = (await client.request('PUT', 'sys/unseal', request)).body;
       if (typeof answer.sealed !== 'boolean')
@@ -62,13 +62,13 @@ async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInp
     if (!(error instanceof VaultError) || error.status !== 400) throw error;
     throw wrongKeys(client, keysPath, error.errors.join('; ') || 'HTTP 400');
   }
-  // With all keys it stays sealed only until it has fetched its first data.
+  // With all keys entered, it stays sealed only until it has its first data.
   const isJoining = answer.storage_type === 'raft' && answer.progress === 0;
   if (isJoining && (await becomes(client, ['sealed', false], signal))) return true;
   throw wrongKeys(client, keysPath, `it is still sealed after ${unsealKeys.length} of the keys`);
 }
 
-/** True as soon as Vault says so of itself; false if it does not within a minute. */
+/** Resolves to true once Vault's status agrees; false after a minute. */
 async function becomes(
   client: VaultClient,
   [name, value]: readonly ['sealed' | 'initialized', boolean],

@@ -3,7 +3,7 @@ import { taskCommand } from '../../ground/launcher.ts';
 
 type Fields = ConstructorParameters<typeof TaskError>[0] & Partial<Pick<VaultError, 'status' | 'errors'>>;
 
-/** A failed call: without an answer (`status` undefined), or with Vault's own messages (`errors`). */
+/** A failed call: without an answer (`status` undefined), or with Vault's messages (`errors`). */
 export class VaultError extends TaskError {
   readonly status: number | undefined;
   readonly errors: readonly string[];
@@ -22,7 +22,7 @@ export const unreachable = (address: string, call: string, reason: string): Vaul
     advice: `${taskCommand('status')} shows if Vault runs; ${taskCommand('start-k8s')} starts it`,
   });
 
-/** The error for an answer that is not Vault's: nothing follows from it. `why` says what it lacks. */
+/** The error for an answer that did not come from Vault. `why` says what it lacks. */
 export const unreadable = (address: string, call: string, why: string): VaultError =>
   new VaultError({
     what: `the answer of ${address} to ${call} is not Vault's`,
@@ -40,7 +40,7 @@ export function standby(address: string, call: string, location: string | null):
   });
 }
 
-/** The error for an error of Vault, with advice for a sealed Vault and for missing rights. */
+/** The error for Vault's error, with advice for a sealed Vault and missing rights. */
 export function refused(
   address: string,
   call: string,
@@ -61,18 +61,16 @@ export function refused(
   return new VaultError({ what: `Vault refused ${call} with HTTP ${status}`, why, advice, status, errors });
 }
 
-/** The text with `***` for each secret. Longer ones first, since one may contain another. */
+/** Replaces each secret by `***`; longer ones first, since one may contain another. */
 export function hide(text: string, hidden: readonly string[]): string {
   const secrets = hidden
-    // Very short ones would reveal themselves by the gaps.
+    // Gaps would reveal very short ones.
     .filter(({ length }) => length >= 4)
     .sort((left, right) => right.length - left.length);
   return secrets.reduce((result, secret) => result.replaceAll(secret, '***'), text);
 }
 
-/**
- * The reason of a failed `fetch`, which is in its cause; for several addresses, in the causes of the cause.
- */
+/** The reason of a failed `fetch`, found in its cause; with several addresses, in the causes of that cause. */
 export function networkReason(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   const first = cause instanceof AggregateError ? cause.errors[0] : cause;

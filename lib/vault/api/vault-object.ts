@@ -1,27 +1,27 @@
 import { TaskError } from '@k8s-deployment/runner';
 import type { JsonObject, VaultClient } from './client.ts';
 
-/** One thing that Vault has to hold, with how to compare and write it. */
+/** An object in Vault, with functions to compare and write it. */
 export type VaultObject = {
-  /** Such as `secrets engine`. */
+  /** For example `secrets engine`. */
   readonly kind: string;
   /** Its path or name for the `vault` command. */
   readonly path: string;
-  /** What Vault has of it; undefined if it is missing. */
+  /** Vault's present values; undefined if it is missing. */
   readonly find: () => Promise<JsonObject | undefined>;
-  /** The names of what differs in what was found (never a value); undefined if it is as desired. */
+  /** Names of the differences (never values); undefined if there are none. */
   readonly compare: (found: JsonObject) => string | undefined | Promise<string | undefined>;
   /** Creates or updates it; called after `find`. */
   readonly write: (exists: boolean) => Promise<unknown>;
 };
 
-/** "missing", or the names of what differs; undefined if the object is as desired. */
+/** "missing", or the names of the differences; undefined if there are none. */
 export async function differenceOf({ find, compare }: VaultObject): Promise<string | undefined> {
   const found = await find();
   return found === undefined ? 'missing' : compare(found);
 }
 
-/** A path with the values that Vault gets there, and returns under the same names. */
+/** A path with the values to write; Vault returns them under the same names. */
 export type Written = { readonly path: string; readonly values: JsonObject };
 
 export const writtenObject = (
@@ -40,7 +40,7 @@ export const writtenObject = (
   write: () => client.write(path, values),
 });
 
-/** The error for a difference that no write can resolve: a person has to remove the object first. */
+/** The error for a difference that no write can resolve: somebody has to remove the object first. */
 export function cannotChange(object: string, is: unknown, desired: unknown): TaskError {
   return new TaskError({
     what: `${object} is ${String(is)} in Vault, but the desired state says ${String(desired)}`,
@@ -49,7 +49,7 @@ export function cannotChange(object: string, is: unknown, desired: unknown): Tas
   });
 }
 
-/** The names of the pairs that differ, as one text; undefined if there are none. */
+/** Names of the pairs that differ, joined; undefined if there are none. */
 export function differingNames(
   pairs: readonly (readonly [name: string, is: unknown, desired: unknown])[],
 ): string | undefined {
@@ -57,6 +57,6 @@ export function differingNames(
   return names.length === 0 ? undefined : names.join(', ');
 }
 
-/** Lists as sets: Vault does not always keep their order. */
+/** Lists count as sets: Vault does not always keep their order. */
 const sorted = (value: unknown): unknown =>
   Array.isArray(value) ? JSON.stringify([...value].sort()) : value;

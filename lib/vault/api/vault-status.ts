@@ -7,20 +7,17 @@ import { type Replica, sealStatus } from './replica.ts';
 import { VaultError } from './vault-error.ts';
 import { differenceOf } from './vault-object.ts';
 
-/** `vault` in `status --json`. */
+/** Field `vault` of `status --json`. */
 export type VaultStatus = {
   readonly initialized: boolean;
   readonly sealed: boolean;
-  /**
-   * True if the desired engines, auth methods, roles, policies and secrets exist; null if Vault does not say.
-   */
+  /** True if the desired engines, auth methods, roles, policies and secrets exist; null if unknown. */
   readonly configured: boolean | null;
 };
 
 /**
- * The state of Vault, only by reading; `sealed` if one of the replicas is. Throws `VaultError` if a replica
- * does not answer. The clients have the token and should have a short timeout. `onUnknown` is called with the
- * reason if `configured` is null.
+ * Reads Vault's status; `sealed` if any replica is. Throws `VaultError` if a replica does not answer. The clients
+ * have the token and should have a short timeout. Calls `onUnknown` with the reason if `configured` is null.
  */
 export async function vaultStatus(
   replicas: readonly Replica[],
@@ -61,7 +58,7 @@ async function isConfigured(
     }
     return true;
   } catch (error) {
-    // No answer, no right to read, or sealed meanwhile: the state is unknown.
+    // No answer, no right to read, or sealed meanwhile.
     if (error instanceof VaultError) {
       onUnknown(error.message);
       return null;
