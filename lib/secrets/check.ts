@@ -21,7 +21,7 @@ import { findPrivateKeys, secretForms, shortestSecret, withoutZeros } from './le
 import { isGiven, keySource, shownKeys } from './operational-key.ts';
 import { sopsShell } from './shell.ts';
 
-/** Options of `git grep`: for the work tree, and for the index. */
+/** Options of `git grep` for the work tree and the index. */
 const places = ['--untracked', '--cached'];
 
 /** The plain commands of `checkSecrets`, for `--dry-run`. */
@@ -48,9 +48,9 @@ export async function checkCommands(target: Target): Promise<readonly string[]> 
 }
 
 /**
- * Checks everything that git has, or would add: secrets files are encrypted completely, the only private key
- * is that of development, and no value of a secrets file appears anywhere else. Throws `TaskError` for a
- * finding and for whatever could not be checked. If no key is given, it skips the values and logs that.
+ * Checks all files that git has or would add: secrets files are fully encrypted, the only private key is that of
+ * development, and no secret value appears elsewhere. Throws `TaskError` for findings and for whatever could not be
+ * checked. Without a key it skips the values and logs that.
  */
 export async function checkSecrets(context: Context): Promise<void> {
   const { root, gnupgHome } = context.environment;
@@ -102,7 +102,7 @@ export async function checkSecrets(context: Context): Promise<void> {
   });
 }
 
-/** Values that are not encrypted, and comments, which may hold secrets too. */
+/** Unencrypted values, and comments, which may contain secrets too. */
 async function plainIn(place: string, text: string): Promise<string[]> {
   const parsed = await parseEncrypted(text);
   if (parsed === undefined) return [`${place}: ${noMap}`];
@@ -114,21 +114,21 @@ async function plainIn(place: string, text: string): Promise<string[]> {
   ];
 }
 
-/** True if every part of an armoured key is one of those that protect nothing. */
+/** True if every part of an armoured key is a known development key. */
 async function isDevelopmentKey($: Shell, armour: string, known: readonly string[]): Promise<boolean> {
   const shown = await $({ input: `${armour}\n` })`gpg --batch --with-colons --show-keys`;
   const parts = shownKeys(shown, 'FILE').flatMap((key) => key.parts.map(({ fingerprint }) => fingerprint));
   return parts.length > 0 && parts.every((fingerprint) => isAmong(known, fingerprint));
 }
 
-/** The decrypted values. A pipeline for strangers' pull requests has no key and skips them. */
+/** The decrypted values; none without a key, as in a pipeline for pull requests from forks. */
 async function openValues(context: Context) {
   const { name, root } = context.environment;
   const owners = await allSecretFiles(root);
   const values: { owner: string; key: string; forms: ReturnType<typeof secretForms> }[] = [];
-  /** Files that are encrypted for other keys than the given one. */
+  /** Files encrypted for keys other than the given one. */
   const closed: string[] = [];
-  /** Why something that the given key should open could not be checked. */
+  /** Why a file could not be checked although the given key should open it. */
   let unchecked: TaskError | undefined;
   const fail = (error: TaskError, owner: string): void => {
     context.log(`${error.what}: the values of ${owner} are not searched for`);
@@ -157,7 +157,7 @@ async function openValues(context: Context) {
         values.push({ owner, key: path.join('.'), forms: secretForms(text) });
       }
     } else if (readSopsFailure(opened).kind !== 'no key' || owner.startsWith(secretsFile(name, ''))) {
-      // Other environments may have their own keys; the key of this one was given.
+      // Other environments may have their own keys, but this one's key was given.
       fail(await explainSops(root, owner, '', opened), owner);
     } else {
       context.log(`the given key does not open ${owner}: its values are not searched for`);

@@ -5,14 +5,14 @@ import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { fingerprintText } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
 
-/** Who can open a new file: a rule of `.sops.yaml`. */
+/** A rule of `.sops.yaml`: the recipients of new files that match the pattern. */
 export type CreationRule = { readonly pattern: string; readonly recipients: readonly string[] };
 
 export const rulesFile = '.sops.yaml';
 
 type Written = { readonly path_regex?: unknown; readonly pgp?: unknown };
 
-/** The rules in order. Throws `TaskError` for unreadable ones and patterns that sops reads differently. */
+/** The rules in order. Throws `TaskError` if they are unreadable or a pattern means something else to sops. */
 export async function creationRules(root: string): Promise<readonly CreationRule[]> {
   const text = await readFile(join(root, rulesFile), 'utf8').catch((error: Error) => {
     return unreadable(root, error.message);
@@ -36,7 +36,7 @@ async function unreadable(root: string, why: string): Promise<never> {
   });
 }
 
-/** Syntax that only one of Go's RE2 (used by sops) and JavaScript supports. */
+/** Syntax that only one of Go's RE2 (sops) and JavaScript supports. */
 const foreignSyntax = /\(\?(?!:)|\\[1-9AzZQECpPkGK]|\[\[:/;
 
 function checkPattern(pattern: string): string {
@@ -56,6 +56,6 @@ function checkPattern(pattern: string): string {
   });
 }
 
-/** The rule that SOPS applies to a file: the first that matches. */
+/** The rule that SOPS applies to a file: the first match. */
 export const ruleFor = (rules: readonly CreationRule[], file: string): CreationRule | undefined =>
   rules.find(({ pattern }) => new RegExp(pattern).test(file));

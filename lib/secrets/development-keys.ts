@@ -8,7 +8,7 @@ import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { fingerprintText, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
 
-/** Fingerprints of keys that protect nothing. */
+/** Fingerprints of publicly known keys. */
 export const developmentKeysFile = 'sops/development-keys.yaml';
 
 export async function developmentKeys(root: string): Promise<readonly string[]> {
@@ -22,14 +22,13 @@ export async function developmentKeys(root: string): Promise<readonly string[]> 
   });
 }
 
-/** True if a fingerprint, or the key id at its end, is one of the known ones. */
+/** True if a fingerprint, or the key id at its end, is among the known ones. */
 export const isAmong = (known: readonly string[], fingerprint: string): boolean =>
   fingerprint.length >= 8 && known.some((other) => other.endsWith(fingerprint));
 
-/** What decides whether development keys are allowed. */
 export type Secured = Target & { readonly options: Pick<GlobalOptions, 'allowDevelopmentKeys'> };
 
-/** Why development keys are not allowed in an environment; undefined if they are. */
+/** Why the environment may not use development keys; undefined if it may. */
 export function whyNoDevelopmentKeys({ environment, settings, options }: Secured): string | undefined {
   const { production, sops } = settings;
   if (options.allowDevelopmentKeys || sops.allowDevelopmentKeys) return undefined;
@@ -38,9 +37,8 @@ export function whyNoDevelopmentKeys({ environment, settings, options }: Secured
 }
 
 /**
- * Refuses an environment that matters if its secrets, or the rule for new ones, are encrypted for a key that
- * protects nothing. Keys are recognised by fingerprint, not by file name. Throws `UsageError`: an option of
- * the command line allows it.
+ * Refuses an environment that matters if its secrets, or the rule for new ones, are encrypted for a development key.
+ * Recognises keys by fingerprint, not by file name. Throws `UsageError`, since an option can allow it.
  */
 export async function refuseDevelopmentKeys(input: Secured): Promise<void> {
   const reason = whyNoDevelopmentKeys(input);

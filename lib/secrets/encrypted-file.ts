@@ -9,41 +9,41 @@ import { environmentNames } from '../settings/settings.ts';
 import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
 import { howToRestore } from './how-to-restore.ts';
 
-/** What a SOPS file shows without a key. */
+/** The parts of a SOPS file that are readable without a key. */
 export type EncryptedFile = {
   /** Fingerprints of the keys that open it. */
   readonly recipients: readonly string[];
-  /** Path of every value. */
+  /** Path of each value. */
   readonly values: readonly (readonly string[])[];
-  /** Paths of values that are not encrypted, without empty ones, which SOPS leaves alone. */
+  /** Paths of unencrypted values, except empty ones, which SOPS never encrypts. */
   readonly plain: readonly (readonly string[])[];
-  /** Numbers of the lines with a comment that is not encrypted, from 1. */
+  /** Lines with an unencrypted comment, counted from 1. */
   readonly plainComments: readonly number[];
 };
 
-/** Path of an encrypted file of an environment, relative to the project. */
+/** Path of an environment's encrypted file, relative to the project. */
 export const secretsFile = (environment: string, file: string): string =>
   `environments/${environment}/secrets/${file}`;
 
-/** A plain command that prints one value of an encrypted file of an environment. */
+/** A plain command that prints one value of an environment's encrypted file. */
 export const decryptText = (
   environment: string,
   { file, key }: { readonly file: string; readonly key: string },
 ): string => extractText(secretsFile(environment, file), [key]);
 
-/** The same by the path of the file in the project, and the path of the value in it. */
+/** The same for a file's path in the project and a path of keys. */
 export function extractText(file: string, path: readonly string[]): string {
   const place = path.map((key) => (/^\d+$/.test(key) ? `[${key}]` : `["${key}"]`)).join('');
   return `sops decrypt --extract ${shellWord(place)} ${shellWord(file)}`;
 }
 
-/** Names of the encrypted files of an environment, sorted; none without such a folder. */
+/** Names of an environment's encrypted files, sorted; empty without the folder. */
 export async function secretNames({ name, root }: Pick<Environment, 'name' | 'root'>): Promise<string[]> {
   const folder = `environments/${name}/secrets`;
   return namesEnding(folder, (await ifThere(readdir(join(root, folder)))) ?? [], '.yaml');
 }
 
-/** Paths of the encrypted files of all environments, relative to the project. */
+/** Paths of all environments' encrypted files, relative to the project. */
 export async function allSecretFiles(root: string): Promise<string[]> {
   const files = (await environmentNames(root)).map(async (name) =>
     (await secretNames({ name, root })).map((file) => secretsFile(name, file)),
@@ -53,10 +53,9 @@ export async function allSecretFiles(root: string): Promise<string[]> {
 
 const encrypted = /^ENC\[AES256_GCM,data:.*\]$/;
 
-/** What is not a SOPS file, as the reason of an error. */
 export const noMap = 'it is not a YAML map';
 
-/** A SOPS file by its text; undefined if that is not a YAML map, whose error might quote a secret. */
+/** Parses a SOPS file; undefined if it is not a YAML map, since the parser's error might quote a secret. */
 export async function parseEncrypted(text: string): Promise<EncryptedFile | undefined> {
   const { parse } = await import('yaml');
   let content: unknown;
@@ -80,7 +79,7 @@ export async function parseEncrypted(text: string): Promise<EncryptedFile | unde
   };
 }
 
-/** An encrypted file of the project. Throws `TaskError` if it is not a YAML map. */
+/** Reads an encrypted file. Throws `TaskError` if it is not a YAML map. */
 export async function readEncrypted(root: string, file: string): Promise<EncryptedFile> {
   const found = await parseEncrypted(await readFile(join(root, file), 'utf8'));
   if (found !== undefined) return found;
@@ -88,8 +87,8 @@ export async function readEncrypted(root: string, file: string): Promise<Encrypt
 }
 
 /**
- * The values that `sops decrypt --output-type json` printed of a file of the project. Throws `TaskError` if
- * the output cannot be parsed or lacks a value of the file.
+ * The values that `sops decrypt --output-type json` printed for a file. Throws `TaskError` if the output cannot be
+ * parsed or lacks a value.
  */
 export async function readDecrypted(
   root: string,
@@ -103,14 +102,14 @@ export async function readDecrypted(
   throw noAnswer(`sops decrypt ${file}`, `the value \`${lacking.join('.')}\` of the file is missing`);
 }
 
-/** True for a date that was written without quotes: SOPS returns it in another form, as text. */
+/** True for an unquoted date, which SOPS returns as differently formatted text. */
 export async function isTime(root: string, file: string, key: string): Promise<boolean> {
   const { parse } = await import('yaml');
   const content = parse(await readFile(join(root, file), 'utf8')) as { readonly [name: string]: unknown };
   return /,type:time\]$/.test(String(content[key]));
 }
 
-/** A fingerprint as SOPS reads it: without blanks, in capitals. */
+/** A fingerprint in SOPS' form: no blanks, upper case. */
 export const fingerprintText = (text: string): string =>
   text
     .replace(/\s/g, '')
@@ -119,7 +118,7 @@ export const fingerprintText = (text: string): string =>
 
 export type Leaf = { readonly path: readonly string[]; readonly value: unknown };
 
-/** Every value of a tree that is not a map or list itself. */
+/** All values of a tree except maps and lists. */
 export function leavesOf(tree: unknown, above: readonly string[] = []): Leaf[] {
   if (typeof tree !== 'object' || tree === null) return [{ path: above, value: tree }];
   return Object.entries(tree).flatMap(([key, value]) => leavesOf(value, [...above, key]));

@@ -7,19 +7,17 @@ import { parseEncrypted } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
 import { encryptionProblem, keysIn } from './key-parts.ts';
 
-/** What a failure of SOPS is about. Failures of sops and gpg themselves say nothing about the file. */
+/** The cause of a SOPS failure. Failures of sops and gpg themselves say nothing about the file. */
 export type SopsFailure =
   | { readonly kind: 'no file' | 'no value' | 'no key' }
   | { readonly kind: 'damaged'; readonly why: string }
-  /** gpg may have the key: it was killed, or could not use it. `why` is empty if it gave no reason. */
+  /** gpg may have the key but was killed or could not use it. `why` is empty without a reason. */
   | { readonly kind: 'gpg failed'; readonly why: string }
   | { readonly kind: 'sops failed' };
 
-/**
- * The kind of a failure by the messages of SOPS 3.9 to 3.13, which wraps those of gpg into lines of its own.
- */
+/** Recognises the failure by the messages of SOPS 3.9 to 3.13, which contain those of gpg. */
 export function readSopsFailure(output: Ended): SopsFailure {
-  // CouldNotRetrieveKey is 128 and others are 200 and more: no signal has such a number.
+  // CouldNotRetrieveKey is 128, others are 200 and more: no signal has such a number.
   if (signalOf(output) !== undefined) return { kind: 'sops failed' };
   const text = output.stderr.replace(/\n\s+\| */g, ' ');
   if (/non-existent file/.test(text)) return { kind: 'no file' };
@@ -32,12 +30,12 @@ export function readSopsFailure(output: Ended): SopsFailure {
   return damage === undefined ? { kind: 'sops failed' } : { kind: 'damaged', why: damage.trim() };
 }
 
-// Each recipient has a part of its own: if ours is damaged, those for the others are intact and only lack a key here.
+// Each recipient has its own part. If ours is damaged, the others are intact and only lack a key here.
 function readKeyFailure(text: string): SopsFailure {
   const damage = /gpg: (?:CRC error|no valid|invalid|.*(?:armor|packet|malformed|bad data))[^|]*/i.exec(text);
   if (damage !== null) return { kind: 'damaged', why: damage[0].trim() };
   const said = [...text.matchAll(/decrypt sops data key with pgp:(.*)/g)].map(([, words = '']) => words);
-  // gpg ends with "No secret key" also if it has the key and cannot use it; the reason comes before.
+  // gpg also ends with "No secret key" if it cannot use the key; the reason comes before.
   const why = (words: string): string | undefined =>
     /public key decryption failed: (.*?)(?: gpg: |$)/.exec(words)?.[1]?.trim() ??
     (/No secret key/i.test(words) ? undefined : (words.split('gpg: ').at(-1)?.trim() ?? ''));
@@ -45,7 +43,7 @@ function readKeyFailure(text: string): SopsFailure {
   return reasons.length === 0 ? { kind: 'no key' } : { kind: 'gpg failed', why: reasons[0] ?? '' };
 }
 
-/** Why SOPS could not decrypt a file, and what helps, in place of its own twenty lines. */
+/** Why SOPS could not decrypt a file, with advice, instead of SOPS' own twenty lines. */
 export async function explainSops(
   root: string,
   file: string,
@@ -108,8 +106,8 @@ async function whyUnfit(root: string, file: string, committed: string): Promise<
 }
 
 /**
- * Why a file could not be encrypted: by the keys of its rule, of which SOPS only says "Unusable public key".
- * `gpg` is the shell for gpg; keys in `unless` are being replaced; `suffix` ends the first line.
+ * Why a file could not be encrypted: the keys of its rule, for which SOPS only says "Unusable public key". `gpg` is
+ * the shell for gpg; keys in `unless` are being replaced; `suffix` ends the first line.
  */
 export async function explainEncryption(
   gpg: Shell,
@@ -124,7 +122,7 @@ export async function explainEncryption(
   const problems = (
     await Promise.all(others.map((fingerprint) => recipientProblem(gpg, fingerprint)))
   ).flatMap((problem) => problem ?? []);
-  // Only these messages are about the rule or its keys; any other may be about disk space or memory.
+  // Only these messages concern the rule or its keys; others may concern disk space or memory.
   if (problems.length === 0 && !/creation rule|data key|public key|config/i.test(output.stderr))
     return toolFailure(`sops encrypt ${file}`, output, suffix === '' ? undefined : `run it again${suffix}`);
   const missing = problems.some(({ missing }) => missing);
@@ -145,7 +143,7 @@ async function recipientProblem(
   fingerprint: string,
 ): Promise<{ readonly text: string; readonly missing: boolean } | undefined> {
   const listed = await gpg`gpg --batch --with-colons --list-keys ${fingerprint}`;
-  // gpg: 2 if it has no such key.
+  // gpg exits with 2 if it has no such key.
   if (listed.exitCode !== 0 && listed.exitCode !== 2) throw toolFailure('gpg --list-keys', listed);
   const [key] = keysIn(listed.stdout);
   if (key === undefined) return { text: `${fingerprint}: its public half is missing`, missing: true };

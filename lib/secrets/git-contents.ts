@@ -5,12 +5,12 @@ import { type CommandOutput, type Shell, TaskError } from '@k8s-deployment/runne
 import { ifThere } from '../ground/if-there.ts';
 import { type Ended, reasonOf, signalOf, toolFailure } from '../tools/tool-answer.ts';
 
-/** One version of a file that git has, or would add. */
+/** A version of a file that git has or would add. */
 export type GitContent = {
   readonly file: string;
-  /** True if the work tree has another version or none. */
+  /** True if the work tree has a different version or none. */
   readonly inIndexOnly: boolean;
-  /** True for a symbolic link: the content is the path of its target, as git stores it. */
+  /** True for a symbolic link, whose content is its target, as in git. */
   readonly isLink: boolean;
   readonly content: Buffer;
 };
@@ -18,9 +18,8 @@ export type GitContent = {
 type Staged = { readonly file: string; readonly id: string; readonly isLink: boolean };
 
 /**
- * The index of the git hook that started this run: `git commit FILE` creates one for what it commits.
- * Undefined for the repository's usual index, and for that of another repository, whose hook may call this
- * one too.
+ * The index of the git hook that started this run, since `git commit FILE` uses a temporary one. Undefined for the
+ * repository's usual index, and for another repository's, whose hook may also call this one.
  */
 export async function indexOfHook($: Shell, variables: NodeJS.ProcessEnv): Promise<string | undefined> {
   const { GIT_INDEX_FILE: index } = variables;
@@ -29,7 +28,7 @@ export async function indexOfHook($: Shell, variables: NodeJS.ProcessEnv): Promi
   return dirname(index) === folder ? index : undefined;
 }
 
-/** Every version of every file below `folder`, in which `$` works. */
+/** All versions of all files below `folder`, the working folder of `$`. */
 export async function* gitContents($: Shell, folder: string): AsyncGenerator<GitContent> {
   const elsewhere: Staged[] = [];
   for (const { file, path, staged } of await listed($)) {
@@ -43,8 +42,8 @@ export async function* gitContents($: Shell, folder: string): AsyncGenerator<Git
 }
 
 /**
- * All files in the index and the work tree, with their versions in the index: none for an untracked file, several
- * in a merge. Names are bytes, maybe not UTF-8: latin1 keeps them.
+ * All files in the index and the work tree, with their versions in the index: none for an untracked file, several in
+ * a merge. Names are read as latin1, since they may not be UTF-8.
  */
 async function listed($: Shell) {
   const byPath = new Map<string, { file: string; path: Buffer; staged: Staged[] }>();
@@ -63,7 +62,7 @@ async function listed($: Shell) {
     const { file, staged } = entry(name);
     staged.push({ file, id, isLink: mode === '120000' });
   }
-  // A folder is another repository.
+  // A folder here is another repository.
   for (const name of await records('--others', '--exclude-standard')) if (!name.endsWith('/')) entry(name);
   return byPath.values();
 }
@@ -80,7 +79,7 @@ async function inWorkTree(
   return content && { content, isLink };
 }
 
-/** A file may have replaced the folder: then the file in it does not exist either. */
+/** If a file replaced the folder, the file in it does not exist either. */
 function noFolder(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOTDIR') throw error;
 }
@@ -91,7 +90,7 @@ async function* contentsInIndex($: Shell, wanted: readonly Staged[]): AsyncGener
   let at = 0;
   for (const { file, isLink } of wanted) {
     const end = answer.indexOf('\n', at);
-    // `<id> missing` for content that was never fetched.
+    // `<id> missing` means that the content was never fetched.
     const size = / blob (\d+)$/.exec(answer.subarray(at, end).toString())?.[1];
     if (size === undefined)
       throw unchecked(file, 'git lacks its content', 'see what else is missing: git fsck');
@@ -100,7 +99,7 @@ async function* contentsInIndex($: Shell, wanted: readonly Staged[]): AsyncGener
   }
 }
 
-/** The output of git as bytes; the shell returns text. */
+/** git's output as bytes; the shell returns text. */
 async function bytesOf($: Shell, input: string, ...words: readonly string[]): Promise<Buffer> {
   const command = $({ input, quiet: true, nothrow: true })`git ${words}`;
   const chunks: Buffer[] = [];
@@ -110,7 +109,7 @@ async function bytesOf($: Shell, input: string, ...words: readonly string[]): Pr
   return Buffer.concat(chunks);
 }
 
-/** The error for a git that failed, with the command that git itself suggests. */
+/** The error for a failed git, with the command that git suggests. */
 export function gitFailure(output: Ended): TaskError {
   if (signalOf(output) !== undefined) return toolFailure('git', output);
   return new TaskError({
@@ -122,7 +121,7 @@ export function gitFailure(output: Ended): TaskError {
   });
 }
 
-/** The id that git gives to a content, by the hash function of the other id. */
+/** The id that git gives to a content; the other id's length tells the hash function. */
 function idOf(content: Buffer, { length }: string): string {
   const hash = createHash(length === 40 ? 'sha1' : 'sha256');
   return hash.update(`blob ${content.length}\0`).update(content).digest('hex');
@@ -131,7 +130,7 @@ function idOf(content: Buffer, { length }: string): string {
 const unchecked = (file: string, why: string, advice: string): TaskError =>
   new TaskError({ what: `${file} could not be checked`, why, advice });
 
-/** A name for people: `caf\xe9.pem` if it is not UTF-8. */
+/** A printable name: `caf\xe9.pem` if it is not UTF-8. */
 function readable(path: Buffer): string {
   const text = path.toString();
   if (Buffer.from(text).equals(path)) return text;

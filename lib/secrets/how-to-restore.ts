@@ -5,8 +5,8 @@ import { quote } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
 
 /**
- * Advice on how to restore the committed version of a file without losing the present one, which may hold
- * changes that are not committed yet. `unfit` returns why the committed version does not help, if so.
+ * Advice to restore the committed version of a file without losing the present one, which may have uncommitted
+ * changes. `unfit` returns why the committed version does not help, if so.
  */
 export async function howToRestore(
   root: string,

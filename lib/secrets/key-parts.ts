@@ -1,9 +1,9 @@
-/** A key, or a part of one, as gpg lists it. */
+/** A key or subkey, as gpg lists it. */
 type KeyPart = {
   readonly fingerprint: string;
   /** The end of the fingerprint. */
   readonly id: string;
-  /** True if it was created to encrypt, even if it has expired since. */
+  /** True if it was created to encrypt, even if it has expired. */
   readonly encrypts: boolean;
   readonly state: 'usable' | 'expired' | 'revoked' | 'disabled' | 'invalid';
   /** Undefined if it never expires. */
@@ -11,7 +11,7 @@ type KeyPart = {
 };
 
 export type OpenPgpKey = {
-  /** That of the key itself. */
+  /** Fingerprint of the key itself. */
   readonly fingerprint: string;
   readonly isPrivate: boolean;
   /** The key itself first. */
@@ -25,7 +25,7 @@ const states: { readonly [letter: string]: KeyPart['state'] } = {
   i: 'invalid',
 };
 
-/** The keys in a listing of `gpg --with-colons` (GnuPG: doc/DETAILS, "Format of the colon listings"). */
+/** Parses the keys in a listing of `gpg --with-colons` (GnuPG: doc/DETAILS, "Format of the colon listings"). */
 export function keysIn(listing: string): OpenPgpKey[] {
   const keys: { fingerprint: string; isPrivate: boolean; parts: KeyPart[] }[] = [];
   let part: Omit<KeyPart, 'fingerprint'> | undefined;
@@ -57,9 +57,7 @@ const stateText = (what: string, { state, expires }: KeyPart): string => {
   return state === 'revoked' ? `${what} was revoked` : `${what} is ${state}`;
 };
 
-/**
- * Why nothing can be encrypted for a key, such as `the key expired on 2021-01-01`; undefined if it is usable.
- */
+/** Why the key cannot encrypt, such as `the key expired on 2021-01-01`; undefined if it can. */
 export function encryptionProblem({ parts: [key, ...others] }: OpenPgpKey): string | undefined {
   if (key === undefined) return 'the key has no parts';
   if (key.state !== 'usable') return stateText('the key', key);

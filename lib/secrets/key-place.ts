@@ -7,7 +7,7 @@ import type { Target } from '../settings/context.ts';
 import { type Secured, whyNoDevelopmentKeys } from './development-keys.ts';
 import { developmentKeyFile, isInProject, keySource } from './operational-key.ts';
 
-/** Where a new operational key goes. Only the development key's private half may lie in the project. */
+/** Location of a new operational key. Only the development key's private half may be inside the project. */
 export type KeyPlace = {
   readonly kind: 'development' | 'own';
   /** Absolute path of the private half. */
@@ -17,7 +17,7 @@ export type KeyPlace = {
   readonly publicFile: string;
 };
 
-/** The named place, else that of the key in use. Throws `UsageError` if no key may go there. */
+/** The named location, else that of the current key. Throws `UsageError` if no key may be stored there. */
 export async function keyPlace(target: Target, named: string | undefined): Promise<KeyPlace> {
   const { root } = target.environment;
   const source = keySource(target);
@@ -51,7 +51,7 @@ export async function keyPlace(target: Target, named: string | undefined): Promi
   return { kind: 'own', path, name, publicFile: 'sops/operational.public.asc' };
 }
 
-/** Throws `UsageError` unless a new key can go to its place and be used in the environment. */
+/** Throws `UsageError` unless a new key can be stored there and used in the environment. */
 export async function checkPlace(input: Secured, named: string | undefined): Promise<void> {
   const place = await keyPlace(input, named);
   const reason = place.kind === 'development' ? whyNoDevelopmentKeys(input) : undefined;
@@ -64,7 +64,7 @@ export async function checkPlace(input: Secured, named: string | undefined): Pro
   });
 }
 
-/** The path with its links resolved, as far as it exists. */
+/** The path with its existing links resolved. */
 async function withoutLinks(path: string): Promise<string> {
   const above = dirname(path);
   if (above === path) return path;

@@ -20,9 +20,7 @@ export const importCommands = (target: Target): readonly string[] => [
   'gpg --batch --import sops/*.public.asc',
 ];
 
-/**
- * Creates the folder of a keyring, for the user only. Throws `TaskError` if others own it or can write to it.
- */
+/** Creates a keyring's folder, for the user only. Throws `TaskError` if others own it or can write to it. */
 export async function ensureHome(home: string): Promise<void> {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const found = await lstat(home);
@@ -36,8 +34,8 @@ export async function ensureHome(home: string): Promise<void> {
 }
 
 /**
- * Imports the operational key and all public halves into the environment's own keyring. Returns whether the
- * keyring changed. gpg leaves an agent running for each keyring; it is stopped at the end of the run.
+ * Imports the operational key and all public halves into the environment's keyring. Returns whether the keyring
+ * changed. gpg leaves an agent running, which is stopped when the run ends.
  */
 export async function importKeys(
   context: ShellContext & Pick<Context, 'settings' | 'log' | 'onRunEnd'>,
@@ -47,7 +45,7 @@ export async function importKeys(
   context.onRunEnd(() => stopAgent(context));
   const key = await readKey(keySource(context), context);
   await checkPrivateHalf(key, context);
-  // Always: the keyring may have only a part of the key, or the key as it was before it was extended.
+  // Even if the key is known: the keyring may lack a part of it or its new expiry.
   const loaded = await gpgReading(key.source, context, ['--homedir', home, ...importing]);
   const own = importChanged(`gpg --import ${key.source.name}`, loaded);
   const others = await importPublicKeys(context);
@@ -61,7 +59,7 @@ export async function importKeys(
   return 'changed';
 }
 
-/** Imports the public half of every key that files are encrypted for. Returns true if the keyring changed. */
+/** Imports the public half of every key that files are encrypted for. Returns whether the keyring changed. */
 export async function importPublicKeys(context: ShellContext): Promise<boolean> {
   const { root, gnupgHome } = context.environment;
   const $ = await sopsShell(context);
@@ -74,7 +72,7 @@ export async function importPublicKeys(context: ShellContext): Promise<boolean> 
 
 const importing = ['--status-fd', '1', '--import'];
 
-/** True if an import changed the keyring, by its counts (GnuPG: doc/DETAILS, "IMPORT_RES"). */
+/** True if an import changed the keyring, according to its counts (GnuPG: doc/DETAILS, "IMPORT_RES"). */
 function importChanged(command: string, output: CommandOutput): boolean {
   if (output.exitCode !== 0) throw toolFailure(command, output);
   const counts = /^\[GNUPG:\] IMPORT_RES ([\d ]+)/m.exec(output.stdout)?.[1]?.split(' ').map(Number);
@@ -83,14 +81,14 @@ function importChanged(command: string, output: CommandOutput): boolean {
   return [imported, users, parts, signatures, revocations, privateHalves].some((count) => count !== 0);
 }
 
-/** Stops the keyring's gpg-agent, if one runs. */
+/** Stops the keyring's gpg-agent, if it is running. */
 export async function stopAgent({ $, environment }: ShellContext): Promise<void> {
   const sockets = await readdir(environment.gnupgHome).catch(() => []);
   if (!sockets.some((name) => name.startsWith('S.gpg-agent'))) return;
   await $({ quiet: true, nothrow: true })`gpgconf --homedir ${environment.gnupgHome} --kill all`;
 }
 
-/** Stops the agent and removes the keyring, which may lie outside of the state folder. */
+/** Stops the agent and removes the keyring, which may be outside the state folder. */
 export async function removeKeyring(context: ShellContext): Promise<void> {
   await stopAgent(context);
   await rm(context.environment.gnupgHome, { recursive: true, force: true });

@@ -1,12 +1,12 @@
 /**
- * The forms by which a value is recognised: itself, percent-encoded as in a URL, and as part of a longer text
- * in base64, where it looks different at each of three offsets.
+ * Forms of a value to search for: plain, percent-encoded as in a URL, and inside longer base64 text, where it looks
+ * different at each of three offsets.
  */
 export function secretForms(value: string): { readonly name: string; readonly text: string }[] {
   const bytes = Buffer.from(value);
   const encoded = [0, 1, 2].map((offset) => {
     const text = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64');
-    // Only the letters that the value alone decides.
+    // Only characters that the value alone determines.
     return text.slice(Math.ceil((offset * 8) / 6), Math.floor(((offset + bytes.length) * 8) / 6));
   });
   const percent = encodeURIComponent(value);
@@ -17,7 +17,7 @@ export function secretForms(value: string): { readonly name: string; readonly te
   ];
 }
 
-/** Shorter values are words that many files contain. */
+/** Shorter values are common words. */
 export const shortestSecret = 10;
 
 /** A private key or token, recognised by its format. */
@@ -25,13 +25,13 @@ export type FoundKey = {
   /** From 1. */
   readonly line: number;
   readonly what: string;
-  /** Of an OpenPGP key, which may be the development key. */
+  /** Of an OpenPGP key, possibly the development key. */
   readonly armour?: string;
 };
 
 const openPgp = /-----BEGIN PGP PRIVATE KEY BLOCK-----\r?\n[\s\S]{40,}?-----END PGP PRIVATE KEY BLOCK-----/g;
 
-// What follows the first line tells a key from a mention of one.
+// The text after the first line distinguishes a key from a mention of one.
 const others: readonly (readonly [what: string, pattern: RegExp])[] = [
   ['a private key', /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\s+(?:[A-Za-z-]+: .*\s+)*[A-Za-z0-9+/=]{40,}/g],
   ['an age key', /AGE-SECRET-KEY-1[0-9A-Z]{50,}/g],
@@ -41,7 +41,7 @@ const others: readonly (readonly [what: string, pattern: RegExp])[] = [
 /** PEM in base64, as in a kubeconfig. */
 const packed = /LS0tLS1CRUdJTi[A-Za-z0-9+/=]{60,}/g;
 
-/** Private keys and tokens in a text. */
+/** Finds private keys and tokens in a text. */
 export function findPrivateKeys(text: string): FoundKey[] {
   const lineOf = (index: number): number => text.slice(0, index).split('\n').length;
   const found: FoundKey[] = [];
@@ -60,6 +60,6 @@ export function findPrivateKeys(text: string): FoundKey[] {
   return found;
 }
 
-/** The bytes without zeros: ASCII text in UTF-16, of either byte order, becomes plain ASCII. */
+/** The bytes without zeros, which turns UTF-16 of either byte order into ASCII. */
 export const withoutZeros = (content: Buffer): Buffer =>
   content.includes(0) ? Buffer.from(content.filter((byte) => byte !== 0)) : content;

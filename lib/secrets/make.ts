@@ -9,17 +9,16 @@ import { explainEncryption } from './explain.ts';
 import { importPublicKeys } from './keyring.ts';
 import { sopsShell } from './shell.ts';
 
-/** The environment whose files say which secrets exist: names of values are not encrypted. */
+/** The environment whose files define which secrets exist; SOPS leaves names of values readable. */
 const model = 'development';
 
 type MissingFile = {
-  /** Path, relative to the project. */
+  /** Relative to the project. */
   readonly file: string;
-  /** Names of its values. */
   readonly keys: readonly string[];
 };
 
-/** The secrets files that an environment lacks. */
+/** The secrets files that the environment lacks. */
 async function missingSecrets({ name, root }: Environment): Promise<MissingFile[]> {
   const existing = await secretNames({ name, root });
   const missing = (await secretNames({ name: model, root })).filter((file) => !existing.includes(file));
@@ -59,9 +58,8 @@ export async function makeCommands({ environment }: InEnvironment): Promise<read
 }
 
 /**
- * Creates the secrets files that the environment lacks, with random values, encrypted by the rule of
- * .sops.yaml for them. Existing files stay as they are. Throws `TaskError` if a key of the rule cannot be
- * used.
+ * Creates missing secrets files with random values, encrypted by their rule of .sops.yaml. Leaves existing files
+ * alone. Throws `TaskError` if a key of the rule cannot be used.
  */
 export async function makeSecrets(
   context: ShellContext & Pick<EnvironmentContext, 'log' | 'report' | 'secret'>,
@@ -77,11 +75,11 @@ export async function makeSecrets(
     for (const [, value] of values) context.secret(value);
     const input = values.map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`).join('');
     await mkdir(dirname(join(root, file)), { recursive: true });
-    // Node gives a socket as stdin, which cannot be opened by name; a pipe can.
+    // Node passes a socket as stdin, which cannot be opened by name; a pipe can.
     const made = await $({ input })`cat | sops ${encryption(file)} /dev/stdin`;
     if (made.exitCode !== 0) throw await explainEncryption($, root, file, made);
     await checkEncrypted(file, made.stdout, keys);
-    // Whole or not at all: the next run would take half a file for an existing one.
+    // Atomically: the next run would take a partial file for a complete one.
     await writeWhole(join(root, file), made.stdout, 0o644);
     context.log(`${file}: ${keys.join(', ')}`);
   }

@@ -12,9 +12,9 @@ import { checkExport } from './private-half.ts';
 import { dropStaged, readStaged, stage } from './staged-files.ts';
 
 export const parametersFile = 'sops/new-key.txt';
-/** Holds the fingerprint of a key that this run created, until it is in use. */
+/** Holds the fingerprint of a key that this run created, until the key is in use. */
 const newKeyFile = 'new-key';
-/** The staged private half. */
+/** Name of the staged private half. */
 export const privateHalf = 'private.asc';
 
 /** Creates a key in the environment's keyring and returns its fingerprint. */
@@ -37,14 +37,14 @@ export async function generate({ $, environment }: ShellContext, place: KeyPlace
   return fingerprint;
 }
 
-/** Stages both halves of a new key; each file keeps the line at its top that says what it is. */
+/** Stages both halves of a new key, with the line that describes each file. */
 export async function stageKey(context: ShellContext, place: KeyPlace, fresh: string): Promise<void> {
   const { root } = context.environment;
   const gpg = context.$({ quiet: true });
   const shown = await gpg`gpg --batch --with-colons --list-keys ${fresh}`;
   const parts = keysIn(shown.stdout).flatMap((key) => key.parts.map(({ fingerprint }) => fingerprint));
   if (parts[0] !== fresh) throw noAnswer(`gpg --list-keys ${fresh}`);
-  // gpg leaves a missing private half out and still succeeds.
+  // If a private half is missing, gpg omits it and still succeeds.
   const both = await gpg`gpg --batch --armor --export-secret-keys ${fresh}`;
   await checkExport(both.stdout, parts, context);
   const open = await publicHalf(gpg, fresh, parts);
@@ -82,7 +82,7 @@ export async function forgetKey({ $ }: ShellContext, fingerprint: string): Promi
   await $({ quiet: true, nothrow: true })`gpg --batch --yes --delete-secret-and-public-key ${fingerprint}`;
 }
 
-/** Removes what a run left that did not finish. */
+/** Removes what an unfinished run left. */
 export async function forgetUnfinished(context: ShellContext): Promise<void> {
   const { root } = context.environment;
   const fingerprint = (await ifThere(readStaged(root, newKeyFile))) ?? '';

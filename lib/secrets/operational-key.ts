@@ -10,33 +10,32 @@ import { howToRestore } from './how-to-restore.ts';
 import { keysIn, type OpenPgpKey } from './key-parts.ts';
 import { sopsShell } from './shell.ts';
 
-/** The key that a fresh clone works with: both halves are in the repository. */
+/** The key of a fresh clone; both halves are in the repository. */
 export const developmentKeyFile = 'sops/development-operational.asc';
 
-/** Where the operational key with its private half comes from. `name` is for people. */
+/** Where the operational key's private half comes from. `name` is for messages. */
 export type KeySource =
   | { readonly kind: 'text'; readonly text: string; readonly name: string }
   | {
       readonly kind: 'file';
       readonly path: string;
       readonly name: string;
-      /** The setting has a default: its file may be missing. */
+      /** A setting has a default, whose file may be missing. */
       readonly by: 'variable' | 'setting';
     };
 
-/** A key with its private half, and where it comes from. */
+/** A key with its private half and source. */
 export type OperationalKey = OpenPgpKey & { readonly source: KeySource };
 
 /**
- * The source of an environment's key: SOPS_PGP_KEY (armoured), else the file named by SOPS_PGP_KEY_FILE or
- * the setting `sops.key`. Child processes never see these variables. Throws `TaskError` for a key in place of
- * a path.
+ * The source of an environment's key: SOPS_PGP_KEY (armoured), else the file named by SOPS_PGP_KEY_FILE or the
+ * setting `sops.key`. Child processes never see these variables. Throws `TaskError` if a path contains a key.
  */
 export function keySource({ environment, settings }: Target): KeySource {
   const { SOPS_PGP_KEY: text = '', SOPS_PGP_KEY_FILE: file = '' } = process.env;
   if (text !== '') return { kind: 'text', text, name: 'SOPS_PGP_KEY' };
   const named = file !== '' ? file : settings.sops.key;
-  // Checked before any error can quote the value, since it may be the key itself.
+  // Before any error can quote the value, which may be the key itself.
   if (/[\r\n]|BEGIN PGP/.test(named)) {
     throw new TaskError({
       what: `${file !== '' ? 'SOPS_PGP_KEY_FILE' : 'the setting sops.key'} holds a key, not a path`,
@@ -48,17 +47,17 @@ export function keySource({ environment, settings }: Target): KeySource {
   return { kind: 'file', path, name: named, by: file !== '' ? 'variable' : 'setting' };
 }
 
-/** The absolute path of a file named from the project, the home (`~/…`) or the root. */
+/** The absolute path of a file named relative to the project, the home (`~/…`) or the root. */
 const keyPath = (root: string, named: string): string =>
   named.startsWith('~/') ? join(homedir(), named.slice(2)) : isAbsolute(named) ? named : join(root, named);
 
-/** True if a path lies in the project, where it would be committed. */
+/** True if a path is inside the project, where it would be committed. */
 export const isInProject = (root: string, path: string): boolean => {
   const way = relative(root, path);
   return way !== '' && !way.startsWith('..') && !isAbsolute(way);
 };
 
-/** The output of a gpg command that reads the key, by its path or on stdin. It shows nothing of the key. */
+/** Output of a gpg command that reads the key from its path or stdin, without any part of the key. */
 export async function gpgReading(
   source: KeySource,
   context: ShellContext,
@@ -68,7 +67,7 @@ export async function gpgReading(
   const output = await (source.kind === 'file'
     ? $`gpg --batch ${words} ${source.path}`
     : $({ input: `${source.text}\n` })`gpg --batch ${words}`);
-  // gpg quotes a line of armour that it cannot read (GnuPG: g10/armor.c).
+  // gpg quotes unreadable lines of armour (GnuPG: g10/armor.c).
   return { ...output, stderr: output.stderr.replace(/^(gpg: (?:invalid|unexpected) [^:\n]*): .*$/gm, '$1') };
 }
 
@@ -76,7 +75,7 @@ export async function gpgReading(
 export const isGiven = async (source: KeySource): Promise<boolean> =>
   source.kind === 'text' || source.by === 'variable' || (await ifThere(stat(source.path))) !== undefined;
 
-/** The keys that `gpg --show-keys` lists. Throws `TaskError` if gpg failed for another reason than no key. */
+/** The keys that `gpg --show-keys` lists. Throws `TaskError` if gpg failed, unless it found no key. */
 export function shownKeys(shown: CommandOutput, name: string): OpenPgpKey[] {
   const noKey = /no valid OpenPGP data|Invalid (?:packet|keyring)|invalid armor|CRC error/i.test(
     shown.stderr,
@@ -88,9 +87,7 @@ export function shownKeys(shown: CommandOutput, name: string): OpenPgpKey[] {
   return keys;
 }
 
-/**
- * The one key with a private half. Throws `TaskError` for none, for several, and for one that cannot decrypt.
- */
+/** The only key with a private half. Throws `TaskError` if there is none, several, or one that cannot decrypt. */
 export async function readKey(source: KeySource, context: ShellContext): Promise<OperationalKey> {
   const { root } = context.environment;
   const key = (await formProblem(source)) ?? (await shownKey(source, context));
@@ -105,13 +102,13 @@ export async function readKey(source: KeySource, context: ShellContext): Promise
   });
 }
 
-/** The one key with a private half that gpg finds, or why there is none. */
+/** The only key with a private half that gpg finds, or why there is none. */
 async function shownKey(source: KeySource, context: ShellContext): Promise<OpenPgpKey | string> {
   const shown = await gpgReading(source, context, ['--with-colons', '--show-keys']);
   const found = shownKeys(shown, source.name);
   const own = found.filter(({ isPrivate }) => isPrivate);
   const [key] = own;
-  // Of a damaged key, gpg lists the parts that it could read.
+  // gpg lists the readable parts of a damaged key.
   if (shown.exitCode !== 0 || found.length === 0) {
     const damage = /^gpg: (?:invalid|unexpected|CRC|no valid) .*$/im.exec(shown.stderr)?.[0];
     return `gpg finds no key in it${damage === undefined ? '' : ` (${damage})`}`;
@@ -122,7 +119,7 @@ async function shownKey(source: KeySource, context: ShellContext): Promise<OpenP
   return key.parts.some(({ encrypts }) => encrypts) ? key : 'no part of it encrypts: it only signs';
 }
 
-/** Why it cannot be a key, by its form alone. Throws `TaskError` if it cannot be read. */
+/** Why the source cannot be a key, judging by its form. Throws `TaskError` if it cannot be read. */
 async function formProblem(source: KeySource): Promise<string | undefined> {
   if (source.kind === 'text') {
     const text = source.text.trim();
@@ -147,20 +144,20 @@ async function formProblem(source: KeySource): Promise<string | undefined> {
   }
 }
 
-/** A path for a shell in the project's folder, which expands `~` only outside of quotes. */
+/** A path for a shell in the project's folder; the shell expands `~` only outside of quotes. */
 const pathWord = (root: string, path: string): string => {
   if (isInProject(root, path)) return shellWord(relative(root, path));
   const inHome = relative(homedir(), path);
   return /^(?!\.\.)[\w./-]+$/.test(inHome) ? `~/${inHome}` : shellWord(path);
 };
 
-/** The plain command that gives the key to a gpg command. */
+/** A plain command that passes the key to a gpg command. */
 export const plainReading = (root: string, source: KeySource, command: string): string =>
   source.kind === 'text'
     ? `printf '%s\\n' "$SOPS_PGP_KEY" | ${command}`
     : `${command} ${pathWord(root, source.path)}`;
 
-/** The plain command that writes a key to a file. */
+/** A plain command that writes a key to a file. */
 export function plainWriting(root: string, path: string, command: string): string {
   const writing = `${command} > ${pathWord(root, path)}`;
   return isInProject(root, path) ? writing : `(umask 077; ${writing})`;

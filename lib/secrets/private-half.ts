@@ -4,8 +4,8 @@ import { noAnswer, toolFailure } from '../tools/tool-answer.ts';
 import { gpgReading, type OperationalKey, readKey } from './operational-key.ts';
 
 /**
- * Throws `TaskError` unless a private half can be used as it is: no task could ask for a passphrase. It
- * checks the file itself, so that nothing has to be removed from the keyring again.
+ * Throws `TaskError` unless a private half is usable without a passphrase, which no task could ask for. Checks the
+ * file itself, so that nothing has to be removed from the keyring.
  */
 export async function checkPrivateHalf(key: OperationalKey, context: ShellContext): Promise<void> {
   const parts = (await privateParts(key, context)).filter(({ encrypts }) => encrypts);
@@ -18,7 +18,7 @@ export async function checkPrivateHalf(key: OperationalKey, context: ShellContex
   });
 }
 
-/** Throws `TaskError` unless what gpg exported is this key, with a usable private half of each part. */
+/** Throws `TaskError` unless gpg exported this key with a usable private half of each part. */
 export async function checkExport(
   exported: string,
   parts: readonly string[],
@@ -42,7 +42,7 @@ export async function checkExport(
   }
 }
 
-/** Each part of a key with what is wrong with its private half. */
+/** Each part of a key with the problem of its private half. */
 async function privateParts({ source, parts }: OperationalKey, context: ShellContext) {
   const command = `gpg --list-packets ${source.name}`;
   const listed = await gpgReading(source, context, ['--list-packets']);
@@ -65,7 +65,7 @@ const absent: Problem = {
   advice: (key) => `export it where it is complete: gpg --armor --export-secret-keys ${key}`,
 };
 
-/** By what gpg prints of a packet (GnuPG: g10/parse-packet.c). */
+/** The problem that gpg's description of a packet shows (GnuPG: g10/parse-packet.c). */
 function problemOf(packet: string): Problem | undefined {
   if (/gnu-dummy|gnu-divert-to-card/.test(packet)) return absent;
   if (!/protected\]|^\s*protect IV:/m.test(packet)) return undefined;

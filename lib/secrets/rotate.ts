@@ -47,9 +47,9 @@ export async function rotateKeysCommands(
 }
 
 /**
- * Creates a new operational key and re-encrypts for it, with new data keys, all files that the old one opens;
- * other recipients stay. The results are prepared and checked beside the files in use and replace them at the
- * end. If a run is killed while it replaces them, the next one finishes that.
+ * Creates an operational key and re-encrypts all files that the old one opens for it, with new data keys; other
+ * recipients stay. Prepares and checks the new files beside the old ones and replaces them at the end. If a run is
+ * killed while replacing them, the next one finishes.
  */
 export async function rotateKeys(context: Context, keyFile: string | undefined): Promise<void> {
   const { root } = context.environment;
@@ -65,7 +65,7 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
   await importPublicKeys(context);
   await startStaging(root);
   let done = false;
-  // Also after a signal, when the task itself can start nothing more.
+  // Runs after a signal too, when the task itself can start nothing.
   context.onRunEnd(async () => {
     if (!done && !(await isSealed(root))) await forgetUnfinished(context);
   });
@@ -76,7 +76,7 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
   const $ = await sopsShell(context);
   for (const file of files) await reencrypt($, root, file, old, fresh);
 
-  // The private half first: nothing is encrypted for a key that could be lost.
+  // The private half first, so that nothing is encrypted for a key that could be lost.
   const inProject = [
     place.publicFile,
     ...(place.kind === 'development' ? [developmentKeysFile] : []),
@@ -94,7 +94,7 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
   context.print([...news(place, fresh, files), toCommit(replaced)].join('\n'));
 }
 
-/** The rules, the public half and the files encrypted for it only fit together. */
+/** The rules, the public half and the encrypted files only work together. */
 const toCommit = (files: readonly string[]): string => `commit these together: ${files.join(' ')}`;
 
 const news = ({ kind, name }: KeyPlace, fresh: string, files: readonly string[]): string[] => [
@@ -108,7 +108,7 @@ const news = ({ kind, name }: KeyPlace, fresh: string, files: readonly string[])
   'owners of the old key can still read the old values in the git history: change the values too',
 ];
 
-/** The files that the old key opens. Those encrypted for other keys are logged and left alone. */
+/** The files that the old key opens. Logs and skips those encrypted for other keys. */
 async function filesFor(old: readonly string[], context: Context): Promise<string[]> {
   const { root } = context.environment;
   const files: string[] = [];
@@ -132,7 +132,7 @@ async function filesFor(old: readonly string[], context: Context): Promise<strin
   });
 }
 
-/** The rules with the new fingerprint; the rest of the file stays, comments included. */
+/** .sops.yaml with the new fingerprint and otherwise unchanged, comments included. */
 async function newRules(root: string, old: string, fresh: string): Promise<string> {
   const text = await readFile(join(root, rulesFile), 'utf8');
   const changed = text.replaceAll(new RegExp(old, 'gi'), fresh);
@@ -144,7 +144,7 @@ async function newRules(root: string, old: string, fresh: string): Promise<strin
   });
 }
 
-/** Re-encrypts a staged copy and checks that it holds the same values for the right keys. */
+/** Re-encrypts a staged copy and checks its values and keys. */
 async function reencrypt(
   $: Shell,
   root: string,

@@ -3,8 +3,8 @@ import type { ShellContext } from '../settings/context.ts';
 import { processEnvironment } from '../settings/environment.ts';
 
 /**
- * The shell for gpg, sops and git when their output is parsed: a failure is a value, and messages are in
- * English. `variables` are added to those of the environment.
+ * The shell for gpg, sops and git if their output is parsed: failures are values, messages are English. `variables`
+ * extend the environment's.
  */
 export async function sopsShell(
   { $, environment }: ShellContext,

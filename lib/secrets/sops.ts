@@ -10,9 +10,9 @@ import { sopsShell } from './shell.ts';
 type SecretContext = ShellContext & Pick<EnvironmentContext, 'secret'>;
 
 /**
- * One value of an encrypted file under `environments/<environment>/secrets/`, exactly as vals (in helmfile)
- * reads it. It is redacted from the run's output. Throws `TaskError` if the file is damaged, no key opens it,
- * or the value is not a text.
+ * Decrypts a value of a file under `environments/<environment>/secrets/`, exactly as vals (in helmfile) does, and
+ * redacts it from the run's output. Throws `TaskError` if the file is damaged, no key opens it, or the value is not
+ * text.
  */
 export async function decryptValue(context: SecretContext, secrets: string, key: string): Promise<string> {
   const { name, root } = context.environment;
@@ -20,7 +20,7 @@ export async function decryptValue(context: SecretContext, secrets: string, key:
   const file = secretsFile(name, secrets);
   const result = await $`sops decrypt --output-type json ${join(root, file)}`;
   if (result.exitCode !== 0) throw await explainSops(root, file, key, result);
-  // JSON tells a text from other types, and keeps a line break at its end; `--extract` does neither.
+  // Unlike `--extract`, JSON distinguishes text from other types and keeps a final line break.
   const values = parseAnswer<{ readonly [name: string]: unknown }>(`sops decrypt ${file}`, result);
   if (!Object.hasOwn(values, key)) {
     throw new TaskError({
@@ -40,8 +40,8 @@ export async function decryptValue(context: SecretContext, secrets: string, key:
 }
 
 /**
- * Replaces one value of an encrypted file, which keeps its keys. The value goes to sops by stdin. Throws
- * `TaskError` as `decryptValue` does.
+ * Replaces a value of an encrypted file; the file's keys stay. sops gets the value by stdin. Throws `TaskError` as
+ * `decryptValue` does.
  */
 export async function encryptValue(
   context: SecretContext,
@@ -67,9 +67,8 @@ export async function encryptValue(
 }
 
 /**
- * Redacts all values of the environment's secrets from the run's output, since programs that read the files
- * themselves may print them. Files that no key opens are skipped. Throws `TaskError` if sops or gpg fails:
- * those programs may still open the file.
+ * Redacts all secrets of the environment from the run's output, since programs that decrypt the files may print them.
+ * Skips files that no key opens. Throws `TaskError` if sops or gpg fails, because those programs may still succeed.
  */
 export async function redactSecrets(context: SecretContext): Promise<void> {
   const { name, root } = context.environment;
@@ -88,8 +87,8 @@ export async function redactSecrets(context: SecretContext): Promise<void> {
 }
 
 /**
- * The error of the encrypted file that made a command (helmfile) fail which reads it itself; the failure
- * itself if it is about something else.
+ * The error of the encrypted file that made a command such as helmfile fail; the failure itself if it has another
+ * cause.
  */
 export async function secretFailure(
   context: SecretContext & Pick<EnvironmentContext, 'signal'>,
@@ -99,7 +98,7 @@ export async function secretFailure(
   const named = /sops:\/\/environments\/[^/]+\/secrets\/([^#\s]+)#\/([^\s:]+):/.exec(failure.why ?? '');
   if (named === null) return failure;
   const [, file = '', key = ''] = named;
-  // If the value can be decrypted, the command itself failed.
+  // If the value can be decrypted, the command failed for another reason.
   return decryptValue(context, file, key).then(
     () => failure,
     (error: unknown) => error,

@@ -6,13 +6,13 @@ import { writeWhole } from '../settings/environment.ts';
 import { isInProject } from './operational-key.ts';
 
 /*
- * Several files that are replaced together. They are written to a folder of their own; a list of them, written last, says that
- * all are complete. Without the list nothing was replaced; with it, any later run can finish the replacement.
+ * Replaces several files together. They are first written to a separate folder, whose list is written last. Without
+ * the list nothing was replaced; with it, any later run can finish the replacement.
  */
 
 type Staged = { readonly file: string; readonly target: string; readonly mode: number };
 
-/** Not the name of an environment: those begin with a letter or digit. */
+/** Never an environment's name: those begin with a letter or digit. */
 export const stagingFolder = (root: string): string => join(root, '.state', '.key-rotation');
 const listFile = (root: string): string => join(stagingFolder(root), 'ready.json');
 
@@ -24,7 +24,6 @@ export async function startStaging(root: string): Promise<void> {
 export const dropStaged = (root: string): Promise<void> =>
   rm(stagingFolder(root), { recursive: true, force: true });
 
-/** Writes a file below the staging folder. */
 export async function stage(root: string, file: string, content: string): Promise<void> {
   const path = join(stagingFolder(root), file);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -34,12 +33,10 @@ export async function stage(root: string, file: string, content: string): Promis
 export const readStaged = (root: string, file: string): Promise<string> =>
   readFile(join(stagingFolder(root), file), 'utf8');
 
-/**
- * Marks the staged files as complete. `targets`: absolute path by staged file, in the order of replacement.
- */
+/** Marks the staged files as complete. `targets` maps them to absolute paths, in the order of replacement. */
 export async function sealStaged(root: string, targets: ReadonlyMap<string, string>): Promise<void> {
   const staged = [...targets].map(async ([file, target]): Promise<Staged> => {
-    // Files of the repository keep their mode; a private half elsewhere is for the user only.
+    // Files in the repository keep their mode; a private half elsewhere is for the user only.
     const mode = isInProject(root, target)
       ? await stat(target).then(
           (found) => found.mode & 0o777,
@@ -51,14 +48,13 @@ export async function sealStaged(root: string, targets: ReadonlyMap<string, stri
   await writeWhole(listFile(root), JSON.stringify(await Promise.all(staged)));
 }
 
-/** True if complete files wait to be put in place. */
+/** True if complete files wait to be moved into place. */
 export const isSealed = async (root: string): Promise<boolean> =>
   (await ifThere(stat(listFile(root)))) !== undefined;
 
 /**
- * Puts the files in place, drops the folder and returns the files of the project among them. If one cannot be
- * written, those before it are restored. A process that is killed in between leaves the list, and the next
- * call finishes.
+ * Moves the files into place, removes the folder, and returns those inside the project. If one cannot be written, the
+ * previous ones are restored. If the process is killed, the list remains and the next call finishes.
  */
 export async function putInPlace(root: string): Promise<string[]> {
   const staged = JSON.parse(await readFile(listFile(root), 'utf8')) as readonly Staged[];
@@ -72,7 +68,6 @@ export async function putInPlace(root: string): Promise<string[]> {
   } catch (error) {
     for (const [{ target, mode }, content] of before) {
       const back = content === undefined ? rm(target, { force: true }) : writeWhole(target, content, mode);
-      // The one that failed is unchanged.
       await back.catch(() => undefined);
     }
     await rm(listFile(root), { force: true });

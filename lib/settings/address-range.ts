@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net';
 
-/** A range of addresses in bits, as text of 0 and 1: 32 of them for IPv4, 128 for IPv6. */
+/** A range of addresses as text of 0 and 1, 32 for IPv4 and 128 for IPv6. */
 export type AddressRange = { readonly bits: string; readonly length: number };
 
 const binary = (values: readonly number[], width: number): string =>
@@ -8,7 +8,7 @@ const binary = (values: readonly number[], width: number): string =>
 
 function bitsOf(address: string): string {
   if (isIPv4(address)) return binary(address.split('.').map(Number), 8);
-  // The URL parser writes every IPv6 address in one form: groups of hexadecimal digits, and at most one `::`.
+  // The URL parser normalises IPv6: groups of hexadecimal digits with at most one `::`.
   const [head = '', tail = ''] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
   const groups = (text: string): number[] =>
     text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16));
@@ -16,19 +16,19 @@ function bitsOf(address: string): string {
   return binary([...first, ...Array<number>(8 - first.length - last.length).fill(0), ...last], 16);
 }
 
-/** Prefix of `::ffff:a.b.c.d`, which means an IPv4 address (RFC 4291, 2.5.5.2). */
+/** Prefix of `::ffff:a.b.c.d`, a mapped IPv4 address (RFC 4291, 2.5.5.2). */
 const mapped = '0'.repeat(80) + '1'.repeat(16);
 
 /**
- * The range `10.244.0.0/16` or `fd00::/48`; undefined for anything else, and for `::ffff:10.0.0.0/104`, which only Go programs
- * read as IPv4.
+ * Parses `10.244.0.0/16` or `fd00::/48`; undefined for anything else, including `::ffff:10.0.0.0/104`, which only Go
+ * programs read as IPv4.
  */
 export function addressRange(value: unknown): AddressRange | undefined {
   const range = parse(value);
   return range?.bits.startsWith(mapped) ? undefined : range;
 }
 
-/** The IPv4 range `10.0.0.0/8` of `::ffff:10.0.0.0/104`; undefined for all others. */
+/** `10.0.0.0/8` for `::ffff:10.0.0.0/104`; otherwise undefined. */
 export function plainForm(value: unknown): string | undefined {
   const { bits, length } = parse(value) ?? { bits: '', length: 0 };
   if (!bits.startsWith(mapped) || length < mapped.length) return undefined;
@@ -40,17 +40,17 @@ function parse(value: unknown): AddressRange | undefined {
   const [, address = '', digits = ''] =
     (typeof value === 'string' && /^([\da-f.:]+)\/(0|[1-9]\d{0,2})$/i.exec(value)) || [];
   const length = Number(digits);
-  // Not by `isIPv6`, whose pattern takes 13 ms to compile at every start.
+  // `isIPv6` would compile its pattern at every start, which takes 13 ms.
   const longest = isIPv4(address) ? 32 : URL.canParse(`http://[${address}]`) ? 128 : 0;
   if (longest === 0 || length > longest) return undefined;
   return { bits: bitsOf(address), length };
 }
 
-/** True for a network: no bit is set after its length, and it is not the whole family. */
+/** True if no bit is set after the prefix and the range is not the whole family. */
 export const isNetwork = ({ bits, length }: AddressRange): boolean =>
   length > 0 && !bits.slice(length).includes('1');
 
-/** True if `inner` is a proper part of `outer`, as Kubernetes requires of `except` in a NetworkPolicy. */
+/** True if `inner` is a proper part of `outer`, as Kubernetes requires for `except` in a NetworkPolicy. */
 export const isWithin = (inner: AddressRange, outer: AddressRange): boolean =>
   inner.bits.length === outer.bits.length &&
   inner.length > outer.length &&
@@ -62,7 +62,7 @@ const hosts = [
   { size: 128, beginnings: ['001'] },
 ];
 
-/** True if the ranges together contain all hosts of a family. */
+/** True if the ranges together cover all hosts of a family. */
 export const holdEverybody = (ranges: readonly AddressRange[]): boolean =>
   hosts.some(({ size, beginnings }) => {
     const prefixes = ranges

@@ -7,14 +7,14 @@ import { roleProblems } from './roles.ts';
 import { type Settings, settingsSchema } from './schema.ts';
 import { textProblems } from './texts.ts';
 
-/** A settings file, with the line of each setting. */
+/** A settings file with each setting's line. */
 export type Layer = {
   readonly file: string;
   readonly tree: Tree;
   readonly lineOf: (path: readonly string[]) => number;
 };
 
-/** The merged layers, lowest first, as settings. Throws `TaskError` with file and setting for the first problem. */
+/** Merges the layers, lowest first. Throws `TaskError` with file and setting for the first problem. */
 export function checkSettings(
   merged: Tree,
   layers: readonly Layer[],
@@ -46,7 +46,7 @@ export function checkSettings(
   });
 }
 
-/** Problems: first of names, then of single settings, then of their combination. */
+/** Problems with names come first, then with single settings, then with combinations. */
 function* problems(merged: Tree, common: Tree, provider: ProviderName): Generator<Problem> {
   yield* undeclared(merged, common);
   const found = read(settingsSchema, merged);
@@ -56,7 +56,7 @@ function* problems(merged: Tree, common: Tree, provider: ProviderName): Generato
   yield* textProblems(found.output);
 }
 
-/** Misspelt names of charts, images and releases: they would silently have no effect. */
+/** Misspelt charts, images and releases, which would silently have no effect. */
 function* undeclared(merged: Tree, common: Tree): Generator<Problem> {
   for (const group of ['charts', 'images', 'releases']) {
     const known = Object.keys((common[group] ?? {}) as Tree);
@@ -78,7 +78,7 @@ function withText(settings: Tree, path: readonly string[], value: unknown): Tree
   return copy;
 }
 
-/** A value for an error, without passwords that somebody wrote instead of a reference. */
+/** A value for an error, without a password written in place of a reference. */
 function shown({ path, rule }: Problem, value: unknown): string {
   const isPlain = (key: string, found: unknown = ''): boolean =>
     key === 'password' && found !== null && !(typeof found === 'string' && /^(?:sops:\/\/|$)/.test(found));

@@ -3,13 +3,12 @@ import type { Environment } from './environment.ts';
 import type { GlobalOptions } from './global-options.ts';
 import type { Settings } from './settings.ts';
 
-/** What knows its environment. */
 export type InEnvironment = { readonly environment: Environment };
 
-/** An environment with its settings, enough for plain commands. */
+/** An environment with its settings, which is enough for plain commands. */
 export type Target = InEnvironment & { readonly settings: Settings };
 
-/** The context of functions for an environment whose settings may be damaged or missing. */
+/** The context of functions that work even if the environment's settings are damaged or missing. */
 export type EnvironmentContext = Omit<TaskContext, 'args' | 'options' | '$'> &
   InEnvironment & {
     readonly options: GlobalOptions;
@@ -20,5 +19,5 @@ export type EnvironmentContext = Omit<TaskContext, 'args' | 'options' | '$'> &
 /** The context of functions that run commands on an environment. */
 export type ShellContext = Pick<EnvironmentContext, '$' | 'environment'>;
 
-/** The context that the functions of lib/ take, or the part of it that they use. */
+/** The full context of functions in lib/; most take only a part. */
 export type Context = EnvironmentContext & Target;

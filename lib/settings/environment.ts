@@ -13,7 +13,7 @@ import type { ShellContext } from './context.ts';
 import type { GlobalOptions } from './global-options.ts';
 import type { Settings } from './settings.ts';
 
-/** An environment: its names and places. Everything it keeps is below `state`. */
+/** An environment's names and paths. Its data is below `state`. */
 export type Environment = {
   readonly name: string;
   readonly provider: ProviderName;
@@ -22,26 +22,26 @@ export type Environment = {
   /** Absolute path of `.state/<environment>`. */
   readonly state: string;
   readonly kubeconfig: string;
-  /** Name of the kube context. Always passed on; "the current context" is never used. */
+  /** Name of the kube context. Always passed explicitly; "the current context" is never used. */
   readonly context: string;
-  /** minikube's profile or kwokctl's cluster: differs between two clones and two environments. */
+  /** minikube's profile or kwokctl's cluster, unique per clone and environment. */
   readonly clusterName: string;
   readonly gnupgHome: string;
-  /** `state`, or a link to it whose path holds nothing special. */
+  /** `state`, or a link to it if its path contains special characters. */
   readonly plainState: string;
 };
 
-/** Eight hexadecimal digits that tell one clone's environment from every other. */
+/** Eight hexadecimal digits that identify an environment of a clone. */
 export function cloneKey(environment: string, clone: string): string {
   return createHash('sha256').update(`${clone}\n${environment}`).digest('hex').slice(0, 8);
 }
 
-/** For short or plain paths. Not TMPDIR: the next run may have another one, and processes outlive this run. */
+/** Base for short or plain paths. TMPDIR may change before the next run, and processes outlive this one. */
 const shortFolder = '/tmp';
 
 /**
- * gpg-agent's socket lies in its home, and the path of a socket is limited to about 107 bytes (`sun_path`, unix(7)): where
- * the clone is deep, the keyring moves to a short folder.
+ * The keyring's folder. gpg-agent's socket is in it, and socket paths are limited to about 107 bytes (`sun_path`,
+ * unix(7)), so a deep clone gets a short folder.
  */
 function gnupgHomeOf(state: string, key: string): string {
   const home = join(state, 'gnupg');
@@ -51,14 +51,14 @@ function gnupgHomeOf(state: string, key: string): string {
 }
 
 /**
- * The state folder, or a link to it if its path contains special characters. kwok reads a variable up to the first blank, kwok
- * and helm split lists at commas and quotes, and vault calls its token helper through a shell.
+ * The state folder, or a link to it if its path contains special characters: kwok cuts variables at a blank, kwok and
+ * helm split lists at commas and quotes, and vault calls its token helper through a shell.
  */
 export function plainStateOf(state: string, key: string): string {
   return /^[\p{L}\p{N}_@%+=:./-]+$/u.test(state) ? state : join(shortFolder, `k8sd-${key}-state`);
 }
 
-/** Creates that link if needed. Throws `TaskError` if its path is taken. */
+/** Creates the link if needed. Throws `TaskError` if its path is taken. */
 async function linkState({ state, plainState }: Environment): Promise<void> {
   if (plainState === state) return;
   await symlink(state, plainState).catch(async (error: Error) => {
@@ -77,17 +77,16 @@ export async function removeState({ state, plainState }: Environment): Promise<v
   await rm(state, { recursive: true, force: true });
 }
 
-/** The runner's records of an environment's runs. Not in the state folder, whose existence means that the environment exists. */
+/** Path of the runner's records. Outside the state folder, whose existence means that the environment exists. */
 export const memoryOf = (environment: string, root: string): string => join(root, '.tasks', environment);
 
-/** Removes the records of earlier runs: their results are gone, and nothing can be resumed. */
+/** Removes the records of earlier runs, so that nothing can be resumed. */
 export async function forgetRuns({ name, root }: Environment): Promise<void> {
   await rm(memoryOf(name, root), { recursive: true, force: true });
-  // Fails while it contains other environments' records.
+  // Fails while other environments have records.
   await rmdir(join(root, '.tasks')).catch(() => undefined);
 }
 
-/** The environment of resolved global options. */
 export function environmentOf(options: Options, root: string = projectFolder): Environment {
   const { env: name, provider, context: asked = '' } = options as GlobalOptions;
   const key = cloneKey(name, root);
@@ -112,18 +111,18 @@ export async function settingsOf({ name, provider, root }: Environment): Promise
   return loadSettings(name, provider, root);
 }
 
-/** Home folders of the tools, below the state folder instead of the user's home. */
+/** Home folders of the tools, below the state folder. */
 export function homesOf({ gnupgHome, kubeconfig, plainState, state }: Environment) {
   const helm = join(state, 'helm');
   return {
     KUBECONFIG: kubeconfig,
-    // kubectl and helm keep what they know of an API server under ~/.kube unless told otherwise.
+    // By default kubectl and helm cache API server data under ~/.kube.
     KUBECACHEDIR: join(state, 'kube-cache'),
     GNUPGHOME: gnupgHome,
     HELM_CACHE_HOME: join(helm, 'cache'),
     HELM_CONFIG_HOME: join(helm, 'config'),
     HELM_DATA_HOME: join(helm, 'data'),
-    // helmfile keeps remote values and charts below it.
+    // helmfile caches remote values and charts in it.
     HELMFILE_CACHE_HOME: join(helm, 'helmfile'),
     KWOK_WORKDIR: join(plainState, 'kwok'),
   } as const;
@@ -138,15 +137,15 @@ export const helmHomes = [
   'HELMFILE_CACHE_HOME',
 ] as const;
 
-/** A plain command that sets some of them, to paste in the project's folder. */
+/** A plain command that sets some of these variables, to paste in the project's folder. */
 export function exportHomes(environment: Environment, ...names: readonly Home[]): string {
   const homes = homesOf(environment);
   return ['export', ...names.map((name) => `${name}=${shellWord(homes[name])}`)].join(' ');
 }
 
-/** The variables of every program that a task starts: the user's allowed ones, PATH with the project's tools, and the homes. */
+/** Variables for programs that tasks start: the user's allowed ones, PATH with the tools, and the homes. */
 export async function processEnvironment(environment: Environment): Promise<NodeJS.ProcessEnv> {
-  // helmfile writes decrypted values to temporary files: a killed one leaves them here, where they go with the environment.
+  // helmfile, if killed, leaves decrypted values in temporary files: here they go with the environment.
   const own = await mkdir(join(environment.state, 'tmp'), { mode: 0o700 }).then(
     () => true,
     (error: NodeJS.ErrnoException) => error.code === 'EEXIST',
@@ -162,10 +161,9 @@ export async function processEnvironment(environment: Environment): Promise<Node
   };
 }
 
-/** For short-lived Go programs: rarer garbage collection saves helmfile a quarter of its CPU. Servers would keep the memory. */
+/** Rarer garbage collection saves helmfile a quarter of its CPU. Servers would keep the memory. */
 const briefPrograms = { GOGC: '400' };
 
-/** The task's shell with the environment's variables, in the project's folder. */
 export async function shellOf({ $, environment }: ShellContext): Promise<Shell> {
   const env = await processEnvironment(environment);
   return $({ env: { ...briefPrograms, ...env }, cwd: environment.root });
@@ -173,7 +171,7 @@ export async function shellOf({ $, environment }: ShellContext): Promise<Shell> 
 
 type Memory = { readonly provider: ProviderName; readonly context?: string };
 
-/** What the environment was created with; undefined if it was not. Throws `TaskError` if the record is damaged. */
+/** The record of how the environment was created; undefined if it was not. Throws `TaskError` if it is damaged. */
 export const remembered = ({ name, root }: Pick<Environment, 'name' | 'root'>): Promise<Memory | undefined> =>
   readStateFile({ name, state: join(root, '.state', name) }, 'environment.json', {
     what: ', the record of the environment, is damaged',
@@ -186,15 +184,15 @@ export const remember = ({ provider, context, state }: Environment): Promise<voi
   return writeStateFile({ state }, 'environment.json', memory);
 };
 
-/** A JSON file in the state folder; undefined if it does not exist. Throws `TaskError` if it is damaged. */
+/** Reads a JSON file in the state folder; undefined if it does not exist. Throws `TaskError` if it is damaged. */
 export async function readStateFile<Content>(
   { name, state }: Pick<Environment, 'name' | 'state'>,
   file: string,
   kind: {
-    /** The end of the sentence that the file begins. */
+    /** Completes a sentence that begins with the file. */
     readonly what: string;
     readonly isWhole: (content: Content | null) => boolean;
-    /** Default: what the parser says, which may show a part of the file. */
+    /** Default: the parser's message, which may quote the file. */
     readonly why?: string;
     readonly advice: string;
   },
@@ -212,14 +210,14 @@ export async function readStateFile<Content>(
   throw new TaskError({ what: `.state/${name}/${file}${what}`, why, advice });
 }
 
-/** Writes a JSON file to the state folder; only the user may read it. */
+/** Writes a JSON file to the state folder, readable only by the user. */
 export const writeStateFile = (
   { state }: Pick<Environment, 'state'>,
   file: string,
   content: object,
 ): Promise<void> => writeWhole(join(state, file), `${JSON.stringify(content, null, 2)}\n`);
 
-/** Writes a file atomically: readers see the old or the new content. By default only the user may read it. */
+/** Writes a file atomically; by default readable only by the user. */
 export async function writeWhole(path: string, content: string, mode = 0o600): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${process.pid}`;

@@ -1,7 +1,7 @@
 import type { ArgumentSpecs, Arguments, Options } from '@k8s-deployment/runner';
 import { type ProviderName, providerNames } from '../cluster/providers.ts';
 
-/** The options that the project adds to the runner's own; they stand before or after the task's name. */
+/** The project's options beside the runner's own, allowed before or after the task's name. */
 export const globalOptions = {
   env: {
     type: 'string',
@@ -30,8 +30,8 @@ export const globalOptions = {
   },
 } as const satisfies ArgumentSpecs;
 
-/** The global options as they are given: checked, with their defaults. */
+/** The global options as given: checked, with defaults. */
 export type GivenOptions = Options & Arguments<typeof globalOptions>;
 
-/** The global options as `resolveOptions` leaves them: the provider is chosen. */
+/** The global options after `resolveOptions` has chosen the provider. */
 export type GlobalOptions = GivenOptions & { readonly provider: ProviderName; readonly json: boolean };

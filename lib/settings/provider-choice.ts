@@ -7,12 +7,12 @@ import { remembered } from './environment.ts';
 import type { GivenOptions } from './global-options.ts';
 import { checkEnvironment, loadSettings, settingsFiles } from './settings.ts';
 
-/** Tasks for environments whose folder under environments/ may be gone. */
+/** Tasks that work even if the environment's folder under environments/ is gone. */
 const withoutFolder = ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status'];
 
 /**
- * Checks the environment's name and chooses its provider, and the context of an existing cluster. An environment keeps what it
- * was created with. `tasks` are the requested ones. Throws `UsageError`.
+ * Checks the environment's name and chooses its provider and, for an existing cluster, its context. A created
+ * environment keeps its choice. `tasks` are the requested ones. Throws `UsageError`.
  */
 export async function resolveOptions(
   given: Options,
@@ -64,17 +64,17 @@ export async function resolveOptions(
   });
 }
 
-/** The provider that the environment's settings require; undefined if any will do. */
+/** The provider that the environment's settings require, if any. */
 async function onlyProvider(environment: string, root: string): Promise<ProviderName | undefined> {
   const files = await settingsFiles(environment, 'existing', root);
   const own = files.filter((file) => file.startsWith(`environments/${environment}/`));
   const texts = await Promise.all(own.map((file) => readFile(join(root, file), 'utf8')));
-  // Most require none, and parsing YAML takes longer than the rest of the choice.
+  // Most settings require none, and parsing YAML takes longer than the rest.
   if (!texts.some((text) => text.includes('provider'))) return undefined;
   return (await loadSettings(environment, 'existing', root)).cluster.provider || undefined;
 }
 
-/** The first provider that fits this machine and user. */
+/** The first provider that works on this machine for this user. */
 async function automaticProvider(user: number | undefined): Promise<ProviderName> {
   for (const provider of providerNames) {
     if (await providerOf({ provider }).fits?.(user)) return provider;

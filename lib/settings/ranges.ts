@@ -4,11 +4,10 @@ import { isTree, valueAt } from '../ground/tree.ts';
 import { type AddressRange, addressRange, holdEverybody, isWithin } from './address-range.ts';
 import type { Settings } from './schema.ts';
 
-/** Problems of address ranges. */
 export function* rangeProblems(settings: Settings, provider: ProviderName): Generator<Problem> {
   const { cni, podCidr } = settings.cluster;
   const { podRange = podCidr } = providerOf({ provider });
-  // A network from a manifest may use another range.
+  // A network plugin from a manifest may use another range.
   if (!/[./]/.test(cni) && podCidr !== podRange)
     yield {
       path: ['cluster', 'podCidr'],
@@ -22,7 +21,7 @@ export function* rangeProblems(settings: Settings, provider: ProviderName): Gene
 
 type Filled = (value: unknown) => AddressRange | undefined;
 
-/** Whitelists that let everybody in. */
+/** Whitelists that allow everybody. */
 function* whitelistProblems(settings: Settings, filled: Filled): Generator<Problem> {
   for (const name of Object.keys(settings.releases))
     for (const key of ['adminWhitelist', 'internalWhitelist']) {
@@ -32,7 +31,7 @@ function* whitelistProblems(settings: Settings, filled: Filled): Generator<Probl
     }
 }
 
-/** NetworkPolicies: an exception must lie within its range, and so be of the same family. */
+/** A NetworkPolicy's exception must be inside its range, and therefore of the same family. */
 function* exceptProblems(settings: Settings, filled: Filled): Generator<Problem> {
   const path = ['releases', 'devops', 'outside'];
   const outside = valueAt(settings, path);

@@ -2,7 +2,7 @@ import type { Problem } from '../ground/schema.ts';
 import { isTree, valueAt } from '../ground/tree.ts';
 import type { Settings } from './schema.ts';
 
-/** A role of PostgreSQL, and where the settings declare it. */
+/** A PostgreSQL role and its place in the settings. */
 type Role = { readonly path: readonly string[]; readonly name: string; readonly password: string };
 
 const groups = ['applications', 'issuers'] as const;
@@ -15,8 +15,8 @@ const declaredRoles = ({ database }: Settings): readonly Role[] =>
   );
 
 /**
- * Problems of PostgreSQL's roles. helmfile passes the passwords to charts, and the tasks log in with them: each role needs a
- * secret of its own, and every login as the role must use it.
+ * Problems with PostgreSQL's roles. helmfile passes their passwords to charts and the tasks log in with them: each
+ * role needs its own secret, and every login as the role must use it.
  */
 export function* roleProblems(settings: Settings): Generator<Problem> {
   const { user, name: database } = settings.database;
@@ -25,8 +25,8 @@ export function* roleProblems(settings: Settings): Generator<Problem> {
   ];
   for (const role of declaredRoles(settings)) {
     const { path, name, password } = role;
-    // An application also has a database of its name. Every server has the database postgres, and CloudNativePG a superuser
-    // postgres.
+    // Each application has a database of its name. Every server has the database postgres, and CloudNativePG a
+    // superuser postgres.
     const databases = path[1] === 'applications' ? [database, 'template0', 'template1'] : [];
     if (['postgres', ...databases, ...before.map((other) => other.name)].includes(name))
       yield { path, rule: 'a role with a name that no other role or database has' };
@@ -38,7 +38,7 @@ export function* roleProblems(settings: Settings): Generator<Problem> {
   yield* loginProblems(settings, before);
 }
 
-/** Problems of the logins in Secrets of the release devops. */
+/** Problems with the logins in Secrets of the release devops. */
 function* loginProblems(settings: Settings, roles: readonly Role[]): Generator<Problem> {
   const path = ['releases', 'devops', 'databaseSecrets'];
   const secrets = valueAt(settings, path);

@@ -5,22 +5,22 @@ import { addressRange, isNetwork } from './address-range.ts';
 import { secretForm, secretPattern } from './secret-reference.ts';
 
 /*
- * The settings of an environment after its layers are merged; helmfile reads the same files. environments/common.yaml has the
- * default and the documentation of each. After a change: `npm run schemas`.
+ * Schema of an environment's merged settings, which helmfile reads too. environments/common.yaml has defaults and
+ * documentation. After a change: `npm run schemas`.
  */
 
 const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const hostName = new RegExp(`^${label}(?:\\.${label})*$`);
-/** Of an object of Kubernetes. */
+/** Name of a Kubernetes object. */
 const nameOrEmpty = /^(?:[a-z0-9][a-z0-9.-]*)?$/;
 const port = v.pipe(wholeNumber('a port number'), v.maxValue(65_535, 'a port number'));
 const anyText = v.string('a text');
 
-/** An image's name, without tag and digest (https://github.com/distribution/reference). */
+/** Image name without tag and digest (https://github.com/distribution/reference). */
 const imageName = '[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?::\\d+)?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*';
 const digest = 'sha256:[0-9a-f]{64}';
 
-/** Options of `minikube start` that the tasks give themselves, or that would make it something else than a start. */
+/** Options of `minikube start` that the tasks set, or that prevent it from starting a cluster. */
 const ownOptions =
   'profile|driver|vm-driver|nodes|cpus|memory|kubernetes-version|cni|container-runtime|base-image|wait|interactive|dry-run|download-only|help|output';
 
@@ -30,12 +30,12 @@ const isPodRange = (value: string): boolean => {
 };
 const podRange = 'a network such as `10.244.0.0/16`, with no bit set behind its length';
 
-/** An unquoted name of SQL, in small letters: it is the same in every statement. */
+/** An unquoted SQL name in lower case, valid in every statement. */
 const sqlName = '[a-z_][a-z0-9_]{0,62}$';
 
 /**
- * Not one that PostgreSQL refuses for a role, or reads as another one where it stands without quotes; `streaming_replica` is
- * CloudNativePG's own (https://www.postgresql.org/docs/17/sql-createrole.html).
+ * Excludes names that PostgreSQL refuses for a role or interprets when unquoted; `streaming_replica` belongs to
+ * CloudNativePG (https://www.postgresql.org/docs/17/sql-createrole.html).
  */
 const role = new RegExp(
   `^(?!(?:pg_.*|public|none|user|current_user|current_role|session_user|streaming_replica)$)${sqlName}`,
@@ -44,7 +44,7 @@ const roleName = 'a name of a-z, 0-9 and `_` that PostgreSQL does not keep for i
 
 const secret = text(secretForm, secretPattern);
 
-/** Roles of PostgreSQL by name; an environment takes one out by `null`. */
+/** PostgreSQL roles by name; `null` removes one in an environment. */
 const roles = (password: typeof secret) =>
   mapOf(v.nullable(map({ password })), text(`a role with ${roleName}`, role));
 

@@ -13,11 +13,11 @@ import type { Settings } from './schema.ts';
 
 export type { ChartSetting, DatabaseRoles, ImageSetting, Settings } from './schema.ts';
 
-/** Parsed files by their text, and settings by the texts of their layers: every task reads them, and most are the same. */
+/** Parsed files by text and settings by the texts of their layers, since every task reads mostly the same ones. */
 const parsed = new Map<string, StrictYaml>();
 const checked = new Map<string, Settings>();
 
-/** Names of the folders in a folder, and of links to folders, sorted; none if it does not exist. */
+/** Names of folders, and of links to folders, sorted; empty if `path` does not exist. */
 async function foldersIn(root: string, path: string): Promise<string[]> {
   const names = (await ifThere(readdir(join(root, path)))) ?? [];
   // A link may be broken.
@@ -25,16 +25,16 @@ async function foldersIn(root: string, path: string): Promise<string[]> {
   return names.filter((_, index) => found[index]?.isDirectory()).sort();
 }
 
-/** Names of the folders under `environments/`, each one an environment; without hidden ones (`.idea`). */
+/** Names of the environments: the folders under `environments/`, except hidden ones (`.idea`). */
 export const environmentNames = async (root: string = projectFolder): Promise<string[]> =>
   (await foldersIn(root, 'environments')).filter((name) => !name.startsWith('.'));
 
-/** Maximal length: minikube's node `<name>-<8 hex digits>-m02` must be a DNS label of at most 63 letters (RFC 1123). */
+/** minikube's node name `<name>-<8 hex digits>-m02` must be a DNS label of at most 63 characters (RFC 1123). */
 const longestName = 50;
 
 /**
- * Throws `UsageError` for an invalid name or an unknown environment. With `made`, a created environment is enough: removing it
- * needs no folder under environments/.
+ * Throws `UsageError` for an invalid name or an unknown environment. With `made`, an environment that was created is
+ * accepted: removing it needs no folder under environments/.
  */
 export async function checkEnvironment(
   name: string,
@@ -63,8 +63,8 @@ export async function checkEnvironment(
 }
 
 /**
- * The settings files of an environment, relative to the project, lowest layer first. The provider writes the last one (addresses
- * and ports); it is listed even if it does not exist yet.
+ * Paths of an environment's settings files relative to the project, lowest layer first. The provider writes the last
+ * one (addresses and ports); it is listed even before it exists.
  */
 export async function settingsFiles(
   environment: string,
@@ -74,7 +74,7 @@ export async function settingsFiles(
   const { settingsFile } = providerOf({ provider });
   const top = namesEnding('environments', await readdir(join(root, 'environments')), '.yaml');
   const folder = `environments/${environment}`;
-  // Without the folder, the environment can still be removed with the remaining layers.
+  // Without the folder, the remaining layers suffice to remove the environment.
   const own = namesEnding(folder, (await ifThere(readdir(join(root, folder)))) ?? [], '.yaml');
   const pattern = own.find((name) => /[*?[\\]/.test(name));
   if (pattern !== undefined)
@@ -114,7 +114,7 @@ async function parse(text: string, file: string): Promise<Layer> {
   });
 }
 
-/** The merged settings of an environment. Throws `TaskError` with file and setting if one is wrong. */
+/** Loads an environment's merged settings. Throws `TaskError` with file and setting if one is wrong. */
 export async function loadSettings(
   environment: string,
   provider: ProviderName,
@@ -126,7 +126,7 @@ export async function loadSettings(
   const known = checked.get(key);
   if (known !== undefined) return known;
   const layers = await Promise.all(files.map((file, index) => parse(texts[index] ?? '', file)));
-  // Imported late: few tasks need the schema.
+  // Imported only when needed: few tasks use the schema.
   const { checkSettings } = await import('./check.ts');
   const settings = checkSettings(layers.map(({ tree }) => tree).reduce(merge), layers, environment, provider);
   checked.set(key, settings);

@@ -3,14 +3,14 @@ import { addressRange, plainForm } from './address-range.ts';
 import type { Settings } from './schema.ts';
 import { secretForm, secretKey } from './secret-reference.ts';
 
-/** Settings in which helmfile fills in templates; the values of the ingress controller go to its chart unchanged. */
+/** Settings whose templates helmfile fills in; the ingress controller's values go to its chart unchanged. */
 const templated = /^(?:releases\.|charts\.[^.]+\.values\.|ingress\.(?:chart\.)?values\.)/;
 
-/** Settings among them that the tasks read too, without filling them in. */
+/** Those that the tasks also read, without filling them in. */
 const readHere =
   /^releases\.(?:devops\.databaseSecrets\.[^.]+\.(?:user|namespace)|postgresql\.tls\.existingSecret|[^.]+\.(?:kind|autoscaling\.kind))$/;
 
-/** Settings that may be a secret: helm stores values in the cluster. */
+/** Settings that may contain a secret; helm stores values in the cluster. */
 const mayBeSecret =
   /^(?:releases\.(?:devops|postgresql)\.|database\.(?:applications|issuers)\.[^.]+\.password$)/;
 
@@ -21,7 +21,6 @@ const stateFile = /^state:\/\/[\w-][\w./-]*$/;
 
 const looksLikeRange = /^(?:\d+(?:\.\d+){3}|[\da-f]*:[\da-f:.]*)\/\d+$/i;
 
-/** Problems of texts that helmfile would change. */
 export function* textProblems(settings: Settings): Generator<Problem> {
   for (const { path, text } of textsOf(settings)) {
     const rule = brokenRule(path.join('.'), text);
