@@ -15,7 +15,7 @@ import { providerOf } from '../lib/cluster/providers.ts';
 import type { Outcome } from '../lib/ground/outcome.ts';
 import { root } from '../lib/ground/project.ts';
 import type { EnvironmentContext, InEnvironment, Target } from '../lib/settings/context.ts';
-import { environmentOf, settingsOf, shellOf } from '../lib/settings/environment.ts';
+import { environmentOf, processEnvironment, settingsOf } from '../lib/settings/environment.ts';
 import type { GlobalOptions } from '../lib/settings/global-options.ts';
 
 /*
@@ -71,6 +71,9 @@ type Definition<Specs extends ArgumentSpecs, Known, Given> = Omit<
     readonly onCluster?: boolean | ((context: Given) => boolean);
   };
 
+/** For short-lived Go programs: rarer garbage collection saves helmfile a quarter of its CPU. Servers would keep the memory. */
+const briefPrograms = { GOGC: '400' };
+
 type NoArguments = Record<never, never>;
 
 /** Declares a task on an environment. Unreadable settings end the run. */
@@ -116,7 +119,8 @@ function declare<Specs extends ArgumentSpecs, More extends object>(
   if (run)
     fields.run = async (context: TaskContext<Specs>) => {
       const given = await known(context);
-      const body = { ...given, $: await shellOf(given) };
+      const env = { ...briefPrograms, ...(await processEnvironment(given.environment)) };
+      const body = { ...given, $: context.$({ env, cwd: given.environment.root }) };
       if (typeof onCluster === 'function' ? onCluster(body) : onCluster) {
         const { requireCluster } = await import('../lib/cluster/cluster.ts');
         await requireCluster(body);

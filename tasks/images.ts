@@ -64,8 +64,8 @@ const selection = {
 
 /** The project's images that an install of the selection runs. */
 async function imagesOf({ args, environment, settings }: Selected): Promise<OwnImage[]> {
-  const { neededReleases } = await import('../lib/helm/helmfile.ts');
-  return (await own()).ownImages(settings, await neededReleases(environment.root, args));
+  const { selectedReleases } = await import('../lib/helm/helmfile.ts');
+  return (await own()).ownImages(settings, await selectedReleases(environment.root, args, 'with-needs'));
 }
 
 type Selected = Pick<Input, 'environment' | 'settings'> & { readonly args: Selection };

@@ -1,6 +1,12 @@
 import { leftoverGlob } from '../ground/leftover-files.ts';
-import { rollbackWords, syncWords, takeBack } from '../helm/helm.ts';
-import { declaredRelease, helmfileText, neededReleases, type Selection, selector } from '../helm/helmfile.ts';
+import { rollbackWords, takeBack } from '../helm/helm.ts';
+import {
+  declaredRelease,
+  helmfileText,
+  type Selection,
+  selectedReleases,
+  selector,
+} from '../helm/helmfile.ts';
 import { routeCertificateCommands } from '../ingress/certificates.ts';
 import { helmText } from '../kubernetes/kubectl.ts';
 import type { InEnvironment, Target } from '../settings/context.ts';
@@ -15,9 +21,14 @@ const needsOption = (selected: readonly string[]): readonly string[] =>
 
 /** The call of helmfile, and the certificates of the fronts that it installs. */
 export async function installCommands(input: Input): Promise<readonly string[]> {
-  const releases = await neededReleases(input.environment.root, input.args);
+  const releases = await selectedReleases(input.environment.root, input.args, 'with-needs');
   const selected = selector(input.args);
-  const words = [...selected, ...syncWords(takeBack), ...needsOption(selected), ...input.passThrough];
+  const words = [
+    ...selected,
+    ...['sync', '--sync-args', takeBack.join(' ')],
+    ...needsOption(selected),
+    ...input.passThrough,
+  ];
   return [await helmfileText(input, ...words), ...routeCertificateCommands(input, releases)];
 }
 
@@ -71,7 +82,7 @@ export async function watchedFiles(
   { environment, settings }: Target,
   selection: Selection,
 ): Promise<readonly string[]> {
-  const releases = await neededReleases(environment.root, selection);
+  const releases = await selectedReleases(environment.root, selection, 'with-needs');
   const charts = releases.map(({ chart }) => {
     const [, setting] = /\.Values\.charts\.(\w+)\.chart/.exec(chart) ?? [];
     const places: { readonly [name: string]: { readonly chart: string } } = settings.charts;

@@ -3,13 +3,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import { callHelmfile } from '../helm/call-helmfile.ts';
 import { tellDrift } from '../helm/drift.ts';
 import { renderingFailure } from '../helm/failure.ts';
-import {
-  neededReleases,
-  type Release,
-  type Selection,
-  selectedReleases,
-  selector,
-} from '../helm/helmfile.ts';
+import { type Release, type Selection, selectedReleases, selector } from '../helm/helmfile.ts';
 import { type ManifestObject, manifestObjects, withHelmLabels } from '../helm/manifest-objects.ts';
 import { hasPlugin } from '../helm/plugins.ts';
 import { deployedReleases, findDeployed } from '../helm/releases.ts';
@@ -33,7 +27,7 @@ export async function diff(context: Context, selection: Selection): Promise<void
     await tellDrift(context, releases, deployed, context.print);
     return diffByPlugin(context, selection, releases);
   }
-  const releases = await neededReleases(root, selection);
+  const releases = await selectedReleases(root, selection, 'with-needs');
   const drifts = await tellDrift(context, releases, deployed, context.print);
   const rendered = await render(context, releases);
   for (const release of releases) {

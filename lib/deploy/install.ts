@@ -1,11 +1,11 @@
 import { checkPasswords, takePasswords } from '../database/roles.ts';
 import { findChanged } from '../helm/changed-releases.ts';
-import { syncWords, takeBackOptions } from '../helm/helm.ts';
-import { namesText, neededReleases, type Selection } from '../helm/helmfile.ts';
+import { takeBackOptions } from '../helm/helm.ts';
+import { namesText, type Selection, selectedReleases } from '../helm/helmfile.ts';
 import { prepareNamespaces } from '../helm/namespaces.ts';
 import { repairPending } from '../helm/pending.ts';
 import { deployedReleases } from '../helm/releases.ts';
-import { rememberDigests, renderInputs } from '../helm/rendered-digests.ts';
+import { recallDigests, rememberDigests } from '../helm/rendered-digests.ts';
 import { ensureRouteCertificates } from '../ingress/certificates.ts';
 import type { Context } from '../settings/context.ts';
 import { checkVault } from '../vault/health.ts';
@@ -17,11 +17,11 @@ import { runHelmfile } from './run-helmfile.ts';
  */
 export async function install(context: Context, selection: Selection): Promise<void> {
   const { environment } = context;
-  const releases = await neededReleases(environment.root, selection);
-  const [deployed, inputs] = await Promise.all([deployedReleases(context), renderInputs(context)]);
+  const releases = await selectedReleases(environment.root, selection, 'with-needs');
+  const [deployed, digests] = await Promise.all([deployedReleases(context), recallDigests(context)]);
   await repairPending(context, releases, deployed);
 
-  const { changed, scaled } = await findChanged(context, releases, deployed, inputs);
+  const { changed, scaled } = await findChanged(context, releases, deployed, digests);
   if (changed.length > 0) {
     // Releases that are not deployed were not rendered before.
     if (takePasswords(changed)) await checkPasswords(context);
@@ -33,10 +33,11 @@ export async function install(context: Context, selection: Selection): Promise<v
   if (unchanged.length > 0) context.log(`unchanged: ${namesText(unchanged)}`);
   if (changed.length === 0) return context.report(certificates === 'changed' ? 'changed' : 'unchanged');
   context.log(`installing: ${namesText(changed)}`);
+  const takingBack = await takeBackOptions();
   await runHelmfile(context, 'installing', changed, [
     ...[...scaled].flatMap(([name, count]) => ['--state-values-set', `releases.${name}.replicas=${count}`]),
     ...changed.flatMap(({ name }) => ['-l', `name=${name}`]),
-    ...syncWords(await takeBackOptions()),
+    ...(takingBack.length === 0 ? ['sync'] : ['sync', '--sync-args', takingBack.join(' ')]),
     ...context.passThrough,
   ]);
   // The release devops has created the namespace.
@@ -47,6 +48,7 @@ export async function install(context: Context, selection: Selection): Promise<v
   const wanted = new Set(releases.map(({ name }) => name));
   // What a release with replicas of an autoscaler would be without them is only known by rendering.
   for (const name of scaled.keys()) wanted.delete(name);
-  const installed = (await deployedReleases(context)).filter(({ name }) => wanted.has(name));
-  await rememberDigests(context, inputs, new Map(installed.map(({ name, digest }) => [name, digest])));
+  for (const { name, digest } of await deployedReleases(context))
+    if (wanted.has(name)) digests.known.set(name, digest);
+  await rememberDigests(context, digests);
 }

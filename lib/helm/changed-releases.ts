@@ -4,7 +4,7 @@ import type { Context } from '../settings/context.ts';
 import { isDrift, tellDrift } from './drift.ts';
 import type { Release } from './helmfile.ts';
 import { type DeployedRelease, findDeployed, isSameExceptReplicas } from './releases.ts';
-import { renderedDigests } from './rendered-digests.ts';
+import { completeDigests, type RenderedDigests } from './rendered-digests.ts';
 
 export type Changed = {
   readonly changed: readonly Release[];
@@ -20,13 +20,13 @@ export async function findChanged(
   context: Context,
   releases: readonly Release[],
   deployed: readonly DeployedRelease[],
-  inputs: string,
+  digests: RenderedDigests,
 ): Promise<Changed> {
   const known = releases.filter((release) => findDeployed(deployed, release)?.status === 'deployed');
   const all = context.passThrough.length > 0;
-  const [digests, drifts] = await Promise.all([
-    all || known.length === 0 ? new Map<string, string>() : renderedDigests(context, known, inputs),
+  const [drifts] = await Promise.all([
     tellDrift(context, releases, deployed, context.log),
+    all ? undefined : completeDigests(context, known, digests),
   ]);
   const scaled = new Map<string, number>();
   for (const { name, chart } of releases) {
@@ -38,7 +38,7 @@ export async function findChanged(
   }
   const isAsRendered = (release: Release): boolean => {
     const { digest = '' } = findDeployed(deployed, release) ?? {};
-    const rendered = digests.get(release.name) ?? '';
+    const rendered = digests.known.get(release.name) ?? '';
     return digest === rendered || (scaled.has(release.name) && isSameExceptReplicas(digest, rendered));
   };
   const changed = releases.filter(

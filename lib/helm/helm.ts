@@ -22,10 +22,6 @@ export const takeBack = ['--force-conflicts', '--server-side=true'] as const;
 export const takeBackOptions = async (): Promise<readonly string[]> =>
   (await findTool('helm'))?.version.startsWith('3.') ? [] : takeBack;
 
-/** helmfile's arguments for an install with these options of helm. */
-export const syncWords = (helmOptions: readonly string[]): readonly string[] =>
-  helmOptions.length === 0 ? ['sync'] : ['sync', '--sync-args', helmOptions.join(' ')];
-
 type Revision = { readonly revision: number; readonly status: string };
 
 /**

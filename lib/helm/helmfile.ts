@@ -6,7 +6,7 @@ import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { howToRestore } from '../secrets/how-to-restore.ts';
 import type { Target } from '../settings/context.ts';
 import { settingsFiles } from '../settings/settings.ts';
-import { chartArguments, chartArgumentsText, needsRepositories } from './chart-places.ts';
+import { chartArgumentsText, needsRepositories } from './chart-places.ts';
 
 /** A release as `helmfile.yaml` declares it. */
 export type Release = {
@@ -71,26 +71,21 @@ export const declaredValues = async (root: string, field: 'name' | 'app' | 'tier
 /** Releases of one tier or app; all of them without either. */
 export type Selection = { readonly tier?: string | undefined; readonly app?: string | undefined };
 
-/** The selected releases, in the order of the file. */
-export const selectedReleases = async (
+/** The selected releases, on demand with everything they need, in the order of the file. */
+export async function selectedReleases(
   root: string,
   { tier, app }: Selection,
-): Promise<readonly Release[]> => {
+  needs: 'alone' | 'with-needs' = 'alone',
+): Promise<readonly Release[]> {
   const releases = await declaredReleases(root);
-  const isWanted = (release: Release) =>
-    release.tier === (tier ?? release.tier) && release.app === (app ?? release.app);
-  return releases.filter(isWanted);
-};
-
-/** The selected releases and everything they need, in the order of the file. */
-export async function neededReleases(root: string, selection: Selection): Promise<readonly Release[]> {
-  const releases = await declaredReleases(root);
-  const wanted = new Set((await selectedReleases(root, selection)).map(({ name }) => name));
+  const wanted = new Set(
+    releases.filter((one) => one.tier === (tier ?? one.tier) && one.app === (app ?? one.app)),
+  );
+  if (needs === 'alone') return [...wanted];
   // What is added meanwhile is visited, too.
-  for (const name of wanted) {
-    for (const need of releases.find((release) => release.name === name)?.needs ?? []) wanted.add(need);
-  }
-  return releases.filter(({ name }) => wanted.has(name));
+  for (const { needs } of wanted)
+    for (const release of releases) if (needs.includes(release.name)) wanted.add(release);
+  return releases.filter((release) => wanted.has(release));
 }
 
 /** helmfile's `-l` options of a selection; none for everything. */
@@ -101,7 +96,11 @@ export const selector = ({ tier, app }: Selection): readonly string[] =>
 export const namesText = (releases: readonly Pick<Release, 'name'>[]): string =>
   releases.map(({ name }) => name).join(', ');
 
-async function globalArguments({ environment, settings }: Target, kubeconfig: string): Promise<string[]> {
+/** The words of every helmfile call, with kubeconfig, context and values; it runs in the project's folder. */
+export async function helmfileCommand(
+  { environment, settings }: Target,
+  kubeconfig: string = environment.kubeconfig,
+): Promise<string[]> {
   const { name, provider, root, context } = environment;
   const files = await settingsFiles(name, provider, root);
   return [
@@ -114,15 +113,8 @@ async function globalArguments({ environment, settings }: Target, kubeconfig: st
   ];
 }
 
-/** The words of a helmfile call with kubeconfig, context and values, to be run in the project's folder. */
-export const helmfileCommand = async (target: Target, ...args: readonly string[]): Promise<string[]> => [
-  ...(await globalArguments(target, target.environment.kubeconfig)),
-  ...(await chartArguments(target.settings)),
-  ...args,
-];
-
-/** The same as text with relative paths, for `--dry-run`. */
+/** A call as text with relative paths, for `--dry-run`. */
 export async function helmfileText(target: Target, ...args: readonly string[]): Promise<string> {
-  const words = await globalArguments(target, `.state/${target.environment.name}/kubeconfig`);
+  const words = await helmfileCommand(target, `.state/${target.environment.name}/kubeconfig`);
   return [shellWords(words), ...chartArgumentsText(target.settings), shellWords(args)].join(' ');
 }

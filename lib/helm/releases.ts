@@ -15,7 +15,7 @@ export type DeployedRelease = {
   readonly revision: number;
   /** Time of helm's last change; an invalid date if unknown. */
   readonly updated: Date;
-  /** Digest of its manifest and hooks, comparable with `renderedDigests`. */
+  /** Digest of its manifest and hooks, comparable with `RenderedDigests`. */
   readonly digest: string;
   /** Its objects, without hooks. */
   readonly manifest: string;

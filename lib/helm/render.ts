@@ -29,24 +29,23 @@ export async function render(
     await callHelmfile(context, words, (error, stderr) =>
       renderingFailure(error, stderr, releases, 'rendering', context.environment.name),
     );
-    const read = releases.map(async ({ name }) => [name, await textsBelow(folder, name)] as const);
-    return new Map(await Promise.all(read));
+    const rendered = new Map<string, readonly string[]>();
+    for (const { name } of releases) {
+      // helmfile creates a folder for each release, even if nothing is rendered.
+      const entries = await ifThere(readdir(join(folder, name), { recursive: true, withFileTypes: true }));
+      if (entries === undefined) {
+        throw new TaskError({
+          what: `helmfile rendered nothing for ${name}`,
+          why: 'it ended with exit code 0, but wrote no files',
+          advice: `check which \`helmfile\` is used (${taskCommand('verify-dependencies')}), then run again; nothing was changed`,
+        });
+      }
+      const files = entries.filter((entry) => entry.isFile());
+      const texts = files.map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));
+      rendered.set(name, await Promise.all(texts));
+    }
+    return rendered;
   } finally {
     await remove();
   }
-}
-
-/** Files of a release; helmfile creates its folder even if it renders nothing. */
-async function textsBelow(folder: string, release: string): Promise<readonly string[]> {
-  const place = join(folder, release);
-  const entries = await ifThere(readdir(place, { recursive: true, withFileTypes: true }));
-  if (entries === undefined) {
-    throw new TaskError({
-      what: `helmfile rendered nothing for ${release}`,
-      why: 'it ended with exit code 0, but wrote no files',
-      advice: `check which \`helmfile\` is used (${taskCommand('verify-dependencies')}), then run again; nothing was changed`,
-    });
-  }
-  const files = entries.filter((entry) => entry.isFile());
-  return Promise.all(files.map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8')));
 }

@@ -11,16 +11,22 @@ import type { Release } from './helmfile.ts';
 import { digestOf } from './releases.ts';
 import { render } from './render.ts';
 
-/** Digests of rendered releases by name, with the digest of everything that they were rendered from. */
+/** Digests of releases as an install would write them now, by name. */
+export type RenderedDigests = {
+  /** The digest of everything that they are rendered from. */
+  readonly inputs: string;
+  readonly known: Map<string, string>;
+};
+
 type Stored = { readonly inputs: string; readonly digests: { readonly [release: string]: string } };
 
 const file = 'rendered.json';
 
 /**
- * A digest of everything that decides what releases render to: charts, settings, encrypted secrets, helm and helmfile. It takes
- * milliseconds, rendering half a second. Throws `TaskError` for a chart with Windows line ends.
+ * The digests that an earlier run found for the same charts, settings, encrypted secrets, helm and helmfile: comparing those takes
+ * milliseconds, rendering half a second. A damaged file counts as none. Throws `TaskError` for a chart with Windows line ends.
  */
-export async function renderInputs({ environment, settings }: Target): Promise<string> {
+export async function recallDigests({ environment, settings }: Target): Promise<RenderedDigests> {
   const { name, provider, root } = environment;
   const charts = await filesBelow(root, 'charts');
   checkLineEnds(
@@ -36,7 +42,7 @@ export async function renderInputs({ environment, settings }: Target): Promise<s
     ...['ca.crt', 'postgresql.crt'].map((file) => `.state/${name}/certificates/${file}`),
   ];
   const programs = await Promise.all([findTool('helm'), findTool('helmfile')]);
-  return fileDigest(
+  const inputs = await fileDigest(
     root,
     files,
     'digests with and without replicas',
@@ -44,42 +50,27 @@ export async function renderInputs({ environment, settings }: Target): Promise<s
     ...(await chartArguments(settings)),
     ...programs.map((program) => `${program?.path} ${program?.version}`),
   );
-}
-
-/** The digest of each release as an install would write it now; `inputs` comes from `renderInputs`. */
-export async function renderedDigests(
-  context: Context,
-  releases: readonly Release[],
-  inputs: string,
-): Promise<ReadonlyMap<string, string>> {
-  const known = await recallDigests(context, inputs);
-  if (releases.every(({ name }) => known.has(name))) return known;
-  const rendered = await render(context, releases);
-  const digests = new Map([...rendered].map(([name, texts]) => [name, digestOf(texts)]));
-  await rememberDigests(context, inputs, digests);
-  return digests;
-}
-
-/** The digests that an earlier run found for the same inputs. A damaged file counts as none. */
-export async function recallDigests(
-  { environment }: InEnvironment,
-  inputs: string,
-): Promise<ReadonlyMap<string, string>> {
   try {
     const stored = JSON.parse(await readFile(join(environment.state, file), 'utf8')) as Stored;
-    return new Map(stored.inputs === inputs ? Object.entries(stored.digests) : []);
+    return { inputs, known: new Map(stored.inputs === inputs ? Object.entries(stored.digests) : []) };
   } catch {
-    return new Map();
+    return { inputs, known: new Map() };
   }
 }
 
-/** Stores digests for the next run, in addition to those known for the same inputs. */
-export async function rememberDigests(
-  context: InEnvironment,
-  inputs: string,
-  digests: ReadonlyMap<string, string>,
+/** Renders these releases, unless the digest of each is known. */
+export async function completeDigests(
+  context: Context,
+  releases: readonly Release[],
+  digests: RenderedDigests,
 ): Promise<void> {
-  const known = await recallDigests(context, inputs);
-  const stored: Stored = { inputs, digests: Object.fromEntries([...known, ...digests]) };
-  await writeStateFile(context.environment, file, stored);
+  if (releases.every(({ name }) => digests.known.has(name))) return;
+  for (const [name, texts] of await render(context, releases)) digests.known.set(name, digestOf(texts));
+  await rememberDigests(context, digests);
 }
+
+/** Stores the digests for the next run. */
+export const rememberDigests = (
+  { environment }: InEnvironment,
+  { inputs, known }: RenderedDigests,
+): Promise<void> => writeStateFile(environment, file, { inputs, digests: Object.fromEntries(known) });

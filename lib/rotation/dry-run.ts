@@ -1,7 +1,7 @@
 import { providerOf } from '../cluster/providers.ts';
 import { authorityFile } from '../database/certificate.ts';
 import { type LoginRole, loginRoles, selectRoles } from '../database/roles.ts';
-import { syncWords, takeBack } from '../helm/helm.ts';
+import { takeBack } from '../helm/helm.ts';
 import { helmfileText } from '../helm/helmfile.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
 import { decryptText, secretsFile } from '../secrets/encrypted-file.ts';
@@ -42,7 +42,13 @@ export async function rotationCommands(target: Target, name: string): Promise<re
       ];
     }),
     ...(await vaultCommands(target)),
-    await helmfileText(target, '-l', 'app=postgresql', ...syncWords(takeBack), '--include-transitive-needs'),
+    await helmfileText(
+      target,
+      '-l',
+      'app=postgresql',
+      ...['sync', '--sync-args', takeBack.join(' ')],
+      '--include-transitive-needs',
+    ),
     ...secrets.map(
       ({ name: secret, namespace }) =>
         `# Reloader restarts what names ${secret}; where it does not: ${kubectl} -n ${namespace} rollout restart deployment …`,

@@ -2,14 +2,13 @@ import { createHash } from 'node:crypto';
 import { mkdir, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type Options, type Shell, TaskError } from '@k8s-deployment/runner';
+import { type Options, TaskError } from '@k8s-deployment/runner';
 import { type ProviderName, providerNames, providerOf } from '../cluster/providers.ts';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { root as projectFolder } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { passedOn } from '../ground/variables.ts';
-import type { ShellContext } from './context.ts';
 import type { GlobalOptions } from './global-options.ts';
 import type { Settings } from './settings.ts';
 
@@ -159,14 +158,6 @@ export async function processEnvironment(environment: Environment): Promise<Node
     ...homesOf(environment),
     NO_COLOR: '1',
   };
-}
-
-/** Rarer garbage collection saves helmfile a quarter of its CPU. Servers would keep the memory. */
-const briefPrograms = { GOGC: '400' };
-
-export async function shellOf({ $, environment }: ShellContext): Promise<Shell> {
-  const env = await processEnvironment(environment);
-  return $({ env: { ...briefPrograms, ...env }, cwd: environment.root });
 }
 
 type Memory = { readonly provider: ProviderName; readonly context?: string };

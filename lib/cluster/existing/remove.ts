@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { TaskError } from '@k8s-deployment/runner';
 import type { Outcome } from '../../ground/outcome.ts';
-import { declaredReleases, helmfileCommand, helmfileText } from '../../helm/helmfile.ts';
+import { callHelmfile } from '../../helm/call-helmfile.ts';
+import { declaredReleases, helmfileText } from '../../helm/helmfile.ts';
 import { prepareNamespaces } from '../../helm/namespaces.ts';
 import { removeController, removeControllerCommands } from '../../ingress/installed.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
@@ -43,8 +44,8 @@ async function removeOurs(context: EnvironmentContext): Promise<void> {
     const advice = `${error.advice}; if the cluster is gone for good, remove what is kept of it here: rm -r .state/${name}`;
     throw new TaskError({ what: error.what, why: error.why, advice });
   });
-  const target = { environment, settings: await settingsOf(environment) };
-  await $`${await helmfileCommand(target, '--quiet', '--skip-deps', 'destroy')}`;
+  const settings = await settingsOf(environment);
+  await callHelmfile({ ...context, settings }, ['--skip-deps', 'destroy'], (error) => error, false);
   const namespaces = await ourNamespaces(environment);
   await $`${kubectl(environment)} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`.catch(
     async (error: unknown) => {

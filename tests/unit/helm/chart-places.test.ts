@@ -53,7 +53,7 @@ test('chart repositories are loaded only if a chart comes from one', async () =>
   for (const chart of ['./charts/vault', '../charts/vault', '/charts/vault', 'tool://vault/chart'])
     assert.not.ok(needsRepositories(settingsWith(chart)), chart);
   const lab = await targetOf({ env: 'lab', provider: 'existing', context: 'lab' });
-  assert.ok((await helmfileCommand(lab, 'sync')).includes('--skip-deps'));
+  assert.ok((await helmfileCommand(lab)).includes('--skip-deps'));
   assert.match(
     await helmfileText(lab, 'sync'),
     / --skip-deps --state-values-set charts\.vaultOperator\.chart="\$\(dirname .*\)\/chart" sync$/,

@@ -9,7 +9,6 @@ import {
   declaredValues,
   helmfileCommand,
   namesText,
-  neededReleases,
   type Selection,
   selectedReleases,
   selector,
@@ -43,11 +42,11 @@ test('arguments know every app, tier and release', async () => {
 
 test('a selection includes exactly its needs, in the order of the file', async () => {
   const names = async (selection: Selection): Promise<string> =>
-    namesText(await neededReleases(root, selection));
+    namesText(await selectedReleases(root, selection, 'with-needs'));
   assert.is(await names({ app: 'app2' }), 'devops, postgresql, app2-back, app2-front');
   assert.is(await names({ app: 'vault' }), 'devops, vault, vault-operator');
   assert.not.match(await names({ tier: 'apps' }), 'reloader');
-  assert.is((await neededReleases(root, {})).length, 10);
+  assert.is((await selectedReleases(root, {})).length, 10);
   assert.is(namesText(await selectedReleases(root, { app: 'app2' })), 'app2-back, app2-front');
   assert.equal(selector({ tier: 'core' }), ['-l', 'tier=core']);
   assert.equal(selector({ app: 'app1' }), ['-l', 'app=app1']);
@@ -56,7 +55,7 @@ test('a selection includes exactly its needs, in the order of the file', async (
 
 test('a call names kubeconfig, context, every layer of values and the environment', async () => {
   const target = await targetOf({ env: 'development', provider: 'existing', context: 'team a' });
-  const words = await helmfileCommand(target, 'sync');
+  const words = await helmfileCommand(target);
   assert.equal(words.slice(0, 5), [
     'helmfile',
     '--kubeconfig',
@@ -67,11 +66,10 @@ test('a call names kubeconfig, context, every layer of values and the environmen
   assert.ok(words.includes('environments/existing.yaml'));
   assert.is(words[words.indexOf('environment=development') - 1], '--state-values-set-string');
   assert.not.ok(words.includes('--skip-deps'));
-  assert.is(words.at(-1), 'sync');
 });
 
 test('only the embedded cluster, with its local charts, asks no chart repository', async () => {
-  const words = await helmfileCommand(await targetOf({ env: 'development', provider: 'embedded' }), 'sync');
+  const words = await helmfileCommand(await targetOf({ env: 'development', provider: 'embedded' }));
   assert.ok(words.includes('--skip-deps'));
   assert.ok(words.includes('.state/development/cluster.yaml'));
 });
