@@ -9,9 +9,9 @@ import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 
 export type CertificateRequest = {
-  /** Names the files and the subject, such as `app1-front`. */
+  /** Name of the files and the subject, such as `app1-front`. */
   readonly name: string;
-  /** DNS names and IP addresses of the server; at least one. */
+  /** DNS names and IP addresses of the server, at least one. */
   readonly hosts: readonly string[];
 };
 
@@ -19,20 +19,20 @@ export type CertificateRequest = {
 export type CertificateFiles = {
   readonly certificate: string;
   readonly key: string;
-  /** The authority's certificate, which clients trust. */
+  /** The authority's certificate, for clients to trust. */
   readonly authority: string;
 };
 
 const authorityDays = 3650;
 const serverDays = 90;
-/** A certificate that expires sooner is renewed. */
+/** Remaining days below which a certificate is renewed. */
 const renewDays = 30;
 
 const dayMs = 24 * 60 * 60 * 1000;
 
 const folderOf = (state: string): string => join(state, 'certificates');
 
-/** The paths of a certificate, whether it exists or not. */
+/** Paths of a certificate that may not exist. */
 export function certificateFiles({ state }: Pick<Environment, 'state'>, name: string): CertificateFiles {
   const folder = folderOf(state);
   return {
@@ -42,7 +42,7 @@ export function certificateFiles({ state }: Pick<Environment, 'state'>, name: st
   };
 }
 
-// The curve by name: older LibreSSL would write out its parameters, which Node and Go refuse.
+// A named curve: older LibreSSL would write its parameters, which Node and Go refuse.
 const newKey = [
   ...['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-pkeyopt', 'ec_param_enc:named_curve'],
   ...['-nodes', '-sha256'],
@@ -91,13 +91,13 @@ export function certificateCommands(
   ];
 }
 
-/** One at a time per environment: two at once would create two authorities. */
+/** Certificates are created one at a time per environment: concurrent calls would create two authorities. */
 const turns = new Map<string, Promise<unknown>>();
 
 /**
- * Ensures a server certificate for exactly these hosts, valid for at least 30 days, and the environment's authority. Files are
- * in `.state/<environment>/certificates`, readable by the user alone. Returns their paths, and whether something was created.
- * Throws `TaskError` if openssl fails; needs the tool `openssl`.
+ * Ensures a server certificate for exactly these hosts, valid for at least 30 days, and the environment's authority.
+ * Files are in `.state/<environment>/certificates`, readable only by the user. Returns their paths and whether any
+ * was created. Throws `TaskError` if openssl fails; needs the tool `openssl`.
  */
 export async function ensureCertificate(
   context: ShellContext,
@@ -126,9 +126,9 @@ async function createMissing(
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const $ = context.$({ quiet: true });
   const openssl = (words: readonly string[]) => $`${words}`;
-  // PostgreSQL refuses a key that others may read; LibreSSL follows the umask.
+  // PostgreSQL refuses a key that others can read; LibreSSL follows the umask.
   const keyMode = 0o600;
-  // In another folder: a half-finished certificate never replaces a working one.
+  // In a separate folder: an unfinished certificate must not replace a working one.
   const fresh = await mkdtemp(join(folder, '.new-'));
   try {
     if ((await authorityProblem(environment, now)) !== undefined) {
@@ -180,7 +180,7 @@ async function authorityProblem(environment: Environment, now: Date): Promise<st
 const lasts = (certificate: X509Certificate, now: Date): boolean =>
   Date.parse(certificate.validTo) - now.getTime() > renewDays * dayMs;
 
-/** A certificate with a matching key, or what is wrong with the files. Throws `TaskError` if they cannot be read. */
+/** A certificate with a matching key, or the problem of the files. Throws `TaskError` if they are unreadable. */
 async function readPair({ root, state }: Environment, name: string): Promise<X509Certificate | string> {
   const file = join(folderOf(state), name);
   const [crt, pem] = await Promise.all([textIfThere(`${file}.crt`), textIfThere(`${file}.key`)]);
@@ -192,7 +192,7 @@ async function readPair({ root, state }: Environment, name: string): Promise<X50
   } catch {
     const damaged = relative(root, file);
     if (name !== 'ca') return `${damaged} is damaged`;
-    // Whoever imported it would not trust a new one.
+    // Clients that imported it would not trust a new one.
     throw new TaskError({
       what: `${damaged}.crt or ${name}.key is damaged`,
       why: 'it is the authority that signed every certificate of the environment',

@@ -16,19 +16,19 @@ import type { ServerIdentity } from './login.ts';
 
 const name = 'postgresql';
 
-/** The server's names: its Service, and loopback for a port-forward or the embedded cluster. */
+/** Names of the server: its Service, and loopback for a port-forward or the embedded cluster. */
 const request = ({ database }: Settings): CertificateRequest => ({
   name,
   hosts: [...new Set([database.host, 'postgresql.database.svc', 'localhost', '127.0.0.1'])],
 });
 
-/** The Secret with a certificate managed elsewhere, such as by cert-manager; empty: the environment's own authority. */
+/** Secret of an external certificate, such as cert-manager's; empty for the environment's own authority. */
 function existingSecret({ releases }: Settings): string {
   const { postgresql } = (releases ?? {}) as { postgresql?: { tls?: { existingSecret?: string } } };
   return postgresql?.tls?.existingSecret ?? '';
 }
 
-/** Ensures the server's certificate and its authority; see `certificates.ts`. */
+/** Ensures the server's certificate and its authority. */
 export async function ensureDatabaseCertificate(context: Context): Promise<'changed' | 'unchanged'> {
   const { settings } = context;
   if (existingSecret(settings) !== '') return 'unchanged';
@@ -41,7 +41,7 @@ export const databaseCertificateCommands = ({ environment, settings }: Target): 
 
 export const databaseCertificate = ({ state }: Environment) => certificateFiles({ state }, name);
 
-/** The authority's certificate as a file argument in bash. */
+/** The authority's certificate as a bash argument that names a file. */
 export function authorityFile({ environment, settings }: Target): string {
   const secret = existingSecret(settings);
   return secret === ''
@@ -49,7 +49,7 @@ export function authorityFile({ environment, settings }: Target): string {
     : `<(${kubectlText(environment)} -n database get secret ${secret} -o jsonpath='{.data.ca\\.crt}' | base64 -d)`;
 }
 
-/** How clients verify the server: by the authority and the name in its certificate. */
+/** The authority and name by which clients verify the server. */
 export async function serverIdentity(
   context: Pick<Context, '$' | 'environment' | 'settings'>,
 ): Promise<ServerIdentity> {

@@ -1,21 +1,19 @@
-/** How to verify a server. */
 export type ServerIdentity = {
   /** PEM of the authority that signed its certificate. */
   readonly authority: string;
-  /** The name that the certificate must contain, whatever the address. */
+  /** The name required in its certificate, whatever the address. */
   readonly name: string;
 };
 
-/** Where and as whom to log in. */
 export type Login = {
   readonly host: string;
   readonly port: number;
   readonly user: string;
   readonly password: string;
   readonly database: string;
-  /** Missing in tests only: without it nothing is encrypted. */
+  /** Omitted only in tests, which connect without TLS. */
   readonly identity?: ServerIdentity;
-  /** Milliseconds for the connection, and for each statement; default 10 s. */
+  /** Milliseconds for the connection and for each statement. Default: 10,000. */
   readonly timeoutMs?: number;
 };
 
@@ -37,7 +35,7 @@ export async function withLogin<Result>(
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs,
   });
-  // A broken connection rejects the pending call too; without a listener it would end the process.
+  // A broken connection also rejects the pending call; without a listener it would end the process.
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -48,8 +46,8 @@ export async function withLogin<Result>(
 }
 
 /**
- * True if a PostgreSQL server accepts connections within `timeoutMs`: it asks for a password, over TLS. It gets none, so nothing
- * has to be verified. Never rejects.
+ * True if a PostgreSQL server asks for a password over TLS within `timeoutMs`. It never gets one, so its identity is
+ * not verified. Never rejects.
  */
 export async function isPostgresqlReady(host: string, port: number, timeoutMs = 2000): Promise<boolean> {
   const { Client } = await import('pg').then((module) => module.default);
@@ -73,7 +71,7 @@ export async function isPostgresqlReady(host: string, port: number, timeoutMs = 
   return isAsked;
 }
 
-/** True for SQLSTATE `invalid_password` and `invalid_authorization_specification`: the server answered and refused. */
+/** True for SQLSTATE `invalid_password` and `invalid_authorization_specification`: the server refused the login. */
 export const isRefusedLogin = (error: unknown): boolean =>
   ['28P01', '28000'].includes(String((error as { readonly code?: unknown } | undefined)?.code));
 

@@ -5,7 +5,7 @@ import { decryptValue } from '../secrets/sops.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import type { SecretKey } from '../settings/secret-reference.ts';
 
-/** Hashes, which `ALTER ROLE … PASSWORD` stores unchanged (https://www.postgresql.org/docs/17/catalog-pg-authid.html). */
+/** Hashes, which `ALTER ROLE … PASSWORD` stores as they are (https://www.postgresql.org/docs/17/catalog-pg-authid.html). */
 const hashForm = /^(?:md5[0-9a-f]{32}$|SCRAM-SHA-256\$[^$]*:[^$]*\$[^$]*:)/;
 
 /** Why a password is unusable; undefined if it is fine. */
@@ -19,7 +19,7 @@ export function passwordProblem(password: string): string | undefined {
     : undefined;
 }
 
-/** The password of a role. Throws `TaskError` as `decryptValue` does, and for an unusable password. */
+/** A role's password. Throws `TaskError` as `decryptValue` does, and for an unusable password. */
 export async function decryptPassword(
   context: EnvironmentContext,
   { file, key }: SecretKey,
@@ -35,6 +35,6 @@ export async function decryptPassword(
   });
 }
 
-/** Advice if the password in a SOPS file is not the server's. */
+/** Advice if the server has another password than the SOPS file. */
 export const passwordAdvice = (environment: string, { file }: SecretKey): string =>
   `run ${taskCommand('rotate-database-password')}, or restore the matching ${secretsFile(environment, file)} (git)`;

@@ -5,16 +5,15 @@ import { type SecretKey, secretKey } from '../settings/secret-reference.ts';
 import type { DatabaseRoles, Settings } from '../settings/settings.ts';
 import { decryptPassword } from './password.ts';
 
-/** A role with a password of its own. */
+/** A role with its own password. */
 export type LoginRole = {
   readonly name: string;
   readonly kind: 'superuser' | 'application' | 'issuer';
-  /** The database that it logs in to. */
   readonly database: string;
   readonly secret: SecretKey;
 };
 
-/** The roles, and where the password of each is; undefined for one that gets its logins from Vault. */
+/** The roles and where their passwords are; undefined for a role with logins from Vault. */
 const rolesOf = (roles: DatabaseRoles) =>
   Object.entries(roles).flatMap(([name, role]) =>
     role === null ? [] : [{ name, secret: secretKey(role.password) }],
@@ -23,7 +22,7 @@ const rolesOf = (roles: DatabaseRoles) =>
 const withPassword = (roles: DatabaseRoles) =>
   rolesOf(roles).flatMap(({ name, secret }) => (secret === undefined ? [] : [{ name, secret }]));
 
-/** The roles whose passwords are in SOPS, the superuser first. */
+/** Roles with passwords in SOPS, the superuser first. */
 export function loginRoles({ database, releases }: Settings): readonly LoginRole[] {
   const { postgresql } = (releases ?? {}) as { readonly postgresql?: { readonly password?: string } };
   const superuser = secretKey(postgresql?.password ?? '');
@@ -46,7 +45,7 @@ export function loginRoles({ database, releases }: Settings): readonly LoginRole
 
 export const superuserOf = (settings: Settings): LoginRole => loginRoles(settings)[0] as LoginRole;
 
-/** The roles for `all`, `superuser` or a name. Throws `UsageError` for any other word. */
+/** Roles for `all`, `superuser` or a name. Throws `UsageError` for any other word. */
 export function selectRoles(roles: readonly LoginRole[], name: string): readonly LoginRole[] {
   const selected = roles.filter(
     (role) => name === 'all' || role.name === name || (name === 'superuser' && role.kind === 'superuser'),
@@ -60,16 +59,16 @@ export function selectRoles(roles: readonly LoginRole[], name: string): readonly
   });
 }
 
-/** True if one of the releases has a password among its values. */
+/** True if a release has a password among its values. */
 export const takePasswords = (releases: readonly { readonly name: string }[]): boolean =>
   releases.some(({ name }) => name === 'devops' || name === 'postgresql');
 
-/** Throws `TaskError` for the first unusable password of a role. */
+/** Throws `TaskError` for the first unusable password. */
 export async function checkPasswords(context: Context): Promise<void> {
   for (const { secret } of loginRoles(context.settings)) await decryptPassword(context, secret);
 }
 
-/** The wanted roles and databases as JSON with passwords, as the chart `postgresql` renders it. */
+/** The desired roles and databases as JSON with passwords, as the chart `postgresql` renders it. */
 export async function wantedRoles(context: Context): Promise<string> {
   const { settings } = context;
   const open = async (roles: DatabaseRoles) => {

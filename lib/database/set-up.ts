@@ -8,11 +8,11 @@ const folder = join(root, 'charts', 'postgresql', 'files', 'set-up');
 
 type Statement = {
   readonly sql: string;
-  /** psql's \gexec: every value of the result is itself a statement. */
+  /** psql's \gexec: executes each value of the result as a statement. */
   readonly givesStatements: boolean;
 };
 
-/** The statements of a file; each ends with `;` or `\gexec` at the end of a line. */
+/** Statements of a file; each ends with `;` or `\gexec` at the end of a line. */
 export function statementsOf(text: string): Statement[] {
   const statements: Statement[] = [];
   let lines: string[] = [];
@@ -30,8 +30,8 @@ export function statementsOf(text: string): Statement[] {
 }
 
 /**
- * Sets up the roles and databases of `wanted` (JSON, as the chart `postgresql` renders it) with the chart's SQL. `login` is the
- * superuser's. Returns the names of the databases; rejects with the server's error.
+ * Sets up the roles and databases of `wanted` (JSON as the chart `postgresql` renders it) with the chart's SQL.
+ * `login` is the superuser's. Returns the databases' names; rejects with the server's error.
  */
 export async function setUpDatabases(login: Login, wanted: string): Promise<readonly string[]> {
   await runFile(login, wanted, 'roles.sql');

@@ -10,22 +10,22 @@ import { type HttpRoute, type Ingress, placesOf, publishedAddress, redirectPort 
 export type Address = {
   readonly name: string;
   readonly address: string;
-  /** How to open it, if the address alone is not enough. */
+  /** How to open it if the address alone does not suffice. */
   readonly note?: string;
 };
 
-/** One address a line, behind its name. */
+/** One line per address, after its name. */
 export function formatAddresses(addresses: readonly Address[]): string {
   const width = Math.max(0, ...addresses.map(({ name }) => name.length));
   return addresses.map(({ name, address }) => `${name.padEnd(width)}  ${address}`).join('\n');
 }
 
-/** Each note once. */
+/** The notes without duplicates. */
 export const notesOf = (addresses: readonly Address[]): readonly string[] => [
   ...new Set(addresses.flatMap(({ note }) => note ?? [])),
 ];
 
-/** The namespace of our fronts; other routes may have another controller. */
+/** Namespace of our fronts; routes elsewhere may have another controller. */
 const ownNamespace = 'frontend';
 
 /** The plain commands of `routeAddresses`, for `--dry-run`. */
@@ -45,7 +45,7 @@ export function routeCommands({ environment, settings }: Target): readonly strin
 const routeKind = ({ ingress }: Pick<Settings, 'ingress'>): string =>
   ingress.kind === 'httproute' ? 'httproutes' : 'ingresses';
 
-/** The URLs of all routes in the cluster; those of our fronts with their port and a note on how to open them. */
+/** URLs of all routes in the cluster; those of our fronts have a port, and a note on how to open them. */
 export async function routeAddresses(context: Context): Promise<readonly Address[]> {
   const { settings } = context;
   const items = await kubectlList<Ingress | HttpRoute>(context, 'get', routeKind(settings), '-A');
@@ -71,7 +71,7 @@ export async function routeAddresses(context: Context): Promise<readonly Address
 
 type WayIn = { readonly port?: number | undefined; readonly note?: string };
 
-/** The port in the URLs of our fronts, and a note on how to open them. */
+/** The port in our fronts' URLs, and a note on how to open them. */
 async function wayIn(
   context: Context,
   items: readonly (Ingress | HttpRoute)[],

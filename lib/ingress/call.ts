@@ -10,29 +10,28 @@ export type Answer = {
   readonly location: string | undefined;
   /** The first 64 KiB. */
   readonly body: string;
-  /** Our own address on the connection. */
+  /** Local address of the connection. */
   readonly from: string;
 };
 
 export type Call = {
-  /** Where to connect. */
   readonly address: string;
   readonly port: number;
-  /** Scheme, host and port of the URL. As in a browser, `Host` has the port unless it is the scheme's default. */
+  /** The URL's scheme, host and port. As in a browser, `Host` omits the scheme's default port. */
   readonly origin: URL;
   readonly path: string;
-  /** The authority to trust, as PEM; by default Node's. `any` trusts every certificate. */
+  /** The trusted authority as PEM. Default: Node's. `any` trusts every certificate. */
   readonly authority?: string | undefined;
   readonly signal?: AbortSignal;
-  /** Milliseconds without an answer. Default: 10 s. */
+  /** Milliseconds without an answer. Default: 10,000. */
   readonly timeoutMs?: number;
 };
 
 const bodyBytes = 64 * 1024;
 
 /**
- * Requests a path of an origin at a given address, like curl's `--connect-to`. Throws `TaskError` if there is no answer in time or the
- * certificate is not trusted.
+ * Requests a path of an origin at a given address, like curl's `--connect-to`. Throws `TaskError` if no answer comes
+ * in time or the certificate is not trusted.
  */
 export async function call(wanted: Call): Promise<Answer> {
   const { address, port, origin, path, authority, signal, timeoutMs = 10_000 } = wanted;
@@ -42,7 +41,7 @@ export async function call(wanted: Call): Promise<Answer> {
   const options = { ...connection, timeout: timeoutMs, ...(signal && { signal }) };
   const sent = isTls(origin) ? requestHttps({ ...options, ...trust }) : requestHttp(options);
   sent.once('timeout', () => sent.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
-  // Also of an answer that breaks off.
+  // Also if the answer breaks off.
   sent.on('error', () => {});
   try {
     const [response] = (await once(sent.end(), 'response')) as [IncomingMessage];

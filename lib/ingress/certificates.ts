@@ -29,8 +29,8 @@ const labelsOf = (release: string) => ({
 });
 
 /**
- * Creates or renews the certificates in the cluster for the fronts among these releases; `later` if their namespace does not exist
- * yet. Not as helm values, which helm would store; the keys go to the API server on stdin.
+ * Creates or renews the certificates of the fronts among these releases in the cluster; `later` if their namespace
+ * does not exist yet. Not as helm values, which helm would store; the keys reach the API server on stdin.
  */
 export async function ensureRouteCertificates(
   context: Context,
@@ -71,7 +71,7 @@ export async function ensureRouteCertificates(
     data,
   }));
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: secrets });
-  // Client-side apply would store the key again, in an annotation.
+  // Client-side apply would store the key a second time, in an annotation.
   await $({ input })`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
   context.log(`installed the certificates of ${differing.map(({ name }) => name).join(', ')}`);
   return 'changed';
@@ -93,7 +93,7 @@ export function routeCertificateCommands(target: Target, releases: readonly Rele
   });
 }
 
-/** Removes the certificates of fronts from the cluster; the files on this machine stay for the next install. */
+/** Removes fronts' certificates from the cluster; the local files stay for the next install. */
 export async function removeRouteCertificates(
   context: EnvironmentContext,
   releases: readonly Release[],

@@ -1,12 +1,11 @@
 import type { Settings } from '../settings/settings.ts';
 
-/** How to find an ingress controller in a cluster. */
 export type Controller = {
   /** `spec.controller` of its IngressClass. */
   readonly class: string;
-  /** The default of the setting `ingress.namespace`. */
+  /** Default of the setting `ingress.namespace`. */
   readonly namespace: string;
-  /** The label `app.kubernetes.io/name` of its pods and Services, as in its upstream chart. */
+  /** Label `app.kubernetes.io/name` of its pods and Services, as in its upstream chart. */
   readonly label: string;
 };
 
@@ -15,7 +14,7 @@ const controllers = {
   nginx: { class: 'k8s.io/ingress-nginx', namespace: 'ingress-nginx', label: 'ingress-nginx' },
 } as const satisfies { readonly [name: string]: Controller };
 
-/** The controller of the settings; undefined for `none`. */
+/** The configured controller; undefined for `none`. */
 export function controllerOf({ ingress }: Pick<Settings, 'ingress'>): Controller | undefined {
   if (ingress.controller === 'none') return undefined;
   const controller = controllers[ingress.controller];

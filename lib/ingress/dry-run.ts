@@ -6,7 +6,7 @@ import { ownCertificates } from './certificates.ts';
 import { controllerOf } from './controllers.ts';
 import { redirectPort } from './routes.ts';
 
-/** The plain commands of `test-ingress`, which print the status of each route. */
+/** Plain commands of `test-ingress`, which print each route's status. */
 export function testIngressCommands(
   { environment, settings }: Target,
   app: string,
@@ -22,7 +22,7 @@ export function testIngressCommands(
   const kubectl = `${kubectlText(environment)} -n ${controller.namespace}`;
   const service = `${kubectl} get service -l app.kubernetes.io/name=${controller.label} -o`;
   const balancer = '.items[0].status.loadBalancer.ingress[0]';
-  // Without a load balancer every node answers on a NodePort.
+  // Without a load balancer, every node answers on a NodePort.
   const node = providerOf(environment).nodeAddress?.(environment.clusterName);
   const lookup =
     node !== undefined

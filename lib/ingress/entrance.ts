@@ -8,7 +8,7 @@ import type { Environment } from '../settings/environment.ts';
 import { controllerOf } from './controllers.ts';
 import { type Balanced, publishedAddress, type Site } from './routes.ts';
 
-/** Where the ingress controller can be reached from this machine. */
+/** Address of the ingress controller, as seen from this machine. */
 export type Entrance = {
   readonly address: string;
   readonly http: number | undefined;
@@ -26,22 +26,22 @@ export type Pod = {
   readonly status?: { readonly hostIP?: string; readonly conditions?: readonly Condition[] };
 };
 
-/** A load balancer's address, else the port of a node with a ready pod; undefined if only a port-forward remains. */
+/** A load balancer's address, or a node with a ready pod; undefined if only a port-forward remains. */
 export function entranceOf(service: Service, pods: readonly Pod[]): Entrance | undefined {
   const port = (wanted: number): ServicePort | undefined =>
     service.spec.ports?.find((candidate) => candidate.port === wanted);
   const balanced = publishedAddress(service);
   if (balanced !== undefined) return { address: balanced, http: port(80)?.port, https: port(443)?.port };
-  // With externalTrafficPolicy Local only nodes with a pod answer.
+  // With externalTrafficPolicy Local, only nodes with a pod answer.
   const node = pods.find(({ status }) => holds(status?.conditions, 'Ready'))?.status?.hostIP;
   if (node === undefined || port(80)?.nodePort === undefined) return undefined;
   return { address: node, http: port(80)?.nodePort, https: port(443)?.nodePort };
 }
 
-/** How this machine reaches the controller. */
+/** This machine's access to the controller. */
 export type Way =
   | { readonly kind: 'direct'; readonly entrance: Entrance }
-  /** Only through a forwarded port; `tried` is the address that does not answer. */
+  /** Only by a forwarded port; `tried` is the address that does not answer. */
   | {
       readonly kind: 'forward';
       readonly namespace: string;
@@ -49,7 +49,7 @@ export type Way =
       readonly tried: string | undefined;
     };
 
-/** Finds the controller by the setting `ingress.address`, else by its Service. Throws `TaskError` if there is none. */
+/** Finds the controller by the setting `ingress.address` or by its Service. Throws `TaskError` if there is none. */
 export async function findWay(
   context: Pick<Context, '$' | 'environment' | 'settings'>,
   site: Pick<Site, 'tls' | 'published'>,
@@ -58,7 +58,7 @@ export async function findWay(
   const [host = '', port] = settings.ingress.address.split(':');
   if (host !== '') {
     const given = port === undefined ? undefined : Number(port);
-    // A given port is that of the routes.
+    // A configured port is the one of the routes.
     const entrance = site.tls
       ? { address: host, http: given === undefined ? 80 : undefined, https: given ?? 443 }
       : { address: host, http: given ?? 80, https: undefined };
@@ -84,7 +84,7 @@ export async function findWay(
   return { ...forward, tried: `${entrance.address}:${entrancePort}` };
 }
 
-/** Packets to a node in a virtual machine (Docker Desktop, WSL) are often dropped. */
+/** Milliseconds. Packets to a node in a virtual machine (Docker Desktop, WSL) are often dropped. */
 const connectMs = 2000;
 
 function connects(host: string, port: number): Promise<boolean> {
@@ -100,7 +100,7 @@ function connects(host: string, port: number): Promise<boolean> {
   });
 }
 
-/** Calls `use` with the place where the controller answers, which may be a forwarded port. Throws `TaskError` if there is none. */
+/** Calls `use` with the controller's address or a forwarded port. Throws `TaskError` if there is none. */
 export async function withEntrance<Result>(
   context: Context,
   site: Site,
@@ -122,7 +122,7 @@ export async function withEntrance<Result>(
   );
 }
 
-/** Why a port is forwarded, as the end of a sentence about the controller. */
+/** Why a port is forwarded; completes a sentence about the controller. */
 export const whyForward = (tried: string | undefined): string =>
   tried === undefined ? 'has no address outside the cluster' : `does not answer at ${tried}`;
 

@@ -18,7 +18,7 @@ import { type ControllerRecord, type Named, readRecord, releaseName, writeRecord
 
 const routeType = 'httproutes.gateway.networking.k8s.io';
 
-/** Time limit of helm. */
+/** Time limit of helm, in seconds. */
 const timeoutSeconds = 300;
 
 function upgradeWords({ ingress }: Settings): readonly string[] {
@@ -56,8 +56,8 @@ export function controllerCommands({ environment, settings }: Target): readonly 
 }
 
 /**
- * Installs Traefik into a cluster with real pods that has no IngressClass of it, and upgrades it if installed this way. Other ingress
- * controllers are not changed. Throws `TaskError` with what is wrong with Traefik's pods.
+ * Installs Traefik into a cluster with real pods and without an IngressClass for it; upgrades a Traefik that was
+ * installed this way. Leaves other controllers alone. Throws `TaskError` with the problems of Traefik's pods.
  */
 export async function ensureController(context: Context): Promise<Outcome> {
   const { settings } = context;
@@ -116,7 +116,7 @@ async function installIfMissing(context: Context): Promise<Outcome> {
   return 'changed';
 }
 
-/** Installs or upgrades the release. Throws `TaskError` with what is wrong with its pods, or else with helm's message. */
+/** Installs or upgrades the release. Throws `TaskError` with its pods' problems or helm's message. */
 async function upgrade(context: Context, namespace: string): Promise<void> {
   const { environment, settings } = context;
   const $ = context.$({ quiet: true, nothrow: true });
@@ -128,7 +128,7 @@ async function upgrade(context: Context, namespace: string): Promise<void> {
     if (output.exitCode === 0) return;
     context.signal.throwIfAborted();
     const seen = diagnosis.findings();
-    // Pods of an earlier failed run may not have changed, so the watch saw nothing.
+    // The watch sees no pods that have not changed since an earlier failed run.
     const pods = seen.length > 0 ? [] : await readPods({ $, environment }, namespaces).catch(() => []);
     const lines = shownLinesOf([...seen, ...unreadyOf(pods)]);
     if (lines.length === 0) throw notInstalled(settings, reasonOf(output));
@@ -172,7 +172,7 @@ async function firstRecord(context: EnvironmentContext, namespace: string): Prom
   };
 }
 
-/** A digest of the chart and its values; for a local chart also of its files. */
+/** Digest of the chart and its values, for a local chart including its files. */
 async function digestOf(root: string, { ingress }: Settings): Promise<string> {
   const { chart, repository } = ingress.chart;
   const files = repository ? [] : await filesBelow(root, chart).catch(() => []);

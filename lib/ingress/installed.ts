@@ -7,23 +7,23 @@ import { controllerOf } from './controllers.ts';
 /** Name of the controller's helm release. */
 export const releaseName = 'traefik';
 
-/** The ingress controller that create-k8s installed: only this one is upgraded and removed. */
+/** The ingress controller that create-k8s installed; only this one is upgraded and removed. */
 export type ControllerRecord = {
   readonly namespace: string;
-  /** True if the namespace was created for it. */
+  /** True if the namespace was created for the controller. */
   readonly ownNamespace: boolean;
-  /** Names of the types (CRDs) that the cluster had before. */
+  /** Types (CRDs) that existed before the installation. */
   readonly typesBefore: readonly string[];
-  /** Of chart and values; empty until the installation is complete. */
+  /** Digest of chart and values; empty until the installation is complete. */
   readonly digest: string;
 };
 
-/** Names of the types that Traefik's charts install. */
+/** Types that Traefik's charts install. */
 const traefikTypes = /\.(?:traefik\.io|gateway\.networking\.k8s\.io)$/;
 
 const file = 'ingress.json';
 
-/** The record of the installation; undefined if there is none. Throws `TaskError` if it cannot be read. */
+/** The record of the installation; undefined if there is none. Throws `TaskError` if it is unreadable. */
 export const readRecord = (
   environment: Pick<Environment, 'name' | 'state'>,
 ): Promise<ControllerRecord | undefined> =>
@@ -39,7 +39,6 @@ export const writeRecord = (
   record: ControllerRecord,
 ): Promise<void> => writeStateFile(environment, file, record);
 
-/** An object of which only the name matters. */
 export type Named = { readonly metadata: { readonly name: string } };
 
 /** Removes the controller, its namespace and its types, if create-k8s installed them. */
@@ -56,7 +55,7 @@ export async function removeController(context: EnvironmentContext): Promise<voi
   const names = types.map(({ metadata }) => metadata.name);
   const own = names.filter((name) => traefikTypes.test(name) && !record.typesBefore.includes(name));
   if (own.length === 0) return;
-  // Objects of somebody else would be deleted with their type.
+  // Deleting a type deletes its objects, which may belong to somebody else.
   const used = await $({ quiet: true })`${kubectl(environment)} get ${own.join(',')} -A -o name`;
   if (used.stdout.trim() === '') await $`${kubectl(environment)} delete crd ${own} --ignore-not-found`;
   else context.log('keeping the types of the ingress controller: other namespaces use them');

@@ -7,15 +7,15 @@ import type { Settings } from '../settings/settings.ts';
 
 export type Route = { readonly path: string; readonly ranges: readonly string[] };
 
-/** An application as the ingress controller is told to serve it. */
+/** An application's routes at the ingress controller. */
 export type Site = {
   readonly host: string;
   readonly tls: boolean;
-  /** Port of its URL if the controller redirects to one; undefined: the port on which the controller listens. */
+  /** Port of its URL if the controller redirects to one; otherwise it is the controller's own. */
   readonly port: number | undefined;
-  /** The longest path first: the first match decides. */
+  /** Longest path first, since the first match wins. */
   readonly routes: readonly Route[];
-  /** The address in the Ingress's status. */
+  /** Address in the Ingress's status. */
   readonly published: string | undefined;
 };
 
@@ -94,15 +94,14 @@ export async function readSite(context: Context, app: string): Promise<Site> {
   });
 }
 
-/** One path of one host. */
+/** A path of a host. */
 export type Place = {
   readonly host: string;
   readonly path: string;
-  /** Of Traefik, with the source ranges. */
+  /** Name of Traefik's middleware with the source ranges. */
   readonly middleware: string | undefined;
 };
 
-/** The places that an object serves. */
 export function placesOf(item: Ingress | HttpRoute): readonly Place[] {
   if (item.kind === 'Ingress') {
     const middleware = item.metadata.name;
@@ -117,7 +116,7 @@ export function placesOf(item: Ingress | HttpRoute): readonly Place[] {
   });
 }
 
-/** The routes that these objects describe; undefined if there are none. */
+/** The routes in these objects; undefined if there are none. */
 export function siteOf(items: readonly RouteObject[], settings: Pick<Settings, 'ingress'>): Site | undefined {
   const ranges = new Map(
     items.flatMap((item) =>
@@ -147,17 +146,17 @@ export function siteOf(items: readonly RouteObject[], settings: Pick<Settings, '
   };
 }
 
-/** The port to which Traefik redirects, also from HTTPS with another port in `Host`. */
+/** The port to which Traefik redirects, even from HTTPS with another port in `Host`. */
 export const redirectPort = ({ ingress }: Pick<Settings, 'ingress'>): number | undefined =>
   ingress.tls.enabled && ingress.controller === 'traefik' ? ingress.tls.port : undefined;
 
-/** The address in the status of an Ingress or a Service. */
+/** The address in an Ingress's or Service's status. */
 export function publishedAddress({ status }: Balanced): string | undefined {
   const [balancer] = status?.loadBalancer?.ingress ?? [];
   return balancer?.ip ?? balancer?.hostname;
 }
 
-/** The route that serves a path, with or without a query. */
+/** The route for a path, with or without a query. */
 export function routeOf(site: Site, path: string): Route | undefined {
   const plain = path.split(/[?#]/)[0] ?? '';
   const below = (prefix: string) => plain === prefix || plain.startsWith(prefix.replace(/\/?$/, '/'));

@@ -9,17 +9,17 @@ import { ownCertificates } from './certificates.ts';
 import { type Entrance, withEntrance } from './entrance.ts';
 import { isAllowed, readSite, routeOf, type Site } from './routes.ts';
 
-/** What to test; without a path all routes. */
+/** What to test: a path, or by default all routes. */
 export type Wanted = {
   readonly app: string;
   readonly path: string | undefined;
-  /** The expected status, instead of that of the source ranges. */
+  /** Expected status; by default it follows from the source ranges. */
   readonly expect: number | undefined;
 };
 
 /**
- * Calls an application through the ingress. Throws `TaskError` unless every path answers as its source ranges require: 200 if our
- * address is allowed, 403 if not; and, with TLS, HTTP redirects to HTTPS.
+ * Calls an application through the ingress. Throws `TaskError` unless every path answers as its source ranges
+ * require: 200 if our address is allowed, otherwise 403; with TLS, HTTP redirects to HTTPS.
  */
 export async function testIngress(context: Context, wanted: Wanted): Promise<void> {
   const { environment, settings } = context;
@@ -52,7 +52,7 @@ export type Check = {
   readonly context: Pick<TaskContext, 'log' | 'signal'>;
 };
 
-/** The problems, one a line; correct answers are logged. */
+/** Problems, one per line; logs correct answers. */
 export async function checkSite(check: Check): Promise<readonly string[]> {
   const { site, entrance, authority, wanted, context } = check;
   const port = site.tls ? entrance.https : entrance.http;
@@ -63,7 +63,7 @@ export async function checkSite(check: Check): Promise<readonly string[]> {
   const ask = (path: string): Promise<Answer> => call({ ...entrance, port, origin, path, authority, signal });
   const all = wanted.path === undefined && wanted.expect === undefined;
   const paths = all ? site.routes.map((route) => route.path) : [wanted.path ?? '/'];
-  // Address translation may change our address; the backend shows what the controller sees.
+  // NAT may change our address; the backend shows the one that the controller sees.
   const seen = all || wanted.expect === undefined ? seenAddress(await ask('/')) : '';
   const problems: string[] = [];
   for (const path of paths.sort()) {
@@ -82,7 +82,7 @@ export async function checkSite(check: Check): Promise<readonly string[]> {
     const called = { ...entrance, port: entrance.http, origin: plain, path: '/', authority, signal };
     const { status, location = '' } = await call(called);
     const target = URL.canParse(location) ? new URL(location) : undefined;
-    // Only for Traefik the port of the redirect is known.
+    // The redirect's port is known for Traefik only.
     const leads = site.port === undefined ? target?.hostname === site.host : target?.host === origin.host;
     const redirects = status >= 301 && status <= 308 && target?.protocol === 'https:';
     if (redirects && leads) context.log(`${plain.origin}/ redirects to ${location}`);
@@ -94,7 +94,7 @@ export async function checkSite(check: Check): Promise<readonly string[]> {
   return problems;
 }
 
-/** Our address as the controller saw it: the first in X-Forwarded-For if the backend shows its headers, else our own. */
+/** Our address as the controller sees it: X-Forwarded-For if the backend shows it, otherwise the local one. */
 function seenAddress({ body, from }: Answer): string {
   return /^X-Forwarded-For: *([0-9a-f.:]+)/im.exec(body)?.[1] ?? from;
 }

@@ -2,25 +2,25 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 
 /**
- * Matches an object that the server refuses to change: its namespace, if helm names it ("server-side apply failed for object
- * …"), kind and name. Excludes volumes, namespaces and types: deleting them loses data.
+ * Matches an object that the server refuses to change: its namespace, if helm names it ("server-side apply failed for
+ * object …"), kind and name. Excludes volumes, namespaces and types, because deleting them loses data.
  */
 const refused =
   '(?:object (\\S*)/\\S+ [^:]*: )?(?<![\\w.])(?!Persistent|Namespace|CustomResourceDefinition)([A-Z]\\w+)(?:\\.[\\w.-]+)? "([^"]+)" is invalid: .*';
 
 const withPods = ['Deployment', 'DaemonSet', 'StatefulSet', 'ReplicaSet', 'Job', 'Service'];
-/** Kinds without a namespace; others begin with `Cluster`. */
+/** Kinds without a namespace, besides those that begin with `Cluster`. */
 const clusterWide =
   /^Cluster|^(?:PriorityClass|StorageClass|IngressClass|RuntimeClass)$|WebhookConfiguration$/;
 
-/** Advice for an object that cannot be changed; `namespace` may be unknown. */
+/** Advice for an immutable object; `namespace` may be unknown. */
 function recreate(namespace: string | undefined, kind: string, name: string): string {
   const flag = clusterWide.test(kind) ? '' : ` -n ${namespace || '<namespace>'}`;
   const kept = withPods.includes(kind);
   return `delete the object, and run again to recreate it${kept ? '; its pods and volumes stay' : ''} (\`kubectl${flag} delete ${kind.toLowerCase()} ${name}${kept ? ' --cascade=orphan' : ''}\`)`;
 }
 
-/** Advice by the cluster's error message. */
+/** Advice for the cluster's error messages. */
 const clusterAdvice: readonly (readonly [RegExp, (...found: string[]) => string])[] = [
   [
     /no matches for kind "(\w+)"/,
@@ -78,7 +78,7 @@ const clusterAdvice: readonly (readonly [RegExp, (...found: string[]) => string]
   ],
 ];
 
-/** The advice for a failure of the cluster; undefined if none is known. */
+/** Advice for a failure of the cluster; undefined if there is none. */
 export function adviceFor(why: string): string | undefined {
   for (const [pattern, advice] of clusterAdvice) {
     const found = pattern.exec(why);
@@ -87,7 +87,7 @@ export function adviceFor(why: string): string | undefined {
   return undefined;
 }
 
-/** The error of a command, with advice for the cluster's message; any other error as it is. */
+/** Adds advice for the cluster's message to a command's error; returns any other error unchanged. */
 export function advised(error: unknown): unknown {
   if (!(error instanceof TaskError)) return error;
   const { what, why, exitCode, advice = adviceFor(why ?? '') } = error;

@@ -22,25 +22,25 @@ export type PodStatus = {
   readonly initContainerStatuses?: readonly ContainerStatus[];
 };
 
-/** A pod or another object, and what is wrong with it. */
+/** A pod or other object with its problem. */
 export type Finding = { readonly object: string; readonly text: string };
 
 export type Diagnosis = {
-  /** What explains a failure, most telling first; empty if nothing was seen. */
+  /** What may explain a failure, most likely first. */
   findings(): Finding[];
-  /** The messages of successful checks. */
+  /** Messages of successful checks. */
   passed(): Finding[];
-  /** Writes everything seen to a file in the state folder and returns its path. */
+  /** Writes everything observed to a file in the state folder and returns its path. */
   save(name: string): Promise<string>;
   stop(): Promise<void>;
 };
 
-/** Warnings of an autoscaler until a new release's pods are measured: they explain no failure. */
+/** An autoscaler's warnings until a new release's pods are measured; they explain no failure. */
 export const aboutMetrics = /^(?:FailedGet\w*Metrics?|FailedComputeMetricsReplicas): /;
 
 /**
- * Watches pods and warnings of some namespaces from now on. helm removes a failed release with its pods and logs (rollback, or
- * uninstall after a first install), so the explanation must be gathered while it happens.
+ * Watches pods and warnings of some namespaces from now on. helm removes a failed release with its pods and logs (by
+ * rollback, or by uninstall after a first install), so the explanation must be gathered while it runs.
  */
 export async function watchCluster(
   context: EnvironmentContext,
@@ -57,7 +57,7 @@ export async function watchCluster(
     if (!namespace || !name || !namespaces.has(namespace) || status === undefined) return;
     const key = `${namespace}/${name}`;
     const pod = seen(pods.get(key), status);
-    // At once: the pod may soon be gone.
+    // Immediately, since the pod may soon be gone.
     if (pod.problem && !pod.logs) pod.logs = lastLines({ $, environment }, namespace, name);
     pods.set(key, pod);
   });
@@ -114,7 +114,7 @@ function parseStatus(text: string): PodStatus | undefined {
   }
 }
 
-// One line per event, unlike the JSON of a watch. No tabs between the fields: kubectl turns them into blanks.
+// One line per event, unlike the JSON of a watch. No tabs as separators: kubectl turns them into blanks.
 const podTemplate = '{.metadata.namespace}{"|"}{.metadata.name}{"|"}{.status}{"\\n"}';
 const eventTemplate =
   '{.involvedObject.namespace}{"|"}{.involvedObject.kind}{"|"}{.involvedObject.name}{"|"}{.reason}{"|"}{.message}{"\\n"}';
@@ -138,14 +138,14 @@ async function lastLines({ $, environment }: ShellContext, namespace: string, po
 
 export type SeenPod = {
   readonly status: PodStatus;
-  /** The last problem seen; kept even if a rollback ends the pod cleanly. */
+  /** Last problem seen; kept even if a rollback ends the pod cleanly. */
   readonly problem?: string;
   /** True if it was ever ready. */
   readonly wasReady?: boolean;
   logs?: Promise<string>;
 };
 
-/** A pod with its new status; a pod that became ready drops its earlier problem. */
+/** Updates a pod's status; a pod that becomes ready loses its earlier problem. */
 export function seen(before: SeenPod | undefined, status: PodStatus): SeenPod {
   const { problem: earlier, ...rest } = before ?? {};
   const ready = status.containerStatuses?.every((container) => container.ready) ?? false;
@@ -154,7 +154,7 @@ export function seen(before: SeenPod | undefined, status: PodStatus): SeenPod {
   return { ...rest, status, wasReady, ...(problem === undefined ? {} : { problem }) };
 }
 
-/** What is wrong with a pod, in words for people; undefined if nothing is. */
+/** A pod's problem for a message; undefined if there is none. */
 export function problemOf(status: PodStatus): string | undefined {
   for (const container of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
     const { terminated, waiting } = container.state ?? {};
@@ -172,7 +172,7 @@ export function problemOf(status: PodStatus): string | undefined {
   return undefined;
 }
 
-/** Warnings that may explain a failure: first about pods that could not be created; none about pods that became ready. */
+/** Warnings that may explain a failure, pods that could not be created first; none about ready pods. */
 export function telling(warnings: readonly Finding[], pods: ReadonlyMap<string, SeenPod>): Finding[] {
   const isPod = ({ object }: Finding) => object.startsWith('pod ');
   const kept = warnings.filter(({ object, text }) => {

@@ -6,7 +6,7 @@ import type { Environment } from '../settings/environment.ts';
 import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
 import { advised } from './advice.ts';
 
-/** `kubectl` with the environment's kubeconfig and context; never "the current context". */
+/** `kubectl` with the environment's kubeconfig and context; "the current context" is never used. */
 export const kubectl = ({ context, kubeconfig }: Environment): readonly string[] => [
   'kubectl',
   '--kubeconfig',
@@ -23,14 +23,13 @@ export const kubectlText = ({ context, name }: Environment): string =>
 export const helmText = ({ context, name }: Environment): string =>
   shellWords(['helm', '--kubeconfig', `.state/${name}/kubeconfig`, '--kube-context', context]);
 
-/** One of an object's conditions, such as `Ready`. */
 export type Condition = { readonly type: string; readonly status: string; readonly message?: string };
 
-/** True if a condition of this type holds. */
+/** True if the condition's status is `True`. */
 export const holds = (conditions: readonly Condition[] | undefined, wanted: string): boolean =>
   conditions?.some(({ type, status }) => type === wanted && status === 'True') ?? false;
 
-/** The JSON that a kubectl command printed. Throws `TaskError` for anything else, and for a `Status` of the API server. */
+/** Parses kubectl's JSON. Throws `TaskError` for anything else and for the API server's `Status`. */
 export function kubectlAnswer<Answer>(command: string, output: Pick<CommandOutput, 'stdout'>): Answer {
   const answer = parseAnswer<{ kind?: unknown; message?: unknown; code?: unknown }>(command, output);
   if (answer.kind !== 'Status') return answer as Answer;
@@ -41,7 +40,7 @@ export function kubectlAnswer<Answer>(command: string, output: Pick<CommandOutpu
   });
 }
 
-/** The items of a list. Throws `TaskError` for an answer without `items`. */
+/** The items of a list. Throws `TaskError` if there is no `items`. */
 export function itemsOf<Item>(
   command: string,
   answer: { readonly items?: readonly Item[] },
@@ -50,7 +49,7 @@ export function itemsOf<Item>(
   throw noAnswer(command, 'the output of kubectl is not a list: it has no `items`');
 }
 
-/** The parsed `-o json` of a kubectl command. Throws `TaskError` if it fails or prints no JSON. */
+/** Runs kubectl and parses its `-o json`. Throws `TaskError` if it fails or prints no JSON. */
 export async function kubectlJson<Result>(
   { $, environment }: ShellContext,
   ...args: readonly string[]
@@ -61,7 +60,7 @@ export async function kubectlJson<Result>(
   return kubectlAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
 }
 
-/** The same for the items of a list. */
+/** The same for a list's items. */
 export const kubectlList = async <Item>(
   context: ShellContext,
   ...args: readonly string[]
@@ -71,7 +70,7 @@ export const kubectlList = async <Item>(
     await kubectlJson<{ items?: readonly Item[] }>(context, ...args),
   );
 
-/** Ends a command (with `nothrow`) and its process group, and waits for it. */
+/** Ends a command (with `nothrow`) and its process group and waits for it. */
 export async function endCommand(command: Command): Promise<void> {
   try {
     if (command.pid !== undefined) process.kill(-command.pid, 'SIGTERM');

@@ -2,7 +2,7 @@ import type { ShellContext } from '../settings/context.ts';
 import { type Finding, type PodStatus, problemOf } from './diagnostics.ts';
 import { type Condition, holds, kubectlList } from './kubectl.ts';
 
-/** The used part of a pod. */
+/** The fields of a pod that the tasks use. */
 export type Pod = {
   readonly metadata: {
     readonly namespace: string;
@@ -12,7 +12,7 @@ export type Pod = {
   readonly status?: PodStatus & { readonly conditions?: readonly Condition[] };
 };
 
-/** The pods of some namespaces. Throws `TaskError` if kubectl fails. */
+/** The pods of the namespaces. Throws `TaskError` if kubectl fails. */
 export async function readPods(
   context: ShellContext,
   namespaces: ReadonlySet<string>,
@@ -21,7 +21,7 @@ export async function readPods(
   return pods.filter(({ metadata }) => namespaces.has(metadata.namespace));
 }
 
-/** Pods that should be ready and are not, each with the reason; without ended pods of Jobs and pods being deleted. */
+/** Pods that are unexpectedly not ready, with the reason; ignores finished pods of Jobs and pods being deleted. */
 export function unreadyOf(pods: readonly Pod[]): readonly Finding[] {
   return pods.flatMap(({ metadata, status = {} }) => {
     const { phase = 'Pending', conditions = [] } = status;

@@ -16,25 +16,25 @@ export type Connection = { readonly host: string; readonly port: number };
 
 export type ForwardTarget = {
   readonly namespace: string;
-  /** A Service or pod, as `svc/vault`. */
+  /** A Service or pod, such as `svc/vault`. */
   readonly resource: string;
   readonly port: number;
-  /** The local port. Default: any free one. */
+  /** Local port. Default: any free one. */
   readonly localPort?: number | undefined;
-  /** Milliseconds to retry, for pods that are starting. Default: 0, one attempt. */
+  /** Milliseconds to retry while pods start. Default: 0, one attempt. */
   readonly waitMs?: number;
-  /** True when the server answers: kubectl only finds a pod, whose container may not listen yet. Used with `waitMs` only. */
+  /** True if the server answers; kubectl only finds a pod, whose container may not listen yet. Needs `waitMs`. */
   readonly answers?: (connection: Connection) => Promise<boolean>;
 };
 
 export type ForwardContext = ShellContext & Partial<Pick<TaskContext, 'signal' | 'progress'>>;
 
-/** Milliseconds that pods may take to answer after the cluster starts. */
+/** Milliseconds for pods to answer after the cluster starts. */
 export const podStartMs = 120_000;
 
 /**
- * Calls `use` with a loopback address that `kubectl port-forward` connects to a Service or pod. Throws `TaskError` with the last
- * reason, and what is wrong with the pods, if nothing answers in time.
+ * Calls `use` with a loopback address that `kubectl port-forward` connects to a Service or pod. If nothing answers in
+ * time, throws `TaskError` with the last reason and the pods' problems.
  */
 export async function withPortForward<Result>(
   context: ForwardContext,
@@ -50,16 +50,16 @@ export async function withPortForward<Result>(
   }
 }
 
-/** What a lasting forward tells: where it leads from, each time it is open, and why it was lost. */
+/** News of a lasting forward: its address, each time it opens, and why it was lost. */
 export type ForwardNews = {
   readonly onOpen: (connection: Connection) => void;
   readonly onLost: (reason: string) => void;
 };
 
 /**
- * Forwards until the run stops, from the same local port all the time: connects again when kubectl ends or the server does not
- * answer, which is asked every `lookMs` milliseconds (kubectl itself notices a pod that is gone only when something connects). Throws
- * `TaskError` as `withPortForward` does when nothing answers for so long.
+ * Forwards from the same local port until the run stops. Reconnects if kubectl ends or the server does not answer a
+ * check every `lookMs` milliseconds; kubectl itself notices a missing pod only on a connection. Throws `TaskError` as
+ * `withPortForward` does if nothing answers in time.
  */
 export async function keepForward(
   context: ForwardContext & Pick<TaskContext, 'signal'>,
@@ -80,7 +80,7 @@ export async function keepForward(
   }
 }
 
-/** Why the forward leads nowhere any more; returns as well when the signal comes. */
+/** Why the forward was lost; also returns on the signal. */
 async function untilLost(
   { command, connection }: Forward,
   answers: Required<ForwardTarget>['answers'],
@@ -122,16 +122,16 @@ async function openForward(context: ForwardContext, target: ForwardTarget): Prom
   });
 }
 
-/** Milliseconds for kubectl to find the pod: on a node that just died, the API server waits much longer. */
+/** Milliseconds for kubectl to find the pod; on a node that just died, the API server waits much longer. */
 const openMs = 15_000;
 
-/** True if retrying cannot help: the API server refuses, or has no such object. */
+/** True if retrying cannot help: the API server refuses or has no such object. */
 const isFinal = (reason: string): boolean => /\((?:NotFound|Forbidden|Unauthorized)\)/.test(reason);
 
 const howEnded = ({ stderr, exitCode }: CommandOutput): string =>
   reasonIn(stderr) ?? `kubectl ended with exit code ${exitCode}`;
 
-/** Runs `kubectl port-forward` once; returns a string with the reason if no server answers. */
+/** Runs `kubectl port-forward` once; returns the reason if no server answers. */
 async function tryForward(
   { $, environment }: ShellContext,
   { namespace, resource, port, localPort, waitMs = 0, answers }: ForwardTarget,

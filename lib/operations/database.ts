@@ -13,11 +13,11 @@ import type { Context, EnvironmentContext } from '../settings/context.ts';
 import { settingsOf } from '../settings/environment.ts';
 import { findTool } from '../tools/tools.ts';
 
-/* Whether PostgreSQL accepts the passwords of the encrypted files. */
+/* Checks whether PostgreSQL accepts the passwords in the encrypted files. */
 
 /**
- * Throws `TaskError` if PostgreSQL refuses the superuser's password of the encrypted file: nothing that needs the superuser would work.
- * Rejects if either cannot be read.
+ * Throws `TaskError` if PostgreSQL refuses the superuser's password of the encrypted file, because nothing that needs
+ * the superuser would work. Rejects if either cannot be read.
  */
 export async function checkPassword(context: Context): Promise<void> {
   const { environment, settings } = context;
@@ -35,8 +35,8 @@ export async function checkPassword(context: Context): Promise<void> {
 }
 
 /**
- * What is wrong with a database that answers: an unfinished rotation, passwords that the server refuses, or a check that failed.
- * Undefined if all is well, and without sops or a keyring, which are needed to check.
+ * Why an answering database is unhealthy: an unfinished rotation, refused passwords, or a failed check. Undefined if
+ * it is healthy, and without sops or a keyring, which the check needs.
  */
 export async function databaseProblem(context: EnvironmentContext): Promise<string | undefined> {
   const { environment } = context;
@@ -63,7 +63,7 @@ export async function databaseProblem(context: EnvironmentContext): Promise<stri
 const unchecked = (error: Error): string =>
   `its passwords cannot be checked: ${error instanceof TaskError ? error.what : error.message}`;
 
-/** What is wrong with the passwords of these roles, which are tried at once; undefined if all are accepted. */
+/** Which of the roles' passwords the server refuses; undefined if none. Tries all at once. */
 export async function loginProblem(
   roles: readonly LoginRole[],
   open: (role: LoginRole) => Promise<string>,
@@ -74,7 +74,7 @@ export async function loginProblem(
     const result = tried[index];
     return result?.status === 'fulfilled' && !result.value;
   });
-  // A server that does not answer in time has neither accepted nor refused the password.
+  // Without an answer in time, the password is neither accepted nor refused.
   const failed = tried.find((result) => result.status === 'rejected');
   if (refused.length === 0) return failed && unchecked(failed.reason);
   const what = 'refuses the password of the encrypted file';

@@ -3,10 +3,10 @@ import { removeKeyring } from '../secrets/keyring.ts';
 import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
 import { exportHomes, forgetRuns, remembered, removeState } from '../settings/environment.ts';
 
-/** Removes the whole environment: the cluster (or what was installed into it), keyring and state folder. */
+/** Removes the whole environment: cluster (or what was installed into it), keyring and state folder. */
 export async function destroyEnvironment(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
-  // A damaged record is a trace, too.
+  // A damaged record is a trace of the environment too.
   const known = await remembered(environment).catch(() => true);
   const outcome = await (await clusterOf(environment)).destroy(context);
   await removeKeyring(context);

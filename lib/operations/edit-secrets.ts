@@ -13,14 +13,14 @@ import { type Environment, exportHomes, processEnvironment } from '../settings/e
 import { signalOf } from '../tools/tool-answer.ts';
 import { loadDesiredState } from '../vault/api/state.ts';
 
-/** The file to edit, which may not exist: the named one, else the only one, else database.yaml; and all that exist. */
+/** The file to edit, which may not exist, and all that do: the named one, the only one, or database.yaml. */
 async function choose({ environment }: InEnvironment, named: string | undefined) {
   const names = await secretNames(environment);
   const file = named ?? (names.length === 1 ? names[0] : undefined) ?? 'database.yaml';
   return { file, names, path: secretsFile(environment.name, file) };
 }
 
-/** Path of the file to edit. Throws `UsageError` if the environment does not have it. */
+/** Path of the file to edit. Throws `UsageError` if it does not exist. */
 async function fileToEdit(context: InEnvironment, named: string | undefined): Promise<string> {
   const { name } = context.environment;
   const { file, names, path } = await choose(context, named);
@@ -32,7 +32,7 @@ async function fileToEdit(context: InEnvironment, named: string | undefined): Pr
   });
 }
 
-/** Throws `UsageError` without the file, and without a terminal, which an editor needs. */
+/** Throws `UsageError` if the file, or a terminal for the editor, is missing. */
 export async function checkEdit(context: InEnvironment, named: string | undefined): Promise<void> {
   const file = await fileToEdit(context, named);
   if (process.stdin.isTTY && process.stdout.isTTY) return;
@@ -44,7 +44,7 @@ export async function checkEdit(context: InEnvironment, named: string | undefine
   });
 }
 
-/** The user's editor; if empty, sops looks for vim, nano and vi. */
+/** The user's editor; if empty, sops tries vim, nano and vi. */
 const editor = (): string => process.env.SOPS_EDITOR || process.env.VISUAL || process.env.EDITOR || '';
 
 const folderOf = ({ state }: Environment): string => join(state, 'edit');
@@ -65,13 +65,13 @@ export async function editCommands(
   ];
 }
 
-/** Exit codes of sops: the file was closed without a change, the editor failed. */
+/** Exit codes of sops: the file was closed unchanged, the editor failed. */
 const unchangedCode = 200;
 const editorFailedCode = 201;
 
 /**
- * Opens an encrypted file in the user's editor. The decrypted text is in a folder of the state meanwhile, readable for the user alone.
- * The folder is removed with all that an editor or a killed run left in it.
+ * Opens an encrypted file in the user's editor. The decrypted text is in a private folder of the state, which is
+ * removed with everything that the editor or a killed run left in it.
  */
 export async function editSecrets(context: Context, named: string | undefined): Promise<void> {
   const { $, environment } = context;
@@ -84,7 +84,7 @@ export async function editSecrets(context: Context, named: string | undefined): 
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const chosen = editor();
   const path = join(environment.root, file);
-  // Without the editor first, so that a fault of the file or its key is explained.
+  // Decrypted without the editor first, to explain a problem with the file or its key.
   const opened = await (await sopsShell(context))`sops decrypt --output /dev/null ${path}`;
   if (opened.exitCode !== 0) throw await explainSops(environment.root, file, '', opened);
   const before = await readFile(path, 'utf8');
@@ -113,7 +113,7 @@ export async function editSecrets(context: Context, named: string | undefined): 
   context.print(await howToApply(context, file));
 }
 
-/** One line that names the tasks that apply an edited file to the cluster. */
+/** Advice with the tasks that apply an edited file to the cluster. */
 async function howToApply({ environment: { root }, settings }: Target, file: string): Promise<string> {
   const name = basename(file);
   const uses = (release: string): boolean =>

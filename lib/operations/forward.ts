@@ -16,25 +16,25 @@ const forwardNames = ['vault', 'postgresql', 'ingress'] as const;
 
 type Name = (typeof forwardNames)[number];
 
-/** The servers in pods, or beside the cluster. */
+/** Servers in pods or beside the cluster. */
 const pods = {
   vault: { scheme: 'http://', target: vaultTarget },
   postgresql: { scheme: '', target: postgresqlTarget },
 };
 
-/** How to get to a server: a place that this machine reaches by itself, or a forwarded port. */
+/** Access to a server: an address reachable from this machine, or a forwarded port. */
 type Way = { readonly scheme: string } & (
   | { readonly at: Connection }
-  /** `port` is the one of this machine that is tried first. */
+  /** `port` is the first local port to try. */
   | { readonly target: Parameters<typeof keepForward>[1]; readonly port: number }
 );
 
-/** The longest time that a timer can wait: 24 days. */
+/** The longest delay of a timer: 24 days. */
 const longestMs = 2 ** 31 - 1;
 
 /**
- * Prints where Vault, PostgreSQL and the ingress controller answer this machine, and keeps the ports that it has to forward for it open
- * until the run stops. Throws `TaskError` when one of them does not answer for two minutes.
+ * Prints the local addresses of Vault, PostgreSQL and the ingress controller and keeps forwarded ports open until the
+ * run stops. Throws `TaskError` if a server does not answer for two minutes.
  */
 export async function forward(context: Context, asked: readonly Name[]): Promise<void> {
   const names = serversToForward(context, asked);
@@ -58,11 +58,11 @@ export async function forward(context: Context, asked: readonly Name[]): Promise
       });
     }),
   );
-  // A listener for the signal alone would let the process end.
+  // A signal listener alone would not keep the process running.
   await delay(longestMs, undefined, { signal: context.signal }).catch(() => undefined);
 }
 
-/** What is asked for, or all that can answer. Throws UsageError for the ingress of simulated pods. */
+/** The requested servers, or all that can answer. Throws `UsageError` for the ingress of simulated pods. */
 export function serversToForward({ environment, settings }: Target, asked: readonly Name[]): readonly Name[] {
   const { simulatedPods } = providerOf(environment);
   if (simulatedPods && asked.includes('ingress')) {
@@ -103,10 +103,10 @@ async function wayToIngress(context: Context): Promise<Way> {
   return { scheme, target, port: localPort };
 }
 
-/** The port of the controller's Service, and one of this machine that needs no root. */
+/** Port of the controller's Service, and a local port that needs no root. */
 const ingressPorts = (tls: boolean) => (tls ? { port: 443, localPort: 8443 } : { port: 80, localPort: 8080 });
 
-/** True when an HTTP server answers, whatever it says and whatever its certificate is worth. */
+/** True if an HTTP server answers, with any status and any certificate. */
 const answersAny =
   (scheme: string) =>
   ({ host, port }: Connection): Promise<boolean> =>
@@ -121,11 +121,11 @@ const answersAny =
 function tell(context: Context, names: readonly Name[], addresses: ReadonlyMap<Name, string>): void {
   const rows = names.map((name) => ({ name, address: addresses.get(name) ?? '' }));
   context.print(context.options.json ? JSON.stringify(rows, null, 2) : formatAddresses(rows));
-  // The task is ready with this line.
+  // This line marks the task as ready.
   context.log('connected until the run ends');
 }
 
-/** The same as plain commands: each stays until it is ended. */
+/** The same as plain commands; each runs until it is stopped. */
 export async function forwardCommands(target: Target, asked: readonly Name[]): Promise<readonly string[]> {
   const { environment, settings } = target;
   const names = serversToForward(target, asked);
@@ -147,6 +147,6 @@ export async function forwardCommands(target: Target, asked: readonly Name[]): P
     const { port, localPort } = ingressPorts(settings.ingress.tls.enabled);
     return line(namespace, service, localPort, port);
   });
-  // The runner puts the last command into the background by itself.
+  // The runner itself puts the last command in the background.
   return commands.map((command, index) => (index < commands.length - 1 ? `${command} &` : command));
 }

@@ -11,8 +11,8 @@ import { settingsOf } from '../settings/environment.ts';
 import { unseal } from '../vault/init-vault.ts';
 
 /**
- * Unseals Vault on a cluster with real nodes and waits for PostgreSQL; after a start of the nodes also for all pods. Pods that are not
- * ready after two minutes are logged. Throws `TaskError` if Vault or PostgreSQL is deployed and does not answer.
+ * Unseals Vault on a cluster with real nodes and waits for PostgreSQL; if nodes started, also for all pods. Logs pods
+ * that are not ready after two minutes. Throws `TaskError` if a deployed Vault or PostgreSQL does not answer.
  */
 export async function reopen(context: EnvironmentContext, started: Outcome): Promise<Outcome> {
   const { $, environment } = context;
@@ -28,7 +28,7 @@ export async function reopen(context: EnvironmentContext, started: Outcome): Pro
   return opened;
 }
 
-/** A kubelet renews its lease every 10 s, and needs time to start. */
+/** A kubelet renews its lease every 10 s, after some time to start. */
 const kubeletMs = 60_000;
 
 type Lease = {
@@ -36,7 +36,7 @@ type Lease = {
   readonly spec: { readonly renewTime?: string };
 };
 
-/** Waits until each kubelet has renewed its lease. Until then the API shows its pods as before the stop: ready. */
+/** Waits until each kubelet has renewed its lease. Until then the API still shows its pods as ready, as before the stop. */
 async function waitForKubelets(context: EnvironmentContext): Promise<void> {
   const read = async (): Promise<ReadonlyMap<string, string | undefined>> => {
     const words = ['-n', 'kube-node-lease', 'get', 'leases'];

@@ -10,7 +10,7 @@ import { destroyCommands, destroyEnvironment } from './destroy.ts';
 import { readStatus } from './status.ts';
 import { formatStatus } from './status-text.ts';
 
-/** Throws `UsageError` for an environment that has a cluster, running or not: what is only tested is removed in the end. */
+/** Throws `UsageError` if the environment has a cluster, running or not, since the test removes it in the end. */
 export async function requireUnused(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
   const phase = await (await clusterOf(environment)).phase(context);
@@ -23,10 +23,10 @@ export async function requireUnused(context: EnvironmentContext): Promise<void> 
   });
 }
 
-/** What tells of a failure, in the state folder. */
+/** Folders in the state folder that explain a failure. */
 const folders = ['logs', 'diagnostics'];
 
-/** Removes the environment; before, its logs, diagnostics and status are kept in the folder, if one is given. */
+/** Removes the environment, after copying its logs, diagnostics and status to the folder `kept`, if given. */
 export async function removeScratch(context: EnvironmentContext, kept: string | undefined): Promise<void> {
   try {
     if (kept !== undefined) await keep(context, resolve(kept));
@@ -41,7 +41,7 @@ async function keep(context: EnvironmentContext, folder: string): Promise<void> 
     await ifThere(cp(join(context.environment.state, name), join(folder, name), { recursive: true }));
   const status = await readStatus(context).then(
     (found) => formatStatus(found, context),
-    // Only to look at: the run has its result already.
+    // For information only: the run already has its result.
     (error: Error) => error.message,
   );
   await writeFile(join(folder, 'status.txt'), `${status}\n`);

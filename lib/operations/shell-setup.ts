@@ -7,12 +7,12 @@ import type { InEnvironment } from '../settings/context.ts';
 import { type Environment, homesOf, writeWhole } from '../settings/environment.ts';
 import { toolEnvironment } from '../tools/tools.ts';
 
-/** Variables that point helm, helmfile, vault or sops to another server, namespace, folder or rule. Keys of age do no harm. */
+/** Variables that mislead helm, helmfile, vault or sops; those of age are harmless. */
 const misleading = /^(?:HELM|HELMFILE|VAULT|SOPS(?!_AGE_KEY))_[A-Z0-9_]+$/;
 
 /**
- * Shell commands that set the variables, after unsetting those of the user (`present` has the names) that would mislead the same
- * programs. Variables of the tasks, such as SOPS_PGP_KEY_FILE, are kept.
+ * Shell commands that set the variables, after unsetting those of the user (names in `present`) that mislead the same
+ * programs. Keeps variables of the tasks, such as SOPS_PGP_KEY_FILE.
  */
 export function shellSetup(
   variables: { readonly [name: string]: string },
@@ -26,8 +26,8 @@ export function shellSetup(
 }
 
 /**
- * Writes the configuration of Vault's command line and returns its path. A token helper supplies the token: a printed one would end up
- * in logs and shell histories. Vault runs the helper by a shell, without quotes.
+ * Writes the configuration of Vault's command line and returns its path. A token helper supplies the token, because a
+ * printed one ends up in logs and shell histories. Vault runs the helper in a shell, unquoted.
  */
 export async function writeVaultConfiguration({ root, state, plainState }: Environment): Promise<string> {
   const [keys, path] = ['keys.json', 'cli.hcl'].map((file) => join(state, 'vault', file)) as [string, string];
@@ -41,7 +41,6 @@ export async function writeVaultConfiguration({ root, state, plainState }: Envir
   return path;
 }
 
-/** The lines that `env` prints. */
 export async function environmentLines({ environment }: InEnvironment): Promise<readonly string[]> {
   const servers = await providerOf(environment).servers?.(environment);
   const variables: { [name: string]: string } = {

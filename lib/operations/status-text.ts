@@ -11,7 +11,7 @@ import { settingsOf } from '../settings/environment.ts';
 import { databaseProblem } from './database.ts';
 import type { Status } from './status.ts';
 
-/** The status as text. What cannot be read is logged. */
+/** The status as text. Logs what cannot be read. */
 export async function formatStatus(status: Status, context: EnvironmentContext): Promise<string> {
   const { environment } = context;
   const { cluster, releases } = status;
@@ -56,7 +56,7 @@ export async function formatStatus(status: Status, context: EnvironmentContext):
   return lines.join('\n');
 }
 
-/** What leads on from a phase, and the task that does it. */
+/** The next step from a phase, and its task. */
 const nextSteps: { readonly [phase in ClusterPhase]?: readonly [step: string, task: string] } = {
   absent: ['create it', 'create-environment'],
   creating: ['finish it', 'create-environment'],
@@ -64,7 +64,7 @@ const nextSteps: { readonly [phase in ClusterPhase]?: readonly [step: string, ta
   degraded: ['start what is missing', 'start-k8s'],
 };
 
-/** What was changed manually in the deployed releases. */
+/** Manual changes in the deployed releases. */
 async function driftLines(
   context: EnvironmentContext,
   { cluster, releases }: Status,
@@ -87,7 +87,7 @@ const isDeployed = ({ cluster, releases }: Status, wanted: string): boolean =>
   cluster.state === 'running' &&
   releases.some(({ name, status }) => name === wanted && status === 'deployed');
 
-/** True if Vault or PostgreSQL is deployed but does not serve, as after an interrupted start. */
+/** True if a deployed Vault or PostgreSQL does not serve, as after an interrupted start. */
 function isHalfStarted(status: Status): boolean {
   const { vault, database } = status;
   if (!providerOf(status).ownsCluster) return false;

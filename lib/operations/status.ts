@@ -13,7 +13,7 @@ import { findTool } from '../tools/tools.ts';
 import type { VaultStatus } from '../vault/api/vault-status.ts';
 import { readVaultStatus } from '../vault/health.ts';
 
-/** The output of `status --json`, whose form is fixed. */
+/** The output of `status --json`, a fixed format. */
 export type Status = {
   readonly environment: string;
   readonly provider: ProviderName;
@@ -37,18 +37,18 @@ type Node = {
   readonly status?: { readonly conditions?: readonly Condition[] };
 };
 
-/** Time limit of each query. */
+/** Milliseconds for each query. */
 const answerMs = 20_000;
 
 /**
- * The status of the environment. Only reads. What cannot be read is null or empty, and logged if it should exist. Throws `TaskError`
- * if it cannot be known whether there is a cluster.
+ * Reads the environment's status. What cannot be read is null or empty, and logged if it should exist. Throws
+ * `TaskError` if it is unknown whether a cluster exists.
  */
 export async function readStatus(unlimited: EnvironmentContext): Promise<Status> {
   const context = { ...unlimited, $: unlimited.$({ timeoutMs: answerMs }) };
   const { environment } = context;
   const state = await readPhase(context);
-  /** Why a query failed, in the order of the queries. */
+  /** Reasons of failed queries, in the order of the queries. */
   const failures = new Map<string, string | undefined>();
   const ask = async <Answer>(what: string, answer: Promise<Answer>): Promise<Answer | undefined> => {
     failures.set(what, undefined);
@@ -71,7 +71,7 @@ export async function readStatus(unlimited: EnvironmentContext): Promise<Status>
         ask('postgresql', isDatabaseReady(context)),
       ])
     : [];
-  // A Vault or database that is not installed is not missing.
+  // A Vault or database that is not installed is not reported as missing.
   const missed = [...failures].filter(
     ([what]) => what.startsWith('the ') || releases?.some(({ name }) => name === what) === true,
   );
@@ -93,7 +93,7 @@ async function readPhase(context: EnvironmentContext): Promise<ClusterPhase> {
   const { environment } = context;
   for (const tool of providerOf(environment).toolsFor.status) {
     if (await findTool(tool)) continue;
-    // Without the tools nothing was created yet.
+    // Without the tools, nothing can have been created.
     if ((await remembered(environment)) === undefined) return 'absent';
     throw new MissingToolError({
       what: `the state of environment \`${environment.name}\` is not known`,
@@ -120,7 +120,7 @@ async function readNodes(context: EnvironmentContext): Promise<Status['cluster']
 
 /** The declared releases, in the order of helmfile.yaml. */
 async function readReleases(context: EnvironmentContext): Promise<Status['releases']> {
-  // A release that cannot be read is reported with the drift.
+  // The drift reports unreadable releases.
   const deployed = await deployedReleases(context, () => {});
   const declared = await declaredReleases(context.environment.root);
   const found = declared.flatMap((release) => findDeployed(deployed, release) ?? []);

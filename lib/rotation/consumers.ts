@@ -4,12 +4,12 @@ import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
 import type { Settings } from '../settings/settings.ts';
 
-/** A Deployment whose pods have the password in their environment, and get a new one only by a restart. */
+/** A Deployment with the password in its pods' environment, which only a restart updates. */
 export type Consumer = {
   readonly namespace: string;
   readonly name: string;
   readonly release: string;
-  /** Increased by every change of its spec, a restart included. */
+  /** Incremented by every change of its spec, including a restart. */
   readonly generation: number;
 };
 
@@ -27,10 +27,10 @@ type DatabaseSecrets = {
   readonly [name: string]: { readonly namespace: string; readonly user: string } | null;
 };
 
-/** Reloader restarts workloads that name a changed Secret in it. */
+/** Reloader restarts workloads whose annotation names a changed Secret. */
 const annotation = 'secret.reloader.stakater.com/reload';
 
-/** The Secrets of the release devops with a login of one of these roles. */
+/** Secrets of the release devops that contain a login of these roles. */
 export function consumerSecrets(
   settings: Settings,
   roles: readonly string[],
@@ -41,7 +41,7 @@ export function consumerSecrets(
   );
 }
 
-/** The Deployments that log in as one of these roles by a Secret of the release devops. */
+/** Deployments that log in as these roles with a Secret of the release devops. */
 export async function consumersOf(context: Context, roles: readonly string[]): Promise<readonly Consumer[]> {
   const { settings } = context;
   const secrets = consumerSecrets(settings, roles);
@@ -59,12 +59,12 @@ export async function consumersOf(context: Context, roles: readonly string[]): P
   });
 }
 
-/** How long Reloader may take to notice a changed Secret. */
+/** Milliseconds for Reloader to notice a changed Secret. */
 const reloaderMs = 15_000;
 
 /**
- * Waits until Reloader has restarted these Deployments and their rollouts are complete; restarts what Reloader does not (if it is
- * simulated). `seen` is from before the change of their Secrets.
+ * Waits until Reloader has restarted these Deployments and they are rolled out; restarts what Reloader does not (if
+ * simulated). `seen` is the state before their Secrets changed.
  */
 export async function ensureRestarted(context: EnvironmentContext, seen: readonly Consumer[]): Promise<void> {
   const { environment } = context;

@@ -10,7 +10,7 @@ import { exportHomes } from '../settings/environment.ts';
 import { initVaultCommands } from '../vault/plain-commands.ts';
 import { consumerSecrets } from './consumers.ts';
 
-/** The plain commands of a rotation, for `--dry-run`. Passwords are passed by variables and stdin, never as arguments. */
+/** Plain commands of a rotation, for `--dry-run`. Passwords are passed by variables and stdin, never as arguments. */
 export async function rotationCommands(target: Target, name: string): Promise<readonly string[]> {
   const { environment, settings } = target;
   const roles = loginRoles(settings);
@@ -20,7 +20,7 @@ export async function rotationCommands(target: Target, name: string): Promise<re
   const port = servers?.postgresql ?? 5432;
   const kubectl = kubectlText(environment);
   const psql = `psql --port ${port} --username ${superuser.name} --dbname ${superuser.database}`;
-  // The superuser's last: until then its old password works for all of them.
+  // The superuser's comes last: until then its old password works for all of them.
   const ordered = [
     ...selected.filter((role) => role !== superuser),
     ...selected.filter((role) => role === superuser),
@@ -31,7 +31,7 @@ export async function rotationCommands(target: Target, name: string): Promise<re
   return [
     exportHomes(environment, 'GNUPGHOME'),
     ...(servers ? [] : [`${kubectl} -n database port-forward svc/postgresql ${port} &`]),
-    // The certificate is checked for the name; the forwarded port is at the address.
+    // The certificate is checked against the name; the forwarded port is at the address.
     `export PGHOST=${settings.database.host} PGHOSTADDR=127.0.0.1 PGSSLMODE=verify-full ${rootCertificate}`,
     `export PGPASSWORD="$(${decryptText(environment.name, superuser.secret)})"`,
     ...ordered.flatMap((role) => {
@@ -57,7 +57,7 @@ export async function rotationCommands(target: Target, name: string): Promise<re
   ];
 }
 
-/** Those of init-vault's commands that tell Vault how to log in to the database. */
+/** The commands of init-vault that give Vault its database login. */
 async function vaultCommands(target: Target): Promise<readonly string[]> {
   const lines = await initVaultCommands(target);
   const token = lines.findLast((line) => line.startsWith('export VAULT_TOKEN='));

@@ -17,19 +17,19 @@ import { type Consumer, consumersOf, ensureRestarted } from './consumers.ts';
 import { endRotation, type Rotation, readRotation, writeRotation } from './rotation-state.ts';
 import { replaceInServer } from './server.ts';
 
-/** 32 hexadecimal digits, which need no quoting anywhere. */
+/** 32 hexadecimal digits never need quotes. */
 const newPassword = (): string => randomBytes(16).toString('hex');
 
 /**
- * Replaces the passwords of the selected roles in the SOPS file, the server, Vault, the releases and the pods. An interrupted rotation
- * is completed with the passwords that it chose.
+ * Replaces the passwords of the selected roles in the SOPS file, the server, Vault, the releases and the pods.
+ * Completes an interrupted rotation with the passwords that it chose.
  */
 export async function rotatePasswords(context: Context, name: string): Promise<void> {
   const { environment, settings } = context;
   const roles = loginRoles(settings);
   const wanted = selectRoles(roles, name);
   const begun = await readRotation(environment);
-  // Checked first, since they are needed when the server already has the new passwords.
+  // Checked first: they are needed once the server has the new passwords.
   await checkKeys(environment);
   const chosen = roles.filter((role) => wanted.includes(role) || role.name in begun);
   const rotation = await choosePasswords(context, chosen, begun);
@@ -47,7 +47,7 @@ export async function rotatePasswords(context: Context, name: string): Promise<v
   const { changed, failure } = await replaceInServer(context, roles, rotation);
   if (failure !== undefined) {
     if (changed) throw unfinished(failure, environment);
-    // Nobody uses a new password yet.
+    // No new password is in use yet.
     await undo(files);
     throw failure;
   }
@@ -87,7 +87,7 @@ async function choosePasswords(
   return rotation;
 }
 
-/** Writes the new passwords into the encrypted files. Returns the previous contents by path; calls `undo` if it fails. */
+/** Writes the new passwords to the encrypted files; calls `undo` if it fails. Returns the previous contents by path. */
 async function replaceInFiles(
   context: Context,
   roles: readonly LoginRole[],
@@ -109,9 +109,9 @@ async function replaceInFiles(
   return before;
 }
 
-/** Gives the new passwords to Vault, which logs in with one of them, and to the releases, which set them in the server again. */
+/** Passes the new passwords to Vault, which logs in with one, and to the releases, which set them again. */
 async function replaceElsewhere(context: Context): Promise<void> {
-  // The outcomes of the parts are not that of the task.
+  // The parts' outcomes are not the task's.
   const part: Context = { ...context, passThrough: [], report: () => undefined };
   if (await isInitialised(part)) await initVault(part);
   else context.log(`Vault is not set up: ${taskCommand('init-vault')} gives it its password`);

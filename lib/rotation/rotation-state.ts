@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { taskCommand } from '../ground/launcher.ts';
 import { type Environment, readStateFile, writeStateFile } from '../settings/environment.ts';
 
-/** The passwords of each role whose rotation is not finished. */
+/** Old and new passwords of each role with an unfinished rotation. */
 export type Rotation = { readonly [role: string]: { readonly old: string; readonly new: string } };
 
 const file = 'database-rotation.json';
 
-/** The rotation that an earlier run began; empty if there is none. Throws `TaskError` if the file cannot be read. */
+/** The unfinished rotation of an earlier run, empty if there is none. Throws `TaskError` if it is unreadable. */
 export const readRotation = async (environment: Pick<Environment, 'name' | 'state'>): Promise<Rotation> =>
   (await readStateFile<Rotation>(environment, file, {
     what: ' is damaged',

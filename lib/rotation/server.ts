@@ -11,8 +11,8 @@ import type { Context, EnvironmentContext } from '../settings/context.ts';
 import type { Rotation } from './rotation-state.ts';
 
 /**
- * Changes the passwords in PostgreSQL, the superuser's last: with its old one the rest can be repeated. Returns whether any password
- * was changed, and the error that stopped it.
+ * Changes the passwords in PostgreSQL, the superuser's last, since its old one is needed to repeat the rest. Returns
+ * whether any password changed, and the error that stopped it.
  */
 export async function replaceInServer(
   context: Context,
@@ -44,7 +44,7 @@ export async function replaceInServer(
   }
 }
 
-/** A login as superuser with the first of all known passwords that the server accepts. */
+/** A superuser login with the first known password that the server accepts. */
 async function superuserLogin(
   context: Context,
   { name: user, database, secret }: LoginRole,
@@ -57,7 +57,7 @@ async function superuserLogin(
     async () => pair?.old,
     async () => pair?.new,
     () => decryptValue(context, secret.file, secret.key),
-    // The encrypted file may have been changed since the last install.
+    // The encrypted file may have changed since the last install.
     () => installedPassword(context),
   ];
   for (const candidate of candidates) {
@@ -73,7 +73,7 @@ async function superuserLogin(
   });
 }
 
-/** Changes the password of a role. Rejects if the role does not exist, or `login` may not change it. */
+/** Changes a role's password. Rejects if the role does not exist or `login` may not change it. */
 export async function setPassword(login: Login, role: string, password: string): Promise<void> {
   await withLogin(login, async (query) => {
     // Keeps the password out of the server's log, even if the statement fails.
@@ -90,10 +90,10 @@ export async function setPassword(login: Login, role: string, password: string):
   });
 }
 
-/** The superuser's password of the last install, from the release's Secret; undefined if there is none. */
+/** The superuser's password in the release's Secret, as last installed; undefined if there is none. */
 export async function installedPassword(context: EnvironmentContext): Promise<string | undefined> {
   type Secret = { readonly data?: { readonly password?: string } };
-  // As a list, which is empty if there is none.
+  // As a list, which is empty if the Secret does not exist.
   const name = 'metadata.name=postgresql-superuser';
   const words = ['get', 'secrets', '-n', 'database', '--field-selector', name] as const;
   const [secret] = await kubectlList<Secret>(context, ...words);
