@@ -34,7 +34,7 @@ export const tasks: readonly AnyTask[] = modules.flatMap((module) =>
   Object.values(module).filter((value): value is AnyTask => typeof value === 'object' && 'commands' in value),
 );
 
-/** The project's configuration of the runner: global options, lock and memory. */
+/** The project's configuration of the runner. */
 export const config: CliConfig = {
   program: launcher,
   version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
@@ -48,7 +48,7 @@ export const config: CliConfig = {
     (await import('../lib/settings/provider-choice.ts')).resolveOptions(options, requested, root),
   dotenv: join(root, '.env'),
   launcher: 'run',
-  // Not in .state, whose content means that an environment exists.
+  // Not in .state, which exists only for created environments.
   memory: ({ env }) => memoryOf(`${env}`, root),
   lock: ({ env }) => join(root, '.state', `${env}.lock`),
 };

@@ -1,7 +1,7 @@
 import { task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
-/** Used by the release postgresql, and by the server beside the embedded cluster. */
+/** For the release postgresql, and the server beside the embedded cluster. */
 export const databaseCertificate = task({
   name: 'database-certificate',
   description: "create PostgreSQL's certificate, signed by the environment's authority",
@@ -14,7 +14,7 @@ export const databaseCertificate = task({
   run: async (context) => {
     const { ensureDatabaseCertificate } = await import('../lib/database/certificate.ts');
     const outcome = await ensureDatabaseCertificate(context);
-    // In a pod, the server gets it from the release.
+    // A server in a pod gets it from the release.
     if (outcome === 'changed') await (await context.provider.load()).reloadDatabase?.(context.environment);
     return outcome;
   },

@@ -22,14 +22,14 @@ const connect = task({
     (await import('../lib/cluster/existing/user-kubeconfig.ts')).connectExisting(context),
 });
 
-/** For each task on an existing cluster: a pipeline may run it without create-k8s. */
+/** Needed by each task on an existing cluster: a pipeline may skip create-k8s. */
 export const connection = ({ provider }: Pick<Early, 'provider'>): readonly AnyTask[] =>
   provider.contextOf ? [] : [connect];
 
-/** None for an existing cluster, which these tasks refuse first. */
+/** Empty for an existing cluster, where these tasks fail anyway. */
 const stopTools = ({ provider }: Early): Needs => tools(...provider.toolsFor.stop);
 
-/** Refuses settings and users that the provider cannot work with, before anything runs. */
+/** Refuses settings and users that the provider does not support, before anything runs. */
 export async function checkProvider({
   provider,
   settings,
@@ -58,7 +58,7 @@ export const createK8s = task({
   run: async (context) => {
     const { settings, provider } = context;
     const made = await (await provider.load()).create(context);
-    // It may have started a stopped cluster, whose Vault is sealed. Servers beside a cluster are started by their own tasks.
+    // It may have started a stopped cluster, with a sealed Vault. Servers beside a cluster start by their own tasks.
     const mayBeSealed = provider.servers !== undefined || made === 'changed';
     const opened = mayBeSealed ? await openAgain(context, made) : 'unchanged';
     let controller: Outcome = 'unchanged';
@@ -94,7 +94,7 @@ export const startK8s = task({
   },
 });
 
-/** Unseals Vault unless the cluster is an existing one; `started` is `changed` if its nodes were just started. */
+/** Unseals Vault, except on an existing cluster; `started` is `changed` if its nodes just started. */
 async function openAgain(context: Body, started: Outcome): Promise<Outcome> {
   const { provider } = context;
   if (!provider.ownsCluster) return 'unchanged';
@@ -141,7 +141,7 @@ export const destroyK8s = taskWithoutSettings({
     const { stopAgent } = await import('../lib/secrets/keyring.ts');
     const outcome = await (await provider.load()).destroy(context);
     await stopAgent(context);
-    // Now the user may choose another provider.
+    // Lets the user choose another provider.
     await rm(join(environment.state, 'environment.json'), { force: true });
     await forgetRuns(environment);
     if (outcome === 'unchanged') context.log('there is no cluster: nothing to do');
@@ -198,7 +198,7 @@ export const forward = task({
   check: async (input) => {
     (await import('../lib/operations/forward.ts')).serversToForward(input, input.args.servers);
   },
-  // As long as pods may take to answer after a start of the cluster, and a little more.
+  // A little longer than pods may take to answer after the cluster starts.
   ready: { log: 'connected until the run ends', timeoutMs: 150_000 },
   commands: async (input) =>
     (await import('../lib/operations/forward.ts')).forwardCommands(input, input.args.servers),

@@ -50,7 +50,7 @@ export const initHelmfile = task({
   },
 });
 
-/** The common parts of all tasks on releases. */
+/** Common parts of all deployment tasks. */
 const deployment = {
   group: 'deploy',
   passThrough: true,
@@ -60,7 +60,7 @@ const deployment = {
     importGpgKeys,
     databaseCertificate,
   ],
-  // The embedded cluster accepts releases as soon as its parts run, while the operator still starts.
+  // The embedded cluster accepts releases while its operator still starts.
   after: (input: Pick<Early, 'environment'>): readonly AnyTask[] => {
     const parts = partsOf(input);
     return parts.length > 0 ? parts : [createK8s, startK8s];
@@ -70,7 +70,7 @@ const deployment = {
 
 type Selected = { readonly args: { readonly tier?: string; readonly app?: string } };
 
-/** The common parts of all installs; openssl creates the certificates of the fronts. */
+/** Common parts of all installs; openssl creates the fronts' certificates. */
 const installation = {
   ...deployment,
   lock: true,
@@ -83,7 +83,7 @@ const installation = {
     ...tools('openssl'),
     ...imagesFor(input, input.args),
   ],
-  // Not `inputs`: only the cluster says whether there is something to do.
+  // Not `inputs`, since only the cluster tells whether something has to be done.
   watched: async (input: Omit<Input, 'args'> & Selected) => (await plain()).watchedFiles(input, input.args),
   commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).installCommands(input),
   run: async (context: Omit<Body, 'args'> & Selected) =>

@@ -18,8 +18,8 @@ type Part = Pick<Parameters<typeof task<typeof mode>>[0], 'description' | 'needs
 };
 
 /*
- * The parts of the embedded cluster. Each is a task, so that they start in parallel, each once its tools are installed. `create`
- * creates what is missing, `start` needs an existing cluster.
+ * Declares a part of the embedded cluster as a task, so that parts start in parallel, each once its tools are
+ * installed. `create` creates what is missing, `start` needs an existing cluster.
  */
 function part(definition: Part) {
   const load = async () => (await import('../lib/cluster/embedded/cluster.ts')).parts[definition.name];
@@ -85,7 +85,7 @@ const embeddedJobRunner = part({
 
 const parts = [embeddedKubernetes, embeddedDatabase, embeddedVault, embeddedOperator, embeddedJobRunner];
 
-/** The parts of the environment's cluster, none unless it is the embedded one. */
+/** The parts of the environment's cluster; none unless it is embedded. */
 export const partsOf = ({ environment }: Pick<Early, 'environment'>): typeof parts =>
   environment.provider === 'embedded' ? parts : [];
 

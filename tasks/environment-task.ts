@@ -19,11 +19,10 @@ import { environmentOf, processEnvironment, settingsOf } from '../lib/settings/e
 import type { GlobalOptions } from '../lib/settings/global-options.ts';
 
 /*
- * Declares the tasks of this project: adds environment, settings and provider to what the runner passes to a task. Every start
- * declares every task, so bodies import their code when they run.
+ * Declares the project's tasks: adds environment, settings and provider to the runner's context. Every start declares
+ * all tasks, so bodies import their code when they run.
  */
 
-/** What is known synchronously. */
 export type Early<Specs extends ArgumentSpecs = ArgumentSpecs> = Omit<TaskInput<Specs>, 'options'> &
   InEnvironment & { readonly options: GlobalOptions; readonly provider: ClusterProvider };
 
@@ -36,7 +35,7 @@ export type Body<Specs extends ArgumentSpecs = ArgumentSpecs> = BodyOf<Specs> & 
 type BodyOf<Specs extends ArgumentSpecs> = EnvironmentContext &
   Pick<Early, 'provider'> & { readonly args: Arguments<Specs> };
 
-/** What is read before the run, with what is known without waiting. */
+/** Fields read before the run, with synchronous input. */
 type EarlyFields<Specs extends ArgumentSpecs> = {
   readonly needs?: Needs | ((input: Early<Specs>) => Needs);
   readonly steps?: Needs | ((input: Early<Specs>) => Needs);
@@ -48,7 +47,7 @@ type EarlyFields<Specs extends ArgumentSpecs> = {
 
 const earlyFields = ['needs', 'steps', 'after', 'finally', 'confirm', 'mutex'] as const;
 
-/** What gets the settings, too. */
+/** Fields that get the settings too. */
 type KnownFields<Known> = {
   readonly check?: (input: Known) => void | Promise<void>;
   readonly inputs?: (input: Known) => readonly string[] | Promise<readonly string[]>;
@@ -65,9 +64,9 @@ type Definition<Specs extends ArgumentSpecs, Known, Given> = Omit<
 > &
   EarlyFields<Specs> &
   KnownFields<Known> & {
-    /** The outcome that it returns is reported. */
+    /** Its outcome, if any, is reported. */
     readonly run?: (context: Given) => Promise<Outcome> | Promise<void>;
-    /** True if `run` needs a running cluster; otherwise the task fails with advice. */
+    /** True if `run` needs a running cluster; without one the task fails with advice. */
     readonly onCluster?: boolean | ((context: Given) => boolean);
   };
 
@@ -85,7 +84,7 @@ export function task<const Specs extends ArgumentSpecs = NoArguments>(
   }));
 }
 
-/** Declares a task that shows or removes an environment whose settings may be damaged or missing: it gets no settings. */
+/** Declares a task without settings, to show or remove an environment whose settings may be damaged. */
 export function taskWithoutSettings<const Specs extends ArgumentSpecs = NoArguments>(
   definition: Definition<Specs, Early<Specs>, BodyOf<Specs>>,
 ): Task<Specs> {

@@ -18,7 +18,7 @@ export const createEnvironment = task({
   lock: true,
   needs: ({ provider }) => [
     ...[createK8s, initHelmfile, importGpgKeys, need(installTier, { tier: 'core' }), initVault],
-    // Servers beside a cluster check their passwords themselves.
+    // Servers beside a cluster check their own passwords.
     ...(provider.servers ? [] : [databasePasswords]),
   ],
   commands: () => [],
@@ -34,7 +34,7 @@ export const createEnvironment = task({
 
 export const destroyEnvironment = taskWithoutSettings({
   name: 'destroy-environment',
-  // As with `docker compose down`, what `up` created goes; `stop-k8s` keeps it.
+  // Like `docker compose down`, it removes what `up` created; `stop-k8s` keeps it.
   aliases: ['down'],
   description: 'remove the environment with all its data',
   group: 'environment',
@@ -76,7 +76,7 @@ const removeScratch = taskWithoutSettings({
   private: true,
   args: logs,
   needs: ({ provider }) => tools(...provider.toolsFor.destroy),
-  // After a signal, too: minikube takes its time.
+  // Runs after a signal too; minikube is slow.
   timeoutMs: 10 * 60_000,
   commands: async (input) =>
     (await import('../lib/operations/scratch.ts')).removeCommands(input, input.args.logs),
@@ -84,7 +84,7 @@ const removeScratch = taskWithoutSettings({
     (await import('../lib/operations/scratch.ts')).removeScratch(context, context.args.logs),
 });
 
-/** Whatever comes after it, and however that ends, the environment is removed. */
+/** Removes the environment after everything else, whatever the result. */
 const scratchEnvironment = taskWithoutSettings({
   name: 'scratch-environment',
   description: 'begin an environment that is removed in the end',

@@ -16,7 +16,7 @@ const tag = {
 /** A valid tag (https://github.com/opencontainers/distribution-spec, "Pulling manifests"). */
 const tagForm = /^\w[\w.-]{0,127}$/;
 
-/** The image's full name. Throws UsageError for an invalid tag, such as a branch name with a slash. */
+/** The image's full name. Throws `UsageError` for an invalid tag, such as a branch with a slash. */
 function image({ images }: Settings, tagName: string): string {
   if (!tagForm.test(tagName)) {
     throw new UsageError({
@@ -28,7 +28,7 @@ function image({ images }: Settings, tagName: string): string {
   return `${images.backendVerification.repository}:${tagName}`;
 }
 
-/** Milliseconds for a build or a push: a network that hangs ends it. */
+/** Milliseconds for a build or push, to end one with a hanging network. */
 const buildMs = 30 * 60_000;
 
 export const buildBackendVerification = task({
@@ -51,7 +51,7 @@ export const buildPushBackendVerification = task({
   group: 'images',
   args: tag,
   needs: ({ args }) => [need(buildBackendVerification, { tag: args.tag })],
-  // A push goes on with the layers that the registry has.
+  // A push resumes after the layers that the registry already has.
   retries: 2,
   timeoutMs: buildMs,
   commands: ({ args, settings }) => [shellWords(['docker', 'push', image(settings, args.tag)])],
@@ -62,7 +62,7 @@ const selection = {
   app: { type: 'string', optional: true, description: 'an application' },
 } as const;
 
-/** The project's images that an install of the selection runs. */
+/** The project's images used by an install of the selection. */
 async function imagesOf({ args, environment, settings }: Selected): Promise<OwnImage[]> {
   const { selectedReleases } = await import('../lib/helm/helmfile.ts');
   return (await own()).ownImages(settings, await selectedReleases(environment.root, args, 'with-needs'));
@@ -70,7 +70,7 @@ async function imagesOf({ args, environment, settings }: Selected): Promise<OwnI
 
 type Selected = Pick<Input, 'environment' | 'settings'> & { readonly args: Selection };
 
-/** Without images with a digest, which must come from their registry. */
+/** Excludes images with a digest, which have to come from their registry. */
 const toBuild = async (selected: Selected): Promise<OwnImage[]> =>
   (await imagesOf(selected)).filter(({ digest }) => digest === '');
 
@@ -81,7 +81,7 @@ export const buildImages = task({
   private: true,
   args: selection,
   needs: tools('docker'),
-  // Base images come from a registry; a build changes nothing but Docker's images.
+  // Base images come from a registry, and a build only changes Docker's images.
   retries: 1,
   timeoutMs: buildMs,
   inputs: async (input) => (await toBuild(input)).map(({ folder }) => folder),
@@ -98,7 +98,7 @@ export const loadImages = task({
   args: selection,
   needs: ({ args, provider }) => [need(buildImages, args), ...tools(...provider.toolsFor.images)],
   after: [createK8s, startK8s],
-  // Another clone's build may move the tag between two of its commands.
+  // Another clone's build may move the tag between the commands.
   retries: 1,
   commands: async (input) => {
     const { images } = await input.provider.load();

@@ -4,7 +4,7 @@ import { connection } from './cluster.ts';
 import { task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
-/** The applications with a front; only these have routes. */
+/** Applications with a front; others have no routes. */
 async function appsWithFront(): Promise<string[]> {
   const { declaredReleases } = await import('../lib/helm/helmfile.ts');
   const { isFront } = await import('../lib/ingress/certificates.ts');
@@ -51,7 +51,7 @@ export const testIngress = task({
   run: async (context) => (await import('../lib/ingress/test.ts')).testIngress(context, context.args),
 });
 
-/** All routes, for what tests everything. */
+/** Tests all routes. */
 export const testRoutes = task({
   name: 'test-routes',
   description: 'call every application with a front through the ingress',

@@ -3,7 +3,7 @@ import type { Secured } from '../lib/secrets/development-keys.ts';
 import { task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
-/** The `check` of tasks that bring secrets to a cluster: refuses those that anybody could decrypt on one that matters. */
+/** `check` of tasks that use secrets on a cluster: refuses publicly known keys where it matters. */
 export const refuseDevelopmentKeys = async (input: Secured): Promise<void> =>
   (await import('../lib/secrets/development-keys.ts')).refuseDevelopmentKeys(input);
 
@@ -17,7 +17,7 @@ export const importGpgKeys = task({
   run: async (context) => (await import('../lib/secrets/keyring.ts')).importKeys(context),
 });
 
-/** Runs before a cluster is created, which takes minutes on minikube; the embedded one sets the database password itself. */
+/** Runs before a cluster is created, which takes minutes on minikube; the embedded one sets the password itself. */
 export const databasePasswords = task({
   name: 'check-database-passwords',
   description: 'check that the database passwords can be used',
@@ -28,7 +28,7 @@ export const databasePasswords = task({
   run: async (context) => (await import('../lib/database/roles.ts')).checkPasswords(context),
 });
 
-/** Names of the encrypted files of any environment. */
+/** Names of encrypted files in all environments. */
 async function fileNames(): Promise<string[]> {
   const { environmentNames } = await import('../lib/settings/settings.ts');
   const { secretNames } = await import('../lib/secrets/encrypted-file.ts');

@@ -6,14 +6,14 @@ import { type ToolName, toolNames } from '../lib/tools/manifest.ts';
 import { testTools, toolsOf } from '../lib/tools/provider-tools.ts';
 import type { Requirement } from '../lib/tools/tools.ts';
 
-/** Other tasks need their tools with `tools(…)`, and start once these are installed. */
+/** Tasks need their tools with `tools(…)` and start once these are installed. */
 export const installTool = task({
   name: 'install-tool',
   description: 'install one tool if it is missing',
   group: 'tools',
   private: true,
   args: { name: { type: 'choice', positional: true, choices: toolNames, description: 'the tool' } },
-  // One download or build at a time, in the order of the needs.
+  // One download or build at a time, in the order of needs.
   mutex: ({ args }) =>
     ['gpg', 'openssl', 'docker', 'postgresql'].includes(args.name) ? `tool ${args.name}` : 'tools',
   commands: async ({ args, options }) => {
@@ -76,7 +76,7 @@ export const updateTools = task({
       import('../lib/tools/update-manifest.ts'),
       import('../lib/tools/update-pins.ts'),
     ]);
-    // The manifest first: mise, which it pins, looks up the releases.
+    // The manifest first: it pins mise, which looks up the releases.
     const missing = [...(await updateManifest(context)), ...(await updatePins(context))];
     context.print(missing.length === 0 ? 'everything is pinned' : `not pinned:\n  ${missing.join('\n  ')}`);
   },
@@ -110,7 +110,7 @@ export const verifyDependencies = task({
   },
 });
 
-/** What the environment requires of its tools; PostgreSQL keeps the major version of its data. */
+/** The environment's required versions; PostgreSQL keeps its data's major version. */
 async function requirementOf(options: Options): Promise<Requirement> {
   const environment = environmentOf(options);
   const { cluster } = await settingsOf(environment);

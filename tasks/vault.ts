@@ -12,7 +12,7 @@ export const initVault = task({
   lock: true,
   check: refuseDevelopmentKeys,
   needs: (input) => [...connection(input), importGpgKeys, databaseCertificate, ...tools('sops', 'kubectl')],
-  // Beside a cluster, Vault runs from the start; in pods it comes with its release.
+  // Beside a cluster, Vault runs from the start; in pods its release starts it.
   after: ({ provider }) => [createK8s, startK8s, ...(provider.servers ? [] : [installTier, installAll])],
   commands: async (input) => (await import('../lib/vault/plain-commands.ts')).initVaultCommands(input),
   onCluster: true,

@@ -11,15 +11,15 @@ import { routeCertificateCommands } from '../ingress/certificates.ts';
 import { helmText } from '../kubernetes/kubectl.ts';
 import type { InEnvironment, Target } from '../settings/context.ts';
 
-/* What is known of the tasks on releases before they run: their plain commands, for `--dry-run`, and what an install watches. */
+/* What is known about deployment tasks before they run: plain commands for `--dry-run`, and files to watch. */
 
 type Input = Target & { readonly args: Selection; readonly passThrough: readonly string[] };
 
-/** helmfile's option to select also what the selected releases need. */
+/** helmfile's option to include the needs of the selected releases. */
 const needsOption = (selected: readonly string[]): readonly string[] =>
   selected.length > 0 ? ['--include-transitive-needs'] : [];
 
-/** The call of helmfile, and the certificates of the fronts that it installs. */
+/** The helmfile call, and the certificates of the fronts that it installs. */
 export async function installCommands(input: Input): Promise<readonly string[]> {
   const releases = await selectedReleases(input.environment.root, input.args, 'with-needs');
   const selected = selector(input.args);
@@ -39,8 +39,8 @@ export async function diffCommands(input: Input): Promise<readonly string[]> {
 }
 
 /**
- * helmfile's arguments for the helm tests of a selection. The test of Vault's upstream chart is skipped: its pod has no security
- * context, so the namespace refuses it, and it only checks whether Vault answers, as `status` does.
+ * helmfile's arguments to test a selection. Skips the test of Vault's upstream chart: its pod has no security
+ * context, so the namespace refuses it, and `status` checks the same.
  */
 export const testWords = ({ args, passThrough }: Omit<Input, keyof Target>): readonly string[] => [
   ...selector(args),
@@ -75,8 +75,8 @@ export async function rollbackCommands({
 }
 
 /**
- * Globs of the files that decide what an install of the selection renders: helmfile.yaml, the settings with the secrets of the
- * environment, and those charts of the releases, needed ones included, that lie in the project.
+ * Globs of the files that an install of the selection depends on: helmfile.yaml, the environment's settings and
+ * secrets, and the local charts of the releases and their needs.
  */
 export async function watchedFiles(
   { environment, settings }: Target,

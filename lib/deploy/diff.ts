@@ -14,8 +14,8 @@ import type { Context, ShellContext } from '../settings/context.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
 
 /**
- * Prints what an install would change, and what was changed manually since the last one. With helm's plugin `diff` it runs `helmfile
- * diff`, otherwise `kubectl diff --server-side` on the rendered objects. Both hide secret values.
+ * Prints what an install would change, and manual changes since the last one. Uses `helmfile diff` if helm has the
+ * plugin `diff`; otherwise `kubectl diff --server-side` on the rendered objects. Both hide secret values.
  */
 export async function diff(context: Context, selection: Selection): Promise<void> {
   const deployed = await deployedReleases(context, ({ message, advice }) =>
@@ -52,7 +52,7 @@ async function diffByPlugin(
   context.print(output.stdout.trimEnd() || 'no difference');
 }
 
-/** The objects in rendered files, without hooks, which every install recreates. */
+/** Objects in rendered files, except hooks, which every install recreates. */
 async function objectsOf(texts: readonly string[]): Promise<ManifestObject[]> {
   const objects = (await Promise.all(texts.map(manifestObjects))).flat();
   return objects.filter(({ metadata }) => metadata.annotations?.['helm.sh/hook'] === undefined);
@@ -68,7 +68,7 @@ async function compare(
     const replicas = autoscaled.get(object.metadata.name);
     const scaled = replicas !== undefined && object.spec?.replicas !== undefined;
     const { metadata, ...content } = withHelmLabels(object, release);
-    // Of all of them: with `-n` kubectl refuses objects that name another namespace. The server drops that of cluster-scoped ones.
+    // Set on every object: with `-n`, kubectl refuses those of other namespaces. Cluster-scoped ones ignore it.
     const named = { ...metadata, namespace: metadata.namespace ?? release.namespace };
     return { ...content, metadata: named, ...(scaled && { spec: { ...object.spec, replicas } }) };
   });
@@ -77,7 +77,7 @@ async function compare(
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
   const words = ['diff', '--server-side', '--force-conflicts', '--field-manager', 'helm', '-f', '-'];
   const output = await $({ quiet: true, nothrow: true, input })`${kubectl(environment)} ${words}`;
-  // kubectl: 0 is no difference, 1 differences, which are printed, more an error.
+  // kubectl exits with 0 for no difference and 1 for printed ones; higher is an error.
   const text = output.stdout.trimEnd();
   if (output.exitCode === 0) return same;
   if (output.exitCode === 1 && text !== '') return `${release.name}:\n${text}`;

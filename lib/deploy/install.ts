@@ -12,8 +12,8 @@ import { checkVault } from '../vault/health.ts';
 import { runHelmfile } from './run-helmfile.ts';
 
 /**
- * Installs or upgrades the selected releases and everything they need; what is deployed correctly is skipped. With `passThrough`
- * helmfile is always called.
+ * Installs or upgrades the selected releases and their needs, except those already deployed correctly. With
+ * `passThrough` it always calls helmfile.
  */
 export async function install(context: Context, selection: Selection): Promise<void> {
   const { environment } = context;
@@ -23,7 +23,7 @@ export async function install(context: Context, selection: Selection): Promise<v
 
   const { changed, scaled } = await findChanged(context, releases, deployed, digests);
   if (changed.length > 0) {
-    // Releases that are not deployed were not rendered before.
+    // Only releases that are not deployed have not been rendered yet.
     if (takePasswords(changed)) await checkPasswords(context);
     await checkVault(context, changed);
     await prepareNamespaces(context, changed);
@@ -40,13 +40,13 @@ export async function install(context: Context, selection: Selection): Promise<v
     ...(takingBack.length === 0 ? ['sync'] : ['sync', '--sync-args', takingBack.join(' ')]),
     ...context.passThrough,
   ]);
-  // The release devops has created the namespace.
+  // The release devops has created the namespace by now.
   if (certificates === 'later') await ensureRouteCertificates(context, releases);
   context.report('changed');
   // Arguments for helmfile may change what it renders.
   if (context.passThrough.length > 0) return;
   const wanted = new Set(releases.map(({ name }) => name));
-  // What a release with replicas of an autoscaler would be without them is only known by rendering.
+  // Their digests without the autoscaler's replicas are unknown until the next rendering.
   for (const name of scaled.keys()) wanted.delete(name);
   for (const { name, digest } of await deployedReleases(context))
     if (wanted.has(name)) digests.known.set(name, digest);

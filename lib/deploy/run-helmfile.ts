@@ -17,10 +17,10 @@ import { redactSecrets } from '../secrets/sops.ts';
 import type { Context } from '../settings/context.ts';
 import { endOf, signalOf } from '../tools/tool-answer.ts';
 
-/** What helmfile does with the releases, as the beginning of an error. */
+/** What helmfile does, to begin an error. */
 type Doing = 'installing' | 'uninstalling' | 'testing';
 
-/** Runs helmfile while the cluster is watched. A failure is explained by what was seen in the cluster meanwhile. */
+/** Runs helmfile while watching the cluster, whose events explain a failure. */
 export async function runHelmfile(
   context: Context,
   doing: Doing,
@@ -29,7 +29,7 @@ export async function runHelmfile(
 ): Promise<void> {
   const { environment } = context;
   const diagnosis = await watchCluster(context, new Set(releases.map(({ namespace }) => namespace)));
-  // helmfile explains a failure in forty lines, mostly its own command line: shown only with --verbose or own arguments.
+  // helmfile's forty lines about a failure are mostly its command line: only with --verbose or own arguments.
   const verbose = context.verbose || context.passThrough.length > 0;
   try {
     if (verbose) await redactSecrets(context);
@@ -47,7 +47,7 @@ export async function runHelmfile(
   }
 }
 
-/** Logs helm's part of the output. Returns the output; empty if unknown secrets may be in it. */
+/** Logs and returns helm's part of the output; empty if it may contain unknown secrets. */
 async function logHelm(context: Context, stderr: string): Promise<string> {
   const closed = await redactSecrets(context).catch((error: unknown) => error);
   if (closed instanceof TaskError) {
@@ -69,7 +69,7 @@ async function failure(
   const { name, root } = context.environment;
   const { failed, said, restored, rendering } = readHelmFailure(stderr, releases);
   const findings = shownLinesOf(findingsOf(failed, diagnosis.findings(), await declaredReleases(root)));
-  // A fault of a chart does not show in pods, and pods that are being removed explain nothing.
+  // Pods do not show a chart's fault, and terminating pods explain nothing.
   const seen = rendering || doing === 'uninstalling' ? [] : findings;
   const named = failed.length > 0 ? failed : releases;
   const details = detailsIn(await diagnosis.save(named.length === 1 ? (named[0]?.name ?? '') : 'releases'));
@@ -91,7 +91,7 @@ async function failure(
   const known =
     (doing === 'testing' ? authorityAdvice(why, named) : undefined) ?? adviceFor(`${said}\n${why}`);
   const place = rendering ? placesToFix(failed, name) : 'it';
-  // helmfile names every release that fails. Without a name and findings it did not get that far.
+  // helmfile names every failed release. Without a name or findings it did not get that far.
   const isEarly = failed.length === 0 && findings.length === 0;
   return new TaskError({
     what: `${isEarly ? `${doing} failed before the first release` : what}${restored ? '; what was deployed before is back' : ''}`,

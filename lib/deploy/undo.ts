@@ -8,7 +8,7 @@ import type { Context, EnvironmentContext } from '../settings/context.ts';
 import { uninstallWords } from './commands.ts';
 import { runHelmfile } from './run-helmfile.ts';
 
-/** Rolls a release back to a revision; without one, to the last that was in service before. */
+/** Rolls a release back to a revision, by default the previous one that was in service. */
 export async function rollBackRelease(
   context: EnvironmentContext,
   name: string,
@@ -30,7 +30,7 @@ export async function rollBackRelease(
   context.report('changed');
 }
 
-/** Removes the selected releases and waits until their objects are gone. Returns the releases. */
+/** Uninstalls the selected releases and waits until their objects are gone. Returns the releases. */
 export async function uninstall(context: Context, selection: Selection): Promise<readonly Release[]> {
   const { environment, passThrough } = context;
   const releases = await selectedReleases(environment.root, selection);

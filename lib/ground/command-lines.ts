@@ -5,10 +5,10 @@ import { promisify } from 'node:util';
 
 type CommandLine = { readonly pid: number; readonly program: string; readonly words: readonly string[] };
 
-/** Every process with its words. On Linux from /proc, which separates words exactly and needs no `ps`. */
+/** All processes with their arguments. On Linux from /proc, which separates arguments exactly and needs no `ps`. */
 export async function commandLines(): Promise<CommandLine[]> {
   if (process.platform !== 'linux') {
-    // In two calls: the program's path may contain blanks.
+    // Two calls, since the program's path may contain blanks.
     const [paths, lines] = await Promise.all(['comm=', 'args='].map(listProcesses));
     return [...(lines ?? [])].map(([pid, line]) => ({
       pid,
@@ -26,7 +26,7 @@ export async function commandLines(): Promise<CommandLine[]> {
   );
 }
 
-/** One column of `ps` for every process; the last column is never cut off. */
+/** A column of `ps` for all processes; ps never cuts off the last column. */
 async function listProcesses(column: string): Promise<Map<number, string>> {
   const { stdout } = await promisify(execFile)('ps', ['-axww', '-o', 'pid=', '-o', column], {
     maxBuffer: 16 << 20,

@@ -5,8 +5,8 @@ import { ifThere } from './if-there.ts';
 import { isLeftover } from './leftover-files.ts';
 
 /**
- * The files below a folder of the project, by their paths from its root, sorted, without leftovers; those behind links as well.
- * None where the folder does not exist. `above`: the folders, by their real paths, that a link led from.
+ * Paths of the files below a folder, relative to the project, sorted, without leftovers; follows links. Empty if the
+ * folder does not exist. `above`: real paths of the folders that led here, to stop at a loop.
  */
 export async function filesBelow(
   root: string,
@@ -28,7 +28,7 @@ export async function filesBelow(
   return (await Promise.all(found)).flat().sort();
 }
 
-/** A digest (SHA-256, hexadecimal) of words and of files of the project by path and content; a file that does not exist counts as empty. */
+/** SHA-256 (hexadecimal) of words and of files by path and content; a missing file counts as empty. */
 export async function fileDigest(
   root: string,
   files: readonly string[],
@@ -40,7 +40,7 @@ export async function fileDigest(
     ),
   );
   const hash = createHash('sha256').update(JSON.stringify(words));
-  // With lengths: content that moves from one file to the next is a change.
+  // With lengths, so that content moved from one file to the next changes the digest.
   for (const [index, file] of files.entries()) {
     const content = contents[index] ?? Buffer.alloc(0);
     hash.update(`${file} ${content.length}\n`).update(content);

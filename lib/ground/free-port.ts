@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { TaskError } from '@k8s-deployment/runner';
 
-/** True when nothing listens on the loopback port. Throws `TaskError` if it could not be tried. */
+/** True if nothing listens on the loopback port. Throws `TaskError` if that is unknown. */
 export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const server = createServer();

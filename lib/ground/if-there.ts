@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { TaskError } from '@k8s-deployment/runner';
 
 /**
- * The result of reading a file or folder; undefined if it does not exist. Throws `TaskError` for any other failure: unreadable
- * is not absent. `path` is for the error, as Node does not always name it.
+ * Result of reading a file or folder; undefined if it does not exist. Throws `TaskError` for any other failure, since
+ * unreadable does not mean absent. `path` is for the error, as Node may omit it.
  */
 export async function ifThere<Content>(
   reading: Promise<Content>,
@@ -24,6 +24,6 @@ export async function ifThere<Content>(
   }
 }
 
-/** The same for the text of a file. */
+/** The same for a text file. */
 export const textIfThere = (path: string): Promise<string | undefined> =>
   ifThere(readFile(path, 'utf8'), path);

@@ -1,6 +1,6 @@
 import { TaskError } from '@k8s-deployment/runner';
 
-/** A file of the project, by its path from the root. */
+/** A file by its path relative to the project. */
 type ProjectFile = { readonly path: string; readonly text: string | Buffer };
 
 /**

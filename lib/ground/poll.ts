@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Calls `check` until it returns something other than undefined, first every 20 ms, later every 500 ms. Returns undefined after
+ * Calls `check` until it returns something, at first every 20 ms, later every 500 ms. Returns undefined after
  * `timeoutMs` milliseconds; rejects if `check` or the signal does.
  */
 export async function poll<Answer>(

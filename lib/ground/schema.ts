@@ -3,8 +3,8 @@ import * as v from 'valibot';
 import { isTree, type Tree } from './tree.ts';
 
 /*
- * Building blocks of schemas for YAML files. `rule` completes the sentence "Expected … to be …": errors show it, and editors show
- * it as the description in the JSON Schema.
+ * Building blocks for schemas of YAML files. `rule` completes the sentence "Expected … to be …" in errors, and is the
+ * description in the JSON Schema.
  */
 
 export const text = (rule = 'a text that is not empty', form = /./) =>
@@ -19,7 +19,7 @@ const mapOfAnything = (rule: string) => v.pipe(v.any(), v.check<Tree, string>(is
 
 export const anyMap = mapOfAnything('a map');
 
-/** A map with these keys, and no others. */
+/** A map with exactly these keys. */
 export const map = <const Entries extends v.ObjectEntries>(entries: Entries, rule = 'a map') =>
   v.pipe(
     mapOfAnything(rule),
@@ -31,13 +31,13 @@ export const map = <const Entries extends v.ObjectEntries>(entries: Entries, rul
     }),
   );
 
-/** The rule of a value that is missing. */
+/** The rule that a missing value breaks. */
 const ruleOf = (schema: v.GenericSchema): string => v.safeParse(schema, undefined).issues?.[0].message ?? '';
 
-/** Names that valibot's `record` skips unchecked. */
+/** Names that valibot's `record` does not check. */
 const skipped = ['__proto__', 'constructor', 'prototype'];
 
-/** A map from names to values of one kind. */
+/** A map of names to values of one type. */
 export const mapOf = <Value extends v.GenericSchema>(
   value: Value,
   name: v.GenericSchema<string> = v.string(),
@@ -51,10 +51,10 @@ export const mapOf = <Value extends v.GenericSchema>(
     v.record(name, value),
   );
 
-/** What is wrong with a value: its path and its rule; for an unknown key, the advice. */
+/** An invalid value: its path and rule; for an unknown key, the advice. */
 export type Problem = { readonly path: readonly string[]; readonly rule: string; readonly isUnknown?: true };
 
-/** The typed value, or the first problem; unknown keys first, as they often explain a missing one. */
+/** The typed value or the first problem. Unknown keys come first, as they often explain a missing one. */
 export function read<Schema extends v.GenericSchema>(
   schema: Schema,
   value: unknown,

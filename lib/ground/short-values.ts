@@ -1,8 +1,8 @@
-/** Maximal length of a shown value, and of its part before the first difference. */
+/** Maximum length of a shown value, and of its part before the first difference. */
 const shownLength = 60;
 const shownBefore = 20;
 
-/** Two values as one line each, cut around their first difference if they are long. */
+/** Two values, each on one line; long ones are cut around their first difference. */
 export function shortValues(one: unknown, other: unknown): [string, string] {
   const texts = [textOf(one), textOf(other)] as const;
   const [first, second] = texts;

@@ -2,20 +2,20 @@ import { TaskError } from '@k8s-deployment/runner';
 import type { Document, Node, Pair, Scalar } from 'yaml';
 import { otherReading } from './yaml-scalars.ts';
 
-/** A YAML file that all readers read the same way. */
+/** A YAML file that all its readers interpret alike. */
 export type StrictYaml = {
-  /** The content, with merge keys (`<<`) resolved; null when the file is empty. */
+  /** The content, with merge keys (`<<`) resolved; null for an empty file. */
   readonly value: unknown;
-  /** The line, from 1, of a path of keys, or of its nearest existing parent. */
+  /** Line of a path of keys, or of its nearest existing parent, counted from 1. */
   readonly lineOf: (path: readonly string[]) => number;
 };
 
 type Refuse = (offset: number, problem: string, advice: string) => never;
 
 /**
- * Reads YAML that helmfile and helm also read. They (go-yaml v3 and v2) mix YAML 1.1 and 1.2; this process follows 1.2. Refuses
- * what they read or print differently: `1.10` (the number 1.1), `0123` (octal), `1_000`, `yes`, `12:30:45`, dates, tags, keys
- * that are not text. Throws `TaskError` with file and line.
+ * Reads YAML that helmfile and helm also read. They (go-yaml v3 and v2) mix YAML 1.1 and 1.2; this process follows
+ * 1.2. Refuses what they interpret differently: `1.10` (the number 1.1), `0123` (octal), `1_000`, `yes`, `12:30:45`,
+ * dates, tags, keys that are not text. Throws `TaskError` with file and line.
  */
 export async function readStrictYaml(text: string, file: string): Promise<StrictYaml> {
   const { parseDocument, visit, isScalar, isCollection } = await import('yaml');
@@ -33,7 +33,7 @@ export async function readStrictYaml(text: string, file: string): Promise<Strict
     refuse(error.pos[0], 'a second document begins', 'remove the line `---` or what follows it');
   if (error !== undefined) throw invalid(file, error.message, lineAt(text, error.pos[0]));
   const blocks: Offsets[] = [];
-  // `alias.resolve` walks the whole document for each alias.
+  // `alias.resolve` would walk the whole document for each alias.
   const anchors = new Set<string | undefined>();
   visit(document, {
     Pair: (_, pair) => checkKey(pair, text, refuse),
@@ -86,7 +86,7 @@ function offsetOf(document: Document, path: readonly string[]): number {
   return 0;
 }
 
-/** Control characters, line ends of YAML 1.1 only, and U+FFFD, which replaces invalid UTF-8. */
+/** Control characters, YAML 1.1's line ends, and U+FFFD, which replaces invalid UTF-8. */
 const oddCharacter =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   /\r(?!\n)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffd-\uffff]|(?<!^)\ufeff/;
@@ -105,7 +105,7 @@ function checkCharacters(text: string, refuse: Refuse): void {
   if (directive !== null) refuse(directive.index, 'a directive', 'leave it out');
 }
 
-/** helmfile refuses a tab on an empty line, except in a block of text. */
+/** helmfile refuses a tab on an empty line, except in a text block. */
 function checkTabs(text: string, blocks: readonly Offsets[], refuse: Refuse): void {
   for (const { index } of text.matchAll(/^ *\t[ \t]*$/gm)) {
     if (blocks.some(([start, end = start]) => start <= index && index < end)) continue;
@@ -140,10 +140,10 @@ function checkKey({ key }: Pair, text: string, refuse: Refuse): void {
   );
 }
 
-/** Escapes of YAML 1.2 and JSON that go-yaml refuses: `\/`, and halves of surrogate pairs. */
+/** Escapes of YAML 1.2 and JSON that go-yaml refuses: `\/` and surrogates. */
 const foreignEscape = /(?<!\\)(?:\\\\)*\\(?:\/|u[dD][89a-fA-F])/;
 
-/** True for a key whose value is not shown: somebody may have written a password. */
+/** True if the key's value must not be shown, as it may be a password. */
 const isPassword = (above: unknown): boolean => {
   const key = (above as Partial<Pair>)?.key as Partial<Scalar> | undefined;
   return /password$/i.test(String(key?.value));
@@ -159,7 +159,7 @@ function checkScalar(
   const start = startOf(scalar);
   if (type === 'QUOTE_DOUBLE' && foreignEscape.test(text.slice(start, scalar.range?.[1])))
     refuse(start, 'an escape that not every reader knows', 'write the character itself');
-  // go-yaml refuses it as a block, and writes any text of several lines as one.
+  // go-yaml refuses it in a block, and writes every multi-line text as one.
   if ((type?.startsWith('BLOCK_') || source.includes('\n')) && /^\n*\t/.test(source))
     refuse(start, 'a text of several lines that begins with a tab', 'begin it with something else');
   if (type !== 'PLAIN') return;

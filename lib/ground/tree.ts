@@ -1,10 +1,9 @@
-/** A map of settings. */
 export type Tree = { [key: string]: unknown };
 
 export const isTree = (value: unknown): value is Tree =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The value at a path of keys (or positions of a list); undefined if there is none. */
+/** The value at a path of keys or list indexes; undefined if there is none. */
 export const valueAt = (tree: unknown, path: readonly string[]): unknown =>
   path.reduce<unknown>(
     (above, key) =>
@@ -14,7 +13,7 @@ export const valueAt = (tree: unknown, path: readonly string[]): unknown =>
     tree,
   );
 
-/** Merges maps and replaces everything else, as helmfile does for `--state-values-file`. */
+/** Merges maps and replaces other values, as helmfile does for `--state-values-file`. */
 export function merge(below: Tree, above: Tree): Tree {
   const all = Object.entries(above).map(([key, value]) => {
     const base = valueAt(below, [key]);

@@ -3,12 +3,12 @@ import { userInfo } from 'node:os';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-// Runs before the npm packages are installed: imports Node only.
+// Runs before the npm packages are installed, so it imports only Node.
 
-/** Names by purpose; a final `*` matches any letters. */
+/** Variable names by purpose; a final `*` matches any letters. */
 const listFile = fileURLToPath(new URL('../../environments/variables.json', import.meta.url));
 
-/** Variables for the tasks only: secrets, and what would influence other programs. */
+/** Variables for the tasks only: secrets, and those that influence other programs. */
 const forTasks = patternOf(
   [
     'ENVIRONMENT CLUSTER_PROVIDER CLUSTER_CONTEXT KUBECONFIG SOPS_PGP_KEY SOPS_PGP_KEY_FILE SOPS_EDITOR',
@@ -17,23 +17,23 @@ const forTasks = patternOf(
 );
 
 /**
- * The variables that programs get: those of environments/variables.json. Others could make a shell run something first
- * (BASH_ENV), send a program elsewhere (GIT_DIR, PGHOST, HELM_KUBEAPISERVER), or give it a secret that it does not need.
+ * Variables to pass to programs, listed in environments/variables.json. Others could run code in a shell (BASH_ENV),
+ * redirect a program (GIT_DIR, PGHOST, HELM_KUBEAPISERVER), or reveal a secret to it.
  */
 export function passedOn(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const listed = listedNames();
   return Object.fromEntries(Object.entries(variables).filter(([name]) => listed.test(name)));
 }
 
-/** Variables with one or more paths. */
+/** Variables that contain paths. */
 const pathVariables = [
   ...['KUBECONFIG', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'],
   ...['CURL_CA_BUNDLE', 'REQUESTS_CA_BUNDLE', 'GIT_SSL_CAINFO', 'GIT_INDEX_FILE'],
 ];
 
 /**
- * Cleans up this process's variables for itself and the programs that it starts. `folder` is the project's; its `.home` becomes
- * the home of a user without one. Throws if the list of names cannot be read.
+ * Cleans up the variables of this process and its children. `folder` is the project's; its `.home` becomes the home
+ * of a user without one. Throws if the list of names cannot be read.
  */
 export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): void {
   const listed = listedNames();
@@ -42,7 +42,7 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
     delete variables[name];
     leftOut.push(name);
   }
-  // Absolute paths: programs start in different folders.
+  // Absolute, since programs start in different folders.
   const { TASKS_CALLED_IN: calledIn = process.cwd() } = variables;
   delete variables.TASKS_CALLED_IN;
   for (const name of pathVariables) {
@@ -50,9 +50,9 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
     if (variables[name])
       variables[name] = paths.map((path) => path && resolve(calledIn, path)).join(delimiter);
   }
-  // A shell's default.
+  // The default of shells.
   variables.PATH ??= '/usr/local/bin:/usr/bin:/bin';
-  // Node uses the first that is set, even if it is unusable.
+  // Node uses the first one set, even if it is unusable.
   for (const name of ['TMPDIR', 'TMP', 'TEMP']) {
     const path = resolve(calledIn, variables[name] || 'none');
     if (variables[name] && may(path, constants.W_OK)) variables[name] = path;
@@ -65,7 +65,7 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
 /** Names of the variables that were removed. */
 export const leftOut: string[] = [];
 
-/** Names of the user's variables, `.env` included, that programs do not get; without those for the tasks. */
+/** The user's variables, including `.env`, that programs do not get; without those for the tasks. */
 export const withheldNames = (variables: NodeJS.ProcessEnv): string[] => [
   ...leftOut,
   ...Object.keys(variables).filter((name) => !listedNames().test(name) && !forTasks.test(name)),
@@ -86,7 +86,7 @@ function patternOf(names: readonly string[]): RegExp {
   return new RegExp(`^(?:${names.join('|').replaceAll('*', '.*')})$`);
 }
 
-/** The home of this user's account; empty without an account, as in a container with an arbitrary user id. */
+/** The home of this user's account; empty without one, as with an arbitrary user id in a container. */
 function accountHome(): string {
   try {
     return userInfo().homedir;
@@ -95,11 +95,11 @@ function accountHome(): string {
   }
 }
 
-/** True for a writable home, or one with a cache. */
+/** True for a home that is writable or has a cache. */
 const isHome = (path: string): boolean =>
   isAbsolute(path) && (may(path, constants.W_OK) || may(join(path, '.cache'), constants.R_OK));
 
-/** True if the folder allows the access; false for a file. */
+/** True if the folder allows this access; false for a file. */
 function may(folder: string, mode: number): boolean {
   try {
     accessSync(`${folder}/.`, mode | constants.X_OK);

@@ -1,25 +1,25 @@
-/** A boolean in YAML 1.1, a text in YAML 1.2. */
+/** Boolean in YAML 1.1, text in YAML 1.2. */
 const oldBoolean = /^(?:y|n|yes|no|on|off)$/i;
 
 /** `1_000`, `0b11`, `0o17`, `-0x1f`, `1.` */
 const number =
   /^[-+]?(?:0b[01_]+|0o[0-7_]+|0x[\da-f_]+|\d[\d_]*(?:\.[\d_]*)?(?:e[-+]?\d+)?|\.\d[\d_]*(?:e[-+]?\d+)?)$/i;
 
-/** To the base of 60, as times of day are written. */
+/** A number to base 60, written like a time of day. */
 const sexagesimal = /^[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.[\d_]*)?$/;
 
 const date = /^\d{4}-\d\d?-\d\d?(?:[Tt\s].*)?$/;
 
-/** Another reading of a scalar, and a form of it that all readers read the same, if any. */
+/** Another interpretation of a scalar, and a form that all readers agree on, if any. */
 type OtherReading = { readonly reading: string; readonly plain?: string };
 
-/** How some YAML readers read an unquoted scalar differently; undefined if all agree. `value` is YAML 1.2's reading. */
+/** How some readers interpret an unquoted scalar differently; undefined if none. `value` is YAML 1.2's. */
 export function otherReading(source: string, value: unknown): OtherReading | undefined {
   switch (typeof value) {
     case 'number':
     case 'boolean': {
       const plain = String(value);
-      // Infinity, NaN and exponents are not numbers for all.
+      // Not all readers take infinity, NaN and exponents for numbers.
       const isPlain = !/[a-z]/i.test(plain) || typeof value === 'boolean';
       if (plain === source && isPlain) return undefined;
       return { reading: `the ${typeof value} ${plain}`, ...(isPlain && { plain }) };

@@ -1,6 +1,6 @@
 import type { CheckFailure } from './run-check.ts';
 
-/** The parts of a workload with a pod template that define its environment. */
+/** The parts of a workload that define its pods' environment. */
 export type Workload = {
   readonly metadata: { readonly name: string; readonly namespace: string };
   readonly spec: {
@@ -40,23 +40,23 @@ type VariableSource = {
 type Variable = {
   readonly name: string;
   readonly value?: string;
-  /** Others, such as `fieldRef`, are of the pod or its node. */
+  /** Other sources, such as `fieldRef`, depend on the pod or node. */
   readonly valueFrom?: { readonly secretKeyRef?: KeyReference; readonly configMapKeyRef?: KeyReference };
 };
 
-/** `data` of a Secret (base64) or ConfigMap (plain) from the API; undefined if the object does not exist. */
+/** `data` of a Secret (base64) or ConfigMap (plain); undefined if the object does not exist. */
 export type ObjectReader = (kind: 'Secret' | 'ConfigMap', name: string) => Promise<StringMap | undefined>;
 
 export type PodEnvironment = {
   readonly environment: Readonly<Record<string, string>>;
-  /** All reasons why the kubelet would not start the container (CreateContainerConfigError). */
+  /** Reasons why the kubelet would not start the container (CreateContainerConfigError). */
   readonly failures: readonly CheckFailure[];
 };
 
 /**
- * The environment of a workload's first container, as the kubelet builds it (Kubernetes v1.31, pkg/kubelet/kubelet_pods.go):
- * `envFrom` in order, then `env`, with `$(NAME)` replaced by earlier values. Without the variables of Services
- * (enableServiceLinks), of the image, and those that depend on the pod or node. Rejects only if `read` does.
+ * The environment of a workload's first container, built as the kubelet does (Kubernetes v1.31,
+ * pkg/kubelet/kubelet_pods.go): `envFrom` in order, then `env`, with `$(NAME)` replaced by earlier values. Omits
+ * variables of Services (enableServiceLinks), the image, the pod and the node. Rejects only if `read` does.
  */
 export async function podEnvironment(workload: Workload, read: ObjectReader): Promise<PodEnvironment> {
   const { envFrom = [], env = [] } = workload.spec.template.spec.containers[0] ?? {};
@@ -64,7 +64,7 @@ export async function podEnvironment(workload: Workload, read: ObjectReader): Pr
   const reasons = new Set<string>();
   const objects = new Map<string, Promise<StringMap | undefined>>();
 
-  /** The decoded content; undefined if the object is missing, a failure unless it is optional. */
+  /** Decoded content; undefined if the object is missing, which is a failure unless it is optional. */
   async function content(kind: 'Secret' | 'ConfigMap', { name, optional }: ObjectReference) {
     const key = `${kind}/${name}`;
     const reading = objects.get(key) ?? read(kind, name);
@@ -92,7 +92,7 @@ export async function podEnvironment(workload: Workload, read: ObjectReader): Pr
       const kind = valueFrom.secretKeyRef ? 'Secret' : 'ConfigMap';
       const data = await content(kind, reference);
       const found = data?.[reference.key];
-      // A missing optional source leaves a value of envFrom in place, as the kubelet does.
+      // Like the kubelet, keep a value of envFrom if an optional source is missing.
       if (found !== undefined) environment.set(name, found);
       else if (data !== undefined && reference.optional !== true) {
         const place = `${workload.metadata.namespace}/${reference.name}`;

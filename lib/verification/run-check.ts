@@ -2,35 +2,34 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 
 export type CheckFailure = {
-  /** `database variables`, `database login`, … */
+  /** For example `database variables` or `database login`. */
   readonly check: string;
   readonly reason: string;
 };
 
 export type CheckResult = {
   readonly ok: boolean;
-  /** The program's output for a person; without secrets. */
+  /** The program's output, without secrets. */
   readonly lines: readonly string[];
   readonly failures: readonly CheckFailure[];
 };
 
 export type CheckInput = {
-  /** The folder of the project. */
   readonly projectFolder: string;
   /** The backend's environment, passed by stdin. */
   readonly environment: Readonly<Record<string, string>>;
   /** `127.0.0.1:<port>` of a port-forward; default: `DB_HOST`. */
   readonly databaseAddress?: string;
-  /** PEM of the authority of the database's certificate, instead of the file that `DB_SSLROOTCERT` names. */
+  /** PEM of the database's authority, in place of the file that `DB_SSLROOTCERT` names. */
   readonly databaseAuthority?: string | undefined;
-  /** Milliseconds for the whole program. Default 60000. */
+  /** Milliseconds for the whole program. Default: 60,000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 };
 
 /**
- * Runs the verification program of `docker/backend-verification` as a local process, for a cluster without real pods. Returns
- * a failed check; rejects only if `signal` aborts.
+ * Runs the verification program of `docker/backend-verification` as a local process, for clusters without real pods.
+ * Returns a failed check; rejects only if `signal` aborts.
  */
 export async function runCheck(input: CheckInput): Promise<CheckResult> {
   input.signal?.throwIfAborted();
@@ -50,7 +49,7 @@ export async function runCheck(input: CheckInput): Promise<CheckResult> {
 
 type Ended = { readonly stdout: string; readonly stderr: string; readonly ended: string | undefined };
 
-/** `ended`: how it ended, unless with exit code 0. */
+/** `ended` tells how it ended, unless with exit code 0. */
 function runProgram(input: CheckInput): Promise<Ended> {
   const {
     databaseAddress,
@@ -61,7 +60,7 @@ function runProgram(input: CheckInput): Promise<Ended> {
     timeoutMs = 60_000,
   } = input;
   const program = join(projectFolder, 'docker', 'backend-verification', 'verify.mjs');
-  // Not this process's environment: PGHOST, NODE_OPTIONS and the like would change the check.
+  // A new environment: PGHOST, NODE_OPTIONS and the like would change the check.
   const env = {
     PATH: process.env.PATH ?? '',
     ENVIRONMENT_FILE: '-',
@@ -76,7 +75,7 @@ function runProgram(input: CheckInput): Promise<Ended> {
       const ended = `ended with ${error.code ?? error.signal ?? 'an error'}${lastLine(stderr)}`;
       resolve({ stdout, stderr, ended: limit ?? ended });
     });
-    // A program may end before it reads everything: its exit code decides, not the broken pipe.
+    // If a program ends before reading everything, its exit code decides, not the broken pipe.
     child.stdin?.on('error', () => {});
     child.stdin?.end(JSON.stringify(environment));
   });
@@ -88,7 +87,7 @@ function parseFailure(line: string): CheckFailure[] {
   return check === undefined || reason === undefined ? [] : [{ check, reason }];
 }
 
-/** The error's line in the output of a crashed Node. */
+/** The error's line in a crashed Node's output. */
 function lastLine(stderr: string): string {
   const lines = stderr.split('\n').map((line) => line.trim());
   const line = lines.find((text) => /^[\w.]*Error\b/.test(text)) ?? lines.findLast((text) => text !== '');
