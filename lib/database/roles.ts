@@ -59,12 +59,12 @@ export function selectRoles(roles: readonly LoginRole[], name: string): readonly
   });
 }
 
-/** True if a release has a password among its values. */
-export const takePasswords = (releases: readonly { readonly name: string }[]): boolean =>
-  releases.some(({ name }) => name === 'devops' || name === 'postgresql');
-
-/** Throws `TaskError` for the first unusable password. */
-export async function checkPasswords(context: Context): Promise<void> {
+/** Throws `TaskError` for the first unusable password; checks nothing for releases without passwords in their values. */
+export async function checkPasswords(
+  context: Context,
+  releases?: readonly { readonly name: string }[],
+): Promise<void> {
+  if (releases?.every(({ name }) => name !== 'devops' && name !== 'postgresql')) return;
   for (const { secret } of loginRoles(context.settings)) await decryptPassword(context, secret);
 }
 

@@ -1,4 +1,4 @@
-import { checkPasswords, takePasswords } from '../database/roles.ts';
+import { checkPasswords } from '../database/roles.ts';
 import { findChanged } from '../helm/changed-releases.ts';
 import { takeBackOptions } from '../helm/helm.ts';
 import { namesText, type Selection, selectedReleases } from '../helm/helmfile.ts';
@@ -24,7 +24,7 @@ export async function install(context: Context, selection: Selection): Promise<v
   const { changed, scaled } = await findChanged(context, releases, deployed, digests);
   if (changed.length > 0) {
     // Only releases that are not deployed have not been rendered yet.
-    if (takePasswords(changed)) await checkPasswords(context);
+    await checkPasswords(context, changed);
     await checkVault(context, changed);
     await prepareNamespaces(context, changed);
   }

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
-import { checkPasswords, takePasswords } from '../database/roles.ts';
+import { checkPasswords } from '../database/roles.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Context } from '../settings/context.ts';
@@ -23,7 +23,7 @@ export async function render(
   const remove = () => rm(folder, { recursive: true, force: true });
   context.onRunEnd(remove);
   try {
-    if (takePasswords(releases)) await checkPasswords(context);
+    await checkPasswords(context, releases);
     const selectors = releases.flatMap(({ name }) => ['-l', `name=${name}`]);
     const words = [...selectors, 'template', '--output-dir', folder, ...outputOptions];
     await callHelmfile(context, words, (error, stderr) =>

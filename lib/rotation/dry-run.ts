@@ -46,7 +46,9 @@ export async function rotationCommands(target: Target, name: string): Promise<re
       target,
       '-l',
       'app=postgresql',
-      ...['sync', '--sync-args', takeBack.join(' ')],
+      'sync',
+      '--sync-args',
+      takeBack.join(' '),
       '--include-transitive-needs',
     ),
     ...secrets.map(

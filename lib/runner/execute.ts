@@ -7,10 +7,45 @@ import { pause, timerMs } from './pause.ts';
 import type { Gate, NodeResult, Run } from './run.ts';
 import { startLimit } from './suspend.ts';
 
-/** Runs one task, with its retries and time limit; never rejects. No child of it is left when this returns. */
-export function executeNode(node: TaskNode, run: Run, gate: Gate = run.stop): Promise<NodeResult> {
-  if (node.task.retries === undefined) return executeAttempt(node, run, gate, '');
-  return withRetries(node, run, gate, (count) => executeAttempt(node, run, gate, count));
+/**
+ * Runs one task, with its retries and time limit; never rejects. No child of it is left when this returns. With `count` only this
+ * attempt.
+ */
+export async function executeNode(
+  node: TaskNode,
+  run: Run,
+  gate: Gate = run.stop,
+  count?: string,
+): Promise<NodeResult> {
+  const { retries, timeoutMs } = node.task;
+  if (retries !== undefined && count === undefined)
+    return withRetries(node, run, gate, (count) => executeNode(node, run, gate, count));
+  if (gate.signal.aborted) return interrupted(gate, []);
+  const attempt = new Attempt(node, run, gate);
+  let timedOut = false;
+  const onTimeout = (): void => {
+    timedOut = true;
+    attempt.interrupt(run.children.end(node.id));
+  };
+  const endLimit = timeoutMs === undefined ? undefined : startLimit(timeoutMs, onTimeout);
+  let error: unknown;
+  try {
+    await attempt.body();
+  } catch (thrown) {
+    error = thrown ?? new Error('a task threw nothing');
+  } finally {
+    if (endLimit?.()) timedOut = true;
+    await attempt.close();
+  }
+  const { lastLines } = attempt;
+  if (timedOut && timeoutMs !== undefined) {
+    const what = `task \`${node.label}\` timed out after ${formatDuration(timeoutMs)}${count ?? ''}`;
+    const failure = toFailure(new TaskError({ what, why: lastLines.at(-1), exitCode: exitCodes.timeout }));
+    return { status: 'failed', failure, lastLines };
+  }
+  if (error === undefined) return { status: 'done', report: attempt.report };
+  if (gate.signal.aborted) return interrupted(gate, lastLines);
+  return { status: 'failed', failure: toFailure(error), lastLines };
 }
 
 /** `count` is ` (attempt 2 of 3)`, or nothing when there is only one. */
@@ -35,36 +70,6 @@ export async function withRetries(
 /** Milliseconds to wait after this attempt (from 1): the first wait, doubled each time. */
 export function retryDelay(firstMs = 1000, attempt = 1): number {
   return timerMs(firstMs * 2 ** (attempt - 1));
-}
-
-async function executeAttempt(node: TaskNode, run: Run, gate: Gate, count: string): Promise<NodeResult> {
-  const { timeoutMs } = node.task;
-  if (gate.signal.aborted) return interrupted(gate, []);
-  const attempt = new Attempt(node, run, gate);
-  let timedOut = false;
-  const onTimeout = (): void => {
-    timedOut = true;
-    attempt.interrupt(run.children.end(node.id));
-  };
-  const endLimit = timeoutMs === undefined ? undefined : startLimit(timeoutMs, onTimeout);
-  let error: unknown;
-  try {
-    await attempt.body();
-  } catch (thrown) {
-    error = thrown ?? new Error('a task threw nothing');
-  } finally {
-    if (endLimit?.()) timedOut = true;
-    await attempt.close();
-  }
-  const { lastLines } = attempt;
-  if (timedOut && timeoutMs !== undefined) {
-    const what = `task \`${node.label}\` timed out after ${formatDuration(timeoutMs)}${count}`;
-    const failure = toFailure(new TaskError({ what, why: lastLines.at(-1), exitCode: exitCodes.timeout }));
-    return { status: 'failed', failure, lastLines };
-  }
-  if (error === undefined) return { status: 'done', report: attempt.report };
-  if (gate.signal.aborted) return interrupted(gate, lastLines);
-  return { status: 'failed', failure: toFailure(error), lastLines };
 }
 
 export function interrupted(gate: Gate, lastLines: readonly string[]): NodeResult {

@@ -93,13 +93,6 @@ test('rendered secrets are in a folder for the user alone, and are removed, afte
   assert.equal(leftovers(context), []);
 });
 
-test('a release that renders nothing differs from one with objects', async ({ context }) => {
-  render('other', { 'x.yaml': config });
-  mkdirSync(join(project.folder, '.state', 'source', 'devops'));
-  const digests = await digestsOf(context, [...devops, release('other')]);
-  assert.is.not(digests.get('devops'), digests.get('other'));
-});
-
 test('a release without a folder was not rendered', async ({ context }) => {
   render('other', { 'x.yaml': config });
   const error = await failureOf(digestsOf(context, [...devops, release('other')]));
