@@ -2,19 +2,19 @@ import { UsageError } from './errors.ts';
 import { didYouMean } from './suggest.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs, ArgumentValues, Options, OptionValue } from './task.ts';
 
-/** The arguments that a task declares, by name. */
+/** The arguments of a task by name. */
 export function specsOf(task: AnyTask): [string, ArgumentSpec][] {
   return Object.entries<ArgumentSpec>(task.args ?? {});
 }
 
-/** How the argument is written in usage lines and errors: `<app>`, `[path]`, `<name>…`, `--provider`. */
+/** An argument in usage lines and errors: `<app>`, `[path]`, `<name>…`, `--provider`. */
 export function argumentForm(name: string, spec: ArgumentSpec): string {
   if (!spec.positional) return spec.default === true ? `--no-${kebab(name)}` : `--${kebab(name)}`;
   const shown = isRequired(spec) ? `<${kebab(name)}>` : `[${kebab(name)}]`;
   return spec.variadic ? `${shown}…` : shown;
 }
 
-/** An option `dryRun` is written `--dry-run`. */
+/** `dryRun` becomes `--dry-run`. */
 export function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
@@ -25,7 +25,7 @@ export function isRequired(spec: ArgumentSpec): boolean {
   );
 }
 
-/** The allowed values, read from where they come from. */
+/** The allowed values, if necessary read from their source. */
 export async function choicesOf(
   spec: ArgumentSpec,
   options: Options,
@@ -34,9 +34,8 @@ export async function choicesOf(
 }
 
 /**
- * Checks values against their specs and returns them typed, with environment variables and defaults filled in. Takes
- * words of the command line as well as values of a need. Throws UsageError; `usage` is its advice where nothing better
- * is known.
+ * Checks values against their specs and returns them typed, with environment variables and defaults. Accepts words of
+ * the command line and values of needs. Throws UsageError with the advice `usage` if there is no better one.
  */
 export async function checkArguments(
   specs: ArgumentSpecs,
@@ -73,7 +72,7 @@ async function missingReason(spec: ArgumentSpec, options: Options): Promise<stri
 }
 
 function fromEnvironment(spec: ArgumentSpec): string | undefined {
-  // An empty variable counts as unset: CI systems set the empty string for what was not given.
+  // An empty variable counts as unset: CI systems set missing values to the empty string.
   return spec.env === undefined ? undefined : process.env[spec.env] || undefined;
 }
 
@@ -141,7 +140,7 @@ function wrongType(name: string, spec: ArgumentSpec, expected: string, value: un
   });
 }
 
-/** What stands for a value in advice. */
+/** The placeholder for a value in advice. */
 export function placeholder({ type }: ArgumentSpec): string {
   if (type === 'boolean') return 'true';
   return type === 'number' ? 'NUMBER' : 'VALUE';

@@ -14,15 +14,15 @@ import { createShell } from './start-command.ts';
 import { surroundingsOf } from './surroundings.ts';
 import type { TaskContext } from './task.ts';
 
-/** How long a body may go on after its children have ended, in milliseconds; then the run gives up on it. */
+/** Milliseconds for a body to finish after its children have ended; then the run abandons it. */
 const bodyGraceMs = 5000;
 const keptLines = 20;
-/** Characters of each of them: a line may have millions. */
+/** Characters kept of each line, which may have millions. */
 const keptLength = 500;
 
 type OutputStream = Extract<RunEventBody, { type: 'task-output' }>['stream'];
 
-/** One go at a task. */
+/** One attempt at running a task. */
 export class Attempt {
   readonly #node: TaskNode;
   readonly #run: Run;
@@ -33,14 +33,13 @@ export class Attempt {
   #abort: AbortController | undefined;
   #giveUp: (() => void) | undefined;
   #reject: ((error: TaskError) => void) | undefined;
-  /** The newest lines of its output. */
+  /** The last lines of its output. */
   readonly lastLines: string[] = [];
   /** True once it was asked to stop. */
   stopping = false;
-  /** True once it has ended: it may start nothing more. */
+  /** True once it has ended; it may start nothing more. */
   over = false;
   report: 'changed' | 'unchanged' | undefined;
-  /** Called with each line. */
   onLine: ((line: string) => void) | undefined;
 
   constructor(node: TaskNode, run: Run, gate: Gate) {
@@ -50,7 +49,7 @@ export class Attempt {
     this.#others.add(this);
   }
 
-  /** Created on first use: most tasks never ask for it. */
+  /** Created on first use, since most tasks never need it. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
     if (this.stopping) this.#abort.abort();
@@ -63,12 +62,12 @@ export class Attempt {
   }
 
   /**
-   * Runs the task's body. Throws or rejects as the body does, or when it goes on for too long after it was asked to stop. Returns a
-   * promise only if the body does: many tasks only stand for their needs.
+   * Runs the task's body. Throws or rejects as the body does, or if it takes too long to stop. Returns a promise only
+   * if the body does, since many tasks only group their needs.
    */
   body(): void | Promise<void> {
     const running = runBody(this.#node, this, this.#run);
-    // What is no promise, whatever it is, has been done.
+    // Anything but a promise is already done.
     if (typeof running !== 'object') return;
     return new Promise((resolve, reject) => {
       this.#giveUp = () => {
@@ -81,7 +80,7 @@ export class Attempt {
     });
   }
 
-  /** Fails the body: nothing is left that could end it. */
+  /** Fails the body, because nothing can end it any more. */
   idle(): void {
     this.#reject?.(
       new TaskError({
@@ -92,27 +91,26 @@ export class Attempt {
     );
   }
 
-  /** Shows a line of its output. */
   show(stream: OutputStream, line: string): void {
     if (this.lastLines.push(ownBeginning(line, keptLength)) > keptLines) this.lastLines.shift();
     this.onLine?.(line);
     this.#run.emit({ type: 'task-output', id: this.#node.id, stream, line });
   }
 
-  /** Created on first use, too. */
+  /** Created on first use. */
   get shell(): Shell {
     this.#shell ??= shellOf(this.#node, this.#run, this);
     return this.#shell;
   }
 
-  /** Asks it to stop, and gives up on it some time after its children have ended. */
+  /** Asks the body to stop, and abandons it some time after its children have ended. */
   interrupt(gone: Promise<void>): void {
     this.stopping = true;
     this.#abort?.abort();
     void gone.then(() => setTimeout(() => this.#giveUp?.(), bodyGraceMs).unref());
   }
 
-  /** Ends what its commands left behind. Returns a promise only if there is something to end. */
+  /** Ends leftover processes of its commands. Returns a promise only if there are any. */
   close(): void | Promise<void> {
     this.#others.delete(this);
     this.#run.stop.waiting.delete(this);
@@ -131,7 +129,7 @@ function overError(node: TaskNode): TaskError {
 
 const attempts = new WeakMap<AbortSignal, Set<Attempt>>();
 
-/** All attempts that a gate's signal interrupts, by one listener: one for each costs as much as a short task. */
+/** All attempts that a gate's signal interrupts. They share a listener: one each would cost as much as a short task. */
 function attemptsOf(gate: Gate): Set<Attempt> {
   const { signal } = gate;
   let known = attempts.get(signal);
@@ -139,7 +137,7 @@ function attemptsOf(gate: Gate): Set<Attempt> {
     const all = new Set<Attempt>();
     attempts.set(signal, all);
     signal.addEventListener('abort', () => {
-      // Not at once: the signal comes before the children are told, and so before their end can be waited for.
+      // Deferred: the signal comes before the children are told to end, so waiting for them must start later.
       const gone = Promise.resolve().then(() => gate.ended());
       for (const attempt of [...all]) attempt.interrupt(gone);
     });
@@ -166,10 +164,10 @@ async function runCommands(
   if (commands.length === 0) return;
   const surroundings = surroundingsOf(node, await run.shell?.(node.input.options));
   for (const command of commands) {
-    // Nobody reads the streams of these for themselves.
+    // No code reads these streams separately.
     const pipe = run.oneStream && !node.task.interactive ? await takePipe() : undefined;
     try {
-      // A template of one piece: the command is taken as it is, nothing is quoted.
+      // A template of one piece: the command is used as it is, without quoting.
       await shellOf(node, run, attempt, pipe)(surroundings)(Object.assign([command], { raw: [command] }));
     } finally {
       returnPipe(pipe);
@@ -196,7 +194,7 @@ function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext 
     report: (outcome) => {
       attempt.report = outcome;
     },
-    // The compiler takes nothing but text; what comes from a file or a command may be something else.
+    // The type only allows text, but the value may come from a file or command.
     secret: (value: unknown) => {
       if (value !== undefined && value !== null) run.redactor.add(String(value));
     },
@@ -206,7 +204,7 @@ function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext 
   };
 }
 
-/** The shell of an attempt: its commands run in the task's surroundings, and are known to the run. */
+/** The shell of an attempt, with the task's folder and variables; the run knows its commands. */
 function shellOf(node: TaskNode, run: Run, attempt: Attempt, pipe?: OnePipe): Shell {
   const { id } = node;
   const splitters = new WeakMap<object, { readonly stdout: LineSplitter; readonly stderr: LineSplitter }>();

@@ -1,11 +1,11 @@
 import type { Readable, Writable } from 'node:stream';
 
-/** Bytes that may wait to be written before nothing more is read from children. */
+/** Bytes waiting to be written above which children are not read. */
 const limit = 1 << 20;
 
 /**
- * Slows children down to the speed at which their output can be written: while too much of it waits, nothing is read from
- * them, the pipe fills up, and their own writes wait. Otherwise the rest would pile up in our memory.
+ * Slows children down to the speed of our output: while too much waits to be written, their pipes are not read, fill
+ * up, and block them. Otherwise it would fill our memory.
  */
 export class BackPressure {
   readonly #sources = new Set<Readable>();
@@ -13,7 +13,7 @@ export class BackPressure {
   readonly #full = new Set<Writable>();
   #released = false;
 
-  /** From now until its end this stream is only read from while there is room. */
+  /** Pauses this stream while there is no room, until it ends. */
   watch(source: Readable): void {
     this.#sources.add(source);
     source.once('close', () => {
@@ -23,12 +23,12 @@ export class BackPressure {
     if (this.#full.size > 0) this.#hold(source);
   }
 
-  /** True when the stream is only silent because the run does not read it. */
+  /** True if the stream is silent only because the run does not read it. */
   holds(source: Readable): boolean {
     return this.#held.has(source);
   }
 
-  /** To be called after each write to what output goes to. */
+  /** Call after each write to an output stream. */
   note(target: Writable): void {
     if (target.writableLength < limit || this.#released || this.#full.has(target)) return;
     this.#full.add(target);
@@ -42,21 +42,21 @@ export class BackPressure {
   }
 
   /**
-   * The run stops: whoever does not read our log must not keep it from ending. From now on everything is read from children;
-   * what cannot be written is to be dropped, see `overflows`.
+   * Lets the run stop although nobody reads its log: children are read again, and what cannot be written is dropped
+   * (see `overflows`).
    */
   release(): void {
     this.#released = true;
     this.#resume();
   }
 
-  /** True when further output is to be dropped. */
+  /** True if further output has to be dropped. */
   overflows(target: Writable): boolean {
     return this.#released && target.writableLength > 2 * limit;
   }
 
   #hold(source: Readable): void {
-    // Paused by somebody else: it is not ours to resume.
+    // A stream that somebody else paused is not ours to resume.
     if (this.#released || this.#held.has(source) || source.isPaused()) return;
     this.#held.add(source);
     source.pause();

@@ -4,16 +4,16 @@ import { fileURLToPath } from 'node:url';
 export type Place = { readonly file: string; readonly line: number };
 
 /**
- * Where a function was called. The stack is captured now but only formatted when it is asked for, because mapping it back to
- * TypeScript costs far more than capturing it.
+ * The place of a function call. Captures the stack now and formats it on request, because mapping it to TypeScript
+ * costs far more.
  */
 export class CallSite {
-  // Captured into this very object: one more for each of thousands of tasks would be kept as long as they are.
+  // Captured into this object: another one per task would live as long as the task.
   declare readonly stack: string;
   #place: Place | undefined;
 
   constructor(callee: (...args: never[]) => unknown) {
-    // One frame is enough, and kept frames are what costs when there are thousands of tasks.
+    // One frame suffices, and kept frames are expensive with thousands of tasks.
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 1;
     Error.captureStackTrace(this, callee);
@@ -26,9 +26,7 @@ export class CallSite {
   }
 }
 
-/**
- * `tasks/vault.ts:12`, relative to the working directory when it lies below. A copy of a task (`{ ...build }`) was declared nowhere.
- */
+/** `tasks/vault.ts:12`, relative if below the working directory. A copied task (`{ ...build }`) has no place. */
 export function formatPlace(place: Partial<Place>): string {
   if (place.file === undefined) return 'an unknown place (a copy of a task)';
   return `${shortPath(place.file)}:${place.line}`;

@@ -2,7 +2,7 @@ import { formatPlace } from './call-site.ts';
 import { UsageError } from './errors.ts';
 import type { AnyTask } from './task.ts';
 
-/** Throws UsageError for what is no task. The compiler lets one through whose file is not loaded yet: undefined. */
+/** Throws UsageError for anything but a task. In a circular import a task can be undefined, which the compiler accepts. */
 export function checkTask(
   needed: unknown,
   field: 'needs' | 'steps' | 'finally' | 'after',
@@ -17,7 +17,7 @@ export function checkTask(
   });
 }
 
-/** Throws UsageError for a need with steps: these come before all else, and would bring no order among the other needs. */
+/** Throws UsageError for a need with `steps`, which only works on the command line. */
 export function checkNeeded(needed: AnyTask, owner: AnyTask): void {
   if (needed.steps === undefined) return;
   throw new UsageError({
@@ -27,7 +27,7 @@ export function checkNeeded(needed: AnyTask, owner: AnyTask): void {
   });
 }
 
-/** A number that was calculated may be none. Throws UsageError. */
+/** Throws UsageError for an invalid number, which may have been calculated. */
 export function checkNumbers(task: AnyTask): void {
   const { retries = 0, retryDelayMs = 0, timeoutMs = 1 } = task;
   const [field, expected] =

@@ -2,20 +2,20 @@ import { StringDecoder } from 'node:string_decoder';
 import { neutralLine } from './output/text.ts';
 import type { Redactor } from './redact.ts';
 
-/** A line of up to this many characters stays one line; a longer one is shown in pieces. It has to be held in memory. */
+/** Characters up to which a line is shown in one piece. It has to fit in memory. */
 const longestLine = 8 << 20;
 
 /**
- * Cuts a child's output into whole lines, so that a secret or a character that arrives in two chunks is seen as one. A
- * carriage return (progress bars) ends a line too. Control characters other than colours are left out.
+ * Splits a child's output into lines, so that a secret or character in two chunks is seen whole. A carriage return
+ * (progress bars) ends a line too. Removes control characters except colours.
  */
 export class LineSplitter {
   readonly #decoder = new StringDecoder('utf8');
   readonly #redactor: Redactor;
   readonly #onLine: (line: string) => void;
-  /** Only the new part is searched for line breaks: to look at all of a long line again with each chunk is quadratic. */
+  /** Only new text is searched for line breaks: searching a long line again for each chunk is quadratic. */
   #rest = '';
-  /** The last chunk ended with a carriage return, and with it a line; a line feed that follows belongs to it. */
+  /** True if the last chunk ended with a carriage return; a line feed after it belongs to the same break. */
   #returned = false;
 
   readonly #longest: number;
@@ -26,7 +26,7 @@ export class LineSplitter {
     this.#longest = longest;
   }
 
-  /** A chunk of the output, or a text to be added at its end. */
+  /** Adds a chunk of output, or text at its end. */
   push(chunk: Buffer | string): void {
     const text = typeof chunk === 'string' ? this.#decoder.end() + chunk : this.#decoder.write(chunk);
     if (text === '') return;
@@ -42,7 +42,7 @@ export class LineSplitter {
 
   #cut(): void {
     const redacted = this.#redactor.redact(this.#rest);
-    // A secret may lie across the cut: as much as the longest one stays behind.
+    // A secret may cross the cut, so the length of the longest one is held back.
     const held = Math.min(this.#redactor.longest, redacted.length >> 1);
     const end = redacted.length - held;
     const place = isLowSurrogate(redacted.charCodeAt(end)) ? end - 1 : end;
@@ -51,19 +51,19 @@ export class LineSplitter {
   }
 }
 
-/** The second half of a character that takes two. */
+/** True for the second half of a surrogate pair. */
 function isLowSurrogate(code: number): boolean {
   return code >= 0xdc00 && code < 0xe000;
 }
 
-/** Smaller chunks are put together: each one on its own costs more than it holds. */
+/** Smaller chunks are merged, since each has overhead. */
 const smallChunk = 4096;
 
-/** What a stream of a child has printed, at most the last `limit` bytes of it (a chunk more or less). zx fills it: a list with `push`. */
+/** A stream's output, about the last `limit` bytes. zx fills it with `push`. */
 export class Capture extends Array<Buffer> {
   readonly #limit: number;
   #bytes = 0;
-  /** The beginning was left out. */
+  /** True if the beginning was dropped. */
   truncated = false;
 
   constructor(limit: number) {
@@ -89,7 +89,7 @@ export class Capture extends Array<Buffer> {
     return this.length;
   }
 
-  /** Decoded as UTF-8; a beginning that was cut starts with the next whole line. */
+  /** Decoded as UTF-8; a truncated beginning starts with the next whole line. */
   text(): string {
     const text = Buffer.concat([...this]).toString('utf8');
     const end = text.indexOf('\n');

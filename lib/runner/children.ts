@@ -5,7 +5,7 @@ import { isGroupAlive } from './process-identity.ts';
 type Group = {
   readonly owner: string;
   readonly child: ChildProcess;
-  /** Whom signals go to: its group, or the child alone where it stays in ours. */
+  /** Target of signals: its process group, or the child alone if it stays in ours. */
   readonly target: number;
   ended: boolean;
 };
@@ -14,11 +14,10 @@ type Group = {
 const termMs = 5000;
 
 /**
- * Every child process of the run. Each leads a process group of its own, so that a signal reaches grandchildren too
- * (`sh` passes none on); only interactive ones stay in our group, where the terminal belongs to them.
- *
- * A group lives as long as its task: what one command leaves behind in the background may serve the task's next
- * command, and is ended with the task. A process that shall outlive the run must leave the group (setsid, as daemons do).
+ * All child processes of the run. Each leads its own process group, so that signals reach grandchildren (`sh`
+ * forwards none); only interactive ones stay in our group, which has the terminal. A group lives as long as its task,
+ * since a later command may use what an earlier one left in the background. A process that should outlive the run
+ * must leave the group (setsid, like daemons).
  */
 export class Children {
   readonly #groups = new Map<number, Group>();
@@ -26,7 +25,7 @@ export class Children {
   readonly #onExit = (): void => this.kill();
 
   constructor() {
-    // The last resort for an end that nobody planned: `exit` handlers are synchronous, and so is kill.
+    // For an unplanned exit: `exit` handlers are synchronous, and so is kill.
     process.once('exit', this.#onExit);
   }
 
@@ -55,14 +54,13 @@ export class Children {
     return false;
   }
 
-  /** True while a child has the terminal. */
   get interactive(): boolean {
     return [...this.#groups.values()].some(({ target }) => target > 0);
   }
 
   /**
-   * From now on what is meant for all groups leaves those of this owner alone, SIGKILL excepted: finalisers, and what they
-   * need, go on when the run is stopped.
+   * Excludes this owner's groups from signals to all groups, except SIGKILL: finalisers and their needs continue when
+   * the run stops.
    */
   spare(owner: string): void {
     this.#spared.add(owner);
@@ -72,15 +70,15 @@ export class Children {
     this.#spared.delete(owner);
   }
 
-  /** Passes a signal on to some groups, by default to all that are not spared. A stopped process takes it only after SIGCONT. */
+  /** Sends a signal to groups, by default all that are not spared. A stopped process handles it only after SIGCONT. */
   #signal(signal: NodeJS.Signals, which?: Which): void {
     for (const { target } of this.#of(which)) sendSignal(target, signal);
     for (const { target } of this.#of(which)) sendSignal(target, 'SIGCONT');
   }
 
   /**
-   * Stops all groups, spared ones included; false if there are none. A child that has the terminal only gets SIGTSTP: it
-   * restores the terminal before it stops.
+   * Stops all groups, including spared ones; false if there are none. A child with the terminal only gets SIGTSTP, so
+   * that it can restore the terminal.
    */
   suspend(signal: 'SIGTSTP' | 'SIGSTOP'): boolean {
     for (const { target } of this.#groups.values())
@@ -88,27 +86,27 @@ export class Children {
     return this.#groups.size > 0;
   }
 
-  /** Lets all groups go on after `suspend`. */
+  /** Resumes all groups after `suspend`. */
   resume(): void {
     for (const { target } of this.#groups.values()) sendSignal(target, 'SIGCONT');
   }
 
-  /** SIGKILL to everything at once. */
+  /** Sends SIGKILL to everything. */
   kill(): void {
     for (const { target } of this.#groups.values()) sendSignal(target, 'SIGKILL');
   }
 
-  /** Ends some groups, by default all that are not spared: SIGTERM, after 5 s SIGKILL. Returns when none is left. */
+  /** Ends groups, by default all that are not spared: SIGTERM, after 5 s SIGKILL. Returns when none is left. */
   async end(which?: Which): Promise<void> {
     if (await this.#gone(which, 0)) return;
     this.#signal('SIGTERM', which);
     if (await this.#gone(which, termMs)) return;
     this.#signal('SIGKILL', which);
-    // A process in uninterruptible sleep survives even that for a while; nobody can do more.
+    // A process in uninterruptible sleep survives SIGKILL for a while; no more can be done.
     await this.#gone(which, termMs);
   }
 
-  /** Passes a signal on, and ends what has not ended by itself after `graceMs`. */
+  /** Sends a signal, and ends what is still running after `graceMs`. */
   async stop(signal: NodeJS.Signals, graceMs: number): Promise<void> {
     this.#signal(signal);
     if (!(await this.#gone(undefined, graceMs))) await this.end();
@@ -124,7 +122,7 @@ export class Children {
     );
   }
 
-  /** True when these groups are gone within the time. */
+  /** True if these groups end within the time. */
   #gone(which: Which | undefined, withinMs: number): Promise<boolean> {
     return poll(async () => {
       for (const { child, ended, target } of this.#of(which)) {
@@ -135,10 +133,10 @@ export class Children {
   }
 }
 
-/** The groups of one owner, or that of one child. */
+/** All groups of an owner, or that of a child. */
 type Which = string | ChildProcess;
 
-/** False for a process that has gone. */
+/** Returns false if the process does not exist. */
 export function sendSignal(target: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(target, signal);

@@ -8,13 +8,13 @@ import type { Cleanup, Gate, Run } from './run.ts';
 import { startLimit } from './suspend.ts';
 import type { RunOutcome } from './task.ts';
 
-/** For one cleanup; after a second signal less. */
+/** Milliseconds for a cleanup; less after a second signal. */
 const limitMs = 30_000;
 const hurriedLimitMs = 5000;
 
 /**
- * Runs what tasks have registered with `onRunEnd`, last first, each for a bounded time. A failing cleanup does not keep
- * the others from running. Returns whether all went well.
+ * Runs the cleanups of `onRunEnd`, last registered first, each for a limited time, even if others fail. Returns
+ * whether all succeeded.
  */
 export async function runCleanups(run: Run, outcome: RunOutcome): Promise<boolean> {
   let clean = true;
@@ -44,13 +44,13 @@ async function runBounded(cleanup: Cleanup, run: Run, outcome: RunOutcome): Prom
   await Promise.race([work, late]);
 }
 
-/** After a signal, how long a finaliser without a `timeoutMs` of its own may take; after a second one less. */
+/** Milliseconds for a finaliser without `timeoutMs` after a signal; less after a second one. */
 const finaliserMs = 120_000;
 const hurriedFinaliserMs = 5000;
 
 /**
- * What stops a finaliser, or what only finalisers need: not the signal that stops the run, which its children do not get
- * either, but a limit of time that begins with it, and a further signal. To be released when it has ended.
+ * Interrupts a finaliser or its need: not on the run's stop, from which its children are spared too, but after a time
+ * limit that begins with it, or on a further signal. Release it at the end.
  */
 export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
   const { stop, children } = run;
@@ -64,10 +64,10 @@ export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
     abort.abort();
   };
   const limit = (): void => {
-    // A failure that stops the run leaves nobody waiting: finalisers take the time that they need.
+    // After a failure nobody is waiting, so finalisers have no limit.
     if (stop.reason?.type !== 'signal' && stop.reason?.type !== 'hang-up' && !stop.hurried) return;
     const usual = stop.hurried ? hurriedFinaliserMs : finaliserMs;
-    // A run inside a task of another run must be through before the outer one loses patience.
+    // A nested run must finish before the outer one loses patience.
     const milliseconds = (stop.hurried ? undefined : node.task.timeoutMs) ?? usual / 2 ** nestingLevel();
     endLimit = startLimit(milliseconds, () => {
       const what = `task \`${node.label}\` did not end within ${formatDuration(milliseconds)} after the signal`;

@@ -7,11 +7,11 @@ import type { CommandOutput } from './shell.ts';
 export type FinishedCommand = {
   readonly command: string;
   readonly output: CommandOutput;
-  /** The command could not even be started. */
+  /** Set if the command could not be started. */
   readonly startError: Error | undefined;
-  /** The limit, when the command ran into it. */
+  /** Set if the command exceeded its time limit. */
   readonly timeoutMs: number | undefined;
-  /** It printed more than these bytes, although all of it was wanted. */
+  /** Set if it printed more than these bytes although all of it is needed. */
   readonly overflow: number | undefined;
   readonly cwd: string | undefined;
 };
@@ -19,11 +19,11 @@ export type FinishedCommand = {
 const longestCommand = 100;
 const longestLine = 500;
 
-/** The error for a command that failed, in words for a user. */
+/** The error of a failed command, for users. */
 export function commandFailure(finished: FinishedCommand, redact: (text: string) => string): TaskError {
   const { output, startError, timeoutMs } = finished;
   const shown = `\`${shorten(redact(finished.command))}\``;
-  // What a program says after that is about its own tidying up.
+  // Later output is usually about cleaning up.
   const said = output.stderr || output.stdout;
   const full = /^.*(?:no space left on device|disk quota exceeded).*$/im.exec(said)?.[0].trim();
   const why =
@@ -74,7 +74,7 @@ export function commandFailure(finished: FinishedCommand, redact: (text: string)
 
 function startReason(error: Error, cwd: string | undefined): string {
   const { code } = error as NodeJS.ErrnoException;
-  // Node reports a missing working directory as if the shell were missing.
+  // Node reports a missing working directory as a missing shell.
   if (code === 'ENOENT' && cwd !== undefined) return `is there a folder ${cwd}?`;
   return code === 'E2BIG'
     ? 'it is longer than the system takes: pass what is long by `input`'
@@ -86,21 +86,21 @@ function beginningOfReason(text: string): string | undefined {
   return reason === undefined ? undefined : ownBeginning(reason, longestLine);
 }
 
-/** Options that say which cluster and which files, and are long: what is done with them comes after. */
+/** Long options for cluster and files, which come before the interesting words. */
 const places =
   / --(?:kubeconfig|context|kube-context|state-values-file|state-values-set-string)[ =](?:'[^']*'|\S+)/g;
 
-/** The command on one line without those, cut at the end. */
+/** The command on one line without these options, cut at the end. */
 export function shorten(command: string): string {
   const line = command.trim().replace(/\s+/g, ' ').replace(places, '');
   return line.length > longestCommand ? `${line.slice(0, longestCommand - 2)} …` : line;
 }
 
-/** The trace of a Go program that crashed, which says nothing to its users; and how the lines before it begin. */
+/** A crashed Go program's trace, which tells users nothing, and the beginning of the lines before it. */
 const trace = /^(?:goroutine \d+ |runtime stack:)/m;
 const crash = /^(?:panic|fatal error|runtime|SIG[A-Z]+): .*/m;
 
-/** Why a program failed, of what it wrote to stderr: the last line that has words in it; of a crash in Go the first line about it. */
+/** Why a program failed: the last line of its stderr with words, or the first line of a crash in Go. */
 export function reasonIn(text: string): string | undefined {
   const start = text.search(trace);
   const crashed = start < 0 ? undefined : crash.exec(text.slice(0, start))?.[0];

@@ -3,7 +3,7 @@ import { UsageError } from './errors.ts';
 import { didYouMean } from './suggest.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs, ArgumentValues, OptionValue } from './task.ts';
 
-/** One task of a command line with its arguments, which are unchecked words. */
+/** A task on the command line with unchecked arguments. */
 export type Call = {
   readonly task: AnyTask;
   readonly args: ArgumentValues;
@@ -11,16 +11,16 @@ export type Call = {
   readonly passThrough: readonly string[];
 };
 
-/** The command line taken apart. */
+/** A parsed command line. */
 export type CommandLine = {
-  /** Global options, unchecked. They are for the whole line, wherever they stand. */
+  /** Unchecked global options, which apply to the whole line. */
   readonly options: ArgumentValues;
   readonly calls: readonly Call[];
-  /** Its last part names no task: the line is empty, holds options only, or ends with a `,`. */
+  /** True if the last part names no task: the line is empty, has only options, or ends with `,`. */
   readonly isOpen: boolean;
 };
 
-/** A word of its own between two tasks. */
+/** Separates tasks. */
 export const nextTask = ',';
 
 type Found = {
@@ -33,15 +33,15 @@ type Values = { [name: string]: OptionValue };
 type Known = {
   readonly tasks: readonly AnyTask[];
   readonly program: string;
-  /** Private tasks can be named: they are only looked at. */
+  /** Also accepts private tasks, which are only shown. */
   readonly privateToo?: boolean;
 };
 
-/** The command line ends where the value of an option should stand. */
+/** The command line ends where an option needs a value. */
 export class MissingValueError extends UsageError {
   readonly spec: ArgumentSpec;
 
-  /** `mark`: the `--` or `,` that stands there instead. */
+  /** `mark`: the `--` or `,` found instead. */
   constructor(written: string, spec: ArgumentSpec, mark: string | undefined) {
     const literally = mark === undefined ? '' : `, or \`${written}=${mark}\` for \`${mark}\``;
     super({
@@ -53,9 +53,9 @@ export class MissingValueError extends UsageError {
 }
 
 /**
- * Takes the command line apart. Global options stand before or after the task's name, a task's own after it. A `,` begins the
- * next task. `--` ends the options: what follows goes to the last task untouched, as its pass-through words where it takes
- * them, else as positional arguments. Throws UsageError for an unknown task or option, a missing value and a word too many.
+ * Parses the command line. Global options may stand anywhere before `--`, a task's own after its name. `,` begins the
+ * next task. `--` ends the options: the rest goes to the last task, as pass-through words or else as positional
+ * arguments. Throws UsageError for an unknown task or option, a missing value or an extra word.
  */
 export function parseCommandLine(
   argv: readonly string[],
@@ -81,7 +81,7 @@ export function parseCommandLine(
     }
     const [written = '', given] = splitAtEquals(word);
     if (!written.startsWith('--') && written.length > 2) {
-      // `-vn` is `-v -n`, `-j4` is `-j 4`. No option is called `-`: the rest of `-v-` would end the options.
+      // `-vn` is `-v -n`, `-j4` is `-j 4`. There is no option `-`: the rest of `-v-` would end the options.
       const flag = isFlag(find(written.slice(0, 2)));
       if (flag && word[2] === '-') throw unknownOption(written);
       const rest = flag ? `-${word.slice(2)}` : word.slice(2);
@@ -147,7 +147,7 @@ export function parseCommandLine(
   }
 }
 
-/** The tasks of a command line that names at least one. Throws UsageError when it ends with a `,`. */
+/** The tasks of a command line, at least one. Throws UsageError if it ends with `,`. */
 export function requestedTasks({ calls, isOpen }: CommandLine): readonly Call[] {
   if (!isOpen) return calls;
   throw new UsageError({
@@ -203,7 +203,7 @@ export function optionSpecs(specs: ArgumentSpecs): ArgumentSpecs {
   return Object.fromEntries(Object.entries(specs).filter(([, spec]) => !spec.positional));
 }
 
-/** The option that is written so: `--env`, `-e`, `--no-wait`. */
+/** The option with this spelling: `--env`, `-e`, `--no-wait`. */
 export function findOption(written: string, specs: ArgumentSpecs, values: Values): Found | undefined {
   for (const [name, spec] of Object.entries(specs)) {
     const form = `--${kebab(name)}`;
@@ -211,7 +211,7 @@ export function findOption(written: string, specs: ArgumentSpecs, values: Values
       return { name, spec, values, negated: false };
     }
   }
-  // Of every flag, whatever its default: its value may come from the environment, or from an alias of the shell.
+  // For every flag, whatever its default: the environment or a shell alias may set it.
   for (const [name, spec] of Object.entries(specs)) {
     if (spec.type === 'boolean' && written === `--no-${kebab(name)}`) {
       return { name, spec, values, negated: true };
@@ -224,12 +224,12 @@ function isFlag(found: Found): boolean {
   return found.spec.type === 'boolean';
 }
 
-/** Whether a word that begins with a dash can be given to the task at all. */
+/** True if the task accepts any word that begins with a dash. */
 function takesWords(task: AnyTask): boolean {
   return !task.passThrough && specsOf(task).some(([, spec]) => spec.positional);
 }
 
-/** A lone `-` is a word, and so is a negative number. */
+/** A lone `-` and negative numbers are words. */
 function isOption(word: string, globals: ArgumentSpecs, task: AnyTask | undefined): boolean {
   if (!word.startsWith('-') || word === '-') return false;
   if (!/^-\.?\d/.test(word)) return true;

@@ -4,13 +4,12 @@ import { Slots } from './slots.ts';
 
 export type FailureMode = 'no-new' | 'continue' | 'kill';
 
-/** A long-running process that was started. */
 export type Launched = {
-  /** True once it is ready, false when it has ended before. */
+  /** Resolves to true once ready, to false if it ends before. */
   readonly ready: Promise<boolean>;
-  /** True when it was ended by `stop`, false when it ended for any other reason. */
+  /** Resolves to true if `stop` ended it, to false otherwise. */
   readonly ended: Promise<boolean>;
-  /** Ends it, also before it is ready. */
+  /** Ends it, even if it is not ready yet. */
   readonly stop: () => void;
 };
 
@@ -19,30 +18,29 @@ export type Schedule = {
   readonly nodes: readonly TaskNode[];
   readonly jobs: number;
   readonly failureMode: FailureMode;
-  /** Aborted: nothing new is started but finalisers and what they need. */
+  /** When aborted, nothing starts except finalisers and their needs. */
   readonly signal: AbortSignal;
   /**
-   * Runs one node; never rejects. True when it is done, false when its dependents must not run. `late`: all but the
-   * finalisers is over, and `signal` is not for it.
+   * Runs a node and never rejects. False if its dependents must not run. `late` marks finalisers and their needs, to
+   * which `signal` does not apply.
    */
   readonly run: (node: TaskNode, late: boolean) => Promise<boolean>;
-  /** Starts a node that is a long-running process. */
+  /** Starts a long-running node. */
   readonly launch: (node: TaskNode) => Launched;
-  /** A node will never run, because of this one or because nothing new is started. */
+  /** Called for a node that will never run, because of another node or because the run stops. */
   readonly skip: (node: TaskNode, because: TaskNode | undefined) => void;
-  /** A node failed and the mode is `kill`. Not called for a finaliser: the others run all the same. */
+  /** Called if a node fails in mode `kill`, except a finaliser, since the others still run. */
   readonly kill: () => void;
 };
 
-/** `up`: a long-running process that is ready. */
+/** `up`: a long-running process is ready. */
 type State = 'waiting' | 'running' | 'up' | 'ended' | 'skipped';
 
 /**
- * Runs all nodes, needs first, and returns when none runs any more. The graph decides what is ready, p-queue how many of those run
- * at once and which goes first: the one that most others wait for, of equals the one that was written first. Only ready nodes are in
- * the queue, so a waiting node never holds a slot; neither does a long-running process once it is ready.
- *
- * When all else has ended, finalisers run one after another, in dependency order.
+ * Runs all nodes, needs first, and returns when none is running. The graph decides which are ready; p-queue limits
+ * how many run and picks the one with the most dependents, then the first in order. Only ready nodes are queued, so
+ * waiting ones hold no slot, nor does a long-running process once it is ready. Finalisers run at the end, one by one,
+ * in dependency order.
  */
 export async function runSchedule(schedule: Schedule): Promise<void> {
   await new Scheduler(schedule).run();
@@ -53,14 +51,14 @@ class Scheduler {
   readonly #slots: Slots;
   readonly #priorities: ReadonlyMap<TaskNode, number>;
   readonly #states = new Map<TaskNode, State>();
-  /** Needs that are neither done nor ready. */
+  /** Number of unfinished needs by node. */
   readonly #missing = new Map<TaskNode, number>();
-  /** The long-running processes that each node keeps, and of each of these how many keep it, the user included. */
+  /** The long-running processes that each node keeps alive, and how many nodes (or the user) keep each. */
   readonly #keeps = new Map<TaskNode, TaskNode[]>();
   readonly #keepers = new Map<TaskNode, number>();
-  /** How each long-running process ends that was started and not told to. */
+  /** Stops each long-running process that is still wanted. */
   readonly #stops = new Map<TaskNode, () => void>();
-  /** Those that were told to end and have not done so. */
+  /** Processes that are being stopped. */
   readonly #ending = new Set<TaskNode>();
   #phase: 'main' | 'closing' | 'late' = 'main';
   #failed = false;
@@ -89,7 +87,7 @@ class Scheduler {
     const { nodes, signal } = this.#schedule;
     const onAbort = (): void => {
       this.#slots.clear();
-      // Not at once: it may be this very scheduler that stops the run, in the middle of a step.
+      // Deferred, since the scheduler itself may be stopping the run in the middle of a step.
       queueMicrotask(() => this.#look());
     };
     await new Promise<void>((resolve, reject) => {
@@ -104,13 +102,13 @@ class Scheduler {
     await this.#runFinalisers();
   }
 
-  /** Goes on to what comes next when nothing runs and nothing is about to. */
+  /** Starts the next phase if nothing is running or queued. */
   #look(): void {
     if (this.#slots.idle) this.#advance();
   }
 
   #advance(): void {
-    // It comes here again when they have ended.
+    // Called again when they have ended.
     if (this.#phase === 'late' || this.#ending.size > 0) return;
     if (this.#phase === 'closing') {
       this.#phase = 'late';
@@ -118,7 +116,7 @@ class Scheduler {
       return;
     }
     const requested = this.#schedule.nodes.filter(({ longRunning }) => longRunning?.requested);
-    // A long-running process that was asked for by the user: until a signal comes, or its end.
+    // A requested long-running process runs until a signal or its own end.
     if (this.#mayStart() && requested.some((node) => this.#states.get(node) === 'up')) return;
     this.#phase = 'closing';
     const wanted = this.#wantedLate();
@@ -131,14 +129,13 @@ class Scheduler {
     return this.#phase === 'main' && !this.#failed && !this.#schedule.signal.aborted;
   }
 
-  /** Queues a node whose needs are done. */
   #add(node: TaskNode): void {
     if (!node.late && this.#mayStart()) this.#slots.add(node, this.#priorities.get(node) ?? 0);
   }
 
-  /** A slot is free for it. */
+  /** Runs a node that got a slot. */
   #work(node: TaskNode): void | Promise<void> {
-    // It may have been left out while it waited for its mutex.
+    // It may have been skipped while waiting for its mutex.
     if (!this.#isWaiting(node) || !this.#mayStart()) return;
     return node.longRunning === undefined ? this.#run(node) : this.#launch(node);
   }
@@ -218,7 +215,7 @@ class Scheduler {
     for (const kept of this.#keeps.get(node) ?? []) this.#lose(kept);
   }
 
-  /** One that has kept this long-running process does so no more. */
+  /** Removes one keeper of a long-running process and stops it after the last. */
   #lose(node: TaskNode): void {
     this.#keepers.set(node, (this.#keepers.get(node) ?? 0) - 1);
     this.#stopUnkept(node);
@@ -236,22 +233,22 @@ class Scheduler {
     return this.#states.get(node) === 'waiting';
   }
 
-  /** A long-running process is no need of a finaliser, at most something that its needs come after. */
+  /** Finalisers never need long-running processes, but their needs may come after one. */
   #canBeLate(node: TaskNode): boolean {
     return this.#isWaiting(node) && node.longRunning === undefined;
   }
 
-  /** Whether it is a finaliser of a task that was started, and has not run yet. */
+  /** True for a pending finaliser of a task that was started. */
   #isEligible(node: TaskNode): boolean {
     const hasStarted = (owner: TaskNode): boolean =>
       !['waiting', 'skipped'].includes(this.#states.get(owner) ?? 'waiting');
     return this.#isWaiting(node) && node.finalises.some(hasStarted);
   }
 
-  /** The finalisers that will run, what they need, and the finalisers of all these, as far as they have not run. */
+  /** Finalisers that have to run, their needs, and the finalisers of all these. */
   #wantedLate(): Set<TaskNode> {
     const wanted = new Set(this.#schedule.nodes.filter((node) => this.#isEligible(node)));
-    // A set grows while it is walked.
+    // Sets can grow while they are iterated.
     for (const node of wanted) {
       for (const other of [...node.needs, ...node.finalisers]) if (this.#canBeLate(other)) wanted.add(other);
     }
@@ -280,7 +277,7 @@ class Scheduler {
   }
 }
 
-/** The more nodes wait for it, the higher; sorting keeps the order of equals. */
+/** More dependents, higher priority; sorting keeps the order of equals. */
 function prioritiesOf(nodes: readonly TaskNode[]): Map<TaskNode, number> {
   const counts = countDependents(nodes);
   const of = (node: TaskNode): number => counts.get(node) ?? 0;
@@ -288,7 +285,7 @@ function prioritiesOf(nodes: readonly TaskNode[]): Map<TaskNode, number> {
   return new Map(sorted.map((node, place) => [node, -place]));
 }
 
-/** Those that must not start any more when this node has failed: of a long-running process also those behind a group. */
+/** Nodes that must not start after this one failed; for a long-running process also those behind a group. */
 function dependentsOf(node: TaskNode): TaskNode[] {
   return [...node.dependents, ...(node.longRunning?.keptBy ?? [])];
 }

@@ -1,29 +1,29 @@
 import { CallSite } from './call-site.ts';
 import type { Shell } from './shell.ts';
 
-/** Allowed or possible words; a function may read files, and is only called when needed. */
+/** Allowed or suggested words; a function may read files and is called only when needed. */
 type Words = readonly string[] | ((options: Options) => readonly string[] | Promise<readonly string[]>);
 
 type CommonSpec = {
   /** One line for `--help` and `list`. */
   readonly description: string;
-  /** Given by place (`install-app app1`) instead of by name (`--app app1`). */
+  /** Given by position (`install-app app1`) instead of by name (`--app app1`). */
   readonly positional?: boolean;
-  /** The last positional may take every remaining word; its value is then a list. */
+  /** The last positional may take all remaining words; its value is a list. */
   readonly variadic?: boolean;
-  /** Values that completion and `--choose` offer, where others are allowed too. */
+  /** Suggestions for completion and `--choose`; other values are allowed. */
   readonly suggestions?: Words;
   /** The word used for a value in error messages: "unknown app `x`". Default: the argument's name. */
   readonly noun?: string;
-  /** An argument without a default that is not `optional` is required. */
+  /** An argument without a default is required unless it is `optional`. */
   readonly optional?: boolean;
   /** One letter: `-e`. */
   readonly short?: string;
-  /** Environment variable that gives the value when the command line does not. */
+  /** Environment variable with the value, unless the command line has one. */
   readonly env?: string;
 };
 
-/** How one argument or option is written, checked and typed; `ExactSpec` says what goes together. */
+/** How an argument or option is written, checked and typed; `ExactSpec` defines the valid combinations. */
 export type ArgumentSpec = CommonSpec & {
   /** A boolean whose default is true is written `--no-name`. */
   readonly type: 'string' | 'number' | 'boolean' | 'choice';
@@ -32,7 +32,7 @@ export type ArgumentSpec = CommonSpec & {
   readonly default?: string | number | boolean;
 };
 
-/** A union cannot take its place: the compiler would not know the parameter of a function of `choices` any more. */
+/** A union instead would hide the type of the parameter of a `choices` function from the compiler. */
 type ExactSpec =
   | { readonly type: 'string'; readonly default?: string }
   | { readonly type: 'number'; readonly default?: number; readonly choices?: never }
@@ -44,7 +44,7 @@ type ExactSpec =
     }
   | { readonly type: 'choice'; readonly default?: string; readonly choices: Words };
 
-/** The arguments of a task by name; in words of the command line `dryRun` is `--dry-run`. */
+/** A task's arguments by name; `dryRun` is written `--dry-run` on the command line. */
 export type ArgumentSpecs = { readonly [name: string]: ArgumentSpec };
 
 type Item<Spec extends ArgumentSpec> = Spec['type'] extends 'number'
@@ -59,19 +59,18 @@ type Value<Spec extends ArgumentSpec> = Spec extends { readonly variadic: true }
   ? readonly Item<Spec>[]
   : Item<Spec> | (Spec extends { readonly optional: true } ? undefined : never);
 
-/** What `run` gets for the arguments that a task declares. */
+/** The arguments that `run` gets, typed by their specs. */
 export type Arguments<Specs extends ArgumentSpecs> = { readonly [Name in keyof Specs]: Value<Specs[Name]> };
 
-/** What an argument or option can be. */
 export type OptionValue = string | number | boolean | readonly string[] | readonly number[] | undefined;
 
-/** The global options of the command line, by name, as `CliConfig.resolve` left them. */
+/** Global options by name, after `CliConfig.resolve`. */
 export type Options = { readonly [name: string]: OptionValue };
 
-/** Arguments of a task before they are checked: what a need may pass on. */
+/** Unchecked arguments of a task, for example from a need. */
 export type ArgumentValues = { readonly [name: string]: OptionValue };
 
-/** What is known of a task before anything runs. */
+/** A task's input, known before anything runs. */
 export type TaskInput<Specs extends ArgumentSpecs = ArgumentSpecs> = {
   readonly args: Arguments<Specs>;
   readonly options: Options;
@@ -82,49 +81,48 @@ export type TaskInput<Specs extends ArgumentSpecs = ArgumentSpecs> = {
 /** How a run ended. */
 export type RunOutcome = 'done' | 'failed' | 'interrupted';
 
-/** What a task's `run` is given. */
 export type TaskContext<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskInput<Specs> & {
   /**
-   * zx, bound to this task: children live in their own process group and are stopped with the run, their output goes to
-   * the task's log (with `quiet: true` it is only captured), stdin is empty unless `input` is given. Throws `TaskError`
-   * when a command fails, with the command's own exit code. Read results from `.stdout`.
+   * zx, bound to this task: children run in their own process group and are stopped with the run, output goes to the
+   * task's log (with `quiet: true` it is only captured), stdin is empty without `input`. A failing command throws
+   * `TaskError` with its exit code. Results are in `.stdout`.
    */
   readonly $: Shell;
   /** Aborted when the run is asked to stop. */
   readonly signal: AbortSignal;
   readonly verbose: boolean;
-  /** A result: goes to stdout as it is (with a line break added when there is none). */
+  /** Prints a result to stdout, adding a final line break if it is missing. */
   readonly print: (text: string) => void;
   /** A line of progress in the task's log, on stderr. */
   readonly log: (line: string) => void;
-  /** A passing state for the live view ("building vault, 3m12s"); shown plainly only with `--verbose`. */
+  /** A temporary state for the live view ("building vault, 3m12s"); otherwise only shown with `--verbose`. */
   readonly progress: (text: string) => void;
-  /** Says whether the task changed anything; shown in the summary. Default: nothing is said. */
+  /** Reports whether the task changed anything, for the summary. */
   readonly report: (outcome: 'changed' | 'unchanged') => void;
-  /** From now on this text, and its base64 form, shows as `***` in everything that the run writes. */
+  /** Hides this text and its base64 form as `***` in all later output of the run. */
   readonly secret: (value: string) => void;
-  /** Called at the end of the run in reverse order of registration, also after a failure or a signal; its time is bounded. */
+  /** Registers a cleanup for the end of the run, whatever its result; last registered, first run. Limited in time. */
   readonly onRunEnd: (cleanup: (outcome: RunOutcome) => void | Promise<void>) => void;
 };
 
-/** A task that is needed, with the arguments it gets. */
+/** A needed task with its arguments. */
 export type Need = { readonly task: AnyTask; readonly args?: ArgumentValues };
 
-/** What a task needs: tasks by reference, with arguments where they take some. */
+/** The tasks that a task needs, by reference, with arguments if they take any. */
 export type Needs = readonly (AnyTask | Need)[];
 
 /** Environment variables by name. */
 export type Variables = { readonly [name: string]: string };
 
-/** When a long-running process counts as ready. */
+/** When a long-running process is ready. */
 export type Readiness = {
-  /** A line of its output holds this text or matches. */
+  /** A line of its output contains this text or matches this expression. */
   readonly log: string | RegExp;
-  /** Milliseconds until it must be ready; exit code 124 afterwards. Default: the task's `timeoutMs`, else 60,000. */
+  /** Milliseconds to become ready, then exit code 124. Default: the task's `timeoutMs`, or 60,000. */
   readonly timeoutMs?: number;
 };
 
-/** What a task is declared with; only name, description and commands have to be given. */
+/** The fields of a task; only name, description and commands are required. */
 export type TaskDefinition<Specs extends ArgumentSpecs> = {
   /** kebab-case; unique. */
   readonly name: string;
@@ -132,91 +130,89 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   readonly description: string;
   readonly group?: string;
   readonly aliases?: readonly string[];
-  /** Not listed and not to be called from the command line. */
+  /** Not listed, and not allowed on the command line. */
   readonly private?: boolean;
   readonly args?: Specs & { readonly [Name in keyof Specs]: ExactSpec };
   /** Takes words after `--`. */
   readonly passThrough?: boolean;
-  /** Tasks that must be done first. A shared need runs once. */
+  /** Tasks to complete first. A shared need runs once. */
   readonly needs?: Needs | ((input: TaskInput<Specs>) => Needs);
   /**
-   * Tasks that run one after another before this one, as if the command line named them with `,` in between. For a task that
-   * is named on the command line: another one cannot need it.
+   * Tasks to run one after another before this one, as if separated by `,` on the command line. Only for tasks named
+   * there: no other task can need this one.
    */
   readonly steps?: Needs | ((input: TaskInput<Specs>) => Needs);
-  /** Tasks that must be done first when they are part of the same run, but are not pulled in. */
+  /** Tasks to complete first if they are part of the same run; they are not pulled in. */
   readonly after?: readonly AnyTask[] | ((input: TaskInput<Specs>) => readonly AnyTask[]);
   /**
-   * Called before anything runs and before any question, also when the task is only needed; not in a dry run. What it throws,
-   * a `UsageError` or `TaskError`, ends the run.
+   * Called before anything runs or asks, even if the task is only needed; not in a dry run. Throws a `UsageError` or
+   * `TaskError` to end the run.
    */
   readonly check?: (input: TaskInput<Specs>) => void | Promise<void>;
-  /** The question asked before anything runs; `--yes` answers it, without a terminal its lack is a usage error. */
+  /** A question asked before anything runs. `--yes` answers it; without a terminal it is a usage error. */
   readonly confirm?: string | ((input: TaskInput<Specs>) => string);
-  /** The run holds the lock of `CliConfig.lock` while a task with `lock` is part of it. */
+  /** The run holds the lock of `CliConfig.lock` if any of its tasks has `lock`. */
   readonly lock?: boolean;
-  /** Inherits the terminal and runs alone. */
+  /** Gets the terminal and runs alone. */
   readonly interactive?: boolean;
-  /** Tasks with the same mutex never run at the same time. A long-running process gives it back when it is ready. */
+  /** Tasks with the same mutex never run at the same time. A long-running process releases it once ready. */
   readonly mutex?: string | ((input: TaskInput<Specs>) => string);
-  /** Milliseconds for one attempt; exit code 124 afterwards. Of a long-running process: to become ready, see `ready`. */
+  /** Milliseconds for each attempt, then exit code 124; for a long-running process, to become ready (see `ready`). */
   readonly timeoutMs?: number;
-  /** Further attempts after a failure. Default 0. */
+  /** Number of further attempts after a failure. Default: 0. */
   readonly retries?: number;
-  /** Milliseconds before the second attempt, doubled for each further one. Default 1000. */
+  /** Milliseconds before the second attempt, doubled for each further one. Default: 1000. */
   readonly retryDelayMs?: number;
-  /** Folder for its commands, and what relative `inputs` start from. Default: `CliConfig.shell`'s, else ours. */
+  /** Folder of its commands and of relative `inputs`. Default: `CliConfig.shell`'s, or the current one. */
   readonly cwd?: string | ((input: TaskInput<Specs>) => string);
-  /** Further variables for its commands; they win over all others. */
+  /** Variables for its commands, which override all others. */
   readonly env?: Variables | ((input: TaskInput<Specs>) => Variables);
   /**
-   * Finalisers: tasks that run once this one and everything that needs it has ended, however it ended, also after a failure
-   * (in every failure mode) or a signal; not when this one was never started. They run when all else has ended, one after
-   * another, what was made last is taken away first, each once for however many tasks it belongs to. After a signal each has
-   * 2 minutes, or its `timeoutMs`, after a second one 5 seconds. Their own failure fails the run.
+   * Finalisers: tasks that run after this one and everything that needs it have ended, even by a failure (in every
+   * failure mode) or a signal, unless this one never started. They run last, one by one, in reverse order of their
+   * tasks, each once for all its tasks. After a signal each has 2 minutes or its `timeoutMs`, after a second one 5
+   * seconds. If one fails, the run fails.
    */
   readonly finally?: Needs | ((input: TaskInput<Specs>) => Needs);
   /**
-   * Makes it a long-running process: its dependents start as soon as it is ready, and it is ended when the last of them has
-   * ended (SIGTERM to its group, after 5 s SIGKILL); a task without commands of its own stands for those who need it. That
-   * it ends by itself before is a failure. Requested on the command line, also as a need of a task without commands, it runs
-   * until a signal comes. `retries` are for becoming ready.
+   * Makes it a long-running process: dependents start once it is ready, and it is stopped after the last of them
+   * (SIGTERM to its group, SIGKILL after 5 s). If it ends earlier, it has failed. A task without commands passes it
+   * on to its own dependents. On the command line, or as a need of such a task there, it runs until a signal.
+   * `retries` apply until it is ready.
    */
   readonly ready?: Readiness | ((input: TaskInput<Specs>) => Readiness);
   /**
-   * Globs of files that the task reads (`!` in front leaves out). It is up to date while these, those of its needs and its arguments
-   * stay the same.
+   * Globs of the files that the task reads; a leading `!` excludes. It is up to date while they, the inputs of its
+   * needs and its arguments are unchanged.
    */
   readonly inputs?:
     | readonly string[]
     | ((input: TaskInput<Specs>) => readonly string[] | Promise<readonly string[]>);
-  /** Globs of files that `--watch` looks at beside the `inputs`. They make nothing up to date: the task runs whenever it is asked for. */
+  /** Globs of further files for `--watch`. Unlike `inputs`, they never make a task up to date. */
   readonly watched?: (input: TaskInput<Specs>) => readonly string[] | Promise<readonly string[]>;
-  /** A command that exits 0 when nothing is to be done. With `inputs` both must say so. */
+  /** A command that exits with 0 if nothing has to be done. With `inputs`, both have to agree. */
   readonly status?: string | ((input: TaskInput<Specs>) => string | Promise<string>);
-  /** The plain commands the task stands for, ready to paste; printed by `--dry-run`. Pure: no tool, no cluster, no key. */
+  /** Equivalent plain commands, ready to paste, for `--dry-run`. Pure: needs no tool, cluster or key. */
   readonly commands: (input: TaskInput<Specs>) => readonly string[] | Promise<readonly string[]>;
-  /** Default: runs `commands` one after another. */
+  /** Default: runs `commands` one by one. */
   readonly run?: (context: TaskContext<Specs>) => void | Promise<void>;
 };
 
-/** A declared task. */
 export type Task<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskDefinition<Specs> & {
-  /** Where `task()` was called. */
+  /** File in which `task()` was called. */
   readonly file: string;
   readonly line: number;
 };
 
-/** A task, whatever arguments it takes. */
+/** A task with any arguments. */
 // biome-ignore lint/suspicious/noExplicitAny: a task of any arguments; contravariance of `run` leaves no other type
 export type AnyTask = Task<any>;
 
-/** A task without arguments. */
 type NoArguments = Record<never, never>;
 
 /**
- * Declares a task. Costs next to nothing: the place of the call is only worked out when it is asked for. A function that declares
- * tasks for others gives itself as `callee`: the place is where it was called.
+ * Declares a task. Cheap: finds the place of the call only on request. A function that declares tasks for others
+ * passes itself as `callee`, so that the place is its caller's.
  */
 export function task<const Specs extends ArgumentSpecs = NoArguments>(
   definition: TaskDefinition<Specs>,
@@ -225,7 +221,7 @@ export function task<const Specs extends ArgumentSpecs = NoArguments>(
   return new DeclaredTask(definition, new CallSite(callee)) as unknown as Task<Specs>;
 }
 
-/** A class, since getters of its own would make of each task a dictionary that is slow to read. */
+/** A class, because own getters would turn each task into a slow dictionary object. */
 class DeclaredTask {
   readonly #site: CallSite;
 
@@ -243,7 +239,7 @@ class DeclaredTask {
   }
 }
 
-/** Names of the arguments that a need has to give: the others have a default, are optional or may come from the environment. */
+/** Arguments that a need must give: without a default, not optional, and without a variable. */
 type RequiredNames<Specs extends ArgumentSpecs> = {
   [Name in keyof Specs]: Specs[Name] extends
     | { readonly default: unknown }
@@ -258,7 +254,7 @@ type GivenArguments<Specs extends ArgumentSpecs> = [keyof Specs] extends [never]
   ? Record<string, never>
   : Partial<Arguments<Specs>> & Pick<Arguments<Specs>, RequiredNames<Specs>>;
 
-/** A need with arguments; what has a default may be left out. */
+/** A need with arguments; those with a default may be omitted. */
 export function need<Specs extends ArgumentSpecs>(
   needed: Task<Specs>,
   ...args: [RequiredNames<Specs>] extends [never] ? [GivenArguments<Specs>?] : [GivenArguments<Specs>]
@@ -266,7 +262,7 @@ export function need<Specs extends ArgumentSpecs>(
   return { task: needed, args: (args[0] ?? {}) as ArgumentValues };
 }
 
-/** What a task declares as a value or as a function of its input. */
+/** Evaluates a field that is a value or a function of the input. */
 export function declared<Value>(
   field: Value | ((input: TaskInput) => Value) | undefined,
   input: TaskInput,
@@ -274,25 +270,25 @@ export function declared<Value>(
   return typeof field === 'function' ? (field as (input: TaskInput) => Value)(input) : field;
 }
 
-/** Whether the task has no work of its own and only stands for its needs. */
+/** True if the task has no commands of its own and only groups its needs. */
 export async function isEmpty(task: AnyTask, input: TaskInput): Promise<boolean> {
   return task.run === undefined && (await task.commands(input)).length === 0;
 }
 
-/** The needs of a task for one input, all in the long form. */
+/** A task's needs for an input, in long form. */
 export function needsOf({ needs }: AnyTask, input: TaskInput): Required<Need>[] {
   return longForm(declared<Needs>(needs, input) ?? []);
 }
 
-/** Its finalisers, likewise. */
+/** A task's finalisers for an input, in long form. */
 export function finalisersOf({ finally: finalisers }: AnyTask, input: TaskInput): Required<Need>[] {
   return longForm(declared<Needs>(finalisers, input) ?? []);
 }
 
-/** Tasks as they are declared, each with its arguments. */
+/** Adds empty arguments to tasks without any. */
 export function longForm(needs: Needs): Required<Need>[] {
   return needs.map((entry) =>
-    // Not everything has fields: `needs: ['build']` is refused by the compiler, and by the check of the graph.
+    // An untyped value such as `needs: ['build']` has no fields; the check of the graph refuses it.
     Object.hasOwn(Object(entry), 'task')
       ? { args: {}, ...(entry as Need) }
       : { task: entry as AnyTask, args: {} },

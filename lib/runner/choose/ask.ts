@@ -6,17 +6,16 @@ import { type Item, matching } from './match.ts';
 export type View = { readonly columns: () => number; readonly signal: AbortSignal };
 
 export type Asked = {
-  /** What stands before the text that is typed. */
   readonly title: string;
-  /** To be chosen from; empty where anything may be typed. */
+  /** Choices; empty if any text is allowed. */
   readonly items: readonly Item[];
-  /** What is typed is an answer too. */
+  /** True if typed text is an answer too. */
   readonly free: boolean;
-  /** Says what is wrong with an answer; undefined when nothing is. */
+  /** Returns the problem of an answer; undefined if it is valid. */
   readonly check?: (answer: string) => Promise<string | undefined>;
 };
 
-/** The person has left without an answer. */
+/** Thrown when the user leaves without an answer. */
 export class Left extends Error {}
 
 const mostItems = 15;
@@ -24,7 +23,7 @@ const mostItems = 15;
 const otherLines = 6;
 const leaving = ['AbortPromptError', 'ExitPromptError'];
 
-/** Lets a person choose an item or type an answer. Throws Left when they leave, or when the signal comes. */
+/** Lets the user choose an item or type an answer. Throws Left if they leave or the signal comes. */
 export async function ask(asked: Asked, view: View): Promise<string> {
   const { default: search } = await import('@inquirer/search');
   for (let typed = ''; ; ) {
@@ -34,7 +33,7 @@ export async function ask(asked: Asked, view: View): Promise<string> {
     const onKey = (_: unknown, key: Key): void => {
       if (key.name === 'escape' || (key.ctrl && key.name === 'd')) leave();
       if (!key.ctrl || key.name !== 'z') return;
-      // Readline would only stop this process, not npx around it.
+      // Readline would stop only this process, not npx around it.
       key.name = 'none';
       suspended = true;
       leave();
@@ -84,9 +83,9 @@ function choices({ items, free }: Asked, term: string, columns: number) {
   }));
 }
 
-/** Stops our whole process group, as the terminal does outside of raw mode; resolves when it goes on. */
+/** Stops our process group, as the terminal does outside raw mode; resolves when it continues. */
 async function suspend(): Promise<void> {
-  // Else nothing would keep this process open.
+  // Without this, nothing would keep the process running.
   process.stdin.resume();
   await new Promise<void>((resolve) => {
     const forget = onSuspend({

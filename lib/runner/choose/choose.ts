@@ -20,9 +20,8 @@ type Program = {
 };
 
 /**
- * Completes a command line that has `--choose` by asking for its task and for every argument that is required and not given.
- * Prints the command line that does the same and returns its words; undefined when the person leaves. Throws UsageError
- * without a terminal.
+ * Completes a command line with `--choose` by asking for its task and missing required arguments. Prints the
+ * equivalent command line and returns its words; undefined if the user leaves. Throws UsageError without a terminal.
  */
 export async function choose(
   argv: readonly string[],
@@ -66,7 +65,7 @@ async function completeLine(
   const own: string[] = [];
   const places: string[] = [];
   for (const [name, spec] of missing) {
-    // A positional may begin with a dash: it can be written after `--`.
+    // A positional that begins with a dash can be written after `--`.
     const answers = await askArgument(name, spec, options, view, !task.passThrough);
     if (spec.positional) places.push(...answers);
     else own.push(...answers.map((answer) => `--${kebab(name)}=${answer}`));
@@ -96,7 +95,7 @@ function isMissing(spec: ArgumentSpec, given: ArgumentValues[string]): boolean {
   return given === undefined && isRequired(spec) && !(spec.env && process.env[spec.env]);
 }
 
-/** One answer, or as many as are wanted where several are possible. */
+/** Asks for one answer, or for several if the argument takes a list. */
 async function askArgument(
   name: string,
   spec: ArgumentSpec,
@@ -112,7 +111,7 @@ async function askArgument(
     const more = answers.length > 0;
     const items = [...(more ? [done] : []), ...left.map((word) => ({ word, text: '' }))];
     const title = `${argumentForm(name, spec)} (${spec.description})${more ? `, beside ${answers.join(', ')}` : ''}`;
-    // Values that can only be suggested may be others, too; what has a list that cannot be read is checked all the same.
+    // Suggestions do not exclude other values; choices are checked even if they cannot be listed.
     const free = known === undefined || spec.choices === undefined;
     const answer = await ask(
       { title, items, free, check: (word) => complain(name, spec, word, options, dashes) },

@@ -1,8 +1,8 @@
 export type Item = { readonly word: string; readonly text: string };
 
 /**
- * The items in which every word of the filter occurs, best first: as the item's beginning, in its word, in its text. Equal ones keep
- * their order.
+ * Items that contain every word of the filter, best first: at their beginning, at a word's beginning, elsewhere.
+ * Equal ones keep their order.
  */
 export function matching<Entry extends Item>(items: readonly Entry[], filter: string): Entry[] {
   const wanted = filter.toLowerCase().split(/\s+/).filter(Boolean);
