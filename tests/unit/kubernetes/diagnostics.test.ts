@@ -8,33 +8,55 @@ import {
   telling,
 } from '../../../lib/kubernetes/diagnostics.ts';
 
-const container = (state: object, name = 'backend') => ({ name, state });
+const container = (state: object) => ({ name: 'backend', state });
 
-test('a pod that starts or runs has no problem', () => {
-  assert.is(problemOf({}), undefined);
-  assert.is(problemOf({ phase: 'Pending' }), undefined);
-  assert.is(problemOf({ phase: 'Running', containerStatuses: [container({ running: {} })] }), undefined);
-  for (const reason of ['ContainerCreating', 'PodInitializing']) {
-    assert.is(problemOf({ containerStatuses: [container({ waiting: { reason } })] }), undefined);
-  }
-  assert.is(
-    problemOf({ phase: 'Succeeded', containerStatuses: [container({ terminated: { exitCode: 0 } })] }),
-    undefined,
-  );
+const waiting = (reason: string, message?: string) => container({ waiting: { reason, message } });
+const ended = (exitCode: number, reason?: string, message?: string) =>
+  container({ terminated: { exitCode, reason, message } });
+
+test('the problem of a pod is its container’s own message, else the reason; none while it starts or runs', () => {
+  const cases: readonly [PodStatus, string | undefined][] = [
+    [{}, undefined],
+    [{ phase: 'Pending' }, undefined],
+    [{ phase: 'Running', containerStatuses: [container({ running: {} })] }, undefined],
+    [{ containerStatuses: [waiting('ContainerCreating')] }, undefined],
+    [{ containerStatuses: [waiting('PodInitializing')] }, undefined],
+    [{ phase: 'Succeeded', containerStatuses: [ended(0)] }, undefined],
+    [
+      { containerStatuses: [waiting('ImagePullBackOff', 'no image')] },
+      'container backend: ImagePullBackOff: no image',
+    ],
+    [{ containerStatuses: [waiting('CrashLoopBackOff')] }, 'container backend: CrashLoopBackOff'],
+    [{ phase: 'Failed', containerStatuses: [ended(1, 'Error', 'FAILED login\n')] }, 'FAILED login'],
+    [
+      { containerStatuses: [ended(137, 'OOMKilled')] },
+      'container backend ended with exit code 137 (OOMKilled)',
+    ],
+    [
+      // A failed init container explains the containers that wait for it.
+      {
+        initContainerStatuses: [{ ...ended(2, 'Error'), name: 'prepare' }],
+        containerStatuses: [waiting('PodInitializing')],
+      },
+      'container prepare ended with exit code 2 (Error)',
+    ],
+    [{ phase: 'Failed', reason: 'Evicted', message: 'low on memory' }, 'low on memory'],
+    [{ phase: 'Failed', reason: 'Evicted' }, 'Evicted'],
+    [{ phase: 'Failed' }, 'failed'],
+  ];
+  for (const [status, problem] of cases) assert.is(problemOf(status), problem);
 });
 
 test('a pod’s problem is kept after its removal, but not once it is ready', () => {
-  const pulling = {
-    containerStatuses: [container({ waiting: { reason: 'ErrImagePull', message: 'none' } })],
-  };
-  const ended = { containerStatuses: [container({ terminated: { exitCode: 0 } })] };
+  const pulling = { containerStatuses: [waiting('ErrImagePull', 'none')] };
+  const done = { containerStatuses: [ended(0)] };
   const ready = { containerStatuses: [{ ...container({ running: {} }), ready: true }] };
   const problem = (...statuses: readonly PodStatus[]) =>
     statuses.reduce<ReturnType<typeof seen> | undefined>(seen, undefined)?.problem;
-  assert.is(problem(pulling, ended), 'container backend: ErrImagePull: none');
+  assert.is(problem(pulling, done), 'container backend: ErrImagePull: none');
   assert.is(problem(pulling, {}), 'container backend: ErrImagePull: none');
   assert.is(problem(pulling, ready), undefined);
-  assert.is(problem(ready, ended), undefined);
+  assert.is(problem(ready, done), undefined);
 });
 
 test('warnings about slow pods are ignored, and what prevents pods from being created comes first', () => {
@@ -49,44 +71,6 @@ test('warnings about slow pods are ignored, and what prevents pods from being cr
     { object: 'replicaset here/some', text: 'FailedCreate: exceeded quota' },
   ];
   assert.equal(telling([slow, broken, quota], pods), [quota, broken]);
-});
-
-test('a waiting container is reported with the reason', () => {
-  const waiting = { reason: 'ImagePullBackOff', message: 'no such image' };
-  assert.is(
-    problemOf({ containerStatuses: [container({ waiting })] }),
-    'container backend: ImagePullBackOff: no such image',
-  );
-  assert.is(
-    problemOf({ containerStatuses: [container({ waiting: { reason: 'CrashLoopBackOff' } })] }),
-    'container backend: CrashLoopBackOff',
-  );
-});
-
-test('a failed container’s own message comes first', () => {
-  const terminated = { exitCode: 1, reason: 'Error', message: 'FAILED database login: no password\n' };
-  assert.is(
-    problemOf({ phase: 'Failed', containerStatuses: [container({ terminated })] }),
-    'FAILED database login: no password',
-  );
-  assert.is(
-    problemOf({ containerStatuses: [container({ terminated: { exitCode: 137, reason: 'OOMKilled' } })] }),
-    'container backend ended with exit code 137 (OOMKilled)',
-  );
-});
-
-test('an init container that failed explains the containers that wait for it', () => {
-  const status = {
-    initContainerStatuses: [container({ terminated: { exitCode: 2, reason: 'Error' } }, 'prepare')],
-    containerStatuses: [container({ waiting: { reason: 'PodInitializing' } })],
-  };
-  assert.is(problemOf(status), 'container prepare ended with exit code 2 (Error)');
-});
-
-test('a failed pod without containers is reported with its own reason', () => {
-  assert.is(problemOf({ phase: 'Failed', reason: 'Evicted', message: 'low on memory' }), 'low on memory');
-  assert.is(problemOf({ phase: 'Failed', reason: 'Evicted' }), 'Evicted');
-  assert.is(problemOf({ phase: 'Failed' }), 'failed');
 });
 
 test('autoscaler warnings before the first metrics are ignored', () => {
