@@ -4,9 +4,8 @@ import type { TaskNode } from './node.ts';
 import { declared } from './task.ts';
 
 /**
- * Asks what the tasks of a run want to be asked, before anything runs: also those that are only needed, since a reset that
- * destroys is no less destructive. The same question is asked once. Throws UsageError without a terminal, TaskError for any
- * answer but yes.
+ * Asks the confirmations of a run's tasks before anything runs, including needs, since a needed reset destroys as
+ * much. Asks the same question once. Throws UsageError without a terminal, TaskError for any answer but yes.
  */
 export async function confirmTasks(nodes: readonly TaskNode[], signal: AbortSignal): Promise<void> {
   const questions = new Map<string, TaskNode>();
@@ -26,12 +25,12 @@ async function ask(question: string, node: TaskNode, signal: AbortSignal): Promi
       advice: '`--yes` answers it',
     });
   }
-  // Not in terminal mode: that would turn Ctrl-C into a character, and the run would not see the signal.
+  // Terminal mode would turn Ctrl-C into a character, so that the run would not see the signal.
   const reader = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
   try {
     const closed = new Promise<undefined>((resolve) => reader.once('close', () => resolve(undefined)));
     const answer = await Promise.race([reader.question(`${question} [y/N] `, { signal }), closed]);
-    // Ctrl-D leaves the cursor behind the question.
+    // Ctrl-D leaves the cursor after the question.
     if (answer === undefined) process.stderr.write('\n');
     if (!/^y(es)?$/i.test(answer?.trim() ?? ''))
       throw new TaskError({ what: 'not confirmed, nothing was done' });

@@ -3,15 +3,14 @@ import { UsageError } from './errors.ts';
 import type { TaskNode } from './node.ts';
 
 /**
- * Needs before dependents, in the order in which they are written, depth first: the order in which a person would run
- * them by hand. Finalisers last, those of the latest tasks first. Throws when there is a cycle. A stack of its own, since a chain of
- * 10,000 needs overflows the real one.
+ * Orders needs before dependents, in written order and depth first, as a person would run them. Finalisers come last,
+ * those of the latest tasks first. Throws for a cycle. Not recursive: a chain of 10,000 needs overflows the stack.
  */
 export function dependencyOrder(nodes: readonly TaskNode[]): TaskNode[] {
   const ordered = new Set<TaskNode>();
   const open = new Set<TaskNode>();
   visit(nodes.filter((node) => !node.late));
-  // One of several tasks has the place of the earliest of them.
+  // A finaliser of several tasks is placed by the earliest one.
   const finalisers = new Set([...ordered].flatMap((node) => node.finalisers.toReversed()));
   visit([...finalisers].reverse());
   visit(nodes);
@@ -39,13 +38,13 @@ export function dependencyOrder(nodes: readonly TaskNode[]): TaskNode[] {
 
   function enter(node: TaskNode): { readonly node: TaskNode; readonly rest: Iterator<TaskNode, undefined> } {
     open.add(node);
-    // A finaliser comes after its task as if it needed it.
+    // A finaliser comes after its tasks as if it needed them.
     const earlier = node.finalises.length === 0 ? node.needs : new Set([...node.needs, ...node.finalises]);
     return { node, rest: earlier.values() };
   }
 }
 
-/** A circle of more steps is shown by its ends. */
+/** Longer cycles show only their ends. */
 const shownOfCircle = 12;
 
 function cycleError(path: readonly TaskNode[]): Error {
@@ -62,8 +61,8 @@ function cycleError(path: readonly TaskNode[]): Error {
 }
 
 /**
- * About how many nodes wait for each node, directly or not: what decides which of several ready nodes goes first. Paths are counted,
- * up to the number of nodes. Nodes are in dependency order.
+ * Roughly how many nodes depend on each, directly or not, to choose among ready ones. Counts paths, up to the number
+ * of nodes. `nodes` is in dependency order.
  */
 export function countDependents(nodes: readonly TaskNode[]): Map<TaskNode, number> {
   const counts = new Map<TaskNode, number>();

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { TaskError } from './errors.ts';
 
 /**
- * Sets the variables of a `.env` file that the environment does not set: what stands on the command line wins over the
- * environment, that over the file, and that over defaults. A file that is not there says nothing. Throws TaskError when it
- * cannot be read or understood.
+ * Sets the variables of a `.env` file that are not set yet: the command line overrides the environment, the
+ * environment overrides the file, and the file overrides defaults. A missing file is fine. Throws TaskError if it is
+ * unreadable or invalid.
  */
 export async function readDotenv(file: string): Promise<void> {
   const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
@@ -22,13 +22,13 @@ export async function readDotenv(file: string): Promise<void> {
   populate(process.env as { [name: string]: string }, Object.fromEntries(variables));
 }
 
-/** Without a byte order mark. Other encodings are refused: a password would silently become another one. */
+/** The text without its byte order mark. Refuses other encodings, which would silently change a password. */
 function textOf(bytes: Buffer): string {
   const isText = !bytes.includes(0);
   try {
     if (isText) return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw new Error('it is not text in UTF-8');
 }
@@ -38,12 +38,12 @@ function unreadable(file: string, why: string, advice: string): TaskError {
 }
 
 /*
- * The format of a `.env` file. The package dotenv, which sets the variables, reads another one: in it `PASSWORD=ab#cd` is `ab`, nothing
- * is filled in, and lines that it cannot read are dropped.
+ * Parses a `.env` file. The package dotenv reads another format: in it `PASSWORD=ab#cd` is `ab`, nothing is
+ * substituted, and unreadable lines are dropped.
  */
 
 const assignment = /[^\S\n]*(?:export[^\S\n]+)?([\w.-]+)[^\S\n]*=/y;
-/** Also what may follow a closing quote. */
+/** Also allowed after a closing quote. */
 const emptyLine = /[^\S\n]*(?:(?<!\S)#[^\n]*)?(?:\n|$)/y;
 const singleQuoted = /[^\S\n]*'([^']*)'/y;
 const doubleQuoted = /[^\S\n]*"((?:[^"\\]|\\[\s\S])*)"/y;
@@ -54,11 +54,11 @@ const reference =
   /\\([nr"\\$])|\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?-)((?:\$?\{[^{}]*\}|[^{}])*))?\})|(\$\{)/g;
 
 /**
- * The variables of a `.env` file, by the rules of dotenvy (just) and godotenv (go-task) where these agree, else by those of a
- * shell. A `#` begins a comment at the start of a line and after a blank. `$NAME`, `${NAME}` and `${NAME:-default}` are filled
- * in by what `environment` has, then by the lines above; `\$` is a dollar. Single quotes take everything as it is; double quotes
- * know `\n`, `\r`, `\"`, `\\` and `\$`; both may span lines. The last of several lines for a variable counts. Throws Error with
- * the place; never with what stands there, which may be a secret.
+ * Variables of a `.env` file, by the rules of dotenvy (just) and godotenv (go-task) where they agree, otherwise by a
+ * shell's. `#` begins a comment at the start of a line or after a blank. `$NAME`, `${NAME}` and `${NAME:-default}`
+ * are substituted from `environment`, then from the lines above; `\$` is a dollar. Single quotes are literal; double
+ * quotes know `\n`, `\r`, `\"`, `\\` and `\$`; both may span lines. The last line of a variable wins. Throws Error
+ * with the place, never with the text, which may be a secret.
  */
 export function parseDotenv(
   content: string,

@@ -1,18 +1,18 @@
 import { exitCodes, failureExitCode } from './exit-codes.ts';
 
 export type ErrorText = {
-  /** What happened, one line, in the user's words. */
+  /** What happened, on one line, in the user's words. */
   readonly what: string;
-  /** What is known of the reason. */
+  /** The reason, if known. */
   readonly why?: string | undefined;
   /** What the user can do. */
   readonly advice?: string | undefined;
-  /** 1 to 255; any other counts as 1. */
+  /** 1 to 255; anything else becomes 1. */
   readonly exitCode?: number | undefined;
   readonly cause?: unknown;
 };
 
-/** An expected failure: shown as a few lines without a stack. Any other thrown error is a bug and is shown as one. */
+/** An expected failure, shown without a stack. Any other thrown error is a bug and shown as one. */
 export class TaskError extends Error {
   override readonly name: string = 'TaskError';
   readonly what: string;
@@ -29,7 +29,7 @@ export class TaskError extends Error {
   }
 }
 
-/** Something is wrong on the command line: exit code 2. */
+/** A mistake on the command line: exit code 2. */
 export class UsageError extends TaskError {
   override readonly name = 'UsageError';
 
@@ -47,19 +47,19 @@ export class MissingToolError extends TaskError {
   }
 }
 
-/** A failure as a value: what events carry and renderers show. */
+/** A failure as a value, for events and renderers. */
 export type Failure = {
   readonly what: string;
   readonly why?: string;
   readonly advice?: string;
   readonly exitCode: number;
-  /** A UsageError: what the user wrote is wrong, and no log says more. A command may have exit code 2 too. */
+  /** A UsageError: a mistake of the user that no log explains further. A command's own exit code may be 2 too. */
   readonly usage?: true;
-  /** Only of an internal error; shown with `--verbose`. */
+  /** For internal errors only; shown with `--verbose`. */
   readonly stack?: string;
 };
 
-/** Turns whatever was thrown into a value; what is not a `TaskError` becomes an internal error. */
+/** Converts a thrown value; anything but a `TaskError` becomes an internal error. */
 export function toFailure(error: unknown): Failure {
   if (error instanceof TaskError) {
     return {
@@ -93,15 +93,15 @@ function messageOf(error: unknown): string {
   }
 }
 
-/** Errors like `fetch failed` keep what happened to themselves: in their cause, or in the errors that they stand for. */
+/** Errors like `fetch failed` have the actual reason in their cause or aggregated errors. */
 function reasonsOf(error: unknown, depth = 0): string[] {
   const { cause, errors } = Object(error) as { readonly cause?: unknown; readonly errors?: unknown };
   const inner = [...(cause === undefined ? [] : [cause]), ...(Array.isArray(errors) ? errors : [])];
-  // A cause may be its own cause.
+  // Limited, as a cause may refer to itself.
   return depth > 4 ? [] : inner.flatMap((reason) => [messageOf(reason), ...reasonsOf(reason, depth + 1)]);
 }
 
-/** A disk that is full or a folder that is not ours to write is no bug, wherever it is met. */
+/** A full disk or a missing permission is never a bug. */
 function fileFailure(error: unknown): Failure | undefined {
   const { code, path, message } = (error ?? {}) as NodeJS.ErrnoException;
   const full = code === 'ENOSPC' || code === 'EDQUOT';
@@ -116,7 +116,7 @@ function fileFailure(error: unknown): Failure | undefined {
   };
 }
 
-/** At most 12 lines (with `verbose` also the stack): `error: …`, `  why: …`, `  do: …`. */
+/** At most 12 lines (plus the stack with `verbose`): `error: …`, `  why: …`, `  do: …`. */
 export function formatFailure(failure: Failure, verbose = false): string[] {
   const lines = [
     ...labelled('error: ', failure.what, 4),
@@ -141,7 +141,7 @@ function labelled(label: string, text: string, limit: number): string[] {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
 const controls = /[\u0000-\u0008\u000B-\u001A\u001C-\u001F\u007F-\u009F]|\u001B(?!\[[\d;:]*m)/g;
 
-/** A message may quote what others have said: it must not clear the screen. Colours stay. */
+/** Removes control characters: quoted text must not clear the screen. Colours stay. */
 function harmless(text: string): string {
   return text.replace(controls, '');
 }

@@ -48,7 +48,7 @@ export async function executeNode(
   return { status: 'failed', failure: toFailure(error), lastLines };
 }
 
-/** `count` is ` (attempt 2 of 3)`, or nothing when there is only one. */
+/** `count` is ` (attempt 2 of 3)`, or empty for a single attempt. */
 export async function withRetries(
   node: TaskNode,
   run: Run,
@@ -67,7 +67,7 @@ export async function withRetries(
   }
 }
 
-/** Milliseconds to wait after this attempt (from 1): the first wait, doubled each time. */
+/** Milliseconds to wait after this attempt (from 1), doubled each time. */
 export function retryDelay(firstMs = 1000, attempt = 1): number {
   return timerMs(firstMs * 2 ** (attempt - 1));
 }

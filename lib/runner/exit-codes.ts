@@ -1,18 +1,18 @@
 import { constants } from 'node:os';
 
-/** Why nothing more is started. */
+/** Why a run starts nothing more. */
 export type StopReason =
   | { readonly type: 'signal'; readonly signal: NodeJS.Signals }
-  /** Nobody reads our log any more. */
+  /** The reader of our log is gone. */
   | { readonly type: 'hang-up' }
-  /** A task failed and the failure mode is `kill`. */
+  /** A task failed in failure mode `kill`. */
   | { readonly type: 'failure' }
-  /** An input of a long-running task changed: a watch restarts it. */
+  /** A long-running task's input changed, so a watch restarts it. */
   | { readonly type: 'change' }
-  /** An error outside of any task's own promise: a bug. */
+  /** An error outside of any task's promise, which is a bug. */
   | { readonly type: 'crash'; readonly error: unknown };
 
-/** Every exit code that the runner gives by itself; a single failed command's own code passes through. */
+/** The runner's own exit codes; a single failed command's code passes through. */
 export const exitCodes = {
   done: 0,
   failed: 1,
@@ -21,7 +21,7 @@ export const exitCodes = {
   missingTool: 127,
 } as const;
 
-/** All exit codes of a run, for people. */
+/** All exit codes of a run with their meaning. */
 export const exitCodeTable: readonly { readonly code: string; readonly meaning: string }[] = [
   { code: '0', meaning: 'everything was done, or was up to date' },
   { code: '1', meaning: 'several tasks failed, a cleanup failed, or an internal error' },
@@ -41,25 +41,25 @@ export const exitCodeTable: readonly { readonly code: string; readonly meaning: 
   },
 ];
 
-/** A failure's code as the system can pass it on, which takes 8 bits: 1 for whatever would end in 0 or is no code at all. */
+/** A failure's code, limited to 8 bits; 1 if that is 0 or it is no code. */
 export function failureExitCode(code: unknown): number {
   return typeof code === 'number' && Number.isInteger(code) && code > 0 && code < 256
     ? code
     : exitCodes.failed;
 }
 
-/** What a shell reports for a process that ended by this signal: SIGINT 130, SIGTERM 143, SIGHUP 129, SIGKILL 137. */
+/** The code that a shell reports after this signal: SIGINT 130, SIGTERM 143, SIGHUP 129, SIGKILL 137. */
 export function signalExitCode(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }
 
-/** The code of a run that was stopped from outside; undefined when it was stopped for a failure of its own. */
+/** The exit code of a run stopped from outside; undefined if it stopped because of its own failure. */
 export function stopExitCode(reason: StopReason): number | undefined {
   if (reason.type === 'signal') return signalExitCode(reason.signal);
   return reason.type === 'hang-up' ? signalExitCode('SIGHUP') : undefined;
 }
 
-/** The code of a run that came to its end: the only failure's own code, 1 for several. */
+/** The exit code of a finished run: the only failure's own code, or 1 for several. */
 export function failuresExitCode(failures: readonly { readonly exitCode: number }[]): number {
   const [first, second] = failures;
   if (first === undefined) return exitCodes.done;

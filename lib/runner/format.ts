@@ -18,14 +18,14 @@ export function count(number: number, noun: string, plural = `${noun}s`): string
   return `${number} ${number === 1 ? noun : plural}`;
 }
 
-/** `12:01`; with the day in front when that is not today's: `2031-05-02 12:01`. In local time. */
+/** `12:01`, or `2031-05-02 12:01` if not today; local time. */
 export function formatSince(time: Date, now = new Date()): string {
   if (time.toDateString() === now.toDateString()) return formatClock(time);
   const day = [time.getFullYear(), time.getMonth() + 1, time.getDate()];
   return `${day.map((part) => String(part).padStart(2, '0')).join('-')} ${formatClock(time)}`;
 }
 
-/** The first of some changes and how many more there are. */
+/** The first changes, and the number of others. */
 export function listChanges(changes: readonly string[], shown = 1): string {
   const more = changes.length - shown;
   return changes.slice(0, shown).join(', ') + (more > 0 ? ` and ${count(more, 'more change')}` : '');

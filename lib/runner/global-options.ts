@@ -5,7 +5,6 @@ import type { FailureMode } from './schedule.ts';
 import type { CommandOptions } from './shell.ts';
 import type { AnyTask, ArgumentSpecs, Options } from './task.ts';
 
-/** How the log of a run can be shown. */
 export const outputModes = [
   'auto',
   'live',
@@ -21,7 +20,7 @@ export type OutputMode = (typeof outputModes)[number];
 
 const failureModes = ['no-new', 'continue', 'kill'] as const satisfies readonly FailureMode[];
 
-/** The runner's own options; they stand before or after the task's name. */
+/** The runner's own options, allowed before or after the task's name. */
 export const runnerOptions: ArgumentSpecs = {
   help: { type: 'boolean', short: 'h', description: 'explains the task, or everything' },
   version: { type: 'boolean', description: 'prints the version' },
@@ -62,7 +61,7 @@ export const runnerOptions: ArgumentSpecs = {
   },
 };
 
-/** Each says the opposite of the other, or has no sense with it. */
+/** Options that exclude each other. */
 const contradictions = [
   ['force', 'resume'],
   ['watch', 'resume'],
@@ -80,11 +79,11 @@ export type RunnerSettings = {
   readonly force: boolean;
   readonly resume: boolean;
   readonly watch: boolean;
-  /** Files to write at the end of the run. */
+  /** Files to write at the end of a run. */
   readonly reports: { readonly report: string | undefined; readonly trace: string | undefined };
 };
 
-/** The runner's own options in typed form. Throws UsageError for what their specs cannot say. */
+/** The runner's options in typed form. Throws UsageError for problems that the specs cannot express. */
 export function runnerSettings(options: Options): RunnerSettings {
   const jobs = options.jobs ?? Math.max(4, availableParallelism());
   if (typeof jobs !== 'number' || !Number.isInteger(jobs) || jobs < 1) {
@@ -110,34 +109,33 @@ export function runnerSettings(options: Options): RunnerSettings {
   };
 }
 
-/** Whether a variable such as `CI` says yes. */
+/** True if a variable such as `CI` is set to a true value. */
 export function isSet(variable: string | undefined): boolean {
   return variable !== undefined && !['', '0', 'false'].includes(variable);
 }
 
-/** What a file of tasks may set beside its tasks; everything has a default. */
+/** Configuration beside the tasks; everything has a default. */
 export type CliConfig = {
   /** The name in usage lines. Default: `npx tsx tasks.ts`. */
   readonly program?: string;
   readonly version?: string;
-  /** Global options beside the runner's own. */
+  /** Additional global options. */
   readonly options?: ArgumentSpecs;
   /**
-   * Checks and completes the global options before the graph of these tasks is built; not called for list, help and version.
-   * Throws UsageError.
+   * Checks and completes the global options before the graph is built; not called for list, help and version. Throws
+   * UsageError.
    */
   readonly resolve?: Resolve;
-  /** The lock file for runs in which a task has `lock`. */
+  /** Path of the lock for runs with a task that has `lock`. */
   readonly lock?: (options: Options) => string;
-  /** Folder and environment variables for the commands of tasks without a `run`. Default: ours. */
+  /** Folder and variables of commands of tasks without `run`. Default: this process's. */
   readonly shell?: (options: Options) => Promise<CommandOptions>;
-  /** The folder for what the runner remembers between runs: fingerprints and the journal. Default: `.tasks` in the working directory. */
+  /** Folder for records between runs: fingerprints and the journal. Default: `.tasks` in the working directory. */
   readonly memory?: (options: Options) => string;
-  /** A file `NAME=value`; it gives the variables that the environment does not. */
+  /** A file of `NAME=value` lines, for variables that are not set. */
   readonly dotenv?: string;
-  /** The name of a program that starts the tasks and lies beside the main file, such as `run`: it is completed too. */
+  /** Name of a launcher next to the main file, such as `run`, to complete too. */
   readonly launcher?: string;
 };
 
-/** See `CliConfig`. */
 export type Resolve = (options: Options, tasks: readonly AnyTask[]) => Promise<Options>;

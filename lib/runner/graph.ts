@@ -18,26 +18,26 @@ import {
 } from './task.ts';
 import { claimName, type TaskNames } from './task-names.ts';
 
-/** The turn of finalisers and of what only they need. */
+/** Turn of finalisers and their needs. */
 const lateTurn = Number.POSITIVE_INFINITY;
 
 type Request = {
   readonly task: AnyTask;
   readonly args: ArgumentValues;
-  /** Of a requested task. */
+  /** For a requested task. */
   readonly passThrough?: readonly string[];
   readonly neededBy: TaskNode | undefined;
-  /** The node that it is to be a finaliser of. */
+  /** The node whose finaliser it will be. */
   readonly finalises?: TaskNode;
 };
 
-/** A graph of more nodes is one that never ends: a task that needs itself with ever new arguments, or ever new tasks. */
+/** A larger graph never ends: a task needs itself with new arguments, or ever new tasks. */
 const mostNodes = 100_000;
 
 /**
- * Expands the needs of the requested tasks to one graph and checks it: arguments, also those that needs pass on, names, also
- * against the `listed` ones of the program, and cycles. A later task, with what only it needs, comes after the earlier ones.
- * Throws UsageError.
+ * Expands the needs of the requested tasks to a graph and checks it: arguments, including those of needs, names,
+ * including those of the program's `listed` tasks, and cycles. A later requested task, with its own needs, comes
+ * after earlier ones. Throws UsageError.
  */
 export async function buildGraph(
   calls: readonly Call[],
@@ -54,7 +54,7 @@ export async function buildGraph(
     for (const step of await stepsOf(call)) await addRoot(step);
     labels.push((await addRoot(call)).label);
   }
-  // A set grows while it is walked: finalisers have needs and finalisers of their own.
+  // Sets can grow while they are iterated: finalisers have needs and finalisers too.
   for (const node of nodes.values()) {
     for (const { task, args } of finalisersOf(node.task, node.input)) {
       checkTask(task, 'finally', node.task);
@@ -90,12 +90,12 @@ export async function buildGraph(
     });
   }
 
-  /** Makes the node and all that it needs. */
+  /** Creates the node and all its needs. */
   async function expand(first: Request, turn: number): Promise<TaskNode> {
     let top: TaskNode | undefined;
     requests.push(first);
     for (let request = requests.pop(); request !== undefined; request = requests.pop()) {
-      // Most tasks take no arguments: nothing of them has to be checked.
+      // Most tasks take no arguments, so there is nothing to check.
       const plain = request.task.args === undefined && Object.keys(request.args).length === 0;
       const node = find(request, plain ? {} : await checkRequest(request), turn);
       top ??= node;
@@ -161,7 +161,7 @@ export async function buildGraph(
     if (neededBy !== undefined) checkNeeded(task, neededBy.task);
     nodes.set(id, node);
     if (nodes.size > mostNodes) throw endlessError(node);
-    // Reversed because the list is a stack: needs are expanded in the order in which they are written.
+    // Reversed because the list is a stack: needs are expanded in written order.
     for (const needed of needsOf(task, input).reverse()) {
       checkTask(needed.task, 'needs', task);
       requests.push({ ...needed, neededBy: node });
@@ -186,20 +186,20 @@ function connect(needed: TaskNode, dependent: TaskNode): void {
   needed.dependents.add(dependent);
 }
 
-/** Connects them, unless there is a need already. */
+/** Orders two nodes, unless one already needs the other. */
 function connectOrder(earlier: TaskNode, later: TaskNode): void {
   if (later.needs.has(earlier)) return;
   connect(earlier, later);
   later.comesAfter.add(earlier);
 }
 
-/** Lets what only this task is for begin when the earlier ones have ended; what it needs in turn comes after them already. */
+/** Makes this task start after the earlier ones; its own needs already do. */
 function comeAfter(node: TaskNode, earlier: readonly TaskNode[]): void {
   for (const needed of node.needs) if (needed.turn === node.turn) return;
   for (const root of earlier) connectOrder(root, node);
 }
 
-/** A run does a task once. Throws UsageError for one that the command line names again, or with words that would be lost. */
+/** A run does each task once. Throws UsageError if the command line repeats one or would lose its words. */
 function checkRepeated(root: TaskNode, earlier: readonly TaskNode[], { passThrough }: Call): void {
   const isNamed = earlier.includes(root);
   if (!isNamed && passThrough.length === 0) return;
@@ -211,7 +211,7 @@ function checkRepeated(root: TaskNode, earlier: readonly TaskNode[], { passThrou
 }
 
 function finalise(finaliser: TaskNode, node: TaskNode): void {
-  // Looked up in the shorter list: one finaliser of thousands of tasks and thousands of one task are both possible.
+  // Searches the shorter list: thousands of tasks may share a finaliser, and a task may have thousands.
   const { finalisers } = node;
   const { finalises } = finaliser;
   if (finalisers.length < finalises.length ? finalisers.includes(finaliser) : finalises.includes(node))
@@ -243,13 +243,13 @@ function connectAfter(nodes: readonly TaskNode[]): void {
       if (names.has(task.name)) claimName(task.name, task, names);
     }
     for (const earlier of after.flatMap((task) => byTask.get(task) ?? [])) {
-      // Between different turns the order is settled: by the command line, and by finalisers that come last.
+      // Different turns are already ordered: by the command line, and by finalisers being last.
       if (earlier !== node && earlier.turn === node.turn) connectOrder(earlier, node);
     }
   }
 }
 
-/** What is undefined does not count; the order is that of the specs already, whatever order they were given in. */
+/** Drops undefined arguments; the specs define the order. */
 function canonical(args: Options): [string, unknown][] {
   return Object.entries(args).filter(([, value]) => value !== undefined);
 }

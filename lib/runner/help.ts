@@ -7,14 +7,14 @@ import type { AnyTask, ArgumentSpec, ArgumentSpecs } from './task.ts';
 
 export type HelpView = { readonly program: string; readonly columns: number; readonly style: Style };
 
-/** `--help` without a task: all tasks and the global options. */
+/** Output of `--help` without a task: all tasks and global options. */
 export function helpText(tasks: readonly AnyTask[], options: ArgumentSpecs, view: HelpView): string {
   const rows = Object.entries(options).map(([name, spec]) => optionRow(name, spec));
   const list = listText(tasks, view.program, view.columns, view.style);
   return `${list}\n${section('global options', rows, view.style)}`;
 }
 
-/** `<task> --help`: arguments, options, needs, aliases and where the task is declared. */
+/** Output of `<task> --help`: arguments, options, needs, aliases and the place of declaration. */
 export function taskHelpText(task: AnyTask, view: HelpView): string {
   const specs = specsOf(task);
   const positional = specs.filter(([, spec]) => spec.positional);

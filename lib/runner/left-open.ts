@@ -2,11 +2,11 @@ import { ChildProcess } from 'node:child_process';
 import { exitCodes } from './exit-codes.ts';
 import { count } from './format.ts';
 
-/** What a process may still do after its exit code is set: close what closes by itself. */
+/** Milliseconds for a process to close everything after its exit code is set. */
 const graceMs = 2000;
 const lookMs = 100;
 
-/** What Node calls the things that keep a process open, in words of those who open them. */
+/** Descriptions of Node's resources that keep a process running. */
 const words: { readonly [resource: string]: string } = {
   Timeout: 'timer',
   Immediate: 'timer',
@@ -27,21 +27,21 @@ let looking: NodeJS.Timeout | undefined;
 let onLateError: ((error: unknown) => void) | undefined;
 
 /**
- * Ends the process that has the exit code of its run and stays, since tasks have left timers, servers or the like open, and says
- * what these are. Not before the main file has set `process.exitCode`: until then it has something to do itself. What was written to
- * stdout and stderr is read first. An error that they throw until then is shown by `show`, and ends the process as a failure.
+ * Ends the process if tasks left timers, servers or the like open after the run, and says which. Waits until the main
+ * file has set `process.exitCode` and stdout and stderr are read. An error until then is shown by `show` and makes
+ * the process fail.
  */
 export function endLeftOpen(show: (error: unknown) => void): void {
   let since: number | undefined;
   const look = (): void => {
-    // A reader may take its time, as one that shows a page after another.
+    // A reader such as a pager may take its time.
     const isRead = process.stdout.writableLength + process.stderr.writableLength === 0;
     if (process.exitCode === undefined || !isRead) since = undefined;
     else since ??= performance.now();
     if (since !== undefined && performance.now() - since >= graceMs) void end();
     else wait();
   };
-  // It keeps nothing open itself: with nothing else left the process ends before.
+  // Keeps nothing open itself: the process ends sooner if nothing else does.
   const wait = (): void => {
     looking = setTimeout(look, lookMs).unref();
   };
@@ -55,7 +55,7 @@ export function endLeftOpen(show: (error: unknown) => void): void {
   wait();
 }
 
-/** A run begins: the one before was not the last thing to do. */
+/** Cancels this because another run begins. */
 export function keepOpen(): void {
   clearTimeout(looking);
   if (onLateError !== undefined) process.removeListener('uncaughtException', onLateError);
@@ -72,13 +72,13 @@ async function end(): Promise<void> {
     const word = words[resource] ?? resource;
     counts.set(word, (counts.get(word) ?? 0) + 1);
   }
-  // Node does not tell of worker threads.
+  // Node does not list worker threads.
   const list =
     [...counts].map(([word, number]) => count(number, word, plural(word))).join(', ') || 'a worker';
   const { stderr } = process;
   stderr.write(`warning: ended although something was still open: ${list}\n`);
   stderr.write('  do: close in the task, or in its `onRunEnd`, what it opens\n');
-  // Only those that Node waits for: a daemon is left alone by its `unref`.
+  // Only children that Node waits for: a daemon is protected by `unref`.
   for (const handle of activeHandles()) if (handle instanceof ChildProcess) handle.kill();
   await exitWhenRead();
 }
@@ -96,12 +96,12 @@ function handleOf(stream: object): string | undefined {
   return (stream as { _handle?: object })._handle?.constructor.name;
 }
 
-/** Documented only as deprecated; `getActiveResourcesInfo`, which takes its place, tells no pids. */
+/** Deprecated, but its replacement `getActiveResourcesInfo` returns no pids. */
 function activeHandles(): readonly unknown[] {
   return (process as { _getActiveHandles?: () => unknown[] })._getActiveHandles?.() ?? [];
 }
 
-/** `process.exit` drops what a pipe has not taken yet. */
+/** Waits for a pipe, since `process.exit` drops unwritten output. */
 function drained(stream: NodeJS.WriteStream): Promise<void> | undefined {
   if (stream.writableLength === 0 || stream.destroyed) return undefined;
   return new Promise((resolve) => stream.write('', () => resolve()));

@@ -3,14 +3,14 @@ import { shortPath } from './call-site.ts';
 import type { Style } from './output/terminal.ts';
 import { type AnyTask, type ArgumentSpec, needsOf, type Options, type TaskInput } from './task.ts';
 
-/** Wider left columns would push the descriptions off the screen. */
+/** Wider names would push descriptions off the screen. */
 const widestForm = 44;
-/** With less room than this beside them, descriptions say next to nothing. */
+/** Narrower descriptions would say next to nothing. */
 const narrowestText = 24;
 
 /**
- * All public tasks by group, in the order in which they were declared. No task takes more than `columns`; where descriptions
- * would have no room beside the names, they go below them.
+ * All public tasks by group, in order of declaration, within `columns`. Descriptions go below the names if there is
+ * no room beside them.
  */
 export function listText(tasks: readonly AnyTask[], program: string, columns: number, style: Style): string {
   const entries = publicTasks(tasks);
@@ -51,7 +51,7 @@ function cut(text: string, room: number, ellipsis: string): string {
   return `${text.slice(0, Math.max(0, room - ellipsis.length)).trimEnd()}${ellipsis}`;
 }
 
-/** The same for programs. */
+/** The same as JSON. */
 export function listJson(tasks: readonly AnyTask[], options: Options): string {
   const entries = publicTasks(tasks).map((entry) => ({
     name: entry.name,
@@ -66,13 +66,13 @@ export function listJson(tasks: readonly AnyTask[], options: Options): string {
   return `${JSON.stringify(entries, undefined, 2)}\n`;
 }
 
-/** `install-app <app>`: the name with what it takes by place. */
+/** A task with its positional arguments: `install-app <app>`. */
 export function taskForm(entry: AnyTask): string {
   const positional = specsOf(entry).filter(([, spec]) => spec.positional);
   return [entry.name, ...positional.map(([name, spec]) => argumentForm(name, spec))].join(' ');
 }
 
-/** Names of the tasks needed. Needs that depend on arguments are asked for with none, as far as that goes. */
+/** Names of needed tasks. Needs that depend on arguments are evaluated without any, if possible. */
 export function neededNames(entry: AnyTask, options: Options): string[] {
   try {
     const args = Object.fromEntries(

@@ -5,39 +5,36 @@ import { formatSince } from './format.ts';
 import { pause } from './pause.ts';
 import { isAncestor, isSameProcess, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
-/** Who holds a lock: the process, what it runs and since when. */
+/** A lock's holder: its process, its task and since when. */
 export type LockHolder = ProcessIdentity & {
-  /** What the run was asked to do. */
+  /** The requested tasks. */
   readonly task: string;
-  /** When it took the lock, ISO 8601. */
+  /** Time of locking, ISO 8601. */
   readonly since: string;
 };
 
-/** How to take a lock. */
 export type LockRequest = {
   readonly task: string;
-  /** Without it, a lock that is taken is an error at once. */
+  /** If false, a taken lock is an error. */
   readonly wait: boolean;
-  /** Called once for each holder that is waited for. */
+  /** Called once for each holder to wait for. */
   readonly onWait?: (holder: LockHolder) => void;
-  /** Called for a holder that is gone, before anybody can take its lock. */
+  /** Called for a dead holder before anybody takes over its lock. */
   readonly onStale?: (holder: LockHolder) => Promise<void>;
-  /** Ends the waiting. */
   readonly signal?: AbortSignal;
-  /** The folder is only there for the run: it goes with the lock when nothing else is in it. */
+  /** True if the folder belongs to the run: it is removed with the lock once empty. */
   readonly ownsFolder?: boolean;
 };
 
-/** A lock that is held. */
 export type Lock = { readonly holder: LockHolder; readonly release: () => Promise<void> };
 
 const pollMs = 100;
-/** A lock file without a holder is being written. After this time, in milliseconds, its writer must have been killed. */
+/** Milliseconds after which the writer of a lock without a holder must have been killed. */
 const unwrittenMs = 2000;
 
 /**
- * Takes the lock at this path, waiting for its holder if it lives. A lock of a process that is gone (dead, pid reused,
- * machine rebooted) is taken over. Throws TaskError when it is taken and `wait` is false, or when the signal comes.
+ * Takes the lock at this path, waiting for a living holder. Takes over a dead holder's lock (process gone, pid
+ * reused, machine rebooted). Throws TaskError if it is taken and `wait` is false, or on the signal.
  */
 export async function acquireLock(path: string, request: LockRequest): Promise<Lock> {
   const holder: LockHolder = {
@@ -81,23 +78,23 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
 }
 
 /**
- * Whether a run around us holds this lock: waiting for it would never end. A process that has left that run (`setsid … &`, a session of
- * tmux) is not waited for by it, and waits for the lock as any other.
+ * True if an outer run holds this lock, so that waiting would never end. A process that left that run (`setsid … &`,
+ * a tmux session) is not waited for and has to wait itself.
  */
 export async function isHeldAround(path: string): Promise<boolean> {
   const holder = parseHolder(await readFile(path, 'utf8').catch(() => ''));
   return holder !== undefined && (await isAncestor(holder));
 }
 
-/** `run of create-environment by pid 123 since 12:01`; with the day when that was not today. */
+/** `run of create-environment by pid 123 since 12:01`; with the day if not today. */
 export function describeHolder(holder: LockHolder): string {
   return `run of ${holder.task} by pid ${holder.pid} since ${formatSince(new Date(holder.since))}`;
 }
 
 /**
- * Removes a stale lock. Between seeing that it is stale and removing it another run may have done both and taken the
- * lock, whose file we would then remove. So only the holder of a second lock may remove the first, after another look;
- * a stale second lock is handled in the same way by a third.
+ * Removes a stale lock. Meanwhile another run may have removed it and taken the lock, and we would remove its file.
+ * So only the holder of a second lock may remove the first, after checking again; a stale second lock is handled by a
+ * third.
  */
 async function takeAway(path: string, stale: string, request: LockRequest): Promise<void> {
   const { signal } = request;
@@ -118,15 +115,15 @@ async function takeAway(path: string, stale: string, request: LockRequest): Prom
 
 async function create(path: string, content: string): Promise<boolean> {
   try {
-    // Each time: the run that is waited for may be the one that removes the folder.
+    // Each time, because the other run may remove the folder.
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, content, { flag: 'wx' });
     return true;
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
-    // Taken; or the folder went away between the two calls, and the next attempt makes it again.
+    // Taken, or the folder was removed between the two calls, and the next attempt recreates it.
     if (syscall === 'open' && (code === 'EEXIST' || code === 'ENOENT')) return false;
-    // A disk that is full leaves the new file empty.
+    // On a full disk the new file is empty.
     if (syscall === 'write') await rm(path, { force: true });
     throw new TaskError({
       what: `cannot write the lock ${path}`,
@@ -136,7 +133,7 @@ async function create(path: string, content: string): Promise<boolean> {
   }
 }
 
-/** The lock's content, or undefined if the lock was removed meanwhile. Throws TaskError if it exists and cannot be read. */
+/** The lock's content; undefined if it was removed meanwhile. Throws TaskError if it is unreadable. */
 async function read(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
@@ -153,10 +150,10 @@ async function read(path: string): Promise<string | undefined> {
 }
 
 async function release(path: string, content: string, ownsFolder: boolean): Promise<void> {
-  // Not ours any more when someone removed it by hand and another run took it.
+  // Somebody may have removed it by hand, and another run taken it.
   if ((await readFile(path, 'utf8').catch(() => undefined)) !== content) return;
   await rm(path, { force: true });
-  // It stays when there is more in it.
+  // Fails if the folder is not empty.
   if (ownsFolder) await rmdir(dirname(path)).catch(() => undefined);
 }
 

@@ -4,8 +4,8 @@ import type { TaskNode } from './node.ts';
 import { declared, isEmpty, type Readiness } from './task.ts';
 
 /**
- * Sets `longRunning` of each node whose task declares `ready`. Throws UsageError for a readiness that cannot be, for one that a
- * finaliser needs, and for a requested one before other `roots`, which would wait for ever.
+ * Sets `longRunning` of nodes whose task declares `ready`. Throws UsageError for an invalid `ready`, for one that a
+ * finaliser needs, and for a requested one before other `roots`, which would wait forever.
  */
 export async function markLongRunning(nodes: readonly TaskNode[], roots: readonly TaskNode[]): Promise<void> {
   const groups = new Map<TaskNode, boolean>();
@@ -30,7 +30,7 @@ export async function markLongRunning(nodes: readonly TaskNode[], roots: readonl
     node.longRunning = { readiness, keptBy, requested: requested !== undefined };
   }
 
-  /** A task that does nothing itself, such as one that only brings servers together, stands for those who need it as well. */
+  /** A task without commands, such as a group of servers, stands for its dependents. */
   async function keepersOf(
     first: TaskNode,
   ): Promise<{ keptBy: Set<TaskNode>; requested: TaskNode | undefined }> {
@@ -54,7 +54,7 @@ export async function markLongRunning(nodes: readonly TaskNode[], roots: readonl
   }
 }
 
-/** Finalisers and what they need, directly or not. */
+/** Finalisers and all their needs. */
 function neededByFinalisers(nodes: readonly TaskNode[]): Set<TaskNode> {
   const needed = new Set(nodes.filter(({ finalises }) => finalises.length > 0));
   for (const { needs, comesAfter } of needed)

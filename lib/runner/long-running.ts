@@ -10,19 +10,19 @@ import { startLimit } from './suspend.ts';
 import type { Readiness } from './task.ts';
 
 export type LongRunningProcess = {
-  /** Resolves when it is ready; never when it is not. */
+  /** Resolves when it is ready, otherwise never. */
   readonly ready: Promise<void>;
-  /** How it ended: `done` when it was ready and was ended by `stop`. */
+  /** How it ended: `done` if it was ready and `stop` ended it. */
   readonly result: Promise<NodeResult>;
-  /** Ends it (SIGTERM to its group, after 5 s SIGKILL), also before it is ready. */
+  /** Ends it, even before it is ready (SIGTERM to its group, after 5 s SIGKILL). */
   readonly stop: () => void;
 };
 
 const defaultTimeoutMs = 60_000;
 
 /**
- * Starts a long-running process, with the retries of its task until it is ready. Nothing of it is left when `result`
- * resolves, which never rejects.
+ * Starts a long-running process, with its task's retries until it is ready. `result` never rejects, and resolves once
+ * no process is left.
  */
 export function startLongRunning(node: TaskNode, longRunning: LongRunningNode, run: Run): LongRunningProcess {
   const gate = run.stop;
@@ -55,7 +55,7 @@ export function startLongRunning(node: TaskNode, longRunning: LongRunningNode, r
         run.emit({ type: 'task-ready', id: node.id, durationMs: Date.now() - startedAt });
         tellReady();
         const end = await Promise.race([body, stopped]);
-        // Otherwise it was told already, in the way of the signal.
+        // Otherwise the signal has already been reported.
         const isOurs = end === 'stopped' && !gate.signal.aborted;
         if (isOurs) attempt.interrupt(run.children.end(node.id));
         await body;
@@ -82,12 +82,12 @@ export function startLongRunning(node: TaskNode, longRunning: LongRunningNode, r
   }
 }
 
-/** How the body of the task ended; never rejects. */
+/** How the task's body ended; never rejects. */
 type Ended = { readonly error: unknown };
 
 type Outcome = { readonly first: 'ready' | 'stopped' | 'late' | Ended; readonly body: Promise<Ended> };
 
-/** Starts the process and waits until it is ready, has ended, or is to be ended. */
+/** Starts the process and waits until it is ready, ends or has to stop. */
 async function becomeReady(
   { log }: Readiness,
   timeoutMs: number,
@@ -97,9 +97,9 @@ async function becomeReady(
   let endLimit: (() => unknown) | undefined;
   const ready = new Promise<'ready'>((resolve) => {
     attempt.onLine = (line) => {
-      // Servers like to colour what they say.
+      // Servers often colour their output.
       const text = stripVTControlCharacters(line);
-      // Not `test`, which goes on from where it was with the flag `g`.
+      // Not `test`, which is stateful with the flag `g`.
       if (typeof log === 'string' ? text.includes(log) : text.search(log) >= 0) resolve('ready');
     };
   });

@@ -1,6 +1,6 @@
 import type { AnyTask, Options, Readiness, TaskInput } from './task.ts';
 
-/** One task with one set of arguments; a shared need is one node. */
+/** A task with its arguments; a shared need is one node. */
 export type TaskNode = {
   /** Name and canonical arguments; unique. */
   readonly id: string;
@@ -8,41 +8,40 @@ export type TaskNode = {
   readonly label: string;
   readonly task: AnyTask;
   readonly input: TaskInput;
-  /** What must be done first. */
+  /** Nodes to complete first. */
   readonly needs: Set<TaskNode>;
-  /** Those of `needs` that it only comes after: `after` tasks, and what the command line names before it. */
+  /** The part of `needs` that only gives the order: `after` tasks, and earlier ones on the command line. */
   readonly comesAfter: Set<TaskNode>;
   readonly dependents: Set<TaskNode>;
-  /** The first node that asked for this one; undefined for a requested task. */
+  /** The first node that needed this one; undefined if requested. */
   readonly neededBy: TaskNode | undefined;
-  /** Its finalisers. */
   readonly finalisers: TaskNode[];
-  /** The nodes that it is a finaliser of. */
+  /** The nodes whose finaliser it is. */
   readonly finalises: TaskNode[];
-  /** Only there for a finaliser: no need leads to it from a requested task. */
+  /** True if only finalisers need it, directly or not. */
   readonly late: boolean;
-  /** The place on the command line of the first task that it is for; finalisers come last. */
+  /** Position on the command line of the first task that needs it; finalisers come last. */
   readonly turn: number;
   /** Set for a long-running process. */
   longRunning: LongRunningNode | undefined;
 };
 
 export type Graph = {
-  /** The requested tasks, as on the command line. */
+  /** The requested tasks, in the order of the command line. */
   readonly roots: readonly TaskNode[];
   /** As a user would type them: `install-app app1 , test-app app1`. */
   readonly label: string;
   /** The global options. */
   readonly options: Options;
-  /** In dependency order, with the finalisers and what only they need at the end. */
+  /** In dependency order, finalisers and their own needs last. */
   readonly nodes: readonly TaskNode[];
 };
 
-/** What is known of a long-running process before it is started. */
+/** A long-running process before its start. */
 export type LongRunningNode = {
   readonly readiness: Readiness;
   /** It is ended when all of these have ended. */
   readonly keptBy: ReadonlySet<TaskNode>;
-  /** Asked for on the command line: it runs until the run is stopped. */
+  /** Requested on the command line: it runs until the run stops. */
   readonly requested: boolean;
 };

@@ -10,22 +10,22 @@ import {
   runningProcesses,
 } from './process-identity.ts';
 
-/** In the environment of every command of a run that holds a lock: what a killed run left behind is known by it. */
+/** Variable that marks every command of a run with a lock, to recognise what a killed run left. */
 const variable = 'TASK_RUNNER_HOLDER';
 
-/** How long an orphan may take to end after SIGTERM. A helm that is stopped brings its release back first. */
+/** Milliseconds for an orphan to end after SIGTERM; helm first rolls its release back. */
 const graceMs = 10_000;
 
 const markOf = ({ pid, startTime }: ProcessIdentity): string => `${pid}.${startTime.replaceAll(' ', '_')}`;
 
-/** The mark that a holder's commands carry; without a holder none, also where we carry one ourselves. */
+/** The variable that marks a holder's commands; without a holder, it is unset. */
 export function markEnvironment(holder: ProcessIdentity | undefined): NodeJS.ProcessEnv {
   return { [variable]: holder === undefined ? undefined : markOf(holder) };
 }
 
 /**
- * Ends the commands of a run that was killed: nobody forwarded a signal to them, and they would go on beside the next run.
- * SIGTERM, after 10 s SIGKILL. Returns how many there were. Where the environment of processes cannot be read, none.
+ * Ends the commands of a killed run, which got no signal and would run beside the next one. SIGTERM, after 10 s
+ * SIGKILL. Returns their number, 0 if the variables of processes are unreadable.
  */
 export async function endOrphans(holder: ProcessIdentity): Promise<number> {
   const pids = await markedProcesses(`${variable}=${markOf(holder)}`);
@@ -36,7 +36,7 @@ export async function endOrphans(holder: ProcessIdentity): Promise<number> {
   for (const { pid } of found) sendSignal(pid, 'SIGCONT');
   if (await gone()) return found.length;
   for (const orphan of found) if (await isSameProcess(orphan)) sendSignal(orphan.pid, 'SIGKILL');
-  // A process in uninterruptible sleep survives even that for a while; nobody can do more.
+  // A process in uninterruptible sleep survives SIGKILL for a while; no more can be done.
   await gone();
   return found.length;
 }

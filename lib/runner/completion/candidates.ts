@@ -3,7 +3,6 @@ import { type Call, findOption, MissingValueError, optionSpecs, parseCommandLine
 import type { CliConfig } from '../global-options.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs, Options } from '../task.ts';
 
-/** The program whose command line is completed. */
 export type Program = {
   readonly tasks: readonly AnyTask[];
   readonly specs: ArgumentSpecs;
@@ -12,8 +11,8 @@ export type Program = {
 };
 
 /**
- * What can stand at the end of a command line; the last of `words` is the beginning of it, maybe empty. Returns `files` or `none`,
- * or `words` and a line for each: the word, a tab, its description. They are not limited to those that begin as the given one does.
+ * Completions for the last of `words`, possibly empty. Returns `files`, `none`, or `words` and a line for each: the
+ * word, a tab, its description. Words with another beginning are not filtered out.
  */
 export async function candidates(words: readonly string[], known: Program): Promise<string> {
   const before = words.slice(0, -1);
@@ -55,7 +54,7 @@ export async function candidates(words: readonly string[], known: Program): Prom
     ]),
   );
 
-  /** The values of an argument, each with what stands before it in the same word. */
+  /** The values of an argument, after a prefix in the same word. */
   async function values(spec: ArgumentSpec, prefix: string): Promise<string> {
     const offers =
       spec.type === 'boolean' ? ['true', 'false'] : await offered(spec, await optionsOf(before, known));
@@ -66,7 +65,7 @@ export async function candidates(words: readonly string[], known: Program): Prom
   }
 }
 
-/** The words to offer for an argument; undefined when any will do, or when they cannot be read at the moment. */
+/** The words to offer for an argument; undefined if any is allowed or they cannot be read. */
 export async function offered(
   spec: ArgumentSpec,
   options: Options = {},
@@ -88,7 +87,7 @@ function shown(words: readonly (readonly [word: string, description: string])[])
   return ['words', ...lines].map((line) => `${line}\n`).join('');
 }
 
-/** The global options as far as they are written already: of a line that is not finished, the longest part that is right. */
+/** The global options in the longest valid beginning of the unfinished line. */
 async function optionsOf(
   line: readonly string[],
   { tasks, specs, program, config }: Program,

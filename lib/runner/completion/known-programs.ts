@@ -3,18 +3,18 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** The real path of the file that Node was started with. */
+/** The real path of the file with which Node was started. */
 export function mainFile(): string {
   return realpathSync(process.argv[1] ?? '');
 }
 
 /**
- * Lets the completion scripts of other clones complete this program too: they start none that is not in this list. Programs that
- * were removed leave it. Where no list can be kept only the own script knows the program.
+ * Lets other clones' completion scripts complete this program too: they only start programs in this list. Removed
+ * programs are dropped. Without a list, only the program's own script knows it.
  */
 export async function rememberProgram(main: string): Promise<void> {
   const { XDG_CACHE_HOME: configured } = process.env;
-  // A relative one does not count, as its specification says.
+  // A relative path is ignored, as its specification says.
   const caches = configured?.startsWith('/') ? configured : join(homedir(), '.cache');
   const file = join(caches, 'task-runner', 'programs');
   try {
@@ -24,6 +24,6 @@ export async function rememberProgram(main: string): Promise<void> {
     await writeFile(`${file}.${process.pid}`, programs.map((path) => `${path}\n`).join(''), { mode: 0o600 });
     await rename(`${file}.${process.pid}`, file);
   } catch {
-    // The script that is being printed names the program itself.
+    // The script that is being printed contains the program.
   }
 }

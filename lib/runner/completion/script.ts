@@ -25,8 +25,8 @@ const installation: { readonly [shell in ShellName]: (command: string) => readon
 };
 
 /**
- * What `completion <shell>` prints: the completion script for the program with this main file. Other clones are completed as well,
- * once they have printed a script of their own. Throws UsageError for another shell.
+ * The output of `completion <shell>`: a script for the program with this main file, and for other clones that have
+ * printed theirs. Throws UsageError for an unknown shell.
  */
 export async function completionAnswer(args: ArgumentValues, { program, config }: Program): Promise<string> {
   const usage = usageLine(completionTask, program);
@@ -38,7 +38,7 @@ export async function completionAnswer(args: ArgumentValues, { program, config }
     ['complete.sh', parts[shell]].map((name) => readFile(new URL(name, import.meta.url), 'utf8')),
   );
   const name = basename(main);
-  // A program beside it that starts it too.
+  // A launcher next to the program.
   const launcher = config.launcher && `./${config.launcher}`;
   const variables: [string, string][] = [
     ['_task_runner_main', main],
@@ -56,7 +56,7 @@ export async function completionAnswer(args: ArgumentValues, { program, config }
   return `${[...head, ...assignments].join('\n')}\n${own}`;
 }
 
-/** What is only said to a reader of our sources need not be read at every completion. */
+/** Drops comments, which would only slow each completion down. */
 function withoutComments(script: string): string {
   return script.replace(/^\s*#.*\n/gm, '').replace(/\n{2,}/g, '\n');
 }

@@ -6,7 +6,7 @@ const lines: { readonly [Kind in EdgeKind]: string } = {
   finally: ' [style=dotted, label="finally"]',
 };
 
-/** The graph in the language of Graphviz, for `dot -Tpng`; the marks look as in the other formats. */
+/** The graph in Graphviz's language, for `dot -Tpng`, with the same marks as other formats. */
 export function dot(view: GraphView): string {
   return [
     `digraph ${quote(view.title)} {`,

@@ -1,6 +1,6 @@
 import type { EdgeKind, GraphView, Mark, ViewNode } from './view.ts';
 
-/** Three hyphens would begin a longer arrow. */
+/** Three hyphens would be a longer arrow. */
 const arrows: { readonly [Kind in EdgeKind]: string } = {
   need: '-->',
   after: '-.->',
@@ -15,8 +15,8 @@ const looks: { readonly [Name in Mark]: string } = {
 };
 
 /**
- * The graph as a Mermaid flowchart, for READMEs: needs as arrows, `after` dotted, finalisers as hexagons, long-running
- * tasks with round ends, private ones with a dashed border.
+ * The graph as a Mermaid flowchart for READMEs: needs are arrows, `after` is dotted, finalisers are hexagons,
+ * long-running tasks have round ends, private ones dashed borders.
  */
 export function mermaid(view: GraphView): string {
   const lines = ['flowchart LR'];
@@ -24,7 +24,7 @@ export function mermaid(view: GraphView): string {
   for (const edge of view.edges) lines.push(`  ${edge.from} ${arrows[edge.kind]} ${edge.to}`);
   for (const mark of Object.keys(looks) as Mark[]) {
     const marked = view.nodes.filter((node) => node.marks.includes(mark)).map((node) => node.id);
-    // A hyphen would end the name of the class.
+    // A hyphen would end the class name.
     const name = mark.replace('-', '_');
     if (marked.length > 0)
       lines.push(`  classDef ${name} ${looks[mark]}`, `  class ${marked.join(',')} ${name}`);
@@ -39,7 +39,7 @@ function shape(node: ViewNode): string {
 }
 
 /**
- * Character codes for all that Mermaid could take for something else: quotes, `#35;`, backslash and n, Markdown and HTML.
+ * Character codes for everything special to Mermaid: quotes, `#35;`, backslash and n, Markdown and HTML.
  * https://mermaid.js.org/syntax/flowchart.html, "Entity codes to escape characters"
  */
 function escapeLabel(label: string): string {

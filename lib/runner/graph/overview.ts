@@ -12,8 +12,8 @@ import { claimName } from '../task-names.ts';
 import { describe, type EdgeKind, type GraphView, marksOf, type ViewEdge } from './view.ts';
 
 /**
- * All public tasks and what they need, one node per task whatever its arguments: an edge means that the task has this need
- * for its default arguments, or for one of the choices of those that it requires.
+ * All public tasks and their needs, one node per task: an edge means that the task has this need with its default
+ * arguments, or with some choice of a required one.
  */
 export async function overview(tasks: readonly AnyTask[], options: Options): Promise<GraphView> {
   const nodes = new Set(tasks.filter((task) => !task.private));
@@ -22,7 +22,7 @@ export async function overview(tasks: readonly AnyTask[], options: Options): Pro
   const connect = (from: AnyTask, to: AnyTask, kind: EdgeKind): void => {
     if (from !== to) edges.set(`${from.name} ${to.name} ${kind}`, { from, to, kind });
   };
-  // The set grows while it is walked, by the private tasks that are needed.
+  // Grows while it is iterated, by needed private tasks.
   const names = new Map<string, AnyTask>();
   for (const task of nodes) {
     claimName(task.name, task, names);
@@ -55,7 +55,7 @@ export async function overview(tasks: readonly AnyTask[], options: Options): Pro
   };
 }
 
-/** Default arguments; of what is required each choice in turn. */
+/** Default arguments, with each choice of the required ones in turn. */
 async function inputsOf(task: AnyTask, options: Options): Promise<TaskInput[]> {
   const possible = await Promise.all(
     specsOf(task).map(async ([name, spec]) => {
@@ -71,7 +71,7 @@ async function inputsOf(task: AnyTask, options: Options): Promise<TaskInput[]> {
   });
 }
 
-/** A function that cannot do without an argument that nobody gave has nothing to say. */
+/** Empty if the function fails because a required argument is missing. */
 function ask<Item>(question: () => readonly Item[]): readonly Item[] {
   try {
     return question();

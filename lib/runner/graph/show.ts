@@ -16,8 +16,8 @@ type Known = {
 };
 
 /**
- * The text that `graph [task] [arguments] [, task …] [--format …]` prints; undefined when the command line does not begin with
- * `graph`, or only asks for help. The graph is expanded and checked as for a run, with the options as `resolve` leaves them. Throws
+ * The output of `graph [task] [arguments] [, task …] [--format …]`; undefined if the command line does not begin with
+ * `graph` or asks for help. Expands and checks the graph as for a run, with options from `resolve`. Throws
  * UsageError.
  */
 export async function showGraph(
@@ -45,10 +45,10 @@ export async function showGraph(
   return (await import('./mermaid.ts')).mermaid(view);
 }
 
-/** The command line without the word `graph`: that of the tasks to be drawn, with `format` among the global options. */
+/** The command line without `graph`, that is of the tasks to draw, with `format` as a global option. */
 function parseGraphLine(argv: readonly string[], known: Known): CommandLine | undefined {
   const place = argv.findIndex((word, index) => {
-    // Only the parser knows whether this word is the task's name or the value of an option before it.
+    // Only the parser knows whether this word is a task or an option's value.
     return (
       word === graphTask.name &&
       parseCommandLine(argv.slice(0, index + 1), known).calls[0]?.task === graphTask

@@ -2,11 +2,11 @@ import { shortPath } from '../call-site.ts';
 import type { Graph, TaskNode } from '../node.ts';
 import type { AnyTask } from '../task.ts';
 
-/** What is special about a node; every format shows each of them. */
+/** Properties of a node that every format shows. */
 export type Mark = 'requested' | 'private' | 'long-running' | 'finaliser';
 
 export type ViewNode = {
-  /** `n0`, `n1`, …: a word in every format. */
+  /** `n0`, `n1`, …: valid in every format. */
   readonly id: string;
   /** As a user would type it: `install-app app1`. */
   readonly label: string;
@@ -19,13 +19,10 @@ export type ViewNode = {
   readonly line: number;
 };
 
-/**
- * `need`: a need. `after`: an order that only counts when both are part of the run. `finally`: from a task to its
- * finaliser.
- */
+/** `need`: a need. `after`: only orders tasks of the same run. `finally`: from a task to its finaliser. */
 export type EdgeKind = 'need' | 'after' | 'finally';
 
-/** Points from what runs first to what runs after it. */
+/** Points from the earlier task to the later one. */
 export type ViewEdge = { readonly from: string; readonly to: string; readonly kind: EdgeKind };
 
 /** A graph as all formats draw it. */
@@ -35,7 +32,7 @@ export type GraphView = {
   readonly edges: readonly ViewEdge[];
 };
 
-/** The view of a run's graph in its order, finalisers included. */
+/** A run's graph in its order, including finalisers. */
 export function viewOfGraph(graph: Graph): GraphView {
   const ids = new Map(graph.nodes.map((node, index) => [node, `n${index}`]));
   const idOf = (node: TaskNode): string => ids.get(node) ?? '';
@@ -65,7 +62,7 @@ export function viewOfGraph(graph: Graph): GraphView {
   };
 }
 
-/** What a view says of a task, whatever its arguments. */
+/** A task in a view, independent of arguments. */
 export function describe(task: AnyTask): Omit<ViewNode, 'id' | 'label' | 'marks'> {
   return {
     task: task.name,
@@ -76,7 +73,7 @@ export function describe(task: AnyTask): Omit<ViewNode, 'id' | 'label' | 'marks'
   };
 }
 
-/** What is special about a task by itself. */
+/** The marks that a task's declaration implies. */
 export function marksOf(task: AnyTask): Mark[] {
   return [
     ...(task.private ? (['private'] as const) : []),

@@ -7,24 +7,24 @@ import { listChanges } from '../format.ts';
 import { findFiles, type Globs } from './glob.ts';
 import { digestOf } from './node-settings.ts';
 
-/** Digests by name: of files by their paths, see `readFiles`, or of anything else. */
+/** Digests by name: of files by path (see `readFiles`) or of anything else. */
 export type Digests = { readonly [name: string]: string };
 
 export type SeenFiles = {
-  /** Of contents, the right to execute and, for a link, where it leads to. */
+  /** Of contents, permission to execute and, for a link, its target. */
   readonly digests: Digests;
-  /** Globs that matched nothing, as they were written. */
+  /** Globs without a match, as written. */
   readonly unmatched: readonly string[];
-  /** The first file or folder that cannot be read, as a sentence. */
+  /** The first unreadable file or folder, as a sentence. */
   readonly problem: string | undefined;
 };
 
-/** Larger files are read in pieces. */
+/** Larger files are read in chunks. */
 const wholeBytes = 1 << 20;
-/** Files that are read at the same time. */
+/** Number of files read at the same time. */
 const readers = 16;
 
-/** The files that the globs match, by their paths from the folder; what goes meanwhile is left out. `memory` is never searched. */
+/** Files that match the globs, by path relative to the folder; skips files removed meanwhile. Never searches `memory`. */
 export async function readFiles(globs: Globs, folder: string, memory: string): Promise<SeenFiles> {
   const { files, unmatched, unreadable } = await findFiles(globs, memory);
   const found = new Map<string, string>();
@@ -49,7 +49,7 @@ export async function readFiles(globs: Globs, folder: string, memory: string): P
 async function fileDigest(path: string): Promise<string> {
   const own = await lstat(path);
   const link = own.isSymbolicLink() ? await readlink(path) : '';
-  // A link that leads nowhere is a fact like others.
+  // A broken link is valid content too.
   const target = link === '' ? own : await stat(path).catch(() => undefined);
   if (!target?.isFile()) return digestOf([link]);
   const contents = createHash('sha256');
@@ -65,12 +65,12 @@ export function changesBetween(before: Digests, now: Digests): string[] {
     .filter((name) => before[name] !== now[name])
     .map((name) => {
       const change = !(name in before) ? 'is new' : name in now ? 'changed' : 'is gone';
-      // A name may hold line breaks, and an explanation is one line.
+      // A name may contain line breaks, but an explanation is one line.
       return `${JSON.stringify(name).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')} ${change}`;
     });
 }
 
-/** The first change, and how many more there are; undefined without one. */
+/** The first change and the number of others; undefined without changes. */
 export function changeBetween(before: Digests, now: Digests): string | undefined {
   const changes = changesBetween(before, now);
   return changes.length === 0 ? undefined : listChanges(changes);

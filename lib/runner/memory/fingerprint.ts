@@ -11,42 +11,42 @@ import { digestOf, neededBy, settingsOf } from './node-settings.ts';
 import { readRecord, removeRecord, writeRecord } from './store.ts';
 
 export type FingerprintSettings = {
-  /** The folder for what is remembered. */
+  /** Folder of the records. */
   readonly memory: string;
-  /** Part of what is remembered: the options that tasks may depend on. */
+  /** Recorded too: options that tasks may depend on. */
   readonly options: unknown;
-  /** The folder that a task without `cwd` works in. */
+  /** Folder of tasks without `cwd`. */
   readonly base: string;
-  /** The runs that are asked for in spite of all checks. */
+  /** True if requested tasks run in any case. */
   readonly force: boolean;
-  /** Why the command does not say that nothing is to be done; undefined when it does. */
+  /** Why the status command does not say that nothing has to be done; undefined if it does. */
   readonly askStatus: (node: TaskNode, command: string) => Promise<string | undefined>;
 };
 
-/** A task as it was found before it ran. */
+/** A task's state before it runs. */
 export type Look = {
   readonly run: boolean;
-  /** The rest of the sentence: `src/a.ts changed`, `12 inputs say so`. */
+  /** Completes a sentence: `src/a.ts changed`, `12 inputs say so`. */
   readonly reason: string;
-  /** What makes it up to date, by the names in explanations; undefined when something could not be read. */
+  /** Digests by name that decide whether it is up to date; undefined if something is unreadable. */
   readonly parts: Digests | undefined;
-  /** Those of its last success. */
+  /** Digests of its last success. */
   readonly before: Digests | undefined;
 };
 
-/** Decides whether tasks are up to date, and remembers what made them so. */
+/** Decides whether tasks are up to date, and records what they were made from. */
 export class Fingerprints {
   readonly #settings: FingerprintSettings;
-  /** What the tasks of this run were found to be. */
+  /** Digests of this run's tasks. */
   readonly #found = new Map<TaskNode, string>();
-  /** The mark of each task of this run that is under way. */
+  /** Marks of this run's unfinished tasks. */
   readonly #marks = new Map<TaskNode, string>();
 
   constructor(settings: FingerprintSettings) {
     this.#settings = settings;
   }
 
-  /** Looks at everything that the task declares. Throws UsageError for an input that matches nothing. */
+  /** Examines everything that the task declares. Throws UsageError for an input without a match. */
   async look(node: TaskNode): Promise<Look> {
     const { task, input } = node;
     const says: string[] = [];
@@ -71,7 +71,7 @@ export class Fingerprints {
     return { ...look, run: false, reason: `${says.join(' and ')} ${verb} so` };
   }
 
-  /** Forgets the task before it starts, so that an end in the middle leaves nothing to believe in. */
+  /** Removes the task's record before it starts, so that an interrupted run leaves none. */
   async started(node: TaskNode, { before }: Look): Promise<void> {
     if (node.task.inputs === undefined) return;
     const mark = randomUUID();
@@ -79,12 +79,12 @@ export class Fingerprints {
     try {
       await writeRecord(this.#settings.memory, this.#key(node), { running: mark });
     } catch {
-      // Where nothing can be written (a full disk) removing may still do. If not, what is remembered would turn into a lie.
+      // On a full disk, removing may still work. Otherwise the old record would be wrong.
       if (before !== undefined) await removeRecord(this.#settings.memory, this.#key(node));
     }
   }
 
-  /** Remembers a success, unless another run has started the same task meanwhile: both were at it. */
+  /** Records a success, unless another run has started the same task meanwhile. */
   async succeeded(node: TaskNode, { parts }: Look): Promise<void> {
     if (node.task.inputs === undefined) return;
     const found = (await readRecord(this.#settings.memory, this.#key(node))) as
@@ -95,7 +95,7 @@ export class Fingerprints {
       isOurs && parts !== undefined
         ? writeRecord(this.#settings.memory, this.#key(node), { parts })
         : removeRecord(this.#settings.memory, this.#key(node));
-    // Not to remember only means to run again.
+    // Without a record, the task just runs again.
     await change.catch(() => {});
   }
 
@@ -126,10 +126,10 @@ export class Fingerprints {
     return { files: Object.keys(digests).length, parts, problem };
   }
 
-  /** The nearest needs with inputs: what others did cannot be told. */
+  /** The nearest needs with inputs; the results of others are unknown. */
   #trackedNeeds(node: TaskNode): TaskNode[] {
     const needs = new Set(neededBy(node));
-    // The set grows while it is walked.
+    // Grows while it is iterated.
     for (const needed of needs)
       if (!this.#found.has(needed)) for (const deeper of neededBy(needed)) needs.add(deeper);
     return [...needs].filter((needed) => this.#found.has(needed));
@@ -140,7 +140,7 @@ export class Fingerprints {
   }
 }
 
-/** Checked on its way in from a file that anything may have happened to. */
+/** Validates a record, since its file may be damaged. */
 function parseRecord(value: unknown): Digests | undefined {
   const { parts } = Object(value) as { parts?: unknown };
   const good =

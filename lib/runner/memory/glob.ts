@@ -2,34 +2,34 @@ import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import picomatch from 'picomatch';
 
-/** One glob, bound to a folder. All paths are absolute. */
+/** A glob relative to a folder, with absolute paths. */
 type Pattern = {
-  /** As it was written. */
+  /** As written. */
   readonly text: string;
-  /** Where the search begins: the part in front of the first wildcard. */
+  /** Start of the search: the part before the first wildcard. */
   readonly start: string;
   readonly matches: (path: string) => boolean;
-  /** Whether it stands for everything in this folder. */
+  /** True if it includes everything in this folder. */
   readonly covers: (folder: string) => boolean;
 };
 
 export type Globs = { readonly included: readonly Pattern[]; readonly excluded: readonly Pattern[] };
 
 type Found = {
-  /** Absolute, sorted. Files and symbolic links, whatever these lead to. */
+  /** Absolute and sorted. Files and symbolic links, whatever their targets. */
   readonly files: readonly string[];
-  /** Globs that matched nothing, as they were written. */
+  /** Globs without a match, as written. */
   readonly unmatched: readonly string[];
-  /** Folders that could not be read. */
+  /** Unreadable folders. */
   readonly unreadable: readonly string[];
 };
 
-/** Folders that only count when a glob names them. */
+/** Folders that only count if a glob names them. */
 const passedOver = ['.git', 'node_modules'];
 
 /**
- * Globs relative to a folder: `*`, `?`, `[…]`, `{a,b}`, `**`, a leading `!` leaves out. A path without wildcards stands for
- * the file or for all of the folder. Names that begin with a dot match like all others.
+ * Globs relative to a folder: `*`, `?`, `[…]`, `{a,b}`, `**`; a leading `!` excludes. A path without wildcards means
+ * the file or the whole folder. Names with a leading dot match like others.
  */
 export function compileGlobs(texts: readonly string[], folder: string): Globs {
   const excluded = texts.filter((text) => text.startsWith('!'));
@@ -40,8 +40,8 @@ export function compileGlobs(texts: readonly string[], folder: string): Globs {
 }
 
 /**
- * Finds the files that the globs match. Links to folders are followed, except back to a folder on the way, which would never end. A
- * link itself counts too. `ignored`: a folder that is never searched.
+ * Finds the files that match the globs. Follows links to folders, except back to a folder on the way, which would
+ * never end. A link counts as a file too. `ignored`: a folder to skip.
  */
 export async function findFiles(globs: Globs, ignored?: string): Promise<Found> {
   const files = new Set<string>();
@@ -60,7 +60,7 @@ export async function findFiles(globs: Globs, ignored?: string): Promise<Found> 
   }
   return { files: [...files].sort(), unmatched, unreadable: [...unreadable].sort() };
 
-  /** `passed`: the folders, without links, in which the links stand that led here. */
+  /** `passed`: real folders of the links that led here. */
   async function walk(
     pattern: Pattern,
     folder: string,
@@ -86,14 +86,14 @@ export async function findFiles(globs: Globs, ignored?: string): Promise<Found> 
     try {
       return await readdir(folder, { withFileTypes: true });
     } catch (error) {
-      // A folder that has just gone holds nothing.
+      // The folder was just removed.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') unreadable.add(folder);
       return [];
     }
   }
 }
 
-/** False for a path that is neither something the globs stand for, nor a folder on the way to it. */
+/** False if the path neither matches nor is on the way to a match. */
 export function mayHold(globs: Globs, path: string): boolean {
   return globs.included.some(
     (glob) => isWithin(glob.start, path) || (isWithin(path, glob.start) && !isLeftOut(glob, globs, path)),
@@ -109,7 +109,7 @@ function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder === sep ? sep : folder + sep);
 }
 
-/** The path, or the nearest folder above that exists: the next part of the path can only appear there. */
+/** The path or its nearest existing parent, where the missing part would appear. */
 export async function existingFolder(path: string): Promise<string> {
   for (let folder = path; ; folder = dirname(folder))
     if (folder === dirname(folder) || (await isFolder(folder))) return folder;
@@ -124,7 +124,7 @@ function compile(text: string, glob: string, folder: string): Pattern {
   const start = resolve(folder, base.replace(/\\(.)/g, '$1'));
   const below = (path: string): boolean => isWithin(path, start);
   if (rest === '') return { text, start, matches: below, covers: below };
-  // A `**` shall match names with a line break as well.
+  // `**` must also match names with line breaks.
   const isMatch = picomatch(rest, { dot: true, flags: 's', nonegate: true });
   const matches = (path: string): boolean => below(path) && path !== start && isMatch(relative(start, path));
   const isWhole = /(^|\/)\*\*$/.test(rest);

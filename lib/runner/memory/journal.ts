@@ -11,50 +11,47 @@ const ending = '.jsonl';
 
 export type JournalHeader = ProcessIdentity & {
   readonly version: number;
-  /** The label of the requested tasks. */
+  /** Label of the requested tasks. */
   readonly task: string;
-  /** When the run began, ISO 8601. */
+  /** Start of the run, ISO 8601. */
   readonly since: string;
-  /** The lock that the run held. */
+  /** Lock held by the run. */
   readonly lock?: string;
 };
 
-/** What a run was asked to do. */
 export type JournaledRequest = {
-  /** A name that only the same tasks with the same arguments and options have, fit for a file. */
+  /** A file name unique to these tasks, arguments and options. */
   readonly name: string;
-  /** The label of the requested tasks. */
+  /** Label of the requested tasks. */
   readonly task: string;
-  /** The lock that the run holds. */
+  /** Lock held by the run. */
   readonly lock: string | undefined;
 };
 
-/** A run as its journal tells it. */
 export type JournaledRun = {
   readonly header: JournalHeader;
-  /** Digests of nodes that are done, by their ids: see `settingsDigest`. */
+  /** Digests of finished nodes by id, see `settingsDigest`. */
   readonly done: ReadonlyMap<string, string>;
-  /** Undefined for a run that was killed or is still at work. */
+  /** Undefined if the run was killed or still runs. */
   readonly outcome: RunOutcome | undefined;
-  /** A run of something else that has held the same lock since, and may have undone it all. */
+  /** A later run of other tasks with the same lock, which may have undone everything. */
   readonly later: JournalHeader | undefined;
 };
 
 /**
- * Writes down what the last run of a request has done, one line of JSON for each node that is done. Lines are handed to the system
- * in the same turn of the event loop: they stay when the run is killed. A journal that cannot be written is given up: it is never
- * worth a failure.
+ * Records what the last run of a request has done, one line of JSON per finished node. Lines are written in the same
+ * turn of the event loop, so they survive a killed run. An unwritable journal is given up, never a failure.
  */
 export class Journal {
   #file: number | undefined;
-  /** Lines from one turn of the event loop: thousands of small tasks end in one. */
+  /** Lines of one turn of the event loop, in which thousands of small tasks may end. */
   #pending = '';
 
   private constructor(file: number) {
     this.#file = file;
   }
 
-  /** Begins the journal of a run. Undefined when it cannot be written. */
+  /** Begins a run's journal; undefined if it cannot be written. */
   static async begin(memory: string, { name, task, lock }: JournaledRequest): Promise<Journal | undefined> {
     try {
       const [folder, identity] = await Promise.all([makeMemoryFolder(memory, folderName), ownIdentity()]);
@@ -69,7 +66,7 @@ export class Journal {
     }
   }
 
-  /** Notes a node as done; one that cannot be told from another (`undefined`) is not noted. */
+  /** Records a finished node, unless its digest is undefined. */
   note(id: string, digest: string | undefined): void {
     if (digest === undefined) return;
     if (this.#pending === '') setImmediate(() => this.#flush());
@@ -113,7 +110,7 @@ export async function readLastRun(
   return { ...run, later };
 }
 
-/** Undefined for a file without a header; a line that is cut off or damaged is left out. */
+/** Undefined without a header; skips damaged lines. */
 export function parseJournal(text: string): Omit<JournaledRun, 'later'> | undefined {
   const [header, ...lines] = text.split('\n').map(parseLine);
   if (header === undefined || header.version !== version || typeof header.task !== 'string') return undefined;

@@ -14,7 +14,7 @@ import type { Resumption } from './resume.ts';
 export type MemoryRequest = {
   readonly graph: Graph;
   readonly settings: RunnerSettings;
-  /** The folder for what is remembered. */
+  /** Folder of the records. */
   readonly memory: string;
   readonly shell: Run['shell'];
 };
@@ -23,16 +23,16 @@ type MemoryParts = {
   readonly run: Run;
   readonly tally: Tally;
   readonly explain: boolean;
-  /** Undefined when no task of the run is tracked. */
+  /** Undefined if the run has no tracked task. */
   readonly fingerprints: Fingerprints | undefined;
   readonly journal: Journal | undefined;
   readonly resumption: Resumption | undefined;
 };
 
 /**
- * Opens what is remembered for a run; undefined when the run has nothing to do with it: a single task that declares nothing
- * leaves no files behind. Throws UsageError when nothing can be resumed. Call it with the lock held: an earlier run must have
- * ended before its journal is read.
+ * Opens the records for a run; undefined if the run needs none: a single task that declares nothing leaves no files.
+ * Throws UsageError if nothing can be resumed. Requires the lock: an earlier run must have ended before its journal
+ * is read.
  */
 export async function openMemory(
   request: MemoryRequest,
@@ -48,14 +48,14 @@ export async function openMemory(
   const folder = resolve(request.memory);
   const { Journal, readLastRun } = await import('./journal.ts');
   const { label, roots } = graph;
-  // Inside of a run that holds the lock this one does nothing behind that run's back.
+  // A nested run under the same lock does nothing that the outer run does not know.
   const lock = run.holder === undefined ? undefined : run.lock;
   const words = roots.map(({ id, input }) => [id, input.passThrough]);
   const asked = { name: digestOf([ownOptions(graph.options), words]), task: label, lock };
   const resumption = settings.resume
     ? await (await import('./resume.ts')).Resumption.of(await readLastRun(folder, asked), graph.nodes, label)
     : undefined;
-  // A single task is done or it is not: there is nothing in between to resume. With a lock others have to know of it.
+  // A single task has no partial result to resume. With a lock, other runs have to know of it.
   const journal = single && lock === undefined ? undefined : await Journal.begin(folder, asked);
   const fingerprints = tracks
     ? await openFingerprints(request, (node, command) => askStatus(node, command, run))
@@ -63,7 +63,7 @@ export async function openMemory(
   return new Memory({ run, tally, explain: settings.explain, fingerprints, journal, resumption });
 }
 
-/** Stands around each node of a run: `before` may find that nothing is to be done, `after` remembers what was. */
+/** Wraps each node of a run: `before` decides whether it has to run, `after` records its result. */
 export class Memory {
   readonly #parts: MemoryParts;
   readonly #looks = new Map<TaskNode, Look>();
@@ -73,8 +73,8 @@ export class Memory {
   }
 
   /**
-   * True when the node is as good as done, false when it failed before it started; both are counted and told. Undefined when
-   * it has to run. `late`: the stop of the run is not for this one. Never rejects.
+   * True if the node counts as done, false if it failed before it started; both are counted and reported. Undefined
+   * if it has to run. `late`: the run's stop does not apply. Never rejects.
    */
   async before(node: TaskNode, late: boolean): Promise<boolean | undefined> {
     const { run, tally, fingerprints } = this.#parts;
@@ -93,12 +93,12 @@ export class Memory {
     }
   }
 
-  /** A long-running process always has to run. */
+  /** Explains why a long-running process runs, as it always does. */
   launched(node: TaskNode): void {
     this.#explain(node, this.#parts.resumption ? 'it does not outlast a run' : declaredReason(node));
   }
 
-  /** Remembers a node that has run; never rejects. */
+  /** Records a node's result; never rejects. */
   async after(node: TaskNode, { status }: NodeResult): Promise<void> {
     const { run, journal, fingerprints } = this.#parts;
     if (status !== 'done') return;
@@ -159,8 +159,8 @@ export class Memory {
 }
 
 /**
- * Says for each task of a run that does not take place why it would run or not, one line each. No command is started, so what
- * depends on one (a status command, what a need changes) is told as a condition.
+ * Explains for each task, without a run, why it would run or not, one line each. Starts no command, so whatever
+ * depends on one (a status command, a need's effect) is given as a condition.
  */
 export async function predict(request: MemoryRequest): Promise<Map<TaskNode, string>> {
   const asked = new Set<TaskNode>();
@@ -194,7 +194,6 @@ export async function predict(request: MemoryRequest): Promise<Map<TaskNode, str
   }
 }
 
-/** What decides whether tasks are up to date. */
 async function openFingerprints(
   { graph, settings, memory, shell }: MemoryRequest,
   askStatus: FingerprintSettings['askStatus'],
@@ -210,8 +209,8 @@ async function openFingerprints(
 }
 
 /**
- * Asks a task's status command, in the task's folder and with its variables, as a task of its own: it has the same time limit
- * and is stopped with the run. Its output is not shown.
+ * Runs a task's status command like the task: in its folder, with its variables and time limit, stopped with the run.
+ * Hides its output.
  */
 async function askStatus(node: TaskNode, command: string, run: Run): Promise<string | undefined> {
   const { run: _, retries: __, ...declared } = node.task;
@@ -222,7 +221,7 @@ async function askStatus(node: TaskNode, command: string, run: Run): Promise<str
   return `its status command ended with exit code ${result.failure.exitCode}`;
 }
 
-/** The options that are not the runner's own: those that a task's work may depend on. */
+/** Options other than the runner's, on which tasks may depend. */
 function ownOptions(options: Options): [string, unknown][] {
   const own = Object.entries(options).filter(
     ([name, value]) => value !== undefined && !(name in runnerOptions),
@@ -230,7 +229,7 @@ function ownOptions(options: Options): [string, unknown][] {
   return own.sort(([left], [right]) => (left < right ? -1 : 1));
 }
 
-/** Why a task runs that is not checked. */
+/** Why an untracked task runs. */
 function declaredReason({ task }: TaskNode): string {
   return task.ready !== undefined ? 'it is a long-running process' : 'it declares neither inputs nor status';
 }

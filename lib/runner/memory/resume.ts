@@ -6,14 +6,14 @@ import { finalisersOf } from '../task.ts';
 import type { JournaledRun } from './journal.ts';
 import { neededBy, passing, settingsDigest } from './node-settings.ts';
 
-/** What an earlier run has done, as far as it still holds. */
+/** The results of an earlier run that are still valid. */
 export class Resumption {
   readonly #run: JournaledRun;
   readonly #finalisers: ReadonlySet<unknown>;
-  /** Nodes that this run need not do again. */
+  /** Nodes that this run can skip. */
   readonly #settled = new Set<TaskNode>();
 
-  /** Throws UsageError when there is nothing to resume. `task`: the label of the requested tasks. */
+  /** Throws UsageError if there is nothing to resume. `task`: label of the requested tasks. */
   static async of(
     run: JournaledRun | undefined,
     nodes: readonly TaskNode[],
@@ -53,13 +53,13 @@ export class Resumption {
     return isPassing(node) || this.#run.done.get(node.id) === passing;
   }
 
-  /** Notes that a node need not run, for whatever reason. Returns what the last run noted of it. */
+  /** Marks a node as not to be run. Returns what the last run recorded for it. */
   settle(node: TaskNode): string | undefined {
     this.#settled.add(node);
     return this.#run.done.get(node.id);
   }
 
-  /** Why a node runs although the run is resumed; undefined when it was done and still is. */
+  /** Why a node runs in a resumed run; undefined if it was done and still is. */
   async reasonToRun(node: TaskNode): Promise<string | undefined> {
     if (isPassing(node)) return 'it does not outlast a run';
     if (this.#finalisers.has(node.task)) return 'it ends what others began';
@@ -73,8 +73,8 @@ export class Resumption {
 }
 
 /**
- * Whether what the task made is gone with the run: a long-running process, or something that is ended by a finaliser. It runs
- * again, and tasks that used it and are done need not.
+ * True if the task's result ended with the run: a long-running process, or something that a finaliser removes. It
+ * runs again, but finished tasks that used it need not.
  */
 function isPassing({ task }: TaskNode): boolean {
   return task.ready !== undefined || task.finally !== undefined;

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { digestOf } from './node-settings.ts';
 
 /**
- * Makes a folder inside of what the runner remembers. The outermost folder that had to be made for it is kept out of version
- * control; one that was there before is left as it is.
+ * Creates a folder inside the runner's records. Keeps a newly created outermost folder out of version control; leaves
+ * an existing one alone.
  */
 export async function makeMemoryFolder(memory: string, name: string): Promise<string> {
   const folder = join(memory, name);
@@ -17,10 +17,10 @@ export async function makeMemoryFolder(memory: string, name: string): Promise<st
 
 const folderName = 'fingerprints';
 
-/** Not `.json`: what checks or formats the JSON of a project shall not find it. */
+/** Not `.json`, which formatters and linters of the project would find. */
 const pathOf = (memory: string, key: string): string => join(memory, folderName, `${digestOf(key)}.memory`);
 
-/** What was written last for this key; undefined when there is nothing or it is damaged. */
+/** The last value written for this key; undefined if there is none or it is damaged. */
 export async function readRecord(memory: string, key: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(pathOf(memory, key), 'utf8'));
@@ -29,7 +29,7 @@ export async function readRecord(memory: string, key: string): Promise<unknown> 
   }
 }
 
-/** As a whole, so that a reader sees the old or the new value and never a half. Throws when it cannot be written. */
+/** Writes atomically, so that readers see the old or the new value. Throws if it fails. */
 export async function writeRecord(memory: string, key: string, value: unknown): Promise<void> {
   const draft = join(await makeMemoryFolder(memory, folderName), `${randomUUID()}.tmp`);
   try {
