@@ -1,6 +1,6 @@
 import { type AnyTask, type ArgumentSpec, task } from './task.ts';
 
-/* Tasks that the runner answers itself. They are listed like all others. */
+/* Tasks that the runner itself answers, listed like all others. */
 
 export const listTask: AnyTask = task({
   name: 'list',
@@ -16,7 +16,7 @@ export const graphFormat = {
   description: 'how it is written',
 } as const satisfies ArgumentSpec;
 
-/** The command line may hold every argument and option of the task that it draws. */
+/** Accepts every argument and option of the task to draw. */
 export const graphTask = task({
   name: 'graph',
   group: 'runner',

@@ -2,12 +2,12 @@ import { setTimeout } from 'node:timers/promises';
 
 const pollMs = 20;
 
-/** Waits, at most until the signal comes; never rejects. */
+/** Waits until the time is over or the signal comes; never rejects. */
 export async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   await setTimeout(milliseconds, undefined, signal && { signal }).catch(() => {});
 }
 
-/** Asks until the answer is true, at least once; false when it was not within the time. Nothing tells of the end of a grandchild. */
+/** Polls at least once until the answer is true; false after the time. The end of a grandchild raises no event. */
 export async function poll(isDone: () => Promise<boolean>, withinMs: number): Promise<boolean> {
   for (const deadline = Date.now() + withinMs; !(await isDone()); await pause(pollMs)) {
     if (Date.now() >= deadline) return false;
@@ -15,7 +15,7 @@ export async function poll(isDone: () => Promise<boolean>, withinMs: number): Pr
   return true;
 }
 
-/** For a timer: one of more milliseconds than this goes off at once. */
+/** Limits a timer's milliseconds: with more, it fires immediately. */
 export function timerMs(milliseconds: number): number {
   return Math.min(milliseconds, 2 ** 31 - 1);
 }

@@ -4,13 +4,12 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A pid alone may be reused: only together with its start time and the boot does it name one process. */
+/** A process. Pids are reused, but not with the same start time and boot. */
 export type ProcessIdentity = { readonly pid: number; readonly startTime: string; readonly bootId: string };
 
 /**
- * When the process started, in a form that is only good for comparison (Linux: clock ticks since boot, field 22 of
- * /proc/<pid>/stat; elsewhere what `ps -o lstart=` prints, in UTC: it has to be the same in another time zone). Undefined when
- * there is no such process.
+ * When the process started, only for comparison (Linux: clock ticks since boot, field 22 of /proc/<pid>/stat;
+ * elsewhere `ps -o lstart=` in UTC, independent of the time zone). Undefined if there is no such process.
  */
 export async function processStartTime(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') return (await readStat(pid))?.startTime;
@@ -26,7 +25,7 @@ export async function processStartTime(pid: number): Promise<string | undefined>
 
 let ownBootId: Promise<string> | undefined;
 
-/** Changes with every boot of the machine. */
+/** Changes with each boot. */
 export function bootId(): Promise<string> {
   ownBootId ??= readBootId();
   return ownBootId;
@@ -36,7 +35,7 @@ async function readBootId(): Promise<string> {
   if (process.platform === 'linux') {
     return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
   }
-  // Not kern.boottime, which macOS moves when the clock is set.
+  // Not kern.boottime, which macOS changes when the clock is set.
   const { stdout } = await run('sysctl', ['-n', 'kern.bootsessionuuid']).catch(() => ({ stdout: '' }));
   return stdout.trim();
 }
@@ -45,19 +44,19 @@ export async function ownIdentity(): Promise<ProcessIdentity> {
   return (await processIdentity(process.pid)) ?? { pid: process.pid, startTime: '', bootId: await bootId() };
 }
 
-/** The identity of a living process; undefined when there is none of this pid. */
+/** The identity of a running process; undefined if there is none with this pid. */
 export async function processIdentity(pid: number): Promise<ProcessIdentity | undefined> {
   const startTime = await processStartTime(pid);
   return startTime === undefined ? undefined : { pid, startTime, bootId: await bootId() };
 }
 
-/** Whether exactly this process is still alive. */
+/** True if this very process is still running. */
 export async function isSameProcess(identity: ProcessIdentity): Promise<boolean> {
   if (identity.bootId !== (await bootId())) return false;
   return (await processStartTime(identity.pid)) === identity.startTime;
 }
 
-/** Whether exactly this process is alive and has started us, directly or not, by processes that live. */
+/** True if this very process is running and is our ancestor, through running processes. */
 export async function isAncestor(identity: ProcessIdentity): Promise<boolean> {
   if (!(await isSameProcess(identity))) return false;
   const parents = new Map((await runningProcesses()).map(({ pid, parent }) => [pid, parent]));
@@ -68,20 +67,20 @@ export async function isAncestor(identity: ProcessIdentity): Promise<boolean> {
 }
 
 /**
- * Whether a process group still has a living member. Zombies do not count: where pid 1 reaps nothing (containers), a
- * signal 0 would find them for ever.
+ * True if a process group has a running member. Zombies do not count: in containers whose pid 1 does not reap them,
+ * signal 0 would find them forever.
  */
 export async function isGroupAlive(group: number): Promise<boolean> {
   try {
     process.kill(-group, 0);
   } catch (error) {
-    // EPERM: somebody is there, under another user.
+    // EPERM: it exists, under another user.
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
   return (await runningProcesses()).some((other) => other.group === group);
 }
 
-/** The processes that this one started and that still run. */
+/** The running children of a process. */
 export async function childrenOf(pid: number): Promise<ProcessIdentity[]> {
   const children = (await runningProcesses()).filter(({ parent }) => parent === pid);
   const found = await Promise.all(children.map((child) => processIdentity(child.pid)));
@@ -90,7 +89,7 @@ export async function childrenOf(pid: number): Promise<ProcessIdentity[]> {
 
 type RunningProcess = { readonly pid: number; readonly parent: number; readonly group: number };
 
-/** Of all users. A zombie runs no more. */
+/** Processes of all users, except zombies. */
 export async function runningProcesses(): Promise<RunningProcess[]> {
   if (process.platform === 'linux') {
     const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
@@ -104,11 +103,11 @@ export async function runningProcesses(): Promise<RunningProcess[]> {
   });
 }
 
-/** Undefined also for a zombie. */
+/** Undefined for zombies too. */
 async function readStat(pid: number): Promise<(RunningProcess & { startTime: string }) | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
-  // The second field is the command in brackets and may itself hold blanks and brackets.
+  // The second field, the command in brackets, may contain blanks and brackets.
   const [state, parent, group, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ');
   if (state === 'Z' || state === 'X') return undefined;
   return { pid, parent: Number(parent), group: Number(group), startTime: rest[16] ?? '' };

@@ -1,31 +1,31 @@
 import { type Found, hidePieces, patternsOf, type SecretPattern } from './secret-pattern.ts';
 
 const mask = '***';
-/** Fields of events, of a recorded run and of the view of a graph that are no text: a secret may be `task` or `done`. */
+/** Fields of events, recorded runs and graph views that are not text: a secret may be `task` or `done`. */
 const notText = new Set(
   'type id name because needs from to kind marks stream outcome status report signal'.split(' '),
 );
-/** Shorter fragments of base64 would hide harmless text. */
+/** Shorter base64 fragments would hide harmless text. */
 const shortestEncoded = 6;
-/** Of a secret of several lines each one is hidden by itself, but not `{` and the like. */
+/** Each line of a longer secret is hidden, but not `{` and the like. */
 const shortestLine = 4;
 
 /**
- * Replaces secrets by `***`. One per run; secrets are added while it goes on. Any length is hidden, so that one of few
- * characters makes a log hard to read; what was written before a secret was added is not called back.
+ * Replaces secrets by `***`. One per run, to which secrets are added as it goes on. Even short ones are hidden,
+ * although that may make a log hard to read; what was written before stays.
  */
 export class Redactor {
   readonly #known = new Set<string>();
   readonly #index = new AnchorIndex();
-  /** Patterns without an anchor: each text is searched for them. */
+  /** Patterns without an anchor, tried on each text. */
   readonly #always: Found[] = [];
   readonly #broken = new BrokenForms();
-  /** Length of the longest text that is replaced: what a cut in the middle of a line has to hold back. */
+  /** Length of the longest text to replace, to hold back when a line is cut. */
   longest = 0;
 
   /**
-   * From now on hides the value and each of its lines, as they are and as JSON, URLs, shells and YAML write them, and their
-   * base64 at any place in a longer text, also one that is broken into lines.
+   * Hides the value and each of its lines from now on: plain, as written by JSON, URLs, shells and YAML, and in
+   * base64 at any place of a longer text, even across lines.
    */
   add(value: string): void {
     if (value.trim() !== '') this.#broken.add(Buffer.from(value.trim()));
@@ -41,7 +41,7 @@ export class Redactor {
     let redacted = this.#broken.redact(text);
     const found = [...this.#index.find(redacted), ...this.#always];
     if (found.length === 0) return redacted;
-    // Of two that begin in the same way the longer one is replaced whole.
+    // If one begins like another, the longer one is replaced.
     found.sort((left, right) => right.longest - left.longest);
     for (const pattern of found) pattern.expression ??= new RegExp(pattern.source, 'g');
     redacted = hidePieces(redacted, found, mask);
@@ -50,7 +50,7 @@ export class Redactor {
     return redacted;
   }
 
-  /** The same value with every text in it redacted, but not the names by which its parts find each other. */
+  /** The value with every text redacted, except names by which parts refer to each other. */
   redactAll<Value>(value: Value): Value {
     if (this.#known.size === 0) return value;
     if (typeof value === 'string') return this.redact(value) as Value;
@@ -73,12 +73,12 @@ export class Redactor {
 const anchorLength = 4;
 
 /**
- * Finds the patterns that can be in a text, by four letters that stand in each. A key of some 50 lines has hundreds of
- * forms: to try all of them at each place of each line would take longer than everything else in a run.
+ * Finds candidates among the patterns by four characters that each contains. A key of 50 lines has hundreds of forms;
+ * trying all everywhere would take longer than the rest of a run.
  */
 class AnchorIndex {
   readonly #patterns = new Map<number, Found[]>();
-  /** Whether a key with these last bits is in the map: faster to ask than that. */
+  /** A filter by the key's last bits, faster than the map. */
   readonly #seen = new Uint8Array(1 << 20);
 
   add(anchor: string, pattern: Found): void {
@@ -100,24 +100,24 @@ class AnchorIndex {
   }
 }
 
-/** The last four characters, seven bits of each. */
+/** The last four characters, seven bits each. */
 function nextKey(key: number, character: number): number {
   return ((key << 7) | (character & 0x7f)) & 0xfffffff;
 }
 
-/** What no line of nothing but base64 has: `base64` breaks it after 76 characters, PEM files after 64. */
+/** What a line of pure base64 never contains: `base64` breaks it after 76 characters, PEM files after 64. */
 const notEncoded = /[^A-Za-z0-9+/_=-]|=(?!=?$)/;
 
 type Place = { readonly form: string; readonly place: number };
 
 /**
- * Finds what a line of base64 has of a secret whose other part stands in the lines around it. Each line is looked at by
- * itself, so that none has to wait for the next one: up to three characters of a secret may stay at a border.
+ * Hides parts of a secret's base64 that continues in neighbouring lines. Looks at each line alone, so that none has
+ * to wait for the next; up to three characters of a secret may remain at a border.
  */
 class BrokenForms {
-  /** Where in a form four characters stand. */
+  /** Positions of four characters in the forms. */
   readonly #places = new Map<string, Place[]>();
-  /** Not in the map yet: created with the first such line. */
+  /** Indexed with the first line of base64. */
   readonly #added: string[] = [];
 
   add(bytes: Buffer): void {
@@ -131,7 +131,7 @@ class BrokenForms {
       .join('');
   }
 
-  /** Without a pattern for all of the line: one that goes back overflows the stack in a line of some million characters. */
+  /** Uses no pattern for the whole line: backtracking would overflow the stack on a line of millions of characters. */
   readonly #redactLine = (all: string): string => {
     const line = all.trim();
     if (line.length < anchorLength || notEncoded.test(line)) return all;
@@ -143,7 +143,7 @@ class BrokenForms {
     return all.replace(line, () => shown);
   };
 
-  /** How many characters at the start belong to a form that ends there, or goes on in the next line. */
+  /** Number of characters at the start that belong to a form that ends there or fills the line. */
   #atStart(line: string): number {
     let longest = 0;
     for (const { form, place } of this.#placesOf(line.slice(0, anchorLength))) {
@@ -153,7 +153,7 @@ class BrokenForms {
     return longest;
   }
 
-  /** Where the form begins that goes on in the next line; the end of the line when there is none. */
+  /** Start of a form that continues in the next line; the end of the line if there is none. */
   #atEnd(line: string, from: number): number {
     let first = line.length;
     for (const { form, place } of this.#placesOf(line.slice(-anchorLength))) {
@@ -182,19 +182,19 @@ function encodedForms(text: string): SecretPattern[] {
     form,
     form.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, ''),
   ]);
-  // In a URL or JSON the three special characters are escaped again.
+  // URLs and JSON escape the three special characters again.
   return [...new Set(forms)].flatMap(patternsOf);
 }
 
-/** The secret by itself, and inside of a longer text. */
+/** The secret's base64 on its own and inside longer text. */
 function base64Of(bytes: Buffer): string[] {
   const forms = [bytes.toString('base64'), ...[0, 1, 2].map((offset) => encodedInside(bytes, offset))];
   return forms.filter((form) => form.length >= shortestEncoded);
 }
 
 /**
- * The characters that do not depend on what stands around the secret when `offset` bytes (modulo 3) come before it in
- * the encoded text: base64 packs 6 bits a character, so those at both borders mix with their neighbours.
+ * The base64 characters that depend on the secret alone if `offset` bytes (modulo 3) come before it: a character has
+ * 6 bits, so those at the borders mix with neighbours.
  */
 function encodedInside(bytes: Buffer, offset: number): string {
   const encoded = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64');

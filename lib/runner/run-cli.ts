@@ -24,15 +24,15 @@ type Session = {
   readonly stop: Stop;
   readonly terminal: Terminal;
   readonly redactor: Redactor;
-  /** Its tasks run, or are watched. */
+  /** True once its tasks run or are watched. */
   begun: boolean;
 };
 
 const abandonMs = 5000;
 
 /**
- * Does what the command line says and returns the exit code. Every error is shown here. Signals are handled from the first
- * line to the last. What tasks have left open ends soon after the caller has set `process.exitCode`.
+ * Executes the command line and returns the exit code. Shows every error and handles signals throughout. Ends what
+ * tasks left open soon after the caller has set `process.exitCode`.
  */
 export async function runCli(
   tasks: readonly AnyTask[],
@@ -98,8 +98,8 @@ export async function runCli(
 }
 
 /**
- * Rejects when the run is stopped before it has begun, and what the tasks' functions do then (`resolve`, `check`, a promise of
- * `commands`) does not end. A run itself gives up by itself.
+ * Rejects if the run is stopped before it begins and a function of the tasks (`resolve`, `check`, a promise of
+ * `commands`) does not end. A running run stops by itself.
  */
 function abandoned(session: Session): Promise<never> {
   const { signal } = session.stop;
@@ -111,7 +111,7 @@ function abandoned(session: Session): Promise<never> {
   });
 }
 
-/** `process.exitCode`, as a task may set it: a library that ran in this process has failed. It would be lost. */
+/** `process.exitCode` as set by a failed library in this process, which would otherwise be lost. */
 function strayExitCode(before: unknown, showFailure: (failure: Failure) => void): number {
   const { exitCode } = process;
   if (exitCode === before || Number(exitCode ?? 0) === 0) return exitCodes.done;

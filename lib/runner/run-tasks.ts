@@ -28,13 +28,13 @@ export type RunRequest = {
   readonly redactor: Redactor;
   readonly terminal: Terminal;
   readonly shell: Run['shell'];
-  /** The lock to hold while the run lasts. */
+  /** The lock to hold during the run. */
   readonly lock: string | undefined;
-  /** The folder for what is remembered. */
+  /** Folder of the records. */
   readonly memory: string;
 };
 
-/** Runs a checked graph to its end, whatever that is, and returns the exit code. */
+/** Runs a checked graph and returns the exit code. */
 export async function runTasks(request: RunRequest): Promise<number> {
   const { graph, settings, stop, terminal, redactor, children } = request;
   const startedAt = Date.now();
@@ -98,18 +98,18 @@ export async function runTasks(request: RunRequest): Promise<number> {
   }
 }
 
-/** Throws UsageError when a file that was asked for cannot be written. */
+/** Throws UsageError if a requested file cannot be written. */
 async function reportsOf({ settings, graph, redactor }: RunRequest, recorder: RunRecorder) {
   if (settings.reports.report === undefined && settings.reports.trace === undefined) return undefined;
   const { openReports } = await import('./report/reports.ts');
   return await openReports(settings.reports, { recorder, graph, redactor });
 }
 
-/** What the time went into, for runs that are worth it. */
+/** What the time was spent on, for longer runs. */
 async function timingOf({ terminal, redactor }: RunRequest, recorder: RunRecorder): Promise<string[]> {
   if (recorder.durationMs < 1000) return [];
   const { timingLines } = await import('./report/timing-lines.ts');
-  // What is no terminal has no width.
+  // Only a terminal has a width.
   const columns = terminal.isTerminal ? terminal.columns() : 160;
   return timingLines(redactor.redactAll(recorder.recorded()), terminal.style, columns);
 }

@@ -14,7 +14,7 @@ export type Cleanup = {
   readonly run: (outcome: RunOutcome) => void | Promise<void>;
 };
 
-/** What all tasks of a run share. */
+/** Shared by all tasks of a run. */
 export type Run = {
   readonly children: Children;
   readonly stop: Stop;
@@ -22,17 +22,17 @@ export type Run = {
   readonly emit: Emit;
   readonly cleanups: Cleanup[];
   readonly verbose: boolean;
-  /** Both streams of a command come as one, in the order in which it writes, unless somebody tells them apart. */
+  /** Both streams of a command are read as one, in the order of its writes, unless they have to be told apart. */
   readonly oneStream: boolean;
-  /** What the commands of tasks without a `run` start with. */
+  /** Options for commands of tasks without `run`. */
   readonly shell: ((options: Options) => Promise<CommandOptions>) | undefined;
-  /** The path of the lock that the run holds. */
+  /** Path of the lock that the run holds. */
   readonly lock: string | undefined;
-  /** The run as the lock's holder; undefined also inside a run that holds it. */
+  /** The run as its lock's holder; undefined in a nested run, too. */
   readonly holder: LockHolder | undefined;
-  /** Keeps children from printing faster than can be written. */
+  /** Slows down children that print faster than we can write. */
   readonly pressure: BackPressure | undefined;
-  /** The cleanups run: their commands are let through although the run was stopped. */
+  /** True while cleanups run, whose commands are allowed even if the run was stopped. */
   cleaning: boolean;
 };
 
@@ -41,13 +41,13 @@ export type NodeResult =
   | { readonly status: 'failed'; readonly failure: Failure; readonly lastLines: readonly string[] }
   | { readonly status: 'interrupted' };
 
-/** What interrupts a node. Of most it is the stop of the run. */
+/** Interrupts a node; for most nodes, the run's stop. */
 export type Gate = {
   readonly signal: AbortSignal;
-  /** Resolves when the children that the interruption is for are gone. */
+  /** Resolves once the interrupted children are gone. */
   readonly ended: () => Promise<void>;
-  /** The interruption is a failure, and this one. */
+  /** Set if the interruption is a failure. */
   readonly failure?: () => TaskError | undefined;
-  /** From now on it interrupts nothing; may be called twice. */
+  /** Ends its effect; may be called twice. */
   readonly release?: () => void;
 };

@@ -1,4 +1,4 @@
-/* The door of the runner: everything that tasks and other modules may use of it. */
+/* The runner's public interface for tasks and other modules. */
 
 export { reasonIn } from './command-failure.ts';
 export { type Failure, MissingToolError, TaskError, UsageError } from './errors.ts';

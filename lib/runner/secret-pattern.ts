@@ -1,27 +1,27 @@
-/** What finds a secret, however it is written. */
+/** Finds a secret in all its notations. */
 export type SecretPattern = {
   readonly source: string;
-  /** Characters of the longest text that it finds. */
+  /** Length of the longest match. */
   readonly longest: number;
-  /** Four letters or digits that stand in everything that it finds; undefined when there are none. */
+  /** Four letters or digits in every match; undefined if there are none. */
   readonly anchor: string | undefined;
-  /** It finds a part of a secret that is too long for one expression. */
+  /** True for a part of a secret that is too long for one expression. */
   readonly piece: boolean;
 };
 
 type Spelling = { readonly source: string; readonly longest: number };
 
-/** JSON in JSON in a shell: that many backslashes in front of one character are taken for its escape. */
+/** JSON in JSON in a shell: this many backslashes before a character count as its escape. */
 const backslashes = 4;
 
 /**
- * A pattern for a text in which every character may be written as it is, or escaped as in JSON (`\n`, `\u003c`), URLs
- * (`%2F`, `+`), XML (`&amp;`), shells (`\ `, `'\''`) or YAML (`''`), each by itself: encoders differ in what they escape.
+ * A pattern for a text whose characters may each be plain or escaped as in JSON (`\n`, `\u003c`), URLs (`%2F`, `+`),
+ * XML (`&amp;`), shells (`\ `, `'\''`) or YAML (`''`), since encoders differ in what they escape.
  */
 export function patternOf(text: string): Omit<SecretPattern, 'piece'> {
   let source = '';
   let longest = 0;
-  // Several backslashes or quotes in a row are one: each with its own repetition they could match in very many ways.
+  // Several backslashes or quotes in a row are one unit: repeated separately, they could match in very many ways.
   for (const character of text.match(/\\+|'+|[^\\']/gu) ?? []) {
     if (/^[A-Za-z0-9]$/.test(character)) {
       source += character;
@@ -35,7 +35,7 @@ export function patternOf(text: string): Omit<SecretPattern, 'piece'> {
   return { source, longest, anchor: anchorOf(text) };
 }
 
-/** Of characters that have a short escape in JSON or shells, or a name in XML. */
+/** Characters with a short escape in JSON or shells, or a name in XML. */
 const special: { readonly [character: string]: readonly string[] } = {
   ' ': ['+'],
   "'": ["'\\''", `'"'"'`, "''", '&#39;', '&#x27;', '&apos;'],
@@ -59,7 +59,7 @@ function spellingsOf(character: string): Spelling[] {
   const spellings = (special[characters[0] ?? ''] ?? []).map((text) =>
     literal(text.repeat(characters.length)),
   );
-  // Each time it is escaped a backslash becomes two.
+  // Each escaping doubles a backslash.
   if (character.startsWith('\\')) {
     const most = 2 * backslashes * character.length;
     spellings.push({ source: `\\\\{${character.length},${most}}`, longest: most });
@@ -87,7 +87,7 @@ function literal(text: string): Spelling {
   return { source: escapePattern(text), longest: text.length };
 }
 
-/** In either case. */
+/** In upper or lower case. */
 function hexadecimal(number: number, digits: number): string {
   const text = number.toString(16).padStart(digits, '0');
   return text.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
@@ -97,34 +97,34 @@ function escapePattern(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
-/** The first four letters or digits in a row: nothing writes those in another way. */
+/** The first four letters or digits in a row, which nothing escapes. */
 function anchorOf(text: string): string | undefined {
   return /[A-Za-z0-9]{4}/.exec(text)?.[0];
 }
 
-/** Compiled when it is first needed. */
+/** Compiled on first use. */
 export type Found = SecretPattern & { expression?: RegExp };
 
-/** Longest text, in characters, that gets one expression: an engine cannot compile any length. */
+/** Maximum length of one expression, since engines have limits. */
 const longestPiece = 1000;
 
-/** The patterns for a text of any length: one, or one for each of its pieces. */
+/** The patterns for a text: one, or one for each piece. */
 export function patternsOf(text: string): SecretPattern[] {
   const pieces = piecesOf(text);
   return pieces.map((piece) => ({ ...patternOf(piece), piece: pieces.length > 1 }));
 }
 
-/** Halves of halves, none of them so short that it would hide harmless text. */
+/** Halves the text repeatedly, but never so far that a piece hides harmless text. */
 function piecesOf(text: string): string[] {
   if (text.length <= longestPiece) return [text];
   const middle = text.length >> 1;
-  // Not where the characters on both sides could be taken for one: an escape, a doubled quote, half an emoji.
+  // Not between characters that belong together: an escape, a doubled quote, half an emoji.
   const ahead = text.slice(middle - 1, middle + (middle >> 1));
   const cut = middle + Math.max(0, ahead.search(/[^\\'\uD800-\uDBFF][^\\'\uDC00-\uDFFF]/));
   return [...piecesOf(text.slice(0, cut)), ...piecesOf(text.slice(cut))];
 }
 
-/** Masks what the patterns of pieces find, neighbours as one. Each is looked for everywhere: a secret may repeat itself. */
+/** Masks matches of pieces, neighbours as one. Searches everywhere, since a secret may repeat itself. */
 export function hidePieces(text: string, found: readonly Found[], mask: string): string {
   const ranges: [start: number, end: number][] = [];
   for (const { expression, piece } of found) {

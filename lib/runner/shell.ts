@@ -4,44 +4,43 @@ import type { BackPressure } from './back-pressure.ts';
 import { TaskError } from './errors.ts';
 import type { OnePipe } from './one-pipe.ts';
 
-/** How a command is run: `$({ cwd, env })`. */
+/** Options of a command: `$({ cwd, env })`. */
 export type CommandOptions = {
   readonly cwd?: string | undefined;
-  /** The whole environment of the child; default: ours. */
+  /** The child's complete environment. Default: this process's. */
   readonly env?: NodeJS.ProcessEnv | undefined;
-  /** What the child reads on stdin; without it stdin is empty. */
+  /** The child's stdin. Default: empty. */
   readonly input?: string | Buffer | Readable | undefined;
   /**
-   * Only capture the output, keep it out of the task's log. All of it is kept, up to 64 MiB of each stream; a command that
-   * prints more fails (with `nothrow` only the end is given back).
+   * Captures the output without logging it, up to 64 MiB of each stream; a command that prints more fails (with
+   * `nothrow` only the end is returned).
    */
   readonly quiet?: boolean | undefined;
-  /** Give the output of a failing command back instead of throwing. */
+  /** Returns the output of a failed command instead of throwing. */
   readonly nothrow?: boolean | undefined;
-  /** Milliseconds; then the command is ended (SIGTERM, 5 s, SIGKILL) and fails with exit code 124. */
+  /** Milliseconds, after which the command is ended (SIGTERM, 5 s, SIGKILL) and fails with exit code 124. */
   readonly timeoutMs?: number | undefined;
   /**
-   * The command starts processes that shall outlive the run (they leave its group by themselves). When this run is killed,
-   * the next one does not take them for leftovers; neither the command itself.
+   * The command starts processes that outlive the run, by leaving its group. If this run is killed, the next one does
+   * not end them, nor the command itself.
    */
   readonly daemons?: boolean | undefined;
 };
 
-/** What a command left behind. */
 export type CommandOutput = {
-  /** Whole with `quiet`; of a command whose output is in the task's log the last MiB, from the start of a line. */
+  /** Complete with `quiet`; of logged output the last MiB, from the start of a line. */
   readonly stdout: string;
   readonly stderr: string;
-  /** More was printed than is kept. */
+  /** True if more was printed than kept. */
   readonly truncated: boolean;
-  /** 128 + n for a command that died by signal n. */
+  /** 128 + n for a command ended by signal n. */
   readonly exitCode: number;
   readonly signal: NodeJS.Signals | null;
 };
 
 /**
- * A running command; await it for its output. Of zx's own promise only what is safe here: `.json()`, `.text()` and
- * `.lines()` mix stderr into the result, and `.pipe()` would start a child that the run does not know (write `a | b`).
+ * A running command; await it for its output. Omits parts of zx's promise that are unsafe here: `.json()`, `.text()`
+ * and `.lines()` mix in stderr, and `.pipe()` would start a child unknown to the run (write `a | b`).
  */
 export type Command = Promise<CommandOutput> & {
   readonly pid: number | undefined;
@@ -49,18 +48,18 @@ export type Command = Promise<CommandOutput> & {
   readonly stderr: Readable;
 };
 
-/** Starts commands: as a template for one of them, called with options for a shell that has these. */
+/** Starts commands: as a template, or called with options for a shell that has them. */
 export type Shell = {
   (pieces: TemplateStringsArray, ...values: readonly unknown[]): Command;
   (options: CommandOptions): Shell;
 };
 
-/** What the shell needs of the task that it is bound to. */
+/** The shell's view of its task. */
 export type ShellHost = {
   readonly interactive: boolean;
-  /** What the next command writes both its streams to, so that the order of its lines is kept. It comes as stdout. */
+  /** A pipe for both streams of the next command, which keeps the order of its lines. Read as stdout. */
   readonly pipe?: OnePipe | undefined;
-  /** Throws when the task may start nothing more. */
+  /** Throws if the task may start nothing more. */
   readonly check: () => void;
   readonly spawn: (
     command: string,
@@ -68,27 +67,27 @@ export type ShellHost = {
     options: SpawnOptions,
     kind: { readonly interactive: boolean; readonly daemons: boolean },
   ) => ChildProcess;
-  /** Ends one child and its group. */
+  /** Ends a child and its group. */
   readonly end: (child: ChildProcess) => void;
   readonly onCommand: (command: string) => void;
-  /** `command` is another object for each command. */
+  /** `command` is a different object for each command. */
   readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Buffer | string, command: object) => void;
   readonly redact: (text: string) => string;
-  /** Slows children down whose output cannot be written as fast as it comes. */
+  /** Slows down children that print faster than we can write. */
   readonly pressure?: BackPressure | undefined;
 };
 
-/** Thrown by `$` of a task that was stopped. */
+/** Thrown by `$` of a stopped task. */
 export function stoppedError(): TaskError {
   return new TaskError({ what: 'the run was stopped' });
 }
 
-/** One word for any POSIX shell; zx's own form (`$'…'`) is only understood by bash. */
+/** Quotes a word for any POSIX shell; zx's form (`$'…'`) needs bash. */
 export function quote(text: string): string {
   return /^[\w/.:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** Throws for a value that is `undefined` or `null`: zx would write that word into the command. */
+/** Throws for `undefined` and `null`, which zx would write into the command as words. */
 export function checkValues(pieces: readonly string[], values: readonly unknown[]): void {
   for (const [index, value] of values.entries()) {
     const items: readonly unknown[] = Array.isArray(value) ? value : [value];

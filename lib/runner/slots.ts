@@ -1,15 +1,15 @@
 import PQueue, { PriorityQueue } from 'p-queue';
 import type { TaskNode } from './node.ts';
 
-/** Those who wait for it are not in the queue of the run. */
+/** Nodes that wait for a mutex are not in the run's queue. */
 type Mutex = { taken: boolean; readonly waiting: PriorityQueue };
 
-/** How long nodes may follow one another before the event loop has a turn. */
+/** Milliseconds for which nodes may run without a turn of the event loop. */
 const turnMs = 10;
 
 /**
- * Where nodes that are ready wait for a slot: p-queue limits how many run at once and chooses the next one. A node whose mutex is
- * taken gives its slot back until the mutex is free; an interactive one begins when nothing else runs, and before all others.
+ * Slots for ready nodes: p-queue limits how many run at once and picks the next. A node whose mutex is taken gives
+ * its slot back until it is free; an interactive one goes first, once nothing else runs.
  */
 export class Slots {
   readonly #jobs: number;
@@ -17,16 +17,16 @@ export class Slots {
   readonly #onIdle: () => void;
   readonly #onError: (error: unknown) => void;
   readonly #queue: PQueue;
-  /** What has not begun. */
+  /** Nodes that have not begun. */
   readonly #queued = new Set<TaskNode>();
   readonly #mutexes = new Map<string, Mutex>();
   #active = 0;
-  /** Interactive nodes that are queued or run. */
+  /** Interactive nodes, queued or running. */
   #interactive = 0;
-  /** When the event loop last had a turn between two nodes. */
+  /** Last turn of the event loop between two nodes. */
   #turnedAt = performance.now();
 
-  /** `onIdle` is called each time that a slot is given back and nothing runs or is queued. */
+  /** `onIdle` is called after each slot that leaves nothing running or queued. */
   constructor(
     jobs: number,
     run: (node: TaskNode) => void | Promise<void>,
@@ -43,29 +43,29 @@ export class Slots {
     return this.#active === 0 && this.#queued.size === 0;
   }
 
-  /** Nothing of what `change` adds begins before all of it is there to choose from. */
+  /** Adds nodes together: none begins before all are there to choose from. */
   together(change: () => void): void {
     this.#queue.pause();
     change();
     this.#queue.start();
   }
 
-  /** Queues a node; the highest priority goes first. */
+  /** Queues a node; higher priorities go first. */
   add(node: TaskNode, priority: number): void {
     this.#queued.add(node);
     if (node.task.interactive) this.#setInteractive(1);
-    // A slot never rejects.
+    // Slots never reject.
     void this.#queue.add(() => this.#slot(node, priority), {
       priority: node.task.interactive ? Number.POSITIVE_INFINITY : priority,
     });
   }
 
-  /** Forgets a node that has not begun; its job then does nothing. */
+  /** Removes a node that has not begun; its job then does nothing. */
   remove(node: TaskNode): void {
     if (this.#queued.delete(node) && node.task.interactive) this.#setInteractive(-1);
   }
 
-  /** Takes out all that have not begun, those that wait for a mutex included. */
+  /** Removes all nodes that have not begun, including those waiting for a mutex. */
   clear(): void {
     for (const { waiting } of this.#mutexes.values()) while (waiting.dequeue() !== undefined);
     this.#queue.clear();
@@ -88,7 +88,7 @@ export class Slots {
       }
       this.#active -= 1;
       if (mutex !== undefined) mutex.taken = false;
-      // Queued, not handed over: a better one may have become ready meanwhile.
+      // Queued again, since a better node may have become ready.
       void mutex?.waiting.dequeue()?.();
     }
     if (node.task.interactive) this.#setInteractive(-1);
@@ -109,8 +109,8 @@ export class Slots {
   }
 
   /**
-   * Lets signals, timers and the ends of children in between, where tasks that wait for nothing follow one another: promises alone
-   * never do.
+   * Lets signals, timers and children's ends be handled between tasks that wait for nothing, as promises alone never
+   * do.
    */
   #turn(): Promise<void> {
     return new Promise((resolve) => {

@@ -20,17 +20,17 @@ import {
 import { startLimit } from './suspend.ts';
 
 const mebibyte = 1 << 20;
-/** Of a command with `quiet` all output is kept, since it is wanted as a result; up to this size of each stream. */
+/** Limit of each stream for a command with `quiet`, whose output is wanted as a result. */
 const capturedBytes = 64 * mebibyte;
-/** Of one whose output is in the task's log only the end is kept. */
+/** For logged output, only the end is kept. */
 const keptBytes = mebibyte;
 
-/** After a command's end, how long its output may stay silent while something in the background holds it open. */
+/** Milliseconds of silence after which output held open by a background process is closed. */
 const silenceMs = 1000;
 
 const require = createRequire(import.meta.url);
 
-/** What zx's `$` is, bound to a task. */
+/** zx's `$`, bound to a task. */
 export function createShell(host: ShellHost, options: CommandOptions = {}): Shell {
   function shell(
     first: TemplateStringsArray | CommandOptions,
@@ -43,8 +43,8 @@ export function createShell(host: ShellHost, options: CommandOptions = {}): Shel
 }
 
 /**
- * Starts one command by zx, in a shell. The process belongs to the run, which alone ends it. zx is only loaded by the first command:
- * it costs more than all of the runner. Throws when the task may start nothing more, and for a value that is missing.
+ * Starts a command in a shell by zx. Only the run ends its process. zx is loaded with the first command, as it costs
+ * more than the whole runner. Throws if the task may start nothing more, and for a missing value.
  */
 function startCommand(
   host: ShellHost,
@@ -67,7 +67,7 @@ function startCommand(
     ...shellOf(zx),
     cwd: options.cwd ?? process.cwd(),
     env: options.env ?? process.env,
-    // What is empty is no input to zx, and would leave stdin open.
+    // zx ignores empty input and would leave stdin open.
     input: options.input || '',
     stdio: terminal ? 'inherit' : [options.input ? 'pipe' : 'ignore', output, output],
     store: { stdout, stderr, stdall: Object.assign([], { push: () => 0 }) },
@@ -84,14 +84,14 @@ function startCommand(
     },
     spawn: ((file: string, args: readonly string[], spawnOptions: SpawnOptions) => {
       if (file.includes('\0')) throw nulInCommand(file);
-      // Without zx's own signal, which would kill the shell alone and at once: stopping is the run's business.
+      // Without zx's signal, which would kill only the shell, and immediately: the run stops commands.
       const { signal: _, ...rest } = spawnOptions;
       const child = host.spawn(file, args, rest, {
         interactive: terminal,
         daemons: options.daemons ?? false,
       });
       if (host.pipe !== undefined && child.pid !== undefined) readFrom(host.pipe, child);
-      // A child may end without having read all of it.
+      // A child may end before reading everything.
       child.stdin?.on('error', () => {});
       closeAfterExit(child, host);
       return child;
@@ -135,7 +135,7 @@ function startCommand(
   }) as Command;
 }
 
-/** Every option is given: zx takes the others from global defaults, which ZX_… variables change. */
+/** Sets every option: zx takes missing ones from global defaults, which ZX_… variables change. */
 const unset = {
   ac: undefined,
   halt: undefined,
@@ -143,7 +143,7 @@ const unset = {
   timeout: undefined,
 } as unknown as Partial<Zx.Options>;
 
-/** bash where there is one; else plain sh, which has no pipefail. */
+/** bash if available; otherwise sh, which has no pipefail. */
 function shellOf(
   zx: typeof Zx,
 ): Required<Pick<Zx.Options, 'prefix' | 'postfix' | 'quote'>> & { shell: string } {
@@ -157,7 +157,7 @@ function shellOf(
   };
 }
 
-/** Delays the child's `close` until this pipe ends: the child writes to it, and Node does not know. */
+/** Delays the child's `close` until this pipe ends, since Node does not know that the child writes to it. */
 function readFrom(pipe: OnePipe, child: ChildProcess): void {
   pipe.used = true;
   closeSync(pipe.write);
@@ -172,8 +172,8 @@ function readFrom(pipe: OnePipe, child: ChildProcess): void {
 }
 
 /**
- * A command is over when its process is, even if something that it left in the background holds its output open. The
- * output is closed once it has been silent for a while, so that nothing already written is lost.
+ * Ends a command with its process, even if a background process holds its output open. The output is closed after
+ * some silence, so that nothing already written is lost.
  */
 function closeAfterExit(child: ChildProcess, { pressure }: ShellHost): void {
   const streams = [child.stdout, child.stderr].filter((stream) => stream !== null && stream !== undefined);
@@ -198,7 +198,7 @@ function nulInCommand(text: string): TaskError {
   return cannotStart(`\`${program}\``, 'its command holds a NUL character');
 }
 
-/** Throws TaskError, without the value, for what the system would refuse or take for something else. */
+/** Throws TaskError, without the value, for options that the system would refuse or misinterpret. */
 function checkOptions({ cwd, env = {} }: CommandOptions): void {
   if (cwd?.includes('\0')) throw cannotStart('a command with this `cwd`', 'it holds a NUL character');
   for (const [name, value = ''] of Object.entries(env)) {
@@ -219,7 +219,7 @@ function cannotStart(what: string, why: string): TaskError {
   });
 }
 
-/** A command that takes the end at its time limit well (exit code 0) has failed all the same. */
+/** A command that ends with exit code 0 at its time limit has still failed. */
 function hasFailed({ output, startError, timeoutMs, overflow }: FinishedCommand): boolean {
   return (
     output.exitCode !== 0 || startError !== undefined || timeoutMs !== undefined || overflow !== undefined

@@ -9,19 +9,16 @@ type Listener = (argument: any) => void;
 
 const handled = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
-/** After the first signal, how long children may take to end by themselves. */
+/** Milliseconds for children to end after the first signal. */
 const graceMs = 10_000;
-/**
- * The same signal again within this time is an echo: npx and tsx pass on what the terminal has already sent to the
- * whole group.
- */
+/** The same signal within this time is an echo: npx and tsx forward what the terminal has sent to the whole group. */
 const echoMs = 200;
-/** Node's own exit code when the main file awaits what never comes. */
+/** Node's exit code if the main file awaits something that never happens. */
 const unsettledCode = 13;
 
 /**
- * When and how a run is stopped. The first SIGINT, SIGTERM, SIGHUP or SIGQUIT aborts `signal`, goes on to every child group, and
- * after the grace time the groups are ended; each further signal kills what still runs.
+ * Stops a run. The first SIGINT, SIGTERM, SIGHUP or SIGQUIT aborts `signal` and is sent to each child group, which is
+ * ended after the grace time; a further signal kills what is still running.
  */
 export class Stop {
   #controller = new AbortController();
@@ -35,14 +32,14 @@ export class Stop {
   reason: StopReason | undefined;
   /** Called once, when the run begins to stop. */
   onStop: ((reason: StopReason) => void) | undefined;
-  /** What is told that nothing is left to wait for: what has not ended by then never will. */
+  /** Notified when nothing is left to wait for: what has not ended never will. */
   readonly waiting = new Set<{ readonly idle: () => void }>();
-  /** Called when the process ends although the run has not. */
+  /** Called if the process ends before the run. */
   onCutShort: ((error: TaskError) => void) | undefined;
 
   constructor(children: Children) {
     this.#children = children;
-    // A run inside a task of another run must be through with its own children before the outer one kills it.
+    // A nested run must end its own children before the outer one kills it.
     this.#graceMs = graceMs / 2 ** nestingLevel();
     setMaxListeners(0, this.#controller.signal, this.#hurry.signal);
   }
@@ -51,7 +48,7 @@ export class Stop {
     return this.#controller.signal;
   }
 
-  /** A further signal came: cleanups get little time. */
+  /** True after a further signal, which leaves cleanups little time. */
   get hurried(): boolean {
     return this.#hurry.signal.aborted;
   }
@@ -63,7 +60,7 @@ export class Stop {
 
   listen(): void {
     for (const signal of handled) this.#on(signal, () => this.#onSignal(signal));
-    // Node raises this one for a rejected promise that nobody handles, too.
+    // Node also raises this for an unhandled rejection.
     this.#on('uncaughtException', (error: unknown) => this.begin({ type: 'crash', error }));
     let idle = false;
     this.#on('beforeExit', () => {
@@ -71,13 +68,13 @@ export class Stop {
       for (const waiting of [...this.waiting]) waiting.idle();
     });
     this.#on('exit', (code: number) => {
-      // It did not do what it was asked for: never a success.
+      // An unfinished run is never a success.
       if (code === unsettledCode || code % 256 === 0) process.exitCode = exitCodes.failed;
       this.onCutShort?.(new TaskError(cutShort(code, idle)));
     });
   }
 
-  /** Starts to stop; further calls change nothing. */
+  /** Begins to stop; further calls have no effect. */
   begin(reason: StopReason): void {
     if (this.reason !== undefined) return;
     this.reason = reason;
@@ -88,12 +85,12 @@ export class Stop {
     this.onStop?.(reason);
   }
 
-  /** Resolves when the children that ran at the time of `begin` are gone; at once when nothing was stopped. */
+  /** Resolves once the children running at `begin` are gone; immediately if nothing was stopped. */
   async ended(): Promise<void> {
     await this.#ending;
   }
 
-  /** Forgets a stop that the run itself brought about, for the next run of a watch; one from outside stays. */
+  /** Clears a stop caused by the run itself, for the next run of a watch; one from outside stays. */
   recover(): void {
     if (this.reason?.type !== 'failure' && this.reason?.type !== 'change') return;
     this.reason = undefined;
@@ -113,7 +110,7 @@ export class Stop {
   }
 
   #onSignal(signal: NodeJS.Signals): void {
-    // As in a shell: while a child has the terminal, Ctrl-C and Ctrl-\ are meant for it, and it has received them.
+    // As in a shell: a child with the terminal has already received Ctrl-C and Ctrl-\, which are meant for it.
     const isKey = signal === 'SIGINT' || signal === 'SIGQUIT';
     if (isKey && this.#children.interactive && process.stdin.isTTY) return;
     if (this.reason === undefined) {

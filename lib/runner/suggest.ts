@@ -1,6 +1,6 @@
 /**
- * The candidate that was probably meant, or nothing. Understands a few wrong, missing, extra or swapped letters, the
- * beginning of a single candidate, and words in another order (`k8s-create`).
+ * The candidate that was probably meant, if any. Tolerates a few wrong, missing, extra or swapped letters, the
+ * beginning of a single candidate, and another order of words (`k8s-create`).
  */
 export function suggest(word: string, candidates: readonly string[]): string | undefined {
   const wanted = word.toLowerCase();
@@ -18,7 +18,7 @@ export function suggest(word: string, candidates: readonly string[]): string | u
   return longer.length === 1 ? longer[0] : undefined;
 }
 
-/** "Did you mean `x`?", or the given text when nothing is near. */
+/** "Did you mean `x`?", or `otherwise` if nothing is close. */
 export function didYouMean(word: string, candidates: readonly string[], otherwise: string): string {
   const found = suggest(word, candidates);
   return found === undefined ? otherwise : `Did you mean \`${found}\`?`;
@@ -28,7 +28,7 @@ function sortedWords(name: string): string {
   return name.split(/[-_ ]/).sort().join(' ');
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours, each counting 1. */
+/** Number of insertions, deletions, replacements and swaps of neighbours. */
 function editDistance(left: string, right: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: right.length + 1 }, (_, index) => index);

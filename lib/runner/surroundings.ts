@@ -4,18 +4,17 @@ import type { TaskNode } from './node.ts';
 import { type CommandOptions, quote } from './shell.ts';
 import { declared, type Variables } from './task.ts';
 
-/** The folder that the task declares for its commands, absolute; undefined when it declares none. */
+/** Absolute path of the folder that the task declares for its commands, if any. */
 function declaredFolder({ task, input }: TaskNode): string | undefined {
   const folder = declared<string>(task.cwd, input);
   return folder === undefined ? undefined : resolve(folder);
 }
 
-/** The variables that the task declares for its commands. */
 function declaredVariables({ task, input }: TaskNode): Variables | undefined {
   return declared<Variables>(task.env, input);
 }
 
-/** What the commands of a task start with: what it declares, else what `base` says, else what is ours. */
+/** Options of a task's commands: what it declares, then `base`, then this process's. */
 export function surroundingsOf(node: TaskNode, base: CommandOptions = {}): CommandOptions {
   const folder = declaredFolder(node);
   const variables = declaredVariables(node);
@@ -27,8 +26,8 @@ export function surroundingsOf(node: TaskNode, base: CommandOptions = {}): Comma
 }
 
 /**
- * The commands of a node as a person would paste them: with its folder and variables, and a long-running process in the
- * background. Variables that are the same in our own environment are left out: a shell that pastes has them too.
+ * A node's commands, ready to paste: with its folder and variables, and a long-running process in the background.
+ * Omits variables that our own environment has too.
  */
 export async function plainCommands(node: TaskNode): Promise<string[]> {
   const commands = await node.task.commands(node.input);

@@ -2,34 +2,34 @@ import type { Children } from './children.ts';
 import { nestingLevel } from './nesting.ts';
 import { timerMs } from './pause.ts';
 
-/** What is drawn on the terminal: `hide` takes it away before the process stops, `show` brings it back. */
+/** Something drawn on the terminal: `hide` removes it before the process stops, `show` restores it. */
 export type Suspendable = { readonly hide: () => void; readonly show: () => void };
 
-/** What catches SIGTSTP, such as a run inside a task, has so long to stop what it has started itself. */
+/** Milliseconds for a process that catches SIGTSTP, such as a nested run, to stop its own children. */
 const graceMs = 100;
-/** More than a signal takes to stop a process that has sent it to itself. */
+/** More than a process needs to stop by its own signal. */
 const stopMs = 20;
 
-// Of the whole process, as is the terminal.
+// Global, like the terminal.
 const shown = new Set<Suspendable>();
 let stoppedMs = 0;
 
-/** Returns what ends it. */
+/** Returns a function that removes the view. */
 export function onSuspend(view: Suspendable): () => void {
   shown.add(view);
   return () => void shown.delete(view);
 }
 
 /**
- * A time limit in milliseconds of running: the time for which Ctrl-Z stopped the run does not count. Returns what ends it, and tells
- * whether it is over: what never gives the event loop a turn is not interrupted.
+ * A time limit in milliseconds that excludes stops by Ctrl-Z. Returns a function that ends it and tells whether it
+ * was exceeded, as a busy event loop is not interrupted.
  */
 export function startLimit(milliseconds: number, onLimit: () => void): () => boolean {
   const startedAt = performance.now() - stoppedMs;
   let timer = setTimeout(look, timerMs(milliseconds));
   const leftMs = (): number => startedAt + milliseconds + stoppedMs - performance.now();
   function look(): void {
-    // Timers are whole milliseconds.
+    // Timers have whole milliseconds.
     if (leftMs() < 1) onLimit();
     else timer = setTimeout(look, timerMs(leftMs()));
   }
@@ -40,8 +40,8 @@ export function startLimit(milliseconds: number, onLimit: () => void): () => boo
 }
 
 /**
- * Ctrl-Z (SIGTSTP): stops every child group, then this process, so that the shell has its terminal back; SIGCONT lets all go on.
- * SIGTTIN and SIGTTOU stay as they are: with a handler, what the terminal refuses would be tried again without end.
+ * Ctrl-Z (SIGTSTP): stops each child group, then this process, so that the shell gets its terminal back; SIGCONT
+ * resumes all. SIGTTIN and SIGTTOU have no handler, with which refused terminal access would be retried forever.
  */
 export class Suspend {
   readonly #children: Children;
@@ -65,12 +65,12 @@ export class Suspend {
   readonly #onStop = (): void => {
     if (this.#stopping !== undefined) return;
     for (const view of shown) view.hide();
-    // The kernel ignores SIGTSTP in an orphaned process group, which each command's is: only what catches it stops by it.
+    // The kernel ignores SIGTSTP in an orphaned process group, such as each command's, unless it is caught.
     if (!this.#children.suspend('SIGTSTP')) this.#stop();
     else this.#stopping = setTimeout(() => this.#stop(), graceMs / 2 ** nestingLevel());
   };
 
-  /** npx stops at once: its shell may let all go on before we have stopped. */
+  /** npx stops immediately, so its shell may resume us before we have stopped. */
   readonly #onContinue = (): void => {
     if (this.#stopping === undefined) return;
     clearTimeout(this.#stopping);
@@ -80,8 +80,8 @@ export class Suspend {
   #stop(): void {
     this.#children.suspend('SIGSTOP');
     const since = performance.now();
-    // Without our handler the signal does what it does to any program: nothing where there is no shell that could let us go on. A run
-    // inside a task is let go on by the one around it.
+    // Without our handler, the signal has its normal effect: none if no shell could resume us. A nested run is
+    // resumed by the outer one.
     this.close();
     process.kill(process.pid, nestingLevel() > 0 ? 'SIGSTOP' : 'SIGTSTP');
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, stopMs);

@@ -5,7 +5,7 @@ import type { TaskNode } from './node.ts';
 import type { NodeResult } from './run.ts';
 import type { RunOutcome } from './task.ts';
 
-/** How the nodes of a run ended so far. */
+/** Numbers of a run's nodes by result so far. */
 export type Tally = { -readonly [Name in keyof RunCounts]: number } & { readonly failures: TaskFailure[] };
 
 export function emptyTally(): Tally {
@@ -13,7 +13,7 @@ export function emptyTally(): Tally {
   return { ...tasks, failures: [] };
 }
 
-/** Counts how a node ended, and tells it. */
+/** Counts a node's result and emits it. */
 export function settle(
   node: TaskNode,
   result: NodeResult,
@@ -51,7 +51,7 @@ export function settle(
   }
 }
 
-/** The run in numbers; `clean` says whether all cleanups went well. */
+/** The run's summary; `clean` is true if all cleanups succeeded. */
 export function summarize(
   reason: StopReason | undefined,
   tally: Tally,

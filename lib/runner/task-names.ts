@@ -5,7 +5,7 @@ import type { AnyTask, ArgumentSpecs } from './task.ts';
 /** Tasks by their names and aliases. */
 export type TaskNames = ReadonlyMap<string, AnyTask>;
 
-/** Names and aliases of the tasks of a program. Throws UsageError when two tasks share one. */
+/** Names and aliases of a program's tasks. Throws UsageError for duplicates. */
 export function namesOf(tasks: readonly AnyTask[]): TaskNames {
   const names = new Map<string, AnyTask>();
   for (const task of tasks) {
@@ -15,8 +15,8 @@ export function namesOf(tasks: readonly AnyTask[]): TaskNames {
 }
 
 /**
- * Notes the name of a task that may not be listed. Throws UsageError when another task, of these or of the program, has it:
- * what a run, its memory and its log know of a task is its name.
+ * Registers the name of a task that may be unlisted. Throws UsageError if another task has it, since runs, records
+ * and logs identify tasks by name.
  */
 export function claimName(
   name: string,
@@ -43,7 +43,7 @@ export function claimName(
   }
 }
 
-/** Mistakes in the tasks themselves, seen before a user runs into them. Throws UsageError. */
+/** Finds mistakes in the declarations before users do. Throws UsageError. */
 export function checkDefinitions(tasks: readonly AnyTask[], globals: ArgumentSpecs): TaskNames {
   const names = namesOf(tasks);
   for (const task of tasks) {

@@ -2,25 +2,25 @@ import type { Renderer, RunEvent } from '../events.ts';
 import { type EndEvent, endLine, isEnd, RunView, runLine, taskLine } from './lines.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What is kept of a task that must wait for its block: lines, and characters in all of them. */
+/** Limits of lines and characters kept for a task that waits for its block. */
 const keptLines = 5000;
 const keptCharacters = 4 << 20;
 
-/** How a block looks. All texts end with a line break, or are empty. */
+/** The format of a block. All texts end with a line break or are empty. */
 export type BlockFormat = {
-  /** `again`: the task had a block before. `ended`: how it has ended already, when its lines come all at once. */
+  /** `again`: the task had a block before. `ended`: its result, if all lines come at once. */
   readonly open: (id: string, label: string, again: boolean, ended: EndEvent | undefined) => string;
   readonly line: (line: string) => string;
   readonly close: () => string;
-  /** After the line that tells how a task ended. */
+  /** After the line with a task's result. */
   readonly afterEnd: (event: EndEvent, view: RunView) => string;
-  /** Told of every event first. */
+  /** Gets every event first. */
   readonly note?: (event: RunEvent) => void;
 };
 
 /**
- * One block per task, shown when it ends. While only one task is running its lines appear at once: nothing can mix with
- * them, and a long build in CI must not look dead.
+ * One block per task, shown when it ends. A task that runs alone is shown immediately: nothing can mix with its
+ * lines, and a long build in CI must not look dead.
  */
 export function blockRenderer(terminal: Terminal, verbose: boolean, format: BlockFormat): Renderer {
   const view = new RunView();
@@ -83,7 +83,7 @@ export function blockRenderer(terminal: Terminal, verbose: boolean, format: Bloc
   };
 }
 
-/** The newest lines, in two parts of which the older one is dropped as a whole: one line at a time would cost far more. */
+/** The newest lines in two halves, of which the older is dropped whole: dropping single lines would cost far more. */
 class Buffered {
   #older: string[] = [];
   #lines: string[] = [];
@@ -106,7 +106,7 @@ class Buffered {
   }
 }
 
-/** Blocks under the name of their task, indented. */
+/** Blocks below their task's name, indented. */
 export function groupedRenderer(terminal: Terminal, verbose: boolean): Renderer {
   const { style } = terminal;
   return blockRenderer(terminal, verbose, {

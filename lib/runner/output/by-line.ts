@@ -2,7 +2,7 @@ import type { Renderer } from '../events.ts';
 import { endLine, isEnd, RunView, runLine, taskLine } from './lines.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Every line as it comes. A run of a single task shows nothing else: its output is the output. */
+/** Each line as it comes; for a run of a single task, whose output is all there is. */
 export function plainRenderer(terminal: Terminal, verbose: boolean): Renderer {
   const view = new RunView();
   const { style } = terminal;
@@ -22,12 +22,12 @@ export function plainRenderer(terminal: Terminal, verbose: boolean): Renderer {
 
 const widest = 28;
 
-/** Every line as it comes, behind the name of its task. */
+/** Each line as it comes, after its task's name. */
 export function prefixedRenderer(terminal: Terminal, verbose: boolean): Renderer {
   const view = new RunView();
   const { style } = terminal;
   const prefix = (id: string): string => {
-    // On a narrow terminal the names take at most a third of it.
+    // On a narrow terminal, names take at most a third.
     const limit = Math.max(8, Math.min(widest, Math.floor(terminal.columns() / 3)));
     const width = Math.min(limit, view.widest);
     return style.cyan(`${view.label(id).slice(0, width).padEnd(width)} ${style.symbols.bar} `);
@@ -45,7 +45,7 @@ export function prefixedRenderer(terminal: Terminal, verbose: boolean): Renderer
   };
 }
 
-/** Every event as one line of JSON on stderr; results are on stdout as always. */
+/** Each event as a line of JSON on stderr; results go to stdout as always. */
 export function jsonRenderer(terminal: Terminal, redact: (text: string) => string): Renderer {
   const hide = (name: string, value: unknown): unknown =>
     name === 'id' || name === 'because' || name === 'needs' ? hideArguments(value, redact) : value;
@@ -61,7 +61,7 @@ export function jsonRenderer(terminal: Terminal, redact: (text: string) => strin
   };
 }
 
-/** Ids hold arguments, which may be secret; the name of the task in front of them stays. */
+/** Hides arguments in an id, which may be secret, and keeps the task's name. */
 function hideArguments(id: unknown, redact: (text: string) => string): unknown {
   if (Array.isArray(id)) return id.map((one) => hideArguments(one, redact));
   return typeof id === 'string' ? id.replace(/ .*/s, redact) : id;

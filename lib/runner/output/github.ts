@@ -4,20 +4,19 @@ import { blockRenderer } from './blocks.ts';
 import type { Terminal } from './terminal.ts';
 
 export type GitHubOptions = {
-  /** The folder of the repository: annotations name files relative to it. */
+  /** The repository's folder, to which annotations are relative. */
   readonly root: string;
-  /** Ends what stops workflow commands. Nobody else may know it. */
+  /** Turns workflow commands on again; must stay secret. */
   readonly token: string;
-  /** A single task needs no group around its lines. */
+  /** True for a single task, which needs no group. */
   readonly single: boolean;
 };
 
 /**
- * Blocks as groups of GitHub Actions' log, and an annotation at the task's declaration for each failure. What children print
- * is text and nothing else: the runner is told to take no commands from it (`::stop-commands::`), since a line of a log that
- * happens to look like one could set outputs or hide text. Secrets are not told to GitHub by `::add-mask::`, which would
- * print them: they never get into the log at all.
- * Source: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+ * Blocks as groups in GitHub Actions' log, with an annotation at the declaration of each failed task. Children's
+ * output is plain text: workflow commands are turned off (`::stop-commands::`), since a line that looks like one
+ * could set outputs or hide text. Secrets are not passed to `::add-mask::`, which would print them: the log never has
+ * them. Source: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
  */
 export function githubRenderer(terminal: Terminal, verbose: boolean, options: GitHubOptions): Renderer {
   const { root, token, single } = options;
@@ -43,7 +42,7 @@ export function githubRenderer(terminal: Terminal, verbose: boolean, options: Gi
   });
 }
 
-/** Nothing for a task that is declared outside of the repository. */
+/** Empty for a task declared outside the repository. */
 function placeOf(node: NodeSummary | undefined, root: string): string {
   const place = node?.place();
   const path = place === undefined ? '' : relative(root, place.file);
@@ -60,9 +59,9 @@ function escapeProperty(text: string): string {
 }
 
 /**
- * Blocks as sections of GitLab's job log; those of tasks that went well are collapsed. Children cannot open or close one:
- * a marker needs a carriage return, which ends a line of theirs.
- * Source: https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections; names may have letters, digits, `_.-`.
+ * Blocks as sections of GitLab's job log, collapsed for successful tasks. Children cannot open or close one: a marker
+ * needs a carriage return, which ends their line. Source:
+ * https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections; names may have letters, digits, `_.-`.
  */
 export function gitlabRenderer(terminal: Terminal, verbose: boolean): Renderer {
   let sections = 0;
@@ -76,7 +75,7 @@ export function gitlabRenderer(terminal: Terminal, verbose: boolean): Renderer {
     },
     open: (_id, label, again, ended) => {
       sections += 1;
-      // The number makes it unique in the run, the time in the job.
+      // Unique by the number in the run, by the time in the job.
       section = `task_${sections}_${now}_${label.replace(/[^\w.-]+/g, '_').slice(0, 60)}`;
       const start = marker('start', ended?.type === 'task-done' ? '[collapsed=true]' : '');
       return `${start}${terminal.style.cyan(again ? `${label} (continued)` : label)}\n`;

@@ -6,17 +6,17 @@ import { plainText } from './text.ts';
 
 type EventOf<Type extends RunEvent['type']> = Extract<RunEvent, { type: Type }>;
 
-/** What the line-by-line renderers have to remember of a run. */
+/** The state of a run that line-by-line renderers need. */
 export class RunView {
   readonly #labels = new Map<string, string>();
   readonly running = new Set<string>();
 
-  /** Nodes of the run; 1 means that no output can mix. */
+  /** Number of nodes; with 1, no output can mix. */
   get size(): number {
     return this.#labels.size;
   }
 
-  /** Characters of the longest label. */
+  /** Length of the longest label. */
   widest = 0;
 
   label(id: string | undefined): string {
@@ -25,7 +25,7 @@ export class RunView {
 
   note(event: RunEvent): void {
     if (event.type === 'run-started') {
-      // Arguments are part of a label, and may hold anything. No more than that is taken: a copy would ask each node for its place.
+      // Labels may contain anything. Copies two fields only: a full copy would compute each node's place.
       for (const { id, label } of event.nodes) {
         const plain = plainText(label);
         this.#labels.set(id, plain);
@@ -62,7 +62,7 @@ export function endLine(event: EndEvent, view: RunView, style: Style): string {
   }
 }
 
-/** A line of a task's own output, or nothing when the event is none or is only for the live view. */
+/** A line of a task's own output; undefined for other events and those of the live view. */
 export function taskLine(event: RunEvent, style: Style, verbose: boolean): string | undefined {
   if (event.type === 'task-output') return event.line;
   if (event.type === 'task-command') return style.dim(`$ ${event.command}`);
@@ -70,7 +70,7 @@ export function taskLine(event: RunEvent, style: Style, verbose: boolean): strin
   return undefined;
 }
 
-/** A line about the run as a whole, or nothing. */
+/** A line about the whole run, if the event is about it. */
 export function runLine(event: RunEvent, view: RunView, style: Style): string | undefined {
   switch (event.type) {
     case 'lock-waiting':

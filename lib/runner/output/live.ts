@@ -6,11 +6,11 @@ import type { Terminal } from './terminal.ts';
 import { cutText, linesOf, ownBeginning, plainText, textWidth } from './text.ts';
 
 const frameMs = 100;
-/** More running tasks than this are counted, not listed; fewer on a low terminal. */
+/** Up to this many running tasks are listed, fewer on a low terminal; the rest is counted. */
 const listed = 12;
-/** Characters that are looked at with each frame; no terminal is as wide. */
+/** Characters considered for each frame, more than any terminal's width. */
 const longestText = 2000;
-/** Less room than this is not worth a last line. */
+/** A last line with less room is not shown. */
 const leastText = 8;
 
 type Running = { readonly since: number; text: string };
@@ -18,9 +18,9 @@ type Running = { readonly since: number; text: string };
 type Row = { readonly text: string; readonly plain: string };
 
 /**
- * For a terminal: finished tasks scroll by as single lines; below them stand the running ones with their time and last
- * line, and how far the run is. The cursor is never hidden and always at the start of the line below: however a run ends,
- * also by SIGKILL, there is nothing to put right.
+ * For a terminal: finished tasks scroll by as single lines, above the running ones with their time and last line and
+ * the progress of the run. The cursor is always visible, at the start of the line below: no end of the run, not even
+ * SIGKILL, leaves anything to restore.
  */
 export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
   const view = new RunView();
@@ -37,7 +37,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     frame += 1;
     redraw('');
   }, frameMs);
-  // The view alone must not keep the process alive.
+  // The view must not keep the process running.
   timer.unref();
   const onResize = (): void => redraw('');
   process.on('SIGWINCH', onResize);
@@ -68,12 +68,12 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     drawnColumns = columns;
   }
 
-  /** A terminal that has become narrower has broken rows in several. */
+  /** On a terminal that became narrower, rows take several lines. */
   function eraseDrawn(columns: number): string {
     if (drawn.length === 0) return '';
     const narrower = columns < drawnColumns;
     const lines = drawn.reduce((sum, row) => sum + (narrower ? linesOf(row, columns) : 1), 0);
-    // What has scrolled out cannot be reached, and the cursor stops at the top.
+    // Lines that scrolled out are out of reach, and the cursor stops at the top.
     return `\u001B[${Math.min(lines, height() - 1)}A\r\u001B[0J`;
   }
 
@@ -81,10 +81,10 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     return Math.max(2, terminal.rows?.() ?? 24);
   }
 
-  /** No row is wider than that: one that wraps could not be erased again. Nor are there more than the terminal has lines. */
+  /** Rows fit the width, since a wrapped one could not be erased, and the terminal's height. */
   function currentRows(width: number): Row[] {
     if (running.size === 0) return [];
-    // One line is the cursor's, one for the counts, and some for what scrolls by.
+    // Leaves lines for the cursor, the counts and what scrolls by.
     const room = Math.max(1, Math.min(listed, height() - 3));
     const shown = running.size > room ? Math.max(1, room - 1) : running.size;
     const rows = [...running].slice(0, shown).map(([id, state]) => runningRow(id, state, width));

@@ -9,9 +9,9 @@ import { liveRenderer } from './live.ts';
 import type { Terminal } from './terminal.ts';
 
 /**
- * The renderer for a mode. `auto`: in the jobs of GitHub Actions and GitLab CI theirs; else a single task writes straight
- * through, and several show live on a terminal (with `verbose` prefixed, since then all lines are wanted; with CI set
- * grouped, since nobody looks) and grouped elsewhere.
+ * The renderer for a mode. `auto`: in jobs of GitHub Actions and GitLab CI their own; a single task prints directly;
+ * several are shown live on a terminal (prefixed with `verbose`, to show all lines; grouped with CI set, since nobody
+ * watches), otherwise grouped.
  */
 export function createRenderer(
   mode: OutputMode,
@@ -30,7 +30,7 @@ export function createRenderer(
       return verbose ? prefixedRenderer(terminal, verbose) : liveRenderer(terminal, verbose);
     }
     case 'live':
-      // Without a terminal there is nothing to redraw.
+      // Only a terminal can be redrawn.
       return terminal.isTerminal ? liveRenderer(terminal, verbose) : groupedRenderer(terminal, verbose);
     case 'grouped':
       return groupedRenderer(terminal, verbose);
@@ -58,8 +58,8 @@ export function createRenderer(
 }
 
 /**
- * Whose job this run is the log of. A run inside another run is not: its lines are lines of a task there. Neither is one
- * whose log goes to a terminal.
+ * The CI system whose job log this run writes. Undefined for a nested run, whose lines belong to a task, and for a
+ * log on a terminal.
  */
 function detected(terminal: Terminal, env: NodeJS.ProcessEnv): 'github' | 'gitlab' | undefined {
   if (terminal.isTerminal || nestingLevel() > 0) return undefined;

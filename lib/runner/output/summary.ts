@@ -4,12 +4,12 @@ import { count, formatDuration } from '../format.ts';
 import type { Style } from './terminal.ts';
 
 const shownLines = 10;
-/** An error that knows its reason is told in so many lines, the counts below it included. */
+/** Lines for an error with a known reason, including the counts below it. */
 const errorLines = 12;
 
 /**
- * The last lines of a run: counts and time, and the first failure once more. A single task that did not fail and
- * reported nothing is its own summary.
+ * The last lines of a run: counts, time, and the first failure again. Empty for a single task that succeeded and
+ * reported nothing.
  */
 export function summaryLines(
   summary: RunSummary,
@@ -17,9 +17,9 @@ export function summaryLines(
     readonly nodes: number;
     readonly style: Style;
     readonly verbose: boolean;
-    /** What the time went into. */
+    /** What the time was spent on. */
     readonly timing?: readonly string[];
-    /** Files that were written about the run. */
+    /** Files written about the run. */
     readonly reports?: readonly string[] | undefined;
   },
 ): string[] {
@@ -56,7 +56,7 @@ export function summaryLines(
   return [...lines, style.red(`${head} after ${time}: ${counts.join(', ')}`)];
 }
 
-/** `, 3 up to date, 1 resumed`: tasks that did not have to run. */
+/** `, 3 up to date, 1 resumed`: tasks that were not run. */
 function sparedText({ upToDate, resumed }: RunSummary): string {
   return (upToDate > 0 ? `, ${upToDate} up to date` : '') + (resumed > 0 ? `, ${resumed} resumed` : '');
 }
@@ -68,10 +68,10 @@ function failureLines(
   const { style } = view;
   const lines = formatFailure(failed.failure, view.verbose);
   lines[0] = style.red(lines[0] ?? '');
-  // A user's mistake needs no log; and the log of a single task has just been shown.
+  // A user's mistake needs no log, and a single task's log was just shown.
   if (view.nodes === 1 || failed.failure.usage) return lines;
   lines.push(`  task: ${chainText(failed.chain, style)} (${failed.place})`);
-  // Less a heading, another failure and the counts.
+  // Minus a heading, another failure and the counts.
   const room = failed.failure.why === undefined ? shownLines : Math.max(0, errorLines - lines.length - 3);
   const last = room === 0 ? [] : failed.lastLines.slice(-Math.min(room, shownLines));
   if (last.length > 0)
@@ -79,7 +79,7 @@ function failureLines(
   return lines;
 }
 
-/** Both ends of a long one: what was asked for, and what led to the failure. */
+/** A long chain is shortened in the middle, since its ends matter most. */
 function chainText(chain: readonly string[], { symbols }: Style): string {
   const shown = chain.length <= 12 ? chain : [...chain.slice(0, 2), symbols.ellipsis, ...chain.slice(-8)];
   return shown.join(` ${symbols.arrow} `);

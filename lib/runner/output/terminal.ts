@@ -1,18 +1,18 @@
 import type { BackPressure } from '../back-pressure.ts';
 import { TaskError } from '../errors.ts';
 
-/** Where a run writes to: results to stdout, everything else to stderr. */
+/** A run's output: results on stdout, everything else on stderr. */
 export type Terminal = {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
-  /** stderr is a terminal that can be redrawn. */
+  /** True if stderr is a terminal that can be redrawn. */
   readonly isTerminal: boolean;
   readonly columns: () => number;
   readonly rows?: () => number;
   readonly style: Style;
-  /** Told of every write to stderr. Set by a run: nothing else prints so much. */
+  /** Notified of each write to stderr; set by runs, which alone print so much. */
   pressure?: BackPressure;
-  /** Writes at once what `err` has put together. */
+  /** Immediately writes what `err` has buffered. */
   readonly flush?: () => void;
 };
 
@@ -57,13 +57,13 @@ const ascii: Symbols = {
   arrow: '->',
 };
 
-/** Characters that are put together for one write. */
+/** Characters buffered for one write. */
 const batchLength = 64 * 1024;
 
 /**
- * The process's own stdout and stderr. A reader that goes away (EPIPE) or a terminal that is closed (EIO) is not an
- * error: what nobody reads is dropped, and `onLogLost` is called when it was the log on stderr. What cannot be written for another
- * reason (a full disk) makes the exit code 1: a result when the run has ended, the log at once, with an error for `onLogLost`.
+ * This process's stdout and stderr. A missing reader (EPIPE) or a closed terminal (EIO) is not an error: output is
+ * dropped, and `onLogLost` is called for stderr. Any other error, such as a full disk, makes the exit code 1: for
+ * results at the end of the run, for the log immediately, with an error for `onLogLost`.
  */
 export function openTerminal(
   onLogLost: (error?: TaskError) => void,
@@ -82,7 +82,7 @@ export function openTerminal(
       onLogLost();
       return;
     }
-    // The only place that is left for words, unless they would be taken for a result.
+    // The only place left for a message, unless it could be taken for a result.
     if (stdout.isTTY && !outGone) stdout.write(`error: cannot write the log\n  why: ${error.message}\n`);
     onLogLost(new TaskError({ what: 'cannot write the log', why: error.message }));
   };
@@ -96,7 +96,7 @@ export function openTerminal(
     stderr.write(text);
     terminal.pressure?.note(stderr);
   };
-  // For a `process.exit` in the middle of something.
+  // In case of a sudden `process.exit`.
   process.once('exit', flush);
   const terminal: Terminal & { readonly close: () => void } = {
     out: (text) => {
@@ -104,14 +104,13 @@ export function openTerminal(
       if (!outGone) stdout.write(text);
     },
     err: (text) => {
-      // All lines of one chunk of a child's output, or of many small tasks, are written at once, still before the process turns to
-      // anything else.
+      // Lines of one chunk, or of many small tasks, are written together, before the process does anything else.
       if (waiting === '') process.nextTick(flush);
       waiting += text;
       if (waiting.length > batchLength) flush();
     },
     isTerminal: stderr.isTTY === true && env.TERM !== 'dumb',
-    // A pseudo-terminal without a size says 0.
+    // A pseudo-terminal without a size reports 0.
     columns: () => stderr.columns || 80,
     rows: () => stderr.rows || 24,
     style: createStyle(wantsColor(stderr.isTTY === true, env), speaksUnicode(env)),
@@ -119,7 +118,7 @@ export function openTerminal(
     close: () => {
       flush();
       process.removeListener('exit', flush);
-      // A write may still be on its way: without any handler its late EPIPE would be thrown.
+      // A pending write may fail with EPIPE, which would be thrown without a handler.
       if (!stdout.listeners('error').includes(tellLost)) stdout.on('error', tellLost);
       if (!stderr.listeners('error').includes(tellLost)) stderr.on('error', tellLost);
       stdout.removeListener('error', onOutError);
@@ -135,12 +134,12 @@ function isReaderGone({ code }: NodeJS.ErrnoException): boolean {
 
 let lost = false;
 
-/** Results that a full disk does not take are no success, unlike those that nobody wants to read any more. */
+/** Losing results to a full disk is a failure, unlike losing a reader. */
 function tellLost(error: NodeJS.ErrnoException): void {
   if (lost || isReaderGone(error)) return;
   lost = true;
   process.stderr.write(`error: cannot write all results\n  why: ${error.message}\n`);
-  // It may come after the run has ended and its exit code was set.
+  // May come after the run has ended and set its exit code.
   process.once('exit', () => {
     process.exitCode ||= 1;
   });
@@ -162,7 +161,7 @@ export function createStyle(color: boolean, isUnicode: boolean): Style {
   };
 }
 
-/** https://no-color.org: any value but the empty one. */
+/** https://no-color.org: any non-empty value. */
 function wantsColor(isTerminal: boolean, env: NodeJS.ProcessEnv): boolean {
   if (env.NO_COLOR) return false;
   if (env.FORCE_COLOR !== undefined) return !['0', 'false'].includes(env.FORCE_COLOR);

@@ -1,12 +1,12 @@
 import type { RecordedTask } from './recorded-run.ts';
 
-/** A task that ran, as the schedule sees it. Milliseconds. */
+/** A task that ran, with times in milliseconds. */
 export type Measured = {
-  /** The task's place in the recorded run. */
+  /** Its index in the recorded run. */
   readonly task: number;
-  /** Places in the list of measured tasks. */
+  /** Indexes in the list of measured tasks. */
   readonly needs: readonly number[];
-  /** How long those that wait for it had to wait: to its end, or for a long-running one until it was ready. */
+  /** How long dependents had to wait: until its end, or until a long-running one was ready. */
   readonly durationMs: number;
 };
 
@@ -15,7 +15,7 @@ type Timed = Pick<RecordedTask, 'needs' | 'startedAt' | 'endedAt'>;
 /** The tasks that ran, in dependency order. */
 export function measured(tasks: readonly Timed[]): Measured[] {
   const ends = tasks.map((task) => task.endedAt);
-  // Whose dependent began before its end was ready then.
+  // If a dependent started before its end, it was ready by then.
   for (const { needs, startedAt } of tasks) {
     for (const needed of needs) {
       const end = ends[needed];
@@ -36,8 +36,8 @@ export function measured(tasks: readonly Timed[]): Measured[] {
 }
 
 /**
- * The chain of tasks, each needed by the next one, that took longest: no number of workers makes the run shorter. Returns
- * its places in the recorded run, first to last, and their time together.
+ * The chain of needs that took longest; more workers cannot make the run shorter. Returns indexes in the recorded
+ * run, first to last, and the total time.
  */
 export function criticalPath(tasks: readonly Measured[]): {
   readonly tasks: readonly number[];

@@ -4,7 +4,7 @@ import { textWidth } from '../output/text.ts';
 type Point = { readonly x: number; readonly y: number };
 type Box = Point & { readonly width: number };
 
-/** Of the monospaced fonts in graph.css at 12 px: all of them are 0.6 em wide. */
+/** For the monospaced fonts of graph.css at 12 px, which are 0.6 em wide. */
 const letterWidth = 7.25;
 const padding = 12;
 const boxHeight = 26;
@@ -19,8 +19,8 @@ const legends: { readonly [Name in Mark]: string } = {
 };
 
 /**
- * The graph as an `<svg>` element: everything stands right of what it depends on. Every node is a `<g data-node="n0">`, so that a
- * page can react to it; without graph.css it is bare.
+ * The graph as an `<svg>` element, dependents to the right. Each node is a `<g data-node="n0">` for scripts; styles
+ * come from graph.css.
  */
 export async function graphPicture(view: GraphView): Promise<string> {
   const graph = await layOut(view);
@@ -39,7 +39,7 @@ export async function graphPicture(view: GraphView): Promise<string> {
   ].join('\n');
 }
 
-/** Pixels; the places of nodes are their middles. */
+/** In pixels; positions of nodes are their centres. */
 async function layOut({ nodes, edges }: GraphView) {
   const { default: dagre } = await import('@dagrejs/dagre');
   const graph = new dagre.graphlib.Graph({ multigraph: true });
@@ -58,10 +58,10 @@ async function layOut({ nodes, edges }: GraphView) {
   return graph;
 }
 
-/** From the right side of one box to the left side of the other, level within their columns, where wider boxes stand above and below. */
+/** From the right side of one box to the left side of the other, horizontal within columns with wider boxes. */
 function pointsOf({ from, to, kind }: ViewEdge, graph: Awaited<ReturnType<typeof layOut>>): Point[] {
   const [start, end] = [graph.node(from), graph.node(to)];
-  // The layout's own ends are anywhere on the borders of the boxes. Its other points stand in the middle of a gap.
+  // The layout's own end points are anywhere on the borders; its other points are in the middle of gaps.
   const bends = graph.edge(from, to, kind).points.slice(1, -1);
   return [
     { x: start.x + start.width / 2, y: start.y },
@@ -72,7 +72,7 @@ function pointsOf({ from, to, kind }: ViewEdge, graph: Awaited<ReturnType<typeof
   ];
 }
 
-/** `&lt;` and so on, for text and attributes; what XML cannot hold at all becomes a replacement character. */
+/** `&lt;` and so on, for text and attributes; a replacement character for what XML cannot contain. */
 export function escapeXml(text: string): string {
   return (
     text
@@ -106,7 +106,7 @@ function outline({ marks }: ViewNode, { x, y }: Point, width: number): string {
   return `<rect x="${place[0]}" y="${place[1]}" width="${width}" height="${boxHeight}" rx="${radius}"/>`;
 }
 
-/** A curve through the points that is level in each of them. */
+/** A curve that is horizontal at each point. */
 function edgeElement({ kind, from, to }: ViewEdge, [first, ...rest]: readonly Point[]): string {
   if (first === undefined) return '';
   let before = first;
@@ -119,7 +119,7 @@ function edgeElement({ kind, from, to }: ViewEdge, [first, ...rest]: readonly Po
   return `<path class="edge ${kind}" data-from="${from}" data-to="${to}" marker-end="url(#arrow)" d="M${round(first.x)} ${round(first.y)}${curves.join('')}"/>`;
 }
 
-/** Only of what the graph has. */
+/** Lists only kinds that the graph has. */
 function legendOf({ nodes, edges }: GraphView): string {
   const marks = (Object.keys(legends) as Mark[]).filter((mark) =>
     nodes.some((node) => node.marks.includes(mark)),
@@ -129,7 +129,7 @@ function legendOf({ nodes, edges }: GraphView): string {
   return [...marks.map((mark) => legends[mark]), ...dashed, ...dotted].join('   ');
 }
 
-/** One decimal: what a screen can show. */
+/** One decimal, the precision of a screen. */
 function round(pixels: number): number {
   return Math.round(pixels * 10) / 10;
 }

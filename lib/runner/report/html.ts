@@ -5,21 +5,21 @@ import { criticalPath, measured } from './critical-path.ts';
 import { escapeXml, graphPicture } from './graph-picture.ts';
 import type { RecordedRun } from './recorded-run.ts';
 
-/** The contents of a report, redacted. */
+/** A report's contents, redacted. */
 export type ReportSource = {
   readonly run: RecordedRun;
   /** Its nodes are the tasks of the run. */
   readonly view: GraphView;
 };
 
-/** The modules of the page's script, each after those that it needs while it is loaded. */
+/** The page's modules, each after those that it needs while loading. */
 const modules = ['elements', 'data', 'detail', 'timeline', 'graph', 'tables', 'main'];
-/** Tasks and arrows: a picture of more is no help, and its layout takes seconds. */
+/** Tasks and arrows; a larger picture is useless, and its layout takes seconds. */
 const mostParts = 500;
 
 /**
- * The report as one page that asks for nothing: style, script and data are in it, and its Content-Security-Policy allows
- * these alone, by their hashes.
+ * The report as a self-contained page. Its Content-Security-Policy only allows its own style, script and data, by
+ * their hashes.
  */
 export async function reportPage(source: ReportSource): Promise<string> {
   const [template, style, graphStyle, script] = await Promise.all([
@@ -52,8 +52,8 @@ export async function reportPage(source: ReportSource): Promise<string> {
 }
 
 /**
- * JSON that can stand in a script element: no text in it can end the element or begin a comment, since each `<` is an
- * escape. https://html.spec.whatwg.org/multipage/scripting.html#restrictions-for-contents-of-script-elements
+ * JSON for a script element. With each `<` escaped, no text can end the element or begin a comment.
+ * https://html.spec.whatwg.org/multipage/scripting.html#restrictions-for-contents-of-script-elements
  */
 export function embeddedJson(value: unknown): string {
   return JSON.stringify(value)
@@ -62,7 +62,7 @@ export function embeddedJson(value: unknown): string {
     .replaceAll('\u2029', '\\u2029');
 }
 
-/** What the page's script calls `Run`. */
+/** The page's type `Run`. */
 function pageData({ run, view }: ReportSource): object {
   const critical = criticalPath(measured(run.tasks));
   const onPath = new Set(critical.tasks);
@@ -79,8 +79,8 @@ function pageData({ run, view }: ReportSource): object {
 }
 
 /**
- * The page's modules as one: a page that is a file cannot import others. Their imports name only each other, so they are
- * dropped, and no two modules use the same name.
+ * The page's modules joined, since a local page cannot import files. Their imports only name each other and are
+ * dropped; no two modules use the same name.
  */
 async function pageScript(): Promise<string> {
   const sources = await Promise.all(modules.map((name) => readPart(`page/${name}.js`)));

@@ -2,13 +2,13 @@ import { stripVTControlCharacters } from 'node:util';
 import { ownBeginning } from '../output/text.ts';
 import type { RecordedLine } from './recorded-run.ts';
 
-/** The last lines of a task are kept, and so many characters of each. */
+/** Limits for the last lines of a task: their number, and the characters of each. */
 const linesOfTask = 1000;
 const lineLength = 2000;
 /** Characters of all tasks together. */
 const room = 16_000_000;
 
-/** The last lines of every task of a run, in bounded memory however much they print. */
+/** The last lines of each task of a run, in bounded memory. */
 export class KeptLines {
   readonly #tasks = new Map<number, { lines: RecordedLine[]; dropped: number }>();
   #limit = linesOfTask;
@@ -20,7 +20,7 @@ export class KeptLines {
     const text = ownBeginning(plain(line.text), lineLength);
     kept.lines.push({ ...line, text });
     this.#used += text.length;
-    // In large steps: one line at a time would move the whole list for each line.
+    // Trims rarely, since each trim moves the list.
     if (kept.lines.length >= this.#limit * 2) this.#trim(kept);
     while (this.#used > room && this.#limit > 1) {
       this.#limit = Math.ceil(this.#limit / 2);
@@ -41,7 +41,7 @@ export class KeptLines {
   }
 }
 
-/** Without colours; a carriage return stood for a new line on the screen. */
+/** Without colours; a carriage return becomes a new line. */
 function plain(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: what has no look of its own
   return stripVTControlCharacters(text).replace(/[\u0000-\u0008\u000B-\u001F\u007F]/g, '');

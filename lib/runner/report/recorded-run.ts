@@ -1,7 +1,7 @@
 import type { Failure } from '../errors.ts';
 import type { RunOutcome } from '../task.ts';
 
-/** How a task of a run ended; `waiting`: never started, and nobody said why. */
+/** A task's result; `waiting`: never started, for no reported reason. */
 export type TaskStatus =
   | 'waiting'
   | 'running'
@@ -19,31 +19,31 @@ export type RecordedLine = {
   readonly text: string;
 };
 
-/** What is known of one task at the end of a run. All times are milliseconds since the start of the run. */
+/** A task at the end of a run. All times are milliseconds since the start of the run. */
 export type RecordedTask = {
   readonly label: string;
   readonly description: string;
   /** `tasks/vault.ts:12` */
   readonly place: string;
-  /** Places in the list of tasks: what had to be done first. */
+  /** Indexes of its needs in the list of tasks. */
   readonly needs: readonly number[];
   readonly status: TaskStatus;
   readonly report: 'changed' | 'unchanged' | undefined;
   readonly startedAt: number | undefined;
   readonly endedAt: number | undefined;
-  /** How long it could have run already, but did not: no worker was free, or its mutex was taken. */
+  /** Time in which it could have run, but no worker was free or its mutex was taken. */
   readonly waitedMs: number;
-  /** From 0: the worker on whose lane it is drawn. */
+  /** Index of the worker on whose lane it is drawn. */
   readonly lane: number | undefined;
-  /** When each attempt but the last ended. */
+  /** Ends of all attempts but the last. */
   readonly retriedAt: readonly number[];
   readonly failure: Failure | undefined;
-  /** The labels from the requested task down to this one, if it failed. */
+  /** Labels from the requested task down to this one, if it failed. */
   readonly chain: readonly string[];
-  /** The place of the task because of which it was skipped. */
+  /** Index of the task because of which it was skipped. */
   readonly because: number | undefined;
   readonly lines: readonly RecordedLine[];
-  /** Lines before these that were not kept. */
+  /** Number of earlier lines that were dropped. */
   readonly dropped: number;
 };
 
@@ -56,7 +56,7 @@ export type RecordedRun = {
   readonly jobs: number;
   readonly outcome: RunOutcome;
   readonly exitCode: number;
-  /** What was said about the run as a whole. */
+  /** Messages about the whole run. */
   readonly notes: readonly { readonly at: number; readonly text: string }[];
   /** In dependency order. */
   readonly tasks: readonly RecordedTask[];

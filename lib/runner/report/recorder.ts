@@ -7,14 +7,14 @@ import type { RunOutcome } from '../task.ts';
 import { KeptLines } from './kept-lines.ts';
 import type { RecordedLine, RecordedRun, RecordedTask, TaskStatus } from './recorded-run.ts';
 
-/** What events have told of a task; the rest is only asked for at the end. */
+/** A task's state from events; the rest is read at the end. */
 type State = {
   readonly node: TaskNode;
   readonly place: number;
   status: TaskStatus;
   report?: RecordedTask['report'];
   startedAt?: number;
-  /** When those that need it could start, where that was not its end. */
+  /** When its dependents could start, if not at its end. */
   readyAt?: number;
   endedAt?: number;
   lane?: number;
@@ -27,11 +27,11 @@ type State = {
 const plainStyle = createStyle(false, true);
 
 /**
- * Remembers what happens in a run, as a renderer that shows nothing. Costs a few fields per task; with `lines` also the
- * last lines of each. All times are milliseconds since the start of the run.
+ * Records a run, as a renderer that shows nothing. Stores a few fields per task; with `lines` also its last lines.
+ * All times are milliseconds since the start of the run.
  */
 export class RunRecorder implements Renderer {
-  /** From the first event to the last one. */
+  /** From the first to the last event. */
   durationMs = 0;
   readonly #label: string;
   readonly #states: readonly State[];
@@ -39,7 +39,7 @@ export class RunRecorder implements Renderer {
   readonly #lines: KeptLines | undefined;
   readonly #view = new RunView();
   readonly #notes: { at: number; text: string }[] = [];
-  /** The lanes of the timeline; true while a task is drawn on it. */
+  /** Lanes of the timeline; true if taken. */
   readonly #lanes: boolean[] = [];
   #startedAt = 0;
   #jobs = 1;
@@ -69,7 +69,7 @@ export class RunRecorder implements Renderer {
     }
   }
 
-  /** What is known by now; what still runs counts until the last event. */
+  /** The run so far; tasks that are still running end with the last event. */
   recorded(): RecordedRun {
     const starts = this.#states.map(({ startedAt = this.durationMs }) => startedAt);
     const first = starts.reduce((least, startedAt) => Math.min(least, startedAt), this.durationMs);
@@ -88,7 +88,7 @@ export class RunRecorder implements Renderer {
   #task({ node, readyAt: _, ...state }: State, first: number): RecordedTask {
     const { startedAt, endedAt, status, because, place, ...rest } = state;
     const needs = [...node.needs].flatMap((needed) => this.#byId.get(needed.id) ?? []);
-    // Nothing can run before the first task of all: until then the run waited for its lock.
+    // Before the first task, the run waited for its lock.
     const couldAt = needs.reduce((at, need) => Math.max(at, need.readyAt ?? need.endedAt ?? first), first);
     return {
       report: undefined,
@@ -161,7 +161,7 @@ export class RunRecorder implements Renderer {
     }
   }
 
-  /** What renderers say about the run as a whole goes into the report in the same words. */
+  /** Records what renderers say about the whole run, in the same words. */
   #noteRun(event: RunEvent): void {
     this.#view.note(event);
     const text = event.type === 'task-retried' ? undefined : runLine(event, this.#view, plainStyle);
@@ -174,7 +174,7 @@ export class RunRecorder implements Renderer {
     if (state.lane !== undefined) this.#lanes[state.lane] = false;
   }
 
-  /** The first lane on which nothing is drawn, now taken. */
+  /** Takes the first free lane. */
   #freeLane(): number {
     const free = this.#lanes.indexOf(false);
     const lane = free < 0 ? this.#lanes.length : free;

@@ -2,18 +2,15 @@ import { realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
 
-/** A file that is written once, at the end of a run. */
+/** A file written once, at the end of a run. */
 export type ReportFile = {
-  /** As the user wrote it. */
+  /** As given by the user. */
   readonly path: string;
-  /** All at once: whoever reads it sees the old file or the whole new one. Rejects when it cannot be written. */
+  /** Writes atomically: readers see the old or the new file. Rejects if that fails. */
   readonly write: (text: string) => Promise<void>;
 };
 
-/**
- * Makes sure, before anything runs, that this file can be written at the end. `option` is what named it. Throws
- * UsageError.
- */
+/** Checks before the run that the file can be written at its end. `option` is its option. Throws UsageError. */
 export async function openReportFile(path: string, option: string): Promise<ReportFile> {
   const refuse = (why: string): UsageError =>
     new UsageError({
@@ -22,7 +19,7 @@ export async function openReportFile(path: string, option: string): Promise<Repo
       advice: `give \`${option}\` a file in a folder that you may write to`,
     });
   if (path.trim() === '') throw refuse('the name is empty');
-  // What the path leads to, lest a link be replaced by a file.
+  // Resolves links, so that none is replaced by a file.
   const file = await realpath(path).catch(() => resolve(path));
   const found = await stat(file).catch(() => undefined);
   if (found?.isDirectory()) throw refuse('it is a folder');
@@ -39,7 +36,7 @@ export async function openReportFile(path: string, option: string): Promise<Repo
     path,
     write: async (text) => {
       try {
-        // Logs can hold what is nobody else's business.
+        // Private, since logs may be confidential.
         await writeFile(partial, text, { mode: 0o600 });
         await rename(partial, file);
       } catch (error) {

@@ -8,12 +8,12 @@ import { openReportFile, type ReportFile } from './report-file.ts';
 
 type Source = { readonly recorder: RunRecorder; readonly graph: Graph; readonly redactor: Redactor };
 
-/** What was written at the end of a run, and why not all was. */
+/** The files written at the end of a run, and why some were not. */
 type Written = { readonly files: readonly string[]; readonly failure: Failure | undefined };
 
 /**
- * Returns what writes the files that a run shall leave behind, once it is over; it never rejects. Secrets are hidden also in what was
- * recorded before the run knew them. Throws UsageError when one of the files cannot be written, or both are the same.
+ * Returns a function that writes a run's reports at its end and never rejects. Redacts even what was recorded before
+ * a secret was known. Throws UsageError if a file cannot be written or both are the same.
  */
 export async function openReports(
   paths: { readonly report: string | undefined; readonly trace: string | undefined },

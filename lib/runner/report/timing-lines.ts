@@ -4,13 +4,13 @@ import { cutText } from '../output/text.ts';
 import { criticalPath, measured } from './critical-path.ts';
 import type { RecordedRun } from './recorded-run.ts';
 
-/** Shorter runs, and such of fewer tasks, need no explanation. */
+/** Limits below which a run needs no explanation. */
 const shortestRunMs = 1000;
 const fewestTasks = 4;
 
 /**
- * What a run's time went into, in one line: `critical path 6.1s of 6.9s: embedded-kubernetes 3.1s → install-tier core 3.0s`.
- * Empty for a run that was short or did not come to a good end: then only the failure counts.
+ * What a run's time was spent on, in one line: `critical path 6.1s of 6.9s: embedded-kubernetes 3.1s → install-tier
+ * core 3.0s`. Empty for a short run and for a failed one.
  */
 export function timingLines(run: RecordedRun, style: Style, columns: number): string[] {
   const ran = measured(run.tasks);
@@ -21,7 +21,7 @@ export function timingLines(run: RecordedRun, style: Style, columns: number): st
   const words: string[] = [];
   for (const task of path.tasks) {
     const durationMs = durations.get(task) ?? 0;
-    // Steps of less than a twentieth are only noise.
+    // Steps below a twentieth are noise.
     if (durationMs * 20 >= path.durationMs)
       words.push(`${run.tasks[task]?.label ?? ''} ${formatDuration(durationMs)}`);
     else if (words.at(-1) !== ellipsis) words.push(ellipsis);

@@ -1,7 +1,7 @@
 import type { RecordedRun, RecordedTask } from './recorded-run.ts';
 
 /**
- * One event of the Trace Event Format, which Perfetto and chrome://tracing read. `ts` and `dur` are microseconds.
+ * An event of the Trace Event Format, for Perfetto and chrome://tracing. `ts` and `dur` are microseconds.
  * https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
  */
 export type TraceEvent = {
@@ -18,7 +18,7 @@ export type TraceEvent = {
 
 const pid = 1;
 
-/** The run as a trace: one thread per worker, a slice per task. */
+/** The run as a trace, with a thread per worker and a slice per task. */
 export function traceOf(run: RecordedRun) {
   const slices = slicesOf(run.tasks);
   const lanes = Math.max(0, ...slices.map(({ tid }) => tid));
@@ -40,7 +40,7 @@ export function traceOf(run: RecordedRun) {
   };
 }
 
-/** In the order of their starts. Slices of one thread must not overlap: those of less than a microsecond stand in a row. */
+/** Sorted by start. Slices of a thread must not overlap, so those below a microsecond are put in a row. */
 function slicesOf(tasks: readonly RecordedTask[]): TraceEvent[] {
   const started = tasks.flatMap((task) => {
     const { startedAt, endedAt, lane } = task;

@@ -2,26 +2,26 @@ import { once } from 'node:events';
 import { TaskError } from '../errors.ts';
 import { pause } from '../pause.ts';
 
-/** Further events within this time belong to the same change: an editor writes, renames and removes. */
+/** Milliseconds in which further events belong to the same change: an editor writes, renames and removes. */
 const quietMs = 50;
-/** Where something is written all the time, quiet is not waited for any longer. */
+/** Milliseconds after which a continuous change is no longer waited out. */
 const noisyMs = 1000;
 
-/** Tells that something happened in some folders and below; what, is found by looking. */
+/** Reports that something happened below some folders; what, has to be found by looking. */
 export type Changes = {
-  /** From now on what happens counts as news. */
+  /** Starts to count events. */
   readonly begin: () => void;
-  /** Whether there are news. */
+  /** True if there were any events. */
   readonly some: () => boolean;
   /**
-   * Resolves when something has happened since `begin` and it has become quiet again, or when the signal comes. Throws TaskError when
-   * it cannot be watched.
+   * Resolves once something has happened since `begin` and it is quiet again, or on the signal. Throws TaskError if
+   * watching fails.
    */
   readonly next: (signal: AbortSignal) => Promise<void>;
   readonly close: () => Promise<void>;
 };
 
-/** Resolves when all that is not ignored is watched. */
+/** Resolves when everything that is not ignored is watched. */
 export async function openChanges(
   folders: readonly string[],
   ignored: (path: string) => boolean,

@@ -11,9 +11,8 @@ import { declared } from '../task.ts';
 import { openChanges } from './changes.ts';
 
 /**
- * Runs the graph, then again whenever an input of one of its tasks has changed, until a signal comes; what changes during a
- * run leads to one more run afterwards. A requested long-running task is restarted. Throws UsageError when no task declares
- * `inputs` or `watched`.
+ * Runs the graph, and again whenever an input of its tasks changes, until a signal; changes during a run lead to
+ * another one. Restarts a requested long-running task. Throws UsageError if no task declares `inputs` or `watched`.
  */
 export async function watchTasks(request: RunRequest): Promise<number> {
   const { graph, stop, terminal, settings, redactor } = request;
@@ -21,7 +20,7 @@ export async function watchTasks(request: RunRequest): Promise<number> {
   const memory = resolve(request.memory);
   const starts = globs.flatMap(({ included }) => included.map(({ start }) => start));
   const watcher = await openChanges(
-    // That a start itself goes or comes back is only seen from above.
+    // Only the parent shows that a start itself is removed or created.
     await Promise.all(starts.map((start) => existingFolder(dirname(start)))),
     (path) => path === memory || !globs.some((inputs) => mayHold(inputs, path)),
   );
@@ -57,7 +56,7 @@ export async function watchTasks(request: RunRequest): Promise<number> {
     await watcher.close();
   }
 
-  /** A run that cannot even begin (its lock is taken) is one more failure to learn from. */
+  /** A run that cannot even begin, because its lock is taken, counts as failed. */
   async function runOnce(): Promise<void> {
     try {
       await runTasks(request);
@@ -67,7 +66,7 @@ export async function watchTasks(request: RunRequest): Promise<number> {
       terminal.err(lines.map((line) => `${line}\n`).join(''));
     }
     stop.recover();
-    // Nothing runs any more that a signal could stop: its end needs no words.
+    // Nothing is running that a signal could stop, so it needs no message.
     stop.onStop = undefined;
   }
 
@@ -75,7 +74,7 @@ export async function watchTasks(request: RunRequest): Promise<number> {
     return stop.reason !== undefined && stop.reason.type !== 'failure' && stop.reason.type !== 'change';
   }
 
-  /** Undefined when the signal came first. */
+  /** Undefined if the signal came first. */
   async function nextChange(
     before: Digests,
     signal: AbortSignal,
@@ -83,7 +82,7 @@ export async function watchTasks(request: RunRequest): Promise<number> {
   ): Promise<{ readonly files: Digests; readonly changes: string[] } | undefined> {
     for (let told = false; !signal.aborted; ) {
       let now = await look();
-      // It may have been seen half-way.
+      // The change may have been seen incomplete.
       if (watcher.some() && changesBetween(before, now).length > 0) {
         await watcher.next(signal);
         now = await look();
@@ -98,7 +97,7 @@ export async function watchTasks(request: RunRequest): Promise<number> {
     return undefined;
   }
 
-  /** All inputs by their paths from here. */
+  /** Digests of all inputs, by path from here. */
   async function look(): Promise<Digests> {
     watcher.begin();
     const seen = await Promise.all(globs.map((inputs) => readFiles(inputs, resolve('.'), memory)));
@@ -106,7 +105,7 @@ export async function watchTasks(request: RunRequest): Promise<number> {
   }
 }
 
-/** The globs of each task that has some. */
+/** The globs of each task with any. */
 async function watchedGlobs({ graph, shell }: RunRequest): Promise<Globs[]> {
   const watched = graph.nodes.filter(({ task }) => task.inputs !== undefined || task.watched !== undefined);
   if (watched.length === 0) {
