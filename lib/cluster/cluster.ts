@@ -11,11 +11,11 @@ import { notRunning } from './not-running.ts';
 import type { Cluster } from './provider.ts';
 import { providerOf } from './providers.ts';
 
-/** The environment's cluster: what its provider does. */
+/** The provider's implementation for the environment's cluster. */
 export const clusterOf = (environment: Pick<Environment, 'provider'>): Promise<Cluster> =>
   providerOf(environment).load();
 
-/** Throws `TaskError` unless the cluster runs and answers. */
+/** Throws `TaskError` unless the cluster is running and answers. */
 export async function requireCluster(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
   const cluster = await clusterOf(environment);
@@ -34,8 +34,8 @@ export const postgresqlTarget = {
 };
 
 /**
- * Calls `use` with a local address of the environment's PostgreSQL; for Vault see lib/vault/replicas.ts. A pod may take
- * `waitMs` milliseconds to answer.
+ * Calls `use` with a local address of the environment's PostgreSQL; for Vault see lib/vault/replicas.ts. Waits up to
+ * `waitMs` milliseconds for a pod to answer.
  */
 export async function withPostgresql<Result>(
   context: ForwardContext,

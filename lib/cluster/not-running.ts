@@ -3,7 +3,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import type { Environment } from '../settings/environment.ts';
 import type { ClusterPhase } from './provider.ts';
 
-/** Why a task cannot use the cluster in this phase; `faults` are those of a degraded cluster. */
+/** The error of a task that cannot use the cluster in this phase; `faults` are a degraded cluster's. */
 export function notRunning(
   { name }: Environment,
   phase: Exclude<ClusterPhase, 'running'>,

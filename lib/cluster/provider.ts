@@ -9,19 +9,19 @@ import type { OwnImage } from './images/own-images.ts';
 export type ClusterPhase = 'absent' | 'creating' | 'running' | 'degraded' | 'stopped';
 
 /**
- * A kind of cluster: everything that differs between providers. Every start loads this part, so it is small; `load` imports
- * what the provider does.
+ * A kind of cluster, with all differences between providers. Every start loads this small part; `load` imports the
+ * implementation.
  */
 export type ClusterProvider = {
-  /** True if the cluster is created on this machine and destroyed by these tasks. */
+  /** True if the tasks create and destroy the cluster on this machine. */
   readonly ownsCluster: boolean;
-  /** True if no container runs: ingress, images and Reloader have no effect. */
+  /** True if no container runs, so that ingress, images and Reloader have no effect. */
   readonly simulatedPods: boolean;
-  /** How the project's images reach the nodes: loaded by the tasks, pulled from a registry, or not at all. */
+  /** How nodes get the project's images: loaded by the tasks, pulled from a registry, or not at all. */
   readonly images: 'loaded' | 'pulled' | 'unused';
   /** Tools in addition to those of every environment. */
   readonly tools: readonly ToolName[];
-  /** Tools by task: `stop` also for destroy-k8s, `destroy` for destroy-environment, `status` to find the phase. */
+  /** Tools by task: `stop` includes destroy-k8s, `destroy` is destroy-environment, `status` finds the phase. */
   readonly toolsFor: {
     readonly [task in
       | 'create'
@@ -32,22 +32,21 @@ export type ClusterProvider = {
       | 'images'
       | 'status']: readonly ToolName[];
   };
-  /** The kube context of a cluster; without it the user names the context. */
+  /** A cluster's kube context; if omitted, the user names the context. */
   readonly contextOf?: (clusterName: string) => string;
-  /** Settings that the provider writes to the state folder. */
+  /** File in the state folder with the provider's settings. */
   readonly settingsFile?: string;
   /** The pod network, unless a manifest sets up the network. */
   readonly podRange?: string;
-  /** A plain command that prints a node's address, if routes use the nodes' ports. */
+  /** A plain command that prints a node's address, if routes use node ports. */
   readonly nodeAddress?: (clusterName: string) => string;
-  /** True if this machine and user (a uid) can run such a cluster. Without it, the user must choose the provider. */
+  /** True if this machine and user (uid) can run such a cluster. If omitted, only the user can choose it. */
   readonly fits?: (user: number | undefined) => Promise<boolean>;
-  /** Vault and PostgreSQL as processes of this machine, existing or future; without it they run in pods. */
+  /** Vault and PostgreSQL as local processes, even before they exist; if omitted, they run in pods. */
   readonly servers?: (environment: Environment) => Promise<Servers>;
   readonly load: () => Promise<Cluster>;
 };
 
-/** Servers beside a cluster. */
 export type Servers = {
   /** Ports on 127.0.0.1. */
   readonly vault: number;
@@ -58,9 +57,9 @@ export type Servers = {
   readonly settings: Settings['vault'];
 };
 
-/** What a provider does. Methods are idempotent and throw `TaskError`; commands are pure and show no secret. */
+/** A provider's operations. Methods are idempotent and throw `TaskError`; commands are pure and show no secret. */
 export type Cluster = {
-  /** The plain commands of the tasks, for `--dry-run`; a `#` line for what is not possible. */
+  /** Plain commands of the tasks for `--dry-run`; a `#` line for what is not possible. */
   readonly commands: {
     create(target: Target): readonly string[];
     start(target: Target): readonly string[];
@@ -69,8 +68,8 @@ export type Cluster = {
     services(target: Target): readonly string[];
   };
   /**
-   * Called before anything is written. Throws `UsageError` if this user (a uid) can never use such a cluster, `TaskError` if
-   * what it runs on does not answer.
+   * Called before anything is written. Throws `UsageError` if this user (uid) can never use such a cluster,
+   * `TaskError` if its infrastructure does not answer.
    */
   check?(settings: Settings, user: number | undefined): Promise<void>;
   /** Throws `TaskError` unless the cluster answers; for providers whose phase lacks the reason. */
@@ -81,7 +80,7 @@ export type Cluster = {
   create(context: Context): Promise<Outcome>;
   start(context: Context): Promise<Outcome>;
   stop(context: EnvironmentContext): Promise<Outcome>;
-  /** Destroys the cluster; on an existing one, removes only what the tasks installed. */
+  /** Destroys the cluster; on an existing one, only removes what the tasks installed. */
   destroy(context: EnvironmentContext): Promise<Outcome>;
   addresses(context: Context): Promise<readonly Address[]>;
   /** Loads the project's images into the nodes; for `images: 'loaded'`. */
@@ -89,6 +88,6 @@ export type Cluster = {
     commands(target: Target, images: readonly OwnImage[]): Promise<readonly string[]>;
     load(context: Context, images: readonly OwnImage[]): Promise<Outcome>;
   };
-  /** Reloads the certificate of a PostgreSQL that runs beside the cluster. */
+  /** Reloads the certificate of a PostgreSQL beside the cluster. */
   reloadDatabase?(environment: Environment): Promise<void>;
 };

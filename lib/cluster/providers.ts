@@ -3,7 +3,7 @@ import { existing } from './existing/existing.ts';
 import { minikube } from './minikube/minikube.ts';
 import type { ClusterProvider } from './provider.ts';
 
-/** Providers by name; without a choice by the user, the first that fits this machine is used. */
+/** Providers by name; the default is the first that works on this machine. */
 export const providers = { minikube, embedded, existing };
 
 export type ProviderName = keyof typeof providers;

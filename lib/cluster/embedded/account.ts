@@ -4,9 +4,8 @@ import { TaskError } from '@k8s-deployment/runner';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 
-/** The account that runs a program. */
 export type Account = {
-  /** Words before the program. */
+  /** Words to put before the program. */
   readonly words: readonly string[];
   /** The user id that owns the program's files. */
   readonly owner: number;
@@ -21,8 +20,8 @@ const namespaceWords = ({ uid, gid }: Named): readonly string[] => [
 ];
 
 /**
- * Another user id that may enter root's folders (CAP_DAC_OVERRIDE, capabilities(7)): programs and data are below root's home.
- * Without the secure bit, access(2) would ignore the capability, and initdb would not find its server.
+ * Another user id that may enter root's folders, which contain programs and data (CAP_DAC_OVERRIDE, capabilities(7)).
+ * Without the secure bit, access(2) ignores the capability, and initdb does not find its server.
  */
 export const otherUserWords = ({ uid, gid }: Named): readonly string[] => [
   ...['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'],
@@ -34,11 +33,11 @@ const isRoot = (): boolean => process.getuid?.() === 0;
 /** PostgreSQL refuses root; `initdb` also refuses a user id without an account. */
 const isRefused = (program: Program): boolean => isRoot() || (program === 'initdb' && !hasAccount());
 
-/** The words for `--dry-run`, without trying them. */
+/** The words for `--dry-run`, untested. */
 export const plainAccount = async (program: Program): Promise<readonly string[]> =>
   isRefused(program) ? namespaceWords(await namedUser()) : [];
 
-/** The account that runs a program of PostgreSQL. Throws `TaskError` if PostgreSQL refuses this user, and no other way works. */
+/** The account for a program of PostgreSQL. Throws `TaskError` if PostgreSQL refuses all possible ones. */
 export async function findAccount(program: Program, $: EnvironmentContext['$']): Promise<Account> {
   const owner = process.getuid?.() ?? 0;
   if (!isRefused(program)) return { words: [], owner };

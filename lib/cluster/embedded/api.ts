@@ -8,13 +8,13 @@ import type { Environment } from '../../settings/environment.ts';
 import { clusterFolder } from './state.ts';
 
 /**
- * A client for the embedded API server. A readiness probe through kubectl costs 80 ms of CPU, through this one 3.
- * Only for the embedded cluster, whose client certificate is in the state folder; everything else uses kubectl.
+ * A client of the embedded API server, whose client certificate is in the state folder. A readiness probe costs 3 ms
+ * of CPU, through kubectl 80. Other clusters are only accessed by kubectl.
  */
 export type Api = {
   /**
-   * Returns status and parsed body. Sends a string as it is, any other body as JSON. Rejects if the server does not
-   * answer within `timeoutMs` (default 5 s).
+   * Returns status and parsed body. Sends a string unchanged, any other body as JSON. Rejects if no answer comes
+   * within `timeoutMs` (default 5 s).
    */
   call(
     method: string,
@@ -32,7 +32,7 @@ export type WatchEvent = { readonly type: string; readonly object: any };
 
 type Place = Pick<Environment, 'state' | 'clusterName'>;
 
-/** A client for the environment's API server. Throws if the cluster's certificates do not exist yet. */
+/** A client of the environment's API server. Throws if the cluster's certificates do not exist yet. */
 export async function connectApi(cluster: Place, port: number): Promise<Api> {
   const pki = join(clusterFolder(cluster), 'pki');
   const [ca, cert, key] = await Promise.all(
@@ -40,12 +40,12 @@ export async function connectApi(cluster: Place, port: number): Promise<Api> {
   );
   const tls = { host: '127.0.0.1', port, ca, cert, key };
 
-  /** Sends a request and returns the response when it begins. */
+  /** Sends a request and returns the response once it begins. */
   const send = async (options: RequestOptions, body?: string): Promise<IncomingMessage> => {
     const sent = request({ ...tls, ...options });
     sent.once('timeout', () => sent.destroy(new Error('the API server did not answer in time')));
     const begun = once(sent, 'response') as Promise<[IncomingMessage]>;
-    // Later ones end the response, too, whose reader reports them.
+    // Later errors also end the response, whose reader reports them.
     sent.on('error', () => {});
     sent.end(body);
     return (await begun)[0];
@@ -80,15 +80,15 @@ export async function connectApi(cluster: Place, port: number): Promise<Api> {
 }
 
 /**
- * Checks of /readyz that a new API server passes last, a second or more after the others. It already serves an
- * administrator without its default roles and priority classes.
+ * Checks of /readyz that a new API server passes a second or more after the others. It already serves administrators,
+ * but has no default roles and priority classes.
  */
 const lastSteps = [
   'poststarthook/rbac/bootstrap-roles',
   'poststarthook/scheduling/bootstrap-system-priority-classes',
 ];
 
-/** True when the API server is ready for everybody, or earlier for an administrator. */
+/** True if the API server is ready for everybody, or, earlier, for an administrator. */
 export async function isApiReady(
   cluster: Place,
   port: number,

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TaskError } from '@k8s-deployment/runner';
 import type { Api } from './api.ts';
 
-/** API paths of the kinds that the cluster consists of. */
+/** API paths of the kinds in the cluster's manifests. */
 const collections: { readonly [kind: string]: (namespace: string) => string } = {
   Namespace: () => '/api/v1/namespaces',
   Node: () => '/api/v1/nodes',
@@ -12,13 +12,12 @@ const collections: { readonly [kind: string]: (namespace: string) => string } = 
   CustomResourceDefinition: () => '/apis/apiextensions.k8s.io/v1/customresourcedefinitions',
 };
 
-/** Milliseconds that a new API server may take to create its namespaces: it reports ready before that. */
+/** Milliseconds for a new API server to create its namespaces, which it does after it is ready. */
 const namespaceMs = 10_000;
 
 /**
- * Applies manifests like `kubectl apply --server-side --force-conflicts`, with strict field validation, in a tenth of the
- * time: without discovery, and without parsing (0.3 s for the operator's types). Throws `TaskError` if the server refuses
- * one.
+ * Applies manifests like `kubectl apply --server-side --force-conflicts` with strict field validation, ten times as
+ * fast: without discovery and parsing (0.3 s for the operator's types). Throws `TaskError` if the server refuses one.
  */
 export async function applyManifests(api: Api, text: string): Promise<void> {
   const documents = text.split(/^---$/m).filter((document) => /^kind:/m.test(document));
@@ -26,7 +25,7 @@ export async function applyManifests(api: Api, text: string): Promise<void> {
 }
 
 async function applyManifest(api: Api, document: string): Promise<void> {
-  // Indented by two, the first `name` and `namespace` belong to `metadata`.
+  // With an indent of two, the first `name` and `namespace` belong to `metadata`.
   const read = (pattern: RegExp): string => pattern.exec(document)?.[1] ?? '';
   const kind = read(/^kind: (\S+)$/m);
   const name = read(/^ {2}name: (\S+)$/m);

@@ -23,16 +23,16 @@ import {
 } from './state.ts';
 import { ensureVault, vaultCommands } from './vault.ts';
 
-/** The cluster's files in the state folder. Its record is removed last, so an interrupted destroy can run again. */
+/** The cluster's files in the state folder. Its record is removed last, so that an interrupted destroy can be repeated. */
 const files = [
   ...['kwok', 'kwok.yaml', 'nodes.yaml', 'ingress-class.yaml', 'kubeconfig', 'kube-cache', 'cluster.yaml'],
   ...['vault', 'postgresql', 'services', 'embedded.json'],
 ];
 
-/** The parts are tasks of their own: `create` and `start` only let the processes outlive the run. */
+/** The parts are separate tasks; `create` and `start` only let their processes outlive the run. */
 export const cluster: Cluster = {
   commands: {
-    // The tasks of the parts print their commands.
+    // The parts' tasks print their commands.
     create: () => [],
     start: () => [],
     stop: ({ environment }) => [
@@ -75,7 +75,7 @@ export const cluster: Cluster = {
 
   destroy: async ({ environment }) => {
     const stopped = await stopEverything(environment);
-    // A damaged record counts too.
+    // A damaged record counts as one.
     const known = await readState(environment).catch(() => true);
     for (const file of files) await rm(join(environment.state, file), { recursive: true, force: true });
     return known || stopped > 0 ? 'changed' : 'unchanged';
@@ -98,7 +98,7 @@ export const cluster: Cluster = {
 const livingNames = async (state: string): Promise<ReadonlySet<string>> =>
   new Set((await livingServices(state)).map(({ name }) => name));
 
-/** Waits for the last steps of the API server and the operator; the parts have done the rest. */
+/** Waits for the last steps of the API server and the operator, after the parts are done. */
 async function complete(context: Context): Promise<Outcome> {
   const { environment } = context;
   await waitForKubernetes(context);
@@ -108,13 +108,13 @@ async function complete(context: Context): Promise<Outcome> {
   return 'unchanged';
 }
 
-/** A part of the cluster, which is a task of its own. */
+/** A part of the cluster; each is a separate task. */
 type Part = {
   commands(target: Target, mode: Mode): readonly string[] | Promise<readonly string[]>;
   ensure(context: Context, mode: Mode): Promise<Outcome | undefined>;
 };
 
-/** By the names of their tasks, in the order of their dependencies. */
+/** Parts by the names of their tasks, in the order of their dependencies. */
 export const parts = {
   'embedded-state': {
     commands: stateCommands,

@@ -12,12 +12,12 @@ import type { Context } from '../../settings/context.ts';
 import { writeWhole } from '../../settings/environment.ts';
 import { requireState } from './state.ts';
 
-/** Exists once the data folder has its roles and databases. */
+/** Path of a file that exists once the data folder has roles and databases. */
 export const rolesMarker = (state: string): string => join(state, 'postgresql', 'roles-made');
 
 /**
- * Creates roles and databases once: Vault logs in as one of them while the releases are still being installed. Later the
- * chart's Job does it, as on other clusters.
+ * Creates roles and databases once, because Vault logs in as one of the roles while releases are still being
+ * installed. Later the chart's Job sets them up, as on other clusters.
  */
 export async function ensureRoles(context: Context): Promise<Outcome> {
   const { environment, settings } = context;

@@ -28,7 +28,7 @@ const initdbArguments = (data: string, settings: Settings): readonly string[] =>
 
 type ServerFiles = { readonly certificate: string; readonly key: string; readonly access: string };
 
-/** Who may connect, and how. */
+/** PostgreSQL's rules for client authentication. */
 const accessFile = 'charts/postgresql/files/server/pg_hba.conf';
 
 const serverArguments = (data: string, port: number, files: ServerFiles): readonly string[] => [
@@ -70,7 +70,7 @@ export async function databaseCommands(target: Target, mode: Mode): Promise<read
   ];
 }
 
-/** Starts the real PostgreSQL behind the simulated pod. Creates the data folder and the roles if they do not exist. */
+/** Starts the real PostgreSQL behind the simulated pod. Creates missing data and roles. */
 export async function ensureDatabase(context: Context): Promise<Outcome> {
   const server = await ensureServer(context);
   const roles = await ensureRoles(context);
@@ -89,14 +89,14 @@ async function ensureServer(context: Context): Promise<Outcome> {
   const certificate = await certificateDigest(environment);
   if (await isUp(environment, 'postgresql', ready, digest)) {
     if ((await textIfThere(lastCertificate(environment))) === certificate) return 'unchanged';
-    // The run that renewed the certificate was killed before it reloaded the server.
+    // The run that renewed the certificate was killed before reloading the server.
     await reloadDatabase(environment);
     return 'changed';
   }
   const server = await findServer(data);
   await initialise(context, server.folder, data);
   const account = await findAccount('postgres', $);
-  // The owner differs when the machine has started or stopped allowing user namespaces.
+  // The owner changes if the machine starts or stops allowing user namespaces.
   if ((await stat(data)).uid !== account.owner) await $`chown -R ${account.owner} ${data}`;
   await writeWhole(lastCertificate(environment), certificate);
   return launchService(context, {
@@ -106,12 +106,12 @@ async function ensureServer(context: Context): Promise<Outcome> {
     ports: { postgresql: ports.postgresql },
     ready,
     digest,
-    // PostgreSQL mistakes any process with that pid, such as a zombie or a reused pid, for a running server.
+    // PostgreSQL takes any process with that pid, such as a zombie, for a running server.
     prepare: () => rm(join(data, 'postmaster.pid'), { force: true }),
   });
 }
 
-/** Makes a running server read its certificate and key again (SIGHUP); open sessions stay. */
+/** Makes a running server reload its certificate and key (SIGHUP); open sessions stay. */
 export async function reloadDatabase(environment: Environment): Promise<void> {
   const certificate = await certificateDigest(environment);
   const service = (await readServices(environment.state)).find(({ name }) => name === 'postgresql');
@@ -120,7 +120,7 @@ export async function reloadDatabase(environment: Environment): Promise<void> {
   await writeWhole(lastCertificate(environment), certificate);
 }
 
-/** The file with the digest of the certificate that the server read last. */
+/** Path of the digest of the certificate that the server loaded last. */
 const lastCertificate = ({ state }: Environment): string => join(state, 'postgresql', 'certificate.sha256');
 
 const digestOf = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');
@@ -133,15 +133,15 @@ async function initialise(context: Context, programs: string, data: string): Pro
   if ((await majorOf(data)) !== undefined) return;
   const { secret } = superuserOf(settings);
   const password = await decryptPassword(context, secret);
-  // A server whose data folder was deleted would write to the new one as it ends.
+  // A server whose data folder was deleted would write to the new one when it ends.
   await clearService(environment, 'postgresql', 'postgres');
-  // Under another name first: neither initdb nor the server accepts the folder of a killed initdb.
+  // Under another name first: initdb and server refuse the folder of a killed initdb.
   const partial = `${data}.new`;
   await rm(partial, { recursive: true, force: true });
   await rm(rolesMarker(environment.state), { force: true });
   await mkdir(dirname(data), { recursive: true, mode: 0o700 });
   const { words } = await findAccount('initdb', $);
-  // Through cat: Node gives a child a socket as stdin, which cannot be opened as /dev/stdin.
+  // Through cat: Node passes a socket as stdin, which cannot be opened as /dev/stdin.
   await $({
     quiet: true,
     input: `${password}\n`,
@@ -153,7 +153,7 @@ async function initialise(context: Context, programs: string, data: string): Pro
 const majorOf = async (data: string): Promise<string | undefined> =>
   (await textIfThere(join(data, 'PG_VERSION')))?.trim();
 
-/** A server of the data's major version: no other one can open the data folder. */
+/** A server of the data's major version, since no other can open the data folder. */
 async function findServer(data: string): Promise<FoundTool> {
   const major = (await majorOf(data)) ?? '';
   const server = await findTool(

@@ -1,8 +1,8 @@
 import type { ClusterProvider } from '../provider.ts';
 
 /**
- * A real Kubernetes API with simulated nodes (kwok); Vault, PostgreSQL and the Vault Secrets Operator run as processes of
- * this machine. Its parts are tasks of their own (tasks/embedded.ts) that declare their tools.
+ * A real Kubernetes API with simulated nodes (kwok). Vault, PostgreSQL and the Vault Secrets Operator are local
+ * processes. Each part is a task with its own tools (tasks/embedded.ts).
  */
 export const embedded: ClusterProvider = {
   ownsCluster: true,

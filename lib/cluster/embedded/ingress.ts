@@ -8,7 +8,7 @@ import type { Api } from './api.ts';
 import { applyManifests } from './apply.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
-/** Traefik's types, which its upstream chart contains on other clusters. */
+/** Traefik's types; on other clusters its upstream chart has them. */
 const types = 'charts/traefik/crds';
 
 function valuesOf(settings: Settings): TemplateValues | undefined {
@@ -17,8 +17,8 @@ function valuesOf(settings: Settings): TemplateValues | undefined {
 }
 
 /**
- * Applies what the API server needs to accept routes: the class of the ingress controller, and Traefik's types. The
- * controller would be a simulated pod.
+ * Applies what the API server needs to accept routes: the ingress controller's class and Traefik's types. The
+ * controller itself would be a simulated pod.
  */
 export async function applyIngress(api: Api, { environment, settings }: Target): Promise<void> {
   const values = valuesOf(settings);
@@ -32,7 +32,7 @@ export async function applyIngress(api: Api, { environment, settings }: Target):
   await Promise.all(manifests.map((manifest) => applyManifests(api, manifest)));
 }
 
-/** The same for `--dry-run`: commands that write files, and the files for `kubectl apply`. */
+/** The same for `--dry-run`: commands that write files, and these files for `kubectl apply`. */
 export function ingressCommands(
   settings: Settings,
   state: string,

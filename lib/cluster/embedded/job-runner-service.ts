@@ -7,10 +7,10 @@ import type { Environment } from '../../settings/environment.ts';
 import { inBackground, isUp, launchService } from './launch.ts';
 
 const program = 'lib/cluster/embedded/job-runner.ts';
-/** Sources that decide which Jobs and variables it knows. */
+/** Sources that define the supported Jobs and variables. */
 const parts = ['lib/cluster/embedded/pod.ts', 'lib/verification/run-check.ts', 'lib/database/set-up.ts'];
 
-/** The state folder is no argument of the program: processes.ts finds the process by it. */
+/** processes.ts finds the process by the state folder, which the program itself does not read. */
 const jobRunnerWords = (node: string, path: string, { name, state }: Environment): readonly string[] => [
   ...[node, '--import', 'tsx', path, name, `${state}/`],
 ];
@@ -20,13 +20,13 @@ export const jobRunnerCommands = ({ environment }: InEnvironment): readonly stri
 ];
 
 /**
- * Starts the service that runs the Jobs of simulated pods as processes. Replaces one that runs older sources: it would let a
- * Job that it does not know pass.
+ * Starts the service that runs Jobs of simulated pods as processes. Restarts one with older sources, which would let
+ * an unknown Job pass.
  */
 export async function ensureJobRunner(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
   const { root } = environment;
-  // It has no port: alive is ready.
+  // It has no port, so a running process is ready.
   const ready = async () => true;
   const hash = createHash('sha256');
   for (const source of [program, ...parts]) hash.update(await readFile(join(root, source)));

@@ -9,9 +9,9 @@ import { mountedFile, resolvePod } from './pod.ts';
 import { requireState } from './state.ts';
 
 /*
- * A service that acts as the kubelet for Jobs of the embedded cluster: `node --import tsx job-runner.ts <environment>
- * <state folder>`. Simulated pods run nothing, so a check in a pod would prove nothing. This service runs the check as a
- * process and writes its result into the pod's status, so helm sees a real success or failure.
+ * The kubelet for Jobs of the embedded cluster: `node --import tsx job-runner.ts <environment> <state folder>`. A
+ * check in a simulated pod would prove nothing, as it runs nothing. This service runs the check as a process and
+ * writes the result to the pod's status, so that helm sees a real success or failure.
  */
 
 type Pod = {
@@ -29,7 +29,6 @@ type Pod = {
 type Result = { readonly ok: boolean; readonly lines: readonly string[] };
 
 type Work = {
-  /** The project's folder. */
   readonly root: string;
   readonly api: Api;
   readonly pod: Pod;
@@ -37,7 +36,7 @@ type Work = {
   readonly signal: AbortSignal;
 };
 
-/** Jobs by the annotation of their pod; the annotation's value is the target. */
+/** Jobs by an annotation of their pod, whose value is the target. */
 const jobs: { readonly [annotation: string]: (work: Work, target: string) => Promise<Result> } = {
   'k8s-deployment/verify-deployment': verify,
   'k8s-deployment/set-up-database': setUp,
@@ -66,7 +65,7 @@ async function main(environmentName: string): Promise<void> {
   log(undefined, `watching for pods with one of the annotations ${Object.keys(jobs).join(', ')}`);
   while (!stop.signal.aborted) {
     try {
-      // A watch without a resource version begins with the existing pods.
+      // Without a resource version, a watch begins with existing pods.
       await api.watch(
         '/api/v1/pods?watch=true',
         ({ type, object }) => {
@@ -77,7 +76,7 @@ async function main(environmentName: string): Promise<void> {
     } catch (error) {
       if (!stop.signal.aborted) log(undefined, `the watch ended: ${(error as Error).message}`);
     }
-    // The API server ends a watch from time to time, and does not answer while the cluster starts.
+    // The API server sometimes ends a watch, and does not answer while the cluster starts.
     await delay(500, undefined, { signal: stop.signal }).catch(() => undefined);
   }
 }
@@ -92,7 +91,7 @@ async function run(work: Work, job: (typeof jobs)[string], target: string): Prom
 const failuresAsLines = (failures: readonly CheckFailure[]): string[] =>
   failures.map(({ check, reason }) => `FAILED ${check}: ${reason}`);
 
-/** Checks a backend: its Deployment's environment has the database parameters, and the real server accepts them. */
+/** Checks that a backend's Deployment has the database parameters and the real server accepts them. */
 async function verify({ root, api, pod, databasePort, signal }: Work, deployment: string): Promise<Result> {
   const { namespace } = pod.metadata;
   const find = async () => {
@@ -113,7 +112,7 @@ async function verify({ root, api, pod, databasePort, signal }: Work, deployment
   });
 }
 
-/** Sets up the roles and databases that the pod's environment describes, as `set-up.sh` does in a real pod. */
+/** Sets up the roles and databases in the pod's environment, like `set-up.sh` in a real pod. */
 async function setUp({ api, pod, databasePort, signal }: Work): Promise<Result> {
   const { metadata, spec } = pod;
   const workload: Workload = { metadata, spec: { template: { spec } } };
@@ -133,14 +132,14 @@ async function setUp({ api, pod, databasePort, signal }: Work): Promise<Result> 
   }
 }
 
-/** Writes the status that a kubelet would: the container's end, its message and the pod's phase. */
+/** Writes a kubelet's status: the container's end, its message and the pod's phase. */
 async function finish(api: Api, pod: Pod, ok: boolean, message: string): Promise<void> {
   const { name, namespace } = pod.metadata;
   const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
   const terminated = {
     exitCode: ok ? 0 : 1,
     reason: ok ? 'Completed' : 'Error',
-    // The kubelet keeps 4096 bytes of a termination message.
+    // A kubelet keeps 4096 bytes of a termination message.
     message: message.slice(0, 4096),
     startedAt: now,
     finishedAt: now,

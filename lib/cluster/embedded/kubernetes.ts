@@ -17,12 +17,12 @@ import { livingServices, type ServiceRecord, stopServices, waitForService } from
 import { clusterFolder, type EmbeddedState, kubernetesServices, requireState, writeState } from './state.ts';
 import { fillTemplate } from './template.ts';
 
-/** Milliseconds that the API server may take to become ready. */
+/** Milliseconds for the API server to become ready. */
 const timeoutMs = 120_000;
 
 /**
- * Creates or starts the Kubernetes part of the cluster and waits until the API server serves an administrator: releases need
- * not wait for `waitForKubernetes`. A cluster that a killed run left half created is removed and created again.
+ * Creates or starts the Kubernetes part of the cluster until the API server serves administrators, which is early
+ * enough for releases; see `waitForKubernetes`. Recreates a cluster that a killed run left incomplete.
  */
 export async function ensureKubernetes(context: Context): Promise<Outcome> {
   const { environment, settings } = context;
@@ -50,7 +50,7 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
     alive = [];
     await rm(join(environment.state, 'kwok'), { recursive: true, force: true });
   } else if (!ready) {
-    // They may be stopping: a run was killed while it stopped them.
+    // A killed run may have been stopping them.
     await stopServices(
       environment.state,
       alive.filter(({ name }) => name === 'kube-apiserver' || name === 'etcd'),
@@ -58,14 +58,14 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
     alive = await livingKubernetes(environment);
   }
   await launch(context, state, alive);
-  // For the same reason, another one may have ended in the meantime.
+  // For the same reason, others may have ended in the meantime.
   await restartEnded(context);
   return 'changed';
 }
 
 /**
- * Waits until the API server is ready for everybody, then restarts the servers that gave up waiting for it. Throws `TaskError` if the
- * API server ends instead.
+ * Waits until the API server is ready for everybody, then restarts servers that stopped waiting for it. Throws
+ * `TaskError` if the API server ends.
  */
 export async function waitForKubernetes(context: Context): Promise<void> {
   const { environment } = context;
@@ -73,11 +73,11 @@ export async function waitForKubernetes(context: Context): Promise<void> {
   await waitUntilUp(context, 'kube-apiserver', () =>
     isApiReady(environment, ports.kubeApiserver, 'everybody'),
   );
-  // On a busy machine: kube-controller-manager ends when the API server is not healthy after 15 s.
+  // On a busy machine kube-controller-manager ends if the API server is not healthy after 15 s.
   await restartEnded(context);
 }
 
-/** Starts the servers of a created cluster that no longer run. */
+/** Starts servers of a created cluster that have ended. */
 async function restartEnded(context: Context): Promise<void> {
   const alive = await livingKubernetes(context.environment);
   if (alive.length < kubernetesServices.length)
@@ -130,8 +130,8 @@ async function launch(
 }
 
 /**
- * Restores a deleted kubeconfig from the copy in the cluster's folder: kwokctl writes it only when it creates a cluster.
- * Returns true if it did.
+ * Restores a deleted kubeconfig from the cluster's folder, since kwokctl writes it only on creation. Returns true if
+ * it did.
  */
 export async function restoreKubeconfig(
   context: Pick<EnvironmentContext, 'log' | 'environment'>,

@@ -47,8 +47,8 @@ export async function kubernetesCommands(target: Target, mode: Mode): Promise<re
 }
 
 /**
- * Runs `kwokctl create` or `kwokctl start`, next to the services `alive`, and records every process that it starts, even if
- * it fails or is stopped halfway. Throws `TaskError` with kwokctl's reason.
+ * Runs `kwokctl create` or `kwokctl start` beside the services `alive`, and records each process that it starts, even
+ * if it fails or is stopped. Throws `TaskError` with kwokctl's reason.
  */
 export async function runKwokctl(
   context: Context,
@@ -60,7 +60,7 @@ export async function runKwokctl(
   try {
     const words = phase === 'creating' ? await createArguments(context, ports) : ['start', 'cluster'];
     const output = await $({
-      // The servers inherit it: not the environment for short-lived programs.
+      // Inherited by the servers, so not the variables for short-lived programs.
       env: await processEnvironment(environment),
       quiet: true,
       nothrow: true,
@@ -72,18 +72,15 @@ export async function runKwokctl(
   }
 }
 
-/**
- * Leaves only these pid files: kwokctl takes any living pid in them for its own, and would skip or kill another process.
- */
+/** Leaves only these pid files: kwokctl would skip or kill any process whose pid is in one. */
 export async function writePids(cluster: string, services: readonly ServiceRecord[]): Promise<void> {
   const folder = join(cluster, 'pids');
   await rm(folder, { recursive: true, force: true });
-  // kwokctl needs the folder.
   await mkdir(folder, { recursive: true });
   for (const { name, pid } of services) await writeWhole(join(folder, `${name}.pid`), String(pid));
 }
 
-/** Records what kwokctl started, by the list of processes: kwokctl may fail before it writes a pid file. */
+/** Records processes that kwokctl started, since it may fail before writing their pid files. */
 async function adoptProcesses(context: EnvironmentContext, before: ReadonlySet<string>): Promise<void> {
   const { environment } = context;
   for (const { pid, program } of await findProcesses(environment)) {
@@ -108,7 +105,7 @@ async function createArguments({ environment, settings }: Target, ports: Ports):
   return ['create', 'cluster', '--runtime', 'binary', ...files, ...found.flat()];
 }
 
-/** kwokctl logs one JSON object per line; the last `err` is the reason. */
+/** kwokctl logs a JSON object per line; the last `err` is the reason. */
 function kwokctlFailed({ name, clusterName }: Environment, output: CommandOutput): TaskError {
   const reasons = [...output.stderr.matchAll(/"err":"((?:[^"\\\\]|\\\\.)*)"/g)].map(([, reason]) => reason);
   return new TaskError({

@@ -7,25 +7,25 @@ import { checkPorts } from './ports.ts';
 import { startedByThisRun, stopStrays } from './processes.ts';
 import { livingServices, readServices, startService, stopServices, waitForService } from './services.ts';
 
-/** Milliseconds that a server may take to answer. */
+/** Milliseconds for a server to answer. */
 const startMs = 60_000;
 
 export type ServiceLaunch = {
   readonly name: string;
-  /** The program's path, to find it in the list of processes; `command` may be a wrapper that calls it. */
+  /** Path of the program in the list of processes; `command` may be a wrapper around it. */
   readonly program: string;
   readonly command: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
-  /** Loopback ports that it listens on, by their names in errors. */
+  /** Its loopback ports, by their names in errors. */
   readonly ports: { readonly [name: string]: number };
   readonly ready?: () => Promise<boolean>;
   /** See `ServiceRecord`. */
   readonly digest?: string;
-  /** Called once no earlier process of this service runs. */
+  /** Called once no earlier process of the service is running. */
   readonly prepare?: () => Promise<void>;
 };
 
-/** True when the service runs as it was started with this digest, and answers. */
+/** True if the service runs with this digest and answers. */
 export async function isUp(
   { state }: Pick<Environment, 'state'>,
   name: string,
@@ -36,7 +36,7 @@ export async function isUp(
   return running !== undefined && running.digest === digest && (await ready());
 }
 
-/** Stops a service, recorded or left by a killed run. */
+/** Stops a service, recorded or not. */
 export async function clearService(
   environment: Parameters<typeof stopStrays>[0],
   name: string,
@@ -47,7 +47,7 @@ export async function clearService(
   await stopStrays(environment, [basename(program)]);
 }
 
-/** Stops a service if it runs, starts it, and waits until it is `ready`. It ends with this run unless it is handed over. */
+/** Restarts a service and waits until it is `ready`. It ends with this run unless handed over. */
 export async function launchService(context: EnvironmentContext, launch: ServiceLaunch): Promise<Outcome> {
   const { environment } = context;
   const { name } = launch;
@@ -62,7 +62,7 @@ export async function launchService(context: EnvironmentContext, launch: Service
   return 'changed';
 }
 
-/** Waits until a started service answers. Throws `TaskError` if it ends, or takes longer than a minute. */
+/** Waits until a started service answers. Throws `TaskError` if it ends or takes longer than a minute. */
 export async function waitUntilUp(
   context: EnvironmentContext,
   name: string,
@@ -75,8 +75,8 @@ export async function waitUntilUp(
 }
 
 /**
- * A plain command for `--dry-run` that starts a server in the background, with its output in its log. The words must contain
- * the absolute path of the state folder: stop-k8s finds the process by it.
+ * A plain command for `--dry-run` that starts a server in the background and logs its output. The words must contain
+ * the state folder's absolute path, by which stop-k8s finds the process.
  */
 export const inBackground = (
   { name }: Pick<Environment, 'name'>,
@@ -84,7 +84,7 @@ export const inBackground = (
   words: readonly string[],
 ): string => `${shellWords(words)} >> .state/${name}/logs/${service}.log 2>&1 &`;
 
-/** True when the URL answers a GET with 2xx within two seconds. */
+/** True if a GET of the URL returns 2xx within two seconds. */
 export async function answers(url: string): Promise<boolean> {
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(2000) });

@@ -9,7 +9,7 @@ import type { Api } from './api.ts';
 import { applyManifests } from './apply.ts';
 import { fillTemplate, type TemplateValues } from './template.ts';
 
-/** The values of `node.yaml` for one node. */
+/** A node's values for `node.yaml`. */
 export const nodeValues = (
   { environment, settings: { cluster } }: Target,
   number: string,
@@ -22,7 +22,7 @@ export const nodeValues = (
 
 const manifestsOf = (state: string): string => join(state, 'nodes.yaml');
 
-/** Names of the nodes that the cluster was created with; undefined before that. */
+/** Names of the nodes with which the cluster was created; undefined before. */
 async function createdNodes({ state }: Environment): Promise<string[] | undefined> {
   const text = (await textIfThere(manifestsOf(state))) ?? '';
   const names = [...text.matchAll(/^ {2}name: (\S+)$/gm)].map(([, name]) => name ?? '');
@@ -30,8 +30,8 @@ async function createdNodes({ state }: Environment): Promise<string[] | undefine
 }
 
 /**
- * Applies the simulated nodes: as many as the settings ask for while the cluster is `creating`, later as many as it was
- * created with. Throws `TaskError` if the API server refuses one.
+ * Applies the simulated nodes: during `creating`, the number in the settings; later, those with which the cluster was
+ * created. Throws `TaskError` if the API server refuses one.
  */
 export async function applyNodes(target: Target, api: Api, phase: 'creating' | 'created'): Promise<void> {
   const { environment, settings } = target;
@@ -46,7 +46,7 @@ export async function applyNodes(target: Target, api: Api, phase: 'creating' | '
   await applyManifests(api, manifests.join('---\n'));
 }
 
-/** Recreates deleted nodes. Throws `TaskError` if the API server refuses one, or does not list its nodes. */
+/** Recreates deleted nodes. Throws `TaskError` if the API server refuses one or does not list its nodes. */
 export async function restoreNodes(
   context: Pick<Context, 'log' | 'environment' | 'settings'>,
   api: Api,
@@ -71,7 +71,7 @@ export async function restoreNodes(
   return 'changed';
 }
 
-/** Logs that the cluster keeps its nodes if the settings ask for another number. */
+/** Logs that the cluster keeps its nodes if the settings have another number. */
 export async function compareNodes(
   context: Pick<Context, 'log' | 'environment' | 'settings'>,
 ): Promise<void> {

@@ -29,15 +29,15 @@ const operatorArguments = (kubeconfig: string, ports: Ports): readonly string[] 
   `--health-probe-bind-address=127.0.0.1:${ports.operatorHealth}`,
 ];
 
-/** Variables that the operator's chart sets in its pod. */
+/** Variables that the operator's chart sets. */
 const variablesOfPod = { OPERATOR_NAMESPACE: 'vault', OPERATOR_POD_NAME: 'vault-secrets-operator' };
 
 const isReady = (ports: Ports) => () => answers(`http://127.0.0.1:${ports.operatorHealth}/readyz`);
 
 /**
- * Applies the operator's types and starts the real Vault Secrets Operator. Waits until the API server serves the types, which
- * releases need, but not until the operator is ready. Applies missing types even if the operator runs. Throws `TaskError` if
- * the API server does not serve them.
+ * Applies the operator's types, even if it is running, and starts the real Vault Secrets Operator. Waits until the
+ * API server serves the types, which releases need, but not for the operator. Throws `TaskError` if the types are not
+ * served.
  */
 export async function ensureOperator(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
@@ -65,12 +65,12 @@ export async function ensureOperator(context: EnvironmentContext): Promise<Outco
       },
     });
   }
-  // Last: while the operator starts, the API server establishes them.
+  // Last, since the API server establishes them while the operator starts.
   await waitForTypes(api, types, context.signal);
   return 'changed';
 }
 
-/** Waits until the operator is ready. Throws `TaskError` if it ends instead. */
+/** Waits until the operator is ready. Throws `TaskError` if it ends. */
 export async function waitForOperator(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
   const { ports } = await requireState(environment);

@@ -4,7 +4,7 @@ import { type ObjectReader, podEnvironment, type Workload } from '../../verifica
 import type { CheckFailure } from '../../verification/run-check.ts';
 import type { Api } from './api.ts';
 
-/** The operator writes Secrets shortly after the release is installed; a pod would wait for them too. */
+/** Milliseconds to wait for Secrets, which the operator writes shortly after the release is installed. */
 const secretsMs = 60_000;
 
 export type ResolvedPod = {
@@ -24,8 +24,8 @@ const reader =
   };
 
 /**
- * The environment of a workload's pods, once all objects that it refers to exist. `find` returns the workload, or why it does
- * not exist.
+ * The environment of a workload's pods once all objects that it uses exist. `find` returns the workload, or why it
+ * does not exist.
  */
 export async function resolvePod(
   api: Api,
@@ -46,7 +46,7 @@ export async function resolvePod(
   }
 }
 
-/** The content of a file that the workload mounts from a ConfigMap or Secret; undefined if none is mounted there. */
+/** Content of a file mounted from a ConfigMap or Secret; undefined if there is none. */
 export async function mountedFile(
   api: Api,
   namespace: string,

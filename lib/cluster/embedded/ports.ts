@@ -1,7 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { isFree } from '../../ground/free-port.ts';
 
-/** Below Linux's range for outgoing connections (32768 and up): no client takes a port while the cluster is stopped. */
+/** Below Linux's range for outgoing connections (from 32768), so that no client takes a port of a stopped cluster. */
 const first = 20_000;
 const last = 32_000;
 
@@ -23,7 +23,7 @@ export type Ports = { readonly [name in (typeof portNames)[number]]: number };
 
 const blocks = Math.floor((last - first) / portNames.length);
 
-/** The ports that a clone tries in its `step`th attempt, from 0. */
+/** The ports of a clone's attempt `step`, counted from 0. */
 export function portBlock(key: string, step = 0): Ports {
   const block = (Number.parseInt(key, 16) + step) % blocks;
   const start = first + block * portNames.length;
@@ -31,8 +31,8 @@ export function portBlock(key: string, step = 0): Ports {
 }
 
 /**
- * A free loopback port for each name, in one block. The search starts at the clone's key: a clone mostly gets the same
- * ports, two clones get different ones. Throws `TaskError` if no block is free.
+ * A block of free loopback ports, one for each name. The search starts at the clone's key: a clone usually gets the
+ * same ports again, two clones different ones. Throws `TaskError` if no block is free.
  */
 export async function choosePorts(key: string): Promise<Ports> {
   for (let step = 0; step < blocks; step += 1) {
@@ -47,7 +47,7 @@ export async function choosePorts(key: string): Promise<Ports> {
   });
 }
 
-/** Throws `TaskError` if one of the ports is in use: a cluster cannot change its ports. */
+/** Throws `TaskError` if a port is in use, as a cluster cannot change its ports. */
 export async function checkPorts(ports: { readonly [name: string]: number }): Promise<void> {
   for (const [name, port] of Object.entries(ports)) {
     if (await isFree(port)) continue;
@@ -59,7 +59,7 @@ export async function checkPorts(ports: { readonly [name: string]: number }): Pr
   }
 }
 
-/** A command that lists listening programs, on one port or any. macOS has no `ss`. */
+/** A command that lists listening programs, for one port or all. macOS has no `ss`. */
 function listeners(port?: number): string {
   if (process.platform === 'linux') return port === undefined ? 'ss -ltnp' : `ss -ltnp 'sport = :${port}'`;
   return `lsof -nP -iTCP${port === undefined ? '' : `:${port}`} -sTCP:LISTEN`;

@@ -21,8 +21,8 @@ const programs = new Set([
 type Places = Pick<Environment, 'state' | 'clusterName' | 'gnupgHome' | 'plainState'>;
 
 /**
- * Pids of the environment's programs, recorded or not; a killed run may have left some. Their command lines contain a path
- * of the environment or the cluster's name. A user's `tail -f` of a log is not included.
+ * Pids of the environment's programs, recorded or not. Their arguments contain a path of the environment or the
+ * cluster's name; a user's `tail -f` of a log is ignored.
  */
 export async function findProcesses({
   state,
@@ -34,7 +34,7 @@ export async function findProcesses({
   const found: { pid: number; program: string }[] = [];
   for (const { pid, program, words } of await commandLines()) {
     if (!programs.has(program) || pid === process.pid) continue;
-    // The only Node process is the job runner: never a run of the tasks or of a test.
+    // For Node only the job runner: never a run of tasks or tests.
     if (program === 'node' && !words.some((word) => word.endsWith('/job-runner.ts'))) continue;
     const line = words.join(' ');
     const hasPath = line.includes(`${state}/`) || line.includes(`${plainState}/`);
@@ -43,7 +43,7 @@ export async function findProcesses({
   return found;
 }
 
-/** Stops every process of the environment, recorded or left by a killed run. Returns how many there were. */
+/** Stops all processes of the environment, recorded or not. Returns their number. */
 export async function stopEverything(environment: Places): Promise<number> {
   const records = await readServices(environment.state);
   await stopServices(environment.state, records);
@@ -52,11 +52,11 @@ export async function stopEverything(environment: Places): Promise<number> {
 }
 
 /**
- * Stops processes without a record, which a killed run had just started. Returns how many there were. `only` limits it to
- * programs that nobody else starts at this moment.
+ * Stops processes that a killed run started but did not record. Returns their number. `only` limits it to programs
+ * that nobody else starts at the moment.
  */
 export async function stopStrays(environment: Places, only?: readonly string[]): Promise<number> {
-  // First kwokctl, which would start more of them.
+  // kwokctl first, since it would start more of them.
   const first = only?.includes('kwokctl') === false ? 0 : await endStrays(environment, ['kwokctl']);
   return first + (await endStrays(environment, only));
 }
@@ -74,21 +74,20 @@ async function endStrays(environment: Places, only?: readonly string[]): Promise
   return strays.length;
 }
 
-/** Services that this run started. An interrupted run stops them; a failed one does too, unless they were handed over. */
+/** Services started by this run. It stops them if interrupted, and if it fails before they are handed over. */
 const startedHere = new Map<string, ServiceRecord>();
 let handedOver = false;
 
-/** Lets the started services outlive this run, unless it is interrupted later. */
+/** Lets started services outlive this run, unless it is interrupted later. */
 export const handOver = (): void => {
   handedOver = true;
 };
 
-/** Registers a service that this run started. */
 export function startedByThisRun(context: EnvironmentContext, record: ServiceRecord): void {
   if (startedHere.size === 0) {
     context.onRunEnd(async (outcome) => {
       const stops = outcome === 'interrupted' || (outcome === 'failed' && !handedOver);
-      // A destroy in the same run leaves none.
+      // After a destroy in the same run, there is none.
       if (!stops || startedHere.size === 0) return;
       context.log(`stopping the services that this run started: ${[...startedHere.keys()].join(', ')}`);
       await stopServices(context.environment.state, [...startedHere.values()], 5000);

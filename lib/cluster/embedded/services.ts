@@ -8,29 +8,28 @@ import { bootId, childrenOf, isSameProcess, processStartTime, TaskError } from '
 import { ifThere, textIfThere } from '../../ground/if-there.ts';
 import { writeWhole } from '../../settings/environment.ts';
 
-/** A process that outlives its run, identified by pid, start time and boot: a pid alone may be reused. */
+/** A process that outlives its run, with start time and boot, since pids are reused. */
 export type ServiceRecord = {
   readonly name: string;
   readonly pid: number;
   readonly startTime: string;
   readonly bootId: string;
-  /** Digest of what it was started with, if that decides whether it is started again. */
+  /** Digest of its configuration, if a change requires a restart. */
   readonly digest?: string;
 };
 
 const folder = (state: string): string => join(state, 'services');
 
-/** Path of a service's log. */
 export const serviceLog = (state: string, name: string): string => join(state, 'logs', `${name}.log`);
 
-/** All recorded services that were not stopped, living or dead. */
+/** All recorded services that were not stopped, running or dead. */
 export async function readServices(state: string): Promise<ServiceRecord[]> {
   const files = (await ifThere(readdir(folder(state)))) ?? [];
   const records = await Promise.all(
     files
       .filter((file) => file.endsWith('.json'))
       .map(async (file) => {
-        // Undefined: another run has just removed it.
+        // Undefined if another run has just removed it.
         const text = await textIfThere(join(folder(state), file));
         return text === undefined ? undefined : parseRecord(text);
       }),
@@ -38,7 +37,7 @@ export async function readServices(state: string): Promise<ServiceRecord[]> {
   return records.filter((record) => record !== undefined);
 }
 
-/** Undefined for a file that a crash left empty or cut off: its process, if alive, is found as a stray. */
+/** Undefined for an incomplete file after a crash; its process, if running, is found as a stray. */
 function parseRecord(text: string): ServiceRecord | undefined {
   try {
     const record = JSON.parse(text) as ServiceRecord | null;
@@ -48,14 +47,14 @@ function parseRecord(text: string): ServiceRecord | undefined {
   }
 }
 
-/** The recorded services that are alive. */
+/** Recorded services that are running. */
 export async function livingServices(state: string): Promise<ServiceRecord[]> {
   const records = await readServices(state);
   const living = await Promise.all(records.map(isSameProcess));
   return records.filter((_, index) => living[index]);
 }
 
-/** Records a running process, which kwokctl may have started. Returns undefined if it has ended. */
+/** Records a running process, possibly started by kwokctl. Returns undefined if it has ended. */
 export async function recordService(
   state: string,
   name: string,
@@ -72,7 +71,7 @@ export async function recordService(
   return record;
 }
 
-/** Starts a service in its own process group, with its output in its log. Throws `TaskError` if it does not start. */
+/** Starts a service in its own process group and logs its output. Throws `TaskError` if it does not start. */
 export async function startService(
   state: string,
   name: string,
@@ -123,12 +122,12 @@ const signal = (pid: number, name: NodeJS.Signals): void => {
   }
 };
 
-/** Stopped after all others, in this order: an API server whose etcd is gone does not end. */
+/** Stopped last, in this order: an API server without its etcd does not end. */
 const lastToStop = ['kube-apiserver', 'etcd'];
 
 /**
- * Stops services: TERM (PostgreSQL: INT, its "fast" shutdown), then KILL after `graceMs`. Removes their records; a process
- * that has reused the pid is left alone.
+ * Stops services: TERM (PostgreSQL: INT, its "fast" shutdown), then KILL after `graceMs`. Removes their records;
+ * ignores a process that reuses the pid.
  */
 export async function stopServices(
   state: string,
@@ -150,7 +149,7 @@ async function stopService(state: string, record: ServiceRecord, graceMs: number
     const deadline = Date.now() + graceMs;
     while ((await isSameProcess(record)) && Date.now() < deadline) await delay(50);
     if (await isSameProcess(record)) {
-      // PostgreSQL's children lead their own groups, and hold its memory until they notice that the server is gone.
+      // PostgreSQL's children have their own groups and hold its memory until they notice its end.
       const family = [record, ...(await childrenOf(record.pid))];
       for (const { pid } of family) signal(pid, 'SIGKILL');
       for (const member of family) while (await isSameProcess(member)) await delay(20);
@@ -169,7 +168,7 @@ async function startError(state: string, name: string, what: string): Promise<Ta
   });
 }
 
-/** Polls until `ready`. Throws `TaskError` with the end of the log if the service ends first, or after `timeoutMs`. */
+/** Polls until `ready`. Throws `TaskError` with the end of the log if the service ends, or after `timeoutMs`. */
 export async function waitForService(
   state: string,
   record: ServiceRecord,

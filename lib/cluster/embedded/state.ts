@@ -19,7 +19,7 @@ import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 /** `create` creates what is missing, `start` needs an existing cluster. */
 export type Mode = 'create' | 'start';
 
-/** What an embedded cluster was created with. `creating` until the API server answers for the first time. */
+/** The record of an embedded cluster. `creating` until its API server first answers. */
 export type EmbeddedState = {
   readonly phase: 'creating' | 'created';
   readonly kubernetesVersion: string;
@@ -28,11 +28,11 @@ export type EmbeddedState = {
 
 const file = 'embedded.json';
 
-/** kwokctl's folder of the cluster. */
+/** The cluster's folder of kwokctl. */
 export const clusterFolder = ({ state, clusterName }: Pick<Environment, 'state' | 'clusterName'>): string =>
   join(state, 'kwok', 'clusters', clusterName);
 
-/** The services of the cluster, in the order of their dependencies. */
+/** The cluster's services, in the order of their dependencies. */
 export const kubernetesServices = [
   'etcd',
   'kube-apiserver',
@@ -48,7 +48,7 @@ export const allServices = [
   'job-runner',
 ] as const;
 
-/** The recorded state of the cluster; undefined if there is no cluster. Throws `TaskError` if the file is damaged or unreadable. */
+/** The cluster's record; undefined without a cluster. Throws `TaskError` if it is damaged or unreadable. */
 export const readState = (
   environment: Pick<Environment, 'name' | 'state'>,
 ): Promise<EmbeddedState | undefined> =>
@@ -58,7 +58,7 @@ export const readState = (
     advice: `restore it from a copy; a new environment (${taskCommand('destroy-environment')}, ${taskCommand('create-environment')}) has none of the data`,
   });
 
-/** The ports of the cluster, or for `--dry-run` those that it would get if all were free. */
+/** The cluster's ports; for `--dry-run` those it would get if all were free. */
 export const expectedPorts = async (environment: Environment): Promise<Ports> =>
   (await readState(environment))?.ports ?? portBlock(cloneKey(environment.name, environment.root));
 
@@ -70,7 +70,7 @@ const settingsValues = ({ vault, postgresql }: Ports, state: string): TemplateVa
   auditLog: auditLogIn(state),
 });
 
-/** The servers of the cluster, existing or future. */
+/** The servers of the cluster, even before it exists. */
 export async function expectedServers(environment: Environment): Promise<Servers> {
   const { kubeApiserver, vault, postgresql } = await expectedPorts(environment);
   const { name, clusterName, state } = environment;
@@ -89,9 +89,9 @@ export async function expectedServers(environment: Environment): Promise<Servers
   };
 }
 
-/** Writes the layer of settings with the addresses of the real servers, for the tasks and helmfile. */
+/** Writes a layer of settings with the servers' addresses, for the tasks and helmfile. */
 async function writeSettings({ state }: Environment, ports: Ports): Promise<void> {
-  // YAML quotes escape a path as JSON does.
+  // YAML escapes a quoted path as JSON does.
   const escaped = JSON.stringify(state).slice(1, -1);
   const text = await fillTemplate('cluster.yaml', settingsValues(ports, escaped));
   await writeWhole(join(state, 'cluster.yaml'), text);
@@ -115,7 +115,7 @@ export async function stateCommands(
   ];
 }
 
-/** The state of an existing cluster. Throws `TaskError` if there is none. */
+/** The record of an existing cluster. Throws `TaskError` if there is none. */
 export async function requireState(environment: Environment): Promise<EmbeddedState> {
   const state = await readState(environment);
   if (state) return state;
@@ -126,18 +126,18 @@ export const writeState = (environment: Pick<Environment, 'state'>, state: Embed
   writeStateFile(environment, file, state);
 
 /**
- * The environment's state; without one, chooses the ports and writes the files. Recorded services without a state belong to
- * a lost cluster with other ports: they are stopped, and its token is removed.
+ * The environment's record; without one, chooses ports and writes the files. Recorded services without it belong to a
+ * lost cluster with other ports: stops them and removes its token.
  */
 export async function ensureState({ environment, settings: { cluster } }: Target): Promise<EmbeddedState> {
   const known = await readState(environment);
   if (known) {
-    // Written by an older version, it may lack a setting.
+    // An older version may have written fewer settings.
     await writeSettings(environment, known.ports);
     return known;
   }
   await stopServices(environment.state, await readServices(environment.state));
-  // Vault would present the old cluster's token to the new one.
+  // Vault would use the old cluster's token for the new one.
   await rm(join(environment.state, 'vault', 'reviewer.jwt'), { force: true });
   const state: EmbeddedState = {
     phase: 'creating',
@@ -149,11 +149,11 @@ export async function ensureState({ environment, settings: { cluster } }: Target
   return state;
 }
 
-/** MiB. etcd and PostgreSQL reserve space for their logs; without it, servers wait for each other forever. */
+/** MiB. etcd and PostgreSQL reserve disk space for logs; without it, servers wait for each other forever. */
 const spaceToCreate = 256;
 const spaceToStart = 32;
 
-/** Throws `TaskError` if the disk has no room to create or start the cluster. */
+/** Throws `TaskError` if the disk is too full to create or start the cluster. */
 export async function checkSpace(environment: Environment): Promise<void> {
   const neededMiB = (await readState(environment))?.phase === 'created' ? spaceToStart : spaceToCreate;
   const { bavail, bsize } = await statfs(environment.state);

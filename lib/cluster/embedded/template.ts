@@ -5,7 +5,7 @@ export type TemplateValues = { readonly [name: string]: string | number };
 
 const folder = 'lib/cluster/embedded';
 
-/** The text of a template of this folder, filled in. Throws for a placeholder without a value, which is a bug. */
+/** Fills in a template of this folder. Throws for a placeholder without a value, which is a bug. */
 export async function fillTemplate(file: string, values: TemplateValues): Promise<string> {
   const text = await readFile(new URL(file, import.meta.url), 'utf8');
   return text.replace(/\$\{(\w+)\}/g, (_, name: string) => {
@@ -15,7 +15,7 @@ export async function fillTemplate(file: string, values: TemplateValues): Promis
   });
 }
 
-/** A plain command that prints the filled template; values may contain shell variables. */
+/** A plain command that prints the template filled in; values may contain shell variables. */
 export function fillCommand(file: string, values: TemplateValues): string {
   const edits = Object.entries(values).map(([name, value]) => `-e "s|\\\${${name}}|${value}|g"`);
   return ['sed', ...edits, `${folder}/${file}`].join(' ');

@@ -2,13 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TaskError } from '@k8s-deployment/runner';
 import type { Api } from './api.ts';
 
-/** A type of the API; the name is plural and group: `vaultauths.secrets.hashicorp.com`. */
+/** A type of the API, named by plural and group: `vaultauths.secrets.hashicorp.com`. */
 export type ApiType = { readonly name: string; readonly version: string };
 
-/** The types that CustomResourceDefinition manifests define. Throws for a manifest without one. */
+/** The types in CustomResourceDefinition manifests. Throws for a manifest without one. */
 export function typesOf(manifests: readonly string[]): ApiType[] {
   return manifests.map((manifest) => {
-    // Indented by two, the first `name` belongs to `metadata`; by four, with or without a dash, to a version.
+    // With an indent of two, the first `name` belongs to `metadata`; with four, to a version.
     const name = /^ {2}name: (\S+)$/m.exec(manifest)?.[1];
     const version = /^ {2}(?: {2}|- )name: (v\d\w*)$/m.exec(manifest)?.[1];
     if (name === undefined || version === undefined) throw new Error('a manifest names no type');
@@ -17,8 +17,8 @@ export function typesOf(manifests: readonly string[]): ApiType[] {
 }
 
 /**
- * The types that the API server does not serve yet. Its discovery lists each established type in a few hundred bytes; the
- * definitions with their schemas have hundreds of thousands.
+ * Types that the API server does not serve yet. Its discovery has a few hundred bytes per established type; the
+ * definitions have hundreds of thousands.
  */
 export async function missingTypes(api: Api, types: readonly ApiType[]): Promise<ApiType[]> {
   const place = ({ name, version }: ApiType): string =>
@@ -37,9 +37,9 @@ export async function missingTypes(api: Api, types: readonly ApiType[]): Promise
 const patience = { touchMs: 3000, failMs: 20_000, pollMs: 20 };
 
 /**
- * Waits until the API server serves applied types. A type that was applied right before the server ended stays "Installing"
- * for minutes: a new server establishes it only on a change, and applying it again is none. Such a type gets a new
- * annotation. Throws `TaskError` if a type is not served even then.
+ * Waits until the API server serves applied types. A type applied right before the server ended stays "Installing"
+ * for minutes, since a new server only establishes it after a change, which applying it again is not. Such a type
+ * gets an annotation. Throws `TaskError` if one is still not served.
  */
 export async function waitForTypes(
   api: Api,
@@ -72,6 +72,6 @@ async function touch(api: Api, { name }: ApiType): Promise<void> {
   const annotations = { 'k8s-deployment/touched': new Date().toISOString() };
   const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}`;
   const options = { contentType: 'application/merge-patch+json' };
-  // A refused patch shows as a type that is not served.
+  // A refused patch shows later, as the type is not served.
   await api.call('PATCH', path, { metadata: { annotations } }, options);
 }

@@ -31,7 +31,7 @@ const configurationValues = (data: string, ports: Ports): TemplateValues => ({
 
 const dataFolder = (state: string): string => join(state, 'vault', 'data');
 
-/** Starts the real Vault server, sealed, with its data in the state folder. */
+/** Starts the real Vault server, sealed, with data in the state folder. */
 export async function ensureVault(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
   const { ports } = await requireState(environment);
@@ -60,7 +60,7 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
 
 async function writeConfiguration({ state }: Environment, ports: Ports): Promise<string> {
   const path = join(state, 'vault', 'server.hcl');
-  // HCL quotes escape a path as JSON does.
+  // HCL escapes a quoted path as JSON does.
   const escaped = JSON.stringify(dataFolder(state)).slice(1, -1);
   await writeWhole(path, await fillTemplate('vault.hcl', configurationValues(escaped, ports)));
   return path;

@@ -9,7 +9,7 @@ import { checkOperators, operatorChecks } from './operators.ts';
 import { removeCommands, removeFromCluster } from './remove.ts';
 import { checkReachable, connectExisting } from './user-kubeconfig.ts';
 
-/** Rights that an install needs, checked with `kubectl auth can-i`. */
+/** Rights that an install needs, for `kubectl auth can-i`. */
 const rights = [
   ['create', 'namespaces'],
   ['create', 'clusterroles.rbac.authorization.k8s.io'],
@@ -18,7 +18,7 @@ const rights = [
   ['get', 'secrets'],
 ] as const;
 
-/** The oldest version that the charts support. */
+/** The oldest minor version that the charts support. */
 const oldestMinor = 29;
 
 export const cluster: Cluster = {
@@ -39,7 +39,6 @@ export const cluster: Cluster = {
     services: routeCommands,
   },
 
-  // The task `connect` has written the kubeconfig.
   requireAnswer: checkReachable,
 
   phase: async (context) => {
@@ -80,7 +79,7 @@ export const cluster: Cluster = {
       })`${kubectl(environment)} auth can-i ${verb} ${resource} --all-namespaces`;
       const said = answer.stdout.trim();
       if (said === 'yes') continue;
-      // kubectl exits with 1 for `no`, which a reason may follow.
+      // kubectl exits with 1 for `no`, which may be followed by a reason.
       if (!/^no\b/.test(said)) throw toolFailure(`kubectl auth can-i ${verb} ${resource}`, answer);
       throw new TaskError({
         what: `you may not ${verb} ${resource.split('.')[0]} in context \`${environment.context}\``,

@@ -1,6 +1,6 @@
 import type { ClusterProvider } from '../provider.ts';
 
-/** A cluster that these tasks use, but never create, start, stop or destroy. */
+/** A cluster that the tasks use but never create, start, stop or destroy. */
 export const existing: ClusterProvider = {
   ownsCluster: false,
   simulatedPods: false,

@@ -4,7 +4,7 @@ import type { Context, Target } from '../../settings/context.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { toolFailure } from '../../tools/tool-answer.ts';
 
-/** An operator that the cluster must have, recognised by one of its types. */
+/** An operator that the cluster must have, identified by one of its types. */
 type Operator = { readonly name: string; readonly type: string; readonly setting: string };
 
 type Values = {
@@ -12,7 +12,7 @@ type Values = {
   readonly autoscaling?: { readonly enabled?: boolean; readonly kind?: string };
 };
 
-/** The operators that the releases need, according to the settings. */
+/** The operators that the releases need with these settings. */
 function operatorsOf({ releases }: Settings): Operator[] {
   return Object.entries((releases ?? {}) as { readonly [release: string]: Values }).flatMap(
     ([release, { kind, autoscaling }]) => [
@@ -41,7 +41,7 @@ export const operatorChecks = ({ environment, settings }: Target): string[] => [
   ),
 ];
 
-/** Throws `TaskError` with the operator that the cluster lacks: helm would fail in the middle of the deployment. */
+/** Throws `TaskError` for a missing operator, without which helm would fail in the middle of the deployment. */
 export async function checkOperators(context: Context): Promise<void> {
   const { environment, settings } = context;
   const $ = context.$({ quiet: true, nothrow: true });

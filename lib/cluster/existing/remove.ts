@@ -24,12 +24,12 @@ const ourNamespaces = async ({ root }: Environment): Promise<string[]> => [
 const ownTypes = /\.secrets\.hashicorp\.com$/;
 
 /**
- * Removes what the tasks put into the cluster, which itself stays. helm leaves the namespaces (they are kept on purpose) and the
- * operator's types behind.
+ * Removes what the tasks installed; the cluster stays. Deletes the namespaces, which helm keeps on purpose, and the
+ * operator's types, which helm leaves behind.
  */
 export async function removeFromCluster(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
-  // A record that cannot be read tells of an environment, too.
+  // An unreadable record means that an environment exists.
   if (await remembered(environment).catch(() => true)) await removeOurs(context);
   await rm(environment.kubeconfig, { force: true });
   return 'unchanged';
@@ -49,7 +49,7 @@ async function removeOurs(context: EnvironmentContext): Promise<void> {
   const namespaces = await ourNamespaces(environment);
   await $`${kubectl(environment)} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`.catch(
     async (error: unknown) => {
-      // It says what they wait for.
+      // Throws an error that says what they wait for.
       await prepareNamespaces(context, []);
       throw error;
     },
@@ -58,7 +58,7 @@ async function removeOurs(context: EnvironmentContext): Promise<void> {
   const types = await $({ quiet: true })`${kubectl(environment)} get crd -o name`;
   const own = types.stdout.split('\n').filter((name) => ownTypes.test(name));
   if (own.length === 0) return;
-  // Objects of these types outside our namespaces are somebody else's, and would be deleted with their type.
+  // Objects of these types in other namespaces belong to others, and would be deleted with their type.
   const kinds = own.map((name) => name.slice(name.indexOf('/') + 1)).join(',');
   const used = await $({ quiet: true })`${kubectl(environment)} get ${kinds} -A -o name`;
   if (used.stdout.trim() === '') await $`${kubectl(environment)} delete ${own} --ignore-not-found`;

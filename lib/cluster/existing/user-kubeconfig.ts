@@ -12,7 +12,7 @@ import { reasonOf } from '../../tools/tool-answer.ts';
 
 type KubeContext = Pick<EnvironmentContext, '$' | 'log' | 'environment'>;
 
-/** The used part of a kubeconfig with one context. */
+/** The fields of a kubeconfig with one context that are used here. */
 type Kubeconfig = {
   readonly clusters?: readonly { readonly cluster?: { readonly server?: string } }[];
   readonly users?: readonly {
@@ -23,15 +23,15 @@ type Kubeconfig = {
 /** A credential plugin of kubectl. */
 type Plugin = { command?: string; readonly interactiveMode?: string };
 
-/** The environment's context alone, from the user's kubeconfig, or why it is unavailable. */
+/** The environment's context from the user's kubeconfig, or why it is unavailable. */
 type UserContext =
   | { readonly text: string; readonly server: string; readonly plugin: Plugin | undefined }
   | { readonly error: TaskError };
 
 /**
- * Copies the context and its credentials to the environment's kubeconfig. The user's current context does not matter, and the
- * user's kubeconfig is never changed. Later calls copy changes, such as a new token, unless the context leads to another
- * server. If the user's kubeconfig no longer has the context, the copy stays. Throws `UsageError` if there is neither.
+ * Copies the context and its credentials to the environment's kubeconfig, whatever the user's current context; never
+ * changes the user's file. Later calls copy changes such as a new token, unless the context points to another server.
+ * Keeps the copy if the context disappears. Throws `UsageError` if there is neither.
  */
 export async function connectExisting(context: KubeContext): Promise<void> {
   const { environment } = context;
@@ -49,7 +49,7 @@ export async function connectExisting(context: KubeContext): Promise<void> {
   } else context.log(`${movedText(environment, own.server)}: the environment stays with ${server}`);
 }
 
-/** What `connectExisting` does, as a plain command. */
+/** `connectExisting` as a plain command. */
 export const connectCommand = ({ name, context }: Environment): string =>
   `(umask 077; mkdir -p .state/${name}; kubectl config view --minify --flatten --raw --context ${shellWord(context)} > .state/${name}/kubeconfig)`;
 
@@ -64,13 +64,13 @@ export async function checkReachable(context: KubeContext): Promise<void> {
   if (ready.exitCode === 0) return;
   throw new TaskError({
     what: `the cluster of context \`${environment.context}\` does not answer`,
-    // For a missing plugin, general hints of kubectl follow this line.
+    // If a plugin is missing, kubectl's general hints follow this line.
     why: /^Unable to connect to the server: .*/m.exec(ready.stderr)?.[0] ?? reasonOf(ready),
     advice: await connectionAdvice(context, ready.stderr),
   });
 }
 
-/** What helps if the cluster does not answer with the environment's copy; `said` is kubectl's stderr. */
+/** Advice if the cluster does not answer with the environment's copy; `said` is kubectl's stderr. */
 export async function connectionAdvice(context: KubeContext, said: string): Promise<string> {
   const { environment } = context;
   const own = await userContext(context);
@@ -88,7 +88,7 @@ export async function connectionAdvice(context: KubeContext, said: string): Prom
     : works;
 }
 
-/** For a plugin that works in the user's shell: names withheld variables that it mentions, else those that look like credentials. */
+/** Advice for a plugin: withheld variables that it mentions, or else those that look like credentials. */
 function variablesAdvice({ command }: Plugin, said: string): string {
   const words = said.split(/\W+/);
   const withheld = withheldNames(process.env);
@@ -134,14 +134,14 @@ async function userContext(context: KubeContext): Promise<UserContext> {
   };
 }
 
-/** The user's kubeconfig files, from KUBECONFIG or kubectl's default. Skips the copies, to which `./run env` sets KUBECONFIG. */
+/** The user's kubeconfig files, from KUBECONFIG or by default. Skips the copies, which `./run env` puts into KUBECONFIG. */
 function userFiles(root: string): string[] {
   const named = (process.env.KUBECONFIG ?? '').split(delimiter).filter((file) => file !== '');
   const own = named.filter((file) => !resolve(file).startsWith(join(root, '.state') + sep));
   return own.length > 0 ? own : [join(homedir(), '.kube', 'config')];
 }
 
-/** Makes paths of token files and plugins absolute: kubectl's copy keeps them relative to the original file. */
+/** Makes paths of token files and plugins absolute, as kubectl's copy keeps them relative to the original. */
 function withWholePaths(kubeconfig: Kubeconfig, files: readonly string[]): Kubeconfig {
   const whole = (path: string): string => {
     const places = files.map((file) => resolve(dirname(file), path));
@@ -158,7 +158,7 @@ function withWholePaths(kubeconfig: Kubeconfig, files: readonly string[]): Kubec
 const serverIn = (kubeconfig: Kubeconfig | undefined): string =>
   kubeconfig?.clusters?.[0]?.cluster?.server ?? '';
 
-/** Empty for a damaged copy, or one without a server. */
+/** The server of a copy; empty if it is damaged or has none. */
 async function serverOf(copy: string): Promise<string> {
   const { parse } = await import('yaml');
   try {

@@ -7,19 +7,19 @@ import type { Context, Target } from '../../settings/context.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 
-/** An image that is built from a folder of the project. */
+/** An image built from a folder of the project. */
 export type OwnImage = {
-  /** Name below the setting `images`. */
+  /** Its key in the setting `images`. */
   readonly name: string;
   readonly repository: string;
   readonly tag: string;
   readonly digest: string;
   readonly folder: string;
-  /** Names of the releases that run it. */
+  /** Releases that run it. */
   readonly releases: readonly string[];
 };
 
-/** The project's images that these releases run: their values refer to the image's setting. */
+/** The project's images in these releases, whose values refer to the image's setting. */
 export function ownImages(settings: Settings, releases: readonly Release[]): OwnImage[] {
   return Object.entries(settings.images).flatMap(([name, { repository, tag, digest, build }]) => {
     const users = releases
@@ -33,13 +33,13 @@ export function ownImages(settings: Settings, releases: readonly Release[]): Own
   });
 }
 
-/** `repository:tag`, as Docker writes it. */
+/** `repository:tag`, in Docker's form. */
 export const tagged = ({ repository, tag }: Pick<OwnImage, 'repository' | 'tag'>): string =>
   `${repository}:${tag}`;
 
 /**
- * The image with a tag derived from the folder's files and the build arguments, so that Docker and nodes that have this tag
- * are up to date. Throws `TaskError` if the folder has no Dockerfile.
+ * The image with a tag derived from its files and build arguments, so that a Docker or node with this tag is up to
+ * date. Throws `TaskError` if the folder has no Dockerfile.
  */
 export async function taggedByInputs(target: Target, image: OwnImage): Promise<string> {
   const { root } = target.environment;
@@ -55,7 +55,7 @@ export async function taggedByInputs(target: Target, image: OwnImage): Promise<s
   return `${image.repository}:inputs-${digest.slice(0, 12)}`;
 }
 
-/** `docker build` of a folder with the build arguments of the settings. */
+/** `docker build` of a folder with the configured build arguments. */
 export const buildWords = (settings: Settings, folder: string, reference: string): string[] => [
   'docker',
   'build',
@@ -73,13 +73,13 @@ export const buildCommands = (target: Target, images: readonly OwnImage[]): Prom
     ),
   );
 
-/** A plain command that succeeds if Docker has all images in their current version. */
+/** A plain command that succeeds if Docker has the current version of all images. */
 export async function builtCommand(target: Target, images: readonly OwnImage[]): Promise<string> {
   const references = await Promise.all(images.map((image) => taggedByInputs(target, image)));
   return references.length === 0 ? 'true' : shellWords(['docker', 'image', 'inspect', ...references]);
 }
 
-/** Builds the images that Docker lacks in their current version. */
+/** Builds images whose current version Docker lacks. */
 export async function buildImages(context: Context, images: readonly OwnImage[]): Promise<Outcome> {
   const { $, settings } = context;
   let outcome: Outcome = 'unchanged';
@@ -92,7 +92,7 @@ export async function buildImages(context: Context, images: readonly OwnImage[])
   return outcome;
 }
 
-/** Throws `TaskError` if Docker gives no clear answer. `docker image ls` does not find names that begin with docker.io/. */
+/** Throws `TaskError` if Docker's answer is unclear. `docker image ls` does not find names that begin with docker.io/. */
 async function isBuilt($: Shell, reference: string): Promise<boolean> {
   const known = await $({ quiet: true, nothrow: true })`docker image inspect ${reference}`;
   if (known.exitCode === 0) return true;

@@ -7,12 +7,12 @@ import { reasonOf } from '../../tools/tool-answer.ts';
 import { type OwnImage, tagged } from './own-images.ts';
 import { askRegistry, type RegistryAnswer } from './registry.ts';
 
-/** A node's images: it lists at most the 50 largest, so a full list proves nothing (kubelet's `nodeStatusMaxImages`). */
+/** A node's images. It lists at most the 50 largest (kubelet's `nodeStatusMaxImages`), so a full list proves nothing. */
 type Node = { readonly name: string; readonly images: ReadonlySet<string>; readonly full: boolean };
 
 const listLength = 50;
 
-/** Whether the cluster can get an image, before anything is installed. */
+/** Whether the cluster can get an image. */
 export type Verdict =
   | { readonly kind: 'fine' }
   | { readonly kind: 'doubt' | 'missing'; readonly why: string };
@@ -21,8 +21,8 @@ const nameOf = (image: OwnImage): string =>
   fullName(image.digest === '' ? tagged(image) : `${image.repository}@${image.digest}`);
 
 /**
- * An image is missing only if its registry says so and certainly no node has it. Nodes may have a login, which changes the
- * registry's answer; but a name without a host is meant for loaded images, not for Docker Hub.
+ * An image only counts as missing if its registry says so and certainly no node has it. A node's login may change the
+ * registry's answer, except for a name without a host: that is meant for loaded images, not for Docker Hub.
  */
 export function judge(image: OwnImage, nodes: readonly Node[] | undefined, answer: RegistryAnswer): Verdict {
   const { host } = parseRepository(image.repository);
@@ -53,7 +53,7 @@ export const preflightCommands = ({ environment }: InEnvironment, images: readon
         ...images.map((image) => `docker manifest inspect ${nameOf(image)}`),
       ];
 
-/** Throws `TaskError` with how to push the images that the cluster cannot pull; logs what it could not check. */
+/** Throws `TaskError` with advice to push images that the cluster cannot pull; logs those it could not check. */
 export async function checkImages(context: EnvironmentContext, images: readonly OwnImage[]): Promise<void> {
   if (images.length === 0) return;
   const nodes = await nodesOf(context);
@@ -90,7 +90,7 @@ export function howToPush({ name, repository, tag, digest, folder }: OwnImage): 
   );
 }
 
-/** The nodes with their images; undefined, with a warning, if the user may not list nodes. */
+/** Nodes with their images; undefined, with a warning, if the user may not list nodes. */
 async function nodesOf(context: EnvironmentContext): Promise<Node[] | undefined> {
   const { environment } = context;
   const $ = context.$({ quiet: true, nothrow: true });

@@ -1,17 +1,16 @@
 import { reasonOf, registryCall } from '../../tools/registry/call.ts';
 
-/** A registry's answer about an image, without a login. */
+/** A registry's answer about an image, asked without a login. */
 export type RegistryAnswer =
   | { readonly kind: 'there' }
   | { readonly kind: 'absent' }
-  /** It requires a login; some registries, such as Docker Hub, also answer so for images that do not exist. */
+  /** A login is required; some registries, such as Docker Hub, also say so for missing images. */
   | { readonly kind: 'denied' }
   | { readonly kind: 'unknown'; readonly reason: string };
 
-/** Milliseconds for all requests, at most three. */
+/** Milliseconds for all requests, three at most. */
 const timeoutMs = 20_000;
 
-/** Asks for the manifest of a tag or digest. */
 export async function askRegistry(
   repository: string,
   version: string,

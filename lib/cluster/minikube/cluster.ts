@@ -77,7 +77,7 @@ export const cluster: Cluster = {
       return 'changed';
     }
     if (settings.cluster.driver === 'docker') await checkEngine(context);
-    // From here on destroy-environment must find it, even if the rest fails.
+    // From now on destroy-environment must find it, even if the rest fails.
     await remember(environment);
     if (progress !== 'started' || profile.kind !== 'nodes' || phaseOf(profile) !== 'running') {
       if (profile.kind !== 'none') {
@@ -129,8 +129,8 @@ export const cluster: Cluster = {
 };
 
 /**
- * The progress of `create`: `started` once every node runs, `complete` at the end. minikube reports `Running` after the first
- * node, and does not add the others on a second start.
+ * The progress of `create`: `started` once each node runs, `complete` at the end. minikube reports `Running` after
+ * the first node, and a second start does not add the others.
  */
 async function readProgress({ state }: Environment): Promise<string | undefined> {
   return readFile(progressFile(state), 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -141,13 +141,13 @@ async function readProgress({ state }: Environment): Promise<string | undefined>
 
 const progressFile = (state: string): string => join(state, 'minikube.progress');
 
-/** Removes the profile and all its remains. Returns true if there was something. */
+/** Removes the profile and its remains. Returns true if there was anything. */
 async function removeProfile(context: Context, profile: Profile): Promise<boolean> {
   const {
     environment,
     settings: { cluster },
   } = context;
-  // A start that failed early leaves files, but no profile yet.
+  // A start that failed early leaves files but no profile.
   if (profile.kind !== 'none' || (await remembered(environment)) !== undefined) {
     await runMinikube(context, ['delete', '--profile', environment.clusterName]);
   }

@@ -4,7 +4,7 @@ import type { Target } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
 
-/** `minikube start` with the settings; also starts a stopped cluster. */
+/** `minikube start` with the settings; starts a stopped cluster too. */
 export function startArguments({ environment, settings: { cluster } }: Target): readonly string[] {
   const { driver, nodes, cpus, memoryMB, kubernetesVersion, cni } = cluster;
   const { containerRuntime, baseImage } = cluster;
@@ -29,18 +29,18 @@ export const addons = ({ cluster, ingress }: Settings): readonly string[] => [
   ...cluster.addons,
 ];
 
-/** minikube asks each node's kubelet; the API server reports the node some seconds later. */
+/** Waits for nodes: minikube asks each kubelet, but the API server reports the node some seconds later. */
 export const waitForNodes: readonly string[] = [
   ...['wait', '--for=condition=Ready', 'nodes', '--all', '--timeout', '120s'],
 ];
 
-/** minikube waits for some addons only; volumes stay Pending until their driver runs. */
+/** minikube waits only for some addons; volumes stay Pending until their driver runs. */
 const waitForAddons: readonly string[] = [
   ...['--namespace', 'kube-system', 'rollout', 'status'],
   ...['deployments,statefulsets,daemonsets', '--timeout', '360s'],
 ];
 
-/** Another class becomes the default: minikube's hostPath is broken with several nodes. */
+/** Makes another class the default, since minikube's hostPath does not work with several nodes. */
 const storageClassArguments = ({ cluster }: Settings): readonly (readonly string[])[] =>
   cluster.storageClass === ''
     ? []
@@ -54,7 +54,7 @@ const storageClassArguments = ({ cluster }: Settings): readonly (readonly string
         ...[`storageclass.kubernetes.io/is-default-class=${isDefault}`, '--overwrite'],
       ]);
 
-/** The kubectl calls after the start. */
+/** kubectl calls after the start. */
 export const afterwards = (settings: Settings): readonly (readonly string[])[] => [
   ...(addons(settings).length === 0 ? [] : [waitForAddons]),
   ...storageClassArguments(settings),

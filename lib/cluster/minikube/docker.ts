@@ -7,12 +7,12 @@ import type { Environment } from '../../settings/environment.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { type Minikube, minikubeShell } from './shell.ts';
 
-/** Docker objects of a minikube profile; nodes are `<profile>`, `<profile>-m02`, … */
+/** Docker objects of a minikube profile, whose nodes are `<profile>`, `<profile>-m02`, … */
 export type Remains = {
   readonly containers: readonly string[];
-  /** A node's disk has the node's name. */
+  /** Disks, named like their nodes. */
   readonly volumes: readonly string[];
-  /** The network has the profile's name. */
+  /** Named like the profile. */
   readonly networks: readonly string[];
 };
 
@@ -46,8 +46,8 @@ export const noAnswer = (why: string): TaskError =>
   });
 
 /**
- * Removes what `minikube delete` leaves: the network of a profile with several nodes (minikube's issue 9776), and everything
- * of a profile without its configuration. Returns true if there was something.
+ * Removes what `minikube delete` leaves: the network of a profile with several nodes (minikube's issue 9776), and
+ * everything of a profile without configuration. Returns true if there was anything.
  */
 export async function removeRemains(context: Minikube): Promise<boolean> {
   const { containers, volumes, networks } = await findRemains(context);
@@ -60,10 +60,10 @@ export async function removeRemains(context: Minikube): Promise<boolean> {
 
 type Engine = { readonly NCPU: number; readonly MemTotal: number; readonly ServerVersion: string };
 
-/** The oldest tested Docker engine; older ones may work. */
+/** The oldest tested Docker engine. */
 const oldestEngine = 24;
 
-/** Checks, before the start, that Docker has enough memory and CPUs. Throws `TaskError` with the setting to change. */
+/** Checks that Docker has enough memory and CPUs. Throws `TaskError` with the setting to change. */
 export async function checkEngine(context: Context): Promise<void> {
   const {
     environment: { name },
@@ -113,12 +113,12 @@ function minikubeHome(): string {
   return basename(home) === '.minikube' ? home : join(home, '.minikube');
 }
 
-/** Matches the nodes of the environment's profile: `<profile>`, `<profile>-m02`, … */
+/** Matches nodes of the environment's profile: `<profile>`, `<profile>-m02`, … */
 export const nodeNames = ({ clusterName }: Environment): RegExp => new RegExp(`^${clusterName}(-m\\d+)?$`);
 
 /**
- * Removes minikube's records of the machines that `isGone` names. With the record of a vanished machine, minikube mistakes a
- * new one of that name for a member of the cluster, and waits six minutes for it.
+ * Removes minikube's records of machines for which `isGone` is true. With such a record, minikube takes a new machine
+ * of that name for a member of the cluster and waits six minutes for it.
  */
 export async function forgetMachines(isGone: (name: string) => boolean): Promise<void> {
   const folder = join(minikubeHome(), 'machines');

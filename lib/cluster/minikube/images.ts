@@ -11,7 +11,7 @@ import { fullName } from '../../tools/registry/reference.ts';
 import { type OwnImage, tagged, taggedByInputs } from '../images/own-images.ts';
 import { minikubeShell, reasonOf, runMinikube } from './shell.ts';
 
-/** An image by its two names: `asked` is what pods use, `built` has the tag of its inputs. */
+/** An image with two names: `asked` for pods, `built` with the tag of its inputs. */
 type Loadable = { readonly asked: string; readonly built: string };
 
 const loadables = (target: Target, images: readonly OwnImage[]): Promise<Loadable[]> =>
@@ -29,8 +29,8 @@ const saveSteps = (images: readonly Loadable[], archive: string): readonly (read
 ];
 
 /**
- * Loads an archive into every node. With an image's name instead, minikube would ask the registry, use a cache shared with
- * other clusters, and not replace an image in use.
+ * Loads an archive into every node. With an image's name instead, minikube asks the registry, uses a cache shared
+ * with other clusters, and does not replace an image in use.
  */
 const loadWords = ({ clusterName }: Environment, archive: string): readonly string[] => [
   ...['image', 'load', archive, '--profile', clusterName],
@@ -48,7 +48,7 @@ export async function loadCommands(target: Target, images: readonly OwnImage[]):
   ];
 }
 
-/** Loads the images that a node lacks. Asks the nodes before and after: minikube exits with 0 even if it could not load. */
+/** Loads images that a node lacks. Asks the nodes before and after, as minikube exits with 0 even if loading failed. */
 export async function loadImages(context: Context, images: readonly OwnImage[]): Promise<Outcome> {
   const { $, environment } = context;
   if (images.length === 0) return 'unchanged';
@@ -104,7 +104,7 @@ async function lackingIn(context: EnvironmentContext, images: readonly Loadable[
     .filter((image) => image.nodes.length > 0);
 }
 
-/** The images of a node, each as a set of names. */
+/** A node's images, each as a set of names. */
 async function imagesOf(context: EnvironmentContext, node: string): Promise<Set<string>[]> {
   const {
     environment: { clusterName },
@@ -112,7 +112,7 @@ async function imagesOf(context: EnvironmentContext, node: string): Promise<Set<
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true });
   const list = ['--profile', clusterName, '--node', node, '--', 'sudo', 'crictl', 'images'];
   const output = await $`minikube ssh ${list} --output json`;
-  // minikube gives the command a terminal: warnings surround the JSON in the same stream.
+  // minikube gives the command a terminal, so warnings may surround the JSON.
   const [json = ''] = /\{[\s\S]*\}/.exec(output.stdout) ?? [];
   try {
     if (output.exitCode !== 0) throw new Error(reasonOf(output));

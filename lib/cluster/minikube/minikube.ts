@@ -1,6 +1,6 @@
 import type { ClusterProvider } from '../provider.ts';
 
-/** minikube: one profile for each environment of each clone. */
+/** minikube, with a profile for each environment of each clone. */
 export const minikube: ClusterProvider = {
   ownsCluster: true,
   simulatedPods: false,

@@ -5,10 +5,10 @@ import type { ClusterPhase } from '../provider.ts';
 import { findRemains } from './docker.ts';
 import { type Minikube, minikubeShell, reasonOf } from './shell.ts';
 
-/** One node, as `minikube status -o json` reports it. */
+/** A node in `minikube status -o json`. */
 export type Node = {
   readonly Name: string;
-  /** The machine's state: `Running`, `Stopped`, …; with the docker driver, the container's. */
+  /** State of the machine (with the docker driver, the container): `Running`, `Stopped`, … */
   readonly Host: string;
   readonly Kubelet: string;
   /** `Irrelevant` for workers. */
@@ -19,20 +19,20 @@ export type Node = {
 export type Profile =
   | { readonly kind: 'none' }
   | { readonly kind: 'nodes'; readonly nodes: readonly Node[] }
-  /** At least one node's machine is gone; `dataLost` if the control plane's disk is gone too. */
+  /** A node's machine is gone; `dataLost` if the control plane's disk is gone too. */
   | { readonly kind: 'incomplete'; readonly missing: readonly string[]; readonly dataLost: boolean }
-  /** Its configuration cannot be read. */
+  /** Its configuration is unreadable. */
   | { readonly kind: 'unreadable'; readonly reason: string };
 
-/** Exit codes of minikube (pkg/minikube/reason/exitcodes.go): the profile does not exist; its configuration is invalid. */
+/** Exit codes of minikube (pkg/minikube/reason/exitcodes.go): missing profile, invalid configuration. */
 const notFound = 85;
 const invalidConfiguration = 38;
 /** `minikube status` adds 1, 2 and 4 for a stopped host, kubelet and API server; more is a failure. */
 const everythingStopped = 7;
 
 /**
- * The profile and its nodes, from `minikube status`: `profile list` shows the control plane only. Throws `TaskError` if
- * minikube or Docker fails, which never means "no cluster".
+ * The profile with its nodes, by `minikube status`, as `profile list` shows only the control plane. Throws
+ * `TaskError` if minikube or Docker fails, which never means "no cluster".
  */
 export async function readProfile(context: Minikube, driver: string): Promise<Profile> {
   const { environment } = context;
@@ -42,7 +42,7 @@ export async function readProfile(context: Minikube, driver: string): Promise<Pr
   if (output.exitCode === invalidConfiguration) return { kind: 'unreadable', reason: reasonOf(output) };
   const nodes = output.exitCode <= everythingStopped ? parseNodes(output.stdout) : undefined;
   if (nodes === undefined) throw failed(environment, 'status', output);
-  // minikube lists no nodes if one machine is gone, and also if Docker does not answer.
+  // minikube lists no nodes if one machine is gone or Docker does not answer.
   if (nodes.length > 0) return { kind: 'nodes', nodes };
   if (driver !== 'docker') return { kind: 'incomplete', missing: [], dataLost: false };
   const { containers, volumes } = await findRemains(context);
@@ -54,7 +54,7 @@ export async function readProfile(context: Minikube, driver: string): Promise<Pr
   return { kind: 'incomplete', missing, dataLost: !volumes.includes(environment.clusterName) };
 }
 
-/** The error for a failed command. Incomplete or foreign output is not quoted as the reason. */
+/** The error of a failed command. Never quotes incomplete or foreign output as the reason. */
 function failed({ clusterName }: Environment, command: string, output: CommandOutput): TaskError {
   const signal = signalOf(output);
   const reason = reasonOf(output);

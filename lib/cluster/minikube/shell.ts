@@ -6,7 +6,7 @@ import { endOf } from '../../tools/tool-answer.ts';
 
 export type Minikube = ShellContext;
 
-/** The shell for minikube, with the user's TMPDIR: its locks there guard files that all profiles share (pkg/util/lock). */
+/** The shell for minikube with the user's TMPDIR, which has locks for files that all profiles share (pkg/util/lock). */
 export async function minikubeShell(context: Minikube): Promise<Shell> {
   const env = await processEnvironment(context.environment);
   return context.$({ env: { ...env, TMPDIR: tmpdir() }, cwd: context.environment.root });
@@ -28,7 +28,7 @@ export async function runMinikube(context: EnvironmentContext, words: readonly s
 
 const profileOf = (words: readonly string[]): string => words[words.indexOf('--profile') + 1] ?? '';
 
-/** Why minikube ended: its line "Exiting due to CODE: reason", as text or JSON event, else its last line with words. */
+/** Why minikube ended: its line "Exiting due to CODE: reason", as text or JSON event, or else its last line. */
 export function reasonOf({ stdout, stderr, exitCode, signal }: CommandOutput): string {
   const said = `${stdout}\n${stderr}`;
   const reasons = said
@@ -43,7 +43,7 @@ export function reasonOf({ stdout, stderr, exitCode, signal }: CommandOutput): s
   );
 }
 
-/** The reason in an error event of `--output json`; only the event that ends the command has a name. */
+/** The reason in an error event of `--output json`; only the final event has a name. */
 function errorEvent(line: string): string | undefined {
   if (!line.includes('"io.k8s.sigs.minikube.error"')) return undefined;
   try {
@@ -52,7 +52,7 @@ function errorEvent(line: string): string | undefined {
     };
     return data.name === undefined ? undefined : `${data.name}: ${data.message}`;
   } catch {
-    // Cut off: minikube was killed.
+    // minikube was killed while writing the line.
     return undefined;
   }
 }

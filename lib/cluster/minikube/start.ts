@@ -11,12 +11,12 @@ import { type Minikube, runMinikube } from './shell.ts';
 export const profileOf = async (context: Minikube): Promise<Profile> =>
   readProfile(context, (await settingsOf(context.environment)).cluster.driver);
 
-/** True if the cluster's data is lost: it can only be recreated. */
+/** True if the cluster's data is lost, so that it has to be recreated. */
 export const isLost = (profile: Profile): boolean => profile.kind === 'incomplete' && profile.dataLost;
 
 /**
- * Starts an existing cluster. Replaces workers whose machine is gone: `minikube start` would create a machine that never joins,
- * and wait six minutes for it.
+ * Starts an existing cluster. Replaces workers whose machine is gone, for which `minikube start` would create one
+ * that never joins and wait six minutes.
  */
 export async function startCreated(context: Context, profile: Profile): Promise<void> {
   const { environment } = context;
@@ -29,7 +29,7 @@ export async function startCreated(context: Context, profile: Profile): Promise<
   await startNodes(context);
 }
 
-/** Starts all nodes. Throws `TaskError` unless each of them runs at the end. */
+/** Starts all nodes. Throws `TaskError` unless all are running at the end. */
 export async function startNodes(context: Context): Promise<void> {
   const { environment, settings } = context;
   await runMinikube(context, startArguments(context));
@@ -53,7 +53,7 @@ export async function startNodes(context: Context): Promise<void> {
 
 const nodeCount = (profile: Profile): number => (profile.kind === 'nodes' ? profile.nodes.length : 0);
 
-/** Throws `TaskError` for a profile that minikube can neither start nor stop: it would hang or fail. */
+/** Throws `TaskError` for a profile that minikube can neither start nor stop without hanging or failing. */
 export function refuseBroken({ clusterName, name }: Environment, profile: Profile): void {
   const headless = profile.kind === 'incomplete' && profile.missing.includes(clusterName);
   if (profile.kind !== 'unreadable' && !headless) return;
