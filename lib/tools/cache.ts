@@ -16,14 +16,14 @@ import { basename, isAbsolute, join } from 'node:path';
 import { acquireLock, TaskError } from '@k8s-deployment/runner';
 import type { ToolContext } from './tool-context.ts';
 
-/** This platform in Node's words, such as `linux-x64`; with `-musl` (Alpine) programs for glibc do not run. */
+/** This platform in Node's terms, such as `linux-x64`; with `-musl` (Alpine), glibc programs do not run. */
 export const platform = [
   process.platform,
   process.arch,
   ...(usesMusl(process.execPath) ? ['musl'] : []),
 ].join('-');
 
-/** True if a Linux program uses musl: the file names its loader near the beginning (ELF's PT_INTERP). */
+/** True if a Linux program uses musl: its loader is named near the beginning (ELF's PT_INTERP). */
 export function usesMusl(program: string): boolean {
   const file = openSync(program, 'r');
   try {
@@ -35,17 +35,17 @@ export function usesMusl(program: string): boolean {
   }
 }
 
-/** The folder that all clones of a user share. Ignores a relative `XDG_CACHE_HOME`, as its specification says. */
+/** The folder shared by all clones of a user. Ignores a relative `XDG_CACHE_HOME`, as its specification says. */
 export function cacheFolder(): string {
   const configured = process.env.XDG_CACHE_HOME;
   const base = configured !== undefined && isAbsolute(configured) ? configured : join(homedir(), '.cache');
   return join(base, 'k8s-deployment');
 }
 
-/** An installed tool: a folder that only exists when complete. */
+/** An installed tool: a folder that exists only when complete. */
 export type CacheEntry = { readonly id: string; readonly version: string };
 
-/** The entry of a tool that comes in one way; another recipe gives another entry. */
+/** The cache entry of a tool installed in one way; each recipe has its own. */
 export function entryFor(name: string, version: string, way: string, recipe: string): CacheEntry {
   const hash = createHash('sha256').update(recipe).digest('hex').slice(0, 12);
   return { id: `${name}-${version}-${way}-${hash}`, version };
@@ -63,9 +63,9 @@ export function findEntry(entry: CacheEntry): string | undefined {
 }
 
 /**
- * Fills an entry. `make` puts the tool into an empty folder and returns the program's path inside, or `undefined` if it
- * failed. The folder becomes the entry in one step, so nobody sees a half-installed tool. Remains of killed runs are swept.
- * Of several processes, one works and the others wait. Throws `TaskError` if the cache cannot be written.
+ * Fills an entry. `make` puts the tool into an empty folder and returns the program's path inside, or `undefined` if
+ * it failed. The folder becomes the entry atomically, so that nobody sees a partial tool. Removes remains of killed
+ * runs. Of several processes, one works and the others wait. Throws `TaskError` if the cache is not writable.
  */
 export async function fillEntry(
   entry: CacheEntry,
@@ -80,7 +80,7 @@ export async function fillEntry(
       await access(folder, constants.W_OK);
     }
   } catch (error) {
-    // Node also says ENOENT for a missing parent on a read-only file system.
+    // On a read-only file system, Node reports ENOENT for a missing parent too.
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw cacheError(missing ? Object.assign(error as Error, { code: 'EROFS' }) : error);
   }
@@ -100,7 +100,7 @@ export async function fillEntry(
       const program = await make(folder);
       if (program === undefined) return undefined;
       await writeFile(join(folder, 'program'), `${program}\n`);
-      // A folder whose program was deleted would block the rename.
+      // A folder without its program would block the rename.
       await rm(entryFolder(entry), { recursive: true, force: true });
       await rename(folder, entryFolder(entry));
       return join(entryFolder(entry), program);
@@ -114,7 +114,7 @@ export async function fillEntry(
   }
 }
 
-/** The `TaskError` for a full disk or a folder without write access; any other error as it is. */
+/** A `TaskError` for a full disk or a folder without write access; any other error unchanged. */
 export function cacheError(error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOSPC' || code === 'EDQUOT') return diskFull((error as Error).message, error);
@@ -141,7 +141,7 @@ function entryFolder(entry: CacheEntry): string {
   return join(cacheFolder(), 'tools', platform, entry.id);
 }
 
-/** Safe under the entry's lock: no other process is filling this entry. */
+/** Safe under the entry's lock, which excludes other processes. */
 async function sweep(folder: string, prefix: string): Promise<void> {
   const names = await readdir(folder);
   const stale = names.filter((name) => name.startsWith(prefix));
@@ -149,8 +149,8 @@ async function sweep(folder: string, prefix: string): Promise<void> {
 }
 
 /**
- * Copies a folder, or one file into a new folder. Copies file by file: Go's module folders are read-only, and the copy must be
- * removable. Throws `TaskError` if the cache cannot be written.
+ * Copies a folder, or one file into a new folder. Not a recursive copy: Go's module folders are read-only, and the
+ * copy must be removable. Throws `TaskError` if the cache is not writable.
  */
 export function copyFiles(from: string, to: string): void {
   try {

@@ -9,24 +9,24 @@ import { isPublished } from './release.ts';
 import { isReachable } from './release-host.ts';
 import { describeTool, type Requirement } from './versions.ts';
 
-/** One line of `verify-dependencies`. */
+/** A row of `verify-dependencies`. */
 export type ToolRow = {
   readonly name: string;
   readonly for: string;
   /** True if the provider needs it. */
   readonly needed: boolean;
   readonly state: 'there' | 'can be got' | 'missing';
-  /** The installed version, or the one that would be installed. */
+  /** The installed version, or the one to install. */
   readonly version: string | null;
   readonly source: FoundTool['source'] | null;
   readonly path: string | null;
-  /** Why PATH has no suitable version, and how to install the tool; null if it is installed. */
+  /** Why PATH has no suitable version and how to install one; null if it is installed. */
   readonly how: string | null;
 };
 
 /**
- * Which tools are installed, and how to get the others; installs nothing. Contacts each release host at most once (3 s).
- * `charts`: tools whose sources contain charts.
+ * Reports which tools are installed and how to get the others. Installs nothing. Contacts each release host at most
+ * once (3 s). `charts`: tools whose sources contain charts.
  */
 export async function checkTools(
   provider: ProviderName,
@@ -89,7 +89,7 @@ async function canDownload(entry: ToolEntry): Promise<boolean> {
   return release !== undefined && isPublished(release) && (await isReachable(release.host));
 }
 
-/** The table of `verify-dependencies`: first the tools that the provider needs, then the others. */
+/** The table of `verify-dependencies`; tools that the provider needs come first. */
 export function toolTable(rows: readonly ToolRow[], provider: string): string {
   const needed = rows.filter((row) => row.needed);
   const others = rows.filter((row) => !row.needed);

@@ -15,16 +15,16 @@ export type FoundTool = {
   readonly name: string;
   /** `4.3.1`, without a leading `v`. */
   readonly version: string;
-  /** The program; of PostgreSQL the server `postgres`. */
+  /** The program; for PostgreSQL the server `postgres`. */
   readonly path: string;
   readonly source: 'PATH' | 'release' | 'image' | 'go' | 'npm';
-  /** The program's folder, with its companions (`initdb` and `pg_ctl`; the operator's `crds/`). */
+  /** The program's folder, including its companions (`initdb` and `pg_ctl`; the operator's `crds/`). */
   readonly folder: string;
 };
 
 const seen = new Map<string, FoundTool>();
 
-/** The installed tool, from PATH or the cache, else why PATH has no suitable one. Looks only once per process. */
+/** The installed tool from PATH or the cache, or why PATH has no suitable one. Looks once per process. */
 export async function lookForTool(
   entry: ToolEntry,
   requirement: Requirement,
@@ -53,9 +53,9 @@ async function look(
 }
 
 /**
- * The tool, installed if it is missing: from its published release or image, else built from its pinned Go modules, else from
- * npm, as the manifest allows. Throws `MissingToolError` (127) with every way and why it failed, `TaskError` if the cache
- * cannot be written. `toolchain` is the Go to build with; default: the manifest's.
+ * The tool, installed if missing: from its published release or image, else built from pinned Go modules, else from
+ * npm, as the manifest allows. Throws `MissingToolError` (127) with each attempt's failure, `TaskError` if the cache
+ * is not writable. `toolchain` is the Go to build with; default: the manifest's.
  */
 export async function getTool(
   entry: ToolEntry,
@@ -93,7 +93,7 @@ type Way = {
   readonly source: Exclude<FoundTool['source'], 'PATH'>;
   readonly label: string;
   readonly cached: (entry: ToolEntry, version: string) => string | undefined;
-  /** Returns undefined if the manifest has no such way for the tool. */
+  /** Returns undefined if the manifest does not offer this for the tool. */
   readonly get: (entry: ToolEntry, ...how: How) => Promise<WayResult | undefined>;
 };
 
@@ -114,7 +114,7 @@ function way<Tool extends ToolEntry>(
   };
 }
 
-/** In the order of the attempts. */
+/** In the order of attempts. */
 const ways: readonly Way[] = [
   way('release', 'published release', hasRelease, releaseEntry, getRelease),
   way('image', 'published image', hasImage, imageEntry, getFromImage),
@@ -126,7 +126,7 @@ const ways: readonly Way[] = [
   way('npm', 'npm package', hasNpm, npmEntry, getNpmTool),
 ];
 
-/** The Go toolchain, itself a tool of the manifest. */
+/** The Go toolchain, also a tool of the manifest. */
 async function getGo(
   toolchain: ToolEntry,
   context: ToolContext,
@@ -145,7 +145,7 @@ function found(entry: ToolEntry, version: string, path: string, source: FoundToo
 
 const said = new Set<string>();
 
-/** Logs once what holds for all tools: unreachable hosts, a rate limit, a refused token. */
+/** Logs messages that concern all tools once: unreachable hosts, a rate limit, a refused token. */
 function sayOnce(entry: ToolEntry, { reason, advice }: Failure, context: ToolContext): void {
   const key = reason.includes(' unreachable: ') ? 'unreachable' : reason;
   if (said.has(key)) return;

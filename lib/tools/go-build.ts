@@ -12,17 +12,17 @@ type GoTool = ToolEntry & { readonly go: GoRecipe };
 
 export const hasGo = (entry: ToolEntry): entry is GoTool => entry.go !== undefined;
 
-/** The build flags: the same for all tools, so that they share Go's build cache. */
+/** Build flags, the same for all tools so that they share Go's build cache. */
 export function buildFlags(recipe: GoRecipe): string[] {
   const ldflags = ['-s -w', recipe.ldflags ?? ''].join(' ').trim();
   const tags = recipe.tags === undefined ? [] : ['-tags', recipe.tags];
   return ['-mod=readonly', '-trimpath', '-buildvcs=false', ...tags, '-ldflags', ldflags];
 }
 
-/** The value of `CGO_ENABLED`: off unless the program needs a C compiler. */
+/** Value of `CGO_ENABLED`: off unless the program needs a C compiler. */
 export const cgoEnabled = (recipe: GoRecipe): '0' | '1' => (recipe.cgo ? '1' : '0');
 
-/** The cache entry of a build; another go.sum, flag or package gives another entry. */
+/** The cache entry of a build; go.sum, flags and package are part of it. */
 export function goEntry(entry: GoTool, version: string): CacheEntry {
   const module = moduleFolder(entry.go);
   const pins = ['go.mod', 'go.sum'].map((file) => readFileSync(join(module, file), 'utf8'));
@@ -32,10 +32,10 @@ export function goEntry(entry: GoTool, version: string): CacheEntry {
   return entryFor(entry.name, version, 'go', recipe);
 }
 
-/** One build at a time in this process: two compilers compete for memory. */
+/** Builds run one at a time in this process, since compilers compete for memory. */
 let queue: Promise<unknown> = Promise.resolve();
 
-/** Builds a tool from its pinned module with the Go toolchain at `go`. Throws `TaskError` if the disk is full. */
+/** Builds a tool from its pinned module with the Go toolchain `go`. Throws `TaskError` if the disk is full. */
 export function buildWithGo(
   entry: GoTool,
   version: string,
@@ -86,14 +86,14 @@ async function build(entry: GoTool, version: string, go: string, context: ToolCo
   });
 }
 
-/** The folder with go.mod and go.sum. */
+/** Folder of go.mod and go.sum. */
 export function moduleFolder(recipe: GoRecipe): string {
   return resolve(goModules, recipe.module);
 }
 
-/** The environment of a build, without the user's settings and without a workspace file above the project. */
+/** A build's environment, without the user's settings or a workspace file above the project. */
 export function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv {
-  // GOTMPDIR: what a killed compiler leaves is swept with the entry.
+  // With GOTMPDIR, remains of a killed compiler are removed with the entry.
   return {
     ...passedOn(process.env),
     GOTMPDIR: work,
@@ -105,7 +105,7 @@ export function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv
   };
 }
 
-/** The last line of a stream: `go build -v` prints each package that it compiles. */
+/** Returns a stream's last line: `go build -v` prints each package that it compiles. */
 function lastLine(stream: Readable): () => string {
   let last = '';
   stream.on('data', (chunk: Buffer) => {

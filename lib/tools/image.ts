@@ -13,7 +13,7 @@ import { everySecond, lastWords, type ToolContext, type WayResult } from './tool
 
 export type ImageTool = ToolEntry & { readonly image: ImageRecipe };
 
-/** True if the tool has an image and this is Linux: images are for Linux only. */
+/** True if the tool has an image and this is Linux, the only system with images. */
 export const hasImage = (entry: ToolEntry): entry is ImageTool =>
   entry.image !== undefined && process.platform === 'linux';
 
@@ -25,11 +25,11 @@ type PinnedImage = ImageRecipe & {
 export const isPinned = (recipe: ImageRecipe): recipe is PinnedImage =>
   recipe.digest !== undefined && recipe.archive.sha256 !== undefined;
 
-/** The cache entry of a tool from an image; another digest or archive gives another entry. */
+/** The cache entry of a tool from an image; the digests of image and archive are part of it. */
 export const imageEntry = ({ name, image }: ImageTool, version: string): CacheEntry =>
   entryFor(name, version, 'image', JSON.stringify(image));
 
-/** The current checksums from the registry and the archive's host, to pin. Throws `Error` with a short reason. */
+/** Current checksums from the registry and the archive's host, to pin. Throws `Error` with a short reason. */
 export async function currentPins(
   { repository, tag, archive }: ImageRecipe,
   signal: AbortSignal,
@@ -40,8 +40,8 @@ export async function currentPins(
 }
 
 /**
- * Extracts the program from its published image, and its folders from an archive, over HTTP without Docker. Accepts only
- * content with the pinned digests. Throws `TaskError` for another checksum or a full disk: no other way would help.
+ * Extracts the program from its published image, and folders from an archive, by HTTP without Docker. Throws
+ * `TaskError` for another than the pinned checksum or a full disk, as no other way would help.
  */
 export async function getFromImage(
   entry: ImageTool,
@@ -78,7 +78,7 @@ export async function getFromImage(
   });
 }
 
-/** Names of architectures in images, by Node's, where they differ. */
+/** Names of architectures in images by Node's, if different. */
 const architectures: { readonly [node: string]: string } = { x64: 'amd64' };
 
 async function takeProgram(
@@ -97,7 +97,7 @@ async function takeProgram(
     manifest = (await repository.manifest(build.digest)).manifest;
   }
   const file = join(folder, 'layer');
-  // Top layer first: it hides the lower ones.
+  // Top layer first, since it hides lower ones.
   for (const layer of [...(manifest.layers ?? [])].reverse()) {
     await saveVerified(await repository.blob(layer.digest), file, layer.digest, context.signal);
     const members = (await tar(context, folder, '-tf', file)).split('\n');
@@ -109,7 +109,7 @@ async function takeProgram(
   throw new Error(`${name} has no program ${program}`);
 }
 
-/** Copies folders of an archive into another folder. */
+/** Copies folders out of an archive. */
 async function takeFolders(
   archive: PinnedImage['archive'],
   work: string,

@@ -5,8 +5,8 @@ import { ask, firstLine, versionOf } from './program-version.ts';
 import type { ToolContext, WayResult } from './tool-context.ts';
 
 /**
- * Fills a cache entry with a tool. `make` puts it into an empty folder and returns the program's path there. Keeps the entry
- * only if the program prints its name and the entry's version: a publisher may ship another program under that name.
+ * Fills a cache entry with a tool. `make` puts it into an empty folder and returns the program's path there. Keeps
+ * the entry only if the program prints its name and version, as a publisher may ship another program under that name.
  */
 export async function keepTool(
   cached: CacheEntry,

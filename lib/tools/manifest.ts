@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
-/** The tools of manifest.yaml, in the order in which they are built. A test compares the two. */
+/** Tools of manifest.yaml in the order of builds; a test compares the two. */
 export const toolNames = [
   'sops',
   'helm',
@@ -33,16 +33,16 @@ export type ToolName = (typeof toolNames)[number];
 export type NpmRecipe = {
   readonly package: string;
   readonly version: string;
-  /** The program's path inside the package. */
+  /** Path of the program in the package. */
   readonly program: string;
-  /** A JSON file in the package that lists `{source, target}`: links that npm does not create. */
+  /** JSON file in the package that lists `{source, target}`: links that npm does not create. */
   readonly symlinks?: string;
-  /** Expected integrity by platform; npm alone checks a platform that is not listed. */
+  /** Expected integrity by platform; for others, only npm's own check applies. */
   readonly integrity?: { readonly [platform: string]: string };
 };
 
 export type GoRecipe = {
-  /** Folder with go.mod and go.sum: under lib/tools/go, or absolute. */
+  /** Folder of go.mod and go.sum: absolute, or under lib/tools/go. */
   readonly module: string;
   readonly package: string;
   readonly ldflags?: string;
@@ -50,25 +50,25 @@ export type GoRecipe = {
   readonly tags?: string;
   /** True if the build needs a C compiler. */
   readonly cgo?: boolean;
-  /** Folders to copy from the package's Go module, as `{name beside the program: folder in the module}`. */
+  /** Folders of the package's Go module to copy: `{name beside the program: folder in the module}`. */
   readonly folders?: { readonly [name: string]: string };
-  /** Files to copy from other required Go modules into folders of this name beside the program. */
+  /** Files of required Go modules to copy, by the name of their folder beside the program. */
   readonly files?: { readonly [name: string]: { readonly module: string; readonly path: string } };
 };
 
 export type ReleaseRecipe = {
   readonly host: string;
   readonly package: string;
-  /** The only operating systems with a release, in Node's names. */
+  /** Operating systems with a release, in Node's names; default: all. */
   readonly systems?: readonly string[];
-  /** The program's name in the release, if it is not the tool's. */
+  /** Name of the program in the release, if different. */
   readonly program?: string;
 };
 
-/** Folders of a published tar archive, compressed or not. */
+/** Folders of a published tar archive, which may be compressed. */
 export type ArchiveRecipe = {
   readonly url: string;
-  /** 64 hexadecimal digits; without it the archive is not used. */
+  /** 64 hexadecimal digits; required to use the archive. */
   readonly sha256?: string;
   /** `{name beside the program: folder in the archive}`. */
   readonly folders: { readonly [name: string]: string };
@@ -76,17 +76,17 @@ export type ArchiveRecipe = {
 
 /** A program published in an image for Linux. */
 export type ImageRecipe = {
-  /** With the registry's host, as in `docker.io/hashicorp/vault`. */
+  /** Includes the registry's host: `docker.io/hashicorp/vault`. */
   readonly repository: string;
   readonly tag: string;
-  /** Digest of the tag's list of platforms, `sha256:…`; without it the image is not used. */
+  /** Digest of the tag's list of platforms, `sha256:…`; required to use the image. */
   readonly digest?: string;
-  /** The program's path in the image, without a leading slash. */
+  /** Path of the program in the image, without a leading slash. */
   readonly program: string;
   readonly archive: ArchiveRecipe;
 };
 
-/** One tool of the manifest; manifest.yaml explains each field. */
+/** A tool of the manifest; manifest.yaml explains the fields. */
 export type ToolEntry = {
   readonly name: string;
   readonly for: string;
@@ -95,7 +95,7 @@ export type ToolEntry = {
   readonly kubernetes?: 'exact' | 'minor';
   readonly path?: false | { readonly programs: readonly string[]; readonly folders?: readonly string[] };
   readonly versionCommand: readonly string[];
-  /** Start of its answer, if another program could be mistaken for it. */
+  /** Beginning of its answer, if another program could be mistaken for it. */
   readonly answers?: string;
   readonly release?: ReleaseRecipe;
   readonly image?: ImageRecipe;
@@ -109,14 +109,13 @@ export type Manifest = {
   readonly tools: Readonly<Record<ToolName, ToolEntry>>;
 };
 
-/** The folder of the tools' Go modules. */
 export const goModules = fileURLToPath(new URL('go/', import.meta.url));
 
 export const manifestFile = fileURLToPath(new URL('manifest.yaml', import.meta.url));
 
 let manifest: Promise<Manifest> | undefined;
 
-/** The manifest; read once per process. */
+/** The manifest, read once per process. */
 export function loadManifest(): Promise<Manifest> {
   manifest ??= readManifest();
   return manifest;

@@ -10,7 +10,7 @@ export type ReleasedTool = ToolEntry & { readonly release: ReleaseRecipe };
 
 export const hasRelease = (entry: ToolEntry): entry is ReleasedTool => entry.release !== undefined;
 
-/** The pinned mise, downloaded from npm at its first use. */
+/** The pinned mise, downloaded from npm on first use. */
 export async function getMise(context: ToolContext): Promise<WayResult> {
   const { mise } = await loadManifest();
   return keepTool(
@@ -21,7 +21,7 @@ export async function getMise(context: ToolContext): Promise<WayResult> {
   );
 }
 
-/** A `mise.toml` for these tools, by their names in the manifest. */
+/** A `mise.toml` for these tools. */
 export function miseConfig(entries: readonly ReleasedTool[]): string {
   const lines = (value: (entry: ReleasedTool) => string) =>
     entries.map((entry) => `${entry.name} = ${JSON.stringify(value(entry))}\n`).join('');
@@ -29,12 +29,12 @@ export function miseConfig(entries: readonly ReleasedTool[]): string {
   return `[tool_alias]\n${aliases}\n[tools]\n${lines(({ version = '' }) => version)}`;
 }
 
-/** Settings of mise that users may set: tokens, mirrors and timeouts. */
+/** Settings of mise for users: tokens, mirrors and timeouts. */
 const usersSettings =
   /^MISE_(GITHUB_TOKEN|GITHUB_ENTERPRISE_TOKEN|URL_REPLACEMENTS|HTTP_TIMEOUT|HTTP_DOWNLOAD_TIMEOUT|HTTP_RETRIES|FETCH_REMOTE_VERSIONS_TIMEOUT)$/;
 
 /**
- * The environment for mise: it works in `folder` alone, without the user's configuration, folders and other settings, and
+ * The environment for mise: it uses only `folder`, ignores the user's configuration, folders and other settings, and
  * never uses sudo. It installs into `data/installs/<tool>/<version>`.
  */
 export function miseEnvironment(folder: string): NodeJS.ProcessEnv {
@@ -52,7 +52,7 @@ export function miseEnvironment(folder: string): NodeJS.ProcessEnv {
     MISE_TRUSTED_CONFIG_PATHS: folder,
     MISE_CEILING_PATHS: cacheFolder(),
     MISE_SYSTEM_PACKAGES_SUDO: 'false',
-    // Otherwise mise asks its own host for versions, which shows that host which tools are used.
+    // Otherwise mise asks its own host for versions and thereby tells it which tools are used.
     MISE_USE_VERSIONS_HOST: 'false',
     RUST_BACKTRACE: '0',
     NO_COLOR: '1',

@@ -1,6 +1,6 @@
 /**
- * The environment for an npm that the tasks start. Variables of an npm or npx that started the tasks would send it to the
- * wrong folder. Imports nothing: used before the packages are installed.
+ * The environment for an npm started by the tasks. Variables of an npm or npx around the tasks would point it to the
+ * wrong folder. Imports nothing, as it is used before the packages are installed.
  */
 export function npmEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const foreign =

@@ -7,14 +7,14 @@ import type { NpmRecipe, ToolEntry } from './manifest.ts';
 import { npmEnvironment } from './npm-environment.ts';
 import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
 
-/** The package's name for this platform. */
+/** Name of the package for this platform. */
 export function npmPackageName(recipe: { readonly package: string }): string {
   return recipe.package.replace('{platform}', platform);
 }
 
 /**
- * Installs one package with npm into `folder`, without running its scripts, and returns its program's path inside `folder`.
- * Creates the links that its install script would create.
+ * Installs a package with npm into `folder` without its scripts, creates the links that its install script would
+ * create, and returns the program's path inside `folder`.
  */
 export async function installNpmPackage(
   recipe: NpmRecipe,
@@ -49,7 +49,7 @@ export async function installNpmPackage(
   if (recipe.symlinks !== undefined) await makeLinks(join(folder, packageFolder), recipe.symlinks);
   const program = join(packageFolder, recipe.program);
   const programs = dirname(join(folder, program));
-  // npm keeps the archive's modes, which are not always right.
+  // npm keeps the archive's modes, which are sometimes wrong.
   for (const file of await readdir(programs)) await chmod(join(programs, file), 0o755);
   return { program };
 }
@@ -80,7 +80,7 @@ type NpmTool = ToolEntry & { readonly npm: NpmRecipe };
 
 export const hasNpm = (entry: ToolEntry): entry is NpmTool => entry.npm !== undefined;
 
-/** The cache entry of a prebuilt tool from an npm package. */
+/** The cache entry of a tool from an npm package. */
 export function npmEntry({ name, npm }: NpmTool, version: string): CacheEntry {
   const recipe = [npmPackageName(npm), npm.version, npm.integrity ?? {}];
   return entryFor(name, version, 'npm', JSON.stringify(recipe));

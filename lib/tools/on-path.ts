@@ -7,7 +7,7 @@ import { type Requirement, versionProblem, versionRange } from './versions.ts';
 
 export type OnPath =
   | { readonly program: string; readonly version: string }
-  /** `helm 3.9.0 at /usr/bin/helm is too old`, `not there`. */
+  /** For example `helm 3.9.0 at /usr/bin/helm is too old` or `not there`. */
   | { readonly reason: string };
 
 /** Looks for a suitable version of the tool on PATH and in the manifest's extra folders. */
@@ -16,7 +16,7 @@ export async function findOnPath(entry: ToolEntry, requirement: Requirement): Pr
   const [program = entry.name, ...companions] = entry.path?.programs ?? [];
   let reason = 'not there';
   for (const candidate of candidates(program, entry.path?.folders ?? [])) {
-    // Debian links single programs of PostgreSQL into PATH: the others are where the links lead.
+    // Debian links only some programs of PostgreSQL into PATH; the others are next to the link's target.
     const real = companions.length === 0 ? candidate : realpathSync(candidate);
     const missing = companions.find((name) => !isExecutable(join(dirname(real), name)));
     if (missing !== undefined) {
@@ -36,14 +36,14 @@ export async function findOnPath(entry: ToolEntry, requirement: Requirement): Pr
   return { reason };
 }
 
-/** The folders of PATH without the tool cache: tools there are found by their recipes. */
+/** Folders of PATH except the tool cache, whose tools are found by their recipes. */
 export function pathFolders(): string[] {
   const own = cacheFolder() + sep;
   const folders = (process.env.PATH ?? '').split(delimiter);
   return folders.filter((folder) => folder !== '' && !`${folder}${sep}`.startsWith(own));
 }
 
-/** The program that a shell would run, then those in the extra folders, newest first. */
+/** The program that a shell would run, then those in extra folders, newest first. */
 function candidates(program: string, folders: readonly string[]): string[] {
   const first = pathFolders()
     .map((folder) => join(folder, program))
@@ -52,7 +52,7 @@ function candidates(program: string, folders: readonly string[]): string[] {
   return [...(first === undefined ? [] : [first]), ...further.filter(isExecutable)];
 }
 
-/** The folders that a pattern with one `*` matches, highest number first. */
+/** Folders that match a pattern with one `*`, highest number first. */
 function expand(pattern: string): string[] {
   const [before, after] = pattern.split('*');
   if (before === undefined || after === undefined) return [pattern];
@@ -64,7 +64,7 @@ function expand(pattern: string): string[] {
   }
 }
 
-/** True for a file, not a folder, that may be executed. */
+/** True for an executable file. */
 export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);

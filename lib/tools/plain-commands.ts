@@ -6,7 +6,7 @@ import { npmPackageName } from './npm-package.ts';
 import { isPublished } from './release.ts';
 import { describeTool, type Requirement } from './versions.ts';
 
-/** The commands that install a tool, ready to paste: its release first, other ways as comments. Does not check PATH. */
+/** Commands to install a tool, ready to paste: its release first, other ways as comments. Ignores PATH. */
 export async function plainCommands(name: ToolName, requirement: Requirement = {}): Promise<string[]> {
   const entry = (await loadManifest()).tools[name];
   const { version = '', release, go, npm } = entry;
@@ -41,7 +41,7 @@ function goCommands(name: string, recipe: GoRecipe): string[] {
   return [build, ...copies, ...files, onPath(folder)];
 }
 
-/** Creates the links that the package lists, as its install script would; npm does not run it by default. */
+/** Creates the links that the package lists, as its install script does, which npm skips by default. */
 const makeLinks =
   'for (const { source, target } of JSON.parse(fs.readFileSync(process.argv[1]))) { fs.rmSync(target, { force: true }); fs.symlinkSync(path.relative(path.dirname(target), source), target); }';
 

@@ -15,8 +15,8 @@ let cache: { file: string; programs: Map<string, CachedVersion> } | undefined;
 type Asked = Pick<ToolEntry, 'versionCommand' | 'answers'>;
 
 /**
- * The version that a program prints, or `problem`: why it prints none, or that it is another program. The answer is cached by
- * the program's real path, size and time of change.
+ * The version that a program prints; otherwise `problem` tells why there is none or that it is another program.
+ * Cached by the program's real path, size and modification time.
  */
 export async function askVersion(
   program: string,
@@ -42,7 +42,7 @@ export async function askVersion(
   return { version };
 }
 
-/** The version in an answer; undefined if there is none, or if another program answered. */
+/** The version in an answer; undefined if there is none or another program answered. */
 export function versionOf(output: string, { answers }: Pick<Asked, 'answers'>): string | undefined {
   return output.startsWith(answers ?? '') ? versionIn(output) : undefined;
 }
@@ -52,8 +52,8 @@ export const firstLine = (output: string): string =>
   JSON.stringify(output.trim().split('\n')[0]?.slice(0, 100));
 
 /**
- * False for a script, or a link to a program of another name, as version managers put them on PATH: without any change they
- * may run another version tomorrow, so they are asked every time.
+ * False for a script or a link to a program with another name, as version managers have: without any change, they may
+ * run another version, so they are always asked.
  */
 function isSteady(program: string, real: string): boolean {
   if (basename(program) !== basename(real)) return false;
@@ -67,13 +67,13 @@ function isSteady(program: string, real: string): boolean {
   }
 }
 
-/** What a program prints on stdout (else stderr), or why it prints nothing. */
+/** A program's stdout (or else stderr), or why it prints nothing. */
 export function ask(
   program: string,
   words: readonly string[],
 ): Promise<{ readonly output: string } | { readonly problem: string }> {
   return new Promise((resolve) => {
-    // No stdin: a program that asks a question ends instead of waiting.
+    // Without stdin, a program that asks a question ends instead of waiting.
     const child = execFile(
       program,
       words,
@@ -94,9 +94,9 @@ export function ask(
   });
 }
 
-/** Why an existing program does not start, by the error of execve(2). */
+/** Why an existing program does not start, by execve(2)'s error. */
 const cannotRun: { readonly [code: string]: string } = {
-  // The missing file is the program's loader.
+  // The program's loader is missing.
   ENOENT:
     'cannot run here: its loader is missing (it needs glibc, which Alpine and NixOS do not have in its place)',
   ENOEXEC: 'cannot run here: it was built for another platform',
@@ -112,13 +112,13 @@ function programs(): Map<string, CachedVersion> {
   try {
     entries = Object.entries(JSON.parse(readFileSync(file, 'utf8')));
   } catch {
-    // Missing or damaged: programs are asked again.
+    // Without a valid file, programs are asked again.
   }
   cache = { file, programs: new Map(entries) };
   return cache.programs;
 }
 
-/** No error if it fails: the next run only asks the programs again. */
+/** Ignores failures: the next run asks the programs again. */
 async function save(): Promise<void> {
   const file = cacheFile();
   try {

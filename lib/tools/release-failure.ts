@@ -6,7 +6,7 @@ import { lastWords } from './tool-context.ts';
 
 type Failure = { readonly reason: string; readonly advice?: string };
 
-/** Why mise could not install a release, from its stderr, and what helps. Throws `TaskError` for a full disk or a wrong checksum. */
+/** Why mise failed, by its stderr, with advice. Throws `TaskError` for a full disk or wrong checksum. */
 export function releaseFailure(entry: ReleasedTool, version: string, stderr: string): Failure {
   const last = stderr.slice(Math.max(0, stderr.indexOf('mise ERROR')));
   if (/no space left on device|disk quota exceeded/i.test(last)) throw diskFull(lastWords(last));

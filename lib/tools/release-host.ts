@@ -5,8 +5,8 @@ const answerWithinMs = 3000;
 const probes = new Map<string, Promise<string | undefined>>();
 
 /**
- * Why a host accepts no connection on port 443 (or the port in `host:port`) within 3 s; undefined if it does. Tried once per
- * process. Behind a proxy or with mise's mirrors it counts as reachable: only the download can tell. `kind` names the host.
+ * Why a host accepts no connection on port 443 (or `host:port`) within 3 s; undefined if it does. Tried once per
+ * process. Behind a proxy or mise's mirrors only the download can tell. `kind` describes the host.
  */
 export async function whyUnreachable(
   host: string,
@@ -22,11 +22,11 @@ export async function whyUnreachable(
     : { reason: `${kind} ${host} unreachable: ${why}`, advice: `make ${host} reachable` };
 }
 
-/** True when the host accepts connections, as above. */
+/** True if the host accepts connections. */
 export const isReachable = async (host: string): Promise<boolean> =>
   (await whyUnreachable(host)) === undefined;
 
-// In another process: a DNS lookup cannot be cancelled, and would keep this process alive.
+// In a separate process: a DNS lookup cannot be cancelled and would keep this one running.
 const attempt = `const [host, port] = process.argv.slice(1);
 require('net').connect({ host, port }).on('connect', () => process.exit()).on('error', ({ code }) => {
   process.stdout.write(String(code), () => process.exit(1));

@@ -10,18 +10,18 @@ import { releaseFailure } from './release-failure.ts';
 import { whyUnreachable } from './release-host.ts';
 import { everySecond, type ToolContext, type WayResult } from './tool-context.ts';
 
-/** The cache entry of a published release; another package or pinned checksum gives another entry. */
+/** The cache entry of a published release; package and pinned checksum are part of it. */
 export function releaseEntry(entry: ReleasedTool, version: string): CacheEntry {
   const recipe = [`${entry.release.package}@${version}`, pinOf(entry.name, version)?.checksum ?? ''];
   return entryFor(entry.name, version, 'release', recipe.join(' ').trim());
 }
 
-/** True if there is a release for this operating system. */
+/** True if this operating system has a release. */
 export const isPublished = ({ systems = [process.platform] }: ReleaseRecipe): boolean =>
   systems.includes(process.platform);
 
 /**
- * Installs the published release with mise, which requires the checksum of the lockfile or else of the publisher. Throws
+ * Installs the published release with mise, which requires the checksum of the lockfile or the publisher. Throws
  * `TaskError` for a wrong checksum or a full disk: building the tool instead would hide that.
  */
 export async function getRelease(
@@ -47,7 +47,7 @@ export async function getRelease(
     stop();
     context.signal.throwIfAborted();
     if (run.exitCode !== 0) return releaseFailure(entry, version, run.stderr);
-    // mise records the checksum; one that it computed itself checks nothing.
+    // mise records the checksum; one that it computed itself proves nothing.
     const checked = pinIn(await readFile(join(folder, 'mise.lock'), 'utf8'), entry.name, platform);
     if (!checked?.checksum?.startsWith('sha'))
       return { reason: `${entry.release.package} ${version} has no published checksum, and none is pinned` };
@@ -61,7 +61,7 @@ export async function getRelease(
   });
 }
 
-/** The path, relative to `root`, of an executable file with this name, at most three folders deep. */
+/** Path relative to `root` of an executable file with this name, at most three folders deep. */
 async function findProgram(root: string, folder: string, name: string): Promise<string | undefined> {
   const paths = await readdir(join(root, folder), { recursive: true });
   return paths

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { type CommandOutput, reasonIn, TaskError } from '@k8s-deployment/runner';
 
-/** How a program ended; from `$` with `nothrow`. */
+/** The result of a program run by `$` with `nothrow`. */
 export type Ended = Pick<CommandOutput, 'stderr' | 'exitCode' | 'signal'>;
 
 /** The signal that ended a program; a shell returns 128 + n for signal n. */
@@ -11,7 +11,7 @@ export function signalOf({ exitCode, signal }: Omit<Ended, 'stderr'>): NodeJS.Si
   return names.find(([, number]) => exitCode === 128 + number)?.[0];
 }
 
-/** The reason on a program's stderr, else how it ended: `ended by SIGKILL`, `exit code 3`. */
+/** The reason on a program's stderr, or else how it ended: `ended by SIGKILL`, `exit code 3`. */
 export const reasonOf = (output: Ended): string => reasonIn(output.stderr) ?? endOf(output);
 
 /** How a program ended: `exit code 14`, `ended by SIGKILL`. */
@@ -20,7 +20,7 @@ export const endOf = (output: Omit<Ended, 'stderr'>): string => {
   return signal === undefined ? `exit code ${output.exitCode}` : `ended by ${signal}`;
 };
 
-/** The error for a failed program. `command` is what a person recognises. */
+/** The error of a failed program. `command` is its name for users. */
 export function toolFailure(command: string, output: Ended, advice?: string): TaskError {
   const signal = signalOf(output);
   const reason = reasonOf(output);
@@ -36,13 +36,13 @@ export function toolFailure(command: string, output: Ended, advice?: string): Ta
   });
 }
 
-/** The JSON that a program printed. Throws `TaskError` if there is none, or if it is incomplete. */
+/** Parses a program's JSON. Throws `TaskError` if it is missing or incomplete. */
 export function parseAnswer<Answer>(command: string, { stdout }: Pick<CommandOutput, 'stdout'>): Answer {
   try {
     const answer: unknown = JSON.parse(stdout);
     if (typeof answer === 'object' && answer !== null) return answer as Answer;
   } catch {
-    // Not the parser's message: it quotes the text, which may contain a secret.
+    // Without the parser's message, which quotes text that may be secret.
   }
   const [tool] = command.split(' ');
   throw noAnswer(
@@ -53,7 +53,7 @@ export function parseAnswer<Answer>(command: string, { stdout }: Pick<CommandOut
   );
 }
 
-/** The error for a program that succeeded without its usual output. */
+/** The error of a program that succeeded without its usual output. */
 export const noAnswer = (command: string, why = 'it succeeded, but did not print the result'): TaskError =>
   new TaskError({
     what: `\`${command}\` gave no readable answer`,

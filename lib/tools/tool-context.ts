@@ -1,14 +1,14 @@
 import { formatDuration, reasonIn, type TaskContext } from '@k8s-deployment/runner';
 
-/** The part of a task's context that installing a tool needs. */
+/** The part of a task's context needed to install a tool. */
 export type ToolContext = Pick<TaskContext, '$' | 'signal' | 'log' | 'progress'>;
 
-/** The result of one way to get a tool: the program, or why it failed in a few words, and what helps. */
+/** The result of an attempt to get a tool: the program, or a short reason with advice. */
 export type WayResult =
   | { readonly program: string }
   | { readonly reason: string; readonly advice?: string | undefined };
 
-/** One line of a failed program's output: the first about an error, else the last. */
+/** A line of a failed program's output: the first about an error, else the last. */
 export function lastWords(output: string): string {
   const lines = output
     .split('\n')
@@ -20,7 +20,7 @@ export function lastWords(output: string): string {
   return line === undefined ? 'it printed nothing' : line.slice(0, 300);
 }
 
-/** Calls `tell` with the elapsed time, now and every second, until the returned function is called. */
+/** Calls `tell` with the elapsed time, immediately and every second, until the returned function is called. */
 export function everySecond(tell: (elapsed: string) => void): () => void {
   const start = performance.now();
   const say = () => tell(formatDuration(performance.now() - start));

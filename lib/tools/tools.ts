@@ -11,7 +11,7 @@ export type { ToolName } from './manifest.ts';
 export type { ToolContext } from './tool-context.ts';
 export type { Requirement } from './versions.ts';
 
-/** The installed tool, from PATH in a suitable version or from the cache; undefined if there is none. */
+/** The installed tool: a suitable version on PATH, or from the cache; undefined if there is none. */
 export async function findTool(
   name: ToolName,
   requirement: Requirement = {},
@@ -22,7 +22,7 @@ export async function findTool(
   return 'reason' in result ? undefined : result;
 }
 
-/** The tool, installed if it is missing; see `getTool` for the ways and the errors. */
+/** The tool, installed if missing; see `getTool`. */
 export async function ensureTool(
   name: ToolName,
   context: ToolContext,
@@ -33,12 +33,12 @@ export async function ensureTool(
   return getTool(tools[name], requirement, context);
 }
 
-/** Without the tools for tests, which contain another kube-apiserver. */
+/** Without test tools, which include another kube-apiserver. */
 const usualTools = toolNames.filter((name) => !testTools.includes(name));
 
 /**
- * A value for `PATH` on which the named tools (default: all that environments need) are the project's. Puts the folders of
- * tools that PATH lacks first; skips tools that are not installed.
+ * A `PATH` on which the named tools (default: all that environments need) are the project's. Folders of tools that
+ * PATH lacks come first; skips tools that are not installed.
  */
 export async function toolEnvironment(
   names: readonly ToolName[] = usualTools,

@@ -14,8 +14,8 @@ const misePlatforms = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64']
 type Pin = { readonly path: readonly string[]; readonly value: string };
 
 /**
- * Fills in missing checksums in the manifest (mise's packages, images) from their publishers. Returns a line for each that is
- * still missing. Throws `TaskError` if a publisher has another checksum than the pinned one, and writes nothing then.
+ * Adds missing checksums to the manifest (mise's packages, images) and returns a line for each that is still missing.
+ * If a publisher's differs from the pinned one, throws `TaskError` and writes nothing.
  */
 export async function updateManifest(context: ToolContext, file = manifestFile): Promise<string[]> {
   const { parseDocument } = await import('yaml');
@@ -45,7 +45,7 @@ export async function updateManifest(context: ToolContext, file = manifestFile):
   return missing;
 }
 
-/** The text with one more pair at the start of its map; nothing else changes. */
+/** The text with one more pair at the start of a map, otherwise unchanged. */
 function withLine(text: string, document: Document, path: readonly string[], value: string): string {
   const map = document.getIn(path.slice(0, -1), true) as YAMLMap<Scalar>;
   const start = map.items[0]?.key.range?.[0] ?? 0;

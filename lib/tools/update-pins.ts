@@ -12,9 +12,9 @@ import { everySecond, type ToolContext } from './tool-context.ts';
 const platformList = Object.values(pinnedPlatforms).join(',');
 
 /**
- * Asks the publishers for place and checksum of each release, for every platform, and writes them to mise.lock. Returns a line
- * for each that is still missing. Throws `TaskError` if a publisher has another checksum for a pinned version (nothing is
- * written then), or if one could not be reached (the others are written). `only`: the names of some tools.
+ * Asks the publishers for location and checksum of each release on each platform, and writes them to mise.lock.
+ * Returns a line for each that is still missing. Throws `TaskError` if a publisher has another checksum for a pinned
+ * version (and writes nothing), or if one is unreachable (and writes the others). `only`: names of tools.
  */
 export async function updatePins(context: ToolContext, only?: readonly string[]): Promise<string[]> {
   const entries = (await releasedTools()).filter(({ name }) => only?.includes(name) ?? true);
@@ -27,7 +27,7 @@ export async function updatePins(context: ToolContext, only?: readonly string[])
     let text = before;
     await writeFile(join(folder, 'mise.toml'), miseConfig(entries));
     const $ = context.$({ cwd: folder, env: miseEnvironment(folder), quiet: true, nothrow: true });
-    // One by one: mise writes nothing if one of several fails.
+    // One by one, as mise writes nothing if one of several fails.
     for (const entry of entries) {
       const stop = everySecond((elapsed) => context.progress(`asking for ${entry.name}, ${elapsed}`));
       await writeFile(lock, text);
@@ -35,9 +35,9 @@ export async function updatePins(context: ToolContext, only?: readonly string[])
       stop();
       context.signal.throwIfAborted();
       const answer = await readFile(lock, 'utf8');
-      // mise drops a checksum if it finds no file, and succeeds.
+      // If mise finds no file, it drops the checksum and succeeds.
       const lost = missingPins([entry], answer).some((line) => !missingPins([entry], text).includes(line));
-      // An answer without a new checksum is not written.
+      // Without a new checksum, keeps the old text.
       if (run.exitCode === 0 && !lost) text = sameChecksums(entry, text, answer) ? text : answer;
       else failed.push(`${entry.name}: ${releaseFailure(entry, entry.version ?? '', run.stderr).reason}`);
     }
@@ -54,7 +54,7 @@ export async function updatePins(context: ToolContext, only?: readonly string[])
   });
 }
 
-/** The plain commands of `update-tools`; those of `updateManifest` as comments. */
+/** Plain commands of `update-tools`, with those of `updateManifest` as comments. */
 export async function updateCommands(): Promise<string[]> {
   const { mise, tools } = await loadManifest();
   const images = Object.values(tools).flatMap(({ image }) =>
@@ -75,7 +75,7 @@ export async function updateCommands(): Promise<string[]> {
   ];
 }
 
-/** Tools and platforms, one per line, whose release has no checksum in a lockfile's text. */
+/** Tools and platforms without a checksum in a lockfile's text, one per line. */
 export function missingPins(entries: readonly ReleasedTool[], text: string): string[] {
   return entries.flatMap(({ name, version, release }) =>
     Object.keys(pinnedPlatforms)
@@ -96,7 +96,7 @@ const sameChecksums = ({ name }: ReleasedTool, one: string, other: string): bool
 export const releasedTools = async (): Promise<ReleasedTool[]> =>
   Object.values((await loadManifest()).tools).filter(hasRelease);
 
-/** A published version never changes: another checksum means a wrong file or an attack. */
+/** Published versions never change: another checksum means a wrong file or an attack. */
 function refuseChanges(entries: readonly ReleasedTool[], before: string, after: string): void {
   const changed = entries.flatMap(({ name, version }) =>
     Object.keys(pinnedPlatforms)
@@ -109,7 +109,7 @@ function refuseChanges(entries: readonly ReleasedTool[], before: string, after: 
   if (changed.length > 0) throw otherChecksum(changed, 'the tool from lib/tools/mise.lock');
 }
 
-/** The error for checksums that are not the pinned ones; `pinned` is what to remove if they are right. */
+/** The error for checksums that differ from the pinned ones; `pinned` tells what to remove if they are right. */
 export const otherChecksum = (lines: readonly string[], pinned: string): TaskError =>
   new TaskError({
     what: 'a publisher has another checksum than the pinned one; nothing was written',
@@ -117,7 +117,7 @@ export const otherChecksum = (lines: readonly string[], pinned: string): TaskErr
     advice: `ask the publisher; if the new one is right, remove ${pinned} and run again`,
   });
 
-/** Runs `body` in a temporary folder in the cache; mise looks for no configuration above it. */
+/** Runs `body` in a temporary folder of the cache, above which mise looks for no configuration. */
 async function withFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
   const temporary = join(cacheFolder(), 'temporary');
   await mkdir(temporary, { recursive: true });

@@ -1,23 +1,23 @@
-// One by one: the package's main file loads all functions.
+// Single functions, because the package's main file loads all.
 import satisfies from 'semver/functions/satisfies.js';
 import valid from 'semver/functions/valid.js';
 import gtr from 'semver/ranges/gtr.js';
 import type { ToolEntry } from './manifest.ts';
 
-/** The first `1.2` or `1.2.3` in a text, also after letters (`v1.2.3`, `go1.26.8`), as `1.2.3`; undefined if there is none. */
+/** The first `1.2` or `1.2.3` in a text, even after letters (`v1.2.3`, `go1.26.8`), as `1.2.3`; undefined if none. */
 export function versionIn(text: string): string | undefined {
   const [, major, minor, patch = '0'] = /(?<![\d.])(\d+)\.(\d+)(?:\.(\d+))?/.exec(text) ?? [];
   return major === undefined ? undefined : `${major}.${minor}.${patch}`;
 }
 
-/** Why a version is not in a semver range (`is too old`); undefined if it is. */
+/** Why a version is outside a semver range, such as `is too old`; undefined if it is inside. */
 export function versionProblem(version: string, range: string): string | undefined {
   if (satisfies(version, range)) return undefined;
   if (valid(range) !== null) return 'is another version';
   return gtr(version, range) ? 'is too new' : 'is too old';
 }
 
-/** What an environment requires of its tools. */
+/** An environment's required versions. */
 export type Requirement = {
   /** The setting `cluster.kubernetesVersion`, such as `v1.31.0`; default: the pinned version. */
   readonly kubernetesVersion?: string | undefined;
@@ -25,7 +25,7 @@ export type Requirement = {
   readonly postgresqlMajor?: number | undefined;
 };
 
-/** The suitable versions of the tool, as a semver range. */
+/** Suitable versions of the tool, as a semver range. */
 export function versionRange(entry: ToolEntry, requirement: Requirement): string {
   const kubernetes = versionIn(requirement.kubernetesVersion ?? entry.version ?? '') ?? '';
   if (entry.kubernetes === 'exact') return kubernetes;

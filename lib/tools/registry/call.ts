@@ -1,6 +1,6 @@
 import { parseRepository } from './reference.ts';
 
-/** Media types of a list of builds, and of one build (OCI and Docker). */
+/** Media types of image indexes and manifests (OCI and Docker). */
 const manifestTypes = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.oci.image.manifest.v1+json',
@@ -8,18 +8,18 @@ const manifestTypes = [
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ');
 
-/** Calls a path of one repository, such as `manifests/1.2`; returns any status. */
+/** Calls a path of a repository, such as `manifests/1.2`; returns any status. */
 export type RegistryCall = (method: 'GET' | 'HEAD', path: string, signal: AbortSignal) => Promise<Response>;
 
-/** A registry's server, as host and port; Docker Hub's has another name than the registry. */
+/** Host and port of a registry's server; Docker Hub's name differs from the registry's. */
 export function serverOf(repository: string): string {
   const { host } = parseRepository(repository);
   return host === 'docker.io' ? 'registry-1.docker.io' : host;
 }
 
 /**
- * The HTTP API of a repository's registry (https://github.com/opencontainers/distribution-spec), without a login. Uses an
- * anonymous token if the registry issues one. Plain HTTP only for loopback, as Docker does.
+ * Calls a repository's registry by HTTP (https://github.com/opencontainers/distribution-spec), without a login but
+ * with an anonymous token if it issues one. Plain HTTP only for loopback, as in Docker.
  */
 export function registryCall(repository: string): RegistryCall {
   const host = serverOf(repository);
@@ -27,7 +27,7 @@ export function registryCall(repository: string): RegistryCall {
   const base = `${scheme}://${host}/v2/${parseRepository(repository).path}`;
   let token: string | undefined;
   return async (method, path, signal) => {
-    // fetch drops the token when a redirect leads to another host.
+    // fetch drops the token on a redirect to another host.
     const call = () => {
       const authorization = token === undefined ? {} : { Authorization: `Bearer ${token}` };
       return fetch(`${base}/${path}`, {
@@ -49,7 +49,7 @@ export function registryCall(repository: string): RegistryCall {
   };
 }
 
-/** The token URL of a challenge, or empty (https://distribution.github.io/distribution/spec/auth/token/). */
+/** The token's URL in a challenge, or empty (https://distribution.github.io/distribution/spec/auth/token/). */
 function tokenAddress(challenge: string): string {
   if (!/^bearer /i.test(challenge)) return '';
   const { realm, ...query } = Object.fromEntries(
@@ -61,7 +61,7 @@ function tokenAddress(challenge: string): string {
   return url.href;
 }
 
-/** Why a call got no answer, in a few words: fetch puts it into its error's cause, which may only have a code. */
+/** Why a call got no answer: fetch puts it into the error's cause, which may only have a code. */
 export function reasonOf(error: Error): string {
   const cause = error.cause as NodeJS.ErrnoException | undefined;
   return cause?.message || cause?.code || error.message;

@@ -4,25 +4,24 @@ import { checkDigest, digestOf } from './verified.ts';
 const answerWithinMs = 30_000;
 
 export type ImageManifest = {
-  /** A list of builds. */
+  /** Manifests by platform, in an index. */
   readonly manifests?: readonly {
     readonly digest: string;
     readonly platform?: { readonly os: string; readonly architecture: string };
   }[];
-  /** The archives of one build, lowest first. */
+  /** Archives of an image, lowest first. */
   readonly layers?: readonly { readonly digest: string }[];
 };
 
 export type OpenRepository = {
-  /** The manifest of a tag or digest. Throws `Error` with a short reason, `TaskError` if the content has another digest. */
+  /** The manifest of a tag or digest. Throws `Error` with a short reason, `TaskError` for content with another digest. */
   readonly manifest: (
     reference: string,
   ) => Promise<{ readonly digest: string; readonly manifest: ImageManifest }>;
-  /** A layer's content, not verified yet. Throws `Error` with a short reason. */
+  /** A layer's unverified content. Throws `Error` with a short reason. */
   readonly blob: (digest: string) => Promise<Response>;
 };
 
-/** Reads images from a public repository. */
 export function openRepository(repository: string, signal: AbortSignal): OpenRepository {
   const call = registryCall(repository);
   const get = async (path: string, limit: AbortSignal): Promise<Response> => {

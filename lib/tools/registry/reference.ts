@@ -1,7 +1,7 @@
-/** A repository as a container runtime reads it: Docker Hub's without a host, and there `library/…` without a slash. */
+/** A repository in a container runtime's form: Docker Hub's has no host, and `library/…` if it has no slash. */
 export type Repository = { readonly host: string; readonly path: string };
 
-/** A repository that begins with a host: its first part has a dot or a port, or is `localhost`. */
+/** A repository with a host: its first part has a dot or port, or is `localhost`. */
 const hostForm = /^(?:[^/]*[.:][^/]*|localhost)\//;
 
 export const namesHost = (repository: string): boolean => hostForm.test(repository);
@@ -12,7 +12,7 @@ export function parseRepository(repository: string): Repository {
   return { host, path: host === 'docker.io' && !path.includes('/') ? `library/${path}` : path };
 }
 
-/** An image's name with its host, to compare names of Docker (`a/b:1`) and containerd (`docker.io/a/b:1`). */
+/** An image's name with host, to compare Docker's (`a/b:1`) and containerd's (`docker.io/a/b:1`). */
 export function fullName(reference: string): string {
   const { host, path } = parseRepository(reference);
   return `${host}/${path}`;

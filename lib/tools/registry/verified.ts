@@ -29,10 +29,10 @@ export async function saveVerified(
   checkDigest(response.url, digest, `sha256:${hash.digest('hex')}`);
 }
 
-/** Throws `TaskError` if content is not what was pinned. */
+/** Throws `TaskError` unless the content has the pinned digest. */
 export function checkDigest(url: string, expected: string, got: string): void {
   if (got === expected) return;
-  // Without the query, in which registries pass tokens to their storage.
+  // Without the query, which may contain tokens for the registry's storage.
   const { origin, pathname } = new URL(url);
   throw new TaskError({
     what: `${origin}${pathname} has the wrong checksum and was not used`,
